@@ -1,0 +1,43 @@
+/**
+ * The master keys of this installation, newest first, and the keys derived from them. A version is named by a fingerprint
+ * of the key itself, so dropping an old key never renames another. Derivation is HKDF-SHA-256 (RFC 5869) with the account
+ * and the purpose in `info`; derived keys are kept for the life of the process.
+ */
+import { createHash, hkdfSync } from "node:crypto";
+
+/** What a derived key is for; part of its derivation. */
+export type KeyPurpose = "code" | "code-lookup" | "identifier" | "seal" | "refresh" | "authorization-code" | "dpop-nonce" | "session";
+
+export interface MasterKeys {
+  /** The version that new rows are written under. */
+  readonly current: string;
+  readonly versions: readonly string[];
+  /** @throws when the version is not among the configured keys. */
+  derive(version: string, account_id: string, purpose: KeyPurpose): Uint8Array;
+}
+
+export function masterKeys(keys: readonly Uint8Array[]): MasterKeys {
+  const byVersion = new Map(keys.map((key) => [fingerprint(key), key]));
+  const derived = new Map<string, Uint8Array>();
+  const versions = [...byVersion.keys()];
+  const current = versions[0];
+  if (current === undefined) throw new Error("at least one master key is needed");
+  return {
+    current,
+    versions,
+    derive(version, account_id, purpose) {
+      const name = `${version}/${account_id}/${purpose}`;
+      const known = derived.get(name);
+      if (known) return known;
+      const master = byVersion.get(version);
+      if (!master) throw new Error(`master key version ${version} is not configured`);
+      const key = new Uint8Array(hkdfSync("sha256", master, "latchkey", `${purpose}\0${account_id}`, 32));
+      derived.set(name, key);
+      return key;
+    },
+  };
+}
+
+function fingerprint(key: Uint8Array): string {
+  return createHash("sha256").update("latchkey/master-key-version").update(key).digest("hex").slice(0, 8);
+}

@@ -1,0 +1,83 @@
+/**
+ * Where Latchkey keeps what it promised: one SQLite file, or PostgreSQL, behind one small set of verbs. Chosen by
+ * DATABASE_URL; every store and flow runs on both.
+ *
+ * What `write` or `hot` acknowledged is on disk: after a crash at any instant it is still there.
+ * Reads see committed rows only. Time is the database's: `now` follows PostgreSQL's clock on every process.
+ */
+import type { Kysely } from "kysely";
+import type { Tables } from "./tables.ts";
+
+export type Engine = "sqlite" | "postgres";
+
+/** RFC 3339, UTC, milliseconds: `2026-01-31T12:00:00.000Z`. Sorts as text. */
+export type Instant = string;
+
+export type Database = Kysely<Tables>;
+
+export interface Transaction {
+  readonly db: Database;
+  /** Runs a hot statement inside this transaction, unbatched. */
+  hot<I, O>(statement: HotStatement<I, O>, input: I): Promise<O>;
+}
+
+export interface Storage {
+  readonly engine: Engine;
+  /** Committed rows. */
+  readonly read: Database;
+  /**
+   * One transaction; resolves when its commit is on disk. `work` may run again after a serialisation failure, and awaits
+   * nothing but its own `tx`: no network, no hashing, no `storage.read`.
+   */
+  write<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
+  /** One atomic statement on the request path, batched with its neighbours; resolves when it is on disk. */
+  hot<I, O>(statement: HotStatement<I, O>, input: I): Promise<O>;
+  /** Milliseconds since the epoch, by the database's clock. */
+  now(): number;
+  /** Cheap proof that the database answers; rejects when it does not. */
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Values that both engines can bind. */
+export type Bindable = string | number | bigint | boolean | Uint8Array | null;
+export type Row = Readonly<Record<string, unknown>>;
+
+/** The synchronous side of SQLite that a hot statement runs on; statements are prepared once per text. */
+export interface SqliteConnection {
+  all(sql: string, ...parameters: readonly Bindable[]): readonly Row[];
+  /** Number of rows changed. */
+  run(sql: string, ...parameters: readonly Bindable[]): number;
+}
+
+/**
+ * A statement on the request path with two bodies side by side. On SQLite `sqlite` runs synchronously in a savepoint of
+ * the open group commit. On PostgreSQL calls that arrive while two are in flight travel as one statement in set form.
+ *
+ * `spending`: a batch holds a key once; the next with that key waits for the next batch.
+ * `counting`: inputs of one key are merged into one, and the one answer is split among them again.
+ */
+export interface HotStatement<I, O> {
+  readonly name: string;
+  key(input: I): string;
+  readonly mode: { readonly kind: "spending" } | Counting<I, O>;
+  sqlite(db: SqliteConnection, input: I): O;
+  readonly postgres: {
+    /** Set form over `unnest($1::…[], $2::…[], …) with ordinality`. */
+    readonly text: string;
+    /** One array a parameter, each as long as `inputs`. */
+    parameters(inputs: readonly I[]): readonly (readonly Bindable[])[];
+    /** One answer an input, in order. */
+    answers(rows: readonly Row[], inputs: readonly I[]): readonly O[];
+  };
+}
+
+export interface Counting<I, O> {
+  readonly kind: "counting";
+  merge(inputs: readonly I[]): I;
+  split(answer: O, inputs: readonly I[]): readonly O[];
+}
+
+export function instant(milliseconds: number): Instant {
+  return new Date(milliseconds).toISOString();
+}
