@@ -1,0 +1,43 @@
+/**
+ * What happened, append-only: who did what to which entity, from where, with what outcome. An event commits in the
+ * transaction of the deed it tells of; there is no deed without its event and no event without its deed.
+ *
+ * In: an `AuditEvent`, never holding a code, token or secret. Out: rows of `audit_events`, read by the activity log.
+ */
+import { uuidv7 } from "../secrets/uuid.ts";
+import type { Database, Instant } from "../storage/storage.ts";
+
+export interface AuditEvent {
+  readonly account_id: string;
+  readonly id: string;
+  readonly created_at: Instant;
+  /** `noun.verb`, for example `verification_code.redeemed`. */
+  readonly action: string;
+  readonly outcome: "success" | "failure";
+  /** Id of what was acted on. */
+  readonly entity: string | null;
+  /** Subject of the token that acted. */
+  readonly actor: string | null;
+  readonly context: Readonly<Record<string, unknown>>;
+}
+
+/** Where a request came from; part of an event's context. */
+export interface RequestFacts {
+  readonly request_id: string;
+  readonly ip?: string;
+  readonly user_agent?: string;
+}
+
+export function auditEvent(fields: Omit<AuditEvent, "id">): AuditEvent {
+  return { id: uuidv7(Date.parse(fields.created_at)), ...fields };
+}
+
+export async function recordAuditEvent(db: Database, event: AuditEvent): Promise<void> {
+  await db
+    .insertInto("audit_events")
+    .values({ ...event, context: JSON.stringify(event.context) })
+    .execute();
+}
+
+/** For hot statements, which insert the event in the very statement that does the deed. */
+export const audit_columns = "account_id, id, created_at, action, outcome, entity, actor, context";

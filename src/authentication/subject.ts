@@ -1,0 +1,17 @@
+/**
+ * Where every way of proving who one is ends: a person of this account, when and how it was shown. This wing knows no
+ * tokens; `oauth` makes an `Authorization` of it.
+ */
+export interface AuthenticatedSubject {
+  readonly user_id: string;
+  readonly email?: string;
+  readonly email_verified?: boolean;
+  readonly phone_number?: string;
+  readonly name?: string;
+  /** Milliseconds since the epoch. */
+  readonly authenticated_at: number;
+  /** RFC 8176: `otp` for mail, `otp sms` for SMS. */
+  readonly amr: readonly string[];
+  /** The id of the authorization that this proof began; travels as `sid`. */
+  readonly authorization_id: string;
+}

@@ -1,0 +1,51 @@
+/**
+ * The narrow waist: every way of proving who one is ends in one `Authorization`, and only this wing turns it into signed
+ * tokens (RFC 9068 access tokens, OpenID Connect ID tokens). It does not know who proved what, or how.
+ *
+ * Settings that shape tokens travel inside, so that no room below has to ask the directory.
+ */
+export type SigningAlg = "ES256" | "RS256" | "EdDSA";
+
+/** How an account signs. Lifetimes in seconds. */
+export interface Issuing {
+  readonly account_id: string;
+  /** `{PUBLIC_URL}/v1/accounts/{oid}` */
+  readonly issuer: string;
+  readonly access_token_alg: SigningAlg;
+  readonly access_token_lifetime: number;
+}
+
+export interface ClientSubject {
+  readonly type: "client";
+  /** The client's uuid. */
+  readonly id: string;
+}
+
+export interface UserSubject {
+  readonly type: "user";
+  /** The user's uuid. */
+  readonly id: string;
+  readonly email?: string;
+  readonly email_verified?: boolean;
+  readonly name?: string;
+  readonly phone_number?: string;
+  /** Seconds since the epoch. */
+  readonly auth_time: number;
+  /** RFC 8176 */
+  readonly amr: readonly string[];
+  readonly acr: string;
+}
+
+export interface Authorization {
+  readonly issuing: Issuing;
+  /** One id for everything that this proof led to; naming it revokes all of it. */
+  readonly sid: string;
+  readonly subject: ClientSubject | UserSubject;
+  /** The client's registered client_id. */
+  readonly client_id: string;
+  readonly client_uuid: string;
+  readonly grant_id?: string;
+  readonly audience: string;
+  readonly scope: readonly string[];
+  readonly id_token_alg: SigningAlg;
+}
