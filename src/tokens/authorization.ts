@@ -4,7 +4,7 @@
  *
  * Settings that shape tokens travel inside, so that no room below has to ask the directory.
  */
-export type SigningAlg = "ES256" | "RS256" | "EdDSA";
+import type { SigningAlg } from "../secrets/signing-alg.ts";
 
 /** How an account signs. Lifetimes in seconds. */
 export interface Issuing {

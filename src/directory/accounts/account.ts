@@ -5,7 +5,7 @@
  *
  * In: an account id in either form. Out: an `Account` with every setting filled in.
  */
-import type { SigningAlg } from "../../tokens/authorization.ts";
+import type { SigningAlg } from "../../secrets/signing-alg.ts";
 
 /** Every setting of an account; durations in seconds unless named otherwise. */
 export interface AccountSettings {

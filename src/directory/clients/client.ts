@@ -4,7 +4,7 @@
  *
  * In: a `client_id` in either form. Out: a live `Client`, or a refusal.
  */
-import type { SigningAlg } from "../../tokens/authorization.ts";
+import type { SigningAlg } from "../../secrets/signing-alg.ts";
 
 export type ResponseType = "authenticate" | "token" | "code";
 export type UserType = "customer" | "company" | "account_user";
