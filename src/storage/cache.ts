@@ -16,7 +16,11 @@ interface Entry<V> {
 }
 
 /** `ttl` in milliseconds; `monotonic` is any clock that never goes back. */
-export function openCache<V>(ttl = 5_000, limit = 10_000, monotonic: () => number = performance.now.bind(performance)): Cache<V> {
+export function openCache<V>(
+  ttl = 5_000,
+  limit = 10_000,
+  monotonic: () => number = performance.now.bind(performance),
+): Cache<V> {
   const entries = new Map<string, Entry<V>>();
   const loads = new Map<string, Promise<V | undefined>>();
 

@@ -103,7 +103,8 @@ create view live_clients as
 create view live_grants as
   select account_id, id, client_id, audience, type from grants where deleted_at is null;
 create view live_users as
-  select account_id, id, type from users where deleted_at is null;
+  select account_id, id, type, email, email_canonical, email_verified_at, phone_number, phone_verified_at, name, locale
+  from users where deleted_at is null;
 
 -- Keys that sign. The private half is sealed under the master key.
 
@@ -134,7 +135,8 @@ create table verification_codes (
   -- the user's id, or 'x:' and a keyed digest of an identifier nobody is known by
   person text not null,
   user_id text,
-  connection text,
+  -- names of the connections it was sent through, separated by spaces; null when it was minted
+  connections text,
   format text not null check (format in ('typable', 'numeric', 'link')),
   length bigint not null,
   challenge_id bytea not null,
@@ -142,8 +144,9 @@ create table verification_codes (
   key_version text not null,
   typed_digest bytea,
   link_digest bytea,
-  -- who a redemption signs up, where the client allows it
+  -- a redemption signs the person up with the address or number below, where the client allows it
   signup bigint not null default 0 check (signup in (0, 1)),
+  -- where it was sent
   email text,
   phone_number text,
   guesses bigint not null default 0,
@@ -169,6 +172,8 @@ create table login_sessions (
   audience text not null,
   person text not null,
   user_id text,
+  -- keyed digest of the identifier that the caller sent; whom its sends are counted against
+  identifier text not null,
   -- what the user's record held, verified, when the session began: the only places a resend may go to
   email text,
   phone_number text,
@@ -227,6 +232,8 @@ create table outbox (
   -- 'mail', 'sms', 'sandbox', …; 'none' where there is nobody to send to
   channel text not null,
   payload text not null,
+  -- test accounts only: the recipient whose sandbox inbox it is in
+  inbox text,
   state text not null check (state in ('pending', 'sent', 'failed', 'withheld')),
   attempts bigint not null default 0,
   next_attempt_at text not null,
@@ -239,6 +246,7 @@ create table outbox (
 );
 create index outbox_due on outbox (state, next_attempt_at);
 create index outbox_expiry on outbox (expires_at);
+create index outbox_inbox on outbox (account_id, inbox, id) where inbox is not null;
 
 -- What happened, append-only.
 

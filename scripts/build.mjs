@@ -1,0 +1,16 @@
+/** Compiles src to dist and copies what is not TypeScript (migrations, pages' assets) beside it. */
+import { execFileSync } from "node:child_process";
+import { chmodSync, cpSync, existsSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const tsc = createRequire(import.meta.url).resolve("typescript/bin/tsc");
+
+rmSync(`${root}dist`, { recursive: true, force: true });
+execFileSync(process.execPath, [tsc, "-p", `${root}tsconfig.build.json`], { stdio: "inherit" });
+cpSync(`${root}src`, `${root}dist`, {
+  recursive: true,
+  filter: (source) => !source.endsWith(".ts"),
+});
+if (existsSync(`${root}dist/cli/latchkey.js`)) chmodSync(`${root}dist/cli/latchkey.js`, 0o755);

@@ -1,0 +1,131 @@
+/**
+ * Migrations: numbered SQL files, forward only, applied in order under a lock, each in one transaction with the note that
+ * it was applied. Expand first, contract in a later release, so that two neighbouring versions run side by side; a database
+ * that is newer than this program is therefore no error.
+ */
+import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
+import pg from "pg";
+import { isSqlite, sqlitePath } from "./open.ts";
+
+const FOLDER = fileURLToPath(new URL("./migrations/", import.meta.url));
+
+const CREATE = "create table if not exists migrations (name text primary key, applied_at text not null)";
+
+interface Migration {
+  readonly name: string;
+  readonly sql: string;
+}
+
+/** Applies what is missing and returns the names applied. Two processes may start at once: one waits for the other. */
+export async function migrate(database_url: string): Promise<string[]> {
+  return isSqlite(database_url) ? migrateSqlite(sqlitePath(database_url)) : migratePostgres(database_url);
+}
+
+/** The migrations that this program knows and the database lacks; changes nothing. */
+export async function pendingMigrations(database_url: string): Promise<string[]> {
+  const applied = isSqlite(database_url)
+    ? await appliedSqlite(sqlitePath(database_url))
+    : await appliedPostgres(database_url);
+  return migrations()
+    .map((migration) => migration.name)
+    .filter((name) => !applied.has(name));
+}
+
+function migrations(): Migration[] {
+  return readdirSync(FOLDER)
+    .filter((file) => /^\d{4}_[a-z0-9_]+\.sql$/.test(file))
+    .sort()
+    .map((file) => ({ name: file.slice(0, -".sql".length), sql: readFileSync(`${FOLDER}${file}`, "utf8") }));
+}
+
+/** PostgreSQL's column types are the spelling of record; SQLite gets its own names and strict tables. */
+export function toSqlite(sql: string): string {
+  return sql
+    .replace(/\bbigint\b/g, "integer")
+    .replace(/\bbytea\b/g, "blob")
+    .replace(/(create table [^;]*?\n\));/g, "$1 strict;");
+}
+
+/** Text compares byte by byte on both engines. */
+export function toPostgres(sql: string): string {
+  return sql.replace(/^(\s+\w+ text)\b/gm, '$1 collate "C"');
+}
+
+async function migrateSqlite(path: string): Promise<string[]> {
+  const { openSqliteFile } = await import("./sqlite/connection.ts");
+  mkdirSync(dirname(path), { recursive: true });
+  const file = openSqliteFile(path);
+  try {
+    file.exec("pragma busy_timeout = 10000; pragma journal_mode = wal; pragma synchronous = full");
+    file.exec("begin immediate");
+    file.exec(CREATE);
+    const applied = new Set(file.all("select name from migrations").map((row) => String(row.name)));
+    const missing = migrations().filter(({ name }) => !applied.has(name));
+    for (const { name, sql } of missing) {
+      file.exec(toSqlite(sql));
+      file.run("insert into migrations (name, applied_at) values (?, ?)", name, new Date().toISOString());
+    }
+    file.exec("commit");
+    return missing.map(({ name }) => name);
+  } finally {
+    file.close();
+  }
+}
+
+async function migratePostgres(database_url: string): Promise<string[]> {
+  const client = new pg.Client({ connectionString: database_url });
+  await client.connect();
+  try {
+    await createPostgresTable(client);
+    await client.query("begin");
+    await client.query("lock table migrations in exclusive mode");
+    const applied = await client.query<{ name: string }>("select name from migrations");
+    const known = new Set(applied.rows.map((row) => row.name));
+    const missing = migrations().filter(({ name }) => !known.has(name));
+    for (const { name, sql } of missing) {
+      await client.query(toPostgres(sql));
+      await client.query("insert into migrations (name, applied_at) values ($1, $2)", [name, new Date().toISOString()]);
+    }
+    await client.query("commit");
+    return missing.map(({ name }) => name);
+  } finally {
+    await client.end();
+  }
+}
+
+/** `if not exists` still fails for one of two that create it in the same instant; the table is there all the same. */
+async function createPostgresTable(client: pg.Client): Promise<void> {
+  try {
+    await client.query(CREATE);
+  } catch (error) {
+    const { code } = error as { code?: string };
+    if (code !== "23505" && code !== "42P07") throw error;
+  }
+}
+
+async function appliedSqlite(path: string): Promise<Set<string>> {
+  if (!existsSync(path)) return new Set();
+  const { openSqliteFile } = await import("./sqlite/connection.ts");
+  const file = openSqliteFile(path);
+  try {
+    const there = file.all("select 1 from sqlite_master where name = 'migrations'").length > 0;
+    return new Set(there ? file.all("select name from migrations").map((row) => String(row.name)) : []);
+  } finally {
+    file.close();
+  }
+}
+
+async function appliedPostgres(database_url: string): Promise<Set<string>> {
+  const client = new pg.Client({ connectionString: database_url });
+  await client.connect();
+  try {
+    const there = await client.query("select to_regclass('migrations') as name");
+    if ((there.rows[0] as { name: string | null } | undefined)?.name === null) return new Set();
+    const applied = await client.query<{ name: string }>("select name from migrations");
+    return new Set(applied.rows.map((row) => row.name));
+  } finally {
+    await client.end();
+  }
+}

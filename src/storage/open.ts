@@ -1,0 +1,38 @@
+import { resolve } from "node:path";
+import type { Storage } from "./storage.ts";
+
+export interface OpenOptions {
+  /** `sqlite:./path/to/file.db` or `postgres://…` */
+  readonly database_url: string;
+  /** True for a server: SQLite then belongs to this process alone, beside short-lived commands. */
+  readonly exclusive?: boolean;
+  /** Refuses `write` functions that wait for anything but their transaction. On in tests. */
+  readonly strict?: boolean;
+  /** Sees the text of every statement executed. */
+  readonly onQuery?: (sql: string) => void;
+}
+
+/** @throws when the database cannot be opened; the message names the remedy. */
+export async function openStorage(options: OpenOptions): Promise<Storage> {
+  const strict = options.strict ?? false;
+  const watch = options.onQuery ? { onQuery: options.onQuery } : {};
+  if (isSqlite(options.database_url)) {
+    const { openSqlite } = await import("./sqlite/open-sqlite.ts");
+    return openSqlite({
+      path: sqlitePath(options.database_url),
+      exclusive: options.exclusive ?? false,
+      strict,
+      ...watch,
+    });
+  }
+  const { openPostgres } = await import("./postgres/open-postgres.ts");
+  return openPostgres({ url: options.database_url, strict, ...watch });
+}
+
+export function isSqlite(database_url: string): boolean {
+  return database_url.startsWith("sqlite:");
+}
+
+export function sqlitePath(database_url: string): string {
+  return resolve(database_url.slice("sqlite:".length));
+}

@@ -1,0 +1,160 @@
+import { refuse } from "../../errors.ts";
+import type { HotStatement } from "../storage.ts";
+
+interface Call<I, O> {
+  readonly key: string;
+  readonly input: I;
+  resolve(answer: O): void;
+  reject(error: unknown): void;
+}
+
+/** What travels as one item of a batch: one call, or all calls of one key merged. */
+interface Item<I, O> {
+  readonly key: string;
+  readonly input: I;
+  readonly calls: readonly Call<I, O>[];
+}
+
+const BATCH_LIMIT = 64;
+const IN_FLIGHT_LIMIT = 2;
+const QUEUE_LIMIT = 20_000;
+
+export type Batcher<I, O> = (input: I) => Promise<O>;
+
+/**
+ * Micro-batching: calls of one hot statement that arrive while two batches are in flight travel as one, so a busy process
+ * pays for one round trip and one flush instead of sixty-four. An idle one waits for nobody.
+ *
+ * Keys are sorted within a batch, so that two batches lock rows in one order. When a batch fails, its items go again one by
+ * one, so a bad row fails alone. `deadline` in milliseconds; after it a caller is refused, whatever becomes of the statement.
+ */
+export function openBatcher<I, O>(
+  statement: HotStatement<I, O>,
+  execute: (inputs: readonly I[]) => Promise<readonly O[]>,
+  deadline: number,
+): Batcher<I, O> {
+  let queue: Call<I, O>[] = [];
+  let inFlight = 0;
+  let scheduled = false;
+  const busy = new Set<string>();
+
+  function schedule(): void {
+    if (scheduled || inFlight >= IN_FLIGHT_LIMIT || queue.length === 0) return;
+    scheduled = true;
+    queueMicrotask(() => {
+      scheduled = false;
+      dispatch();
+    });
+  }
+
+  function dispatch(): void {
+    while (inFlight < IN_FLIGHT_LIMIT && queue.length > 0) {
+      const [items, rest] = selectBatch(statement, queue, busy);
+      if (items.length === 0) return;
+      queue = rest;
+      inFlight++;
+      for (const item of items) busy.add(item.key);
+      void settle(statement, execute, items).finally(() => {
+        inFlight--;
+        for (const item of items) busy.delete(item.key);
+        schedule();
+      });
+    }
+  }
+
+  return (input) =>
+    new Promise<O>((resolve, reject) => {
+      if (queue.length >= QUEUE_LIMIT) {
+        reject(
+          refuse("temporarily_unavailable", { detail: `${statement.name}: too many calls waiting`, retry_after: 1 }),
+        );
+        return;
+      }
+      const timer = setTimeout(() => {
+        queue = queue.filter((waiting) => waiting !== call);
+        reject(
+          refuse("temporarily_unavailable", {
+            detail: `${statement.name}: no answer from the database`,
+            retry_after: 1,
+          }),
+        );
+      }, deadline);
+      const call: Call<I, O> = {
+        key: statement.key(input),
+        input,
+        resolve: (answer) => {
+          clearTimeout(timer);
+          resolve(answer);
+        },
+        reject: (error) => {
+          clearTimeout(timer);
+          reject(error);
+        },
+      };
+      queue.push(call);
+      schedule();
+    });
+}
+
+/** Takes what may travel now; leaves the rest in order. */
+function selectBatch<I, O>(
+  statement: HotStatement<I, O>,
+  queue: readonly Call<I, O>[],
+  busy: ReadonlySet<string>,
+): [Item<I, O>[], Call<I, O>[]] {
+  const { mode } = statement;
+  const chosen = new Map<string, Call<I, O>[]>();
+  const rest: Call<I, O>[] = [];
+  for (const call of queue) {
+    const same = chosen.get(call.key);
+    if (same && mode.kind === "counting") same.push(call);
+    else if (same || busy.has(call.key) || chosen.size >= BATCH_LIMIT) rest.push(call);
+    else chosen.set(call.key, [call]);
+  }
+  const items = [...chosen].map(([key, calls]): Item<I, O> => {
+    const inputs = calls.map((call) => call.input);
+    const [first] = inputs as [I, ...I[]];
+    return { key, calls, input: mode.kind === "counting" ? mode.merge(inputs) : first };
+  });
+  items.sort((a, b) => (a.key < b.key ? -1 : 1));
+  return [items, rest];
+}
+
+async function settle<I, O>(
+  statement: HotStatement<I, O>,
+  execute: (inputs: readonly I[]) => Promise<readonly O[]>,
+  items: readonly Item<I, O>[],
+): Promise<void> {
+  try {
+    const answers = await execute(items.map((item) => item.input));
+    items.forEach((item, index) => {
+      answer(statement, item, answers[index] as O);
+    });
+  } catch (error) {
+    if (items.length === 1 || !isRowError(error)) {
+      for (const item of items) for (const call of item.calls) call.reject(error);
+      return;
+    }
+    for (const item of items) await settle(statement, execute, [item]);
+  }
+}
+
+function answer<I, O>(statement: HotStatement<I, O>, item: Item<I, O>, total: O): void {
+  const { mode } = statement;
+  const answers =
+    mode.kind === "counting"
+      ? mode.split(
+          total,
+          item.calls.map((call) => call.input),
+        )
+      : [total];
+  item.calls.forEach((call, index) => {
+    call.resolve(answers[index] as O);
+  });
+}
+
+/** A fault of the data (classes 22, 23) belongs to one row; anything else would fail again for each. */
+function isRowError(error: unknown): boolean {
+  const code = (error as { code?: unknown }).code;
+  return typeof code === "string" && /^2[23]/.test(code);
+}

@@ -1,0 +1,37 @@
+import { Refusal, refuse } from "../../errors.ts";
+
+/** A fault of the connection or of the server's state, not of the statement (classes 08, 53, 57, 58 and the socket's own). */
+const UNAVAILABLE = /^(08|53|57|58)/;
+const SOCKET = new Set([
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "EPIPE",
+  "ETIMEDOUT",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "ENOENT",
+  "EHOSTUNREACH",
+]);
+const CLIENT_SIDE =
+  /connection terminated|timeout exceeded|client has encountered a connection error|query read timeout/i;
+
+export function isRetriable(error: unknown): boolean {
+  const code = codeOf(error);
+  return code === "40001" || code === "40P01";
+}
+
+/** Turns a lost database into 503 with its cause kept for the log; leaves every other error as it is. */
+export function mapUnavailable(error: unknown): unknown {
+  if (error instanceof Refusal) return error;
+  const code = codeOf(error) ?? "";
+  const message = error instanceof Error ? error.message : "";
+  if (UNAVAILABLE.test(code) || SOCKET.has(code) || CLIENT_SIDE.test(message)) {
+    return refuse("temporarily_unavailable", { detail: "the database does not answer", cause: error, retry_after: 1 });
+  }
+  return error;
+}
+
+function codeOf(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === "string" ? code : undefined;
+}

@@ -1,0 +1,161 @@
+import { Kysely, PostgresDialect } from "kysely";
+import pg from "pg";
+import type { Database, HotStatement, Row, Storage, Transaction } from "../storage.ts";
+import type { Tables } from "../tables.ts";
+import { type Batcher, openBatcher } from "./batcher.ts";
+import { openClock } from "./clock.ts";
+import { isRetriable, mapUnavailable } from "./errors.ts";
+
+export interface PostgresOptions {
+  readonly url: string;
+  readonly strict: boolean;
+  readonly onQuery?: (sql: string) => void;
+}
+
+const POOL_SIZE = 10;
+/** Milliseconds after which a request is refused rather than kept waiting for the database. */
+const DEADLINE = 5_000;
+const TRIES = 4;
+
+/** int8 as a number: every 64-bit column of ours holds counts. */
+const types = {
+  getTypeParser: ((oid: number, format?: "text" | "binary") =>
+    oid === pg.types.builtins.INT8
+      ? Number
+      : pg.types.getTypeParser(oid, format as "text")) as typeof pg.types.getTypeParser,
+};
+
+/** PostgreSQL, version 14 or newer, shared by any number of identical processes. */
+export async function openPostgres(options: PostgresOptions): Promise<Storage> {
+  const pool = openPool(options);
+  const clock = await openClock(pool).catch(async (error: unknown) => {
+    await pool.end();
+    throw error;
+  });
+  const batchers = new Map<string, Batcher<never, unknown>>();
+
+  function batcherOf<I, O>(statement: HotStatement<I, O>): Batcher<I, O> {
+    const known = batchers.get(statement.name);
+    if (known) return known as unknown as Batcher<I, O>;
+    const batcher = openBatcher(
+      statement,
+      (inputs) => retrying(() => runHot(pool, statement, inputs, options)),
+      DEADLINE,
+    );
+    batchers.set(statement.name, batcher as unknown as Batcher<never, unknown>);
+    return batcher;
+  }
+
+  return {
+    engine: "postgres",
+    read: kyselyOver(pool, options),
+    write: (work) => retrying(() => transact(pool, work, options)),
+    hot: (statement, input) => batcherOf(statement)(input),
+    now: clock.now,
+    async ping() {
+      await pool.query("select 1").catch(rethrow);
+    },
+    async close() {
+      clock.stop();
+      await pool.end();
+    },
+  };
+}
+
+function openPool(options: PostgresOptions): pg.Pool {
+  const pool = new pg.Pool({
+    connectionString: options.url,
+    max: POOL_SIZE,
+    types,
+    connectionTimeoutMillis: DEADLINE,
+    query_timeout: DEADLINE,
+    statement_timeout: DEADLINE,
+    idle_in_transaction_session_timeout: 2 * DEADLINE,
+    application_name: "latchkey",
+  });
+  // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
+  pool.on("error", () => {});
+  return pool;
+}
+
+async function runHot<I, O>(
+  client: pg.Pool | pg.PoolClient,
+  statement: HotStatement<I, O>,
+  inputs: readonly I[],
+  options: PostgresOptions,
+): Promise<readonly O[]> {
+  const { text, parameters, answers } = statement.postgres;
+  options.onQuery?.(text);
+  const result = await client
+    .query({ name: statement.name, text, values: parameters(inputs) as unknown[] })
+    .catch(rethrow);
+  return answers(result.rows as Row[], inputs);
+}
+
+async function transact<T>(pool: pg.Pool, work: (tx: Transaction) => Promise<T>, options: PostgresOptions): Promise<T> {
+  const client = await pool.connect().catch(rethrow);
+  let broken: Error | undefined;
+  try {
+    await client.query("begin");
+    const value = await work(transactionOn(client, options));
+    await client.query("commit");
+    return value;
+  } catch (error) {
+    broken = await client.query("rollback").then(
+      () => undefined,
+      (cause: Error) => cause,
+    );
+    throw mapUnavailable(error);
+  } finally {
+    client.release(broken);
+  }
+}
+
+function transactionOn(client: pg.PoolClient, options: PostgresOptions): Transaction {
+  const once = { query: client.query.bind(client), release() {} };
+  return {
+    db: kyselyOver({ connect: async () => once, end: async () => {} }, options),
+    async hot(statement, input) {
+      const [answer] = await runHot(client, statement, [input], options);
+      return answer as never;
+    },
+  };
+}
+
+interface PoolLike {
+  connect(): Promise<{ query: pg.PoolClient["query"]; release(): void }>;
+  end(): Promise<void>;
+}
+
+function kyselyOver(pool: PoolLike, options: PostgresOptions): Database {
+  const watched = {
+    end: () => pool.end(),
+    connect: async () => {
+      const client = await pool.connect().catch(rethrow);
+      return {
+        release: () => client.release(),
+        query: (text: string, values: unknown[]) => {
+          options.onQuery?.(text);
+          return client.query(text, values).catch(rethrow);
+        },
+      };
+    },
+  };
+  return new Kysely<Tables>({ dialect: new PostgresDialect({ pool: watched as never }) });
+}
+
+/** Repeats what lost against a concurrent transaction (serialisation failure, deadlock); nothing of it was committed. */
+async function retrying<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isRetriable(error) || attempt >= TRIES) throw error;
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 20 * attempt));
+    }
+  }
+}
+
+function rethrow(error: unknown): never {
+  throw mapUnavailable(error);
+}

@@ -1,0 +1,246 @@
+// Generated from the migrations by scripts/tables.mjs. Do not edit.
+import type { Generated } from "kysely";
+
+export interface Accounts {
+  account_id: string;
+  name: string;
+  settings: string;
+  created_at: string;
+  created_by: string | null;
+  updated_at: string;
+  deleted_at: string | null;
+  deleted_by: string | null;
+}
+
+export interface AuditEvents {
+  account_id: string;
+  id: string;
+  created_at: string;
+  action: string;
+  outcome: string;
+  entity: string | null;
+  actor: string | null;
+  context: string;
+}
+
+export interface Budgets {
+  account_id: string;
+  budget: string;
+  subject: string;
+  count: number;
+  window_ends_at: string;
+  level: Generated<number>;
+  failures: Generated<number>;
+}
+
+export interface ClientSecrets {
+  account_id: string;
+  id: string;
+  client_id: string;
+  algorithm: string;
+  digest: Uint8Array;
+  created_at: string;
+  not_after: string | null;
+  last_used_at: string | null;
+}
+
+export interface Clients {
+  account_id: string;
+  id: string;
+  client_id: string;
+  name: string | null;
+  description: string | null;
+  settings: string;
+  created_at: string;
+  created_by: string | null;
+  updated_at: string;
+  deleted_at: string | null;
+  deleted_by: string | null;
+}
+
+export interface Connections {
+  account_id: string;
+  name: string;
+  strategy: string;
+  settings: string;
+  created_at: string;
+  updated_at: string;
+  deleted_at: string | null;
+}
+
+export interface Grants {
+  account_id: string;
+  id: string;
+  client_id: string;
+  audience: string;
+  scope: string;
+  type: string;
+  oidc: string | null;
+  oidc_client_secret: Uint8Array | null;
+  created_at: string;
+  created_by: string | null;
+  updated_at: string;
+  deleted_at: string | null;
+  deleted_by: string | null;
+}
+
+export interface LiveClients {
+  account_id: string;
+  id: string;
+  client_id: string;
+}
+
+export interface LiveGrants {
+  account_id: string;
+  id: string;
+  client_id: string;
+  audience: string;
+  type: string;
+}
+
+export interface LiveUsers {
+  account_id: string;
+  id: string;
+  type: string;
+  email: string | null;
+  email_canonical: string | null;
+  email_verified_at: string | null;
+  phone_number: string | null;
+  phone_verified_at: string | null;
+  name: string | null;
+  locale: string | null;
+}
+
+export interface LoginSessions {
+  account_id: string;
+  id: string;
+  client_id: string;
+  audience: string;
+  person: string;
+  user_id: string | null;
+  identifier: string;
+  email: string | null;
+  phone_number: string | null;
+  code_id: string;
+  created_at: string;
+  expires_at: string;
+}
+
+export interface Migrations {
+  name: string | null;
+  applied_at: string;
+}
+
+export interface Outbox {
+  account_id: string;
+  id: string;
+  kind: string;
+  channel: string;
+  payload: string;
+  inbox: string | null;
+  state: string;
+  attempts: Generated<number>;
+  next_attempt_at: string;
+  claimed_by: string | null;
+  last_error: string | null;
+  created_at: string;
+  expires_at: string;
+  finished_at: string | null;
+}
+
+export interface RedeemedAuthorizationCodes {
+  account_id: string;
+  id: string;
+  sid: string;
+  redeemed_at: string;
+  expires_at: string;
+}
+
+export interface Revocations {
+  account_id: string;
+  subject: string;
+  revoked_at: string;
+  expires_at: string;
+}
+
+export interface SigningKeys {
+  account_id: string;
+  kid: string;
+  alg: string;
+  public_jwk: string;
+  private_key: Uint8Array;
+  created_at: string;
+  active_at: string;
+  retired_at: string | null;
+  expires_at: string | null;
+}
+
+export interface Users {
+  account_id: string;
+  id: string;
+  type: string;
+  customer_id: string | null;
+  email: string | null;
+  email_canonical: string | null;
+  email_verified_at: string | null;
+  phone_number: string | null;
+  phone_verified_at: string | null;
+  name: string | null;
+  locale: string | null;
+  profile: string;
+  scope: string;
+  created_at: string;
+  created_by: string | null;
+  updated_at: string;
+  deleted_at: string | null;
+  deleted_by: string | null;
+}
+
+export interface VerificationCodes {
+  account_id: string;
+  id: string;
+  client_id: string;
+  audience: string;
+  person: string;
+  user_id: string | null;
+  connections: string | null;
+  format: string;
+  length: number;
+  challenge_id: Uint8Array;
+  counter: number;
+  key_version: string;
+  typed_digest: Uint8Array | null;
+  link_digest: Uint8Array | null;
+  signup: Generated<number>;
+  email: string | null;
+  phone_number: string | null;
+  guesses: Generated<number>;
+  guess_limit: number;
+  created_at: string;
+  created_by: string | null;
+  expires_at: string;
+  last_sent_at: string | null;
+  spent_at: string | null;
+  redeemed_by: string | null;
+}
+
+export interface Tables {
+  accounts: Accounts;
+  audit_events: AuditEvents;
+  budgets: Budgets;
+  client_secrets: ClientSecrets;
+  clients: Clients;
+  connections: Connections;
+  grants: Grants;
+  live_clients: LiveClients;
+  live_grants: LiveGrants;
+  live_users: LiveUsers;
+  login_sessions: LoginSessions;
+  migrations: Migrations;
+  outbox: Outbox;
+  redeemed_authorization_codes: RedeemedAuthorizationCodes;
+  revocations: Revocations;
+  signing_keys: SigningKeys;
+  users: Users;
+  verification_codes: VerificationCodes;
+}

@@ -1,0 +1,35 @@
+/** Starts one PostgreSQL for the whole run and migrates a template database that each test file clones. */
+import pg from "pg";
+import type { TestProject } from "vitest/node";
+import { migrate } from "../../src/storage/migrate.ts";
+import { startPostgres } from "./postgres.ts";
+
+declare module "vitest" {
+  export interface ProvidedContext {
+    postgres_url: string;
+    postgres_template: string;
+  }
+}
+
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const server = await startPostgres();
+  const template = `latchkey_template_${process.pid}`;
+  await admin(server.url, `create database ${template}`);
+  await migrate(server.url.replace(/\/[^/]*$/, `/${template}`));
+  project.provide("postgres_url", server.url);
+  project.provide("postgres_template", template);
+  return async () => {
+    await admin(server.url, `drop database if exists ${template} with (force)`).catch(() => {});
+    await server.stop();
+  };
+}
+
+export async function admin(url: string, sql: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    await client.query(sql);
+  } finally {
+    await client.end();
+  }
+}
