@@ -1,0 +1,83 @@
+/**
+ * Every budget of this server in one table: how often anyone may try what, counted against whom. A visible one depends only
+ * on what the caller sent, and answers 429; a silent one depends on the record, so the caller cannot notice it.
+ *
+ * `limit` is the default where an account's or client's setting may say otherwise; `window` in seconds. A subject is an id or
+ * a keyed digest, never an address or number.
+ */
+export interface Budget {
+  readonly limit: number;
+  readonly window: number;
+  readonly visible: boolean;
+  /** What is counted, and against whom. */
+  readonly counts: string;
+}
+
+const MINUTE = 60;
+const HOUR = 3_600;
+const DAY = 86_400;
+
+export const budgets = {
+  send_identifier_source: {
+    limit: 5,
+    window: 15 * MINUTE,
+    visible: true,
+    counts: "requests naming one identifier, from one source",
+  },
+  send_identifier: { limit: 20, window: HOUR, visible: true, counts: "requests naming one identifier" },
+  send_source: { limit: 50, window: HOUR, visible: true, counts: "requests from one source" },
+  send_client: { limit: 600, window: MINUTE, visible: true, counts: "requests for one client" },
+  send_own: {
+    limit: 5,
+    window: HOUR,
+    visible: true,
+    counts: "requests naming one identifier, by one caller that administers the account",
+  },
+  code_mint: { limit: 5, window: 10 * MINUTE, visible: true, counts: "codes minted for one user and client" },
+  sms_daily: { limit: 1_000, window: DAY, visible: false, counts: "SMS of one account" },
+  sms_prefix_sent: { limit: 50, window: DAY, visible: false, counts: "SMS of one account to one range of numbers" },
+  sms_prefix_verified: {
+    limit: 50,
+    window: DAY,
+    visible: false,
+    counts: "redeemed codes that went to one range of numbers",
+  },
+  numeric_guess: { limit: 10, window: HOUR, visible: true, counts: "wrong numeric codes of one person" },
+  typable_guess: {
+    limit: 1_000,
+    window: 10 * MINUTE,
+    visible: false,
+    counts: "wrong typable codes and links of one client",
+  },
+  typable_pressure: {
+    limit: 0,
+    window: HOUR,
+    visible: false,
+    counts: "one client that is being guessed against: longer codes",
+  },
+} as const satisfies Record<string, Budget>;
+
+export type BudgetName = keyof typeof budgets;
+
+/** One step of one budget. */
+export interface Charge {
+  readonly account_id: string;
+  readonly budget: BudgetName;
+  readonly subject: string;
+  /** Default 1. */
+  readonly cost?: number;
+  /** A setting's value in place of the table's. */
+  readonly limit?: number;
+}
+
+export interface Taken {
+  readonly allowed: boolean;
+  /** This step's place in its window, beginning with 1. */
+  readonly count: number;
+  /** Seconds until the window ends, at least 1. */
+  readonly retry_after: number;
+}
+
+export function limitOf(charge: Charge): number {
+  return charge.limit ?? budgets[charge.budget].limit;
+}

@@ -1,0 +1,112 @@
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../test/support/engines.ts";
+import { openStorage } from "../storage/open.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { Charge } from "./budgets.ts";
+import { budgetSweep, chargeAll, peekBudget, takeBudget } from "./limits.ts";
+
+const account_id = "T00000001";
+const NOW = Date.parse("2026-01-01T00:00:00.000Z");
+const MINUTE = 60_000;
+
+function send(subject: string, fields: Partial<Charge> = {}): Charge {
+  return { account_id, budget: "send_identifier_source", subject, ...fields };
+}
+
+describeOnBothEngines("limits", (engine) => {
+  let test: TestStorage;
+  let storage: Storage;
+  beforeAll(async () => {
+    test = await openTestStorage(engine);
+    storage = test.storage;
+  });
+  afterAll(() => test.close());
+
+  it("allows the limit, refuses what follows, and says how long to wait", async () => {
+    const taken = [];
+    for (let step = 0; step < 7; step++) taken.push(await takeBudget(storage, send("a"), NOW + step * MINUTE));
+    expect(taken.map(({ allowed }) => allowed)).toEqual([true, true, true, true, true, false, false]);
+    expect(taken.map(({ count }) => count)).toEqual([1, 2, 3, 4, 5, 6, 7]);
+    expect(taken[6]?.retry_after).toBe(9 * 60);
+  });
+
+  it("begins a new window when the old one has ended, however hard it was hammered", async () => {
+    for (let step = 0; step < 9; step++) await takeBudget(storage, send("b"), NOW);
+    expect((await takeBudget(storage, send("b"), NOW + 15 * MINUTE - 1)).allowed).toBe(false);
+    expect(await takeBudget(storage, send("b"), NOW + 15 * MINUTE)).toEqual({
+      allowed: true,
+      count: 1,
+      retry_after: 900,
+    });
+  });
+
+  it("counts 200 parallel steps as 200, and allows exactly the limit", async () => {
+    const taken = await Promise.all(
+      Array.from({ length: 200 }, () => takeBudget(storage, send("c", { limit: 50 }), NOW)),
+    );
+    expect(taken.filter(({ allowed }) => allowed)).toHaveLength(50);
+    expect(taken.map(({ count }) => count).sort((a, b) => a - b)).toEqual(Array.from({ length: 200 }, (_, n) => n + 1));
+  });
+
+  it("keeps subjects, budgets and accounts apart", async () => {
+    await takeBudget(storage, send("d", { cost: 5 }), NOW);
+    expect((await takeBudget(storage, send("d"), NOW)).allowed).toBe(false);
+    expect((await takeBudget(storage, send("e"), NOW)).count).toBe(1);
+    expect((await takeBudget(storage, send("d", { budget: "send_identifier" }), NOW)).count).toBe(1);
+    expect((await takeBudget(storage, send("d", { account_id: "T00000002" }), NOW)).count).toBe(1);
+  });
+
+  it("takes several in one transaction and answers in the order asked", async () => {
+    const charges = [send("z", { cost: 3 }), send("f"), send("z2", { cost: 9 })];
+    const taken = await storage.write((tx) => chargeAll(tx, charges, NOW));
+    expect(taken.map(({ count, allowed }) => [count, allowed])).toEqual([
+      [3, true],
+      [1, true],
+      [9, false],
+    ]);
+  });
+
+  it("peeks without taking", async () => {
+    expect(await peekBudget(storage.read, send("g"), NOW)).toMatchObject({ allowed: true, count: 0 });
+    await takeBudget(storage, send("g", { cost: 5 }), NOW);
+    expect(await peekBudget(storage.read, send("g"), NOW)).toMatchObject({ allowed: false, count: 5 });
+    expect(await peekBudget(storage.read, send("g"), NOW + 15 * MINUTE)).toMatchObject({ allowed: true, count: 0 });
+  });
+
+  it("sweeps what ended, and keeps what runs or remembers failures", async () => {
+    await takeBudget(storage, send("sweep-running"), storage.now());
+    await takeBudget(storage, send("sweep-ended"), storage.now() - 3 * 86_400_000);
+    await takeBudget(storage, send("sweep-guessed", { budget: "numeric_guess" }), storage.now() - 3 * 86_400_000);
+    await storage.write((tx) =>
+      tx.db.updateTable("budgets").set({ failures: 3 }).where("subject", "=", "sweep-guessed").execute(),
+    );
+    while ((await budgetSweep.sweep(storage, 2)) === 2);
+    const left = await storage.read
+      .selectFrom("budgets")
+      .select("subject")
+      .where("subject", "like", "sweep-%")
+      .execute();
+    expect(left.map(({ subject }) => subject).sort()).toEqual(["sweep-guessed", "sweep-running"]);
+  });
+});
+
+it("counts exactly over three processes' pools on one PostgreSQL, single and in transactions", async () => {
+  const test = await openTestStorage("postgres");
+  const pools = [
+    test.storage,
+    await openStorage({ database_url: test.database_url }),
+    await openStorage({ database_url: test.database_url }),
+  ];
+  const subjects = ["p", "q", "r", "s"];
+  const steps = Array.from({ length: 60 }, (_, n) => {
+    const pool = pools[n % 3] as Storage;
+    const charges = subjects.map((subject) => send(subject));
+    if (n % 2 === 0) return pool.write((tx) => chargeAll(tx, n % 4 === 0 ? charges.toReversed() : charges, NOW));
+    return Promise.all(charges.map((charge) => takeBudget(pool, charge, NOW)));
+  });
+  await Promise.all(steps);
+  for (const subject of subjects) expect((await peekBudget(test.storage.read, send(subject), NOW)).count).toBe(60);
+  await pools[1]?.close();
+  await pools[2]?.close();
+  await test.close();
+});

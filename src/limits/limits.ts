@@ -1,0 +1,50 @@
+/**
+ * Limits: how often anyone may try. One table of budgets, one row a budget and subject, one upsert an engine; shared by all
+ * processes, because the rows are.
+ *
+ * In: a `Charge` and the time. Out: whether it was within the limit, its place in the window, and how long to wait. A step
+ * is counted even when it is refused, and windows are fixed: hammering does not make them longer. When the database does not
+ * answer, the caller gets that error: nothing is allowed because it could not be counted.
+ */
+import type { Storage, Transaction } from "../storage/storage.ts";
+import { type Charge, limitOf, type Taken } from "./budgets.ts";
+import { type Counted, deleteEndedBudgets, keyOf, selectBudget, takeStatement } from "./store.ts";
+
+/** `now` in milliseconds since the epoch, here and below. */
+export async function takeBudget(storage: Storage, charge: Charge, now: number): Promise<Taken> {
+  return taken(charge, await storage.hot(takeStatement, { charge, now }), now);
+}
+
+/**
+ * Takes several inside a write transaction, in the one order that cannot deadlock; answers in the order given. The counts
+ * commit with the transaction, so a refused caller must be answered after it, not by throwing inside.
+ */
+export async function chargeAll(tx: Transaction, charges: readonly Charge[], now: number): Promise<readonly Taken[]> {
+  const answers = new Map<Charge, Taken>();
+  const sorted = charges.toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+  for (const charge of sorted) {
+    answers.set(charge, taken(charge, await tx.hot(takeStatement, { charge, now }), now));
+  }
+  return charges.map((charge) => answers.get(charge) ?? uncounted(charge));
+}
+
+/** What a budget says, without taking from it. `count` is what was taken so far. */
+export async function peekBudget(db: Storage["read"], charge: Charge, now: number): Promise<Taken> {
+  const counted = await selectBudget(db, charge, now);
+  return { ...taken(charge, counted, now), allowed: counted.count < limitOf(charge) };
+}
+
+function taken(charge: Charge, { count, window_ends_at }: Counted, now: number): Taken {
+  const retry_after = Math.max(1, Math.ceil((Date.parse(window_ends_at) - now) / 1000));
+  return { allowed: count <= limitOf(charge), count, retry_after };
+}
+
+function uncounted(charge: Charge): never {
+  throw new Error(`budget ${charge.budget} was not counted`);
+}
+
+/** For the janitor: removes rows whose window ended long ago. */
+export const budgetSweep = {
+  name: "budgets",
+  sweep: (storage: Storage, batch: number) => storage.write((tx) => deleteEndedBudgets(tx.db, storage.now(), batch)),
+};

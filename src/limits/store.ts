@@ -1,0 +1,136 @@
+import type { ExpressionBuilder } from "kysely";
+import { type Database, type HotStatement, type Instant, instant, type Row } from "../storage/storage.ts";
+import type { Tables } from "../storage/tables.ts";
+import { budgets, type Charge } from "./budgets.ts";
+
+export interface TakeInput {
+  readonly charge: Charge;
+  readonly now: number;
+}
+
+export interface Counted {
+  readonly count: number;
+  readonly window_ends_at: Instant;
+}
+
+export function keyOf({ account_id, budget, subject }: Charge): string {
+  return `${account_id} ${budget} ${subject}`;
+}
+
+const costOf = ({ charge }: TakeInput) => charge.cost ?? 1;
+const endOf = ({ charge, now }: TakeInput) => instant(now + budgets[charge.budget].window * 1000);
+
+/** A window that has ended begins again with this step; `%now` is the engine's parameter. */
+const RESTART = `
+  count = case when budgets.window_ends_at <= %now then excluded.count else budgets.count + excluded.count end,
+  window_ends_at = case when budgets.window_ends_at <= %now then excluded.window_ends_at else budgets.window_ends_at end`;
+
+const COLUMNS = "account_id, budget, subject, count, window_ends_at";
+
+export const takeStatement: HotStatement<TakeInput, Counted> = {
+  name: "take_budget",
+  key: ({ charge }) => keyOf(charge),
+  mode: { kind: "counting", merge: mergeSteps, split: splitCount },
+  sqlite(db, input) {
+    const { account_id, budget, subject } = input.charge;
+    const [row] = db.all(
+      `insert into budgets (${COLUMNS}) values (?1, ?2, ?3, ?4, ?5)
+       on conflict (account_id, budget, subject) do update set ${RESTART.replaceAll("%now", "?6")}
+       returning count, window_ends_at`,
+      account_id,
+      budget,
+      subject,
+      costOf(input),
+      endOf(input),
+      instant(input.now),
+    );
+    return countedOf(row);
+  },
+  postgres: {
+    text: `insert into budgets (${COLUMNS})
+      select * from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[])
+      on conflict (account_id, budget, subject) do update set ${RESTART.replaceAll("%now", "($6::text[])[1]")}
+      returning account_id, budget, subject, count, window_ends_at`,
+    parameters: (inputs) => [
+      inputs.map(({ charge }) => charge.account_id),
+      inputs.map(({ charge }) => charge.budget),
+      inputs.map(({ charge }) => charge.subject),
+      inputs.map(costOf),
+      inputs.map(endOf),
+      [instant(Math.max(...inputs.map(({ now }) => now)))],
+    ],
+    answers: (rows, inputs) => {
+      const byKey = new Map(rows.map((row) => [keyOf(row as unknown as Charge), row]));
+      return inputs.map(({ charge }) => countedOf(byKey.get(keyOf(charge))));
+    },
+  },
+};
+
+function mergeSteps(inputs: readonly TakeInput[]): TakeInput {
+  const [first] = inputs as [TakeInput, ...TakeInput[]];
+  const cost = inputs.reduce((sum, input) => sum + costOf(input), 0);
+  return { charge: { ...first.charge, cost }, now: Math.max(...inputs.map(({ now }) => now)) };
+}
+
+/** Each step gets the place it would have had alone. */
+function splitCount({ count, window_ends_at }: Counted, inputs: readonly TakeInput[]): Counted[] {
+  let place = count - inputs.reduce((sum, input) => sum + costOf(input), 0);
+  return inputs.map((input) => {
+    place += costOf(input);
+    return { count: place, window_ends_at };
+  });
+}
+
+function countedOf(row: Row | undefined): Counted {
+  if (!row) throw new Error("a budget was counted without an answer");
+  return { count: Number(row.count), window_ends_at: String(row.window_ends_at) };
+}
+
+export async function selectBudget(
+  db: Database,
+  { account_id, budget, subject }: Charge,
+  now: number,
+): Promise<Counted> {
+  const row = await db
+    .selectFrom("budgets")
+    .select(["count", "window_ends_at"])
+    .where("account_id", "=", account_id)
+    .where("budget", "=", budget)
+    .where("subject", "=", subject)
+    .where("window_ends_at", ">", instant(now))
+    .executeTakeFirst();
+  return row ?? { count: 0, window_ends_at: instant(now) };
+}
+
+const DAY = 86_400_000;
+/** Levels and failures outlive their window, so that a patient guesser starts no new life every day. */
+const MEMORY = 90 * DAY;
+
+/** One row at a time and sorted by key: the order in which every other writer locks them. */
+export async function deleteEndedBudgets(db: Database, now: number, batch: number): Promise<number> {
+  const ended = await db
+    .selectFrom("budgets")
+    .select(["account_id", "budget", "subject"])
+    .where((where) => hasEnded(where, now))
+    .limit(batch)
+    .execute();
+  ended.sort((a, b) => (keyOf(a as Charge) < keyOf(b as Charge) ? -1 : 1));
+  for (const { account_id, budget, subject } of ended) {
+    await db
+      .deleteFrom("budgets")
+      .where("account_id", "=", account_id)
+      .where("budget", "=", budget)
+      .where("subject", "=", subject)
+      .where((where) => hasEnded(where, now))
+      .execute();
+  }
+  return ended.length;
+}
+
+function hasEnded({ and, or, eb }: ExpressionBuilder<Tables, "budgets">, now: number) {
+  const forgotten = or([
+    and([eb("failures", "=", 0), eb("level", "=", 0)]),
+    eb("window_ends_at", "<", instant(now - MEMORY)),
+  ]);
+  return and([eb("window_ends_at", "<", instant(now - DAY)), forgotten]);
+}
