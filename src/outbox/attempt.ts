@@ -1,0 +1,116 @@
+import { instant, type Storage, type Transaction } from "../storage/storage.ts";
+import { isUndeliverable, type OutboxRow, undeliverable } from "./outbox.ts";
+import { retryDelay } from "./retry.ts";
+import { type Outcome, updateOutcome } from "./store.ts";
+
+const NOTE_TRIES = 5;
+
+/** How one kind of message is made and sent. Rendering may derive a code or sign a token; nothing of it is stored. */
+export interface OutboxKind<M = unknown> {
+  render(row: OutboxRow, now: number): Promise<M>;
+  /** Resolves once the receiver took responsibility. `signal` fires when the attempt is given up. */
+  send(message: M, signal: AbortSignal): Promise<void>;
+}
+
+export interface OutboxLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface AttemptContext {
+  readonly storage: Storage;
+  readonly kinds: Readonly<Record<string, OutboxKind>>;
+  readonly log: OutboxLog;
+  readonly now: () => number;
+  readonly random: () => number;
+  readonly claimed_by: string;
+  /** Milliseconds after which an attempt is given up. */
+  readonly send_timeout: number;
+  /** Runs in the transaction that gives the message up; records the audit event. */
+  recordFailure(tx: Transaction, row: OutboxRow, reason: string, now: number): Promise<void>;
+}
+
+/** One attempt to deliver a claimed row, and the note of how it ended. Rejects only when that note could not be written. */
+export async function attemptDelivery(context: AttemptContext, row: OutboxRow): Promise<void> {
+  const error = await deliver(context, row).then(
+    () => undefined,
+    (cause: unknown) => (cause instanceof Error ? cause : new Error(String(cause))),
+  );
+  const now = context.now();
+  const outcome = outcomeOf(row, error, now, context.random);
+  const noted = await insist(() => note(context, row, outcome, now));
+  if (noted) tell(context.log, row, outcome);
+}
+
+async function deliver({ kinds, now, send_timeout }: AttemptContext, row: OutboxRow): Promise<void> {
+  if (Date.parse(row.expires_at) <= now()) {
+    throw undeliverable(
+      row.last_error === null ? "expired before it could be sent" : `expired; last: ${row.last_error}`,
+    );
+  }
+  // A newer process may have enqueued a kind this one does not know: leave it to a retry.
+  const kind = Object.hasOwn(kinds, row.kind) ? kinds[row.kind] : undefined;
+  if (!kind) throw new Error(`unknown kind ${row.kind}`);
+  await withinTime(send_timeout, async (signal) => kind.send(await kind.render(row, now()), signal));
+}
+
+async function withinTime(ms: number, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  const given_up = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      given_up.abort();
+      reject(new Error(`not sent within ${ms} ms`));
+    }, ms);
+  });
+  try {
+    await Promise.race([work(given_up.signal), timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function outcomeOf(row: OutboxRow, error: Error | undefined, now: number, random: () => number): Outcome {
+  const at = instant(now);
+  if (!error) return { state: "sent", next_attempt_at: at, last_error: null, finished_at: at };
+  const last_error = error.message.slice(0, 300);
+  if (isUndeliverable(error)) return { state: "failed", next_attempt_at: at, last_error, finished_at: at };
+  const expires_at = Date.parse(row.expires_at);
+  const next = Math.min(now + retryDelay(row.attempts, expires_at - now, random), Math.max(now, expires_at));
+  return { state: "pending", next_attempt_at: instant(next), last_error, finished_at: null };
+}
+
+/** A note that is lost means a second message: the claim is still being renewed, so there is time to try again. */
+async function insist<T>(work: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (tries === NOTE_TRIES) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 500 * tries));
+    }
+  }
+}
+
+function note(context: AttemptContext, row: OutboxRow, outcome: Outcome, now: number): Promise<boolean> {
+  return context.storage.write(async (tx) => {
+    const ours = await updateOutcome(tx.db, row, context.claimed_by, outcome);
+    if (ours && outcome.state === "failed") await context.recordFailure(tx, row, outcome.last_error ?? "", now);
+    return ours;
+  });
+}
+
+function tell(log: OutboxLog, row: OutboxRow, { state, last_error, next_attempt_at }: Outcome): void {
+  const facts = {
+    account_id: row.account_id,
+    message_id: row.id,
+    kind: row.kind,
+    channel: row.channel,
+    attempts: row.attempts,
+  };
+  if (state === "sent") log.info(facts, "message sent");
+  else if (state === "pending")
+    log.warn({ ...facts, reason: last_error, next_attempt_at }, "message not sent; will try again");
+  else log.error({ ...facts, reason: last_error }, "message undeliverable");
+}

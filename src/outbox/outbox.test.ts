@@ -1,0 +1,299 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../test/support/engines.ts";
+import { openStorage } from "../storage/open.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { OutboxKind } from "./attempt.ts";
+import { countOutbox, outboxSweep } from "./counts.ts";
+import { listInbox } from "./inbox.ts";
+import { enqueue, type OutboxMessage, type OutboxRow, undeliverable } from "./outbox.ts";
+import { retryDelay } from "./retry.ts";
+import { type OutboxOptions, type RunningOutbox, startOutbox } from "./worker.ts";
+
+const account_id = "P11223344";
+const quiet = { info() {}, warn() {}, error() {} };
+
+function message(storage: Storage, fields: Partial<OutboxMessage> = {}): OutboxMessage {
+  const expires_at = storage.now() + 600_000;
+  return { account_id, kind: "note", channel: "mail", inbox: null, payload: { n: 1 }, expires_at, ...fields };
+}
+
+function put(storage: Storage, fields: Partial<OutboxMessage> = {}): Promise<string> {
+  return storage.write((tx) => enqueue(tx, message(storage, fields), storage.now()));
+}
+
+async function stateOf(storage: Storage, id: string) {
+  const row = await storage.read.selectFrom("outbox").selectAll().where("id", "=", id).executeTakeFirstOrThrow();
+  return { state: row.state, attempts: row.attempts, last_error: row.last_error, finished: row.finished_at !== null };
+}
+
+async function until(check: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await check())) await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
+describe("retryDelay", () => {
+  it("doubles from about 1 s to about 5 min and stays within both", () => {
+    const day = 86_400_000;
+    expect(retryDelay(1, day, () => 0.5)).toBe(1_000);
+    expect(retryDelay(5, day, () => 0.5)).toBe(16_000);
+    expect(retryDelay(1, day, () => 0)).toBe(1_000);
+    expect(retryDelay(60, day, () => 1)).toBe(300_000);
+  });
+
+  it("never sleeps through what is left of the message's life", () => {
+    expect(retryDelay(12, 60_000, () => 0.5)).toBe(15_000);
+    expect(retryDelay(12, 100, () => 0.5)).toBe(1_000);
+  });
+});
+
+describeOnBothEngines("outbox", (engine) => {
+  let test: TestStorage;
+  let storage: Storage;
+  const running: RunningOutbox[] = [];
+  const failures: { row: OutboxRow; reason: string }[] = [];
+
+  beforeEach(async () => {
+    test = await openTestStorage(engine);
+    storage = test.storage;
+    failures.length = 0;
+  });
+
+  afterEach(async () => {
+    for (const outbox of running.splice(0)) await outbox.stop();
+    await test.close();
+  });
+
+  function start(
+    send: OutboxKind<OutboxRow>["send"],
+    options: Partial<OutboxOptions> = {},
+    on = storage,
+  ): RunningOutbox {
+    const kinds = { note: { render: async (row: OutboxRow) => row, send } };
+    const outbox = startOutbox(storage, kinds, {
+      log: quiet,
+      poll: 50,
+      recordFailure: async (_tx, row, reason) => {
+        failures.push({ row, reason });
+      },
+      ...options,
+    });
+    running.push(outbox);
+    return outbox;
+  }
+
+  it("sends what was enqueued, once, with its payload", async () => {
+    const sent: OutboxRow[] = [];
+    start(async (row) => void sent.push(row));
+    const id = await put(storage, { payload: { greeting: "hei på deg" } });
+    await until(async () => (await stateOf(storage, id)).state === "sent");
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(sent.map((row) => [row.id, row.payload])).toEqual([[id, { greeting: "hei på deg" }]]);
+    expect(await stateOf(storage, id)).toEqual({ state: "sent", attempts: 1, last_error: null, finished: true });
+  });
+
+  it("sends nothing of a transaction that was rolled back", async () => {
+    const sent: OutboxRow[] = [];
+    start(async (row) => void sent.push(row));
+    await expect(
+      storage.write(async (tx) => {
+        await enqueue(tx, message(storage), storage.now());
+        throw new Error("changed my mind");
+      }),
+    ).rejects.toThrow("changed my mind");
+    const id = await put(storage);
+    await until(async () => (await stateOf(storage, id)).state === "sent");
+    expect(sent).toHaveLength(1);
+  });
+
+  it("wakes at a nudge instead of waiting for its next look", async () => {
+    const outbox = start(async () => {}, { poll: 3_600_000 });
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    const id = await put(storage);
+    outbox.nudge();
+    await until(async () => (await stateOf(storage, id)).state === "sent");
+  });
+
+  it("never picks up what is for the sandbox or for nobody", async () => {
+    const sent: OutboxRow[] = [];
+    start(async (row) => void sent.push(row));
+    const sandbox = await put(storage, { channel: "sandbox", inbox: "ada@example.com" });
+    const none = await put(storage, { channel: "none" });
+    const mail = await put(storage);
+    await until(async () => (await stateOf(storage, mail)).state === "sent");
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(sent.map((row) => row.id)).toEqual([mail]);
+    expect((await stateOf(storage, sandbox)).state).toBe("withheld");
+    expect((await stateOf(storage, none)).state).toBe("withheld");
+  });
+
+  it("tries again after a failure and then tells no error", async () => {
+    let calls = 0;
+    start(async () => {
+      calls++;
+      if (calls === 1) throw new Error("mail server is down");
+    });
+    const id = await put(storage);
+    await until(async () => (await stateOf(storage, id)).last_error === "mail server is down");
+    expect((await stateOf(storage, id)).state).toBe("pending");
+    await until(async () => (await stateOf(storage, id)).state === "sent");
+    expect(await stateOf(storage, id)).toEqual({ state: "sent", attempts: 2, last_error: null, finished: true });
+    expect(failures).toEqual([]);
+  });
+
+  it("gives up at expiry and says why the last attempt failed", async () => {
+    start(async () => {
+      throw new Error("mail server is down");
+    });
+    const id = await put(storage, { expires_at: storage.now() + 1_500 });
+    await until(async () => (await stateOf(storage, id)).state === "failed");
+    expect(failures.map(({ row, reason }) => [row.id, reason])).toEqual([[id, "expired; last: mail server is down"]]);
+  });
+
+  it("gives up at once when no retry would help", async () => {
+    start(async () => {
+      throw undeliverable("no such mailbox");
+    });
+    const id = await put(storage);
+    await until(async () => (await stateOf(storage, id)).state === "failed");
+    expect(await stateOf(storage, id)).toMatchObject({ attempts: 1, last_error: "no such mailbox" });
+    expect(failures).toHaveLength(1);
+    expect(await countOutbox(storage)).toEqual({ pending: 0, late: 0, undeliverable: 1 });
+  });
+
+  it("leaves a kind it does not know to a process that does", async () => {
+    start(async () => {});
+    const id = await put(storage, { kind: "of_the_next_version" });
+    await until(async () => (await stateOf(storage, id)).last_error === "unknown kind of_the_next_version");
+    expect((await stateOf(storage, id)).state).toBe("pending");
+  });
+
+  it("keeps its claim on a message that takes longer than the lease", async () => {
+    let calls = 0;
+    const slow = async () => {
+      calls++;
+      await new Promise((resolve) => setTimeout(resolve, 3_500));
+    };
+    start(slow, { lease: 1_500 });
+    start(slow, { lease: 1_500 });
+    const id = await put(storage);
+    await until(async () => (await stateOf(storage, id)).state === "sent");
+    expect(calls).toBe(1);
+  });
+
+  it("gives up an attempt that hangs and sends on the next", async () => {
+    let calls = 0;
+    let aborted = false;
+    start(
+      (_row, signal) => {
+        signal.addEventListener("abort", () => {
+          aborted = true;
+        });
+        calls++;
+        return calls === 1 ? new Promise(() => {}) : Promise.resolve();
+      },
+      { send_timeout: 300 },
+    );
+    const id = await put(storage);
+    await until(async () => (await stateOf(storage, id)).state === "sent");
+    expect(calls).toBe(2);
+    expect(aborted).toBe(true);
+  });
+
+  it("has never more under way than it was allowed", async () => {
+    let now = 0;
+    let most = 0;
+    start(
+      async () => {
+        most = Math.max(most, ++now);
+        await new Promise((resolve) => setTimeout(resolve, 30));
+        now--;
+      },
+      { concurrency: 3 },
+    );
+    const ids = await Promise.all(Array.from({ length: 20 }, () => put(storage)));
+    await until(async () => (await countOutbox(storage)).pending === 0);
+    expect(most).toBe(3);
+    expect(ids).toHaveLength(20);
+  });
+
+  it("stops only when what is under way has been sent, and takes nothing new", async () => {
+    let release = () => {};
+    const outbox = start(() => new Promise((resolve) => (release = resolve)), { concurrency: 1 });
+    const first = await put(storage);
+    await until(async () => (await stateOf(storage, first)).attempts === 1);
+    const second = await put(storage);
+    const stopped = outbox.stop();
+    release();
+    await stopped;
+    expect((await stateOf(storage, first)).state).toBe("sent");
+    expect((await stateOf(storage, second)).state).toBe("pending");
+  });
+
+  it("shows an inbox newest first, each account and recipient its own", async () => {
+    const one = await put(storage, { channel: "sandbox", inbox: "ada@example.com" });
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    const two = await put(storage, { channel: "sandbox", inbox: "ada@example.com" });
+    const other = await put(storage, { channel: "sandbox", inbox: "bo@example.com" });
+    await put(storage, { channel: "sandbox", inbox: "ada@example.com", account_id: "T99999999" });
+    await put(storage, { channel: "none" });
+    expect((await listInbox(storage, account_id, "ada@example.com", 10)).map((row) => row.id)).toEqual([two, one]);
+    expect((await listInbox(storage, account_id, "ada@example.com", 1)).map((row) => row.id)).toEqual([two]);
+    expect((await listInbox(storage, account_id, null, 10)).map((row) => row.id).sort()).toEqual(
+      [one, two, other].sort(),
+    );
+  });
+
+  it("sweeps what expired more than a day ago and keeps what still waits", async () => {
+    const long_ago = storage.now() - 90_000_000;
+    await put(storage, { channel: "sandbox", inbox: "ada@example.com", expires_at: long_ago });
+    await put(storage, { expires_at: long_ago });
+    await put(storage, { channel: "none" });
+    expect(await outboxSweep.sweep(storage, 10)).toBe(1);
+    expect(await outboxSweep.sweep(storage, 10)).toBe(0);
+  });
+});
+
+describe("outbox on PostgreSQL, several processes", () => {
+  it("delivers each of many messages exactly once", async () => {
+    const test = await openTestStorage("postgres");
+    const second = await openStorage({ database_url: test.database_url });
+    const third = await openStorage({ database_url: test.database_url });
+    const sent: string[] = [];
+    const kinds = {
+      note: { render: async (row: OutboxRow) => row, send: async (row: OutboxRow) => void sent.push(row.id) },
+    };
+    const options = { log: quiet, poll: 20, concurrency: 7, recordFailure: async () => {} };
+    const workers = [test.storage, second, third].map((storage) => startOutbox(storage, kinds, options));
+    const ids = await Promise.all(Array.from({ length: 200 }, () => put(test.storage)));
+    await until(async () => (await countOutbox(test.storage)).pending === 0);
+    for (const worker of workers) await worker.stop();
+    expect([...sent].sort()).toEqual([...ids].sort());
+    await second.close();
+    await third.close();
+    await test.close();
+  });
+
+  it("takes over a claim when it ran out, not before", async () => {
+    const test = await openTestStorage("postgres");
+    const dead = startOutbox(
+      test.storage,
+      { note: { render: async (row) => row, send: () => new Promise(() => {}) } },
+      { log: quiet, poll: 20, lease: 1_500, drain: 0, recordFailure: async () => {} },
+    );
+    const id = await put(test.storage);
+    await until(async () => (await stateOf(test.storage, id)).attempts === 1);
+    await dead.stop();
+    const claim = await test.storage.read.selectFrom("outbox").select("next_attempt_at").executeTakeFirstOrThrow();
+    const sent_at: number[] = [];
+    const send = async () => void sent_at.push(test.storage.now());
+    const alive = startOutbox(
+      test.storage,
+      { note: { render: async (row) => row, send } },
+      { log: quiet, poll: 20, recordFailure: async () => {} },
+    );
+    await until(async () => (await stateOf(test.storage, id)).state === "sent");
+    expect(sent_at).toHaveLength(1);
+    expect(sent_at[0]).toBeGreaterThanOrEqual(Date.parse(claim.next_attempt_at));
+    await alive.stop();
+    await test.close();
+  });
+});

@@ -1,0 +1,159 @@
+import { randomUUID } from "node:crypto";
+import { instant, type Storage } from "../storage/storage.ts";
+import { type AttemptContext, attemptDelivery } from "./attempt.ts";
+import type { OutboxRow } from "./outbox.ts";
+import { selectAnyDue, updateClaim, updateClaimRenewed, updateForeignClaims } from "./store.ts";
+
+export interface OutboxOptions extends Pick<AttemptContext, "log" | "recordFailure"> {
+  readonly now?: () => number;
+  readonly random?: () => number;
+  /** Messages under way at once in this process. */
+  readonly concurrency?: number;
+  /** Milliseconds between two looks for due messages when nobody nudges. */
+  readonly poll?: number;
+  /** Milliseconds that a claim lasts unless renewed: how long the messages of a killed process wait on PostgreSQL. */
+  readonly lease?: number;
+  readonly send_timeout?: number;
+  /** Milliseconds that `stop` waits for messages under way. */
+  readonly drain?: number;
+}
+
+export interface RunningOutbox {
+  /** Looks for due messages now; call it when a transaction that enqueued has committed. */
+  nudge(): void;
+  /** Claims nothing more and waits for what is under way; a message that outlasts the wait is sent again by another. */
+  stop(): Promise<void>;
+}
+
+interface Worker extends AttemptContext {
+  readonly concurrency: number;
+  readonly lease: number;
+  readonly inFlight: Map<string, Promise<void>>;
+}
+
+/**
+ * Starts the worker of this process. `kinds` are the renderers and senders by name; a message of an unknown kind waits for a
+ * process that knows it. On SQLite the caller is the only server on the file, so what an earlier process had claimed is due
+ * at once; on PostgreSQL it is due when the claim runs out.
+ */
+export function startOutbox(storage: Storage, kinds: AttemptContext["kinds"], options: OutboxOptions): RunningOutbox {
+  const { concurrency = 20, lease = 30_000, send_timeout = 90_000, poll = 500, drain = 15_000 } = options;
+  const { now = () => storage.now(), random = Math.random, log, recordFailure } = options;
+  const inFlight = new Map<string, Promise<void>>();
+  const claimed_by = randomUUID();
+  const worker: Worker = {
+    storage,
+    kinds,
+    log,
+    recordFailure,
+    now,
+    random,
+    claimed_by,
+    send_timeout,
+    concurrency,
+    lease,
+    inFlight,
+  };
+  const sleeper = openSleeper();
+  let stopping = false;
+
+  async function run(): Promise<void> {
+    if (storage.engine === "sqlite") await reported(worker, "taking over", () => takeOver(worker));
+    while (!stopping) {
+      const rows = (await reported(worker, "claiming", () => claim(worker))) ?? [];
+      for (const row of rows) track(worker, row, sleeper.wake);
+      if (rows.length === 0 || inFlight.size >= concurrency) await sleeper.sleep(poll);
+    }
+  }
+
+  const renewal = setInterval(() => void reported(worker, "renewing claims", () => renew(worker)), lease / 3);
+  const running = run();
+  return {
+    nudge: sleeper.wake,
+    async stop() {
+      stopping = true;
+      sleeper.wake();
+      await running;
+      await settledWithin(drain, inFlight);
+      clearInterval(renewal);
+    },
+  };
+}
+
+function takeOver({ storage, claimed_by, now }: Worker): Promise<void> {
+  return storage.write((tx) => updateForeignClaims(tx.db, claimed_by, instant(now())));
+}
+
+async function claim(worker: Worker): Promise<OutboxRow[]> {
+  const { storage, claimed_by, now, lease } = worker;
+  const limit = worker.concurrency - worker.inFlight.size;
+  // A look is cheap and disturbs no writer; most of them find nothing.
+  if (limit <= 0 || !(await selectAnyDue(storage.read, instant(now())))) return [];
+  const claimed = { claimed_by, now: instant(now()), until: instant(now() + lease), limit };
+  return storage.write((tx) => updateClaim(tx.db, storage.engine, claimed));
+}
+
+function track(worker: Worker, row: OutboxRow, wake: () => void): void {
+  const key = row.id;
+  const attempt = reported(worker, "noting an outcome", () => attemptDelivery(worker, row)).finally(() => {
+    worker.inFlight.delete(key);
+    wake();
+  });
+  worker.inFlight.set(
+    key,
+    attempt.then(() => {}),
+  );
+}
+
+async function renew({ storage, claimed_by, now, lease, inFlight }: Worker): Promise<void> {
+  const ids = [...inFlight.keys()];
+  if (ids.length > 0) await storage.write((tx) => updateClaimRenewed(tx.db, claimed_by, ids, instant(now() + lease)));
+}
+
+async function reported<T>({ log }: Worker, what: string, work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    log.error({ err: error }, `outbox: ${what} failed`);
+    return undefined;
+  }
+}
+
+interface Sleeper {
+  /** Resolves after `ms` or at the next `wake`; at once when `wake` was called since the last sleep. */
+  sleep(ms: number): Promise<void>;
+  wake(): void;
+}
+
+function openSleeper(): Sleeper {
+  let woken = false;
+  let rouse = () => {};
+  return {
+    async sleep(ms) {
+      if (!woken) {
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, ms);
+          rouse = () => {
+            clearTimeout(timer);
+            resolve();
+          };
+        });
+      }
+      woken = false;
+      rouse = () => {};
+    },
+    wake() {
+      woken = true;
+      rouse();
+    },
+  };
+}
+
+async function settledWithin(ms: number, inFlight: Map<string, Promise<void>>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const patience = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([Promise.all(inFlight.values()), patience]);
+  clearTimeout(timer);
+}
