@@ -1,0 +1,56 @@
+/**
+ * What a message about a code says, as it lies in the outbox: everything but the code, which is derived when the message is
+ * sent or shown in the sandbox. `kind` of its outbox row is `verification`, or `notice` when nobody asked for it.
+ */
+import type { MasterKeys } from "../../secrets/master-keys.ts";
+import { reveal, type Secret, secret } from "../../secrets/secret.ts";
+import type { Instant } from "../../storage/storage.ts";
+import { type CodeFormat, deriveCode, showCode } from "./code.ts";
+
+/** `numeric_closed`: wrong guesses in the person's name closed numeric codes; this typable one still logs them in. */
+export type MessagePurpose = "login" | "signup" | "numeric_closed";
+
+export interface VerificationPayload {
+  readonly purpose: MessagePurpose;
+  /** Name of the connection, for example `email` or `sms`. */
+  readonly connection: string;
+  /** An address or an E.164 number; null where there is nobody to send to. */
+  readonly to: string | null;
+  readonly code_id: string;
+  /** base64url */
+  readonly challenge_id: string;
+  readonly key_version: string;
+  readonly counter: number;
+  readonly format: CodeFormat;
+  readonly length: number;
+  /** BCP 47 */
+  readonly locale: string;
+  readonly client_name: string;
+  readonly expires_at: Instant;
+  /** Seconds; what the message says the code is good for. */
+  readonly lifetime: number;
+  /** Where a link in the message leads; null when the message has none. */
+  readonly login_uri: string | null;
+}
+
+export interface RenderedCode {
+  /** As a person reads and types it. */
+  readonly code: Secret;
+  /** `login_uri` with the link code in its fragment. */
+  readonly link: Secret | null;
+}
+
+/** Derives the code of a message. Deterministic: every sending of one payload carries the same code. */
+export function renderCode(keys: MasterKeys, account_id: string, payload: VerificationPayload): RenderedCode {
+  const { key_version, counter, format, length, login_uri } = payload;
+  const challenge_id = Buffer.from(payload.challenge_id, "base64url");
+  const challenge = { account_id, challenge_id, key_version, counter, format, length };
+  const link =
+    login_uri === null ? null : secret(`${login_uri}#verification_code=${textOf(deriveCode(keys, challenge, "link"))}`);
+  return { code: showCode(secret(textOf(deriveCode(keys, challenge))), format), link };
+}
+
+function textOf(code: Secret | undefined): string {
+  if (!code) throw new Error("a stored challenge gives no code");
+  return reveal(code);
+}

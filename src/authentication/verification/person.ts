@@ -1,0 +1,64 @@
+import type { UserType } from "../../directory/clients/client.ts";
+import {
+  canonicalEmail,
+  canonicalPhoneNumber,
+  type Identifier,
+  type PhoneNumber,
+} from "../../directory/users/identifier.ts";
+import { refuseField } from "../../errors.ts";
+import { base64url, hmac } from "../../secrets/digest.ts";
+import type { MasterKeys } from "../../secrets/master-keys.ts";
+import type { Database } from "../../storage/storage.ts";
+import { type KnownUser, selectUserBy } from "./store.ts";
+
+/** Whom guesses and codes are counted against. Unknown identifiers get a person too, who behaves the same. */
+export interface Person {
+  /** The user's uuid, or `x:` and a keyed digest of an identifier nobody is known by. */
+  readonly id: string;
+  readonly user: KnownUser | null;
+}
+
+export async function findPerson(
+  db: Database,
+  keys: MasterKeys,
+  account_id: string,
+  user_type: UserType,
+  identifier: Identifier,
+): Promise<Person> {
+  const user = await selectUserBy(db, account_id, user_type, identifier);
+  return { id: user?.id ?? unknownPerson(keys, account_id, user_type, identifier), user: user ?? null };
+}
+
+export function unknownPerson(
+  keys: MasterKeys,
+  account_id: string,
+  user_type: UserType,
+  identifier: Identifier,
+): string {
+  return `x:${identifierDigest(keys, account_id, user_type, identifier)}`;
+}
+
+/** Names an identifier in a budget without holding it. */
+export function identifierDigest(
+  keys: MasterKeys,
+  account_id: string,
+  user_type: UserType,
+  identifier: Identifier,
+): string {
+  const key = keys.derive(keys.current, account_id, "identifier");
+  return base64url(hmac(key, user_type, identifier.type, identifier.value));
+}
+
+/** @throws 400 invalid_request when it is no address. */
+export function readEmail(path: string, email: string): Identifier {
+  const value = canonicalEmail(email);
+  if (value === undefined) throw refuseField(path, "format", "is not an e-mail address");
+  return { type: "email", value };
+}
+
+/** @throws 400 invalid_request when it cannot be a number. */
+export async function readPhoneNumber(path: string, number: string, country: string): Promise<PhoneNumber> {
+  const phone = await canonicalPhoneNumber(number, country);
+  if (!phone) throw refuseField(path, "format", "is not a phone number");
+  return phone;
+}

@@ -1,0 +1,102 @@
+/**
+ * The one statement that spends a verification code. It finds the row, locks every live code of that person, counts a wrong
+ * numeric guess, checks that client, grant and user live, spends the code with its siblings and records it, all or nothing.
+ *
+ * Locks are taken in one order everywhere, codes by key and then budgets by key, so that no two redemptions wait for each
+ * other. Whether a guess is compared is decided on locked rows, never on what the statement saw when it began.
+ */
+import type { AuditEvent } from "../../audit/audit.ts";
+import type { HotStatement, Instant } from "../../storage/storage.ts";
+import type { GuessWindow } from "./guess-window.ts";
+import { answersOf, parametersOf, REDEEM_POSTGRES } from "./redeem-postgres.ts";
+import { redeemOnSqlite } from "./redeem-sqlite.ts";
+
+export interface RedeemInput {
+  readonly kind: "typable" | "numeric" | "link";
+  readonly account_id: string;
+  /** The client's uuid. */
+  readonly client_id: string;
+  readonly audience: string;
+  /** The grant that has to live. */
+  readonly grant_id: string;
+  /** Whom the caller named; always present beside a numeric code. */
+  readonly person: string | null;
+  /** One digest for each configured key version. */
+  readonly digests: readonly Uint8Array[];
+  /** Symbols of what was presented. */
+  readonly length: number;
+  readonly connection: string | null;
+  /** Identifies this attempt; lands in `redeemed_by`. */
+  readonly attempt: string;
+  /** The client may sign up unknown people. */
+  readonly signup: boolean;
+  readonly now: Instant;
+  /** Rows that expired before this instant are forgotten. */
+  readonly remembered: Instant;
+  /** Wrong numeric guesses of one person in a window. */
+  readonly guess_limit: number;
+  /** When a window that begins now ends, for each level. */
+  readonly window_ends: readonly Instant[];
+  /** Recorded with the redemption; its entity is the code. */
+  readonly event: AuditEvent;
+}
+
+/** The row that a presented code named. */
+export interface FoundCode {
+  readonly id: string;
+  readonly client_id: string;
+  readonly person: string;
+  readonly user_id: string | null;
+  readonly format: string;
+  readonly connections: string | null;
+  readonly signup: boolean;
+  readonly email: string | null;
+  readonly phone_number: string | null;
+  readonly created_at: Instant;
+  readonly expires_at: Instant;
+  /** As it was when the statement began. */
+  readonly spent_at: Instant | null;
+  readonly redeemed_by: string | null;
+}
+
+export interface FoundUser {
+  readonly id: string;
+  readonly email: string | null;
+  readonly email_verified_at: Instant | null;
+  readonly phone_number: string | null;
+  readonly phone_verified_at: Instant | null;
+  readonly name: string | null;
+}
+
+export interface RedeemAnswer {
+  /** This attempt, and no other, spent the code. */
+  readonly won: boolean;
+  readonly code: FoundCode | null;
+  /** The code was made for this client, audience, person and connection. */
+  readonly fits: boolean;
+  /** It was still unspent when this statement had locked it. */
+  readonly locked: boolean;
+  readonly client_lives: boolean;
+  readonly grant_lives: boolean;
+  /** The live user of the code. */
+  readonly user: FoundUser | null;
+  /** The client is being guessed against, and the code was too short to be presented alone: nothing was compared. */
+  readonly pressed: boolean;
+  /** A numeric guess that matched nothing, and was counted. */
+  readonly wrong: boolean;
+  /** Every live numeric code of this login is dead by wrong guesses; until when. */
+  readonly exhausted_until: Instant | null;
+  /** The person's guess window after this attempt; numeric codes only. */
+  readonly window: GuessWindow | null;
+}
+
+export const redeemStatement: HotStatement<RedeemInput, RedeemAnswer> = {
+  name: "redeem_code",
+  mode: { kind: "spending" },
+  key({ kind, account_id, person, digests }) {
+    if (kind === "numeric") return `${account_id} ${person}`;
+    return `${account_id} ${Buffer.from(digests[0] ?? []).toString("base64")}`;
+  },
+  sqlite: redeemOnSqlite,
+  postgres: { text: REDEEM_POSTGRES, parameters: parametersOf, answers: answersOf },
+};

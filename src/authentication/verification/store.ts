@@ -1,0 +1,200 @@
+import { sql } from "kysely";
+import type { UserType } from "../../directory/clients/client.ts";
+import type { Identifier } from "../../directory/users/identifier.ts";
+import type { Database, Instant } from "../../storage/storage.ts";
+import type { LoginSessions, VerificationCodes } from "../../storage/tables.ts";
+import type { GuessWindow } from "./guess-window.ts";
+
+/** A live user; only verified addresses and numbers, and only a number that nobody shares. */
+export interface KnownUser {
+  readonly id: string;
+  readonly email: string | null;
+  readonly phone_number: string | null;
+  readonly locale: string | null;
+}
+
+export type CodeRow = {
+  readonly [K in keyof VerificationCodes]: VerificationCodes[K] extends number ? number : Plain<VerificationCodes[K]>;
+};
+export type SessionRow = Readonly<LoginSessions>;
+type Plain<T> = T extends { readonly __select__: infer S } ? S : T;
+
+const identifying = {
+  email: "email_canonical",
+  phone_number: "phone_number",
+  user_id: "id",
+} as const;
+
+const verifying = { email: "email_verified_at", phone_number: "phone_verified_at", user_id: "id" } as const;
+
+/** Nobody when several share the identifier. */
+export async function selectUserBy(
+  db: Database,
+  account_id: string,
+  type: UserType,
+  identifier: Identifier,
+): Promise<KnownUser | undefined> {
+  const found = await db
+    .selectFrom("live_users as u")
+    .select((eb) => [
+      "u.id",
+      "u.locale",
+      eb.case().when("u.email_verified_at", "is not", null).then(eb.ref("u.email")).end().as("email"),
+      eb.case().when("u.phone_verified_at", "is not", null).then(eb.ref("u.phone_number")).end().as("phone_number"),
+      eb
+        .selectFrom("live_users as o")
+        .select((count) => count.fn.countAll<number>().as("n"))
+        .whereRef("o.account_id", "=", "u.account_id")
+        .whereRef("o.type", "=", "u.type")
+        .whereRef("o.phone_number", "=", "u.phone_number")
+        .as("sharing"),
+    ])
+    .where("u.account_id", "=", account_id)
+    .where("u.type", "=", type)
+    .where(`u.${identifying[identifier.type]}`, "=", identifier.value)
+    .where(`u.${verifying[identifier.type]}`, "is not", null)
+    .limit(2)
+    .execute();
+  const [user] = found;
+  if (!user || found.length > 1) return undefined;
+  const { id, locale, email, phone_number, sharing } = user;
+  return { id, locale, email, phone_number: Number(sharing) > 1 ? null : phone_number };
+}
+
+export async function selectSession(
+  db: Database,
+  account_id: string,
+  id: string,
+  now: Instant,
+): Promise<SessionRow | undefined> {
+  return db
+    .selectFrom("login_sessions")
+    .selectAll()
+    .where("account_id", "=", account_id)
+    .where("id", "=", id)
+    .where("expires_at", ">", now)
+    .executeTakeFirst();
+}
+
+/** A session's id is free again when it has expired. @returns false when another live session has it. */
+export async function insertSession(db: Database, session: SessionRow): Promise<boolean> {
+  const { account_id: _account, id: _id, ...fields } = session;
+  const inserted = await db
+    .insertInto("login_sessions")
+    .values(session)
+    .onConflict((conflict) =>
+      conflict
+        .columns(["account_id", "id"])
+        .doUpdateSet(fields)
+        .where("login_sessions.expires_at", "<=", session.created_at),
+    )
+    .returning("id")
+    .execute();
+  return inserted.length === 1;
+}
+
+export interface LoginKey {
+  readonly account_id: string;
+  /** The client's uuid. */
+  readonly client_id: string;
+  readonly audience: string;
+  readonly person: string;
+}
+
+/** Unspent and unexpired, newest first. */
+export async function selectLiveCodes(db: Database, login: LoginKey, now: Instant): Promise<readonly CodeRow[]> {
+  return db
+    .selectFrom("verification_codes")
+    .selectAll()
+    .where("account_id", "=", login.account_id)
+    .where("client_id", "=", login.client_id)
+    .where("audience", "=", login.audience)
+    .where("person", "=", login.person)
+    .where("spent_at", "is", null)
+    .where("expires_at", ">", now)
+    .orderBy("created_at", "desc")
+    .orderBy("id", "desc")
+    .execute();
+}
+
+export async function insertCode(db: Database, row: CodeRow): Promise<void> {
+  await db.insertInto("verification_codes").values(row).execute();
+}
+
+export interface Sending {
+  readonly connections: string;
+  readonly email: string | null;
+  readonly phone_number: string | null;
+  readonly last_sent_at: Instant;
+}
+
+export async function updateSent(db: Database, account_id: string, id: string, sending: Sending): Promise<void> {
+  await db
+    .updateTable("verification_codes")
+    .set(sending)
+    .where("account_id", "=", account_id)
+    .where("id", "=", id)
+    .execute();
+}
+
+export async function updateCodeUser(db: Database, account_id: string, id: string, user_id: string): Promise<void> {
+  await db
+    .updateTable("verification_codes")
+    .set({ user_id })
+    .where("account_id", "=", account_id)
+    .where("id", "=", id)
+    .execute();
+}
+
+/** Live codes that were minted for one user and client, soonest to expire first. */
+export async function selectMinted(db: Database, account_id: string, client_id: string, user_id: string, now: Instant) {
+  return db
+    .selectFrom("verification_codes")
+    .select(["id", "expires_at"])
+    .where("account_id", "=", account_id)
+    .where("client_id", "=", client_id)
+    .where("person", "=", user_id)
+    .where("connections", "is", null)
+    .where("created_by", "is not", null)
+    .where("spent_at", "is", null)
+    .where("expires_at", ">", now)
+    .orderBy("expires_at")
+    .execute();
+}
+
+export async function selectGuessWindow(
+  db: Database,
+  account_id: string,
+  person: string,
+): Promise<GuessWindow | undefined> {
+  return db
+    .selectFrom("budgets")
+    .select(["count", "window_ends_at", "level", "failures"])
+    .where("account_id", "=", account_id)
+    .where("budget", "=", "numeric_guess")
+    .where("subject", "=", person)
+    .executeTakeFirst();
+}
+
+/** @returns how many rows went. */
+export async function deleteExpired(
+  db: Database,
+  table: "verification_codes" | "login_sessions",
+  before: Instant,
+  batch: number,
+): Promise<number> {
+  const rows = await db
+    .selectFrom(table)
+    .select(["account_id", "id"])
+    .where("expires_at", "<", before)
+    .orderBy("account_id")
+    .orderBy("id")
+    .limit(batch)
+    .execute();
+  for (const { account_id, id } of rows) {
+    await sql`delete from ${sql.table(table)} where account_id = ${account_id} and id = ${id} and expires_at < ${before}`.execute(
+      db,
+    );
+  }
+  return rows.length;
+}

@@ -1,0 +1,24 @@
+import { expect, it } from "vitest";
+import { canonicalEmail, canonicalPhoneNumber } from "./identifier.ts";
+
+it.each([
+  ["Ada@Example.COM", "ada@example.com"],
+  [" ada@example.com ", "ada@example.com"],
+  ["ada+tag@example.com", "ada+tag@example.com"],
+  ["ada@bücher.example", "ada@xn--bcher-kva.example"],
+  ["ada", undefined],
+  ["ada@", undefined],
+  ["@example.com", undefined],
+  ["a b@example.com", undefined],
+  ["ada@example.com\r\nBcc: eve@example.com", undefined],
+  ["<ada@example.com>", undefined],
+])("reads %j as %j", (typed, canonical) => expect(canonicalEmail(typed)).toBe(canonical));
+
+it.each([
+  ["+47 99 99 99 99", { number: "+4799999999", country: "NO", prefix: "+4799" }],
+  ["99999999", { number: "+4799999999", country: "NO", prefix: "+4799" }],
+  ["0047 99999999", { number: "+4799999999", country: "NO", prefix: "+4799" }],
+  ["+46 70 123 45 67", { number: "+46701234567", country: "SE", prefix: "+4670" }],
+  ["12", undefined],
+  ["call 99999999", undefined],
+])("reads %j as %j", async (typed, canonical) => expect(await canonicalPhoneNumber(typed, "NO")).toEqual(canonical));

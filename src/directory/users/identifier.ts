@@ -1,0 +1,37 @@
+/** The canonical form of what names a person: two spellings of one address or number are one identifier. */
+import { domainToASCII } from "node:url";
+
+export type IdentifierType = "email" | "phone_number" | "user_id";
+
+export interface Identifier {
+  readonly type: IdentifierType;
+  /** Canonical. */
+  readonly value: string;
+}
+
+/** Lower case, ASCII domain. @returns undefined when it is no address. */
+export function canonicalEmail(email: string): string | undefined {
+  const [, local, domain] =
+    /^([^\s@<>(),;:"\\[\]]{1,64})@([^\s@/?#:]{1,253})$/u.exec(email.trim().normalize("NFC")) ?? [];
+  if (local === undefined || domain === undefined) return undefined;
+  const host = domainToASCII(domain.toLowerCase());
+  return host === "" ? undefined : `${local.toLowerCase()}@${host}`;
+}
+
+export interface PhoneNumber {
+  /** E.164 */
+  readonly number: string;
+  /** ISO 3166-1 alpha-2, where the number's prefix tells. */
+  readonly country: string | null;
+  /** The country's calling code and the first digits of the number: one range of one operator. */
+  readonly prefix: string;
+}
+
+/** `country` is assumed for a number without `+`. @returns undefined when it cannot be a number. */
+export async function canonicalPhoneNumber(number: string, country: string): Promise<PhoneNumber | undefined> {
+  const { parsePhoneNumberFromString } = await import("libphonenumber-js/min");
+  const parsed = parsePhoneNumberFromString(number.trim(), { defaultCountry: country as never, extract: false });
+  if (!parsed?.isPossible()) return undefined;
+  const prefix = `+${parsed.countryCallingCode}${parsed.nationalNumber.slice(0, 2)}`;
+  return { number: parsed.number, country: parsed.country ?? null, prefix };
+}
