@@ -118,7 +118,11 @@ export const catalogue = {
     remedy: "Use one of the methods in the Allow header.",
   },
   payload_too_large: { status: 413, message: "The request body is too large.", remedy: "Send less." },
-  uri_too_long: { status: 414, message: "The request address is too long.", remedy: "Send the parameters in a form body." },
+  uri_too_long: {
+    status: 414,
+    message: "The request address is too long.",
+    remedy: "Send the parameters in a form body.",
+  },
   unsupported_media_type: {
     status: 415,
     message: "The Content-Type is not supported here.",

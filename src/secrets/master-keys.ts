@@ -6,7 +6,15 @@
 import { createHash, hkdfSync } from "node:crypto";
 
 /** What a derived key is for; part of its derivation. */
-export type KeyPurpose = "code" | "code-lookup" | "identifier" | "seal" | "refresh" | "authorization-code" | "dpop-nonce" | "session";
+export type KeyPurpose =
+  | "code"
+  | "code-lookup"
+  | "identifier"
+  | "seal"
+  | "refresh"
+  | "authorization-code"
+  | "dpop-nonce"
+  | "session";
 
 export interface MasterKeys {
   /** The version that new rows are written under. */

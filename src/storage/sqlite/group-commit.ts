@@ -50,7 +50,7 @@ export function openGroupCommit(file: SqliteFile, strict: boolean): GroupCommit 
     write: (work) => enqueue(() => runTurn(file, work, strict)),
     hot: (statement, input) => enqueue(() => statement.sqlite(file, input)),
     async idle() {
-      while (draining) await draining;
+      while (draining !== undefined) await draining;
     },
   };
 }
