@@ -1,0 +1,97 @@
+/**
+ * Revocation: which authorizations are dead. Every access token names what it hangs on (its authorization, client, user,
+ * grant and account); revoking one of those ends it, at once on this process and within 5 s on every other.
+ *
+ * In: subjects such as `sid:…`, `client:…`, `user:…`, `grant:…`, recorded in the transaction of the deed that killed them.
+ * Out: whether a token still lives, answered from memory. A process that could not read revocations for 10 s does not know,
+ * and says so instead of guessing.
+ */
+import { refuse } from "../errors.ts";
+import { instant, type Storage, type Transaction } from "../storage/storage.ts";
+import { deleteExpired, insertRevocation, selectRevokedSince } from "./store.ts";
+
+export interface RevokedSubject {
+  readonly account_id: string;
+  /** `sid:`, `client:`, `user:`, `grant:` or `account:` and an id. */
+  readonly subject: string;
+}
+
+export interface Revocations {
+  /** Part of the transaction that deletes or revokes. Tell this process with `announce` once that is on disk. */
+  record(tx: Transaction, revoked: RevokedSubject): Promise<void>;
+  announce(revoked: RevokedSubject): void;
+  /** @throws 401 invalid_token when one of them is dead; 503 when this process has not read revocations for 10 s. */
+  checkAlive(account_id: string, subjects: readonly string[]): void;
+  /** True while revocations are read as they should be. */
+  isFresh(): boolean;
+  stop(): Promise<void>;
+}
+
+/** How long a revocation is remembered: the longest life of an access token, and then some. */
+const MEMORY = 25 * 3_600_000;
+const POLL = 1_000;
+const STALE = 10_000;
+/** A transaction may commit some time after it took its timestamp. */
+const OVERLAP = 15_000;
+
+export interface RevocationOptions {
+  readonly poll?: number;
+  readonly monotonic?: () => number;
+  readonly report?: (error: unknown) => void;
+}
+
+/** Reads what is dead, then keeps reading. @throws when the first reading fails. */
+export async function openRevocations(storage: Storage, options: RevocationOptions = {}): Promise<Revocations> {
+  const { poll = POLL, monotonic = () => performance.now(), report = () => {} } = options;
+  const dead = new Map<string, number>();
+  let since = storage.now() - MEMORY;
+  let readAt = monotonic();
+  let reading: Promise<void> = Promise.resolve();
+
+  async function read(): Promise<void> {
+    const started = monotonic();
+    const now = storage.now();
+    for (const { account_id, subject, expires_at } of await selectRevokedSince(storage.read, instant(since))) {
+      dead.set(keyOf(account_id, subject), Date.parse(expires_at));
+    }
+    for (const [key, expires_at] of dead) if (expires_at < now) dead.delete(key);
+    since = now - OVERLAP;
+    readAt = started;
+  }
+
+  await read();
+  const timer = setInterval(() => {
+    reading = reading.then(read).catch(report);
+  }, poll);
+  timer.unref();
+  const isFresh = () => monotonic() - readAt < STALE;
+  return {
+    record: (tx, revoked) => insertRevocation(tx.db, revoked, instant(storage.now()), instant(storage.now() + MEMORY)),
+    announce: ({ account_id, subject }) => dead.set(keyOf(account_id, subject), storage.now() + MEMORY),
+    checkAlive(account_id, subjects) {
+      if (!isFresh()) throw refuse("temporarily_unavailable", { detail: "revocations are stale", retry_after: 1 });
+      if (dead.size === 0) return;
+      const gone = subjects.find((subject) => dead.has(keyOf(account_id, subject)));
+      if (gone) throw refuse("invalid_token", { detail: `revoked: ${gone}` });
+    },
+    isFresh,
+    async stop() {
+      clearInterval(timer);
+      await reading;
+    },
+  };
+}
+
+const keyOf = (account_id: string, subject: string) => `${account_id} ${subject}`;
+
+/** Revokes on its own, for what is not part of a larger transaction. */
+export async function revoke(storage: Storage, revocations: Revocations, revoked: RevokedSubject): Promise<void> {
+  await storage.write((tx) => revocations.record(tx, revoked));
+  revocations.announce(revoked);
+}
+
+export const revocationSweep = {
+  name: "revocations",
+  sweep: (storage: Storage, batch: number) =>
+    storage.write((tx) => deleteExpired(tx.db, instant(storage.now()), batch)),
+};

@@ -1,0 +1,49 @@
+import type { Database, Instant } from "../storage/storage.ts";
+
+export interface RevocationRow {
+  readonly account_id: string;
+  readonly subject: string;
+  readonly expires_at: Instant;
+}
+
+export async function insertRevocation(
+  db: Database,
+  revoked: { readonly account_id: string; readonly subject: string },
+  revoked_at: Instant,
+  expires_at: Instant,
+): Promise<void> {
+  const { account_id, subject } = revoked;
+  await db
+    .insertInto("revocations")
+    .values({ account_id, subject, revoked_at, expires_at })
+    .onConflict((conflict) => conflict.columns(["account_id", "subject"]).doUpdateSet({ revoked_at, expires_at }))
+    .execute();
+}
+
+export function selectRevokedSince(db: Database, since: Instant): Promise<readonly RevocationRow[]> {
+  return db
+    .selectFrom("revocations")
+    .select(["account_id", "subject", "expires_at"])
+    .where("revoked_at", ">=", since)
+    .execute();
+}
+
+export async function deleteExpired(db: Database, now: Instant, batch: number): Promise<number> {
+  const gone = await db
+    .deleteFrom("revocations")
+    .where((eb) =>
+      eb(
+        eb.refTuple("account_id", "subject"),
+        "in",
+        eb
+          .selectFrom("revocations as old")
+          .select(["old.account_id", "old.subject"])
+          .where("old.expires_at", "<", now)
+          .limit(batch)
+          .$asTuple("account_id", "subject"),
+      ),
+    )
+    .returning("subject")
+    .execute();
+  return gone.length;
+}

@@ -1,0 +1,84 @@
+import { randomUUID } from "node:crypto";
+import type { Secret } from "../secrets/secret.ts";
+import type { Authorization } from "./authorization.ts";
+import { signJws } from "./jws.ts";
+import { signingKey } from "./keys/find-key.ts";
+import type { Tokens } from "./tokens.ts";
+
+export interface IssuedAccessToken {
+  readonly access_token: Secret;
+  readonly token_type: "Bearer";
+  /** Seconds. */
+  readonly expires_in: number;
+  /** RFC 6749 §3.3 */
+  readonly scope: string;
+}
+
+/** An access token of RFC 9068 §2.2. Nothing is stored: `sid` is the id of what was redeemed. `now` in milliseconds. */
+export async function issueAccessToken(
+  tokens: Tokens,
+  authorization: Authorization,
+  now: number,
+): Promise<IssuedAccessToken> {
+  const { issuing, subject, sid, client_id, client_uuid, grant_id, audience } = authorization;
+  const { account_id, issuer, access_token_alg, access_token_lifetime } = issuing;
+  const scope = authorization.scope.join(" ");
+  const iat = Math.floor(now / 1000);
+  const claims = {
+    iss: issuer,
+    sub: subject.id,
+    aud: audience,
+    exp: iat + access_token_lifetime,
+    iat,
+    jti: randomUUID(),
+    sid,
+    client_id,
+    client_uuid,
+    scope,
+    oid: account_id,
+    subject_type: subject.type,
+    ...(grant_id ? { grant_id } : {}),
+    ...(subject.type === "user" ? { auth_time: subject.auth_time, amr: subject.amr, acr: subject.acr } : {}),
+  };
+  const key = await signingKey(tokens, account_id, access_token_alg, now);
+  const access_token = await signJws(key, "at+jwt", claims);
+  return { access_token, token_type: "Bearer", expires_in: access_token_lifetime, scope };
+}
+
+export interface IdTokenFields {
+  readonly audience: string;
+  /** Seconds. */
+  readonly lifetime: number;
+  readonly nonce?: string | undefined;
+}
+
+/** An ID token of OpenID Connect Core §2 for a person. @throws when the subject is a client. */
+export async function issueIdToken(
+  tokens: Tokens,
+  { issuing, subject, sid, client_id, id_token_alg }: Authorization,
+  { audience, lifetime, nonce }: IdTokenFields,
+  now: number,
+): Promise<Secret> {
+  if (subject.type !== "user") throw new Error("an ID token speaks about a person");
+  const { id, email, email_verified, name, phone_number, auth_time, amr, acr } = subject;
+  const iat = Math.floor(now / 1000);
+  const claims = {
+    iss: issuing.issuer,
+    sub: id,
+    aud: audience,
+    azp: client_id,
+    exp: iat + lifetime,
+    iat,
+    jti: randomUUID(),
+    sid,
+    auth_time,
+    amr,
+    acr,
+    ...(nonce === undefined ? {} : { nonce }),
+    ...(email === undefined ? {} : { email, email_verified: email_verified === true }),
+    ...(name === undefined ? {} : { name }),
+    ...(phone_number === undefined ? {} : { phone_number }),
+  };
+  const key = await signingKey(tokens, issuing.account_id, id_token_alg, now);
+  return signJws(key, "JWT", claims);
+}

@@ -1,0 +1,67 @@
+import type { SigningAlg } from "../../secrets/signing-alg.ts";
+import { instant } from "../../storage/storage.ts";
+import type { Tokens } from "../tokens.ts";
+import { type Jwk, makeKey, openKey, type SigningKey } from "./key.ts";
+import { insertKey, lockAccount, type StoredKey, selectKeys } from "./store.ts";
+
+const OPENED_LIMIT = 5_000;
+
+/** Every key of the account that signs, will sign or still verifies; at most 5 s old. */
+export async function keysOf(tokens: Tokens, account_id: string): Promise<readonly SigningKey[]> {
+  const load = async () => {
+    const rows = await selectKeys(tokens.storage.read, account_id, instant(tokens.storage.now()));
+    return rows.length > 0 ? rows.map((row) => opened(tokens, row)) : undefined;
+  };
+  return (await tokens.keys.get(account_id, load)) ?? [];
+}
+
+function opened(tokens: Tokens, row: StoredKey): SigningKey {
+  const name = `${row.account_id} ${row.kid}`;
+  const known = tokens.opened.get(name) ?? openKey(tokens.master_keys, row);
+  if (tokens.opened.size >= OPENED_LIMIT) tokens.opened.clear();
+  tokens.opened.set(name, known);
+  const { active_at, retired_at, expires_at } = row;
+  return { ...known, active_at, retired_at, expires_at };
+}
+
+/** The key that signs at `now` (milliseconds): the youngest active one. Made on the spot when the account has none. */
+export async function signingKey(
+  tokens: Tokens,
+  account_id: string,
+  alg: SigningAlg,
+  now: number,
+): Promise<SigningKey> {
+  const found = youngest(await keysOf(tokens, account_id), alg, now);
+  if (found) return found;
+  await createFirstKey(tokens, account_id, alg, now);
+  tokens.keys.forget(account_id);
+  const created = youngest(await keysOf(tokens, account_id), alg, now + 1);
+  if (!created) throw new Error(`no ${alg} key could be made for ${account_id}`);
+  return created;
+}
+
+function youngest(keys: readonly SigningKey[], alg: SigningAlg, now: number): SigningKey | undefined {
+  const at = instant(now);
+  const usable = keys.filter(
+    (key) => key.alg === alg && key.active_at <= at && (key.retired_at === null || key.retired_at > at),
+  );
+  return usable.at(-1);
+}
+
+/** One key, whoever asks at the same time on whatever process. */
+async function createFirstKey(tokens: Tokens, account_id: string, alg: SigningAlg, now: number): Promise<void> {
+  const at = instant(now);
+  const times = { created_at: at, active_at: at, retired_at: null, expires_at: null };
+  const made = await makeKey(tokens.master_keys, account_id, alg, times);
+  await tokens.storage.write(async ({ db }) => {
+    await lockAccount(db, account_id);
+    const keys = await selectKeys(db, account_id, at);
+    if (!keys.some((key) => key.alg === alg && key.retired_at === null)) await insertKey(db, made);
+  });
+}
+
+/** What verifiers need, RSA first, because some read nothing else. */
+export async function publishedKeys(tokens: Tokens, account_id: string): Promise<readonly Jwk[]> {
+  const keys = (await keysOf(tokens, account_id)).map(({ public_jwk }) => public_jwk);
+  return keys.toSorted((a, b) => Number(b.kty === "RSA") - Number(a.kty === "RSA"));
+}

@@ -1,0 +1,59 @@
+import type { SigningAlg } from "../../secrets/signing-alg.ts";
+import { instant, type Storage } from "../../storage/storage.ts";
+import type { Tokens } from "../tokens.ts";
+import { makeKey } from "./key.ts";
+import { deleteExpired, insertKey, lockAccount, selectKeys, selectOldKeys, updateRetired } from "./store.ts";
+
+export interface Rotation {
+  /** Seconds that the new key is published before it signs. */
+  readonly publication_lead: number;
+  /** Seconds that the longest token lives; the old key verifies so long after it retired. */
+  readonly longest_lifetime: number;
+  /** The new key signs at once, and the old one is trusted no longer: for a key that leaked. */
+  readonly immediately?: boolean;
+}
+
+/** @returns the new key's kid, or null when a rotation is under way already. `now` in milliseconds. */
+export async function rotateKey(
+  tokens: Tokens,
+  account_id: string,
+  alg: SigningAlg,
+  rotation: Rotation,
+  now: number,
+): Promise<string | null> {
+  const { publication_lead, longest_lifetime, immediately = false } = rotation;
+  const active = now + (immediately ? 0 : publication_lead * 1000);
+  const expires_at = instant(immediately ? now : active + longest_lifetime * 1000);
+  const times = { created_at: instant(now), active_at: instant(active), retired_at: null, expires_at: null };
+  const made = await makeKey(tokens.master_keys, account_id, alg, times);
+  const rotated = await tokens.storage.write(async ({ db }) => {
+    await lockAccount(db, account_id);
+    const pending = (await selectKeys(db, account_id, instant(now))).some(
+      (key) => key.alg === alg && key.active_at > instant(now),
+    );
+    if (pending && !immediately) return false;
+    await insertKey(db, made);
+    await updateRetired(db, made, instant(active), expires_at);
+    return true;
+  });
+  tokens.keys.forget(account_id);
+  return rotated ? made.kid : null;
+}
+
+const AGE = 90 * 86_400_000;
+
+/** For the janitor: keys are replaced after 90 days, and removed a day after they stopped verifying. */
+export function keySweep(tokens: Tokens, leadOf: (account_id: string) => Promise<number>) {
+  return {
+    name: "signing keys",
+    async sweep(storage: Storage, batch: number): Promise<number> {
+      const now = storage.now();
+      const old = await selectOldKeys(storage.read, instant(now - AGE), batch);
+      for (const { account_id, alg } of old) {
+        const rotation = { publication_lead: await leadOf(account_id), longest_lifetime: 86_400 };
+        await rotateKey(tokens, account_id, alg, rotation, now);
+      }
+      return storage.write((tx) => deleteExpired(tx.db, instant(now - 86_400_000), batch));
+    },
+  };
+}

@@ -1,0 +1,96 @@
+import { sql } from "kysely";
+import type { SigningAlg } from "../../secrets/signing-alg.ts";
+import type { Database, Instant } from "../../storage/storage.ts";
+import type { Jwk } from "./key.ts";
+
+export interface StoredKey {
+  readonly account_id: string;
+  readonly kid: string;
+  readonly alg: SigningAlg;
+  readonly public_jwk: Jwk;
+  /** Sealed PKCS #8. */
+  readonly private_key: Uint8Array;
+  readonly created_at: Instant;
+  readonly active_at: Instant;
+  readonly retired_at: Instant | null;
+  readonly expires_at: Instant | null;
+}
+
+/** Keys that sign, will sign or still verify, oldest first. */
+export async function selectKeys(db: Database, account_id: string, now: Instant): Promise<readonly StoredKey[]> {
+  const rows = await db
+    .selectFrom("signing_keys")
+    .selectAll()
+    .where("account_id", "=", account_id)
+    .where((eb) => eb.or([eb("expires_at", "is", null), eb("expires_at", ">", now)]))
+    .orderBy("active_at")
+    .orderBy("kid")
+    .execute();
+  return rows.map((row) => ({ ...row, alg: row.alg as SigningAlg, public_jwk: JSON.parse(row.public_jwk) as Jwk }));
+}
+
+/** Serialises writers of one account's keys: on PostgreSQL by its row, on SQLite there is one writer anyway. */
+export async function lockAccount(db: Database, account_id: string): Promise<void> {
+  await db.updateTable("accounts").set({ updated_at: sql`updated_at` }).where("account_id", "=", account_id).execute();
+}
+
+export async function insertKey(db: Database, key: StoredKey): Promise<void> {
+  await db
+    .insertInto("signing_keys")
+    .values({ ...key, public_jwk: JSON.stringify(key.public_jwk), private_key: Buffer.from(key.private_key) })
+    .execute();
+}
+
+/** Ends the other keys of the algorithm that have no end yet. */
+export async function updateRetired(
+  db: Database,
+  key: StoredKey,
+  retired_at: Instant,
+  expires_at: Instant,
+): Promise<void> {
+  await db
+    .updateTable("signing_keys")
+    .set({ retired_at, expires_at })
+    .where("account_id", "=", key.account_id)
+    .where("alg", "=", key.alg)
+    .where("kid", "!=", key.kid)
+    .where((eb) => eb.or([eb("expires_at", "is", null), eb("expires_at", ">", expires_at)]))
+    .execute();
+}
+
+/** Accounts whose newest key of an algorithm became active before `before`. */
+export async function selectOldKeys(
+  db: Database,
+  before: Instant,
+  limit: number,
+): Promise<readonly { account_id: string; alg: SigningAlg }[]> {
+  const rows = await db
+    .selectFrom("signing_keys")
+    .select(["account_id", "alg"])
+    .where("retired_at", "is", null)
+    .groupBy(["account_id", "alg"])
+    .having((eb) => eb.fn.max("active_at"), "<", before)
+    .limit(limit)
+    .execute();
+  return rows as { account_id: string; alg: SigningAlg }[];
+}
+
+export async function deleteExpired(db: Database, before: Instant, limit: number): Promise<number> {
+  const gone = await db
+    .deleteFrom("signing_keys")
+    .where((eb) =>
+      eb(
+        eb.refTuple("account_id", "kid"),
+        "in",
+        eb
+          .selectFrom("signing_keys as old")
+          .select(["old.account_id", "old.kid"])
+          .where("old.expires_at", "<", before)
+          .limit(limit)
+          .$asTuple("account_id", "kid"),
+      ),
+    )
+    .returning("kid")
+    .execute();
+  return gone.length;
+}
