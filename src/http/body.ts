@@ -1,0 +1,67 @@
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import { refuse } from "../errors.ts";
+import { malformed } from "./error-reply.ts";
+import { parseStrict } from "./strict-form.ts";
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+/**
+ * Body parsers: JSON everywhere, forms where a route declares `form`. An empty body is no body, under any Content-Type,
+ * because generated clients send one with every POST.
+ */
+export function readBodies(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers();
+  const asBuffer = { parseAs: "buffer" } as const;
+  app.addContentTypeParser(
+    /^application\/(json|[\w.+-]+\+json)(?:\s*;|$)/i,
+    asBuffer,
+    async (_request: FastifyRequest, body: Buffer) => (body.length === 0 ? undefined : parseJson(body)),
+  );
+  app.addContentTypeParser(
+    /^application\/x-www-form-urlencoded(?:\s*;|$)/i,
+    asBuffer,
+    async (request: FastifyRequest, body: Buffer) => {
+      if (body.length === 0) return undefined;
+      if (!request.routeOptions.config.form) throw refuse("unsupported_media_type");
+      return parseForm(body);
+    },
+  );
+  app.addContentTypeParser("*", asBuffer, async (_request: FastifyRequest, body: Buffer) => {
+    if (body.length > 0) throw refuse("unsupported_media_type");
+    return undefined;
+  });
+}
+
+function text(body: Buffer): string {
+  try {
+    return utf8.decode(body);
+  } catch {
+    throw malformed([{ path: "body", code: "encoding", message: "is not UTF-8" }]);
+  }
+}
+
+function parseJson(body: Buffer): unknown {
+  const source = text(body);
+  let value: unknown;
+  try {
+    value = JSON.parse(source);
+  } catch {
+    throw malformed([{ path: "body", code: "json", message: "is not valid JSON" }]);
+  }
+  if (source.includes("u0000") && holdsNul(value)) {
+    throw malformed([{ path: "body", code: "encoding", message: "must not contain U+0000" }]);
+  }
+  return value;
+}
+
+function holdsNul(value: unknown): boolean {
+  if (typeof value === "string") return value.includes("\0");
+  if (typeof value !== "object" || value === null) return false;
+  return Object.entries(value).some(([name, member]) => name.includes("\0") || holdsNul(member));
+}
+
+function parseForm(body: Buffer): Record<string, string> {
+  const { values, faults } = parseStrict(body.toString("latin1"));
+  if (faults.length > 0) throw malformed(faults);
+  return values;
+}

@@ -1,0 +1,119 @@
+/**
+ * What every route declares as data, so that one hook can enforce it: who may call, with which scopes, in which shape.
+ * A route without an operationId, responses, and either `scopes` or `public` does not boot.
+ *
+ * In: Fastify's route options. Out: the types and schema fragments that rooms build their contracts from.
+ */
+import { type TSchema, Type } from "typebox";
+import { catalogue, type ErrorCode } from "../errors.ts";
+
+export type SubjectType = "client" | "user";
+
+/** Whose access token came with the request, checked in full. */
+export interface Bearer {
+  /** Canonical. */
+  readonly account_id: string;
+  readonly subject_type: SubjectType;
+  /** uuid of the client or user. */
+  readonly subject: string;
+  /** The client that the token was issued to: its registered client_id, and its uuid. */
+  readonly client_id: string;
+  readonly client_uuid: string;
+  readonly scope: readonly string[];
+  readonly sid: string;
+  readonly grant_id?: string | undefined;
+  /** Seconds since the epoch; of a person's token. */
+  readonly auth_time?: number | undefined;
+  readonly amr?: readonly string[] | undefined;
+}
+
+/** The account API answers its own error object, `oauth` that of RFC 6749 §5.2, `system` serves machines and operators. */
+export type Surface = "account" | "oauth" | "system";
+
+export interface RouteContract {
+  readonly surface: Surface;
+  /** Callable without a bearer token. */
+  readonly public?: true;
+  /** One of them suffices; empty means that any token of an accepted subject type does. */
+  readonly scopes?: readonly string[];
+  /** Default: clients only. */
+  readonly subject_types?: readonly SubjectType[];
+  /** Another kind of subject is answered as if it had no valid token: 401 instead of 403. */
+  readonly foreign_subject?: "invalid_token";
+  /**
+   * Also takes application/x-www-form-urlencoded: as another spelling of the JSON body, or for the parameters of the query,
+   * which keeps them out of proxies' logs.
+   */
+  readonly form?: "body" | "query";
+  /** `Access-Control-Allow-Origin: *`; default true on `account` and `oauth`. */
+  readonly cors?: boolean;
+}
+
+declare module "fastify" {
+  interface FastifyContextConfig extends Partial<RouteContract> {}
+  interface FastifyRequest {
+    /** Canonical; of the path. */
+    account_id: string;
+    /** @throws when the route is public: there is none. */
+    readonly bearer: Bearer;
+  }
+  interface FastifySchema {
+    operationId?: string;
+    summary?: string;
+    description?: string;
+    tags?: readonly string[];
+    security?: readonly unknown[];
+    hide?: boolean;
+  }
+}
+
+/** `P` or `T`, then three or eight digits. */
+export const OID_PATTERN = "^[PT]{1}(?=(?:.{3}|.{8})$)[0-9]*$";
+
+export const Oid = Type.String({
+  pattern: OID_PATTERN,
+  description: "Account or owner: `P` (production) or `T` (test), then three or eight digits.",
+});
+
+export const OidParams = Type.Object({ oid: Oid });
+
+const ErrorObject = Type.Object({
+  error: Type.Object({
+    code: Type.String(),
+    message: Type.String(),
+    errors: Type.Optional(
+      Type.Array(Type.Object({ path: Type.String(), code: Type.String(), message: Type.String() })),
+    ),
+  }),
+  mfa_token: Type.Optional(Type.String()),
+});
+
+/** RFC 6749 §5.2 */
+const OAuthError = Type.Object({
+  error: Type.String(),
+  error_description: Type.Optional(Type.String()),
+});
+
+/** Response schemas for the error codes an operation can answer, grouped by status, each code named with its meaning. */
+export function refusals(surface: "account" | "oauth", ...codes: readonly ErrorCode[]): Record<number, TSchema> {
+  const always: readonly ErrorCode[] = ["internal_error", "temporarily_unavailable"];
+  const byStatus = new Map<number, ErrorCode[]>();
+  for (const code of [...codes, ...always]) {
+    const { status } = catalogue[code];
+    byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
+  }
+  const shape = surface === "account" ? ErrorObject : OAuthError;
+  return Object.fromEntries(
+    [...byStatus].map(([status, list]) => [
+      status,
+      { ...shape, description: list.map((code) => `\`${code}\`: ${catalogue[code].message}`).join(" ") },
+    ]),
+  );
+}
+
+/** What every route with a bearer can answer. */
+export const bearer_refusals = [
+  "invalid_request",
+  "invalid_token",
+  "insufficient_scope",
+] as const satisfies ErrorCode[];

@@ -1,0 +1,84 @@
+import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
+import { type Fault, Refusal, refuse } from "../errors.ts";
+import type { Surface } from "./contract.ts";
+import { faultsOf } from "./faults.ts";
+
+/** The one place that writes errors to the wire, whatever threw them and wherever it was. */
+export function errorReply(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  const refusal = toRefusal(error);
+  logRefusal(refusal, request);
+  const { retry_after, headers } = refusal.options;
+  if (retry_after !== undefined) reply.header("retry-after", String(Math.max(1, Math.ceil(retry_after))));
+  if (headers) reply.headers(headers);
+  reply
+    .code(statusOn(surfaceOf(request), refusal))
+    .header("cache-control", "no-store")
+    .type("application/json; charset=utf-8")
+    .serializer(JSON.stringify)
+    .send(errorBody(surfaceOf(request), refusal, String(request.id)));
+}
+
+export function surfaceOf(request: FastifyRequest): Surface {
+  const declared = request.routeOptions?.config?.surface;
+  if (declared) return declared;
+  return /^\/v1\/accounts\/[^/]*\/oauth\//.test(request.raw.url ?? "") ? "oauth" : "account";
+}
+
+export function errorBody(surface: Surface, refusal: Refusal, request_id: string): object {
+  const { code, message, options } = refusal;
+  const text = code === "internal_error" ? `${message} Request-Id: ${request_id}` : message;
+  if (surface === "oauth") return { error: oauthCode(refusal), error_description: text, ...options.beside };
+  return { error: { code, message: text, ...(options.errors ? { errors: options.errors } : {}) }, ...options.beside };
+}
+
+const oauth_codes: Partial<Record<Refusal["code"], string>> = { internal_error: "server_error" };
+
+/** RFC 6749 §5.2 knows fewer words; the rest is a fault of the request. */
+function oauthCode({ code, status }: Refusal): string {
+  const known = oauth_codes[code];
+  if (known) return known;
+  return status === 400 && !/^(invalid|unsupported|unauthorized)_/.test(code) ? "invalid_request" : code;
+}
+
+function statusOn(surface: Surface, { code, status }: Refusal): number {
+  // RFC 6749 §5.2: refusals of the token endpoint are 400, save failed client authentication.
+  return surface === "oauth" && code === "unauthorized_client" ? 400 : status;
+}
+
+export function toRefusal(error: unknown): Refusal {
+  if (error instanceof Refusal) return error;
+  const { code, statusCode, validation, validationContext, message } = error as Partial<FastifyError>;
+  if (validation) return malformed(faultsOf(validation, validationContext));
+  switch (code) {
+    case "FST_ERR_CTP_BODY_TOO_LARGE":
+      return refuse("payload_too_large");
+    case "FST_ERR_CTP_INVALID_MEDIA_TYPE":
+      return refuse("unsupported_media_type");
+    case "FST_ERR_CTP_INVALID_CONTENT_LENGTH":
+      return refuse("invalid_request", { message: "The body is shorter or longer than Content-Length says." });
+    case "FST_ERR_BAD_URL":
+      return malformed([{ path: "path", code: "encoding", message: "is not valid percent-encoded UTF-8" }]);
+    case "FST_ERR_MAX_PARAM_LENGTH":
+      return refuse("uri_too_long");
+    default:
+  }
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
+    return refuse("invalid_request", { ...(message ? { detail: message } : {}), cause: error });
+  }
+  return refuse("internal_error", { cause: error });
+}
+
+/** 400 with every fault at once, the first ones spelled out in the sentence. */
+export function malformed(faults: readonly Fault[]): Refusal {
+  const sentence = faults
+    .slice(0, 3)
+    .map(({ path, message }) => `${path} ${message}`)
+    .join("; ");
+  return refuse("invalid_request", { message: `${sentence}.`, errors: faults });
+}
+
+function logRefusal(refusal: Refusal, request: FastifyRequest): void {
+  const { detail, cause } = refusal.options;
+  if (refusal.status >= 500) request.log.error({ err: cause ?? refusal, detail }, refusal.message);
+  else request.log.debug({ code: refusal.code, detail }, "refused");
+}

@@ -1,0 +1,137 @@
+import { randomBytes } from "node:crypto";
+import type { Socket } from "node:net";
+import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
+import fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type RawServerDefault,
+} from "fastify";
+import { type Fault, refuse } from "../errors.ts";
+import { readBodies } from "./body.ts";
+import { checkContract } from "./check-contract.ts";
+import { answerPreflights, openToBrowsers } from "./cors.ts";
+import { errorReply, malformed } from "./error-reply.ts";
+import { parseStrict } from "./strict-form.ts";
+
+export type App = FastifyInstance<
+  RawServerDefault,
+  import("node:http").IncomingMessage,
+  import("node:http").ServerResponse,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>;
+
+export interface HttpOptions {
+  readonly logger: FastifyBaseLogger;
+  /** Decides whether a peer's `X-Forwarded-*` and `Forwarded` count. */
+  readonly trustProxy: false | ((address: string) => boolean);
+}
+
+const BODY_LIMIT = 64 * 1024;
+const faultsOfQuery = new WeakMap<object, readonly Fault[]>();
+
+/**
+ * The HTTP server without routes: strict reading of queries and bodies, request ids, the log line, CORS, and one error reply
+ * for everything that can go wrong before, in and after a handler.
+ */
+export function openHttp({ logger, trustProxy }: HttpOptions): App {
+  const app = fastify({
+    loggerInstance: logger,
+    disableRequestLogging: true,
+    trustProxy,
+    bodyLimit: BODY_LIMIT,
+    routerOptions: {
+      maxParamLength: 512,
+      querystringParser: readQuery,
+      caseSensitive: true,
+      ignoreTrailingSlash: false,
+    },
+    genReqId: () => randomBytes(12).toString("base64url"),
+    requestIdHeader: false,
+    exposeHeadRoutes: true,
+    forceCloseConnections: "idle",
+    requestTimeout: 30_000,
+    ajv: { customOptions: { coerceTypes: true, allErrors: true, removeAdditional: false, useDefaults: true } },
+    frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
+      begin(request, reply);
+      openToBrowsers(reply);
+      errorReply(error, request, reply);
+    },
+    clientErrorHandler: refuseGarbage,
+  }).withTypeProvider<TypeBoxTypeProvider>();
+
+  app.setErrorHandler(errorReply);
+  app.setNotFoundHandler((request, reply) => {
+    openToBrowsers(reply);
+    errorReply(refuse("not_found", { message: "There is no such address." }), request, reply);
+  });
+  checkContract(app);
+  readBodies(app);
+  answerPreflights(app);
+  app.addHook("onRequest", async (request, reply) => begin(request, reply));
+  app.addHook("preValidation", async (request) => checkParameters(request));
+  app.addHook("onResponse", async (request, reply) => logRequest(request, reply));
+  return app as App;
+}
+
+function begin(request: FastifyRequest, reply: FastifyReply): void {
+  reply.header("request-id", request.id);
+  reply.header("x-content-type-options", "nosniff");
+}
+
+function readQuery(text: string): Record<string, string> {
+  const { values, faults } = parseStrict(text);
+  if (faults.length > 0) faultsOfQuery.set(values, faults);
+  return values;
+}
+
+/** Faults of the query's encoding, and parameters that came as a form instead. Runs after the bearer was checked. */
+function checkParameters(request: FastifyRequest): void {
+  const query = request.query as Record<string, string>;
+  const faults = [...(faultsOfQuery.get(query) ?? [])];
+  if (request.routeOptions.config.form === "query" && request.body !== undefined) {
+    const body = (request.body ?? {}) as Record<string, unknown>;
+    if (!isForm(request) && Object.keys(body).length > 0) throw refuse("unsupported_media_type");
+    for (const [name, value] of Object.entries(body)) {
+      if (name in query)
+        faults.push({ path: name, code: "repeated", message: "must not be in the query and in the body" });
+      else query[name] = String(value);
+    }
+    request.body = undefined;
+  }
+  if (faults.length > 0) throw malformed(faults);
+}
+
+function isForm(request: FastifyRequest): boolean {
+  return /^application\/x-www-form-urlencoded/i.test(request.headers["content-type"] ?? "");
+}
+
+/** One line a request: the route's pattern, never its URL, which may hold a code. */
+function logRequest(request: FastifyRequest, reply: FastifyReply): void {
+  request.log.info(
+    {
+      method: request.method,
+      route: request.routeOptions.url ?? "none",
+      status: reply.statusCode,
+      ms: Math.round(reply.elapsedTime * 10) / 10,
+      ...(request.account_id ? { account_id: request.account_id } : {}),
+    },
+    "request",
+  );
+}
+
+/** What is not HTTP at all still gets an answer that says so. */
+function refuseGarbage(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === "ECONNRESET" || !socket.writable) return void socket.destroy();
+  const status = error.code === "HPE_HEADER_OVERFLOW" ? "431 Request Header Fields Too Large" : "400 Bad Request";
+  const message =
+    error.code === "HPE_HEADER_OVERFLOW" ? "The request's headers are too large." : "This is not valid HTTP.";
+  const body = JSON.stringify({ error: { code: "invalid_request", message } });
+  const id = randomBytes(12).toString("base64url");
+  socket.end(
+    `HTTP/1.1 ${status}\r\nContent-Type: application/json; charset=utf-8\r\nRequest-Id: ${id}\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}
