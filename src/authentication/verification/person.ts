@@ -1,11 +1,5 @@
 import type { UserType } from "../../directory/clients/client.ts";
-import {
-  canonicalEmail,
-  canonicalPhoneNumber,
-  type Identifier,
-  type PhoneNumber,
-} from "../../directory/users/identifier.ts";
-import { refuseField } from "../../errors.ts";
+import type { Identifier } from "../../directory/users/identifier.ts";
 import { base64url, hmac } from "../../secrets/digest.ts";
 import type { MasterKeys } from "../../secrets/master-keys.ts";
 import type { Database } from "../../storage/storage.ts";
@@ -47,18 +41,4 @@ export function identifierDigest(
 ): string {
   const key = keys.derive(keys.current, account_id, "identifier");
   return base64url(hmac(key, user_type, identifier.type, identifier.value));
-}
-
-/** @throws 400 invalid_request when it is no address. */
-export function readEmail(path: string, email: string): Identifier {
-  const value = canonicalEmail(email);
-  if (value === undefined) throw refuseField(path, "format", "is not an e-mail address");
-  return { type: "email", value };
-}
-
-/** @throws 400 invalid_request when it cannot be a number. */
-export async function readPhoneNumber(path: string, number: string, country: string): Promise<PhoneNumber> {
-  const phone = await canonicalPhoneNumber(number, country);
-  if (!phone) throw refuseField(path, "format", "is not a phone number");
-  return phone;
 }

@@ -5,32 +5,7 @@
  *
  * In: an account id in either form. Out: an `Account` with every setting filled in.
  */
-import type { SigningAlg } from "../../secrets/signing-alg.ts";
-
-/** Every setting of an account; durations in seconds unless named otherwise. */
-export interface AccountSettings {
-  readonly signing_alg: SigningAlg;
-  readonly access_token_lifetime: number;
-  /** ID tokens that travel in a redirect. */
-  readonly redirect_id_token_lifetime: number;
-  /** How long a new signing key is published before it signs. */
-  readonly key_publication_lead: number;
-  readonly api_audiences: readonly string[];
-  readonly code_lifetime: number;
-  readonly numeric_code_length: number;
-  /** Wrong numeric guesses of one person in a window. */
-  readonly numeric_guess_limit: number;
-  /** Wrong typable or link guesses against one client in 10 minutes. */
-  readonly typable_guess_limit: number;
-  readonly spray_guess_limit: number;
-  readonly client_sends_per_minute: number;
-  /** ISO 3166-1 alpha-2; empty means the account's own `country`. */
-  readonly sms_countries: readonly string[];
-  readonly country: string;
-  readonly sms_daily_budget: number;
-  readonly allowed_test_recipients: readonly string[];
-  readonly locale: string;
-}
+import type { AccountSettings } from "./settings.ts";
 
 export interface Account {
   readonly account_id: string;
@@ -44,7 +19,15 @@ export function isTestAccount(account_id: string): boolean {
   return account_id.startsWith("T");
 }
 
-/** `T112` → `T11200000`; a full id stays as it is. */
-export function canonicalAccountId(oid: string): string {
+const FORM = /^[PT](?:\d{3}|\d{8})$/;
+
+/** `T112` → `T11200000`; a full id stays as it is. @returns undefined when it is neither. */
+export function canonicalAccountId(oid: string): string | undefined {
+  if (!FORM.test(oid)) return undefined;
   return oid.length === 4 ? `${oid}00000` : oid;
+}
+
+/** `{PUBLIC_URL}/v1/accounts/{oid}` (RFC 8414 §2, OpenID Connect Core §2). */
+export function issuerOf(public_url: string, account_id: string): string {
+  return `${public_url}/v1/accounts/${account_id}`;
 }

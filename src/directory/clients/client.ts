@@ -4,31 +4,9 @@
  *
  * In: a `client_id` in either form. Out: a live `Client`, or a refusal.
  */
-import type { SigningAlg } from "../../secrets/signing-alg.ts";
+import type { ClientSettings } from "./settings.ts";
 
-export type ResponseType = "authenticate" | "token" | "code";
-export type UserType = "customer" | "company" | "account_user";
-export type CodeFormat = "typable" | "numeric";
-
-export interface ClientSettings {
-  readonly callbacks: readonly string[];
-  readonly response_types: readonly ResponseType[];
-  readonly code_format: CodeFormat;
-  readonly signup: boolean;
-  readonly login_uri: string | null;
-  readonly user_type: UserType;
-  readonly called_from: "server" | "browser";
-  readonly default_audience: string | null;
-  readonly require_pkce: boolean | null;
-  readonly token_endpoint_auth_method: "client_secret_basic" | "client_secret_post" | "private_key_jwt" | "none";
-  readonly grant_types: readonly string[];
-  readonly first_party: boolean;
-  readonly custom_claims: readonly string[];
-  readonly allowed_origins: readonly string[];
-  readonly id_token_signed_response_alg: SigningAlg;
-  /** Names of the connections it may use; null means every connection of the account. */
-  readonly connections: readonly string[] | null;
-}
+export type { ResponseType, UserType } from "./settings.ts";
 
 export interface Client {
   readonly account_id: string;

@@ -1,5 +1,6 @@
 /** The canonical form of what names a person: two spellings of one address or number are one identifier. */
 import { domainToASCII } from "node:url";
+import { refuseField } from "../../errors.ts";
 
 export type IdentifierType = "email" | "phone_number" | "user_id";
 
@@ -34,4 +35,18 @@ export async function canonicalPhoneNumber(number: string, country: string): Pro
   if (!parsed?.isPossible()) return undefined;
   const prefix = `+${parsed.countryCallingCode}${parsed.nationalNumber.slice(0, 2)}`;
   return { number: parsed.number, country: parsed.country ?? null, prefix };
+}
+
+/** @throws 400 invalid_request when it is no address. */
+export function readEmail(email: string, path = "email"): string {
+  const canonical = canonicalEmail(email);
+  if (canonical === undefined) throw refuseField(path, "format", "is not an e-mail address");
+  return canonical;
+}
+
+/** @throws 400 invalid_request when it cannot be a number. */
+export async function readPhone(number: string, country: string, path = "phone_number"): Promise<PhoneNumber> {
+  const phone = await canonicalPhoneNumber(number, country);
+  if (!phone) throw refuseField(path, "format", "is not a phone number");
+  return phone;
 }

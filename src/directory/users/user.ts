@@ -1,6 +1,7 @@
 /**
  * Users: the people of an account. One row with a uuid and a type; (account, type, canonical e-mail) is unique among the
- * living. An address or number is a login identifier only once it is verified.
+ * living. An address or number is a login identifier only once it is verified: by a code, or by being set by a caller that
+ * may administer users.
  */
 import type { UserType } from "../clients/client.ts";
 
@@ -9,6 +10,7 @@ export interface User {
   /** uuid */
   readonly id: string;
   readonly type: UserType;
+  /** The account's own name for the user. */
   readonly customer_id: string | null;
   readonly email: string | null;
   readonly email_verified_at: string | null;
@@ -18,4 +20,9 @@ export interface User {
   readonly name: string | null;
   /** BCP 47 */
   readonly locale: string | null;
+  readonly created_at: string;
+  readonly created_by: string | null;
+  readonly updated_at: string;
+  readonly deleted_at: string | null;
+  readonly deleted_by: string | null;
 }

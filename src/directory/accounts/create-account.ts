@@ -1,0 +1,49 @@
+import { auditEvent, recordAuditEvent } from "../../audit/audit.ts";
+import { refuseField } from "../../errors.ts";
+import { instant } from "../../storage/storage.ts";
+import { insertConnection } from "../connections/store.ts";
+import type { Actor, Directory } from "../directory.ts";
+import { type Account, canonicalAccountId } from "./account.ts";
+import { findAccount } from "./find-account.ts";
+import type { AccountSettings } from "./settings.ts";
+import { insertAccount } from "./store.ts";
+
+export interface NewAccount {
+  /** Either form. */
+  readonly account_id: string;
+  readonly name: string;
+  readonly settings?: Partial<AccountSettings>;
+}
+
+/**
+ * Creates an account with its two built-in connections, `email` and `sms`.
+ *
+ * @throws 400 invalid_request when the id has another form or is taken.
+ */
+export async function createAccount(directory: Directory, input: NewAccount, actor: Actor): Promise<Account> {
+  const account_id = canonicalAccountId(input.account_id);
+  if (!account_id) throw refuseField("account_id", "pattern", "is P or T and then three or eight digits");
+  const created_at = instant(directory.storage.now());
+  const row = { account_id, name: input.name, settings: input.settings ?? {}, created_at, created_by: actor.id };
+  const created = await directory.storage.write(async ({ db }) => {
+    if (!(await insertAccount(db, row))) return false;
+    for (const strategy of ["email", "sms"] as const) {
+      await insertConnection(db, { account_id, name: strategy, strategy, created_at });
+    }
+    await recordAuditEvent(
+      db,
+      auditEvent({
+        account_id,
+        created_at,
+        action: "account.created",
+        outcome: "success",
+        entity: account_id,
+        actor: actor.id,
+        context: actor.context,
+      }),
+    );
+    return true;
+  });
+  if (!created) throw refuseField("account_id", "taken", "is taken");
+  return findAccount(directory, account_id);
+}

@@ -1,0 +1,15 @@
+import { refuse } from "../../errors.ts";
+import type { Directory } from "../directory.ts";
+import type { Account } from "./account.ts";
+import { selectAccount } from "./store.ts";
+
+/** A live account, at most 5 s old. @throws 404 not_found. */
+export async function findAccount(directory: Directory, account_id: string): Promise<Account> {
+  const account = await lookUpAccount(directory, account_id);
+  if (!account) throw refuse("not_found", { message: "There is no such account." });
+  return account;
+}
+
+export function lookUpAccount(directory: Directory, account_id: string): Promise<Account | undefined> {
+  return directory.accounts.get(account_id, () => selectAccount(directory.storage.read, account_id));
+}

@@ -1,0 +1,69 @@
+import { type Static, Type } from "typebox";
+import { signing_algs } from "../../secrets/signing-alg.ts";
+import { changeOf, defaultsOf } from "../settings.ts";
+
+const seconds = (minimum: number, maximum: number, value: number, description: string) =>
+  Type.Integer({ minimum, maximum, default: value, description: `${description} In seconds.` });
+
+const count = (maximum: number, value: number, description: string) =>
+  Type.Integer({ minimum: 1, maximum, default: value, description });
+
+/** Every setting of an account, with bounds and default; what the database does not hold has its default. */
+export const AccountSettings = Type.Object({
+  signing_alg: Type.Enum(signing_algs, { default: "ES256", description: "Algorithm of access tokens." }),
+  access_token_lifetime: seconds(60, 86_400, 14_400, "How long an access token is good for."),
+  redirect_id_token_lifetime: seconds(30, 600, 120, "How long an ID token that travels in a redirect is good for."),
+  key_publication_lead: seconds(0, 604_800, 86_400, "How long a new signing key is published before it signs."),
+  api_audiences: Type.Array(Type.String({ minLength: 1 }), {
+    maxItems: 20,
+    uniqueItems: true,
+    default: [],
+    description: "Further names of the account API's audience, beside the issuer and the built-in ones.",
+  }),
+  code_lifetime: seconds(60, 600, 600, "How long a verification code is good for."),
+  numeric_code_length: Type.Integer({ minimum: 6, maximum: 9, default: 6, description: "Digits of a numeric code." }),
+  numeric_guess_limit: count(100, 10, "Wrong numeric codes of one person in a window before numeric codes close."),
+  typable_guess_limit: count(
+    100_000,
+    1_000,
+    "Wrong typable codes against one client in 10 minutes before codes get longer.",
+  ),
+  spray_guess_limit: count(
+    10_000,
+    100,
+    "Wrong numeric codes against 20 or more people in 10 minutes before browsers get typable codes.",
+  ),
+  client_sends_per_minute: count(100_000, 600, "Messages that one client may ask for in a minute."),
+  country: Type.String({
+    pattern: "^[A-Z]{2}$",
+    default: "NO",
+    description: "ISO 3166-1 alpha-2; completes phone numbers without a country code.",
+  }),
+  sms_countries: Type.Array(Type.String({ pattern: "^[A-Z]{2}$" }), {
+    maxItems: 250,
+    uniqueItems: true,
+    default: [],
+    description: "Countries that SMS may go to; empty means the account's own.",
+  }),
+  sms_daily_budget: Type.Integer({ minimum: 0, maximum: 10_000_000, default: 1_000, description: "SMS a day." }),
+  allowed_test_recipients: Type.Array(Type.String({ minLength: 3, maxLength: 320 }), {
+    maxItems: 20,
+    uniqueItems: true,
+    default: [],
+    description: "Test accounts only: exact addresses and numbers of people who agreed to get real messages.",
+  }),
+  locale: Type.String({
+    pattern: "^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$",
+    default: "en",
+    description: "BCP 47; language of messages where neither request nor user says.",
+  }),
+});
+
+export type AccountSettings = Readonly<Static<typeof AccountSettings>>;
+
+export const AccountSettingsChange = changeOf<AccountSettings>(AccountSettings);
+
+/** Every setting filled in; `stored` holds only what was set. */
+export function accountSettings(stored: Partial<AccountSettings>): AccountSettings {
+  return { ...(defaultsOf(AccountSettings) as AccountSettings), ...stored };
+}

@@ -1,0 +1,57 @@
+import type { Database, Instant } from "../../storage/storage.ts";
+import type { Account } from "./account.ts";
+import { type AccountSettings, accountSettings } from "./settings.ts";
+
+const columns = ["account_id", "name", "settings", "created_at", "updated_at"] as const;
+
+export async function selectAccount(db: Database, account_id: string): Promise<Account | undefined> {
+  const row = await db
+    .selectFrom("accounts")
+    .select(columns)
+    .where("account_id", "=", account_id)
+    .where("deleted_at", "is", null)
+    .executeTakeFirst();
+  return row && { ...row, settings: accountSettings(JSON.parse(row.settings) as Partial<AccountSettings>) };
+}
+
+export async function selectStoredSettings(db: Database, account_id: string): Promise<Partial<AccountSettings>> {
+  const row = await db
+    .selectFrom("accounts")
+    .select("settings")
+    .where("account_id", "=", account_id)
+    .where("deleted_at", "is", null)
+    .executeTakeFirstOrThrow();
+  return JSON.parse(row.settings) as Partial<AccountSettings>;
+}
+
+export interface NewAccount {
+  readonly account_id: string;
+  readonly name: string;
+  readonly settings: Partial<AccountSettings>;
+  readonly created_at: Instant;
+  readonly created_by: string;
+}
+
+/** @returns false when the id is taken. */
+export async function insertAccount(db: Database, account: NewAccount): Promise<boolean> {
+  const rows = await db
+    .insertInto("accounts")
+    .values({ ...account, settings: JSON.stringify(account.settings), updated_at: account.created_at })
+    .onConflict((conflict) => conflict.column("account_id").doNothing())
+    .returning("account_id")
+    .execute();
+  return rows.length === 1;
+}
+
+export async function updateSettings(
+  db: Database,
+  account_id: string,
+  settings: Partial<AccountSettings>,
+  now: Instant,
+): Promise<void> {
+  await db
+    .updateTable("accounts")
+    .set({ settings: JSON.stringify(settings), updated_at: now })
+    .where("account_id", "=", account_id)
+    .execute();
+}

@@ -1,0 +1,106 @@
+import { auditEvent, recordAuditEvent } from "../../audit/audit.ts";
+import type { Secret } from "../../secrets/secret.ts";
+import { instant, type Transaction } from "../../storage/storage.ts";
+import type { Actor, Directory } from "../directory.ts";
+import type { Client } from "./client.ts";
+import { checkSettings, noSuchClient } from "./create-client.ts";
+import { findClientById, forgetClient } from "./find-client.ts";
+import { mintSecret } from "./secret.ts";
+import type { ClientSettings } from "./settings.ts";
+import { deleteClient, insertSecret, selectStoredSettings, updateClient, updateSecretsEnd } from "./store.ts";
+
+export interface ClientChange {
+  readonly name?: string | undefined;
+  readonly description?: string | undefined;
+  readonly settings: Partial<ClientSettings>;
+}
+
+/** Sets what the change names and leaves the rest. @throws 400 invalid_request, 404 not_found. */
+export async function changeClient(
+  directory: Directory,
+  client: Client,
+  change: ClientChange,
+  actor: Actor,
+): Promise<Client> {
+  checkSettings({ callbacks: client.settings.callbacks, login_uri: client.settings.login_uri, ...change.settings });
+  const { account_id, id } = client;
+  const now = instant(directory.storage.now());
+  await directory.storage.write(async (tx) => {
+    const stored = await selectStoredSettings(tx.db, account_id, id);
+    if (!stored) throw noSuchClient();
+    const { name, description } = change;
+    const fields = { ...(name === undefined ? {} : { name }), ...(description === undefined ? {} : { description }) };
+    await updateClient(tx.db, account_id, id, { ...fields, settings: { ...stored, ...change.settings } }, now);
+    await record(tx, client, actor, "client.changed", now, { changed: Object.keys({ ...fields, ...change.settings }) });
+  });
+  forgetClient(directory, client);
+  return findClientById(directory, account_id, id);
+}
+
+export interface RotatedSecret {
+  readonly client: Client;
+  readonly client_secret: Secret;
+}
+
+/** A new secret; the old ones go on for `overlap` seconds. @throws 404 not_found. */
+export async function rotateSecret(
+  directory: Directory,
+  client: Client,
+  overlap: number,
+  actor: Actor,
+): Promise<RotatedSecret> {
+  const { account_id, id } = client;
+  const milliseconds = directory.storage.now();
+  const now = instant(milliseconds);
+  const { client_secret, row } = mintSecret(account_id, id, milliseconds);
+  await directory.storage.write(async (tx) => {
+    if (!(await selectStoredSettings(tx.db, account_id, id))) throw noSuchClient();
+    await updateSecretsEnd(tx.db, account_id, id, instant(milliseconds + overlap * 1000), now);
+    await insertSecret(tx.db, row);
+    await record(tx, client, actor, "client.secret_rotated", now, { overlap_seconds: overlap });
+  });
+  forgetClient(directory, client);
+  return { client, client_secret };
+}
+
+/**
+ * Deletes a client: nothing new is issued to it from the moment this resolves, on any process, and what was issued stops.
+ *
+ * @throws 404 not_found.
+ */
+export async function removeClient(directory: Directory, client: Client, actor: Actor): Promise<Client> {
+  const { account_id, id } = client;
+  const now = instant(directory.storage.now());
+  const revoked = { account_id, subject: `client:${id}` };
+  const deleted = await directory.storage.write(async (tx) => {
+    const row = await deleteClient(tx.db, account_id, id, actor.id, now);
+    if (!row) throw noSuchClient();
+    await directory.revocations.record(tx, revoked);
+    await record(tx, client, actor, "client.deleted", now, {});
+    return row;
+  });
+  directory.revocations.announce(revoked);
+  forgetClient(directory, client);
+  return deleted;
+}
+
+async function record(
+  tx: Transaction,
+  { account_id, id }: Client,
+  actor: Actor,
+  action: string,
+  now: string,
+  facts: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  const context = { ...actor.context, ...facts };
+  const event = {
+    account_id,
+    created_at: now,
+    action,
+    outcome: "success" as const,
+    entity: id,
+    actor: actor.id,
+    context,
+  };
+  await recordAuditEvent(tx.db, auditEvent(event));
+}

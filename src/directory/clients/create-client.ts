@@ -1,0 +1,84 @@
+import { auditEvent, recordAuditEvent } from "../../audit/audit.ts";
+import { refuse, refuseField } from "../../errors.ts";
+import { malformed } from "../../http/error-reply.ts";
+import type { Secret } from "../../secrets/secret.ts";
+import { uuidv7 } from "../../secrets/uuid.ts";
+import { instant } from "../../storage/storage.ts";
+import type { Actor, Directory } from "../directory.ts";
+import { callbackFaults, loginUriFault } from "./callback.ts";
+import type { Client } from "./client.ts";
+import { findClientById } from "./find-client.ts";
+import { mintSecret } from "./secret.ts";
+import type { ClientSettings } from "./settings.ts";
+import { insertClient, insertSecret } from "./store.ts";
+
+export interface NewClient {
+  /** Omitted: the client's uuid. */
+  readonly client_id?: string | undefined;
+  readonly name?: string | undefined;
+  readonly description?: string | undefined;
+  readonly settings: Partial<ClientSettings>;
+}
+
+export interface CreatedClient {
+  readonly client: Client;
+  /** Shown once; a public client has none. */
+  readonly client_secret: Secret | null;
+}
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** @throws 400 invalid_request. */
+export async function createClient(
+  directory: Directory,
+  account_id: string,
+  input: NewClient,
+  actor: Actor,
+): Promise<CreatedClient> {
+  checkSettings(input.settings);
+  const now = directory.storage.now();
+  const id = uuidv7(now);
+  const client_id = input.client_id ?? id;
+  if (input.client_id !== undefined) checkClientId(input.client_id);
+  const created_at = instant(now);
+  const minted = input.settings.token_endpoint_auth_method === "none" ? null : mintSecret(account_id, id, now);
+  const { name = null, description = null, settings } = input;
+  const row = { account_id, id, client_id, name, description, settings, created_at, created_by: actor.id };
+  const created = await directory.storage.write(async ({ db }) => {
+    if (!(await insertClient(db, row))) return false;
+    if (minted) await insertSecret(db, minted.row);
+    await recordAuditEvent(
+      db,
+      auditEvent({
+        account_id,
+        created_at,
+        action: "client.created",
+        outcome: "success",
+        entity: id,
+        actor: actor.id,
+        context: actor.context,
+      }),
+    );
+    return true;
+  });
+  if (!created) throw refuseField("client_id", "taken", "is taken");
+  return { client: await findClientById(directory, account_id, id), client_secret: minted?.client_secret ?? null };
+}
+
+function checkClientId(client_id: string): void {
+  if (!/^[A-Za-z0-9._~-]{1,64}$/.test(client_id)) {
+    throw refuseField("client_id", "pattern", "takes 1 to 64 letters, digits and . _ ~ -");
+  }
+  if (UUID.test(client_id)) throw refuseField("client_id", "pattern", "must not have the form of a uuid");
+}
+
+/** What a schema cannot say about a client's settings. @throws 400 invalid_request with every fault. */
+export function checkSettings(settings: Partial<ClientSettings>): void {
+  const { callbacks = [], login_uri = null } = settings;
+  const faults = [...callbackFaults(callbacks), ...loginUriFault(login_uri, callbacks)];
+  if (faults.length > 0) throw malformed(faults);
+}
+
+export function noSuchClient(): Error {
+  return refuse("not_found", { message: "There is no such client." });
+}

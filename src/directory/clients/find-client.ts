@@ -1,0 +1,33 @@
+import { refuse } from "../../errors.ts";
+import { cacheKey, type Directory } from "../directory.ts";
+import type { Client } from "./client.ts";
+import { selectClient, selectClients } from "./store.ts";
+
+/** A live client by client_id or uuid, at most 5 s old. @throws 403 unauthorized_client. */
+export async function findClient(directory: Directory, account_id: string, name: string): Promise<Client> {
+  const client = await lookUpClient(directory, account_id, name);
+  if (!client) throw refuse("unauthorized_client", { message: "The client is unknown." });
+  return client;
+}
+
+export function lookUpClient(directory: Directory, account_id: string, name: string): Promise<Client | undefined> {
+  const load = () => selectClient(directory.storage.read, account_id, name);
+  return directory.clients.get(cacheKey(account_id, name), load);
+}
+
+/** A live client by uuid, as committed. @throws 404 not_found. */
+export async function findClientById(directory: Directory, account_id: string, id: string): Promise<Client> {
+  const client = await selectClient(directory.storage.read, account_id, id);
+  if (!client || client.id !== id) throw refuse("not_found", { message: "There is no such client." });
+  return client;
+}
+
+export function listClients(directory: Directory, account_id: string): Promise<readonly Client[]> {
+  return selectClients(directory.storage.read, account_id);
+}
+
+export function forgetClient(directory: Directory, { account_id, id, client_id }: Client): void {
+  directory.clients.forget(cacheKey(account_id, id));
+  directory.clients.forget(cacheKey(account_id, client_id));
+  directory.grants.forget(cacheKey(account_id, id));
+}

@@ -1,0 +1,157 @@
+import type { FastifyRequest } from "fastify";
+import { bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
+import type { App } from "../../http/server.ts";
+import { reveal } from "../../secrets/secret.ts";
+import { findAccount } from "../accounts/find-account.ts";
+import { actorOf } from "../actor.ts";
+import type { Directory } from "../directory.ts";
+import { withoutNulls } from "../entity.ts";
+import { checkMayHandOn } from "../grants/change-grants.ts";
+import { listGrants } from "../grants/find-grant.ts";
+import { changeClient, removeClient, rotateSecret } from "./change-client.ts";
+import type { Client } from "./client.ts";
+import { type CreatedClient, createClient } from "./create-client.ts";
+import { findClientById, listClients } from "./find-client.ts";
+import {
+  ClientChangeBody,
+  ClientList,
+  ClientParams,
+  ClientView,
+  ClientWithSecret,
+  NewClientBody,
+  RotateQuery,
+} from "./schema.ts";
+
+const tags = ["clients"];
+const reads = { surface: "account", scopes: ["admin:accounts", "read:accounts"] } as const;
+const writes = { surface: "account", scopes: ["admin:accounts", "write:accounts"] } as const;
+const missing = refusals("account", ...bearer_refusals, "not_found");
+
+export function clientRoutes(app: App, directory: Directory): void {
+  app.route({
+    method: "GET",
+    url: "/v1/accounts/:oid/auth/clients",
+    config: reads,
+    schema: {
+      operationId: "aid_auth_clients_get",
+      summary: "List clients",
+      tags,
+      params: OidParams,
+      response: { 200: ClientList, ...refusals("account", ...bearer_refusals) },
+    },
+    handler: async (request) => (await listClients(directory, request.account_id)).map(view),
+  });
+
+  app.route({
+    method: "POST",
+    url: "/v1/accounts/:oid/auth/clients",
+    config: writes,
+    schema: {
+      operationId: "aid_auth_clients_post",
+      summary: "Create a client",
+      description: "Answers with the only copy of the client's secret.",
+      tags,
+      params: OidParams,
+      body: NewClientBody,
+      response: { 200: ClientWithSecret, ...refusals("account", ...bearer_refusals) },
+    },
+    handler: async (request) => {
+      const { client_id, name, description, ...settings } = knownFields(request.body ?? {});
+      const input = { client_id, name, description, settings };
+      return withSecret(await createClient(directory, request.account_id, input, actorOf(request)));
+    },
+  });
+
+  app.route({
+    method: "GET",
+    url: "/v1/accounts/:oid/auth/clients/:id",
+    config: reads,
+    schema: {
+      operationId: "aid_auths_clients_id_get",
+      summary: "Get a client",
+      tags,
+      params: ClientParams,
+      response: { 200: ClientView, ...missing },
+    },
+    handler: async (request) => view(await findClientById(directory, request.account_id, request.params.id)),
+  });
+
+  app.route({
+    method: "PATCH",
+    url: "/v1/accounts/:oid/auth/clients/:id",
+    config: writes,
+    schema: {
+      operationId: "auth_clients_id_patch",
+      summary: "Change a client",
+      description: "Sets the fields it names. The caller must hold every scope that the client's grants hold.",
+      tags,
+      params: ClientParams,
+      body: ClientChangeBody,
+      response: { 200: ClientView, ...missing },
+    },
+    handler: async (request) => {
+      const client = await findTrusted(directory, request, request.params.id);
+      const { name, description, ...settings } = request.body;
+      return view(await changeClient(directory, client, { name, description, settings }, actorOf(request)));
+    },
+  });
+
+  app.route({
+    method: "DELETE",
+    url: "/v1/accounts/:oid/auth/clients/:id",
+    config: writes,
+    schema: {
+      operationId: "aid_auths_clients_id_delete",
+      summary: "Delete a client",
+      description: "Nothing new is issued to it, and what was issued stops. The caller must hold every scope it holds.",
+      tags,
+      params: ClientParams,
+      response: { 200: ClientView, ...missing },
+    },
+    handler: async (request) => {
+      const client = await findTrusted(directory, request, request.params.id);
+      return view(await removeClient(directory, client, actorOf(request)));
+    },
+  });
+
+  app.route({
+    method: "POST",
+    url: "/v1/accounts/:oid/auth/clients/:id/rotate-secret",
+    config: writes,
+    schema: {
+      operationId: "aid_auths_clients_id_rotate_post",
+      summary: "Rotate a client's secret",
+      description: "The caller must hold every scope that the client's grants hold.",
+      tags,
+      params: ClientParams,
+      querystring: RotateQuery,
+      response: { 200: ClientWithSecret, ...missing },
+    },
+    handler: async (request) => {
+      const client = await findTrusted(directory, request, request.params.id);
+      return withSecret(await rotateSecret(directory, client, request.query.overlap_seconds, actorOf(request)));
+    },
+  });
+}
+
+/** A client that the bearer may change: it holds every scope that the client holds. */
+async function findTrusted(directory: Directory, request: FastifyRequest, id: string): Promise<Client> {
+  const { account_id, bearer } = request;
+  const client = await findClientById(directory, account_id, id);
+  const account = await findAccount(directory, account_id);
+  checkMayHandOn(directory, account, bearer, await listGrants(directory, account_id, { client_id: client.id }));
+  return client;
+}
+
+/** A client's entity may be sent back as it was read: what is not a setting is ignored. */
+function knownFields(body: NewClientBody): NewClientBody {
+  return Object.fromEntries(Object.entries(body).filter(([name]) => name in NewClientBody.properties));
+}
+
+function view({ settings, account_id: _account, ...client }: Client) {
+  return { ...withoutNulls(client), ...settings };
+}
+
+function withSecret({ client, client_secret }: CreatedClient) {
+  return { ...view(client), ...(client_secret ? { client_secret: reveal(client_secret) } : {}) };
+}

@@ -1,0 +1,56 @@
+import { type Static, Type } from "typebox";
+import { entity_properties } from "../entity.ts";
+import { withoutDefaults } from "../settings.ts";
+import { ClientSettings } from "./settings.ts";
+
+const name = Type.String({ minLength: 1, maxLength: 200, description: "What people see; messages name it." });
+const description = Type.String({ maxLength: 2_000 });
+
+const settings = withoutDefaults(ClientSettings) as typeof ClientSettings.properties;
+
+export const ClientView = Type.Object({
+  ...entity_properties,
+  name: Type.Optional(name),
+  description: Type.Optional(description),
+  client_id: Type.String(),
+  ...ClientSettings.properties,
+});
+
+export const ClientWithSecret = Type.Object({
+  ...ClientView.properties,
+  client_secret: Type.Optional(Type.String({ description: "Shown once. A public client has none." })),
+});
+
+export const ClientList = Type.Array(ClientView);
+
+export const NewClientBody = Type.Partial(
+  Type.Object({
+    client_id: Type.String({
+      pattern: "^[A-Za-z0-9._~-]{1,64}$",
+      description: "Your own name for the client, taken for ever; omitted, it is the uuid.",
+    }),
+    name,
+    description,
+    ...settings,
+  }),
+);
+export type NewClientBody = Static<typeof NewClientBody>;
+
+export const ClientChangeBody = Type.Partial(Type.Object({ name, description, ...settings }), {
+  additionalProperties: false,
+  minProperties: 1,
+});
+
+export const ClientParams = Type.Object({
+  oid: Type.String(),
+  id: Type.String({ maxLength: 64, description: "uuid of the client." }),
+});
+
+export const RotateQuery = Type.Object({
+  overlap_seconds: Type.Integer({
+    minimum: 0,
+    maximum: 2_592_000,
+    default: 0,
+    description: "How long the old secret goes on beside the new one.",
+  }),
+});

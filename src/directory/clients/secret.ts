@@ -1,0 +1,96 @@
+import { randomBytes } from "node:crypto";
+import { refuse } from "../../errors.ts";
+import { base64url, sameBytes, sha256 } from "../../secrets/digest.ts";
+import { reveal, type Secret, secret } from "../../secrets/secret.ts";
+import { uuidv7 } from "../../secrets/uuid.ts";
+import { type Instant, instant } from "../../storage/storage.ts";
+import type { Directory } from "../directory.ts";
+import type { Client } from "./client.ts";
+import { lookUpClient } from "./find-client.ts";
+import { type NewSecret, selectSecrets, updateSecretUsed } from "./store.ts";
+
+/** A client secret as the database holds it: 256 random bits need no slow hash, imported ones may. */
+export interface StoredSecret {
+  readonly id: string;
+  readonly algorithm: "sha256" | "argon2id";
+  readonly digest: Uint8Array;
+  /** It is refused from this instant on; null means never. */
+  readonly not_after: Instant | null;
+  readonly last_used_at: Instant | null;
+}
+
+export interface MintedSecret {
+  readonly client_secret: Secret;
+  readonly row: NewSecret;
+}
+
+/** 32 random bytes as base64url. The text is shown once; only its digest is kept. */
+export function mintSecret(account_id: string, client_uuid: string, now: number): MintedSecret {
+  const text = base64url(randomBytes(32));
+  const row = {
+    account_id,
+    client_id: client_uuid,
+    id: uuidv7(now),
+    algorithm: "sha256" as const,
+    digest: sha256(text),
+    created_at: instant(now),
+    not_after: null,
+    last_used_at: null,
+  };
+  return { client_secret: secret(text), row };
+}
+
+/** How often the last use of a secret is noted. */
+const USE_RESOLUTION = 60_000;
+
+/**
+ * The client that a client_id (or uuid) and secret belong to (RFC 6749 §2.3.1). Unknown clients and wrong secrets cannot be
+ * told apart.
+ *
+ * @throws 401 invalid_client.
+ */
+export async function authenticateClient(
+  directory: Directory,
+  account_id: string,
+  client_id: string,
+  presented: Secret,
+): Promise<Client> {
+  const client = await lookUpClient(directory, account_id, client_id);
+  if (!client) throw refuse("invalid_client");
+  const now = directory.storage.now();
+  const matched = await matchSecret(directory, client, presented, now);
+  if (!matched) throw refuse("invalid_client");
+  await noteUse(directory, client, matched, now);
+  return client;
+}
+
+async function matchSecret(
+  directory: Directory,
+  client: Client,
+  presented: Secret,
+  now: number,
+): Promise<StoredSecret | undefined> {
+  const { account_id, id } = client;
+  // Never cached: a secret that was rotated away, or whose client is deleted, is refused at once on every process.
+  const secrets = await selectSecrets(directory.storage.read, account_id, id, instant(now));
+  const digest = sha256(reveal(presented));
+  for (const candidate of secrets) {
+    if (
+      candidate.algorithm === "sha256" ? sameBytes(candidate.digest, digest) : await matchesSlowly(candidate, presented)
+    ) {
+      return candidate;
+    }
+  }
+  return undefined;
+}
+
+async function matchesSlowly({ digest }: StoredSecret, presented: Secret): Promise<boolean> {
+  const { verify } = await import("@node-rs/argon2");
+  return verify(Buffer.from(digest).toString("utf8"), reveal(presented));
+}
+
+async function noteUse(directory: Directory, client: Client, used: StoredSecret, now: number): Promise<void> {
+  if (used.last_used_at !== null && now - Date.parse(used.last_used_at) < USE_RESOLUTION) return;
+  const { account_id, id } = client;
+  await directory.storage.write(({ db }) => updateSecretUsed(db, account_id, id, used.id, instant(now)));
+}

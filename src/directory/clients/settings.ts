@@ -1,0 +1,83 @@
+import { type Static, Type } from "typebox";
+import { signing_algs } from "../../secrets/signing-alg.ts";
+import { defaultsOf } from "../settings.ts";
+
+const user_types = ["customer", "company", "account_user"] as const;
+const text = (description: string, maxLength = 2_048) => Type.String({ minLength: 1, maxLength, description });
+
+/** Every setting of a client; what the database does not hold has its default. */
+export const ClientSettings = Type.Object({
+  callbacks: Type.Array(text("An exact address."), {
+    maxItems: 50,
+    uniqueItems: true,
+    default: [],
+    description:
+      "Where redirects may go, compared exactly: https, http on a loopback address, or a private-use scheme with a dot.",
+  }),
+  response_types: Type.Array(Type.Enum(["authenticate", "token", "code"]), {
+    uniqueItems: true,
+    default: ["authenticate", "code"],
+    description: "`authenticate` and `code` are always enabled; `token` only where it is listed.",
+  }),
+  code_format: Type.Enum(["typable", "numeric"], { default: "typable", description: "Format of codes that are sent." }),
+  signup: Type.Boolean({ default: false, description: "Redeeming a code may create the user." }),
+  login_uri: Type.Union([Type.Null(), text("https, on the origin of a callback.")], {
+    default: null,
+    description: "A page that takes a link code in its fragment; messages then carry a link to it.",
+  }),
+  user_type: Type.Enum(user_types, { default: "customer", description: "The one type of user that it logs in." }),
+  called_from: Type.Enum(["server", "browser"], {
+    default: "server",
+    description: "`server`: the end user's address is what its header End-User-IP says. `browser`: the connection's.",
+  }),
+  default_audience: Type.Union([Type.Null(), text("An audience that a grant names.")], {
+    default: null,
+    description: "Audience of a standard request that names none.",
+  }),
+  require_pkce: Type.Union([Type.Null(), Type.Boolean()], {
+    default: null,
+    description: "PKCE with response_type=code; null: not where scope has openid, else yes.",
+  }),
+  token_endpoint_auth_method: Type.Enum(["client_secret_basic", "client_secret_post", "private_key_jwt", "none"], {
+    default: "client_secret_basic",
+    description: "`none` makes it a public client.",
+  }),
+  grant_types: Type.Array(Type.Enum(["authorization_code", "client_credentials", "refresh_token"]), {
+    uniqueItems: true,
+    default: ["authorization_code", "client_credentials"],
+    description: "What it may ask for at the token endpoints.",
+  }),
+  first_party: Type.Boolean({
+    default: false,
+    description: "Belongs to the account itself: people are not asked for consent.",
+  }),
+  custom_claims: Type.Array(text("Name of a claim, without its prefix ext_.", 64), {
+    maxItems: 50,
+    uniqueItems: true,
+    default: [],
+    description: "Custom claims that auth/redirect may add.",
+  }),
+  allowed_origins: Type.Array(text("An origin."), {
+    maxItems: 50,
+    uniqueItems: true,
+    default: [],
+    description: "Origins that may call from a browser; empty means any.",
+  }),
+  id_token_signed_response_alg: Type.Enum(signing_algs, { default: "RS256", description: "Algorithm of ID tokens." }),
+  connections: Type.Union(
+    [Type.Null(), Type.Array(text("Name of a connection.", 64), { uniqueItems: true, maxItems: 50 })],
+    {
+      default: null,
+      description: "Connections that it may send codes over; null means all of the account.",
+    },
+  ),
+});
+
+export type ClientSettings = Readonly<Static<typeof ClientSettings>>;
+export type ResponseType = ClientSettings["response_types"][number];
+export type UserType = ClientSettings["user_type"];
+
+/** Every setting filled in; `stored` holds only what was set. */
+export function clientSettings(stored: Partial<ClientSettings>): ClientSettings {
+  return { ...(defaultsOf(ClientSettings) as ClientSettings), ...stored };
+}

@@ -1,0 +1,193 @@
+import type { Database, Instant } from "../../storage/storage.ts";
+import type { Client } from "./client.ts";
+import type { StoredSecret } from "./secret.ts";
+import { type ClientSettings, clientSettings } from "./settings.ts";
+
+interface StoredClient extends Omit<Client, "settings"> {
+  readonly settings: string;
+}
+
+const decode = (row: StoredClient): Client => ({
+  ...row,
+  settings: clientSettings(JSON.parse(row.settings) as Partial<ClientSettings>),
+});
+
+/** By uuid or client_id; deleted ones are not found. */
+export async function selectClient(db: Database, account_id: string, name: string): Promise<Client | undefined> {
+  const row = await db
+    .selectFrom("clients")
+    .selectAll()
+    .where("account_id", "=", account_id)
+    .where((eb) => eb.or([eb("id", "=", name), eb("client_id", "=", name)]))
+    .where("deleted_at", "is", null)
+    .executeTakeFirst();
+  return row && decode(row);
+}
+
+export async function selectClients(db: Database, account_id: string): Promise<readonly Client[]> {
+  const rows = await db
+    .selectFrom("clients")
+    .selectAll()
+    .where("account_id", "=", account_id)
+    .where("deleted_at", "is", null)
+    .orderBy("id")
+    .execute();
+  return rows.map(decode);
+}
+
+export interface NewClient {
+  readonly account_id: string;
+  readonly id: string;
+  readonly client_id: string;
+  readonly name: string | null;
+  readonly description: string | null;
+  readonly settings: Partial<ClientSettings>;
+  readonly created_at: Instant;
+  readonly created_by: string;
+}
+
+/** @returns false when the client_id is taken, be it by a deleted client. */
+export async function insertClient(db: Database, client: NewClient): Promise<boolean> {
+  const rows = await db
+    .insertInto("clients")
+    .values({ ...client, settings: JSON.stringify(client.settings), updated_at: client.created_at })
+    .onConflict((conflict) => conflict.columns(["account_id", "client_id"]).doNothing())
+    .returning("id")
+    .execute();
+  return rows.length === 1;
+}
+
+export interface ClientChange {
+  readonly name?: string | null;
+  readonly description?: string | null;
+  readonly settings: Partial<ClientSettings>;
+}
+
+/** @returns false when the client is gone. */
+export async function updateClient(
+  db: Database,
+  account_id: string,
+  id: string,
+  { settings, ...fields }: ClientChange,
+  now: Instant,
+): Promise<boolean> {
+  const rows = await db
+    .updateTable("clients")
+    .set({ ...fields, settings: JSON.stringify(settings), updated_at: now })
+    .where("account_id", "=", account_id)
+    .where("id", "=", id)
+    .where("deleted_at", "is", null)
+    .returning("id")
+    .execute();
+  return rows.length === 1;
+}
+
+/** What was set, without defaults; undefined when the client is gone. */
+export async function selectStoredSettings(
+  db: Database,
+  account_id: string,
+  id: string,
+): Promise<Partial<ClientSettings> | undefined> {
+  const row = await db
+    .selectFrom("clients")
+    .select("settings")
+    .where("account_id", "=", account_id)
+    .where("id", "=", id)
+    .where("deleted_at", "is", null)
+    .executeTakeFirst();
+  return row && (JSON.parse(row.settings) as Partial<ClientSettings>);
+}
+
+/** Marks the client deleted and removes its secrets. @returns undefined when it was gone. */
+export async function deleteClient(
+  db: Database,
+  account_id: string,
+  id: string,
+  deleted_by: string,
+  now: Instant,
+): Promise<Client | undefined> {
+  const row = await db
+    .updateTable("clients")
+    .set({ deleted_at: now, deleted_by, updated_at: now })
+    .where("account_id", "=", account_id)
+    .where("id", "=", id)
+    .where("deleted_at", "is", null)
+    .returningAll()
+    .executeTakeFirst();
+  if (!row) return undefined;
+  await db.deleteFrom("client_secrets").where("account_id", "=", account_id).where("client_id", "=", id).execute();
+  return decode(row);
+}
+
+export interface NewSecret extends StoredSecret {
+  readonly account_id: string;
+  /** The client's uuid. */
+  readonly client_id: string;
+  readonly created_at: Instant;
+}
+
+export async function insertSecret(db: Database, secret: NewSecret): Promise<void> {
+  const { digest, ...row } = secret;
+  await db
+    .insertInto("client_secrets")
+    .values({ ...row, digest: Buffer.from(digest) })
+    .execute();
+}
+
+/** Secrets that may be presented at `now`. */
+export async function selectSecrets(
+  db: Database,
+  account_id: string,
+  client_id: string,
+  now: Instant,
+): Promise<readonly StoredSecret[]> {
+  const rows = await db
+    .selectFrom("client_secrets")
+    .select(["id", "algorithm", "digest", "not_after", "last_used_at"])
+    .where("account_id", "=", account_id)
+    .where("client_id", "=", client_id)
+    .where((eb) => eb.or([eb("not_after", "is", null), eb("not_after", ">", now)]))
+    .orderBy("id", "desc")
+    .execute();
+  return rows as StoredSecret[];
+}
+
+/** Ends the secrets of a client that have no end before `not_after`; removes those that ended. */
+export async function updateSecretsEnd(
+  db: Database,
+  account_id: string,
+  client_id: string,
+  not_after: Instant,
+  now: Instant,
+): Promise<void> {
+  const ofClient = { account_id, client_id };
+  await db
+    .updateTable("client_secrets")
+    .set({ not_after })
+    .where("account_id", "=", ofClient.account_id)
+    .where("client_id", "=", ofClient.client_id)
+    .where((eb) => eb.or([eb("not_after", "is", null), eb("not_after", ">", not_after)]))
+    .execute();
+  await db
+    .deleteFrom("client_secrets")
+    .where("account_id", "=", ofClient.account_id)
+    .where("client_id", "=", ofClient.client_id)
+    .where("not_after", "<=", now)
+    .execute();
+}
+
+export async function updateSecretUsed(
+  db: Database,
+  account_id: string,
+  client_id: string,
+  id: string,
+  now: Instant,
+): Promise<void> {
+  await db
+    .updateTable("client_secrets")
+    .set({ last_used_at: now })
+    .where("account_id", "=", account_id)
+    .where("client_id", "=", client_id)
+    .where("id", "=", id)
+    .execute();
+}

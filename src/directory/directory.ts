@@ -1,0 +1,55 @@
+/**
+ * The directory: who exists and what they may ask for. Accounts, clients, grants, connections and users, each in a room of
+ * its own; this is the capability that their verbs take.
+ *
+ * Reads on a request path come from caches (at most 5 s old) and serve refusals and shaping only. Every change forgets what
+ * it changed at once, and every delete revokes in its own transaction what was issued to whom it deleted.
+ */
+
+import type { Revocations } from "../revocation/revocation.ts";
+import type { MasterKeys } from "../secrets/master-keys.ts";
+import { type Cache, openCache } from "../storage/cache.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { Account } from "./accounts/account.ts";
+import type { Client } from "./clients/client.ts";
+import type { Connection } from "./connections/connection.ts";
+import type { Grant } from "./grants/grant.ts";
+
+export interface Directory {
+  readonly storage: Storage;
+  readonly master_keys: MasterKeys;
+  readonly revocations: Revocations;
+  /** Base of issuers, without a slash at its end. */
+  readonly public_url: string;
+  readonly accounts: Cache<Account>;
+  /** By `account client_id` and by `account uuid`. */
+  readonly clients: Cache<Client>;
+  /** By `account uuid`: all live grants of a client. */
+  readonly grants: Cache<readonly Grant[]>;
+  readonly connections: Cache<readonly Connection[]>;
+}
+
+export interface DirectoryOptions {
+  readonly storage: Storage;
+  readonly master_keys: MasterKeys;
+  readonly revocations: Revocations;
+  readonly public_url: string;
+}
+
+export function openDirectory(options: DirectoryOptions): Directory {
+  return {
+    ...options,
+    accounts: openCache(),
+    clients: openCache(),
+    grants: openCache(),
+    connections: openCache(),
+  };
+}
+
+export const cacheKey = (account_id: string, name: string) => `${account_id} ${name}`;
+
+/** Who changes the directory, from where: a bearer's subject, or the name of the command. */
+export interface Actor {
+  readonly id: string;
+  readonly context: Readonly<Record<string, unknown>>;
+}

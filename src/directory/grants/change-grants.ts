@@ -1,0 +1,145 @@
+import { auditEvent, recordAuditEvent } from "../../audit/audit.ts";
+import { refuse, refuseField } from "../../errors.ts";
+import type { Bearer } from "../../http/contract.ts";
+import { seal } from "../../secrets/seal.ts";
+import { reveal, type Secret } from "../../secrets/secret.ts";
+import { uuidv7 } from "../../secrets/uuid.ts";
+import { instant, type Transaction } from "../../storage/storage.ts";
+import type { Account } from "../accounts/account.ts";
+import type { Client } from "../clients/client.ts";
+import { type Actor, cacheKey, type Directory } from "../directory.ts";
+import { checkHoldsAll } from "../scopes.ts";
+import { isAccountApi } from "./audience.ts";
+import type { Grant, GrantType } from "./grant.ts";
+import { deleteGrant, insertGrant, selectGrants, updateScope } from "./store.ts";
+
+export interface NewGrant {
+  readonly client: Client;
+  readonly audience: string;
+  readonly scope: readonly string[];
+  readonly type: GrantType;
+  readonly oidc?:
+    | { readonly client_id: string; readonly client_secret: Secret; readonly authority: string }
+    | undefined;
+}
+
+const LIMIT_PER_CLIENT = 200;
+
+/** @throws 400 invalid_request. */
+export async function createGrant(directory: Directory, input: NewGrant, actor: Actor): Promise<Grant> {
+  const { client, audience, scope, type, oidc } = input;
+  if (oidc && type !== "authorization_code") {
+    throw refuseField("type", "oidc", "must be authorization_code where oidc is set");
+  }
+  const { account_id } = client;
+  const now = directory.storage.now();
+  const id = uuidv7(now);
+  const created_at = instant(now);
+  const sealed = oidc
+    ? seal(
+        directory.master_keys,
+        { account_id, purpose: "seal", subject: `grants/${id}` },
+        Buffer.from(reveal(oidc.client_secret), "utf8"),
+      )
+    : null;
+  const row = {
+    account_id,
+    id,
+    client_id: client.id,
+    audience,
+    scope: [...new Set(scope)],
+    type,
+    oidc: oidc ? { client_id: oidc.client_id, authority: oidc.authority } : null,
+    oidc_client_secret: sealed,
+    created_at,
+    created_by: actor.id,
+  };
+  await directory.storage.write(async (tx) => {
+    if ((await selectGrants(tx.db, account_id, { client_id: client.id })).length >= LIMIT_PER_CLIENT) {
+      throw refuseField("client_id", "too_many", `has ${LIMIT_PER_CLIENT} grants, which is the limit`);
+    }
+    await insertGrant(tx.db, row);
+    await record(tx, row, actor, "grant.created", created_at);
+  });
+  directory.grants.forget(cacheKey(account_id, client.id));
+  const { oidc_client_secret: _sealed, ...grant } = row;
+  return { ...grant, updated_at: created_at, deleted_at: null, deleted_by: null };
+}
+
+/** @throws 404 not_found. */
+export async function changeScope(
+  directory: Directory,
+  grant: Grant,
+  scope: readonly string[],
+  actor: Actor,
+): Promise<Grant> {
+  const { account_id, id, client_id } = grant;
+  const now = instant(directory.storage.now());
+  const distinct = [...new Set(scope)];
+  await directory.storage.write(async (tx) => {
+    if (!(await updateScope(tx.db, account_id, id, distinct, now))) throw noSuchGrant();
+    await record(tx, grant, actor, "grant.changed", now);
+  });
+  directory.grants.forget(cacheKey(account_id, client_id));
+  return { ...grant, scope: distinct, updated_at: now };
+}
+
+/**
+ * Deletes a grant: nothing new is issued under it from the moment this resolves, and what was issued stops.
+ *
+ * @throws 404 not_found.
+ */
+export async function removeGrant(directory: Directory, grant: Grant, actor: Actor): Promise<Grant> {
+  const { account_id, id, client_id } = grant;
+  const now = instant(directory.storage.now());
+  const revoked = { account_id, subject: `grant:${id}` };
+  const deleted = await directory.storage.write(async (tx) => {
+    const row = await deleteGrant(tx.db, account_id, id, actor.id, now);
+    if (!row) throw noSuchGrant();
+    await directory.revocations.record(tx, revoked);
+    await record(tx, grant, actor, "grant.deleted", now);
+    return row;
+  });
+  directory.revocations.announce(revoked);
+  directory.grants.forget(cacheKey(account_id, client_id));
+  return deleted;
+}
+
+/** @throws 403 insufficient_scope unless the bearer holds every scope of these grants. */
+export function checkMayHandOn(
+  directory: Directory,
+  account: Account,
+  bearer: Bearer,
+  grants: readonly { readonly audience: string; readonly scope: readonly string[] }[],
+): void {
+  const scopes = grants.flatMap(({ audience, scope }) => {
+    const at_account_api = isAccountApi(account, directory.public_url, audience);
+    return scope.map((one) => ({ scope: one, at_account_api }));
+  });
+  checkHoldsAll(bearer, scopes);
+}
+
+function noSuchGrant(): Error {
+  return refuse("not_found", { message: "There is no such grant." });
+}
+
+async function record(
+  tx: Transaction,
+  grant: Pick<Grant, "account_id" | "id" | "client_id">,
+  actor: Actor,
+  action: string,
+  now: string,
+): Promise<void> {
+  const { account_id, id, client_id } = grant;
+  const context = { ...actor.context, client_id };
+  const event = {
+    account_id,
+    created_at: now,
+    action,
+    outcome: "success" as const,
+    entity: id,
+    actor: actor.id,
+    context,
+  };
+  await recordAuditEvent(tx.db, auditEvent(event));
+}

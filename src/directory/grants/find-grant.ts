@@ -1,0 +1,67 @@
+import { refuse } from "../../errors.ts";
+import type { Account } from "../accounts/account.ts";
+import type { Client } from "../clients/client.ts";
+import { cacheKey, type Directory } from "../directory.ts";
+import { canonicalAudience } from "./audience.ts";
+import type { Grant, GrantType } from "./grant.ts";
+import { type GrantFilter, selectGrant, selectGrants } from "./store.ts";
+
+/**
+ * The client's grant for an audience that serves a flow of this type; of several the first made. A grant that names any
+ * alias of the account API serves all of them.
+ *
+ * @throws 403 unauthorized_client.
+ */
+export async function findGrant(
+  directory: Directory,
+  account: Account,
+  client: Client,
+  audience: string,
+  type: Exclude<GrantType, "any">,
+): Promise<Grant> {
+  const all = await grantsOf(directory, client);
+  const grant = matchGrant(directory, account, all, audience, type);
+  if (!grant) {
+    throw refuse("unauthorized_client", {
+      message: `The client holds no grant of type ${type} or any for this audience.`,
+    });
+  }
+  return grant;
+}
+
+/** Pure: which of these grants serves an audience and type. */
+export function matchGrant(
+  directory: Directory,
+  account: Account,
+  grants: readonly Grant[],
+  audience: string,
+  type: Exclude<GrantType, "any">,
+): Grant | undefined {
+  const wanted = canonicalAudience(account, directory.public_url, audience);
+  return grants.find(
+    (grant) =>
+      (grant.type === type || grant.type === "any") &&
+      canonicalAudience(account, directory.public_url, grant.audience) === wanted,
+  );
+}
+
+/** All live grants of a client, at most 5 s old. */
+export async function grantsOf(directory: Directory, { account_id, id }: Client): Promise<readonly Grant[]> {
+  const load = async () => {
+    const found = await selectGrants(directory.storage.read, account_id, { client_id: id });
+    return found.length > 0 ? found : undefined;
+  };
+  return (await directory.grants.get(cacheKey(account_id, id), load)) ?? [];
+}
+
+/** As committed. @throws 404 not_found. */
+export async function findGrantById(directory: Directory, account_id: string, id: string): Promise<Grant> {
+  const grant = await selectGrant(directory.storage.read, account_id, id);
+  if (!grant) throw refuse("not_found", { message: "There is no such grant." });
+  return grant;
+}
+
+/** As committed. */
+export function listGrants(directory: Directory, account_id: string, filter: GrantFilter): Promise<readonly Grant[]> {
+  return selectGrants(directory.storage.read, account_id, filter);
+}

@@ -1,0 +1,113 @@
+import { refuse } from "../../errors.ts";
+import { bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
+import type { App } from "../../http/server.ts";
+import { secret } from "../../secrets/secret.ts";
+import { findAccount } from "../accounts/find-account.ts";
+import { actorOf } from "../actor.ts";
+import { lookUpClient } from "../clients/find-client.ts";
+import type { Directory } from "../directory.ts";
+import { withoutNulls } from "../entity.ts";
+import { changeScope, checkMayHandOn, createGrant, removeGrant } from "./change-grants.ts";
+import { findGrantById, listGrants } from "./find-grant.ts";
+import type { Grant } from "./grant.ts";
+import { GrantChangeBody, GrantFilterQuery, GrantList, GrantParams, GrantView, NewGrantBody } from "./schema.ts";
+
+const tags = ["client grants"];
+const writes = { surface: "account", scopes: ["admin:accounts", "write:accounts"] } as const;
+const missing = refusals("account", ...bearer_refusals, "not_found");
+
+export function grantRoutes(app: App, directory: Directory): void {
+  app.route({
+    method: "GET",
+    url: "/v1/accounts/:oid/auth/client-grants",
+    config: { surface: "account", scopes: ["admin:accounts", "read:accounts"] },
+    schema: {
+      operationId: "aid_auths_client_grants_get",
+      summary: "List client grants",
+      tags,
+      params: OidParams,
+      querystring: GrantFilterQuery,
+      response: { 200: GrantList, ...refusals("account", ...bearer_refusals) },
+    },
+    handler: async (request) => {
+      const { client_id, audience } = request.query;
+      const client = client_id === undefined ? undefined : await lookUpClient(directory, request.account_id, client_id);
+      const filter = { audience, ...(client_id === undefined ? {} : { client_id: client?.id ?? client_id }) };
+      return (await listGrants(directory, request.account_id, filter)).map(view);
+    },
+  });
+
+  app.route({
+    method: "POST",
+    url: "/v1/accounts/:oid/auth/client-grants",
+    config: writes,
+    schema: {
+      operationId: "aid_auths_client_grants_post",
+      summary: "Create a client grant",
+      description: "The caller must hold every scope that it gives.",
+      tags,
+      params: OidParams,
+      body: NewGrantBody,
+      response: { 200: GrantView, ...missing },
+    },
+    handler: async (request) => {
+      const { account_id, bearer, body } = request;
+      const client = await lookUpClient(directory, account_id, body.client_id);
+      if (!client) throw refuse("not_found", { message: "There is no such client." });
+      const { audience, scope, type = "any" } = body;
+      const held = await listGrants(directory, account_id, { client_id: client.id });
+      checkMayHandOn(directory, await findAccount(directory, account_id), bearer, [...held, { audience, scope }]);
+      const oidc = body.oidc && { ...body.oidc, client_secret: secret(body.oidc.client_secret) };
+      return view(await createGrant(directory, { client, audience, scope, type, oidc }, actorOf(request)));
+    },
+  });
+
+  app.route({
+    method: "PATCH",
+    url: "/v1/accounts/:oid/auth/client-grants/:id",
+    config: writes,
+    schema: {
+      operationId: "aid_auths_client_grants_id_patch",
+      summary: "Change the scopes of a client grant",
+      description: "The caller must hold every scope that the grant has and gets.",
+      tags,
+      params: GrantParams,
+      body: GrantChangeBody,
+      response: { 200: GrantView, ...missing },
+    },
+    handler: async (request) => {
+      const { account_id, bearer, body } = request;
+      const grant = await findGrantById(directory, account_id, request.params.id);
+      const after = { audience: grant.audience, scope: body.scope };
+      const held = await listGrants(directory, account_id, { client_id: grant.client_id });
+      checkMayHandOn(directory, await findAccount(directory, account_id), bearer, [...held, after]);
+      return view(await changeScope(directory, grant, body.scope, actorOf(request)));
+    },
+  });
+
+  app.route({
+    method: "DELETE",
+    url: "/v1/accounts/:oid/auth/client-grants/:id",
+    config: writes,
+    schema: {
+      operationId: "aid_auths_client_grants_id_delete",
+      summary: "Delete a client grant",
+      description:
+        "Nothing new is issued under it, and what was issued stops. The caller must hold every scope it has.",
+      tags,
+      params: GrantParams,
+      response: { 200: GrantView, ...missing },
+    },
+    handler: async (request) => {
+      const { account_id, bearer } = request;
+      const grant = await findGrantById(directory, account_id, request.params.id);
+      const held = await listGrants(directory, account_id, { client_id: grant.client_id });
+      checkMayHandOn(directory, await findAccount(directory, account_id), bearer, held);
+      return view(await removeGrant(directory, grant, actorOf(request)));
+    },
+  });
+}
+
+function view({ account_id: _account, ...grant }: Grant) {
+  return { ...withoutNulls(grant), scope: [...grant.scope] };
+}

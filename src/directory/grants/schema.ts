@@ -1,0 +1,60 @@
+import { Type } from "typebox";
+import { entity_properties } from "../entity.ts";
+
+const scope = Type.Array(Type.String({ pattern: "^[\\x21\\x23-\\x5B\\x5D-\\x7E]{1,200}$" }), {
+  maxItems: 200,
+  description: "Scopes, in the words of the API that the audience names.",
+});
+const client_id = Type.String({
+  minLength: 1,
+  maxLength: 64,
+  description: "The client's uuid or client_id; answers name the uuid.",
+});
+const audience = Type.String({ minLength: 1, description: "The API that the grant is for." });
+const type = Type.Enum(["any", "authorization_code", "client_credentials", "password"], {
+  description: "The kind of flow that it serves.",
+});
+const authority = Type.String({ minLength: 1, description: "Issuer of the external authorization server." });
+
+export const GrantView = Type.Object({
+  ...entity_properties,
+  client_id,
+  audience,
+  scope,
+  type,
+  oidc: Type.Optional(Type.Object({ client_id: Type.String(), authority })),
+});
+
+export const GrantList = Type.Array(GrantView);
+
+export const NewGrantBody = Type.Object({
+  client_id,
+  audience,
+  scope,
+  type: Type.Optional({ ...type, default: "any" } as typeof type),
+  oidc: Type.Optional(
+    Type.Object(
+      {
+        client_id: Type.String({ minLength: 1 }),
+        client_secret: Type.String({ minLength: 1, description: "Kept sealed and never answered." }),
+        authority,
+      },
+      {
+        description:
+          "Lets the client verify people with an external authorization server; type must be authorization_code.",
+      },
+    ),
+  ),
+});
+
+export const GrantChangeBody = Type.Object({ scope });
+
+export const GrantFilterQuery = Type.Object({
+  audience: Type.Optional(Type.String()),
+  client_id: Type.Optional(Type.String({ maxLength: 64 })),
+});
+
+export const GrantParams = Type.Object({
+  oid: Type.String(),
+  id: Type.String({ maxLength: 64, description: "uuid of the grant." }),
+});

@@ -1,0 +1,115 @@
+import type { Database, Instant } from "../../storage/storage.ts";
+import type { Grant } from "./grant.ts";
+
+const columns = [
+  "account_id",
+  "id",
+  "client_id",
+  "audience",
+  "scope",
+  "type",
+  "oidc",
+  "created_at",
+  "created_by",
+  "updated_at",
+  "deleted_at",
+  "deleted_by",
+] as const;
+
+type StoredGrant = Omit<Grant, "scope" | "oidc" | "type"> & { scope: string; oidc: string | null; type: string };
+
+const decode = (row: StoredGrant): Grant => ({
+  ...row,
+  type: row.type as Grant["type"],
+  scope: JSON.parse(row.scope) as string[],
+  oidc: row.oidc === null ? null : (JSON.parse(row.oidc) as Grant["oidc"]),
+});
+
+export interface GrantFilter {
+  readonly client_id?: string | undefined;
+  readonly audience?: string | undefined;
+}
+
+export async function selectGrants(db: Database, account_id: string, filter: GrantFilter): Promise<readonly Grant[]> {
+  const { client_id, audience } = filter;
+  const rows = await db
+    .selectFrom("grants")
+    .select(columns)
+    .where("account_id", "=", account_id)
+    .where("deleted_at", "is", null)
+    .$if(client_id !== undefined, (query) => query.where("client_id", "=", client_id ?? ""))
+    .$if(audience !== undefined, (query) => query.where("audience", "=", audience ?? ""))
+    .orderBy("id")
+    .execute();
+  return rows.map(decode);
+}
+
+export async function selectGrant(db: Database, account_id: string, id: string): Promise<Grant | undefined> {
+  const row = await db
+    .selectFrom("grants")
+    .select(columns)
+    .where("account_id", "=", account_id)
+    .where("id", "=", id)
+    .where("deleted_at", "is", null)
+    .executeTakeFirst();
+  return row && decode(row);
+}
+
+export interface NewGrant
+  extends Pick<Grant, "account_id" | "id" | "client_id" | "audience" | "scope" | "type" | "oidc"> {
+  readonly oidc_client_secret: Uint8Array | null;
+  readonly created_at: Instant;
+  readonly created_by: string;
+}
+
+export async function insertGrant(db: Database, grant: NewGrant): Promise<void> {
+  const { oidc_client_secret, oidc, scope, ...row } = grant;
+  await db
+    .insertInto("grants")
+    .values({
+      ...row,
+      scope: JSON.stringify(scope),
+      oidc: oidc && JSON.stringify(oidc),
+      oidc_client_secret: oidc_client_secret && Buffer.from(oidc_client_secret),
+      updated_at: grant.created_at,
+    })
+    .execute();
+}
+
+/** @returns false when the grant is gone. */
+export async function updateScope(
+  db: Database,
+  account_id: string,
+  id: string,
+  scope: readonly string[],
+  now: Instant,
+): Promise<boolean> {
+  const rows = await db
+    .updateTable("grants")
+    .set({ scope: JSON.stringify(scope), updated_at: now })
+    .where("account_id", "=", account_id)
+    .where("id", "=", id)
+    .where("deleted_at", "is", null)
+    .returning("id")
+    .execute();
+  return rows.length === 1;
+}
+
+/** @returns undefined when the grant was gone. */
+export async function deleteGrant(
+  db: Database,
+  account_id: string,
+  id: string,
+  deleted_by: string,
+  now: Instant,
+): Promise<Grant | undefined> {
+  const row = await db
+    .updateTable("grants")
+    .set({ deleted_at: now, deleted_by, updated_at: now })
+    .where("account_id", "=", account_id)
+    .where("id", "=", id)
+    .where("deleted_at", "is", null)
+    .returning(columns)
+    .executeTakeFirst();
+  return row && decode(row);
+}

@@ -1,0 +1,54 @@
+/**
+ * Scopes of the account API: `verb:resource[:/sub/path]`. What a client may hand on is bounded by what it holds.
+ */
+import { refuse } from "../errors.ts";
+import type { Bearer } from "../http/contract.ts";
+
+/** Harmless in anybody's hands: they speak about the person who logs in, or are public. */
+export function isPersonal(scope: string): boolean {
+  return ["openid", "profile", "email", "phone"].includes(scope) || /^(user|public):/.test(scope);
+}
+
+/** `admin:x` covers every verb on x and below it; `write:x` and `read:x` cover themselves below x. */
+export function covers(held: string, wanted: string): boolean {
+  if (held === wanted) return true;
+  const [, verb, resource] = /^(admin|write|read):(.+)$/.exec(held) ?? [];
+  const [, wantedVerb, wantedResource] = /^([a-z]+):(.+)$/.exec(wanted) ?? [];
+  if (!verb || !resource || !wantedVerb || !wantedResource) return false;
+  const below = wantedResource === resource || wantedResource.startsWith(`${resource}:`);
+  return below && (verb === "admin" || verb === wantedVerb);
+}
+
+/**
+ * Whoever can obtain or change what a client is trusted with must hold every scope of it, or they would raise themselves.
+ * A scope at another API is that API's own affair: the account's administrator may hand it out.
+ *
+ * @throws 403 insufficient_scope naming what is missing.
+ */
+export function checkHoldsAll(
+  bearer: Bearer,
+  scopes: readonly { readonly scope: string; readonly at_account_api: boolean }[],
+): void {
+  const missing = scopes
+    .filter(({ scope }) => !isPersonal(scope) && !bearer.scope.some((held) => covers(held, scope)))
+    .filter(({ at_account_api }) => at_account_api || !bearer.scope.includes("admin:accounts"))
+    .map(({ scope }) => scope);
+  if (missing.length === 0) return;
+  const named = [...new Set(missing)].slice(0, 5).join(" ");
+  throw refuse("insufficient_scope", { message: `The access token does not hold what this would hand on: ${named}.` });
+}
+
+/** Scopes with which a bearer acts for every client of its account. */
+const FOR_ANY = ["admin:accounts", "write:accounts", "write:accounts:/auth/users"];
+
+/**
+ * A bearer acts for its own client, and for any other with one of those scopes. `further` are scopes that allow this
+ * one operation too.
+ *
+ * @throws 403 insufficient_scope.
+ */
+export function checkActsFor(bearer: Bearer, client: { readonly id: string }, further: readonly string[] = []): void {
+  if (bearer.client_uuid === client.id) return;
+  if ([...FOR_ANY, ...further].some((scope) => bearer.scope.includes(scope))) return;
+  throw refuse("insufficient_scope", { message: "The access token may not act for this client." });
+}

@@ -1,0 +1,65 @@
+import { auditEvent, recordAuditEvent } from "../../audit/audit.ts";
+import { refuseField } from "../../errors.ts";
+import { uuidv7 } from "../../secrets/uuid.ts";
+import { instant } from "../../storage/storage.ts";
+import type { Account } from "../accounts/account.ts";
+import type { UserType } from "../clients/client.ts";
+import type { Actor, Directory } from "../directory.ts";
+import { findUser } from "./find-user.ts";
+import { readEmail, readPhone } from "./identifier.ts";
+import { insertUser, selectUserByCustomerId } from "./store.ts";
+import type { User } from "./user.ts";
+
+export interface NewUser {
+  readonly type: UserType;
+  readonly customer_id?: string | undefined;
+  readonly email?: string | undefined;
+  readonly phone_number?: string | undefined;
+  readonly name?: string | undefined;
+  /** BCP 47 */
+  readonly locale?: string | undefined;
+  /** Address and number count as verified, because the caller may administer users. */
+  readonly verified: boolean;
+}
+
+/** @throws 400 invalid_request: no identifier at all, one that cannot be read, or one that is taken. */
+export async function createUser(directory: Directory, account: Account, input: NewUser, actor: Actor): Promise<User> {
+  const { account_id } = account;
+  const email_canonical = input.email === undefined ? null : readEmail(input.email);
+  const phone_number =
+    input.phone_number === undefined ? null : (await readPhone(input.phone_number, account.settings.country)).number;
+  const now = directory.storage.now();
+  const created_at = instant(now);
+  const verified_at = input.verified ? created_at : null;
+  const row = {
+    account_id,
+    id: uuidv7(now),
+    type: input.type,
+    customer_id: input.customer_id ?? null,
+    email: input.email?.trim() ?? null,
+    email_canonical,
+    email_verified_at: email_canonical === null ? null : verified_at,
+    phone_number,
+    phone_verified_at: phone_number === null ? null : verified_at,
+    name: input.name ?? null,
+    locale: input.locale ?? null,
+    created_at,
+    created_by: actor.id,
+  };
+  const created = await directory.storage.write(async ({ db }) => {
+    if (!(await insertUser(db, row))) return false;
+    const event = { account_id, created_at, action: "user.created", outcome: "success" as const, entity: row.id };
+    await recordAuditEvent(db, auditEvent({ ...event, actor: actor.id, context: actor.context }));
+    return true;
+  });
+  if (!created) throw await takenField(directory, row);
+  return findUser(directory, account_id, row.id);
+}
+
+async function takenField(
+  directory: Directory,
+  { account_id, customer_id }: { readonly account_id: string; readonly customer_id: string | null },
+): Promise<Error> {
+  const taken = customer_id !== null && (await selectUserByCustomerId(directory.storage.read, account_id, customer_id));
+  return refuseField(taken ? "customer_id" : "email", "taken", "is taken");
+}

@@ -1,0 +1,34 @@
+import { refuse, refuseField } from "../../errors.ts";
+import type { Account } from "../accounts/account.ts";
+import type { UserType } from "../clients/client.ts";
+import type { Directory } from "../directory.ts";
+import { readEmail, readPhone } from "./identifier.ts";
+import { selectAnyUser, selectUser, selectUserByCustomerId } from "./store.ts";
+import type { User } from "./user.ts";
+
+/** By uuid or the account's own customer_id. @throws 404 not_found. */
+export async function findUser(directory: Directory, account_id: string, name: string): Promise<User> {
+  const { read } = directory.storage;
+  const user = (await selectUser(read, account_id, name)) ?? (await selectUserByCustomerId(read, account_id, name));
+  if (!user) throw refuse("not_found", { message: "There is no such user." });
+  return user;
+}
+
+export interface Wanted {
+  readonly types: readonly UserType[];
+  readonly email?: string | undefined;
+  readonly phone_number?: string | undefined;
+}
+
+/** Whether somebody is known by all of these. @throws 400 invalid_request when none is given. */
+export async function userExists(directory: Directory, account: Account, wanted: Wanted): Promise<boolean> {
+  const { types, email, phone_number } = wanted;
+  if (email === undefined && phone_number === undefined) {
+    throw refuseField("email", "required", "or phone_number is required");
+  }
+  return selectAnyUser(directory.storage.read, account.account_id, {
+    types,
+    email_canonical: email === undefined ? null : readEmail(email),
+    phone_number: phone_number === undefined ? null : (await readPhone(phone_number, account.settings.country)).number,
+  });
+}

@@ -1,0 +1,27 @@
+import { auditEvent, recordAuditEvent } from "../../audit/audit.ts";
+import { refuse } from "../../errors.ts";
+import { instant } from "../../storage/storage.ts";
+import type { Actor, Directory } from "../directory.ts";
+import { deleteUser } from "./store.ts";
+import type { User } from "./user.ts";
+
+/**
+ * Deletes a user: nothing new is issued for them from the moment this resolves, and what was issued stops. Their address is
+ * free again.
+ *
+ * @throws 404 not_found.
+ */
+export async function removeUser(directory: Directory, { account_id, id }: User, actor: Actor): Promise<User> {
+  const now = instant(directory.storage.now());
+  const revoked = { account_id, subject: `user:${id}` };
+  const deleted = await directory.storage.write(async (tx) => {
+    const row = await deleteUser(tx.db, account_id, id, actor.id, now);
+    if (!row) throw refuse("not_found", { message: "There is no such user." });
+    await directory.revocations.record(tx, revoked);
+    const event = { account_id, created_at: now, action: "user.deleted", outcome: "success" as const, entity: id };
+    await recordAuditEvent(tx.db, auditEvent({ ...event, actor: actor.id, context: actor.context }));
+    return row;
+  });
+  directory.revocations.announce(revoked);
+  return deleted;
+}

@@ -1,0 +1,108 @@
+import { Type } from "typebox";
+import { refuse, refuseField } from "../../errors.ts";
+import { bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
+import type { App } from "../../http/server.ts";
+import { findAccount } from "../accounts/find-account.ts";
+import { actorOf } from "../actor.ts";
+import type { Directory } from "../directory.ts";
+import { withoutNulls } from "../entity.ts";
+import { createUser } from "./create-user.ts";
+import { findUser, userExists } from "./find-user.ts";
+import { removeUser } from "./remove-user.ts";
+import { NewUserBody, UserExistsQuery, UserParams, UserView } from "./schema.ts";
+import type { User } from "./user.ts";
+
+const tags = ["users"];
+const reads = { surface: "account", scopes: ["admin:customers", "read:customers"] } as const;
+const missing = refusals("account", ...bearer_refusals, "not_found");
+
+export function userRoutes(app: App, directory: Directory): void {
+  app.route({
+    method: "POST",
+    url: "/v1/accounts/:oid/customers/users",
+    config: { surface: "account", scopes: ["admin:customers", "write:customers", "create:customers:/users"] },
+    schema: {
+      operationId: "aid_customers_post",
+      summary: "Create a user",
+      description: "With admin:customers or write:customers, address and number count as verified.",
+      tags,
+      params: OidParams,
+      body: NewUserBody,
+      response: { 200: UserView, ...refusals("account", ...bearer_refusals) },
+    },
+    handler: async (request) => {
+      const { type = "customer", first_name, last_name, ...fields } = request.body;
+      if (fields.email === undefined && fields.phone_number === undefined && fields.customer_id === undefined) {
+        throw refuseField("email", "required", "or phone_number or customer_id is required");
+      }
+      const name = fields.name ?? ([first_name, last_name].filter(Boolean).join(" ") || undefined);
+      const verified = request.bearer.scope.some((scope) => ["admin:customers", "write:customers"].includes(scope));
+      const account = await findAccount(directory, request.account_id);
+      return view(await createUser(directory, account, { ...fields, type, name, verified }, actorOf(request)));
+    },
+  });
+
+  app.route({
+    method: "GET",
+    url: "/v1/accounts/:oid/customers/users/:customer_id",
+    config: reads,
+    schema: {
+      operationId: "aid_customers_cid_get",
+      summary: "Get a user",
+      tags,
+      params: UserParams,
+      response: { 200: UserView, ...missing },
+    },
+    handler: async (request) => view(await findCustomer(directory, request.account_id, request.params.customer_id)),
+  });
+
+  app.route({
+    method: "DELETE",
+    url: "/v1/accounts/:oid/customers/users/:customer_id",
+    config: { surface: "account", scopes: ["admin:customers", "write:customers"] },
+    schema: {
+      operationId: "aid_customers_cid_delete",
+      summary: "Delete a user",
+      description: "Nothing new is issued for them, and what was issued stops.",
+      tags,
+      params: UserParams,
+      response: { 200: UserView, ...missing },
+    },
+    handler: async (request) => {
+      const user = await findCustomer(directory, request.account_id, request.params.customer_id);
+      return view(await removeUser(directory, user, actorOf(request)));
+    },
+  });
+
+  app.route({
+    method: "HEAD",
+    url: "/v1/accounts/:oid/customers/users",
+    config: { surface: "account", scopes: ["admin:customers", "read:customers", "public:customers"] },
+    schema: {
+      operationId: "aid_customers_head",
+      summary: "Whether a user exists",
+      tags,
+      params: OidParams,
+      querystring: UserExistsQuery,
+      response: { 200: Type.Null({ description: "There is one." }), ...missing },
+    },
+    handler: async (request, reply) => {
+      const { type, ...identifiers } = request.query;
+      const account = await findAccount(directory, request.account_id);
+      const types = type ? [type] : (["customer", "company"] as const);
+      if (!(await userExists(directory, account, { ...identifiers, types }))) throw refuse("not_found");
+      return reply.send(null);
+    },
+  });
+}
+
+/** Account users are not customers: they are not found here. */
+async function findCustomer(directory: Directory, account_id: string, name: string): Promise<User> {
+  const user = await findUser(directory, account_id, name);
+  if (user.type === "account_user") throw refuse("not_found", { message: "There is no such user." });
+  return user;
+}
+
+function view({ account_id: _account, email_verified_at: _email, phone_verified_at: _phone, ...user }: User) {
+  return withoutNulls({ ...user, customer_id: user.customer_id ?? user.id });
+}

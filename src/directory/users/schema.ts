@@ -1,0 +1,53 @@
+import { type Static, Type } from "typebox";
+import { entity_properties } from "../entity.ts";
+
+const type = Type.Enum(["customer", "company"], { description: "One address may belong to one user of each type." });
+const email = Type.String({
+  minLength: 3,
+  maxLength: 320,
+  description: "E-mail address; upper and lower case do not matter.",
+});
+const phone_number = Type.String({
+  minLength: 4,
+  maxLength: 32,
+  description: "Completed to E.164 with the account's country.",
+});
+const customer_id = Type.String({ pattern: "^[^/?#\\s]{1,128}$", description: "Your own name for the user." });
+const name = Type.String({ maxLength: 200 });
+const locale = Type.String({
+  pattern: "^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$",
+  description: "BCP 47; language of messages to the user.",
+});
+
+export const NewUserBody = Type.Object({
+  type: Type.Optional(type),
+  customer_id: Type.Optional(customer_id),
+  email: Type.Optional(email),
+  phone_number: Type.Optional(phone_number),
+  name: Type.Optional(name),
+  first_name: Type.Optional(name),
+  last_name: Type.Optional(name),
+  locale: Type.Optional(locale),
+});
+export type NewUserBody = Static<typeof NewUserBody>;
+
+export const UserView = Type.Object({
+  ...entity_properties,
+  customer_id: Type.String({ description: "Your own name for the user; the uuid where none was given." }),
+  type: Type.String(),
+  email: Type.Optional(email),
+  phone_number: Type.Optional(phone_number),
+  name: Type.Optional(name),
+  locale: Type.Optional(locale),
+});
+
+export const UserParams = Type.Object({
+  oid: Type.String(),
+  customer_id: Type.String({ maxLength: 128, description: "uuid of the user, or your own name for them." }),
+});
+
+export const UserExistsQuery = Type.Object({
+  email: Type.Optional(email),
+  phone_number: Type.Optional(phone_number),
+  type: Type.Optional(type),
+});

@@ -1,0 +1,51 @@
+import { auditEvent, recordAuditEvent } from "../../audit/audit.ts";
+import { uuidv7 } from "../../secrets/uuid.ts";
+import { instant, type Transaction } from "../../storage/storage.ts";
+import type { UserType } from "../clients/client.ts";
+import { canonicalEmail } from "./identifier.ts";
+import { insertUser, selectUser, selectUserByEmail, selectUsersByPhone } from "./store.ts";
+import type { User } from "./user.ts";
+
+export interface SignUp {
+  readonly account_id: string;
+  readonly type: UserType;
+  readonly email: string | null;
+  /** E.164 */
+  readonly phone_number: string | null;
+  /** BCP 47 */
+  readonly locale: string | null;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+}
+
+/**
+ * Creates the user whose address or number a code has just verified, inside the caller's transaction; or finds the one who
+ * took it in the meantime.
+ */
+export async function signUpUser(tx: Transaction, person: SignUp): Promise<User> {
+  const { account_id, type, email, phone_number, locale, now } = person;
+  const email_canonical = email === null ? null : (canonicalEmail(email) ?? email);
+  const taken = email_canonical
+    ? await selectUserByEmail(tx.db, account_id, type, email_canonical)
+    : (await selectUsersByPhone(tx.db, account_id, type, phone_number ?? ""))[0];
+  if (taken) return taken;
+  const id = uuidv7(now);
+  const created_at = instant(now);
+  const verified = { email_verified_at: email && created_at, phone_verified_at: phone_number && created_at };
+  const row = { account_id, id, type, customer_id: null, email, email_canonical, phone_number, name: null, locale };
+  await insertUser(tx.db, { ...row, ...verified, created_at, created_by: null });
+  const event = {
+    account_id,
+    created_at,
+    action: "user.signed_up",
+    outcome: "success" as const,
+    entity: id,
+    actor: id,
+  };
+  await recordAuditEvent(tx.db, auditEvent({ ...event, context: {} }));
+  const user =
+    (await selectUser(tx.db, account_id, id)) ??
+    (email_canonical && (await selectUserByEmail(tx.db, account_id, type, email_canonical)));
+  if (!user) throw new Error("a user was neither created nor found");
+  return user;
+}
