@@ -14,6 +14,7 @@ export interface VerificationPayload {
   readonly purpose: MessagePurpose;
   /** Name of the connection, for example `email` or `sms`. */
   readonly connection: string;
+  readonly strategy: "email" | "sms";
   /** An address or an E.164 number; null where there is nobody to send to. */
   readonly to: string | null;
   readonly code_id: string;
@@ -31,6 +32,8 @@ export interface VerificationPayload {
   readonly lifetime: number;
   /** Where a link in the message leads; null when the message has none. */
   readonly login_uri: string | null;
+  /** The recipient of a test account agreed to get real messages. */
+  readonly allowed_test_recipient: boolean;
 }
 
 export interface RenderedCode {

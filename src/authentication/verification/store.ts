@@ -117,6 +117,15 @@ export async function selectLiveCodes(db: Database, login: LoginKey, now: Instan
     .execute();
 }
 
+export async function selectCode(db: Database, account_id: string, id: string): Promise<CodeRow | undefined> {
+  return db
+    .selectFrom("verification_codes")
+    .selectAll()
+    .where("account_id", "=", account_id)
+    .where("id", "=", id)
+    .executeTakeFirst();
+}
+
 export async function insertCode(db: Database, row: CodeRow): Promise<void> {
   await db.insertInto("verification_codes").values(row).execute();
 }

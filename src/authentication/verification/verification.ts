@@ -37,6 +37,8 @@ export interface Verification {
   revoke(account_id: string, subject: string): Promise<void>;
   /** Creates the user, or finds the one who took that address or number in the meantime. */
   signUp(tx: Transaction, person: SignUp): Promise<FoundUser>;
+  /** A message was enqueued: the outbox need not wait for its next look. */
+  nudge(): void;
 }
 
 export function openVerification(doors: Verification): Verification {

@@ -1,0 +1,153 @@
+import { instant, type Transaction } from "../../storage/storage.ts";
+import type { CodeFormat } from "./code.ts";
+import { enqueueMessage } from "./enqueue-message.ts";
+import { isShut } from "./guess-window.ts";
+import { issueCode } from "./issue-code.ts";
+import type { Login } from "./login.ts";
+import type { MessagePurpose } from "./message.ts";
+import type { SendRequest } from "./send.ts";
+import { withholdSms } from "./sms-limits.ts";
+import { type CodeRow, selectCode, selectGuessWindow, selectLiveCodes, updateSent } from "./store.ts";
+import type { Verification } from "./verification.ts";
+
+export interface Delivery {
+  /** The code of this login; undefined when a resend found it spent. */
+  readonly code: CodeRow | undefined;
+  /** Why no message goes out, for the audit trail alone. */
+  readonly withheld: string | undefined;
+}
+
+/** After a send, so many milliseconds must pass before the next one over the same connection. */
+const PAUSE = 30_000;
+
+/**
+ * The code that this request sends: the pending one while it has half its life left, else a second one, never a third. A
+ * resend sends its session's code and no other.
+ */
+export async function deliverCode(
+  tx: Transaction,
+  verification: Verification,
+  request: SendRequest,
+  login: Login,
+): Promise<Delivery> {
+  const { account, connection, now } = request;
+  const window = await selectGuessWindow(tx.db, account.account_id, login.person);
+  const closed = isShut(window, account.settings.numeric_guess_limit, instant(now));
+  const format: CodeFormat = closed ? "typable" : request.client.settings.code_format;
+  const pending = login.resumed
+    ? await findSessionCode(tx, request, login)
+    : await findPending(tx, request, login, format);
+  if (login.resumed && !pending) return { code: undefined, withheld: "the code was redeemed" };
+  const code = pending ?? (await newCode(tx, verification, request, login, format));
+  const paused = pending !== undefined && sentJustNow(pending, connection.name, now);
+  if (paused) return { code, withheld: "sent a moment ago" };
+  const to = connection.strategy === "email" ? login.email : login.phone_number;
+  const silent = to === null ? "nobody to send to" : await withheldBy(tx, request, login, to);
+  const reached = silent === undefined ? to : null;
+  if (pending) await noteSent(tx, request, login, code, reached);
+  const purpose = purposeOf(login, closed && request.client.settings.code_format === "numeric");
+  await enqueueMessage(tx, {
+    account,
+    client: request.client,
+    code,
+    kind: "verification",
+    purpose,
+    connection: connection.name,
+    strategy: connection.strategy,
+    to: reached,
+    locale: login.locale,
+    now,
+  });
+  return { code, withheld: silent };
+}
+
+function purposeOf({ signup }: Login, closed: boolean): MessagePurpose {
+  if (signup) return "signup";
+  return closed ? "numeric_closed" : "login";
+}
+
+async function withheldBy(
+  tx: Transaction,
+  request: SendRequest,
+  login: Login,
+  to: string,
+): Promise<string | undefined> {
+  if (request.connection.strategy === "email") return undefined;
+  return withholdSms(tx, request.account, to, login.country, request.now);
+}
+
+/** Alive, and not dead by wrong guesses. */
+const isOpen = ({ format, guesses, guess_limit }: CodeRow) => format !== "numeric" || guesses < guess_limit;
+
+async function findPending(
+  tx: Transaction,
+  { account, client, now }: SendRequest,
+  { audience, person }: Login,
+  format: CodeFormat,
+): Promise<CodeRow | undefined> {
+  const login = { account_id: account.account_id, client_id: client.id, audience, person };
+  const live = await selectLiveCodes(tx.db, login, instant(now));
+  const usable = live.filter((code) => code.connections !== null && code.format === format && isOpen(code));
+  const [newest] = usable;
+  if (!newest) return undefined;
+  const life = Date.parse(newest.expires_at) - Date.parse(newest.created_at);
+  const left = Date.parse(newest.expires_at) - now;
+  return left * 2 >= life || usable.length > 1 ? newest : undefined;
+}
+
+async function findSessionCode(
+  tx: Transaction,
+  { account, now }: SendRequest,
+  { code_id }: Login,
+): Promise<CodeRow | undefined> {
+  if (code_id === null) return undefined;
+  const code = await selectCode(tx.db, account.account_id, code_id);
+  return code && code.spent_at === null && code.expires_at > instant(now) ? code : undefined;
+}
+
+async function newCode(
+  tx: Transaction,
+  verification: Verification,
+  { account, client, connection, actor, now }: SendRequest,
+  login: Login,
+  format: CodeFormat,
+): Promise<CodeRow> {
+  const by_email = connection.strategy === "email";
+  const { row } = await issueCode(tx.db, verification, {
+    account,
+    client,
+    audience: login.audience,
+    person: login.person,
+    user_id: login.user_id,
+    format,
+    connection: connection.name,
+    signup: login.signup,
+    email: by_email ? login.email : null,
+    phone_number: by_email ? null : login.phone_number,
+    created_by: actor,
+    now,
+  });
+  return row;
+}
+
+function sentJustNow({ connections, last_sent_at }: CodeRow, connection: string, now: number): boolean {
+  const over = (connections ?? "").split(" ").includes(connection);
+  return over && last_sent_at !== null && now - Date.parse(last_sent_at) < PAUSE;
+}
+
+async function noteSent(
+  tx: Transaction,
+  { account, connection, now }: SendRequest,
+  login: Login,
+  code: CodeRow,
+  to: string | null,
+): Promise<void> {
+  const connections = [...new Set([...(code.connections ?? "").split(" "), connection.name])].filter(Boolean).join(" ");
+  const by_email = connection.strategy === "email";
+  await updateSent(tx.db, account.account_id, code.id, {
+    connections,
+    email: by_email && to !== null ? login.email : code.email,
+    phone_number: !by_email && to !== null ? login.phone_number : code.phone_number,
+    last_sent_at: instant(now),
+  });
+}

@@ -1,0 +1,58 @@
+import { type Account, isTestAccount } from "../../directory/accounts/account.ts";
+import type { Client } from "../../directory/clients/client.ts";
+import { type Channel, enqueue } from "../../outbox/outbox.ts";
+import { base64url } from "../../secrets/digest.ts";
+import type { Transaction } from "../../storage/storage.ts";
+import type { CodeFormat } from "./code.ts";
+import type { MessagePurpose, VerificationPayload } from "./message.ts";
+import type { CodeRow } from "./store.ts";
+
+export interface CodeMessage {
+  readonly account: Account;
+  readonly client: Client;
+  readonly code: CodeRow;
+  readonly kind: "verification" | "notice";
+  readonly purpose: MessagePurpose;
+  readonly connection: string;
+  readonly strategy: "email" | "sms";
+  /** null where nothing is to be sent: the row is written all the same. */
+  readonly to: string | null;
+  /** BCP 47 */
+  readonly locale: string;
+  readonly now: number;
+}
+
+/** Puts a message about a code into the outbox, without the code. A test account's waits in the sandbox inbox. */
+export async function enqueueMessage(tx: Transaction, message: CodeMessage): Promise<void> {
+  const { account, client, code, kind, purpose, connection, to, locale, now } = message;
+  const { account_id } = account;
+  const allowed_test_recipient = to !== null && account.settings.allowed_test_recipients.includes(to);
+  const expires_at = Date.parse(code.expires_at);
+  const payload: VerificationPayload = {
+    purpose,
+    connection,
+    strategy: message.strategy,
+    to,
+    code_id: code.id,
+    challenge_id: base64url(code.challenge_id),
+    key_version: code.key_version,
+    counter: code.counter,
+    format: code.format as CodeFormat,
+    length: code.length,
+    locale,
+    client_name: client.name ?? client.client_id,
+    expires_at: code.expires_at,
+    lifetime: Math.max(1, Math.round((expires_at - now) / 1000)),
+    login_uri: code.link_digest === null ? null : client.settings.login_uri,
+    allowed_test_recipient,
+  };
+  const channel = channelOf(account_id, message, allowed_test_recipient);
+  const inbox = channel === "sandbox" ? to : null;
+  await enqueue(tx, { account_id, kind, channel, inbox, payload: { ...payload }, expires_at }, now);
+}
+
+function channelOf(account_id: string, { to, strategy }: CodeMessage, allowed_test_recipient: boolean): Channel {
+  if (to === null) return "none";
+  if (isTestAccount(account_id) && !allowed_test_recipient) return "sandbox";
+  return strategy === "email" ? "mail" : "sms";
+}

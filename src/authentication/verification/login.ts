@@ -1,0 +1,97 @@
+import { randomUUID } from "node:crypto";
+import { type Identifier, readEmail, readPhone } from "../../directory/users/identifier.ts";
+import { refuseField } from "../../errors.ts";
+import { findPerson, identifierDigest } from "./person.ts";
+import type { SendRequest } from "./send.ts";
+import { countryOf } from "./sms-limits.ts";
+import type { SessionRow } from "./store.ts";
+import type { Verification } from "./verification.ts";
+
+/** Who logs in where, and where a code for them may go; the same for known and unknown people. */
+export interface Login {
+  readonly session_id: string;
+  /** The session was there already. */
+  readonly resumed: boolean;
+  /** Canonical. */
+  readonly audience: string;
+  readonly person: string;
+  readonly user_id: string | null;
+  /** Keyed digest of what the caller named the person by. */
+  readonly identifier: string;
+  /** What the record held, verified, when the session began; what a sign-up would verify. */
+  readonly email: string | null;
+  readonly phone_number: string | null;
+  /** ISO 3166-1 alpha-2, of phone_number. */
+  readonly country: string | null;
+  readonly locale: string;
+  readonly signup: boolean;
+  readonly code_id: string | null;
+}
+
+/** A new login. @throws 400 invalid_request. */
+export async function beginLogin(verification: Verification, request: SendRequest): Promise<Login> {
+  const { account, client, user_type, login_session_id, audience } = request;
+  const { storage, master_keys, canonicalAudience } = verification;
+  const { account_id, settings } = account;
+  const identifier = await readIdentifier(request);
+  const person = await findPerson(storage.read, master_keys, account_id, user_type, identifier);
+  const { user } = person;
+  const signup = client.settings.signup && user === null;
+  const own = user ?? (signup ? asIdentified(request, identifier) : { email: null, phone_number: null });
+  return {
+    session_id: login_session_id ?? randomUUID(),
+    resumed: false,
+    audience: canonicalAudience(account, audience),
+    person: person.id,
+    user_id: user?.id ?? null,
+    identifier: identifierDigest(master_keys, account_id, user_type, identifier),
+    email: own.email,
+    phone_number: own.phone_number,
+    country: own.phone_number === null ? null : await countryOf(own.phone_number, account),
+    locale: request.locale ?? user?.locale ?? settings.locale,
+    signup,
+    code_id: null,
+  };
+}
+
+/** What a sign-up may reach is what the caller named, over the connection of that kind alone. */
+function asIdentified({ connection }: SendRequest, { type, value }: Identifier) {
+  return {
+    email: type === "email" && connection.strategy === "email" ? value : null,
+    phone_number: type === "phone_number" && connection.strategy === "sms" ? value : null,
+  };
+}
+
+/** `email` names the person, for SMS too; `phone_number` may, for SMS. */
+async function readIdentifier({ connection, email, phone_number, account }: SendRequest): Promise<Identifier> {
+  if (connection.strategy === "sms" && phone_number !== undefined) {
+    return { type: "phone_number", value: (await readPhone(phone_number, account.settings.country)).number };
+  }
+  if (email === undefined) {
+    throw refuseField(
+      "email",
+      "required",
+      connection.strategy === "sms" ? "or phone_number is required" : "is required",
+    );
+  }
+  return { type: "email", value: readEmail(email) };
+}
+
+/** A login under way: nothing of it can be changed by asking again. */
+export async function resumeLogin({ account, locale }: SendRequest, session: SessionRow): Promise<Login> {
+  const { id, audience, person, user_id, identifier, email, phone_number, code_id } = session;
+  return {
+    session_id: id,
+    resumed: true,
+    audience,
+    person,
+    user_id,
+    identifier,
+    email,
+    phone_number,
+    country: phone_number === null ? null : await countryOf(phone_number, account),
+    locale: locale ?? account.settings.locale,
+    signup: false,
+    code_id,
+  };
+}

@@ -1,0 +1,82 @@
+import { auditEvent, type RequestFacts, recordAuditEvent } from "../../audit/audit.ts";
+import type { Account } from "../../directory/accounts/account.ts";
+import type { Client } from "../../directory/clients/client.ts";
+import { refuse } from "../../errors.ts";
+import { chargeAll } from "../../limits/limits.ts";
+import type { Secret } from "../../secrets/secret.ts";
+import { type Instant, instant, type Transaction } from "../../storage/storage.ts";
+import { type CodeFormat, showCode } from "./code.ts";
+import { type IssuedCode, issueCode } from "./issue-code.ts";
+import { selectMinted } from "./store.ts";
+import type { Verification } from "./verification.ts";
+
+export interface MintRequest {
+  readonly account: Account;
+  readonly client: Client;
+  readonly audience: string;
+  /** A live user of the client's type, checked by the caller. */
+  readonly user_id: string;
+  readonly format: CodeFormat;
+  /** Why the caller wants it; kept in the audit trail. */
+  readonly reason?: string | undefined;
+  readonly actor: string;
+  readonly facts: RequestFacts;
+  readonly now: number;
+}
+
+export interface MintedCode {
+  readonly verification_code: Secret;
+  readonly expires_at: Instant;
+}
+
+const LIVE_LIMIT = 5;
+
+/**
+ * Makes a code and hands it to the caller, who delivers it. At most five live ones for one user and client.
+ *
+ * @throws 429 too_many_requests until the oldest of them expires.
+ */
+export async function mintCode(verification: Verification, request: MintRequest): Promise<MintedCode> {
+  const outcome = await verification.storage.write((tx) => mintIn(tx, verification, request));
+  if (typeof outcome === "number") {
+    throw refuse("too_many_requests", {
+      message: `There are ${LIVE_LIMIT} live codes for this user and client already.`,
+      retry_after: outcome,
+    });
+  }
+  const { row, code } = outcome;
+  return { verification_code: showCode(code, request.format), expires_at: row.expires_at };
+}
+
+async function mintIn(tx: Transaction, verification: Verification, request: MintRequest): Promise<IssuedCode | number> {
+  const { account, client, audience, user_id, format, reason, actor, facts, now } = request;
+  const { account_id } = account;
+  // Counting is not what limits here; the row makes parallel requests for one user and client follow one another.
+  await chargeAll(tx, [{ account_id, budget: "code_mint", subject: `${user_id} ${client.id}` }], now);
+  const live = await selectMinted(tx.db, account_id, client.id, user_id, instant(now));
+  const [oldest] = live;
+  if (oldest && live.length >= LIVE_LIMIT) return Math.max(1, Math.ceil((Date.parse(oldest.expires_at) - now) / 1000));
+  const issued = await issueCode(tx.db, verification, {
+    account,
+    client,
+    audience: verification.canonicalAudience(account, audience),
+    person: user_id,
+    user_id,
+    format,
+    connection: null,
+    signup: false,
+    email: null,
+    phone_number: null,
+    created_by: actor,
+    now,
+  });
+  const context = { ...facts, client_id: client.id, format, code_id: issued.row.id, ...(reason ? { reason } : {}) };
+  const event = {
+    account_id,
+    created_at: instant(now),
+    action: "verification_code.minted",
+    outcome: "success" as const,
+  };
+  await recordAuditEvent(tx.db, auditEvent({ ...event, entity: user_id, actor, context }));
+  return issued;
+}

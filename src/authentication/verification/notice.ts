@@ -1,0 +1,66 @@
+import { auditEvent, type RequestFacts, recordAuditEvent } from "../../audit/audit.ts";
+import type { Account } from "../../directory/accounts/account.ts";
+import type { Client } from "../../directory/clients/client.ts";
+import { instant } from "../../storage/storage.ts";
+import { enqueueMessage } from "./enqueue-message.ts";
+import { issueCode } from "./issue-code.ts";
+import { selectUserBy } from "./store.ts";
+import type { Verification } from "./verification.ts";
+
+export interface Closing {
+  readonly account: Account;
+  readonly client: Client;
+  readonly actor: string;
+  readonly facts: RequestFacts;
+  readonly now: number;
+}
+
+/**
+ * Numeric codes have just closed for a person, after too many wrong guesses in their name. They are told, and the message
+ * carries a typable code for the very login that was attacked, so that nobody is locked out.
+ */
+export async function sendClosingNotice(
+  verification: Verification,
+  { account, client, actor, facts, now }: Closing,
+  audience: string,
+  person: string,
+): Promise<void> {
+  const { account_id, settings } = account;
+  const identifier = { type: "user_id", value: person } as const;
+  const user = await selectUserBy(verification.storage.read, account_id, client.settings.user_type, identifier);
+  const to = user?.email ?? user?.phone_number ?? null;
+  if (!user || to === null) return;
+  const strategy = user.email === null ? ("sms" as const) : ("email" as const);
+  await verification.storage.write(async (tx) => {
+    const { email, phone_number } = user;
+    const issued = await issueCode(tx.db, verification, {
+      account,
+      client,
+      audience,
+      person,
+      user_id: user.id,
+      format: "typable",
+      connection: strategy,
+      signup: false,
+      email: strategy === "email" ? email : null,
+      phone_number: strategy === "sms" ? phone_number : null,
+      created_by: actor,
+      now,
+    });
+    const message = { account, client, code: issued.row, kind: "notice" as const, purpose: "numeric_closed" as const };
+    await enqueueMessage(tx, {
+      ...message,
+      connection: strategy,
+      strategy,
+      to,
+      locale: user.locale ?? settings.locale,
+      now,
+    });
+    const event = { account_id, created_at: instant(now), action: "verification_code.numeric_closed" };
+    await recordAuditEvent(
+      tx.db,
+      auditEvent({ ...event, outcome: "success", entity: person, actor, context: { ...facts } }),
+    );
+  });
+  verification.nudge();
+}

@@ -1,0 +1,237 @@
+import { auditEvent, type RequestFacts, recordAuditEvent } from "../../audit/audit.ts";
+import type { Account } from "../../directory/accounts/account.ts";
+import type { Client } from "../../directory/clients/client.ts";
+import { type ErrorCode, type Refusal, refuse } from "../../errors.ts";
+import { chargeAll, takeBudget } from "../../limits/limits.ts";
+import type { Secret } from "../../secrets/secret.ts";
+import { uuidv7 } from "../../secrets/uuid.ts";
+import { instant } from "../../storage/storage.ts";
+import type { AuthenticatedSubject } from "../subject.ts";
+import { codeDigest, normaliseCode, type PresentedCode } from "./code.ts";
+import { FAILURES_LIMIT, wasCompared, windowEnds } from "./guess-window.ts";
+import { namePerson } from "./name-person.ts";
+import { sendClosingNotice } from "./notice.ts";
+import {
+  type FoundCode,
+  type FoundUser,
+  type RedeemAnswer,
+  type RedeemInput,
+  redeemStatement,
+} from "./redeem-statement.ts";
+import { phonePrefix } from "./sms-limits.ts";
+import { updateCodeUser } from "./store.ts";
+import type { Verification } from "./verification.ts";
+
+export interface RedeemRequest {
+  readonly account: Account;
+  readonly client: Client;
+  /** Has to live when the code is spent. */
+  readonly grant_id: string;
+  /** As the caller named it. */
+  readonly audience: string;
+  readonly verification_code: Secret;
+  readonly connection?: string | undefined;
+  readonly login_session_id?: string | undefined;
+  readonly ident_type?: "email" | "phone_number" | "user_id" | undefined;
+  readonly ident?: string | undefined;
+  /** Subject of the bearer. */
+  readonly actor: string;
+  readonly facts: RequestFacts;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+}
+
+/** Codes are remembered so long after they expired, to tell a used or late one from one that never was. */
+export const REMEMBERED = 24 * 3_600_000;
+/** A second use this soon is a double click. */
+const GRACE = 10_000;
+
+/**
+ * Spends a verification code: of any number of parallel attempts exactly one resolves. The comparison, the count of a wrong
+ * guess and the spending are one statement, committed before anybody is answered.
+ *
+ * @throws 400 ident_required, invalid_verification_code, verification_code_used, verification_code_expired;
+ *   403 unauthorized_client when client or grant died meanwhile; 429 too_many_attempts.
+ */
+export async function redeemCode(verification: Verification, request: RedeemRequest): Promise<AuthenticatedSubject> {
+  const presented = normaliseCode(request.verification_code);
+  const person = await namePerson(verification, request);
+  if (presented.kind === "numeric" && person === null) throw refuse("ident_required");
+  if (presented.kind === "malformed")
+    throw await refuseGuess(verification, request, presented, "invalid_verification_code");
+  const input = redeemInput(verification, request, presented.kind, presented, person);
+  const answer = await verification.storage.hot(redeemStatement, input);
+  if (answer.won && answer.code) return subjectOf(verification, request, answer.code, answer.user);
+  return refuseAnswer(verification, request, presented, input, answer);
+}
+
+function redeemInput(
+  { storage, master_keys, canonicalAudience }: Verification,
+  { account, client, grant_id, connection, actor, facts, now, ...request }: RedeemRequest,
+  kind: RedeemInput["kind"],
+  { code, length }: PresentedCode,
+  person: string | null,
+): RedeemInput {
+  const { account_id } = account;
+  const audience = canonicalAudience(account, request.audience);
+  const binding = { account_id, client_id: client.id, audience, person: person ?? "" };
+  const at = instant(now);
+  return {
+    kind,
+    account_id,
+    client_id: client.id,
+    audience,
+    grant_id,
+    person,
+    digests: master_keys.versions.map((version) => codeDigest(master_keys, version, binding, kind, code)),
+    length,
+    connection: connection ?? null,
+    attempt: uuidv7(storage.now()),
+    signup: client.settings.signup,
+    now: at,
+    remembered: instant(now - REMEMBERED),
+    guess_limit: account.settings.numeric_guess_limit,
+    window_ends: windowEnds(now),
+    event: auditEvent({
+      account_id,
+      created_at: at,
+      action: "verification_code.redeemed",
+      outcome: "success",
+      entity: null,
+      actor,
+      context: { ...facts, client_id: client.id },
+    }),
+  };
+}
+
+async function subjectOf(
+  verification: Verification,
+  { account, client, now }: RedeemRequest,
+  code: FoundCode,
+  found: FoundUser | null,
+): Promise<AuthenticatedSubject> {
+  const { account_id } = account;
+  const user = found ?? (await signUp(verification, account, client, code, now));
+  const sms = code.connections === "sms";
+  if (sms && code.phone_number) {
+    const subject = phonePrefix(code.phone_number);
+    await takeBudget(verification.storage, { account_id, budget: "sms_prefix_verified", subject }, now);
+  }
+  return {
+    user_id: user.id,
+    ...(user.email === null ? {} : { email: user.email, email_verified: user.email_verified_at !== null }),
+    ...(user.phone_number === null ? {} : { phone_number: user.phone_number }),
+    ...(user.name === null ? {} : { name: user.name }),
+    authenticated_at: now,
+    amr: sms ? ["otp", "sms"] : ["otp"],
+    authorization_id: code.id,
+  };
+}
+
+/** The code has proved that the address or number is the person's own. */
+function signUp(
+  { storage, signUp }: Verification,
+  { account_id, settings }: Account,
+  client: Client,
+  { id, connections, email, phone_number }: FoundCode,
+  now: number,
+): Promise<FoundUser> {
+  const by_sms = connections === "sms";
+  const identifier = by_sms ? { email: null, phone_number } : { email, phone_number: null };
+  return storage.write(async (tx) => {
+    const type = client.settings.user_type;
+    const user = await signUp(tx, { account_id, type, ...identifier, locale: settings.locale, now });
+    await updateCodeUser(tx.db, account_id, id, user.id);
+    return user;
+  });
+}
+
+/** The reason in the order that the API promises: budget, no match, used, expired. */
+async function refuseAnswer(
+  verification: Verification,
+  request: RedeemRequest,
+  presented: PresentedCode,
+  input: RedeemInput,
+  answer: RedeemAnswer,
+): Promise<never> {
+  if (!answer.client_lives || !answer.grant_lives) {
+    throw refuse("unauthorized_client", { detail: "the client or its grant was deleted meanwhile" });
+  }
+  const retry_after = closedFor(input, answer);
+  if (retry_after !== undefined) {
+    throw await refuseGuess(verification, request, presented, "too_many_attempts", retry_after);
+  }
+  if (answer.pressed) {
+    throw refuse("ident_required", {
+      message:
+        "So many wrong codes were presented for this client that codes of ten symbols need ident or login_session_id beside them for now.",
+    });
+  }
+  const closes = answer.wrong && answer.window?.count === input.guess_limit;
+  if (closes && input.person) await sendClosingNotice(verification, request, input.audience, input.person);
+  throw await refuseGuess(verification, request, presented, await fateOf(verification, request, input, answer));
+}
+
+/** Seconds to wait when numeric codes were not compared, because the person's or the code's guesses are used up. */
+function closedFor({ kind, now, guess_limit }: RedeemInput, answer: RedeemAnswer): number | undefined {
+  if (kind !== "numeric") return undefined;
+  const { window, wrong, exhausted_until } = answer;
+  const seconds = (until: string) => Math.max(1, Math.ceil((Date.parse(until) - Date.parse(now)) / 1000));
+  if (window && !wasCompared(window, { wrong, limit: guess_limit })) {
+    const wait = seconds(window.window_ends_at);
+    return window.failures >= FAILURES_LIMIT ? Math.max(3_600, wait) : wait;
+  }
+  return exhausted_until === null ? undefined : seconds(exhausted_until);
+}
+
+async function fateOf(
+  verification: Verification,
+  { account, client, now }: RedeemRequest,
+  input: RedeemInput,
+  { code, fits, locked, user }: RedeemAnswer,
+): Promise<ErrorCode> {
+  if (!code) return "invalid_verification_code";
+  const foreign = code.client_id !== client.id;
+  const reused = code.redeemed_by !== null && code.spent_at !== null;
+  if (reused && code.expires_at > input.now && (foreign || now - Date.parse(code.spent_at ?? "") > GRACE)) {
+    await verification.revoke(account.account_id, `sid:${code.id}`);
+  }
+  if (!fits) return "invalid_verification_code";
+  if (code.spent_at !== null) return "verification_code_used";
+  if (code.expires_at <= input.now) return "verification_code_expired";
+  const nobody = code.user_id === null ? !(code.signup && input.signup) : user === null;
+  return nobody && locked ? "invalid_verification_code" : "verification_code_used";
+}
+
+/** Records a refused attempt; a wrong typable code or link is counted against the client, since no person can be blamed. */
+async function refuseGuess(
+  { storage }: Verification,
+  { account, client, actor, facts, now }: RedeemRequest,
+  { kind }: PresentedCode,
+  reason: ErrorCode,
+  retry_after?: number,
+): Promise<Refusal> {
+  const { account_id, settings } = account;
+  const counted = kind !== "numeric" && reason === "invalid_verification_code";
+  await storage.write(async (tx) => {
+    if (counted) {
+      const ofClient = { account_id, subject: client.id };
+      const limit = settings.typable_guess_limit;
+      const [guess] = await chargeAll(tx, [{ ...ofClient, budget: "typable_guess", limit }], now);
+      if (guess && !guess.allowed) await chargeAll(tx, [{ ...ofClient, budget: "typable_pressure" }], now);
+    }
+    await recordAuditEvent(
+      tx.db,
+      auditEvent({
+        account_id,
+        created_at: instant(now),
+        action: "verification_code.refused",
+        outcome: "failure",
+        entity: client.id,
+        actor,
+        context: { ...facts, client_id: client.id, reason, format: kind },
+      }),
+    );
+  });
+  return refuse(reason, retry_after === undefined ? {} : { retry_after });
+}

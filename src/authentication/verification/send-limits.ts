@@ -1,0 +1,47 @@
+import type { Charge, Taken } from "../../limits/budgets.ts";
+import { chargeAll } from "../../limits/limits.ts";
+import { base64url, hmac } from "../../secrets/digest.ts";
+import type { Transaction } from "../../storage/storage.ts";
+import type { Login } from "./login.ts";
+import type { SendRequest } from "./send.ts";
+import type { Verification } from "./verification.ts";
+
+/**
+ * Takes the visible budgets of a send: they depend on nothing but what the caller sent. A caller that administers the
+ * account has sends of its own for each identifier, which nobody else can spend; after those it shares the common ones.
+ *
+ * @returns seconds to wait, or undefined when the send is allowed.
+ */
+export async function chargeSend(
+  tx: Transaction,
+  { master_keys }: Verification,
+  { account, client, source, privileged, actor, now }: SendRequest,
+  { identifier }: Login,
+): Promise<number | undefined> {
+  const { account_id, settings } = account;
+  const key = master_keys.derive(master_keys.current, account_id, "identifier");
+  const from = source === null ? null : base64url(hmac(key, "source", source));
+  const charge = (budget: Charge["budget"], subject: string, limit?: number): Charge => ({
+    account_id,
+    budget,
+    subject,
+    ...(limit === undefined ? {} : { limit }),
+  });
+  const perClient = charge("send_client", client.id, settings.client_sends_per_minute);
+  if (privileged) {
+    const [own, ofClient] = await chargeAll(tx, [charge("send_own", `${identifier} ${actor}`), perClient], now);
+    if (ofClient && !ofClient.allowed) return ofClient.retry_after;
+    if (own?.allowed) return undefined;
+  }
+  const common = [
+    ...(privileged ? [] : [perClient]),
+    charge("send_identifier", identifier),
+    ...(from === null ? [] : [charge("send_identifier_source", `${identifier} ${from}`), charge("send_source", from)]),
+  ];
+  return longestWait(await chargeAll(tx, common, now));
+}
+
+function longestWait(taken: readonly Taken[]): number | undefined {
+  const refused = taken.filter(({ allowed }) => !allowed).map(({ retry_after }) => retry_after);
+  return refused.length === 0 ? undefined : Math.max(...refused);
+}

@@ -1,0 +1,147 @@
+import { auditEvent, type RequestFacts, recordAuditEvent } from "../../audit/audit.ts";
+import type { Account } from "../../directory/accounts/account.ts";
+import type { Client, UserType } from "../../directory/clients/client.ts";
+import { refuse, refuseField } from "../../errors.ts";
+import { instant, type Transaction } from "../../storage/storage.ts";
+import { type Delivery, deliverCode } from "./deliver-code.ts";
+import { beginLogin, type Login, resumeLogin } from "./login.ts";
+import { chargeSend } from "./send-limits.ts";
+import { insertSession, type SessionRow, selectSession } from "./store.ts";
+import type { Verification } from "./verification.ts";
+
+export interface SendRequest {
+  readonly account: Account;
+  readonly client: Client;
+  /** As the caller named it; a grant names it too. */
+  readonly audience: string;
+  readonly connection: { readonly name: string; readonly strategy: "email" | "sms" };
+  readonly email?: string | undefined;
+  readonly phone_number?: string | undefined;
+  readonly user_type: UserType;
+  /** Chosen by the caller, or of an earlier request: then this is a resend. */
+  readonly login_session_id?: string | undefined;
+  /** BCP 47; what the request was written in. */
+  readonly locale?: string | undefined;
+  /** The end user's network address as far as it can be known (IPv6: its /64). */
+  readonly source: string | null;
+  /** The caller administers the account, so its sends are its own. */
+  readonly privileged: boolean;
+  readonly actor: string;
+  readonly facts: RequestFacts;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+}
+
+export interface Sent {
+  readonly login_session_id: string;
+}
+
+/** How often a lost race for a session id is run again, as the resend that it then is. */
+const TRIES = 3;
+
+/**
+ * Sends a person their code, or the same one again. Session, code, message, counts and audit event commit together. Known,
+ * unknown and closed people write the same rows and cannot be told apart by any answer.
+ *
+ * @throws 400 invalid_request; 429 too_many_requests, which depends on nothing but what the caller sent.
+ */
+export async function sendCode(verification: Verification, request: SendRequest): Promise<Sent> {
+  for (let attempt = 1; attempt <= TRIES; attempt++) {
+    const login = (await findResend(verification, request)) ?? (await beginLogin(verification, request));
+    const outcome = await verification.storage.write((tx) => sendIn(tx, verification, request, login)).catch(raced);
+    if (outcome === undefined) continue;
+    if (outcome.retry_after !== undefined) throw refuse("too_many_requests", { retry_after: outcome.retry_after });
+    if (outcome.sent) verification.nudge();
+    return { login_session_id: login.session_id };
+  }
+  throw refuse("temporarily_unavailable", { detail: "the login session was taken again and again", retry_after: 1 });
+}
+
+/** A live session of that id. @throws 400 when it belongs to another client or audience. */
+async function findResend(verification: Verification, request: SendRequest): Promise<Login | undefined> {
+  const { login_session_id, account, client, audience, now } = request;
+  if (login_session_id === undefined) return undefined;
+  const { storage, canonicalAudience } = verification;
+  const session = await selectSession(storage.read, account.account_id, login_session_id, instant(now));
+  if (!session) return undefined;
+  if (session.client_id !== client.id || session.audience !== canonicalAudience(account, audience)) {
+    throw refuseField("login_session_id", "foreign", "belongs to another client or audience");
+  }
+  return resumeLogin(request, session);
+}
+
+interface Outcome {
+  readonly sent: boolean;
+  readonly retry_after?: number;
+}
+
+async function sendIn(
+  tx: Transaction,
+  verification: Verification,
+  request: SendRequest,
+  login: Login,
+): Promise<Outcome> {
+  const retry_after = await chargeSend(tx, verification, request, login);
+  if (retry_after !== undefined) {
+    await record(tx, request, login, { code_id: null, withheld: "limit" });
+    return { sent: false, retry_after };
+  }
+  const delivery = await deliverCode(tx, verification, request, login);
+  if (!login.resumed && delivery.code && !(await insertSession(tx.db, sessionOf(request, login, delivery.code)))) {
+    // Everything above is undone with this member of the batch; the next attempt finds the session and resends.
+    throw new SessionTaken();
+  }
+  await record(tx, request, login, { code_id: delivery.code?.id ?? null, withheld: delivery.withheld });
+  return { sent: delivery.withheld === undefined };
+}
+
+class SessionTaken extends Error {}
+
+function raced(error: unknown): undefined {
+  if (!(error instanceof SessionTaken)) throw error;
+}
+
+function sessionOf(
+  { account, client, now }: SendRequest,
+  login: Login,
+  code: NonNullable<Delivery["code"]>,
+): SessionRow {
+  return {
+    account_id: account.account_id,
+    id: login.session_id,
+    client_id: client.id,
+    audience: login.audience,
+    person: login.person,
+    user_id: login.user_id,
+    identifier: login.identifier,
+    email: login.email,
+    phone_number: login.phone_number,
+    code_id: code.id,
+    created_at: instant(now),
+    expires_at: code.expires_at,
+  };
+}
+
+async function record(
+  tx: Transaction,
+  { account, client, connection, actor, facts, now }: SendRequest,
+  login: Login,
+  { code_id, withheld }: { readonly code_id: string | null; readonly withheld: string | undefined },
+): Promise<void> {
+  const event = {
+    account_id: account.account_id,
+    created_at: instant(now),
+    action: "verification_code.sent",
+    outcome: withheld === undefined ? ("success" as const) : ("failure" as const),
+    entity: login.user_id,
+    actor,
+    context: {
+      ...facts,
+      client_id: client.id,
+      connection: connection.name,
+      code_id,
+      ...(withheld ? { withheld } : {}),
+    },
+  };
+  await recordAuditEvent(tx.db, auditEvent(event));
+}

@@ -1,0 +1,41 @@
+import type { Account } from "../../directory/accounts/account.ts";
+import { canonicalPhoneNumber } from "../../directory/users/identifier.ts";
+import { chargeAll, peekBudget } from "../../limits/limits.ts";
+import type { Transaction } from "../../storage/storage.ts";
+
+/** The range a number is in, for counting how many codes to it are ever redeemed: calling code and first digits. */
+export function phonePrefix(number: string): string {
+  return number.slice(0, 6);
+}
+
+/** Of the SMS to one range, so many must have been sent before their success is judged. */
+const JUDGED_AFTER = 50;
+const SUCCESS_RATE = 0.2;
+
+/**
+ * Whether an SMS may go out. These limits depend on the record, so nobody is told: the countries an account sends to, its
+ * daily budget, and a breaker for ranges of numbers to which codes are sent that nobody redeems (toll fraud).
+ *
+ * @returns why it is withheld, or undefined.
+ */
+export async function withholdSms(
+  tx: Transaction,
+  { account_id, settings }: Account,
+  number: string,
+  country: string | null,
+  now: number,
+): Promise<string | undefined> {
+  const countries = settings.sms_countries.length > 0 ? settings.sms_countries : [settings.country];
+  if (country === null || !countries.includes(country)) return "country not allowed";
+  const prefix = { account_id, subject: phonePrefix(number) };
+  const sent = await peekBudget(tx.db, { ...prefix, budget: "sms_prefix_sent" }, now);
+  const verified = await peekBudget(tx.db, { ...prefix, budget: "sms_prefix_verified" }, now);
+  if (sent.count >= JUDGED_AFTER && verified.count < sent.count * SUCCESS_RATE) return "range of numbers is stopped";
+  const daily = { account_id, budget: "sms_daily", subject: account_id, limit: settings.sms_daily_budget } as const;
+  const [taken] = await chargeAll(tx, [daily, { ...prefix, budget: "sms_prefix_sent" }], now);
+  return taken?.allowed ? undefined : "daily budget used up";
+}
+
+export async function countryOf(number: string, { settings }: Account): Promise<string | null> {
+  return (await canonicalPhoneNumber(number, settings.country))?.country ?? null;
+}
