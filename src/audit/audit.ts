@@ -21,12 +21,7 @@ export interface AuditEvent {
   readonly context: Readonly<Record<string, unknown>>;
 }
 
-/** Where a request came from; part of an event's context. */
-export interface RequestFacts {
-  readonly request_id: string;
-  readonly ip?: string;
-  readonly user_agent?: string;
-}
+export type { RequestFacts } from "../http/facts.ts";
 
 export function auditEvent(fields: Omit<AuditEvent, "id">): AuditEvent {
   return { id: uuidv7(Date.parse(fields.created_at)), ...fields };

@@ -68,7 +68,7 @@ describeOnBothEngines("outbox", (engine) => {
     on = storage,
   ): RunningOutbox {
     const kinds = { note: { render: async (row: OutboxRow) => row, send } };
-    const outbox = startOutbox(storage, kinds, {
+    const outbox = startOutbox(on, kinds, {
       log: quiet,
       poll: 50,
       recordFailure: async (_tx, row, reason) => {

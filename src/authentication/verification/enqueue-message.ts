@@ -1,5 +1,6 @@
 import { type Account, isTestAccount } from "../../directory/accounts/account.ts";
 import type { Client } from "../../directory/clients/client.ts";
+import { canonicalEmail } from "../../directory/users/identifier.ts";
 import { type Channel, enqueue } from "../../outbox/outbox.ts";
 import { base64url } from "../../secrets/digest.ts";
 import type { Transaction } from "../../storage/storage.ts";
@@ -26,7 +27,6 @@ export interface CodeMessage {
 export async function enqueueMessage(tx: Transaction, message: CodeMessage): Promise<void> {
   const { account, client, code, kind, purpose, connection, to, locale, now } = message;
   const { account_id } = account;
-  const allowed_test_recipient = to !== null && account.settings.allowed_test_recipients.includes(to);
   const expires_at = Date.parse(code.expires_at);
   const payload: VerificationPayload = {
     purpose,
@@ -44,15 +44,14 @@ export async function enqueueMessage(tx: Transaction, message: CodeMessage): Pro
     expires_at: code.expires_at,
     lifetime: Math.max(1, Math.round((expires_at - now) / 1000)),
     login_uri: code.link_digest === null ? null : client.settings.login_uri,
-    allowed_test_recipient,
   };
-  const channel = channelOf(account_id, message, allowed_test_recipient);
-  const inbox = channel === "sandbox" ? to : null;
+  const channel = channelOf(account_id, message);
+  const inbox = channel === "sandbox" && to !== null ? (canonicalEmail(to) ?? to) : null;
   await enqueue(tx, { account_id, kind, channel, inbox, payload: { ...payload }, expires_at }, now);
 }
 
-function channelOf(account_id: string, { to, strategy }: CodeMessage, allowed_test_recipient: boolean): Channel {
+function channelOf(account_id: string, { to, strategy }: CodeMessage): Channel {
   if (to === null) return "none";
-  if (isTestAccount(account_id) && !allowed_test_recipient) return "sandbox";
+  if (isTestAccount(account_id)) return "sandbox";
   return strategy === "email" ? "mail" : "sms";
 }

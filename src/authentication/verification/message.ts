@@ -32,8 +32,6 @@ export interface VerificationPayload {
   readonly lifetime: number;
   /** Where a link in the message leads; null when the message has none. */
   readonly login_uri: string | null;
-  /** The recipient of a test account agreed to get real messages. */
-  readonly allowed_test_recipient: boolean;
 }
 
 export interface RenderedCode {

@@ -1,8 +1,7 @@
 import { auditEvent, recordAuditEvent } from "../../audit/audit.ts";
-import { refuseField } from "../../errors.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Actor, Directory } from "../directory.ts";
-import { type Account, isTestAccount } from "./account.ts";
+import type { Account } from "./account.ts";
 import { findAccount } from "./find-account.ts";
 import type { AccountSettings } from "./settings.ts";
 import { selectStoredSettings, updateSettings } from "./store.ts";
@@ -14,9 +13,6 @@ export async function changeSettings(
   change: Partial<AccountSettings>,
   actor: Actor,
 ): Promise<Account> {
-  if ((change.allowed_test_recipients ?? []).length > 0 && !isTestAccount(account_id)) {
-    throw refuseField("allowed_test_recipients", "test_account", "is for test accounts only");
-  }
   await findAccount(directory, account_id);
   const now = instant(directory.storage.now());
   await directory.storage.write(async ({ db }) => {

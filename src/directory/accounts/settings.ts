@@ -46,12 +46,6 @@ export const AccountSettings = Type.Object({
     description: "Countries that SMS may go to; empty means the account's own.",
   }),
   sms_daily_budget: Type.Integer({ minimum: 0, maximum: 10_000_000, default: 1_000, description: "SMS a day." }),
-  allowed_test_recipients: Type.Array(Type.String({ minLength: 3, maxLength: 320 }), {
-    maxItems: 20,
-    uniqueItems: true,
-    default: [],
-    description: "Test accounts only: exact addresses and numbers of people who agreed to get real messages.",
-  }),
   locale: Type.String({
     pattern: "^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$",
     default: "en",

@@ -94,3 +94,13 @@ export async function deleteExpired(db: Database, before: Instant, limit: number
     .execute();
   return gone.length;
 }
+
+export async function selectNewestSealed(db: Database): Promise<Uint8Array | undefined> {
+  const row = await db
+    .selectFrom("signing_keys")
+    .select("private_key")
+    .orderBy("created_at", "desc")
+    .limit(1)
+    .executeTakeFirst();
+  return row?.private_key;
+}

@@ -1,0 +1,125 @@
+import { Type } from "typebox";
+import { preferredLanguage } from "../../delivery/templates/languages.ts";
+import { findAccount } from "../../directory/accounts/find-account.ts";
+import { findClient } from "../../directory/clients/find-client.ts";
+import { findConnection } from "../../directory/connections/connection.ts";
+import type { Directory } from "../../directory/directory.ts";
+import { findGrant } from "../../directory/grants/find-grant.ts";
+import { checkActsFor } from "../../directory/scopes.ts";
+import { findUser } from "../../directory/users/find-user.ts";
+import { refuse, refuseField } from "../../errors.ts";
+import { type Bearer, bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
+import { factsOf } from "../../http/facts.ts";
+import type { App } from "../../http/server.ts";
+import { reveal } from "../../secrets/secret.ts";
+import { mintCode } from "./mint.ts";
+import { MintBody, MintReply, PasswordlessBody, PasswordlessHeaders } from "./schema.ts";
+import { sendCode } from "./send.ts";
+import { sourceOf } from "./source.ts";
+import type { Verification } from "./verification.ts";
+
+const SEND = "write:accounts:/auth/passwordless";
+const send_scopes = [SEND, `${SEND}-sms`, `${SEND}-email`];
+
+export interface PasswordlessDeps {
+  readonly directory: Directory;
+  readonly verification: Verification;
+}
+
+export function passwordlessRoutes(app: App, { directory, verification }: PasswordlessDeps): void {
+  app.route({
+    method: "POST",
+    url: "/v1/accounts/:oid/auth/passwordless",
+    config: { surface: "account", scopes: ["admin:accounts", "write:accounts", ...send_scopes] },
+    schema: {
+      operationId: "aid_auth_account_passwordless_post",
+      summary: "Send a verification code",
+      description:
+        "Answers 204 whether or not the person is known. Login-Session-Id names the login, for sending the same code again.",
+      tags: ["passwordless"],
+      params: OidParams,
+      headers: PasswordlessHeaders,
+      body: PasswordlessBody,
+      response: {
+        204: Type.Null({ description: "The request was processed." }),
+        ...refusals("account", ...bearer_refusals, "unauthorized_client", "too_many_requests"),
+      },
+    },
+    handler: async (request, reply) => {
+      const { account_id, bearer, body } = request;
+      const account = await findAccount(directory, account_id);
+      const client = await findClient(directory, account_id, body.client_id);
+      checkActsFor(bearer, client, send_scopes);
+      await findGrant(directory, account, client, body.audience, "authorization_code");
+      const connection = await findConnection(directory, client, body.connection);
+      checkMaySend(bearer, connection.strategy);
+      const { user_type } = client.settings;
+      if (body.type !== undefined && body.type !== user_type) {
+        throw refuseField("type", "user_type", `must be ${user_type}, the type of user that the client logs in`);
+      }
+      const { login_session_id } = await sendCode(verification, {
+        ...body,
+        account,
+        client,
+        connection,
+        user_type,
+        locale: body.locale ?? preferredLanguage(request.headers["accept-language"]),
+        source: sourceOf(client, request.headers["end-user-ip"], request.ip),
+        privileged: bearer.scope.includes("admin:accounts"),
+        actor: bearer.subject,
+        facts: factsOf(request),
+        now: directory.storage.now(),
+      });
+      return reply.code(204).header("login-session-id", login_session_id).send(null);
+    },
+  });
+
+  app.route({
+    method: "POST",
+    url: "/v1/accounts/:oid/auth/passwordless/code",
+    config: { surface: "account", scopes: ["admin:accounts", "write:accounts", `${SEND}/code`] },
+    schema: {
+      operationId: "aid_auth_passwordless_post",
+      summary: "Create a verification code",
+      description: "Returns the code for you to deliver. At most five live ones for one user and client.",
+      tags: ["passwordless"],
+      params: OidParams,
+      body: MintBody,
+      response: {
+        200: MintReply,
+        ...refusals("account", ...bearer_refusals, "unauthorized_client", "not_found", "too_many_requests"),
+      },
+    },
+    handler: async (request, reply) => {
+      const { account_id, bearer, body } = request;
+      const account = await findAccount(directory, account_id);
+      const client = await findClient(directory, account_id, body.client_id);
+      checkActsFor(bearer, client);
+      await findGrant(directory, account, client, body.audience, "authorization_code");
+      const user = await findUser(directory, account_id, body.user_id);
+      if (user.type === "account_user" || user.type !== client.settings.user_type) {
+        throw refuse("not_found", { message: "There is no such user." });
+      }
+      const minted = await mintCode(verification, {
+        account,
+        client,
+        audience: body.audience,
+        user_id: user.id,
+        format: body.format ?? client.settings.code_format,
+        reason: body.reason,
+        actor: bearer.subject,
+        facts: factsOf(request),
+        now: directory.storage.now(),
+      });
+      reply.header("cache-control", "no-store");
+      return { verification_code: reveal(minted.verification_code), expires_at: minted.expires_at };
+    },
+  });
+}
+
+/** The narrow scopes allow one kind of connection each. @throws 403 insufficient_scope. */
+function checkMaySend({ scope }: Bearer, strategy: "email" | "sms"): void {
+  if (["admin:accounts", "write:accounts", SEND, `${SEND}-${strategy}`].some((wanted) => scope.includes(wanted)))
+    return;
+  throw refuse("insufficient_scope", { message: `The access token may not send over ${strategy}.` });
+}

@@ -1,0 +1,303 @@
+/**
+ * The settings of the process, read once from its environment. What is wrong or unknown stops the start with one line each,
+ * all at once, naming variable and remedy. Values are never repeated in a fault: some hold secrets.
+ */
+import { randomBytes } from "node:crypto";
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { type Secret, secret } from "./secrets/secret.ts";
+
+export interface Config {
+  readonly host: string;
+  readonly port: number;
+  /** Base of issuers and links, without a slash at its end. */
+  readonly public_url: string;
+  readonly database_url: string;
+  /** Newest first; 32 bytes each. */
+  readonly master_keys: readonly Uint8Array[];
+  /** Where the key was generated, while it lies beside the database. */
+  readonly generated_master_key: string | null;
+  readonly smtp_url: Secret | null;
+  readonly mail_from: string;
+  readonly sms_url: Secret | null;
+  readonly workers: number;
+  readonly trusted_proxies: readonly string[];
+  readonly egress_allow: readonly string[];
+  readonly log_level: string;
+  readonly otlp_endpoint: string | null;
+  readonly metrics_port: number | null;
+  /** Creates the demo account on the first start. */
+  readonly demo: boolean;
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface Variable {
+  readonly name: string;
+  readonly default: string;
+  readonly meaning: string;
+}
+
+/** Everything the process reads from its environment; printed in the docs and in config.schema.json. */
+export const variables: readonly Variable[] = [
+  { name: "HOST", default: "127.0.0.1", meaning: "Address to listen on." },
+  { name: "PORT", default: "8080", meaning: "Port to listen on." },
+  {
+    name: "PUBLIC_URL",
+    default: "http://localhost:$PORT",
+    meaning: "Base of issuers and links; https unless loopback.",
+  },
+  { name: "DATABASE_URL", default: "sqlite:./data/latchkey.db", meaning: "sqlite:path, or postgres://…" },
+  {
+    name: "MASTER_KEY",
+    default: "",
+    meaning: "32 bytes in base64; several versions separated by commas, newest first.",
+  },
+  {
+    name: "MASTER_KEY_FILE",
+    default: "",
+    meaning: "A file that holds them, one a line. With SQLite alone, one is generated beside the database.",
+  },
+  {
+    name: "SMTP_URL",
+    default: "",
+    meaning: "smtp://user:password@host:587 or smtps://…; mail of production accounts.",
+  },
+  { name: "MAIL_FROM", default: "", meaning: "Sender of mail; required beside SMTP_URL." },
+  {
+    name: "SMS_URL",
+    default: "",
+    meaning: "twilio://sid:token@from, or https://:secret@host/path for a signed webhook.",
+  },
+  { name: "WORKERS", default: "1", meaning: "Processes sharing the port; more than one with PostgreSQL only." },
+  { name: "TRUSTED_PROXIES", default: "", meaning: "CIDRs, separated by commas, whose X-Forwarded-For counts." },
+  {
+    name: "EGRESS_ALLOW",
+    default: "",
+    meaning: "CIDRs, separated by commas, that outbound requests may reach although they are not public.",
+  },
+  { name: "LOG_LEVEL", default: "info", meaning: "trace, debug, info, warn, error or silent." },
+  { name: "OTEL_EXPORTER_OTLP_ENDPOINT", default: "", meaning: "Where traces go (OTLP over HTTP)." },
+  {
+    name: "METRICS_PORT",
+    default: "",
+    meaning: "Serves /metrics on this port of HOST; else loopback alone may read it.",
+  },
+  {
+    name: "DEMO",
+    default: "",
+    meaning: "1 creates the demo account on the first start although PUBLIC_URL is not loopback; 0 never does.",
+  },
+];
+
+export class ConfigError extends Error {
+  readonly faults: readonly string[];
+
+  constructor(faults: readonly string[]) {
+    super(faults.join("\n"));
+    this.name = "ConfigError";
+    this.faults = faults;
+  }
+}
+
+type Fault = (variable: string, sentence: string) => void;
+
+/** @throws ConfigError with every fault. Generates the master key's file where SQLite has none yet. */
+export function readConfig(env: Environment): Config {
+  const faults: string[] = [];
+  const fault: Fault = (variable, sentence) => faults.push(`${variable} ${sentence}`);
+  const value = (name: string) => env[name]?.trim() || undefined;
+  for (const [typed, meant] of misspelled(env)) fault(typed, `is not a setting. Did you mean ${meant}?`);
+  const port = integer(value("PORT"), "PORT", 8080, 0, 65_535, fault);
+  const database_url = value("DATABASE_URL") ?? "sqlite:./data/latchkey.db";
+  const sqlite = database_url.startsWith("sqlite:");
+  if (!sqlite && !/^postgres(ql)?:\/\//.test(database_url))
+    fault("DATABASE_URL", "must begin with sqlite: or postgres://.");
+  const workers = integer(value("WORKERS"), "WORKERS", 1, 1, 256, fault);
+  if (workers > 1 && sqlite) fault("WORKERS", "must be 1 with SQLite. Use PostgreSQL for several processes.");
+  const public_url = readPublicUrl(value("PUBLIC_URL"), port, fault);
+  const keys = readMasterKeys(value("MASTER_KEY"), value("MASTER_KEY_FILE"), sqlite ? database_url : null, fault);
+  const smtp_url = value("SMTP_URL");
+  const mail_from = value("MAIL_FROM") ?? "";
+  checkMail(smtp_url, mail_from, fault);
+  const metrics = value("METRICS_PORT");
+  const otlp = value("OTEL_EXPORTER_OTLP_ENDPOINT");
+  if (otlp !== undefined && !/^https?:\/\//.test(otlp))
+    fault("OTEL_EXPORTER_OTLP_ENDPOINT", "must be an http or https URL.");
+  const config: Config = {
+    host: value("HOST") ?? "127.0.0.1",
+    port,
+    public_url,
+    database_url,
+    ...keys,
+    smtp_url: smtp_url === undefined ? null : secret(smtp_url),
+    mail_from,
+    sms_url: value("SMS_URL") === undefined ? null : secret(value("SMS_URL") ?? ""),
+    workers,
+    trusted_proxies: list(value("TRUSTED_PROXIES")),
+    egress_allow: list(value("EGRESS_ALLOW")),
+    log_level: oneOf(
+      value("LOG_LEVEL"),
+      "LOG_LEVEL",
+      "info",
+      ["trace", "debug", "info", "warn", "error", "silent"],
+      fault,
+    ),
+    otlp_endpoint: otlp ?? null,
+    metrics_port: metrics === undefined ? null : integer(metrics, "METRICS_PORT", 9464, 1, 65_535, fault),
+    demo: oneOf(value("DEMO"), "DEMO", isLoopbackUrl(public_url) ? "1" : "0", ["0", "1"], fault) === "1",
+  };
+  if (faults.length > 0) throw new ConfigError(faults);
+  return config;
+}
+
+function integer(
+  text: string | undefined,
+  name: string,
+  otherwise: number,
+  min: number,
+  max: number,
+  fault: Fault,
+): number {
+  if (text === undefined) return otherwise;
+  const number = Number(text);
+  if (/^\d+$/.test(text) && number >= min && number <= max) return number;
+  fault(name, `must be a whole number from ${min} to ${max}.`);
+  return otherwise;
+}
+
+function oneOf(
+  text: string | undefined,
+  name: string,
+  otherwise: string,
+  allowed: readonly string[],
+  fault: Fault,
+): string {
+  if (text === undefined || allowed.includes(text)) return text ?? otherwise;
+  fault(name, `must be one of ${allowed.join(", ")}.`);
+  return otherwise;
+}
+
+const list = (text: string | undefined) =>
+  (text ?? "")
+    .split(",")
+    .map((entry) => entry.trim())
+    .filter(Boolean);
+
+function readPublicUrl(text: string | undefined, port: number, fault: Fault): string {
+  const url = (text ?? `http://localhost:${port}`).replace(/\/+$/, "");
+  if (!URL.canParse(url) || new URL(url).search !== "" || new URL(url).hash !== "" || new URL(url).username !== "") {
+    fault("PUBLIC_URL", "must be a URL without query, fragment and user name, for example https://login.example.com.");
+  } else if (!url.startsWith("https://") && !isLoopbackUrl(url)) {
+    fault("PUBLIC_URL", "must be https unless it is on a loopback address.");
+  }
+  return url;
+}
+
+export function isLoopbackUrl(url: string): boolean {
+  if (!URL.canParse(url)) return false;
+  return /^(localhost|127(\.\d+){3}|\[::1\])$/.test(new URL(url).hostname);
+}
+
+function checkMail(smtp_url: string | undefined, mail_from: string, fault: Fault): void {
+  if (smtp_url === undefined) return;
+  if (!URL.canParse(smtp_url) || !/^smtps?:$/.test(new URL(smtp_url).protocol) || new URL(smtp_url).hostname === "") {
+    fault(
+      "SMTP_URL",
+      "must be smtp://host:port or smtps://host:port, with user:password@ where the server asks for it.",
+    );
+  }
+  if (!/^[^\r\n]*@[^\r\n]+$/.test(mail_from))
+    fault("MAIL_FROM", "is required beside SMTP_URL, for example Example <login@example.com>.");
+}
+
+interface MasterKeySettings {
+  readonly master_keys: readonly Uint8Array[];
+  readonly generated_master_key: string | null;
+}
+
+function readMasterKeys(
+  inline: string | undefined,
+  file: string | undefined,
+  sqlite_url: string | null,
+  fault: Fault,
+): MasterKeySettings {
+  if (inline !== undefined && file !== undefined) fault("MASTER_KEY_FILE", "must not be set beside MASTER_KEY.");
+  if (inline !== undefined) return { master_keys: parseKeys(inline, "MASTER_KEY", fault), generated_master_key: null };
+  if (file !== undefined)
+    return { master_keys: readKeyFile(file, "MASTER_KEY_FILE", fault), generated_master_key: null };
+  if (sqlite_url === null) {
+    fault(
+      "MASTER_KEY",
+      "is required with PostgreSQL: 32 random bytes in base64, for example from `openssl rand -base64 32`.",
+    );
+    return { master_keys: [], generated_master_key: null };
+  }
+  const path = join(dirname(resolve(sqlite_url.slice("sqlite:".length))), "master.key");
+  if (!existsSync(path)) generateKey(path);
+  return { master_keys: readKeyFile(path, "MASTER_KEY_FILE", fault), generated_master_key: path };
+}
+
+/** Written whole or not at all: two processes that start at once end up with the same key. */
+function generateKey(path: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  try {
+    writeFileSync(path, `${randomBytes(32).toString("base64")}\n`, { mode: 0o600, flag: "wx", flush: true });
+    chmodSync(path, 0o600);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  }
+}
+
+function readKeyFile(path: string, name: string, fault: Fault): readonly Uint8Array[] {
+  try {
+    return parseKeys(readFileSync(path, "utf8").trim(), name, fault);
+  } catch (error) {
+    fault(
+      name,
+      `cannot be read: ${(error as NodeJS.ErrnoException).code ?? "unknown error"}. Check the path and its permissions.`,
+    );
+    return [];
+  }
+}
+
+function parseKeys(text: string, name: string, fault: Fault): readonly Uint8Array[] {
+  const keys = text
+    .split(/[,\s]+/)
+    .filter(Boolean)
+    .map((entry) => Buffer.from(entry, "base64"));
+  if (keys.length === 0 || keys.some((key) => key.length !== 32)) {
+    fault(name, "must hold 32 bytes in base64 for each version, for example from `openssl rand -base64 32`.");
+  }
+  return keys;
+}
+
+/** Names that were probably meant to be one of ours. */
+function misspelled(env: Environment): [string, string][] {
+  const names = variables.map(({ name }) => name);
+  return Object.keys(env)
+    .filter((name) => !names.includes(name) && name.length >= 6)
+    .flatMap((typed): [string, string][] => {
+      const bare = typed.replace(/^LATCHKEY_/, "");
+      const meant =
+        names.find((name) => name.length >= 6 && distance(bare, name) <= 2) ??
+        (names.includes(bare) ? bare : undefined);
+      if (meant) return [[typed, meant]];
+      return typed.startsWith("LATCHKEY_") ? [[typed, "one of the settings in the README"]] : [];
+    });
+}
+
+/** Levenshtein; names are short. */
+function distance(a: string, b: string): number {
+  if (Math.abs(a.length - b.length) > 2) return 3;
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const change = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(change, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 3;
+}

@@ -1,0 +1,54 @@
+/**
+ * Delivery: how a code reaches a person, by mail or SMS. Templates say it in the person's language, providers hand it over,
+ * the sandbox keeps what a test account would have sent.
+ *
+ * In: an outbox row about a code, and a function that derives the code. Out: sent, once a provider took responsibility; an
+ * error that says why not, without a word of the message.
+ *
+ * A language is one file in `templates/` and one line in `templates/languages.ts`. SMS end in the origin-bound line
+ * `@host #code`, so that a phone fills the code in on that host alone.
+ */
+import type { Secret } from "../secrets/secret.ts";
+
+/** What a message about a code has to say; lies in the outbox. */
+export interface CodeNotice {
+  readonly purpose: "login" | "signup" | "numeric_closed";
+  readonly connection: string;
+  readonly strategy: "email" | "sms";
+  readonly to: string | null;
+  /** BCP 47 */
+  readonly locale: string;
+  readonly client_name: string;
+  /** Seconds; what is left of the code's life when the message was enqueued. */
+  readonly lifetime: number;
+  readonly login_uri: string | null;
+}
+
+export interface Mail {
+  readonly to: string;
+  readonly subject: string;
+  readonly text: Secret;
+  readonly html: Secret;
+  /** uuid of the outbox row: the same at every attempt. */
+  readonly id: string;
+  readonly language: string;
+}
+
+export interface Sms {
+  /** E.164 */
+  readonly to: string;
+  readonly text: Secret;
+  /** uuid of the outbox row: the same at every attempt. */
+  readonly id: string;
+  readonly account_id: string;
+}
+
+export interface MailProvider {
+  /** Resolves once the receiving server took responsibility. */
+  send(mail: Mail, signal: AbortSignal): Promise<void>;
+  close(): void;
+}
+
+export interface SmsProvider {
+  send(sms: Sms, signal: AbortSignal): Promise<void>;
+}

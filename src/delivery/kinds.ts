@@ -1,0 +1,55 @@
+import type { OutboxKind } from "../outbox/attempt.ts";
+import { type OutboxRow, undeliverable } from "../outbox/outbox.ts";
+import type { Secret } from "../secrets/secret.ts";
+import type { CodeNotice, Mail, MailProvider, Sms, SmsProvider } from "./delivery.ts";
+import { renderMail, renderSms } from "./render.ts";
+
+/** Derives the code of a row; handed in by whoever knows how codes are made. */
+export type RenderCode = (
+  account_id: string,
+  payload: unknown,
+) => { readonly code: Secret; readonly link: Secret | null };
+
+export interface DeliveryDoors {
+  readonly renderCode: RenderCode;
+  readonly mail: MailProvider | undefined;
+  readonly sms: SmsProvider | undefined;
+}
+
+type Message = { readonly mail: Mail } | { readonly sms: Sms };
+
+/** How messages about codes are made and sent: the outbox kinds `verification` and `notice`. */
+export function codeKinds(doors: DeliveryDoors): Readonly<Record<string, OutboxKind>> {
+  const kind: OutboxKind<Message> = {
+    render: async (row) => renderRow(doors.renderCode, row),
+    async send(message, signal) {
+      if ("mail" in message) {
+        if (!doors.mail) throw undeliverable("SMTP_URL is not set");
+        return doors.mail.send(message.mail, signal);
+      }
+      if (!doors.sms) throw undeliverable("SMS_URL is not set");
+      return doors.sms.send(message.sms, signal);
+    },
+  };
+  return { verification: kind as OutboxKind, notice: kind as OutboxKind };
+}
+
+export function renderRow(renderCode: RenderCode, { id, account_id, payload }: OutboxRow): Message {
+  const notice = payload as unknown as CodeNotice;
+  const { to } = notice;
+  if (to === null) throw undeliverable("there is nobody to send it to");
+  // The channel said so already; a test account never reaches a real person, whatever a row says.
+  if (account_id.startsWith("T")) throw undeliverable("a test account sends nothing");
+  return renderAnyway({ id, account_id, payload }, renderCode, to);
+}
+
+/** Also for what is only read, in the sandbox. */
+export function renderAnyway(
+  { id, account_id, payload }: Pick<OutboxRow, "id" | "account_id" | "payload">,
+  renderCode: RenderCode,
+  to: string,
+): Message {
+  const notice = payload as unknown as CodeNotice;
+  const rendering = { id, account_id, to, notice, ...renderCode(account_id, payload) };
+  return notice.strategy === "email" ? { mail: renderMail(rendering) } : { sms: renderSms(rendering) };
+}

@@ -1,0 +1,109 @@
+import { reveal, type Secret, secret } from "../secrets/secret.ts";
+import type { CodeNotice, Mail, Sms } from "./delivery.ts";
+import { templateOf } from "./templates/languages.ts";
+import type { Template } from "./templates/template.ts";
+
+export interface Rendering {
+  readonly id: string;
+  readonly account_id: string;
+  readonly to: string;
+  readonly notice: CodeNotice;
+  /** As a person reads and types it. */
+  readonly code: Secret;
+  /** Logs in on one click; only where the client has a page for it. */
+  readonly link: Secret | null;
+}
+
+const HTML: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
+const escapeHtml = (text: string) => text.replace(/[&<>"']/g, (character) => HTML[character] ?? "");
+
+/** One line, without control characters: fit for a subject, and for a name inside a sentence. */
+const oneLine = (text: string) =>
+  text
+    .replace(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, " ")
+    .trim()
+    .slice(0, 100);
+
+const minutesOf = (notice: CodeNotice) => Math.max(1, Math.floor(notice.lifetime / 60));
+
+/** The subject never holds the code: it shows on locked screens. */
+export function renderMail({ id, to, notice, code, link }: Rendering): Mail {
+  const template = templateOf(notice.locale);
+  const client = oneLine(notice.client_name);
+  const { subject, intro } = wordsOf(template, notice, client);
+  const body = { template, intro, code: reveal(code), link: link && reveal(link), minutes: minutesOf(notice) };
+  return {
+    id,
+    to,
+    subject,
+    text: secret(textOf(body)),
+    html: secret(htmlOf(body, subject)),
+    language: template.language,
+  };
+}
+
+function wordsOf(template: Template, { purpose }: CodeNotice, client: string) {
+  switch (purpose) {
+    case "login":
+      return { subject: template.subject(client), intro: template.login(client) };
+    case "signup":
+      return { subject: template.signup_subject(client), intro: template.signup(client) };
+    case "numeric_closed":
+      return { subject: template.closed_subject(client), intro: template.closed(client) };
+  }
+}
+
+interface Body {
+  readonly template: Template;
+  readonly intro: string;
+  readonly code: string;
+  readonly link: string | null;
+  readonly minutes: number;
+}
+
+function textOf({ template, intro, code, link, minutes }: Body): string {
+  const parts = [
+    intro,
+    `    ${code}`,
+    ...(link ? [`${template.link}: ${link}`] : []),
+    template.lifetime(minutes),
+    template.not_you,
+  ];
+  return `${parts.join("\n\n")}\n`;
+}
+
+function htmlOf({ template, intro, code, link, minutes }: Body, subject: string): string {
+  const button = link
+    ? `<p style="margin:0 0 24px"><a href="${escapeHtml(link)}" style="display:inline-block;padding:12px 20px;border-radius:8px;background:#1f3a5f;color:#ffffff;text-decoration:none;font-weight:600">${escapeHtml(template.link)}</a></p>`
+    : "";
+  return `<!doctype html>
+<html lang="${template.language}">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>${escapeHtml(subject)}</title>
+<style>
+:root { color-scheme: light dark; }
+@media (prefers-color-scheme: dark) { .page { background: #14181f !important; color: #e8ecf1 !important; } .code { background: #232a35 !important; color: #ffffff !important; } .quiet { color: #a9b4c2 !important; } }
+</style>
+</head>
+<body class="page" style="margin:0;background:#f4f6f8;color:#1a2330;font-family:system-ui,-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif;font-size:17px;line-height:1.5">
+<div role="article" style="max-width:32rem;margin:0 auto;padding:32px 20px">
+<p style="margin:0 0 20px">${escapeHtml(intro)}</p>
+<p class="code" style="margin:0 0 24px;padding:18px 12px;border-radius:10px;background:#ffffff;color:#101722;text-align:center;font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:30px;font-weight:700;letter-spacing:3px">${escapeHtml(code)}</p>
+${button}<p style="margin:0 0 12px">${escapeHtml(template.lifetime(minutes))}</p>
+<p class="quiet" style="margin:0;color:#55606e;font-size:15px">${escapeHtml(template.not_you)}</p>
+</div>
+</body>
+</html>
+`;
+}
+
+/** Ends in the origin-bound line where the host is known that the code is entered on. */
+export function renderSms({ id, account_id, to, notice, code }: Rendering): Sms {
+  const text = templateOf(notice.locale).sms(oneLine(notice.client_name), reveal(code), minutesOf(notice));
+  const host = notice.login_uri === null ? undefined : new URL(notice.login_uri).hostname;
+  const bound = host === undefined ? "" : `\n\n@${host} #${reveal(code)}`;
+  return { id, account_id, to, text: secret(`${text}${bound}`) };
+}

@@ -1,0 +1,21 @@
+import type { Egress } from "../egress/egress.ts";
+import type { SmsProvider } from "./delivery.ts";
+import { openSmsWebhook } from "./sms-webhook.ts";
+import { openTwilio } from "./twilio.ts";
+
+/** The provider that SMS_URL names: `twilio://sid:token@from?base=https://…`, or `https://…` for a signed webhook. */
+export function openSms(egress: Egress, sms_url: string): SmsProvider {
+  const url = new URL(sms_url);
+  return url.protocol === "twilio:" ? openTwilio(egress, url) : openSmsWebhook(egress, url);
+}
+
+/** What is wrong with SMS_URL, or undefined. Never repeats the value: it holds a secret. */
+export function smsUrlFault(sms_url: string): string | undefined {
+  if (!URL.canParse(sms_url)) return "is no URL; use twilio://sid:token@from, or https://… for a signed webhook";
+  const { protocol, username, password, hostname, searchParams } = new URL(sms_url);
+  if (protocol === "twilio:") {
+    return username && password && hostname ? undefined : "must be twilio://sid:token@from with the sender as its host";
+  }
+  if (protocol !== "https:" && protocol !== "http:") return "must begin with twilio:// or https://";
+  return password || searchParams.get("secret") ? undefined : "needs a secret to sign with: https://:secret@host/path";
+}

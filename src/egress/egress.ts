@@ -1,0 +1,117 @@
+/**
+ * The one outbound HTTP client: every request to an address that a tenant, client or operator named goes through here.
+ * https only; the host is resolved once and the connection goes to exactly that address, which must be a public one; no
+ * redirects, no cookies, 5 s, 64 KiB. EGRESS_ALLOW opens exceptions, and one inside loopback also permits http.
+ *
+ * In: a request. Out: the answer, whatever its status; or an error whose message may be logged.
+ */
+import { lookup } from "node:dns/promises";
+import { request as requestHttp } from "node:http";
+import { request as requestHttps } from "node:https";
+import { isIP, type LookupFunction } from "node:net";
+import ipaddr from "ipaddr.js";
+
+type Address = ipaddr.IPv4 | ipaddr.IPv6;
+
+export interface Egress {
+  readonly allowed: readonly [Address, number][];
+}
+
+/** `allow`: CIDRs or single addresses. @throws when one cannot be read. */
+export function openEgress(allow: readonly string[]): Egress {
+  return { allowed: allow.map((entry) => parseRange(entry)) };
+}
+
+/** @throws an Error naming the entry. */
+export function parseRange(entry: string): [Address, number] {
+  try {
+    if (entry.includes("/")) return ipaddr.parseCIDR(entry);
+    const address = ipaddr.process(entry);
+    return [address, address.kind() === "ipv4" ? 32 : 128];
+  } catch {
+    throw new Error(`${entry} is no address range (CIDR)`);
+  }
+}
+
+export interface EgressRequest {
+  readonly url: string;
+  readonly method: "GET" | "POST";
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+  readonly signal?: AbortSignal;
+}
+
+export interface EgressResponse {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: string;
+}
+
+const TIMEOUT = 5_000;
+const LIMIT = 64 * 1024;
+
+/** @throws when the address is refused, unreachable, slow or talks too much; never with what was sent. */
+export async function egressFetch(egress: Egress, request: EgressRequest): Promise<EgressResponse> {
+  const url = new URL(request.url);
+  const address = await resolve(egress, url);
+  const signal = AbortSignal.any([AbortSignal.timeout(TIMEOUT), ...(request.signal ? [request.signal] : [])]);
+  return send(url, address, request, signal);
+}
+
+interface Resolved {
+  readonly address: string;
+  readonly family: number;
+}
+
+async function resolve(egress: Egress, url: URL): Promise<Resolved> {
+  if (url.protocol !== "https:" && url.protocol !== "http:") throw new Error(`${url.protocol} is not allowed`);
+  if (url.username !== "" || url.password !== "") throw new Error("an address must not hold a user name or password");
+  const host = url.hostname.replace(/^\[(.*)\]$/, "$1");
+  const found = isIP(host) ? [{ address: host, family: isIP(host) }] : await lookup(host, { all: true });
+  const usable = found.find(({ address }) => isReachable(egress, url, address));
+  if (!usable) throw new Error(`${url.host} is not a public https address; EGRESS_ALLOW opens exceptions`);
+  return usable;
+}
+
+function isReachable({ allowed }: Egress, url: URL, text: string): boolean {
+  const address = ipaddr.process(text);
+  const range = address.range();
+  const opened = allowed.some(([base, bits]) => base.kind() === address.kind() && address.match([base, bits] as never));
+  if (url.protocol === "http:") return opened && range === "loopback";
+  return opened || range === "unicast";
+}
+
+function send(
+  url: URL,
+  { address, family }: Resolved,
+  request: EgressRequest,
+  signal: AbortSignal,
+): Promise<EgressResponse> {
+  const pinned: LookupFunction = (_host, options, done) =>
+    options.all ? done(null, [{ address, family }]) : done(null, address, family);
+  const { method, headers, body = "" } = request;
+  return new Promise((resolvePromise, reject) => {
+    const start = url.protocol === "https:" ? requestHttps : requestHttp;
+    const length = method === "POST" ? { "content-length": String(Buffer.byteLength(body)) } : {};
+    const outgoing = start(url, { method, headers: { ...headers, ...length }, lookup: pinned, agent: false, signal });
+    outgoing.on("error", (error) => reject(signal.aborted ? new Error(`no answer from ${url.host} in time`) : error));
+    outgoing.on("response", (response) => {
+      const chunks: Buffer[] = [];
+      let size = 0;
+      response.on("data", (chunk: Buffer) => {
+        size += chunk.length;
+        if (size > LIMIT) response.destroy(new Error(`${url.host} answered more than ${LIMIT} bytes`));
+        else chunks.push(chunk);
+      });
+      response.on("error", reject);
+      response.on("end", () => {
+        resolvePromise({
+          status: response.statusCode ?? 0,
+          headers: response.headers,
+          body: Buffer.concat(chunks).toString("utf8"),
+        });
+      });
+    });
+    outgoing.end(body);
+  });
+}

@@ -1,0 +1,57 @@
+/**
+ * Authorization codes of RFC 6749 §4.1: what `auth/authorize` hands out with `response_type=code` and `oauth/token` redeems.
+ * A code is its own record, sealed under the account's key (AES-256-GCM), so making one writes nothing; redeeming one writes
+ * a single row that says so, in the statement that also checks that client, grant and user live.
+ *
+ * In: an authorization and what it is bound to. Out: the code; later, once, the authorization again.
+ */
+import { randomUUID } from "node:crypto";
+import { refuse } from "../errors.ts";
+import type { MasterKeys } from "../secrets/master-keys.ts";
+import { seal, unseal } from "../secrets/seal.ts";
+import { reveal, type Secret, secret } from "../secrets/secret.ts";
+import type { Authorization } from "../tokens/authorization.ts";
+
+export interface AuthorizationCode {
+  readonly id: string;
+  readonly authorization: Omit<Authorization, "issuing">;
+  readonly redirect_uri: string;
+  /** Whether the authorization request named it: then the token request must too (RFC 6749 §4.1.3). */
+  readonly redirect_uri_named: boolean;
+  readonly code_challenge?: string | undefined;
+  readonly nonce?: string | undefined;
+  /** scope=openid was asked for. */
+  readonly openid: boolean;
+  /** Milliseconds since the epoch. */
+  readonly expires_at: number;
+}
+
+const LIFETIME = 60_000;
+
+const context = (account_id: string) =>
+  ({ account_id, purpose: "authorization-code", subject: "authorization_code/v1" }) as const;
+
+/** `now` in milliseconds. */
+export function mintAuthorizationCode(
+  keys: MasterKeys,
+  account_id: string,
+  content: Omit<AuthorizationCode, "id" | "expires_at">,
+  now: number,
+): Secret {
+  const code: AuthorizationCode = { ...content, id: randomUUID(), expires_at: now + LIFETIME };
+  return secret(
+    Buffer.from(seal(keys, context(account_id), Buffer.from(JSON.stringify(code), "utf8"))).toString("base64url"),
+  );
+}
+
+/** @throws 400 invalid_grant when it is not one of this account's; says nothing about whether it was redeemed. */
+export function readAuthorizationCode(keys: MasterKeys, account_id: string, code: Secret): AuthorizationCode {
+  const text = reveal(code);
+  try {
+    if (text.length > 8_192 || !/^[A-Za-z0-9_-]+$/.test(text)) throw new Error("not base64url");
+    const bytes = unseal(keys, context(account_id), Buffer.from(text, "base64url"));
+    return JSON.parse(Buffer.from(bytes).toString("utf8")) as AuthorizationCode;
+  } catch (cause) {
+    throw refuse("invalid_grant", { message: "The authorization code is not valid.", cause });
+  }
+}

@@ -1,0 +1,29 @@
+import type { Client } from "../../directory/clients/client.ts";
+import { refuse, refuseField } from "../../errors.ts";
+import type { AuthorizeRequest } from "./schema.ts";
+
+/**
+ * `authenticate` and `code` are always enabled, `token` only where the client lists it (RFC 9700 §2.1.2). PKCE: S256 alone;
+ * public clients always, others as they are set, by default where no ID token is asked for (RFC 7636 §4.4.1, RFC 9700 §2.1.1).
+ *
+ * @throws 400 unsupported_response_type, 400 invalid_request.
+ */
+export function checkResponseType({ settings }: Client, request: AuthorizeRequest): void {
+  const { response_type, code_challenge, code_challenge_method, scope } = request;
+  if (response_type === "token" && !settings.response_types.includes("token"))
+    throw refuse("unsupported_response_type");
+  if (code_challenge !== undefined && response_type !== "code") {
+    throw refuseField("code_challenge", "response_type", "goes with response_type=code");
+  }
+  if (code_challenge_method !== undefined && code_challenge === undefined) {
+    throw refuseField("code_challenge", "required", "is required beside code_challenge_method");
+  }
+  if (code_challenge !== undefined && code_challenge_method === undefined) {
+    throw refuseField("code_challenge_method", "required", "must be S256 beside code_challenge");
+  }
+  const is_public = settings.token_endpoint_auth_method === "none";
+  const required = is_public || (settings.require_pkce ?? scope !== "openid");
+  if (response_type === "code" && required && code_challenge === undefined) {
+    throw refuseField("code_challenge", "required", "is required for this client (PKCE, S256)");
+  }
+}

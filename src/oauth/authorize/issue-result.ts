@@ -1,0 +1,38 @@
+import type { Authorization } from "../../tokens/authorization.ts";
+import { issueAccessToken, issueIdToken } from "../../tokens/issue.ts";
+import { mintAuthorizationCode } from "../authorization-code.ts";
+import type { AuthorizeDeps, PermittedRequest } from "./authorize.ts";
+import type { AuthorizationResult } from "./response.ts";
+
+/** What the redirect will carry, by response_type. `now` in milliseconds. */
+export async function issueResult(
+  { tokens, directory }: Pick<AuthorizeDeps, "tokens" | "directory">,
+  { request, account, client, redirect_uri }: PermittedRequest,
+  authorization: Authorization,
+  now: number,
+): Promise<AuthorizationResult> {
+  const { response_type, nonce, scope } = request;
+  const openid = scope === "openid";
+  const lifetime = account.settings.redirect_id_token_lifetime;
+  switch (response_type) {
+    case "authenticate": {
+      // The receiver of the redirect, not the client, is who this ID token is for.
+      const id_token = await issueIdToken(tokens, authorization, { audience: redirect_uri, lifetime, nonce }, now);
+      return { response_type, id_token };
+    }
+    case "token": {
+      const { access_token, expires_in, scope: granted } = await issueAccessToken(tokens, authorization, now);
+      const fields = { audience: client.client_id, lifetime, nonce };
+      const id_token = openid ? { id_token: await issueIdToken(tokens, authorization, fields, now) } : {};
+      return { response_type, access_token, expires_in, scope: granted, ...id_token };
+    }
+    case "code": {
+      const { issuing: _issuing, ...rest } = authorization;
+      const bound = { redirect_uri, redirect_uri_named: request.redirect_uri !== undefined };
+      const content = { authorization: rest, ...bound, code_challenge: request.code_challenge, nonce, openid };
+      return { response_type, code: mintAuthorizationCode(directory.master_keys, account.account_id, content, now) };
+    }
+    default:
+      return response_type satisfies never;
+  }
+}

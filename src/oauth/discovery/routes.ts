@@ -1,0 +1,98 @@
+import type { FastifyRequest } from "fastify";
+import { Type } from "typebox";
+import type { Account } from "../../directory/accounts/account.ts";
+import { findAccount } from "../../directory/accounts/find-account.ts";
+import type { Directory } from "../../directory/directory.ts";
+import { refuse } from "../../errors.ts";
+import { bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
+import type { App } from "../../http/server.ts";
+import { publishedKeys, signingKey } from "../../tokens/keys/find-key.ts";
+import type { Jwk } from "../../tokens/keys/key.ts";
+import type { TokenDeps } from "../token/client-credentials.ts";
+import { metadataOf } from "./metadata.ts";
+
+const Key = Type.Record(Type.String(), Type.String(), { description: "A public JWK (RFC 7517)." });
+const Metadata = Type.Unsafe<Record<string, unknown>>({
+  type: "object",
+  additionalProperties: true,
+  description: "RFC 8414 §2.",
+});
+const cacheable = { "cache-control": "public, max-age=300" };
+const tags = ["discovery"];
+const misses = refusals("oauth", "invalid_request", "not_found");
+
+export function discoveryRoutes(app: App, deps: TokenDeps): void {
+  const { directory } = deps;
+  const metadata = [
+    ["/v1/accounts/:oid/.well-known/openid-configuration", "openid_configuration_get"],
+    ["/v1/accounts/:oid/.well-known/oauth-authorization-server", "oauth_authorization_server_get"],
+    ["/.well-known/oauth-authorization-server/v1/accounts/:oid", "well_known_oauth_authorization_server_get"],
+  ] as const;
+  for (const [url, operationId] of metadata) {
+    app.route({
+      method: "GET",
+      url,
+      config: { surface: "oauth", public: true },
+      schema: {
+        operationId,
+        summary: "Issuer metadata",
+        tags,
+        params: OidParams,
+        response: { 200: Metadata, ...misses },
+      },
+      handler: async (request, reply) => {
+        const { account_id } = await findCanonical(directory, request);
+        reply.headers(cacheable);
+        return metadataOf(directory.public_url, account_id);
+      },
+    });
+  }
+
+  app.route({
+    method: "GET",
+    url: "/v1/accounts/:oid/oauth/jwks.json",
+    config: { surface: "oauth", public: true },
+    schema: {
+      operationId: "oauth_jwks_get",
+      summary: "Public keys as a JWK set",
+      tags,
+      params: OidParams,
+      response: { 200: Type.Object({ keys: Type.Array(Key) }), ...misses },
+    },
+    handler: async (request, reply) => {
+      const keys = await readyKeys(deps, await findCanonical(directory, request));
+      reply.headers(cacheable);
+      return { keys };
+    },
+  });
+
+  app.route({
+    method: "GET",
+    url: "/v1/accounts/:oid/auth/keys",
+    config: { surface: "account", scopes: ["admin:accounts", "read:accounts"] },
+    schema: {
+      operationId: "aid_auths_keys_get",
+      summary: "Public keys as a bare array",
+      tags: ["authenticate"],
+      params: OidParams,
+      response: { 200: Type.Array(Key), ...refusals("account", ...bearer_refusals) },
+    },
+    handler: async (request) => readyKeys(deps, await findAccount(directory, request.account_id)),
+  });
+}
+
+/** Metadata has one address: that of the canonical id. */
+async function findCanonical(directory: Directory, request: FastifyRequest): Promise<Account> {
+  const account = await findAccount(directory, request.account_id);
+  if ((request.params as { oid: string }).oid !== account.account_id) {
+    throw refuse("not_found", { message: `This account's metadata is published under ${account.account_id}.` });
+  }
+  return account;
+}
+
+/** Published before anything is signed with them: the account's own algorithm, and RS256 for ID tokens. */
+async function readyKeys({ tokens, directory }: TokenDeps, { account_id, settings }: Account): Promise<Jwk[]> {
+  const now = directory.storage.now();
+  for (const alg of new Set(["RS256", settings.signing_alg] as const)) await signingKey(tokens, account_id, alg, now);
+  return [...(await publishedKeys(tokens, account_id))];
+}

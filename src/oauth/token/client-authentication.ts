@@ -1,0 +1,92 @@
+import type { Client } from "../../directory/clients/client.ts";
+import { lookUpClient } from "../../directory/clients/find-client.ts";
+import { authenticateClient } from "../../directory/clients/secret.ts";
+import type { Directory } from "../../directory/directory.ts";
+import { Refusal, type RefusalOptions, refuse } from "../../errors.ts";
+import { decode } from "../../http/strict-form.ts";
+import { type Secret, secret } from "../../secrets/secret.ts";
+
+export interface PresentedCredentials {
+  /** The Authorization header. */
+  readonly authorization?: string | undefined;
+  readonly client_id?: string | undefined;
+  readonly client_secret?: string | undefined;
+}
+
+const headers = { "www-authenticate": 'Basic realm="latchkey", charset="UTF-8"' };
+
+/**
+ * Who calls the token endpoint: Basic, form credentials, or the bare client_id of a public client (RFC 6749 §2.3). Basic
+ * credentials are tried as sent and then form-decoded, because clients do either.
+ *
+ * @throws 401 invalid_client; 400 invalid_request when credentials come in two ways at once.
+ */
+export async function authenticate(
+  directory: Directory,
+  account_id: string,
+  presented: PresentedCredentials,
+): Promise<Client> {
+  const { authorization, client_id, client_secret } = presented;
+  if (authorization !== undefined) {
+    if (client_secret !== undefined)
+      throw refuse("invalid_request", { message: "Credentials must come in one way only." });
+    const client = await authenticateBasic(directory, account_id, authorization);
+    if (client_id !== undefined && client_id !== client.client_id && client_id !== client.id) throw unknownClient();
+    return client;
+  }
+  if (client_id === undefined) throw unknownClient({ message: "Client authentication is required." });
+  if (client_secret !== undefined)
+    return checkKind(await tryPair(directory, account_id, client_id, secret(client_secret)));
+  const client = await lookUpClient(directory, account_id, client_id);
+  if (client?.settings.token_endpoint_auth_method !== "none") throw unknownClient();
+  return client;
+}
+
+/** RFC 7617, and RFC 6749 §2.3.1. */
+export async function authenticateBasic(
+  directory: Directory,
+  account_id: string,
+  authorization: string,
+): Promise<Client> {
+  const [, encoded] = /^Basic +([A-Za-z0-9+/_-]+=*) *$/i.exec(authorization) ?? [];
+  const text = encoded === undefined ? "" : Buffer.from(encoded, "base64").toString("utf8");
+  const split = text.indexOf(":");
+  if (split < 1) throw unknownClient();
+  const sent = [text.slice(0, split), text.slice(split + 1)] as const;
+  const decoded = [decode(sent[0]), decode(sent[1])] as const;
+  const same = decoded[0] === sent[0] && decoded[1] === sent[1];
+  try {
+    return checkKind(await tryPair(directory, account_id, sent[0], secret(sent[1])));
+  } catch (error) {
+    if (!isUnknown(error) || same || decoded[0] === undefined || decoded[1] === undefined) throw error;
+    return checkKind(await tryPair(directory, account_id, decoded[0], secret(decoded[1])));
+  }
+}
+
+async function tryPair(
+  directory: Directory,
+  account_id: string,
+  client_id: string,
+  client_secret: Secret,
+): Promise<Client> {
+  try {
+    return await authenticateClient(directory, account_id, client_id, client_secret);
+  } catch (error) {
+    throw isUnknown(error) ? unknownClient() : error;
+  }
+}
+
+function checkKind(client: Client): Client {
+  const { token_endpoint_auth_method } = client.settings;
+  if (token_endpoint_auth_method === "client_secret_basic" || token_endpoint_auth_method === "client_secret_post")
+    return client;
+  throw unknownClient();
+}
+
+function isUnknown(error: unknown): boolean {
+  return error instanceof Refusal && error.code === "invalid_client";
+}
+
+function unknownClient(options: RefusalOptions = {}): Refusal {
+  return refuse("invalid_client", { ...options, headers });
+}

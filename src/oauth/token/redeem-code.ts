@@ -1,0 +1,94 @@
+import { createHash } from "node:crypto";
+import { findAccount } from "../../directory/accounts/find-account.ts";
+import type { Client } from "../../directory/clients/client.ts";
+import { type Refusal, refuse } from "../../errors.ts";
+import { revoke } from "../../revocation/revocation.ts";
+import type { Secret } from "../../secrets/secret.ts";
+import { instant } from "../../storage/storage.ts";
+import { type IssuedAccessToken, issueAccessToken, issueIdToken } from "../../tokens/issue.ts";
+import { type AuthorizationCode, readAuthorizationCode } from "../authorization-code.ts";
+import { issuingOf } from "../authorization-for.ts";
+import type { TokenDeps } from "./client-credentials.ts";
+import { redeemStatement } from "./store.ts";
+
+export interface CodeRequest {
+  readonly client: Client;
+  readonly code: Secret;
+  readonly redirect_uri?: string | undefined;
+  readonly code_verifier?: string | undefined;
+}
+
+export interface CodeTokens extends IssuedAccessToken {
+  readonly id_token?: Secret;
+}
+
+/** ID tokens that a client fetches itself; seconds. */
+const ID_TOKEN_LIFETIME = 600;
+/** A redeemed code is remembered so long, to notice when it comes again; milliseconds. */
+const MEMORY = 3_600_000;
+
+/**
+ * Redeems an authorization code, once (RFC 6749 §4.1.3, RFC 7636 §4.6). A second use, or use by another client, revokes what
+ * the first one issued (RFC 9700 §4.5.3).
+ *
+ * @throws 400 invalid_grant, 400 unauthorized_client.
+ */
+export async function redeemAuthorizationCode(
+  { directory, tokens }: TokenDeps,
+  { client, code, redirect_uri, code_verifier }: CodeRequest,
+): Promise<CodeTokens> {
+  const { account_id } = client;
+  const { storage, revocations, master_keys } = directory;
+  if (!client.settings.grant_types.includes("authorization_code")) {
+    throw refuse("unauthorized_client", { message: "The client may not use authorization_code." });
+  }
+  const content = readAuthorizationCode(master_keys, account_id, code);
+  const now = storage.now();
+  const { sid, subject, grant_id = "" } = content.authorization;
+  const stolen = async (): Promise<never> => {
+    await revoke(storage, revocations, { account_id, subject: `sid:${sid}` });
+    throw invalidGrant("The authorization code was used before, or belongs to another client.");
+  };
+  if (content.authorization.client_uuid !== client.id) return stolen();
+  if (content.expires_at <= now) throw invalidGrant("The authorization code has expired.");
+  checkBinding(content, redirect_uri, code_verifier);
+  revocations.checkAlive(account_id, [`sid:${sid}`]);
+  const ids = { account_id, code_id: content.id, sid, client_id: client.id, grant_id, user_id: subject.id };
+  const times = { now: instant(now), expires_at: instant(now + MEMORY) };
+  const { alive, redeemed } = await storage.hot(redeemStatement, { ...ids, ...times });
+  if (!alive) throw invalidGrant("The client, its grant or the user is gone.");
+  if (!redeemed) return stolen();
+  const account = await findAccount(directory, account_id);
+  const authorization = { ...content.authorization, issuing: issuingOf(directory, account) };
+  const issued = await issueAccessToken(tokens, authorization, now);
+  if (!content.openid) return issued;
+  const fields = { audience: client.client_id, lifetime: ID_TOKEN_LIFETIME, nonce: content.nonce };
+  return { ...issued, id_token: await issueIdToken(tokens, authorization, fields, now) };
+}
+
+/** Pure. @throws 400 invalid_grant. */
+function checkBinding(
+  content: AuthorizationCode,
+  redirect_uri: string | undefined,
+  code_verifier: string | undefined,
+): void {
+  const { redirect_uri_named, code_challenge } = content;
+  if (redirect_uri === undefined ? redirect_uri_named : redirect_uri !== content.redirect_uri) {
+    throw invalidGrant("redirect_uri is not the one of the authorization request.");
+  }
+  if (code_challenge === undefined) {
+    if (code_verifier !== undefined)
+      throw invalidGrant("code_verifier was sent, but the authorization had no code_challenge.");
+    return;
+  }
+  const wellFormed = /^[A-Za-z0-9._~-]{43,128}$/.test(code_verifier ?? "");
+  const challenge = createHash("sha256")
+    .update(code_verifier ?? "")
+    .digest("base64url");
+  if (!wellFormed || challenge !== code_challenge)
+    throw invalidGrant("code_verifier does not match the code_challenge.");
+}
+
+function invalidGrant(message: string): Refusal {
+  return refuse("invalid_grant", { message });
+}

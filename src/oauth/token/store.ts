@@ -1,0 +1,98 @@
+import type { Database, HotStatement, Instant } from "../../storage/storage.ts";
+
+export interface RedeemInput {
+  readonly account_id: string;
+  readonly code_id: string;
+  readonly sid: string;
+  /** uuid */
+  readonly client_id: string;
+  readonly grant_id: string;
+  readonly user_id: string;
+  readonly now: Instant;
+  readonly expires_at: Instant;
+}
+
+export interface RedeemAnswer {
+  /** Client, grant and user live. */
+  readonly alive: boolean;
+  /** This attempt, and no other, redeemed the code. */
+  readonly redeemed: boolean;
+}
+
+const columns = ["account_id", "code_id", "sid", "client_id", "grant_id", "user_id", "now", "expires_at"] as const;
+
+/** Says that an authorization code was redeemed, if it was not yet and everybody concerned lives. */
+export const redeemStatement: HotStatement<RedeemInput, RedeemAnswer> = {
+  name: "redeem_authorization_code",
+  mode: { kind: "spending" },
+  key: ({ account_id, code_id }) => `${account_id} ${code_id}`,
+  sqlite(db, { account_id, code_id, sid, client_id, grant_id, user_id, now, expires_at }) {
+    const alive = db.all(
+      `select 1 from live_clients c
+       join live_grants g on g.account_id = c.account_id and g.id = ?3 and g.client_id = c.id
+       join live_users u on u.account_id = c.account_id and u.id = ?4
+       where c.account_id = ?1 and c.id = ?2`,
+      account_id,
+      client_id,
+      grant_id,
+      user_id,
+    );
+    if (alive.length === 0) return { alive: false, redeemed: false };
+    const inserted = db.run(
+      `insert into redeemed_authorization_codes (account_id, id, sid, redeemed_at, expires_at) values (?, ?, ?, ?, ?)
+       on conflict (account_id, id) do nothing`,
+      account_id,
+      code_id,
+      sid,
+      now,
+      expires_at,
+    );
+    return { alive: true, redeemed: inserted === 1 };
+  },
+  postgres: {
+    text: `with input as materialized (
+        select * from unnest(${columns.map((_, index) => `$${index + 1}::text[]`).join(", ")})
+          with ordinality as input (${columns.join(", ")}, n)
+      ),
+      judged as materialized (
+        select i.*, exists (
+          select from live_clients c
+          join live_grants g on g.account_id = c.account_id and g.id = i.grant_id and g.client_id = c.id
+          join live_users u on u.account_id = c.account_id and u.id = i.user_id
+          where c.account_id = i.account_id and c.id = i.client_id
+        ) as alive
+        from input i
+      ),
+      redeemed as (
+        insert into redeemed_authorization_codes (account_id, id, sid, redeemed_at, expires_at)
+        select account_id, code_id, sid, now, expires_at from judged where alive order by account_id, code_id
+        on conflict (account_id, id) do nothing
+        returning account_id, id
+      )
+      select j.alive, r.id is not null as redeemed
+      from judged j left join redeemed r on r.account_id = j.account_id and r.id = j.code_id
+      order by j.n`,
+    parameters: (inputs) => columns.map((column) => inputs.map((input) => input[column])),
+    answers: (rows) => rows.map((row) => ({ alive: row.alive === true, redeemed: row.redeemed === true })),
+  },
+};
+
+export async function deleteExpired(db: Database, now: Instant, batch: number): Promise<number> {
+  const gone = await db
+    .deleteFrom("redeemed_authorization_codes")
+    .where((eb) =>
+      eb(
+        eb.refTuple("account_id", "id"),
+        "in",
+        eb
+          .selectFrom("redeemed_authorization_codes as old")
+          .select(["old.account_id", "old.id"])
+          .where("old.expires_at", "<", now)
+          .limit(batch)
+          .$asTuple("account_id", "id"),
+      ),
+    )
+    .returning("id")
+    .execute();
+  return gone.length;
+}

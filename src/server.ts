@@ -1,0 +1,310 @@
+/**
+ * The composition root: opens every capability once, hands the rooms what they need of each other, mounts the routes,
+ * installs the hooks and starts the workers. Nothing else in the house does any of this.
+ */
+
+import { dirname, join, relative, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import ipaddr from "ipaddr.js";
+import { auditEvent, recordAuditEvent } from "./audit/audit.ts";
+import { renderCode } from "./authentication/verification/message.ts";
+import { passwordlessRoutes } from "./authentication/verification/routes.ts";
+import { codeSweep, sessionSweep } from "./authentication/verification/sweeps.ts";
+import { openVerification, type Verification } from "./authentication/verification/verification.ts";
+import { type Config, ConfigError, readConfig } from "./config.ts";
+import { codeKinds, type RenderCode } from "./delivery/kinds.ts";
+import { sandboxRoutes } from "./delivery/routes.ts";
+import { openSms, smsUrlFault } from "./delivery/sms.ts";
+import { openSmtp } from "./delivery/smtp.ts";
+import { lookUpAccount } from "./directory/accounts/find-account.ts";
+import { accountRoutes } from "./directory/accounts/routes.ts";
+import { clientRoutes } from "./directory/clients/routes.ts";
+import { prepareDemo } from "./directory/demo/demo.ts";
+import { walkthrough } from "./directory/demo/walkthrough.ts";
+import { type Directory, openDirectory } from "./directory/directory.ts";
+import { canonicalAudience } from "./directory/grants/audience.ts";
+import { grantRoutes } from "./directory/grants/routes.ts";
+import { canonicalEmail, canonicalPhoneNumber } from "./directory/users/identifier.ts";
+import { userRoutes } from "./directory/users/routes.ts";
+import { signUpUser } from "./directory/users/sign-up.ts";
+import { openEgress, parseRange } from "./egress/egress.ts";
+import { describeApi, serveDocs } from "./http/docs.ts";
+import { type App, openHttp } from "./http/server.ts";
+import { type Readiness, systemRoutes } from "./http/system-routes.ts";
+import { budgetSweep } from "./limits/limits.ts";
+import { authorizeRoutes } from "./oauth/authorize/routes.ts";
+import { requireBearer } from "./oauth/bearer/bearer.ts";
+import { discoveryRoutes } from "./oauth/discovery/routes.ts";
+import { tokenRoutes } from "./oauth/token/routes.ts";
+import { redeemedSweep } from "./oauth/token/sweep.ts";
+import { countOutbox, outboxSweep } from "./outbox/counts.ts";
+import { startOutbox } from "./outbox/worker.ts";
+import { openRevocations, revocationSweep, revoke } from "./revocation/revocation.ts";
+import { masterKeys } from "./secrets/master-keys.ts";
+import { reveal } from "./secrets/secret.ts";
+import { startJanitor } from "./storage/janitor.ts";
+import { migrate } from "./storage/migrate.ts";
+import { isSqlite, openStorage, sqlitePath } from "./storage/open.ts";
+import { instant, type Storage } from "./storage/storage.ts";
+import { type Logger, openLogger } from "./telemetry.ts";
+import { checkMasterKeys } from "./tokens/keys/check-master-keys.ts";
+import { keySweep } from "./tokens/keys/rotate-key.ts";
+import { openTokens, type Tokens } from "./tokens/tokens.ts";
+import { serveWithWorkers } from "./workers.ts";
+
+export interface Core {
+  readonly storage: Storage;
+  readonly directory: Directory;
+  readonly tokens: Tokens;
+  close(): Promise<void>;
+}
+
+/** What commands and the server share: the database, migrated, and the rooms over it. */
+export async function openCore(config: Config, exclusive: boolean, onQuery?: (sql: string) => void): Promise<Core> {
+  await migrate(config.database_url);
+  const watch = onQuery ? { onQuery } : {};
+  const storage = await openStorage({ database_url: config.database_url, exclusive, ...watch });
+  try {
+    const master_keys = masterKeys(config.master_keys);
+    await checkMasterKeys(storage, master_keys);
+    const revocations = await openRevocations(storage);
+    const directory = openDirectory({ storage, master_keys, revocations, public_url: config.public_url });
+    const tokens = openTokens(storage, master_keys);
+    const close = async () => {
+      await revocations.stop();
+      await storage.close();
+    };
+    return { storage, directory, tokens, close };
+  } catch (error) {
+    await storage.close();
+    throw error;
+  }
+}
+
+export interface RunningServer {
+  readonly app: App;
+  readonly core: Core;
+  /** Finishes what is under way and stops. */
+  stop(): Promise<void>;
+}
+
+export interface ServerOptions {
+  readonly log?: Logger;
+  readonly onQuery?: (sql: string) => void;
+  /** Set for all but the first of several processes. */
+  readonly follower?: boolean;
+}
+
+/** @throws ConfigError, or an Error whose message says what to do. */
+export async function startServer(config: Config, options: ServerOptions = {}): Promise<RunningServer> {
+  checkAddresses(config);
+  const log = options.log ?? openLogger(config.log_level);
+  const core = await openCore(config, true, options.onQuery);
+  const { storage, directory } = core;
+  const stops: (() => Promise<void>)[] = [];
+  try {
+    const wake = { outbox: () => {} };
+    const verification = openRooms(core, () => wake.outbox());
+    const code: RenderCode = (account_id, payload) => renderCode(directory.master_keys, account_id, payload as never);
+    const outbox = await startDelivery(config, storage, code, log);
+    stops.push(outbox.stop);
+    wake.outbox = outbox.nudge;
+    const janitor = startJanitor(storage, sweepsOf(core), (name, error) =>
+      log.error({ err: error, sweep: name }, "sweep failed"),
+    );
+    stops.push(janitor.stop);
+    const app = await mount(config, core, verification, code, log);
+    stops.push(async () => app.close());
+    if (config.demo && !options.follower) await offerDemo(config, directory);
+    await app.listen({ host: config.host, port: config.port });
+    log.info({ public_url: config.public_url, engine: storage.engine }, "listening");
+    return { app, core, stop: () => stopAll(stops, core) };
+  } catch (error) {
+    await stopAll(stops, core);
+    throw error;
+  }
+}
+
+/** Requests first, then the workers, then what they stand on. */
+async function stopAll(stops: (() => Promise<void>)[], core: Core): Promise<void> {
+  for (const stop of stops.splice(0).reverse()) await stop();
+  await core.close();
+}
+
+/** @throws ConfigError for settings that only their rooms can read. */
+function checkAddresses(config: Config): void {
+  const faults: string[] = [];
+  for (const [name, entries] of [
+    ["TRUSTED_PROXIES", config.trusted_proxies],
+    ["EGRESS_ALLOW", config.egress_allow],
+  ] as const) {
+    for (const entry of entries) {
+      try {
+        parseRange(entry);
+      } catch {
+        faults.push(`${name} has the entry ${entry}, which is no address or CIDR, for example 10.0.0.0/8.`);
+      }
+    }
+  }
+  const sms = config.sms_url === null ? undefined : smsUrlFault(reveal(config.sms_url));
+  if (sms) faults.push(`SMS_URL ${sms}.`);
+  if (faults.length > 0) throw new ConfigError(faults);
+}
+
+function openRooms({ storage, directory }: Core, nudge: () => void): Verification {
+  const { master_keys, revocations, public_url } = directory;
+  return openVerification({
+    storage,
+    master_keys,
+    canonicalAudience: (account, audience) => canonicalAudience(account, public_url, audience),
+    revoke: (account_id, subject) => revoke(storage, revocations, { account_id, subject }),
+    signUp: signUpUser,
+    nudge,
+  });
+}
+
+async function startDelivery(config: Config, storage: Storage, code: RenderCode, log: Logger) {
+  const egress = openEgress(config.egress_allow);
+  const mail =
+    config.smtp_url === null ? undefined : await openSmtp({ url: reveal(config.smtp_url), from: config.mail_from });
+  const sms = config.sms_url === null ? undefined : openSms(egress, reveal(config.sms_url));
+  const outbox = startOutbox(storage, codeKinds({ renderCode: code, mail, sms }), {
+    log,
+    recordFailure: (tx, { account_id, id, kind, channel }, reason, now) => {
+      const event = {
+        account_id,
+        created_at: instant(now),
+        action: "message.undeliverable",
+        outcome: "failure" as const,
+      };
+      return recordAuditEvent(
+        tx.db,
+        auditEvent({ ...event, entity: id, actor: null, context: { kind, channel, reason } }),
+      );
+    },
+  });
+  const stop = async () => {
+    await outbox.stop();
+    mail?.close();
+  };
+  return { nudge: outbox.nudge, stop };
+}
+
+function sweepsOf({ directory, tokens }: Core) {
+  const leadOf = async (account_id: string) =>
+    (await lookUpAccount(directory, account_id))?.settings.key_publication_lead ?? 86_400;
+  return [budgetSweep, outboxSweep, revocationSweep, codeSweep, sessionSweep, redeemedSweep, keySweep(tokens, leadOf)];
+}
+
+async function mount(
+  config: Config,
+  core: Core,
+  verification: Verification,
+  code: RenderCode,
+  log: Logger,
+): Promise<App> {
+  const { storage, directory, tokens } = core;
+  const app = openHttp({ logger: log, trustProxy: trustOf(config.trusted_proxies) });
+  await describeApi(app, config.public_url);
+  requireBearer(app, { directory, tokens });
+  systemRoutes(app, () => readinessOf(core));
+  tokenRoutes(app, { directory, tokens });
+  authorizeRoutes(app, { directory, verification, tokens });
+  passwordlessRoutes(app, { directory, verification });
+  discoveryRoutes(app, { directory, tokens });
+  accountRoutes(app, directory);
+  clientRoutes(app, directory);
+  grantRoutes(app, directory);
+  userRoutes(app, directory);
+  sandboxRoutes(app, {
+    storage,
+    renderCode: code,
+    canonicalRecipient: (id, to) => canonicalRecipient(directory, id, to),
+  });
+  app.finishRoutes();
+  await serveDocs(app);
+  await app.ready();
+  return app;
+}
+
+async function canonicalRecipient(directory: Directory, account_id: string, to: string): Promise<string> {
+  if (to.includes("@")) return canonicalEmail(to) ?? to;
+  const account = await lookUpAccount(directory, account_id);
+  return (await canonicalPhoneNumber(to, account?.settings.country ?? "NO"))?.number ?? to;
+}
+
+function trustOf(proxies: readonly string[]): false | ((address: string) => boolean) {
+  if (proxies.length === 0) return false;
+  const ranges = proxies.map(parseRange);
+  return (text) => {
+    if (!ipaddr.isValid(text)) return false;
+    const address = ipaddr.process(text);
+    return ranges.some(([base, bits]) => base.kind() === address.kind() && address.match([base, bits] as never));
+  };
+}
+
+async function readinessOf({ storage, directory }: Core): Promise<Readiness> {
+  const database = await storage.ping().then(
+    () => "ok" as const,
+    () => "failed" as const,
+  );
+  const revocations = directory.revocations.isFresh() ? ("ok" as const) : ("failed" as const);
+  const ready = database === "ok" && revocations === "ok";
+  const { late, undeliverable } = database === "ok" ? await countOutbox(storage) : { late: 0, undeliverable: 0 };
+  const degraded = {
+    ...(late > 0 ? { late_messages: late } : {}),
+    ...(undeliverable > 0 ? { undeliverable_messages: undeliverable } : {}),
+  };
+  return { ready, checks: { database, revocations }, degraded };
+}
+
+/** Prints the walk-through on the first start, and where its data lies. */
+async function offerDemo(config: Config, directory: Directory): Promise<void> {
+  const folder = isSqlite(config.database_url) ? dirname(sqlitePath(config.database_url)) : resolve("data");
+  const file = join(folder, "demo.json");
+  if (!(await prepareDemo(directory, file))) return;
+  const shown = relative(process.cwd(), file);
+  process.stdout.write(
+    `\nA demo account is ready; its client and secret are in ${shown}. Paste this into another terminal:\n\n`,
+  );
+  process.stdout.write(`${walkthrough(shown.startsWith("..") ? file : `./${shown}`)}\n`);
+}
+
+/** Runs until SIGTERM or SIGINT. Faults of the settings go to standard error, one line each, with exit code 2. */
+export async function serve(env: NodeJS.ProcessEnv = process.env): Promise<void> {
+  try {
+    const config = readConfig(env);
+    if (config.workers > 1) await serveWithWorkers(config, run);
+    else await run(config, {});
+  } catch (error) {
+    explain(error);
+  }
+}
+
+async function run(config: Config, options: ServerOptions): Promise<void> {
+  const server = await startServer(config, options);
+  const signal = await new Promise((done) => {
+    process.once("SIGTERM", done);
+    process.once("SIGINT", done);
+  });
+  const patience = setTimeout(() => process.exit(1), 25_000);
+  patience.unref();
+  server.app.log.info({ signal }, "stopping");
+  await server.stop();
+  process.exit(0);
+}
+
+/** Ends the process with what the operator has to do. */
+export function explain(error: unknown): never {
+  if (error instanceof ConfigError) {
+    process.stderr.write(`${error.faults.join("\n")}\n`);
+    process.exit(2);
+  }
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === "EADDRINUSE")
+    process.stderr.write("PORT is in use by another process. Stop that one, or set another PORT.\n");
+  else process.stderr.write(`${message}\n`);
+  process.exit(1);
+}
+
+if (process.argv[1] !== undefined && fileURLToPath(import.meta.url) === resolve(process.argv[1])) await serve();
