@@ -6,6 +6,7 @@ import fastify, {
   type FastifyInstance,
   type FastifyReply,
   type FastifyRequest,
+  LogController,
   type RawServerDefault,
 } from "fastify";
 import { type Fault, refuse } from "../errors.ts";
@@ -39,7 +40,7 @@ const faultsOfQuery = new WeakMap<object, readonly Fault[]>();
 export function openHttp({ logger, trustProxy }: HttpOptions): App {
   const app = fastify({
     loggerInstance: logger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: "request_id" }),
     trustProxy,
     bodyLimit: BODY_LIMIT,
     routerOptions: {

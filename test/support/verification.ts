@@ -168,3 +168,12 @@ export function redeemInput(
     ...rest,
   };
 }
+
+export function wrongGuesses(right: string, count: number): string[] {
+  const guesses = [];
+  for (let n = 0; guesses.length < count; n++) {
+    const guess = String((n * 7_919 + 13) % 1_000_000).padStart(6, "0");
+    if (guess !== right) guesses.push(guess);
+  }
+  return guesses;
+}

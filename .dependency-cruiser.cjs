@@ -1,0 +1,95 @@
+/** The floors of ARCHITECTURE.md: which wing may import which. Everything that is not allowed is an error. */
+const GROUND = ["config", "errors", "telemetry", "secrets"];
+const FLOORS = {
+  pages: ["oauth", "authentication", "directory", "limits", "http", "storage"],
+  oauth: [
+    "authentication",
+    "directory",
+    "tokens",
+    "outbox",
+    "revocation",
+    "audit",
+    "limits",
+    "http",
+    "egress",
+    "storage",
+  ],
+  authentication: ["directory", "delivery", "outbox", "revocation", "audit", "limits", "http", "egress", "storage"],
+  directory: ["outbox", "revocation", "audit", "http", "egress", "storage"],
+  delivery: ["outbox", "audit", "limits", "http", "egress", "storage"],
+  audit: ["http", "storage"],
+  tokens: ["storage"],
+  limits: ["storage"],
+  revocation: ["storage"],
+  outbox: ["storage"],
+  egress: ["storage"],
+  http: [],
+  storage: [],
+  secrets: [],
+};
+const WINGS = Object.keys(FLOORS);
+const TEST = "\\.test\\.ts$";
+const wing = (names) => `^src/(${names.join("|")})(/|\\.ts$)`;
+
+const floors = Object.entries(FLOORS).map(([name, allowed]) => ({
+  name: `floor-of-${name}`,
+  severity: "error",
+  from: { path: `^src/${name}/`, pathNot: TEST },
+  to: { path: "^src/", pathNot: wing([name, ...allowed, ...GROUND]) },
+}));
+
+module.exports = {
+  forbidden: [
+    ...floors,
+    {
+      name: "ground-stands-on-nothing",
+      severity: "error",
+      from: { path: "^src/(config|errors|telemetry)\\.ts$" },
+      to: { path: "^src/", pathNot: wing(GROUND) },
+    },
+    {
+      name: "server-knows-no-command",
+      severity: "error",
+      from: { path: "^src/(server|workers)\\.ts$" },
+      to: { path: "^src/cli/" },
+    },
+    {
+      name: "only-server-mounts-routes",
+      severity: "error",
+      from: { path: "^src/", pathNot: ["^src/server\\.ts$", "routes\\.ts$"] },
+      to: { path: "routes\\.ts$" },
+    },
+    {
+      name: "store-is-private-to-its-folder",
+      comment: "A room's tables are its own; connections are made with their account.",
+      severity: "error",
+      from: { path: "^src/(.+)/[^/]+\\.ts$", pathNot: TEST },
+      to: { path: "/store\\.ts$", pathNot: ["^src/$1/store\\.ts$", "^src/directory/connections/store\\.ts$"] },
+    },
+    {
+      name: "no-circular",
+      severity: "error",
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ["type-only"] } },
+    },
+    {
+      name: "no-unknown-wing",
+      severity: "error",
+      from: { path: "^src/", pathNot: [wing([...WINGS, ...GROUND, "cli"]), "^src/(server|workers)\\.ts$"] },
+      to: {},
+    },
+    { name: "nothing-unresolved", severity: "error", from: {}, to: { couldNotResolve: true } },
+    {
+      name: "no-dev-dependency",
+      severity: "error",
+      from: { path: "^src/", pathNot: TEST },
+      to: { dependencyTypes: ["npm-dev"] },
+    },
+  ],
+  options: {
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: "tsconfig.json" },
+    doNotFollow: { path: "node_modules" },
+    enhancedResolveOptions: { exportsFields: ["exports"], conditionNames: ["import", "node", "default", "types"] },
+  },
+};

@@ -1,0 +1,61 @@
+/**
+ * Prints openapi.json and config.schema.json from the code. `--check` compares instead of writing and exits with 1 when one
+ * of them differs.
+ */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const { startServer } = await import("../dist/server.js");
+const { readConfig, variables } = await import("../dist/config.js");
+const { AccountSettings } = await import("../dist/directory/accounts/settings.js");
+const { ClientSettings } = await import("../dist/directory/clients/settings.js");
+
+const folder = mkdtempSync(join(tmpdir(), "latchkey-contracts-"));
+const config = readConfig({
+  DATABASE_URL: `sqlite:${folder}/db`,
+  PORT: "0",
+  PUBLIC_URL: "http://localhost:8080",
+  DEMO: "0",
+  LOG_LEVEL: "silent",
+});
+const server = await startServer(config);
+const openapi = server.app.swagger();
+await server.stop();
+rmSync(folder, { recursive: true });
+
+const schema = {
+  $schema: "https://json-schema.org/draft/2020-12/schema",
+  title: "Latchkey's settings",
+  description:
+    "Variables of the process, settings of an account (PATCH auth/settings) and of a client (PATCH auth/clients/{id}).",
+  $defs: {
+    environment: {
+      type: "object",
+      properties: Object.fromEntries(
+        variables.map(({ name, default: value, meaning }) => [
+          name,
+          { type: "string", default: value, description: meaning },
+        ]),
+      ),
+    },
+    account: AccountSettings,
+    client: ClientSettings,
+  },
+};
+
+let differs = false;
+for (const [name, value] of [
+  ["openapi.json", openapi],
+  ["config.schema.json", schema],
+]) {
+  const text = `${JSON.stringify(value, null, 2)}\n`;
+  if (!process.argv.includes("--check")) writeFileSync(join(root, name), text);
+  else if (readFileSync(join(root, name), "utf8") !== text) {
+    console.error(`${name} differs from the code; run \`node scripts/contracts.mjs\``);
+    differs = true;
+  }
+}
+process.exit(differs ? 1 : 0);

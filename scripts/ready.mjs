@@ -1,0 +1,58 @@
+/**
+ * Makes a fresh clone ready to run: installs exactly what the lockfile says, and builds what changed. Needs nothing itself.
+ * Does nothing, quickly, when everything is in place.
+ */
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const at = (...path) => join(root, ...path);
+const [major, minor] = process.versions.node.split(".").map(Number);
+
+if (major < 20 || (major === 20 && minor < 19)) {
+  console.error(`Latchkey needs Node.js 20.19 or newer; this is ${process.versions.node}.`);
+  process.exit(1);
+}
+
+install();
+build();
+
+function install() {
+  const stamp = at("node_modules", ".latchkey-lock");
+  const digest = createHash("sha256")
+    .update(readFileSync(at("package-lock.json")))
+    .digest("hex");
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === digest) return;
+  console.error("Installing dependencies (once) …");
+  const npm = process.env.npm_execpath;
+  const [command, ...first] = npm && /\.c?js$/.test(npm) ? [process.execPath, npm] : ["npm"];
+  execFileSync(command, [...first, "ci", "--include=dev", "--no-audit", "--no-fund", "--loglevel=error"], {
+    cwd: root,
+    stdio: ["ignore", 2, 2],
+  });
+  mkdirSync(at("node_modules"), { recursive: true });
+  writeFileSync(stamp, digest);
+}
+
+function build() {
+  const stamp = at("dist", ".built");
+  const built = existsSync(stamp) ? statSync(stamp).mtimeMs : 0;
+  const newest = Math.max(
+    ...["src", "scripts/build.mjs", "tsconfig.json", "tsconfig.build.json", "node_modules/.latchkey-lock"].map((path) =>
+      newestIn(at(path)),
+    ),
+  );
+  if (newest < built) return;
+  console.error("Building …");
+  execFileSync(process.execPath, [at("scripts", "build.mjs")], { cwd: root, stdio: ["ignore", 2, 2] });
+  writeFileSync(stamp, "");
+}
+
+function newestIn(path) {
+  const { mtimeMs } = statSync(path);
+  if (!statSync(path).isDirectory()) return mtimeMs;
+  return Math.max(mtimeMs, ...readdirSync(path).map((name) => newestIn(join(path, name))));
+}

@@ -1,0 +1,46 @@
+import { Command, Option } from "commander";
+import { createAccount } from "../directory/accounts/create-account.ts";
+import type { SigningAlg } from "../secrets/signing-alg.ts";
+import { signing_algs } from "../secrets/signing-alg.ts";
+import { signingKey } from "../tokens/keys/find-key.ts";
+import { actor, type Output, print, withCore } from "./run.ts";
+
+interface Options extends Output {
+  readonly name?: string;
+  readonly signingAlg: SigningAlg;
+  readonly country: string;
+  readonly locale: string;
+}
+
+export function accountCommand(): Command {
+  const create = new Command("create")
+    .description("Create an account: P… for production, T… for tests.")
+    .argument("<account_id>", "P or T and eight digits; three digits make an owner")
+    .option("--name <name>", "what people call it")
+    .addOption(
+      new Option("--signing-alg <alg>", "algorithm of access tokens").choices([...signing_algs]).default("ES256"),
+    )
+    .option("--country <code>", "ISO 3166-1 alpha-2, completes phone numbers", "NO")
+    .option("--locale <tag>", "language of messages", "en")
+    .option("--json", "print JSON")
+    .action((account_id: string, options: Options) =>
+      withCore(options, async ({ directory, tokens, storage }) => {
+        const { signingAlg: signing_alg, country, locale, name = account_id } = options;
+        const account = await createAccount(
+          directory,
+          { account_id, name, settings: { signing_alg, country, locale } },
+          actor,
+        );
+        for (const alg of new Set(["RS256", signing_alg] as const)) {
+          await signingKey(tokens, account.account_id, alg, storage.now());
+        }
+        const issuer = `${directory.public_url}/v1/accounts/${account.account_id}`;
+        print({ account_id: account.account_id, name, issuer }, options, [
+          `Account ${account.account_id} (${name})`,
+          `  issuer    ${issuer}`,
+          `  next      latchkey client create ${account.account_id} --callback https://…`,
+        ]);
+      }),
+    );
+  return new Command("account").description("Accounts.").addCommand(create);
+}

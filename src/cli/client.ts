@@ -1,0 +1,69 @@
+import { Command, Option } from "commander";
+import { canonicalAccountId } from "../directory/accounts/account.ts";
+import { findAccount } from "../directory/accounts/find-account.ts";
+import { createClient } from "../directory/clients/create-client.ts";
+import type { ClientSettings } from "../directory/clients/settings.ts";
+import { reveal } from "../secrets/secret.ts";
+import { actor, type Output, print, withCore } from "./run.ts";
+
+interface Options extends Output {
+  readonly clientId?: string;
+  readonly name?: string;
+  readonly callback: string[];
+  readonly responseType?: ClientSettings["response_types"];
+  readonly codeFormat?: ClientSettings["code_format"];
+  readonly public?: boolean;
+  readonly signup?: boolean;
+}
+
+const collect = (value: string, before: string[]) => [...before, value];
+
+export function clientCommand(): Command {
+  const create = new Command("create")
+    .description("Create a client and print its secret, once.")
+    .argument("<account_id>")
+    .option("--client-id <id>", "your own name for it; else its uuid")
+    .option("--name <name>", "what people see; messages name it")
+    .option("--callback <url>", "where redirects may go; may be repeated", collect, [])
+    .addOption(
+      new Option("--response-type <types...>", "what it may ask for").choices(["authenticate", "token", "code"]),
+    )
+    .addOption(new Option("--code-format <format>", "format of codes").choices(["typable", "numeric"]))
+    .option("--public", "a public client, without a secret")
+    .option("--signup", "redeeming a code may create the user")
+    .option("--json", "print JSON")
+    .action((account: string, options: Options) =>
+      withCore(options, async ({ directory }) => {
+        const { account_id } = await findAccount(directory, canonicalAccountId(account) ?? account);
+        const { clientId: client_id, name } = options;
+        const { client, client_secret } = await createClient(
+          directory,
+          account_id,
+          { client_id, name, settings: settingsOf(options) },
+          actor,
+        );
+        const secret = client_secret === null ? null : reveal(client_secret);
+        print(
+          { id: client.id, client_id: client.client_id, ...(secret === null ? {} : { client_secret: secret }) },
+          options,
+          [
+            `Client ${client.client_id}`,
+            `  id             ${client.id}`,
+            ...(secret === null ? [] : [`  client_secret  ${secret}   (shown once)`]),
+            `  next           latchkey grant create ${account_id} ${client.client_id} --audience … --scope …`,
+          ],
+        );
+      }),
+    );
+  return new Command("client").description("Clients.").addCommand(create);
+}
+
+function settingsOf({ callback, responseType, codeFormat, public: open, signup }: Options): Partial<ClientSettings> {
+  return {
+    callbacks: callback,
+    ...(responseType ? { response_types: responseType } : {}),
+    ...(codeFormat ? { code_format: codeFormat } : {}),
+    ...(open ? { token_endpoint_auth_method: "none" as const } : {}),
+    ...(signup ? { signup: true } : {}),
+  };
+}

@@ -1,0 +1,117 @@
+import { Command } from "commander";
+import { type Config, isLoopbackUrl, readConfig } from "../config.ts";
+import { reveal } from "../secrets/secret.ts";
+import { pendingMigrations } from "../storage/migrate.ts";
+import { isSqlite, openStorage } from "../storage/open.ts";
+import { fail, type Output, print } from "./run.ts";
+
+interface Finding {
+  readonly check: string;
+  readonly state: "ok" | "warning" | "failed";
+  readonly message: string;
+}
+
+export function doctorCommand(): Command {
+  return new Command("doctor")
+    .description("Look at the settings, the database and the mail server, and say what to do.")
+    .option("--json", "print JSON")
+    .action(async (output: Output) => {
+      try {
+        const findings = await examine(readConfig(process.env));
+        const marks = { ok: "ok     ", warning: "WARNING", failed: "FAILED " };
+        print(
+          { findings },
+          output,
+          findings.map(({ check, state, message }) => `${marks[state]}  ${check}: ${message}`),
+        );
+        if (findings.some(({ state }) => state === "failed")) process.exitCode = 1;
+      } catch (error) {
+        fail(error, output);
+      }
+    });
+}
+
+async function examine(config: Config): Promise<Finding[]> {
+  return [
+    keyFinding(config),
+    addressFinding(config),
+    ...(await databaseFindings(config)),
+    await mailFinding(config),
+    config.sms_url === null
+      ? { check: "SMS", state: "warning", message: "SMS_URL is not set; production accounts cannot send SMS." }
+      : { check: "SMS", state: "ok", message: "a provider is set." },
+  ];
+}
+
+function keyFinding({ generated_master_key, master_keys }: Config): Finding {
+  const check = "master key";
+  if (generated_master_key === null) return { check, state: "ok", message: `${master_keys.length} version(s).` };
+  const message = `${generated_master_key} lies beside the database, so a copy of the folder opens everything. Move it elsewhere and set MASTER_KEY_FILE.`;
+  return { check, state: "warning", message };
+}
+
+function addressFinding({ public_url, host }: Config): Finding {
+  const check = "address";
+  if (!isLoopbackUrl(public_url)) return { check, state: "ok", message: `${public_url}, listening on ${host}.` };
+  return {
+    check,
+    state: "warning",
+    message: `${public_url} is reachable from this machine alone. Set PUBLIC_URL to serve others.`,
+  };
+}
+
+async function databaseFindings({ database_url }: Config): Promise<Finding[]> {
+  const engine = isSqlite(database_url) ? "SQLite" : "PostgreSQL";
+  try {
+    const pending = await pendingMigrations(database_url);
+    const storage = await openStorage({ database_url });
+    const offset = Math.abs(storage.now() - Date.now());
+    await storage.ping();
+    await storage.close();
+    const migrations: Finding =
+      pending.length === 0
+        ? { check: "schema", state: "ok", message: "up to date." }
+        : {
+            check: "schema",
+            state: "warning",
+            message: `${pending.length} migration(s) to apply; the next start or \`latchkey migrate\` does.`,
+          };
+    const clock: Finding =
+      offset < 2_000
+        ? { check: "clock", state: "ok", message: `${offset} ms beside the database's.` }
+        : {
+            check: "clock",
+            state: "warning",
+            message: `${offset} ms beside the database's, which counts. Check time synchronisation.`,
+          };
+    return [{ check: "database", state: "ok", message: `${engine} answers.` }, migrations, clock];
+  } catch (error) {
+    return [{ check: "database", state: "failed", message: `${engine} does not answer: ${(error as Error).message}` }];
+  }
+}
+
+async function mailFinding({ smtp_url, mail_from }: Config): Promise<Finding> {
+  const check = "mail";
+  if (smtp_url === null) {
+    return { check, state: "warning", message: "SMTP_URL is not set; production accounts cannot send mail." };
+  }
+  const { createTransport } = await import("nodemailer");
+  const transport = createTransport({
+    url: reveal(smtp_url),
+    connectionTimeout: 5_000,
+    greetingTimeout: 5_000,
+  } as never);
+  try {
+    await transport.verify();
+    return { check, state: "ok", message: `the server accepts us; mail comes from ${mail_from}.` };
+  } catch (error) {
+    const { code = "unknown" } = error as { code?: string };
+    return {
+      check,
+      state: "failed",
+      message: `the server of SMTP_URL does not accept us (${code}). Check host, port, user and password.`,
+    };
+  } finally {
+    transport.close();
+  }
+}

@@ -1,0 +1,44 @@
+import { Command, Option } from "commander";
+import { canonicalAccountId, issuerOf } from "../directory/accounts/account.ts";
+import { findAccount } from "../directory/accounts/find-account.ts";
+import { findClient } from "../directory/clients/find-client.ts";
+import { createGrant } from "../directory/grants/change-grants.ts";
+import type { GrantType } from "../directory/grants/grant.ts";
+import { actor, type Output, print, withCore } from "./run.ts";
+
+interface Options extends Output {
+  readonly audience?: string;
+  readonly scope: string[];
+  readonly type: GrantType;
+}
+
+export function grantCommand(): Command {
+  const create = new Command("create")
+    .description("Let a client ask for tokens of an API.")
+    .argument("<account_id>")
+    .argument("<client_id>", "client_id or uuid")
+    .option("--audience <audience>", "the API; default: the account API")
+    .option("--scope <scopes...>", "scopes, in that API's words", [])
+    .addOption(
+      new Option("--type <type>", "kind of flow")
+        .choices(["any", "authorization_code", "client_credentials", "password"])
+        .default("any"),
+    )
+    .option("--json", "print JSON")
+    .action((account: string, client_id: string, options: Options) =>
+      withCore(options, async ({ directory }) => {
+        const { account_id } = await findAccount(directory, canonicalAccountId(account) ?? account);
+        const client = await findClient(directory, account_id, client_id);
+        const { audience = issuerOf(directory.public_url, account_id), scope, type } = options;
+        const { id } = await createGrant(directory, { client, audience, scope, type }, actor);
+        print({ id, client_id: client.id, audience, scope, type }, options, [
+          `Grant ${id}`,
+          `  client    ${client.client_id}`,
+          `  audience  ${audience}`,
+          `  scope     ${scope.join(" ") || "(none)"}`,
+          `  type      ${type}`,
+        ]);
+      }),
+    );
+  return new Command("grant").description("Client grants.").addCommand(create);
+}

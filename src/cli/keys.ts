@@ -1,0 +1,61 @@
+import { Command } from "commander";
+import { auditEvent, recordAuditEvent } from "../audit/audit.ts";
+import { canonicalAccountId } from "../directory/accounts/account.ts";
+import { findAccount } from "../directory/accounts/find-account.ts";
+import type { SigningAlg } from "../secrets/signing-alg.ts";
+import { instant } from "../storage/storage.ts";
+import { keysOf } from "../tokens/keys/find-key.ts";
+import { rotateKey } from "../tokens/keys/rotate-key.ts";
+import { actor, type Output, print, withCore } from "./run.ts";
+
+interface Options extends Output {
+  readonly now?: boolean;
+}
+
+/** The longest that a token of ours lives, in seconds. */
+const LONGEST = 86_400;
+
+export function keysCommand(): Command {
+  const rotate = new Command("rotate")
+    .description(
+      "Replace an account's signing keys. The new ones are published first and sign after the account's lead time.",
+    )
+    .argument("<account_id>")
+    .option("--now", "for a key that leaked: the new one signs at once, and the old one is trusted no longer")
+    .option("--json", "print JSON")
+    .action((name: string, options: Options) =>
+      withCore(options, async ({ directory, tokens, storage }) => {
+        const { account_id, settings } = await findAccount(directory, canonicalAccountId(name) ?? name);
+        const now = storage.now();
+        const rotation = {
+          publication_lead: settings.key_publication_lead,
+          longest_lifetime: LONGEST,
+          immediately: options.now ?? false,
+        };
+        const algs = [
+          ...new Set<SigningAlg>([settings.signing_alg, ...(await keysOf(tokens, account_id)).map(({ alg }) => alg)]),
+        ];
+        const rotated = [];
+        for (const alg of algs) rotated.push({ alg, kid: await rotateKey(tokens, account_id, alg, rotation, now) });
+        const event = {
+          account_id,
+          created_at: instant(now),
+          action: "keys.rotated",
+          outcome: "success" as const,
+          entity: account_id,
+        };
+        await storage.write((tx) =>
+          recordAuditEvent(
+            tx.db,
+            auditEvent({ ...event, actor: actor.id, context: { immediately: rotation.immediately } }),
+          ),
+        );
+        print(
+          { account_id, rotated },
+          options,
+          rotated.map(({ alg, kid }) => (kid ? `${alg}  new key ${kid}` : `${alg}  a rotation is under way already`)),
+        );
+      }),
+    );
+  return new Command("keys").description("Signing keys.").addCommand(rotate);
+}

@@ -1,0 +1,42 @@
+#!/usr/bin/env node
+/**
+ * The command line: one file a command, over the same database and rooms as the server. Commands print for people, and with
+ * `--json` for programs. Exit codes: 0 done, 1 refused or failed, 2 wrong usage or settings.
+ */
+import { readFileSync } from "node:fs";
+import { Command } from "commander";
+import { accountCommand } from "./account.ts";
+import { clientCommand } from "./client.ts";
+import { doctorCommand } from "./doctor.ts";
+import { grantCommand } from "./grant.ts";
+import { keysCommand } from "./keys.ts";
+import { migrateCommand } from "./migrate.ts";
+import { serveCommand } from "./serve.ts";
+import { userCommand } from "./user.ts";
+
+const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
+  version: string;
+};
+
+const program = new Command("latchkey")
+  .description("Self-hosted, multi-tenant, passwordless authorization server.")
+  .version(version)
+  .showHelpAfterError("(add --help for usage)")
+  .showSuggestionAfterError()
+  .configureOutput({ outputError: (text, write) => write(text) })
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+
+for (const command of [
+  serveCommand,
+  migrateCommand,
+  doctorCommand,
+  accountCommand,
+  clientCommand,
+  grantCommand,
+  userCommand,
+  keysCommand,
+]) {
+  program.addCommand(command());
+}
+
+await program.parseAsync();

@@ -1,0 +1,41 @@
+import { type Config, ConfigError, readConfig } from "../config.ts";
+import type { Actor } from "../directory/directory.ts";
+import { Refusal } from "../errors.ts";
+import { type Core, openCore } from "../server.ts";
+
+/** Who a command is, in the audit trail. */
+export const actor: Actor = { id: "command line", context: {} };
+
+export interface Output {
+  readonly json?: boolean;
+}
+
+/** Prints a result: for programs as JSON, for people as the lines they want to read. */
+export function print(result: object, { json }: Output, lines: readonly string[]): void {
+  process.stdout.write(json ? `${JSON.stringify(result)}\n` : `${lines.join("\n")}\n`);
+}
+
+/** Runs `work` over the database that the environment names, beside a server if one runs. */
+export async function withCore(output: Output, work: (core: Core, config: Config) => Promise<void>): Promise<void> {
+  try {
+    const config = readConfig(process.env);
+    const core = await openCore(config, false);
+    try {
+      await work(core, config);
+    } finally {
+      await core.close();
+    }
+  } catch (error) {
+    fail(error, output);
+  }
+}
+
+export function fail(error: unknown, { json }: Output): void {
+  process.exitCode = error instanceof ConfigError ? 2 : 1;
+  const { message } = error as Error;
+  const code = error instanceof Refusal ? error.code : error instanceof ConfigError ? "invalid_settings" : "failed";
+  const errors = error instanceof Refusal ? error.options.errors : undefined;
+  process.stderr.write(
+    json ? `${JSON.stringify({ error: { code, message, ...(errors ? { errors } : {}) } })}\n` : `${message}\n`,
+  );
+}
