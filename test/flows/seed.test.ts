@@ -3,7 +3,18 @@ import { createHash, randomBytes } from "node:crypto";
 import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from "jose";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
-import { authorize, basic, CALLBACK, call, createTenant, type Latchkey, mintCode, receiveCode, startLatchkey, type Tenant } from "../support/latchkey.ts";
+import {
+  authorize,
+  basic,
+  CALLBACK,
+  call,
+  createTenant,
+  type Latchkey,
+  mintCode,
+  receiveCode,
+  startLatchkey,
+  type Tenant,
+} from "../support/latchkey.ts";
 
 describeOnBothEngines("a code for a redirect", (engine) => {
   let latchkey: Latchkey;
@@ -34,7 +45,13 @@ describeOnBothEngines("a code for a redirect", (engine) => {
       audience: CALLBACK,
     });
     expect(protectedHeader.alg).toBe("RS256");
-    expect(payload).toMatchObject({ sub: tenant.user.id, azp: tenant.client.client_id, email: tenant.user.email, name: "Ada Example", amr: ["otp"] });
+    expect(payload).toMatchObject({
+      sub: tenant.user.id,
+      azp: tenant.client.client_id,
+      email: tenant.user.email,
+      name: "Ada Example",
+      amr: ["otp"],
+    });
     expect((payload.exp ?? 0) - (payload.iat ?? 0)).toBe(120);
   });
 
@@ -45,16 +62,37 @@ describeOnBothEngines("a code for a redirect", (engine) => {
     const location = locationOf(reply);
     expect(location.search).toBe("");
     const result = new URLSearchParams(location.hash.slice(1));
-    expect([...result.keys()].sort()).toEqual(["access_token", "expires_in", "id_token", "iss", "scope", "state", "token_type"]);
+    expect([...result.keys()].sort()).toEqual([
+      "access_token",
+      "expires_in",
+      "id_token",
+      "iss",
+      "scope",
+      "state",
+      "token_type",
+    ]);
     expect(result.get("token_type")).toBe("Bearer");
     expect(result.get("expires_in")).toBe("14400");
     expect(result.get("scope")).toBe("orders:read orders:write");
     expect(result.get("iss")).toBe(tenant.issuer);
     const token = result.get("access_token") ?? "";
     expect(decodeProtectedHeader(token)).toMatchObject({ typ: "at+jwt", alg: "ES256" });
-    const { payload } = await jwtVerify(token, keys(), { issuer: tenant.issuer, audience: tenant.audience, typ: "at+jwt" });
-    expect(payload).toMatchObject({ sub: tenant.user.id, subject_type: "user", client_id: tenant.client.client_id, oid: tenant.account_id, scope: "orders:read orders:write" });
-    const id = await jwtVerify(result.get("id_token") ?? "", keys(), { issuer: tenant.issuer, audience: tenant.client.client_id });
+    const { payload } = await jwtVerify(token, keys(), {
+      issuer: tenant.issuer,
+      audience: tenant.audience,
+      typ: "at+jwt",
+    });
+    expect(payload).toMatchObject({
+      sub: tenant.user.id,
+      subject_type: "user",
+      client_id: tenant.client.client_id,
+      oid: tenant.account_id,
+      scope: "orders:read orders:write",
+    });
+    const id = await jwtVerify(result.get("id_token") ?? "", keys(), {
+      issuer: tenant.issuer,
+      audience: tenant.client.client_id,
+    });
     expect(id.payload.nonce).toBe("n-1");
   });
 
@@ -63,7 +101,11 @@ describeOnBothEngines("a code for a redirect", (engine) => {
     const code_challenge = createHash("sha256").update(code_verifier).digest("base64url");
     const start = async () => {
       const pkce = { code_challenge, code_challenge_method: "S256", scope: "openid" };
-      const reply = await authorize(tenant, { verification_code: await mintCode(tenant), response_type: "code", ...pkce });
+      const reply = await authorize(tenant, {
+        verification_code: await mintCode(tenant),
+        response_type: "code",
+        ...pkce,
+      });
       expect(reply.status).toBe(302);
       const { searchParams } = locationOf(reply);
       expect([...searchParams.keys()].sort()).toEqual(["code", "iss", "state"]);
@@ -77,8 +119,14 @@ describeOnBothEngines("a code for a redirect", (engine) => {
       });
 
     const code = await start();
-    expect(await redeem(code, { code_verifier: randomBytes(32).toString("base64url") })).toMatchObject({ status: 400, body: { error: "invalid_grant" } });
-    expect(await redeem(code, { redirect_uri: "https://shop.example/other" })).toMatchObject({ status: 400, body: { error: "invalid_grant" } });
+    expect(await redeem(code, { code_verifier: randomBytes(32).toString("base64url") })).toMatchObject({
+      status: 400,
+      body: { error: "invalid_grant" },
+    });
+    expect(await redeem(code, { redirect_uri: "https://shop.example/other" })).toMatchObject({
+      status: 400,
+      body: { error: "invalid_grant" },
+    });
     const first = await redeem(code);
     expect(first.status).toBe(200);
     expect(first.headers.get("cache-control")).toBe("no-store");
@@ -95,7 +143,9 @@ describeOnBothEngines("a code for a redirect", (engine) => {
   it("keeps the query that a callback has, and takes the only callback when none is named", async () => {
     const other = await createTenant(latchkey, { client: { callbacks: ["https://shop.example/cb?tenant=7"] } });
     const reply = await authorize(other, { verification_code: await mintCode(other), redirect_uri: undefined });
-    expect(reply.headers.get("location")).toMatch(/^https:\/\/shop\.example\/cb\?tenant=7&id_token=[^&]+&state=af0ifjsldkj$/);
+    expect(reply.headers.get("location")).toMatch(
+      /^https:\/\/shop\.example\/cb\?tenant=7&id_token=[^&]+&state=af0ifjsldkj$/,
+    );
   });
 
   it("takes its parameters as a form, and answers JSON where a 302 cannot be read", async () => {
@@ -137,13 +187,19 @@ describeOnBothEngines("a code for a redirect", (engine) => {
     expect(payload.iss).toBe(owner.issuer);
     expect(owner.issuer).toMatch(/T31700000$/);
     expect((await call(`${short.base}/oauth/jwks.json`)).status).toBe(404);
-    expect((await call(`${short.base}/.well-known/openid-configuration`)).body.error_description).toContain("T31700000");
+    expect((await call(`${short.base}/.well-known/openid-configuration`)).body.error_description).toContain(
+      "T31700000",
+    );
   });
 
   it("lets a browser's preflight pass, and exposes Location", async () => {
     const preflight = await call(`${tenant.base}/auth/authorize`, {
       method: "OPTIONS",
-      headers: { origin: "https://shop.example", "access-control-request-method": "POST", "access-control-request-headers": "authorization" },
+      headers: {
+        origin: "https://shop.example",
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "authorization",
+      },
     });
     expect(preflight.status).toBe(204);
     expect(preflight.headers.get("access-control-allow-origin")).toBe("*");

@@ -4,8 +4,8 @@
  */
 import { randomBytes } from "node:crypto";
 import { type Config, type Environment, readConfig } from "../../src/config.ts";
-import { createAccount } from "../../src/directory/accounts/create-account.ts";
 import { changeSettings } from "../../src/directory/accounts/change-settings.ts";
+import { createAccount } from "../../src/directory/accounts/create-account.ts";
 import { lookUpAccount } from "../../src/directory/accounts/find-account.ts";
 import type { AccountSettings } from "../../src/directory/accounts/settings.ts";
 import { createClient } from "../../src/directory/clients/create-client.ts";
@@ -132,7 +132,11 @@ export async function addClient(
 ): Promise<TestClient> {
   const { directory } = latchkey.server.core;
   const all = { callbacks: [CALLBACK], response_types: ["authenticate", "token", "code"] as const, ...settings };
-  const input = { name: "The Shop", settings: { ...all, response_types: [...all.response_types] }, ...(client_id ? { client_id } : {}) };
+  const input = {
+    name: "The Shop",
+    settings: { ...all, response_types: [...all.response_types] },
+    ...(client_id ? { client_id } : {}),
+  };
   const created = await createClient(directory, account_id, input, actor);
   const client_secret = created.client_secret === null ? "" : reveal(created.client_secret);
   return { id: created.client.id, client_id: created.client.client_id, client_secret };
@@ -155,7 +159,12 @@ export async function addGrant(
 export async function addUser(
   latchkey: Latchkey,
   account_id: string,
-  fields: { email?: string; phone_number?: string; type?: "customer" | "company" | "account_user"; locale?: string } = {},
+  fields: {
+    email?: string;
+    phone_number?: string;
+    type?: "customer" | "company" | "account_user";
+    locale?: string;
+  } = {},
 ) {
   const { directory } = latchkey.server.core;
   const { findAccount } = await import("../../src/directory/accounts/find-account.ts");
@@ -214,7 +223,12 @@ export async function call(url: string, options: CallOptions = {}): Promise<Repl
     body = JSON.stringify(json);
   }
   if (form) body = new URLSearchParams(form);
-  const response = await fetch(target, { method, headers, redirect: "manual", ...(body === undefined ? {} : { body }) });
+  const response = await fetch(target, {
+    method,
+    headers,
+    redirect: "manual",
+    ...(body === undefined ? {} : { body }),
+  });
   const text = await response.text();
   let parsed: unknown;
   try {
@@ -245,7 +259,10 @@ export function askForCode(tenant: Tenant, asking: Asking = {}): Promise<Reply> 
 }
 
 /** What the sandbox shows for one recipient, newest first. */
-export async function inbox(tenant: Tenant, to?: string): Promise<{ id: string; verification_code: string; subject: string; text: string; html: string; to: string }[]> {
+export async function inbox(
+  tenant: Tenant,
+  to?: string,
+): Promise<{ id: string; verification_code: string; subject: string; text: string; html: string; to: string }[]> {
   const query = to === undefined ? {} : { to };
   return (await call(`${tenant.base}/sandbox/messages`, { token: tenant.token, query })).body;
 }
@@ -282,6 +299,8 @@ export function authorize(
     state: "af0ifjsldkj",
     ...fields,
   };
-  const query = Object.fromEntries(Object.entries(all).filter((pair): pair is [string, string] => pair[1] !== undefined));
+  const query = Object.fromEntries(
+    Object.entries(all).filter((pair): pair is [string, string] => pair[1] !== undefined),
+  );
   return call(`${tenant.base}/auth/authorize`, { method: "POST", token: tenant.token, query, ...options });
 }

@@ -1,0 +1,469 @@
+/** Every check of auth/authorize in its order: status, error.code, message, and never a redirect. */
+import { generateKeyPair, SignJWT } from "jose";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeOnBothEngines } from "../support/engines.ts";
+import {
+  addClient,
+  addGrant,
+  authorize,
+  CALLBACK,
+  type CallOptions,
+  call,
+  createTenant,
+  type Latchkey,
+  mintCode,
+  type Reply,
+  receiveCode,
+  startLatchkey,
+  type Tenant,
+  type TestClient,
+  tokenOf,
+} from "../support/latchkey.ts";
+
+interface Row {
+  readonly what: string;
+  readonly fields?: Record<string, string | undefined>;
+  readonly options?: CallOptions;
+  readonly expected: readonly [status: number, code: string, message: RegExp];
+}
+
+function expectRefusal(reply: Reply, [status, code, message]: Row["expected"], what: string): void {
+  expect([reply.status, reply.body?.error?.code], `${what}: ${reply.text}`).toEqual([status, code]);
+  expect(reply.body.error.message, what).toMatch(message);
+  expect(reply.headers.get("location"), what).toBeNull();
+  expect(reply.headers.get("request-id"), what).toMatch(/^[\w-]{16}$/);
+  expect(reply.headers.get("cache-control"), what).toBe("no-store");
+}
+
+describeOnBothEngines("auth/authorize refuses", (engine) => {
+  let latchkey: Latchkey;
+  let tenant: Tenant;
+  let weak: { client: TestClient; token: string };
+  let code: string;
+
+  beforeAll(async () => {
+    latchkey = await startLatchkey(engine);
+    tenant = await createTenant(latchkey);
+    const client = await addClient(latchkey, tenant.account_id, {
+      callbacks: [CALLBACK, "https://shop.example/two"],
+      response_types: ["authenticate"],
+      connections: ["email"],
+    });
+    await addGrant(latchkey, tenant.account_id, client, tenant.issuer, ["read:accounts"], "client_credentials");
+    await addGrant(latchkey, tenant.account_id, client, tenant.audience, [], "authorization_code");
+    weak = { client, token: await tokenOf(latchkey, tenant.account_id, client) };
+    code = await mintCode(tenant);
+  });
+  afterAll(() => latchkey.close());
+
+  it("an oid off its pattern, before anything else", async () => {
+    for (const oid of [
+      "X12345678",
+      "T1",
+      "T12",
+      "T1234",
+      "T1234567",
+      "T123456789",
+      "t12345678",
+      "T1234567a",
+      "TT2345678",
+      "12345678",
+      "P",
+      "T%31",
+      "T123 ",
+      "T12345678%00",
+      "T١٢٣",
+    ]) {
+      const reply = await call(`${latchkey.url}/v1/accounts/${oid}/auth/authorize`, { method: "POST" });
+      expect([reply.status, reply.body?.error.code], `${oid} ${reply.text}`).toEqual([400, "invalid_request"]);
+    }
+    for (const oid of ["T112", "P112", "T00000000", "P99999999", "T11200000"]) {
+      const reply = await call(`${latchkey.url}/v1/accounts/${oid}/auth/authorize`, { method: "POST" });
+      expect([reply.status, reply.body.error.code], oid).toEqual([401, "invalid_token"]);
+    }
+  });
+
+  it("a bearer that is none, before it reads any parameter", async () => {
+    const { privateKey } = await generateKeyPair("ES256");
+    const now = Math.floor(Date.now() / 1000);
+    const claims = {
+      iss: tenant.issuer,
+      sub: tenant.client.id,
+      aud: tenant.issuer,
+      exp: now + 100,
+      iat: now,
+      sid: "s",
+      client_id: "c",
+      client_uuid: "u",
+      scope: "admin:accounts",
+      oid: tenant.account_id,
+      subject_type: "client",
+    };
+    const forged = await new SignJWT(claims)
+      .setProtectedHeader({ alg: "ES256", typ: "at+jwt", kid: "k" })
+      .sign(privateKey);
+    const [header = "", payload = "", signature = ""] = tenant.token.split(".");
+    const none = Buffer.from(JSON.stringify({ alg: "none", typ: "at+jwt", kid: "k" })).toString("base64url");
+    const id_token = new URL(
+      (await authorize(tenant, { verification_code: await mintCode(tenant) })).headers.get("location") ?? "",
+    ).searchParams.get("id_token");
+    const person = await authorize(tenant, {
+      verification_code: await mintCode(tenant, { audience: tenant.issuer }),
+      response_type: "token",
+      audience: tenant.issuer,
+    });
+    const personal = new URLSearchParams(new URL(person.headers.get("location") ?? "").hash.slice(1)).get(
+      "access_token",
+    );
+    const elsewhere = await call(`${tenant.base}/auth/token`, {
+      method: "POST",
+      headers: {
+        authorization: `Basic ${Buffer.from(`${tenant.client.id}:${tenant.client.client_secret}`).toString("base64")}`,
+      },
+      json: { grant_type: "client_credentials", audience: tenant.audience },
+    });
+    const rows: [string, Record<string, string>][] = [
+      ["no header", {}],
+      ["another scheme", { authorization: "Basic YTpi" }],
+      ["empty", { authorization: "Bearer " }],
+      ["not a JWT", { authorization: "Bearer abc" }],
+      ["two tokens", { authorization: `Bearer ${tenant.token} ${tenant.token}` }],
+      ["signed by somebody else", { authorization: `Bearer ${forged}` }],
+      ["alg none", { authorization: `Bearer ${none}.${payload}.` }],
+      [
+        "a changed payload",
+        {
+          authorization: `Bearer ${header}.${Buffer.from(JSON.stringify({ ...claims, exp: now + 9999 })).toString("base64url")}.${signature}`,
+        },
+      ],
+      ["a cut signature", { authorization: `Bearer ${header}.${payload}.${signature.slice(0, -2)}` }],
+      ["an ID token", { authorization: `Bearer ${id_token}` }],
+      ["a person's token", { authorization: `Bearer ${personal}` }],
+      ["a token for another audience", { authorization: `Bearer ${elsewhere.body.access_token}` }],
+      ["a token of another account", { authorization: `Bearer ${(await createTenant(latchkey)).token}` }],
+    ];
+    for (const [what, headers] of rows) {
+      const reply = await call(`${tenant.base}/auth/authorize?audience=a&audience=b`, { method: "POST", headers });
+      expectRefusal(reply, [401, "invalid_token", /access token/i], what);
+      expect(reply.headers.get("www-authenticate"), what).toMatch(/^Bearer /);
+    }
+  });
+
+  it("what the query says wrongly, each fault by its name", async () => {
+    const rows: Row[] = [
+      {
+        what: "no audience",
+        fields: { audience: undefined },
+        expected: [400, "invalid_request", /audience is required/],
+      },
+      {
+        what: "no response_type",
+        fields: { response_type: undefined },
+        expected: [400, "invalid_request", /response_type is required/],
+      },
+      {
+        what: "no client_id",
+        fields: { client_id: undefined },
+        expected: [400, "invalid_request", /client_id is required/],
+      },
+      {
+        what: "no code",
+        fields: { verification_code: undefined },
+        expected: [400, "invalid_request", /verification_code is required/],
+      },
+      {
+        what: "empty audience",
+        fields: { audience: "" },
+        expected: [400, "invalid_request", /audience must not be empty/],
+      },
+      {
+        what: "empty code",
+        fields: { verification_code: "" },
+        expected: [400, "invalid_request", /verification_code must not be empty/],
+      },
+      {
+        what: "another response_type",
+        fields: { response_type: "id_token" },
+        expected: [400, "invalid_request", /"authenticate", "token", "code"/],
+      },
+      {
+        what: "another scope",
+        fields: { scope: "openid profile" },
+        expected: [400, "invalid_request", /scope must be one of "openid"/],
+      },
+      {
+        what: "long state",
+        fields: { state: "s".repeat(2049) },
+        expected: [400, "invalid_request", /state must have at most 2048/],
+      },
+      {
+        what: "long audience",
+        fields: { audience: "a".repeat(2049) },
+        expected: [400, "invalid_request", /audience must have at most 2048/],
+      },
+      {
+        what: "long code",
+        fields: { verification_code: "a".repeat(257) },
+        expected: [400, "invalid_request", /verification_code must have/],
+      },
+      {
+        what: "another response_mode",
+        fields: { response_mode: "query" },
+        expected: [400, "invalid_request", /response_mode/],
+      },
+      {
+        what: "PKCE plain",
+        fields: { response_type: "code", code_challenge: "a".repeat(43), code_challenge_method: "plain" },
+        expected: [400, "invalid_request", /code_challenge_method/],
+      },
+      { what: "PKCE missing", fields: { response_type: "code" }, expected: [400, "invalid_request", /code_challenge/] },
+      {
+        what: "PKCE without its method",
+        fields: { response_type: "code", code_challenge: "a".repeat(43) },
+        expected: [400, "invalid_request", /S256/],
+      },
+      {
+        what: "ident without its type",
+        fields: { ident: "a@example.com" },
+        expected: [400, "invalid_request", /ident_type/],
+      },
+    ];
+    for (const { what, fields, expected } of rows) {
+      const reply = await authorize(tenant, { verification_code: code, ...fields });
+      expectRefusal(reply, expected, what);
+      expect(reply.body.error.errors.length, what).toBeGreaterThan(0);
+      expect(reply.text, what).not.toContain(code);
+    }
+    const all = await authorize(tenant, { audience: undefined, client_id: undefined, response_type: "x" });
+    expect(
+      all.body.error.errors.map(({ path, code: rule }: { path: string; code: string }) => `${path} ${rule}`).sort(),
+    ).toEqual(["audience required", "client_id required", "response_type enum", "verification_code required"]);
+  });
+
+  it("repeated, badly encoded and twice-given parameters; unknown ones do no harm", async () => {
+    const good = new URLSearchParams({
+      audience: tenant.audience,
+      response_type: "authenticate",
+      client_id: tenant.client.id,
+      verification_code: code,
+    }).toString();
+    const rows: [string, string, RegExp][] = [
+      ["repeated", `${good}&state=a&state=b`, /state must not be repeated/],
+      [
+        "repeated with the same value",
+        `${good}&audience=${encodeURIComponent(tenant.audience)}`,
+        /audience must not be repeated/,
+      ],
+      ["invalid percent", `${good}&state=%zz`, /state is not valid/],
+      ["cut percent", `${good}&state=%4`, /state is not valid/],
+      ["not UTF-8", `${good}&state=%ff%fe`, /state is not valid/],
+      ["overlong UTF-8", `${good}&state=%c0%af`, /state is not valid/],
+      ["a surrogate", `${good}&state=%ed%a0%80`, /state is not valid/],
+      ["U+0000", `${good}&state=a%00b`, /state is not valid/],
+      ["a bad name", `${good}&%ff=1`, /not valid percent-encoded/],
+      ["a bad unknown one", `${good}&other=%00`, /other is not valid/],
+    ];
+    for (const [what, query, message] of rows) {
+      const reply = await call(`${tenant.base}/auth/authorize?${query}`, { method: "POST", token: tenant.token });
+      expectRefusal(reply, [400, "invalid_request", message], what);
+    }
+    const both = await authorize(tenant, { verification_code: code }, { form: { state: "again" } });
+    expectRefusal(both, [400, "invalid_request", /state must not be in the query and in the body/], "in both places");
+    const json = await authorize(tenant, { verification_code: code }, { json: { state: "x" } });
+    expectRefusal(json, [415, "unsupported_media_type", /./], "a JSON body with parameters");
+    const unknown = await authorize(tenant, {
+      verification_code: await mintCode(tenant),
+      utm_source: "x",
+      __proto__x: "1",
+    });
+    expect(unknown.status).toBe(302);
+  });
+
+  it("clients, callbacks, grants, response types and connections, in that order", async () => {
+    const code = await mintCode(tenant);
+    const rows: Row[] = [
+      { what: "unknown client", fields: { client_id: "nobody" }, expected: [403, "unauthorized_client", /unknown/] },
+      {
+        what: "unknown client with a foreign callback",
+        fields: { client_id: "nobody", redirect_uri: "https://evil.example" },
+        expected: [403, "unauthorized_client", /unknown/],
+      },
+      {
+        what: "a bearer for somebody else",
+        options: { token: weak.token },
+        fields: {},
+        expected: [403, "insufficient_scope", /may not act/],
+      },
+      {
+        what: "no callback named, several registered",
+        fields: { client_id: weak.client.id, redirect_uri: undefined },
+        expected: [400, "redirect_uri_required", /several/],
+      },
+      ...[
+        "https://shop.example/callback/",
+        "https://shop.example/callback?x=1",
+        "https://shop.example/CALLBACK",
+        "https://shop.example:443/callback",
+        "http://shop.example/callback",
+        "https://shop.example.evil.example/callback",
+        "https://shop.example/callback#x",
+        "https://shop.example/callback%2F..",
+        "https://evil.example@shop.example/callback",
+        "javascript:alert(1)",
+        "//shop.example/callback",
+      ].map(
+        (redirect_uri): Row => ({
+          what: redirect_uri,
+          fields: { redirect_uri },
+          expected: [400, "redirect_uri_mismatch", /not registered/],
+        }),
+      ),
+      {
+        what: "an audience without grant",
+        fields: { audience: "https://api.other.example" },
+        expected: [403, "unauthorized_client", /no grant/],
+      },
+      {
+        what: "an audience without grant, after the callback",
+        fields: { audience: "https://api.other.example", redirect_uri: "https://evil.example" },
+        expected: [400, "redirect_uri_mismatch", /./],
+      },
+      {
+        what: "a grant of another type",
+        fields: { client_id: weak.client.id, audience: tenant.issuer },
+        expected: [403, "unauthorized_client", /authorization_code or any/],
+      },
+      {
+        what: "a response_type that is not enabled",
+        fields: { client_id: weak.client.id, response_type: "token" },
+        expected: [400, "unsupported_response_type", /not enabled/],
+      },
+      {
+        what: "an unknown connection",
+        fields: { connection: "carrier-pigeon" },
+        expected: [400, "invalid_request", /connection/],
+      },
+      {
+        what: "a connection that the client lacks",
+        fields: { client_id: weak.client.id, connection: "sms" },
+        expected: [400, "invalid_request", /connection/],
+      },
+    ];
+    for (const { what, fields, options, expected } of rows) {
+      expectRefusal(await authorize(tenant, { verification_code: code, ...fields }, options), expected, what);
+    }
+    expect((await authorize(tenant, { verification_code: code })).status, "the code was not spent by any of this").toBe(
+      302,
+    );
+  });
+
+  it("codes: unknown, another client's or audience's, another connection's, used", async () => {
+    const other = await addClient(latchkey, tenant.account_id, {});
+    await addGrant(latchkey, tenant.account_id, other, tenant.audience, []);
+    const mine = await mintCode(tenant);
+    const sent = await receiveCode(tenant);
+    const rows: Row[] = [
+      {
+        what: "never issued",
+        fields: { verification_code: "7KQM4-X2PVD" },
+        expected: [400, "invalid_verification_code", /not valid/],
+      },
+      {
+        what: "no code at all",
+        fields: { verification_code: "hello, world" },
+        expected: [400, "invalid_verification_code", /not valid/],
+      },
+      { what: "digits alone", fields: { verification_code: "123456" }, expected: [400, "ident_required", /numeric/i] },
+      {
+        what: "another client's",
+        fields: { verification_code: mine, client_id: other.id },
+        expected: [400, "invalid_verification_code", /not valid/],
+      },
+      {
+        what: "another audience's",
+        fields: { verification_code: mine, audience: tenant.issuer },
+        expected: [400, "invalid_verification_code", /not valid/],
+      },
+      {
+        what: "another connection's",
+        fields: { verification_code: sent, connection: "sms" },
+        expected: [400, "invalid_verification_code", /not valid/],
+      },
+      {
+        what: "another person's",
+        fields: { verification_code: sent, ident_type: "email", ident: "eve@example.com" },
+        expected: [400, "invalid_verification_code", /not valid/],
+      },
+    ];
+    for (const { what, fields, expected } of rows) expectRefusal(await authorize(tenant, fields ?? {}), expected, what);
+    const spelled = ` ${sent.toLowerCase().replace("-", " ")} `.replaceAll("0", "o").replaceAll("1", "l");
+    expect((await authorize(tenant, { verification_code: spelled, connection: "email" })).status).toBe(302);
+    const used: Row["expected"] = [400, "verification_code_used", /has been used/];
+    expectRefusal(await authorize(tenant, { verification_code: sent }), used, "used");
+    expectRefusal(await authorize(tenant, { verification_code: mine }), used, "its sibling, for the same login");
+  });
+
+  it("an expired code, and a used one that has expired since says used", async () => {
+    const { storage } = latchkey.server.core;
+    const late = await mintCode(tenant);
+    const used = await (async () => {
+      const code = await mintCode(tenant);
+      expect((await authorize(tenant, { verification_code: code })).status).toBe(302);
+      return code;
+    })();
+    const past = new Date(storage.now() - 1_000).toISOString();
+    const fresh = await mintCode(tenant);
+    await storage.write((tx) =>
+      tx.db
+        .updateTable("verification_codes")
+        .set({ expires_at: past })
+        .where("account_id", "=", tenant.account_id)
+        .execute(),
+    );
+    expectRefusal(
+      await authorize(tenant, { verification_code: fresh }),
+      [400, "verification_code_expired", /has expired/],
+      "expired",
+    );
+    expectRefusal(
+      await authorize(tenant, { verification_code: used }),
+      [400, "verification_code_used", /has been used/],
+      "used and expired",
+    );
+    expectRefusal(
+      await authorize(tenant, { verification_code: late }),
+      [400, "verification_code_used", /has been used/],
+      "spent as a sibling",
+    );
+  });
+
+  it("deleted clients, grants and users: nothing is issued from the answer of the delete on", async () => {
+    const doomed = await createTenant(latchkey);
+    const fresh = () => mintCode(doomed);
+    const [byUser, byGrant, byClient] = [await fresh(), await fresh(), await fresh()];
+    const del = async (path: string) =>
+      expect((await call(`${doomed.base}${path}`, { method: "DELETE", token: doomed.token })).status).toBe(200);
+    await del(`/customers/users/${doomed.user.id}`);
+    expectRefusal(
+      await authorize(doomed, { verification_code: byUser }),
+      [400, "invalid_verification_code", /./],
+      "deleted user",
+    );
+    const grants = await call(`${doomed.base}/auth/client-grants`, {
+      token: doomed.token,
+      query: { audience: doomed.audience },
+    });
+    await del(`/auth/client-grants/${grants.body[0].id}`);
+    expectRefusal(
+      await authorize(doomed, { verification_code: byGrant }),
+      [403, "unauthorized_client", /./],
+      "deleted grant",
+    );
+    await del(`/auth/clients/${doomed.client.id}`);
+    expectRefusal(
+      await authorize(doomed, { verification_code: byClient }),
+      [401, "invalid_token", /./],
+      "deleted client, whose own token this is",
+    );
+  });
+});

@@ -1,0 +1,215 @@
+/** What an attacker gets out of guessing, and what the person whose name they use loses by it: nothing. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeOnBothEngines } from "../support/engines.ts";
+import {
+  addClient,
+  addGrant,
+  askForCode,
+  authorize,
+  call,
+  createTenant,
+  inbox,
+  type Latchkey,
+  mintCode,
+  type Reply,
+  receiveCode,
+  startLatchkey,
+  type Tenant,
+} from "../support/latchkey.ts";
+import { wrongGuesses } from "../support/verification.ts";
+
+const statuses = (replies: readonly Reply[]) => {
+  const counts: Record<string, number> = {};
+  for (const { status, body } of replies) {
+    const key = `${status}${body?.error ? ` ${body.error.code}` : ""}`;
+    counts[key] = (counts[key] ?? 0) + 1;
+  }
+  return counts;
+};
+
+describeOnBothEngines("guessing", (engine) => {
+  let latchkey: Latchkey;
+  beforeAll(async () => {
+    latchkey = await startLatchkey(engine);
+  });
+  afterAll(() => latchkey.close());
+
+  const numericTenant = () => createTenant(latchkey, { client: { code_format: "numeric" } });
+  const byEmail = (tenant: Tenant) => ({ ident_type: "email", ident: tenant.user.email });
+
+  it("of 50 parallel redemptions of one code exactly one is a 302", async () => {
+    const tenant = await createTenant(latchkey);
+    for (const format of ["typable", "link"]) {
+      const verification_code = await mintCode(tenant, { format });
+      const replies = await Promise.all(Array.from({ length: 50 }, () => authorize(tenant, { verification_code })));
+      expect(statuses(replies)).toEqual({ "302": 1, "400 verification_code_used": 49 });
+    }
+    const numeric = await mintCode(tenant, { format: "numeric" });
+    const replies = await Promise.all(
+      Array.from({ length: 50 }, () => authorize(tenant, { verification_code: numeric, ...byEmail(tenant) })),
+    );
+    expect(statuses(replies)).toEqual({ "302": 1, "400 verification_code_used": 49 });
+  });
+
+  it("of 200 parallel wrong guesses 5 answer 400 and 195 answer 429, and then the right code answers 429 too", async () => {
+    const tenant = await numericTenant();
+    const right = await receiveCode(tenant);
+    expect(right).toMatch(/^\d{6}$/);
+    const guess = (verification_code: string) => authorize(tenant, { verification_code, ...byEmail(tenant) });
+    const replies = await Promise.all(wrongGuesses(right, 200).map(guess));
+    expect(statuses(replies)).toEqual({ "400 invalid_verification_code": 5, "429 too_many_attempts": 195 });
+    const refused = await guess(right);
+    expect([refused.status, refused.body.error.code]).toEqual([429, "too_many_attempts"]);
+    expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
+    expect(refused.body).toEqual(replies.find(({ status }) => status === 429)?.body);
+  });
+
+  it("with new codes, other connections, clients, identifiers and addresses, at most 10 are not 429 in the window", async () => {
+    const tenant = await numericTenant();
+    const second = await addClient(latchkey, tenant.account_id, { code_format: "numeric" });
+    await addGrant(latchkey, tenant.account_id, second, tenant.audience, []);
+    const idents = [
+      byEmail(tenant),
+      { ident_type: "phone_number", ident: tenant.user.phone_number },
+      { ident_type: "user_id", ident: tenant.user.id },
+    ];
+    let compared = 0;
+    let n = 0;
+    for (let round = 0; round < 6; round++) {
+      const client = round % 2 === 0 ? tenant.client : second;
+      const asking = round % 3 === 2 ? { connection: "sms" } : {};
+      await askForCode(tenant, { client, ...asking });
+      const code = await call(`${tenant.base}/auth/passwordless/code`, {
+        method: "POST",
+        token: tenant.token,
+        json: { audience: tenant.audience, client_id: client.client_id, user_id: tenant.user.id, format: "numeric" },
+      });
+      const wrong = wrongGuesses(code.body?.verification_code ?? "", 12 + n).slice(n);
+      n += 12;
+      const replies = await Promise.all(
+        wrong.map((verification_code, index) =>
+          authorize(
+            tenant,
+            { verification_code, client_id: client.client_id, ...idents[index % 3] },
+            { headers: { "end-user-ip": `192.0.2.${index}`, "x-forwarded-for": `192.0.2.${index}` } },
+          ),
+        ),
+      );
+      compared += replies.filter(({ status }) => status !== 429).length;
+    }
+    expect(compared).toBeLessThanOrEqual(10);
+    expect(compared).toBeGreaterThanOrEqual(5);
+  });
+
+  it("a stranger's wrong guesses lock nobody out: the person is told, with a code that works at once", async () => {
+    const tenant = await numericTenant();
+    for (const batch of [0, 1]) {
+      const right = await receiveCode(tenant, batch === 0 ? {} : { connection: "sms", to: tenant.user.phone_number });
+      const wrong = wrongGuesses(right, 20).slice(batch * 5, batch * 5 + 5);
+      for (const verification_code of wrong) await authorize(tenant, { verification_code, ...byEmail(tenant) });
+      if (batch === 0) await waitOut(latchkey, tenant);
+    }
+    const [notice] = await inbox(tenant, tenant.user.email);
+    expect(notice?.subject).toMatch(/guesses your login codes/);
+    expect(notice?.verification_code).toMatch(/^\w{5}-\w{5}$/);
+    const closed = await authorize(tenant, { verification_code: "000000", ...byEmail(tenant) });
+    expect(closed.status).toBe(429);
+    expect((await authorize(tenant, { verification_code: notice?.verification_code })).status).toBe(302);
+  });
+
+  it("once numeric codes are closed, asking sends a typable one that works", async () => {
+    const tenant = await numericTenant();
+    const { storage } = latchkey.server.core;
+    const ends = new Date(storage.now() + 3_600_000).toISOString();
+    await storage.write((tx) =>
+      tx.db
+        .insertInto("budgets")
+        .values({
+          account_id: tenant.account_id,
+          budget: "numeric_guess",
+          subject: tenant.user.id,
+          count: 10,
+          window_ends_at: ends,
+          level: 1,
+          failures: 10,
+        })
+        .execute(),
+    );
+    const code = await receiveCode(tenant);
+    expect(code).toMatch(/^\w{5}-\w{5}$/);
+    expect((await authorize(tenant, { verification_code: code })).status).toBe(302);
+  });
+
+  it("a stranger's wrong guesses leave a pending typable code alone", async () => {
+    const tenant = await createTenant(latchkey);
+    const right = await receiveCode(tenant);
+    const wrong = ["AAAAA-AAAAA", "BBBBB-BBBBB", "000000", "123456", "nonsense"];
+    for (const verification_code of [...wrong, ...wrongGuesses("", 20)])
+      await authorize(tenant, { verification_code, ...byEmail(tenant) });
+    expect((await authorize(tenant, { verification_code: right })).status).toBe(302);
+  });
+
+  it("many wrong typable codes make new ones longer, and 10 symbols need the person beside them", async () => {
+    const tenant = await createTenant(latchkey, { settings: { typable_guess_limit: 3 } });
+    const short = await receiveCode(tenant);
+    for (let n = 0; n < 4; n++) await authorize(tenant, { verification_code: "ABCDE-ABCDE" });
+    const alone = await authorize(tenant, { verification_code: short });
+    expect([alone.status, alone.body.error.code]).toEqual([400, "ident_required"]);
+    const long = await mintCode(tenant);
+    expect(long).toMatch(/^\w{5}-\w{8}$/);
+    expect((await authorize(tenant, { verification_code: short, ...byEmail(tenant) })).status).toBe(302);
+    const after = await mintCode(tenant);
+    expect((await authorize(tenant, { verification_code: after })).status).toBe(302);
+  });
+
+  it("reuse revokes what the first use issued, but a double click harms nobody", async () => {
+    const tenant = await createTenant(latchkey, { client: {} });
+    const { storage } = latchkey.server.core;
+    const login = async () => {
+      const verification_code = await mintCode(tenant, { audience: tenant.issuer });
+      const reply = await authorize(tenant, { verification_code, audience: tenant.issuer, response_type: "token" });
+      const token =
+        new URLSearchParams(new URL(reply.headers.get("location") ?? "").hash.slice(1)).get("access_token") ?? "";
+      return { verification_code, token };
+    };
+    // A live person's token is refused with 403 at a client's route, a revoked one with 401.
+    const alive = async (token: string) => (await call(`${tenant.base}/auth/clients`, { token })).status;
+    const clicked = await login();
+    await authorize(tenant, { verification_code: clicked.verification_code, audience: tenant.issuer });
+    expect(await alive(clicked.token)).toBe(403);
+    const earlier = new Date(storage.now() - 11_000).toISOString();
+    await storage.write((tx) =>
+      tx.db
+        .updateTable("verification_codes")
+        .set({ spent_at: earlier })
+        .where("account_id", "=", tenant.account_id)
+        .where("spent_at", "is not", null)
+        .execute(),
+    );
+    await authorize(tenant, { verification_code: clicked.verification_code, audience: tenant.issuer });
+    expect(await alive(clicked.token)).toBe(401);
+    const stolen = await login();
+    const thief = await addClient(latchkey, tenant.account_id);
+    await addGrant(latchkey, tenant.account_id, thief, tenant.issuer, []);
+    expect(await alive(stolen.token)).toBe(403);
+    await authorize(tenant, {
+      verification_code: stolen.verification_code,
+      audience: tenant.issuer,
+      client_id: thief.client_id,
+    });
+    expect(await alive(stolen.token)).toBe(401);
+  });
+});
+
+/** Ends the pause between two sends, as time would. */
+async function waitOut(latchkey: Latchkey, tenant: Tenant): Promise<void> {
+  const { storage } = latchkey.server.core;
+  const earlier = new Date(storage.now() - 31_000).toISOString();
+  await storage.write((tx) =>
+    tx.db
+      .updateTable("verification_codes")
+      .set({ last_sent_at: earlier })
+      .where("account_id", "=", tenant.account_id)
+      .execute(),
+  );
+}
