@@ -81,7 +81,7 @@ describeOnBothEngines("auth/passwordless", (engine) => {
     expect(first[1]).toEqual(first[0]);
     expect(first[2]).toEqual(first[0]);
     const source = { headers: { "end-user-ip": "203.0.113.9" } };
-    const refused = [];
+    const refused: ReturnType<typeof visible>[] = [];
     for (const email of people) {
       for (let n = 0; n < 5; n++) expect((await askForCode(tenant, { email, ...source })).status).toBe(204);
       refused.push(visible(await askForCode(tenant, { email, ...source })));

@@ -217,7 +217,7 @@ export async function call(url: string, options: CallOptions = {}): Promise<Repl
   const target = query ? `${url}?${new URLSearchParams(query)}` : url;
   const headers: Record<string, string> = { ...options.headers };
   if (token !== undefined) headers.authorization = `Bearer ${token}`;
-  let body: BodyInit | undefined = raw as BodyInit | undefined;
+  let body: string | Uint8Array | URLSearchParams | undefined = raw;
   if (json !== undefined) {
     headers["content-type"] ??= "application/json";
     body = JSON.stringify(json);

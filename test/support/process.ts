@@ -1,0 +1,73 @@
+/** The built server in a process of its own, which a test may kill as it likes. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import type { Environment } from "../../src/config.ts";
+import { MASTER_KEY } from "./latchkey.ts";
+import { freePort } from "./postgres.ts";
+
+const SERVER = fileURLToPath(new URL("../../dist/server.js", import.meta.url));
+
+export interface ServerProcess {
+  readonly url: string;
+  readonly port: number;
+  readonly pid: number;
+  /** Everything it printed so far. */
+  output(): string;
+  /** Resolves when it is gone, with its exit code (null after a signal). */
+  kill(signal: NodeJS.Signals): Promise<number | null>;
+}
+
+export interface ProcessOptions {
+  readonly database_url: string;
+  readonly port?: number;
+  readonly env?: Environment;
+  readonly cwd?: string;
+}
+
+/** Resolves when it answers. */
+export async function startProcess({ database_url, port, env, cwd }: ProcessOptions): Promise<ServerProcess> {
+  const chosen = port ?? (await freePort());
+  const child = spawn(process.execPath, [SERVER], {
+    cwd,
+    env: {
+      PATH: process.env.PATH,
+      DATABASE_URL: database_url,
+      MASTER_KEY,
+      PORT: String(chosen),
+      DEMO: "0",
+      LOG_LEVEL: "info",
+      ...env,
+    },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let output = "";
+  child.stdout.on("data", (chunk) => {
+    output += chunk;
+  });
+  child.stderr.on("data", (chunk) => {
+    output += chunk;
+  });
+  const gone = new Promise<number | null>((resolve) => child.once("exit", resolve));
+  const url = `http://127.0.0.1:${chosen}`;
+  await answering(child, url, () => output);
+  return {
+    url,
+    port: chosen,
+    pid: child.pid ?? 0,
+    output: () => output,
+    async kill(signal) {
+      child.kill(signal);
+      return gone;
+    },
+  };
+}
+
+async function answering(child: ChildProcess, url: string, output: () => string): Promise<void> {
+  for (let attempt = 0; attempt < 600; attempt++) {
+    if (child.exitCode !== null) throw new Error(`the server ended with ${child.exitCode}: ${output()}`);
+    const reply = await fetch(`${url}/healthz`).catch(() => undefined);
+    if (reply?.ok) return;
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+  throw new Error(`the server does not answer: ${output()}`);
+}

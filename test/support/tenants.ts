@@ -1,0 +1,20 @@
+/** A tenant written straight through the rooms, for servers that run in other processes. */
+import { readConfig } from "../../src/config.ts";
+import { openCore } from "../../src/server.ts";
+import { createTenant, type Latchkey, MASTER_KEY, type Tenant, type TenantOptions } from "./latchkey.ts";
+
+/** `url`: where a server on this database answers; it must run already. */
+export async function createTenantBeside(
+  database_url: string,
+  url: string,
+  public_url: string,
+  options: TenantOptions = {},
+): Promise<Tenant> {
+  const config = readConfig({ DATABASE_URL: database_url, MASTER_KEY, PUBLIC_URL: public_url });
+  const core = await openCore(config, false);
+  try {
+    return await createTenant({ url, config, server: { core } } as unknown as Latchkey, options);
+  } finally {
+    await core.close();
+  }
+}
