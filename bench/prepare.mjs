@@ -1,0 +1,86 @@
+/**
+ * Fills a database for one measurement: a tenant, and as many people as there will be requests, each with a code of their
+ * own that is ready to be redeemed. Rows are written in bulk through the same derivation as the product's.
+ */
+import { randomBytes } from "node:crypto";
+import { codeDigest, firstCode } from "../dist/authentication/verification/code.js";
+import { createAccount } from "../dist/directory/accounts/create-account.js";
+import { lookUpAccount } from "../dist/directory/accounts/find-account.js";
+import { createClient } from "../dist/directory/clients/create-client.js";
+import { lookUpClient } from "../dist/directory/clients/find-client.js";
+import { createGrant } from "../dist/directory/grants/change-grants.js";
+import { reveal } from "../dist/secrets/secret.js";
+import { uuidv7 } from "../dist/secrets/uuid.js";
+import { openCore } from "../dist/server.js";
+
+export const ACCOUNT = "T00000009";
+export const AUDIENCE = "https://api.shop.example";
+export const CALLBACK = "https://shop.example/callback";
+const actor = { id: "bench", context: {} };
+const BATCH = 200;
+
+/** @returns the client's credentials, the first time. */
+export async function prepareTenant(config) {
+  const core = await openCore(config, false);
+  const { directory } = core;
+  try {
+    await createAccount(directory, { account_id: ACCOUNT, name: "Bench" }, actor);
+    const settings = { callbacks: [CALLBACK], response_types: ["authenticate", "token", "code"] };
+    const { client, client_secret } = await createClient(directory, ACCOUNT, { client_id: "bench", settings }, actor);
+    await createGrant(directory, { client, audience: AUDIENCE, scope: ["orders:read"], type: "any" }, actor);
+    const issuer = `${directory.public_url}/v1/accounts/${ACCOUNT}`;
+    await createGrant(directory, { client, audience: issuer, scope: ["admin:accounts"], type: "any" }, actor);
+    return { client_id: client.client_id, client_secret: reveal(client_secret), issuer };
+  } finally {
+    await core.close();
+  }
+}
+
+export async function prepareCodes(config, count) {
+  const core = await openCore(config, false);
+  const { directory, storage } = core;
+  try {
+    await lookUpAccount(directory, ACCOUNT);
+    const client = await lookUpClient(directory, ACCOUNT, "bench");
+    const codes = [];
+    while (codes.length < count) {
+      const rows = Array.from({ length: Math.min(BATCH, count - codes.length) }, () => codeRow(directory, client, storage.now()));
+      await storage.write(async ({ db }) => {
+        await db.insertInto("users").values(rows.map(({ user }) => user)).execute();
+        await db.insertInto("verification_codes").values(rows.map(({ row }) => row)).execute();
+      });
+      codes.push(...rows.map(({ code }) => code));
+    }
+    return codes;
+  } finally {
+    await core.close();
+  }
+}
+
+function codeRow({ master_keys }, client, now) {
+  const at = new Date(now).toISOString();
+  const user_id = uuidv7(now);
+  const email = `${user_id}@example.com`;
+  const begun = { account_id: ACCOUNT, challenge_id: randomBytes(16), key_version: master_keys.current, format: "typable", length: 10 };
+  const { counter, code } = firstCode(master_keys, { ...begun, counter: 0 });
+  const binding = { account_id: ACCOUNT, client_id: client.id, audience: AUDIENCE, person: user_id };
+  const row = {
+    ...begun,
+    id: uuidv7(now),
+    client_id: client.id,
+    audience: AUDIENCE,
+    person: user_id,
+    user_id,
+    connections: null,
+    counter,
+    typed_digest: Buffer.from(codeDigest(master_keys, master_keys.current, binding, "typable", code)),
+    link_digest: null,
+    guess_limit: 5,
+    created_at: at,
+    created_by: "bench",
+    expires_at: new Date(now + 600_000).toISOString(),
+  };
+  const stamps = { account_id: ACCOUNT, created_at: at, updated_at: at };
+  const user = { ...stamps, id: user_id, type: "customer", email, email_canonical: email, email_verified_at: at, profile: "{}", scope: "[]" };
+  return { row, user, code: reveal(code) };
+}
