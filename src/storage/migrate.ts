@@ -40,17 +40,17 @@ function migrations(): Migration[] {
     .map((file) => ({ name: file.slice(0, -".sql".length), sql: readFileSync(`${FOLDER}${file}`, "utf8") }));
 }
 
-/** PostgreSQL's column types are the spelling of record; SQLite gets its own names and strict tables. */
+/** PostgreSQL's column types are the spelling of record; SQLite gets its own names, strict tables, and rows kept in their key. */
 export function toSqlite(sql: string): string {
   return sql
     .replace(/\bbigint\b/g, "integer")
     .replace(/\bbytea\b/g, "blob")
-    .replace(/(create table [^;]*?\n\));/g, "$1 strict;");
+    .replace(/(create table [^;]*?\n\));/g, "$1 strict, without rowid;");
 }
 
-/** Text compares byte by byte on both engines. */
+/** Text compares byte by byte on both engines; lines that begin with `-- postgres:` are for PostgreSQL alone. */
 export function toPostgres(sql: string): string {
-  return sql.replace(/^(\s+\w+ text)\b/gm, '$1 collate "C"');
+  return sql.replace(/^-- postgres: /gm, "").replace(/^(\s+\w+ text)\b/gm, '$1 collate "C"');
 }
 
 async function migrateSqlite(path: string): Promise<string[]> {

@@ -46,6 +46,8 @@ export type Row = Readonly<Record<string, unknown>>;
 /** The synchronous side of SQLite that a hot statement runs on; statements are prepared once per text. */
 export interface SqliteConnection {
   all(sql: string, ...parameters: readonly Bindable[]): readonly Row[];
+  /** The first row. */
+  one(sql: string, ...parameters: readonly Bindable[]): Row | undefined;
   /** Number of rows changed. */
   run(sql: string, ...parameters: readonly Bindable[]): number;
 }

@@ -1,8 +1,8 @@
 /** Starts one PostgreSQL for the whole run and migrates a template database that each test file clones. */
 import pg from "pg";
 import type { TestProject } from "vitest/node";
+import { startPostgres } from "../../scripts/postgres.mjs";
 import { migrate } from "../../src/storage/migrate.ts";
-import { startPostgres } from "./postgres.ts";
 
 declare module "vitest" {
   export interface ProvidedContext {

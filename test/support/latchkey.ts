@@ -3,6 +3,7 @@
  * tenants with clients and users, made through the same verbs as the command line, and plain HTTP.
  */
 import { randomBytes } from "node:crypto";
+import { freePort } from "../../scripts/postgres.mjs";
 import { type Config, type Environment, readConfig } from "../../src/config.ts";
 import { changeSettings } from "../../src/directory/accounts/change-settings.ts";
 import { createAccount } from "../../src/directory/accounts/create-account.ts";
@@ -18,7 +19,6 @@ import { type RunningServer, startServer } from "../../src/server.ts";
 import type { Engine } from "../../src/storage/storage.ts";
 import type { Logger } from "../../src/telemetry.ts";
 import { createTestDatabase, type TestDatabase } from "./engines.ts";
-import { freePort } from "./postgres.ts";
 
 export const actor = { id: "test", context: {} };
 export const MASTER_KEY = Buffer.alloc(32, 7).toString("base64");

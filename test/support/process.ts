@@ -1,9 +1,9 @@
 /** The built server in a process of its own, which a test may kill as it likes. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { freePort } from "../../scripts/postgres.mjs";
 import type { Environment } from "../../src/config.ts";
 import { MASTER_KEY } from "./latchkey.ts";
-import { freePort } from "./postgres.ts";
 
 const SERVER = fileURLToPath(new URL("../../dist/server.js", import.meta.url));
 

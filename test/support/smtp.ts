@@ -1,7 +1,7 @@
 /** A real SMTP server that keeps what it received, and can be told to refuse, to stall, or to be away. */
 import { type ParsedMail, simpleParser } from "mailparser";
 import { SMTPServer } from "smtp-server";
-import { freePort } from "./postgres.ts";
+import { freePort } from "../../scripts/postgres.mjs";
 
 export interface Mailbox {
   readonly url: string;

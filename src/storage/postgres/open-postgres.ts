@@ -72,10 +72,19 @@ function openPool(options: PostgresOptions): pg.Pool {
     statement_timeout: DEADLINE,
     idle_in_transaction_session_timeout: 2 * DEADLINE,
     application_name: "latchkey",
+    onConnect: preparePlanner,
   });
   // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
   pool.on("error", () => {});
   return pool;
+}
+
+/**
+ * Hot statements are planned while tables are small, and have to be good when they are not. An engine that speaks
+ * PostgreSQL but does not know these goes without.
+ */
+async function preparePlanner(client: pg.ClientBase): Promise<void> {
+  await client.query("set jit = off; set enable_seqscan = off").catch(() => {});
 }
 
 async function runHot<I, O>(

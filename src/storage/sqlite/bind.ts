@@ -1,5 +1,3 @@
-import type { Row } from "../storage.ts";
-
 type SqliteValue = string | bigint | number | Buffer | null;
 
 /**
@@ -32,10 +30,6 @@ export function bindAll(values: readonly unknown[]): SqliteValue[] {
 }
 
 /** The driver hands bytes out as ArrayBuffer; everywhere else bytes are a Uint8Array. */
-export function readRow(row: Record<string, unknown>): Row {
-  for (const name in row) {
-    const value = row[name];
-    if (value instanceof ArrayBuffer) row[name] = new Uint8Array(value);
-  }
-  return row;
+export function readValue(value: unknown): unknown {
+  return value instanceof ArrayBuffer ? new Uint8Array(value) : value;
 }

@@ -21,21 +21,26 @@ type Answer = () => void;
 const GROUP_LIMIT = 512;
 
 /**
- * Group commit: members run one after another, each in a savepoint of one open `BEGIN IMMEDIATE`, and all of them are
- * answered after its one COMMIT, which comes when a turn of the event loop brought no further member. One flush of the disk
- * is shared by everybody who asked while the last one was under way.
+ * Group commit: members run one after another, each in a savepoint of one open `BEGIN IMMEDIATE`. Its one COMMIT comes when a
+ * turn of the event loop brought no further member, and all of them are answered once `flush` says that it is on disk. The
+ * next group runs while that flush is under way, and one flush is shared by all groups that were committed meanwhile.
  *
- * A member's error rolls back that member alone. An error that ends the transaction (a full disk, a failed COMMIT) rejects
- * every member, since none of them is on disk.
+ * A member's error rolls back that member alone. An error that ends the transaction (a full disk, a failed COMMIT or flush)
+ * rejects every member, since none of them is known to be on disk.
  *
  * `strict` rejects a `write` that outlives a turn of the event loop: it awaited something other than its own `tx`.
  */
-export function openGroupCommit(file: SqliteFile, strict: boolean): GroupCommit {
+export function openGroupCommit(file: SqliteFile, flush: () => Promise<void>, strict: boolean): GroupCommit {
   const queue: Member[] = [];
+  const flushing = new Set<Promise<void>>();
   let draining: Promise<void> | undefined;
 
   async function drain(): Promise<void> {
-    while (queue.length > 0) await commitGroup(file, queue);
+    while (queue.length > 0) {
+      const group = await commitGroup(file, queue);
+      const answered = settle(group, flush).finally(() => flushing.delete(answered));
+      flushing.add(answered);
+    }
     draining = undefined;
   }
 
@@ -50,12 +55,30 @@ export function openGroupCommit(file: SqliteFile, strict: boolean): GroupCommit 
     write: (work) => enqueue(() => runTurn(file, work, strict)),
     hot: (statement, input) => enqueue(() => statement.sqlite(file, input)),
     async idle() {
-      while (draining !== undefined) await draining;
+      while (draining !== undefined || flushing.size > 0) await Promise.all([draining, ...flushing]);
     },
   };
 }
 
-async function commitGroup(file: SqliteFile, queue: Member[]): Promise<void> {
+interface Group {
+  readonly members: readonly Member[];
+  /** One a member, when the group was committed. */
+  readonly answers: readonly Answer[];
+  readonly failure?: unknown;
+}
+
+async function settle({ members, answers, failure }: Group, flush: () => Promise<void>): Promise<void> {
+  try {
+    if (failure !== undefined) throw failure;
+    await flush();
+  } catch (error) {
+    for (const member of members) member.reject(error);
+    return;
+  }
+  for (const answer of answers) answer();
+}
+
+async function commitGroup(file: SqliteFile, queue: Member[]): Promise<Group> {
   const members: Member[] = [];
   const answers: Answer[] = [];
   try {
@@ -69,13 +92,12 @@ async function commitGroup(file: SqliteFile, queue: Member[]): Promise<void> {
       if (members.length < GROUP_LIMIT) await nextTurn();
     } while (queue.length > 0 && members.length < GROUP_LIMIT);
     file.run("commit");
-  } catch (error) {
+    return { members, answers };
+  } catch (failure) {
     abandon(file);
     if (members.length === 0) members.push(...queue.splice(0));
-    for (const member of members) member.reject(error);
-    return;
+    return { members, answers: [], failure };
   }
-  for (const answer of answers) answer();
 }
 
 /** Runs one member in its savepoint. Throws only when the savepoint could not be undone: then the whole group is lost. */

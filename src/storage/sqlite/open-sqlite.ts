@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import type { Storage } from "../storage.ts";
 import { openSqliteFile, type SqliteFile } from "./connection.ts";
 import { kyselyOn } from "./dialect.ts";
+import { openFlusher } from "./flusher.ts";
 import { openGroupCommit } from "./group-commit.ts";
 
 export interface SqliteOptions {
@@ -13,7 +14,15 @@ export interface SqliteOptions {
   readonly onQuery?: (sql: string) => void;
 }
 
-const PRAGMAS = ["journal_mode = wal", "synchronous = full", "busy_timeout = 5000", "temp_store = memory"];
+const PRAGMAS = [
+  "journal_mode = wal",
+  // The flusher brings commits to the disk before anybody is answered.
+  "synchronous = normal",
+  "busy_timeout = 5000",
+  "temp_store = memory",
+  "cache_size = -16000",
+  "wal_autocheckpoint = 4000",
+];
 
 /**
  * The embedded engine: one writer with group commit, one reader that cannot write, both in WAL mode.
@@ -26,7 +35,12 @@ export function openSqlite(options: SqliteOptions): Storage {
   const writer = openConfigured(options);
   const reader = openConfigured(options);
   reader.exec("pragma query_only = 1");
-  const group = openGroupCommit(writer, options.strict);
+  // The first transaction makes sure that there is a log to flush.
+  writer.exec(
+    "begin immediate; create table if not exists migrations (name text primary key, applied_at text not null); commit",
+  );
+  const flusher = openFlusher(options.path);
+  const group = openGroupCommit(writer, flusher.flush, options.strict);
   return {
     engine: "sqlite",
     read: kyselyOn(reader),
@@ -38,6 +52,7 @@ export function openSqlite(options: SqliteOptions): Storage {
     },
     async close() {
       await group.idle();
+      flusher.close();
       reader.close();
       writer.close();
       ownership?.close();

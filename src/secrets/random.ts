@@ -1,0 +1,18 @@
+import { randomFillSync } from "node:crypto";
+
+const pool = Buffer.allocUnsafe(8_192);
+let used = pool.length;
+
+/**
+ * Random bytes for ids, which many are needed of: filled from the system in larger pieces, each byte handed out once. Keys
+ * and codes take theirs from `randomBytes`, so that no pool ever holds what has to stay secret.
+ */
+export function randomForIds(length: number): Uint8Array {
+  if (used + length > pool.length) {
+    randomFillSync(pool);
+    used = 0;
+  }
+  const bytes = pool.subarray(used, used + length);
+  used += length;
+  return bytes;
+}

@@ -1,0 +1,111 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { HotStatement } from "../storage.ts";
+import { openSqliteFile, type SqliteFile } from "./connection.ts";
+import { type GroupCommit, openGroupCommit } from "./group-commit.ts";
+
+const add: HotStatement<string, number> = {
+  name: "test_add",
+  key: (name) => name,
+  mode: { kind: "spending" },
+  sqlite: (db, name) => db.run("insert into things (name) values (?)", name),
+  postgres: { text: "", parameters: () => [], answers: () => [] },
+};
+
+/** A disk that answers when it is told to. */
+function slowDisk() {
+  const waiting: { done(): void; fail(error: Error): void }[] = [];
+  return {
+    waiting,
+    flush: () =>
+      new Promise<void>((resolve, reject) => {
+        waiting.push({ done: resolve, fail: reject });
+      }),
+  };
+}
+
+describe("group commit", () => {
+  let folder: string;
+  let file: SqliteFile;
+  let disk: ReturnType<typeof slowDisk>;
+  let group: GroupCommit;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "latchkey-"));
+    file = openSqliteFile(join(folder, "test.db"));
+    file.exec("pragma journal_mode = wal; create table things (name text not null unique) strict");
+    disk = slowDisk();
+    group = openGroupCommit(file, disk.flush, true);
+  });
+  afterEach(() => {
+    file.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  const names = () => file.all("select name from things order by name").map(({ name }) => name);
+
+  it("answers nobody before the flush, and runs the next group meanwhile", async () => {
+    const answered: string[] = [];
+    const first = group.hot(add, "a").then(() => answered.push("a"));
+    await sleep(20);
+    const second = group.hot(add, "b").then(() => answered.push("b"));
+    await sleep(20);
+    expect(names()).toEqual(["a", "b"]);
+    expect(answered).toEqual([]);
+    disk.waiting[0]?.done();
+    await first;
+    expect(answered).toEqual(["a"]);
+    disk.waiting[1]?.done();
+    await second;
+    await group.idle();
+    expect(answered).toEqual(["a", "b"]);
+  });
+
+  it("rejects everybody of a group whose flush failed, and nobody else", async () => {
+    const failing = Promise.allSettled([group.hot(add, "a"), group.hot(add, "b")]);
+    await sleep(20);
+    const next = group.hot(add, "c");
+    await sleep(20);
+    expect(disk.waiting).toHaveLength(2);
+    disk.waiting[0]?.fail(new Error("the disk is gone"));
+    disk.waiting[1]?.done();
+    const outcomes = await failing;
+    expect(outcomes.map(({ status }) => status)).toEqual(["rejected", "rejected"]);
+    await expect(next).resolves.toBe(1);
+  });
+
+  it("rejects every member that ran when the transaction ended under them, and goes on with the rest", async () => {
+    const rest = group.hot(add, "b");
+    const ended = Promise.allSettled([
+      group.hot(add, "a"),
+      group.hot({ ...add, sqlite: (db) => db.run("commit") }, "the end"),
+    ]);
+    const later = group.hot(add, "c");
+    expect((await ended).map(({ status }) => status)).toEqual(["rejected", "rejected"]);
+    await expect(rest).rejects.toThrow();
+    await sleep(20);
+    disk.waiting.at(-1)?.done();
+    await expect(later).resolves.toBe(1);
+    expect(names()).toContain("c");
+  });
+
+  it("lets a member fail alone", async () => {
+    const outcomes = Promise.allSettled([group.hot(add, "a"), group.hot(add, "a"), group.hot(add, "b")]);
+    await sleep(20);
+    disk.waiting[0]?.done();
+    expect((await outcomes).map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
+    expect(names()).toEqual(["a", "b"]);
+  });
+
+  it("refuses a write that awaits something other than its own transaction", async () => {
+    const late = group.write(async () => {
+      await sleep(10);
+    });
+    const refused = expect(late).rejects.toThrow("awaited something other than its own transaction");
+    await sleep(30);
+    disk.waiting[0]?.done();
+    await refused;
+  });
+});
