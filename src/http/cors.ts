@@ -29,9 +29,10 @@ export function answerPreflights(app: FastifyInstance): void {
     if (route.config.cors === false) closed.add(route.url);
   });
 
-  app.addHook("onRequest", async (request, reply) => {
+  app.addHook("onRequest", (request, reply, done) => {
     const { surface, cors } = request.routeOptions.config;
     if ((surface === "account" || surface === "oauth") && cors !== false) openToBrowsers(reply);
+    done();
   });
 
   app.decorate("finishRoutes", () => {

@@ -10,6 +10,7 @@ import fastify, {
   type RawServerDefault,
 } from "fastify";
 import { type Fault, refuse } from "../errors.ts";
+import { randomForIds } from "../secrets/random.ts";
 import { readBodies } from "./body.ts";
 import { checkContract } from "./check-contract.ts";
 import { answerPreflights, openToBrowsers } from "./cors.ts";
@@ -49,7 +50,7 @@ export function openHttp({ logger, trustProxy }: HttpOptions): App {
       caseSensitive: true,
       ignoreTrailingSlash: false,
     },
-    genReqId: () => randomBytes(12).toString("base64url"),
+    genReqId: () => Buffer.from(randomForIds(12)).toString("base64url"),
     requestIdHeader: false,
     exposeHeadRoutes: true,
     forceCloseConnections: "idle",
@@ -71,9 +72,15 @@ export function openHttp({ logger, trustProxy }: HttpOptions): App {
   checkContract(app);
   readBodies(app);
   answerPreflights(app);
-  app.addHook("onRequest", async (request, reply) => begin(request, reply));
-  app.addHook("preValidation", async (request) => checkParameters(request));
-  app.addHook("onResponse", async (request, reply) => logRequest(request, reply));
+  app.addHook("onRequest", (request, reply, done) => {
+    begin(request, reply);
+    done();
+  });
+  app.addHook("preValidation", (request, _reply, done) => done(checkParameters(request)));
+  app.addHook("onResponse", (request, reply, done) => {
+    logRequest(request, reply);
+    done();
+  });
   return app as App;
 }
 
@@ -89,12 +96,12 @@ function readQuery(text: string): Record<string, string> {
 }
 
 /** Faults of the query's encoding, and parameters that came as a form instead. Runs after the bearer was checked. */
-function checkParameters(request: FastifyRequest): void {
+function checkParameters(request: FastifyRequest): Error | undefined {
   const query = request.query as Record<string, string>;
   const faults = [...(faultsOfQuery.get(query) ?? [])];
   if (request.routeOptions.config.form === "query" && request.body !== undefined) {
     const body = (request.body ?? {}) as Record<string, unknown>;
-    if (!isForm(request) && Object.keys(body).length > 0) throw refuse("unsupported_media_type");
+    if (!isForm(request) && Object.keys(body).length > 0) return refuse("unsupported_media_type");
     for (const [name, value] of Object.entries(body)) {
       if (name in query)
         faults.push({ path: name, code: "repeated", message: "must not be in the query and in the body" });
@@ -102,7 +109,7 @@ function checkParameters(request: FastifyRequest): void {
     }
     request.body = undefined;
   }
-  if (faults.length > 0) throw malformed(faults);
+  return faults.length > 0 ? malformed(faults) : undefined;
 }
 
 function isForm(request: FastifyRequest): boolean {

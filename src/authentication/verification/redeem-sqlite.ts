@@ -1,24 +1,24 @@
 import { audit_columns } from "../../audit/audit.ts";
-import type { Bindable, Row, SqliteConnection } from "../../storage/storage.ts";
+import type { Row, SqliteConnection } from "../../storage/storage.ts";
 import { type GuessWindow, nextWindow, wasCompared } from "./guess-window.ts";
-import { foundCode } from "./redeem-postgres.ts";
-import type { FoundUser, RedeemAnswer, RedeemInput } from "./redeem-statement.ts";
+import { foundCode, foundUser } from "./redeem-rows.ts";
+import type { RedeemAnswer, RedeemInput } from "./redeem-statement.ts";
 
 /** The same decisions as the PostgreSQL body, one after another: nothing else runs inside this savepoint. */
 export function redeemOnSqlite(db: SqliteConnection, input: RedeemInput): RedeemAnswer {
-  const client_lives = exists(db, "live_clients where account_id = ? and id = ?", input.account_id, input.client_id);
-  const grant_lives = grantLives(db, input);
-  const pressed = isPressed(db, input);
-  const found = pressed ? [] : findRows(db, input);
+  const rows = findRows(db, input);
+  const client_lives = rows[0]?.client_lives === 1;
+  const grant_lives = rows[0]?.grant_lives === 1;
+  const pressed = rows[0]?.pressed === 1;
+  const found = pressed ? [] : rows.filter(({ id }) => id !== null);
   const exhausted_until = exhaustedUntil(db, input);
   const numeric = input.kind === "numeric";
   const open = found.filter((row) => row.fits === 1 && isOpen(row, input));
-  const user = (row: Row | undefined) => (row?.user_id ? findUser(db, input.account_id, String(row.user_id)) : null);
-  const mayLogIn = (row: Row) => (row.user_id === null ? row.signup === 1 && input.signup : user(row) !== null);
+  const mayLogIn = (row: Row) => (row.user_id === null ? row.signup === 1 && input.signup : row.live_user_id !== null);
   const right = client_lives && grant_lives ? open.find(mayLogIn) : undefined;
   const dead = (row: Row) => isAlive(row, input) && !isOpen(row, input);
   const wrong = numeric && exhausted_until === null && !found.some((row) => row.fits === 1 && !dead(row));
-  const window = countGuess(db, input, wrong, right);
+  const window = countGuess(db, input, wrong, right, windowOf(right ?? rows[0]));
   const compared = !numeric || window === null || wasCompared(window, { wrong, limit: input.guess_limit });
   if (right && compared) spend(db, input, right);
   if (wrong && compared) countOnCodes(db, input);
@@ -30,7 +30,7 @@ export function redeemOnSqlite(db: SqliteConnection, input: RedeemInput): Redeem
     locked: code !== undefined && isAlive(code, input),
     client_lives,
     grant_lives,
-    user: user(code),
+    user: code ? foundUser(code) : null,
     pressed,
     wrong,
     exhausted_until,
@@ -38,43 +38,77 @@ export function redeemOnSqlite(db: SqliteConnection, input: RedeemInput): Redeem
   };
 }
 
-function exists(db: SqliteConnection, condition: string, ...parameters: readonly Bindable[]): boolean {
-  return db.all(`select 1 from ${condition}`, ...parameters).length > 0;
+const CODE = [
+  "id",
+  "client_id",
+  "person",
+  "user_id",
+  "format",
+  "connections",
+  "signup",
+  "email",
+  "phone_number",
+  "guesses",
+]
+  .concat(["guess_limit", "created_at", "expires_at", "spent_at", "redeemed_by"])
+  .map((column) => `c.${column}`)
+  .join(", ");
+
+const FITS = `c.client_id = ?2 and c.audience = ?3 and (?4 is null or c.person = ?4)
+  and (?5 is null or c.connections is null or instr(' ' || c.connections || ' ', ' ' || ?5 || ' ') > 0)`;
+
+/** Texts by column and number of digests: few, and asked for with every request. */
+const texts = new Map<string, string>();
+
+function findText(column: "typed_digest" | "link_digest", digests: number): string {
+  const name = `${column} ${digests}`;
+  const known = texts.get(name) ?? findTextOf(column, digests);
+  texts.set(name, known);
+  return known;
 }
 
-function grantLives(db: SqliteConnection, { account_id, grant_id, client_id }: RedeemInput): boolean {
-  const condition =
-    "live_grants where account_id = ? and id = ? and client_id = ? and type in ('any', 'authorization_code')";
-  return exists(db, condition, account_id, grant_id, client_id);
+/** Every answer that the decision needs in one row a code; one row without a code where nothing is found. */
+function findTextOf(column: "typed_digest" | "link_digest", digests: number): string {
+  const places = Array.from({ length: digests }, (_, index) => `?${index + 11}`).join(", ");
+  return `
+  select ${CODE}, (${FITS}) as fits,
+    exists (select 1 from live_clients where account_id = ?1 and id = ?2) as client_lives,
+    exists (select 1 from live_grants where account_id = ?1 and id = ?6 and client_id = ?2
+      and type in ('any', 'authorization_code')) as grant_lives,
+    ?7 = 1 and exists (select 1 from budgets where account_id = ?1 and budget = 'typable_pressure' and subject = ?2
+      and window_ends_at > ?8) as pressed,
+    u.id as live_user_id, u.email as user_email, u.email_verified_at, u.phone_number as user_phone_number,
+    u.phone_verified_at, u.name as user_name,
+    b.count as guess_count, b.window_ends_at, b.level, b.failures
+  from (select 1) one
+  left join verification_codes c on c.account_id = ?1 and c.${column} in (${places}) and c.expires_at > ?9
+  left join live_users u on u.account_id = ?1 and u.id = c.user_id
+  left join budgets b on b.account_id = ?1 and b.budget = 'numeric_guess' and b.subject = coalesce(?10, c.person)`;
 }
-
-function isPressed(db: SqliteConnection, input: RedeemInput): boolean {
-  if (input.kind !== "typable" || input.length !== 10 || input.person !== null) return false;
-  const condition =
-    "budgets where account_id = ? and budget = 'typable_pressure' and subject = ? and window_ends_at > ?";
-  return exists(db, condition, input.account_id, input.client_id, input.now);
-}
-
-const FITS = `client_id = ?2 and audience = ?3 and (?4 is null or person = ?4)
-  and (?5 is null or connections is null or instr(' ' || connections || ' ', ' ' || ?5 || ' ') > 0)`;
 
 /** Best first: what fits before what does not, live before dead, new before old. */
 function findRows(db: SqliteConnection, input: RedeemInput): Row[] {
   const column = input.kind === "link" ? "link_digest" : "typed_digest";
-  const rows = input.digests.flatMap((digest) =>
-    db.all(
-      `select *, (${FITS}) as fits from verification_codes where account_id = ?1 and ${column} = ?6 and expires_at > ?7`,
-      input.account_id,
-      input.client_id,
-      input.audience,
-      input.person,
-      input.connection,
-      digest,
-      input.remembered,
-    ),
-  );
+  const short = input.kind === "typable" && input.length === 10 && input.person === null;
+  const parameters = [
+    input.account_id,
+    input.client_id,
+    input.audience,
+    input.person,
+    input.connection,
+    input.grant_id,
+    short,
+    input.now,
+    input.remembered,
+    input.kind === "numeric" ? input.person : null,
+    ...input.digests,
+  ] as const;
+  const text = findText(column, input.digests.length);
+  // A code that is strong enough to be presented alone names one row; a person may have two equal numeric ones.
+  if (input.kind !== "numeric") return [db.one(text, ...parameters)].filter((row) => row !== undefined);
+  const rows = db.all(text, ...parameters);
   const rank = (row: Row) => Number(row.fits) * 2 + (isAlive(row, input) ? 1 : 0);
-  return rows.sort((a, b) => rank(b) - rank(a) || (String(a.created_at) < String(b.created_at) ? 1 : -1));
+  return rows.toSorted((a, b) => rank(b) - rank(a) || (String(a.created_at) < String(b.created_at) ? 1 : -1));
 }
 
 function isAlive(row: Row, { now }: RedeemInput): boolean {
@@ -108,11 +142,11 @@ function countGuess(
   input: RedeemInput,
   wrong: boolean,
   right: Row | undefined,
+  before: GuessWindow | undefined,
 ): GuessWindow | null {
   const strong = input.kind !== "numeric";
   const person = strong ? right?.person : input.person;
   if (typeof person !== "string") return null;
-  const before = findWindow(db, input.account_id, person);
   if (strong && !(before && (before.level > 0 || before.failures > 0))) return null;
   const step = { now: input.now, limit: input.guess_limit, wrong, right: right !== undefined, strong };
   const next = nextWindow(before, step);
@@ -130,14 +164,15 @@ function countGuess(
   return next;
 }
 
-function findWindow(db: SqliteConnection, account_id: string, person: string): GuessWindow | undefined {
-  const [row] = db.all(
-    `select count, window_ends_at, level, failures from budgets
-     where account_id = ? and budget = 'numeric_guess' and subject = ?`,
-    account_id,
-    person,
-  );
-  return row as GuessWindow | undefined;
+function windowOf(row: Row | undefined): GuessWindow | undefined {
+  if (!row || row.guess_count === null) return undefined;
+  const { guess_count, window_ends_at, level, failures } = row;
+  return {
+    count: Number(guess_count),
+    window_ends_at: String(window_ends_at),
+    level: Number(level),
+    failures: Number(failures),
+  };
 }
 
 /** Success spends all live codes of that person, client and audience. */
@@ -176,13 +211,4 @@ function countOnCodes(db: SqliteConnection, input: RedeemInput): void {
     input.person,
     input.now,
   );
-}
-
-function findUser(db: SqliteConnection, account_id: string, id: string): FoundUser | null {
-  const [row] = db.all(
-    `select id, email, email_verified_at, phone_number, phone_verified_at, name from live_users where account_id = ? and id = ?`,
-    account_id,
-    id,
-  );
-  return (row as FoundUser | undefined) ?? null;
 }

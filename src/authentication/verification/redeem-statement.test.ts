@@ -11,7 +11,7 @@ const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 
 function redeem(storage: Storage, input: RedeemInput) {
-  return storage.hot(redeemStatement, input);
+  return storage.hot(redeemStatement(input), input);
 }
 
 async function selectCode(storage: Storage, id: string) {

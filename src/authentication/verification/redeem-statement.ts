@@ -1,5 +1,5 @@
 /**
- * The one statement that spends a verification code. It finds the row, locks every live code of that person, counts a wrong
+ * The statement that spends a verification code, in two forms: numeric, and strong enough to be presented alone. It finds the row, locks every live code of that person, counts a wrong
  * numeric guess, checks that client, grant and user live, spends the code with its siblings and records it, all or nothing.
  *
  * Locks are taken in one order everywhere, codes by key and then budgets by key, so that no two redemptions wait for each
@@ -8,8 +8,10 @@
 import type { AuditEvent } from "../../audit/audit.ts";
 import type { HotStatement, Instant } from "../../storage/storage.ts";
 import type { GuessWindow } from "./guess-window.ts";
-import { answersOf, parametersOf, REDEEM_POSTGRES } from "./redeem-postgres.ts";
+import { REDEEM_NUMERIC_POSTGRES } from "./redeem-numeric-postgres.ts";
+import { answersOf, parametersOf } from "./redeem-rows.ts";
 import { redeemOnSqlite } from "./redeem-sqlite.ts";
+import { REDEEM_STRONG_POSTGRES } from "./redeem-strong-postgres.ts";
 
 export interface RedeemInput {
   readonly kind: "typable" | "numeric" | "link";
@@ -90,13 +92,25 @@ export interface RedeemAnswer {
   readonly window: GuessWindow | null;
 }
 
-export const redeemStatement: HotStatement<RedeemInput, RedeemAnswer> = {
-  name: "redeem_code",
-  mode: { kind: "spending" },
-  key({ kind, account_id, person, digests }) {
-    if (kind === "numeric") return `${account_id} ${person}`;
-    return `${account_id} ${Buffer.from(digests[0] ?? []).toString("base64")}`;
-  },
+const mode = { kind: "spending" } as const;
+
+const numericStatement: HotStatement<RedeemInput, RedeemAnswer> = {
+  name: "redeem_numeric_code",
+  mode,
+  key: ({ account_id, person }) => `${account_id} ${person}`,
   sqlite: redeemOnSqlite,
-  postgres: { text: REDEEM_POSTGRES, parameters: parametersOf, answers: answersOf },
+  postgres: { text: REDEEM_NUMERIC_POSTGRES, parameters: parametersOf, answers: answersOf },
 };
+
+const strongStatement: HotStatement<RedeemInput, RedeemAnswer> = {
+  name: "redeem_code",
+  mode,
+  key: ({ account_id, digests }) => `${account_id} ${Buffer.from(digests[0] ?? []).toString("base64")}`,
+  sqlite: redeemOnSqlite,
+  postgres: { text: REDEEM_STRONG_POSTGRES, parameters: parametersOf, answers: answersOf },
+};
+
+/** A numeric guess takes its turn among all guesses for that person, any other code among those that present it. */
+export function redeemStatement({ kind }: RedeemInput): HotStatement<RedeemInput, RedeemAnswer> {
+  return kind === "numeric" ? numericStatement : strongStatement;
+}

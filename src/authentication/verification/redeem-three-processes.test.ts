@@ -9,7 +9,7 @@ import { wasCompared } from "./guess-window.ts";
 import { type RedeemInput, redeemStatement } from "./redeem-statement.ts";
 
 function redeem(storage: Storage, input: RedeemInput) {
-  return storage.hot(redeemStatement, input);
+  return storage.hot(redeemStatement(input), input);
 }
 
 describe("redeem_code over three processes' pools on one PostgreSQL", () => {

@@ -60,7 +60,7 @@ export async function redeemCode(verification: Verification, request: RedeemRequ
   if (presented.kind === "malformed")
     throw await refuseGuess(verification, request, presented, "invalid_verification_code");
   const input = redeemInput(verification, request, presented.kind, presented, person);
-  const answer = await verification.storage.hot(redeemStatement, input);
+  const answer = await verification.storage.hot(redeemStatement(input), input);
   if (answer.won && answer.code) return subjectOf(verification, request, answer.code, answer.user);
   return refuseAnswer(verification, request, presented, input, answer);
 }
@@ -91,7 +91,7 @@ function redeemInput(
     now: at,
     remembered: instant(now - REMEMBERED),
     guess_limit: account.settings.numeric_guess_limit,
-    window_ends: windowEnds(now),
+    window_ends: kind === "numeric" ? windowEnds(now) : [],
     event: auditEvent({
       account_id,
       created_at: at,

@@ -6,10 +6,17 @@ import { issuerOf } from "../accounts/account.ts";
  * the account's own `api_audiences` are aliases of one audience.
  */
 export function isAccountApi(account: Account, public_url: string, audience: string): boolean {
-  const { account_id, settings } = account;
-  if (settings.api_audiences.includes(audience)) return true;
+  const known = names.get(account) ?? namesOf(account, public_url);
+  names.set(account, known);
+  return known.has(audience);
+}
+
+/** An account is read again when it changes, so what was worked out for one may be kept as long as it is. */
+const names = new WeakMap<Account, ReadonlySet<string>>();
+
+function namesOf({ account_id, settings }: Account, public_url: string): ReadonlySet<string> {
   const short = account_id.endsWith("00000") ? [account_id.slice(0, 4)] : [];
-  return [account_id, ...short].some((id) => aliases(public_url, id).includes(audience));
+  return new Set([...settings.api_audiences, ...[account_id, ...short].flatMap((id) => aliases(public_url, id))]);
 }
 
 function aliases(public_url: string, id: string): string[] {

@@ -48,11 +48,13 @@ export function authorizationResponse(
   return appendTo(redirect_uri, parameters, result.response_type === "token" ? "#" : "?");
 }
 
+const UNRESERVED = /^[A-Za-z0-9._~-]*$/;
+
 /** Percent-encodes as RFC 3986 asks, so that every byte of `state` survives every decoder (a space is %20, never +). */
 function appendTo(redirect_uri: string, parameters: readonly [string, string | undefined][], mark: "?" | "#"): Secret {
   const encoded = parameters
     .filter((pair): pair is [string, string] => pair[1] !== undefined)
-    .map(([name, value]) => `${name}=${encodeURIComponent(value)}`)
+    .map(([name, value]) => `${name}=${UNRESERVED.test(value) ? value : encodeURIComponent(value)}`)
     .join("&");
   if (mark === "#") return secret(`${redirect_uri}#${encoded}`);
   const separator = redirect_uri.includes("?") ? (/[?&]$/.test(redirect_uri) ? "" : "&") : "?";

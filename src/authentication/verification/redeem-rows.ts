@@ -1,0 +1,161 @@
+import type { Bindable, Row } from "../../storage/storage.ts";
+import type { FoundCode, FoundUser, RedeemAnswer, RedeemInput } from "./redeem-statement.ts";
+
+/** What a redemption sends, one array a column; the digests follow, since an input has one for each key version. */
+const INPUT = {
+  kind: "text",
+  account_id: "text",
+  client_id: "text",
+  audience: "text",
+  grant_id: "text",
+  person: "text",
+  length: "bigint",
+  connection: "text",
+  attempt: "text",
+  signup: "bigint",
+  now: "text",
+  remembered: "text",
+  guess_limit: "bigint",
+  window_ends: "text",
+  event_id: "text",
+  action: "text",
+  outcome: "text",
+  actor: "text",
+  context: "text",
+} as const;
+
+const names = Object.keys(INPUT);
+const arrays = Object.values(INPUT).map((type, index) => `$${index + 1}::${type}[]`);
+const after = names.length;
+
+/** CTEs that every redemption begins with. */
+export const INPUT_POSTGRES = `
+input as materialized (
+  select * from unnest(${arrays.join(", ")}) with ordinality as input (${names.join(", ")}, n)
+),
+digest as materialized (
+  select * from unnest($${after + 1}::bigint[], $${after + 2}::bytea[]) as digest (n, digest)
+)`;
+
+export const CODE_COLUMNS =
+  "id, client_id, person, user_id, format, connections, signup, email, phone_number, created_at, expires_at, spent_at, redeemed_by";
+
+export const FITS = `c.client_id = i.client_id and c.audience = i.audience and (i.person is null or c.person = i.person)
+  and (i.connection is null or c.connections is null or strpos(' ' || c.connections || ' ', ' ' || i.connection || ' ') > 0)`;
+
+/** Who has to live for a code to be spent. */
+export const LIVES_POSTGRES = `
+  exists (select from live_clients l where l.account_id = i.account_id and l.id = i.client_id) as client_lives,
+  exists (select from live_grants l where l.account_id = i.account_id and l.id = i.grant_id and l.client_id = i.client_id
+    and l.type in ('any', 'authorization_code')) as grant_lives`;
+
+/** May this row log somebody in: its user lives, or it signs one up where the client allows that. */
+export const MAY_LOG_IN = `case when l.user_id is null then l.signup = 1 and i.signup = 1
+  else exists (select from live_users u where u.account_id = l.account_id and u.id = l.user_id) end`;
+
+/** The row that a presented code is judged by, its user, and whether this statement holds it. */
+export const FATE_POSTGRES = `
+left join winner w on w.n = i.n
+left join spent s on s.account_id = w.account_id and s.id = w.id and s.redeemed_by = w.attempt
+left join lateral (
+  select * from found f where f.n = i.n
+  order by f.id = w.id desc nulls last, f.fits desc, f.spent_at is null and f.expires_at > i.now desc, f.created_at desc
+  limit 1
+) f on true
+left join locked l on l.account_id = f.account_id and l.id = f.id
+left join live_users u on u.account_id = f.account_id and u.id = f.user_id
+order by i.n`;
+
+export const ANSWER_COLUMNS = `i.client_lives, i.grant_lives, s.id is not null as won, f.fits, l.id is not null as locked,
+  ${CODE_COLUMNS.replaceAll(/\b(\w+)/g, "f.$1")},
+  u.id as live_user_id, u.email as user_email, u.email_verified_at, u.phone_number as user_phone_number,
+  u.phone_verified_at, u.name as user_name`;
+
+export function parametersOf(inputs: readonly RedeemInput[]): readonly (readonly Bindable[])[] {
+  const rows = inputs.map((input) => [
+    input.kind,
+    input.account_id,
+    input.client_id,
+    input.audience,
+    input.grant_id,
+    input.person,
+    input.length,
+    input.connection,
+    input.attempt,
+    input.signup ? 1 : 0,
+    input.now,
+    input.remembered,
+    input.guess_limit,
+    input.window_ends.join(" "),
+    input.event.id,
+    input.event.action,
+    input.event.outcome,
+    input.event.actor,
+    JSON.stringify(input.event.context),
+  ]);
+  const columns = names.map((_, column) => rows.map((row) => row[column] ?? null));
+  const digests = inputs.flatMap((input, index) => input.digests.map((digest) => ({ n: index + 1, digest })));
+  return [...columns, digests.map(({ n }) => n), digests.map(({ digest }) => digest)];
+}
+
+export function answersOf(rows: readonly Row[], inputs: readonly RedeemInput[]): readonly RedeemAnswer[] {
+  if (rows.length !== inputs.length) throw new Error("redeem_code answered another number of rows than it was asked");
+  return rows.map((row, index) => answerOf(row, inputs[index]?.kind === "numeric"));
+}
+
+function answerOf(row: Row, numeric: boolean): RedeemAnswer {
+  const text = (name: string) => row[name] as string | null;
+  return {
+    won: row.won === true,
+    code: row.id === null ? null : foundCode(row),
+    fits: row.fits === true,
+    locked: row.locked === true,
+    client_lives: row.client_lives === true,
+    grant_lives: row.grant_lives === true,
+    user: foundUser(row),
+    pressed: row.pressed === true,
+    wrong: row.wrong === 1,
+    exhausted_until: text("exhausted_until"),
+    window: numeric
+      ? {
+          count: Number(row.count),
+          window_ends_at: String(row.window_ends_at),
+          level: Number(row.level),
+          failures: Number(row.failures),
+        }
+      : null,
+  };
+}
+
+export function foundCode(row: Row): FoundCode {
+  const text = (name: string) => row[name] as string | null;
+  return {
+    id: String(row.id),
+    client_id: String(row.client_id),
+    person: String(row.person),
+    user_id: text("user_id"),
+    format: String(row.format),
+    connections: text("connections"),
+    signup: Number(row.signup) === 1,
+    email: text("email"),
+    phone_number: text("phone_number"),
+    created_at: String(row.created_at),
+    expires_at: String(row.expires_at),
+    spent_at: text("spent_at"),
+    redeemed_by: text("redeemed_by"),
+  };
+}
+
+/** The live user beside a code. */
+export function foundUser(row: Row): FoundUser | null {
+  if (row.live_user_id === null) return null;
+  const text = (name: string) => row[name] as string | null;
+  return {
+    id: String(row.live_user_id),
+    email: text("user_email"),
+    email_verified_at: text("email_verified_at"),
+    phone_number: text("user_phone_number"),
+    phone_verified_at: text("phone_verified_at"),
+    name: text("user_name"),
+  };
+}
