@@ -1,12 +1,15 @@
 /**
- * What no store can beat: the same HTTP server and the same signature, and nothing else. No bearer, no limits, no log, no
- * audit, no code. Prints its port on standard output.
+ * What no store can beat: the same HTTP layer (parsing, validation, headers), the same signature, and nothing else. No
+ * bearer, no directory, no limits, no log, no audit, no code. Prints its port on standard output.
  */
-import fastify from "fastify";
-import { makeKey, openKey } from "../dist/tokens/keys/key.js";
-import { signJws } from "../dist/tokens/jws.js";
+import { OidParams } from "../dist/http/contract.js";
+import { openHttp } from "../dist/http/server.js";
+import { AuthorizeParameters, Found } from "../dist/oauth/authorize/schema.js";
 import { masterKeys } from "../dist/secrets/master-keys.js";
 import { reveal } from "../dist/secrets/secret.js";
+import { openLogger } from "../dist/telemetry.js";
+import { signJws } from "../dist/tokens/jws.js";
+import { makeKey, openKey } from "../dist/tokens/keys/key.js";
 
 const alg = process.argv[2];
 const keys = masterKeys([Buffer.alloc(32, 1)]);
@@ -26,10 +29,16 @@ const claims = {
   amr: ["otp"],
 };
 
-const app = fastify();
-app.post("/v1/accounts/:oid/auth/authorize", async (_request, reply) => {
-  const token = await signJws(key, "at+jwt", claims);
-  return reply.redirect(`https://shop.example/callback#access_token=${reveal(token)}&token_type=Bearer&state=x`, 302);
+const app = openHttp({ logger: openLogger("silent"), trustProxy: false });
+app.route({
+  method: "POST",
+  url: "/v1/accounts/:oid/auth/authorize",
+  config: { surface: "account", public: true, form: "query" },
+  schema: { operationId: "ceiling", params: OidParams, querystring: AuthorizeParameters, response: { 302: Found } },
+  handler: async (request, reply) => {
+    const token = await signJws(key, "at+jwt", claims);
+    return reply.redirect(`${request.query.redirect_uri}#access_token=${reveal(token)}&token_type=Bearer&state=x`, 302);
+  },
 });
 await app.listen({ port: 0, host: "127.0.0.1" });
 console.log(app.server.address().port);

@@ -39,7 +39,12 @@ try {
 if (process.argv.includes("--json")) console.log(JSON.stringify(results, null, 2));
 
 async function measure(engine) {
-  const env = { DATABASE_URL: await database(engine), MASTER_KEY, PORT: String(18_900 + Math.floor(Math.random() * 900)), DEMO: "0" };
+  const env = {
+    DATABASE_URL: await database(engine),
+    MASTER_KEY,
+    PORT: String(18_900 + Math.floor(Math.random() * 900)),
+    DEMO: "0",
+  };
   const config = readConfig({ ...env, PUBLIC_URL: `http://localhost:${env.PORT}` });
   const client = await prepareTenant(config);
   const logPath = join(folder, `${engine}.log`);
@@ -80,7 +85,14 @@ async function measure(engine) {
 
 function requestsFor(port, token, response_type, codes) {
   return codes.map((verification_code) => {
-    const query = new URLSearchParams({ audience: AUDIENCE, response_type, client_id: "bench", redirect_uri: CALLBACK, state: "af0ifjsldkj", verification_code });
+    const query = new URLSearchParams({
+      audience: AUDIENCE,
+      response_type,
+      client_id: "bench",
+      redirect_uri: CALLBACK,
+      state: "af0ifjsldkj",
+      verification_code,
+    });
     return `POST /v1/accounts/${ACCOUNT}/auth/authorize?${query} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAuthorization: Bearer ${token}\r\nContent-Length: 0\r\n\r\n`;
   });
 }
@@ -126,14 +138,19 @@ function rssOf(pid) {
 
 async function startCeiling(alg) {
   const child = spawn(process.execPath, [here("ceiling.mjs"), alg], { stdio: ["ignore", "pipe", "inherit"] });
-  const port = await new Promise((resolve) => child.stdout.once("data", (chunk) => resolve(Number(String(chunk).trim()))));
+  const port = await new Promise((resolve) =>
+    child.stdout.once("data", (chunk) => resolve(Number(String(chunk).trim()))),
+  );
   return { process: child, port };
 }
 
 async function tokenOf(port, { client_id, client_secret, issuer }) {
   const response = await fetch(`http://127.0.0.1:${port}/v1/accounts/${ACCOUNT}/auth/token`, {
     method: "POST",
-    headers: { authorization: `Basic ${Buffer.from(`${client_id}:${client_secret}`).toString("base64")}`, "content-type": "application/json" },
+    headers: {
+      authorization: `Basic ${Buffer.from(`${client_id}:${client_secret}`).toString("base64")}`,
+      "content-type": "application/json",
+    },
     body: JSON.stringify({ grant_type: "client_credentials", audience: issuer }),
   });
   return (await response.json()).access_token;
@@ -159,6 +176,6 @@ async function database(engine) {
 }
 
 async function findPostgres() {
-  const { startPostgres } = await import("../test/support/postgres.mjs");
+  const { startPostgres } = await import("../scripts/postgres.mjs");
   return startPostgres();
 }

@@ -1,8 +1,8 @@
 /** What was acknowledged survives kill -9 at any instant, and nothing is redeemable twice. */
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { freePort } from "../../scripts/postgres.mjs";
 import { createTestDatabase, describeOnBothEngines, type TestDatabase } from "../support/engines.ts";
 import { authorize, call, mintCode, type Tenant } from "../support/latchkey.ts";
-import { freePort } from "../support/postgres.ts";
 import { type ServerProcess, startProcess } from "../support/process.ts";
 import { createTenantBeside } from "../support/tenants.ts";
 

@@ -1,8 +1,8 @@
 /** A server that dies while it hands a mail over: before the mail server's yes the mail arrives once, after it at most twice. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
+import { freePort } from "../../scripts/postgres.mjs";
 import { createTestDatabase, describeOnBothEngines, type TestDatabase } from "../support/engines.ts";
 import { askForCode, authorize, newAccountId, type Tenant } from "../support/latchkey.ts";
-import { freePort } from "../support/postgres.ts";
 import { type ServerProcess, startProcess } from "../support/process.ts";
 import { codeIn, type Mailbox, openMailbox, until } from "../support/smtp.ts";
 import { createTenantBeside } from "../support/tenants.ts";
