@@ -7,7 +7,7 @@ import { openHttp } from "../dist/http/server.js";
 import { AuthorizeParameters, Found } from "../dist/oauth/authorize/schema.js";
 import { masterKeys } from "../dist/secrets/master-keys.js";
 import { reveal } from "../dist/secrets/secret.js";
-import { openLogger } from "../dist/telemetry.js";
+import { openLogger } from "../dist/telemetry/log.js";
 import { signJws } from "../dist/tokens/jws.js";
 import { makeKey, openKey } from "../dist/tokens/keys/key.js";
 
@@ -29,7 +29,7 @@ const claims = {
   amr: ["otp"],
 };
 
-const app = openHttp({ logger: openLogger("silent"), trustProxy: false });
+const app = openHttp({ logger: openLogger("silent"), trustProxy: false, metrics: { observe() {} } });
 app.route({
   method: "POST",
   url: "/v1/accounts/:oid/auth/authorize",

@@ -22,7 +22,7 @@ const BATCH = 200;
 
 /** @returns the client's credentials, the first time. */
 export async function prepareTenant(config) {
-  const core = await openCore(config, false);
+  const core = await openCore(config, { exclusive: false });
   const { directory } = core;
   try {
     await createAccount(directory, { account_id: ACCOUNT, name: "Bench" }, actor);
@@ -38,7 +38,7 @@ export async function prepareTenant(config) {
 }
 
 export async function prepareCodes(config, count) {
-  const core = await openCore(config, false);
+  const core = await openCore(config, { exclusive: false });
   const { directory, storage } = core;
   try {
     await lookUpAccount(directory, ACCOUNT);

@@ -70,7 +70,11 @@ export const variables: readonly Variable[] = [
     meaning: "twilio://sid:token@from, or https://:secret@host/path for a signed webhook.",
   },
   { name: "WORKERS", default: "1", meaning: "Processes sharing the port; more than one with PostgreSQL only." },
-  { name: "TRUSTED_PROXIES", default: "", meaning: "CIDRs, separated by commas, whose X-Forwarded-For counts." },
+  {
+    name: "TRUSTED_PROXIES",
+    default: "",
+    meaning: "CIDRs, separated by commas, whose X-Forwarded-* or Forwarded counts.",
+  },
   {
     name: "EGRESS_ALLOW",
     default: "",

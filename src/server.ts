@@ -28,7 +28,7 @@ import { canonicalEmail, canonicalPhoneNumber } from "./directory/users/identifi
 import { userRoutes } from "./directory/users/routes.ts";
 import { signUpUser } from "./directory/users/sign-up.ts";
 import { openEgress, parseRange } from "./egress/egress.ts";
-import { describeApi, serveDocs } from "./http/docs.ts";
+import { describeApi, serveDocs, version } from "./http/docs.ts";
 import { type App, openHttp } from "./http/server.ts";
 import { type Readiness, systemRoutes } from "./http/system-routes.ts";
 import { budgetSweep } from "./limits/limits.ts";
@@ -46,7 +46,11 @@ import { startJanitor } from "./storage/janitor.ts";
 import { migrate } from "./storage/migrate.ts";
 import { isSqlite, openStorage, sqlitePath } from "./storage/open.ts";
 import { instant, type Storage } from "./storage/storage.ts";
-import { type Logger, openLogger } from "./telemetry.ts";
+import { tracedStorage } from "./storage/traced.ts";
+import { type Logger, openLogger } from "./telemetry/log.ts";
+import { type Metrics, openMetrics } from "./telemetry/metrics.ts";
+import { serveMetrics } from "./telemetry/metrics-server.ts";
+import { openTracing, type Tracing } from "./telemetry/tracing.ts";
 import { checkMasterKeys } from "./tokens/keys/check-master-keys.ts";
 import { keySweep } from "./tokens/keys/rotate-key.ts";
 import { openTokens, type Tokens } from "./tokens/tokens.ts";
@@ -59,11 +63,19 @@ export interface Core {
   close(): Promise<void>;
 }
 
+export interface CoreOptions {
+  /** True for a server: an SQLite file then belongs to this process alone. */
+  readonly exclusive: boolean;
+  readonly onQuery?: ((sql: string) => void) | undefined;
+  readonly tracing?: Tracing | undefined;
+}
+
 /** What commands and the server share: the database, migrated, and the rooms over it. */
-export async function openCore(config: Config, exclusive: boolean, onQuery?: (sql: string) => void): Promise<Core> {
+export async function openCore(config: Config, { exclusive, onQuery, tracing }: CoreOptions): Promise<Core> {
   await migrate(config.database_url);
   const watch = onQuery ? { onQuery } : {};
-  const storage = await openStorage({ database_url: config.database_url, exclusive, ...watch });
+  const opened = await openStorage({ database_url: config.database_url, exclusive, ...watch });
+  const storage = tracing ? tracedStorage(opened, tracing) : opened;
   try {
     const master_keys = masterKeys(config.master_keys);
     await checkMasterKeys(storage, master_keys);
@@ -99,10 +111,14 @@ export interface ServerOptions {
 export async function startServer(config: Config, options: ServerOptions = {}): Promise<RunningServer> {
   checkAddresses(config);
   const log = options.log ?? openLogger(config.log_level);
-  const core = await openCore(config, true, options.onQuery);
+  const tracing = config.otlp_endpoint === null ? undefined : await openTracing(config.otlp_endpoint, version);
+  const core = await openCore(config, { exclusive: true, onQuery: options.onQuery, tracing });
   const { storage, directory } = core;
-  const stops: (() => Promise<void>)[] = [];
+  const stops: (() => Promise<void>)[] = tracing ? [tracing.stop] : [];
   try {
+    const metrics = await openMetrics(() => countOutbox(storage));
+    if (config.metrics_port !== null && config.workers === 1)
+      stops.push(await serveMetrics(config.host, config.metrics_port, metrics));
     const wake = { outbox: () => {} };
     const verification = openRooms(core, () => wake.outbox());
     const code: RenderCode = (account_id, payload) => renderCode(directory.master_keys, account_id, payload as never);
@@ -113,7 +129,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       log.error({ err: error, sweep: name }, "sweep failed"),
     );
     stops.push(janitor.stop);
-    const app = await mount(config, core, verification, code, log);
+    const app = await mount(config, core, { verification, code, log, metrics, tracing });
     stops.push(async () => app.close());
     if (config.demo && !options.follower) await offerDemo(config, directory);
     await app.listen({ host: config.host, port: config.port });
@@ -196,18 +212,21 @@ function sweepsOf({ directory, tokens }: Core) {
   return [budgetSweep, outboxSweep, revocationSweep, codeSweep, sessionSweep, redeemedSweep, keySweep(tokens, leadOf)];
 }
 
-async function mount(
-  config: Config,
-  core: Core,
-  verification: Verification,
-  code: RenderCode,
-  log: Logger,
-): Promise<App> {
+interface Parts {
+  readonly verification: Verification;
+  readonly code: RenderCode;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly tracing: Tracing | undefined;
+}
+
+async function mount(config: Config, core: Core, { verification, code, log, metrics, tracing }: Parts): Promise<App> {
   const { storage, directory, tokens } = core;
-  const app = openHttp({ logger: log, trustProxy: trustOf(config.trusted_proxies) });
+  const app = openHttp({ logger: log, trustProxy: trustOf(config.trusted_proxies), metrics, tracing });
   await describeApi(app, config.public_url);
   requireBearer(app, { directory, tokens });
-  systemRoutes(app, () => readinessOf(core));
+  const readiness = () => readinessOf(core);
+  systemRoutes(app, { readiness, metrics: config.metrics_port === null ? metrics : undefined });
   tokenRoutes(app, { directory, tokens });
   authorizeRoutes(app, { directory, verification, tokens });
   passwordlessRoutes(app, { directory, verification });

@@ -1,6 +1,8 @@
 import cluster from "node:cluster";
 import type { Config } from "./config.ts";
 import { migrate } from "./storage/migrate.ts";
+import { openClusterMetrics } from "./telemetry/metrics.ts";
+import { serveMetrics } from "./telemetry/metrics-server.ts";
 
 /**
  * WORKERS processes that share the port. The parent only keeps them running: one that dies is replaced, and SIGTERM reaches
@@ -13,6 +15,7 @@ export async function serveWithWorkers(
   if (cluster.isWorker) return run(config, { follower: cluster.worker?.id !== 1 });
   await migrate(config.database_url);
   let stopping = false;
+  if (config.metrics_port !== null) await serveMetrics(config.host, config.metrics_port, await openClusterMetrics());
   for (let id = 0; id < config.workers; id++) cluster.fork();
   cluster.on("exit", (_worker, code) => {
     if (stopping || code === 2) {

@@ -19,7 +19,7 @@ export function print(result: object, { json }: Output, lines: readonly string[]
 export async function withCore(output: Output, work: (core: Core, config: Config) => Promise<void>): Promise<void> {
   try {
     const config = readConfig(process.env);
-    const core = await openCore(config, false);
+    const core = await openCore(config, { exclusive: false });
     try {
       await work(core, config);
     } finally {

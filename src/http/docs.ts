@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { catalogue } from "../errors.ts";
 import type { App } from "./server.ts";
 
-const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
+export const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
   version: string;
 };
 

@@ -1,11 +1,19 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
-import { type Fault, Refusal, refuse } from "../errors.ts";
+import { type ErrorCode, type Fault, Refusal, refuse } from "../errors.ts";
 import type { Surface } from "./contract.ts";
 import { faultsOf } from "./faults.ts";
+
+const refusals = new WeakMap<FastifyRequest, ErrorCode>();
+
+/** The code that a request was refused with, for its log line and the figures. */
+export function refusalOf(request: FastifyRequest): ErrorCode | undefined {
+  return refusals.get(request);
+}
 
 /** The one place that writes errors to the wire, whatever threw them and wherever it was. */
 export function errorReply(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const refusal = toRefusal(error);
+  refusals.set(request, refusal.code);
   logRefusal(refusal, request);
   const { retry_after, headers } = refusal.options;
   if (retry_after !== undefined) reply.header("retry-after", String(Math.max(1, Math.ceil(retry_after))));

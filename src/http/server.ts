@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import fastify, {
@@ -11,15 +12,18 @@ import fastify, {
 } from "fastify";
 import { type Fault, refuse } from "../errors.ts";
 import { randomForIds } from "../secrets/random.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import type { RequestSpan, Tracing } from "../telemetry/tracing.ts";
 import { readBodies } from "./body.ts";
 import { checkContract } from "./check-contract.ts";
 import { answerPreflights, openToBrowsers } from "./cors.ts";
-import { errorReply, malformed } from "./error-reply.ts";
+import { errorReply, malformed, refusalOf } from "./error-reply.ts";
+import { readForwarded } from "./forwarded.ts";
 import { parseStrict } from "./strict-form.ts";
 
 export type App = FastifyInstance<
   RawServerDefault,
-  import("node:http").IncomingMessage,
+  IncomingMessage,
   import("node:http").ServerResponse,
   FastifyBaseLogger,
   TypeBoxTypeProvider
@@ -29,6 +33,8 @@ export interface HttpOptions {
   readonly logger: FastifyBaseLogger;
   /** Decides whether a peer's `X-Forwarded-*` and `Forwarded` count. */
   readonly trustProxy: false | ((address: string) => boolean);
+  readonly metrics: Metrics;
+  readonly tracing?: Tracing | undefined;
 }
 
 const BODY_LIMIT = 64 * 1024;
@@ -38,7 +44,7 @@ const faultsOfQuery = new WeakMap<object, readonly Fault[]>();
  * The HTTP server without routes: strict reading of queries and bodies, request ids, the log line, CORS, and one error reply
  * for everything that can go wrong before, in and after a handler.
  */
-export function openHttp({ logger, trustProxy }: HttpOptions): App {
+export function openHttp({ logger, trustProxy, metrics, tracing }: HttpOptions): App {
   const app = fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: "request_id" }),
@@ -53,6 +59,10 @@ export function openHttp({ logger, trustProxy }: HttpOptions): App {
     genReqId: () => Buffer.from(randomForIds(12)).toString("base64url"),
     requestIdHeader: false,
     exposeHeadRoutes: true,
+    rewriteUrl(request) {
+      if (trustProxy) readForwarded(request as IncomingMessage);
+      return request.url ?? "/";
+    },
     forceCloseConnections: "idle",
     requestTimeout: 30_000,
     ajv: { customOptions: { coerceTypes: true, allErrors: true, removeAdditional: false, useDefaults: true } },
@@ -69,6 +79,7 @@ export function openHttp({ logger, trustProxy }: HttpOptions): App {
     openToBrowsers(reply);
     errorReply(refuse("not_found", { message: "There is no such address." }), request, reply);
   });
+  if (tracing) traceRequests(app as App, tracing);
   checkContract(app);
   readBodies(app);
   answerPreflights(app);
@@ -78,7 +89,7 @@ export function openHttp({ logger, trustProxy }: HttpOptions): App {
   });
   app.addHook("preValidation", (request, _reply, done) => done(checkParameters(request)));
   app.addHook("onResponse", (request, reply, done) => {
-    logRequest(request, reply);
+    recordRequest(metrics, request, reply);
     done();
   });
   return app as App;
@@ -116,18 +127,38 @@ function isForm(request: FastifyRequest): boolean {
   return /^application\/x-www-form-urlencoded/i.test(request.headers["content-type"] ?? "");
 }
 
-/** One line a request: the route's pattern, never its URL, which may hold a code. */
-function logRequest(request: FastifyRequest, reply: FastifyReply): void {
+/** One line a request, and its figures: by the route's pattern, never by its URL, which may hold a code. */
+function recordRequest(metrics: Metrics, request: FastifyRequest, reply: FastifyReply): void {
+  const { method } = request;
+  const route = request.routeOptions.url ?? "none";
+  const status = reply.statusCode;
+  const refusal = refusalOf(request);
+  metrics.observe({ method, route, status, milliseconds: reply.elapsedTime, refusal });
   request.log.info(
     {
-      method: request.method,
-      route: request.routeOptions.url ?? "none",
-      status: reply.statusCode,
+      method,
+      route,
+      status,
+      ...(refusal ? { code: refusal } : {}),
       ms: Math.round(reply.elapsedTime * 10) / 10,
       ...(request.account_id ? { account_id: request.account_id } : {}),
     },
     "request",
   );
+}
+
+/** Everything a request does runs inside its span. */
+function traceRequests(app: App, tracing: Tracing): void {
+  const spans = new WeakMap<FastifyRequest, RequestSpan>();
+  app.addHook("onRequest", (request, _reply, done) => {
+    const span = tracing.startRequest(request.method, request.headers);
+    spans.set(request, span);
+    span.within(done);
+  });
+  app.addHook("onResponse", (request, reply, done) => {
+    spans.get(request)?.end(request.routeOptions.url ?? "none", reply.statusCode);
+    done();
+  });
 }
 
 /** What is not HTTP at all still gets an answer that says so. */

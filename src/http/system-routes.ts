@@ -1,4 +1,8 @@
+import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
+import { refuse } from "../errors.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import { refusals } from "./contract.ts";
 import type { App } from "./server.ts";
 
 /** What is wrong with this process, or with its database; and what it could not deliver. */
@@ -17,7 +21,13 @@ const Ready = Type.Object({
 
 const tags = ["system"];
 
-export function systemRoutes(app: App, readiness: () => Promise<Readiness>): void {
+export interface SystemOptions {
+  readiness(): Promise<Readiness>;
+  /** Undefined where the figures have a port of their own. */
+  readonly metrics: Metrics | undefined;
+}
+
+export function systemRoutes(app: App, { readiness, metrics }: SystemOptions): void {
   app.route({
     method: "GET",
     url: "/healthz",
@@ -51,4 +61,31 @@ export function systemRoutes(app: App, readiness: () => Promise<Readiness>): voi
       return { status: ready ? "ready" : "not ready", checks: { ...checks }, degraded: { ...degraded } };
     },
   });
+
+  app.route({
+    method: "GET",
+    url: "/metrics",
+    logLevel: "warn",
+    config: { surface: "system", public: true },
+    schema: {
+      operationId: "metrics_get",
+      summary: "Figures for Prometheus",
+      description:
+        "Answers callers on this machine only; anybody else gets 404. METRICS_PORT moves it to a port of its own.",
+      tags,
+      response: { 200: Type.String(), ...refusals("account", "not_found") },
+    },
+    handler: async (request, reply) => {
+      if (!metrics || !isLocal(request)) throw refuse("not_found", { message: "There is no such address." });
+      reply.type(metrics.content_type);
+      return metrics.text();
+    },
+  });
+}
+
+/** By the connection itself; what a proxy on this machine passes on is not local. */
+function isLocal({ headers, socket }: FastifyRequest): boolean {
+  const { remoteAddress = "" } = socket;
+  const proxied = headers["x-forwarded-for"] !== undefined || headers.forwarded !== undefined;
+  return !proxied && /^(::1|(::ffff:)?127\.\d+\.\d+\.\d+)$/.test(remoteAddress);
 }

@@ -1,7 +1,5 @@
 /** How a code reaches a person: by a real SMTP conversation, by SMS over HTTP, or not at all, and then somebody is told. */
 import { createHmac } from "node:crypto";
-import { createServer, type IncomingMessage, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
@@ -15,33 +13,8 @@ import {
   receiveCode,
   startLatchkey,
 } from "../support/latchkey.ts";
+import { openReceiver } from "../support/receiver.ts";
 import { codeIn, type Mailbox, openMailbox, until } from "../support/smtp.ts";
-
-interface Received {
-  readonly path: string;
-  readonly headers: IncomingMessage["headers"];
-  readonly body: string;
-}
-
-async function openReceiver(
-  answer: (received: Received) => [number, string],
-): Promise<{ server: Server; port: number; all: Received[] }> {
-  const all: Received[] = [];
-  const server = createServer((request, response) => {
-    let body = "";
-    request.on("data", (chunk) => {
-      body += chunk;
-    });
-    request.on("end", () => {
-      const received = { path: request.url ?? "", headers: request.headers, body };
-      all.push(received);
-      const [status, text] = answer(received);
-      response.writeHead(status, { "content-type": "application/json" }).end(text);
-    });
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return { server, port: (server.address() as AddressInfo).port, all };
-}
 
 describeOnBothEngines("delivery", (engine) => {
   let latchkey: Latchkey;
@@ -184,8 +157,8 @@ describeOnBothEngines("delivery", (engine) => {
 
   it("sends SMS through a signed webhook, which gets the code that was mailed", async () => {
     let answers = 0;
-    const { server, port, all } = await openReceiver(() => (answers++ === 0 ? [503, "{}"] : [202, "{}"]));
-    opened.push(() => server.close());
+    const { close, port, all } = await openReceiver(() => (answers++ === 0 ? [503, "{}"] : [202, "{}"]));
+    opened.push(() => void close());
     const env = {
       SMTP_URL: mailbox.url,
       MAIL_FROM: "login@latchkey.example",
@@ -217,10 +190,10 @@ describeOnBothEngines("delivery", (engine) => {
   });
 
   it("sends SMS through anything of Twilio's shape, and gives up a number that cannot be reached", async () => {
-    const { server, port, all } = await openReceiver(({ body }) =>
+    const { close, port, all } = await openReceiver(({ body }) =>
       body.includes("40999999") ? [400, '{"code":21614,"message":"not a mobile number"}'] : [201, '{"sid":"SM1"}'],
     );
-    opened.push(() => server.close());
+    opened.push(() => void close());
     const base = encodeURIComponent(`http://127.0.0.1:${port}`);
     const env = { SMS_URL: `twilio://AC123:to%40ken@Shop?base=${base}`, EGRESS_ALLOW: "127.0.0.1" };
     const own = await startLatchkey(engine, { env });

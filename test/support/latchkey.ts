@@ -17,7 +17,7 @@ import { createUser } from "../../src/directory/users/create-user.ts";
 import { reveal } from "../../src/secrets/secret.ts";
 import { type RunningServer, startServer } from "../../src/server.ts";
 import type { Engine } from "../../src/storage/storage.ts";
-import type { Logger } from "../../src/telemetry.ts";
+import type { Logger } from "../../src/telemetry/log.ts";
 import { createTestDatabase, type TestDatabase } from "./engines.ts";
 
 export const actor = { id: "test", context: {} };

@@ -11,7 +11,7 @@ export async function createTenantBeside(
   options: TenantOptions = {},
 ): Promise<Tenant> {
   const config = readConfig({ DATABASE_URL: database_url, MASTER_KEY, PUBLIC_URL: public_url });
-  const core = await openCore(config, false);
+  const core = await openCore(config, { exclusive: false });
   try {
     return await createTenant({ url, config, server: { core } } as unknown as Latchkey, options);
   } finally {

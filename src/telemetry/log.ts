@@ -1,7 +1,7 @@
 /**
  * Logs: one JSON line an event on standard output, without codes, tokens, secrets, queries or addresses of people.
  */
-import { type Logger, pino } from "pino";
+import { type DestinationStream, type Logger, pino } from "pino";
 
 /** Of an error only what cannot hold a value somebody sent us. */
 function describeError(error: unknown): object {
@@ -20,11 +20,7 @@ function describeError(error: unknown): object {
 /** Lines are gathered for a moment, so that a busy server makes one system call for many of them. */
 const FLUSH_EVERY = 200;
 
-export function openLogger(level: string): Logger {
-  const destination = pino.destination({ dest: 1, sync: false, minLength: 4_096 });
-  const timer = setInterval(() => destination.flush(), FLUSH_EVERY);
-  timer.unref();
-  process.once("exit", () => destination.flushSync());
+export function openLogger(level: string, destination: DestinationStream = standardOutput()): Logger {
   return pino(
     {
       level,
@@ -35,6 +31,14 @@ export function openLogger(level: string): Logger {
     },
     destination,
   );
+}
+
+function standardOutput(): DestinationStream {
+  const destination = pino.destination({ dest: 1, sync: false, minLength: 4_096 });
+  const timer = setInterval(() => destination.flush(), FLUSH_EVERY);
+  timer.unref();
+  process.once("exit", () => destination.flushSync());
+  return destination;
 }
 
 export type { Logger };

@@ -1,0 +1,26 @@
+import { createServer } from "node:http";
+import type { Metrics } from "./metrics.ts";
+
+/** Serves the figures at /metrics of a port of their own. */
+export async function serveMetrics(
+  host: string,
+  port: number,
+  metrics: Pick<Metrics, "text" | "content_type">,
+): Promise<() => Promise<void>> {
+  const server = createServer((request, response) => {
+    if (request.url !== "/metrics") return void response.writeHead(404).end();
+    metrics.text().then(
+      (text) => response.writeHead(200, { "content-type": metrics.content_type }).end(text),
+      () => response.writeHead(500).end(),
+    );
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, host, resolve);
+  });
+  return () =>
+    new Promise((resolve) => {
+      server.close(() => resolve());
+      server.closeAllConnections();
+    });
+}

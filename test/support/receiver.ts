@@ -1,0 +1,46 @@
+/** A real HTTP server that keeps what it was sent: a webhook, a provider of SMS, a collector of traces. */
+import { createServer, type IncomingMessage } from "node:http";
+import type { AddressInfo } from "node:net";
+
+export interface Received {
+  readonly path: string;
+  readonly headers: IncomingMessage["headers"];
+  readonly body: string;
+}
+
+export interface Receiver {
+  readonly url: string;
+  readonly port: number;
+  readonly all: readonly Received[];
+  close(): Promise<void>;
+}
+
+export async function openReceiver(
+  answer: (received: Received) => [number, string] = () => [200, "{}"],
+): Promise<Receiver> {
+  const all: Received[] = [];
+  const server = createServer((request, response) => {
+    let body = "";
+    request.on("data", (chunk) => {
+      body += chunk;
+    });
+    request.on("end", () => {
+      const received = { path: request.url ?? "", headers: request.headers, body };
+      all.push(received);
+      const [status, text] = answer(received);
+      response.writeHead(status, { "content-type": "application/json" }).end(text);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}`,
+    port,
+    all,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
