@@ -31,6 +31,8 @@ export async function describeApi(app: App, public_url: string): Promise<void> {
       },
     },
     hideUntagged: true,
+    transformObject: (document) =>
+      ("openapiObject" in document ? withoutSuffixes(document.openapiObject) : {}) as never,
     transform: ({ schema, url, route }) => {
       const { public: open, scopes, surface } = route.config ?? {};
       const security = open ? (url.endsWith("/token") ? [{ clientAuth: [] }] : []) : [{ JWT: [] }];
@@ -49,6 +51,14 @@ export async function serveDocs(app: App): Promise<void> {
   app.get("/openapi.json", { schema: { hide: true } }, async () => app.swagger());
   const { default: viewer } = await import("@fastify/swagger-ui");
   await app.register(viewer, { routePrefix: "/docs", uiConfig: { docExpansion: "list", deepLinking: true } });
+}
+
+/** The plug-in adds the method to the operationId of a HEAD route, also where there is no GET of that name. */
+function withoutSuffixes<T extends { paths?: object }>(document: T): T {
+  for (const methods of Object.values(document.paths ?? {}) as { head?: { operationId?: string } }[]) {
+    if (methods.head?.operationId) methods.head.operationId = methods.head.operationId.replace(/-head$/, "");
+  }
+  return document;
 }
 
 function introduction(): string {

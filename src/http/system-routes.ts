@@ -73,7 +73,10 @@ export function systemRoutes(app: App, { readiness, metrics }: SystemOptions): v
       description:
         "Answers callers on this machine only; anybody else gets 404. METRICS_PORT moves it to a port of its own.",
       tags,
-      response: { 200: Type.String(), ...refusals("account", "not_found") },
+      response: {
+        200: { description: "Prometheus' text format.", content: { "text/plain": { schema: Type.String() } } },
+        ...refusals("account", "not_found"),
+      },
     },
     handler: async (request, reply) => {
       if (!metrics || !isLocal(request)) throw refuse("not_found", { message: "There is no such address." });

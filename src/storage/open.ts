@@ -18,15 +18,23 @@ export async function openStorage(options: OpenOptions): Promise<Storage> {
   const watch = options.onQuery ? { onQuery: options.onQuery } : {};
   if (isSqlite(options.database_url)) {
     const { openSqlite } = await import("./sqlite/open-sqlite.ts");
-    return openSqlite({
-      path: sqlitePath(options.database_url),
-      exclusive: options.exclusive ?? false,
-      strict,
-      ...watch,
-    });
+    const path = sqlitePath(options.database_url);
+    return closedOnce(openSqlite({ path, exclusive: options.exclusive ?? false, strict, ...watch }));
   }
   const { openPostgres } = await import("./postgres/open-postgres.ts");
-  return openPostgres({ url: options.database_url, strict, ...watch });
+  return closedOnce(await openPostgres({ url: options.database_url, strict, ...watch }));
+}
+
+/** Closing again waits for the first close. */
+function closedOnce(storage: Storage): Storage {
+  let closed: Promise<void> | undefined;
+  return {
+    ...storage,
+    close() {
+      closed ??= storage.close();
+      return closed;
+    },
+  };
 }
 
 export function isSqlite(database_url: string): boolean {

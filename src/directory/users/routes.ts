@@ -77,7 +77,11 @@ export function userRoutes(app: App, directory: Directory): void {
   app.route({
     method: "HEAD",
     url: "/v1/accounts/:oid/customers/users",
-    config: { surface: "account", scopes: ["admin:customers", "read:customers", "public:customers"] },
+    config: {
+      surface: "account",
+      scopes: ["admin:customers", "read:customers", "public:customers"],
+      swagger: { exposeHeadRoute: true },
+    },
     schema: {
       operationId: "aid_customers_head",
       summary: "Whether a user exists",
