@@ -109,7 +109,7 @@ function readQuery(text: string): Record<string, string> {
 /** Faults of the query's encoding, and parameters that came as a form instead. Runs after the bearer was checked. */
 function checkParameters(request: FastifyRequest): Error | undefined {
   const query = request.query as Record<string, string>;
-  const faults = [...(faultsOfQuery.get(query) ?? [])];
+  const faults = [...faultsOfPath(request), ...(faultsOfQuery.get(query) ?? [])];
   if (request.routeOptions.config.form === "query" && request.body !== undefined) {
     const body = (request.body ?? {}) as Record<string, unknown>;
     if (!isForm(request) && Object.keys(body).length > 0) return refuse("unsupported_media_type");
@@ -121,6 +121,12 @@ function checkParameters(request: FastifyRequest): Error | undefined {
     request.body = undefined;
   }
   return faults.length > 0 ? malformed(faults) : undefined;
+}
+
+function faultsOfPath({ params }: FastifyRequest): readonly Fault[] {
+  return Object.entries((params ?? {}) as Record<string, string>)
+    .filter(([, value]) => value.includes("\0"))
+    .map(([path]) => ({ path, code: "encoding", message: "must not contain U+0000" }));
 }
 
 function isForm(request: FastifyRequest): boolean {
