@@ -1,0 +1,118 @@
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { ConfigError, type Environment, readConfig, variables } from "./config.ts";
+
+const KEY = Buffer.alloc(32, 9).toString("base64");
+
+function faultsOf(env: Environment): readonly string[] {
+  try {
+    readConfig(env);
+    return [];
+  } catch (error) {
+    return (error as ConfigError).faults;
+  }
+}
+
+describe("settings", () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "latchkey-config-"));
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  it("have defaults that start on one machine", () => {
+    const config = readConfig({ DATABASE_URL: `sqlite:${folder}/a.db` });
+    expect(config).toMatchObject({ host: "127.0.0.1", port: 8080, public_url: "http://localhost:8080", workers: 1 });
+    expect(config.demo).toBe(true);
+  });
+
+  it("generate one master key, readable by its owner alone, and find it again", () => {
+    const env = { DATABASE_URL: `sqlite:${folder}/deep/er/a.db` };
+    const first = readConfig(env);
+    expect(first.master_keys[0]).toHaveLength(32);
+    expect(statSync(join(folder, "deep/er/master.key")).mode & 0o777).toBe(0o600);
+    expect(readConfig(env).master_keys).toEqual(first.master_keys);
+  });
+
+  it("name every fault at once, one line each, with variable and remedy", () => {
+    const faults = faultsOf({
+      PORT: "eighty",
+      PUBLIC_URL: "http://login.example.com",
+      DATABASE_URL: "mysql://x",
+      MASTER_KEY: "short",
+      SMTP_URL: "mail.example.com",
+      WORKERS: "0",
+      LOG_LEVEL: "loud",
+      DEMO: "yes",
+      METRICS_PORT: "-1",
+      OTEL_EXPORTER_OTLP_ENDPOINT: "collector",
+      SMPT_URL: "smtp://x",
+    });
+    const named = faults.map((fault) => fault.split(" ")[0]);
+    expect(named.toSorted()).toEqual(
+      [
+        "DATABASE_URL",
+        "DEMO",
+        "LOG_LEVEL",
+        "MAIL_FROM",
+        "MASTER_KEY",
+        "METRICS_PORT",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "PORT",
+        "PUBLIC_URL",
+        "SMPT_URL",
+        "SMTP_URL",
+        "WORKERS",
+      ].toSorted(),
+    );
+    expect(faults.every((fault) => fault.length > 20 && !fault.includes("\n"))).toBe(true);
+    expect(faults.find((fault) => fault.startsWith("SMPT_URL"))).toContain("Did you mean SMTP_URL?");
+  });
+
+  it.each([
+    [{ DATABASE_URL: "postgres://h/d" }, "MASTER_KEY"],
+    [{ MASTER_KEY: KEY, MASTER_KEY_FILE: "/nowhere" }, "MASTER_KEY_FILE"],
+    [{ MASTER_KEY_FILE: "/nowhere/at/all" }, "MASTER_KEY_FILE"],
+    [{ MASTER_KEY: KEY, WORKERS: "2" }, "WORKERS"],
+    [{ MASTER_KEY: KEY, PUBLIC_URL: "https://a.example/?x=1" }, "PUBLIC_URL"],
+    [{ MASTER_KEY: KEY, SMTP_URL: "smtp://mail.example" }, "MAIL_FROM"],
+    [{ MASTER_KEY: KEY, LATCHKEY_PORT: "1" }, "LATCHKEY_PORT"],
+    [{ MASTER_KEY: KEY, PUBLIC_URI: "https://a.example" }, "PUBLIC_URI"],
+  ] satisfies [Environment, string][])("refuse %j", (env, variable) => {
+    expect(faultsOf({ DATABASE_URL: `sqlite:${folder}/a.db`, ...env }).map((fault) => fault.split(" ")[0])).toEqual([
+      variable,
+    ]);
+  });
+
+  it("never repeat a value in a fault", () => {
+    const faults = faultsOf({ MASTER_KEY: "hunter2-key", SMTP_URL: "hunter2-mail", DATABASE_URL: "hunter2-db" });
+    expect(faults.length).toBeGreaterThan(2);
+    expect(faults.join()).not.toContain("hunter2");
+  });
+
+  it("take key versions from a file, newest first", () => {
+    const older = Buffer.alloc(32, 1).toString("base64");
+    writeFileSync(join(folder, "keys"), `${KEY}\n${older}\n`);
+    const { master_keys, generated_master_key } = readConfig({ MASTER_KEY_FILE: join(folder, "keys") });
+    expect(master_keys.map((key) => Buffer.from(key).toString("base64"))).toEqual([KEY, older]);
+    expect(generated_master_key).toBeNull();
+  });
+
+  it("leave other programs' variables alone", () => {
+    expect(faultsOf({ MASTER_KEY: KEY, HOME: "/", NODE_ENV: "test", npm_config_x: "1", HOSTNAME: "h" })).toEqual([]);
+  });
+
+  it("are all in the README, as they are here", () => {
+    const readme = readFileSync(fileURLToPath(new URL("../README.md", import.meta.url)), "utf8");
+    for (const { name, default: otherwise, meaning } of variables) {
+      expect(readme).toContain(`| \`${name}\` | ${otherwise ? `\`${otherwise}\`` : ""} | ${meaning} |`);
+    }
+  });
+
+  it("are a ConfigError when they are wrong", () => {
+    expect(() => readConfig({ PORT: "x", MASTER_KEY: KEY })).toThrow(ConfigError);
+  });
+});

@@ -1,0 +1,43 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { parseStrict } from "./strict-form.ts";
+
+/** As HTTP delivers it: one character a byte. */
+const wire = (text: string) => Buffer.from(text, "utf8").toString("latin1");
+
+describe("strict forms", () => {
+  it("read what URLSearchParams wrote", () => {
+    const pairs = fc.dictionary(fc.string({ unit: "grapheme", minLength: 1 }), fc.string({ unit: "grapheme" }));
+    fc.assert(
+      fc.property(pairs, (record) => {
+        const clean = Object.entries(record).filter(([name, value]) => !`${name}${value}`.includes("\0"));
+        const { values, faults } = parseStrict(wire(new URLSearchParams(clean).toString()));
+        expect(faults).toEqual([]);
+        expect(Object.entries(values).toSorted()).toEqual(clean.toSorted());
+      }),
+    );
+  });
+
+  it.each([
+    ["a=1&a=2", "a", "repeated"],
+    ["a=1&%61=2", "a", "repeated"],
+    ["__proto__=1&__proto__=2", "__proto__", "repeated"],
+    ["a=%", "a", "encoding"],
+    ["a=%zz", "a", "encoding"],
+    ["a=%ff", "a", "encoding"],
+    ["a=%c0%80", "a", "encoding"],
+    ["a=%ed%a0%80", "a", "encoding"],
+    ["a=%00", "a", "encoding"],
+    ["%ff=1", "query", "encoding"],
+  ])("find the fault in %s", (text, path, code) => {
+    expect(parseStrict(text).faults).toMatchObject([{ path, code }]);
+  });
+
+  it("never throw, and keep no name that an object has by itself", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "binary" }), (text) => {
+        expect(Object.getPrototypeOf(parseStrict(text).values)).toBeNull();
+      }),
+    );
+  });
+});

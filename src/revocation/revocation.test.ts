@@ -1,0 +1,60 @@
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../test/support/engines.ts";
+import { until } from "../../test/support/smtp.ts";
+import { openRevocations, revoke } from "./revocation.ts";
+
+describeOnBothEngines("revocation", (engine) => {
+  let test: TestStorage;
+  beforeAll(async () => {
+    test = await openTestStorage(engine);
+  });
+  afterAll(() => test.close());
+  const account_id = "T00000001";
+
+  it("ends what it names: here at once, elsewhere when it is next read, and there only", async () => {
+    const here = await openRevocations(test.storage, { poll: 20 });
+    const elsewhere = await openRevocations(test.storage, { poll: 20 });
+    elsewhere.checkAlive(account_id, ["sid:1", "client:1"]);
+    await revoke(test.storage, here, { account_id, subject: "sid:1" });
+    expect(() => here.checkAlive(account_id, ["client:1", "sid:1"])).toThrow("expired, revoked");
+    here.checkAlive("T00000002", ["sid:1"]);
+    here.checkAlive(account_id, ["sid:2"]);
+    await until("the other process to know", () => {
+      try {
+        elsewhere.checkAlive(account_id, ["sid:1"]);
+        return undefined;
+      } catch {
+        return true;
+      }
+    });
+    const later = await openRevocations(test.storage);
+    expect(() => later.checkAlive(account_id, ["sid:1"])).toThrow();
+    await Promise.all([here, elsewhere, later].map(({ stop }) => stop()));
+  });
+
+  it("refuses with 503 once it has not been read for ten seconds, and recovers", async () => {
+    let time = 0;
+    const revocations = await openRevocations(test.storage, { poll: 30, monotonic: () => time });
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    time = 9_999;
+    revocations.checkAlive(account_id, []);
+    await revocations.stop();
+    time = 25_000;
+    expect(revocations.isFresh()).toBe(false);
+    expect(() => revocations.checkAlive(account_id, [])).toThrow(expect.objectContaining({ status: 503 }));
+  });
+
+  it("does not let a failed reading pass for a fresh one", async () => {
+    const own = await openTestStorage(engine);
+    let time = 0;
+    const failures: unknown[] = [];
+    const options = { poll: 20, monotonic: () => time, report: (error: unknown) => failures.push(error) };
+    const revocations = await openRevocations(own.storage, options);
+    await own.storage.close();
+    await until("a failed reading", () => (failures.length > 0 ? true : undefined));
+    time = 11_000;
+    expect(() => revocations.checkAlive(account_id, [])).toThrow(expect.objectContaining({ status: 503 }));
+    await revocations.stop();
+    await own.close();
+  });
+});
