@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
+import { AjvCompiler } from "@fastify/ajv-compiler";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import fastify, {
   type FastifyBaseLogger,
@@ -65,6 +66,7 @@ export function openHttp({ logger, trustProxy, metrics, tracing }: HttpOptions):
     },
     forceCloseConnections: "idle",
     requestTimeout: 30_000,
+    schemaController: { compilersFactory: { buildValidator: coerceAllButBodies as never } },
     ajv: { customOptions: { coerceTypes: true, allErrors: true, removeAdditional: false, useDefaults: true } },
     frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
       begin(request, reply);
@@ -94,6 +96,21 @@ export function openHttp({ logger, trustProxy, metrics, tracing }: HttpOptions):
   });
   return app as App;
 }
+
+/** Fastify's validators, as far as this file needs to know them. */
+type Validators = (
+  externals: unknown,
+  options: { customOptions?: object },
+) => (route: { httpPart?: string }) => unknown;
+
+const buildValidator = AjvCompiler() as unknown as Validators;
+
+/** Path, query and headers are text, so that their numbers are read from it; a JSON body says what it means. */
+const coerceAllButBodies: Validators = (externals, options) => {
+  const coercing = buildValidator(externals, options);
+  const exact = buildValidator(externals, { customOptions: { ...options.customOptions, coerceTypes: false } });
+  return (route) => (route.httpPart === "body" ? exact : coercing)(route);
+};
 
 function begin(request: FastifyRequest, reply: FastifyReply): void {
   reply.header("request-id", request.id);

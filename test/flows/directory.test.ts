@@ -1,0 +1,270 @@
+/** Clients, grants, users and settings over HTTP: what a team manages with, and what it cannot reach for. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeOnBothEngines } from "../support/engines.ts";
+import {
+  addClient,
+  addGrant,
+  authorize,
+  basic,
+  call,
+  createTenant,
+  type Latchkey,
+  mintCode,
+  receiveCode,
+  startLatchkey,
+  type Tenant,
+  type TestClient,
+  tokenOf,
+} from "../support/latchkey.ts";
+
+describeOnBothEngines("the directory", (engine) => {
+  let latchkey: Latchkey;
+  let tenant: Tenant;
+  beforeAll(async () => {
+    latchkey = await startLatchkey(engine);
+    tenant = await createTenant(latchkey);
+  });
+  afterAll(() => latchkey.close());
+
+  const send = (method: string, path: string, json?: object, token = tenant.token) =>
+    call(`${tenant.base}${path}`, { method, token, ...(json ? { json } : {}) });
+
+  const tokenStatus = async (client: TestClient, audience = tenant.issuer) => {
+    const headers = { authorization: basic(client) };
+    const json = { grant_type: "client_credentials", audience };
+    return (await call(`${tenant.base}/auth/token`, { method: "POST", headers, json })).status;
+  };
+
+  /** A bearer that holds exactly these scopes at the account API. */
+  async function bearerWith(...scope: string[]): Promise<string> {
+    const client = await addClient(latchkey, tenant.account_id);
+    await addGrant(latchkey, tenant.account_id, client, tenant.issuer, scope);
+    return tokenOf(latchkey, tenant.account_id, client);
+  }
+
+  it("creates a client whose secret is shown once, and takes either of its names", async () => {
+    const callbacks = ["https://a.example/cb"];
+    const created = await send("POST", "/auth/clients", { name: "Till", client_id: "till-1", callbacks });
+    expect(created.status).toBe(200);
+    const { id, client_id, client_secret } = created.body;
+    expect(client_id).toBe("till-1");
+    expect(client_secret).toMatch(/^[\w-]{43}$/);
+    const shown = await send("GET", `/auth/clients/${id}`);
+    expect(shown.body).toMatchObject({ id, client_id: "till-1", name: "Till", callbacks });
+    expect(shown.text).not.toContain('client_secret"');
+    expect((await send("GET", "/auth/clients")).text).not.toContain('client_secret"');
+    await addGrant(latchkey, tenant.account_id, { client_id }, tenant.issuer, ["read:accounts"]);
+    expect(await tokenStatus({ id, client_id, client_secret })).toBe(200);
+    expect(await tokenStatus({ id, client_id: id, client_secret })).toBe(200);
+    expect((await send("POST", "/auth/clients", { client_id: "till-1" })).body.error.errors[0].path).toBe("client_id");
+    await send("DELETE", `/auth/clients/${id}`);
+    expect((await send("POST", "/auth/clients", { client_id: "till-1" })).status).toBe(400);
+  });
+
+  it("refuses callbacks that a redirect must never go to", async () => {
+    for (const callback of [
+      "http://shop.example/cb",
+      "https://shop.example/cb#x",
+      "https://user@shop.example/cb",
+      "https://*.shop.example/cb",
+      "https://shop.example/cb?code=1",
+      "https://shop.example/cb?state=1",
+      "javascript:alert(1)",
+      "myapp:/cb",
+      "/cb",
+      "https://shop.example/c b",
+      "https://shop.example\\@evil.example/",
+      "data:text/html,x",
+      "",
+    ]) {
+      const reply = await send("POST", "/auth/clients", { callbacks: ["https://ok.example", callback] });
+      expect([reply.status, reply.body.error.errors[0].path], callback).toEqual([400, "callbacks.1"]);
+    }
+    const callbacks = ["http://127.0.0.1/cb", "http://[::1]/cb", "http://localhost:3000/cb", "com.example.app:/cb"];
+    expect((await send("POST", "/auth/clients", { callbacks })).status).toBe(200);
+  });
+
+  it("lets only the port of a loopback address vary", async () => {
+    const own = await createTenant(latchkey, {
+      client: { callbacks: ["http://127.0.0.1/cb", "https://shop.example/cb"] },
+    });
+    const verification_code = await mintCode(own);
+    const tried = async (redirect_uri: string) => (await authorize(own, { verification_code, redirect_uri })).status;
+    for (const wrong of [
+      "http://127.0.0.1:49152/cb/",
+      "http://127.0.0.1:49152/cb?x=1",
+      "http://127.0.0.2:49152/cb",
+      "http://localhost:49152/cb",
+      "http://127.0.0.1:99999/cb",
+      "http://127.0.0.1:80@evil.example/cb",
+      "https://127.0.0.1/cb",
+      "https://shop.example:443/cb",
+      "https://shop.example/cb/",
+      "https://SHOP.example/cb",
+      "https://shop.example/CB",
+      "https://shop.example/cb/../cb",
+      "https://shop.example/cb%2f",
+      "https://shop.example.evil.example/cb",
+    ])
+      expect(await tried(wrong), wrong).toBe(400);
+    expect(await tried("http://127.0.0.1:49152/cb")).toBe(302);
+  });
+
+  it("rotates a secret with the overlap that was asked for", async () => {
+    const client = await addClient(latchkey, tenant.account_id);
+    await addGrant(latchkey, tenant.account_id, client, tenant.issuer, ["read:accounts"]);
+    const path = `/auth/clients/${client.id}/rotate-secret`;
+    const first = await call(`${tenant.base}${path}?overlap_seconds=60`, { method: "POST", token: tenant.token });
+    expect(await tokenStatus(client)).toBe(200);
+    expect(await tokenStatus({ ...client, client_secret: first.body.client_secret })).toBe(200);
+    const second = await send("POST", path);
+    expect(await tokenStatus(client)).toBe(401);
+    expect(await tokenStatus({ ...client, client_secret: first.body.client_secret })).toBe(401);
+    expect(await tokenStatus({ ...client, client_secret: second.body.client_secret })).toBe(200);
+  });
+
+  it("changes what a PATCH names, and nothing else", async () => {
+    const client = await addClient(latchkey, tenant.account_id, { signup: true });
+    const before = (await send("GET", `/auth/clients/${client.id}`)).body;
+    const after = (await send("PATCH", `/auth/clients/${client.id}`, { code_format: "numeric" })).body;
+    expect({ ...after, updated_at: "" }).toEqual({ ...before, code_format: "numeric", updated_at: "" });
+    for (const wrong of [{ code_format: "emoji" }, { code_formats: "numeric" }, { client_id: "x" }, {}]) {
+      const reply = await send("PATCH", `/auth/clients/${client.id}`, wrong);
+      expect(reply.status, JSON.stringify(wrong)).toBe(400);
+    }
+  });
+
+  it("lists grants by client and audience, and never shows an upstream secret", async () => {
+    const client = await addClient(latchkey, tenant.account_id);
+    const oidc = { authority: "https://login.example", client_id: "up", client_secret: "upstream-secret-1" };
+    const grant = {
+      client_id: client.id,
+      audience: "https://a.example",
+      scope: ["a:read"],
+      type: "authorization_code",
+    };
+    const created = await send("POST", "/auth/client-grants", { ...grant, oidc });
+    expect(created.status).toBe(200);
+    expect(created.body.oidc).toEqual({ authority: "https://login.example", client_id: "up" });
+    await send("POST", "/auth/client-grants", { ...grant, audience: "https://b.example" });
+    const list = async (query: string) => (await send("GET", `/auth/client-grants?${query}`)).body;
+    expect(await list(`client_id=${client.id}`)).toHaveLength(2);
+    expect(await list(`client_id=${client.client_id}&audience=https://b.example`)).toHaveLength(1);
+    expect(await list(`client_id=${client.id}&audience=https://c.example`)).toEqual([]);
+    expect(JSON.stringify(await list(`client_id=${client.id}`))).not.toContain("upstream-secret-1");
+    expect((await send("POST", "/auth/client-grants", { ...grant, type: "any", oidc })).status).toBe(400);
+    const { id } = created.body;
+    expect((await send("PATCH", `/auth/client-grants/${id}`, { scope: ["a:write", "a:write"] })).body.scope).toEqual([
+      "a:write",
+    ]);
+    expect((await send("DELETE", `/auth/client-grants/${id}`)).body.deleted_at).toMatch(/^20/);
+    expect((await send("DELETE", `/auth/client-grants/${id}`)).status).toBe(404);
+  });
+
+  it("creates users, finds them by any name, and tells whether they exist", async () => {
+    const email = "Grace.Hopper@Example.com";
+    const created = await send("POST", "/customers/users", { email, phone_number: "400 00 900", customer_id: "c-1" });
+    expect(created.body).toMatchObject({ email, phone_number: "+4740000900", customer_id: "c-1", type: "customer" });
+    expect((await send("GET", "/customers/users/c-1")).body.id).toBe(created.body.id);
+    expect((await send("POST", "/customers/users", { email: "grace.hopper@example.COM" })).status).toBe(400);
+    expect((await send("POST", "/customers/users", { email, type: "company" })).status).toBe(200);
+    const exists = async (query: string) => (await send("HEAD", `/customers/users?${query}`)).status;
+    expect(await exists("email=grace.hopper@example.com")).toBe(200);
+    expect(await exists("phone_number=%2B4740000900")).toBe(200);
+    expect(await exists("email=nobody@example.com")).toBe(404);
+    expect(await exists("email=nobody")).toBe(400);
+    for (const wrong of [{}, { email: "no-address" }, { phone_number: "12" }, { email, type: "account_user" }])
+      expect((await send("POST", "/customers/users", wrong)).status, JSON.stringify(wrong)).toBe(400);
+    await send("DELETE", `/customers/users/${created.body.id}`);
+    expect((await send("GET", "/customers/users/c-1")).status).toBe(404);
+  });
+
+  it("does not let whoever may only create users prove their addresses", async () => {
+    const token = await bearerWith("create:customers:/users");
+    const email = "unproven@example.com";
+    expect((await send("POST", "/customers/users", { email }, token)).status).toBe(200);
+    await expect(receiveCode(tenant, { email })).rejects.toThrow("no message");
+  });
+
+  it("reads and changes settings within their bounds", async () => {
+    const settings = (await send("GET", "/auth/settings")).body;
+    expect(settings).toMatchObject({ signing_alg: "ES256", access_token_lifetime: 14_400, code_lifetime: 600 });
+    expect((await send("PATCH", "/auth/settings", { code_lifetime: 120 })).body).toEqual({
+      ...settings,
+      code_lifetime: 120,
+    });
+    for (const wrong of [
+      { code_lifetime: 59 },
+      { code_lifetime: 601 },
+      { code_lifetime: "120" },
+      { signing_alg: "none" },
+    ])
+      expect((await send("PATCH", "/auth/settings", wrong)).status, JSON.stringify(wrong)).toBe(400);
+    expect((await send("GET", "/auth/settings")).body.code_lifetime).toBe(120);
+  });
+
+  it("lets nobody hand on, or take over, what they do not hold", async () => {
+    const strong = await addClient(latchkey, tenant.account_id);
+    await addGrant(latchkey, tenant.account_id, strong, tenant.issuer, ["admin:accounts", "admin:customers"]);
+    const [grant] = (await send("GET", `/auth/client-grants?client_id=${strong.id}`)).body;
+    const weak = await addClient(latchkey, tenant.account_id);
+    const attempts: [string, string, string, object?][] = [
+      ["write:accounts", "POST", `/auth/clients/${strong.id}/rotate-secret`],
+      ["write:accounts", "PATCH", `/auth/clients/${strong.id}`, { callbacks: ["https://evil.example"] }],
+      ["write:accounts", "PATCH", `/auth/clients/${strong.id}`, { login_uri: "https://evil.example/x" }],
+      ["write:accounts", "DELETE", `/auth/clients/${strong.id}`],
+      ["write:accounts", "PATCH", `/auth/client-grants/${grant.id}`, { scope: [] }],
+      ["write:accounts", "DELETE", `/auth/client-grants/${grant.id}`],
+      [
+        "write:accounts",
+        "POST",
+        "/auth/client-grants",
+        { client_id: weak.id, audience: tenant.issuer, scope: ["admin:accounts"] },
+      ],
+      [
+        "write:accounts",
+        "POST",
+        "/auth/client-grants",
+        { client_id: weak.id, audience: tenant.issuer, scope: ["write:customers"] },
+      ],
+      [
+        "write:accounts",
+        "POST",
+        "/auth/client-grants",
+        { client_id: weak.id, audience: "https://x.example", scope: ["x:all"] },
+      ],
+      ["admin:accounts", "POST", `/auth/clients/${strong.id}/rotate-secret`],
+      [
+        "admin:accounts",
+        "POST",
+        "/auth/client-grants",
+        {
+          client_id: weak.id,
+          audience: `https://api.dintero.com/v1/accounts/${tenant.account_id}`,
+          scope: ["admin:customers"],
+        },
+      ],
+      ["read:accounts", "POST", "/auth/clients", { name: "x" }],
+      ["read:accounts", "PATCH", "/auth/settings", { locale: "nb" }],
+    ];
+    for (const [held, method, path, json] of attempts) {
+      const reply = await send(method, path, json, await bearerWith(held));
+      expect([reply.status, reply.body.error.code], `${held}: ${method} ${path}`).toEqual([403, "insufficient_scope"]);
+    }
+    const own = { client_id: weak.id, audience: tenant.issuer, scope: ["write:accounts:/auth/passwordless"] };
+    expect((await send("POST", "/auth/client-grants", own, await bearerWith("write:accounts"))).status).toBe(200);
+  });
+
+  it("ends a deleted client's tokens, secrets and codes at once", async () => {
+    const own = await createTenant(latchkey);
+    const admin = await addClient(latchkey, own.account_id);
+    await addGrant(latchkey, own.account_id, admin, own.issuer, ["admin:accounts", "admin:customers"]);
+    const token = await tokenOf(latchkey, own.account_id, admin);
+    const code = await mintCode(own);
+    expect((await call(`${own.base}/auth/clients/${own.client.id}`, { method: "DELETE", token })).status).toBe(200);
+    expect((await call(`${own.base}/auth/clients`, { token: own.token })).status).toBe(401);
+    await expect(tokenOf(latchkey, own.account_id, own.client)).rejects.toThrow("invalid_client");
+    const reply = await authorize({ ...own, token }, { verification_code: code });
+    expect([reply.status, reply.body.error.code]).toEqual([403, "unauthorized_client"]);
+  });
+});
