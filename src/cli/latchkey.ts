@@ -36,7 +36,14 @@ for (const command of [
   userCommand,
   keysCommand,
 ]) {
-  program.addCommand(command());
+  program.addCommand(inheriting(command(), program));
+}
+
+/** Exit codes, hints and output of the parent, all the way down. */
+function inheriting(command: Command, parent: Command): Command {
+  command.copyInheritedSettings(parent);
+  for (const child of command.commands) inheriting(child, command);
+  return command;
 }
 
 await program.parseAsync();

@@ -39,6 +39,8 @@ export interface HttpOptions {
 }
 
 const BODY_LIMIT = 64 * 1024;
+/** How often a closing server looks for connections whose last request has been answered, in milliseconds. */
+const DRAIN = 20;
 const faultsOfQuery = new WeakMap<object, readonly Fault[]>();
 
 /**
@@ -65,6 +67,7 @@ export function openHttp({ logger, trustProxy, metrics, tracing }: HttpOptions):
       return request.url ?? "/";
     },
     forceCloseConnections: "idle",
+    return503OnClosing: false,
     requestTimeout: 30_000,
     schemaController: { compilersFactory: { buildValidator: coerceAllButBodies as never } },
     ajv: { customOptions: { coerceTypes: true, allErrors: true, removeAdditional: false, useDefaults: true } },
@@ -81,6 +84,7 @@ export function openHttp({ logger, trustProxy, metrics, tracing }: HttpOptions):
     openToBrowsers(reply);
     errorReply(refuse("not_found", { message: "There is no such address." }), request, reply);
   });
+  drainConnections(app as App);
   if (tracing) traceRequests(app as App, tracing);
   checkContract(app);
   readBodies(app);
@@ -95,6 +99,19 @@ export function openHttp({ logger, trustProxy, metrics, tracing }: HttpOptions):
     done();
   });
   return app as App;
+}
+
+/** While it closes, requests under way are answered; a connection that has no more of them is closed, not kept alive. */
+function drainConnections(app: App): void {
+  let looking: NodeJS.Timeout | undefined;
+  app.addHook("preClose", (done) => {
+    looking = setInterval(() => app.server.closeIdleConnections(), DRAIN);
+    done();
+  });
+  app.addHook("onClose", (_app, done) => {
+    clearInterval(looking);
+    done();
+  });
 }
 
 /** Fastify's validators, as far as this file needs to know them. */

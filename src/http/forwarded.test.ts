@@ -1,0 +1,27 @@
+import type { IncomingMessage } from "node:http";
+import { describe, expect, it } from "vitest";
+import { readForwarded } from "./forwarded.ts";
+
+function read(headers: Record<string, string>): string | undefined {
+  const request = { headers: { ...headers } } as unknown as IncomingMessage;
+  readForwarded(request);
+  return request.headers["x-forwarded-for"] as string | undefined;
+}
+
+describe("Forwarded", () => {
+  it.each([
+    ["for=192.0.2.60;proto=http;by=203.0.113.43", "192.0.2.60"],
+    ['For="[2001:db8:cafe::17]:4711"', "2001:db8:cafe::17"],
+    ["for=192.0.2.43, for=198.51.100.17", "192.0.2.43, 198.51.100.17"],
+    ['for="192.0.2.43:47011"', "192.0.2.43"],
+    ["for=_hidden, for=192.0.2.1", "_hidden, 192.0.2.1"],
+    ["proto=https", "unknown"],
+  ])("%s", (forwarded, expected) => {
+    expect(read({ forwarded })).toBe(expected);
+  });
+
+  it("gives way to X-Forwarded-For", () => {
+    expect(read({ forwarded: "for=192.0.2.60", "x-forwarded-for": "192.0.2.1" })).toBe("192.0.2.1");
+    expect(read({})).toBeUndefined();
+  });
+});

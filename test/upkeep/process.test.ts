@@ -1,0 +1,148 @@
+/** How the process behaves to its operator: proxies, workers, signals, figures, commands that fail. */
+import { execFile } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { freePort } from "../../scripts/postgres.mjs";
+import type { Environment } from "../../src/config.ts";
+import { createTestDatabase } from "../support/engines.ts";
+import { askForCode, authorize, call, createTenant, MASTER_KEY, mintCode, startLatchkey } from "../support/latchkey.ts";
+import { startProcess } from "../support/process.ts";
+import { until } from "../support/smtp.ts";
+import { createTenantBeside } from "../support/tenants.ts";
+
+const CLI = fileURLToPath(new URL("../../dist/cli/latchkey.js", import.meta.url));
+const PUBLIC_URL = "http://localhost:9";
+
+interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function cli(env: Environment, ...args: string[]): Promise<Ended> {
+  const options = { env: { PATH: process.env.PATH, ...env } };
+  return promisify(execFile)(process.execPath, [CLI, ...args], options).then(
+    ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
+    (error: Ended) => error,
+  );
+}
+
+describe("the process", () => {
+  let folder: string;
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), "latchkey-process-"));
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  it("believes only the proxies it was told of", async () => {
+    const latchkey = await startLatchkey("sqlite", { env: { TRUSTED_PROXIES: "127.0.0.1,10.0.0.0/8" } });
+    const untrusting = await startLatchkey("sqlite");
+    const ipSeen = async (from: typeof latchkey, headers: Record<string, string>) => {
+      const tenant = await createTenant(from);
+      await askForCode(tenant, { headers });
+      const { context } = await from.server.core.storage.read
+        .selectFrom("audit_events")
+        .select("context")
+        .where("account_id", "=", tenant.account_id)
+        .where("action", "=", "verification_code.sent")
+        .executeTakeFirstOrThrow();
+      return JSON.parse(context).ip;
+    };
+    expect(await ipSeen(latchkey, { "x-forwarded-for": "203.0.113.7" })).toBe("203.0.113.7");
+    expect(await ipSeen(latchkey, { "x-forwarded-for": "198.51.100.1, 203.0.113.7, 10.1.2.3" })).toBe("203.0.113.7");
+    expect(await ipSeen(latchkey, { forwarded: 'for="203.0.113.8:99", for=10.0.0.9' })).toBe("203.0.113.8");
+    expect(await ipSeen(untrusting, { "x-forwarded-for": "203.0.113.7", forwarded: "for=203.0.113.8" })).toBe(
+      "127.0.0.1",
+    );
+    await latchkey.close();
+    await untrusting.close();
+  });
+
+  it("serves with several workers, replaces one that dies, and adds up their figures", async () => {
+    const { database_url, drop } = await createTestDatabase("postgres");
+    const metrics_port = await freePort();
+    const env = { PUBLIC_URL, WORKERS: "2", METRICS_PORT: String(metrics_port) };
+    const server = await startProcess({ database_url, env });
+    const tenant = await createTenantBeside(database_url, server.url, PUBLIC_URL);
+    const redeem = async () => (await authorize(tenant, { verification_code: await mintCode(tenant) })).status;
+    for (let n = 0; n < 6; n++) expect(await redeem()).toBe(302);
+    const figures = async () => (await call(`http://127.0.0.1:${metrics_port}/metrics`)).text;
+    const line =
+      'latchkey_http_request_duration_seconds_count{method="POST",route="/v1/accounts/:oid/auth/authorize",status="302"} 6';
+    expect(await figures()).toContain(line);
+    expect((await call(`${server.url}/metrics`)).status).toBe(404);
+
+    const workers = () => [...new Set([...server.output().matchAll(/"pid":(\d+)/g)].map(([, pid]) => Number(pid)))];
+    const [victim] = await until("both workers to log", () => (workers().length >= 2 ? workers() : undefined));
+    process.kill(victim ?? 0, "SIGKILL");
+    const still = async () => redeem().catch(() => 0);
+    await until("another worker to take over", async () => ((await still()) === 302 ? true : undefined));
+    await until("a third worker", () => (workers().length >= 3 ? true : undefined));
+    expect(await server.kill("SIGTERM")).toBe(0);
+    await drop();
+  });
+
+  it("finishes what it has begun when it is told to stop", async () => {
+    const server = await startProcess({ database_url: `sqlite:${folder}/stop.db`, env: { PUBLIC_URL } });
+    const tenant = await createTenantBeside(`sqlite:${folder}/stop.db`, server.url, PUBLIC_URL);
+    const codes = await Promise.all([1, 2, 3].map(() => mintCode(tenant)));
+    const replies = Promise.all(codes.map((verification_code) => authorize(tenant, { verification_code })));
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    const gone = server.kill("SIGTERM");
+    for (const { status, body } of await replies) expect([302, 400], JSON.stringify(body)).toContain(status);
+    expect(await gone).toBe(0);
+    expect(server.output()).toContain('"signal":"SIGTERM"');
+  });
+
+  it("says what is wrong with settings on standard error, with exit code 2, and starts nothing", async () => {
+    const env = { DATABASE_URL: "postgres://x", PORT: "x", MASTER_KEY: undefined };
+    const served = await cli(env, "serve");
+    expect([served.code, served.stdout]).toEqual([2, ""]);
+    expect(
+      served.stderr
+        .trim()
+        .split("\n")
+        .map((line) => line.split(" ")[0]),
+    ).toEqual(["PORT", "MASTER_KEY"]);
+    const json = await cli(env, "account", "create", "T1", "--json");
+    expect(json.code).toBe(2);
+    expect(JSON.parse(json.stderr).error.code).toBe("invalid_settings");
+  });
+
+  it("prints commands for people, and for programs with --json", async () => {
+    const env = { DATABASE_URL: `sqlite:${folder}/cli.db`, MASTER_KEY };
+    expect((await cli(env, "migrate")).stdout).toContain("applied 0001_first");
+    expect(JSON.parse((await cli(env, "migrate", "--json")).stdout)).toEqual({ applied: [] });
+    const account = await cli(env, "account", "create", "P11200001", "--name", "Shop");
+    expect(account.stdout).toContain("next      latchkey client create P11200001");
+    const again = await cli(env, "account", "create", "P11200001", "--json");
+    expect([again.code, JSON.parse(again.stderr).error.code]).toEqual([1, "invalid_request"]);
+    const wrong = await cli(env, "client", "create", "P99999999", "--json");
+    expect([wrong.code, JSON.parse(wrong.stderr).error.code]).toEqual([1, "not_found"]);
+    const usage = await cli(env, "client", "crate");
+    expect([usage.code, usage.stderr.includes("help")]).toEqual([2, true]);
+    const client = JSON.parse((await cli(env, "client", "create", "P112", "--public", "--json")).stderr).error.code;
+    expect(client).toBe("not_found");
+    const rotated = JSON.parse((await cli(env, "keys", "rotate", "P11200001", "--json")).stdout);
+    expect(rotated.rotated.map(({ alg }: { alg: string }) => alg).toSorted()).toEqual(["ES256", "RS256"]);
+    const doctor = JSON.parse((await cli(env, "doctor", "--json")).stdout);
+    expect(doctor.findings.map(({ check }: { check: string }) => check)).toContain("database");
+    expect((await cli({ ...env, DATABASE_URL: "postgres://127.0.0.1:1/x" }, "doctor")).code).toBe(1);
+  });
+
+  it("refuses a database that another server has, and one written under another master key", async () => {
+    const database_url = `sqlite:${folder}/owned.db`;
+    const server = await startProcess({ database_url });
+    const second = await cli({ DATABASE_URL: database_url, MASTER_KEY, PORT: String(await freePort()) }, "serve");
+    expect(second.code).toBe(1);
+    expect(second.stderr).toMatch(/another/i);
+    await cli({ DATABASE_URL: database_url, MASTER_KEY }, "account", "create", "T11200001");
+    await server.kill("SIGTERM");
+    const other = { MASTER_KEY: Buffer.alloc(32, 99).toString("base64"), DATABASE_URL: database_url };
+    expect((await cli(other, "serve")).stderr).toContain("MASTER_KEY is not the key");
+  });
+});
