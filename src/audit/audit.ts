@@ -5,7 +5,7 @@
  * In: an `AuditEvent`, never holding a code, token or secret. Out: rows of `audit_events`, read by the activity log.
  */
 import { uuidv7 } from "../secrets/uuid.ts";
-import type { Database, Instant } from "../storage/storage.ts";
+import type { Database, Instant, Transaction } from "../storage/storage.ts";
 
 export interface AuditEvent {
   readonly account_id: string;
@@ -32,6 +32,25 @@ export async function recordAuditEvent(db: Database, event: AuditEvent): Promise
     .insertInto("audit_events")
     .values({ ...event, context: JSON.stringify(event.context) })
     .execute();
+}
+
+export interface Deed {
+  readonly account_id: string;
+  readonly action: string;
+  readonly entity: string;
+  readonly now: Instant;
+  /** Who did it, from where; null for the server itself. */
+  readonly actor: { readonly id: string | null; readonly context: Readonly<Record<string, unknown>> };
+  readonly facts?: Readonly<Record<string, unknown>>;
+}
+
+/** Records a deed that succeeded, in its own transaction. */
+export function recordDeed(tx: Transaction, { now, actor, facts, ...deed }: Deed): Promise<void> {
+  const context = { ...actor.context, ...facts };
+  return recordAuditEvent(
+    tx.db,
+    auditEvent({ ...deed, created_at: now, outcome: "success", actor: actor.id, context }),
+  );
 }
 
 /** For hot statements, which insert the event in the very statement that does the deed. */

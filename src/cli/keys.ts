@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { auditEvent, recordAuditEvent } from "../audit/audit.ts";
+import { recordDeed } from "../audit/audit.ts";
 import { canonicalAccountId } from "../directory/accounts/account.ts";
 import { findAccount } from "../directory/accounts/find-account.ts";
 import type { SigningAlg } from "../secrets/signing-alg.ts";
@@ -37,19 +37,9 @@ export function keysCommand(): Command {
         ];
         const rotated = [];
         for (const alg of algs) rotated.push({ alg, kid: await rotateKey(tokens, account_id, alg, rotation, now) });
-        const event = {
-          account_id,
-          created_at: instant(now),
-          action: "keys.rotated",
-          outcome: "success" as const,
-          entity: account_id,
-        };
-        await storage.write((tx) =>
-          recordAuditEvent(
-            tx.db,
-            auditEvent({ ...event, actor: actor.id, context: { immediately: rotation.immediately } }),
-          ),
-        );
+        const deed = { account_id, action: "keys.rotated", entity: account_id, now: instant(now), actor };
+        const facts = { immediately: rotation.immediately };
+        await storage.write((tx) => recordDeed(tx, { ...deed, facts }));
         print(
           { account_id, rotated },
           options,

@@ -1,5 +1,6 @@
+import { deleteExpired } from "../storage/delete-expired.ts";
 import { instant, type Storage } from "../storage/storage.ts";
-import { deleteExpired, selectFailedSince, selectPendingBefore } from "./store.ts";
+import { selectFailedSince, selectPendingBefore } from "./store.ts";
 
 /** What `/readyz` shows as degraded and `/metrics` exports. */
 export interface OutboxCounts {
@@ -29,5 +30,8 @@ export async function countOutbox(storage: Storage): Promise<OutboxCounts> {
 export const outboxSweep = {
   name: "outbox",
   sweep: (storage: Storage, batch: number): Promise<number> =>
-    storage.write((tx) => deleteExpired(tx.db, instant(storage.now() - DAY), batch)),
+    storage.write((tx) => {
+      const done = { table: "outbox", key: "id", only: "state <> 'pending'" } as const;
+      return deleteExpired(tx.db, done, instant(storage.now() - DAY), batch);
+    }),
 };

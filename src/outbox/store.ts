@@ -164,28 +164,6 @@ async function count(
 export const selectPendingBefore = (db: Database, than: Instant) => count(db, "pending", "created_at", "<", than);
 export const selectFailedSince = (db: Database, than: Instant) => count(db, "failed", "finished_at", ">=", than);
 
-/** Removes at most `limit` rows that are done with and expired before `before`. */
-export async function deleteExpired(db: Database, before: Instant, limit: number): Promise<number> {
-  const gone = await db
-    .deleteFrom("outbox")
-    .where((eb) =>
-      eb(
-        eb.refTuple("account_id", "id"),
-        "in",
-        eb
-          .selectFrom("outbox as old")
-          .select(["old.account_id", "old.id"])
-          .where("old.expires_at", "<", before)
-          .where("old.state", "!=", "pending")
-          .limit(limit)
-          .$asTuple("account_id", "id"),
-      ),
-    )
-    .returning("id")
-    .execute();
-  return gone.length;
-}
-
 function decode(row: StoredRow): OutboxRow {
   return { ...row, channel: row.channel as Channel, payload: JSON.parse(row.payload) as Record<string, unknown> };
 }

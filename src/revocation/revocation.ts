@@ -7,8 +7,9 @@
  * and says so instead of guessing.
  */
 import { refuse } from "../errors.ts";
+import { deleteExpired } from "../storage/delete-expired.ts";
 import { instant, type Storage, type Transaction } from "../storage/storage.ts";
-import { deleteExpired, insertRevocation, selectRevokedSince } from "./store.ts";
+import { insertRevocation, selectRevokedSince } from "./store.ts";
 
 export interface RevokedSubject {
   readonly account_id: string;
@@ -93,5 +94,7 @@ export async function revoke(storage: Storage, revocations: Revocations, revoked
 export const revocationSweep = {
   name: "revocations",
   sweep: (storage: Storage, batch: number) =>
-    storage.write((tx) => deleteExpired(tx.db, instant(storage.now()), batch)),
+    storage.write((tx) =>
+      deleteExpired(tx.db, { table: "revocations", key: "subject" }, instant(storage.now()), batch),
+    ),
 };

@@ -27,23 +27,3 @@ export function selectRevokedSince(db: Database, since: Instant): Promise<readon
     .where("revoked_at", ">=", since)
     .execute();
 }
-
-export async function deleteExpired(db: Database, now: Instant, batch: number): Promise<number> {
-  const gone = await db
-    .deleteFrom("revocations")
-    .where((eb) =>
-      eb(
-        eb.refTuple("account_id", "subject"),
-        "in",
-        eb
-          .selectFrom("revocations as old")
-          .select(["old.account_id", "old.subject"])
-          .where("old.expires_at", "<", now)
-          .limit(batch)
-          .$asTuple("account_id", "subject"),
-      ),
-    )
-    .returning("subject")
-    .execute();
-  return gone.length;
-}

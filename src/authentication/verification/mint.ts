@@ -1,4 +1,4 @@
-import { auditEvent, type RequestFacts, recordAuditEvent } from "../../audit/audit.ts";
+import { type RequestFacts, recordDeed } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { refuse } from "../../errors.ts";
@@ -70,13 +70,8 @@ async function mintIn(tx: Transaction, verification: Verification, request: Mint
     created_by: actor,
     now,
   });
-  const context = { ...facts, client_id: client.id, format, code_id: issued.row.id, ...(reason ? { reason } : {}) };
-  const event = {
-    account_id,
-    created_at: instant(now),
-    action: "verification_code.minted",
-    outcome: "success" as const,
-  };
-  await recordAuditEvent(tx.db, auditEvent({ ...event, entity: user_id, actor, context }));
+  const about = { client_id: client.id, format, code_id: issued.row.id, ...(reason ? { reason } : {}) };
+  const deed = { account_id, action: "verification_code.minted", entity: user_id, now: instant(now) };
+  await recordDeed(tx, { ...deed, actor: { id: actor, context: { ...facts } }, facts: about });
   return issued;
 }

@@ -1,4 +1,4 @@
-import { auditEvent, type RequestFacts, recordAuditEvent } from "../../audit/audit.ts";
+import { type RequestFacts, recordDeed } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { instant } from "../../storage/storage.ts";
@@ -56,11 +56,8 @@ export async function sendClosingNotice(
       locale: user.locale ?? settings.locale,
       now,
     });
-    const event = { account_id, created_at: instant(now), action: "verification_code.numeric_closed" };
-    await recordAuditEvent(
-      tx.db,
-      auditEvent({ ...event, outcome: "success", entity: person, actor, context: { ...facts } }),
-    );
+    const deed = { account_id, action: "verification_code.numeric_closed", entity: person, now: instant(now) };
+    await recordDeed(tx, { ...deed, actor: { id: actor, context: { ...facts } } });
   });
   verification.nudge();
 }

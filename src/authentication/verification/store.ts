@@ -1,4 +1,3 @@
-import { sql } from "kysely";
 import type { UserType } from "../../directory/clients/client.ts";
 import type { Identifier } from "../../directory/users/identifier.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
@@ -183,27 +182,4 @@ export async function selectGuessWindow(
     .where("budget", "=", "numeric_guess")
     .where("subject", "=", person)
     .executeTakeFirst();
-}
-
-/** @returns how many rows went. */
-export async function deleteExpired(
-  db: Database,
-  table: "verification_codes" | "login_sessions",
-  before: Instant,
-  batch: number,
-): Promise<number> {
-  const rows = await db
-    .selectFrom(table)
-    .select(["account_id", "id"])
-    .where("expires_at", "<", before)
-    .orderBy("account_id")
-    .orderBy("id")
-    .limit(batch)
-    .execute();
-  for (const { account_id, id } of rows) {
-    await sql`delete from ${sql.table(table)} where account_id = ${account_id} and id = ${id} and expires_at < ${before}`.execute(
-      db,
-    );
-  }
-  return rows.length;
 }

@@ -1,4 +1,4 @@
-import { auditEvent, recordAuditEvent } from "../../audit/audit.ts";
+import { recordDeed } from "../../audit/audit.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Actor, Directory } from "../directory.ts";
 import type { Account } from "./account.ts";
@@ -15,21 +15,11 @@ export async function changeSettings(
 ): Promise<Account> {
   await findAccount(directory, account_id);
   const now = instant(directory.storage.now());
-  await directory.storage.write(async ({ db }) => {
-    const stored = await selectStoredSettings(db, account_id);
-    await updateSettings(db, account_id, { ...stored, ...change }, now);
-    await recordAuditEvent(
-      db,
-      auditEvent({
-        account_id,
-        created_at: now,
-        action: "account.changed",
-        outcome: "success",
-        entity: account_id,
-        actor: actor.id,
-        context: { ...actor.context, changed: Object.keys(change) },
-      }),
-    );
+  await directory.storage.write(async (tx) => {
+    const stored = await selectStoredSettings(tx.db, account_id);
+    await updateSettings(tx.db, account_id, { ...stored, ...change }, now);
+    const facts = { changed: Object.keys(change) };
+    await recordDeed(tx, { account_id, action: "account.changed", entity: account_id, now, actor, facts });
   });
   directory.accounts.forget(account_id);
   return findAccount(directory, account_id);

@@ -1,4 +1,4 @@
-import { auditEvent, recordAuditEvent } from "../../audit/audit.ts";
+import { recordDeed } from "../../audit/audit.ts";
 import { refuseField } from "../../errors.ts";
 import { instant } from "../../storage/storage.ts";
 import { insertConnection } from "../connections/store.ts";
@@ -25,23 +25,12 @@ export async function createAccount(directory: Directory, input: NewAccount, act
   if (!account_id) throw refuseField("account_id", "pattern", "is P or T and then three or eight digits");
   const created_at = instant(directory.storage.now());
   const row = { account_id, name: input.name, settings: input.settings ?? {}, created_at, created_by: actor.id };
-  const created = await directory.storage.write(async ({ db }) => {
-    if (!(await insertAccount(db, row))) return false;
+  const created = await directory.storage.write(async (tx) => {
+    if (!(await insertAccount(tx.db, row))) return false;
     for (const strategy of ["email", "sms"] as const) {
-      await insertConnection(db, { account_id, name: strategy, strategy, created_at });
+      await insertConnection(tx.db, { account_id, name: strategy, strategy, created_at });
     }
-    await recordAuditEvent(
-      db,
-      auditEvent({
-        account_id,
-        created_at,
-        action: "account.created",
-        outcome: "success",
-        entity: account_id,
-        actor: actor.id,
-        context: actor.context,
-      }),
-    );
+    await recordDeed(tx, { account_id, action: "account.created", entity: account_id, now: created_at, actor });
     return true;
   });
   if (!created) throw refuseField("account_id", "taken", "is taken");

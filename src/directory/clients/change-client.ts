@@ -1,6 +1,6 @@
-import { auditEvent, recordAuditEvent } from "../../audit/audit.ts";
+import { recordDeed } from "../../audit/audit.ts";
 import type { Secret } from "../../secrets/secret.ts";
-import { instant, type Transaction } from "../../storage/storage.ts";
+import { instant } from "../../storage/storage.ts";
 import type { Actor, Directory } from "../directory.ts";
 import type { Client } from "./client.ts";
 import { checkSettings, noSuchClient } from "./create-client.ts";
@@ -31,7 +31,8 @@ export async function changeClient(
     const { name, description } = change;
     const fields = { ...(name === undefined ? {} : { name }), ...(description === undefined ? {} : { description }) };
     await updateClient(tx.db, account_id, id, { ...fields, settings: { ...stored, ...change.settings } }, now);
-    await record(tx, client, actor, "client.changed", now, { changed: Object.keys({ ...fields, ...change.settings }) });
+    const facts = { changed: Object.keys({ ...fields, ...change.settings }) };
+    await recordDeed(tx, { account_id, action: "client.changed", entity: id, now, actor, facts });
   });
   forgetClient(directory, client);
   return findClientById(directory, account_id, id);
@@ -57,7 +58,8 @@ export async function rotateSecret(
     if (!(await selectStoredSettings(tx.db, account_id, id))) throw noSuchClient();
     await updateSecretsEnd(tx.db, account_id, id, instant(milliseconds + overlap * 1000), now);
     await insertSecret(tx.db, row);
-    await record(tx, client, actor, "client.secret_rotated", now, { overlap_seconds: overlap });
+    const facts = { overlap_seconds: overlap };
+    await recordDeed(tx, { account_id, action: "client.secret_rotated", entity: id, now, actor, facts });
   });
   forgetClient(directory, client);
   return { client, client_secret };
@@ -76,31 +78,10 @@ export async function removeClient(directory: Directory, client: Client, actor: 
     const row = await deleteClient(tx.db, account_id, id, actor.id, now);
     if (!row) throw noSuchClient();
     await directory.revocations.record(tx, revoked);
-    await record(tx, client, actor, "client.deleted", now, {});
+    await recordDeed(tx, { account_id, action: "client.deleted", entity: id, now, actor });
     return row;
   });
   directory.revocations.announce(revoked);
   forgetClient(directory, client);
   return deleted;
-}
-
-async function record(
-  tx: Transaction,
-  { account_id, id }: Client,
-  actor: Actor,
-  action: string,
-  now: string,
-  facts: Readonly<Record<string, unknown>>,
-): Promise<void> {
-  const context = { ...actor.context, ...facts };
-  const event = {
-    account_id,
-    created_at: now,
-    action,
-    outcome: "success" as const,
-    entity: id,
-    actor: actor.id,
-    context,
-  };
-  await recordAuditEvent(tx.db, auditEvent(event));
 }

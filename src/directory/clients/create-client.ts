@@ -1,4 +1,4 @@
-import { auditEvent, recordAuditEvent } from "../../audit/audit.ts";
+import { recordDeed } from "../../audit/audit.ts";
 import { refuse, refuseField } from "../../errors.ts";
 import { malformed } from "../../http/error-reply.ts";
 import type { Secret } from "../../secrets/secret.ts";
@@ -44,21 +44,10 @@ export async function createClient(
   const minted = input.settings.token_endpoint_auth_method === "none" ? null : mintSecret(account_id, id, now);
   const { name = null, description = null, settings } = input;
   const row = { account_id, id, client_id, name, description, settings, created_at, created_by: actor.id };
-  const created = await directory.storage.write(async ({ db }) => {
-    if (!(await insertClient(db, row))) return false;
-    if (minted) await insertSecret(db, minted.row);
-    await recordAuditEvent(
-      db,
-      auditEvent({
-        account_id,
-        created_at,
-        action: "client.created",
-        outcome: "success",
-        entity: id,
-        actor: actor.id,
-        context: actor.context,
-      }),
-    );
+  const created = await directory.storage.write(async (tx) => {
+    if (!(await insertClient(tx.db, row))) return false;
+    if (minted) await insertSecret(tx.db, minted.row);
+    await recordDeed(tx, { account_id, action: "client.created", entity: id, now: created_at, actor });
     return true;
   });
   if (!created) throw refuseField("client_id", "taken", "is taken");

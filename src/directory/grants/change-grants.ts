@@ -1,10 +1,10 @@
-import { auditEvent, recordAuditEvent } from "../../audit/audit.ts";
+import { recordDeed } from "../../audit/audit.ts";
 import { refuse, refuseField } from "../../errors.ts";
 import type { Bearer } from "../../http/contract.ts";
 import { seal } from "../../secrets/seal.ts";
 import { reveal, type Secret } from "../../secrets/secret.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
-import { instant, type Transaction } from "../../storage/storage.ts";
+import { instant } from "../../storage/storage.ts";
 import type { Account } from "../accounts/account.ts";
 import type { Client } from "../clients/client.ts";
 import { type Actor, cacheKey, type Directory } from "../directory.ts";
@@ -59,7 +59,8 @@ export async function createGrant(directory: Directory, input: NewGrant, actor: 
       throw refuseField("client_id", "too_many", `has ${LIMIT_PER_CLIENT} grants, which is the limit`);
     }
     await insertGrant(tx.db, row);
-    await record(tx, row, actor, "grant.created", created_at);
+    const facts = { client_id: client.id };
+    await recordDeed(tx, { account_id, action: "grant.created", entity: id, now: created_at, actor, facts });
   });
   directory.grants.forget(cacheKey(account_id, client.id));
   const { oidc_client_secret: _sealed, ...grant } = row;
@@ -78,7 +79,7 @@ export async function changeScope(
   const distinct = [...new Set(scope)];
   await directory.storage.write(async (tx) => {
     if (!(await updateScope(tx.db, account_id, id, distinct, now))) throw noSuchGrant();
-    await record(tx, grant, actor, "grant.changed", now);
+    await recordDeed(tx, { account_id, action: "grant.changed", entity: id, now, actor, facts: { client_id } });
   });
   directory.grants.forget(cacheKey(account_id, client_id));
   return { ...grant, scope: distinct, updated_at: now };
@@ -97,7 +98,7 @@ export async function removeGrant(directory: Directory, grant: Grant, actor: Act
     const row = await deleteGrant(tx.db, account_id, id, actor.id, now);
     if (!row) throw noSuchGrant();
     await directory.revocations.record(tx, revoked);
-    await record(tx, grant, actor, "grant.deleted", now);
+    await recordDeed(tx, { account_id, action: "grant.deleted", entity: id, now, actor, facts: { client_id } });
     return row;
   });
   directory.revocations.announce(revoked);
@@ -121,25 +122,4 @@ export function checkMayHandOn(
 
 function noSuchGrant(): Error {
   return refuse("not_found", { message: "There is no such grant." });
-}
-
-async function record(
-  tx: Transaction,
-  grant: Pick<Grant, "account_id" | "id" | "client_id">,
-  actor: Actor,
-  action: string,
-  now: string,
-): Promise<void> {
-  const { account_id, id, client_id } = grant;
-  const context = { ...actor.context, client_id };
-  const event = {
-    account_id,
-    created_at: now,
-    action,
-    outcome: "success" as const,
-    entity: id,
-    actor: actor.id,
-    context,
-  };
-  await recordAuditEvent(tx.db, auditEvent(event));
 }

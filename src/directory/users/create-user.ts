@@ -1,4 +1,4 @@
-import { auditEvent, recordAuditEvent } from "../../audit/audit.ts";
+import { recordDeed } from "../../audit/audit.ts";
 import { refuseField } from "../../errors.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
 import { instant } from "../../storage/storage.ts";
@@ -46,10 +46,9 @@ export async function createUser(directory: Directory, account: Account, input: 
     created_at,
     created_by: actor.id,
   };
-  const created = await directory.storage.write(async ({ db }) => {
-    if (!(await insertUser(db, row))) return false;
-    const event = { account_id, created_at, action: "user.created", outcome: "success" as const, entity: row.id };
-    await recordAuditEvent(db, auditEvent({ ...event, actor: actor.id, context: actor.context }));
+  const created = await directory.storage.write(async (tx) => {
+    if (!(await insertUser(tx.db, row))) return false;
+    await recordDeed(tx, { account_id, action: "user.created", entity: row.id, now: created_at, actor });
     return true;
   });
   if (!created) throw await takenField(directory, row);

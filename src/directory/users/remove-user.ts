@@ -1,4 +1,4 @@
-import { auditEvent, recordAuditEvent } from "../../audit/audit.ts";
+import { recordDeed } from "../../audit/audit.ts";
 import { refuse } from "../../errors.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Actor, Directory } from "../directory.ts";
@@ -18,8 +18,7 @@ export async function removeUser(directory: Directory, { account_id, id }: User,
     const row = await deleteUser(tx.db, account_id, id, actor.id, now);
     if (!row) throw refuse("not_found", { message: "There is no such user." });
     await directory.revocations.record(tx, revoked);
-    const event = { account_id, created_at: now, action: "user.deleted", outcome: "success" as const, entity: id };
-    await recordAuditEvent(tx.db, auditEvent({ ...event, actor: actor.id, context: actor.context }));
+    await recordDeed(tx, { account_id, action: "user.deleted", entity: id, now, actor });
     return row;
   });
   directory.revocations.announce(revoked);

@@ -1,4 +1,4 @@
-import { auditEvent, recordAuditEvent } from "../../audit/audit.ts";
+import { recordDeed } from "../../audit/audit.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import type { UserType } from "../clients/client.ts";
@@ -34,15 +34,8 @@ export async function signUpUser(tx: Transaction, person: SignUp): Promise<User>
   const verified = { email_verified_at: email && created_at, phone_verified_at: phone_number && created_at };
   const row = { account_id, id, type, customer_id: null, email, email_canonical, phone_number, name: null, locale };
   await insertUser(tx.db, { ...row, ...verified, created_at, created_by: null });
-  const event = {
-    account_id,
-    created_at,
-    action: "user.signed_up",
-    outcome: "success" as const,
-    entity: id,
-    actor: id,
-  };
-  await recordAuditEvent(tx.db, auditEvent({ ...event, context: {} }));
+  const actor = { id, context: {} };
+  await recordDeed(tx, { account_id, action: "user.signed_up", entity: id, now: created_at, actor });
   const user =
     (await selectUser(tx.db, account_id, id)) ??
     (email_canonical && (await selectUserByEmail(tx.db, account_id, type, email_canonical)));

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { auditEvent, type RequestFacts, recordAuditEvent } from "../../audit/audit.ts";
+import { type RequestFacts, recordDeed } from "../../audit/audit.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import type { Directory } from "../../directory/directory.ts";
@@ -72,7 +72,7 @@ async function record(
   facts: RequestFacts,
   now: number,
 ): Promise<void> {
-  const context = { ...facts, audience, sid, grant_type: "client_credentials" };
-  const event = { account_id, created_at: instant(now), action: "auth.token", outcome: "success" as const, entity: id };
-  await storage.write((tx) => recordAuditEvent(tx.db, auditEvent({ ...event, actor: id, context })));
+  const actor = { id, context: { ...facts, audience, sid, grant_type: "client_credentials" } };
+  const deed = { account_id, action: "auth.token", entity: id, now: instant(now), actor };
+  await storage.write((tx) => recordDeed(tx, deed));
 }

@@ -1,4 +1,4 @@
-import type { Database, HotStatement, Instant } from "../../storage/storage.ts";
+import type { HotStatement, Instant } from "../../storage/storage.ts";
 
 export interface RedeemInput {
   readonly account_id: string;
@@ -76,23 +76,3 @@ export const redeemStatement: HotStatement<RedeemInput, RedeemAnswer> = {
     answers: (rows) => rows.map((row) => ({ alive: row.alive === true, redeemed: row.redeemed === true })),
   },
 };
-
-export async function deleteExpired(db: Database, now: Instant, batch: number): Promise<number> {
-  const gone = await db
-    .deleteFrom("redeemed_authorization_codes")
-    .where((eb) =>
-      eb(
-        eb.refTuple("account_id", "id"),
-        "in",
-        eb
-          .selectFrom("redeemed_authorization_codes as old")
-          .select(["old.account_id", "old.id"])
-          .where("old.expires_at", "<", now)
-          .limit(batch)
-          .$asTuple("account_id", "id"),
-      ),
-    )
-    .returning("id")
-    .execute();
-  return gone.length;
-}

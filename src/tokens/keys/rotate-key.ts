@@ -1,8 +1,9 @@
 import type { SigningAlg } from "../../secrets/signing-alg.ts";
+import { deleteExpired } from "../../storage/delete-expired.ts";
 import { instant, type Storage } from "../../storage/storage.ts";
 import type { Tokens } from "../tokens.ts";
 import { makeKey } from "./key.ts";
-import { deleteExpired, insertKey, lockAccount, selectKeys, selectOldKeys, updateRetired } from "./store.ts";
+import { insertKey, lockAccount, selectKeys, selectOldKeys, updateRetired } from "./store.ts";
 
 export interface Rotation {
   /** Seconds that the new key is published before it signs. */
@@ -53,7 +54,8 @@ export function keySweep(tokens: Tokens, leadOf: (account_id: string) => Promise
         const rotation = { publication_lead: await leadOf(account_id), longest_lifetime: 86_400 };
         await rotateKey(tokens, account_id, alg, rotation, now);
       }
-      return storage.write((tx) => deleteExpired(tx.db, instant(now - 86_400_000), batch));
+      const expired = { table: "signing_keys", key: "kid" } as const;
+      return storage.write((tx) => deleteExpired(tx.db, expired, instant(now - 86_400_000), batch));
     },
   };
 }

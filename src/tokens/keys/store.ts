@@ -75,26 +75,6 @@ export async function selectOldKeys(
   return rows as { account_id: string; alg: SigningAlg }[];
 }
 
-export async function deleteExpired(db: Database, before: Instant, limit: number): Promise<number> {
-  const gone = await db
-    .deleteFrom("signing_keys")
-    .where((eb) =>
-      eb(
-        eb.refTuple("account_id", "kid"),
-        "in",
-        eb
-          .selectFrom("signing_keys as old")
-          .select(["old.account_id", "old.kid"])
-          .where("old.expires_at", "<", before)
-          .limit(limit)
-          .$asTuple("account_id", "kid"),
-      ),
-    )
-    .returning("kid")
-    .execute();
-  return gone.length;
-}
-
 export async function selectNewestSealed(db: Database): Promise<Uint8Array | undefined> {
   const row = await db
     .selectFrom("signing_keys")
