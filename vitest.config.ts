@@ -1,11 +1,18 @@
 import { defineConfig } from "vitest/config";
 
+const project = (name: string, ...include: string[]) => ({ extends: true as const, test: { name, include } });
+
+/** `npx vitest run --project rooms` runs one of them. */
 export default defineConfig({
   test: {
-    include: ["src/**/*.test.ts", "test/**/*.test.ts"],
     globalSetup: ["test/support/global-setup.ts"],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     maxWorkers: 2,
+    projects: [
+      project("rooms", "src/**/*.test.ts"),
+      project("flows", "test/{flows,isolation,contract,interop}/**/*.test.ts"),
+      project("process", "test/{first-run,upkeep,faults}/**/*.test.ts"),
+    ],
   },
 });
