@@ -7,6 +7,7 @@ import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import ipaddr from "ipaddr.js";
 import { auditEvent, recordAuditEvent } from "./audit/audit.ts";
+import { configurationsOf } from "./authentication/mfa/factors.ts";
 import { renderCode } from "./authentication/verification/message.ts";
 import { passwordlessRoutes } from "./authentication/verification/routes.ts";
 import { codeSweep, sessionSweep } from "./authentication/verification/sweeps.ts";
@@ -24,6 +25,8 @@ import { walkthrough } from "./directory/demo/walkthrough.ts";
 import { type Directory, openDirectory } from "./directory/directory.ts";
 import { canonicalAudience } from "./directory/grants/audience.ts";
 import { grantRoutes } from "./directory/grants/routes.ts";
+import { roleRoutes } from "./directory/roles/routes.ts";
+import { accountUserRoutes } from "./directory/users/account-user-routes.ts";
 import { canonicalEmail, canonicalPhoneNumber } from "./directory/users/identifier.ts";
 import { userRoutes } from "./directory/users/routes.ts";
 import { signUpUser } from "./directory/users/sign-up.ts";
@@ -234,7 +237,9 @@ async function mount(config: Config, core: Core, { verification, code, log, metr
   accountRoutes(app, directory);
   clientRoutes(app, directory);
   grantRoutes(app, directory);
+  roleRoutes(app, directory);
   userRoutes(app, directory);
+  accountUserRoutes(app, { directory, configurationOf: (id, users) => configurationsOf({ storage }, id, users) });
   sandboxRoutes(app, {
     storage,
     renderCode: code,

@@ -43,6 +43,9 @@ export const budgets = {
     counts: "redeemed codes that went to one range of numbers",
   },
   numeric_guess: { limit: 10, window: HOUR, visible: true, counts: "wrong numeric codes of one person" },
+  factor_guess: { limit: 10, window: HOUR, visible: true, counts: "wrong passwords and second factors of one person" },
+  factor_source: { limit: 20, window: MINUTE, visible: true, counts: "guesses at passwords from one source" },
+  factor_send: { limit: 5, window: 15 * MINUTE, visible: true, counts: "binding codes sent for one person" },
   typable_guess: {
     limit: 1_000,
     window: 10 * MINUTE,

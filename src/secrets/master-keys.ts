@@ -13,6 +13,8 @@ export type KeyPurpose =
   | "seal"
   | "refresh"
   | "authorization-code"
+  | "mfa"
+  | "signup"
   | "dpop-nonce"
   | "session";
 

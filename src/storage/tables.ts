@@ -68,6 +68,38 @@ export interface Connections {
   deleted_at: string | null;
 }
 
+export interface ContactChallenges {
+  account_id: string;
+  user_id: string;
+  field: string;
+  value: string;
+  challenge_id: Uint8Array;
+  key_version: string;
+  counter: number;
+  length: number;
+  created_at: string;
+  expires_at: string;
+}
+
+export interface Factors {
+  account_id: string;
+  user_id: string;
+  kind: string;
+  target: string | null;
+  seed: Uint8Array | null;
+  enabled_at: string | null;
+  last_step: Generated<number>;
+  updated_at: string;
+}
+
+export interface FederatedIdentities {
+  account_id: string;
+  issuer: string;
+  subject: string;
+  user_id: string;
+  created_at: string;
+}
+
 export interface Grants {
   account_id: string;
   id: string;
@@ -148,6 +180,14 @@ export interface Outbox {
   finished_at: string | null;
 }
 
+export interface Passwords {
+  account_id: string;
+  user_id: string;
+  kind: string;
+  hash: string;
+  updated_at: string;
+}
+
 export interface RedeemedAuthorizationCodes {
   account_id: string;
   id: string;
@@ -156,11 +196,45 @@ export interface RedeemedAuthorizationCodes {
   expires_at: string;
 }
 
+export interface RefreshFamilies {
+  account_id: string;
+  id: string;
+  client_id: string;
+  user_id: string;
+  grant_id: string;
+  audience: string;
+  scope: string;
+  auth_time: number;
+  amr: string;
+  generation: number;
+  digest: Uint8Array;
+  key_version: string;
+  created_at: string;
+  rotated_at: string | null;
+  grace_used: Generated<number>;
+  idle_expires_at: string;
+  expires_at: string;
+  revoked_at: string | null;
+}
+
 export interface Revocations {
   account_id: string;
   subject: string;
   revoked_at: string;
   expires_at: string;
+}
+
+export interface Roles {
+  account_id: string;
+  id: string;
+  name: string | null;
+  description: string | null;
+  scope: string;
+  created_at: string;
+  created_by: string | null;
+  updated_at: string;
+  deleted_at: string | null;
+  deleted_by: string | null;
 }
 
 export interface SigningKeys {
@@ -173,6 +247,47 @@ export interface SigningKeys {
   active_at: string;
   retired_at: string | null;
   expires_at: string | null;
+}
+
+export interface Signups {
+  account_id: string;
+  id: string;
+  email: string;
+  applicant: string;
+  digest: Uint8Array;
+  challenge_id: Uint8Array;
+  key_version: string;
+  counter: number;
+  created_at: string;
+  expires_at: string;
+  verified_at: string | null;
+  created_account_id: string | null;
+}
+
+export interface UsedTokens {
+  account_id: string;
+  id: string;
+  expires_at: string;
+}
+
+export interface UserRoles {
+  account_id: string;
+  user_id: string;
+  role_id: string;
+}
+
+export interface Usernames {
+  account_id: string;
+  id: string;
+  username: string;
+  user_id: string;
+  links: string;
+  mfa: string | null;
+  created_at: string;
+  created_by: string | null;
+  updated_at: string;
+  deleted_at: string | null;
+  deleted_by: string | null;
 }
 
 export interface Users {
@@ -194,6 +309,7 @@ export interface Users {
   updated_at: string;
   deleted_at: string | null;
   deleted_by: string | null;
+  last_seen_at: string | null;
 }
 
 export interface VerificationCodes {
@@ -231,6 +347,9 @@ export interface Tables {
   client_secrets: ClientSecrets;
   clients: Clients;
   connections: Connections;
+  contact_challenges: ContactChallenges;
+  factors: Factors;
+  federated_identities: FederatedIdentities;
   grants: Grants;
   live_clients: LiveClients;
   live_grants: LiveGrants;
@@ -238,9 +357,16 @@ export interface Tables {
   login_sessions: LoginSessions;
   migrations: Migrations;
   outbox: Outbox;
+  passwords: Passwords;
   redeemed_authorization_codes: RedeemedAuthorizationCodes;
+  refresh_families: RefreshFamilies;
   revocations: Revocations;
+  roles: Roles;
   signing_keys: SigningKeys;
+  signups: Signups;
+  used_tokens: UsedTokens;
+  user_roles: UserRoles;
+  usernames: Usernames;
   users: Users;
   verification_codes: VerificationCodes;
 }

@@ -34,6 +34,8 @@ export interface UserSubject {
   /** RFC 8176 */
   readonly amr: readonly string[];
   readonly acr: string;
+  /** Names under which what the person holds at the account API can be revoked. */
+  readonly holds?: readonly string[];
 }
 
 export interface Authorization {

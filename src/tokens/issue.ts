@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Secret } from "../secrets/secret.ts";
-import type { Authorization } from "./authorization.ts";
+import type { Authorization, UserSubject } from "./authorization.ts";
 import { signJws } from "./jws.ts";
 import { signingKey } from "./keys/find-key.ts";
 import type { Tokens } from "./tokens.ts";
@@ -38,11 +38,15 @@ export async function issueAccessToken(
     oid: account_id,
     subject_type: subject.type,
     ...(grant_id ? { grant_id } : {}),
-    ...(subject.type === "user" ? { auth_time: subject.auth_time, amr: subject.amr, acr: subject.acr } : {}),
+    ...(subject.type === "user" ? personClaims(subject) : {}),
   };
   const key = await signingKey(tokens, account_id, access_token_alg, now);
   const access_token = await signJws(key, "at+jwt", claims);
   return { access_token, token_type: "Bearer", expires_in: access_token_lifetime, scope };
+}
+
+function personClaims({ auth_time, amr, acr, holds }: UserSubject): object {
+  return { auth_time, amr, acr, ...(holds && holds.length > 0 ? { holds } : {}) };
 }
 
 export interface IdTokenFields {

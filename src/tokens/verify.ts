@@ -24,6 +24,7 @@ export interface AccessToken {
   readonly issued_at: number;
   readonly auth_time?: number | undefined;
   readonly amr?: readonly string[] | undefined;
+  readonly holds?: readonly string[] | undefined;
 }
 
 const SKEW = 30;
@@ -69,8 +70,23 @@ function read(account_id: string, issuer: string, token: string, keys: readonly 
 }
 
 function readClaims(account_id: string, issuer: string, kid: string, { claims }: ParsedJws): AccessToken {
-  const { iss, oid, aud, sub, subject_type, client_id, client_uuid, scope, sid, grant_id, exp, iat, auth_time, amr } =
-    claims;
+  const {
+    iss,
+    oid,
+    aud,
+    sub,
+    subject_type,
+    client_id,
+    client_uuid,
+    scope,
+    sid,
+    grant_id,
+    exp,
+    iat,
+    auth_time,
+    amr,
+    holds,
+  } = claims;
   if (iss !== issuer || oid !== account_id) throw invalid("of another issuer");
   const texts = [aud, sub, client_id, client_uuid, scope, sid];
   if (!texts.every((text) => typeof text === "string") || typeof exp !== "number" || typeof iat !== "number") {
@@ -93,6 +109,7 @@ function readClaims(account_id: string, issuer: string, kid: string, { claims }:
     ...(typeof grant_id === "string" ? { grant_id } : {}),
     ...(typeof auth_time === "number" ? { auth_time } : {}),
     ...(Array.isArray(amr) ? { amr: amr.map(String) } : {}),
+    ...(Array.isArray(holds) ? { holds: holds.map(String) } : {}),
   };
 }
 
@@ -121,6 +138,7 @@ export function subjectsOf(token: AccessToken): readonly string[] {
     `account:${account_id}`,
     ...(subject_type === "user" ? [`user:${subject}`] : []),
     ...(grant_id === undefined ? [] : [`grant:${grant_id}`]),
+    ...(token.holds ?? []),
   ];
 }
 

@@ -1,6 +1,6 @@
 /** Every operation that takes a bearer, as requests that can be pointed at existing, foreign and invented things. */
 import { randomUUID } from "node:crypto";
-import { addGrant, type CallOptions, type Latchkey, mintCode, receiveCode, type Tenant } from "./latchkey.ts";
+import { addGrant, type CallOptions, call, type Latchkey, mintCode, receiveCode, type Tenant } from "./latchkey.ts";
 
 /** What an operation can be pointed at. */
 export interface Ids {
@@ -13,6 +13,8 @@ export interface Ids {
   readonly code: string;
   readonly session: string;
   readonly audience: string;
+  readonly role: string;
+  readonly account_user: string;
 }
 
 export interface Attempt {
@@ -103,6 +105,45 @@ export const ATTEMPTS: readonly Attempt[] = [
     path: (ids) => `/auth/client-grants/${ids.grant}`,
   },
   { operation: "aid_auths_clients_id_delete", method: "DELETE", path: (ids) => `/auth/clients/${ids.client}` },
+  { operation: "aid_auths_roles_get", method: "GET", path: () => "/auth/roles", idless: true },
+  {
+    operation: "aid_auths_roles_post",
+    method: "POST",
+    path: () => "/auth/roles",
+    options: () => json({ name: "x", scope: [] }),
+    idless: true,
+  },
+  { operation: "aid_auths_roles_id_get", method: "GET", path: (ids) => `/auth/roles/${ids.role}` },
+  {
+    operation: "aid_auths_roles_id_put",
+    method: "PUT",
+    path: (ids) => `/auth/roles/${ids.role}`,
+    options: () => json({ name: "mine now", scope: [] }),
+  },
+  { operation: "aid_auths_roles_id_delete", method: "DELETE", path: (ids) => `/auth/roles/${ids.role}` },
+  { operation: "aid_accounts_aid_mgmnt_users_get", method: "GET", path: () => "/management/users", idless: true },
+  {
+    operation: "aid_accounts_aid_mgmnt_users_post",
+    method: "POST",
+    path: () => "/management/users",
+    options: (ids) => json({ email: `${randomUUID()}@example.com`, roles: [{ id: ids.role }] }),
+  },
+  {
+    operation: "aid_accounts_aid_mgmnt_users_put",
+    method: "PUT",
+    path: (ids) => `/management/users/${ids.account_user}`,
+    options: () => json({ name: "mine now" }),
+  },
+  {
+    operation: "aid_accounts_aid_mgmnt_users_activities_get",
+    method: "GET",
+    path: (ids) => `/management/users/${ids.account_user}/activities`,
+  },
+  {
+    operation: "aid_accounts_aid_mgmnt_users_delete",
+    method: "DELETE",
+    path: (ids) => `/management/users/${ids.account_user}`,
+  },
   {
     operation: "aid_customers_post",
     method: "POST",
@@ -137,12 +178,20 @@ export const invented: Ids = {
   code: "7KQM4-X2PVD",
   session: randomUUID(),
   audience: "https://nobody.example",
+  role: "01900000-0000-7000-8000-000000000004",
+  account_user: "01900000-0000-7000-8000-000000000005",
 };
 
 export async function idsOf(latchkey: Latchkey, tenant: Tenant): Promise<Ids> {
   const { client, user } = tenant;
   await receiveCode(tenant);
+  const made = (path: string, body: object) =>
+    call(`${tenant.base}${path}`, { method: "POST", token: tenant.token, json: body });
+  const role = (await made("/auth/roles", { name: "support", scope: [] })).body.id;
+  const account_user = (await made("/management/users", { email: `${randomUUID()}@example.com` })).body.id;
   return {
+    role,
+    account_user,
     client: client.id,
     client_id: client.id,
     grant: await addGrant(latchkey, tenant.account_id, client, "https://other.example", [], "authorization_code"),

@@ -5,6 +5,8 @@ import { changeOf, defaultsOf } from "../settings.ts";
 const seconds = (minimum: number, maximum: number, value: number, description: string) =>
   Type.Integer({ minimum, maximum, default: value, description: `${description} In seconds.` });
 
+const text = (description: string, maxLength = 2_048) => Type.String({ minLength: 1, maxLength, description });
+
 const count = (maximum: number, value: number, description: string) =>
   Type.Integer({ minimum: 1, maximum, default: value, description });
 
@@ -33,6 +35,41 @@ export const AccountSettings = Type.Object({
     100,
     "Wrong numeric codes against 20 or more people in 10 minutes before browsers get typable codes.",
   ),
+  factor_guess_limit: count(
+    100,
+    10,
+    "Wrong passwords, PINs or second factors of one person in a window before they close.",
+  ),
+  refresh_idle_lifetime: seconds(3_600, 31_536_000, 2_592_000, "How long a refresh token may lie unused."),
+  refresh_lifetime: seconds(3_600, 63_072_000, 7_776_000, "How long refresh tokens of one login last in all."),
+  mfa_login: Type.Boolean({
+    default: false,
+    description: "Customers need a second factor, the channel below, to log in.",
+  }),
+  mfa_login_channel: Type.Enum(["sms", "email"], { default: "sms", description: "Where the second factor is sent." }),
+  mfa_recovery_channel: Type.Enum(["sms", "email"], {
+    default: "email",
+    description: "Where recovery begins; its second step uses another channel.",
+  }),
+  jwks: Type.Union(
+    [
+      Type.Null(),
+      Type.Object(
+        {
+          name: text("What the provider is called.", 200),
+          uri: text("Its JWKS, by https."),
+          issuer: text("`iss` of its ID tokens."),
+        },
+        { additionalProperties: false },
+      ),
+    ],
+    { default: null, description: "Signs the ID tokens of account users whose authentication_type is external." },
+  ),
+  partner_access: Type.Boolean({
+    default: true,
+    description: "The owner may exchange its token for one of this account.",
+  }),
+  signup: Type.Boolean({ default: false, description: "People may sign up for a new account under this owner." }),
   client_sends_per_minute: count(100_000, 600, "Messages that one client may ask for in a minute."),
   country: Type.String({
     pattern: "^[A-Z]{2}$",

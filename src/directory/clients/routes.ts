@@ -22,9 +22,10 @@ import {
   RotateQuery,
 } from "./schema.ts";
 
+const subject_types = ["client", "user"] as const;
 const tags = ["clients"];
-const reads = { surface: "account", scopes: ["admin:accounts", "read:accounts"] } as const;
-const writes = { surface: "account", scopes: ["admin:accounts", "write:accounts"] } as const;
+const reads = { surface: "account", scopes: ["admin:accounts", "read:accounts"], subject_types } as const;
+const writes = { surface: "account", scopes: ["admin:accounts", "write:accounts"], subject_types } as const;
 const missing = refusals("account", ...bearer_refusals, "not_found");
 
 export function clientRoutes(app: App, directory: Directory): void {

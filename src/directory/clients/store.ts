@@ -1,3 +1,4 @@
+import { markDeleted } from "../../storage/mark-deleted.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
 import type { Client } from "./client.ts";
 import type { StoredSecret } from "./secret.ts";
@@ -106,14 +107,7 @@ export async function deleteClient(
   deleted_by: string,
   now: Instant,
 ): Promise<Client | undefined> {
-  const row = await db
-    .updateTable("clients")
-    .set({ deleted_at: now, deleted_by, updated_at: now })
-    .where("account_id", "=", account_id)
-    .where("id", "=", id)
-    .where("deleted_at", "is", null)
-    .returningAll()
-    .executeTakeFirst();
+  const row = await markDeleted<StoredClient>(db, "clients", { account_id, id }, deleted_by, now);
   if (!row) return undefined;
   await db.deleteFrom("client_secrets").where("account_id", "=", account_id).where("client_id", "=", id).execute();
   return decode(row);

@@ -12,15 +12,16 @@ import { findGrantById, listGrants } from "./find-grant.ts";
 import type { Grant } from "./grant.ts";
 import { GrantChangeBody, GrantFilterQuery, GrantList, GrantParams, GrantView, NewGrantBody } from "./schema.ts";
 
+const subject_types = ["client", "user"] as const;
 const tags = ["client grants"];
-const writes = { surface: "account", scopes: ["admin:accounts", "write:accounts"] } as const;
+const writes = { surface: "account", scopes: ["admin:accounts", "write:accounts"], subject_types } as const;
 const missing = refusals("account", ...bearer_refusals, "not_found");
 
 export function grantRoutes(app: App, directory: Directory): void {
   app.route({
     method: "GET",
     url: "/v1/accounts/:oid/auth/client-grants",
-    config: { surface: "account", scopes: ["admin:accounts", "read:accounts"] },
+    config: { surface: "account", scopes: ["admin:accounts", "read:accounts"], subject_types },
     schema: {
       operationId: "aid_auths_client_grants_get",
       summary: "List client grants",

@@ -1,10 +1,8 @@
 import { Type } from "typebox";
 import { entity_properties } from "../entity.ts";
+import { scopes } from "../scopes-schema.ts";
 
-const scope = Type.Array(Type.String({ pattern: "^[\\x21\\x23-\\x5B\\x5D-\\x7E]{1,200}$" }), {
-  maxItems: 200,
-  description: "Scopes, in the words of the API that the audience names.",
-});
+const scope = scopes;
 const client_id = Type.String({
   minLength: 1,
   maxLength: 64,

@@ -5,9 +5,10 @@ import { instant } from "../../storage/storage.ts";
 import type { Account } from "../accounts/account.ts";
 import type { UserType } from "../clients/client.ts";
 import type { Actor, Directory } from "../directory.ts";
+import type { Agreement } from "./account-user.ts";
 import { findUser } from "./find-user.ts";
 import { readEmail, readPhone } from "./identifier.ts";
-import { insertUser, selectUserByCustomerId } from "./store.ts";
+import { insertUser, replaceUserRoles, selectUserByCustomerId } from "./store.ts";
 import type { User } from "./user.ts";
 
 export interface NewUser {
@@ -20,6 +21,11 @@ export interface NewUser {
   readonly locale?: string | undefined;
   /** Address and number count as verified, because the caller may administer users. */
   readonly verified: boolean;
+  /** Of an account user. */
+  readonly scope?: readonly string[] | undefined;
+  readonly authentication_type?: "external" | undefined;
+  readonly agreement?: Agreement | undefined;
+  readonly role_ids?: readonly string[] | undefined;
 }
 
 /** @throws 400 invalid_request: no identifier at all, one that cannot be read, or one that is taken. */
@@ -47,12 +53,17 @@ export async function createUser(directory: Directory, account: Account, input: 
     created_by: actor.id,
   };
   const created = await directory.storage.write(async (tx) => {
-    if (!(await insertUser(tx.db, row))) return false;
+    if (!(await insertUser(tx.db, row, profileOf(input, row.id), input.scope))) return false;
+    if (input.role_ids) await replaceUserRoles(tx.db, account_id, row.id, input.role_ids);
     await recordDeed(tx, { account_id, action: "user.created", entity: row.id, now: created_at, actor });
     return true;
   });
   if (!created) throw await takenField(directory, row);
   return findUser(directory, account_id, row.id);
+}
+
+function profileOf({ type, authentication_type, agreement }: NewUser, id: string): object {
+  return type === "account_user" ? { authentication_type, agreement, scope_version: id } : {};
 }
 
 async function takenField(

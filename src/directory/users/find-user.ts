@@ -14,6 +14,11 @@ export async function findUser(directory: Directory, account_id: string, name: s
   return user;
 }
 
+/** By uuid, as committed; undefined when there is none. */
+export function lookUpUser({ storage }: Directory, account_id: string, id: string): Promise<User | undefined> {
+  return selectUser(storage.read, account_id, id);
+}
+
 export interface Wanted {
   readonly types: readonly UserType[];
   readonly email?: string | undefined;

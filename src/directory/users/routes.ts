@@ -12,15 +12,20 @@ import { removeUser } from "./remove-user.ts";
 import { NewUserBody, UserExistsQuery, UserParams, UserView } from "./schema.ts";
 import type { User } from "./user.ts";
 
+const subject_types = ["client", "user"] as const;
 const tags = ["users"];
-const reads = { surface: "account", scopes: ["admin:customers", "read:customers"] } as const;
+const reads = { surface: "account", scopes: ["admin:customers", "read:customers"], subject_types } as const;
 const missing = refusals("account", ...bearer_refusals, "not_found");
 
 export function userRoutes(app: App, directory: Directory): void {
   app.route({
     method: "POST",
     url: "/v1/accounts/:oid/customers/users",
-    config: { surface: "account", scopes: ["admin:customers", "write:customers", "create:customers:/users"] },
+    config: {
+      surface: "account",
+      scopes: ["admin:customers", "write:customers", "create:customers:/users"],
+      subject_types,
+    },
     schema: {
       operationId: "aid_customers_post",
       summary: "Create a user",
@@ -59,7 +64,7 @@ export function userRoutes(app: App, directory: Directory): void {
   app.route({
     method: "DELETE",
     url: "/v1/accounts/:oid/customers/users/:customer_id",
-    config: { surface: "account", scopes: ["admin:customers", "write:customers"] },
+    config: { surface: "account", scopes: ["admin:customers", "write:customers"], subject_types },
     schema: {
       operationId: "aid_customers_cid_delete",
       summary: "Delete a user",
@@ -80,6 +85,7 @@ export function userRoutes(app: App, directory: Directory): void {
     config: {
       surface: "account",
       scopes: ["admin:customers", "read:customers", "public:customers"],
+      subject_types,
       swagger: { exposeHeadRoute: true },
     },
     schema: {

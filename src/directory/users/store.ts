@@ -1,5 +1,8 @@
+import { sql } from "kysely";
+import { markDeleted } from "../../storage/mark-deleted.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
 import type { UserType } from "../clients/client.ts";
+import type { AccountUser, AccountUserProfile } from "./account-user.ts";
 import type { User } from "./user.ts";
 
 const columns = [
@@ -20,15 +23,24 @@ const columns = [
   "deleted_by",
 ] as const;
 
+const userOf = (row: User): User =>
+  Object.fromEntries(columns.map((column) => [column, row[column]])) as unknown as User;
+
 export interface NewUser extends Omit<User, "updated_at" | "deleted_at" | "deleted_by"> {
   readonly email_canonical: string | null;
 }
 
 /** @returns false when the address or the customer_id is taken. */
-export async function insertUser(db: Database, user: NewUser): Promise<boolean> {
+export async function insertUser(
+  db: Database,
+  user: NewUser,
+  profile: object = {},
+  scope: readonly string[] = [],
+): Promise<boolean> {
+  const further = { profile: JSON.stringify(profile), scope: JSON.stringify(scope) };
   const rows = await db
     .insertInto("users")
-    .values({ ...user, profile: "{}", scope: "[]", updated_at: user.created_at })
+    .values({ ...user, ...further, updated_at: user.created_at })
     .onConflict((conflict) => conflict.doNothing())
     .returning("id")
     .execute();
@@ -126,13 +138,136 @@ export async function deleteUser(
   deleted_by: string,
   now: Instant,
 ): Promise<User | undefined> {
-  const row = await db
+  await db.deleteFrom("user_roles").where("account_id", "=", account_id).where("user_id", "=", id).execute();
+  const row = await markDeleted<User>(db, "users", { account_id, id }, deleted_by, now);
+  return row && userOf(row);
+}
+
+export interface AccountUserFilter {
+  readonly id?: string;
+  readonly email_canonical?: string;
+}
+
+type AccountUserRow = Omit<AccountUser, "roles">;
+const accountUserColumns = [...columns, "profile", "scope", "last_seen_at"] as const;
+
+const accountUserOf = ({ profile, scope, ...row }: { readonly profile: string; readonly scope: string }) =>
+  ({ ...row, profile: JSON.parse(profile), scope: JSON.parse(scope) }) as unknown as AccountUserRow;
+
+function accountUsers(db: Database, account_id: string) {
+  return db
+    .selectFrom("users")
+    .select(accountUserColumns)
+    .where("account_id", "=", account_id)
+    .where("type", "=", "account_user")
+    .where("deleted_at", "is", null);
+}
+
+export async function selectAccountUser(
+  db: Database,
+  account_id: string,
+  { id, email_canonical }: AccountUserFilter,
+): Promise<AccountUserRow | undefined> {
+  const row = await accountUsers(db, account_id)
+    .$if(id !== undefined, (query) => query.where("id", "=", id ?? ""))
+    .$if(email_canonical !== undefined, (query) => query.where("email_canonical", "=", email_canonical ?? ""))
+    .executeTakeFirst();
+  return row && accountUserOf(row);
+}
+
+const SEARCH_LIMIT = 1_000;
+
+export async function selectAccountUsers(
+  db: Database,
+  account_id: string,
+  search: string | undefined,
+): Promise<readonly AccountUserRow[]> {
+  const pattern = `%${(search ?? "").toLowerCase().replace(/[\\%_]/g, "\\$&")}%`;
+  const matches = (column: "email_canonical" | "name") =>
+    sql<boolean>`lower(${sql.ref(column)}) like ${pattern} escape '\\'`;
+  const rows = await accountUsers(db, account_id)
+    .$if(search !== undefined, (query) => query.where(({ or }) => or([matches("email_canonical"), matches("name")])))
+    .orderBy("id")
+    .limit(SEARCH_LIMIT)
+    .execute();
+  return rows.map(accountUserOf);
+}
+
+export function selectRoleIds(
+  db: Database,
+  account_id: string,
+  user_ids: readonly string[],
+): Promise<readonly { readonly user_id: string; readonly role_id: string }[]> {
+  if (user_ids.length === 0) return Promise.resolve([]);
+  return db
+    .selectFrom("user_roles")
+    .select(["user_id", "role_id"])
+    .where("account_id", "=", account_id)
+    .where("user_id", "in", user_ids)
+    .execute();
+}
+
+export async function replaceUserRoles(
+  db: Database,
+  account_id: string,
+  user_id: string,
+  role_ids: readonly string[],
+): Promise<void> {
+  await db.deleteFrom("user_roles").where("account_id", "=", account_id).where("user_id", "=", user_id).execute();
+  for (const role_id of role_ids) await db.insertInto("user_roles").values({ account_id, user_id, role_id }).execute();
+}
+
+export interface AccountUserChange {
+  readonly name?: string;
+  readonly scope?: readonly string[];
+  readonly profile: AccountUserProfile;
+}
+
+export async function updateAccountUser(
+  db: Database,
+  account_id: string,
+  id: string,
+  { name, scope, profile }: AccountUserChange,
+  now: Instant,
+): Promise<boolean> {
+  const rows = await db
     .updateTable("users")
-    .set({ deleted_at: now, deleted_by, updated_at: now })
+    .set({
+      ...(name === undefined ? {} : { name }),
+      ...(scope === undefined ? {} : { scope: JSON.stringify(scope) }),
+      profile: JSON.stringify(profile),
+      updated_at: now,
+    })
     .where("account_id", "=", account_id)
     .where("id", "=", id)
     .where("deleted_at", "is", null)
-    .returning(columns)
-    .executeTakeFirst();
-  return row as User | undefined;
+    .returning("id")
+    .execute();
+  return rows.length === 1;
+}
+
+export async function updateLastSeen(db: Database, account_id: string, id: string, now: Instant): Promise<void> {
+  await db
+    .updateTable("users")
+    .set({ last_seen_at: now })
+    .where("account_id", "=", account_id)
+    .where("id", "=", id)
+    .execute();
+}
+
+/** Every account that a verified address belongs to; the one lookup that crosses accounts. */
+export function selectAccountsOfAddress(
+  db: Database,
+  email_canonical: string,
+): Promise<readonly { readonly account_id: string; readonly id: string }[]> {
+  return db
+    .selectFrom("users")
+    .select(["account_id", "id"])
+    .where("email_canonical", "=", email_canonical)
+    .where("type", "=", "account_user")
+    .where("deleted_at", "is", null)
+    .where("email_verified_at", "is not", null)
+    .orderBy("account_id")
+    .limit(100)
+    .execute();
 }

@@ -1,0 +1,37 @@
+/**
+ * Guesses at a person's password, PIN or second factor. A guess is taken and on disk before anything is compared, so that of
+ * any number of parallel ones no more than the limit are; a right one gives itself back and ends the memory of earlier
+ * closings. Windows last an hour, doubled at each closing up to a day (NIST SP 800-63B §5.2.2). Codes stay open meanwhile.
+ */
+import { refuse } from "../../errors.ts";
+import { takeBudget } from "../../limits/limits.ts";
+import type { Storage } from "../../storage/storage.ts";
+import { windowEnds } from "../verification/guess-window.ts";
+import { updateForgiven, upsertGuess } from "./store.ts";
+
+export interface Guesser {
+  readonly account_id: string;
+  /** The user's uuid, or a name for somebody who is not known. */
+  readonly person: string;
+  /** Where the end user is; null when nothing is known. */
+  readonly source: string | null;
+  readonly limit: number;
+}
+
+/** @throws 429 too_many_attempts when the person's guesses, or the source's, are used up. `now` in milliseconds. */
+export async function takeGuess(storage: Storage, { account_id, person, source, limit }: Guesser, now: number) {
+  if (source !== null) {
+    const taken = await takeBudget(storage, { account_id, budget: "factor_source", subject: source }, now);
+    if (!taken.allowed) throw refuse("too_many_attempts", { retry_after: taken.retry_after });
+  }
+  const { count, window_ends_at } = await storage.write((tx) =>
+    upsertGuess(tx.db, { account_id, person, limit, now, ends: windowEnds(now) }),
+  );
+  if (count <= limit) return;
+  throw refuse("too_many_attempts", { retry_after: Math.max(1, (Date.parse(window_ends_at) - now) / 1000) });
+}
+
+/** The guess was right. */
+export async function forgiveGuess(storage: Storage, { account_id, person }: Guesser): Promise<void> {
+  await storage.write((tx) => updateForgiven(tx.db, account_id, person));
+}

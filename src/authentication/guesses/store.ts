@@ -1,0 +1,52 @@
+import { sql } from "kysely";
+import { type Database, type Instant, instant } from "../../storage/storage.ts";
+
+export interface GuessStep {
+  readonly account_id: string;
+  readonly person: string;
+  readonly limit: number;
+  readonly now: number;
+  /** When a window that begins now ends, for each level. */
+  readonly ends: readonly Instant[];
+}
+
+export interface GuessCount {
+  readonly count: number;
+  readonly window_ends_at: Instant;
+}
+
+const BUDGET = "factor_guess";
+
+/** Counts one guess under the row's lock. */
+export async function upsertGuess(
+  db: Database,
+  { account_id, person, limit, now, ends }: GuessStep,
+): Promise<GuessCount> {
+  const at = instant(now);
+  await db
+    .insertInto("budgets")
+    .values({ account_id, budget: BUDGET, subject: person, count: 0, window_ends_at: at })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
+  const over = sql`window_ends_at <= ${at}`;
+  const count = sql`case when ${over} then 1 else count + 1 end`;
+  const last = ends.length - 1;
+  const levels = sql.join(
+    ends.map((end, level) => sql`when level = ${level} then ${end}`),
+    sql` `,
+  );
+  const { rows } = await sql<GuessCount>`update budgets set
+      count = ${count},
+      level = case when (${count}) = ${limit} and level < ${last} then level + 1 else level end,
+      window_ends_at = case when ${over} then case ${levels} else ${ends[last] ?? at} end else window_ends_at end
+    where account_id = ${account_id} and budget = ${BUDGET} and subject = ${person}
+    returning count, window_ends_at`.execute(db);
+  const [row] = rows;
+  if (!row) throw new Error("a guess was not counted");
+  return { count: Number(row.count), window_ends_at: row.window_ends_at };
+}
+
+export async function updateForgiven(db: Database, account_id: string, person: string): Promise<void> {
+  await sql`update budgets set count = case when count > 0 then count - 1 else 0 end, level = 0
+    where account_id = ${account_id} and budget = ${BUDGET} and subject = ${person}`.execute(db);
+}

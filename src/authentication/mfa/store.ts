@@ -1,0 +1,94 @@
+import { sql } from "kysely";
+import type { Database, Instant } from "../../storage/storage.ts";
+import type { FactorKind } from "./mfa.ts";
+
+export interface FactorRow {
+  readonly account_id: string;
+  readonly user_id: string;
+  readonly kind: FactorKind;
+  readonly target: string | null;
+  readonly seed: Uint8Array | null;
+  readonly enabled_at: Instant | null;
+  readonly last_step: number;
+  readonly updated_at: Instant;
+}
+
+export function selectFactors(db: Database, account_id: string, user_id: string): Promise<readonly FactorRow[]> {
+  return selectFactorsOf(db, account_id, [user_id]);
+}
+
+export async function selectFactorsOf(
+  db: Database,
+  account_id: string,
+  user_ids: readonly string[],
+): Promise<readonly FactorRow[]> {
+  if (user_ids.length === 0) return [];
+  const rows = await db
+    .selectFrom("factors")
+    .selectAll()
+    .where("account_id", "=", account_id)
+    .where("user_id", "in", user_ids)
+    .orderBy("kind", "desc")
+    .execute();
+  return rows as FactorRow[];
+}
+
+export async function upsertFactor(db: Database, row: FactorRow): Promise<void> {
+  const { account_id: _account, user_id: _user, kind: _kind, ...fields } = row;
+  const stored = { ...fields, seed: fields.seed === null ? null : Buffer.from(fields.seed) };
+  await db
+    .insertInto("factors")
+    .values({ ...row, ...stored })
+    .onConflict((conflict) => conflict.columns(["account_id", "user_id", "kind"]).doUpdateSet(stored))
+    .execute();
+}
+
+export async function deleteFactors(
+  db: Database,
+  account_id: string,
+  user_id: string,
+  kinds: readonly FactorKind[],
+): Promise<void> {
+  if (kinds.length === 0) return;
+  await db
+    .deleteFrom("factors")
+    .where("account_id", "=", account_id)
+    .where("user_id", "=", user_id)
+    .where("kind", "in", kinds)
+    .execute();
+}
+
+/** A TOTP step works once. @returns false when it, or a later one, was used. */
+export async function updateStep(db: Database, account_id: string, user_id: string, step: number): Promise<boolean> {
+  const rows = await db
+    .updateTable("factors")
+    .set({ last_step: step })
+    .where("account_id", "=", account_id)
+    .where("user_id", "=", user_id)
+    .where("kind", "=", "totp")
+    .where("last_step", "<", step)
+    .returning("kind")
+    .execute();
+  return rows.length === 1;
+}
+
+export interface Finish {
+  readonly account_id: string;
+  readonly id: string;
+  readonly client_id: string;
+  readonly grant_id: string;
+  readonly user_id: string;
+  readonly expires_at: Instant;
+}
+
+/** Spends a pending login, once and only while client, grant and user live. @returns false otherwise. */
+export async function insertFinished(db: Database, finish: Finish): Promise<boolean> {
+  const { account_id, id, client_id, grant_id, user_id, expires_at } = finish;
+  const { rows } = await sql<{ id: string }>`insert into used_tokens (account_id, id, expires_at)
+    select ${account_id}, ${id}, ${expires_at}
+    where exists (select 1 from live_clients where account_id = ${account_id} and id = ${client_id})
+      and exists (select 1 from live_grants where account_id = ${account_id} and id = ${grant_id})
+      and exists (select 1 from live_users where account_id = ${account_id} and id = ${user_id})
+    on conflict (account_id, id) do nothing returning id`.execute(db);
+  return rows.length === 1;
+}

@@ -1,0 +1,33 @@
+import type { Database, Instant } from "../../storage/storage.ts";
+import type { PasswordKind } from "./password.ts";
+
+export interface PasswordRow {
+  readonly account_id: string;
+  readonly user_id: string;
+  readonly kind: PasswordKind;
+  readonly hash: string;
+  readonly updated_at: Instant;
+}
+
+export async function selectPassword(
+  db: Database,
+  account_id: string,
+  user_id: string,
+): Promise<readonly PasswordRow[]> {
+  const rows = await db
+    .selectFrom("passwords")
+    .selectAll()
+    .where("account_id", "=", account_id)
+    .where("user_id", "=", user_id)
+    .execute();
+  return rows as PasswordRow[];
+}
+
+export async function upsertPassword(db: Database, row: PasswordRow): Promise<void> {
+  const { hash, updated_at } = row;
+  await db
+    .insertInto("passwords")
+    .values(row)
+    .onConflict((conflict) => conflict.columns(["account_id", "user_id", "kind"]).doUpdateSet({ hash, updated_at }))
+    .execute();
+}

@@ -1,0 +1,33 @@
+import { refuseField } from "../../errors.ts";
+import type { Bearer } from "../../http/contract.ts";
+import type { Directory } from "../directory.ts";
+import { listGrants } from "../grants/find-grant.ts";
+import { checkMayAssign } from "../roles/change-role.ts";
+import { listAccountUsers } from "../users/find-account-user.ts";
+import type { Account } from "./account.ts";
+import type { AccountSettings } from "./settings.ts";
+
+/**
+ * Two settings decide who somebody is, so that changing them takes what they could give: `jwks` logs in every external
+ * account user, and a further name of the account API turns the grants that name it into grants of the account API.
+ *
+ * @throws 403 insufficient_scope; 400 invalid_request for a jwks that is not fetched by https.
+ */
+export async function checkMayChange(
+  directory: Directory,
+  { account_id, settings }: Account,
+  bearer: Bearer,
+  { jwks, api_audiences }: Partial<AccountSettings>,
+): Promise<void> {
+  if (jwks && !/^https?:\/\//.test(jwks.uri)) throw refuseField("jwks.uri", "format", "must be an https address");
+  if (jwks !== undefined) {
+    const users = await listAccountUsers(directory, account_id, undefined);
+    const external = users.filter(({ profile }) => profile.authentication_type === "external");
+    checkMayAssign(
+      bearer,
+      external.flatMap((user) => [user, ...user.roles]),
+    );
+  }
+  const added = (api_audiences ?? []).filter((audience) => !settings.api_audiences.includes(audience));
+  for (const audience of added) checkMayAssign(bearer, await listGrants(directory, account_id, { audience }));
+}

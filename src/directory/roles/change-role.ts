@@ -1,0 +1,112 @@
+import { recordDeed } from "../../audit/audit.ts";
+import { refuse } from "../../errors.ts";
+import type { Bearer } from "../../http/contract.ts";
+import { uuidv7 } from "../../secrets/uuid.ts";
+import { instant } from "../../storage/storage.ts";
+import type { Actor, Directory } from "../directory.ts";
+import { checkHoldsAll } from "../scopes.ts";
+import { holdingOfRole } from "../users/account-user.ts";
+import type { Role } from "./role.ts";
+import {
+  deleteRole,
+  insertRole,
+  type RoleFilter,
+  selectRole,
+  selectRoles,
+  selectRolesById,
+  updateRole,
+} from "./store.ts";
+
+export interface RoleFields {
+  readonly name?: string | undefined;
+  readonly description?: string | undefined;
+  readonly scope: readonly string[];
+}
+
+/** @throws 403 insufficient_scope unless the bearer holds every scope of these roles. */
+export function checkMayAssign(bearer: Bearer, roles: readonly { readonly scope: readonly string[] }[]): void {
+  const scopes = roles.flatMap(({ scope }) => scope.map((one) => ({ scope: one, at_account_api: true })));
+  checkHoldsAll(bearer, scopes);
+}
+
+export function listRoles({ storage }: Directory, account_id: string, filter: RoleFilter): Promise<readonly Role[]> {
+  return selectRoles(storage.read, account_id, filter);
+}
+
+/** As committed. @throws 404 not_found. */
+export async function findRole({ storage }: Directory, account_id: string, id: string): Promise<Role> {
+  const role = await selectRole(storage.read, account_id, id);
+  if (!role) throw noSuchRole();
+  return role;
+}
+
+/** All of them, as committed. @throws 404 not_found when one is missing. */
+export async function findRoles(
+  { storage }: Directory,
+  account_id: string,
+  ids: readonly string[],
+): Promise<readonly Role[]> {
+  const distinct = [...new Set(ids)];
+  const roles = await selectRolesById(storage.read, account_id, distinct);
+  if (roles.length < distinct.length) throw noSuchRole();
+  return roles;
+}
+
+export async function createRole(
+  { storage }: Directory,
+  account_id: string,
+  { name = null, description = null, scope }: Partial<Nullable<RoleFields>> & Pick<RoleFields, "scope">,
+  actor: Actor,
+): Promise<Role> {
+  const milliseconds = storage.now();
+  const now = instant(milliseconds);
+  const id = uuidv7(milliseconds);
+  const stamps = { created_at: now, created_by: actor.id, updated_at: now };
+  const role = { account_id, id, name, description, scope: [...new Set(scope)], ...stamps };
+  await storage.write(async (tx) => {
+    await insertRole(tx.db, role);
+    await recordDeed(tx, { account_id, action: "role.created", entity: id, now, actor });
+  });
+  return { ...role, deleted_at: null, deleted_by: null };
+}
+
+type Nullable<T> = { [K in keyof T]: T[K] | null };
+
+/** Sets every field. Tokens that carry the role as it was stop; the next ones carry it as it is. @throws 404 not_found. */
+export async function replaceRole(directory: Directory, role: Role, fields: RoleFields, actor: Actor): Promise<Role> {
+  const { account_id, id } = role;
+  const now = instant(directory.storage.now());
+  const change = {
+    name: fields.name ?? null,
+    description: fields.description ?? null,
+    scope: [...new Set(fields.scope)],
+  };
+  const revoked = { account_id, subject: holdingOfRole(role) };
+  await directory.storage.write(async (tx) => {
+    if (!(await updateRole(tx.db, account_id, id, change, now))) throw noSuchRole();
+    await directory.revocations.record(tx, revoked);
+    await recordDeed(tx, { account_id, action: "role.changed", entity: id, now, actor });
+  });
+  directory.revocations.announce(revoked);
+  return { ...role, ...change, updated_at: now };
+}
+
+/** Nobody holds it from the moment this resolves. @throws 404 not_found. */
+export async function removeRole({ storage, revocations }: Directory, role: Role, actor: Actor): Promise<Role> {
+  const { account_id, id } = role;
+  const now = instant(storage.now());
+  const revoked = { account_id, subject: holdingOfRole(role) };
+  const deleted = await storage.write(async (tx) => {
+    await revocations.record(tx, revoked);
+    const deleted = await deleteRole(tx.db, account_id, id, actor.id, now);
+    if (!deleted) throw noSuchRole();
+    await recordDeed(tx, { account_id, action: "role.deleted", entity: id, now, actor });
+    return deleted;
+  });
+  revocations.announce(revoked);
+  return deleted;
+}
+
+function noSuchRole(): Error {
+  return refuse("not_found", { message: "There is no such role." });
+}

@@ -1,0 +1,103 @@
+import { bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
+import type { App } from "../../http/server.ts";
+import { actorOf } from "../actor.ts";
+import type { Directory } from "../directory.ts";
+import { checkMayAssign, createRole, findRole, listRoles, removeRole, replaceRole } from "./change-role.ts";
+import { RoleBody, RoleList, RoleParams, RoleQuery, RoleView } from "./schema.ts";
+import { roleView } from "./view.ts";
+
+const tags = ["roles"];
+const subject_types = ["client", "user"] as const;
+const reads = { surface: "account", scopes: ["admin:accounts", "read:accounts"], subject_types } as const;
+const writes = { surface: "account", scopes: ["admin:accounts", "write:accounts"], subject_types } as const;
+const found = refusals("account", ...bearer_refusals);
+const missing = refusals("account", ...bearer_refusals, "not_found");
+
+export function roleRoutes(app: App, directory: Directory): void {
+  app.route({
+    method: "GET",
+    url: "/v1/accounts/:oid/auth/roles",
+    config: reads,
+    schema: {
+      operationId: "aid_auths_roles_get",
+      summary: "List roles",
+      tags,
+      params: OidParams,
+      querystring: RoleQuery,
+      response: { 200: RoleList, ...found },
+    },
+    handler: async (request) => (await listRoles(directory, request.account_id, request.query)).map(roleView),
+  });
+
+  app.route({
+    method: "POST",
+    url: "/v1/accounts/:oid/auth/roles",
+    config: writes,
+    schema: {
+      operationId: "aid_auths_roles_post",
+      summary: "Create a role",
+      description: "The caller must hold every scope of it.",
+      tags,
+      params: OidParams,
+      body: RoleBody,
+      response: { 200: RoleView, ...found },
+    },
+    handler: async (request) => {
+      checkMayAssign(request.bearer, [request.body]);
+      return roleView(await createRole(directory, request.account_id, request.body, actorOf(request)));
+    },
+  });
+
+  app.route({
+    method: "GET",
+    url: "/v1/accounts/:oid/auth/roles/:role_id",
+    config: reads,
+    schema: {
+      operationId: "aid_auths_roles_id_get",
+      summary: "Get a role",
+      tags,
+      params: RoleParams,
+      response: { 200: RoleView, ...missing },
+    },
+    handler: async (request) => roleView(await findRole(directory, request.account_id, request.params.role_id)),
+  });
+
+  app.route({
+    method: "PUT",
+    url: "/v1/accounts/:oid/auth/roles/:role_id",
+    config: writes,
+    schema: {
+      operationId: "aid_auths_roles_id_put",
+      summary: "Replace a role",
+      description: "The caller must hold every scope that it has and gets.",
+      tags,
+      params: RoleParams,
+      body: RoleBody,
+      response: { 200: RoleView, ...missing },
+    },
+    handler: async (request) => {
+      const role = await findRole(directory, request.account_id, request.params.role_id);
+      checkMayAssign(request.bearer, [role, request.body]);
+      return roleView(await replaceRole(directory, role, request.body, actorOf(request)));
+    },
+  });
+
+  app.route({
+    method: "DELETE",
+    url: "/v1/accounts/:oid/auth/roles/:role_id",
+    config: writes,
+    schema: {
+      operationId: "aid_auths_roles_id_delete",
+      summary: "Delete a role",
+      description: "The caller must hold every scope of it.",
+      tags,
+      params: RoleParams,
+      response: { 200: RoleView, ...missing },
+    },
+    handler: async (request) => {
+      const role = await findRole(directory, request.account_id, request.params.role_id);
+      checkMayAssign(request.bearer, [role]);
+      return roleView(await removeRole(directory, role, actorOf(request)));
+    },
+  });
+}

@@ -1,0 +1,104 @@
+import { sql } from "kysely";
+import { markDeleted } from "../../storage/mark-deleted.ts";
+import type { Database, Instant } from "../../storage/storage.ts";
+import type { Role } from "./role.ts";
+
+type StoredRole = Omit<Role, "scope"> & { readonly scope: string };
+
+const decode = (row: StoredRole): Role => ({ ...row, scope: JSON.parse(row.scope) as string[] });
+
+export interface RoleFilter {
+  /** Matched in id, name and description, whatever the case. */
+  readonly search?: string | undefined;
+  readonly name?: string | undefined;
+  readonly include_deleted: boolean;
+  readonly limit: number;
+  /** id of the last role of the page before. */
+  readonly starting_after?: string | undefined;
+}
+
+export async function selectRoles(db: Database, account_id: string, filter: RoleFilter): Promise<readonly Role[]> {
+  const { search, name, include_deleted, limit, starting_after } = filter;
+  const pattern = `%${(search ?? "").toLowerCase().replace(/[\\%_]/g, "\\$&")}%`;
+  let query = db.selectFrom("roles").selectAll().where("account_id", "=", account_id).orderBy("id").limit(limit);
+  if (!include_deleted) query = query.where("deleted_at", "is", null);
+  if (name !== undefined) query = query.where("name", "=", name);
+  if (starting_after !== undefined) query = query.where("id", ">", starting_after);
+  if (search !== undefined) {
+    const matches = (column: "id" | "name" | "description") =>
+      sql<boolean>`lower(${sql.ref(column)}) like ${pattern} escape '\\'`;
+    query = query.where(({ or }) => or([matches("id"), matches("name"), matches("description")]));
+  }
+  return (await query.execute()).map(decode);
+}
+
+export async function selectRole(db: Database, account_id: string, id: string): Promise<Role | undefined> {
+  const row = await db
+    .selectFrom("roles")
+    .selectAll()
+    .where("account_id", "=", account_id)
+    .where("id", "=", id)
+    .where("deleted_at", "is", null)
+    .executeTakeFirst();
+  return row && decode(row);
+}
+
+/** Live ones of these. */
+export async function selectRolesById(
+  db: Database,
+  account_id: string,
+  ids: readonly string[],
+): Promise<readonly Role[]> {
+  if (ids.length === 0) return [];
+  const rows = await db
+    .selectFrom("roles")
+    .selectAll()
+    .where("account_id", "=", account_id)
+    .where("id", "in", ids)
+    .where("deleted_at", "is", null)
+    .orderBy("id")
+    .execute();
+  return rows.map(decode);
+}
+
+export async function insertRole(db: Database, { scope, ...role }: Omit<Role, "deleted_at" | "deleted_by">) {
+  await db
+    .insertInto("roles")
+    .values({ ...role, scope: JSON.stringify(scope) })
+    .execute();
+}
+
+export interface RoleChange {
+  readonly name: string | null;
+  readonly description: string | null;
+  readonly scope: readonly string[];
+}
+
+export async function updateRole(
+  db: Database,
+  account_id: string,
+  id: string,
+  { scope, ...change }: RoleChange,
+  now: Instant,
+): Promise<boolean> {
+  const rows = await db
+    .updateTable("roles")
+    .set({ ...change, scope: JSON.stringify(scope), updated_at: now })
+    .where("account_id", "=", account_id)
+    .where("id", "=", id)
+    .where("deleted_at", "is", null)
+    .returning("id")
+    .execute();
+  return rows.length === 1;
+}
+
+export async function deleteRole(
+  db: Database,
+  account_id: string,
+  id: string,
+  deleted_by: string,
+  now: Instant,
+): Promise<Role | undefined> {
+  const row = await markDeleted<StoredRole>(db, "roles", { account_id, id }, deleted_by, now);
+  return row && decode(row);
+}

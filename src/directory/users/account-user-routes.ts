@@ -1,0 +1,196 @@
+import { listEvents } from "../../audit/list-events.ts";
+import { refuseField } from "../../errors.ts";
+import { type Bearer, bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
+import type { App } from "../../http/server.ts";
+import { findAccount } from "../accounts/find-account.ts";
+import { actorOf } from "../actor.ts";
+import type { Directory } from "../directory.ts";
+import { withoutNulls } from "../entity.ts";
+import { checkMayAssign, findRoles } from "../roles/change-role.ts";
+import { roleView } from "../roles/view.ts";
+import type { AccountUser } from "./account-user.ts";
+import {
+  AccountUserChangeBody,
+  AccountUserList,
+  AccountUserParams,
+  AccountUserQuery,
+  AccountUserView,
+  AuditEventList,
+  type Configuration,
+  ExpandQuery,
+  NewAccountUserBody,
+} from "./account-user-schema.ts";
+import { changeAccountUser } from "./change-account-user.ts";
+import { createUser } from "./create-user.ts";
+import { findAccountUser, listAccountUsers } from "./find-account-user.ts";
+import { removeUser } from "./remove-user.ts";
+
+const tags = ["account users"];
+const subject_types = ["client", "user"] as const;
+const reads = { surface: "account", scopes: ["admin:accounts", "read:accounts"], subject_types } as const;
+const writes = { surface: "account", scopes: ["admin:accounts", "write:accounts"], subject_types } as const;
+const found = refusals("account", ...bearer_refusals);
+const missing = refusals("account", ...bearer_refusals, "not_found");
+const ACTIVITIES = 100;
+
+export interface AccountUserDoors {
+  readonly directory: Directory;
+  /** Which second factors a user has; another wing keeps them. */
+  configurationOf(account_id: string, user_ids: readonly string[]): Promise<ReadonlyMap<string, Configuration>>;
+}
+
+export function accountUserRoutes(app: App, { directory, configurationOf }: AccountUserDoors): void {
+  async function show(users: readonly AccountUser[], expand: string | undefined) {
+    const ids = users.map(({ id }) => id);
+    const configurations = await configurationOf(users[0]?.account_id ?? "", ids);
+    return users.map((user) => accountUserView(user, expand !== undefined, configurations.get(user.id)));
+  }
+
+  async function showOne(user: AccountUser, expand: string | undefined) {
+    const [shown] = await show([user], expand);
+    if (!shown) throw new Error("a user was not shown");
+    return shown;
+  }
+
+  /** @throws 403 unless the bearer holds everything that the user would hold, and holds now. */
+  async function rolesToAssign(
+    account_id: string,
+    bearer: Bearer,
+    body: { readonly scope?: readonly string[]; readonly roles?: readonly { readonly id: string }[] },
+    before?: AccountUser,
+  ): Promise<readonly string[] | undefined> {
+    const role_ids = body.roles?.map(({ id }) => id);
+    const roles = await findRoles(directory, account_id, role_ids ?? []);
+    const held = before ? [before, ...before.roles] : [];
+    checkMayAssign(bearer, [{ scope: body.scope ?? [] }, ...roles, ...held]);
+    return role_ids;
+  }
+
+  app.route({
+    method: "GET",
+    url: "/v1/accounts/:oid/management/users",
+    config: reads,
+    schema: {
+      operationId: "aid_accounts_aid_mgmnt_users_get",
+      summary: "List account users",
+      tags,
+      params: OidParams,
+      querystring: AccountUserQuery,
+      response: { 200: AccountUserList, ...found },
+    },
+    handler: async ({ account_id, query }) =>
+      show(await listAccountUsers(directory, account_id, query.search), query.expand),
+  });
+
+  app.route({
+    method: "POST",
+    url: "/v1/accounts/:oid/management/users",
+    config: writes,
+    schema: {
+      operationId: "aid_accounts_aid_mgmnt_users_post",
+      summary: "Create an account user",
+      description: "The caller must hold every scope that the user gets, by itself and through roles.",
+      tags,
+      params: OidParams,
+      querystring: ExpandQuery,
+      body: NewAccountUserBody,
+      response: { 200: AccountUserView, ...missing },
+    },
+    handler: async (request) => {
+      const { account_id, bearer, body } = request;
+      const account = await findAccount(directory, account_id);
+      if (body.authentication_type === "external" && account.settings.jwks === null)
+        throw refuseField("authentication_type", "jwks", "needs the account's setting jwks");
+      const role_ids = await rolesToAssign(account_id, bearer, body);
+      const { roles: _roles, scope = [], ...fields } = body;
+      const input = { ...fields, type: "account_user" as const, verified: true, scope, role_ids };
+      const { id } = await createUser(directory, account, input, actorOf(request));
+      return showOne(await findAccountUser(directory, account_id, id), request.query.expand);
+    },
+  });
+
+  app.route({
+    method: "PUT",
+    url: "/v1/accounts/:oid/management/users/:uid",
+    config: writes,
+    schema: {
+      operationId: "aid_accounts_aid_mgmnt_users_put",
+      summary: "Change an account user",
+      description: "Sets the fields it names. The caller must hold every scope that the user holds and gets.",
+      tags,
+      params: AccountUserParams,
+      querystring: ExpandQuery,
+      body: AccountUserChangeBody,
+      response: { 200: AccountUserView, ...missing },
+    },
+    handler: async (request) => {
+      const { account_id, bearer, body } = request;
+      const user = await findAccountUser(directory, account_id, request.params.uid);
+      const role_ids = await rolesToAssign(account_id, bearer, body, user);
+      const { roles: _roles, ...fields } = body;
+      const changed = await changeAccountUser(directory, user, { ...fields, role_ids }, actorOf(request));
+      return showOne(changed, request.query.expand);
+    },
+  });
+
+  app.route({
+    method: "DELETE",
+    url: "/v1/accounts/:oid/management/users/:uid",
+    config: writes,
+    schema: {
+      operationId: "aid_accounts_aid_mgmnt_users_delete",
+      summary: "Delete an account user",
+      description: "Nothing new is issued for them, and what was issued stops.",
+      tags,
+      params: AccountUserParams,
+      querystring: ExpandQuery,
+      response: { 200: AccountUserView, ...missing },
+    },
+    handler: async (request) => {
+      const { account_id, bearer } = request;
+      const user = await findAccountUser(directory, account_id, request.params.uid);
+      checkMayAssign(bearer, [user, ...user.roles]);
+      const { deleted_at, deleted_by, updated_at } = await removeUser(directory, user, actorOf(request));
+      return showOne({ ...user, deleted_at, deleted_by, updated_at }, request.query.expand);
+    },
+  });
+
+  app.route({
+    method: "GET",
+    url: "/v1/accounts/:oid/management/users/:uid/activities",
+    config: reads,
+    schema: {
+      operationId: "aid_accounts_aid_mgmnt_users_activities_get",
+      summary: "What an account user did",
+      description: "The newest 100 events.",
+      tags,
+      params: AccountUserParams,
+      response: { 200: AuditEventList, ...missing },
+    },
+    handler: async ({ account_id, params }) => {
+      const { id } = await findAccountUser(directory, account_id, params.uid);
+      const events = await listEvents(directory.storage.read, account_id, id, ACTIVITIES);
+      return events.map(({ account_id: _account, outcome, entity, actor, ...event }) => ({
+        ...event,
+        entity: entity ?? account_id,
+        ...(actor === null ? {} : { actor }),
+        context: { ...event.context, outcome },
+      }));
+    },
+  });
+}
+
+function accountUserView(user: AccountUser, expanded: boolean, configuration: Configuration | undefined) {
+  const { id, email, name, scope, roles, profile, last_seen_at } = user;
+  const { created_at, created_by, updated_at, deleted_at, deleted_by } = user;
+  const { authentication_type, agreement } = profile;
+  return {
+    ...withoutNulls({ id, created_at, created_by, updated_at, deleted_at, deleted_by, name, last_seen_at }),
+    email: email ?? "",
+    scope: [...scope],
+    roles: roles.map((role) => (expanded ? roleView(role) : { id: role.id })),
+    ...(authentication_type ? { authentication_type } : {}),
+    ...(agreement ? { agreement } : {}),
+    ...(configuration ? { configuration } : {}),
+  };
+}

@@ -1,0 +1,72 @@
+import { refuse } from "../../errors.ts";
+import { instant } from "../../storage/storage.ts";
+import type { Directory } from "../directory.ts";
+import { findRolesOf } from "../roles/find-role.ts";
+import { type AccountUser, type Holdings, holdingsOf } from "./account-user.ts";
+import {
+  type AccountUserFilter,
+  selectAccountUser,
+  selectAccountUsers,
+  selectRoleIds,
+  updateLastSeen,
+} from "./store.ts";
+
+/** As committed. @throws 404 not_found. */
+export async function findAccountUser(directory: Directory, account_id: string, id: string): Promise<AccountUser> {
+  const found = await lookUpAccountUser(directory, account_id, { id });
+  if (!found) throw refuse("not_found", { message: "There is no such user." });
+  return found;
+}
+
+/** By uuid or canonical address; undefined when there is none. */
+export async function lookUpAccountUser(
+  directory: Directory,
+  account_id: string,
+  filter: AccountUserFilter,
+): Promise<AccountUser | undefined> {
+  const row = await selectAccountUser(directory.storage.read, account_id, filter);
+  if (!row) return undefined;
+  const ids = await selectRoleIds(directory.storage.read, account_id, [row.id]);
+  const roles = await findRolesOf(
+    directory,
+    account_id,
+    ids.map(({ role_id }) => role_id),
+  );
+  return { ...row, roles };
+}
+
+/** Found by part of the address or name. */
+export async function listAccountUsers(
+  directory: Directory,
+  account_id: string,
+  search: string | undefined,
+): Promise<readonly AccountUser[]> {
+  const { read } = directory.storage;
+  const rows = await selectAccountUsers(read, account_id, search);
+  const held = await selectRoleIds(
+    read,
+    account_id,
+    rows.map(({ id }) => id),
+  );
+  const roles = await findRolesOf(
+    directory,
+    account_id,
+    held.map(({ role_id }) => role_id),
+  );
+  return rows.map((row) => {
+    const ids = held.filter(({ user_id }) => user_id === row.id).map(({ role_id }) => role_id);
+    return { ...row, roles: roles.filter(({ id }) => ids.includes(id)) };
+  });
+}
+
+const NOTHING: Holdings = { scope: [], holds: [] };
+
+/** What a person holds at the account API by own scope or role, as committed; customers hold nothing. */
+export async function findHoldings(directory: Directory, account_id: string, user_id: string): Promise<Holdings> {
+  const user = await lookUpAccountUser(directory, account_id, { id: user_id });
+  return user ? holdingsOf(user) : NOTHING;
+}
+
+export async function noteSeen({ storage }: Directory, account_id: string, user_id: string): Promise<void> {
+  await storage.write((tx) => updateLastSeen(tx.db, account_id, user_id, instant(storage.now())));
+}
