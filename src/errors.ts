@@ -62,6 +62,11 @@ export const catalogue = {
     message: "The grant is invalid, expired, revoked or was issued to another client.",
     remedy: "Start the flow again.",
   },
+  upstream_login_failed: {
+    status: 400,
+    message: "The external authorization server did not confirm this login.",
+    remedy: "See the message; begin the login again.",
+  },
   unsupported_grant_type: {
     status: 400,
     message: "This grant_type is not supported here.",
@@ -99,6 +104,11 @@ export const catalogue = {
     status: 403,
     message: "The access token does not allow this.",
     remedy: "Use a token that holds one of the scopes the operation lists.",
+  },
+  user_not_linked: {
+    status: 403,
+    message: "Nobody here is linked to this login of the external server.",
+    remedy: "Let the client sign people up, or list the address's domain in the grant's oidc.trusted_domains.",
   },
   access_denied: {
     status: 403,

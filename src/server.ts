@@ -7,7 +7,12 @@ import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import ipaddr from "ipaddr.js";
 import { auditEvent, recordAuditEvent } from "./audit/audit.ts";
+import { contactRoutes } from "./authentication/contact/routes.ts";
+import { openFederation } from "./authentication/federation/federation.ts";
 import { configurationsOf } from "./authentication/mfa/factors.ts";
+import { preparePasswords } from "./authentication/passwords/password.ts";
+import { sweeps } from "./authentication/sweeps.ts";
+import { usernameRoutes } from "./authentication/usernames/routes.ts";
 import { renderCode } from "./authentication/verification/message.ts";
 import { passwordlessRoutes } from "./authentication/verification/routes.ts";
 import { codeSweep, sessionSweep } from "./authentication/verification/sweeps.ts";
@@ -30,14 +35,23 @@ import { accountUserRoutes } from "./directory/users/account-user-routes.ts";
 import { canonicalEmail, canonicalPhoneNumber } from "./directory/users/identifier.ts";
 import { userRoutes } from "./directory/users/routes.ts";
 import { signUpUser } from "./directory/users/sign-up.ts";
-import { openEgress, parseRange } from "./egress/egress.ts";
+import { type Egress, openEgress, parseRange } from "./egress/egress.ts";
 import { describeApi, serveDocs, version } from "./http/docs.ts";
 import { type App, openHttp } from "./http/server.ts";
 import { type Readiness, systemRoutes } from "./http/system-routes.ts";
 import { budgetSweep } from "./limits/limits.ts";
+import { accountUserSelfRoutes } from "./oauth/account-user/routes.ts";
 import { authorizeRoutes } from "./oauth/authorize/routes.ts";
 import { requireBearer } from "./oauth/bearer/bearer.ts";
+import { customerRoutes } from "./oauth/customers/routes.ts";
 import { discoveryRoutes } from "./oauth/discovery/routes.ts";
+import { exchangeRoutes } from "./oauth/exchange/routes.ts";
+import { mfaRoutes } from "./oauth/mfa/routes.ts";
+import { oidcTokenRoutes } from "./oauth/oidc-token/routes.ts";
+import { redirectRoutes } from "./oauth/redirect/routes.ts";
+import { familySweep } from "./oauth/refresh/sweep.ts";
+import { revokeRoutes } from "./oauth/revoke/routes.ts";
+import { signupRoutes } from "./oauth/signup/routes.ts";
 import { tokenRoutes } from "./oauth/token/routes.ts";
 import { redeemedSweep } from "./oauth/token/sweep.ts";
 import { countOutbox, outboxSweep } from "./outbox/counts.ts";
@@ -124,15 +138,16 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       stops.push(await serveMetrics(config.host, config.metrics_port, metrics));
     const wake = { outbox: () => {} };
     const verification = openRooms(core, () => wake.outbox());
+    const egress = openEgress(config.egress_allow);
     const code: RenderCode = (account_id, payload) => renderCode(directory.master_keys, account_id, payload as never);
-    const outbox = await startDelivery(config, storage, code, log);
+    const outbox = await startDelivery(config, storage, code, egress, log);
     stops.push(outbox.stop);
     wake.outbox = outbox.nudge;
     const janitor = startJanitor(storage, sweepsOf(core), (name, error) =>
       log.error({ err: error, sweep: name }, "sweep failed"),
     );
     stops.push(janitor.stop);
-    const app = await mount(config, core, { verification, code, log, metrics, tracing });
+    const app = await mount(config, core, { verification, code, egress, log, metrics, tracing });
     stops.push(async () => app.close());
     if (config.demo && !options.follower) await offerDemo(config, directory);
     await app.listen({ host: config.host, port: config.port });
@@ -182,8 +197,7 @@ function openRooms({ storage, directory }: Core, nudge: () => void): Verificatio
   });
 }
 
-async function startDelivery(config: Config, storage: Storage, code: RenderCode, log: Logger) {
-  const egress = openEgress(config.egress_allow);
+async function startDelivery(config: Config, storage: Storage, code: RenderCode, egress: Egress, log: Logger) {
   const mail =
     config.smtp_url === null ? undefined : await openSmtp({ url: reveal(config.smtp_url), from: config.mail_from });
   const sms = config.sms_url === null ? undefined : openSms(egress, reveal(config.sms_url));
@@ -212,34 +226,52 @@ async function startDelivery(config: Config, storage: Storage, code: RenderCode,
 function sweepsOf({ directory, tokens }: Core) {
   const leadOf = async (account_id: string) =>
     (await lookUpAccount(directory, account_id))?.settings.key_publication_lead ?? 86_400;
-  return [budgetSweep, outboxSweep, revocationSweep, codeSweep, sessionSweep, redeemedSweep, keySweep(tokens, leadOf)];
+  const own = [budgetSweep, outboxSweep, revocationSweep, codeSweep, sessionSweep, redeemedSweep, familySweep];
+  return [...own, ...sweeps, keySweep(tokens, leadOf)];
 }
 
 interface Parts {
   readonly verification: Verification;
   readonly code: RenderCode;
+  readonly egress: Egress;
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly tracing: Tracing | undefined;
 }
 
-async function mount(config: Config, core: Core, { verification, code, log, metrics, tracing }: Parts): Promise<App> {
+async function mount(
+  config: Config,
+  core: Core,
+  { verification, code, egress, log, metrics, tracing }: Parts,
+): Promise<App> {
   const { storage, directory, tokens } = core;
   const app = openHttp({ logger: log, trustProxy: trustOf(config.trusted_proxies), metrics, tracing });
   await describeApi(app, config.public_url);
-  requireBearer(app, { directory, tokens });
+  const { nudge } = verification;
+  const oauth = { directory, tokens, verification, mfa: { directory, nudge }, federation: openFederation(egress) };
+  requireBearer(app, oauth);
   const readiness = () => readinessOf(core);
   systemRoutes(app, { readiness, metrics: config.metrics_port === null ? metrics : undefined });
-  tokenRoutes(app, { directory, tokens });
-  authorizeRoutes(app, { directory, verification, tokens });
+  tokenRoutes(app, oauth);
+  authorizeRoutes(app, oauth);
+  mfaRoutes(app, oauth);
+  revokeRoutes(app, oauth);
+  exchangeRoutes(app, oauth);
+  redirectRoutes(app, oauth);
+  oidcTokenRoutes(app, oauth);
   passwordlessRoutes(app, { directory, verification });
   discoveryRoutes(app, { directory, tokens });
   accountRoutes(app, directory);
   clientRoutes(app, directory);
   grantRoutes(app, directory);
   roleRoutes(app, directory);
-  userRoutes(app, directory);
-  accountUserRoutes(app, { directory, configurationOf: (id, users) => configurationsOf({ storage }, id, users) });
+  userRoutes(app, { directory, preparePasswords });
+  contactRoutes(app, { directory, nudge });
+  usernameRoutes(app, directory);
+  customerRoutes(app, oauth);
+  accountUserSelfRoutes(app, oauth);
+  signupRoutes(app, oauth);
+  accountUserRoutes(app, { directory, configurationOf: (id, users) => configurationsOf(directory, id, users) });
   sandboxRoutes(app, {
     storage,
     renderCode: code,

@@ -10,9 +10,23 @@
  */
 import type { Secret } from "../secrets/secret.ts";
 
+/**
+ * What a message is about. `numeric_closed`: wrong guesses in the person's name closed numeric codes; the typable one inside
+ * still logs them in. `contact_changed` holds no code.
+ */
+export type MessagePurpose =
+  | "login"
+  | "signup"
+  | "numeric_closed"
+  | "second_factor"
+  | "password_reset"
+  | "contact"
+  | "contact_changed"
+  | "account_signup";
+
 /** What a message about a code has to say; lies in the outbox. */
 export interface CodeNotice {
-  readonly purpose: "login" | "signup" | "numeric_closed";
+  readonly purpose: MessagePurpose;
   readonly connection: string;
   readonly strategy: "email" | "sms";
   readonly to: string | null;

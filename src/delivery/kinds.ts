@@ -8,7 +8,7 @@ import { renderMail, renderSms } from "./render.ts";
 export type RenderCode = (
   account_id: string,
   payload: unknown,
-) => { readonly code: Secret; readonly link: Secret | null };
+) => { readonly code: Secret | null; readonly link: Secret | null };
 
 export interface DeliveryDoors {
   readonly renderCode: RenderCode;

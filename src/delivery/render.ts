@@ -8,8 +8,8 @@ export interface Rendering {
   readonly account_id: string;
   readonly to: string;
   readonly notice: CodeNotice;
-  /** As a person reads and types it. */
-  readonly code: Secret;
+  /** As a person reads and types it; null where the message holds none. */
+  readonly code: Secret | null;
   /** Logs in on one click; only where the client has a page for it. */
   readonly link: Secret | null;
 }
@@ -30,8 +30,10 @@ const minutesOf = (notice: CodeNotice) => Math.max(1, Math.floor(notice.lifetime
 export function renderMail({ id, to, notice, code, link }: Rendering): Mail {
   const template = templateOf(notice.locale);
   const client = oneLine(notice.client_name);
-  const { subject, intro } = wordsOf(template, notice, client);
-  const body = { template, intro, code: reveal(code), link: link && reveal(link), minutes: minutesOf(notice) };
+  const words = template.purposes[notice.purpose];
+  const [subject, intro] = [words.subject(client), words.intro(client)];
+  const texts = { code: code && reveal(code), link: link && reveal(link) };
+  const body = { template, intro, ...texts, minutes: minutesOf(notice) };
   return {
     id,
     to,
@@ -42,26 +44,16 @@ export function renderMail({ id, to, notice, code, link }: Rendering): Mail {
   };
 }
 
-function wordsOf(template: Template, { purpose }: CodeNotice, client: string) {
-  switch (purpose) {
-    case "login":
-      return { subject: template.subject(client), intro: template.login(client) };
-    case "signup":
-      return { subject: template.signup_subject(client), intro: template.signup(client) };
-    case "numeric_closed":
-      return { subject: template.closed_subject(client), intro: template.closed(client) };
-  }
-}
-
 interface Body {
   readonly template: Template;
   readonly intro: string;
-  readonly code: string;
+  readonly code: string | null;
   readonly link: string | null;
   readonly minutes: number;
 }
 
 function textOf({ template, intro, code, link, minutes }: Body): string {
+  if (code === null) return `${intro}\n`;
   const parts = [
     intro,
     `    ${code}`,
@@ -73,9 +65,21 @@ function textOf({ template, intro, code, link, minutes }: Body): string {
 }
 
 function htmlOf({ template, intro, code, link, minutes }: Body, subject: string): string {
+  const about = code === null ? "" : codeOf(template, code, link, minutes);
+  return pageOf(template, subject, `<p style="margin:0 0 20px">${escapeHtml(intro)}</p>\n${about}`);
+}
+
+function codeOf(template: Template, code: string, link: string | null, minutes: number): string {
   const button = link
     ? `<p style="margin:0 0 24px"><a href="${escapeHtml(link)}" style="display:inline-block;padding:12px 20px;border-radius:8px;background:#1f3a5f;color:#ffffff;text-decoration:none;font-weight:600">${escapeHtml(template.link)}</a></p>`
     : "";
+  return `<p class="code" style="margin:0 0 24px;padding:18px 12px;border-radius:10px;background:#ffffff;color:#101722;text-align:center;font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:30px;font-weight:700;letter-spacing:3px">${escapeHtml(code)}</p>
+${button}<p style="margin:0 0 12px">${escapeHtml(template.lifetime(minutes))}</p>
+<p class="quiet" style="margin:0;color:#55606e;font-size:15px">${escapeHtml(template.not_you)}</p>
+`;
+}
+
+function pageOf(template: Template, subject: string, content: string): string {
   return `<!doctype html>
 <html lang="${template.language}">
 <head>
@@ -90,11 +94,7 @@ function htmlOf({ template, intro, code, link, minutes }: Body, subject: string)
 </head>
 <body class="page" style="margin:0;background:#f4f6f8;color:#1a2330;font-family:system-ui,-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif;font-size:17px;line-height:1.5">
 <div role="article" style="max-width:32rem;margin:0 auto;padding:32px 20px">
-<p style="margin:0 0 20px">${escapeHtml(intro)}</p>
-<p class="code" style="margin:0 0 24px;padding:18px 12px;border-radius:10px;background:#ffffff;color:#101722;text-align:center;font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:30px;font-weight:700;letter-spacing:3px">${escapeHtml(code)}</p>
-${button}<p style="margin:0 0 12px">${escapeHtml(template.lifetime(minutes))}</p>
-<p class="quiet" style="margin:0;color:#55606e;font-size:15px">${escapeHtml(template.not_you)}</p>
-</div>
+${content}</div>
 </body>
 </html>
 `;
@@ -102,7 +102,10 @@ ${button}<p style="margin:0 0 12px">${escapeHtml(template.lifetime(minutes))}</p
 
 /** Ends in the origin-bound line where the host is known that the code is entered on. */
 export function renderSms({ id, account_id, to, notice, code }: Rendering): Sms {
-  const text = templateOf(notice.locale).sms(oneLine(notice.client_name), reveal(code), minutesOf(notice));
+  const template = templateOf(notice.locale);
+  const client = oneLine(notice.client_name);
+  if (code === null) return { id, account_id, to, text: secret(template.purposes[notice.purpose].intro(client)) };
+  const text = template.sms(client, reveal(code), minutesOf(notice));
   const host = notice.login_uri === null ? undefined : new URL(notice.login_uri).hostname;
   const bound = host === undefined ? "" : `\n\n@${host} #${reveal(code)}`;
   return { id, account_id, to, text: secret(`${text}${bound}`) };

@@ -14,7 +14,7 @@ const Message = Type.Object({
   subject: Type.String(),
   text: Type.String(),
   html: Type.String({ description: "Empty for an SMS." }),
-  verification_code: Type.String(),
+  verification_code: Type.Optional(Type.String({ description: "Where the message holds one." })),
 });
 
 const SandboxQuery = Type.Object({

@@ -13,7 +13,7 @@ export interface SandboxMessage {
   readonly subject: string;
   readonly text: string;
   readonly html: string;
-  readonly verification_code: string;
+  readonly verification_code?: string;
 }
 
 const LIMIT = 50;
@@ -30,6 +30,7 @@ export async function sandboxMessages(
     const { connection, to: recipient } = row.payload as unknown as CodeNotice;
     const message = renderAnyway(row, renderCode, recipient ?? "");
     const mail = "mail" in message ? message.mail : undefined;
+    const { code } = renderCode(account_id, row.payload);
     return {
       id: row.id,
       created_at: row.created_at,
@@ -38,7 +39,7 @@ export async function sandboxMessages(
       subject: mail?.subject ?? "",
       text: reveal("mail" in message ? message.mail.text : message.sms.text),
       html: mail ? reveal(mail.html) : "",
-      verification_code: reveal(renderCode(account_id, row.payload).code),
+      ...(code ? { verification_code: reveal(code) } : {}),
     };
   });
 }

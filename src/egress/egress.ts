@@ -53,9 +53,19 @@ const LIMIT = 64 * 1024;
 /** @throws when the address is refused, unreachable, slow or talks too much; never with what was sent. */
 export async function egressFetch(egress: Egress, request: EgressRequest): Promise<EgressResponse> {
   const url = new URL(request.url);
-  const address = await resolve(egress, url);
   const signal = AbortSignal.any([AbortSignal.timeout(TIMEOUT), ...(request.signal ? [request.signal] : [])]);
+  const address = await within(signal, url, resolve(egress, url));
   return send(url, address, request, signal);
+}
+
+/** Looking a name up cannot be aborted, but need not be waited for. */
+function within<T>(signal: AbortSignal, { host }: URL, work: Promise<T>): Promise<T> {
+  return new Promise((done, failed) => {
+    const late = () => failed(new Error(`no answer from ${host} in time`));
+    if (signal.aborted) late();
+    signal.addEventListener("abort", late, { once: true });
+    work.then(done, failed).finally(() => signal.removeEventListener("abort", late));
+  });
 }
 
 interface Resolved {

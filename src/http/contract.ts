@@ -25,6 +25,8 @@ export interface Bearer {
   /** Seconds since the epoch; of a person's token. */
   readonly auth_time?: number | undefined;
   readonly amr?: readonly string[] | undefined;
+  /** An ID token of the account's own provider, not a token of ours. */
+  readonly external?: true;
 }
 
 /** The account API answers its own error object, `oauth` that of RFC 6749 §5.2, `system` serves machines and operators. */
@@ -40,6 +42,8 @@ export interface RouteContract {
   readonly subject_types?: readonly SubjectType[];
   /** Another kind of subject is answered as if it had no valid token: 401 instead of 403. */
   readonly foreign_subject?: "invalid_token";
+  /** Also takes an ID token of the account's own provider, for its external account users. */
+  readonly external?: true;
   /**
    * Also takes application/x-www-form-urlencoded: as another spelling of the JSON body, or for the parameters of the query,
    * which keeps them out of proxies' logs.
@@ -76,6 +80,12 @@ export const Oid = Type.String({
 });
 
 export const OidParams = Type.Object({ oid: Oid });
+
+export const EndUserHeaders = Type.Object({
+  "end-user-ip": Type.Optional(
+    Type.String({ maxLength: 64, description: "The end user's address, from a client that is called_from server." }),
+  ),
+});
 
 const ErrorObject = Type.Object({
   error: Type.Object({

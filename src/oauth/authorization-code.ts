@@ -8,8 +8,8 @@
 import { randomUUID } from "node:crypto";
 import { refuse } from "../errors.ts";
 import type { MasterKeys } from "../secrets/master-keys.ts";
-import { seal, unseal } from "../secrets/seal.ts";
-import { reveal, type Secret, secret } from "../secrets/secret.ts";
+import type { Secret } from "../secrets/secret.ts";
+import { openTicket, sealTicket } from "../secrets/ticket.ts";
 import type { Authorization } from "../tokens/authorization.ts";
 
 export interface AuthorizationCode {
@@ -28,8 +28,8 @@ export interface AuthorizationCode {
 
 const LIFETIME = 60_000;
 
-const context = (account_id: string) =>
-  ({ account_id, purpose: "authorization-code", subject: "authorization_code/v1" }) as const;
+const kindOf = (account_id: string) =>
+  ({ account_id, purpose: "authorization-code", kind: "authorization_code/v1" }) as const;
 
 /** `now` in milliseconds. */
 export function mintAuthorizationCode(
@@ -39,19 +39,12 @@ export function mintAuthorizationCode(
   now: number,
 ): Secret {
   const code: AuthorizationCode = { ...content, id: randomUUID(), expires_at: now + LIFETIME };
-  return secret(
-    Buffer.from(seal(keys, context(account_id), Buffer.from(JSON.stringify(code), "utf8"))).toString("base64url"),
-  );
+  return sealTicket(keys, kindOf(account_id), code);
 }
 
 /** @throws 400 invalid_grant when it is not one of this account's; says nothing about whether it was redeemed. */
 export function readAuthorizationCode(keys: MasterKeys, account_id: string, code: Secret): AuthorizationCode {
-  const text = reveal(code);
-  try {
-    if (text.length > 8_192 || !/^[A-Za-z0-9_-]+$/.test(text)) throw new Error("not base64url");
-    const bytes = unseal(keys, context(account_id), Buffer.from(text, "base64url"));
-    return JSON.parse(Buffer.from(bytes).toString("utf8")) as AuthorizationCode;
-  } catch (cause) {
-    throw refuse("invalid_grant", { message: "The authorization code is not valid.", cause });
-  }
+  const content = openTicket<AuthorizationCode>(keys, kindOf(account_id), code);
+  if (!content) throw refuse("invalid_grant", { message: "The authorization code is not valid." });
+  return content;
 }

@@ -2,7 +2,12 @@ import type { AuthenticatedSubject } from "../authentication/subject.ts";
 import { type Account, issuerOf } from "../directory/accounts/account.ts";
 import type { Client } from "../directory/clients/client.ts";
 import type { Directory } from "../directory/directory.ts";
+import { isAccountApi } from "../directory/grants/audience.ts";
+import type { Grant } from "../directory/grants/grant.ts";
+import type { Holdings } from "../directory/users/account-user.ts";
+import { findHoldings } from "../directory/users/find-account-user.ts";
 import type { Authorization, Issuing } from "../tokens/authorization.ts";
+import { personScope } from "./person-scope.ts";
 
 /** Authentication context classes of this server: one factor, or two different ones (OpenID Connect Core §2). */
 export const acr_values = ["urn:latchkey:acr:1fa", "urn:latchkey:acr:2fa"] as const;
@@ -16,21 +21,24 @@ export function issuingOf({ public_url }: Directory, { account_id, settings }: A
   };
 }
 
-interface Granted {
-  readonly grant_id: string;
+export interface PersonLogin {
+  readonly account: Account;
+  readonly client: Client;
+  readonly grant: Pick<Grant, "id" | "scope">;
+  /** As it was asked for. */
   readonly audience: string;
-  readonly scope: readonly string[];
+  readonly subject: AuthenticatedSubject;
 }
 
 /** A person has proved who they are, and the client holds a grant: everything that tokens are made of. */
-export function authorizationFor(
+export async function authorizePerson(
   directory: Directory,
-  account: Account,
-  client: Client,
-  person: AuthenticatedSubject,
-  granted: Granted,
-): Authorization {
-  const { user_id, email, email_verified, name, phone_number, authenticated_at, amr, authorization_id } = person;
+  { account, client, grant, audience, subject }: PersonLogin,
+): Promise<Authorization> {
+  const { user_id, email, email_verified, name, phone_number, authenticated_at, amr, authorization_id } = subject;
+  const at_account_api = isAccountApi(account, directory.public_url, audience);
+  const own = at_account_api && client.settings.user_type === "account_user";
+  const { scope, holds } = own ? await findHoldings(directory, account.account_id, user_id) : NOTHING;
   return {
     issuing: issuingOf(directory, account),
     sid: authorization_id,
@@ -42,11 +50,18 @@ export function authorizationFor(
       ...(phone_number === undefined ? {} : { phone_number }),
       auth_time: Math.floor(authenticated_at / 1000),
       amr,
-      acr: amr.includes("mfa") ? acr_values[1] : acr_values[0],
+      acr: acrOf(amr),
+      holds,
     },
     client_id: client.client_id,
     client_uuid: client.id,
-    ...granted,
+    grant_id: grant.id,
+    audience,
+    scope: personScope(grant.scope, at_account_api, scope),
     id_token_alg: client.settings.id_token_signed_response_alg,
   };
 }
+
+const NOTHING: Holdings = { scope: [], holds: [] };
+
+export const acrOf = (amr: readonly string[]) => (amr.includes("mfa") ? acr_values[1] : acr_values[0]);

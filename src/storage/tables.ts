@@ -141,6 +141,7 @@ export interface LiveUsers {
   phone_verified_at: string | null;
   name: string | null;
   locale: string | null;
+  second_factor: number;
 }
 
 export interface LoginSessions {
@@ -310,6 +311,7 @@ export interface Users {
   deleted_at: string | null;
   deleted_by: string | null;
   last_seen_at: string | null;
+  second_factor: Generated<number>;
 }
 
 export interface VerificationCodes {

@@ -50,4 +50,8 @@ export interface Authorization {
   readonly audience: string;
   readonly scope: readonly string[];
   readonly id_token_alg: SigningAlg;
+  /** A partner acts in its merchant's account (RFC 8693 §4.1). */
+  readonly act?: { readonly iss: string; readonly sub: string; readonly account_id: string };
+  /** Seconds, where it is less than the account's. */
+  readonly lifetime?: number;
 }

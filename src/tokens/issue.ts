@@ -21,14 +21,15 @@ export async function issueAccessToken(
   now: number,
 ): Promise<IssuedAccessToken> {
   const { issuing, subject, sid, client_id, client_uuid, grant_id, audience } = authorization;
-  const { account_id, issuer, access_token_alg, access_token_lifetime } = issuing;
+  const { account_id, issuer, access_token_alg } = issuing;
+  const lifetime = Math.min(issuing.access_token_lifetime, authorization.lifetime ?? Number.POSITIVE_INFINITY);
   const scope = authorization.scope.join(" ");
   const iat = Math.floor(now / 1000);
   const claims = {
     iss: issuer,
     sub: subject.id,
     aud: audience,
-    exp: iat + access_token_lifetime,
+    exp: iat + lifetime,
     iat,
     jti: randomUUID(),
     sid,
@@ -39,10 +40,11 @@ export async function issueAccessToken(
     subject_type: subject.type,
     ...(grant_id ? { grant_id } : {}),
     ...(subject.type === "user" ? personClaims(subject) : {}),
+    ...(authorization.act ? { act: authorization.act } : {}),
   };
   const key = await signingKey(tokens, account_id, access_token_alg, now);
   const access_token = await signJws(key, "at+jwt", claims);
-  return { access_token, token_type: "Bearer", expires_in: access_token_lifetime, scope };
+  return { access_token, token_type: "Bearer", expires_in: lifetime, scope };
 }
 
 function personClaims({ auth_time, amr, acr, holds }: UserSubject): object {
@@ -54,19 +56,22 @@ export interface IdTokenFields {
   /** Seconds. */
   readonly lifetime: number;
   readonly nonce?: string | undefined;
+  /** Further claims. */
+  readonly claims?: Readonly<Record<string, string>>;
 }
 
 /** An ID token of OpenID Connect Core §2 for a person. @throws when the subject is a client. */
 export async function issueIdToken(
   tokens: Tokens,
   { issuing, subject, sid, client_id, id_token_alg }: Authorization,
-  { audience, lifetime, nonce }: IdTokenFields,
+  { audience, lifetime, nonce, claims: further }: IdTokenFields,
   now: number,
 ): Promise<Secret> {
   if (subject.type !== "user") throw new Error("an ID token speaks about a person");
   const { id, email, email_verified, name, phone_number, auth_time, amr, acr } = subject;
   const iat = Math.floor(now / 1000);
   const claims = {
+    ...further,
     iss: issuing.issuer,
     sub: id,
     aud: audience,

@@ -25,6 +25,8 @@ export interface AccessToken {
   readonly auth_time?: number | undefined;
   readonly amr?: readonly string[] | undefined;
   readonly holds?: readonly string[] | undefined;
+  /** Whose client acts here: revocations of that account count too. */
+  readonly partner_account?: string | undefined;
 }
 
 const SKEW = 30;
@@ -86,6 +88,7 @@ function readClaims(account_id: string, issuer: string, kid: string, { claims }:
     auth_time,
     amr,
     holds,
+    act,
   } = claims;
   if (iss !== issuer || oid !== account_id) throw invalid("of another issuer");
   const texts = [aud, sub, client_id, client_uuid, scope, sid];
@@ -109,8 +112,14 @@ function readClaims(account_id: string, issuer: string, kid: string, { claims }:
     ...(typeof grant_id === "string" ? { grant_id } : {}),
     ...(typeof auth_time === "number" ? { auth_time } : {}),
     ...(Array.isArray(amr) ? { amr: amr.map(String) } : {}),
+    ...partnerOf(act),
     ...(Array.isArray(holds) ? { holds: holds.map(String) } : {}),
   };
+}
+
+function partnerOf(act: unknown): Pick<AccessToken, "partner_account"> {
+  const { account_id } = (typeof act === "object" && act !== null ? act : {}) as { account_id?: unknown };
+  return typeof account_id === "string" ? { partner_account: account_id } : {};
 }
 
 /** Not before it is active: nobody could have signed with it honestly. */

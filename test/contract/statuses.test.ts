@@ -13,6 +13,7 @@ import {
   type CallOptions,
   call,
   createTenant,
+  inbox,
   type Latchkey,
   mintCode,
   newAccountId,
@@ -21,7 +22,17 @@ import {
   type Tenant,
   tokenOf,
 } from "../support/latchkey.ts";
-import { ATTEMPTS, idsOf, invented } from "../support/operations.ts";
+import { ATTEMPTS, idsOf, invented, OWN_ATTEMPTS } from "../support/operations.ts";
+import {
+  addPerson,
+  logInAccountUser,
+  logInByMail,
+  oneTimePassword,
+  PASSWORD,
+  personToken,
+  token,
+} from "../support/people.ts";
+import { openUpstream } from "../support/upstream.ts";
 
 interface Operation {
   readonly operationId: string;
@@ -38,7 +49,7 @@ describeOnBothEngines("the contract", (engine) => {
   const ajv = new Ajv2020({ strict: false, validateFormats: false });
 
   beforeAll(async () => {
-    latchkey = await startLatchkey(engine);
+    latchkey = await startLatchkey(engine, { env: { EGRESS_ALLOW: "127.0.0.0/8" } });
     tenant = await createTenant(latchkey);
     const client = await addClient(latchkey, tenant.account_id);
     await addGrant(latchkey, tenant.account_id, client, tenant.issuer, ["read:nothing"], "client_credentials");
@@ -82,12 +93,17 @@ describeOnBothEngines("the contract", (engine) => {
   });
 
   it("answers with success as every operation with a bearer declares", async () => {
-    for (const { operation, method, path, options } of ATTEMPTS) {
+    for (const { operation, method, path, options, person, special } of ATTEMPTS) {
+      if (special) continue;
       const own = await createTenant(latchkey);
       const ids = await idsOf(latchkey, own);
       const reply = saw(
         operation,
-        await call(`${own.base}${path(ids)}`, { method, token: own.token, ...options?.(ids) }),
+        await call(`${own.base}${path(ids)}`, {
+          method,
+          token: person ? await personToken(own) : own.token,
+          ...options?.(ids),
+        }),
       );
       expect(reply.status, `${operation}: ${reply.text}`).toBeLessThan(400);
     }
@@ -115,6 +131,125 @@ describeOnBothEngines("the contract", (engine) => {
     for (let n = 0; n < 6; n++)
       minted.push(await call(`${own.base}/auth/passwordless/code`, { method: "POST", token: own.token, json }));
     saw("aid_auth_passwordless_post", minted.at(-1) as Reply);
+  });
+
+  it("answers 429 where passwords, second factors and sign-up codes are guessed", async () => {
+    const own = await createTenant(latchkey, { settings: { factor_guess_limit: 1, signup: true } });
+    const send = (operation: string, path: string, body: object) =>
+      call(`${own.base}${path}`, { method: "POST", token: own.token, json: body }).then((reply) =>
+        saw(operation, reply),
+      );
+    const many = async (operation: string, path: string, body: object, times: number) => {
+      for (let n = 0; n < times; n++) await send(operation, path, body);
+      expect((await send(operation, path, body)).status, operation).toBe(429);
+    };
+    const { audience } = own;
+    const person = { audience, type: "customer" };
+    const ident = { ident_type: "email", ident: own.user.email };
+    const guess = { grant_type: "password", username: own.user.email, password: "wrong", audience };
+    await many("aid_auths_oauth_token_post", "/auth/token", guess, 1);
+    await many("aid_customers_login_post", "/customers/login", { ...person, ...ident, password: "wrong" }, 0);
+    await many("aid_customers_mfa_login_post", "/customers/mfa_login", { ...person, ...ident, secret: "wrong" }, 0);
+    const { email } = await addPerson(latchkey, own.account_id, { factors: ["email"] });
+    const pending = await token(own, { grant_type: "password", username: email, password: PASSWORD, audience });
+    const { mfa_token } = pending.body;
+    const challenge = { challenge_type: "oob", mfa_token };
+    await send("aid_auth_mfa_challenge_post", "/auth/mfa/challenge", { ...challenge, oob_channel: "sms" });
+    await many("aid_auth_mfa_challenge_post", "/auth/mfa/challenge", { ...challenge, oob_channel: "email" }, 5);
+    const recovery = { challenge_type: "oob", username: "nobody", audience };
+    await many("aid_auth_mfa_recovery_post", "/auth/mfa/recovery", recovery, 5);
+    const lost = { ...person, ident_type: "email", ident: "lost@example.com" };
+    await many("aid_customers_mfa_login_initiate_recovery_post", "/customers/mfa_login_recovery", lost, 5);
+    const contact = `/customers/users/${own.user.id}/communication/send-verification-code/email`;
+    await many("aid_customers_cid_verify_post", contact, {}, 5);
+    await many("accounts_oid_signup_post", "/signup", { email: "new@example.com" }, 5);
+    const verify = "/signup/verify?verification_code=7KQM4-X2PVD";
+    await many("accounts_oid_signup_verify_post", verify, {}, 100);
+    const hasty = await createTenant(latchkey, { settings: { client_sends_per_minute: 1 } });
+    await askForCode(hasty);
+    const reset = { audience, type: "customer", email: hasty.user.email };
+    saw(
+      "aid_customers_change_password",
+      await call(`${hasty.base}/customers/change_password`, { method: "POST", token: hasty.token, json: reset }),
+    );
+  });
+
+  it("answers a person, a partner, an applicant and an upstream login as declared", async () => {
+    const json = { redirect_uri: CALLBACK };
+    const accept = { accept: "application/json" };
+    const person = await personToken(tenant);
+    const redirect = `${tenant.base}/auth/redirect`;
+    saw(
+      "aid_auths_oauth_redirect_post",
+      await call(redirect, { method: "POST", token: person, headers: accept, json }),
+    );
+    const owner = await createTenant(latchkey, { account_id: "T55500000", settings: { signup: true } });
+    await createTenant(latchkey, { account_id: "T55500001" });
+    const exchange = { method: "POST", token: owner.token, json: { account_id: "T55500001" } };
+    const base = `${latchkey.url}/v1/accounts/T55500000`;
+    saw("aid_auths_oauth_exchange_token_post", await call(`${base}/auth/exchange_token`, exchange));
+    const applicant = "applicant@example.com";
+    await call(`${base}/signup`, { method: "POST", token: owner.token, json: { email: applicant } });
+    const [mail] = await inbox(owner, applicant);
+    const query = { verification_code: mail?.verification_code ?? "" };
+    const verified = await call(`${base}/signup/verify`, { method: "POST", token: owner.token, query });
+    expect(saw("accounts_oid_signup_verify_post", verified).status).toBe(202);
+    const upstream = await openUpstream({ ada: {} });
+    const client = await addClient(latchkey, tenant.account_id, { signup: true });
+    const { client_id, client_secret, issuer: authority } = upstream;
+    const { audience } = tenant;
+    const grant = { client_id: client.id, audience, scope: [], type: "authorization_code" };
+    await call(`${tenant.base}/auth/client-grants`, {
+      ...{ method: "POST", token: tenant.token },
+      json: { ...grant, oidc: { client_id, client_secret, authority } },
+    });
+    const code = await upstream.logIn("ada");
+    const login = { grant_type: "authorization_code", client_id: client.id, audience, redirect_uri: CALLBACK, code };
+    const oidc = await call(`${tenant.base}/auth/oidc/token`, { method: "POST", token: tenant.token, json: login });
+    expect(saw("aid_auths_oidc_token_post", oidc).status, oidc.text).toBe(200);
+    await upstream.close();
+  });
+
+  it("answers an account user at /v1/account/user as declared", async () => {
+    const own = await createTenant(latchkey, { settings: { factor_guess_limit: 1 } });
+    const me = await logInAccountUser(latchkey, own);
+    const send = (operation: string, method: string, path: string, token: string | undefined, body?: object) =>
+      call(`${latchkey.url}/v1/account/user${path}`, {
+        method,
+        ...(token ? { token } : {}),
+        ...(body ? { json: body } : {}),
+      }).then((reply) => saw(operation, reply));
+    for (const { operation, method, path, options } of OWN_ATTEMPTS) {
+      const body = options?.(invented).json as object | undefined;
+      const below = path(invented).slice("/v1/account/user".length);
+      expect((await send(operation, method, below, undefined, body)).status, operation).toBe(401);
+      expect((await send(operation, method, below, own.token, body)).status, operation).toBe(403);
+    }
+    const [password, sms, totp] = [
+      "account_user_password_put",
+      "account_user_mfa_sms_put",
+      "account_user_mfa_totp_put",
+    ];
+    expect((await send("account_user_get", "GET", "", me.token)).status).toBe(200);
+    expect((await send(sms, "PUT", "/mfa/sms", me.token, { enabled: true })).status).toBe(400);
+    expect((await send(sms, "PUT", "/mfa/sms", me.token, { enabled: false })).status).toBe(201);
+    const associated = await send("account_user_mfa_totp_post", "POST", "/mfa/totp", me.token);
+    expect((await send(totp, "PUT", "/mfa/totp", me.token, { otp: "000000" })).status).toBe(400);
+    const otp = oneTimePassword(associated.body.secret);
+    expect((await send(totp, "PUT", "/mfa/totp", me.token, { otp })).status).toBe(201);
+    const other = await logInAccountUser(latchkey, own);
+    const first = await send(password, "POST", "/password", other.token, { proposed_password: PASSWORD });
+    expect(first.status).toBe(201);
+    const wrong = { previous_password: "wrong", proposed_password: PASSWORD };
+    expect((await send(password, "POST", "/password", other.token, wrong)).status).toBe(400);
+    expect((await send(password, "POST", "/password", other.token, wrong)).status).toBe(429);
+    const third = await logInAccountUser(latchkey, own);
+    const again = await send("account_user_mfa_totp_post", "POST", "/mfa/totp", third.token);
+    await send(totp, "PUT", "/mfa/totp", third.token, { otp: oneTimePassword(again.body.secret) });
+    const asked = await logInByMail(own, third.client, third.email);
+    const finished = { mfa_token: asked.body.mfa_token, otp: oneTimePassword(again.body.secret, 1) };
+    const fresh = await token(own, { grant_type: "mfa_oob", ...finished });
+    expect((await send("account_user_mfa_totp_post", "POST", "/mfa/totp", fresh.body.access_token)).status).toBe(400);
   });
 
   it("answers without a bearer as it declares", async () => {

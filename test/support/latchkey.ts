@@ -118,7 +118,13 @@ export async function createTenant(latchkey: Latchkey, options: TenantOptions = 
   const issuer = `${latchkey.config.public_url}/v1/accounts/${account_id}`;
   const audience = "https://api.shop.example";
   const client = await addClient(latchkey, account_id, options.client ?? {});
-  await addGrant(latchkey, account_id, client, issuer, options.scope ?? ["admin:accounts", "admin:customers"]);
+  await addGrant(
+    latchkey,
+    account_id,
+    client,
+    issuer,
+    options.scope ?? ["admin:accounts", "admin:customers", "create:accounts:auth:refresh_token"],
+  );
   await addGrant(latchkey, account_id, client, audience, ["orders:read", "orders:write"]);
   const user = await addUser(latchkey, account_id);
   return { account_id, base, issuer, audience, client, user, token: await tokenOf(latchkey, account_id, client) };

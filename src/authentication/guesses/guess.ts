@@ -5,7 +5,7 @@
  */
 import { refuse } from "../../errors.ts";
 import { takeBudget } from "../../limits/limits.ts";
-import type { Storage } from "../../storage/storage.ts";
+import type { Storage, Transaction } from "../../storage/storage.ts";
 import { windowEnds } from "../verification/guess-window.ts";
 import { updateForgiven, upsertGuess } from "./store.ts";
 
@@ -31,7 +31,10 @@ export async function takeGuess(storage: Storage, { account_id, person, source, 
   throw refuse("too_many_attempts", { retry_after: Math.max(1, (Date.parse(window_ends_at) - now) / 1000) });
 }
 
-/** The guess was right. */
-export async function forgiveGuess(storage: Storage, { account_id, person }: Guesser): Promise<void> {
-  await storage.write((tx) => updateForgiven(tx.db, account_id, person));
+/** The guess was right; part of the transaction of what it led to. */
+export async function forgiveIn(
+  tx: Transaction,
+  { account_id, person }: Pick<Guesser, "account_id" | "person">,
+): Promise<void> {
+  await updateForgiven(tx.db, account_id, person);
 }

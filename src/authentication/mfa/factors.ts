@@ -1,8 +1,9 @@
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { lookUpUser } from "../../directory/users/find-user.ts";
+import type { User } from "../../directory/users/user.ts";
 import { instant } from "../../storage/storage.ts";
-import type { FactorKind, Mfa, OobChannel } from "./mfa.ts";
+import type { FactorKind, OobChannel, PendingLogin } from "./mfa.ts";
 import { type FactorRow, selectFactors, selectFactorsOf } from "./store.ts";
 
 /** A factor that a person can show now. */
@@ -13,50 +14,60 @@ export interface Factor {
 }
 
 /**
- * The enabled factors of a person; where the account asks its customers for a second factor, also the address or number of
- * their record.
+ * The enabled factors of a person. Where the account asks customers who log in with a password for a second factor, those
+ * who have none of their own use the verified address or number of their record.
  */
 export async function factorsOf(
-  { storage }: Pick<Mfa, "storage">,
   directory: Directory,
   { account_id, settings }: Account,
   user_id: string,
+  first: PendingLogin["first"],
 ): Promise<readonly Factor[]> {
-  const rows = (await selectFactors(storage.read, account_id, user_id)).filter(({ enabled_at }) => enabled_at !== null);
-  if (rows.length > 0 || !settings.mfa_login) return rows;
+  const rows = await selectFactors(directory.storage.read, account_id, user_id);
+  const enabled = rows.filter(({ enabled_at }) => enabled_at !== null);
+  if (enabled.length > 0 || first !== "pwd" || !settings.mfa_login) return enabled;
   const user = await lookUpUser(directory, account_id, user_id);
   if (!user || user.type === "account_user") return [];
-  const channels: readonly Factor[] = [
-    { kind: "sms", target: user.phone_verified_at === null ? null : user.phone_number },
-    { kind: "email", target: user.email_verified_at === null ? null : user.email },
-  ];
-  const wanted = channels.filter(({ target }) => target !== null);
-  return wanted.toSorted((a) => (a.kind === settings.mfa_login_channel ? -1 : 1));
+  return [...verifiedChannels(user)]
+    .map(([kind, target]) => ({ kind, target }))
+    .toSorted((a, b) => Number(b.kind === settings.mfa_login_channel) - Number(a.kind === settings.mfa_login_channel));
 }
 
-/** The channels that recovery may use, whether or not a second factor is switched on. */
-export async function recoveryChannels(
-  mfa: Pick<Mfa, "storage">,
+/** Whether a second factor is asked of this person after that first one. */
+export function asksForFactor(
+  { settings }: Account,
+  second_factor: boolean,
+  first: PendingLogin["first"],
+  type: string,
+) {
+  return second_factor || (first === "pwd" && settings.mfa_login && type !== "account_user");
+}
+
+/** Where a binding code of this login may go, by channel; never where its first factor went. */
+export async function channelsOf(
   directory: Directory,
   account: Account,
-  user_id: string,
+  { subject, first, recovery }: Pick<PendingLogin, "subject" | "first" | "recovery">,
 ): Promise<ReadonlyMap<OobChannel, string>> {
-  const { account_id } = account;
-  const user = await lookUpUser(directory, account_id, user_id);
-  const enabled = await factorsOf(mfa, directory, account, user_id);
   const channels = new Map<OobChannel, string>();
-  if (user?.phone_verified_at && user.phone_number) channels.set("sms", user.phone_number);
-  if (user?.email_verified_at && user.email) channels.set("email", user.email);
-  for (const { kind, target } of enabled) if (kind !== "totp" && target) channels.set(kind, target);
+  const user = recovery ? await lookUpUser(directory, account.account_id, subject.user_id) : undefined;
+  if (user) for (const [channel, target] of verifiedChannels(user)) channels.set(channel, target);
+  for (const { kind, target } of await factorsOf(directory, account, subject.user_id, first)) {
+    if (kind !== "totp" && target !== null) channels.set(kind, target);
+  }
+  if (first === "sms" || first === "email") channels.delete(first);
+  return channels;
+}
+
+function verifiedChannels(user: User): ReadonlyMap<OobChannel, string> {
+  const channels = new Map<OobChannel, string>();
+  if (user.phone_verified_at !== null && user.phone_number !== null) channels.set("sms", user.phone_number);
+  if (user.email_verified_at !== null && user.email !== null) channels.set("email", user.email);
   return channels;
 }
 
 /** What `configuration.mfa` shows of several people. */
-export async function configurationsOf(
-  { storage }: Pick<Mfa, "storage">,
-  account_id: string,
-  user_ids: readonly string[],
-) {
+export async function configurationsOf({ storage }: Directory, account_id: string, user_ids: readonly string[]) {
   const rows = await selectFactorsOf(storage.read, account_id, user_ids);
   const shown = (row: FactorRow | undefined) =>
     row && { enabled: row.enabled_at !== null, updated_at: row.updated_at ?? instant(0) };

@@ -5,14 +5,16 @@
  * In: an `AuthenticatedSubject` after its first factor, with whatever the caller will continue with. Out: `mfa_required` with
  * an mfa_token that holds both, sealed; later, once, both again. A stolen mfa_token, oob_code or binding code alone is
  * worth nothing, and wrong binding codes and passwords of a person are counted together.
+ *
+ * A forgotten password is recovered over two channels: such a login begins without a first factor, and its first channel
+ * becomes one.
  */
-import type { MasterKeys } from "../../secrets/master-keys.ts";
-import type { Storage } from "../../storage/storage.ts";
+import type { Directory } from "../../directory/directory.ts";
+import type { TicketKind } from "../../secrets/ticket.ts";
 import type { AuthenticatedSubject } from "../subject.ts";
 
 export interface Mfa {
-  readonly storage: Storage;
-  readonly master_keys: MasterKeys;
+  readonly directory: Directory;
   /** A message was enqueued. */
   nudge(): void;
 }
@@ -23,14 +25,15 @@ export type OobChannel = "sms" | "email";
 /** A login between its two factors; lives sealed inside the mfa_token. */
 export interface PendingLogin {
   readonly id: string;
+  /** Of nobody, when the name given at recovery is unknown: it looks the same and ends nowhere. */
   readonly subject: AuthenticatedSubject;
   /** The client's uuid, and the grant that tokens will be issued under. */
   readonly client_id: string;
   readonly grant_id: string;
-  /** A forgotten password: the first of two channels finishes nothing yet. */
+  /** What is proved already; the second factor is another one. */
+  readonly first: FactorKind | "pwd" | "upstream" | "nothing";
+  /** The person recovers a forgotten password, so the channels of their record serve as well. */
   readonly recovery: boolean;
-  /** How far the first factor reached, so that the second is another one. */
-  readonly first: FactorKind | "pwd";
   /** The caller's own: what to go on with. */
   readonly continuation: unknown;
   /** Milliseconds since the epoch. */
@@ -45,11 +48,19 @@ export interface OobChallenge {
   readonly challenge_id: string;
   readonly key_version: string;
   readonly counter: number;
-  readonly expires_at: number;
 }
+
+/** An mfa_token and every oob_code under it are good so long; milliseconds. */
+export const MFA_LIFETIME = 600_000;
+/** Digits of a binding code. */
+export const BINDING_LENGTH = 6;
+
+export const loginTicket = (account_id: string): TicketKind => ({ account_id, purpose: "mfa", kind: "mfa_token/v1" });
+export const oobTicket = (account_id: string): TicketKind => ({ account_id, purpose: "mfa", kind: "oob_code/v1" });
 
 /** What proved the first factor, read off its amr (RFC 8176). */
 export function firstFactor(amr: readonly string[]): PendingLogin["first"] {
   if (amr.includes("pwd") || amr.includes("pin")) return "pwd";
+  if (!amr.includes("otp")) return "upstream";
   return amr.includes("sms") ? "sms" : "email";
 }

@@ -72,6 +72,16 @@ export async function updateStep(db: Database, account_id: string, user_id: stri
   return rows.length === 1;
 }
 
+export async function selectFinished(db: Database, account_id: string, id: string): Promise<boolean> {
+  const row = await db
+    .selectFrom("used_tokens")
+    .select("id")
+    .where("account_id", "=", account_id)
+    .where("id", "=", id)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
 export interface Finish {
   readonly account_id: string;
   readonly id: string;

@@ -48,3 +48,9 @@ export function base32(bytes: Uint8Array): string {
   }
   return bits > 0 ? text + BASE32.charAt((value << (5 - bits)) & 31) : text;
 }
+
+/** What an authenticator app reads from a QR code. */
+export function otpauthUri(seed: Uint8Array, label: string, issuer: string): string {
+  const name = `${encodeURIComponent(issuer)}:${encodeURIComponent(label)}`;
+  return `otpauth://totp/${name}?secret=${base32(seed)}&issuer=${encodeURIComponent(issuer)}&algorithm=SHA1&digits=${DIGITS}&period=${STEP}`;
+}

@@ -6,9 +6,9 @@
  */
 import { availableParallelism } from "node:os";
 import { refuse, refuseField } from "../../errors.ts";
-import { reveal, type Secret } from "../../secrets/secret.ts";
+import { reveal, type Secret, secret } from "../../secrets/secret.ts";
 import { type Instant, instant, type Storage, type Transaction } from "../../storage/storage.ts";
-import { selectPassword, upsertPassword } from "./store.ts";
+import { deletePasswords, selectPassword, upsertPassword } from "./store.ts";
 
 export type PasswordKind = "password" | "pin";
 
@@ -45,6 +45,7 @@ export function hashPassword(text: Secret): Promise<string> {
 /** Of nobody: what is compared when there is nothing to compare with. */
 let nobody: Promise<string> | undefined;
 
+/** Takes as long where there is nothing to compare with. */
 async function matches(hash: string | undefined, text: Secret): Promise<boolean> {
   nobody ??= argon2().then(({ hash: make }) => make("nobody's password", PARAMETERS));
   const against = hash ?? (await nobody);
@@ -52,21 +53,23 @@ async function matches(hash: string | undefined, text: Secret): Promise<boolean>
   return same && hash !== undefined;
 }
 
-/** Whether it is this user's; takes as long where there is no user. */
+/**
+ * Which of these kinds it is of this user, or undefined. One comparison is made, whoever it is: six digits are held against the
+ * PIN where there is one and it may be used, anything else against the password.
+ */
 export async function checkPassword(
   { read }: Storage,
   account_id: string,
   user_id: string | undefined,
   kinds: readonly PasswordKind[],
   text: Secret,
-): Promise<boolean> {
+): Promise<PasswordKind | undefined> {
   const stored = user_id === undefined ? [] : await selectPassword(read, account_id, user_id);
-  const kind = kinds.find((wanted) => stored.some((row) => row.kind === wanted && fits(wanted, text)));
-  return matches(stored.find((row) => row.kind === kind)?.hash, text);
+  const usable = stored.filter(({ kind }) => kinds.includes(kind));
+  const pin = /^\d{6}$/.test(reveal(text)) ? usable.find(({ kind }) => kind === "pin") : undefined;
+  const row = pin ?? usable.find(({ kind }) => kind === "password");
+  return (await matches(row?.hash, text)) ? row?.kind : undefined;
 }
-
-/** A PIN is six digits, anything else is a password. */
-const fits = (kind: PasswordKind, text: Secret) => kind === "password" || /^\d{6}$/.test(reveal(text));
 
 /** @throws 400 invalid_request. */
 export function checkNewPassword(text: Secret, kind: PasswordKind, path: string): void {
@@ -92,4 +95,28 @@ export async function storePassword(
 ): Promise<void> {
   const updated_at: Instant = instant(now);
   await upsertPassword(tx.db, { account_id, user_id, kind, hash, updated_at });
+}
+
+/** Neither password nor PIN is left. */
+export function deletePassword(tx: Transaction, account_id: string, user_id: string): Promise<void> {
+  return deletePasswords(tx.db, account_id, user_id);
+}
+
+export async function hasPassword({ read }: Storage, account_id: string, user_id: string): Promise<boolean> {
+  return (await selectPassword(read, account_id, user_id)).some(({ kind }) => kind === "password");
+}
+
+/** Hashes what is given now; the answer stores it for whoever it turns out to be. @throws 400 invalid_request. */
+export async function preparePasswords(given: { readonly password?: string; readonly pin?: string }) {
+  const hashed: HashedPassword[] = [];
+  for (const kind of ["password", "pin"] as const) {
+    const text = given[kind];
+    if (text === undefined) continue;
+    checkNewPassword(secret(text), kind, kind);
+    hashed.push({ kind, hash: await hashPassword(secret(text)) });
+  }
+  return async (tx: Transaction, { account_id, user_id }: { account_id: string; user_id: string }) => {
+    const updated_at = new Date().toISOString();
+    for (const one of hashed) await upsertPassword(tx.db, { account_id, user_id, ...one, updated_at });
+  };
 }

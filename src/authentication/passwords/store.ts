@@ -23,6 +23,10 @@ export async function selectPassword(
   return rows as PasswordRow[];
 }
 
+export async function deletePasswords(db: Database, account_id: string, user_id: string): Promise<void> {
+  await db.deleteFrom("passwords").where("account_id", "=", account_id).where("user_id", "=", user_id).execute();
+}
+
 export async function upsertPassword(db: Database, row: PasswordRow): Promise<void> {
   const { hash, updated_at } = row;
   await db

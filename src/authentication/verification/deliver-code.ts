@@ -1,10 +1,10 @@
+import type { MessagePurpose } from "../../delivery/delivery.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import type { CodeFormat } from "./code.ts";
-import { enqueueMessage } from "./enqueue-message.ts";
+import { enqueueMessage, senderOf } from "./enqueue-message.ts";
 import { isShut } from "./guess-window.ts";
 import { issueCode } from "./issue-code.ts";
 import type { Login } from "./login.ts";
-import type { MessagePurpose } from "./message.ts";
 import type { SendRequest } from "./send.ts";
 import { withholdSms } from "./sms-limits.ts";
 import { type CodeRow, selectCode, selectGuessWindow, selectLiveCodes, updateSent } from "./store.ts";
@@ -45,10 +45,10 @@ export async function deliverCode(
   const silent = to === null ? "nobody to send to" : await withheldBy(tx, request, login, to);
   const reached = silent === undefined ? to : null;
   if (pending) await noteSent(tx, request, login, code, reached);
-  const purpose = purposeOf(login, closed && request.client.settings.code_format === "numeric");
+  const purpose = purposeOf(request, login, closed && request.client.settings.code_format === "numeric");
   await enqueueMessage(tx, {
     account,
-    client: request.client,
+    sender: senderOf(request.client),
     code,
     kind: "verification",
     purpose,
@@ -61,7 +61,8 @@ export async function deliverCode(
   return { code, withheld: silent };
 }
 
-function purposeOf({ signup }: Login, closed: boolean): MessagePurpose {
+function purposeOf({ purpose }: SendRequest, { signup }: Login, closed: boolean): MessagePurpose {
+  if (purpose) return purpose;
   if (signup) return "signup";
   return closed ? "numeric_closed" : "login";
 }

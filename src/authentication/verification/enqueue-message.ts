@@ -1,17 +1,26 @@
+import type { MessagePurpose } from "../../delivery/delivery.ts";
 import { type Account, isTestAccount } from "../../directory/accounts/account.ts";
-import type { Client } from "../../directory/clients/client.ts";
 import { canonicalEmail } from "../../directory/users/identifier.ts";
 import { type Channel, enqueue } from "../../outbox/outbox.ts";
 import { base64url } from "../../secrets/digest.ts";
 import type { Transaction } from "../../storage/storage.ts";
 import type { CodeFormat } from "./code.ts";
-import type { MessagePurpose, VerificationPayload } from "./message.ts";
+import type { VerificationPayload } from "./message.ts";
 import type { CodeRow } from "./store.ts";
+
+/** What a message derives its code from; a message without one says how long it is of use. */
+export type MessageCode = Pick<CodeRow, "id" | "key_version" | "counter" | "length" | "expires_at"> & {
+  readonly format: string;
+  readonly challenge_id: Uint8Array | null;
+  /** The message may link to the client's page. */
+  readonly link_digest?: Uint8Array | null;
+};
 
 export interface CodeMessage {
   readonly account: Account;
-  readonly client: Client;
-  readonly code: CodeRow;
+  /** Who speaks to the person. */
+  readonly sender: { readonly name: string; readonly login_uri: string | null };
+  readonly code: MessageCode;
   readonly kind: "verification" | "notice";
   readonly purpose: MessagePurpose;
   readonly connection: string;
@@ -25,7 +34,7 @@ export interface CodeMessage {
 
 /** Puts a message about a code into the outbox, without the code. A test account's waits in the sandbox inbox. */
 export async function enqueueMessage(tx: Transaction, message: CodeMessage): Promise<void> {
-  const { account, client, code, kind, purpose, connection, to, locale, now } = message;
+  const { account, sender, code, kind, purpose, connection, to, locale, now } = message;
   const { account_id } = account;
   const expires_at = Date.parse(code.expires_at);
   const payload: VerificationPayload = {
@@ -34,20 +43,29 @@ export async function enqueueMessage(tx: Transaction, message: CodeMessage): Pro
     strategy: message.strategy,
     to,
     code_id: code.id,
-    challenge_id: base64url(code.challenge_id),
+    challenge_id: code.challenge_id && base64url(code.challenge_id),
     key_version: code.key_version,
     counter: code.counter,
     format: code.format as CodeFormat,
     length: code.length,
     locale,
-    client_name: client.name ?? client.client_id,
+    client_name: sender.name,
     expires_at: code.expires_at,
     lifetime: Math.max(1, Math.round((expires_at - now) / 1000)),
-    login_uri: code.link_digest === null ? null : client.settings.login_uri,
+    login_uri: code.link_digest ? sender.login_uri : null,
   };
   const channel = channelOf(account_id, message);
   const inbox = channel === "sandbox" && to !== null ? (canonicalEmail(to) ?? to) : null;
   await enqueue(tx, { account_id, kind, channel, inbox, payload: { ...payload }, expires_at }, now);
+}
+
+/** How messages of a client are signed. */
+export function senderOf(client: {
+  readonly name: string | null;
+  readonly client_id: string;
+  readonly settings: { readonly login_uri: string | null };
+}): CodeMessage["sender"] {
+  return { name: client.name ?? client.client_id, login_uri: client.settings.login_uri };
 }
 
 function channelOf(account_id: string, { to, strategy }: CodeMessage): Channel {

@@ -2,13 +2,12 @@
  * What a message about a code says, as it lies in the outbox: everything but the code, which is derived when the message is
  * sent or shown in the sandbox. `kind` of its outbox row is `verification`, or `notice` when nobody asked for it.
  */
+
+import type { MessagePurpose } from "../../delivery/delivery.ts";
 import type { MasterKeys } from "../../secrets/master-keys.ts";
 import { reveal, type Secret, secret } from "../../secrets/secret.ts";
 import type { Instant } from "../../storage/storage.ts";
 import { type CodeFormat, deriveCode, showCode } from "./code.ts";
-
-/** `numeric_closed`: wrong guesses in the person's name closed numeric codes; this typable one still logs them in. */
-export type MessagePurpose = "login" | "signup" | "numeric_closed";
 
 export interface VerificationPayload {
   readonly purpose: MessagePurpose;
@@ -18,8 +17,8 @@ export interface VerificationPayload {
   /** An address or an E.164 number; null where there is nobody to send to. */
   readonly to: string | null;
   readonly code_id: string;
-  /** base64url */
-  readonly challenge_id: string;
+  /** base64url; null where the message holds no code. */
+  readonly challenge_id: string | null;
   readonly key_version: string;
   readonly counter: number;
   readonly format: CodeFormat;
@@ -36,7 +35,7 @@ export interface VerificationPayload {
 
 export interface RenderedCode {
   /** As a person reads and types it. */
-  readonly code: Secret;
+  readonly code: Secret | null;
   /** `login_uri` with the link code in its fragment. */
   readonly link: Secret | null;
 }
@@ -44,6 +43,7 @@ export interface RenderedCode {
 /** Derives the code of a message. Deterministic: every sending of one payload carries the same code. */
 export function renderCode(keys: MasterKeys, account_id: string, payload: VerificationPayload): RenderedCode {
   const { key_version, counter, format, length, login_uri } = payload;
+  if (payload.challenge_id === null) return { code: null, link: null };
   const challenge_id = Buffer.from(payload.challenge_id, "base64url");
   const challenge = { account_id, challenge_id, key_version, counter, format, length };
   const link =

@@ -2,7 +2,7 @@ import { type RequestFacts, recordDeed } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { instant } from "../../storage/storage.ts";
-import { enqueueMessage } from "./enqueue-message.ts";
+import { enqueueMessage, senderOf } from "./enqueue-message.ts";
 import { issueCode } from "./issue-code.ts";
 import { selectUserBy } from "./store.ts";
 import type { Verification } from "./verification.ts";
@@ -47,7 +47,13 @@ export async function sendClosingNotice(
       created_by: actor,
       now,
     });
-    const message = { account, client, code: issued.row, kind: "notice" as const, purpose: "numeric_closed" as const };
+    const message = {
+      account,
+      sender: senderOf(client),
+      code: issued.row,
+      kind: "notice" as const,
+      purpose: "numeric_closed" as const,
+    };
     await enqueueMessage(tx, {
       ...message,
       connection: strategy,

@@ -47,7 +47,7 @@ export const FITS = `c.client_id = i.client_id and c.audience = i.audience and (
 export const LIVES_POSTGRES = `
   exists (select from live_clients l where l.account_id = i.account_id and l.id = i.client_id) as client_lives,
   exists (select from live_grants l where l.account_id = i.account_id and l.id = i.grant_id and l.client_id = i.client_id
-    and l.type in ('any', 'authorization_code')) as grant_lives`;
+    and l.type <> 'client_credentials') as grant_lives`;
 
 /** May this row log somebody in: its user lives, or it signs one up where the client allows that. */
 export const MAY_LOG_IN = `case when l.user_id is null then l.signup = 1 and i.signup = 1
@@ -69,7 +69,7 @@ order by i.n`;
 export const ANSWER_COLUMNS = `i.client_lives, i.grant_lives, s.id is not null as won, f.fits, l.id is not null as locked,
   ${CODE_COLUMNS.replaceAll(/\b(\w+)/g, "f.$1")},
   u.id as live_user_id, u.email as user_email, u.email_verified_at, u.phone_number as user_phone_number,
-  u.phone_verified_at, u.name as user_name`;
+  u.phone_verified_at, u.name as user_name, u.second_factor`;
 
 export function parametersOf(inputs: readonly RedeemInput[]): readonly (readonly Bindable[])[] {
   const rows = inputs.map((input) => [
@@ -157,5 +157,6 @@ export function foundUser(row: Row): FoundUser | null {
     phone_number: text("user_phone_number"),
     phone_verified_at: text("phone_verified_at"),
     name: text("user_name"),
+    second_factor: Number(row.second_factor),
   };
 }

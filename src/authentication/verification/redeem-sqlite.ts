@@ -74,11 +74,11 @@ function findTextOf(column: "typed_digest" | "link_digest", digests: number): st
   select ${CODE}, (${FITS}) as fits,
     exists (select 1 from live_clients where account_id = ?1 and id = ?2) as client_lives,
     exists (select 1 from live_grants where account_id = ?1 and id = ?6 and client_id = ?2
-      and type in ('any', 'authorization_code')) as grant_lives,
+      and type <> 'client_credentials') as grant_lives,
     ?7 = 1 and exists (select 1 from budgets where account_id = ?1 and budget = 'typable_pressure' and subject = ?2
       and window_ends_at > ?8) as pressed,
     u.id as live_user_id, u.email as user_email, u.email_verified_at, u.phone_number as user_phone_number,
-    u.phone_verified_at, u.name as user_name,
+    u.phone_verified_at, u.name as user_name, u.second_factor,
     b.count as guess_count, b.window_ends_at, b.level, b.failures
   from (select 1) one
   left join verification_codes c on c.account_id = ?1 and c.${column} in (${places}) and c.expires_at > ?9

@@ -68,6 +68,8 @@ export interface FoundUser {
   readonly phone_number: string | null;
   readonly phone_verified_at: Instant | null;
   readonly name: string | null;
+  /** 1 where a second factor is switched on. */
+  readonly second_factor: number;
 }
 
 export interface RedeemAnswer {

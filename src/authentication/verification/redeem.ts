@@ -124,6 +124,7 @@ async function subjectOf(
     ...(user.name === null ? {} : { name: user.name }),
     authenticated_at: now,
     amr: sms ? ["otp", "sms"] : ["otp"],
+    second_factor: user.second_factor === 1,
     authorization_id: code.id,
   };
 }

@@ -8,12 +8,12 @@ import { findGrant } from "../../directory/grants/find-grant.ts";
 import { checkActsFor } from "../../directory/scopes.ts";
 import { findUser } from "../../directory/users/find-user.ts";
 import { refuse, refuseField } from "../../errors.ts";
-import { type Bearer, bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
+import { type Bearer, bearer_refusals, EndUserHeaders, OidParams, refusals } from "../../http/contract.ts";
 import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
 import { reveal } from "../../secrets/secret.ts";
 import { mintCode } from "./mint.ts";
-import { MintBody, MintReply, PasswordlessBody, PasswordlessHeaders } from "./schema.ts";
+import { MintBody, MintReply, PasswordlessBody } from "./schema.ts";
 import { sendCode } from "./send.ts";
 import { sourceOf } from "./source.ts";
 import type { Verification } from "./verification.ts";
@@ -38,7 +38,7 @@ export function passwordlessRoutes(app: App, { directory, verification }: Passwo
         "Answers 204 whether or not the person is known. Login-Session-Id names the login, for sending the same code again.",
       tags: ["passwordless"],
       params: OidParams,
-      headers: PasswordlessHeaders,
+      headers: EndUserHeaders,
       body: PasswordlessBody,
       response: {
         204: Type.Null({ description: "The request was processed." }),

@@ -34,12 +34,6 @@ export const PasswordlessBody = Type.Object({
   ),
 });
 
-export const PasswordlessHeaders = Type.Object({
-  "end-user-ip": Type.Optional(
-    Type.String({ maxLength: 64, description: "The end user's address, from a client that is called_from server." }),
-  ),
-});
-
 export const MintBody = Type.Object({
   audience,
   client_id,

@@ -22,6 +22,8 @@ export interface SendRequest {
   readonly login_session_id?: string | undefined;
   /** BCP 47; what the request was written in. */
   readonly locale?: string | undefined;
+  /** Why, where it is not to log in. */
+  readonly purpose?: "password_reset";
   /** The end user's network address as far as it can be known (IPv6: its /64). */
   readonly source: string | null;
   /** The caller administers the account, so its sends are its own. */

@@ -183,3 +183,45 @@ export async function selectGuessWindow(
     .where("subject", "=", person)
     .executeTakeFirst();
 }
+
+/** The client of the newest code with one of these digests. */
+export async function selectClientOfDigest(
+  db: Database,
+  account_id: string,
+  column: "typed_digest" | "link_digest",
+  digests: readonly Uint8Array[],
+): Promise<string | undefined> {
+  const row = await db
+    .selectFrom("verification_codes")
+    .select("client_id")
+    .where("account_id", "=", account_id)
+    .where(
+      column,
+      "in",
+      digests.map((digest) => Buffer.from(digest)),
+    )
+    .orderBy("created_at", "desc")
+    .executeTakeFirst();
+  return row?.client_id;
+}
+
+/** Clients for which a person has a live numeric code, newest code first. */
+export async function selectClientsOfPerson(
+  db: Database,
+  { account_id, audience, person }: Omit<LoginKey, "client_id">,
+  now: Instant,
+): Promise<readonly string[]> {
+  const rows = await db
+    .selectFrom("verification_codes")
+    .select("client_id")
+    .where("account_id", "=", account_id)
+    .where("person", "=", person)
+    .where("audience", "=", audience)
+    .where("format", "=", "numeric")
+    .where("spent_at", "is", null)
+    .where("expires_at", ">", now)
+    .orderBy("created_at", "desc")
+    .limit(10)
+    .execute();
+  return rows.map(({ client_id }) => client_id);
+}

@@ -4,13 +4,42 @@ const minutesOf = (minutes: number) => (minutes === 1 ? "1 minute" : `${minutes}
 
 export const en: Template = {
   language: "en",
-  subject: (client) => `Your login code for ${client}`,
-  signup_subject: (client) => `Confirm your address for ${client}`,
-  closed_subject: (client) => `Somebody guesses your login codes for ${client}`,
-  login: (client) => `Enter this code to log in to ${client}:`,
-  signup: (client) => `Enter this code to create your user at ${client}:`,
-  closed: (client) =>
-    `Somebody entered wrong login codes for ${client} in your name. Short codes are switched off for a while. If you want to log in, enter this longer code:`,
+  purposes: {
+    login: {
+      subject: (client) => `Your login code for ${client}`,
+      intro: (client) => `Enter this code to log in to ${client}:`,
+    },
+    signup: {
+      subject: (client) => `Confirm your address for ${client}`,
+      intro: (client) => `Enter this code to create your user at ${client}:`,
+    },
+    numeric_closed: {
+      subject: (client) => `Somebody guesses your login codes for ${client}`,
+      intro: (client) =>
+        `Somebody entered wrong login codes for ${client} in your name. Short codes are switched off for a while. If you want to log in, enter this longer code:`,
+    },
+    second_factor: {
+      subject: (client) => `Your second code for ${client}`,
+      intro: (client) => `Enter this code to finish logging in to ${client}:`,
+    },
+    password_reset: {
+      subject: (client) => `Choose a new password for ${client}`,
+      intro: (client) => `Enter this code at ${client} to choose a new password:`,
+    },
+    contact: {
+      subject: (client) => `Confirm this address for ${client}`,
+      intro: (client) => `Enter this code to confirm to ${client} that this is yours:`,
+    },
+    contact_changed: {
+      subject: (client) => `Your login address at ${client} has changed`,
+      intro: (client) =>
+        `Another address or number now logs in to ${client} in your name. If that was not you, tell ${client} at once.`,
+    },
+    account_signup: {
+      subject: (client) => `Finish signing up at ${client}`,
+      intro: (client) => `Enter this code to open your account at ${client}:`,
+    },
+  },
   lifetime: (minutes) => `The code works once, for ${minutesOf(minutes)}.`,
   not_you: "If you did not ask for it, you need not do anything. Give the code to nobody: we never ask for it.",
   link: "Log in on this device",

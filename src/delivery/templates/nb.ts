@@ -4,13 +4,42 @@ const minutesOf = (minutes: number) => (minutes === 1 ? "1 minutt" : `${minutes}
 
 export const nb: Template = {
   language: "nb",
-  subject: (client) => `Innloggingskoden din til ${client}`,
-  signup_subject: (client) => `Bekreft adressen din hos ${client}`,
-  closed_subject: (client) => `Noen gjetter innloggingskodene dine til ${client}`,
-  login: (client) => `Skriv inn denne koden for å logge inn hos ${client}:`,
-  signup: (client) => `Skriv inn denne koden for å opprette brukeren din hos ${client}:`,
-  closed: (client) =>
-    `Noen har skrevet inn feil innloggingskoder til ${client} i ditt navn. Korte koder er slått av en stund. Vil du logge inn, skriv inn denne lengre koden:`,
+  purposes: {
+    login: {
+      subject: (client) => `Innloggingskoden din til ${client}`,
+      intro: (client) => `Skriv inn denne koden for å logge inn hos ${client}:`,
+    },
+    signup: {
+      subject: (client) => `Bekreft adressen din hos ${client}`,
+      intro: (client) => `Skriv inn denne koden for å opprette brukeren din hos ${client}:`,
+    },
+    numeric_closed: {
+      subject: (client) => `Noen gjetter innloggingskodene dine til ${client}`,
+      intro: (client) =>
+        `Noen har skrevet inn feil innloggingskoder til ${client} i ditt navn. Korte koder er slått av en stund. Vil du logge inn, skriv inn denne lengre koden:`,
+    },
+    second_factor: {
+      subject: (client) => `Den andre koden din til ${client}`,
+      intro: (client) => `Skriv inn denne koden for å fullføre innloggingen hos ${client}:`,
+    },
+    password_reset: {
+      subject: (client) => `Velg et nytt passord hos ${client}`,
+      intro: (client) => `Skriv inn denne koden hos ${client} for å velge et nytt passord:`,
+    },
+    contact: {
+      subject: (client) => `Bekreft denne adressen hos ${client}`,
+      intro: (client) => `Skriv inn denne koden for å bekrefte overfor ${client} at dette er din:`,
+    },
+    contact_changed: {
+      subject: (client) => `Innloggingsadressen din hos ${client} er endret`,
+      intro: (client) =>
+        `En annen adresse eller et annet nummer logger nå inn hos ${client} i ditt navn. Var det ikke deg, si fra til ${client} med en gang.`,
+    },
+    account_signup: {
+      subject: (client) => `Fullfør registreringen hos ${client}`,
+      intro: (client) => `Skriv inn denne koden for å åpne kontoen din hos ${client}:`,
+    },
+  },
   lifetime: (minutes) => `Koden virker én gang, i ${minutesOf(minutes)}.`,
   not_you: "Har du ikke bedt om den, trenger du ikke å gjøre noe. Gi ikke koden til noen: vi spør aldri om den.",
   link: "Logg inn på denne enheten",

@@ -1,14 +1,16 @@
+import type { MessagePurpose } from "../delivery.ts";
+
+export interface Words {
+  readonly subject: (client: string) => string;
+  /** Above the code, or all there is to say where there is none. */
+  readonly intro: (client: string) => string;
+}
+
 /** What one language has to say. Every function gets plain text and returns plain text; escaping is the renderer's. */
 export interface Template {
   /** BCP 47 */
   readonly language: string;
-  readonly subject: (client: string) => string;
-  readonly signup_subject: (client: string) => string;
-  readonly closed_subject: (client: string) => string;
-  /** Above the code. */
-  readonly login: (client: string) => string;
-  readonly signup: (client: string) => string;
-  readonly closed: (client: string) => string;
+  readonly purposes: Readonly<Record<MessagePurpose, Words>>;
   /** Below the code. */
   readonly lifetime: (minutes: number) => string;
   readonly not_you: string;

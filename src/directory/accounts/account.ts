@@ -31,3 +31,8 @@ export function canonicalAccountId(oid: string): string | undefined {
 export function issuerOf(public_url: string, account_id: string): string {
   return `${public_url}/v1/accounts/${account_id}`;
 }
+
+/** The owner (partner) of an account: its letter and first three digits. */
+export const ownerOf = (account_id: string) => `${account_id.slice(0, 4)}00000`;
+
+export const isOwner = (account_id: string) => ownerOf(account_id) === account_id;

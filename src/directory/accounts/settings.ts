@@ -69,6 +69,10 @@ export const AccountSettings = Type.Object({
     default: true,
     description: "The owner may exchange its token for one of this account.",
   }),
+  applicant: Type.Union(
+    [Type.Null(), Type.Unsafe<Readonly<Record<string, unknown>>>({ type: "object", additionalProperties: true })],
+    { default: null, description: "What was said at sign-up, as given." },
+  ),
   signup: Type.Boolean({ default: false, description: "People may sign up for a new account under this owner." }),
   client_sends_per_minute: count(100_000, 600, "Messages that one client may ask for in a minute."),
   country: Type.String({

@@ -11,6 +11,11 @@ export function isAccountApi(account: Account, public_url: string, audience: str
   return known.has(audience);
 }
 
+/** Every name of the account API's audience. */
+export function audiencesOf(account: Account, public_url: string): readonly string[] {
+  return [...(names.get(account) ?? namesOf(account, public_url))];
+}
+
 /** An account is read again when it changes, so what was worked out for one may be kept as long as it is. */
 const names = new WeakMap<Account, ReadonlySet<string>>();
 

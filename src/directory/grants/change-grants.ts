@@ -10,7 +10,8 @@ import type { Client } from "../clients/client.ts";
 import { type Actor, cacheKey, type Directory } from "../directory.ts";
 import { checkHoldsAll } from "../scopes.ts";
 import { isAccountApi } from "./audience.ts";
-import type { Grant, GrantType } from "./grant.ts";
+import type { Grant, GrantOidc, GrantType } from "./grant.ts";
+import { secretContext } from "./oidc-secret.ts";
 import { deleteGrant, insertGrant, selectGrants, updateScope } from "./store.ts";
 
 export interface NewGrant {
@@ -18,9 +19,7 @@ export interface NewGrant {
   readonly audience: string;
   readonly scope: readonly string[];
   readonly type: GrantType;
-  readonly oidc?:
-    | { readonly client_id: string; readonly client_secret: Secret; readonly authority: string }
-    | undefined;
+  readonly oidc?: (GrantOidc & { readonly client_secret: Secret }) | undefined;
 }
 
 const LIMIT_PER_CLIENT = 200;
@@ -36,11 +35,7 @@ export async function createGrant(directory: Directory, input: NewGrant, actor: 
   const id = uuidv7(now);
   const created_at = instant(now);
   const sealed = oidc
-    ? seal(
-        directory.master_keys,
-        { account_id, purpose: "seal", subject: `grants/${id}` },
-        Buffer.from(reveal(oidc.client_secret), "utf8"),
-      )
+    ? seal(directory.master_keys, secretContext(account_id, id), Buffer.from(reveal(oidc.client_secret), "utf8"))
     : null;
   const row = {
     account_id,
@@ -49,7 +44,7 @@ export async function createGrant(directory: Directory, input: NewGrant, actor: 
     audience,
     scope: [...new Set(scope)],
     type,
-    oidc: oidc ? { client_id: oidc.client_id, authority: oidc.authority } : null,
+    oidc: oidc ? publicOidc(oidc) : null,
     oidc_client_secret: sealed,
     created_at,
     created_by: actor.id,
@@ -65,6 +60,10 @@ export async function createGrant(directory: Directory, input: NewGrant, actor: 
   directory.grants.forget(cacheKey(account_id, client.id));
   const { oidc_client_secret: _sealed, ...grant } = row;
   return { ...grant, updated_at: created_at, deleted_at: null, deleted_by: null };
+}
+
+function publicOidc({ client_id, authority, trusted_domains }: GrantOidc): GrantOidc {
+  return { client_id, authority, ...(trusted_domains ? { trusted_domains } : {}) };
 }
 
 /** @throws 404 not_found. */

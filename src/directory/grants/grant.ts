@@ -4,6 +4,15 @@
  */
 export type GrantType = "any" | "authorization_code" | "client_credentials" | "password";
 
+/** An external OpenID provider that may log the client's people in. */
+export interface GrantOidc {
+  readonly client_id: string;
+  /** Its issuer. */
+  readonly authority: string;
+  /** Domains of the addresses that it is trusted with; a first login joins an existing user only there. */
+  readonly trusted_domains?: string[];
+}
+
 export interface Grant {
   readonly account_id: string;
   /** uuid */
@@ -13,7 +22,7 @@ export interface Grant {
   readonly audience: string;
   readonly scope: readonly string[];
   readonly type: GrantType;
-  readonly oidc: { readonly client_id: string; readonly authority: string } | null;
+  readonly oidc: GrantOidc | null;
   readonly created_at: string;
   readonly created_by: string | null;
   readonly updated_at: string;

@@ -14,13 +14,21 @@ const type = Type.Enum(["any", "authorization_code", "client_credentials", "pass
 });
 const authority = Type.String({ minLength: 1, description: "Issuer of the external authorization server." });
 
+const trusted_domains = Type.Array(Type.String({ pattern: "^[A-Za-z0-9.-]{1,253}$" }), {
+  maxItems: 100,
+  description:
+    "Domains of e-mail addresses that it is trusted with: a first login joins the existing user of such an address.",
+});
+
 export const GrantView = Type.Object({
   ...entity_properties,
   client_id,
   audience,
   scope,
   type,
-  oidc: Type.Optional(Type.Object({ client_id: Type.String(), authority })),
+  oidc: Type.Optional(
+    Type.Object({ client_id: Type.String(), authority, trusted_domains: Type.Optional(trusted_domains) }),
+  ),
 });
 
 export const GrantList = Type.Array(GrantView);
@@ -36,6 +44,7 @@ export const NewGrantBody = Type.Object({
         client_id: Type.String({ minLength: 1 }),
         client_secret: Type.String({ minLength: 1, description: "Kept sealed and never answered." }),
         authority,
+        trusted_domains: Type.Optional(trusted_domains),
       },
       {
         description:

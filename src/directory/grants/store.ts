@@ -55,6 +55,17 @@ export async function selectGrant(db: Database, account_id: string, id: string):
   return row && decode(row);
 }
 
+export async function selectOidcSecret(db: Database, account_id: string, id: string): Promise<Uint8Array | undefined> {
+  const row = await db
+    .selectFrom("grants")
+    .select("oidc_client_secret")
+    .where("account_id", "=", account_id)
+    .where("id", "=", id)
+    .where("deleted_at", "is", null)
+    .executeTakeFirst();
+  return row?.oidc_client_secret ?? undefined;
+}
+
 export interface NewGrant
   extends Pick<Grant, "account_id" | "id" | "client_id" | "audience" | "scope" | "type" | "oidc"> {
   readonly oidc_client_secret: Uint8Array | null;

@@ -1,7 +1,7 @@
 import { recordDeed } from "../../audit/audit.ts";
 import { refuseField } from "../../errors.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
-import { instant } from "../../storage/storage.ts";
+import { instant, type Transaction } from "../../storage/storage.ts";
 import type { Account } from "../accounts/account.ts";
 import type { UserType } from "../clients/client.ts";
 import type { Actor, Directory } from "../directory.ts";
@@ -26,6 +26,8 @@ export interface NewUser {
   readonly authentication_type?: "external" | undefined;
   readonly agreement?: Agreement | undefined;
   readonly role_ids?: readonly string[] | undefined;
+  /** What else begins with the user, in the same transaction. */
+  readonly within?: ((tx: Transaction, owner: { account_id: string; user_id: string }) => Promise<void>) | undefined;
 }
 
 /** @throws 400 invalid_request: no identifier at all, one that cannot be read, or one that is taken. */
@@ -55,6 +57,7 @@ export async function createUser(directory: Directory, account: Account, input: 
   const created = await directory.storage.write(async (tx) => {
     if (!(await insertUser(tx.db, row, profileOf(input, row.id), input.scope))) return false;
     if (input.role_ids) await replaceUserRoles(tx.db, account_id, row.id, input.role_ids);
+    await input.within?.(tx, { account_id, user_id: row.id });
     await recordDeed(tx, { account_id, action: "user.created", entity: row.id, now: created_at, actor });
     return true;
   });

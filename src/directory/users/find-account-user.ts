@@ -5,6 +5,7 @@ import { findRolesOf } from "../roles/find-role.ts";
 import { type AccountUser, type Holdings, holdingsOf } from "./account-user.ts";
 import {
   type AccountUserFilter,
+  selectAccountsOfAddress,
   selectAccountUser,
   selectAccountUsers,
   selectRoleIds,
@@ -69,4 +70,9 @@ export async function findHoldings(directory: Directory, account_id: string, use
 
 export async function noteSeen({ storage }: Directory, account_id: string, user_id: string): Promise<void> {
   await storage.write((tx) => updateLastSeen(tx.db, account_id, user_id, instant(storage.now())));
+}
+
+/** Where this verified address is an account user; the one lookup that crosses accounts. */
+export function findAccountsOfAddress({ storage }: Directory, email_canonical: string) {
+  return selectAccountsOfAddress(storage.read, email_canonical);
 }

@@ -1,9 +1,10 @@
 import { refuse, refuseField } from "../../errors.ts";
+import type { Database } from "../../storage/storage.ts";
 import type { Account } from "../accounts/account.ts";
 import type { UserType } from "../clients/client.ts";
 import type { Directory } from "../directory.ts";
 import { readEmail, readPhone } from "./identifier.ts";
-import { selectAnyUser, selectUser, selectUserByCustomerId } from "./store.ts";
+import { selectAnyUser, selectUser, selectUserByCustomerId, selectUserByEmail } from "./store.ts";
 import type { User } from "./user.ts";
 
 /** By uuid or the account's own customer_id. @throws 404 not_found. */
@@ -17,6 +18,11 @@ export async function findUser(directory: Directory, account_id: string, name: s
 /** By uuid, as committed; undefined when there is none. */
 export function lookUpUser({ storage }: Directory, account_id: string, id: string): Promise<User | undefined> {
   return selectUser(storage.read, account_id, id);
+}
+
+/** The live user of a type with a canonical address, inside a transaction. */
+export function lookUpUserByEmail(db: Database, account_id: string, type: UserType, email_canonical: string) {
+  return selectUserByEmail(db, account_id, type, email_canonical);
 }
 
 export interface Wanted {

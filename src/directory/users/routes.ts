@@ -6,7 +6,7 @@ import { findAccount } from "../accounts/find-account.ts";
 import { actorOf } from "../actor.ts";
 import type { Directory } from "../directory.ts";
 import { withoutNulls } from "../entity.ts";
-import { createUser } from "./create-user.ts";
+import { createUser, type NewUser } from "./create-user.ts";
 import { findUser, userExists } from "./find-user.ts";
 import { removeUser } from "./remove-user.ts";
 import { NewUserBody, UserExistsQuery, UserParams, UserView } from "./schema.ts";
@@ -17,7 +17,18 @@ const tags = ["users"];
 const reads = { surface: "account", scopes: ["admin:customers", "read:customers"], subject_types } as const;
 const missing = refusals("account", ...bearer_refusals, "not_found");
 
-export function userRoutes(app: App, directory: Directory): void {
+export interface UserDoors {
+  readonly directory: Directory;
+  /** Hashes passwords, which another wing keeps; what it answers stores them. */
+  preparePasswords(given: {
+    readonly password?: string;
+    readonly pin?: string;
+  }): Promise<NonNullable<NewUser["within"]>>;
+}
+
+const PASSWORD_SCOPES = ["write:accounts:/auth/users", "write:accounts", "admin:accounts"];
+
+export function userRoutes(app: App, { directory, preparePasswords }: UserDoors): void {
   app.route({
     method: "POST",
     url: "/v1/accounts/:oid/customers/users",
@@ -36,14 +47,22 @@ export function userRoutes(app: App, directory: Directory): void {
       response: { 200: UserView, ...refusals("account", ...bearer_refusals) },
     },
     handler: async (request) => {
-      const { type = "customer", first_name, last_name, ...fields } = request.body;
+      const { type = "customer", first_name, last_name, password, pin, ...fields } = request.body;
+      const secrets = { ...(password === undefined ? {} : { password }), ...(pin === undefined ? {} : { pin }) };
+      const guarded = Object.keys(secrets).length > 0;
+      if (guarded && !PASSWORD_SCOPES.some((scope) => request.bearer.scope.includes(scope))) {
+        throw refuse("insufficient_scope", {
+          message: "Setting a password or PIN needs write:accounts:/auth/users too.",
+        });
+      }
       if (fields.email === undefined && fields.phone_number === undefined && fields.customer_id === undefined) {
         throw refuseField("email", "required", "or phone_number or customer_id is required");
       }
       const name = fields.name ?? ([first_name, last_name].filter(Boolean).join(" ") || undefined);
       const verified = request.bearer.scope.some((scope) => ["admin:customers", "write:customers"].includes(scope));
       const account = await findAccount(directory, request.account_id);
-      return view(await createUser(directory, account, { ...fields, type, name, verified }, actorOf(request)));
+      const within = guarded ? await preparePasswords(secrets) : undefined;
+      return view(await createUser(directory, account, { ...fields, type, name, verified, within }, actorOf(request)));
     },
   });
 
@@ -113,6 +132,13 @@ async function findCustomer(directory: Directory, account_id: string, name: stri
   return user;
 }
 
-function view({ account_id: _account, email_verified_at: _email, phone_verified_at: _phone, ...user }: User) {
+function view(entity: User) {
+  const {
+    account_id: _account,
+    email_verified_at: _email,
+    phone_verified_at: _phone,
+    second_factor: _factor,
+    ...user
+  } = entity;
   return withoutNulls({ ...user, customer_id: user.customer_id ?? user.id });
 }

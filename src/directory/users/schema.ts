@@ -28,6 +28,15 @@ export const NewUserBody = Type.Object({
   first_name: Type.Optional(name),
   last_name: Type.Optional(name),
   locale: Type.Optional(locale),
+  password: Type.Optional(
+    Type.String({ minLength: 8, maxLength: 255, description: "Needs write:accounts:/auth/users too." }),
+  ),
+  pin: Type.Optional(
+    Type.String({
+      pattern: "^\\d{6}$",
+      description: "Six digits, good before a second factor only. Needs write:accounts:/auth/users too.",
+    }),
+  ),
 });
 export type NewUserBody = Static<typeof NewUserBody>;
 

@@ -12,6 +12,7 @@ export interface SignUp {
   readonly email: string | null;
   /** E.164 */
   readonly phone_number: string | null;
+  readonly name?: string | null;
   /** BCP 47 */
   readonly locale: string | null;
   /** Milliseconds since the epoch. */
@@ -19,7 +20,7 @@ export interface SignUp {
 }
 
 /**
- * Creates the user whose address or number a code has just verified, inside the caller's transaction; or finds the one who
+ * Creates the user whose address or number a code or a trusted provider has just verified, inside the caller's transaction; or finds the one who
  * took it in the meantime.
  */
 export async function signUpUser(tx: Transaction, person: SignUp): Promise<User> {
@@ -27,12 +28,22 @@ export async function signUpUser(tx: Transaction, person: SignUp): Promise<User>
   const email_canonical = email === null ? null : (canonicalEmail(email) ?? email);
   const taken = email_canonical
     ? await selectUserByEmail(tx.db, account_id, type, email_canonical)
-    : (await selectUsersByPhone(tx.db, account_id, type, phone_number ?? ""))[0];
+    : phone_number && (await selectUsersByPhone(tx.db, account_id, type, phone_number))[0];
   if (taken) return taken;
   const id = uuidv7(now);
   const created_at = instant(now);
   const verified = { email_verified_at: email && created_at, phone_verified_at: phone_number && created_at };
-  const row = { account_id, id, type, customer_id: null, email, email_canonical, phone_number, name: null, locale };
+  const row = {
+    account_id,
+    id,
+    type,
+    customer_id: null,
+    email,
+    email_canonical,
+    phone_number,
+    name: person.name ?? null,
+    locale,
+  };
   await insertUser(tx.db, { ...row, ...verified, created_at, created_by: null });
   const actor = { id, context: {} };
   await recordDeed(tx, { account_id, action: "user.signed_up", entity: id, now: created_at, actor });

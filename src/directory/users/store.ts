@@ -16,6 +16,7 @@ const columns = [
   "phone_verified_at",
   "name",
   "locale",
+  "second_factor",
   "created_at",
   "created_by",
   "updated_at",
@@ -26,7 +27,7 @@ const columns = [
 const userOf = (row: User): User =>
   Object.fromEntries(columns.map((column) => [column, row[column]])) as unknown as User;
 
-export interface NewUser extends Omit<User, "updated_at" | "deleted_at" | "deleted_by"> {
+export interface NewUser extends Omit<User, "second_factor" | "updated_at" | "deleted_at" | "deleted_by"> {
   readonly email_canonical: string | null;
 }
 
@@ -246,6 +247,15 @@ export async function updateAccountUser(
   return rows.length === 1;
 }
 
+export async function updateSecondFactor(db: Database, account_id: string, id: string, on: boolean): Promise<void> {
+  await db
+    .updateTable("users")
+    .set({ second_factor: on ? 1 : 0 })
+    .where("account_id", "=", account_id)
+    .where("id", "=", id)
+    .execute();
+}
+
 export async function updateLastSeen(db: Database, account_id: string, id: string, now: Instant): Promise<void> {
   await db
     .updateTable("users")
@@ -270,4 +280,44 @@ export function selectAccountsOfAddress(
     .orderBy("account_id")
     .limit(100)
     .execute();
+}
+
+/** Whether another live user of the type has the address. */
+export async function selectAnyUserBut(
+  db: Database,
+  account_id: string,
+  type: string,
+  email_canonical: string,
+  id: string,
+): Promise<boolean> {
+  const row = await db
+    .selectFrom("users")
+    .select("id")
+    .where("account_id", "=", account_id)
+    .where("type", "=", type)
+    .where("email_canonical", "=", email_canonical)
+    .where("deleted_at", "is", null)
+    .where("id", "!=", id)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+export async function updateContact(
+  db: Database,
+  account_id: string,
+  id: string,
+  field: "email" | "phone_number",
+  value: string,
+  now: Instant,
+): Promise<boolean> {
+  const email = { email: value, email_canonical: value, email_verified_at: now };
+  const rows = await db
+    .updateTable("users")
+    .set({ ...(field === "email" ? email : { phone_number: value, phone_verified_at: now }), updated_at: now })
+    .where("account_id", "=", account_id)
+    .where("id", "=", id)
+    .where("deleted_at", "is", null)
+    .returning("id")
+    .execute();
+  return rows.length === 1;
 }

@@ -20,6 +20,8 @@ export interface User {
   readonly name: string | null;
   /** BCP 47 */
   readonly locale: string | null;
+  /** 1 where a second factor is switched on. */
+  readonly second_factor: number;
   readonly created_at: string;
   readonly created_by: string | null;
   readonly updated_at: string;

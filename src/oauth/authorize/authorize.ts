@@ -4,41 +4,34 @@
  * promised, and nothing it calls calls it back.
  *
  * In: the bearer and the request's parameters. Out: the address to redirect to, or a refusal; no refusal is ever
- * redirected. Redeeming the code is the only step that spends anything, and the request's only commit.
+ * redirected. Redeeming the code is the only step that spends anything, and the request's only commit. Where a second factor
+ * is asked for, the same endpoint finishes with it.
  *
  * RFC 6749 §4.1–4.2, OpenID Connect Core §2, RFC 7636 §4.3, RFC 9207, RFC 9700 §2.1.
  */
 import type { RequestFacts } from "../../audit/audit.ts";
+import { requireFactor } from "../../authentication/mfa/require-factor.ts";
 import type { AuthenticatedSubject } from "../../authentication/subject.ts";
 import { redeemCode } from "../../authentication/verification/redeem.ts";
-import type { Verification } from "../../authentication/verification/verification.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { matchRedirectUri } from "../../directory/clients/callback.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { findClient } from "../../directory/clients/find-client.ts";
 import { findConnection } from "../../directory/connections/connection.ts";
-import type { Directory } from "../../directory/directory.ts";
-import { isAccountApi } from "../../directory/grants/audience.ts";
 import { findGrant } from "../../directory/grants/find-grant.ts";
 import type { Grant } from "../../directory/grants/grant.ts";
 import { checkActsFor } from "../../directory/scopes.ts";
 import type { Bearer } from "../../http/contract.ts";
 import { type Secret, secret } from "../../secrets/secret.ts";
-import type { Authorization } from "../../tokens/authorization.ts";
-import type { Tokens } from "../../tokens/tokens.ts";
-import { authorizationFor } from "../authorization-for.ts";
-import { personScope } from "../person-scope.ts";
+import { authorizePerson } from "../authorization-for.ts";
+import { NO_MFA } from "../no-mfa.ts";
+import type { Oauth } from "../oauth.ts";
+import { begunBy, continuationOf, finish, resume, type SourceOf } from "./after-mfa.ts";
 import { checkResponseType } from "./check-response-type.ts";
 import { issueResult } from "./issue-result.ts";
 import { authorizationResponse } from "./response.ts";
 import type { AuthorizeRequest } from "./schema.ts";
-
-export interface AuthorizeDeps {
-  readonly directory: Directory;
-  readonly verification: Verification;
-  readonly tokens: Tokens;
-}
 
 /** We know who asks, and where the answer may go. */
 interface IdentifiedRequest {
@@ -54,49 +47,57 @@ export interface PermittedRequest extends IdentifiedRequest {
 }
 
 export async function authorize(
-  deps: AuthorizeDeps,
+  oauth: Oauth,
   bearer: Bearer,
   request: AuthorizeRequest,
   facts: RequestFacts,
+  source: SourceOf,
 ): Promise<Secret> {
-  const now = deps.directory.storage.now();
-  const identified = await identify(deps, bearer, request);
-  const permitted = await permit(deps, identified);
-  const subject = await redeem(deps, permitted, bearer, facts, now);
-  const authorization = authorizationOf(deps, permitted, subject);
-  const result = await issueResult(deps, permitted, authorization, now);
-  return authorizationResponse(permitted.redirect_uri, result, request.state, authorization.issuing.issuer);
+  const now = oauth.directory.storage.now();
+  const pending = await resume(oauth, bearer, request, now);
+  const identified = await identify(oauth, bearer, pending ? begunBy(pending) : request);
+  const permitted = await permit(oauth, identified);
+  const subject = pending
+    ? await finish(oauth, permitted, pending, { request, bearer, facts, source, now })
+    : await redeem(oauth, permitted, bearer, facts, now);
+  const authorization = await authorizePerson(oauth.directory, {
+    ...permitted,
+    audience: permitted.request.audience,
+    subject,
+  });
+  const result = await issueResult(oauth, permitted, authorization, now);
+  return authorizationResponse(permitted.redirect_uri, result, permitted.request.state, authorization.issuing.issuer);
 }
 
-async function identify(deps: AuthorizeDeps, bearer: Bearer, request: AuthorizeRequest): Promise<IdentifiedRequest> {
-  const account = await findAccount(deps.directory, bearer.account_id);
-  const client = await findClient(deps.directory, bearer.account_id, request.client_id);
+async function identify(oauth: Oauth, bearer: Bearer, request: AuthorizeRequest): Promise<IdentifiedRequest> {
+  const account = await findAccount(oauth.directory, bearer.account_id);
+  const client = await findClient(oauth.directory, bearer.account_id, request.client_id);
   checkActsFor(bearer, client);
   return { request, account, client, redirect_uri: matchRedirectUri(client, request.redirect_uri) };
 }
 
-async function permit(deps: AuthorizeDeps, identified: IdentifiedRequest): Promise<PermittedRequest> {
+async function permit(oauth: Oauth, identified: IdentifiedRequest): Promise<PermittedRequest> {
   const { request, account, client } = identified;
-  const grant = await findGrant(deps.directory, account, client, request.audience, "authorization_code");
+  const grant = await findGrant(oauth.directory, account, client, request.audience, "authorization_code");
   checkResponseType(client, request);
-  if (request.connection !== undefined) await findConnection(deps.directory, client, request.connection);
+  if (request.connection !== undefined) await findConnection(oauth.directory, client, request.connection);
   return { ...identified, grant };
 }
 
-function redeem(
-  { verification }: AuthorizeDeps,
+async function redeem(
+  { verification, mfa }: Oauth,
   { request, account, client, grant }: PermittedRequest,
   bearer: Bearer,
   facts: RequestFacts,
   now: number,
 ): Promise<AuthenticatedSubject> {
   const { audience, verification_code, connection, login_session_id, ident_type, ident } = request;
-  return redeemCode(verification, {
+  const subject = await redeemCode(verification, {
     account,
     client,
     grant_id: grant.id,
     audience,
-    verification_code: secret(verification_code),
+    verification_code: secret(verification_code ?? ""),
     connection,
     login_session_id,
     ident_type,
@@ -105,18 +106,8 @@ function redeem(
     facts,
     now,
   });
-}
-
-function authorizationOf(
-  { directory }: AuthorizeDeps,
-  { request, account, client, grant }: PermittedRequest,
-  subject: AuthenticatedSubject,
-): Authorization {
-  const at_account_api = isAccountApi(account, directory.public_url, request.audience);
-  const scope = personScope(grant.scope, at_account_api);
-  return authorizationFor(directory, account, client, subject, {
-    grant_id: grant.id,
-    audience: request.audience,
-    scope,
-  });
+  if (bearer.scope.includes(NO_MFA)) return subject;
+  const continuation = continuationOf(request);
+  await requireFactor(mfa, { account, client, grant_id: grant.id, subject, continuation, now });
+  return subject;
 }

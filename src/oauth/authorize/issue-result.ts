@@ -1,12 +1,13 @@
 import type { Authorization } from "../../tokens/authorization.ts";
 import { issueAccessToken, issueIdToken } from "../../tokens/issue.ts";
 import { mintAuthorizationCode } from "../authorization-code.ts";
-import type { AuthorizeDeps, PermittedRequest } from "./authorize.ts";
+import type { Oauth } from "../oauth.ts";
+import type { PermittedRequest } from "./authorize.ts";
 import type { AuthorizationResult } from "./response.ts";
 
 /** What the redirect will carry, by response_type. `now` in milliseconds. */
 export async function issueResult(
-  { tokens, directory }: Pick<AuthorizeDeps, "tokens" | "directory">,
+  { tokens, directory }: Pick<Oauth, "tokens" | "directory">,
   { request, account, client, redirect_uri }: PermittedRequest,
   authorization: Authorization,
   now: number,

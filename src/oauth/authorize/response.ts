@@ -1,4 +1,5 @@
-import { reveal, type Secret, secret } from "../../secrets/secret.ts";
+import { reveal, type Secret } from "../../secrets/secret.ts";
+import { addAsFragment, addToQuery } from "../redirect-address.ts";
 import type { AuthorizeRequest } from "./schema.ts";
 
 /** What the redirect carries, by response_type. */
@@ -45,18 +46,7 @@ export function authorizationResponse(
             ["iss", issuer],
             ["id_token", result.id_token && reveal(result.id_token)],
           ];
-  return appendTo(redirect_uri, parameters, result.response_type === "token" ? "#" : "?");
-}
-
-const UNRESERVED = /^[A-Za-z0-9._~-]*$/;
-
-/** Percent-encodes as RFC 3986 asks, so that every byte of `state` survives every decoder (a space is %20, never +). */
-function appendTo(redirect_uri: string, parameters: readonly [string, string | undefined][], mark: "?" | "#"): Secret {
-  const encoded = parameters
-    .filter((pair): pair is [string, string] => pair[1] !== undefined)
-    .map(([name, value]) => `${name}=${UNRESERVED.test(value) ? value : encodeURIComponent(value)}`)
-    .join("&");
-  if (mark === "#") return secret(`${redirect_uri}#${encoded}`);
-  const separator = redirect_uri.includes("?") ? (/[?&]$/.test(redirect_uri) ? "" : "&") : "?";
-  return secret(`${redirect_uri}${separator}${encoded}`);
+  return result.response_type === "token"
+    ? addAsFragment(redirect_uri, parameters)
+    : addToQuery(redirect_uri, parameters);
 }

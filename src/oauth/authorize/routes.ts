@@ -1,11 +1,13 @@
-import { bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
+import { sourceOf } from "../../authentication/verification/source.ts";
+import { bearer_refusals, EndUserHeaders, OidParams, refusals } from "../../http/contract.ts";
 import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
 import { reveal } from "../../secrets/secret.ts";
-import { type AuthorizeDeps, authorize } from "./authorize.ts";
+import type { Oauth } from "../oauth.ts";
+import { authorize } from "./authorize.ts";
 import { AuthorizeParameters, AuthorizeRedirect, Found } from "./schema.ts";
 
-export function authorizeRoutes(app: App, deps: AuthorizeDeps): void {
+export function authorizeRoutes(app: App, oauth: Oauth): void {
   app.route({
     method: "POST",
     url: "/v1/accounts/:oid/auth/authorize",
@@ -18,6 +20,7 @@ export function authorizeRoutes(app: App, deps: AuthorizeDeps): void {
       tags: ["authenticate"],
       params: OidParams,
       querystring: AuthorizeParameters,
+      headers: EndUserHeaders,
       response: {
         200: AuthorizeRedirect,
         302: Found,
@@ -32,12 +35,18 @@ export function authorizeRoutes(app: App, deps: AuthorizeDeps): void {
           "invalid_verification_code",
           "verification_code_used",
           "verification_code_expired",
+          "invalid_grant",
+          "mfa_required",
+          "access_denied",
           "too_many_attempts",
         ),
       },
     },
     handler: async (request, reply) => {
-      const location = await authorize(deps, request.bearer, request.query, factsOf(request));
+      const { bearer, query, headers, ip } = request;
+      const location = await authorize(oauth, bearer, query, factsOf(request), (client) =>
+        sourceOf(client, headers["end-user-ip"], ip),
+      );
       reply.headers({ "cache-control": "no-store", "referrer-policy": "no-referrer" });
       if (request.query.response_mode === "json") return { redirect_uri: reveal(location) };
       return reply.redirect(reveal(location), 302);

@@ -6,19 +6,22 @@
  * that is none, 401 for a token that is missing, foreign or dead, 403 for one that is not enough.
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
+import type { Federation } from "../../authentication/federation/federation.ts";
 import { canonicalAccountId, issuerOf } from "../../directory/accounts/account.ts";
 import { lookUpAccount } from "../../directory/accounts/find-account.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { isAccountApi } from "../../directory/grants/audience.ts";
 import { type Refusal, refuse, refuseField } from "../../errors.ts";
-import type { Bearer } from "../../http/contract.ts";
+import type { Bearer, RouteContract } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import type { Tokens } from "../../tokens/tokens.ts";
 import { type AccessToken, subjectsOf, verifyAccessToken } from "../../tokens/verify.ts";
+import { externalBearer } from "./external-bearer.ts";
 
 export interface BearerDeps {
   readonly directory: Directory;
   readonly tokens: Tokens;
+  readonly federation: Federation;
 }
 
 export function requireBearer(app: App, deps: BearerDeps): void {
@@ -44,14 +47,46 @@ async function authenticate(deps: BearerDeps, request: FastifyRequest, _reply: F
   const { oid } = (request.params ?? {}) as { oid?: string };
   if (oid !== undefined) request.account_id = readAccountId(oid);
   if (config.public || config.scopes === undefined) return;
-  const bearer = await findBearer(deps, request.account_id, request.headers.authorization);
-  const accepted = config.subject_types ?? ["client"];
-  if (!accepted.includes(bearer.subject_type)) {
-    if (config.foreign_subject === "invalid_token") throw challenge(refuse("invalid_token"));
-    throw refuse("insufficient_scope", { message: `This operation takes a ${accepted.join(" or ")}'s token.` });
-  }
-  checkScopes(bearer, config.scopes);
+  const { authorization } = request.headers;
+  // A route without an account in its path serves the person whose token it is, in the account that issued it.
+  if (oid === undefined) request.account_id = claimedAccount(authorization);
+  const bearer = await findBearer(deps, request.account_id, authorization, config.external === true);
+  checkBearer(bearer, config);
   request.found_bearer = bearer;
+}
+
+/** @throws 401 invalid_token or 403 insufficient_scope for a kind of subject that the route does not take, 403 for scopes. */
+export function checkBearer(
+  bearer: Bearer,
+  { scopes = [], subject_types = ["client"], foreign_subject }: Partial<RouteContract>,
+): void {
+  if (!subject_types.includes(bearer.subject_type)) {
+    if (foreign_subject === "invalid_token") throw challenge(refuse("invalid_token"));
+    throw refuse("insufficient_scope", { message: `This operation takes a ${subject_types.join(" or ")}'s token.` });
+  }
+  checkScopes(bearer, scopes);
+}
+
+/** The account that an unverified token says it is of; what it says is checked next. */
+function claimedAccount(authorization: string | undefined): string {
+  const token = bearerToken(authorization);
+  const { oid, aud } = claimsOf(token);
+  const named = typeof oid === "string" ? oid : [aud].flat().map(accountNamedBy).find(Boolean);
+  const account_id = canonicalAccountId(named ?? "");
+  if (!account_id) throw challenge(refuse("invalid_token", { detail: "names no account" }));
+  return account_id;
+}
+
+const accountNamedBy = (audience: unknown) =>
+  typeof audience === "string" ? /(?:^|\/accounts\/)([PT]\d{3,8})$/.exec(audience)?.[1] : undefined;
+
+function claimsOf(token: string): Readonly<Record<string, unknown>> {
+  try {
+    const claims: unknown = JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString("utf8"));
+    return typeof claims === "object" && claims !== null ? (claims as Record<string, unknown>) : {};
+  } catch {
+    return {};
+  }
 }
 
 function readAccountId(oid: string): string {
@@ -60,22 +95,40 @@ function readAccountId(oid: string): string {
   return account_id;
 }
 
-/** @throws 401 invalid_token, the same for an account that does not exist and a token that is not its. */
-async function findBearer(
-  { directory, tokens }: BearerDeps,
-  account_id: string,
-  authorization: string | undefined,
-): Promise<Bearer> {
+/** @throws 401 invalid_token. */
+export function bearerToken(authorization: string | undefined): string {
   if (authorization === undefined) throw challenge(undefined);
   const [, token] = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i.exec(authorization) ?? [];
   if (token === undefined) throw challenge(refuse("invalid_token", { detail: "not a bearer token" }));
+  return token;
+}
+
+/**
+ * Whose token it is, checked in full; with `external` also an ID token of the account's own provider.
+ *
+ * @throws 401 invalid_token, the same for an account that does not exist and a token that is not its.
+ */
+export async function findBearer(
+  { directory, tokens, federation }: BearerDeps,
+  account_id: string,
+  authorization: string | undefined,
+  external = false,
+): Promise<Bearer> {
+  const token = bearerToken(authorization);
   const account = await lookUpAccount(directory, account_id);
   if (!account) throw challenge(refuse("invalid_token", { detail: "no such account" }));
   const issuer = issuerOf(directory.public_url, account_id);
   try {
+    if (external && claimsOf(token).iss !== issuer) {
+      const bearer = await externalBearer(directory, federation, account, token);
+      if (!bearer) throw refuse("invalid_token", { detail: "no external account user" });
+      return bearer;
+    }
     const verified = await verifyAccessToken(tokens, account_id, issuer, token, directory.storage.now());
     if (!isAccountApi(account, directory.public_url, verified.audience))
       throw refuse("invalid_token", { detail: "of another audience" });
+    const { partner_account } = verified;
+    if (partner_account) directory.revocations.checkAlive(partner_account, subjectsOf(verified));
     directory.revocations.checkAlive(account_id, subjectsOf(verified));
     return bearerOf(verified);
   } catch (error) {
@@ -95,11 +148,17 @@ function challenge(error: Error | undefined): Error {
     return refuse("invalid_token", { message: "An access token is required: Authorization: Bearer …", headers });
   }
   const { code, options, message } = error as Refusal;
+  if (code === "upstream_login_failed") return challenge(refuse("invalid_token", { message, cause: error }));
   if (code !== "invalid_token") return error;
   const headers = {
     "www-authenticate": `Bearer realm="latchkey", error="invalid_token", error_description="${message}"`,
   };
   return refuse("invalid_token", { ...options, headers });
+}
+
+/** With the challenge that RFC 6750 §3 asks for. */
+export function challengeOf(refusal: Refusal): Refusal {
+  return challenge(refusal) as Refusal;
 }
 
 function checkScopes(bearer: Bearer, scopes: readonly string[]): void {

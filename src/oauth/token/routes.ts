@@ -1,16 +1,19 @@
+import type { FastifyRequest } from "fastify";
 import { refuse, refuseField } from "../../errors.ts";
-import { OidParams, refusals } from "../../http/contract.ts";
+import { EndUserHeaders, OidParams, refusals } from "../../http/contract.ts";
 import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
 import { reveal, secret } from "../../secrets/secret.ts";
-import { authenticate, authenticateBasic } from "./client-authentication.ts";
-import { issueClientCredentials, type TokenDeps } from "./client-credentials.ts";
+import type { PersonTokens } from "../issue-for-person.ts";
+import type { Oauth } from "../oauth.ts";
+import { AccessTokenReply, accessTokenReply, no_store } from "../token-reply.ts";
+import { getToken } from "./auth-token.ts";
+import { authenticate } from "./client-authentication.ts";
+import { issueClientCredentials } from "./client-credentials.ts";
 import { type CodeTokens, redeemAuthorizationCode } from "./redeem-code.ts";
-import { AccessTokenReply, AuthTokenBody, OAuthTokenBody, OAuthTokenReply } from "./schema.ts";
+import { AuthTokenBody, OAuthTokenBody, OAuthTokenReply } from "./schema.ts";
 
-const no_store = { "cache-control": "no-store", pragma: "no-cache" };
-
-export function tokenRoutes(app: App, deps: TokenDeps): void {
+export function tokenRoutes(app: App, oauth: Oauth): void {
   app.route({
     method: "POST",
     url: "/v1/accounts/:oid/auth/token",
@@ -18,23 +21,38 @@ export function tokenRoutes(app: App, deps: TokenDeps): void {
     schema: {
       operationId: "aid_auths_oauth_token_post",
       summary: "Get a token",
-      description: "client_credentials: Authorization: Basic with client_id (or the client's uuid) and client_secret.",
+      description:
+        "client_credentials: Authorization: Basic with client_id (or the client's uuid) and client_secret, or Bearer with a partner's exchange token. Everything else: Bearer. authorization_code, password and mfa_oob take a client's token with admin:accounts, write:accounts, write:accounts:/auth/users or write:accounts:/auth/users/no-mfa; refresh_token one of the same client; account_user the account user's own, or an ID token of the account's own provider.",
       tags: ["authenticate"],
       params: OidParams,
+      headers: EndUserHeaders,
       body: AuthTokenBody,
       response: {
         200: AccessTokenReply,
-        ...refusals("account", "invalid_request", "unsupported_grant_type", "invalid_client", "unauthorized_client"),
+        ...refusals(
+          "account",
+          "invalid_request",
+          "unsupported_grant_type",
+          "invalid_grant",
+          "invalid_target",
+          "ident_required",
+          "invalid_verification_code",
+          "verification_code_used",
+          "verification_code_expired",
+          "invalid_client",
+          "invalid_token",
+          "unauthorized_client",
+          "insufficient_scope",
+          "mfa_required",
+          "access_denied",
+          "too_many_attempts",
+        ),
       },
     },
     handler: async (request, reply) => {
-      const { grant_type, audience } = request.body;
-      if (grant_type !== "client_credentials") throw refuse("unsupported_grant_type");
-      const { authorization = "" } = request.headers;
-      const client = await authenticateBasic(deps.directory, request.account_id, authorization);
-      if (audience === undefined) throw refuseField("audience", "required", "is required");
+      const tokens = await getToken(oauth, request as FastifyRequest, request.body);
       reply.headers(no_store);
-      return tokenReply(await issueClientCredentials(deps, { client, audience }, factsOf(request)));
+      return accessTokenReply(tokens);
     },
   });
 
@@ -58,18 +76,18 @@ export function tokenRoutes(app: App, deps: TokenDeps): void {
       const { body, account_id } = request;
       const { authorization } = request.headers;
       const { client_id, client_secret, grant_type, code, redirect_uri, code_verifier, scope } = body;
-      const client = await authenticate(deps.directory, account_id, { authorization, client_id, client_secret });
+      const client = await authenticate(oauth.directory, account_id, { authorization, client_id, client_secret });
       reply.headers(no_store);
       switch (grant_type) {
         case "authorization_code": {
           if (code === undefined) throw refuseField("code", "required", "is required");
           return tokenReply(
-            await redeemAuthorizationCode(deps, { client, code: secret(code), redirect_uri, code_verifier }),
+            await redeemAuthorizationCode(oauth, { client, code: secret(code), redirect_uri, code_verifier }),
           );
         }
         case "client_credentials": {
           const audience = body.audience ?? body.resource;
-          return tokenReply(await issueClientCredentials(deps, { client, audience, scope }, factsOf(request)));
+          return tokenReply(await issueClientCredentials(oauth, { client, audience, scope }, factsOf(request)));
         }
         default:
           throw refuse("unsupported_grant_type");
@@ -79,6 +97,11 @@ export function tokenRoutes(app: App, deps: TokenDeps): void {
 }
 
 /** The reply's schema keeps what its surface knows. */
-function tokenReply({ access_token, id_token, ...rest }: CodeTokens) {
-  return { ...rest, access_token: reveal(access_token), ...(id_token ? { id_token: reveal(id_token) } : {}) };
+function tokenReply({ access_token, id_token, refresh_token, ...rest }: CodeTokens & PersonTokens) {
+  return {
+    ...rest,
+    access_token: reveal(access_token),
+    ...(id_token ? { id_token: reveal(id_token) } : {}),
+    ...(refresh_token ? { refresh_token: reveal(refresh_token) } : {}),
+  };
 }

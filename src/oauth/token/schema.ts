@@ -1,16 +1,31 @@
-import { Type } from "typebox";
+import { type Static, Type } from "typebox";
+import { factor_properties } from "../factor-schema.ts";
 
-/** `auth/token`, in JSON or as a form. */
+const text = (description: string, maxLength = 2_048) =>
+  Type.Optional(Type.String({ minLength: 1, maxLength, description }));
+
+/** `auth/token`, in JSON or as a form. Which fields are needed depends on grant_type. */
 export const AuthTokenBody = Type.Object({
-  grant_type: Type.String({ minLength: 1, maxLength: 100, description: "`client_credentials`." }),
-  audience: Type.Optional(Type.String({ minLength: 1, description: "An API that a grant of the client names." })),
+  grant_type: Type.String({
+    minLength: 1,
+    maxLength: 100,
+    description:
+      "`client_credentials` (audience), `authorization_code` (verification_code, ident_type, ident, audience), `password` (username, password, audience), `refresh_token` (refresh_token), `mfa_oob` or `mfa-oob` (mfa_token with oob_code and binding_code, or otp), `account_user` or `account_user_token`.",
+  }),
+  audience: text("An API that a grant of the client names."),
+  verification_code: text("The one-time verification code.", 256),
+  ident_type: Type.Optional(
+    Type.Enum(["email", "user_id", "phone_number", "login_session_id"], { description: "What `ident` is." }),
+  ),
+  ident: text("Whom the code was sent to.", 320),
+  login_session_id: text("The login session that the code belongs to, in place of ident.", 128),
+  connection: text("The connection that the code was sent over.", 64),
+  username: text("A user name, or the address of a user.", 320),
+  password: text("Password of the user.", 255),
+  refresh_token: text("A refresh token; each works once.", 256),
+  ...factor_properties,
 });
-
-export const AccessTokenReply = Type.Object({
-  access_token: Type.String({ description: "A JWT of type at+jwt (RFC 9068)." }),
-  token_type: Type.Literal("Bearer"),
-  expires_in: Type.Integer({ description: "Seconds." }),
-});
+export type AuthTokenRequest = Static<typeof AuthTokenBody>;
 
 /** RFC 6749 §4.1.3 and §4.4.2, as a form. */
 export const OAuthTokenBody = Type.Object({

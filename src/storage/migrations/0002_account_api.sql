@@ -23,9 +23,19 @@ create table user_roles (
 create index user_roles_role on user_roles (account_id, role_id);
 
 alter table users add column last_seen_at text;
+-- whether one of the person's second factors is switched on
+alter table users add column second_factor bigint not null default 0;
+drop view live_users;
+create view live_users as
+  select account_id, id, type, email, email_canonical, email_verified_at, phone_number, phone_verified_at, name, locale,
+    second_factor
+  from users where deleted_at is null;
 -- The one index that crosses accounts: which accounts a verified address belongs to.
 create index users_address on users (email_canonical)
   where type = 'account_user' and deleted_at is null and email_verified_at is not null;
+
+-- Codes of a person whatever the client: which one a numeric code was made for.
+create index verification_codes_account_person on verification_codes (account_id, person, audience);
 
 create table passwords (
   account_id text not null,
@@ -92,6 +102,7 @@ create table refresh_families (
   revoked_at text,
   primary key (account_id, id)
 );
+create index refresh_families_user on refresh_families (account_id, user_id);
 create index refresh_families_expiry on refresh_families (expires_at);
 
 create table federated_identities (

@@ -1,0 +1,87 @@
+import { Type } from "typebox";
+import { findAccount } from "../../directory/accounts/find-account.ts";
+import { actorOf } from "../../directory/actor.ts";
+import type { Directory } from "../../directory/directory.ts";
+import { findUser } from "../../directory/users/find-user.ts";
+import { refuse, refuseField } from "../../errors.ts";
+import { type Bearer, bearer_refusals, refusals } from "../../http/contract.ts";
+import type { App } from "../../http/server.ts";
+import { secret } from "../../secrets/secret.ts";
+import { confirmContact, sendContactCode } from "./verify-contact.ts";
+
+const ContactParams = Type.Object({
+  oid: Type.String(),
+  customer_id: Type.String({ maxLength: 128, description: "uuid of the user, or your own name for them." }),
+  operation: Type.Enum(["send-verification-code", "confirm-verification-code"]),
+  field: Type.Enum(["email", "phone_number"]),
+});
+
+const ContactBody = Type.Union([
+  Type.Object({
+    code: Type.Optional(Type.String({ minLength: 1, maxLength: 64, description: "The code, to confirm." })),
+    value: Type.Optional(
+      Type.String({
+        minLength: 3,
+        maxLength: 320,
+        description: "A new address or number, to send; else the record's own.",
+      }),
+    ),
+  }),
+  Type.Null(),
+]);
+
+export function contactRoutes(app: App, { directory, nudge }: { readonly directory: Directory; nudge(): void }): void {
+  app.route({
+    method: "POST",
+    url: "/v1/accounts/:oid/customers/users/:customer_id/communication/:operation/:field",
+    config: {
+      surface: "account",
+      scopes: ["admin:customers", "write:customers", "user:customers"],
+      subject_types: ["client", "user"],
+    },
+    schema: {
+      operationId: "aid_customers_cid_verify_post",
+      summary: "Verify a customer's address or number",
+      description:
+        "Sends a code there, or confirms it. A new value takes the old one's place once it is confirmed, and the old one is told. With user:customers alone, a person does this for themselves.",
+      tags: ["users"],
+      params: ContactParams,
+      body: ContactBody,
+      response: {
+        204: Type.Null({ description: "Done." }),
+        ...refusals(
+          "account",
+          ...bearer_refusals,
+          "invalid_verification_code",
+          "not_found",
+          "too_many_requests",
+          "too_many_attempts",
+        ),
+      },
+    },
+    handler: async (request, reply) => {
+      const { account_id, bearer, body, params } = request;
+      const { customer_id, operation, field } = params;
+      checkOwn(bearer, customer_id);
+      const user = await findUser(directory, account_id, customer_id);
+      if (user.type === "account_user") throw refuse("not_found", { message: "There is no such user." });
+      const contact = { account: await findAccount(directory, account_id), user, field };
+      if (operation === "send-verification-code") {
+        await sendContactCode(directory, contact, body?.value, actorOf(request));
+        nudge();
+      } else {
+        if (body?.code === undefined) throw refuseField("code", "required", "is required to confirm");
+        await confirmContact(directory, contact, secret(body.code), actorOf(request));
+        nudge();
+      }
+      return reply.code(204).send(null);
+    },
+  });
+}
+
+/** A person's own scope speaks of themselves alone. @throws 403 insufficient_scope. */
+function checkOwn({ scope, subject_type, subject }: Bearer, customer_id: string): void {
+  if (["admin:customers", "write:customers"].some((wanted) => scope.includes(wanted))) return;
+  if (subject_type === "user" && subject === customer_id) return;
+  throw refuse("insufficient_scope", { message: "With user:customers a person verifies their own address or number." });
+}

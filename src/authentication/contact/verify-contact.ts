@@ -1,0 +1,118 @@
+import { randomBytes, randomUUID } from "node:crypto";
+import { recordDeed } from "../../audit/audit.ts";
+import type { Account } from "../../directory/accounts/account.ts";
+import type { Actor, Directory } from "../../directory/directory.ts";
+import { readEmail, readPhone } from "../../directory/users/identifier.ts";
+import type { User } from "../../directory/users/user.ts";
+import { type VerifiedField, verifyContact } from "../../directory/users/verify-contact.ts";
+import { refuse, refuseField } from "../../errors.ts";
+import { chargeAll } from "../../limits/limits.ts";
+import { sameBytes } from "../../secrets/digest.ts";
+import { reveal, type Secret } from "../../secrets/secret.ts";
+import { instant, type Transaction } from "../../storage/storage.ts";
+import { forgiveIn, takeGuess } from "../guesses/guess.ts";
+import { deriveCode, firstCode, normaliseCode } from "../verification/code.ts";
+import { enqueueMessage } from "../verification/enqueue-message.ts";
+import { countryOf, withholdSms } from "../verification/sms-limits.ts";
+import { CONTACT_CODE_LENGTH, CONTACT_LIFETIME, type ContactChallenge, contactGuesser } from "./contact.ts";
+import { deleteChallenge, selectChallenge, upsertChallenge } from "./store.ts";
+
+export interface Contact {
+  readonly account: Account;
+  readonly user: User;
+  readonly field: VerifiedField;
+}
+
+const strategyOf = (field: VerifiedField) => (field === "email" ? ("email" as const) : ("sms" as const));
+
+/**
+ * Sends a code to an address or number of the user, or to a new one.
+ *
+ * @throws 400 invalid_request when there is none; 429 too_many_requests.
+ */
+export async function sendContactCode(
+  directory: Directory,
+  { account, user, field }: Contact,
+  value: string | undefined,
+  actor: Actor,
+): Promise<void> {
+  const { storage, master_keys } = directory;
+  const { account_id, settings } = account;
+  const given = value ?? user[field];
+  if (given === null) throw refuseField("value", "required", `is required: the user has no ${field}`);
+  const target =
+    field === "email" ? readEmail(given, "value") : (await readPhone(given, settings.country, "value")).number;
+  const now = storage.now();
+  const begun = {
+    ...{ account_id, challenge_id: randomBytes(16), key_version: master_keys.current, length: CONTACT_CODE_LENGTH },
+    format: "numeric" as const,
+    counter: 0,
+  };
+  const { counter } = firstCode(master_keys, begun);
+  const times = { created_at: instant(now), expires_at: instant(now + CONTACT_LIFETIME) };
+  const { format, ...parts } = begun;
+  const challenge: ContactChallenge = { ...parts, counter, user_id: user.id, field, value: target, ...times };
+  const country = field === "email" ? null : await countryOf(target, account);
+  const retry_after = await storage.write(async (tx) => {
+    const [taken] = await chargeAll(tx, [{ account_id, budget: "factor_send", subject: contactGuesser(user.id) }], now);
+    if (taken && !taken.allowed) return taken.retry_after;
+    const withheld = field === "email" ? undefined : await withholdSms(tx, account, target, country, now);
+    await upsertChallenge(tx.db, challenge);
+    const code = { ...challenge, id: randomUUID(), format };
+    const about = { account, sender: senderIs(account), code, kind: "verification", purpose: "contact", now } as const;
+    const to = withheld === undefined ? target : null;
+    const locale = user.locale ?? settings.locale;
+    await enqueueMessage(tx, { ...about, connection: strategyOf(field), strategy: strategyOf(field), to, locale });
+    const deed = { account_id, action: "contact.challenged", entity: user.id, now: instant(now), actor };
+    await recordDeed(tx, { ...deed, facts: { field } });
+    return undefined;
+  });
+  if (retry_after !== undefined) throw refuse("too_many_requests", { retry_after });
+}
+
+/**
+ * The code came back: the address or number is the user's own, and may log in.
+ *
+ * @throws 400 invalid_verification_code; 400 invalid_request when somebody else has the address by now; 429.
+ */
+export async function confirmContact(
+  directory: Directory,
+  { account, user, field }: Contact,
+  presented: Secret,
+  actor: Actor,
+): Promise<void> {
+  const { storage, master_keys } = directory;
+  const { account_id, settings } = account;
+  const now = storage.now();
+  const guesser = { account_id, person: contactGuesser(user.id), source: null, limit: settings.factor_guess_limit };
+  await takeGuess(storage, guesser, now);
+  const challenge = await selectChallenge(storage.read, { account_id, user_id: user.id, field });
+  const code = challenge && deriveCode(master_keys, { ...challenge, format: "numeric" });
+  const typed = normaliseCode(presented).code;
+  const right = code && sameBytes(Buffer.from(reveal(code)), Buffer.from(reveal(typed)));
+  if (!challenge || !right || challenge.expires_at <= instant(now)) throw refuse("invalid_verification_code");
+  await storage.write(async (tx) => {
+    if (!(await deleteChallenge(tx.db, challenge))) throw refuse("invalid_verification_code");
+    if (!(await verifyContact(tx.db, user, field, challenge.value, instant(now)))) {
+      throw refuseField("code", "taken", "confirms an address that belongs to another user");
+    }
+    await forgiveIn(tx, guesser);
+    await tellOld(tx, { account, user, field }, challenge.value, now);
+    const deed = { account_id, action: "contact.verified", entity: user.id, now: instant(now), actor };
+    await recordDeed(tx, { ...deed, facts: { field } });
+  });
+}
+
+/** A change is reported to the address or number that it replaces. */
+async function tellOld(tx: Transaction, { account, user, field }: Contact, value: string, now: number): Promise<void> {
+  const old = user[field];
+  const verified_at = field === "email" ? user.email_verified_at : user.phone_verified_at;
+  if (old === null || verified_at === null || old.toLowerCase() === value) return;
+  const nothing = { id: randomUUID(), challenge_id: null, key_version: "", counter: 0, length: 0, format: "numeric" };
+  const code = { ...nothing, expires_at: instant(now + 24 * 3_600_000) };
+  const about = { account, sender: senderIs(account), code, kind: "notice", purpose: "contact_changed", now } as const;
+  const locale = user.locale ?? account.settings.locale;
+  await enqueueMessage(tx, { ...about, connection: strategyOf(field), strategy: strategyOf(field), to: old, locale });
+}
+
+const senderIs = ({ name }: Account) => ({ name, login_uri: null });

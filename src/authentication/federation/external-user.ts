@@ -1,0 +1,31 @@
+import type { Account } from "../../directory/accounts/account.ts";
+import type { Directory } from "../../directory/directory.ts";
+import type { AccountUser } from "../../directory/users/account-user.ts";
+import { lookUpAccountUser } from "../../directory/users/find-account-user.ts";
+import { canonicalEmail } from "../../directory/users/identifier.ts";
+import { type Federation, PATIENCE } from "./federation.ts";
+import { verifyIdToken } from "./verify-id-token.ts";
+
+/**
+ * The account user whom an ID token of the account's own provider names: signed by a key of `jwks.uri`, issued by
+ * `jwks.issuer` for this account, with the address of a user whose authentication_type is external. Nobody otherwise.
+ *
+ * `names`: what this account is called as an audience.
+ */
+export async function findExternalUser(
+  directory: Directory,
+  federation: Federation,
+  { account_id, settings }: Account,
+  names: readonly string[],
+  id_token: string,
+): Promise<AccountUser | undefined> {
+  const { jwks } = settings;
+  if (jwks === null) return undefined;
+  const expected = { issuer: jwks.issuer, audience: names, jwks_uri: jwks.uri, now: directory.storage.now() };
+  const claims = await verifyIdToken(federation, id_token, expected, AbortSignal.timeout(PATIENCE));
+  const { email, email_verified } = claims;
+  const canonical = typeof email === "string" ? canonicalEmail(email) : undefined;
+  if (canonical === undefined || email_verified === false) return undefined;
+  const user = await lookUpAccountUser(directory, account_id, { email_canonical: canonical });
+  return user?.profile.authentication_type === "external" ? user : undefined;
+}

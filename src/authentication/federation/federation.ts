@@ -1,0 +1,66 @@
+/**
+ * Logins that another server vouches for: an upstream OpenID provider that a grant names, and the account's own provider of
+ * external account users. Nothing it says is believed before its signature, issuer, audience and time are checked.
+ *
+ * In: a code of the provider, or an ID token. Out: an `AuthenticatedSubject`. People are linked by issuer and `sub`; a first
+ * login joins an existing user only by an address that the provider verified and whose domain the grant trusts.
+ *
+ * OpenID Connect Core §3.1.3, OpenID Connect Discovery §4.
+ */
+import { type Egress, egressFetch } from "../../egress/egress.ts";
+import { refuse } from "../../errors.ts";
+import { type Cache, openCache } from "../../storage/cache.ts";
+
+export interface Federation {
+  readonly egress: Egress;
+  /** Documents of providers, by address. */
+  readonly documents: Cache<Readonly<Record<string, unknown>>>;
+}
+
+/** Metadata and keys of a provider are asked for again after so long; milliseconds. */
+const KEPT = 300_000;
+
+/** All that one login asks of a provider takes no longer; milliseconds. */
+export const PATIENCE = 4_500;
+
+export function openFederation(egress: Egress): Federation {
+  return { egress, documents: openCache(KEPT, 1_000) };
+}
+
+/** A JSON object by GET, kept for a while. @throws 400 upstream_login_failed. */
+export async function fetchDocument(
+  { egress, documents }: Federation,
+  url: string,
+  signal: AbortSignal,
+): Promise<Readonly<Record<string, unknown>>> {
+  const document = await documents.get(url, async () => {
+    const { status, body } = await ask(egress, { url, method: "GET", headers: { accept: "application/json" }, signal });
+    if (status !== 200) throw upstreamFailed(`${hostOf(url)} answered ${status} for its metadata or keys`);
+    return readObject(body, hostOf(url));
+  });
+  return document ?? {};
+}
+
+/** @throws 400 upstream_login_failed when it does not answer. */
+export async function ask(egress: Egress, request: Parameters<typeof egressFetch>[1]) {
+  try {
+    return await egressFetch(egress, request);
+  } catch (cause) {
+    throw upstreamFailed(`${hostOf(request.url)} cannot be reached: ${(cause as Error).message}`, cause);
+  }
+}
+
+/** @throws 400 upstream_login_failed. */
+export function readObject(text: string, host: string): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  } catch {}
+  throw upstreamFailed(`${host} answered something that is no JSON object`);
+}
+
+export const hostOf = (url: string) => (URL.canParse(url) ? new URL(url).host : "an address that is none");
+
+export function upstreamFailed(why: string, cause?: unknown) {
+  return refuse("upstream_login_failed", { message: `${why}.`, ...(cause === undefined ? {} : { cause }) });
+}

@@ -1,0 +1,83 @@
+import { randomUUID } from "node:crypto";
+import { type RequestFacts, recordDeed } from "../../audit/audit.ts";
+import type { Account } from "../../directory/accounts/account.ts";
+import { checkAlive } from "../../directory/check-alive.ts";
+import type { Client } from "../../directory/clients/client.ts";
+import type { Directory } from "../../directory/directory.ts";
+import { findUser, lookUpUserByEmail } from "../../directory/users/find-user.ts";
+import { canonicalEmail } from "../../directory/users/identifier.ts";
+import { signUpUser } from "../../directory/users/sign-up.ts";
+import { refuse } from "../../errors.ts";
+import { instant, type Transaction } from "../../storage/storage.ts";
+import type { AuthenticatedSubject } from "../subject.ts";
+import type { UpstreamClaims } from "./exchange-code.ts";
+import { selectIdentity, upsertIdentity } from "./store.ts";
+
+export interface UpstreamLogin {
+  readonly account: Account;
+  readonly client: Client;
+  readonly grant_id: string;
+  readonly claims: UpstreamClaims;
+  /** Domains whose addresses this provider is trusted with. */
+  readonly trusted_domains: readonly string[];
+  readonly actor: string;
+  readonly facts: RequestFacts;
+  readonly now: number;
+}
+
+/**
+ * The user behind a provider's login: the one linked to it, else one whose address the provider verified and may speak for, else
+ * a new one where the client signs people up.
+ *
+ * @throws 403 user_not_linked.
+ */
+export async function linkIdentity(directory: Directory, login: UpstreamLogin): Promise<AuthenticatedSubject> {
+  const { account, client, grant_id, claims, actor, facts, now } = login;
+  const { account_id } = account;
+  const { storage } = directory;
+  // An account's own people hold its scopes: a provider that some grant names must not decide who they are.
+  if (client.settings.user_type === "account_user") throw refuse("user_not_linked");
+  const identity = { account_id, issuer: claims.iss, subject: claims.sub };
+  const email = trustedEmail(login);
+  const authorization_id = randomUUID();
+  const user_id = await storage.write(async (tx) => {
+    const linked = await selectIdentity(tx.db, identity);
+    const user_id = linked ?? (await findOrCreate(tx, login, email));
+    if (linked === undefined) await upsertIdentity(tx.db, identity, user_id, instant(now));
+    await checkAlive(tx.db, { account_id, client_id: client.id, grant_id, user_id });
+    const about = { client_id: client.id, bearer: actor, sid: authorization_id, issuer: claims.iss };
+    const deed = { account_id, action: "auth.oidc_token", entity: user_id, now: instant(now), facts: about };
+    await recordDeed(tx, { ...deed, actor: { id: user_id, context: { ...facts } } });
+    return user_id;
+  });
+  const user = await findUser(directory, account_id, user_id);
+  return {
+    user_id,
+    ...(user.email === null ? {} : { email: user.email, email_verified: user.email_verified_at !== null }),
+    ...(user.name === null ? {} : { name: user.name }),
+    authenticated_at: now,
+    amr: [],
+    second_factor: user.second_factor === 1,
+    authorization_id,
+  };
+}
+
+/** Verified by the provider, at a domain that it may speak for. */
+function trustedEmail({ claims, trusted_domains }: UpstreamLogin): string | null {
+  const canonical = typeof claims.email === "string" ? canonicalEmail(claims.email) : undefined;
+  if (canonical === undefined || claims.email_verified !== true) return null;
+  const domain = canonical.slice(canonical.lastIndexOf("@") + 1);
+  return trusted_domains.some((trusted) => trusted.toLowerCase() === domain) ? canonical : null;
+}
+
+async function findOrCreate(tx: Transaction, login: UpstreamLogin, email: string | null): Promise<string> {
+  const { account, client, claims, now } = login;
+  const { account_id, settings } = account;
+  const type = client.settings.user_type;
+  const known = email === null ? undefined : await lookUpUserByEmail(tx.db, account_id, type, email);
+  if (known) return known.id;
+  if (!client.settings.signup) throw refuse("user_not_linked");
+  const name = typeof claims.name === "string" ? claims.name.slice(0, 200) : null;
+  const person = { account_id, type, email, phone_number: null, name, locale: settings.locale, now };
+  return (await signUpUser(tx, person)).id;
+}

@@ -1,0 +1,82 @@
+import type { JSONWebKeySet, JWTPayload } from "jose";
+import { type Federation, fetchDocument, upstreamFailed } from "./federation.ts";
+
+export interface ExpectedIdToken {
+  readonly issuer: string;
+  readonly audience: readonly string[];
+  readonly jwks_uri: string;
+  readonly nonce?: string | undefined;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+}
+
+/** Asymmetric alone: a shared secret proves nothing about who signed. */
+const algorithms = [
+  "RS256",
+  "RS384",
+  "RS512",
+  "PS256",
+  "PS384",
+  "PS512",
+  "ES256",
+  "ES384",
+  "ES512",
+  "EdDSA",
+  "Ed25519",
+];
+const SKEW = 30;
+
+/**
+ * Checks an ID token as OpenID Connect Core §3.1.3.7 says. Keys are asked for again when the token names one that is not known.
+ *
+ * @throws 400 upstream_login_failed, whose message says what is wrong with it.
+ */
+export async function verifyIdToken(
+  federation: Federation,
+  id_token: string,
+  expected: ExpectedIdToken,
+  signal: AbortSignal,
+): Promise<JWTPayload> {
+  const { errors } = await import("jose");
+  try {
+    return await verify(federation, id_token, expected, signal);
+  } catch (error) {
+    if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
+    federation.documents.forget(expected.jwks_uri);
+    return verify(federation, id_token, expected, signal).catch((again: Error) => {
+      throw again instanceof errors.JWKSNoMatchingKey
+        ? upstreamFailed("The ID token is signed by an unknown key")
+        : again;
+    });
+  }
+}
+
+async function verify(
+  federation: Federation,
+  id_token: string,
+  { issuer, audience, jwks_uri, nonce, now }: ExpectedIdToken,
+  signal: AbortSignal,
+): Promise<JWTPayload> {
+  const { createLocalJWKSet, errors, jwtVerify } = await import("jose");
+  const document = await fetchDocument(federation, jwks_uri, signal);
+  if (!Array.isArray(document.keys)) throw upstreamFailed("The provider's JWKS has no keys");
+  const times = { clockTolerance: SKEW, currentDate: new Date(now) };
+  try {
+    const keys = createLocalJWKSet(document as unknown as JSONWebKeySet);
+    const rules = { issuer, audience: [...audience], algorithms, requiredClaims: ["exp", "iat", "sub"], ...times };
+    const { payload } = await jwtVerify(id_token, keys, rules);
+    check(payload, audience, nonce);
+    return payload;
+  } catch (error) {
+    if (error instanceof errors.JWKSNoMatchingKey || !(error instanceof errors.JOSEError)) throw error;
+    throw upstreamFailed(`The ID token is refused: ${error.message}`, error);
+  }
+}
+
+function check({ aud, azp, nonce }: JWTPayload, audience: readonly string[], expected: string | undefined): void {
+  const several = Array.isArray(aud) && aud.length > 1;
+  if ((several || azp !== undefined) && !audience.includes(String(azp))) {
+    throw upstreamFailed("The ID token was made for another client (azp)");
+  }
+  if (expected !== undefined && nonce !== expected) throw upstreamFailed("The ID token has another nonce");
+}

@@ -1,0 +1,91 @@
+import { randomBytes, randomUUID } from "node:crypto";
+import { type RequestFacts, recordDeed } from "../../audit/audit.ts";
+import type { Account } from "../../directory/accounts/account.ts";
+import { lookUpUser } from "../../directory/users/find-user.ts";
+import { refuse } from "../../errors.ts";
+import { chargeAll } from "../../limits/limits.ts";
+import { base64url } from "../../secrets/digest.ts";
+import type { MasterKeys } from "../../secrets/master-keys.ts";
+import type { Secret } from "../../secrets/secret.ts";
+import { sealTicket } from "../../secrets/ticket.ts";
+import { instant, type Transaction } from "../../storage/storage.ts";
+import { type Challenge, firstCode } from "../verification/code.ts";
+import { type CodeMessage, enqueueMessage } from "../verification/enqueue-message.ts";
+import { countryOf, withholdSms } from "../verification/sms-limits.ts";
+import { channelsOf } from "./factors.ts";
+import { BINDING_LENGTH, type Mfa, type OobChallenge, type OobChannel, oobTicket, type PendingLogin } from "./mfa.ts";
+
+export interface ChallengeRequest {
+  readonly account: Account;
+  readonly pending: PendingLogin;
+  readonly channel: OobChannel;
+  readonly sender: CodeMessage["sender"];
+  readonly actor: string;
+  readonly facts: RequestFacts;
+  readonly now: number;
+}
+
+/**
+ * Sends a binding code over one of the person's channels and returns the oob_code that it goes with. A login that recovers a
+ * password answers alike for people and channels that do not exist: nothing is sent.
+ *
+ * @throws 404 not_found when the person has no such factor; 429 too_many_requests.
+ */
+export async function challengeFactor(mfa: Mfa, request: ChallengeRequest): Promise<Secret> {
+  const { account, pending, channel, now } = request;
+  const { storage, master_keys } = mfa.directory;
+  const { account_id } = account;
+  const target = (await channelsOf(mfa.directory, account, pending)).get(channel) ?? null;
+  if (target === null && !pending.recovery)
+    throw refuse("not_found", { message: `There is no second factor by ${channel}.` });
+  const country = channel === "sms" && target !== null ? await countryOf(target, account) : null;
+  const user = await lookUpUser(mfa.directory, account_id, pending.subject.user_id);
+  const challenge = newChallenge(master_keys, account_id, pending, channel);
+  const retry_after = await storage.write(async (tx) => {
+    const budget = { account_id, budget: "factor_send", subject: pending.subject.user_id } as const;
+    const [taken] = await chargeAll(tx, [budget], now);
+    if (taken && !taken.allowed) return taken.retry_after;
+    const withheld =
+      target === null || channel === "email" ? undefined : await withholdSms(tx, account, target, country, now);
+    const to = withheld === undefined ? target : null;
+    await send(tx, request, challenge, to, user?.locale ?? account.settings.locale);
+    return undefined;
+  });
+  if (retry_after !== undefined) throw refuse("too_many_requests", { retry_after });
+  mfa.nudge();
+  return sealTicket(master_keys, oobTicket(account_id), challenge);
+}
+
+function newChallenge(keys: MasterKeys, account_id: string, { id }: PendingLogin, channel: OobChannel): OobChallenge {
+  const challenge_id = base64url(randomBytes(16));
+  const begun = { login_id: id, channel, challenge_id, key_version: keys.current, counter: 0 };
+  const { counter } = firstCode(keys, bindingChallenge(account_id, begun));
+  return { ...begun, counter };
+}
+
+/** What the binding code is derived from. */
+export function bindingChallenge(account_id: string, challenge: OobChallenge): Challenge {
+  const { challenge_id, key_version, counter } = challenge;
+  const bytes = Buffer.from(challenge_id, "base64url");
+  return { account_id, challenge_id: bytes, key_version, counter, format: "numeric", length: BINDING_LENGTH };
+}
+
+async function send(
+  tx: Transaction,
+  { account, pending, channel, sender, actor, facts, now }: ChallengeRequest,
+  challenge: OobChallenge,
+  to: string | null,
+  locale: string,
+): Promise<void> {
+  const { account_id } = account;
+  const code = {
+    ...bindingChallenge(account_id, challenge),
+    id: randomUUID(),
+    expires_at: instant(pending.expires_at),
+    link_digest: null,
+  };
+  const message = { account, sender, code, kind: "verification", purpose: "second_factor", locale, now } as const;
+  await enqueueMessage(tx, { ...message, connection: channel, strategy: channel, to });
+  const deed = { account_id, action: "second_factor.challenged", entity: pending.subject.user_id, now: instant(now) };
+  await recordDeed(tx, { ...deed, actor: { id: actor, context: { ...facts } }, facts: { channel } });
+}

@@ -1,0 +1,121 @@
+import { recordDeed } from "../../audit/audit.ts";
+import type { Actor } from "../../directory/directory.ts";
+import { noteSecondFactor } from "../../directory/users/note-second-factor.ts";
+import { refuse, refuseField } from "../../errors.ts";
+import { reveal, type Secret, secret } from "../../secrets/secret.ts";
+import { instant, type Transaction } from "../../storage/storage.ts";
+import type { FactorKind, Mfa } from "./mfa.ts";
+import { openSeed, sealSeed } from "./seed.ts";
+import { deleteFactors, selectFactors, upsertFactor } from "./store.ts";
+import { base32, matchTotp, newSeed, otpauthUri } from "./totp.ts";
+
+export interface Owner {
+  readonly account_id: string;
+  readonly user_id: string;
+}
+
+export interface Channels {
+  readonly sms?: string | undefined;
+  readonly email?: string | undefined;
+}
+
+/** Sets where binding codes go and switches those channels on; a channel that is not named is switched off. */
+export async function setChannels(tx: Transaction, { account_id, user_id }: Owner, channels: Channels, now: number) {
+  const at = instant(now);
+  for (const kind of ["sms", "email"] as const) {
+    const target = channels[kind];
+    if (target === undefined) await deleteFactors(tx.db, account_id, user_id, [kind]);
+    else await upsertFactor(tx.db, { ...factor({ account_id, user_id }, kind, at), target, enabled_at: at });
+  }
+  await noteFactors(tx, { account_id, user_id });
+}
+
+/** Switches the person's SMS factor on or off. `phone_number` in E.164. */
+export async function setSms(mfa: Mfa, owner: Owner, phone_number: string | undefined, actor: Actor): Promise<void> {
+  const { storage } = mfa.directory;
+  const at = instant(storage.now());
+  await storage.write(async (tx) => {
+    if (phone_number === undefined) await deleteFactors(tx.db, owner.account_id, owner.user_id, ["sms"]);
+    else await upsertFactor(tx.db, { ...factor(owner, "sms", at), target: phone_number, enabled_at: at });
+    await noteFactors(tx, owner);
+    await record(tx, owner, "sms", phone_number !== undefined, at, actor);
+  });
+}
+
+export interface NewTotp {
+  /** base32, as apps take it. */
+  readonly secret: Secret;
+  readonly uri: Secret;
+}
+
+/**
+ * A new seed for an authenticator app, of no effect until a password of it was shown.
+ *
+ * @throws 400 invalid_request while a TOTP factor is switched on.
+ */
+export async function associateTotp(mfa: Mfa, owner: Owner, label: string, issuer: string): Promise<NewTotp> {
+  const { storage, master_keys } = mfa.directory;
+  const seed = newSeed();
+  const at = instant(storage.now());
+  const row = { ...factor(owner, "totp", at), seed: sealSeed(master_keys, owner, seed) };
+  await storage.write(async (tx) => {
+    const rows = await selectFactors(tx.db, owner.account_id, owner.user_id);
+    if (rows.some(({ kind, enabled_at }) => kind === "totp" && enabled_at !== null)) {
+      throw refuse("invalid_request", { message: "TOTP is switched on already: switch it off first." });
+    }
+    await upsertFactor(tx.db, row);
+  });
+  return { secret: secret(base32(seed)), uri: secret(otpauthUri(seed, label, issuer)) };
+}
+
+/** Switches TOTP on with a password of the associated seed. @throws 400 invalid_request when it is wrong. */
+export async function enableTotp(mfa: Mfa, owner: Owner, otp: Secret, actor: Actor): Promise<void> {
+  const { storage, master_keys } = mfa.directory;
+  const now = storage.now();
+  const row = (await selectFactors(storage.read, owner.account_id, owner.user_id)).find(({ kind }) => kind === "totp");
+  if (!row) throw refuseField("otp", "unassociated", "goes with a secret: associate TOTP first");
+  const step = matchTotp(openSeed(master_keys, row), reveal(otp), now);
+  if (step === undefined || step <= row.last_step) throw refuseField("otp", "wrong", "is not the current password");
+  const at = instant(now);
+  await storage.write(async (tx) => {
+    await upsertFactor(tx.db, { ...row, enabled_at: row.enabled_at ?? at, last_step: step, updated_at: at });
+    await noteFactors(tx, owner);
+    await record(tx, owner, "totp", true, at, actor);
+  });
+}
+
+export async function disableTotp(mfa: Mfa, owner: Owner, actor: Actor): Promise<void> {
+  const { storage } = mfa.directory;
+  await storage.write(async (tx) => {
+    await deleteFactors(tx.db, owner.account_id, owner.user_id, ["totp"]);
+    await noteFactors(tx, owner);
+    await record(tx, owner, "totp", false, instant(storage.now()), actor);
+  });
+}
+
+const factor = ({ account_id, user_id }: Owner, kind: FactorKind, updated_at: string) => ({
+  account_id,
+  user_id,
+  kind,
+  target: null,
+  seed: null,
+  enabled_at: null,
+  last_step: 0,
+  updated_at,
+});
+
+async function noteFactors(tx: Transaction, { account_id, user_id }: Owner): Promise<void> {
+  const rows = await selectFactors(tx.db, account_id, user_id);
+  await noteSecondFactor(
+    tx,
+    account_id,
+    user_id,
+    rows.some(({ enabled_at }) => enabled_at !== null),
+  );
+}
+
+async function record(tx: Transaction, owner: Owner, factor: FactorKind, enabled: boolean, now: string, actor: Actor) {
+  const { account_id, user_id } = owner;
+  const facts = { factor, enabled };
+  await recordDeed(tx, { account_id, action: "second_factor.changed", entity: user_id, now, actor, facts });
+}

@@ -1,0 +1,134 @@
+import { randomUUID } from "node:crypto";
+import { auditEvent, type RequestFacts, recordAuditEvent, recordDeed } from "../../audit/audit.ts";
+import type { Account } from "../../directory/accounts/account.ts";
+import { type Refusal, refuse, refuseField } from "../../errors.ts";
+import { sameBytes } from "../../secrets/digest.ts";
+import { reveal, type Secret, secret } from "../../secrets/secret.ts";
+import { openTicket } from "../../secrets/ticket.ts";
+import { instant, type Transaction } from "../../storage/storage.ts";
+import { forgiveIn, takeGuess } from "../guesses/guess.ts";
+import type { AuthenticatedSubject } from "../subject.ts";
+import { deriveCode, normaliseCode } from "../verification/code.ts";
+import { bindingChallenge } from "./challenge.ts";
+import { channelsOf } from "./factors.ts";
+import { MFA_LIFETIME, type Mfa, type OobChallenge, oobTicket, type PendingLogin } from "./mfa.ts";
+import { spent } from "./open-login.ts";
+import { mfaRequired } from "./require-factor.ts";
+import { openSeed } from "./seed.ts";
+import { insertFinished, selectFactors, updateStep } from "./store.ts";
+import { matchTotp } from "./totp.ts";
+
+/** A code by SMS or mail with the challenge it answers, or a one-time password of an app. */
+export interface PresentedFactor {
+  readonly oob_code?: Secret | undefined;
+  readonly binding_code?: Secret | undefined;
+  readonly otp?: Secret | undefined;
+}
+
+export interface FinishRequest {
+  readonly account: Account;
+  readonly pending: PendingLogin;
+  readonly presented: PresentedFactor;
+  readonly source: string | null;
+  readonly actor: string;
+  readonly facts: RequestFacts;
+  readonly now: number;
+}
+
+type Proof = { readonly kind: "sms" | "email" } | { readonly kind: "totp"; readonly step: number };
+
+/**
+ * Ends a login with its second factor, once. The guess is counted before anything is compared; the step of a one-time
+ * password and the login are spent in one transaction, and only while client, grant and user live.
+ *
+ * @throws 400 invalid_grant for a wrong, late or used factor; 403 mfa_required after the first channel of a recovery;
+ *   429 too_many_attempts.
+ */
+export async function finishFactor(mfa: Mfa, request: FinishRequest): Promise<AuthenticatedSubject> {
+  const { account, pending, source, now } = request;
+  const { storage, master_keys } = mfa.directory;
+  const { account_id, settings } = account;
+  const guesser = { account_id, person: pending.subject.user_id, source, limit: settings.factor_guess_limit };
+  checkPresented(request.presented);
+  await takeGuess(storage, guesser, now);
+  const proof = await matchFactor(mfa, request);
+  if (!proof) throw await refuseFactor(mfa, request);
+  const done = await storage.write(async (tx) => {
+    if (!(await spend(tx, request, proof))) return false;
+    await forgiveIn(tx, guesser);
+    return true;
+  });
+  if (!done) throw spent();
+  const subject = proved(pending, proof, now);
+  if (pending.first !== "nothing") return subject;
+  const next = { ...pending, id: randomUUID(), subject, first: proof.kind, expires_at: now + MFA_LIFETIME };
+  throw mfaRequired(master_keys, account_id, next);
+}
+
+function checkPresented({ oob_code, binding_code, otp }: PresentedFactor): void {
+  if (otp) return;
+  if (!oob_code) throw refuseField("oob_code", "required", "and binding_code, or otp, are required beside mfa_token");
+  if (!binding_code) throw refuseField("binding_code", "required", "is required beside oob_code");
+}
+
+async function matchFactor(mfa: Mfa, { account, pending, presented, now }: FinishRequest): Promise<Proof | undefined> {
+  const { storage, master_keys } = mfa.directory;
+  const { account_id } = account;
+  const { oob_code, binding_code, otp } = presented;
+  if (otp) {
+    const rows = await selectFactors(storage.read, account_id, pending.subject.user_id);
+    const row = rows.find(({ kind, enabled_at }) => kind === "totp" && enabled_at !== null);
+    const step = row?.seed && matchTotp(openSeed(master_keys, row), reveal(otp).replace(/\s/g, ""), now);
+    return typeof step === "number" ? { kind: "totp", step } : undefined;
+  }
+  const challenge = oob_code && openTicket<OobChallenge>(master_keys, oobTicket(account_id), oob_code);
+  if (!challenge || challenge.login_id !== pending.id) return undefined;
+  const code = deriveCode(master_keys, bindingChallenge(account_id, challenge));
+  const typed = normaliseCode(binding_code ?? secret(""));
+  const same = code && sameBytes(Buffer.from(reveal(code)), Buffer.from(reveal(typed.code)));
+  const channels = await channelsOf(mfa.directory, account, pending);
+  return same && channels.has(challenge.channel) ? { kind: challenge.channel } : undefined;
+}
+
+async function spend(
+  tx: Transaction,
+  { account, pending, actor, facts, now }: FinishRequest,
+  proof: Proof,
+): Promise<boolean> {
+  const { account_id } = account;
+  const { client_id, grant_id, subject } = pending;
+  const { user_id } = subject;
+  const ids = { account_id, id: pending.id, client_id, grant_id, user_id };
+  if (!(await insertFinished(tx.db, { ...ids, expires_at: instant(pending.expires_at) }))) return false;
+  // Raised so that the login itself stays as it was: the next step of the app may still end it.
+  if (proof.kind === "totp" && !(await updateStep(tx.db, account_id, user_id, proof.step))) throw used();
+  const deed = { account_id, action: "second_factor.accepted", entity: user_id, now: instant(now) };
+  await recordDeed(tx, { ...deed, actor: { id: actor, context: { ...facts } }, facts: { factor: proof.kind } });
+  return true;
+}
+
+const AMR = { totp: ["otp"], sms: ["otp", "sms"], email: ["otp"] } as const;
+
+/** `mfa` only once two different factors were shown (RFC 8176 §2). */
+function proved({ subject, first }: PendingLogin, { kind }: Proof, now: number): AuthenticatedSubject {
+  const amr = [...new Set([...subject.amr, ...AMR[kind], ...(first === "nothing" ? [] : ["mfa"])])];
+  return { ...subject, amr, authenticated_at: now };
+}
+
+async function refuseFactor(mfa: Mfa, { account, pending, actor, facts, now }: FinishRequest): Promise<Refusal> {
+  const event = {
+    account_id: account.account_id,
+    created_at: instant(now),
+    action: "second_factor.refused",
+    outcome: "failure" as const,
+    entity: pending.subject.user_id,
+    actor,
+    context: { ...facts, client_id: pending.client_id },
+  };
+  await mfa.directory.storage.write((tx) => recordAuditEvent(tx.db, auditEvent(event)));
+  return refuse("invalid_grant", { message: "The second factor is not right." });
+}
+
+function used(): Refusal {
+  return refuse("invalid_grant", { message: "This one-time password was used: wait for the next one." });
+}

@@ -1,0 +1,56 @@
+import { randomUUID } from "node:crypto";
+import type { Account } from "../../directory/accounts/account.ts";
+import { type Refusal, refuse } from "../../errors.ts";
+import type { MasterKeys } from "../../secrets/master-keys.ts";
+import { reveal, type Secret } from "../../secrets/secret.ts";
+import { sealTicket } from "../../secrets/ticket.ts";
+import type { AuthenticatedSubject } from "../subject.ts";
+import { asksForFactor, factorsOf } from "./factors.ts";
+import { firstFactor, loginTicket, MFA_LIFETIME, type Mfa, type PendingLogin } from "./mfa.ts";
+
+export interface FirstFactor {
+  readonly account: Account;
+  readonly client: { readonly id: string; readonly settings: { readonly user_type: string } };
+  readonly grant_id: string;
+  readonly subject: AuthenticatedSubject;
+  /** What the caller goes on with once the second factor was shown. */
+  readonly continuation: object;
+  readonly now: number;
+}
+
+/**
+ * Lets a person pass who has shown all that is asked of them.
+ *
+ * @throws 403 mfa_required with mfa_token beside the error; 403 access_denied when the person has no factor that differs
+ *   from the one they used.
+ */
+export async function requireFactor(mfa: Mfa, login: FirstFactor): Promise<void> {
+  const pending = await pendingAfter(mfa, login);
+  if (pending) throw mfaRequired(mfa.directory.master_keys, login.account.account_id, pending);
+}
+
+/** The login that has to go on with a second factor; undefined where none is asked for. @throws 403 access_denied. */
+export async function pendingAfter(
+  { directory }: Mfa,
+  { account, client, grant_id, subject, continuation, now }: FirstFactor,
+): Promise<PendingLogin | undefined> {
+  const first = firstFactor(subject.amr);
+  if (!asksForFactor(account, subject.second_factor, first, client.settings.user_type)) return undefined;
+  const factors = await factorsOf(directory, account, subject.user_id, first);
+  if (!factors.some(({ kind }) => kind !== first)) {
+    throw refuse("access_denied", {
+      message: "A second factor is required, and this person has none that differs from the first.",
+    });
+  }
+  const expires_at = now + MFA_LIFETIME;
+  const about = { subject, client_id: client.id, grant_id, continuation, expires_at };
+  return { id: randomUUID(), ...about, first, recovery: false };
+}
+
+export function sealLogin(keys: MasterKeys, account_id: string, pending: PendingLogin): Secret {
+  return sealTicket(keys, loginTicket(account_id), pending);
+}
+
+export function mfaRequired(keys: MasterKeys, account_id: string, pending: PendingLogin): Refusal {
+  return refuse("mfa_required", { beside: { mfa_token: reveal(sealLogin(keys, account_id, pending)) } });
+}

@@ -1,0 +1,83 @@
+import { randomUUID } from "node:crypto";
+import { auditEvent, type RequestFacts, recordAuditEvent, recordDeed } from "../../audit/audit.ts";
+import type { Account } from "../../directory/accounts/account.ts";
+import { checkAlive } from "../../directory/check-alive.ts";
+import type { Directory } from "../../directory/directory.ts";
+import { lookUpUser } from "../../directory/users/find-user.ts";
+import type { User } from "../../directory/users/user.ts";
+import { refuse } from "../../errors.ts";
+import type { Secret } from "../../secrets/secret.ts";
+import { instant } from "../../storage/storage.ts";
+import { forgiveIn, takeGuess } from "../guesses/guess.ts";
+import type { AuthenticatedSubject } from "../subject.ts";
+import { checkPassword, type PasswordKind } from "./password.ts";
+
+export interface PasswordLogin {
+  readonly account: Account;
+  /** The client's uuid, and the grant that has to live. */
+  readonly client_id: string;
+  readonly grant_id: string;
+  /** The user's uuid, or a name for somebody who is not known. */
+  readonly person: string;
+  readonly password: Secret;
+  readonly source: string | null;
+  readonly actor: string;
+  readonly facts: RequestFacts;
+  readonly now: number;
+}
+
+/**
+ * A person shows their password, or their PIN where a second factor will follow. Somebody who is not known costs the same, and
+ * answers the same.
+ *
+ * @throws 400 invalid_grant; 429 too_many_attempts; 403 unauthorized_client when client, grant or user died meanwhile.
+ */
+export async function provePassword(
+  directory: Directory,
+  login: PasswordLogin,
+  kindsFor: (user: User) => readonly PasswordKind[],
+): Promise<AuthenticatedSubject> {
+  const { account, client_id, grant_id, person, source, actor, facts, now } = login;
+  const { account_id, settings } = account;
+  const { storage } = directory;
+  const guesser = { account_id, person, source, limit: settings.factor_guess_limit };
+  await takeGuess(storage, guesser, now);
+  const user = await lookUpUser(directory, account_id, person);
+  const kind = await checkPassword(storage, account_id, user?.id, user ? kindsFor(user) : [], login.password);
+  if (!user || !kind) {
+    await refused(directory, login);
+    throw refuse("invalid_grant", { message: "The user name or the password is wrong." });
+  }
+  const authorization_id = randomUUID();
+  await storage.write(async (tx) => {
+    await checkAlive(tx.db, { account_id, client_id, grant_id, user_id: user.id });
+    await forgiveIn(tx, guesser);
+    const about = { client_id, bearer: actor, sid: authorization_id, factor: kind };
+    const deed = { account_id, action: "auth.token", entity: user.id, now: instant(now), facts: about };
+    await recordDeed(tx, { ...deed, actor: { id: user.id, context: { ...facts } } });
+  });
+  const { email, phone_number, name } = user;
+  return {
+    user_id: user.id,
+    ...(email === null ? {} : { email, email_verified: user.email_verified_at !== null }),
+    ...(phone_number === null ? {} : { phone_number }),
+    ...(name === null ? {} : { name }),
+    authenticated_at: now,
+    amr: [kind === "pin" ? "pin" : "pwd"],
+    second_factor: user.second_factor === 1,
+    authorization_id,
+  };
+}
+
+async function refused({ storage }: Directory, { account, client_id, person, actor, facts, now }: PasswordLogin) {
+  const event = {
+    account_id: account.account_id,
+    created_at: instant(now),
+    action: "password.refused",
+    outcome: "failure" as const,
+    entity: person,
+    actor,
+    context: { ...facts, client_id },
+  };
+  await storage.write((tx) => recordAuditEvent(tx.db, auditEvent(event)));
+}

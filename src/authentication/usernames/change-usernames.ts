@@ -1,0 +1,148 @@
+import { recordDeed } from "../../audit/audit.ts";
+import type { Account } from "../../directory/accounts/account.ts";
+import type { Actor, Directory } from "../../directory/directory.ts";
+import { createUser } from "../../directory/users/create-user.ts";
+import { findUser } from "../../directory/users/find-user.ts";
+import { removeUser } from "../../directory/users/remove-user.ts";
+import { refuse, refuseField } from "../../errors.ts";
+import type { Secret } from "../../secrets/secret.ts";
+import { uuidv7 } from "../../secrets/uuid.ts";
+import { instant, type Transaction } from "../../storage/storage.ts";
+import { setChannels } from "../mfa/change-factors.ts";
+import {
+  checkNewPassword,
+  deletePassword,
+  type HashedPassword,
+  hashPassword,
+  storePassword,
+} from "../passwords/password.ts";
+import { channelsFor, type ReadLinks, readLinks } from "./read-links.ts";
+import { deleteUsername, insertUsername, selectUsername, updateUsername } from "./store.ts";
+import type { Link, Username, UsernameMfa } from "./username.ts";
+
+export interface UsernameFields {
+  readonly password: Secret;
+  readonly links?: readonly Link[] | undefined;
+  readonly mfa?: UsernameMfa | undefined;
+}
+
+export function lookUpUsername({ storage }: Directory, account_id: string, username: string) {
+  return selectUsername(storage.read, account_id, username);
+}
+
+/** As committed. @throws 404 not_found. */
+export async function findUsername(directory: Directory, account_id: string, username: string): Promise<Username> {
+  const found = await lookUpUsername(directory, account_id, username);
+  if (!found) throw noSuchUser();
+  return found;
+}
+
+/** @throws 400 invalid_request: a name that is taken, a password that is too short, a link that cannot be read. */
+export async function createUsername(
+  directory: Directory,
+  account: Account,
+  username: string,
+  { password, links = [], mfa }: UsernameFields,
+  actor: Actor,
+): Promise<Username> {
+  const { account_id } = account;
+  const { storage } = directory;
+  checkNewPassword(password, "password", "password");
+  const read = await readLinks(links, account);
+  const channels = channelsFor(mfa ?? null, read);
+  if (await lookUpUsername(directory, account_id, username)) throw taken();
+  const hashed = { kind: "password", hash: await hashPassword(password) } as const;
+  const user_id = await ownerOf(directory, account, read, actor);
+  const now = storage.now();
+  const created_at = instant(now);
+  const stamps = { created_at, created_by: actor.id, updated_at: created_at };
+  const row = { account_id, id: uuidv7(now), username, user_id, links, mfa: mfa ?? null, ...stamps };
+  await storage.write(async (tx) => {
+    if (!(await insertUsername(tx.db, row))) throw taken();
+    await storePassword(tx, account_id, user_id, hashed, now);
+    await setChannels(tx, { account_id, user_id }, channels, now);
+    await recordDeed(tx, { account_id, action: "username.created", entity: user_id, now: created_at, actor });
+  });
+  return { ...row, deleted_at: null, deleted_by: null };
+}
+
+/** The customer that a link names, else a user of its own. @throws 400 invalid_request when there is no such customer. */
+async function ownerOf(
+  directory: Directory,
+  account: Account,
+  { customer_id }: ReadLinks,
+  actor: Actor,
+): Promise<string> {
+  if (customer_id === undefined)
+    return (await createUser(directory, account, { type: "customer", verified: false }, actor)).id;
+  const user = await findUser(directory, account.account_id, customer_id).catch(() => undefined);
+  if (!user || user.type === "account_user") throw refuseField("links", "unknown", "name no customer of this account");
+  return user.id;
+}
+
+/** Sets the password, and links and mfa where they are named. @throws 400 invalid_request, 404 not_found. */
+export async function changeUsername(
+  directory: Directory,
+  account: Account,
+  before: Username,
+  { password, links, mfa }: UsernameFields,
+  actor: Actor,
+): Promise<Username> {
+  const { account_id, id, user_id } = before;
+  checkNewPassword(password, "password", "password");
+  const channels = channelsFor(mfa ?? before.mfa, await readLinks(links ?? before.links, account));
+  const hashed: HashedPassword = { kind: "password", hash: await hashPassword(password) };
+  const now = directory.storage.now();
+  const change = { ...(links === undefined ? {} : { links }), ...(mfa === undefined ? {} : { mfa }) };
+  return directory.storage.write(async (tx) => {
+    const changed = await updateUsername(tx.db, account_id, id, change, instant(now));
+    if (!changed) throw noSuchUser();
+    await storePassword(tx, account_id, user_id, hashed, now);
+    if (links !== undefined || mfa !== undefined) await setChannels(tx, { account_id, user_id }, channels, now);
+    await record(tx, before, "username.changed", instant(now), actor);
+    return changed;
+  });
+}
+
+/** @throws 400 invalid_request when the name is taken, 404 not_found. */
+export async function renameUsername(
+  directory: Directory,
+  before: Username,
+  username: string,
+  actor: Actor,
+): Promise<Username> {
+  const { account_id, id } = before;
+  const now = instant(directory.storage.now());
+  return directory.storage.write(async (tx) => {
+    const other = await selectUsername(tx.db, account_id, username);
+    if (other && other.id !== id) throw taken();
+    const changed = await updateUsername(tx.db, account_id, id, { username }, now);
+    if (!changed) throw noSuchUser();
+    await record(tx, before, "username.renamed", now, actor);
+    return changed;
+  });
+}
+
+/** The name and its password log nobody in; a user who was only this name goes with it. @throws 404 not_found. */
+export async function removeUsername(directory: Directory, before: Username, actor: Actor): Promise<Username> {
+  const { account_id, id, user_id, links } = before;
+  const now = instant(directory.storage.now());
+  const deleted = await directory.storage.write(async (tx) => {
+    const deleted = await deleteUsername(tx.db, account_id, id, actor.id, now);
+    if (!deleted) throw noSuchUser();
+    await deletePassword(tx, account_id, user_id);
+    await record(tx, before, "username.deleted", now, actor);
+    return deleted;
+  });
+  if (!links.some(({ rel }) => rel === "customers_user")) {
+    await removeUser(directory, await findUser(directory, account_id, user_id), actor);
+  }
+  return deleted;
+}
+
+function record(tx: Transaction, { account_id, user_id }: Username, action: string, now: string, actor: Actor) {
+  return recordDeed(tx, { account_id, action, entity: user_id, now, actor });
+}
+
+const taken = () => refuseField("username", "taken", "is taken");
+const noSuchUser = () => refuse("not_found", { message: "There is no such user." });

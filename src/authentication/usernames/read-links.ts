@@ -1,0 +1,53 @@
+import type { Account } from "../../directory/accounts/account.ts";
+import { readEmail, readPhone } from "../../directory/users/identifier.ts";
+import { refuseField } from "../../errors.ts";
+import type { Channels } from "../mfa/change-factors.ts";
+import type { Link, UsernameMfa } from "./username.ts";
+
+export interface ReadLinks {
+  /** Of the customer that the name belongs to. */
+  readonly customer_id?: string | undefined;
+  readonly phone_number?: string | undefined;
+  readonly email?: string | undefined;
+}
+
+/** @throws 400 invalid_request for a link that cannot be read. */
+export async function readLinks(links: readonly Link[], { settings }: Account): Promise<ReadLinks> {
+  const read: { customer_id?: string; phone_number?: string; email?: string } = {};
+  for (const [index, { rel, href }] of links.entries()) {
+    const path = `links.${index}.href`;
+    switch (rel) {
+      case "customers_user":
+        read.customer_id = customerOf(href, path);
+        break;
+      case "phone_number":
+        if (!href.startsWith("tel:")) throw refuseField(path, "format", "must begin with tel:");
+        read.phone_number = (await readPhone(href.slice(4), settings.country, path)).number;
+        break;
+      case "email":
+        if (!href.startsWith("mailto:")) throw refuseField(path, "format", "must begin with mailto:");
+        read.email = readEmail(href.slice(7), path);
+    }
+  }
+  return read;
+}
+
+function customerOf(href: string, path: string): string {
+  const [, id] = /\/users\/([^/?#]+)$/.exec(href) ?? [];
+  if (id === undefined) throw refuseField(path, "format", "must end in /users/ and the customer's id");
+  try {
+    return decodeURIComponent(id);
+  } catch {
+    throw refuseField(path, "format", "is not valid percent-encoded UTF-8");
+  }
+}
+
+/** The channels that a name's second factor uses. @throws 400 invalid_request when a link for one is missing. */
+export function channelsFor(mfa: UsernameMfa | null, { phone_number, email }: ReadLinks): Channels {
+  if (!mfa) return {};
+  const wanted = mfa.oob_channels ?? [...(phone_number ? ["sms" as const] : []), ...(email ? ["email" as const] : [])];
+  if (wanted.includes("sms") && !phone_number) throw refuseField("links", "required", "need a phone_number for sms");
+  if (wanted.includes("email") && !email) throw refuseField("links", "required", "need an email for email");
+  if (wanted.length === 0) throw refuseField("links", "required", "need a phone_number or email where mfa is set");
+  return { ...(wanted.includes("sms") ? { sms: phone_number } : {}), ...(wanted.includes("email") ? { email } : {}) };
+}

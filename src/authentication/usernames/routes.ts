@@ -1,0 +1,103 @@
+import { findAccount } from "../../directory/accounts/find-account.ts";
+import { actorOf } from "../../directory/actor.ts";
+import type { Directory } from "../../directory/directory.ts";
+import { withoutNulls } from "../../directory/entity.ts";
+import { bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
+import type { App } from "../../http/server.ts";
+import { secret } from "../../secrets/secret.ts";
+import { changeUsername, createUsername, findUsername, removeUsername, renameUsername } from "./change-usernames.ts";
+import { NewUsernameBody, RenameBody, UsernameBody, UsernameParams, UsernameView } from "./schema.ts";
+import type { Username } from "./username.ts";
+
+const tags = ["users with passwords"];
+const writes = {
+  surface: "account",
+  scopes: ["admin:accounts", "write:accounts", "write:accounts:/auth/users"],
+  subject_types: ["client", "user"],
+} as const;
+const found = refusals("account", ...bearer_refusals);
+const missing = refusals("account", ...bearer_refusals, "not_found");
+
+export function usernameRoutes(app: App, directory: Directory): void {
+  app.route({
+    method: "POST",
+    url: "/v1/accounts/:oid/auth/users",
+    config: writes,
+    schema: {
+      operationId: "aid_auth_users_post",
+      summary: "Create a user with a name and a password",
+      tags,
+      params: OidParams,
+      body: NewUsernameBody,
+      response: { 200: UsernameView, ...found },
+    },
+    handler: async (request) => {
+      const { username, password, links, mfa } = request.body;
+      const account = await findAccount(directory, request.account_id);
+      const fields = { password: secret(password), links, mfa };
+      return view(await createUsername(directory, account, username, fields, actorOf(request)));
+    },
+  });
+
+  app.route({
+    method: "PUT",
+    url: "/v1/accounts/:oid/auth/users/:username",
+    config: writes,
+    schema: {
+      operationId: "aid_auth_users_username_put",
+      summary: "Set a user's password",
+      description: "Also links and mfa, where they are named.",
+      tags,
+      params: UsernameParams,
+      body: UsernameBody,
+      response: { 200: UsernameView, ...missing },
+    },
+    handler: async (request) => {
+      const { account_id, body, params } = request;
+      const account = await findAccount(directory, account_id);
+      const before = await findUsername(directory, account_id, params.username);
+      const fields = { ...body, password: secret(body.password) };
+      return view(await changeUsername(directory, account, before, fields, actorOf(request)));
+    },
+  });
+
+  app.route({
+    method: "DELETE",
+    url: "/v1/accounts/:oid/auth/users/:username",
+    config: writes,
+    schema: {
+      operationId: "aid_auth_users_username_delete",
+      summary: "Delete a user's name and password",
+      description: "A user who was only this name goes with it; a customer stays.",
+      tags,
+      params: UsernameParams,
+      response: { 200: UsernameView, ...missing },
+    },
+    handler: async (request) => {
+      const before = await findUsername(directory, request.account_id, request.params.username);
+      return view(await removeUsername(directory, before, actorOf(request)));
+    },
+  });
+
+  app.route({
+    method: "POST",
+    url: "/v1/accounts/:oid/auth/users/:username/change_username",
+    config: { surface: "account", scopes: ["admin:accounts"], subject_types: ["client", "user"] },
+    schema: {
+      operationId: "aid_auth_users_username_change_username_post",
+      summary: "Give a user another name",
+      tags,
+      params: UsernameParams,
+      body: RenameBody,
+      response: { 200: UsernameView, ...missing },
+    },
+    handler: async (request) => {
+      const before = await findUsername(directory, request.account_id, request.params.username);
+      return view(await renameUsername(directory, before, request.body.username, actorOf(request)));
+    },
+  });
+}
+
+function view({ account_id: _account, user_id: _user, ...username }: Username) {
+  return { ...withoutNulls(username), links: username.links.map((link) => ({ ...link })) };
+}

@@ -1,0 +1,81 @@
+import { markDeleted } from "../../storage/mark-deleted.ts";
+import type { Database, Instant } from "../../storage/storage.ts";
+import type { Link, Username, UsernameMfa } from "./username.ts";
+
+type StoredUsername = Omit<Username, "links" | "mfa"> & { readonly links: string; readonly mfa: string | null };
+
+const decode = (row: StoredUsername): Username => ({
+  ...row,
+  links: JSON.parse(row.links) as Link[],
+  mfa: row.mfa === null ? null : (JSON.parse(row.mfa) as UsernameMfa),
+});
+
+export async function selectUsername(
+  db: Database,
+  account_id: string,
+  username: string,
+): Promise<Username | undefined> {
+  const row = await db
+    .selectFrom("usernames")
+    .selectAll()
+    .where("account_id", "=", account_id)
+    .where("username", "=", username)
+    .where("deleted_at", "is", null)
+    .executeTakeFirst();
+  return row && decode(row);
+}
+
+/** @returns false when the name is taken. */
+export async function insertUsername(
+  db: Database,
+  { links, mfa, ...row }: Omit<Username, "deleted_at" | "deleted_by">,
+): Promise<boolean> {
+  const rows = await db
+    .insertInto("usernames")
+    .values({ ...row, links: JSON.stringify(links), mfa: mfa && JSON.stringify(mfa) })
+    .onConflict((conflict) => conflict.doNothing())
+    .returning("id")
+    .execute();
+  return rows.length === 1;
+}
+
+export interface UsernameChange {
+  readonly username?: string;
+  readonly links?: readonly Link[];
+  readonly mfa?: UsernameMfa | null;
+}
+
+/** @returns undefined when it is gone. @throws the engine's unique violation when the name is taken. */
+export async function updateUsername(
+  db: Database,
+  account_id: string,
+  id: string,
+  { username, links, mfa }: UsernameChange,
+  now: Instant,
+): Promise<Username | undefined> {
+  const row = await db
+    .updateTable("usernames")
+    .set({
+      ...(username === undefined ? {} : { username }),
+      ...(links === undefined ? {} : { links: JSON.stringify(links) }),
+      ...(mfa === undefined ? {} : { mfa: mfa && JSON.stringify(mfa) }),
+      updated_at: now,
+    })
+    .where("account_id", "=", account_id)
+    .where("id", "=", id)
+    .where("deleted_at", "is", null)
+    .returningAll()
+    .executeTakeFirst();
+  return row && decode(row);
+}
+
+export async function deleteUsername(
+  db: Database,
+  account_id: string,
+  id: string,
+  deleted_by: string,
+  now: Instant,
+): Promise<Username | undefined> {
+  const row = await markDeleted<StoredUsername>(db, "usernames", { account_id, id }, deleted_by, now);
+  return row && decode(row);
+}

@@ -1,0 +1,6 @@
+import { preferredLanguage } from "../../delivery/templates/languages.ts";
+
+/** The language of messages that a request's Accept-Language asks for, where there is a template in it. */
+export function requestedLanguage(header: string | undefined): string | undefined {
+  return preferredLanguage(header);
+}

@@ -1,0 +1,21 @@
+import { sql } from "kysely";
+import { refuse } from "../errors.ts";
+import type { Database } from "../storage/storage.ts";
+
+export interface Concerned {
+  readonly account_id: string;
+  /** uuids */
+  readonly client_id: string;
+  readonly grant_id: string;
+  readonly user_id: string;
+}
+
+/** Inside the transaction that lets somebody in. @throws 403 unauthorized_client when client, grant or user is gone. */
+export async function checkAlive(db: Database, concerned: Concerned): Promise<void> {
+  const { account_id, client_id, grant_id, user_id } = concerned;
+  const { rows } = await sql`select 1 from live_clients c
+    join live_grants g on g.account_id = c.account_id and g.id = ${grant_id} and g.client_id = c.id
+    join live_users u on u.account_id = c.account_id and u.id = ${user_id}
+    where c.account_id = ${account_id} and c.id = ${client_id}`.execute(db);
+  if (rows.length === 0) throw refuse("unauthorized_client", { message: "The client, its grant or the user is gone." });
+}

@@ -1,0 +1,58 @@
+import { recordDeed } from "../../audit/audit.ts";
+import { forgiveIn, takeGuess } from "../../authentication/guesses/guess.ts";
+import {
+  checkNewPassword,
+  checkPassword,
+  hashPassword,
+  hasPassword,
+  storePassword,
+} from "../../authentication/passwords/password.ts";
+import type { Account } from "../../directory/accounts/account.ts";
+import type { Actor, Directory } from "../../directory/directory.ts";
+import { refuse, refuseField } from "../../errors.ts";
+import type { Secret } from "../../secrets/secret.ts";
+import { instant } from "../../storage/storage.ts";
+import { revokeFamiliesOf } from "../refresh/revoke-family.ts";
+import { matchPasswordToken } from "./password-token.ts";
+
+export interface PasswordChange {
+  readonly user_id: string;
+  /** The login at hand, which goes on. */
+  readonly sid: string;
+  readonly previous: Secret | undefined;
+  readonly proposed: Secret;
+}
+
+/**
+ * Sets a person's password once they have shown the one before. Their other logins end.
+ *
+ * @throws 400 invalid_request; 400 invalid_grant for a wrong previous password; 429 too_many_attempts.
+ */
+export async function changePassword(
+  directory: Directory,
+  { account_id, settings }: Account,
+  { user_id, sid, previous, proposed }: PasswordChange,
+  actor: Actor,
+): Promise<void> {
+  const { storage, master_keys } = directory;
+  const now = storage.now();
+  checkNewPassword(proposed, "password", "proposed_password");
+  const guesser = { account_id, person: user_id, source: null, limit: settings.factor_guess_limit };
+  const guessed =
+    (await hasPassword(storage, account_id, user_id)) &&
+    !matchPasswordToken(master_keys, { account_id, user_id }, previous, now);
+  if (guessed) {
+    if (!previous) throw refuseField("previous_password", "required", "is required");
+    await takeGuess(storage, guesser, now);
+    if (!(await checkPassword(storage, account_id, user_id, ["password"], previous))) {
+      throw refuse("invalid_grant", { message: "The previous password is wrong." });
+    }
+  }
+  const hashed = { kind: "password", hash: await hashPassword(proposed) } as const;
+  await storage.write(async (tx) => {
+    if (guessed) await forgiveIn(tx, guesser);
+    await storePassword(tx, account_id, user_id, hashed, now);
+    await recordDeed(tx, { account_id, action: "password.changed", entity: user_id, now: instant(now), actor });
+  });
+  await revokeFamiliesOf(directory, { account_id, user_id, except: sid });
+}

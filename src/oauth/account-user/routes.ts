@@ -1,0 +1,131 @@
+import { Type } from "typebox";
+import { associateTotp, disableTotp, enableTotp, setSms } from "../../authentication/mfa/change-factors.ts";
+import { findAccount } from "../../directory/accounts/find-account.ts";
+import { actorOf } from "../../directory/actor.ts";
+import { readPhone } from "../../directory/users/identifier.ts";
+import { refuseField } from "../../errors.ts";
+import { bearer_refusals, refusals } from "../../http/contract.ts";
+import type { App } from "../../http/server.ts";
+import { reveal, secret } from "../../secrets/secret.ts";
+import type { Oauth } from "../oauth.ts";
+import { changePassword } from "./change-password.ts";
+import { findMe, findMeFresh } from "./fresh-login.ts";
+import { Me, PasswordBody, SmsBody, TotpBody, TotpReply } from "./schema.ts";
+import { showMe } from "./show-me.ts";
+
+const tags = ["account user"];
+const own = { surface: "account", scopes: ["openid"], subject_types: ["user"] } as const;
+const done = Type.Null({ description: "Done." });
+const found = refusals("account", ...bearer_refusals);
+const FRESH =
+  "Takes the person's own token of a login in the last 5 minutes, with their second factor where they have one.";
+
+/** Paths without an account: the token says whose it is. */
+export function accountUserSelfRoutes(app: App, { directory, mfa }: Oauth): void {
+  app.route({
+    method: "GET",
+    url: "/v1/account/user",
+    config: { ...own, scopes: ["openid", "aws.cognito.signin.user.admin"], external: true },
+    schema: {
+      operationId: "account_user_get",
+      summary: "The authenticated account user",
+      description: "Takes the account user's own token, or an ID token of the account's own provider.",
+      tags,
+      response: { 200: Me, ...refusals("account", "invalid_token", "insufficient_scope") },
+    },
+    handler: async ({ bearer }) => showMe(directory, await findMe(directory, bearer), bearer),
+  });
+
+  app.route({
+    method: "POST",
+    url: "/v1/account/user/password",
+    config: own,
+    schema: {
+      operationId: "account_user_password_put",
+      summary: "Change your password",
+      description: FRESH,
+      tags,
+      body: PasswordBody,
+      response: {
+        201: done,
+        ...found,
+        ...refusals("account", ...bearer_refusals, "invalid_grant", "too_many_attempts"),
+      },
+    },
+    handler: async (request, reply) => {
+      const { previous_password, proposed_password } = request.body;
+      const { account_id, id } = await findMeFresh(directory, request.bearer);
+      const previous = previous_password === undefined ? undefined : secret(previous_password);
+      const change = { user_id: id, sid: request.bearer.sid, previous, proposed: secret(proposed_password) };
+      await changePassword(directory, await findAccount(directory, account_id), change, actorOf(request));
+      return reply.code(201).send(null);
+    },
+  });
+
+  app.route({
+    method: "PUT",
+    url: "/v1/account/user/mfa/sms",
+    config: own,
+    schema: {
+      operationId: "account_user_mfa_sms_put",
+      summary: "Switch your second factor by SMS on or off",
+      description: FRESH,
+      tags,
+      body: SmsBody,
+      response: { 201: done, ...found },
+    },
+    handler: async (request, reply) => {
+      const { enabled, phone_number } = request.body;
+      const { account_id, id } = await findMeFresh(directory, request.bearer);
+      if (enabled && phone_number === undefined)
+        throw refuseField("phone_number", "required", "is required to enable it");
+      const { settings } = await findAccount(directory, account_id);
+      const number = enabled ? (await readPhone(phone_number ?? "", settings.country)).number : undefined;
+      await setSms(mfa, { account_id, user_id: id }, number, actorOf(request));
+      return reply.code(201).send(null);
+    },
+  });
+
+  app.route({
+    method: "POST",
+    url: "/v1/account/user/mfa/totp",
+    config: own,
+    schema: {
+      operationId: "account_user_mfa_totp_post",
+      summary: "Associate an authenticator app",
+      description: `Answers its secret, once; it is of no effect until a password of it is shown. ${FRESH}`,
+      tags,
+      response: { 200: TotpReply, ...found },
+    },
+    handler: async (request, reply) => {
+      const { account_id, id, email } = await findMeFresh(directory, request.bearer);
+      const { name } = await findAccount(directory, account_id);
+      const totp = await associateTotp(mfa, { account_id, user_id: id }, email ?? id, name);
+      reply.header("cache-control", "no-store");
+      return { secret: reveal(totp.secret), uri: reveal(totp.uri) };
+    },
+  });
+
+  app.route({
+    method: "PUT",
+    url: "/v1/account/user/mfa/totp",
+    config: own,
+    schema: {
+      operationId: "account_user_mfa_totp_put",
+      summary: "Switch your authenticator app on or off",
+      description: FRESH,
+      tags,
+      body: TotpBody,
+      response: { 201: done, ...found },
+    },
+    handler: async (request, reply) => {
+      const { otp, enabled } = request.body;
+      const { account_id, id } = await findMeFresh(directory, request.bearer);
+      const owner = { account_id, user_id: id };
+      if (enabled === false) await disableTotp(mfa, owner, actorOf(request));
+      else if (otp !== undefined) await enableTotp(mfa, owner, secret(otp), actorOf(request));
+      else throw refuseField("otp", "required", "is required to enable it");
+      return reply.code(201).send(null);
+    },
+  });
+}

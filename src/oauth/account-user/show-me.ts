@@ -1,0 +1,51 @@
+import { configurationsOf } from "../../authentication/mfa/factors.ts";
+import { lookUpAccount } from "../../directory/accounts/find-account.ts";
+import type { Directory } from "../../directory/directory.ts";
+import type { AccountUser } from "../../directory/users/account-user.ts";
+import { holdingsOf } from "../../directory/users/account-user.ts";
+import { findAccountsOfAddress, lookUpAccountUser } from "../../directory/users/find-account-user.ts";
+import { canonicalEmail } from "../../directory/users/identifier.ts";
+import type { Bearer } from "../../http/contract.ts";
+
+/**
+ * An account user and their accounts: the one of the token; others where the same person is an account user too, but only when
+ * this very login began with a code to that address.
+ */
+export async function showMe(directory: Directory, user: AccountUser, bearer: Bearer) {
+  const { account_id, id, email } = user;
+  const [first] = bearer.amr ?? [];
+  const mailed = first === "otp" && !bearer.amr?.includes("sms");
+  const canonical = mailed && email !== null ? canonicalEmail(email) : undefined;
+  const places = canonical === undefined ? [] : await findAccountsOfAddress(directory, canonical);
+  const others = places.filter((place) => place.account_id !== account_id);
+  const users = await Promise.all(
+    others.map((place) => lookUpAccountUser(directory, place.account_id, { id: place.id })),
+  );
+  const all = [user, ...users.filter((other) => other !== undefined)];
+  const shown = await Promise.all(all.map((one) => membership(directory, one)));
+  const configuration = (await configurationsOf(directory, account_id, [id])).get(id);
+  return {
+    id,
+    accounts: shown.filter((account) => account !== undefined),
+    ...(configuration ? { configuration } : {}),
+  };
+}
+
+async function membership(directory: Directory, user: AccountUser) {
+  const account = await lookUpAccount(directory, user.account_id);
+  if (!account) return undefined;
+  const { id, email, last_seen_at, name, profile } = user;
+  return {
+    account_id: account.account_id,
+    business_name: account.name,
+    display_name: account.name,
+    user: {
+      id,
+      email: email ?? "",
+      scope: [...holdingsOf(user).scope],
+      ...(last_seen_at === null ? {} : { last_seen_at }),
+      ...(name === null ? {} : { name }),
+      ...(profile.agreement ? { agreement: profile.agreement } : {}),
+    },
+  };
+}

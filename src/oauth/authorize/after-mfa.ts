@@ -1,0 +1,75 @@
+import type { RequestFacts } from "../../audit/audit.ts";
+import { finishFactor } from "../../authentication/mfa/finish.ts";
+import type { PendingLogin } from "../../authentication/mfa/mfa.ts";
+import { openLogin } from "../../authentication/mfa/open-login.ts";
+import type { AuthenticatedSubject } from "../../authentication/subject.ts";
+import type { Client } from "../../directory/clients/client.ts";
+import { checkActsFor } from "../../directory/scopes.ts";
+import { refuse, refuseField } from "../../errors.ts";
+import type { Bearer } from "../../http/contract.ts";
+import { secret } from "../../secrets/secret.ts";
+import type { Oauth } from "../oauth.ts";
+import type { PermittedRequest } from "./authorize.ts";
+import type { AuthorizeRequest } from "./schema.ts";
+
+/** Where the end user is, for this client. */
+export type SourceOf = (client: Client) => string | null;
+
+/** What is remembered of a request whose code was right: all but the code. */
+export function continuationOf({ verification_code: _code, ...request }: AuthorizeRequest): object {
+  return { kind: "authorize", request };
+}
+
+export function begunBy({ continuation }: PendingLogin): AuthorizeRequest {
+  return (continuation as { request: AuthorizeRequest }).request;
+}
+
+/**
+ * The request that this one finishes, where it comes with an mfa_token in place of a code. What it repeats has to be the same.
+ *
+ * @throws 400 invalid_request, 400 invalid_grant, 403 insufficient_scope.
+ */
+export async function resume(
+  { mfa }: Oauth,
+  bearer: Bearer,
+  request: AuthorizeRequest,
+  now: number,
+): Promise<PendingLogin | undefined> {
+  if (request.mfa_token === undefined) return undefined;
+  if (request.verification_code !== undefined) {
+    throw refuseField("verification_code", "excluded", "and mfa_token exclude each other");
+  }
+  const pending = await openLogin(mfa, bearer.account_id, secret(request.mfa_token), now);
+  checkActsFor(bearer, { id: pending.client_id });
+  const { kind, request: begun } = pending.continuation as { kind: string; request?: AuthorizeRequest };
+  const repeated = ["audience", "response_type", "client_id", "redirect_uri", "state", "nonce"] as const;
+  const same = begun && repeated.every((name) => request[name] === undefined || request[name] === begun[name]);
+  if (kind !== "authorize" || !same) {
+    throw refuse("invalid_grant", { message: "mfa_token belongs to another request." });
+  }
+  return pending;
+}
+
+export interface Finishing {
+  readonly request: AuthorizeRequest;
+  readonly bearer: Bearer;
+  readonly facts: RequestFacts;
+  readonly source: SourceOf;
+  readonly now: number;
+}
+
+export function finish(
+  { mfa }: Oauth,
+  { account, client }: PermittedRequest,
+  pending: PendingLogin,
+  { request, bearer, facts, source, now }: Finishing,
+): Promise<AuthenticatedSubject> {
+  const { oob_code, binding_code, otp } = request;
+  const presented = {
+    oob_code: oob_code === undefined ? undefined : secret(oob_code),
+    binding_code: binding_code === undefined ? undefined : secret(binding_code),
+    otp: otp === undefined ? undefined : secret(otp),
+  };
+  const about = { account, pending, presented, source: source(client), actor: bearer.subject, facts, now };
+  return finishFactor(mfa, about);
+}

@@ -1,0 +1,25 @@
+import { findExternalUser } from "../../authentication/federation/external-user.ts";
+import type { Federation } from "../../authentication/federation/federation.ts";
+import type { Account } from "../../directory/accounts/account.ts";
+import type { Directory } from "../../directory/directory.ts";
+import { audiencesOf } from "../../directory/grants/audience.ts";
+import { holdingsOf } from "../../directory/users/account-user.ts";
+import type { Bearer } from "../../http/contract.ts";
+
+/** An account user who comes with an ID token of the account's own provider; acts in that account alone. */
+export async function externalBearer(
+  directory: Directory,
+  federation: Federation,
+  account: Account,
+  id_token: string,
+): Promise<Bearer | undefined> {
+  const { account_id } = account;
+  const names = [account_id, ...audiencesOf(account, directory.public_url)];
+  const user = await findExternalUser(directory, federation, account, names, id_token);
+  if (!user) return undefined;
+  const { id } = user;
+  const scope = ["openid", "profile", "email", ...holdingsOf(user).scope];
+  const who = { account_id, subject_type: "user", subject: id, client_id: id, client_uuid: id } as const;
+  const seconds = Math.floor(directory.storage.now() / 1000);
+  return { ...who, scope, sid: id, auth_time: seconds, amr: [], external: true };
+}

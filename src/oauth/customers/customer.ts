@@ -1,0 +1,73 @@
+/**
+ * Customers who log in with their address or number and a password or PIN, at the addresses that shops and their clients
+ * already use. A PIN is only ever good before a second factor.
+ */
+import type { RequestFacts } from "../../audit/audit.ts";
+import { asksForFactor } from "../../authentication/mfa/factors.ts";
+import { provePassword } from "../../authentication/passwords/prove-password.ts";
+import type { AuthenticatedSubject } from "../../authentication/subject.ts";
+import { readIdentifier } from "../../authentication/verification/name-person.ts";
+import { findPerson } from "../../authentication/verification/person.ts";
+import { sourceOf } from "../../authentication/verification/source.ts";
+import type { Account } from "../../directory/accounts/account.ts";
+import { findAccount } from "../../directory/accounts/find-account.ts";
+import type { Client } from "../../directory/clients/client.ts";
+import { findClient } from "../../directory/clients/find-client.ts";
+import { findGrant } from "../../directory/grants/find-grant.ts";
+import type { Grant } from "../../directory/grants/grant.ts";
+import { refuseField } from "../../errors.ts";
+import type { Bearer } from "../../http/contract.ts";
+import type { Secret } from "../../secrets/secret.ts";
+import type { Oauth } from "../oauth.ts";
+
+export interface CustomerRequest {
+  readonly bearer: Bearer;
+  readonly audience: string;
+  readonly type: "customer" | "company";
+  readonly ident_type: "email" | "phone_number";
+  readonly ident: string;
+  readonly end_user_ip: string | undefined;
+  readonly ip: string;
+  readonly facts: RequestFacts;
+}
+
+/** The calling client, its grant, and whom it names. */
+export interface NamedCustomer {
+  readonly account: Account;
+  readonly client: Client;
+  readonly grant: Grant;
+  /** The user's uuid, or a name for somebody who is not known. */
+  readonly person: string;
+  readonly source: string | null;
+  readonly now: number;
+}
+
+/** @throws 400 invalid_request; 403 unauthorized_client without a grant of type password or any. */
+export async function nameCustomer({ directory }: Oauth, request: CustomerRequest): Promise<NamedCustomer> {
+  const { bearer, audience, type, ident_type, ident, end_user_ip, ip } = request;
+  const { storage, master_keys } = directory;
+  const account = await findAccount(directory, bearer.account_id);
+  const client = await findClient(directory, bearer.account_id, bearer.client_uuid);
+  if (type !== client.settings.user_type) {
+    const own = client.settings.user_type;
+    throw refuseField("type", "user_type", `must be ${own}, the type of user that the client logs in`);
+  }
+  const grant = await findGrant(directory, account, client, audience, "password");
+  const identifier = await readIdentifier(ident_type, ident, account.settings.country);
+  const { id } = await findPerson(storage.read, master_keys, account.account_id, type, identifier);
+  return { account, client, grant, person: id, source: sourceOf(client, end_user_ip, ip), now: storage.now() };
+}
+
+/** @throws 400 invalid_grant, 429 too_many_attempts. */
+export function proveCustomer(
+  { directory }: Oauth,
+  { account, client, grant, person, source, now }: NamedCustomer,
+  { bearer, facts }: CustomerRequest,
+  password: Secret,
+  factor_follows: boolean,
+): Promise<AuthenticatedSubject> {
+  const login = { account, client_id: client.id, grant_id: grant.id, person, password, source };
+  return provePassword(directory, { ...login, actor: bearer.subject, facts, now }, ({ second_factor, type }) =>
+    factor_follows && asksForFactor(account, second_factor === 1, "pwd", type) ? ["password", "pin"] : ["password"],
+  );
+}

@@ -1,0 +1,57 @@
+import type { RequestFacts } from "../../audit/audit.ts";
+import { recordDeed } from "../../audit/audit.ts";
+import { checkNewPassword, hashPassword, storePassword } from "../../authentication/passwords/password.ts";
+import { redeemCode } from "../../authentication/verification/redeem.ts";
+import { sendCode } from "../../authentication/verification/send.ts";
+import { findConnection } from "../../directory/connections/connection.ts";
+import type { Bearer } from "../../http/contract.ts";
+import type { Secret } from "../../secrets/secret.ts";
+import { instant } from "../../storage/storage.ts";
+import type { Oauth } from "../oauth.ts";
+import { revokeFamiliesOf } from "../refresh/revoke-family.ts";
+import type { NamedCustomer } from "./customer.ts";
+
+export interface Reset {
+  readonly bearer: Bearer;
+  readonly email: string;
+  readonly audience: string;
+  readonly facts: RequestFacts;
+}
+
+/** Mails a code with which a new password may be chosen; known and unknown people cannot be told apart. @throws 429. */
+export async function offerReset(oauth: Oauth, customer: NamedCustomer, { bearer, email, audience, facts }: Reset) {
+  const { account, client, source, now } = customer;
+  const { user_type } = client.settings;
+  const connection = await findConnection(oauth.directory, client, "email");
+  const about = { account, client, audience, connection, email, user_type, source };
+  const privileged = bearer.scope.includes("admin:accounts");
+  const purpose = "password_reset" as const;
+  await sendCode(oauth.verification, { ...about, purpose, privileged, actor: bearer.subject, facts, now });
+}
+
+/**
+ * Sets the password of whoever holds the mailed code. Their refresh tokens end.
+ *
+ * @throws what redeeming a code does; 400 invalid_request for a password that is too short, before the code is spent.
+ */
+export async function resetPassword(
+  oauth: Oauth,
+  { account, client, grant, now }: NamedCustomer,
+  { bearer, email, audience, facts }: Reset,
+  verification_code: Secret,
+  password: Secret,
+): Promise<void> {
+  const { directory, verification } = oauth;
+  const { account_id } = account;
+  checkNewPassword(password, "password", "password");
+  const about = { account, client, grant_id: grant.id, audience, verification_code, ident_type: "email" as const };
+  const actor = bearer.subject;
+  const { user_id } = await redeemCode(verification, { ...about, ident: email, actor, facts, now });
+  const hashed = { kind: "password", hash: await hashPassword(password) } as const;
+  await directory.storage.write(async (tx) => {
+    await storePassword(tx, account_id, user_id, hashed, now);
+    const deed = { account_id, action: "password.changed", entity: user_id, now: instant(now) };
+    await recordDeed(tx, { ...deed, actor: { id: user_id, context: { ...facts } } });
+  });
+  await revokeFamiliesOf(directory, { account_id, user_id, except: "" });
+}

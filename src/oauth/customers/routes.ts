@@ -1,0 +1,190 @@
+import type { FastifyRequest } from "fastify";
+import { Type } from "typebox";
+import { recoverLogin } from "../../authentication/mfa/recover.ts";
+import { pendingAfter, sealLogin } from "../../authentication/mfa/require-factor.ts";
+import { senderOf } from "../../authentication/verification/enqueue-message.ts";
+import { issuerOf } from "../../directory/accounts/account.ts";
+import { refuse, refuseField } from "../../errors.ts";
+import { bearer_refusals, EndUserHeaders, OidParams, refusals } from "../../http/contract.ts";
+import { factsOf } from "../../http/facts.ts";
+import type { App } from "../../http/server.ts";
+import { reveal, secret } from "../../secrets/secret.ts";
+import { finishFirstFactor } from "../finish-first-factor.ts";
+import { NO_MFA } from "../no-mfa.ts";
+import type { Oauth } from "../oauth.ts";
+import { AccessTokenReply, accessTokenReply, no_store } from "../token-reply.ts";
+import { type CustomerRequest, nameCustomer, proveCustomer } from "./customer.ts";
+import { offerReset, resetPassword } from "./reset-password.ts";
+import { ChangePasswordBody, LoginBody, MfaLoginBody, MfaLoginReply, RecoveryBody, RecoveryReply } from "./schema.ts";
+
+const tags = ["customers"];
+const scopes = ["write:accounts:/auth/users", "admin:accounts", "write:accounts"];
+const login_refusals = [
+  ...bearer_refusals,
+  "invalid_grant",
+  "unauthorized_client",
+  "mfa_required",
+  "access_denied",
+  "too_many_attempts",
+] as const;
+
+type Named = Pick<CustomerRequest, "audience" | "type" | "ident_type" | "ident">;
+
+function customerRequest(request: FastifyRequest, named: Named): CustomerRequest {
+  const { bearer, headers, ip } = request;
+  const end_user_ip = headers["end-user-ip"] as string | undefined;
+  const { audience, type, ident_type, ident } = named;
+  return { audience, type, ident_type, ident, bearer, end_user_ip, ip, facts: factsOf(request) };
+}
+
+export function customerRoutes(app: App, oauth: Oauth): void {
+  const { directory, mfa } = oauth;
+  const links = (account_id: string, ...rels: readonly ("mfa_challenge" | "mfa_oob")[]) => {
+    const paths = { mfa_challenge: "auth/mfa/challenge", mfa_oob: "auth/token" };
+    return rels.map((rel) => ({ rel, href: `${issuerOf(directory.public_url, account_id)}/${paths[rel]}` }));
+  };
+
+  app.route({
+    method: "POST",
+    url: "/v1/accounts/:oid/customers/login",
+    config: { surface: "account", scopes: [...scopes, NO_MFA] },
+    schema: {
+      operationId: "aid_customers_login_post",
+      summary: "Log a customer in with a password",
+      tags,
+      params: OidParams,
+      headers: EndUserHeaders,
+      body: LoginBody,
+      response: { 200: AccessTokenReply, ...refusals("account", ...login_refusals) },
+    },
+    handler: async (request, reply) => {
+      const { email, ident_type = "email", ident = email, audience, type, password } = request.body;
+      if (ident === undefined) throw refuseField("email", "required", "or ident_type and ident are required");
+      const customer = customerRequest(request as FastifyRequest, { audience, type, ident_type, ident });
+      const { bearer, facts } = customer;
+      const named = await nameCustomer(oauth, customer);
+      const factor_follows = !bearer.scope.includes(NO_MFA);
+      const subject = await proveCustomer(oauth, named, customer, secret(password), factor_follows);
+      const { account, client, grant, source, now } = named;
+      const caller = { account, bearer, facts, source: () => source, now };
+      const tokens = await finishFirstFactor(oauth, caller, { client, grant, audience, subject, lasting: true });
+      reply.headers(no_store);
+      return accessTokenReply(tokens);
+    },
+  });
+
+  app.route({
+    method: "POST",
+    url: "/v1/accounts/:oid/customers/mfa_login",
+    config: { surface: "account", scopes },
+    schema: {
+      operationId: "aid_customers_mfa_login_post",
+      summary: "Begin a customer's login with a second factor",
+      tags,
+      params: OidParams,
+      headers: EndUserHeaders,
+      body: MfaLoginBody,
+      response: { 200: MfaLoginReply, ...refusals("account", ...login_refusals) },
+    },
+    handler: async (request, reply) => {
+      const { body, account_id } = request;
+      const customer = customerRequest(request as FastifyRequest, body);
+      const named = await nameCustomer(oauth, customer);
+      const subject = await proveCustomer(oauth, named, customer, secret(body.secret), true);
+      const { account, client, grant, now } = named;
+      const continuation = { kind: "token", audience: body.audience, lasting: true };
+      const pending = await pendingAfter(mfa, { account, client, grant_id: grant.id, subject, continuation, now });
+      if (!pending)
+        throw refuse("access_denied", { message: "This customer has no second factor: use customers/login." });
+      reply.headers(no_store);
+      return {
+        links: links(account_id, "mfa_challenge", "mfa_oob"),
+        mfa_token: reveal(sealLogin(directory.master_keys, account_id, pending)),
+        challenge_type: "oob" as const,
+        oob_channel: account.settings.mfa_login_channel,
+      };
+    },
+  });
+
+  app.route({
+    method: "POST",
+    url: "/v1/accounts/:oid/customers/mfa_login_recovery",
+    config: { surface: "account", scopes },
+    schema: {
+      operationId: "aid_customers_mfa_login_initiate_recovery_post",
+      summary: "Begin a customer's login without the password",
+      description:
+        "Sends a binding code over the account's mfa_recovery_channel. It answers 403 mfa_required at auth/token, whose mfa_token takes a second one over another channel.",
+      tags,
+      params: OidParams,
+      body: RecoveryBody,
+      response: {
+        200: RecoveryReply,
+        ...refusals("account", ...bearer_refusals, "unauthorized_client", "too_many_requests"),
+      },
+    },
+    handler: async (request, reply) => {
+      const { body, account_id } = request;
+      const customer = customerRequest(request as FastifyRequest, body);
+      const { account, client, grant, person, now } = await nameCustomer(oauth, customer);
+      const { mfa_token, oob_code } = await recoverLogin(mfa, {
+        ...{ account, client, grant_id: grant.id, person, now },
+        channel: account.settings.mfa_recovery_channel,
+        continuation: { kind: "token", audience: body.audience, lasting: true },
+        sender: senderOf(client),
+        actor: customer.bearer.subject,
+        facts: customer.facts,
+      });
+      reply.headers(no_store);
+      const codes = { oob_code: reveal(oob_code), mfa_token: reveal(mfa_token) };
+      const method = { binding_method: "prompt" as const, challenge_type: "oob" as const };
+      return { links: links(account_id, "mfa_oob"), ...method, ...codes };
+    },
+  });
+
+  app.route({
+    method: "POST",
+    url: "/v1/accounts/:oid/customers/change_password",
+    config: { surface: "account", scopes },
+    schema: {
+      operationId: "aid_customers_change_password",
+      summary: "Let a customer choose a new password",
+      description:
+        "Mails a code, whether or not the customer is known. With that verification_code and a password, sets the password.",
+      tags,
+      params: OidParams,
+      headers: EndUserHeaders,
+      body: ChangePasswordBody,
+      response: {
+        204: Type.Null({ description: "The request was processed." }),
+        ...refusals(
+          "account",
+          ...bearer_refusals,
+          "unauthorized_client",
+          "ident_required",
+          "invalid_verification_code",
+          "verification_code_used",
+          "verification_code_expired",
+          "too_many_requests",
+          "too_many_attempts",
+        ),
+      },
+    },
+    handler: async (request, reply) => {
+      const { email, audience, type, verification_code, password } = request.body;
+      const customer = customerRequest(request as FastifyRequest, {
+        audience,
+        type,
+        ident_type: "email",
+        ident: email,
+      });
+      const named = await nameCustomer(oauth, customer);
+      const reset = { bearer: customer.bearer, email, audience, facts: customer.facts };
+      if (verification_code === undefined) await offerReset(oauth, named, reset);
+      else if (password === undefined)
+        throw refuseField("password", "required", "is required beside verification_code");
+      else await resetPassword(oauth, named, reset, secret(verification_code), secret(password));
+      return reply.code(204).send(null);
+    },
+  });
+}

@@ -1,0 +1,28 @@
+import { noteSeen } from "../directory/users/find-account-user.ts";
+import type { Secret } from "../secrets/secret.ts";
+import { type IssuedAccessToken, issueAccessToken } from "../tokens/issue.ts";
+import { authorizePerson, type PersonLogin } from "./authorization-for.ts";
+import type { Oauth } from "./oauth.ts";
+import { beginFamily } from "./refresh/begin-family.ts";
+
+export interface PersonTokens extends IssuedAccessToken {
+  readonly refresh_token?: Secret;
+}
+
+export interface Lasting extends PersonLogin {
+  /** The login may be refreshed. */
+  readonly refresh: boolean;
+}
+
+/** A bearer with this scope gets a refresh token beside the access token of a login. */
+export const REFRESH_SCOPE = "create:accounts:auth:refresh_token";
+
+/** What a finished login gives. `now` in milliseconds. */
+export async function issueForPerson({ directory, tokens }: Oauth, login: Lasting, now: number): Promise<PersonTokens> {
+  const { account, client, subject, refresh } = login;
+  const authorization = await authorizePerson(directory, login);
+  const issued = await issueAccessToken(tokens, authorization, now);
+  if (client.settings.user_type === "account_user") await noteSeen(directory, account.account_id, subject.user_id);
+  if (!refresh) return issued;
+  return { ...issued, refresh_token: await beginFamily(directory, account, authorization, now) };
+}

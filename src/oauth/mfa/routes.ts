@@ -1,0 +1,92 @@
+import { challengeFactor } from "../../authentication/mfa/challenge.ts";
+import { openLogin } from "../../authentication/mfa/open-login.ts";
+import { recoverLogin } from "../../authentication/mfa/recover.ts";
+import { findNamedPerson } from "../../authentication/usernames/find-person.ts";
+import { senderOf } from "../../authentication/verification/enqueue-message.ts";
+import { findAccount } from "../../directory/accounts/find-account.ts";
+import { findClient } from "../../directory/clients/find-client.ts";
+import { findGrant } from "../../directory/grants/find-grant.ts";
+import { checkActsFor } from "../../directory/scopes.ts";
+import { bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
+import { factsOf } from "../../http/facts.ts";
+import type { App } from "../../http/server.ts";
+import { reveal, secret } from "../../secrets/secret.ts";
+import type { Oauth } from "../oauth.ts";
+import { ChallengeBody, ChallengeReply, RecoveryBody, RecoveryReply } from "./schema.ts";
+
+const tags = ["mfa"];
+const scopes = ["admin:accounts", "write:accounts", "write:accounts:/auth/mfa"];
+const no_store = { "cache-control": "no-store" };
+
+export function mfaRoutes(app: App, { directory, mfa }: Oauth): void {
+  app.route({
+    method: "POST",
+    url: "/v1/accounts/:oid/auth/mfa/challenge",
+    config: { surface: "account", scopes },
+    schema: {
+      operationId: "aid_auth_mfa_challenge_post",
+      summary: "Send a binding code",
+      description: "Finish with it where the login began: at auth/token with grant_type=mfa_oob, or at auth/authorize.",
+      tags,
+      params: OidParams,
+      body: ChallengeBody,
+      response: {
+        200: ChallengeReply,
+        ...refusals("account", ...bearer_refusals, "invalid_grant", "not_found", "too_many_requests"),
+      },
+    },
+    handler: async (request, reply) => {
+      const { account_id, bearer, body } = request;
+      const now = directory.storage.now();
+      const account = await findAccount(directory, account_id);
+      const pending = await openLogin(mfa, account_id, secret(body.mfa_token), now);
+      const client = await findClient(directory, account_id, pending.client_id);
+      checkActsFor(bearer, client, ["write:accounts:/auth/mfa"]);
+      const about = { account, pending, sender: senderOf(client), actor: bearer.subject, facts: factsOf(request), now };
+      const oob_code = await challengeFactor(mfa, { ...about, channel: body.oob_channel ?? "sms" });
+      reply.headers(no_store);
+      return { challenge_type: "oob" as const, binding_method: "prompt" as const, oob_code: reveal(oob_code) };
+    },
+  });
+
+  app.route({
+    method: "POST",
+    url: "/v1/accounts/:oid/auth/mfa/recovery",
+    config: { surface: "account", scopes },
+    schema: {
+      operationId: "aid_auth_mfa_recovery_post",
+      summary: "Begin a login without the password",
+      description:
+        "Two binding codes over different channels. The first one, at auth/token with grant_type=mfa_oob, answers 403 mfa_required with an mfa_token for the second.",
+      tags,
+      params: OidParams,
+      body: RecoveryBody,
+      response: {
+        200: RecoveryReply,
+        ...refusals("account", ...bearer_refusals, "unauthorized_client", "too_many_requests"),
+      },
+    },
+    handler: async (request, reply) => {
+      const { account_id, bearer, body } = request;
+      const { username, audience, oob_channel: channel = "sms" } = body;
+      const account = await findAccount(directory, account_id);
+      const client = await findClient(directory, account_id, bearer.client_uuid);
+      const grant = await findGrant(directory, account, client, audience, "password");
+      const { mfa_token, oob_code } = await recoverLogin(mfa, {
+        account,
+        client,
+        grant_id: grant.id,
+        person: await findNamedPerson(directory, account, client, username),
+        channel,
+        continuation: { kind: "token", audience, lasting: true },
+        sender: senderOf(client),
+        actor: bearer.subject,
+        facts: factsOf(request),
+        now: directory.storage.now(),
+      });
+      reply.headers(no_store);
+      const codes = { oob_code: reveal(oob_code), mfa_token: reveal(mfa_token) };
+      return { challenge_type: "oob" as const, binding_method: "prompt" as const, ...codes };
+    },
+  });
+}

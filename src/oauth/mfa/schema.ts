@@ -1,0 +1,32 @@
+import { Type } from "typebox";
+import { factor_properties } from "../factor-schema.ts";
+
+const challenge_type = Type.Enum(["oob"]);
+const oob_channel = Type.Enum(["sms", "email"], { default: "sms", description: "Where the binding code goes." });
+const { mfa_token, oob_code } = factor_properties;
+
+export const ChallengeBody = Type.Object({
+  challenge_type,
+  mfa_token: Type.String({ minLength: 1, maxLength: 8_192, description: "Of the `mfa_required` error." }),
+  oob_channel: Type.Optional(oob_channel),
+});
+
+export const ChallengeReply = Type.Object({
+  challenge_type,
+  binding_method: Type.Enum(["prompt"], { description: "The person types in what they got." }),
+  oob_code,
+});
+
+export const RecoveryBody = Type.Object({
+  challenge_type,
+  username: Type.String({ minLength: 1, maxLength: 320 }),
+  audience: Type.String({ minLength: 1, description: "An API that a grant of the calling client names." }),
+  oob_channel: Type.Optional(oob_channel),
+});
+
+export const RecoveryReply = Type.Object({
+  challenge_type,
+  binding_method: Type.Enum(["prompt"]),
+  oob_code,
+  mfa_token,
+});

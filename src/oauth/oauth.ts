@@ -1,0 +1,18 @@
+/**
+ * The protocol endpoints: where proofs of who somebody is become tokens. This wing alone knows both sides; every endpoint is a
+ * room with a conductor, and none imports another.
+ */
+import type { Federation } from "../authentication/federation/federation.ts";
+import type { Mfa } from "../authentication/mfa/mfa.ts";
+import type { Verification } from "../authentication/verification/verification.ts";
+import type { Directory } from "../directory/directory.ts";
+import type { Tokens } from "../tokens/tokens.ts";
+
+/** What the endpoints need; `server.ts` opens it. */
+export interface Oauth {
+  readonly directory: Directory;
+  readonly tokens: Tokens;
+  readonly verification: Verification;
+  readonly mfa: Mfa;
+  readonly federation: Federation;
+}

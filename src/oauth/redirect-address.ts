@@ -1,0 +1,23 @@
+import { type Secret, secret } from "../secrets/secret.ts";
+
+export type Parameters = readonly (readonly [name: string, value: string | undefined])[];
+
+const UNRESERVED = /^[A-Za-z0-9._~-]*$/;
+
+/** Percent-encodes as RFC 3986 asks, so that every byte survives every decoder (a space is %20, never +). */
+function encode(parameters: Parameters): string {
+  return parameters
+    .filter((pair): pair is readonly [string, string] => pair[1] !== undefined)
+    .map(([name, value]) => `${name}=${UNRESERVED.test(value) ? value : encodeURIComponent(value)}`)
+    .join("&");
+}
+
+/** A query that the address has is kept as it is. */
+export function addToQuery(redirect_uri: string, parameters: Parameters): Secret {
+  const separator = redirect_uri.includes("?") ? (/[?&]$/.test(redirect_uri) ? "" : "&") : "?";
+  return secret(`${redirect_uri}${separator}${encode(parameters)}`);
+}
+
+export function addAsFragment(redirect_uri: string, parameters: Parameters): Secret {
+  return secret(`${redirect_uri}#${encode(parameters)}`);
+}

@@ -1,0 +1,39 @@
+import type { Account } from "../../directory/accounts/account.ts";
+import type { Directory } from "../../directory/directory.ts";
+import type { Secret } from "../../secrets/secret.ts";
+import { instant } from "../../storage/storage.ts";
+import type { Authorization } from "../../tokens/authorization.ts";
+import { digestOf, type Family, refreshToken } from "./family.ts";
+import { insertFamily } from "./store.ts";
+
+/** The first refresh token of a person's login. `now` in milliseconds. */
+export async function beginFamily(
+  { storage, master_keys }: Directory,
+  { account_id, settings }: Account,
+  authorization: Authorization,
+  now: number,
+): Promise<Secret> {
+  const { sid, subject, client_uuid, grant_id = "", audience, scope } = authorization;
+  if (subject.type !== "user") throw new Error("a refresh token belongs to a person");
+  const begun = { account_id, id: sid, generation: 0, key_version: master_keys.current };
+  const token = refreshToken(master_keys, begun);
+  const family: Family = {
+    ...begun,
+    client_id: client_uuid,
+    user_id: subject.id,
+    grant_id,
+    audience,
+    scope,
+    auth_time: subject.auth_time * 1000,
+    amr: subject.amr,
+    digest: digestOf(token),
+    created_at: instant(now),
+    rotated_at: null,
+    grace_used: 0,
+    idle_expires_at: instant(now + settings.refresh_idle_lifetime * 1000),
+    expires_at: instant(now + settings.refresh_lifetime * 1000),
+    revoked_at: null,
+  };
+  await storage.write((tx) => insertFamily(tx.db, family));
+  return token;
+}

@@ -1,0 +1,82 @@
+/**
+ * Refresh tokens: one family for each login, whose token is another one after each use. A token is
+ * `base64url(family ‖ generation ‖ HMAC)`: a forged one costs no query. The successor is derived, so that an answer that was lost
+ * can be given once more; any other second use is theft and ends the family with its access tokens (RFC 9700 §4.14.2).
+ *
+ * In: an authorization that may last; later, each of its tokens once. Out: the authorization again, as grant and person are by
+ * then. A family ends when it lies idle, when its time is over, and with its client, grant or user.
+ */
+import { base64url, hmac, sameBytes, sha256 } from "../../secrets/digest.ts";
+import type { MasterKeys } from "../../secrets/master-keys.ts";
+import { reveal, type Secret, secret } from "../../secrets/secret.ts";
+import type { Instant } from "../../storage/storage.ts";
+
+export interface Family {
+  readonly account_id: string;
+  /** Also the authorization that all its tokens carry as `sid`; a uuid. */
+  readonly id: string;
+  /** The client's uuid. */
+  readonly client_id: string;
+  readonly user_id: string;
+  readonly grant_id: string;
+  readonly audience: string;
+  readonly scope: readonly string[];
+  /** Milliseconds since the epoch. */
+  readonly auth_time: number;
+  readonly amr: readonly string[];
+  /** Of its newest token. */
+  readonly generation: number;
+  readonly digest: Uint8Array;
+  readonly key_version: string;
+  readonly created_at: Instant;
+  readonly rotated_at: Instant | null;
+  readonly grace_used: number;
+  readonly idle_expires_at: Instant;
+  readonly expires_at: Instant;
+  readonly revoked_at: Instant | null;
+}
+
+export interface ReadToken {
+  readonly family_id: string;
+  readonly generation: number;
+  readonly digest: Uint8Array;
+}
+
+const FAMILY = 16;
+const GENERATION = 4;
+const MAC = 32;
+
+export function refreshToken(
+  keys: MasterKeys,
+  { account_id, id, generation, key_version }: Pick<Family, "account_id" | "id" | "generation" | "key_version">,
+): Secret {
+  const name = nameOf(id, generation);
+  return secret(base64url(Buffer.concat([name, macOf(keys, key_version, account_id, name)])));
+}
+
+/** @returns undefined when nobody here made it. */
+export function readRefreshToken(keys: MasterKeys, account_id: string, token: Secret): ReadToken | undefined {
+  const text = reveal(token);
+  if (!/^[A-Za-z0-9_-]{70}$/.test(text)) return undefined;
+  const bytes = Buffer.from(text, "base64url");
+  if (bytes.length !== FAMILY + GENERATION + MAC || base64url(bytes) !== text) return undefined;
+  const name = bytes.subarray(0, FAMILY + GENERATION);
+  const mac = bytes.subarray(FAMILY + GENERATION);
+  if (!keys.versions.some((version) => sameBytes(macOf(keys, version, account_id, name), mac))) return undefined;
+  const hex = bytes.subarray(0, FAMILY).toString("hex");
+  const family_id = [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
+  return { family_id, generation: bytes.readUInt32BE(FAMILY), digest: digestOf(token) };
+}
+
+export const digestOf = (token: Secret) => sha256(reveal(token));
+
+function nameOf(id: string, generation: number): Buffer {
+  const name = Buffer.alloc(FAMILY + GENERATION);
+  name.write(id.replaceAll("-", ""), "hex");
+  name.writeUInt32BE(generation, FAMILY);
+  return name;
+}
+
+function macOf(keys: MasterKeys, version: string, account_id: string, name: Uint8Array): Uint8Array {
+  return hmac(keys.derive(version, account_id, "refresh"), "latchkey/refresh/v1", name);
+}

@@ -1,0 +1,73 @@
+import type { Account } from "../../directory/accounts/account.ts";
+import type { Client } from "../../directory/clients/client.ts";
+import type { Directory } from "../../directory/directory.ts";
+import { type Refusal, refuse } from "../../errors.ts";
+import type { Secret } from "../../secrets/secret.ts";
+import { instant } from "../../storage/storage.ts";
+import { digestOf, type Family, type ReadToken, readRefreshToken, refreshToken } from "./family.ts";
+import { revokeFamily } from "./revoke-family.ts";
+import { type Rotation, selectFamily, updateGrace, updateRotated } from "./store.ts";
+
+export interface Rotated {
+  readonly family: Family;
+  readonly refresh_token: Secret;
+}
+
+/** A token that was just rotated is answered once more so long, because the answer may have been lost; milliseconds. */
+const GRACE = 10_000;
+
+/**
+ * Spends a refresh token and derives its successor, in one statement that also checks that client, grant and user live. A
+ * second use, or use by another client, ends the family. `now` in milliseconds.
+ *
+ * @throws 400 invalid_grant.
+ */
+export async function rotateRefreshToken(
+  directory: Directory,
+  { account_id, settings }: Account,
+  client: Client,
+  token: Secret,
+  now: number,
+): Promise<Rotated> {
+  const { storage, master_keys } = directory;
+  const read = readRefreshToken(master_keys, account_id, token);
+  if (!read) throw invalid();
+  const { family_id: id, generation, digest } = read;
+  const next = { account_id, id, generation: generation + 1, key_version: master_keys.current };
+  const refresh_token = refreshToken(master_keys, next);
+  const rotation: Rotation = {
+    account_id,
+    id,
+    client_id: client.id,
+    generation,
+    digest,
+    next_digest: digestOf(refresh_token),
+    next_key_version: next.key_version,
+    now: instant(now),
+    idle_expires_at: instant(now + settings.refresh_idle_lifetime * 1000),
+  };
+  const family = await storage.write((tx) => updateRotated(tx.db, rotation));
+  return family ? { family, refresh_token } : answerAgain(directory, account_id, client, read, now);
+}
+
+/** The lost answer once more, or what a used, foreign or dead token deserves. */
+async function answerAgain(
+  directory: Directory,
+  account_id: string,
+  client: Client,
+  { family_id: id, generation }: ReadToken,
+  now: number,
+): Promise<Rotated> {
+  const { storage, master_keys } = directory;
+  const grace = { account_id, id, client_id: client.id, generation, now: instant(now), since: instant(now - GRACE) };
+  const family = await storage.write((tx) => updateGrace(tx.db, grace));
+  if (family) return { family, refresh_token: refreshToken(master_keys, family) };
+  const found = await selectFamily(storage.read, account_id, id);
+  const stolen = found && found.revoked_at === null && (found.generation > generation || found.client_id !== client.id);
+  if (stolen) await revokeFamily(directory, found);
+  throw invalid();
+}
+
+function invalid(): Refusal {
+  return refuse("invalid_grant", { message: "The refresh token is not valid: it was used, revoked or has expired." });
+}

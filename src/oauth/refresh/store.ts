@@ -1,0 +1,125 @@
+import { sql } from "kysely";
+import type { Database, Instant } from "../../storage/storage.ts";
+import type { RefreshFamilies } from "../../storage/tables.ts";
+import type { Family } from "./family.ts";
+
+type StoredFamily = { readonly [K in keyof RefreshFamilies]: unknown };
+
+const decode = (row: StoredFamily): Family =>
+  ({
+    ...row,
+    scope: JSON.parse(String(row.scope)),
+    amr: JSON.parse(String(row.amr)),
+    auth_time: Number(row.auth_time),
+    generation: Number(row.generation),
+    grace_used: Number(row.grace_used),
+  }) as Family;
+
+export async function insertFamily(db: Database, { scope, amr, digest, ...family }: Family): Promise<void> {
+  const encoded = { scope: JSON.stringify(scope), amr: JSON.stringify(amr), digest: Buffer.from(digest) };
+  await db
+    .insertInto("refresh_families")
+    .values({ ...family, ...encoded })
+    .execute();
+}
+
+export async function selectFamily(db: Database, account_id: string, id: string): Promise<Family | undefined> {
+  const row = await db
+    .selectFrom("refresh_families")
+    .selectAll()
+    .where("account_id", "=", account_id)
+    .where("id", "=", id)
+    .executeTakeFirst();
+  return row && decode(row);
+}
+
+export interface Rotation {
+  readonly account_id: string;
+  readonly id: string;
+  /** Who shows the token; its uuid. */
+  readonly client_id: string;
+  /** Of the token that is shown. */
+  readonly generation: number;
+  readonly digest: Uint8Array;
+  readonly next_digest: Uint8Array;
+  readonly next_key_version: string;
+  readonly now: Instant;
+  readonly idle_expires_at: Instant;
+}
+
+const alive = (f: string) =>
+  sql.raw(`exists (select 1 from live_clients c
+      join live_grants g on g.account_id = c.account_id and g.client_id = c.id
+      join live_users u on u.account_id = c.account_id
+      where c.account_id = ${f}.account_id and c.id = ${f}.client_id and g.id = ${f}.grant_id and u.id = ${f}.user_id)`);
+
+/** Spends a token: of any number of parallel uses exactly one gets the row. */
+export async function updateRotated(db: Database, rotation: Rotation): Promise<Family | undefined> {
+  const { account_id, id, client_id, generation, digest, next_digest, next_key_version, now, idle_expires_at } =
+    rotation;
+  const { rows } = await sql<StoredFamily>`update refresh_families
+    set generation = generation + 1, digest = ${Buffer.from(next_digest)}, key_version = ${next_key_version},
+      rotated_at = ${now}, grace_used = 0, idle_expires_at = ${idle_expires_at}
+    where account_id = ${account_id} and id = ${id} and client_id = ${client_id} and generation = ${generation}
+      and digest = ${Buffer.from(digest)} and revoked_at is null and idle_expires_at > ${now} and expires_at > ${now}
+      and ${alive("refresh_families")}
+    returning *`.execute(db);
+  return rows[0] && decode(rows[0]);
+}
+
+export interface Grace {
+  readonly account_id: string;
+  readonly id: string;
+  readonly client_id: string;
+  /** Of the token that is shown a second time. */
+  readonly generation: number;
+  readonly now: Instant;
+  /** The rotation was no earlier. */
+  readonly since: Instant;
+}
+
+/** The token before this one is answered once more, while its successor is unused. */
+export async function updateGrace(db: Database, grace: Grace): Promise<Family | undefined> {
+  const { account_id, id, client_id, generation, now, since } = grace;
+  const { rows } = await sql<StoredFamily>`update refresh_families set grace_used = 1
+    where account_id = ${account_id} and id = ${id} and client_id = ${client_id} and generation = ${generation + 1}
+      and grace_used = 0 and rotated_at >= ${since} and revoked_at is null and idle_expires_at > ${now}
+      and expires_at > ${now} and ${alive("refresh_families")}
+    returning *`.execute(db);
+  return rows[0] && decode(rows[0]);
+}
+
+export async function updateRevoked(db: Database, account_id: string, id: string, now: Instant): Promise<void> {
+  await db
+    .updateTable("refresh_families")
+    .set({ revoked_at: now })
+    .where("account_id", "=", account_id)
+    .where("id", "=", id)
+    .where("revoked_at", "is", null)
+    .execute();
+}
+
+export interface PersonsFamilies {
+  readonly account_id: string;
+  readonly user_id: string;
+  /** The login that goes on; empty for none. */
+  readonly except: string;
+}
+
+/** @returns the ids of the person's families that were alive. */
+export async function updateRevokedOf(
+  db: Database,
+  { account_id, user_id, except }: PersonsFamilies,
+  now: Instant,
+): Promise<string[]> {
+  const rows = await db
+    .updateTable("refresh_families")
+    .set({ revoked_at: now })
+    .where("account_id", "=", account_id)
+    .where("user_id", "=", user_id)
+    .where("id", "!=", except)
+    .where("revoked_at", "is", null)
+    .returning("id")
+    .execute();
+  return rows.map(({ id }) => id);
+}

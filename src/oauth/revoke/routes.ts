@@ -1,0 +1,41 @@
+import { Type } from "typebox";
+import { recordDeed } from "../../audit/audit.ts";
+import { actorOf } from "../../directory/actor.ts";
+import { checkActsFor } from "../../directory/scopes.ts";
+import { bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
+import type { App } from "../../http/server.ts";
+import { secret } from "../../secrets/secret.ts";
+import { instant } from "../../storage/storage.ts";
+import { REFRESH_SCOPE } from "../issue-for-person.ts";
+import type { Oauth } from "../oauth.ts";
+import { readRefreshToken } from "../refresh/family.ts";
+import { lookUpFamily, revokeFamily } from "../refresh/revoke-family.ts";
+
+export function revokeRoutes(app: App, { directory }: Oauth): void {
+  app.route({
+    method: "POST",
+    url: "/v1/accounts/:oid/auth/revoke",
+    config: { surface: "account", scopes: ["admin:accounts", "write:accounts", REFRESH_SCOPE] },
+    schema: {
+      operationId: "aid_auths_oauth_revoke_post",
+      summary: "Revoke a refresh token",
+      description: "Ends the login with every token of it. An unknown token is no error (RFC 7009 §2.2).",
+      tags: ["authenticate"],
+      params: OidParams,
+      body: Type.Object({ token: Type.String({ minLength: 1 }) }),
+      response: { 200: Type.Object({}), ...refusals("account", ...bearer_refusals) },
+    },
+    handler: async (request) => {
+      const { account_id, bearer, body } = request;
+      const { storage, master_keys } = directory;
+      const read = readRefreshToken(master_keys, account_id, secret(body.token));
+      const family = read && (await lookUpFamily(directory, account_id, read.family_id));
+      if (!family) return {};
+      checkActsFor(bearer, { id: family.client_id });
+      await revokeFamily(directory, family);
+      const deed = { account_id, action: "auth.revoked", entity: family.id, now: instant(storage.now()) };
+      await storage.write((tx) => recordDeed(tx, { ...deed, actor: actorOf(request) }));
+      return {};
+    },
+  });
+}

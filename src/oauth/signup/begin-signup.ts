@@ -1,0 +1,74 @@
+import { randomBytes } from "node:crypto";
+import { recordDeed } from "../../audit/audit.ts";
+import { codeDigest, firstCode, TYPABLE_LENGTH } from "../../authentication/verification/code.ts";
+import { enqueueMessage } from "../../authentication/verification/enqueue-message.ts";
+import type { Account } from "../../directory/accounts/account.ts";
+import type { Actor } from "../../directory/directory.ts";
+import { readEmail } from "../../directory/users/identifier.ts";
+import { refuse } from "../../errors.ts";
+import { chargeAll } from "../../limits/limits.ts";
+import { uuidv7 } from "../../secrets/uuid.ts";
+import { instant } from "../../storage/storage.ts";
+import type { Oauth } from "../oauth.ts";
+import { SIGNUP_LIFETIME, type Signup } from "./signup.ts";
+import { insertSignup } from "./store.ts";
+
+/** Mails the applicant a code. @throws 403 access_denied where the owner does not allow it; 429 too_many_requests. */
+export async function beginSignup(
+  { directory, verification }: Oauth,
+  owner: Account,
+  applicant: Readonly<Record<string, unknown>> & { readonly email: string },
+  locale: string | undefined,
+  actor: Actor,
+): Promise<Pick<Signup, "id" | "email">> {
+  checkOpen(owner);
+  const { storage, master_keys } = directory;
+  const { account_id, settings, name } = owner;
+  const email = readEmail(applicant.email);
+  const now = storage.now();
+  const begun = { account_id, challenge_id: randomBytes(16), key_version: master_keys.current, length: TYPABLE_LENGTH };
+  const { counter, code } = firstCode(master_keys, { ...begun, format: "typable", counter: 0 });
+  const binding = { account_id, client_id: "", audience: "", person: "" };
+  const { length, ...parts } = begun;
+  const row: Signup = {
+    ...parts,
+    id: uuidv7(now),
+    email,
+    applicant,
+    digest: codeDigest(master_keys, master_keys.current, binding, "typable", code),
+    counter,
+    created_at: instant(now),
+    expires_at: instant(now + SIGNUP_LIFETIME),
+    verified_at: null,
+    created_account_id: null,
+  };
+  const retry_after = await storage.write(async (tx) => {
+    const [taken] = await chargeAll(tx, [{ account_id, budget: "factor_send", subject: `signup ${email}` }], now);
+    if (taken && !taken.allowed) return taken.retry_after;
+    await insertSignup(tx.db, row);
+    const message = {
+      account: owner,
+      sender: { name, login_uri: null },
+      connection: "email",
+      strategy: "email",
+    } as const;
+    const about = {
+      kind: "verification",
+      purpose: "account_signup",
+      to: email,
+      locale: locale ?? settings.locale,
+    } as const;
+    await enqueueMessage(tx, { ...message, ...about, code: { ...row, format: "typable", length }, now });
+    await recordDeed(tx, { account_id, action: "signup.begun", entity: row.id, now: row.created_at, actor });
+    return undefined;
+  });
+  if (retry_after !== undefined) throw refuse("too_many_requests", { retry_after });
+  verification.nudge();
+  return { id: row.id, email };
+}
+
+/** @throws 403 access_denied. */
+export function checkOpen({ settings }: Account): void {
+  if (!settings.signup)
+    throw refuse("access_denied", { message: "Nobody can sign up under this owner: its setting signup is off." });
+}

@@ -1,0 +1,70 @@
+import { requestedLanguage } from "../../authentication/verification/requested-language.ts";
+import { findAccount } from "../../directory/accounts/find-account.ts";
+import { actorOf } from "../../directory/actor.ts";
+import { bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
+import type { App } from "../../http/server.ts";
+import { reveal, secret } from "../../secrets/secret.ts";
+import { mintPasswordToken } from "../account-user/password-token.ts";
+import type { Oauth } from "../oauth.ts";
+import { accessTokenReply, no_store } from "../token-reply.ts";
+import { beginSignup } from "./begin-signup.ts";
+import { finishSignup } from "./finish-signup.ts";
+import { AcceptedReply, SignupBody, SignupReply, VerifyQuery, VerifyReply } from "./schema.ts";
+
+const tags = ["sign-up"];
+
+export function signupRoutes(app: App, oauth: Oauth): void {
+  const { directory } = oauth;
+  app.route({
+    method: "POST",
+    url: "/v1/accounts/:oid/signup",
+    config: { surface: "account", scopes: ["create:account", "create:applicant", "admin:accounts"] },
+    schema: {
+      operationId: "accounts_oid_signup_post",
+      summary: "Sign up for an account under this owner",
+      description: "Mails the applicant a code. The owner's setting signup must be on.",
+      tags,
+      params: OidParams,
+      body: SignupBody,
+      response: {
+        200: SignupReply,
+        ...refusals("account", ...bearer_refusals, "access_denied", "too_many_requests"),
+      },
+    },
+    handler: async (request) => {
+      const owner = await findAccount(directory, request.account_id);
+      const locale = requestedLanguage(request.headers["accept-language"]);
+      return beginSignup(oauth, owner, request.body, locale, actorOf(request));
+    },
+  });
+
+  app.route({
+    method: "POST",
+    url: "/v1/accounts/:oid/signup/verify",
+    config: { surface: "account", scopes: ["create:account", "admin:accounts"] },
+    schema: {
+      operationId: "accounts_oid_signup_verify_post",
+      summary: "Open the account that was signed up for",
+      tags,
+      params: OidParams,
+      querystring: VerifyQuery,
+      response: {
+        200: VerifyReply,
+        202: AcceptedReply,
+        ...refusals("account", ...bearer_refusals, "invalid_verification_code", "access_denied", "too_many_attempts"),
+      },
+    },
+    handler: async (request, reply) => {
+      const { verification_code, authorize } = request.query;
+      const owner = await findAccount(directory, request.account_id);
+      const { account, user, tokens } = await finishSignup(oauth, owner, secret(verification_code), actorOf(request));
+      const about = { account_id: account.account_id.slice(1), email: user.email ?? "" };
+      reply.headers(no_store);
+      if (authorize !== "Bearer") return reply.code(202).send(about);
+      const { master_keys, storage } = directory;
+      const person = { account_id: account.account_id, user_id: user.id };
+      const previous_password_token = reveal(mintPasswordToken(master_keys, person, storage.now()));
+      return { ...about, ...accessTokenReply(tokens), previous_password_token };
+    },
+  });
+}

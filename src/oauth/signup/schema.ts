@@ -1,0 +1,33 @@
+import { Type } from "typebox";
+import { Agreement } from "../../directory/users/account-user-schema.ts";
+
+const text = (description: string) => Type.Optional(Type.String({ maxLength: 500, description }));
+
+export const SignupBody = Type.Object(
+  {
+    email: Type.String({ minLength: 3, maxLength: 320, description: "The applicant's address; a code goes there." }),
+    name: text("The applicant's name."),
+    business_name: text("What the account will be called."),
+    agreement: Type.Optional(Agreement),
+  },
+  { additionalProperties: true, description: "Further fields about the company are kept as given." },
+);
+
+export const SignupReply = Type.Object({ id: Type.String(), email: Type.String() });
+
+export const VerifyQuery = Type.Object({
+  verification_code: Type.String({ minLength: 1, maxLength: 256 }),
+  authorize: Type.Optional(Type.Enum(["Bearer"], { description: "Also log the applicant in." })),
+});
+
+export const VerifyReply = Type.Object({
+  account_id: Type.String({ pattern: "^\\d{8}$", description: "Without its letter." }),
+  access_token: Type.String(),
+  token_type: Type.Literal("Bearer"),
+  expires_in: Type.Integer(),
+  refresh_token: Type.Optional(Type.String()),
+  email: Type.String(),
+  previous_password_token: Type.String({ description: "Stands for the previous password, for 10 minutes." }),
+});
+
+export const AcceptedReply = Type.Object({ account_id: Type.String({ pattern: "^\\d{8}$" }), email: Type.String() });

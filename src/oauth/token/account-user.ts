@@ -1,0 +1,77 @@
+import { randomUUID } from "node:crypto";
+import { recordDeed } from "../../audit/audit.ts";
+import type { AuthenticatedSubject } from "../../authentication/subject.ts";
+import { issuerOf } from "../../directory/accounts/account.ts";
+import { findClient } from "../../directory/clients/find-client.ts";
+import { isAccountApi } from "../../directory/grants/audience.ts";
+import { grantsOf } from "../../directory/grants/find-grant.ts";
+import { holdingsOf } from "../../directory/users/account-user.ts";
+import { lookUpAccountUser, noteSeen } from "../../directory/users/find-account-user.ts";
+import { refuse } from "../../errors.ts";
+import { instant } from "../../storage/storage.ts";
+import { issueAccessToken } from "../../tokens/issue.ts";
+import { acrOf, issuingOf } from "../authorization-for.ts";
+import type { Caller } from "../finish-first-factor.ts";
+import { issueForPerson, type PersonTokens } from "../issue-for-person.ts";
+import type { Oauth } from "../oauth.ts";
+
+/** A person's own token is exchanged for another no longer than this after they logged in; seconds. */
+const LONGEST = 86_400;
+
+/**
+ * An account user's token for their account, out of their own token or an ID token of the account's own provider.
+ *
+ * @throws 400 invalid_target for an audience that is not the account API; 401 invalid_token; 403 insufficient_scope.
+ */
+export async function exchangeAccountUser(oauth: Oauth, caller: Caller, audience?: string): Promise<PersonTokens> {
+  const { directory, tokens } = oauth;
+  const { account, bearer, facts, now } = caller;
+  const { account_id } = account;
+  const wanted = audience ?? issuerOf(directory.public_url, account_id);
+  if (!isAccountApi(account, directory.public_url, wanted)) {
+    throw refuse("invalid_target", { message: "An account user's token is for the account API alone." });
+  }
+  const user = await lookUpAccountUser(directory, account_id, { id: bearer.subject });
+  if (!user) throw refuse("insufficient_scope", { message: "This takes the token of an account user." });
+  const seconds = Math.floor(now / 1000);
+  if ((bearer.auth_time ?? 0) + LONGEST < seconds) {
+    throw refuse("invalid_token", { message: "The login is too old to be exchanged: log in again." });
+  }
+  const external = bearer.external === true;
+  const authorization_id = external ? randomUUID() : bearer.sid;
+  const actor = { id: user.id, context: { ...facts, grant_type: "account_user", sid: authorization_id } };
+  const deed = { account_id, action: "auth.token", entity: user.id, now: instant(now), actor };
+  await directory.storage.write((tx) => recordDeed(tx, deed));
+  const amr = bearer.amr ?? [];
+  if (!external) {
+    const client = await findClient(directory, account_id, bearer.client_uuid);
+    const grant = (await grantsOf(directory, client)).find(({ id }) => id === bearer.grant_id);
+    if (!client.settings.first_party || !grant) throw refuse("insufficient_scope");
+    const subject: AuthenticatedSubject = {
+      user_id: user.id,
+      authenticated_at: (bearer.auth_time ?? seconds) * 1000,
+      amr,
+      second_factor: user.second_factor === 1,
+      authorization_id,
+    };
+    return issueForPerson(oauth, { account, client, grant, audience: wanted, subject, refresh: false }, now);
+  }
+  await noteSeen(directory, account_id, user.id);
+  const { scope, holds } = holdingsOf(user);
+  const subject = { type: "user", id: user.id, auth_time: seconds, amr, acr: acrOf(amr), holds } as const;
+  return issueAccessToken(
+    tokens,
+    {
+      issuing: issuingOf(directory, account),
+      sid: authorization_id,
+      subject,
+      // Nobody's client: the token is the person's own.
+      client_id: user.id,
+      client_uuid: user.id,
+      audience: wanted,
+      scope: ["openid", "profile", "email", ...scope],
+      id_token_alg: "RS256",
+    },
+    now,
+  );
+}

@@ -1,0 +1,120 @@
+/**
+ * `POST auth/token` of the account API: one endpoint for every way of getting a token. This file says who has to call for which
+ * grant_type and what the body has to hold; each way is a file of its own.
+ *
+ * In: the Authorization header and the body. Out: tokens, or a refusal.
+ */
+import type { FastifyRequest } from "fastify";
+import { sourceOf } from "../../authentication/verification/source.ts";
+import { findAccount } from "../../directory/accounts/find-account.ts";
+import { findClient } from "../../directory/clients/find-client.ts";
+import { refuse } from "../../errors.ts";
+import { malformed } from "../../http/error-reply.ts";
+import { factsOf } from "../../http/facts.ts";
+import { type Secret, secret } from "../../secrets/secret.ts";
+import { checkBearer, findBearer } from "../bearer/bearer.ts";
+import type { Caller } from "../finish-first-factor.ts";
+import type { PersonTokens } from "../issue-for-person.ts";
+import { NO_MFA } from "../no-mfa.ts";
+import type { Oauth } from "../oauth.ts";
+import { exchangeAccountUser } from "./account-user.ts";
+import { authenticateBasic } from "./client-authentication.ts";
+import { issueClientCredentials } from "./client-credentials.ts";
+import { redeemExchangeToken } from "./exchange-token.ts";
+import { logInWithPassword } from "./password.ts";
+import { refreshLogin } from "./refresh-token.ts";
+import type { AuthTokenRequest } from "./schema.ts";
+import { finishWithFactor } from "./second-factor.ts";
+import { logInWithCode } from "./verification-code.ts";
+
+/** One of these lets a client log people in. */
+const login_scopes = ["admin:accounts", "write:accounts", "write:accounts:/auth/users", NO_MFA];
+
+export async function getToken(oauth: Oauth, request: FastifyRequest, body: AuthTokenRequest): Promise<PersonTokens> {
+  switch (body.grant_type) {
+    case "client_credentials":
+      return clientCredentials(oauth, request, required(body, "audience"));
+    case "authorization_code": {
+      const caller = await loginClient(oauth, request);
+      const given = required(body, "verification_code", "audience", ...(body.login_session_id ? [] : identity));
+      const about = { ...identOf(body), connection: body.connection, audience: given.audience };
+      return logInWithCode(oauth, caller, { ...about, verification_code: secret(given.verification_code) });
+    }
+    case "password": {
+      const caller = await loginClient(oauth, request);
+      const { username, password, audience } = required(body, "username", "password", "audience");
+      return logInWithPassword(oauth, caller, { username, password: secret(password), audience });
+    }
+    case "mfa_oob":
+    case "mfa-oob": {
+      const caller = await loginClient(oauth, request);
+      const { mfa_token } = required(body, "mfa_token");
+      const { oob_code, binding_code, otp } = body;
+      const presented = { oob_code: sealed(oob_code), binding_code: sealed(binding_code), otp: sealed(otp) };
+      return finishWithFactor(oauth, caller, secret(mfa_token), presented);
+    }
+    case "refresh_token": {
+      const { bearer, account } = await callerOf(oauth, request, ["client", "user"]);
+      const { refresh_token } = required(body, "refresh_token");
+      const client = await findClient(oauth.directory, account.account_id, bearer.client_uuid);
+      return refreshLogin(oauth, client, secret(refresh_token));
+    }
+    case "account_user":
+    case "account_user_token":
+      return exchangeAccountUser(oauth, await callerOf(oauth, request, ["user"], true), body.audience);
+    default:
+      throw refuse("unsupported_grant_type");
+  }
+}
+
+const identity = ["ident_type", "ident"] as const;
+
+/** `ident_type=login_session_id` is another way to name the session. */
+function identOf({ ident_type, ident, login_session_id }: AuthTokenRequest) {
+  if (ident_type === "login_session_id") return { login_session_id: ident };
+  return { ident_type, ident, login_session_id };
+}
+
+const sealed = (text: string | undefined): Secret | undefined => (text === undefined ? undefined : secret(text));
+
+/** Basic, or a partner's exchange token as Bearer. */
+async function clientCredentials(oauth: Oauth, request: FastifyRequest, { audience }: { readonly audience: string }) {
+  const { authorization = "" } = request.headers;
+  const { account_id } = request;
+  const facts = factsOf(request);
+  if (/^Bearer /i.test(authorization)) return redeemExchangeToken(oauth, account_id, authorization, audience, facts);
+  const client = await authenticateBasic(oauth.directory, account_id, authorization);
+  return issueClientCredentials(oauth, { client, audience }, facts);
+}
+
+async function loginClient(oauth: Oauth, request: FastifyRequest): Promise<Caller> {
+  const caller = await callerOf(oauth, request, ["client"]);
+  checkBearer(caller.bearer, { scopes: login_scopes });
+  return caller;
+}
+
+async function callerOf(
+  oauth: Oauth,
+  request: FastifyRequest,
+  subject_types: readonly ("client" | "user")[],
+  external = false,
+): Promise<Caller> {
+  const { account_id, headers, ip } = request;
+  const bearer = await findBearer(oauth, account_id, headers.authorization, external);
+  checkBearer(bearer, { subject_types });
+  const account = await findAccount(oauth.directory, account_id);
+  const end_user = headers["end-user-ip"] as string | undefined;
+  const source: Caller["source"] = (client) => sourceOf(client, end_user, ip);
+  return { account, bearer, facts: factsOf(request), source, now: oauth.directory.storage.now() };
+}
+
+/** @throws 400 invalid_request with an entry for each field that this grant_type needs and the body lacks. */
+function required<K extends keyof AuthTokenRequest>(
+  body: AuthTokenRequest,
+  ...names: readonly K[]
+): { readonly [N in K]: NonNullable<AuthTokenRequest[N]> } {
+  const missing = names.filter((name) => body[name] === undefined);
+  const faults = missing.map((path) => ({ path, code: "required", message: `is required for ${body.grant_type}` }));
+  if (faults.length > 0) throw malformed(faults);
+  return body as { readonly [N in K]: NonNullable<AuthTokenRequest[N]> };
+}

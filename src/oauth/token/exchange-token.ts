@@ -1,0 +1,105 @@
+import { randomUUID } from "node:crypto";
+import { type RequestFacts, recordDeed } from "../../audit/audit.ts";
+import { type Account, issuerOf, ownerOf } from "../../directory/accounts/account.ts";
+import { findAccount, lookUpAccount } from "../../directory/accounts/find-account.ts";
+import { findClientById } from "../../directory/clients/find-client.ts";
+import { isAccountApi } from "../../directory/grants/audience.ts";
+import { listGrants } from "../../directory/grants/find-grant.ts";
+import { type Refusal, refuse } from "../../errors.ts";
+import { instant } from "../../storage/storage.ts";
+import { type IssuedAccessToken, issueAccessToken } from "../../tokens/issue.ts";
+import { readExchangeToken } from "../../tokens/sign-exchange-token.ts";
+import { issuingOf } from "../authorization-for.ts";
+import { bearerToken, challengeOf } from "../bearer/bearer.ts";
+import type { Oauth } from "../oauth.ts";
+import { insertUsedToken } from "./used-tokens.ts";
+
+/** A partner's token for its merchant lives no longer; seconds. */
+const LONGEST = 3_600;
+
+/**
+ * A partner's client, with its exchange token, gets a token of this merchant's account: the scopes of its own grant, which lives
+ * in the partner's account and names the account URL of the partner or of this merchant.
+ *
+ * @throws 401 invalid_token; 403 unauthorized_client.
+ */
+export async function redeemExchangeToken(
+  { directory, tokens }: Oauth,
+  account_id: string,
+  authorization: string,
+  audience: string,
+  facts: RequestFacts,
+): Promise<IssuedAccessToken> {
+  const { storage, public_url, revocations } = directory;
+  const now = storage.now();
+  const token = bearerToken(authorization);
+  const merchant = await lookUpAccount(directory, account_id);
+  const partner = merchant && (await lookUpAccount(directory, ownerOf(account_id)));
+  if (!merchant || !partner || !merchant.settings.partner_access) throw invalid();
+  const signer = { account_id: partner.account_id, issuer: issuerOf(public_url, partner.account_id) };
+  const endpoint = `${issuerOf(public_url, account_id)}/auth/token`;
+  const exchange = await readExchangeToken(tokens, signer, endpoint, token, now);
+  if (!exchange) throw invalid();
+  revocations.checkAlive(partner.account_id, [`client:${exchange.client_uuid}`]);
+  const client = await findClientById(directory, partner.account_id, exchange.client_uuid).catch(() => undefined);
+  if (!client) throw invalid();
+  const names = (one: string) => isAccountApi(partner, public_url, one) || isAccountApi(merchant, public_url, one);
+  const grants = await listGrants(directory, partner.account_id, { client_id: client.id });
+  const grant = grants.find((one) => ["any", "client_credentials"].includes(one.type) && names(one.audience));
+  if (!grant || !names(audience)) {
+    throw refuse("unauthorized_client", {
+      message: "The partner's client holds no grant of type client_credentials or any for this account.",
+    });
+  }
+  const sid = randomUUID();
+  await spend(directory, merchant, partner, { exchange, client_id: client.id, sid, facts, now });
+  return issueAccessToken(
+    tokens,
+    {
+      issuing: issuingOf(directory, await findAccount(directory, account_id)),
+      sid,
+      subject: { type: "client", id: client.id },
+      client_id: client.client_id,
+      client_uuid: client.id,
+      grant_id: grant.id,
+      audience: isAccountApi(merchant, public_url, audience) ? audience : issuerOf(public_url, account_id),
+      scope: grant.scope,
+      id_token_alg: client.settings.id_token_signed_response_alg,
+      act: { iss: signer.issuer, sub: client.id, account_id: partner.account_id },
+      lifetime: LONGEST,
+    },
+    now,
+  );
+}
+
+interface Spending {
+  readonly exchange: { readonly jti: string; readonly expires_at: number };
+  readonly client_id: string;
+  readonly sid: string;
+  readonly facts: RequestFacts;
+  readonly now: number;
+}
+
+/** Once; audited in both accounts. */
+async function spend(
+  { storage }: Oauth["directory"],
+  { account_id }: Account,
+  partner: Account,
+  { exchange, client_id, sid, facts, now }: Spending,
+): Promise<void> {
+  const at = instant(now);
+  const actor = { id: client_id, context: { ...facts, sid } };
+  const deed = { action: "auth.partner_token", now: at, actor };
+  const spent = await storage.write(async (tx) => {
+    const used = { account_id, id: exchange.jti, expires_at: instant(exchange.expires_at * 1000) };
+    if (!(await insertUsedToken(tx.db, used))) return false;
+    await recordDeed(tx, { ...deed, account_id, entity: partner.account_id });
+    return true;
+  });
+  if (!spent) throw invalid();
+  await storage.write((tx) => recordDeed(tx, { ...deed, account_id: partner.account_id, entity: account_id }));
+}
+
+function invalid(): Refusal {
+  return challengeOf(refuse("invalid_token", { message: "The exchange token is not valid here, or was used." }));
+}

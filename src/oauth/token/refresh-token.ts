@@ -1,0 +1,42 @@
+import { findAccount } from "../../directory/accounts/find-account.ts";
+import type { Client } from "../../directory/clients/client.ts";
+import { grantsOf } from "../../directory/grants/find-grant.ts";
+import { lookUpUser } from "../../directory/users/find-user.ts";
+import { refuse } from "../../errors.ts";
+import type { Secret } from "../../secrets/secret.ts";
+import type { Authorization } from "../../tokens/authorization.ts";
+import { issueAccessToken } from "../../tokens/issue.ts";
+import { authorizePerson } from "../authorization-for.ts";
+import type { PersonTokens } from "../issue-for-person.ts";
+import type { Oauth } from "../oauth.ts";
+import { rotateRefreshToken } from "../refresh/rotate.ts";
+
+/**
+ * A new access token and the next refresh token of a login. Scopes are what the login had, the grant still gives and the person
+ * still holds.
+ *
+ * @throws 400 invalid_grant.
+ */
+export async function refreshLogin(oauth: Oauth, client: Client, token: Secret): Promise<PersonTokens> {
+  const { directory, tokens } = oauth;
+  const now = directory.storage.now();
+  const account = await findAccount(directory, client.account_id);
+  const { family, refresh_token } = await rotateRefreshToken(directory, account, client, token, now);
+  directory.revocations.checkAlive(account.account_id, [`sid:${family.id}`]);
+  const grant = (await grantsOf(directory, client)).find(({ id }) => id === family.grant_id);
+  const user = await lookUpUser(directory, account.account_id, family.user_id);
+  if (!grant || !user) throw refuse("invalid_grant", { message: "The grant or the user is gone." });
+  const subject = {
+    user_id: user.id,
+    ...(user.email === null ? {} : { email: user.email, email_verified: user.email_verified_at !== null }),
+    ...(user.name === null ? {} : { name: user.name }),
+    authenticated_at: family.auth_time,
+    amr: family.amr,
+    second_factor: user.second_factor === 1,
+    authorization_id: family.id,
+  };
+  const { audience } = family;
+  const current: Authorization = await authorizePerson(directory, { account, client, grant, audience, subject });
+  const scope = current.scope.filter((scope) => family.scope.includes(scope));
+  return { ...(await issueAccessToken(tokens, { ...current, scope }, now)), refresh_token };
+}

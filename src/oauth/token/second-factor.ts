@@ -1,0 +1,41 @@
+import { finishFactor, type PresentedFactor } from "../../authentication/mfa/finish.ts";
+import { openLogin } from "../../authentication/mfa/open-login.ts";
+import { findClient } from "../../directory/clients/find-client.ts";
+import { grantsOf } from "../../directory/grants/find-grant.ts";
+import { checkActsFor } from "../../directory/scopes.ts";
+import { refuse } from "../../errors.ts";
+import type { Secret } from "../../secrets/secret.ts";
+import { type Caller, mayRefresh, type TokenContinuation } from "../finish-first-factor.ts";
+import { issueForPerson, type PersonTokens } from "../issue-for-person.ts";
+import type { Oauth } from "../oauth.ts";
+
+/**
+ * A second factor for the token that the first one asked for. A login that began at auth/authorize ends there.
+ *
+ * @throws 400 invalid_grant; 403 insufficient_scope, and mfa_required after the first channel of a recovery; 429
+ *   too_many_attempts.
+ */
+export async function finishWithFactor(
+  oauth: Oauth,
+  caller: Caller,
+  mfa_token: Secret,
+  presented: PresentedFactor,
+): Promise<PersonTokens> {
+  const { directory, mfa } = oauth;
+  const { account, bearer, facts, source, now } = caller;
+  const pending = await openLogin(mfa, account.account_id, mfa_token, now);
+  checkActsFor(bearer, { id: pending.client_id });
+  const { kind, audience, lasting } = pending.continuation as TokenContinuation;
+  if (kind !== "token")
+    throw refuse("invalid_grant", { message: "This login began at auth/authorize, and ends there." });
+  const client = await findClient(directory, account.account_id, pending.client_id);
+  const about = { account, pending, presented, source: source(client), actor: bearer.subject, facts, now };
+  const subject = await finishFactor(mfa, about);
+  const grant = (await grantsOf(directory, client)).find(({ id }) => id === pending.grant_id);
+  if (!grant) throw refuse("unauthorized_client", { message: "The client's grant is gone." });
+  return issueForPerson(
+    oauth,
+    { account, client, grant, audience, subject, refresh: lasting && mayRefresh(bearer) },
+    now,
+  );
+}

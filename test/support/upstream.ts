@@ -1,0 +1,84 @@
+/**
+ * A real OpenID provider of somebody else: node-oidc-provider on a port of its own, whose login is a form that a test fills in.
+ */
+import type { Server } from "node:http";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+
+export interface Upstream {
+  readonly issuer: string;
+  readonly client_id: string;
+  readonly client_secret: string;
+  /** Logs `sub` in and returns the code that the browser would bring back. */
+  logIn(sub: string, parameters?: Readonly<Record<string, string>>): Promise<string>;
+  close(): Promise<void>;
+}
+
+export interface UpstreamPerson {
+  readonly email?: string;
+  readonly email_verified?: boolean;
+  readonly name?: string;
+}
+
+export const UPSTREAM_CALLBACK = "https://shop.example/callback";
+
+export async function openUpstream(people: Readonly<Record<string, UpstreamPerson>>): Promise<Upstream> {
+  const { Provider } = await import("oidc-provider");
+  const server: Server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const client = { client_id: "latchkey", client_secret: "upstream-secret-of-latchkey" };
+  const provider = new Provider(issuer, {
+    clients: [
+      { ...client, redirect_uris: [UPSTREAM_CALLBACK], response_types: ["code"], grant_types: ["authorization_code"] },
+    ],
+    cookies: { keys: ["a key of this test"] },
+    claims: { openid: ["sub"], email: ["email", "email_verified"], profile: ["name"] },
+    pkce: { required: () => false },
+    features: { devInteractions: { enabled: true } },
+    findAccount: (_ctx, sub) => ({ accountId: sub, claims: async () => ({ sub, ...people[sub] }) }),
+  });
+  server.on("request", provider.callback());
+  const logIn = async (sub: string, parameters: Readonly<Record<string, string>> = {}): Promise<string> => {
+    const jar = new Map<string, string>();
+    const visit = async (url: string, form?: Readonly<Record<string, string>>): Promise<Response> => {
+      const headers = { cookie: [...jar].map(([name, value]) => `${name}=${value}`).join("; ") };
+      const post = form ? { method: "POST", body: new URLSearchParams(form) } : {};
+      const response = await fetch(new URL(url, issuer), { headers, redirect: "manual", ...post });
+      for (const cookie of response.headers.getSetCookie()) {
+        const [, name = "", value = ""] = /^([^=]+)=([^;]*)/.exec(cookie) ?? [];
+        jar.set(name, value);
+      }
+      return response;
+    };
+    const about = { client_id: client.client_id, response_type: "code", scope: "openid email profile" };
+    const query = new URLSearchParams({ ...about, redirect_uri: UPSTREAM_CALLBACK, ...parameters });
+    let next = `/auth?${query}`;
+    for (let step = 0; step < 12; step++) {
+      if (next.startsWith(UPSTREAM_CALLBACK)) return new URL(next).searchParams.get("code") ?? "";
+      const response = await visit(next);
+      const location = response.headers.get("location");
+      if (location) {
+        next = location;
+        continue;
+      }
+      const page = await response.text();
+      const action = /action="([^"]+)"/.exec(page)?.[1] ?? next;
+      const prompt = /name="prompt" value="([^"]+)"/.exec(page)?.[1] ?? "login";
+      const answered = await visit(action, prompt === "login" ? { prompt, login: sub, password: "x" } : { prompt });
+      next = answered.headers.get("location") ?? "";
+      if (next === "") throw new Error(`the upstream login stopped: ${answered.status}`);
+    }
+    throw new Error("the upstream login goes in circles");
+  };
+  return {
+    issuer,
+    ...client,
+    logIn,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
