@@ -1,0 +1,279 @@
+/** Second factors: what each part alone is worth, which is nothing, and what all of them together give. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeOnBothEngines } from "../support/engines.ts";
+import {
+  addClient,
+  addGrant,
+  authorize,
+  CALLBACK,
+  call,
+  createTenant,
+  inbox,
+  type Latchkey,
+  mintCode,
+  type Reply,
+  startLatchkey,
+  type Tenant,
+  tokenOf,
+} from "../support/latchkey.ts";
+import {
+  addPerson,
+  logInAccountUser,
+  logInByMail,
+  oneTimePassword,
+  PASSWORD,
+  setFactors,
+  token,
+} from "../support/people.ts";
+
+const claims = (jwt: string) => JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString());
+const code = (reply: Reply) => [reply.status, reply.body.error?.code];
+
+describeOnBothEngines("a second factor", (engine) => {
+  let latchkey: Latchkey;
+  let tenant: Tenant;
+  beforeAll(async () => {
+    latchkey = await startLatchkey(engine);
+    tenant = await createTenant(latchkey);
+  });
+  afterAll(() => latchkey.close());
+
+  const person = (...factors: ("sms" | "email")[]) => addPerson(latchkey, tenant.account_id, { factors });
+  const logIn = (username: string, password = PASSWORD) =>
+    token(tenant, { grant_type: "password", username, password, audience: tenant.audience });
+  const challenge = (mfa_token: string, oob_channel?: string) =>
+    call(`${tenant.base}/auth/mfa/challenge`, {
+      method: "POST",
+      token: tenant.token,
+      json: { challenge_type: "oob", mfa_token, ...(oob_channel ? { oob_channel } : {}) },
+    });
+  const finish = (fields: object, bearer?: string) => token(tenant, { grant_type: "mfa_oob", ...fields }, bearer);
+  const received = async (to: string) => (await inbox(tenant, to))[0]?.verification_code ?? "";
+  const wrong = (right: string) => (right === "000000" ? "000001" : "000000");
+
+  it("turns a right password into mfa_required, and a binding code into tokens", async () => {
+    const user = await person("sms", "email");
+    const first = await logIn(user.email);
+    expect(code(first)).toEqual([403, "mfa_required"]);
+    const { mfa_token } = first.body;
+    const asked = await challenge(mfa_token);
+    expect(asked.body).toMatchObject({ challenge_type: "oob", binding_method: "prompt" });
+    const binding_code = await received(user.phone_number);
+    expect(binding_code).toMatch(/^\d{6}$/);
+    const done = await finish({ mfa_token, oob_code: asked.body.oob_code, binding_code });
+    expect(done.status, done.text).toBe(200);
+    expect(claims(done.body.access_token)).toMatchObject({
+      sub: user.id,
+      amr: ["pwd", "otp", "sms", "mfa"],
+      acr: "urn:latchkey:acr:2fa",
+    });
+    expect(done.body.refresh_token).toBeTruthy();
+    expect(code(await finish({ mfa_token, oob_code: asked.body.oob_code, binding_code }))).toEqual([
+      400,
+      "invalid_grant",
+    ]);
+    expect((await finish({ grant_type: "mfa-oob", mfa_token })).status).toBe(400);
+  });
+
+  it("makes a stolen password, mfa_token, oob_code or binding code worth nothing alone", async () => {
+    const user = await person("sms");
+    const other = await person("sms");
+    const mine = (await logIn(user.email)).body.mfa_token;
+    const theirs = (await logIn(other.email)).body.mfa_token;
+    const asked = (await challenge(mine)).body.oob_code;
+    const binding_code = await received(user.phone_number);
+    expect(code(await finish({ mfa_token: mine }))).toEqual([400, "invalid_request"]);
+    expect(code(await finish({ oob_code: asked, binding_code }))).toEqual([400, "invalid_request"]);
+    for (const fields of [
+      { mfa_token: theirs, oob_code: asked, binding_code },
+      { mfa_token: mine, oob_code: (await challenge(theirs)).body.oob_code, binding_code },
+      { mfa_token: mine, oob_code: asked, binding_code: wrong(binding_code) },
+      { mfa_token: mine, oob_code: mine, binding_code },
+      { mfa_token: asked, oob_code: asked, binding_code },
+    ])
+      expect(code(await finish(fields))).toEqual([400, "invalid_grant"]);
+    const client = await addClient(latchkey, tenant.account_id);
+    await addGrant(latchkey, tenant.account_id, client, tenant.issuer, ["write:accounts:/auth/users/no-mfa"]);
+    const bearer = await tokenOf(latchkey, tenant.account_id, client);
+    expect(code(await finish({ mfa_token: mine, oob_code: asked, binding_code }, bearer))).toEqual([
+      403,
+      "insufficient_scope",
+    ]);
+    expect((await finish({ mfa_token: mine, oob_code: asked, binding_code })).status).toBe(200);
+  });
+
+  it("finishes once, of any number of parallel attempts", async () => {
+    const user = await person("email");
+    const { mfa_token } = (await logIn(user.email)).body;
+    const { oob_code } = (await challenge(mfa_token, "email")).body;
+    const binding_code = await received(user.email);
+    const replies = await Promise.all(Array.from({ length: 8 }, () => finish({ mfa_token, oob_code, binding_code })));
+    expect(replies.filter(({ status }) => status === 200)).toHaveLength(1);
+  });
+
+  it("counts wrong binding codes and wrong passwords of a person together, and no right one is compared after them", async () => {
+    const user = await person("sms");
+    const { mfa_token } = (await logIn(user.email)).body;
+    const { oob_code } = (await challenge(mfa_token)).body;
+    const binding_code = await received(user.phone_number);
+    for (let n = 0; n < 5; n++) expect((await logIn(user.email, "wrong password")).status).toBe(400);
+    for (let n = 0; n < 5; n++)
+      expect((await finish({ mfa_token, oob_code, binding_code: wrong(binding_code) })).status).toBe(400);
+    const right = await finish({ mfa_token, oob_code, binding_code });
+    expect(code(right)).toEqual([429, "too_many_attempts"]);
+    expect(Number(right.headers.get("retry-after"))).toBeGreaterThan(3_000);
+    expect(code(await logIn(user.email))).toEqual([429, "too_many_attempts"]);
+    const minted = await mintCode(tenant, { user_id: user.id, audience: tenant.audience });
+    expect(code(await authorize(tenant, { verification_code: minted }))).toEqual([403, "mfa_required"]);
+  });
+
+  it("lets parallel guesses have no more than the budget", async () => {
+    const user = await person();
+    const replies = await Promise.all(Array.from({ length: 30 }, (_, n) => logIn(user.email, `wrong password ${n}`)));
+    expect(replies.filter(({ status }) => status === 400)).toHaveLength(10);
+    expect(replies.filter(({ status }) => status === 429)).toHaveLength(20);
+  });
+
+  it("answers 404 for a channel that the person has not", async () => {
+    const user = await person("sms");
+    const { mfa_token } = (await logIn(user.email)).body;
+    expect(code(await challenge(mfa_token, "email"))).toEqual([404, "not_found"]);
+  });
+
+  it("is skipped by a bearer with the no-mfa scope alone", async () => {
+    const user = await person("sms");
+    const client = await addClient(latchkey, tenant.account_id);
+    await addGrant(latchkey, tenant.account_id, client, tenant.issuer, ["write:accounts:/auth/users/no-mfa"]);
+    await addGrant(latchkey, tenant.account_id, client, tenant.audience, ["orders:read"], "password");
+    const bearer = await tokenOf(latchkey, tenant.account_id, client);
+    const json = { grant_type: "password", username: user.email, password: PASSWORD, audience: tenant.audience };
+    const reply = await token(tenant, json, bearer);
+    expect(reply.status, reply.text).toBe(200);
+    expect(claims(reply.body.access_token).amr).toEqual(["pwd"]);
+  });
+
+  it("finishes auth/authorize at the same endpoint, with the promised 302", async () => {
+    const user = await person("sms");
+    const begun = { state: "s 1", nonce: "n", response_type: "authenticate" };
+    const first = await authorize(tenant, {
+      ...begun,
+      verification_code: await mintCode(tenant, { user_id: user.id }),
+    });
+    expect(code(first)).toEqual([403, "mfa_required"]);
+    expect(first.headers.get("location")).toBeNull();
+    const { mfa_token } = first.body;
+    const { oob_code } = (await challenge(mfa_token)).body;
+    const binding_code = await received(user.phone_number);
+    expect(code(await finish({ mfa_token, oob_code, binding_code }))).toEqual([400, "invalid_grant"]);
+    expect(code(await authorize(tenant, { mfa_token, oob_code, binding_code, state: "another" }))).toEqual([
+      400,
+      "invalid_grant",
+    ]);
+    const done = await authorize(tenant, {
+      mfa_token,
+      oob_code,
+      binding_code,
+      state: undefined,
+      redirect_uri: undefined,
+    });
+    expect(done.status, done.text).toBe(302);
+    const location = new URL(done.headers.get("location") ?? "");
+    expect(location.href.startsWith(`${CALLBACK}?id_token=`)).toBe(true);
+    expect(location.searchParams.get("state")).toBe("s 1");
+    const id_token = claims(location.searchParams.get("id_token") ?? "");
+    expect(id_token).toMatchObject({ sub: user.id, nonce: "n", amr: ["otp", "sms", "mfa"] });
+    expect((await authorize(tenant, { mfa_token, oob_code, binding_code })).status).toBe(400);
+  });
+
+  it("is another one than the first: a mailed code is no second factor after a mailed code", async () => {
+    const user = await person("email");
+    const reply = await authorize(tenant, { verification_code: await mintCode(tenant, { user_id: user.id }) });
+    expect(code(reply)).toEqual([403, "access_denied"]);
+  });
+
+  it("ends with the person, the client's grant and the account's ten minutes", async () => {
+    const user = await person("sms");
+    const { mfa_token } = (await logIn(user.email)).body;
+    const { oob_code } = (await challenge(mfa_token)).body;
+    const binding_code = await received(user.phone_number);
+    await call(`${tenant.base}/customers/users/${user.id}`, { method: "DELETE", token: tenant.token });
+    expect(code(await finish({ mfa_token, oob_code, binding_code }))).toEqual([400, "invalid_grant"]);
+  });
+
+  it("recovers a lost password over two different channels, and tells nobody who exists", async () => {
+    const user = await person("sms");
+    const recover = (username: string, oob_channel = "sms") =>
+      call(`${tenant.base}/auth/mfa/recovery`, {
+        method: "POST",
+        token: tenant.token,
+        json: { challenge_type: "oob", username, audience: tenant.audience, oob_channel },
+      });
+    const begun = await recover(user.email);
+    expect(begun.status, begun.text).toBe(200);
+    const sms = await received(user.phone_number);
+    const half = await finish({ mfa_token: begun.body.mfa_token, oob_code: begun.body.oob_code, binding_code: sms });
+    expect(code(half)).toEqual([403, "mfa_required"]);
+    expect(half.body.access_token).toBeUndefined();
+    const { mfa_token } = half.body;
+    expect(code(await challenge(mfa_token, "sms"))).not.toEqual([404, "not_found"]);
+    const same = (await challenge(mfa_token, "sms")).body.oob_code;
+    expect(code(await finish({ mfa_token, oob_code: same, binding_code: await received(user.phone_number) }))).toEqual([
+      400,
+      "invalid_grant",
+    ]);
+    const { oob_code } = (await challenge(mfa_token, "email")).body;
+    const done = await finish({ mfa_token, oob_code, binding_code: await received(user.email) });
+    expect(done.status, done.text).toBe(200);
+    expect(claims(done.body.access_token).amr).toEqual(["otp", "sms", "mfa"]);
+    const nobody = await recover("nobody@example.com");
+    expect([nobody.status, Object.keys(nobody.body)]).toEqual([200, Object.keys(begun.body)]);
+    expect(await inbox(tenant, "nobody@example.com")).toEqual([]);
+  });
+
+  it("takes a one-time password of an app once, of this step or a neighbour", async () => {
+    const own = await createTenant(latchkey);
+    const me = await logInAccountUser(latchkey, own);
+    const user = (method: string, path: string, bearer: string, json?: object) =>
+      call(`${latchkey.url}/v1/account/user${path}`, { method, token: bearer, ...(json ? { json } : {}) });
+    const { secret, uri } = (await user("POST", "/mfa/totp", me.token)).body;
+    expect(uri).toContain(`secret=${secret}`);
+    expect((await logInByMail(own, me.client, me.email)).status).toBe(200);
+    expect((await user("PUT", "/mfa/totp", me.token, { otp: oneTimePassword(secret, -1) })).status).toBe(201);
+    const shown = await call(`${own.base}/management/users`, { token: own.token });
+    expect(shown.body[0].configuration.mfa.totp.enabled).toBe(true);
+    const pending = await logInByMail(own, me.client, me.email);
+    expect(code(pending)).toEqual([403, "mfa_required"]);
+    const { mfa_token } = pending.body;
+    const send = (otp: string) => token(own, { grant_type: "mfa_oob", mfa_token, otp });
+    expect(code(await send(oneTimePassword(secret, -1)))).toEqual([400, "invalid_grant"]);
+    expect(code(await send(oneTimePassword(secret, 5)))).toEqual([400, "invalid_grant"]);
+    const otp = oneTimePassword(secret);
+    const replies = await Promise.all([send(otp), send(otp), send(otp)]);
+    expect(replies.map(({ status }) => status).toSorted()).toEqual([200, 400, 400]);
+    const fresh = replies.find(({ status }) => status === 200)?.body.access_token;
+    expect(claims(fresh).amr).toEqual(["otp", "mfa"]);
+    const again = (await logInByMail(own, me.client, me.email)).body.mfa_token;
+    expect(code(await token(own, { grant_type: "mfa_oob", mfa_token: again, otp }))).toEqual([400, "invalid_grant"]);
+    expect((await user("PUT", "/mfa/totp", me.token, { enabled: false })).status).toBe(403);
+    expect((await user("PUT", "/mfa/totp", fresh, { enabled: false })).status).toBe(201);
+    expect((await logInByMail(own, me.client, me.email)).status).toBe(200);
+  });
+
+  it("is asked of every customer with a password where the account says so, who is then told where it goes", async () => {
+    const own = await createTenant(latchkey, { settings: { mfa_login: true } });
+    const user = await addPerson(latchkey, own.account_id);
+    const about = { audience: own.audience, type: "customer", ident_type: "email", ident: user.email };
+    const send = (path: string, json: object) => call(`${own.base}${path}`, { method: "POST", token: own.token, json });
+    expect(code(await send("/customers/login", { ...about, password: PASSWORD }))).toEqual([403, "mfa_required"]);
+    const begun = await send("/customers/mfa_login", { ...about, secret: PASSWORD });
+    expect(begun.body).toMatchObject({ challenge_type: "oob", oob_channel: "sms" });
+    expect(begun.body.links.map(({ rel }: { rel: string }) => rel)).toEqual(["mfa_challenge", "mfa_oob"]);
+    expect(begun.body.links[0].href).toBe(`${own.issuer}/auth/mfa/challenge`);
+    const { mfa_token } = begun.body;
+    const { oob_code } = (await send("/auth/mfa/challenge", { challenge_type: "oob", mfa_token })).body;
+    const binding_code = (await inbox(own, user.phone_number))[0]?.verification_code;
+    const done = await token(own, { grant_type: "mfa_oob", mfa_token, oob_code, binding_code });
+    expect(done.status, done.text).toBe(200);
+    await setFactors(latchkey, own.account_id, user.id, {});
+  });
+});

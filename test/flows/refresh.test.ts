@@ -1,0 +1,183 @@
+/** Refresh tokens: each works once, a stolen one ends the login, and what is revoked stops everywhere. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { instant } from "../../src/storage/storage.ts";
+import { describeOnBothEngines } from "../support/engines.ts";
+import {
+  addClient,
+  addGrant,
+  call,
+  createTenant,
+  type Latchkey,
+  mintCode,
+  type Reply,
+  startLatchkey,
+  type Tenant,
+  tokenOf,
+} from "../support/latchkey.ts";
+import { addPerson, PASSWORD, token } from "../support/people.ts";
+import { until } from "../support/smtp.ts";
+
+const claims = (jwt: string) => JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString());
+const code = (reply: Reply) => [reply.status, reply.body.error?.code];
+
+describeOnBothEngines("a refresh token", (engine) => {
+  let latchkey: Latchkey;
+  let tenant: Tenant;
+  beforeAll(async () => {
+    latchkey = await startLatchkey(engine);
+    tenant = await createTenant(latchkey);
+  });
+  afterAll(() => latchkey.close());
+
+  const family = () => latchkey.server.core.storage.read.selectFrom("refresh_families").selectAll();
+  /** Logs the tenant's user in. */
+  const logIn = async (own = tenant, bearer = own.token) => {
+    const about = {
+      grant_type: "authorization_code",
+      ident_type: "user_id",
+      ident: own.user.id,
+      audience: own.audience,
+    };
+    return (await token(own, { ...about, verification_code: await mintCode(own) }, bearer)).body;
+  };
+  const refresh = (refresh_token: string, bearer = tenant.token, own = tenant) =>
+    token(own, { grant_type: "refresh_token", refresh_token }, bearer);
+  /** Moves instants of a family into the past, as time would. */
+  const age = async (id: string, values: object) => {
+    await latchkey.server.core.storage.write(async ({ db }) => {
+      await db.updateTable("refresh_families").set(values).where("id", "=", id).execute();
+    });
+  };
+  const past = () => instant(latchkey.server.core.storage.now() - 20_000);
+
+  it("is given where the bearer holds the scope, for a code or a password alone", async () => {
+    const { refresh_token, access_token } = await logIn();
+    expect(refresh_token).toMatch(/^[\w-]{70}$/);
+    const person = await addPerson(latchkey, tenant.account_id);
+    const about = { grant_type: "password", username: person.email, password: PASSWORD, audience: tenant.audience };
+    expect((await token(tenant, about)).body.refresh_token).toBeTruthy();
+    const client = await addClient(latchkey, tenant.account_id);
+    await addGrant(latchkey, tenant.account_id, client, tenant.issuer, ["write:accounts:/auth/users"]);
+    expect((await logIn(tenant, await tokenOf(latchkey, tenant.account_id, client))).refresh_token).toBeUndefined();
+    const stored = JSON.stringify(await family().execute());
+    expect(stored).not.toContain(refresh_token);
+    expect(stored).toContain(claims(access_token).sid);
+  });
+
+  it("is another one after each use, and keeps who logged in, when and how", async () => {
+    const first = await logIn();
+    const second = await refresh(first.refresh_token);
+    expect(second.status, second.text).toBe(200);
+    expect(second.headers.get("cache-control")).toBe("no-store");
+    expect(second.body.refresh_token).not.toBe(first.refresh_token);
+    const [before, after] = [claims(first.access_token), claims(second.body.access_token)];
+    for (const name of ["sub", "sid", "aud", "auth_time", "amr", "scope", "client_id"])
+      expect(after[name]).toEqual(before[name]);
+    expect(after.jti).not.toBe(before.jti);
+    expect((await refresh(second.body.refresh_token)).status).toBe(200);
+  });
+
+  it("is answered once more when the answer was lost, within ten seconds, and then no more", async () => {
+    const first = (await logIn()).refresh_token;
+    const answers = await Promise.all([refresh(first), refresh(first)]);
+    expect(answers.map(({ status }) => status)).toEqual([200, 200]);
+    expect(answers[0]?.body.refresh_token).toBe(answers[1]?.body.refresh_token);
+    expect(code(await refresh(first))).toEqual([400, "invalid_grant"]);
+    expect(code(await refresh(answers[0]?.body.refresh_token))).toEqual([400, "invalid_grant"]);
+  });
+
+  it("ends the login when it is used twice: family and access tokens", async () => {
+    const own = await createTenant(latchkey);
+    const account_audience = { audience: own.issuer };
+    const about = { grant_type: "authorization_code", ident_type: "user_id", ident: own.user.id, ...account_audience };
+    const first = (await token(own, { ...about, verification_code: await mintCode(own, account_audience) })).body;
+    const second = (await refresh(first.refresh_token, own.token, own)).body;
+    await age(claims(first.access_token).sid, { rotated_at: past() });
+    const json = { redirect_uri: "https://shop.example/callback" };
+    const use = (bearer: string) => call(`${own.base}/auth/redirect`, { method: "POST", token: bearer, json });
+    expect((await use(second.access_token)).status).toBe(302);
+    expect(code(await refresh(first.refresh_token, own.token, own))).toEqual([400, "invalid_grant"]);
+    expect(code(await refresh(second.refresh_token, own.token, own))).toEqual([400, "invalid_grant"]);
+    expect((await use(second.access_token)).status).toBe(401);
+    expect((await use(first.access_token)).status).toBe(401);
+  });
+
+  it("is worthless to another client, whose use of it ends the login", async () => {
+    const first = await logIn();
+    const client = await addClient(latchkey, tenant.account_id);
+    await addGrant(latchkey, tenant.account_id, client, tenant.issuer, ["admin:accounts"]);
+    const stranger = await tokenOf(latchkey, tenant.account_id, client);
+    expect(code(await refresh(first.refresh_token, stranger))).toEqual([400, "invalid_grant"]);
+    expect(code(await refresh(first.refresh_token))).toEqual([400, "invalid_grant"]);
+    const other = await createTenant(latchkey);
+    const safe = await logIn();
+    expect(code(await refresh(safe.refresh_token, other.token, other))).toEqual([400, "invalid_grant"]);
+    expect((await refresh(safe.refresh_token)).status).toBe(200);
+  });
+
+  it("ends when it lies idle, and when its time is over", async () => {
+    for (const column of ["idle_expires_at", "expires_at"]) {
+      const first = await logIn();
+      await age(claims(first.access_token).sid, { [column]: past() });
+      expect(code(await refresh(first.refresh_token)), column).toEqual([400, "invalid_grant"]);
+    }
+  });
+
+  it("ends with the user, the grant and the client, at once", async () => {
+    const own = await createTenant(latchkey);
+    const first = await logIn(own);
+    await call(`${own.base}/customers/users/${own.user.id}`, { method: "DELETE", token: own.token });
+    expect(code(await refresh(first.refresh_token, own.token, own))).toEqual([400, "invalid_grant"]);
+    const next = await createTenant(latchkey);
+    const second = await logIn(next);
+    const grants = await call(`${next.base}/auth/client-grants`, {
+      token: next.token,
+      query: { audience: next.audience },
+    });
+    await call(`${next.base}/auth/client-grants/${grants.body[0].id}`, { method: "DELETE", token: next.token });
+    expect(code(await refresh(second.refresh_token, next.token, next))).toEqual([400, "invalid_grant"]);
+  });
+
+  it("is told from a forged one without a query", async () => {
+    const { refresh_token } = await logIn();
+    const flipped = (at: number) =>
+      refresh_token.slice(0, at) + (refresh_token[at] === "A" ? "B" : "A") + refresh_token.slice(at + 1);
+    for (const forged of [flipped(0), flipped(24), flipped(60), "", "x", `${refresh_token}A`]) {
+      expect([400]).toContain((await refresh(forged)).status);
+    }
+    expect((await refresh(refresh_token)).status).toBe(200);
+  });
+
+  it("is revoked at auth/revoke, whose answer tells nothing, and other processes hear of it", async () => {
+    const second = await startLatchkey(engine === "sqlite" ? "postgres" : engine, {
+      ...(engine === "postgres" ? { database: latchkey.database } : {}),
+      public_url: latchkey.config.public_url,
+    });
+    const revoke = (own: Tenant, body: string, bearer = own.token) =>
+      call(`${own.base}/auth/revoke`, { method: "POST", token: bearer, json: { token: body } });
+    const own = await createTenant(latchkey);
+    const audience = own.issuer;
+    const about = { grant_type: "authorization_code", ident_type: "user_id", ident: own.user.id, audience };
+    const first = (await token(own, { ...about, verification_code: await mintCode(own, { audience }) })).body;
+    const json = { redirect_uri: "https://shop.example/callback" };
+    const use = (url: string) =>
+      call(`${url}/v1/accounts/${own.account_id}/auth/redirect`, { method: "POST", token: first.access_token, json });
+    if (engine === "postgres") expect((await use(second.url)).status).toBe(302);
+    expect([(await revoke(own, "unknown")).status, (await revoke(own, "unknown")).body]).toEqual([200, {}]);
+    expect(code(await revoke(own, first.refresh_token, tenant.token))).toEqual([401, "invalid_token"]);
+    expect([(await revoke(own, first.refresh_token)).status, (await revoke(own, first.refresh_token)).body]).toEqual([
+      200,
+      {},
+    ]);
+    expect(code(await refresh(first.refresh_token, own.token, own))).toEqual([400, "invalid_grant"]);
+    expect((await use(latchkey.url)).status).toBe(401);
+    if (engine === "postgres") {
+      await until(
+        "the other process to hear of it",
+        async () => ((await use(second.url)).status === 401 ? true : undefined),
+        5_000,
+      );
+      await second.stop();
+    } else await second.close();
+  });
+});
