@@ -1,0 +1,173 @@
+/** A partner's client in its merchants' accounts, and applicants who open an account under an owner. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeOnBothEngines } from "../support/engines.ts";
+import {
+  addClient,
+  addGrant,
+  call,
+  createTenant,
+  inbox,
+  type Latchkey,
+  type Reply,
+  startLatchkey,
+  type Tenant,
+  tokenOf,
+} from "../support/latchkey.ts";
+
+const claims = (jwt: string) => JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString());
+const code = (reply: Reply) => [reply.status, reply.body.error?.code];
+
+describeOnBothEngines("a partner", (engine) => {
+  let latchkey: Latchkey;
+  let partner: Tenant;
+  let merchant: Tenant;
+  beforeAll(async () => {
+    latchkey = await startLatchkey(engine);
+    partner = await createTenant(latchkey, {
+      account_id: "T11200000",
+      scope: ["admin:accounts"],
+      settings: { signup: true },
+    });
+    merchant = await createTenant(latchkey, { account_id: "T11200001" });
+    await createTenant(latchkey, { account_id: "T11300001" });
+  });
+  afterAll(() => latchkey.close());
+
+  const exchange = (account_id: string, token = partner.token, base = partner.base) =>
+    call(`${base}/auth/exchange_token`, { method: "POST", token, json: { account_id } });
+  const redeem = (bearer: string, audience = merchant.issuer, base = merchant.base) =>
+    call(`${base}/auth/token`, { method: "POST", token: bearer, json: { grant_type: "client_credentials", audience } });
+
+  it("exchanges its token once for one of its merchant, with the scopes of its own grant", async () => {
+    const given = await exchange(merchant.account_id);
+    expect(given.body).toMatchObject({ token_type: "Bearer", expires_in: 900 });
+    const reply = await redeem(given.body.access_token);
+    expect(reply.status, reply.text).toBe(200);
+    expect(reply.body.expires_in).toBe(3_600);
+    expect(claims(reply.body.access_token)).toMatchObject({
+      iss: merchant.issuer,
+      aud: merchant.issuer,
+      oid: merchant.account_id,
+      sub: partner.client.id,
+      act: { iss: partner.issuer, sub: partner.client.id },
+      scope: "admin:accounts",
+    });
+    const use = () => call(`${merchant.base}/auth/clients`, { token: reply.body.access_token });
+    expect((await use()).status).toBe(200);
+    expect(code(await redeem(given.body.access_token))).toEqual([401, "invalid_token"]);
+  });
+
+  it("may name the partner's own account as audience, and gets a token for the merchant", async () => {
+    const { access_token } = (await exchange(merchant.account_id)).body;
+    const reply = await redeem(access_token, partner.issuer);
+    expect(claims(reply.body.access_token).aud).toBe(merchant.issuer);
+    const other = (await exchange(merchant.account_id)).body.access_token;
+    expect(code(await redeem(other, "https://api.shop.example"))).toEqual([403, "unauthorized_client"]);
+  });
+
+  it("is refused elsewhere: other owners' accounts, other merchants, other routes, as a merchant", async () => {
+    for (const account_id of ["T11300001", "P11200001", "T11200099", "T11200000"])
+      expect(code(await exchange(account_id)), account_id).toEqual([403, "access_denied"]);
+    expect(code(await exchange("T11200001", merchant.token, merchant.base))).toEqual([400, "invalid_request"]);
+    const { access_token } = (await exchange(merchant.account_id)).body;
+    const another = await createTenant(latchkey, { account_id: "T11200002" });
+    expect(code(await redeem(access_token, another.issuer, another.base))).toEqual([401, "invalid_token"]);
+    expect((await call(`${merchant.base}/auth/clients`, { token: access_token })).status).toBe(401);
+    expect((await call(`${partner.base}/auth/clients`, { token: access_token })).status).toBe(401);
+    expect((await redeem(partner.token)).status).toBe(401);
+    expect((await redeem(merchant.token)).status).toBe(401);
+    const replies = await Promise.all([1, 2, 3, 4].map(() => redeem(access_token)));
+    expect(replies.map(({ status }) => status).toSorted()).toEqual([200, 401, 401, 401]);
+  });
+
+  it("stays out where the merchant says so, and stops when its client is deleted", async () => {
+    const { access_token } = (await exchange(merchant.account_id)).body;
+    const set = (partner_access: boolean) =>
+      call(`${merchant.base}/auth/settings`, { method: "PATCH", token: merchant.token, json: { partner_access } });
+    await set(false);
+    expect((await exchange(merchant.account_id)).status).toBe(403);
+    expect((await redeem(access_token)).status).toBe(401);
+    await set(true);
+    const client = await addClient(latchkey, partner.account_id);
+    await addGrant(latchkey, partner.account_id, client, partner.issuer, ["admin:accounts"], "client_credentials");
+    const bearer = await tokenOf(latchkey, partner.account_id, client);
+    const out = (await redeem((await exchange(merchant.account_id, bearer)).body.access_token)).body.access_token;
+    const left = (await exchange(merchant.account_id, bearer)).body.access_token;
+    expect((await call(`${merchant.base}/auth/clients`, { token: out })).status).toBe(200);
+    await call(`${partner.base}/auth/clients/${client.id}`, { method: "DELETE", token: partner.token });
+    expect((await call(`${merchant.base}/auth/clients`, { token: out })).status).toBe(401);
+    expect((await redeem(left)).status).toBe(401);
+  });
+
+  it("is written down in both accounts", async () => {
+    const { storage } = latchkey.server.core;
+    const rows = await storage.read
+      .selectFrom("audit_events")
+      .select(["account_id", "action"])
+      .where("action", "=", "auth.partner_token")
+      .execute();
+    expect(new Set(rows.map(({ account_id }) => account_id))).toEqual(new Set(["T11200000", "T11200001"]));
+  });
+
+  it("lets an applicant open an account: the code once, then all that they need to begin", async () => {
+    const email = "founder@example.com";
+    const send = (path: string, options: object) =>
+      call(`${partner.base}${path}`, { method: "POST", token: partner.token, ...options });
+    const json = {
+      email,
+      name: "Ada Founder",
+      business_name: "Ada's Shop",
+      organization_number: "999",
+      agreement: { name: "terms", version: "1" },
+    };
+    expect((await send("/signup", { json })).status).toBe(200);
+    const [mail] = await inbox(partner, email);
+    expect(mail?.subject).toContain("Finish signing up");
+    const verification_code = mail?.verification_code ?? "";
+    expect(code(await send("/signup/verify", { query: { verification_code: "7KQM4-X2PVD" } }))).toEqual([
+      400,
+      "invalid_verification_code",
+    ]);
+    const query = { verification_code, authorize: "Bearer" };
+    const replies = await Promise.all([send("/signup/verify", { query }), send("/signup/verify", { query })]);
+    const done = replies.find(({ status }) => status === 200);
+    expect(replies.map(({ status }) => status).toSorted()).toEqual([200, 400]);
+    expect(done?.body).toMatchObject({ account_id: expect.stringMatching(/^112\d{5}$/), email, token_type: "Bearer" });
+    const token = done?.body.access_token;
+    const me = await call(`${latchkey.url}/v1/account/user`, { token });
+    expect(me.body.accounts[0]).toMatchObject({
+      account_id: `T${done?.body.account_id}`,
+      business_name: "Ada's Shop",
+      user: { email, agreement: { name: "terms" } },
+    });
+    const base = `${latchkey.url}/v1/accounts/T${done?.body.account_id}`;
+    expect((await call(`${base}/auth/clients`, { token })).status).toBe(200);
+    expect((await call(`${base}/auth/settings`, { token })).body.applicant.organization_number).toBe("999");
+    const password = { previous_password: done?.body.previous_password_token, proposed_password: "a new battery" };
+    expect(
+      (await call(`${latchkey.url}/v1/account/user/password`, { method: "POST", token, json: password })).status,
+    ).toBe(201);
+    const refreshed = { grant_type: "refresh_token", refresh_token: done?.body.refresh_token };
+    expect((await call(`${base}/auth/token`, { method: "POST", token, json: refreshed })).status).toBe(200);
+    expect(
+      code(await call(`${merchant.base}/signup`, { method: "POST", token: merchant.token, json: { email } })),
+    ).toEqual([403, "access_denied"]);
+  });
+
+  it("shows one person all of their accounts, but only after a code to that very address", async () => {
+    const email = "both@example.com";
+    const { logInAccountUser } = await import("../support/people.ts");
+    const first = await logInAccountUser(latchkey, merchant, { email });
+    const other = await createTenant(latchkey);
+    await call(`${other.base}/management/users`, {
+      method: "POST",
+      token: other.token,
+      json: { email, scope: ["read:accounts"] },
+    });
+    const me = (await call(`${latchkey.url}/v1/account/user`, { token: first.token })).body;
+    expect(me.accounts.map(({ account_id }: { account_id: string }) => account_id).toSorted()).toEqual(
+      [merchant.account_id, other.account_id].toSorted(),
+    );
+    expect((await call(`${other.base}/auth/clients`, { token: first.token })).status).toBe(401);
+  });
+});
