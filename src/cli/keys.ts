@@ -6,6 +6,7 @@ import type { SigningAlg } from "../secrets/signing-alg.ts";
 import { instant } from "../storage/storage.ts";
 import { keysOf } from "../tokens/keys/find-key.ts";
 import { rotateKey } from "../tokens/keys/rotate-key.ts";
+import { resealAll } from "./reseal.ts";
 import { actor, type Output, print, withCore } from "./run.ts";
 
 interface Options extends Output {
@@ -47,5 +48,23 @@ export function keysCommand(): Command {
         );
       }),
     );
-  return new Command("keys").description("Signing keys.").addCommand(rotate);
+  const reseal = new Command("reseal")
+    .description("Move everything that is sealed to the newest master key, beside running servers.")
+    .option("--json", "print JSON")
+    .action((options: Output) =>
+      withCore(options, async (core) => {
+        const report = await resealAll(core);
+        const { version, moved, refresh_families } = report;
+        const rest =
+          refresh_families === 0
+            ? "  No login hangs on an older key: drop it from MASTER_KEY once every process has the new one."
+            : `  ${refresh_families} logins hang on an older key; each moves when it is refreshed. Keep that key until then.`;
+        print(report, options, [
+          `Sealed under ${version}`,
+          ...Object.entries(moved).map(([what, count]) => `  ${what.padEnd(22)} ${count} moved`),
+          rest,
+        ]);
+      }),
+    );
+  return new Command("keys").description("Signing keys and master keys.").addCommand(rotate).addCommand(reseal);
 }

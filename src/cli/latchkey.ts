@@ -8,7 +8,9 @@ import { Command } from "commander";
 import { accountCommand } from "./account.ts";
 import { clientCommand } from "./client.ts";
 import { doctorCommand } from "./doctor.ts";
+import { exportCommand } from "./export.ts";
 import { grantCommand } from "./grant.ts";
+import { importCommand } from "./import.ts";
 import { keysCommand } from "./keys.ts";
 import { migrateCommand } from "./migrate.ts";
 import { serveCommand } from "./serve.ts";
@@ -35,6 +37,8 @@ for (const command of [
   grantCommand,
   userCommand,
   keysCommand,
+  importCommand,
+  exportCommand,
 ]) {
   program.addCommand(inheriting(command(), program));
 }

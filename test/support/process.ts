@@ -1,10 +1,12 @@
 /** The built server in a process of its own, which a test may kill as it likes. */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { freePort } from "../../scripts/postgres.mjs";
 import type { Environment } from "../../src/config.ts";
 import { MASTER_KEY } from "./latchkey.ts";
 
+const CLI = fileURLToPath(new URL("../../dist/cli/latchkey.js", import.meta.url));
 const SERVER = fileURLToPath(new URL("../../dist/server.js", import.meta.url));
 
 export interface ServerProcess {
@@ -70,4 +72,19 @@ async function answering(child: ChildProcess, url: string, output: () => string)
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
   throw new Error(`the server does not answer: ${output()}`);
+}
+
+export interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A command of the built command line. */
+export async function cli(env: Environment, ...args: string[]): Promise<Ended> {
+  const options = { env: { PATH: process.env.PATH, ...env } };
+  return promisify(execFile)(process.execPath, [CLI, ...args], options).then(
+    ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
+    (error: Ended) => error,
+  );
 }

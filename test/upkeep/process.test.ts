@@ -1,35 +1,16 @@
 /** How the process behaves to its operator: proxies, workers, signals, figures, commands that fail. */
-import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { freePort } from "../../scripts/postgres.mjs";
-import type { Environment } from "../../src/config.ts";
 import { createTestDatabase } from "../support/engines.ts";
 import { askForCode, authorize, call, createTenant, MASTER_KEY, mintCode, startLatchkey } from "../support/latchkey.ts";
-import { startProcess } from "../support/process.ts";
+import { cli, startProcess } from "../support/process.ts";
 import { until } from "../support/smtp.ts";
 import { createTenantBeside } from "../support/tenants.ts";
 
-const CLI = fileURLToPath(new URL("../../dist/cli/latchkey.js", import.meta.url));
 const PUBLIC_URL = "http://localhost:9";
-
-interface Ended {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-async function cli(env: Environment, ...args: string[]): Promise<Ended> {
-  const options = { env: { PATH: process.env.PATH, ...env } };
-  return promisify(execFile)(process.execPath, [CLI, ...args], options).then(
-    ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
-    (error: Ended) => error,
-  );
-}
 
 describe("the process", () => {
   let folder: string;

@@ -8,7 +8,7 @@ import type { Actor, Directory } from "../directory.ts";
 import { callbackFaults, loginUriFault } from "./callback.ts";
 import type { Client } from "./client.ts";
 import { findClientById } from "./find-client.ts";
-import { mintSecret } from "./secret.ts";
+import { adoptSecret, mintSecret } from "./secret.ts";
 import type { ClientSettings } from "./settings.ts";
 import { insertClient, insertSecret } from "./store.ts";
 
@@ -18,6 +18,8 @@ export interface NewClient {
   readonly name?: string | undefined;
   readonly description?: string | undefined;
   readonly settings: Partial<ClientSettings>;
+  /** One that it has already, from elsewhere; else one is made. */
+  readonly client_secret?: Secret | undefined;
 }
 
 export interface CreatedClient {
@@ -41,7 +43,7 @@ export async function createClient(
   const client_id = input.client_id ?? id;
   if (input.client_id !== undefined) checkClientId(input.client_id);
   const created_at = instant(now);
-  const minted = input.settings.token_endpoint_auth_method === "none" ? null : mintSecret(account_id, id, now);
+  const minted = await secretOf(account_id, id, input, now);
   const { name = null, description = null, settings } = input;
   const row = { account_id, id, client_id, name, description, settings, created_at, created_by: actor.id };
   const created = await directory.storage.write(async (tx) => {
@@ -52,6 +54,11 @@ export async function createClient(
   });
   if (!created) throw refuseField("client_id", "taken", "is taken");
   return { client: await findClientById(directory, account_id, id), client_secret: minted?.client_secret ?? null };
+}
+
+async function secretOf(account_id: string, id: string, { settings, client_secret }: NewClient, now: number) {
+  if (settings.token_endpoint_auth_method === "none") return null;
+  return client_secret ? adoptSecret(account_id, id, client_secret, now) : mintSecret(account_id, id, now);
 }
 
 function checkClientId(client_id: string): void {

@@ -40,6 +40,30 @@ export function mintSecret(account_id: string, client_uuid: string, now: number)
   return { client_secret: secret(text), row };
 }
 
+/** Bits below which a secret that somebody chose is hashed slowly. */
+const STRONG = 128;
+
+/** A secret that a client has already: a weak one is kept as argon2id, a long random one as SHA-256. */
+export async function adoptSecret(
+  account_id: string,
+  client_uuid: string,
+  client_secret: Secret,
+  now: number,
+): Promise<MintedSecret> {
+  const text = reveal(client_secret);
+  const { row } = mintSecret(account_id, client_uuid, now);
+  if (bitsOf(text) >= STRONG) return { client_secret, row: { ...row, digest: sha256(text) } };
+  const { hash } = await import("@node-rs/argon2");
+  const digest = Buffer.from(await hash(text, { memoryCost: 19_456, timeCost: 2, parallelism: 1 }), "utf8");
+  return { client_secret, row: { ...row, algorithm: "argon2id", digest } };
+}
+
+/** At most so many bits, were every symbol random: fewer where symbols repeat. */
+function bitsOf(text: string): number {
+  const distinct = new Set(text).size;
+  return text.length * Math.log2(Math.max(1, Math.min(distinct, 64)));
+}
+
 /** How often the last use of a secret is noted. */
 const USE_RESOLUTION = 60_000;
 

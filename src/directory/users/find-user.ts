@@ -25,6 +25,11 @@ export function lookUpUserByEmail(db: Database, account_id: string, type: UserTy
   return selectUserByEmail(db, account_id, type, email_canonical);
 }
 
+/** The live user with the account's own name for them. */
+export function lookUpUserByCustomerId(db: Database, account_id: string, customer_id: string) {
+  return selectUserByCustomerId(db, account_id, customer_id);
+}
+
 export interface Wanted {
   readonly types: readonly UserType[];
   readonly email?: string | undefined;

@@ -51,7 +51,7 @@ export async function makeKey(
   const kid = base64url(sha256(JSON.stringify(members)));
   const pkcs8 = privateKey.export({ type: "pkcs8", format: "der" });
   const public_jwk = { ...members, kid, alg, use: "sig" } as Jwk;
-  return { account_id, kid, alg, public_jwk, private_key: seal(keys, context(account_id, kid), pkcs8), ...times };
+  return { account_id, kid, alg, public_jwk, private_key: seal(keys, keyContext(account_id, kid), pkcs8), ...times };
 }
 
 export interface KeyTimes {
@@ -84,10 +84,11 @@ function publicMembers(privateKey: KeyObject): Record<string, string> {
 
 /** @throws when the master key that sealed it is not configured. */
 export function openKey(keys: MasterKeys, row: StoredKey): SigningKey {
-  const pkcs8 = Buffer.from(unseal(keys, context(row.account_id, row.kid), row.private_key));
+  const pkcs8 = Buffer.from(unseal(keys, keyContext(row.account_id, row.kid), row.private_key));
   const private_key = createPrivateKey({ key: pkcs8, format: "der", type: "pkcs8" });
   return { ...row, private_key, public_key: createPublicKey(private_key) };
 }
 
-const context = (account_id: string, kid: string) =>
+/** What a private key is sealed for. */
+export const keyContext = (account_id: string, kid: string) =>
   ({ account_id, purpose: "seal", subject: `signing_keys/${kid}` }) as const;

@@ -1,0 +1,37 @@
+import { writeFileSync } from "node:fs";
+import { Command } from "commander";
+import { canonicalAccountId } from "../directory/accounts/account.ts";
+import { readAccount } from "./export/read-account.ts";
+import { type Output, print, withCore } from "./run.ts";
+
+interface Options extends Output {
+  readonly out?: string;
+}
+
+export function exportCommand(): Command {
+  return new Command("export")
+    .description(
+      "Write an account to a file that `latchkey import` reads on another server. It holds digests and sealed keys.",
+    )
+    .argument("<account_id>")
+    .option("--out <file>", "where to; default: standard output")
+    .option("--json", "print JSON about what was written (with --out)")
+    .action((name: string, options: Options) =>
+      withCore(options, async (core) => {
+        const portable = await readAccount(core, canonicalAccountId(name) ?? name);
+        const text = `${JSON.stringify(portable, null, 1)}\n`;
+        if (options.out === undefined) {
+          process.stdout.write(text);
+          return;
+        }
+        writeFileSync(options.out, text, { mode: 0o600, flag: "wx" });
+        const counts = Object.entries(portable.tables).map(([table, rows]) => [table, rows.length] as const);
+        const { account_id, key_versions } = portable;
+        print({ account_id, file: options.out, key_versions, rows: Object.fromEntries(counts) }, options, [
+          `Account ${account_id} is in ${options.out}`,
+          ...counts.filter(([, count]) => count > 0).map(([table, count]) => `  ${table.padEnd(22)} ${count}`),
+          `  The other server needs the master key ${key_versions.join(", ")} among its own.`,
+        ]);
+      }),
+    );
+}

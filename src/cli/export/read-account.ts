@@ -1,0 +1,30 @@
+import { sql } from "kysely";
+import { findAccount } from "../../directory/accounts/find-account.ts";
+import { sealedVersion } from "../../secrets/seal.ts";
+import type { Core } from "../../server.ts";
+import { instant } from "../../storage/storage.ts";
+import { encodeRow, type PortableAccount, type PortableRow, portable_tables, sealed_columns } from "./portable.ts";
+
+/** Everything that an account needs on another server, as committed. @throws 404 not_found. */
+export async function readAccount({ storage, directory }: Core, account_id: string): Promise<PortableAccount> {
+  await findAccount(directory, account_id);
+  const versions = new Set<string>();
+  const tables: Record<string, readonly PortableRow[]> = {};
+  for (const table of portable_tables) {
+    const { rows } = await sql<Record<string, unknown>>`select * from ${sql.table(table)}
+      where account_id = ${account_id}`.execute(storage.read);
+    for (const [sealed, column] of sealed_columns) {
+      if (sealed !== table) continue;
+      for (const row of rows) if (row[column]) versions.add(sealedVersion(row[column] as Uint8Array));
+    }
+    for (const row of rows) if (typeof row.key_version === "string") versions.add(row.key_version);
+    tables[table] = rows.map(encodeRow);
+  }
+  return {
+    format: "latchkey-account/1",
+    account_id,
+    exported_at: instant(storage.now()),
+    key_versions: [...versions].toSorted(),
+    tables: tables as PortableAccount["tables"],
+  };
+}

@@ -1,0 +1,46 @@
+import { sql } from "kysely";
+import { recordDeed } from "../../audit/audit.ts";
+import { refuseField } from "../../errors.ts";
+import type { Core } from "../../server.ts";
+import { instant } from "../../storage/storage.ts";
+import { actor } from "../run.ts";
+import { decodeRow, type PortableAccount, portable_tables } from "./portable.ts";
+
+/**
+ * Writes an exported account, whole or not at all.
+ *
+ * @throws 400 invalid_request: the account exists, a master key is missing, or the file is not what it says.
+ */
+export async function writeAccount({ storage, directory }: Core, portable: PortableAccount): Promise<void> {
+  const { account_id, tables, key_versions } = portable;
+  const missing = key_versions.filter((version) => !directory.master_keys.versions.includes(version));
+  if (missing.length > 0) {
+    throw refuseField(
+      "key_versions",
+      "unknown",
+      `the file is sealed under the master key ${missing.join(", ")}: add that key after your own in MASTER_KEY, import, then run latchkey keys reseal`,
+    );
+  }
+  await storage.write(async (tx) => {
+    const { rows } = await sql`select 1 from accounts where account_id = ${account_id}`.execute(tx.db);
+    if (rows.length > 0) throw refuseField("account_id", "taken", `${account_id} is here already`);
+    for (const table of portable_tables) {
+      for (const row of tables[table] ?? []) {
+        if (row.account_id !== account_id)
+          throw refuseField(`tables.${table}`, "foreign", "holds a row of another account");
+        await tx.db
+          .insertInto(table)
+          .values(decodeRow(row) as never)
+          .execute();
+      }
+    }
+    await recordDeed(tx, {
+      account_id,
+      action: "account.imported",
+      entity: account_id,
+      now: instant(storage.now()),
+      actor,
+    });
+  });
+  directory.accounts.clear();
+}

@@ -1,0 +1,64 @@
+import { readFileSync } from "node:fs";
+import { Command } from "commander";
+import { refuseField } from "../errors.ts";
+import type { PortableAccount } from "./export/portable.ts";
+import { writeAccount } from "./export/write-account.ts";
+import { carryOut, readPlan } from "./import/carry-out.ts";
+import { type Output, print, withCore } from "./run.ts";
+
+interface Options extends Output {
+  readonly dryRun?: boolean;
+}
+
+export function importCommand(): Command {
+  return new Command("import")
+    .description("Read an exported account, or clients, grants, roles and users of another system.")
+    .argument("<file>", "JSON; - for standard input")
+    .option("--dry-run", "say whether the file can be read, and write nothing")
+    .option("--json", "print JSON")
+    .action((file: string, options: Options) =>
+      withCore(options, async (core) => {
+        const document = parse(readFileSync(file === "-" ? 0 : file, "utf8"));
+        if (document.format === "latchkey-account/1") {
+          const portable = document as unknown as PortableAccount;
+          if (!options.dryRun) await writeAccount(core, portable);
+          const { account_id } = portable;
+          print({ account_id, imported: !options.dryRun }, options, [
+            options.dryRun ? `An export of ${account_id}.` : `Account ${account_id} is here, with all that it had.`,
+          ]);
+          return;
+        }
+        const plan = await readPlan(document);
+        if (options.dryRun) {
+          print({ account_id: plan.account.account_id, imported: false }, options, ["The file can be imported."]);
+          return;
+        }
+        const result = await carryOut(core, plan, progressOf(options));
+        print(result, options, [
+          `Account ${result.account_id}`,
+          ...Object.entries(result.created).map(([what, count]) => `  ${what.padEnd(10)} ${count} created`),
+          `  ${result.kept} were here already and stay as they are`,
+        ]);
+      }),
+    );
+}
+
+function parse(text: string): Record<string, unknown> {
+  let document: unknown;
+  try {
+    document = JSON.parse(text);
+  } catch {
+    throw refuseField("the file", "json", "is not valid JSON");
+  }
+  if (typeof document === "object" && document !== null && !Array.isArray(document))
+    return document as Record<string, unknown>;
+  throw refuseField("the file", "type", "must hold one JSON object");
+}
+
+/** A line that keeps up with the work, where a person is looking. */
+function progressOf({ json }: Output): (done: number, of: number) => void {
+  if (json || !process.stderr.isTTY) return () => {};
+  return (done, of) => {
+    process.stderr.write(`\r${done} of ${of}${done === of ? "\n" : ""}`);
+  };
+}

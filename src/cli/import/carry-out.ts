@@ -1,0 +1,153 @@
+import { storePassword } from "../../authentication/passwords/password.ts";
+import { canonicalAccountId } from "../../directory/accounts/account.ts";
+import { createAccount } from "../../directory/accounts/create-account.ts";
+import { lookUpAccount } from "../../directory/accounts/find-account.ts";
+import { AccountSettingsChange } from "../../directory/accounts/settings.ts";
+import { createClient } from "../../directory/clients/create-client.ts";
+import { lookUpClient } from "../../directory/clients/find-client.ts";
+import { ClientSettings } from "../../directory/clients/settings.ts";
+import type { Directory } from "../../directory/directory.ts";
+import { createGrant } from "../../directory/grants/change-grants.ts";
+import { listGrants } from "../../directory/grants/find-grant.ts";
+import { createRole, listRoles } from "../../directory/roles/change-role.ts";
+import { changeOf } from "../../directory/settings.ts";
+import { createUser } from "../../directory/users/create-user.ts";
+import { lookUpUserByCustomerId, lookUpUserByEmail } from "../../directory/users/find-user.ts";
+import { canonicalEmail } from "../../directory/users/identifier.ts";
+import { refuse, refuseField } from "../../errors.ts";
+import { secret } from "../../secrets/secret.ts";
+import type { Core } from "../../server.ts";
+import { actor } from "../run.ts";
+import { checkSchema } from "./check-schema.ts";
+import { Plan } from "./plan.ts";
+
+export interface Imported {
+  readonly account_id: string;
+  created: { accounts: number; roles: number; clients: number; grants: number; users: number };
+  /** What was here already. */
+  kept: number;
+}
+
+/** @throws 400 invalid_request naming every fault of the file, before anything is written. */
+export async function readPlan(document: unknown): Promise<Plan> {
+  const plan = await checkSchema(Plan, document, "");
+  if (plan.account.settings) await checkSchema(AccountSettingsChange, plan.account.settings, "account.settings");
+  for (const [index, { settings }] of (plan.clients ?? []).entries()) {
+    if (settings) await checkSchema(changeOf(ClientSettings), settings, `clients.${index}.settings`);
+  }
+  const known = new Set((plan.roles ?? []).map(({ name }) => name));
+  for (const [index, user] of (plan.users ?? []).entries()) {
+    if (!user.email && !user.phone_number && !user.customer_id) {
+      throw refuseField(`users.${index}`, "required", "needs email, phone_number or customer_id");
+    }
+    const unknown = user.roles?.find((name) => !known.has(name));
+    if (unknown)
+      throw refuseField(`users.${index}.roles`, "unknown", `names the role ${unknown}, which the file does not have`);
+  }
+  return plan;
+}
+
+/** Makes what is missing; `progress` hears how far it is. */
+export async function carryOut(
+  { directory }: Core,
+  plan: Plan,
+  progress: (done: number, of: number) => void,
+): Promise<Imported> {
+  const account_id = canonicalAccountId(plan.account.account_id);
+  if (!account_id) throw refuseField("account.account_id", "pattern", "is P or T and then three or eight digits");
+  const result: Imported = { account_id, created: { accounts: 0, roles: 0, clients: 0, grants: 0, users: 0 }, kept: 0 };
+  const clients = plan.clients ?? [];
+  const users = plan.users ?? [];
+  const total = 1 + (plan.roles?.length ?? 0) + clients.length + users.length;
+  let done = 0;
+  const step = () => progress(++done, total);
+  if (await lookUpAccount(directory, account_id)) result.kept += 1;
+  else {
+    const { name = account_id, settings = {} } = plan.account;
+    await createAccount(directory, { account_id, name, settings }, actor);
+    result.created.accounts += 1;
+  }
+  step();
+  const roles = new Map(
+    (await listRoles(directory, account_id, { include_deleted: false, limit: 10_000 })).map((role) => [
+      role.name,
+      role.id,
+    ]),
+  );
+  for (const role of plan.roles ?? []) {
+    if (roles.has(role.name)) result.kept += 1;
+    else {
+      roles.set(role.name, (await createRole(directory, account_id, role, actor)).id);
+      result.created.roles += 1;
+    }
+    step();
+  }
+  for (const client of clients) {
+    await importClient(directory, result, client);
+    step();
+  }
+  for (const user of users) {
+    await importUser(directory, result, user, roles);
+    step();
+  }
+  return result;
+}
+
+type PlannedClient = NonNullable<Plan["clients"]>[number];
+
+async function importClient(directory: Directory, result: Imported, planned: PlannedClient): Promise<void> {
+  const { account_id } = result;
+  const { client_id, client_secret, name, description, settings = {}, grants = [] } = planned;
+  let client = await lookUpClient(directory, account_id, client_id);
+  if (client) result.kept += 1;
+  else {
+    const own = client_secret === undefined ? {} : { client_secret: secret(client_secret) };
+    ({ client } = await createClient(directory, account_id, { client_id, name, description, settings, ...own }, actor));
+    result.created.clients += 1;
+  }
+  const held = await listGrants(directory, account_id, { client_id: client.id });
+  for (const { audience, scope, type = "any" } of grants) {
+    if (held.some((grant) => grant.audience === audience && grant.type === type)) result.kept += 1;
+    else {
+      await createGrant(directory, { client, audience, scope, type }, actor);
+      result.created.grants += 1;
+    }
+  }
+}
+
+type PlannedUser = NonNullable<Plan["users"]>[number];
+
+async function importUser(
+  directory: Directory,
+  result: Imported,
+  planned: PlannedUser,
+  roles: ReadonlyMap<string | null, string>,
+): Promise<void> {
+  const { account_id } = result;
+  const { type = "customer", password_hash: hash, roles: names, ...fields } = planned;
+  if (await isKnown(directory, account_id, type, planned)) {
+    result.kept += 1;
+    return;
+  }
+  const account = await lookUpAccount(directory, account_id);
+  if (!account) throw refuse("not_found");
+  const role_ids = names?.flatMap((name) => roles.get(name) ?? []);
+  const within = hash
+    ? (tx: Parameters<typeof storePassword>[0], owner: { account_id: string; user_id: string }) =>
+        storePassword(tx, owner.account_id, owner.user_id, { kind: "password", hash }, directory.storage.now())
+    : undefined;
+  await createUser(directory, account, { ...fields, type, verified: true, role_ids, within }, actor);
+  result.created.users += 1;
+}
+
+async function isKnown(
+  directory: Directory,
+  account_id: string,
+  type: NonNullable<PlannedUser["type"]>,
+  { email, customer_id }: PlannedUser,
+): Promise<boolean> {
+  const { read } = directory.storage;
+  const canonical = email === undefined ? undefined : canonicalEmail(email);
+  if (canonical && (await lookUpUserByEmail(read, account_id, type, canonical))) return true;
+  return customer_id !== undefined && (await lookUpUserByCustomerId(read, account_id, customer_id)) !== undefined;
+}

@@ -1,0 +1,72 @@
+/**
+ * What somebody brings from another system: clients with the client_id and secret that they have, their grants, roles and users.
+ * What is here already stays as it is, so an import that stopped halfway is run again.
+ */
+import { type Static, Type } from "typebox";
+import { scopes } from "../../directory/scopes-schema.ts";
+
+const text = (maxLength = 200) => Type.String({ minLength: 1, maxLength });
+const optional = (maxLength = 200) => Type.Optional(text(maxLength));
+
+export const Plan = Type.Object(
+  {
+    account: Type.Object(
+      { account_id: text(9), name: optional(), settings: Type.Optional(Type.Record(Type.String(), Type.Unknown())) },
+      { additionalProperties: false },
+    ),
+    roles: Type.Optional(
+      Type.Array(
+        Type.Object({ name: text(), description: optional(2_000), scope: scopes }, { additionalProperties: false }),
+      ),
+    ),
+    clients: Type.Optional(
+      Type.Array(
+        Type.Object(
+          {
+            client_id: text(64),
+            client_secret: optional(512),
+            name: optional(),
+            description: optional(2_000),
+            settings: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+            grants: Type.Optional(
+              Type.Array(
+                Type.Object(
+                  {
+                    audience: text(2_048),
+                    scope: scopes,
+                    type: Type.Optional(Type.Enum(["any", "authorization_code", "client_credentials", "password"])),
+                  },
+                  { additionalProperties: false },
+                ),
+              ),
+            ),
+          },
+          { additionalProperties: false },
+        ),
+      ),
+    ),
+    users: Type.Optional(
+      Type.Array(
+        Type.Object(
+          {
+            type: Type.Optional(Type.Enum(["customer", "company", "account_user"])),
+            customer_id: optional(128),
+            email: optional(320),
+            phone_number: optional(32),
+            name: optional(),
+            locale: optional(35),
+            scope: Type.Optional(scopes),
+            roles: Type.Optional(Type.Array(text(), { description: "Names of roles of this file or account." })),
+            password_hash: Type.Optional(
+              Type.String({ pattern: "^\\$argon2id\\$", description: "argon2id, in the PHC string format." }),
+            ),
+          },
+          { additionalProperties: false },
+        ),
+      ),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+export type Plan = Static<typeof Plan>;

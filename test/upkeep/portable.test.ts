@@ -1,0 +1,217 @@
+/** An account moves to another server, another system's clients move here, and master keys change under load. */
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createTestDatabase, describeOnBothEngines, engines } from "../support/engines.ts";
+import { authorize, basic, call, MASTER_KEY, mintCode, startLatchkey, tokenOf } from "../support/latchkey.ts";
+import { addPerson, logInAccountUser, logInByMail, oneTimePassword, PASSWORD, token } from "../support/people.ts";
+import { cli, startProcess } from "../support/process.ts";
+import { createTenantBeside } from "../support/tenants.ts";
+
+const OTHER_KEY = Buffer.alloc(32, 9).toString("base64");
+
+describeOnBothEngines("an account that moves to another server", (engine) => {
+  let folder: string;
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), "latchkey-portable-"));
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  it("keeps every credential: secrets, passwords, factors, tokens, logins, keys", async () => {
+    const { createTenant } = await import("../support/latchkey.ts");
+    const from = await startLatchkey(engine);
+    const tenant = await createTenant(from);
+    const person = await addPerson(from, tenant.account_id);
+    const me = await logInAccountUser(from, tenant, { scope: ["read:accounts"] });
+    const totp = await call(`${from.url}/v1/account/user/mfa/totp`, { method: "POST", token: me.token });
+    const { secret } = totp.body;
+    await call(`${from.url}/v1/account/user/mfa/totp`, {
+      method: "PUT",
+      token: me.token,
+      json: { otp: oneTimePassword(secret, -1) },
+    });
+    const oidc = { client_id: "x", client_secret: "upstream-secret-in-clear", authority: "https://idp.example" };
+    const grant = {
+      client_id: tenant.client.id,
+      audience: "https://idp.example",
+      scope: [],
+      type: "authorization_code",
+      oidc,
+    };
+    await call(`${tenant.base}/auth/client-grants`, { method: "POST", token: tenant.token, json: grant });
+    const login = { grant_type: "password", username: person.email, password: PASSWORD, audience: tenant.audience };
+    const { refresh_token } = (await token(tenant, login)).body;
+    await from.stop();
+
+    const file = join(folder, `${engine}.json`);
+    const env = { DATABASE_URL: from.database.database_url, MASTER_KEY, PUBLIC_URL: from.config.public_url };
+    const written = await cli(env, "export", tenant.account_id, "--out", file, "--json");
+    expect(written.code, written.stderr).toBe(0);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    const text = readFileSync(file, "utf8");
+    for (const clear of [tenant.client.client_secret, PASSWORD, refresh_token, secret, "upstream-secret-in-clear"])
+      expect(text).not.toContain(clear);
+
+    const other = await createTestDatabase(engines.find((name) => name !== engine) ?? engine);
+    const target = { DATABASE_URL: other.database_url, PUBLIC_URL: from.config.public_url };
+    const without = await cli({ ...target, MASTER_KEY: OTHER_KEY }, "import", file, "--json");
+    expect([without.code, JSON.parse(without.stderr).error.message]).toEqual([
+      1,
+      expect.stringContaining("MASTER_KEY"),
+    ]);
+    const both = { ...target, MASTER_KEY: `${OTHER_KEY},${MASTER_KEY}` };
+    const read = await cli(both, "import", file, "--json");
+    expect(read.code, read.stderr).toBe(0);
+    expect(JSON.parse((await cli(both, "import", file, "--json")).stderr).error.code).toBe("invalid_request");
+    const resealed = JSON.parse((await cli(both, "keys", "reseal", "--json")).stdout);
+    expect(resealed.moved["factors.seed"]).toBe(1);
+    expect(resealed.moved["grants.oidc_client_secret"]).toBe(1);
+    expect(JSON.parse((await cli(both, "keys", "reseal", "--json")).stdout).moved["factors.seed"]).toBe(0);
+
+    const to = await startLatchkey(other.engine, {
+      database: other,
+      env: { MASTER_KEY: both.MASTER_KEY },
+      public_url: from.config.public_url,
+    });
+    const moved = { ...tenant, base: `${to.url}/v1/accounts/${tenant.account_id}` };
+    expect((await call(`${moved.base}/auth/clients`, { token: tenant.token })).status).toBe(200);
+    const fresh = await tokenOf(to, tenant.account_id, tenant.client);
+    expect((await token({ ...moved, token: fresh }, login)).status).toBe(200);
+    const refreshed = await token({ ...moved, token: fresh }, { grant_type: "refresh_token", refresh_token });
+    expect(refreshed.status, refreshed.text).toBe(200);
+    const asked = await logInByMail({ ...moved, token: fresh }, me.client, me.email);
+    const { mfa_token } = asked.body;
+    const done = await token(
+      { ...moved, token: fresh },
+      { grant_type: "mfa_oob", mfa_token, otp: oneTimePassword(secret, 1) },
+    );
+    expect(done.status, done.text).toBe(200);
+    expect((await call(`${moved.base}/auth/clients`, { token: done.body.access_token })).status).toBe(200);
+    await to.close();
+    await from.database.drop();
+  });
+
+  it("comes from another system with the credentials that its clients have", async () => {
+    const database = await createTestDatabase(engine);
+    const env = { DATABASE_URL: database.database_url, MASTER_KEY };
+    const strong = Buffer.alloc(32, 77).toString("base64") + "aB3dE6gH9jK2mN5pQ8sT";
+    const plan = {
+      account: { account_id: "P11200001", name: "Shop", settings: { country: "SE" } },
+      roles: [{ name: "support", scope: ["read:accounts"] }],
+      clients: [
+        {
+          client_id: "ecom-123",
+          client_secret: strong,
+          settings: { callbacks: ["https://shop.example/cb"] },
+          grants: [{ audience: "https://api.dintero.com/v1/accounts/P11200001", scope: ["admin:accounts"] }],
+        },
+        {
+          client_id: "old",
+          client_secret: "weak-secret",
+          grants: [{ audience: "https://x.example", scope: ["a:b"], type: "client_credentials" }],
+        },
+      ],
+      users: [
+        { email: "ada@example.com", customer_id: "99919" },
+        { type: "account_user", email: "staff@example.com", roles: ["support"] },
+      ],
+    };
+    const file = join(folder, `plan-${engine}.json`);
+    const write = (content: object) => writeFileSync(file, JSON.stringify(content));
+    write({ ...plan, clients: [{ client_id: "x", settings: { calbacks: [] } }] });
+    const wrong = await cli(env, "import", file, "--json");
+    expect([wrong.code, JSON.parse(wrong.stderr).error.errors[0].path]).toEqual([
+      1,
+      expect.stringContaining("clients.0.settings"),
+    ]);
+    write({ ...plan, users: [{ email: "x@example.com", roles: ["nobody"] }] });
+    expect((await cli(env, "import", file)).code).toBe(1);
+    write(plan);
+    expect(JSON.parse((await cli(env, "import", file, "--dry-run", "--json")).stdout).imported).toBe(false);
+    const done = await cli(env, "import", file, "--json");
+    expect(done.code, done.stderr).toBe(0);
+    expect(JSON.parse(done.stdout).created).toEqual({ accounts: 1, roles: 1, clients: 2, grants: 2, users: 2 });
+    const again = JSON.parse((await cli(env, "import", file, "--json")).stdout);
+    expect([again.created.users, again.kept]).toEqual([0, 8]);
+    const latchkey = await startLatchkey(engine, { database });
+    const base = `${latchkey.url}/v1/accounts/P11200001`;
+    const get = (client_id: string, client_secret: string, audience: string) =>
+      call(`${base}/auth/token`, {
+        method: "POST",
+        headers: { authorization: basic({ client_id, client_secret }) },
+        json: { grant_type: "client_credentials", audience },
+      });
+    const own = await get("ecom-123", strong, "https://api.dintero.com/v1/accounts/P11200001");
+    expect(own.status, own.text).toBe(200);
+    const users = await call(`${base}/management/users`, { token: own.body.access_token, query: { expand: "roles" } });
+    expect(users.body[0].roles[0].name).toBe("support");
+    expect((await get("old", "weak-secret", "https://x.example")).status).toBe(200);
+    expect((await get("old", "another", "https://x.example")).status).toBe(401);
+    const secrets = await latchkey.server.core.storage.read.selectFrom("client_secrets").select("algorithm").execute();
+    expect(secrets.map(({ algorithm }) => algorithm).toSorted()).toEqual(["argon2id", "sha256"]);
+    await latchkey.close();
+  });
+});
+
+describe("keys that change under load", () => {
+  it.each(engines)("lose no request: rotation at once, and a new master key (%s)", async (engine) => {
+    const database = await createTestDatabase(engine);
+    const first = await startProcess({ database_url: database.database_url });
+    const before = await createTenantBeside(database.database_url, first.url, `http://localhost:${first.port}`);
+    expect((await authorize(before, { verification_code: await mintCode(before) })).status).toBe(302);
+    await first.kill("SIGTERM");
+    const env = { MASTER_KEY: `${OTHER_KEY},${MASTER_KEY}` };
+    const server = await startProcess({ database_url: database.database_url, port: first.port, env });
+    const shared = { ...env, DATABASE_URL: database.database_url, PUBLIC_URL: `http://localhost:${first.port}` };
+    const outcomes = new Map<string, number>();
+    let going = true;
+    const note = (outcome: string) => outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+    const work = Promise.all(
+      [1, 2, 3, 4].map(async (worker) => {
+        let user_id: string | undefined;
+        while (going) {
+          const bearer = await tokenOf(
+            { url: server.url, config: { public_url: `http://localhost:${first.port}` } } as never,
+            before.account_id,
+            before.client,
+          );
+          const own = { ...before, token: bearer };
+          const json = { email: `worker-${worker}@example.com` };
+          const user = await call(`${own.base}/customers/users`, { method: "POST", token: bearer, json });
+          user_id ??= user.body.id;
+          for (let n = 0; n < 5 && going; n++) {
+            const json = { audience: own.audience, client_id: own.client.client_id, user_id };
+            const minted = await call(`${own.base}/auth/passwordless/code`, { method: "POST", token: bearer, json });
+            if (minted.status !== 200) {
+              note(`mint ${minted.status}`);
+              continue;
+            }
+            note(`authorize ${(await authorize(own, { verification_code: minted.body.verification_code })).status}`);
+          }
+        }
+      }),
+    );
+    const reseal = await cli(shared, "keys", "reseal", "--json");
+    const rotate = await cli(shared, "keys", "rotate", before.account_id, "--json");
+    const again = await cli(shared, "keys", "reseal", "--json");
+    going = false;
+    await work;
+    expect([reseal.code, rotate.code, again.code], reseal.stderr + rotate.stderr).toEqual([0, 0, 0]);
+    expect(JSON.parse(reseal.stdout).moved["signing_keys.private_key"]).toBeGreaterThan(0);
+    const bad = [...outcomes.keys()].filter((outcome) => outcome !== "authorize 302");
+    expect(bad).toEqual([]);
+    expect(outcomes.get("authorize 302") ?? 0).toBeGreaterThan(3);
+    await server.kill("SIGTERM");
+    const only = await startProcess({
+      database_url: database.database_url,
+      port: first.port,
+      env: { MASTER_KEY: OTHER_KEY },
+    });
+    expect(
+      (await call(`${only.url}/v1/accounts/${before.account_id}/auth/clients`, { token: before.token })).status,
+    ).toBe(200);
+    await only.kill("SIGTERM");
+    await database.drop();
+  });
+});
