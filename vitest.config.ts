@@ -12,7 +12,7 @@ export default defineConfig({
     projects: [
       project("rooms", "src/**/*.test.ts"),
       project("flows", "test/{flows,isolation,contract,interop}/**/*.test.ts"),
-      project("process", "test/{first-run,upkeep,faults}/**/*.test.ts"),
+      project("process", "test/{first-run,guides,upkeep,faults}/**/*.test.ts"),
     ],
   },
 });

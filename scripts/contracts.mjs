@@ -1,11 +1,12 @@
 /**
- * Prints openapi.json and config.schema.json from the code. `--check` compares instead of writing and exits with 1 when one
+ * Prints openapi.json, config.schema.json and docs/operations.md from the code. `--check` compares instead of writing and exits with 1 when one
  * of them differs.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { operationsPage } from "./operations.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const { startServer } = await import("../dist/server.js");
@@ -47,11 +48,11 @@ const schema = {
 };
 
 let differs = false;
-for (const [name, value] of [
-  ["openapi.json", openapi],
-  ["config.schema.json", schema],
+for (const [name, text] of [
+  ["openapi.json", `${JSON.stringify(openapi, null, 2)}\n`],
+  ["config.schema.json", `${JSON.stringify(schema, null, 2)}\n`],
+  ["docs/operations.md", operationsPage(openapi)],
 ]) {
-  const text = `${JSON.stringify(value, null, 2)}\n`;
   if (!process.argv.includes("--check")) writeFileSync(join(root, name), text);
   else if (readFileSync(join(root, name), "utf8") !== text) {
     console.error(`${name} differs from the code; run \`node scripts/contracts.mjs\``);
