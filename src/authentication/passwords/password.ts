@@ -1,45 +1,19 @@
 /**
- * Passwords and PINs of people, hashed with argon2id (19 MiB, t=2, p=1) off the event loop and in bounded number, so that a
- * flood of logins slows nothing but itself. Checking one for somebody who does not exist costs the same.
+ * Passwords and PINs of people, hashed slowly in a process of their own, so that a flood of logins slows nothing but itself.
+ * Checking one for somebody who does not exist costs the same.
  *
  * In: a user and what they typed. Out: whether it is theirs. Who guesses is counted by `guesses`.
  */
-import { availableParallelism } from "node:os";
-import { refuse, refuseField } from "../../errors.ts";
+import { refuseField } from "../../errors.ts";
 import { reveal, type Secret, secret } from "../../secrets/secret.ts";
+import { slowHash, slowVerify } from "../../secrets/slow-hash.ts";
 import { type Instant, instant, type Storage, type Transaction } from "../../storage/storage.ts";
 import { deletePasswords, selectPassword, upsertPassword } from "./store.ts";
 
 export type PasswordKind = "password" | "pin";
 
-const PARAMETERS = { memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const;
-/** Hashes at once: one core stays with requests, and the thread pool is not filled. */
-const AT_ONCE = Math.min(2, Math.max(1, availableParallelism() - 1));
-/** Hashes that may wait for their turn. */
-const WAITING = 200;
-
-let running = 0;
-const queue: (() => void)[] = [];
-
-/** @throws 503 when too many wait already. */
-async function inTurn<T>(work: () => Promise<T>): Promise<T> {
-  if (running >= AT_ONCE) {
-    if (queue.length >= WAITING) throw refuse("temporarily_unavailable", { detail: "too many logins", retry_after: 1 });
-    await new Promise<void>((resolve) => queue.push(resolve));
-  } else running += 1;
-  try {
-    return await work();
-  } finally {
-    const next = queue.shift();
-    if (next) next();
-    else running -= 1;
-  }
-}
-
-const argon2 = () => import("@node-rs/argon2");
-
 export function hashPassword(text: Secret): Promise<string> {
-  return inTurn(async () => (await argon2()).hash(reveal(text), PARAMETERS));
+  return slowHash(text);
 }
 
 /** Of nobody: what is compared when there is nothing to compare with. */
@@ -47,9 +21,9 @@ let nobody: Promise<string> | undefined;
 
 /** Takes as long where there is nothing to compare with. */
 async function matches(hash: string | undefined, text: Secret): Promise<boolean> {
-  nobody ??= argon2().then(({ hash: make }) => make("nobody's password", PARAMETERS));
+  nobody ??= slowHash(secret("nobody's password"));
   const against = hash ?? (await nobody);
-  const same = await inTurn(async () => (await argon2()).verify(against, reveal(text)));
+  const same = await slowVerify(against, text);
   return same && hash !== undefined;
 }
 

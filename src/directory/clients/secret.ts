@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { refuse } from "../../errors.ts";
 import { base64url, sameBytes, sha256 } from "../../secrets/digest.ts";
 import { reveal, type Secret, secret } from "../../secrets/secret.ts";
+import { slowHash, slowVerify } from "../../secrets/slow-hash.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
 import { type Instant, instant } from "../../storage/storage.ts";
 import type { Directory } from "../directory.ts";
@@ -53,8 +54,7 @@ export async function adoptSecret(
   const text = reveal(client_secret);
   const { row } = mintSecret(account_id, client_uuid, now);
   if (bitsOf(text) >= STRONG) return { client_secret, row: { ...row, digest: sha256(text) } };
-  const { hash } = await import("@node-rs/argon2");
-  const digest = Buffer.from(await hash(text, { memoryCost: 19_456, timeCost: 2, parallelism: 1 }), "utf8");
+  const digest = Buffer.from(await slowHash(client_secret), "utf8");
   return { client_secret, row: { ...row, algorithm: "argon2id", digest } };
 }
 
@@ -108,9 +108,8 @@ async function matchSecret(
   return undefined;
 }
 
-async function matchesSlowly({ digest }: StoredSecret, presented: Secret): Promise<boolean> {
-  const { verify } = await import("@node-rs/argon2");
-  return verify(Buffer.from(digest).toString("utf8"), reveal(presented));
+function matchesSlowly({ digest }: StoredSecret, presented: Secret): Promise<boolean> {
+  return slowVerify(Buffer.from(digest).toString("utf8"), presented);
 }
 
 async function noteUse(directory: Directory, client: Client, used: StoredSecret, now: number): Promise<void> {

@@ -1,0 +1,75 @@
+/**
+ * What a flood of password logins does to everybody else: durable authorizations per second and their latency, with and without
+ * it, interleaved. The flood is 32 connections that try passwords of people nobody knows, which costs a full hash each.
+ *
+ * Usage: node bench/flood.mjs [--requests 4000] [--rounds 3] [--json]
+ */
+import { closeBench, load, median, requestsFor, startServer } from "./harness.mjs";
+import { ACCOUNT, AUDIENCE, prepareCodes } from "./prepare.mjs";
+
+const option = (name, otherwise) => {
+  const at = process.argv.indexOf(`--${name}`);
+  return at < 0 ? otherwise : Number(process.argv[at + 1]);
+};
+const requests = option("requests", 4_000);
+const rounds = option("rounds", 3);
+const FLOOD = 32;
+
+try {
+  const server = await startServer("sqlite");
+  const { config, port, token } = server;
+  const samples = { quiet: [], flood: [], logins: [] };
+  const authorize = async () => load(port, requestsFor(port, token, "token", await prepareCodes(config, requests)));
+  await authorize();
+  for (let round = 0; round < rounds; round++) {
+    samples.quiet.push(await authorize());
+    const codes = await prepareCodes(config, requests);
+    const flood = startFlood(port, token);
+    samples.flood.push(await load(port, requestsFor(port, token, "token", codes)));
+    samples.logins.push(await flood.stop());
+  }
+  await server.stop();
+  const rate = (list) => median(list.map(({ ok, seconds }) => ok / seconds));
+  const figure = {
+    quiet_per_second: Math.round(rate(samples.quiet)),
+    flooded_per_second: Math.round(rate(samples.flood)),
+    ratio: Number((rate(samples.flood) / rate(samples.quiet)).toFixed(2)),
+    p99_quiet_ms: median(samples.quiet.map(({ p99 }) => p99)),
+    p99_flooded_ms: median(samples.flood.map(({ p99 }) => p99)),
+    logins_per_second: Math.round(median(samples.logins)),
+  };
+  console.log(
+    process.argv.includes("--json")
+      ? JSON.stringify(figure)
+      : `authorize ${figure.quiet_per_second}/s quiet, ${figure.flooded_per_second}/s beside ${figure.logins_per_second} password logins/s = ${figure.ratio}; p99 ${figure.p99_quiet_ms} → ${figure.p99_flooded_ms} ms`,
+  );
+} finally {
+  await closeBench();
+}
+
+/** Keeps trying until it is stopped; answers how many logins a second were refused for a wrong password. */
+function startFlood(port, token) {
+  let going = true;
+  let refused = 0;
+  const started = performance.now();
+  const attempt = async (n) => {
+    const body = { grant_type: "password", username: `nobody-${n}-${refused}`, password: "guess", audience: AUDIENCE };
+    const response = await fetch(`http://127.0.0.1:${port}/v1/accounts/${ACCOUNT}/auth/token`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
+    await response.arrayBuffer();
+    if (response.status === 400) refused += 1;
+  };
+  const workers = Array.from({ length: FLOOD }, async (_, n) => {
+    while (going) await attempt(n);
+  });
+  return {
+    async stop() {
+      going = false;
+      await Promise.all(workers);
+      return refused / ((performance.now() - started) / 1000);
+    },
+  };
+}

@@ -1,0 +1,92 @@
+/**
+ * Slow hashes, for what people choose: passwords, PINs, short client secrets. argon2id in a process of its own, at a lower
+ * priority and in bounded number, so that a flood of logins slows nothing but itself. The process begins with the first hash.
+ */
+import { type ChildProcess, fork } from "node:child_process";
+import { availableParallelism } from "node:os";
+import { fileURLToPath } from "node:url";
+import { refuse } from "../errors.ts";
+import { reveal, type Secret } from "./secret.ts";
+
+const PROCESS = fileURLToPath(new URL("./slow-hash-process.cjs", import.meta.url));
+/** Hashes at once. */
+const AT_ONCE = Math.min(4, Math.max(1, availableParallelism() - 1));
+/** Hashes that may wait for their turn. */
+const WAITING = 200;
+
+interface Answer {
+  readonly id: number;
+  readonly hash?: string;
+  readonly same?: boolean;
+  readonly error?: string;
+}
+
+let child: ChildProcess | undefined;
+let ids = 0;
+let running = 0;
+const queue: (() => void)[] = [];
+const waiting = new Map<number, (answer: Answer) => void>();
+
+/** argon2id in the PHC string format. @throws 503 temporarily_unavailable when too many wait already. */
+export async function slowHash(text: Secret): Promise<string> {
+  const { hash } = await inTurn(text, undefined);
+  if (hash === undefined) throw new Error("nothing was hashed");
+  return hash;
+}
+
+/** @throws 503 temporarily_unavailable when too many wait already. */
+export async function slowVerify(against: string, text: Secret): Promise<boolean> {
+  return (await inTurn(text, against)).same === true;
+}
+
+async function inTurn(text: Secret, against: string | undefined): Promise<Answer> {
+  if (running >= AT_ONCE) {
+    if (queue.length >= WAITING) throw refuse("temporarily_unavailable", { detail: "too many logins", retry_after: 1 });
+    await new Promise<void>((resolve) => queue.push(resolve));
+  } else running += 1;
+  try {
+    const answer = await ask(text, against);
+    if (answer.error !== undefined) throw new Error(`a hash failed: ${answer.error}`);
+    return answer;
+  } finally {
+    const next = queue.shift();
+    if (next) next();
+    else running -= 1;
+  }
+}
+
+function ask(text: Secret, against: string | undefined): Promise<Answer> {
+  child ??= begin();
+  const id = ++ids;
+  return new Promise((resolve) => {
+    waiting.set(id, resolve);
+    child?.ref();
+    child?.channel?.ref();
+    child?.send({ id, text: reveal(text), ...(against === undefined ? {} : { against }) });
+  });
+}
+
+/** Does not keep the server alive; what it did not answer when it ends failed, and the next hash begins another. */
+function begin(): ChildProcess {
+  const started = fork(PROCESS, { stdio: ["ignore", "ignore", "inherit", "ipc"], execArgv: [] });
+  const ended = () => {
+    if (child === started) child = undefined;
+    for (const [id, resolve] of waiting) resolve({ id, error: "the hashing process ended" });
+    waiting.clear();
+  };
+  started.on("message", (answer: Answer) => {
+    waiting.get(answer.id)?.(answer);
+    waiting.delete(answer.id);
+    if (waiting.size === 0) release(started);
+  });
+  started.on("error", ended);
+  started.on("exit", ended);
+  started.unref();
+  return started;
+}
+
+/** An idle process is no reason for the server to stay; a hash under way is. */
+function release(idle: ChildProcess): void {
+  idle.unref();
+  idle.channel?.unref();
+}
