@@ -28,6 +28,7 @@ try {
     samples.flood.push(await load(port, requestsFor(port, token, "token", codes)));
     samples.logins.push(await flood.stop());
   }
+  const login = await compareLogins(server);
   await server.stop();
   const rate = (list) => median(list.map(({ ok, seconds }) => ok / seconds));
   const figure = {
@@ -37,14 +38,39 @@ try {
     p99_quiet_ms: median(samples.quiet.map(({ p99 }) => p99)),
     p99_flooded_ms: median(samples.flood.map(({ p99 }) => p99)),
     logins_per_second: Math.round(median(samples.logins)),
+    known_ms: login.known,
+    unknown_ms: login.unknown,
   };
   console.log(
     process.argv.includes("--json")
       ? JSON.stringify(figure)
-      : `authorize ${figure.quiet_per_second}/s quiet, ${figure.flooded_per_second}/s beside ${figure.logins_per_second} password logins/s = ${figure.ratio}; p99 ${figure.p99_quiet_ms} → ${figure.p99_flooded_ms} ms`,
+      : `authorize ${figure.quiet_per_second}/s quiet, ${figure.flooded_per_second}/s beside ${figure.logins_per_second} password logins/s = ${figure.ratio}; p99 ${figure.p99_quiet_ms} → ${figure.p99_flooded_ms} ms\na wrong password of a known user takes ${figure.known_ms} ms, of an unknown one ${figure.unknown_ms} ms`,
   );
 } finally {
   await closeBench();
+}
+
+/** The median of wrong logins of somebody who exists and of nobody, one after the other. */
+async function compareLogins({ port, token }) {
+  const base = `http://127.0.0.1:${port}/v1/accounts/${ACCOUNT}`;
+  const post = (path, body) =>
+    fetch(`${base}${path}`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+      body: JSON.stringify(body),
+    }).then((response) => response.arrayBuffer());
+  const samples = { known: [], unknown: [] };
+  for (let n = 0; n < 60; n++) {
+    await post("/auth/users", { username: `known-${n}`, password: "a password of theirs" });
+    for (const who of n % 2 ? ["known", "unknown"] : ["unknown", "known"]) {
+      const body = { grant_type: "password", username: `${who}-${n}`, password: "guess", audience: AUDIENCE };
+      const started = performance.now();
+      await post("/auth/token", body);
+      samples[who].push(performance.now() - started);
+    }
+  }
+  const rounded = (list) => Number(median(list).toFixed(2));
+  return { known: rounded(samples.known), unknown: rounded(samples.unknown) };
 }
 
 /** Keeps trying until it is stopped; answers how many logins a second were refused for a wrong password. */

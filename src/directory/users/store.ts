@@ -48,15 +48,11 @@ export async function insertUser(
   return rows.length === 1;
 }
 
+const liveUsers = (db: Database, account_id: string) =>
+  db.selectFrom("users").select(columns).where("account_id", "=", account_id).where("deleted_at", "is", null);
+
 export async function selectUser(db: Database, account_id: string, id: string): Promise<User | undefined> {
-  const row = await db
-    .selectFrom("users")
-    .select(columns)
-    .where("account_id", "=", account_id)
-    .where("id", "=", id)
-    .where("deleted_at", "is", null)
-    .executeTakeFirst();
-  return row as User | undefined;
+  return (await liveUsers(db, account_id).where("id", "=", id).executeTakeFirst()) as User | undefined;
 }
 
 export async function selectUserByCustomerId(
@@ -64,14 +60,8 @@ export async function selectUserByCustomerId(
   account_id: string,
   customer_id: string,
 ): Promise<User | undefined> {
-  const row = await db
-    .selectFrom("users")
-    .select(columns)
-    .where("account_id", "=", account_id)
-    .where("customer_id", "=", customer_id)
-    .where("deleted_at", "is", null)
-    .executeTakeFirst();
-  return row as User | undefined;
+  const found = liveUsers(db, account_id).where("customer_id", "=", customer_id);
+  return (await found.executeTakeFirst()) as User | undefined;
 }
 
 export async function selectUserByEmail(
@@ -80,33 +70,19 @@ export async function selectUserByEmail(
   type: UserType,
   email_canonical: string,
 ): Promise<User | undefined> {
-  const row = await db
-    .selectFrom("users")
-    .select(columns)
-    .where("account_id", "=", account_id)
-    .where("type", "=", type)
-    .where("email_canonical", "=", email_canonical)
-    .where("deleted_at", "is", null)
-    .executeTakeFirst();
-  return row as User | undefined;
+  const found = liveUsers(db, account_id).where("type", "=", type).where("email_canonical", "=", email_canonical);
+  return (await found.executeTakeFirst()) as User | undefined;
 }
 
+/** At most two: more than one means that the number cannot log anybody in. */
 export async function selectUsersByPhone(
   db: Database,
   account_id: string,
   type: UserType,
   phone_number: string,
 ): Promise<readonly User[]> {
-  const rows = await db
-    .selectFrom("users")
-    .select(columns)
-    .where("account_id", "=", account_id)
-    .where("type", "=", type)
-    .where("phone_number", "=", phone_number)
-    .where("deleted_at", "is", null)
-    .limit(2)
-    .execute();
-  return rows as User[];
+  const found = liveUsers(db, account_id).where("type", "=", type).where("phone_number", "=", phone_number);
+  return (await found.limit(2).execute()) as User[];
 }
 
 export interface Identifiers {

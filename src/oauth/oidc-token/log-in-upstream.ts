@@ -1,0 +1,63 @@
+import type { RequestFacts } from "../../audit/audit.ts";
+import { exchangeCode, type UpstreamClaims } from "../../authentication/federation/exchange-code.ts";
+import { linkIdentity } from "../../authentication/federation/link-identity.ts";
+import { findAccount } from "../../directory/accounts/find-account.ts";
+import { matchRedirectUri } from "../../directory/clients/callback.ts";
+import { findClient } from "../../directory/clients/find-client.ts";
+import { canonicalAudience } from "../../directory/grants/audience.ts";
+import { grantsOf } from "../../directory/grants/find-grant.ts";
+import { openOidcSecret } from "../../directory/grants/oidc-secret.ts";
+import { checkActsFor } from "../../directory/scopes.ts";
+import { refuse } from "../../errors.ts";
+import type { Bearer } from "../../http/contract.ts";
+import { secret } from "../../secrets/secret.ts";
+import { type Caller, finishFirstFactor } from "../finish-first-factor.ts";
+import type { PersonTokens } from "../issue-for-person.ts";
+import type { Oauth } from "../oauth.ts";
+import type { OidcTokenRequest } from "./schema.ts";
+
+export interface UpstreamTokens {
+  readonly tokens: PersonTokens;
+  readonly authority: string;
+  /** What the external server says about the person. */
+  readonly claims: UpstreamClaims;
+}
+
+/**
+ * A code of the external server that the client's grant names, for a person's token.
+ *
+ * @throws 400 upstream_login_failed, redirect_uri_mismatch; 403 unauthorized_client, user_not_linked, mfa_required.
+ */
+export async function logInUpstream(
+  oauth: Oauth,
+  bearer: Bearer,
+  request: OidcTokenRequest,
+  facts: RequestFacts,
+): Promise<UpstreamTokens> {
+  const { directory, federation } = oauth;
+  const { audience, client_id: name, redirect_uri, nonce, code, code_verifier } = request;
+  const account = await findAccount(directory, bearer.account_id);
+  const client = await findClient(directory, bearer.account_id, name);
+  checkActsFor(bearer, client);
+  if (redirect_uri !== undefined) matchRedirectUri(client, redirect_uri);
+  const canonical = (one: string) => canonicalAudience(account, directory.public_url, one);
+  const grants = await grantsOf(directory, client);
+  const grant = grants.find((one) => one.oidc && canonical(one.audience) === canonical(audience));
+  const client_secret = grant && (await openOidcSecret(directory, grant));
+  if (!grant?.oidc || !client_secret) {
+    throw refuse("unauthorized_client", { message: "The client holds no grant with oidc for this audience." });
+  }
+  const now = directory.storage.now();
+  const { authority, client_id, trusted_domains = [] } = grant.oidc;
+  const presented = {
+    code: secret(code),
+    code_verifier: code_verifier === undefined ? undefined : secret(code_verifier),
+  };
+  const upstream = { authority, client_id, client_secret, redirect_uri, nonce, now, ...presented };
+  const claims = await exchangeCode(federation, upstream);
+  const login = { account, client, grant_id: grant.id, claims, trusted_domains, actor: bearer.subject, facts, now };
+  const subject = await linkIdentity(directory, login);
+  const caller: Caller = { account, bearer, facts, source: () => null, now };
+  const tokens = await finishFirstFactor(oauth, caller, { client, grant, audience, subject, lasting: false });
+  return { tokens, authority, claims };
+}

@@ -1,0 +1,80 @@
+import { recordDeed } from "../../audit/audit.ts";
+import { findAccount } from "../../directory/accounts/find-account.ts";
+import { matchRedirectUri } from "../../directory/clients/callback.ts";
+import { findClient } from "../../directory/clients/find-client.ts";
+import type { Actor } from "../../directory/directory.ts";
+import { findUser } from "../../directory/users/find-user.ts";
+import type { Bearer } from "../../http/contract.ts";
+import { malformed } from "../../http/error-reply.ts";
+import { reveal, type Secret } from "../../secrets/secret.ts";
+import { instant } from "../../storage/storage.ts";
+import type { UserSubject } from "../../tokens/authorization.ts";
+import { issueIdToken } from "../../tokens/issue.ts";
+import { acrOf, issuingOf } from "../authorization-for.ts";
+import type { Oauth } from "../oauth.ts";
+import { addToQuery } from "../redirect-address.ts";
+import type { RedirectRequest } from "./schema.ts";
+
+/**
+ * The address that a person is sent on to, with an ID token about them made for it: no more in it than was asked for and the
+ * client may say.
+ *
+ * @throws 400 redirect_uri_mismatch, invalid_request; 403 unauthorized_client.
+ */
+export async function sendOn(
+  { directory, tokens }: Oauth,
+  bearer: Bearer,
+  request: RedirectRequest,
+  actor: Actor,
+): Promise<Secret> {
+  const { account_id } = bearer;
+  const { storage } = directory;
+  const account = await findAccount(directory, account_id);
+  const client = await findClient(directory, account_id, bearer.client_uuid);
+  const redirect_uri = matchRedirectUri(client, request.redirect_uri);
+  const claims = customClaims(request.custom_claims ?? {}, client.settings.custom_claims);
+  const subject = await subjectOf(directory, bearer, request.claims ?? []);
+  const now = storage.now();
+  const authorization = {
+    issuing: issuingOf(directory, account),
+    sid: bearer.sid,
+    subject,
+    client_id: client.client_id,
+    client_uuid: client.id,
+    audience: redirect_uri,
+    scope: [],
+    id_token_alg: client.settings.id_token_signed_response_alg,
+  };
+  const fields = { audience: redirect_uri, lifetime: account.settings.redirect_id_token_lifetime, claims };
+  const id_token = await issueIdToken(tokens, authorization, fields, now);
+  const deed = { account_id, action: "auth.redirect", entity: client.id, now: instant(now) };
+  await storage.write((tx) => recordDeed(tx, { ...deed, actor }));
+  return addToQuery(redirect_uri, [["id_token", reveal(id_token)]]);
+}
+
+async function subjectOf(
+  directory: Oauth["directory"],
+  bearer: Bearer,
+  wanted: readonly ("name" | "email")[],
+): Promise<UserSubject> {
+  const { id, email, email_verified_at, name } = await findUser(directory, bearer.account_id, bearer.subject);
+  const amr = bearer.amr ?? [];
+  return {
+    type: "user",
+    id,
+    ...(wanted.includes("email") && email ? { email, email_verified: email_verified_at !== null } : {}),
+    ...(wanted.includes("name") && name ? { name } : {}),
+    auth_time: bearer.auth_time ?? Math.floor(directory.storage.now() / 1000),
+    amr,
+    acr: acrOf(amr),
+  };
+}
+
+/** @throws 400 invalid_request naming what the client may not say. */
+function customClaims(given: Readonly<Record<string, string>>, allowed: readonly string[]): Record<string, string> {
+  const foreign = Object.keys(given).filter((name) => !allowed.includes(name));
+  const message = "is not among the client's custom_claims";
+  if (foreign.length > 0)
+    throw malformed(foreign.map((name) => ({ path: `custom_claims.${name}`, code: "unknown", message })));
+  return Object.fromEntries(Object.entries(given).map(([name, value]) => [`ext_${name}`, value]));
+}
