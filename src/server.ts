@@ -43,19 +43,28 @@ import { budgetSweep } from "./limits/limits.ts";
 import { accountUserSelfRoutes } from "./oauth/account-user/routes.ts";
 import { authorizeRoutes } from "./oauth/authorize/routes.ts";
 import { requireBearer } from "./oauth/bearer/bearer.ts";
+import { authorizationRoutes } from "./oauth/browser/routes.ts";
+import { browserSweeps } from "./oauth/browser/sweep.ts";
 import { customerRoutes } from "./oauth/customers/routes.ts";
 import { discoveryRoutes } from "./oauth/discovery/routes.ts";
 import { exchangeRoutes } from "./oauth/exchange/routes.ts";
+import { introspectionRoutes } from "./oauth/introspect/routes.ts";
 import { mfaRoutes } from "./oauth/mfa/routes.ts";
 import { oidcTokenRoutes } from "./oauth/oidc-token/routes.ts";
 import { redirectRoutes } from "./oauth/redirect/routes.ts";
+import { endFamily } from "./oauth/refresh/revoke-family.ts";
 import { familySweep } from "./oauth/refresh/sweep.ts";
 import { revokeRoutes } from "./oauth/revoke/routes.ts";
 import { signupRoutes } from "./oauth/signup/routes.ts";
 import { tokenRoutes } from "./oauth/token/routes.ts";
 import { redeemedSweep } from "./oauth/token/sweep.ts";
+import { userinfoRoutes } from "./oauth/userinfo/routes.ts";
 import { countOutbox, outboxSweep } from "./outbox/counts.ts";
 import { startOutbox } from "./outbox/worker.ts";
+import { errorPage } from "./pages/error-page.ts";
+import { loginRoutes } from "./pages/login/routes.ts";
+import { logoutRoutes } from "./pages/logout/routes.ts";
+import { languages } from "./pages/texts/languages.ts";
 import { openRevocations, revocationSweep, revoke } from "./revocation/revocation.ts";
 import { masterKeys } from "./secrets/master-keys.ts";
 import { reveal } from "./secrets/secret.ts";
@@ -96,7 +105,7 @@ export async function openCore(config: Config, { exclusive, onQuery, tracing }: 
   try {
     const master_keys = masterKeys(config.master_keys);
     await checkMasterKeys(storage, master_keys);
-    const revocations = await openRevocations(storage);
+    const revocations = await openRevocations(storage, { authorizationEnds: endFamily });
     const directory = openDirectory({ storage, master_keys, revocations, public_url: config.public_url });
     const tokens = openTokens(storage, master_keys);
     const close = async () => {
@@ -226,7 +235,16 @@ async function startDelivery(config: Config, storage: Storage, code: RenderCode,
 function sweepsOf({ directory, tokens }: Core) {
   const leadOf = async (account_id: string) =>
     (await lookUpAccount(directory, account_id))?.settings.key_publication_lead ?? 86_400;
-  const own = [budgetSweep, outboxSweep, revocationSweep, codeSweep, sessionSweep, redeemedSweep, familySweep];
+  const own = [
+    ...browserSweeps,
+    budgetSweep,
+    outboxSweep,
+    revocationSweep,
+    codeSweep,
+    sessionSweep,
+    redeemedSweep,
+    familySweep,
+  ];
   return [...own, ...sweeps, keySweep(tokens, leadOf)];
 }
 
@@ -260,7 +278,13 @@ async function mount(
   redirectRoutes(app, oauth);
   oidcTokenRoutes(app, oauth);
   passwordlessRoutes(app, { directory, verification });
-  discoveryRoutes(app, { directory, tokens });
+  authorizationRoutes(app, oauth);
+  userinfoRoutes(app, oauth);
+  introspectionRoutes(app, oauth);
+  loginRoutes(app, oauth);
+  logoutRoutes(app, oauth);
+  app.errorPage = errorPage(directory);
+  discoveryRoutes(app, { directory, tokens, languages });
   accountRoutes(app, directory);
   clientRoutes(app, directory);
   grantRoutes(app, directory);

@@ -14,8 +14,8 @@ export interface Concerned {
 export async function checkAlive(db: Database, concerned: Concerned): Promise<void> {
   const { account_id, client_id, grant_id, user_id } = concerned;
   const { rows } = await sql`select 1 from live_clients c
-    join live_grants g on g.account_id = c.account_id and g.id = ${grant_id} and g.client_id = c.id
+    left join live_grants g on g.account_id = c.account_id and g.id = ${grant_id} and g.client_id = c.id
     join live_users u on u.account_id = c.account_id and u.id = ${user_id}
-    where c.account_id = ${account_id} and c.id = ${client_id}`.execute(db);
+    where c.account_id = ${account_id} and c.id = ${client_id} and (${grant_id} = '' or g.id is not null)`.execute(db);
   if (rows.length === 0) throw refuse("unauthorized_client", { message: "The client, its grant or the user is gone." });
 }

@@ -1,5 +1,6 @@
-import type { FastifyInstance, RouteOptions } from "fastify";
+import type { FastifyInstance, preHandlerHookHandler, RouteOptions } from "fastify";
 import type { TSchema } from "typebox";
+import { malformed } from "./error-reply.ts";
 
 /** Strings without a stated limit end here. */
 const STRING_LIMIT = 2_048;
@@ -20,8 +21,18 @@ export function checkContract(app: FastifyInstance): void {
     for (const part of ["body", "querystring", "params"] as const) {
       if (schema[part]) schema[part] = bounded(schema[part] as TSchema);
     }
+    if (JSON.stringify(schema.querystring ?? {}).includes('"integer"')) {
+      route.preHandler = [checkNumbers, ...[route.preHandler ?? []].flat()];
+    }
   });
 }
+
+/** Digits without end are read as infinity, which no maximum of a schema is held against. */
+const checkNumbers: preHandlerHookHandler = (request, _reply, done) => {
+  const endless = Object.entries(request.query as object).filter(([, value]) => value === Number.POSITIVE_INFINITY);
+  const faults = endless.map(([path]) => ({ path, code: "too_large", message: "is too large" }));
+  done(faults.length > 0 ? malformed(faults) : undefined);
+};
 
 function bounded(schema: TSchema): TSchema {
   if (Array.isArray(schema)) return schema.map(bounded) as unknown as TSchema;

@@ -49,6 +49,8 @@ export interface RouteContract {
    * which keeps them out of proxies' logs.
    */
   readonly form?: "body" | "query";
+  /** A browser is looking: errors are pages where it asks for HTML. */
+  readonly page?: true;
   /** `Access-Control-Allow-Origin: *`; default true on `account` and `oauth`. */
   readonly cors?: boolean;
 }

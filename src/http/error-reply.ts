@@ -3,6 +3,15 @@ import { type ErrorCode, type Fault, Refusal, refuse } from "../errors.ts";
 import type { Surface } from "./contract.ts";
 import { faultsOf } from "./faults.ts";
 
+/** How an error looks where a browser is looking; handed in by whoever has pages. */
+export type ErrorPage = (refusal: Refusal, request: FastifyRequest, reply: FastifyReply) => Promise<void>;
+
+declare module "fastify" {
+  interface FastifyInstance {
+    errorPage: ErrorPage | null;
+  }
+}
+
 const refusals = new WeakMap<FastifyRequest, ErrorCode>();
 
 /** The code that a request was refused with, for its log line and the figures. */
@@ -18,6 +27,11 @@ export function errorReply(error: unknown, request: FastifyRequest, reply: Fasti
   const { retry_after, headers } = refusal.options;
   if (retry_after !== undefined) reply.header("retry-after", String(Math.max(1, Math.ceil(retry_after))));
   if (headers) reply.headers(headers);
+  const { errorPage } = request.server;
+  if (errorPage && request.routeOptions?.config?.page && /\btext\/html\b/.test(request.headers.accept ?? "")) {
+    void errorPage(refusal, request, reply);
+    return;
+  }
   reply
     .code(statusOn(surfaceOf(request), refusal))
     .header("cache-control", "no-store")

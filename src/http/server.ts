@@ -79,6 +79,7 @@ export function openHttp({ logger, trustProxy, metrics, tracing }: HttpOptions):
     clientErrorHandler: refuseGarbage,
   }).withTypeProvider<TypeBoxTypeProvider>();
 
+  app.decorate("errorPage", null);
   app.setErrorHandler(errorReply);
   app.setNotFoundHandler((request, reply) => {
     openToBrowsers(reply);

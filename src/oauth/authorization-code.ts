@@ -22,6 +22,8 @@ export interface AuthorizationCode {
   readonly nonce?: string | undefined;
   /** scope=openid was asked for. */
   readonly openid: boolean;
+  /** The browser session that it came from; `sid` of the ID token. */
+  readonly session_id?: string | undefined;
   /** Milliseconds since the epoch. */
   readonly expires_at: number;
 }

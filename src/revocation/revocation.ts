@@ -8,7 +8,7 @@
  */
 import { refuse } from "../errors.ts";
 import { deleteExpired } from "../storage/delete-expired.ts";
-import { instant, type Storage, type Transaction } from "../storage/storage.ts";
+import { type Instant, instant, type Storage, type Transaction } from "../storage/storage.ts";
 import { insertRevocation, selectRevokedSince } from "./store.ts";
 
 export interface RevokedSubject {
@@ -36,6 +36,8 @@ const STALE = 10_000;
 const OVERLAP = 15_000;
 
 export interface RevocationOptions {
+  /** What else ends with an authorization, in the same transaction: its refresh tokens. */
+  readonly authorizationEnds?: (tx: Transaction, account_id: string, sid: string, now: Instant) => Promise<void>;
   readonly poll?: number;
   readonly monotonic?: () => number;
   readonly report?: (error: unknown) => void;
@@ -43,7 +45,7 @@ export interface RevocationOptions {
 
 /** Reads what is dead, then keeps reading. @throws when the first reading fails. */
 export async function openRevocations(storage: Storage, options: RevocationOptions = {}): Promise<Revocations> {
-  const { poll = POLL, monotonic = () => performance.now(), report = () => {} } = options;
+  const { poll = POLL, monotonic = () => performance.now(), report = () => {}, authorizationEnds } = options;
   const dead = new Map<string, number>();
   let since = storage.now() - MEMORY;
   let readAt = monotonic();
@@ -67,7 +69,12 @@ export async function openRevocations(storage: Storage, options: RevocationOptio
   timer.unref();
   const isFresh = () => monotonic() - readAt < STALE;
   return {
-    record: (tx, revoked) => insertRevocation(tx.db, revoked, instant(storage.now()), instant(storage.now() + MEMORY)),
+    async record(tx, revoked) {
+      const now = storage.now();
+      await insertRevocation(tx.db, revoked, instant(now), instant(now + MEMORY));
+      const { account_id, subject } = revoked;
+      if (subject.startsWith("sid:")) await authorizationEnds?.(tx, account_id, subject.slice(4), instant(now));
+    },
     announce: ({ account_id, subject }) => dead.set(keyOf(account_id, subject), storage.now() + MEMORY),
     checkAlive(account_id, subjects) {
       if (!isFresh()) throw refuse("temporarily_unavailable", { detail: "revocations are stale", retry_after: 1 });

@@ -23,6 +23,19 @@ export interface AuditEvents {
   context: string;
 }
 
+export interface AuthorizationRequests {
+  account_id: string;
+  id: string;
+  client_id: string;
+  kind: string;
+  parameters: string;
+  progress: string;
+  browser_digest: Uint8Array | null;
+  created_at: string;
+  expires_at: string;
+  used_at: string | null;
+}
+
 export interface Budgets {
   account_id: string;
   budget: string;
@@ -66,6 +79,15 @@ export interface Connections {
   created_at: string;
   updated_at: string;
   deleted_at: string | null;
+}
+
+export interface Consents {
+  account_id: string;
+  user_id: string;
+  client_id: string;
+  audience: string;
+  scope: string;
+  granted_at: string;
 }
 
 export interface ContactChallenges {
@@ -238,6 +260,28 @@ export interface Roles {
   deleted_by: string | null;
 }
 
+export interface SessionAuthorizations {
+  account_id: string;
+  session_id: string;
+  sid: string;
+  client_id: string;
+  created_at: string;
+  expires_at: string;
+}
+
+export interface Sessions {
+  account_id: string;
+  id: string;
+  browser_digest: Uint8Array;
+  user_id: string;
+  auth_time: number;
+  amr: string;
+  created_at: string;
+  idle_expires_at: string;
+  expires_at: string;
+  ended_at: string | null;
+}
+
 export interface SigningKeys {
   account_id: string;
   kid: string;
@@ -345,10 +389,12 @@ export interface VerificationCodes {
 export interface Tables {
   accounts: Accounts;
   audit_events: AuditEvents;
+  authorization_requests: AuthorizationRequests;
   budgets: Budgets;
   client_secrets: ClientSecrets;
   clients: Clients;
   connections: Connections;
+  consents: Consents;
   contact_challenges: ContactChallenges;
   factors: Factors;
   federated_identities: FederatedIdentities;
@@ -364,6 +410,8 @@ export interface Tables {
   refresh_families: RefreshFamilies;
   revocations: Revocations;
   roles: Roles;
+  session_authorizations: SessionAuthorizations;
+  sessions: Sessions;
   signing_keys: SigningKeys;
   signups: Signups;
   used_tokens: UsedTokens;

@@ -38,6 +38,13 @@ export interface UserSubject {
   readonly holds?: readonly string[];
 }
 
+export interface Actor {
+  readonly iss: string;
+  readonly sub: string;
+  readonly account_id?: string;
+  readonly act?: unknown;
+}
+
 export interface Authorization {
   readonly issuing: Issuing;
   /** One id for everything that this proof led to; naming it revokes all of it. */
@@ -50,8 +57,8 @@ export interface Authorization {
   readonly audience: string;
   readonly scope: readonly string[];
   readonly id_token_alg: SigningAlg;
-  /** A partner acts in its merchant's account (RFC 8693 §4.1). */
-  readonly act?: { readonly iss: string; readonly sub: string; readonly account_id: string };
+  /** Who acts for the subject (RFC 8693 §4.1); a partner with its account. */
+  readonly act?: Actor;
   /** Seconds, where it is less than the account's. */
   readonly lifetime?: number;
 }

@@ -27,6 +27,8 @@ export interface AccessToken {
   readonly holds?: readonly string[] | undefined;
   /** Whose client acts here: revocations of that account count too. */
   readonly partner_account?: string | undefined;
+  /** RFC 8693 §4.1 */
+  readonly act?: object | undefined;
 }
 
 const SKEW = 30;
@@ -112,14 +114,15 @@ function readClaims(account_id: string, issuer: string, kid: string, { claims }:
     ...(typeof grant_id === "string" ? { grant_id } : {}),
     ...(typeof auth_time === "number" ? { auth_time } : {}),
     ...(Array.isArray(amr) ? { amr: amr.map(String) } : {}),
-    ...partnerOf(act),
+    ...actorOf(act),
     ...(Array.isArray(holds) ? { holds: holds.map(String) } : {}),
   };
 }
 
-function partnerOf(act: unknown): Pick<AccessToken, "partner_account"> {
-  const { account_id } = (typeof act === "object" && act !== null ? act : {}) as { account_id?: unknown };
-  return typeof account_id === "string" ? { partner_account: account_id } : {};
+function actorOf(act: unknown): Pick<AccessToken, "partner_account" | "act"> {
+  if (typeof act !== "object" || act === null) return {};
+  const { account_id } = act as { account_id?: unknown };
+  return { act, ...(typeof account_id === "string" ? { partner_account: account_id } : {}) };
 }
 
 /** Not before it is active: nobody could have signed with it honestly. */

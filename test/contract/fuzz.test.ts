@@ -171,7 +171,8 @@ describeOnBothEngines("hostile requests", (engine) => {
         if (reply.status < 400 || operation.method === "HEAD") continue;
         refused += 1;
         const { error } = reply.body;
-        const isStandard = /\/oauth\/|well-known/.test(operation.path);
+        // What Node refuses before it knows the path has one shape.
+        const isStandard = reply.status !== 431 && /\/oauth\/|well-known/.test(operation.path);
         expect(isStandard ? error : error.code, what).toMatch(/^[a-z_]+$/);
         expect((isStandard ? reply.body.error_description : error.message).length, what).toBeGreaterThan(5);
         expect(reply.headers.get("request-id"), what).toMatch(/^[\w-]{16}$/);

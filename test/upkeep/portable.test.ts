@@ -95,7 +95,7 @@ describeOnBothEngines("an account that moves to another server", (engine) => {
   it("comes from another system with the credentials that its clients have", async () => {
     const database = await createTestDatabase(engine);
     const env = { DATABASE_URL: database.database_url, MASTER_KEY };
-    const strong = Buffer.alloc(32, 77).toString("base64") + "aB3dE6gH9jK2mN5pQ8sT";
+    const strong = `${Buffer.alloc(32, 77).toString("base64")}aB3dE6gH9jK2mN5pQ8sT`;
     const plan = {
       account: { account_id: "P11200001", name: "Shop", settings: { country: "SE" } },
       roles: [{ name: "support", scope: ["read:accounts"] }],

@@ -97,7 +97,7 @@ export async function insertFinished(db: Database, finish: Finish): Promise<bool
   const { rows } = await sql<{ id: string }>`insert into used_tokens (account_id, id, expires_at)
     select ${account_id}, ${id}, ${expires_at}
     where exists (select 1 from live_clients where account_id = ${account_id} and id = ${client_id})
-      and exists (select 1 from live_grants where account_id = ${account_id} and id = ${grant_id})
+      and (${grant_id} = '' or exists (select 1 from live_grants where account_id = ${account_id} and id = ${grant_id}))
       and exists (select 1 from live_users where account_id = ${account_id} and id = ${user_id})
     on conflict (account_id, id) do nothing returning id`.execute(db);
   return rows.length === 1;

@@ -46,7 +46,7 @@ export const FITS = `c.client_id = i.client_id and c.audience = i.audience and (
 /** Who has to live for a code to be spent. */
 export const LIVES_POSTGRES = `
   exists (select from live_clients l where l.account_id = i.account_id and l.id = i.client_id) as client_lives,
-  exists (select from live_grants l where l.account_id = i.account_id and l.id = i.grant_id and l.client_id = i.client_id
+  i.grant_id = '' or exists (select from live_grants l where l.account_id = i.account_id and l.id = i.grant_id and l.client_id = i.client_id
     and l.type <> 'client_credentials') as grant_lives`;
 
 /** May this row log somebody in: its user lives, or it signs one up where the client allows that. */

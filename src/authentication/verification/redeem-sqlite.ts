@@ -73,7 +73,7 @@ function findTextOf(column: "typed_digest" | "link_digest", digests: number): st
   return `
   select ${CODE}, (${FITS}) as fits,
     exists (select 1 from live_clients where account_id = ?1 and id = ?2) as client_lives,
-    exists (select 1 from live_grants where account_id = ?1 and id = ?6 and client_id = ?2
+    ?6 = '' or exists (select 1 from live_grants where account_id = ?1 and id = ?6 and client_id = ?2
       and type <> 'client_credentials') as grant_lives,
     ?7 = 1 and exists (select 1 from budgets where account_id = ?1 and budget = 'typable_pressure' and subject = ?2
       and window_ends_at > ?8) as pressed,

@@ -19,7 +19,7 @@ export interface RedeemInput {
   /** The client's uuid. */
   readonly client_id: string;
   readonly audience: string;
-  /** The grant that has to live. */
+  /** The grant that has to live; empty where none is needed. */
   readonly grant_id: string;
   /** Whom the caller named; always present beside a numeric code. */
   readonly person: string | null;

@@ -42,6 +42,19 @@ export const AccountSettings = Type.Object({
   ),
   refresh_idle_lifetime: seconds(3_600, 31_536_000, 2_592_000, "How long a refresh token may lie unused."),
   refresh_lifetime: seconds(3_600, 63_072_000, 7_776_000, "How long refresh tokens of one login last in all."),
+  session_idle_lifetime: seconds(300, 2_592_000, 86_400, "How long a browser stays logged in unused."),
+  session_lifetime: seconds(300, 31_536_000, 2_592_000, "How long a browser stays logged in in all."),
+  brand: Type.Object(
+    {
+      logo_uri: Type.Optional(
+        Type.String({ pattern: "^https://", maxLength: 2_048, description: "Shown on login pages." }),
+      ),
+      colour: Type.Optional(Type.String({ pattern: "^#[0-9a-fA-F]{6}$", description: "Of buttons and links." })),
+      terms_uri: Type.Optional(Type.String({ pattern: "^https://", maxLength: 2_048 })),
+      privacy_uri: Type.Optional(Type.String({ pattern: "^https://", maxLength: 2_048 })),
+    },
+    { default: {}, additionalProperties: false, description: "How the login pages look." },
+  ),
   mfa_login: Type.Boolean({
     default: false,
     description: "Customers need a second factor, the channel below, to log in.",

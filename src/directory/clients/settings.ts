@@ -3,6 +3,12 @@ import { signing_algs } from "../../secrets/signing-alg.ts";
 import { defaultsOf } from "../settings.ts";
 
 const user_types = ["customer", "company", "account_user"] as const;
+const grant_types = [
+  "authorization_code",
+  "client_credentials",
+  "refresh_token",
+  "urn:ietf:params:oauth:grant-type:token-exchange",
+] as const;
 const text = (description: string, maxLength = 2_048) => Type.String({ minLength: 1, maxLength, description });
 
 /** Every setting of a client; what the database does not hold has its default. */
@@ -42,7 +48,7 @@ export const ClientSettings = Type.Object({
     default: "client_secret_basic",
     description: "`none` makes it a public client.",
   }),
-  grant_types: Type.Array(Type.Enum(["authorization_code", "client_credentials", "refresh_token"]), {
+  grant_types: Type.Array(Type.Enum(grant_types), {
     uniqueItems: true,
     default: ["authorization_code", "client_credentials"],
     description: "What it may ask for at the token endpoints.",
@@ -62,6 +68,37 @@ export const ClientSettings = Type.Object({
     uniqueItems: true,
     default: [],
     description: "Origins that may call from a browser; empty means any.",
+  }),
+  refresh_without_offline_access: Type.Boolean({
+    default: false,
+    description: "Refresh tokens also where offline_access was not asked for.",
+  }),
+  post_logout_redirect_uris: Type.Array(text("An exact address."), {
+    maxItems: 50,
+    uniqueItems: true,
+    default: [],
+    description: "Where a browser may go after logging out.",
+  }),
+  jwks: Type.Union(
+    [Type.Null(), Type.Unsafe<Readonly<Record<string, unknown>>>({ type: "object", additionalProperties: true })],
+    {
+      default: null,
+      description: "Public keys of the client, for private_key_jwt and request objects.",
+    },
+  ),
+  jwks_uri: Type.Union([Type.Null(), text("https; where they are.")], {
+    default: null,
+    description: "Instead of jwks.",
+  }),
+  require_pushed_authorization_requests: Type.Boolean({
+    default: false,
+    description: "Only pushed requests (RFC 9126).",
+  }),
+  resource_for: Type.Array(text("An audience."), {
+    maxItems: 50,
+    uniqueItems: true,
+    default: [],
+    description: "Audiences whose tokens it may introspect, beside its own.",
   }),
   id_token_signed_response_alg: Type.Enum(signing_algs, { default: "RS256", description: "Algorithm of ID tokens." }),
   connections: Type.Union(

@@ -124,15 +124,54 @@ export async function findBearer(
       if (!bearer) throw refuse("invalid_token", { detail: "no external account user" });
       return bearer;
     }
-    const verified = await verifyAccessToken(tokens, account_id, issuer, token, directory.storage.now());
+    const verified = await findAlive({ directory, tokens }, account_id, token);
     if (!isAccountApi(account, directory.public_url, verified.audience))
       throw refuse("invalid_token", { detail: "of another audience" });
-    const { partner_account } = verified;
-    if (partner_account) directory.revocations.checkAlive(partner_account, subjectsOf(verified));
-    directory.revocations.checkAlive(account_id, subjectsOf(verified));
     return bearerOf(verified);
   } catch (error) {
     throw challenge(error as Error);
+  }
+}
+
+/** A token of this account that is good now, whatever it is for. @throws 401 invalid_token. */
+async function findAlive(
+  { directory, tokens }: Pick<BearerDeps, "directory" | "tokens">,
+  account_id: string,
+  token: string,
+): Promise<AccessToken> {
+  const issuer = issuerOf(directory.public_url, account_id);
+  const verified = await verifyAccessToken(tokens, account_id, issuer, token, directory.storage.now());
+  directory.revocations.checkAlive(account_id, subjectsOf(verified));
+  const { partner_account } = verified;
+  if (partner_account) directory.revocations.checkAlive(partner_account, subjectsOf(verified));
+  return verified;
+}
+
+/** As findAlive, out of the Authorization header alone (RFC 6750 §2.1), with the challenge of RFC 6750 §3. */
+export async function findToken(
+  deps: Pick<BearerDeps, "directory" | "tokens">,
+  account_id: string,
+  authorization: string | undefined,
+): Promise<AccessToken> {
+  const token = bearerToken(authorization);
+  try {
+    return await findAlive(deps, account_id, token);
+  } catch (error) {
+    throw challenge(error as Error);
+  }
+}
+
+/** As findAlive; undefined when it is none. */
+export async function lookUpToken(
+  deps: Pick<BearerDeps, "directory" | "tokens">,
+  account_id: string,
+  token: string,
+): Promise<AccessToken | undefined> {
+  try {
+    return await findAlive(deps, account_id, token);
+  } catch (error) {
+    if ((error as Refusal).code === "invalid_token") return undefined;
+    throw error;
   }
 }
 

@@ -1,26 +1,45 @@
 import { issuerOf } from "../../directory/accounts/account.ts";
 import { signing_algs } from "../../secrets/signing-alg.ts";
 import { acr_values } from "../authorization-for.ts";
+import { identity_scopes } from "../browser/authorization-request.ts";
+import { EXCHANGE } from "../token/exchange-subject.ts";
 
 /** What this issuer can do today, and nothing it cannot (RFC 8414 §2, OpenID Connect Discovery §3). */
-export function metadataOf(public_url: string, account_id: string) {
+export function metadataOf(public_url: string, account_id: string, languages: readonly string[]) {
   const issuer = issuerOf(public_url, account_id);
+  const methods = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"];
   return {
     issuer,
+    authorization_endpoint: `${issuer}/oauth/authorize`,
     token_endpoint: `${issuer}/oauth/token`,
+    userinfo_endpoint: `${issuer}/oauth/userinfo`,
     jwks_uri: `${issuer}/oauth/jwks.json`,
+    pushed_authorization_request_endpoint: `${issuer}/oauth/par`,
+    introspection_endpoint: `${issuer}/oauth/introspect`,
+    revocation_endpoint: `${issuer}/oauth/revoke`,
+    end_session_endpoint: `${issuer}/oauth/logout`,
     response_types_supported: ["code"],
-    response_modes_supported: ["query"],
-    grant_types_supported: ["authorization_code", "client_credentials"],
+    response_modes_supported: ["query", "fragment", "form_post"],
+    grant_types_supported: ["authorization_code", "refresh_token", "client_credentials", EXCHANGE],
     subject_types_supported: ["public"],
     id_token_signing_alg_values_supported: signing_algs.toSorted((a) => (a === "RS256" ? -1 : 0)),
-    token_endpoint_auth_methods_supported: ["client_secret_basic", "client_secret_post", "none"],
+    token_endpoint_auth_methods_supported: methods,
+    token_endpoint_auth_signing_alg_values_supported: ["RS256", "PS256", "ES256", "ES384", "EdDSA"],
+    introspection_endpoint_auth_methods_supported: methods,
+    revocation_endpoint_auth_methods_supported: methods,
     code_challenge_methods_supported: ["S256"],
-    scopes_supported: ["openid"],
-    claims_supported: ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "azp", "email", "name"],
+    scopes_supported: identity_scopes.filter((scope) => scope !== "address"),
+    claims_supported: [
+      ...["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "azp", "sid"],
+      ...["email", "email_verified", "name", "locale", "updated_at", "phone_number", "phone_number_verified"],
+    ],
     acr_values_supported: [...acr_values],
+    prompt_values_supported: ["none", "login", "consent", "select_account", "create"],
+    ui_locales_supported: [...languages],
     authorization_response_iss_parameter_supported: true,
+    request_parameter_supported: false,
     request_uri_parameter_supported: false,
+    require_request_uri_registration: false,
     claims_parameter_supported: false,
   };
 }

@@ -21,8 +21,8 @@ const cacheable = { "cache-control": "public, max-age=300" };
 const tags = ["discovery"];
 const misses = refusals("oauth", "invalid_request", "not_found");
 
-export function discoveryRoutes(app: App, deps: TokenDeps): void {
-  const { directory } = deps;
+export function discoveryRoutes(app: App, deps: TokenDeps & { readonly languages: readonly string[] }): void {
+  const { directory, languages } = deps;
   const metadata = [
     ["/v1/accounts/:oid/.well-known/openid-configuration", "openid_configuration_get"],
     ["/v1/accounts/:oid/.well-known/oauth-authorization-server", "oauth_authorization_server_get"],
@@ -43,7 +43,7 @@ export function discoveryRoutes(app: App, deps: TokenDeps): void {
       handler: async (request, reply) => {
         const { account_id } = await findCanonical(directory, request);
         reply.headers(cacheable);
-        return metadataOf(directory.public_url, account_id);
+        return metadataOf(directory.public_url, account_id, languages);
       },
     });
   }

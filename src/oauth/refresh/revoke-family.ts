@@ -1,6 +1,8 @@
 import type { Directory } from "../../directory/directory.ts";
-import { instant } from "../../storage/storage.ts";
-import type { Family } from "./family.ts";
+import { revoke } from "../../revocation/revocation.ts";
+import type { Secret } from "../../secrets/secret.ts";
+import { type Instant, instant, type Transaction } from "../../storage/storage.ts";
+import { type Family, readRefreshToken } from "./family.ts";
 import { type PersonsFamilies, selectFamily, updateRevoked, updateRevokedOf } from "./store.ts";
 
 /** Ends a family with every access token of it. */
@@ -8,13 +10,12 @@ export async function revokeFamily(
   { storage, revocations }: Directory,
   { account_id, id }: Pick<Family, "account_id" | "id">,
 ): Promise<void> {
-  const revoked = { account_id, subject: `sid:${id}` };
-  await storage.write(async (tx) => {
-    await updateRevoked(tx.db, account_id, id, instant(storage.now()));
-    await revocations.record(tx, revoked);
-  });
-  revocations.announce(revoked);
+  await revoke(storage, revocations, { account_id, subject: `sid:${id}` });
 }
+
+/** For the revocations: an authorization that ends takes its refresh tokens along. */
+export const endFamily = (tx: Transaction, account_id: string, sid: string, now: Instant): Promise<void> =>
+  updateRevoked(tx.db, account_id, sid, now);
 
 /** Ends every family of a person but the one at hand, because their password has changed. */
 export async function revokeFamiliesOf({ storage, revocations }: Directory, person: PersonsFamilies): Promise<void> {
@@ -29,4 +30,17 @@ export async function revokeFamiliesOf({ storage, revocations }: Directory, pers
 
 export function lookUpFamily({ storage }: Directory, account_id: string, id: string): Promise<Family | undefined> {
   return selectFamily(storage.read, account_id, id);
+}
+
+/** The family of a refresh token that would be taken now. */
+export async function lookUpLiveFamily(
+  directory: Directory,
+  account_id: string,
+  token: Secret,
+): Promise<Family | undefined> {
+  const read = readRefreshToken(directory.master_keys, account_id, token);
+  const family = read && (await lookUpFamily(directory, account_id, read.family_id));
+  const now = instant(directory.storage.now());
+  const good = family && family.revoked_at === null && family.idle_expires_at > now && family.expires_at > now;
+  return good && family.generation === read?.generation ? family : undefined;
 }

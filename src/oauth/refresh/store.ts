@@ -48,10 +48,10 @@ export interface Rotation {
 }
 
 const alive = (f: string) =>
-  sql.raw(`exists (select 1 from live_clients c
-      join live_grants g on g.account_id = c.account_id and g.client_id = c.id
-      join live_users u on u.account_id = c.account_id
-      where c.account_id = ${f}.account_id and c.id = ${f}.client_id and g.id = ${f}.grant_id and u.id = ${f}.user_id)`);
+  sql.raw(`exists (select 1 from live_clients c where c.account_id = ${f}.account_id and c.id = ${f}.client_id)
+      and (${f}.grant_id = '' or exists (select 1 from live_grants g
+        where g.account_id = ${f}.account_id and g.id = ${f}.grant_id and g.client_id = ${f}.client_id))
+      and exists (select 1 from live_users u where u.account_id = ${f}.account_id and u.id = ${f}.user_id)`);
 
 /** Spends a token: of any number of parallel uses exactly one gets the row. */
 export async function updateRotated(db: Database, rotation: Rotation): Promise<Family | undefined> {

@@ -4,14 +4,19 @@ import { actorOf } from "../../directory/actor.ts";
 import { checkActsFor } from "../../directory/scopes.ts";
 import { bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
+import { revoke } from "../../revocation/revocation.ts";
 import { secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
+import { lookUpToken } from "../bearer/bearer.ts";
 import { REFRESH_SCOPE } from "../issue-for-person.ts";
 import type { Oauth } from "../oauth.ts";
 import { readRefreshToken } from "../refresh/family.ts";
 import { lookUpFamily, revokeFamily } from "../refresh/revoke-family.ts";
+import { authenticate } from "../token/client-authentication.ts";
+import { ClientForm } from "../token/schema.ts";
 
-export function revokeRoutes(app: App, { directory }: Oauth): void {
+export function revokeRoutes(app: App, oauth: Oauth): void {
+  const { directory } = oauth;
   app.route({
     method: "POST",
     url: "/v1/accounts/:oid/auth/revoke",
@@ -35,6 +40,34 @@ export function revokeRoutes(app: App, { directory }: Oauth): void {
       await revokeFamily(directory, family);
       const deed = { account_id, action: "auth.revoked", entity: family.id, now: instant(storage.now()) };
       await storage.write((tx) => recordDeed(tx, { ...deed, actor: actorOf(request) }));
+      return {};
+    },
+  });
+
+  app.route({
+    method: "POST",
+    url: "/v1/accounts/:oid/oauth/revoke",
+    config: { surface: "oauth", public: true, form: "body" },
+    schema: {
+      operationId: "oauth_revoke_post",
+      summary: "Revoke a token",
+      description:
+        "RFC 7009. A refresh token ends the login with every token of it, an access token what it was issued with.",
+      tags: ["oauth"],
+      params: OidParams,
+      body: ClientForm,
+      response: { 200: Type.Object({}), ...refusals("oauth", "invalid_request", "invalid_client") },
+    },
+    handler: async (request) => {
+      const { account_id, body } = request;
+      const client = await authenticate(oauth, account_id, { ...body, authorization: request.headers.authorization });
+      const read = readRefreshToken(directory.master_keys, account_id, secret(body.token));
+      const family = read && (await lookUpFamily(directory, account_id, read.family_id));
+      const token = family ? undefined : await lookUpToken(oauth, account_id, body.token);
+      if (family?.client_id === client.id) await revokeFamily(directory, family);
+      if (token?.client_uuid === client.id) {
+        await revoke(directory.storage, directory.revocations, { account_id, subject: `sid:${token.sid}` });
+      }
       return {};
     },
   });

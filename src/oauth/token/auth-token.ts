@@ -22,7 +22,7 @@ import { authenticateBasic } from "./client-authentication.ts";
 import { issueClientCredentials } from "./client-credentials.ts";
 import { redeemExchangeToken } from "./exchange-token.ts";
 import { logInWithPassword } from "./password.ts";
-import { refreshLogin } from "./refresh-token.ts";
+import { refreshLogin } from "./refresh-login.ts";
 import type { AuthTokenRequest } from "./schema.ts";
 import { finishWithFactor } from "./second-factor.ts";
 import { logInWithCode } from "./verification-code.ts";

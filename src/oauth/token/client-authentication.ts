@@ -5,41 +5,77 @@ import type { Directory } from "../../directory/directory.ts";
 import { Refusal, type RefusalOptions, refuse } from "../../errors.ts";
 import { decode } from "../../http/strict-form.ts";
 import { type Secret, secret } from "../../secrets/secret.ts";
+import type { Oauth } from "../oauth.ts";
+import { matchAssertion } from "./client-assertion.ts";
 
 export interface PresentedCredentials {
   /** The Authorization header. */
   readonly authorization?: string | undefined;
   readonly client_id?: string | undefined;
   readonly client_secret?: string | undefined;
+  readonly client_assertion?: string | undefined;
+  readonly client_assertion_type?: string | undefined;
 }
 
 const headers = { "www-authenticate": 'Basic realm="latchkey", charset="UTF-8"' };
 
 /**
- * Who calls the token endpoint: Basic, form credentials, or the bare client_id of a public client (RFC 6749 §2.3). Basic
- * credentials are tried as sent and then form-decoded, because clients do either.
+ * Who calls: Basic, form credentials, a signed assertion, or the bare client_id of a public client (RFC 6749 §2.3, RFC 7523 §2.2);
+ * one way only, and the one that the client is registered for. Basic credentials are tried as sent and then form-decoded, because
+ * clients do either.
  *
  * @throws 401 invalid_client; 400 invalid_request when credentials come in two ways at once.
  */
 export async function authenticate(
-  directory: Directory,
+  { directory, federation }: Pick<Oauth, "directory" | "federation">,
   account_id: string,
   presented: PresentedCredentials,
 ): Promise<Client> {
-  const { authorization, client_id, client_secret } = presented;
+  const { authorization, client_id, client_secret, client_assertion } = presented;
+  const ways = [authorization, client_secret, client_assertion].filter((way) => way !== undefined);
+  if (ways.length > 1) throw refuse("invalid_request", { message: "Credentials must come in one way only." });
   if (authorization !== undefined) {
-    if (client_secret !== undefined)
-      throw refuse("invalid_request", { message: "Credentials must come in one way only." });
     const client = await authenticateBasic(directory, account_id, authorization);
     if (client_id !== undefined && client_id !== client.client_id && client_id !== client.id) throw unknownClient();
-    return client;
+    return checkWay(client, "client_secret_basic");
+  }
+  try {
+    return await authenticateByForm({ directory, federation }, account_id, presented);
+  } catch (error) {
+    // Basic is asked for only of those who tried it (RFC 6749 §5.2).
+    if (!isUnknown(error)) throw error;
+    throw refuse("invalid_client", { message: (error as Refusal).message });
+  }
+}
+
+async function authenticateByForm(
+  { directory, federation }: Pick<Oauth, "directory" | "federation">,
+  account_id: string,
+  { client_id, client_secret, client_assertion, client_assertion_type }: PresentedCredentials,
+): Promise<Client> {
+  if (client_assertion !== undefined) {
+    if (client_assertion_type !== ASSERTION_TYPE) throw unknownClient({ message: "client_assertion_type is unknown." });
+    const client = await matchAssertion(directory, federation, account_id, client_assertion);
+    if (!client || (client_id !== undefined && client_id !== client.client_id)) throw unknownClient();
+    return checkWay(client, "private_key_jwt");
   }
   if (client_id === undefined) throw unknownClient({ message: "Client authentication is required." });
-  if (client_secret !== undefined)
-    return checkKind(await tryPair(directory, account_id, client_id, secret(client_secret)));
+  if (client_secret !== undefined) {
+    return checkWay(await tryPair(directory, account_id, client_id, secret(client_secret)), "client_secret_post");
+  }
   const client = await lookUpClient(directory, account_id, client_id);
   if (client?.settings.token_endpoint_auth_method !== "none") throw unknownClient();
   return client;
+}
+
+const ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/** Secrets may come either way, as RFC 6749 §2.3.1 lets clients choose; a key never gives way to a secret. */
+function checkWay(client: Client, way: "client_secret_basic" | "client_secret_post" | "private_key_jwt"): Client {
+  const { token_endpoint_auth_method: registered } = client.settings;
+  const by_secret = (method: string) => method.startsWith("client_secret_");
+  if (registered === way || (by_secret(registered) && by_secret(way))) return client;
+  throw unknownClient({ message: `This client authenticates by ${registered}.` });
 }
 
 /** RFC 7617, and RFC 6749 §2.3.1. */

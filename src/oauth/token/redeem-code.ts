@@ -8,6 +8,7 @@ import { instant } from "../../storage/storage.ts";
 import { type IssuedAccessToken, issueAccessToken, issueIdToken } from "../../tokens/issue.ts";
 import { type AuthorizationCode, readAuthorizationCode } from "../authorization-code.ts";
 import { issuingOf } from "../authorization-for.ts";
+import { beginFamily } from "../refresh/begin-family.ts";
 import type { TokenDeps } from "./client-credentials.ts";
 import { redeemStatement } from "./store.ts";
 
@@ -20,6 +21,7 @@ export interface CodeRequest {
 
 export interface CodeTokens extends IssuedAccessToken {
   readonly id_token?: Secret;
+  readonly refresh_token?: Secret;
 }
 
 /** ID tokens that a client fetches itself; seconds. */
@@ -61,9 +63,19 @@ export async function redeemAuthorizationCode(
   const account = await findAccount(directory, account_id);
   const authorization = { ...content.authorization, issuing: issuingOf(directory, account) };
   const issued = await issueAccessToken(tokens, authorization, now);
-  if (!content.openid) return issued;
+  const lasting = lasts(client, authorization.scope)
+    ? { refresh_token: await beginFamily(directory, account, authorization, now) }
+    : {};
+  if (!content.openid) return { ...issued, ...lasting };
   const fields = { audience: client.client_id, lifetime: ID_TOKEN_LIFETIME, nonce: content.nonce };
-  return { ...issued, id_token: await issueIdToken(tokens, authorization, fields, now) };
+  const spoken = content.session_id === undefined ? authorization : { ...authorization, sid: content.session_id };
+  return { ...issued, ...lasting, id_token: await issueIdToken(tokens, spoken, fields, now) };
+}
+
+/** The client may refresh, and the person agreed to it or the account says it need not be asked. */
+function lasts({ settings }: Client, scope: readonly string[]): boolean {
+  const { grant_types, refresh_without_offline_access } = settings;
+  return grant_types.includes("refresh_token") && (scope.includes("offline_access") || refresh_without_offline_access);
 }
 
 /** Pure. @throws 400 invalid_grant. */

@@ -1,17 +1,14 @@
 import type { FastifyRequest } from "fastify";
-import { refuse, refuseField } from "../../errors.ts";
 import { EndUserHeaders, OidParams, refusals } from "../../http/contract.ts";
 import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
-import { reveal, secret } from "../../secrets/secret.ts";
-import type { PersonTokens } from "../issue-for-person.ts";
+import { reveal } from "../../secrets/secret.ts";
 import type { Oauth } from "../oauth.ts";
 import { AccessTokenReply, accessTokenReply, no_store } from "../token-reply.ts";
 import { getToken } from "./auth-token.ts";
 import { authenticate } from "./client-authentication.ts";
-import { issueClientCredentials } from "./client-credentials.ts";
-import { type CodeTokens, redeemAuthorizationCode } from "./redeem-code.ts";
 import { AuthTokenBody, OAuthTokenBody, OAuthTokenReply } from "./schema.ts";
+import { type StandardTokens, standardToken } from "./standard-token.ts";
 
 export function tokenRoutes(app: App, oauth: Oauth): void {
   app.route({
@@ -63,41 +60,35 @@ export function tokenRoutes(app: App, oauth: Oauth): void {
     schema: {
       operationId: "oauth_token_post",
       summary: "Token endpoint",
-      description: "RFC 6749 §3.2: authorization_code (with PKCE, RFC 7636) and client_credentials.",
+      description:
+        "RFC 6749 §3.2: authorization_code (with PKCE, RFC 7636), refresh_token, client_credentials and token exchange (RFC 8693). Clients authenticate by client_secret_basic, client_secret_post, private_key_jwt or, if public, by nothing.",
       tags: ["oauth"],
       params: OidParams,
       body: OAuthTokenBody,
       response: {
         200: OAuthTokenReply,
-        ...refusals("oauth", "invalid_request", "unsupported_grant_type", "invalid_grant", "invalid_client"),
+        ...refusals(
+          "oauth",
+          "invalid_request",
+          "unsupported_grant_type",
+          "invalid_grant",
+          "invalid_target",
+          "invalid_scope",
+          "invalid_client",
+        ),
       },
     },
     handler: async (request, reply) => {
       const { body, account_id } = request;
-      const { authorization } = request.headers;
-      const { client_id, client_secret, grant_type, code, redirect_uri, code_verifier, scope } = body;
-      const client = await authenticate(oauth.directory, account_id, { authorization, client_id, client_secret });
+      const client = await authenticate(oauth, account_id, { ...body, authorization: request.headers.authorization });
       reply.headers(no_store);
-      switch (grant_type) {
-        case "authorization_code": {
-          if (code === undefined) throw refuseField("code", "required", "is required");
-          return tokenReply(
-            await redeemAuthorizationCode(oauth, { client, code: secret(code), redirect_uri, code_verifier }),
-          );
-        }
-        case "client_credentials": {
-          const audience = body.audience ?? body.resource;
-          return tokenReply(await issueClientCredentials(oauth, { client, audience, scope }, factsOf(request)));
-        }
-        default:
-          throw refuse("unsupported_grant_type");
-      }
+      return tokenReply(await standardToken(oauth, client, body, factsOf(request)));
     },
   });
 }
 
 /** The reply's schema keeps what its surface knows. */
-function tokenReply({ access_token, id_token, refresh_token, ...rest }: CodeTokens & PersonTokens) {
+function tokenReply({ access_token, id_token, refresh_token, ...rest }: StandardTokens) {
   return {
     ...rest,
     access_token: reveal(access_token),

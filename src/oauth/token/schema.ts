@@ -32,7 +32,8 @@ export const OAuthTokenBody = Type.Object({
   grant_type: Type.String({
     minLength: 1,
     maxLength: 100,
-    description: "`authorization_code` or `client_credentials`.",
+    description:
+      "`authorization_code`, `refresh_token`, `client_credentials` or `urn:ietf:params:oauth:grant-type:token-exchange`.",
   }),
   client_id: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
   client_secret: Type.Optional(Type.String({ minLength: 1, maxLength: 512 })),
@@ -42,6 +43,23 @@ export const OAuthTokenBody = Type.Object({
   audience: Type.Optional(Type.String({ minLength: 1 })),
   resource: Type.Optional(Type.String({ minLength: 1, description: "RFC 8707; another name for audience." })),
   scope: Type.Optional(Type.String()),
+  refresh_token: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
+  client_assertion: Type.Optional(Type.String({ minLength: 1, maxLength: 8_192 })),
+  client_assertion_type: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
+  subject_token: Type.Optional(Type.String({ minLength: 1, maxLength: 8_192 })),
+  subject_token_type: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
+  requested_token_type: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
+});
+export type OAuthTokenRequest = Static<typeof OAuthTokenBody>;
+
+/** A token and the client's own credentials (RFC 7009 §2.1, RFC 7662 §2.1). */
+export const ClientForm = Type.Object({
+  token: Type.String({ minLength: 1, maxLength: 8_192 }),
+  token_type_hint: Type.Optional(Type.String({ maxLength: 100 })),
+  client_id: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
+  client_secret: Type.Optional(Type.String({ minLength: 1, maxLength: 512 })),
+  client_assertion: Type.Optional(Type.String({ minLength: 1, maxLength: 8_192 })),
+  client_assertion_type: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
 });
 
 export const OAuthTokenReply = Type.Object({
@@ -50,4 +68,6 @@ export const OAuthTokenReply = Type.Object({
   expires_in: Type.Integer(),
   scope: Type.String(),
   id_token: Type.Optional(Type.String()),
+  refresh_token: Type.Optional(Type.String()),
+  issued_token_type: Type.Optional(Type.String()),
 });

@@ -6,6 +6,7 @@ export interface RedeemInput {
   readonly sid: string;
   /** uuid */
   readonly client_id: string;
+  /** Empty where none is needed. */
   readonly grant_id: string;
   readonly user_id: string;
   readonly now: Instant;
@@ -29,9 +30,9 @@ export const redeemStatement: HotStatement<RedeemInput, RedeemAnswer> = {
   sqlite(db, { account_id, code_id, sid, client_id, grant_id, user_id, now, expires_at }) {
     const alive = db.all(
       `select 1 from live_clients c
-       join live_grants g on g.account_id = c.account_id and g.id = ?3 and g.client_id = c.id
+       left join live_grants g on g.account_id = c.account_id and g.id = ?3 and g.client_id = c.id
        join live_users u on u.account_id = c.account_id and u.id = ?4
-       where c.account_id = ?1 and c.id = ?2`,
+       where c.account_id = ?1 and c.id = ?2 and (?3 = '' or g.id is not null)`,
       account_id,
       client_id,
       grant_id,
@@ -57,9 +58,9 @@ export const redeemStatement: HotStatement<RedeemInput, RedeemAnswer> = {
       judged as materialized (
         select i.*, exists (
           select from live_clients c
-          join live_grants g on g.account_id = c.account_id and g.id = i.grant_id and g.client_id = c.id
+          left join live_grants g on g.account_id = c.account_id and g.id = i.grant_id and g.client_id = c.id
           join live_users u on u.account_id = c.account_id and u.id = i.user_id
-          where c.account_id = i.account_id and c.id = i.client_id
+          where c.account_id = i.account_id and c.id = i.client_id and (i.grant_id = '' or g.id is not null)
         ) as alive
         from input i
       ),

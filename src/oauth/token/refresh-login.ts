@@ -7,7 +7,9 @@ import type { Secret } from "../../secrets/secret.ts";
 import type { Authorization } from "../../tokens/authorization.ts";
 import { issueAccessToken } from "../../tokens/issue.ts";
 import { authorizePerson } from "../authorization-for.ts";
+import { identity_scopes } from "../browser/authorization-request.ts";
 import type { PersonTokens } from "../issue-for-person.ts";
+import { narrowScope } from "../narrow-scope.ts";
 import type { Oauth } from "../oauth.ts";
 import { rotateRefreshToken } from "../refresh/rotate.ts";
 
@@ -15,15 +17,22 @@ import { rotateRefreshToken } from "../refresh/rotate.ts";
  * A new access token and the next refresh token of a login. Scopes are what the login had, the grant still gives and the person
  * still holds.
  *
- * @throws 400 invalid_grant.
+ * @throws 400 invalid_grant; 400 invalid_scope for more than the login had.
  */
-export async function refreshLogin(oauth: Oauth, client: Client, token: Secret): Promise<PersonTokens> {
+export async function refreshLogin(
+  oauth: Oauth,
+  client: Client,
+  token: Secret,
+  requested?: string | undefined,
+): Promise<PersonTokens> {
   const { directory, tokens } = oauth;
   const now = directory.storage.now();
   const account = await findAccount(directory, client.account_id);
   const { family, refresh_token } = await rotateRefreshToken(directory, account, client, token, now);
-  directory.revocations.checkAlive(account.account_id, [`sid:${family.id}`]);
-  const grant = (await grantsOf(directory, client)).find(({ id }) => id === family.grant_id);
+  const identity = family.scope.filter((scope) => identity_scopes.includes(scope));
+  const none = { id: "", scope: [] };
+  const grant =
+    family.grant_id === "" ? none : (await grantsOf(directory, client)).find(({ id }) => id === family.grant_id);
   const user = await lookUpUser(directory, account.account_id, family.user_id);
   if (!grant || !user) throw refuse("invalid_grant", { message: "The grant or the user is gone." });
   const subject = {
@@ -37,6 +46,7 @@ export async function refreshLogin(oauth: Oauth, client: Client, token: Secret):
   };
   const { audience } = family;
   const current: Authorization = await authorizePerson(directory, { account, client, grant, audience, subject });
-  const scope = current.scope.filter((scope) => family.scope.includes(scope));
+  const still = [...identity, ...current.scope.filter((scope) => family.scope.includes(scope))];
+  const scope = narrowScope([...new Set(still)], requested);
   return { ...(await issueAccessToken(tokens, { ...current, scope }, now)), refresh_token };
 }

@@ -1,0 +1,36 @@
+/**
+ * Sessions: browsers in which somebody is logged in. One cookie an account and browser, of 32 random bytes, kept as a digest; it
+ * changes at every login, so that a fixed or stolen older one is worth nothing. Several people may be logged in in one
+ * browser, each with a session of their own.
+ *
+ * In: a browser's cookie, later an `AuthenticatedSubject`. Out: who is logged in there, since when, and how they showed it.
+ * A session ends when it lies idle, when its time is over, and with its person (NIST SP 800-63B §7).
+ */
+import { randomBytes } from "node:crypto";
+import { base64url, sha256 } from "../../secrets/digest.ts";
+import { type Secret, secret } from "../../secrets/secret.ts";
+import type { Instant } from "../../storage/storage.ts";
+
+export interface Session {
+  readonly account_id: string;
+  /** uuid; `sid` of ID tokens and logout tokens. */
+  readonly id: string;
+  readonly user_id: string;
+  /** Milliseconds since the epoch. */
+  readonly auth_time: number;
+  /** RFC 8176 */
+  readonly amr: readonly string[];
+  readonly created_at: Instant;
+  readonly idle_expires_at: Instant;
+  readonly expires_at: Instant;
+}
+
+/** What the cookie of a browser holds. */
+export function newBrowser(): Secret {
+  return secret(base64url(randomBytes(32)));
+}
+
+/** @returns undefined when no browser of ours holds such a cookie. */
+export function readBrowser(cookie: string | undefined): Uint8Array | undefined {
+  return cookie !== undefined && /^[A-Za-z0-9_-]{43}$/.test(cookie) ? sha256(cookie) : undefined;
+}

@@ -1,0 +1,127 @@
+import type { Database, Instant } from "../../storage/storage.ts";
+import type { Session } from "./session.ts";
+
+export async function insertSession(
+  db: Database,
+  { amr, ...session }: Session,
+  browser_digest: Uint8Array,
+): Promise<void> {
+  await db
+    .insertInto("sessions")
+    .values({ ...session, amr: JSON.stringify(amr), browser_digest: Buffer.from(browser_digest), ended_at: null })
+    .execute();
+}
+
+/** Live ones of a browser whose people live, newest login first. */
+export async function selectSessions(
+  db: Database,
+  account_id: string,
+  browser_digest: Uint8Array,
+  now: Instant,
+): Promise<readonly Session[]> {
+  const rows = await db
+    .selectFrom("sessions as s")
+    .innerJoin("live_users as u", (join) =>
+      join.onRef("u.account_id", "=", "s.account_id").onRef("u.id", "=", "s.user_id"),
+    )
+    .select([
+      "s.account_id",
+      "s.id",
+      "s.user_id",
+      "s.auth_time",
+      "s.amr",
+      "s.created_at",
+      "s.idle_expires_at",
+      "s.expires_at",
+    ])
+    .where("s.account_id", "=", account_id)
+    .where("s.browser_digest", "=", Buffer.from(browser_digest))
+    .where("s.ended_at", "is", null)
+    .where("s.idle_expires_at", ">", now)
+    .where("s.expires_at", ">", now)
+    .orderBy("s.auth_time", "desc")
+    .orderBy("s.id", "desc")
+    .limit(20)
+    .execute();
+  return rows.map((row) => ({ ...row, auth_time: Number(row.auth_time), amr: JSON.parse(row.amr) as string[] }));
+}
+
+/** The browser's other sessions follow its new cookie. */
+export async function updateBrowser(db: Database, account_id: string, from: Uint8Array, to: Uint8Array): Promise<void> {
+  await db
+    .updateTable("sessions")
+    .set({ browser_digest: Buffer.from(to) })
+    .where("account_id", "=", account_id)
+    .where("browser_digest", "=", Buffer.from(from))
+    .execute();
+}
+
+export async function updateIdle(db: Database, { account_id, id }: Session, idle_expires_at: Instant): Promise<void> {
+  await db
+    .updateTable("sessions")
+    .set({ idle_expires_at })
+    .where("account_id", "=", account_id)
+    .where("id", "=", id)
+    .execute();
+}
+
+export async function updateEnded(db: Database, account_id: string, id: string, now: Instant): Promise<boolean> {
+  const rows = await db
+    .updateTable("sessions")
+    .set({ ended_at: now })
+    .where("account_id", "=", account_id)
+    .where("id", "=", id)
+    .where("ended_at", "is", null)
+    .returning("id")
+    .execute();
+  return rows.length === 1;
+}
+
+/** The same person's older session in this browser gives way to the new one. */
+export async function updateEndedOf(
+  db: Database,
+  account_id: string,
+  browser_digest: Uint8Array,
+  user_id: string,
+  now: Instant,
+): Promise<void> {
+  await db
+    .updateTable("sessions")
+    .set({ ended_at: now })
+    .where("account_id", "=", account_id)
+    .where("browser_digest", "=", Buffer.from(browser_digest))
+    .where("user_id", "=", user_id)
+    .where("ended_at", "is", null)
+    .execute();
+}
+
+export interface SessionAuthorization {
+  readonly account_id: string;
+  readonly session_id: string;
+  readonly sid: string;
+  /** The client's uuid. */
+  readonly client_id: string;
+  readonly created_at: Instant;
+  readonly expires_at: Instant;
+}
+
+export async function insertAuthorization(db: Database, row: SessionAuthorization): Promise<void> {
+  await db
+    .insertInto("session_authorizations")
+    .values(row)
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
+}
+
+export function selectAuthorizations(
+  db: Database,
+  account_id: string,
+  session_id: string,
+): Promise<readonly SessionAuthorization[]> {
+  return db
+    .selectFrom("session_authorizations")
+    .selectAll()
+    .where("account_id", "=", account_id)
+    .where("session_id", "=", session_id)
+    .execute();
+}

@@ -1,0 +1,81 @@
+/**
+ * Authorization requests of the standard surface (RFC 6749 §4.1.1, OpenID Connect Core §3.1.2.1): what a browser brings to
+ * `oauth/authorize`, what a client pushes to `oauth/par` (RFC 9126), and how far a browser has come with it.
+ *
+ * In: parameters. Out: a request whose client and redirect_uri are known and whose every other parameter is understood; stored, so
+ * that the login pages can go on with it; at the end an answer at the redirect_uri. Until client and redirect_uri are known
+ * nothing is redirected anywhere.
+ */
+import type { Instant } from "../../storage/storage.ts";
+
+export type ResponseMode = "query" | "fragment" | "form_post";
+export type Prompt = "none" | "login" | "consent" | "select_account" | "create";
+
+/** Understood in full. */
+export interface AuthorizationParameters {
+  readonly redirect_uri: string;
+  readonly redirect_uri_named: boolean;
+  readonly response_mode: ResponseMode;
+  readonly state?: string | undefined;
+  readonly nonce?: string | undefined;
+  readonly code_challenge?: string | undefined;
+  /** As it was asked for; null for userinfo alone. */
+  readonly audience: string | null;
+  /** Empty where none is needed. */
+  readonly grant_id: string;
+  /** What tokens would get: of the grant, and identity scopes. */
+  readonly scope: readonly string[];
+  readonly openid: boolean;
+  readonly prompt: readonly Prompt[];
+  /** Seconds. */
+  readonly max_age?: number | undefined;
+  readonly login_hint?: string | undefined;
+  /** `sub` of id_token_hint. */
+  readonly subject_hint?: string | undefined;
+  /** BCP 47, in the order of preference. */
+  readonly ui_locales: readonly string[];
+  /** A second factor is asked for (acr_values). */
+  readonly two_factors: boolean;
+}
+
+/** How far the browser is. */
+export interface Progress {
+  /** The session that the person chose or has just begun. */
+  readonly session_id?: string;
+  /** They logged in during this request, which is what prompt=login and max_age ask for. */
+  readonly fresh?: boolean;
+  readonly consented?: boolean;
+  /** They are logging in as this. */
+  readonly identifier?: string;
+  readonly connection?: "email" | "sms";
+  /** The code that is waited for was sent in this login session. */
+  readonly login_session_id?: string;
+  /** Between two factors. */
+  readonly mfa_token?: string;
+  readonly oob_code?: string;
+  readonly oob_channel?: "sms" | "email";
+  /** They want to log in as somebody else. */
+  readonly another?: boolean;
+  /** What the page has to say about the last step. */
+  readonly problem?: string;
+}
+
+export interface AuthorizationRequest {
+  readonly account_id: string;
+  readonly id: string;
+  /** The client's uuid. */
+  readonly client_id: string;
+  readonly kind: "pushed" | "browser";
+  readonly parameters: AuthorizationParameters;
+  readonly progress: Progress;
+  readonly browser_digest: Uint8Array | null;
+  readonly created_at: Instant;
+  readonly expires_at: Instant;
+  readonly used_at: Instant | null;
+}
+
+/** Scopes about the person, at userinfo (OpenID Connect Core §5.4, §11). */
+export const identity_scopes = ["openid", "profile", "email", "phone", "address", "offline_access"];
+
+/** Audience of tokens that are for userinfo alone. */
+export const userinfoAudience = (issuer: string) => `${issuer}/oauth/userinfo`;

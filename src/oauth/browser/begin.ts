@@ -1,0 +1,83 @@
+import { randomBytes } from "node:crypto";
+import { findAccount } from "../../directory/accounts/find-account.ts";
+import { lookUpClient } from "../../directory/clients/find-client.ts";
+import { refuse } from "../../errors.ts";
+import { base64url } from "../../secrets/digest.ts";
+import { instant } from "../../storage/storage.ts";
+import type { Oauth } from "../oauth.ts";
+import type { AuthorizationRequest } from "./authorization-request.ts";
+import { type ReadRequest, readRequest } from "./read-request.ts";
+import type { RawParameters } from "./schema.ts";
+import { insertRequest, selectRequest, updateUsed } from "./store.ts";
+
+/** A browser has so long to log in; milliseconds. */
+const BROWSER_LIFETIME = 1_800_000;
+/** RFC 9126 §2.2; milliseconds. */
+export const PUSHED_LIFETIME = 60_000;
+const PUSHED = "urn:ietf:params:oauth:request_uri:";
+
+/** Stores a request for the pages, or for the browser that will bring its request_uri. */
+export async function storeRequest(
+  { directory }: Oauth,
+  { account, client, parameters }: ReadRequest,
+  kind: AuthorizationRequest["kind"],
+): Promise<AuthorizationRequest> {
+  const { storage } = directory;
+  const now = storage.now();
+  const request: AuthorizationRequest = {
+    account_id: account.account_id,
+    id: base64url(randomBytes(24)),
+    client_id: client.id,
+    kind,
+    parameters,
+    progress: {},
+    browser_digest: null,
+    created_at: instant(now),
+    expires_at: instant(now + (kind === "pushed" ? PUSHED_LIFETIME : BROWSER_LIFETIME)),
+    used_at: null,
+  };
+  await storage.write((tx) => insertRequest(tx.db, request));
+  return request;
+}
+
+export const requestUriOf = ({ id }: AuthorizationRequest) => `${PUSHED}${id}`;
+
+/**
+ * The request that a browser brings, by value or pushed before (RFC 9126 §4): a pushed one works once, for its client alone.
+ *
+ * @throws as readRequest; 400 invalid_request for a request_uri that is none of ours, which is never fetched.
+ */
+export async function beginRequest(
+  oauth: Oauth,
+  account_id: string,
+  raw: RawParameters,
+): Promise<AuthorizationRequest> {
+  const { storage } = oauth.directory;
+  if (raw.request_uri === undefined) {
+    const read = await readRequest(oauth, account_id, raw);
+    if (read.client.settings.require_pushed_authorization_requests) {
+      throw refuse("invalid_request", { message: "This client pushes its requests: use oauth/par." });
+    }
+    return storeRequest(oauth, read, "browser");
+  }
+  const id = raw.request_uri.startsWith(PUSHED) ? raw.request_uri.slice(PUSHED.length) : "";
+  const now = instant(storage.now());
+  const pushed = id === "" ? undefined : await selectRequest(storage.read, account_id, id, now);
+  const client = pushed && raw.client_id !== undefined && (await sameClient(oauth, pushed, raw.client_id));
+  if (pushed?.kind !== "pushed" || !client || !(await storage.write((tx) => updateUsed(tx.db, account_id, id, now)))) {
+    throw refuse("invalid_request", {
+      message: "request_uri is unknown, was used, has expired or is another client's.",
+    });
+  }
+  const { parameters } = pushed;
+  return storeRequest(
+    oauth,
+    { account: await findAccount(oauth.directory, account_id), client, parameters },
+    "browser",
+  );
+}
+
+async function sameClient({ directory }: Oauth, { account_id, client_id }: AuthorizationRequest, named: string) {
+  const client = await lookUpClient(directory, account_id, named);
+  return client?.id === client_id ? client : undefined;
+}

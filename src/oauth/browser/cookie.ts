@@ -1,0 +1,23 @@
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { reveal, type Secret } from "../../secrets/secret.ts";
+
+/** Seconds; the session behind it ends by itself. */
+const MAX_AGE = 31_536_000;
+
+const isSecure = (public_url: string) => public_url.startsWith("https:");
+
+/** `__Host-` ties it to this very host (RFC 6265bis §4.1.3.2); browsers take that over https alone. */
+export const cookieName = (public_url: string, account_id: string) =>
+  `${isSecure(public_url) ? "__Host-" : ""}lk_${account_id}`;
+
+export function readCookie(request: FastifyRequest, name: string): string | undefined {
+  const pairs = (request.headers.cookie ?? "").split(";").map((pair) => pair.trim().split("="));
+  const values = pairs.filter(([key]) => key === name).map(([, value]) => value);
+  // Two of one name: somebody else set one of them.
+  return values.length === 1 ? values[0] : undefined;
+}
+
+export function setCookie(reply: FastifyReply, public_url: string, account_id: string, browser: Secret): void {
+  const attributes = `Path=/; Max-Age=${MAX_AGE}; HttpOnly; SameSite=Lax${isSecure(public_url) ? "; Secure" : ""}`;
+  reply.header("set-cookie", `${cookieName(public_url, account_id)}=${reveal(browser)}; ${attributes}`);
+}

@@ -1,0 +1,78 @@
+import { newBrowser, readBrowser } from "../../authentication/sessions/session.ts";
+import { beginSession } from "../../authentication/sessions/sessions.ts";
+import type { AuthenticatedSubject } from "../../authentication/subject.ts";
+import type { Account } from "../../directory/accounts/account.ts";
+import { refuse } from "../../errors.ts";
+import { sameBytes, sha256 } from "../../secrets/digest.ts";
+import { reveal, type Secret } from "../../secrets/secret.ts";
+import { instant } from "../../storage/storage.ts";
+import type { Oauth } from "../oauth.ts";
+import type { AuthorizationRequest, Progress } from "./authorization-request.ts";
+import { rebindRequests, selectRequest, updateBound, updateProgress } from "./store.ts";
+
+export interface OpenRequest {
+  readonly request: AuthorizationRequest;
+  readonly browser: Uint8Array;
+  /** A cookie that the browser has to get first. */
+  readonly cookie?: Secret;
+}
+
+/**
+ * A browser comes back to its request. The first one that does owns it; to every other it does not exist, so that nobody can be
+ * led into a login that somebody else began, and nobody can look over a shoulder (RFC 9700 §4.7).
+ *
+ * @throws 404 not_found.
+ */
+export async function openRequest(
+  { directory }: Oauth,
+  account_id: string,
+  id: string | undefined,
+  cookie: string | undefined,
+  may_bind: boolean,
+): Promise<OpenRequest> {
+  const { storage } = directory;
+  const request =
+    id === undefined ? undefined : await selectRequest(storage.read, account_id, id, instant(storage.now()));
+  if (request?.kind !== "browser") throw gone();
+  const known = readBrowser(cookie);
+  if (request.browser_digest !== null) {
+    if (!known || !sameBytes(known, request.browser_digest)) throw gone();
+    return { request, browser: known };
+  }
+  if (!may_bind) throw gone();
+  const fresh = known ? undefined : newBrowser();
+  const browser = known ?? sha256(reveal(fresh ?? newBrowser()));
+  if (!(await storage.write((tx) => updateBound(tx.db, account_id, request.id, browser)))) throw gone();
+  return { request: { ...request, browser_digest: browser }, browser, ...(fresh ? { cookie: fresh } : {}) };
+}
+
+export async function saveProgress(
+  { directory }: Oauth,
+  request: AuthorizationRequest,
+  progress: Progress,
+): Promise<void> {
+  await directory.storage.write((tx) => updateProgress(tx.db, request, progress));
+}
+
+/** Somebody logged in: their session, under a new cookie that the browser's other requests follow. */
+export async function logBrowserIn(
+  oauth: Oauth,
+  account: Account,
+  { request, browser }: OpenRequest,
+  subject: AuthenticatedSubject,
+): Promise<Secret> {
+  const { directory } = oauth;
+  const begun = await beginSession(directory, account, subject, browser);
+  const digest = sha256(reveal(begun.browser));
+  const progress: Progress = { session_id: begun.session.id, fresh: true };
+  await directory.storage.write(async (tx) => {
+    await rebindRequests(tx.db, account.account_id, browser, digest);
+    await updateProgress(tx.db, request, progress, digest);
+  });
+  return begun.browser;
+}
+
+const gone = () =>
+  refuse("not_found", {
+    message: "This login has expired or was begun in another browser. Go back to the application and begin again.",
+  });

@@ -1,0 +1,162 @@
+import { type Account, issuerOf } from "../../directory/accounts/account.ts";
+import { findAccount } from "../../directory/accounts/find-account.ts";
+import { matchRedirectUri } from "../../directory/clients/callback.ts";
+import type { Client } from "../../directory/clients/client.ts";
+import { lookUpClient } from "../../directory/clients/find-client.ts";
+import type { Directory } from "../../directory/directory.ts";
+import { isAccountApi } from "../../directory/grants/audience.ts";
+import { findGrant } from "../../directory/grants/find-grant.ts";
+import { refuse } from "../../errors.ts";
+import { readIdTokenHint } from "../../tokens/read-id-token.ts";
+import { acr_values } from "../authorization-for.ts";
+import type { Oauth } from "../oauth.ts";
+import {
+  type AuthorizationParameters,
+  identity_scopes,
+  type Prompt,
+  type ResponseMode,
+  userinfoAudience,
+} from "./authorization-request.ts";
+import { type AnswerTo, redirecting, refuseRequest } from "./refuse-at.ts";
+import type { RawParameters } from "./schema.ts";
+
+export interface ReadRequest {
+  readonly account: Account;
+  readonly client: Client;
+  readonly parameters: AuthorizationParameters;
+}
+
+/**
+ * Understands a request in the order in which it becomes trustworthy: the client, its redirect_uri, and only then everything that
+ * can be refused at that address.
+ *
+ * @throws 400 invalid_request, redirect_uri_mismatch and 403 unauthorized_client, which no browser is redirected for;
+ *   RedirectedRefusal.
+ */
+export async function readRequest(oauth: Oauth, account_id: string, raw: RawParameters): Promise<ReadRequest> {
+  const { directory } = oauth;
+  const account = await findAccount(directory, account_id);
+  if (raw.client_id === undefined) throw refuseRequest("client_id is required.");
+  const client = await lookUpClient(directory, account_id, raw.client_id);
+  if (!client) throw refuse("unauthorized_client", { message: "There is no such client." });
+  const redirect_uri = matchRedirectUri(client, raw.redirect_uri);
+  const response_mode = modeOf(raw.response_mode) ?? "query";
+  const to: AnswerTo = { redirect_uri, response_mode, state: raw.state };
+  const parameters = await redirecting(to, () => understand(oauth, account, client, raw, to));
+  return { account, client, parameters };
+}
+
+const modeOf = (mode: string | undefined): ResponseMode | undefined =>
+  mode === "query" || mode === "fragment" || mode === "form_post" ? mode : undefined;
+
+async function understand(
+  oauth: Oauth,
+  account: Account,
+  client: Client,
+  raw: RawParameters,
+  { redirect_uri, response_mode }: AnswerTo,
+): Promise<AuthorizationParameters> {
+  const { settings } = client;
+  if (raw.request !== undefined) throw refuseRequest("request objects are not supported.");
+  if (raw.response_mode !== undefined && !modeOf(raw.response_mode)) throw refuseRequest("response_mode is unknown.");
+  if (raw.response_type !== "code") {
+    throw raw.response_type === undefined
+      ? refuseRequest("response_type is required.")
+      : refuse("unsupported_response_type");
+  }
+  if (!settings.grant_types.includes("authorization_code")) throw refuse("unauthorized_client");
+  const asked = [...new Set((raw.scope ?? "").split(" ").filter(Boolean))];
+  checkChallenge(client, raw, asked.includes("openid"));
+  const target = await targetOf(oauth.directory, account, client, raw, asked);
+  const prompt = promptsOf(raw.prompt);
+  const hint = raw.id_token_hint;
+  const subject =
+    hint === undefined
+      ? undefined
+      : await readIdTokenHint(
+          oauth.tokens,
+          issuerOf(oauth.directory.public_url, account.account_id),
+          account.account_id,
+          hint,
+        );
+  if (hint !== undefined && subject === undefined) throw refuseRequest("id_token_hint is no ID token of this issuer.");
+  return {
+    redirect_uri,
+    redirect_uri_named: raw.redirect_uri !== undefined,
+    response_mode,
+    state: raw.state,
+    nonce: raw.nonce,
+    code_challenge: raw.code_challenge,
+    ...target,
+    openid: asked.includes("openid"),
+    prompt,
+    max_age: maxAgeOf(raw.max_age),
+    login_hint: raw.login_hint,
+    subject_hint: subject,
+    ui_locales: (raw.ui_locales ?? "").split(" ").filter(Boolean),
+    two_factors: firstAcr(raw.acr_values) === acr_values[1],
+  };
+}
+
+/** RFC 7636 §4.4.1, RFC 9700 §2.1.1: S256 alone; required of public clients, and of others as they are set. */
+function checkChallenge({ settings }: Client, raw: RawParameters, openid: boolean): void {
+  const { code_challenge, code_challenge_method } = raw;
+  if (code_challenge === undefined) {
+    if (code_challenge_method !== undefined)
+      throw refuseRequest("code_challenge is required beside code_challenge_method.");
+    const is_public = settings.token_endpoint_auth_method === "none";
+    if (is_public || (settings.require_pkce ?? !openid)) {
+      throw refuseRequest("code_challenge is required for this client (PKCE, S256).");
+    }
+    return;
+  }
+  if (code_challenge_method !== "S256") throw refuseRequest("code_challenge_method must be S256.");
+  if (!/^[A-Za-z0-9_-]{43}$/.test(code_challenge))
+    throw refuseRequest("code_challenge must be 43 base64url characters.");
+}
+
+/** What the token will be for: the API that the request or the client's setting names, else userinfo alone. */
+async function targetOf(
+  directory: Directory,
+  account: Account,
+  client: Client,
+  { resource, audience }: RawParameters,
+  asked: readonly string[],
+): Promise<Pick<AuthorizationParameters, "audience" | "grant_id" | "scope">> {
+  const about = asked.filter((scope) => identity_scopes.includes(scope));
+  const others = asked.filter((scope) => !identity_scopes.includes(scope));
+  if (resource !== undefined && audience !== undefined && resource !== audience) {
+    throw refuse("invalid_target", { message: "resource and audience name different APIs." });
+  }
+  const wanted = resource ?? audience ?? client.settings.default_audience ?? undefined;
+  if (wanted === undefined || wanted === userinfoAudience(issuerOf(directory.public_url, account.account_id))) {
+    if (others.length > 0) throw refuse("invalid_scope", { message: "These scopes need an API: name it as resource." });
+    return { audience: null, grant_id: "", scope: about };
+  }
+  const grant = await findGrant(directory, account, client, wanted, "authorization_code").catch(() => undefined);
+  if (!grant) throw refuse("invalid_target");
+  const at_account_api = isAccountApi(account, directory.public_url, wanted);
+  const unknown = others.find((scope) => !grant.scope.includes(scope) && !at_account_api);
+  if (unknown !== undefined) throw refuse("invalid_scope");
+  const granted = others.length > 0 ? others : grant.scope;
+  return { audience: wanted, grant_id: grant.id, scope: [...new Set([...about, ...granted])] };
+}
+
+const prompts: readonly Prompt[] = ["none", "login", "consent", "select_account", "create"];
+
+function promptsOf(prompt: string | undefined): readonly Prompt[] {
+  const named = (prompt ?? "").split(" ").filter(Boolean);
+  const known = named.filter((one): one is Prompt => prompts.includes(one as Prompt));
+  if (known.length < named.length) throw refuseRequest("prompt is unknown.");
+  if (known.includes("none") && known.length > 1) throw refuseRequest("prompt=none stands alone.");
+  return known;
+}
+
+function maxAgeOf(max_age: string | undefined): number | undefined {
+  if (max_age === undefined) return undefined;
+  if (!/^\d{1,10}$/.test(max_age)) throw refuseRequest("max_age must be a number of seconds.");
+  return Number(max_age);
+}
+
+const firstAcr = (text: string | undefined) =>
+  (text ?? "").split(" ").find((value) => (acr_values as readonly string[]).includes(value));

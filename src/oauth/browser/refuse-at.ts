@@ -1,0 +1,49 @@
+import { catalogue, type ErrorCode, Refusal, refuse } from "../../errors.ts";
+import type { ResponseMode } from "./authorization-request.ts";
+
+/** Where a refused request may be told to the client. */
+export interface AnswerTo {
+  readonly redirect_uri: string;
+  readonly response_mode: ResponseMode;
+  readonly state?: string | undefined;
+}
+
+/** Errors of the authorization endpoint that only redirects know (OpenID Connect Core §3.1.2.6). */
+export type RedirectError =
+  | "login_required"
+  | "consent_required"
+  | "interaction_required"
+  | "account_selection_required"
+  | "request_not_supported"
+  | "request_uri_not_supported"
+  | "invalid_request_uri";
+
+/** A refusal that goes to a redirect_uri which is known to be the client's. */
+export class RedirectedRefusal extends Error {
+  readonly error: ErrorCode | RedirectError;
+  readonly to: AnswerTo;
+
+  constructor(to: AnswerTo, error: ErrorCode | RedirectError, description?: string) {
+    super(description ?? (error in catalogue ? catalogue[error as ErrorCode].message : error));
+    this.name = "RedirectedRefusal";
+    this.error = error;
+    this.to = to;
+  }
+}
+
+/** Runs a check whose refusal may be redirected; what may not (RFC 6749 §4.1.2.1) goes on as it is. */
+export async function redirecting<T>(to: AnswerTo, check: () => Promise<T> | T): Promise<T> {
+  try {
+    return await check();
+  } catch (error) {
+    if (error instanceof Refusal && error.status < 500) throw new RedirectedRefusal(to, errorOf(error), error.message);
+    throw error;
+  }
+}
+
+function errorOf({ code, status }: Refusal): ErrorCode {
+  if ("redirectable" in catalogue[code]) return code;
+  return status === 403 ? "access_denied" : "invalid_request";
+}
+
+export const refuseRequest = (message: string) => refuse("invalid_request", { message });

@@ -1,0 +1,141 @@
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { Type } from "typebox";
+import { readBrowser } from "../../authentication/sessions/session.ts";
+import { issuerOf } from "../../directory/accounts/account.ts";
+import { catalogue, type ErrorCode, refuse } from "../../errors.ts";
+import { OidParams, refusals } from "../../http/contract.ts";
+import type { App } from "../../http/server.ts";
+import type { Oauth } from "../oauth.ts";
+import { authenticate } from "../token/client-authentication.ts";
+import { errorAnswer, sendAnswer } from "./answer.ts";
+import type { AuthorizationRequest } from "./authorization-request.ts";
+import { beginRequest, PUSHED_LIFETIME, requestUriOf, storeRequest } from "./begin.ts";
+import { cookieName, readCookie } from "./cookie.ts";
+import { readRequest } from "./read-request.ts";
+import { RedirectedRefusal } from "./refuse-at.ts";
+import { answerWithCode, nextStep } from "./resume.ts";
+import { RawParameters } from "./schema.ts";
+
+const tags = ["oauth"];
+const misses = refusals("oauth", "invalid_request", "redirect_uri_mismatch", "redirect_uri_required", "not_found");
+/** The client's own credentials, beside what it asks for. */
+const credentials = {
+  client_secret: Type.Optional(Type.String({ minLength: 1, maxLength: 512 })),
+  client_assertion: Type.Optional(Type.String({ minLength: 1, maxLength: 8_192 })),
+  client_assertion_type: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
+};
+
+/** There is no browser yet: the client reads the error itself (RFC 9126 §2.3). */
+const directly = ({ error, message }: RedirectedRefusal) =>
+  error in catalogue ? refuse(error as ErrorCode, { message }) : refuse("invalid_request", { message });
+
+const html = Type.Unsafe<string>({ description: "A page, or a form that posts itself." });
+const seen = Type.Null({ description: "`Location` is a login page, or the callback with the answer." });
+
+export function authorizationRoutes(app: App, oauth: Oauth): void {
+  const { directory } = oauth;
+
+  /** A login page's address; the pages live in another wing. */
+  const pageOf = ({ account_id, id }: AuthorizationRequest) =>
+    `${issuerOf(directory.public_url, account_id)}/login?request=${id}`;
+
+  async function begin(request: FastifyRequest, reply: FastifyReply, raw: RawParameters) {
+    const { account_id } = request;
+    const issuer = issuerOf(directory.public_url, account_id);
+    try {
+      const begun = await beginRequest(oauth, account_id, raw);
+      const browser = readBrowser(readCookie(request, cookieName(directory.public_url, account_id)));
+      const resumed = await nextStep(oauth, begun, browser);
+      const { next } = resumed;
+      if (next.step === "done") return sendAnswer(reply, await answerWithCode(oauth, resumed, begun, next.session));
+      if (!begun.parameters.prompt.includes("none")) {
+        return reply.header("cache-control", "no-store").redirect(pageOf(begun), 303);
+      }
+      const errors = {
+        choose: "account_selection_required",
+        login: "login_required",
+        factor: "login_required",
+        consent: "consent_required",
+      } as const;
+      throw new RedirectedRefusal(begun.parameters, errors[next.step]);
+    } catch (error) {
+      if (error instanceof RedirectedRefusal) return sendAnswer(reply, errorAnswer(error, issuer));
+      throw error;
+    }
+  }
+
+  app.route({
+    method: "GET",
+    url: "/v1/accounts/:oid/oauth/authorize",
+    config: { surface: "oauth", public: true, cors: false, page: true },
+    schema: {
+      operationId: "oauth_authorize_get",
+      summary: "Authorization endpoint",
+      description: "RFC 6749 §3.1, OpenID Connect Core §3.1.2: the code flow with PKCE.",
+      tags,
+      params: OidParams,
+      querystring: RawParameters,
+      response: { 200: html, 303: seen, ...misses },
+    },
+    handler: (request, reply) => begin(request as FastifyRequest, reply, request.query),
+  });
+
+  app.route({
+    method: "POST",
+    url: "/v1/accounts/:oid/oauth/authorize",
+    config: { surface: "oauth", public: true, cors: false, page: true, form: "body" },
+    schema: {
+      operationId: "oauth_authorize_post",
+      summary: "Authorization endpoint, with a form",
+      tags,
+      params: OidParams,
+      body: RawParameters,
+      response: { 200: html, 303: seen, ...misses },
+    },
+    handler: async (request, reply) => {
+      // No cookie comes with a form of another site, so the answer is a page that asks again (SameSite=Lax).
+      const { account_id } = request;
+      try {
+        const { parameters, ...begun } = await beginRequest(oauth, account_id, request.body);
+        if (!parameters.prompt.includes("none")) {
+          return reply.header("cache-control", "no-store").redirect(pageOf({ ...begun, parameters }), 303);
+        }
+        throw new RedirectedRefusal(parameters, "login_required", "prompt=none is asked with GET.");
+      } catch (error) {
+        if (!(error instanceof RedirectedRefusal)) throw error;
+        return sendAnswer(reply, errorAnswer(error, issuerOf(directory.public_url, account_id)));
+      }
+    },
+  });
+
+  app.route({
+    method: "POST",
+    url: "/v1/accounts/:oid/oauth/par",
+    config: { surface: "oauth", public: true, form: "body" },
+    schema: {
+      operationId: "oauth_par_post",
+      summary: "Push an authorization request",
+      description: "RFC 9126. The request_uri works once, within a minute.",
+      tags,
+      params: OidParams,
+      body: Type.Object({ ...RawParameters.properties, ...credentials }),
+      response: {
+        201: Type.Object({ request_uri: Type.String(), expires_in: Type.Integer() }),
+        ...refusals("oauth", "invalid_request", "invalid_client"),
+      },
+    },
+    handler: async (request, reply) => {
+      const { account_id, body, headers } = request;
+      const client = await authenticate(oauth, account_id, { ...body, authorization: headers.authorization });
+      if (body.request_uri !== undefined) throw refuse("invalid_request", { message: "request_uri is not pushed." });
+      try {
+        const read = await readRequest(oauth, account_id, { ...body, client_id: client.client_id });
+        const pushed = await storeRequest(oauth, read, "pushed");
+        reply.code(201).header("cache-control", "no-store");
+        return { request_uri: requestUriOf(pushed), expires_in: PUSHED_LIFETIME / 1000 };
+      } catch (error) {
+        throw error instanceof RedirectedRefusal ? directly(error) : error;
+      }
+    },
+  });
+}

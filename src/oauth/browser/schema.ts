@@ -1,0 +1,30 @@
+import { type Static, Type } from "typebox";
+
+const text = (description: string, maxLength = 2_048) => Type.Optional(Type.String({ maxLength, description }));
+
+/** Everything that an authorization request may hold; which of it is wrong is told where it may be told. */
+export const RawParameters = Type.Object({
+  client_id: text("The client.", 2_048),
+  response_type: text("`code`."),
+  redirect_uri: text("Exactly one of the client's callbacks."),
+  scope: text("Space-separated; `openid` asks for an ID token."),
+  state: text("Comes back byte for byte."),
+  nonce: text("Comes back inside the ID token."),
+  response_mode: text("`query`, `fragment` or `form_post`."),
+  code_challenge: text("PKCE (RFC 7636)."),
+  code_challenge_method: text("`S256`."),
+  prompt: text("`none`, `login`, `consent`, `select_account` or `create`."),
+  max_age: text("Seconds since the last login that are too long."),
+  login_hint: text("An address or number to begin with."),
+  id_token_hint: text("An ID token of whom to log in.", 8_192),
+  ui_locales: text("Languages of the pages."),
+  acr_values: text("A second factor is asked for by the class that the metadata publishes for it."),
+  display: text("Pages fit every display."),
+  claims: text("Ignored: scopes say what is told.", 8_192),
+  resource: text("The API (RFC 8707)."),
+  audience: text("Another name for resource."),
+  request: text("Not supported.", 8_192),
+  request_uri: text("Of `oauth/par`."),
+});
+
+export type RawParameters = Static<typeof RawParameters>;

@@ -1,0 +1,95 @@
+import type { Database, Instant } from "../../storage/storage.ts";
+import type { AuthorizationRequest, Progress } from "./authorization-request.ts";
+
+export async function insertRequest(
+  db: Database,
+  { parameters, progress, browser_digest, ...row }: AuthorizationRequest,
+): Promise<void> {
+  const encoded = { parameters: JSON.stringify(parameters), progress: JSON.stringify(progress) };
+  await db
+    .insertInto("authorization_requests")
+    .values({ ...row, ...encoded, browser_digest: browser_digest && Buffer.from(browser_digest) })
+    .execute();
+}
+
+export async function selectRequest(
+  db: Database,
+  account_id: string,
+  id: string,
+  now: Instant,
+): Promise<AuthorizationRequest | undefined> {
+  const row = await db
+    .selectFrom("authorization_requests")
+    .selectAll()
+    .where("account_id", "=", account_id)
+    .where("id", "=", id)
+    .where("expires_at", ">", now)
+    .executeTakeFirst();
+  if (!row) return undefined;
+  const kind = row.kind as AuthorizationRequest["kind"];
+  return { ...row, kind, parameters: JSON.parse(row.parameters), progress: JSON.parse(row.progress) };
+}
+
+/** Binds a request to the first browser that shows it. @returns false when another one was first. */
+export async function updateBound(
+  db: Database,
+  account_id: string,
+  id: string,
+  browser_digest: Uint8Array,
+): Promise<boolean> {
+  const rows = await db
+    .updateTable("authorization_requests")
+    .set({ browser_digest: Buffer.from(browser_digest) })
+    .where("account_id", "=", account_id)
+    .where("id", "=", id)
+    .where("browser_digest", "is", null)
+    .returning("id")
+    .execute();
+  return rows.length === 1;
+}
+
+export async function updateProgress(
+  db: Database,
+  { account_id, id }: AuthorizationRequest,
+  progress: Progress,
+  browser_digest?: Uint8Array,
+): Promise<void> {
+  await db
+    .updateTable("authorization_requests")
+    .set({
+      progress: JSON.stringify(progress),
+      ...(browser_digest ? { browser_digest: Buffer.from(browser_digest) } : {}),
+    })
+    .where("account_id", "=", account_id)
+    .where("id", "=", id)
+    .execute();
+}
+
+/** @returns false when it was used. */
+export async function updateUsed(db: Database, account_id: string, id: string, now: Instant): Promise<boolean> {
+  const rows = await db
+    .updateTable("authorization_requests")
+    .set({ used_at: now })
+    .where("account_id", "=", account_id)
+    .where("id", "=", id)
+    .where("used_at", "is", null)
+    .where("expires_at", ">", now)
+    .returning("id")
+    .execute();
+  return rows.length === 1;
+}
+
+/** What a browser has under way follows its new cookie. */
+export async function rebindRequests(
+  db: Database,
+  account_id: string,
+  from: Uint8Array,
+  to: Uint8Array,
+): Promise<void> {
+  await db
+    .updateTable("authorization_requests")
+    .set({ browser_digest: Buffer.from(to) })
+    .where("account_id", "=", account_id)
+    .where("browser_digest", "=", Buffer.from(from))
+    .execute();
+}

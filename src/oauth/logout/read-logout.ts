@@ -1,0 +1,50 @@
+import { issuerOf } from "../../directory/accounts/account.ts";
+import type { Client } from "../../directory/clients/client.ts";
+import { lookUpClient } from "../../directory/clients/find-client.ts";
+import { refuse } from "../../errors.ts";
+import type { Secret } from "../../secrets/secret.ts";
+import { readIdToken } from "../../tokens/read-id-token.ts";
+import type { Oauth } from "../oauth.ts";
+import { addToQuery } from "../redirect-address.ts";
+
+export interface Logout {
+  readonly client: Client | undefined;
+  /** Whom an ID token is about, where one came. */
+  readonly user_id?: string;
+  readonly session_id?: string;
+  /** Where the browser may go afterwards. */
+  readonly address?: Secret;
+}
+
+/**
+ * Understands a request to log out (OpenID Connect RP-Initiated Logout §2, §3): an ID token of ours says whom and which session it
+ * means; a browser goes on only to an address that the client registered.
+ *
+ * @throws 400 invalid_request.
+ */
+export async function readLogout(
+  { directory, tokens }: Oauth,
+  account_id: string,
+  given: Readonly<Record<string, string | undefined>>,
+): Promise<Logout> {
+  const { id_token_hint, client_id, post_logout_redirect_uri, state } = given;
+  const issuer = issuerOf(directory.public_url, account_id);
+  const hint = id_token_hint === undefined ? undefined : await readIdToken(tokens, issuer, account_id, id_token_hint);
+  if (id_token_hint !== undefined && !hint) {
+    throw refuse("invalid_request", { message: "id_token_hint is no ID token of this issuer." });
+  }
+  if (client_id !== undefined && hint?.azp !== undefined && hint.azp !== client_id) {
+    throw refuse("invalid_request", { message: "client_id is not the client of id_token_hint." });
+  }
+  const name = client_id ?? hint?.azp;
+  const client = name === undefined ? undefined : await lookUpClient(directory, account_id, name);
+  const registered =
+    post_logout_redirect_uri !== undefined &&
+    client?.settings.post_logout_redirect_uris.includes(post_logout_redirect_uri);
+  return {
+    client,
+    ...(hint ? { user_id: hint.sub } : {}),
+    ...(hint?.sid === undefined ? {} : { session_id: hint.sid }),
+    ...(registered ? { address: addToQuery(post_logout_redirect_uri, [["state", state]]) } : {}),
+  };
+}

@@ -1,0 +1,74 @@
+import type { JSONWebKeySet, JWTPayload } from "jose";
+import { type Federation, fetchDocument, PATIENCE } from "../../authentication/federation/federation.ts";
+import { issuerOf } from "../../directory/accounts/account.ts";
+import type { Client } from "../../directory/clients/client.ts";
+import { lookUpClient } from "../../directory/clients/find-client.ts";
+import type { Directory } from "../../directory/directory.ts";
+import { instant } from "../../storage/storage.ts";
+import { insertUsedToken } from "./used-tokens.ts";
+
+/** Asymmetric alone. */
+const algorithms = ["RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"];
+/** An assertion lives no longer; seconds. */
+const LONGEST = 300;
+const SKEW = 30;
+
+/**
+ * The client that signed an assertion about itself (RFC 7523 §3, private_key_jwt): `iss` = `sub` = client_id, `aud` our issuer or
+ * token endpoint, at most five minutes, each `jti` once.
+ *
+ * @returns undefined when it is not right.
+ */
+export async function matchAssertion(
+  directory: Directory,
+  federation: Federation,
+  account_id: string,
+  assertion: string,
+): Promise<Client | undefined> {
+  const { createLocalJWKSet, decodeJwt, errors, jwtVerify } = await import("jose");
+  try {
+    const claimed = decodeJwt(assertion);
+    const client = typeof claimed.sub === "string" ? await lookUpClient(directory, account_id, claimed.sub) : undefined;
+    if (client?.settings.token_endpoint_auth_method !== "private_key_jwt") return undefined;
+    const keys = await keysOf(federation, client);
+    if (!keys) return undefined;
+    const issuer = issuerOf(directory.public_url, account_id);
+    const now = directory.storage.now();
+    const { payload } = await jwtVerify(assertion, createLocalJWKSet(keys), {
+      algorithms,
+      issuer: client.client_id,
+      subject: client.client_id,
+      audience: [issuer, `${issuer}/oauth/token`],
+      requiredClaims: ["exp", "jti"],
+      clockTolerance: SKEW,
+      currentDate: new Date(now),
+    });
+    return (await isFirstUse(directory, account_id, client, payload, now)) ? client : undefined;
+  } catch (error) {
+    if (error instanceof errors.JOSEError || error instanceof TypeError) return undefined;
+    throw error;
+  }
+}
+
+async function keysOf(federation: Federation, { settings }: Client): Promise<JSONWebKeySet | undefined> {
+  if (settings.jwks) return settings.jwks as unknown as JSONWebKeySet;
+  if (settings.jwks_uri === null) return undefined;
+  const document = await fetchDocument(federation, settings.jwks_uri, AbortSignal.timeout(PATIENCE));
+  return document as unknown as JSONWebKeySet;
+}
+
+async function isFirstUse(
+  { storage }: Directory,
+  account_id: string,
+  { id }: Client,
+  { jti, exp = 0 }: JWTPayload,
+  now: number,
+): Promise<boolean> {
+  if (exp * 1000 > now + (LONGEST + SKEW) * 1000) return false;
+  const used = {
+    account_id,
+    id: `assertion ${id} ${String(jti).slice(0, 200)}`,
+    expires_at: instant((exp + SKEW) * 1000),
+  };
+  return storage.write((tx) => insertUsedToken(tx.db, used));
+}

@@ -1,0 +1,134 @@
+import { randomUUID } from "node:crypto";
+import { type RequestFacts, recordDeed } from "../../audit/audit.ts";
+import { issuerOf } from "../../directory/accounts/account.ts";
+import { findAccount } from "../../directory/accounts/find-account.ts";
+import type { Client } from "../../directory/clients/client.ts";
+import { isAccountApi } from "../../directory/grants/audience.ts";
+import { listGrants, matchGrant } from "../../directory/grants/find-grant.ts";
+import { Refusal, refuse } from "../../errors.ts";
+import { reveal, type Secret } from "../../secrets/secret.ts";
+import { instant } from "../../storage/storage.ts";
+import type { Authorization } from "../../tokens/authorization.ts";
+import { type IssuedAccessToken, issueAccessToken } from "../../tokens/issue.ts";
+import { type AccessToken, subjectsOf, verifyAccessToken } from "../../tokens/verify.ts";
+import { acrOf, issuingOf } from "../authorization-for.ts";
+import type { Oauth } from "../oauth.ts";
+
+export const EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange";
+const ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token";
+
+export interface SubjectExchange {
+  readonly client: Client;
+  readonly subject_token: Secret;
+  readonly subject_token_type: string | undefined;
+  readonly requested_token_type: string | undefined;
+  readonly audience: string | undefined;
+  readonly scope: string | undefined;
+}
+
+export interface ExchangedToken extends IssuedAccessToken {
+  readonly issued_token_type: typeof ACCESS_TOKEN;
+}
+
+/**
+ * A token that somebody sent to this client, for one that it may use further on in their name (RFC 8693 §2): no wider than the
+ * subject's and the client's own grant, no longer, with the client as the actor, and never refreshed.
+ *
+ * @throws 400 invalid_request, invalid_grant, invalid_target, invalid_scope; 400 unauthorized_client.
+ */
+export async function exchangeSubject(
+  { directory, tokens }: Oauth,
+  exchange: SubjectExchange,
+  facts: RequestFacts,
+): Promise<ExchangedToken> {
+  const { client, audience } = exchange;
+  const { account_id, settings } = client;
+  if (!settings.grant_types.includes(EXCHANGE))
+    throw refuse("unauthorized_client", { message: "The client may not exchange tokens." });
+  checkTypes(exchange);
+  const account = await findAccount(directory, account_id);
+  const now = directory.storage.now();
+  const subject = await readSubject({ directory, tokens }, account_id, exchange.subject_token, now);
+  const grants = await listGrants(directory, account_id, { client_id: client.id });
+  const own = subject.client_uuid === client.id;
+  const meant = own || subject.audience === client.client_id || settings.resource_for.includes(subject.audience);
+  if (!meant) throw refuse("invalid_grant", { message: "subject_token was meant for another client." });
+  if (audience === undefined) throw refuse("invalid_target", { message: "audience or resource is required." });
+  const grant = matchGrant(directory, account, grants, audience, "client_credentials");
+  if (!grant) throw refuse("invalid_target");
+  // A person never inherits a client's power.
+  if (isAccountApi(account, directory.public_url, audience))
+    throw refuse("invalid_target", { message: "The account API is no target of an exchange." });
+  const authorization: Authorization = {
+    issuing: issuingOf(directory, account),
+    sid: subject.sid,
+    subject: subjectFor(subject, now),
+    client_id: client.client_id,
+    client_uuid: client.id,
+    grant_id: grant.id,
+    audience,
+    scope: scopeFor(subject, grant.scope, exchange.scope),
+    id_token_alg: settings.id_token_signed_response_alg,
+    act: {
+      iss: issuerOf(directory.public_url, account_id),
+      sub: client.id,
+      ...(subject.act ? { act: subject.act } : {}),
+    },
+    lifetime: Math.max(1, subject.expires_at - Math.floor(now / 1000)),
+  };
+  const actor = { id: client.id, context: { ...facts, audience, sid: subject.sid, exchange: randomUUID() } };
+  const deed = { account_id, action: "auth.token_exchange", entity: subject.subject, now: instant(now), actor };
+  await directory.storage.write((tx) => recordDeed(tx, deed));
+  return { ...(await issueAccessToken(tokens, authorization, now)), issued_token_type: ACCESS_TOKEN };
+}
+
+function checkTypes({ subject_token_type, requested_token_type }: SubjectExchange): void {
+  if (subject_token_type !== ACCESS_TOKEN) {
+    throw refuse("invalid_request", { message: `subject_token_type must be ${ACCESS_TOKEN}.` });
+  }
+  if (requested_token_type !== undefined && requested_token_type !== ACCESS_TOKEN) {
+    throw refuse("invalid_request", { message: `requested_token_type must be ${ACCESS_TOKEN}.` });
+  }
+}
+
+async function readSubject(
+  { directory, tokens }: Pick<Oauth, "directory" | "tokens">,
+  account_id: string,
+  token: Secret,
+  now: number,
+): Promise<AccessToken> {
+  const issuer = issuerOf(directory.public_url, account_id);
+  try {
+    const verified = await verifyAccessToken(tokens, account_id, issuer, reveal(token), now);
+    directory.revocations.checkAlive(account_id, subjectsOf(verified));
+    return verified;
+  } catch (error) {
+    if (error instanceof Refusal && error.status === 401) {
+      throw refuse("invalid_grant", {
+        message: "subject_token is not a valid access token of this issuer.",
+        cause: error,
+      });
+    }
+    throw error;
+  }
+}
+
+function subjectFor(
+  { subject_type, subject, auth_time, amr = [] }: AccessToken,
+  now: number,
+): Authorization["subject"] {
+  if (subject_type === "client") return { type: "client", id: subject };
+  return { type: "user", id: subject, auth_time: auth_time ?? Math.floor(now / 1000), amr, acr: acrOf(amr) };
+}
+
+/** What was asked for, of what both the subject's token and the client's grant hold. */
+function scopeFor(
+  { scope }: AccessToken,
+  granted: readonly string[],
+  requested: string | undefined,
+): readonly string[] {
+  const common = granted.filter((one) => scope.includes(one));
+  const wanted = (requested ?? "").split(" ").filter(Boolean);
+  if (wanted.some((one) => !common.includes(one))) throw refuse("invalid_scope");
+  return wanted.length > 0 ? [...new Set(wanted)] : common;
+}

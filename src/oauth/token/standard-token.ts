@@ -1,0 +1,55 @@
+import type { RequestFacts } from "../../audit/audit.ts";
+import type { Client } from "../../directory/clients/client.ts";
+import { refuse, refuseField } from "../../errors.ts";
+import { type Secret, secret } from "../../secrets/secret.ts";
+import type { IssuedAccessToken } from "../../tokens/issue.ts";
+import type { Oauth } from "../oauth.ts";
+import { issueClientCredentials } from "./client-credentials.ts";
+import { EXCHANGE, exchangeSubject } from "./exchange-subject.ts";
+import { redeemAuthorizationCode } from "./redeem-code.ts";
+import { refreshLogin } from "./refresh-login.ts";
+import type { OAuthTokenRequest } from "./schema.ts";
+
+export interface StandardTokens extends IssuedAccessToken {
+  readonly id_token?: Secret;
+  readonly refresh_token?: Secret;
+  readonly issued_token_type?: string;
+}
+
+/** `oauth/token`, once the client is known (RFC 6749 §3.2). @throws as each grant does; 400 unsupported_grant_type. */
+export async function standardToken(
+  oauth: Oauth,
+  client: Client,
+  body: OAuthTokenRequest,
+  facts: RequestFacts,
+): Promise<StandardTokens> {
+  const { grant_type, redirect_uri, code_verifier, scope } = body;
+  const audience = body.audience ?? body.resource;
+  switch (grant_type) {
+    case "authorization_code": {
+      const code = required(body.code, "code");
+      return redeemAuthorizationCode(oauth, { client, code, redirect_uri, code_verifier });
+    }
+    case "refresh_token": {
+      if (!client.settings.grant_types.includes("refresh_token")) {
+        throw refuse("unauthorized_client", { message: "The client may not use refresh_token." });
+      }
+      return refreshLogin(oauth, client, required(body.refresh_token, "refresh_token"), scope);
+    }
+    case "client_credentials":
+      return issueClientCredentials(oauth, { client, audience, scope }, facts);
+    case EXCHANGE: {
+      const { subject_token_type, requested_token_type } = body;
+      const subject_token = required(body.subject_token, "subject_token");
+      const about = { client, subject_token, subject_token_type, requested_token_type, audience, scope };
+      return exchangeSubject(oauth, about, facts);
+    }
+    default:
+      throw refuse("unsupported_grant_type");
+  }
+}
+
+function required(value: string | undefined, name: string): Secret {
+  if (value === undefined) throw refuseField(name, "required", "is required");
+  return secret(value);
+}

@@ -1,0 +1,184 @@
+import type { RequestFacts } from "../../audit/audit.ts";
+import { challengeFactor } from "../../authentication/mfa/challenge.ts";
+import { finishFactor } from "../../authentication/mfa/finish.ts";
+import type { OobChannel } from "../../authentication/mfa/mfa.ts";
+import { openLogin } from "../../authentication/mfa/open-login.ts";
+import { pendingAfter, sealLogin } from "../../authentication/mfa/require-factor.ts";
+import type { AuthenticatedSubject } from "../../authentication/subject.ts";
+import { senderOf } from "../../authentication/verification/enqueue-message.ts";
+import { redeemCode } from "../../authentication/verification/redeem.ts";
+import { sendCode } from "../../authentication/verification/send.ts";
+import type { Client } from "../../directory/clients/client.ts";
+import { findConnection } from "../../directory/connections/connection.ts";
+import { Refusal } from "../../errors.ts";
+import type { Progress } from "../../oauth/browser/authorization-request.ts";
+import { recordConsent } from "../../oauth/browser/consent.ts";
+import { logBrowserIn, type OpenRequest, saveProgress } from "../../oauth/browser/open-request.ts";
+import { RedirectedRefusal } from "../../oauth/browser/refuse-at.ts";
+import type { Resumed } from "../../oauth/browser/resume.ts";
+import type { Oauth } from "../../oauth/oauth.ts";
+import { reveal, type Secret, secret } from "../../secrets/secret.ts";
+
+export interface Act {
+  readonly action: string;
+  readonly identifier?: string | undefined;
+  readonly code?: string | undefined;
+  readonly channel?: string | undefined;
+  readonly session?: string | undefined;
+}
+
+export interface Acting {
+  readonly opened: OpenRequest;
+  readonly resumed: Resumed;
+  readonly source: string;
+  readonly locale: string;
+  readonly facts: RequestFacts;
+}
+
+/**
+ * What a person does on a page moves their request on. What goes wrong is kept with it, for the page to say.
+ *
+ * @returns the browser's new cookie, where somebody has logged in. @throws RedirectedRefusal when they want to leave.
+ */
+export async function act(oauth: Oauth, acting: Acting, { action, ...given }: Act): Promise<Secret | undefined> {
+  const { request } = acting.opened;
+  const { problem: _problem, ...progress } = request.progress;
+  try {
+    switch (action) {
+      case "identify":
+        return void (await identify(oauth, acting, given.identifier ?? "", {}));
+      case "resend":
+        return void (await identify(oauth, acting, progress.identifier ?? "", progress));
+      case "code":
+        return await enterCode(oauth, acting, secret(given.code ?? ""));
+      case "challenge":
+        return void (await challenge(oauth, acting, given.channel === "email" ? "email" : "sms"));
+      case "factor":
+        return await showFactor(oauth, acting, secret(given.code ?? ""));
+      case "choose":
+        return void (await choose(oauth, acting, given.session));
+      case "another":
+      case "restart":
+        return void (await saveProgress(oauth, request, { another: true }));
+      case "allow":
+        return void (await allow(oauth, acting));
+      case "deny":
+      case "cancel":
+        throw new RedirectedRefusal(request.parameters, "access_denied");
+      default:
+        return undefined;
+    }
+  } catch (error) {
+    if (!(error instanceof Refusal) || error.status >= 500) throw error;
+    await saveProgress(oauth, request, {
+      ...progress,
+      problem: error.code === "invalid_request" ? "invalid_identifier" : error.code,
+    });
+    return undefined;
+  }
+}
+
+/** A code of this browser alone: made for this very login, and redeemable nowhere else. */
+const audienceOf = ({ request }: OpenRequest) => `urn:latchkey:login:${request.id}`;
+
+/** Bound to the browser that asked, so six digits are enough. */
+const numeric = (client: Client): Client => ({
+  ...client,
+  settings: { ...client.settings, code_format: "numeric", login_uri: null },
+});
+
+async function identify(oauth: Oauth, acting: Acting, identifier: string, before: Progress): Promise<void> {
+  const { opened, resumed, source, locale, facts } = acting;
+  const { account, client } = resumed;
+  const text = identifier.trim();
+  const kind = text.includes("@") ? ("email" as const) : ("sms" as const);
+  const connection = await findConnection(oauth.directory, client, kind);
+  const named = kind === "email" ? { email: text } : { phone_number: text };
+  const { login_session_id } = await sendCode(oauth.verification, {
+    account,
+    client: numeric(client),
+    audience: audienceOf(opened),
+    connection,
+    ...named,
+    user_type: client.settings.user_type,
+    login_session_id: before.login_session_id,
+    locale,
+    source,
+    privileged: false,
+    actor: client.id,
+    facts,
+    now: oauth.directory.storage.now(),
+  });
+  await saveProgress(oauth, opened.request, { identifier: text, connection: kind, login_session_id, another: true });
+}
+
+async function enterCode(oauth: Oauth, acting: Acting, code: Secret): Promise<Secret | undefined> {
+  const { opened, resumed, facts } = acting;
+  const { account, client } = resumed;
+  const { request } = opened;
+  const { login_session_id } = request.progress;
+  const now = oauth.directory.storage.now();
+  const { grant_id } = request.parameters;
+  const subject = await redeemCode(oauth.verification, {
+    account,
+    client: numeric(client),
+    grant_id,
+    audience: audienceOf(opened),
+    verification_code: code,
+    login_session_id,
+    actor: client.id,
+    facts,
+    now,
+  });
+  const pending = await pendingAfter(oauth.mfa, {
+    account,
+    client,
+    grant_id,
+    subject,
+    continuation: { kind: "hosted" },
+    now,
+  });
+  if (!pending) return logIn(oauth, acting, subject);
+  const mfa_token = reveal(sealLogin(oauth.directory.master_keys, account.account_id, pending));
+  await saveProgress(oauth, request, { mfa_token, another: true });
+  return undefined;
+}
+
+const logIn = (oauth: Oauth, { opened, resumed }: Acting, subject: AuthenticatedSubject) =>
+  logBrowserIn(oauth, resumed.account, opened, subject);
+
+async function challenge(oauth: Oauth, { opened, resumed, facts }: Acting, channel: OobChannel): Promise<void> {
+  const { account, client } = resumed;
+  const { mfa_token = "" } = opened.request.progress;
+  const now = oauth.directory.storage.now();
+  const pending = await openLogin(oauth.mfa, account.account_id, secret(mfa_token), now);
+  const about = { account, pending, channel, sender: senderOf(client), actor: client.id, facts, now };
+  const oob_code = reveal(await challengeFactor(oauth.mfa, about));
+  await saveProgress(oauth, opened.request, { mfa_token, oob_code, oob_channel: channel, another: true });
+}
+
+async function showFactor(oauth: Oauth, acting: Acting, code: Secret): Promise<Secret | undefined> {
+  const { opened, resumed, source, facts } = acting;
+  const { account, client } = resumed;
+  const { mfa_token = "", oob_code } = opened.request.progress;
+  const now = oauth.directory.storage.now();
+  const pending = await openLogin(oauth.mfa, account.account_id, secret(mfa_token), now);
+  const presented = oob_code === undefined ? { otp: code } : { oob_code: secret(oob_code), binding_code: code };
+  const subject = await finishFactor(oauth.mfa, { account, pending, presented, source, actor: client.id, facts, now });
+  return logIn(oauth, acting, subject);
+}
+
+async function choose(oauth: Oauth, { opened, resumed }: Acting, session_id: string | undefined): Promise<void> {
+  if (!resumed.sessions.some(({ id }) => id === session_id) || session_id === undefined) return;
+  await saveProgress(oauth, opened.request, { session_id });
+}
+
+async function allow(oauth: Oauth, { opened, resumed }: Acting): Promise<void> {
+  const { account, client, next } = resumed;
+  if (next.step !== "consent") return;
+  const { request } = opened;
+  const { user_id, id: session_id } = next.session;
+  await recordConsent(oauth.directory, { account, client, user_id, parameters: request.parameters });
+  const { fresh } = request.progress;
+  await saveProgress(oauth, request, { session_id, consented: true, ...(fresh ? { fresh } : {}) });
+}

@@ -1,0 +1,154 @@
+import type { Client } from "../../directory/clients/client.ts";
+import type { User } from "../../directory/users/user.ts";
+import type { AuthorizationRequest } from "../../oauth/browser/authorization-request.ts";
+import { type Html, html } from "../html.ts";
+import type { Problem, Texts } from "../texts/texts.ts";
+
+export interface View {
+  readonly title: string;
+  readonly body: Html;
+}
+
+interface Context {
+  readonly texts: Texts;
+  readonly request: AuthorizationRequest;
+  readonly client: Client;
+}
+
+const nameOf = ({ name, client_id }: Client) => name ?? client_id;
+
+function problemOf({ texts, request }: Context): Html | undefined {
+  const { problem } = request.progress;
+  if (problem === undefined) return undefined;
+  const said = texts.problems[problem as Problem] ?? texts.problems.failed;
+  return html`<p class="problem" role="alert" id="problem">${said}</p>`;
+}
+
+const described = ({ request }: Context): Html | false =>
+  request.progress.problem !== undefined && html` aria-invalid="true" aria-describedby="problem"`;
+
+function form({ request }: Context, action: string, content: Html): Html {
+  return html`<form method="post" action="?request=${request.id}">
+<input type="hidden" name="action" value="${action}">
+${content}
+</form>`;
+}
+
+const cancel = (context: Context) =>
+  form(context, "cancel", html`<button class="other">${context.texts.cancel}</button>`);
+
+export function identifyView(context: Context): View {
+  const { texts, client, request } = context;
+  const value = request.progress.identifier ?? request.parameters.login_hint ?? "";
+  return {
+    title: texts.login(nameOf(client)),
+    body: html`<p class="quiet">${texts.login_intro}</p>
+${problemOf(context)}
+${form(
+  context,
+  "identify",
+  html`<label for="identifier">${texts.identifier}</label>
+<input id="identifier" name="identifier" type="text" inputmode="email" autocomplete="username" autocapitalize="none" spellcheck="false" required maxlength="320" value="${value}"${described(context)} autofocus>
+<button class="main">${texts.send_code}</button>`,
+)}
+${cancel(context)}`,
+  };
+}
+
+export function codeView(context: Context): View {
+  const { texts, request } = context;
+  const { identifier = "" } = request.progress;
+  return {
+    title: texts.enter_code,
+    body: html`<p>${texts.code_sent(identifier)}</p>
+${problemOf(context)}
+${form(
+  context,
+  "code",
+  html`<label for="code">${texts.code}</label>
+<input id="code" name="code" class="code" type="text" inputmode="text" autocomplete="one-time-code" autocapitalize="characters" spellcheck="false" required maxlength="64"${described(context)} autofocus>
+<button class="main">${texts.go_on}</button>`,
+)}
+${form(context, "resend", html`<button class="other">${texts.resend}</button>`)}
+${form(context, "restart", html`<button class="link">${texts.not_you}</button>`)}`,
+  };
+}
+
+export interface Channels {
+  readonly sms: boolean;
+  readonly email: boolean;
+  readonly totp: boolean;
+}
+
+export function factorView(context: Context, channels: Channels): View {
+  const { texts, request } = context;
+  const { oob_channel } = request.progress;
+  const waiting = oob_channel !== undefined || channels.totp;
+  const label = oob_channel === "sms" ? texts.by_sms : oob_channel === "email" ? texts.by_email : texts.by_app;
+  const send = (channel: "sms" | "email", text: string) =>
+    channels[channel] &&
+    form(
+      context,
+      "challenge",
+      html`<input type="hidden" name="channel" value="${channel}"><button class="${waiting ? "other" : "main"}">${text}</button>`,
+    );
+  return {
+    title: texts.second_factor,
+    body: html`<p class="quiet">${texts.second_factor_intro}</p>
+${problemOf(context)}
+${
+  waiting &&
+  form(
+    context,
+    "factor",
+    html`<label for="code">${label}</label>
+<input id="code" name="code" class="code" type="text" inputmode="numeric" autocomplete="one-time-code" required maxlength="16"${described(context)} autofocus>
+<button class="main">${texts.go_on}</button>`,
+  )
+}
+${send("sms", texts.by_sms)}
+${send("email", texts.by_email)}
+${form(context, "restart", html`<button class="link">${texts.not_you}</button>`)}`,
+  };
+}
+
+const labelOf = (user: User | undefined) => user?.email ?? user?.phone_number ?? user?.name ?? "…";
+
+export interface KnownPerson {
+  readonly session_id: string;
+  readonly user: User | undefined;
+}
+
+export function chooseView(context: Context, people: readonly KnownPerson[]): View {
+  const { texts } = context;
+  return {
+    title: texts.choose,
+    body: html`${people.map(({ session_id, user }) =>
+      form(
+        context,
+        "choose",
+        html`<input type="hidden" name="session" value="${session_id}"><button class="other">${labelOf(user)}</button>`,
+      ),
+    )}
+${form(context, "another", html`<button class="link">${texts.another}</button>`)}`,
+  };
+}
+
+export function consentView(context: Context, user: User | undefined): View {
+  const { texts, client, request } = context;
+  const { scope, audience, redirect_uri } = request.parameters;
+  const told = scope.filter((one): one is keyof Texts["scopes"] => one in texts.scopes);
+  const others = scope.filter((one) => !(one in texts.scopes) && one !== "address");
+  const host = new URL(redirect_uri).host || new URL(redirect_uri).protocol;
+  return {
+    title: texts.consent(nameOf(client)),
+    body: html`<ul>
+${told.map((one) => html`<li>${texts.scopes[one]}</li>`)}
+${audience !== null && html`<li>${texts.scope_of(audience)}${others.length > 0 && html`: <span class="quiet">${others.join(", ")}</span>`}</li>`}
+</ul>
+<div class="who"><span>${labelOf(user)}</span>${form(context, "another", html`<button class="link">${texts.not_you}</button>`)}</div>
+<p class="quiet">${texts.consent_at(host)} ${texts.consent_intro}</p>
+${form(context, "allow", html`<button class="main">${texts.allow}</button>`)}
+${form(context, "deny", html`<button class="other">${texts.deny}</button>`)}`,
+  };
+}

@@ -1,0 +1,96 @@
+import type { FastifyRequest } from "fastify";
+import { Type } from "typebox";
+import { readBrowser } from "../../authentication/sessions/session.ts";
+import { endSession, findSessions } from "../../authentication/sessions/sessions.ts";
+import { issuerOf } from "../../directory/accounts/account.ts";
+import { findAccount } from "../../directory/accounts/find-account.ts";
+import { lookUpClient } from "../../directory/clients/find-client.ts";
+import { refuse } from "../../errors.ts";
+import type { App } from "../../http/server.ts";
+import { cookieName, readCookie } from "../../oauth/browser/cookie.ts";
+import { readLogout } from "../../oauth/logout/read-logout.ts";
+import type { Oauth } from "../../oauth/oauth.ts";
+import { reveal } from "../../secrets/secret.ts";
+import { html } from "../html.ts";
+import { originOf, sendPage } from "../page.ts";
+import { acceptedLanguages, textsFor } from "../texts/languages.ts";
+
+const text = (maxLength = 2_048) => Type.Optional(Type.String({ maxLength }));
+const Parameters = Type.Object({
+  id_token_hint: text(8_192),
+  client_id: text(64),
+  post_logout_redirect_uri: text(),
+  state: text(),
+  logout_hint: text(),
+  ui_locales: text(),
+  confirm: text(10),
+});
+const LogoutParams = Type.Object({ oid: Type.String({ maxLength: 9 }) });
+
+/** OpenID Connect RP-Initiated Logout: at once where an ID token shows whom it is about, else after a question. */
+export function logoutRoutes(app: App, oauth: Oauth): void {
+  const { directory } = oauth;
+  for (const method of ["GET", "POST"] as const) {
+    app.route({
+      method,
+      url: "/v1/accounts/:oid/oauth/logout",
+      config: {
+        surface: "oauth",
+        public: true,
+        page: true,
+        cors: false,
+        ...(method === "POST" ? { form: "body" as const } : {}),
+      },
+      schema: {
+        hide: true,
+        params: LogoutParams,
+        ...(method === "GET" ? { querystring: Parameters } : { body: Parameters }),
+      },
+      handler: async (request, reply) => {
+        const given = (method === "GET" ? request.query : request.body) as Record<string, string | undefined>;
+        const { account_id } = request;
+        const account = await findAccount(directory, account_id);
+        const logout = await readLogout(oauth, account_id, given);
+        const cookie = readCookie(request as FastifyRequest, cookieName(directory.public_url, account_id));
+        const sessions = await findSessions(directory, account_id, readBrowser(cookie));
+        const tags = [...(given.ui_locales ?? "").split(" "), ...acceptedLanguages(request.headers["accept-language"])];
+        const texts = textsFor([...tags, account.settings.locale]);
+        const site = request.headers["sec-fetch-site"];
+        const confirmed =
+          method === "POST" && given.confirm === "yes" && (site === undefined || site === "same-origin");
+        const meant = sessions.filter(
+          ({ id, user_id }) =>
+            logout.session_id === id || (logout.session_id === undefined && logout.user_id === user_id),
+        );
+        if (sessions.length > 0 && meant.length === 0 && !confirmed) {
+          const client =
+            logout.client ?? (given.client_id ? await lookUpClient(directory, account_id, given.client_id) : undefined);
+          const hidden = (["id_token_hint", "client_id", "post_logout_redirect_uri", "state"] as const).map(
+            (name) => given[name] !== undefined && html`<input type="hidden" name="${name}" value="${given[name]}">`,
+          );
+          const body = html`<p>${texts.sign_out_intro(client?.name ?? client?.client_id ?? account.name)}</p>
+<form method="post" action="${issuerOf(directory.public_url, account_id)}/oauth/logout">
+${hidden}<input type="hidden" name="confirm" value="yes">
+<button class="main">${texts.sign_out}</button>
+</form>`;
+          const leads_to = logout.address ? { leads_to: originOf(reveal(logout.address)) } : {};
+          return sendPage(reply, { account, texts, title: texts.sign_out, body, ...leads_to });
+        }
+        for (const session of confirmed ? sessions : meant) await endSession(directory, session);
+        reply.header("cache-control", "no-store");
+        if (logout.address) return reply.redirect(reveal(logout.address), 303);
+        if (given.post_logout_redirect_uri !== undefined) {
+          throw refuse("redirect_uri_mismatch", {
+            message: "You are logged out. post_logout_redirect_uri is not registered for this client.",
+          });
+        }
+        return sendPage(reply, {
+          account,
+          texts,
+          title: texts.signed_out,
+          body: html`<p>${texts.signed_out_intro}</p>`,
+        });
+      },
+    });
+  }
+}

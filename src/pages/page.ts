@@ -1,0 +1,74 @@
+/**
+ * Pages: the hosted login, rendered here, without any script. One small document a step, with the account's name, logo and colour,
+ * in the reader's language; nothing is fetched but the account's logo, and no page can be framed.
+ *
+ * In: how far a browser is. Out: a document, its headers, and forms that post back to the same address.
+ */
+import { randomBytes } from "node:crypto";
+import type { FastifyReply } from "fastify";
+import type { Account } from "../directory/accounts/account.ts";
+import { type Html, html } from "./html.ts";
+import { style } from "./style.ts";
+import type { Texts } from "./texts/texts.ts";
+
+export interface Page {
+  readonly account: Account | undefined;
+  readonly texts: Texts;
+  readonly title: string;
+  readonly body: Html;
+  readonly status?: number;
+  /** Where a form of this page may end up. */
+  readonly leads_to?: string | undefined;
+}
+
+const ACCENT = "#1f4b7a";
+
+export function sendPage(
+  reply: FastifyReply,
+  { account, texts, title, body, status = 200, leads_to }: Page,
+): FastifyReply {
+  const nonce = randomBytes(16).toString("base64");
+  const { logo_uri, colour = ACCENT, terms_uri, privacy_uri } = account?.settings.brand ?? {};
+  const images = logo_uri === undefined ? "" : ` img-src ${new URL(logo_uri).origin};`;
+  reply.code(status).headers({
+    "cache-control": "no-store",
+    "referrer-policy": "no-referrer",
+    "x-frame-options": "DENY",
+    "content-security-policy": `default-src 'none'; style-src 'nonce-${nonce}';${images} form-action 'self'${leads_to ? ` ${leads_to}` : ""}; frame-ancestors 'none'; base-uri 'none'`,
+  });
+  const footer =
+    (terms_uri ?? privacy_uri) &&
+    html`<footer>
+${terms_uri && html`<a href="${terms_uri}" rel="noreferrer">${texts.terms}</a>`}
+${privacy_uri && html`<a href="${privacy_uri}" rel="noreferrer">${texts.privacy}</a>`}
+</footer>`;
+  const document = html`<!doctype html>
+<html lang="${texts.language}">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex">
+<title>${title}${account && ` · ${account.name}`}</title>
+<style nonce="${nonce}">${{ markup: style(colour) }}</style>
+</head>
+<body>
+<main>
+<header>
+${logo_uri && html`<img src="${logo_uri}" alt="">`}
+${account && html`<p class="account">${account.name}</p>`}
+<h1>${title}</h1>
+</header>
+${body}
+${footer}
+</main>
+</body>
+</html>
+`;
+  return reply.type("text/html; charset=utf-8").serializer(String).send(document.markup);
+}
+
+/** Where a CSP lets a form of the page go in the end: the callback's origin, or its private scheme. */
+export function originOf(address: string): string {
+  const url = new URL(address);
+  return url.origin === "null" ? url.protocol : url.origin;
+}

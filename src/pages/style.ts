@@ -1,0 +1,33 @@
+/** One small sheet: light and dark, 320 pixels and up, nothing to fetch. `--accent` is the account's own colour. */
+export const style = (accent: string) => `
+:root{color-scheme:light dark;--accent:${accent};--ink:#17202b;--quiet:#566474;--paper:#fff;--ground:#f1f4f7;--line:#cdd6df;--bad:#b3261e;--bad-ground:#fdeceb;--on-accent:#fff}
+@media (prefers-color-scheme:dark){:root{--ink:#e9eef4;--quiet:#a4b1bf;--paper:#1a212b;--ground:#10151c;--line:#3b4755;--bad:#ffb4ab;--bad-ground:#3b1613}}
+*{box-sizing:border-box}
+html{font-size:100%}
+body{margin:0;min-height:100vh;min-height:100dvh;display:grid;place-items:center;padding:1rem;background:var(--ground);color:var(--ink);font:1.0625rem/1.5 system-ui,-apple-system,"Segoe UI",Roboto,Helvetica,Arial,sans-serif}
+main{width:100%;max-width:26rem;background:var(--paper);border:1px solid var(--line);border-radius:1rem;padding:clamp(1.25rem,5vw,2.25rem);box-shadow:0 1px 2px rgb(0 0 0/.04),0 12px 32px rgb(0 0 0/.06)}
+header{margin-bottom:1.25rem}
+header img{max-height:2.5rem;max-width:60%;display:block;margin-bottom:1rem}
+.account{color:var(--quiet);font-size:.9375rem;margin:0 0 .25rem}
+h1{font-size:1.5rem;line-height:1.25;margin:0;letter-spacing:-.01em;text-wrap:balance}
+p{margin:.75rem 0}
+.quiet{color:var(--quiet);font-size:.9375rem}
+form{margin:0}
+label{display:block;font-weight:600;margin:1.25rem 0 .375rem}
+input[type=text],input[type=email]{width:100%;font:inherit;color:inherit;background:transparent;border:1px solid var(--quiet);border-radius:.625rem;padding:.75rem .875rem;min-height:3rem}
+input.code{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:1.5rem;letter-spacing:.2em;text-align:center}
+:focus-visible{outline:3px solid color-mix(in srgb,var(--accent) 55%,transparent);outline-offset:2px}
+button{font:inherit;font-weight:600;cursor:pointer;border-radius:.625rem;border:1px solid transparent;padding:.75rem 1rem;min-height:3rem}
+button.main{width:100%;margin-top:1.25rem;background:var(--accent);color:var(--on-accent)}
+button.main:hover{filter:brightness(1.08)}
+button.other{background:transparent;color:var(--ink);border-color:var(--line);width:100%;margin-top:.625rem}
+button.other:hover{border-color:var(--quiet)}
+button.link{background:none;border:0;padding:.5rem 0;min-height:0;color:inherit;text-decoration:underline;text-underline-offset:.2em;font-weight:400}
+a{color:inherit;text-underline-offset:.2em}
+.problem{background:var(--bad-ground);color:var(--bad);border-radius:.625rem;padding:.75rem .875rem;margin:1rem 0 0}
+.who{display:flex;align-items:center;justify-content:space-between;gap:.75rem;border:1px solid var(--line);border-radius:.625rem;padding:.25rem .875rem;margin:1rem 0;overflow-wrap:anywhere}
+ul{padding-left:1.25rem;margin:.75rem 0}
+li{margin:.375rem 0}
+footer{margin-top:1.5rem;color:var(--quiet);font-size:.875rem;display:flex;gap:1rem;flex-wrap:wrap}
+@media (prefers-reduced-motion:no-preference){button{transition:filter .12s,border-color .12s}}
+`;

@@ -1,0 +1,51 @@
+/** What one language has to say on the pages. A language is one file here and one line in `languages.ts`. */
+export interface Texts {
+  /** BCP 47 */
+  readonly language: string;
+  readonly login: (client: string) => string;
+  readonly login_intro: string;
+  readonly identifier: string;
+  readonly send_code: string;
+  readonly cancel: string;
+  readonly enter_code: string;
+  readonly code_sent: (to: string) => string;
+  readonly code: string;
+  readonly go_on: string;
+  readonly resend: string;
+  readonly not_you: string;
+  readonly second_factor: string;
+  readonly second_factor_intro: string;
+  readonly by_sms: string;
+  readonly by_email: string;
+  readonly by_app: string;
+  readonly choose: string;
+  readonly another: string;
+  readonly consent: (client: string) => string;
+  readonly consent_intro: string;
+  readonly consent_at: (host: string) => string;
+  readonly allow: string;
+  readonly deny: string;
+  readonly scopes: Readonly<Record<"openid" | "profile" | "email" | "phone" | "offline_access", string>>;
+  readonly scope_of: (audience: string) => string;
+  readonly signed_out: string;
+  readonly signed_out_intro: string;
+  readonly sign_out: string;
+  readonly sign_out_intro: (client: string) => string;
+  readonly stay: string;
+  readonly error: string;
+  readonly reference: string;
+  readonly terms: string;
+  readonly privacy: string;
+  readonly problems: Readonly<Record<Problem, string>>;
+}
+
+export type Problem =
+  | "invalid_identifier"
+  | "invalid_verification_code"
+  | "verification_code_used"
+  | "verification_code_expired"
+  | "too_many_attempts"
+  | "too_many_requests"
+  | "invalid_grant"
+  | "access_denied"
+  | "failed";

@@ -1,0 +1,38 @@
+import { parseJws, verifyJws } from "./jws.ts";
+import { keysOf } from "./keys/find-key.ts";
+import type { Tokens } from "./tokens.ts";
+
+/**
+ * The `sub` of an ID token that this account signed, however old it is: a hint about whom somebody means, never a credential
+ * (OpenID Connect Core §3.1.2.1). @returns undefined when it is none.
+ */
+export async function readIdTokenHint(
+  tokens: Tokens,
+  issuer: string,
+  account_id: string,
+  id_token: string,
+): Promise<string | undefined> {
+  return (await readIdToken(tokens, issuer, account_id, id_token))?.sub;
+}
+
+export interface ReadIdToken {
+  readonly sub: string;
+  readonly sid?: string;
+  /** The client's registered client_id. */
+  readonly azp?: string;
+}
+
+export async function readIdToken(
+  tokens: Tokens,
+  issuer: string,
+  account_id: string,
+  id_token: string,
+): Promise<ReadIdToken | undefined> {
+  const jws = parseJws(id_token);
+  if (jws?.header.typ !== "JWT") return undefined;
+  const key = (await keysOf(tokens, account_id)).find(({ kid }) => kid === jws.header.kid);
+  if (!key || !verifyJws(key.public_key, key.alg, jws)) return undefined;
+  const { iss, sub, sid, azp } = jws.claims;
+  if (iss !== issuer || typeof sub !== "string") return undefined;
+  return { sub, ...(typeof sid === "string" ? { sid } : {}), ...(typeof azp === "string" ? { azp } : {}) };
+}

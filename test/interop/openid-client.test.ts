@@ -1,0 +1,215 @@
+/** A standard client, unchanged, against a live server: everything here goes through openid-client. */
+import { exportJWK, generateKeyPair } from "jose";
+import * as client from "openid-client";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeOnBothEngines } from "../support/engines.ts";
+import {
+  addClient,
+  addGrant,
+  addUser,
+  CALLBACK,
+  createTenant,
+  type Latchkey,
+  startLatchkey,
+  type Tenant,
+  type TestClient,
+} from "../support/latchkey.ts";
+import { openSurfer } from "../support/surfer.ts";
+
+const LOGOUT = "https://shop.example/bye";
+const EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange";
+
+describeOnBothEngines("openid-client", (engine) => {
+  let latchkey: Latchkey;
+  let tenant: Tenant;
+  let web: TestClient;
+  beforeAll(async () => {
+    latchkey = await startLatchkey(engine);
+    tenant = await createTenant(latchkey);
+    web = await addClient(latchkey, tenant.account_id, {
+      grant_types: ["authorization_code", "refresh_token", "client_credentials"],
+      post_logout_redirect_uris: [LOGOUT],
+    });
+  });
+  afterAll(() => latchkey.close());
+
+  /** The public address is not where this server listens. */
+  const reach: client.CustomFetch = (url, options) =>
+    fetch(url.replace(latchkey.config.public_url, latchkey.url), options as RequestInit);
+  const discover = async (own: TestClient, auth: client.ClientAuth = client.ClientSecretBasic(own.client_secret)) => {
+    const options = { execute: [client.allowInsecureRequests], [client.customFetch]: reach };
+    return client.discovery(new URL(tenant.issuer), own.client_id, undefined, auth, options);
+  };
+
+  async function logIn(
+    config: client.Configuration,
+    parameters: Record<string, string> = {},
+    surfer = openSurfer(latchkey),
+  ) {
+    const user = await addUser(latchkey, tenant.account_id);
+    const verifier = client.randomPKCECodeVerifier();
+    const code_challenge = await client.calculatePKCECodeChallenge(verifier);
+    const [state, nonce] = [client.randomState(), client.randomNonce()];
+    const pkce = { code_challenge, code_challenge_method: "S256" };
+    const url = client.buildAuthorizationUrl(config, {
+      redirect_uri: CALLBACK,
+      scope: "openid email profile",
+      state,
+      nonce,
+      ...pkce,
+      ...parameters,
+    });
+    const shown = await surfer.logIn(url.href, tenant, user.email);
+    const checks = { expectedState: state, expectedNonce: nonce, pkceCodeVerifier: verifier, idTokenExpected: true };
+    const tokens = await client.authorizationCodeGrant(config, new URL(shown.url), checks);
+    return { tokens, shown, surfer, url, user };
+  }
+
+  it("discovers, logs in with PKCE, state, nonce and iss, and reads userinfo", async () => {
+    const config = await discover(web);
+    expect(config.serverMetadata().issuer).toBe(tenant.issuer);
+    const { tokens, shown, user } = await logIn(config);
+    expect(shown.status).toBe(303);
+    expect(new URL(shown.url).searchParams.get("iss")).toBe(tenant.issuer);
+    expect(tokens.claims()).toMatchObject({
+      sub: user.id,
+      email: user.email,
+      email_verified: true,
+      name: "Ada Example",
+      amr: ["otp"],
+      azp: web.client_id,
+    });
+    const told = await client.fetchUserInfo(config, tokens.access_token, user.id);
+    expect(told).toMatchObject({ sub: user.id, email: user.email, name: "Ada Example" });
+    expect(tokens.refresh_token).toBeUndefined();
+  });
+
+  it("refreshes where offline_access was granted, never wider, and reuse ends it", async () => {
+    const config = await discover(web);
+    const { tokens } = await logIn(config, { scope: "openid email offline_access" });
+    const first = tokens.refresh_token ?? "";
+    const second = await client.refreshTokenGrant(config, first);
+    expect(second.access_token).not.toBe(tokens.access_token);
+    await expect(
+      client.refreshTokenGrant(config, second.refresh_token ?? "", { scope: "openid phone" }),
+    ).rejects.toMatchObject({ error: "invalid_scope" });
+    await expect(client.refreshTokenGrant(config, first)).rejects.toMatchObject({ error: "invalid_grant" });
+  });
+
+  it("introspects and revokes its own tokens, and learns nothing about others'", async () => {
+    const config = await discover(web);
+    const other = await discover(await addClient(latchkey, tenant.account_id));
+    const { tokens, user } = await logIn(config, { scope: "openid offline_access" });
+    const answer = await client.tokenIntrospection(config, tokens.access_token);
+    expect(answer).toMatchObject({ active: true, sub: user.id, client_id: web.client_id, token_type: "Bearer" });
+    expect(await client.tokenIntrospection(other, tokens.access_token)).toEqual({ active: false });
+    expect(await client.tokenIntrospection(config, tokens.refresh_token ?? "")).toMatchObject({ active: true });
+    await client.tokenRevocation(other, tokens.refresh_token ?? "");
+    expect(await client.tokenIntrospection(config, tokens.refresh_token ?? "")).toMatchObject({ active: true });
+    await client.tokenRevocation(config, tokens.refresh_token ?? "");
+    expect(await client.tokenIntrospection(config, tokens.refresh_token ?? "")).toEqual({ active: false });
+    expect(await client.tokenIntrospection(config, tokens.access_token)).toEqual({ active: false });
+  });
+
+  it("pushes its request, whose request_uri works once and for it alone", async () => {
+    const config = await discover(web);
+    const verifier = client.randomPKCECodeVerifier();
+    const code_challenge = await client.calculatePKCECodeChallenge(verifier);
+    const parameters = {
+      redirect_uri: CALLBACK,
+      scope: "openid",
+      code_challenge,
+      code_challenge_method: "S256",
+      state: "s",
+    };
+    const url = await client.buildAuthorizationUrlWithPAR(config, parameters);
+    expect(url.searchParams.get("request_uri")).toMatch(/^urn:ietf:params:oauth:request_uri:/);
+    const foreign = await addClient(latchkey, tenant.account_id);
+    const stolen = new URL(url);
+    stolen.searchParams.set("client_id", foreign.client_id);
+    expect((await openSurfer(latchkey).visit(stolen.href)).status).toBe(400);
+    const shown = await openSurfer(latchkey).logIn(url.href, tenant);
+    const tokens = await client.authorizationCodeGrant(config, new URL(shown.url), {
+      pkceCodeVerifier: verifier,
+      expectedState: "s",
+    });
+    expect(tokens.claims()?.sub).toBe(tenant.user.id);
+    expect((await openSurfer(latchkey).visit(url.href)).status).toBe(400);
+  });
+
+  it("authenticates with a key instead of a secret, each assertion once", async () => {
+    const keys = await generateKeyPair("ES256");
+    const jwk = { ...(await exportJWK(keys.publicKey)), kid: "1", alg: "ES256", use: "sig" };
+    const own = await addClient(latchkey, tenant.account_id, {
+      token_endpoint_auth_method: "private_key_jwt",
+      jwks: { keys: [jwk] },
+    });
+    await addGrant(latchkey, tenant.account_id, own, tenant.audience, ["orders:read"], "client_credentials");
+    const config = await discover(own, client.PrivateKeyJwt({ key: keys.privateKey, kid: "1" }));
+    const tokens = await client.clientCredentialsGrant(config, { resource: tenant.audience });
+    expect(tokens.scope).toBe("orders:read");
+    const by_secret = await discover(own, client.ClientSecretBasic(own.client_secret));
+    await expect(client.clientCredentialsGrant(by_secret, { resource: tenant.audience })).rejects.toMatchObject({
+      status: 401,
+    });
+    const others = await generateKeyPair("ES256");
+    const forged = await discover(own, client.PrivateKeyJwt({ key: others.privateKey, kid: "1" }));
+    await expect(client.clientCredentialsGrant(forged, { resource: tenant.audience })).rejects.toMatchObject({
+      error: "invalid_client",
+    });
+  });
+
+  it("exchanges a token that it holds for a narrower one", async () => {
+    const own = await addClient(latchkey, tenant.account_id, {
+      grant_types: ["authorization_code", EXCHANGE],
+      default_audience: tenant.audience,
+    });
+    await addGrant(latchkey, tenant.account_id, own, tenant.audience, ["orders:read", "orders:write"]);
+    await addGrant(latchkey, tenant.account_id, own, "https://stock.example", ["orders:read", "stock:read"]);
+    const config = await discover(own);
+    const { tokens, user } = await logIn(config, { scope: "openid orders:read" });
+    const about = {
+      subject_token: tokens.access_token,
+      subject_token_type: "urn:ietf:params:oauth:token-type:access_token",
+      audience: "https://stock.example",
+    };
+    const exchanged = await client.genericGrantRequest(config, EXCHANGE, about);
+    const claims = JSON.parse(Buffer.from(exchanged.access_token.split(".")[1] ?? "", "base64url").toString());
+    expect(claims).toMatchObject({
+      sub: user.id,
+      aud: "https://stock.example",
+      scope: "orders:read",
+      act: { sub: own.id },
+    });
+    await expect(client.genericGrantRequest(config, EXCHANGE, { ...about, scope: "stock:read" })).rejects.toMatchObject(
+      { error: "invalid_scope" },
+    );
+    await expect(
+      client.genericGrantRequest(config, EXCHANGE, { ...about, audience: tenant.issuer }),
+    ).rejects.toMatchObject({ error: "invalid_target" });
+    const stranger = await discover(web);
+    await expect(client.genericGrantRequest(stranger, EXCHANGE, about)).rejects.toMatchObject({
+      error: "unauthorized_client",
+    });
+  });
+
+  it("logs out: at once with the ID token, everything of that session ends, and the browser goes on", async () => {
+    const config = await discover(web);
+    const { tokens, surfer, url } = await logIn(config, { scope: "openid offline_access" });
+    const silent = new URL(url);
+    silent.searchParams.set("prompt", "none");
+    expect(new URL((await surfer.visit(silent.href)).url).searchParams.get("code")).toBeTruthy();
+    const end = client.buildEndSessionUrl(config, {
+      id_token_hint: tokens.id_token ?? "",
+      post_logout_redirect_uri: LOGOUT,
+      state: "bye",
+    });
+    const shown = await surfer.visit(end.href);
+    expect(shown.url).toBe(`${LOGOUT}?state=bye`);
+    expect(await client.tokenIntrospection(config, tokens.access_token)).toEqual({ active: false });
+    await expect(client.refreshTokenGrant(config, tokens.refresh_token ?? "")).rejects.toMatchObject({
+      error: "invalid_grant",
+    });
+    expect(new URL((await surfer.visit(silent.href)).url).searchParams.get("error")).toBe("login_required");
+  });
+});
