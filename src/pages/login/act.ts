@@ -1,4 +1,3 @@
-import type { RequestFacts } from "../../audit/audit.ts";
 import { challengeFactor } from "../../authentication/mfa/challenge.ts";
 import { finishFactor } from "../../authentication/mfa/finish.ts";
 import type { OobChannel } from "../../authentication/mfa/mfa.ts";
@@ -11,6 +10,7 @@ import { sendCode } from "../../authentication/verification/send.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { findConnection } from "../../directory/connections/connection.ts";
 import { Refusal } from "../../errors.ts";
+import type { RequestFacts } from "../../http/facts.ts";
 import type { Progress } from "../../oauth/browser/authorization-request.ts";
 import { recordConsent } from "../../oauth/browser/consent.ts";
 import { logBrowserIn, type OpenRequest, saveProgress } from "../../oauth/browser/open-request.ts";
