@@ -4,7 +4,12 @@ import type { Surface } from "./contract.ts";
 import { faultsOf } from "./faults.ts";
 
 /** How an error looks where a browser is looking; handed in by whoever has pages. */
-export type ErrorPage = (refusal: Refusal, request: FastifyRequest, reply: FastifyReply) => Promise<void>;
+export type ErrorPage = (
+  refusal: Refusal,
+  status: number,
+  request: FastifyRequest,
+  reply: FastifyReply,
+) => Promise<void>;
 
 declare module "fastify" {
   interface FastifyInstance {
@@ -29,7 +34,7 @@ export function errorReply(error: unknown, request: FastifyRequest, reply: Fasti
   if (headers) reply.headers(headers);
   const { errorPage } = request.server;
   if (errorPage && request.routeOptions?.config?.page && /\btext\/html\b/.test(request.headers.accept ?? "")) {
-    void errorPage(refusal, request, reply);
+    void errorPage(refusal, statusOn(surfaceOf(request), refusal), request, reply);
     return;
   }
   reply

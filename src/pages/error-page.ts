@@ -8,13 +8,13 @@ import { acceptedLanguages, textsFor } from "./texts/languages.ts";
 
 /** How an error looks where a browser is looking. */
 export function errorPage(directory: Directory) {
-  return async (refusal: Refusal, request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+  return async (refusal: Refusal, status: number, request: FastifyRequest, reply: FastifyReply): Promise<void> => {
     const account = request.account_id
       ? await lookUpAccount(directory, request.account_id).catch(() => undefined)
       : undefined;
     const texts = textsFor([...acceptedLanguages(request.headers["accept-language"]), account?.settings.locale]);
     const body = html`<p>${refusal.message}</p>
 <p class="quiet">${texts.reference}: ${String(request.id)}</p>`;
-    sendPage(reply, { account, texts, title: texts.error, body, status: refusal.status });
+    sendPage(reply, { account, texts, title: texts.error, body, status });
   };
 }

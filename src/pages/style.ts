@@ -1,6 +1,6 @@
 /** One small sheet: light and dark, 320 pixels and up, nothing to fetch. `--accent` is the account's own colour. */
 export const style = (accent: string) => `
-:root{color-scheme:light dark;--accent:${accent};--ink:#17202b;--quiet:#566474;--paper:#fff;--ground:#f1f4f7;--line:#cdd6df;--bad:#b3261e;--bad-ground:#fdeceb;--on-accent:#fff}
+:root{color-scheme:light dark;--accent:${accent};--focus:color-mix(in srgb,var(--accent) 60%,#fff);--ink:#17202b;--quiet:#566474;--paper:#fff;--ground:#f1f4f7;--line:#cdd6df;--bad:#b3261e;--bad-ground:#fdeceb;--on-accent:#fff}
 @media (prefers-color-scheme:dark){:root{--ink:#e9eef4;--quiet:#a4b1bf;--paper:#1a212b;--ground:#10151c;--line:#3b4755;--bad:#ffb4ab;--bad-ground:#3b1613}}
 *{box-sizing:border-box}
 html{font-size:100%}
@@ -16,7 +16,7 @@ form{margin:0}
 label{display:block;font-weight:600;margin:1.25rem 0 .375rem}
 input[type=text],input[type=email]{width:100%;font:inherit;color:inherit;background:transparent;border:1px solid var(--quiet);border-radius:.625rem;padding:.75rem .875rem;min-height:3rem}
 input.code{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:1.5rem;letter-spacing:.2em;text-align:center}
-:focus-visible{outline:3px solid color-mix(in srgb,var(--accent) 55%,transparent);outline-offset:2px}
+:focus-visible{outline:3px solid var(--focus);outline-offset:2px}
 button{font:inherit;font-weight:600;cursor:pointer;border-radius:.625rem;border:1px solid transparent;padding:.75rem 1rem;min-height:3rem}
 button.main{width:100%;margin-top:1.25rem;background:var(--accent);color:var(--on-accent)}
 button.main:hover{filter:brightness(1.08)}
@@ -25,6 +25,7 @@ button.other:hover{border-color:var(--quiet)}
 button.link{background:none;border:0;padding:.5rem 0;min-height:0;color:inherit;text-decoration:underline;text-underline-offset:.2em;font-weight:400}
 a{color:inherit;text-underline-offset:.2em}
 .problem{background:var(--bad-ground);color:var(--bad);border-radius:.625rem;padding:.75rem .875rem;margin:1rem 0 0}
+.who button{white-space:nowrap}
 .who{display:flex;align-items:center;justify-content:space-between;gap:.75rem;border:1px solid var(--line);border-radius:.625rem;padding:.25rem .875rem;margin:1rem 0;overflow-wrap:anywhere}
 ul{padding-left:1.25rem;margin:.75rem 0}
 li{margin:.375rem 0}

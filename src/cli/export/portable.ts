@@ -20,6 +20,7 @@ export const portable_tables = [
   "factors",
   "federated_identities",
   "refresh_families",
+  "consents",
   "signing_keys",
   "revocations",
 ] as const satisfies readonly (keyof Tables)[];

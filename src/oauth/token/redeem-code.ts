@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { type Refusal, refuse } from "../../errors.ts";
-import { revoke } from "../../revocation/revocation.ts";
+import { type Revocations, revoke } from "../../revocation/revocation.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
 import { type IssuedAccessToken, issueAccessToken, issueIdToken } from "../../tokens/issue.ts";
@@ -54,7 +54,7 @@ export async function redeemAuthorizationCode(
   if (content.authorization.client_uuid !== client.id) return stolen();
   if (content.expires_at <= now) throw invalidGrant("The authorization code has expired.");
   checkBinding(content, redirect_uri, code_verifier);
-  revocations.checkAlive(account_id, [`sid:${sid}`]);
+  checkUnrevoked(revocations, account_id, sid);
   const ids = { account_id, code_id: content.id, sid, client_id: client.id, grant_id, user_id: subject.id };
   const times = { now: instant(now), expires_at: instant(now + MEMORY) };
   const { alive, redeemed } = await storage.hot(redeemStatement, { ...ids, ...times });
@@ -76,6 +76,16 @@ export async function redeemAuthorizationCode(
 function lasts({ settings }: Client, scope: readonly string[]): boolean {
   const { grant_types, refresh_without_offline_access } = settings;
   return grant_types.includes("refresh_token") && (scope.includes("offline_access") || refresh_without_offline_access);
+}
+
+/** @throws 400 invalid_grant when the authorization was ended; 503 when nobody knows. */
+function checkUnrevoked(revocations: Revocations, account_id: string, sid: string): void {
+  try {
+    revocations.checkAlive(account_id, [`sid:${sid}`]);
+  } catch (error) {
+    if ((error as Refusal).code !== "invalid_token") throw error;
+    throw invalidGrant("The authorization was revoked.");
+  }
 }
 
 /** Pure. @throws 400 invalid_grant. */

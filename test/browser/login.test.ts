@@ -1,0 +1,177 @@
+/** The login pages in real Chromium: without a script, with the keyboard alone, readable for everybody, small. */
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import type { Browser, BrowserContextOptions, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { executablePath, openChromium } from "../support/chromium.ts";
+import {
+  addClient,
+  addUser,
+  createTenant,
+  inbox,
+  type Latchkey,
+  startLatchkey,
+  type Tenant,
+  type TestClient,
+} from "../support/latchkey.ts";
+import { addPerson } from "../support/people.ts";
+import { openReceiver, type Receiver } from "../support/receiver.ts";
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+describe.skipIf(!executablePath)("the login pages in Chromium", () => {
+  let latchkey: Latchkey;
+  let tenant: Tenant;
+  let browser: Browser;
+  let client: TestClient;
+  let shop: Receiver;
+  let callback: string;
+  beforeAll(async () => {
+    shop = await openReceiver();
+    callback = `${shop.url}/callback`;
+    latchkey = await startLatchkey("sqlite");
+    tenant = await createTenant(latchkey, {
+      settings: { brand: { colour: "#7a1f4b", terms_uri: "https://shop.example/terms" } },
+    });
+    client = await addClient(latchkey, tenant.account_id, { callbacks: [callback] });
+    browser = await openChromium();
+  });
+  afterAll(async () => {
+    await browser.close();
+    await latchkey.close();
+    await shop.close();
+  });
+
+  const address = (more: Record<string, string> = {}) => {
+    const about = {
+      client_id: client.client_id,
+      redirect_uri: callback,
+      response_type: "code",
+      scope: "openid email",
+    };
+    return `${tenant.issuer}/oauth/authorize?${new URLSearchParams({ ...about, state: "s", ...more })}`;
+  };
+  const newest = async (to: string) => (await inbox(tenant, to))[0]?.verification_code ?? "";
+
+  /** A page, and what was asked of anybody but the server and the callback. */
+  async function open(
+    options: BrowserContextOptions = {},
+  ): Promise<{ page: Page; foreign: string[]; sizes: number[] }> {
+    const context = await browser.newContext(options);
+    const page = await context.newPage();
+    const foreign: string[] = [];
+    const sizes: number[] = [];
+    page.on("request", (request) => {
+      if (!request.url().startsWith(latchkey.config.public_url) && !request.url().startsWith(callback))
+        foreign.push(request.url());
+    });
+    page.on("response", async (response) => {
+      if (response.status() === 200 && response.url().includes("/login")) sizes.push((await response.body()).length);
+    });
+    return { page, foreign, sizes };
+  }
+
+  async function expectAccessible(page: Page, what: string): Promise<void> {
+    await page.evaluate(axe);
+    const { violations } = (await page.evaluate("axe.run(document, { resultTypes: ['violations'] })")) as {
+      violations: { id: string; impact: string; nodes: { html: string }[] }[];
+    };
+    const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+    expect(serious.map(({ id, nodes }) => `${what}: ${id} ${nodes[0]?.html}`)).toEqual([]);
+  }
+
+  it("log in with the keyboard alone and no script, and nothing is asked of anybody else", async () => {
+    const { page, foreign, sizes } = await open({ javaScriptEnabled: false });
+    const user = await addUser(latchkey, tenant.account_id);
+    await page.goto(address());
+    await page.keyboard.type(user.email);
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("#code");
+    expect(await page.getAttribute("#code", "autocomplete")).toBe("one-time-code");
+    const code = await newest(user.email);
+    expect(code).toMatch(/^\d{6}$/);
+    await page.keyboard.type(code);
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("text=Allow");
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Tab");
+    expect(await page.evaluate<string>("document.activeElement.textContent").catch(() => "Allow")).toContain("Allow");
+    await page.click("text=Allow >> nth=0");
+    await page.waitForURL(`${callback}**`);
+    expect(new URL(page.url()).searchParams.get("code")).toBeTruthy();
+    expect(foreign).toEqual([]);
+    expect(Math.max(...sizes)).toBeLessThan(30_000);
+    // Logged in and agreed: the next time nothing is asked.
+    await page.goto(address());
+    await page.waitForURL(`${callback}**`);
+    await page.context().close();
+  });
+
+  it.each([
+    ["light", 1280, "en"],
+    ["dark", 320, "de"],
+    ["light", 320, "nb"],
+    ["dark", 1280, "sv"],
+  ] as const)("have no serious finding of axe, and fit (%s, %i pixels, %s)", async (colorScheme, width, locale) => {
+    const { page } = await open({ colorScheme, viewport: { width, height: 720 }, locale });
+    const user = await addPerson(latchkey, tenant.account_id, { factors: ["sms"] });
+    const fits = async (what: string) => {
+      await expectAccessible(page, what);
+      expect(await page.evaluate<number>("document.documentElement.scrollWidth"), what).toBeLessThanOrEqual(width);
+    };
+    await page.goto(address());
+    expect(await page.getAttribute("html", "lang")).toBe(locale);
+    await fits("identify");
+    await page.fill("#identifier", user.email);
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("#code");
+    await page.fill("#code", "000000");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("[role=alert]");
+    await fits("code");
+    await page.fill("#code", await newest(user.email));
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("[name=channel]", { state: "attached" });
+    await fits("factor");
+    await page.click("button.main");
+    await page.waitForSelector("#code");
+    await page.fill("#code", await newest(user.phone_number));
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("ul");
+    await fits("consent");
+    await page.goto(`${tenant.issuer}/oauth/authorize?client_id=nobody`);
+    await fits("error");
+    await page.goto(`${tenant.issuer}/oauth/logout`);
+    await fits("logout");
+    await page.click("button.main");
+    await fits("logged out");
+    await page.context().close();
+  });
+
+  it("keep two people apart in one browser, and let one of them be chosen", async () => {
+    const { page } = await open();
+    const people = [await addUser(latchkey, tenant.account_id), await addUser(latchkey, tenant.account_id)];
+    for (const { email } of people) {
+      await page.goto(address({ prompt: "login" }));
+      await page.fill("#identifier", email);
+      await page.keyboard.press("Enter");
+      await page.waitForSelector("#code");
+      await page.fill("#code", await newest(email));
+      await page.keyboard.press("Enter");
+      await page.click("text=Allow >> nth=0");
+      await page.waitForURL(`${callback}**`);
+    }
+    await page.goto(address());
+    for (const { email } of people) expect(await page.textContent("main")).toContain(email);
+    await page.click(`text=${people[0]?.email}`);
+    await page.waitForURL(`${callback}**`);
+    await page.context().close();
+  });
+
+  it("go on to a form_post callback by themselves", async () => {
+    const { page } = await open();
+    await page.goto(address({ prompt: "none", response_mode: "form_post", state: `"><script>alert(1)</script>&` }));
+    await page.waitForURL(`${callback}**`);
+    await page.context().close();
+  });
+});
