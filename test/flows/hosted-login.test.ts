@@ -158,6 +158,34 @@ describeOnBothEngines("the hosted login", (engine) => {
     expect((await surfer.visit(address(native, pkce))).html).toContain('value="allow"');
   });
 
+  it("lists what people agreed to, and ends at once what they take back", async () => {
+    const third = await addClient(latchkey, tenant.account_id, {
+      grant_types: ["authorization_code", "refresh_token"],
+    });
+    const surfer = openSurfer(latchkey);
+    const user = await addUser(latchkey, tenant.account_id);
+    const shown = await surfer.logIn(address(third, { scope: "openid email offline_access" }), tenant, user.email);
+    const tokens = (await redeem(answered(shown).get("code") ?? "", third)).body;
+    const consents = `${tenant.base}/customers/users/${user.id}/consents`;
+    const listed = await call(consents, { token: tenant.token });
+    expect(listed.body).toMatchObject([{ client_id: third.id, scope: ["openid", "email", "offline_access"] }]);
+    const page = await surfer.visit(`${tenant.issuer}/login/consents`);
+    expect(page.html).toContain("The Shop");
+    const session = /name="session" value="([^"]+)"/.exec(page.html)?.[1] ?? "";
+    const empty = await surfer.visit(page.url, { client: third.id, session });
+    expect(empty.html).toContain("agreed to nothing");
+    expect((await call(`${tenant.base}/oauth/userinfo`, { token: tokens.access_token })).status).toBe(401);
+    const form = { grant_type: "refresh_token", refresh_token: tokens.refresh_token };
+    const again = await call(`${tenant.base}/oauth/token`, {
+      method: "POST",
+      headers: { authorization: basic(third) },
+      form,
+    });
+    expect(error(again)).toEqual([400, "invalid_grant"]);
+    expect((await surfer.visit(address(third))).html).toContain('value="allow"');
+    expect((await call(`${consents}/${third.id}`, { method: "DELETE", token: tenant.token })).status).toBe(404);
+  });
+
   it("logs in again for prompt=login and max_age, and somebody else for id_token_hint", async () => {
     const surfer = openSurfer(latchkey);
     const email = await someone();

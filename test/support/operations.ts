@@ -10,7 +10,7 @@ import {
   receiveCode,
   type Tenant,
 } from "./latchkey.ts";
-import { addPerson, PASSWORD, setPassword, token } from "./people.ts";
+import { addPerson, consent, PASSWORD, setPassword, token } from "./people.ts";
 
 /** What an operation can be pointed at. */
 export interface Ids {
@@ -187,6 +187,16 @@ export const ATTEMPTS: readonly Attempt[] = [
     path: (ids) => `/customers/users/${ids.user}/communication/send-verification-code/email`,
   },
   {
+    operation: "customers_consents_get",
+    method: "GET",
+    path: (ids) => `/customers/users/${ids.user}/consents`,
+  },
+  {
+    operation: "customers_consents_delete",
+    method: "DELETE",
+    path: (ids) => `/customers/users/${ids.user}/consents/${ids.client}`,
+  },
+  {
     operation: "aid_auth_mfa_challenge_post",
     method: "POST",
     path: () => "/auth/mfa/challenge",
@@ -359,6 +369,7 @@ export async function idsOf(latchkey: Latchkey, tenant: Tenant): Promise<Ids> {
   const applicant = `${randomUUID()}@example.com`;
   await made("/signup", { email: applicant });
   const [mail] = await inbox(tenant, applicant);
+  await consent(latchkey, account_id, user.id, client.id);
   return {
     role,
     account_user,

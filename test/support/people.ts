@@ -115,3 +115,16 @@ export function oneTimePassword(secret: string, steps = 0): string {
   const code = mac.readUInt32BE((mac.at(-1) ?? 0) & 15) & 0x7fffffff;
   return String(code % 1_000_000).padStart(6, "0");
 }
+
+/** A person has agreed that a client sees their address. */
+export async function consent(
+  latchkey: Latchkey,
+  account_id: string,
+  user_id: string,
+  client_id: string,
+): Promise<void> {
+  const { storage } = latchkey.server.core;
+  const granted_at = new Date(storage.now()).toISOString();
+  const row = { account_id, user_id, client_id, audience: "", scope: JSON.stringify(["openid", "email"]), granted_at };
+  await storage.write(async ({ db }) => void (await db.insertInto("consents").values(row).execute()));
+}

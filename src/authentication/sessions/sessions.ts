@@ -12,6 +12,7 @@ import {
   insertSession,
   type SessionAuthorization,
   selectAuthorizations,
+  selectAuthorizationsOf,
   selectSessions,
   updateBrowser,
   updateEnded,
@@ -104,4 +105,14 @@ export async function endSession(
   });
   for (const one of revoked) revocations.announce(one);
   return led;
+}
+
+/** Every authorization that a person's sessions led to at one client. */
+export function authorizationsOf(
+  { storage }: Directory,
+  account_id: string,
+  user_id: string,
+  client_id: string,
+): Promise<readonly string[]> {
+  return selectAuthorizationsOf(storage.read, account_id, user_id, client_id);
 }

@@ -125,3 +125,22 @@ export function selectAuthorizations(
     .where("session_id", "=", session_id)
     .execute();
 }
+
+export async function selectAuthorizationsOf(
+  db: Database,
+  account_id: string,
+  user_id: string,
+  client_id: string,
+): Promise<readonly string[]> {
+  const rows = await db
+    .selectFrom("session_authorizations as a")
+    .innerJoin("sessions as s", (join) =>
+      join.onRef("s.account_id", "=", "a.account_id").onRef("s.id", "=", "a.session_id"),
+    )
+    .select("a.sid")
+    .where("a.account_id", "=", account_id)
+    .where("s.user_id", "=", user_id)
+    .where("a.client_id", "=", client_id)
+    .execute();
+  return rows.map(({ sid }) => sid);
+}

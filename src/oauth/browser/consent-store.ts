@@ -32,3 +32,42 @@ export async function upsertConsent(
     .onConflict((conflict) => conflict.columns(["account_id", "user_id", "client_id", "audience"]).doUpdateSet(fields))
     .execute();
 }
+
+export interface StoredConsent extends ConsentKey {
+  readonly scope: readonly string[];
+  readonly granted_at: Instant;
+}
+
+/** What a person agreed to, newest first. */
+export async function selectConsents(
+  db: Database,
+  account_id: string,
+  user_id: string,
+): Promise<readonly StoredConsent[]> {
+  const rows = await db
+    .selectFrom("consents")
+    .selectAll()
+    .where("account_id", "=", account_id)
+    .where("user_id", "=", user_id)
+    .orderBy("granted_at", "desc")
+    .limit(200)
+    .execute();
+  return rows.map((row) => ({ ...row, scope: JSON.parse(row.scope) as string[] }));
+}
+
+/** @returns false when there was none. */
+export async function deleteConsents(
+  db: Database,
+  account_id: string,
+  user_id: string,
+  client_id: string,
+): Promise<boolean> {
+  const rows = await db
+    .deleteFrom("consents")
+    .where("account_id", "=", account_id)
+    .where("user_id", "=", user_id)
+    .where("client_id", "=", client_id)
+    .returning("audience")
+    .execute();
+  return rows.length > 0;
+}

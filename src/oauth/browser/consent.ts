@@ -1,9 +1,12 @@
+import { recordDeed } from "../../audit/audit.ts";
+import { authorizationsOf } from "../../authentication/sessions/sessions.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Client } from "../../directory/clients/client.ts";
-import type { Directory } from "../../directory/directory.ts";
+import { lookUpClient } from "../../directory/clients/find-client.ts";
+import type { Actor, Directory } from "../../directory/directory.ts";
 import { instant } from "../../storage/storage.ts";
 import type { AuthorizationParameters } from "./authorization-request.ts";
-import { selectConsent, upsertConsent } from "./consent-store.ts";
+import { deleteConsents, selectConsent, selectConsents, upsertConsent } from "./consent-store.ts";
 
 interface Asking {
   readonly account: Account;
@@ -45,4 +48,36 @@ export async function recordConsent(
     const scope = [...new Set([...before, ...parameters.scope])];
     await upsertConsent(tx.db, { ...key, scope, granted_at: instant(storage.now()) });
   });
+}
+
+/** What a person agreed to, with the clients that still live. */
+export async function listConsents(directory: Directory, account_id: string, user_id: string) {
+  const consents = await selectConsents(directory.storage.read, account_id, user_id);
+  const clients = await Promise.all(consents.map(({ client_id }) => lookUpClient(directory, account_id, client_id)));
+  return consents.flatMap((consent, index) => {
+    const client = clients[index];
+    return client ? [{ ...consent, client }] : [];
+  });
+}
+
+/** A person takes back what they agreed to: the client's logins in their name end at once. @returns false when there was nothing. */
+export async function withdrawConsent(
+  directory: Directory,
+  account_id: string,
+  user_id: string,
+  client_id: string,
+  actor: Actor,
+): Promise<boolean> {
+  const { storage, revocations } = directory;
+  const sids = await authorizationsOf(directory, account_id, user_id, client_id);
+  const revoked = sids.map((sid) => ({ account_id, subject: `sid:${sid}` }));
+  const done = await storage.write(async (tx) => {
+    if (!(await deleteConsents(tx.db, account_id, user_id, client_id))) return false;
+    for (const one of revoked) await revocations.record(tx, one);
+    const deed = { account_id, action: "consent.withdrawn", entity: client_id, now: instant(storage.now()), actor };
+    await recordDeed(tx, { ...deed, facts: { user_id } });
+    return true;
+  });
+  if (done) for (const one of revoked) revocations.announce(one);
+  return done;
 }

@@ -21,7 +21,11 @@ export interface Texts {
   readonly choose: string;
   readonly another: string;
   readonly consent: (client: string) => string;
+  /** Before a link to the list of them. */
   readonly consent_intro: string;
+  readonly consents: string;
+  readonly no_consents: string;
+  readonly withdraw: string;
   readonly consent_at: (host: string) => string;
   readonly allow: string;
   readonly deny: string;

@@ -1,0 +1,80 @@
+import { Type } from "typebox";
+import { actorOf } from "../../directory/actor.ts";
+import { findUser } from "../../directory/users/find-user.ts";
+import { refuse } from "../../errors.ts";
+import { type Bearer, bearer_refusals, refusals } from "../../http/contract.ts";
+import type { App } from "../../http/server.ts";
+import type { Oauth } from "../oauth.ts";
+import { listConsents, withdrawConsent } from "./consent.ts";
+
+const subject_types = ["client", "user"] as const;
+const tags = ["users"];
+const user = { oid: Type.String(), customer_id: Type.String({ maxLength: 128 }) };
+const missing = refusals("account", ...bearer_refusals, "not_found");
+
+const Consents = Type.Array(
+  Type.Object({
+    client_id: Type.String({ description: "uuid of the client." }),
+    client_name: Type.Optional(Type.String()),
+    audience: Type.Optional(Type.String({ description: "None: what userinfo tells." })),
+    scope: Type.Array(Type.String()),
+    granted_at: Type.String({ format: "date-time" }),
+  }),
+);
+
+export function consentRoutes(app: App, { directory }: Oauth): void {
+  app.route({
+    method: "GET",
+    url: "/v1/accounts/:oid/customers/users/:customer_id/consents",
+    config: { surface: "account", scopes: ["admin:customers", "read:customers", "user:customers"], subject_types },
+    schema: {
+      operationId: "customers_consents_get",
+      summary: "What a user agreed to",
+      description: "With user:customers alone, a person reads their own.",
+      tags,
+      params: Type.Object(user),
+      response: { 200: Consents, ...missing },
+    },
+    handler: async ({ account_id, bearer, params }) => {
+      checkOwn(bearer, params.customer_id);
+      const { id } = await findUser(directory, account_id, params.customer_id);
+      return (await listConsents(directory, account_id, id)).map(({ client, audience, scope, granted_at }) => ({
+        client_id: client.id,
+        ...(client.name === null ? {} : { client_name: client.name }),
+        ...(audience === "" ? {} : { audience }),
+        scope: [...scope],
+        granted_at,
+      }));
+    },
+  });
+
+  app.route({
+    method: "DELETE",
+    url: "/v1/accounts/:oid/customers/users/:customer_id/consents/:id",
+    config: { surface: "account", scopes: ["admin:customers", "write:customers", "user:customers"], subject_types },
+    schema: {
+      operationId: "customers_consents_delete",
+      summary: "Take back what a user agreed to",
+      description:
+        "The client's logins in their name end at once. With user:customers alone, a person does this for themselves.",
+      tags,
+      params: Type.Object({ ...user, id: Type.String({ maxLength: 64, description: "uuid of the client." }) }),
+      response: { 204: Type.Null({ description: "Done." }), ...missing },
+    },
+    handler: async (request, reply) => {
+      const { account_id, bearer, params } = request;
+      checkOwn(bearer, params.customer_id);
+      const { id } = await findUser(directory, account_id, params.customer_id);
+      if (!(await withdrawConsent(directory, account_id, id, params.id, actorOf(request)))) {
+        throw refuse("not_found", { message: "They agreed to nothing of that client." });
+      }
+      return reply.code(204).send(null);
+    },
+  });
+}
+
+function checkOwn({ scope, subject_type, subject }: Bearer, customer_id: string): void {
+  if (["admin:customers", "write:customers", "read:customers"].some((wanted) => scope.includes(wanted))) return;
+  if (subject_type === "user" && subject === customer_id) return;
+  throw refuse("insufficient_scope", { message: "With user:customers a person sees their own consents." });
+}

@@ -1,0 +1,72 @@
+import type { FastifyRequest } from "fastify";
+import { Type } from "typebox";
+import { readBrowser } from "../../authentication/sessions/session.ts";
+import { findSessions } from "../../authentication/sessions/sessions.ts";
+import { issuerOf } from "../../directory/accounts/account.ts";
+import { findAccount } from "../../directory/accounts/find-account.ts";
+import { refuse } from "../../errors.ts";
+import { factsOf } from "../../http/facts.ts";
+import type { App } from "../../http/server.ts";
+import { listConsents, withdrawConsent } from "../../oauth/browser/consent.ts";
+import { cookieName, readCookie } from "../../oauth/browser/cookie.ts";
+import type { Oauth } from "../../oauth/oauth.ts";
+import { html } from "../html.ts";
+import { sendPage } from "../page.ts";
+import { acceptedLanguages, textsFor } from "../texts/languages.ts";
+
+const Params = Type.Object({ oid: Type.String({ maxLength: 9 }) });
+const Form = Type.Object({ client: Type.String({ maxLength: 64 }), session: Type.String({ maxLength: 64 }) });
+
+/** What the people logged in in this browser agreed to, and how they take it back. */
+export function consentPageRoutes(app: App, { directory }: Oauth): void {
+  const sessionsOf = (request: FastifyRequest) => {
+    const cookie = readCookie(request, cookieName(directory.public_url, request.account_id));
+    return findSessions(directory, request.account_id, readBrowser(cookie));
+  };
+  const addressOf = (account_id: string) => `${issuerOf(directory.public_url, account_id)}/login/consents`;
+
+  app.route({
+    method: "GET",
+    url: "/v1/accounts/:oid/login/consents",
+    config: { surface: "oauth", public: true, page: true, cors: false },
+    schema: { hide: true, params: Params },
+    handler: async (request, reply) => {
+      const { account_id } = request;
+      const account = await findAccount(directory, account_id);
+      const texts = textsFor([...acceptedLanguages(request.headers["accept-language"]), account.settings.locale]);
+      const sessions = await sessionsOf(request as FastifyRequest);
+      const lists = await Promise.all(sessions.map(({ user_id }) => listConsents(directory, account_id, user_id)));
+      const rows = sessions.flatMap((session, index) => (lists[index] ?? []).map((consent) => ({ session, consent })));
+      const body = html`${rows.map(
+        ({
+          session,
+          consent: { client, audience, scope },
+        }) => html`<div class="who"><span>${client.name ?? client.client_id}
+<span class="quiet">${[audience, ...scope].filter(Boolean).join(", ")}</span></span>
+<form method="post" action="${addressOf(account_id)}">
+<input type="hidden" name="client" value="${client.id}"><input type="hidden" name="session" value="${session.id}">
+<button class="link">${texts.withdraw}</button></form></div>`,
+      )}
+${rows.length === 0 && html`<p>${texts.no_consents}</p>`}`;
+      return sendPage(reply, { account, texts, title: texts.consents, body });
+    },
+  });
+
+  app.route({
+    method: "POST",
+    url: "/v1/accounts/:oid/login/consents",
+    config: { surface: "oauth", public: true, page: true, cors: false, form: "body" },
+    schema: { hide: true, params: Params, body: Form },
+    handler: async (request, reply) => {
+      const { account_id, body } = request;
+      const site = request.headers["sec-fetch-site"];
+      if (site !== undefined && site !== "same-origin")
+        throw refuse("access_denied", { message: "This form was sent by another site." });
+      const session = (await sessionsOf(request as FastifyRequest)).find(({ id }) => id === body.session);
+      if (!session) throw refuse("access_denied", { message: "Nobody is logged in here." });
+      const actor = { id: session.user_id, context: { ...factsOf(request as FastifyRequest) } };
+      await withdrawConsent(directory, account_id, session.user_id, body.client, actor);
+      return reply.header("cache-control", "no-store").redirect(addressOf(account_id), 303);
+    },
+  });
+}
