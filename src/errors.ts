@@ -67,6 +67,22 @@ export const catalogue = {
     message: "The external authorization server did not confirm this login.",
     remedy: "See the message; begin the login again.",
   },
+  authorization_pending: {
+    status: 400,
+    message: "Nobody has allowed the device yet.",
+    remedy: "Ask again after the interval.",
+  },
+  slow_down: {
+    status: 400,
+    message: "The device asks too often.",
+    remedy: "Wait five seconds longer between requests from now on.",
+  },
+  device_denied: { status: 400, message: "The device was refused.", remedy: "Begin again with a new device code." },
+  expired_token: {
+    status: 400,
+    message: "The device code has expired.",
+    remedy: "Begin again with a new device code.",
+  },
   unsupported_grant_type: {
     status: 400,
     message: "This grant_type is not supported here.",

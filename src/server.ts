@@ -6,7 +6,6 @@
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import ipaddr from "ipaddr.js";
-import { auditEvent, recordAuditEvent } from "./audit/audit.ts";
 import { contactRoutes } from "./authentication/contact/routes.ts";
 import { openFederation } from "./authentication/federation/federation.ts";
 import { configurationsOf } from "./authentication/mfa/factors.ts";
@@ -18,10 +17,10 @@ import { passwordlessRoutes } from "./authentication/verification/routes.ts";
 import { codeSweep, sessionSweep } from "./authentication/verification/sweeps.ts";
 import { openVerification, type Verification } from "./authentication/verification/verification.ts";
 import { type Config, ConfigError, readConfig } from "./config.ts";
-import { codeKinds, type RenderCode } from "./delivery/kinds.ts";
+import type { RenderCode } from "./delivery/kinds.ts";
 import { sandboxRoutes } from "./delivery/routes.ts";
-import { openSms, smsUrlFault } from "./delivery/sms.ts";
-import { openSmtp } from "./delivery/smtp.ts";
+import { smsUrlFault } from "./delivery/sms.ts";
+import { startDelivery } from "./delivery/start-delivery.ts";
 import { lookUpAccount } from "./directory/accounts/find-account.ts";
 import { accountRoutes } from "./directory/accounts/routes.ts";
 import { clientRoutes } from "./directory/clients/routes.ts";
@@ -47,6 +46,7 @@ import { consentRoutes } from "./oauth/browser/consent-routes.ts";
 import { authorizationRoutes } from "./oauth/browser/routes.ts";
 import { browserSweeps } from "./oauth/browser/sweep.ts";
 import { customerRoutes } from "./oauth/customers/routes.ts";
+import { deviceRoutes } from "./oauth/device/routes.ts";
 import { discoveryRoutes } from "./oauth/discovery/routes.ts";
 import { exchangeRoutes } from "./oauth/exchange/routes.ts";
 import { introspectionRoutes } from "./oauth/introspect/routes.ts";
@@ -61,8 +61,8 @@ import { tokenRoutes } from "./oauth/token/routes.ts";
 import { redeemedSweep } from "./oauth/token/sweep.ts";
 import { userinfoRoutes } from "./oauth/userinfo/routes.ts";
 import { countOutbox, outboxSweep } from "./outbox/counts.ts";
-import { startOutbox } from "./outbox/worker.ts";
 import { consentPageRoutes } from "./pages/consents/routes.ts";
+import { devicePageRoutes } from "./pages/device/routes.ts";
 import { errorPage } from "./pages/error-page.ts";
 import { loginRoutes } from "./pages/login/routes.ts";
 import { logoutRoutes } from "./pages/logout/routes.ts";
@@ -73,7 +73,7 @@ import { reveal } from "./secrets/secret.ts";
 import { startJanitor } from "./storage/janitor.ts";
 import { migrate } from "./storage/migrate.ts";
 import { isSqlite, openStorage, sqlitePath } from "./storage/open.ts";
-import { instant, type Storage } from "./storage/storage.ts";
+import type { Storage } from "./storage/storage.ts";
 import { tracedStorage } from "./storage/traced.ts";
 import { type Logger, openLogger } from "./telemetry/log.ts";
 import { type Metrics, openMetrics } from "./telemetry/metrics.ts";
@@ -151,7 +151,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     const verification = openRooms(core, () => wake.outbox());
     const egress = openEgress(config.egress_allow);
     const code: RenderCode = (account_id, payload) => renderCode(directory.master_keys, account_id, payload as never);
-    const outbox = await startDelivery(config, storage, code, egress, log);
+    const outbox = await startDelivery(config, { storage, renderCode: code, egress, log, further: {} });
     stops.push(outbox.stop);
     wake.outbox = outbox.nudge;
     const janitor = startJanitor(storage, sweepsOf(core), (name, error) =>
@@ -208,32 +208,6 @@ function openRooms({ storage, directory }: Core, nudge: () => void): Verificatio
   });
 }
 
-async function startDelivery(config: Config, storage: Storage, code: RenderCode, egress: Egress, log: Logger) {
-  const mail =
-    config.smtp_url === null ? undefined : await openSmtp({ url: reveal(config.smtp_url), from: config.mail_from });
-  const sms = config.sms_url === null ? undefined : openSms(egress, reveal(config.sms_url));
-  const outbox = startOutbox(storage, codeKinds({ renderCode: code, mail, sms }), {
-    log,
-    recordFailure: (tx, { account_id, id, kind, channel }, reason, now) => {
-      const event = {
-        account_id,
-        created_at: instant(now),
-        action: "message.undeliverable",
-        outcome: "failure" as const,
-      };
-      return recordAuditEvent(
-        tx.db,
-        auditEvent({ ...event, entity: id, actor: null, context: { kind, channel, reason } }),
-      );
-    },
-  });
-  const stop = async () => {
-    await outbox.stop();
-    mail?.close();
-  };
-  return { nudge: outbox.nudge, stop };
-}
-
 function sweepsOf({ directory, tokens }: Core) {
   const leadOf = async (account_id: string) =>
     (await lookUpAccount(directory, account_id))?.settings.key_publication_lead ?? 86_400;
@@ -283,9 +257,11 @@ async function mount(
   authorizationRoutes(app, oauth);
   userinfoRoutes(app, oauth);
   introspectionRoutes(app, oauth);
+  deviceRoutes(app, oauth);
   consentRoutes(app, oauth);
   loginRoutes(app, oauth);
   consentPageRoutes(app, oauth);
+  devicePageRoutes(app, oauth);
   logoutRoutes(app, oauth);
   app.errorPage = errorPage(directory);
   discoveryRoutes(app, { directory, tokens, languages });

@@ -58,12 +58,19 @@ export function errorBody(surface: Surface, refusal: Refusal, request_id: string
   return { error: { code, message: text, ...(options.errors ? { errors: options.errors } : {}) }, ...options.beside };
 }
 
-const oauth_codes: Partial<Record<Refusal["code"], string>> = { internal_error: "server_error" };
+/** RFC 8628 §3.5 */
+const device_codes: readonly Refusal["code"][] = ["authorization_pending", "slow_down", "expired_token"];
+
+const oauth_codes: Partial<Record<Refusal["code"], string>> = {
+  internal_error: "server_error",
+  device_denied: "access_denied",
+};
 
 /** RFC 6749 §5.2 knows fewer words; the rest is a fault of the request. */
 function oauthCode({ code, status }: Refusal): string {
   const known = oauth_codes[code];
   if (known) return known;
+  if (device_codes.includes(code)) return code;
   return status === 400 && !/^(invalid|unsupported|unauthorized)_/.test(code) ? "invalid_request" : code;
 }
 

@@ -46,6 +46,8 @@ export const budgets = {
   factor_guess: { limit: 10, window: HOUR, visible: true, counts: "wrong passwords and second factors of one person" },
   factor_source: { limit: 20, window: MINUTE, visible: true, counts: "guesses at passwords from one source" },
   factor_send: { limit: 5, window: 15 * MINUTE, visible: true, counts: "binding codes sent for one person" },
+  device_guess: { limit: 10, window: 10 * MINUTE, visible: true, counts: "wrong device codes from one browser" },
+  device_source: { limit: 50, window: HOUR, visible: true, counts: "wrong device codes from one source" },
   signup_guess: { limit: 100, window: 10 * MINUTE, visible: true, counts: "wrong sign-up codes by one caller" },
   typable_guess: {
     limit: 1_000,

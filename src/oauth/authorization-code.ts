@@ -33,14 +33,15 @@ const LIFETIME = 60_000;
 const kindOf = (account_id: string) =>
   ({ account_id, purpose: "authorization-code", kind: "authorization_code/v1" }) as const;
 
-/** `now` in milliseconds. */
+/** `now` and `lifetime` in milliseconds. */
 export function mintAuthorizationCode(
   keys: MasterKeys,
   account_id: string,
   content: Omit<AuthorizationCode, "id" | "expires_at">,
   now: number,
+  lifetime = LIFETIME,
 ): Secret {
-  const code: AuthorizationCode = { ...content, id: randomUUID(), expires_at: now + LIFETIME };
+  const code: AuthorizationCode = { ...content, id: randomUUID(), expires_at: now + lifetime };
   return sealTicket(keys, kindOf(account_id), code);
 }
 

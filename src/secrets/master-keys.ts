@@ -16,7 +16,9 @@ export type KeyPurpose =
   | "mfa"
   | "signup"
   | "dpop-nonce"
-  | "session";
+  | "session"
+  | "device"
+  | "pairwise";
 
 export interface MasterKeys {
   /** The version that new rows are written under. */

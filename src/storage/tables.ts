@@ -1,6 +1,13 @@
 // Generated from the migrations by scripts/tables.mjs. Do not edit.
 import type { Generated } from "kysely";
 
+export interface AccountKeys {
+  account_id: string;
+  name: string;
+  sealed: Uint8Array;
+  created_at: string;
+}
+
 export interface Accounts {
   account_id: string;
   name: string;
@@ -46,6 +53,15 @@ export interface Budgets {
   failures: Generated<number>;
 }
 
+export interface ClientRegistrations {
+  account_id: string;
+  client_id: string;
+  token_digest: Uint8Array | null;
+  fresh_until: string | null;
+  used_at: string;
+  expires_at: string;
+}
+
 export interface ClientSecrets {
   account_id: string;
   id: string;
@@ -69,6 +85,7 @@ export interface Clients {
   updated_at: string;
   deleted_at: string | null;
   deleted_by: string | null;
+  origin: Generated<string>;
 }
 
 export interface Connections {
@@ -99,6 +116,21 @@ export interface ContactChallenges {
   key_version: string;
   counter: number;
   length: number;
+  created_at: string;
+  expires_at: string;
+}
+
+export interface DeviceCodes {
+  account_id: string;
+  id: string;
+  digest: Uint8Array;
+  user_code_digest: Uint8Array;
+  client_id: string;
+  parameters: string;
+  state: string;
+  answer: string | null;
+  poll_interval: number;
+  polled_at: string | null;
   created_at: string;
   expires_at: string;
 }
@@ -233,6 +265,7 @@ export interface RefreshFamilies {
   digest: Uint8Array;
   key_version: string;
   created_at: string;
+  dpop_jkt: string | null;
   rotated_at: string | null;
   grace_used: Generated<number>;
   idle_expires_at: string;
@@ -387,15 +420,18 @@ export interface VerificationCodes {
 }
 
 export interface Tables {
+  account_keys: AccountKeys;
   accounts: Accounts;
   audit_events: AuditEvents;
   authorization_requests: AuthorizationRequests;
   budgets: Budgets;
+  client_registrations: ClientRegistrations;
   client_secrets: ClientSecrets;
   clients: Clients;
   connections: Connections;
   consents: Consents;
   contact_challenges: ContactChallenges;
+  device_codes: DeviceCodes;
   factors: Factors;
   federated_identities: FederatedIdentities;
   grants: Grants;

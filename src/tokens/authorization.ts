@@ -59,6 +59,8 @@ export interface Authorization {
   readonly id_token_alg: SigningAlg;
   /** Who acts for the subject (RFC 8693 §4.1); a partner with its account. */
   readonly act?: Actor;
+  /** Thumbprint of the DPoP key that tokens are bound to (RFC 9449 §6). */
+  readonly dpop_jkt?: string | undefined;
   /** Seconds, where it is less than the account's. */
   readonly lifetime?: number;
 }

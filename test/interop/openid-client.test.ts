@@ -9,6 +9,7 @@ import {
   addUser,
   CALLBACK,
   createTenant,
+  inbox,
   type Latchkey,
   startLatchkey,
   type Tenant,
@@ -158,6 +159,44 @@ describeOnBothEngines("openid-client", (engine) => {
       error: "invalid_client",
     });
   });
+
+  it("lets a device in that somebody allows on a page, and turns away one that is refused", async () => {
+    const own = await addClient(latchkey, tenant.account_id, {
+      first_party: true,
+      token_endpoint_auth_method: "none",
+      grant_types: ["urn:ietf:params:oauth:grant-type:device_code", "refresh_token"],
+    });
+    const config = await discover(own, client.None());
+    const begin = () => client.initiateDeviceAuthorization(config, { scope: "openid email offline_access" });
+    const user = await addUser(latchkey, tenant.account_id);
+    const surfer = openSurfer(latchkey);
+    const begun = await begin();
+    expect(begun.user_code).toMatch(/^[BCDFGHJKLMNPQRSTVWXZ]{4}-[BCDFGHJKLMNPQRSTVWXZ]{4}$/);
+    const page = await surfer.visit(begun.verification_uri_complete ?? "");
+    expect(page.html).toContain(begun.user_code);
+    const polling = client.pollDeviceAuthorizationGrant(config, { ...begun, interval: 1 });
+    const wrong = await surfer.visit(begun.verification_uri, { user_code: "BBBB-BBBB" });
+    expect(wrong.html).toContain("No device waits");
+    const typed = begun.user_code.toLowerCase().replace("-", " ");
+    const login = await surfer.visit(begun.verification_uri, { user_code: typed });
+    const waiting = await surfer.act(login, "identify", { identifier: user.email });
+    const [message] = await inbox(tenant, user.email);
+    const asked = await surfer.act(waiting, "code", { code: message?.verification_code ?? "" });
+    expect(asked.html).toContain("Go on only if you began this yourself");
+    expect((await surfer.act(asked, "allow")).html).toContain("The device is connected");
+    const tokens = await polling;
+    expect(tokens.claims()).toMatchObject({ sub: user.id, email: user.email, azp: own.client_id });
+    expect(tokens.refresh_token).toBeDefined();
+    await expect(client.pollDeviceAuthorizationGrant(config, { ...begun, interval: 1 })).rejects.toMatchObject({
+      error: "invalid_grant",
+    });
+    const second = await begin();
+    const again = await surfer.visit(second.verification_uri, { user_code: second.user_code });
+    expect((await surfer.act(again, "deny")).html).toContain("The device was turned away");
+    await expect(client.pollDeviceAuthorizationGrant(config, { ...second, interval: 1 })).rejects.toMatchObject({
+      error: "access_denied",
+    });
+  }, 30_000);
 
   it("exchanges a token that it holds for a narrower one", async () => {
     const own = await addClient(latchkey, tenant.account_id, {

@@ -1,6 +1,6 @@
 import type { Charge, Taken } from "../../limits/budgets.ts";
 import { chargeAll } from "../../limits/limits.ts";
-import { base64url, hmac } from "../../secrets/digest.ts";
+import { sourceSubject } from "../../limits/source.ts";
 import type { Transaction } from "../../storage/storage.ts";
 import type { Login } from "./login.ts";
 import type { SendRequest } from "./send.ts";
@@ -19,8 +19,7 @@ export async function chargeSend(
   { identifier }: Login,
 ): Promise<number | undefined> {
   const { account_id, settings } = account;
-  const key = master_keys.derive(master_keys.current, account_id, "identifier");
-  const from = source === null ? null : base64url(hmac(key, "source", source));
+  const from = source === null ? null : sourceSubject(master_keys, account_id, source);
   const charge = (budget: Charge["budget"], subject: string, limit?: number): Charge => ({
     account_id,
     budget,

@@ -55,6 +55,22 @@ export const AccountSettings = Type.Object({
     },
     { default: {}, additionalProperties: false, description: "How the login pages look." },
   ),
+  open_registration: Type.Boolean({
+    default: false,
+    description: "Public clients may register themselves without a token (RFC 7591).",
+  }),
+  client_id_metadata_documents: Type.Boolean({
+    default: true,
+    description: "A client may be the address of a document that describes it, without registration.",
+  }),
+  public_client_grants: Type.Unsafe<Readonly<Record<string, readonly string[]>>>({
+    type: "object",
+    additionalProperties: { type: "array", maxItems: 200, items: { type: "string", minLength: 1, maxLength: 200 } },
+    maxProperties: 50,
+    default: {},
+    description:
+      "What clients that registered themselves may ask people for, as audience → scopes; without it only userinfo.",
+  }),
   mfa_login: Type.Boolean({
     default: false,
     description: "Customers need a second factor, the channel below, to log in.",

@@ -16,6 +16,8 @@ export interface Client {
   readonly name: string | null;
   readonly description: string | null;
   readonly settings: ClientSettings;
+  /** Made by the account, registered by itself (RFC 7591), or described by a document at its address. */
+  readonly origin: "account" | "dynamic" | "metadata";
   readonly created_at: string;
   readonly created_by: string | null;
   readonly updated_at: string;

@@ -8,6 +8,7 @@ const grant_types = [
   "client_credentials",
   "refresh_token",
   "urn:ietf:params:oauth:grant-type:token-exchange",
+  "urn:ietf:params:oauth:grant-type:device_code",
 ] as const;
 const text = (description: string, maxLength = 2_048) => Type.String({ minLength: 1, maxLength, description });
 
@@ -93,6 +94,30 @@ export const ClientSettings = Type.Object({
   require_pushed_authorization_requests: Type.Boolean({
     default: false,
     description: "Only pushed requests (RFC 9126).",
+  }),
+  require_signed_request_object: Type.Boolean({
+    default: false,
+    description: "Only requests that it signed (RFC 9101).",
+  }),
+  dpop_bound_access_tokens: Type.Boolean({
+    default: false,
+    description: "Only tokens that are bound to a key (DPoP, RFC 9449).",
+  }),
+  backchannel_logout_uri: Type.Union([Type.Null(), text("https; takes logout tokens.")], {
+    default: null,
+    description: "Is told when somebody who logged in to it logs out (OpenID Connect Back-Channel Logout).",
+  }),
+  subject_type: Type.Enum(["public", "pairwise"], {
+    default: "public",
+    description: "`pairwise`: people have another `sub` for each sector, which is the host of the client's callbacks.",
+  }),
+  sector_identifier_uri: Type.Union([Type.Null(), text("https; a JSON array of callbacks.")], {
+    default: null,
+    description: "Its host is the sector; the document there names every callback.",
+  }),
+  userinfo_signed_response_alg: Type.Union([Type.Null(), Type.Enum(signing_algs)], {
+    default: null,
+    description: "userinfo is signed with this; null: plain JSON.",
   }),
   resource_for: Type.Array(text("An audience."), {
     maxItems: 50,

@@ -4,12 +4,14 @@ import type { Client } from "./client.ts";
 import type { StoredSecret } from "./secret.ts";
 import { type ClientSettings, clientSettings } from "./settings.ts";
 
-interface StoredClient extends Omit<Client, "settings"> {
+interface StoredClient extends Omit<Client, "settings" | "origin"> {
   readonly settings: string;
+  readonly origin: string;
 }
 
 const decode = (row: StoredClient): Client => ({
   ...row,
+  origin: row.origin as Client["origin"],
   settings: clientSettings(JSON.parse(row.settings) as Partial<ClientSettings>),
 });
 

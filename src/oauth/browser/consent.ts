@@ -24,6 +24,7 @@ export async function needsConsent(
   { account, client, user_id, parameters }: Asking,
 ): Promise<boolean> {
   const { settings } = client;
+  if (parameters.device !== undefined) return true;
   if (settings.first_party) return false;
   if (parameters.prompt.includes("consent")) return true;
   const is_public = settings.token_endpoint_auth_method === "none";

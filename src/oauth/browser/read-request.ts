@@ -3,22 +3,14 @@ import { findAccount } from "../../directory/accounts/find-account.ts";
 import { matchRedirectUri } from "../../directory/clients/callback.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
-import type { Directory } from "../../directory/directory.ts";
-import { isAccountApi } from "../../directory/grants/audience.ts";
-import { findGrant } from "../../directory/grants/find-grant.ts";
 import { refuse } from "../../errors.ts";
 import { readIdTokenHint } from "../../tokens/read-id-token.ts";
 import { acr_values } from "../authorization-for.ts";
 import type { Oauth } from "../oauth.ts";
-import {
-  type AuthorizationParameters,
-  identity_scopes,
-  type Prompt,
-  type ResponseMode,
-  userinfoAudience,
-} from "./authorization-request.ts";
+import type { AuthorizationParameters, Prompt, ResponseMode } from "./authorization-request.ts";
 import { type AnswerTo, redirecting, refuseRequest } from "./refuse-at.ts";
 import type { RawParameters } from "./schema.ts";
+import { targetOf } from "./target.ts";
 
 export interface ReadRequest {
   readonly account: Account;
@@ -113,33 +105,6 @@ function checkChallenge({ settings }: Client, raw: RawParameters, openid: boolea
   if (code_challenge_method !== "S256") throw refuseRequest("code_challenge_method must be S256.");
   if (!/^[A-Za-z0-9_-]{43}$/.test(code_challenge))
     throw refuseRequest("code_challenge must be 43 base64url characters.");
-}
-
-/** What the token will be for: the API that the request or the client's setting names, else userinfo alone. */
-async function targetOf(
-  directory: Directory,
-  account: Account,
-  client: Client,
-  { resource, audience }: RawParameters,
-  asked: readonly string[],
-): Promise<Pick<AuthorizationParameters, "audience" | "grant_id" | "scope">> {
-  const about = asked.filter((scope) => identity_scopes.includes(scope));
-  const others = asked.filter((scope) => !identity_scopes.includes(scope));
-  if (resource !== undefined && audience !== undefined && resource !== audience) {
-    throw refuse("invalid_target", { message: "resource and audience name different APIs." });
-  }
-  const wanted = resource ?? audience ?? client.settings.default_audience ?? undefined;
-  if (wanted === undefined || wanted === userinfoAudience(issuerOf(directory.public_url, account.account_id))) {
-    if (others.length > 0) throw refuse("invalid_scope", { message: "These scopes need an API: name it as resource." });
-    return { audience: null, grant_id: "", scope: about };
-  }
-  const grant = await findGrant(directory, account, client, wanted, "authorization_code").catch(() => undefined);
-  if (!grant) throw refuse("invalid_target");
-  const at_account_api = isAccountApi(account, directory.public_url, wanted);
-  const unknown = others.find((scope) => !grant.scope.includes(scope) && !at_account_api);
-  if (unknown !== undefined) throw refuse("invalid_scope");
-  const granted = others.length > 0 ? others : grant.scope;
-  return { audience: wanted, grant_id: grant.id, scope: [...new Set([...about, ...granted])] };
 }
 
 const prompts: readonly Prompt[] = ["none", "login", "consent", "select_account", "create"];

@@ -9,6 +9,8 @@ import { findUser } from "../../directory/users/find-user.ts";
 import { instant } from "../../storage/storage.ts";
 import { mintAuthorizationCode } from "../authorization-code.ts";
 import { authorizePerson } from "../authorization-for.ts";
+import { approveDevice } from "../device/answer-device.ts";
+import { LIFETIME } from "../device/device-code.ts";
 import type { Oauth } from "../oauth.ts";
 import { type Answer, codeAnswer } from "./answer.ts";
 import { type AuthorizationRequest, identity_scopes, userinfoAudience } from "./authorization-request.ts";
@@ -69,13 +71,14 @@ async function decide(
   return { step: "done", session };
 }
 
-/** Ends a request with a code, once. @throws RedirectedRefusal when another answer was given already. */
+/** Ends a request with a code, once: at the client, or for the device that waits for it. @throws RedirectedRefusal when another answer was given already. */
 export async function answerWithCode(
-  { directory }: Oauth,
+  oauth: Oauth,
   { account, client }: Resumed,
   { account_id, id, parameters }: AuthorizationRequest,
   session: Session,
 ): Promise<Answer> {
+  const { directory } = oauth;
   const { storage, master_keys, public_url } = directory;
   const now = storage.now();
   if (!(await storage.write((tx) => updateUsed(tx.db, account_id, id, instant(now))))) {
@@ -108,6 +111,15 @@ export async function answerWithCode(
   const bound = { redirect_uri, redirect_uri_named, code_challenge, nonce, openid, session_id: session.id };
   const scope = [...new Set([...identity, ...authorization.scope])];
   const content = { authorization: { ...rest, scope }, ...bound };
-  const code = mintAuthorizationCode(master_keys, account_id, content, now);
-  return codeAnswer(parameters, code, issuer);
+  const { device } = parameters;
+  const code = mintAuthorizationCode(
+    master_keys,
+    account_id,
+    content,
+    now,
+    device === undefined ? undefined : LIFETIME,
+  );
+  if (device === undefined) return codeAnswer(parameters, code, issuer);
+  if (await approveDevice(oauth, account_id, device, code)) return { to: parameters, parameters: [["done", "yes"]] };
+  throw new RedirectedRefusal(parameters, "access_denied", "The device waits no more.");
 }

@@ -7,6 +7,7 @@ import { OidParams, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import type { Oauth } from "../oauth.ts";
 import { authenticate } from "../token/client-authentication.ts";
+import { ClientCredentials } from "../token/schema.ts";
 import { errorAnswer, sendAnswer } from "./answer.ts";
 import type { AuthorizationRequest } from "./authorization-request.ts";
 import { beginRequest, PUSHED_LIFETIME, requestUriOf, storeRequest } from "./begin.ts";
@@ -18,12 +19,6 @@ import { RawParameters } from "./schema.ts";
 
 const tags = ["oauth"];
 const misses = refusals("oauth", "invalid_request", "redirect_uri_mismatch", "redirect_uri_required", "not_found");
-/** The client's own credentials, beside what it asks for. */
-const credentials = {
-  client_secret: Type.Optional(Type.String({ minLength: 1, maxLength: 512 })),
-  client_assertion: Type.Optional(Type.String({ minLength: 1, maxLength: 8_192 })),
-  client_assertion_type: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
-};
 
 /** There is no browser yet: the client reads the error itself (RFC 9126 §2.3). */
 const directly = ({ error, message }: RedirectedRefusal) =>
@@ -118,7 +113,7 @@ export function authorizationRoutes(app: App, oauth: Oauth): void {
       description: "RFC 9126. The request_uri works once, within a minute.",
       tags,
       params: OidParams,
-      body: Type.Object({ ...RawParameters.properties, ...credentials }),
+      body: Type.Object({ ...RawParameters.properties, ...ClientCredentials }),
       response: {
         201: Type.Object({ request_uri: Type.String(), expires_in: Type.Integer() }),
         ...refusals("oauth", "invalid_request", "invalid_client"),

@@ -3,7 +3,7 @@ import { instant, type Storage } from "../../storage/storage.ts";
 
 const expired = (
   name: string,
-  table: "authorization_requests" | "sessions" | "session_authorizations",
+  table: "authorization_requests" | "device_codes" | "sessions" | "session_authorizations",
   key: string,
 ) => ({
   name,
@@ -14,6 +14,7 @@ const expired = (
 /** For the janitor. */
 export const browserSweeps = [
   expired("authorization requests", "authorization_requests", "id"),
+  expired("device codes", "device_codes", "id"),
   expired("browser sessions", "sessions", "id"),
   expired("authorizations of sessions", "session_authorizations", "sid"),
 ];

@@ -2,6 +2,7 @@ import { issuerOf } from "../../directory/accounts/account.ts";
 import { signing_algs } from "../../secrets/signing-alg.ts";
 import { acr_values } from "../authorization-for.ts";
 import { identity_scopes } from "../browser/authorization-request.ts";
+import { DEVICE_CODE } from "../device/device-code.ts";
 import { EXCHANGE } from "../token/exchange-subject.ts";
 
 /** What this issuer can do today, and nothing it cannot (RFC 8414 §2, OpenID Connect Discovery §3). */
@@ -15,12 +16,13 @@ export function metadataOf(public_url: string, account_id: string, languages: re
     userinfo_endpoint: `${issuer}/oauth/userinfo`,
     jwks_uri: `${issuer}/oauth/jwks.json`,
     pushed_authorization_request_endpoint: `${issuer}/oauth/par`,
+    device_authorization_endpoint: `${issuer}/oauth/device_authorization`,
     introspection_endpoint: `${issuer}/oauth/introspect`,
     revocation_endpoint: `${issuer}/oauth/revoke`,
     end_session_endpoint: `${issuer}/oauth/logout`,
     response_types_supported: ["code"],
     response_modes_supported: ["query", "fragment", "form_post"],
-    grant_types_supported: ["authorization_code", "refresh_token", "client_credentials", EXCHANGE],
+    grant_types_supported: ["authorization_code", "refresh_token", "client_credentials", DEVICE_CODE, EXCHANGE],
     subject_types_supported: ["public"],
     id_token_signing_alg_values_supported: signing_algs.toSorted((a) => (a === "RS256" ? -1 : 0)),
     token_endpoint_auth_methods_supported: methods,

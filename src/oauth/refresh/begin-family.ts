@@ -27,6 +27,7 @@ export async function beginFamily(
     auth_time: subject.auth_time * 1000,
     amr: subject.amr,
     digest: digestOf(token),
+    dpop_jkt: authorization.dpop_jkt ?? null,
     created_at: instant(now),
     rotated_at: null,
     grace_used: 0,

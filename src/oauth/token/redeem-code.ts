@@ -41,9 +41,6 @@ export async function redeemAuthorizationCode(
 ): Promise<CodeTokens> {
   const { account_id } = client;
   const { storage, revocations, master_keys } = directory;
-  if (!client.settings.grant_types.includes("authorization_code")) {
-    throw refuse("unauthorized_client", { message: "The client may not use authorization_code." });
-  }
   const content = readAuthorizationCode(master_keys, account_id, code);
   const now = storage.now();
   const { sid, subject, grant_id = "" } = content.authorization;

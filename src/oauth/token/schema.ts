@@ -27,16 +27,23 @@ export const AuthTokenBody = Type.Object({
 });
 export type AuthTokenRequest = Static<typeof AuthTokenBody>;
 
+/** The client's own credentials in a form (RFC 6749 §2.3.1, RFC 7523 §2.2). */
+export const ClientCredentials = {
+  client_id: Type.Optional(Type.String({ minLength: 1, maxLength: 2_048 })),
+  client_secret: Type.Optional(Type.String({ minLength: 1, maxLength: 512 })),
+  client_assertion: Type.Optional(Type.String({ minLength: 1, maxLength: 8_192 })),
+  client_assertion_type: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
+};
+
 /** RFC 6749 §4.1.3 and §4.4.2, as a form. */
 export const OAuthTokenBody = Type.Object({
   grant_type: Type.String({
     minLength: 1,
     maxLength: 100,
     description:
-      "`authorization_code`, `refresh_token`, `client_credentials` or `urn:ietf:params:oauth:grant-type:token-exchange`.",
+      "`authorization_code`, `refresh_token`, `client_credentials`, `urn:ietf:params:oauth:grant-type:device_code` or `urn:ietf:params:oauth:grant-type:token-exchange`.",
   }),
-  client_id: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
-  client_secret: Type.Optional(Type.String({ minLength: 1, maxLength: 512 })),
+  ...ClientCredentials,
   code: Type.Optional(Type.String({ minLength: 1, maxLength: 8_192 })),
   redirect_uri: Type.Optional(Type.String({ minLength: 1 })),
   code_verifier: Type.Optional(Type.String({ minLength: 1, maxLength: 128 })),
@@ -44,8 +51,7 @@ export const OAuthTokenBody = Type.Object({
   resource: Type.Optional(Type.String({ minLength: 1, description: "RFC 8707; another name for audience." })),
   scope: Type.Optional(Type.String()),
   refresh_token: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
-  client_assertion: Type.Optional(Type.String({ minLength: 1, maxLength: 8_192 })),
-  client_assertion_type: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
+  device_code: Type.Optional(Type.String({ minLength: 1, maxLength: 128, description: "RFC 8628 §3.4." })),
   subject_token: Type.Optional(Type.String({ minLength: 1, maxLength: 8_192 })),
   subject_token_type: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
   requested_token_type: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
@@ -56,10 +62,7 @@ export type OAuthTokenRequest = Static<typeof OAuthTokenBody>;
 export const ClientForm = Type.Object({
   token: Type.String({ minLength: 1, maxLength: 8_192 }),
   token_type_hint: Type.Optional(Type.String({ maxLength: 100 })),
-  client_id: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
-  client_secret: Type.Optional(Type.String({ minLength: 1, maxLength: 512 })),
-  client_assertion: Type.Optional(Type.String({ minLength: 1, maxLength: 8_192 })),
-  client_assertion_type: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
+  ...ClientCredentials,
 });
 
 export const OAuthTokenReply = Type.Object({

@@ -3,6 +3,8 @@ import type { Client } from "../../directory/clients/client.ts";
 import { refuse, refuseField } from "../../errors.ts";
 import { type Secret, secret } from "../../secrets/secret.ts";
 import type { IssuedAccessToken } from "../../tokens/issue.ts";
+import { DEVICE_CODE } from "../device/device-code.ts";
+import { pollDevice } from "../device/poll-device.ts";
 import type { Oauth } from "../oauth.ts";
 import { issueClientCredentials } from "./client-credentials.ts";
 import { EXCHANGE, exchangeSubject } from "./exchange-subject.ts";
@@ -28,16 +30,20 @@ export async function standardToken(
   switch (grant_type) {
     case "authorization_code": {
       const code = required(body.code, "code");
+      checkMayUse(client, "authorization_code");
       return redeemAuthorizationCode(oauth, { client, code, redirect_uri, code_verifier });
     }
     case "refresh_token": {
-      if (!client.settings.grant_types.includes("refresh_token")) {
-        throw refuse("unauthorized_client", { message: "The client may not use refresh_token." });
-      }
+      checkMayUse(client, "refresh_token");
       return refreshLogin(oauth, client, required(body.refresh_token, "refresh_token"), scope);
     }
     case "client_credentials":
       return issueClientCredentials(oauth, { client, audience, scope }, facts);
+    case DEVICE_CODE: {
+      checkMayUse(client, DEVICE_CODE);
+      const code = await pollDevice(oauth, client, required(body.device_code, "device_code"));
+      return redeemAuthorizationCode(oauth, { client, code });
+    }
     case EXCHANGE: {
       const { subject_token_type, requested_token_type } = body;
       const subject_token = required(body.subject_token, "subject_token");
@@ -46,6 +52,12 @@ export async function standardToken(
     }
     default:
       throw refuse("unsupported_grant_type");
+  }
+}
+
+function checkMayUse({ settings }: Client, grant_type: Client["settings"]["grant_types"][number]): void {
+  if (!settings.grant_types.includes(grant_type)) {
+    throw refuse("unauthorized_client", { message: `The client may not use ${grant_type}.` });
   }
 }
 

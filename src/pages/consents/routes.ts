@@ -12,6 +12,7 @@ import { cookieName, readCookie } from "../../oauth/browser/cookie.ts";
 import type { Oauth } from "../../oauth/oauth.ts";
 import { html } from "../html.ts";
 import { sendPage } from "../page.ts";
+import { refuseForeignForm } from "../same-site.ts";
 import { acceptedLanguages, textsFor } from "../texts/languages.ts";
 
 const Params = Type.Object({ oid: Type.String({ maxLength: 9 }) });
@@ -59,9 +60,7 @@ ${rows.length === 0 && html`<p>${texts.no_consents}</p>`}`;
     schema: { hide: true, params: Params, body: Form },
     handler: async (request, reply) => {
       const { account_id, body } = request;
-      const site = request.headers["sec-fetch-site"];
-      if (site !== undefined && site !== "same-origin")
-        throw refuse("access_denied", { message: "This form was sent by another site." });
+      refuseForeignForm(request);
       const session = (await sessionsOf(request as FastifyRequest)).find(({ id }) => id === body.session);
       if (!session) throw refuse("access_denied", { message: "Nobody is logged in here." });
       const actor = { id: session.user_id, context: { ...factsOf(request as FastifyRequest) } };

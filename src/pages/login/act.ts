@@ -16,6 +16,7 @@ import { recordConsent } from "../../oauth/browser/consent.ts";
 import { logBrowserIn, type OpenRequest, saveProgress } from "../../oauth/browser/open-request.ts";
 import { RedirectedRefusal } from "../../oauth/browser/refuse-at.ts";
 import type { Resumed } from "../../oauth/browser/resume.ts";
+import { denyDevice } from "../../oauth/device/answer-device.ts";
 import type { Oauth } from "../../oauth/oauth.ts";
 import { reveal, type Secret, secret } from "../../secrets/secret.ts";
 
@@ -64,6 +65,7 @@ export async function act(oauth: Oauth, acting: Acting, { action, ...given }: Ac
         return void (await allow(oauth, acting));
       case "deny":
       case "cancel":
+        await refuseDevice(oauth, acting);
         throw new RedirectedRefusal(request.parameters, "access_denied");
       default:
         return undefined;
@@ -76,6 +78,12 @@ export async function act(oauth: Oauth, acting: Acting, { action, ...given }: Ac
     });
     return undefined;
   }
+}
+
+/** Who turns a device away says so to it. */
+async function refuseDevice(oauth: Oauth, { opened: { request } }: Acting): Promise<void> {
+  const { device } = request.parameters;
+  if (device !== undefined) await denyDevice(oauth, request.account_id, device);
 }
 
 /** A code of this browser alone: made for this very login, and redeemable nowhere else. */
@@ -178,7 +186,8 @@ async function allow(oauth: Oauth, { opened, resumed }: Acting): Promise<void> {
   if (next.step !== "consent") return;
   const { request } = opened;
   const { user_id, id: session_id } = next.session;
-  await recordConsent(oauth.directory, { account, client, user_id, parameters: request.parameters });
+  if (!client.settings.first_party)
+    await recordConsent(oauth.directory, { account, client, user_id, parameters: request.parameters });
   const { fresh } = request.progress;
   await saveProgress(oauth, request, { session_id, consented: true, ...(fresh ? { fresh } : {}) });
 }

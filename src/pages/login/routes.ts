@@ -4,7 +4,6 @@ import { channelsOf, factorsOf } from "../../authentication/mfa/factors.ts";
 import { openLogin } from "../../authentication/mfa/open-login.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
 import { lookUpUser } from "../../directory/users/find-user.ts";
-import { refuse } from "../../errors.ts";
 import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
 import { errorAnswer, sendAnswer } from "../../oauth/browser/answer.ts";
@@ -15,6 +14,7 @@ import { answerWithCode, nextStep, type Resumed } from "../../oauth/browser/resu
 import type { Oauth } from "../../oauth/oauth.ts";
 import { secret } from "../../secrets/secret.ts";
 import { originOf, sendPage } from "../page.ts";
+import { refuseForeignForm } from "../same-site.ts";
 import { acceptedLanguages, textsFor } from "../texts/languages.ts";
 import type { Texts } from "../texts/texts.ts";
 import { act } from "./act.ts";
@@ -85,10 +85,7 @@ export function loginRoutes(app: App, oauth: Oauth): void {
     schema: { hide: true, params: LoginParams, querystring: LoginQuery, body: LoginForm },
     handler: async (request, reply) =>
       answering(reply, request as FastifyRequest, async () => {
-        // A form of another site comes without the cookie (SameSite=Lax); browsers also say where it came from.
-        const site = request.headers["sec-fetch-site"];
-        if (site !== undefined && site !== "same-origin")
-          throw refuse("access_denied", { message: "This form was sent by another site." });
+        refuseForeignForm(request);
         const opened = await open(request as FastifyRequest, false);
         const resumed = await nextStep(oauth, opened.request, opened.browser);
         const { language: locale } = textsOf(request as FastifyRequest, opened, resumed);

@@ -36,6 +36,18 @@ export const da: Texts = {
     offline_access: "være logget ind, mens du er væk",
   },
   scope_of: (audience) => `bruge ${audience} i dit navn`,
+  device: {
+    title: "Forbind en enhed",
+    intro: "Indtast koden, som enheden viser. Er den udfyldt i forvejen, så se efter, at den er den samme.",
+    code: "Kode på enheden",
+    wrong: "Ingen enhed venter med den kode. Tjek den, eller bed enheden om en ny.",
+    warning:
+      "Gå kun videre, hvis du selv begyndte på det her, på en enhed, som du har foran dig. Den, der har sendt dig en kode, vil logge ind som dig.",
+    done: "Enheden er forbundet",
+    done_intro: "Du kan lukke denne side og gå tilbage til enheden.",
+    refused: "Enheden blev afvist",
+    refused_intro: "Intet blev tilladt. Du kan lukke denne side.",
+  },
   signed_out: "Du er logget ud",
   signed_out_intro: "Du kan lukke denne side.",
   sign_out: "Log ud?",

@@ -36,6 +36,18 @@ export const de: Texts = {
     offline_access: "angemeldet bleiben, während Sie weg sind",
   },
   scope_of: (audience) => `${audience} in Ihrem Namen nutzen`,
+  device: {
+    title: "Gerät verbinden",
+    intro: "Geben Sie den Code ein, den Ihr Gerät zeigt. Ist er schon ausgefüllt, prüfen Sie, ob es derselbe ist.",
+    code: "Code auf dem Gerät",
+    wrong: "Kein Gerät wartet mit diesem Code. Prüfen Sie ihn, oder lassen Sie das Gerät einen neuen zeigen.",
+    warning:
+      "Gehen Sie nur weiter, wenn Sie selbst damit begonnen haben, an einem Gerät, das Sie vor sich sehen. Wer Ihnen einen Code geschickt hat, will sich als Sie anmelden.",
+    done: "Das Gerät ist verbunden",
+    done_intro: "Sie können diese Seite schließen und zum Gerät zurückkehren.",
+    refused: "Das Gerät wurde abgewiesen",
+    refused_intro: "Es wurde nichts erlaubt. Sie können diese Seite schließen.",
+  },
   signed_out: "Sie sind abgemeldet",
   signed_out_intro: "Sie können diese Seite schließen.",
   sign_out: "Abmelden?",

@@ -36,6 +36,18 @@ export const en: Texts = {
     offline_access: "stay logged in while you are away",
   },
   scope_of: (audience) => `use ${audience} in your name`,
+  device: {
+    title: "Connect a device",
+    intro: "Enter the code that your device shows. If it is filled in already, check that it is the same.",
+    code: "Code on the device",
+    wrong: "No device waits with that code. Check it, or ask the device for a new one.",
+    warning:
+      "Go on only if you began this yourself, on a device that you can see. Whoever sent you a code wants to log in as you.",
+    done: "The device is connected",
+    done_intro: "You can close this page and go back to the device.",
+    refused: "The device was turned away",
+    refused_intro: "Nothing was allowed. You can close this page.",
+  },
   signed_out: "You are logged out",
   signed_out_intro: "You can close this page.",
   sign_out: "Log out?",

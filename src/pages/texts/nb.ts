@@ -36,6 +36,18 @@ export const nb: Texts = {
     offline_access: "være innlogget mens du er borte",
   },
   scope_of: (audience) => `bruke ${audience} i ditt navn`,
+  device: {
+    title: "Koble til en enhet",
+    intro: "Skriv inn koden som enheten viser. Er den fylt ut allerede, så sjekk at den er den samme.",
+    code: "Kode på enheten",
+    wrong: "Ingen enhet venter med den koden. Sjekk den, eller be enheten om en ny.",
+    warning:
+      "Gå bare videre hvis du begynte på dette selv, på en enhet du har foran deg. Den som har sendt deg en kode, vil logge inn som deg.",
+    done: "Enheten er koblet til",
+    done_intro: "Du kan lukke denne siden og gå tilbake til enheten.",
+    refused: "Enheten ble avvist",
+    refused_intro: "Ingenting ble tillatt. Du kan lukke denne siden.",
+  },
   signed_out: "Du er logget ut",
   signed_out_intro: "Du kan lukke denne siden.",
   sign_out: "Logge ut?",

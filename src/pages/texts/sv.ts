@@ -36,6 +36,18 @@ export const sv: Texts = {
     offline_access: "vara inloggad medan du är borta",
   },
   scope_of: (audience) => `använda ${audience} i ditt namn`,
+  device: {
+    title: "Anslut en enhet",
+    intro: "Skriv in koden som enheten visar. Är den redan ifylld, kontrollera att den är densamma.",
+    code: "Kod på enheten",
+    wrong: "Ingen enhet väntar med den koden. Kontrollera den, eller be enheten om en ny.",
+    warning:
+      "Gå bara vidare om du själv började det här, på en enhet som du har framför dig. Den som har skickat dig en kod vill logga in som du.",
+    done: "Enheten är ansluten",
+    done_intro: "Du kan stänga den här sidan och gå tillbaka till enheten.",
+    refused: "Enheten avvisades",
+    refused_intro: "Inget tilläts. Du kan stänga den här sidan.",
+  },
   signed_out: "Du är utloggad",
   signed_out_intro: "Du kan stänga den här sidan.",
   sign_out: "Logga ut?",

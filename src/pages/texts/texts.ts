@@ -31,6 +31,18 @@ export interface Texts {
   readonly deny: string;
   readonly scopes: Readonly<Record<"openid" | "profile" | "email" | "phone" | "offline_access", string>>;
   readonly scope_of: (audience: string) => string;
+  /** Letting a device in that has no browser. */
+  readonly device: {
+    readonly title: string;
+    readonly intro: string;
+    readonly code: string;
+    readonly wrong: string;
+    readonly warning: string;
+    readonly done: string;
+    readonly done_intro: string;
+    readonly refused: string;
+    readonly refused_intro: string;
+  };
   readonly signed_out: string;
   readonly signed_out_intro: string;
   readonly sign_out: string;

@@ -94,6 +94,8 @@ create table refresh_families (
   digest bytea not null,
   key_version text not null,
   created_at text not null,
+  -- thumbprint of the DPoP key that its tokens are bound to
+  dpop_jkt text,
   rotated_at text,
   -- the token before this generation was answered once more, because its answer was lost
   grace_used bigint not null default 0 check (grace_used in (0, 1)),

@@ -57,3 +57,52 @@ create table consents (
   granted_at text not null,
   primary key (account_id, user_id, client_id, audience)
 );
+
+-- Devices that wait for somebody to allow them in another browser (RFC 8628).
+create table device_codes (
+  account_id text not null,
+  id text not null,
+  -- of the code that the device polls with
+  digest bytea not null,
+  -- keyed, of what the person types
+  user_code_digest bytea not null,
+  client_id text not null,
+  parameters text not null,
+  state text not null check (state in ('pending', 'approved', 'denied')),
+  -- once approved, an authorization code; sealed
+  answer text,
+  -- how often it may ask; milliseconds
+  poll_interval bigint not null,
+  polled_at text,
+  created_at text not null,
+  expires_at text not null,
+  primary key (account_id, id)
+);
+create unique index device_codes_digest on device_codes (account_id, digest);
+create unique index device_codes_user_code on device_codes (account_id, user_code_digest);
+create index device_codes_expiry on device_codes (expires_at);
+
+-- Clients that registered themselves (RFC 7591), or that a document at their address describes.
+alter table clients add column origin text not null default 'account';
+
+create table client_registrations (
+  account_id text not null,
+  client_id text not null,
+  -- of the registration access token (RFC 7592)
+  token_digest bytea,
+  -- when its document is asked for again
+  fresh_until text,
+  used_at text not null,
+  expires_at text not null,
+  primary key (account_id, client_id)
+);
+create index client_registrations_expiry on client_registrations (expires_at);
+
+-- Keys that an account needs for good, sealed.
+create table account_keys (
+  account_id text not null,
+  name text not null,
+  sealed bytea not null,
+  created_at text not null,
+  primary key (account_id, name)
+);

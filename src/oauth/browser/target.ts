@@ -1,0 +1,36 @@
+import { type Account, issuerOf } from "../../directory/accounts/account.ts";
+import type { Client } from "../../directory/clients/client.ts";
+import type { Directory } from "../../directory/directory.ts";
+import { isAccountApi } from "../../directory/grants/audience.ts";
+import { findGrant } from "../../directory/grants/find-grant.ts";
+import { refuse } from "../../errors.ts";
+import { type AuthorizationParameters, identity_scopes, userinfoAudience } from "./authorization-request.ts";
+
+export type Target = Pick<AuthorizationParameters, "audience" | "grant_id" | "scope">;
+
+/** What the token will be for: the API that the request or the client's setting names, else userinfo alone. */
+export async function targetOf(
+  directory: Directory,
+  account: Account,
+  client: Client,
+  { resource, audience }: { readonly resource?: string | undefined; readonly audience?: string | undefined },
+  asked: readonly string[],
+): Promise<Target> {
+  const about = asked.filter((scope) => identity_scopes.includes(scope));
+  const others = asked.filter((scope) => !identity_scopes.includes(scope));
+  if (resource !== undefined && audience !== undefined && resource !== audience) {
+    throw refuse("invalid_target", { message: "resource and audience name different APIs." });
+  }
+  const wanted = resource ?? audience ?? client.settings.default_audience ?? undefined;
+  if (wanted === undefined || wanted === userinfoAudience(issuerOf(directory.public_url, account.account_id))) {
+    if (others.length > 0) throw refuse("invalid_scope", { message: "These scopes need an API: name it as resource." });
+    return { audience: null, grant_id: "", scope: about };
+  }
+  const grant = await findGrant(directory, account, client, wanted, "authorization_code").catch(() => undefined);
+  if (!grant) throw refuse("invalid_target");
+  const at_account_api = isAccountApi(account, directory.public_url, wanted);
+  const unknown = others.find((scope) => !grant.scope.includes(scope) && !at_account_api);
+  if (unknown !== undefined) throw refuse("invalid_scope");
+  const granted = others.length > 0 ? others : grant.scope;
+  return { audience: wanted, grant_id: grant.id, scope: [...new Set([...about, ...granted])] };
+}

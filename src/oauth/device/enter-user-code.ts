@@ -1,0 +1,56 @@
+import { findAccount } from "../../directory/accounts/find-account.ts";
+import { findClient } from "../../directory/clients/find-client.ts";
+import { refuse } from "../../errors.ts";
+import type { Charge } from "../../limits/budgets.ts";
+import { chargeAll, peekBudget } from "../../limits/limits.ts";
+import { sourceSubject } from "../../limits/source.ts";
+import { base64url } from "../../secrets/digest.ts";
+import { instant } from "../../storage/storage.ts";
+import type { AuthorizationRequest } from "../browser/authorization-request.ts";
+import { storeRequest } from "../browser/begin.ts";
+import { updateBound } from "../browser/store.ts";
+import type { Oauth } from "../oauth.ts";
+import { readUserCode, userCodeDigests } from "./device-code.ts";
+import { selectByUserCode } from "./store.ts";
+
+export interface Entry {
+  readonly account_id: string;
+  readonly user_code: string;
+  readonly browser: Uint8Array;
+  /** Where the browser is. */
+  readonly source: string;
+}
+
+/**
+ * A person typed what a device shows: their browser goes on with what the device asked for. Ten wrong ones close the page for
+ * that browser, and fifty an hour for its address (RFC 8628 §5.1).
+ *
+ * @returns undefined for a code that nobody waits with. @throws 429 too_many_attempts.
+ */
+export async function enterUserCode(oauth: Oauth, entry: Entry): Promise<AuthorizationRequest | undefined> {
+  const { directory } = oauth;
+  const { storage, master_keys } = directory;
+  const { account_id, browser } = entry;
+  const charges: readonly Charge[] = [
+    { account_id, budget: "device_guess", subject: base64url(browser) },
+    { account_id, budget: "device_source", subject: sourceSubject(master_keys, account_id, entry.source) },
+  ];
+  const now = storage.now();
+  for (const charge of charges) {
+    const { allowed, retry_after } = await peekBudget(storage.read, charge, now);
+    if (!allowed) throw refuse("too_many_attempts", { retry_after });
+  }
+  const user_code = readUserCode(entry.user_code);
+  const digests = user_code === undefined ? [] : userCodeDigests(master_keys, account_id, user_code);
+  const found =
+    digests.length > 0 ? await selectByUserCode(storage.read, account_id, digests, instant(now)) : undefined;
+  if (!found) {
+    await storage.write((tx) => chargeAll(tx, charges, now));
+    return undefined;
+  }
+  const account = await findAccount(directory, account_id);
+  const client = await findClient(directory, account_id, found.client_id);
+  const request = await storeRequest(oauth, { account, client, parameters: found.parameters }, "browser");
+  await storage.write((tx) => updateBound(tx.db, account_id, request.id, browser));
+  return request;
+}

@@ -1,0 +1,52 @@
+import { Type } from "typebox";
+import { OidParams, refusals } from "../../http/contract.ts";
+import type { App } from "../../http/server.ts";
+import { reveal } from "../../secrets/secret.ts";
+import type { Oauth } from "../oauth.ts";
+import { authenticate } from "../token/client-authentication.ts";
+import { ClientCredentials } from "../token/schema.ts";
+import { no_store } from "../token-reply.ts";
+import { requestDevice } from "./request-device.ts";
+
+const text = (description: string) => Type.Optional(Type.String({ minLength: 1, maxLength: 2_048, description }));
+
+const Body = Type.Object({
+  ...ClientCredentials,
+  scope: text("Space-separated; `openid` asks for an ID token."),
+  resource: text("The API (RFC 8707)."),
+  audience: text("Another name for resource."),
+});
+
+export function deviceRoutes(app: App, oauth: Oauth): void {
+  app.route({
+    method: "POST",
+    url: "/v1/accounts/:oid/oauth/device_authorization",
+    config: { surface: "oauth", public: true, form: "body" },
+    schema: {
+      operationId: "oauth_device_authorization_post",
+      summary: "Codes for a device without a browser",
+      description: "RFC 8628. The device shows user_code and verification_uri, and polls the token endpoint.",
+      tags: ["oauth"],
+      params: OidParams,
+      body: Body,
+      response: {
+        200: Type.Object({
+          device_code: Type.String(),
+          user_code: Type.String(),
+          verification_uri: Type.String(),
+          verification_uri_complete: Type.String(),
+          expires_in: Type.Integer(),
+          interval: Type.Integer(),
+        }),
+        ...refusals("oauth", "invalid_request", "invalid_scope", "invalid_target", "invalid_client"),
+      },
+    },
+    handler: async (request, reply) => {
+      const { account_id, body, headers } = request;
+      const client = await authenticate(oauth, account_id, { ...body, authorization: headers.authorization });
+      const { device_code, ...codes } = await requestDevice(oauth, client, body);
+      reply.headers(no_store);
+      return { device_code: reveal(device_code), ...codes };
+    },
+  });
+}
