@@ -83,6 +83,16 @@ export const catalogue = {
     message: "The device code has expired.",
     remedy: "Begin again with a new device code.",
   },
+  invalid_dpop_proof: {
+    status: 400,
+    message: "The DPoP proof is not right.",
+    remedy: "Make a new proof for this very request, with a jti of its own, by the clock of today.",
+  },
+  use_dpop_nonce: {
+    status: 400,
+    message: "The DPoP proof needs this server's nonce.",
+    remedy: "Make it again with the nonce in the header DPoP-Nonce.",
+  },
   unsupported_grant_type: {
     status: 400,
     message: "This grant_type is not supported here.",

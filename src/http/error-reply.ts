@@ -58,8 +58,8 @@ export function errorBody(surface: Surface, refusal: Refusal, request_id: string
   return { error: { code, message: text, ...(options.errors ? { errors: options.errors } : {}) }, ...options.beside };
 }
 
-/** RFC 8628 §3.5 */
-const device_codes: readonly Refusal["code"][] = ["authorization_pending", "slow_down", "expired_token"];
+/** RFC 8628 §3.5, RFC 9449 §8 */
+const spoken: readonly Refusal["code"][] = ["authorization_pending", "slow_down", "expired_token", "use_dpop_nonce"];
 
 const oauth_codes: Partial<Record<Refusal["code"], string>> = {
   internal_error: "server_error",
@@ -70,7 +70,7 @@ const oauth_codes: Partial<Record<Refusal["code"], string>> = {
 function oauthCode({ code, status }: Refusal): string {
   const known = oauth_codes[code];
   if (known) return known;
-  if (device_codes.includes(code)) return code;
+  if (spoken.includes(code)) return code;
   return status === 400 && !/^(invalid|unsupported|unauthorized)_/.test(code) ? "invalid_request" : code;
 }
 

@@ -12,8 +12,8 @@ export const AccessTokenReply = Type.Object({
   ),
 });
 
-export function accessTokenReply({ access_token, token_type, expires_in, refresh_token }: PersonTokens) {
-  const tokens = { access_token: reveal(access_token), token_type, expires_in };
+export function accessTokenReply({ access_token, expires_in, refresh_token }: PersonTokens) {
+  const tokens = { access_token: reveal(access_token), token_type: "Bearer" as const, expires_in };
   return refresh_token ? { ...tokens, refresh_token: reveal(refresh_token) } : tokens;
 }
 

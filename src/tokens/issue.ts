@@ -7,7 +7,8 @@ import type { Tokens } from "./tokens.ts";
 
 export interface IssuedAccessToken {
   readonly access_token: Secret;
-  readonly token_type: "Bearer";
+  /** DPoP for a token that is bound to a key (RFC 9449 §5). */
+  readonly token_type: "Bearer" | "DPoP";
   /** Seconds. */
   readonly expires_in: number;
   /** RFC 6749 §3.3 */
@@ -20,7 +21,7 @@ export async function issueAccessToken(
   authorization: Authorization,
   now: number,
 ): Promise<IssuedAccessToken> {
-  const { issuing, subject, sid, client_id, client_uuid, grant_id, audience } = authorization;
+  const { issuing, subject, sid, client_id, client_uuid, grant_id, audience, dpop_jkt } = authorization;
   const { account_id, issuer, access_token_alg } = issuing;
   const lifetime = Math.min(issuing.access_token_lifetime, authorization.lifetime ?? Number.POSITIVE_INFINITY);
   const scope = authorization.scope.join(" ");
@@ -41,10 +42,11 @@ export async function issueAccessToken(
     ...(grant_id ? { grant_id } : {}),
     ...(subject.type === "user" ? personClaims(subject) : {}),
     ...(authorization.act ? { act: authorization.act } : {}),
+    ...(dpop_jkt === undefined ? {} : { cnf: { jkt: dpop_jkt } }),
   };
   const key = await signingKey(tokens, account_id, access_token_alg, now);
   const access_token = await signJws(key, "at+jwt", claims);
-  return { access_token, token_type: "Bearer", expires_in: lifetime, scope };
+  return { access_token, token_type: dpop_jkt === undefined ? "Bearer" : "DPoP", expires_in: lifetime, scope };
 }
 
 function personClaims({ auth_time, amr, acr, holds }: UserSubject): object {

@@ -29,6 +29,8 @@ export interface AccessToken {
   readonly partner_account?: string | undefined;
   /** RFC 8693 §4.1 */
   readonly act?: object | undefined;
+  /** Thumbprint of the key that it is bound to (RFC 9449 §6.1). */
+  readonly jkt?: string | undefined;
 }
 
 const SKEW = 30;
@@ -91,6 +93,7 @@ function readClaims(account_id: string, issuer: string, kid: string, { claims }:
     amr,
     holds,
     act,
+    cnf,
   } = claims;
   if (iss !== issuer || oid !== account_id) throw invalid("of another issuer");
   const texts = [aud, sub, client_id, client_uuid, scope, sid];
@@ -115,8 +118,14 @@ function readClaims(account_id: string, issuer: string, kid: string, { claims }:
     ...(typeof auth_time === "number" ? { auth_time } : {}),
     ...(Array.isArray(amr) ? { amr: amr.map(String) } : {}),
     ...actorOf(act),
+    ...keyOf(cnf),
     ...(Array.isArray(holds) ? { holds: holds.map(String) } : {}),
   };
+}
+
+function keyOf(cnf: unknown): Pick<AccessToken, "jkt"> {
+  const { jkt } = (typeof cnf === "object" && cnf !== null ? cnf : {}) as { jkt?: unknown };
+  return typeof jkt === "string" ? { jkt } : {};
 }
 
 function actorOf(act: unknown): Pick<AccessToken, "partner_account" | "act"> {

@@ -160,6 +160,52 @@ describeOnBothEngines("openid-client", (engine) => {
     });
   });
 
+  it("binds tokens to a key, which alone may use and refresh them", async () => {
+    const own = await addClient(latchkey, tenant.account_id, {
+      token_endpoint_auth_method: "none",
+      dpop_bound_access_tokens: true,
+      grant_types: ["authorization_code", "refresh_token"],
+    });
+    const config = await discover(own, client.None());
+    const bound = async () => {
+      const keys = await client.randomDPoPKeyPair("ES256");
+      return { keys, DPoP: client.getDPoPHandle(config, keys) };
+    };
+    const [mine, theirs] = [await bound(), await bound()];
+    const user = await addUser(latchkey, tenant.account_id);
+    const verifier = client.randomPKCECodeVerifier();
+    const pkce = {
+      code_challenge: await client.calculatePKCECodeChallenge(verifier),
+      code_challenge_method: "S256",
+    };
+    const dpop_jkt = await mine.DPoP.calculateThumbprint();
+    const about = { redirect_uri: CALLBACK, scope: "openid offline_access", dpop_jkt, ...pkce };
+    const log = async () => {
+      const url = client.buildAuthorizationUrl(config, about);
+      return new URL((await openSurfer(latchkey).logIn(url.href, tenant, user.email)).url);
+    };
+    const checks = { pkceCodeVerifier: verifier };
+    await expect(client.authorizationCodeGrant(config, await log(), checks)).rejects.toMatchObject({
+      error: "invalid_dpop_proof",
+    });
+    await expect(
+      client.authorizationCodeGrant(config, await log(), checks, undefined, { DPoP: theirs.DPoP }),
+    ).rejects.toMatchObject({ error: "invalid_grant" });
+    const tokens = await client.authorizationCodeGrant(config, await log(), checks, undefined, { DPoP: mine.DPoP });
+    expect(tokens.token_type).toBe("dpop");
+    expect((await client.fetchUserInfo(config, tokens.access_token, user.id, { DPoP: mine.DPoP })).sub).toBe(user.id);
+    await expect(
+      client.fetchUserInfo(config, tokens.access_token, user.id, { DPoP: theirs.DPoP }),
+    ).rejects.toBeDefined();
+    await expect(client.fetchUserInfo(config, tokens.access_token, user.id)).rejects.toBeDefined();
+    const refresh = tokens.refresh_token ?? "";
+    await expect(client.refreshTokenGrant(config, refresh, {}, { DPoP: theirs.DPoP })).rejects.toMatchObject({
+      error: "invalid_grant",
+    });
+    const next = await client.refreshTokenGrant(config, refresh, {}, { DPoP: mine.DPoP });
+    expect(next.token_type).toBe("dpop");
+  });
+
   it("lets a device in that somebody allows on a page, and turns away one that is refused", async () => {
     const own = await addClient(latchkey, tenant.account_id, {
       first_party: true,

@@ -5,7 +5,7 @@
  * In: the path's account and the Authorization header. Out: `request.account_id` and `request.bearer`; or 400 for an `oid`
  * that is none, 401 for a token that is missing, foreign or dead, 403 for one that is not enough.
  */
-import type { FastifyReply, FastifyRequest } from "fastify";
+import type { FastifyRequest } from "fastify";
 import type { Federation } from "../../authentication/federation/federation.ts";
 import { canonicalAccountId, issuerOf } from "../../directory/accounts/account.ts";
 import { lookUpAccount } from "../../directory/accounts/find-account.ts";
@@ -16,6 +16,7 @@ import type { Bearer, RouteContract } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import type { Tokens } from "../../tokens/tokens.ts";
 import { type AccessToken, subjectsOf, verifyAccessToken } from "../../tokens/verify.ts";
+import { checkProof, dpop_algs, type Presented, presentedBy } from "../dpop/dpop.ts";
 import { externalBearer } from "./external-bearer.ts";
 
 export interface BearerDeps {
@@ -33,7 +34,7 @@ export function requireBearer(app: App, deps: BearerDeps): void {
       return this.found_bearer;
     },
   });
-  app.addHook("onRequest", async (request, reply) => authenticate(deps, request, reply));
+  app.addHook("onRequest", async (request) => authenticate(deps, request));
 }
 
 declare module "fastify" {
@@ -42,15 +43,16 @@ declare module "fastify" {
   }
 }
 
-async function authenticate(deps: BearerDeps, request: FastifyRequest, _reply: FastifyReply): Promise<void> {
+async function authenticate(deps: BearerDeps, request: FastifyRequest): Promise<void> {
   const { config } = request.routeOptions;
   const { oid } = (request.params ?? {}) as { oid?: string };
   if (oid !== undefined) request.account_id = readAccountId(oid);
   if (config.public || config.scopes === undefined) return;
-  const { authorization } = request.headers;
+  const presented = presentedBy(request);
+  const { authorization } = presented;
   // A route without an account in its path serves the person whose token it is, in the account that issued it.
   if (oid === undefined) request.account_id = claimedAccount(authorization);
-  const bearer = await findBearer(deps, request.account_id, authorization, config.external === true);
+  const bearer = await findBearer(deps, request.account_id, presented, config.external === true);
   checkBearer(bearer, config);
   request.found_bearer = bearer;
 }
@@ -98,7 +100,7 @@ function readAccountId(oid: string): string {
 /** @throws 401 invalid_token. */
 export function bearerToken(authorization: string | undefined): string {
   if (authorization === undefined) throw challenge(undefined);
-  const [, token] = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i.exec(authorization) ?? [];
+  const [, token] = /^(?:Bearer|DPoP) +([A-Za-z0-9._~+/-]+=*) *$/i.exec(authorization) ?? [];
   if (token === undefined) throw challenge(refuse("invalid_token", { detail: "not a bearer token" }));
   return token;
 }
@@ -111,10 +113,10 @@ export function bearerToken(authorization: string | undefined): string {
 export async function findBearer(
   { directory, tokens, federation }: BearerDeps,
   account_id: string,
-  authorization: string | undefined,
+  presented: Presented,
   external = false,
 ): Promise<Bearer> {
-  const token = bearerToken(authorization);
+  const token = bearerToken(presented.authorization);
   const account = await lookUpAccount(directory, account_id);
   if (!account) throw challenge(refuse("invalid_token", { detail: "no such account" }));
   const issuer = issuerOf(directory.public_url, account_id);
@@ -127,6 +129,7 @@ export async function findBearer(
     const verified = await findAlive({ directory, tokens }, account_id, token);
     if (!isAccountApi(account, directory.public_url, verified.audience))
       throw refuse("invalid_token", { detail: "of another audience" });
+    await checkHolder(directory, verified, token, presented);
     return bearerOf(verified);
   } catch (error) {
     throw challenge(error as Error);
@@ -151,14 +154,34 @@ async function findAlive(
 export async function findToken(
   deps: Pick<BearerDeps, "directory" | "tokens">,
   account_id: string,
-  authorization: string | undefined,
+  presented: Presented,
 ): Promise<AccessToken> {
-  const token = bearerToken(authorization);
+  const token = bearerToken(presented.authorization);
   try {
-    return await findAlive(deps, account_id, token);
+    const verified = await findAlive(deps, account_id, token);
+    await checkHolder(deps.directory, verified, token, presented);
+    return verified;
   } catch (error) {
     throw challenge(error as Error);
   }
+}
+
+/**
+ * A token that is bound to a key is good only with a proof of that key, and only as `DPoP` (RFC 9449 §7.1).
+ *
+ * @throws 401 invalid_token, 400 invalid_dpop_proof or use_dpop_nonce, which the challenge makes 401.
+ */
+async function checkHolder(
+  directory: Directory,
+  { account_id, jkt }: AccessToken,
+  token: string,
+  presented: Presented,
+): Promise<void> {
+  const by_proof = /^DPoP /i.test(presented.authorization ?? "");
+  if (jkt === undefined && !by_proof) return;
+  if (jkt === undefined || !by_proof) throw refuse("invalid_token", { detail: "bound to a key, or not" });
+  if ((await checkProof(directory, account_id, presented, token)) !== jkt)
+    throw refuse("invalid_token", { detail: "bound to another key" });
 }
 
 /** As findAlive; undefined when it is none. */
@@ -187,6 +210,10 @@ function challenge(error: Error | undefined): Error {
     return refuse("invalid_token", { message: "An access token is required: Authorization: Bearer …", headers });
   }
   const { code, options, message } = error as Refusal;
+  if (code === "invalid_dpop_proof" || code === "use_dpop_nonce") {
+    const said = `DPoP realm="latchkey", error="${code}", algs="${dpop_algs.join(" ")}"`;
+    return refuse("invalid_token", { message, headers: { ...options.headers, "www-authenticate": said } });
+  }
   if (code === "upstream_login_failed") return challenge(refuse("invalid_token", { message, cause: error }));
   if (code !== "invalid_token") return error;
   const headers = {

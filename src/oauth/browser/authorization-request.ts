@@ -36,6 +36,8 @@ export interface AuthorizationParameters {
   readonly ui_locales: readonly string[];
   /** A second factor is asked for (acr_values). */
   readonly two_factors: boolean;
+  /** Thumbprint of the DPoP key that has to redeem the code. */
+  readonly dpop_jkt?: string | undefined;
   /** The device that waits for this (RFC 8628); its redirect_uri is a page of ours. */
   readonly device?: string | undefined;
 }

@@ -79,6 +79,7 @@ async function understand(
     state: raw.state,
     nonce: raw.nonce,
     code_challenge: raw.code_challenge,
+    dpop_jkt: keyNamed(raw.dpop_jkt),
     ...target,
     openid: asked.includes("openid"),
     prompt,
@@ -88,6 +89,12 @@ async function understand(
     ui_locales: (raw.ui_locales ?? "").split(" ").filter(Boolean),
     two_factors: firstAcr(raw.acr_values) === acr_values[1],
   };
+}
+
+function keyNamed(dpop_jkt: string | undefined): string | undefined {
+  if (dpop_jkt !== undefined && !/^[A-Za-z0-9_-]{43}$/.test(dpop_jkt))
+    throw refuseRequest("dpop_jkt must be the SHA-256 thumbprint of a key.");
+  return dpop_jkt;
 }
 
 /** RFC 7636 §4.4.1, RFC 9700 §2.1.1: S256 alone; required of public clients, and of others as they are set. */

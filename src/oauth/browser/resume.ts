@@ -110,7 +110,8 @@ export async function answerWithCode(
   const { redirect_uri, redirect_uri_named, code_challenge, nonce, openid } = parameters;
   const bound = { redirect_uri, redirect_uri_named, code_challenge, nonce, openid, session_id: session.id };
   const scope = [...new Set([...identity, ...authorization.scope])];
-  const content = { authorization: { ...rest, scope }, ...bound };
+  const { dpop_jkt } = parameters;
+  const content = { authorization: { ...rest, scope, dpop_jkt }, ...bound };
   const { device } = parameters;
   const code = mintAuthorizationCode(
     master_keys,

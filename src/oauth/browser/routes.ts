@@ -5,6 +5,7 @@ import { issuerOf } from "../../directory/accounts/account.ts";
 import { catalogue, type ErrorCode, refuse } from "../../errors.ts";
 import { OidParams, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
+import { keyOf, presentedBy } from "../dpop/dpop.ts";
 import type { Oauth } from "../oauth.ts";
 import { authenticate } from "../token/client-authentication.ts";
 import { ClientCredentials } from "../token/schema.ts";
@@ -116,7 +117,7 @@ export function authorizationRoutes(app: App, oauth: Oauth): void {
       body: Type.Object({ ...RawParameters.properties, ...ClientCredentials }),
       response: {
         201: Type.Object({ request_uri: Type.String(), expires_in: Type.Integer() }),
-        ...refusals("oauth", "invalid_request", "invalid_client"),
+        ...refusals("oauth", "invalid_request", "invalid_client", "invalid_dpop_proof", "use_dpop_nonce"),
       },
     },
     handler: async (request, reply) => {
@@ -124,7 +125,12 @@ export function authorizationRoutes(app: App, oauth: Oauth): void {
       const client = await authenticate(oauth, account_id, { ...body, authorization: headers.authorization });
       if (body.request_uri !== undefined) throw refuse("invalid_request", { message: "request_uri is not pushed." });
       try {
-        const read = await readRequest(oauth, account_id, { ...body, client_id: client.client_id });
+        const proven = await keyOf(directory, account_id, presentedBy(request as FastifyRequest), false);
+        if (proven !== undefined && body.dpop_jkt !== undefined && body.dpop_jkt !== proven)
+          throw refuse("invalid_dpop_proof", { message: "dpop_jkt names another key than the proof." });
+        const named = { ...body, client_id: client.client_id };
+        const bound = proven === undefined ? named : { ...named, dpop_jkt: proven };
+        const read = await readRequest(oauth, account_id, bound);
         const pushed = await storeRequest(oauth, read, "pushed");
         reply.code(201).header("cache-control", "no-store");
         return { request_uri: requestUriOf(pushed), expires_in: PUSHED_LIFETIME / 1000 };

@@ -13,6 +13,7 @@ export const RawParameters = Type.Object({
   response_mode: text("`query`, `fragment` or `form_post`."),
   code_challenge: text("PKCE (RFC 7636)."),
   code_challenge_method: text("`S256`."),
+  dpop_jkt: text("Thumbprint of the DPoP key that will redeem the code (RFC 9449 §10)."),
   prompt: text("`none`, `login`, `consent`, `select_account` or `create`."),
   max_age: text("Seconds since the last login that are too long."),
   login_hint: text("An address or number to begin with."),

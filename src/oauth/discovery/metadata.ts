@@ -3,6 +3,7 @@ import { signing_algs } from "../../secrets/signing-alg.ts";
 import { acr_values } from "../authorization-for.ts";
 import { identity_scopes } from "../browser/authorization-request.ts";
 import { DEVICE_CODE } from "../device/device-code.ts";
+import { dpop_algs } from "../dpop/dpop.ts";
 import { EXCHANGE } from "../token/exchange-subject.ts";
 
 /** What this issuer can do today, and nothing it cannot (RFC 8414 §2, OpenID Connect Discovery §3). */
@@ -38,6 +39,7 @@ export function metadataOf(public_url: string, account_id: string, languages: re
     acr_values_supported: [...acr_values],
     prompt_values_supported: ["none", "login", "consent", "select_account", "create"],
     ui_locales_supported: [...languages],
+    dpop_signing_alg_values_supported: dpop_algs,
     authorization_response_iss_parameter_supported: true,
     request_parameter_supported: false,
     request_uri_parameter_supported: false,

@@ -49,7 +49,9 @@ export function introspectionRoutes(app: App, oauth: Oauth): void {
           ...(token.auth_time ? { auth_time: token.auth_time } : {}),
           ...(token.amr ? { amr: token.amr } : {}),
         };
-        return { active: true, token_type: "Bearer", scope: scope.join(" "), ...times, ...who, ...login };
+        const bound = token.jkt === undefined ? {} : { cnf: { jkt: token.jkt } };
+        const token_type = token.jkt === undefined ? "Bearer" : "DPoP";
+        return { active: true, token_type, ...bound, scope: scope.join(" "), ...times, ...who, ...login };
       }
       const family = await lookUpLiveFamily(directory, account_id, secret(body.token));
       if (!family || family.client_id !== client.id) return { active: false };

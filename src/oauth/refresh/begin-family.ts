@@ -1,4 +1,5 @@
 import type { Account } from "../../directory/accounts/account.ts";
+import type { Client } from "../../directory/clients/client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
@@ -10,6 +11,7 @@ import { insertFamily } from "./store.ts";
 export async function beginFamily(
   { storage, master_keys }: Directory,
   { account_id, settings }: Account,
+  client: Client,
   authorization: Authorization,
   now: number,
 ): Promise<Secret> {
@@ -27,7 +29,8 @@ export async function beginFamily(
     auth_time: subject.auth_time * 1000,
     amr: subject.amr,
     digest: digestOf(token),
-    dpop_jkt: authorization.dpop_jkt ?? null,
+    // Other clients show who they are at each use (RFC 9449 §5).
+    dpop_jkt: client.settings.token_endpoint_auth_method === "none" ? (authorization.dpop_jkt ?? null) : null,
     created_at: instant(now),
     rotated_at: null,
     grace_used: 0,

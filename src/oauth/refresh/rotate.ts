@@ -13,6 +13,14 @@ export interface Rotated {
   readonly refresh_token: Secret;
 }
 
+/** A refresh token and who shows it. */
+export interface Shown {
+  readonly client: Client;
+  readonly token: Secret;
+  /** Thumbprint of the DPoP key that the request proves. */
+  readonly dpop_jkt: string | null;
+}
+
 /** A token that was just rotated is answered once more so long, because the answer may have been lost; milliseconds. */
 const GRACE = 10_000;
 
@@ -25,10 +33,10 @@ const GRACE = 10_000;
 export async function rotateRefreshToken(
   directory: Directory,
   { account_id, settings }: Account,
-  client: Client,
-  token: Secret,
+  shown: Shown,
   now: number,
 ): Promise<Rotated> {
+  const { client, token, dpop_jkt } = shown;
   const { storage, master_keys } = directory;
   const read = readRefreshToken(master_keys, account_id, token);
   if (!read) throw invalid();
@@ -39,6 +47,7 @@ export async function rotateRefreshToken(
     account_id,
     id,
     client_id: client.id,
+    dpop_jkt,
     generation,
     digest,
     next_digest: digestOf(refresh_token),
@@ -47,19 +56,20 @@ export async function rotateRefreshToken(
     idle_expires_at: instant(now + settings.refresh_idle_lifetime * 1000),
   };
   const family = await storage.write((tx) => updateRotated(tx.db, rotation));
-  return family ? { family, refresh_token } : answerAgain(directory, account_id, client, read, now);
+  return family ? { family, refresh_token } : answerAgain(directory, account_id, shown, read, now);
 }
 
 /** The lost answer once more, or what a used, foreign or dead token deserves. */
 async function answerAgain(
   directory: Directory,
   account_id: string,
-  client: Client,
+  { client, dpop_jkt }: Shown,
   { family_id: id, generation }: ReadToken,
   now: number,
 ): Promise<Rotated> {
   const { storage, master_keys } = directory;
-  const grace = { account_id, id, client_id: client.id, generation, now: instant(now), since: instant(now - GRACE) };
+  const who = { client_id: client.id, dpop_jkt };
+  const grace = { account_id, id, ...who, generation, now: instant(now), since: instant(now - GRACE) };
   const family = await storage.write((tx) => updateGrace(tx.db, grace));
   if (family) return { family, refresh_token: refreshToken(master_keys, family) };
   const found = await selectFamily(storage.read, account_id, id);

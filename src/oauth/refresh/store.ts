@@ -38,6 +38,7 @@ export interface Rotation {
   readonly id: string;
   /** Who shows the token; its uuid. */
   readonly client_id: string;
+  readonly dpop_jkt: string | null;
   /** Of the token that is shown. */
   readonly generation: number;
   readonly digest: Uint8Array;
@@ -55,14 +56,14 @@ const alive = (f: string) =>
 
 /** Spends a token: of any number of parallel uses exactly one gets the row. */
 export async function updateRotated(db: Database, rotation: Rotation): Promise<Family | undefined> {
-  const { account_id, id, client_id, generation, digest, next_digest, next_key_version, now, idle_expires_at } =
-    rotation;
+  const { account_id, id, client_id, dpop_jkt, generation, digest, next_digest, next_key_version, now } = rotation;
+  const { idle_expires_at } = rotation;
   const { rows } = await sql<StoredFamily>`update refresh_families
     set generation = generation + 1, digest = ${Buffer.from(next_digest)}, key_version = ${next_key_version},
       rotated_at = ${now}, grace_used = 0, idle_expires_at = ${idle_expires_at}
     where account_id = ${account_id} and id = ${id} and client_id = ${client_id} and generation = ${generation}
       and digest = ${Buffer.from(digest)} and revoked_at is null and idle_expires_at > ${now} and expires_at > ${now}
-      and ${alive("refresh_families")}
+      and (dpop_jkt is null or dpop_jkt = ${dpop_jkt}) and ${alive("refresh_families")}
     returning *`.execute(db);
   return rows[0] && decode(rows[0]);
 }
@@ -71,6 +72,7 @@ export interface Grace {
   readonly account_id: string;
   readonly id: string;
   readonly client_id: string;
+  readonly dpop_jkt: string | null;
   /** Of the token that is shown a second time. */
   readonly generation: number;
   readonly now: Instant;
@@ -80,11 +82,11 @@ export interface Grace {
 
 /** The token before this one is answered once more, while its successor is unused. */
 export async function updateGrace(db: Database, grace: Grace): Promise<Family | undefined> {
-  const { account_id, id, client_id, generation, now, since } = grace;
+  const { account_id, id, client_id, dpop_jkt, generation, now, since } = grace;
   const { rows } = await sql<StoredFamily>`update refresh_families set grace_used = 1
     where account_id = ${account_id} and id = ${id} and client_id = ${client_id} and generation = ${generation + 1}
       and grace_used = 0 and rotated_at >= ${since} and revoked_at is null and idle_expires_at > ${now}
-      and expires_at > ${now} and ${alive("refresh_families")}
+      and expires_at > ${now} and (dpop_jkt is null or dpop_jkt = ${dpop_jkt}) and ${alive("refresh_families")}
     returning *`.execute(db);
   return rows[0] && decode(rows[0]);
 }

@@ -13,6 +13,7 @@ import { malformed } from "../../http/error-reply.ts";
 import { factsOf } from "../../http/facts.ts";
 import { type Secret, secret } from "../../secrets/secret.ts";
 import { checkBearer, findBearer } from "../bearer/bearer.ts";
+import { presentedBy } from "../dpop/dpop.ts";
 import type { Caller } from "../finish-first-factor.ts";
 import type { PersonTokens } from "../issue-for-person.ts";
 import { NO_MFA } from "../no-mfa.ts";
@@ -100,7 +101,7 @@ async function callerOf(
   external = false,
 ): Promise<Caller> {
   const { account_id, headers, ip } = request;
-  const bearer = await findBearer(oauth, account_id, headers.authorization, external);
+  const bearer = await findBearer(oauth, account_id, presentedBy(request), external);
   checkBearer(bearer, { subject_types });
   const account = await findAccount(oauth.directory, account_id);
   const end_user = headers["end-user-ip"] as string | undefined;

@@ -21,6 +21,7 @@ export interface ClientCredentialsRequest {
   readonly audience: string | undefined;
   /** Space-separated; absent: everything the grant holds. */
   readonly scope?: string | undefined;
+  readonly dpop_jkt?: string | undefined;
 }
 
 /**
@@ -31,7 +32,7 @@ export interface ClientCredentialsRequest {
  */
 export async function issueClientCredentials(
   { directory, tokens }: TokenDeps,
-  { client, audience = client.settings.default_audience ?? undefined, scope }: ClientCredentialsRequest,
+  { client, audience = client.settings.default_audience ?? undefined, scope, dpop_jkt }: ClientCredentialsRequest,
   facts: RequestFacts,
 ): Promise<IssuedAccessToken> {
   const { account_id, settings } = client;
@@ -59,6 +60,7 @@ export async function issueClientCredentials(
     audience,
     scope: narrowScope(grant.scope, scope),
     id_token_alg: settings.id_token_signed_response_alg,
+    dpop_jkt,
   };
   await record(directory, client, sid, audience, facts, now);
   return issueAccessToken(tokens, authorization, now);

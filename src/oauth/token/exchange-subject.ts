@@ -24,6 +24,7 @@ export interface SubjectExchange {
   readonly requested_token_type: string | undefined;
   readonly audience: string | undefined;
   readonly scope: string | undefined;
+  readonly dpop_jkt: string | undefined;
 }
 
 export interface ExchangedToken extends IssuedAccessToken {
@@ -74,6 +75,7 @@ export async function exchangeSubject(
       sub: client.id,
       ...(subject.act ? { act: subject.act } : {}),
     },
+    dpop_jkt: exchange.dpop_jkt,
     lifetime: Math.max(1, subject.expires_at - Math.floor(now / 1000)),
   };
   const actor = { id: client.id, context: { ...facts, audience, sid: subject.sid, exchange: randomUUID() } };

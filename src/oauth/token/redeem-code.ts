@@ -17,6 +17,8 @@ export interface CodeRequest {
   readonly code: Secret;
   readonly redirect_uri?: string | undefined;
   readonly code_verifier?: string | undefined;
+  /** The key that the tokens are to be bound to. */
+  readonly dpop_jkt?: string | undefined;
 }
 
 export interface CodeTokens extends IssuedAccessToken {
@@ -37,7 +39,7 @@ const MEMORY = 3_600_000;
  */
 export async function redeemAuthorizationCode(
   { directory, tokens }: TokenDeps,
-  { client, code, redirect_uri, code_verifier }: CodeRequest,
+  { client, code, redirect_uri, code_verifier, dpop_jkt }: CodeRequest,
 ): Promise<CodeTokens> {
   const { account_id } = client;
   const { storage, revocations, master_keys } = directory;
@@ -51,6 +53,8 @@ export async function redeemAuthorizationCode(
   if (content.authorization.client_uuid !== client.id) return stolen();
   if (content.expires_at <= now) throw invalidGrant("The authorization code has expired.");
   checkBinding(content, redirect_uri, code_verifier);
+  const { dpop_jkt: promised } = content.authorization;
+  if (promised !== undefined && promised !== dpop_jkt) throw invalidGrant("The code is bound to another DPoP key.");
   checkUnrevoked(revocations, account_id, sid);
   const ids = { account_id, code_id: content.id, sid, client_id: client.id, grant_id, user_id: subject.id };
   const times = { now: instant(now), expires_at: instant(now + MEMORY) };
@@ -58,10 +62,10 @@ export async function redeemAuthorizationCode(
   if (!alive) throw invalidGrant("The client, its grant or the user is gone.");
   if (!redeemed) return stolen();
   const account = await findAccount(directory, account_id);
-  const authorization = { ...content.authorization, issuing: issuingOf(directory, account) };
+  const authorization = { ...content.authorization, issuing: issuingOf(directory, account), dpop_jkt };
   const issued = await issueAccessToken(tokens, authorization, now);
   const lasting = lasts(client, authorization.scope)
-    ? { refresh_token: await beginFamily(directory, account, authorization, now) }
+    ? { refresh_token: await beginFamily(directory, account, client, authorization, now) }
     : {};
   if (!content.openid) return { ...issued, ...lasting };
   const fields = { audience: client.client_id, lifetime: ID_TOKEN_LIFETIME, nonce: content.nonce };

@@ -13,6 +13,13 @@ import { narrowScope } from "../narrow-scope.ts";
 import type { Oauth } from "../oauth.ts";
 import { rotateRefreshToken } from "../refresh/rotate.ts";
 
+export interface Wanted {
+  /** Space-separated; absent: all that the login had. */
+  readonly scope?: string | undefined;
+  /** The key that the request shows. */
+  readonly dpop_jkt?: string | undefined;
+}
+
 /**
  * A new access token and the next refresh token of a login. Scopes are what the login had, the grant still gives and the person
  * still holds.
@@ -23,12 +30,17 @@ export async function refreshLogin(
   oauth: Oauth,
   client: Client,
   token: Secret,
-  requested?: string | undefined,
+  { scope: requested, dpop_jkt }: Wanted = {},
 ): Promise<PersonTokens> {
   const { directory, tokens } = oauth;
   const now = directory.storage.now();
   const account = await findAccount(directory, client.account_id);
-  const { family, refresh_token } = await rotateRefreshToken(directory, account, client, token, now);
+  const { family, refresh_token } = await rotateRefreshToken(
+    directory,
+    account,
+    { client, token, dpop_jkt: dpop_jkt ?? null },
+    now,
+  );
   const identity = family.scope.filter((scope) => identity_scopes.includes(scope));
   const none = { id: "", scope: [] };
   const grant =
@@ -48,5 +60,5 @@ export async function refreshLogin(
   const current: Authorization = await authorizePerson(directory, { account, client, grant, audience, subject });
   const still = [...identity, ...current.scope.filter((scope) => family.scope.includes(scope))];
   const scope = narrowScope([...new Set(still)], requested);
-  return { ...(await issueAccessToken(tokens, { ...current, scope }, now)), refresh_token };
+  return { ...(await issueAccessToken(tokens, { ...current, scope, dpop_jkt }, now)), refresh_token };
 }

@@ -3,6 +3,7 @@ import { EndUserHeaders, OidParams, refusals } from "../../http/contract.ts";
 import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
 import { reveal } from "../../secrets/secret.ts";
+import { keyOf, nonceHeader, presentedBy } from "../dpop/dpop.ts";
 import type { Oauth } from "../oauth.ts";
 import { AccessTokenReply, accessTokenReply, no_store } from "../token-reply.ts";
 import { getToken } from "./auth-token.ts";
@@ -79,14 +80,21 @@ export function tokenRoutes(app: App, oauth: Oauth): void {
           "slow_down",
           "expired_token",
           "device_denied",
+          "invalid_dpop_proof",
+          "use_dpop_nonce",
         ),
       },
     },
     handler: async (request, reply) => {
       const { body, account_id } = request;
       const client = await authenticate(oauth, account_id, { ...body, authorization: request.headers.authorization });
+      const { directory } = oauth;
+      const presented = presentedBy(request as FastifyRequest);
+      const bound = client.settings.dpop_bound_access_tokens;
+      const dpop_jkt = await keyOf(directory, account_id, presented, bound);
       reply.headers(no_store);
-      return tokenReply(await standardToken(oauth, client, body, factsOf(request)));
+      if (dpop_jkt) reply.headers(nonceHeader(directory.master_keys, account_id, directory.storage.now()));
+      return tokenReply(await standardToken(oauth, client, body, factsOf(request), dpop_jkt));
     },
   });
 }

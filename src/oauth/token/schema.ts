@@ -67,7 +67,7 @@ export const ClientForm = Type.Object({
 
 export const OAuthTokenReply = Type.Object({
   access_token: Type.String(),
-  token_type: Type.Literal("Bearer"),
+  token_type: Type.Enum(["Bearer", "DPoP"]),
   expires_in: Type.Integer(),
   scope: Type.String(),
   id_token: Type.Optional(Type.String()),

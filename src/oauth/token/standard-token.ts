@@ -24,6 +24,7 @@ export async function standardToken(
   client: Client,
   body: OAuthTokenRequest,
   facts: RequestFacts,
+  dpop_jkt?: string,
 ): Promise<StandardTokens> {
   const { grant_type, redirect_uri, code_verifier, scope } = body;
   const audience = body.audience ?? body.resource;
@@ -31,23 +32,23 @@ export async function standardToken(
     case "authorization_code": {
       const code = required(body.code, "code");
       checkMayUse(client, "authorization_code");
-      return redeemAuthorizationCode(oauth, { client, code, redirect_uri, code_verifier });
+      return redeemAuthorizationCode(oauth, { client, code, redirect_uri, code_verifier, dpop_jkt });
     }
     case "refresh_token": {
       checkMayUse(client, "refresh_token");
-      return refreshLogin(oauth, client, required(body.refresh_token, "refresh_token"), scope);
+      return refreshLogin(oauth, client, required(body.refresh_token, "refresh_token"), { scope, dpop_jkt });
     }
     case "client_credentials":
-      return issueClientCredentials(oauth, { client, audience, scope }, facts);
+      return issueClientCredentials(oauth, { client, audience, scope, dpop_jkt }, facts);
     case DEVICE_CODE: {
       checkMayUse(client, DEVICE_CODE);
       const code = await pollDevice(oauth, client, required(body.device_code, "device_code"));
-      return redeemAuthorizationCode(oauth, { client, code });
+      return redeemAuthorizationCode(oauth, { client, code, dpop_jkt });
     }
     case EXCHANGE: {
       const { subject_token_type, requested_token_type } = body;
       const subject_token = required(body.subject_token, "subject_token");
-      const about = { client, subject_token, subject_token_type, requested_token_type, audience, scope };
+      const about = { client, subject_token, subject_token_type, requested_token_type, audience, scope, dpop_jkt };
       return exchangeSubject(oauth, about, facts);
     }
     default:

@@ -5,6 +5,7 @@ import { refuse } from "../../errors.ts";
 import { OidParams, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { findToken } from "../bearer/bearer.ts";
+import { presentedBy } from "../dpop/dpop.ts";
 import type { Oauth } from "../oauth.ts";
 
 const Claims = Type.Unsafe<Record<string, unknown>>({
@@ -16,7 +17,7 @@ const Claims = Type.Unsafe<Record<string, unknown>>({
 /** What a person agreed to tell the client that holds the token (OpenID Connect Core §5.3). */
 export function userinfoRoutes(app: App, oauth: Oauth): void {
   async function answer(request: FastifyRequest) {
-    const token = await findToken(oauth, request.account_id, request.headers.authorization);
+    const token = await findToken(oauth, request.account_id, presentedBy(request));
     if (token.subject_type !== "user" || !token.scope.includes("openid")) {
       throw refuse("insufficient_scope", {
         message: "userinfo takes a person's token with the scope openid.",

@@ -1,0 +1,122 @@
+/**
+ * Tokens bound to a key that the client keeps (DPoP, RFC 9449): whoever steals such a token cannot use it. Each request carries a
+ * proof, signed for that very request; a proof works once, within a minute, and holds a nonce of ours.
+ *
+ * In: a request and its proof. Out: the thumbprint of the key (RFC 7638), to bind a token to or to compare with. Nothing is kept
+ * but which proofs were used; nonces are derived from the time.
+ */
+import { createHash } from "node:crypto";
+import type { FastifyRequest } from "fastify";
+import type { Directory } from "../../directory/directory.ts";
+import { refuse } from "../../errors.ts";
+import { base64url, hmac, sameBytes } from "../../secrets/digest.ts";
+import type { MasterKeys } from "../../secrets/master-keys.ts";
+import { instant } from "../../storage/storage.ts";
+import { insertUsedToken } from "../token/used-tokens.ts";
+
+/** What a request shows of itself and of who sends it. */
+export interface Presented {
+  readonly authorization?: string | undefined;
+  /** The header DPoP. */
+  readonly proof?: string | undefined;
+  readonly method: string;
+  /** Without its query. */
+  readonly path: string;
+}
+
+export function presentedBy({ headers, method, url }: FastifyRequest): Presented {
+  const { authorization, dpop } = headers as { authorization?: string; dpop?: string };
+  return { authorization, proof: dpop, method, path: url.split("?", 1)[0] ?? "" };
+}
+
+export const dpop_algs = ["ES256", "ES384", "RS256", "PS256", "EdDSA", "Ed25519"];
+
+/** A proof is taken so long before and after the time that it names; seconds. */
+const SKEW = 60;
+/** Its jti is remembered so long; milliseconds. */
+const MEMORY = 300_000;
+/** A nonce is handed out so long, and taken once more as long; milliseconds. */
+const NONCE_WINDOW = 120_000;
+
+/**
+ * Checks a proof (RFC 9449 §4.3). With `access_token` it must be for that token (`ath`).
+ *
+ * @returns the thumbprint of its key. @throws 400 invalid_dpop_proof, use_dpop_nonce.
+ */
+export async function checkProof(
+  { storage, master_keys, public_url }: Directory,
+  account_id: string,
+  { proof = "", method, path }: Presented,
+  access_token?: string,
+): Promise<string> {
+  const { calculateJwkThumbprint, decodeProtectedHeader, EmbeddedJWK, errors, jwtVerify } = await import("jose");
+  const now = storage.now();
+  try {
+    const expected = { typ: "dpop+jwt", algorithms: dpop_algs, requiredClaims: ["jti", "htm", "htu", "iat"] };
+    // Its time is checked below, both ways.
+    const { payload } = await jwtVerify(proof, EmbeddedJWK, { ...expected, currentDate: new Date(now) });
+    const { jwk } = decodeProtectedHeader(proof);
+    if (!jwk || "d" in jwk) throw invalid("it carries a private key");
+    const { htm, htu, iat = 0, jti, ath, nonce } = payload;
+    if (htm !== method) throw invalid("htm is another method");
+    if (typeof htu !== "string" || addressOf(htu) !== `${public_url}${path}`) throw invalid("htu is another address");
+    if (Math.abs(now / 1000 - iat) > SKEW) throw invalid("iat is not now");
+    if (access_token !== undefined && ath !== digestOf(access_token)) throw invalid("ath is of another token");
+    if (!isNonce(master_keys, account_id, nonce, now)) {
+      throw refuse("use_dpop_nonce", { headers: nonceHeader(master_keys, account_id, now) });
+    }
+    const thumbprint = await calculateJwkThumbprint(jwk);
+    const used = { account_id, id: `dpop ${thumbprint} ${digestOf(String(jti))}`, expires_at: instant(now + MEMORY) };
+    if (!(await storage.write((tx) => insertUsedToken(tx.db, used)))) throw invalid("it was used before");
+    return thumbprint;
+  } catch (error) {
+    if (error instanceof errors.JOSEError || error instanceof TypeError) throw invalid("it is no proof", error);
+    throw error;
+  }
+}
+
+/** For the token endpoint: the key that tokens are to be bound to, if the request shows one. @throws as checkProof. */
+export async function keyOf(
+  directory: Directory,
+  account_id: string,
+  presented: Presented,
+  required: boolean,
+): Promise<string | undefined> {
+  if (presented.proof !== undefined) return checkProof(directory, account_id, presented);
+  if (required) throw refuse("invalid_dpop_proof", { message: "This client's tokens are bound to a key: send DPoP." });
+  return undefined;
+}
+
+/** The nonce of now, for whoever sends the next proof. */
+export const nonceHeader = (keys: MasterKeys, account_id: string, now: number) => ({
+  "dpop-nonce": nonceAt(keys, keys.current, account_id, now),
+});
+
+function nonceAt(keys: MasterKeys, version: string, account_id: string, now: number): string {
+  const window = String(Math.floor(now / NONCE_WINDOW));
+  return base64url(hmac(keys.derive(version, account_id, "dpop-nonce"), window).subarray(0, 16));
+}
+
+function isNonce(keys: MasterKeys, account_id: string, nonce: unknown, now: number): boolean {
+  if (typeof nonce !== "string") return false;
+  const given = Buffer.from(nonce);
+  return keys.versions.some((version) =>
+    [now, now - NONCE_WINDOW].some((at) => sameBytes(Buffer.from(nonceAt(keys, version, account_id, at)), given)),
+  );
+}
+
+/** Without query and fragment (RFC 9449 §4.3); as a browser would write it. */
+function addressOf(htu: string): string {
+  if (!URL.canParse(htu)) return "";
+  const { origin, pathname } = new URL(htu);
+  return `${origin}${pathname}`;
+}
+
+const digestOf = (text: string) => createHash("sha256").update(text).digest("base64url");
+
+function invalid(why: string, cause?: unknown) {
+  return refuse("invalid_dpop_proof", {
+    message: `The DPoP proof is not right: ${why}.`,
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
