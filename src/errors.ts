@@ -57,6 +57,12 @@ export const catalogue = {
     message: "A numeric code is accepted only together with what it was sent for.",
     remedy: "Send ident_type and ident, or login_session_id, beside the code.",
   },
+  invalid_request_object: {
+    status: 400,
+    message: "The request object is not right.",
+    remedy: "Sign it with a key that the client registered, for this issuer, with an expiry.",
+    redirectable: true,
+  },
   invalid_grant: {
     status: 400,
     message: "The grant is invalid, expired, revoked or was issued to another client.",

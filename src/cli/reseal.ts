@@ -3,12 +3,13 @@ import { seedContext } from "../authentication/mfa/seed.ts";
 import { secretContext } from "../directory/grants/oidc-secret.ts";
 import { type SealContext, seal, sealedVersion, unseal } from "../secrets/seal.ts";
 import type { Core } from "../server.ts";
+import { accountKeyContext } from "../tokens/keys/account-key.ts";
 import { keyContext } from "../tokens/keys/key.ts";
 
 type Row = Readonly<Record<string, unknown>> & { readonly account_id: string };
 
 interface Sealed {
-  readonly table: "signing_keys" | "grants" | "factors";
+  readonly table: "account_keys" | "signing_keys" | "grants" | "factors";
   readonly column: string;
   /** Beside the account, what names a row. */
   readonly keys: readonly string[];
@@ -16,6 +17,12 @@ interface Sealed {
 }
 
 const sealed: readonly Sealed[] = [
+  {
+    table: "account_keys",
+    column: "sealed",
+    keys: ["name"],
+    context: (row) => accountKeyContext(row.account_id, String(row.name)),
+  },
   {
     table: "signing_keys",
     column: "private_key",

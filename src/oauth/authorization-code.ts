@@ -20,6 +20,8 @@ export interface AuthorizationCode {
   readonly redirect_uri_named: boolean;
   readonly code_challenge?: string | undefined;
   readonly nonce?: string | undefined;
+  /** Single claims for the ID token. */
+  readonly claims?: Readonly<Record<string, unknown>> | undefined;
   /** scope=openid was asked for. */
   readonly openid: boolean;
   /** The browser session that it came from; `sid` of the ID token. */

@@ -1,6 +1,7 @@
 import type { AuthenticatedSubject } from "../authentication/subject.ts";
 import { type Account, issuerOf } from "../directory/accounts/account.ts";
 import type { Client } from "../directory/clients/client.ts";
+import { sectorOf } from "../directory/clients/sector.ts";
 import type { Directory } from "../directory/directory.ts";
 import { isAccountApi } from "../directory/grants/audience.ts";
 import type { Grant } from "../directory/grants/grant.ts";
@@ -58,6 +59,7 @@ export async function authorizePerson(
     grant_id: grant.id,
     audience,
     scope: personScope(grant.scope, at_account_api, scope),
+    sector: sectorOf(client),
     id_token_alg: client.settings.id_token_signed_response_alg,
   };
 }

@@ -265,6 +265,7 @@ export interface RefreshFamilies {
   digest: Uint8Array;
   key_version: string;
   created_at: string;
+  userinfo_claims: Generated<string>;
   dpop_jkt: string | null;
   rotated_at: string | null;
   grace_used: Generated<number>;

@@ -59,6 +59,10 @@ export interface Authorization {
   readonly id_token_alg: SigningAlg;
   /** Who acts for the subject (RFC 8693 §4.1); a partner with its account. */
   readonly act?: Actor;
+  /** Single claims that userinfo tells beside those of the scopes. */
+  readonly userinfo_claims?: readonly string[] | undefined;
+  /** Makes `sub` pairwise: the sector that it is for (OpenID Connect Core §8.1). */
+  readonly sector?: string | undefined;
   /** Thumbprint of the DPoP key that tokens are bound to (RFC 9449 §6). */
   readonly dpop_jkt?: string | undefined;
   /** Seconds, where it is less than the account's. */

@@ -3,6 +3,7 @@ import type { Secret } from "../secrets/secret.ts";
 import type { Authorization, UserSubject } from "./authorization.ts";
 import { signJws } from "./jws.ts";
 import { signingKey } from "./keys/find-key.ts";
+import { pairwiseOf } from "./pairwise.ts";
 import type { Tokens } from "./tokens.ts";
 
 export interface IssuedAccessToken {
@@ -21,14 +22,15 @@ export async function issueAccessToken(
   authorization: Authorization,
   now: number,
 ): Promise<IssuedAccessToken> {
-  const { issuing, subject, sid, client_id, client_uuid, grant_id, audience, dpop_jkt } = authorization;
+  const { issuing, subject, sid, client_id, client_uuid, grant_id, audience, dpop_jkt, userinfo_claims, sector } =
+    authorization;
   const { account_id, issuer, access_token_alg } = issuing;
   const lifetime = Math.min(issuing.access_token_lifetime, authorization.lifetime ?? Number.POSITIVE_INFINITY);
   const scope = authorization.scope.join(" ");
   const iat = Math.floor(now / 1000);
   const claims = {
     iss: issuer,
-    sub: subject.id,
+    sub: await subOf(tokens, authorization),
     aud: audience,
     exp: iat + lifetime,
     iat,
@@ -42,11 +44,19 @@ export async function issueAccessToken(
     ...(grant_id ? { grant_id } : {}),
     ...(subject.type === "user" ? personClaims(subject) : {}),
     ...(authorization.act ? { act: authorization.act } : {}),
+    ...(sector === undefined || subject.type === "client" ? {} : { sector }),
+    ...(userinfo_claims && userinfo_claims.length > 0 ? { userinfo_claims } : {}),
     ...(dpop_jkt === undefined ? {} : { cnf: { jkt: dpop_jkt } }),
   };
   const key = await signingKey(tokens, account_id, access_token_alg, now);
   const access_token = await signJws(key, "at+jwt", claims);
   return { access_token, token_type: dpop_jkt === undefined ? "Bearer" : "DPoP", expires_in: lifetime, scope };
+}
+
+/** Who somebody is to this client. */
+async function subOf(tokens: Tokens, { issuing, subject, sector }: Authorization): Promise<string> {
+  if (sector === undefined || subject.type === "client") return subject.id;
+  return pairwiseOf(tokens, issuing.account_id, sector, subject.id);
 }
 
 function personClaims({ auth_time, amr, acr, holds }: UserSubject): object {
@@ -59,23 +69,24 @@ export interface IdTokenFields {
   readonly lifetime: number;
   readonly nonce?: string | undefined;
   /** Further claims. */
-  readonly claims?: Readonly<Record<string, string>>;
+  readonly claims?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /** An ID token of OpenID Connect Core §2 for a person. @throws when the subject is a client. */
 export async function issueIdToken(
   tokens: Tokens,
-  { issuing, subject, sid, client_id, id_token_alg }: Authorization,
+  authorization: Authorization,
   { audience, lifetime, nonce, claims: further }: IdTokenFields,
   now: number,
 ): Promise<Secret> {
+  const { issuing, subject, sid, client_id, id_token_alg } = authorization;
   if (subject.type !== "user") throw new Error("an ID token speaks about a person");
-  const { id, email, email_verified, name, phone_number, auth_time, amr, acr } = subject;
+  const { email, email_verified, name, phone_number, auth_time, amr, acr } = subject;
   const iat = Math.floor(now / 1000);
   const claims = {
     ...further,
     iss: issuing.issuer,
-    sub: id,
+    sub: await subOf(tokens, authorization),
     aud: audience,
     azp: client_id,
     exp: iat + lifetime,

@@ -2,19 +2,6 @@ import { parseJws, verifyJws } from "./jws.ts";
 import { keysOf } from "./keys/find-key.ts";
 import type { Tokens } from "./tokens.ts";
 
-/**
- * The `sub` of an ID token that this account signed, however old it is: a hint about whom somebody means, never a credential
- * (OpenID Connect Core §3.1.2.1). @returns undefined when it is none.
- */
-export async function readIdTokenHint(
-  tokens: Tokens,
-  issuer: string,
-  account_id: string,
-  id_token: string,
-): Promise<string | undefined> {
-  return (await readIdToken(tokens, issuer, account_id, id_token))?.sub;
-}
-
 export interface ReadIdToken {
   readonly sub: string;
   readonly sid?: string;
@@ -22,6 +9,10 @@ export interface ReadIdToken {
   readonly azp?: string;
 }
 
+/**
+ * What an ID token that this account signed says, however old it is: a hint about whom somebody means, never a credential (OpenID
+ * Connect Core §3.1.2.1). @returns undefined when it is none.
+ */
 export async function readIdToken(
   tokens: Tokens,
   issuer: string,

@@ -14,10 +14,12 @@ export interface Tokens {
   readonly keys: Cache<readonly SigningKey[]>;
   /** Private keys stay opened by kid, because opening one is dear. */
   readonly opened: Map<string, SigningKey>;
+  /** Keys that accounts keep for good, opened. */
+  readonly account_keys: Map<string, Uint8Array>;
   /** Tokens whose signature was right, by account and digest. */
   readonly verified: Map<string, AccessToken>;
 }
 
 export function openTokens(storage: Storage, master_keys: MasterKeys): Tokens {
-  return { storage, master_keys, keys: openCache(), opened: new Map(), verified: new Map() };
+  return { storage, master_keys, keys: openCache(), opened: new Map(), account_keys: new Map(), verified: new Map() };
 }

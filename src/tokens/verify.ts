@@ -4,6 +4,7 @@ import { instant } from "../storage/storage.ts";
 import { type ParsedJws, parseJws, verifyJws } from "./jws.ts";
 import { keysOf } from "./keys/find-key.ts";
 import type { SigningKey } from "./keys/key.ts";
+import { userOfPairwise } from "./pairwise.ts";
 import type { Tokens } from "./tokens.ts";
 
 /** An access token that this account signed, with everything it says. */
@@ -29,6 +30,10 @@ export interface AccessToken {
   readonly partner_account?: string | undefined;
   /** RFC 8693 §4.1 */
   readonly act?: object | undefined;
+  /** `sub` as the client sees it, where it is pairwise. */
+  readonly pairwise_subject?: string | undefined;
+  readonly userinfo_claims?: readonly string[] | undefined;
+  readonly sector?: string | undefined;
   /** Thumbprint of the key that it is bound to (RFC 9449 §6.1). */
   readonly jkt?: string | undefined;
 }
@@ -52,7 +57,7 @@ export async function verifyAccessToken(
 ): Promise<AccessToken> {
   const name = `${account_id} ${base64url(sha256(token))}`;
   const keys = await keysOf(tokens, account_id);
-  const known = tokens.verified.get(name) ?? read(account_id, issuer, token, keys);
+  const known = tokens.verified.get(name) ?? (await withUser(tokens, read(account_id, issuer, token, keys)));
   const key = keys.find(({ kid }) => kid === known.kid);
   if (!key || !trusted(key, now)) throw invalid("its key is not trusted");
   const seconds = now / 1000;
@@ -63,6 +68,14 @@ export async function verifyAccessToken(
   if (known.issued_at > seconds + SKEW) throw invalid("issued in the future");
   remember(tokens, name, known);
   return known;
+}
+
+/** Whom a pairwise `sub` stands for. */
+async function withUser(tokens: Tokens, token: AccessToken): Promise<AccessToken> {
+  if (token.sector === undefined) return token;
+  const subject = await userOfPairwise(tokens, token.account_id, token.sector, token.subject);
+  if (subject === undefined) throw invalid("its sub is not ours");
+  return { ...token, subject, pairwise_subject: token.subject };
 }
 
 function read(account_id: string, issuer: string, token: string, keys: readonly SigningKey[]): AccessToken {
@@ -94,6 +107,8 @@ function readClaims(account_id: string, issuer: string, kid: string, { claims }:
     holds,
     act,
     cnf,
+    sector,
+    userinfo_claims,
   } = claims;
   if (iss !== issuer || oid !== account_id) throw invalid("of another issuer");
   const texts = [aud, sub, client_id, client_uuid, scope, sid];
@@ -119,6 +134,8 @@ function readClaims(account_id: string, issuer: string, kid: string, { claims }:
     ...(Array.isArray(amr) ? { amr: amr.map(String) } : {}),
     ...actorOf(act),
     ...keyOf(cnf),
+    ...(typeof sector === "string" ? { sector } : {}),
+    ...(Array.isArray(userinfo_claims) ? { userinfo_claims: userinfo_claims.map(String) } : {}),
     ...(Array.isArray(holds) ? { holds: holds.map(String) } : {}),
   };
 }

@@ -37,9 +37,13 @@ describeOnBothEngines("openid-client", (engine) => {
   /** The public address is not where this server listens. */
   const reach: client.CustomFetch = (url, options) =>
     fetch(url.replace(latchkey.config.public_url, latchkey.url), options as RequestInit);
-  const discover = async (own: TestClient, auth: client.ClientAuth = client.ClientSecretBasic(own.client_secret)) => {
+  const discover = async (
+    own: Pick<TestClient, "client_id" | "client_secret">,
+    auth: client.ClientAuth = client.ClientSecretBasic(own.client_secret),
+    metadata: Partial<client.ClientMetadata> = {},
+  ) => {
     const options = { execute: [client.allowInsecureRequests], [client.customFetch]: reach };
-    return client.discovery(new URL(tenant.issuer), own.client_id, undefined, auth, options);
+    return client.discovery(new URL(tenant.issuer), own.client_id, metadata, auth, options);
   };
 
   async function logIn(
@@ -158,6 +162,78 @@ describeOnBothEngines("openid-client", (engine) => {
     await expect(client.clientCredentialsGrant(forged, { resource: tenant.audience })).rejects.toMatchObject({
       error: "invalid_client",
     });
+  });
+
+  it("signs its request, and nothing beside the signed one counts", async () => {
+    const keys = await generateKeyPair("ES256");
+    const jwk = { ...(await exportJWK(keys.publicKey)), kid: "1", alg: "ES256", use: "sig" };
+    const own = await addClient(latchkey, tenant.account_id, {
+      first_party: true,
+      require_signed_request_object: true,
+      jwks: { keys: [jwk] },
+    });
+    const config = await discover(own);
+    const about = { redirect_uri: CALLBACK, scope: "openid", state: "signed", max_age: "600" };
+    const key = { key: keys.privateKey, kid: "1" };
+    const url = await client.buildAuthorizationUrlWithJAR(config, about, key);
+    url.searchParams.set("state", "crafted");
+    const shown = await openSurfer(latchkey).logIn(
+      url.href,
+      tenant,
+      (await addUser(latchkey, tenant.account_id)).email,
+    );
+    const tokens = await client.authorizationCodeGrant(config, new URL(shown.url), { expectedState: "signed" });
+    expect(tokens.claims()?.sub).toBeDefined();
+    const pushed = await client.buildAuthorizationUrlWithPAR(
+      config,
+      Object.fromEntries((await client.buildAuthorizationUrlWithJAR(config, about, key)).searchParams),
+    );
+    expect((await openSurfer(latchkey).visit(pushed.href)).status).toBe(200);
+    const bare = await openSurfer(latchkey).visit(client.buildAuthorizationUrl(config, about).href);
+    expect([bare.status, bare.html.includes("this client signs its requests")]).toEqual([400, true]);
+    const others = { key: (await generateKeyPair("ES256")).privateKey, kid: "1" };
+    const forged = await client.buildAuthorizationUrlWithJAR(config, about, others);
+    expect((await openSurfer(latchkey).visit(forged.href)).status).toBe(400);
+  });
+
+  it("tells single claims, signs userinfo, and calls a person otherwise in each sector", async () => {
+    const own = await addClient(latchkey, tenant.account_id, {
+      first_party: true,
+      grant_types: ["authorization_code", "refresh_token"],
+      refresh_without_offline_access: true,
+      subject_type: "pairwise",
+      userinfo_signed_response_alg: "ES256",
+    });
+    const config = await discover(own, client.ClientSecretBasic(own.client_secret), {
+      userinfo_signed_response_alg: "ES256",
+    });
+    const claims = JSON.stringify({ id_token: { email: null, nobody_knows: null }, userinfo: { name: null } });
+    const { tokens, user, surfer } = await logIn(config, { scope: "openid", claims });
+    const sub = tokens.claims()?.sub ?? "";
+    expect(sub).toMatch(/^[A-Za-z0-9_-]{22}$/);
+    expect(tokens.claims()).toMatchObject({ email: user.email });
+    expect(tokens.claims()).not.toHaveProperty("name");
+    const told = await client.fetchUserInfo(config, tokens.access_token, sub);
+    expect(told).toMatchObject({ sub, name: "Ada Example" });
+    expect(told).not.toHaveProperty("email");
+    const next = await client.refreshTokenGrant(config, tokens.refresh_token ?? "");
+    expect(await client.fetchUserInfo(config, next.access_token, sub)).toMatchObject({ sub, name: "Ada Example" });
+    expect(await client.tokenIntrospection(config, next.access_token)).toMatchObject({ active: true, sub });
+    const elsewhere = await addClient(latchkey, tenant.account_id, {
+      first_party: true,
+      subject_type: "pairwise",
+      callbacks: ["https://other.example/back"],
+    });
+    const other = await discover(elsewhere);
+    const url = client.buildAuthorizationUrl(other, {
+      redirect_uri: "https://other.example/back",
+      scope: "openid",
+      prompt: "none",
+      id_token_hint: tokens.id_token ?? "",
+    });
+    const again = await client.authorizationCodeGrant(other, new URL((await surfer.visit(url.href)).url));
+    expect(again.claims()?.sub).toMatch(/^[A-Za-z0-9_-]{22}$/);
+    expect(again.claims()?.sub).not.toBe(sub);
   });
 
   it("binds tokens to a key, which alone may use and refresh them", async () => {

@@ -22,7 +22,8 @@ export async function changeClient(
   change: ClientChange,
   actor: Actor,
 ): Promise<Client> {
-  checkSettings({ callbacks: client.settings.callbacks, login_uri: client.settings.login_uri, ...change.settings });
+  const { callbacks, login_uri, subject_type, sector_identifier_uri } = client.settings;
+  checkSettings({ callbacks, login_uri, subject_type, sector_identifier_uri, ...change.settings });
   const { account_id, id } = client;
   const now = instant(directory.storage.now());
   await directory.storage.write(async (tx) => {

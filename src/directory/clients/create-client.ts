@@ -9,6 +9,7 @@ import { callbackFaults, loginUriFault } from "./callback.ts";
 import type { Client } from "./client.ts";
 import { findClientById } from "./find-client.ts";
 import { adoptSecret, mintSecret } from "./secret.ts";
+import { sectorFaults } from "./sector.ts";
 import type { ClientSettings } from "./settings.ts";
 import { insertClient, insertSecret } from "./store.ts";
 
@@ -71,7 +72,7 @@ function checkClientId(client_id: string): void {
 /** What a schema cannot say about a client's settings. @throws 400 invalid_request with every fault. */
 export function checkSettings(settings: Partial<ClientSettings>): void {
   const { callbacks = [], login_uri = null } = settings;
-  const faults = [...callbackFaults(callbacks), ...loginUriFault(login_uri, callbacks)];
+  const faults = [...callbackFaults(callbacks), ...loginUriFault(login_uri, callbacks), ...sectorFaults(settings)];
   if (faults.length > 0) throw malformed(faults);
 }
 

@@ -6,7 +6,10 @@
  * that the login pages can go on with it; at the end an answer at the redirect_uri. Until client and redirect_uri are known
  * nothing is redirected anywhere.
  */
+
 import type { Instant } from "../../storage/storage.ts";
+import type { ClaimName } from "../userinfo/claims-about.ts";
+import { scopeOfClaim } from "../userinfo/claims-about.ts";
 
 export type ResponseMode = "query" | "fragment" | "form_post";
 export type Prompt = "none" | "login" | "consent" | "select_account" | "create";
@@ -36,6 +39,8 @@ export interface AuthorizationParameters {
   readonly ui_locales: readonly string[];
   /** A second factor is asked for (acr_values). */
   readonly two_factors: boolean;
+  /** Single claims, beside what the scopes tell. */
+  readonly claims?: { readonly id_token: readonly ClaimName[]; readonly userinfo: readonly ClaimName[] } | undefined;
   /** Thumbprint of the DPoP key that has to redeem the code. */
   readonly dpop_jkt?: string | undefined;
   /** The device that waits for this (RFC 8628); its redirect_uri is a page of ours. */
@@ -80,6 +85,12 @@ export interface AuthorizationRequest {
 
 /** Scopes about the person, at userinfo (OpenID Connect Core §5.4, §11). */
 export const identity_scopes = ["openid", "profile", "email", "phone", "address", "offline_access"];
+
+/** What a person is asked for: the scopes, and those that single claims belong to. */
+export function askedScope({ scope, claims }: AuthorizationParameters): readonly string[] {
+  const single = [...(claims?.id_token ?? []), ...(claims?.userinfo ?? [])].map(scopeOfClaim);
+  return [...new Set([...scope, ...single])];
+}
 
 /** Audience of tokens that are for userinfo alone. */
 export const userinfoAudience = (issuer: string) => `${issuer}/oauth/userinfo`;

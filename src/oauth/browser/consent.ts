@@ -5,7 +5,7 @@ import type { Client } from "../../directory/clients/client.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
 import { instant } from "../../storage/storage.ts";
-import type { AuthorizationParameters } from "./authorization-request.ts";
+import { type AuthorizationParameters, askedScope } from "./authorization-request.ts";
 import { deleteConsents, selectConsent, selectConsents, upsertConsent } from "./consent-store.ts";
 
 interface Asking {
@@ -35,7 +35,7 @@ export async function needsConsent(
     client_id: client.id,
     audience: parameters.audience ?? "",
   });
-  return !agreed || parameters.scope.some((scope) => !agreed.includes(scope));
+  return !agreed || askedScope(parameters).some((scope) => !agreed.includes(scope));
 }
 
 /** The person agreed; remembered with what they agreed to before. */
@@ -46,7 +46,7 @@ export async function recordConsent(
   const key = { account_id: account.account_id, user_id, client_id: client.id, audience: parameters.audience ?? "" };
   await storage.write(async (tx) => {
     const before = (await selectConsent(tx.db, key)) ?? [];
-    const scope = [...new Set([...before, ...parameters.scope])];
+    const scope = [...new Set([...before, ...askedScope(parameters)])];
     await upsertConsent(tx.db, { ...key, scope, granted_at: instant(storage.now()) });
   });
 }

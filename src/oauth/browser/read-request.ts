@@ -1,14 +1,16 @@
-import { type Account, issuerOf } from "../../directory/accounts/account.ts";
+import type { Account } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { matchRedirectUri } from "../../directory/clients/callback.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
 import { refuse } from "../../errors.ts";
-import { readIdTokenHint } from "../../tokens/read-id-token.ts";
 import { acr_values } from "../authorization-for.ts";
 import type { Oauth } from "../oauth.ts";
+import { readHint, userOfSub } from "../read-hint.ts";
 import type { AuthorizationParameters, Prompt, ResponseMode } from "./authorization-request.ts";
+import { readClaims } from "./read-claims.ts";
 import { type AnswerTo, redirecting, refuseRequest } from "./refuse-at.ts";
+import { openRequestObject } from "./request-object.ts";
 import type { RawParameters } from "./schema.ts";
 import { targetOf } from "./target.ts";
 
@@ -22,15 +24,16 @@ export interface ReadRequest {
  * Understands a request in the order in which it becomes trustworthy: the client, its redirect_uri, and only then everything that
  * can be refused at that address.
  *
- * @throws 400 invalid_request, redirect_uri_mismatch and 403 unauthorized_client, which no browser is redirected for;
+ * @throws 400 invalid_request, invalid_request_object, redirect_uri_mismatch and 403 unauthorized_client, which no browser is redirected for;
  *   RedirectedRefusal.
  */
-export async function readRequest(oauth: Oauth, account_id: string, raw: RawParameters): Promise<ReadRequest> {
+export async function readRequest(oauth: Oauth, account_id: string, sent: RawParameters): Promise<ReadRequest> {
   const { directory } = oauth;
   const account = await findAccount(directory, account_id);
-  if (raw.client_id === undefined) throw refuseRequest("client_id is required.");
-  const client = await lookUpClient(directory, account_id, raw.client_id);
+  if (sent.client_id === undefined) throw refuseRequest("client_id is required.");
+  const client = await lookUpClient(directory, account_id, sent.client_id);
   if (!client) throw refuse("unauthorized_client", { message: "There is no such client." });
+  const raw = await openRequestObject(oauth, client, sent);
   const redirect_uri = matchRedirectUri(client, raw.redirect_uri);
   const response_mode = modeOf(raw.response_mode) ?? "query";
   const to: AnswerTo = { redirect_uri, response_mode, state: raw.state };
@@ -49,7 +52,6 @@ async function understand(
   { redirect_uri, response_mode }: AnswerTo,
 ): Promise<AuthorizationParameters> {
   const { settings } = client;
-  if (raw.request !== undefined) throw refuseRequest("request objects are not supported.");
   if (raw.response_mode !== undefined && !modeOf(raw.response_mode)) throw refuseRequest("response_mode is unknown.");
   if (raw.response_type !== "code") {
     throw raw.response_type === undefined
@@ -61,16 +63,9 @@ async function understand(
   checkChallenge(client, raw, asked.includes("openid"));
   const target = await targetOf(oauth.directory, account, client, raw, asked);
   const prompt = promptsOf(raw.prompt);
+  const asked_claims = readClaims(raw.claims);
   const hint = raw.id_token_hint;
-  const subject =
-    hint === undefined
-      ? undefined
-      : await readIdTokenHint(
-          oauth.tokens,
-          issuerOf(oauth.directory.public_url, account.account_id),
-          account.account_id,
-          hint,
-        );
+  const subject = hint === undefined ? undefined : (await readHint(oauth, account.account_id, hint))?.user_id;
   if (hint !== undefined && subject === undefined) throw refuseRequest("id_token_hint is no ID token of this issuer.");
   return {
     redirect_uri,
@@ -85,9 +80,11 @@ async function understand(
     prompt,
     max_age: maxAgeOf(raw.max_age),
     login_hint: raw.login_hint,
-    subject_hint: subject,
+    subject_hint:
+      subject ?? (asked_claims.sub && (await userOfSub(oauth, account.account_id, client, asked_claims.sub))),
     ui_locales: (raw.ui_locales ?? "").split(" ").filter(Boolean),
-    two_factors: firstAcr(raw.acr_values) === acr_values[1],
+    two_factors: (firstAcr(raw.acr_values) ?? asked_claims.acr) === acr_values[1],
+    claims: asked_claims.claims,
   };
 }
 

@@ -12,6 +12,7 @@ import { authorizePerson } from "../authorization-for.ts";
 import { approveDevice } from "../device/answer-device.ts";
 import { LIFETIME } from "../device/device-code.ts";
 import type { Oauth } from "../oauth.ts";
+import { claimsAbout } from "../userinfo/claims-about.ts";
 import { type Answer, codeAnswer } from "./answer.ts";
 import { type AuthorizationRequest, identity_scopes, userinfoAudience } from "./authorization-request.ts";
 import { needsConsent } from "./consent.ts";
@@ -110,8 +111,13 @@ export async function answerWithCode(
   const { redirect_uri, redirect_uri_named, code_challenge, nonce, openid } = parameters;
   const bound = { redirect_uri, redirect_uri_named, code_challenge, nonce, openid, session_id: session.id };
   const scope = [...new Set([...identity, ...authorization.scope])];
-  const { dpop_jkt } = parameters;
-  const content = { authorization: { ...rest, scope, dpop_jkt }, ...bound };
+  const { dpop_jkt, claims } = parameters;
+  const told = { userinfo_claims: claims?.userinfo, dpop_jkt };
+  const content = {
+    authorization: { ...rest, scope, ...told },
+    claims: claimsAbout(user, claims?.id_token ?? []),
+    ...bound,
+  };
   const { device } = parameters;
   const code = mintAuthorizationCode(
     master_keys,

@@ -21,10 +21,10 @@ export const RawParameters = Type.Object({
   ui_locales: text("Languages of the pages."),
   acr_values: text("A second factor is asked for by the class that the metadata publishes for it."),
   display: text("Pages fit every display."),
-  claims: text("Ignored: scopes say what is told.", 8_192),
+  claims: text("Single claims for the ID token or userinfo, as JSON (OpenID Connect Core §5.5).", 8_192),
   resource: text("The API (RFC 8707)."),
   audience: text("Another name for resource."),
-  request: text("Not supported.", 8_192),
+  request: text("All of it, signed by the client (RFC 9101).", 16_384),
   request_uri: text("Of `oauth/par`."),
 });
 

@@ -4,6 +4,7 @@ import { acr_values } from "../authorization-for.ts";
 import { identity_scopes } from "../browser/authorization-request.ts";
 import { DEVICE_CODE } from "../device/device-code.ts";
 import { dpop_algs } from "../dpop/dpop.ts";
+import { asymmetric_algs } from "../token/client-keys.ts";
 import { EXCHANGE } from "../token/exchange-subject.ts";
 
 /** What this issuer can do today, and nothing it cannot (RFC 8414 §2, OpenID Connect Discovery §3). */
@@ -24,10 +25,12 @@ export function metadataOf(public_url: string, account_id: string, languages: re
     response_types_supported: ["code"],
     response_modes_supported: ["query", "fragment", "form_post"],
     grant_types_supported: ["authorization_code", "refresh_token", "client_credentials", DEVICE_CODE, EXCHANGE],
-    subject_types_supported: ["public"],
+    subject_types_supported: ["public", "pairwise"],
+    userinfo_signing_alg_values_supported: [...signing_algs],
+    request_object_signing_alg_values_supported: asymmetric_algs,
     id_token_signing_alg_values_supported: signing_algs.toSorted((a) => (a === "RS256" ? -1 : 0)),
     token_endpoint_auth_methods_supported: methods,
-    token_endpoint_auth_signing_alg_values_supported: ["RS256", "PS256", "ES256", "ES384", "EdDSA"],
+    token_endpoint_auth_signing_alg_values_supported: asymmetric_algs,
     introspection_endpoint_auth_methods_supported: methods,
     revocation_endpoint_auth_methods_supported: methods,
     code_challenge_methods_supported: ["S256"],
@@ -41,9 +44,9 @@ export function metadataOf(public_url: string, account_id: string, languages: re
     ui_locales_supported: [...languages],
     dpop_signing_alg_values_supported: dpop_algs,
     authorization_response_iss_parameter_supported: true,
-    request_parameter_supported: false,
+    request_parameter_supported: true,
     request_uri_parameter_supported: false,
     require_request_uri_registration: false,
-    claims_parameter_supported: false,
+    claims_parameter_supported: true,
   };
 }

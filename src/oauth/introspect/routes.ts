@@ -44,7 +44,7 @@ export function introspectionRoutes(app: App, oauth: Oauth): void {
         const resources = client.settings.resource_for.map(canonical);
         if (client_uuid !== client.id && !resources.includes(canonical(audience))) return { active: false };
         const times = { exp: expires_at, iat: issued_at };
-        const who = { sub: subject, client_id, iss: issuer, aud: audience, subject_type };
+        const who = { sub: token.pairwise_subject ?? subject, client_id, iss: issuer, aud: audience, subject_type };
         const login = {
           ...(token.auth_time ? { auth_time: token.auth_time } : {}),
           ...(token.amr ? { amr: token.amr } : {}),

@@ -1,10 +1,9 @@
-import { issuerOf } from "../../directory/accounts/account.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
 import { refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
-import { readIdToken } from "../../tokens/read-id-token.ts";
 import type { Oauth } from "../oauth.ts";
+import { readHint } from "../read-hint.ts";
 import { addToQuery } from "../redirect-address.ts";
 
 export interface Logout {
@@ -28,8 +27,8 @@ export async function readLogout(
   given: Readonly<Record<string, string | undefined>>,
 ): Promise<Logout> {
   const { id_token_hint, client_id, post_logout_redirect_uri, state } = given;
-  const issuer = issuerOf(directory.public_url, account_id);
-  const hint = id_token_hint === undefined ? undefined : await readIdToken(tokens, issuer, account_id, id_token_hint);
+  const hint =
+    id_token_hint === undefined ? undefined : await readHint({ directory, tokens }, account_id, id_token_hint);
   if (id_token_hint !== undefined && !hint) {
     throw refuse("invalid_request", { message: "id_token_hint is no ID token of this issuer." });
   }
@@ -43,7 +42,7 @@ export async function readLogout(
     client?.settings.post_logout_redirect_uris.includes(post_logout_redirect_uri);
   return {
     client,
-    ...(hint ? { user_id: hint.sub } : {}),
+    ...(hint ? { user_id: hint.user_id } : {}),
     ...(hint?.sid === undefined ? {} : { session_id: hint.sid }),
     ...(registered ? { address: addToQuery(post_logout_redirect_uri, [["state", state]]) } : {}),
   };

@@ -29,6 +29,7 @@ export async function beginFamily(
     auth_time: subject.auth_time * 1000,
     amr: subject.amr,
     digest: digestOf(token),
+    userinfo_claims: authorization.userinfo_claims ?? [],
     // Other clients show who they are at each use (RFC 9449 §5).
     dpop_jkt: client.settings.token_endpoint_auth_method === "none" ? (authorization.dpop_jkt ?? null) : null,
     created_at: instant(now),

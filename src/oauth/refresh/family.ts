@@ -28,6 +28,8 @@ export interface Family {
   readonly generation: number;
   readonly digest: Uint8Array;
   readonly key_version: string;
+  /** Single claims that userinfo tells. */
+  readonly userinfo_claims: readonly string[];
   /** Thumbprint of the DPoP key that its tokens are bound to (RFC 9449 §5). */
   readonly dpop_jkt: string | null;
   readonly created_at: Instant;

@@ -10,16 +10,21 @@ const decode = (row: StoredFamily): Family =>
     ...row,
     scope: JSON.parse(String(row.scope)),
     amr: JSON.parse(String(row.amr)),
+    userinfo_claims: JSON.parse(String(row.userinfo_claims)),
     auth_time: Number(row.auth_time),
     generation: Number(row.generation),
     grace_used: Number(row.grace_used),
   }) as Family;
 
-export async function insertFamily(db: Database, { scope, amr, digest, ...family }: Family): Promise<void> {
-  const encoded = { scope: JSON.stringify(scope), amr: JSON.stringify(amr), digest: Buffer.from(digest) };
+export async function insertFamily(
+  db: Database,
+  { scope, amr, userinfo_claims, digest, ...family }: Family,
+): Promise<void> {
+  const texts = { scope, amr, userinfo_claims };
+  const encoded = Object.fromEntries(Object.entries(texts).map(([name, list]) => [name, JSON.stringify(list)]));
   await db
     .insertInto("refresh_families")
-    .values({ ...family, ...encoded })
+    .values({ ...family, ...(encoded as Record<keyof typeof texts, string>), digest: Buffer.from(digest) })
     .execute();
 }
 

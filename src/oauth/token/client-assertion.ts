@@ -1,14 +1,13 @@
-import type { JSONWebKeySet, JWTPayload } from "jose";
-import { type Federation, fetchDocument, PATIENCE } from "../../authentication/federation/federation.ts";
+import type { JWTPayload } from "jose";
+import type { Federation } from "../../authentication/federation/federation.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { instant } from "../../storage/storage.ts";
+import { asymmetric_algs, clientKeys } from "./client-keys.ts";
 import { insertUsedToken } from "./used-tokens.ts";
 
-/** Asymmetric alone. */
-const algorithms = ["RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"];
 /** An assertion lives no longer; seconds. */
 const LONGEST = 300;
 const SKEW = 30;
@@ -30,12 +29,12 @@ export async function matchAssertion(
     const claimed = decodeJwt(assertion);
     const client = typeof claimed.sub === "string" ? await lookUpClient(directory, account_id, claimed.sub) : undefined;
     if (client?.settings.token_endpoint_auth_method !== "private_key_jwt") return undefined;
-    const keys = await keysOf(federation, client);
+    const keys = await clientKeys(federation, client);
     if (!keys) return undefined;
     const issuer = issuerOf(directory.public_url, account_id);
     const now = directory.storage.now();
     const { payload } = await jwtVerify(assertion, createLocalJWKSet(keys), {
-      algorithms,
+      algorithms: asymmetric_algs,
       issuer: client.client_id,
       subject: client.client_id,
       audience: [issuer, `${issuer}/oauth/token`],
@@ -48,13 +47,6 @@ export async function matchAssertion(
     if (error instanceof errors.JOSEError || error instanceof TypeError) return undefined;
     throw error;
   }
-}
-
-async function keysOf(federation: Federation, { settings }: Client): Promise<JSONWebKeySet | undefined> {
-  if (settings.jwks) return settings.jwks as unknown as JSONWebKeySet;
-  if (settings.jwks_uri === null) return undefined;
-  const document = await fetchDocument(federation, settings.jwks_uri, AbortSignal.timeout(PATIENCE));
-  return document as unknown as JSONWebKeySet;
 }
 
 async function isFirstUse(

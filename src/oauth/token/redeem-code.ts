@@ -68,7 +68,12 @@ export async function redeemAuthorizationCode(
     ? { refresh_token: await beginFamily(directory, account, client, authorization, now) }
     : {};
   if (!content.openid) return { ...issued, ...lasting };
-  const fields = { audience: client.client_id, lifetime: ID_TOKEN_LIFETIME, nonce: content.nonce };
+  const fields = {
+    audience: client.client_id,
+    lifetime: ID_TOKEN_LIFETIME,
+    nonce: content.nonce,
+    claims: content.claims,
+  };
   const spoken = content.session_id === undefined ? authorization : { ...authorization, sid: content.session_id };
   return { ...issued, ...lasting, id_token: await issueIdToken(tokens, spoken, fields, now) };
 }

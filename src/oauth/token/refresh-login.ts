@@ -60,5 +60,8 @@ export async function refreshLogin(
   const current: Authorization = await authorizePerson(directory, { account, client, grant, audience, subject });
   const still = [...identity, ...current.scope.filter((scope) => family.scope.includes(scope))];
   const scope = narrowScope([...new Set(still)], requested);
-  return { ...(await issueAccessToken(tokens, { ...current, scope, dpop_jkt }, now)), refresh_token };
+  return {
+    ...(await issueAccessToken(tokens, { ...current, scope, userinfo_claims: family.userinfo_claims, dpop_jkt }, now)),
+    refresh_token,
+  };
 }

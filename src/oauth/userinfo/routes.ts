@@ -1,12 +1,17 @@
-import type { FastifyRequest } from "fastify";
+import type { FastifyReply, FastifyRequest } from "fastify";
 import { Type } from "typebox";
+import { lookUpClient } from "../../directory/clients/find-client.ts";
 import { findUser } from "../../directory/users/find-user.ts";
 import { refuse } from "../../errors.ts";
 import { OidParams, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
+import { reveal } from "../../secrets/secret.ts";
+import { signJws } from "../../tokens/jws.ts";
+import { signingKey } from "../../tokens/keys/find-key.ts";
 import { findToken } from "../bearer/bearer.ts";
 import { presentedBy } from "../dpop/dpop.ts";
 import type { Oauth } from "../oauth.ts";
+import { claimsAbout, claimsOfScopes } from "./claims-about.ts";
 
 const Claims = Type.Unsafe<Record<string, unknown>>({
   type: "object",
@@ -16,7 +21,7 @@ const Claims = Type.Unsafe<Record<string, unknown>>({
 
 /** What a person agreed to tell the client that holds the token (OpenID Connect Core §5.3). */
 export function userinfoRoutes(app: App, oauth: Oauth): void {
-  async function answer(request: FastifyRequest) {
+  async function answer(request: FastifyRequest, reply: FastifyReply) {
     const token = await findToken(oauth, request.account_id, presentedBy(request));
     if (token.subject_type !== "user" || !token.scope.includes("openid")) {
       throw refuse("insufficient_scope", {
@@ -27,16 +32,16 @@ export function userinfoRoutes(app: App, oauth: Oauth): void {
     const user = await findUser(oauth.directory, request.account_id, token.subject).catch(() => {
       throw refuse("invalid_token");
     });
-    const { id, email, email_verified_at, phone_number, phone_verified_at, name, locale, updated_at } = user;
-    const has = (scope: string) => token.scope.includes(scope);
-    return {
-      sub: id,
-      ...(has("email") && email ? { email, email_verified: email_verified_at !== null } : {}),
-      ...(has("phone") && phone_number ? { phone_number, phone_number_verified: phone_verified_at !== null } : {}),
-      ...(has("profile") && name ? { name } : {}),
-      ...(has("profile") && locale ? { locale } : {}),
-      ...(has("profile") ? { updated_at: Math.floor(Date.parse(updated_at) / 1000) } : {}),
-    };
+    const client = await lookUpClient(oauth.directory, request.account_id, token.client_uuid);
+    const names = [...claimsOfScopes(token.scope), ...(token.userinfo_claims ?? [])];
+    const claims = { sub: token.pairwise_subject ?? user.id, ...claimsAbout(user, names) };
+    const alg = client?.settings.userinfo_signed_response_alg ?? null;
+    if (alg === null) return claims;
+    const { tokens, directory } = oauth;
+    const key = await signingKey(tokens, request.account_id, alg, directory.storage.now());
+    const signed = await signJws(key, "JWT", { iss: token.issuer, aud: token.client_id, ...claims });
+    reply.type("application/jwt").serializer(String);
+    return reveal(signed);
   }
 
   for (const method of ["GET", "POST"] as const) {
@@ -53,7 +58,7 @@ export function userinfoRoutes(app: App, oauth: Oauth): void {
       },
       handler: async (request, reply) => {
         reply.header("cache-control", "no-store");
-        return answer(request as FastifyRequest);
+        return answer(request as FastifyRequest, reply as FastifyReply) as never;
       },
     });
   }

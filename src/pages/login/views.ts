@@ -1,6 +1,6 @@
 import type { Client } from "../../directory/clients/client.ts";
 import type { User } from "../../directory/users/user.ts";
-import type { AuthorizationRequest } from "../../oauth/browser/authorization-request.ts";
+import { type AuthorizationRequest, askedScope } from "../../oauth/browser/authorization-request.ts";
 import { type Html, html } from "../html.ts";
 import type { Problem, Texts } from "../texts/texts.ts";
 
@@ -136,7 +136,8 @@ ${form(context, "another", html`<button class="link">${texts.another}</button>`)
 
 export function consentView(context: Context, user: User | undefined): View {
   const { texts, client, request } = context;
-  const { scope, audience, redirect_uri } = request.parameters;
+  const { audience, redirect_uri } = request.parameters;
+  const scope = askedScope(request.parameters);
   const told = scope.filter((one): one is keyof Texts["scopes"] => one in texts.scopes);
   const others = scope.filter((one) => !(one in texts.scopes) && one !== "address");
   const host = new URL(redirect_uri).host || new URL(redirect_uri).protocol;

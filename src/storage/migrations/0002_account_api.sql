@@ -94,6 +94,8 @@ create table refresh_families (
   digest bytea not null,
   key_version text not null,
   created_at text not null,
+  -- single claims that userinfo tells
+  userinfo_claims text not null default '[]',
   -- thumbprint of the DPoP key that its tokens are bound to
   dpop_jkt text,
   rotated_at text,

@@ -1,0 +1,27 @@
+import type { Fault } from "../../errors.ts";
+import type { Client } from "./client.ts";
+import type { ClientSettings } from "./settings.ts";
+
+type Settings = Partial<Pick<ClientSettings, "subject_type" | "sector_identifier_uri" | "callbacks">>;
+
+/** The sector whose people have a `sub` of their own (OpenID Connect Core §8.1); undefined where everybody's is public. */
+export function sectorOf({ settings }: Pick<Client, "settings">): string | undefined {
+  if (settings.subject_type !== "pairwise") return undefined;
+  const { sector_identifier_uri, callbacks } = settings;
+  return sector_identifier_uri === null ? hostsOf(callbacks)[0] : new URL(sector_identifier_uri).host;
+}
+
+const hostsOf = (callbacks: readonly string[]): string[] => [
+  ...new Set(callbacks.flatMap((callback) => (URL.canParse(callback) ? [new URL(callback).host] : []))),
+];
+
+/** Callbacks on several hosts share a sector only where a document says so. */
+export function sectorFaults({ subject_type, sector_identifier_uri = null, callbacks = [] }: Settings): Fault[] {
+  const path = "sector_identifier_uri";
+  if (sector_identifier_uri !== null) {
+    const good = URL.canParse(sector_identifier_uri) && new URL(sector_identifier_uri).protocol === "https:";
+    return good ? [] : [{ path, code: "https", message: "must be https" }];
+  }
+  if (subject_type !== "pairwise" || hostsOf(callbacks).length === 1) return [];
+  return [{ path, code: "required", message: "is required for pairwise subjects unless every callback has one host" }];
+}

@@ -1,0 +1,55 @@
+import { acr_values } from "../authorization-for.ts";
+import { type ClaimName, claim_names } from "../userinfo/claims-about.ts";
+import type { AuthorizationParameters } from "./authorization-request.ts";
+import { refuseRequest } from "./refuse-at.ts";
+
+export interface ReadClaims {
+  readonly claims?: AuthorizationParameters["claims"];
+  /** The class that is asked for. */
+  readonly acr?: string | undefined;
+  /** Whom the ID token has to be about. */
+  readonly sub?: string | undefined;
+}
+
+/**
+ * The `claims` parameter (OpenID Connect Core §5.5). Names that nobody here knows are voluntary, and left out.
+ *
+ * @throws 400 invalid_request.
+ */
+export function readClaims(text: string | undefined): ReadClaims {
+  if (text === undefined) return {};
+  const { id_token, userinfo } = objectOf(parse(text));
+  const [token, info] = [objectOf(id_token ?? {}), objectOf(userinfo ?? {})];
+  const known = (asked: object) => claim_names.filter((name): name is ClaimName => Object.hasOwn(asked, name));
+  return {
+    claims: { id_token: known(token), userinfo: known(info) },
+    acr: acrOf(token.acr),
+    sub: namedValue(token.sub),
+  };
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw refuseRequest("claims is no JSON.");
+  }
+}
+
+function objectOf(value: unknown): Readonly<Record<string, unknown>> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw refuseRequest("claims must be an object of the objects id_token and userinfo.");
+  }
+  return value as Record<string, unknown>;
+}
+
+const namedValue = (asked: unknown): string | undefined => {
+  const { value } = (asked ?? {}) as { value?: unknown };
+  return typeof value === "string" ? value : undefined;
+};
+
+function acrOf(asked: unknown): string | undefined {
+  const { values } = (asked ?? {}) as { values?: unknown };
+  const all = Array.isArray(values) ? values : [namedValue(asked)];
+  return all.find((one): one is string => (acr_values as readonly unknown[]).includes(one));
+}

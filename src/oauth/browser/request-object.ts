@@ -1,0 +1,70 @@
+import { issuerOf } from "../../directory/accounts/account.ts";
+import type { Client } from "../../directory/clients/client.ts";
+import { Refusal, refuse } from "../../errors.ts";
+import type { Oauth } from "../oauth.ts";
+import { asymmetric_algs, clientKeys } from "../token/client-keys.ts";
+import type { RawParameters } from "./schema.ts";
+
+const SKEW = 30;
+const types = [undefined, "oauth-authz-req+jwt", "JWT"];
+
+/**
+ * A request that the client signed (RFC 9101): what it holds counts, and nothing beside it does. Signed with a registered key, for
+ * this issuer, with an end; never fetched from anywhere.
+ *
+ * @throws 400 invalid_request_object.
+ */
+export async function openRequestObject(
+  { directory, federation }: Pick<Oauth, "directory" | "federation">,
+  client: Client,
+  raw: RawParameters,
+): Promise<RawParameters> {
+  if (raw.request === undefined) {
+    if (client.settings.require_signed_request_object) throw wrong("this client signs its requests");
+    return raw;
+  }
+  const { createLocalJWKSet, errors, jwtVerify } = await import("jose");
+  try {
+    const keys = await clientKeys(federation, client);
+    if (!keys) throw wrong("the client has registered no keys");
+    const { payload, protectedHeader } = await jwtVerify(raw.request, createLocalJWKSet(keys), {
+      algorithms: asymmetric_algs,
+      issuer: client.client_id,
+      audience: issuerOf(directory.public_url, client.account_id),
+      requiredClaims: ["exp"],
+      clockTolerance: SKEW,
+      currentDate: new Date(directory.storage.now()),
+    });
+    if (!types.includes(protectedHeader.typ)) throw wrong("it is another kind of JWT");
+    // What has a subject is a client assertion (RFC 9101 §10.8).
+    if (payload.sub !== undefined) throw wrong("it has a sub");
+    if (payload.client_id !== undefined && payload.client_id !== client.client_id)
+      throw wrong("it is another client's");
+    return { ...readParameters(payload), client_id: client.client_id };
+  } catch (error) {
+    if (error instanceof errors.JOSEError || error instanceof TypeError) throw wrong("its signature or claims", error);
+    if (error instanceof Refusal && error.code === "upstream_login_failed")
+      throw wrong("the client's keys cannot be read", error);
+    throw error;
+  }
+}
+
+const own = ["iss", "aud", "exp", "iat", "nbf", "jti", "client_id"];
+
+function readParameters(payload: Readonly<Record<string, unknown>>): RawParameters {
+  if (payload.request !== undefined || payload.request_uri !== undefined) throw wrong("it holds another request");
+  const pairs = Object.entries(payload).filter(([name]) => !own.includes(name));
+  return Object.fromEntries(pairs.map(([name, value]) => [name, textOf(name, value)]));
+}
+
+function textOf(name: string, value: unknown): string {
+  if (typeof value === "string") return value;
+  if (typeof value === "number" || typeof value === "boolean") return String(value);
+  if (name === "claims" && typeof value === "object" && value !== null) return JSON.stringify(value);
+  throw wrong(`${name} is no text`);
+}
+
+function wrong(why: string, cause?: unknown): Refusal {
+  const options = cause === undefined ? {} : { cause };
+  return refuse("invalid_request_object", { message: `The request object is not right: ${why}.`, ...options });
+}

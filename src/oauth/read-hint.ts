@@ -1,0 +1,38 @@
+import { issuerOf } from "../directory/accounts/account.ts";
+import type { Client } from "../directory/clients/client.ts";
+import { lookUpClient } from "../directory/clients/find-client.ts";
+import { sectorOf } from "../directory/clients/sector.ts";
+import { userOfPairwise } from "../tokens/pairwise.ts";
+import { type ReadIdToken, readIdToken } from "../tokens/read-id-token.ts";
+import type { Oauth } from "./oauth.ts";
+
+export interface Hint extends ReadIdToken {
+  /** The user behind `sub`. */
+  readonly user_id: string;
+}
+
+/** Whom an ID token of ours means, however old it is. @returns undefined when it is none. */
+export async function readHint(
+  { directory, tokens }: Pick<Oauth, "directory" | "tokens">,
+  account_id: string,
+  id_token: string,
+): Promise<Hint | undefined> {
+  const read = await readIdToken(tokens, issuerOf(directory.public_url, account_id), account_id, id_token);
+  if (!read) return undefined;
+  const client = read.azp === undefined ? undefined : await lookUpClient(directory, account_id, read.azp);
+  return { ...read, user_id: await userOfSub({ tokens }, account_id, client, read.sub) };
+}
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** Whom a client means by a `sub`. */
+export async function userOfSub(
+  { tokens }: Pick<Oauth, "tokens">,
+  account_id: string,
+  client: Client | undefined,
+  sub: string,
+): Promise<string> {
+  const sector = client && sectorOf(client);
+  if (sector === undefined || UUID.test(sub)) return sub;
+  return (await userOfPairwise(tokens, account_id, sector, sub)) ?? sub;
+}
