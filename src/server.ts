@@ -50,6 +50,7 @@ import { deviceRoutes } from "./oauth/device/routes.ts";
 import { discoveryRoutes } from "./oauth/discovery/routes.ts";
 import { exchangeRoutes } from "./oauth/exchange/routes.ts";
 import { introspectionRoutes } from "./oauth/introspect/routes.ts";
+import { backChannelLogout } from "./oauth/logout/back-channel.ts";
 import { mfaRoutes } from "./oauth/mfa/routes.ts";
 import { oidcTokenRoutes } from "./oauth/oidc-token/routes.ts";
 import { redirectRoutes } from "./oauth/redirect/routes.ts";
@@ -151,7 +152,13 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     const verification = openRooms(core, () => wake.outbox());
     const egress = openEgress(config.egress_allow);
     const code: RenderCode = (account_id, payload) => renderCode(directory.master_keys, account_id, payload as never);
-    const outbox = await startDelivery(config, { storage, renderCode: code, egress, log, further: {} });
+    const outbox = await startDelivery(config, {
+      storage,
+      renderCode: code,
+      egress,
+      log,
+      further: backChannelLogout(directory, core.tokens, egress),
+    });
     stops.push(outbox.stop);
     wake.outbox = outbox.nudge;
     const janitor = startJanitor(storage, sweepsOf(core), (name, error) =>

@@ -1,7 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { recordDeed } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
+import { lookUpClient } from "../../directory/clients/find-client.ts";
 import type { Directory } from "../../directory/directory.ts";
+import { enqueue } from "../../outbox/outbox.ts";
 import { sha256 } from "../../secrets/digest.ts";
 import { reveal, type Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
@@ -28,6 +30,9 @@ export async function findSessions(
 ): Promise<readonly Session[]> {
   return browser ? selectSessions(storage.read, account_id, browser, instant(storage.now())) : [];
 }
+
+/** The outbox kind that tells clients. */
+export const BACKCHANNEL_LOGOUT = "backchannel_logout";
 
 export interface Begun {
   readonly session: Session;
@@ -89,22 +94,43 @@ export async function noteAuthorization(
   await storage.write((tx) => insertAuthorization(tx.db, row));
 }
 
-/** Ends a session with everything it led to, at once. @returns what it led to. */
+/** Clients are told that a session ended for so long; milliseconds. */
+const TOLD_FOR = 3_600_000;
+
+/** Ends a session with everything it led to, at once; clients that asked for it are told (OpenID Connect Back-Channel Logout). */
 export async function endSession(
-  { storage, revocations }: Directory,
+  directory: Directory,
   { account_id, id, user_id }: Pick<Session, "account_id" | "id" | "user_id">,
-): Promise<readonly SessionAuthorization[]> {
-  const now = instant(storage.now());
+): Promise<void> {
+  const { storage, revocations } = directory;
+  const milliseconds = storage.now();
+  const now = instant(milliseconds);
   const led = await selectAuthorizations(storage.read, account_id, id);
   const revoked = led.map(({ sid }) => ({ account_id, subject: `sid:${sid}` }));
+  const told = await listening(directory, account_id, led);
   await storage.write(async (tx) => {
     if (!(await updateEnded(tx.db, account_id, id, now))) return;
+    for (const client_id of told) {
+      const payload = { client_id, session_id: id, user_id };
+      const message = { account_id, kind: BACKCHANNEL_LOGOUT, channel: "http" as const, inbox: null, payload };
+      await enqueue(tx, { ...message, expires_at: milliseconds + TOLD_FOR }, milliseconds);
+    }
     for (const one of revoked) await revocations.record(tx, one);
     const actor = { id: user_id, context: {} };
     await recordDeed(tx, { account_id, action: "session.ended", entity: id, now, actor });
   });
   for (const one of revoked) revocations.announce(one);
-  return led;
+}
+
+/** Of the clients that a session led to, those that want to hear of its end. */
+async function listening(
+  directory: Directory,
+  account_id: string,
+  led: readonly SessionAuthorization[],
+): Promise<readonly string[]> {
+  const ids = [...new Set(led.map(({ client_id }) => client_id))];
+  const clients = await Promise.all(ids.map((id) => lookUpClient(directory, account_id, id)));
+  return clients.flatMap((client) => (client?.settings.backchannel_logout_uri ? [client.id] : []));
 }
 
 /** Every authorization that a person's sessions led to at one client. */

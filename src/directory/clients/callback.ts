@@ -46,10 +46,10 @@ export function isLoopback(url: URL): boolean {
   return LOOPBACK_IP.test(url.hostname) || url.hostname === "localhost";
 }
 
-export function callbackFaults(callbacks: readonly string[]): Fault[] {
+export function callbackFaults(callbacks: readonly string[], name = "callbacks"): Fault[] {
   return callbacks.flatMap((callback, index) => {
     const message = callbackFault(callback);
-    return message ? [{ path: `callbacks.${index}`, code: "callback", message }] : [];
+    return message ? [{ path: `${name}.${index}`, code: "callback", message }] : [];
   });
 }
 

@@ -1,11 +1,11 @@
 import { recordDeed } from "../../audit/audit.ts";
-import { refuse, refuseField } from "../../errors.ts";
+import { type Fault, refuse, refuseField } from "../../errors.ts";
 import { malformed } from "../../http/error-reply.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Actor, Directory } from "../directory.ts";
-import { callbackFaults, loginUriFault } from "./callback.ts";
+import { callbackFaults, isLoopback, loginUriFault } from "./callback.ts";
 import type { Client } from "./client.ts";
 import { findClientById } from "./find-client.ts";
 import { adoptSecret, mintSecret } from "./secret.ts";
@@ -69,10 +69,30 @@ function checkClientId(client_id: string): void {
   if (UUID.test(client_id)) throw refuseField("client_id", "pattern", "must not have the form of a uuid");
 }
 
+/** Addresses that we ask: https; what may be asked at all, the one client for outgoing requests says. */
+function addressFaults(settings: Partial<ClientSettings>): Fault[] {
+  return (["jwks_uri", "backchannel_logout_uri"] as const).flatMap((path) => {
+    const address = settings[path] ?? null;
+    if (address === null) return [];
+    const url = URL.canParse(address) ? new URL(address) : undefined;
+    const good = url?.protocol === "https:" || (url?.protocol === "http:" && isLoopback(url));
+    return good && !address.includes("#")
+      ? []
+      : [{ path, code: "https", message: "must be https, without a fragment" }];
+  });
+}
+
 /** What a schema cannot say about a client's settings. @throws 400 invalid_request with every fault. */
 export function checkSettings(settings: Partial<ClientSettings>): void {
   const { callbacks = [], login_uri = null } = settings;
-  const faults = [...callbackFaults(callbacks), ...loginUriFault(login_uri, callbacks), ...sectorFaults(settings)];
+  const { post_logout_redirect_uris = [] } = settings;
+  const faults = [
+    ...callbackFaults(callbacks),
+    ...callbackFaults(post_logout_redirect_uris, "post_logout_redirect_uris"),
+    ...addressFaults(settings),
+    ...loginUriFault(login_uri, callbacks),
+    ...sectorFaults(settings),
+  ];
   if (faults.length > 0) throw malformed(faults);
 }
 
