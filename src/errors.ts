@@ -63,6 +63,16 @@ export const catalogue = {
     remedy: "Sign it with a key that the client registered, for this issuer, with an expiry.",
     redirectable: true,
   },
+  invalid_redirect_uri: {
+    status: 400,
+    message: "A redirect URI may not be registered.",
+    remedy: "Name https addresses, loopback addresses, or private-use schemes with a dot.",
+  },
+  invalid_client_metadata: {
+    status: 400,
+    message: "The client's metadata is not right.",
+    remedy: "See the message.",
+  },
   invalid_grant: {
     status: 400,
     message: "The grant is invalid, expired, revoked or was issued to another client.",

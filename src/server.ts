@@ -56,6 +56,8 @@ import { oidcTokenRoutes } from "./oauth/oidc-token/routes.ts";
 import { redirectRoutes } from "./oauth/redirect/routes.ts";
 import { endFamily } from "./oauth/refresh/revoke-family.ts";
 import { familySweep } from "./oauth/refresh/sweep.ts";
+import { registrationRoutes } from "./oauth/registration/routes.ts";
+import { registrationSweep } from "./oauth/registration/sweep.ts";
 import { revokeRoutes } from "./oauth/revoke/routes.ts";
 import { signupRoutes } from "./oauth/signup/routes.ts";
 import { tokenRoutes } from "./oauth/token/routes.ts";
@@ -227,6 +229,7 @@ function sweepsOf({ directory, tokens }: Core) {
     sessionSweep,
     redeemedSweep,
     familySweep,
+    registrationSweep,
   ];
   return [...own, ...sweeps, keySweep(tokens, leadOf)];
 }
@@ -265,6 +268,7 @@ async function mount(
   userinfoRoutes(app, oauth);
   introspectionRoutes(app, oauth);
   deviceRoutes(app, oauth);
+  registrationRoutes(app, oauth);
   consentRoutes(app, oauth);
   loginRoutes(app, oauth);
   consentPageRoutes(app, oauth);

@@ -14,8 +14,10 @@ function encode(parameters: Parameters): string {
 
 /** A query that the address has is kept as it is. */
 export function addToQuery(redirect_uri: string, parameters: Parameters): Secret {
+  const added = encode(parameters);
+  if (added === "") return secret(redirect_uri);
   const separator = redirect_uri.includes("?") ? (/[?&]$/.test(redirect_uri) ? "" : "&") : "?";
-  return secret(`${redirect_uri}${separator}${encode(parameters)}`);
+  return secret(`${redirect_uri}${separator}${added}`);
 }
 
 export function addAsFragment(redirect_uri: string, parameters: Parameters): Secret {

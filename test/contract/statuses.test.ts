@@ -32,7 +32,7 @@ import {
   personToken,
   token,
 } from "../support/people.ts";
-import { openSurfer } from "../support/surfer.ts";
+import { standardOperations } from "../support/standard-operations.ts";
 import { openUpstream } from "../support/upstream.ts";
 
 interface Operation {
@@ -278,68 +278,7 @@ describeOnBothEngines("the contract", (engine) => {
     expect(await standard({ grant_type: "authorization_code", code: "x" }, {})).toBe(401);
   });
 
-  it("answers browsers and standard clients as it declares", async () => {
-    const headers = { authorization: basic(tenant.client) };
-    const about = {
-      client_id: tenant.client.client_id,
-      redirect_uri: CALLBACK,
-      response_type: "code",
-      scope: "openid",
-    };
-    const nobody = `${latchkey.url}/v1/accounts/T99999999`;
-    for (const [operation, send] of [
-      [
-        "oauth_authorize_get",
-        (base: string, query: Record<string, string>) => call(`${base}/oauth/authorize`, { query }),
-      ],
-      [
-        "oauth_authorize_post",
-        (base: string, form: Record<string, string>) => call(`${base}/oauth/authorize`, { method: "POST", form }),
-      ],
-    ] as const) {
-      expect(saw(operation, await send(tenant.base, about)).status).toBe(303);
-      const silent = { ...about, prompt: "none", response_mode: "form_post" };
-      expect(saw(operation, await send(tenant.base, silent)).status).toBe(200);
-      expect(saw(operation, await send(tenant.base, { ...about, redirect_uri: "https://evil.example/" })).status).toBe(
-        400,
-      );
-      expect(saw(operation, await send(tenant.base, { ...about, client_id: "nobody" })).status).toBe(400);
-      expect(saw(operation, await send(nobody, about)).status).toBe(404);
-    }
-    const par = (form: Record<string, string>, own: Record<string, string> = headers) =>
-      call(`${tenant.base}/oauth/par`, { method: "POST", headers: own, form }).then(
-        (reply) => saw("oauth_par_post", reply).status,
-      );
-    expect(await par(about)).toBe(201);
-    expect(await par({ ...about, response_type: "token" })).toBe(400);
-    expect(await par(about, {})).toBe(401);
-    for (const operation of ["oauth_introspect_post", "oauth_revoke_post"]) {
-      const path = `${tenant.base}/oauth/${operation.split("_")[1]}`;
-      const post = (form: Record<string, string>, own: Record<string, string> = headers) =>
-        call(path, { method: "POST", headers: own, form }).then((reply) => saw(operation, reply).status);
-      expect(await post({ token: "x" })).toBe(200);
-      expect(await post({})).toBe(400);
-      expect(await post({ token: "x" }, {})).toBe(401);
-    }
-    const authorized = await authorize(tenant, { verification_code: await mintCode(tenant), response_type: "token" });
-    const fragment = new URLSearchParams(new URL(authorized.headers.get("location") ?? "").hash.slice(1));
-    const surfer = openSurfer(latchkey);
-    const shown = await surfer.logIn(`${tenant.base}/oauth/authorize?${new URLSearchParams(about)}`, tenant);
-    const code = new URL(shown.url).searchParams.get("code") ?? "";
-    const form = { grant_type: "authorization_code", code, redirect_uri: CALLBACK };
-    const tokens = (await call(`${tenant.base}/oauth/token`, { method: "POST", headers, form })).body;
-    for (const method of ["GET", "POST"]) {
-      const operation = `oauth_userinfo_${method.toLowerCase()}`;
-      const ask = (base: string, token?: string) =>
-        call(`${base}/oauth/userinfo`, { method, ...(token ? { token } : {}) }).then(
-          (reply) => saw(operation, reply).status,
-        );
-      expect(await ask(tenant.base, tokens.access_token)).toBe(200);
-      expect(await ask(`${latchkey.url}/v1/accounts/X1`, tokens.access_token)).toBe(400);
-      expect(await ask(tenant.base)).toBe(401);
-      expect(await ask(tenant.base, fragment.get("access_token") ?? "")).toBe(403);
-    }
-  });
+  it("answers browsers and standard clients as it declares", () => standardOperations(latchkey, tenant, saw));
 
   it("answers metadata and machines as it declares", async () => {
     const nowhere = `${latchkey.url}/v1/accounts/T99999999`;
@@ -352,13 +291,18 @@ describeOnBothEngines("the contract", (engine) => {
       expect(saw(operation, await call(`${nowhere}${path}`)).status).toBe(404);
       expect(saw(operation, await call(`${latchkey.url}/v1/accounts/X1${path}`)).status).toBe(400);
     }
-    const well_known = `${latchkey.url}/.well-known/oauth-authorization-server/v1/accounts`;
     for (const [oid, status] of [
       [tenant.account_id, 200],
       ["T99999999", 404],
       ["X1", 400],
     ] as const)
-      expect(saw("well_known_oauth_authorization_server_get", await call(`${well_known}/${oid}`)).status).toBe(status);
+      for (const [operation, name] of [
+        ["well_known_oauth_authorization_server_get", "oauth-authorization-server"],
+        ["oauth_protected_resource_get", "oauth-protected-resource"],
+      ] as const)
+        expect(saw(operation, await call(`${latchkey.url}/.well-known/${name}/v1/accounts/${oid}`)).status).toBe(
+          status,
+        );
 
     expect(saw("healthz_get", await call(`${latchkey.url}/healthz`)).status).toBe(200);
     expect(saw("readyz_get", await call(`${latchkey.url}/readyz`)).status).toBe(200);

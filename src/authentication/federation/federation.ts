@@ -41,6 +41,16 @@ export async function fetchDocument(
   return document ?? {};
 }
 
+/** A JSON array of texts by GET. @throws 400 upstream_login_failed. */
+export async function fetchList({ egress }: Federation, url: string): Promise<readonly string[]> {
+  const { status, body } = await ask(egress, { url, method: "GET", headers: { accept: "application/json" } });
+  try {
+    const list: unknown = status === 200 ? JSON.parse(body) : undefined;
+    if (Array.isArray(list)) return list.map(String);
+  } catch {}
+  throw upstreamFailed(`${hostOf(url)} answered no list`);
+}
+
 /** @throws 400 upstream_login_failed when it does not answer. */
 export async function ask(egress: Egress, request: Parameters<typeof egressFetch>[1]) {
   try {

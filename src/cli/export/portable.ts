@@ -12,6 +12,7 @@ export const portable_tables = [
   "roles",
   "clients",
   "client_secrets",
+  "client_registrations",
   "grants",
   "users",
   "user_roles",
@@ -22,6 +23,7 @@ export const portable_tables = [
   "refresh_families",
   "consents",
   "signing_keys",
+  "account_keys",
   "revocations",
 ] as const satisfies readonly (keyof Tables)[];
 
@@ -43,6 +45,7 @@ export interface PortableAccount {
 /** Columns that hold sealed bytes. */
 export const sealed_columns: readonly (readonly [PortableTable, string])[] = [
   ["signing_keys", "private_key"],
+  ["account_keys", "sealed"],
   ["grants", "oidc_client_secret"],
   ["factors", "seed"],
 ];

@@ -19,6 +19,8 @@ export interface NewClient {
   readonly name?: string | undefined;
   readonly description?: string | undefined;
   readonly settings: Partial<ClientSettings>;
+  /** Default: the account makes it. */
+  readonly origin?: Client["origin"];
   /** One that it has already, from elsewhere; else one is made. */
   readonly client_secret?: Secret | undefined;
 }
@@ -42,11 +44,12 @@ export async function createClient(
   const now = directory.storage.now();
   const id = uuidv7(now);
   const client_id = input.client_id ?? id;
-  if (input.client_id !== undefined) checkClientId(input.client_id);
+  const { origin = "account" } = input;
+  if (input.client_id !== undefined && origin !== "metadata") checkClientId(input.client_id);
   const created_at = instant(now);
   const minted = await secretOf(account_id, id, input, now);
   const { name = null, description = null, settings } = input;
-  const row = { account_id, id, client_id, name, description, settings, created_at, created_by: actor.id };
+  const row = { account_id, id, client_id, name, description, settings, origin, created_at, created_by: actor.id };
   const created = await directory.storage.write(async (tx) => {
     if (!(await insertClient(tx.db, row))) return false;
     if (minted) await insertSecret(tx.db, minted.row);

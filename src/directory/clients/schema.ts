@@ -13,6 +13,9 @@ export const ClientView = Type.Object({
   name: Type.Optional(name),
   description: Type.Optional(description),
   client_id: Type.String(),
+  origin: Type.Enum(["account", "dynamic", "metadata"], {
+    description: "Made by the account, registered by itself, or described by a document at its address.",
+  }),
   ...ClientSettings.properties,
 });
 

@@ -45,6 +45,7 @@ export interface NewClient {
   readonly name: string | null;
   readonly description: string | null;
   readonly settings: Partial<ClientSettings>;
+  readonly origin: Client["origin"];
   readonly created_at: Instant;
   readonly created_by: string;
 }

@@ -1,5 +1,6 @@
 import { refuse } from "../../errors.ts";
 import type { Account } from "../accounts/account.ts";
+import { findAccount } from "../accounts/find-account.ts";
 import type { Client } from "../clients/client.ts";
 import { cacheKey, type Directory } from "../directory.ts";
 import { canonicalAudience } from "./audience.ts";
@@ -46,12 +47,27 @@ export function matchGrant(
 }
 
 /** All live grants of a client, at most 5 s old. */
-export async function grantsOf(directory: Directory, { account_id, id }: Client): Promise<readonly Grant[]> {
+export async function grantsOf(directory: Directory, client: Client): Promise<readonly Grant[]> {
+  const { account_id, id } = client;
   const load = async () => {
     const found = await selectGrants(directory.storage.read, account_id, { client_id: id });
     return found.length > 0 ? found : undefined;
   };
-  return (await directory.grants.get(cacheKey(account_id, id), load)) ?? [];
+  const own = (await directory.grants.get(cacheKey(account_id, id), load)) ?? [];
+  return client.origin === "account" ? own : [...own, ...(await publicGrants(directory, client))];
+}
+
+/** What the account lets every client that registered itself ask people for: grants without a row, so without an id. */
+async function publicGrants(directory: Directory, client: Client): Promise<readonly Grant[]> {
+  const { account_id, id: client_id, created_at, updated_at } = client;
+  const { settings } = await findAccount(directory, account_id);
+  const nobody = { created_at, created_by: null, updated_at, deleted_at: null, deleted_by: null };
+  const kind = { type: "authorization_code" as const, oidc: null };
+  return Object.entries(settings.public_client_grants).map(([audience, scope]) => ({
+    ...{ account_id, id: "", client_id, audience, scope },
+    ...kind,
+    ...nobody,
+  }));
 }
 
 /** As committed. @throws 404 not_found. */

@@ -34,7 +34,23 @@ export function requireBearer(app: App, deps: BearerDeps): void {
       return this.found_bearer;
     },
   });
-  app.addHook("onRequest", async (request) => authenticate(deps, request));
+  app.addHook("onRequest", async (request) => {
+    try {
+      await authenticate(deps, request);
+    } catch (error) {
+      throw withResource(deps.directory, request, error as Error);
+    }
+  });
+}
+
+/** The challenge says where it is written who may let somebody in (RFC 9728 §5.1). */
+function withResource({ public_url }: Directory, { account_id }: FastifyRequest, error: Error): Error {
+  const { code, options } = error as Refusal;
+  const said = options?.headers?.["www-authenticate"];
+  if (said === undefined || account_id === "") return error;
+  const address = `${public_url}/.well-known/oauth-protected-resource/v1/accounts/${account_id}`;
+  const headers = { ...options.headers, "www-authenticate": `${said}, resource_metadata="${address}"` };
+  return refuse(code, { message: error.message, ...options, headers });
 }
 
 declare module "fastify" {

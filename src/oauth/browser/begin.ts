@@ -21,6 +21,8 @@ export async function storeRequest(
   { directory }: Oauth,
   { account, client, parameters }: ReadRequest,
   kind: AuthorizationRequest["kind"],
+  /** The one that it belongs to, where that is known. */
+  browser: Uint8Array | null = null,
 ): Promise<AuthorizationRequest> {
   const { storage } = directory;
   const now = storage.now();
@@ -31,7 +33,7 @@ export async function storeRequest(
     kind,
     parameters,
     progress: {},
-    browser_digest: null,
+    browser_digest: browser,
     created_at: instant(now),
     expires_at: instant(now + (kind === "pushed" ? PUSHED_LIFETIME : BROWSER_LIFETIME)),
     used_at: null,
@@ -51,10 +53,11 @@ export async function beginRequest(
   oauth: Oauth,
   account_id: string,
   raw: RawParameters,
+  source: string,
 ): Promise<AuthorizationRequest> {
   const { storage } = oauth.directory;
   if (raw.request_uri === undefined) {
-    const read = await readRequest(oauth, account_id, raw);
+    const read = await readRequest(oauth, account_id, raw, source);
     if (read.client.settings.require_pushed_authorization_requests) {
       throw refuse("invalid_request", { message: "This client pushes its requests: use oauth/par." });
     }

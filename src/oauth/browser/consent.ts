@@ -25,7 +25,7 @@ export async function needsConsent(
 ): Promise<boolean> {
   const { settings } = client;
   if (parameters.device !== undefined) return true;
-  if (settings.first_party) return false;
+  if (settings.first_party && client.origin === "account") return false;
   if (parameters.prompt.includes("consent")) return true;
   const is_public = settings.token_endpoint_auth_method === "none";
   if (is_public && !parameters.redirect_uri.startsWith("https:")) return true;

@@ -7,6 +7,7 @@ import { refuse } from "../../errors.ts";
 import { acr_values } from "../authorization-for.ts";
 import type { Oauth } from "../oauth.ts";
 import { readHint, userOfSub } from "../read-hint.ts";
+import { findDocumentClient } from "../registration/document.ts";
 import type { AuthorizationParameters, Prompt, ResponseMode } from "./authorization-request.ts";
 import { readClaims } from "./read-claims.ts";
 import { type AnswerTo, redirecting, refuseRequest } from "./refuse-at.ts";
@@ -27,11 +28,18 @@ export interface ReadRequest {
  * @throws 400 invalid_request, invalid_request_object, redirect_uri_mismatch and 403 unauthorized_client, which no browser is redirected for;
  *   RedirectedRefusal.
  */
-export async function readRequest(oauth: Oauth, account_id: string, sent: RawParameters): Promise<ReadRequest> {
+export async function readRequest(
+  oauth: Oauth,
+  account_id: string,
+  sent: RawParameters,
+  source: string,
+): Promise<ReadRequest> {
   const { directory } = oauth;
   const account = await findAccount(directory, account_id);
   if (sent.client_id === undefined) throw refuseRequest("client_id is required.");
-  const client = await lookUpClient(directory, account_id, sent.client_id);
+  const client =
+    (await findDocumentClient(oauth, account, sent.client_id, source)) ??
+    (await lookUpClient(directory, account_id, sent.client_id));
   if (!client) throw refuse("unauthorized_client", { message: "There is no such client." });
   const raw = await openRequestObject(oauth, client, sent);
   const redirect_uri = matchRedirectUri(client, raw.redirect_uri);

@@ -2,11 +2,13 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import { readBrowser } from "../../authentication/sessions/session.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
+import { findAccount } from "../../directory/accounts/find-account.ts";
 import { catalogue, type ErrorCode, refuse } from "../../errors.ts";
 import { OidParams, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { keyOf, presentedBy } from "../dpop/dpop.ts";
 import type { Oauth } from "../oauth.ts";
+import { findDocumentClient } from "../registration/document.ts";
 import { authenticate } from "../token/client-authentication.ts";
 import { ClientCredentials } from "../token/schema.ts";
 import { errorAnswer, sendAnswer } from "./answer.ts";
@@ -39,7 +41,7 @@ export function authorizationRoutes(app: App, oauth: Oauth): void {
     const { account_id } = request;
     const issuer = issuerOf(directory.public_url, account_id);
     try {
-      const begun = await beginRequest(oauth, account_id, raw);
+      const begun = await beginRequest(oauth, account_id, raw, request.ip);
       const browser = readBrowser(readCookie(request, cookieName(directory.public_url, account_id)));
       const resumed = await nextStep(oauth, begun, browser);
       const { next } = resumed;
@@ -92,7 +94,7 @@ export function authorizationRoutes(app: App, oauth: Oauth): void {
       // No cookie comes with a form of another site, so the answer is a page that asks again (SameSite=Lax).
       const { account_id } = request;
       try {
-        const { parameters, ...begun } = await beginRequest(oauth, account_id, request.body);
+        const { parameters, ...begun } = await beginRequest(oauth, account_id, request.body, request.ip);
         if (!parameters.prompt.includes("none")) {
           return reply.header("cache-control", "no-store").redirect(pageOf({ ...begun, parameters }), 303);
         }
@@ -122,6 +124,9 @@ export function authorizationRoutes(app: App, oauth: Oauth): void {
     },
     handler: async (request, reply) => {
       const { account_id, body, headers } = request;
+      if (body.client_id !== undefined) {
+        await findDocumentClient(oauth, await findAccount(directory, account_id), body.client_id, request.ip);
+      }
       const client = await authenticate(oauth, account_id, { ...body, authorization: headers.authorization });
       if (body.request_uri !== undefined) throw refuse("invalid_request", { message: "request_uri is not pushed." });
       try {
@@ -130,7 +135,7 @@ export function authorizationRoutes(app: App, oauth: Oauth): void {
           throw refuse("invalid_dpop_proof", { message: "dpop_jkt names another key than the proof." });
         const named = { ...body, client_id: client.client_id };
         const bound = proven === undefined ? named : { ...named, dpop_jkt: proven };
-        const read = await readRequest(oauth, account_id, bound);
+        const read = await readRequest(oauth, account_id, bound, request.ip);
         const pushed = await storeRequest(oauth, read, "pushed");
         reply.code(201).header("cache-control", "no-store");
         return { request_uri: requestUriOf(pushed), expires_in: PUSHED_LIFETIME / 1000 };

@@ -8,7 +8,6 @@ import { base64url } from "../../secrets/digest.ts";
 import { instant } from "../../storage/storage.ts";
 import type { AuthorizationRequest } from "../browser/authorization-request.ts";
 import { storeRequest } from "../browser/begin.ts";
-import { updateBound } from "../browser/store.ts";
 import type { Oauth } from "../oauth.ts";
 import { readUserCode, userCodeDigests } from "./device-code.ts";
 import { selectByUserCode } from "./store.ts";
@@ -50,7 +49,5 @@ export async function enterUserCode(oauth: Oauth, entry: Entry): Promise<Authori
   }
   const account = await findAccount(directory, account_id);
   const client = await findClient(directory, account_id, found.client_id);
-  const request = await storeRequest(oauth, { account, client, parameters: found.parameters }, "browser");
-  await storage.write((tx) => updateBound(tx.db, account_id, request.id, browser));
-  return request;
+  return storeRequest(oauth, { account, client, parameters: found.parameters }, "browser", browser);
 }

@@ -1,4 +1,4 @@
-import { issuerOf } from "../../directory/accounts/account.ts";
+import { type Account, issuerOf } from "../../directory/accounts/account.ts";
 import { signing_algs } from "../../secrets/signing-alg.ts";
 import { acr_values } from "../authorization-for.ts";
 import { identity_scopes } from "../browser/authorization-request.ts";
@@ -8,7 +8,7 @@ import { asymmetric_algs } from "../token/client-keys.ts";
 import { EXCHANGE } from "../token/exchange-subject.ts";
 
 /** What this issuer can do today, and nothing it cannot (RFC 8414 §2, OpenID Connect Discovery §3). */
-export function metadataOf(public_url: string, account_id: string, languages: readonly string[]) {
+export function metadataOf(public_url: string, { account_id, settings }: Account, languages: readonly string[]) {
   const issuer = issuerOf(public_url, account_id);
   const methods = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"];
   return {
@@ -18,6 +18,7 @@ export function metadataOf(public_url: string, account_id: string, languages: re
     userinfo_endpoint: `${issuer}/oauth/userinfo`,
     jwks_uri: `${issuer}/oauth/jwks.json`,
     pushed_authorization_request_endpoint: `${issuer}/oauth/par`,
+    registration_endpoint: `${issuer}/oauth/register`,
     device_authorization_endpoint: `${issuer}/oauth/device_authorization`,
     introspection_endpoint: `${issuer}/oauth/introspect`,
     revocation_endpoint: `${issuer}/oauth/revoke`,
@@ -45,10 +46,25 @@ export function metadataOf(public_url: string, account_id: string, languages: re
     prompt_values_supported: ["none", "login", "consent", "select_account", "create"],
     ui_locales_supported: [...languages],
     dpop_signing_alg_values_supported: dpop_algs,
+    client_id_metadata_document_supported: settings.client_id_metadata_documents,
     authorization_response_iss_parameter_supported: true,
     request_parameter_supported: true,
     request_uri_parameter_supported: false,
     require_request_uri_registration: false,
     claims_parameter_supported: true,
+  };
+}
+
+/** The account API as others see it (RFC 9728 §2). */
+export function resourceMetadataOf(public_url: string, account_id: string, name: string) {
+  const issuer = issuerOf(public_url, account_id);
+  return {
+    resource: issuer,
+    resource_name: name,
+    authorization_servers: [issuer],
+    bearer_methods_supported: ["header"],
+    dpop_signing_alg_values_supported: dpop_algs,
+    dpop_bound_access_tokens_required: false,
+    resource_documentation: `${public_url}/docs`,
   };
 }

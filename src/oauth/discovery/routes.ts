@@ -9,7 +9,7 @@ import type { App } from "../../http/server.ts";
 import { publishedKeys, signingKey } from "../../tokens/keys/find-key.ts";
 import type { Jwk } from "../../tokens/keys/key.ts";
 import type { TokenDeps } from "../token/client-credentials.ts";
-import { metadataOf } from "./metadata.ts";
+import { metadataOf, resourceMetadataOf } from "./metadata.ts";
 
 const Key = Type.Record(Type.String(), Type.String(), { description: "A public JWK (RFC 7517)." });
 const Metadata = Type.Unsafe<Record<string, unknown>>({
@@ -41,12 +41,31 @@ export function discoveryRoutes(app: App, deps: TokenDeps & { readonly languages
         response: { 200: Metadata, ...misses },
       },
       handler: async (request, reply) => {
-        const { account_id } = await findCanonical(directory, request);
+        const account = await findCanonical(directory, request);
         reply.headers(cacheable);
-        return metadataOf(directory.public_url, account_id, languages);
+        return metadataOf(directory.public_url, account, languages);
       },
     });
   }
+
+  app.route({
+    method: "GET",
+    url: "/.well-known/oauth-protected-resource/v1/accounts/:oid",
+    config: { surface: "oauth", public: true },
+    schema: {
+      operationId: "oauth_protected_resource_get",
+      summary: "Metadata of the account API as a protected resource",
+      description: "RFC 9728; a refused request names this address in its challenge.",
+      tags,
+      params: OidParams,
+      response: { 200: Metadata, ...misses },
+    },
+    handler: async (request, reply) => {
+      const { account_id, name } = await findCanonical(directory, request);
+      reply.headers(cacheable);
+      return resourceMetadataOf(directory.public_url, account_id, name);
+    },
+  });
 
   app.route({
     method: "GET",

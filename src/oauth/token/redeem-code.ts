@@ -9,6 +9,7 @@ import { type IssuedAccessToken, issueAccessToken, issueIdToken } from "../../to
 import { type AuthorizationCode, readAuthorizationCode } from "../authorization-code.ts";
 import { issuingOf } from "../authorization-for.ts";
 import { beginFamily } from "../refresh/begin-family.ts";
+import { noteUsed } from "../registration/note-used.ts";
 import type { TokenDeps } from "./client-credentials.ts";
 import { redeemStatement } from "./store.ts";
 
@@ -61,6 +62,7 @@ export async function redeemAuthorizationCode(
   const { alive, redeemed } = await storage.hot(redeemStatement, { ...ids, ...times });
   if (!alive) throw invalidGrant("The client, its grant or the user is gone.");
   if (!redeemed) return stolen();
+  await noteUsed(directory, client);
   const account = await findAccount(directory, account_id);
   const authorization = { ...content.authorization, issuing: issuingOf(directory, account), dpop_jkt };
   const issued = await issueAccessToken(tokens, authorization, now);

@@ -1,17 +1,36 @@
+import { type Account, issuerOf } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import type { Client } from "../../directory/clients/client.ts";
-import { grantsOf } from "../../directory/grants/find-grant.ts";
+import { grantsOf, matchGrant } from "../../directory/grants/find-grant.ts";
+import type { Grant } from "../../directory/grants/grant.ts";
 import { lookUpUser } from "../../directory/users/find-user.ts";
 import { refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import type { Authorization } from "../../tokens/authorization.ts";
 import { issueAccessToken } from "../../tokens/issue.ts";
 import { authorizePerson } from "../authorization-for.ts";
-import { identity_scopes } from "../browser/authorization-request.ts";
+import { identity_scopes, userinfoAudience } from "../browser/authorization-request.ts";
 import type { PersonTokens } from "../issue-for-person.ts";
 import { narrowScope } from "../narrow-scope.ts";
 import type { Oauth } from "../oauth.ts";
+import type { Family } from "../refresh/family.ts";
 import { rotateRefreshToken } from "../refresh/rotate.ts";
+import { noteUsed } from "../registration/note-used.ts";
+
+/** What the login may still have: of its grant's row, of the account's public grants, or nothing but userinfo. */
+async function grantOf(
+  directory: Oauth["directory"],
+  account: Account,
+  client: Client,
+  { grant_id, audience }: Family,
+): Promise<Pick<Grant, "id" | "scope"> | undefined> {
+  if (grant_id === "" && audience === userinfoAudience(issuerOf(directory.public_url, account.account_id)))
+    return { id: "", scope: [] };
+  const grants = await grantsOf(directory, client);
+  return grant_id === ""
+    ? matchGrant(directory, account, grants, audience, "authorization_code")
+    : grants.find(({ id }) => id === grant_id);
+}
 
 export interface Wanted {
   /** Space-separated; absent: all that the login had. */
@@ -41,10 +60,9 @@ export async function refreshLogin(
     { client, token, dpop_jkt: dpop_jkt ?? null },
     now,
   );
+  await noteUsed(directory, client);
   const identity = family.scope.filter((scope) => identity_scopes.includes(scope));
-  const none = { id: "", scope: [] };
-  const grant =
-    family.grant_id === "" ? none : (await grantsOf(directory, client)).find(({ id }) => id === family.grant_id);
+  const grant = await grantOf(directory, account, client, family);
   const user = await lookUpUser(directory, account.account_id, family.user_id);
   if (!grant || !user) throw refuse("invalid_grant", { message: "The grant or the user is gone." });
   const subject = {

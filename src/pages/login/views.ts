@@ -141,9 +141,10 @@ export function consentView(context: Context, user: User | undefined): View {
   const told = scope.filter((one): one is keyof Texts["scopes"] => one in texts.scopes);
   const others = scope.filter((one) => !(one in texts.scopes) && one !== "address");
   const host = new URL(redirect_uri).host || new URL(redirect_uri).protocol;
+  const from = client.origin === "metadata" ? new URL(client.client_id).host : host;
   return {
     title: texts.consent(nameOf(client)),
-    body: html`${request.parameters.device !== undefined && html`<p class="problem">${texts.device.warning}</p>`}<ul>
+    body: html`${client.origin !== "account" && html`<p class="quiet">${texts.unchecked(from)}</p>`}${request.parameters.device !== undefined && html`<p class="problem">${texts.device.warning}</p>`}<ul>
 ${told.map((one) => html`<li>${texts.scopes[one]}</li>`)}
 ${audience !== null && html`<li>${texts.scope_of(audience)}${others.length > 0 && html`: <span class="quiet">${others.join(", ")}</span>`}</li>`}
 </ul>

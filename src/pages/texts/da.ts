@@ -25,6 +25,7 @@ export const da: Texts = {
   consents: "Det, du har accepteret",
   no_consents: "Du har ikke accepteret noget her.",
   withdraw: "Træk tilbage",
+  unchecked: (host) => `Ingen her har kontrolleret denne applikation. Den kommer fra ${host}.`,
   consent_at: (host) => `Du går videre til ${host}.`,
   allow: "Tillad",
   deny: "Tillad ikke",

@@ -25,6 +25,7 @@ export const de: Texts = {
   consents: "Was Sie erlaubt haben",
   no_consents: "Sie haben hier nichts erlaubt.",
   withdraw: "Zurücknehmen",
+  unchecked: (host) => `Niemand hier hat diese Anwendung geprüft. Sie kommt von ${host}.`,
   consent_at: (host) => `Sie gelangen danach zu ${host}.`,
   allow: "Erlauben",
   deny: "Nicht erlauben",

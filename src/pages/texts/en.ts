@@ -25,6 +25,7 @@ export const en: Texts = {
   consents: "What you agreed to",
   no_consents: "You have agreed to nothing here.",
   withdraw: "Take back",
+  unchecked: (host) => `Nobody here has checked this application. It comes from ${host}.`,
   consent_at: (host) => `You go on to ${host}.`,
   allow: "Allow",
   deny: "Do not allow",

@@ -25,6 +25,7 @@ export const nb: Texts = {
   consents: "Det du har godtatt",
   no_consents: "Du har ikke godtatt noe her.",
   withdraw: "Trekk tilbake",
+  unchecked: (host) => `Ingen her har sjekket denne applikasjonen. Den kommer fra ${host}.`,
   consent_at: (host) => `Du går videre til ${host}.`,
   allow: "Tillat",
   deny: "Ikke tillat",

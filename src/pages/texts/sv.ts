@@ -25,6 +25,7 @@ export const sv: Texts = {
   consents: "Det du har godkänt",
   no_consents: "Du har inte godkänt något här.",
   withdraw: "Ta tillbaka",
+  unchecked: (host) => `Ingen här har granskat den här applikationen. Den kommer från ${host}.`,
   consent_at: (host) => `Du går vidare till ${host}.`,
   allow: "Tillåt",
   deny: "Tillåt inte",

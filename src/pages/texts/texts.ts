@@ -26,6 +26,8 @@ export interface Texts {
   readonly consents: string;
   readonly no_consents: string;
   readonly withdraw: string;
+  /** Of a client that registered itself. */
+  readonly unchecked: (host: string) => string;
   readonly consent_at: (host: string) => string;
   readonly allow: string;
   readonly deny: string;

@@ -1,0 +1,112 @@
+import { type Static, Type } from "typebox";
+import type { Client } from "../../directory/clients/client.ts";
+import { type ClientSettings, clientSettings } from "../../directory/clients/settings.ts";
+import { refuse } from "../../errors.ts";
+import { signing_algs } from "../../secrets/signing-alg.ts";
+
+const address = Type.String({ minLength: 1, maxLength: 2_048 });
+const addresses = Type.Array(address, { maxItems: 50, uniqueItems: true });
+const names = Type.Array(Type.String({ minLength: 1, maxLength: 200 }), { maxItems: 20, uniqueItems: true });
+
+/** What a client says of itself (RFC 7591 §2, OpenID Connect Registration §2); what nobody here knows is ignored. */
+export const ClientMetadata = Type.Object({
+  redirect_uris: Type.Optional(addresses),
+  client_name: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
+  token_endpoint_auth_method: Type.Optional(Type.String({ maxLength: 64 })),
+  grant_types: Type.Optional(names),
+  response_types: Type.Optional(names),
+  post_logout_redirect_uris: Type.Optional(addresses),
+  jwks: Type.Optional(Type.Unsafe<Readonly<Record<string, unknown>>>({ type: "object", additionalProperties: true })),
+  jwks_uri: Type.Optional(address),
+  subject_type: Type.Optional(Type.String({ maxLength: 64 })),
+  sector_identifier_uri: Type.Optional(address),
+  id_token_signed_response_alg: Type.Optional(Type.String({ maxLength: 64 })),
+  userinfo_signed_response_alg: Type.Optional(Type.String({ maxLength: 64 })),
+  backchannel_logout_uri: Type.Optional(address),
+  require_pushed_authorization_requests: Type.Optional(Type.Boolean()),
+  require_signed_request_object: Type.Optional(Type.Boolean()),
+  dpop_bound_access_tokens: Type.Optional(Type.Boolean()),
+});
+export type ClientMetadata = Static<typeof ClientMetadata>;
+
+const methods: readonly string[] = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"];
+const grant_types: readonly string[] = [
+  "authorization_code",
+  "refresh_token",
+  "urn:ietf:params:oauth:grant-type:device_code",
+];
+
+const wrong = (message: string) => refuse("invalid_client_metadata", { message });
+
+/**
+ * The settings of such a client. What asks for more than it may have is refused, never quietly lessened, so that a client knows what
+ * it got; `otherwise` is how it authenticates when it does not say.
+ *
+ * @throws 400 invalid_client_metadata.
+ */
+export function settingsOf(
+  metadata: ClientMetadata,
+  otherwise: ClientSettings["token_endpoint_auth_method"],
+): Partial<ClientSettings> {
+  const { redirect_uris = [], client_name: _name, response_types, ...rest } = metadata;
+  if (redirect_uris.length === 0) throw refuse("invalid_redirect_uri", { message: "redirect_uris is required." });
+  if (response_types?.some((type) => type !== "code")) throw wrong("response_types may hold code alone.");
+  const grants = metadata.grant_types ?? ["authorization_code"];
+  if (grants.some((type) => !grant_types.includes(type)))
+    throw wrong(`grant_types may hold ${grant_types.join(", ")}.`);
+  const method = metadata.token_endpoint_auth_method ?? otherwise;
+  if (!methods.includes(method)) throw wrong(`token_endpoint_auth_method may be ${methods.join(", ")}.`);
+  if (method === "private_key_jwt" && !metadata.jwks && !metadata.jwks_uri)
+    throw wrong("private_key_jwt needs jwks or jwks_uri.");
+  if (metadata.jwks && metadata.jwks_uri) throw wrong("jwks and jwks_uri cannot both be there.");
+  const { subject_type = "public" } = metadata;
+  if (subject_type !== "public" && subject_type !== "pairwise") throw wrong("subject_type may be public or pairwise.");
+  const settings = {
+    ...rest,
+    callbacks: redirect_uris,
+    response_types: ["code"],
+    grant_types: grants,
+    token_endpoint_auth_method: method,
+    subject_type,
+    // A refresh token is what it asked for by naming the grant.
+    refresh_without_offline_access: grants.includes("refresh_token"),
+    ...algOf(metadata, "id_token_signed_response_alg"),
+    ...algOf(metadata, "userinfo_signed_response_alg"),
+  };
+  return settings as Partial<ClientSettings>;
+}
+
+function algOf(metadata: ClientMetadata, name: "id_token_signed_response_alg" | "userinfo_signed_response_alg") {
+  const alg = metadata[name];
+  if (alg === undefined) return {};
+  if (!(signing_algs as readonly string[]).includes(alg)) throw wrong(`${name} may be ${signing_algs.join(", ")}.`);
+  return { [name]: alg };
+}
+
+/** What is registered (RFC 7591 §3.2.1). */
+export function metadataOfClient({ name, settings }: Pick<Client, "name" | "settings">): Record<string, unknown> {
+  const defaults = clientSettings({});
+  const { callbacks, grant_types, token_endpoint_auth_method, subject_type, id_token_signed_response_alg } = settings;
+  const told = [
+    "post_logout_redirect_uris",
+    "jwks",
+    "jwks_uri",
+    "sector_identifier_uri",
+    "userinfo_signed_response_alg",
+    "backchannel_logout_uri",
+    "require_pushed_authorization_requests",
+    "require_signed_request_object",
+    "dpop_bound_access_tokens",
+  ] as const;
+  const set = told.filter((key) => JSON.stringify(settings[key]) !== JSON.stringify(defaults[key]));
+  return {
+    redirect_uris: callbacks,
+    ...(name === null ? {} : { client_name: name }),
+    response_types: ["code"],
+    grant_types,
+    token_endpoint_auth_method,
+    subject_type,
+    id_token_signed_response_alg,
+    ...Object.fromEntries(set.map((key) => [key, settings[key]])),
+  };
+}

@@ -1,0 +1,132 @@
+import { Check } from "typebox/value";
+import { ask } from "../../authentication/federation/federation.ts";
+import type { Account } from "../../directory/accounts/account.ts";
+import { isLoopback } from "../../directory/clients/callback.ts";
+import { changeClient } from "../../directory/clients/change-client.ts";
+import type { Client } from "../../directory/clients/client.ts";
+import { createClient } from "../../directory/clients/create-client.ts";
+import { findClientById, lookUpClient } from "../../directory/clients/find-client.ts";
+import { type ClientSettings, clientSettings } from "../../directory/clients/settings.ts";
+import { refuse } from "../../errors.ts";
+import { instant } from "../../storage/storage.ts";
+import type { Oauth } from "../oauth.ts";
+import { ClientMetadata, settingsOf } from "./client-metadata.ts";
+import { chargeNewClient, speaking } from "./register.ts";
+import { KEPT } from "./registration.ts";
+import { countRegistrations, selectRegistration, upsertRegistration } from "./store.ts";
+
+/** Bytes. */
+const LONGEST = 5_120;
+/** Seconds that a document is believed: at least, unless its headers say, and at most. */
+const [SHORTEST, USUAL, MOST] = [30, 300, 86_400];
+/** An account keeps no more of them. */
+const LIMIT = 10_000;
+
+/**
+ * Whether a client_id is the address of a document: https (http on a loopback address, which EGRESS_ALLOW has to open), with a path,
+ * and nothing that could be read in two ways.
+ */
+export function isDocumentAddress(client_id: string): boolean {
+  if (!/^https?:\/\//.test(client_id) || client_id.length > 2_048 || !URL.canParse(client_id)) return false;
+  const url = new URL(client_id);
+  const { href, pathname, hash, username, password } = url;
+  if (url.protocol === "http:" && !isLoopback(url)) return false;
+  return href === client_id && pathname.length > 1 && hash === "" && username === "" && password === "";
+}
+
+/**
+ * The client that a document describes (OAuth Client ID Metadata Document): read anew when it is no longer fresh, kept as a client of
+ * the account, which it is until nobody uses it for a month. It holds no secret, and nothing else at its address is fetched.
+ *
+ * @returns undefined where the account does not take them. @throws 400 invalid_client_metadata, invalid_redirect_uri; 429.
+ */
+export async function findDocumentClient(
+  oauth: Oauth,
+  account: Account,
+  client_id: string,
+  source: string,
+): Promise<Client | undefined> {
+  if (!account.settings.client_id_metadata_documents || !isDocumentAddress(client_id)) return undefined;
+  const { directory } = oauth;
+  const { storage } = directory;
+  const { account_id } = account;
+  const known = await lookUpClient(directory, account_id, client_id);
+  const registration = known && (await selectRegistration(storage.read, account_id, known.id));
+  const now = storage.now();
+  if (known && registration?.fresh_until && registration.fresh_until > instant(now)) return known;
+  if (!known) {
+    await chargeNewClient(directory, account_id, source);
+    if ((await countRegistrations(storage.read, account_id)) >= LIMIT) throw refuse("too_many_requests");
+  }
+  const { name, settings, fresh } = await fetchClient(oauth, client_id);
+  const actor = { id: client_id.slice(0, 200), context: {} };
+  const client = await speaking(() =>
+    known
+      ? changeClient(directory, known, { name, settings: { ...clientSettings({}), ...settings } }, actor)
+      : createDocumentClient(oauth, account_id, { client_id, name, settings }, actor),
+  );
+  const times = { fresh_until: instant(now + fresh * 1000), used_at: instant(now), expires_at: instant(now + KEPT) };
+  const row = { account_id, client_id: client.id, token_digest: null, ...times };
+  await storage.write((tx) => upsertRegistration(tx.db, row));
+  return client;
+}
+
+/** Somebody else may have been quicker. */
+async function createDocumentClient(
+  { directory }: Oauth,
+  account_id: string,
+  input: { readonly client_id: string; readonly name: string | undefined; readonly settings: Partial<ClientSettings> },
+  actor: Parameters<typeof createClient>[3],
+): Promise<Client> {
+  try {
+    return (await createClient(directory, account_id, { ...input, origin: "metadata" }, actor)).client;
+  } catch (error) {
+    const made = await lookUpClient(directory, account_id, input.client_id);
+    if (!made) throw error;
+    return findClientById(directory, account_id, made.id);
+  }
+}
+
+interface FetchedClient {
+  readonly name: string | undefined;
+  readonly settings: Partial<ClientSettings>;
+  /** Seconds. */
+  readonly fresh: number;
+}
+
+async function fetchClient({ federation }: Oauth, client_id: string): Promise<FetchedClient> {
+  const headers = { accept: "application/json" };
+  const {
+    status,
+    body,
+    headers: answered,
+  } = await speaking(() => ask(federation.egress, { url: client_id, method: "GET", headers }));
+  if (status !== 200) throw wrong(`its address answered ${status}`);
+  if (Buffer.byteLength(body) > LONGEST) throw wrong(`it has more than ${LONGEST} bytes`);
+  const document = parse(body);
+  if (!Check(ClientMetadata, document)) throw wrong("it is no client metadata");
+  const { client_id: named, client_secret } = document as { client_id?: unknown; client_secret?: unknown };
+  if (named !== client_id) throw wrong("its client_id is not its address");
+  if (client_secret !== undefined) throw wrong("it holds a secret");
+  const settings = settingsOf(document, "none");
+  const { token_endpoint_auth_method: method } = settings;
+  if (method !== "none" && method !== "private_key_jwt") throw wrong("a document has no secret to authenticate with");
+  return { name: document.client_name, settings, fresh: freshness(String(answered["cache-control"] ?? "")) };
+}
+
+function parse(body: string): unknown {
+  try {
+    return JSON.parse(body);
+  } catch {
+    throw wrong("it is no JSON");
+  }
+}
+
+function freshness(cache_control: string): number {
+  if (/\bno-(store|cache)\b/i.test(cache_control)) return SHORTEST;
+  const [, age] = /\bmax-age=(\d{1,9})/i.exec(cache_control) ?? [];
+  return Math.min(MOST, Math.max(SHORTEST, age === undefined ? USUAL : Number(age)));
+}
+
+const wrong = (why: string) =>
+  refuse("invalid_client_metadata", { message: `The client's metadata document is not right: ${why}.` });

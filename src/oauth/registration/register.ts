@@ -1,0 +1,145 @@
+import { randomBytes } from "node:crypto";
+import { type Federation, fetchList } from "../../authentication/federation/federation.ts";
+import { findAccount } from "../../directory/accounts/find-account.ts";
+import { changeClient, removeClient } from "../../directory/clients/change-client.ts";
+import type { Client } from "../../directory/clients/client.ts";
+import { type CreatedClient, createClient } from "../../directory/clients/create-client.ts";
+import { lookUpClient } from "../../directory/clients/find-client.ts";
+import { type ClientSettings, clientSettings } from "../../directory/clients/settings.ts";
+import type { Actor, Directory } from "../../directory/directory.ts";
+import { Refusal, refuse } from "../../errors.ts";
+import { takeBudget } from "../../limits/limits.ts";
+import { sourceSubject } from "../../limits/source.ts";
+import { base64url, sameBytes } from "../../secrets/digest.ts";
+import { type Secret, secret } from "../../secrets/secret.ts";
+import { instant } from "../../storage/storage.ts";
+import type { Oauth } from "../oauth.ts";
+import { type ClientMetadata, settingsOf } from "./client-metadata.ts";
+import { KEPT, tokenDigest } from "./registration.ts";
+import { countRegistrations, deleteRegistered, selectRegistration, upsertRegistration } from "./store.ts";
+
+export interface Registered extends CreatedClient {
+  /** For RFC 7592. */
+  readonly registration_access_token: Secret;
+}
+
+/** An account takes no more. */
+const LIMIT = 1_000;
+
+/**
+ * A client registers itself (RFC 7591 §3). Without a token only where the account lets it, only as a public client, and only so
+ * often from one address.
+ *
+ * @throws 400 invalid_redirect_uri, invalid_client_metadata; 401 invalid_token; 429 too_many_requests.
+ */
+export async function registerClient(
+  oauth: Oauth,
+  account_id: string,
+  metadata: ClientMetadata,
+  { allowed, actor, source }: { readonly allowed: boolean; readonly actor: Actor; readonly source: string },
+): Promise<Registered> {
+  const { directory } = oauth;
+  const { storage } = directory;
+  const account = await findAccount(directory, account_id);
+  if (!allowed && !account.settings.open_registration) {
+    const headers = { "www-authenticate": 'Bearer realm="latchkey"' };
+    throw refuse("invalid_token", { message: "Clients register here with an initial access token.", headers });
+  }
+  const settings = settingsOf(metadata, allowed ? "client_secret_basic" : "none");
+  if (!allowed && settings.token_endpoint_auth_method !== "none") {
+    throw refuse("invalid_client_metadata", { message: "Without an initial access token: public clients alone." });
+  }
+  await checkSector(oauth.federation, settings);
+  if (!allowed) await chargeNewClient(directory, account_id, source);
+  if ((await countRegistrations(storage.read, account_id)) >= LIMIT) throw refuse("too_many_requests");
+  const input = { name: metadata.client_name, settings, origin: "dynamic" as const };
+  const created = await speaking(() => createClient(directory, account_id, input, actor));
+  const registration_access_token = secret(base64url(randomBytes(32)));
+  const now = storage.now();
+  const times = { fresh_until: null, used_at: instant(now), expires_at: instant(now + KEPT) };
+  const token_digest = tokenDigest(registration_access_token);
+  const row = { account_id, client_id: created.client.id, token_digest, ...times };
+  await storage.write((tx) => upsertRegistration(tx.db, row));
+  return { ...created, registration_access_token };
+}
+
+/** @throws 429 too_many_requests. */
+export async function chargeNewClient(
+  { storage, master_keys }: Directory,
+  account_id: string,
+  source: string,
+): Promise<void> {
+  const subject = sourceSubject(master_keys, account_id, source);
+  const { allowed, retry_after } = await takeBudget(
+    storage,
+    { account_id, budget: "client_source", subject },
+    storage.now(),
+  );
+  if (!allowed) throw refuse("too_many_requests", { retry_after });
+}
+
+/** The client whose registration access token this is (RFC 7592 §2). @throws 401 invalid_token. */
+export async function findRegistered(
+  { directory }: Oauth,
+  account_id: string,
+  client_id: string,
+  token: Secret,
+): Promise<Client> {
+  const client = await lookUpClient(directory, account_id, client_id);
+  const registration = client && (await selectRegistration(directory.storage.read, account_id, client.id));
+  const digest = registration?.token_digest;
+  if (!client || !digest || !sameBytes(digest, tokenDigest(token))) {
+    const headers = { "www-authenticate": 'Bearer realm="latchkey", error="invalid_token"' };
+    throw refuse("invalid_token", { headers });
+  }
+  return client;
+}
+
+/**
+ * Replaces what a client registered (RFC 7592 §2.2): what it leaves out is as if it had never been said. How it authenticates
+ * stays.
+ *
+ * @throws 400 invalid_redirect_uri, invalid_client_metadata.
+ */
+export async function replaceRegistered(
+  oauth: Oauth,
+  client: Client,
+  metadata: ClientMetadata,
+  actor: Actor,
+): Promise<Client> {
+  const { token_endpoint_auth_method: method } = client.settings;
+  const settings = settingsOf(metadata, method);
+  if (settings.token_endpoint_auth_method !== method)
+    throw refuse("invalid_client_metadata", { message: `token_endpoint_auth_method stays ${method}.` });
+  await checkSector(oauth.federation, settings);
+  const change = { name: metadata.client_name, settings: { ...clientSettings({}), ...settings } };
+  return speaking(() => changeClient(oauth.directory, client, change, actor));
+}
+
+/** RFC 7592 §2.3: with everything that was issued to it. */
+export async function removeRegistered({ directory }: Oauth, client: Client, actor: Actor): Promise<void> {
+  await removeClient(directory, client, actor);
+  const { account_id, id: client_id } = client;
+  await directory.storage.write((tx) => deleteRegistered(tx.db, { account_id, client_id }));
+}
+
+/** Every callback is named by the sector's own document (OpenID Connect Registration §5). */
+async function checkSector(federation: Federation, settings: Partial<ClientSettings>): Promise<void> {
+  const { sector_identifier_uri, callbacks = [] } = settings;
+  if (!sector_identifier_uri) return;
+  const listed = await speaking(() => fetchList(federation, sector_identifier_uri));
+  if (!callbacks.every((callback) => listed.includes(callback))) {
+    throw refuse("invalid_client_metadata", { message: "sector_identifier_uri does not name every redirect URI." });
+  }
+}
+
+/** In the words of RFC 7591 §3.2.2. */
+export async function speaking<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof Refusal) || !["invalid_request", "upstream_login_failed"].includes(error.code)) throw error;
+    const about_callbacks = error.options.errors?.some(({ path }) => path.startsWith("callbacks"));
+    throw refuse(about_callbacks ? "invalid_redirect_uri" : "invalid_client_metadata", { message: error.message });
+  }
+}

@@ -1,0 +1,132 @@
+import type { FastifyRequest } from "fastify";
+import { Type } from "typebox";
+import { issuerOf } from "../../directory/accounts/account.ts";
+import type { Client } from "../../directory/clients/client.ts";
+import { Oid, OidParams, refusals } from "../../http/contract.ts";
+import { factsOf } from "../../http/facts.ts";
+import type { App } from "../../http/server.ts";
+import { reveal, secret } from "../../secrets/secret.ts";
+import { bearerToken, checkBearer, findBearer } from "../bearer/bearer.ts";
+import { presentedBy } from "../dpop/dpop.ts";
+import type { Oauth } from "../oauth.ts";
+import { no_store } from "../token-reply.ts";
+import { ClientMetadata, metadataOfClient } from "./client-metadata.ts";
+import { findRegistered, registerClient, removeRegistered, replaceRegistered } from "./register.ts";
+import { REGISTER_SCOPE } from "./registration.ts";
+
+const tags = ["oauth"];
+const Params = Type.Object({ oid: Oid, client_id: Type.String({ maxLength: 64 }) });
+const Information = Type.Unsafe<Record<string, unknown>>({
+  type: "object",
+  additionalProperties: true,
+  description: "RFC 7591 §3.2.1: what is registered, with registration_client_uri.",
+});
+const wrong = ["invalid_request", "invalid_redirect_uri", "invalid_client_metadata", "invalid_token"] as const;
+const config = { surface: "oauth", public: true } as const;
+
+export function registrationRoutes(app: App, oauth: Oauth): void {
+  const { directory } = oauth;
+
+  const information = (client: Client, more: object = {}) => ({
+    client_id: client.client_id,
+    client_id_issued_at: Math.floor(Date.parse(client.created_at) / 1000),
+    ...metadataOfClient(client),
+    registration_client_uri: `${issuerOf(directory.public_url, client.account_id)}/oauth/register/${client.client_id}`,
+    ...more,
+  });
+
+  app.route({
+    method: "POST",
+    url: "/v1/accounts/:oid/oauth/register",
+    config,
+    schema: {
+      operationId: "oauth_register_post",
+      summary: "Register a client",
+      description: `RFC 7591, with an initial access token: one for the account API that holds admin:accounts, write:accounts or ${REGISTER_SCOPE}. Where the account's open_registration is on, public clients need none.`,
+      tags,
+      params: OidParams,
+      body: ClientMetadata,
+      response: { 201: Information, ...refusals("oauth", ...wrong, "insufficient_scope", "too_many_requests") },
+    },
+    handler: async (request, reply) => {
+      const { account_id, body, ip: source } = request;
+      const bearer =
+        request.headers.authorization === undefined
+          ? undefined
+          : await findBearer(oauth, account_id, presentedBy(request as FastifyRequest));
+      if (bearer) checkBearer(bearer, { scopes: ["admin:accounts", "write:accounts", REGISTER_SCOPE] });
+      const actor = { id: bearer?.subject ?? "open-registration", context: { ...factsOf(request as FastifyRequest) } };
+      const who = { allowed: bearer !== undefined, actor, source };
+      const { client, client_secret, registration_access_token } = await registerClient(oauth, account_id, body, who);
+      reply.code(201).headers(no_store);
+      return information(client, {
+        registration_access_token: reveal(registration_access_token),
+        ...(client_secret ? { client_secret: reveal(client_secret), client_secret_expires_at: 0 } : {}),
+      });
+    },
+  });
+
+  const find = ({ account_id, headers }: Pick<FastifyRequest, "account_id" | "headers">, client_id: string) =>
+    findRegistered(oauth, account_id, client_id, secret(bearerToken(headers.authorization)));
+  const actorOf = (request: FastifyRequest, { id }: Client) => ({ id, context: { ...factsOf(request) } });
+  const url = "/v1/accounts/:oid/oauth/register/:client_id";
+
+  app.route({
+    method: "GET",
+    url,
+    config,
+    schema: {
+      operationId: "oauth_register_client_get",
+      summary: "What a client registered",
+      description: "RFC 7592 §2.1, with the registration access token.",
+      tags,
+      params: Params,
+      response: { 200: Information, ...refusals("oauth", "invalid_request", "invalid_token") },
+    },
+    handler: async (request, reply) => {
+      reply.headers(no_store);
+      return information(await find(request, request.params.client_id));
+    },
+  });
+
+  app.route({
+    method: "PUT",
+    url,
+    config,
+    schema: {
+      operationId: "oauth_register_client_put",
+      summary: "Replace what a client registered",
+      description: "RFC 7592 §2.2: what is left out is as if it had never been said.",
+      tags,
+      params: Params,
+      body: ClientMetadata,
+      response: { 200: Information, ...refusals("oauth", ...wrong) },
+    },
+    handler: async (request, reply) => {
+      const client = await find(request, request.params.client_id);
+      reply.headers(no_store);
+      return information(
+        await replaceRegistered(oauth, client, request.body, actorOf(request as FastifyRequest, client)),
+      );
+    },
+  });
+
+  app.route({
+    method: "DELETE",
+    url,
+    config,
+    schema: {
+      operationId: "oauth_register_client_delete",
+      summary: "Delete a client that registered itself",
+      description: "RFC 7592 §2.3. What was issued to it stops.",
+      tags,
+      params: Params,
+      response: { 204: Type.Null(), ...refusals("oauth", "invalid_request", "invalid_token") },
+    },
+    handler: async (request, reply) => {
+      const client = await find(request, request.params.client_id);
+      await removeRegistered(oauth, client, actorOf(request as FastifyRequest, client));
+      return reply.code(204).send(null);
+    },
+  });
+}

@@ -1,0 +1,82 @@
+import { type Database, type Instant, instant } from "../../storage/storage.ts";
+import { KEPT, type Registration } from "./registration.ts";
+
+export async function upsertRegistration(db: Database, { token_digest, ...row }: Registration): Promise<void> {
+  const { fresh_until } = row;
+  await db
+    .insertInto("client_registrations")
+    .values({ ...row, token_digest: token_digest && Buffer.from(token_digest) })
+    .onConflict((conflict) => conflict.columns(["account_id", "client_id"]).doUpdateSet({ fresh_until }))
+    .execute();
+}
+
+export function selectRegistration(
+  db: Database,
+  account_id: string,
+  client_id: string,
+): Promise<Registration | undefined> {
+  return db
+    .selectFrom("client_registrations")
+    .selectAll()
+    .where("account_id", "=", account_id)
+    .where("client_id", "=", client_id)
+    .executeTakeFirst();
+}
+
+export async function countRegistrations(db: Database, account_id: string): Promise<number> {
+  const { n } = await db
+    .selectFrom("client_registrations")
+    .select((eb) => eb.fn.countAll<number>().as("n"))
+    .where("account_id", "=", account_id)
+    .executeTakeFirstOrThrow();
+  return Number(n);
+}
+
+/** Notes that a client was used, if that was last noted before `before`. `now` in milliseconds. */
+export async function updateUsedAt(
+  db: Database,
+  { account_id, client_id }: Pick<Registration, "account_id" | "client_id">,
+  before: Instant,
+  now: number,
+): Promise<void> {
+  await db
+    .updateTable("client_registrations")
+    .set({ used_at: instant(now), expires_at: instant(now + KEPT) })
+    .where("account_id", "=", account_id)
+    .where("client_id", "=", client_id)
+    .where("used_at", "<", before)
+    .execute();
+}
+
+export function selectUnused(db: Database, now: Instant, limit: number): Promise<readonly Registration[]> {
+  return db
+    .selectFrom("client_registrations")
+    .selectAll()
+    .where("expires_at", "<", now)
+    .orderBy("expires_at")
+    .limit(limit)
+    .execute();
+}
+
+/** Everything of a client that registered itself. */
+export async function deleteRegistered(
+  db: Database,
+  { account_id, client_id }: Pick<Registration, "account_id" | "client_id">,
+): Promise<void> {
+  await db
+    .deleteFrom("client_secrets")
+    .where("account_id", "=", account_id)
+    .where("client_id", "=", client_id)
+    .execute();
+  await db
+    .deleteFrom("client_registrations")
+    .where("account_id", "=", account_id)
+    .where("client_id", "=", client_id)
+    .execute();
+  await db
+    .deleteFrom("clients")
+    .where("account_id", "=", account_id)
+    .where("id", "=", client_id)
+    .where("origin", "!=", "account")
+    .execute();
+}

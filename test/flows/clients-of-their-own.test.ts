@@ -1,0 +1,193 @@
+/** Clients that nobody made: registered by themselves, or described by a document; what they may and may not. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeOnBothEngines } from "../support/engines.ts";
+import {
+  addUser,
+  basic,
+  call,
+  createTenant,
+  inbox,
+  type Latchkey,
+  startLatchkey,
+  type Tenant,
+  tokenOf,
+} from "../support/latchkey.ts";
+import { openReceiver, type Receiver } from "../support/receiver.ts";
+import { openSurfer } from "../support/surfer.ts";
+
+const BACK = "https://agent.example/back";
+const CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+const VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+
+describeOnBothEngines("clients of their own", (engine) => {
+  let latchkey: Latchkey;
+  let open: Tenant;
+  let closed: Tenant;
+  let web: Receiver;
+  const documents = new Map<string, object>();
+  beforeAll(async () => {
+    web = await openReceiver(({ path }) => {
+      const document = documents.get(path);
+      return document ? [200, JSON.stringify(document)] : [404, "{}"];
+    });
+    latchkey = await startLatchkey(engine, { env: { EGRESS_ALLOW: "127.0.0.0/8" } });
+    open = await createTenant(latchkey, {
+      settings: { open_registration: true, public_client_grants: { "https://mcp.example": ["tools:call"] } },
+    });
+    closed = await createTenant(latchkey);
+  });
+  afterAll(async () => {
+    await latchkey.close();
+    await web.close();
+  });
+
+  const register = (tenant: Tenant, json: object, token?: string) =>
+    call(`${tenant.base}/oauth/register`, { method: "POST", json, ...(token ? { token } : {}) });
+  const authorizeUrl = (tenant: Tenant, client_id: string, more: Record<string, string> = {}) => {
+    const pkce = { code_challenge: CHALLENGE, code_challenge_method: "S256" };
+    const about = { client_id, redirect_uri: BACK, response_type: "code", scope: "openid", ...pkce, ...more };
+    return `${tenant.issuer}/oauth/authorize?${new URLSearchParams(about)}`;
+  };
+  const redeem = (tenant: Tenant, client_id: string, code: string) =>
+    call(`${tenant.base}/oauth/token`, {
+      method: "POST",
+      form: { grant_type: "authorization_code", client_id, code, redirect_uri: BACK, code_verifier: VERIFIER },
+    });
+
+  it("register without a token only where the account lets them, and only as public clients", async () => {
+    const asked = { redirect_uris: [BACK], client_name: "An Agent" };
+    const refused = await register(closed, asked);
+    expect([refused.status, refused.body.error]).toEqual([401, "invalid_token"]);
+    const confidential = await register(open, { ...asked, token_endpoint_auth_method: "client_secret_basic" });
+    expect([confidential.status, confidential.body.error]).toEqual([400, "invalid_client_metadata"]);
+    for (const uri of ["http://agent.example/back", "https://agent.example/back#x", "javascript:alert(1)", "agent:/x"])
+      expect((await register(open, { redirect_uris: [uri] })).body.error, uri).toBe("invalid_redirect_uri");
+    const { status, body } = await register(open, asked);
+    expect(status).toBe(201);
+    expect(body).toMatchObject({
+      client_name: "An Agent",
+      token_endpoint_auth_method: "none",
+      grant_types: ["authorization_code"],
+      redirect_uris: [BACK],
+    });
+    expect(body.client_secret).toBeUndefined();
+    const listed = await call(`${open.base}/auth/clients/${body.client_id}`, { token: open.token });
+    expect(listed.body).toMatchObject({ origin: "dynamic", first_party: false });
+  });
+
+  it("ask people for what the account lets such clients have, with consent that names their host, and nothing else", async () => {
+    const { body } = await register(open, { redirect_uris: [BACK], client_name: "An Agent" });
+    const surfer = openSurfer(latchkey);
+    const { email } = await addUser(latchkey, open.account_id);
+    const url = authorizeUrl(open, body.client_id, { resource: "https://mcp.example" });
+    const waiting = await surfer.act(await surfer.visit(url), "identify", { identifier: email });
+    const code = (await inbox(open, email))[0]?.verification_code ?? "";
+    const asked = await surfer.act(waiting, "code", { code });
+    expect(asked.html).toContain("An Agent");
+    expect(asked.html).toContain("agent.example");
+    const answered = new URL((await surfer.act(asked, "allow")).url);
+    const tokens = await redeem(open, body.client_id, answered.searchParams.get("code") ?? "");
+    expect(tokens.body.scope).toBe("openid tools:call");
+    for (const [more, error] of [
+      [{ resource: "https://api.shop.example" }, "invalid_target"],
+      [{ resource: open.issuer }, "invalid_target"],
+      [{ resource: "https://mcp.example", scope: "tools:admin" }, "invalid_scope"],
+    ] as const) {
+      const shown = await surfer.visit(authorizeUrl(open, body.client_id, more));
+      expect(new URL(shown.url).searchParams.get("error"), JSON.stringify(more)).toBe(error);
+    }
+    const unproven = await surfer.visit(
+      authorizeUrl(open, body.client_id, { code_challenge: "", code_challenge_method: "" }),
+    );
+    expect(new URL(unproven.url).searchParams.get("error")).toBe("invalid_request");
+  });
+
+  it("register with a token that may do that and nothing else, also with a secret", async () => {
+    const { client, account_id } = closed;
+    const registrar = await createTenant(latchkey, { scope: ["create:accounts:/oauth/register"] });
+    const json = { redirect_uris: [BACK], grant_types: ["authorization_code", "refresh_token"] };
+    const made = await register(registrar, json, registrar.token);
+    expect(made.status).toBe(201);
+    expect(made.body).toMatchObject({ token_endpoint_auth_method: "client_secret_basic", client_secret_expires_at: 0 });
+    expect((await call(`${registrar.base}/auth/clients`, { token: registrar.token })).status).toBe(403);
+    expect((await register(closed, json, registrar.token)).status).toBe(401);
+    expect((await register(closed, json, await tokenOf(latchkey, account_id, client))).status).toBe(201);
+    const wrong = { ...json, grant_types: ["client_credentials"] };
+    expect((await register(registrar, wrong, registrar.token)).body.error).toBe("invalid_client_metadata");
+    const listed = await call(`${registrar.base}/oauth/token`, {
+      method: "POST",
+      headers: { authorization: basic(made.body) },
+      form: { grant_type: "client_credentials", audience: registrar.issuer },
+    });
+    expect(listed.status).toBe(400);
+  });
+
+  it("look after themselves with their registration token, and after nobody else", async () => {
+    const [mine, theirs] = [
+      (await register(open, { redirect_uris: [BACK], client_name: "Mine" })).body,
+      (await register(open, { redirect_uris: [BACK], client_name: "Theirs" })).body,
+    ];
+    const at = (client_id: string, token: string, method = "GET", json?: object, tenant = open) =>
+      call(`${tenant.base}/oauth/register/${client_id}`, { method, token, ...(json ? { json } : {}) });
+    const key = mine.registration_access_token;
+    expect((await at(mine.client_id, key)).body).toMatchObject({ client_name: "Mine", redirect_uris: [BACK] });
+    expect((await at(theirs.client_id, key)).status).toBe(401);
+    expect((await at(open.client.client_id, key)).status).toBe(401);
+    expect((await at(mine.client_id, key, "GET", undefined, closed)).status).toBe(401);
+    const changed = await at(mine.client_id, key, "PUT", { redirect_uris: ["https://agent.example/new"] });
+    expect(changed.body).toMatchObject({ redirect_uris: ["https://agent.example/new"] });
+    const grabbing = { redirect_uris: [BACK], token_endpoint_auth_method: "client_secret_basic" };
+    expect((await at(mine.client_id, key, "PUT", grabbing)).status).toBe(400);
+    expect((await at(mine.client_id, key, "DELETE")).status).toBe(204);
+    expect((await at(mine.client_id, key)).status).toBe(401);
+    const shown = await openSurfer(latchkey).visit(authorizeUrl(open, mine.client_id));
+    expect(shown.status).toBe(400);
+  });
+
+  it("are stopped after ten in an hour from one address", async () => {
+    const own = await createTenant(latchkey, { settings: { open_registration: true } });
+    const statuses = [];
+    for (let n = 0; n < 11; n++) statuses.push((await register(own, { redirect_uris: [BACK] })).status);
+    expect(statuses).toEqual([...Array(10).fill(201), 429]);
+  });
+
+  it("log people in by the address of their document, without any registration", async () => {
+    const client_id = `${web.url}/client.json`;
+    documents.set("/client.json", { client_id, client_name: "Document Agent", redirect_uris: [BACK] });
+    const user = await addUser(latchkey, closed.account_id);
+    const surfer = openSurfer(latchkey);
+    const waiting = await surfer.act(await surfer.visit(authorizeUrl(closed, client_id)), "identify", {
+      identifier: user.email,
+    });
+    const code = (await inbox(closed, user.email))[0]?.verification_code ?? "";
+    const asked = await surfer.act(waiting, "code", { code });
+    expect(asked.html).toContain("Document Agent");
+    expect(asked.html).toContain(new URL(client_id).host);
+    const answered = new URL((await surfer.act(asked, "allow")).url).searchParams;
+    const tokens = await redeem(closed, client_id, answered.get("code") ?? "");
+    const claims = JSON.parse(Buffer.from(tokens.body.id_token.split(".")[1], "base64url").toString());
+    expect(claims).toMatchObject({ aud: client_id, sub: user.id });
+    const count = () => web.all.filter(({ path }) => path === "/client.json").length;
+    const before = count();
+    await surfer.visit(authorizeUrl(closed, client_id));
+    expect(count()).toBe(before);
+  });
+
+  it("are refused where a document lies about its address, holds a secret, is too long, or is not there", async () => {
+    const own = await createTenant(latchkey);
+    const off = await createTenant(latchkey, { settings: { client_id_metadata_documents: false } });
+    const at = (path: string, document?: object) => {
+      if (document) documents.set(path, document);
+      return openSurfer(latchkey).visit(authorizeUrl(own, `${web.url}${path}`));
+    };
+    const good = { client_id: `${web.url}/a.json`, redirect_uris: [BACK] };
+    expect((await at("/other.json", good)).html).toContain("not its address");
+    expect((await at("/a.json", { ...good, client_secret: "x" })).html).toContain("holds a secret");
+    expect((await at("/b.json", { ...good, client_id: `${web.url}/b.json`, x: "x".repeat(6_000) })).status).toBe(400);
+    expect((await at("/missing.json")).html).toContain("answered 404");
+    documents.set("/a.json", good);
+    const shown = await openSurfer(latchkey).visit(authorizeUrl(own, `${web.url}/a.json?x=1#y`));
+    expect(shown.status).toBe(400);
+    expect((await openSurfer(latchkey).visit(authorizeUrl(off, `${web.url}/a.json`))).html).toContain("no such client");
+  });
+});

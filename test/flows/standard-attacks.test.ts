@@ -1,0 +1,222 @@
+/** What attackers try at devices, keys and logouts of the standard surface: each of them gets nowhere. */
+import { createHash, randomUUID } from "node:crypto";
+import {
+  calculateJwkThumbprint,
+  createLocalJWKSet,
+  exportJWK,
+  generateKeyPair,
+  type JWK,
+  jwtVerify,
+  SignJWT,
+} from "jose";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeOnBothEngines } from "../support/engines.ts";
+import {
+  addClient,
+  addGrant,
+  addUser,
+  basic,
+  CALLBACK,
+  call,
+  createTenant,
+  type Latchkey,
+  startLatchkey,
+  type Tenant,
+  type TestClient,
+} from "../support/latchkey.ts";
+import { openReceiver, type Receiver } from "../support/receiver.ts";
+import { openSurfer } from "../support/surfer.ts";
+
+const DEVICE = "urn:ietf:params:oauth:grant-type:device_code";
+const LOGOUT = "https://shop.example/bye";
+
+describeOnBothEngines("attacks on the standard surface", (engine) => {
+  let latchkey: Latchkey;
+  let tenant: Tenant;
+  let listener: Receiver;
+  const answers: number[] = [];
+  beforeAll(async () => {
+    listener = await openReceiver(() => [answers.shift() ?? 200, ""]);
+    latchkey = await startLatchkey(engine, { env: { EGRESS_ALLOW: "127.0.0.0/8" } });
+    tenant = await createTenant(latchkey);
+  });
+  afterAll(async () => {
+    await latchkey.close();
+    await listener.close();
+  });
+
+  const post = (path: string, form: Record<string, string>, own: TestClient, headers: Record<string, string> = {}) =>
+    call(`${tenant.base}/oauth/${path}`, {
+      method: "POST",
+      headers: { authorization: basic(own), ...headers },
+      form,
+    });
+
+  it("closes the device page after ten wrong codes in one browser, and gives a code to its own client alone", async () => {
+    const own = await addClient(latchkey, tenant.account_id, { grant_types: [DEVICE] });
+    const other = await addClient(latchkey, tenant.account_id, { grant_types: [DEVICE] });
+    const { body } = await post("device_authorization", { scope: "openid" }, own);
+    const poll = (who: TestClient) => post("token", { grant_type: DEVICE, device_code: body.device_code }, who);
+    expect((await poll(other)).body.error).toBe("invalid_grant");
+    expect((await poll(own)).body.error).toBe("authorization_pending");
+    expect((await poll(own)).body.error).toBe("slow_down");
+    const foreign = await createTenant(latchkey);
+    const crossed = await call(`${foreign.base}/oauth/token`, {
+      method: "POST",
+      headers: { authorization: basic(foreign.client) },
+      form: { grant_type: DEVICE, device_code: body.device_code },
+    });
+    expect(crossed.status).toBe(400);
+    const surfer = openSurfer(latchkey);
+    const page = `${tenant.issuer}/device`;
+    for (let n = 0; n < 10; n++) expect((await surfer.visit(page, { user_code: "BBBB-BBBB" })).status).toBe(200);
+    expect((await surfer.visit(page, { user_code: body.user_code })).status).toBe(429);
+    const stored = JSON.stringify(
+      await latchkey.server.core.storage.read.selectFrom("device_codes").selectAll().execute(),
+    );
+    expect(stored).not.toContain(body.device_code);
+    expect(stored).not.toContain(body.user_code);
+  });
+
+  it("always asks before it lets a device in, and takes no crafted answer", async () => {
+    const own = await addClient(latchkey, tenant.account_id, {
+      grant_types: [DEVICE, "authorization_code"],
+      first_party: true,
+    });
+    const surfer = openSurfer(latchkey);
+    const { email } = await addUser(latchkey, tenant.account_id);
+    const about = { client_id: own.client_id, redirect_uri: CALLBACK, response_type: "code", scope: "openid" };
+    await surfer.logIn(`${tenant.issuer}/oauth/authorize?${new URLSearchParams(about)}`, tenant, email);
+    const { body } = await post("device_authorization", { scope: "openid" }, own);
+    const page = `${tenant.issuer}/device`;
+    const asked = await surfer.visit(page, { user_code: body.user_code });
+    expect(asked.html).toContain("Go on only if you began this yourself");
+    for (const action of ["choose", "code", "nonsense"]) await surfer.visit(asked.url, { action, code: "x" });
+    await call(`${tenant.base}/device?done=yes`);
+    const poll = { grant_type: DEVICE, device_code: body.device_code };
+    expect((await post("token", poll, own)).body.error).toBe("authorization_pending");
+    const foreign = await call(page.replace(latchkey.config.public_url, latchkey.url), {
+      method: "POST",
+      headers: { "sec-fetch-site": "cross-site" },
+      form: { user_code: body.user_code },
+    });
+    expect(foreign.status).toBe(403);
+  });
+
+  /** A key, and proofs of it for any request. */
+  async function openKey() {
+    const { privateKey, publicKey } = await generateKeyPair("ES256", { extractable: true });
+    const jwk = await exportJWK(publicKey);
+    const proof = (
+      claims: Record<string, unknown> = {},
+      header: { typ?: string; jwk?: JWK } = {},
+      htu = "/oauth/token",
+    ) =>
+      new SignJWT({
+        htm: "POST",
+        htu: `${tenant.issuer}${htu}`,
+        jti: randomUUID(),
+        iat: Math.floor(Date.now() / 1000),
+        ...claims,
+      })
+        .setProtectedHeader({ alg: "ES256", typ: "dpop+jwt", jwk, ...header })
+        .sign(privateKey);
+    return { jwk, proof, private_jwk: await exportJWK(privateKey) };
+  }
+
+  it("refuses proofs that are replayed, stale, for another request, of another kind, or without its nonce", async () => {
+    const own = await addClient(latchkey, tenant.account_id, { dpop_bound_access_tokens: true });
+    await addGrant(latchkey, tenant.account_id, own, tenant.audience, ["orders:read"]);
+    const key = await openKey();
+    const ask = (proof?: string) =>
+      post("token", { grant_type: "client_credentials", audience: tenant.audience }, own, proof ? { dpop: proof } : {});
+    expect((await ask()).body.error).toBe("invalid_dpop_proof");
+    const first = await ask(await key.proof());
+    expect([first.status, first.body.error]).toEqual([400, "use_dpop_nonce"]);
+    const nonce = first.headers.get("dpop-nonce") ?? "";
+    const good = await key.proof({ nonce });
+    const { body } = await ask(good);
+    expect(body.token_type).toBe("DPoP");
+    const bound = JSON.parse(Buffer.from(body.access_token.split(".")[1], "base64url").toString());
+    expect(bound.cnf).toEqual({ jkt: await calculateJwkThumbprint(key.jwk) });
+    const now = Math.floor(Date.now() / 1000);
+    for (const [why, proof] of [
+      ["replayed", good],
+      ["stale", await key.proof({ nonce, iat: now - 90 })],
+      ["early", await key.proof({ nonce, iat: now + 90 })],
+      ["another method", await key.proof({ nonce, htm: "GET" })],
+      ["another address", await key.proof({ nonce }, {}, "/oauth/par")],
+      ["another kind", await key.proof({ nonce }, { typ: "JWT" })],
+      ["a private key", await key.proof({ nonce }, { jwk: key.private_jwk })],
+      ["another key", await key.proof({ nonce }, { jwk: (await openKey()).jwk })],
+      ["no jti", await key.proof({ nonce, jti: undefined })],
+      ["no proof", "x.y.z"],
+    ] as const) {
+      expect((await ask(proof)).body.error, why).toBe("invalid_dpop_proof");
+    }
+    expect((await ask(await key.proof({ nonce: "made-up" }))).body.error).toBe("use_dpop_nonce");
+  });
+
+  it("takes a bound token only with a proof of its key, for that token and that request", async () => {
+    const own = await addClient(latchkey, tenant.account_id, { dpop_bound_access_tokens: true });
+    await addGrant(latchkey, tenant.account_id, own, tenant.issuer, ["admin:accounts"]);
+    const key = await openKey();
+    const form = { grant_type: "client_credentials", audience: tenant.issuer };
+    const nonce = (await post("token", form, own, { dpop: await key.proof() })).headers.get("dpop-nonce") ?? "";
+    const access_token = (await post("token", form, own, { dpop: await key.proof({ nonce }) })).body.access_token;
+    const ath = createHash("sha256").update(access_token).digest("base64url");
+    const list = (scheme: string, proof?: string) =>
+      call(`${tenant.base}/auth/clients`, {
+        headers: { authorization: `${scheme} ${access_token}`, ...(proof ? { dpop: proof } : {}) },
+      });
+    const right = { htm: "GET", nonce, ath };
+    expect((await list("Bearer")).status).toBe(401);
+    expect((await list("DPoP")).status).toBe(401);
+    const refused = await list("DPoP", await key.proof({ ...right, ath: "x" }, {}, "/auth/clients"));
+    expect(refused.headers.get("www-authenticate")).toMatch(/^DPoP .*error="invalid_dpop_proof"/);
+    expect((await list("DPoP", await key.proof(right, {}, "/auth/grants"))).status).toBe(401);
+    expect((await list("DPoP", await (await openKey()).proof(right, {}, "/auth/clients"))).status).toBe(401);
+    expect((await list("DPoP", await key.proof(right, {}, "/auth/clients"))).status).toBe(200);
+    const unbound = await call(`${tenant.base}/auth/clients`, { headers: { authorization: `DPoP ${tenant.token}` } });
+    expect(unbound.status).toBe(401);
+  });
+
+  it("tells a client that somebody logged out, again until it listens, and only who asked for it", async () => {
+    const own = await addClient(latchkey, tenant.account_id, {
+      first_party: true,
+      backchannel_logout_uri: `${listener.url}/bye`,
+      post_logout_redirect_uris: [LOGOUT],
+    });
+    const surfer = openSurfer(latchkey);
+    const user = await addUser(latchkey, tenant.account_id);
+    const about = { client_id: own.client_id, redirect_uri: CALLBACK, response_type: "code", scope: "openid" };
+    const shown = await surfer.logIn(
+      `${tenant.issuer}/oauth/authorize?${new URLSearchParams(about)}`,
+      tenant,
+      user.email,
+    );
+    const code = new URL(shown.url).searchParams.get("code") ?? "";
+    const { body } = await post("token", { grant_type: "authorization_code", code, redirect_uri: CALLBACK }, own);
+    answers.push(503);
+    const query = new URLSearchParams({ id_token_hint: body.id_token, post_logout_redirect_uri: LOGOUT });
+    expect((await surfer.visit(`${tenant.issuer}/oauth/logout?${query}`)).url).toBe(LOGOUT);
+    await expect.poll(() => listener.all.length, { timeout: 10_000 }).toBe(2);
+    const [first, second] = listener.all.map(({ body: sent }) => new URLSearchParams(sent).get("logout_token") ?? "");
+    const keys = createLocalJWKSet((await call(`${tenant.base}/oauth/jwks.json`)).body);
+    const { payload, protectedHeader } = await jwtVerify(second ?? "", keys, {
+      issuer: tenant.issuer,
+      audience: own.client_id,
+      typ: "logout+jwt",
+    });
+    const id_claims = JSON.parse(Buffer.from(body.id_token.split(".")[1], "base64url").toString());
+    expect(protectedHeader.alg).toBe("RS256");
+    expect(payload).toMatchObject({
+      sub: user.id,
+      sid: id_claims.sid,
+      events: { "http://schemas.openid.net/event/backchannel-logout": {} },
+    });
+    expect(payload).not.toHaveProperty("nonce");
+    const again = JSON.parse(Buffer.from((first ?? "").split(".")[1] ?? "", "base64url").toString());
+    expect(again.jti).toBe(payload.jti);
+  }, 20_000);
+});
