@@ -68,6 +68,7 @@ import { consentPageRoutes } from "./pages/consents/routes.ts";
 import { devicePageRoutes } from "./pages/device/routes.ts";
 import { errorPage } from "./pages/error-page.ts";
 import { loginRoutes } from "./pages/login/routes.ts";
+import { upstreamRoutes } from "./pages/login/upstream-routes.ts";
 import { logoutRoutes } from "./pages/logout/routes.ts";
 import { languages } from "./pages/texts/languages.ts";
 import { openRevocations, revocationSweep, revoke } from "./revocation/revocation.ts";
@@ -271,6 +272,7 @@ async function mount(
   registrationRoutes(app, oauth);
   consentRoutes(app, oauth);
   loginRoutes(app, oauth);
+  upstreamRoutes(app, oauth);
   consentPageRoutes(app, oauth);
   devicePageRoutes(app, oauth);
   logoutRoutes(app, oauth);

@@ -31,7 +31,8 @@ export const budgets = {
     limit: 5,
     window: HOUR,
     visible: true,
-    counts: "requests naming one identifier, by one caller that administers the account",
+    counts:
+      "requests naming one identifier, by one caller that administers the account or one browser that knows the person",
   },
   code_mint: { limit: 5, window: 10 * MINUTE, visible: true, counts: "codes minted for one user and client" },
   sms_daily: { limit: 1_000, window: DAY, visible: false, counts: "SMS of one account" },
@@ -50,6 +51,25 @@ export const budgets = {
   device_source: { limit: 50, window: HOUR, visible: true, counts: "wrong device codes from one source" },
   client_source: { limit: 10, window: HOUR, visible: true, counts: "new clients that register themselves, by source" },
   signup_guess: { limit: 100, window: 10 * MINUTE, visible: true, counts: "wrong sign-up codes by one caller" },
+  spray_person: {
+    limit: 1,
+    window: 10 * MINUTE,
+    visible: false,
+    counts: "wrong numeric codes of one person, for a spray",
+  },
+  spray_people: {
+    limit: 20,
+    window: 10 * MINUTE,
+    visible: false,
+    counts: "people of an account with wrong numeric codes",
+  },
+  spray_guess: { limit: 100, window: 10 * MINUTE, visible: false, counts: "wrong numeric codes in one account" },
+  spray_pressure: {
+    limit: 0,
+    window: HOUR,
+    visible: false,
+    counts: "one account in which many people are guessed against: unknown browsers get typable codes",
+  },
   typable_guess: {
     limit: 1_000,
     window: 10 * MINUTE,

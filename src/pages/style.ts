@@ -21,6 +21,8 @@ button{font:inherit;font-weight:600;cursor:pointer;border-radius:.625rem;border:
 button.main{width:100%;margin-top:1.25rem;background:var(--accent);color:var(--on-accent)}
 button.main:hover{filter:brightness(1.08)}
 button.other{background:transparent;color:var(--ink);border-color:var(--line);width:100%;margin-top:.625rem}
+a.button{display:block;text-align:center;text-decoration:none;font-weight:600;border-radius:.625rem;border:1px solid var(--line);padding:.6875rem 1rem;min-height:3rem;margin-top:.625rem}
+a.button:hover{border-color:var(--quiet)}
 button.other:hover{border-color:var(--quiet)}
 button.link{background:none;border:0;padding:.5rem 0;min-height:0;color:inherit;text-decoration:underline;text-underline-offset:.2em;font-weight:400}
 a{color:inherit;text-underline-offset:.2em}

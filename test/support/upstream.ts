@@ -9,6 +9,8 @@ export interface Upstream {
   readonly issuer: string;
   readonly client_id: string;
   readonly client_secret: string;
+  /** Logs `sub` in and returns where the browser would go then. */
+  answer(sub: string, parameters: Readonly<Record<string, string>>): Promise<string>;
   /** Logs `sub` in and returns the code that the browser would bring back. */
   logIn(sub: string, parameters?: Readonly<Record<string, string>>): Promise<string>;
   close(): Promise<void>;
@@ -22,16 +24,17 @@ export interface UpstreamPerson {
 
 export const UPSTREAM_CALLBACK = "https://shop.example/callback";
 
-export async function openUpstream(people: Readonly<Record<string, UpstreamPerson>>): Promise<Upstream> {
+export async function openUpstream(
+  people: Readonly<Record<string, UpstreamPerson>>,
+  callback = UPSTREAM_CALLBACK,
+): Promise<Upstream> {
   const { Provider } = await import("oidc-provider");
   const server: Server = createServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const client = { client_id: "latchkey", client_secret: "upstream-secret-of-latchkey" };
   const provider = new Provider(issuer, {
-    clients: [
-      { ...client, redirect_uris: [UPSTREAM_CALLBACK], response_types: ["code"], grant_types: ["authorization_code"] },
-    ],
+    clients: [{ ...client, redirect_uris: [callback], response_types: ["code"], grant_types: ["authorization_code"] }],
     cookies: { keys: ["a key of this test"] },
     claims: { openid: ["sub"], email: ["email", "email_verified"], profile: ["name"] },
     pkce: { required: () => false },
@@ -39,7 +42,7 @@ export async function openUpstream(people: Readonly<Record<string, UpstreamPerso
     findAccount: (_ctx, sub) => ({ accountId: sub, claims: async () => ({ sub, ...people[sub] }) }),
   });
   server.on("request", provider.callback());
-  const logIn = async (sub: string, parameters: Readonly<Record<string, string>> = {}): Promise<string> => {
+  const answer = async (sub: string, parameters: Readonly<Record<string, string>> = {}): Promise<string> => {
     const jar = new Map<string, string>();
     const visit = async (url: string, form?: Readonly<Record<string, string>>): Promise<Response> => {
       const headers = { cookie: [...jar].map(([name, value]) => `${name}=${value}`).join("; ") };
@@ -52,10 +55,10 @@ export async function openUpstream(people: Readonly<Record<string, UpstreamPerso
       return response;
     };
     const about = { client_id: client.client_id, response_type: "code", scope: "openid email profile" };
-    const query = new URLSearchParams({ ...about, redirect_uri: UPSTREAM_CALLBACK, ...parameters });
+    const query = new URLSearchParams({ ...about, redirect_uri: callback, ...parameters });
     let next = `/auth?${query}`;
     for (let step = 0; step < 12; step++) {
-      if (next.startsWith(UPSTREAM_CALLBACK)) return new URL(next).searchParams.get("code") ?? "";
+      if (next.startsWith(callback)) return next;
       const response = await visit(next);
       const location = response.headers.get("location");
       if (location) {
@@ -74,7 +77,8 @@ export async function openUpstream(people: Readonly<Record<string, UpstreamPerso
   return {
     issuer,
     ...client,
-    logIn,
+    answer,
+    logIn: async (sub, parameters) => new URL(await answer(sub, parameters)).searchParams.get("code") ?? "",
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

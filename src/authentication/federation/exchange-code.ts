@@ -47,8 +47,9 @@ export async function exchangeCode(federation: Federation, request: UpstreamCode
   };
 }
 
-interface Provider {
+export interface Provider {
   readonly issuer: string;
+  readonly authorization_endpoint?: string | undefined;
   readonly token_endpoint: string;
   readonly jwks_uri: string;
   readonly userinfo_endpoint?: string | undefined;
@@ -56,10 +57,11 @@ interface Provider {
 }
 
 /** OpenID Connect Discovery §4.3: the metadata's issuer is the one we asked. */
-async function discover(federation: Federation, authority: string, signal: AbortSignal): Promise<Provider> {
+export async function discover(federation: Federation, authority: string, signal: AbortSignal): Promise<Provider> {
   const base = authority.replace(/\/$/, "");
   const document = await fetchDocument(federation, `${base}/.well-known/openid-configuration`, signal);
-  const { issuer, token_endpoint, jwks_uri, userinfo_endpoint, token_endpoint_auth_methods_supported } = document;
+  const { issuer, token_endpoint, jwks_uri, userinfo_endpoint, authorization_endpoint } = document;
+  const { token_endpoint_auth_methods_supported } = document;
   if (issuer !== authority && issuer !== base) throw upstreamFailed(`${hostOf(authority)} says it is another issuer`);
   if (typeof token_endpoint !== "string" || typeof jwks_uri !== "string") {
     throw upstreamFailed(`${hostOf(authority)} names no token endpoint or keys`);
@@ -71,6 +73,7 @@ async function discover(federation: Federation, authority: string, signal: Abort
     jwks_uri,
     methods: methods.length > 0 ? methods.map(String) : ["client_secret_basic"],
     ...(typeof userinfo_endpoint === "string" ? { userinfo_endpoint } : {}),
+    ...(typeof authorization_endpoint === "string" ? { authorization_endpoint } : {}),
   };
 }
 

@@ -144,3 +144,24 @@ export async function selectAuthorizationsOf(
     .execute();
   return rows.map(({ sid }) => sid);
 }
+
+/** Whether somebody with this address or number had a session in this browser, ended or not. */
+export async function selectKnown(
+  db: Database,
+  account_id: string,
+  browser_digest: Uint8Array,
+  identifier: string,
+): Promise<boolean> {
+  const rows = await db
+    .selectFrom("sessions as s")
+    .innerJoin("live_users as u", (join) =>
+      join.onRef("u.account_id", "=", "s.account_id").onRef("u.id", "=", "s.user_id"),
+    )
+    .select("s.id")
+    .where("s.account_id", "=", account_id)
+    .where("s.browser_digest", "=", Buffer.from(browser_digest))
+    .where((eb) => eb.or([eb("u.email_canonical", "=", identifier), eb("u.phone_number", "=", identifier)]))
+    .limit(1)
+    .execute();
+  return rows.length > 0;
+}

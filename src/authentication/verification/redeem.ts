@@ -19,6 +19,7 @@ import {
   redeemStatement,
 } from "./redeem-statement.ts";
 import { phonePrefix } from "./sms-limits.ts";
+import { noteSpray } from "./spray.ts";
 import { updateCodeUser } from "./store.ts";
 import type { Verification } from "./verification.ts";
 
@@ -168,6 +169,7 @@ async function refuseAnswer(
         "So many wrong codes were presented for this client that codes of ten symbols need ident or login_session_id beside them for now.",
     });
   }
+  if (answer.wrong && input.person) await noteSpray(verification.storage, request.account, input.person, request.now);
   const closes = answer.wrong && answer.window?.count === input.guess_limit;
   if (closes && input.person) await sendClosingNotice(verification, request, input.audience, input.person);
   throw await refuseGuess(verification, request, presented, await fateOf(verification, request, input, answer));

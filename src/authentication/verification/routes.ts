@@ -65,7 +65,7 @@ export function passwordlessRoutes(app: App, { directory, verification }: Passwo
         user_type,
         locale: body.locale ?? preferredLanguage(request.headers["accept-language"]),
         source: sourceOf(client, request.headers["end-user-ip"], request.ip),
-        privileged: bearer.scope.includes("admin:accounts"),
+        own: bearer.scope.includes("admin:accounts") ? bearer.subject : null,
         actor: bearer.subject,
         facts: factsOf(request),
         now: directory.storage.now(),

@@ -8,14 +8,14 @@ import type { Verification } from "./verification.ts";
 
 /**
  * Takes the visible budgets of a send: they depend on nothing but what the caller sent. A caller that administers the
- * account has sends of its own for each identifier, which nobody else can spend; after those it shares the common ones.
+ * account, and a browser that knows the person, has sends of its own for each identifier, which nobody else can spend; after those it shares the common ones.
  *
  * @returns seconds to wait, or undefined when the send is allowed.
  */
 export async function chargeSend(
   tx: Transaction,
   { master_keys }: Verification,
-  { account, client, source, privileged, actor, now }: SendRequest,
+  { account, client, source, own, now }: SendRequest,
   { identifier }: Login,
 ): Promise<number | undefined> {
   const { account_id, settings } = account;
@@ -27,13 +27,13 @@ export async function chargeSend(
     ...(limit === undefined ? {} : { limit }),
   });
   const perClient = charge("send_client", client.id, settings.client_sends_per_minute);
-  if (privileged) {
-    const [own, ofClient] = await chargeAll(tx, [charge("send_own", `${identifier} ${actor}`), perClient], now);
+  if (own !== null) {
+    const [mine, ofClient] = await chargeAll(tx, [charge("send_own", `${identifier} ${own}`), perClient], now);
     if (ofClient && !ofClient.allowed) return ofClient.retry_after;
-    if (own?.allowed) return undefined;
+    if (mine?.allowed) return undefined;
   }
   const common = [
-    ...(privileged ? [] : [perClient]),
+    ...(own !== null ? [] : [perClient]),
     charge("send_identifier", identifier),
     ...(from === null ? [] : [charge("send_identifier_source", `${identifier} ${from}`), charge("send_source", from)]),
   ];

@@ -26,8 +26,8 @@ export interface SendRequest {
   readonly purpose?: "password_reset";
   /** The end user's network address as far as it can be known (IPv6: its /64). */
   readonly source: string | null;
-  /** The caller administers the account, so its sends are its own. */
-  readonly privileged: boolean;
+  /** Who has sends of their own, that nobody else can spend: a caller that administers the account, a browser that knows the person. */
+  readonly own: string | null;
   readonly actor: string;
   readonly facts: RequestFacts;
   /** Milliseconds since the epoch. */

@@ -24,9 +24,9 @@ export async function offerReset(oauth: Oauth, customer: NamedCustomer, { bearer
   const { user_type } = client.settings;
   const connection = await findConnection(oauth.directory, client, "email");
   const about = { account, client, audience, connection, email, user_type, source };
-  const privileged = bearer.scope.includes("admin:accounts");
+  const own = bearer.scope.includes("admin:accounts") ? bearer.subject : null;
   const purpose = "password_reset" as const;
-  await sendCode(oauth.verification, { ...about, purpose, privileged, actor: bearer.subject, facts, now });
+  await sendCode(oauth.verification, { ...about, purpose, own, actor: bearer.subject, facts, now });
 }
 
 /**

@@ -2,11 +2,12 @@ import { challengeFactor } from "../../authentication/mfa/challenge.ts";
 import { finishFactor } from "../../authentication/mfa/finish.ts";
 import type { OobChannel } from "../../authentication/mfa/mfa.ts";
 import { openLogin } from "../../authentication/mfa/open-login.ts";
-import { pendingAfter, sealLogin } from "../../authentication/mfa/require-factor.ts";
+import { knowsPerson } from "../../authentication/sessions/known-browser.ts";
 import type { AuthenticatedSubject } from "../../authentication/subject.ts";
 import { senderOf } from "../../authentication/verification/enqueue-message.ts";
 import { redeemCode } from "../../authentication/verification/redeem.ts";
 import { sendCode } from "../../authentication/verification/send.ts";
+import { isSprayed } from "../../authentication/verification/spray.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { findConnection } from "../../directory/connections/connection.ts";
 import { Refusal } from "../../errors.ts";
@@ -18,7 +19,9 @@ import { RedirectedRefusal } from "../../oauth/browser/refuse-at.ts";
 import type { Resumed } from "../../oauth/browser/resume.ts";
 import { denyDevice } from "../../oauth/device/answer-device.ts";
 import type { Oauth } from "../../oauth/oauth.ts";
+import { base64url } from "../../secrets/digest.ts";
 import { reveal, type Secret, secret } from "../../secrets/secret.ts";
+import { afterFirstFactor } from "./after-first-factor.ts";
 
 export interface Act {
   readonly action: string;
@@ -95,6 +98,12 @@ const numeric = (client: Client): Client => ({
   settings: { ...client.settings, code_format: "numeric", login_uri: null },
 });
 
+/** Too long to guess, for browsers that nobody knows while an account is being sprayed. */
+const typable = (client: Client): Client => ({
+  ...client,
+  settings: { ...client.settings, code_format: "typable", login_uri: null },
+});
+
 async function identify(oauth: Oauth, acting: Acting, identifier: string, before: Progress): Promise<void> {
   const { opened, resumed, source, locale, facts } = acting;
   const { account, client } = resumed;
@@ -102,20 +111,24 @@ async function identify(oauth: Oauth, acting: Acting, identifier: string, before
   const kind = text.includes("@") ? ("email" as const) : ("sms" as const);
   const connection = await findConnection(oauth.directory, client, kind);
   const named = kind === "email" ? { email: text } : { phone_number: text };
+  const device = base64url(opened.browser);
+  const known = await knowsPerson(oauth.directory, account, opened.browser, text);
+  const now = oauth.directory.storage.now();
+  const sprayed = !known && (await isSprayed(oauth.directory.storage, account.account_id, now));
   const { login_session_id } = await sendCode(oauth.verification, {
     account,
-    client: numeric(client),
+    client: sprayed ? typable(client) : numeric(client),
     audience: audienceOf(opened),
     connection,
     ...named,
     user_type: client.settings.user_type,
     login_session_id: before.login_session_id,
     locale,
-    source,
-    privileged: false,
+    source: known ? device : source,
+    own: known ? device : null,
     actor: client.id,
     facts,
-    now: oauth.directory.storage.now(),
+    now,
   });
   await saveProgress(oauth, opened.request, { identifier: text, connection: kind, login_session_id, another: true });
 }
@@ -138,18 +151,7 @@ async function enterCode(oauth: Oauth, acting: Acting, code: Secret): Promise<Se
     facts,
     now,
   });
-  const pending = await pendingAfter(oauth.mfa, {
-    account,
-    client,
-    grant_id,
-    subject,
-    continuation: { kind: "hosted" },
-    now,
-  });
-  if (!pending) return logIn(oauth, acting, subject);
-  const mfa_token = reveal(sealLogin(oauth.directory.master_keys, account.account_id, pending));
-  await saveProgress(oauth, request, { mfa_token, another: true });
-  return undefined;
+  return afterFirstFactor(oauth, acting, subject, grant_id);
 }
 
 const logIn = (oauth: Oauth, { opened, resumed }: Acting, subject: AuthenticatedSubject) =>

@@ -11,6 +11,7 @@ import { cookieName, readCookie, setCookie } from "../../oauth/browser/cookie.ts
 import { type OpenRequest, openRequest } from "../../oauth/browser/open-request.ts";
 import { RedirectedRefusal } from "../../oauth/browser/refuse-at.ts";
 import { answerWithCode, nextStep, type Resumed } from "../../oauth/browser/resume.ts";
+import { providersOf } from "../../oauth/browser/upstream.ts";
 import type { Oauth } from "../../oauth/oauth.ts";
 import { secret } from "../../secrets/secret.ts";
 import { originOf, sendPage } from "../page.ts";
@@ -127,7 +128,12 @@ async function viewOf(
         const totp = factors.some(({ kind }) => kind === "totp");
         return factorView(context, { sms: channels.has("sms"), email: channels.has("email"), totp });
       }
-      return login_session_id === undefined ? identifyView(context) : codeView(context);
+      if (login_session_id !== undefined) return codeView(context);
+      const providers = await providersOf(oauth, { account, client }, request);
+      return identifyView(
+        context,
+        providers.map(({ id, oidc }) => ({ id, host: new URL(oidc.authority).host })),
+      );
     }
   }
 }

@@ -37,12 +37,19 @@ ${content}
 const cancel = (context: Context) =>
   form(context, "cancel", html`<button class="other">${context.texts.cancel}</button>`);
 
-export function identifyView(context: Context): View {
+/** Another server that may log people in. */
+export interface ProviderButton {
+  readonly id: string;
+  readonly host: string;
+}
+
+export function identifyView(context: Context, providers: readonly ProviderButton[]): View {
   const { texts, client, request } = context;
   const value = request.progress.identifier ?? request.parameters.login_hint ?? "";
+  const creates = request.parameters.prompt.includes("create") && client.settings.signup;
   return {
-    title: texts.login(nameOf(client)),
-    body: html`<p class="quiet">${texts.login_intro}</p>
+    title: creates ? texts.create(nameOf(client)) : texts.login(nameOf(client)),
+    body: html`<p class="quiet">${creates ? texts.create_intro : texts.login_intro}</p>
 ${problemOf(context)}
 ${form(
   context,
@@ -50,6 +57,13 @@ ${form(
   html`<label for="identifier">${texts.identifier}</label>
 <input id="identifier" name="identifier" type="text" inputmode="email" autocomplete="username" autocapitalize="none" spellcheck="false" required maxlength="320" value="${value}"${described(context)} autofocus>
 <button class="main">${texts.send_code}</button>`,
+)}
+${providers.map(
+  ({
+    id,
+    host,
+  }) => html`<a class="button" href="login/upstream?request=${request.id}&with=${id}" rel="noreferrer">${texts.log_in_with(host)}</a>
+`,
 )}
 ${cancel(context)}`,
   };

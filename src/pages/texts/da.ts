@@ -4,6 +4,9 @@ export const da: Texts = {
   language: "da",
   login: (client) => `Log ind hos ${client}`,
   login_intro: "Vi sender dig en kode. Du behøver ikke huske nogen adgangskode.",
+  create: (client) => `Opret en konto hos ${client}`,
+  create_intro: "Sig, hvor vi skal sende en kode hen. Den viser, at adressen er din.",
+  log_in_with: (host) => `Fortsæt med ${host}`,
   identifier: "E-mailadresse eller telefonnummer",
   send_code: "Send mig en kode",
   cancel: "Annuller",
@@ -67,6 +70,8 @@ export const da: Texts = {
     too_many_requests: "For mange forespørgsler. Vent lidt, og prøv igen.",
     invalid_grant: "Det er ikke rigtigt, eller er brugt. Prøv igen.",
     access_denied: "Du kan ikke logge ind her.",
+    upstream_login_failed: "Den anden server loggede dig ikke ind. Prøv igen, eller brug en kode.",
+    user_not_linked: "Ingen her er kendt med det login. Brug en kode eller et andet login.",
     failed: "Noget gik galt. Prøv igen.",
   },
 };

@@ -4,6 +4,9 @@ export const de: Texts = {
   language: "de",
   login: (client) => `Bei ${client} anmelden`,
   login_intro: "Wir senden Ihnen einen Code. Ein Passwort brauchen Sie nicht.",
+  create: (client) => `Konto bei ${client} anlegen`,
+  create_intro: "Sagen Sie uns, wohin wir einen Code senden sollen. Er zeigt, dass die Adresse Ihnen gehört.",
+  log_in_with: (host) => `Weiter mit ${host}`,
   identifier: "E-Mail-Adresse oder Telefonnummer",
   send_code: "Code senden",
   cancel: "Abbrechen",
@@ -68,6 +71,9 @@ export const de: Texts = {
     too_many_requests: "Zu viele Anfragen. Warten Sie etwas und versuchen Sie es noch einmal.",
     invalid_grant: "Das stimmt nicht oder wurde schon benutzt. Versuchen Sie es noch einmal.",
     access_denied: "Sie können sich hier nicht anmelden.",
+    upstream_login_failed:
+      "Der andere Server hat Sie nicht angemeldet. Versuchen Sie es noch einmal, oder nehmen Sie einen Code.",
+    user_not_linked: "Mit dieser Anmeldung ist hier niemand bekannt. Nehmen Sie einen Code oder eine andere Anmeldung.",
     failed: "Etwas ist schiefgegangen. Versuchen Sie es noch einmal.",
   },
 };

@@ -4,6 +4,9 @@ export const en: Texts = {
   language: "en",
   login: (client) => `Log in to ${client}`,
   login_intro: "We send you a code. There is no password to remember.",
+  create: (client) => `Create an account at ${client}`,
+  create_intro: "Tell us where to send a code. It proves that the address is yours.",
+  log_in_with: (host) => `Continue with ${host}`,
   identifier: "E-mail address or phone number",
   send_code: "Send me a code",
   cancel: "Cancel",
@@ -67,6 +70,8 @@ export const en: Texts = {
     too_many_requests: "Too many requests. Wait a little, and try again.",
     invalid_grant: "That is not right, or was used. Try again.",
     access_denied: "You cannot log in here.",
+    upstream_login_failed: "The other server did not log you in. Try again, or use a code.",
+    user_not_linked: "Nobody here is known by that login. Use a code, or another login.",
     failed: "Something went wrong. Try again.",
   },
 };

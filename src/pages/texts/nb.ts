@@ -4,6 +4,9 @@ export const nb: Texts = {
   language: "nb",
   login: (client) => `Logg inn hos ${client}`,
   login_intro: "Vi sender deg en kode. Du trenger ikke å huske noe passord.",
+  create: (client) => `Opprett en konto hos ${client}`,
+  create_intro: "Si hvor vi skal sende en kode. Den viser at adressen er din.",
+  log_in_with: (host) => `Fortsett med ${host}`,
   identifier: "E-postadresse eller telefonnummer",
   send_code: "Send meg en kode",
   cancel: "Avbryt",
@@ -67,6 +70,8 @@ export const nb: Texts = {
     too_many_requests: "For mange forespørsler. Vent litt, og prøv igjen.",
     invalid_grant: "Det er ikke riktig, eller brukt før. Prøv igjen.",
     access_denied: "Du kan ikke logge inn her.",
+    upstream_login_failed: "Den andre serveren logget deg ikke inn. Prøv igjen, eller bruk en kode.",
+    user_not_linked: "Ingen her er kjent med den innloggingen. Bruk en kode, eller en annen innlogging.",
     failed: "Noe gikk galt. Prøv igjen.",
   },
 };

@@ -4,6 +4,9 @@ export const sv: Texts = {
   language: "sv",
   login: (client) => `Logga in hos ${client}`,
   login_intro: "Vi skickar en kod till dig. Du behöver inte komma ihåg något lösenord.",
+  create: (client) => `Skapa ett konto hos ${client}`,
+  create_intro: "Säg vart vi ska skicka en kod. Den visar att adressen är din.",
+  log_in_with: (host) => `Fortsätt med ${host}`,
   identifier: "E-postadress eller telefonnummer",
   send_code: "Skicka en kod",
   cancel: "Avbryt",
@@ -67,6 +70,8 @@ export const sv: Texts = {
     too_many_requests: "För många förfrågningar. Vänta lite och försök igen.",
     invalid_grant: "Det stämmer inte, eller har använts. Försök igen.",
     access_denied: "Du kan inte logga in här.",
+    upstream_login_failed: "Den andra servern loggade inte in dig. Försök igen, eller använd en kod.",
+    user_not_linked: "Ingen här är känd med den inloggningen. Använd en kod eller en annan inloggning.",
     failed: "Något gick fel. Försök igen.",
   },
 };

@@ -4,6 +4,9 @@ export interface Texts {
   readonly language: string;
   readonly login: (client: string) => string;
   readonly login_intro: string;
+  readonly create: (client: string) => string;
+  readonly create_intro: string;
+  readonly log_in_with: (host: string) => string;
   readonly identifier: string;
   readonly send_code: string;
   readonly cancel: string;
@@ -66,4 +69,6 @@ export type Problem =
   | "too_many_requests"
   | "invalid_grant"
   | "access_denied"
+  | "upstream_login_failed"
+  | "user_not_linked"
   | "failed";

@@ -1,0 +1,20 @@
+import type { Account } from "../../directory/accounts/account.ts";
+import type { Directory } from "../../directory/directory.ts";
+import { canonicalEmail, canonicalPhoneNumber } from "../../directory/users/identifier.ts";
+import { selectKnown } from "./store.ts";
+
+/**
+ * Whether the person behind an address or number has logged in in this browser before, as long as its sessions are remembered. Asks
+ * the same of an unknown one.
+ */
+export async function knowsPerson(
+  { storage }: Directory,
+  { account_id, settings }: Account,
+  browser: Uint8Array,
+  identifier: string,
+): Promise<boolean> {
+  const canonical = identifier.includes("@")
+    ? canonicalEmail(identifier)
+    : (await canonicalPhoneNumber(identifier, settings.country))?.number;
+  return selectKnown(storage.read, account_id, browser, canonical ?? "");
+}

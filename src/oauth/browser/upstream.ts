@@ -1,0 +1,121 @@
+import { createHash } from "node:crypto";
+import { discover, exchangeCode } from "../../authentication/federation/exchange-code.ts";
+import { hostOf, PATIENCE, upstreamFailed } from "../../authentication/federation/federation.ts";
+import { linkIdentity } from "../../authentication/federation/link-identity.ts";
+import type { AuthenticatedSubject } from "../../authentication/subject.ts";
+import { issuerOf } from "../../directory/accounts/account.ts";
+import { canonicalAudience } from "../../directory/grants/audience.ts";
+import { grantsOf } from "../../directory/grants/find-grant.ts";
+import type { Grant, GrantOidc } from "../../directory/grants/grant.ts";
+import { openOidcSecret } from "../../directory/grants/oidc-secret.ts";
+import { refuse } from "../../errors.ts";
+import type { RequestFacts } from "../../http/facts.ts";
+import { base64url, hmac, sameBytes } from "../../secrets/digest.ts";
+import { type Secret, secret } from "../../secrets/secret.ts";
+import type { Oauth } from "../oauth.ts";
+import { addToQuery } from "../redirect-address.ts";
+import type { AuthorizationRequest } from "./authorization-request.ts";
+import type { Resumed } from "./resume.ts";
+
+type Provided = Grant & { readonly oidc: GrantOidc };
+
+/** The other servers that may log this client's people in: those of its grants for what is asked, or of all where nothing is. */
+export async function providersOf(
+  { directory }: Oauth,
+  { account, client }: Pick<Resumed, "account" | "client">,
+  { parameters }: AuthorizationRequest,
+): Promise<readonly Provided[]> {
+  const canonical = (audience: string) => canonicalAudience(account, directory.public_url, audience);
+  const { audience } = parameters;
+  const grants = (await grantsOf(directory, client)).filter((grant): grant is Provided => grant.oidc !== null);
+  return audience === null ? grants : grants.filter((grant) => canonical(grant.audience) === canonical(audience));
+}
+
+/**
+ * What ties an answer to the browser's own request: derived from the request, so that nothing of it has to be kept. The request
+ * opens only in the browser that began it, which is what `state` is for (RFC 9700 §4.7).
+ */
+function secretsOf({ directory: { master_keys } }: Oauth, { account_id, id }: AuthorizationRequest) {
+  const key = master_keys.derive(master_keys.current, account_id, "session");
+  const derived = (what: string) => base64url(hmac(key, "upstream", id, what));
+  return { state: derived("state"), nonce: derived("nonce"), code_verifier: derived("verifier") };
+}
+
+const callbackOf = ({ directory }: Oauth, account_id: string) =>
+  `${issuerOf(directory.public_url, account_id)}/login/upstream/callback`;
+
+/** Where the browser goes to log in elsewhere. @throws 400 upstream_login_failed; 404 not_found. */
+export async function upstreamAddress(
+  oauth: Oauth,
+  resumed: Resumed,
+  request: AuthorizationRequest,
+  grant_id: string,
+): Promise<Secret> {
+  const grant = (await providersOf(oauth, resumed, request)).find(({ id }) => id === grant_id);
+  if (!grant) throw refuse("not_found", { message: "There is no such login." });
+  const { authority, client_id } = grant.oidc;
+  const { authorization_endpoint } = await discover(oauth.federation, authority, AbortSignal.timeout(PATIENCE));
+  if (authorization_endpoint === undefined)
+    throw upstreamFailed(`${hostOf(authority)} names no authorization endpoint`);
+  const { state, nonce, code_verifier } = secretsOf(oauth, request);
+  const { login_hint, ui_locales } = request.parameters;
+  return addToQuery(authorization_endpoint, [
+    ["client_id", client_id],
+    ["response_type", "code"],
+    ["redirect_uri", callbackOf(oauth, request.account_id)],
+    ["scope", "openid email profile"],
+    ["state", `${request.id}.${grant.id}.${state}`],
+    ["nonce", nonce],
+    ["code_challenge", createHash("sha256").update(code_verifier).digest("base64url")],
+    ["code_challenge_method", "S256"],
+    ["login_hint", login_hint],
+    ["ui_locales", ui_locales.length > 0 ? ui_locales.join(" ") : undefined],
+  ]);
+}
+
+export interface UpstreamAnswer {
+  readonly state?: string | undefined;
+  readonly code?: string | undefined;
+  readonly error?: string | undefined;
+  readonly iss?: string | undefined;
+}
+
+/** The request that an answer says it belongs to. */
+export const requestOfState = (state: string | undefined): string | undefined => state?.split(".")[0];
+
+/**
+ * Somebody comes back from the other server.
+ *
+ * @throws 400 upstream_login_failed; 403 user_not_linked, access_denied.
+ */
+export async function finishUpstream(
+  oauth: Oauth,
+  { account, client }: Resumed,
+  resumedFor: { readonly request: AuthorizationRequest; readonly facts: RequestFacts },
+  { state = "", code, error, iss }: UpstreamAnswer,
+): Promise<{ readonly subject: AuthenticatedSubject; readonly grant_id: string }> {
+  const { request, facts } = resumedFor;
+  const { directory, federation } = oauth;
+  const [, grant_id = "", presented = ""] = state.split(".");
+  const own = secretsOf(oauth, request);
+  if (!sameBytes(Buffer.from(presented), Buffer.from(own.state)))
+    throw upstreamFailed("the answer is not to our question");
+  const grant = (await providersOf(oauth, { account, client }, request)).find(({ id }) => id === grant_id);
+  const client_secret = grant && (await openOidcSecret(directory, grant));
+  if (!grant || !client_secret) throw upstreamFailed("this login is not there any more");
+  const { authority, client_id, trusted_domains = [] } = grant.oidc;
+  if (iss !== undefined && iss !== authority && iss !== authority.replace(/\/$/, ""))
+    throw upstreamFailed("another server answered");
+  if (code === undefined)
+    throw upstreamFailed(`${hostOf(authority)} logged nobody in (${(error ?? "no code").slice(0, 64)})`);
+  const now = directory.storage.now();
+  const claims = await exchangeCode(federation, {
+    ...{ authority, client_id, client_secret, now },
+    code: secret(code),
+    redirect_uri: callbackOf(oauth, account.account_id),
+    nonce: own.nonce,
+    code_verifier: secret(own.code_verifier),
+  });
+  const about = { account, client, grant_id: grant.id, claims, trusted_domains };
+  return { subject: await linkIdentity(directory, { ...about, actor: client.id, facts, now }), grant_id: grant.id };
+}

@@ -1,0 +1,157 @@
+/** Hosted login beyond the code: other providers, new people, known browsers, and codes that get longer under attack. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeOnBothEngines } from "../support/engines.ts";
+import {
+  addClient,
+  addUser,
+  CALLBACK,
+  call,
+  createTenant,
+  inbox,
+  type Latchkey,
+  startLatchkey,
+  type Tenant,
+  type TestClient,
+} from "../support/latchkey.ts";
+import { openSurfer, type Shown } from "../support/surfer.ts";
+import { openUpstream, type Upstream } from "../support/upstream.ts";
+
+const answered = (shown: Shown) => new URL(shown.url).searchParams;
+
+describeOnBothEngines("the hosted login, otherwise", (engine) => {
+  let latchkey: Latchkey;
+  let tenant: Tenant;
+  let upstream: Upstream;
+  let client: TestClient;
+  let known: { id: string; email: string };
+  beforeAll(async () => {
+    latchkey = await startLatchkey(engine, { env: { EGRESS_ALLOW: "127.0.0.0/8" } });
+    tenant = await createTenant(latchkey);
+    known = await addUser(latchkey, tenant.account_id, { email: `linked@${engine}.example` });
+    const people = {
+      linked: { email: known.email, email_verified: true },
+      unverified: { email: known.email, email_verified: false },
+      ada: { email: "new@elsewhere.example", email_verified: true, name: "New Ada" },
+    };
+    upstream = await openUpstream(people, `${tenant.issuer}/login/upstream/callback`);
+    client = await addClient(latchkey, tenant.account_id, { first_party: true });
+    await addProvider(client);
+  });
+  afterAll(async () => {
+    await latchkey.close();
+    await upstream.close();
+  });
+
+  async function addProvider(own: TestClient) {
+    const { client_id, client_secret, issuer: authority } = upstream;
+    const oidc = { client_id, client_secret, authority, trusted_domains: [`${engine}.example`] };
+    const grant = { client_id: own.id, audience: "https://orders.example", scope: [], type: "authorization_code" };
+    const json = { ...grant, oidc };
+    const reply = await call(`${tenant.base}/auth/client-grants`, { method: "POST", token: tenant.token, json });
+    if (reply.status >= 300) throw new Error(reply.text);
+  }
+
+  const address = (own = client, more: Record<string, string> = {}, at = tenant) => {
+    const about = { client_id: own.client_id, redirect_uri: CALLBACK, response_type: "code", scope: "openid" };
+    return `${at.issuer}/oauth/authorize?${new URLSearchParams({ ...about, ...more })}`;
+  };
+  /** Presses the other provider's button and logs in there. */
+  async function goThere(surfer: ReturnType<typeof openSurfer>, sub: string, own = client) {
+    const page = await surfer.visit(address(own));
+    const link = /href="(login\/upstream[^"]+)"/.exec(page.html)?.[1]?.replaceAll("&amp;", "&") ?? "";
+    const away = await surfer.visit(new URL(link, page.url).href);
+    expect(away.url.startsWith(upstream.issuer), page.html).toBe(true);
+    return upstream.answer(sub, Object.fromEntries(new URL(away.url).searchParams));
+  }
+
+  it("logs people in at another provider and links them by a verified address", async () => {
+    const surfer = openSurfer(latchkey);
+    const back = await surfer.visit(await goThere(surfer, "linked"));
+    expect(back.url.startsWith(CALLBACK), back.html).toBe(true);
+    expect(answered(back).get("code")).toBeTruthy();
+    expect(answered(await surfer.visit(address(client, { prompt: "none" }))).get("code")).toBeTruthy();
+  });
+
+  it("lets nobody in whose address the other provider did not verify, or whom nobody here knows", async () => {
+    for (const sub of ["unverified", "ada"]) {
+      const surfer = openSurfer(latchkey);
+      const back = await surfer.visit(await goThere(surfer, sub));
+      expect(back.html, sub).toContain("Nobody here is known by that login");
+    }
+  });
+
+  it("takes the other provider's answer in the browser that asked, once, and no crafted one", async () => {
+    const [mine, theirs] = [openSurfer(latchkey), openSurfer(latchkey)];
+    const answer = await goThere(mine, "linked");
+    await theirs.visit(address());
+    expect((await theirs.visit(answer)).status).toBe(404);
+    const crafted = new URL(answer);
+    crafted.searchParams.set(
+      "state",
+      `${(crafted.searchParams.get("state") ?? "").split(".").slice(0, 2).join(".")}.x`,
+    );
+    expect((await mine.visit(crafted.href)).html).toContain("did not log you in");
+    const mixed = new URL(answer);
+    mixed.searchParams.set("iss", "https://evil.example");
+    expect((await mine.visit(mixed.href)).html).toContain("did not log you in");
+    expect(answered(await mine.visit(answer)).get("code")).toBeTruthy();
+    expect((await mine.visit(answer)).url.startsWith(CALLBACK)).toBe(false);
+  });
+
+  it("signs new people up where the client does, and sends others nothing", async () => {
+    const own = await addClient(latchkey, tenant.account_id, { first_party: true, signup: true });
+    const email = `newcomer@${engine}.example`;
+    const surfer = openSurfer(latchkey);
+    const page = await surfer.visit(address(own, { prompt: "create", scope: "openid email" }));
+    expect(page.html).toContain("Create an account at The Shop");
+    const waiting = await surfer.act(page, "identify", { identifier: email });
+    const code = (await inbox(tenant, email))[0]?.verification_code ?? "";
+    expect(answered(await surfer.act(waiting, "code", { code })).get("code")).toBeTruthy();
+    const there = await call(`${tenant.base}/customers/users`, {
+      method: "HEAD",
+      token: tenant.token,
+      query: { email },
+    });
+    expect(there.status).toBe(200);
+    const stranger = openSurfer(latchkey);
+    const asked = await stranger.visit(address(client, { prompt: "create" }));
+    await stranger.act(asked, "identify", { identifier: `stranger@${engine}.example` });
+    expect(await inbox(tenant, `stranger@${engine}.example`)).toEqual([]);
+  });
+
+  it("keeps five sends an hour for a browser that knows the person, whatever others spend", async () => {
+    const { email } = await addUser(latchkey, tenant.account_id);
+    const own = openSurfer(latchkey);
+    await own.logIn(address(), tenant, email);
+    const ask = async (surfer: ReturnType<typeof openSurfer>) => {
+      const page = await surfer.visit(address(client, { prompt: "login" }));
+      return (await surfer.act(page, "identify", { identifier: email })).html;
+    };
+    for (let n = 0; n < 5; n++) await ask(openSurfer(latchkey));
+    expect(await ask(openSurfer(latchkey))).toContain("Too many requests");
+    expect(await ask(own)).not.toContain("Too many requests");
+  });
+
+  it("sends browsers that nobody knows longer codes while many people are guessed at", async () => {
+    const at = await createTenant(latchkey, { settings: { spray_guess_limit: 20 } });
+    const own = await addClient(latchkey, at.account_id, { first_party: true });
+    const regular = openSurfer(latchkey);
+    await regular.logIn(address(own, {}, at), at);
+    for (let n = 0; n < 20; n++) {
+      const victim = await addUser(latchkey, at.account_id);
+      const surfer = openSurfer(latchkey);
+      const page = await surfer.visit(address(own, {}, at));
+      const waiting = await surfer.act(page, "identify", { identifier: victim.email });
+      const right = (await inbox(at, victim.email))[0]?.verification_code;
+      await surfer.act(waiting, "code", { code: right === "000000" ? "000001" : "000000" });
+    }
+    const codeFor = async (surfer: ReturnType<typeof openSurfer>, email: string) => {
+      const page = await surfer.visit(address(own, { prompt: "login" }, at));
+      await surfer.act(page, "identify", { identifier: email });
+      return (await inbox(at, email))[0]?.verification_code ?? "";
+    };
+    const { email } = await addUser(latchkey, at.account_id);
+    expect(await codeFor(openSurfer(latchkey), email)).toMatch(/^[0-9A-Z]{5}-[0-9A-Z]{5}$/);
+    expect(await codeFor(regular, at.user.email)).toMatch(/^[0-9]{6}$/);
+  });
+});
