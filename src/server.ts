@@ -19,6 +19,7 @@ import { openVerification, type Verification } from "./authentication/verificati
 import { type Config, ConfigError, readConfig } from "./config.ts";
 import type { RenderCode } from "./delivery/kinds.ts";
 import { sandboxRoutes } from "./delivery/routes.ts";
+import { sandboxMessages } from "./delivery/sandbox.ts";
 import { smsUrlFault } from "./delivery/sms.ts";
 import { startDelivery } from "./delivery/start-delivery.ts";
 import { lookUpAccount } from "./directory/accounts/find-account.ts";
@@ -70,6 +71,7 @@ import { errorPage } from "./pages/error-page.ts";
 import { loginRoutes } from "./pages/login/routes.ts";
 import { upstreamRoutes } from "./pages/login/upstream-routes.ts";
 import { logoutRoutes } from "./pages/logout/routes.ts";
+import { sandboxPageRoutes } from "./pages/sandbox/routes.ts";
 import { languages } from "./pages/texts/languages.ts";
 import { openRevocations, revocationSweep, revoke } from "./revocation/revocation.ts";
 import { masterKeys } from "./secrets/master-keys.ts";
@@ -289,11 +291,11 @@ async function mount(
   accountUserSelfRoutes(app, oauth);
   signupRoutes(app, oauth);
   accountUserRoutes(app, { directory, configurationOf: (id, users) => configurationsOf(directory, id, users) });
-  sandboxRoutes(app, {
-    storage,
-    renderCode: code,
-    canonicalRecipient: (id, to) => canonicalRecipient(directory, id, to),
-  });
+  const recipient = (id: string, to: string) => canonicalRecipient(directory, id, to);
+  sandboxRoutes(app, { storage, renderCode: code, canonicalRecipient: recipient });
+  sandboxPageRoutes(app, oauth, async (id, to) =>
+    sandboxMessages(storage, code, id, to === null ? null : await recipient(id, to)),
+  );
   app.finishRoutes();
   await serveDocs(app);
   await app.ready();

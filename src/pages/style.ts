@@ -29,6 +29,11 @@ a{color:inherit;text-underline-offset:.2em}
 .problem{background:var(--bad-ground);color:var(--bad);border-radius:.625rem;padding:.75rem .875rem;margin:1rem 0 0}
 .who button{white-space:nowrap}
 .who{display:flex;align-items:center;justify-content:space-between;gap:.75rem;border:1px solid var(--line);border-radius:.625rem;padding:.25rem .875rem;margin:1rem 0;overflow-wrap:anywhere}
+details{border-top:1px solid var(--line);padding:.75rem 0}
+summary{cursor:pointer;overflow-wrap:anywhere}
+summary code{font:600 1.125rem ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;margin:0 .5rem}
+summary time{color:var(--quiet);font-size:.875rem;display:block}
+pre{white-space:pre-wrap;overflow-wrap:anywhere;font:inherit;margin:.75rem 0}
 ul{padding-left:1.25rem;margin:.75rem 0}
 li{margin:.375rem 0}
 footer{margin-top:1.5rem;color:var(--quiet);font-size:.875rem;display:flex;gap:1rem;flex-wrap:wrap}

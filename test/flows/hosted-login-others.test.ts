@@ -1,7 +1,10 @@
 /** Hosted login beyond the code: other providers, new people, known browsers, and codes that get longer under attack. */
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { findAccount } from "../../src/directory/accounts/find-account.ts";
+import { createUser } from "../../src/directory/users/create-user.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
+  actor,
   addClient,
   addUser,
   CALLBACK,
@@ -9,6 +12,7 @@ import {
   createTenant,
   inbox,
   type Latchkey,
+  newAccountId,
   startLatchkey,
   type Tenant,
   type TestClient,
@@ -117,6 +121,36 @@ describeOnBothEngines("the hosted login, otherwise", (engine) => {
     const asked = await stranger.visit(address(client, { prompt: "create" }));
     await stranger.act(asked, "identify", { identifier: `stranger@${engine}.example` });
     expect(await inbox(tenant, `stranger@${engine}.example`)).toEqual([]);
+  });
+
+  it("shows the sandbox inbox to account users who may read it, and to nobody else", async () => {
+    const at = await createTenant(latchkey);
+    const page = `${at.issuer}/sandbox`;
+    const surfer = openSurfer(latchkey);
+    expect((await surfer.visit(page, {})).html).toContain("latchkey client create");
+    const own = await addClient(latchkey, at.account_id, { first_party: true, user_type: "account_user" });
+    const { directory } = latchkey.server.core;
+    const account = await findAccount(directory, at.account_id);
+    const staff = async (email: string, scope: string[]) =>
+      createUser(directory, account, { type: "account_user", email, verified: true, scope }, actor);
+    await staff("reader@example.com", ["read:accounts:/sandbox"]);
+    await staff("other@example.com", ["read:accounts"]);
+    const open = async (email: string) => {
+      const browser = openSurfer(latchkey);
+      expect((await browser.visit(page)).html).not.toContain("reader@example.com");
+      const waiting = await browser.act(await browser.visit(page, {}), "identify", { identifier: email });
+      const code = (await inbox(at, email))[0]?.verification_code ?? "";
+      return browser.act(waiting, "code", { code });
+    };
+    const shown = await open("reader@example.com");
+    expect(shown.url).toBe(page);
+    expect(shown.html).toContain("<summary><span>reader@example.com</span>");
+    expect((await open("other@example.com")).html).not.toContain("<summary>");
+    const customer = await openSurfer(latchkey).visit(`${tenant.issuer}/sandbox`);
+    expect(customer.html).not.toContain("<summary>");
+    const production = await createTenant(latchkey, { account_id: newAccountId("P") });
+    expect((await openSurfer(latchkey).visit(`${production.issuer}/sandbox`)).status).toBe(404);
+    expect(own.id).toBeTruthy();
   });
 
   it("keeps five sends an hour for a browser that knows the person, whatever others spend", async () => {

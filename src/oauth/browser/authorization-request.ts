@@ -43,6 +43,8 @@ export interface AuthorizationParameters {
   readonly claims?: { readonly id_token: readonly ClaimName[]; readonly userinfo: readonly ClaimName[] } | undefined;
   /** Thumbprint of the DPoP key that has to redeem the code. */
   readonly dpop_jkt?: string | undefined;
+  /** It is for a page of ours alone: nothing is handed to any client. */
+  readonly own_page?: true | undefined;
   /** The device that waits for this (RFC 8628); its redirect_uri is a page of ours. */
   readonly device?: string | undefined;
 }

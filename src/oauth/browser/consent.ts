@@ -25,6 +25,7 @@ export async function needsConsent(
 ): Promise<boolean> {
   const { settings } = client;
   if (parameters.device !== undefined) return true;
+  if (parameters.own_page) return false;
   if (settings.first_party && client.origin === "account") return false;
   if (parameters.prompt.includes("consent")) return true;
   const is_public = settings.token_endpoint_auth_method === "none";

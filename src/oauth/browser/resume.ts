@@ -85,6 +85,10 @@ export async function answerWithCode(
   if (!(await storage.write((tx) => updateUsed(tx.db, account_id, id, instant(now))))) {
     throw new RedirectedRefusal(parameters, "invalid_request", "This login was answered already.");
   }
+  if (parameters.own_page) {
+    await touchSession(directory, account, session);
+    return { to: parameters, parameters: [] };
+  }
   const issuer = issuerOf(public_url, account_id);
   const user = await findUser(directory, account_id, session.user_id);
   const sid = randomUUID();

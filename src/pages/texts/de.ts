@@ -52,6 +52,15 @@ export const de: Texts = {
     refused: "Das Gerät wurde abgewiesen",
     refused_intro: "Es wurde nichts erlaubt. Sie können diese Seite schließen.",
   },
+  sandbox: {
+    title: "Posteingang der Sandbox",
+    login_intro:
+      "Nachrichten dieses Testkontos erreichen niemanden; sie liegen hier. Melden Sie sich als Kontobenutzer an, der sie lesen darf.",
+    login: "Anmelden",
+    to: "Adresse oder Nummer",
+    show: "Anzeigen",
+    empty: "Es gibt keine Nachricht.",
+  },
   signed_out: "Sie sind abgemeldet",
   signed_out_intro: "Sie können diese Seite schließen.",
   sign_out: "Abmelden?",

@@ -52,6 +52,15 @@ export const en: Texts = {
     refused: "The device was turned away",
     refused_intro: "Nothing was allowed. You can close this page.",
   },
+  sandbox: {
+    title: "Sandbox inbox",
+    login_intro:
+      "Messages of this test account reach nobody; they are kept here. Log in as an account user who may read them.",
+    login: "Log in",
+    to: "Address or number",
+    show: "Show",
+    empty: "There is no message.",
+  },
   signed_out: "You are logged out",
   signed_out_intro: "You can close this page.",
   sign_out: "Log out?",

@@ -52,6 +52,15 @@ export const nb: Texts = {
     refused: "Enheten ble avvist",
     refused_intro: "Ingenting ble tillatt. Du kan lukke denne siden.",
   },
+  sandbox: {
+    title: "Sandkassens innboks",
+    login_intro:
+      "Meldinger fra denne testkontoen når ingen; de ligger her. Logg inn som en kontobruker som kan lese dem.",
+    login: "Logg inn",
+    to: "Adresse eller nummer",
+    show: "Vis",
+    empty: "Det er ingen melding.",
+  },
   signed_out: "Du er logget ut",
   signed_out_intro: "Du kan lukke denne siden.",
   sign_out: "Logge ut?",

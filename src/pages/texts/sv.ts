@@ -52,6 +52,15 @@ export const sv: Texts = {
     refused: "Enheten avvisades",
     refused_intro: "Inget tilläts. Du kan stänga den här sidan.",
   },
+  sandbox: {
+    title: "Sandlådans inkorg",
+    login_intro:
+      "Meddelanden från det här testkontot når ingen; de ligger här. Logga in som en kontoanvändare som får läsa dem.",
+    login: "Logga in",
+    to: "Adress eller nummer",
+    show: "Visa",
+    empty: "Det finns inget meddelande.",
+  },
   signed_out: "Du är utloggad",
   signed_out_intro: "Du kan stänga den här sidan.",
   sign_out: "Logga ut?",

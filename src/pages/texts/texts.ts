@@ -48,6 +48,15 @@ export interface Texts {
     readonly refused: string;
     readonly refused_intro: string;
   };
+  /** The inbox of a test account. */
+  readonly sandbox: {
+    readonly title: string;
+    readonly login_intro: string;
+    readonly login: string;
+    readonly to: string;
+    readonly show: string;
+    readonly empty: string;
+  };
   readonly signed_out: string;
   readonly signed_out_intro: string;
   readonly sign_out: string;

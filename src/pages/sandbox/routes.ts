@@ -1,0 +1,111 @@
+import type { FastifyRequest } from "fastify";
+import { Type } from "typebox";
+import { readBrowser } from "../../authentication/sessions/session.ts";
+import { findSessions } from "../../authentication/sessions/sessions.ts";
+import { type Account, issuerOf } from "../../directory/accounts/account.ts";
+import { findAccount } from "../../directory/accounts/find-account.ts";
+import { findHoldings } from "../../directory/users/find-account-user.ts";
+import { refuse } from "../../errors.ts";
+import type { App } from "../../http/server.ts";
+import { cookieName, readCookie } from "../../oauth/browser/cookie.ts";
+import { requestOwnPage } from "../../oauth/browser/own-page.ts";
+import type { Oauth } from "../../oauth/oauth.ts";
+import { type Html, html } from "../html.ts";
+import { type Page, sendPage } from "../page.ts";
+import { refuseForeignForm } from "../same-site.ts";
+import { acceptedLanguages, textsFor } from "../texts/languages.ts";
+import type { Texts } from "../texts/texts.ts";
+
+/** What a test account would have sent. */
+export interface InboxMessage {
+  readonly id: string;
+  readonly created_at: string;
+  readonly to: string;
+  readonly subject: string;
+  readonly text: string;
+  readonly verification_code?: string;
+}
+
+/** Newest first; `to` null means every recipient. */
+export type ReadInbox = (account_id: string, to: string | null) => Promise<readonly InboxMessage[]>;
+
+const Params = Type.Object({ oid: Type.String({ maxLength: 9 }) });
+const Query = Type.Object({ to: Type.Optional(Type.String({ maxLength: 320 })) });
+const scopes = ["admin:accounts", "read:accounts:/sandbox"];
+const config = { surface: "oauth", public: true, page: true, cors: false } as const;
+
+/** The sandbox inbox of a test account, for account users who may read it. */
+export function sandboxPageRoutes(app: App, oauth: Oauth, readInbox: ReadInbox): void {
+  const { directory } = oauth;
+  const addressOf = (account_id: string) => `${issuerOf(directory.public_url, account_id)}/sandbox`;
+
+  async function begin(request: FastifyRequest): Promise<{ readonly account: Account; readonly texts: Texts }> {
+    const account = await findAccount(directory, request.account_id);
+    if (!account.account_id.startsWith("T"))
+      throw refuse("not_found", { message: "A production account has no sandbox." });
+    const tags = [...acceptedLanguages(request.headers["accept-language"]), account.settings.locale];
+    return { account, texts: textsFor(tags) };
+  }
+
+  async function mayRead(request: FastifyRequest): Promise<boolean> {
+    const { account_id } = request;
+    const cookie = readCookie(request, cookieName(directory.public_url, account_id));
+    const sessions = await findSessions(directory, account_id, readBrowser(cookie));
+    const held = await Promise.all(sessions.map(({ user_id }) => findHoldings(directory, account_id, user_id)));
+    return held.some(({ scope }) => scope.some((one) => scopes.includes(one)));
+  }
+
+  app.route({
+    method: "GET",
+    url: "/v1/accounts/:oid/sandbox",
+    config,
+    schema: { hide: true, params: Params, querystring: Query },
+    handler: async (request, reply) => {
+      const { account, texts } = await begin(request as FastifyRequest);
+      const { to } = request.query;
+      const { sandbox } = texts;
+      const page: Pick<Page, "title" | "body"> = (await mayRead(request as FastifyRequest))
+        ? { title: sandbox.title, body: inboxView(texts, to, await readInbox(account.account_id, to || null)) }
+        : { title: sandbox.title, body: loginView(texts) };
+      return sendPage(reply, { account, texts, ...page });
+    },
+  });
+
+  app.route({
+    method: "POST",
+    url: "/v1/accounts/:oid/sandbox",
+    config: { ...config, form: "body" },
+    schema: { hide: true, params: Params },
+    handler: async (request, reply) => {
+      refuseForeignForm(request);
+      const { account } = await begin(request as FastifyRequest);
+      const begun = await requestOwnPage(oauth, account, addressOf(account.account_id));
+      if (!begun) {
+        const message = "No client of this account logs account users in. Create one: latchkey client create --help";
+        throw refuse("not_found", { message });
+      }
+      const address = `${issuerOf(directory.public_url, account.account_id)}/login?request=${begun.id}`;
+      return reply.header("cache-control", "no-store").redirect(address, 303);
+    },
+  });
+}
+
+const loginView = ({ sandbox }: Texts): Html => html`<p>${sandbox.login_intro}</p>
+<form method="post" action="sandbox"><button class="main">${sandbox.login}</button></form>`;
+
+function inboxView({ sandbox }: Texts, to: string | undefined, messages: readonly InboxMessage[]): Html {
+  return html`<form method="get" action="sandbox">
+<label for="to">${sandbox.to}</label>
+<input id="to" name="to" type="text" inputmode="email" autocomplete="off" autocapitalize="none" spellcheck="false" maxlength="320" value="${to}">
+<button class="other">${sandbox.show}</button>
+</form>
+${messages.length === 0 && html`<p>${sandbox.empty}</p>`}
+${messages.map(
+  ({ created_at, to: recipient, subject, text, verification_code }) => html`<details>
+<summary><span>${recipient}</span>${verification_code !== undefined && html`<code>${verification_code}</code>`}
+<time datetime="${created_at}">${created_at.slice(0, 19).replace("T", " ")} UTC</time></summary>
+${subject !== "" && html`<p><strong>${subject}</strong></p>`}
+<pre>${text}</pre>
+</details>`,
+)}`;
+}
