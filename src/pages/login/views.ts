@@ -163,8 +163,9 @@ ${told.map((one) => html`<li>${texts.scopes[one]}</li>`)}
 ${audience !== null && html`<li>${texts.scope_of(audience)}${others.length > 0 && html`: <span class="quiet">${others.join(", ")}</span>`}</li>`}
 </ul>
 <div class="who"><span>${labelOf(user)}</span>${form(context, "another", html`<button class="link">${texts.not_you}</button>`)}</div>
-<p class="quiet">${request.parameters.device === undefined && texts.consent_at(host)} ${texts.consent_intro} <a href="login/consents">${texts.consents}</a>.</p>
+${request.parameters.device === undefined && html`<p class="quiet">${texts.consent_at(host)}</p>`}
 ${form(context, "allow", html`<button class="main">${texts.allow}</button>`)}
-${form(context, "deny", html`<button class="other">${texts.deny}</button>`)}`,
+${form(context, "deny", html`<button class="other">${texts.deny}</button>`)}
+<p class="quiet">${texts.consent_intro} <a href="login/consents">${texts.consents}</a>.</p>`,
   };
 }
