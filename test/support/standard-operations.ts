@@ -41,7 +41,7 @@ export async function standardOperations(
     ],
   ] as const) {
     expect(saw(operation, await send(tenant.base, about)).status).toBe(303);
-    const silent = { ...about, prompt: "none", response_mode: "form_post" };
+    const silent = { ...about, response_type: "token", response_mode: "form_post" };
     expect(saw(operation, await send(tenant.base, silent)).status).toBe(200);
     expect(saw(operation, await send(tenant.base, { ...about, redirect_uri: "https://evil.example/" })).status).toBe(
       400,

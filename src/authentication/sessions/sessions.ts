@@ -6,7 +6,7 @@ import type { Directory } from "../../directory/directory.ts";
 import { enqueue } from "../../outbox/outbox.ts";
 import { sha256 } from "../../secrets/digest.ts";
 import { reveal, type Secret } from "../../secrets/secret.ts";
-import { instant } from "../../storage/storage.ts";
+import { instant, type Transaction } from "../../storage/storage.ts";
 import type { AuthenticatedSubject } from "../subject.ts";
 import { newBrowser, type Session } from "./session.ts";
 import {
@@ -84,14 +84,14 @@ export async function touchSession({ storage }: Directory, { settings }: Account
 
 /** What a session led to is remembered, to be ended with it. */
 export async function noteAuthorization(
-  { storage }: Directory,
+  tx: Transaction,
   session: Session,
   sid: string,
   client_id: string,
+  now: number,
 ): Promise<void> {
   const { account_id, id: session_id, expires_at } = session;
-  const row = { account_id, session_id, sid, client_id, created_at: instant(storage.now()), expires_at };
-  await storage.write((tx) => insertAuthorization(tx.db, row));
+  await insertAuthorization(tx.db, { account_id, session_id, sid, client_id, created_at: instant(now), expires_at });
 }
 
 /** Clients are told that a session ended for so long; milliseconds. */

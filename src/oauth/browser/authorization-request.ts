@@ -20,6 +20,8 @@ export interface AuthorizationParameters {
   readonly redirect_uri_named: boolean;
   readonly response_mode: ResponseMode;
   readonly state?: string | undefined;
+  /** As in AnswerTo. */
+  readonly unchecked?: string | undefined;
   readonly nonce?: string | undefined;
   readonly code_challenge?: string | undefined;
   /** As it was asked for; null for userinfo alone. */
@@ -79,6 +81,8 @@ export interface AuthorizationRequest {
   readonly kind: "pushed" | "browser";
   readonly parameters: AuthorizationParameters;
   readonly progress: Progress;
+  /** It is in the database: a login page goes on with it, or its client pushed it. */
+  readonly kept: boolean;
   readonly browser_digest: Uint8Array | null;
   readonly created_at: Instant;
   readonly expires_at: Instant;

@@ -16,21 +16,19 @@ const BROWSER_LIFETIME = 1_800_000;
 export const PUSHED_LIFETIME = 60_000;
 const PUSHED = "urn:ietf:params:oauth:request_uri:";
 
-/** Stores a request for the pages, or for the browser that will bring its request_uri. */
-export async function storeRequest(
+function newRequest(
   { directory }: Oauth,
   { account, client, parameters }: ReadRequest,
   kind: AuthorizationRequest["kind"],
-  /** The one that it belongs to, where that is known. */
-  browser: Uint8Array | null = null,
-): Promise<AuthorizationRequest> {
-  const { storage } = directory;
-  const now = storage.now();
-  const request: AuthorizationRequest = {
+  browser: Uint8Array | null,
+): AuthorizationRequest {
+  const now = directory.storage.now();
+  return {
     account_id: account.account_id,
     id: base64url(randomBytes(24)),
     client_id: client.id,
     kind,
+    kept: false,
     parameters,
     progress: {},
     browser_digest: browser,
@@ -38,14 +36,29 @@ export async function storeRequest(
     expires_at: instant(now + (kind === "pushed" ? PUSHED_LIFETIME : BROWSER_LIFETIME)),
     used_at: null,
   };
-  await storage.write((tx) => insertRequest(tx.db, request));
-  return request;
+}
+
+/** Keeps a request for the pages, or for the browser that will bring its request_uri. */
+export async function keepRequest({ directory }: Oauth, request: AuthorizationRequest): Promise<AuthorizationRequest> {
+  await directory.storage.write((tx) => insertRequest(tx.db, request));
+  return { ...request, kept: true };
+}
+
+/** `browser`: the one that it belongs to, where that is known. */
+export function storeRequest(
+  oauth: Oauth,
+  read: ReadRequest,
+  kind: AuthorizationRequest["kind"],
+  browser: Uint8Array | null = null,
+): Promise<AuthorizationRequest> {
+  return keepRequest(oauth, newRequest(oauth, read, kind, browser));
 }
 
 export const requestUriOf = ({ id }: AuthorizationRequest) => `${PUSHED}${id}`;
 
 /**
- * The request that a browser brings, by value or pushed before (RFC 9126 §4): a pushed one works once, for its client alone.
+ * The request that a browser brings, by value or pushed before (RFC 9126 §4): a pushed one works once, for its client alone. It is
+ * not kept yet: who is logged in already needs no page.
  *
  * @throws as readRequest; 400 invalid_request for a request_uri that is none of ours, which is never fetched.
  */
@@ -61,7 +74,7 @@ export async function beginRequest(
     if (read.client.settings.require_pushed_authorization_requests) {
       throw refuse("invalid_request", { message: "This client pushes its requests: use oauth/par." });
     }
-    return storeRequest(oauth, read, "browser");
+    return newRequest(oauth, read, "browser", null);
   }
   const id = raw.request_uri.startsWith(PUSHED) ? raw.request_uri.slice(PUSHED.length) : "";
   const now = instant(storage.now());
@@ -73,11 +86,8 @@ export async function beginRequest(
     });
   }
   const { parameters } = pushed;
-  return storeRequest(
-    oauth,
-    { account: await findAccount(oauth.directory, account_id), client, parameters },
-    "browser",
-  );
+  const account = await findAccount(oauth.directory, account_id);
+  return newRequest(oauth, { account, client, parameters }, "browser", null);
 }
 
 async function sameClient({ directory }: Oauth, { account_id, client_id }: AuthorizationRequest, named: string) {

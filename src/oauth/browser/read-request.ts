@@ -44,7 +44,8 @@ export async function readRequest(
   const raw = await openRequestObject(oauth, client, sent);
   const redirect_uri = matchRedirectUri(client, raw.redirect_uri);
   const response_mode = modeOf(raw.response_mode) ?? "query";
-  const to: AnswerTo = { redirect_uri, response_mode, state: raw.state };
+  const unchecked = client.origin === "account" ? undefined : client.id;
+  const to: AnswerTo = { redirect_uri, response_mode, state: raw.state, unchecked };
   const parameters = await redirecting(to, () => understand(oauth, account, client, raw, to));
   return { account, client, parameters };
 }
@@ -57,7 +58,7 @@ async function understand(
   account: Account,
   client: Client,
   raw: RawParameters,
-  { redirect_uri, response_mode }: AnswerTo,
+  { redirect_uri, response_mode, unchecked }: AnswerTo,
 ): Promise<AuthorizationParameters> {
   const { settings } = client;
   if (raw.response_mode !== undefined && !modeOf(raw.response_mode)) throw refuseRequest("response_mode is unknown.");
@@ -80,6 +81,7 @@ async function understand(
     redirect_uri_named: raw.redirect_uri !== undefined,
     response_mode,
     state: raw.state,
+    unchecked,
     nonce: raw.nonce,
     code_challenge: raw.code_challenge,
     dpop_jkt: keyNamed(raw.dpop_jkt),

@@ -6,6 +6,8 @@ export interface AnswerTo {
   readonly redirect_uri: string;
   readonly response_mode: ResponseMode;
   readonly state?: string | undefined;
+  /** The uuid of a client that nobody of the account checked: a browser is not sent there before its person has agreed. */
+  readonly unchecked?: string | undefined;
 }
 
 /** Errors of the authorization endpoint that only redirects know (OpenID Connect Core §3.1.2.6). */

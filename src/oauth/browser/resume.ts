@@ -1,23 +1,13 @@
-import { randomUUID } from "node:crypto";
 import type { Session } from "../../authentication/sessions/session.ts";
-import { findSessions, noteAuthorization, touchSession } from "../../authentication/sessions/sessions.ts";
-import { type Account, issuerOf } from "../../directory/accounts/account.ts";
+import { findSessions } from "../../authentication/sessions/sessions.ts";
+import type { Account } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { findClient } from "../../directory/clients/find-client.ts";
-import { findUser } from "../../directory/users/find-user.ts";
-import { instant } from "../../storage/storage.ts";
-import { mintAuthorizationCode } from "../authorization-code.ts";
-import { authorizePerson } from "../authorization-for.ts";
-import { approveDevice } from "../device/answer-device.ts";
-import { LIFETIME } from "../device/device-code.ts";
 import type { Oauth } from "../oauth.ts";
-import { claimsAbout } from "../userinfo/claims-about.ts";
-import { type Answer, codeAnswer } from "./answer.ts";
-import { type AuthorizationRequest, identity_scopes, userinfoAudience } from "./authorization-request.ts";
+import type { AuthorizationRequest } from "./authorization-request.ts";
 import { needsConsent } from "./consent.ts";
 import { RedirectedRefusal } from "./refuse-at.ts";
-import { updateUsed } from "./store.ts";
 
 /** What a browser has to do next. */
 export type Next =
@@ -72,65 +62,14 @@ async function decide(
   return { step: "done", session };
 }
 
-/** Ends a request with a code, once: at the client, or for the device that waits for it. @throws RedirectedRefusal when another answer was given already. */
-export async function answerWithCode(
-  oauth: Oauth,
-  { account, client }: Resumed,
-  { account_id, id, parameters }: AuthorizationRequest,
-  session: Session,
-): Promise<Answer> {
-  const { directory } = oauth;
-  const { storage, master_keys, public_url } = directory;
-  const now = storage.now();
-  if (!(await storage.write((tx) => updateUsed(tx.db, account_id, id, instant(now))))) {
-    throw new RedirectedRefusal(parameters, "invalid_request", "This login was answered already.");
-  }
-  if (parameters.own_page) {
-    await touchSession(directory, account, session);
-    return { to: parameters, parameters: [] };
-  }
-  const issuer = issuerOf(public_url, account_id);
-  const user = await findUser(directory, account_id, session.user_id);
-  const sid = randomUUID();
-  const identity = parameters.scope.filter((scope) => identity_scopes.includes(scope));
-  const subject = {
-    user_id: user.id,
-    ...(identity.includes("email") && user.email
-      ? { email: user.email, email_verified: user.email_verified_at !== null }
-      : {}),
-    ...(identity.includes("profile") && user.name ? { name: user.name } : {}),
-    ...(identity.includes("phone") && user.phone_number ? { phone_number: user.phone_number } : {}),
-    authenticated_at: session.auth_time,
-    amr: session.amr,
-    second_factor: user.second_factor === 1,
-    authorization_id: sid,
-  };
-  const audience = parameters.audience ?? userinfoAudience(issuer);
-  const others = parameters.scope.filter((scope) => !identity_scopes.includes(scope));
-  const grant = { id: parameters.grant_id, scope: others };
-  const authorization = await authorizePerson(directory, { account, client, grant, audience, subject });
-  await noteAuthorization(directory, session, sid, client.id);
-  await touchSession(directory, account, session);
-  const { issuing: _issuing, ...rest } = authorization;
-  const { redirect_uri, redirect_uri_named, code_challenge, nonce, openid } = parameters;
-  const bound = { redirect_uri, redirect_uri_named, code_challenge, nonce, openid, session_id: session.id };
-  const scope = [...new Set([...identity, ...authorization.scope])];
-  const { dpop_jkt, claims } = parameters;
-  const told = { userinfo_claims: claims?.userinfo, dpop_jkt };
-  const content = {
-    authorization: { ...rest, scope, ...told },
-    claims: claimsAbout(user, claims?.id_token ?? []),
-    ...bound,
-  };
-  const { device } = parameters;
-  const code = mintAuthorizationCode(
-    master_keys,
-    account_id,
-    content,
-    now,
-    device === undefined ? undefined : LIFETIME,
-  );
-  if (device === undefined) return codeAnswer(parameters, code, issuer);
-  if (await approveDevice(oauth, account_id, device, code)) return { to: parameters, parameters: [["done", "yes"]] };
-  throw new RedirectedRefusal(parameters, "access_denied", "The device waits no more.");
+const silently = {
+  choose: "account_selection_required",
+  login: "login_required",
+  factor: "login_required",
+  consent: "consent_required",
+} as const;
+
+/** prompt=none: nothing may be asked (OpenID Connect Core §3.1.2.6). @throws RedirectedRefusal when something has to be. */
+export function checkSilent({ parameters }: AuthorizationRequest, { step }: Next): void {
+  if (step !== "done" && parameters.prompt.includes("none")) throw new RedirectedRefusal(parameters, silently[step]);
 }

@@ -12,13 +12,15 @@ import { findDocumentClient } from "../registration/document.ts";
 import { authenticate } from "../token/client-authentication.ts";
 import { ClientCredentials } from "../token/schema.ts";
 import { errorAnswer, sendAnswer } from "./answer.ts";
+import { answerWithCode } from "./answer-with-code.ts";
 import type { AuthorizationRequest } from "./authorization-request.ts";
-import { beginRequest, PUSHED_LIFETIME, requestUriOf, storeRequest } from "./begin.ts";
+import { beginRequest, keepRequest, PUSHED_LIFETIME, requestUriOf, storeRequest } from "./begin.ts";
 import { cookieName, readCookie } from "./cookie.ts";
 import { readRequest } from "./read-request.ts";
 import { RedirectedRefusal } from "./refuse-at.ts";
-import { answerWithCode, nextStep } from "./resume.ts";
+import { checkSilent, nextStep } from "./resume.ts";
 import { RawParameters } from "./schema.ts";
+import { mayGoThere } from "./unchecked.ts";
 
 const tags = ["oauth"];
 const misses = refusals("oauth", "invalid_request", "redirect_uri_mismatch", "redirect_uri_required", "not_found");
@@ -39,27 +41,26 @@ export function authorizationRoutes(app: App, oauth: Oauth): void {
 
   async function begin(request: FastifyRequest, reply: FastifyReply, raw: RawParameters) {
     const { account_id } = request;
-    const issuer = issuerOf(directory.public_url, account_id);
     try {
       const begun = await beginRequest(oauth, account_id, raw, request.ip);
       const browser = readBrowser(readCookie(request, cookieName(directory.public_url, account_id)));
       const resumed = await nextStep(oauth, begun, browser);
       const { next } = resumed;
       if (next.step === "done") return sendAnswer(reply, await answerWithCode(oauth, resumed, begun, next.session));
-      if (!begun.parameters.prompt.includes("none")) {
-        return reply.header("cache-control", "no-store").redirect(pageOf(begun), 303);
-      }
-      const errors = {
-        choose: "account_selection_required",
-        login: "login_required",
-        factor: "login_required",
-        consent: "consent_required",
-      } as const;
-      throw new RedirectedRefusal(begun.parameters, errors[next.step]);
+      checkSilent(begun, next);
+      return reply.header("cache-control", "no-store").redirect(pageOf(await keepRequest(oauth, begun)), 303);
     } catch (error) {
-      if (error instanceof RedirectedRefusal) return sendAnswer(reply, errorAnswer(error, issuer));
-      throw error;
+      return refuseAt(request, reply, error);
     }
+  }
+
+  /** Tells the client what was wrong, unless nobody knows whether the browser should go there. */
+  async function refuseAt(request: FastifyRequest, reply: FastifyReply, error: unknown) {
+    if (!(error instanceof RedirectedRefusal)) throw error;
+    const { account_id } = request;
+    const browser = readBrowser(readCookie(request, cookieName(directory.public_url, account_id)));
+    if (!(await mayGoThere(directory, account_id, error.to, browser))) throw directly(error);
+    return sendAnswer(reply, errorAnswer(error, issuerOf(directory.public_url, account_id)));
   }
 
   app.route({
@@ -91,17 +92,12 @@ export function authorizationRoutes(app: App, oauth: Oauth): void {
       response: { 200: html, 303: seen, ...misses },
     },
     handler: async (request, reply) => {
-      // No cookie comes with a form of another site, so the answer is a page that asks again (SameSite=Lax).
-      const { account_id } = request;
+      // No cookie comes with a form of another site (SameSite=Lax), so the browser is sent to ask again.
       try {
-        const { parameters, ...begun } = await beginRequest(oauth, account_id, request.body, request.ip);
-        if (!parameters.prompt.includes("none")) {
-          return reply.header("cache-control", "no-store").redirect(pageOf({ ...begun, parameters }), 303);
-        }
-        throw new RedirectedRefusal(parameters, "login_required", "prompt=none is asked with GET.");
+        const begun = await beginRequest(oauth, request.account_id, request.body, request.ip);
+        return reply.header("cache-control", "no-store").redirect(pageOf(await keepRequest(oauth, begun)), 303);
       } catch (error) {
-        if (!(error instanceof RedirectedRefusal)) throw error;
-        return sendAnswer(reply, errorAnswer(error, issuerOf(directory.public_url, account_id)));
+        return refuseAt(request as FastifyRequest, reply as FastifyReply, error);
       }
     },
   });

@@ -3,7 +3,7 @@ import type { AuthorizationRequest, Progress } from "./authorization-request.ts"
 
 export async function insertRequest(
   db: Database,
-  { parameters, progress, browser_digest, ...row }: AuthorizationRequest,
+  { parameters, progress, browser_digest, kept: _kept, ...row }: AuthorizationRequest,
 ): Promise<void> {
   const encoded = { parameters: JSON.stringify(parameters), progress: JSON.stringify(progress) };
   await db
@@ -27,7 +27,7 @@ export async function selectRequest(
     .executeTakeFirst();
   if (!row) return undefined;
   const kind = row.kind as AuthorizationRequest["kind"];
-  return { ...row, kind, parameters: JSON.parse(row.parameters), progress: JSON.parse(row.progress) };
+  return { ...row, kind, kept: true, parameters: JSON.parse(row.parameters), progress: JSON.parse(row.progress) };
 }
 
 /** Binds a request to the first browser that shows it. @returns false when another one was first. */

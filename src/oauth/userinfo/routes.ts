@@ -19,10 +19,21 @@ const Claims = Type.Unsafe<Record<string, unknown>>({
   description: "`sub` always; the rest as the scopes profile, email and phone allow.",
 });
 
+/** RFC 6750 §2.2 */
+const Form = Type.Union([
+  Type.Object({ access_token: Type.Optional(Type.String({ minLength: 1, maxLength: 8_192 })) }),
+  Type.Null(),
+]);
+
 /** What a person agreed to tell the client that holds the token (OpenID Connect Core §5.3). */
 export function userinfoRoutes(app: App, oauth: Oauth): void {
   async function answer(request: FastifyRequest, reply: FastifyReply) {
-    const token = await findToken(oauth, request.account_id, presentedBy(request));
+    const presented = presentedBy(request);
+    const { access_token } = (request.body ?? {}) as { access_token?: string };
+    if (access_token !== undefined && presented.authorization !== undefined)
+      throw refuse("invalid_request", { message: "The access token must come in one way only." });
+    const authorization = access_token === undefined ? presented.authorization : `Bearer ${access_token}`;
+    const token = await findToken(oauth, request.account_id, { ...presented, authorization });
     if (token.subject_type !== "user" || !token.scope.includes("openid")) {
       throw refuse("insufficient_scope", {
         message: "userinfo takes a person's token with the scope openid.",
@@ -54,6 +65,7 @@ export function userinfoRoutes(app: App, oauth: Oauth): void {
         summary: "About the person whose token it is",
         tags: ["oauth"],
         params: OidParams,
+        ...(method === "POST" ? { body: Form } : {}),
         response: { 200: Claims, ...refusals("oauth", "invalid_request", "invalid_token", "insufficient_scope") },
       },
       handler: async (request, reply) => {

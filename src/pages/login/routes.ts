@@ -7,10 +7,11 @@ import { lookUpUser } from "../../directory/users/find-user.ts";
 import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
 import { errorAnswer, sendAnswer } from "../../oauth/browser/answer.ts";
+import { answerWithCode } from "../../oauth/browser/answer-with-code.ts";
 import { cookieName, readCookie, setCookie } from "../../oauth/browser/cookie.ts";
 import { type OpenRequest, openRequest } from "../../oauth/browser/open-request.ts";
 import { RedirectedRefusal } from "../../oauth/browser/refuse-at.ts";
-import { answerWithCode, nextStep, type Resumed } from "../../oauth/browser/resume.ts";
+import { checkSilent, nextStep, type Resumed } from "../../oauth/browser/resume.ts";
 import { providersOf } from "../../oauth/browser/upstream.ts";
 import type { Oauth } from "../../oauth/oauth.ts";
 import { secret } from "../../secrets/secret.ts";
@@ -72,6 +73,7 @@ export function loginRoutes(app: App, oauth: Oauth): void {
         if (opened.cookie) setCookie(reply, public_url, request.account_id, opened.cookie);
         if (next.step === "done")
           return sendAnswer(reply, await answerWithCode(oauth, resumed, opened.request, next.session));
+        checkSilent(opened.request, next);
         const texts = textsOf(request as FastifyRequest, opened, resumed);
         const view = await viewOf(oauth, texts, opened, resumed);
         const leads_to = originOf(opened.request.parameters.redirect_uri);

@@ -1,0 +1,115 @@
+import { randomUUID } from "node:crypto";
+import type { Session } from "../../authentication/sessions/session.ts";
+import { noteAuthorization, touchSession } from "../../authentication/sessions/sessions.ts";
+import { issuerOf } from "../../directory/accounts/account.ts";
+import type { Client } from "../../directory/clients/client.ts";
+import { findUser } from "../../directory/users/find-user.ts";
+import type { User } from "../../directory/users/user.ts";
+import { instant } from "../../storage/storage.ts";
+import { type AuthorizationCode, mintAuthorizationCode } from "../authorization-code.ts";
+import { authorizePerson } from "../authorization-for.ts";
+import { approveDevice } from "../device/answer-device.ts";
+import { LIFETIME } from "../device/device-code.ts";
+import type { Oauth } from "../oauth.ts";
+import { claimsAbout } from "../userinfo/claims-about.ts";
+import { type Answer, codeAnswer } from "./answer.ts";
+import {
+  type AuthorizationParameters,
+  type AuthorizationRequest,
+  identity_scopes,
+  userinfoAudience,
+} from "./authorization-request.ts";
+import { RedirectedRefusal } from "./refuse-at.ts";
+import { noteValues } from "./repeated-values.ts";
+import type { Resumed } from "./resume.ts";
+import { updateUsed } from "./store.ts";
+
+/**
+ * Ends a request with a code: at the client, or for the device that waits for it. One that was kept for a login page ends once.
+ *
+ * @throws RedirectedRefusal when another answer was given already, or the device waits no more.
+ */
+export async function answerWithCode(
+  oauth: Oauth,
+  resumed: Resumed,
+  request: AuthorizationRequest,
+  session: Session,
+): Promise<Answer> {
+  const { directory } = oauth;
+  const { account_id, parameters } = request;
+  const sid = randomUUID();
+  if (!(await spend(oauth, resumed.client, request, session, sid))) {
+    throw new RedirectedRefusal(parameters, "invalid_request", "This login was answered already.");
+  }
+  await touchSession(directory, resumed.account, session);
+  if (parameters.own_page) return { to: parameters, parameters: [] };
+  const content = await contentFor(oauth, resumed, parameters, session, sid);
+  const { device } = parameters;
+  const now = directory.storage.now();
+  const lifetime = device === undefined ? undefined : LIFETIME;
+  const code = mintAuthorizationCode(directory.master_keys, account_id, content, now, lifetime);
+  if (device === undefined) return codeAnswer(parameters, code, issuerOf(directory.public_url, account_id));
+  if (await approveDevice(oauth, account_id, device, code)) return { to: parameters, parameters: [["done", "yes"]] };
+  throw new RedirectedRefusal(parameters, "access_denied", "The device waits no more.");
+}
+
+/** Everything that has to be known of this answer later, in one transaction. @returns false when it was given before. */
+function spend(
+  { directory: { storage } }: Oauth,
+  client: Client,
+  { account_id, id, kept, parameters }: AuthorizationRequest,
+  session: Session,
+  sid: string,
+): Promise<boolean> {
+  const now = storage.now();
+  return storage.write(async (tx) => {
+    if (kept && !(await updateUsed(tx.db, account_id, id, instant(now)))) return false;
+    if (parameters.own_page) return true;
+    await noteAuthorization(tx, session, sid, client.id, now);
+    await noteValues(tx, client, session, parameters, now);
+    return true;
+  });
+}
+
+async function contentFor(
+  { directory }: Oauth,
+  { account, client }: Resumed,
+  parameters: AuthorizationParameters,
+  session: Session,
+  sid: string,
+): Promise<Omit<AuthorizationCode, "id" | "expires_at">> {
+  const { audience, grant_id, scope, claims, dpop_jkt } = parameters;
+  const user = await findUser(directory, account.account_id, session.user_id);
+  const identity = scope.filter((one) => identity_scopes.includes(one));
+  const login = {
+    account,
+    client,
+    grant: { id: grant_id, scope: scope.filter((one) => !identity_scopes.includes(one)) },
+    audience: audience ?? userinfoAudience(issuerOf(directory.public_url, account.account_id)),
+    subject: subjectOf(user, identity, session, sid),
+  };
+  const { issuing: _issuing, ...authorization } = await authorizePerson(directory, login);
+  const whole = [...new Set([...identity, ...authorization.scope])];
+  const { redirect_uri, redirect_uri_named, code_challenge, nonce, openid } = parameters;
+  return {
+    authorization: { ...authorization, scope: whole, userinfo_claims: claims?.userinfo, dpop_jkt },
+    claims: claimsAbout(user, claims?.id_token ?? []),
+    ...{ redirect_uri, redirect_uri_named, code_challenge, nonce, openid, session_id: session.id },
+  };
+}
+
+/** What the client may know of the person. */
+function subjectOf(user: User, identity: readonly string[], session: Session, sid: string) {
+  const { email, name, phone_number } = user;
+  const email_verified = user.email_verified_at !== null;
+  return {
+    user_id: user.id,
+    ...(identity.includes("email") && email ? { email, email_verified } : {}),
+    ...(identity.includes("profile") && name ? { name } : {}),
+    ...(identity.includes("phone") && phone_number ? { phone_number } : {}),
+    authenticated_at: session.auth_time,
+    amr: session.amr,
+    second_factor: user.second_factor === 1,
+    authorization_id: sid,
+  };
+}
