@@ -1,4 +1,5 @@
 /** Clients that nobody made: registered by themselves, or described by a document; what they may and may not. */
+import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
@@ -142,6 +143,33 @@ describeOnBothEngines("clients of their own", (engine) => {
     expect((await at(mine.client_id, key)).status).toBe(401);
     const shown = await openSurfer(latchkey).visit(authorizeUrl(open, mine.client_id));
     expect(shown.status).toBe(400);
+  });
+
+  it("prove themselves with keys at their address, and share a sector only where its document says so", async () => {
+    const keys = await generateKeyPair("ES256");
+    documents.set("/jwks", { keys: [{ ...(await exportJWK(keys.publicKey)), kid: "1", alg: "ES256" }] });
+    const json = { redirect_uris: [BACK], token_endpoint_auth_method: "private_key_jwt", jwks_uri: `${web.url}/jwks` };
+    const { body } = await register(closed, json, closed.token);
+    const assertion = await new SignJWT({ jti: "once" })
+      .setProtectedHeader({ alg: "ES256", kid: "1" })
+      .setIssuer(body.client_id)
+      .setSubject(body.client_id)
+      .setAudience(closed.issuer)
+      .setExpirationTime("1m")
+      .sign(keys.privateKey);
+    const type = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+    const form = { token: "x", client_assertion: assertion, client_assertion_type: type };
+    const ask = () => call(`${closed.base}/oauth/introspect`, { method: "POST", form });
+    expect((await ask()).body).toEqual({ active: false });
+    expect((await ask()).body.error).toBe("invalid_client");
+    const sector = { redirect_uris: [BACK, "https://other.example/back"], subject_type: "pairwise" };
+    expect((await register(closed, sector, closed.token)).body.error).toBe("invalid_client_metadata");
+    const named = { ...sector, sector_identifier_uri: `${web.url}/sector` };
+    documents.set("/sector", [BACK]);
+    expect((await register(closed, named, closed.token)).body.error).toBe("invalid_client_metadata");
+    documents.set("/sector", sector.redirect_uris);
+    const shared = await register(closed, named, closed.token);
+    expect(shared.status, shared.text).toBe(201);
   });
 
   it("are stopped after ten in an hour from one address", async () => {

@@ -1,4 +1,5 @@
 import type { Fault } from "../../errors.ts";
+import { isLoopback } from "./callback.ts";
 import type { Client } from "./client.ts";
 import type { ClientSettings } from "./settings.ts";
 
@@ -19,7 +20,8 @@ const hostsOf = (callbacks: readonly string[]): string[] => [
 export function sectorFaults({ subject_type, sector_identifier_uri = null, callbacks = [] }: Settings): Fault[] {
   const path = "sector_identifier_uri";
   if (sector_identifier_uri !== null) {
-    const good = URL.canParse(sector_identifier_uri) && new URL(sector_identifier_uri).protocol === "https:";
+    const url = URL.canParse(sector_identifier_uri) ? new URL(sector_identifier_uri) : undefined;
+    const good = url?.protocol === "https:" || (url?.protocol === "http:" && isLoopback(url));
     return good ? [] : [{ path, code: "https", message: "must be https" }];
   }
   if (subject_type !== "pairwise" || hostsOf(callbacks).length === 1) return [];
