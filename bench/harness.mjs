@@ -23,7 +23,7 @@ export async function closeBench() {
   rmSync(folder, { recursive: true, force: true });
 }
 
-/** A server with one tenant, in a process of its own. */
+/** A server with one tenant, in a process of its own. NODE_ARGS go to it, for example `--cpu-prof`. */
 export async function startServer(engine, further = {}) {
   const env = {
     DATABASE_URL: await database(engine),
@@ -34,17 +34,21 @@ export async function startServer(engine, further = {}) {
   };
   const config = readConfig({ ...env, PUBLIC_URL: `http://localhost:${env.PORT}` });
   const client = await prepareTenant(config);
-  const child = spawn(process.execPath, [here("../dist/server.js")], {
-    env: { PATH: process.env.PATH, ...env, PUBLIC_URL: config.public_url },
-    stdio: ["ignore", openSync(join(folder, `${engine}.log`), "w"), "inherit"],
-  });
+  const child = spawn(
+    process.execPath,
+    [...(process.env.NODE_ARGS ?? "").split(" ").filter(Boolean), here("../dist/server.js")],
+    {
+      env: { PATH: process.env.PATH, ...env, PUBLIC_URL: config.public_url },
+      stdio: ["ignore", openSync(join(folder, `${engine}.log`), "w"), "inherit"],
+    },
+  );
   const stop = async () => {
     const gone = new Promise((resolve) => child.once("exit", resolve));
     child.kill("SIGTERM");
     await gone;
   };
   await answering(`http://127.0.0.1:${env.PORT}/readyz`);
-  return { config, port: env.PORT, pid: child.pid, token: await tokenOf(env.PORT, client), stop };
+  return { config, port: env.PORT, pid: child.pid, client, token: await tokenOf(env.PORT, client), stop };
 }
 
 export function requestsFor(port, token, response_type, codes) {
@@ -62,11 +66,12 @@ export function requestsFor(port, token, response_type, codes) {
 }
 
 /** @throws when an answer was another than expected. */
-export async function load(port, batch, { expected = "302", connections = CONNECTIONS } = {}) {
+export async function load(port, batch, { expected = "302", connections = CONNECTIONS, collect = "" } = {}) {
   files += 1;
   const file = join(folder, `requests-${files}`);
   writeFileSync(file, batch.map((request) => JSON.stringify(request)).join("\n"));
-  const { stdout } = await run(process.execPath, [here("load.mjs"), String(port), String(connections), expected, file]);
+  const given = [String(port), String(connections), expected, file, collect];
+  const { stdout } = await run(process.execPath, [here("load.mjs"), ...given], { maxBuffer: 256 * 1024 * 1024 });
   const result = JSON.parse(stdout);
   if (result.wrong > 0 || result.ok !== batch.length) throw new Error(`not every answer was a ${expected}: ${stdout}`);
   return result;

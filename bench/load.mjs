@@ -3,18 +3,17 @@
  * on each, and reports how many were answered with the expected status. It parses as little as it can, because it shares
  * two cores with the server it measures.
  *
- * Usage (through `bench/run.ts`): node bench/load.mjs <port> <connections> <expected status> <file with one request a line, JSON-encoded>
+ * Usage (through `harness.mjs`): node bench/load.mjs <port> <connections> <expected status> <file with one request a line,
+ * JSON-encoded> [a header whose values are wanted]
  * Prints one line of JSON: { ok, wrong, seconds, p50, p99, first_wrong }. `wrong` must be 0 for a figure to count.
  */
 import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 
-const [port, connections, expected, file] = [
-  Number(process.argv[2]),
-  Number(process.argv[3]),
-  process.argv[4],
-  process.argv[5],
-];
+const [, , portText, connectionsText, expected, file, collect] = process.argv;
+const [port, connections] = [Number(portText), Number(connectionsText)];
+const collected = [];
+const wanted = collect ? new RegExp(`^${collect}: (.*)$`, "im") : undefined;
 const requests = readFileSync(file, "utf8")
   .split("\n")
   .filter(Boolean)
@@ -52,6 +51,7 @@ function drive() {
       const length = Number(/content-length: (\d+)/i.exec(headers)?.[1] ?? 0);
       if (pending.length < end + 4 + length) return;
       latencies.push(Number(process.hrtime.bigint() - sent) / 1e6);
+      if (wanted) collected.push(wanted.exec(headers)?.[1] ?? "");
       if (pending.subarray(0, head.length).equals(head)) ok++;
       else {
         wrong++;
@@ -68,5 +68,5 @@ const seconds = Number(process.hrtime.bigint() - started) / 1e9;
 latencies.sort((a, b) => a - b);
 const at = (share) => Number((latencies[Math.floor((latencies.length - 1) * share)] ?? 0).toFixed(2));
 process.stdout.write(
-  `${JSON.stringify({ ok, wrong, seconds, p50: at(0.5), p99: at(0.99), first_wrong: firstWrong })}\n`,
+  `${JSON.stringify({ ok, wrong, seconds, p50: at(0.5), p99: at(0.99), first_wrong: firstWrong, ...(wanted ? { collected } : {}) })}\n`,
 );

@@ -4,12 +4,14 @@
  */
 import { randomBytes } from "node:crypto";
 import { sql } from "kysely";
+import { beginSession } from "../dist/authentication/sessions/sessions.js";
 import { codeDigest, firstCode } from "../dist/authentication/verification/code.js";
 import { createAccount } from "../dist/directory/accounts/create-account.js";
 import { lookUpAccount } from "../dist/directory/accounts/find-account.js";
 import { createClient } from "../dist/directory/clients/create-client.js";
 import { lookUpClient } from "../dist/directory/clients/find-client.js";
 import { createGrant } from "../dist/directory/grants/change-grants.js";
+import { createUser } from "../dist/directory/users/create-user.js";
 import { reveal } from "../dist/secrets/secret.js";
 import { uuidv7 } from "../dist/secrets/uuid.js";
 import { openCore } from "../dist/server.js";
@@ -26,12 +28,28 @@ export async function prepareTenant(config) {
   const { directory } = core;
   try {
     await createAccount(directory, { account_id: ACCOUNT, name: "Bench" }, actor);
-    const settings = { callbacks: [CALLBACK], response_types: ["authenticate", "token", "code"] };
+    const settings = { callbacks: [CALLBACK], response_types: ["authenticate", "token", "code"], first_party: true };
     const { client, client_secret } = await createClient(directory, ACCOUNT, { client_id: "bench", settings }, actor);
     await createGrant(directory, { client, audience: AUDIENCE, scope: ["orders:read"], type: "any" }, actor);
     const issuer = `${directory.public_url}/v1/accounts/${ACCOUNT}`;
     await createGrant(directory, { client, audience: issuer, scope: ["admin:accounts"], type: "any" }, actor);
     return { client_id: client.client_id, client_secret: reveal(client_secret), issuer };
+  } finally {
+    await core.close();
+  }
+}
+
+/** Somebody who is logged in in a browser. @returns its cookie. */
+export async function prepareSession(config) {
+  const core = await openCore(config, { exclusive: false });
+  try {
+    const { directory, storage } = core;
+    const account = await lookUpAccount(directory, ACCOUNT);
+    const input = { type: "customer", email: `${uuidv7(storage.now())}@example.com`, verified: true };
+    const { id } = await createUser(directory, account, input, actor);
+    const subject = { user_id: id, authenticated_at: storage.now(), amr: ["otp"] };
+    const { browser } = await beginSession(directory, account, subject, undefined);
+    return { cookie: `lk_${ACCOUNT}=${reveal(browser)}` };
   } finally {
     await core.close();
   }

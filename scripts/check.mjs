@@ -71,6 +71,7 @@ function lengths() {
 
 function files(folder) {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    if (entry.name === "node_modules") return [];
     const path = join(folder, entry.name);
     return entry.isDirectory() ? files(path) : [path];
   });

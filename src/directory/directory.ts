@@ -12,6 +12,7 @@ import { type Cache, openCache } from "../storage/cache.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Account } from "./accounts/account.ts";
 import type { Client } from "./clients/client.ts";
+import type { StoredSecret } from "./clients/secret.ts";
 import type { Connection } from "./connections/connection.ts";
 import type { Grant } from "./grants/grant.ts";
 
@@ -24,6 +25,8 @@ export interface Directory {
   readonly accounts: Cache<Account>;
   /** By `account client_id` and by `account uuid`. */
   readonly clients: Cache<Client>;
+  /** By `account uuid`: what a client may show. */
+  readonly secrets: Cache<readonly StoredSecret[]>;
   /** By `account uuid`: all live grants of a client. */
   readonly grants: Cache<readonly Grant[]>;
   readonly connections: Cache<readonly Connection[]>;
@@ -41,6 +44,7 @@ export function openDirectory(options: DirectoryOptions): Directory {
     ...options,
     accounts: openCache(),
     clients: openCache(),
+    secrets: openCache(),
     grants: openCache(),
     connections: openCache(),
   };

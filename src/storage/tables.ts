@@ -182,6 +182,7 @@ export interface LiveGrants {
   client_id: string;
   audience: string;
   type: string;
+  scope: string;
 }
 
 export interface LiveUsers {

@@ -327,7 +327,7 @@ describeOnBothEngines("the contract", (engine) => {
     const account = await authorize(tenant, { verification_code: code });
     expect([500, 503]).toContain(account.status);
     saw("aid_auths_oauth_authorize_post", account);
-    const form = { grant_type: "authorization_code", code: "x".repeat(43), redirect_uri: CALLBACK };
+    const form = { grant_type: "client_credentials", audience: tenant.issuer };
     const headers = { authorization: basic(tenant.client) };
     const standard = saw(
       "oauth_token_post",

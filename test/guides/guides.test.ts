@@ -16,6 +16,7 @@ const promised: Readonly<Record<string, readonly RegExp[]>> = {
   "log-in-by-mail-or-sms.md": [/^[\w-]{36}$/, /^Bearer$/, /^Bearer$/, /^verification_code_used$/],
   "deliver-a-link.md": [/^302 http:\/\/localhost:3000\/callback\?id_token=[\w.-]+&state=af0ifjsldkj$/, /^400 ?$/],
   "partner-to-merchant.md": [/T11200000/, /T11200001/, /admin:accounts/, /^200$/, /^invalid_token$/],
+  "log-in-with-openid-connect.md": [/^S256$/, /^af0ifjsldkj$/, /^ada@example\.com$/],
   "passwords-and-second-factors.md": [/^margaret$/, /^mfa_required$/, /^Bearer$/, /^Bearer$/],
 };
 const read = ["account-api.md", "production.md"];

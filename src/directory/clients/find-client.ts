@@ -29,5 +29,6 @@ export function listClients(directory: Directory, account_id: string): Promise<r
 export function forgetClient(directory: Directory, { account_id, id, client_id }: Client): void {
   directory.clients.forget(cacheKey(account_id, id));
   directory.clients.forget(cacheKey(account_id, client_id));
+  directory.secrets.forget(cacheKey(account_id, id));
   directory.grants.forget(cacheKey(account_id, id));
 }

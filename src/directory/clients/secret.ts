@@ -5,7 +5,7 @@ import { reveal, type Secret, secret } from "../../secrets/secret.ts";
 import { slowHash, slowVerify } from "../../secrets/slow-hash.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
 import { type Instant, instant } from "../../storage/storage.ts";
-import type { Directory } from "../directory.ts";
+import { cacheKey, type Directory } from "../directory.ts";
 import type { Client } from "./client.ts";
 import { lookUpClient } from "./find-client.ts";
 import { type NewSecret, selectSecrets, updateSecretUsed } from "./store.ts";
@@ -67,9 +67,14 @@ function bitsOf(text: string): number {
 /** How often the last use of a secret is noted. */
 const USE_RESOLUTION = 60_000;
 
+/** A client, and with which of its secrets it showed that it is itself; empty where it did otherwise. */
+export interface ProvenClient extends Client {
+  readonly secret_id: string;
+}
+
 /**
  * The client that a client_id (or uuid) and secret belong to (RFC 6749 §2.3.1). Unknown clients and wrong secrets cannot be
- * told apart.
+ * told apart. Secrets are at most 5 s old here, and never where something is issued: the statement that issues looks again.
  *
  * @throws 401 invalid_client.
  */
@@ -78,32 +83,50 @@ export async function authenticateClient(
   account_id: string,
   client_id: string,
   presented: Secret,
-): Promise<Client> {
+): Promise<ProvenClient> {
   const client = await lookUpClient(directory, account_id, client_id);
   if (!client) throw refuse("invalid_client");
   const now = directory.storage.now();
-  const matched = await matchSecret(directory, client, presented, now);
+  const matched = await matchSecret(directory, client, presented, instant(now));
   if (!matched) throw refuse("invalid_client");
   await noteUse(directory, client, matched, now);
-  return client;
+  return { ...client, secret_id: matched.id };
 }
 
+/** What is not known may have been made a moment ago by another process. */
 async function matchSecret(
   directory: Directory,
-  client: Client,
+  { account_id, id }: Client,
   presented: Secret,
-  now: number,
+  now: Instant,
 ): Promise<StoredSecret | undefined> {
-  const { account_id, id } = client;
-  // Never cached: a secret that was rotated away, or whose client is deleted, is refused at once on every process.
-  const secrets = await selectSecrets(directory.storage.read, account_id, id, instant(now));
+  const { storage, secrets } = directory;
+  const key = cacheKey(account_id, id);
+  let fresh = false;
+  const load = async () => {
+    fresh = true;
+    const found = await selectSecrets(storage.read, account_id, id, now);
+    return found.length > 0 ? found : undefined;
+  };
+  const known = await matchAmong((await secrets.get(key, load)) ?? [], presented, now);
+  if (known || fresh) return known;
+  secrets.forget(key);
+  return matchAmong((await secrets.get(key, load)) ?? [], presented, now);
+}
+
+async function matchAmong(
+  secrets: readonly StoredSecret[],
+  presented: Secret,
+  now: Instant,
+): Promise<StoredSecret | undefined> {
   const digest = sha256(reveal(presented));
   for (const candidate of secrets) {
-    if (
-      candidate.algorithm === "sha256" ? sameBytes(candidate.digest, digest) : await matchesSlowly(candidate, presented)
-    ) {
-      return candidate;
-    }
+    if (candidate.not_after !== null && candidate.not_after <= now) continue;
+    const right =
+      candidate.algorithm === "sha256"
+        ? sameBytes(candidate.digest, digest)
+        : await matchesSlowly(candidate, presented);
+    if (right) return candidate;
   }
   return undefined;
 }
@@ -112,8 +135,13 @@ function matchesSlowly({ digest }: StoredSecret, presented: Secret): Promise<boo
   return slowVerify(Buffer.from(digest).toString("utf8"), presented);
 }
 
-async function noteUse(directory: Directory, client: Client, used: StoredSecret, now: number): Promise<void> {
+async function noteUse(
+  { storage, secrets }: Directory,
+  { account_id, id }: Client,
+  used: StoredSecret,
+  now: number,
+): Promise<void> {
   if (used.last_used_at !== null && now - Date.parse(used.last_used_at) < USE_RESOLUTION) return;
-  const { account_id, id } = client;
-  await directory.storage.write(({ db }) => updateSecretUsed(db, account_id, id, used.id, instant(now)));
+  await storage.write(({ db }) => updateSecretUsed(db, account_id, id, used.id, instant(now)));
+  secrets.forget(cacheKey(account_id, id));
 }

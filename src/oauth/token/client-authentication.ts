@@ -1,6 +1,5 @@
-import type { Client } from "../../directory/clients/client.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
-import { authenticateClient } from "../../directory/clients/secret.ts";
+import { authenticateClient, type ProvenClient } from "../../directory/clients/secret.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { Refusal, type RefusalOptions, refuse } from "../../errors.ts";
 import { decode } from "../../http/strict-form.ts";
@@ -30,7 +29,7 @@ export async function authenticate(
   { directory, federation }: Pick<Oauth, "directory" | "federation">,
   account_id: string,
   presented: PresentedCredentials,
-): Promise<Client> {
+): Promise<ProvenClient> {
   const { authorization, client_id, client_secret, client_assertion } = presented;
   const ways = [authorization, client_secret, client_assertion].filter((way) => way !== undefined);
   if (ways.length > 1) throw refuse("invalid_request", { message: "Credentials must come in one way only." });
@@ -52,12 +51,12 @@ async function authenticateByForm(
   { directory, federation }: Pick<Oauth, "directory" | "federation">,
   account_id: string,
   { client_id, client_secret, client_assertion, client_assertion_type }: PresentedCredentials,
-): Promise<Client> {
+): Promise<ProvenClient> {
   if (client_assertion !== undefined) {
     if (client_assertion_type !== ASSERTION_TYPE) throw unknownClient({ message: "client_assertion_type is unknown." });
     const client = await matchAssertion(directory, federation, account_id, client_assertion);
     if (!client || (client_id !== undefined && client_id !== client.client_id)) throw unknownClient();
-    return checkWay(client, "private_key_jwt");
+    return checkWay({ ...client, secret_id: "" }, "private_key_jwt");
   }
   if (client_id === undefined) throw unknownClient({ message: "Client authentication is required." });
   if (client_secret !== undefined) {
@@ -65,13 +64,16 @@ async function authenticateByForm(
   }
   const client = await lookUpClient(directory, account_id, client_id);
   if (client?.settings.token_endpoint_auth_method !== "none") throw unknownClient();
-  return client;
+  return { ...client, secret_id: "" };
 }
 
 const ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /** Secrets may come either way, as RFC 6749 §2.3.1 lets clients choose; a key never gives way to a secret. */
-function checkWay(client: Client, way: "client_secret_basic" | "client_secret_post" | "private_key_jwt"): Client {
+function checkWay(
+  client: ProvenClient,
+  way: "client_secret_basic" | "client_secret_post" | "private_key_jwt",
+): ProvenClient {
   const { token_endpoint_auth_method: registered } = client.settings;
   const by_secret = (method: string) => method.startsWith("client_secret_");
   if (registered === way || (by_secret(registered) && by_secret(way))) return client;
@@ -83,7 +85,7 @@ export async function authenticateBasic(
   directory: Directory,
   account_id: string,
   authorization: string,
-): Promise<Client> {
+): Promise<ProvenClient> {
   const [, encoded] = /^Basic +([A-Za-z0-9+/_-]+=*) *$/i.exec(authorization) ?? [];
   const text = encoded === undefined ? "" : Buffer.from(encoded, "base64").toString("utf8");
   const split = text.indexOf(":");
@@ -104,7 +106,7 @@ async function tryPair(
   account_id: string,
   client_id: string,
   client_secret: Secret,
-): Promise<Client> {
+): Promise<ProvenClient> {
   try {
     return await authenticateClient(directory, account_id, client_id, client_secret);
   } catch (error) {
@@ -112,7 +114,7 @@ async function tryPair(
   }
 }
 
-function checkKind(client: Client): Client {
+function checkKind(client: ProvenClient): ProvenClient {
   const { token_endpoint_auth_method } = client.settings;
   if (token_endpoint_auth_method === "client_secret_basic" || token_endpoint_auth_method === "client_secret_post")
     return client;

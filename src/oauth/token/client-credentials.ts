@@ -1,15 +1,18 @@
 import { randomUUID } from "node:crypto";
-import { type RequestFacts, recordDeed } from "../../audit/audit.ts";
+import { type AuditEvent, auditEvent, type RequestFacts } from "../../audit/audit.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
-import type { Client } from "../../directory/clients/client.ts";
+import { forgetClient } from "../../directory/clients/find-client.ts";
+import type { ProvenClient } from "../../directory/clients/secret.ts";
 import type { Directory } from "../../directory/directory.ts";
-import { listGrants, matchGrant } from "../../directory/grants/find-grant.ts";
+import { grantsOf, listGrants, matchGrant } from "../../directory/grants/find-grant.ts";
+import type { Grant } from "../../directory/grants/grant.ts";
 import { refuse } from "../../errors.ts";
 import { instant } from "../../storage/storage.ts";
 import { type IssuedAccessToken, issueAccessToken } from "../../tokens/issue.ts";
 import type { Tokens } from "../../tokens/tokens.ts";
 import { issuingOf } from "../authorization-for.ts";
 import { narrowScope } from "../narrow-scope.ts";
+import { issueStatement } from "./issue-statement.ts";
 
 export interface TokenDeps {
   readonly directory: Directory;
@@ -17,7 +20,7 @@ export interface TokenDeps {
 }
 
 export interface ClientCredentialsRequest {
-  readonly client: Client;
+  readonly client: ProvenClient;
   readonly audience: string | undefined;
   /** Space-separated; absent: everything the grant holds. */
   readonly scope?: string | undefined;
@@ -25,8 +28,8 @@ export interface ClientCredentialsRequest {
 }
 
 /**
- * A token for the client itself (RFC 6749 §4.4). The grant is read as committed, never from a cache, so nothing is issued
- * after its deletion was acknowledged.
+ * A token for the client itself (RFC 6749 §4.4). Client, secret and grant are read as committed by the statement that records it,
+ * so nothing is issued after a deletion was acknowledged.
  *
  * @throws 400 invalid_target, invalid_scope; 403 unauthorized_client.
  */
@@ -42,14 +45,22 @@ export async function issueClientCredentials(
   if (audience === undefined)
     throw refuse("invalid_target", { message: "audience is required: an API that a grant names." });
   const account = await findAccount(directory, account_id);
-  const grants = await listGrants(directory, account_id, { client_id: client.id });
-  const grant = matchGrant(directory, account, grants, audience, "client_credentials");
-  if (!grant) {
-    const message = "The client holds no grant of type client_credentials or any for this audience.";
-    throw refuse("unauthorized_client", { message });
-  }
+  const serves = (grants: readonly Grant[]) => matchGrant(directory, account, grants, audience, "client_credentials");
+  // What a cache does not know yet may have been granted a moment ago by another process.
+  const grant =
+    serves(await grantsOf(directory, client)) ??
+    serves(await listGrants(directory, account_id, { client_id: client.id }));
+  if (!grant) throw ungranted();
+  narrowScope(grant.scope, scope);
   const now = directory.storage.now();
   const sid = randomUUID();
+  const held = await issueOnce(
+    directory,
+    client,
+    grant,
+    { ...facts, audience, sid, grant_type: "client_credentials" },
+    now,
+  );
   const authorization = {
     issuing: issuingOf(directory, account),
     sid,
@@ -58,23 +69,38 @@ export async function issueClientCredentials(
     client_uuid: client.id,
     grant_id: grant.id,
     audience,
-    scope: narrowScope(grant.scope, scope),
+    scope: narrowScope(held, scope),
     id_token_alg: settings.id_token_signed_response_alg,
     dpop_jkt,
   };
-  await record(directory, client, sid, audience, facts, now);
   return issueAccessToken(tokens, authorization, now);
 }
 
-async function record(
-  { storage }: Directory,
-  { account_id, id }: Client,
-  sid: string,
-  audience: string,
-  facts: RequestFacts,
+/** Records it, if everybody concerned lives. @returns what the grant holds now. */
+async function issueOnce(
+  directory: Directory,
+  client: ProvenClient,
+  { id: grant_id }: Grant,
+  context: AuditEvent["context"],
   now: number,
-): Promise<void> {
-  const actor = { id, context: { ...facts, audience, sid, grant_type: "client_credentials" } };
-  const deed = { account_id, action: "auth.token", entity: id, now: instant(now), actor };
-  await storage.write((tx) => recordDeed(tx, deed));
+): Promise<readonly string[]> {
+  const { account_id, id: client_id, secret_id } = client;
+  const deed = { action: "auth.token", outcome: "success" as const, entity: client_id, actor: client_id };
+  const event = auditEvent({ account_id, created_at: instant(now), ...deed, context });
+  const { alive, scope } = await directory.storage.hot(issueStatement, {
+    account_id,
+    client_id,
+    secret_id,
+    grant_id,
+    event,
+  });
+  if (alive) return JSON.parse(scope) as string[];
+  forgetClient(directory, client);
+  const grants = await listGrants(directory, account_id, { client_id });
+  throw grants.some(({ id }) => id === grant_id) ? refuse("invalid_client") : ungranted();
 }
+
+const ungranted = () =>
+  refuse("unauthorized_client", {
+    message: "The client holds no grant of type client_credentials or any for this audience.",
+  });

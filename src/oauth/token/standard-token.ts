@@ -1,5 +1,6 @@
 import type { RequestFacts } from "../../audit/audit.ts";
 import type { Client } from "../../directory/clients/client.ts";
+import type { ProvenClient } from "../../directory/clients/secret.ts";
 import { refuse, refuseField } from "../../errors.ts";
 import { type Secret, secret } from "../../secrets/secret.ts";
 import type { IssuedAccessToken } from "../../tokens/issue.ts";
@@ -21,7 +22,7 @@ export interface StandardTokens extends IssuedAccessToken {
 /** `oauth/token`, once the client is known (RFC 6749 §3.2). @throws as each grant does; 400 unsupported_grant_type. */
 export async function standardToken(
   oauth: Oauth,
-  client: Client,
+  client: ProvenClient,
   body: OAuthTokenRequest,
   facts: RequestFacts,
   dpop_jkt?: string,

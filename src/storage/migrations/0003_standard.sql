@@ -106,3 +106,8 @@ create table account_keys (
   created_at text not null,
   primary key (account_id, name)
 );
+
+-- What the hot statements read of a grant.
+drop view live_grants;
+create view live_grants as
+  select account_id, id, client_id, audience, type, scope from grants where deleted_at is null;
