@@ -21,7 +21,7 @@ button{font:inherit;font-weight:600;cursor:pointer;border-radius:.625rem;border:
 button.main{width:100%;margin-top:1.25rem;background:var(--accent);color:var(--on-accent)}
 button.main:hover{filter:brightness(1.08)}
 button.other{background:transparent;color:var(--ink);border-color:var(--line);width:100%;margin-top:.625rem}
-a.button{display:block;text-align:center;text-decoration:none;font-weight:600;border-radius:.625rem;border:1px solid var(--line);padding:.6875rem 1rem;min-height:3rem;margin-top:.625rem}
+a.button{display:block;overflow-wrap:anywhere;text-align:center;text-decoration:none;font-weight:600;border-radius:.625rem;border:1px solid var(--line);padding:.6875rem 1rem;min-height:3rem;margin-top:.625rem}
 a.button:hover{border-color:var(--quiet)}
 button.other:hover{border-color:var(--quiet)}
 button.link{background:none;border:0;padding:.5rem 0;min-height:0;color:inherit;text-decoration:underline;text-underline-offset:.2em;font-weight:400}
@@ -31,7 +31,8 @@ a{color:inherit;text-underline-offset:.2em}
 .who{display:flex;align-items:center;justify-content:space-between;gap:.75rem;border:1px solid var(--line);border-radius:.625rem;padding:.25rem .875rem;margin:1rem 0;overflow-wrap:anywhere}
 details{border-top:1px solid var(--line);padding:.75rem 0}
 summary{cursor:pointer;overflow-wrap:anywhere}
-summary code{font:600 1.125rem ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;margin:0 .5rem}
+form+details{margin-top:1.25rem}
+summary code{white-space:nowrap;font:600 1.125rem ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;margin:0 .5rem}
 summary time{color:var(--quiet);font-size:.875rem;display:block}
 pre{white-space:pre-wrap;overflow-wrap:anywhere;font:inherit;margin:.75rem 0}
 ul{padding-left:1.25rem;margin:.75rem 0}

@@ -7,6 +7,8 @@ import { executablePath, openChromium } from "../support/chromium.ts";
 import {
   addClient,
   addUser,
+  basic,
+  call,
   createTenant,
   inbox,
   type Latchkey,
@@ -14,7 +16,7 @@ import {
   type Tenant,
   type TestClient,
 } from "../support/latchkey.ts";
-import { addPerson } from "../support/people.ts";
+import { addPerson, logInAccountUser } from "../support/people.ts";
 import { openReceiver, type Receiver } from "../support/receiver.ts";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -147,6 +149,72 @@ describe.skipIf(!executablePath)("the login pages in Chromium", () => {
     await fits("logged out");
     await page.context().close();
   });
+
+  it.each([
+    ["light", 1280, "da"],
+    ["dark", 320, "en"],
+  ] as const)(
+    "of devices, providers and the sandbox are no different (%s, %i pixels, %s)",
+    async (colorScheme, width, locale) => {
+      const { page } = await open({ colorScheme, viewport: { width, height: 720 }, locale });
+      const fits = async (what: string) => {
+        if (process.env.SCREENSHOTS)
+          await page.screenshot({ path: `${process.env.SCREENSHOTS}/${what}-${width}.png`, fullPage: true });
+        await expectAccessible(page, what);
+        expect(await page.evaluate<number>("document.documentElement.scrollWidth"), what).toBeLessThanOrEqual(width);
+      };
+      const grant_types = ["authorization_code" as const, "urn:ietf:params:oauth:grant-type:device_code" as const];
+      const television = await addClient(latchkey, tenant.account_id, { callbacks: [callback], grant_types });
+      const oidc = { client_id: "x", client_secret: "x", authority: "https://accounts.elsewhere.example" };
+      const grant = {
+        client_id: television.id,
+        audience: "https://o.example",
+        scope: [],
+        type: "authorization_code",
+        oidc,
+      };
+      await call(`${tenant.base}/auth/client-grants`, { method: "POST", token: tenant.token, json: grant });
+      await page.goto(address({ client_id: television.client_id }));
+      await page.waitForSelector("a.button");
+      await fits("provider");
+      const authorization = basic(television);
+      const ask = { method: "POST", headers: { authorization }, form: { scope: "openid email" } };
+      const { body } = await call(`${tenant.base}/oauth/device_authorization`, ask);
+      await page.goto(`${tenant.issuer}/device`);
+      await page.fill("#user_code", "wrong");
+      await page.keyboard.press("Enter");
+      await page.waitForSelector("[role=alert]");
+      await fits("device");
+      await page.goto(body.verification_uri_complete);
+      await page.click("button.main");
+      const user = await addUser(latchkey, tenant.account_id);
+      await page.fill("#identifier", user.email);
+      await page.keyboard.press("Enter");
+      await page.waitForSelector("#code");
+      await page.fill("#code", await newest(user.email));
+      await page.keyboard.press("Enter");
+      await page.waitForSelector("ul");
+      await fits("device-consent");
+      await page.click("button.main");
+      await page.waitForURL("**/device?done=yes");
+      await fits("device-done");
+      await page.goto(`${tenant.issuer}/login/consents`);
+      await fits("consents");
+      await page.goto(`${tenant.issuer}/sandbox`);
+      await fits("sandbox-login");
+      const staff = await logInAccountUser(latchkey, tenant, { scope: ["admin:accounts"] });
+      await page.click("button.main");
+      await page.fill("#identifier", staff.email);
+      await page.keyboard.press("Enter");
+      await page.waitForSelector("#code");
+      await page.fill("#code", await newest(staff.email));
+      await page.keyboard.press("Enter");
+      await page.waitForSelector("details");
+      await page.click("summary >> nth=0");
+      await fits("sandbox");
+      await page.context().close();
+    },
+  );
 
   it("keep two people apart in one browser, and let one of them be chosen", async () => {
     const { page } = await open();

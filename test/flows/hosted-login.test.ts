@@ -99,6 +99,9 @@ describeOnBothEngines("the hosted login", (engine) => {
     const page = await attacker.visit(address());
     const victim = openSurfer(latchkey);
     expect((await victim.visit(page.url)).status).toBe(404);
+    const regular = openSurfer(latchkey);
+    await regular.logIn(address(), tenant, await someone());
+    expect((await regular.visit(page.url)).status).toBe(404);
     const form = await victim.visit(page.url, { action: "identify", identifier: await someone() });
     expect(form.status).toBe(404);
     const crossed = await call(page.url.replace(latchkey.config.public_url, latchkey.url), {
@@ -156,6 +159,15 @@ describeOnBothEngines("the hosted login", (engine) => {
     const pkce = { redirect_uri: "http://127.0.0.1:5000/cb", code_challenge, code_challenge_method: "S256" };
     await surfer.act(await surfer.visit(address(native, pkce)), "allow");
     expect((await surfer.visit(address(native, pkce))).html).toContain('value="allow"');
+  });
+
+  it("knows nobody who is logged in as another type of user", async () => {
+    const staff = await addClient(latchkey, tenant.account_id, { first_party: true, user_type: "account_user" });
+    const surfer = openSurfer(latchkey);
+    await surfer.logIn(address(), tenant, await someone());
+    expect(answered(await surfer.visit(address(first, { prompt: "none" }))).get("code")).toBeTruthy();
+    expect(answered(await surfer.visit(address(staff, { prompt: "none" }))).get("error")).toBe("login_required");
+    expect((await surfer.visit(address(staff))).html).toContain('value="identify"');
   });
 
   it("lists what people agreed to, and ends at once what they take back", async () => {

@@ -175,6 +175,7 @@ describeOnBothEngines("attacks on the standard surface", (engine) => {
     const refused = await list("DPoP", await key.proof({ ...right, ath: "x" }, {}, "/auth/clients"));
     expect(refused.headers.get("www-authenticate")).toMatch(/^DPoP .*error="invalid_dpop_proof"/);
     expect((await list("DPoP", await key.proof(right, {}, "/auth/grants"))).status).toBe(401);
+    expect((await list("Bearer", await key.proof(right, {}, "/auth/clients"))).status).toBe(401);
     expect((await list("DPoP", await (await openKey()).proof(right, {}, "/auth/clients"))).status).toBe(401);
     expect((await list("DPoP", await key.proof(right, {}, "/auth/clients"))).status).toBe(200);
     const unbound = await call(`${tenant.base}/auth/clients`, { headers: { authorization: `DPoP ${tenant.token}` } });

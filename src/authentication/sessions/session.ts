@@ -7,11 +7,12 @@
  * A session ends when it lies idle, when its time is over, and with its person (NIST SP 800-63B §7).
  */
 import { randomBytes } from "node:crypto";
+import type { UserType } from "../../directory/clients/client.ts";
 import { base64url, sha256 } from "../../secrets/digest.ts";
 import { type Secret, secret } from "../../secrets/secret.ts";
 import type { Instant } from "../../storage/storage.ts";
 
-export interface Session {
+export interface NewSession {
   readonly account_id: string;
   /** uuid; `sid` of ID tokens and logout tokens. */
   readonly id: string;
@@ -23,6 +24,11 @@ export interface Session {
   readonly created_at: Instant;
   readonly idle_expires_at: Instant;
   readonly expires_at: Instant;
+}
+
+export interface Session extends NewSession {
+  /** Clients log in one type of user each. */
+  readonly user_type: UserType;
 }
 
 /** What the cookie of a browser holds. */

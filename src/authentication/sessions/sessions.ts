@@ -8,7 +8,7 @@ import { sha256 } from "../../secrets/digest.ts";
 import { reveal, type Secret } from "../../secrets/secret.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import type { AuthenticatedSubject } from "../subject.ts";
-import { newBrowser, type Session } from "./session.ts";
+import { type NewSession, newBrowser, type Session } from "./session.ts";
 import {
   insertAuthorization,
   insertSession,
@@ -35,7 +35,7 @@ export async function findSessions(
 export const BACKCHANNEL_LOGOUT = "backchannel_logout";
 
 export interface Begun {
-  readonly session: Session;
+  readonly session: NewSession;
   /** The browser's new cookie. */
   readonly browser: Secret;
 }
@@ -50,7 +50,7 @@ export async function beginSession(
   const now = storage.now();
   const browser = newBrowser();
   const digest = sha256(reveal(browser));
-  const session: Session = {
+  const session: NewSession = {
     account_id,
     id: randomUUID(),
     user_id: subject.user_id,

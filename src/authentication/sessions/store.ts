@@ -1,9 +1,9 @@
 import type { Database, Instant } from "../../storage/storage.ts";
-import type { Session } from "./session.ts";
+import type { NewSession, Session } from "./session.ts";
 
 export async function insertSession(
   db: Database,
-  { amr, ...session }: Session,
+  { amr, ...session }: NewSession,
   browser_digest: Uint8Array,
 ): Promise<void> {
   await db
@@ -28,6 +28,7 @@ export async function selectSessions(
       "s.account_id",
       "s.id",
       "s.user_id",
+      "u.type as user_type",
       "s.auth_time",
       "s.amr",
       "s.created_at",
@@ -43,7 +44,12 @@ export async function selectSessions(
     .orderBy("s.id", "desc")
     .limit(20)
     .execute();
-  return rows.map((row) => ({ ...row, auth_time: Number(row.auth_time), amr: JSON.parse(row.amr) as string[] }));
+  return rows.map((row) => ({
+    ...row,
+    user_type: row.user_type as Session["user_type"],
+    auth_time: Number(row.auth_time),
+    amr: JSON.parse(row.amr) as string[],
+  }));
 }
 
 /** The browser's other sessions follow its new cookie. */

@@ -32,7 +32,9 @@ export async function nextStep(
 ): Promise<Resumed> {
   const account = await findAccount(directory, request.account_id);
   const client = await findClient(directory, request.account_id, request.client_id);
-  const sessions = await findSessions(directory, request.account_id, browser);
+  const all = await findSessions(directory, request.account_id, browser);
+  // A client logs in one type of user; whoever else is logged in here does not exist for it.
+  const sessions = all.filter(({ user_type }) => user_type === client.settings.user_type);
   return { account, client, sessions, next: await decide(directory, { account, client }, request, sessions) };
 }
 
