@@ -25,6 +25,7 @@ import {
   type TestClient,
 } from "../support/latchkey.ts";
 import { openReceiver, type Receiver } from "../support/receiver.ts";
+import { standardClient } from "../support/standard-client.ts";
 import { openSurfer } from "../support/surfer.ts";
 
 const DEVICE = "urn:ietf:params:oauth:grant-type:device_code";
@@ -180,6 +181,60 @@ describeOnBothEngines("attacks on the standard surface", (engine) => {
     expect((await list("DPoP", await key.proof(right, {}, "/auth/clients"))).status).toBe(200);
     const unbound = await call(`${tenant.base}/auth/clients`, { headers: { authorization: `DPoP ${tenant.token}` } });
     expect(unbound.status).toBe(401);
+  });
+
+  it("gives a client nothing from the moment another process took its grant, secret or life, whatever is cached here", async () => {
+    const { storage } = latchkey.server.core;
+    const ended = new Date(storage.now()).toISOString();
+    const ask = (own: TestClient) =>
+      post("token", { grant_type: "client_credentials", audience: tenant.audience }, own).then(({ status, body }) =>
+        status === 200 ? body.scope : body.error,
+      );
+    const warm = async () => {
+      const own = await addClient(latchkey, tenant.account_id);
+      const grant = await addGrant(latchkey, tenant.account_id, own, tenant.audience, ["orders:read", "orders:write"]);
+      expect(await ask(own)).toBe("orders:read orders:write");
+      return { own, grant };
+    };
+    const narrowed = await warm();
+    await storage.write(async ({ db }) => {
+      const scope = JSON.stringify(["orders:read"]);
+      await db.updateTable("grants").set({ scope }).where("id", "=", narrowed.grant).execute();
+    });
+    expect(await ask(narrowed.own)).toBe("orders:read");
+    const ungranted = await warm();
+    await storage.write(async ({ db }) => {
+      await db.updateTable("grants").set({ deleted_at: ended }).where("id", "=", ungranted.grant).execute();
+    });
+    expect(await ask(ungranted.own)).toBe("unauthorized_client");
+    const rotated = await warm();
+    await storage.write(async ({ db }) => {
+      await db
+        .updateTable("client_secrets")
+        .set({ not_after: ended })
+        .where("client_id", "=", rotated.own.id)
+        .execute();
+    });
+    expect(await ask(rotated.own)).toBe("invalid_client");
+    const web = await addClient(latchkey, tenant.account_id, {
+      first_party: true,
+      grant_types: ["authorization_code", "refresh_token"],
+    });
+    const standard = standardClient(latchkey, tenant, web);
+    const { refresh_token } = (await standard.redeem(await standard.codeFor(web, { scope: "openid offline_access" })))
+      .body;
+    const code = await standard.codeFor(web);
+    expect((await post("introspect", { token: "x" }, web)).status).toBe(200);
+    await storage.write(async ({ db }) => {
+      await db.updateTable("client_secrets").set({ not_after: ended }).where("client_id", "=", web.id).execute();
+    });
+    expect((await standard.redeem(code)).body.error).toBe("invalid_grant");
+    expect((await standard.token({ grant_type: "refresh_token", refresh_token })).body.error).toBe("invalid_grant");
+    const deleted = await warm();
+    await storage.write(async ({ db }) => {
+      await db.updateTable("clients").set({ deleted_at: ended }).where("id", "=", deleted.own.id).execute();
+    });
+    expect(await ask(deleted.own)).toBe("invalid_client");
   });
 
   it("tells a client that somebody logged out, again until it listens, and only who asked for it", async () => {

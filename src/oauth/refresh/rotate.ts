@@ -15,7 +15,7 @@ export interface Rotated {
 
 /** A refresh token and who shows it. */
 export interface Shown {
-  readonly client: Client;
+  readonly client: Client & { readonly secret_id?: string };
   readonly token: Secret;
   /** Thumbprint of the DPoP key that the request proves. */
   readonly dpop_jkt: string | null;
@@ -47,6 +47,7 @@ export async function rotateRefreshToken(
     account_id,
     id,
     client_id: client.id,
+    secret_id: client.secret_id ?? "",
     dpop_jkt,
     generation,
     digest,

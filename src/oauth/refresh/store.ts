@@ -43,6 +43,8 @@ export interface Rotation {
   readonly id: string;
   /** Who shows the token; its uuid. */
   readonly client_id: string;
+  /** The secret that the client showed; empty where it showed none. */
+  readonly secret_id: string;
   readonly dpop_jkt: string | null;
   /** Of the token that is shown. */
   readonly generation: number;
@@ -62,13 +64,15 @@ const alive = (f: string) =>
 /** Spends a token: of any number of parallel uses exactly one gets the row. */
 export async function updateRotated(db: Database, rotation: Rotation): Promise<Family | undefined> {
   const { account_id, id, client_id, dpop_jkt, generation, digest, next_digest, next_key_version, now } = rotation;
-  const { idle_expires_at } = rotation;
+  const { idle_expires_at, secret_id } = rotation;
   const { rows } = await sql<StoredFamily>`update refresh_families
     set generation = generation + 1, digest = ${Buffer.from(next_digest)}, key_version = ${next_key_version},
       rotated_at = ${now}, grace_used = 0, idle_expires_at = ${idle_expires_at}
     where account_id = ${account_id} and id = ${id} and client_id = ${client_id} and generation = ${generation}
       and digest = ${Buffer.from(digest)} and revoked_at is null and idle_expires_at > ${now} and expires_at > ${now}
       and (dpop_jkt is null or dpop_jkt = ${dpop_jkt}) and ${alive("refresh_families")}
+      and (${secret_id} = '' or exists (select 1 from client_secrets s where s.account_id = ${account_id}
+        and s.client_id = ${client_id} and s.id = ${secret_id} and (s.not_after is null or s.not_after > ${now})))
     returning *`.execute(db);
   return rows[0] && decode(rows[0]);
 }

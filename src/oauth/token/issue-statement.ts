@@ -1,5 +1,6 @@
 import { type AuditEvent, audit_columns } from "../../audit/audit.ts";
 import type { HotStatement } from "../../storage/storage.ts";
+import { secretLives } from "./secret-lives.ts";
 
 export interface IssueInput {
   readonly account_id: string;
@@ -20,18 +21,13 @@ export interface IssueAnswer {
 
 const columns = ["account_id", "client_id", "secret_id", "grant_id", "now", "event_id", "context"] as const;
 
-const LIVES = (i: string) => `from live_grants g
+const lives = (account_id: string, client_id: string, secret_id: string, grant_id: string, now: string) =>
+  `select g.scope from live_grants g
     join live_clients c on c.account_id = g.account_id and c.id = g.client_id
-  where g.account_id = ${i}account_id and g.id = ${i}grant_id and g.client_id = ${i}client_id
-    and (${i}secret_id = '' or exists (select 1 from client_secrets s where s.account_id = ${i}account_id
-      and s.client_id = ${i}client_id and s.id = ${i}secret_id and (s.not_after is null or s.not_after > ${i}now)))`;
+  where g.account_id = ${account_id} and g.id = ${grant_id} and g.client_id = ${client_id}
+    and ${secretLives(account_id, client_id, secret_id, now)}`;
 
-const SQLITE_LIVES = `select g.scope ${LIVES("?")
-  .replaceAll("?account_id", "?1")
-  .replaceAll("?client_id", "?2")
-  .replaceAll("?secret_id", "?3")
-  .replaceAll("?grant_id", "?4")
-  .replaceAll("?now", "?5")}`;
+const SQLITE_LIVES = lives("?1", "?2", "?3", "?4", "?5");
 
 const ACTION = "auth.token";
 
@@ -60,7 +56,7 @@ export const issueStatement: HotStatement<IssueInput, IssueAnswer> = {
           with ordinality as input (${columns.join(", ")}, n)
       ),
       alive as materialized (
-        select i.*, (select g.scope ${LIVES("i.")}) as scope from input i
+        select i.*, (${lives("i.account_id", "i.client_id", "i.secret_id", "i.grant_id", "i.now")}) as scope from input i
       ),
       audited as (
         insert into audit_events (${audit_columns})

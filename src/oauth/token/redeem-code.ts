@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import type { Client } from "../../directory/clients/client.ts";
+import type { ProvenClient } from "../../directory/clients/secret.ts";
 import { type Refusal, refuse } from "../../errors.ts";
 import { type Revocations, revoke } from "../../revocation/revocation.ts";
 import type { Secret } from "../../secrets/secret.ts";
@@ -14,7 +15,7 @@ import type { TokenDeps } from "./client-credentials.ts";
 import { redeemStatement } from "./store.ts";
 
 export interface CodeRequest {
-  readonly client: Client;
+  readonly client: ProvenClient;
   readonly code: Secret;
   readonly redirect_uri?: string | undefined;
   readonly code_verifier?: string | undefined;
@@ -57,10 +58,18 @@ export async function redeemAuthorizationCode(
   const { dpop_jkt: promised } = content.authorization;
   if (promised !== undefined && promised !== dpop_jkt) throw invalidGrant("The code is bound to another DPoP key.");
   checkUnrevoked(revocations, account_id, sid);
-  const ids = { account_id, code_id: content.id, sid, client_id: client.id, grant_id, user_id: subject.id };
+  const ids = {
+    account_id,
+    code_id: content.id,
+    sid,
+    client_id: client.id,
+    secret_id: client.secret_id,
+    grant_id,
+    user_id: subject.id,
+  };
   const times = { now: instant(now), expires_at: instant(now + MEMORY) };
   const { alive, redeemed } = await storage.hot(redeemStatement, { ...ids, ...times });
-  if (!alive) throw invalidGrant("The client, its grant or the user is gone.");
+  if (!alive) throw invalidGrant("The client, its secret, its grant or the user is gone.");
   if (!redeemed) return stolen();
   await noteUsed(directory, client);
   const account = await findAccount(directory, account_id);

@@ -47,7 +47,7 @@ export interface Wanted {
  */
 export async function refreshLogin(
   oauth: Oauth,
-  client: Client,
+  client: Client & { readonly secret_id?: string },
   token: Secret,
   { scope: requested, dpop_jkt }: Wanted = {},
 ): Promise<PersonTokens> {

@@ -1,4 +1,5 @@
 import type { HotStatement, Instant } from "../../storage/storage.ts";
+import { secretLives } from "./secret-lives.ts";
 
 export interface RedeemInput {
   readonly account_id: string;
@@ -6,6 +7,8 @@ export interface RedeemInput {
   readonly sid: string;
   /** uuid */
   readonly client_id: string;
+  /** The secret that the client showed; empty where it showed none. */
+  readonly secret_id: string;
   /** Empty where none is needed. */
   readonly grant_id: string;
   readonly user_id: string;
@@ -20,23 +23,36 @@ export interface RedeemAnswer {
   readonly redeemed: boolean;
 }
 
-const columns = ["account_id", "code_id", "sid", "client_id", "grant_id", "user_id", "now", "expires_at"] as const;
+const columns = [
+  "account_id",
+  "code_id",
+  "sid",
+  "client_id",
+  "secret_id",
+  "grant_id",
+  "user_id",
+  "now",
+  "expires_at",
+] as const;
 
 /** Says that an authorization code was redeemed, if it was not yet and everybody concerned lives. */
 export const redeemStatement: HotStatement<RedeemInput, RedeemAnswer> = {
   name: "redeem_authorization_code",
   mode: { kind: "spending" },
   key: ({ account_id, code_id }) => `${account_id} ${code_id}`,
-  sqlite(db, { account_id, code_id, sid, client_id, grant_id, user_id, now, expires_at }) {
+  sqlite(db, { account_id, code_id, sid, client_id, secret_id, grant_id, user_id, now, expires_at }) {
     const alive = db.all(
       `select 1 from live_clients c
        left join live_grants g on g.account_id = c.account_id and g.id = ?3 and g.client_id = c.id
        join live_users u on u.account_id = c.account_id and u.id = ?4
-       where c.account_id = ?1 and c.id = ?2 and (?3 = '' or g.id is not null)`,
+       where c.account_id = ?1 and c.id = ?2 and (?3 = '' or g.id is not null)
+         and ${secretLives("?1", "?2", "?5", "?6")}`,
       account_id,
       client_id,
       grant_id,
       user_id,
+      secret_id,
+      now,
     );
     if (alive.length === 0) return { alive: false, redeemed: false };
     const inserted = db.run(
@@ -61,6 +77,7 @@ export const redeemStatement: HotStatement<RedeemInput, RedeemAnswer> = {
           left join live_grants g on g.account_id = c.account_id and g.id = i.grant_id and g.client_id = c.id
           join live_users u on u.account_id = c.account_id and u.id = i.user_id
           where c.account_id = i.account_id and c.id = i.client_id and (i.grant_id = '' or g.id is not null)
+            and ${secretLives("i.account_id", "i.client_id", "i.secret_id", "i.now")}
         ) as alive
         from input i
       ),
