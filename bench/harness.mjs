@@ -16,6 +16,7 @@ const CONNECTIONS = 32;
 const MASTER_KEY = Buffer.alloc(32, 9).toString("base64");
 let postgres;
 let files = 0;
+let databases = 0;
 
 /** Call it at the end. */
 export async function closeBench() {
@@ -26,7 +27,7 @@ export async function closeBench() {
 /** A server with one tenant, in a process of its own. NODE_ARGS go to it, for example `--cpu-prof`. */
 export async function startServer(engine, further = {}) {
   const env = {
-    DATABASE_URL: await database(engine),
+    DATABASE_URL: await withDatabase(engine),
     MASTER_KEY,
     PORT: String(18_900 + Math.floor(Math.random() * 900)),
     DEMO: "0",
@@ -114,10 +115,12 @@ async function answering(url) {
   throw new Error(`${url} does not answer`);
 }
 
-async function database(engine) {
-  if (engine === "sqlite") return `sqlite:${join(folder, "bench.db")}`;
+/** A fresh database, in a server that all measurements share. */
+export async function withDatabase(engine, what = "own") {
+  databases += 1;
+  if (engine === "sqlite") return `sqlite:${join(folder, `${what}-${databases}.db`)}`;
   postgres ??= await findPostgres();
-  const name = `latchkey_bench_${process.pid}`;
+  const name = `latchkey_bench_${process.pid}_${databases}`;
   const admin = new pg.Client({ connectionString: postgres.url });
   await admin.connect();
   await admin.query(`drop database if exists ${name} with (force)`);

@@ -128,3 +128,40 @@ function codeRow({ master_keys }, client, now) {
   };
   return { row, user, code: reveal(code) };
 }
+
+/** Rows that nobody asks for, as many as wanted, written by the database itself. */
+export async function fill(config, { codes, users, accounts }) {
+  const core = await openCore(config, { exclusive: false });
+  const { storage } = core;
+  try {
+    const numbers = (count) =>
+      storage.engine === "sqlite"
+        ? sql`(with recursive n(i) as (select 1 union all select i + 1 from n where i < ${sql.lit(count)}) select i from n) n`
+        : sql`generate_series(1, ${sql.lit(count)}) n(i)`;
+    const bytes = (length) =>
+      storage.engine === "sqlite"
+        ? sql`randomblob(${sql.lit(length)})`
+        : sql`decode(substr(md5(random()::text) || md5(random()::text), 1, ${sql.lit(length * 2)}), 'hex')`;
+    const id = storage.engine === "sqlite" ? sql`lower(hex(randomblob(16)))` : sql`md5(random()::text)`;
+    const at = new Date(storage.now()).toISOString();
+    const end = new Date(storage.now() + 3_600_000).toISOString();
+    const run = (query) => storage.write(({ db }) => query.execute(db));
+    const step = 200_000;
+    for (let done = 0; done < accounts; done += step)
+      await run(sql`insert into accounts (account_id, name, settings, created_at, updated_at)
+        select 'P' || cast(${sql.lit(20_000_000 + done)} + i as text), 'Filler', '{}', ${at}, ${at}
+        from ${numbers(Math.min(step, accounts - done))}`);
+    for (let done = 0; done < users; done += step)
+      await run(sql`insert into users (account_id, id, type, email, email_canonical, email_verified_at, profile, scope, created_at, updated_at)
+        select ${ACCOUNT}, id, 'customer', id, id, ${at}, '{}', '[]', ${at}, ${at}
+        from (select ${id} as id from ${numbers(Math.min(step, users - done))}) filler`);
+    for (let done = 0; done < codes; done += step)
+      await run(sql`insert into verification_codes (account_id, id, client_id, audience, person, user_id, format, length, challenge_id,
+          counter, key_version, typed_digest, guess_limit, created_at, expires_at)
+        select ${ACCOUNT}, ${id}, 'filler', ${AUDIENCE}, ${id}, null, 'typable', 10, ${bytes(16)}, 0, 'filler', ${bytes(32)}, 5, ${at}, ${end}
+        from ${numbers(Math.min(step, codes - done))}`);
+    if (storage.engine === "postgres") await sql`analyze`.execute(storage.read);
+  } finally {
+    await core.close();
+  }
+}

@@ -1,76 +1,102 @@
 /**
- * Durable authorizations per second against a ceiling of the same run: one process, 32 connections, every answer a 302 with
- * a signed token, logging, limits and audit on. Rounds are interleaved, figures are medians, and what counts is the ratio.
+ * Everything that is measured, as ratios inside one run: rounds are interleaved and figures are medians, because machines are noisy.
  *
- * Usage: node bench/run.mjs [--requests 8000] [--rounds 3] [--engine sqlite|postgres] [--json]
- * PostgreSQL comes from TEST_DATABASE_URL, or is found and started as in the tests.
+ * Usage: npm run bench -- [--quick] [--json] [--engine sqlite|postgres] [--suite authorize|standard|growth]
+ *   [--requests n] [--rounds n] [--growth n] [--out file.md]
+ * PostgreSQL comes from TEST_DATABASE_URL, or is found and started as in the tests. `--quick` ends within five minutes.
  */
-import { closeBench, load, median, requestsFor, rssOf, startCeiling, startServer } from "./harness.mjs";
-import { prepareCodes } from "./prepare.mjs";
+import { execFileSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { cpus } from "node:os";
+import { parseArgs } from "node:util";
+import { closeBench } from "./harness.mjs";
+import { preparePeers } from "./peers.mjs";
+import { measureAuthorize } from "./suites/authorize.mjs";
+import { measureGrowth } from "./suites/growth.mjs";
+import { measureStandard } from "./suites/standard.mjs";
 
-const option = (name, otherwise) => {
-  const at = process.argv.indexOf(`--${name}`);
-  return at < 0 ? otherwise : process.argv[at + 1];
+const text = { type: "string" };
+const { values } = parseArgs({
+  options: {
+    quick: { type: "boolean", default: false },
+    json: { type: "boolean", default: false },
+    engine: text,
+    suite: text,
+    requests: text,
+    rounds: text,
+    growth: text,
+    out: text,
+  },
+});
+const options = {
+  requests: Number(values.requests ?? (values.quick ? 4_000 : 10_000)),
+  rounds: Number(values.rounds ?? (values.quick ? 3 : 5)),
+  growth: Number(values.growth ?? (values.quick ? 1_000_000 : 10_000_000)),
 };
-const requests = Number(option("requests", 8_000));
-const rounds = Number(option("rounds", 3));
-const engines = option("engine") ? [option("engine")] : ["sqlite", "postgres"];
-const results = [];
+const engines = values.engine ? [values.engine] : ["sqlite", "postgres"];
+const suites = { authorize: measureAuthorize, standard: measureStandard, growth: measureGrowth };
+const chosen = Object.entries(suites).filter(([name]) => !values.suite || values.suite === name);
+const figures = [];
 
+preparePeers();
 try {
-  for (const engine of engines) results.push(...(await measure(engine)));
+  for (const [name, measure] of chosen) {
+    for (const engine of engines) {
+      // The quick run grows one engine; the full one both.
+      if (name === "growth" && values.quick && !values.engine && engine !== "sqlite") continue;
+      if (!values.json) console.error(`Measuring ${name} on ${engine} …`);
+      figures.push(...(await measure(engine, options)));
+    }
+  }
 } finally {
   await closeBench();
 }
-if (process.argv.includes("--json")) console.log(JSON.stringify(results, null, 2));
 
-async function measure(engine) {
-  const server = await startServer(engine);
-  const { config, port, token } = server;
-  const ceilings = {};
+const ratios = Object.fromEntries(
+  figures.flatMap((figure) => Object.entries(figure.ratios).map(([name, ratio]) => [name, Number(ratio.toFixed(2))])),
+);
+if (values.json) console.log(JSON.stringify({ ratios, figures, machine: machine(), options }, null, 2));
+else console.log(page());
+if (values.out) writeFileSync(values.out, page());
+
+function machine() {
+  const [{ model }] = cpus();
+  const postgres = attempt(() => execFileSync("postgres", ["--version"]).toString().trim());
+  const version = (name) =>
+    attempt(
+      () => JSON.parse(readFileSync(new URL(`peers/node_modules/${name}/package.json`, import.meta.url))).version,
+    );
+  const peers = { "better-auth": version("better-auth"), "oidc-provider": version("oidc-provider") };
+  return { cpu: `${cpus().length} × ${model}`, node: process.versions.node, postgres, peers };
+}
+
+function attempt(work) {
   try {
-    const cases = [
-      { response_type: "token", alg: "ES256" },
-      { response_type: "authenticate", alg: "RS256" },
-    ];
-    const figures = [];
-    for (const { response_type, alg } of cases) {
-      ceilings[alg] = await startCeiling(alg);
-      const samples = { latchkey: [], ceiling: [] };
-      const warmUp = requestsFor(port, token, response_type, await prepareCodes(config, 500));
-      await load(port, warmUp);
-      for (let round = 0; round < rounds; round++) {
-        const codes = await prepareCodes(config, requests);
-        const batch = requestsFor(port, token, response_type, codes);
-        samples.ceiling.push(await load(ceilings[alg].port, batch));
-        samples.latchkey.push(await load(port, batch));
-      }
-      figures.push(report(engine, response_type, alg, samples, rssOf(server.pid)));
-    }
-    return figures;
-  } finally {
-    for (const ceiling of Object.values(ceilings)) ceiling.process.kill("SIGTERM");
-    await server.stop();
+    return work();
+  } catch {
+    return undefined;
   }
 }
 
-function report(engine, response_type, alg, samples, rss) {
-  const rate = (list) => median(list.map(({ ok, seconds }) => ok / seconds));
-  const figure = {
-    engine,
-    response_type,
-    alg,
-    latchkey_per_second: Math.round(rate(samples.latchkey)),
-    ceiling_per_second: Math.round(rate(samples.ceiling)),
-    ratio: Number((rate(samples.latchkey) / rate(samples.ceiling)).toFixed(2)),
-    p50_ms: median(samples.latchkey.map(({ p50 }) => p50)),
-    p99_ms: median(samples.latchkey.map(({ p99 }) => p99)),
-    rss_mb: rss,
-  };
-  if (!process.argv.includes("--json")) {
-    console.log(
-      `${engine.padEnd(8)} ${response_type.padEnd(12)} ${alg}  ${figure.latchkey_per_second}/s of ${figure.ceiling_per_second}/s = ${figure.ratio}  p50 ${figure.p50_ms} ms  p99 ${figure.p99_ms} ms  RSS ${rss} MB`,
-    );
-  }
-  return figure;
+function page() {
+  const { cpu, node, postgres, peers } = machine();
+  const beside = (others) =>
+    Object.entries(others)
+      .map(([name, rate]) => `${name.replace("_", "-")} ${rate}/s`)
+      .join(", ");
+  const rows = figures.map(
+    ({ engine, what, per_second, p50_ms = "", p99_ms = "", beside: others, ratios: own }) =>
+      `| ${engine} | ${what} | ${per_second} | ${p50_ms} | ${p99_ms} | ${beside(others)} | ${Object.values(own)
+        .map((ratio) => ratio.toFixed(2))
+        .join(", ")} |`,
+  );
+  return `# Measured
+
+${cpu}; Node.js ${node}; ${postgres ?? "PostgreSQL of the tests"}; better-auth ${peers["better-auth"]}, oidc-provider ${peers["oidc-provider"]}.
+One process a server, 32 connections, ${options.rounds} interleaved rounds of ${options.requests} requests, medians.
+
+| engine | what | a second | p50 ms | p99 ms | beside it | ratio |
+| --- | --- | --- | --- | --- | --- | --- |
+${rows.join("\n")}
+`;
 }
