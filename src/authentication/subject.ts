@@ -12,6 +12,8 @@ export interface AuthenticatedSubject {
   readonly authenticated_at: number;
   /** RFC 8176: `otp` for mail, `otp sms` for SMS. */
   readonly amr: readonly string[];
+  /** Issuer of the other server that vouched for them; absent where they proved it here. */
+  readonly provider?: string;
   /** One of the person's second factors is switched on. */
   readonly second_factor: boolean;
   /** The id of the authorization that this proof began; travels as `sid`. */

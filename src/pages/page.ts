@@ -5,10 +5,14 @@
  * In: how far a browser is. Out: a document, its headers, and forms that post back to the same address.
  */
 import { randomBytes } from "node:crypto";
-import type { FastifyReply } from "fastify";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { Type } from "typebox";
 import type { Account } from "../directory/accounts/account.ts";
+import { findAccount } from "../directory/accounts/find-account.ts";
+import type { Directory } from "../directory/directory.ts";
 import { type Html, html } from "./html.ts";
 import { style } from "./style.ts";
+import { acceptedLanguages, textsFor } from "./texts/languages.ts";
 import type { Texts } from "./texts/texts.ts";
 
 export interface Page {
@@ -19,6 +23,22 @@ export interface Page {
   readonly status?: number;
   /** Where a form of this page may end up. */
   readonly leads_to?: string | undefined;
+}
+
+/** What every page's route declares: anybody may look, errors are pages, and no script of another origin reads it. */
+export const page_route = { surface: "oauth", public: true, page: true, cors: false } as const;
+
+export const PageParams = Type.Object({ oid: Type.String({ maxLength: 9 }) });
+
+/** Whose page it is, and in which language it is read. @throws 404 not_found. */
+export async function readerOf(
+  directory: Directory,
+  { account_id, headers }: Pick<FastifyRequest, "account_id" | "headers">,
+  wanted: readonly string[] = [],
+): Promise<{ readonly account: Account; readonly texts: Texts }> {
+  const account = await findAccount(directory, account_id);
+  const tags = [...wanted, ...acceptedLanguages(headers["accept-language"]), account.settings.locale];
+  return { account, texts: textsFor(tags) };
 }
 
 const ACCENT = "#1f4b7a";

@@ -311,6 +311,7 @@ export interface Sessions {
   user_id: string;
   auth_time: number;
   amr: string;
+  provider: string | null;
   created_at: string;
   idle_expires_at: string;
   expires_at: string;

@@ -63,6 +63,8 @@ describeOnBothEngines("clients of their own", (engine) => {
     expect([confidential.status, confidential.body.error]).toEqual([400, "invalid_client_metadata"]);
     for (const uri of ["http://agent.example/back", "https://agent.example/back#x", "javascript:alert(1)", "agent:/x"])
       expect((await register(open, { redirect_uris: [uri] })).body.error, uri).toBe("invalid_redirect_uri");
+    const device = await register(open, { ...asked, grant_types: ["urn:ietf:params:oauth:grant-type:device_code"] });
+    expect([device.status, device.body.error]).toEqual([400, "invalid_client_metadata"]);
     const { status, body } = await register(open, asked);
     expect(status).toBe(201);
     expect(body).toMatchObject({

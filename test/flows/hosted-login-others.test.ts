@@ -76,6 +76,35 @@ describeOnBothEngines("the hosted login, otherwise", (engine) => {
     expect(answered(await surfer.visit(address(client, { prompt: "none" }))).get("code")).toBeTruthy();
   });
 
+  it("takes another provider's word at the clients that ask it, and at no other", async () => {
+    const other = await addClient(latchkey, tenant.account_id, { first_party: true });
+    const surfer = openSurfer(latchkey);
+    await surfer.visit(await goThere(surfer, "linked"));
+    expect(answered(await surfer.visit(address(client, { prompt: "none" }))).get("code")).toBeTruthy();
+    expect(answered(await surfer.visit(address(other, { prompt: "none" }))).get("error")).toBe("login_required");
+    await surfer.logIn(address(other), tenant, known.email);
+    for (const own of [client, other])
+      expect(answered(await surfer.visit(address(own, { prompt: "none" }))).get("code")).toBeTruthy();
+  });
+
+  it("shows its page whatever a grant calls its provider", async () => {
+    const own = await addClient(latchkey, tenant.account_id, { first_party: true });
+    const oidc = { client_id: "x", client_secret: "x", authority: "no address at all" };
+    const grant = {
+      client_id: own.id,
+      audience: "https://orders.example",
+      scope: [],
+      type: "authorization_code",
+      oidc,
+    };
+    await call(`${tenant.base}/auth/client-grants`, { method: "POST", token: tenant.token, json: grant });
+    const surfer = openSurfer(latchkey);
+    const page = await surfer.visit(address(own));
+    expect(page.status).toBe(200);
+    const link = /href="(login\/upstream[^"]+)"/.exec(page.html)?.[1]?.replaceAll("&amp;", "&") ?? "";
+    expect((await surfer.visit(new URL(link, page.url).href)).html).toContain("did not log you in");
+  });
+
   it("lets nobody in whose address the other provider did not verify, or whom nobody here knows", async () => {
     for (const sub of ["unverified", "ada"]) {
       const surfer = openSurfer(latchkey);

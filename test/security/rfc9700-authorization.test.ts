@@ -143,6 +143,10 @@ describeOnBothEngines("RFC 9700 at the authorization endpoint", (engine) => {
       const shown = await surfer.visit(at(more));
       expect([shown.status, shown.url.startsWith(CALLBACK)], JSON.stringify(more)).toEqual([400, false]);
     }
+    // A form of another site that posts itself is as silent as a link.
+    const { origin, pathname, searchParams } = new URL(at({ prompt: "none" }));
+    const posted = await surfer.visit(`${origin}${pathname}`, Object.fromEntries(searchParams));
+    expect([posted.status, posted.url.startsWith(CALLBACK)]).toEqual([400, false]);
     await surfer.logIn(at({}), open);
     expect(answered(await surfer.visit(at({ prompt: "none" }))).get("code")).toBeTruthy();
     expect(answered(await surfer.visit(at({ scope: "admin:x" }))).get("error")).toBe("invalid_scope");

@@ -57,6 +57,7 @@ export async function linkIdentity(directory: Directory, login: UpstreamLogin): 
     ...(user.name === null ? {} : { name: user.name }),
     authenticated_at: now,
     amr: [],
+    provider: claims.iss,
     second_factor: user.second_factor === 1,
     authorization_id,
   };

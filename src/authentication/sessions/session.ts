@@ -21,6 +21,8 @@ export interface NewSession {
   readonly auth_time: number;
   /** RFC 8176 */
   readonly amr: readonly string[];
+  /** Issuer of the other server that logged them in; what it says counts at clients that ask it, and nowhere else. */
+  readonly provider: string | null;
   readonly created_at: Instant;
   readonly idle_expires_at: Instant;
   readonly expires_at: Instant;

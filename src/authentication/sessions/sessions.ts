@@ -56,6 +56,7 @@ export async function beginSession(
     user_id: subject.user_id,
     auth_time: subject.authenticated_at,
     amr: subject.amr,
+    provider: subject.provider ?? null,
     created_at: instant(now),
     idle_expires_at: instant(now + settings.session_idle_lifetime * 1000),
     expires_at: instant(now + settings.session_lifetime * 1000),

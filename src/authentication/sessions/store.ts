@@ -31,6 +31,7 @@ export async function selectSessions(
       "u.type as user_type",
       "s.auth_time",
       "s.amr",
+      "s.provider",
       "s.created_at",
       "s.idle_expires_at",
       "s.expires_at",

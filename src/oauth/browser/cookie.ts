@@ -1,4 +1,6 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
+import { readBrowser } from "../../authentication/sessions/session.ts";
+import type { Directory } from "../../directory/directory.ts";
 import { reveal, type Secret } from "../../secrets/secret.ts";
 
 /** Seconds; the session behind it ends by itself. */
@@ -10,7 +12,7 @@ const isSecure = (public_url: string) => public_url.startsWith("https:");
 export const cookieName = (public_url: string, account_id: string) =>
   `${isSecure(public_url) ? "__Host-" : ""}lk_${account_id}`;
 
-export function readCookie(request: FastifyRequest, name: string): string | undefined {
+export function readCookie(request: Pick<FastifyRequest, "headers">, name: string): string | undefined {
   const pairs = (request.headers.cookie ?? "").split(";").map((pair) => pair.trim().split("="));
   const values = pairs.filter(([key]) => key === name).map(([, value]) => value);
   // Two of one name: somebody else set one of them.
@@ -20,4 +22,12 @@ export function readCookie(request: FastifyRequest, name: string): string | unde
 export function setCookie(reply: FastifyReply, public_url: string, account_id: string, browser: Secret): void {
   const attributes = `Path=/; Max-Age=${MAX_AGE}; HttpOnly; SameSite=Lax${isSecure(public_url) ? "; Secure" : ""}`;
   reply.header("set-cookie", `${cookieName(public_url, account_id)}=${reveal(browser)}; ${attributes}`);
+}
+
+/** The browser that a request comes from, by its cookie for the account of the path; undefined where it brings none. */
+export function browserOf(
+  request: Pick<FastifyRequest, "account_id" | "headers">,
+  { public_url }: Directory,
+): Uint8Array | undefined {
+  return readBrowser(readCookie(request, cookieName(public_url, request.account_id)));
 }

@@ -1,4 +1,4 @@
-import { newBrowser, readBrowser } from "../../authentication/sessions/session.ts";
+import { newBrowser } from "../../authentication/sessions/session.ts";
 import { beginSession } from "../../authentication/sessions/sessions.ts";
 import type { AuthenticatedSubject } from "../../authentication/subject.ts";
 import type { Account } from "../../directory/accounts/account.ts";
@@ -27,14 +27,13 @@ export async function openRequest(
   { directory }: Oauth,
   account_id: string,
   id: string | undefined,
-  cookie: string | undefined,
+  known: Uint8Array | undefined,
   may_bind: boolean,
 ): Promise<OpenRequest> {
   const { storage } = directory;
   const request =
     id === undefined ? undefined : await selectRequest(storage.read, account_id, id, instant(storage.now()));
   if (request?.kind !== "browser") throw gone();
-  const known = readBrowser(cookie);
   if (request.browser_digest !== null) {
     if (!known || !sameBytes(known, request.browser_digest)) throw gone();
     return { request, browser: known };

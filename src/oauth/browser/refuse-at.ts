@@ -33,6 +33,10 @@ export class RedirectedRefusal extends Error {
   }
 }
 
+/** In the words of the server itself: the client reads it, or the person, but nobody is sent anywhere. */
+export const directly = ({ error, message }: RedirectedRefusal): Refusal =>
+  error in catalogue ? refuse(error as ErrorCode, { message }) : refuseRequest(message);
+
 /** Runs a check whose refusal may be redirected; what may not (RFC 6749 §4.1.2.1) goes on as it is. */
 export async function redirecting<T>(to: AnswerTo, check: () => Promise<T> | T): Promise<T> {
   try {

@@ -8,12 +8,12 @@ import type { Oauth } from "../oauth.ts";
 import type { AuthorizationRequest } from "./authorization-request.ts";
 import { needsConsent } from "./consent.ts";
 import { RedirectedRefusal } from "./refuse-at.ts";
+import { providersOf } from "./upstream.ts";
 
 /** What a browser has to do next. */
 export type Next =
   | { readonly step: "choose"; readonly sessions: readonly Session[] }
   | { readonly step: "login" }
-  | { readonly step: "factor"; readonly session: Session }
   | { readonly step: "consent"; readonly session: Session }
   | { readonly step: "done"; readonly session: Session };
 
@@ -26,17 +26,36 @@ export interface Resumed {
 
 /** How far this browser is with this request: decided from the request and from who is logged in, every time anew. */
 export async function nextStep(
-  { directory }: Oauth,
+  oauth: Oauth,
   request: AuthorizationRequest,
   browser: Uint8Array | undefined,
 ): Promise<Resumed> {
+  const { directory } = oauth;
   const account = await findAccount(directory, request.account_id);
   const client = await findClient(directory, request.account_id, request.client_id);
-  const all = await findSessions(directory, request.account_id, browser);
-  // A client logs in one type of user; whoever else is logged in here does not exist for it.
-  const sessions = all.filter(({ user_type }) => user_type === client.settings.user_type);
+  const sessions = await usableSessions(oauth, { account, client }, request, browser);
   return { account, client, sessions, next: await decide(directory, { account, client }, request, sessions) };
 }
+
+/**
+ * Who is logged in here, as far as this client may know: a client logs in one type of user, and what another server says about somebody
+ * counts only at clients that ask that server. Whoever else is logged in does not exist for it.
+ */
+async function usableSessions(
+  oauth: Oauth,
+  resumed: Pick<Resumed, "account" | "client">,
+  request: AuthorizationRequest,
+  browser: Uint8Array | undefined,
+): Promise<readonly Session[]> {
+  const { user_type: wanted } = resumed.client.settings;
+  const found = await findSessions(oauth.directory, request.account_id, browser);
+  const sessions = found.filter(({ user_type }) => user_type === wanted);
+  if (sessions.every(({ provider }) => provider === null)) return sessions;
+  const asked = (await providersOf(oauth, resumed, request)).map(({ oidc }) => withoutSlash(oidc.authority));
+  return sessions.filter(({ provider }) => provider === null || asked.includes(withoutSlash(provider)));
+}
+
+const withoutSlash = (issuer: string) => issuer.replace(/\/$/, "");
 
 async function decide(
   directory: Oauth["directory"],
@@ -67,7 +86,6 @@ async function decide(
 const silently = {
   choose: "account_selection_required",
   login: "login_required",
-  factor: "login_required",
   consent: "consent_required",
 } as const;
 

@@ -1,9 +1,8 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { Type } from "typebox";
-import { readBrowser } from "../../authentication/sessions/session.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
-import { catalogue, type ErrorCode, refuse } from "../../errors.ts";
+import { refuse } from "../../errors.ts";
 import { OidParams, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { keyOf, presentedBy } from "../dpop/dpop.ts";
@@ -11,23 +10,19 @@ import type { Oauth } from "../oauth.ts";
 import { findDocumentClient } from "../registration/document.ts";
 import { authenticate } from "../token/client-authentication.ts";
 import { ClientCredentials } from "../token/schema.ts";
-import { errorAnswer, sendAnswer } from "./answer.ts";
+import { sendAnswer } from "./answer.ts";
 import { answerWithCode } from "./answer-with-code.ts";
 import type { AuthorizationRequest } from "./authorization-request.ts";
 import { beginRequest, keepRequest, PUSHED_LIFETIME, requestUriOf, storeRequest } from "./begin.ts";
-import { cookieName, readCookie } from "./cookie.ts";
+import { browserOf } from "./cookie.ts";
 import { readRequest } from "./read-request.ts";
-import { RedirectedRefusal } from "./refuse-at.ts";
+import { directly, RedirectedRefusal } from "./refuse-at.ts";
 import { checkSilent, nextStep } from "./resume.ts";
 import { RawParameters } from "./schema.ts";
-import { mayGoThere } from "./unchecked.ts";
+import { silentAnswer } from "./unchecked.ts";
 
 const tags = ["oauth"];
 const misses = refusals("oauth", "invalid_request", "redirect_uri_mismatch", "redirect_uri_required", "not_found");
-
-/** There is no browser yet: the client reads the error itself (RFC 9126 §2.3). */
-const directly = ({ error, message }: RedirectedRefusal) =>
-  error in catalogue ? refuse(error as ErrorCode, { message }) : refuse("invalid_request", { message });
 
 const html = Type.Unsafe<string>({ description: "A page, or a form that posts itself." });
 const seen = Type.Null({ description: "`Location` is a login page, or the callback with the answer." });
@@ -43,8 +38,7 @@ export function authorizationRoutes(app: App, oauth: Oauth): void {
     const { account_id } = request;
     try {
       const begun = await beginRequest(oauth, account_id, raw, request.ip);
-      const browser = readBrowser(readCookie(request, cookieName(directory.public_url, account_id)));
-      const resumed = await nextStep(oauth, begun, browser);
+      const resumed = await nextStep(oauth, begun, browserOf(request, directory));
       const { next } = resumed;
       if (next.step === "done") return sendAnswer(reply, await answerWithCode(oauth, resumed, begun, next.session));
       checkSilent(begun, next);
@@ -56,11 +50,8 @@ export function authorizationRoutes(app: App, oauth: Oauth): void {
 
   /** Tells the client what was wrong, unless nobody knows whether the browser should go there. */
   async function refuseAt(request: FastifyRequest, reply: FastifyReply, error: unknown) {
-    if (!(error instanceof RedirectedRefusal)) throw error;
     const { account_id } = request;
-    const browser = readBrowser(readCookie(request, cookieName(directory.public_url, account_id)));
-    if (!(await mayGoThere(directory, account_id, error.to, browser))) throw directly(error);
-    return sendAnswer(reply, errorAnswer(error, issuerOf(directory.public_url, account_id)));
+    return sendAnswer(reply, await silentAnswer(directory, account_id, browserOf(request, directory), error));
   }
 
   app.route({
@@ -136,6 +127,7 @@ export function authorizationRoutes(app: App, oauth: Oauth): void {
         reply.code(201).header("cache-control", "no-store");
         return { request_uri: requestUriOf(pushed), expires_in: PUSHED_LIFETIME / 1000 };
       } catch (error) {
+        // There is no browser yet: the client reads the error itself (RFC 9126 §2.3).
         throw error instanceof RedirectedRefusal ? directly(error) : error;
       }
     },

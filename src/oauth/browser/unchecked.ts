@@ -1,13 +1,29 @@
 import { findSessions } from "../../authentication/sessions/sessions.ts";
+import { issuerOf } from "../../directory/accounts/account.ts";
 import type { Directory } from "../../directory/directory.ts";
+import { type Answer, errorAnswer } from "./answer.ts";
 import { listConsents } from "./consent.ts";
-import type { AnswerTo } from "./refuse-at.ts";
+import { type AnswerTo, directly, RedirectedRefusal } from "./refuse-at.ts";
 
 /**
- * Whether a browser may be sent to a client with an error that nobody saw. A client that registered itself could otherwise use this
- * server's address to lead people anywhere (RFC 9700 §4.11.2): to its callback goes only whoever has agreed to it before.
+ * The answer to a refusal that nobody saw, from any door that a browser can be pushed through. A client that registered itself could
+ * otherwise use this server's address to lead people anywhere (RFC 9700 §4.11.2): to its callback goes only whoever has agreed to it
+ * before.
+ *
+ * @throws the refusal itself, for a page of ours, where the browser may not go there; any other error as it is.
  */
-export async function mayGoThere(
+export async function silentAnswer(
+  directory: Directory,
+  account_id: string,
+  browser: Uint8Array | undefined,
+  error: unknown,
+): Promise<Answer> {
+  if (!(error instanceof RedirectedRefusal)) throw error;
+  if (!(await mayGoThere(directory, account_id, error.to, browser))) throw directly(error);
+  return errorAnswer(error, issuerOf(directory.public_url, account_id));
+}
+
+async function mayGoThere(
   directory: Directory,
   account_id: string,
   { unchecked }: AnswerTo,

@@ -60,7 +60,7 @@ export async function checkProof(
     const { htm, htu, iat = 0, jti, ath, nonce } = payload;
     if (htm !== method) throw invalid("htm is another method");
     if (typeof htu !== "string" || addressOf(htu) !== `${public_url}${path}`) throw invalid("htu is another address");
-    if (Math.abs(now / 1000 - iat) > SKEW) throw invalid("iat is not now");
+    if (!(Math.abs(now / 1000 - iat) <= SKEW)) throw invalid("iat is not now");
     if (access_token !== undefined && ath !== digestOf(access_token)) throw invalid("ath is of another token");
     if (!isNonce(master_keys, account_id, nonce, now)) {
       throw refuse("use_dpop_nonce", { headers: nonceHeader(master_keys, account_id, now) });

@@ -2,6 +2,7 @@ import { recordDeed } from "../../audit/audit.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { matchRedirectUri } from "../../directory/clients/callback.ts";
 import { findClient } from "../../directory/clients/find-client.ts";
+import { sectorOf } from "../../directory/clients/sector.ts";
 import type { Actor } from "../../directory/directory.ts";
 import { findUser } from "../../directory/users/find-user.ts";
 import type { Bearer } from "../../http/contract.ts";
@@ -43,6 +44,7 @@ export async function sendOn(
     client_uuid: client.id,
     audience: redirect_uri,
     scope: [],
+    sector: sectorOf(client),
     id_token_alg: client.settings.id_token_signed_response_alg,
   };
   const fields = { audience: redirect_uri, lifetime: account.settings.redirect_id_token_lifetime, claims };

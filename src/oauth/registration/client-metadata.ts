@@ -3,6 +3,7 @@ import type { Client } from "../../directory/clients/client.ts";
 import { type ClientSettings, clientSettings } from "../../directory/clients/settings.ts";
 import { refuse } from "../../errors.ts";
 import { signing_algs } from "../../secrets/signing-alg.ts";
+import { DEVICE_CODE } from "../device/device-code.ts";
 
 const address = Type.String({ minLength: 1, maxLength: 2_048 });
 const addresses = Type.Array(address, { maxItems: 50, uniqueItems: true });
@@ -30,11 +31,7 @@ export const ClientMetadata = Type.Object({
 export type ClientMetadata = Static<typeof ClientMetadata>;
 
 const methods: readonly string[] = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"];
-const grant_types: readonly string[] = [
-  "authorization_code",
-  "refresh_token",
-  "urn:ietf:params:oauth:grant-type:device_code",
-];
+const grant_types: readonly string[] = ["authorization_code", "refresh_token", DEVICE_CODE];
 
 const wrong = (message: string) => refuse("invalid_client_metadata", { message });
 

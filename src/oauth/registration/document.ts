@@ -56,7 +56,7 @@ export async function findDocumentClient(
   if (known && registration?.fresh_until && registration.fresh_until > instant(now)) return known;
   if (!known) {
     await chargeNewClient(directory, account_id, source);
-    if ((await countRegistrations(storage.read, account_id)) >= LIMIT) throw refuse("too_many_requests");
+    if ((await countRegistrations(storage.read, account_id, "metadata")) >= LIMIT) throw refuse("too_many_requests");
   }
   const { name, settings, fresh } = await fetchClient(oauth, client_id);
   const actor = { id: client_id.slice(0, 200), context: {} };

@@ -13,6 +13,7 @@ import { sourceSubject } from "../../limits/source.ts";
 import { base64url, sameBytes } from "../../secrets/digest.ts";
 import { type Secret, secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
+import { DEVICE_CODE } from "../device/device-code.ts";
 import type { Oauth } from "../oauth.ts";
 import { type ClientMetadata, settingsOf } from "./client-metadata.ts";
 import { KEPT, tokenDigest } from "./registration.ts";
@@ -49,9 +50,13 @@ export async function registerClient(
   if (!allowed && settings.token_endpoint_auth_method !== "none") {
     throw refuse("invalid_client_metadata", { message: "Without an initial access token: public clients alone." });
   }
+  // PKCE is what protects the others; whoever sends out device codes is somebody the account knows.
+  if (!allowed && settings.grant_types?.includes(DEVICE_CODE)) {
+    throw refuse("invalid_client_metadata", { message: "Without an initial access token: no device codes." });
+  }
   await checkSector(oauth.federation, settings);
   if (!allowed) await chargeNewClient(directory, account_id, source);
-  if ((await countRegistrations(storage.read, account_id)) >= LIMIT) throw refuse("too_many_requests");
+  if ((await countRegistrations(storage.read, account_id, "dynamic")) >= LIMIT) throw refuse("too_many_requests");
   const input = { name: metadata.client_name, settings, origin: "dynamic" as const };
   const created = await speaking(() => createClient(directory, account_id, input, actor));
   const registration_access_token = secret(base64url(randomBytes(32)));

@@ -23,11 +23,17 @@ export function selectRegistration(
     .executeTakeFirst();
 }
 
-export async function countRegistrations(db: Database, account_id: string): Promise<number> {
+/** A document comes without a registration access token. */
+export async function countRegistrations(
+  db: Database,
+  account_id: string,
+  origin: "dynamic" | "metadata",
+): Promise<number> {
   const { n } = await db
     .selectFrom("client_registrations")
     .select((eb) => eb.fn.countAll<number>().as("n"))
     .where("account_id", "=", account_id)
+    .where("token_digest", origin === "dynamic" ? "is not" : "is", null)
     .executeTakeFirstOrThrow();
   return Number(n);
 }

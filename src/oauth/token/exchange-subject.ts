@@ -3,6 +3,7 @@ import { type RequestFacts, recordDeed } from "../../audit/audit.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import type { Client } from "../../directory/clients/client.ts";
+import { sectorOf } from "../../directory/clients/sector.ts";
 import { isAccountApi } from "../../directory/grants/audience.ts";
 import { listGrants, matchGrant } from "../../directory/grants/find-grant.ts";
 import { Refusal, refuse } from "../../errors.ts";
@@ -75,6 +76,7 @@ export async function exchangeSubject(
       sub: client.id,
       ...(subject.act ? { act: subject.act } : {}),
     },
+    sector: sectorOf(client),
     dpop_jkt: exchange.dpop_jkt,
     lifetime: Math.max(1, subject.expires_at - Math.floor(now / 1000)),
   };

@@ -1,40 +1,33 @@
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
-import { readBrowser } from "../../authentication/sessions/session.ts";
 import { findSessions } from "../../authentication/sessions/sessions.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
-import { findAccount } from "../../directory/accounts/find-account.ts";
 import { refuse } from "../../errors.ts";
 import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
 import { listConsents, withdrawConsent } from "../../oauth/browser/consent.ts";
-import { cookieName, readCookie } from "../../oauth/browser/cookie.ts";
+import { browserOf } from "../../oauth/browser/cookie.ts";
 import type { Oauth } from "../../oauth/oauth.ts";
 import { html } from "../html.ts";
-import { sendPage } from "../page.ts";
+import { PageParams, page_route, readerOf, sendPage } from "../page.ts";
 import { refuseForeignForm } from "../same-site.ts";
-import { acceptedLanguages, textsFor } from "../texts/languages.ts";
 
-const Params = Type.Object({ oid: Type.String({ maxLength: 9 }) });
 const Form = Type.Object({ client: Type.String({ maxLength: 64 }), session: Type.String({ maxLength: 64 }) });
 
 /** What the people logged in in this browser agreed to, and how they take it back. */
 export function consentPageRoutes(app: App, { directory }: Oauth): void {
-  const sessionsOf = (request: FastifyRequest) => {
-    const cookie = readCookie(request, cookieName(directory.public_url, request.account_id));
-    return findSessions(directory, request.account_id, readBrowser(cookie));
-  };
+  const sessionsOf = (request: FastifyRequest) =>
+    findSessions(directory, request.account_id, browserOf(request, directory));
   const addressOf = (account_id: string) => `${issuerOf(directory.public_url, account_id)}/login/consents`;
 
   app.route({
     method: "GET",
     url: "/v1/accounts/:oid/login/consents",
-    config: { surface: "oauth", public: true, page: true, cors: false },
-    schema: { hide: true, params: Params },
+    config: page_route,
+    schema: { hide: true, params: PageParams },
     handler: async (request, reply) => {
       const { account_id } = request;
-      const account = await findAccount(directory, account_id);
-      const texts = textsFor([...acceptedLanguages(request.headers["accept-language"]), account.settings.locale]);
+      const { account, texts } = await readerOf(directory, request);
       const sessions = await sessionsOf(request as FastifyRequest);
       const lists = await Promise.all(sessions.map(({ user_id }) => listConsents(directory, account_id, user_id)));
       const rows = sessions.flatMap((session, index) => (lists[index] ?? []).map((consent) => ({ session, consent })));
@@ -56,8 +49,8 @@ ${rows.length === 0 && html`<p>${texts.no_consents}</p>`}`;
   app.route({
     method: "POST",
     url: "/v1/accounts/:oid/login/consents",
-    config: { surface: "oauth", public: true, page: true, cors: false, form: "body" },
-    schema: { hide: true, params: Params, body: Form },
+    config: { ...page_route, form: "body" },
+    schema: { hide: true, params: PageParams, body: Form },
     handler: async (request, reply) => {
       const { account_id, body } = request;
       refuseForeignForm(request);

@@ -92,16 +92,13 @@ async function refuseDevice(oauth: Oauth, { opened: { request } }: Acting): Prom
 /** A code of this browser alone: made for this very login, and redeemable nowhere else. */
 const audienceOf = ({ request }: OpenRequest) => `urn:latchkey:login:${request.id}`;
 
-/** Bound to the browser that asked, so six digits are enough. */
-const numeric = (client: Client): Client => ({
+/**
+ * Six digits are enough, because they are bound to the browser that asked; not for browsers that nobody knows, while an account is being
+ * sprayed. A message of the hosted login carries no link.
+ */
+const sending = (client: Client, code_format: Client["settings"]["code_format"]): Client => ({
   ...client,
-  settings: { ...client.settings, code_format: "numeric", login_uri: null },
-});
-
-/** Too long to guess, for browsers that nobody knows while an account is being sprayed. */
-const typable = (client: Client): Client => ({
-  ...client,
-  settings: { ...client.settings, code_format: "typable", login_uri: null },
+  settings: { ...client.settings, code_format, login_uri: null },
 });
 
 async function identify(oauth: Oauth, acting: Acting, identifier: string, before: Progress): Promise<void> {
@@ -117,7 +114,7 @@ async function identify(oauth: Oauth, acting: Acting, identifier: string, before
   const sprayed = !known && (await isSprayed(oauth.directory.storage, account.account_id, now));
   const { login_session_id } = await sendCode(oauth.verification, {
     account,
-    client: sprayed ? typable(client) : numeric(client),
+    client: sending(client, sprayed ? "typable" : "numeric"),
     audience: audienceOf(opened),
     connection,
     ...named,
@@ -142,7 +139,7 @@ async function enterCode(oauth: Oauth, acting: Acting, code: Secret): Promise<Se
   const { grant_id } = request.parameters;
   const subject = await redeemCode(oauth.verification, {
     account,
-    client: numeric(client),
+    client,
     grant_id,
     audience: audienceOf(opened),
     verification_code: code,

@@ -1,5 +1,6 @@
-import type { FastifyReply, FastifyRequest } from "fastify";
+import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
+import { hostOf } from "../../authentication/federation/federation.ts";
 import { channelsOf, factorsOf } from "../../authentication/mfa/factors.ts";
 import { openLogin } from "../../authentication/mfa/open-login.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
@@ -8,14 +9,15 @@ import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
 import { errorAnswer, sendAnswer } from "../../oauth/browser/answer.ts";
 import { answerWithCode } from "../../oauth/browser/answer-with-code.ts";
-import { cookieName, readCookie, setCookie } from "../../oauth/browser/cookie.ts";
+import { browserOf, setCookie } from "../../oauth/browser/cookie.ts";
 import { type OpenRequest, openRequest } from "../../oauth/browser/open-request.ts";
 import { RedirectedRefusal } from "../../oauth/browser/refuse-at.ts";
 import { checkSilent, nextStep, type Resumed } from "../../oauth/browser/resume.ts";
+import { silentAnswer } from "../../oauth/browser/unchecked.ts";
 import { providersOf } from "../../oauth/browser/upstream.ts";
 import type { Oauth } from "../../oauth/oauth.ts";
 import { secret } from "../../secrets/secret.ts";
-import { originOf, sendPage } from "../page.ts";
+import { originOf, PageParams, page_route, sendPage } from "../page.ts";
 import { refuseForeignForm } from "../same-site.ts";
 import { acceptedLanguages, textsFor } from "../texts/languages.ts";
 import type { Texts } from "../texts/texts.ts";
@@ -31,7 +33,6 @@ const LoginForm = Type.Object({
   channel: text(10),
   session: text(64),
 });
-const LoginParams = Type.Object({ oid: Type.String({ maxLength: 9 }) });
 
 export function loginRoutes(app: App, oauth: Oauth): void {
   const { directory } = oauth;
@@ -39,8 +40,7 @@ export function loginRoutes(app: App, oauth: Oauth): void {
 
   const open = (request: FastifyRequest, may_bind: boolean): Promise<OpenRequest> => {
     const { request: id } = request.query as { request?: string };
-    const { account_id } = request;
-    return openRequest(oauth, account_id, id, readCookie(request, cookieName(public_url, account_id)), may_bind);
+    return openRequest(oauth, request.account_id, id, browserOf(request, directory), may_bind);
   };
 
   const textsOf = (request: FastifyRequest, { request: { parameters } }: OpenRequest, { account }: Resumed): Texts =>
@@ -50,54 +50,55 @@ export function loginRoutes(app: App, oauth: Oauth): void {
       account.settings.locale,
     ]);
 
-  /** Answers the client where the browser is done, or where the person wants to leave. */
-  async function answering(reply: FastifyReply, request: FastifyRequest, work: () => Promise<FastifyReply>) {
-    try {
-      return await work();
-    } catch (error) {
-      if (!(error instanceof RedirectedRefusal)) throw error;
-      return sendAnswer(reply, errorAnswer(error, issuerOf(public_url, request.account_id)));
-    }
-  }
-
   app.route({
     method: "GET",
     url: "/v1/accounts/:oid/login",
-    config: { surface: "oauth", public: true, page: true, cors: false },
-    schema: { hide: true, params: LoginParams, querystring: LoginQuery },
-    handler: async (request, reply) =>
-      answering(reply, request as FastifyRequest, async () => {
-        const opened = await open(request as FastifyRequest, true);
+    config: page_route,
+    schema: { hide: true, params: PageParams, querystring: LoginQuery },
+    handler: async (received, reply) => {
+      const request = received as FastifyRequest;
+      try {
+        const opened = await open(request, true);
         const resumed = await nextStep(oauth, opened.request, opened.browser);
         const { next } = resumed;
         if (opened.cookie) setCookie(reply, public_url, request.account_id, opened.cookie);
         if (next.step === "done")
           return sendAnswer(reply, await answerWithCode(oauth, resumed, opened.request, next.session));
         checkSilent(opened.request, next);
-        const texts = textsOf(request as FastifyRequest, opened, resumed);
+        const texts = textsOf(request, opened, resumed);
         const view = await viewOf(oauth, texts, opened, resumed);
         const leads_to = originOf(opened.request.parameters.redirect_uri);
         return sendPage(reply, { account: resumed.account, texts, leads_to, ...view });
-      }),
+      } catch (error) {
+        const browser = browserOf(request, directory);
+        return sendAnswer(reply, await silentAnswer(directory, request.account_id, browser, error));
+      }
+    },
   });
 
   app.route({
     method: "POST",
     url: "/v1/accounts/:oid/login",
-    config: { surface: "oauth", public: true, page: true, cors: false, form: "body" },
-    schema: { hide: true, params: LoginParams, querystring: LoginQuery, body: LoginForm },
-    handler: async (request, reply) =>
-      answering(reply, request as FastifyRequest, async () => {
-        refuseForeignForm(request);
-        const opened = await open(request as FastifyRequest, false);
-        const resumed = await nextStep(oauth, opened.request, opened.browser);
-        const { language: locale } = textsOf(request as FastifyRequest, opened, resumed);
-        const acting = { opened, resumed, source: request.ip, locale, facts: factsOf(request as FastifyRequest) };
-        const cookie = await act(oauth, acting, request.body);
+    config: { ...page_route, form: "body" },
+    schema: { hide: true, params: PageParams, querystring: LoginQuery, body: LoginForm },
+    handler: async (received, reply) => {
+      const request = received as FastifyRequest;
+      refuseForeignForm(request);
+      const issuer = issuerOf(public_url, request.account_id);
+      const opened = await open(request, false);
+      const resumed = await nextStep(oauth, opened.request, opened.browser);
+      const { language: locale } = textsOf(request, opened, resumed);
+      const acting = { opened, resumed, source: request.ip, locale, facts: factsOf(request) };
+      try {
+        const cookie = await act(oauth, acting, received.body);
         if (cookie) setCookie(reply, public_url, request.account_id, cookie);
-        const address = `${issuerOf(public_url, request.account_id)}/login?request=${opened.request.id}`;
-        return reply.header("cache-control", "no-store").redirect(address, 303);
-      }),
+      } catch (error) {
+        // The person wants to leave, so they go wherever they came from.
+        if (error instanceof RedirectedRefusal) return sendAnswer(reply, errorAnswer(error, issuer));
+        throw error;
+      }
+      return reply.header("cache-control", "no-store").redirect(`${issuer}/login?request=${opened.request.id}`, 303);
+    },
   });
 }
 
@@ -134,7 +135,7 @@ async function viewOf(
       const providers = await providersOf(oauth, { account, client }, request);
       return identifyView(
         context,
-        providers.map(({ id, oidc }) => ({ id, host: new URL(oidc.authority).host })),
+        providers.map(({ id, oidc }) => ({ id, host: hostOf(oidc.authority) })),
       );
     }
   }

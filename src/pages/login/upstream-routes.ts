@@ -4,32 +4,29 @@ import { issuerOf } from "../../directory/accounts/account.ts";
 import { Refusal } from "../../errors.ts";
 import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
-import { cookieName, readCookie, setCookie } from "../../oauth/browser/cookie.ts";
+import { browserOf, setCookie } from "../../oauth/browser/cookie.ts";
 import { openRequest, saveProgress } from "../../oauth/browser/open-request.ts";
 import { nextStep } from "../../oauth/browser/resume.ts";
 import { finishUpstream, requestOfState, upstreamAddress } from "../../oauth/browser/upstream.ts";
 import type { Oauth } from "../../oauth/oauth.ts";
 import { reveal } from "../../secrets/secret.ts";
+import { PageParams, page_route } from "../page.ts";
 import { afterFirstFactor } from "./after-first-factor.ts";
 
 const text = (maxLength: number) => Type.Optional(Type.String({ maxLength }));
-const Params = Type.Object({ oid: Type.String({ maxLength: 9 }) });
-const config = { surface: "oauth", public: true, page: true, cors: false } as const;
 
 /** Logging in at another OpenID provider: there and back, in the browser that began. */
 export function upstreamRoutes(app: App, oauth: Oauth): void {
   const { public_url } = oauth.directory;
-  const open = (request: FastifyRequest, id: string | undefined) => {
-    const cookie = readCookie(request, cookieName(public_url, request.account_id));
-    return openRequest(oauth, request.account_id, id, cookie, false);
-  };
+  const open = (request: FastifyRequest, id: string | undefined) =>
+    openRequest(oauth, request.account_id, id, browserOf(request, oauth.directory), false);
   const pageOf = (account_id: string, id: string) => `${issuerOf(public_url, account_id)}/login?request=${id}`;
 
   app.route({
     method: "GET",
     url: "/v1/accounts/:oid/login/upstream",
-    config,
-    schema: { hide: true, params: Params, querystring: Type.Object({ request: text(64), with: text(64) }) },
+    config: page_route,
+    schema: { hide: true, params: PageParams, querystring: Type.Object({ request: text(64), with: text(64) }) },
     handler: async (request, reply) => {
       const { request: id, with: grant_id = "" } = request.query;
       const opened = await open(request as FastifyRequest, id);
@@ -48,10 +45,10 @@ export function upstreamRoutes(app: App, oauth: Oauth): void {
   app.route({
     method: "GET",
     url: "/v1/accounts/:oid/login/upstream/callback",
-    config,
+    config: page_route,
     schema: {
       hide: true,
-      params: Params,
+      params: PageParams,
       querystring: Type.Object({ state: text(512), code: text(4_096), error: text(256), iss: text(2_048) }),
     },
     handler: async (request, reply) => {

@@ -1,19 +1,15 @@
-import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
-import { readBrowser } from "../../authentication/sessions/session.ts";
 import { endSession, findSessions } from "../../authentication/sessions/sessions.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
-import { findAccount } from "../../directory/accounts/find-account.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
 import { refuse } from "../../errors.ts";
 import type { App } from "../../http/server.ts";
-import { cookieName, readCookie } from "../../oauth/browser/cookie.ts";
+import { browserOf } from "../../oauth/browser/cookie.ts";
 import { readLogout } from "../../oauth/logout/read-logout.ts";
 import type { Oauth } from "../../oauth/oauth.ts";
 import { reveal } from "../../secrets/secret.ts";
 import { html } from "../html.ts";
-import { originOf, sendPage } from "../page.ts";
-import { acceptedLanguages, textsFor } from "../texts/languages.ts";
+import { originOf, PageParams, page_route, readerOf, sendPage } from "../page.ts";
 
 const text = (maxLength = 2_048) => Type.Optional(Type.String({ maxLength }));
 const Parameters = Type.Object({
@@ -25,7 +21,6 @@ const Parameters = Type.Object({
   ui_locales: text(),
   confirm: text(10),
 });
-const LogoutParams = Type.Object({ oid: Type.String({ maxLength: 9 }) });
 
 /** OpenID Connect RP-Initiated Logout: at once where an ID token shows whom it is about, else after a question. */
 export function logoutRoutes(app: App, oauth: Oauth): void {
@@ -35,26 +30,20 @@ export function logoutRoutes(app: App, oauth: Oauth): void {
       method,
       url: "/v1/accounts/:oid/oauth/logout",
       config: {
-        surface: "oauth",
-        public: true,
-        page: true,
-        cors: false,
+        ...page_route,
         ...(method === "POST" ? { form: "body" as const } : {}),
       },
       schema: {
         hide: true,
-        params: LogoutParams,
+        params: PageParams,
         ...(method === "GET" ? { querystring: Parameters } : { body: Parameters }),
       },
       handler: async (request, reply) => {
         const given = (method === "GET" ? request.query : request.body) as Record<string, string | undefined>;
         const { account_id } = request;
-        const account = await findAccount(directory, account_id);
+        const { account, texts } = await readerOf(directory, request, (given.ui_locales ?? "").split(" "));
         const logout = await readLogout(oauth, account_id, given);
-        const cookie = readCookie(request as FastifyRequest, cookieName(directory.public_url, account_id));
-        const sessions = await findSessions(directory, account_id, readBrowser(cookie));
-        const tags = [...(given.ui_locales ?? "").split(" "), ...acceptedLanguages(request.headers["accept-language"])];
-        const texts = textsFor([...tags, account.settings.locale]);
+        const sessions = await findSessions(directory, account_id, browserOf(request, directory));
         const site = request.headers["sec-fetch-site"];
         const confirmed =
           method === "POST" && given.confirm === "yes" && (site === undefined || site === "same-origin");

@@ -1,19 +1,16 @@
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
-import { readBrowser } from "../../authentication/sessions/session.ts";
 import { findSessions } from "../../authentication/sessions/sessions.ts";
-import { type Account, issuerOf } from "../../directory/accounts/account.ts";
-import { findAccount } from "../../directory/accounts/find-account.ts";
+import { issuerOf } from "../../directory/accounts/account.ts";
 import { findHoldings } from "../../directory/users/find-account-user.ts";
 import { refuse } from "../../errors.ts";
 import type { App } from "../../http/server.ts";
-import { cookieName, readCookie } from "../../oauth/browser/cookie.ts";
+import { browserOf } from "../../oauth/browser/cookie.ts";
 import { requestOwnPage } from "../../oauth/browser/own-page.ts";
 import type { Oauth } from "../../oauth/oauth.ts";
 import { type Html, html } from "../html.ts";
-import { type Page, sendPage } from "../page.ts";
+import { type Page, PageParams, page_route, readerOf, sendPage } from "../page.ts";
 import { refuseForeignForm } from "../same-site.ts";
-import { acceptedLanguages, textsFor } from "../texts/languages.ts";
 import type { Texts } from "../texts/texts.ts";
 
 /** What a test account would have sent. */
@@ -29,28 +26,24 @@ export interface InboxMessage {
 /** Newest first; `to` null means every recipient. */
 export type ReadInbox = (account_id: string, to: string | null) => Promise<readonly InboxMessage[]>;
 
-const Params = Type.Object({ oid: Type.String({ maxLength: 9 }) });
 const Query = Type.Object({ to: Type.Optional(Type.String({ maxLength: 320 })) });
 const scopes = ["admin:accounts", "read:accounts:/sandbox"];
-const config = { surface: "oauth", public: true, page: true, cors: false } as const;
 
 /** The sandbox inbox of a test account, for account users who may read it. */
 export function sandboxPageRoutes(app: App, oauth: Oauth, readInbox: ReadInbox): void {
   const { directory } = oauth;
   const addressOf = (account_id: string) => `${issuerOf(directory.public_url, account_id)}/sandbox`;
 
-  async function begin(request: FastifyRequest): Promise<{ readonly account: Account; readonly texts: Texts }> {
-    const account = await findAccount(directory, request.account_id);
-    if (!account.account_id.startsWith("T"))
+  async function begin(request: FastifyRequest) {
+    const reader = await readerOf(directory, request);
+    if (!reader.account.account_id.startsWith("T"))
       throw refuse("not_found", { message: "A production account has no sandbox." });
-    const tags = [...acceptedLanguages(request.headers["accept-language"]), account.settings.locale];
-    return { account, texts: textsFor(tags) };
+    return reader;
   }
 
   async function mayRead(request: FastifyRequest): Promise<boolean> {
     const { account_id } = request;
-    const cookie = readCookie(request, cookieName(directory.public_url, account_id));
-    const sessions = await findSessions(directory, account_id, readBrowser(cookie));
+    const sessions = await findSessions(directory, account_id, browserOf(request, directory));
     const held = await Promise.all(sessions.map(({ user_id }) => findHoldings(directory, account_id, user_id)));
     return held.some(({ scope }) => scope.some((one) => scopes.includes(one)));
   }
@@ -58,8 +51,8 @@ export function sandboxPageRoutes(app: App, oauth: Oauth, readInbox: ReadInbox):
   app.route({
     method: "GET",
     url: "/v1/accounts/:oid/sandbox",
-    config,
-    schema: { hide: true, params: Params, querystring: Query },
+    config: page_route,
+    schema: { hide: true, params: PageParams, querystring: Query },
     handler: async (request, reply) => {
       const { account, texts } = await begin(request as FastifyRequest);
       const { to } = request.query;
@@ -74,8 +67,8 @@ export function sandboxPageRoutes(app: App, oauth: Oauth, readInbox: ReadInbox):
   app.route({
     method: "POST",
     url: "/v1/accounts/:oid/sandbox",
-    config: { ...config, form: "body" },
-    schema: { hide: true, params: Params },
+    config: { ...page_route, form: "body" },
+    schema: { hide: true, params: PageParams },
     handler: async (request, reply) => {
       refuseForeignForm(request);
       const { account } = await begin(request as FastifyRequest);

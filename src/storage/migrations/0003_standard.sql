@@ -9,6 +9,8 @@ create table sessions (
   -- milliseconds since the epoch
   auth_time bigint not null,
   amr text not null,
+  -- issuer of the other server that logged them in
+  provider text,
   created_at text not null,
   idle_expires_at text not null,
   expires_at text not null,

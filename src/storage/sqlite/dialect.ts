@@ -27,8 +27,7 @@ export function kyselyOn(file: SqliteFile, checkUsable: () => void = () => {}): 
         else resolve({ rows: [], numAffectedRows: BigInt(file.run(query.sql, ...parameters)) });
       });
     },
-    // biome-ignore lint/correctness/useYield: streaming is refused, not implemented
-    async *streamQuery() {
+    streamQuery() {
       throw new Error("streaming is not supported");
     },
   };

@@ -1,0 +1,66 @@
+/** People have another `sub` in each sector, and no way round shows the one underneath. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeOnBothEngines } from "../support/engines.ts";
+import {
+  addClient,
+  addGrant,
+  CALLBACK,
+  call,
+  createTenant,
+  type Latchkey,
+  startLatchkey,
+  type Tenant,
+  type TestClient,
+} from "../support/latchkey.ts";
+import { type StandardClient, standardClient } from "../support/standard-client.ts";
+
+const EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange";
+const STOCK = "https://stock.example";
+const claimsOf = (token: string) => JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString());
+
+describeOnBothEngines("pairwise subjects", (engine) => {
+  let latchkey: Latchkey;
+  let tenant: Tenant;
+  let own: TestClient;
+  let standard: StandardClient;
+  beforeAll(async () => {
+    latchkey = await startLatchkey(engine);
+    tenant = await createTenant(latchkey);
+    own = await addClient(latchkey, tenant.account_id, {
+      first_party: true,
+      subject_type: "pairwise",
+      require_pkce: false,
+      grant_types: ["authorization_code", EXCHANGE],
+    });
+    await addGrant(latchkey, tenant.account_id, own, STOCK, ["stock:read"]);
+    await addGrant(latchkey, tenant.account_id, own, tenant.issuer, ["openid"]);
+    standard = standardClient(latchkey, tenant, own);
+  });
+  afterAll(() => latchkey.close());
+
+  const tokensFor = async (resource: string) =>
+    (await standard.redeem(await standard.codeFor(own, { resource }))).body as Record<
+      "id_token" | "access_token",
+      string
+    >;
+
+  it("are the same in the ID token, the access token and what it is exchanged for", async () => {
+    const { id_token, access_token } = await tokensFor(STOCK);
+    const { sub } = claimsOf(id_token);
+    expect(sub).toMatch(/^[A-Za-z0-9_-]{22}$/);
+    const type = "urn:ietf:params:oauth:token-type:access_token";
+    const form = { grant_type: EXCHANGE, subject_token: access_token, subject_token_type: type, audience: STOCK };
+    const exchanged = await standard.token(form);
+    expect(exchanged.status, exchanged.text).toBe(200);
+    expect([claimsOf(access_token).sub, claimsOf(exchanged.body.access_token).sub]).toEqual([sub, sub]);
+  });
+
+  it("travel with auth/redirect too", async () => {
+    const { id_token, access_token: token } = await tokensFor(tenant.issuer);
+    const json = { redirect_uri: CALLBACK };
+    const sent_on = await call(`${tenant.base}/auth/redirect`, { method: "POST", token, json });
+    expect(sent_on.status, sent_on.text).toBe(302);
+    const address = new URL(sent_on.headers.get("location") ?? "");
+    expect(claimsOf(address.searchParams.get("id_token") ?? "").sub).toBe(claimsOf(id_token).sub);
+  });
+});
