@@ -10,48 +10,18 @@ import {
   CALLBACK,
   call,
   createTenant,
-  type Latchkey,
   mintCode,
-  startLatchkey,
-  type Tenant,
   type TestClient,
 } from "../support/latchkey.ts";
-import { openReceiver, type Receiver } from "../support/receiver.ts";
-import {
-  answered,
-  CHALLENGE,
-  pkce,
-  type StandardClient,
-  standardClient,
-  VERIFIER,
-} from "../support/standard-client.ts";
+import { answered, CHALLENGE, openScene, pkce, type Scene, VERIFIER } from "../support/standard-client.ts";
 import { openSurfer } from "../support/surfer.ts";
 
 describeOnBothEngines("RFC 9700 at the authorization endpoint", (engine) => {
-  let latchkey: Latchkey;
-  let tenant: Tenant;
-  let own: TestClient;
-  let listener: Receiver;
-  let standard: StandardClient;
-  const address: StandardClient["address"] = (...given) => standard.address(...given);
-  const _someone = () => standard.someone();
-  const codeFor: StandardClient["codeFor"] = (...given) => standard.codeFor(...given);
-  const _token: StandardClient["token"] = (...given) => standard.token(...given);
-  const redeem: StandardClient["redeem"] = (...given) => standard.redeem(...given);
+  let scene: Scene;
   beforeAll(async () => {
-    listener = await openReceiver();
-    latchkey = await startLatchkey(engine, { env: { EGRESS_ALLOW: "127.0.0.0/8" } });
-    tenant = await createTenant(latchkey);
-    own = await addClient(latchkey, tenant.account_id, {
-      first_party: true,
-      grant_types: ["authorization_code", "refresh_token", "client_credentials"],
-    });
-    standard = standardClient(latchkey, tenant, own);
+    scene = await openScene(engine);
   });
-  afterAll(async () => {
-    await latchkey.close();
-    await listener.close();
-  });
+  afterAll(() => scene.close());
 
   const lookalikes = [
     `${CALLBACK}/`,
@@ -74,19 +44,28 @@ describeOnBothEngines("RFC 9700 at the authorization endpoint", (engine) => {
 
   it("R1 compares redirect URIs as exact strings", async () => {
     for (const redirect_uri of lookalikes) {
-      const shown = await openSurfer(latchkey).visit(address(own, { redirect_uri }));
+      const shown = await openSurfer(scene.latchkey).visit(scene.address(scene.own, { redirect_uri }));
       expect([shown.status, shown.headers.get("location")], redirect_uri).toEqual([400, null]);
-      const reply = await authorize(tenant, { verification_code: "7KQM4-X2PVD", redirect_uri });
+      const reply = await authorize(scene.tenant, { verification_code: "7KQM4-X2PVD", redirect_uri });
       expect([reply.status, reply.body.error.code], redirect_uri).toEqual([400, "redirect_uri_mismatch"]);
     }
   });
 
   it("R2 lets nothing vary but the port of a loopback IP, and of localhost for native clients", async () => {
     const callbacks = ["http://127.0.0.1/cb", "http://[::1]/cb", "http://localhost/cb"];
-    const confidential = await addClient(latchkey, tenant.account_id, { callbacks });
-    const native = await addClient(latchkey, tenant.account_id, { callbacks, token_endpoint_auth_method: "none" });
+    const confidential = await addClient(scene.latchkey, scene.tenant.account_id, { callbacks });
+    const native = await addClient(scene.latchkey, scene.tenant.account_id, {
+      callbacks,
+      token_endpoint_auth_method: "none",
+    });
     const status = async (client: TestClient, redirect_uri: string) =>
-      (await call(address(client, { redirect_uri, ...pkce }).replace(latchkey.config.public_url, latchkey.url))).status;
+      (
+        await call(
+          scene
+            .address(client, { redirect_uri, ...pkce })
+            .replace(scene.latchkey.config.public_url, scene.latchkey.url),
+        )
+      ).status;
     expect(await status(confidential, "http://127.0.0.1:4000/cb")).toBe(303);
     expect(await status(confidential, "http://[::1]:4000/cb")).toBe(303);
     expect(await status(confidential, "http://localhost:4000/cb")).toBe(400);
@@ -97,10 +76,10 @@ describeOnBothEngines("RFC 9700 at the authorization endpoint", (engine) => {
 
   it("R3 answers an unknown client or redirect URI on the spot: a page there, JSON here", async () => {
     for (const fields of [{ client_id: "nobody" }, { redirect_uri: "https://evil.example/" }]) {
-      const shown = await openSurfer(latchkey).visit(address(own, fields as Record<string, string>));
+      const shown = await openSurfer(scene.latchkey).visit(scene.address(scene.own, fields as Record<string, string>));
       expect(shown.status).toBe(400);
       expect(shown.headers.get("content-type")).toContain("text/html");
-      const reply = await authorize(tenant, { verification_code: "7KQM4-X2PVD", ...fields });
+      const reply = await authorize(scene.tenant, { verification_code: "7KQM4-X2PVD", ...fields });
       expect(reply.headers.get("location")).toBeNull();
       expect(reply.body.error.code).toMatch(/^(unauthorized_client|redirect_uri_mismatch)$/);
     }
@@ -108,7 +87,11 @@ describeOnBothEngines("RFC 9700 at the authorization endpoint", (engine) => {
 
   it("R4 registers no http but on loopback, no fragment, no wildcard, no user name", async () => {
     const set = (callbacks: string[]) =>
-      call(`${tenant.base}/auth/clients/${own.id}`, { method: "PATCH", token: tenant.token, json: { callbacks } });
+      call(`${scene.tenant.base}/auth/clients/${scene.own.id}`, {
+        method: "PATCH",
+        token: scene.tenant.token,
+        json: { callbacks },
+      });
     for (const callback of [
       "http://shop.example/cb",
       "https://shop.example/cb#x",
@@ -124,7 +107,7 @@ describeOnBothEngines("RFC 9700 at the authorization endpoint", (engine) => {
   });
 
   it("R5 sends nobody to a client that nobody checked before they agreed to it", async () => {
-    const open = await createTenant(latchkey, { settings: { open_registration: true } });
+    const open = await createTenant(scene.latchkey, { settings: { open_registration: true } });
     const { body } = await call(`${open.base}/oauth/register`, { method: "POST", json: { redirect_uris: [CALLBACK] } });
     const about = {
       client_id: body.client_id,
@@ -135,7 +118,7 @@ describeOnBothEngines("RFC 9700 at the authorization endpoint", (engine) => {
     };
     const at = (more: Record<string, string>) =>
       `${open.issuer}/oauth/authorize?${new URLSearchParams({ ...about, ...more })}`;
-    const surfer = openSurfer(latchkey);
+    const surfer = openSurfer(scene.latchkey);
     for (const more of [{ prompt: "none" }, { response_type: "token" }, { scope: "admin:x" }] as Record<
       string,
       string
@@ -153,14 +136,21 @@ describeOnBothEngines("RFC 9700 at the authorization endpoint", (engine) => {
   });
 
   it("R6 asks public clients for PKCE, and confidential ones where they do not use OpenID Connect", async () => {
-    const native = await addClient(latchkey, tenant.account_id, { token_endpoint_auth_method: "none" });
-    await addGrant(latchkey, tenant.account_id, own, tenant.audience, ["orders:read"], "authorization_code");
+    const native = await addClient(scene.latchkey, scene.tenant.account_id, { token_endpoint_auth_method: "none" });
+    await addGrant(
+      scene.latchkey,
+      scene.tenant.account_id,
+      scene.own,
+      scene.tenant.audience,
+      ["orders:read"],
+      "authorization_code",
+    );
     const error = async (client: TestClient, more: Record<string, string>) =>
-      answered(await openSurfer(latchkey).visit(address(client, more))).get("error");
+      answered(await openSurfer(scene.latchkey).visit(scene.address(client, more))).get("error");
     expect(await error(native, {})).toBe("invalid_request");
     expect(await error(native, { scope: "openid" })).toBe("invalid_request");
-    expect(await error(own, { scope: "orders:read", resource: tenant.audience })).toBe("invalid_request");
-    expect((await openSurfer(latchkey).visit(address(native, pkce))).html).toContain('value="identify"');
+    expect(await error(scene.own, { scope: "orders:read", resource: scene.tenant.audience })).toBe("invalid_request");
+    expect((await openSurfer(scene.latchkey).visit(scene.address(native, pkce))).html).toContain('value="identify"');
   });
 
   it("R7 takes S256 alone, and publishes that", async () => {
@@ -169,75 +159,85 @@ describeOnBothEngines("RFC 9700 at the authorization endpoint", (engine) => {
       string,
       string
     >[])
-      expect(answered(await openSurfer(latchkey).visit(address(own, more))).get("error")).toBe("invalid_request");
-    const { body } = await call(`${tenant.base}/.well-known/openid-configuration`);
+      expect(answered(await openSurfer(scene.latchkey).visit(scene.address(scene.own, more))).get("error")).toBe(
+        "invalid_request",
+      );
+    const { body } = await call(`${scene.tenant.base}/.well-known/openid-configuration`);
     expect(body.code_challenge_methods_supported).toEqual(["S256"]);
   });
 
   it("R8 checks the verifier of every challenge", async () => {
-    expect((await redeem(await codeFor(own, pkce))).body.error).toBe("invalid_grant");
-    expect((await redeem(await codeFor(own, pkce), own, { code_verifier: CHALLENGE })).body.error).toBe(
-      "invalid_grant",
-    );
-    expect((await redeem(await codeFor(own, pkce), own, { code_verifier: VERIFIER })).status).toBe(200);
+    expect((await scene.redeem(await scene.codeFor(scene.own, pkce))).body.error).toBe("invalid_grant");
+    expect(
+      (await scene.redeem(await scene.codeFor(scene.own, pkce), scene.own, { code_verifier: CHALLENGE })).body.error,
+    ).toBe("invalid_grant");
+    expect(
+      (await scene.redeem(await scene.codeFor(scene.own, pkce), scene.own, { code_verifier: VERIFIER })).status,
+    ).toBe(200);
   });
 
   it("R9 refuses a verifier where there was no challenge", async () => {
-    expect((await redeem(await codeFor(), own, { code_verifier: VERIFIER })).body.error).toBe("invalid_grant");
+    expect((await scene.redeem(await scene.codeFor(), scene.own, { code_verifier: VERIFIER })).body.error).toBe(
+      "invalid_grant",
+    );
   });
 
   it("R10 notes in the audit trail when a client sends one challenge or nonce again and again", async () => {
-    const client = await addClient(latchkey, tenant.account_id, { first_party: true });
+    const client = await addClient(scene.latchkey, scene.tenant.account_id, { first_party: true });
     const repeated = async () => {
-      const { read } = latchkey.server.core.storage;
+      const { read } = scene.latchkey.server.core.storage;
       const rows = await read.selectFrom("audit_events").selectAll().where("entity", "=", client.id).execute();
       return rows
         .filter(({ action }) => action === "authorization.value_repeated")
         .map(({ context }) => String(context));
     };
-    await codeFor(client, { ...pkce, nonce: "one" });
+    await scene.codeFor(client, { ...pkce, nonce: "one" });
     expect(await repeated()).toEqual([]);
-    await codeFor(client, { ...pkce, nonce: "one" });
+    await scene.codeFor(client, { ...pkce, nonce: "one" });
     expect((await repeated()).join()).toMatch(/code_challenge.*nonce/);
   });
 
   it("R12 hands out no token from the authorization endpoint unless the client was switched on for it", async () => {
-    const client = await addClient(latchkey, tenant.account_id, { response_types: ["authenticate", "code"] });
-    await addGrant(latchkey, tenant.account_id, client, tenant.audience, []);
-    const verification_code = await mintCode(tenant, { client_id: client.client_id });
+    const client = await addClient(scene.latchkey, scene.tenant.account_id, {
+      response_types: ["authenticate", "code"],
+    });
+    await addGrant(scene.latchkey, scene.tenant.account_id, client, scene.tenant.audience, []);
+    const verification_code = await mintCode(scene.tenant, { client_id: client.client_id });
     const off = { client_id: client.client_id, response_type: "token", verification_code };
-    expect((await authorize(tenant, off)).body.error.code).toBe("unsupported_response_type");
+    expect((await authorize(scene.tenant, off)).body.error.code).toBe("unsupported_response_type");
     for (const response_type of ["token", "id_token", "code token", "id_token token"]) {
-      const shown = await openSurfer(latchkey).visit(address(own, { response_type }));
+      const shown = await openSurfer(scene.latchkey).visit(scene.address(scene.own, { response_type }));
       expect(answered(shown).get("error"), response_type).toBe("unsupported_response_type");
     }
   });
 
   it("R15 makes codes that live for a minute", async () => {
-    const { directory } = latchkey.server.core;
-    const code = secret(await codeFor());
-    const content = readAuthorizationCode(directory.master_keys, tenant.account_id, code);
+    const { directory } = scene.latchkey.server.core;
+    const code = secret(await scene.codeFor());
+    const content = readAuthorizationCode(directory.master_keys, scene.tenant.account_id, code);
     expect(content.expires_at - directory.storage.now()).toBeLessThanOrEqual(60_000);
     const { id: _id, expires_at: _end, ...same } = content;
     const late = mintAuthorizationCode(
       directory.master_keys,
-      tenant.account_id,
+      scene.tenant.account_id,
       same,
       directory.storage.now() - 61_000,
     );
-    expect((await redeem(reveal(late))).body.error).toBe("invalid_grant");
+    expect((await scene.redeem(reveal(late))).body.error).toBe("invalid_grant");
   });
 
   it("R27 offers no web_message", async () => {
-    const shown = await openSurfer(latchkey).visit(address(own, { response_mode: "web_message" }));
+    const shown = await openSurfer(scene.latchkey).visit(scene.address(scene.own, { response_mode: "web_message" }));
     expect(answered(shown).get("error")).toBe("invalid_request");
-    const { body } = await call(`${tenant.base}/.well-known/openid-configuration`);
+    const { body } = await call(`${scene.tenant.base}/.well-known/openid-configuration`);
     expect(body.response_modes_supported).toEqual(["query", "fragment", "form_post"]);
   });
 
   it("R28 posts every value as it is, whatever it holds", async () => {
     const state = `"><script>alert(1)</script>'&amp;`;
-    const shown = await openSurfer(latchkey).visit(address(own, { response_mode: "form_post", prompt: "none", state }));
+    const shown = await openSurfer(scene.latchkey).visit(
+      scene.address(scene.own, { response_mode: "form_post", prompt: "none", state }),
+    );
     expect(shown.html).not.toContain("<script>alert");
     const [, value = ""] = /name="state" value="([^"]*)"/.exec(shown.html) ?? [];
     const read = value
@@ -252,27 +252,31 @@ describeOnBothEngines("RFC 9700 at the authorization endpoint", (engine) => {
 
   it("R30 gives state back byte for byte, and takes no parameter twice", async () => {
     const state = "æøå %2B+ =&\"'<>|~ 日本";
-    const shown = await openSurfer(latchkey).visit(address(own, { state, prompt: "none" }));
+    const shown = await openSurfer(scene.latchkey).visit(scene.address(scene.own, { state, prompt: "none" }));
     expect(answered(shown).get("state")).toBe(state);
     for (const again of ["state=x&state=y", `scope=openid&scope=email`, "nonce=a&nonce=a"]) {
-      const reply = await call(`${address().replace(latchkey.config.public_url, latchkey.url)}&${again}`);
+      const reply = await call(
+        `${scene.address().replace(scene.latchkey.config.public_url, scene.latchkey.url)}&${again}`,
+      );
       expect([reply.status, reply.headers.get("location")], again).toEqual([400, null]);
     }
   });
 
   it("R31 fetches no request_uri, and takes a pushed one once, from its own client", async () => {
-    const before = listener.all.length;
-    const foreign = `${tenant.issuer}/oauth/authorize?client_id=${own.client_id}&request_uri=`;
-    expect((await openSurfer(latchkey).visit(`${foreign}${encodeURIComponent(`${listener.url}/r`)}`)).status).toBe(400);
-    expect(listener.all.length).toBe(before);
+    const before = scene.listener.all.length;
+    const foreign = `${scene.tenant.issuer}/oauth/authorize?client_id=${scene.own.client_id}&request_uri=`;
+    expect(
+      (await openSurfer(scene.latchkey).visit(`${foreign}${encodeURIComponent(`${scene.listener.url}/r`)}`)).status,
+    ).toBe(400);
+    expect(scene.listener.all.length).toBe(before);
     const form = { response_type: "code", redirect_uri: CALLBACK, scope: "openid" };
-    const headers = { authorization: basic(own) };
-    const pushed = await call(`${tenant.base}/oauth/par`, { method: "POST", headers, form });
+    const headers = { authorization: basic(scene.own) };
+    const pushed = await call(`${scene.tenant.base}/oauth/par`, { method: "POST", headers, form });
     expect(pushed.body.expires_in).toBe(60);
     const at = (client: TestClient) =>
-      `${tenant.issuer}/oauth/authorize?client_id=${client.client_id}&request_uri=${encodeURIComponent(pushed.body.request_uri)}`;
-    expect((await openSurfer(latchkey).visit(at(tenant.client))).status).toBe(400);
-    expect((await openSurfer(latchkey).visit(at(own))).status).toBe(200);
-    expect((await openSurfer(latchkey).visit(at(own))).status).toBe(400);
+      `${scene.tenant.issuer}/oauth/authorize?client_id=${client.client_id}&request_uri=${encodeURIComponent(pushed.body.request_uri)}`;
+    expect((await openSurfer(scene.latchkey).visit(at(scene.tenant.client))).status).toBe(400);
+    expect((await openSurfer(scene.latchkey).visit(at(scene.own))).status).toBe(200);
+    expect((await openSurfer(scene.latchkey).visit(at(scene.own))).status).toBe(400);
   });
 });

@@ -10,98 +10,88 @@ import {
   CALLBACK,
   call,
   createTenant,
-  type Latchkey,
   mintCode,
   newAccountId,
-  startLatchkey,
-  type Tenant,
-  type TestClient,
   tokenOf,
 } from "../support/latchkey.ts";
-import { openReceiver, type Receiver } from "../support/receiver.ts";
-import { answered, type StandardClient, standardClient } from "../support/standard-client.ts";
+import { answered, openScene, type Scene } from "../support/standard-client.ts";
 import { openSurfer } from "../support/surfer.ts";
 
 describeOnBothEngines("RFC 9700 about tokens", (engine) => {
-  let latchkey: Latchkey;
-  let tenant: Tenant;
-  let own: TestClient;
-  let listener: Receiver;
-  let standard: StandardClient;
-  const address: StandardClient["address"] = (...given) => standard.address(...given);
-  const someone = () => standard.someone();
-  const codeFor: StandardClient["codeFor"] = (...given) => standard.codeFor(...given);
-  const token: StandardClient["token"] = (...given) => standard.token(...given);
-  const redeem: StandardClient["redeem"] = (...given) => standard.redeem(...given);
+  let scene: Scene;
   beforeAll(async () => {
-    listener = await openReceiver();
-    latchkey = await startLatchkey(engine, { env: { EGRESS_ALLOW: "127.0.0.0/8" } });
-    tenant = await createTenant(latchkey);
-    own = await addClient(latchkey, tenant.account_id, {
-      first_party: true,
-      grant_types: ["authorization_code", "refresh_token", "client_credentials"],
-    });
-    standard = standardClient(latchkey, tenant, own);
+    scene = await openScene(engine);
   });
-  afterAll(async () => {
-    await latchkey.close();
-    await listener.close();
-  });
+  afterAll(() => scene.close());
 
   it("R13 has no password grant among the standard ones", async () => {
-    const form = { grant_type: "password", username: tenant.user.email, password: "correct horse battery" };
-    expect((await token(form)).body.error).toBe("unsupported_grant_type");
-    const { body } = await call(`${tenant.base}/.well-known/openid-configuration`);
+    const form = { grant_type: "password", username: scene.tenant.user.email, password: "correct horse battery" };
+    expect((await scene.token(form)).body.error).toBe("unsupported_grant_type");
+    const { body } = await call(`${scene.tenant.base}/.well-known/openid-configuration`);
     expect(body.grant_types_supported).not.toContain("password");
   });
 
   it("R18 takes no token that is for another audience, and gives none for what was not granted", async () => {
-    await addGrant(latchkey, tenant.account_id, own, "https://r18.example", ["read"], "client_credentials");
-    const { body } = await token({ grant_type: "client_credentials", audience: "https://r18.example" });
-    expect((await call(`${tenant.base}/auth/clients`, { token: body.access_token })).status).toBe(401);
+    await addGrant(
+      scene.latchkey,
+      scene.tenant.account_id,
+      scene.own,
+      "https://r18.example",
+      ["read"],
+      "client_credentials",
+    );
+    const { body } = await scene.token({ grant_type: "client_credentials", audience: "https://r18.example" });
+    expect((await call(`${scene.tenant.base}/auth/clients`, { token: body.access_token })).status).toBe(401);
     const wider = { grant_type: "client_credentials", audience: "https://r18.example", scope: "read write" };
-    expect((await token(wider)).body.error).toBe("invalid_scope");
-    expect((await token({ grant_type: "client_credentials", audience: "https://no.example" })).status).toBe(400);
+    expect((await scene.token(wider)).body.error).toBe("invalid_scope");
+    expect((await scene.token({ grant_type: "client_credentials", audience: "https://no.example" })).status).toBe(400);
   });
 
   it("R21 lets no client choose a client_id that could be somebody's sub", async () => {
-    const user = await addUser(latchkey, tenant.account_id);
+    const user = await addUser(scene.latchkey, scene.tenant.account_id);
     for (const client_id of [user.id, randomUUID(), user.id.toUpperCase()]) {
       const json = { client_id, name: "x" };
-      const reply = await call(`${tenant.base}/auth/clients`, { method: "POST", token: tenant.token, json });
+      const reply = await call(`${scene.tenant.base}/auth/clients`, {
+        method: "POST",
+        token: scene.tenant.token,
+        json,
+      });
       expect(reply.status, client_id).toBe(400);
     }
-    const named = await addClient(latchkey, tenant.account_id, {}, `shop-${engine}`);
-    await addGrant(latchkey, tenant.account_id, named, tenant.issuer, []);
+    const named = await addClient(scene.latchkey, scene.tenant.account_id, {}, `shop-${engine}`);
+    await addGrant(scene.latchkey, scene.tenant.account_id, named, scene.tenant.issuer, []);
     const claims = JSON.parse(
-      Buffer.from((await tokenOf(latchkey, tenant.account_id, named)).split(".")[1] ?? "", "base64url").toString(),
+      Buffer.from(
+        (await tokenOf(scene.latchkey, scene.tenant.account_id, named)).split(".")[1] ?? "",
+        "base64url",
+      ).toString(),
     );
     expect([claims.sub, claims.subject_type]).toEqual([named.id, "client"]);
   });
 
   it("R22 redirects with 303, and 302 where the account API says so, never with 307 or 308", async () => {
-    const posted = await call(`${tenant.base}/oauth/authorize`, {
+    const posted = await call(`${scene.tenant.base}/oauth/authorize`, {
       method: "POST",
-      form: { client_id: own.client_id, redirect_uri: CALLBACK, response_type: "code", scope: "openid" },
+      form: { client_id: scene.own.client_id, redirect_uri: CALLBACK, response_type: "code", scope: "openid" },
     });
     expect(posted.status).toBe(303);
-    const surfer = openSurfer(latchkey);
-    const page = await surfer.visit(address());
-    const form = await call(page.url.replace(latchkey.config.public_url, latchkey.url), {
+    const surfer = openSurfer(scene.latchkey);
+    const page = await surfer.visit(scene.address());
+    const form = await call(page.url.replace(scene.latchkey.config.public_url, scene.latchkey.url), {
       method: "POST",
       headers: { cookie: [...surfer.jar].map((pair) => pair.join("=")).join("; ") },
-      form: { action: "identify", identifier: await someone() },
+      form: { action: "identify", identifier: await scene.someone() },
     });
     expect(form.status).toBe(303);
-    expect((await authorize(tenant, { verification_code: await mintCode(tenant) })).status).toBe(302);
-    const { paths } = (await call(`${latchkey.url}/openapi.json`)).body;
+    expect((await authorize(scene.tenant, { verification_code: await mintCode(scene.tenant) })).status).toBe(302);
+    const { paths } = (await call(`${scene.latchkey.url}/openapi.json`)).body;
     expect(JSON.stringify(paths)).not.toMatch(/"30[178]"/);
   });
 
   it("R24 lets scripts of any origin use the token endpoint and its like, and none the authorization endpoint", async () => {
     const origin = { headers: { origin: "https://app.example" } };
     const allowed = async (path: string, options = {}) =>
-      (await call(`${tenant.base}${path}`, { ...origin, ...options })).headers.get("access-control-allow-origin");
+      (await call(`${scene.tenant.base}${path}`, { ...origin, ...options })).headers.get("access-control-allow-origin");
     for (const path of ["/oauth/jwks.json", "/.well-known/openid-configuration", "/oauth/userinfo"])
       expect(await allowed(path), path).toBe("*");
     for (const path of [
@@ -116,33 +106,33 @@ describeOnBothEngines("RFC 9700 about tokens", (engine) => {
       expect(await allowed(path), path).toBeNull();
       expect(await allowed(path, { method: "OPTIONS" }), path).toBeNull();
     }
-    const preflight = await call(`${tenant.base}/oauth/token`, { method: "OPTIONS", ...origin });
+    const preflight = await call(`${scene.tenant.base}/oauth/token`, { method: "OPTIONS", ...origin });
     expect(preflight.headers.get("access-control-allow-credentials")).toBeNull();
   });
 
   it("R25 lets nobody store codes, tokens, pages or errors", async () => {
-    const surfer = openSurfer(latchkey);
+    const surfer = openSurfer(scene.latchkey);
     const pages = [
-      await surfer.visit(address()),
-      await surfer.visit(address(own, { redirect_uri: "https://x.example" })),
+      await surfer.visit(scene.address()),
+      await surfer.visit(scene.address(scene.own, { redirect_uri: "https://x.example" })),
     ];
     const replies = [
-      await redeem(await codeFor()),
-      await redeem("x"),
-      await call(`${tenant.base}/oauth/userinfo`),
-      await authorize(tenant, { verification_code: await mintCode(tenant) }),
-      await authorize(tenant, { verification_code: "7KQM4-X2PVD" }),
-      await call(`${tenant.base}/auth/token`, { method: "POST", json: {} }),
+      await scene.redeem(await scene.codeFor()),
+      await scene.redeem("x"),
+      await call(`${scene.tenant.base}/oauth/userinfo`),
+      await authorize(scene.tenant, { verification_code: await mintCode(scene.tenant) }),
+      await authorize(scene.tenant, { verification_code: "7KQM4-X2PVD" }),
+      await call(`${scene.tenant.base}/auth/token`, { method: "POST", json: {} }),
     ];
     for (const { status, headers } of [...pages, ...replies])
       expect(headers.get("cache-control"), String(status)).toContain("no-store");
   });
 
   it("R29 does what its metadata says", async () => {
-    const { body } = await call(`${tenant.base}/.well-known/openid-configuration`);
+    const { body } = await call(`${scene.tenant.base}/.well-known/openid-configuration`);
     for (const [name, url] of Object.entries(body as Record<string, unknown>)) {
       if (!/_(endpoint|uri)$/.test(name) || typeof url !== "string") continue;
-      const at = url.replace(latchkey.config.public_url, latchkey.url);
+      const at = url.replace(scene.latchkey.config.public_url, scene.latchkey.url);
       const statuses = [(await call(at)).status, (await call(at, { method: "POST", form: {} })).status];
       expect(
         statuses.some((status) => status !== 404 && status !== 405),
@@ -150,34 +140,39 @@ describeOnBothEngines("RFC 9700 about tokens", (engine) => {
       ).toBe(true);
     }
     for (const grant_type of body.grant_types_supported)
-      expect((await token({ grant_type })).body.error, grant_type).not.toBe("unsupported_grant_type");
+      expect((await scene.token({ grant_type })).body.error, grant_type).not.toBe("unsupported_grant_type");
     for (const id_token_signed_response_alg of body.id_token_signing_alg_values_supported) {
-      const client = await addClient(latchkey, tenant.account_id, { first_party: true, id_token_signed_response_alg });
-      const { id_token } = (await redeem(await codeFor(client), client)).body;
+      const client = await addClient(scene.latchkey, scene.tenant.account_id, {
+        first_party: true,
+        id_token_signed_response_alg,
+      });
+      const { id_token } = (await scene.redeem(await scene.codeFor(client), client)).body;
       const header = JSON.parse(Buffer.from(id_token.split(".")[0], "base64url").toString());
       expect(header.alg).toBe(id_token_signed_response_alg);
     }
     for (const response_mode of body.response_modes_supported)
-      expect((await openSurfer(latchkey).visit(address(own, { response_mode }))).html).toContain('value="identify"');
+      expect((await openSurfer(scene.latchkey).visit(scene.address(scene.own, { response_mode }))).html).toContain(
+        'value="identify"',
+      );
     for (const prompt of body.prompt_values_supported) {
-      const shown = await openSurfer(latchkey).visit(address(own, { prompt }));
+      const shown = await openSurfer(scene.latchkey).visit(scene.address(scene.own, { prompt }));
       const error = shown.url.startsWith(CALLBACK) ? answered(shown).get("error") : null;
       expect(error, prompt).toBe(prompt === "none" ? "login_required" : null);
     }
     const all = body.scopes_supported.join(" ");
-    expect((await redeem(await codeFor(own, { scope: all }))).body.scope.split(" ").sort()).toEqual(
+    expect((await scene.redeem(await scene.codeFor(scene.own, { scope: all }))).body.scope.split(" ").sort()).toEqual(
       all.split(" ").sort(),
     );
     expect(body.response_types_supported).toEqual(["code"]);
     for (const path of ["/.well-known/oauth-authorization-server"])
-      expect((await call(`${tenant.base}${path}`)).body).toEqual(body);
+      expect((await call(`${scene.tenant.base}${path}`)).body).toEqual(body);
   });
 
   it("R32 believes no header: none, HS256 with a public key, another kid, jku, x5u, jwk", async () => {
-    const [header = "", payload = "", signature = ""] = tenant.token.split(".");
+    const [header = "", payload = "", signature = ""] = scene.tenant.token.split(".");
     const real = JSON.parse(Buffer.from(header, "base64url").toString());
     const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
-    const { keys } = (await call(`${tenant.base}/oauth/jwks.json`)).body;
+    const { keys } = (await call(`${scene.tenant.base}/oauth/jwks.json`)).body;
     const mine = generateKeyPairSync("ec", { namedCurve: "P-256" });
     const hs = (key: string, fields: object) => {
       const input = `${encode(fields)}.${payload}`;
@@ -189,56 +184,60 @@ describeOnBothEngines("RFC 9700 about tokens", (engine) => {
       ["HS256 with a public key", hs(JSON.stringify(keys[0]), { ...real, alg: "HS256" })],
       ["HS256 with its kid", hs(String(real.kid), { ...real, alg: "HS256" })],
       ["another kid", `${encode({ ...real, kid: "../../etc/passwd" })}.${payload}.${signature}`],
-      ["jku", `${encode({ ...real, jku: `${listener.url}/jwks` })}.${payload}.${signature}`],
-      ["x5u", `${encode({ ...real, x5u: `${listener.url}/x5u` })}.${payload}.${signature}`],
+      ["jku", `${encode({ ...real, jku: `${scene.listener.url}/jwks` })}.${payload}.${signature}`],
+      ["x5u", `${encode({ ...real, x5u: `${scene.listener.url}/x5u` })}.${payload}.${signature}`],
       ["jwk", `${encode({ ...real, jwk: mine.publicKey.export({ format: "jwk" }) })}.${payload}.${signature}`],
       ["crit", `${encode({ ...real, crit: ["exp"] })}.${payload}.${signature}`],
     ];
     for (const [what, bad] of forged)
-      expect((await call(`${tenant.base}/auth/clients`, { token: bad })).status, what).toBe(401);
-    expect(listener.all.filter(({ path }) => /jwks|x5u/.test(path))).toEqual([]);
+      expect((await call(`${scene.tenant.base}/auth/clients`, { token: bad })).status, what).toBe(401);
+    expect(scene.listener.all.filter(({ path }) => /jwks|x5u/.test(path))).toEqual([]);
   });
 
   it("R33 reads no bearer from the query", async () => {
     for (const name of ["access_token", "token", "bearer"]) {
-      const reply = await call(`${tenant.base}/auth/clients`, { query: { [name]: tenant.token } });
+      const reply = await call(`${scene.tenant.base}/auth/clients`, { query: { [name]: scene.tenant.token } });
       expect(reply.status).toBe(401);
     }
-    expect((await call(`${tenant.base}/oauth/userinfo`, { query: { access_token: tenant.token } })).status).toBe(401);
+    expect(
+      (await call(`${scene.tenant.base}/oauth/userinfo`, { query: { access_token: scene.tenant.token } })).status,
+    ).toBe(401);
   });
 
   it("R34 takes one way of authentication a request, and no secret in place of a key", async () => {
-    const form = { grant_type: "client_credentials", audience: tenant.audience };
-    const both = await token({ ...form, client_id: own.client_id, client_secret: own.client_secret });
+    const form = { grant_type: "client_credentials", audience: scene.tenant.audience };
+    const both = await scene.token({ ...form, client_id: scene.own.client_id, client_secret: scene.own.client_secret });
     expect([both.status, both.body.error]).toEqual([400, "invalid_request"]);
-    const keyed = await addClient(latchkey, tenant.account_id, { token_endpoint_auth_method: "private_key_jwt" });
-    expect((await token(form, keyed)).status).toBe(401);
+    const keyed = await addClient(scene.latchkey, scene.tenant.account_id, {
+      token_endpoint_auth_method: "private_key_jwt",
+    });
+    expect((await scene.token(form, keyed)).status).toBe(401);
     expect(
-      (await token({ ...form, client_id: keyed.client_id, client_secret: keyed.client_secret }, null)).status,
+      (await scene.token({ ...form, client_id: keyed.client_id, client_secret: keyed.client_secret }, null)).status,
     ).toBe(401);
-    expect((await token({ ...form, client_id: keyed.client_id }, null)).status).toBe(401);
-    expect((await token({ ...form, client_id: own.client_id }, null)).status).toBe(401);
-    const native = await addClient(latchkey, tenant.account_id, { token_endpoint_auth_method: "none" });
-    expect((await token({ ...form, client_id: native.client_id, client_secret: "x" }, null)).status).toBe(401);
+    expect((await scene.token({ ...form, client_id: keyed.client_id }, null)).status).toBe(401);
+    expect((await scene.token({ ...form, client_id: scene.own.client_id }, null)).status).toBe(401);
+    const native = await addClient(scene.latchkey, scene.tenant.account_id, { token_endpoint_auth_method: "none" });
+    expect((await scene.token({ ...form, client_id: native.client_id, client_secret: "x" }, null)).status).toBe(401);
   });
 
   it("R35 gives what belongs to one account no worth in another", async () => {
-    const other = await createTenant(latchkey, { account_id: newAccountId() });
-    const twin = await addClient(latchkey, other.account_id, {
+    const other = await createTenant(scene.latchkey, { account_id: newAccountId() });
+    const twin = await addClient(scene.latchkey, other.account_id, {
       first_party: true,
       grant_types: ["authorization_code", "refresh_token"],
     });
-    const surfer = openSurfer(latchkey);
-    const email = await someone();
-    const shown = await surfer.logIn(address(own, { scope: "openid offline_access" }), tenant, email);
+    const surfer = openSurfer(scene.latchkey);
+    const email = await scene.someone();
+    const shown = await surfer.logIn(scene.address(scene.own, { scope: "openid offline_access" }), scene.tenant, email);
     const code = answered(shown).get("code") ?? "";
     const there = { grant_type: "authorization_code", code, redirect_uri: CALLBACK };
-    expect((await token(there, twin, other.base)).body.error).toBe("invalid_grant");
-    const tokens = (await redeem(code)).body;
+    expect((await scene.token(there, twin, other.base)).body.error).toBe("invalid_grant");
+    const tokens = (await scene.redeem(code)).body;
     const refresh = { grant_type: "refresh_token", refresh_token: tokens.refresh_token };
-    expect((await token(refresh, twin, other.base)).body.error).toBe("invalid_grant");
+    expect((await scene.token(refresh, twin, other.base)).body.error).toBe("invalid_grant");
     expect((await call(`${other.base}/oauth/userinfo`, { token: tokens.access_token })).status).toBe(401);
-    expect((await token(refresh, own, other.base)).status).toBe(401);
+    expect((await scene.token(refresh, scene.own, other.base)).status).toBe(401);
     const silent = {
       client_id: twin.client_id,
       redirect_uri: CALLBACK,
@@ -247,14 +246,14 @@ describeOnBothEngines("RFC 9700 about tokens", (engine) => {
       prompt: "none",
     };
     const crossed = new Map(
-      [...surfer.jar].map(([name, value]) => [name.replace(tenant.account_id, other.account_id), value]),
+      [...surfer.jar].map(([name, value]) => [name.replace(scene.tenant.account_id, other.account_id), value]),
     );
-    const thief = openSurfer(latchkey);
+    const thief = openSurfer(scene.latchkey);
     for (const [name, value] of crossed) thief.jar.set(name, value);
     const asked = await thief.visit(`${other.issuer}/oauth/authorize?${new URLSearchParams(silent)}`);
     expect(answered(asked).get("error")).toBe("login_required");
-    const page = await openSurfer(latchkey).visit(address());
-    const elsewhere = page.url.replace(tenant.account_id, other.account_id);
+    const page = await openSurfer(scene.latchkey).visit(scene.address());
+    const elsewhere = page.url.replace(scene.tenant.account_id, other.account_id);
     expect((await surfer.visit(elsewhere)).status).toBe(404);
     const hint = { ...silent, id_token_hint: tokens.id_token };
     const hinted = await thief.visit(`${other.issuer}/oauth/authorize?${new URLSearchParams(hint)}`);

@@ -1,5 +1,19 @@
 /** A standard client of a tenant, by hand: authorization requests, codes out of hosted logins, the token endpoint. */
-import { addUser, basic, CALLBACK, call, type Latchkey, type Reply, type Tenant, type TestClient } from "./latchkey.ts";
+import type { Engine } from "../../src/storage/storage.ts";
+import {
+  addClient,
+  addUser,
+  basic,
+  CALLBACK,
+  call,
+  createTenant,
+  type Latchkey,
+  type Reply,
+  startLatchkey,
+  type Tenant,
+  type TestClient,
+} from "./latchkey.ts";
+import { openReceiver, type Receiver } from "./receiver.ts";
 import { openSurfer, type Shown } from "./surfer.ts";
 
 export const CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
@@ -41,4 +55,28 @@ export function standardClient(latchkey: Latchkey, tenant: Tenant, own: TestClie
       standard.token({ grant_type: "authorization_code", code, redirect_uri: CALLBACK, ...more }, client),
   };
   return standard;
+}
+
+/** A tenant with a client of its own and an address that listens, for tests that are about the standard surface alone. */
+export interface Scene extends StandardClient {
+  readonly latchkey: Latchkey;
+  readonly tenant: Tenant;
+  readonly own: TestClient;
+  readonly listener: Receiver;
+  close(): Promise<void>;
+}
+
+export async function openScene(engine: Engine): Promise<Scene> {
+  const listener = await openReceiver();
+  const latchkey = await startLatchkey(engine, { env: { EGRESS_ALLOW: "127.0.0.0/8" } });
+  const tenant = await createTenant(latchkey);
+  const own = await addClient(latchkey, tenant.account_id, {
+    first_party: true,
+    grant_types: ["authorization_code", "refresh_token", "client_credentials"],
+  });
+  const close = async () => {
+    await latchkey.close();
+    await listener.close();
+  };
+  return { ...standardClient(latchkey, tenant, own), latchkey, tenant, own, listener, close };
 }
