@@ -9,14 +9,16 @@ export function sha256(data: string | Uint8Array): Uint8Array {
  * of parts share an input.
  */
 export function hmac(key: Uint8Array, ...parts: readonly (string | Uint8Array)[]): Uint8Array {
-  const mac = createHmac("sha256", key);
-  for (const part of parts) {
-    const bytes = typeof part === "string" ? Buffer.from(part, "utf8") : part;
-    const length = Buffer.allocUnsafe(4);
-    length.writeUInt32BE(bytes.length);
-    mac.update(length).update(bytes);
-  }
-  return mac.digest();
+  const lengths = parts.map((part) => Buffer.byteLength(part));
+  const input = Buffer.allocUnsafe(lengths.reduce((sum, length) => sum + 4 + length, 0));
+  let at = 0;
+  parts.forEach((part, index) => {
+    at = input.writeUInt32BE(lengths[index] ?? 0, at);
+    if (typeof part === "string") input.write(part, at, "utf8");
+    else input.set(part, at);
+    at += lengths[index] ?? 0;
+  });
+  return createHmac("sha256", key).update(input).digest();
 }
 
 /** Constant time for equal lengths; the length itself is no secret. */

@@ -54,7 +54,7 @@ export interface SqliteConnection {
 
 /**
  * A statement on the request path with two bodies side by side. On SQLite `sqlite` runs synchronously in a savepoint of
- * the open group commit. On PostgreSQL calls that arrive while two are in flight travel as one statement in set form.
+ * the open group commit, and may run again when a neighbour failed. On PostgreSQL calls that arrive while two are in flight travel as one statement in set form.
  *
  * `spending`: a batch holds a key once; the next with that key waits for the next batch.
  * `counting`: inputs of one key are merged into one, and the one answer is split among them again.
@@ -80,6 +80,12 @@ export interface Counting<I, O> {
   split(answer: O, inputs: readonly I[]): readonly O[];
 }
 
+/** A busy server asks for the same few milliseconds many times. */
+const known = new Map<number, Instant>();
+
 export function instant(milliseconds: number): Instant {
-  return new Date(milliseconds).toISOString();
+  const text = known.get(milliseconds) ?? new Date(milliseconds).toISOString();
+  if (known.size >= 64) known.clear();
+  known.set(milliseconds, text);
+  return text;
 }

@@ -34,7 +34,7 @@ export function openLogger(level: string, destination: DestinationStream = stand
 }
 
 function standardOutput(): DestinationStream {
-  const destination = pino.destination({ dest: 1, sync: false, minLength: 4_096 });
+  const destination = pino.destination({ dest: 1, sync: false, minLength: 32_768, maxWrite: 65_536 });
   const timer = setInterval(() => destination.flush(), FLUSH_EVERY);
   timer.unref();
   process.once("exit", () => destination.flushSync());

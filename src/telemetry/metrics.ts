@@ -67,9 +67,13 @@ export async function openMetrics(waiting: () => Promise<WaitingMessages>): Prom
       this.set({ state: "undeliverable" }, counted.undeliverable);
     },
   });
+  const series = new Map<string, { observe(seconds: number): void }>();
   return {
     observe({ method, route, status, milliseconds, refusal }) {
-      requests.observe({ method, route, status }, milliseconds / 1000);
+      const name = `${method} ${status} ${route}`;
+      const known = series.get(name) ?? requests.labels({ method, route, status });
+      series.set(name, known);
+      known.observe(milliseconds / 1000);
       if (refusal !== undefined) refusals.inc({ code: refusal });
     },
     text: () => registry.metrics(),

@@ -1,6 +1,26 @@
 import { audit_columns } from "../../audit/audit.ts";
 import { FAILURES_LIMIT } from "./guess-window.ts";
-import { ANSWER_COLUMNS, FATE_POSTGRES, FITS, INPUT_POSTGRES, LIVES_POSTGRES, MAY_LOG_IN } from "./redeem-rows.ts";
+import { CODE_COLUMNS, FITS, INPUT_POSTGRES, LIVES_POSTGRES, USER_COLUMNS } from "./redeem-rows.ts";
+
+/** May this row log somebody in: its user lives, or it signs one up where the client allows that. */
+const MAY_LOG_IN = `case when l.user_id is null then l.signup = 1 and i.signup = 1
+  else exists (select from live_users u where u.account_id = l.account_id and u.id = l.user_id) end`;
+
+/** The row that a presented code is judged by, its user, and whether this statement holds it. */
+const FATE = `
+left join winner w on w.n = i.n
+left join spent s on s.account_id = w.account_id and s.id = w.id and s.redeemed_by = w.attempt
+left join lateral (
+  select * from found f where f.n = i.n
+  order by f.id = w.id desc nulls last, f.fits desc, f.spent_at is null and f.expires_at > i.now desc, f.created_at desc
+  limit 1
+) f on true
+left join locked l on l.account_id = f.account_id and l.id = f.id
+left join live_users u on u.account_id = f.account_id and u.id = f.user_id
+order by i.n`;
+
+const ANSWER_COLUMNS = `i.client_lives, i.grant_lives, s.id is not null as won, f.fits, l.id is not null as locked,
+  ${CODE_COLUMNS.replaceAll(/\b(\w+)/g, "f.$1")}, ${USER_COLUMNS}`;
 
 /** Numeric codes: the guess is counted against the person before it is compared. */
 export const REDEEM_NUMERIC_POSTGRES = `
@@ -113,4 +133,4 @@ audited as (
 )
 select i.n, false as pressed, i.wrong, i.exhausted_until, i.count, i.window_ends_at, i.level, i.failures,
   ${ANSWER_COLUMNS}
-from compared i ${FATE_POSTGRES}`;
+from compared i ${FATE}`;

@@ -49,26 +49,7 @@ export const LIVES_POSTGRES = `
   i.grant_id = '' or exists (select from live_grants l where l.account_id = i.account_id and l.id = i.grant_id and l.client_id = i.client_id
     and l.type <> 'client_credentials') as grant_lives`;
 
-/** May this row log somebody in: its user lives, or it signs one up where the client allows that. */
-export const MAY_LOG_IN = `case when l.user_id is null then l.signup = 1 and i.signup = 1
-  else exists (select from live_users u where u.account_id = l.account_id and u.id = l.user_id) end`;
-
-/** The row that a presented code is judged by, its user, and whether this statement holds it. */
-export const FATE_POSTGRES = `
-left join winner w on w.n = i.n
-left join spent s on s.account_id = w.account_id and s.id = w.id and s.redeemed_by = w.attempt
-left join lateral (
-  select * from found f where f.n = i.n
-  order by f.id = w.id desc nulls last, f.fits desc, f.spent_at is null and f.expires_at > i.now desc, f.created_at desc
-  limit 1
-) f on true
-left join locked l on l.account_id = f.account_id and l.id = f.id
-left join live_users u on u.account_id = f.account_id and u.id = f.user_id
-order by i.n`;
-
-export const ANSWER_COLUMNS = `i.client_lives, i.grant_lives, s.id is not null as won, f.fits, l.id is not null as locked,
-  ${CODE_COLUMNS.replaceAll(/\b(\w+)/g, "f.$1")},
-  u.id as live_user_id, u.email as user_email, u.email_verified_at, u.phone_number as user_phone_number,
+export const USER_COLUMNS = `u.id as live_user_id, u.email as user_email, u.email_verified_at, u.phone_number as user_phone_number,
   u.phone_verified_at, u.name as user_name, u.second_factor`;
 
 export function parametersOf(inputs: readonly RedeemInput[]): readonly (readonly Bindable[])[] {
@@ -98,9 +79,11 @@ export function parametersOf(inputs: readonly RedeemInput[]): readonly (readonly
   return [...columns, digests.map(({ n }) => n), digests.map(({ digest }) => digest)];
 }
 
+/** The first row of each input decides; rows are ordered by their input's place. */
 export function answersOf(rows: readonly Row[], inputs: readonly RedeemInput[]): readonly RedeemAnswer[] {
-  if (rows.length !== inputs.length) throw new Error("redeem_code answered another number of rows than it was asked");
-  return rows.map((row, index) => answerOf(row, inputs[index]?.kind === "numeric"));
+  const first = rows.filter((row, index) => row.n !== rows[index - 1]?.n);
+  if (first.length !== inputs.length) throw new Error("redeem_code answered another number of rows than it was asked");
+  return first.map((row, index) => answerOf(row, inputs[index]?.kind === "numeric"));
 }
 
 function answerOf(row: Row, numeric: boolean): RedeemAnswer {
@@ -115,7 +98,7 @@ function answerOf(row: Row, numeric: boolean): RedeemAnswer {
     user: foundUser(row),
     pressed: row.pressed === true,
     wrong: row.wrong === 1,
-    exhausted_until: text("exhausted_until"),
+    exhausted_until: numeric ? text("exhausted_until") : null,
     window: numeric
       ? {
           count: Number(row.count),

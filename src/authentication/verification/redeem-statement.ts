@@ -1,5 +1,5 @@
 /**
- * The statement that spends a verification code, in two forms: numeric, and strong enough to be presented alone. It finds the row, locks every live code of that person, counts a wrong
+ * The statement that spends a verification code, in two forms: numeric, and strong enough to be presented alone (typable or a link). It finds the row, locks every live code of that person, counts a wrong
  * numeric guess, checks that client, grant and user live, spends the code with its siblings and records it, all or nothing.
  *
  * Locks are taken in one order everywhere, codes by key and then budgets by key, so that no two redemptions wait for each
@@ -11,7 +11,7 @@ import type { GuessWindow } from "./guess-window.ts";
 import { REDEEM_NUMERIC_POSTGRES } from "./redeem-numeric-postgres.ts";
 import { answersOf, parametersOf } from "./redeem-rows.ts";
 import { redeemOnSqlite } from "./redeem-sqlite.ts";
-import { REDEEM_STRONG_POSTGRES } from "./redeem-strong-postgres.ts";
+import { redeemStrongPostgres } from "./redeem-strong-postgres.ts";
 
 export interface RedeemInput {
   readonly kind: "typable" | "numeric" | "link";
@@ -104,15 +104,21 @@ const numericStatement: HotStatement<RedeemInput, RedeemAnswer> = {
   postgres: { text: REDEEM_NUMERIC_POSTGRES, parameters: parametersOf, answers: answersOf },
 };
 
-const strongStatement: HotStatement<RedeemInput, RedeemAnswer> = {
-  name: "redeem_code",
+const strongStatement = (name: string, kind: "typable" | "link"): HotStatement<RedeemInput, RedeemAnswer> => ({
+  name,
   mode,
   key: ({ account_id, digests }) => `${account_id} ${Buffer.from(digests[0] ?? []).toString("base64")}`,
   sqlite: redeemOnSqlite,
-  postgres: { text: REDEEM_STRONG_POSTGRES, parameters: parametersOf, answers: answersOf },
+  postgres: { text: redeemStrongPostgres(kind), parameters: parametersOf, answers: answersOf },
+});
+
+export const redeemStatements = {
+  numeric: numericStatement,
+  typable: strongStatement("redeem_code", "typable"),
+  link: strongStatement("redeem_link", "link"),
 };
 
 /** A numeric guess takes its turn among all guesses for that person, any other code among those that present it. */
 export function redeemStatement({ kind }: RedeemInput): HotStatement<RedeemInput, RedeemAnswer> {
-  return kind === "numeric" ? numericStatement : strongStatement;
+  return redeemStatements[kind];
 }

@@ -82,9 +82,9 @@ describe("group commit", () => {
       group.hot(add, "a"),
       group.hot({ ...add, sqlite: (db) => db.run("commit") }, "the end"),
     ]);
-    const later = group.hot(add, "c");
     expect((await ended).map(({ status }) => status)).toEqual(["rejected", "rejected"]);
     await expect(rest).rejects.toThrow();
+    const later = group.hot(add, "c");
     await sleep(20);
     disk.waiting.at(-1)?.done();
     await expect(later).resolves.toBe(1);

@@ -10,6 +10,8 @@ export interface GroupCommit {
 }
 
 interface Member {
+  /** A hot statement: it answers at once, and may be run again after a rollback. */
+  readonly hot: boolean;
   run(): unknown;
   resolve(value: unknown): void;
   reject(error: unknown): void;
@@ -21,7 +23,8 @@ type Answer = () => void;
 const GROUP_LIMIT = 512;
 
 /**
- * Group commit: members run one after another, each in a savepoint of one open `BEGIN IMMEDIATE`. Its one COMMIT comes when a
+ * Group commit: members run one after another inside one open `BEGIN IMMEDIATE`: a `write` in a savepoint of its own, a row of hot
+ * statements in a common one, which is repeated one by one when any of them fails. The group's one COMMIT comes when a
  * turn of the event loop brought no further member, and all of them are answered once `flush` says that it is on disk. The
  * next group runs while that flush is under way, and one flush is shared by all groups that were committed meanwhile.
  *
@@ -44,16 +47,16 @@ export function openGroupCommit(file: SqliteFile, flush: () => Promise<void>, st
     draining = undefined;
   }
 
-  function enqueue<T>(run: () => unknown): Promise<T> {
+  function enqueue<T>(hot: boolean, run: () => unknown): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      queue.push({ run, resolve: resolve as (value: unknown) => void, reject });
+      queue.push({ hot, run, resolve: resolve as (value: unknown) => void, reject });
       if (!draining) draining = Promise.resolve().then(drain);
     });
   }
 
   return {
-    write: (work) => enqueue(() => runTurn(file, work, strict)),
-    hot: (statement, input) => enqueue(() => statement.sqlite(file, input)),
+    write: (work) => enqueue(false, () => runTurn(file, work, strict)),
+    hot: (statement, input) => enqueue(true, () => statement.sqlite(file, input)),
     async idle() {
       while (draining !== undefined || flushing.size > 0) await Promise.all([draining, ...flushing]);
     },
@@ -84,10 +87,10 @@ async function commitGroup(file: SqliteFile, queue: Member[]): Promise<Group> {
   try {
     file.run("begin immediate");
     do {
-      for (let member = queue.shift(); member; member = queue.shift()) {
-        members.push(member);
-        answers.push(await runMember(file, member));
-        if (members.length >= GROUP_LIMIT) break;
+      while (queue.length > 0 && members.length < GROUP_LIMIT) {
+        const next = takeNext(queue, GROUP_LIMIT - members.length);
+        members.push(...next);
+        answers.push(...(await runNext(file, next)));
       }
       if (members.length < GROUP_LIMIT) await nextTurn();
     } while (queue.length > 0 && members.length < GROUP_LIMIT);
@@ -97,6 +100,34 @@ async function commitGroup(file: SqliteFile, queue: Member[]): Promise<Group> {
     abandon(file);
     if (members.length === 0) members.push(...queue.splice(0));
     return { members, answers: [], failure };
+  }
+}
+
+/** All hot statements that wait in a row, or one `write`. */
+function takeNext(queue: Member[], limit: number): Member[] {
+  const end = queue.findIndex(({ hot }) => !hot);
+  return queue.splice(0, Math.min(limit, end < 0 ? queue.length : Math.max(1, end)));
+}
+
+async function runNext(file: SqliteFile, members: readonly Member[]): Promise<readonly Answer[]> {
+  const together = members.length > 1 ? runTogether(file, members) : undefined;
+  if (together) return together;
+  const answers = [];
+  for (const member of members) answers.push(await runMember(file, member));
+  return answers;
+}
+
+/** @returns undefined, and leaves nothing behind, when one of them failed. */
+function runTogether(file: SqliteFile, members: readonly Member[]): readonly Answer[] | undefined {
+  file.run("savepoint member");
+  try {
+    const values = members.map((member) => member.run());
+    file.run("release member");
+    return values.map((value, index) => () => members[index]?.resolve(value));
+  } catch {
+    file.run("rollback to member");
+    file.run("release member");
+    return undefined;
   }
 }
 
