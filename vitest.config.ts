@@ -11,7 +11,7 @@ export default defineConfig({
     maxWorkers: 2,
     projects: [
       project("rooms", "src/**/*.test.ts"),
-      project("flows", "test/{flows,isolation,contract,interop,browser,security}/**/*.test.ts"),
+      project("flows", "test/{flows,isolation,contract,interop,browser,security,model,fuzz}/**/*.test.ts"),
       project("process", "test/{first-run,guides,upkeep,faults}/**/*.test.ts"),
     ],
   },

@@ -95,7 +95,7 @@ export async function startCeiling(alg) {
   return { process: child, port };
 }
 
-async function tokenOf(port, { client_id, client_secret, issuer }) {
+export async function tokenOf(port, { client_id, client_secret, issuer }) {
   const response = await fetch(`http://127.0.0.1:${port}/v1/accounts/${ACCOUNT}/auth/token`, {
     method: "POST",
     headers: {

@@ -32,7 +32,11 @@ export async function prepareTenant(config) {
     const { client, client_secret } = await createClient(directory, ACCOUNT, { client_id: "bench", settings }, actor);
     await createGrant(directory, { client, audience: AUDIENCE, scope: ["orders:read"], type: "any" }, actor);
     const issuer = `${directory.public_url}/v1/accounts/${ACCOUNT}`;
-    await createGrant(directory, { client, audience: issuer, scope: ["admin:accounts"], type: "any" }, actor);
+    await createGrant(
+      directory,
+      { client, audience: issuer, scope: ["admin:accounts", "admin:customers"], type: "any" },
+      actor,
+    );
     return { client_id: client.client_id, client_secret: reveal(client_secret), issuer };
   } finally {
     await core.close();

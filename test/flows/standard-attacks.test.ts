@@ -125,6 +125,33 @@ describeOnBothEngines("attacks on the standard surface", (engine) => {
     return { jwk, proof, private_jwk: await exportJWK(privateKey) };
   }
 
+  it("answers keys that are none, and text that no database holds, with a refusal", async () => {
+    const json = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
+    const broken = { kty: "EC", crv: "P-256", x: "AA", y: "AA" };
+    const proof = `${json({ typ: "dpop+jwt", alg: "ES256", jwk: broken })}.${json({ jti: "1" })}.AAAA`;
+    const form = { grant_type: "client_credentials", resource: tenant.audience };
+    const url = `${tenant.base}/oauth/token`;
+    const bound = await call(url, {
+      method: "POST",
+      form,
+      headers: { authorization: basic(tenant.client), dpop: proof },
+    });
+    expect([bound.status, bound.body.error]).toEqual([400, "invalid_dpop_proof"]);
+    const nul = Buffer.from("\0:x").toString("base64");
+    const named = await call(url, { method: "POST", form, headers: { authorization: `Basic ${nul}` } });
+    expect([named.status, named.body.error]).toEqual([400, "invalid_request"]);
+    const assertion = `${json({ alg: "ES256" })}.${json({ sub: "\0", iss: "\0" })}.AAAA`;
+    const asserted = await call(url, {
+      method: "POST",
+      form: {
+        ...form,
+        client_assertion: assertion,
+        client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+      },
+    });
+    expect([asserted.status, asserted.body.error]).toEqual([400, "invalid_request"]);
+  });
+
   it("refuses proofs that are replayed, stale, for another request, of another kind, or without its nonce", async () => {
     const own = await addClient(latchkey, tenant.account_id, { dpop_bound_access_tokens: true });
     await addGrant(latchkey, tenant.account_id, own, tenant.audience, ["orders:read"]);

@@ -39,6 +39,7 @@ export interface LatchkeyOptions {
   readonly env?: Environment;
   readonly log?: Logger;
   readonly onQuery?: (sql: string) => void;
+  readonly port?: number;
   /** Another process's database. */
   readonly database?: TestDatabase;
   /** Another process's address, for several processes behind one name. */
@@ -47,7 +48,7 @@ export interface LatchkeyOptions {
 
 export async function startLatchkey(engine: Engine, options: LatchkeyOptions = {}): Promise<Latchkey> {
   const database = options.database ?? (await createTestDatabase(engine));
-  const port = await freePort();
+  const port = options.port ?? (await freePort());
   const config = readConfig({
     DATABASE_URL: database.database_url,
     MASTER_KEY,

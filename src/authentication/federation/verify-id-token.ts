@@ -1,4 +1,5 @@
 import type { JSONWebKeySet, JWTPayload } from "jose";
+import { isBadJwt } from "../../secrets/bad-jwt.ts";
 import { type Federation, fetchDocument, upstreamFailed } from "./federation.ts";
 
 export interface ExpectedIdToken {
@@ -68,8 +69,8 @@ async function verify(
     check(payload, audience, nonce);
     return payload;
   } catch (error) {
-    if (error instanceof errors.JWKSNoMatchingKey || !(error instanceof errors.JOSEError)) throw error;
-    throw upstreamFailed(`The ID token is refused: ${error.message}`, error);
+    if (error instanceof errors.JWKSNoMatchingKey || !isBadJwt(error)) throw error;
+    throw upstreamFailed(`The ID token is refused: ${(error as Error).message}`, error);
   }
 }
 

@@ -13,7 +13,7 @@ export interface Identifier {
 /** Lower case, ASCII domain. @returns undefined when it is no address. */
 export function canonicalEmail(email: string): string | undefined {
   const [, local, domain] =
-    /^([^\s@<>(),;:"\\[\]]{1,64})@([^\s@/?#:]{1,253})$/u.exec(email.trim().normalize("NFC")) ?? [];
+    /^([^\s\p{C}@<>(),;:"\\[\]]{1,64})@([^\s@/?#:]{1,253})$/u.exec(email.trim().normalize("NFC")) ?? [];
   if (local === undefined || domain === undefined) return undefined;
   const host = domainToASCII(domain.toLowerCase());
   return host === "" ? undefined : `${local.toLowerCase()}@${host}`;

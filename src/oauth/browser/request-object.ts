@@ -1,6 +1,7 @@
 import { issuerOf } from "../../directory/accounts/account.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { Refusal, refuse } from "../../errors.ts";
+import { isBadJwt } from "../../secrets/bad-jwt.ts";
 import type { Oauth } from "../oauth.ts";
 import { asymmetric_algs, clientKeys } from "../token/client-keys.ts";
 import type { RawParameters } from "./schema.ts";
@@ -23,7 +24,7 @@ export async function openRequestObject(
     if (client.settings.require_signed_request_object) throw wrong("this client signs its requests");
     return raw;
   }
-  const { createLocalJWKSet, errors, jwtVerify } = await import("jose");
+  const { createLocalJWKSet, jwtVerify } = await import("jose");
   try {
     const keys = await clientKeys(federation, client);
     if (!keys) throw wrong("the client has registered no keys");
@@ -42,7 +43,7 @@ export async function openRequestObject(
       throw wrong("it is another client's");
     return { ...readParameters(payload), client_id: client.client_id };
   } catch (error) {
-    if (error instanceof errors.JOSEError || error instanceof TypeError) throw wrong("its signature or claims", error);
+    if (isBadJwt(error)) throw wrong("its signature or claims", error);
     if (error instanceof Refusal && error.code === "upstream_login_failed")
       throw wrong("the client's keys cannot be read", error);
     throw error;

@@ -5,10 +5,12 @@
  * In: a request and its proof. Out: the thumbprint of the key (RFC 7638), to bind a token to or to compare with. Nothing is kept
  * but which proofs were used; nonces are derived from the time.
  */
+
 import { createHash } from "node:crypto";
 import type { FastifyRequest } from "fastify";
 import type { Directory } from "../../directory/directory.ts";
 import { refuse } from "../../errors.ts";
+import { isBadJwt } from "../../secrets/bad-jwt.ts";
 import { base64url, hmac, sameBytes } from "../../secrets/digest.ts";
 import type { MasterKeys } from "../../secrets/master-keys.ts";
 import { instant } from "../../storage/storage.ts";
@@ -49,7 +51,7 @@ export async function checkProof(
   { proof = "", method, path }: Presented,
   access_token?: string,
 ): Promise<string> {
-  const { calculateJwkThumbprint, decodeProtectedHeader, EmbeddedJWK, errors, jwtVerify } = await import("jose");
+  const { calculateJwkThumbprint, decodeProtectedHeader, EmbeddedJWK, jwtVerify } = await import("jose");
   const now = storage.now();
   try {
     const expected = { typ: "dpop+jwt", algorithms: dpop_algs, requiredClaims: ["jti", "htm", "htu", "iat"] };
@@ -70,7 +72,7 @@ export async function checkProof(
     if (!(await storage.write((tx) => insertUsedToken(tx.db, used)))) throw invalid("it was used before");
     return thumbprint;
   } catch (error) {
-    if (error instanceof errors.JOSEError || error instanceof TypeError) throw invalid("it is no proof", error);
+    if (isBadJwt(error)) throw invalid("it is no proof", error);
     throw error;
   }
 }

@@ -4,6 +4,7 @@ import { issuerOf } from "../../directory/accounts/account.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
 import type { Directory } from "../../directory/directory.ts";
+import { isBadJwt } from "../../secrets/bad-jwt.ts";
 import { instant } from "../../storage/storage.ts";
 import { asymmetric_algs, clientKeys } from "./client-keys.ts";
 import { insertUsedToken } from "./used-tokens.ts";
@@ -24,7 +25,7 @@ export async function matchAssertion(
   account_id: string,
   assertion: string,
 ): Promise<Client | undefined> {
-  const { createLocalJWKSet, decodeJwt, errors, jwtVerify } = await import("jose");
+  const { createLocalJWKSet, decodeJwt, jwtVerify } = await import("jose");
   try {
     const claimed = decodeJwt(assertion);
     const client = typeof claimed.sub === "string" ? await lookUpClient(directory, account_id, claimed.sub) : undefined;
@@ -44,7 +45,7 @@ export async function matchAssertion(
     });
     return (await isFirstUse(directory, account_id, client, payload, now)) ? client : undefined;
   } catch (error) {
-    if (error instanceof errors.JOSEError || error instanceof TypeError) return undefined;
+    if (isBadJwt(error)) return undefined;
     throw error;
   }
 }

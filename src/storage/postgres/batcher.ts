@@ -156,5 +156,5 @@ function answer<I, O>(statement: HotStatement<I, O>, item: Item<I, O>, total: O)
 /** A fault of the data (classes 22, 23) belongs to one row; anything else would fail again for each. */
 function isRowError(error: unknown): boolean {
   const code = (error as { code?: unknown }).code;
-  return typeof code === "string" && /^2[23]/.test(code);
+  return typeof code === "string" && /^(2[23]|invalid_request$)/.test(code);
 }

@@ -1,7 +1,10 @@
 import { Refusal, refuse } from "../../errors.ts";
+import { refuseText } from "../refuse-text.ts";
 
 /** A fault of the connection or of the server's state, not of the statement (classes 08, 53, 57, 58 and the socket's own). */
 const UNAVAILABLE = /^(08|53|57|58)/;
+/** character_not_in_repertoire: U+0000. */
+const UNSTORABLE = "22021";
 const SOCKET = new Set([
   "ECONNREFUSED",
   "ECONNRESET",
@@ -20,10 +23,11 @@ export function isRetriable(error: unknown): boolean {
   return code === "40001" || code === "40P01";
 }
 
-/** Turns a lost database into 503 with its cause kept for the log; leaves every other error as it is. */
+/** Turns a lost database into 503 with its cause kept for the log, and text that cannot be stored into 400; leaves every other error as it is. */
 export function mapUnavailable(error: unknown): unknown {
   if (error instanceof Refusal) return error;
   const code = codeOf(error) ?? "";
+  if (code === UNSTORABLE) return refuseText();
   const message = error instanceof Error ? error.message : "";
   if (UNAVAILABLE.test(code) || SOCKET.has(code) || CLIENT_SIDE.test(message)) {
     return refuse("temporarily_unavailable", { detail: "the database does not answer", cause: error, retry_after: 1 });

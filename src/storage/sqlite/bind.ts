@@ -1,15 +1,17 @@
+import { refuseText } from "../refuse-text.ts";
+
 type SqliteValue = string | bigint | number | Buffer | null;
 
 /**
  * The one door for values into SQLite's driver, which aborts the process on a boolean, cuts text at U+0000 and stores every
  * JavaScript number as REAL.
  *
- * @throws TypeError for anything that both engines cannot hold.
+ * @throws TypeError for anything that both engines cannot hold; 400 invalid_request for text with U+0000, which somebody sent.
  */
 export function bindValue(value: unknown): SqliteValue {
   switch (typeof value) {
     case "string":
-      if (value.includes("\0")) throw new TypeError("text with U+0000 cannot be stored");
+      if (value.includes("\0")) throw refuseText();
       return value;
     case "number":
       if (!Number.isSafeInteger(value)) throw new TypeError("only safe integers can be stored");
