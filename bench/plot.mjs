@@ -10,7 +10,8 @@ export function plot({ title, axis, series }) {
   const ticks = Array.from({ length: 6 }, (_, index) => (most * index) / 5)
     .map((x) => text(across(x, most), height - 14, "middle", round(x)))
     .join("");
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="system-ui, sans-serif" font-size="11" fill="#333">
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${escaped(title)}" font-family="system-ui, sans-serif" font-size="11" fill="#333">
+<title>${escaped(title)}</title>
 <rect width="${WIDTH}" height="${height}" fill="#fff"/>
 ${text(LEFT, 18, "start", title, ' font-size="13" font-weight="600"')}${panels}${ticks}${text(WIDTH - RIGHT, height - 2, "end", axis)}
 </svg>
@@ -30,6 +31,6 @@ ${text(LEFT, floor - room - 6, "start", name)}${text(LEFT - 6, floor, "end", "0"
 
 const across = (x, most) => LEFT + (x / most) * (WIDTH - LEFT - RIGHT);
 const round = (value) => (value >= 100 ? Math.round(value).toLocaleString("en") : String(Number(value.toPrecision(2))));
-const escape = (value) => String(value).replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+const escaped = (value) => String(value).replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 const text = (x, y, anchor, value, further = "") =>
-  `<text x="${x.toFixed(1)}" y="${y}" text-anchor="${anchor}"${further}>${escape(value)}</text>\n`;
+  `<text x="${x.toFixed(1)}" y="${y}" text-anchor="${anchor}"${further}>${escaped(value)}</text>\n`;

@@ -6,3 +6,8 @@ export interface PostgresServer {
 
 export function startPostgres(): Promise<PostgresServer>;
 export function freePort(): Promise<number>;
+/** The folder of PostgreSQL's programs; embedded ones are copied to `folder`. */
+export function findBinaries(folder: string): string;
+/** Who runs PostgreSQL where root must not. */
+export function unprivileged(): { uid?: number; gid?: number };
+export function untilReady(url: string, server: import("node:child_process").ChildProcess): Promise<void>;

@@ -36,13 +36,13 @@ export async function startPostgres() {
     },
   };
 }
-function unprivileged() {
+export function unprivileged() {
   if (process.getuid?.() !== 0) return {};
   const id = (flag) => Number(execFileSync("id", [flag, "nobody"]).toString().trim());
   return { uid: id("-u"), gid: id("-g") };
 }
 /** @throws with the three ways to bring a server when there is none. */
-function findBinaries(folder) {
+export function findBinaries(folder) {
   const versions = "/usr/lib/postgresql";
   const installed = existsSync(versions)
     ? readdirSync(versions)
@@ -66,7 +66,7 @@ function copyEmbedded(folder) {
     throw new Error(`no PostgreSQL: set TEST_DATABASE_URL, install postgresql, or install ${name}`, { cause });
   }
 }
-async function untilReady(url, server) {
+export async function untilReady(url, server) {
   for (let attempt = 0; attempt < 300; attempt++) {
     if (server.exitCode !== null) throw new Error(`PostgreSQL ended with ${server.exitCode}`);
     const client = new pg.Client({ connectionString: url });
