@@ -6,8 +6,6 @@ export interface StrictForm {
   readonly faults: readonly Fault[];
 }
 
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
 /**
  * Reads `application/x-www-form-urlencoded` without mercy: a repeated name, an invalid percent sequence, bytes that are not
  * UTF-8 and U+0000 are faults (RFC 6749 §3.1: parameters must not be included more than once). `text` holds one byte in
@@ -37,14 +35,16 @@ const shown = (name: string) => name.slice(0, 64);
 /** `text` holds one byte in each character. @returns undefined when it is not percent-encoded UTF-8, or holds U+0000. */
 export function decode(text: string): string | undefined {
   if (/^[A-Za-z0-9_.~:/@,;$!*'()-]*$/.test(text)) return text;
-  if (/%(?![0-9A-Fa-f]{2})/.test(text)) return undefined;
-  const bytes = text
-    .replaceAll("+", " ")
-    .replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  const escaped = text.replaceAll("+", " ").replace(/[\x80-\xff]/g, escapeByte);
   try {
-    const decoded = utf8.decode(Buffer.from(bytes, "latin1"));
+    const decoded = decodeURIComponent(escaped);
     return decoded.includes("\0") ? undefined : decoded;
   } catch {
     return undefined;
   }
+}
+
+/** A byte that came as it is means what its percent sequence means. */
+function escapeByte(byte: string): string {
+  return `%${byte.charCodeAt(0).toString(16)}`;
 }

@@ -29,6 +29,7 @@ const COLUMNS = "account_id, budget, subject, count, window_ends_at";
 
 export const takeStatement: HotStatement<TakeInput, Counted> = {
   name: "take_budget",
+  source: import.meta.url,
   key: ({ charge }) => keyOf(charge),
   mode: { kind: "counting", merge: mergeSteps, split: splitCount },
   sqlite(db, input) {

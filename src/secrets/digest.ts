@@ -1,7 +1,12 @@
-import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+import { createHmac, hash, timingSafeEqual } from "node:crypto";
 
 export function sha256(data: string | Uint8Array): Uint8Array {
-  return createHash("sha256").update(data).digest();
+  return hash("sha256", data, "buffer");
+}
+
+/** As sha256, in base64url. */
+export function sha256Text(data: string | Uint8Array): string {
+  return hash("sha256", data, "base64url");
 }
 
 /**
@@ -24,6 +29,10 @@ export function hmac(key: Uint8Array, ...parts: readonly (string | Uint8Array)[]
 /** Constant time for equal lengths; the length itself is no secret. */
 export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && timingSafeEqual(a, b);
+}
+
+export function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex");
 }
 
 export function base64url(bytes: Uint8Array): string {

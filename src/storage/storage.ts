@@ -53,14 +53,20 @@ export interface SqliteConnection {
 }
 
 /**
- * A statement on the request path with two bodies side by side. On SQLite `sqlite` runs synchronously in a savepoint of
- * the open group commit, and may run again when a neighbour failed. On PostgreSQL calls that arrive while two are in flight travel as one statement in set form.
+ * A statement on the request path with two bodies side by side. On SQLite `sqlite` runs synchronously in the open group commit, on
+ * the writer's thread where there is one, and may run again when a neighbour failed. On PostgreSQL calls that arrive while two are in
+ * flight travel as one statement in set form.
  *
  * `spending`: a batch holds a key once; the next with that key waits for the next batch.
  * `counting`: inputs of one key are merged into one, and the one answer is split among them again.
  */
 export interface HotStatement<I, O> {
   readonly name: string;
+  /**
+   * `import.meta.url` of the module that exports it; a thread loads it there, and inputs and answers travel as JSON. What has none
+   * runs where it is asked for.
+   */
+  readonly source?: string;
   key(input: I): string;
   readonly mode: { readonly kind: "spending" } | Counting<I, O>;
   sqlite(db: SqliteConnection, input: I): O;

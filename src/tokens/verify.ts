@@ -1,5 +1,5 @@
 import { type Refusal, refuse } from "../errors.ts";
-import { base64url, sha256 } from "../secrets/digest.ts";
+import { sha256Text } from "../secrets/digest.ts";
 import { instant } from "../storage/storage.ts";
 import { type ParsedJws, parseJws, verifyJws } from "./jws.ts";
 import { keysOf } from "./keys/find-key.ts";
@@ -55,7 +55,7 @@ export async function verifyAccessToken(
   token: string,
   now: number,
 ): Promise<AccessToken> {
-  const name = `${account_id} ${base64url(sha256(token))}`;
+  const name = `${account_id} ${sha256Text(token)}`;
   const keys = await keysOf(tokens, account_id);
   const known = tokens.verified.get(name) ?? (await withUser(tokens, read(account_id, issuer, token, keys)));
   const key = keys.find(({ kid }) => kid === known.kid);

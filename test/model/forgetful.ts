@@ -25,7 +25,11 @@ async function redeem(
     .selectFrom("verification_codes")
     .selectAll()
     .where("account_id", "=", input.account_id)
-    .where(input.kind === "link" ? "link_digest" : "typed_digest", "in", [...input.digests])
+    .where(
+      input.kind === "link" ? "link_digest" : "typed_digest",
+      "in",
+      input.digests.map((digest) => Buffer.from(digest, "hex")),
+    )
     .where("spent_at", "is", null)
     .where("expires_at", ">", input.now)
     .executeTakeFirst();

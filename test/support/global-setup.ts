@@ -1,4 +1,9 @@
-/** Starts one PostgreSQL for the whole run and migrates a template database that each test file clones. */
+/**
+ * Builds what changed, since servers and SQLite's writer thread run what is built; starts one PostgreSQL for the whole run and migrates a
+ * template database that each test file clones.
+ */
+import { execFileSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
 import pg from "pg";
 import type { TestProject } from "vitest/node";
 import { startPostgres } from "../../scripts/postgres.mjs";
@@ -12,6 +17,9 @@ declare module "vitest" {
 }
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  execFileSync(process.execPath, [fileURLToPath(new URL("../../scripts/ready.mjs", import.meta.url))], {
+    stdio: "inherit",
+  });
   const server = await startPostgres();
   const template = `latchkey_template_${process.pid}`;
   await admin(server.url, `create database ${template}`);

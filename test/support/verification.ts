@@ -4,6 +4,7 @@ import { auditEvent } from "../../src/audit/audit.ts";
 import { type CodeFormat, codeDigest, firstCode } from "../../src/authentication/verification/code.ts";
 import { windowEnds } from "../../src/authentication/verification/guess-window.ts";
 import type { RedeemInput } from "../../src/authentication/verification/redeem-statement.ts";
+import { hex } from "../../src/secrets/digest.ts";
 import { type MasterKeys, masterKeys } from "../../src/secrets/master-keys.ts";
 import { type Secret, secret } from "../../src/secrets/secret.ts";
 import { uuidv7 } from "../../src/secrets/uuid.ts";
@@ -147,7 +148,7 @@ export function redeemInput(
     audience: login.audience,
     grant_id: login.grant_id,
     person,
-    digests: test_keys.versions.map((version) => codeDigest(test_keys, version, binding, kind, presented)),
+    digests: test_keys.versions.map((version) => hex(codeDigest(test_keys, version, binding, kind, presented))),
     length: kind === "numeric" ? 6 : 10,
     connection: null,
     attempt: uuidv7(at),

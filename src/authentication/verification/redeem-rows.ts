@@ -76,7 +76,7 @@ export function parametersOf(inputs: readonly RedeemInput[]): readonly (readonly
   ]);
   const columns = names.map((_, column) => rows.map((row) => row[column] ?? null));
   const digests = inputs.flatMap((input, index) => input.digests.map((digest) => ({ n: index + 1, digest })));
-  return [...columns, digests.map(({ n }) => n), digests.map(({ digest }) => digest)];
+  return [...columns, digests.map(({ n }) => n), digests.map(({ digest }) => `\\x${digest}`)];
 }
 
 /** The first row of each input decides; rows are ordered by their input's place. */

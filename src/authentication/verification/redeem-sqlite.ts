@@ -69,7 +69,7 @@ function findText(column: "typed_digest" | "link_digest", digests: number): stri
 
 /** Every answer that the decision needs in one row a code; one row without a code where nothing is found. */
 function findTextOf(column: "typed_digest" | "link_digest", digests: number): string {
-  const places = Array.from({ length: digests }, (_, index) => `?${index + 11}`).join(", ");
+  const places = Array.from({ length: digests }, (_, index) => `unhex(?${index + 11})`).join(", ");
   return `
   select ${CODE}, (${FITS}) as fits,
     exists (select 1 from live_clients where account_id = ?1 and id = ?2) as client_lives,

@@ -23,8 +23,8 @@ export interface RedeemInput {
   readonly grant_id: string;
   /** Whom the caller named; always present beside a numeric code. */
   readonly person: string | null;
-  /** One digest for each configured key version. */
-  readonly digests: readonly Uint8Array[];
+  /** One digest for each configured key version, in hexadecimal. */
+  readonly digests: readonly string[];
   /** Symbols of what was presented. */
   readonly length: number;
   readonly connection: string | null;
@@ -98,6 +98,7 @@ const mode = { kind: "spending" } as const;
 
 const numericStatement: HotStatement<RedeemInput, RedeemAnswer> = {
   name: "redeem_numeric_code",
+  source: import.meta.url,
   mode,
   key: ({ account_id, person }) => `${account_id} ${person}`,
   sqlite: redeemOnSqlite,
@@ -106,8 +107,9 @@ const numericStatement: HotStatement<RedeemInput, RedeemAnswer> = {
 
 const strongStatement = (name: string, kind: "typable" | "link"): HotStatement<RedeemInput, RedeemAnswer> => ({
   name,
+  source: import.meta.url,
   mode,
-  key: ({ account_id, digests }) => `${account_id} ${Buffer.from(digests[0] ?? []).toString("base64")}`,
+  key: ({ account_id, digests }) => `${account_id} ${digests[0]}`,
   sqlite: redeemOnSqlite,
   postgres: { text: redeemStrongPostgres(kind), parameters: parametersOf, answers: answersOf },
 });

@@ -3,6 +3,7 @@ import type { Account } from "../../directory/accounts/account.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { type ErrorCode, type Refusal, refuse } from "../../errors.ts";
 import { chargeAll, takeBudget } from "../../limits/limits.ts";
+import { hex } from "../../secrets/digest.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
 import { instant } from "../../storage/storage.ts";
@@ -84,7 +85,7 @@ function redeemInput(
     audience,
     grant_id,
     person,
-    digests: master_keys.versions.map((version) => codeDigest(master_keys, version, binding, kind, code)),
+    digests: master_keys.versions.map((version) => hex(codeDigest(master_keys, version, binding, kind, code))),
     length,
     connection: connection ?? null,
     attempt: uuidv7(storage.now()),

@@ -34,6 +34,7 @@ const ACTION = "auth.token";
 /** Says in the audit trail that a client got a token, if client, secret and grant live: as committed, whatever a cache holds. */
 export const issueStatement: HotStatement<IssueInput, IssueAnswer> = {
   name: "issue_client_token",
+  source: import.meta.url,
   mode: { kind: "spending" },
   key: ({ event }) => event.id,
   sqlite(db, { account_id, client_id, secret_id, grant_id, event }) {

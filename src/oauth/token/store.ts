@@ -38,6 +38,7 @@ const columns = [
 /** Says that an authorization code was redeemed, if it was not yet and everybody concerned lives. */
 export const redeemStatement: HotStatement<RedeemInput, RedeemAnswer> = {
   name: "redeem_authorization_code",
+  source: import.meta.url,
   mode: { kind: "spending" },
   key: ({ account_id, code_id }) => `${account_id} ${code_id}`,
   sqlite(db, { account_id, code_id, sid, client_id, secret_id, grant_id, user_id, now, expires_at }) {

@@ -37,7 +37,7 @@ describe("group commit", () => {
     file = openSqliteFile(join(folder, "test.db"));
     file.exec("pragma journal_mode = wal; create table things (name text not null unique) strict");
     disk = slowDisk();
-    group = openGroupCommit(file, disk.flush, true);
+    group = openGroupCommit({ file, flush: disk.flush, strict: true });
   });
   afterEach(() => {
     file.close();

@@ -1,6 +1,7 @@
 import type { HotStatement, Transaction } from "../storage.ts";
 import type { SqliteFile } from "./connection.ts";
 import { kyselyOn } from "./dialect.ts";
+import { builtFrom, type Call, type WriterThread } from "./thread.ts";
 
 export interface GroupCommit {
   write<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
@@ -12,6 +13,8 @@ export interface GroupCommit {
 interface Member {
   /** A hot statement: it answers at once, and may be run again after a rollback. */
   readonly hot: boolean;
+  /** What the thread needs to carry it out; undefined for what has to run here. */
+  readonly call?: Call | undefined;
   run(): unknown;
   resolve(value: unknown): void;
   reject(error: unknown): void;
@@ -21,6 +24,17 @@ type Answer = () => void;
 
 /** A group is closed after so many members, so that the first of them is not kept waiting by a steady stream. */
 const GROUP_LIMIT = 512;
+/** What one message to the thread carries. */
+const BATCH_LIMIT = 64;
+
+export interface GroupCommitOptions {
+  readonly file: SqliteFile;
+  /** Resolves when everything that was committed on `file` is on disk. */
+  readonly flush: () => Promise<void>;
+  readonly strict: boolean;
+  /** Carries out hot statements on a connection of its own. */
+  readonly thread?: WriterThread | undefined;
+}
 
 /**
  * Group commit: members run one after another inside one open `BEGIN IMMEDIATE`: a `write` in a savepoint of its own, a row of hot
@@ -31,36 +45,89 @@ const GROUP_LIMIT = 512;
  * A member's error rolls back that member alone. An error that ends the transaction (a full disk, a failed COMMIT or flush)
  * rejects every member, since none of them is known to be on disk.
  *
+ * With a thread, a row of hot statements is a batch for it: what a turn of the event loop brought travels together. A `write` waits until
+ * the thread is idle, so that one of the two holds the transaction. A batch in which anything failed left nothing behind and runs
+ * here again, one by one, where each failure is its caller's.
+ *
  * `strict` rejects a `write` that outlives a turn of the event loop: it awaited something other than its own `tx`.
  */
-export function openGroupCommit(file: SqliteFile, flush: () => Promise<void>, strict: boolean): GroupCommit {
+export function openGroupCommit({ file, flush, strict, thread }: GroupCommitOptions): GroupCommit {
   const queue: Member[] = [];
-  const flushing = new Set<Promise<void>>();
+  const unanswered = new Set<Promise<void>>();
   let draining: Promise<void> | undefined;
 
   async function drain(): Promise<void> {
     while (queue.length > 0) {
-      const group = await commitGroup(file, queue);
-      const answered = settle(group, flush).finally(() => flushing.delete(answered));
-      flushing.add(answered);
+      if (thread && queue[0]?.call) await handOver(thread);
+      else await commitHere();
     }
     draining = undefined;
   }
 
-  function enqueue<T>(hot: boolean, run: () => unknown): Promise<T> {
+  function begin(): void {
+    draining ??= Promise.resolve().then(drain);
+  }
+
+  async function commitHere(): Promise<void> {
+    try {
+      await thread?.idle();
+    } catch (failure) {
+      return keep(settle({ members: queue.splice(0), answers: [], failure }, flush));
+    }
+    keep(settle(await commitGroup(file, queue), flush));
+  }
+
+  async function handOver(to: WriterThread): Promise<void> {
+    await nextTurn();
+    await to.room();
+    const end = queue.findIndex(({ call }) => call === undefined);
+    const members = queue.splice(0, Math.min(BATCH_LIMIT, end < 0 ? queue.length : end));
+    keep(
+      carryOut(to, members).then((again) => {
+        queue.unshift(...again);
+        if (again.length > 0) begin();
+      }),
+    );
+  }
+
+  function keep(answered: Promise<void>): void {
+    const kept = answered.finally(() => unanswered.delete(kept));
+    unanswered.add(kept);
+  }
+
+  function enqueue<T>(member: Pick<Member, "hot" | "call" | "run">): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      queue.push({ hot, run, resolve: resolve as (value: unknown) => void, reject });
-      if (!draining) draining = Promise.resolve().then(drain);
+      queue.push({ ...member, resolve: resolve as (value: unknown) => void, reject });
+      begin();
     });
   }
 
   return {
-    write: (work) => enqueue(false, () => runTurn(file, work, strict)),
-    hot: (statement, input) => enqueue(true, () => statement.sqlite(file, input)),
+    write: (work) => enqueue({ hot: false, run: () => runTurn(file, work, strict) }),
+    hot: (statement, input) =>
+      enqueue({ hot: true, call: thread && callOf(statement, input), run: () => statement.sqlite(file, input) }),
     async idle() {
-      while (draining !== undefined || flushing.size > 0) await Promise.all([draining, ...flushing]);
+      while (draining !== undefined || unanswered.size > 0) await Promise.all([draining, ...unanswered]);
     },
   };
+}
+
+function callOf<I, O>({ name, source }: HotStatement<I, O>, input: I): Call | undefined {
+  return source === undefined ? undefined : { name, source: builtFrom(source), input };
+}
+
+/** @returns those that have to run here, since one of them failed. */
+async function carryOut(thread: WriterThread, members: readonly Member[]): Promise<readonly Member[]> {
+  try {
+    const answers = await thread.carryOut(members.map(({ call }) => call as Call));
+    if (!answers) return members.map((member) => ({ ...member, call: undefined }));
+    members.forEach((member, index) => {
+      member.resolve(answers[index]);
+    });
+  } catch (error) {
+    for (const member of members) member.reject(error);
+  }
+  return [];
 }
 
 interface Group {

@@ -5,42 +5,36 @@ import { openSqliteFile, type SqliteFile } from "./connection.ts";
 import { kyselyOn } from "./dialect.ts";
 import { openFlusher } from "./flusher.ts";
 import { openGroupCommit } from "./group-commit.ts";
+import { openConfigured } from "./open-file.ts";
+import { openWriterThread } from "./thread.ts";
 
 export interface SqliteOptions {
   readonly path: string;
-  /** A server owns its file; commands work beside it. */
+  /** A server owns its file, and writes to it on a thread of its own; commands work beside it. */
   readonly exclusive: boolean;
   readonly strict: boolean;
   readonly onQuery?: (sql: string) => void;
 }
 
-const PRAGMAS = [
-  "journal_mode = wal",
-  // The flusher brings commits to the disk before anybody is answered.
-  "synchronous = normal",
-  "busy_timeout = 5000",
-  "temp_store = memory",
-  "cache_size = -16000",
-  "wal_autocheckpoint = 4000",
-];
-
 /**
- * The embedded engine: one writer with group commit, one reader that cannot write, both in WAL mode.
+ * The embedded engine: one writer with group commit, a thread for hot statements, one reader that cannot write, all in WAL mode.
  *
  * @throws when the file is owned by another running server.
  */
 export function openSqlite(options: SqliteOptions): Storage {
   mkdirSync(dirname(options.path), { recursive: true });
   const ownership = options.exclusive ? takeOwnership(options.path) : undefined;
-  const writer = openConfigured(options);
-  const reader = openConfigured(options);
+  const writer = openConfigured(options.path, options.onQuery);
+  const reader = openConfigured(options.path, options.onQuery);
   reader.exec("pragma query_only = 1");
   // The first transaction makes sure that there is a log to flush.
   writer.exec(
     "begin immediate; create table if not exists migrations (name text primary key, applied_at text not null); commit",
   );
   const flusher = openFlusher(options.path);
-  const group = openGroupCommit(writer, flusher.flush, options.strict);
+  const { path, exclusive, strict, onQuery } = options;
+  const thread = exclusive ? openWriterThread({ path, watched: onQuery !== undefined }, onQuery) : undefined;
+  const group = openGroupCommit({ file: writer, flush: flusher.flush, strict, thread });
   return {
     engine: "sqlite",
     read: kyselyOn(reader),
@@ -52,18 +46,13 @@ export function openSqlite(options: SqliteOptions): Storage {
     },
     async close() {
       await group.idle();
+      await thread?.close();
       flusher.close();
       reader.close();
       writer.close();
       ownership?.close();
     },
   };
-}
-
-function openConfigured(options: SqliteOptions): SqliteFile {
-  const file = openSqliteFile(options.path, options.onQuery);
-  for (const pragma of PRAGMAS) file.exec(`pragma ${pragma}`);
-  return file;
 }
 
 /**

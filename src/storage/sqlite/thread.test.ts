@@ -1,0 +1,86 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { sql } from "kysely";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { takeStatement } from "../../limits/store.ts";
+import { migrate } from "../migrate.ts";
+import { openStorage } from "../open.ts";
+import type { HotStatement, Storage } from "../storage.ts";
+
+const NOW = Date.parse("2026-01-01T00:00:00Z");
+const step = (subject: string) => ({
+  charge: { account_id: "T00000001", budget: "send_client", subject } as const,
+  now: NOW,
+});
+/** Fails on any thread: a value that nothing binds. */
+const bad = { charge: { ...step("x").charge, subject: 1.5 as unknown as string }, now: NOW };
+
+describe("the writer thread", () => {
+  let folder: string;
+  let storage: Storage;
+  const texts: string[] = [];
+  beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), "latchkey-"));
+    const path = join(folder, "test.db");
+    await migrate(`sqlite:${path}`);
+    texts.length = 0;
+    const onQuery = (text: string) => texts.push(text);
+    storage = await openStorage({ database_url: `sqlite:${path}`, exclusive: true, strict: true, onQuery });
+  });
+  afterEach(async () => {
+    await storage.close();
+    rmSync(folder, { recursive: true });
+  });
+  const take = (subject: string) => storage.hot(takeStatement, step(subject));
+  const count = async () => {
+    const { rows } = await sql<{ sum: number }>`select sum(count) as sum from budgets`.execute(storage.read);
+    return Number(rows[0]?.sum);
+  };
+
+  it("counts every one of many, and tells what it executed", async () => {
+    const answers = await Promise.all(Array.from({ length: 300 }, () => take("one")));
+    expect(answers.map((answer) => answer.count).toSorted((a, b) => a - b)).toEqual(
+      Array.from({ length: 300 }, (_, n) => n + 1),
+    );
+    expect(await count()).toBe(300);
+    expect(texts.some((text) => text.includes("insert into budgets"))).toBe(true);
+  });
+
+  it("takes turns with writes: neither waits for ever, nothing is lost, what came first is there", async () => {
+    const works = Array.from({ length: 200 }, (_, n) =>
+      n % 3 === 0
+        ? storage.write(async ({ db, hot }) => {
+            const before = await sql<{ sum: number }>`select sum(count) as sum from budgets`.execute(db);
+            await hot(takeStatement, step("inside"));
+            const after = await sql<{ sum: number }>`select sum(count) as sum from budgets`.execute(db);
+            return Number(after.rows[0]?.sum) - Number(before.rows[0]?.sum);
+          })
+        : take(`subject ${n}`).then(({ count }) => count),
+    );
+    expect(new Set(await Promise.all(works))).toEqual(new Set([1]));
+    expect(await count()).toBe(200);
+  });
+
+  it("lets one that fails fail alone", async () => {
+    const outcomes = await Promise.allSettled([take("a"), storage.hot(takeStatement, bad), take("b")]);
+    expect(outcomes.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
+    expect(await count()).toBe(2);
+  });
+
+  it("carries out a statement that names no module where it is asked for", async () => {
+    const { source: _source, ...here } = takeStatement;
+    const statement: HotStatement<Parameters<typeof takeStatement.sqlite>[1], { count: number }> = here;
+    expect((await storage.hot(statement, step("here"))).count).toBe(1);
+  });
+
+  it("answers everything that was handed in before it closes", async () => {
+    const answers = Promise.all([
+      take("a"),
+      take("b"),
+      storage.write(async ({ hot }) => hot(takeStatement, step("c"))),
+    ]);
+    await storage.close();
+    expect((await answers).map(({ count }) => count)).toEqual([1, 1, 1]);
+  });
+});

@@ -1,0 +1,135 @@
+/**
+ * This side of the writer thread. Whoever holds the file's one transaction is decided here: batches that were handed over and not yet
+ * answered are the thread's turn; `idle` ends it.
+ */
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
+
+/** A hot statement, and what it is asked. */
+export interface Call {
+  readonly name: string;
+  /** The built module that exports the statement. */
+  readonly source: string;
+  readonly input: unknown;
+}
+
+/** Travels as JSON, which costs a third of the structured clone of many small objects. */
+export interface Batch {
+  readonly id: number;
+  /** The statement's place among those that were announced so far, and the input. */
+  readonly calls: readonly (readonly [number, unknown])[];
+  /** Statements that the thread has not heard of. */
+  readonly announced?: readonly Omit<Call, "input">[];
+}
+
+/**
+ * `durable`: on disk. `undone`: one of them failed, and nothing of any remains. `unknown`: committed, but the disk refused the
+ * flush, so nobody knows.
+ */
+export type Outcome = { readonly id: number; readonly texts?: readonly string[] } & (
+  | { readonly fate: "durable"; readonly answers: readonly unknown[] }
+  | { readonly fate: "undone" }
+  | { readonly fate: "unknown"; readonly message: string }
+);
+
+export interface ThreadOptions {
+  readonly path: string;
+  /** Tells the texts that it executed. */
+  readonly watched: boolean;
+}
+
+export interface WriterThread {
+  /** @returns the answers once they are on disk; undefined when nothing of it remains, since one failed. @throws when nobody knows. */
+  carryOut(calls: readonly Call[]): Promise<readonly unknown[] | undefined>;
+  /** Resolves when a further batch would find the thread nearly done. */
+  room(): Promise<void>;
+  /** Resolves when it holds no transaction, and will not before it is asked again. */
+  idle(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** One batch is carried out, and one waits for it, so that the thread is never without work. */
+const IN_FLIGHT_LIMIT = 2;
+
+interface Pending {
+  resolve(answers: readonly unknown[] | undefined): void;
+  reject(error: unknown): void;
+}
+
+export function openWriterThread(options: ThreadOptions, onQuery?: (sql: string) => void): WriterThread {
+  const worker = new Worker(new URL(builtFrom(new URL("./writer-thread.ts", import.meta.url).href)), {
+    workerData: options,
+    execArgv: [],
+  });
+  const pending = new Map<number, Pending>();
+  const places = new Map<string, number>();
+  const waiting: (() => void)[] = [];
+  let batches = 0;
+  let broken: Error | undefined;
+
+  function settled(id: number): Pending | undefined {
+    const one = pending.get(id);
+    pending.delete(id);
+    if (pending.size < IN_FLIGHT_LIMIT) for (const wake of waiting.splice(0)) wake();
+    return one;
+  }
+
+  worker.on("message", (message: string) => {
+    const outcome = JSON.parse(message) as Outcome;
+    for (const text of outcome.texts ?? []) onQuery?.(text);
+    const one = settled(outcome.id);
+    if (outcome.fate === "durable") one?.resolve(outcome.answers);
+    else if (outcome.fate === "undone") one?.resolve(undefined);
+    else one?.reject(fail(new Error(outcome.message)));
+  });
+  worker.on("error", fail);
+  worker.on("exit", () => fail(new Error("the writer thread has ended; the process has to be started again")));
+
+  /** What it did last is not known, so nothing more is written: starting again replays the log. */
+  function fail(error: Error): Error {
+    broken ??= error;
+    for (const id of pending.keys()) settled(id)?.reject(broken);
+    return broken;
+  }
+
+  function batchOf(id: number, calls: readonly Call[]): Batch {
+    const announced: Omit<Call, "input">[] = [];
+    const placeOf = ({ name, source }: Call) => {
+      const known = places.get(name);
+      if (known !== undefined) return known;
+      announced.push({ name, source });
+      places.set(name, places.size);
+      return places.size - 1;
+    };
+    return { id, calls: calls.map((call) => [placeOf(call), call.input] as const), announced };
+  }
+
+  return {
+    async carryOut(calls) {
+      if (broken) throw broken;
+      batches += 1;
+      const id = batches;
+      return new Promise((resolve, reject) => {
+        pending.set(id, { resolve, reject });
+        worker.postMessage(JSON.stringify(batchOf(id, calls)));
+      });
+    },
+    async room() {
+      while (pending.size >= IN_FLIGHT_LIMIT) await new Promise<void>((resolve) => waiting.push(resolve));
+    },
+    async idle() {
+      while (pending.size > 0) await new Promise<void>((resolve) => waiting.push(resolve));
+      if (broken) throw broken;
+    },
+    async close() {
+      const ended = once(worker, "exit");
+      worker.postMessage("close");
+      await ended;
+    },
+  };
+}
+
+/** The JavaScript that was made of a module: a thread runs nothing else. */
+export function builtFrom(url: string): string {
+  return url.replace(/\/src\/([^?]*)\.ts(\?.*)?$/, "/dist/$1.js").replace(/\.ts$/, ".js");
+}

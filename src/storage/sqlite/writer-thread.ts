@@ -1,0 +1,70 @@
+/**
+ * The thread that carries out hot statements: SQL, commits and checkpoints cost the event loop nothing. It owns a connection of its
+ * own and holds a transaction only while it carries out one batch; see `thread.ts` for the other side.
+ */
+import { parentPort, workerData } from "node:worker_threads";
+import type { HotStatement } from "../storage.ts";
+import { openFlusher } from "./flusher.ts";
+import { openConfigured } from "./open-file.ts";
+import type { Batch, Outcome, ThreadOptions } from "./thread.ts";
+
+type Statement = HotStatement<unknown, unknown>;
+
+const { path, watched } = workerData as ThreadOptions;
+const seen = new Set<string>();
+const file = openConfigured(path, watched ? (sql) => seen.add(sql) : undefined);
+const flusher = openFlusher(path);
+const statements: Statement[] = [];
+
+/** Batches are carried out in the order in which they came; a flush does not hold up the next of them. */
+let turn: Promise<unknown> = Promise.resolve();
+parentPort?.on("message", (message: string) => {
+  turn = turn.then(() => (message === "close" ? close() : carryOut(JSON.parse(message) as Batch)));
+});
+
+async function carryOut({ id, calls, announced = [] }: Batch): Promise<void> {
+  for (const { name, source } of announced) statements.push(await find(name, source));
+  const answers = commit(calls);
+  if (!answers) return reply({ id, fate: "undone" });
+  flusher.flush().then(
+    () => reply({ id, fate: "durable", answers }),
+    (error: Error) => reply({ id, fate: "unknown", message: error.message }),
+  );
+}
+
+/** @returns undefined, and leaves nothing behind, when any of them failed. */
+function commit(calls: Batch["calls"]): readonly unknown[] | undefined {
+  try {
+    file.run("begin immediate");
+    const answers = calls.map(([place, input]) => (statements[place] as Statement).sqlite(file, input));
+    file.run("commit");
+    return answers;
+  } catch {
+    try {
+      file.run("rollback");
+    } catch {
+      // There was no transaction, or the error had already ended it.
+    }
+    return undefined;
+  }
+}
+
+/** A module exports its hot statements each by itself, or in a record. */
+async function find(name: string, source: string): Promise<Statement> {
+  const exported = Object.values((await import(source)) as Record<string, unknown>);
+  const all = exported.flatMap((value) => [value, ...Object.values(Object(value) as object)]) as Partial<Statement>[];
+  const found = all.find((one) => one?.name === name && typeof one.sqlite === "function");
+  if (!found) throw new Error(`${source} exports no statement ${name}`);
+  return found as Statement;
+}
+
+function reply(outcome: Outcome): void {
+  parentPort?.postMessage(JSON.stringify(watched ? { ...outcome, texts: [...seen] } : outcome));
+  seen.clear();
+}
+
+function close(): void {
+  flusher.close();
+  file.close();
+  parentPort?.close();
+}
