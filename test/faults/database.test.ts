@@ -22,6 +22,8 @@ describe("the wire to PostgreSQL", () => {
     wire = await openWire(Number(new URL(database.database_url).port));
     server = await startProcess({ database_url: through(wire, database.database_url), env: { PUBLIC_URL } });
     tenant = await createTenantBeside(database.database_url, server.url, PUBLIC_URL);
+    // The first login makes the account's keys.
+    await untilServed(tenant);
   });
   afterAll(async () => {
     await server.kill("SIGTERM");
@@ -111,6 +113,7 @@ describe("a primary that is lost", () => {
     const server = await startProcess({ database_url, env: { PUBLIC_URL } });
     try {
       const tenant = await createTenantBeside(database_url, server.url, PUBLIC_URL);
+      await untilServed(tenant);
       const load = startLoad([tenant]);
       await pause(2_000);
       await cluster.killPrimary();
