@@ -216,11 +216,12 @@ export interface CallOptions {
   readonly form?: Readonly<Record<string, string>>;
   readonly query?: Readonly<Record<string, string>>;
   readonly raw?: string | Uint8Array;
+  readonly signal?: AbortSignal;
 }
 
 /** One request; redirects are not followed. */
 export async function call(url: string, options: CallOptions = {}): Promise<Reply> {
-  const { method = "GET", token, json, form, query, raw } = options;
+  const { method = "GET", token, json, form, query, raw, signal } = options;
   const target = query ? `${url}?${new URLSearchParams(query)}` : url;
   const headers: Record<string, string> = { ...options.headers };
   if (token !== undefined) headers.authorization = `Bearer ${token}`;
@@ -235,6 +236,7 @@ export async function call(url: string, options: CallOptions = {}): Promise<Repl
     headers,
     redirect: "manual",
     ...(body === undefined ? {} : { body }),
+    ...(signal === undefined ? {} : { signal }),
   });
   const text = await response.text();
   let parsed: unknown;

@@ -15,6 +15,8 @@ export interface ServerProcess {
   readonly pid: number;
   /** Everything it printed so far. */
   output(): string;
+  /** Sends a signal that it survives. */
+  signal(signal: NodeJS.Signals): void;
   /** Resolves when it is gone, with its exit code (null after a signal). */
   kill(signal: NodeJS.Signals): Promise<number | null>;
 }
@@ -57,6 +59,7 @@ export async function startProcess({ database_url, port, env, cwd }: ProcessOpti
     port: chosen,
     pid: child.pid ?? 0,
     output: () => output,
+    signal: (signal) => void child.kill(signal),
     async kill(signal) {
       child.kill(signal);
       return gone;

@@ -10,6 +10,8 @@ export interface Wire {
   delay: number;
   /** Chunks wait until this is false again. */
   frozen: boolean;
+  /** Connections that are open now carry nothing more, and nobody is told, as behind a firewall that lost its memory. */
+  forget(): void;
   /** Ends all connections, and refuses new ones until it is mended. */
   cut(): void;
   mend(): void;
@@ -19,6 +21,7 @@ export interface Wire {
 export async function openWire(...targets: number[]): Promise<Wire> {
   const port = await freePort();
   const sockets = new Set<Socket>();
+  const forgotten = new WeakSet<Socket>();
   let broken = false;
   let turn = 0;
 
@@ -28,7 +31,7 @@ export async function openWire(...targets: number[]): Promise<Wire> {
       queue = queue.then(async () => {
         if (wire.delay > 0) await pause(wire.delay);
         while (wire.frozen && !to.destroyed) await pause(10);
-        if (!to.destroyed) to.write(chunk);
+        if (!to.destroyed && !forgotten.has(to)) to.write(chunk);
       });
     });
     const over = () => void queue.then(() => to.destroy());
@@ -53,6 +56,9 @@ export async function openWire(...targets: number[]): Promise<Wire> {
     targets,
     delay: 0,
     frozen: false,
+    forget() {
+      for (const socket of sockets) forgotten.add(socket);
+    },
     cut() {
       broken = true;
       for (const socket of sockets) socket.destroy();

@@ -23,13 +23,18 @@ export function isRetriable(error: unknown): boolean {
   return code === "40001" || code === "40P01";
 }
 
+/** The database did not answer, or said that it cannot: nobody should use that connection again. */
+export function isUnavailable(error: unknown): boolean {
+  const message = error instanceof Error ? error.message : "";
+  const code = codeOf(error) ?? "";
+  return code === "temporarily_unavailable" || UNAVAILABLE.test(code) || SOCKET.has(code) || CLIENT_SIDE.test(message);
+}
+
 /** Turns a lost database into 503 with its cause kept for the log, and text that cannot be stored into 400; leaves every other error as it is. */
 export function mapUnavailable(error: unknown): unknown {
   if (error instanceof Refusal) return error;
-  const code = codeOf(error) ?? "";
-  if (code === UNSTORABLE) return refuseText();
-  const message = error instanceof Error ? error.message : "";
-  if (UNAVAILABLE.test(code) || SOCKET.has(code) || CLIENT_SIDE.test(message)) {
+  if (codeOf(error) === UNSTORABLE) return refuseText();
+  if (isUnavailable(error)) {
     return refuse("temporarily_unavailable", { detail: "the database does not answer", cause: error, retry_after: 1 });
   }
   return error;

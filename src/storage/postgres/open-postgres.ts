@@ -4,7 +4,7 @@ import type { Database, HotStatement, Row, Storage, Transaction } from "../stora
 import type { Tables } from "../tables.ts";
 import { type Batcher, openBatcher } from "./batcher.ts";
 import { openClock } from "./clock.ts";
-import { isRetriable, mapUnavailable } from "./errors.ts";
+import { isRetriable, isUnavailable, mapUnavailable } from "./errors.ts";
 
 export interface PostgresOptions {
   readonly url: string;
@@ -74,8 +74,10 @@ function openPool(options: PostgresOptions): pg.Pool {
     application_name: "latchkey",
     onConnect: preparePlanner,
   });
-  // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
+  // A connection that breaks is replaced by the pool, and whoever was using it learns of it from their query. Without a
+  // listener it would end the process: the pool listens to idle connections only.
   pool.on("error", () => {});
+  pool.on("connect", (client) => client.on("error", () => {}));
   return pool;
 }
 
@@ -84,7 +86,9 @@ function openPool(options: PostgresOptions): pg.Pool {
  * PostgreSQL but does not know these goes without.
  */
 async function preparePlanner(client: pg.ClientBase): Promise<void> {
-  await client.query("set jit = off; set enable_seqscan = off").catch(() => {});
+  await client.query("set jit = off; set enable_seqscan = off").catch((error: unknown) => {
+    if (isUnavailable(error)) throw error;
+  });
 }
 
 async function runHot<I, O>(
@@ -110,10 +114,7 @@ async function transact<T>(pool: pg.Pool, work: (tx: Transaction) => Promise<T>,
     await client.query("commit");
     return value;
   } catch (error) {
-    broken = await client.query("rollback").then(
-      () => undefined,
-      (cause: Error) => cause,
-    );
+    broken = isUnavailable(error) ? toError(error) : await client.query("rollback").then(() => undefined, toError);
     throw mapUnavailable(error);
   } finally {
     client.release(broken);
@@ -132,7 +133,7 @@ function transactionOn(client: pg.PoolClient, options: PostgresOptions): Transac
 }
 
 interface PoolLike {
-  connect(): Promise<{ query: pg.PoolClient["query"]; release(): void }>;
+  connect(): Promise<{ query: pg.PoolClient["query"]; release(broken?: Error): void }>;
   end(): Promise<void>;
 }
 
@@ -141,11 +142,16 @@ function kyselyOver(pool: PoolLike, options: PostgresOptions): Database {
     end: () => pool.end(),
     connect: async () => {
       const client = await pool.connect().catch(rethrow);
+      let broken: Error | undefined;
       return {
-        release: () => client.release(),
+        // One that did not answer in time may never answer: the pool must not hand it out again.
+        release: () => client.release(broken),
         query: (text: string, values: unknown[]) => {
           options.onQuery?.(text);
-          return client.query(text, values).catch(rethrow);
+          return client.query(text, values).catch((error: unknown) => {
+            if (isUnavailable(error)) broken = toError(error);
+            return rethrow(error);
+          });
         },
       };
     },
@@ -163,6 +169,10 @@ async function retrying<T>(work: () => Promise<T>): Promise<T> {
       await new Promise((resolve) => setTimeout(resolve, Math.random() * 20 * attempt));
     }
   }
+}
+
+function toError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }
 
 function rethrow(error: unknown): never {

@@ -1,0 +1,46 @@
+import { sql } from "kysely";
+import { describe, expect, it } from "vitest";
+import { createTestDatabase } from "../../../test/support/engines.ts";
+import { admin } from "../../../test/support/global-setup.ts";
+import { openWire } from "../../../test/support/wire.ts";
+import { openPostgres } from "./open-postgres.ts";
+
+const unavailable = { code: "temporarily_unavailable" };
+
+describe("a connection that breaks", () => {
+  it("in the middle of a transaction: that transaction fails, the process lives, the next one works", async () => {
+    const database = await createTestDatabase("postgres");
+    const storage = await openPostgres({ url: database.database_url, strict: true });
+    const cut = storage.write(async (tx) => {
+      const { rows } = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(tx.db);
+      await admin(database.database_url, `select pg_terminate_backend(${rows[0]?.pid})`);
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      await tx.db.selectFrom("accounts").selectAll().execute();
+    });
+    await expect(cut).rejects.toMatchObject(unavailable);
+    expect(await storage.read.selectFrom("accounts").selectAll().execute()).toEqual([]);
+    await storage.close();
+    await database.drop();
+  });
+
+  it("without a word: whoever waited on it is told within the deadline, and nobody gets it again", {
+    timeout: 60_000,
+  }, async () => {
+    const database = await createTestDatabase("postgres");
+    const wire = await openWire(Number(new URL(database.database_url).port));
+    const url = database.database_url.replace(/127\.0\.0\.1:\d+/, `127.0.0.1:${wire.port}`);
+    const storage = await openPostgres({ url, strict: true });
+    const look = () => storage.read.selectFrom("accounts").selectAll().execute();
+    const change = () => storage.write((tx) => tx.db.deleteFrom("accounts").execute());
+    await look();
+    wire.forget();
+    await expect(look()).rejects.toMatchObject(unavailable);
+    expect(await look()).toEqual([]);
+    wire.forget();
+    await expect(change()).rejects.toMatchObject(unavailable);
+    await change();
+    await storage.close();
+    await wire.close();
+    await database.drop();
+  });
+});
