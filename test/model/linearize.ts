@@ -11,29 +11,31 @@ export interface Event<S, O> {
  * another that had ended when it began (Herlihy and Wing). Empty when there is no such order: then what was seen is no history of
  * an object that does one thing at a time.
  *
- * `events` are those of one object, between two moments at which nothing was under way.
+ * `events` are those of one object, at most thirty, between two moments at which nothing was under way.
  */
 export function linearize<State, S, O>(
   states: readonly State[],
   events: readonly Event<S, O>[],
   apply: (state: State, step: S, outcome: O) => State | undefined,
 ): State[] {
+  if (events.length > 30) throw new Error(`${events.length} steps at once are more than can be ordered`);
+  const all = 2 ** events.length - 1;
   const ends = new Map<string, State>();
   const seen = new Set<string>();
-  const visit = (state: State, done: ReadonlySet<number>) => {
-    const left = events.map((_, index) => index).filter((index) => !done.has(index));
-    if (left.length === 0) return void ends.set(JSON.stringify(state), state);
-    const place = `${left.join(",")} ${JSON.stringify(state)}`;
+  const visit = (state: State, done: number) => {
+    const name = JSON.stringify(state);
+    if (done === all) return void ends.set(name, state);
+    const place = `${done} ${name}`;
     if (seen.has(place)) return;
     seen.add(place);
-    const firstEnd = Math.min(...left.map((index) => events[index]?.ended ?? 0));
-    for (const index of left) {
-      const event = events[index];
-      if (!event || event.began > firstEnd) continue;
+    const left = events.filter((_, index) => (done & (1 << index)) === 0);
+    const firstEnd = Math.min(...left.map(({ ended }) => ended));
+    for (const [index, event] of events.entries()) {
+      if ((done & (1 << index)) !== 0 || event.began > firstEnd) continue;
       const next = apply(state, event.step, event.outcome);
-      if (next !== undefined) visit(next, new Set([...done, index]));
+      if (next !== undefined) visit(next, done | (1 << index));
     }
   };
-  for (const state of states) visit(state, new Set());
+  for (const state of states) visit(state, 0);
   return [...ends.values()];
 }

@@ -1,22 +1,29 @@
 /**
- * What one person's codes must do, as small as it can be said: a reference that the server is compared with. Steps are pure, so that
- * a checker may try them in any order.
+ * What the codes of one person at one client must do, as small as it can be said: a reference that the server is compared with. Steps
+ * are pure, so that a checker may try them in any order.
  */
 
 export type Format = "typable" | "numeric" | "link";
+export type Thing = "user" | "client" | "grant";
 
 export type Step =
-  | { readonly kind: "mint"; readonly format: Format }
-  | { readonly kind: "send" }
-  | { readonly kind: "redeem"; readonly code: string }
-  | { readonly kind: "guess" }
+  | { readonly kind: "mint"; readonly format: Format; readonly via: number }
+  | { readonly kind: "send"; readonly via: number }
+  | { readonly kind: "resend"; readonly session: string; readonly via: number }
+  | { readonly kind: "redeem"; readonly code: string; readonly via: number }
+  | { readonly kind: "guess"; readonly via: number }
+  /** So much time passes that the code is over, and what began with it. */
   | { readonly kind: "expire"; readonly code: string }
-  | { readonly kind: "remove" };
+  /** So much time passes that a message may go out again. */
+  | { readonly kind: "rest" }
+  | { readonly kind: "remove"; readonly thing: Thing; readonly via: number };
 
-/** What the server said: a status or error code, and the code that was handed out. */
+/** What the server said: a status or error code, the code that was handed out, and where it was sent, the login and the inbox's size. */
 export interface Outcome {
   readonly answer: string;
   readonly code?: string | undefined;
+  readonly session?: string | undefined;
+  readonly messages?: number | undefined;
 }
 
 interface Code {
@@ -26,18 +33,34 @@ interface Code {
 }
 
 export interface Login {
-  readonly alive: boolean;
+  /** What was removed, and through which process: another one may offer it for five seconds more, but never permit it. */
+  readonly removed: Readonly<Partial<Record<Thing, number>>>;
   readonly codes: Readonly<Record<string, Code>>;
   /** The code that was sent last. */
   readonly sent: string | null;
+  readonly messages: number;
+  /** The last message was long enough ago. */
+  readonly rested: boolean;
+  /** Code of each login session. */
+  readonly sessions: Readonly<Record<string, string>>;
   /** Wrong numeric guesses in the running window. */
   readonly count: number;
   /** The same for the address once nobody has it any more. */
   readonly ghost: number;
 }
 
-export const newLogin: Login = { alive: true, codes: {}, sent: null, count: 0, ghost: 0 };
+export const newLogin: Login = {
+  removed: {},
+  codes: {},
+  sent: null,
+  messages: 0,
+  rested: false,
+  sessions: {},
+  count: 0,
+  ghost: 0,
+};
 
+const OFFERS = ["200", "204", "not_found", "too_many_requests"];
 const LIVE_LIMIT = 5;
 const CODE_GUESSES = 5;
 const WINDOW_GUESSES = 10;
@@ -47,42 +70,81 @@ export function apply(login: Login, step: Step, outcome: Outcome): Login | undef
   const { answer, code } = outcome;
   const is = (expected: string, next: Login = login) => (answer === expected ? next : undefined);
   switch (step.kind) {
-    case "mint":
-      if (!login.alive) return is("not_found");
-      if (minted(login).length >= LIVE_LIMIT) return is("too_many_requests");
-      return is("200", code === undefined ? login : withCode(login, code, step.format));
-    case "send": {
-      if (!login.alive) return login;
-      if (login.sent !== null && login.codes[login.sent]?.state === "live")
-        return is("204", code === login.sent ? login : undefined);
-      if (code === undefined || login.codes[code]) return undefined;
-      return is("204", { ...withCode(login, code, "typable"), sent: code });
-    }
     case "expire":
-      return login.codes[step.code]?.state === "live"
-        ? { ...login, codes: { ...login.codes, [step.code]: { ...known(login, step.code), state: "expired" } } }
-        : login;
+      return login.codes[step.code]?.state === "live" ? withState(login, step.code, "expired") : login;
+    case "rest":
+      return { ...login, rested: true };
     case "remove":
-      return login.alive ? is("200", { ...login, alive: false }) : is("not_found");
+      if (login.removed[step.thing] !== undefined) return is("not_found");
+      return is("200", { ...login, removed: { ...login.removed, [step.thing]: step.via } });
+    case "mint":
+      if (isClosed(login)) return closed(login, step.via, answer);
+      if (isGone(login)) return is("not_found");
+      if (minted(login).length >= LIVE_LIMIT) return is("too_many_requests");
+      return code === undefined ? undefined : is("200", withCode(login, code, step.format));
+    case "send":
+    case "resend":
+      if (isClosed(login)) return closed(login, step.via, answer);
+      if (isGone(login)) return is("204");
+      if (answer !== "204") return undefined;
+      return step.kind === "send" ? send(login, outcome) : resend(login, step.session, outcome);
     case "guess":
-      return login.alive ? guess(login, answer) : ghost(login, answer);
     case "redeem":
-      return redeem(login, step.code, answer);
+      if (isClosed(login)) return is("unauthorized_client");
+      if (step.kind === "redeem") return redeem(login, step.code, answer);
+      return isGone(login) ? ghost(login, answer) : guess(login, answer);
   }
+}
+
+/** Without client or grant nothing is issued. */
+const isClosed = ({ removed }: Login) => removed.client !== undefined || removed.grant !== undefined;
+const isGone = ({ removed }: Login) => removed.user !== undefined;
+
+/** A process that did not remove it itself may not know yet, and make what will never be redeemed. */
+function closed(login: Login, via: number, answer: string): Login | undefined {
+  const { client, grant } = login.removed;
+  if (answer === "unauthorized_client") return login;
+  return client !== via && grant !== via && OFFERS.includes(answer) ? login : undefined;
+}
+
+/** A login of its own, with the pending code as long as that lives. */
+function send(login: Login, outcome: Outcome): Login | undefined {
+  const { code, session, messages } = outcome;
+  if (code === undefined || session === undefined) return undefined;
+  const begun = { ...login, sessions: { ...login.sessions, [session]: code } };
+  if (login.sent !== null && login.codes[login.sent]?.state === "live") return again(begun, outcome);
+  if (login.codes[code] || messages !== login.messages + 1) return undefined;
+  return { ...withCode(begun, code, "typable"), sent: code, messages, rested: false };
+}
+
+/** The same code of the same login once more, until that was redeemed; when its time is over, a login begins anew. */
+function resend(login: Login, session: string, outcome: Outcome): Login | undefined {
+  const { code, messages } = outcome;
+  if (outcome.session !== session) return undefined;
+  const own = login.sessions[session] ?? "";
+  const state = login.codes[own]?.state;
+  if (state === "expired") return send(login, outcome);
+  if (state === "live") return own === login.sent ? again(login, outcome) : undefined;
+  return code === (login.sent ?? undefined) && messages === login.messages ? login : undefined;
+}
+
+function again(login: Login, { code, messages }: Outcome): Login | undefined {
+  if (code !== login.sent || messages !== login.messages + (login.rested ? 1 : 0)) return undefined;
+  return { ...login, messages, rested: false };
 }
 
 function redeem(login: Login, text: string, answer: string): Login | undefined {
   const code = known(login, text);
   const is = (expected: string, next: Login = login) => (answer === expected ? next : undefined);
   if (code.format === "numeric") {
-    if (!login.alive) return ghost(login, answer);
+    if (isGone(login)) return ghost(login, answer);
     if (isShut(login)) return is("too_many_attempts");
     // Dead by wrong guesses, while a newer one lives: as wrong as any other.
     if (code.state === "live" && code.guesses >= CODE_GUESSES) return guess(login, answer);
   }
   if (code.state === "used") return is("verification_code_used");
   if (code.state === "expired") return is("verification_code_expired");
-  if (!login.alive) return is("invalid_verification_code");
+  if (isGone(login)) return is("invalid_verification_code");
   return is(
     "302",
     each(login, (one) => (one.state === "live" ? { ...one, state: "used" } : one)),
@@ -109,8 +171,10 @@ function isShut(login: Login): boolean {
 
 const isLiveNumeric = ({ format, state }: Code) => format === "numeric" && state === "live";
 
-const minted = ({ codes, sent }: Login) =>
-  Object.entries(codes).filter(([text, { state }]) => state === "live" && text !== sent);
+/** Live ones that were handed to the client, and not sent. */
+function minted({ codes, sent }: Login): string[] {
+  return Object.keys(codes).filter((text) => codes[text]?.state === "live" && text !== sent);
+}
 
 function known({ codes }: Login, text: string): Code {
   return codes[text] ?? { format: "typable", state: "used", guesses: 0 };
@@ -118,6 +182,10 @@ function known({ codes }: Login, text: string): Code {
 
 function withCode(login: Login, text: string, format: Format): Login {
   return { ...login, codes: { ...login.codes, [text]: { format, state: "live", guesses: 0 } } };
+}
+
+function withState(login: Login, text: string, state: Code["state"]): Login {
+  return { ...login, codes: { ...login.codes, [text]: { ...known(login, text), state } } };
 }
 
 function each(login: Login, change: (code: Code) => Code): Login {
