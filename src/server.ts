@@ -252,7 +252,8 @@ async function mount(
   { verification, code, egress, log, metrics, tracing }: Parts,
 ): Promise<App> {
   const { storage, directory, tokens } = core;
-  const app = openHttp({ logger: log, trustProxy: trustOf(config.trusted_proxies), metrics, tracing });
+  const secure = config.public_url.startsWith("https:");
+  const app = openHttp({ logger: log, trustProxy: trustOf(config.trusted_proxies), metrics, secure, tracing });
   await describeApi(app, config.public_url);
   const { nudge } = verification;
   const oauth = { directory, tokens, verification, mfa: { directory, nudge }, federation: openFederation(egress) };

@@ -35,19 +35,23 @@ export interface HttpOptions {
   /** Decides whether a peer's `X-Forwarded-*` and `Forwarded` count. */
   readonly trustProxy: false | ((address: string) => boolean);
   readonly metrics: Metrics;
+  /** The outside world comes by https. */
+  readonly secure: boolean;
   readonly tracing?: Tracing | undefined;
 }
 
 const BODY_LIMIT = 64 * 1024;
 /** How often a closing server looks for connections whose last request has been answered, in milliseconds. */
 const DRAIN = 20;
+/** Seconds for which a browser remembers to come by https. */
+const YEAR = 31_536_000;
 const faultsOfQuery = new WeakMap<object, readonly Fault[]>();
 
 /**
  * The HTTP server without routes: strict reading of queries and bodies, request ids, the log line, CORS, and one error reply
  * for everything that can go wrong before, in and after a handler.
  */
-export function openHttp({ logger, trustProxy, metrics, tracing }: HttpOptions): App {
+export function openHttp({ logger, trustProxy, metrics, secure, tracing }: HttpOptions): App {
   const app = fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: "request_id" }),
@@ -72,7 +76,7 @@ export function openHttp({ logger, trustProxy, metrics, tracing }: HttpOptions):
     schemaController: { compilersFactory: { buildValidator: coerceAllButBodies as never } },
     ajv: { customOptions: { coerceTypes: true, allErrors: true, removeAdditional: false, useDefaults: true } },
     frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
-      begin(request, reply);
+      begin(request, reply, secure);
       openToBrowsers(reply);
       errorReply(error, request, reply);
     },
@@ -91,7 +95,7 @@ export function openHttp({ logger, trustProxy, metrics, tracing }: HttpOptions):
   readBodies(app);
   answerPreflights(app);
   app.addHook("onRequest", (request, reply, done) => {
-    begin(request, reply);
+    begin(request, reply, secure);
     done();
   });
   app.addHook("preValidation", (request, _reply, done) => done(checkParameters(request)));
@@ -130,9 +134,11 @@ const coerceAllButBodies: Validators = (externals, options) => {
   return (route) => (route.httpPart === "body" ? exact : coercing)(route);
 };
 
-function begin(request: FastifyRequest, reply: FastifyReply): void {
+function begin(request: FastifyRequest, reply: FastifyReply, secure: boolean): void {
   reply.header("request-id", request.id);
   reply.header("x-content-type-options", "nosniff");
+  // RFC 6797 §6.1; of this host alone, since hosts below it may be somebody else's.
+  if (secure) reply.header("strict-transport-security", `max-age=${YEAR}`);
 }
 
 function readQuery(text: string): Record<string, string> {

@@ -1,0 +1,197 @@
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../test/support/engines.ts";
+import { masterKeys } from "../secrets/master-keys.ts";
+import { reveal } from "../secrets/secret.ts";
+import type { Authorization } from "./authorization.ts";
+import { issueAccessToken, issueIdToken } from "./issue.ts";
+import { signJws } from "./jws.ts";
+import { signingKey } from "./keys/find-key.ts";
+import { rotateKey } from "./keys/rotate-key.ts";
+import { readIdToken } from "./read-id-token.ts";
+import { openTokens, type Tokens } from "./tokens.ts";
+import { subjectsOf, verifyAccessToken } from "./verify.ts";
+
+const issuer = "https://login.example/v1/accounts/T00000001";
+const account_id = "T00000001";
+const LIFETIME = 600;
+
+describeOnBothEngines("an access token", (engine) => {
+  let test: TestStorage;
+  let tokens: Tokens;
+  let now: number;
+  /** Another process, which remembers no token. */
+  const fresh = () => openTokens(test.storage, masterKeys([Buffer.alloc(32, 3)]));
+  beforeAll(async () => {
+    test = await openTestStorage(engine);
+    for (const id of [account_id, "T00000002"])
+      await test.storage.write((tx) =>
+        tx.db
+          .insertInto("accounts")
+          .values({ account_id: id, name: "x", settings: "{}", created_at: "", updated_at: "" })
+          .execute(),
+      );
+    tokens = fresh();
+    now = test.storage.now();
+  });
+  afterAll(() => test.close());
+
+  const client = { type: "client", id: "7d3a" } as const;
+  const person = { type: "user", id: "9c1f", auth_time: 1, amr: ["otp"], acr: "1fa", email: "a@example.com" } as const;
+  const authorization = (fields: Partial<Authorization> = {}): Authorization => ({
+    issuing: { account_id, issuer, access_token_alg: "ES256", access_token_lifetime: LIFETIME },
+    sid: "sid-1",
+    subject: client,
+    client_id: "shop",
+    client_uuid: "7d3a",
+    audience: "https://api.example",
+    scope: ["a", "b"],
+    id_token_alg: "RS256",
+    ...fields,
+  });
+  const issue = async (fields: Partial<Authorization> = {}) =>
+    reveal((await issueAccessToken(tokens, authorization(fields), now)).access_token);
+  const verify = (token: string, at = now, own = fresh(), account = account_id, by = issuer) =>
+    verifyAccessToken(own, account, by, token, at);
+  const refused = (verified: Promise<unknown>, detail: RegExp) =>
+    expect(verified).rejects.toMatchObject({
+      code: "invalid_token",
+      options: { detail: expect.stringMatching(detail) },
+    });
+  /** Signed by the account's own key, with these claims instead of the right ones. */
+  async function signed(claims: object, typ = "at+jwt"): Promise<string> {
+    const right = JSON.parse(Buffer.from((await issue()).split(".")[1] ?? "", "base64url").toString());
+    return reveal(await signJws(await signingKey(tokens, account_id, "ES256", now), typ, { ...right, ...claims }));
+  }
+
+  it("says again what it was issued with", async () => {
+    const act = { iss: issuer, sub: "p", account_id: "P11200000" };
+    const fields = { grant_id: "g", dpop_jkt: "thumb", userinfo_claims: ["name"], act };
+    const token = await issue({ ...fields, subject: { ...person, holds: ["role:1"] } });
+    expect(await verify(token)).toMatchObject({
+      account_id,
+      issuer,
+      audience: "https://api.example",
+      subject_type: "user",
+      subject: "9c1f",
+      client_id: "shop",
+      client_uuid: "7d3a",
+      scope: ["a", "b"],
+      sid: "sid-1",
+      grant_id: "g",
+      auth_time: 1,
+      amr: ["otp"],
+      holds: ["role:1"],
+      jkt: "thumb",
+      userinfo_claims: ["name"],
+      partner_account: "P11200000",
+      act,
+      expires_at: Math.floor(now / 1000) + LIFETIME,
+    });
+    const plain = await verify(await issue());
+    expect(plain).toMatchObject({ subject_type: "client", subject: "7d3a" });
+    for (const name of ["grant_id", "auth_time", "amr", "holds", "jkt", "userinfo_claims", "partner_account", "act"])
+      expect(plain, name).not.toHaveProperty(name);
+    expect(subjectsOf(plain)).toEqual(["sid:sid-1", "client:7d3a", `account:${account_id}`]);
+    expect(subjectsOf(await verify(token))).toEqual([
+      "sid:sid-1",
+      "client:7d3a",
+      `account:${account_id}`,
+      "user:9c1f",
+      "grant:g",
+      "role:1",
+    ]);
+  });
+
+  it("is good in its time alone", async () => {
+    // A while after its key was made, which is not trusted before that either.
+    const issued = Math.floor(now / 1000) * 1000 + 60_000;
+    const token = reveal((await issueAccessToken(tokens, authorization(), issued)).access_token);
+    const until = issued + LIFETIME * 1000;
+    await verify(token, until - 1);
+    await refused(verify(token, until), /expired/);
+    const remembering = fresh();
+    await verify(token, until - 1, remembering);
+    await refused(verify(token, until, remembering), /expired/);
+    await verify(token, issued - 30_000);
+    await refused(verify(token, issued - 30_001), /future/);
+    expect((await issueAccessToken(tokens, authorization({ lifetime: 60 }), now)).expires_in).toBe(60);
+    expect((await issueAccessToken(tokens, authorization({ lifetime: 6_000 }), now)).expires_in).toBe(LIFETIME);
+  });
+
+  it("is of this account, this issuer and this kind, or refused", async () => {
+    const token = await issue();
+    await refused(verify(token, now, fresh(), "T00000002"), /unknown key/);
+    await refused(verify(token, now, fresh(), account_id, `${issuer}/`), /another issuer/);
+    await refused(verify(await signed({ oid: "T00000002" })), /another issuer/);
+    await refused(verify(await signed({ iss: "https://evil.example" })), /another issuer/);
+    await refused(verify(await signed({}, "JWT")), /not an access token/);
+    await refused(verify(await signed({}, "xat+jwt")), /not an access token/);
+    await refused(verify(await signed({}, "at+jwt+x")), /not an access token/);
+    await verify(await signed({}, "application/at+jwt"));
+    await verify(await signed({}, "AT+JWT"));
+    await refused(verify(await signed({ subject_type: "robot" })), /subject_type/);
+    for (const name of ["aud", "sub", "client_id", "client_uuid", "scope", "sid", "exp", "iat"])
+      for (const value of [undefined, ["x"]])
+        await refused(verify(await signed({ [name]: value })), /a claim is missing/);
+    await refused(verify("x.y.z"), /compact JWS/);
+    const [header, payload] = token.split(".");
+    await refused(verify(`${header}.${payload}.${"A".repeat(86)}`), /signature/);
+    const odd = await verify(await signed({ act: "x", cnf: "x", amr: "x", holds: "x", grant_id: 1, auth_time: "x" }));
+    for (const name of ["act", "jkt", "amr", "holds", "grant_id", "auth_time", "partner_account"])
+      expect(odd, name).not.toHaveProperty(name);
+  });
+
+  it("has a sub of its own in each sector, which leads back to the person", async () => {
+    const token = await issue({
+      subject: { ...person, id: "01a2145e-b02f-7ef9-ac93-1d4fd7179c55" },
+      sector: "a.example",
+    });
+    const verified = await verify(token);
+    expect(verified.subject).toBe("01a2145e-b02f-7ef9-ac93-1d4fd7179c55");
+    expect(verified.pairwise_subject).toMatch(/^[\w-]{22}$/);
+    await refused(verify(await signed({ sector: "a.example", sub: "AAAA", subject_type: "user" })), /not ours/);
+  });
+
+  it("is known again only while its key is trusted", async () => {
+    const own = fresh();
+    const token = reveal((await issueAccessToken(own, authorization(), now)).access_token);
+    await verify(token, now, own);
+    expect(own.verified.size).toBe(1);
+    await verify(token, now, own);
+    expect(own.verified.size).toBe(1);
+    const at = test.storage.now();
+    const rotation = { publication_lead: 0, longest_lifetime: 60, immediately: true };
+    await rotateKey(own, account_id, "ES256", rotation, at);
+    await expect.poll(() => test.storage.now()).toBeGreaterThan(at);
+    await expect(verify(token, test.storage.now(), own)).rejects.toMatchObject({ code: "invalid_token" });
+    now = test.storage.now();
+    tokens = fresh();
+  });
+
+  it("is no ID token, which hints at somebody and lets nobody in", async () => {
+    const about = authorization({ subject: person });
+    const fields = { audience: "shop", lifetime: 60, nonce: "n", claims: { iss: "https://evil.example", ext_a: "b" } };
+    const id_token = reveal(await issueIdToken(tokens, about, fields, now));
+    await refused(verify(id_token), /not an access token/);
+    expect(await readIdToken(fresh(), issuer, account_id, id_token)).toEqual({
+      sub: "9c1f",
+      sid: "sid-1",
+      azp: "shop",
+    });
+    const claims = JSON.parse(Buffer.from(id_token.split(".")[1] ?? "", "base64url").toString());
+    expect(claims).toMatchObject({
+      iss: issuer,
+      aud: "shop",
+      azp: "shop",
+      nonce: "n",
+      ext_a: "b",
+      email_verified: false,
+    });
+    expect(claims.exp - claims.iat).toBe(60);
+    expect(await readIdToken(fresh(), issuer, account_id, await issue())).toBeUndefined();
+    expect(await readIdToken(fresh(), `${issuer}/`, account_id, id_token)).toBeUndefined();
+    expect(await readIdToken(fresh(), issuer, account_id, `${id_token.slice(0, -8)}AAAAAAAA`)).toBeUndefined();
+    expect(await readIdToken(fresh(), issuer, "T00000002", id_token)).toBeUndefined();
+    await expect(issueIdToken(tokens, authorization(), fields, now)).rejects.toThrow("speaks about a person");
+  });
+});

@@ -1,0 +1,35 @@
+/** Time that passes without waiting: instants of rows move into the past, as far as time would have moved away from them. */
+import { sql } from "kysely";
+import type { Latchkey } from "./latchkey.ts";
+
+const instants = {
+  verification_codes: ["created_at", "expires_at", "last_sent_at", "spent_at"],
+  budgets: ["window_ends_at"],
+  sessions: ["idle_expires_at", "expires_at"],
+} as const;
+
+/** `seconds` pass for what one account has in a table; `columns` where only some of its instants are meant. */
+export async function letPass<T extends keyof typeof instants>(
+  { server }: Latchkey,
+  table: T,
+  account_id: string,
+  seconds: number,
+  columns: readonly (typeof instants)[T][number][] = instants[table],
+): Promise<void> {
+  const { storage } = server.core;
+  await storage.write(async ({ db }) => {
+    for (const column of columns) {
+      const name = sql.ref(column);
+      const rows = await sql<{ at: string }>`
+        select distinct ${name} as at from ${sql.table(table)}
+        where account_id = ${account_id} and ${name} is not null order by ${name}`.execute(db);
+      // Oldest first, so that no row is moved twice.
+      for (const { at } of rows.rows) {
+        const earlier = new Date(Date.parse(at) - seconds * 1000).toISOString();
+        await sql`update ${sql.table(table)} set ${name} = ${earlier} where account_id = ${account_id} and ${name} = ${at}`.execute(
+          db,
+        );
+      }
+    }
+  });
+}
