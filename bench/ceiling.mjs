@@ -1,10 +1,12 @@
 /**
- * What no store can beat: the same HTTP layer (parsing, validation, headers), the same signature, and nothing else. No
- * bearer, no directory, no limits, no log, no audit, no code. Prints its port on standard output.
+ * What no store can beat: the same HTTP layer (parsing, validation, headers), the same signature, and nothing else. No bearer, no
+ * directory, no limits, no log, no audit, no code. Its argument is the algorithm, or `none`: then HTTP alone, with one token again and
+ * again. Prints its port on standard output.
  */
 import { OidParams } from "../dist/http/contract.js";
 import { openHttp } from "../dist/http/server.js";
 import { AuthorizeParameters, Found } from "../dist/oauth/authorize/schema.js";
+import { OAuthTokenBody, OAuthTokenReply } from "../dist/oauth/token/schema.js";
 import { masterKeys } from "../dist/secrets/master-keys.js";
 import { reveal } from "../dist/secrets/secret.js";
 import { openLogger } from "../dist/telemetry/log.js";
@@ -15,7 +17,7 @@ const alg = process.argv[2];
 const keys = masterKeys([Buffer.alloc(32, 1)]);
 const now = new Date().toISOString();
 const times = { created_at: now, active_at: now, retired_at: null, expires_at: null };
-const key = openKey(keys, await makeKey(keys, "T00000001", alg, times));
+const key = openKey(keys, await makeKey(keys, "T00000001", alg === "none" ? "ES256" : alg, times));
 const claims = {
   iss: "http://localhost:8080/v1/accounts/T00000001",
   sub: "01a20acc-7f03-7ebe-a90b-d762a13e660a",
@@ -28,6 +30,9 @@ const claims = {
   scope: "orders:read orders:write",
   amr: ["otp"],
 };
+const sign = async () => reveal(await signJws(key, "at+jwt", claims));
+const first = await sign();
+const token = alg === "none" ? async () => first : sign;
 
 const app = openHttp({ logger: openLogger("silent"), trustProxy: false, metrics: { observe() {} } });
 app.route({
@@ -35,10 +40,25 @@ app.route({
   url: "/v1/accounts/:oid/auth/authorize",
   config: { surface: "account", public: true, form: "query" },
   schema: { operationId: "ceiling", params: OidParams, querystring: AuthorizeParameters, response: { 302: Found } },
-  handler: async (request, reply) => {
-    const token = await signJws(key, "at+jwt", claims);
-    return reply.redirect(`${request.query.redirect_uri}#access_token=${reveal(token)}&token_type=Bearer&state=x`, 302);
+  handler: async (request, reply) =>
+    reply.redirect(`${request.query.redirect_uri}#access_token=${await token()}&token_type=Bearer&state=x`, 302),
+});
+app.route({
+  method: "POST",
+  url: "/v1/accounts/:oid/oauth/token",
+  config: { surface: "oauth", public: true, form: "body" },
+  schema: {
+    operationId: "ceiling_token",
+    params: OidParams,
+    body: OAuthTokenBody,
+    response: { 200: OAuthTokenReply },
   },
+  handler: async () => ({
+    access_token: await token(),
+    token_type: "Bearer",
+    expires_in: 14_400,
+    scope: "orders:read",
+  }),
 });
 await app.listen({ port: 0, host: "127.0.0.1" });
 console.log(app.server.address().port);

@@ -1,76 +1,93 @@
 /**
- * A load generator in a process of its own: keeps `connections` sockets busy with prepared HTTP/1.1 requests, one in flight
- * on each, and reports how many were answered with the expected status. It parses as little as it can, because it shares
- * two cores with the server it measures.
+ * The load generator: a process of its own that stays, so that it is warm. It is sent prepared requests and keeps so many connections busy
+ * with them, one in flight on each; or, with `rate`, begins that many a second whether or not earlier ones were answered, and counts
+ * the latency from when a request was due.
  *
- * Usage (through `harness.mjs`): node bench/load.mjs <port> <connections> <expected status> <file with one request a line,
- * JSON-encoded> [a header whose values are wanted]
- * Prints one line of JSON: { ok, wrong, seconds, p50, p99, first_wrong }. `wrong` must be 0 for a figure to count.
+ * In, as a message of its parent: { port, connections, expected, file, lengths, repeat, rate, collect }. `file` holds the requests one
+ * after another, `lengths` their bytes; `repeat` sends them so many times. Out: { ok, wrong, seconds, p50, p99, most, cpu_us,
+ * first_wrong, collected }. `wrong` must be 0 for a figure to count.
  */
 import { readFileSync } from "node:fs";
-import { connect } from "node:net";
+import { between, openWire, statusOf } from "./wire.mjs";
 
-const [, , portText, connectionsText, expected, file, collect] = process.argv;
-const [port, connections] = [Number(portText), Number(connectionsText)];
-const collected = [];
-const wanted = collect ? new RegExp(`^${collect}: (.*)$`, "im") : undefined;
-const requests = readFileSync(file, "utf8")
-  .split("\n")
-  .filter(Boolean)
-  .map((line) => Buffer.from(JSON.parse(line), "latin1"));
-let next = 0;
-let ok = 0;
-let wrong = 0;
-let firstWrong = null;
-const LAST_CHUNK = Buffer.from("0\r\n\r\n");
-const latencies = [];
-const head = Buffer.from(`HTTP/1.1 ${expected}`);
-const started = process.hrtime.bigint();
+process.on("message", (asked) => {
+  drive(asked).then(
+    (answer) => process.send(answer),
+    (error) => process.send({ error: error.message }),
+  );
+});
 
-function drive() {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ port, host: "127.0.0.1", noDelay: true });
-    let pending = Buffer.alloc(0);
-    let sent = 0n;
-    const send = () => {
-      const request = requests[next++];
-      if (!request) {
-        socket.end();
-        resolve();
-        return;
-      }
-      sent = process.hrtime.bigint();
-      socket.write(request);
-    };
-    socket.on("connect", send);
-    socket.on("error", reject);
-    socket.on("data", (chunk) => {
-      pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk]);
-      const end = pending.indexOf("\r\n\r\n");
-      if (end < 0) return;
-      const headers = pending.toString("latin1", 0, end);
-      const chunked = /transfer-encoding: chunked/i.test(headers);
-      if (chunked && !pending.subarray(-5).equals(LAST_CHUNK)) return;
-      const stated = Number(/content-length: (\d+)/i.exec(headers)?.[1] ?? 0);
-      const length = chunked ? pending.length - end - 4 : stated;
-      if (pending.length < end + 4 + length) return;
-      latencies.push(Number(process.hrtime.bigint() - sent) / 1e6);
-      if (wanted) collected.push(wanted.exec(headers)?.[1] ?? "");
-      if (pending.subarray(0, head.length).equals(head)) ok++;
-      else {
-        wrong++;
-        firstWrong ??= pending.toString("latin1", 0, end + 4 + length);
-      }
-      pending = pending.subarray(end + 4 + length);
-      send();
-    });
+async function drive({ port, connections, expected, file, lengths, repeat = 1, rate, collect }) {
+  const requests = cut(readFileSync(file), lengths);
+  const total = requests.length * repeat;
+  const latencies = new Float64Array(total);
+  const collected = collect ? new Array(total).fill("") : undefined;
+  let [next, done, wrong, first_wrong] = [0, 0, 0, null];
+  let finished;
+  const end = new Promise((resolve, reject) => {
+    finished = { resolve, reject };
   });
+  const idle = [];
+
+  /** A connection and the request that it carries. */
+  const open = async () => {
+    const line = { number: 0, due: 0, send: undefined, close: undefined };
+    const answered = (bytes) => {
+      latencies[line.number] = performance.now() - line.due;
+      if (statusOf(bytes) !== expected) {
+        wrong++;
+        first_wrong ??= bytes.latin1Slice();
+      } else if (collected) collected[line.number] = collect.map(([before, after]) => between(bytes, before, after));
+      done++;
+      if (done === total) finished.resolve();
+      else advance(line);
+    };
+    const wire = await openWire(port, { answered, failed: finished.reject });
+    line.send = wire.send;
+    line.close = wire.close;
+    return line;
+  };
+  const begin = (line, due) => {
+    line.number = next++;
+    line.due = due;
+    line.send(requests[line.number % requests.length]);
+  };
+  const lines = await Promise.all(Array.from({ length: Math.min(connections, total) }, open));
+  const cpu = process.cpuUsage();
+  const started = performance.now();
+  const dueAt = (number) => started + (number * 1000) / rate;
+  const advance = (line) => {
+    if (!rate) {
+      if (next < total) begin(line, performance.now());
+    } else if (next < total && dueAt(next) <= performance.now()) begin(line, dueAt(next));
+    else idle.push(line);
+  };
+  if (rate) idle.push(...lines);
+  else for (const line of lines) advance(line);
+  const clock = rate
+    ? setInterval(() => {
+        while (idle.length > 0 && next < total && dueAt(next) <= performance.now()) begin(idle.pop(), dueAt(next));
+      }, 1)
+    : undefined;
+  try {
+    await end;
+    const seconds = (performance.now() - started) / 1000;
+    const { user, system } = process.cpuUsage(cpu);
+    latencies.sort();
+    const at = (share) => Number(latencies[Math.floor((total - 1) * share)].toFixed(2));
+    const spread = { p50: at(0.5), p99: at(0.99), most: at(1) };
+    return { ok: done - wrong, wrong, seconds, ...spread, cpu_us: user + system, first_wrong, collected };
+  } finally {
+    clearInterval(clock);
+    for (const line of lines) line.close();
+  }
 }
 
-await Promise.all(Array.from({ length: connections }, drive));
-const seconds = Number(process.hrtime.bigint() - started) / 1e9;
-latencies.sort((a, b) => a - b);
-const at = (share) => Number((latencies[Math.floor((latencies.length - 1) * share)] ?? 0).toFixed(2));
-process.stdout.write(
-  `${JSON.stringify({ ok, wrong, seconds, p50: at(0.5), p99: at(0.99), first_wrong: firstWrong, ...(wanted ? { collected } : {}) })}\n`,
-);
+function cut(bytes, lengths) {
+  let from = 0;
+  return lengths.map((length) => {
+    const request = bytes.subarray(from, from + length);
+    from += length;
+    return request;
+  });
+}

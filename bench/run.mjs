@@ -1,19 +1,23 @@
 /**
- * Everything that is measured, as ratios inside one run: rounds are interleaved and figures are medians, because machines are noisy.
+ * Everything that is measured, as ratios inside one run: contenders take turns within each round and figures are medians, because machines
+ * are noisy.
  *
- * Usage: npm run bench -- [--quick] [--json] [--engine sqlite|postgres] [--suite authorize|standard|growth]
- *   [--requests n] [--rounds n] [--growth n] [--out file.md]
- * PostgreSQL comes from TEST_DATABASE_URL, or is found and started as in the tests. `--quick` ends within five minutes.
+ * Usage: npm run bench -- [--quick] [--json] [--engine sqlite|postgres] [--suite authorize,standard,…] [--requests n] [--rounds n]
+ *   [--growth n] [--out docs/proof/bench.md]
+ * PostgreSQL comes from TEST_DATABASE_URL, or is found and started as in the tests. `--quick` ends within five minutes; it leaves out
+ * what needs more. Progress goes to standard error. `--out` writes the page, its plots beside it, and the figures as JSON.
  */
-import { execFileSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
-import { cpus } from "node:os";
+import { existsSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { closeBench } from "./harness.mjs";
+import { machineOf, pageOf, writePage } from "./page.mjs";
 import { preparePeers } from "./peers.mjs";
 import { measureAuthorize } from "./suites/authorize.mjs";
+import { measureConnections } from "./suites/connections.mjs";
 import { measureGrowth } from "./suites/growth.mjs";
+import { measurePasswordless } from "./suites/passwordless.mjs";
 import { measureStandard } from "./suites/standard.mjs";
+import { measureWorkers } from "./suites/workers.mjs";
 
 const text = { type: "string" };
 const { values } = parseArgs({
@@ -28,75 +32,72 @@ const { values } = parseArgs({
     out: text,
   },
 });
+const { quick } = values;
 const options = {
-  requests: Number(values.requests ?? (values.quick ? 4_000 : 10_000)),
-  rounds: Number(values.rounds ?? (values.quick ? 3 : 5)),
-  growth: Number(values.growth ?? (values.quick ? 1_000_000 : 10_000_000)),
+  requests: Number(values.requests ?? (quick ? 3_000 : 10_000)),
+  rounds: Number(values.rounds ?? (quick ? 3 : 5)),
+  growth: Number(values.growth ?? (quick ? 1_000_000 : 10_000_000)),
 };
 const engines = values.engine ? [values.engine] : ["sqlite", "postgres"];
-const suites = { authorize: measureAuthorize, standard: measureStandard, growth: measureGrowth };
-const chosen = Object.entries(suites).filter(([name]) => !values.suite || values.suite === name);
-const figures = [];
+const suites = {
+  authorize: measureAuthorize,
+  standard: measureStandard,
+  passwordless: measurePasswordless,
+  connections: measureConnections,
+  workers: measureWorkers,
+  growth: measureGrowth,
+  ...(await timing()),
+};
+/** Quick, and nothing else was asked for: what the ratios of the first page need, on the engines that they need. */
+const inQuick = { authorize: ["sqlite", "postgres"], standard: ["sqlite"], growth: ["sqlite"] };
+const wanted = values.suite?.split(",");
+for (const name of wanted ?? []) if (!(name in suites)) throw new Error(`there is no suite ${name}`);
 
+const figures = [];
+const started = Date.now();
 preparePeers();
 try {
-  for (const [name, measure] of chosen) {
+  for (const [name, measure] of Object.entries(suites)) {
+    if (wanted && !wanted.includes(name)) continue;
     for (const engine of engines) {
-      // The quick run grows one engine; the full one both.
-      if (name === "growth" && values.quick && !values.engine && engine !== "sqlite") continue;
-      if (!values.json) console.error(`Measuring ${name} on ${engine} …`);
-      figures.push(...(await measure(engine, options)));
+      if (quick && !wanted && !inQuick[name]?.includes(engine)) continue;
+      console.error(`${clock()} ${name} on ${engine} …`);
+      for (const figure of await measure(engine, options)) {
+        figures.push(figure);
+        console.error(`${clock()}   ${lineOf(figure)}`);
+      }
     }
   }
 } finally {
   await closeBench();
 }
 
-const ratios = Object.fromEntries(
-  figures.flatMap((figure) => Object.entries(figure.ratios).map(([name, ratio]) => [name, Number(ratio.toFixed(2))])),
-);
-if (values.json) console.log(JSON.stringify({ ratios, figures, machine: machine(), options }, null, 2));
-else console.log(page());
-if (values.out) writeFileSync(values.out, page());
+const result = {
+  ratios: Object.fromEntries(figures.flatMap(({ ratios }) => Object.entries(ratios).map(rounded))),
+  figures,
+  machine: machineOf(),
+  options: { ...options, quick },
+};
+console.log(values.json ? JSON.stringify(result, null, 2) : pageOf(result));
+if (values.out) writePage(values.out, result);
 
-function machine() {
-  const [{ model }] = cpus();
-  const postgres = attempt(() => execFileSync("postgres", ["--version"]).toString().trim());
-  const version = (name) =>
-    attempt(
-      () => JSON.parse(readFileSync(new URL(`peers/node_modules/${name}/package.json`, import.meta.url))).version,
-    );
-  const peers = { "better-auth": version("better-auth"), "oidc-provider": version("oidc-provider") };
-  return { cpu: `${cpus().length} × ${model}`, node: process.versions.node, postgres, peers };
+function rounded([name, ratio]) {
+  return [name, Number(ratio.toFixed(2))];
 }
 
-function attempt(work) {
-  try {
-    return work();
-  } catch {
-    return undefined;
-  }
+function clock() {
+  return `${String(Math.round((Date.now() - started) / 1000)).padStart(4)} s`;
 }
 
-function page() {
-  const { cpu, node, postgres, peers } = machine();
-  const beside = (others) =>
-    Object.entries(others)
-      .map(([name, rate]) => `${name.replace("_", "-")} ${rate}/s`)
-      .join(", ");
-  const rows = figures.map(
-    ({ engine, what, per_second, p50_ms = "", p99_ms = "", beside: others, ratios: own }) =>
-      `| ${engine} | ${what} | ${per_second} | ${p50_ms} | ${p99_ms} | ${beside(others)} | ${Object.values(own)
-        .map((ratio) => ratio.toFixed(2))
-        .join(", ")} |`,
-  );
-  return `# Measured
+function lineOf({ what, per_second, p99_ms, ratios }) {
+  const own = Object.entries(ratios).map((entry) => rounded(entry).join(" "));
+  return [`${what}: ${per_second}/s`, `p99 ${p99_ms} ms`, ...own].join(", ");
+}
 
-${cpu}; Node.js ${node}; ${postgres ?? "PostgreSQL of the tests"}; better-auth ${peers["better-auth"]}, oidc-provider ${peers["oidc-provider"]}.
-One process a server, 32 connections, ${options.rounds} interleaved rounds of ${options.requests} requests, medians.
-
-| engine | what | a second | p50 ms | p99 ms | beside it | ratio |
-| --- | --- | --- | --- | --- | --- | --- |
-${rows.join("\n")}
-`;
+/** How answers differ in time between who is known and who is not, where that measurement is there. */
+async function timing() {
+  const module = new URL("timing.mjs", import.meta.url);
+  if (!existsSync(module)) return {};
+  const { measureTiming } = await import(module);
+  return { timing: measureTiming };
 }

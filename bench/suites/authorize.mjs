@@ -1,70 +1,104 @@
 /**
  * Durable authorizations: every answer a 302 with a signed token; bearer, limits, log line and audit event included. Beside them in the
- * same rounds: the ceiling (the same HTTP layer and signature, nothing else), and better-auth's code → session.
+ * same rounds: what bounds them (HTTP alone, HTTP with the signature, the bare statement), and better-auth's code → session. Then the
+ * latency at 70 % of the full rate, and how long the event loop of the server kept anybody waiting.
  */
-import { load, median, requestsFor, rssOf, startCeiling, startServer, withDatabase } from "../harness.mjs";
+import { figureOf, rateOf, ratioOf, takeTurns } from "../figures.mjs";
+import { load, measure, requestsFor, startCeiling, startServer, withDatabase } from "../harness.mjs";
 import { startPeer } from "../peers.mjs";
 import { prepareCodes } from "../prepare.mjs";
+import { measureStatement } from "../statement.mjs";
 
 const cases = [
   { response_type: "token", alg: "ES256" },
   { response_type: "authenticate", alg: "RS256" },
 ];
-
 /** Of better-auth's logins, which are dear, a share is enough. */
 const SHARE = 8;
+const PART = 0.7;
+/** Milliseconds between two looks of the server's own probe, which are a part of what it reports. */
+const PROBE = 10;
 
 export async function measureAuthorize(engine, { requests, rounds }) {
+  const people = Math.min(1_000, Math.ceil(requests / SHARE));
   const server = await startServer(engine);
-  const peer = await startPeer("better-auth", { DATABASE_URL: await withDatabase(engine, "peer"), PEOPLE: "1000" });
-  const figures = [];
+  const peer = await startPeer("better-auth", {
+    DATABASE_URL: await withDatabase(engine, "peer"),
+    PEOPLE: String(people),
+  });
+  const bare = await startCeiling("none");
   try {
-    for (const one of cases) figures.push(await measureCase(engine, server, peer, one, { requests, rounds }));
+    const figures = [];
+    for (const one of cases) {
+      const others = one.alg === "ES256" ? { bare, peer: { ...peer, engine }, people } : {};
+      figures.push(...(await measureCase(server, one, others, { requests, rounds })));
+    }
     return figures;
   } finally {
+    await bare.stop();
     await peer.stop();
     await server.stop();
   }
 }
 
-async function measureCase(engine, { config, port, token, pid }, peer, { response_type, alg }, { requests, rounds }) {
+async function measureCase(server, { response_type, alg }, { bare, peer, people }, { requests, rounds }) {
+  const { engine, port, token } = server;
   const ceiling = await startCeiling(alg);
-  const samples = { latchkey: [], ceiling: [], better_auth: [] };
-  const batchOf = async (count) => requestsFor(port, token, response_type, await prepareCodes(config, count));
-  const others = Math.min(1_000, Math.ceil(requests / SHARE));
-  await load(port, await batchOf(500));
-  await load(peer.port, await logins(peer, 100), { expected: "200" });
-  for (let round = 0; round < rounds; round++) {
-    const batch = await batchOf(requests);
-    samples.ceiling.push(await load(ceiling.port, batch));
-    samples.latchkey.push(await load(port, batch));
-    if (alg === "ES256")
-      samples.better_auth.push(await load(peer.port, await logins(peer, others), { expected: "200" }));
-  }
-  ceiling.process.kill("SIGTERM");
-  const rate = (list) => median(list.map(({ ok, seconds }) => ok / seconds));
-  const [ours, most] = [rate(samples.latchkey), rate(samples.ceiling)];
-  const figure = {
-    suite: "authorize",
-    engine,
-    what: `${response_type} ${alg}`,
-    per_second: Math.round(ours),
-    p50_ms: median(samples.latchkey.map(({ p50 }) => p50)),
-    p99_ms: median(samples.latchkey.map(({ p99 }) => p99)),
-    rss_mb: rssOf(pid),
-    beside: { ceiling: Math.round(most) },
-    ratios: { [`authorize_${engine}_to_ceiling${alg === "ES256" ? "" : "_rs256"}`]: ours / most },
+  const batchOf = async (count) => requestsFor(port, token, response_type, await prepareCodes(server, count));
+  const contenders = {
+    latchkey: async () => measure(server, await batchOf(requests)),
+    signature: async () => measure(ceiling, dummies(server, response_type), { repeat: requests }),
   };
-  if (samples.better_auth.length > 0) {
-    const theirs = rate(samples.better_auth);
-    figure.beside.better_auth = Math.round(theirs);
-    figure.ratios[`authorize_${engine}_to_better_auth`] = ours / theirs;
+  if (bare) {
+    const logins = async (count) => measure(peer, await loginsOf(peer, count), { expected: 200 });
+    contenders.http = () => measure(bare, dummies(server, response_type), { repeat: requests });
+    contenders.statement = async () => measureStatement(server, await prepareCodes(server, requests));
+    contenders.better_auth = () => logins(people);
+    await load(bare.port, dummies(server, response_type), { repeat: 1_000 });
+    await logins(Math.min(people, 100));
   }
-  return figure;
+  await load(port, await batchOf(1_000));
+  await load(ceiling.port, dummies(server, response_type), { repeat: 1_000 });
+  await lagOf(server);
+  const samples = await takeTurns(rounds, contenders);
+  const full_lag = await lagOf(server);
+  await ceiling.stop();
+  const { latchkey, ...others } = samples;
+  const beside = Object.fromEntries(Object.entries(others).filter(([, [first]]) => first !== undefined));
+  const suffix = alg === "ES256" ? "" : "_rs256";
+  const ratios = { [`authorize_${engine}_to_ceiling${suffix}`]: ratioOf(latchkey, samples.signature) };
+  for (const name of ["http", "statement", "better_auth"])
+    if (beside[name]) ratios[`authorize_${engine}_to_${name}`] = ratioOf(latchkey, samples[name]);
+  const what = `${response_type} ${alg}`;
+  const figure = {
+    ...figureOf({ suite: "authorize", server, what, samples: latchkey, beside, ratios }),
+    loop_ms: full_lag,
+  };
+  return [figure, await measurePart(server, what, batchOf, rateOf(latchkey), { requests, rounds })];
 }
 
-/** Requests that log somebody in each, with codes that were sent a moment ago. */
-async function logins({ port }, count) {
+/** Requests begin at a steady rate, whether or not earlier ones were answered. */
+async function measurePart(server, what, batchOf, full, { requests, rounds }) {
+  const rate = Math.round(full * PART);
+  await lagOf(server);
+  const part = async () => measure(server, await batchOf(requests), { rate, connections: 128 });
+  const { samples } = await takeTurns(Math.ceil(rounds / 2), { samples: part });
+  const figure = figureOf({ suite: "authorize", server, what: `${what} at 70 % of that`, samples });
+  return { ...figure, loop_ms: await lagOf(server) };
+}
+
+/** The server's own figure since it was last asked: the 99th percentile of what the event loop was late, in milliseconds. */
+async function lagOf({ port }) {
+  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  const [, seconds] = /^nodejs_eventloop_lag_p99_seconds ([\d.e-]+)/m.exec(text) ?? [];
+  return Math.max(0, Number((Number(seconds) * 1000 - PROBE).toFixed(1)));
+}
+
+/** Ceilings know no codes. */
+const dummies = ({ port, token }, response_type) => requestsFor(port, token, response_type, ["7KQM4-X2PVD"]);
+
+/** Requests that log somebody in each, with codes that were made a moment ago. */
+async function loginsOf({ port }, count) {
   const codes = await (await fetch(`http://127.0.0.1:${port}/code?n=${count}`)).json();
   return codes.map(([email, otp]) => {
     const body = JSON.stringify({ email, otp });

@@ -1,39 +1,60 @@
 /**
- * What a request costs as the database grows: the same authorizations with few rows in the tables, and with many codes, people and
- * accounts. The rows that fill are random and never asked for.
+ * What a request costs as the database grows: the same authorizations in the same rounds at servers whose databases hold few and many
+ * codes, people and accounts, for many accounts and clients in turn. Also how long each takes to start, and its memory.
  */
-import { load, median, requestsFor, rssOf, startServer } from "../harness.mjs";
-import { fill, prepareCodes } from "../prepare.mjs";
+import { figureOf, ratioOf, suffixOf, takeTurns } from "../figures.mjs";
+import { fill } from "../fill.mjs";
+import { load, measure, requestFor, startServer, tokenOf } from "../harness.mjs";
+import { prepareCodes, prepareTenant } from "../prepare.mjs";
+
+const SMALL = 1_000;
 
 export async function measureGrowth(engine, { requests, rounds, growth }) {
-  const server = await startServer(engine);
-  const { config, port, token, pid } = server;
-  const batchOf = async (count) => requestsFor(port, token, "token", await prepareCodes(config, count));
-  const cost = async () => {
-    await load(port, await batchOf(500));
-    const samples = [];
-    for (let round = 0; round < rounds; round++) {
-      const { ok, seconds } = await load(port, await batchOf(requests));
-      samples.push(seconds / ok);
-    }
-    return median(samples);
-  };
+  const servers = [];
   try {
-    const small = await cost();
-    await fill(config, { codes: growth, users: Math.ceil(growth / 10), accounts: Math.min(100_000, growth / 10) });
-    const large = await cost();
-    return [
-      {
-        suite: "growth",
-        engine,
-        what: `authorize with ${growth.toLocaleString("en")} codes`,
-        per_second: Math.round(1 / large),
-        rss_mb: rssOf(pid),
-        beside: { small: Math.round(1 / small) },
-        ratios: { [`authorize_growth${engine === "sqlite" ? "" : `_${engine}`}`]: large / small },
-      },
-    ];
+    for (const codes of [...new Set([SMALL, Math.min(100_000, growth), growth])])
+      servers.push(await startGrown(engine, codes));
+    for (const server of servers) await load(server.port, await batchOf(server, 1_000));
+    const contenders = servers.map((server) => [
+      String(server.codes),
+      async () => measure(server, await batchOf(server, requests)),
+    ]);
+    const samples = await takeTurns(rounds, Object.fromEntries(contenders));
+    return servers.map((server) => {
+      const { codes, people, accounts, started_ms } = server;
+      const own = samples[codes];
+      // Cost, not rate: 1.1 means that a request takes a tenth longer.
+      const cost = ratioOf(samples[SMALL], own);
+      const name = `authorize_growth${codes === growth ? "" : `_${codes}`}${suffixOf(engine)}`;
+      const number = (value) => value.toLocaleString("en");
+      const what = `token ES256 with ${number(codes)} codes, ${number(people)} people, ${number(accounts)} accounts`;
+      const figure = figureOf({ suite: "growth", server, what, samples: own, ratios: { [name]: cost } });
+      return { ...figure, codes, started_ms };
+    });
   } finally {
-    await server.stop();
+    for (const server of servers) await server.stop();
   }
+}
+
+async function startGrown(engine, codes) {
+  const size = { codes, people: Math.ceil(codes / 10), accounts: codes === SMALL ? 10 : Math.min(100_000, codes / 10) };
+  const tenants = [];
+  const server = await startServer(engine, {}, async (config, core) => {
+    for (let n = 0; n < Math.min(100, size.accounts); n++) tenants.push(await prepareTenant(core, `T${10_000_000 + n}`));
+    const accounts = size.accounts - tenants.length;
+    await fill(config, tenants, { codes, users: size.people, accounts });
+  });
+  const tokens = [];
+  for (const tenant of tenants) tokens.push(await tokenOf(server.port, tenant));
+  return { ...server, ...size, tenants, tokens };
+}
+
+/** Each request is for the next tenant. */
+async function batchOf(server, count) {
+  const { port, tenants, tokens } = server;
+  const codes = await prepareCodes(server, count, tenants);
+  return codes.map((code, n) => {
+    const turn = n % tenants.length;
+    return requestFor(port, tokens[turn], "token", code, tenants[turn].account_id);
+  });
 }

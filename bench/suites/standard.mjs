@@ -1,98 +1,142 @@
 /**
- * The standard surface: client_credentials and introspection beside oidc-provider in the same rounds, and the code flow of somebody who
- * is logged in (authorize, then token). Latchkey records each token durably; oidc-provider keeps everything in memory.
+ * The standard surface: client_credentials (ES256, and RS256 beside its ceiling), introspection, the code flow of somebody who is logged
+ * in, refresh, and the hosted login from the first page to the redirect. oidc-provider stands beside what it does without pages.
+ * Latchkey records each token durably; oidc-provider keeps everything in memory.
  */
-import { load, median, startServer } from "../harness.mjs";
+import { figureOf, ratioOf, suffixOf, takeTurns } from "../figures.mjs";
+import { load, measure, startCeiling, startServer } from "../harness.mjs";
 import { startPeer } from "../peers.mjs";
-import { ACCOUNT, AUDIENCE, CALLBACK, prepareSession } from "../prepare.mjs";
+import { ACCOUNT, AUDIENCE, CALLBACK, preparePeople, prepareSession, prepareTenant } from "../prepare.mjs";
+import { basic, chained, get, post } from "../requests.mjs";
 
+const RS256 = "T00000008";
 const OURS = `/v1/accounts/${ACCOUNT}/oauth`;
 const THEIRS = { client_id: "bench", client_secret: "a-secret-of-this-measurement-and-no-other" };
-const good = { expected: "200" };
+const suite = "standard";
+const good = { expected: 200 };
+const credentials = { grant_type: "client_credentials", resource: AUDIENCE };
 
 export async function measureStandard(engine, { requests, rounds }) {
-  const server = await startServer(engine);
+  let rs256;
+  const server = await startServer(engine, { TRUSTED_PROXIES: "127.0.0.1/32" }, async (_, core) => {
+    rs256 = await prepareTenant(core, RS256, { signing_alg: "RS256" });
+  });
   const peer = await startPeer("oidc-provider");
+  const ceiling = await startCeiling("RS256");
   try {
-    const [mine, theirs] = [basic(server.client), basic(THEIRS)];
-    const credentials = new URLSearchParams({ grant_type: "client_credentials", resource: AUDIENCE }).toString();
-    const tokens = await compare(engine, "client_credentials", { requests, rounds }, [
-      [server.port, form(server.port, `${OURS}/token`, mine, credentials)],
-      [peer.port, form(peer.port, "/token", theirs, credentials)],
-    ]);
-    const token = await ask(server.port, `${OURS}/token`, mine, credentials);
-    const other = await ask(peer.port, "/token", theirs, credentials.replace("api.shop", "opaque.shop"));
-    const introspection = await compare(engine, "introspection", { requests, rounds }, [
-      [server.port, form(server.port, `${OURS}/introspect`, mine, `token=${token}`)],
-      [peer.port, form(peer.port, "/token/introspection", theirs, `token=${other}`)],
-    ]);
-    return [tokens, introspection, await codeFlow(engine, server, mine, { requests, rounds })];
+    const { port } = server;
+    const form = (path, fields, client = server.tenant) =>
+      post(port, path, { authorization: basic(client) }, { form: fields });
+    const theirs = (path, fields) => post(peer.port, path, { authorization: basic(THEIRS) }, { form: fields });
+    const at = { requests, rounds };
+    const tokens = await compare(
+      { server, what: "client_credentials", name: "oidc_provider", ...at },
+      [server, form(`${OURS}/token`, credentials)],
+      [peer, theirs("/token", credentials)],
+    );
+    const rsa = form(`/v1/accounts/${RS256}/oauth/token`, credentials, rs256);
+    const signed = await compare(
+      { server, what: "client_credentials RS256", name: "ceiling", ...at },
+      [server, rsa],
+      [ceiling, rsa],
+    );
+    const token = await tokenFrom(port, form(`${OURS}/token`, credentials));
+    const opaque = { ...credentials, resource: "https://opaque.shop.example" };
+    const other = await tokenFrom(peer.port, theirs("/token", opaque));
+    const introspection = await compare(
+      { server, what: "introspection", name: "oidc_provider", ...at },
+      [server, form(`${OURS}/introspect`, { token })],
+      [peer, theirs("/token/introspection", { token: other })],
+    );
+    const few = { requests: Math.ceil(requests / 4), rounds };
+    return [tokens, signed, introspection, ...(await codeFlow(server, few)), await hostedLogin(server, few)];
   } finally {
+    await ceiling.stop();
     await peer.stop();
     await server.stop();
   }
 }
 
 /** One request, again and again, at both servers in turn. */
-async function compare(engine, what, { requests, rounds }, [ours, theirs]) {
-  const batch = (request, count = requests) => Array.from({ length: count }, () => request);
-  for (const [port, request] of [ours, theirs]) await load(port, batch(request, 1_000), good);
-  const samples = [[], []];
-  for (let round = 0; round < rounds; round++) {
-    for (const [index, [port, request]] of [ours, theirs].entries())
-      samples[index].push(await load(port, batch(request), good));
-  }
-  const [latchkey, oidc_provider] = samples.map((list) => median(list.map(({ ok, seconds }) => ok / seconds)));
-  const suffix = engine === "sqlite" ? "" : `_${engine}`;
-  return {
-    suite: "standard",
-    engine,
-    what,
-    per_second: Math.round(latchkey),
-    p50_ms: median(samples[0].map(({ p50 }) => p50)),
-    p99_ms: median(samples[0].map(({ p99 }) => p99)),
-    beside: { oidc_provider: Math.round(oidc_provider) },
-    ratios: { [`${what}_to_oidc_provider${suffix}`]: latchkey / oidc_provider },
-  };
+async function compare({ server, what, name, requests, rounds }, ours, theirs) {
+  for (const [{ port }, request] of [ours, theirs]) await load(port, [request], { ...good, repeat: 1_000 });
+  const again = ([target, request]) => measure(target, [request], { ...good, repeat: requests });
+  const samples = await takeTurns(rounds, { latchkey: () => again(ours), [name]: () => again(theirs) });
+  const ratio = `${what.replace(" RS256", "_rs256")}_to_${name}${suffixOf(server.engine)}`;
+  return figureOf({
+    ...{ suite, server, what, samples: samples.latchkey },
+    beside: { [name]: samples[name] },
+    ratios: { [ratio]: ratioOf(samples.latchkey, samples[name]) },
+  });
 }
 
-/** Authorize with a live session, then token: one after the other, as a browser and its client do it. */
-async function codeFlow(engine, { config, port }, authorization, { requests, rounds }) {
-  const { cookie } = await prepareSession(config);
+async function tokenFrom(port, request) {
+  const { collected } = await load(port, [request], { ...good, collect: [['"access_token":"', '"']] });
+  return collected[0][0];
+}
+
+/** Authorize with a live session, then token; then each refresh token once. */
+async function codeFlow(server, { requests, rounds }) {
+  const { port, tenant } = server;
+  const { cookie } = await prepareSession(server);
   const about = { client_id: "bench", redirect_uri: CALLBACK, response_type: "code", scope: "openid", state: "s" };
-  const query = new URLSearchParams(about);
-  const authorize = `GET ${OURS}/authorize?${query} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nCookie: ${cookie}\r\n\r\n`;
-  const redeem = (code) => {
-    const body = new URLSearchParams({ grant_type: "authorization_code", code, redirect_uri: CALLBACK }).toString();
-    return form(port, `${OURS}/token`, authorization, body);
+  const authorize = get(port, `${OURS}/authorize?${new URLSearchParams(about)}`, { cookie });
+  const token = (fields) => post(port, `${OURS}/token`, { authorization: basic(tenant) }, { form: fields });
+  const redeem = (code) => token({ grant_type: "authorization_code", code, redirect_uri: CALLBACK });
+  const refresh = (refresh_token) => token({ grant_type: "refresh_token", refresh_token });
+  const run = async (count) => {
+    const asking = { expected: 303, repeat: count, collect: [["code=", "&"]] };
+    const asked = await measure(server, [authorize], asking);
+    const redeeming = { ...good, collect: [['"refresh_token":"', '"']] };
+    const codes = asked.collected.map(([code]) => redeem(code));
+    const redeemed = await measure(server, codes, redeeming);
+    const tokens = redeemed.collected.map(([refresh_token]) => refresh(refresh_token));
+    return { flow: chained(count, [asked, redeemed]), refreshed: await measure(server, tokens, good) };
   };
-  const flows = [];
-  for (let round = 0; round < rounds; round++) {
-    const asked = await load(port, Array(requests).fill(authorize), { expected: "303", collect: "location" });
-    const codes = asked.collected.map((location) => new URL(location).searchParams.get("code"));
-    const redeemed = await load(port, codes.map(redeem), good);
-    flows.push(requests / (asked.seconds + redeemed.seconds));
-  }
-  return {
-    suite: "standard",
-    engine,
-    what: "code flow",
-    per_second: Math.round(median(flows)),
-    beside: {},
-    ratios: {},
+  await run(200);
+  const { both } = await takeTurns(rounds, { both: () => run(requests) });
+  return [
+    figureOf({ suite, server, what: "code flow (2 requests)", samples: both.map(({ flow }) => flow) }),
+    figureOf({ suite, server, what: "refresh", samples: both.map(({ refreshed }) => refreshed) }),
+  ];
+}
+
+/** As browsers do it: authorize, the page, the address, the page, the code, the redirect. Reading the message is not counted. */
+async function hostedLogin(server, { requests, rounds }) {
+  const { port, token } = server;
+  const about = { client_id: "bench", redirect_uri: CALLBACK, response_type: "code", scope: "openid", state: "s" };
+  const address = `${OURS}/authorize?${new URLSearchParams(about)}`;
+  const login = `/v1/accounts/${ACCOUNT}/login?request=`;
+  const run = async (count) => {
+    const people = await preparePeople(server, count);
+    const each = (requestOf, options) => measure(server, people.map(requestOf), options);
+    // Each person sits somewhere else: what comes from one place is limited.
+    const from = (n) => ({ accept: "text/html", "x-forwarded-for": `10.0.${n >> 8}.${n & 255}` });
+    const begun = await each((_, n) => get(port, address, from(n)), { expected: 303, collect: [["request=", "\r\n"]] });
+    const page = (n) => `${login}${begun.collected[n][0]}`;
+    const shown = await each((_, n) => get(port, page(n), from(n)), {
+      ...good,
+      collect: [["set-cookie: ", ";"]],
+    });
+    const browser = (n) => ({ ...from(n), cookie: shown.collected[n][0] });
+    const act = (n, fields) => post(port, page(n), browser(n), { form: fields });
+    const identified = await each(({ email }, n) => act(n, { action: "identify", identifier: email }), {
+      expected: 303,
+    });
+    const asked = await each((_, n) => get(port, page(n), browser(n)), good);
+    const inbox = `/v1/accounts/${ACCOUNT}/sandbox/messages?to=`;
+    const read = people.map(({ email }) => get(port, `${inbox}${email}`, { authorization: `Bearer ${token}` }));
+    const { collected } = await load(port, read, { ...good, collect: [['"verification_code":"', '"']] });
+    const entered = await each((_, n) => act(n, { action: "code", code: collected[n][0] }), {
+      expected: 303,
+      collect: [["set-cookie: ", ";"]],
+    });
+    const back = (n) => ({ ...from(n), cookie: entered.collected[n][0] });
+    const done = await each((_, n) => get(port, page(n), back(n)), { expected: 303, collect: [["code=", "&"]] });
+    if (done.collected.some(([code]) => !code)) throw new Error("a hosted login ended without a code");
+    return chained(count, [begun, shown, identified, asked, entered, done]);
   };
-}
-
-function basic({ client_id, client_secret }) {
-  return `Basic ${Buffer.from(`${client_id}:${client_secret}`).toString("base64")}`;
-}
-
-function form(port, path, authorization, body) {
-  return `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAuthorization: ${authorization}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
-}
-
-async function ask(port, path, authorization, body) {
-  const headers = { authorization, "content-type": "application/x-www-form-urlencoded" };
-  const response = await fetch(`http://127.0.0.1:${port}${path}`, { method: "POST", headers, body });
-  return (await response.json()).access_token;
+  await run(100);
+  const { samples } = await takeTurns(rounds, { samples: () => run(requests) });
+  return figureOf({ suite, server, what: "hosted login (6 requests)", samples });
 }
