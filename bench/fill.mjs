@@ -58,7 +58,10 @@ function onSqlite(database_url) {
   return {
     run,
     async into(table, work) {
-      const indexes = file.all("select name, sql from sqlite_master where type = 'index' and tbl_name = ? and sql > ''", table);
+      const indexes = file.all(
+        "select name, sql from sqlite_master where type = 'index' and tbl_name = ? and sql > ''",
+        table,
+      );
       for (const { name } of indexes) file.exec(`drop index ${name}`);
       await work();
       for (const { sql } of indexes) run(sql);

@@ -101,7 +101,8 @@ async function insertRows({ config: { database_url }, core: { storage } }, table
   const file = openSqliteFile(sqlitePath(database_url));
   const places = names.map(() => "?").join(", ");
   file.exec("pragma busy_timeout = 10000; pragma synchronous = off; begin immediate");
-  for (const row of rows) file.run(`insert into ${table} (${names.join(", ")}) values (${places})`, ...Object.values(row));
+  for (const row of rows)
+    file.run(`insert into ${table} (${names.join(", ")}) values (${places})`, ...Object.values(row));
   file.exec("commit");
   file.all("pragma wal_checkpoint(passive)");
   file.close();

@@ -40,7 +40,8 @@ async function startGrown(engine, codes) {
   const size = { codes, people: Math.ceil(codes / 10), accounts: codes === SMALL ? 10 : Math.min(100_000, codes / 10) };
   const tenants = [];
   const server = await startServer(engine, {}, async (config, core) => {
-    for (let n = 0; n < Math.min(100, size.accounts); n++) tenants.push(await prepareTenant(core, `T${10_000_000 + n}`));
+    for (let n = 0; n < Math.min(100, size.accounts); n++)
+      tenants.push(await prepareTenant(core, `T${10_000_000 + n}`));
     const accounts = size.accounts - tenants.length;
     await fill(config, tenants, { codes, users: size.people, accounts });
   });
