@@ -1,4 +1,4 @@
-import { createHmac, hash, timingSafeEqual } from "node:crypto";
+import { createHmac, createSecretKey, hash, type KeyObject, timingSafeEqual } from "node:crypto";
 
 export function sha256(data: string | Uint8Array): Uint8Array {
   return hash("sha256", data, "buffer");
@@ -23,7 +23,18 @@ export function hmac(key: Uint8Array, ...parts: readonly (string | Uint8Array)[]
     else input.set(part, at);
     at += lengths[index] ?? 0;
   });
-  return createHmac("sha256", key).update(input).digest();
+  return createHmac("sha256", keyObject(key)).update(input).digest();
+}
+
+/** A key is made ready once, however often it is used. */
+const ready = new WeakMap<Uint8Array, KeyObject>();
+
+function keyObject(key: Uint8Array): KeyObject {
+  const known = ready.get(key);
+  if (known) return known;
+  const made = createSecretKey(key);
+  ready.set(key, made);
+  return made;
 }
 
 /** Constant time for equal lengths; the length itself is no secret. */
