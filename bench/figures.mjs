@@ -12,6 +12,11 @@ export async function takeTurns(rounds, contenders) {
   return samples;
 }
 
+/** No more requests than take about so many seconds a round, as a warm-up shows: a slow machine then takes no longer, but measures less. */
+export function fitting({ requests, seconds }, { ok, seconds: took }) {
+  return Math.max(Math.min(requests, 250), Math.min(requests, Math.ceil((ok / took) * seconds)));
+}
+
 /** Neighbours of one round are compared, then the median over the rounds is taken. */
 export function ratioOf(ours, theirs) {
   return median(ours.map(({ per_second }, round) => per_second / theirs[round].per_second));

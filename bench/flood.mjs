@@ -17,13 +17,13 @@ const FLOOD = 32;
 
 try {
   const server = await startServer("sqlite");
-  const { config, port, token } = server;
+  const { port, token } = server;
   const samples = { quiet: [], flood: [], logins: [] };
-  const authorize = async () => load(port, requestsFor(port, token, "token", await prepareCodes(config, requests)));
+  const authorize = async () => load(port, requestsFor(port, token, "token", await prepareCodes(server, requests)));
   await authorize();
   for (let round = 0; round < rounds; round++) {
     samples.quiet.push(await authorize());
-    const codes = await prepareCodes(config, requests);
+    const codes = await prepareCodes(server, requests);
     const flood = startFlood(port, token);
     samples.flood.push(await load(port, requestsFor(port, token, "token", codes)));
     samples.logins.push(await flood.stop());

@@ -35,6 +35,8 @@ const { values } = parseArgs({
 const { quick } = values;
 const options = {
   requests: Number(values.requests ?? (quick ? 3_000 : 10_000)),
+  /** At most so long a round. */
+  seconds: quick ? 2 : 8,
   rounds: Number(values.rounds ?? (quick ? 3 : 5)),
   growth: Number(values.growth ?? (quick ? 1_000_000 : 10_000_000)),
 };
@@ -73,7 +75,7 @@ try {
 }
 
 const result = {
-  ratios: Object.fromEntries(figures.flatMap(({ ratios }) => Object.entries(ratios).map(rounded))),
+  ratios: Object.fromEntries(figures.flatMap(({ ratios = {} }) => Object.entries(ratios).map(rounded))),
   figures,
   machine: machineOf(),
   options: { ...options, quick },
@@ -89,9 +91,9 @@ function clock() {
   return `${String(Math.round((Date.now() - started) / 1000)).padStart(4)} s`;
 }
 
-function lineOf({ what, per_second, p99_ms, ratios }) {
-  const own = Object.entries(ratios).map((entry) => rounded(entry).join(" "));
-  return [`${what}: ${per_second}/s`, `p99 ${p99_ms} ms`, ...own].join(", ");
+function lineOf({ what, per_second, p99_ms, ratios = {} }) {
+  const rate = per_second === undefined ? [] : [`${per_second}/s`, `p99 ${p99_ms} ms`];
+  return `${what}: ${[...rate, ...Object.entries(ratios).map((entry) => rounded(entry).join(" "))].join(", ")}`;
 }
 
 /** How answers differ in time between who is known and who is not, where that measurement is there. */

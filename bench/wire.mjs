@@ -11,9 +11,9 @@ const ROOM = 64 * 1024;
 
 /**
  * `answered(bytes)` gets the whole answer; the bytes are overwritten by the next one. `failed(error)` is called once, also when the server
- * hangs up while it owes an answer. Resolves when the connection stands.
+ * hangs up while it owes an answer; `closed()` when it hangs up and owes none. Resolves when the connection stands.
  */
-export function openWire(port, { answered, failed }) {
+export function openWire(port, { answered, failed, closed = () => {} }) {
   return new Promise((resolve, reject) => {
     let waiting = false;
     let pieces;
@@ -42,6 +42,7 @@ export function openWire(port, { answered, failed }) {
     });
     socket.once("close", () => {
       if (waiting) failed(new Error(`port ${port} hung up without an answer`));
+      else closed();
     });
     const send = (bytes) => {
       waiting = true;

@@ -48,12 +48,12 @@ await internalAdapter.createUser({ email: addressOf(0), name: "Person", emailVer
 await copyRow("user", "email", people, (n) => addressOf(n));
 
 /** So many copies of the one row of a table, each with another id and another value in this column. */
-async function copyRow(table, column, count, valueFor) {
+async function copyRow(table, column, count, valueAt) {
   const row = await db.selectFrom(table).selectAll().executeTakeFirstOrThrow();
   const copies = Array.from({ length: count - 1 }, (_, n) => ({
     ...row,
     id: `${row.id}-${n + 1}`,
-    [column]: valueFor(n + 1),
+    [column]: valueAt(n + 1),
   }));
   for (let from = 0; from < copies.length; from += 100)
     await db

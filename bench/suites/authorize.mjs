@@ -3,7 +3,7 @@
  * same rounds: what bounds them (HTTP alone, HTTP with the signature, the bare statement), and better-auth's code → session. Then the
  * latency at 70 % of the full rate, and how long the event loop of the server kept anybody waiting.
  */
-import { figureOf, rateOf, ratioOf, takeTurns } from "../figures.mjs";
+import { figureOf, fitting, rateOf, ratioOf, takeTurns } from "../figures.mjs";
 import { load, measure, requestsFor, startCeiling, startServer, withDatabase } from "../harness.mjs";
 import { startPeer } from "../peers.mjs";
 import { prepareCodes } from "../prepare.mjs";
@@ -19,8 +19,8 @@ const PART = 0.7;
 /** Milliseconds between two looks of the server's own probe, which are a part of what it reports. */
 const PROBE = 10;
 
-export async function measureAuthorize(engine, { requests, rounds }) {
-  const people = Math.min(1_000, Math.ceil(requests / SHARE));
+export async function measureAuthorize(engine, options) {
+  const people = Math.min(1_000, Math.ceil(options.requests / SHARE));
   const server = await startServer(engine);
   const peer = await startPeer("better-auth", {
     DATABASE_URL: await withDatabase(engine, "peer"),
@@ -31,7 +31,7 @@ export async function measureAuthorize(engine, { requests, rounds }) {
     const figures = [];
     for (const one of cases) {
       const others = one.alg === "ES256" ? { bare, peer: { ...peer, engine }, people } : {};
-      figures.push(...(await measureCase(server, one, others, { requests, rounds })));
+      figures.push(...(await measureCase(server, one, others, options)));
     }
     return figures;
   } finally {
@@ -41,26 +41,28 @@ export async function measureAuthorize(engine, { requests, rounds }) {
   }
 }
 
-async function measureCase(server, { response_type, alg }, { bare, peer, people }, { requests, rounds }) {
+async function measureCase(server, { response_type, alg }, { bare, peer, people }, options) {
   const { engine, port, token } = server;
   const ceiling = await startCeiling(alg);
   const batchOf = async (count) => requestsFor(port, token, response_type, await prepareCodes(server, count));
+  const counts = {
+    latchkey: fitting(options, await load(port, await batchOf(1_000))),
+    signature: fitting(options, await load(ceiling.port, dummies(server, response_type), { repeat: 1_000 })),
+  };
   const contenders = {
-    latchkey: async () => measure(server, await batchOf(requests)),
-    signature: async () => measure(ceiling, dummies(server, response_type), { repeat: requests }),
+    latchkey: async () => measure(server, await batchOf(counts.latchkey)),
+    signature: () => measure(ceiling, dummies(server, response_type), { repeat: counts.signature }),
   };
   if (bare) {
     const logins = async (count) => measure(peer, await loginsOf(peer, count), { expected: 200 });
-    contenders.http = () => measure(bare, dummies(server, response_type), { repeat: requests });
-    contenders.statement = async () => measureStatement(server, await prepareCodes(server, requests));
-    contenders.better_auth = () => logins(people);
-    await load(bare.port, dummies(server, response_type), { repeat: 1_000 });
-    await logins(Math.min(people, 100));
+    const http = fitting(options, await load(bare.port, dummies(server, response_type), { repeat: 1_000 }));
+    const warm = await logins(Math.min(people, 100));
+    contenders.http = () => measure(bare, dummies(server, response_type), { repeat: http });
+    contenders.statement = async () => measureStatement(server, await prepareCodes(server, counts.latchkey));
+    contenders.better_auth = () => logins(fitting({ ...options, requests: people }, warm));
   }
-  await load(port, await batchOf(1_000));
-  await load(ceiling.port, dummies(server, response_type), { repeat: 1_000 });
   await lagOf(server);
-  const samples = await takeTurns(rounds, contenders);
+  const samples = await takeTurns(options.rounds, contenders);
   const full_lag = await lagOf(server);
   await ceiling.stop();
   const { latchkey, ...others } = samples;
@@ -74,14 +76,15 @@ async function measureCase(server, { response_type, alg }, { bare, peer, people 
     ...figureOf({ suite: "authorize", server, what, samples: latchkey, beside, ratios }),
     loop_ms: full_lag,
   };
-  return [figure, await measurePart(server, what, batchOf, rateOf(latchkey), { requests, rounds })];
+  return [figure, await measurePart(server, what, batchOf, rateOf(latchkey), options)];
 }
 
 /** Requests begin at a steady rate, whether or not earlier ones were answered. */
-async function measurePart(server, what, batchOf, full, { requests, rounds }) {
+async function measurePart(server, what, batchOf, full, { requests, seconds, rounds }) {
   const rate = Math.round(full * PART);
+  const count = Math.min(requests, rate * seconds);
   await lagOf(server);
-  const part = async () => measure(server, await batchOf(requests), { rate, connections: 128 });
+  const part = async () => measure(server, await batchOf(count), { rate, connections: 128 });
   const { samples } = await takeTurns(Math.ceil(rounds / 2), { samples: part });
   const figure = figureOf({ suite: "authorize", server, what: `${what} at 70 % of that`, samples });
   return { ...figure, loop_ms: await lagOf(server) };

@@ -2,24 +2,25 @@
  * What a request costs as the database grows: the same authorizations in the same rounds at servers whose databases hold few and many
  * codes, people and accounts, for many accounts and clients in turn. Also how long each takes to start, and its memory.
  */
-import { figureOf, ratioOf, suffixOf, takeTurns } from "../figures.mjs";
+import { figureOf, fitting, ratioOf, suffixOf, takeTurns } from "../figures.mjs";
 import { fill } from "../fill.mjs";
 import { load, measure, requestFor, startServer, tokenOf } from "../harness.mjs";
 import { prepareCodes, prepareTenant } from "../prepare.mjs";
 
 const SMALL = 1_000;
 
-export async function measureGrowth(engine, { requests, rounds, growth }) {
+export async function measureGrowth(engine, options) {
+  const { growth } = options;
   const servers = [];
   try {
     for (const codes of [...new Set([SMALL, Math.min(100_000, growth), growth])])
       servers.push(await startGrown(engine, codes));
-    for (const server of servers) await load(server.port, await batchOf(server, 1_000));
-    const contenders = servers.map((server) => [
-      String(server.codes),
-      async () => measure(server, await batchOf(server, requests)),
-    ]);
-    const samples = await takeTurns(rounds, Object.fromEntries(contenders));
+    const contenders = {};
+    for (const server of servers) {
+      const count = fitting(options, await load(server.port, await batchOf(server, 1_000)));
+      contenders[server.codes] = async () => measure(server, await batchOf(server, count));
+    }
+    const samples = await takeTurns(options.rounds, contenders);
     return servers.map((server) => {
       const { codes, people, accounts, started_ms } = server;
       const own = samples[codes];

@@ -1,10 +1,10 @@
 /** Sends: a code made, its message queued and its counts taken, all in one commit; each for somebody else, into the sandbox inbox. */
-import { figureOf, takeTurns } from "../figures.mjs";
+import { figureOf, fitting, takeTurns } from "../figures.mjs";
 import { load, measure, startServer } from "../harness.mjs";
 import { ACCOUNT, AUDIENCE, preparePeople } from "../prepare.mjs";
 import { post } from "../requests.mjs";
 
-export async function measurePasswordless(engine, { requests, rounds }) {
+export async function measurePasswordless(engine, options) {
   const server = await startServer(engine);
   const { port, token } = server;
   const path = `/v1/accounts/${ACCOUNT}/auth/passwordless`;
@@ -14,10 +14,9 @@ export async function measurePasswordless(engine, { requests, rounds }) {
       post(port, path, { authorization: `Bearer ${token}` }, { json: { ...about, email } }),
     );
   try {
-    await load(port, await batchOf(500), { expected: 204 });
-    const count = Math.ceil(requests / 2);
+    const count = fitting(options, await load(port, await batchOf(500), { expected: 204 }));
     const send = async () => measure(server, await batchOf(count), { expected: 204 });
-    const { samples } = await takeTurns(rounds, { samples: send });
+    const { samples } = await takeTurns(options.rounds, { samples: send });
     return [figureOf({ suite: "passwordless", server, what: "a code sent", samples })];
   } finally {
     await server.stop();

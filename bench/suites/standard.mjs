@@ -3,7 +3,7 @@
  * in, refresh, and the hosted login from the first page to the redirect. oidc-provider stands beside what it does without pages.
  * Latchkey records each token durably; oidc-provider keeps everything in memory.
  */
-import { figureOf, ratioOf, suffixOf, takeTurns } from "../figures.mjs";
+import { figureOf, fitting, ratioOf, suffixOf, takeTurns } from "../figures.mjs";
 import { load, measure, startCeiling, startServer } from "../harness.mjs";
 import { startPeer } from "../peers.mjs";
 import { ACCOUNT, AUDIENCE, CALLBACK, preparePeople, prepareSession, prepareTenant } from "../prepare.mjs";
@@ -16,7 +16,7 @@ const suite = "standard";
 const good = { expected: 200 };
 const credentials = { grant_type: "client_credentials", resource: AUDIENCE };
 
-export async function measureStandard(engine, { requests, rounds }) {
+export async function measureStandard(engine, options) {
   let rs256;
   const server = await startServer(engine, { TRUSTED_PROXIES: "127.0.0.1/32" }, async (_, core) => {
     rs256 = await prepareTenant(core, RS256, { signing_alg: "RS256" });
@@ -28,15 +28,14 @@ export async function measureStandard(engine, { requests, rounds }) {
     const form = (path, fields, client = server.tenant) =>
       post(port, path, { authorization: basic(client) }, { form: fields });
     const theirs = (path, fields) => post(peer.port, path, { authorization: basic(THEIRS) }, { form: fields });
-    const at = { requests, rounds };
     const tokens = await compare(
-      { server, what: "client_credentials", name: "oidc_provider", ...at },
+      { server, what: "client_credentials", name: "oidc_provider", options },
       [server, form(`${OURS}/token`, credentials)],
       [peer, theirs("/token", credentials)],
     );
     const rsa = form(`/v1/accounts/${RS256}/oauth/token`, credentials, rs256);
     const signed = await compare(
-      { server, what: "client_credentials RS256", name: "ceiling", ...at },
+      { server, what: "client_credentials RS256", name: "ceiling", options },
       [server, rsa],
       [ceiling, rsa],
     );
@@ -44,11 +43,12 @@ export async function measureStandard(engine, { requests, rounds }) {
     const opaque = { ...credentials, resource: "https://opaque.shop.example" };
     const other = await tokenFrom(peer.port, theirs("/token", opaque));
     const introspection = await compare(
-      { server, what: "introspection", name: "oidc_provider", ...at },
+      { server, what: "introspection", name: "oidc_provider", options },
       [server, form(`${OURS}/introspect`, { token })],
       [peer, theirs("/token/introspection", { token: other })],
     );
-    const few = { requests: Math.ceil(requests / 4), rounds };
+    // Of flows of several requests, which are dear, a share is enough.
+    const few = { ...options, requests: Math.ceil(options.requests / 4), seconds: options.seconds / 2 };
     return [tokens, signed, introspection, ...(await codeFlow(server, few)), await hostedLogin(server, few)];
   } finally {
     await ceiling.stop();
@@ -58,10 +58,13 @@ export async function measureStandard(engine, { requests, rounds }) {
 }
 
 /** One request, again and again, at both servers in turn. */
-async function compare({ server, what, name, requests, rounds }, ours, theirs) {
-  for (const [{ port }, request] of [ours, theirs]) await load(port, [request], { ...good, repeat: 1_000 });
-  const again = ([target, request]) => measure(target, [request], { ...good, repeat: requests });
-  const samples = await takeTurns(rounds, { latchkey: () => again(ours), [name]: () => again(theirs) });
+async function compare({ server, what, name, options }, ours, theirs) {
+  const contenderOf = async ([target, request]) => {
+    const repeat = fitting(options, await load(target.port, [request], { ...good, repeat: 1_000 }));
+    return () => measure(target, [request], { ...good, repeat });
+  };
+  const contenders = { latchkey: await contenderOf(ours), [name]: await contenderOf(theirs) };
+  const samples = await takeTurns(options.rounds, contenders);
   const ratio = `${what.replace(" RS256", "_rs256")}_to_${name}${suffixOf(server.engine)}`;
   return figureOf({
     ...{ suite, server, what, samples: samples.latchkey },
@@ -76,7 +79,7 @@ async function tokenFrom(port, request) {
 }
 
 /** Authorize with a live session, then token; then each refresh token once. */
-async function codeFlow(server, { requests, rounds }) {
+async function codeFlow(server, options) {
   const { port, tenant } = server;
   const { cookie } = await prepareSession(server);
   const about = { client_id: "bench", redirect_uri: CALLBACK, response_type: "code", scope: "openid", state: "s" };
@@ -93,16 +96,19 @@ async function codeFlow(server, { requests, rounds }) {
     const tokens = redeemed.collected.map(([refresh_token]) => refresh(refresh_token));
     return { flow: chained(count, [asked, redeemed]), refreshed: await measure(server, tokens, good) };
   };
-  await run(200);
-  const { both } = await takeTurns(rounds, { both: () => run(requests) });
+  const count = fitting(options, pace(await run(200), 200));
+  const { both } = await takeTurns(options.rounds, { both: () => run(count) });
   return [
     figureOf({ suite, server, what: "code flow (2 requests)", samples: both.map(({ flow }) => flow) }),
     figureOf({ suite, server, what: "refresh", samples: both.map(({ refreshed }) => refreshed) }),
   ];
 }
 
+/** What a warm-up of whole flows shows. */
+const pace = ({ flow }, ok) => ({ ok, seconds: ok / flow.per_second });
+
 /** As browsers do it: authorize, the page, the address, the page, the code, the redirect. Reading the message is not counted. */
-async function hostedLogin(server, { requests, rounds }) {
+async function hostedLogin(server, options) {
   const { port, token } = server;
   const about = { client_id: "bench", redirect_uri: CALLBACK, response_type: "code", scope: "openid", state: "s" };
   const address = `${OURS}/authorize?${new URLSearchParams(about)}`;
@@ -136,7 +142,7 @@ async function hostedLogin(server, { requests, rounds }) {
     if (done.collected.some(([code]) => !code)) throw new Error("a hosted login ended without a code");
     return chained(count, [begun, shown, identified, asked, entered, done]);
   };
-  await run(100);
-  const { samples } = await takeTurns(rounds, { samples: () => run(requests) });
+  const count = fitting(options, pace({ flow: await run(100) }, 100));
+  const { samples } = await takeTurns(options.rounds, { samples: () => run(count) });
   return figureOf({ suite, server, what: "hosted login (6 requests)", samples });
 }

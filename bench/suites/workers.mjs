@@ -1,23 +1,24 @@
 /** PostgreSQL alone: processes that share one port. Each number has a server and a database of its own, all up at the same time. */
-import { figureOf, ratioOf, takeTurns } from "../figures.mjs";
+import { figureOf, fitting, ratioOf, takeTurns } from "../figures.mjs";
 import { load, measure, requestsFor, startServer } from "../harness.mjs";
 import { prepareCodes } from "../prepare.mjs";
 
 const COUNTS = [1, 2, 3, 4];
+const many = { connections: 64 };
 
-export async function measureWorkers(engine, { requests, rounds }) {
+export async function measureWorkers(engine, options) {
   if (engine !== "postgres") return [];
   const servers = [];
   try {
     for (const count of COUNTS) servers.push(await startServer(engine, { WORKERS: String(count) }));
     const batchOf = async (server, count) =>
       requestsFor(server.port, server.token, "token", await prepareCodes(server, count));
-    for (const server of servers) await load(server.port, await batchOf(server, 1_000), { connections: 64 });
-    const contenders = servers.map((server, index) => [
-      String(COUNTS[index]),
-      async () => measure(server, await batchOf(server, requests), { connections: 64 }),
-    ]);
-    const samples = await takeTurns(rounds, Object.fromEntries(contenders));
+    const contenders = {};
+    for (const [index, server] of servers.entries()) {
+      const count = fitting(options, await load(server.port, await batchOf(server, 1_000), many));
+      contenders[COUNTS[index]] = async () => measure(server, await batchOf(server, count), many);
+    }
+    const samples = await takeTurns(options.rounds, contenders);
     return COUNTS.map((workers, index) => {
       const own = samples[workers];
       const ratios = { [`authorize_workers_${workers}`]: ratioOf(own, samples[1]) };
