@@ -24,8 +24,12 @@ type Answer = () => void;
 
 /** A group is closed after so many members, so that the first of them is not kept waiting by a steady stream. */
 const GROUP_LIMIT = 512;
-/** What one message to the thread carries. */
-const BATCH_LIMIT = 64;
+/**
+ * What a turn of the event loop brought goes to the thread in so many messages of no fewer calls than this: with the first answers this
+ * thread has work again while the other goes on. All in one, each of the two would wait for the other.
+ */
+const BATCHES = 4;
+const BATCH_LEAST = 8;
 
 export interface GroupCommitOptions {
   readonly file: SqliteFile;
@@ -45,8 +49,8 @@ export interface GroupCommitOptions {
  * A member's error rolls back that member alone. An error that ends the transaction (a full disk, a failed COMMIT or flush)
  * rejects every member, since none of them is known to be on disk.
  *
- * With a thread, a row of hot statements is a batch for it: what a turn of the event loop brought travels together. A `write` waits until
- * the thread is idle, so that one of the two holds the transaction. A batch in which anything failed left nothing behind and runs
+ * With a thread, a row of hot statements is handed to it in batches, each a transaction. A `write` waits until
+ * the thread is idle, so that one of the two holds the file. A batch in which anything failed left nothing behind and runs
  * here again, one by one, where each failure is its caller's.
  *
  * `strict` rejects a `write` that outlives a turn of the event loop: it awaited something other than its own `tx`.
@@ -79,15 +83,19 @@ export function openGroupCommit({ file, flush, strict, thread }: GroupCommitOpti
 
   async function handOver(to: WriterThread): Promise<void> {
     await nextTurn();
-    await to.room();
     const end = queue.findIndex(({ call }) => call === undefined);
-    const members = queue.splice(0, Math.min(BATCH_LIMIT, end < 0 ? queue.length : end));
-    keep(
-      carryOut(to, members).then((again) => {
-        queue.unshift(...again);
-        if (again.length > 0) begin();
-      }),
-    );
+    const members = queue.splice(0, Math.min(GROUP_LIMIT, end < 0 ? queue.length : end));
+    const size = Math.max(BATCH_LEAST, Math.ceil(members.length / BATCHES));
+    for (let from = 0; from < members.length; from += size) {
+      await to.room();
+      keep(carryOut(to, members.slice(from, from + size)).then(repeatHere));
+    }
+  }
+
+  function repeatHere(members: readonly Member[]): void {
+    if (members.length === 0) return;
+    queue.unshift(...members);
+    begin();
   }
 
   function keep(answered: Promise<void>): void {

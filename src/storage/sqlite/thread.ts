@@ -41,15 +41,15 @@ export interface ThreadOptions {
 export interface WriterThread {
   /** @returns the answers once they are on disk; undefined when nothing of it remains, since one failed. @throws when nobody knows. */
   carryOut(calls: readonly Call[]): Promise<readonly unknown[] | undefined>;
-  /** Resolves when a further batch would find the thread nearly done. */
+  /** Resolves when a further batch may be handed over. */
   room(): Promise<void>;
   /** Resolves when it holds no transaction, and will not before it is asked again. */
   idle(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** One batch is carried out, and one waits for it, so that the thread is never without work. */
-const IN_FLIGHT_LIMIT = 2;
+/** One batch is carried out while others wait for it or for the disk, so that the thread is never without work. */
+const IN_FLIGHT_LIMIT = 4;
 
 interface Pending {
   resolve(answers: readonly unknown[] | undefined): void;

@@ -16,10 +16,15 @@ const file = openConfigured(path, watched ? (sql) => seen.add(sql) : undefined);
 const flusher = openFlusher(path);
 const statements: Statement[] = [];
 
-/** Batches are carried out in the order in which they came; a flush does not hold up the next of them. */
+/**
+ * Batches are carried out in the order in which they came; a flush does not hold up the next of them. Between two of them the event
+ * loop gets its turn, or no answer would leave before the last of those that wait was carried out.
+ */
 let turn: Promise<unknown> = Promise.resolve();
 parentPort?.on("message", (message: string) => {
-  turn = turn.then(() => (message === "close" ? close() : carryOut(JSON.parse(message) as Batch)));
+  turn = turn
+    .then(() => (message === "close" ? close() : carryOut(JSON.parse(message) as Batch)))
+    .then(() => new Promise((resolve) => setImmediate(resolve)));
 });
 
 async function carryOut({ id, calls, announced = [] }: Batch): Promise<void> {
