@@ -45,10 +45,12 @@ const command: fc.Arbitrary<Command> = fc.record({
   thing: weighted<Thing>({ user: 2, client: 1, grant: 1 }),
 });
 
-export const plan: fc.Arbitrary<readonly Turn[]> = fc.array(
-  fc.record({
-    commands: fc.array(command, { minLength: 1, maxLength: 5 * PEOPLE }),
-    after: weighted<Turn["after"]>({ next: 40, restart: 1 }),
-  }),
-  { minLength: 1, maxLength: 12 },
+export const plan: fc.Arbitrary<readonly Turn[]> = fc.noBias(
+  fc.array(
+    fc.record({
+      commands: fc.array(command, { minLength: 1, maxLength: 5 * PEOPLE, size: "max" }),
+      after: weighted<Turn["after"]>({ next: 80, restart: 1 }),
+    }),
+    { minLength: 1, maxLength: 12, size: "max" },
+  ),
 );

@@ -2,7 +2,7 @@
  * One person at one client, as the real server has them: carries commands out, and keeps what was seen until a turn is over. Then
  * it has to be a history of an object that does one thing at a time.
  */
-import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from "jose";
+import { createLocalJWKSet, decodeProtectedHeader, type JSONWebKeySet, jwtVerify } from "jose";
 import { codeDigest, normaliseCode } from "../../src/authentication/verification/code.ts";
 import { secret } from "../../src/secrets/secret.ts";
 import { instant } from "../../src/storage/storage.ts";
@@ -36,6 +36,7 @@ export class Shop {
   readonly #codes: [text: string, format: Format][] = [];
   readonly #sessions: string[] = [];
   #known: readonly string[] = [];
+  #keys: JSONWebKeySet = { keys: [] };
   #sends = 0;
   #sending: Promise<unknown> = Promise.resolve();
   #states: readonly Login[] = [newLogin];
@@ -168,10 +169,7 @@ export class Shop {
 
   async #redeem(via: number, verification_code: string, numeric: boolean): Promise<Outcome> {
     const ident = numeric ? { ident_type: "email", ident: this.#tenant.user.email } : {};
-    const reply = await authorize(
-      { ...this.#tenant, base: this.#base(via) },
-      { verification_code, response_mode: undefined, ...ident },
-    );
+    const reply = await authorize({ ...this.#tenant, base: this.#base(via) }, { verification_code, ...ident });
     if (reply.status !== 302) return { answer: answerOf(reply) };
     return { answer: (await this.#isLoggedIn(reply, via)) ? "302" : "302 with another's ID token" };
   }
@@ -179,9 +177,11 @@ export class Shop {
   /** An ID token of this person, signed with a key that is published, whatever was rotated meanwhile. */
   async #isLoggedIn(reply: Reply, via: number): Promise<boolean> {
     const token = new URL(reply.headers.get("location") ?? "").searchParams.get("id_token") ?? "";
-    const keys = (await call(`${this.#base(via)}/oauth/jwks.json`)).body as JSONWebKeySet;
+    const { kid } = decodeProtectedHeader(token);
+    if (!this.#keys.keys.some((key) => key.kid === kid))
+      this.#keys = (await call(`${this.#base(via)}/oauth/jwks.json`)).body;
     const { issuer, user } = this.#tenant;
-    return (await jwtVerify(token, createLocalJWKSet(keys), { issuer })).payload.sub === user.id;
+    return (await jwtVerify(token, createLocalJWKSet(this.#keys), { issuer })).payload.sub === user.id;
   }
 
   /** Lets a code's time be over, and that of the logins it was sent for. */
