@@ -18,6 +18,7 @@ import type { RequestSpan, Tracing } from "../telemetry/tracing.ts";
 import { readBodies } from "./body.ts";
 import { checkContract } from "./check-contract.ts";
 import { answerPreflights, openToBrowsers } from "./cors.ts";
+import { drainConnections } from "./drain.ts";
 import { errorReply, malformed, refusalOf } from "./error-reply.ts";
 import { readForwarded } from "./forwarded.ts";
 import { parseStrict } from "./strict-form.ts";
@@ -41,8 +42,6 @@ export interface HttpOptions {
 }
 
 const BODY_LIMIT = 64 * 1024;
-/** How often a closing server looks for connections whose last request has been answered, in milliseconds. */
-const DRAIN = 20;
 /** Seconds for which a browser remembers to come by https. */
 const YEAR = 31_536_000;
 const faultsOfQuery = new WeakMap<object, readonly Fault[]>();
@@ -104,19 +103,6 @@ export function openHttp({ logger, trustProxy, metrics, secure, tracing }: HttpO
     done();
   });
   return app as App;
-}
-
-/** While it closes, requests under way are answered; a connection that has no more of them is closed, not kept alive. */
-function drainConnections(app: App): void {
-  let looking: NodeJS.Timeout | undefined;
-  app.addHook("preClose", (done) => {
-    looking = setInterval(() => app.server.closeIdleConnections(), DRAIN);
-    done();
-  });
-  app.addHook("onClose", (_app, done) => {
-    clearInterval(looking);
-    done();
-  });
 }
 
 /** Fastify's validators, as far as this file needs to know them. */

@@ -28,7 +28,7 @@ describeOnBothEngines("kill -9 under load", (engine) => {
   });
 
   it("again and again: everything that was acknowledged is there afterwards, once", { timeout: 900_000 }, async () => {
-    const runs = roundsOr(8);
+    const runs = roundsOr(4);
     const load = startLoad([tenant]);
     let back_ms = 0;
     for (let round = 0; round < runs; round++) {

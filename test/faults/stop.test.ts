@@ -1,0 +1,157 @@
+/** SIGTERM under load: what reached the server is answered, what it did not answer it did not do, and it ends with 0. */
+import { Agent, request } from "node:http";
+import { connect } from "node:net";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { freePort } from "../../scripts/postgres.mjs";
+import { createTestDatabase, describeOnBothEngines, type TestDatabase } from "../support/engines.ts";
+import { authorize, CALLBACK, call, type Tenant } from "../support/latchkey.ts";
+import { note, roundsOr, untilServed } from "../support/load.ts";
+import { type ServerProcess, startProcess } from "../support/process.ts";
+import { createTenantBeside } from "../support/tenants.ts";
+import { pause } from "../support/wire.ts";
+
+const LIVES = 12;
+
+/**
+ * How a request ended. `refused`: there was nobody to connect to. `unread`: it went out on a connection that had been kept alive,
+ * and that was closed at the same moment, before a byte came back. `broken`: anything else, which must not happen.
+ */
+type Ending = { status: number; text: string } | "refused" | "unread" | "broken";
+
+function ask(agent: Agent, url: URL, token: string, json?: object): Promise<Ending> {
+  return new Promise((resolve) => {
+    const headers = { authorization: `Bearer ${token}`, ...(json ? { "content-type": "application/json" } : {}) };
+    const asking = request(url, { agent, method: "POST", headers });
+    let begun = false;
+    const failed = ({ code }: NodeJS.ErrnoException) =>
+      resolve(code === "ECONNREFUSED" ? "refused" : asking.reusedSocket && !begun ? "unread" : "broken");
+    asking.on("error", failed);
+    asking.on("response", (response) => {
+      begun = true;
+      let text = "";
+      response.on("data", (chunk) => {
+        text += chunk;
+      });
+      response.on("end", () => resolve({ status: response.statusCode ?? 0, text }));
+      response.on("error", failed);
+    });
+    asking.end(json ? JSON.stringify(json) : undefined);
+  });
+}
+
+describeOnBothEngines("SIGTERM under load", (engine) => {
+  let database: TestDatabase;
+  let port: number;
+  let server: ServerProcess;
+  let tenant: Tenant;
+  let people: string[];
+  const start = () =>
+    startProcess({ database_url: database.database_url, port, env: { PUBLIC_URL: `http://localhost:${port}` } });
+  beforeAll(async () => {
+    database = await createTestDatabase(engine);
+    port = await freePort();
+    server = await start();
+    tenant = await createTenantBeside(database.database_url, server.url, `http://localhost:${port}`);
+    await untilServed(tenant);
+    people = await Promise.all(Array.from({ length: LIVES }, (_, n) => addPerson(tenant, `stop-${n}@example.com`)));
+  });
+  afterAll(async () => {
+    await server.kill("SIGTERM");
+    await database.drop();
+  });
+
+  it("loses no request, again and again", { timeout: 600_000 }, async () => {
+    const runs = roundsOr(3);
+    const ends = { answered: 0, refused: 0, unread: 0, broken: 0, failed: [] as string[] };
+    const unanswered: string[] = [];
+    const lost: string[] = [];
+    const mintAt = new URL(`${tenant.base}/auth/passwordless/code`);
+    let longest = 0;
+
+    /** Logs in until the server is gone. */
+    async function live(user_id: string, agent: Agent): Promise<void> {
+      for (;;) {
+        const minting = { user_id, format: "link", audience: tenant.audience, client_id: tenant.client.client_id };
+        const code = count(await ask(agent, mintAt, tenant.token, minting));
+        if (code === undefined) return;
+        const { verification_code } = JSON.parse(code);
+        if (count(await ask(agent, redeemAt(tenant, verification_code), tenant.token)) === undefined)
+          return void unanswered.push(verification_code);
+      }
+    }
+    function count(ending: Ending): string | undefined {
+      if (typeof ending === "string") {
+        ends[ending]++;
+        return undefined;
+      }
+      ends.answered++;
+      if (ending.status !== 200 && ending.status !== 302) ends.failed.push(`${ending.status} ${ending.text}`);
+      return ending.text;
+    }
+
+    for (let round = 0; round < runs; round++) {
+      const agent = new Agent({ keepAlive: true, maxSockets: LIVES });
+      const lives = people.map((person) => live(person, agent));
+      await pause(1_000 + ((round * 137) % 400));
+      const told = performance.now();
+      expect(await server.kill("SIGTERM")).toBe(0);
+      longest = Math.max(longest, Math.round(performance.now() - told));
+      await Promise.all(lives);
+      agent.destroy();
+      server = await start();
+      for (const verification_code of unanswered.splice(0)) {
+        const { status, text } = await authorize(tenant, { verification_code });
+        if (status !== 302) lost.push(text);
+      }
+    }
+    const { answered, broken, failed, unread } = ends;
+    note({
+      fault: "SIGTERM under load",
+      engine,
+      runs,
+      acknowledged: answered,
+      lost: lost.length,
+      twice: 0,
+      hung: 0,
+      stop_ms: longest,
+      unread,
+    });
+    expect({ broken, failed, lost }, JSON.stringify(ends)).toEqual({ broken: 0, failed: [], lost: [] });
+    expect(answered).toBeGreaterThan(runs * LIVES);
+    expect(longest, "the drain's deadline").toBeLessThan(25_000);
+    console.log(ends, longest);
+  });
+});
+
+it("SIGTERM waits for nobody who does not finish asking", { timeout: 120_000 }, async () => {
+  const database = await createTestDatabase("sqlite");
+  const server = await startProcess({ database_url: database.database_url });
+  const silent = connect(server.port, "127.0.0.1");
+  const halfway = connect(server.port, "127.0.0.1");
+  halfway.write("POST /v1/accounts/T10000001/auth/token HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{");
+  for (const socket of [silent, halfway]) socket.on("error", () => {});
+  await pause(300);
+  const told = performance.now();
+  expect(await server.kill("SIGTERM")).toBe(0);
+  expect(performance.now() - told).toBeLessThan(25_000);
+  await database.drop();
+});
+
+async function addPerson(tenant: Tenant, email: string): Promise<string> {
+  return (await call(`${tenant.base}/customers/users`, { method: "POST", token: tenant.token, json: { email } })).body
+    .id;
+}
+
+function redeemAt(tenant: Tenant, verification_code: string): URL {
+  const url = new URL(`${tenant.base}/auth/authorize`);
+  const { audience, client } = tenant;
+  const query = {
+    audience,
+    response_type: "authenticate",
+    client_id: client.client_id,
+    redirect_uri: CALLBACK,
+    state: "s",
+  };
+  url.search = new URLSearchParams({ ...query, verification_code }).toString();
+  return url;
+}
