@@ -41,7 +41,10 @@ export function linearize<State, S, O>(
       tried.add(name);
       const next = apply(state, event.step, event.outcome);
       // What is explained now, and changes nothing, need not wait.
-      if (next === state) return visit(state, done | (1 << index));
+      if (next === state) {
+        visit(state, done | (1 << index));
+        return;
+      }
       if (next !== undefined) following.push([next, done | (1 << index)]);
     }
     for (const [next, then] of following) visit(next, then);

@@ -30,6 +30,8 @@ interface Code {
   readonly format: Format;
   readonly state: "live" | "used" | "expired";
   readonly guesses: number;
+  /** It went out in a message, and not to the client. */
+  readonly mailed?: boolean;
 }
 
 export interface Login {
@@ -45,6 +47,8 @@ export interface Login {
   readonly sessions: Readonly<Record<string, string>>;
   /** Wrong numeric guesses in the running window. */
   readonly count: number;
+  /** The last of them brought a notice with a code of its own: from now on nobody can tell which message is whose. */
+  readonly noticed: boolean;
   /** The same for the address once nobody has it any more. */
   readonly ghost: number;
 }
@@ -57,6 +61,7 @@ export const newLogin: Login = {
   rested: false,
   sessions: {},
   count: 0,
+  noticed: false,
   ghost: 0,
 };
 
@@ -87,6 +92,7 @@ export function apply(login: Login, step: Step, outcome: Outcome): Login | undef
       if (isClosed(login)) return closed(login, step.via, answer);
       if (isGone(login)) return is("204");
       if (answer !== "204") return undefined;
+      if (login.noticed) return sendAfterNotice(login, outcome);
       return step.kind === "send" ? send(login, outcome) : resend(login, step.session, outcome);
     case "guess":
     case "redeem":
@@ -114,7 +120,15 @@ function send(login: Login, outcome: Outcome): Login | undefined {
   const begun = { ...login, sessions: { ...login.sessions, [session]: code } };
   if (login.sent !== null && login.codes[login.sent]?.state === "live") return again(begun, outcome);
   if (login.codes[code] || messages !== login.messages + 1) return undefined;
-  return { ...withCode(begun, code, "typable"), sent: code, messages, rested: false };
+  return { ...withCode(begun, code, "typable", true), sent: code, messages, rested: false };
+}
+
+/** The newest message is the notice's, or one of this request: its code works, or it was known before. */
+function sendAfterNotice(login: Login, { code, session, messages = -1 }: Outcome): Login | undefined {
+  if (code === undefined || session === undefined) return undefined;
+  if (messages < login.messages || messages > login.messages + 2) return undefined;
+  const next = login.codes[code] ? login : withCode(login, code, "typable", true);
+  return { ...next, messages, rested: false };
 }
 
 /** The same code of the same login once more, until that was redeemed; when its time is over, a login begins anew. */
@@ -156,7 +170,8 @@ function guess(login: Login, answer: string): Login | undefined {
   if (isShut(login)) return answer === "too_many_attempts" ? login : undefined;
   if (answer !== "invalid_verification_code") return undefined;
   const counted = each(login, (one) => (isLiveNumeric(one) ? { ...one, guesses: one.guesses + 1 } : one));
-  return { ...counted, count: login.count + 1 };
+  const count = login.count + 1;
+  return { ...counted, count, noticed: login.noticed || count === WINDOW_GUESSES };
 }
 
 function ghost(login: Login, answer: string): Login | undefined {
@@ -172,16 +187,16 @@ function isShut(login: Login): boolean {
 const isLiveNumeric = ({ format, state }: Code) => format === "numeric" && state === "live";
 
 /** Live ones that were handed to the client, and not sent. */
-function minted({ codes, sent }: Login): string[] {
-  return Object.keys(codes).filter((text) => codes[text]?.state === "live" && text !== sent);
+function minted({ codes }: Login): string[] {
+  return Object.keys(codes).filter((text) => codes[text]?.state === "live" && !codes[text]?.mailed);
 }
 
 function known({ codes }: Login, text: string): Code {
   return codes[text] ?? { format: "typable", state: "used", guesses: 0 };
 }
 
-function withCode(login: Login, text: string, format: Format): Login {
-  return { ...login, codes: { ...login.codes, [text]: { format, state: "live", guesses: 0 } } };
+function withCode(login: Login, text: string, format: Format, mailed = false): Login {
+  return { ...login, codes: { ...login.codes, [text]: { format, state: "live", guesses: 0, mailed } } };
 }
 
 function withState(login: Login, text: string, state: Code["state"]): Login {

@@ -68,7 +68,7 @@ export class Shop {
     this.#history = [];
     this.#states = linearize(before, history, apply);
     if (this.#states.length === 0)
-      throw new Error(`no order of these explains them: ${JSON.stringify({ before, history })}`);
+      throw new Error(`no order of these explains them: ${JSON.stringify({ before: before.slice(0, 3), history })}`);
   }
 
   /** @returns how many steps it was: none where there is nothing yet that the command could name. */
