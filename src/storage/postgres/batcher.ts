@@ -16,6 +16,12 @@ interface Item<I, O> {
 }
 
 const BATCH_LIMIT = 64;
+/**
+ * A batch takes a quarter of what waits, and no fewer than this: while the database works on one part, this process prepares or answers
+ * another. All in one, each of the two would wait for the other.
+ */
+const SHARES = 4;
+const BATCH_LEAST = 8;
 const IN_FLIGHT_LIMIT = 2;
 const QUEUE_LIMIT = 20_000;
 
@@ -41,15 +47,16 @@ export function openBatcher<I, O>(
   function schedule(): void {
     if (scheduled || inFlight >= IN_FLIGHT_LIMIT || queue.length === 0) return;
     scheduled = true;
-    queueMicrotask(() => {
+    setImmediate(() => {
       scheduled = false;
       dispatch();
     });
   }
 
   function dispatch(): void {
+    const limit = Math.min(BATCH_LIMIT, Math.max(BATCH_LEAST, Math.ceil(queue.length / SHARES)));
     while (inFlight < IN_FLIGHT_LIMIT && queue.length > 0) {
-      const [items, rest] = selectBatch(statement, queue, busy);
+      const [items, rest] = selectBatch(statement, queue, busy, limit);
       if (items.length === 0) return;
       queue = rest;
       inFlight++;
@@ -101,6 +108,7 @@ function selectBatch<I, O>(
   statement: HotStatement<I, O>,
   queue: readonly Call<I, O>[],
   busy: ReadonlySet<string>,
+  limit: number,
 ): [Item<I, O>[], Call<I, O>[]] {
   const { mode } = statement;
   const chosen = new Map<string, Call<I, O>[]>();
@@ -108,7 +116,7 @@ function selectBatch<I, O>(
   for (const call of queue) {
     const same = chosen.get(call.key);
     if (same && mode.kind === "counting") same.push(call);
-    else if (same || busy.has(call.key) || chosen.size >= BATCH_LIMIT) rest.push(call);
+    else if (same || busy.has(call.key) || chosen.size >= limit) rest.push(call);
     else chosen.set(call.key, [call]);
   }
   const items = [...chosen].map(([key, calls]): Item<I, O> => {

@@ -74,14 +74,16 @@ export function openWriterThread(options: ThreadOptions, onQuery?: (sql: string)
     return one;
   }
 
-  worker.on("message", (message: string) => {
+  function deliver(message: string): void {
     const outcome = JSON.parse(message) as Outcome;
     for (const text of outcome.texts ?? []) onQuery?.(text);
     const one = settled(outcome.id);
     if (outcome.fate === "durable") one?.resolve(outcome.answers);
     else if (outcome.fate === "undone") one?.resolve(undefined);
     else one?.reject(fail(new Error(outcome.message)));
-  });
+  }
+
+  worker.on("message", oneATurn(deliver));
   worker.on("error", fail);
   worker.on("exit", () => fail(new Error("the writer thread has ended; the process has to be started again")));
 
@@ -126,6 +128,21 @@ export function openWriterThread(options: ThreadOptions, onQuery?: (sql: string)
       worker.postMessage("close");
       await ended;
     },
+  };
+}
+
+/**
+ * Messages are handed on one a turn of the event loop: those who get an answer ask again, and are on their way before the next batch
+ * is answered. All in one turn, every request would wait for every other, and each thread for the other.
+ */
+function oneATurn(handle: (message: string) => void): (message: string) => void {
+  const waiting: string[] = [];
+  const next = () => {
+    handle(waiting.shift() as string);
+    if (waiting.length > 0) setImmediate(next);
+  };
+  return (message) => {
+    if (waiting.push(message) === 1) setImmediate(next);
   };
 }
 
