@@ -16,10 +16,23 @@ const encode = (value: object) => Buffer.from(JSON.stringify(value), "utf8").toS
 
 /** Signs `claims` under the protected header `{ alg, typ, kid }`. */
 export async function signJws(key: JwsKey, typ: string, claims: object): Promise<Secret> {
-  const { alg, kid } = key;
-  const input = `${encode({ alg, typ, kid })}.${encode(claims)}`;
+  const input = `${headerOf(key, typ)}.${encode(claims)}`;
   const signature = await signatureOf(key, Buffer.from(input, "latin1"));
   return secret(`${input}.${signature.toString("base64url")}`);
+}
+
+/** Few keys sign many tokens. */
+const headers = new Map<string, string>();
+const HEADERS = 1_000;
+
+function headerOf({ alg, kid }: JwsKey, typ: string): string {
+  const name = `${alg} ${typ} ${kid}`;
+  const known = headers.get(name);
+  if (known !== undefined) return known;
+  const made = encode({ alg, typ, kid });
+  if (headers.size >= HEADERS) headers.clear();
+  headers.set(name, made);
+  return made;
 }
 
 async function signatureOf({ alg, private_key }: JwsKey, input: Buffer): Promise<Buffer> {

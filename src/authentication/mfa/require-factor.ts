@@ -14,7 +14,7 @@ export interface FirstFactor {
   readonly grant_id: string;
   readonly subject: AuthenticatedSubject;
   /** What the caller goes on with once the second factor was shown. */
-  readonly continuation: object;
+  readonly continuation: () => object;
   readonly now: number;
 }
 
@@ -43,7 +43,7 @@ export async function pendingAfter(
     });
   }
   const expires_at = now + MFA_LIFETIME;
-  const about = { subject, client_id: client.id, grant_id, continuation, expires_at };
+  const about = { subject, client_id: client.id, grant_id, continuation: continuation(), expires_at };
   return { id: randomUUID(), ...about, first, recovery: false };
 }
 

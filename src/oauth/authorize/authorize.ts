@@ -107,7 +107,7 @@ async function redeem(
     now,
   });
   if (bearer.scope.includes(NO_MFA)) return subject;
-  const continuation = continuationOf(request);
+  const continuation = () => continuationOf(request);
   await requireFactor(mfa, { account, client, grant_id: grant.id, subject, continuation, now });
   return subject;
 }

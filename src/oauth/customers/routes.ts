@@ -92,7 +92,7 @@ export function customerRoutes(app: App, oauth: Oauth): void {
       const named = await nameCustomer(oauth, customer);
       const subject = await proveCustomer(oauth, named, customer, secret(body.secret), true);
       const { account, client, grant, now } = named;
-      const continuation = { kind: "token", audience: body.audience, lasting: true };
+      const continuation = () => ({ kind: "token", audience: body.audience, lasting: true });
       const pending = await pendingAfter(mfa, { account, client, grant_id: grant.id, subject, continuation, now });
       if (!pending)
         throw refuse("access_denied", { message: "This customer has no second factor: use customers/login." });

@@ -19,7 +19,7 @@ export async function afterFirstFactor(
   const { account, client } = resumed;
   const { directory, mfa } = oauth;
   const now = directory.storage.now();
-  const continuation = { kind: "hosted" };
+  const continuation = () => ({ kind: "hosted" });
   const pending = await pendingAfter(mfa, { account, client, grant_id, subject, continuation, now });
   if (!pending) return logBrowserIn(oauth, account, opened, subject);
   const mfa_token = reveal(sealLogin(directory.master_keys, account.account_id, pending));

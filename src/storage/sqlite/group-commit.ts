@@ -1,7 +1,7 @@
 import type { HotStatement, Transaction } from "../storage.ts";
 import type { SqliteFile } from "./connection.ts";
 import { kyselyOn } from "./dialect.ts";
-import { builtFrom, type Call, type WriterThread } from "./thread.ts";
+import type { Call, WriterThread } from "./thread.ts";
 
 export interface GroupCommit {
   write<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
@@ -121,7 +121,7 @@ export function openGroupCommit({ file, flush, strict, thread }: GroupCommitOpti
 }
 
 function callOf<I, O>({ name, source }: HotStatement<I, O>, input: I): Call | undefined {
-  return source === undefined ? undefined : { name, source: builtFrom(source), input };
+  return source === undefined ? undefined : { name, source, input };
 }
 
 /** @returns those that have to run here, since one of them failed. */

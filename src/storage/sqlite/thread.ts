@@ -8,7 +8,7 @@ import { Worker } from "node:worker_threads";
 /** A hot statement, and what it is asked. */
 export interface Call {
   readonly name: string;
-  /** The built module that exports the statement. */
+  /** The module that exports the statement. */
   readonly source: string;
   readonly input: unknown;
 }
@@ -18,7 +18,7 @@ export interface Batch {
   readonly id: number;
   /** The statement's place among those that were announced so far, and the input. */
   readonly calls: readonly (readonly [number, unknown])[];
-  /** Statements that the thread has not heard of. */
+  /** Statements that the thread has not heard of, and the built modules that export them. */
   readonly announced?: readonly Omit<Call, "input">[];
 }
 
@@ -99,7 +99,7 @@ export function openWriterThread(options: ThreadOptions, onQuery?: (sql: string)
     const placeOf = ({ name, source }: Call) => {
       const known = places.get(name);
       if (known !== undefined) return known;
-      announced.push({ name, source });
+      announced.push({ name, source: builtFrom(source) });
       places.set(name, places.size);
       return places.size - 1;
     };
@@ -147,6 +147,6 @@ function oneATurn(handle: (message: string) => void): (message: string) => void 
 }
 
 /** The JavaScript that was made of a module: a thread runs nothing else. */
-export function builtFrom(url: string): string {
+function builtFrom(url: string): string {
   return url.replace(/\/src\/([^?]*)\.ts(\?.*)?$/, "/dist/$1.js").replace(/\.ts$/, ".js");
 }
