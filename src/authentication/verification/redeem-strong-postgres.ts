@@ -21,9 +21,7 @@ asked as materialized (
 ),
 -- What the presented codes name, spent and expired rows included, as it was when the statement began.
 found as materialized (
-  select i.n, i.account_id, i.pressed, i.client_lives, i.grant_lives, i.attempt, i.now,
-    i.event_id, i.action, i.outcome, i.actor, i.context,
-    c.audience, (${FITS}) as fits, ${CODE_COLUMNS.replaceAll(/\b(\w+)/g, "c.$1")}, ${USER_COLUMNS},
+  select i.n, i.account_id, i.pressed, i.client_lives, i.grant_lives, i.attempt, i.now, c.audience, (${FITS}) as fits, ${CODE_COLUMNS.replaceAll(/\b(\w+)/g, "c.$1")}, ${USER_COLUMNS},
     case when c.user_id is null then c.signup = 1 and i.signup = 1 else u.id is not null end as may_log_in
   from asked i join digest d using (n)
     left join verification_codes c on c.account_id = i.account_id and c.${kind === "typable" ? "typed_digest" : "link_digest"} = d.digest
@@ -43,8 +41,7 @@ locked as materialized (
   for update of c
 ),
 winner as materialized (
-  select distinct on (l.login) l.login, f.n, f.account_id, f.id, f.person, f.attempt, f.now,
-    f.event_id, f.action, f.outcome, f.actor, f.context, 'numeric_guess' as budget
+  select distinct on (l.login) l.login, f.n, f.account_id, f.id, f.person, f.attempt, f.now, 'numeric_guess' as budget
   from found f join locked l on l.id = f.id and l.account_id = f.account_id
   where f.fits and f.client_lives and f.grant_lives and f.expires_at > f.now and f.may_log_in
   order by l.login, f.n
@@ -54,7 +51,7 @@ spent as (
     spent_at = w.now, redeemed_by = case when w.id = c.id then w.attempt else c.redeemed_by end
   from locked l join winner w on w.login = l.login
   where c.account_id = l.account_id and c.id = l.id and c.spent_at is null
-  returning w.*, w.id = c.id as won
+  returning w.n, c.id, w.id = c.id as won
 ),
 -- A success ends the memory of wrong numeric guesses. Every code is locked before the first budget is.
 remembered as materialized (
@@ -70,7 +67,8 @@ forgiven as (
 ),
 audited as (
   insert into audit_events (${audit_columns})
-  select account_id, event_id, now, action, outcome, id, actor, context from spent where won
+  select i.account_id, i.event_id, i.now, i.action, i.outcome, s.id, i.actor, i.context
+  from spent s join input i using (n) where s.won
 )
 select f.n, f.pressed, f.client_lives, f.grant_lives, s.id is not null as won, f.fits, l.id is not null as locked,
   ${CODE_COLUMNS.replaceAll(/\b(\w+)/g, "f.$1")}, f.live_user_id, f.user_email, f.email_verified_at, f.user_phone_number,
