@@ -113,6 +113,7 @@ export function malformed(faults: readonly Fault[]): Refusal {
 
 function logRefusal(refusal: Refusal, request: FastifyRequest): void {
   const { detail, cause } = refusal.options;
-  if (refusal.status >= 500) request.log.error({ err: cause ?? refusal, detail }, refusal.message);
-  else request.log.debug({ code: refusal.code, detail }, "refused");
+  const request_id = request.id;
+  if (refusal.status >= 500) request.log.error({ request_id, err: cause ?? refusal, detail }, refusal.message);
+  else request.log.debug({ request_id, code: refusal.code, detail }, "refused");
 }
