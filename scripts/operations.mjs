@@ -89,7 +89,7 @@ export function operationsPage(openapi) {
 
 Printed from the server's own contract. Every operation that clients of this API know is here; \`test/contract/statuses.test.ts\`
 makes the server produce each status below on both engines, holds each reply against its schema, and fails when one is missing.
-\`test/isolation/tenants.test.ts\` tries each operation from a foreign account, \`test/fuzz/requests.test.ts\` with hostile
+\`test/isolation/tenants.test.ts\` tries each operation from a foreign account, \`test/fuzz/flood.test.ts\` with hostile
 input. 500 and 503 are produced once a surface, with a database that is gone.
 
 ${head}

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { AjvCompiler } from "@fastify/ajv-compiler";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
@@ -26,7 +26,7 @@ import { parseStrict } from "./strict-form.ts";
 export type App = FastifyInstance<
   RawServerDefault,
   IncomingMessage,
-  import("node:http").ServerResponse,
+  ServerResponse,
   FastifyBaseLogger,
   TypeBoxTypeProvider
 >;
@@ -90,6 +90,7 @@ export function openHttp({ logger, trustProxy, metrics, secure, tracing }: HttpO
     openToBrowsers(reply);
     errorReply(refuse("not_found", { message: "There is no such address." }), request, reply);
   });
+  app.server.on("checkExpectation", refuseExpectation);
   drainConnections(app as App);
   if (tracing) traceRequests(app as App, tracing);
   checkContract(app);
@@ -197,14 +198,25 @@ function traceRequests(app: App, tracing: Tracing): void {
   });
 }
 
+/** Node answers for us before there is a request: what it refuses has the shape of every other refusal. */
+function refusalBefore(message: string): { readonly body: string; readonly id: string } {
+  const body = JSON.stringify({ error: { code: "invalid_request", message } });
+  return { body, id: randomBytes(12).toString("base64url") };
+}
+
+/** RFC 9110 §10.1.1: of expectations there is `100-continue`, and Node meets that one. */
+function refuseExpectation(_request: IncomingMessage, response: ServerResponse): void {
+  const { body, id } = refusalBefore("Expect: this server knows 100-continue alone.");
+  response.writeHead(417, { "content-type": "application/json; charset=utf-8", "request-id": id }).end(body);
+}
+
 /** What is not HTTP at all still gets an answer that says so. */
 function refuseGarbage(error: Error & { code?: string }, socket: Socket): void {
   if (error.code === "ECONNRESET" || !socket.writable) return void socket.destroy();
   const status = error.code === "HPE_HEADER_OVERFLOW" ? "431 Request Header Fields Too Large" : "400 Bad Request";
   const message =
     error.code === "HPE_HEADER_OVERFLOW" ? "The request's headers are too large." : "This is not valid HTTP.";
-  const body = JSON.stringify({ error: { code: "invalid_request", message } });
-  const id = randomBytes(12).toString("base64url");
+  const { body, id } = refusalBefore(message);
   socket.end(
     `HTTP/1.1 ${status}\r\nContent-Type: application/json; charset=utf-8\r\nRequest-Id: ${id}\r\n` +
       `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,

@@ -1,0 +1,244 @@
+/**
+ * Many requests at once, valid, nearly valid and hostile, over every operation of openapi.json: no 5xx, no answer that is late, every
+ * answer a documented one, and a process that does not grow. FUZZ_REQUESTS asks for more, half on each engine; FUZZ_SEED for one run
+ * again. PROOF_OUT names a file that gets a line of JSON for every engine.
+ */
+import { appendFileSync, readFileSync } from "node:fs";
+import { Agent, request } from "node:http";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { freePort } from "../../scripts/postgres.mjs";
+import { createTestDatabase, describeOnBothEngines, type TestDatabase } from "../support/engines.ts";
+import { basic, CALLBACK, call, mintCode, type Tenant } from "../support/latchkey.ts";
+import { type ServerProcess, startProcess } from "../support/process.ts";
+import { createTenantBeside } from "../support/tenants.ts";
+import { type Credentials, type Grown, grow, type Known, type Operation, randomFrom } from "./grow.ts";
+
+const REQUESTS = Math.ceil(Number(process.env.FUZZ_REQUESTS ?? 16_000) / 2);
+const SEED = Number(process.env.FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 31));
+const LONG = 20_000;
+/** Milliseconds in which everything has to be answered. */
+const LATEST = 10_000;
+const AT_ONCE = 24;
+/** A tenant serves so many requests; then what was changed and removed in it is too much. */
+const TENANT = 4_000;
+/** What the HTTP layer says to requests that reach no operation, or none in a form that it takes. */
+const UNDECLARED = new Set([400, 404, 405, 413, 414, 415, 417, 431]);
+
+interface Answer {
+  readonly status: number;
+  readonly type: string;
+  readonly id: string;
+  readonly text: string;
+}
+
+describeOnBothEngines("a flood of requests", (engine) => {
+  let database: TestDatabase;
+  let server: ServerProcess;
+  let operations: readonly Operation[];
+  const public_url = "http://localhost:9";
+  const agent = new Agent({ keepAlive: true, maxSockets: AT_ONCE });
+  beforeAll(async () => {
+    database = await createTestDatabase(engine);
+    const env = { PUBLIC_URL: public_url, LOG_LEVEL: "silent" };
+    server = await startProcess({ database_url: database.database_url, port: await freePort(), env });
+    const { paths } = (await call(`${server.url}/openapi.json`)).body as {
+      paths: Record<string, Record<string, Operation>>;
+    };
+    operations = Object.entries(paths).flatMap(([path, methods]) =>
+      Object.entries(methods).map(([method, operation]) => ({ ...operation, path, method: method.toUpperCase() })),
+    );
+  });
+  afterAll(async () => {
+    agent.destroy();
+    await server.kill("SIGTERM");
+    await database.drop();
+  });
+
+  function ask({ method, path, headers, body }: Grown): Promise<Answer | "hung" | "broken"> {
+    return new Promise((resolve) => {
+      const options = { agent, method, path, port: server.port, host: "127.0.0.1", headers, timeout: LATEST };
+      const asking = request(options, (response) => {
+        const pieces: Buffer[] = [];
+        response.on("data", (piece) => pieces.push(piece));
+        response.on("end", () => {
+          const { "content-type": type = "", "request-id": id = "" } = response.headers;
+          resolve({ status: response.statusCode ?? 0, type, id: String(id), text: Buffer.concat(pieces).toString() });
+        });
+      });
+      asking.on("timeout", () => {
+        asking.destroy();
+        resolve("hung");
+      });
+      asking.on("error", () => resolve("broken"));
+      asking.end(body);
+    });
+  }
+
+  it(`of ${REQUESTS} brings no 5xx, and leaves nothing behind`, { timeout: 120_000 + REQUESTS * 10 }, async () => {
+    const random = randomFrom(SEED);
+    const statuses = new Map(operations.map(({ operationId }) => [operationId, new Map<number, number>()]));
+    const faults: string[] = [];
+    const memory: number[] = [];
+    const counts = { server_errors: 0, hung: 0, undocumented: 0 };
+    const began = performance.now();
+    let [sent, told] = [0, 0];
+    let scene = await openScene();
+
+    const judge = (operation: Operation, grown: Grown, answer: Answer | "hung" | "broken") => {
+      const fault = faultOf(operation, grown, answer);
+      if (typeof answer !== "string") {
+        const seen = statuses.get(operation.operationId) as Map<number, number>;
+        seen.set(answer.status, (seen.get(answer.status) ?? 0) + 1);
+      }
+      if (!fault) return;
+      counts[fault]++;
+      const said = typeof answer === "string" ? answer : `${answer.status} ${answer.text.slice(0, 200)}`;
+      const asked = `${grown.method} ${grown.path.slice(0, 200)} ${JSON.stringify({ ...grown.headers, authorization: undefined })} ${grown.body?.toString("latin1").slice(0, 200) ?? ""}`;
+      if (faults.length < 20) faults.push(`${fault}: ${operation.operationId}: ${said} to ${asked}`);
+    };
+    const live = async () => {
+      while (sent < REQUESTS) {
+        const operation = operations[sent % operations.length] as Operation;
+        if (++sent % TENANT === 0) scene = await openScene();
+        if (sent % Math.ceil(REQUESTS / 100) === 0) memory.push(rssOf(server.pid));
+        const grown = grow(operation, scene.known, scene.credentials, random);
+        judge(operation, grown, await ask(grown));
+        const seconds = (performance.now() - began) / 1000;
+        if (REQUESTS >= LONG && seconds > told + 20) {
+          told = seconds;
+          console.log(`${engine}: ${sent} requests, ${Math.round(sent / seconds)} a second, ${rssOf(server.pid)} MB`);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, live));
+
+    const [early, late] = [memory.slice(20, 40), memory.slice(-20)].map(median) as [number, number];
+    const reached = [...statuses.values()].filter((seen) => [...seen.keys()].some((status) => status < 400)).length;
+    report({
+      ...{
+        what: "requests",
+        engine,
+        requests: sent,
+        seed: SEED,
+        seconds: Math.round((performance.now() - began) / 1000),
+      },
+      ...{ ...counts, operations: operations.length, succeeded: reached, rss_mb_early: early, rss_mb_late: late },
+    });
+    expect(faults, `FUZZ_SEED=${SEED}`).toEqual([]);
+    for (const [operation, seen] of statuses) expect(seen.size, `${operation} was asked`).toBeGreaterThan(0);
+    expect(reached, "operations that succeeded").toBeGreaterThan(operations.length / 3);
+    // The first requests fill caches, so short runs say nothing about growth.
+    if (REQUESTS >= LONG) expect(late, `MB, from ${early}`).toBeLessThan(1.25 * early + 20);
+    expect((await call(`${server.url}/readyz`)).status).toBe(200);
+  });
+
+  interface Scene {
+    readonly known: Known;
+    readonly credentials: Credentials;
+  }
+
+  async function openScene(): Promise<Scene> {
+    const tenant = await createTenantBeside(database.database_url, server.url, public_url);
+    const other = await createTenantBeside(database.database_url, server.url, public_url);
+    return { known: await knownOf(tenant, other), credentials: credentialsOf(tenant) };
+  }
+});
+
+function credentialsOf({ account_id, token, client }: Tenant): Credentials {
+  return { oid: account_id, bearer: `Bearer ${token}`, basic: basic(client) };
+}
+
+/** Removing or changing the client that asks would end the scene, so ids of clients are another's, or nobody's, most of the time. */
+async function knownOf(tenant: Tenant, other: Tenant): Promise<Known> {
+  const { client, user, audience, issuer, token } = tenant;
+  const codes = await Promise.all([0, 1, 2].map(() => mintCode(tenant).catch(() => "7KQM4-X2PVD")));
+  const any = [
+    client.client_id,
+    user.id,
+    user.email,
+    audience,
+    issuer,
+    other.user.id,
+    "openid",
+    "email",
+    "123456",
+    "x",
+  ];
+  const ids = [user.id, other.client.id, "019e0000-0000-7000-8000-000000000000"];
+  return {
+    any,
+    ...{ client_id: [client.client_id], audience: [audience, issuer], resource: [audience], redirect_uri: [CALLBACK] },
+    ...{
+      verification_code: codes,
+      code: codes,
+      token: [token, "x"],
+      subject_token: [token],
+      email: [user.email, "new@example.com"],
+    },
+    ...{
+      connection: ["email", "sms"],
+      ident: [user.email, user.phone_number],
+      ident_type: ["email"],
+      user_id: [user.id],
+    },
+    ...{
+      scope: ["openid", "orders:read"],
+      id: ids,
+      customer_id: ids,
+      uid: ids,
+      role_id: ids,
+      to: [user.email],
+      password: ["a long password"],
+    },
+    ...{
+      username: ["somebody", user.email],
+      phone_number: [user.phone_number],
+      callbacks: [[CALLBACK]],
+      redirect_uris: [[CALLBACK]],
+    },
+    ...{
+      name: ["Shop"],
+      response_type: ["code"],
+      state: ["s"],
+      grant_type: ["client_credentials", "refresh_token", "authorization_code"],
+    },
+  };
+}
+
+type FaultKind = "server_errors" | "hung" | "undocumented";
+
+function faultOf(operation: Operation, grown: Grown, answer: Answer | "hung" | "broken"): FaultKind | undefined {
+  if (answer === "hung") return "hung";
+  // What is no HTTP at all is hung up on, after an answer that Node's client may not see.
+  if (answer === "broken") return grown.tame ? "hung" : undefined;
+  const { status, type, id, text } = answer;
+  if (status >= 500) return "server_errors";
+  if (!(String(status) in operation.responses) && !(status >= 400 && UNDECLARED.has(status))) return "undocumented";
+  if (status < 400 || operation.method === "HEAD" || type.startsWith("text/html")) return undefined;
+  return /^[\w-]{16}$/.test(id) && isDocumented(text) ? undefined : "undocumented";
+}
+
+/** `{ error: { code, message } }` of the account API, or `{ error, error_description }` of RFC 6749. */
+function isDocumented(text: string): boolean {
+  try {
+    const { error, error_description } = JSON.parse(text) as { error: unknown; error_description?: unknown };
+    const { code, message } =
+      typeof error === "string" ? { code: error, message: error_description } : (error as Record<string, unknown>);
+    return /^[a-z_]+$/.test(String(code)) && typeof message === "string" && message.length > 5;
+  } catch {
+    return false;
+  }
+}
+
+function rssOf(pid: number): number {
+  return Math.round(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) / 1024);
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+}
+
+function report(line: object): void {
+  const { PROOF_OUT } = process.env;
+  if (PROOF_OUT) appendFileSync(PROOF_OUT, `${JSON.stringify(line)}\n`);
+}

@@ -1,0 +1,228 @@
+/**
+ * Requests grown from openapi.json by a seeded generator: most parts fit their schema, some nearly do, and some are hostile. Fast enough
+ * for a million of them: nothing here shrinks, a seed and a number name a request.
+ */
+export interface Schema {
+  readonly type?: string;
+  readonly enum?: readonly unknown[];
+  readonly default?: unknown;
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly required?: readonly string[];
+  readonly items?: Schema;
+  readonly anyOf?: readonly Schema[];
+  readonly minimum?: number;
+  readonly maximum?: number;
+}
+
+export interface Operation {
+  readonly operationId: string;
+  readonly path: string;
+  readonly method: string;
+  readonly parameters?: readonly { name: string; in: string; required?: boolean; schema?: Schema }[];
+  readonly requestBody?: { content: Record<string, { schema: Schema }> };
+  readonly responses: Readonly<Record<string, unknown>>;
+}
+
+/** Values that mean something where the requests go, by the name of a parameter or property. */
+export type Known = Readonly<Record<string, readonly unknown[]>>;
+
+export interface Grown {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string | string[]>>;
+  readonly body?: Buffer | undefined;
+  /** Nothing hostile was put in on purpose. */
+  readonly tame: boolean;
+}
+
+export interface Credentials {
+  readonly oid: string;
+  readonly bearer: string;
+  readonly basic: string;
+}
+
+const HOSTILE: readonly unknown[] = [
+  "",
+  " ",
+  "\0",
+  "\ud800",
+  "../../etc/passwd",
+  "' or 1=1 --",
+  "%00%ff",
+  "%",
+  "<script>",
+  "a".repeat(3_000),
+  "9".repeat(400),
+  "👩‍👩‍👧",
+  "__proto__",
+  "constructor",
+  "T00000000",
+  "{{7*7}}",
+  "\r\nSet-Cookie: x=1",
+  -1,
+  1.5,
+  1e308,
+  2 ** 53,
+  null,
+  true,
+  [],
+  {},
+  ["x", ["y"]],
+  [[[[[[[[[[1]]]]]]]]]],
+  { constructor: { prototype: 1 } },
+];
+
+const BYTES: readonly string[] = [
+  "{",
+  "[",
+  '{"a":',
+  "\ufeff{}",
+  "null",
+  "0",
+  '"',
+  "a=1&a=2",
+  "a=%zz",
+  "\xff\xfe",
+  "%00=1",
+  "{}{}",
+  "<x/>",
+];
+const TYPES: readonly string[] = [
+  "application/json",
+  "application/x-www-form-urlencoded",
+  "text/plain",
+  "application/json; charset=latin1",
+  "multipart/form-data; boundary=x",
+  "x",
+  "",
+];
+const HEADERS: Readonly<Record<string, readonly string[]>> = {
+  dpop: ["x", "a.b.c", "eyJhbGciOiJub25lIn0.e30."],
+  accept: ["*/*", "text/html", "application/jwt", "\xff"],
+  "accept-language": ["nb", "*;q=0", "x".repeat(500)],
+  "end-user-ip": ["203.0.113.9", "::1", "x", "999.1.1.1"],
+  cookie: ["__Host-lk_T00000001=x", "lk_T00000001=%00; lk_T00000001=y", "="],
+  forwarded: ["for=1.2.3.4;proto=https", 'for="[::1]', ";;,,"],
+  origin: ["https://evil.example", "null"],
+  "x-forwarded-for": ["1.2.3.4", "'"],
+  "if-none-match": ["*"],
+  expect: ["x"],
+};
+
+/** mulberry32: the next number from 0 to 1. */
+export function randomFrom(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** How much of a request is hostile, from 0 to 1. */
+export function grow(operation: Operation, known: Known, credentials: Credentials, random: () => number): Grown {
+  const hostility = random() < 0.4 ? 0 : random() * 0.5;
+  const chance = (share: number) => random() < share;
+  const oneOf = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
+  const hostile = () => oneOf(HOSTILE);
+
+  function fitting(schema: Schema | undefined, name: string, depth = 0): unknown {
+    if (chance(hostility)) return hostile();
+    const usual = known[name];
+    if (usual && chance(0.8)) return oneOf(usual);
+    if (!schema) return oneOf(known.any ?? ["x"]);
+    if (schema.anyOf) return fitting(oneOf(schema.anyOf), name, depth);
+    if (schema.enum) return oneOf(schema.enum);
+    switch (schema.type) {
+      case "integer":
+      case "number":
+        return Math.floor((schema.minimum ?? 0) + random() * ((schema.maximum ?? 100) - (schema.minimum ?? 0)));
+      case "boolean":
+        return chance(0.5);
+      case "null":
+        return null;
+      case "array":
+        return Array.from({ length: Math.floor(random() * 3) }, () => fitting(schema.items, name, depth + 1));
+      case "object":
+        return depth > 4 ? {} : filled(schema, depth);
+      default:
+        return String(oneOf(known.any ?? ["x"]));
+    }
+  }
+
+  function filled({ properties = {}, required = [] }: Schema, depth: number): Record<string, unknown> {
+    const wanted = Object.entries(properties).filter(([name]) =>
+      required.includes(name) ? !chance(hostility / 4) : chance(0.25),
+    );
+    const object = Object.fromEntries(wanted.map(([name, schema]) => [name, fitting(schema, name, depth + 1)]));
+    if (chance(hostility)) object[String(hostile()) || "x"] = hostile();
+    return object;
+  }
+
+  const parameters = (place: string) => (operation.parameters ?? []).filter((one) => one.in === place);
+  const path = operation.path.replace(/\{(\w+)\}/g, (_, name: string) => {
+    if (name === "oid" && !chance(hostility / 4)) return credentials.oid;
+    return escaped(asText(fitting(undefined, name))) || "x";
+  });
+  const query: string[] = [];
+  for (const { name, required = false, schema } of parameters("query")) {
+    if (!(required ? !chance(hostility / 4) : chance(0.3))) continue;
+    query.push(`${name}=${escaped(asText(fitting(schema, name)))}`);
+    if (chance(hostility / 4)) query.push(`${name}=x`);
+  }
+  if (chance(hostility / 4)) query.push(oneOf(["%", "%zz=1", "=", "&&", "a=%ff", "%00=x", "x[]=1", "__proto__=1"]));
+  const headers: Record<string, string | string[]> = { authorization: authorization() };
+  if (chance(hostility)) {
+    const name = oneOf(Object.keys(HEADERS));
+    headers[name] = oneOf(HEADERS[name] ?? ["x"]);
+  }
+  const body = operation.requestBody
+    ? written()
+    : chance(hostility / 4)
+      ? Buffer.from(oneOf(BYTES), "latin1")
+      : undefined;
+  return {
+    method: operation.method,
+    path: `${path}${query.length > 0 ? `?${query.join("&")}` : ""}`,
+    headers: Object.fromEntries(Object.entries(headers).filter(([, value]) => value !== "")),
+    body,
+    tame: hostility === 0,
+  };
+
+  function authorization(): string {
+    if (chance(hostility / 2))
+      return oneOf(["", "Bearer x", "Bearer a.b.c", "Basic !!!", "Basic OjpvOg==", "DPoP x", "Bearer  ", "\xff"]);
+    if (/\/oauth\/|auth\/token$/.test(operation.path)) return chance(0.7) ? credentials.basic : credentials.bearer;
+    return credentials.bearer;
+  }
+
+  function written(): Buffer {
+    const schema = Object.values(operation.requestBody?.content ?? {})[0]?.schema;
+    if (chance(hostility / 4)) {
+      headers["content-type"] = oneOf(TYPES);
+      return Buffer.from(oneOf(BYTES), "latin1");
+    }
+    const value = fitting(schema, "body");
+    const asForm = typeof value === "object" && value !== null && (/\/oauth\//.test(operation.path) || chance(0.2));
+    headers["content-type"] = asForm ? "application/x-www-form-urlencoded" : "application/json";
+    if (chance(hostility / 4)) headers["content-type"] = oneOf(TYPES);
+    if (!asForm) return Buffer.from(JSON.stringify(value) ?? "");
+    return Buffer.from(
+      Object.entries(value)
+        .map(([name, one]) => `${escaped(name)}=${escaped(asText(one))}`)
+        .join("&"),
+    );
+  }
+}
+
+const asText = (value: unknown) => (typeof value === "string" ? value : JSON.stringify(value)) ?? "";
+
+/** Like encodeURIComponent, but lone surrogates and raw bytes go out as well. */
+function escaped(text: string): string {
+  return [...Buffer.from(text, "utf8")]
+    .map((byte) =>
+      /[\w.~-]/.test(String.fromCharCode(byte)) ? String.fromCharCode(byte) : `%${byte.toString(16).padStart(2, "0")}`,
+    )
+    .join("");
+}
