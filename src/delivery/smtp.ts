@@ -14,13 +14,15 @@ interface SmtpError extends Error {
   readonly code?: string;
 }
 
+const CONNECTIONS = 5;
+
 /** Mail over SMTP, with connections kept open. Resolves at the server's 250 (RFC 5321 §4.2.5). */
 export async function openSmtp({ url, from }: SmtpOptions): Promise<MailProvider> {
   const { createTransport } = await import("nodemailer");
   const transport = createTransport({
     url,
     pool: true,
-    maxConnections: 5,
+    maxConnections: CONNECTIONS,
     connectionTimeout: 10_000,
     greetingTimeout: 10_000,
     socketTimeout: 30_000,
@@ -28,9 +30,9 @@ export async function openSmtp({ url, from }: SmtpOptions): Promise<MailProvider
     disableUrlAccess: true,
   } as never);
   const domain = /@([^\s>]+)>?$/.exec(from)?.[1] ?? "latchkey.invalid";
+  const places = openPlaces(CONNECTIONS);
   return {
     async send({ id, to, subject, text, html, language }, signal) {
-      signal.throwIfAborted();
       const mail = {
         from,
         to: { name: "", address: to },
@@ -44,11 +46,48 @@ export async function openSmtp({ url, from }: SmtpOptions): Promise<MailProvider
           "Content-Language": language,
         },
       };
-      await transport.sendMail(mail).catch((error: SmtpError) => {
-        throw reasonOf(error);
-      });
+      await places.take(signal);
+      await transport
+        .sendMail(mail)
+        .catch((error: SmtpError) => {
+          throw reasonOf(error);
+        })
+        .finally(places.giveBack);
     },
     close: () => transport.close(),
+  };
+}
+
+/**
+ * One place a connection. The transport would queue what finds none free and send it in the end, even when it was given up long ago
+ * and tried again: so whoever waits, waits here, and leaves when `signal` says so.
+ */
+function openPlaces(count: number) {
+  let free = count;
+  const waiting = new Set<() => void>();
+  return {
+    async take(signal: AbortSignal): Promise<void> {
+      signal.throwIfAborted();
+      if (free > 0) return void free--;
+      await new Promise<void>((resolve, reject) => {
+        const leave = () => {
+          waiting.delete(enter);
+          reject(signal.reason);
+        };
+        const enter = () => {
+          signal.removeEventListener("abort", leave);
+          resolve();
+        };
+        waiting.add(enter);
+        signal.addEventListener("abort", leave, { once: true });
+      });
+    },
+    giveBack(): void {
+      const [next] = waiting;
+      if (!next) return void free++;
+      waiting.delete(next);
+      next();
+    },
   };
 }
 

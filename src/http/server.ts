@@ -42,6 +42,10 @@ export interface HttpOptions {
 }
 
 const BODY_LIMIT = 64 * 1024;
+/** Milliseconds in which a request has to be here, from its first byte to its last. */
+const REQUEST_TIMEOUT = 30_000;
+/** … and its head. */
+const HEADERS_TIMEOUT = 15_000;
 /** Seconds for which a browser remembers to come by https. */
 const YEAR = 31_536_000;
 const faultsOfQuery = new WeakMap<object, readonly Fault[]>();
@@ -73,7 +77,8 @@ export function openHttp({ logger, trustProxy, metrics, secure, tracing }: HttpO
     },
     forceCloseConnections: "idle",
     return503OnClosing: false,
-    requestTimeout: 30_000,
+    requestTimeout: REQUEST_TIMEOUT,
+    http: { headersTimeout: HEADERS_TIMEOUT, connectionsCheckingInterval: 1_000 },
     schemaController: { compilersFactory: { buildValidator: coerceAllButBodies as never } },
     ajv: { customOptions: { coerceTypes: true, allErrors: true, removeAdditional: false, useDefaults: true } },
     frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
@@ -210,12 +215,17 @@ function refuseExpectation(_request: IncomingMessage, response: ServerResponse):
   response.writeHead(417, { "content-type": "application/json; charset=utf-8", "request-id": id }).end(body);
 }
 
-/** What is not HTTP at all still gets an answer that says so. */
-function refuseGarbage(error: Error & { code?: string }, socket: Socket): void {
-  if (error.code === "ECONNRESET" || !socket.writable) return void socket.destroy();
-  const status = error.code === "HPE_HEADER_OVERFLOW" ? "431 Request Header Fields Too Large" : "400 Bad Request";
-  const message =
-    error.code === "HPE_HEADER_OVERFLOW" ? "The request's headers are too large." : "This is not valid HTTP.";
+/** What no handler ever sees: by the code of Node's error, a status and what the client did. */
+const garbage: Readonly<Record<string, readonly [status: string, message: string]>> = {
+  HPE_HEADER_OVERFLOW: ["431 Request Header Fields Too Large", "The request's headers are too large."],
+  ERR_HTTP_REQUEST_TIMEOUT: ["408 Request Timeout", "The request took too long to arrive."],
+};
+const NOT_HTTP = ["400 Bad Request", "This is not valid HTTP."] as const;
+
+/** What is not HTTP at all, or never ends, still gets an answer that says so. */
+function refuseGarbage({ code = "" }: Error & { code?: string }, socket: Socket): void {
+  if (code === "ECONNRESET" || !socket.writable) return void socket.destroy();
+  const [status, message] = garbage[code] ?? NOT_HTTP;
   const { body, id } = refusalBefore(message);
   socket.end(
     `HTTP/1.1 ${status}\r\nContent-Type: application/json; charset=utf-8\r\nRequest-Id: ${id}\r\n` +

@@ -4,10 +4,10 @@ import { connect } from "node:net";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { freePort } from "../../scripts/postgres.mjs";
 import { createTestDatabase, describeOnBothEngines, type TestDatabase } from "../support/engines.ts";
-import { authorize, CALLBACK, call, type Tenant } from "../support/latchkey.ts";
+import { authorize, CALLBACK, type Tenant } from "../support/latchkey.ts";
 import { note, roundsOr, untilServed } from "../support/load.ts";
 import { type ServerProcess, startProcess } from "../support/process.ts";
-import { createTenantBeside } from "../support/tenants.ts";
+import { addPerson, createTenantBeside } from "../support/tenants.ts";
 import { pause } from "../support/wire.ts";
 
 const LIVES = 12;
@@ -139,11 +139,6 @@ it("SIGTERM waits for nobody who does not finish asking", { timeout: 120_000 }, 
   expect(performance.now() - told).toBeLessThan(25_000);
   await database.drop();
 });
-
-async function addPerson(tenant: Tenant, email: string): Promise<string> {
-  return (await call(`${tenant.base}/customers/users`, { method: "POST", token: tenant.token, json: { email } })).body
-    .id;
-}
 
 function redeemAt(tenant: Tenant, verification_code: string): URL {
   const url = new URL(`${tenant.base}/auth/authorize`);

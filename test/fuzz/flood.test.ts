@@ -11,7 +11,8 @@ import { createTestDatabase, describeOnBothEngines, type TestDatabase } from "..
 import { basic, CALLBACK, call, mintCode, type Tenant } from "../support/latchkey.ts";
 import { type ServerProcess, startProcess } from "../support/process.ts";
 import { createTenantBeside } from "../support/tenants.ts";
-import { type Credentials, type Grown, grow, type Known, type Operation, randomFrom } from "./grow.ts";
+import { type Credentials, type Grown, grow, type Known, type Operation } from "./grow.ts";
+import { randomOf } from "./random.ts";
 
 const REQUESTS = Math.ceil(Number(process.env.FUZZ_REQUESTS ?? 16_000) / 2);
 const SEED = Number(process.env.FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 31));
@@ -75,7 +76,7 @@ describeOnBothEngines("a flood of requests", (engine) => {
   }
 
   it(`of ${REQUESTS} brings no 5xx, and leaves nothing behind`, { timeout: 120_000 + REQUESTS * 10 }, async () => {
-    const random = randomFrom(SEED);
+    const random = randomOf(SEED);
     const statuses = new Map(operations.map(({ operationId }) => [operationId, new Map<number, number>()]));
     const faults: string[] = [];
     const memory: number[] = [];

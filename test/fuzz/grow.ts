@@ -2,6 +2,8 @@
  * Requests grown from openapi.json by a seeded generator: most parts fit their schema, some nearly do, and some are hostile. Fast enough
  * for a million of them: nothing here shrinks, a seed and a number name a request.
  */
+import type { Random } from "./random.ts";
+
 export interface Schema {
   readonly type?: string;
   readonly enum?: readonly unknown[];
@@ -109,22 +111,10 @@ const HEADERS: Readonly<Record<string, readonly string[]>> = {
   expect: ["x"],
 };
 
-/** mulberry32: the next number from 0 to 1. */
-export function randomFrom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /** How much of a request is hostile, from 0 to 1. */
-export function grow(operation: Operation, known: Known, credentials: Credentials, random: () => number): Grown {
-  const hostility = random() < 0.4 ? 0 : random() * 0.5;
-  const chance = (share: number) => random() < share;
-  const oneOf = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
+export function grow(operation: Operation, known: Known, credentials: Credentials, random: Random): Grown {
+  const { below, chance, pick: oneOf } = random;
+  const hostility = chance(0.4) ? 0 : random.next() * 0.5;
   const hostile = () => oneOf(HOSTILE);
 
   function fitting(schema: Schema | undefined, name: string, depth = 0): unknown {
@@ -137,13 +127,13 @@ export function grow(operation: Operation, known: Known, credentials: Credential
     switch (schema.type) {
       case "integer":
       case "number":
-        return Math.floor((schema.minimum ?? 0) + random() * ((schema.maximum ?? 100) - (schema.minimum ?? 0)));
+        return (schema.minimum ?? 0) + below((schema.maximum ?? 100) - (schema.minimum ?? 0));
       case "boolean":
         return chance(0.5);
       case "null":
         return null;
       case "array":
-        return Array.from({ length: Math.floor(random() * 3) }, () => fitting(schema.items, name, depth + 1));
+        return Array.from({ length: below(3) }, () => fitting(schema.items, name, depth + 1));
       case "object":
         return depth > 4 ? {} : filled(schema, depth);
       default:

@@ -3,6 +3,7 @@
  * what was reached, block by block.
  */
 import { Session } from "node:inspector/promises";
+import { type Random, randomOf } from "./random.ts";
 
 export interface GuidedOptions {
   readonly seeds: readonly string[];
@@ -10,17 +11,20 @@ export interface GuidedOptions {
   readonly seed: number;
   /** Throws where the parser did something that it must not. */
   readonly check: (input: string) => unknown;
+  /** Without looking where it gets, to compare with. */
+  readonly blind?: boolean;
 }
 
 export interface Guided {
   /** Inputs that reached something new, the seeds among them. */
   readonly corpus: readonly string[];
-  readonly blocks: number;
+  /** Ways through functions. */
+  readonly ways: number;
 }
 
 /** @throws with the input that did it. */
-export async function guided({ seeds, runs, seed, check }: GuidedOptions): Promise<Guided> {
-  const random = mulberry(seed);
+export async function guided({ seeds, runs, seed, check, blind }: GuidedOptions): Promise<Guided> {
+  const random = randomOf(seed);
   const session = new Session();
   session.connect();
   const reached = new Set<string>();
@@ -35,19 +39,21 @@ export async function guided({ seeds, runs, seed, check }: GuidedOptions): Promi
       } catch (error) {
         throw new Error(`seed ${seed}, input ${JSON.stringify(input)}: ${(error as Error).stack}`);
       }
+      if (blind) {
+        if (run < seeds.length) corpus.push(input);
+        continue;
+      }
       const { result } = await session.post("Profiler.takePreciseCoverage");
       let fresh = run < seeds.length;
       for (const { url, functions } of result) {
-        if (!/\/src\/|libphonenumber|\/jose\//.test(url)) continue;
+        if (!/\/src\/|libphonenumber|\/jose\/|\/planted\.ts/.test(url)) continue;
         for (const { ranges } of functions) {
-          for (const { startOffset, endOffset, count } of ranges) {
-            if (count === 0) continue;
-            // How often counts too, roughly: loops that turn many times are another way through.
-            const block = `${url}:${startOffset}-${endOffset}:${Math.min(4, Math.ceil(Math.log2(count + 1)))}`;
-            if (reached.has(block)) continue;
-            reached.add(block);
-            fresh = true;
-          }
+          // V8 names the blocks that were left out: a way through a function is told by all of its ranges.
+          const way = ranges.map(({ startOffset, endOffset, count }) => `${startOffset}-${endOffset}:${often(count)}`);
+          const name = `${url} ${way}`;
+          if (ranges[0]?.count === 0 || reached.has(name)) continue;
+          reached.add(name);
+          fresh = true;
         }
       }
       if (fresh) corpus.push(input);
@@ -56,8 +62,11 @@ export async function guided({ seeds, runs, seed, check }: GuidedOptions): Promi
     await session.post("Profiler.stopPreciseCoverage");
     session.disconnect();
   }
-  return { corpus, blocks: reached.size };
+  return { corpus, ways: reached.size };
 }
+
+/** Roughly: loops that turn many times are another way through. */
+const often = (count: number) => (count === 0 ? "-" : Math.min(4, Math.ceil(Math.log2(count + 1))));
 
 const HOSTILE = [
   "\0",
@@ -108,33 +117,22 @@ const HOSTILE = [
   "HS256",
 ];
 
-function mutate(corpus: readonly string[], random: () => number): string {
-  const pick = <T>(list: readonly T[]) => list[Math.floor(random() * list.length)] as T;
-  let text = corpus.length > 0 ? pick(corpus) : "";
-  for (let times = 1 + Math.floor(random() * 4); times > 0; times--) {
-    const at = Math.floor(random() * (text.length + 1));
-    const until = Math.min(text.length, at + Math.floor(random() * 8));
-    const other = corpus.length > 0 ? pick(corpus) : "";
+function mutate(corpus: readonly string[], { below, pick, chance }: Random): string {
+  // What was reached last leads on most often.
+  let text = (chance(0.5) ? corpus.at(-1 - below(4)) : undefined) ?? pick(corpus);
+  for (let times = 1 + below(4); times > 0; times--) {
+    const at = below(text.length + 1);
+    const until = Math.min(text.length, at + below(8));
+    const other = pick(corpus);
     const changes = [
       () => text.slice(0, at) + pick(HOSTILE) + text.slice(at),
       () => text.slice(0, at) + text.slice(until),
-      () => text.slice(0, at) + String.fromCharCode(Math.floor(random() * 256)) + text.slice(at + 1),
-      () => text.slice(0, at) + other.slice(Math.floor(random() * other.length)),
+      () => text.slice(0, at) + String.fromCharCode(below(256)) + text.slice(at + 1),
+      () => text.slice(0, at) + other.slice(below(other.length)),
       () => text.slice(0, until) + text.slice(at),
-      () => text.slice(0, at) + (random() < 0.5 ? text.slice(at).toUpperCase() : text.slice(at).toLowerCase()),
+      () => text.slice(0, at) + (chance(0.5) ? text.slice(at).toUpperCase() : text.slice(at).toLowerCase()),
     ];
     text = pick(changes)().slice(0, 4_000);
   }
   return text;
-}
-
-/** Random numbers that a seed repeats. */
-function mulberry(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

@@ -1,8 +1,10 @@
 /**
  * Everything that reads what strangers write, under coverage-guided fuzzing: it may refuse, in its documented way, and do nothing else. What
- * it takes has to mean one thing. FUZZ_RUNS asks for more runs, FUZZ_SEED for one run again.
+ * it takes has to mean one thing. FUZZ_REQUESTS asks for more inputs as well, FUZZ_SEED for the same
+ * again. PROOF_OUT names a file that gets a line of JSON for all parsers together.
  */
 import { generateKeyPairSync, sign } from "node:crypto";
+import { appendFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { normaliseCode } from "../../src/authentication/verification/code.ts";
@@ -23,10 +25,20 @@ import { parseJws } from "../../src/tokens/jws.ts";
 import { addClient, createTenant, type Latchkey, startLatchkey, type Tenant } from "../support/latchkey.ts";
 import { type Guided, guided } from "./guided.ts";
 
-const RUNS = Number(process.env.FUZZ_RUNS ?? 400);
+/** Inputs of each parser. */
+const RUNS = Math.max(400, Number(process.env.FUZZ_REQUESTS ?? 0) / 200);
 const SEED = Number(process.env.FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 31));
 /** Milliseconds; no input may keep a parser busy. */
 const LONGEST = 250;
+
+let [inputs, ways] = [0, 0];
+const began = performance.now();
+afterAll(() => {
+  const { PROOF_OUT } = process.env;
+  const seconds = Math.round((performance.now() - began) / 1000);
+  if (PROOF_OUT)
+    appendFileSync(PROOF_OUT, `${JSON.stringify({ what: "parsers", seed: SEED, inputs, ways, seconds })}\n`);
+});
 
 async function fuzz(seeds: readonly string[], check: (input: string) => unknown): Promise<Guided> {
   const timed = async (input: string) => {
@@ -35,7 +47,10 @@ async function fuzz(seeds: readonly string[], check: (input: string) => unknown)
     const took = performance.now() - began;
     if (took > LONGEST) throw new Error(`took ${took} ms`);
   };
-  return guided({ seeds, runs: RUNS, seed: SEED, check: timed });
+  const found = await guided({ seeds, runs: RUNS, seed: SEED, check: timed });
+  inputs += RUNS;
+  ways += found.ways;
+  return found;
 }
 
 /** Runs it; the only way to fail is one of these refusals. */

@@ -5,9 +5,12 @@ import { freePort } from "../../scripts/postgres.mjs";
 
 export interface Mailbox {
   readonly url: string;
+  readonly port: number;
   readonly mails: readonly ParsedMail[];
   /** Runs before each 250; may reject, or take its time. */
-  beforeAccept: (() => Promise<void>) | undefined;
+  beforeAccept: ((mail: ParsedMail) => Promise<void>) | undefined;
+  /** The reply code with which it refuses a recipient; undefined for whom it takes. */
+  refuse: (address: string) => number | undefined;
   start(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -19,18 +22,24 @@ export async function openMailbox(): Promise<Mailbox> {
   const mailbox: Mailbox = {
     url: `smtp://127.0.0.1:${port}`,
     mails,
+    port,
     beforeAccept: undefined,
+    refuse: () => undefined,
     async start() {
       const started = new SMTPServer({
         authOptional: true,
         disabledCommands: ["STARTTLS"],
         logger: false,
         closeTimeout: 50,
+        onRcptTo({ address }, _session, done) {
+          const responseCode = mailbox.refuse(address);
+          done(responseCode === undefined ? null : Object.assign(new Error("not now"), { responseCode }));
+        },
         onData(stream, _session, done) {
           simpleParser(stream)
             .then(async (mail) => {
               mails.push(mail);
-              await mailbox.beforeAccept?.();
+              await mailbox.beforeAccept?.(mail);
               done();
             })
             .catch(done);
@@ -60,6 +69,11 @@ export async function until<T>(
     if (Date.now() > end) throw new Error(`waited in vain for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
+}
+
+/** Whom a mail is for. */
+export function recipientOf({ to }: ParsedMail): string {
+  return [to].flat()[0]?.value[0]?.address ?? "";
 }
 
 /** The code in a mail's plain text. */

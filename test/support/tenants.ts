@@ -1,7 +1,7 @@
 /** A tenant written straight through the rooms, for servers that run in other processes. */
 import { readConfig } from "../../src/config.ts";
 import { openCore } from "../../src/server.ts";
-import { createTenant, type Latchkey, MASTER_KEY, type Tenant, type TenantOptions } from "./latchkey.ts";
+import { call, createTenant, type Latchkey, MASTER_KEY, type Tenant, type TenantOptions } from "./latchkey.ts";
 
 /** `url`: where a server on this database answers; it must run already. */
 export async function createTenantBeside(
@@ -17,4 +17,11 @@ export async function createTenantBeside(
   } finally {
     await core.close();
   }
+}
+
+/** @returns the id of a new customer, made by the tenant itself. */
+export async function addPerson({ base, token }: Tenant, email: string): Promise<string> {
+  const { status, text, body } = await call(`${base}/customers/users`, { method: "POST", token, json: { email } });
+  if (status !== 200) throw new Error(`signing up answered ${status}: ${text}`);
+  return body.id;
 }

@@ -28,11 +28,15 @@ export interface PhoneNumber {
   readonly prefix: string;
 }
 
-/** `country` is assumed for a number without `+`. @returns undefined when it cannot be a number. */
+/**
+ * `country` is assumed for a number without `+`. @returns undefined when it cannot be a number, or when what it was read as would be
+ * read as yet another one: `+44 00 74…` loses one of its zeros each time, and would be two identifiers of one person.
+ */
 export async function canonicalPhoneNumber(number: string, country: string): Promise<PhoneNumber | undefined> {
   const { parsePhoneNumberFromString } = await import("libphonenumber-js/min");
-  const parsed = parsePhoneNumberFromString(number.trim(), { defaultCountry: country as never, extract: false });
-  if (!parsed?.isPossible()) return undefined;
+  const read = (text: string) => parsePhoneNumberFromString(text, { defaultCountry: country as never, extract: false });
+  const parsed = read(number.trim());
+  if (!parsed?.isPossible() || read(parsed.number)?.number !== parsed.number) return undefined;
   const prefix = `+${parsed.countryCallingCode}${parsed.nationalNumber.slice(0, 2)}`;
   return { number: parsed.number, country: parsed.country ?? null, prefix };
 }

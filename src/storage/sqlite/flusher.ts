@@ -1,5 +1,6 @@
 import { closeSync, fdatasync, fsyncSync, openSync } from "node:fs";
 import { dirname } from "node:path";
+import { BrokenDisk } from "./errors.ts";
 
 /** Brings what is committed to the disk, off the event loop. */
 export interface Flusher {
@@ -27,7 +28,7 @@ export function openFlusher(path: string): Flusher {
       if (broken) return reject(broken);
       fdatasync(log, (error) => {
         if (!error) return resolve();
-        broken = new Error("the disk refused a flush; nothing more is written", { cause: error });
+        broken = new BrokenDisk("the disk refused a flush; nothing more is written", { cause: error });
         reject(broken);
       });
     });

@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import type { Storage } from "../storage.ts";
 import { openSqliteFile, type SqliteFile } from "./connection.ts";
 import { kyselyOn } from "./dialect.ts";
+import { BrokenDisk, mapUnavailable } from "./errors.ts";
 import { openFlusher } from "./flusher.ts";
 import { openGroupCommit } from "./group-commit.ts";
 import { openConfigured } from "./open-file.ts";
@@ -35,13 +36,21 @@ export function openSqlite(options: SqliteOptions): Storage {
   const { path, exclusive, strict, onQuery } = options;
   const thread = exclusive ? openWriterThread({ path, watched: onQuery !== undefined }, onQuery) : undefined;
   const group = openGroupCommit({ file: writer, flush: flusher.flush, strict, thread });
+  let broken: BrokenDisk | undefined;
+  const told = <T>(work: Promise<T>) =>
+    work.catch((error: unknown) => {
+      if (error instanceof BrokenDisk) broken = error;
+      throw mapUnavailable(error);
+    });
   return {
     engine: "sqlite",
     read: kyselyOn(reader),
-    write: group.write,
-    hot: group.hot,
+    write: (work) => told(group.write(work)),
+    hot: (statement, input) => told(group.hot(statement, input)),
     now: Date.now,
     async ping() {
+      // It still answers, but only starting the process again brings it back: whoever watches over it has to learn of it.
+      if (broken) throw broken;
       reader.all("select 1");
     },
     async close() {

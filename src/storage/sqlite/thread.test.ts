@@ -74,6 +74,25 @@ describe("the writer thread", () => {
     expect((await storage.hot(statement, step("here"))).count).toBe(1);
   });
 
+  it("has ended: nobody is answered as if it were on disk, and whoever watches over the server is told", async () => {
+    const leave: HotStatement<string, number> = {
+      name: "leave",
+      source: "data:text/javascript,export const leave = { name: 'leave', sqlite() { process.exit() } }",
+      key: (input) => input,
+      mode: { kind: "spending" },
+      sqlite: () => 0,
+      postgres: { text: "", parameters: () => [], answers: () => [] },
+    };
+    await take("before");
+    await storage.ping();
+    const unavailable = { code: "temporarily_unavailable" };
+    await expect(storage.hot(leave, "now")).rejects.toMatchObject(unavailable);
+    await expect(take("after")).rejects.toMatchObject(unavailable);
+    await expect(storage.write(async ({ hot }) => hot(takeStatement, step("c")))).rejects.toMatchObject(unavailable);
+    await expect(storage.ping()).rejects.toThrow("started again");
+    expect(await count()).toBe(1);
+  });
+
   it("answers everything that was handed in before it closes", async () => {
     const answers = Promise.all([
       take("a"),

@@ -2,8 +2,8 @@
  * This side of the writer thread. Whoever holds the file's one transaction is decided here: batches that were handed over and not yet
  * answered are the thread's turn; `idle` ends it.
  */
-import { once } from "node:events";
 import { Worker } from "node:worker_threads";
+import { BrokenDisk } from "./errors.ts";
 
 /** A hot statement, and what it is asked. */
 export interface Call {
@@ -61,6 +61,7 @@ export function openWriterThread(options: ThreadOptions, onQuery?: (sql: string)
     workerData: options,
     execArgv: [],
   });
+  const gone = new Promise((resolve) => worker.once("exit", resolve));
   const pending = new Map<number, Pending>();
   const places = new Map<string, number>();
   const waiting: (() => void)[] = [];
@@ -80,12 +81,12 @@ export function openWriterThread(options: ThreadOptions, onQuery?: (sql: string)
     const one = settled(outcome.id);
     if (outcome.fate === "durable") one?.resolve(outcome.answers);
     else if (outcome.fate === "undone") one?.resolve(undefined);
-    else one?.reject(fail(new Error(outcome.message)));
+    else one?.reject(fail(new BrokenDisk(outcome.message)));
   }
 
   worker.on("message", oneATurn(deliver));
-  worker.on("error", fail);
-  worker.on("exit", () => fail(new Error("the writer thread has ended; the process has to be started again")));
+  worker.on("error", (cause) => fail(new BrokenDisk("the writer thread has failed", { cause })));
+  worker.on("exit", () => fail(new BrokenDisk("the writer thread has ended; the process has to be started again")));
 
   /** What it did last is not known, so nothing more is written: starting again replays the log. */
   function fail(error: Error): Error {
@@ -124,9 +125,8 @@ export function openWriterThread(options: ThreadOptions, onQuery?: (sql: string)
       if (broken) throw broken;
     },
     async close() {
-      const ended = once(worker, "exit");
       worker.postMessage("close");
-      await ended;
+      await gone;
     },
   };
 }
