@@ -1,7 +1,7 @@
 /** The checker itself, held against histories whose verdict is known. */
 import { describe, expect, it } from "vitest";
 import { type Event, linearize } from "./linearize.ts";
-import { apply, type Login, newLogin, type Outcome, type Step } from "./login-model.ts";
+import { apply, type Login, newLogin, type Outcome, type Step, settle } from "./login-model.ts";
 
 type History = readonly Event<Step, Outcome>[];
 
@@ -51,6 +51,18 @@ describe("a history that is right", () => {
       ],
     ],
   ])("%s", (_, history) => expect(explained(history)).toBe(true));
+
+  const remove = (began: number, ended: number) => at(began, ended, { kind: "remove", thing: "user", via }, "200");
+  it("is a right code that found its person gone, and was no guess", () => {
+    const during = [mint(0, 1, "1", "numeric"), remove(2, 9), redeem(3, 9, "1", wrong)];
+    const guesses = Array.from({ length: 10 }, (_, n) => guess(10 + 2 * n, 11 + 2 * n, wrong));
+    expect(explained([...during, ...guesses])).toBe(true);
+    expect(explained([...during, ...guesses, guess(90, 91, wrong)])).toBe(false);
+    const before = linearize([newLogin], [mint(0, 1, "1", "numeric"), remove(2, 9)], apply).map(settle);
+    expect(linearize(before, [redeem(10, 11, "1", wrong), ...guesses.slice(1), guess(90, 91, wrong)], apply)).toEqual(
+      [],
+    );
+  });
 
   it("leaves open what cannot be known", () => {
     const history = [mint(0, 1, "A", "numeric"), guess(2, 5, wrong), mint(2, 5, "B", "numeric")];

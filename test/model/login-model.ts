@@ -51,6 +51,13 @@ export interface Login {
   readonly noticed: boolean;
   /** The same for the address once nobody has it any more. */
   readonly ghost: number;
+  /**
+   * The user was removed in this turn. Who a request is about is looked up before its code: a right one may find its person gone in between,
+   * and is refused then without having been a guess.
+   */
+  readonly leaving: boolean;
+  /** How many of `ghost` were perhaps such. */
+  readonly spared: number;
 }
 
 export const newLogin: Login = {
@@ -63,7 +70,12 @@ export const newLogin: Login = {
   count: 0,
   noticed: false,
   ghost: 0,
+  leaving: false,
+  spared: 0,
 };
+
+/** The state when nothing is under way any more. */
+export const settle = (login: Login): Login => (login.leaving ? { ...login, leaving: false } : login);
 
 const OFFERS = ["200", "204", "not_found", "too_many_requests"];
 const LIVE_LIMIT = 5;
@@ -81,7 +93,11 @@ export function apply(login: Login, step: Step, outcome: Outcome): Login | undef
       return { ...login, rested: true };
     case "remove":
       if (login.removed[step.thing] !== undefined) return is("not_found");
-      return is("200", { ...login, removed: { ...login.removed, [step.thing]: step.via } });
+      return is("200", {
+        ...login,
+        removed: { ...login.removed, [step.thing]: step.via },
+        leaving: login.leaving || step.thing === "user",
+      });
     case "mint":
       if (isClosed(login)) return closed(login, step.via, answer);
       if (isGone(login)) return is("not_found");
@@ -151,7 +167,7 @@ function redeem(login: Login, text: string, answer: string): Login | undefined {
   const code = known(login, text);
   const is = (expected: string, next: Login = login) => (answer === expected ? next : undefined);
   if (code.format === "numeric") {
-    if (isGone(login)) return ghost(login, answer);
+    if (isGone(login)) return ghost(login, answer, login.leaving && code.state === "live");
     if (isShut(login)) return is("too_many_attempts");
     // Dead by wrong guesses, while a newer one lives: as wrong as any other.
     if (code.state === "live" && code.guesses >= CODE_GUESSES) return guess(login, answer);
@@ -161,7 +177,7 @@ function redeem(login: Login, text: string, answer: string): Login | undefined {
   if (isGone(login)) return is("invalid_verification_code");
   return is(
     "302",
-    each(login, (one) => (one.state === "live" ? { ...one, state: "used" } : one)),
+    each(login, (one) => (one.state === "live" ? { ...one, state: "used", guesses: 0 } : one)),
   );
 }
 
@@ -174,9 +190,10 @@ function guess(login: Login, answer: string): Login | undefined {
   return { ...counted, count, noticed: login.noticed || count === WINDOW_GUESSES };
 }
 
-function ghost(login: Login, answer: string): Login | undefined {
-  if (login.ghost >= WINDOW_GUESSES) return answer === "too_many_attempts" ? login : undefined;
-  return answer === "invalid_verification_code" ? { ...login, ghost: login.ghost + 1 } : undefined;
+function ghost(login: Login, answer: string, spared = false): Login | undefined {
+  if (answer === "too_many_attempts") return login.ghost >= WINDOW_GUESSES ? login : undefined;
+  if (answer !== "invalid_verification_code" || login.ghost - login.spared >= WINDOW_GUESSES) return undefined;
+  return { ...login, ghost: login.ghost + 1, spared: login.spared + (spared ? 1 : 0) };
 }
 
 function isShut(login: Login): boolean {
@@ -200,7 +217,7 @@ function withCode(login: Login, text: string, format: Format, mailed = false): L
 }
 
 function withState(login: Login, text: string, state: Code["state"]): Login {
-  return { ...login, codes: { ...login.codes, [text]: { ...known(login, text), state } } };
+  return { ...login, codes: { ...login.codes, [text]: { ...known(login, text), state, guesses: 0 } } };
 }
 
 function each(login: Login, change: (code: Code) => Code): Login {

@@ -20,7 +20,7 @@ import {
 } from "../support/latchkey.ts";
 import type { Command } from "./commands.ts";
 import { type Event, linearize } from "./linearize.ts";
-import { apply, type Format, type Login, newLogin, type Outcome, type Step } from "./login-model.ts";
+import { apply, type Format, type Login, newLogin, type Outcome, type Step, settle } from "./login-model.ts";
 
 /** The limits of what one caller may send to one person are another test's. */
 const SENDS = 5;
@@ -66,7 +66,7 @@ export class Shop {
     const before = this.#states;
     const history = this.#history;
     this.#history = [];
-    this.#states = linearize(before, history, apply);
+    this.#states = linearize(before, history, apply).map(settle);
     if (this.#states.length === 0)
       throw new Error(`no order of these explains them: ${JSON.stringify({ before: before.slice(0, 3), history })}`);
   }
