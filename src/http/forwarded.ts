@@ -18,7 +18,6 @@ function addressOf(hop: string): string {
     .map((part) => part.trim())
     .find((part) => /^for=/i.test(part));
   const value = pair?.slice(4).replaceAll('"', "") ?? "unknown";
-  const bracketed = /^\[([^\]]+)\]/.exec(value);
-  if (bracketed) return bracketed[1] ?? "unknown";
-  return value.replace(/:\d+$/, "");
+  const address = /^\[([^\]]+)\]/.exec(value)?.[1] ?? value.replace(/:\d+$/, "");
+  return /[[\]]/.test(address) ? "unknown" : address;
 }

