@@ -59,6 +59,7 @@ export function openGroupCommit({ file, flush, strict, thread }: GroupCommitOpti
   const queue: Member[] = [];
   const unanswered = new Set<Promise<void>>();
   let draining: Promise<void> | undefined;
+  let gathered = () => {};
 
   async function drain(): Promise<void> {
     while (queue.length > 0) {
@@ -83,6 +84,8 @@ export function openGroupCommit({ file, flush, strict, thread }: GroupCommitOpti
 
   async function handOver(to: WriterThread): Promise<void> {
     await nextTurn();
+    // To wake the thread costs as much as several calls: while it owes an answer, a few wait for company.
+    if (queue.length < BATCH_LEAST) await Promise.race([to.answered(), company()]);
     const end = queue.findIndex(({ call }) => call === undefined);
     const members = queue.splice(0, Math.min(GROUP_LIMIT, end < 0 ? queue.length : end));
     const size = Math.max(BATCH_LEAST, Math.ceil(members.length / BATCHES));
@@ -90,6 +93,13 @@ export function openGroupCommit({ file, flush, strict, thread }: GroupCommitOpti
       await to.room();
       keep(carryOut(to, members.slice(from, from + size)).then(repeatHere));
     }
+  }
+
+  /** Resolves when a batch is complete, or somebody waits who does not go to the thread. */
+  function company(): Promise<void> {
+    return new Promise((resolve) => {
+      gathered = resolve;
+    });
   }
 
   function repeatHere(members: readonly Member[]): void {
@@ -106,6 +116,7 @@ export function openGroupCommit({ file, flush, strict, thread }: GroupCommitOpti
   function enqueue<T>(member: Pick<Member, "hot" | "call" | "run">): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       queue.push({ ...member, resolve: resolve as (value: unknown) => void, reject });
+      if (queue.length >= BATCH_LEAST || !member.call) gathered();
       begin();
     });
   }

@@ -43,6 +43,8 @@ export interface WriterThread {
   carryOut(calls: readonly Call[]): Promise<readonly unknown[] | undefined>;
   /** Resolves when a further batch may be handed over. */
   room(): Promise<void>;
+  /** Resolves with the next answer; at once when it owes none. */
+  answered(): Promise<void>;
   /** Resolves when it holds no transaction, and will not before it is asked again. */
   idle(): Promise<void>;
   close(): Promise<void>;
@@ -71,7 +73,7 @@ export function openWriterThread(options: ThreadOptions, onQuery?: (sql: string)
   function settled(id: number): Pending | undefined {
     const one = pending.get(id);
     pending.delete(id);
-    if (pending.size < IN_FLIGHT_LIMIT) for (const wake of waiting.splice(0)) wake();
+    for (const wake of waiting.splice(0)) wake();
     return one;
   }
 
@@ -119,6 +121,9 @@ export function openWriterThread(options: ThreadOptions, onQuery?: (sql: string)
     },
     async room() {
       while (pending.size >= IN_FLIGHT_LIMIT) await new Promise<void>((resolve) => waiting.push(resolve));
+    },
+    async answered() {
+      if (pending.size > 0) await new Promise<void>((resolve) => waiting.push(resolve));
     },
     async idle() {
       while (pending.size > 0) await new Promise<void>((resolve) => waiting.push(resolve));
