@@ -213,7 +213,9 @@ function known({ codes }: Login, text: string): Code {
 }
 
 function withCode(login: Login, text: string, format: Format, mailed = false): Login {
-  return { ...login, codes: { ...login.codes, [text]: { format, state: "live", guesses: 0, mailed } } };
+  const codes = { ...login.codes, [text]: { format, state: "live", guesses: 0, mailed } as const };
+  // In one order, whatever order they came in: equal states have equal spellings.
+  return { ...login, codes: Object.fromEntries(Object.entries(codes).toSorted(([a], [b]) => (a < b ? -1 : 1))) };
 }
 
 function withState(login: Login, text: string, state: Code["state"]): Login {

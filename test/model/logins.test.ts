@@ -64,7 +64,7 @@ describeOnBothEngines("logins, many at a time", (engine) => {
       await rotate(account);
       return 1;
     };
-    for (const shop of shops) shop.beginTurn();
+    await Promise.all(shops.map((shop) => shop.beginTurn()));
     const passed = await Promise.all(commands.filter(passes).map(carryOut));
     const done = await Promise.all(commands.filter((command) => !passes(command)).map(carryOut));
     for (const shop of shops) shop.endTurn();

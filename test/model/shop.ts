@@ -25,6 +25,9 @@ import { apply, type Format, type Login, newLogin, type Outcome, type Step, sett
 /** The limits of what one caller may send to one person are another test's. */
 const SENDS = 5;
 
+/** The server sends nothing again for 30 s. In the model time passes by steps alone: where this much of it went by, a step says so. */
+const REAL_TIME = 10_000;
+
 /** Processes that share the database, as they are now. */
 export type Servers = () => readonly Latchkey[];
 
@@ -38,6 +41,7 @@ export class Shop {
   #known: readonly string[] = [];
   #keys: JSONWebKeySet = { keys: [] };
   #sends = 0;
+  #sentAt: number | undefined;
   #sending: Promise<unknown> = Promise.resolve();
   #states: readonly Login[] = [newLogin];
   #history: Event<Step, Outcome>[] = [];
@@ -57,8 +61,10 @@ export class Shop {
   }
 
   /** What the commands of a turn may name. */
-  beginTurn(): void {
+  async beginTurn(): Promise<void> {
     this.#known = this.#codes.slice(-6).map(([text]) => text);
+    if (performance.now() - (this.#sentAt ?? Number.POSITIVE_INFINITY) > REAL_TIME)
+      await this.#record({ kind: "rest" });
   }
 
   /** @throws what no order of the turn's steps explains. */
@@ -141,6 +147,7 @@ export class Shop {
         return { answer: "" };
       case "rest":
         await this.#rest();
+        this.#sentAt = undefined;
         return { answer: "" };
       case "remove": {
         const { client, user, token } = this.#tenant;
@@ -157,6 +164,7 @@ export class Shop {
   async #send(via: number, fields: { login_session_id?: string }): Promise<Outcome> {
     const { email } = this.#tenant.user;
     const tenant = { ...this.#tenant, base: this.#base(via) };
+    this.#sentAt ??= performance.now();
     const reply = await askForCode(tenant, { email, ...fields });
     const messages = await inbox(tenant, email);
     return {
