@@ -13,6 +13,8 @@ const PROCESS = fileURLToPath(new URL("./slow-hash-process.cjs", import.meta.url
 const AT_ONCE = Math.min(4, Math.max(1, availableParallelism() - 1));
 /** Hashes that may wait for their turn. */
 const WAITING = 200;
+/** Milliseconds for which anybody waits for a turn, and then for an answer. */
+const PATIENCE = 5_000;
 
 interface Answer {
   readonly id: number;
@@ -24,42 +26,66 @@ interface Answer {
 let child: ChildProcess | undefined;
 let ids = 0;
 let running = 0;
-const queue: (() => void)[] = [];
+const queue = new Set<() => void>();
 const waiting = new Map<number, (answer: Answer) => void>();
 
-/** argon2id in the PHC string format. @throws 503 temporarily_unavailable when too many wait already. */
+/** argon2id in the PHC string format. @throws 503 temporarily_unavailable when too many wait, or it waited too long. */
 export async function slowHash(text: Secret): Promise<string> {
   const { hash } = await inTurn(text, undefined);
   if (hash === undefined) throw new Error("nothing was hashed");
   return hash;
 }
 
-/** @throws 503 temporarily_unavailable when too many wait already. */
+/** @throws 503 temporarily_unavailable when too many wait, or it waited too long. */
 export async function slowVerify(against: string, text: Secret): Promise<boolean> {
   return (await inTurn(text, against)).same === true;
 }
 
 async function inTurn(text: Secret, against: string | undefined): Promise<Answer> {
-  if (running >= AT_ONCE) {
-    if (queue.length >= WAITING) throw refuse("temporarily_unavailable", { detail: "too many logins", retry_after: 1 });
-    await new Promise<void>((resolve) => queue.push(resolve));
-  } else running += 1;
+  if (running >= AT_ONCE) await turn();
+  else running += 1;
   try {
     const answer = await ask(text, against);
     if (answer.error !== undefined) throw new Error(`a hash failed: ${answer.error}`);
     return answer;
   } finally {
-    const next = queue.shift();
+    const [next] = queue;
     if (next) next();
     else running -= 1;
   }
 }
 
+/** Resolves with the place of one that has ended. */
+function turn(): Promise<void> {
+  if (queue.size >= WAITING) throw busy();
+  return new Promise((resolve, reject) => {
+    const begin = () => {
+      clearTimeout(tooLate);
+      queue.delete(begin);
+      resolve();
+    };
+    const tooLate = setTimeout(() => {
+      queue.delete(begin);
+      reject(busy());
+    }, PATIENCE);
+    queue.add(begin);
+  });
+}
+
+const busy = () => refuse("temporarily_unavailable", { detail: "too many logins", retry_after: 1 });
+
 function ask(text: Secret, against: string | undefined): Promise<Answer> {
-  child ??= begin();
+  child ??= start();
   const id = ++ids;
-  return new Promise((resolve) => {
-    waiting.set(id, resolve);
+  return new Promise((resolve, reject) => {
+    const tooLate = setTimeout(() => {
+      waiting.delete(id);
+      reject(busy());
+    }, PATIENCE);
+    waiting.set(id, (answer) => {
+      clearTimeout(tooLate);
+      resolve(answer);
+    });
     child?.ref();
     child?.channel?.ref();
     child?.send({ id, text: reveal(text), ...(against === undefined ? {} : { against }) });
@@ -67,7 +93,7 @@ function ask(text: Secret, against: string | undefined): Promise<Answer> {
 }
 
 /** Does not keep the server alive; what it did not answer when it ends failed, and the next hash begins another. */
-function begin(): ChildProcess {
+function start(): ChildProcess {
   const started = fork(PROCESS, { stdio: ["ignore", "ignore", "inherit", "ipc"], execArgv: [] });
   const ended = () => {
     if (child === started) child = undefined;

@@ -232,4 +232,19 @@ describeOnBothEngines("a customer", (engine) => {
     expect(code(await post({ redirect_uri, custom_claims: { sub: "evil" } }))).toEqual([400, "invalid_request"]);
     expect(code(await post({ redirect_uri: "https://evil.example/" }))).toEqual([400, "redirect_uri_mismatch"]);
   });
+
+  it("has a user name that nobody else gets, however many ask for it at once", async () => {
+    const people = Array.from({ length: 8 }, (_, n) => `several-${n}`);
+    for (const username of people)
+      expect((await send("POST", "/auth/users", { username, password: PASSWORD })).status).toBe(200);
+    for (let round = 0; round < 5; round++) {
+      const username = `wanted-${round}`;
+      const replies = await Promise.all(
+        people.map((person) => send("POST", `/auth/users/${person}/change_username`, { username })),
+      );
+      const winner = replies.findIndex(({ status }) => status === 200);
+      expect(replies.toSpliced(winner, 1).map(code)).toEqual(Array(7).fill([400, "invalid_request"]));
+      people[winner] = username;
+    }
+  });
 });

@@ -45,7 +45,7 @@ export interface UsernameChange {
   readonly mfa?: UsernameMfa | null;
 }
 
-/** @returns undefined when it is gone. @throws the engine's unique violation when the name is taken. */
+/** Whoever changes the name has seen in the same transaction that it is free. @returns undefined when it is gone. */
 export async function updateUsername(
   db: Database,
   account_id: string,

@@ -18,9 +18,12 @@ const SOCKET = new Set([
 const CLIENT_SIDE =
   /connection terminated|timeout exceeded|client has encountered a connection error|query read timeout/i;
 
+/**
+ * Lost against a concurrent transaction: serialisation failure, deadlock, or a name that somebody else took between this one's look and
+ * its write (23505), which it finds taken when it looks again.
+ */
 export function isRetriable(error: unknown): boolean {
-  const code = codeOf(error);
-  return code === "40001" || code === "40P01";
+  return /^(40001|40P01|23505)$/.test(codeOf(error) ?? "");
 }
 
 /** The database did not answer, or said that it cannot: nobody should use that connection again. */

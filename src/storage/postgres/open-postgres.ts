@@ -159,7 +159,7 @@ function kyselyOver(pool: PoolLike, options: PostgresOptions): Database {
   return new Kysely<Tables>({ dialect: new PostgresDialect({ pool: watched as never }) });
 }
 
-/** Repeats what lost against a concurrent transaction (serialisation failure, deadlock); nothing of it was committed. */
+/** Repeats what lost against a concurrent transaction; nothing of it was committed. */
 async function retrying<T>(work: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {

@@ -26,6 +26,8 @@ export function openSqlite(options: SqliteOptions): Storage {
   mkdirSync(dirname(options.path), { recursive: true });
   const ownership = options.exclusive ? takeOwnership(options.path) : undefined;
   const writer = openConfigured(options.path, options.onQuery);
+  // A command beside a busy server would rather wait than fail; it keeps nobody else waiting.
+  if (!options.exclusive) writer.exec("pragma busy_timeout = 30000");
   const reader = openConfigured(options.path, options.onQuery);
   reader.exec("pragma query_only = 1");
   // The first transaction makes sure that there is a log to flush.
