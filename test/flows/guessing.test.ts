@@ -64,6 +64,25 @@ describeOnBothEngines("guessing", (engine) => {
     expect(refused.body).toEqual(replies.find(({ status }) => status === 429)?.body);
   });
 
+  it("a code that wrong guesses killed is as wrong as any other, while a newer one lives", async () => {
+    const tenant = await numericTenant();
+    const redeem = (verification_code: string) => authorize(tenant, { verification_code, ...byEmail(tenant) });
+    const [dead, , alive] = [
+      await mintCode(tenant, { format: "numeric" }),
+      await Promise.all(wrongGuesses("", 3).map(redeem)),
+      await mintCode(tenant, { format: "numeric" }),
+    ];
+    await Promise.all(
+      wrongGuesses(dead, 4)
+        .filter((guess) => guess !== alive)
+        .slice(0, 2)
+        .map(redeem),
+    );
+    expect(statuses([await redeem(dead)])).toEqual({ "400 invalid_verification_code": 1 });
+    expect(statuses([await redeem(alive)])).toEqual({ "302": 1 });
+    expect(statuses([await redeem(dead)])).toEqual({ "400 verification_code_used": 1 });
+  });
+
   it("with new codes, other connections, clients, identifiers and addresses, at most 10 are not 429 in the window", async () => {
     const tenant = await numericTenant();
     const second = await addClient(latchkey, tenant.account_id, { code_format: "numeric" });

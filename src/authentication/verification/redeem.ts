@@ -192,7 +192,7 @@ async function fateOf(
   verification: Verification,
   { account, client, now }: RedeemRequest,
   input: RedeemInput,
-  { code, fits, locked, user }: RedeemAnswer,
+  { code, fits, locked, user, wrong }: RedeemAnswer,
 ): Promise<ErrorCode> {
   if (!code) return "invalid_verification_code";
   const foreign = code.client_id !== client.id;
@@ -200,7 +200,8 @@ async function fateOf(
   if (reused && code.expires_at > input.now && (foreign || now - Date.parse(code.spent_at ?? "") > GRACE)) {
     await verification.revoke(account.account_id, `sid:${code.id}`);
   }
-  if (!fits) return "invalid_verification_code";
+  // Dead by wrong guesses, it is as wrong as any other.
+  if (!fits || wrong) return "invalid_verification_code";
   if (code.spent_at !== null) return "verification_code_used";
   if (code.expires_at <= input.now) return "verification_code_expired";
   const nobody = code.user_id === null ? !(code.signup && input.signup) : user === null;
