@@ -17,7 +17,8 @@ export interface Closing {
 
 /**
  * Numeric codes have just closed for a person, after too many wrong guesses in their name. They are told, and the message
- * carries a typable code for the very login that was attacked, so that nobody is locked out.
+ * carries a typable code for the very login that was attacked, so that nobody is locked out. Where there is nobody to tell, the same
+ * rows are written, so that the closing guess takes as long.
  */
 export async function sendClosingNotice(
   verification: Verification,
@@ -28,17 +29,15 @@ export async function sendClosingNotice(
   const { account_id, settings } = account;
   const identifier = { type: "user_id", value: person } as const;
   const user = await selectUserBy(verification.storage.read, account_id, client.settings.user_type, identifier);
-  const to = user?.email ?? user?.phone_number ?? null;
-  if (!user || to === null) return;
-  const strategy = user.email === null ? ("sms" as const) : ("email" as const);
+  const { email, phone_number } = user ?? { email: null, phone_number: null };
+  const strategy = email === null && phone_number !== null ? ("sms" as const) : ("email" as const);
   await verification.storage.write(async (tx) => {
-    const { email, phone_number } = user;
     const issued = await issueCode(tx.db, verification, {
       account,
       client,
       audience,
       person,
-      user_id: user.id,
+      user_id: user?.id ?? null,
       format: "typable",
       connection: strategy,
       signup: false,
@@ -58,8 +57,8 @@ export async function sendClosingNotice(
       ...message,
       connection: strategy,
       strategy,
-      to,
-      locale: user.locale ?? settings.locale,
+      to: email ?? phone_number,
+      locale: user?.locale ?? settings.locale,
       now,
     });
     const deed = { account_id, action: "verification_code.numeric_closed", entity: person, now: instant(now) };

@@ -52,8 +52,10 @@ export async function sendCode(verification: Verification, request: SendRequest)
     const login = (await findResend(verification, request)) ?? (await beginLogin(verification, request));
     const outcome = await verification.storage.write((tx) => sendIn(tx, verification, request, login)).catch(raced);
     if (outcome === undefined) continue;
-    if (outcome.retry_after !== undefined) throw refuse("too_many_requests", { retry_after: outcome.retry_after });
-    if (outcome.sent) verification.nudge();
+    const { retry_after } = outcome;
+    if (retry_after !== undefined) throw refuse("too_many_requests", { retry_after });
+    // Also where nothing goes out: the look would tell who is known by the time that it takes.
+    verification.nudge();
     return { login_session_id: login.session_id };
   }
   throw refuse("temporarily_unavailable", { detail: "the login session was taken again and again", retry_after: 1 });
@@ -73,7 +75,7 @@ async function findResend(verification: Verification, request: SendRequest): Pro
 }
 
 interface Outcome {
-  readonly sent: boolean;
+  /** Seconds, when a budget refused. */
   readonly retry_after?: number;
 }
 
@@ -86,7 +88,7 @@ async function sendIn(
   const retry_after = await chargeSend(tx, verification, request, login);
   if (retry_after !== undefined) {
     await record(tx, request, login, { code_id: null, withheld: "limit" });
-    return { sent: false, retry_after };
+    return { retry_after };
   }
   const delivery = await deliverCode(tx, verification, request, login);
   if (!login.resumed && delivery.code && !(await insertSession(tx.db, sessionOf(request, login, delivery.code)))) {
@@ -94,7 +96,7 @@ async function sendIn(
     throw new SessionTaken();
   }
   await record(tx, request, login, { code_id: delivery.code?.id ?? null, withheld: delivery.withheld });
-  return { sent: delivery.withheld === undefined };
+  return {};
 }
 
 class SessionTaken extends Error {}
