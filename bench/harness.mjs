@@ -67,7 +67,8 @@ export function requestsFor(port, token, response_type, codes, account_id = ACCO
   return codes.map((code) => requestFor(port, token, response_type, code, account_id));
 }
 
-export function requestFor(port, token, response_type, verification_code, account_id) {
+/** `further` parameters say, for example, whose code it is. */
+export function requestFor(port, token, response_type, verification_code, account_id, further = {}) {
   const query = new URLSearchParams({
     audience: AUDIENCE,
     response_type,
@@ -75,6 +76,7 @@ export function requestFor(port, token, response_type, verification_code, accoun
     redirect_uri: CALLBACK,
     state: "af0ifjsldkj",
     verification_code,
+    ...further,
   });
   return `POST /v1/accounts/${account_id}/auth/authorize?${query} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAuthorization: Bearer ${token}\r\nContent-Length: 0\r\n\r\n`;
 }

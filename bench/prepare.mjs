@@ -7,6 +7,7 @@ import { randomBytes } from "node:crypto";
 import { sql } from "kysely";
 import { beginSession } from "../dist/authentication/sessions/sessions.js";
 import { codeDigest, firstCode } from "../dist/authentication/verification/code.js";
+import { unknownPerson } from "../dist/authentication/verification/person.js";
 import { createAccount } from "../dist/directory/accounts/create-account.js";
 import { lookUpAccount } from "../dist/directory/accounts/find-account.js";
 import { createClient } from "../dist/directory/clients/create-client.js";
@@ -47,6 +48,12 @@ export async function prepareTenant({ directory }, account_id = ACCOUNT, setting
   return { account_id, client, client_id: client.client_id, client_secret: reveal(client_secret), issuer, grant_id };
 }
 
+/** One more client of the tenant's account. */
+export async function prepareClient({ directory }, { account_id }, client_id) {
+  const input = { client_id, settings: client_settings };
+  return (await createClient(directory, account_id, input, actor)).client;
+}
+
 /** Somebody who is logged in in a browser. @returns its cookie. */
 export async function prepareSession({ core: { directory, storage } }) {
   const account = await lookUpAccount(directory, ACCOUNT);
@@ -59,20 +66,31 @@ export async function prepareSession({ core: { directory, storage } }) {
 
 /** A code for each of so many new people, of these tenants in turn. */
 export async function prepareCodes(server, count, tenants = [server.tenant]) {
-  const { directory, storage } = server.core;
-  const now = storage.now();
-  const made = Array.from({ length: count }, (_, n) => codeRow(directory, tenants[n % tenants.length].client, now));
-  await insertRows(
-    server,
-    "users",
-    made.map(({ user }) => user),
-  );
-  await insertRows(
-    server,
-    "verification_codes",
-    made.map(({ row }) => row),
-  );
+  const made = Array.from({ length: count }, (_, n) => drawLogin(server, tenants[n % tenants.length].client));
+  await keepLogins(server, made);
   return made.map(({ code }) => code);
+}
+
+/**
+ * Somebody new and a code of theirs, neither of them in the database yet. `known: false`: an address that nobody has, with the code that
+ * somebody asked for in its name. `lifetime`: milliseconds that the code still has, or is past its end.
+ */
+export function drawLogin({ core: { directory, storage } }, client, shape = {}) {
+  return codeRow(
+    directory,
+    client,
+    { ...{ format: "typable", length: 10, lifetime: 600_000, known: true }, ...shape },
+    storage.now(),
+  );
+}
+
+export async function keepLogins(server, made) {
+  const rowsOf = (name) => made.map((login) => login[name]).filter((row) => row !== undefined);
+  for (const [table, name] of [
+    ["users", "user"],
+    ["verification_codes", "row"],
+  ])
+    if (rowsOf(name).length > 0) await insertRows(server, table, rowsOf(name));
 }
 
 /** So many new people with a verified address. @returns their rows. */
@@ -108,32 +126,28 @@ async function insertRows({ config: { database_url }, core: { storage } }, table
   file.close();
 }
 
-function codeRow({ master_keys }, { account_id, id: client_id }, now) {
+function codeRow({ master_keys }, { account_id, id: client_id }, { format, length, lifetime, known }, now) {
   const user = userRow(account_id, now);
-  const begun = {
-    account_id,
-    challenge_id: randomBytes(16),
-    key_version: master_keys.current,
-    format: "typable",
-    length: 10,
-  };
+  const { email } = user;
+  const person = known ? user.id : unknownPerson(master_keys, account_id, "customer", { type: "email", value: email });
+  const begun = { account_id, challenge_id: randomBytes(16), key_version: master_keys.current, format, length };
   const { counter, code } = firstCode(master_keys, { ...begun, counter: 0 });
-  const binding = { account_id, client_id, audience: AUDIENCE, person: user.id };
+  const binding = { account_id, client_id, audience: AUDIENCE, person };
   const row = {
     ...begun,
     id: uuidv7(now),
     client_id,
     audience: AUDIENCE,
-    person: user.id,
-    user_id: user.id,
+    person,
+    user_id: known ? user.id : null,
     counter,
-    typed_digest: Buffer.from(codeDigest(master_keys, master_keys.current, binding, "typable", code)),
+    typed_digest: Buffer.from(codeDigest(master_keys, master_keys.current, binding, format, code)),
     guess_limit: 5,
     created_at: user.created_at,
     created_by: "bench",
-    expires_at: new Date(now + 600_000).toISOString(),
+    expires_at: new Date(now + lifetime).toISOString(),
   };
-  return { row, user, code: reveal(code) };
+  return { row, user: known ? user : undefined, email, code: reveal(code) };
 }
 
 function userRow(account_id, now) {

@@ -7,7 +7,6 @@
  * PostgreSQL comes from TEST_DATABASE_URL, or is found and started as in the tests. `--quick` ends within five minutes; it leaves out
  * what needs more. Progress goes to standard error. `--out` writes the page, its plots beside it, and the figures as JSON.
  */
-import { existsSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { closeBench } from "./harness.mjs";
 import { machineOf, pageOf, writePage } from "./page.mjs";
@@ -18,6 +17,7 @@ import { measureGrowth } from "./suites/growth.mjs";
 import { measurePasswordless } from "./suites/passwordless.mjs";
 import { measureStandard } from "./suites/standard.mjs";
 import { measureWorkers } from "./suites/workers.mjs";
+import { measureTiming } from "./timing.mjs";
 
 const text = { type: "string" };
 const { values } = parseArgs({
@@ -48,7 +48,7 @@ const suites = {
   connections: measureConnections,
   workers: measureWorkers,
   growth: measureGrowth,
-  ...(await timing()),
+  timing: measureTiming,
 };
 /** Quick, and nothing else was asked for: what the ratios of the first page need, on the engines that they need. */
 const inQuick = { authorize: ["sqlite", "postgres"], standard: ["sqlite"], growth: ["sqlite"] };
@@ -91,15 +91,9 @@ function clock() {
   return `${String(Math.round((Date.now() - started) / 1000)).padStart(4)} s`;
 }
 
-function lineOf({ what, per_second, p99_ms, ratios = {} }) {
+function lineOf({ what, per_second, p99_ms, told_apart, median_difference_us, ratios = {} }) {
+  if (told_apart !== undefined)
+    return `${what}: ${median_difference_us} µs, ${told_apart ? "told apart" : "not told apart"}`;
   const rate = per_second === undefined ? [] : [`${per_second}/s`, `p99 ${p99_ms} ms`];
   return `${what}: ${[...rate, ...Object.entries(ratios).map((entry) => rounded(entry).join(" "))].join(", ")}`;
-}
-
-/** How answers differ in time between who is known and who is not, where that measurement is there. */
-async function timing() {
-  const module = new URL("timing.mjs", import.meta.url);
-  if (!existsSync(module)) return {};
-  const { measureTiming } = await import(module);
-  return { timing: measureTiming };
 }
