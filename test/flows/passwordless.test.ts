@@ -1,10 +1,5 @@
 /** Asking for codes: what anybody may learn by it (nothing), how often, and where a code may go. */
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { sendCode } from "../../src/authentication/verification/send.ts";
-import { openVerification } from "../../src/authentication/verification/verification.ts";
-import { findAccount } from "../../src/directory/accounts/find-account.ts";
-import { findClient } from "../../src/directory/clients/find-client.ts";
-import { signUpUser } from "../../src/directory/users/sign-up.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
@@ -23,6 +18,7 @@ import {
   type Tenant,
   tokenOf,
 } from "../support/latchkey.ts";
+import { countRows, difference } from "../support/rows.ts";
 
 describeOnBothEngines("auth/passwordless", (engine) => {
   let latchkey: Latchkey;
@@ -100,44 +96,6 @@ describeOnBothEngines("auth/passwordless", (engine) => {
     }));
     expect(withoutWait[1]).toEqual(withoutWait[0]);
     expect(withoutWait[2]).toEqual(withoutWait[0]);
-  });
-
-  it("does the same work behind the answer for known and unknown people: the outbox looks after each send", async () => {
-    const tenant = await createTenant(latchkey);
-    const { storage, directory } = latchkey.server.core;
-    let looks = 0;
-    const verification = openVerification({
-      storage,
-      master_keys: directory.master_keys,
-      canonicalAudience: (_account, audience) => audience,
-      revoke: async () => {},
-      signUp: signUpUser,
-      nudge: () => looks++,
-    });
-    const account = await findAccount(directory, tenant.account_id);
-    const client = await findClient(directory, tenant.account_id, tenant.client.client_id);
-    for (const email of [tenant.user.email, "nobody@example.com"]) {
-      looks = 0;
-      await sendCode(verification, {
-        ...{ account, client, audience: tenant.audience, email, user_type: client.settings.user_type },
-        connection: { name: "email", strategy: "email" },
-        ...{ source: null, own: null, actor: "test", facts: {}, now: storage.now() },
-      });
-      expect(looks, email).toBe(1);
-    }
-  });
-
-  it("writes the same rows for known and unknown people when a wrong guess closes their numeric codes", async () => {
-    const tenant = await createTenant(latchkey, { settings: { numeric_guess_limit: 1 } });
-    const rows: Record<string, number>[] = [];
-    for (const ident of [tenant.user.email, "nobody@example.com"]) {
-      const before = await countRows(latchkey, tenant);
-      const guess = { verification_code: "000000", ident_type: "email", ident };
-      expect((await authorize(tenant, guess)).status).toBe(400);
-      rows.push(difference(await countRows(latchkey, tenant), before));
-    }
-    expect(rows[0]).toMatchObject({ verification_codes: 1, outbox: 1 });
-    expect(rows[1]).toEqual(rows[0]);
   });
 
   it("never harms a pending code, and sends that same one again while it has half its life left", async () => {
@@ -386,22 +344,3 @@ describeOnBothEngines("auth/passwordless", (engine) => {
     expect(link).toMatch(/^[\w-]{43}$/);
   });
 });
-
-const TABLES = ["verification_codes", "login_sessions", "outbox", "audit_events"] as const;
-
-async function countRows(latchkey: Latchkey, { account_id }: Tenant): Promise<Record<string, number>> {
-  const counts: Record<string, number> = {};
-  for (const table of TABLES) {
-    const { n } = await latchkey.server.core.storage.read
-      .selectFrom(table)
-      .select((eb) => eb.fn.countAll<number>().as("n"))
-      .where("account_id", "=", account_id)
-      .executeTakeFirstOrThrow();
-    counts[table] = Number(n);
-  }
-  return counts;
-}
-
-function difference(after: Record<string, number>, before: Record<string, number>): Record<string, number> {
-  return Object.fromEntries(Object.keys(after).map((name) => [name, (after[name] ?? 0) - (before[name] ?? 0)]));
-}

@@ -1,0 +1,62 @@
+/** What known and unknown people cause behind the answers, which a stopwatch would see: the same. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { sendCode } from "../../src/authentication/verification/send.ts";
+import { openVerification } from "../../src/authentication/verification/verification.ts";
+import { findAccount } from "../../src/directory/accounts/find-account.ts";
+import { findClient } from "../../src/directory/clients/find-client.ts";
+import { signUpUser } from "../../src/directory/users/sign-up.ts";
+import { describeOnBothEngines } from "../support/engines.ts";
+import { authorize, createTenant, type Latchkey, startLatchkey } from "../support/latchkey.ts";
+import { countRows, difference } from "../support/rows.ts";
+
+describeOnBothEngines("known or not", (engine) => {
+  let latchkey: Latchkey;
+  beforeAll(async () => {
+    latchkey = await startLatchkey(engine);
+  });
+  afterAll(() => latchkey.close());
+
+  it("does the same work behind the answer for known and unknown people: the outbox looks after each send", async () => {
+    const tenant = await createTenant(latchkey);
+    const { storage, directory } = latchkey.server.core;
+    let looks = 0;
+    const verification = openVerification({
+      storage,
+      master_keys: directory.master_keys,
+      canonicalAudience: (_account, audience) => audience,
+      revoke: async () => {},
+      signUp: signUpUser,
+      nudge: () => looks++,
+    });
+    const account = await findAccount(directory, tenant.account_id);
+    const client = await findClient(directory, tenant.account_id, tenant.client.client_id);
+    for (const email of [tenant.user.email, "nobody@example.com"]) {
+      looks = 0;
+      await sendCode(verification, {
+        ...{ account, client, audience: tenant.audience, email, user_type: client.settings.user_type },
+        connection: { name: "email", strategy: "email" },
+        ...{
+          source: null,
+          own: null,
+          actor: "test",
+          facts: { request_id: "test", ip: "192.0.2.1" },
+          now: storage.now(),
+        },
+      });
+      expect(looks, email).toBe(1);
+    }
+  });
+
+  it("writes the same rows for known and unknown people when a wrong guess closes their numeric codes", async () => {
+    const tenant = await createTenant(latchkey, { settings: { numeric_guess_limit: 1 } });
+    const rows: Record<string, number>[] = [];
+    for (const ident of [tenant.user.email, "nobody@example.com"]) {
+      const before = await countRows(latchkey, tenant);
+      const guess = { verification_code: "000000", ident_type: "email", ident };
+      expect((await authorize(tenant, guess)).status).toBe(400);
+      rows.push(difference(await countRows(latchkey, tenant), before));
+    }
+    expect(rows[0]).toMatchObject({ verification_codes: 1, outbox: 1 });
+    expect(rows[1]).toEqual(rows[0]);
+  });
+});
