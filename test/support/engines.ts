@@ -12,7 +12,9 @@ import { openStorage } from "../../src/storage/open.ts";
 import type { Engine, Storage } from "../../src/storage/storage.ts";
 import { admin } from "./global-setup.ts";
 
-export const engines: readonly Engine[] = ["sqlite", "postgres"];
+const both: readonly Engine[] = ["sqlite", "postgres"];
+/** `ENGINES=postgres` leaves the other one out. */
+export const engines = both.filter((engine) => (process.env.ENGINES ?? both.join()).includes(engine));
 
 export interface TestDatabase {
   readonly engine: Engine;

@@ -1,0 +1,50 @@
+/**
+ * The rooms that are broken on purpose, and the tests that have to notice: the room's own, and a few flows through it. Flows run on
+ * PostgreSQL, where everything happens in the process that is watched; on SQLite a server's hot statements run on a thread. `engines`
+ * is empty where nothing is stored.
+ */
+const verification = "src/authentication/verification";
+
+export const rooms = {
+  limits: {
+    // Not the table of budgets: its numbers are decisions, which no test could do more than repeat.
+    mutate: ["src/limits/{limits,store,source}.ts"],
+    tests: ["src/limits/*.test.ts"],
+  },
+  callback: {
+    mutate: ["src/directory/clients/callback.ts", "src/oauth/redirect-address.ts"],
+    tests: ["src/directory/clients/callback.test.ts", "src/oauth/redirect-address.test.ts"],
+    engines: "",
+  },
+  codes: {
+    mutate: [`${verification}/{code,guess-window}.ts`],
+    tests: [`${verification}/{code,guess-window}.test.ts`],
+    engines: "",
+  },
+  statements: {
+    mutate: [
+      `${verification}/{redeem-rows,redeem-statement,redeem-sqlite,redeem-numeric-postgres,redeem-strong-postgres}.ts`,
+    ],
+    tests: [`${verification}/redeem-statement.test.ts`],
+  },
+  redemption: {
+    mutate: [`${verification}/{redeem,name-person,spray}.ts`],
+    tests: ["test/flows/{guessing,authorize-refuses-codes,seed}.test.ts"],
+    engines: "postgres",
+  },
+  sending: {
+    mutate: [`${verification}/{send,send-limits,sms-limits,issue-code,mint}.ts`],
+    tests: ["test/flows/passwordless.test.ts"],
+    engines: "postgres",
+  },
+  tokens: {
+    mutate: ["src/tokens/*.ts", "!src/tokens/*.test.ts"],
+    tests: ["src/tokens/*.test.ts", "test/flows/{seed,pairwise}.test.ts"],
+    engines: "postgres",
+  },
+  bearer: {
+    mutate: ["src/oauth/bearer/*.ts"],
+    tests: ["test/flows/{authorize-refusals,escalation}.test.ts"],
+    engines: "postgres",
+  },
+};
