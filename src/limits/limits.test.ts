@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../test/support/engines.ts";
+import { masterKeys } from "../secrets/master-keys.ts";
 import { openStorage } from "../storage/open.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Charge } from "./budgets.ts";
 import { budgetSweep, chargeAll, peekBudget, takeBudget } from "./limits.ts";
+import { sourceSubject } from "./source.ts";
 
 const account_id = "T00000001";
 const NOW = Date.parse("2026-01-01T00:00:00.000Z");
@@ -46,6 +48,21 @@ describeOnBothEngines("limits", (engine) => {
     );
     expect(taken.filter(({ allowed }) => allowed)).toHaveLength(50);
     expect(taken.map(({ count }) => count).sort((a, b) => a - b)).toEqual(Array.from({ length: 200 }, (_, n) => n + 1));
+  });
+
+  it("counts in the new window what comes just as the old one ends, whoever it travels with", async () => {
+    const names = Array.from({ length: 6 }, (_, n) => `ending-${n}`);
+    for (const name of names) await takeBudget(storage, send(name, { cost: 5 }), NOW);
+    const end = NOW + 15 * MINUTE;
+    const late = names.flatMap((name, n) => [send(name), send(name), send(name)].map((charge) => ({ charge, n })));
+    const taken = await Promise.all(
+      late.map(({ charge, n }, place) => takeBudget(storage, charge, place % 3 === 2 || n === 5 ? end : end - 1)),
+    );
+    for (const name of names) {
+      const { allowed, count } = await peekBudget(storage.read, send(name), end);
+      expect([allowed, count > 0], name).toEqual([true, true]);
+    }
+    expect(taken.slice(-3).map(({ count }) => count)).toEqual([1, 2, 3]);
   });
 
   it("keeps subjects, budgets and accounts apart", async () => {
@@ -109,4 +126,14 @@ it("counts exactly over three processes' pools on one PostgreSQL, single and in 
   await pools[1]?.close();
   await pools[2]?.close();
   await test.close();
+});
+
+it("calls a source by a name that is the account's own and does not tell the address", () => {
+  const name = (account = account_id, source = "192.0.2.1", key = 1) =>
+    sourceSubject(masterKeys([Buffer.alloc(32, key)]), account, source);
+  expect(name()).toBe(name());
+  expect(name()).toMatch(/^[\w-]{43}$/);
+  expect(
+    new Set([name(), name("T00000002"), name(account_id, "192.0.2.2"), name(account_id, "192.0.2.1", 2)]).size,
+  ).toBe(4);
 });

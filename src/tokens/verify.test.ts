@@ -8,6 +8,7 @@ import { signJws } from "./jws.ts";
 import { signingKey } from "./keys/find-key.ts";
 import { rotateKey } from "./keys/rotate-key.ts";
 import { readIdToken } from "./read-id-token.ts";
+import { EXCHANGE_LIFETIME, readExchangeToken, signExchangeToken } from "./sign-exchange-token.ts";
 import { openTokens, type Tokens } from "./tokens.ts";
 import { subjectsOf, verifyAccessToken } from "./verify.ts";
 
@@ -193,5 +194,28 @@ describeOnBothEngines("an access token", (engine) => {
     expect(await readIdToken(fresh(), issuer, account_id, `${id_token.slice(0, -8)}AAAAAAAA`)).toBeUndefined();
     expect(await readIdToken(fresh(), issuer, "T00000002", id_token)).toBeUndefined();
     await expect(issueIdToken(tokens, authorization(), fields, now)).rejects.toThrow("speaks about a person");
+  });
+
+  it("is no exchange token, which is good for its partner, its audience and a quarter of an hour", async () => {
+    const { issuing } = authorization();
+    const audience = "https://login.example/v1/accounts/P11200001";
+    const token = reveal(await signExchangeToken(tokens, issuing, "7d3a", audience, now));
+    const read = (presented = token, by: { account_id: string; issuer: string } = issuing, at = now, to = audience) =>
+      readExchangeToken(fresh(), by, to, presented, at);
+    const expires_at = Math.floor(now / 1000) + EXCHANGE_LIFETIME;
+    expect(await read()).toEqual({ jti: expect.stringMatching(/^[\da-f-]{36}$/), client_uuid: "7d3a", expires_at });
+    expect(await read(token, issuing, expires_at * 1000 - 1)).toBeDefined();
+    expect(await read(token, issuing, expires_at * 1000), "late").toBeUndefined();
+    expect(await read(token, issuing, now, issuer), "for another audience").toBeUndefined();
+    expect(await read(token, { ...issuing, issuer: `${issuer}/` }), "of another issuer").toBeUndefined();
+    expect(await read(token, { ...issuing, account_id: "T00000002" }), "under another key").toBeUndefined();
+    expect(await read(`${token.slice(0, -8)}AAAAAAAA`), "signed wrongly").toBeUndefined();
+    expect(await read("x.y.z")).toBeUndefined();
+    const right = { iss: issuer, sub: "7d3a", aud: audience, exp: expires_at, jti: "j" };
+    expect(await read(await signed(right, "exchange+jwt"))).toMatchObject({ jti: "j" });
+    expect(await read(await signed(right)), "an access token").toBeUndefined();
+    for (const name of ["sub", "jti", "exp"])
+      expect(await read(await signed({ ...right, [name]: [expires_at] }, "exchange+jwt")), name).toBeUndefined();
+    await refused(verify(token), /not an access token/);
   });
 });

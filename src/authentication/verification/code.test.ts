@@ -74,8 +74,15 @@ describe("derivation", () => {
     expect(formatBytes(new Uint8Array(32).fill(9), "typable", 10)).toBeUndefined();
     expect(formatBytes(new Uint8Array(32).fill(10), "typable", 10)).toBe("AAAAAAAAAA");
     fc.assert(fc.property(bytes32, (bytes) => !/^\d+$/.test(formatBytes(bytes, "typable", 10) ?? "A")));
-    const { counter, code } = firstCode(keys, { ...challenge, counter: 5 });
-    expect(reveal(code)).toBe(reveal(deriveCode(keys, { ...challenge, counter })!));
+    // Of one symbol, since ten are digits alone once in a hundred thousand.
+    const short = { ...challenge, length: 1 };
+    for (let from = 0; from < 50; from++) {
+      const { counter, code } = firstCode(keys, { ...short, counter: from });
+      for (let skipped = from; skipped < counter; skipped++)
+        expect(deriveCode(keys, { ...short, counter: skipped })).toBeUndefined();
+      expect(reveal(code)).toMatch(/^[A-Z]$/);
+      expect(reveal(code)).toBe(reveal(deriveCode(keys, { ...short, counter })!));
+    }
   });
 
   it("rejects words that would make some numbers likelier", () => {
@@ -142,6 +149,8 @@ describe("what somebody types", () => {
         if (numeric) expect(normaliseCode(secret(numeric)).kind).toBe("numeric");
         const link = normaliseCode(secret(formatBytes(bytes, "link", 43) ?? ""));
         expect([link.kind, reveal(link.code)]).toEqual(["link", formatBytes(bytes, "link", 43)]);
+        const pasted = normaliseCode(secret(`\n ${formatBytes(bytes, "link", 43)} `));
+        expect([pasted.kind, reveal(pasted.code)]).toEqual(["link", reveal(link.code)]);
       }),
     );
   });
