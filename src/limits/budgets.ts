@@ -41,7 +41,7 @@ export const budgets = {
     limit: 50,
     window: DAY,
     visible: false,
-    counts: "redeemed codes that went to one range of numbers",
+    counts: "codes that went to one range of numbers and were entered",
   },
   numeric_guess: { limit: 10, window: HOUR, visible: true, counts: "wrong numeric codes of one person" },
   factor_guess: { limit: 10, window: HOUR, visible: true, counts: "wrong passwords and second factors of one person" },

@@ -13,7 +13,7 @@ import { instant, type Transaction } from "../../storage/storage.ts";
 import { forgiveIn, takeGuess } from "../guesses/guess.ts";
 import { deriveCode, firstCode, normaliseCode } from "../verification/code.ts";
 import { enqueueMessage } from "../verification/enqueue-message.ts";
-import { countryOf, withholdSms } from "../verification/sms-limits.ts";
+import { countryOf, enteredFrom, withholdSms } from "../verification/sms-limits.ts";
 import { CONTACT_CODE_LENGTH, CONTACT_LIFETIME, type ContactChallenge, contactGuesser } from "./contact.ts";
 import { deleteChallenge, selectChallenge, upsertChallenge } from "./store.ts";
 
@@ -97,6 +97,7 @@ export async function confirmContact(
       throw refuseField("code", "taken", "confirms an address that belongs to another user");
     }
     await forgiveIn(tx, guesser);
+    if (field === "phone_number") await chargeAll(tx, [enteredFrom(account_id, challenge.value)], now);
     await tellOld(tx, { account, user, field }, challenge.value, now);
     const deed = { account_id, action: "contact.verified", entity: user.id, now: instant(now), actor };
     await recordDeed(tx, { ...deed, facts: { field } });

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { auditEvent, type RequestFacts, recordAuditEvent, recordDeed } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import { type Refusal, refuse, refuseField } from "../../errors.ts";
+import { chargeAll } from "../../limits/limits.ts";
 import { sameBytes } from "../../secrets/digest.ts";
 import { reveal, type Secret, secret } from "../../secrets/secret.ts";
 import { openTicket } from "../../secrets/ticket.ts";
@@ -9,6 +10,7 @@ import { instant, type Transaction } from "../../storage/storage.ts";
 import { forgiveIn, takeGuess } from "../guesses/guess.ts";
 import type { AuthenticatedSubject } from "../subject.ts";
 import { deriveCode, normaliseCode } from "../verification/code.ts";
+import { enteredFrom } from "../verification/sms-limits.ts";
 import { bindingChallenge } from "./challenge.ts";
 import { channelsOf } from "./factors.ts";
 import { MFA_LIFETIME, type Mfa, type OobChallenge, oobTicket, type PendingLogin } from "./mfa.ts";
@@ -35,7 +37,9 @@ export interface FinishRequest {
   readonly now: number;
 }
 
-type Proof = { readonly kind: "sms" | "email" } | { readonly kind: "totp"; readonly step: number };
+type Proof =
+  | { readonly kind: "sms" | "email"; readonly sent_to: string }
+  | { readonly kind: "totp"; readonly step: number };
 
 /**
  * Ends a login with its second factor, once. The guess is counted before anything is compared; the step of a one-time
@@ -56,6 +60,7 @@ export async function finishFactor(mfa: Mfa, request: FinishRequest): Promise<Au
   const done = await storage.write(async (tx) => {
     if (!(await spend(tx, request, proof))) return false;
     await forgiveIn(tx, guesser);
+    if (proof.kind === "sms") await chargeAll(tx, [enteredFrom(account_id, proof.sent_to)], now);
     return true;
   });
   if (!done) throw spent();
@@ -86,8 +91,8 @@ async function matchFactor(mfa: Mfa, { account, pending, presented, now }: Finis
   const code = deriveCode(master_keys, bindingChallenge(account_id, challenge));
   const typed = normaliseCode(binding_code ?? secret(""));
   const same = code && sameBytes(Buffer.from(reveal(code)), Buffer.from(reveal(typed.code)));
-  const channels = await channelsOf(mfa.directory, account, pending);
-  return same && channels.has(challenge.channel) ? { kind: challenge.channel } : undefined;
+  const sent_to = (await channelsOf(mfa.directory, account, pending)).get(challenge.channel);
+  return same && sent_to !== undefined ? { kind: challenge.channel, sent_to } : undefined;
 }
 
 async function spend(

@@ -19,7 +19,7 @@ import {
   type RedeemInput,
   redeemStatement,
 } from "./redeem-statement.ts";
-import { phonePrefix } from "./sms-limits.ts";
+import { enteredFrom } from "./sms-limits.ts";
 import { noteSpray } from "./spray.ts";
 import { updateCodeUser } from "./store.ts";
 import type { Verification } from "./verification.ts";
@@ -115,10 +115,7 @@ async function subjectOf(
   const { account_id } = account;
   const user = found ?? (await signUp(verification, account, client, code, now));
   const sms = code.connections === "sms";
-  if (sms && code.phone_number) {
-    const subject = phonePrefix(code.phone_number);
-    await takeBudget(verification.storage, { account_id, budget: "sms_prefix_verified", subject }, now);
-  }
+  if (sms && code.phone_number) await takeBudget(verification.storage, enteredFrom(account_id, code.phone_number), now);
   return {
     user_id: user.id,
     ...(user.email === null ? {} : { email: user.email, email_verified: user.email_verified_at !== null }),

@@ -1,11 +1,15 @@
 import type { Account } from "../../directory/accounts/account.ts";
 import { canonicalPhoneNumber } from "../../directory/users/identifier.ts";
+import type { Charge } from "../../limits/budgets.ts";
 import { chargeAll, peekBudget } from "../../limits/limits.ts";
 import type { Transaction } from "../../storage/storage.ts";
 
-/** The range a number is in, for counting how many codes to it are ever redeemed: calling code and first digits. */
-export function phonePrefix(number: string): string {
-  return number.slice(0, 6);
+/** The range a number is in, for counting how many codes to it are ever entered: calling code and first digits. */
+const rangeOf = (account_id: string, number: string) => ({ account_id, subject: number.slice(0, 6) });
+
+/** A code that went to this number was entered, whatever for: that keeps its range open. */
+export function enteredFrom(account_id: string, number: string): Charge {
+  return { ...rangeOf(account_id, number), budget: "sms_prefix_verified" };
 }
 
 /** Of the SMS to one range, so many must have been sent before their success is judged. */
@@ -14,7 +18,7 @@ const SUCCESS_RATE = 0.2;
 
 /**
  * Whether an SMS may go out. These limits depend on the record, so nobody is told: the countries an account sends to, its
- * daily budget, and a breaker for ranges of numbers to which codes are sent that nobody redeems (toll fraud).
+ * daily budget, and a breaker for ranges of numbers to which codes are sent that nobody enters (toll fraud).
  *
  * @returns why it is withheld, or undefined.
  */
@@ -27,12 +31,12 @@ export async function withholdSms(
 ): Promise<string | undefined> {
   const countries = settings.sms_countries.length > 0 ? settings.sms_countries : [settings.country];
   if (country === null || !countries.includes(country)) return "country not allowed";
-  const prefix = { account_id, subject: phonePrefix(number) };
-  const sent = await peekBudget(tx.db, { ...prefix, budget: "sms_prefix_sent" }, now);
-  const verified = await peekBudget(tx.db, { ...prefix, budget: "sms_prefix_verified" }, now);
+  const range = rangeOf(account_id, number);
+  const sent = await peekBudget(tx.db, { ...range, budget: "sms_prefix_sent" }, now);
+  const verified = await peekBudget(tx.db, { ...range, budget: "sms_prefix_verified" }, now);
   if (sent.count >= JUDGED_AFTER && verified.count < sent.count * SUCCESS_RATE) return "range of numbers is stopped";
   const daily = { account_id, budget: "sms_daily", subject: account_id, limit: settings.sms_daily_budget } as const;
-  const [taken] = await chargeAll(tx, [daily, { ...prefix, budget: "sms_prefix_sent" }], now);
+  const [taken] = await chargeAll(tx, [daily, { ...range, budget: "sms_prefix_sent" }], now);
   return taken?.allowed ? undefined : "daily budget used up";
 }
 
