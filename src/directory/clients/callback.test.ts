@@ -29,6 +29,7 @@ describe("an address that is registered as a callback", () => {
     ["must not have a fragment", "https://shop.example/cb#x", "https://shop.example/cb#", "com.example.app:/cb#x"],
     ["must not hold a user name or password", "https://ada@shop.example/", "https://:word@shop.example/"],
     ["must not hold a user name or password", "https://@shop.example/", "HTTPS://@shop.example/", "com.a+b.c://@host/"],
+    ["must not hold a user name or password", "https:/ada@shop.example/", "https:/:word@shop.example/"],
     ["must not hold a wildcard", "https://*.shop.example/cb", "https://shop.example/*", "com.example.app:/*"],
     ["must not have code in its query", "https://shop.example/cb?code=1", "https://shop.example/cb?x=1&code"],
     ["must be https, unless it is on a loopback address", "http://shop.example/cb", "http://127.0.0.1.evil.example/"],
