@@ -39,8 +39,8 @@ export const rooms = {
   },
   tokens: {
     mutate: ["src/tokens/*.ts", "!src/tokens/*.test.ts"],
-    tests: ["src/tokens/*.test.ts", "test/flows/{seed,pairwise}.test.ts"],
-    engines: "postgres",
+    tests: ["src/tokens/*.test.ts"],
+    engines: "sqlite",
   },
   bearer: {
     mutate: ["src/oauth/bearer/*.ts"],

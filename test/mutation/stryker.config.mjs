@@ -12,7 +12,7 @@ export default {
   // Texts for people, names and SQL: an emptied statement fails everything and says nothing.
   mutator: { excludedMutations: ["StringLiteral"] },
   testRunner: "vitest",
-  vitest: { configFile: "test/mutation/vitest.config.ts", related: false },
+  vitest: { configFile: "test/mutation/vitest.config.mjs", related: false },
   plugins: ["@stryker-mutator/vitest-runner"],
   coverageAnalysis: "perTest",
   concurrency: 1,

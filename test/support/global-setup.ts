@@ -20,6 +20,10 @@ export default async function setup(project: TestProject): Promise<() => Promise
   execFileSync(process.execPath, [fileURLToPath(new URL("../../scripts/ready.mjs", import.meta.url))], {
     stdio: "inherit",
   });
+  return providePostgres(project);
+}
+
+export async function providePostgres(project: TestProject): Promise<() => Promise<void>> {
   const server = await startPostgres();
   const template = `latchkey_template_${process.pid}`;
   await admin(server.url, `create database ${template}`);

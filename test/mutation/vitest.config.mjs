@@ -1,0 +1,19 @@
+import { defineConfig } from "vitest/config";
+import { rooms } from "./rooms.mjs";
+
+const { tests } = rooms[process.env.ROOM];
+const servers = tests.some((path) => path.startsWith("test/"));
+const postgres = process.env.ENGINES?.includes("postgres");
+const setup = servers ? "test/support/global-setup.ts" : "test/mutation/global-setup.ts";
+
+/** The tests of one room, as Stryker runs them. */
+export default defineConfig({
+  test: {
+    root: new URL("../..", import.meta.url).pathname,
+    globalSetup: servers || postgres ? [setup] : [],
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    maxWorkers: 1,
+    include: tests,
+  },
+});
