@@ -196,6 +196,33 @@ describeOnBothEngines("an access token", (engine) => {
     await expect(issueIdToken(tokens, authorization(), fields, now)).rejects.toThrow("speaks about a person");
   });
 
+  it("says what is so, and nothing of what is not", async () => {
+    const read = (token: string) => JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString());
+    const iat = Math.floor(now / 1000);
+    const jti = expect.stringMatching(/^[\da-f-]{36}$/);
+    const always = { iss: issuer, iat, jti, sid: "sid-1" };
+    const access = { ...always, aud: "https://api.example", exp: iat + LIFETIME, scope: "a b", oid: account_id };
+    const shop = { client_id: "shop", client_uuid: "7d3a" };
+    const plain = await issueAccessToken(tokens, authorization({ userinfo_claims: [] }), now);
+    expect(plain).toMatchObject({ token_type: "Bearer", expires_in: LIFETIME, scope: "a b" });
+    expect(read(reveal(plain.access_token))).toEqual({ ...access, ...shop, sub: "7d3a", subject_type: "client" });
+    const machine = await issue({ sector: "a.example" });
+    expect(read(machine)).toEqual({ ...access, ...shop, sub: "7d3a", subject_type: "client" });
+    expect((await issueAccessToken(tokens, authorization({ dpop_jkt: "thumb" }), now)).token_type).toBe("DPoP");
+    const proof = { auth_time: 1, amr: ["otp"], acr: "1fa" };
+    const about = await issue({ subject: { ...person, holds: [] } });
+    expect(read(about)).toEqual({ ...access, ...shop, ...proof, sub: "9c1f", subject_type: "user" });
+
+    const id = { ...always, ...proof, aud: "shop", azp: "shop", exp: iat + 60, sub: "9c1f" };
+    const idToken = async (subject: Authorization["subject"]) =>
+      read(reveal(await issueIdToken(tokens, authorization({ subject }), { audience: "shop", lifetime: 60 }, now)));
+    const { email, ...nobody } = person;
+    expect(await idToken(nobody)).toEqual(id);
+    expect(await idToken({ ...nobody, email_verified: true })).toEqual(id);
+    const known = { name: "Ada", phone_number: "+4740000001", email, email_verified: true };
+    expect(await idToken({ ...nobody, ...known })).toEqual({ ...id, ...known });
+  });
+
   it("is no exchange token, which is good for its partner, its audience and a quarter of an hour", async () => {
     const { issuing } = authorization();
     const audience = "https://login.example/v1/accounts/P11200001";
