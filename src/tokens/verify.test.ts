@@ -214,13 +214,18 @@ describeOnBothEngines("an access token", (engine) => {
     expect(read(about)).toEqual({ ...access, ...shop, ...proof, sub: "9c1f", subject_type: "user" });
 
     const id = { ...always, ...proof, aud: "shop", azp: "shop", exp: iat + 60, sub: "9c1f" };
-    const idToken = async (subject: Authorization["subject"]) =>
-      read(reveal(await issueIdToken(tokens, authorization({ subject }), { audience: "shop", lifetime: 60 }, now)));
+    const idToken = async (subject: Authorization["subject"], claims = {}) => {
+      const fields = { audience: "shop", lifetime: 60, claims };
+      return read(reveal(await issueIdToken(tokens, authorization({ subject }), fields, now)));
+    };
     const { email, ...nobody } = person;
     expect(await idToken(nobody)).toEqual(id);
     expect(await idToken({ ...nobody, email_verified: true })).toEqual(id);
     const known = { name: "Ada", phone_number: "+4740000001", email, email_verified: true };
     expect(await idToken({ ...nobody, ...known })).toEqual({ ...id, ...known });
+    // What was asked for beside them stays where the subject itself says nothing of it.
+    const asked = { name: "Ada", phone_number: "+4740000001", locale: "nb" };
+    expect(await idToken(nobody, asked)).toEqual({ ...id, ...asked });
   });
 
   it("is no exchange token, which is good for its partner, its audience and a quarter of an hour", async () => {
