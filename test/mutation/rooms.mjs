@@ -34,7 +34,7 @@ export const rooms = {
   },
   sending: {
     mutate: [`${verification}/{send,send-limits,sms-limits,issue-code,mint}.ts`],
-    tests: ["test/flows/passwordless.test.ts"],
+    tests: ["test/flows/{passwordless,sms-ranges}.test.ts"],
     engines: "postgres",
   },
   tokens: {
@@ -44,7 +44,7 @@ export const rooms = {
   },
   bearer: {
     mutate: ["src/oauth/bearer/*.ts"],
-    tests: ["test/flows/{authorize-refusals,escalation}.test.ts"],
+    tests: ["test/flows/{authorize-refusals,challenges,escalation}.test.ts"],
     engines: "postgres",
   },
 };
