@@ -113,6 +113,8 @@ describeOnBothEngines("an access token", (engine) => {
     const remembering = fresh();
     await verify(token, until - 1, remembering);
     await refused(verify(token, until, remembering), /expired/);
+    expect(remembering.verified.size).toBe(0);
+    await refused(verify(await issue(), now - 60_000), /key is not trusted/);
     await verify(token, issued - 30_000);
     await refused(verify(token, issued - 30_001), /future/);
     expect((await issueAccessToken(tokens, authorization({ lifetime: 60 }), now)).expires_in).toBe(60);
@@ -167,6 +169,19 @@ describeOnBothEngines("an access token", (engine) => {
     await expect(verify(token, test.storage.now(), own)).rejects.toMatchObject({ code: "invalid_token" });
     now = test.storage.now();
     tokens = fresh();
+  });
+
+  it("is remembered among ten thousand, of which the oldest makes room", async () => {
+    const own = fresh();
+    const [first, second] = [await issue(), await issue()];
+    const known = await verify(first, now, own);
+    for (let n = 2; n <= 10_000; n++) own.verified.set(`another ${n}`, known);
+    expect(await verify(first, now, own), "still known").toBe(known);
+    await verify(second, now, own);
+    expect(own.verified.size).toBe(10_000);
+    expect(await verify(first, now, own), "read anew").not.toBe(known);
+    expect(own.verified.has("another 2")).toBe(false);
+    expect(own.verified.has("another 3")).toBe(true);
   });
 
   it("is no ID token, which hints at somebody and lets nobody in", async () => {
