@@ -58,6 +58,9 @@ describe("a history that is right", () => {
     const guesses = Array.from({ length: 10 }, (_, n) => guess(10 + 2 * n, 11 + 2 * n, wrong));
     expect(explained([...during, ...guesses])).toBe(true);
     expect(explained([...during, ...guesses, guess(90, 91, wrong)])).toBe(false);
+    const disagreeing = [mint(0, 1, "A"), remove(2, 9), redeem(3, 9, "A", "302"), redeem(3, 9, "A", wrong)];
+    expect(explained(disagreeing)).toBe(true);
+    expect(explained([...disagreeing, redeem(10, 11, "A", "302")])).toBe(false);
     const before = linearize([newLogin], [mint(0, 1, "1", "numeric"), remove(2, 9)], apply).map(settle);
     expect(linearize(before, [redeem(10, 11, "1", wrong), ...guesses.slice(1), guess(90, 91, wrong)], apply)).toEqual(
       [],

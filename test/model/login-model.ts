@@ -53,7 +53,7 @@ export interface Login {
   readonly ghost: number;
   /**
    * The user was removed in this turn. Who a request is about is looked up before its code: a right one may find its person gone in between,
-   * and is refused then without having been a guess.
+   * and is refused then without having been a guess; and requests that were under way with the removal need not agree on whether it was.
    */
   readonly leaving: boolean;
   /** How many of `ghost` were perhaps such. */
@@ -172,7 +172,11 @@ function redeem(login: Login, text: string, answer: string): Login | undefined {
     // Dead by wrong guesses, while a newer one lives: as wrong as any other.
     if (code.state === "live" && code.guesses >= CODE_GUESSES) return guess(login, answer);
   }
-  if (code.state === "used") return is("verification_code_used");
+  if (code.state === "used") {
+    // Of two that wait for one row, the one that saw the person go may have it first.
+    if (login.leaving && answer === "invalid_verification_code") return login;
+    return is("verification_code_used");
+  }
   if (code.state === "expired") return is("verification_code_expired");
   if (isGone(login)) return is("invalid_verification_code");
   return is(

@@ -10,23 +10,37 @@ export interface Clock {
 const MEASURE_EVERY = 30_000;
 /** The machine's clock moved by more than a slow correction would in one interval: it was set, or the machine slept. */
 const JUMP = 500;
+/** How often PostgreSQL is asked at a time; the answer that came soonest says most. */
+const TRIES = 3;
+/** How far the monotonic clock may go wrong by itself, a millisecond in each. */
+const DRIFT = 1e-4;
+
+interface Measurement {
+  /** How far PostgreSQL's clock is ahead of the monotonic one. */
+  readonly ahead: number;
+  /** Half of the time that the answer took: it was somewhere in there. */
+  readonly unsure: number;
+  /** By the monotonic clock. */
+  readonly at: number;
+}
 
 /**
  * Every process follows PostgreSQL's clock: what it measured goes on by the monotonic clock, so that setting the machine's clock changes
  * nothing. The monotonic clock stands still while a machine sleeps, so a jump of the other one is a reason to measure at once. A
- * failed measurement keeps the last.
+ * measurement that failed, or says less than the one before, changes nothing: so processes agree although some of them are busy.
  */
 export async function openClock(pool: pg.Pool): Promise<Clock> {
-  let ahead = await measure(pool);
+  let best = await measure(pool);
   let apart = Date.now() - performance.now();
-  const timer = setInterval(again, MEASURE_EVERY);
+  const timer = setInterval(() => again(best.unsure), MEASURE_EVERY);
   timer.unref();
 
-  function again(): void {
+  /** `unsure`: of the measurement that it would take the place of. */
+  function again(unsure: number): void {
     apart = Date.now() - performance.now();
     measure(pool).then(
       (measured) => {
-        ahead = measured;
+        if (measured.unsure <= unsure + (measured.at - best.at) * DRIFT) best = measured;
       },
       () => {},
     );
@@ -35,21 +49,26 @@ export async function openClock(pool: pg.Pool): Promise<Clock> {
   return {
     now() {
       const monotonic = performance.now();
-      if (Math.abs(Date.now() - monotonic - apart) > JUMP) again();
-      return Math.round(monotonic + ahead);
+      if (Math.abs(Date.now() - monotonic - apart) > JUMP) again(Number.POSITIVE_INFINITY);
+      return Math.round(monotonic + best.ahead);
     },
     stop: () => clearInterval(timer),
   };
 }
 
-/** @returns how far PostgreSQL's clock is ahead of the monotonic one. */
-async function measure(pool: pg.Pool): Promise<number> {
+async function measure(pool: pg.Pool): Promise<Measurement> {
+  const measured = [];
+  for (let tries = 0; tries < TRIES; tries++) measured.push(await ask(pool));
+  return measured.reduce((one, other) => (other.unsure < one.unsure ? other : one));
+}
+
+async function ask(pool: pg.Pool): Promise<Measurement> {
   const before = performance.now();
   const { rows } = await pool
     .query<{ now: number }>("select (extract(epoch from clock_timestamp()) * 1000)::bigint as now")
     .catch((error: unknown) => {
       throw mapUnavailable(error);
     });
-  const after = performance.now();
-  return (rows[0]?.now ?? Date.now()) - (before + after) / 2;
+  const at = performance.now();
+  return { ahead: (rows[0]?.now ?? Date.now()) - (before + at) / 2, unsure: (at - before) / 2, at };
 }
