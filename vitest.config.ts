@@ -6,8 +6,8 @@ const project = (name: string, ...include: string[]) => ({ extends: true as cons
 export default defineConfig({
   test: {
     globalSetup: ["test/support/global-setup.ts"],
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
     maxWorkers: 2,
     projects: [
       project("rooms", "src/**/*.test.ts"),
