@@ -80,7 +80,9 @@ async function loopOnPostgres({ config: { database_url }, core: { storage }, ten
   const text = postgres.text.replaceAll(/\$(\d+)::\w+\[\]/g, "(select p$1 from bench_batches where batch = :batch)");
   const tps = await pgbench(database_url, text.replaceAll(/--.*$/gm, ""), Math.floor(batches / 2));
   const { rows } = await sql`select count(*) as left from verification_codes where spent_at is null
-    and account_id = ${tenant.account_id} and typed_digest in (select unnest(p${sql.raw(String(names.at(-1)[0]))}) from bench_batches)`.execute(storage.read);
+    and account_id = ${tenant.account_id} and typed_digest in (select unnest(p${sql.raw(String(names.at(-1)[0]))}) from bench_batches)`.execute(
+    storage.read,
+  );
   if (Number(rows[0].left) > BATCH * 2) throw new Error(`the bare statement left ${rows[0].left} codes`);
   return { per_second: tps * BATCH };
 }
