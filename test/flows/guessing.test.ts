@@ -64,7 +64,7 @@ describeOnBothEngines("guessing", (engine) => {
     expect(refused.body).toEqual(replies.find(({ status }) => status === 429)?.body);
   });
 
-  it("a code that wrong guesses killed is as wrong as any other, while a newer one lives", async () => {
+  it("a code that wrong guesses killed is worth no more than a wrong one, while a newer one lives", async () => {
     const tenant = await numericTenant();
     const redeem = (verification_code: string) => authorize(tenant, { verification_code, ...byEmail(tenant) });
     const [dead, , alive] = [

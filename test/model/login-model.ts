@@ -169,7 +169,7 @@ function redeem(login: Login, text: string, answer: string): Login | undefined {
   if (code.format === "numeric") {
     if (isGone(login)) return ghost(login, answer, login.leaving && code.state === "live");
     if (isShut(login)) return is("too_many_attempts");
-    // Dead by wrong guesses, while a newer one lives: as wrong as any other.
+    // Dead by wrong guesses, while a newer one lives: worth no more than a wrong one.
     if (code.state === "live" && code.guesses >= CODE_GUESSES) return guess(login, answer);
   }
   if (code.state === "used") {

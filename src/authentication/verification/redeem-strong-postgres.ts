@@ -21,7 +21,8 @@ asked as materialized (
 ),
 -- What the presented codes name, spent and expired rows included, as it was when the statement began.
 found as materialized (
-  select i.n, i.account_id, i.pressed, i.client_lives, i.grant_lives, i.attempt, i.now, c.audience, (${FITS}) as fits, ${CODE_COLUMNS.replaceAll(/\b(\w+)/g, "c.$1")}, ${USER_COLUMNS},
+  select i.n, i.account_id, i.pressed, i.client_lives, i.grant_lives, i.attempt, i.now,
+    c.audience, (${FITS}) as fits, ${CODE_COLUMNS.replaceAll(/\b(\w+)/g, "c.$1")}, ${USER_COLUMNS},
     case when c.user_id is null then c.signup = 1 and i.signup = 1 else u.id is not null end as may_log_in
   from asked i join digest d using (n)
     left join verification_codes c on c.account_id = i.account_id and c.${kind === "typable" ? "typed_digest" : "link_digest"} = d.digest

@@ -197,7 +197,7 @@ async function fateOf(
   if (reused && code.expires_at > input.now && (foreign || now - Date.parse(code.spent_at ?? "") > GRACE)) {
     await verification.revoke(account.account_id, `sid:${code.id}`);
   }
-  // Dead by wrong guesses, it is as wrong as any other.
+  // Dead by wrong guesses, it is worth no more than a wrong one.
   if (!fits || wrong) return "invalid_verification_code";
   if (code.spent_at !== null) return "verification_code_used";
   if (code.expires_at <= input.now) return "verification_code_expired";

@@ -32,15 +32,14 @@ interface Measurement {
 export async function openClock(pool: pg.Pool): Promise<Clock> {
   let best = await measure(pool);
   let apart = Date.now() - performance.now();
-  const timer = setInterval(() => again(best.unsure), MEASURE_EVERY);
+  const timer = setInterval(again, MEASURE_EVERY);
   timer.unref();
 
-  /** `unsure`: of the measurement that it would take the place of. */
-  function again(unsure: number): void {
+  function again(): void {
     apart = Date.now() - performance.now();
     measure(pool).then(
       (measured) => {
-        if (measured.unsure <= unsure + (measured.at - best.at) * DRIFT) best = measured;
+        if (measured.unsure <= best.unsure + (measured.at - best.at) * DRIFT) best = measured;
       },
       () => {},
     );
@@ -49,7 +48,11 @@ export async function openClock(pool: pg.Pool): Promise<Clock> {
   return {
     now() {
       const monotonic = performance.now();
-      if (Math.abs(Date.now() - monotonic - apart) > JUMP) again(Number.POSITIVE_INFINITY);
+      if (Math.abs(Date.now() - monotonic - apart) > JUMP) {
+        // Whatever is measured next says more, be it now or, when that fails, later.
+        best = { ...best, unsure: Number.POSITIVE_INFINITY };
+        again();
+      }
       return Math.round(monotonic + best.ahead);
     },
     stop: () => clearInterval(timer),
