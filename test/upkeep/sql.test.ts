@@ -1,5 +1,18 @@
-/** On a request path nothing runs that PostgreSQL-compatible distributed engines lack. */
+/**
+ * What the database is asked for on request paths: nothing that PostgreSQL-compatible distributed engines lack, and nothing that reads an
+ * account's rows to find a few of them.
+ */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { sweeps } from "../../src/authentication/sweeps.ts";
+import { codeSweep, sessionSweep } from "../../src/authentication/verification/sweeps.ts";
+import { browserSweeps } from "../../src/oauth/browser/sweep.ts";
+import { familySweep } from "../../src/oauth/refresh/sweep.ts";
+import { redeemedSweep } from "../../src/oauth/token/sweep.ts";
+import { outboxSweep } from "../../src/outbox/counts.ts";
+import { revocationSweep } from "../../src/revocation/revocation.ts";
+import { sqlitePath } from "../../src/storage/open.ts";
+import { openSqliteFile, type SqliteFile } from "../../src/storage/sqlite/connection.ts";
+import { openTestStorage } from "../support/engines.ts";
 import {
   askForCode,
   authorize,
@@ -26,6 +39,31 @@ const LACKING: readonly [string, RegExp][] = [
   ["deferred constraints", /\bset\s+constraints\b/i],
 ];
 
+/** Every operation once, and the ways of a code. */
+async function exercise(latchkey: Latchkey): Promise<void> {
+  for (const { method, path, options } of ATTEMPTS) {
+    const tenant = await createTenant(latchkey);
+    const ids = await idsOf(latchkey, tenant);
+    await call(`${tenant.base}${path(ids)}`, { method, token: tenant.token, ...options?.(ids) });
+  }
+  const numeric = await createTenant(latchkey, { client: { code_format: "numeric" } });
+  const ident = { ident_type: "email", ident: numeric.user.email };
+  await askForCode(numeric);
+  await authorize(numeric, { verification_code: "000000", ...ident });
+  await authorize(numeric, { verification_code: await receiveCode(numeric), ...ident });
+  const coded = await authorize(numeric, {
+    verification_code: await mintCode(numeric, { format: "link" }),
+    response_type: "code",
+    scope: "openid",
+  });
+  const code = new URL(coded.headers.get("location") ?? "").searchParams.get("code") ?? "";
+  await call(`${numeric.base}/oauth/token`, {
+    method: "POST",
+    headers: { authorization: basic(numeric.client) },
+    form: { grant_type: "authorization_code", code, redirect_uri: CALLBACK },
+  });
+}
+
 describe("what runs on PostgreSQL for a request", () => {
   const texts = new Set<string>();
   let latchkey: Latchkey;
@@ -35,27 +73,7 @@ describe("what runs on PostgreSQL for a request", () => {
   afterAll(() => latchkey.close());
 
   it("is what distributed engines know", async () => {
-    for (const { method, path, options } of ATTEMPTS) {
-      const tenant = await createTenant(latchkey);
-      const ids = await idsOf(latchkey, tenant);
-      await call(`${tenant.base}${path(ids)}`, { method, token: tenant.token, ...options?.(ids) });
-    }
-    const numeric = await createTenant(latchkey, { client: { code_format: "numeric" } });
-    const ident = { ident_type: "email", ident: numeric.user.email };
-    await askForCode(numeric);
-    await authorize(numeric, { verification_code: "000000", ...ident });
-    await authorize(numeric, { verification_code: await receiveCode(numeric), ...ident });
-    const coded = await authorize(numeric, {
-      verification_code: await mintCode(numeric, { format: "link" }),
-      response_type: "code",
-      scope: "openid",
-    });
-    const code = new URL(coded.headers.get("location") ?? "").searchParams.get("code") ?? "";
-    await call(`${numeric.base}/oauth/token`, {
-      method: "POST",
-      headers: { authorization: basic(numeric.client) },
-      form: { grant_type: "authorization_code", code, redirect_uri: CALLBACK },
-    });
+    await exercise(latchkey);
     expect(texts.size).toBeGreaterThan(30);
     const found = [...texts].flatMap((text) =>
       LACKING.filter(([, pattern]) => pattern.test(text)).map(([what]) => `${what}: ${text.slice(0, 200)}`),
@@ -69,5 +87,88 @@ describe("what runs on PostgreSQL for a request", () => {
     const sweeps = /\blimit\b|expires_at" </i;
     const without = [...texts].filter((text) => tables.test(text) && !/account_id/.test(text) && !sweeps.test(text));
     expect(without).toEqual([]);
+  });
+});
+
+/** An account has a handful of these. */
+const FEW = /^(SCAN|SEARCH) (migrations|accounts|connections|roles|signing_keys|account_keys)\b/;
+/** A list of all there are, in the order of their keys. */
+const LIST =
+  /^select (?!count)[^()]* from "(clients|grants|users)" where "account_id" = \?.* order by "id"( limit \?)?$/;
+
+const SWEEPS = [
+  ...[...browserSweeps, ...sweeps],
+  ...[outboxSweep, revocationSweep, codeSweep, sessionSweep, redeemedSweep, familySweep],
+];
+/** Their expiry is no end of a row's life, or is looked at by a sweep that does more. */
+const KEPT = ["signing_keys", "client_registrations"];
+
+/** A row that expired long ago in every table that has such. @returns their names. */
+function insertExpired(path: string): readonly string[] {
+  const filler: Record<string, string | number | Uint8Array> = { TEXT: "x", INTEGER: 0, BLOB: Buffer.from("x") };
+  const file = openSqliteFile(path);
+  try {
+    file.exec("pragma ignore_check_constraints = on");
+    const tables = file.all("select name from sqlite_schema where type = 'table'").map(({ name }) => String(name));
+    return tables.filter((table) => {
+      const columns = file.all(`pragma table_info('${table}')`);
+      if (KEPT.includes(table) || !columns.some(({ name }) => name === "expires_at")) return false;
+      const filled = columns.filter(({ name, notnull }) => notnull === 1 && name !== "expires_at");
+      const names = ["expires_at", ...filled.map(({ name }) => String(name))];
+      const values = [
+        "2000-01-01T00:00:00.000Z",
+        ...filled.map(({ type }) => filler[String(type).toUpperCase()] ?? "x"),
+      ];
+      file.run(`insert into ${table} (${names}) values (${names.map(() => "?")})`, ...values);
+      return true;
+    });
+  } finally {
+    file.close();
+  }
+}
+
+describe("what runs on SQLite for a request", () => {
+  const texts = new Set<string>();
+  let latchkey: Latchkey;
+  let file: SqliteFile;
+  beforeAll(async () => {
+    latchkey = await startLatchkey("sqlite", { onQuery: (sql) => void texts.add(sql.replaceAll(/\s+/g, " ").trim()) });
+    file = openSqliteFile(sqlitePath(latchkey.database.database_url));
+  });
+  afterAll(async () => {
+    file.close();
+    await latchkey.close();
+  });
+
+  /** The steps of a plan that read all rows there are, or all of an account. */
+  function broadSteps(text: string): readonly string[] {
+    const numbered = [...text.matchAll(/\?(\d+)/g)].map(([, place]) => Number(place));
+    const places = numbered.length > 0 ? Math.max(...numbered) : text.split("?").length - 1;
+    const plan = file.all(`explain query plan ${text}`, ...Array.from({ length: places }, () => ""));
+    return plan
+      .map(({ detail }) => String(detail))
+      .filter((step) => /^SCAN (?!CONSTANT|one\b|longest\b)|\((account_id=\?|ANY\(.*)\)$/.test(step) && !FEW.test(step))
+      .map((step) => `${step}: ${text.slice(0, 300)}`);
+  }
+
+  it("leads to its rows by an index", async () => {
+    await exercise(latchkey);
+    const statements = [...texts].filter((text) => /^(select|insert|update|delete|with)\b/i.test(text));
+    expect(statements.length).toBeGreaterThan(80);
+    expect(statements.filter((text) => !LIST.test(text)).flatMap(broadSteps)).toEqual([]);
+  });
+
+  it("finds what has expired without reading what has not", async () => {
+    const seen: string[] = [];
+    const { storage, database_url, close } = await openTestStorage("sqlite", (text) => void seen.push(text));
+    try {
+      const tables = insertExpired(sqlitePath(database_url));
+      for (const { name, sweep } of SWEEPS) expect(await sweep(storage, 10), name).toBe(1);
+      const swept = tables.filter((table) => seen.some((text) => text.startsWith(`delete from "${table}"`)));
+      expect(swept).toEqual(tables);
+    } finally {
+      await close();
+    }
+    expect(seen.filter((text) => /^(select|delete)\b/i.test(text)).flatMap(broadSteps)).toEqual([]);
   });
 });

@@ -246,16 +246,19 @@ export function selectAccountsOfAddress(
   db: Database,
   email_canonical: string,
 ): Promise<readonly { readonly account_id: string; readonly id: string }[]> {
-  return db
-    .selectFrom("users")
-    .select(["account_id", "id"])
-    .where("email_canonical", "=", email_canonical)
-    .where("type", "=", "account_user")
-    .where("deleted_at", "is", null)
-    .where("email_verified_at", "is not", null)
-    .orderBy("account_id")
-    .limit(100)
-    .execute();
+  return (
+    db
+      .selectFrom("users")
+      .select(["account_id", "id"])
+      .where("email_canonical", "=", email_canonical)
+      // Written out, as the index has it: a parameter could be anybody.
+      .where("type", "=", sql.lit("account_user" as const))
+      .where("deleted_at", "is", null)
+      .where("email_verified_at", "is not", null)
+      .orderBy("account_id")
+      .limit(100)
+      .execute()
+  );
 }
 
 /** Whether another live user of the type has the address. */

@@ -16,5 +16,5 @@ export const browserSweeps = [
   expired("authorization requests", "authorization_requests", "id"),
   expired("device codes", "device_codes", "id"),
   expired("browser sessions", "sessions", "id"),
-  expired("authorizations of sessions", "session_authorizations", "sid"),
+  expired("authorizations of sessions", "session_authorizations", "session_id"),
 ];
