@@ -6,14 +6,12 @@ import {
   addClient,
   addGrant,
   authorize,
-  CALLBACK,
   call,
   createTenant,
   type Latchkey,
   mintCode,
   startLatchkey,
   type Tenant,
-  type TestClient,
   tokenOf,
 } from "../support/latchkey.ts";
 import { expectRefusal, type Row } from "../support/refusals.ts";
@@ -21,20 +19,11 @@ import { expectRefusal, type Row } from "../support/refusals.ts";
 describeOnBothEngines("auth/authorize refuses", (engine) => {
   let latchkey: Latchkey;
   let tenant: Tenant;
-  let _weak: { client: TestClient; token: string };
   let code: string;
 
   beforeAll(async () => {
     latchkey = await startLatchkey(engine);
     tenant = await createTenant(latchkey);
-    const client = await addClient(latchkey, tenant.account_id, {
-      callbacks: [CALLBACK, "https://shop.example/two"],
-      response_types: ["authenticate"],
-      connections: ["email"],
-    });
-    await addGrant(latchkey, tenant.account_id, client, tenant.issuer, ["read:accounts"], "client_credentials");
-    await addGrant(latchkey, tenant.account_id, client, tenant.audience, [], "authorization_code");
-    _weak = { client, token: await tokenOf(latchkey, tenant.account_id, client) };
     code = await mintCode(tenant);
   });
   afterAll(() => latchkey.close());
@@ -221,6 +210,18 @@ describeOnBothEngines("auth/authorize refuses", (engine) => {
     expect(
       all.body.error.errors.map(({ path, code: rule }: { path: string; code: string }) => `${path} ${rule}`).sort(),
     ).toEqual(["audience required", "client_id required", "response_type enum", "verification_code required"]);
+  });
+
+  it("what the query says wrongly, before it asks for whom the bearer may act", async () => {
+    const other = await addClient(latchkey, tenant.account_id);
+    await addGrant(latchkey, tenant.account_id, other, tenant.issuer, ["read:accounts"], "client_credentials");
+    const token = await tokenOf(latchkey, tenant.account_id, other);
+    const verification_code = await mintCode(tenant);
+    const faulty = await authorize(tenant, { verification_code, response_type: "x" }, { token });
+    expectRefusal(faulty, [400, "invalid_request", /response_type must be one of/], "a fault");
+    const right = await authorize(tenant, { verification_code }, { token });
+    expectRefusal(right, [403, "insufficient_scope", /may not act/], "no fault");
+    expect((await authorize(tenant, { verification_code })).status, "the code is still good").toBe(302);
   });
 
   it("repeated, badly encoded and twice-given parameters; unknown ones do no harm", async () => {
