@@ -63,8 +63,9 @@ describe.each(signing_algs)("our own JWS with %s", (alg) => {
 });
 
 describe("parsing a JWS", () => {
+  const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
+
   it("takes nothing but what we write", () => {
-    const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
     const good = { alg: "ES256", typ: "JWT", kid: "k" };
     expect(parseJws(`${part(good)}.${part({})}.AAAA`)).toBeDefined();
     for (const token of [
@@ -75,13 +76,33 @@ describe("parsing a JWS", () => {
       `${part(good)}.${part("x")}.AAAA`,
       `${part({ ...good, crit: ["b64"] })}.${part({})}.AAAA`,
       `${part({ ...good, b64: false })}.${part({})}.AAAA`,
-      `${part({ alg: "ES256", typ: "JWT" })}.${part({})}.AAAA`,
+      ...["alg", "typ", "kid"].flatMap((name) => [
+        `${part({ ...good, [name]: undefined })}.${part({})}.AAAA`,
+        `${part({ ...good, [name]: 1 })}.${part({})}.AAAA`,
+      ]),
+      `${part(null)}.${part({})}.AAAA`,
+      `${part(good)}.${part(null)}.AAAA`,
+      `${part(good)}.${part({})}=.AAAA`,
+      `${part(good)}.bm9uc2Vuc2U.AAAA`,
+      // Decodes to {} as well, from other characters.
+      `${part(good)}.e31.AAAA`,
       `${part(good)}.${part({})}.AAA=`,
       `${part(good)}.${part({})}.AB`,
       `${part(good)}.${part({ a: "a".repeat(9_000) })}.AAAA`,
       ` ${part(good)}.${part({})}.AAAA`,
+      `${part(good)}.${part({})}.AAAA\n`,
+      `${part(good)}.${part({})}.AAAA `,
+      `${part(good)}.${part({})}.`,
+      `${part(good)}..AAAA`,
     ])
       expect(parseJws(token), token.slice(0, 80)).toBeUndefined();
+  });
+
+  it("reads no more than 8192 characters", () => {
+    const start = `${part({ alg: "ES256", typ: "JWT", kid: "kk" })}.${part({})}.`;
+    const longest = start + "A".repeat(8_192 - start.length);
+    expect(parseJws(longest)).toBeDefined();
+    expect(parseJws(`${longest}AA`)).toBeUndefined();
   });
 
   it("survives anything", () => {

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../test/support/engines.ts";
 import { masterKeys } from "../secrets/master-keys.ts";
 import { reveal } from "../secrets/secret.ts";
+import type { SigningAlg } from "../secrets/signing-alg.ts";
 import type { Authorization } from "./authorization.ts";
 import { issueAccessToken, issueIdToken } from "./issue.ts";
 import { signJws } from "./jws.ts";
@@ -24,7 +25,7 @@ describeOnBothEngines("an access token", (engine) => {
   const fresh = () => openTokens(test.storage, masterKeys([Buffer.alloc(32, 3)]));
   beforeAll(async () => {
     test = await openTestStorage(engine);
-    for (const id of [account_id, "T00000002"])
+    for (const id of [account_id, "T00000002", "T00000003"])
       await test.storage.write((tx) =>
         tx.db
           .insertInto("accounts")
@@ -92,6 +93,10 @@ describeOnBothEngines("an access token", (engine) => {
     expect(plain).toMatchObject({ subject_type: "client", subject: "7d3a" });
     for (const name of ["grant_id", "auth_time", "amr", "holds", "jkt", "userinfo_claims", "partner_account", "act"])
       expect(plain, name).not.toHaveProperty(name);
+    expect((await verify(await issue({ scope: [] }))).scope).toEqual([]);
+    const anonymous = await verify(await issue({ act: { iss: issuer, sub: "p" } }));
+    expect(anonymous.act).toEqual({ iss: issuer, sub: "p" });
+    expect(anonymous).not.toHaveProperty("partner_account");
     expect(subjectsOf(plain)).toEqual(["sid:sid-1", "client:7d3a", `account:${account_id}`]);
     expect(subjectsOf(await verify(token))).toEqual([
       "sid:sid-1",
@@ -169,6 +174,36 @@ describeOnBothEngines("an access token", (engine) => {
     await expect(verify(token, test.storage.now(), own)).rejects.toMatchObject({ code: "invalid_token" });
     now = test.storage.now();
     tokens = fresh();
+  });
+
+  it("is checked by the key that signed it, of all that an account has, as long as that key lasts", async () => {
+    const own = fresh();
+    const issuing = { ...authorization().issuing, account_id: "T00000003", access_token_lifetime: 3_600 };
+    const from = test.storage.now();
+    const about = (alg: SigningAlg) => authorization({ issuing: { ...issuing, access_token_alg: alg } });
+    const by = async (alg: SigningAlg, at = from) => reveal((await issueAccessToken(own, about(alg), at)).access_token);
+    const id_token = async (alg: SigningAlg) => {
+      const fields = { audience: "shop", lifetime: 60 };
+      return reveal(
+        await issueIdToken(own, authorization({ issuing, subject: person, id_token_alg: alg }), fields, from),
+      );
+    };
+    const exchanged = async (alg: SigningAlg) =>
+      reveal(await signExchangeToken(own, about(alg).issuing, "7d3a", "https://partner.example", from));
+    for (const alg of ["EdDSA", "ES256", "RS256"] as const) {
+      await verify(await by(alg), from, fresh(), "T00000003");
+      expect(await readIdToken(fresh(), issuer, "T00000003", await id_token(alg))).toMatchObject({ sub: "9c1f" });
+      const token = await exchanged(alg);
+      expect(await readExchangeToken(fresh(), issuing, "https://partner.example", token, from)).toBeDefined();
+    }
+    const old = await by("ES256");
+    await rotateKey(own, "T00000003", "ES256", { publication_lead: 0, longest_lifetime: 1_800 }, from);
+    const young = await by("ES256");
+    for (const known of [own, fresh()]) {
+      await verify(old, from + 1_799_999, known, "T00000003");
+      await refused(verify(old, from + 1_800_000, known, "T00000003"), /key is not trusted/);
+      await verify(young, from + 1_800_000, known, "T00000003");
+    }
   });
 
   it("is remembered among ten thousand, of which the oldest makes room", async () => {
