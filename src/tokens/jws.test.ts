@@ -1,4 +1,4 @@
-import { generateKeyPairSync, type KeyObject } from "node:crypto";
+import { generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import fc from "fast-check";
 import { CompactSign, compactVerify } from "jose";
 import { describe, expect, it } from "vitest";
@@ -58,6 +58,12 @@ describe.each(signing_algs)("our own JWS with %s", (alg) => {
       const header = Buffer.from(JSON.stringify({ alg: other, typ: "JWT", kid: "k" })).toString("base64url");
       const parsed = parseJws(`${header}.${token.split(".").slice(1).join(".")}`);
       expect(parsed && verifyJws(publicKey, alg, parsed)).toBe(false);
+      // Even where the signature is right.
+      const input = `${header}.${token.split(".")[1]}`;
+      const options = { key: privateKey, dsaEncoding: "ieee-p1363" } as const;
+      const signature = sign(alg === "EdDSA" ? null : "sha256", Buffer.from(input), options).toString("base64url");
+      const signed = parseJws(`${input}.${signature}`);
+      expect(signed && verifyJws(publicKey, alg, signed)).toBe(false);
     }
   });
 });
@@ -72,6 +78,8 @@ describe("parsing a JWS", () => {
       "",
       "a.b",
       "a.b.c.d",
+      `${part(good)}.${part({})}.AAAA.AAAA`,
+      `${part(good)}.${part({})}.AAAA.AAAA.AAAA`,
       `${part(good)}.${part([])}.AAAA`,
       `${part(good)}.${part("x")}.AAAA`,
       `${part({ ...good, crit: ["b64"] })}.${part({})}.AAAA`,

@@ -2,7 +2,6 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../test/support/engines.ts";
 import { masterKeys } from "../secrets/master-keys.ts";
 import { reveal } from "../secrets/secret.ts";
-import type { SigningAlg } from "../secrets/signing-alg.ts";
 import type { Authorization } from "./authorization.ts";
 import { issueAccessToken, issueIdToken } from "./issue.ts";
 import { signJws } from "./jws.ts";
@@ -25,7 +24,7 @@ describeOnBothEngines("an access token", (engine) => {
   const fresh = () => openTokens(test.storage, masterKeys([Buffer.alloc(32, 3)]));
   beforeAll(async () => {
     test = await openTestStorage(engine);
-    for (const id of [account_id, "T00000002", "T00000003"])
+    for (const id of [account_id, "T00000002", "T00000003", "T00000004"])
       await test.storage.write((tx) =>
         tx.db
           .insertInto("accounts")
@@ -91,8 +90,18 @@ describeOnBothEngines("an access token", (engine) => {
     });
     const plain = await verify(await issue());
     expect(plain).toMatchObject({ subject_type: "client", subject: "7d3a" });
-    for (const name of ["grant_id", "auth_time", "amr", "holds", "jkt", "userinfo_claims", "partner_account", "act"])
-      expect(plain, name).not.toHaveProperty(name);
+    const optional = [
+      "grant_id",
+      "auth_time",
+      "amr",
+      "holds",
+      "jkt",
+      "userinfo_claims",
+      "partner_account",
+      "act",
+      "sector",
+    ];
+    for (const name of optional) expect(plain, name).not.toHaveProperty(name);
     expect((await verify(await issue({ scope: [] }))).scope).toEqual([]);
     const anonymous = await verify(await issue({ act: { iss: issuer, sub: "p" } }));
     expect(anonymous.act).toEqual({ iss: issuer, sub: "p" });
@@ -144,9 +153,12 @@ describeOnBothEngines("an access token", (engine) => {
     await refused(verify("x.y.z"), /compact JWS/);
     const [header, payload] = token.split(".");
     await refused(verify(`${header}.${payload}.${"A".repeat(86)}`), /signature/);
-    const odd = await verify(await signed({ act: "x", cnf: "x", amr: "x", holds: "x", grant_id: 1, auth_time: "x" }));
-    for (const name of ["act", "jkt", "amr", "holds", "grant_id", "auth_time", "partner_account"])
-      expect(odd, name).not.toHaveProperty(name);
+    const odd = { act: "x", cnf: "x", amr: "x", holds: "x", grant_id: 1, auth_time: "x", sector: 1 };
+    for (const claims of [odd, { ...odd, act: null, cnf: null }]) {
+      const read = await verify(await signed(claims));
+      for (const name of ["act", "jkt", "amr", "holds", "grant_id", "auth_time", "partner_account", "sector"])
+        expect(read, name).not.toHaveProperty(name);
+    }
   });
 
   it("has a sub of its own in each sector, which leads back to the person", async () => {
@@ -176,47 +188,58 @@ describeOnBothEngines("an access token", (engine) => {
     tokens = fresh();
   });
 
-  it("is checked by the key that signed it, of all that an account has, as long as that key lasts", async () => {
+  it("is checked by the key that signed it, of all that its account has", async () => {
     const own = fresh();
-    const issuing = { ...authorization().issuing, account_id: "T00000003", access_token_lifetime: 3_600 };
-    const from = test.storage.now();
-    const about = (alg: SigningAlg) => authorization({ issuing: { ...issuing, access_token_alg: alg } });
-    const by = async (alg: SigningAlg, at = from) => reveal((await issueAccessToken(own, about(alg), at)).access_token);
-    const id_token = async (alg: SigningAlg) => {
-      const fields = { audience: "shop", lifetime: 60 };
-      return reveal(
-        await issueIdToken(own, authorization({ issuing, subject: person, id_token_alg: alg }), fields, from),
-      );
-    };
-    const exchanged = async (alg: SigningAlg) =>
-      reveal(await signExchangeToken(own, about(alg).issuing, "7d3a", "https://partner.example", from));
-    for (const alg of ["EdDSA", "ES256", "RS256"] as const) {
-      await verify(await by(alg), from, fresh(), "T00000003");
-      expect(await readIdToken(fresh(), issuer, "T00000003", await id_token(alg))).toMatchObject({ sub: "9c1f" });
-      const token = await exchanged(alg);
-      expect(await readExchangeToken(fresh(), issuing, "https://partner.example", token, from)).toBeDefined();
+    const audience = "https://partner.example";
+    const algs = ["EdDSA", "ES256", "RS256"] as const;
+    const made = algs.map(async (alg) => {
+      const issuing = { ...authorization().issuing, account_id: "T00000003", access_token_alg: alg };
+      const about = authorization({ issuing, subject: person, id_token_alg: alg });
+      return {
+        access: reveal((await issueAccessToken(own, about, now)).access_token),
+        id: reveal(await issueIdToken(own, about, { audience: "shop", lifetime: 60 }, now)),
+        exchange: reveal(await signExchangeToken(own, issuing, "7d3a", audience, now)),
+      };
+    });
+    for (const { access, id, exchange } of await Promise.all(made)) {
+      expect(await verify(access, now, fresh(), "T00000003")).toMatchObject({ subject: "9c1f" });
+      expect(await readIdToken(fresh(), issuer, "T00000003", id)).toMatchObject({ sub: "9c1f" });
+      const by = { account_id: "T00000003", issuer };
+      expect(await readExchangeToken(fresh(), by, audience, exchange, now)).toMatchObject({ client_uuid: "7d3a" });
     }
-    const old = await by("ES256");
-    await rotateKey(own, "T00000003", "ES256", { publication_lead: 0, longest_lifetime: 1_800 }, from);
-    const young = await by("ES256");
+  });
+
+  it("lasts no longer than its key, which may be half a minute ahead of whoever checks", async () => {
+    const own = fresh();
+    const issuing = { ...authorization().issuing, account_id: "T00000004", access_token_lifetime: 3_600 };
+    const by = async (at: number) => reveal((await issueAccessToken(own, authorization({ issuing }), at)).access_token);
+    const from = test.storage.now();
+    const [ahead, end] = [from + 30_000, from + 630_000];
+    const old = await by(from);
+    await rotateKey(own, "T00000004", "ES256", { publication_lead: 30, longest_lifetime: 600 }, from);
+    const young = await by(ahead);
     for (const known of [own, fresh()]) {
-      await verify(old, from + 1_799_999, known, "T00000003");
-      await refused(verify(old, from + 1_800_000, known, "T00000003"), /key is not trusted/);
-      await verify(young, from + 1_800_000, known, "T00000003");
+      await verify(old, end - 1, known, "T00000004");
+      await refused(verify(old, end, known, "T00000004"), /key is not trusted/);
+      await verify(young, end, known, "T00000004");
+      await verify(young, from, known, "T00000004");
+      await refused(verify(young, from - 1, known, "T00000004"), /key is not trusted/);
     }
   });
 
   it("is remembered among ten thousand, of which the oldest makes room", async () => {
     const own = fresh();
-    const [first, second] = [await issue(), await issue()];
+    const [first, second, third] = [await issue(), await issue(), await issue()];
     const known = await verify(first, now, own);
-    for (let n = 2; n <= 10_000; n++) own.verified.set(`another ${n}`, known);
+    const other = await verify(second, now, own);
+    for (let n = 3; n <= 10_000; n++) own.verified.set(`another ${n}`, known);
     expect(await verify(first, now, own), "still known").toBe(known);
-    await verify(second, now, own);
+    await verify(third, now, own);
     expect(own.verified.size).toBe(10_000);
+    expect(await verify(second, now, own), "still known").toBe(other);
     expect(await verify(first, now, own), "read anew").not.toBe(known);
-    expect(own.verified.has("another 2")).toBe(false);
     expect(own.verified.has("another 3")).toBe(true);
+    expect(await verify(second, now, own), "read anew").not.toBe(other);
   });
 
   it("is no ID token, which hints at somebody and lets nobody in", async () => {
@@ -240,6 +263,10 @@ describeOnBothEngines("an access token", (engine) => {
     });
     expect(claims.exp - claims.iat).toBe(60);
     expect(await readIdToken(fresh(), issuer, account_id, await issue())).toBeUndefined();
+    expect(await readIdToken(fresh(), issuer, account_id, "x.y.z")).toBeUndefined();
+    expect(await readIdToken(fresh(), issuer, account_id, await signed({ sub: 1 }, "JWT"))).toBeUndefined();
+    const odd = await signed({ sub: "9c1f", sid: 1, azp: 1 }, "JWT");
+    expect(await readIdToken(fresh(), issuer, account_id, odd)).toEqual({ sub: "9c1f" });
     expect(await readIdToken(fresh(), `${issuer}/`, account_id, id_token)).toBeUndefined();
     expect(await readIdToken(fresh(), issuer, account_id, `${id_token.slice(0, -8)}AAAAAAAA`)).toBeUndefined();
     expect(await readIdToken(fresh(), issuer, "T00000002", id_token)).toBeUndefined();
