@@ -1,9 +1,11 @@
 /** What a refused bearer learns from `WWW-Authenticate` (RFC 6750 §3, RFC 9728 §5.1): what is missing, and where to get it. */
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { athOf, openKey, type ProofKey } from "../support/dpop.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
   addGrant,
+  basic,
   call,
   createTenant,
   type Latchkey,
@@ -11,6 +13,7 @@ import {
   type Tenant,
   tokenOf,
 } from "../support/latchkey.ts";
+import { personToken } from "../support/people.ts";
 
 describeOnBothEngines("a challenge", (engine) => {
   let latchkey: Latchkey;
@@ -26,7 +29,8 @@ describeOnBothEngines("a challenge", (engine) => {
     const reply = await call(url, { headers });
     const said = reply.headers.get("www-authenticate") ?? "";
     const parts = Object.fromEntries([...said.matchAll(/(\w+)="([^"]*)"/g)].map(([, name, value]) => [name, value]));
-    return { status: reply.status, scheme: said.split(" ")[0], parts, message: reply.body.error.message };
+    const nonce = reply.headers.get("dpop-nonce") ?? "";
+    return { status: reply.status, scheme: said.split(" ")[0], parts, nonce, message: reply.body.error.message };
   };
 
   it("names no error where no token was sent, and leads to who may give one", async () => {
@@ -94,5 +98,62 @@ describeOnBothEngines("a challenge", (engine) => {
       expect((await call(`${tenant.base}/auth/clients`, { headers: { authorization } })).status).toBe(200);
     for (const authorization of [`Bearer${tenant.token}`, `xBearer ${tenant.token}`, `Bearer ${tenant.token} x`])
       expect((await call(`${tenant.base}/auth/clients`, { headers: { authorization } })).status).toBe(401);
+  });
+
+  it("asks for a proof where a token is bound to a key, and says what was wrong with it", async () => {
+    const own = await addClient(latchkey, tenant.account_id, { dpop_bound_access_tokens: true });
+    await addGrant(latchkey, tenant.account_id, own, tenant.issuer, ["admin:accounts"]);
+    const [key, stranger] = [await openKey(tenant.issuer), await openKey(tenant.issuer)];
+    const ask = async (nonce?: string) =>
+      call(`${tenant.base}/oauth/token`, {
+        method: "POST",
+        headers: { authorization: basic(own), dpop: await key.proof({ nonce }) },
+        form: { grant_type: "client_credentials", audience: tenant.issuer },
+      });
+    const { access_token } = (await ask((await ask()).headers.get("dpop-nonce") ?? "")).body;
+    const url = `${tenant.base}/auth/clients`;
+    const about = { htm: "GET", ath: athOf(access_token) };
+    const show = async (by: ProofKey, nonce?: string) => {
+      const dpop = await by.proof({ ...about, nonce }, {}, "/auth/clients");
+      return { authorization: `DPoP ${access_token}`, dpop };
+    };
+    const asked = await challenge(url, await show(key));
+    expect([asked.status, asked.scheme, asked.parts.error]).toEqual([401, "DPoP", "use_dpop_nonce"]);
+    expect(asked.parts.algs?.split(" ")).toContain("ES256");
+    expect(asked.parts.resource_metadata).toContain(`/accounts/${tenant.account_id}`);
+    expect((await call(url, { headers: await show(key, asked.nonce) })).status).toBe(200);
+    const without = await challenge(url, { authorization: `DPoP ${access_token}` });
+    expect([without.status, without.scheme, without.parts.error]).toEqual([401, "DPoP", "invalid_dpop_proof"]);
+    expect(without.message).toMatch(/proof/);
+    for (const headers of [
+      await show(stranger, asked.nonce),
+      { ...(await show(key, asked.nonce)), authorization: `Bearer ${access_token}` },
+      { ...(await show(key, asked.nonce)), authorization: `DPoP ${tenant.token}` },
+    ]) {
+      const { status, scheme, parts } = await challenge(url, headers);
+      expect([status, scheme, parts.error]).toEqual([401, "Bearer", "invalid_token"]);
+    }
+  });
+
+  it("comes with what userinfo refuses; elsewhere such a token is inactive, and no error", async () => {
+    const person = await personToken(tenant, tenant.audience);
+    const at = (path: string) => `${tenant.base}/oauth/${path}`;
+    const ask = (path: string, token: string) =>
+      call(at(path), { method: "POST", headers: { authorization: basic(tenant.client) }, form: { token } });
+    expect((await ask("introspect", person)).body).toMatchObject({ active: true, sub: tenant.user.id });
+    expect((await call(at("userinfo"), { token: person })).status).toBe(403);
+    expect((await ask("revoke", person)).status).toBe(200);
+    const none = await call(at("userinfo"));
+    expect([none.status, none.headers.get("www-authenticate")]).toEqual([
+      401,
+      expect.stringMatching(/^Bearer realm="latchkey"/),
+    ]);
+    for (const token of [person, "x.y.z"]) {
+      const refused = await call(at("userinfo"), { token });
+      const said = refused.headers.get("www-authenticate");
+      expect([refused.status, said], token).toEqual([401, expect.stringContaining('error="invalid_token"')]);
+      expect((await ask("introspect", token)).body).toEqual({ active: false });
+      expect((await ask("revoke", token)).status).toBe(200);
+    }
   });
 });

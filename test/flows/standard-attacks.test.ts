@@ -1,15 +1,7 @@
 /** What attackers try at devices, keys and logouts of the standard surface: each of them gets nowhere. */
-import { createHash, randomUUID } from "node:crypto";
-import {
-  calculateJwkThumbprint,
-  createLocalJWKSet,
-  exportJWK,
-  generateKeyPair,
-  type JWK,
-  jwtVerify,
-  SignJWT,
-} from "jose";
+import { calculateJwkThumbprint, createLocalJWKSet, jwtVerify } from "jose";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { athOf, openKey as openProofKey } from "../support/dpop.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
@@ -104,26 +96,7 @@ describeOnBothEngines("attacks on the standard surface", (engine) => {
     expect(foreign.status).toBe(403);
   });
 
-  /** A key, and proofs of it for any request. */
-  async function openKey() {
-    const { privateKey, publicKey } = await generateKeyPair("ES256", { extractable: true });
-    const jwk = await exportJWK(publicKey);
-    const proof = (
-      claims: Record<string, unknown> = {},
-      header: { typ?: string; jwk?: JWK } = {},
-      htu = "/oauth/token",
-    ) =>
-      new SignJWT({
-        htm: "POST",
-        htu: `${tenant.issuer}${htu}`,
-        jti: randomUUID(),
-        iat: Math.floor(Date.now() / 1000),
-        ...claims,
-      })
-        .setProtectedHeader({ alg: "ES256", typ: "dpop+jwt", jwk, ...header })
-        .sign(privateKey);
-    return { jwk, proof, private_jwk: await exportJWK(privateKey) };
-  }
+  const openKey = () => openProofKey(tenant.issuer);
 
   it("answers keys that are none, and text that no database holds, with a refusal", async () => {
     const json = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
@@ -192,7 +165,7 @@ describeOnBothEngines("attacks on the standard surface", (engine) => {
     const form = { grant_type: "client_credentials", audience: tenant.issuer };
     const nonce = (await post("token", form, own, { dpop: await key.proof() })).headers.get("dpop-nonce") ?? "";
     const access_token = (await post("token", form, own, { dpop: await key.proof({ nonce }) })).body.access_token;
-    const ath = createHash("sha256").update(access_token).digest("base64url");
+    const ath = athOf(access_token);
     const list = (scheme: string, proof?: string) =>
       call(`${tenant.base}/auth/clients`, {
         headers: { authorization: `${scheme} ${access_token}`, ...(proof ? { dpop: proof } : {}) },
