@@ -29,8 +29,8 @@ export const rooms = {
   },
   redemption: {
     mutate: [`${verification}/{redeem,name-person,spray}.ts`],
-    tests: ["test/flows/{guessing,authorize-refuses-codes,seed}.test.ts"],
-    engines: "postgres",
+    tests: [`${verification}/{redeem,name-person,spray}.test.ts`],
+    engines: "sqlite",
   },
   sending: {
     mutate: [`${verification}/{send,send-limits,sms-limits,issue-code,mint}.ts`],
@@ -44,7 +44,7 @@ export const rooms = {
   },
   bearer: {
     mutate: ["src/oauth/bearer/*.ts"],
-    tests: ["test/flows/{authorize-refusals,challenges,escalation}.test.ts"],
+    tests: ["test/flows/challenges.test.ts"],
     engines: "postgres",
   },
 };

@@ -65,6 +65,7 @@ export interface CodeFields {
   readonly connections: string | null;
   readonly signup: number;
   readonly email: string | null;
+  readonly phone_number: string | null;
   /** Milliseconds since the epoch. */
   readonly created_at: number;
   readonly lifetime: number;
@@ -89,6 +90,7 @@ export async function insertCode(
     connections: "email" as string | null,
     signup: 0,
     email: null as string | null,
+    phone_number: null as string | null,
     created_at: storage.now(),
     lifetime: 600_000,
     ...fields,
@@ -120,6 +122,7 @@ export async function insertCode(
         link_digest: all.format === "link" ? digest : null,
         signup: all.signup,
         email: all.email,
+        phone_number: all.phone_number,
         guess_limit: 5,
         created_at: instant(all.created_at),
         expires_at: instant(all.created_at + all.lifetime),

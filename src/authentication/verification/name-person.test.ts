@@ -1,0 +1,98 @@
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../../test/support/engines.ts";
+import { insertLogin, type Login } from "../../../test/support/verification.ts";
+import { accountOf, clientOf, openRoom, public_url, refusalOf } from "../../../test/support/verification-room.ts";
+import { instant, type Storage } from "../../storage/storage.ts";
+import { type Naming, namePerson } from "./name-person.ts";
+import { insertSession } from "./store.ts";
+import type { Verification } from "./verification.ts";
+
+const phone_number = "+4741234567";
+
+describeOnBothEngines("namePerson", (engine) => {
+  let test: TestStorage;
+  let storage: Storage;
+  let verification: Verification;
+  let login: Login;
+  let now: number;
+  beforeAll(async () => {
+    test = await openTestStorage(engine);
+    storage = test.storage;
+    verification = openRoom(storage).verification;
+    login = await insertLogin(storage);
+    now = storage.now();
+    const verified = { phone_number, phone_verified_at: instant(now) };
+    await storage.write((tx) => tx.db.updateTable("users").set(verified).where("id", "=", login.user_id).execute());
+    for (const [id, audience] of [
+      ["s", login.audience],
+      ["api", `${public_url}/v1/accounts/${login.account_id}`],
+    ] as const) {
+      const about = { account_id: login.account_id, id, client_id: login.client_id, audience, person: login.user_id };
+      const known = { user_id: login.user_id, identifier: "i", email: null, phone_number: null, code_id: "c" };
+      const times = { created_at: instant(now), expires_at: instant(now + 60_000) };
+      await storage.write((tx) => insertSession(tx.db, { ...about, ...known, ...times }));
+    }
+  });
+  afterAll(() => test.close());
+
+  const name = (fields: Partial<Naming>, who = login) =>
+    namePerson(verification, {
+      account: accountOf(login),
+      client: clientOf(who),
+      audience: login.audience,
+      now,
+      ...fields,
+    });
+  const refused = async (...args: Parameters<typeof name>) => {
+    const { code, options } = await refusalOf(name(...args));
+    return [code, options?.errors?.[0]?.path, options?.errors?.[0]?.code];
+  };
+
+  it("names nobody where nothing is said", async () => {
+    expect(await name({})).toBeNull();
+  });
+
+  it("knows a person by id, address and number, however they are written, in the client's own kind of user", async () => {
+    const idents = [
+      ["user_id", login.user_id],
+      ["email", ` ${login.user_id.toUpperCase()}@EXAMPLE.com `],
+      ["phone_number", phone_number],
+      ["phone_number", "412 34 567"],
+    ] as const;
+    for (const [ident_type, ident] of idents) {
+      expect(await name({ ident_type, ident }), ident).toBe(login.user_id);
+      const client = clientOf(login, { user_type: "company" });
+      expect(await name({ ident_type, ident, client }), ident).toMatch(/^x:/);
+    }
+  });
+
+  it("gives everybody else a name too, always the same one", async () => {
+    const nobody = await name({ ident_type: "email", ident: "nobody@example.com" });
+    expect(nobody).toMatch(/^x:/);
+    expect(await name({ ident_type: "email", ident: "Nobody@Example.com" })).toBe(nobody);
+    expect(await name({ ident_type: "email", ident: "somebody@example.com" })).not.toBe(nobody);
+  });
+
+  it("refuses half a name, and one that cannot be read", async () => {
+    expect(await refused({ ident: "a@example.com" })).toEqual(["invalid_request", "ident_type", "required"]);
+    expect(await refused({ ident_type: "email" })).toEqual(["invalid_request", "ident", "required"]);
+    expect(await refused({ ident_type: "email", ident: "nonsense" })).toEqual(["invalid_request", "ident", "format"]);
+    expect(await refused({ ident_type: "phone_number", ident: "12" })).toEqual(["invalid_request", "ident", "format"]);
+  });
+
+  it("takes a live session of this client and audience for a name, and no other", async () => {
+    expect(await name({ login_session_id: "s" })).toBe(login.user_id);
+    const alias = `https://api.dintero.com/v1/accounts/${login.account_id}`;
+    expect(await name({ login_session_id: "api", audience: alias })).toBe(login.user_id);
+    const wrong: Parameters<typeof name>[] = [
+      [{ login_session_id: "unknown" }],
+      [{ login_session_id: "s" }, await insertLogin(storage)],
+      [{ login_session_id: "s", audience: "https://other.example" }],
+      [{ login_session_id: "s", now: now + 60_000 }],
+      [{ login_session_id: "s", ident_type: "email", ident: "nobody@example.com" }],
+    ];
+    for (const args of wrong) expect((await refused(...args))[0]).toBe("invalid_verification_code");
+    const agreeing = { ident_type: "user_id", ident: login.user_id } as const;
+    expect(await name({ login_session_id: "s", ...agreeing, now: now + 59_999 })).toBe(login.user_id);
+  });
+});
