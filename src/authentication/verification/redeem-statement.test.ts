@@ -1,7 +1,14 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../../test/support/engines.ts";
-import { insertCode, insertLogin, type Login, redeemInput, wrongGuesses } from "../../../test/support/verification.ts";
+import {
+  type CodeFields,
+  insertCode,
+  insertLogin,
+  type Login,
+  redeemInput,
+  wrongGuesses,
+} from "../../../test/support/verification.ts";
 import { reveal } from "../../secrets/secret.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { type GuessWindow, nextWindow, wasCompared } from "./guess-window.ts";
@@ -33,7 +40,8 @@ describeOnBothEngines("redeem_code", (engine) => {
     const { id, code } = await insertCode(storage, login);
     const input = redeemInput(storage, login, "typable", code);
     const first = await redeem(storage, input);
-    expect(first).toMatchObject({ won: true, fits: true, code: { id, user_id: login.user_id }, window: null });
+    expect(first).toMatchObject({ won: true, fits: true, locked: true, pressed: false, window: null });
+    expect(first.code).toMatchObject({ id, user_id: login.user_id, signup: false });
     expect(first.user).toMatchObject({ id: login.user_id, email: `${login.user_id}@example.com` });
     expect(await selectCode(storage, id)).toMatchObject({ spent_at: input.now, redeemed_by: input.attempt });
     const event = await storage.read
@@ -51,6 +59,7 @@ describeOnBothEngines("redeem_code", (engine) => {
     expect(second).toMatchObject({
       won: false,
       fits: true,
+      locked: false,
       code: { id, spent_at: input.now, redeemed_by: input.attempt },
     });
   });
@@ -96,7 +105,9 @@ describeOnBothEngines("redeem_code", (engine) => {
       { account_id: "T00000002" },
     ];
     for (const fields of attempts) {
-      expect((await redeem(storage, redeemInput(storage, login, "typable", code, fields))).won).toBe(false);
+      const answer = await redeem(storage, redeemInput(storage, login, "typable", code, fields));
+      const lives = fields.grant_id !== undefined && fields.client_id === undefined;
+      expect(answer, JSON.stringify(fields)).toMatchObject({ won: false, fits: lives, wrong: false, pressed: false });
     }
     expect((await selectCode(storage, id)).spent_at).toBeNull();
     const fitting = { person: login.user_id, connection: "email" };
@@ -117,14 +128,17 @@ describeOnBothEngines("redeem_code", (engine) => {
     ).toBe(true);
   });
 
-  it("does not redeem an expired code, and forgets it a day later", async () => {
+  it("does not redeem a code from the instant on at which it expires, and forgets it a day later", async () => {
     const past = storage.now() - HOUR;
     const { id, code } = await insertCode(storage, login, { created_at: past });
-    expect(await redeem(storage, redeemInput(storage, login, "typable", code))).toMatchObject({
-      won: false,
-      fits: true,
-      code: { id },
-    });
+    for (const at of [past + 10 * MINUTE, storage.now()]) {
+      expect(await redeem(storage, redeemInput(storage, login, "typable", code, { at }))).toMatchObject({
+        won: false,
+        fits: true,
+        locked: false,
+        code: { id, spent_at: null },
+      });
+    }
     const at = past + 10 * MINUTE + 24 * HOUR;
     expect((await redeem(storage, redeemInput(storage, login, "typable", code, { at }))).code).toBeNull();
   });
@@ -160,9 +174,10 @@ describeOnBothEngines("redeem_code", (engine) => {
   it("signs up only where the code and the client allow it", async () => {
     const stranger = { person: "x:new", user_id: null, email: "new@example.com" };
     const closed = await insertCode(storage, login, stranger);
-    expect((await redeem(storage, redeemInput(storage, login, "typable", closed.code, { signup: true }))).won).toBe(
-      false,
-    );
+    expect(await redeem(storage, redeemInput(storage, login, "typable", closed.code, { signup: true }))).toMatchObject({
+      won: false,
+      code: { signup: false },
+    });
     const open = await insertCode(storage, login, { ...stranger, signup: 1 });
     expect((await redeem(storage, redeemInput(storage, login, "typable", open.code))).won).toBe(false);
     const answer = await redeem(storage, redeemInput(storage, login, "typable", open.code, { signup: true }));
@@ -198,6 +213,104 @@ describeOnBothEngines("redeem_code", (engine) => {
     expect(
       (await redeem(storage, redeemInput(storage, pressed, "typable", short.code, { person: pressed.user_id }))).won,
     ).toBe(true);
+  });
+
+  it("knows a code by the digest of any key, whichever is asked for first", async () => {
+    for (const kind of ["typable", "numeric", "link"] as const) {
+      for (const place of [0, 1]) {
+        const { id, code } = await insertCode(storage, login, { format: kind });
+        const input = redeemInput(storage, login, kind, code);
+        const digests = input.digests.toSpliced(place, 0, "00".repeat(32));
+        expect(await redeem(storage, { ...input, digests }), `${kind} ${place}`).toMatchObject({
+          won: true,
+          fits: true,
+          code: { id },
+        });
+      }
+    }
+  });
+
+  /** Two numeric codes of one person that happen to read alike; as rare as a lucky guess. */
+  async function insertTwins(who: Login, ...[one, two]: [Partial<CodeFields>, Partial<CodeFields>]) {
+    const first = await insertCode(storage, who, { ...one, format: "numeric" });
+    const second = await insertCode(storage, who, { ...two, format: "numeric" });
+    const { typed_digest } = await selectCode(storage, first.id);
+    await storage.write((tx) =>
+      tx.db.updateTable("verification_codes").set({ typed_digest }).where("id", "=", second.id).execute(),
+    );
+    return { first: first.id, second: second.id, code: first.code };
+  }
+
+  it("of two codes that read alike takes the one that lives, whichever is newer", async () => {
+    const now = storage.now();
+    const dead = { created_at: now - 20 * MINUTE };
+    const [long, short] = [
+      { created_at: now - HOUR, lifetime: 2 * HOUR },
+      { created_at: now, lifetime: 10 * MINUTE },
+    ];
+    for (const live of [long, short]) {
+      for (const turned of [false, true]) {
+        const who = await insertLogin(storage);
+        const twins = await insertTwins(who, ...(turned ? ([live, dead] as const) : ([dead, live] as const)));
+        const input = redeemInput(storage, who, "numeric", twins.code, { at: now });
+        expect(await redeem(storage, input)).toMatchObject({
+          won: true,
+          wrong: false,
+          code: { id: turned ? twins.first : twins.second },
+        });
+      }
+    }
+  });
+
+  it("of two dead codes that read alike judges the one that fits, then the newer one", async () => {
+    const now = storage.now();
+    const [older, newer] = [{ created_at: now - 3 * HOUR }, { created_at: now - 2 * HOUR }];
+    for (const turned of [false, true]) {
+      const who = await insertLogin(storage);
+      const twins = await insertTwins(who, ...(turned ? ([newer, older] as const) : ([older, newer] as const)));
+      const id = turned ? twins.first : twins.second;
+      const answer = await redeem(storage, redeemInput(storage, who, "numeric", twins.code));
+      expect(answer).toMatchObject({ won: false, fits: true, wrong: false, code: { id } });
+      const text = { ...older, connections: "sms" };
+      const mailed = { connections: "email" };
+      const mixed = await insertLogin(storage);
+      const both = await insertTwins(mixed, ...(turned ? ([mailed, text] as const) : ([text, mailed] as const)));
+      const input = redeemInput(storage, mixed, "numeric", both.code, { connection: "sms" });
+      expect(await redeem(storage, input)).toMatchObject({
+        won: false,
+        fits: true,
+        wrong: false,
+        code: { id: turned ? both.second : both.first },
+      });
+    }
+  });
+
+  it("counts a right numeric code that came through another connection as a wrong one", async () => {
+    const who = await insertLogin(storage);
+    const { id, code } = await insertCode(storage, who, { format: "numeric" });
+    const input = redeemInput(storage, who, "numeric", code, { connection: "sms" });
+    expect(await redeem(storage, input)).toMatchObject({ won: false, fits: false, wrong: true, window: { count: 1 } });
+    expect(await selectCode(storage, id)).toMatchObject({ guesses: 1, spent_at: null });
+  });
+
+  it("forgives wrong guesses for a strong code that wins, for no other, and remembers nothing of who has none", async () => {
+    const who = await insertLogin(storage);
+    const windows = () => storage.read.selectFrom("budgets").selectAll().where("subject", "=", who.user_id).execute();
+    const quiet = await insertCode(storage, who);
+    expect((await redeem(storage, redeemInput(storage, who, "typable", quiet.code))).won).toBe(true);
+    expect(await windows()).toEqual([]);
+    const victim = await insertCode(storage, who, { format: "numeric" });
+    for (const guess of wrongGuesses(reveal(victim.code), 5))
+      await redeem(storage, redeemInput(storage, who, "numeric", guess));
+    const late = await insertCode(storage, who, { created_at: storage.now() - HOUR });
+    for (const { code } of [quiet, late]) {
+      const answer = await redeem(storage, redeemInput(storage, who, "typable", code, { person: who.user_id }));
+      expect(answer).toMatchObject({ won: false, wrong: false, exhausted_until: null, window: null });
+      expect(await windows()).toMatchObject([{ count: 5, failures: 5 }]);
+    }
+    const strong = await insertCode(storage, who);
+    expect((await redeem(storage, redeemInput(storage, who, "typable", strong.code))).won).toBe(true);
+    expect(await windows()).toMatchObject([{ count: 5, failures: 0 }]);
   });
 
   it("lets exactly one of 50 parallel redemptions win, for each format", async () => {
