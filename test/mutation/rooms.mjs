@@ -30,12 +30,11 @@ export const rooms = {
   redemption: {
     mutate: [`${verification}/{redeem,name-person,spray}.ts`],
     tests: [`${verification}/{redeem,name-person,spray}.test.ts`],
-    engines: "sqlite",
   },
   sending: {
     mutate: [`${verification}/{send,send-limits,sms-limits,issue-code,mint}.ts`],
-    tests: ["test/flows/{passwordless,sms-ranges}.test.ts"],
-    engines: "postgres",
+    tests: [`${verification}/{send,mint}.test.ts`],
+    engines: "sqlite",
   },
   tokens: {
     mutate: ["src/tokens/*.ts", "!src/tokens/*.test.ts"],

@@ -17,19 +17,24 @@ export interface Room {
   readonly verification: Verification;
   /** What it asked to revoke, as `account subject`. */
   readonly revoked: string[];
+  /** How often it said that there is something to send. */
+  nudges(): number;
 }
 
 export function openRoom(storage: Storage, master_keys: MasterKeys = test_keys): Room {
   const revoked: string[] = [];
+  let nudges = 0;
   const verification = openVerification({
     storage,
     master_keys,
     canonicalAudience: (account, audience) => canonicalAudience(account, public_url, audience),
     revoke: async (account_id, subject) => void revoked.push(`${account_id} ${subject}`),
     signUp: signUpUser,
-    nudge: () => {},
+    nudge: () => {
+      nudges += 1;
+    },
   });
-  return { verification, revoked };
+  return { verification, revoked, nudges: () => nudges };
 }
 
 const made = { name: "The Shop", created_at: "2026-01-01T00:00:00.000Z", updated_at: "2026-01-01T00:00:00.000Z" };

@@ -231,7 +231,7 @@ describeOnBothEngines("redeem_code", (engine) => {
   });
 
   /** Two numeric codes of one person that happen to read alike; as rare as a lucky guess. */
-  async function insertTwins(who: Login, ...[one, two]: [Partial<CodeFields>, Partial<CodeFields>]) {
+  async function insertTwins(who: Login, [one, two]: readonly Partial<CodeFields>[]) {
     const first = await insertCode(storage, who, { ...one, format: "numeric" });
     const second = await insertCode(storage, who, { ...two, format: "numeric" });
     const { typed_digest } = await selectCode(storage, first.id);
@@ -251,7 +251,7 @@ describeOnBothEngines("redeem_code", (engine) => {
     for (const live of [long, short]) {
       for (const turned of [false, true]) {
         const who = await insertLogin(storage);
-        const twins = await insertTwins(who, ...(turned ? ([live, dead] as const) : ([dead, live] as const)));
+        const twins = await insertTwins(who, turned ? [live, dead] : [dead, live]);
         const input = redeemInput(storage, who, "numeric", twins.code, { at: now });
         expect(await redeem(storage, input)).toMatchObject({
           won: true,
@@ -267,14 +267,14 @@ describeOnBothEngines("redeem_code", (engine) => {
     const [older, newer] = [{ created_at: now - 3 * HOUR }, { created_at: now - 2 * HOUR }];
     for (const turned of [false, true]) {
       const who = await insertLogin(storage);
-      const twins = await insertTwins(who, ...(turned ? ([newer, older] as const) : ([older, newer] as const)));
+      const twins = await insertTwins(who, turned ? [newer, older] : [older, newer]);
       const id = turned ? twins.first : twins.second;
       const answer = await redeem(storage, redeemInput(storage, who, "numeric", twins.code));
       expect(answer).toMatchObject({ won: false, fits: true, wrong: false, code: { id } });
       const text = { ...older, connections: "sms" };
       const mailed = { connections: "email" };
       const mixed = await insertLogin(storage);
-      const both = await insertTwins(mixed, ...(turned ? ([mailed, text] as const) : ([text, mailed] as const)));
+      const both = await insertTwins(mixed, turned ? [mailed, text] : [text, mailed]);
       const input = redeemInput(storage, mixed, "numeric", both.code, { connection: "sms" });
       expect(await redeem(storage, input)).toMatchObject({
         won: false,
