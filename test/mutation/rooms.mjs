@@ -25,7 +25,7 @@ export const rooms = {
     mutate: [
       `${verification}/{redeem-rows,redeem-statement,redeem-sqlite,redeem-numeric-postgres,redeem-strong-postgres}.ts`,
     ],
-    tests: [`${verification}/redeem-statement.test.ts`],
+    tests: [`${verification}/redeem-statement{,-rows}.test.ts`],
   },
   redemption: {
     mutate: [`${verification}/{redeem,name-person,spray}.ts`],
