@@ -1,5 +1,7 @@
 /** What a refused bearer learns from `WWW-Authenticate` (RFC 6750 §3, RFC 9728 §5.1): what is missing, and where to get it. */
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { findToken, lookUpToken } from "../../src/oauth/bearer/bearer.ts";
+import { openRevocations } from "../../src/revocation/revocation.ts";
 import { athOf, openKey, type ProofKey } from "../support/dpop.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
@@ -155,5 +157,59 @@ describeOnBothEngines("a challenge", (engine) => {
       expect((await ask("introspect", token)).body).toEqual({ active: false });
       expect((await ask("revoke", token)).status).toBe(200);
     }
+  });
+
+  it("is given by the account in the path, whatever account a token is of", async () => {
+    const other = await createTenant(latchkey);
+    const { status, parts } = await challenge(`${tenant.base}/auth/clients`, {
+      authorization: `Bearer ${other.token}`,
+    });
+    expect([status, parts.error]).toEqual([401, "invalid_token"]);
+    expect(parts.resource_metadata).toContain(`/accounts/${tenant.account_id}`);
+    const client = await addClient(latchkey, tenant.account_id);
+    await addGrant(latchkey, tenant.account_id, client, tenant.audience, []);
+    const about = { grant_type: "client_credentials", audience: tenant.audience };
+    const headers = { authorization: basic(client) };
+    const { access_token } = (await call(`${tenant.base}/auth/token`, { method: "POST", headers, json: about })).body;
+    const elsewhere = await challenge(`${tenant.base}/auth/clients`, { authorization: `Bearer ${access_token}` });
+    expect([elsewhere.status, elsewhere.parts.error], "for another audience").toEqual([401, "invalid_token"]);
+    const part = (claims: unknown) => Buffer.from(JSON.stringify(claims)).toString("base64url");
+    for (const iss of [undefined, "https://idp.example"]) {
+      const authorization = `Bearer ${part({})}.${part({ oid: "T99999999", iss })}.AAAA`;
+      const nobody = await challenge(`${latchkey.url}/v1/account/user`, { authorization });
+      expect([nobody.status, nobody.parts.error], "no such account").toEqual([401, "invalid_token"]);
+    }
+  });
+
+  it("is not given where no other token of that person would help, nor where there is nothing, nor to a bad address", async () => {
+    const token = await personToken(tenant);
+    const refused = await call(`${tenant.base}/auth/passwordless`, { method: "POST", token, json: {} });
+    expect([refused.status, refused.body.error.code, refused.body.error.message]).toEqual([
+      ...[403, "insufficient_scope", "This operation takes a client's token."],
+    ]);
+    const nothing = await call(`${tenant.base}/auth/nothing`);
+    const bad = await call(`${latchkey.url}/v1/accounts/T1/auth/clients`, { token });
+    expect([nothing.status, bad.status]).toEqual([404, 400]);
+    for (const { headers } of [refused, nothing, bad]) expect(headers.get("www-authenticate")).toBeNull();
+    const asked = await call(`${tenant.base}/auth/authorize`, { method: "POST", token });
+    const said = asked.headers.get("www-authenticate");
+    expect([asked.status, said]).toEqual([401, expect.stringContaining('error="invalid_token"')]);
+  });
+
+  it("is no answer of a process that does not know what was revoked", async () => {
+    const { core } = latchkey.server;
+    let clock = 0;
+    const revocations = await openRevocations(core.storage, { monotonic: () => clock });
+    const directory = { ...core.directory, revocations };
+    const deps = { directory, tokens: core.tokens };
+    const presented = { authorization: `Bearer ${tenant.token}`, method: "GET", path: "/" };
+    const asked = [
+      () => lookUpToken(deps, tenant.account_id, tenant.token),
+      () => findToken(deps, tenant.account_id, presented),
+    ];
+    for (const ask of asked) expect(await ask()).toMatchObject({ client_uuid: tenant.client.id });
+    clock = 60_000;
+    for (const ask of asked) await expect(ask()).rejects.toMatchObject({ code: "temporarily_unavailable" });
+    await revocations.stop();
   });
 });

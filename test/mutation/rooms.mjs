@@ -34,7 +34,6 @@ export const rooms = {
   sending: {
     mutate: [`${verification}/{send,send-limits,sms-limits,issue-code,mint}.ts`],
     tests: [`${verification}/{send,mint}.test.ts`],
-    engines: "sqlite",
   },
   tokens: {
     mutate: ["src/tokens/*.ts", "!src/tokens/*.test.ts"],
@@ -43,7 +42,7 @@ export const rooms = {
   },
   bearer: {
     mutate: ["src/oauth/bearer/*.ts"],
-    tests: ["test/flows/challenges.test.ts"],
+    tests: ["test/flows/{challenges,escalation,partners}.test.ts"],
     engines: "postgres",
   },
 };

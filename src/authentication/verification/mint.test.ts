@@ -111,6 +111,13 @@ describeOnBothEngines("mintCode", (engine) => {
     await mint(who, { now: now + 10 * MINUTE });
   });
 
+  it("gives no sixth to twelve who ask at once", async () => {
+    const who = await insertLogin(storage);
+    const all = await Promise.all(Array.from({ length: 12 }, () => refusalOf(mint(who))));
+    expect(all.filter(({ code }) => code === undefined)).toHaveLength(5);
+    expect(await codesOf(who)).toHaveLength(5);
+  });
+
   it("knows the account's own audience by every name, and writes down who wanted the code and why", async () => {
     const who = await insertLogin(storage);
     await mint(who, { audience: `https://api.dintero.com/v1/accounts/${who.account_id}`, reason: "call 7" });

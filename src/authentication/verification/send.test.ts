@@ -11,10 +11,12 @@ import {
 } from "../../../test/support/verification-room.ts";
 import type { AccountSettings } from "../../directory/accounts/settings.ts";
 import type { ClientSettings } from "../../directory/clients/settings.ts";
+import { takeBudget } from "../../limits/limits.ts";
 import { instant, type Storage } from "../../storage/storage.ts";
 import { type CodeFormat, deriveCode } from "./code.ts";
 import { redeemCode } from "./redeem.ts";
 import { type SendRequest, sendCode } from "./send.ts";
+import { enteredFrom } from "./sms-limits.ts";
 
 const MINUTE = 60_000;
 const facts = { request_id: "r", ip: "192.0.2.1" };
@@ -168,6 +170,16 @@ describeOnBothEngines("sendCode", (engine) => {
     expect(await of("verification_codes", who)).toHaveLength(1);
   });
 
+  it("gives it to the first of two people who are named in it at once, and to the other nothing", async () => {
+    const who = await open();
+    const other = await insertLogin(storage, { account_id: who.account_id });
+    const ask = (person: Login) => send(who, { login_session_id: "raced", email: emailOf(person) });
+    await Promise.all([ask(who), ask(other)]);
+    const [session] = await of("login_sessions", who);
+    const codes = await of("verification_codes", who);
+    expect(codes.map(({ id, person }) => [id, person])).toEqual([[session?.code_id, session?.person]]);
+  });
+
   it("does not take a fault for a race", async () => {
     const who = await open();
     const unprintable = { ...facts, request_id: 1n } as never;
@@ -250,11 +262,19 @@ describeOnBothEngines("sendCode", (engine) => {
       expect(await text(number, now + index * MINUTE, account), `${number} ${expected}`).toBe(expected);
   });
 
+  it("withholds SMS to a number that the record holds and nobody can read", async () => {
+    const who = await open();
+    const kept = { phone_number: "12", phone_verified_at: instant(now) };
+    await storage.write((tx) => tx.db.updateTable("users").set(kept).where("id", "=", who.user_id).execute());
+    await send(who, { connection: sms });
+    expect(await withheldFrom(who)).toEqual(["country not allowed"]);
+  });
+
   it("stops a range of numbers of which too few codes are entered, and no other", async () => {
     const cases = [
       { sent: 50, entered: 9, stopped: true },
       { sent: 50, entered: 10, stopped: false },
-      { sent: 49, entered: 0, stopped: false },
+      { sent: 49, entered: 1, stopped: false },
       { sent: 100, entered: 19, stopped: true },
       { sent: 100, entered: 20, stopped: false },
     ];
@@ -262,10 +282,13 @@ describeOnBothEngines("sendCode", (engine) => {
       const who = await open();
       const window_ends_at = instant(now + MINUTE);
       const subject = "+47400";
-      const rows = Object.entries({ sms_prefix_sent: sent, sms_prefix_verified: entered }).map(([budget, count]) => ({
-        ...{ account_id: who.account_id, budget, count, window_ends_at, subject },
-      }));
+      const rows = Object.entries({ sms_prefix_sent: sent, sms_prefix_verified: entered - 1 }).map(
+        ([budget, count]) => ({
+          ...{ account_id: who.account_id, budget, count, window_ends_at, subject },
+        }),
+      );
       await storage.write(({ db }) => db.insertInto("budgets").values(rows).execute());
+      await takeBudget(storage, enteredFrom(who.account_id, "+4740000009"), now);
       const text = async (phone_number: string) => {
         await send(who, { connection: sms, email: undefined, phone_number }, { client: { signup: true } });
         const [event] = (await events(who)).filter(({ context }) => context.withheld);
