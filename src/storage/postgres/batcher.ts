@@ -17,18 +17,18 @@ interface Item<I, O> {
 
 const BATCH_LIMIT = 64;
 /**
- * A batch takes a quarter of what waits, and no fewer than this: while the database works on one part, this process prepares or answers
+ * A batch takes a third of what waits, and no fewer than this: while the database works on one part, this process prepares or answers
  * another. All in one, each of the two would wait for the other.
  */
-const SHARES = 4;
-const BATCH_LEAST = 8;
-const IN_FLIGHT_LIMIT = 2;
+const SHARES = 3;
+const BATCH_LEAST = 12;
+const IN_FLIGHT_LIMIT = 4;
 const QUEUE_LIMIT = 20_000;
 
 export type Batcher<I, O> = (input: I) => Promise<O>;
 
 /**
- * Micro-batching: calls of one hot statement that arrive while two batches are in flight travel as one, so a busy process
+ * Micro-batching: calls of one hot statement that arrive while batches are in flight travel as one, so a busy process
  * pays for one round trip and one flush instead of sixty-four. An idle one waits for nobody.
  *
  * Keys are sorted within a batch, so that two batches lock rows in one order. When a batch fails, its items go again one by
