@@ -40,6 +40,10 @@ export const rooms = {
     tests: ["src/tokens/*.test.ts"],
     engines: "sqlite",
   },
+  keys: {
+    mutate: ["src/tokens/keys/*.ts", "!src/tokens/keys/*.test.ts"],
+    tests: ["src/tokens/keys/*.test.ts"],
+  },
   bearer: {
     mutate: ["src/oauth/bearer/*.ts"],
     tests: ["test/flows/{challenges,escalation,partners}.test.ts"],

@@ -1,10 +1,13 @@
+import { calculateJwkThumbprint, importJWK, jwtVerify, SignJWT } from "jose";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../../test/support/engines.ts";
 import { masterKeys } from "../../secrets/master-keys.ts";
+import { signing_algs } from "../../secrets/signing-alg.ts";
 import { openTokens, type Tokens } from "../tokens.ts";
+import { accountKey } from "./account-key.ts";
 import { checkMasterKeys } from "./check-master-keys.ts";
 import { keysOf, publishedKeys, signingKey } from "./find-key.ts";
-import { rotateKey } from "./rotate-key.ts";
+import { keySweep, rotateKey } from "./rotate-key.ts";
 
 const DAY = 86_400_000;
 const rotation = { publication_lead: 86_400, longest_lifetime: 86_400 };
@@ -16,15 +19,22 @@ describeOnBothEngines("signing keys", (engine) => {
   const fresh = (): Tokens => openTokens(test.storage, master_keys);
   beforeAll(async () => {
     test = await openTestStorage(engine);
-    for (const account_id of ["T00000001", "T00000002", "T00000003"])
+    for (let n = 1; n < 10; n++) {
+      const account_id = `T0000000${n}`;
       await test.storage.write((tx) =>
         tx.db
           .insertInto("accounts")
           .values({ account_id, name: "x", settings: "{}", created_at: "", updated_at: "" })
           .execute(),
       );
+    }
   });
   afterAll(() => test.close());
+
+  it("are none at first, and any master key will do", async () => {
+    expect(await keysOf(fresh(), "T00000001")).toEqual([]);
+    await checkMasterKeys(test.storage, masterKeys([Buffer.alloc(32, 4)]));
+  });
 
   it("are made once for an account, whoever asks at the same time", async () => {
     const processes = [fresh(), fresh(), fresh()];
@@ -33,8 +43,16 @@ describeOnBothEngines("signing keys", (engine) => {
     );
     const kids = new Set((await Promise.all(asked)).map(({ kid }) => kid));
     expect(kids.size).toBe(1);
+    expect(await keysOf(fresh(), "T00000001"), "none was made for nothing").toHaveLength(1);
     const other = await signingKey(fresh(), "T00000002", "ES256", test.storage.now());
     expect(kids).not.toContain(other.kid);
+  });
+
+  it("are seen at once by a process that saw none", async () => {
+    const waiting = fresh();
+    expect(await keysOf(waiting, "T00000009")).toEqual([]);
+    const { kid } = await signingKey(fresh(), "T00000009", "ES256", test.storage.now());
+    expect((await keysOf(waiting, "T00000009")).map((key) => key.kid)).toEqual([kid]);
   });
 
   it("are published before they sign, and verify after they retired", async () => {
@@ -45,8 +63,8 @@ describeOnBothEngines("signing keys", (engine) => {
     expect(await rotateKey(fresh(), account_id, "ES256", rotation, now)).toBeNull();
     const published = (await publishedKeys(fresh(), account_id)).map((key) => key.kid);
     expect(published.toSorted()).toEqual([old.kid, kid].toSorted());
-    expect((await signingKey(fresh(), account_id, "ES256", now + DAY - 1_000)).kid).toBe(old.kid);
-    expect((await signingKey(fresh(), account_id, "ES256", now + DAY + 1_000)).kid).toBe(kid);
+    expect((await signingKey(fresh(), account_id, "ES256", now + DAY - 1)).kid).toBe(old.kid);
+    expect((await signingKey(fresh(), account_id, "ES256", now + DAY)).kid).toBe(kid);
     const retired = (await keysOf(fresh(), account_id)).find((key) => key.kid === old.kid);
     expect(Date.parse(retired?.expires_at ?? "")).toBe(now + 2 * DAY);
   });
@@ -71,11 +89,118 @@ describeOnBothEngines("signing keys", (engine) => {
       expect(Object.keys(key).filter((name) => ["d", "p", "q", "dp", "dq", "qi", "k"].includes(name))).toEqual([]);
   });
 
+  it("are named by their thumbprint (RFC 7638), and what is published checks what they sign", async () => {
+    for (const alg of signing_algs) {
+      const key = await signingKey(fresh(), "T00000004", alg, test.storage.now());
+      const published = (await publishedKeys(fresh(), "T00000004")).find(({ kid }) => kid === key.kid);
+      expect(published).toMatchObject({ alg, use: "sig", kid: await calculateJwkThumbprint(published ?? {}) });
+      const token = await new SignJWT({}).setProtectedHeader({ alg }).sign(key.private_key);
+      await jwtVerify(token, await importJWK(published ?? {}, alg));
+    }
+  });
+
+  it("are replaced one algorithm at a time, and at once even while the next is waiting", async () => {
+    const account_id = "T00000005";
+    const now = test.storage.now() - 1_000;
+    const other = await signingKey(fresh(), account_id, "EdDSA", now);
+    const first = await signingKey(fresh(), account_id, "ES256", now);
+    const waiting = await rotateKey(fresh(), account_id, "ES256", rotation, now);
+    const kids = async () => (await keysOf(fresh(), account_id)).map(({ kid }) => kid).toSorted();
+    expect(await kids()).toEqual([other.kid, first.kid, waiting].toSorted());
+    const next = await rotateKey(fresh(), account_id, "ES256", { ...rotation, immediately: true }, now);
+    expect(await kids()).toEqual([other.kid, next].toSorted());
+    expect((await signingKey(fresh(), account_id, "ES256", now)).kid).toBe(next);
+    expect((await signingKey(fresh(), account_id, "EdDSA", now)).kid).toBe(other.kid);
+    expect(await rotateKey(fresh(), account_id, "EdDSA", rotation, now), "nothing of its own waits").not.toBeNull();
+  });
+
+  it("replace themselves after ninety days, and go a day after their end", async () => {
+    const { storage } = test;
+    const now = storage.now();
+    const kept = async (account_id: string) =>
+      (await storage.read.selectFrom("signing_keys").select("kid").where("account_id", "=", account_id).execute()).map(
+        ({ kid }) => kid,
+      );
+    const own = fresh();
+    const old = await signingKey(own, "T00000006", "ES256", now - 90 * DAY - 1_000);
+    const young = await signingKey(own, "T00000007", "ES256", now - 90 * DAY + 60_000);
+    const { sweep } = keySweep(own, async (account_id) => (account_id === "T00000006" ? 600 : 0));
+    expect(await sweep(storage, 100)).toBe(0);
+    expect(await kept("T00000007")).toEqual([young.kid]);
+    const [replaced, next] = await keysOf(own, "T00000006");
+    expect(await kept("T00000006")).toHaveLength(2);
+    expect(replaced?.kid).toBe(old.kid);
+    const active = Date.parse(next?.active_at ?? "");
+    expect(Math.abs(active - now - 600_000)).toBeLessThan(10_000);
+    expect(Date.parse(replaced?.expires_at ?? "")).toBe(active + DAY);
+    expect(await sweep(storage, 100)).toBe(0);
+    expect(await kept("T00000006"), "once").toHaveLength(2);
+
+    const before = await signingKey(own, "T00000008", "ES256", now - 3 * DAY);
+    const ended = { publication_lead: 0, longest_lifetime: 0 };
+    await rotateKey(own, "T00000008", "ES256", ended, now - DAY + 60_000);
+    await rotateKey(own, "T00000008", "EdDSA", ended, now - 3 * DAY);
+    await rotateKey(own, "T00000008", "EdDSA", ended, now - DAY - 60_000);
+    expect(await sweep(storage, 100)).toBe(1);
+    expect(await kept("T00000008")).toHaveLength(3);
+    expect(await kept("T00000008")).toContain(before.kid);
+  });
+
+  it("stay opened, because opening one is dear, but not without end", async () => {
+    const own = fresh();
+    const [key] = await keysOf(own, "T00000001");
+    own.keys.clear();
+    expect((await keysOf(own, "T00000001"))[0]?.private_key).toBe(key?.private_key);
+    for (let n = own.opened.size; n < 5_000; n++) if (key) own.opened.set(`another ${n}`, key);
+    own.keys.clear();
+    expect(await keysOf(own, "T00000001")).toHaveLength(3);
+    expect(own.opened.size).toBeLessThan(5_000);
+  });
+
+  it("cannot be opened for another account", async () => {
+    const { storage } = test;
+    const from = await storage.read
+      .selectFrom("signing_keys")
+      .selectAll()
+      .where("account_id", "=", "T00000001")
+      .execute();
+    const rows = from.map((row) => ({ ...row, account_id: "T00000003" }));
+    await storage.write(({ db }) => db.insertInto("signing_keys").values(rows).execute());
+    await expect(keysOf(fresh(), "T00000003")).rejects.toThrow();
+  });
+
   it("cannot be read under another master key, and the start says so", async () => {
     await checkMasterKeys(test.storage, master_keys);
     await checkMasterKeys(test.storage, masterKeys([Buffer.alloc(32, 4), Buffer.alloc(32, 3)]));
     await expect(checkMasterKeys(test.storage, masterKeys([Buffer.alloc(32, 4)]))).rejects.toThrow(
       "MASTER_KEY is not the key",
     );
+  });
+});
+
+describeOnBothEngines("a key that an account keeps for good", (engine) => {
+  let test: TestStorage;
+  beforeAll(async () => {
+    test = await openTestStorage(engine);
+    for (const account_id of ["T00000001", "T00000002"])
+      await test.storage.write((tx) =>
+        tx.db
+          .insertInto("accounts")
+          .values({ account_id, name: "x", settings: "{}", created_at: "", updated_at: "" })
+          .execute(),
+      );
+  });
+  afterAll(() => test.close());
+  const hex = (key: Uint8Array) => Buffer.from(key).toString("hex");
+
+  it("is one, whoever asks at the same time, and another for each account", async () => {
+    const fresh = () => openTokens(test.storage, masterKeys([Buffer.alloc(32, 3)]));
+    const processes = [fresh(), fresh(), fresh()];
+    const asked = await Promise.all(processes.map((tokens) => accountKey(tokens, "T00000001", "pairwise")));
+    const [key, ...others] = asked.map(hex);
+    expect(key).toMatch(/^[\da-f]{64}$/);
+    expect(others).toEqual([key, key]);
+    expect(hex(await accountKey(fresh(), "T00000001", "pairwise"))).toBe(key);
+    expect(hex(await accountKey(fresh(), "T00000002", "pairwise"))).not.toBe(key);
   });
 });
