@@ -1,4 +1,5 @@
 import { calculateJwkThumbprint, importJWK, jwtVerify, SignJWT } from "jose";
+import { sql } from "kysely";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../../test/support/engines.ts";
 import { masterKeys } from "../../secrets/master-keys.ts";
@@ -10,6 +11,7 @@ import { keysOf, publishedKeys, signingKey } from "./find-key.ts";
 import { keySweep, rotateKey } from "./rotate-key.ts";
 
 const DAY = 86_400_000;
+const PAUSE = { sqlite: sql`1`, postgres: sql`pg_sleep(0.1)` };
 const rotation = { publication_lead: 86_400, longest_lifetime: 86_400 };
 
 describeOnBothEngines("signing keys", (engine) => {
@@ -37,14 +39,15 @@ describeOnBothEngines("signing keys", (engine) => {
   });
 
   it("are made once for an account, whoever asks at the same time", async () => {
-    const processes = [fresh(), fresh(), fresh()];
-    const asked = processes.flatMap((tokens) =>
-      [1, 2].map(() => signingKey(tokens, "T00000001", "ES256", test.storage.now())),
-    );
+    const { storage } = test;
+    const askers = [fresh(), fresh(), fresh()].flatMap((tokens) => [tokens, tokens]);
+    // Each on a connection that is open already, so that they meet.
+    await Promise.all(askers.map(() => storage.write(async ({ db }) => sql`select ${PAUSE[engine]}`.execute(db))));
+    const asked = askers.map((tokens) => signingKey(tokens, "T00000001", "ES256", storage.now()));
     const kids = new Set((await Promise.all(asked)).map(({ kid }) => kid));
     expect(kids.size).toBe(1);
     expect(await keysOf(fresh(), "T00000001"), "none was made for nothing").toHaveLength(1);
-    const other = await signingKey(fresh(), "T00000002", "ES256", test.storage.now());
+    const other = await signingKey(fresh(), "T00000002", "ES256", storage.now());
     expect(kids).not.toContain(other.kid);
   });
 
@@ -131,7 +134,7 @@ describeOnBothEngines("signing keys", (engine) => {
     expect(await kept("T00000006")).toHaveLength(2);
     expect(replaced?.kid).toBe(old.kid);
     const active = Date.parse(next?.active_at ?? "");
-    expect(Math.abs(active - now - 600_000)).toBeLessThan(10_000);
+    expect(Math.abs(active - now - 600_000)).toBeLessThan(60_000);
     expect(Date.parse(replaced?.expires_at ?? "")).toBe(active + DAY);
     expect(await sweep(storage, 100)).toBe(0);
     expect(await kept("T00000006"), "once").toHaveLength(2);
