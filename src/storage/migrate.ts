@@ -14,10 +14,6 @@ const FOLDER = fileURLToPath(new URL("./migrations/", import.meta.url));
 
 const CREATE = "create table if not exists migrations (name text primary key, applied_at text not null)";
 
-const ROWS = 10_000_000;
-const ACCOUNTS = 100;
-const EQUAL = 10;
-
 interface Migration {
   readonly name: string;
   readonly sql: string;
@@ -60,6 +56,7 @@ export function toPostgres(sql: string): string {
 
 async function migrateSqlite(path: string): Promise<string[]> {
   const { openSqliteFile } = await import("./sqlite/connection.ts");
+  const { describeTables } = await import("./sqlite/describe-tables.ts");
   mkdirSync(dirname(path), { recursive: true });
   const file = openSqliteFile(path);
   try {
@@ -77,29 +74,6 @@ async function migrateSqlite(path: string): Promise<string[]> {
     return missing.map(({ name }) => name);
   } finally {
     file.close();
-  }
-}
-
-/**
- * What the planner is to believe of every index: many accounts, many rows in each, few that are equal in more than the account. Left to
- * itself it takes an account for ten rows, and reads all of them where an index leads to one. Never measured, so plans never change.
- */
-function describeTables(file: SqliteFile): void {
-  // Makes the table of statistics; there is no other way to.
-  file.exec("analyze migrations; delete from sqlite_stat1");
-  const tables = file.all("select name from sqlite_schema where type = 'table' and sql like '%primary key%'");
-  for (const { name: table } of tables) {
-    for (const { name, unique, origin } of file.all(`pragma index_list('${String(table)}')`)) {
-      const columns = file.all(`pragma index_info('${String(name)}')`).map((row) => row.name);
-      const equal = columns.map((column, place) => {
-        if (unique === 1 && place === columns.length - 1) return 1;
-        return column === "account_id" ? ROWS / ACCOUNTS : EQUAL;
-      });
-      // A table that is kept in its key has no other name for it.
-      const index = origin === "pk" ? table : name;
-      const facts = [table, index, [ROWS, ...equal].join(" ")].map(String);
-      file.run("insert into sqlite_stat1 (tbl, idx, stat) values (?, ?, ?)", ...facts);
-    }
   }
 }
 

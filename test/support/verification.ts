@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { auditEvent } from "../../src/audit/audit.ts";
 import { type CodeFormat, codeDigest, firstCode } from "../../src/authentication/verification/code.ts";
 import { windowEnds } from "../../src/authentication/verification/guess-window.ts";
-import type { RedeemInput } from "../../src/authentication/verification/redeem-statement.ts";
+import { type RedeemInput, redeemStatement } from "../../src/authentication/verification/redeem-statement.ts";
 import { hex } from "../../src/secrets/digest.ts";
 import { type MasterKeys, masterKeys } from "../../src/secrets/master-keys.ts";
 import { type Secret, secret } from "../../src/secrets/secret.ts";
@@ -171,6 +171,14 @@ export function redeemInput(
     }),
     ...rest,
   };
+}
+
+export function redeem(storage: Storage, input: RedeemInput) {
+  return storage.hot(redeemStatement(input), input);
+}
+
+export async function selectCode(storage: Storage, id: string) {
+  return storage.read.selectFrom("verification_codes").selectAll().where("id", "=", id).executeTakeFirstOrThrow();
 }
 
 export function wrongGuesses(right: string, count: number): string[] {

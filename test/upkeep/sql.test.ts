@@ -10,9 +10,10 @@ import { familySweep } from "../../src/oauth/refresh/sweep.ts";
 import { redeemedSweep } from "../../src/oauth/token/sweep.ts";
 import { outboxSweep } from "../../src/outbox/counts.ts";
 import { revocationSweep } from "../../src/revocation/revocation.ts";
+import { migrate } from "../../src/storage/migrate.ts";
 import { sqlitePath } from "../../src/storage/open.ts";
 import { openSqliteFile, type SqliteFile } from "../../src/storage/sqlite/connection.ts";
-import { openTestStorage } from "../support/engines.ts";
+import { createTestDatabase, openTestStorage } from "../support/engines.ts";
 import {
   askForCode,
   authorize,
@@ -156,6 +157,23 @@ describe("what runs on SQLite for a request", () => {
     const statements = [...texts].filter((text) => /^(select|insert|update|delete|with)\b/i.test(text));
     expect(statements.length).toBeGreaterThan(80);
     expect(statements.filter((text) => !LIST.test(text)).flatMap(broadSteps)).toEqual([]);
+  });
+
+  it("does so in a database from before it was told anything", async () => {
+    const { database_url, drop } = await createTestDatabase("sqlite");
+    const before = openSqliteFile(sqlitePath(database_url));
+    before.exec("drop table sqlite_stat1");
+    before.close();
+    expect(await migrate(database_url)).toEqual([]);
+    const told = openSqliteFile(sqlitePath(database_url));
+    const plan = told.all(
+      "explain query plan select * from clients where account_id = ? and client_id = ? order by id",
+      "a",
+      "b",
+    );
+    told.close();
+    await drop();
+    expect(String(plan[0]?.detail)).toContain("clients_client_id");
   });
 
   it("finds what has expired without reading what has not", async () => {

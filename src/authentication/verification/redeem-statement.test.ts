@@ -1,22 +1,22 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../../test/support/engines.ts";
-import { insertCode, insertLogin, type Login, redeemInput, wrongGuesses } from "../../../test/support/verification.ts";
+import {
+  insertCode,
+  insertLogin,
+  type Login,
+  redeem,
+  redeemInput,
+  selectCode,
+  wrongGuesses,
+} from "../../../test/support/verification.ts";
 import { reveal } from "../../secrets/secret.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { type GuessWindow, nextWindow, wasCompared } from "./guess-window.ts";
-import { type RedeemInput, redeemStatement } from "./redeem-statement.ts";
+import type { RedeemInput } from "./redeem-statement.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
-
-function redeem(storage: Storage, input: RedeemInput) {
-  return storage.hot(redeemStatement(input), input);
-}
-
-async function selectCode(storage: Storage, id: string) {
-  return storage.read.selectFrom("verification_codes").selectAll().where("id", "=", id).executeTakeFirstOrThrow();
-}
 
 describeOnBothEngines("redeem_code", (engine) => {
   let test: TestStorage;

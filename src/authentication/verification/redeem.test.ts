@@ -171,7 +171,7 @@ describeOnBothEngines("redeemCode", (engine) => {
     expect((await redeem(who, last.code, { now: now + 10 * MINUTE - 1 })).authorization_id).toBe(last.id);
   });
 
-  it("refuses a deleted user's code as any that is not valid, and a deleted client before all else", async () => {
+  it("answers a deleted user's code like one that never was, and refuses a deleted client before all else", async () => {
     const who = await insertLogin(storage);
     const { code } = await insertCode(storage, who);
     await setUser(who.user_id, { deleted_at: "2026-01-01" });

@@ -241,24 +241,24 @@ export async function updateLastSeen(db: Database, account_id: string, id: strin
     .execute();
 }
 
-/** Every account that a verified address belongs to; the one lookup that crosses accounts. */
+/**
+ * Every account that a verified address belongs to; the one lookup that crosses accounts. Its index is for account users alone, and the
+ * statement says so in a literal, since a parameter could be anybody.
+ */
 export function selectAccountsOfAddress(
   db: Database,
   email_canonical: string,
 ): Promise<readonly { readonly account_id: string; readonly id: string }[]> {
-  return (
-    db
-      .selectFrom("users")
-      .select(["account_id", "id"])
-      .where("email_canonical", "=", email_canonical)
-      // Written out, as the index has it: a parameter could be anybody.
-      .where("type", "=", sql.lit("account_user" as const))
-      .where("deleted_at", "is", null)
-      .where("email_verified_at", "is not", null)
-      .orderBy("account_id")
-      .limit(100)
-      .execute()
-  );
+  return db
+    .selectFrom("users")
+    .select(["account_id", "id"])
+    .where("email_canonical", "=", email_canonical)
+    .where("type", "=", sql.lit("account_user" as const))
+    .where("deleted_at", "is", null)
+    .where("email_verified_at", "is not", null)
+    .orderBy("account_id")
+    .limit(100)
+    .execute();
 }
 
 /** Whether another live user of the type has the address. */

@@ -22,6 +22,7 @@ const BATCH_LIMIT = 64;
  */
 const SHARES = 3;
 const BATCH_LEAST = 12;
+/** With fewer, a batch would wait for another's flush; PostgreSQL flushes those that commit together at once. */
 const IN_FLIGHT_LIMIT = 4;
 const QUEUE_LIMIT = 20_000;
 
