@@ -10,6 +10,9 @@
 import { readFileSync } from "node:fs";
 import { between, openWire, statusOf } from "./wire.mjs";
 
+/** Milliseconds. */
+const SETTLING = 200;
+
 process.on("message", (asked) => {
   drive(asked).then(
     (answer) => process.send(answer),
@@ -53,6 +56,8 @@ async function drive({ port, connections, expected, file, lengths, repeat = 1, r
     line.send(requests[line.number % requests.length]);
   };
   const lines = await Promise.all(Array.from({ length: Math.min(connections, total) }, open));
+  // Whoever answers has met everybody before the first of them asks.
+  await new Promise((resolve) => setTimeout(resolve, SETTLING));
   const cpu = process.cpuUsage();
   const started = performance.now();
   const dueAt = (number) => started + (number * 1000) / rate;
