@@ -22,6 +22,11 @@ const BATCH_LIMIT = 64;
  */
 const SHARES = 3;
 const BATCH_LEAST = 12;
+/**
+ * Milliseconds for which fewer calls than that wait for company while a batch is on its way: a batch costs as much as several calls. Not
+ * longer, because the one on its way may have to wait for somebody else's lock.
+ */
+const PATIENCE = 2;
 /** With fewer, a batch would wait for another's flush; PostgreSQL flushes those that commit together at once. */
 const IN_FLIGHT_LIMIT = 4;
 const QUEUE_LIMIT = 20_000;
@@ -43,10 +48,15 @@ export function openBatcher<I, O>(
   let queue: Call<I, O>[] = [];
   let inFlight = 0;
   let scheduled = false;
+  let patience: NodeJS.Timeout | undefined;
   const busy = new Set<string>();
 
   function schedule(): void {
     if (scheduled || inFlight >= IN_FLIGHT_LIMIT || queue.length === 0) return;
+    if (inFlight > 0 && queue.length < BATCH_LEAST) {
+      patience ??= setTimeout(dispatch, PATIENCE);
+      return;
+    }
     scheduled = true;
     setImmediate(() => {
       scheduled = false;
@@ -55,6 +65,8 @@ export function openBatcher<I, O>(
   }
 
   function dispatch(): void {
+    clearTimeout(patience);
+    patience = undefined;
     const limit = Math.min(BATCH_LIMIT, Math.max(BATCH_LEAST, Math.ceil(queue.length / SHARES)));
     while (inFlight < IN_FLIGHT_LIMIT && queue.length > 0) {
       const [items, rest] = selectBatch(statement, queue, busy, limit);
