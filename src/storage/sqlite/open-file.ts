@@ -16,3 +16,8 @@ export function openConfigured(path: string, onQuery?: (sql: string) => void): S
   for (const pragma of PRAGMAS) file.exec(`pragma ${pragma}`);
   return file;
 }
+
+/** For connections of a server, whose log is kept short by a thread; only if that one does not keep up do they copy pages themselves. */
+export function leaveCheckpoints(file: SqliteFile): void {
+  file.exec("pragma wal_autocheckpoint = 32000");
+}

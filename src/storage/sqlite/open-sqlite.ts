@@ -1,12 +1,13 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Storage } from "../storage.ts";
+import { openCheckpointer } from "./checkpointer.ts";
 import { openSqliteFile, type SqliteFile } from "./connection.ts";
 import { kyselyOn } from "./dialect.ts";
 import { BrokenDisk, mapUnavailable } from "./errors.ts";
 import { openFlusher } from "./flusher.ts";
 import { openGroupCommit } from "./group-commit.ts";
-import { openConfigured } from "./open-file.ts";
+import { leaveCheckpoints, openConfigured } from "./open-file.ts";
 import { openWriterThread } from "./thread.ts";
 
 export interface SqliteOptions {
@@ -26,8 +27,9 @@ export function openSqlite(options: SqliteOptions): Storage {
   mkdirSync(dirname(options.path), { recursive: true });
   const ownership = options.exclusive ? takeOwnership(options.path) : undefined;
   const writer = openConfigured(options.path, options.onQuery);
+  if (options.exclusive) leaveCheckpoints(writer);
   // A command beside a busy server would rather wait than fail; it keeps nobody else waiting.
-  if (!options.exclusive) writer.exec("pragma busy_timeout = 30000");
+  else writer.exec("pragma busy_timeout = 30000");
   const reader = openConfigured(options.path, options.onQuery);
   reader.exec("pragma query_only = 1");
   // The first transaction makes sure that there is a log to flush.
@@ -37,6 +39,7 @@ export function openSqlite(options: SqliteOptions): Storage {
   const flusher = openFlusher(options.path);
   const { path, exclusive, strict, onQuery } = options;
   const thread = exclusive ? openWriterThread({ path, watched: onQuery !== undefined }, onQuery) : undefined;
+  const checkpointer = exclusive ? openCheckpointer(path) : undefined;
   const group = openGroupCommit({ file: writer, flush: flusher.flush, strict, thread });
   let broken: BrokenDisk | undefined;
   const told = <T>(work: Promise<T>) =>
@@ -58,6 +61,7 @@ export function openSqlite(options: SqliteOptions): Storage {
     async close() {
       await group.idle();
       await thread?.close();
+      await checkpointer?.close();
       flusher.close();
       reader.close();
       writer.close();

@@ -3,6 +3,7 @@
  * answered are the thread's turn; `idle` ends it.
  */
 import { Worker } from "node:worker_threads";
+import { builtFrom } from "./built-from.ts";
 import { BrokenDisk } from "./errors.ts";
 
 /** A hot statement, and what it is asked. */
@@ -149,9 +150,4 @@ function oneATurn(handle: (message: string) => void): (message: string) => void 
   return (message) => {
     if (waiting.push(message) === 1) setImmediate(next);
   };
-}
-
-/** The JavaScript that was made of a module: a thread runs nothing else. */
-function builtFrom(url: string): string {
-  return url.replace(/\/src\/([^?]*)\.ts(\?.*)?$/, "/dist/$1.js").replace(/\.ts$/, ".js");
 }

@@ -1,11 +1,11 @@
 /**
- * The thread that carries out hot statements: SQL, commits and checkpoints cost the event loop nothing. It owns a connection of its
+ * The thread that carries out hot statements: SQL and commits cost the event loop nothing. It owns a connection of its
  * own and holds a transaction only while it carries out one batch; see `thread.ts` for the other side.
  */
 import { parentPort, workerData } from "node:worker_threads";
 import type { HotStatement } from "../storage.ts";
 import { openFlusher } from "./flusher.ts";
-import { openConfigured } from "./open-file.ts";
+import { leaveCheckpoints, openConfigured } from "./open-file.ts";
 import type { Batch, Outcome, ThreadOptions } from "./thread.ts";
 
 type Statement = HotStatement<unknown, unknown>;
@@ -13,6 +13,7 @@ type Statement = HotStatement<unknown, unknown>;
 const { path, watched } = workerData as ThreadOptions;
 const seen = new Set<string>();
 const file = openConfigured(path, watched ? (sql) => seen.add(sql) : undefined);
+leaveCheckpoints(file);
 const flusher = openFlusher(path);
 const statements: Statement[] = [];
 
