@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { chmodSync, cpSync, existsSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
+import { packLibraries } from "./pack-libraries.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const tsc = createRequire(import.meta.url).resolve("typescript/bin/tsc");
@@ -14,3 +15,4 @@ cpSync(`${root}src`, `${root}dist`, {
   filter: (source) => !source.endsWith(".ts"),
 });
 if (existsSync(`${root}dist/cli/latchkey.js`)) chmodSync(`${root}dist/cli/latchkey.js`, 0o755);
+await packLibraries(`${root}dist`);

@@ -23,7 +23,7 @@ const config = readConfig({
   LOG_LEVEL: "silent",
 });
 const server = await startServer(config);
-const openapi = server.app.swagger();
+const openapi = (await server.app.inject("/openapi.json")).json();
 await server.stop();
 rmSync(folder, { recursive: true });
 

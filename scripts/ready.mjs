@@ -10,6 +10,11 @@ import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const at = (...path) => join(root, ...path);
+/** What the build depends on. */
+const SOURCES = [
+  ...["src", "tsconfig.json", "tsconfig.build.json"],
+  ...["scripts/build.mjs", "scripts/pack-libraries.mjs", "node_modules/.latchkey-lock"],
+];
 const [major, minor] = process.versions.node.split(".").map(Number);
 
 if (major < 20 || (major === 20 && minor < 19)) {
@@ -40,11 +45,7 @@ function install() {
 function build() {
   const stamp = at("dist", ".built");
   const built = existsSync(stamp) ? statSync(stamp).mtimeMs : 0;
-  const newest = Math.max(
-    ...["src", "scripts/build.mjs", "tsconfig.json", "tsconfig.build.json", "node_modules/.latchkey-lock"].map((path) =>
-      newestIn(at(path)),
-    ),
-  );
+  const newest = Math.max(...SOURCES.map((path) => newestIn(at(path))));
   if (newest < built) return;
   console.error("Building …");
   execFileSync(process.execPath, [at("scripts", "build.mjs")], { cwd: root, stdio: ["ignore", 2, 2] });

@@ -36,7 +36,7 @@ import { canonicalEmail, canonicalPhoneNumber } from "./directory/users/identifi
 import { userRoutes } from "./directory/users/routes.ts";
 import { signUpUser } from "./directory/users/sign-up.ts";
 import { type Egress, openEgress, parseRange } from "./egress/egress.ts";
-import { describeApi, serveDocs, version } from "./http/docs.ts";
+import { serveDocs, version } from "./http/docs.ts";
 import { type App, openHttp } from "./http/server.ts";
 import { type Readiness, systemRoutes } from "./http/system-routes.ts";
 import { budgetSweep } from "./limits/limits.ts";
@@ -254,7 +254,7 @@ async function mount(
   const { storage, directory, tokens } = core;
   const secure = config.public_url.startsWith("https:");
   const app = openHttp({ logger: log, trustProxy: trustOf(config.trusted_proxies), metrics, secure, tracing });
-  await describeApi(app, config.public_url);
+  serveDocs(app, config.public_url);
   const { nudge } = verification;
   const oauth = { directory, tokens, verification, mfa: { directory, nudge }, federation: openFederation(egress) };
   requireBearer(app, oauth);
@@ -298,7 +298,6 @@ async function mount(
     sandboxMessages(storage, code, id, to === null ? null : await recipient(id, to)),
   );
   app.finishRoutes();
-  await serveDocs(app);
   await app.ready();
   return app;
 }

@@ -1,15 +1,52 @@
 import { readFileSync } from "node:fs";
+import fastify, { type FastifyInstance, type RouteOptions } from "fastify";
 import { catalogue } from "../errors.ts";
+import { lateCompilers } from "./compile-late.ts";
+import { errorReply, noSuchAddress } from "./error-reply.ts";
 import type { App } from "./server.ts";
 
 export const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
   version: string;
 };
 
-/** Describes every route that is mounted after it. The document is served at /openapi.json, the viewer at /docs. */
-export async function describeApi(app: App, public_url: string): Promise<void> {
-  const { default: swagger } = await import("@fastify/swagger");
-  await app.register(swagger, {
+/**
+ * Serves the description of every route that is mounted after it at /openapi.json, and the viewer at /docs. Both come out of an application
+ * of their own, which is made when somebody first asks: a server that nobody reads about does not wait for it.
+ */
+export function serveDocs(app: App, public_url: string): void {
+  const routes: RouteOptions[] = [];
+  let opened: Promise<FastifyInstance> | undefined;
+  const open = () => {
+    opened ??= openDocs(routes, public_url);
+    return opened;
+  };
+  const schema = { hide: true };
+  app.get("/openapi.json", { schema }, async () => (await open()).swagger());
+  for (const address of ["/docs", "/docs/*"]) {
+    app.get(address, { schema }, async (request, reply) => {
+      const docs = await open();
+      for (const [name, value] of Object.entries(reply.getHeaders())) reply.raw.setHeader(name, value as string);
+      reply.hijack();
+      docs.routing(request.raw, reply.raw);
+    });
+  }
+  app.addHook("onRoute", (route) => {
+    // The HEAD that comes with a GET comes with it there as well.
+    const isGet = ({ method, url }: RouteOptions) => [method].flat().includes("GET") && url === route.url;
+    if (route.method !== "HEAD" || !routes.some(isGet)) routes.push({ ...route });
+  });
+}
+
+async function openDocs(routes: readonly RouteOptions[], public_url: string): Promise<FastifyInstance> {
+  const [{ default: swagger }, { default: viewer }] = await Promise.all([
+    import("@fastify/swagger"),
+    import("@fastify/swagger-ui"),
+  ]);
+  // Nobody is let in to these routes, so nothing is compiled for them.
+  const docs = fastify({ exposeHeadRoutes: true, schemaController: { compilersFactory: lateCompilers().factory } });
+  docs.setNotFoundHandler(noSuchAddress);
+  docs.setErrorHandler(errorReply);
+  await docs.register(swagger, {
     openapi: {
       openapi: "3.1.0",
       info: {
@@ -45,12 +82,10 @@ export async function describeApi(app: App, public_url: string): Promise<void> {
       };
     },
   });
-}
-
-export async function serveDocs(app: App): Promise<void> {
-  app.get("/openapi.json", { schema: { hide: true } }, async () => app.swagger());
-  const { default: viewer } = await import("@fastify/swagger-ui");
-  await app.register(viewer, { routePrefix: "/docs", uiConfig: { docExpansion: "list", deepLinking: true } });
+  for (const route of routes) docs.route(route);
+  await docs.register(viewer, { routePrefix: "/docs", uiConfig: { docExpansion: "list", deepLinking: true } });
+  await docs.ready();
+  return docs;
 }
 
 /** The plug-in adds the method to the operationId of a HEAD route, also where there is no GET of that name. */

@@ -1,7 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { AjvCompiler } from "@fastify/ajv-compiler";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import fastify, {
   type FastifyBaseLogger,
@@ -17,9 +16,10 @@ import type { Metrics } from "../telemetry/metrics.ts";
 import type { RequestSpan, Tracing } from "../telemetry/tracing.ts";
 import { readBodies } from "./body.ts";
 import { checkContract } from "./check-contract.ts";
+import { lateCompilers } from "./compile-late.ts";
 import { answerPreflights, openToBrowsers } from "./cors.ts";
 import { drainConnections } from "./drain.ts";
-import { errorReply, malformed, refusalOf } from "./error-reply.ts";
+import { errorReply, malformed, noSuchAddress, refusalOf } from "./error-reply.ts";
 import { readForwarded } from "./forwarded.ts";
 import { parseStrict } from "./strict-form.ts";
 
@@ -55,6 +55,7 @@ const faultsOfQuery = new WeakMap<object, readonly Fault[]>();
  * for everything that can go wrong before, in and after a handler.
  */
 export function openHttp({ logger, trustProxy, metrics, secure, tracing }: HttpOptions): App {
+  const compilers = lateCompilers();
   const app = fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -79,7 +80,7 @@ export function openHttp({ logger, trustProxy, metrics, secure, tracing }: HttpO
     return503OnClosing: false,
     requestTimeout: REQUEST_TIMEOUT,
     http: { headersTimeout: HEADERS_TIMEOUT, connectionsCheckingInterval: 1_000 },
-    schemaController: { compilersFactory: { buildValidator: coerceAllButBodies as never } },
+    schemaController: { compilersFactory: compilers.factory },
     ajv: { customOptions: { coerceTypes: true, allErrors: true, removeAdditional: false, useDefaults: true } },
     frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
       begin(request, reply, secure);
@@ -93,12 +94,13 @@ export function openHttp({ logger, trustProxy, metrics, secure, tracing }: HttpO
   app.setErrorHandler(errorReply);
   app.setNotFoundHandler((request, reply) => {
     openToBrowsers(reply);
-    errorReply(refuse("not_found", { message: "There is no such address." }), request, reply);
+    noSuchAddress(request, reply);
   });
   app.server.on("checkExpectation", refuseExpectation);
   drainConnections(app as App);
   if (tracing) traceRequests(app as App, tracing);
   checkContract(app);
+  compilers.compileOnListen(app);
   readBodies(app);
   answerPreflights(app);
   app.addHook("onRequest", (request, reply, done) => {
@@ -112,21 +114,6 @@ export function openHttp({ logger, trustProxy, metrics, secure, tracing }: HttpO
   });
   return app as App;
 }
-
-/** Fastify's validators, as far as this file needs to know them. */
-type Validators = (
-  externals: unknown,
-  options: { customOptions?: object },
-) => (route: { httpPart?: string }) => unknown;
-
-const buildValidator = AjvCompiler() as unknown as Validators;
-
-/** Path, query and headers are text, so that their numbers are read from it; a JSON body says what it means. */
-const coerceAllButBodies: Validators = (externals, options) => {
-  const coercing = buildValidator(externals, options);
-  const exact = buildValidator(externals, { customOptions: { ...options.customOptions, coerceTypes: false } });
-  return (route) => (route.httpPart === "body" ? exact : coercing)(route);
-};
 
 function begin(request: FastifyRequest, reply: FastifyReply, secure: boolean): void {
   reply.header("request-id", request.id);

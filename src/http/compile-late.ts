@@ -1,0 +1,74 @@
+/**
+ * Makes checks of requests and writers of answers out of the schemas of routes, late: Fastify wants all of them before it listens, which
+ * would be a third of the time to start. Each is made when it is first used, and the rest while nobody asks for anything.
+ */
+
+import { AjvCompiler } from "@fastify/ajv-compiler";
+import { SerializerSelector } from "@fastify/fast-json-stringify-compiler";
+import type { FastifyInstance } from "fastify";
+
+type Compiled = ((value: unknown) => unknown) & { errors?: unknown };
+type Compile = (route: { readonly httpPart?: string }) => Compiled;
+
+/** Fastify's compilers, as far as this file needs to know them. */
+type Compiler = (externals: unknown, options: { readonly customOptions?: object }) => Compile;
+
+export interface LateCompilers {
+  /** For Fastify's `compilersFactory`. */
+  readonly factory: { readonly buildValidator: never; readonly buildSerializer: never };
+  /** Makes what was not needed yet as soon as the server listens, so that a schema that is none does not wait for its first request. */
+  compileOnListen(app: FastifyInstance): void;
+}
+
+export function lateCompilers(): LateCompilers {
+  const waiting = new Set<() => void>();
+  const late =
+    (compiler: Compiler): Compiler =>
+    (externals, options) => {
+      const compile = compiler(externals, options);
+      return (route) => {
+        let made: Compiled | undefined;
+        const make = () => {
+          waiting.delete(make);
+          made = compile(route);
+          return made;
+        };
+        waiting.add(make);
+        const compiled: Compiled = (value) => {
+          const own = made ?? make();
+          const answer = own(value);
+          compiled.errors = own.errors;
+          return answer;
+        };
+        return compiled;
+      };
+    };
+  // One a turn of the event loop: nobody waits for more than one.
+  const compileRest = () => {
+    const [next] = waiting;
+    if (next === undefined) return;
+    next();
+    setImmediate(compileRest).unref();
+  };
+  return {
+    factory: {
+      buildValidator: late(coerceAllButBodies) as never,
+      buildSerializer: late(SerializerSelector() as unknown as Compiler) as never,
+    },
+    compileOnListen(app) {
+      app.addHook("onListen", (done) => {
+        compileRest();
+        done();
+      });
+    },
+  };
+}
+
+const buildValidator = AjvCompiler() as unknown as Compiler;
+
+/** Path, query and headers are text, so that their numbers are read from it; a JSON body says what it means. */
+const coerceAllButBodies: Compiler = (externals, options) => {
+  const coercing = buildValidator(externals, options);
+  const exact = buildValidator(externals, { customOptions: { ...options.customOptions, coerceTypes: false } });
+  return (route) => (route.httpPart === "body" ? exact : coercing)(route);
+};

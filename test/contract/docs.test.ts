@@ -1,0 +1,54 @@
+/** The description of all operations and its viewer, which are made when somebody first asks; no database is involved. */
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { call, type Latchkey, startLatchkey } from "../support/latchkey.ts";
+
+describe("the documents of the interface", () => {
+  let latchkey: Latchkey;
+  beforeAll(async () => {
+    latchkey = await startLatchkey("sqlite");
+  });
+  afterAll(() => latchkey.stop());
+
+  it("are the same for all who ask first at once, and after them", async () => {
+    const ask = () => call(`${latchkey.url}/openapi.json`);
+    const [first, ...others] = await Promise.all([ask(), ask(), ask()]);
+    const texts = new Set([...others, await ask()].map(({ status, text }) => `${status} ${text}`));
+    expect([...texts]).toEqual([`200 ${first?.text}`]);
+    const { openapi, paths, servers } = first.body as {
+      openapi: string;
+      paths: Record<string, object>;
+      servers: object;
+    };
+    expect(openapi).toBe("3.1.0");
+    expect(servers).toEqual([{ url: latchkey.url.replace("127.0.0.1", "localhost") }]);
+    expect(Object.keys(paths["/v1/accounts/{oid}/auth/authorize"] ?? {})).toEqual(["post"]);
+  });
+
+  it("have a viewer, whose page finds everything that it names", async () => {
+    const page = await call(`${latchkey.url}/docs/`);
+    expect(page.status).toBe(200);
+    const names = [...page.text.matchAll(/(?:href|src)="([^"]+)"/g)].map(([, name]) => name as string);
+    expect(names.length).toBeGreaterThan(3);
+    for (const name of names) {
+      const part = await call(new URL(name, `${latchkey.url}/docs/`).href);
+      expect(part.status, name).toBe(200);
+      expect(part.headers.get("x-content-type-options"), name).toBe("nosniff");
+      expect(part.headers.get("request-id"), name).toBeTruthy();
+    }
+  });
+
+  it("refuse what is not among them as any other address does", async () => {
+    for (const path of [
+      "/docs/nothing",
+      "/docs/static/nothing.js",
+      "/docs/../package.json",
+      "/docs/%2e%2e%2fpackage.json",
+    ]) {
+      const { status, body } = await call(`${latchkey.url}${path}`);
+      expect([status, body], path).toEqual([
+        404,
+        { error: { code: "not_found", message: "There is no such address." } },
+      ]);
+    }
+  });
+});
