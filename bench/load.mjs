@@ -10,7 +10,7 @@
 import { readFileSync } from "node:fs";
 import { between, openWire, statusOf } from "./wire.mjs";
 
-/** Milliseconds. */
+/** Milliseconds between opening the connections and the first request. */
 const SETTLING = 200;
 
 process.on("message", (asked) => {

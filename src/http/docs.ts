@@ -2,7 +2,8 @@ import { readFileSync } from "node:fs";
 import fastify, { type FastifyInstance, type RouteOptions } from "fastify";
 import { catalogue } from "../errors.ts";
 import { lateCompilers } from "./compile-late.ts";
-import { errorReply, noSuchAddress } from "./error-reply.ts";
+import { errorReply } from "./error-reply.ts";
+import { noSuchAddress } from "./no-such-address.ts";
 import type { App } from "./server.ts";
 
 export const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
@@ -17,7 +18,11 @@ export function serveDocs(app: App, public_url: string): void {
   const routes: RouteOptions[] = [];
   let opened: Promise<FastifyInstance> | undefined;
   const open = () => {
-    opened ??= openDocs(routes, public_url);
+    opened ??= openDocs(routes, public_url).catch((error: unknown) => {
+      // Whoever asks next tries again.
+      opened = undefined;
+      throw error;
+    });
     return opened;
   };
   const schema = { hide: true };

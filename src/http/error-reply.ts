@@ -45,10 +45,6 @@ export function errorReply(error: unknown, request: FastifyRequest, reply: Fasti
     .send(errorBody(surfaceOf(request), refusal, String(request.id)));
 }
 
-export function noSuchAddress(request: FastifyRequest, reply: FastifyReply): void {
-  errorReply(refuse("not_found", { message: "There is no such address." }), request, reply);
-}
-
 export function surfaceOf(request: FastifyRequest): Surface {
   const declared = request.routeOptions?.config?.surface;
   if (declared) return declared;

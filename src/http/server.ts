@@ -19,8 +19,9 @@ import { checkContract } from "./check-contract.ts";
 import { lateCompilers } from "./compile-late.ts";
 import { answerPreflights, openToBrowsers } from "./cors.ts";
 import { drainConnections } from "./drain.ts";
-import { errorReply, malformed, noSuchAddress, refusalOf } from "./error-reply.ts";
+import { errorReply, malformed, refusalOf } from "./error-reply.ts";
 import { readForwarded } from "./forwarded.ts";
+import { noSuchAddress } from "./no-such-address.ts";
 import { parseStrict } from "./strict-form.ts";
 
 export type App = FastifyInstance<
@@ -92,10 +93,7 @@ export function openHttp({ logger, trustProxy, metrics, secure, tracing }: HttpO
 
   app.decorate("errorPage", null);
   app.setErrorHandler(errorReply);
-  app.setNotFoundHandler((request, reply) => {
-    openToBrowsers(reply);
-    noSuchAddress(request, reply);
-  });
+  app.setNotFoundHandler(noSuchAddress);
   app.server.on("checkExpectation", refuseExpectation);
   drainConnections(app as App);
   if (tracing) traceRequests(app as App, tracing);

@@ -1,4 +1,4 @@
-/** The description of all operations and its viewer, which are made when somebody first asks; no database is involved. */
+/** The description of all operations and its viewer, which are made when somebody first asks. No engine has a part in it. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { call, type Latchkey, startLatchkey } from "../support/latchkey.ts";
 
@@ -13,7 +13,7 @@ describe("the documents of the interface", () => {
     const ask = () => call(`${latchkey.url}/openapi.json`);
     const [first, ...others] = await Promise.all([ask(), ask(), ask()]);
     const texts = new Set([...others, await ask()].map(({ status, text }) => `${status} ${text}`));
-    expect([...texts]).toEqual([`200 ${first?.text}`]);
+    expect([...texts]).toEqual([`200 ${first.text}`]);
     const { openapi, paths, servers } = first.body as {
       openapi: string;
       paths: Record<string, object>;
@@ -37,14 +37,15 @@ describe("the documents of the interface", () => {
     }
   });
 
-  it("refuse what is not among them as any other address does", async () => {
+  it("answer what is not among them like every wrong address", async () => {
     for (const path of [
       "/docs/nothing",
       "/docs/static/nothing.js",
       "/docs/../package.json",
       "/docs/%2e%2e%2fpackage.json",
     ]) {
-      const { status, body } = await call(`${latchkey.url}${path}`);
+      const { status, body, headers } = await call(`${latchkey.url}${path}`);
+      expect(headers.get("access-control-allow-origin"), path).toBe("*");
       expect([status, body], path).toEqual([
         404,
         { error: { code: "not_found", message: "There is no such address." } },
