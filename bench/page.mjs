@@ -54,7 +54,7 @@ const peers = `## What stands beside it
 | introspection | signature, revocations and the client's right to ask; JWT | – | looks an opaque token up in memory |
 | limits | on, as they come; the account's sends a minute raised | rate limit switched off | has none |
 | log and audit trail | both on | neither | neither |
-| database | SQLite, each commit flushed; PostgreSQL as it comes | the same, \`synchronous=full\`; PostgreSQL as it comes | none |
+| database | SQLite, each commit flushed; PostgreSQL as it comes, its log used before | the same, \`synchronous=full\`; PostgreSQL the same | none |
 
 A row says what each does in what was measured, not what it can do.
 `;
