@@ -2,7 +2,7 @@
  * Nobody gains a scope that they do not hold. Each way of handing one on is tried by a bearer that may administer the account
  * in some respect, but not in this one; and a client's token never passes for a person's, nor a person's for a client's.
  */
-import { exportJWK, generateKeyPair, SignJWT } from "jose";
+import { decodeJwt, exportJWK, generateKeyPair, SignJWT } from "jose";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
@@ -270,11 +270,17 @@ describeOnBothEngines("a bearer that holds less than all", (engine) => {
       ["a user who is not external", sign({ email: "own@corp.example" })],
     ];
     for (const [what, token] of bad) expect((await me(await token)).status, what).toBe(401);
-    const issued = await call(`${own.base}/auth/token`, {
-      ...{ method: "POST", token: await sign() },
-      json: { grant_type: "account_user_token" },
-    });
+    const now = Math.floor(Date.now() / 1000);
+    const exchange = { method: "POST", json: { grant_type: "account_user_token" } };
+    const exchanged = async (claims: object) =>
+      call(`${own.base}/auth/token`, { ...exchange, token: await sign(claims) });
+    const issued = await exchanged({});
     expect(issued.status, issued.text).toBe(200);
+    const early = await exchanged({ auth_time: now - 600 });
+    expect(decodeJwt(early.body.access_token)).toMatchObject({ auth_time: now - 600, amr: [] });
+    expect(decodeJwt((await exchanged({ iat: now - 700 })).body.access_token)).toMatchObject({ auth_time: now - 700 });
+    const old = await exchanged({ auth_time: now - 86_500 });
+    expect(code(old), old.text).toEqual([401, "invalid_token"]);
     expect((await call(`${own.base}/auth/clients`, { token: issued.body.access_token })).status).toBe(200);
     expect((await call(`${own.base}/auth/clients`, { token: await sign() })).status).toBe(401);
     expect((await me(issued.body.access_token)).status).toBe(200);

@@ -1,3 +1,4 @@
+import type { JWTPayload } from "jose";
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Directory } from "../../directory/directory.ts";
 import type { AccountUser } from "../../directory/users/account-user.ts";
@@ -5,6 +6,12 @@ import { lookUpAccountUser } from "../../directory/users/find-account-user.ts";
 import { canonicalEmail } from "../../directory/users/identifier.ts";
 import { type Federation, PATIENCE } from "./federation.ts";
 import { verifyIdToken } from "./verify-id-token.ts";
+
+export interface ExternalLogin {
+  readonly user: AccountUser;
+  /** Seconds since the epoch; when their provider says so, else when it issued the token. */
+  readonly authenticated_at: number;
+}
 
 /**
  * The account user whom an ID token of the account's own provider names: signed by a key of `jwks.uri`, issued by
@@ -18,7 +25,7 @@ export async function findExternalUser(
   { account_id, settings }: Account,
   names: readonly string[],
   id_token: string,
-): Promise<AccountUser | undefined> {
+): Promise<ExternalLogin | undefined> {
   const { jwks } = settings;
   if (jwks === null) return undefined;
   const expected = { issuer: jwks.issuer, audience: names, jwks_uri: jwks.uri, now: directory.storage.now() };
@@ -27,5 +34,12 @@ export async function findExternalUser(
   const canonical = typeof email === "string" ? canonicalEmail(email) : undefined;
   if (canonical === undefined || email_verified === false) return undefined;
   const user = await lookUpAccountUser(directory, account_id, { email_canonical: canonical });
-  return user?.profile.authentication_type === "external" ? user : undefined;
+  if (user?.profile.authentication_type !== "external") return undefined;
+  return { user, authenticated_at: authenticatedAt(claims) };
+}
+
+/** A provider may hand out an ID token long after somebody logged in (OpenID Connect Core §2, `auth_time`). */
+function authenticatedAt({ auth_time, iat }: JWTPayload): number {
+  const issued = iat as number;
+  return typeof auth_time === "number" ? Math.min(auth_time, issued) : issued;
 }

@@ -15,11 +15,11 @@ export async function externalBearer(
 ): Promise<Bearer | undefined> {
   const { account_id } = account;
   const names = [account_id, ...audiencesOf(account, directory.public_url)];
-  const user = await findExternalUser(directory, federation, account, names, id_token);
-  if (!user) return undefined;
+  const login = await findExternalUser(directory, federation, account, names, id_token);
+  if (!login) return undefined;
+  const { user, authenticated_at } = login;
   const { id } = user;
   const scope = ["openid", "profile", "email", ...holdingsOf(user).scope];
   const who = { account_id, subject_type: "user", subject: id, client_id: id, client_uuid: id } as const;
-  const seconds = Math.floor(directory.storage.now() / 1000);
-  return { ...who, scope, sid: id, auth_time: seconds, amr: [], external: true };
+  return { ...who, scope, sid: id, auth_time: authenticated_at, amr: [], external: true };
 }

@@ -34,7 +34,8 @@ export async function exchangeAccountUser(oauth: Oauth, caller: Caller, audience
   const user = await lookUpAccountUser(directory, account_id, { id: bearer.subject });
   if (!user) throw refuse("insufficient_scope", { message: "This takes the token of an account user." });
   const seconds = Math.floor(now / 1000);
-  if ((bearer.auth_time ?? 0) + LONGEST < seconds) {
+  const { auth_time = 0 } = bearer;
+  if (auth_time + LONGEST < seconds) {
     throw refuse("invalid_token", { message: "The login is too old to be exchanged: log in again." });
   }
   const external = bearer.external === true;
@@ -49,7 +50,7 @@ export async function exchangeAccountUser(oauth: Oauth, caller: Caller, audience
     if (!client.settings.first_party || !grant) throw refuse("insufficient_scope");
     const subject: AuthenticatedSubject = {
       user_id: user.id,
-      authenticated_at: (bearer.auth_time ?? seconds) * 1000,
+      authenticated_at: auth_time * 1000,
       amr,
       second_factor: user.second_factor === 1,
       authorization_id,
@@ -58,7 +59,7 @@ export async function exchangeAccountUser(oauth: Oauth, caller: Caller, audience
   }
   await noteSeen(directory, account_id, user.id);
   const { scope, holds } = holdingsOf(user);
-  const subject = { type: "user", id: user.id, auth_time: seconds, amr, acr: acrOf(amr), holds } as const;
+  const subject = { type: "user", id: user.id, auth_time, amr, acr: acrOf(amr), holds } as const;
   return issueAccessToken(
     tokens,
     {
