@@ -34,6 +34,12 @@ export const budgets = {
     counts:
       "requests naming one identifier, by one caller that administers the account or one browser that knows the person",
   },
+  send_person: {
+    limit: Number.POSITIVE_INFINITY,
+    window: HOUR,
+    visible: false,
+    counts: "codes on their way to one person: refuses nobody, but two at once wait for each other here",
+  },
   code_mint: { limit: 5, window: 10 * MINUTE, visible: true, counts: "codes minted for one user and client" },
   sms_daily: { limit: 1_000, window: DAY, visible: false, counts: "SMS of one account" },
   sms_prefix_sent: { limit: 50, window: DAY, visible: false, counts: "SMS of one account to one range of numbers" },

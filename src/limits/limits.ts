@@ -15,17 +15,20 @@ export async function takeBudget(storage: Storage, charge: Charge, now: number):
   return taken(charge, await storage.hot(takeStatement, { charge, now }), now);
 }
 
+/** Takes several at once, each on disk before the answer; answers in the order given. */
+export function takeBudgets(storage: Storage, charges: readonly Charge[], now: number): Promise<readonly Taken[]> {
+  return Promise.all(charges.map((charge) => takeBudget(storage, charge, now)));
+}
+
 /**
  * Takes several inside a write transaction, in the one order that cannot deadlock; answers in the order given. The counts
  * commit with the transaction, so a refused caller must be answered after it, not by throwing inside.
  */
 export async function chargeAll(tx: Transaction, charges: readonly Charge[], now: number): Promise<readonly Taken[]> {
-  const answers = new Map<Charge, Taken>();
   const sorted = charges.toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
-  for (const charge of sorted) {
-    answers.set(charge, taken(charge, await tx.hot(takeStatement, { charge, now }), now));
-  }
-  return charges.map((charge) => answers.get(charge) ?? uncounted(charge));
+  const inputs = sorted.map((charge) => ({ charge, now }));
+  const counted = await tx.hot(takeStatement, inputs);
+  return charges.map((charge) => taken(charge, counted[sorted.indexOf(charge)] ?? uncounted(charge), now));
 }
 
 /** What a budget says, without taking from it. `count` is what was taken so far. */

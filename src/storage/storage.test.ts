@@ -155,7 +155,12 @@ describeOnBothEngines("storage", (engine) => {
 
   it("runs a hot statement inside a transaction, and undoes it with the transaction", async () => {
     const failed = storage.write(async (tx) => {
-      expect(await tx.hot(count, { subject: "in-tx", cost: 7 })).toBe(7);
+      const steps = [
+        { subject: "in-tx", cost: 7 },
+        { subject: "in-tx too", cost: 2 },
+      ];
+      expect(await tx.hot(count, steps)).toEqual([7, 2]);
+      expect(await tx.hot(count, [])).toEqual([]);
       throw new Error("undo");
     });
     await expect(failed).rejects.toThrow("undo");

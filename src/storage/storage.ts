@@ -17,8 +17,8 @@ export type Database = Kysely<Tables>;
 
 export interface Transaction {
   readonly db: Database;
-  /** Runs a hot statement inside this transaction, unbatched. */
-  hot<I, O>(statement: HotStatement<I, O>, input: I): Promise<O>;
+  /** Runs a hot statement inside this transaction, for inputs of which no two have the same key; one answer an input, in order. */
+  hot<I, O>(statement: HotStatement<I, O>, inputs: readonly I[]): Promise<readonly O[]>;
 }
 
 export interface Storage {

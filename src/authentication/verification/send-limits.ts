@@ -1,7 +1,6 @@
 import type { Charge, Taken } from "../../limits/budgets.ts";
-import { chargeAll } from "../../limits/limits.ts";
+import { takeBudgets } from "../../limits/limits.ts";
 import { sourceSubject } from "../../limits/source.ts";
-import type { Transaction } from "../../storage/storage.ts";
 import type { Login } from "./login.ts";
 import type { SendRequest } from "./send.ts";
 import type { Verification } from "./verification.ts";
@@ -10,11 +9,12 @@ import type { Verification } from "./verification.ts";
  * Takes the visible budgets of a send: they depend on nothing but what the caller sent. A caller that administers the
  * account, and a browser that knows the person, has sends of its own for each identifier, which nobody else can spend; after those it shares the common ones.
  *
+ * Counted before anything is sent, since others wait for whoever holds the row of a whole client's sends.
+ *
  * @returns seconds to wait, or undefined when the send is allowed.
  */
 export async function chargeSend(
-  tx: Transaction,
-  { master_keys }: Verification,
+  { storage, master_keys }: Verification,
   { account, client, source, own, now }: SendRequest,
   { identifier }: Login,
 ): Promise<number | undefined> {
@@ -28,7 +28,7 @@ export async function chargeSend(
   });
   const perClient = charge("send_client", client.id, settings.client_sends_per_minute);
   if (own !== null) {
-    const [mine, ofClient] = await chargeAll(tx, [charge("send_own", `${identifier} ${own}`), perClient], now);
+    const [mine, ofClient] = await takeBudgets(storage, [charge("send_own", `${identifier} ${own}`), perClient], now);
     if (ofClient && !ofClient.allowed) return ofClient.retry_after;
     if (mine?.allowed) return undefined;
   }
@@ -37,7 +37,7 @@ export async function chargeSend(
     charge("send_identifier", identifier),
     ...(from === null ? [] : [charge("send_identifier_source", `${identifier} ${from}`), charge("send_source", from)]),
   ];
-  return longestWait(await chargeAll(tx, common, now));
+  return longestWait(await takeBudgets(storage, common, now));
 }
 
 function longestWait(taken: readonly Taken[]): number | undefined {

@@ -170,6 +170,19 @@ describeOnBothEngines("sendCode", (engine) => {
     expect(await of("verification_codes", who)).toHaveLength(1);
   });
 
+  it("gives one code to eight who name one person at once, by address and by number", async () => {
+    const who = await open();
+    const phone_number = "+4740000003";
+    const kept = { phone_number, phone_verified_at: instant(now) };
+    await storage.write((tx) => tx.db.updateTable("users").set(kept).where("id", "=", who.user_id).execute());
+    const by_number = { connection: sms, email: undefined, phone_number };
+    const settings = { client: { code_format: "typable" } } as const;
+    await Promise.all(Array.from({ length: 8 }, () => of("outbox", who)));
+    await Promise.all(Array.from({ length: 8 }, (_, n) => send(who, n % 2 === 0 ? by_number : {}, settings)));
+    expect(await of("login_sessions", who)).toHaveLength(8);
+    expect(await of("verification_codes", who)).toHaveLength(1);
+  });
+
   it("gives it to the first of two people who are named in it at once, and to the other nothing", async () => {
     const who = await open();
     const other = await insertLogin(storage, { account_id: who.account_id });

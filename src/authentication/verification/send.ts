@@ -2,6 +2,7 @@ import { auditEvent, type RequestFacts, recordAuditEvent } from "../../audit/aud
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Client, UserType } from "../../directory/clients/client.ts";
 import { refuse, refuseField } from "../../errors.ts";
+import { chargeAll } from "../../limits/limits.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import { type Delivery, deliverCode } from "./deliver-code.ts";
 import { beginLogin, type Login, resumeLogin } from "./login.ts";
@@ -42,7 +43,7 @@ export interface Sent {
 const TRIES = 3;
 
 /**
- * Sends a person their code, or the same one again. Session, code, message, counts and audit event commit together. Known,
+ * Sends a person their code, or the same one again. Session, code, message and audit event commit together. Known,
  * unknown and closed people write the same rows and cannot be told apart by any answer.
  *
  * @throws 400 invalid_request; 429 too_many_requests, which depends on nothing but what the caller sent.
@@ -50,10 +51,9 @@ const TRIES = 3;
 export async function sendCode(verification: Verification, request: SendRequest): Promise<Sent> {
   for (let attempt = 1; attempt <= TRIES; attempt++) {
     const login = (await findResend(verification, request)) ?? (await beginLogin(verification, request));
-    const outcome = await verification.storage.write((tx) => sendIn(tx, verification, request, login)).catch(raced);
-    if (outcome === undefined) continue;
-    const { retry_after } = outcome;
-    if (retry_after !== undefined) throw refuse("too_many_requests", { retry_after });
+    if (attempt === 1) await stayWithinLimits(verification, request, login);
+    const sent = await verification.storage.write((tx) => sendIn(tx, verification, request, login)).catch(raced);
+    if (!sent) continue;
     // Also where nothing goes out: the look would tell who is known by the time that it takes.
     verification.nudge();
     return { login_session_id: login.session_id };
@@ -74,35 +74,35 @@ async function findResend(verification: Verification, request: SendRequest): Pro
   return resumeLogin(request, session);
 }
 
-interface Outcome {
-  /** Seconds, when a budget refused. */
-  readonly retry_after?: number;
+/** @throws 429 too_many_requests. */
+async function stayWithinLimits(verification: Verification, request: SendRequest, login: Login): Promise<void> {
+  const retry_after = await chargeSend(verification, request, login);
+  if (retry_after === undefined) return;
+  await verification.storage.write((tx) => record(tx, request, login, { code_id: null, withheld: "limit" }));
+  throw refuse("too_many_requests", { retry_after });
 }
 
-async function sendIn(
-  tx: Transaction,
-  verification: Verification,
-  request: SendRequest,
-  login: Login,
-): Promise<Outcome> {
-  const retry_after = await chargeSend(tx, verification, request, login);
-  if (retry_after !== undefined) {
-    await record(tx, request, login, { code_id: null, withheld: "limit" });
-    return { retry_after };
-  }
+async function sendIn(tx: Transaction, verification: Verification, request: SendRequest, login: Login): Promise<true> {
+  await waitForOthers(tx, request, login);
   const delivery = await deliverCode(tx, verification, request, login);
   if (!login.resumed && delivery.code && !(await insertSession(tx.db, sessionOf(request, login, delivery.code)))) {
     // Everything above is undone with this member of the batch; the next attempt finds the session and resends.
     throw new SessionTaken();
   }
   await record(tx, request, login, { code_id: delivery.code?.id ?? null, withheld: delivery.withheld });
-  return {};
+  return true;
+}
+
+/** Of two sends to one person, by whatever name, the second sees the code of the first. */
+async function waitForOthers(tx: Transaction, { account, now }: SendRequest, { person }: Login): Promise<void> {
+  await chargeAll(tx, [{ account_id: account.account_id, budget: "send_person", subject: person }], now);
 }
 
 class SessionTaken extends Error {}
 
-function raced(error: unknown): undefined {
-  if (!(error instanceof SessionTaken)) throw error;
+function raced(error: unknown): false {
+  if (error instanceof SessionTaken) return false;
+  throw error;
 }
 
 function sessionOf(

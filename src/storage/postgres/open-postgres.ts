@@ -5,11 +5,18 @@ import type { Tables } from "../tables.ts";
 import { type Batcher, openBatcher } from "./batcher.ts";
 import { openClock } from "./clock.ts";
 import { isRetriable, isUnavailable, mapUnavailable } from "./errors.ts";
+import { openStatementNames } from "./statement-names.ts";
 
 export interface PostgresOptions {
   readonly url: string;
   readonly strict: boolean;
   readonly onQuery?: (sql: string) => void;
+}
+
+interface Context {
+  readonly nameOf: ReturnType<typeof openStatementNames>;
+  readonly transactions: WeakMap<pg.PoolClient, Transaction>;
+  readonly onQuery: PostgresOptions["onQuery"];
 }
 
 const POOL_SIZE = 10;
@@ -33,13 +40,14 @@ export async function openPostgres(options: PostgresOptions): Promise<Storage> {
     throw error;
   });
   const batchers = new Map<string, Batcher<never, unknown>>();
+  const context: Context = { nameOf: openStatementNames(), transactions: new WeakMap(), onQuery: options.onQuery };
 
   function batcherOf<I, O>(statement: HotStatement<I, O>): Batcher<I, O> {
     const known = batchers.get(statement.name);
     if (known) return known as unknown as Batcher<I, O>;
     const batcher = openBatcher(
       statement,
-      (inputs) => retrying(() => runHot(pool, statement, inputs, options)),
+      (inputs) => retrying(() => runHot(pool, statement, inputs, context)),
       DEADLINE,
     );
     batchers.set(statement.name, batcher as unknown as Batcher<never, unknown>);
@@ -48,8 +56,8 @@ export async function openPostgres(options: PostgresOptions): Promise<Storage> {
 
   return {
     engine: "postgres",
-    read: kyselyOver(pool, options),
-    write: (work) => retrying(() => transact(pool, work, options)),
+    read: kyselyOver(pool, context),
+    write: (work) => retrying(() => transact(pool, work, context)),
     hot: (statement, input) => batcherOf(statement)(input),
     now: clock.now,
     async ping() {
@@ -95,22 +103,22 @@ async function runHot<I, O>(
   client: pg.Pool | pg.PoolClient,
   statement: HotStatement<I, O>,
   inputs: readonly I[],
-  options: PostgresOptions,
+  { onQuery }: Context,
 ): Promise<readonly O[]> {
   const { text, parameters, answers } = statement.postgres;
-  options.onQuery?.(text);
+  onQuery?.(text);
   const result = await client
     .query({ name: statement.name, text, values: parameters(inputs) as unknown[] })
     .catch(rethrow);
   return answers(result.rows as Row[], inputs);
 }
 
-async function transact<T>(pool: pg.Pool, work: (tx: Transaction) => Promise<T>, options: PostgresOptions): Promise<T> {
+async function transact<T>(pool: pg.Pool, work: (tx: Transaction) => Promise<T>, context: Context): Promise<T> {
   const client = await pool.connect().catch(rethrow);
   let broken: Error | undefined;
   try {
     await client.query("begin");
-    const value = await work(transactionOn(client, options));
+    const value = await work(transactionOn(client, context));
     await client.query("commit");
     return value;
   } catch (error) {
@@ -121,15 +129,17 @@ async function transact<T>(pool: pg.Pool, work: (tx: Transaction) => Promise<T>,
   }
 }
 
-function transactionOn(client: pg.PoolClient, options: PostgresOptions): Transaction {
+/** One after another on a connection, so each connection needs only one. */
+function transactionOn(client: pg.PoolClient, context: Context): Transaction {
+  const known = context.transactions.get(client);
+  if (known) return known;
   const once = { query: client.query.bind(client), release() {} };
-  return {
-    db: kyselyOver({ connect: async () => once, end: async () => {} }, options),
-    async hot(statement, input) {
-      const [answer] = await runHot(client, statement, [input], options);
-      return answer as never;
-    },
+  const transaction: Transaction = {
+    db: kyselyOver({ connect: async () => once, end: async () => {} }, context),
+    hot: (statement, inputs) => runHot(client, statement, inputs, context),
   };
+  context.transactions.set(client, transaction);
+  return transaction;
 }
 
 interface PoolLike {
@@ -137,7 +147,7 @@ interface PoolLike {
   end(): Promise<void>;
 }
 
-function kyselyOver(pool: PoolLike, options: PostgresOptions): Database {
+function kyselyOver(pool: PoolLike, { nameOf, onQuery }: Context): Database {
   const watched = {
     end: () => pool.end(),
     connect: async () => {
@@ -147,8 +157,8 @@ function kyselyOver(pool: PoolLike, options: PostgresOptions): Database {
         // One that did not answer in time may never answer: the pool must not hand it out again.
         release: () => client.release(broken),
         query: (text: string, values: unknown[]) => {
-          options.onQuery?.(text);
-          return client.query(text, values).catch((error: unknown) => {
+          onQuery?.(text);
+          return client.query({ name: nameOf(text, values), text, values }).catch((error: unknown) => {
             if (isUnavailable(error)) broken = toError(error);
             return rethrow(error);
           });

@@ -239,9 +239,9 @@ function runTurn<T>(file: SqliteFile, work: (tx: Transaction) => Promise<T>, str
   };
   const tx: Transaction = {
     db: kyselyOn(file, checkUsable),
-    async hot(statement, input) {
+    async hot(statement, inputs) {
       checkUsable();
-      return statement.sqlite(file, input);
+      return inputs.map((input) => statement.sqlite(file, input));
     },
   };
   const turn = work(tx).finally(() => {

@@ -52,7 +52,7 @@ describe("the writer thread", () => {
       n % 3 === 0
         ? storage.write(async ({ db, hot }) => {
             const before = await sql<{ sum: number }>`select sum(count) as sum from budgets`.execute(db);
-            await hot(takeStatement, step("inside"));
+            await hot(takeStatement, [step("inside")]);
             const after = await sql<{ sum: number }>`select sum(count) as sum from budgets`.execute(db);
             return Number(after.rows[0]?.sum) - Number(before.rows[0]?.sum);
           })
@@ -88,7 +88,7 @@ describe("the writer thread", () => {
     const unavailable = { code: "temporarily_unavailable" };
     await expect(storage.hot(leave, "now")).rejects.toMatchObject(unavailable);
     await expect(take("after")).rejects.toMatchObject(unavailable);
-    await expect(storage.write(async ({ hot }) => hot(takeStatement, step("c")))).rejects.toMatchObject(unavailable);
+    await expect(storage.write(async ({ hot }) => hot(takeStatement, [step("c")]))).rejects.toMatchObject(unavailable);
     await expect(storage.ping()).rejects.toThrow("started again");
     expect(await count()).toBe(1);
   });
@@ -97,9 +97,9 @@ describe("the writer thread", () => {
     const answers = Promise.all([
       take("a"),
       take("b"),
-      storage.write(async ({ hot }) => hot(takeStatement, step("c"))),
+      storage.write(async ({ hot }) => hot(takeStatement, [step("c")])),
     ]);
     await storage.close();
-    expect((await answers).map(({ count }) => count)).toEqual([1, 1, 1]);
+    expect((await answers).flat().map(({ count }) => count)).toEqual([1, 1, 1]);
   });
 });

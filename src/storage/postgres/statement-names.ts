@@ -1,0 +1,35 @@
+import { hash } from "node:crypto";
+
+/** A text that came so often will come again; lists of every length come and go. */
+const OFTEN = 10;
+/** Each connection keeps so many at most, in the database's memory. */
+const NAMED = 100;
+/** Texts that are counted; then counting begins anew. */
+const COUNTED = 1_000;
+
+/**
+ * A name for each text that comes often: PostgreSQL parses it once a connection, and plans it anew only while that is worth it.
+ *
+ * No name for what takes all columns: they are others once a newer process has migrated, and a prepared statement would fail.
+ * Nor for what has no parameters, which may be several statements in one text.
+ */
+export function openStatementNames(): (text: string, values: readonly unknown[]) => string | undefined {
+  const names = new Map<string, string>();
+  const counts = new Map<string, number>();
+  return (text, values) => {
+    const known = names.get(text);
+    if (known !== undefined || names.size >= NAMED) return known;
+    if (values.length === 0 || text.includes("*")) return undefined;
+    const count = (counts.get(text) ?? 0) + 1;
+    if (count < OFTEN) {
+      if (counts.size >= COUNTED) counts.clear();
+      counts.set(text, count);
+      return undefined;
+    }
+    counts.delete(text);
+    // The same in every process: behind a pooler they share connections.
+    const name = `q_${hash("sha256", text, "hex").slice(0, 32)}`;
+    names.set(text, name);
+    return name;
+  };
+}
