@@ -51,12 +51,12 @@ describe("calls that travel together", () => {
     expect(await Promise.all(answers)).toEqual(["b", "c", "d"]);
   });
 
-  it("are complete at twelve, and wait no longer", async () => {
+  it("are complete at sixteen, and wait no longer", async () => {
     await ask("a");
-    await ask(...Array.from({ length: 11 }, (_, n) => `b${n}`));
+    await ask(...Array.from({ length: 15 }, (_, n) => `b${n}`));
     expect(sent()).toEqual([1]);
     await ask("c");
-    expect(sent()).toEqual([1, 12]);
+    expect(sent()).toEqual([1, 16]);
   });
 
   it("do not wait for a batch that stands still, such as one that waits for a lock", async () => {

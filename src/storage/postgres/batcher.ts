@@ -21,7 +21,7 @@ const BATCH_LIMIT = 64;
  * another. All in one, each of the two would wait for the other.
  */
 const SHARES = 3;
-const BATCH_LEAST = 12;
+const BATCH_LEAST = 16;
 /**
  * Milliseconds for which fewer calls than that wait for company while a batch is on its way: a batch costs as much as several calls. Not
  * longer, because the one on its way may have to wait for somebody else's lock.
