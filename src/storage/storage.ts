@@ -54,7 +54,7 @@ export interface SqliteConnection {
 
 /**
  * A statement on the request path with two bodies side by side. On SQLite `sqlite` runs synchronously in the open group commit, on
- * the writer's thread where there is one, and may run again when a neighbour failed. On PostgreSQL calls that arrive while two are in
+ * the writer's thread where there is one, and may run again when a neighbour failed. On PostgreSQL calls that arrive while batches are in
  * flight travel as one statement in set form.
  *
  * `spending`: a batch holds a key once; the next with that key waits for the next batch.

@@ -44,3 +44,22 @@ describe("a connection that breaks", () => {
     await database.drop();
   });
 });
+
+describe("a statement that comes often", () => {
+  it("is known to the connection, and answers the same before and after", async () => {
+    const database = await createTestDatabase("postgres");
+    const storage = await openPostgres({ url: database.database_url, strict: true });
+    const { answers, known } = await storage.write(async ({ db }) => {
+      const look = () => db.selectFrom("accounts").select("name").where("account_id", "=", "T1").execute();
+      const answers = [];
+      for (let time = 0; time < 20; time++) answers.push(await look());
+      const { rows } = await sql<{ text: string }>`
+        select statement as text from pg_prepared_statements where name like ${"q\\_%"}`.execute(db);
+      return { answers, known: rows.map(({ text }) => text) };
+    });
+    expect(answers).toEqual(Array(20).fill([]));
+    expect(known).toEqual(['select "name" from "accounts" where "account_id" = $1']);
+    await storage.close();
+    await database.drop();
+  });
+});
