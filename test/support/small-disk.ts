@@ -1,6 +1,6 @@
 /** A disk of a few megabytes that a test may fill up, and make room on again. */
 import { execFileSync } from "node:child_process";
-import { chmodSync, closeSync, mkdtempSync, openSync, rmSync, statfsSync, writeSync } from "node:fs";
+import { chmodSync, closeSync, mkdtempSync, openSync, rmSync, statfsSync, statSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -8,7 +8,8 @@ export interface SmallDisk {
   readonly folder: string;
   /** Takes everything that is left, but for so many bytes. */
   fill(leave?: number): void;
-  empty(): void;
+  /** @returns how many bytes that gave back. */
+  empty(): number;
   remove(): void;
 }
 
@@ -38,7 +39,11 @@ export function openSmallDisk(megabytes: number): SmallDisk | undefined {
         closeSync(file);
       }
     },
-    empty: () => rmSync(ballast, { force: true }),
+    empty() {
+      const { size } = statSync(ballast, { throwIfNoEntry: false }) ?? { size: 0 };
+      rmSync(ballast, { force: true });
+      return size;
+    },
     remove() {
       execFileSync("umount", ["--lazy", folder], { stdio: "pipe" });
       rmSync(folder, { recursive: true });

@@ -70,4 +70,25 @@ describe("the log of a server", () => {
     expect(rows.all("select count(*) as rows from budgets")).toEqual([{ rows: written + 500 }]);
     rows.close();
   });
+
+  it("gives the room back that it once needed", { timeout: 60_000 }, async () => {
+    const MOST = 16 * 1024 * 1024;
+    const length = () => statSync(`${path}-wal`).size;
+    // Whoever reads an old state keeps the log from beginning anew.
+    const reader = openSqliteFile(path);
+    reader.exec("begin");
+    reader.all("select count(*) from budgets");
+    let written = 0;
+    for (; length() < MOST + 4 * 1024 * 1024; written += 500) await write(written, 500);
+    reader.exec("rollback");
+    reader.close();
+    await vi.waitFor(
+      async () => {
+        await write(written, 1);
+        written += 1;
+        expect(length()).toBeLessThanOrEqual(MOST);
+      },
+      { timeout: 20_000, interval: 100 },
+    );
+  });
 });

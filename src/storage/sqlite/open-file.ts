@@ -8,6 +8,8 @@ const PRAGMAS = [
   "temp_store = memory",
   "cache_size = -16000",
   "wal_autocheckpoint = 4000",
+  // Bytes. A log that was longer once gives the rest back when it begins anew: else it keeps, on a full disk, the room that the database needs.
+  "journal_size_limit = 16777216",
 ];
 
 /** A connection as every one of ours is set up. `onQuery` sees every text that is executed. */
