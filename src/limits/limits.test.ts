@@ -4,7 +4,7 @@ import { masterKeys } from "../secrets/master-keys.ts";
 import { openStorage } from "../storage/open.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Charge } from "./budgets.ts";
-import { budgetSweep, chargeAll, peekBudget, takeBudget } from "./limits.ts";
+import { budgetSweep, chargeAll, peekBudget, takeBudget, takeBudgets } from "./limits.ts";
 import { sourceSubject } from "./source.ts";
 
 const account_id = "T00000001";
@@ -83,6 +83,17 @@ describeOnBothEngines("limits", (engine) => {
     expect(taken.map(({ count, allowed }) => [count, allowed])).toEqual([
       [3, true],
       [1, true],
+      [9, false],
+    ]);
+  });
+
+  it("takes several, each by itself, and answers in the order asked", async () => {
+    const charges = [send("y", { cost: 3 }), send("x"), send("x"), send("y2", { cost: 9 })];
+    const taken = await takeBudgets(storage, charges, NOW);
+    expect(taken.map(({ count, allowed }) => [count, allowed])).toEqual([
+      [3, true],
+      [1, true],
+      [2, true],
       [9, false],
     ]);
   });
