@@ -244,3 +244,11 @@ export function refuse(code: ErrorCode, options: RefusalOptions = {}): Refusal {
 export function refuseField(path: string, code: string, message: string): Refusal {
   return new Refusal("invalid_request", { message: `${path}: ${message}`, errors: [{ path, code, message }] });
 }
+
+/** The message in the characters that an `error_description` may have (RFC 6749 §5.2, RFC 6750 §3). */
+export function errorDescription(message: string): string {
+  return message
+    .replaceAll("…", "...")
+    .replaceAll('"', "'")
+    .replace(/[^\x20-\x21\x23-\x5b\x5d-\x7e]/g, " ");
+}

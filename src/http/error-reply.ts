@@ -1,5 +1,5 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
-import { type ErrorCode, type Fault, Refusal, refuse } from "../errors.ts";
+import { type ErrorCode, errorDescription, type Fault, Refusal, refuse } from "../errors.ts";
 import type { Surface } from "./contract.ts";
 import { faultsOf } from "./faults.ts";
 
@@ -54,7 +54,8 @@ export function surfaceOf(request: FastifyRequest): Surface {
 export function errorBody(surface: Surface, refusal: Refusal, request_id: string): object {
   const { code, message, options } = refusal;
   const text = code === "internal_error" ? `${message} Request-Id: ${request_id}` : message;
-  if (surface === "oauth") return { error: oauthCode(refusal), error_description: text, ...options.beside };
+  if (surface === "oauth")
+    return { error: oauthCode(refusal), error_description: errorDescription(text), ...options.beside };
   return { error: { code, message: text, ...(options.errors ? { errors: options.errors } : {}) }, ...options.beside };
 }
 

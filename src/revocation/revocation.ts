@@ -1,6 +1,6 @@
 /**
- * Revocation: which authorizations are dead. Every access token names what it hangs on (its authorization, client, user,
- * grant and account); revoking one of those ends it, at once on this process and within 5 s on every other.
+ * Revocation: which authorizations are dead. Every access token names what it hangs on (its authorization, client, user
+ * and grant); revoking one of those ends it, at once on this process and within 5 s on every other.
  *
  * In: subjects such as `sid:…`, `client:…`, `user:…`, `grant:…`, recorded in the transaction of the deed that killed them.
  * Out: whether a token still lives, answered from memory. A process that could not read revocations for 10 s does not know,
@@ -13,7 +13,7 @@ import { insertRevocation, selectRevokedSince } from "./store.ts";
 
 export interface RevokedSubject {
   readonly account_id: string;
-  /** `sid:`, `client:`, `user:`, `grant:` or `account:` and an id. */
+  /** `sid:`, `client:`, `user:`, `grant:` or `role:` and an id. */
   readonly subject: string;
 }
 

@@ -169,11 +169,10 @@ function remember(tokens: Tokens, name: string, token: AccessToken): void {
 
 /** What a revocation can name to end this token. */
 export function subjectsOf(token: AccessToken): readonly string[] {
-  const { sid, client_uuid, subject_type, subject, grant_id, account_id } = token;
+  const { sid, client_uuid, subject_type, subject, grant_id } = token;
   return [
     `sid:${sid}`,
     `client:${client_uuid}`,
-    `account:${account_id}`,
     ...(subject_type === "user" ? [`user:${subject}`] : []),
     ...(grant_id === undefined ? [] : [`grant:${grant_id}`]),
     ...(token.holds ?? []),

@@ -269,7 +269,15 @@ describeOnBothEngines("a bearer that holds less than all", (engine) => {
       ["a stranger", sign({ email: "eve@corp.example" })],
       ["a user who is not external", sign({ email: "own@corp.example" })],
     ];
-    for (const [what, token] of bad) expect((await me(await token)).status, what).toBe(401);
+    for (const [what, token] of bad) {
+      const reply = await me(await token);
+      expect(reply.status, what).toBe(401);
+      // Quoted strings of the characters that RFC 6750 §3 lets an error_description have.
+      expect(reply.headers.get("www-authenticate"), what).toMatch(/^Bearer( \w+="[\x20\x21\x23-\x5b\x5d-\x7e]*",?)+$/);
+    }
+    const { headers, body } = await me(await sign({ iss: "https://evil.example" }));
+    expect(body.error.message).toBe('The ID token is refused: unexpected "iss" claim value.');
+    expect(headers.get("www-authenticate")).toContain(`="The ID token is refused: unexpected 'iss' claim value."`);
     const now = Math.floor(Date.now() / 1000);
     const exchange = { method: "POST", json: { grant_type: "account_user_token" } };
     const exchanged = async (claims: object) =>

@@ -84,10 +84,15 @@ describeOnBothEngines("a partner", (engine) => {
     const { access_token } = (await exchange(merchant.account_id)).body;
     const set = (partner_access: boolean) =>
       call(`${merchant.base}/auth/settings`, { method: "PATCH", token: merchant.token, json: { partner_access } });
+    const inside = (await redeem((await exchange(merchant.account_id)).body.access_token)).body.access_token;
+    const look = () => call(`${merchant.base}/auth/clients`, { token: inside });
+    expect((await look()).status).toBe(200);
     await set(false);
     expect((await exchange(merchant.account_id)).status).toBe(403);
     expect((await redeem(access_token)).status).toBe(401);
+    expect((await look()).status, "a partner who is in already").toBe(401);
     await set(true);
+    expect((await look()).status).toBe(200);
     const client = await addClient(latchkey, partner.account_id);
     await addGrant(latchkey, partner.account_id, client, partner.issuer, ["admin:accounts"], "client_credentials");
     const bearer = await tokenOf(latchkey, partner.account_id, client);

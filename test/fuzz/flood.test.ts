@@ -254,12 +254,13 @@ function faultOf(operation: Operation, grown: Grown, answer: Answer | "hung" | "
   return /^[\w-]{16}$/.test(id) && isDocumented(text) ? undefined : "undocumented";
 }
 
-/** `{ error: { code, message } }` of the account API, or `{ error, error_description }` of RFC 6749. */
+/** `{ error: { code, message } }` of the account API, or `{ error, error_description }` of RFC 6749 §5.2, which names its characters. */
 function isDocumented(text: string): boolean {
   try {
     const { error, error_description } = JSON.parse(text) as { error: unknown; error_description?: unknown };
     const { code, message } =
       typeof error === "string" ? { code: error, message: error_description } : (error as Record<string, unknown>);
+    if (typeof error === "string" && !/^[\x20\x21\x23-\x5b\x5d-\x7e]+$/.test(String(message))) return false;
     return /^[a-z_]+$/.test(String(code)) && typeof message === "string" && message.length > 5;
   } catch {
     return false;

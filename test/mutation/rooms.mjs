@@ -46,7 +46,7 @@ export const rooms = {
   },
   bearer: {
     mutate: ["src/oauth/bearer/*.ts"],
-    tests: ["test/flows/{challenges,escalation}.test.ts"],
+    tests: ["test/flows/{challenges,escalation,partners}.test.ts"],
     engines: "postgres",
   },
 };

@@ -168,6 +168,25 @@ describeOnBothEngines("sendCode", (engine) => {
     expect(all).toEqual(Array(8).fill({ login_session_id: "raced" }));
     expect(await of("login_sessions", who)).toHaveLength(1);
     expect(await of("verification_codes", who)).toHaveLength(1);
+    expect((await withheldFrom(who)).toSorted()).toEqual(["sent", ...Array(7).fill("sent a moment ago")].toSorted());
+  });
+
+  it("gives up where a session is taken that it cannot see, again and again: come back later, counted once", async () => {
+    const who = await open();
+    await send(who, { login_session_id: "hidden" });
+    const elsewhere = await openTestStorage(engine);
+    // A reading that lags behind, as a replica's would.
+    const lagging = openRoom({ ...storage, read: elsewhere.storage.read });
+    const somebody = { email: "somebody@example.com", source: "a" };
+    const request = requestOf(who, { login_session_id: "hidden", ...somebody }, {});
+    const { code, options } = await refusalOf(sendCode(lagging.verification, request));
+    await elsewhere.close();
+    expect([code, options?.retry_after]).toEqual(["temporarily_unavailable", 1]);
+    expect([await of("login_sessions", who), await of("verification_codes", who)].map(({ length }) => length)).toEqual([
+      1, 1,
+    ]);
+    expect(lagging.nudges()).toBe(0);
+    expect(await waits(5, who, somebody), "after the one").toEqual([0, 0, 0, 0, 900]);
   });
 
   it("gives one code to eight who name one person at once, by address and by number", async () => {
@@ -191,6 +210,7 @@ describeOnBothEngines("sendCode", (engine) => {
     const [session] = await of("login_sessions", who);
     const codes = await of("verification_codes", who);
     expect(codes.map(({ id, person }) => [id, person])).toEqual([[session?.code_id, session?.person]]);
+    expect((await withheldFrom(who)).toSorted()).toEqual(["sent", "sent a moment ago"]);
   });
 
   it("does not take a fault for a race", async () => {

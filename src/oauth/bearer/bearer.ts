@@ -11,7 +11,7 @@ import { canonicalAccountId, issuerOf } from "../../directory/accounts/account.t
 import { lookUpAccount } from "../../directory/accounts/find-account.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { isAccountApi } from "../../directory/grants/audience.ts";
-import { type Refusal, refuse, refuseField } from "../../errors.ts";
+import { errorDescription, type Refusal, refuse, refuseField } from "../../errors.ts";
 import type { Bearer, RouteContract } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import type { Tokens } from "../../tokens/tokens.ts";
@@ -161,9 +161,15 @@ async function findAlive(
   const issuer = issuerOf(directory.public_url, account_id);
   const verified = await verifyAccessToken(tokens, account_id, issuer, token, directory.storage.now());
   directory.revocations.checkAlive(account_id, subjectsOf(verified));
-  const { partner_account } = verified;
-  if (partner_account) directory.revocations.checkAlive(partner_account, subjectsOf(verified));
+  if (verified.partner_account !== undefined) await checkPartner(directory, verified, verified.partner_account);
   return verified;
+}
+
+/** What a partner does here hangs on its own client and grant, which live with it, and on a merchant that lets it in. */
+async function checkPartner(directory: Directory, token: AccessToken, partner_account: string): Promise<void> {
+  directory.revocations.checkAlive(partner_account, subjectsOf(token));
+  const merchant = await lookUpAccount(directory, token.account_id);
+  if (!merchant?.settings.partner_access) throw refuse("invalid_token", { detail: "partners are not let in" });
 }
 
 /** As findAlive, out of the Authorization header alone (RFC 6750 §2.1), with the challenge of RFC 6750 §3. */
@@ -233,7 +239,7 @@ function challenge(error: Error | undefined): Error {
   if (code === "upstream_login_failed") return challenge(refuse("invalid_token", { message, cause: error }));
   if (code !== "invalid_token") return error;
   const headers = {
-    "www-authenticate": `Bearer realm="latchkey", error="invalid_token", error_description="${message}"`,
+    "www-authenticate": `Bearer realm="latchkey", error="invalid_token", error_description="${errorDescription(message)}"`,
   };
   return refuse("invalid_token", { ...options, headers });
 }

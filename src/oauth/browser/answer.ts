@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { FastifyReply } from "fastify";
+import { errorDescription } from "../../errors.ts";
 import { reveal, type Secret } from "../../secrets/secret.ts";
 import { addAsFragment, addToQuery, type Parameters } from "../redirect-address.ts";
 import type { AnswerTo, RedirectedRefusal } from "./refuse-at.ts";
@@ -13,7 +14,7 @@ export interface Answer {
 export function errorAnswer({ to, error, message }: RedirectedRefusal, issuer: string): Answer {
   const parameters: Parameters = [
     ["error", error],
-    ["error_description", message.replace(/[^\x20-\x21\x23-\x5b\x5d-\x7e]/g, " ")],
+    ["error_description", errorDescription(message)],
     ["state", to.state],
     ["iss", issuer],
   ];
