@@ -291,6 +291,8 @@ describeOnBothEngines("a bearer that holds less than all", (engine) => {
     expect(code(old), old.text).toEqual([401, "invalid_token"]);
     expect((await call(`${own.base}/auth/clients`, { token: issued.body.access_token })).status).toBe(200);
     expect((await call(`${own.base}/auth/clients`, { token: await sign() })).status).toBe(401);
+    const registration = { method: "POST", token: await sign(), json: { redirect_uris: ["https://app.example/cb"] } };
+    expect((await call(`${own.base}/oauth/register`, registration)).status).toBe(401);
     expect((await me(issued.body.access_token)).status).toBe(200);
     const password = { method: "POST", token: issued.body.access_token, json: { proposed_password: "a new battery" } };
     expect(code(await call(`${latchkey.url}/v1/account/user/password`, password))).toEqual([403, "insufficient_scope"]);
