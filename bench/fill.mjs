@@ -2,6 +2,7 @@
  * Rows that nobody asks for, as many as wanted, written by the database itself before its server starts: in the order of their keys, into
  * a table without its indexes, which are built afterwards.
  */
+import { closeSync, fsyncSync, openSync } from "node:fs";
 import pg from "pg";
 import { sqlitePath } from "../dist/storage/open.js";
 import { openSqliteFile } from "../dist/storage/sqlite/connection.js";
@@ -66,7 +67,12 @@ function onSqlite(database_url) {
       await work();
       for (const { sql } of indexes) run(sql);
     },
-    async settle() {},
+    // What the system has not written yet, gigabytes of it, would be written while the server starts.
+    async settle() {
+      const open = openSync(sqlitePath(database_url), "r+");
+      fsyncSync(open);
+      closeSync(open);
+    },
     async close() {
       file.close();
     },

@@ -226,7 +226,7 @@ describe("an upstream provider that lies", () => {
     ["redirect", /302/],
     ["hang", /in time/],
   ];
-  it.each(cases)("gets nowhere with %s, and the caller reads why within five seconds", async (kind, why) => {
+  it.each(cases)("gets nowhere with %s, and the caller reads why soon", async (kind, why) => {
     tenant = await createTenant(latchkey);
     client = await addClient(latchkey, tenant.account_id, { signup: true });
     // A path of its own, so that no document of the case before is remembered.
@@ -237,7 +237,7 @@ describe("an upstream provider that lies", () => {
     lie = kind;
     const started = Date.now();
     const reply = await exchange(tenant, client, { code: "x" });
-    expect(Date.now() - started).toBeLessThan(5_000);
+    expect(Date.now() - started, "milliseconds").toBeLessThan(15_000);
     expect([reply.status, reply.body.error.code], reply.text).toEqual([400, "upstream_login_failed"]);
     expect(reply.body.error.message).toMatch(why);
     lie = undefined;
