@@ -34,8 +34,6 @@ export interface UserSubject {
   /** RFC 8176 */
   readonly amr: readonly string[];
   readonly acr: string;
-  /** Names under which what the person holds at the account API can be revoked. */
-  readonly holds?: readonly string[];
 }
 
 export interface Actor {
@@ -54,6 +52,11 @@ export interface Authorization {
   readonly client_id: string;
   readonly client_uuid: string;
   readonly grant_id?: string;
+  /**
+   * What else can be revoked and ends what comes of this: what the person holds at the account API, whatever the token that this was
+   * exchanged for hung on.
+   */
+  readonly holds?: readonly string[];
   readonly audience: string;
   readonly scope: readonly string[];
   readonly id_token_alg: SigningAlg;

@@ -22,8 +22,19 @@ export async function issueAccessToken(
   authorization: Authorization,
   now: number,
 ): Promise<IssuedAccessToken> {
-  const { issuing, subject, sid, client_id, client_uuid, grant_id, audience, dpop_jkt, userinfo_claims, sector } =
-    authorization;
+  const {
+    issuing,
+    subject,
+    sid,
+    client_id,
+    client_uuid,
+    grant_id,
+    holds,
+    audience,
+    dpop_jkt,
+    userinfo_claims,
+    sector,
+  } = authorization;
   const { account_id, issuer, access_token_alg } = issuing;
   const lifetime = Math.min(issuing.access_token_lifetime, authorization.lifetime ?? Number.POSITIVE_INFINITY);
   const scope = authorization.scope.join(" ");
@@ -43,6 +54,7 @@ export async function issueAccessToken(
     subject_type: subject.type,
     ...(grant_id ? { grant_id } : {}),
     ...(subject.type === "user" ? personClaims(subject) : {}),
+    ...(holds && holds.length > 0 ? { holds } : {}),
     ...(authorization.act ? { act: authorization.act } : {}),
     ...(sector === undefined || subject.type === "client" ? {} : { sector }),
     ...(userinfo_claims && userinfo_claims.length > 0 ? { userinfo_claims } : {}),
@@ -59,8 +71,8 @@ async function subOf(tokens: Tokens, { issuing, subject, sector }: Authorization
   return pairwiseOf(tokens, issuing.account_id, sector, subject.id);
 }
 
-function personClaims({ auth_time, amr, acr, holds }: UserSubject): object {
-  return { auth_time, amr, acr, ...(holds && holds.length > 0 ? { holds } : {}) };
+function personClaims({ auth_time, amr, acr }: UserSubject): object {
+  return { auth_time, amr, acr };
 }
 
 export interface IdTokenFields {

@@ -147,8 +147,15 @@ function keyOf(cnf: unknown): Pick<AccessToken, "jkt"> {
 
 function actorOf(act: unknown): Pick<AccessToken, "partner_account" | "act"> {
   if (typeof act !== "object" || act === null) return {};
-  const { account_id } = act as { account_id?: unknown };
-  return { act, ...(typeof account_id === "string" ? { partner_account: account_id } : {}) };
+  const partner_account = partnerIn(act);
+  return { act, ...(partner_account === undefined ? {} : { partner_account }) };
+}
+
+/** Also behind those whom a partner's token was exchanged for (RFC 8693 §4.1). */
+function partnerIn(actor: unknown): string | undefined {
+  if (typeof actor !== "object" || actor === null) return undefined;
+  const { account_id, act } = actor as { account_id?: unknown; act?: unknown };
+  return typeof account_id === "string" ? account_id : partnerIn(act);
 }
 
 /** Not before it is active: nobody could have signed with it honestly. */
@@ -169,14 +176,13 @@ function remember(tokens: Tokens, name: string, token: AccessToken): void {
 
 /** What a revocation can name to end this token. */
 export function subjectsOf(token: AccessToken): readonly string[] {
-  const { sid, client_uuid, subject_type, subject, grant_id } = token;
-  return [
-    `sid:${sid}`,
-    `client:${client_uuid}`,
-    ...(subject_type === "user" ? [`user:${subject}`] : []),
-    ...(grant_id === undefined ? [] : [`grant:${grant_id}`]),
-    ...(token.holds ?? []),
-  ];
+  const { sid, subject_type, subject } = token;
+  return [`sid:${sid}`, ...(subject_type === "user" ? [`user:${subject}`] : []), ...restsOn(token)];
+}
+
+/** … beside the login and the person, which are those of every token that this one is exchanged for. */
+export function restsOn({ client_uuid, grant_id, holds = [] }: AccessToken): readonly string[] {
+  return [`client:${client_uuid}`, ...(grant_id === undefined ? [] : [`grant:${grant_id}`]), ...holds];
 }
 
 function invalid(detail: string): Refusal {

@@ -4,6 +4,7 @@ import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
   addGrant,
+  basic,
   call,
   createTenant,
   inbox,
@@ -14,6 +15,7 @@ import {
   tokenOf,
 } from "../support/latchkey.ts";
 
+const EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange";
 const claims = (jwt: string) => JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString());
 const code = (reply: Reply) => [reply.status, reply.body.error?.code];
 
@@ -102,6 +104,32 @@ describeOnBothEngines("a partner", (engine) => {
     await call(`${partner.base}/auth/clients/${client.id}`, { method: "DELETE", token: partner.token });
     expect((await call(`${merchant.base}/auth/clients`, { token: out })).status).toBe(401);
     expect((await redeem(left)).status).toBe(401);
+  });
+
+  it("leaves no token behind that its own was exchanged for", async () => {
+    const STOCK = "https://stock.example";
+    const type = "urn:ietf:params:oauth:token-type:access_token";
+    const resource = await addClient(latchkey, merchant.account_id, {
+      resource_for: [merchant.issuer, STOCK],
+      grant_types: [EXCHANGE],
+    });
+    await addGrant(latchkey, merchant.account_id, resource, STOCK, ["admin:accounts"], "client_credentials");
+    const client = await addClient(latchkey, partner.account_id);
+    await addGrant(latchkey, partner.account_id, client, partner.issuer, ["admin:accounts"], "client_credentials");
+    const bearer = await tokenOf(latchkey, partner.account_id, client);
+    const inside = (await redeem((await exchange(merchant.account_id, bearer)).body.access_token)).body.access_token;
+    const post = (path: string, form: Record<string, string>) =>
+      call(`${merchant.base}/oauth/${path}`, { method: "POST", headers: { authorization: basic(resource) }, form });
+    const further = () =>
+      post("token", { grant_type: EXCHANGE, subject_token: inside, subject_token_type: type, audience: STOCK });
+    const { body, text, status } = await further();
+    expect(status, text).toBe(200);
+    expect(claims(body.access_token).act).toMatchObject({ sub: resource.id, act: { sub: client.id } });
+    const isActive = async (token: string) => (await post("introspect", { token })).body.active;
+    expect([await isActive(inside), await isActive(body.access_token)]).toEqual([true, true]);
+    await call(`${partner.base}/auth/clients/${client.id}`, { method: "DELETE", token: partner.token });
+    expect([await isActive(inside), await isActive(body.access_token)]).toEqual([false, false]);
+    expect((await further()).body.error).toBe("invalid_grant");
   });
 
   it("is written down in both accounts", async () => {

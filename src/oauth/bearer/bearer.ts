@@ -153,7 +153,7 @@ export async function findBearer(
 }
 
 /** A token of this account that is good now, whatever it is for. @throws 401 invalid_token. */
-async function findAlive(
+export async function findAlive(
   { directory, tokens }: Pick<BearerDeps, "directory" | "tokens">,
   account_id: string,
   token: string,

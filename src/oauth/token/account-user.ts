@@ -59,7 +59,7 @@ export async function exchangeAccountUser(oauth: Oauth, caller: Caller, audience
   }
   await noteSeen(directory, account_id, user.id);
   const { scope, holds } = holdingsOf(user);
-  const subject = { type: "user", id: user.id, auth_time, amr, acr: acrOf(amr), holds } as const;
+  const subject = { type: "user", id: user.id, auth_time, amr, acr: acrOf(amr) } as const;
   return issueAccessToken(
     tokens,
     {
@@ -69,6 +69,7 @@ export async function exchangeAccountUser(oauth: Oauth, caller: Caller, audience
       // Nobody's client: the token is the person's own.
       client_id: user.id,
       client_uuid: user.id,
+      holds,
       audience: wanted,
       scope: ["openid", "profile", "email", ...scope],
       id_token_alg: "RS256",

@@ -11,8 +11,9 @@ import { reveal, type Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Authorization } from "../../tokens/authorization.ts";
 import { type IssuedAccessToken, issueAccessToken } from "../../tokens/issue.ts";
-import { type AccessToken, subjectsOf, verifyAccessToken } from "../../tokens/verify.ts";
+import { type AccessToken, restsOn } from "../../tokens/verify.ts";
 import { acrOf, issuingOf } from "../authorization-for.ts";
+import { findAlive } from "../bearer/bearer.ts";
 import type { Oauth } from "../oauth.ts";
 
 export const EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange";
@@ -34,15 +35,16 @@ export interface ExchangedToken extends IssuedAccessToken {
 
 /**
  * A token that somebody sent to this client, for one that it may use further on in their name (RFC 8693 §2): no wider than the
- * subject's and the client's own grant, no longer, with the client as the actor, and never refreshed.
+ * subject's and the client's own grant, no longer, ended by whatever ends the subject's, with the client as the actor, and never refreshed.
  *
  * @throws 400 invalid_request, invalid_grant, invalid_target, invalid_scope; 400 unauthorized_client.
  */
 export async function exchangeSubject(
-  { directory, tokens }: Oauth,
+  oauth: Oauth,
   exchange: SubjectExchange,
   facts: RequestFacts,
 ): Promise<ExchangedToken> {
+  const { directory, tokens } = oauth;
   const { client, audience } = exchange;
   const { account_id, settings } = client;
   if (!settings.grant_types.includes(EXCHANGE))
@@ -50,7 +52,7 @@ export async function exchangeSubject(
   checkTypes(exchange);
   const account = await findAccount(directory, account_id);
   const now = directory.storage.now();
-  const subject = await readSubject({ directory, tokens }, account_id, exchange.subject_token, now);
+  const subject = await readSubject(oauth, account_id, exchange.subject_token);
   const grants = await listGrants(directory, account_id, { client_id: client.id });
   const own = subject.client_uuid === client.id;
   const meant = own || subject.audience === client.client_id || settings.resource_for.includes(subject.audience);
@@ -68,6 +70,7 @@ export async function exchangeSubject(
     client_id: client.client_id,
     client_uuid: client.id,
     grant_id: grant.id,
+    holds: restsOn(subject),
     audience,
     scope: scopeFor(subject, grant.scope, exchange.scope),
     id_token_alg: settings.id_token_signed_response_alg,
@@ -95,17 +98,9 @@ function checkTypes({ subject_token_type, requested_token_type }: SubjectExchang
   }
 }
 
-async function readSubject(
-  { directory, tokens }: Pick<Oauth, "directory" | "tokens">,
-  account_id: string,
-  token: Secret,
-  now: number,
-): Promise<AccessToken> {
-  const issuer = issuerOf(directory.public_url, account_id);
+async function readSubject(oauth: Oauth, account_id: string, token: Secret): Promise<AccessToken> {
   try {
-    const verified = await verifyAccessToken(tokens, account_id, issuer, reveal(token), now);
-    directory.revocations.checkAlive(account_id, subjectsOf(verified));
-    return verified;
+    return await findAlive(oauth, account_id, reveal(token));
   } catch (error) {
     if (error instanceof Refusal && error.status === 401) {
       throw refuse("invalid_grant", {
