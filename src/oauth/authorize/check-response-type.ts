@@ -3,15 +3,16 @@ import { refuse, refuseField } from "../../errors.ts";
 import type { AuthorizeRequest } from "./schema.ts";
 
 /**
- * `authenticate` and `code` are always enabled, `token` only where the client lists it (RFC 9700 §2.1.2). PKCE: S256 alone;
+ * `authenticate` and `code` are always enabled, `token` only where the client lists it (RFC 9700 §2.1.2) and takes tokens that are bound
+ * to no key. PKCE: S256 alone;
  * public clients always, others as they are set, by default where no ID token is asked for (RFC 7636 §4.4.1, RFC 9700 §2.1.1).
  *
  * @throws 400 unsupported_response_type, 400 invalid_request.
  */
 export function checkResponseType({ settings }: Client, request: AuthorizeRequest): void {
   const { response_type, code_challenge, code_challenge_method, scope } = request;
-  if (response_type === "token" && !settings.response_types.includes("token"))
-    throw refuse("unsupported_response_type");
+  const gives_tokens = settings.response_types.includes("token") && !settings.dpop_bound_access_tokens;
+  if (response_type === "token" && !gives_tokens) throw refuse("unsupported_response_type");
   if (code_challenge !== undefined && response_type !== "code") {
     throw refuseField("code_challenge", "response_type", "goes with response_type=code");
   }

@@ -18,6 +18,7 @@ import type { Grant } from "../../directory/grants/grant.ts";
 import { refuseField } from "../../errors.ts";
 import type { Bearer } from "../../http/contract.ts";
 import type { Secret } from "../../secrets/secret.ts";
+import { checkBound } from "../dpop/check-bound.ts";
 import type { Oauth } from "../oauth.ts";
 
 export interface CustomerRequest {
@@ -52,6 +53,7 @@ export async function nameCustomer({ directory }: Oauth, request: CustomerReques
     const own = client.settings.user_type;
     throw refuseField("type", "user_type", `must be ${own}, the type of user that the client logs in`);
   }
+  checkBound(client);
   const grant = await findGrant(directory, account, client, audience, "password");
   const identifier = await readIdentifier(ident_type, ident, account.settings.country);
   const { id } = await findPerson(storage.read, master_keys, account.account_id, type, identifier);

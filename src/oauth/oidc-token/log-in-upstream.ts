@@ -11,6 +11,7 @@ import { checkActsFor } from "../../directory/scopes.ts";
 import { refuse } from "../../errors.ts";
 import type { Bearer } from "../../http/contract.ts";
 import { secret } from "../../secrets/secret.ts";
+import { checkBound } from "../dpop/check-bound.ts";
 import { type Caller, finishFirstFactor } from "../finish-first-factor.ts";
 import type { PersonTokens } from "../issue-for-person.ts";
 import type { Oauth } from "../oauth.ts";
@@ -39,6 +40,7 @@ export async function logInUpstream(
   const account = await findAccount(directory, bearer.account_id);
   const client = await findClient(directory, bearer.account_id, name);
   checkActsFor(bearer, client);
+  checkBound(client);
   if (redirect_uri !== undefined) matchRedirectUri(client, redirect_uri);
   const canonical = (one: string) => canonicalAudience(account, directory.public_url, one);
   const grants = await grantsOf(directory, client);

@@ -11,6 +11,7 @@ import { refuse } from "../../errors.ts";
 import { instant } from "../../storage/storage.ts";
 import { issueAccessToken } from "../../tokens/issue.ts";
 import { acrOf, issuingOf } from "../authorization-for.ts";
+import { checkBound } from "../dpop/check-bound.ts";
 import type { Caller } from "../finish-first-factor.ts";
 import { issueForPerson, type PersonTokens } from "../issue-for-person.ts";
 import type { Oauth } from "../oauth.ts";
@@ -46,6 +47,7 @@ export async function exchangeAccountUser(oauth: Oauth, caller: Caller, audience
   const amr = bearer.amr ?? [];
   if (!external) {
     const client = await findClient(directory, account_id, bearer.client_uuid);
+    checkBound(client);
     const grant = (await grantsOf(directory, client)).find(({ id }) => id === bearer.grant_id);
     if (!client.settings.first_party || !grant) throw refuse("insufficient_scope");
     const subject: AuthenticatedSubject = {

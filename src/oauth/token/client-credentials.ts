@@ -11,6 +11,7 @@ import { instant } from "../../storage/storage.ts";
 import { type IssuedAccessToken, issueAccessToken } from "../../tokens/issue.ts";
 import type { Tokens } from "../../tokens/tokens.ts";
 import { issuingOf } from "../authorization-for.ts";
+import { checkBound } from "../dpop/check-bound.ts";
 import { narrowScope } from "../narrow-scope.ts";
 import { issueStatement } from "./issue-statement.ts";
 
@@ -42,6 +43,7 @@ export async function issueClientCredentials(
   if (!settings.grant_types.includes("client_credentials") || settings.token_endpoint_auth_method === "none") {
     throw refuse("unauthorized_client", { message: "The client may not use client_credentials." });
   }
+  checkBound(client, dpop_jkt);
   if (audience === undefined)
     throw refuse("invalid_target", { message: "audience is required: an API that a grant names." });
   const account = await findAccount(directory, account_id);

@@ -11,6 +11,7 @@ import { type IssuedAccessToken, issueAccessToken } from "../../tokens/issue.ts"
 import { readExchangeToken } from "../../tokens/sign-exchange-token.ts";
 import { issuingOf } from "../authorization-for.ts";
 import { bearerToken, challengeOf } from "../bearer/bearer.ts";
+import { checkBound } from "../dpop/check-bound.ts";
 import type { Oauth } from "../oauth.ts";
 import { insertUsedToken } from "./used-tokens.ts";
 
@@ -43,6 +44,7 @@ export async function redeemExchangeToken(
   revocations.checkAlive(partner.account_id, [`client:${exchange.client_uuid}`]);
   const client = await findClientById(directory, partner.account_id, exchange.client_uuid).catch(() => undefined);
   if (!client) throw invalid();
+  checkBound(client);
   const names = (one: string) => isAccountApi(partner, public_url, one) || isAccountApi(merchant, public_url, one);
   const grants = await listGrants(directory, partner.account_id, { client_id: client.id });
   const grant = grants.find((one) => ["any", "client_credentials"].includes(one.type) && names(one.audience));

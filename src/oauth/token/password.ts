@@ -3,6 +3,7 @@ import { findNamedPerson } from "../../authentication/usernames/find-person.ts";
 import { findClient } from "../../directory/clients/find-client.ts";
 import { findGrant } from "../../directory/grants/find-grant.ts";
 import type { Secret } from "../../secrets/secret.ts";
+import { checkBound } from "../dpop/check-bound.ts";
 import { type Caller, finishFirstFactor } from "../finish-first-factor.ts";
 import type { PersonTokens } from "../issue-for-person.ts";
 import type { Oauth } from "../oauth.ts";
@@ -23,6 +24,7 @@ export async function logInWithPassword(oauth: Oauth, caller: Caller, login: Use
   const { account, bearer, facts, source, now } = caller;
   const { username, password, audience } = login;
   const client = await findClient(directory, account.account_id, bearer.client_uuid);
+  checkBound(client);
   const grant = await findGrant(directory, account, client, audience, "password");
   const person = await findNamedPerson(directory, account, client, username);
   const about = { account, client_id: client.id, grant_id: grant.id, person, password, source: source(client) };

@@ -10,6 +10,7 @@ import type { Authorization } from "../../tokens/authorization.ts";
 import { issueAccessToken } from "../../tokens/issue.ts";
 import { authorizePerson } from "../authorization-for.ts";
 import { identity_scopes, userinfoAudience } from "../browser/authorization-request.ts";
+import { checkBound } from "../dpop/check-bound.ts";
 import type { PersonTokens } from "../issue-for-person.ts";
 import { narrowScope } from "../narrow-scope.ts";
 import type { Oauth } from "../oauth.ts";
@@ -52,6 +53,7 @@ export async function refreshLogin(
   { scope: requested, dpop_jkt }: Wanted = {},
 ): Promise<PersonTokens> {
   const { directory, tokens } = oauth;
+  checkBound(client, dpop_jkt);
   const now = directory.storage.now();
   const account = await findAccount(directory, client.account_id);
   const { family, refresh_token } = await rotateRefreshToken(

@@ -5,6 +5,7 @@ import { grantsOf } from "../../directory/grants/find-grant.ts";
 import { checkActsFor } from "../../directory/scopes.ts";
 import { refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
+import { checkBound } from "../dpop/check-bound.ts";
 import { type Caller, mayRefresh, type TokenContinuation } from "../finish-first-factor.ts";
 import { issueForPerson, type PersonTokens } from "../issue-for-person.ts";
 import type { Oauth } from "../oauth.ts";
@@ -29,6 +30,7 @@ export async function finishWithFactor(
   if (kind !== "token")
     throw refuse("invalid_grant", { message: "This login began at auth/authorize, and ends there." });
   const client = await findClient(directory, account.account_id, pending.client_id);
+  checkBound(client);
   const about = { account, pending, presented, source: source(client), actor: bearer.subject, facts, now };
   const subject = await finishFactor(mfa, about);
   const grant = (await grantsOf(directory, client)).find(({ id }) => id === pending.grant_id);

@@ -4,6 +4,7 @@ import { findClient } from "../../directory/clients/find-client.ts";
 import { findGrant } from "../../directory/grants/find-grant.ts";
 import { checkActsFor } from "../../directory/scopes.ts";
 import type { Secret } from "../../secrets/secret.ts";
+import { checkBound } from "../dpop/check-bound.ts";
 import { type Caller, finishFirstFactor } from "../finish-first-factor.ts";
 import type { PersonTokens } from "../issue-for-person.ts";
 import type { Oauth } from "../oauth.ts";
@@ -31,6 +32,7 @@ export async function logInWithCode(oauth: Oauth, caller: Caller, login: CodeLog
   const named = await findCodeClient(verification, { ...login, account, client: own, now });
   const client = named === own.id ? own : await findClient(directory, account.account_id, named);
   checkActsFor(bearer, client);
+  checkBound(client);
   const grant = await findGrant(directory, account, client, audience, "authorization_code");
   const about = { ...login, account, client, grant_id: grant.id };
   const subject = await redeemCode(verification, { ...about, actor: bearer.subject, facts, now });
