@@ -1,7 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { recordDeed } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
-import { lookUpClient } from "../../directory/clients/find-client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { enqueue } from "../../outbox/outbox.ts";
 import { sha256 } from "../../secrets/digest.ts";
@@ -12,14 +11,13 @@ import { type NewSession, newBrowser, type Session } from "./session.ts";
 import {
   insertAuthorization,
   insertSession,
-  type SessionAuthorization,
   selectAuthorizations,
   selectAuthorizationsOf,
   selectSessions,
   updateBrowser,
   updateEnded,
-  updateEndedOf,
   updateIdle,
+  updateShown,
 } from "./store.ts";
 
 /** Who is logged in in a browser, the newest login first. */
@@ -35,19 +33,23 @@ export async function findSessions(
 export const BACKCHANNEL_LOGOUT = "backchannel_logout";
 
 export interface Begun {
-  readonly session: NewSession;
+  readonly session_id: string;
   /** The browser's new cookie. */
   readonly browser: Secret;
 }
 
-/** Somebody has logged in: a session of theirs, under a cookie that the browser did not have before. */
+/**
+ * Somebody has logged in: a session of theirs, under a cookie that the browser did not have before. Where they were logged in already,
+ * their session goes on with what they showed now, so that its end is the end of all that it ever led to.
+ */
 export async function beginSession(
   { storage }: Directory,
   { account_id, settings }: Account,
   subject: AuthenticatedSubject,
   before: Uint8Array | undefined,
 ): Promise<Begun> {
-  const now = storage.now();
+  const milliseconds = storage.now();
+  const now = instant(milliseconds);
   const browser = newBrowser();
   const digest = sha256(reveal(browser));
   const session: NewSession = {
@@ -57,30 +59,25 @@ export async function beginSession(
     auth_time: subject.authenticated_at,
     amr: subject.amr,
     provider: subject.provider ?? null,
-    created_at: instant(now),
-    idle_expires_at: instant(now + settings.session_idle_lifetime * 1000),
-    expires_at: instant(now + settings.session_lifetime * 1000),
+    created_at: now,
+    idle_expires_at: instant(milliseconds + settings.session_idle_lifetime * 1000),
+    expires_at: instant(milliseconds + settings.session_lifetime * 1000),
   };
-  await storage.write(async (tx) => {
-    if (before) {
-      await updateEndedOf(tx.db, account_id, before, subject.user_id, instant(now));
-      await updateBrowser(tx.db, account_id, before, digest);
-    }
-    await insertSession(tx.db, session, digest);
+  const session_id = await storage.write(async (tx) => {
+    const going = before && (await updateShown(tx.db, before, session));
+    if (before) await updateBrowser(tx.db, account_id, before, digest);
+    if (going === undefined) await insertSession(tx.db, session, digest);
     const actor = { id: subject.user_id, context: { amr: subject.amr } };
-    await recordDeed(tx, { account_id, action: "session.begun", entity: session.id, now: session.created_at, actor });
+    const deed = { action: going === undefined ? "session.begun" : "session.continued", entity: going ?? session.id };
+    await recordDeed(tx, { account_id, ...deed, now, actor });
+    return going ?? session.id;
   });
-  return { session, browser };
+  return { session_id, browser };
 }
 
-/** How often a session's idle end is moved; milliseconds. */
-const RESOLUTION = 60_000;
-
-/** The session was used: it does not lie idle. */
-export async function touchSession({ storage }: Directory, { settings }: Account, session: Session): Promise<void> {
-  const next = storage.now() + settings.session_idle_lifetime * 1000;
-  if (next - Date.parse(session.idle_expires_at) < RESOLUTION) return;
-  await storage.write((tx) => updateIdle(tx.db, session, instant(next)));
+/** A session is used: it does not lie idle. Part of the transaction that answers. @returns false when it has ended meanwhile. */
+export function touchSession(tx: Transaction, { settings }: Account, session: Session, now: number): Promise<boolean> {
+  return updateIdle(tx.db, session, instant(now + settings.session_idle_lifetime * 1000));
 }
 
 /** What a session led to is remembered, to be ended with it. */
@@ -106,40 +103,31 @@ export async function endSession(
   const { storage, revocations } = directory;
   const milliseconds = storage.now();
   const now = instant(milliseconds);
-  const led = await selectAuthorizations(storage.read, account_id, id);
-  const revoked = led.map(({ sid }) => ({ account_id, subject: `sid:${sid}` }));
-  const told = await listening(directory, account_id, led);
-  await storage.write(async (tx) => {
-    if (!(await updateEnded(tx.db, account_id, id, now))) return;
-    for (const client_id of told) {
+  const revoked = await storage.write(async (tx) => {
+    if (!(await updateEnded(tx.db, account_id, id, now))) return [];
+    // Whoever was using it has finished, and is among these, or sees that it has ended.
+    const led = await selectAuthorizations(tx.db, account_id, id);
+    const listening = led.filter(({ settings }) => settings?.backchannel_logout_uri);
+    for (const client_id of new Set(listening.map(({ client_id }) => client_id))) {
       const payload = { client_id, session_id: id, user_id };
       const message = { account_id, kind: BACKCHANNEL_LOGOUT, channel: "http" as const, inbox: null, payload };
       await enqueue(tx, { ...message, expires_at: milliseconds + TOLD_FOR }, milliseconds);
     }
-    for (const one of revoked) await revocations.record(tx, one);
+    const ended = led.map(({ sid }) => ({ account_id, subject: `sid:${sid}` }));
+    for (const one of ended) await revocations.record(tx, one);
     const actor = { id: user_id, context: {} };
     await recordDeed(tx, { account_id, action: "session.ended", entity: id, now, actor });
+    return ended;
   });
   for (const one of revoked) revocations.announce(one);
 }
 
-/** Of the clients that a session led to, those that want to hear of its end. */
-async function listening(
-  directory: Directory,
-  account_id: string,
-  led: readonly SessionAuthorization[],
-): Promise<readonly string[]> {
-  const ids = [...new Set(led.map(({ client_id }) => client_id))];
-  const clients = await Promise.all(ids.map((id) => lookUpClient(directory, account_id, id)));
-  return clients.flatMap((client) => (client?.settings.backchannel_logout_uri ? [client.id] : []));
-}
-
 /** Every authorization that a person's sessions led to at one client. */
 export function authorizationsOf(
-  { storage }: Directory,
+  { db }: Transaction,
   account_id: string,
   user_id: string,
   client_id: string,
 ): Promise<readonly string[]> {
-  return selectAuthorizationsOf(storage.read, account_id, user_id, client_id);
+  return selectAuthorizationsOf(db, account_id, user_id, client_id);
 }

@@ -1,3 +1,4 @@
+import { type ClientSettings, clientSettings } from "../../directory/clients/settings.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
 import type { NewSession, Session } from "./session.ts";
 
@@ -63,13 +64,21 @@ export async function updateBrowser(db: Database, account_id: string, from: Uint
     .execute();
 }
 
-export async function updateIdle(db: Database, { account_id, id }: Session, idle_expires_at: Instant): Promise<void> {
-  await db
+/** It was used. Whoever ends it waits for this, and the other way round. @returns false when it has ended. */
+export async function updateIdle(
+  db: Database,
+  { account_id, id }: Pick<Session, "account_id" | "id">,
+  idle_expires_at: Instant,
+): Promise<boolean> {
+  const rows = await db
     .updateTable("sessions")
     .set({ idle_expires_at })
     .where("account_id", "=", account_id)
     .where("id", "=", id)
+    .where("ended_at", "is", null)
+    .returning("id")
     .execute();
+  return rows.length === 1;
 }
 
 export async function updateEnded(db: Database, account_id: string, id: string, now: Instant): Promise<boolean> {
@@ -84,22 +93,36 @@ export async function updateEnded(db: Database, account_id: string, id: string, 
   return rows.length === 1;
 }
 
-/** The same person's older session in this browser gives way to the new one. */
-export async function updateEndedOf(
+/**
+ * The live session of a person in a browser goes on with what they have shown now, and what it led to is remembered as long as it.
+ *
+ * @returns its id, where there is one.
+ */
+export async function updateShown(
   db: Database,
-  account_id: string,
   browser_digest: Uint8Array,
-  user_id: string,
-  now: Instant,
-): Promise<void> {
-  await db
+  { account_id, user_id, auth_time, amr, provider, created_at: now, idle_expires_at, expires_at }: NewSession,
+): Promise<string | undefined> {
+  const rows = await db
     .updateTable("sessions")
-    .set({ ended_at: now })
+    .set({ auth_time, amr: JSON.stringify(amr), provider, idle_expires_at, expires_at })
     .where("account_id", "=", account_id)
     .where("browser_digest", "=", Buffer.from(browser_digest))
     .where("user_id", "=", user_id)
     .where("ended_at", "is", null)
+    .where("idle_expires_at", ">", now)
+    .where("expires_at", ">", now)
+    .returning("id")
     .execute();
+  const id = rows[0]?.id;
+  if (id === undefined) return undefined;
+  await db
+    .updateTable("session_authorizations")
+    .set({ expires_at })
+    .where("account_id", "=", account_id)
+    .where("session_id", "=", id)
+    .execute();
+  return id;
 }
 
 export interface SessionAuthorization {
@@ -113,24 +136,27 @@ export interface SessionAuthorization {
 }
 
 export async function insertAuthorization(db: Database, row: SessionAuthorization): Promise<void> {
-  await db
-    .insertInto("session_authorizations")
-    .values(row)
-    .onConflict((conflict) => conflict.doNothing())
-    .execute();
+  await db.insertInto("session_authorizations").values(row).execute();
 }
 
-export function selectAuthorizations(
+/** What a session led to, and how the clients are set that still live. */
+export async function selectAuthorizations(
   db: Database,
   account_id: string,
   session_id: string,
-): Promise<readonly SessionAuthorization[]> {
-  return db
-    .selectFrom("session_authorizations")
-    .selectAll()
-    .where("account_id", "=", account_id)
-    .where("session_id", "=", session_id)
+): Promise<readonly { readonly sid: string; readonly client_id: string; readonly settings?: ClientSettings }[]> {
+  const rows = await db
+    .selectFrom("session_authorizations as a")
+    .leftJoin("clients as c", (join) =>
+      join.onRef("c.account_id", "=", "a.account_id").onRef("c.id", "=", "a.client_id").on("c.deleted_at", "is", null),
+    )
+    .select(["a.sid", "a.client_id", "c.settings"])
+    .where("a.account_id", "=", account_id)
+    .where("a.session_id", "=", session_id)
     .execute();
+  return rows.map(({ settings, ...led }) =>
+    settings === null ? led : { ...led, settings: clientSettings(JSON.parse(settings) as Partial<ClientSettings>) },
+  );
 }
 
 export async function selectAuthorizationsOf(

@@ -2,7 +2,6 @@ import { randomUUID } from "node:crypto";
 import type { Session } from "../../authentication/sessions/session.ts";
 import { noteAuthorization, touchSession } from "../../authentication/sessions/sessions.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
-import type { Client } from "../../directory/clients/client.ts";
 import { findUser } from "../../directory/users/find-user.ts";
 import type { User } from "../../directory/users/user.ts";
 import { instant } from "../../storage/storage.ts";
@@ -19,6 +18,7 @@ import {
   identity_scopes,
   userinfoAudience,
 } from "./authorization-request.ts";
+import { consentStands } from "./consent.ts";
 import { RedirectedRefusal } from "./refuse-at.ts";
 import { noteValues } from "./repeated-values.ts";
 import type { Resumed } from "./resume.ts";
@@ -27,7 +27,7 @@ import { updateUsed } from "./store.ts";
 /**
  * Ends a request with a code: at the client, or for the device that waits for it. One that was kept for a login page ends once.
  *
- * @throws RedirectedRefusal when another answer was given already, or the device waits no more.
+ * @throws RedirectedRefusal when another answer was given already, the session has ended, or the device waits no more.
  */
 export async function answerWithCode(
   oauth: Oauth,
@@ -38,10 +38,7 @@ export async function answerWithCode(
   const { directory } = oauth;
   const { account_id, parameters } = request;
   const sid = randomUUID();
-  if (!(await spend(oauth, resumed.client, request, session, sid))) {
-    throw new RedirectedRefusal(parameters, "invalid_request", "This login was answered already.");
-  }
-  await touchSession(directory, resumed.account, session);
+  await spend(oauth, resumed, request, session, sid);
   if (parameters.own_page) return { to: parameters, parameters: [] };
   const content = await contentFor(oauth, resumed, parameters, session, sid);
   const { device } = parameters;
@@ -53,21 +50,25 @@ export async function answerWithCode(
   throw new RedirectedRefusal(parameters, "access_denied", "The device waits no more.");
 }
 
-/** Everything that has to be known of this answer later, in one transaction. @returns false when it was given before. */
-function spend(
+/** Everything that has to be known of this answer later, in one transaction. @throws RedirectedRefusal when there is none to give. */
+async function spend(
   { directory: { storage } }: Oauth,
-  client: Client,
+  { account, client }: Resumed,
   { account_id, id, kept, parameters }: AuthorizationRequest,
   session: Session,
   sid: string,
-): Promise<boolean> {
+): Promise<void> {
   const now = storage.now();
-  return storage.write(async (tx) => {
-    if (kept && !(await updateUsed(tx.db, account_id, id, instant(now)))) return false;
-    if (parameters.own_page) return true;
+  await storage.write(async (tx) => {
+    if (kept && !(await updateUsed(tx.db, account_id, id, instant(now))))
+      throw new RedirectedRefusal(parameters, "invalid_request", "This login was answered already.");
+    if (!(await touchSession(tx, account, session, now)))
+      throw new RedirectedRefusal(parameters, "login_required", "The session has ended.");
+    if (parameters.own_page) return;
+    if (!(await consentStands(tx, storage.engine, { account, client, user_id: session.user_id, parameters })))
+      throw new RedirectedRefusal(parameters, "consent_required", "What was agreed to has been taken back.");
     await noteAuthorization(tx, session, sid, client.id, now);
     await noteValues(tx, client, session, parameters, now);
-    return true;
   });
 }
 

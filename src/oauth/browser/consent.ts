@@ -4,9 +4,9 @@ import type { Account } from "../../directory/accounts/account.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
-import { instant } from "../../storage/storage.ts";
+import { type Engine, instant, type Transaction } from "../../storage/storage.ts";
 import { type AuthorizationParameters, askedScope } from "./authorization-request.ts";
-import { deleteConsents, selectConsent, selectConsents, upsertConsent } from "./consent-store.ts";
+import { deleteConsents, lockConsent, selectConsent, selectConsents, upsertConsent } from "./consent-store.ts";
 
 interface Asking {
   readonly account: Account;
@@ -30,24 +30,36 @@ export async function needsConsent(
   if (parameters.prompt.includes("consent")) return true;
   const is_public = settings.token_endpoint_auth_method === "none";
   if (is_public && !parameters.redirect_uri.startsWith("https:")) return true;
-  const agreed = await selectConsent(directory.storage.read, {
-    account_id: account.account_id,
-    user_id,
-    client_id: client.id,
-    audience: parameters.audience ?? "",
-  });
+  const agreed = await selectConsent(directory.storage.read, keyOf({ account, client, user_id, parameters }));
   return !agreed || askedScope(parameters).some((scope) => !agreed.includes(scope));
 }
 
-/** The person agreed; remembered with what they agreed to before. */
-export async function recordConsent(
-  { storage }: Directory,
+/**
+ * Part of the transaction that answers: what the person agreed to still stands, where the client is one that people are asked for. Taking
+ * it back comes before this, or finds what this led to.
+ */
+export async function consentStands(
+  tx: Transaction,
+  engine: Engine,
   { account, client, user_id, parameters }: Asking,
-): Promise<void> {
-  const key = { account_id: account.account_id, user_id, client_id: client.id, audience: parameters.audience ?? "" };
+): Promise<boolean> {
+  if (client.settings.first_party) return true;
+  return lockConsent(tx.db, engine, keyOf({ account, client, user_id, parameters }));
+}
+
+const keyOf = ({ account, client, user_id, parameters }: Asking) => ({
+  account_id: account.account_id,
+  user_id,
+  client_id: client.id,
+  audience: parameters.audience ?? "",
+});
+
+/** The person agreed; remembered with what they agreed to before. */
+export async function recordConsent({ storage }: Directory, asking: Asking): Promise<void> {
+  const key = keyOf(asking);
   await storage.write(async (tx) => {
     const before = (await selectConsent(tx.db, key)) ?? [];
-    const scope = [...new Set([...before, ...askedScope(parameters)])];
+    const scope = [...new Set([...before, ...askedScope(asking.parameters)])];
     await upsertConsent(tx.db, { ...key, scope, granted_at: instant(storage.now()) });
   });
 }
@@ -71,15 +83,15 @@ export async function withdrawConsent(
   actor: Actor,
 ): Promise<boolean> {
   const { storage, revocations } = directory;
-  const sids = await authorizationsOf(directory, account_id, user_id, client_id);
-  const revoked = sids.map((sid) => ({ account_id, subject: `sid:${sid}` }));
-  const done = await storage.write(async (tx) => {
-    if (!(await deleteConsents(tx.db, account_id, user_id, client_id))) return false;
-    for (const one of revoked) await revocations.record(tx, one);
+  const revoked = await storage.write(async (tx) => {
+    if (!(await deleteConsents(tx.db, account_id, user_id, client_id))) return undefined;
+    const sids = await authorizationsOf(tx, account_id, user_id, client_id);
+    const ended = sids.map((sid) => ({ account_id, subject: `sid:${sid}` }));
+    for (const one of ended) await revocations.record(tx, one);
     const deed = { account_id, action: "consent.withdrawn", entity: client_id, now: instant(storage.now()), actor };
     await recordDeed(tx, { ...deed, facts: { user_id } });
-    return true;
+    return ended;
   });
-  if (done) for (const one of revoked) revocations.announce(one);
-  return done;
+  for (const one of revoked ?? []) revocations.announce(one);
+  return revoked !== undefined;
 }

@@ -61,14 +61,14 @@ export async function logBrowserIn(
   subject: AuthenticatedSubject,
 ): Promise<Secret> {
   const { directory } = oauth;
-  const begun = await beginSession(directory, account, subject, browser);
-  const digest = sha256(reveal(begun.browser));
-  const progress: Progress = { session_id: begun.session.id, fresh: true };
+  const { session_id, browser: cookie } = await beginSession(directory, account, subject, browser);
+  const digest = sha256(reveal(cookie));
+  const progress: Progress = { session_id, fresh: true };
   await directory.storage.write(async (tx) => {
     await rebindRequests(tx.db, account.account_id, browser, digest);
     await updateProgress(tx.db, request, progress, digest);
   });
-  return begun.browser;
+  return cookie;
 }
 
 const gone = () =>
