@@ -2,6 +2,8 @@
  * Where every way of proving who one is ends: a person of this account, when and how it was shown. This wing knows no
  * tokens; `oauth` makes an `Authorization` of it.
  */
+import type { Instant } from "../storage/storage.ts";
+
 export interface AuthenticatedSubject {
   readonly user_id: string;
   readonly email?: string;
@@ -18,4 +20,6 @@ export interface AuthenticatedSubject {
   readonly second_factor: boolean;
   /** The id of the authorization that this proof began; travels as `sid`. */
   readonly authorization_id: string;
+  /** Since when the password is theirs that they showed. */
+  readonly password_set_at?: Instant | undefined;
 }

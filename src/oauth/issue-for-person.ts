@@ -24,5 +24,6 @@ export async function issueForPerson({ directory, tokens }: Oauth, login: Lastin
   const issued = await issueAccessToken(tokens, authorization, now);
   if (client.settings.user_type === "account_user") await noteSeen(directory, account.account_id, subject.user_id);
   if (!refresh) return issued;
-  return { ...issued, refresh_token: await beginFamily(directory, account, client, authorization, now) };
+  const begun = { ...authorization, password_set_at: subject.password_set_at };
+  return { ...issued, refresh_token: await beginFamily(directory, account, client, begun, now) };
 }

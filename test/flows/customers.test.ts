@@ -15,6 +15,7 @@ import {
   tokenOf,
 } from "../support/latchkey.ts";
 import { addPerson, PASSWORD, personToken, token } from "../support/people.ts";
+import { until } from "../support/smtp.ts";
 
 const claims = (jwt: string) => JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString());
 const code = (reply: Reply) => [reply.status, reply.body?.error?.code];
@@ -124,6 +125,36 @@ describeOnBothEngines("a customer", (engine) => {
     expect((await logIn(person.email, PASSWORD)).status).toBe(400);
     const refreshed = await token(tenant, { grant_type: "refresh_token", refresh_token: before.refresh_token });
     expect(code(refreshed)).toEqual([400, "invalid_grant"]);
+  });
+
+  it("ends with the old password every login by it, those that are just under way as well", async () => {
+    const person = await addPerson(latchkey, tenant.account_id);
+    const about = { email: person.email, audience: tenant.audience, type: "customer" };
+    await send("POST", "/customers/change_password", about);
+    const [mail] = await inbox(tenant, person.email);
+    let changed = false;
+    const stolen: string[] = [];
+    const thief = async () => {
+      while (!changed) {
+        const { body } = await logIn(person.email, PASSWORD);
+        if (body.refresh_token) stolen.push(body.refresh_token);
+      }
+    };
+    const thieves = [thief(), thief(), thief()];
+    await until("three logins", async () => stolen.length > 2);
+    const { verification_code } = mail ?? {};
+    const change = await send("POST", "/customers/change_password", {
+      ...about,
+      verification_code,
+      password: "a new battery",
+    });
+    changed = true;
+    await Promise.all(thieves);
+    expect(change.status).toBe(204);
+    const refreshed = await Promise.all(
+      stolen.map((refresh_token) => token(tenant, { grant_type: "refresh_token", refresh_token })),
+    );
+    expect(refreshed.map(({ status }) => status)).toEqual(stolen.map(() => 400));
   });
 
   it("has a user name where the account gives one, which can be changed and goes", async () => {

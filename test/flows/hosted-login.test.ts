@@ -16,7 +16,7 @@ import {
   type Tenant,
   type TestClient,
 } from "../support/latchkey.ts";
-import { openSurfer, type Shown, type Surfer } from "../support/surfer.ts";
+import { openSurfer, type Shown } from "../support/surfer.ts";
 
 const error = (reply: Reply) => [reply.status, reply.body?.error];
 const answered = (shown: Shown) => new URL(shown.url).searchParams;
@@ -292,66 +292,6 @@ describeOnBothEngines("the hosted login", (engine) => {
     expect(foreign.status).toBe(400);
     const twice = await call(`${tenant.base}/oauth/authorize?client_id=${first.client_id}&client_id=x`);
     expect(twice.status).toBe(400);
-  });
-
-  const isActive = async (token: string, client = first) => {
-    const headers = { authorization: basic(client) };
-    return (await call(`${tenant.base}/oauth/introspect`, { method: "POST", headers, form: { token } })).body.active;
-  };
-  const logOut = (surfer: Surfer, id_token: string) =>
-    surfer.visit(`${tenant.issuer}/oauth/logout?${new URLSearchParams({ id_token_hint: id_token })}`);
-  const sidOf = (jwt: string) => JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString()).sid;
-
-  it("goes on with a session when its person logs in again, so that logging out ends all that it ever led to", async () => {
-    const surfer = openSurfer(latchkey);
-    const email = await someone();
-    const second = await addClient(latchkey, tenant.account_id, { first_party: true });
-    const once = (await redeem(answered(await surfer.logIn(address(), tenant, email)).get("code") ?? "")).body;
-    const again = await surfer.logIn(address(second, { prompt: "login" }), tenant, email);
-    const twice = (await redeem(answered(again).get("code") ?? "", second)).body;
-    expect(sidOf(twice.id_token)).toBe(sidOf(once.id_token));
-    expect([await isActive(once.access_token), await isActive(twice.access_token, second)]).toEqual([true, true]);
-    expect((await logOut(surfer, once.id_token)).html).toContain("You are logged out");
-    expect([await isActive(once.access_token), await isActive(twice.access_token, second)]).toEqual([false, false]);
-    expect(answered(await surfer.visit(address(second, { prompt: "none" }))).get("error")).toBe("login_required");
-    const later = await surfer.logIn(address(), tenant, email);
-    expect(sidOf((await redeem(answered(later).get("code") ?? "")).body.id_token)).not.toBe(sidOf(once.id_token));
-  });
-
-  it("leaves nothing of a session that ends while it is used", async () => {
-    for (let round = 0; round < 5; round++) {
-      const surfer = openSurfer(latchkey);
-      const shown = await surfer.logIn(address(), tenant, await someone());
-      const { id_token } = (await redeem(answered(shown).get("code") ?? "")).body;
-      const silent = () => surfer.visit(address(first, { prompt: "none" }));
-      const all = await Promise.all([silent(), silent(), silent(), logOut(surfer, id_token), silent(), silent()]);
-      const codes = all.flatMap((one) => answered(one).get("code") ?? []);
-      const redeemed = await Promise.all(codes.map((code) => redeem(code)));
-      const alive = await Promise.all(
-        redeemed.map(({ status, body }) => status === 200 && isActive(body.access_token)),
-      );
-      expect(alive, `round ${round}`).toEqual(alive.map(() => false));
-    }
-  });
-
-  it("leaves nothing of what a person takes back while it is used", async () => {
-    for (let round = 0; round < 5; round++) {
-      const third = await addClient(latchkey, tenant.account_id);
-      const user = await addUser(latchkey, tenant.account_id);
-      const surfer = openSurfer(latchkey);
-      await surfer.logIn(address(third), tenant, user.email);
-      const silent = () => surfer.visit(address(third, { prompt: "none" }));
-      const consent = `${tenant.base}/customers/users/${user.id}/consents/${third.id}`;
-      const takeBack = async () => void (await call(consent, { method: "DELETE", token: tenant.token }));
-      const all = await Promise.all([silent(), silent(), silent(), takeBack(), silent(), silent()]);
-      const codes = all.flatMap((one) => (one && answered(one).get("code")) || []);
-      const redeemed = await Promise.all(codes.map((code) => redeem(code, third)));
-      const alive = await Promise.all(
-        redeemed.map(({ status, body }) => status === 200 && isActive(body.access_token, third)),
-      );
-      expect(alive, `round ${round}`).toEqual(alive.map(() => false));
-      expect(answered(await silent()).get("error")).toBe("consent_required");
-    }
   });
 
   it("refuses framing, stores nothing, and tells nobody where it was", async () => {

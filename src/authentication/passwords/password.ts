@@ -7,8 +7,8 @@
 import { refuseField } from "../../errors.ts";
 import { reveal, type Secret, secret } from "../../secrets/secret.ts";
 import { slowHash, slowVerify } from "../../secrets/slow-hash.ts";
-import { type Instant, instant, type Storage, type Transaction } from "../../storage/storage.ts";
-import { deletePasswords, selectPassword, upsertPassword } from "./store.ts";
+import { type Engine, type Instant, instant, type Storage, type Transaction } from "../../storage/storage.ts";
+import { deletePasswords, lockPasswords, type PasswordRow, selectPassword, upsertPassword } from "./store.ts";
 
 export type PasswordKind = "password" | "pin";
 
@@ -37,12 +37,23 @@ export async function checkPassword(
   user_id: string | undefined,
   kinds: readonly PasswordKind[],
   text: Secret,
-): Promise<PasswordKind | undefined> {
+): Promise<PasswordRow | undefined> {
   const stored = user_id === undefined ? [] : await selectPassword(read, account_id, user_id);
   const usable = stored.filter(({ kind }) => kinds.includes(kind));
   const pin = /^\d{6}$/.test(reveal(text)) ? usable.find(({ kind }) => kind === "pin") : undefined;
   const row = pin ?? usable.find(({ kind }) => kind === "password");
-  return (await matches(row?.hash, text)) ? row?.kind : undefined;
+  return (await matches(row?.hash, text)) ? row : undefined;
+}
+
+/** Part of the transaction that lets somebody in: the password that they showed, since when it is theirs, is still theirs. */
+export async function passwordStands(
+  tx: Transaction,
+  engine: Engine,
+  { account_id, user_id }: { readonly account_id: string; readonly user_id: string },
+  set_at: Instant,
+): Promise<boolean> {
+  const rows = await lockPasswords(tx.db, engine, account_id, user_id);
+  return rows.some(({ updated_at }) => updated_at === set_at);
 }
 
 /** @throws 400 invalid_request. */

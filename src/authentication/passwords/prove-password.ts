@@ -10,7 +10,7 @@ import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
 import { forgiveIn, takeGuess } from "../guesses/guess.ts";
 import type { AuthenticatedSubject } from "../subject.ts";
-import { checkPassword, type PasswordKind } from "./password.ts";
+import { checkPassword, type PasswordKind, passwordStands } from "./password.ts";
 
 export interface PasswordLogin {
   readonly account: Account;
@@ -43,14 +43,17 @@ export async function provePassword(
   const guesser = { account_id, person, source, limit: settings.factor_guess_limit };
   await takeGuess(storage, guesser, now);
   const user = await lookUpUser(directory, account_id, person);
-  const kind = await checkPassword(storage, account_id, user?.id, user ? kindsFor(user) : [], login.password);
-  if (!user || !kind) {
+  const shown = await checkPassword(storage, account_id, user?.id, user ? kindsFor(user) : [], login.password);
+  const wrong = () => refuse("invalid_grant", { message: "The user name or the password is wrong." });
+  if (!user || !shown) {
     await refused(directory, login);
-    throw refuse("invalid_grant", { message: "The user name or the password is wrong." });
+    throw wrong();
   }
+  const { kind } = shown;
   const authorization_id = randomUUID();
   await storage.write(async (tx) => {
     await checkAlive(tx.db, { account_id, client_id, grant_id, user_id: user.id });
+    if (!(await passwordStands(tx, storage.engine, { account_id, user_id: user.id }, shown.updated_at))) throw wrong();
     await forgiveIn(tx, guesser);
     const about = { client_id, bearer: actor, sid: authorization_id, factor: kind };
     const deed = { account_id, action: "auth.token", entity: user.id, now: instant(now), facts: about };
@@ -65,6 +68,7 @@ export async function provePassword(
     authenticated_at: now,
     amr: [kind === "pin" ? "pin" : "pwd"],
     second_factor: user.second_factor === 1,
+    password_set_at: shown.updated_at,
     authorization_id,
   };
 }

@@ -1,4 +1,4 @@
-import type { Database, Instant } from "../../storage/storage.ts";
+import type { Database, Engine, Instant } from "../../storage/storage.ts";
 import type { PasswordKind } from "./password.ts";
 
 export interface PasswordRow {
@@ -21,6 +21,22 @@ export async function selectPassword(
     .where("user_id", "=", user_id)
     .execute();
   return rows as PasswordRow[];
+}
+
+/** Whoever changes one waits for this transaction, and the other way round: what comes back is what stands then. */
+export async function lockPasswords(
+  db: Database,
+  engine: Engine,
+  account_id: string,
+  user_id: string,
+): Promise<readonly PasswordRow[]> {
+  const found = db
+    .selectFrom("passwords")
+    .selectAll()
+    .where("account_id", "=", account_id)
+    .where("user_id", "=", user_id);
+  // SQLite runs one write at a time.
+  return (await (engine === "postgres" ? found.forShare() : found).execute()) as PasswordRow[];
 }
 
 export async function deletePasswords(db: Database, account_id: string, user_id: string): Promise<void> {

@@ -48,10 +48,11 @@ export async function resetPassword(
   const actor = bearer.subject;
   const { user_id } = await redeemCode(verification, { ...about, ident: email, actor, facts, now });
   const hashed = { kind: "password", hash: await hashPassword(password) } as const;
-  await directory.storage.write(async (tx) => {
-    await storePassword(tx, account_id, user_id, hashed, now);
+  const ended = await directory.storage.write(async (tx) => {
+    await storePassword(tx, account_id, user_id, hashed, directory.storage.now());
     const deed = { account_id, action: "password.changed", entity: user_id, now: instant(now) };
     await recordDeed(tx, { ...deed, actor: { id: user_id, context: { ...facts } } });
+    return revokeFamiliesOf(tx, directory, { account_id, user_id, except: "" });
   });
-  await revokeFamiliesOf(directory, { account_id, user_id, except: "" });
+  for (const one of ended) directory.revocations.announce(one);
 }

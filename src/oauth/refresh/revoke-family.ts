@@ -1,5 +1,5 @@
 import type { Directory } from "../../directory/directory.ts";
-import { revoke } from "../../revocation/revocation.ts";
+import { type RevokedSubject, revoke } from "../../revocation/revocation.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { type Instant, instant, type Transaction } from "../../storage/storage.ts";
 import { type Family, readRefreshToken } from "./family.ts";
@@ -17,15 +17,21 @@ export async function revokeFamily(
 export const endFamily = (tx: Transaction, account_id: string, sid: string, now: Instant): Promise<void> =>
   updateRevoked(tx.db, account_id, sid, now);
 
-/** Ends every family of a person but the one at hand, because their password has changed. */
-export async function revokeFamiliesOf({ storage, revocations }: Directory, person: PersonsFamilies): Promise<void> {
+/**
+ * Ends every family of a person but the one at hand, because their password has changed: part of that transaction.
+ *
+ * @returns what to announce once it is on disk.
+ */
+export async function revokeFamiliesOf(
+  tx: Transaction,
+  { storage, revocations }: Directory,
+  person: PersonsFamilies,
+): Promise<readonly RevokedSubject[]> {
   const { account_id } = person;
-  const ended = await storage.write(async (tx) => {
-    const ids = await updateRevokedOf(tx.db, person, instant(storage.now()));
-    for (const id of ids) await revocations.record(tx, { account_id, subject: `sid:${id}` });
-    return ids;
-  });
-  for (const id of ended) revocations.announce({ account_id, subject: `sid:${id}` });
+  const ids = await updateRevokedOf(tx.db, person, instant(storage.now()));
+  const ended = ids.map((id) => ({ account_id, subject: `sid:${id}` }));
+  for (const one of ended) await revocations.record(tx, one);
+  return ended;
 }
 
 export function lookUpFamily({ storage }: Directory, account_id: string, id: string): Promise<Family | undefined> {

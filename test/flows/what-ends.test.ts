@@ -1,0 +1,114 @@
+/** What ends ends whole, and at once: sessions, consents and codes, also while somebody is using them. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeOnBothEngines } from "../support/engines.ts";
+import {
+  addClient,
+  addUser,
+  basic,
+  call,
+  createTenant,
+  type Latchkey,
+  startLatchkey,
+  type Tenant,
+  type TestClient,
+} from "../support/latchkey.ts";
+import { answered, type StandardClient, standardClient } from "../support/standard-client.ts";
+import { openSurfer, type Surfer } from "../support/surfer.ts";
+
+describeOnBothEngines("what ends", (engine) => {
+  let latchkey: Latchkey;
+  let tenant: Tenant;
+  let first: TestClient;
+  let standard: StandardClient;
+  beforeAll(async () => {
+    latchkey = await startLatchkey(engine);
+    tenant = await createTenant(latchkey);
+    first = await addClient(latchkey, tenant.account_id, {
+      first_party: true,
+      grant_types: ["authorization_code", "refresh_token"],
+    });
+    standard = standardClient(latchkey, tenant, first);
+  });
+  afterAll(() => latchkey.close());
+
+  it("ends what a code led to that is redeemed twice at once, its refresh token too", async () => {
+    for (let round = 0; round < 8; round++) {
+      const code = await standard.codeFor(first, { scope: "openid offline_access" });
+      const all = await Promise.all([standard.redeem(code), standard.redeem(code), standard.redeem(code)]);
+      const given = all.flatMap(({ body }) => body.refresh_token ?? []);
+      expect(given.length, "of three").toBeLessThan(2);
+      const headers = { authorization: basic(first) };
+      for (const refresh_token of given) {
+        const form = { grant_type: "refresh_token", refresh_token };
+        const refreshed = await call(`${tenant.base}/oauth/token`, { method: "POST", headers, form });
+        expect([refreshed.status, refreshed.body.error], `round ${round}`).toEqual([400, "invalid_grant"]);
+      }
+    }
+  });
+
+  const isActive = async (token: string, client = first) => {
+    const headers = { authorization: basic(client) };
+    return (await call(`${tenant.base}/oauth/introspect`, { method: "POST", headers, form: { token } })).body.active;
+  };
+  const logOut = (surfer: Surfer, id_token: string) =>
+    surfer.visit(`${tenant.issuer}/oauth/logout?${new URLSearchParams({ id_token_hint: id_token })}`);
+  const sidOf = (jwt: string) => JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString()).sid;
+
+  it("goes on with a session when its person logs in again, so that logging out ends all that it ever led to", async () => {
+    const surfer = openSurfer(latchkey);
+    const email = await standard.someone();
+    const second = await addClient(latchkey, tenant.account_id, { first_party: true });
+    const once = (
+      await standard.redeem(answered(await surfer.logIn(standard.address(), tenant, email)).get("code") ?? "")
+    ).body;
+    const again = await surfer.logIn(standard.address(second, { prompt: "login" }), tenant, email);
+    const twice = (await standard.redeem(answered(again).get("code") ?? "", second)).body;
+    expect(sidOf(twice.id_token)).toBe(sidOf(once.id_token));
+    expect([await isActive(once.access_token), await isActive(twice.access_token, second)]).toEqual([true, true]);
+    expect((await logOut(surfer, once.id_token)).html).toContain("You are logged out");
+    expect([await isActive(once.access_token), await isActive(twice.access_token, second)]).toEqual([false, false]);
+    expect(answered(await surfer.visit(standard.address(second, { prompt: "none" }))).get("error")).toBe(
+      "login_required",
+    );
+    const later = await surfer.logIn(standard.address(), tenant, email);
+    expect(sidOf((await standard.redeem(answered(later).get("code") ?? "")).body.id_token)).not.toBe(
+      sidOf(once.id_token),
+    );
+  });
+
+  it("leaves nothing of a session that ends while it is used", async () => {
+    for (let round = 0; round < 5; round++) {
+      const surfer = openSurfer(latchkey);
+      const shown = await surfer.logIn(standard.address(), tenant, await standard.someone());
+      const { id_token } = (await standard.redeem(answered(shown).get("code") ?? "")).body;
+      const silent = () => surfer.visit(standard.address(first, { prompt: "none" }));
+      const all = await Promise.all([silent(), silent(), silent(), logOut(surfer, id_token), silent(), silent()]);
+      const codes = all.flatMap((one) => answered(one).get("code") ?? []);
+      const redeemed = await Promise.all(codes.map((code) => standard.redeem(code)));
+      const alive = await Promise.all(
+        redeemed.map(({ status, body }) => status === 200 && isActive(body.access_token)),
+      );
+      expect(alive, `round ${round}`).toEqual(alive.map(() => false));
+    }
+  });
+
+  it("leaves nothing of what a person takes back while it is used", async () => {
+    for (let round = 0; round < 5; round++) {
+      const third = await addClient(latchkey, tenant.account_id);
+      const user = await addUser(latchkey, tenant.account_id);
+      const surfer = openSurfer(latchkey);
+      await surfer.logIn(standard.address(third), tenant, user.email);
+      const silent = () => surfer.visit(standard.address(third, { prompt: "none" }));
+      const consent = `${tenant.base}/customers/users/${user.id}/consents/${third.id}`;
+      const takeBack = async () => void (await call(consent, { method: "DELETE", token: tenant.token }));
+      const all = await Promise.all([silent(), silent(), silent(), takeBack(), silent(), silent()]);
+      const codes = all.flatMap((one) => (one && answered(one).get("code")) || []);
+      const redeemed = await Promise.all(codes.map((code) => standard.redeem(code, third)));
+      const alive = await Promise.all(
+        redeemed.map(({ status, body }) => status === 200 && isActive(body.access_token, third)),
+      );
+      expect(alive, `round ${round}`).toEqual(alive.map(() => false));
+      expect(answered(await silent()).get("error")).toBe("consent_required");
+    }
+  });
+});
