@@ -10,6 +10,7 @@ import {
   inbox,
   type Latchkey,
   type Reply,
+  receiveCode,
   startLatchkey,
   type Tenant,
   tokenOf,
@@ -228,6 +229,24 @@ describeOnBothEngines("a customer", (engine) => {
     await send("POST", path("send-verification-code"), { value: taken.email });
     const [theirs] = await inbox(tenant, taken.email);
     expect(code(await confirm(theirs?.verification_code ?? ""))).toEqual([400, "invalid_request"]);
+  });
+
+  it("is let in by no code that went to the address which they have left", async () => {
+    const { id, email } = await addUser(latchkey, tenant.account_id);
+    const communication = (operation: string, json: object) =>
+      send("POST", `/customers/users/${id}/communication/${operation}/email`, json);
+    const value = `left-${email}`;
+    await communication("send-verification-code", { value });
+    const [mail] = await inbox(tenant, value);
+    const client = await addClient(latchkey, tenant.account_id);
+    await addGrant(latchkey, tenant.account_id, client, tenant.audience, ["orders:read"]);
+    const old = [await receiveCode(tenant, { email }), await receiveCode(tenant, { client, email })];
+    expect((await communication("confirm-verification-code", { code: mail?.verification_code })).status).toBe(204);
+    const about = { grant_type: "authorization_code", audience: tenant.audience, ident_type: "user_id", ident: id };
+    for (const verification_code of old)
+      expect(code(await token(tenant, { ...about, verification_code }))).toEqual([400, "verification_code_used"]);
+    const verification_code = await receiveCode(tenant, { email: value });
+    expect((await token(tenant, { ...about, verification_code })).status).toBe(200);
   });
 
   it("verifies only their own address with a token of theirs", async () => {

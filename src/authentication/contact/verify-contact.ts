@@ -14,6 +14,7 @@ import { forgiveIn, takeGuess } from "../guesses/guess.ts";
 import { deriveCode, firstCode, normaliseCode } from "../verification/code.ts";
 import { enqueueMessage } from "../verification/enqueue-message.ts";
 import { countryOf, enteredFrom, withholdSms } from "../verification/sms-limits.ts";
+import { updateMisled } from "../verification/store.ts";
 import { CONTACT_CODE_LENGTH, CONTACT_LIFETIME, type ContactChallenge, contactGuesser } from "./contact.ts";
 import { deleteChallenge, selectChallenge, upsertChallenge } from "./store.ts";
 
@@ -98,17 +99,18 @@ export async function confirmContact(
     }
     await forgiveIn(tx, guesser);
     if (field === "phone_number") await chargeAll(tx, [enteredFrom(account_id, challenge.value)], now);
-    await tellOld(tx, { account, user, field }, challenge.value, now);
+    await leaveOld(tx, { account, user, field }, challenge.value, now);
     const deed = { account_id, action: "contact.verified", entity: user.id, now: instant(now), actor };
     await recordDeed(tx, { ...deed, facts: { field } });
   });
 }
 
-/** A change is reported to the address or number that it replaces. */
-async function tellOld(tx: Transaction, { account, user, field }: Contact, value: string, now: number): Promise<void> {
+/** A change is reported to the address or number that it replaces, and codes that went there log nobody in any more. */
+async function leaveOld(tx: Transaction, { account, user, field }: Contact, value: string, now: number): Promise<void> {
   const old = user[field];
   const verified_at = field === "email" ? user.email_verified_at : user.phone_verified_at;
   if (old === null || verified_at === null || old.toLowerCase() === value) return;
+  await updateMisled(tx.db, { account_id: account.account_id, person: user.id }, field, old, instant(now));
   const nothing = { id: randomUUID(), challenge_id: null, key_version: "", counter: 0, length: 0, format: "numeric" };
   const code = { ...nothing, expires_at: instant(now + 24 * 3_600_000) };
   const about = { account, sender: senderIs(account), code, kind: "notice", purpose: "contact_changed", now } as const;

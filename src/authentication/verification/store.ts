@@ -154,6 +154,25 @@ export async function updateCodeUser(db: Database, account_id: string, id: strin
     .execute();
 }
 
+/** Codes that went to an address or number which is no longer the person's are worth nothing. */
+export async function updateMisled(
+  db: Database,
+  { account_id, person }: Pick<LoginKey, "account_id" | "person">,
+  field: "email" | "phone_number",
+  value: string,
+  now: Instant,
+): Promise<void> {
+  await db
+    .updateTable("verification_codes")
+    .set({ spent_at: now })
+    .where("account_id", "=", account_id)
+    .where("person", "=", person)
+    .where(field, "=", value)
+    .where("spent_at", "is", null)
+    .where("expires_at", ">", now)
+    .execute();
+}
+
 /** Live codes that were minted for one user and client, soonest to expire first. */
 export async function selectMinted(db: Database, account_id: string, client_id: string, user_id: string, now: Instant) {
   return db
