@@ -1,6 +1,6 @@
 import { recordDeed } from "../../audit/audit.ts";
 import type { Actor } from "../../directory/directory.ts";
-import { noteSecondFactor } from "../../directory/users/note-second-factor.ts";
+import { holdPerson, noteSecondFactor } from "../../directory/users/note-second-factor.ts";
 import { refuse, refuseField } from "../../errors.ts";
 import { reveal, type Secret, secret } from "../../secrets/secret.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
@@ -59,6 +59,7 @@ export async function associateTotp(mfa: Mfa, owner: Owner, label: string, issue
   const at = instant(storage.now());
   const row = { ...factor(owner, "totp", at), seed: sealSeed(master_keys, owner, seed) };
   await storage.write(async (tx) => {
+    await holdPerson(tx, owner.account_id, owner.user_id);
     const rows = await selectFactors(tx.db, owner.account_id, owner.user_id);
     if (rows.some(({ kind, enabled_at }) => kind === "totp" && enabled_at !== null)) {
       throw refuse("invalid_request", { message: "TOTP is switched on already: switch it off first." });
@@ -72,12 +73,13 @@ export async function associateTotp(mfa: Mfa, owner: Owner, label: string, issue
 export async function enableTotp(mfa: Mfa, owner: Owner, otp: Secret, actor: Actor): Promise<void> {
   const { storage, master_keys } = mfa.directory;
   const now = storage.now();
-  const row = (await selectFactors(storage.read, owner.account_id, owner.user_id)).find(({ kind }) => kind === "totp");
-  if (!row) throw refuseField("otp", "unassociated", "goes with a secret: associate TOTP first");
-  const step = matchTotp(openSeed(master_keys, row), reveal(otp), now);
-  if (step === undefined || step <= row.last_step) throw refuseField("otp", "wrong", "is not the current password");
   const at = instant(now);
   await storage.write(async (tx) => {
+    await holdPerson(tx, owner.account_id, owner.user_id);
+    const row = (await selectFactors(tx.db, owner.account_id, owner.user_id)).find(({ kind }) => kind === "totp");
+    if (!row) throw refuseField("otp", "unassociated", "goes with a secret: associate TOTP first");
+    const step = matchTotp(openSeed(master_keys, row), reveal(otp), now);
+    if (step === undefined || step <= row.last_step) throw refuseField("otp", "wrong", "is not the current password");
     await upsertFactor(tx.db, { ...row, enabled_at: row.enabled_at ?? at, last_step: step, updated_at: at });
     await noteFactors(tx, owner);
     await record(tx, owner, "totp", true, at, actor);
@@ -105,6 +107,7 @@ const factor = ({ account_id, user_id }: Owner, kind: FactorKind, updated_at: st
 });
 
 async function noteFactors(tx: Transaction, { account_id, user_id }: Owner): Promise<void> {
+  await holdPerson(tx, account_id, user_id);
   const rows = await selectFactors(tx.db, account_id, user_id);
   await noteSecondFactor(
     tx,

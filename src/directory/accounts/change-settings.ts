@@ -4,7 +4,7 @@ import type { Actor, Directory } from "../directory.ts";
 import type { Account } from "./account.ts";
 import { findAccount } from "./find-account.ts";
 import type { AccountSettings } from "./settings.ts";
-import { selectStoredSettings, updateSettings } from "./store.ts";
+import { holdSettings, updateSettings } from "./store.ts";
 
 /** Sets what the change names and leaves the rest. @throws 400 invalid_request, 404 not_found. */
 export async function changeSettings(
@@ -16,7 +16,7 @@ export async function changeSettings(
   await findAccount(directory, account_id);
   const now = instant(directory.storage.now());
   await directory.storage.write(async (tx) => {
-    const stored = await selectStoredSettings(tx.db, account_id);
+    const stored = await holdSettings(tx.db, account_id, now);
     await updateSettings(tx.db, account_id, { ...stored, ...change }, now);
     const facts = { changed: Object.keys(change) };
     await recordDeed(tx, { account_id, action: "account.changed", entity: account_id, now, actor, facts });

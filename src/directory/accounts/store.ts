@@ -14,14 +14,20 @@ export async function selectAccount(db: Database, account_id: string): Promise<A
   return row && { ...row, settings: accountSettings(JSON.parse(row.settings) as Partial<AccountSettings>) };
 }
 
-export async function selectStoredSettings(db: Database, account_id: string): Promise<Partial<AccountSettings>> {
-  const row = await db
-    .selectFrom("accounts")
-    .select("settings")
+/** What was set, without defaults, held until this transaction ends. */
+export async function holdSettings(
+  db: Database,
+  account_id: string,
+  now: Instant,
+): Promise<Partial<AccountSettings> | undefined> {
+  const [row] = await db
+    .updateTable("accounts")
+    .set({ updated_at: now })
     .where("account_id", "=", account_id)
     .where("deleted_at", "is", null)
-    .executeTakeFirstOrThrow();
-  return JSON.parse(row.settings) as Partial<AccountSettings>;
+    .returning("settings")
+    .execute();
+  return row && (JSON.parse(row.settings) as Partial<AccountSettings>);
 }
 
 export interface NewAccount {

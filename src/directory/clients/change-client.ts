@@ -7,7 +7,7 @@ import { checkSettings, noSuchClient } from "./create-client.ts";
 import { findClientById, forgetClient } from "./find-client.ts";
 import { mintSecret } from "./secret.ts";
 import type { ClientSettings } from "./settings.ts";
-import { deleteClient, insertSecret, selectStoredSettings, updateClient, updateSecretsEnd } from "./store.ts";
+import { deleteClient, holdSettings, insertSecret, updateClient, updateSecretsEnd } from "./store.ts";
 
 export interface ClientChange {
   readonly name?: string | undefined;
@@ -27,7 +27,7 @@ export async function changeClient(
   const { account_id, id } = client;
   const now = instant(directory.storage.now());
   await directory.storage.write(async (tx) => {
-    const stored = await selectStoredSettings(tx.db, account_id, id);
+    const stored = await holdSettings(tx.db, account_id, id, now);
     if (!stored) throw noSuchClient();
     const { name, description } = change;
     const fields = { ...(name === undefined ? {} : { name }), ...(description === undefined ? {} : { description }) };
@@ -56,7 +56,7 @@ export async function rotateSecret(
   const now = instant(milliseconds);
   const { client_secret, row } = mintSecret(account_id, id, milliseconds);
   await directory.storage.write(async (tx) => {
-    if (!(await selectStoredSettings(tx.db, account_id, id))) throw noSuchClient();
+    if (!(await holdSettings(tx.db, account_id, id, now))) throw noSuchClient();
     await updateSecretsEnd(tx.db, account_id, id, instant(milliseconds + overlap * 1000), now);
     await insertSecret(tx.db, row);
     const facts = { overlap_seconds: overlap };

@@ -86,19 +86,21 @@ export async function updateClient(
   return rows.length === 1;
 }
 
-/** What was set, without defaults; undefined when the client is gone. */
-export async function selectStoredSettings(
+/** What was set, without defaults, held until this transaction ends; undefined when the client is gone. */
+export async function holdSettings(
   db: Database,
   account_id: string,
   id: string,
+  now: Instant,
 ): Promise<Partial<ClientSettings> | undefined> {
-  const row = await db
-    .selectFrom("clients")
-    .select("settings")
+  const [row] = await db
+    .updateTable("clients")
+    .set({ updated_at: now })
     .where("account_id", "=", account_id)
     .where("id", "=", id)
     .where("deleted_at", "is", null)
-    .executeTakeFirst();
+    .returning("settings")
+    .execute();
   return row && (JSON.parse(row.settings) as Partial<ClientSettings>);
 }
 

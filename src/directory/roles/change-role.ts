@@ -9,6 +9,7 @@ import { holdingOfRole } from "../users/account-user.ts";
 import type { Role } from "./role.ts";
 import {
   deleteRole,
+  holdRole,
   insertRole,
   type RoleFilter,
   selectRole,
@@ -81,11 +82,14 @@ export async function replaceRole(directory: Directory, role: Role, fields: Role
     description: fields.description ?? null,
     scope: [...new Set(fields.scope)],
   };
-  const revoked = { account_id, subject: holdingOfRole(role) };
-  await directory.storage.write(async (tx) => {
-    if (!(await updateRole(tx.db, account_id, id, change, now))) throw noSuchRole();
-    await directory.revocations.record(tx, revoked);
+  const revoked = await directory.storage.write(async (tx) => {
+    const updated_at = await holdRole(tx.db, account_id, id);
+    if (updated_at === undefined) throw noSuchRole();
+    const before = { account_id, subject: holdingOfRole({ id, updated_at }) };
+    await updateRole(tx.db, account_id, id, change, now);
+    await directory.revocations.record(tx, before);
     await recordDeed(tx, { account_id, action: "role.changed", entity: id, now, actor });
+    return before;
   });
   directory.revocations.announce(revoked);
   return { ...role, ...change, updated_at: now };
@@ -95,13 +99,14 @@ export async function replaceRole(directory: Directory, role: Role, fields: Role
 export async function removeRole({ storage, revocations }: Directory, role: Role, actor: Actor): Promise<Role> {
   const { account_id, id } = role;
   const now = instant(storage.now());
-  const revoked = { account_id, subject: holdingOfRole(role) };
-  const deleted = await storage.write(async (tx) => {
-    await revocations.record(tx, revoked);
+  const { deleted, revoked } = await storage.write(async (tx) => {
+    const updated_at = await holdRole(tx.db, account_id, id);
     const deleted = await deleteRole(tx.db, account_id, id, actor.id, now);
-    if (!deleted) throw noSuchRole();
+    if (!deleted || updated_at === undefined) throw noSuchRole();
+    const revoked = { account_id, subject: holdingOfRole({ id, updated_at }) };
+    await revocations.record(tx, revoked);
     await recordDeed(tx, { account_id, action: "role.deleted", entity: id, now, actor });
-    return deleted;
+    return { deleted, revoked };
   });
   revocations.announce(revoked);
   return deleted;

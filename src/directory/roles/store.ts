@@ -74,6 +74,19 @@ export interface RoleChange {
   readonly scope: readonly string[];
 }
 
+/** The role, held until this transaction ends. @returns when it was changed last; undefined when it is gone. */
+export async function holdRole(db: Database, account_id: string, id: string): Promise<Instant | undefined> {
+  const [row] = await db
+    .updateTable("roles")
+    .set((eb) => ({ updated_at: eb.ref("updated_at") }))
+    .where("account_id", "=", account_id)
+    .where("id", "=", id)
+    .where("deleted_at", "is", null)
+    .returning("updated_at")
+    .execute();
+  return row?.updated_at;
+}
+
 export async function updateRole(
   db: Database,
   account_id: string,

@@ -3,9 +3,9 @@ import { refuse } from "../../errors.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Actor, Directory } from "../directory.ts";
-import { type AccountUser, type Agreement, holdingOfUser } from "./account-user.ts";
+import { type AccountUser, type AccountUserProfile, type Agreement, holdingOfUser } from "./account-user.ts";
 import { findAccountUser } from "./find-account-user.ts";
-import { replaceUserRoles, updateAccountUser } from "./store.ts";
+import { holdUser, replaceUserRoles, updateAccountUser } from "./store.ts";
 
 export interface AccountUserFields {
   readonly name?: string | undefined;
@@ -25,24 +25,32 @@ export async function changeAccountUser(
   { name, scope, role_ids, agreement }: AccountUserFields,
   actor: Actor,
 ): Promise<AccountUser> {
-  const { account_id, id, profile } = user;
+  const { account_id, id } = user;
   const milliseconds = directory.storage.now();
   const now = instant(milliseconds);
   const holdsAnew = scope !== undefined || role_ids !== undefined;
-  const scope_version = holdsAnew ? uuidv7(milliseconds) : profile.scope_version;
-  const change = {
-    ...(name === undefined ? {} : { name }),
-    ...(scope === undefined ? {} : { scope: [...new Set(scope)] }),
-    profile: { ...profile, ...(agreement === undefined ? {} : { agreement }), scope_version },
-  };
-  const revoked = { account_id, subject: holdingOfUser(id, profile.scope_version) };
-  await directory.storage.write(async (tx) => {
-    if (!(await updateAccountUser(tx.db, account_id, id, change, now)))
-      throw refuse("not_found", { message: "There is no such user." });
+  const revoked = await directory.storage.write(async (tx) => {
+    const held = await holdUser(tx.db, account_id, id);
+    if (held === undefined) throw refuse("not_found", { message: "There is no such user." });
+    const profile = JSON.parse(held) as AccountUserProfile;
+    const scope_version = holdsAnew ? uuidv7(milliseconds) : profile.scope_version;
+    await updateAccountUser(
+      tx.db,
+      account_id,
+      id,
+      {
+        ...(name === undefined ? {} : { name }),
+        ...(scope === undefined ? {} : { scope: [...new Set(scope)] }),
+        profile: { ...profile, ...(agreement === undefined ? {} : { agreement }), scope_version },
+      },
+      now,
+    );
     if (role_ids) await replaceUserRoles(tx.db, account_id, id, [...new Set(role_ids)]);
-    if (holdsAnew) await directory.revocations.record(tx, revoked);
+    const before = { account_id, subject: holdingOfUser(id, profile.scope_version) };
+    if (holdsAnew) await directory.revocations.record(tx, before);
     await recordDeed(tx, { account_id, action: "user.changed", entity: id, now, actor });
+    return holdsAnew ? before : undefined;
   });
-  if (holdsAnew) directory.revocations.announce(revoked);
+  if (revoked) directory.revocations.announce(revoked);
   return findAccountUser(directory, account_id, id);
 }

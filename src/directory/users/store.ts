@@ -194,6 +194,19 @@ export async function replaceUserRoles(
   for (const role_id of role_ids) await db.insertInto("user_roles").values({ account_id, user_id, role_id }).execute();
 }
 
+/** The user's row, held until this transaction ends. @returns what it has beside a user, as text; undefined when they are gone. */
+export async function holdUser(db: Database, account_id: string, id: string): Promise<string | undefined> {
+  const [row] = await db
+    .updateTable("users")
+    .set((eb) => ({ updated_at: eb.ref("updated_at") }))
+    .where("account_id", "=", account_id)
+    .where("id", "=", id)
+    .where("deleted_at", "is", null)
+    .returning("profile")
+    .execute();
+  return row?.profile;
+}
+
 export interface AccountUserChange {
   readonly name?: string;
   readonly scope?: readonly string[];

@@ -1,0 +1,104 @@
+/** Changes that come at once: each that was acknowledged is there afterwards, and what follows from several fits all of them. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { disableTotp, setSms } from "../../src/authentication/mfa/change-factors.ts";
+import { upsertFactor } from "../../src/authentication/mfa/store.ts";
+import { instant } from "../../src/storage/storage.ts";
+import { describeOnBothEngines } from "../support/engines.ts";
+import {
+  actor,
+  addClient,
+  addUser,
+  call,
+  createTenant,
+  type Latchkey,
+  startLatchkey,
+  type Tenant,
+} from "../support/latchkey.ts";
+
+const ROUNDS = 5;
+
+describeOnBothEngines("changes at once", (engine) => {
+  let latchkey: Latchkey;
+  let tenant: Tenant;
+  beforeAll(async () => {
+    latchkey = await startLatchkey(engine);
+    tenant = await createTenant(latchkey);
+  });
+  afterAll(() => latchkey.close());
+
+  const send = (method: string, path: string, json?: object) =>
+    call(`${tenant.base}${path}`, { method, token: tenant.token, ...(json ? { json } : {}) });
+  /** All of these at once, each acknowledged. */
+  const change = async (method: string, path: string, changes: readonly object[]) => {
+    const replies = await Promise.all(changes.map((one) => send(method, path, one)));
+    expect(replies.map(({ status }) => status)).toEqual(changes.map(() => 200));
+    return Object.assign({}, ...changes);
+  };
+
+  it("of a client are all kept", async () => {
+    for (let round = 0; round < ROUNDS; round++) {
+      const { id } = await addClient(latchkey, tenant.account_id);
+      const path = `/auth/clients/${id}`;
+      const all = await change("PATCH", path, [
+        { name: "Another" },
+        { description: "Of a shop" },
+        { code_format: "numeric" },
+        { default_audience: "https://api.example" },
+        { custom_claims: ["tier"] },
+        { resource_for: ["https://stock.example"] },
+      ]);
+      expect((await send("GET", path)).body, `round ${round}`).toMatchObject(all);
+    }
+  });
+
+  it("of an account are all kept", async () => {
+    for (let round = 0; round < ROUNDS; round++) {
+      const all = await change("PATCH", "/auth/settings", [
+        { code_lifetime: 100 + round },
+        { numeric_guess_limit: 11 + round },
+        { session_idle_lifetime: 4_000 + round },
+        { refresh_idle_lifetime: 5_000 + round },
+        { access_token_lifetime: 300 + round },
+      ]);
+      expect((await send("GET", "/auth/settings")).body, `round ${round}`).toMatchObject(all);
+    }
+  });
+
+  it("of an account user are all kept, and their tokens name what they hold now", async () => {
+    for (let round = 0; round < ROUNDS; round++) {
+      const made = await send("POST", "/management/users", { email: `staff-${round}@example.com` });
+      const path = `/management/users/${made.body.id}`;
+      const agreement = { name: "terms", version: String(round) };
+      const version = async () => {
+        const users = latchkey.server.core.storage.read.selectFrom("users").select("profile");
+        const { profile } = await users.where("id", "=", made.body.id).executeTakeFirstOrThrow();
+        return JSON.parse(profile).scope_version;
+      };
+      const before = await version();
+      await Promise.all([
+        send("PUT", path, { agreement }),
+        send("PUT", path, { scope: ["read:accounts"] }),
+        send("PUT", path, { agreement }),
+      ]);
+      const users: { id: string }[] = (await send("GET", "/management/users")).body;
+      const now = users.find(({ id }) => id === made.body.id);
+      expect(now, `round ${round}`).toMatchObject({ agreement, scope: ["read:accounts"] });
+      expect(await version(), "another one than was revoked").not.toBe(before);
+    }
+  });
+
+  it("of a person's factors leave the login asking for what is switched on", async () => {
+    const { core } = latchkey.server;
+    const mfa = { directory: core.directory, nudge: () => {} };
+    for (let round = 0; round < ROUNDS; round++) {
+      const { id: user_id, phone_number } = await addUser(latchkey, tenant.account_id);
+      const owner = { account_id: tenant.account_id, user_id };
+      const now = instant(core.storage.now());
+      const totp = { ...owner, kind: "totp" as const, target: null, seed: Buffer.alloc(20), last_step: 0 };
+      await core.storage.write((tx) => upsertFactor(tx.db, { ...totp, enabled_at: now, updated_at: now }));
+      await Promise.all([setSms(mfa, owner, phone_number, actor), disableTotp(mfa, owner, actor)]);
+      const users = core.storage.read.selectFrom("users").select("second_factor").where("id", "=", user_id);
+      expect((await users.executeTakeFirst())?.second_factor, `round ${round}`).toBe(1);
+    }
+  });
+});
