@@ -13,8 +13,8 @@ import { instant, type Transaction } from "../../storage/storage.ts";
 import { forgiveIn, takeGuess } from "../guesses/guess.ts";
 import { deriveCode, firstCode, normaliseCode } from "../verification/code.ts";
 import { enqueueMessage } from "../verification/enqueue-message.ts";
+import { leaveAddress } from "../verification/leave-address.ts";
 import { countryOf, enteredFrom, withholdSms } from "../verification/sms-limits.ts";
-import { updateMisled } from "../verification/store.ts";
 import { CONTACT_CODE_LENGTH, CONTACT_LIFETIME, type ContactChallenge, contactGuesser } from "./contact.ts";
 import { deleteChallenge, selectChallenge, upsertChallenge } from "./store.ts";
 
@@ -110,7 +110,7 @@ async function leaveOld(tx: Transaction, { account, user, field }: Contact, valu
   const old = user[field];
   const verified_at = field === "email" ? user.email_verified_at : user.phone_verified_at;
   if (old === null || verified_at === null || old.toLowerCase() === value) return;
-  await updateMisled(tx.db, { account_id: account.account_id, person: user.id }, field, old, instant(now));
+  await leaveAddress(tx, { account_id: account.account_id, user_id: user.id }, field, old, instant(now));
   const nothing = { id: randomUUID(), challenge_id: null, key_version: "", counter: 0, length: 0, format: "numeric" };
   const code = { ...nothing, expires_at: instant(now + 24 * 3_600_000) };
   const about = { account, sender: senderIs(account), code, kind: "notice", purpose: "contact_changed", now } as const;
