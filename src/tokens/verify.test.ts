@@ -106,6 +106,11 @@ describeOnBothEngines("an access token", (engine) => {
     const anonymous = await verify(await issue({ act: { iss: issuer, sub: "p" } }));
     expect(anonymous.act).toEqual({ iss: issuer, sub: "p" });
     expect(anonymous).not.toHaveProperty("partner_account");
+    const partner = { iss: issuer, sub: "p", account_id: "P11200000" };
+    const behind = await verify(await issue({ act: { iss: issuer, sub: "x", act: partner } }));
+    expect(behind).toMatchObject({ partner_account: "P11200000", act: { sub: "x", act: { sub: "p" } } });
+    const nobody = await verify(await issue({ act: { iss: issuer, sub: "x", act: null } }));
+    expect(nobody).not.toHaveProperty("partner_account");
     expect(subjectsOf(plain)).toEqual(["sid:sid-1", "client:7d3a"]);
     expect(subjectsOf(await verify(token))).toEqual(["sid:sid-1", "user:9c1f", "client:7d3a", "grant:g", "role:1"]);
   });
