@@ -245,6 +245,13 @@ export function refuseField(path: string, code: string, message: string): Refusa
   return new Refusal("invalid_request", { message: `${path}: ${message}`, errors: [{ path, code, message }] });
 }
 
+/** For `catch`, where a refusal only means that there is none; any other error goes on as it is. */
+export const unlessRefused =
+  (code: ErrorCode) =>
+  (error: unknown): undefined => {
+    if (!(error instanceof Refusal) || error.code !== code) throw error;
+  };
+
 /** The message in the characters that an `error_description` may have (RFC 6749 §5.2, RFC 6750 §3). */
 export function errorDescription(message: string): string {
   return message

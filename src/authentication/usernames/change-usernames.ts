@@ -4,7 +4,7 @@ import type { Actor, Directory } from "../../directory/directory.ts";
 import { createUser } from "../../directory/users/create-user.ts";
 import { findUser } from "../../directory/users/find-user.ts";
 import { removeUser } from "../../directory/users/remove-user.ts";
-import { refuse, refuseField } from "../../errors.ts";
+import { refuse, refuseField, unlessRefused } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
@@ -75,7 +75,7 @@ async function ownerOf(
 ): Promise<string> {
   if (customer_id === undefined)
     return (await createUser(directory, account, { type: "customer", verified: false }, actor)).id;
-  const user = await findUser(directory, account.account_id, customer_id).catch(() => undefined);
+  const user = await findUser(directory, account.account_id, customer_id).catch(unlessRefused("not_found"));
   if (!user || user.type === "account_user") throw refuseField("links", "unknown", "name no customer of this account");
   return user.id;
 }

@@ -3,7 +3,7 @@ import type { Client } from "../../directory/clients/client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { isAccountApi } from "../../directory/grants/audience.ts";
 import { findGrant } from "../../directory/grants/find-grant.ts";
-import { refuse } from "../../errors.ts";
+import { refuse, unlessRefused } from "../../errors.ts";
 import { type AuthorizationParameters, identity_scopes, userinfoAudience } from "./authorization-request.ts";
 
 export type Target = Pick<AuthorizationParameters, "audience" | "grant_id" | "scope">;
@@ -26,7 +26,8 @@ export async function targetOf(
     if (others.length > 0) throw refuse("invalid_scope", { message: "These scopes need an API: name it as resource." });
     return { audience: null, grant_id: "", scope: about };
   }
-  const grant = await findGrant(directory, account, client, wanted, "authorization_code").catch(() => undefined);
+  const none = unlessRefused("unauthorized_client");
+  const grant = await findGrant(directory, account, client, wanted, "authorization_code").catch(none);
   if (!grant) throw refuse("invalid_target");
   const at_account_api = isAccountApi(account, directory.public_url, wanted);
   const unknown = others.find((scope) => !grant.scope.includes(scope) && !at_account_api);

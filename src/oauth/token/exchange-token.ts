@@ -5,7 +5,7 @@ import { findAccount, lookUpAccount } from "../../directory/accounts/find-accoun
 import { findClientById } from "../../directory/clients/find-client.ts";
 import { isAccountApi } from "../../directory/grants/audience.ts";
 import { listGrants } from "../../directory/grants/find-grant.ts";
-import { type Refusal, refuse } from "../../errors.ts";
+import { type Refusal, refuse, unlessRefused } from "../../errors.ts";
 import { instant } from "../../storage/storage.ts";
 import { type IssuedAccessToken, issueAccessToken } from "../../tokens/issue.ts";
 import { readExchangeToken } from "../../tokens/sign-exchange-token.ts";
@@ -42,7 +42,9 @@ export async function redeemExchangeToken(
   const exchange = await readExchangeToken(tokens, signer, endpoint, token, now);
   if (!exchange) throw invalid();
   revocations.checkAlive(partner.account_id, [`client:${exchange.client_uuid}`]);
-  const client = await findClientById(directory, partner.account_id, exchange.client_uuid).catch(() => undefined);
+  const client = await findClientById(directory, partner.account_id, exchange.client_uuid).catch(
+    unlessRefused("not_found"),
+  );
   if (!client) throw invalid();
   checkBound(client);
   const names = (one: string) => isAccountApi(partner, public_url, one) || isAccountApi(merchant, public_url, one);

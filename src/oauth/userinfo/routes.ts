@@ -1,14 +1,14 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
-import { findUser } from "../../directory/users/find-user.ts";
+import { lookUpUser } from "../../directory/users/find-user.ts";
 import { refuse } from "../../errors.ts";
 import { OidParams, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { reveal } from "../../secrets/secret.ts";
 import { signJws } from "../../tokens/jws.ts";
 import { signingKey } from "../../tokens/keys/find-key.ts";
-import { findToken } from "../bearer/bearer.ts";
+import { challengeOf, findToken } from "../bearer/bearer.ts";
 import { presentedBy } from "../dpop/dpop.ts";
 import type { Oauth } from "../oauth.ts";
 import { claimsAbout, claimsOfScopes } from "./claims-about.ts";
@@ -40,9 +40,8 @@ export function userinfoRoutes(app: App, oauth: Oauth): void {
         headers: { "www-authenticate": 'Bearer realm="latchkey", error="insufficient_scope", scope="openid"' },
       });
     }
-    const user = await findUser(oauth.directory, request.account_id, token.subject).catch(() => {
-      throw refuse("invalid_token");
-    });
+    const user = await lookUpUser(oauth.directory, request.account_id, token.subject);
+    if (!user) throw challengeOf(refuse("invalid_token"));
     const client = await lookUpClient(oauth.directory, request.account_id, token.client_uuid);
     const names = [...claimsOfScopes(token.scope), ...(token.userinfo_claims ?? [])];
     const claims = { sub: token.pairwise_subject ?? user.id, ...claimsAbout(user, names) };
