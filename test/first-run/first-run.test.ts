@@ -131,7 +131,7 @@ describe("the first run", () => {
     await mailbox.stop();
   });
 
-  it("serves within the second on a database that exists", async () => {
+  it("starts again on a database that exists", async () => {
     const settings = { DATABASE_URL: `sqlite:${join(folder, "again.db")}`, MASTER_KEY, DEMO: "0" };
     const times: number[] = [];
     for (let round = 0; round < 4; round++) {
