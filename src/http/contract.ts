@@ -74,7 +74,7 @@ declare module "fastify" {
 }
 
 /** `P` or `T`, then three or eight digits. */
-export const OID_PATTERN = "^[PT]{1}(?=(?:.{3}|.{8})$)[0-9]*$";
+const OID_PATTERN = "^[PT]{1}(?=(?:.{3}|.{8})$)[0-9]*$";
 
 export const Oid = Type.String({
   pattern: OID_PATTERN,

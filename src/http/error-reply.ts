@@ -45,13 +45,13 @@ export function errorReply(error: unknown, request: FastifyRequest, reply: Fasti
     .send(errorBody(surfaceOf(request), refusal, String(request.id)));
 }
 
-export function surfaceOf(request: FastifyRequest): Surface {
+function surfaceOf(request: FastifyRequest): Surface {
   const declared = request.routeOptions?.config?.surface;
   if (declared) return declared;
   return /^\/v1\/accounts\/[^/]*\/oauth\//.test(request.raw.url ?? "") ? "oauth" : "account";
 }
 
-export function errorBody(surface: Surface, refusal: Refusal, request_id: string): object {
+function errorBody(surface: Surface, refusal: Refusal, request_id: string): object {
   const { code, message, options } = refusal;
   const text = code === "internal_error" ? `${message} Request-Id: ${request_id}` : message;
   if (surface === "oauth")
@@ -80,7 +80,7 @@ function statusOn(surface: Surface, { code, status }: Refusal): number {
   return surface === "oauth" && code === "unauthorized_client" ? 400 : status;
 }
 
-export function toRefusal(error: unknown): Refusal {
+function toRefusal(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
   const { code, statusCode, validation, validationContext, message } = error as Partial<FastifyError>;
   if (validation) return malformed(faultsOf(validation, validationContext));

@@ -42,7 +42,7 @@ function migrations(): Migration[] {
 }
 
 /** PostgreSQL's column types are the spelling of record; SQLite gets its own names, strict tables, and rows kept in their key. */
-export function toSqlite(sql: string): string {
+function toSqlite(sql: string): string {
   return sql
     .replace(/\bbigint\b/g, "integer")
     .replace(/\bbytea\b/g, "blob")
@@ -50,7 +50,7 @@ export function toSqlite(sql: string): string {
 }
 
 /** Text compares byte by byte on both engines; lines that begin with `-- postgres:` are for PostgreSQL alone. */
-export function toPostgres(sql: string): string {
+function toPostgres(sql: string): string {
   return sql.replace(/^-- postgres: /gm, "").replace(/^(\s+\w+ text)\b/gm, '$1 collate "C"');
 }
 

@@ -10,7 +10,7 @@ export function newSeed(): Uint8Array {
 }
 
 /** `now` in milliseconds. */
-export const stepAt = (now: number) => Math.floor(now / 1000 / STEP);
+const stepAt = (now: number) => Math.floor(now / 1000 / STEP);
 
 /** RFC 4226 §5.3 */
 export function totp(seed: Uint8Array, step: number): string {

@@ -30,7 +30,7 @@ export async function findSessions(
 }
 
 /** The outbox kind that tells clients. */
-export const BACKCHANNEL_LOGOUT = "backchannel_logout";
+const BACKCHANNEL_LOGOUT = "backchannel_logout";
 
 export interface Begun {
   readonly session_id: string;

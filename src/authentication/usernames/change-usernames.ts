@@ -26,7 +26,7 @@ export interface UsernameFields {
   readonly mfa?: UsernameMfa | undefined;
 }
 
-export function lookUpUsername({ storage }: Directory, account_id: string, username: string) {
+function lookUpUsername({ storage }: Directory, account_id: string, username: string) {
   return selectUsername(storage.read, account_id, username);
 }
 

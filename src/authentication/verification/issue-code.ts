@@ -43,7 +43,7 @@ export interface IssuedCode {
 }
 
 /** How long a typable code has to be now: longer while the client is being guessed against. */
-export async function typableLength(db: Database, account_id: string, client_id: string, now: number): Promise<number> {
+async function typableLength(db: Database, account_id: string, client_id: string, now: number): Promise<number> {
   const pressure = await peekBudget(db, { account_id, budget: "typable_pressure", subject: client_id }, now);
   return pressure.count > 0 ? LONG_TYPABLE_LENGTH : TYPABLE_LENGTH;
 }

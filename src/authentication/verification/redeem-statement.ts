@@ -114,7 +114,7 @@ const strongStatement = (name: string, kind: "typable" | "link"): HotStatement<R
   postgres: { text: redeemStrongPostgres(kind), parameters: parametersOf, answers: answersOf },
 });
 
-export const redeemStatements = {
+const redeemStatements = {
   numeric: numericStatement,
   typable: strongStatement("redeem_code", "typable"),
   link: strongStatement("redeem_link", "link"),

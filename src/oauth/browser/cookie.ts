@@ -9,10 +9,10 @@ const MAX_AGE = 31_536_000;
 const isSecure = (public_url: string) => public_url.startsWith("https:");
 
 /** `__Host-` ties it to this very host (RFC 6265bis §4.1.3.2); browsers take that over https alone. */
-export const cookieName = (public_url: string, account_id: string) =>
+const cookieName = (public_url: string, account_id: string) =>
   `${isSecure(public_url) ? "__Host-" : ""}lk_${account_id}`;
 
-export function readCookie(request: Pick<FastifyRequest, "headers">, name: string): string | undefined {
+function readCookie(request: Pick<FastifyRequest, "headers">, name: string): string | undefined {
   const pairs = (request.headers.cookie ?? "").split(";").map((pair) => pair.trim().split("="));
   const values = pairs.filter(([key]) => key === name).map(([, value]) => value);
   // Two of one name: somebody else set one of them.

@@ -26,7 +26,7 @@ const LIMIT = 10_000;
  * Whether a client_id is the address of a document: https (http on a loopback address, which EGRESS_ALLOW has to open), with a path,
  * and nothing that could be read in two ways.
  */
-export function isDocumentAddress(client_id: string): boolean {
+function isDocumentAddress(client_id: string): boolean {
   if (!/^https?:\/\//.test(client_id) || client_id.length > 2_048 || !URL.canParse(client_id)) return false;
   const url = new URL(client_id);
   const { href, pathname, hash, username, password } = url;

@@ -8,7 +8,7 @@ type SqliteValue = string | bigint | number | Buffer | null;
  *
  * @throws TypeError for anything that both engines cannot hold; 400 invalid_request for text with U+0000, which somebody sent.
  */
-export function bindValue(value: unknown): SqliteValue {
+function bindValue(value: unknown): SqliteValue {
   switch (typeof value) {
     case "string":
       if (value.includes("\0")) throw refuseText();
