@@ -114,7 +114,8 @@ const strongStatement = (name: string, kind: "typable" | "link"): HotStatement<R
   postgres: { text: redeemStrongPostgres(kind), parameters: parametersOf, answers: answersOf },
 });
 
-const redeemStatements = {
+/** Exported for the writer thread, which finds statements among what their module exports. */
+export const redeemStatements = {
   numeric: numericStatement,
   typable: strongStatement("redeem_code", "typable"),
   link: strongStatement("redeem_link", "link"),
