@@ -141,13 +141,16 @@ describe("what runs on SQLite for a request", () => {
     await latchkey.close();
   });
 
-  /** The steps of a plan that read all rows there are, or all of an account. */
-  function broadSteps(text: string): readonly string[] {
+  function planOf(text: string): readonly string[] {
     const numbered = [...text.matchAll(/\?(\d+)/g)].map(([, place]) => Number(place));
     const places = numbered.length > 0 ? Math.max(...numbered) : text.split("?").length - 1;
     const plan = file.all(`explain query plan ${text}`, ...Array.from({ length: places }, () => ""));
-    return plan
-      .map(({ detail }) => String(detail))
+    return plan.map(({ detail }) => String(detail));
+  }
+
+  /** The steps of a plan that read all rows there are, or all of an account. */
+  function broadSteps(text: string): readonly string[] {
+    return planOf(text)
       .filter((step) => /^SCAN (?!CONSTANT|one\b|longest\b)|\((account_id=\?|ANY\(.*)\)$/.test(step) && !FEW.test(step))
       .map((step) => `${step}: ${text.slice(0, 300)}`);
   }
@@ -157,6 +160,14 @@ describe("what runs on SQLite for a request", () => {
     const statements = [...texts].filter((text) => /^(select|insert|update|delete|with)\b/i.test(text));
     expect(statements.length).toBeGreaterThan(80);
     expect(statements.filter((text) => !LIST.test(text)).flatMap(broadSteps)).toEqual([]);
+  });
+
+  it("reads a person's codes that are alive, not those of all day", () => {
+    const byPerson = [...texts].filter((text) => /verification_codes"?\b.*\bperson"? = \?/.test(text));
+    const plans = byPerson.map((text) => planOf(text).find((step) => step.includes("verification_codes")));
+    expect(byPerson.length).toBeGreaterThan(4);
+    const bounded = "(account_id=? AND person=? AND expires_at>?)";
+    expect(plans.filter((step) => !step?.endsWith(bounded) && !step?.includes("_digest=?"))).toEqual([]);
   });
 
   it("does so in a database from before it was told anything", async () => {
