@@ -108,7 +108,8 @@ async function spend(
   // Raised so that the login itself stays as it was: the next step of the app may still end it.
   if (proof.kind === "totp" && !(await updateStep(tx.db, account_id, user_id, proof.step))) throw used();
   const deed = { account_id, action: "second_factor.accepted", entity: user_id, now: instant(now) };
-  await recordDeed(tx, { ...deed, actor: { id: actor, context: { ...facts } }, facts: { factor: proof.kind } });
+  const about = { factor: proof.kind, bearer: actor };
+  await recordDeed(tx, { ...deed, actor: { id: user_id, context: { ...facts } }, facts: about });
   return true;
 }
 

@@ -123,11 +123,11 @@ spent as (
     left join (select * from compared where wrong = 1 and compared) g using (account_id, client_id, audience, person)
   where c.account_id = l.account_id and c.id = l.id and c.spent_at is null
     and (w.n is not null or (g.n is not null and l.format = 'numeric'))
-  returning c.account_id, c.id, c.redeemed_by
+  returning c.account_id, c.id, c.user_id, c.redeemed_by
 ),
 audited as (
   insert into audit_events (${audit_columns})
-  select i.account_id, i.event_id, i.now, i.action, i.outcome, w.id, i.actor, i.context
+  select i.account_id, i.event_id, i.now, i.action, i.outcome, w.id, coalesce(i.actor, s.user_id), i.context
   from winner w join input i using (n)
     join spent s on s.account_id = w.account_id and s.id = w.id and s.redeemed_by = w.attempt
 )

@@ -176,7 +176,7 @@ function windowOf(row: Row | undefined): GuessWindow | undefined {
 }
 
 /** Success spends all live codes of that person, client and audience. */
-function spend(db: SqliteConnection, input: RedeemInput, { id, person }: Row): void {
+function spend(db: SqliteConnection, input: RedeemInput, { id, person, user_id }: Row): void {
   db.run(
     `update verification_codes set spent_at = ?1, redeemed_by = case when id = ?2 then ?3 end
      where account_id = ?4 and client_id = ?5 and audience = ?6 and person = ?7 and spent_at is null and expires_at > ?1`,
@@ -197,7 +197,7 @@ function spend(db: SqliteConnection, input: RedeemInput, { id, person }: Row): v
     event.action,
     event.outcome,
     String(id),
-    event.actor,
+    event.actor ?? (user_id as string | null),
     JSON.stringify(event.context),
   );
 }

@@ -52,7 +52,7 @@ spent as (
     spent_at = w.now, redeemed_by = case when w.id = c.id then w.attempt else c.redeemed_by end
   from locked l join winner w on w.login = l.login
   where c.account_id = l.account_id and c.id = l.id and c.spent_at is null
-  returning w.n, c.id, w.id = c.id as won
+  returning w.n, c.id, c.user_id, w.id = c.id as won
 ),
 -- A success ends the memory of wrong numeric guesses. Every code is locked before the first budget is.
 remembered as materialized (
@@ -68,7 +68,7 @@ forgiven as (
 ),
 audited as (
   insert into audit_events (${audit_columns})
-  select i.account_id, i.event_id, i.now, i.action, i.outcome, s.id, i.actor, i.context
+  select i.account_id, i.event_id, i.now, i.action, i.outcome, s.id, coalesce(i.actor, s.user_id), i.context
   from spent s join input i using (n) where s.won
 )
 select f.n, f.pressed, f.client_lives, f.grant_lives, s.id is not null as won, f.fits, l.id is not null as locked,

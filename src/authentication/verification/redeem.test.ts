@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../../test/support/engines.ts";
 import { insertCode, insertLogin, type Login, test_keys, wrongGuesses } from "../../../test/support/verification.ts";
 import { accountOf, clientOf, openRoom, type Room, refusalOf } from "../../../test/support/verification-room.ts";
+import { listEvents } from "../../audit/list-events.ts";
 import type { AccountSettings } from "../../directory/accounts/settings.ts";
 import type { ClientSettings } from "../../directory/clients/settings.ts";
 import { peekBudget } from "../../limits/limits.ts";
@@ -180,6 +181,24 @@ describeOnBothEngines("redeemCode", (engine) => {
       tx.db.updateTable("clients").set({ deleted_at: "2026-01-01" }).where("id", "=", who.client_id).execute(),
     );
     expect(await refusedWith(who, code)).toBe("unauthorized_client");
+  });
+
+  it("lists the login of an account user among what they did, and that of others among what their client did", async () => {
+    for (const [user_type, actor] of [
+      ["account_user", "user"],
+      ["customer", "caller"],
+    ] as const) {
+      for (const format of ["typable", "numeric"] as const) {
+        const who = await insertLogin(storage);
+        await setUser(who.user_id, { type: user_type });
+        const { id, code } = await insertCode(storage, who, { format });
+        await redeem(who, code, named(who), { client: { user_type } });
+        const seen = await listEvents(storage.read, who.account_id, actor === "user" ? who.user_id : actor, 1000);
+        const [login] = seen.filter(({ entity }) => entity === id);
+        expect(login, `${user_type}, ${format}`).toMatchObject({ action: "verification_code.redeemed" });
+        expect(login?.context.bearer).toBe(actor === "user" ? "caller" : undefined);
+      }
+    }
   });
 
   it("writes down each redemption and each refusal, with where it came from and why", async () => {

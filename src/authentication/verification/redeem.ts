@@ -78,6 +78,8 @@ function redeemInput(
   const audience = canonicalAudience(account, request.audience);
   const binding = { account_id, client_id: client.id, audience, person: person ?? "" };
   const at = instant(now);
+  // What account users did is listed by who did it: the one who logs in is the actor.
+  const own = client.settings.user_type === "account_user";
   return {
     kind,
     account_id,
@@ -100,8 +102,8 @@ function redeemInput(
       action: "verification_code.redeemed",
       outcome: "success",
       entity: null,
-      actor,
-      context: { ...facts, client_id: client.id },
+      actor: own ? null : actor,
+      context: { ...facts, client_id: client.id, ...(own ? { bearer: actor } : {}) },
     }),
   };
 }
