@@ -42,6 +42,44 @@ describeOnBothEngines("the directory", (engine) => {
     return tokenOf(latchkey, tenant.account_id, client);
   }
 
+  it("lists account users page by page, and forgets none of more than a thousand", async () => {
+    const own = await createTenant(latchkey);
+    const manage = (method: string, path: string, json?: object, token = own.token) =>
+      call(`${own.base}${path}`, { method, token, ...(json ? { json } : {}) });
+    const jwks = { name: "IdP", uri: "https://idp.example/jwks", issuer: "https://idp.example" };
+    await manage("PATCH", "/auth/settings", { jwks });
+    const external = { email: "z@corp.example", authentication_type: "external", scope: ["read:customers"] };
+    const last = (await manage("POST", "/management/users", external)).body;
+    const { storage } = latchkey.server.core;
+    const find = storage.read.selectFrom("users").selectAll().where("account_id", "=", own.account_id);
+    const row = await find.where("id", "=", last.id).executeTakeFirstOrThrow();
+    const others = Array.from({ length: 1_001 }, (_, n) => {
+      const email = `${n}@corp.example`;
+      return { ...row, id: `0-${String(n).padStart(4, "0")}`, email, email_canonical: email, profile: "{}" };
+    });
+    await storage.write(async (tx) => {
+      for (let n = 0; n < others.length; n += 100) {
+        await tx.db.insertInto("users").values(others.slice(n, n + 100)).execute();
+      }
+    });
+    const ids: string[] = [];
+    for (let page = 0; page < 3; page++) {
+      const after = ids.length > 0 ? `&starting_after=${ids.at(-1)}` : "";
+      const { body } = await manage("GET", `/management/users?limit=500${after}`);
+      ids.push(...body.map(({ id }: { id: string }) => id));
+    }
+    expect(ids).toEqual([...others.map(({ id }) => id), last.id]);
+    expect((await manage("GET", "/management/users")).body).toHaveLength(1_000);
+    const few = await addClient(latchkey, own.account_id);
+    await addGrant(latchkey, own.account_id, few, own.issuer, ["write:accounts"]);
+    const weaker = await tokenOf(latchkey, own.account_id, few);
+    const taken = await manage("PATCH", "/auth/settings", { jwks: { ...jwks, name: "Mine" } }, weaker);
+    expect([taken.status, taken.body.error?.code], "who cannot do what the last of them can").toEqual([
+      403,
+      "insufficient_scope",
+    ]);
+  });
+
   it("creates a client whose secret is shown once, and takes either of its names", async () => {
     const callbacks = ["https://a.example/cb"];
     const created = await send("POST", "/auth/clients", { name: "Till", client_id: "till-1", callbacks });

@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { type RequestFacts, recordDeed } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import { lookUpUser } from "../../directory/users/find-user.ts";
-import { refuse } from "../../errors.ts";
+import { refuse, refuseField } from "../../errors.ts";
 import { chargeAll } from "../../limits/limits.ts";
 import { base64url } from "../../secrets/digest.ts";
 import type { MasterKeys } from "../../secrets/master-keys.ts";
@@ -29,12 +29,15 @@ export interface ChallengeRequest {
  * Sends a binding code over one of the person's channels and returns the oob_code that it goes with. A login that recovers a
  * password answers alike for people and channels that do not exist: nothing is sent.
  *
- * @throws 404 not_found when the person has no such factor; 429 too_many_requests.
+ * @throws 400 invalid_request for the channel that a recovery began with; 404 not_found when the person has no such factor;
+ *   429 too_many_requests.
  */
 export async function challengeFactor(mfa: Mfa, request: ChallengeRequest): Promise<Secret> {
   const { account, pending, channel, now } = request;
   const { storage, master_keys } = mfa.directory;
   const { account_id } = account;
+  if (pending.recovery && channel === pending.first)
+    throw refuseField("oob_channel", "used", "must be another one than that of the first code");
   const target = (await channelsOf(mfa.directory, account, pending)).get(channel) ?? null;
   if (target === null && !pending.recovery)
     throw refuse("not_found", { message: `There is no second factor by ${channel}.` });
@@ -54,6 +57,11 @@ export async function challengeFactor(mfa: Mfa, request: ChallengeRequest): Prom
   if (retry_after !== undefined) throw refuse("too_many_requests", { retry_after });
   mfa.nudge();
   return sealTicket(master_keys, oobTicket(account_id), challenge);
+}
+
+/** Where a binding code goes when nobody says: to the telephone, unless the login began there. */
+export function nextChannel({ first }: PendingLogin): OobChannel {
+  return first === "sms" ? "email" : "sms";
 }
 
 function newChallenge(keys: MasterKeys, account_id: string, { id }: PendingLogin, channel: OobChannel): OobChallenge {

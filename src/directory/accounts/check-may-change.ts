@@ -21,7 +21,7 @@ export async function checkMayChange(
 ): Promise<void> {
   if (jwks && !/^https?:\/\//.test(jwks.uri)) throw refuseField("jwks.uri", "format", "must be an https address");
   if (jwks !== undefined) {
-    const users = await listAccountUsers(directory, account_id, undefined);
+    const users = await listAccountUsers(directory, account_id);
     const external = users.filter(({ profile }) => profile.authentication_type === "external");
     checkMayAssign(
       bearer,

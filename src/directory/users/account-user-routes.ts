@@ -73,13 +73,14 @@ export function accountUserRoutes(app: App, { directory, configurationOf }: Acco
     schema: {
       operationId: "aid_accounts_aid_mgmnt_users_get",
       summary: "List account users",
+      description: "In the order in which they were created.",
       tags,
       params: OidParams,
       querystring: AccountUserQuery,
       response: { 200: AccountUserList, ...found },
     },
     handler: async ({ account_id, query }) =>
-      show(await listAccountUsers(directory, account_id, query.search), query.expand),
+      show(await listAccountUsers(directory, account_id, query), query.expand),
   });
 
   app.route({

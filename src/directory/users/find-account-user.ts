@@ -5,6 +5,7 @@ import { findRolesOf } from "../roles/find-role.ts";
 import { type AccountUser, type Holdings, holdingsOf } from "./account-user.ts";
 import {
   type AccountUserFilter,
+  type AccountUserPage,
   selectAccountsOfAddress,
   selectAccountUser,
   selectAccountUsers,
@@ -36,14 +37,14 @@ export async function lookUpAccountUser(
   return { ...row, roles };
 }
 
-/** Found by part of the address or name. */
+/** All of them or one page, in the order of their ids. */
 export async function listAccountUsers(
   directory: Directory,
   account_id: string,
-  search: string | undefined,
+  page: AccountUserPage = {},
 ): Promise<readonly AccountUser[]> {
   const { read } = directory.storage;
-  const rows = await selectAccountUsers(read, account_id, search);
+  const rows = await selectAccountUsers(read, account_id, page);
   const held = await selectRoleIds(
     read,
     account_id,

@@ -152,20 +152,28 @@ export async function selectAccountUser(
   return row && accountUserOf(row);
 }
 
-const SEARCH_LIMIT = 1_000;
+export interface AccountUserPage {
+  /** Part of the address or name, whatever the case. */
+  readonly search?: string | undefined;
+  /** All of them without it. */
+  readonly limit?: number | undefined;
+  /** id of the last user of the page before. */
+  readonly starting_after?: string | undefined;
+}
 
 export async function selectAccountUsers(
   db: Database,
   account_id: string,
-  search: string | undefined,
+  { search, limit, starting_after }: AccountUserPage,
 ): Promise<readonly AccountUserRow[]> {
   const pattern = `%${(search ?? "").toLowerCase().replace(/[\\%_]/g, "\\$&")}%`;
   const matches = (column: "email_canonical" | "name") =>
     sql<boolean>`lower(${sql.ref(column)}) like ${pattern} escape '\\'`;
   const rows = await accountUsers(db, account_id)
     .$if(search !== undefined, (query) => query.where(({ or }) => or([matches("email_canonical"), matches("name")])))
+    .$if(starting_after !== undefined, (query) => query.where("id", ">", starting_after ?? ""))
     .orderBy("id")
-    .limit(SEARCH_LIMIT)
+    .$if(limit !== undefined, (query) => query.limit(limit ?? 0))
     .execute();
   return rows.map(accountUserOf);
 }

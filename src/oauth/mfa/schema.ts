@@ -2,13 +2,16 @@ import { Type } from "typebox";
 import { factor_properties } from "../factor-schema.ts";
 
 const challenge_type = Type.Enum(["oob"]);
-const oob_channel = Type.Enum(["sms", "email"], { default: "sms", description: "Where the binding code goes." });
+const channels = ["sms", "email"] as const;
+const oob_channel = Type.Enum(channels, { default: "sms", description: "Where the binding code goes." });
 const { mfa_token, oob_code } = factor_properties;
 
 export const ChallengeBody = Type.Object({
   challenge_type,
   mfa_token: Type.String({ minLength: 1, maxLength: 8_192, description: "Of the `mfa_required` error." }),
-  oob_channel: Type.Optional(oob_channel),
+  oob_channel: Type.Optional(
+    Type.Enum(channels, { description: "Where the binding code goes: `sms` unless the login began there." }),
+  ),
 });
 
 export const ChallengeReply = Type.Object({
