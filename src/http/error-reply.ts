@@ -14,6 +14,8 @@ export type ErrorPage = (
 declare module "fastify" {
   interface FastifyInstance {
     errorPage: ErrorPage | null;
+    /** Where it is written who may let somebody in (RFC 9728 §3); null where the request names no account. */
+    resourceMetadata: ((request: FastifyRequest) => string | null) | null;
   }
 }
 
@@ -32,6 +34,8 @@ export function errorReply(error: unknown, request: FastifyRequest, reply: Fasti
   const { retry_after, headers } = refusal.options;
   if (retry_after !== undefined) reply.header("retry-after", String(Math.max(1, Math.ceil(retry_after))));
   if (headers) reply.headers(headers);
+  const said = challengeOf(refusal, request);
+  if (said !== undefined) reply.header("www-authenticate", said);
   const { errorPage } = request.server;
   if (errorPage && request.routeOptions?.config?.page && /\btext\/html\b/.test(request.headers.accept ?? "")) {
     void errorPage(refusal, statusOn(surfaceOf(request), refusal), request, reply);
@@ -43,6 +47,22 @@ export function errorReply(error: unknown, request: FastifyRequest, reply: Fasti
     .type("application/json; charset=utf-8")
     .serializer(JSON.stringify)
     .send(errorBody(surfaceOf(request), refusal, String(request.id)));
+}
+
+/** What a bearer that is refused learns: RFC 6750 §3, RFC 9728 §5.1. */
+function challengeOf({ code, message, options }: Refusal, request: FastifyRequest): string | undefined {
+  const { headers, scopes } = options;
+  const about = `error="insufficient_scope", error_description="${errorDescription(message)}"`;
+  const lacking = scopes ? `${about}, scope="${scopes.join(" ")}"` : about;
+  const said =
+    headers?.["www-authenticate"] ??
+    (code === "insufficient_scope" ? `${schemeOf(request)} realm="latchkey", ${lacking}` : undefined);
+  const metadata = said && /^(Bearer|DPoP) /.test(said) ? request.server.resourceMetadata?.(request) : undefined;
+  return metadata ? `${said}, resource_metadata="${metadata}"` : said;
+}
+
+function schemeOf({ headers }: FastifyRequest): "Bearer" | "DPoP" {
+  return /^DPoP /i.test(headers.authorization ?? "") ? "DPoP" : "Bearer";
 }
 
 function surfaceOf(request: FastifyRequest): Surface {

@@ -49,6 +49,8 @@ const REQUEST_TIMEOUT = 30_000;
 const HEADERS_TIMEOUT = 15_000;
 /** Seconds for which a browser remembers to come by https. */
 const YEAR = 31_536_000;
+/** Bytes. A `state` of the longest kind is half of it, percent-encoded. */
+const HEAD_LIMIT = 48 * 1024;
 const faultsOfQuery = new WeakMap<object, readonly Fault[]>();
 
 /**
@@ -80,7 +82,7 @@ export function openHttp({ logger, trustProxy, metrics, secure, tracing }: HttpO
     forceCloseConnections: "idle",
     return503OnClosing: false,
     requestTimeout: REQUEST_TIMEOUT,
-    http: { headersTimeout: HEADERS_TIMEOUT, connectionsCheckingInterval: 1_000 },
+    http: { headersTimeout: HEADERS_TIMEOUT, maxHeaderSize: HEAD_LIMIT, connectionsCheckingInterval: 1_000 },
     schemaController: { compilersFactory: compilers.factory },
     ajv: { customOptions: { coerceTypes: true, allErrors: true, removeAdditional: false, useDefaults: true } },
     frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
@@ -92,6 +94,7 @@ export function openHttp({ logger, trustProxy, metrics, secure, tracing }: HttpO
   }).withTypeProvider<TypeBoxTypeProvider>();
 
   app.decorate("errorPage", null);
+  app.decorate("resourceMetadata", null);
   app.setErrorHandler(errorReply);
   app.setNotFoundHandler(noSuchAddress);
   app.server.on("checkExpectation", refuseExpectation);

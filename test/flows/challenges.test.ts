@@ -181,7 +181,7 @@ describeOnBothEngines("a challenge", (engine) => {
     }
   });
 
-  it("is not given where no other token of that person would help, nor where there is nothing, nor to a bad address", async () => {
+  it("comes with every token that may not, and is not given where there is nothing, nor to a bad address", async () => {
     const token = await personToken(tenant);
     const refused = await call(`${tenant.base}/auth/passwordless`, { method: "POST", token, json: {} });
     expect([refused.status, refused.body.error.code, refused.body.error.message]).toEqual([
@@ -190,7 +190,10 @@ describeOnBothEngines("a challenge", (engine) => {
     const nothing = await call(`${tenant.base}/auth/nothing`);
     const bad = await call(`${latchkey.url}/v1/accounts/T1/auth/clients`, { token });
     expect([nothing.status, bad.status]).toEqual([404, 400]);
-    for (const { headers } of [refused, nothing, bad]) expect(headers.get("www-authenticate")).toBeNull();
+    expect(refused.headers.get("www-authenticate")).toMatch(
+      /^Bearer realm="latchkey", error="insufficient_scope", error_description="This operation takes a client's token."/,
+    );
+    for (const { headers } of [nothing, bad]) expect(headers.get("www-authenticate")).toBeNull();
     const asked = await call(`${tenant.base}/auth/authorize`, { method: "POST", token });
     const said = asked.headers.get("www-authenticate");
     expect([asked.status, said]).toEqual([401, expect.stringContaining('error="invalid_token"')]);

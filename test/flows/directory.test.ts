@@ -59,7 +59,10 @@ describeOnBothEngines("the directory", (engine) => {
     });
     await storage.write(async (tx) => {
       for (let n = 0; n < others.length; n += 100) {
-        await tx.db.insertInto("users").values(others.slice(n, n + 100)).execute();
+        await tx.db
+          .insertInto("users")
+          .values(others.slice(n, n + 100))
+          .execute();
       }
     });
     const ids: string[] = [];

@@ -79,8 +79,7 @@ export function accountUserRoutes(app: App, { directory, configurationOf }: Acco
       querystring: AccountUserQuery,
       response: { 200: AccountUserList, ...found },
     },
-    handler: async ({ account_id, query }) =>
-      show(await listAccountUsers(directory, account_id, query), query.expand),
+    handler: async ({ account_id, query }) => show(await listAccountUsers(directory, account_id, query), query.expand),
   });
 
   app.route({

@@ -34,23 +34,9 @@ export function requireBearer(app: App, deps: BearerDeps): void {
       return this.found_bearer;
     },
   });
-  app.addHook("onRequest", async (request) => {
-    try {
-      await authenticate(deps, request);
-    } catch (error) {
-      throw withResource(deps.directory, request, error as Error);
-    }
-  });
-}
-
-/** The challenge says where it is written who may let somebody in (RFC 9728 §5.1). */
-function withResource({ public_url }: Directory, { account_id }: FastifyRequest, error: Error): Error {
-  const { code, options } = error as Refusal;
-  const said = options?.headers?.["www-authenticate"];
-  if (said === undefined || account_id === "") return error;
-  const address = `${public_url}/.well-known/oauth-protected-resource/v1/accounts/${account_id}`;
-  const headers = { ...options.headers, "www-authenticate": `${said}, resource_metadata="${address}"` };
-  return refuse(code, { message: error.message, ...options, headers });
+  app.addHook("onRequest", (request) => authenticate(deps, request));
+  app.resourceMetadata = ({ account_id }) =>
+    account_id ? `${deps.directory.public_url}/.well-known/oauth-protected-resource/v1/accounts/${account_id}` : null;
 }
 
 declare module "fastify" {
@@ -253,6 +239,6 @@ function checkScopes(bearer: Bearer, scopes: readonly string[]): void {
   if (scopes.length === 0 || scopes.some((scope) => bearer.scope.includes(scope))) return;
   throw refuse("insufficient_scope", {
     message: `The access token needs one of these scopes: ${scopes.join(" ")}.`,
-    headers: { "www-authenticate": `Bearer realm="latchkey", error="insufficient_scope", scope="${scopes.join(" ")}"` },
+    scopes,
   });
 }

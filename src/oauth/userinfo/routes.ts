@@ -37,7 +37,7 @@ export function userinfoRoutes(app: App, oauth: Oauth): void {
     if (token.subject_type !== "user" || !token.scope.includes("openid")) {
       throw refuse("insufficient_scope", {
         message: "userinfo takes a person's token with the scope openid.",
-        headers: { "www-authenticate": 'Bearer realm="latchkey", error="insufficient_scope", scope="openid"' },
+        scopes: ["openid"],
       });
     }
     const user = await lookUpUser(oauth.directory, request.account_id, token.subject);
