@@ -32,10 +32,15 @@ export interface Bearer {
 /** The account API answers its own error object, `oauth` that of RFC 6749 §5.2, `system` serves machines and operators. */
 export type Surface = "account" | "oauth" | "system";
 
+/** A client's own, an access token in the header, or what stands in the body or nothing. */
+export type Credential = "client" | "bearer" | "none";
+
 export interface RouteContract {
   readonly surface: Surface;
   /** Callable without a bearer token. */
   readonly public?: true;
+  /** By what a public route may be told who calls, for its description; any of them. Nothing at all without it. */
+  readonly credentials?: readonly Credential[];
   /** One of them suffices; empty means that any token of an accepted subject type does. */
   readonly scopes?: readonly string[];
   /** Default: clients only. */

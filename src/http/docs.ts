@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import fastify, { type FastifyInstance, type RouteOptions } from "fastify";
 import { catalogue } from "../errors.ts";
 import { lateCompilers } from "./compile-late.ts";
+import { completed, type Document } from "./complete-docs.ts";
 import { errorReply } from "./error-reply.ts";
 import { noSuchAddress } from "./no-such-address.ts";
 import type { App } from "./server.ts";
@@ -74,16 +75,22 @@ async function openDocs(routes: readonly RouteOptions[], public_url: string): Pr
     },
     hideUntagged: true,
     transformObject: (document) =>
-      ("openapiObject" in document ? withoutSuffixes(document.openapiObject) : {}) as never,
+      ("openapiObject" in document ? completed(document.openapiObject as Document) : {}) as never,
     transform: ({ schema, url, route }) => {
-      const { public: open, scopes, surface } = route.config ?? {};
-      const security = open ? (url.endsWith("/token") ? [{ clientAuth: [] }] : []) : [{ JWT: [] }];
+      const { public: open, credentials = [], scopes, surface, form } = route.config ?? {};
+      const security = open ? credentials.map((name) => SECURITY[name]) : [{ JWT: [] }];
       const needs =
         scopes && scopes.length > 0 ? `Scopes, any of: ${scopes.map((scope) => `\`${scope}\``).join(", ")}.` : "";
       const description = [schema?.description, needs].filter(Boolean).join("\n\n");
       return {
         url,
-        schema: { ...schema, ...(surface ? { security } : {}), ...(description ? { description } : {}) } as never,
+        schema: {
+          ...schema,
+          ...(surface ? { security } : {}),
+          ...(description ? { description } : {}),
+          ...(form === "body" ? { consumes: [JSON_TYPE, FORM_TYPE] } : {}),
+          ...(form === "query" ? { consumes: [FORM_TYPE], body: optional(schema?.querystring as object) } : {}),
+        } as never,
       };
     },
   });
@@ -93,12 +100,13 @@ async function openDocs(routes: readonly RouteOptions[], public_url: string): Pr
   return docs;
 }
 
-/** The plug-in adds the method to the operationId of a HEAD route, also where there is no GET of that name. */
-function withoutSuffixes<T extends { paths?: object }>(document: T): T {
-  for (const methods of Object.values(document.paths ?? {}) as { head?: { operationId?: string } }[]) {
-    if (methods.head?.operationId) methods.head.operationId = methods.head.operationId.replace(/-head$/, "");
-  }
-  return document;
+const JSON_TYPE = "application/json";
+const FORM_TYPE = "application/x-www-form-urlencoded";
+const SECURITY = { client: { clientAuth: [] }, bearer: { JWT: [] }, none: {} } as const;
+
+/** The parameters of a query, of which any may stand in the form instead. */
+function optional(querystring: object): object {
+  return { ...querystring, required: [], description: "Parameters that shall not stand in the query." };
 }
 
 function introduction(): string {

@@ -65,10 +65,13 @@ function schemeOf({ headers }: FastifyRequest): "Bearer" | "DPoP" {
   return /^DPoP /i.test(headers.authorization ?? "") ? "DPoP" : "Bearer";
 }
 
+/** Addresses of the standards' surface, for requests that never came to a route. */
+const STANDARD = /^(?:\/v1\/accounts\/[^/]*\/oauth|(?:\/v1\/accounts\/[^/]*)?\/\.well-known)\//;
+
 function surfaceOf(request: FastifyRequest): Surface {
   const declared = request.routeOptions?.config?.surface;
   if (declared) return declared;
-  return /^\/v1\/accounts\/[^/]*\/oauth\//.test(request.raw.url ?? "") ? "oauth" : "account";
+  return STANDARD.test(request.raw.url ?? "") ? "oauth" : "account";
 }
 
 function errorBody(surface: Surface, refusal: Refusal, request_id: string): object {

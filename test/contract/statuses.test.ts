@@ -35,10 +35,17 @@ import {
 import { standardOperations } from "../support/standard-operations.ts";
 import { openUpstream } from "../support/upstream.ts";
 
+interface Answer {
+  readonly content?: Record<string, { schema?: object }>;
+}
+
 interface Operation {
   readonly operationId: string;
+  readonly path: string;
+  readonly method: string;
   readonly security: readonly object[];
-  readonly responses: Readonly<Record<string, { content?: Record<string, { schema?: object }> }>>;
+  readonly requestBody?: { readonly content: Readonly<Record<string, object>> };
+  readonly responses: Readonly<Record<string, Answer & { readonly $ref?: string }>>;
 }
 
 describeOnBothEngines("the contract", (engine) => {
@@ -55,11 +62,24 @@ describeOnBothEngines("the contract", (engine) => {
     const client = await addClient(latchkey, tenant.account_id);
     await addGrant(latchkey, tenant.account_id, client, tenant.issuer, ["read:nothing"], "client_credentials");
     weak = await tokenOf(latchkey, tenant.account_id, client);
-    const { paths } = (await call(`${latchkey.url}/openapi.json`)).body as {
+    const { paths, components } = (await call(`${latchkey.url}/openapi.json`)).body as {
       paths: Record<string, Record<string, Operation>>;
+      components: { responses: Record<string, Answer> };
     };
-    for (const operation of Object.values(paths).flatMap((methods) => Object.values(methods)))
-      operations.set(operation.operationId, operation);
+    for (const [path, methods] of Object.entries(paths)) {
+      for (const [method, one] of Object.entries(methods)) {
+        const responses = Object.entries(one.responses).map(([status, { $ref = "", ...answer }]) => {
+          const common = components.responses[$ref.slice("#/components/responses/".length)];
+          return [status, common ?? answer];
+        });
+        operations.set(one.operationId, {
+          ...one,
+          path,
+          method: method.toUpperCase(),
+          responses: Object.fromEntries(responses),
+        });
+      }
+    }
   });
   afterAll(() => latchkey.close());
 
@@ -91,6 +111,42 @@ describeOnBothEngines("the contract", (engine) => {
       "aid_auth_passwordless_post",
       await call(`${tenant.base}/auth/passwordless/code`, { method: "POST", token: tenant.token, json }),
     );
+  });
+
+  const addressOf = ({ path }: Operation, name: string) =>
+    `${latchkey.url}${path.replace("{oid}", tenant.account_id).replaceAll(/\{\w+\}/g, name)}`;
+
+  it("refuses a long name, a long body and a body of another kind as every operation declares", async () => {
+    const me = await logInAccountUser(latchkey, tenant);
+    const bearers = [tenant.token, await personToken(tenant), me.token];
+    const refused = async (operation: Operation, status: number, type: string, raw: string) => {
+      const url = addressOf(operation, "x");
+      for (const token of bearers) {
+        const reply = await call(url, { method: operation.method, token, headers: { "content-type": type }, raw });
+        if (reply.status === status) return saw(operation.operationId, reply);
+      }
+      return expect.fail(`${operation.operationId} did not answer ${status}`);
+    };
+    for (const operation of operations.values()) {
+      const { operationId, path, method, requestBody } = operation;
+      if (path.includes("{")) {
+        const url = `${latchkey.url}${path.replace(/\{\w+\}(?!.*\{)/, "x".repeat(600)).replace("{oid}", tenant.account_id)}`;
+        expect(saw(operationId, await call(url, { method })).status, operationId).toBe(414);
+      }
+      if (!requestBody) continue;
+      for (const type of Object.keys(requestBody.content)) await refused(operation, 413, type, "x".repeat(70_000));
+      await refused(operation, 415, "text/plain", "x");
+    }
+  });
+
+  it("asks for a token where the description says so, and nowhere else", async () => {
+    for (const operation of operations.values()) {
+      const { operationId, method, security = [], requestBody } = operation;
+      const json = { redirect_uris: ["https://app.example/callback"] };
+      const { status } = await call(addressOf(operation, "x"), { method, ...(requestBody ? { json } : {}) });
+      if (security.length === 0) expect(status, operationId).not.toBe(401);
+      else if (!security.some((one) => Object.keys(one).length === 0)) expect(status, operationId).toBe(401);
+    }
   });
 
   it("answers with success as every operation with a bearer declares", async () => {

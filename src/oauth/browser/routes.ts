@@ -96,7 +96,7 @@ export function authorizationRoutes(app: App, oauth: Oauth): void {
   app.route({
     method: "POST",
     url: "/v1/accounts/:oid/oauth/par",
-    config: { surface: "oauth", public: true, form: "body" },
+    config: { surface: "oauth", public: true, credentials: ["client", "none"], form: "body" },
     schema: {
       operationId: "oauth_par_post",
       summary: "Push an authorization request",

@@ -21,7 +21,7 @@ export function deviceRoutes(app: App, oauth: Oauth): void {
   app.route({
     method: "POST",
     url: "/v1/accounts/:oid/oauth/device_authorization",
-    config: { surface: "oauth", public: true, form: "body" },
+    config: { surface: "oauth", public: true, credentials: ["client", "none"], form: "body" },
     schema: {
       operationId: "oauth_device_authorization_post",
       summary: "Codes for a device without a browser",

@@ -21,7 +21,7 @@ export function introspectionRoutes(app: App, oauth: Oauth): void {
   app.route({
     method: "POST",
     url: "/v1/accounts/:oid/oauth/introspect",
-    config: { surface: "oauth", public: true, form: "body", cors: false },
+    config: { surface: "oauth", public: true, credentials: ["client", "none"], form: "body", cors: false },
     schema: {
       operationId: "oauth_introspect_post",
       summary: "What a token is worth",

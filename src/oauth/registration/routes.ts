@@ -22,7 +22,7 @@ const Information = Type.Unsafe<Record<string, unknown>>({
   description: "RFC 7591 §3.2.1: what is registered, with registration_client_uri.",
 });
 const wrong = ["invalid_request", "invalid_redirect_uri", "invalid_client_metadata", "invalid_token"] as const;
-const config = { surface: "oauth", public: true } as const;
+const config = { surface: "oauth", public: true, credentials: ["bearer"] } as const;
 
 export function registrationRoutes(app: App, oauth: Oauth): void {
   const { directory } = oauth;
@@ -38,7 +38,7 @@ export function registrationRoutes(app: App, oauth: Oauth): void {
   app.route({
     method: "POST",
     url: "/v1/accounts/:oid/oauth/register",
-    config,
+    config: { ...config, credentials: ["bearer", "none"] },
     schema: {
       operationId: "oauth_register_post",
       summary: "Register a client",

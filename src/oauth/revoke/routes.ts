@@ -47,7 +47,7 @@ export function revokeRoutes(app: App, oauth: Oauth): void {
   app.route({
     method: "POST",
     url: "/v1/accounts/:oid/oauth/revoke",
-    config: { surface: "oauth", public: true, form: "body" },
+    config: { surface: "oauth", public: true, credentials: ["client", "none"], form: "body" },
     schema: {
       operationId: "oauth_revoke_post",
       summary: "Revoke a token",

@@ -15,7 +15,7 @@ export function tokenRoutes(app: App, oauth: Oauth): void {
   app.route({
     method: "POST",
     url: "/v1/accounts/:oid/auth/token",
-    config: { surface: "account", public: true, form: "body" },
+    config: { surface: "account", public: true, credentials: ["client", "bearer", "none"], form: "body" },
     schema: {
       operationId: "aid_auths_oauth_token_post",
       summary: "Get a token",
@@ -57,7 +57,7 @@ export function tokenRoutes(app: App, oauth: Oauth): void {
   app.route({
     method: "POST",
     url: "/v1/accounts/:oid/oauth/token",
-    config: { surface: "oauth", public: true, form: "body" },
+    config: { surface: "oauth", public: true, credentials: ["client", "none"], form: "body" },
     schema: {
       operationId: "oauth_token_post",
       summary: "Token endpoint",

@@ -58,7 +58,11 @@ export function userinfoRoutes(app: App, oauth: Oauth): void {
     app.route({
       method,
       url: "/v1/accounts/:oid/oauth/userinfo",
-      config: { surface: "oauth", public: true, ...(method === "POST" ? { form: "body" as const } : {}) },
+      config: {
+        surface: "oauth",
+        public: true,
+        ...(method === "POST" ? { credentials: ["bearer", "none"], form: "body" } : { credentials: ["bearer"] }),
+      },
       schema: {
         operationId: `oauth_userinfo_${method.toLowerCase()}`,
         summary: "About the person whose token it is",
