@@ -255,6 +255,12 @@ describeOnBothEngines("auth/authorize refuses", (engine) => {
     expectRefusal(both, [400, "invalid_request", /state must not be in the query and in the body/], "in both places");
     const json = await authorize(tenant, { verification_code: code }, { json: { state: "x" } });
     expectRefusal(json, [415, "unsupported_media_type", /./], "a JSON body with parameters");
+    const state = "😀".repeat(1_024);
+    const longest = await authorize(tenant, { verification_code: await mintCode(tenant), state });
+    expect([longest.status, new URL(longest.headers.get("location") ?? "").searchParams.get("state")]).toEqual([
+      302,
+      state,
+    ]);
     const unknown = await authorize(tenant, {
       verification_code: await mintCode(tenant),
       utm_source: "x",

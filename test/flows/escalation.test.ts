@@ -234,7 +234,7 @@ describeOnBothEngines("a bearer that holds less than all", (engine) => {
     const settings = { jwks: { name: "IdP", uri: `${idp.url}/jwks`, issuer } };
     const manage = (method: string, path: string, json?: object) =>
       call(`${own.base}${path}`, { method, token: own.token, ...(json ? { json } : {}) });
-    const without = { email: "ada@corp.example", authentication_type: "external", scope: ["read:accounts"] };
+    const without = { email: "ada@corp.example", authentication_type: "external", scope: ["read:accounts", "openid"] };
     expect((await manage("POST", "/management/users", without)).status).toBe(400);
     expect((await manage("PATCH", "/auth/settings", settings)).status).toBe(200);
     const { id } = (await manage("POST", "/management/users", without)).body;
@@ -257,7 +257,7 @@ describeOnBothEngines("a bearer that holds less than all", (engine) => {
     expect(good.status, good.text).toBe(200);
     expect(good.body).toMatchObject({
       id,
-      accounts: [{ account_id: own.account_id, user: { id, scope: ["read:accounts"] } }],
+      accounts: [{ account_id: own.account_id, user: { id, scope: ["read:accounts", "openid"] } }],
     });
     const bad: [string, Promise<string>][] = [
       ["another key", sign({}, { key: others.privateKey })],
@@ -284,6 +284,7 @@ describeOnBothEngines("a bearer that holds less than all", (engine) => {
       call(`${own.base}/auth/token`, { ...exchange, token: await sign(claims) });
     const issued = await exchanged({});
     expect(issued.status, issued.text).toBe(200);
+    expect(decodeJwt(issued.body.access_token).scope).toBe("openid profile email read:accounts");
     const early = await exchanged({ auth_time: now - 600 });
     expect(decodeJwt(early.body.access_token)).toMatchObject({ auth_time: now - 600, amr: [] });
     expect(decodeJwt((await exchanged({ iat: now - 700 })).body.access_token)).toMatchObject({ auth_time: now - 700 });

@@ -83,7 +83,11 @@ export function matchRedirectUri({ settings }: Client, redirect_uri: string | un
   const { callbacks } = settings;
   if (redirect_uri === undefined) {
     const [only, ...others] = callbacks;
-    if (only === undefined || others.length > 0) throw refuse("redirect_uri_required");
+    if (only === undefined) {
+      const message = "The client has no callback: register one, then name it as redirect_uri or leave it out.";
+      throw refuse("redirect_uri_required", { message });
+    }
+    if (others.length > 0) throw refuse("redirect_uri_required");
     return only;
   }
   if (callbacks.includes(redirect_uri)) return redirect_uri;

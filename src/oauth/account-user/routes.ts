@@ -16,6 +16,8 @@ import { showMe } from "./show-me.ts";
 const tags = ["account user"];
 const own = { surface: "account", scopes: ["openid"], subject_types: ["user"] } as const;
 const done = Type.Null({ description: "Done." });
+/** A null would be written out: 201 is no status without a body. */
+const NOTHING = undefined as never;
 const found = refusals("account", ...bearer_refusals);
 const FRESH =
   "Takes the person's own token of a login in the last 5 minutes, with their second factor where they have one.";
@@ -58,7 +60,7 @@ export function accountUserSelfRoutes(app: App, { directory, mfa }: Oauth): void
       const previous = previous_password === undefined ? undefined : secret(previous_password);
       const change = { user_id: id, sid: request.bearer.sid, previous, proposed: secret(proposed_password) };
       await changePassword(directory, await findAccount(directory, account_id), change, actorOf(request));
-      return reply.code(201).send(null);
+      return reply.code(201).send(NOTHING);
     },
   });
 
@@ -82,7 +84,7 @@ export function accountUserSelfRoutes(app: App, { directory, mfa }: Oauth): void
       const { settings } = await findAccount(directory, account_id);
       const number = enabled ? (await readPhone(phone_number ?? "", settings.country)).number : undefined;
       await setSms(mfa, { account_id, user_id: id }, number, actorOf(request));
-      return reply.code(201).send(null);
+      return reply.code(201).send(NOTHING);
     },
   });
 
@@ -125,7 +127,7 @@ export function accountUserSelfRoutes(app: App, { directory, mfa }: Oauth): void
       if (enabled === false) await disableTotp(mfa, owner, actorOf(request));
       else if (otp !== undefined) await enableTotp(mfa, owner, secret(otp), actorOf(request));
       else throw refuseField("otp", "required", "is required to enable it");
-      return reply.code(201).send(null);
+      return reply.code(201).send(NOTHING);
     },
   });
 }

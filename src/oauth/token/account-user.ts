@@ -73,7 +73,7 @@ export async function exchangeAccountUser(oauth: Oauth, caller: Caller, audience
       client_uuid: user.id,
       holds,
       audience: wanted,
-      scope: ["openid", "profile", "email", ...scope],
+      scope: [...new Set(["openid", "profile", "email", ...scope])],
       id_token_alg: "RS256",
     },
     now,
