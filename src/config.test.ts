@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -27,6 +27,18 @@ describe("settings", () => {
     const config = readConfig({ DATABASE_URL: `sqlite:${folder}/a.db` });
     expect(config).toMatchObject({ host: "127.0.0.1", port: 8080, public_url: "http://localhost:8080", workers: 1 });
     expect(config.demo).toBe(true);
+  });
+
+  it("generate no master key beside a database that was sealed under another", () => {
+    const beside = mkdtempSync(join(tmpdir(), "latchkey-config-"));
+    const DATABASE_URL = `sqlite:${beside}/latchkey.db`;
+    writeFileSync(join(beside, "latchkey.db"), "");
+    expect(() => readConfig({ DATABASE_URL })).toThrow(/^MASTER_KEY is needed: .*latchkey.db is there already/);
+    expect(existsSync(join(beside, "master.key"))).toBe(false);
+    expect(
+      readConfig({ DATABASE_URL, MASTER_KEY: Buffer.alloc(32).toString("base64") }).generated_master_key,
+    ).toBeNull();
+    rmSync(beside, { recursive: true });
   });
 
   it("generate one master key, readable by its owner alone, and find it again", () => {

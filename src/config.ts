@@ -237,8 +237,18 @@ function readMasterKeys(
     );
     return { master_keys: [], generated_master_key: null };
   }
-  const path = join(dirname(resolve(sqlite_url.slice("sqlite:".length))), "master.key");
-  if (!existsSync(path)) generateKey(path);
+  const database = resolve(sqlite_url.slice("sqlite:".length));
+  const path = join(dirname(database), "master.key");
+  if (!existsSync(path)) {
+    if (existsSync(database)) {
+      fault(
+        "MASTER_KEY",
+        `is needed: ${database} is there already, and what it was sealed with is not. Set MASTER_KEY or MASTER_KEY_FILE as before, or put master.key back beside it.`,
+      );
+      return { master_keys: [], generated_master_key: null };
+    }
+    generateKey(path);
+  }
   return { master_keys: readKeyFile(path, "MASTER_KEY_FILE", fault), generated_master_key: path };
 }
 

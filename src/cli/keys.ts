@@ -6,7 +6,7 @@ import type { SigningAlg } from "../secrets/signing-alg.ts";
 import { instant } from "../storage/storage.ts";
 import { keysOf } from "../tokens/keys/find-key.ts";
 import { rotateKey } from "../tokens/keys/rotate-key.ts";
-import { resealAll } from "./reseal.ts";
+import { type Hanging, resealAll } from "./reseal.ts";
 import { actor, type Output, print, withCore } from "./run.ts";
 
 interface Options extends Output {
@@ -54,17 +54,36 @@ export function keysCommand(): Command {
     .action((options: Output) =>
       withCore(options, async (core) => {
         const report = await resealAll(core);
-        const { version, moved, refresh_families } = report;
-        const rest =
-          refresh_families === 0
-            ? "  No login hangs on an older key: drop it from MASTER_KEY once every process has the new one."
-            : `  ${refresh_families} logins hang on an older key; each moves when it is refreshed. Keep that key until then.`;
+        const { version, moved, hanging } = report;
         print(report, options, [
           `Sealed under ${version}`,
           ...Object.entries(moved).map(([what, count]) => `  ${what.padEnd(22)} ${count} moved`),
-          rest,
+          ...adviceOf(hanging, core.directory.master_keys.versions.length > 1),
         ]);
       }),
     );
   return new Command("keys").description("Signing keys and master keys.").addCommand(rotate).addCommand(reseal);
+}
+
+const NAMES: Readonly<Record<string, string>> = {
+  verification_codes: "codes",
+  contact_challenges: "changes of an address or number",
+  signups: "sign-ups",
+  refresh_families: "logins, each until it is refreshed or ends,",
+};
+
+/** Whether an older key may go. */
+function adviceOf(hanging: Readonly<Record<string, Hanging>>, older: boolean): readonly string[] {
+  const rest = Object.entries(hanging).filter(([, { count }]) => count > 0);
+  if (rest.length > 0) {
+    return [
+      ...rest.map(
+        ([table, { count, until }]) =>
+          `  ${count} ${NAMES[table] ?? table} hang on an older key, the last until ${until}`,
+      ),
+      "  Keep that key, and run this again then.",
+    ];
+  }
+  if (!older) return ["  There is no older key."];
+  return ["  Nothing hangs on an older key: drop it from MASTER_KEY once every process has the new one."];
 }

@@ -3,52 +3,41 @@ import { seedContext } from "../authentication/mfa/seed.ts";
 import { secretContext } from "../directory/grants/oidc-secret.ts";
 import { type SealContext, seal, sealedVersion, unseal } from "../secrets/seal.ts";
 import type { Core } from "../server.ts";
+import { type SealedTable, sealed_columns } from "../storage/sealed.ts";
+import { instant } from "../storage/storage.ts";
 import { accountKeyContext } from "../tokens/keys/account-key.ts";
 import { keyContext } from "../tokens/keys/key.ts";
 
 type Row = Readonly<Record<string, unknown>> & { readonly account_id: string };
 
-interface Sealed {
-  readonly table: "account_keys" | "signing_keys" | "grants" | "factors";
-  readonly column: string;
-  /** Beside the account, what names a row. */
-  readonly keys: readonly string[];
-  readonly context: (row: Row) => SealContext;
-}
+/** What a value is sealed for, by the table that it stands in. */
+const contexts: Readonly<Record<SealedTable, (row: Row) => SealContext>> = {
+  account_keys: (row) => accountKeyContext(row.account_id, String(row.name)),
+  signing_keys: (row) => keyContext(row.account_id, String(row.kid)),
+  grants: (row) => secretContext(row.account_id, String(row.id)),
+  factors: (row) => seedContext({ account_id: row.account_id, user_id: String(row.user_id) }),
+};
 
-const sealed: readonly Sealed[] = [
-  {
-    table: "account_keys",
-    column: "sealed",
-    keys: ["name"],
-    context: (row) => accountKeyContext(row.account_id, String(row.name)),
-  },
-  {
-    table: "signing_keys",
-    column: "private_key",
-    keys: ["kid"],
-    context: (row) => keyContext(row.account_id, String(row.kid)),
-  },
-  {
-    table: "grants",
-    column: "oidc_client_secret",
-    keys: ["id"],
-    context: (row) => secretContext(row.account_id, String(row.id)),
-  },
-  {
-    table: "factors",
-    column: "seed",
-    keys: ["user_id", "kind"],
-    context: (row) => seedContext({ account_id: row.account_id, user_id: String(row.user_id) }),
-  },
-];
+/** Rows whose codes and tokens are derived from the key that they name: those that are still good for something. */
+const derived = [
+  { table: "verification_codes", alive: sql`spent_at is null` },
+  { table: "contact_challenges", alive: sql`true` },
+  { table: "signups", alive: sql`created_account_id is null` },
+  { table: "refresh_families", alive: sql`revoked_at is null` },
+] as const;
+
+export interface Hanging {
+  readonly count: number;
+  /** When the last of them ends by itself; null where there are none. */
+  readonly until: string | null;
+}
 
 export interface Resealed {
   /** The newest master key. */
   readonly version: string;
   readonly moved: Readonly<Record<string, number>>;
-  /** Logins whose refresh token is still derived from an older key. */
-  readonly refresh_families: number;
+  /** What is still derived from an older key, by table. */
+  readonly hanging: Readonly<Record<string, Hanging>>;
 }
 
 const BATCH = 200;
@@ -62,17 +51,29 @@ const BATCH = 200;
 export async function resealAll({ storage, directory }: Core): Promise<Resealed> {
   const { master_keys } = directory;
   const moved: Record<string, number> = {};
-  for (const kind of sealed) moved[`${kind.table}.${kind.column}`] = await resealTable({ storage, directory }, kind);
-  const { rows } = await sql<{ n: number }>`select count(*) as n from refresh_families
-    where key_version <> ${master_keys.current} and revoked_at is null`.execute(storage.read);
-  return { version: master_keys.current, moved, refresh_families: Number(rows[0]?.n ?? 0) };
+  for (const kind of sealed_columns) {
+    moved[`${kind.table}.${kind.column}`] = await resealTable({ storage, directory }, kind);
+  }
+  return { version: master_keys.current, moved, hanging: await countHanging(storage, master_keys.current) };
+}
+
+async function countHanging({ read, now }: Core["storage"], current: string): Promise<Record<string, Hanging>> {
+  const counted: Record<string, Hanging> = {};
+  for (const { table, alive } of derived) {
+    const { rows } = await sql<{ count: number; until: string | null }>`
+      select count(*) as count, max(expires_at) as until from ${sql.table(table)}
+      where key_version <> ${current} and expires_at > ${instant(now())} and ${alive}`.execute(read);
+    counted[table] = { count: Number(rows[0]?.count ?? 0), until: rows[0]?.until ?? null };
+  }
+  return counted;
 }
 
 async function resealTable(
   { storage, directory }: Pick<Core, "storage" | "directory">,
-  { table, column, keys, context }: Sealed,
+  { table, column, keys }: (typeof sealed_columns)[number],
 ): Promise<number> {
   const { master_keys } = directory;
+  const context = contexts[table];
   const [name, value] = [sql.table(table), sql.ref(column)];
   const order = ["account_id", ...keys];
   const columns = sql.join(order.map((key) => sql.ref(key)));

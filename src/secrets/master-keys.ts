@@ -24,8 +24,14 @@ export interface MasterKeys {
   /** The version that new rows are written under. */
   readonly current: string;
   readonly versions: readonly string[];
-  /** @throws when the version is not among the configured keys. */
+  /** @throws MissingMasterKey when the version is not among the configured keys. */
   derive(version: string, account_id: string, purpose: KeyPurpose): Uint8Array;
+}
+
+export class MissingMasterKey extends Error {
+  constructor(version: string) {
+    super(`master key version ${version} is not configured`);
+  }
 }
 
 export function masterKeys(keys: readonly Uint8Array[]): MasterKeys {
@@ -42,7 +48,7 @@ export function masterKeys(keys: readonly Uint8Array[]): MasterKeys {
       const known = derived.get(name);
       if (known) return known;
       const master = byVersion.get(version);
-      if (!master) throw new Error(`master key version ${version} is not configured`);
+      if (!master) throw new MissingMasterKey(version);
       const key = new Uint8Array(hkdfSync("sha256", master, "latchkey", `${purpose}\0${account_id}`, 32));
       derived.set(name, key);
       return key;

@@ -11,7 +11,8 @@ export interface SealContext {
 
 const NONCE = 12;
 const TAG = 16;
-const VERSION = 8;
+/** Bytes at the beginning of a sealed value that name the version of its key. */
+export const VERSION = 8;
 
 /** AES-256-GCM under the current master key: version (8 hex characters) ‖ nonce (12) ‖ tag (16) ‖ ciphertext. */
 export function seal(keys: MasterKeys, context: SealContext, plaintext: Uint8Array): Uint8Array {

@@ -39,6 +39,23 @@ describeOnBothEngines("delivery", (engine) => {
   const mailTo = (address: string) =>
     until(`mail to ${address}`, () => mailbox.mails.findLast((mail) => JSON.stringify(mail.to).includes(address)));
 
+  it("shows in the sandbox what can be read, and says of a message whose key is gone that it is", async () => {
+    const tenant = await createTenant(latchkey);
+    await askForCode(tenant);
+    const other = await addUser(latchkey, tenant.account_id);
+    await askForCode({ ...tenant, user: other });
+    const { storage } = latchkey.server.core;
+    const messages = storage.read.selectFrom("outbox").selectAll().where("account_id", "=", tenant.account_id);
+    const row = await messages.where("inbox", "=", other.email).executeTakeFirstOrThrow();
+    const payload = JSON.stringify({ ...JSON.parse(row.payload), key_version: "00000000" });
+    await storage.write((tx) => tx.db.updateTable("outbox").set({ payload }).where("id", "=", row.id).execute());
+    const { status, body } = await call(`${tenant.base}/sandbox/messages`, { token: tenant.token });
+    expect([status, body.length]).toEqual([200, 2]);
+    expect(
+      body.map(({ text }: { text: string }) => /code works once|no longer configured/.exec(text)?.[0]).sort(),
+    ).toEqual(["code works once", "no longer configured"]);
+  });
+
   it("mails a production account's code, in text and HTML, from which it logs in", async () => {
     const tenant = await production();
     expect((await askForCode(tenant)).status).toBe(204);

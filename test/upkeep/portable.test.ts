@@ -67,7 +67,13 @@ describeOnBothEngines("an account that moves to another server", (engine) => {
     const resealed = JSON.parse((await cli(both, "keys", "reseal", "--json")).stdout);
     expect(resealed.moved["factors.seed"]).toBe(1);
     expect(resealed.moved["grants.oidc_client_secret"]).toBe(1);
-    expect(JSON.parse((await cli(both, "keys", "reseal", "--json")).stdout).moved["factors.seed"]).toBe(0);
+    const again = JSON.parse((await cli(both, "keys", "reseal", "--json")).stdout);
+    expect(again.moved["factors.seed"]).toBe(0);
+    expect(again.hanging.refresh_families, "until it is refreshed").toMatchObject({ count: 2 });
+    const said = (await cli(both, "keys", "reseal")).stdout;
+    expect(said).toMatch(
+      /logins, each until it is refreshed or ends, hang on an older key, the last until \d{4}-.*\n.*Keep that key/,
+    );
 
     const to = await startLatchkey(other.engine, {
       database: other,

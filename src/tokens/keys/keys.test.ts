@@ -3,6 +3,7 @@ import { sql } from "kysely";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../../test/support/engines.ts";
 import { masterKeys } from "../../secrets/master-keys.ts";
+import { seal } from "../../secrets/seal.ts";
 import { signing_algs } from "../../secrets/signing-alg.ts";
 import { openTokens, type Tokens } from "../tokens.ts";
 import { accountKey } from "./account-key.ts";
@@ -175,9 +176,27 @@ describeOnBothEngines("signing keys", (engine) => {
   it("cannot be read under another master key, and the start says so", async () => {
     await checkMasterKeys(test.storage, master_keys);
     await checkMasterKeys(test.storage, masterKeys([Buffer.alloc(32, 4), Buffer.alloc(32, 3)]));
-    await expect(checkMasterKeys(test.storage, masterKeys([Buffer.alloc(32, 4)]))).rejects.toThrow(
-      "MASTER_KEY is not the key",
+    const [newer, older] = [masterKeys([Buffer.alloc(32, 4)]), masterKeys([Buffer.alloc(32, 3)])];
+    await expect(checkMasterKeys(test.storage, newer)).rejects.toThrow("MASTER_KEY is not the key");
+    const seed = Buffer.from(seal(newer, { account_id: "T00000001", purpose: "mfa", subject: "x" }, Buffer.alloc(20)));
+    const factor = {
+      account_id: "T00000001",
+      user_id: "u",
+      kind: "totp",
+      target: null,
+      last_step: 0,
+      enabled_at: null,
+    };
+    await test.storage.write((tx) =>
+      tx.db
+        .insertInto("factors")
+        .values({ ...factor, seed, updated_at: "2026-01-01" })
+        .execute(),
     );
+    await expect(checkMasterKeys(test.storage, older)).rejects.toThrow(
+      `MASTER_KEY lacks a key: ${newer.current} is needed`,
+    );
+    await expect(checkMasterKeys(test.storage, newer)).rejects.toThrow(`${older.current} is needed`);
   });
 });
 

@@ -74,13 +74,3 @@ export async function selectOldKeys(
     .execute();
   return rows as { account_id: string; alg: SigningAlg }[];
 }
-
-export async function selectNewestSealed(db: Database): Promise<Uint8Array | undefined> {
-  const row = await db
-    .selectFrom("signing_keys")
-    .select("private_key")
-    .orderBy("created_at", "desc")
-    .limit(1)
-    .executeTakeFirst();
-  return row?.private_key;
-}
