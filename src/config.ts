@@ -106,8 +106,12 @@ export class ConfigError extends Error {
 
 type Fault = (variable: string, sentence: string) => void;
 
-/** @throws ConfigError with every fault. Generates the master key's file where SQLite has none yet. */
-export function readConfig(env: Environment): Config {
+/**
+ * Generates the master key's file where SQLite has none yet, or leaves it at none with `generate: false`.
+ *
+ * @throws ConfigError with every fault.
+ */
+export function readConfig(env: Environment, { generate = true } = {}): Config {
   const faults: string[] = [];
   const fault: Fault = (variable, sentence) => faults.push(`${variable} ${sentence}`);
   const value = (name: string) => env[name]?.trim() || undefined;
@@ -117,10 +121,21 @@ export function readConfig(env: Environment): Config {
   const sqlite = database_url.startsWith("sqlite:");
   if (!sqlite && !/^postgres(ql)?:\/\//.test(database_url))
     fault("DATABASE_URL", "must begin with sqlite: or postgres://.");
+  else if (!sqlite && !URL.canParse(database_url.replace("@/", "@localhost/")))
+    fault(
+      "DATABASE_URL",
+      "must be postgres://user:password@host:5432/database, with special characters percent-encoded.",
+    );
   const workers = integer(value("WORKERS"), "WORKERS", 1, 1, 256, fault);
   if (workers > 1 && sqlite) fault("WORKERS", "must be 1 with SQLite. Use PostgreSQL for several processes.");
   const public_url = readPublicUrl(value("PUBLIC_URL"), port, fault);
-  const keys = readMasterKeys(value("MASTER_KEY"), value("MASTER_KEY_FILE"), sqlite ? database_url : null, fault);
+  const keys = readMasterKeys(
+    value("MASTER_KEY"),
+    value("MASTER_KEY_FILE"),
+    sqlite ? database_url : null,
+    generate,
+    fault,
+  );
   const smtp_url = value("SMTP_URL");
   const mail_from = value("MAIL_FROM") ?? "";
   checkMail(smtp_url, mail_from, fault);
@@ -224,6 +239,7 @@ function readMasterKeys(
   inline: string | undefined,
   file: string | undefined,
   sqlite_url: string | null,
+  generate: boolean,
   fault: Fault,
 ): MasterKeySettings {
   if (inline !== undefined && file !== undefined) fault("MASTER_KEY_FILE", "must not be set beside MASTER_KEY.");
@@ -247,6 +263,7 @@ function readMasterKeys(
       );
       return { master_keys: [], generated_master_key: null };
     }
+    if (!generate) return { master_keys: [], generated_master_key: null };
     generateKey(path);
   }
   return { master_keys: readKeyFile(path, "MASTER_KEY_FILE", fault), generated_master_key: path };

@@ -6,6 +6,7 @@
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import ipaddr from "ipaddr.js";
+import { adviceOn } from "./advice.ts";
 import { contactRoutes } from "./authentication/contact/routes.ts";
 import { openFederation } from "./authentication/federation/federation.ts";
 import { configurationsOf } from "./authentication/mfa/factors.ts";
@@ -16,11 +17,11 @@ import { renderCode } from "./authentication/verification/message.ts";
 import { passwordlessRoutes } from "./authentication/verification/routes.ts";
 import { codeSweep, sessionSweep } from "./authentication/verification/sweeps.ts";
 import { openVerification, type Verification } from "./authentication/verification/verification.ts";
+import { checkSettings } from "./check-settings.ts";
 import { type Config, ConfigError, readConfig } from "./config.ts";
 import type { RenderCode } from "./delivery/kinds.ts";
 import { sandboxRoutes } from "./delivery/routes.ts";
 import { sandboxMessages } from "./delivery/sandbox.ts";
-import { smsUrlFault } from "./delivery/sms.ts";
 import { startDelivery } from "./delivery/start-delivery.ts";
 import { lookUpAccount } from "./directory/accounts/find-account.ts";
 import { accountRoutes } from "./directory/accounts/routes.ts";
@@ -75,7 +76,6 @@ import { sandboxPageRoutes } from "./pages/sandbox/routes.ts";
 import { languages } from "./pages/texts/languages.ts";
 import { openRevocations, revocationSweep, revoke } from "./revocation/revocation.ts";
 import { masterKeys } from "./secrets/master-keys.ts";
-import { reveal } from "./secrets/secret.ts";
 import { startJanitor } from "./storage/janitor.ts";
 import { migrate } from "./storage/migrate.ts";
 import { isSqlite, openStorage, sqlitePath } from "./storage/open.ts";
@@ -143,7 +143,7 @@ export interface ServerOptions {
 
 /** @throws ConfigError, or an Error whose message says what to do. */
 export async function startServer(config: Config, options: ServerOptions = {}): Promise<RunningServer> {
-  checkAddresses(config);
+  checkSettings(config);
   const log = options.log ?? openLogger(config.log_level);
   const tracing = config.otlp_endpoint === null ? undefined : await openTracing(config.otlp_endpoint, version);
   const core = await openCore(config, { exclusive: true, onQuery: options.onQuery, tracing });
@@ -186,26 +186,6 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
 async function stopAll(stops: (() => Promise<void>)[], core: Core): Promise<void> {
   for (const stop of stops.splice(0).reverse()) await stop();
   await core.close();
-}
-
-/** @throws ConfigError for settings that only their rooms can read. */
-function checkAddresses(config: Config): void {
-  const faults: string[] = [];
-  for (const [name, entries] of [
-    ["TRUSTED_PROXIES", config.trusted_proxies],
-    ["EGRESS_ALLOW", config.egress_allow],
-  ] as const) {
-    for (const entry of entries) {
-      try {
-        parseRange(entry);
-      } catch {
-        faults.push(`${name} has the entry ${entry}, which is no address or CIDR, for example 10.0.0.0/8.`);
-      }
-    }
-  }
-  const sms = config.sms_url === null ? undefined : smsUrlFault(reveal(config.sms_url));
-  if (sms) faults.push(`SMS_URL ${sms}.`);
-  if (faults.length > 0) throw new ConfigError(faults);
 }
 
 function openRooms({ storage, directory }: Core, nudge: () => void): Verification {
@@ -370,16 +350,9 @@ async function run(config: Config, options: ServerOptions): Promise<void> {
 }
 
 /** Ends the process with what the operator has to do. */
-export function explain(error: unknown): never {
-  if (error instanceof ConfigError) {
-    process.stderr.write(`${error.faults.join("\n")}\n`);
-    process.exit(2);
-  }
-  const { code, message } = error as NodeJS.ErrnoException;
-  if (code === "EADDRINUSE")
-    process.stderr.write("PORT is in use by another process. Stop that one, or set another PORT.\n");
-  else process.stderr.write(`${message}\n`);
-  process.exit(1);
+function explain(error: unknown): never {
+  process.stderr.write(`${adviceOn(error)}\n`);
+  process.exit(error instanceof ConfigError ? 2 : 1);
 }
 
 if (process.argv[1] !== undefined && fileURLToPath(import.meta.url) === resolve(process.argv[1])) await serve();

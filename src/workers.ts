@@ -4,9 +4,13 @@ import { migrate } from "./storage/migrate.ts";
 import { openClusterMetrics } from "./telemetry/metrics.ts";
 import { serveMetrics } from "./telemetry/metrics-server.ts";
 
+/** Milliseconds before one that died is replaced; twice as long each time until one serves again. */
+const FIRST_PAUSE = 1_000;
+const LONGEST_PAUSE = 30_000;
+
 /**
  * WORKERS processes that share the port. The parent only keeps them running: one that dies is replaced, and SIGTERM reaches
- * every one of them. `run` serves until it is told to stop; all but the first are followers.
+ * every one of them. Where the first cannot serve, the parent ends as it did. `run` serves until it is told to stop; all but the first are followers.
  */
 export async function serveWithWorkers(
   config: Config,
@@ -16,17 +20,34 @@ export async function serveWithWorkers(
   await migrate(config.database_url);
   let stopping = false;
   if (config.metrics_port !== null) await serveMetrics(config.host, config.metrics_port, await openClusterMetrics());
-  for (let id = 0; id < config.workers; id++) cluster.fork();
-  cluster.on("exit", (_worker, code) => {
-    if (stopping || code === 2) {
-      if (Object.keys(cluster.workers ?? {}).length === 0) process.exit(stopping ? 0 : code);
+  let served = false;
+  let pause = FIRST_PAUSE;
+  let worst = 0;
+  cluster.on("listening", () => {
+    pause = FIRST_PAUSE;
+    if (served) return;
+    served = true;
+    // The first one alone finds out whether there is anything to serve, and says once what is wrong.
+    for (let id = 1; id < config.workers; id++) cluster.fork();
+  });
+  cluster.on("exit", (_worker, code, signal) => {
+    if (stopping) {
+      worst = Math.max(worst, signal ? 1 : code);
+      if (Object.keys(cluster.workers ?? {}).length === 0) process.exit(worst);
       return;
     }
-    setTimeout(() => cluster.fork(), 1_000);
+    if (!served) process.exit(code || 1);
+    setTimeout(() => {
+      if (!stopping) cluster.fork();
+    }, pause);
+    pause = Math.min(2 * pause, LONGEST_PAUSE);
   });
+  cluster.fork();
   const stop = () => {
     stopping = true;
-    for (const worker of Object.values(cluster.workers ?? {})) worker?.process.kill("SIGTERM");
+    const workers = Object.values(cluster.workers ?? {});
+    if (workers.length === 0) process.exit(worst);
+    for (const worker of workers) worker?.process.kill("SIGTERM");
   };
   process.once("SIGTERM", stop);
   process.once("SIGINT", stop);

@@ -1,8 +1,13 @@
+import { existsSync } from "node:fs";
 import { Command } from "commander";
+import { adviceOn } from "../advice.ts";
+import { checkSettings } from "../check-settings.ts";
 import { type Config, isLoopbackUrl, readConfig } from "../config.ts";
+import { masterKeys } from "../secrets/master-keys.ts";
 import { reveal } from "../secrets/secret.ts";
 import { pendingMigrations } from "../storage/migrate.ts";
-import { isSqlite, openStorage } from "../storage/open.ts";
+import { isSqlite, openStorage, sqlitePath } from "../storage/open.ts";
+import { checkMasterKeys } from "../tokens/keys/check-master-keys.ts";
 import { fail, type Output, print } from "./run.ts";
 
 interface Finding {
@@ -17,7 +22,7 @@ export function doctorCommand(): Command {
     .option("--json", "print JSON")
     .action(async (output: Output) => {
       try {
-        const findings = await examine(readConfig(process.env));
+        const findings = await examine(readConfig(process.env, { generate: false }));
         const marks = { ok: "ok     ", warning: "WARNING", failed: "FAILED " };
         print(
           { findings },
@@ -32,6 +37,7 @@ export function doctorCommand(): Command {
 }
 
 async function examine(config: Config): Promise<Finding[]> {
+  checkSettings(config);
   return [
     keyFinding(config),
     addressFinding(config),
@@ -45,6 +51,8 @@ async function examine(config: Config): Promise<Finding[]> {
 
 function keyFinding({ generated_master_key, master_keys }: Config): Finding {
   const check = "master key";
+  if (master_keys.length === 0)
+    return { check, state: "warning", message: "there is none yet; the first start makes one." };
   if (generated_master_key === null) return { check, state: "ok", message: `${master_keys.length} version(s).` };
   const message = `${generated_master_key} lies beside the database, so a copy of the folder opens everything. Move it elsewhere and set MASTER_KEY_FILE.`;
   return { check, state: "warning", message };
@@ -60,13 +68,18 @@ function addressFinding({ public_url, host }: Config): Finding {
   };
 }
 
-async function databaseFindings({ database_url }: Config): Promise<Finding[]> {
+async function databaseFindings({ database_url, master_keys }: Config): Promise<Finding[]> {
   const engine = isSqlite(database_url) ? "SQLite" : "PostgreSQL";
+  if (isSqlite(database_url) && !existsSync(sqlitePath(database_url))) {
+    const message = `${sqlitePath(database_url)} is not there yet; the first start makes it.`;
+    return [{ check: "database", state: "warning", message }];
+  }
   try {
     const pending = await pendingMigrations(database_url);
     const storage = await openStorage({ database_url });
     const offset = Math.abs(storage.now() - Date.now());
     await storage.ping();
+    if (pending.length === 0 && master_keys.length > 0) await checkMasterKeys(storage, masterKeys(master_keys));
     await storage.close();
     const migrations: Finding =
       pending.length === 0
@@ -86,7 +99,7 @@ async function databaseFindings({ database_url }: Config): Promise<Finding[]> {
           };
     return [{ check: "database", state: "ok", message: `${engine} answers.` }, migrations, clock];
   } catch (error) {
-    return [{ check: "database", state: "failed", message: `${engine} does not answer: ${(error as Error).message}` }];
+    return [{ check: "database", state: "failed", message: adviceOn(error) }];
   }
 }
 

@@ -1,3 +1,4 @@
+import { adviceOn } from "../advice.ts";
 import { type Config, ConfigError, readConfig } from "../config.ts";
 import type { Actor } from "../directory/directory.ts";
 import { Refusal } from "../errors.ts";
@@ -32,7 +33,7 @@ export async function withCore(output: Output, work: (core: Core, config: Config
 
 export function fail(error: unknown, { json }: Output): void {
   process.exitCode = error instanceof ConfigError ? 2 : 1;
-  const { message } = error as Error;
+  const message = error instanceof Refusal ? error.message : adviceOn(error);
   const code = error instanceof Refusal ? error.code : error instanceof ConfigError ? "invalid_settings" : "failed";
   const errors = error instanceof Refusal ? error.options.errors : undefined;
   process.stderr.write(

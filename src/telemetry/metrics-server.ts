@@ -15,7 +15,11 @@ export async function serveMetrics(
     );
   });
   await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      const said =
+        error.code === "EADDRINUSE" ? "is in use by another process. Stop that one, or set another" : error.message;
+      reject(new Error(`METRICS_PORT ${port} ${said}.`));
+    });
     server.listen(port, host, resolve);
   });
   return () =>

@@ -1,5 +1,6 @@
 /** How the process behaves to its operator: proxies, workers, signals, figures, commands that fail. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -11,6 +12,14 @@ import { until } from "../support/smtp.ts";
 import { createTenantBeside } from "../support/tenants.ts";
 
 const PUBLIC_URL = "http://localhost:9";
+
+/** Somebody else has this port. */
+async function openPort() {
+  const port = await freePort();
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
+  return { port, close: () => new Promise((resolve) => server.close(resolve)) };
+}
 
 describe("the process", () => {
   let folder: string;
@@ -92,6 +101,76 @@ describe("the process", () => {
     const json = await cli(env, "account", "create", "T1", "--json");
     expect(json.code).toBe(2);
     expect(JSON.parse(json.stderr).error.code).toBe("invalid_settings");
+  });
+
+  it("says in one line which setting stands in the way of the start, and what to do", async () => {
+    const [port, metrics] = await Promise.all([openPort(), openPort()]);
+    const env = { MASTER_KEY, PORT: String(await freePort()), DEMO: "0" };
+    const at = (name: string) => `sqlite:${folder}/${name}`;
+    writeFileSync(join(folder, "letter.db"), "Dear reader, this is no database at all. ".repeat(50));
+    const { database_url, drop } = await createTestDatabase("postgres");
+    const wrong = new URL(database_url);
+    wrong.pathname = "/nothing";
+    const rows: [Record<string, string>, RegExp][] = [
+      [{ DATABASE_URL: at("port.db"), PORT: String(port.port) }, new RegExp(`^PORT ${port.port} is in use`)],
+      [
+        { DATABASE_URL: at("m.db"), METRICS_PORT: String(metrics.port) },
+        new RegExp(`^METRICS_PORT ${metrics.port} is in use`),
+      ],
+      [{ DATABASE_URL: at("letter.db") }, /^DATABASE_URL names a file that is no database.*\(SQLITE_NOTADB\)/],
+      [
+        { DATABASE_URL: "postgres://127.0.0.1:1/x" },
+        /^DATABASE_URL names a server that takes no connections.*\(ECONNREFUSED\)/,
+      ],
+      [{ DATABASE_URL: wrong.href }, /^DATABASE_URL names a database that does not exist: create it \(3D000\)/],
+      [{ DATABASE_URL: "postgres://a b:c/x" }, /^DATABASE_URL must be postgres:/],
+      [
+        { DATABASE_URL: database_url, WORKERS: "2", PORT: String(port.port) },
+        new RegExp(`^PORT ${port.port} is in use`),
+      ],
+    ];
+    for (const [further, line] of rows) {
+      const { code, stderr } = await cli({ ...env, ...further }, "serve");
+      expect(stderr, JSON.stringify(further)).toMatch(line);
+      expect([stderr.trim().split("\n").length, code === 0], stderr).toEqual([1, false]);
+    }
+    await Promise.all([port.close(), metrics.close(), drop()]);
+  });
+
+  it("ends with what stopped it, not with success, where no worker could serve", async () => {
+    const { database_url, drop } = await createTestDatabase("postgres");
+    await (await startProcess({ database_url })).kill("SIGTERM");
+    await cli({ DATABASE_URL: database_url, MASTER_KEY }, "account", "create", "T11200001");
+    await cli({ DATABASE_URL: database_url, MASTER_KEY }, "keys", "rotate", "T11200001");
+    const other = { DATABASE_URL: database_url, MASTER_KEY: Buffer.alloc(32, 99).toString("base64"), WORKERS: "2" };
+    const served = await cli({ ...other, PORT: String(await freePort()) }, "serve");
+    expect([served.code, served.stderr.match(/MASTER_KEY is not the key/g)]).toEqual([
+      1,
+      ["MASTER_KEY is not the key"],
+    ]);
+    await drop();
+  });
+
+  it("is examined by doctor as it would be started, and changes nothing", async () => {
+    const beside = join(folder, "new");
+    const env = { DATABASE_URL: `sqlite:${beside}/latchkey.db` };
+    const fresh = await cli(env, "doctor");
+    expect([fresh.code, fresh.stdout], fresh.stderr).toEqual([0, expect.stringContaining("is not there yet")]);
+    expect(existsSync(beside)).toBe(false);
+    const faulty = { TRUSTED_PROXIES: "10.0.0.0/99", EGRESS_ALLOW: "home", SMS_URL: "https://sms.example" };
+    const { code, stderr } = await cli({ ...env, ...faulty }, "doctor");
+    expect([
+      code,
+      stderr
+        .trim()
+        .split("\n")
+        .map((line) => line.split(" ")[0]),
+    ]).toEqual([2, ["TRUSTED_PROXIES", "EGRESS_ALLOW", "SMS_URL"]]);
+    const used = { DATABASE_URL: `sqlite:${folder}/examined.db`, MASTER_KEY };
+    await cli(used, "account", "create", "T11200001");
+    await cli(used, "keys", "rotate", "T11200001");
+    const wrong = await cli({ ...used, MASTER_KEY: Buffer.alloc(32, 99).toString("base64") }, "doctor");
+    expect([wrong.code, wrong.stdout]).toEqual([1, expect.stringContaining("MASTER_KEY is not the key")]);
   });
 
   it("prints commands for people, and for programs with --json", async () => {

@@ -1,0 +1,24 @@
+import { type Config, ConfigError } from "./config.ts";
+import { smsUrlFault } from "./delivery/sms.ts";
+import { parseRange } from "./egress/egress.ts";
+import { reveal } from "./secrets/secret.ts";
+
+/** @throws ConfigError for settings that only their rooms can read. */
+export function checkSettings(config: Config): void {
+  const faults: string[] = [];
+  for (const [name, entries] of [
+    ["TRUSTED_PROXIES", config.trusted_proxies],
+    ["EGRESS_ALLOW", config.egress_allow],
+  ] as const) {
+    for (const entry of entries) {
+      try {
+        parseRange(entry);
+      } catch {
+        faults.push(`${name} has the entry ${entry}, which is no address or CIDR, for example 10.0.0.0/8.`);
+      }
+    }
+  }
+  const sms = config.sms_url === null ? undefined : smsUrlFault(reveal(config.sms_url));
+  if (sms) faults.push(`SMS_URL ${sms}.`);
+  if (faults.length > 0) throw new ConfigError(faults);
+}
