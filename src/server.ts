@@ -47,6 +47,7 @@ import { requireBearer } from "./oauth/bearer/bearer.ts";
 import { consentRoutes } from "./oauth/browser/consent-routes.ts";
 import { authorizationRoutes } from "./oauth/browser/routes.ts";
 import { browserSweeps } from "./oauth/browser/sweep.ts";
+import { chargeQuestion } from "./oauth/customers/charge-question.ts";
 import { customerRoutes } from "./oauth/customers/routes.ts";
 import { deviceRoutes } from "./oauth/device/routes.ts";
 import { discoveryRoutes } from "./oauth/discovery/routes.ts";
@@ -265,7 +266,7 @@ async function mount(
   clientRoutes(app, directory);
   grantRoutes(app, directory);
   roleRoutes(app, directory);
-  userRoutes(app, { directory, preparePasswords });
+  userRoutes(app, { directory, preparePasswords, chargeQuestion: (bearer) => chargeQuestion(storage, bearer) });
   contactRoutes(app, { directory, nudge });
   usernameRoutes(app, directory);
   customerRoutes(app, oauth);

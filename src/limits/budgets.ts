@@ -55,6 +55,12 @@ export const budgets = {
   factor_send: { limit: 5, window: 15 * MINUTE, visible: true, counts: "binding codes sent for one person" },
   device_guess: { limit: 10, window: 10 * MINUTE, visible: true, counts: "wrong device codes from one browser" },
   device_source: { limit: 50, window: HOUR, visible: true, counts: "wrong device codes from one source" },
+  exists_client: {
+    limit: 60,
+    window: MINUTE,
+    visible: true,
+    counts: "questions of one client whether a user exists, where public:customers is all that lets it ask",
+  },
   client_source: { limit: 10, window: HOUR, visible: true, counts: "new clients that register themselves, by source" },
   signup_guess: { limit: 100, window: 10 * MINUTE, visible: true, counts: "wrong sign-up codes by one caller" },
   spray_person: {

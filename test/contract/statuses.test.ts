@@ -83,7 +83,7 @@ describeOnBothEngines("the contract", (engine) => {
   });
   afterAll(() => latchkey.close());
 
-  /** Notes that an operation produced a status, and holds the reply against what it declares. */
+  /** Notes a status, and holds the reply against what its operation declares. */
   function saw(operationId: string, reply: Reply): Reply {
     const declared = operations.get(operationId)?.responses[String(reply.status)];
     expect(declared, `${operationId} answered ${reply.status}, which it does not declare: ${reply.text}`).toBeDefined();
@@ -171,10 +171,8 @@ describeOnBothEngines("the contract", (engine) => {
   });
 
   it("answers 429 where it says so", async () => {
-    const own = await createTenant(latchkey, {
-      client: { code_format: "numeric" },
-      settings: { numeric_guess_limit: 1 },
-    });
+    const settings = { numeric_guess_limit: 1 };
+    const own = await createTenant(latchkey, { client: { code_format: "numeric" }, settings });
     const guess = (verification_code: string) =>
       authorize(own, { verification_code, ident_type: "email", ident: own.user.email });
     await askForCode(own);
@@ -183,11 +181,15 @@ describeOnBothEngines("the contract", (engine) => {
     const hasty = await createTenant(latchkey, { settings: { client_sends_per_minute: 1 } });
     await askForCode(hasty);
     saw("aid_auth_account_passwordless_post", await askForCode(hasty, { email: "two@example.com" }));
-    const minted = [];
     const json = { client_id: own.client.client_id, audience: own.audience, user_id: own.user.id };
-    for (let n = 0; n < 6; n++)
-      minted.push(await call(`${own.base}/auth/passwordless/code`, { method: "POST", token: own.token, json }));
-    saw("aid_auth_passwordless_post", minted.at(-1) as Reply);
+    const mint = () => call(`${own.base}/auth/passwordless/code`, { method: "POST", token: own.token, json });
+    for (let n = 0; n < 6; n++) saw("aid_auth_passwordless_post", await mint());
+    const open = await createTenant(latchkey, { settings: { public_user_exists: true } });
+    const public_client = await addClient(latchkey, open.account_id);
+    await addGrant(latchkey, open.account_id, public_client, open.issuer, ["public:customers"]);
+    const token = await tokenOf(latchkey, open.account_id, public_client);
+    const ask = () => call(`${open.base}/customers/users?email=a@b.example`, { method: "HEAD", token });
+    for (let n = 0; n < 61; n++) saw("aid_customers_head", await ask());
   });
 
   it("answers 429 where passwords, second factors and sign-up codes are guessed", async () => {

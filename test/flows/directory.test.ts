@@ -42,6 +42,23 @@ describeOnBothEngines("the directory", (engine) => {
     return tokenOf(latchkey, tenant.account_id, client);
   }
 
+  it("tells a client that may only ask who exists nothing, unless the account lets it, and not for long", async () => {
+    const own = await createTenant(latchkey);
+    const asker = await addClient(latchkey, own.account_id);
+    await addGrant(latchkey, own.account_id, asker, own.issuer, ["public:customers"]);
+    const weak = await tokenOf(latchkey, own.account_id, asker);
+    const ask = async (email: string, token = weak) =>
+      (await call(`${own.base}/customers/users`, { method: "HEAD", token, query: { email } })).status;
+    expect([await ask(own.user.email), await ask("nobody@example.com")]).toEqual([403, 403]);
+    const json = { public_user_exists: true };
+    await call(`${own.base}/auth/settings`, { method: "PATCH", token: own.token, json });
+    expect([await ask(own.user.email), await ask("nobody@example.com")]).toEqual([200, 404]);
+    const asked = await Promise.all(Array.from({ length: 70 }, () => ask(own.user.email)));
+    expect(asked.filter((status) => status === 200)).toHaveLength(58);
+    expect(asked.filter((status) => status === 429)).toHaveLength(12);
+    expect(await ask(own.user.email, own.token), "who may read users").toBe(200);
+  });
+
   it("lists account users page by page, and forgets none of more than a thousand", async () => {
     const own = await createTenant(latchkey);
     const manage = (method: string, path: string, json?: object, token = own.token) =>

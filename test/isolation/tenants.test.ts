@@ -116,7 +116,9 @@ describeOnBothEngines("tenants", (engine) => {
     };
     const operations = Object.values(paths)
       .flatMap((methods) => Object.values(methods))
-      .filter(({ security }) => security.some((scheme) => "JWT" in scheme))
+      .filter(({ security }) => security.length > 0 && security.every((scheme) => "JWT" in scheme))
+      // Those of the standards have attempts of their own.
+      .filter(({ operationId }) => !operationId.startsWith("oauth_"))
       .map(({ operationId }) => operationId);
     expect(operations.length).toBeGreaterThan(15);
     expect([...ATTEMPTS, ...OWN_ATTEMPTS].map(({ operation }) => operation).toSorted()).toEqual(operations.toSorted());

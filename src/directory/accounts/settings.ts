@@ -104,6 +104,10 @@ export const AccountSettings = Type.Object({
   ),
   signup: Type.Boolean({ default: false, description: "People may sign up for a new account under this owner." }),
   client_sends_per_minute: count(100_000, 600, "Messages that one client may ask for in a minute."),
+  public_user_exists: Type.Boolean({
+    default: false,
+    description: "A token that holds public:customers alone may ask whether a user exists, 60 times a minute.",
+  }),
   country: Type.String({
     pattern: "^[A-Z]{2}$",
     default: "NO",

@@ -1,6 +1,6 @@
 import { Type } from "typebox";
 import { refuse, refuseField } from "../../errors.ts";
-import { bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
+import { type Bearer, bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { findAccount } from "../accounts/find-account.ts";
 import { actorOf } from "../actor.ts";
@@ -24,11 +24,14 @@ export interface UserDoors {
     readonly password?: string;
     readonly pin?: string;
   }): Promise<NonNullable<NewUser["within"]>>;
+  /** @throws 429 too_many_requests when the client asked too often who exists. */
+  chargeQuestion(bearer: Bearer): Promise<void>;
 }
 
+const READERS = ["admin:customers", "read:customers"];
 const PASSWORD_SCOPES = ["write:accounts:/auth/users", "write:accounts", "admin:accounts"];
 
-export function userRoutes(app: App, { directory, preparePasswords }: UserDoors): void {
+export function userRoutes(app: App, { directory, preparePasswords, chargeQuestion }: UserDoors): void {
   app.route({
     method: "POST",
     url: "/v1/accounts/:oid/customers/users",
@@ -103,21 +106,29 @@ export function userRoutes(app: App, { directory, preparePasswords }: UserDoors)
     url: "/v1/accounts/:oid/customers/users",
     config: {
       surface: "account",
-      scopes: ["admin:customers", "read:customers", "public:customers"],
+      scopes: [...READERS, "public:customers"],
       subject_types,
       swagger: { exposeHeadRoute: true },
     },
     schema: {
       operationId: "aid_customers_head",
       summary: "Whether a user exists",
+      description: "With `public:customers` alone only where the account's setting `public_user_exists` is on.",
       tags,
       params: OidParams,
       querystring: UserExistsQuery,
-      response: { 200: Type.Null({ description: "There is one." }), ...missing },
+      response: {
+        200: Type.Null({ description: "There is one." }),
+        ...refusals("account", ...bearer_refusals, "not_found", "too_many_requests"),
+      },
     },
     handler: async (request, reply) => {
       const { type, ...identifiers } = request.query;
       const account = await findAccount(directory, request.account_id);
+      if (!READERS.some((scope) => request.bearer.scope.includes(scope))) {
+        if (!account.settings.public_user_exists) throw refuse("insufficient_scope", { scopes: READERS });
+        await chargeQuestion(request.bearer);
+      }
       const types = type ? [type] : (["customer", "company"] as const);
       if (!(await userExists(directory, account, { ...identifiers, types }))) throw refuse("not_found");
       return reply.send(null);
