@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { sql } from "kysely";
@@ -7,6 +7,7 @@ import { takeStatement } from "../../limits/store.ts";
 import { migrate } from "../migrate.ts";
 import { openStorage } from "../open.ts";
 import type { HotStatement, Storage } from "../storage.ts";
+import { statementsIn } from "./statements-in.ts";
 
 const NOW = Date.parse("2026-01-01T00:00:00Z");
 const step = (subject: string) => ({
@@ -74,6 +75,17 @@ describe("the writer thread", () => {
     expect((await storage.hot(statement, step("here"))).count).toBe(1);
   });
 
+  it.each(["data:text/javascript,", "file:///nowhere.js"])(
+    "goes on where a statement is not to be found in %s, and so does the statement",
+    async (source) => {
+      const lost = { ...takeStatement, name: "lost", source };
+      const answers = await Promise.all([take("a"), storage.hot(lost, step("b")), take("a")]);
+      expect(answers.map(({ count }) => count)).toEqual([1, 1, 2]);
+      expect([(await storage.hot(lost, step("b"))).count, (await take("a")).count]).toEqual([2, 3]);
+      await storage.ping();
+    },
+  );
+
   it("has ended: nobody is answered as if it were on disk, and whoever watches over the server is told", async () => {
     const leave: HotStatement<string, number> = {
       name: "leave",
@@ -102,4 +114,21 @@ describe("the writer thread", () => {
     await storage.close();
     expect((await answers).flat().map(({ count }) => count)).toEqual([1, 1, 1]);
   });
+});
+
+it("the writer thread finds every hot statement of the house, each under a name of its own", async () => {
+  const house = join(import.meta.dirname, "../..");
+  const files = readdirSync(house, { recursive: true, encoding: "utf8" }).filter((file) =>
+    /(?<!\.test)\.ts$/.test(file),
+  );
+  const names: string[] = [];
+  for (const file of files) {
+    const declared = readFileSync(join(house, file), "utf8").match(/\bsource: import\.meta\.url/g)?.length ?? 0;
+    if (declared === 0) continue;
+    const found = statementsIn((await import(join(house, file))) as object);
+    expect(found.length, `${file} exports what it declares`).toBeGreaterThanOrEqual(declared);
+    names.push(...found.map(({ name }) => name));
+  }
+  expect(names).toContain("take_budget");
+  expect(new Set(names).size, names.join()).toBe(names.length);
 });

@@ -6,6 +6,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import type { HotStatement } from "../storage.ts";
 import { openFlusher } from "./flusher.ts";
 import { leaveCheckpoints, openConfigured } from "./open-file.ts";
+import { statementsIn } from "./statements-in.ts";
 import type { Batch, Outcome, ThreadOptions } from "./thread.ts";
 
 type Statement = HotStatement<unknown, unknown>;
@@ -15,7 +16,7 @@ const seen = new Set<string>();
 const file = openConfigured(path, watched ? (sql) => seen.add(sql) : undefined);
 leaveCheckpoints(file);
 const flusher = openFlusher(path);
-const statements: Statement[] = [];
+const statements: (Statement | undefined)[] = [];
 
 /**
  * Batches are carried out in the order in which they came; a flush does not hold up the next of them. Between two of them the event
@@ -55,13 +56,16 @@ function commit(calls: Batch["calls"]): readonly unknown[] | undefined {
   }
 }
 
-/** A module exports its hot statements each by itself, or in a record. */
-async function find(name: string, source: string): Promise<Statement> {
-  const exported = Object.values((await import(source)) as Record<string, unknown>);
-  const all = exported.flatMap((value) => [value, ...Object.values(Object(value) as object)]) as Partial<Statement>[];
-  const found = all.find((one) => one?.name === name && typeof one.sqlite === "function");
-  if (!found) throw new Error(`${source} exports no statement ${name}`);
-  return found as Statement;
+/** @returns undefined where the module exports none of that name: batches that call it are left undone, and run where they came from. */
+async function find(name: string, source: string): Promise<Statement | undefined> {
+  try {
+    const found = statementsIn((await import(source)) as object).find((one) => one.name === name);
+    if (found) return found;
+    throw new Error("the module exports no such statement");
+  } catch (error) {
+    process.emitWarning(`the writer thread cannot run ${name} of ${source}: ${(error as Error).message}`);
+    return undefined;
+  }
 }
 
 function reply(outcome: Outcome): void {
