@@ -220,7 +220,7 @@ export interface RefusalOptions {
   /** Top-level members beside `error`, such as `mfa_token`. */
   readonly beside?: Readonly<Record<string, unknown>>;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Of which one would have sufficed; named in the challenge of insufficient_scope. */
+  /** What the token would need; named in the challenge of insufficient_scope. */
   readonly scopes?: readonly string[];
 }
 

@@ -34,8 +34,11 @@ export function checkHoldsAll(
     .filter(({ at_account_api }) => at_account_api || !bearer.scope.includes("admin:accounts"))
     .map(({ scope }) => scope);
   if (missing.length === 0) return;
-  const named = [...new Set(missing)].slice(0, 5).join(" ");
-  throw refuse("insufficient_scope", { message: `The access token does not hold what this would hand on: ${named}.` });
+  const named = [...new Set(missing)].slice(0, 5);
+  throw refuse("insufficient_scope", {
+    message: `The access token does not hold what this would hand on: ${named.join(" ")}.`,
+    scopes: named,
+  });
 }
 
 /** Scopes with which a bearer acts for every client of its account. */
@@ -49,6 +52,7 @@ const FOR_ANY = ["admin:accounts", "write:accounts", "write:accounts:/auth/users
  */
 export function checkActsFor(bearer: Bearer, client: { readonly id: string }, further: readonly string[] = []): void {
   if (bearer.client_uuid === client.id) return;
-  if ([...FOR_ANY, ...further].some((scope) => bearer.scope.includes(scope))) return;
-  throw refuse("insufficient_scope", { message: "The access token may not act for this client." });
+  const scopes = [...FOR_ANY, ...further];
+  if (scopes.some((scope) => bearer.scope.includes(scope))) return;
+  throw refuse("insufficient_scope", { message: "The access token may not act for this client.", scopes });
 }

@@ -1,4 +1,5 @@
 /** What a refused bearer learns from `WWW-Authenticate` (RFC 6750 §3, RFC 9728 §5.1): what is missing, and where to get it. */
+import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { findToken, lookUpToken } from "../../src/oauth/bearer/bearer.ts";
 import { openRevocations } from "../../src/revocation/revocation.ts";
@@ -8,6 +9,7 @@ import {
   addClient,
   addGrant,
   basic,
+  type CallOptions,
   call,
   createTenant,
   type Latchkey,
@@ -15,6 +17,7 @@ import {
   type Tenant,
   tokenOf,
 } from "../support/latchkey.ts";
+import { ATTEMPTS, invented } from "../support/operations.ts";
 import { personToken } from "../support/people.ts";
 
 describeOnBothEngines("a challenge", (engine) => {
@@ -67,6 +70,69 @@ describeOnBothEngines("a challenge", (engine) => {
       const token = await tokenOf(latchkey, tenant.account_id, able);
       expect((await call(`${tenant.base}/auth/clients`, { token })).status, scope).toBe(200);
     }
+  });
+
+  it("names at every operation the scopes that the operation is described with", async () => {
+    const { paths } = (await call(`${latchkey.url}/openapi.json`)).body as { paths: Record<string, object> };
+    const described = new Map<string, string[]>();
+    for (const { operationId, description = "" } of Object.values(paths).flatMap((methods) => Object.values(methods))) {
+      const [, named = ""] = /Scopes, any of: (.*)\./.exec(description) ?? [];
+      described.set(
+        operationId,
+        [...named.matchAll(/`([^`]+)`/g)].map(([, scope]) => scope ?? ""),
+      );
+    }
+    const client = await addClient(latchkey, tenant.account_id);
+    await addGrant(latchkey, tenant.account_id, client, tenant.issuer, ["orders:read"]);
+    const weak = await tokenOf(latchkey, tenant.account_id, client);
+    for (const { operation, method, path, options } of ATTEMPTS.filter(
+      ({ operation }) => described.get(operation)?.[0],
+    )) {
+      const url = `${tenant.base}${path(invented)}`;
+      const { status, headers } = await call(url, { method, token: weak, ...options?.(invented) });
+      const said = headers.get("www-authenticate") ?? "";
+      const [, scope] = /error="insufficient_scope".* scope="([^"]*)"/.exec(said) ?? [];
+      expect([status, scope?.split(" ")], `${operation}: ${said}`).toEqual([403, described.get(operation)]);
+    }
+  });
+
+  it("names the scopes that what is asked for needs beyond the operation's own", async () => {
+    const own = await addClient(latchkey, tenant.account_id);
+    const send = "write:accounts:/auth/passwordless";
+    const holds = [`${send}-sms`, "create:customers:/users", "write:accounts:/auth/refresh"];
+    await addGrant(latchkey, tenant.account_id, own, tenant.issuer, holds);
+    const weak = await tokenOf(latchkey, tenant.account_id, own);
+    const { audience, user } = tenant;
+    const { client_id } = tenant.client;
+    const person = { email: `${randomUUID()}@example.com`, password: "a long enough password" };
+    const rows: readonly [path: string, options: CallOptions, scopes: string][] = [
+      [
+        "/auth/passwordless",
+        { json: { client_id, audience, connection: "email", email: user.email } },
+        `admin:accounts write:accounts ${send} ${send}-email`,
+      ],
+      [
+        "/auth/authorize",
+        { query: { client_id, audience, response_type: "authenticate", verification_code: "x" } },
+        "admin:accounts write:accounts write:accounts:/auth/users",
+      ],
+      ["/customers/users", { json: person }, "write:accounts:/auth/users write:accounts admin:accounts"],
+    ];
+    for (const [path, options, scopes] of rows) {
+      const { status, headers } = await call(`${tenant.base}${path}`, { method: "POST", token: weak, ...options });
+      const said = headers.get("www-authenticate");
+      expect([status, said], path).toEqual([403, expect.stringContaining('error="insufficient_scope"')]);
+      expect(said, path).toContain(` scope="${scopes}"`);
+    }
+    const admin = await addClient(latchkey, tenant.account_id);
+    await addGrant(latchkey, tenant.account_id, admin, tenant.issuer, ["write:accounts"]);
+    const json = { name: "support", scope: ["openid", "admin:customers", "read:secrets"] };
+    const token = await tokenOf(latchkey, tenant.account_id, admin);
+    const { status, headers } = await call(`${tenant.base}/auth/roles`, { method: "POST", token, json });
+    expect([status, headers.get("www-authenticate")]).toEqual([
+      403,
+      expect.stringContaining(' scope="admin:customers read:secrets"'),
+    ]);
   });
 
   it("leads nowhere where a token names no account", async () => {
@@ -124,6 +190,9 @@ describeOnBothEngines("a challenge", (engine) => {
     expect(asked.parts.algs?.split(" ")).toContain("ES256");
     expect(asked.parts.resource_metadata).toContain(`/accounts/${tenant.account_id}`);
     expect((await call(url, { headers: await show(key, asked.nonce) })).status).toBe(200);
+    const dpop = await key.proof({ ...about, nonce: asked.nonce }, {}, "/customers/users");
+    const lacking = await challenge(`${tenant.base}/customers/users`, { authorization: `DPoP ${access_token}`, dpop });
+    expect([lacking.status, lacking.scheme, lacking.parts.error]).toEqual([403, "DPoP", "insufficient_scope"]);
     const without = await challenge(url, { authorization: `DPoP ${access_token}` });
     expect([without.status, without.scheme, without.parts.error]).toEqual([401, "DPoP", "invalid_dpop_proof"]);
     expect(without.message).toMatch(/proof/);

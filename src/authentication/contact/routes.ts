@@ -81,7 +81,9 @@ export function contactRoutes(app: App, { directory, nudge }: { readonly directo
 
 /** A person's own scope speaks of themselves alone. @throws 403 insufficient_scope. */
 function checkOwn({ scope, subject_type, subject }: Bearer, customer_id: string): void {
-  if (["admin:customers", "write:customers"].some((wanted) => scope.includes(wanted))) return;
+  const scopes = ["admin:customers", "write:customers"];
+  if (scopes.some((wanted) => scope.includes(wanted))) return;
   if (subject_type === "user" && subject === customer_id) return;
-  throw refuse("insufficient_scope", { message: "With user:customers a person verifies their own address or number." });
+  const message = "With user:customers a person verifies their own address or number.";
+  throw refuse("insufficient_scope", { message, scopes });
 }

@@ -119,7 +119,7 @@ export function passwordlessRoutes(app: App, { directory, verification }: Passwo
 
 /** The narrow scopes allow one kind of connection each. @throws 403 insufficient_scope. */
 function checkMaySend({ scope }: Bearer, strategy: "email" | "sms"): void {
-  if (["admin:accounts", "write:accounts", SEND, `${SEND}-${strategy}`].some((wanted) => scope.includes(wanted)))
-    return;
-  throw refuse("insufficient_scope", { message: `The access token may not send over ${strategy}.` });
+  const scopes = ["admin:accounts", "write:accounts", SEND, `${SEND}-${strategy}`];
+  if (scopes.some((wanted) => scope.includes(wanted))) return;
+  throw refuse("insufficient_scope", { message: `The access token may not send over ${strategy}.`, scopes });
 }

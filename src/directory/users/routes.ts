@@ -56,6 +56,7 @@ export function userRoutes(app: App, { directory, preparePasswords, chargeQuesti
       if (guarded && !PASSWORD_SCOPES.some((scope) => request.bearer.scope.includes(scope))) {
         throw refuse("insufficient_scope", {
           message: "Setting a password or PIN needs write:accounts:/auth/users too.",
+          scopes: PASSWORD_SCOPES,
         });
       }
       if (fields.email === undefined && fields.phone_number === undefined && fields.customer_id === undefined) {

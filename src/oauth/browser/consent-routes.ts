@@ -74,7 +74,9 @@ export function consentRoutes(app: App, { directory }: Oauth): void {
 }
 
 function checkOwn({ scope, subject_type, subject }: Bearer, customer_id: string): void {
-  if (["admin:customers", "write:customers", "read:customers"].some((wanted) => scope.includes(wanted))) return;
+  const scopes = ["admin:customers", "write:customers", "read:customers"];
+  if (scopes.some((wanted) => scope.includes(wanted))) return;
   if (subject_type === "user" && subject === customer_id) return;
-  throw refuse("insufficient_scope", { message: "With user:customers a person sees their own consents." });
+  const message = "With user:customers a person sees their own consents.";
+  throw refuse("insufficient_scope", { message, scopes });
 }
