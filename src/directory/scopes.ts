@@ -56,3 +56,18 @@ export function checkActsFor(bearer: Bearer, client: { readonly id: string }, fu
   if (scopes.some((scope) => bearer.scope.includes(scope))) return;
   throw refuse("insufficient_scope", { message: "The access token may not act for this client.", scopes });
 }
+
+/**
+ * A person's own scope, `user:customers`, speaks of themselves alone; about anybody it takes one of those.
+ *
+ * @throws 403 insufficient_scope.
+ */
+export function checkActsForUser(
+  { scope, subject_type, subject }: Bearer,
+  user_id: string,
+  scopes: readonly string[],
+): void {
+  if (scopes.some((wanted) => scope.includes(wanted))) return;
+  if (subject_type === "user" && subject === user_id) return;
+  throw refuse("insufficient_scope", { message: "With user:customers a person acts for themselves alone.", scopes });
+}

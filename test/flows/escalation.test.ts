@@ -21,7 +21,7 @@ import {
   type TestClient,
   tokenOf,
 } from "../support/latchkey.ts";
-import { logInAccountUser, personToken } from "../support/people.ts";
+import { consent, logInAccountUser, personToken } from "../support/people.ts";
 import { openReceiver } from "../support/receiver.ts";
 
 const code = (reply: Reply) => [reply.status, reply.body.error?.code];
@@ -222,6 +222,18 @@ describeOnBothEngines("a bearer that holds less than all", (engine) => {
     const customer = await addUser(latchkey, tenant.account_id);
     expect(customer.id).toBeTruthy();
     expect(code(await change(await personToken(tenant)))).toEqual([403, "insufficient_scope"]);
+  });
+
+  it("takes back what others agreed to with no scope that only reads", async () => {
+    const reader = await addClient(latchkey, tenant.account_id);
+    await addGrant(latchkey, tenant.account_id, reader, tenant.issuer, ["read:customers", "user:customers"]);
+    const token = await tokenOf(latchkey, tenant.account_id, reader);
+    await consent(latchkey, tenant.account_id, tenant.user.id, reader.id);
+    const consents = `/customers/users/${tenant.user.id}/consents`;
+    const taken = await send("DELETE", `${consents}/${reader.id}`, token);
+    expect(code(taken)).toEqual([403, "insufficient_scope"]);
+    expect(taken.headers.get("www-authenticate")).toContain(' scope="admin:customers write:customers"');
+    expect((await send("GET", consents, token)).body).toMatchObject([{ client_id: reader.id }]);
   });
 
   it("logs external account users in by the account's own provider, and by no other", async () => {

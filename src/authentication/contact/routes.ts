@@ -2,12 +2,15 @@ import { Type } from "typebox";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { actorOf } from "../../directory/actor.ts";
 import type { Directory } from "../../directory/directory.ts";
+import { checkActsForUser } from "../../directory/scopes.ts";
 import { findUser } from "../../directory/users/find-user.ts";
 import { refuse, refuseField } from "../../errors.ts";
-import { type Bearer, bearer_refusals, refusals } from "../../http/contract.ts";
+import { bearer_refusals, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { secret } from "../../secrets/secret.ts";
 import { confirmContact, sendContactCode } from "./verify-contact.ts";
+
+const writes = ["admin:customers", "write:customers"] as const;
 
 const ContactParams = Type.Object({
   oid: Type.String(),
@@ -36,7 +39,7 @@ export function contactRoutes(app: App, { directory, nudge }: { readonly directo
     url: "/v1/accounts/:oid/customers/users/:customer_id/communication/:operation/:field",
     config: {
       surface: "account",
-      scopes: ["admin:customers", "write:customers", "user:customers"],
+      scopes: [...writes, "user:customers"],
       subject_types: ["client", "user"],
     },
     schema: {
@@ -62,7 +65,7 @@ export function contactRoutes(app: App, { directory, nudge }: { readonly directo
     handler: async (request, reply) => {
       const { account_id, bearer, body, params } = request;
       const { customer_id, operation, field } = params;
-      checkOwn(bearer, customer_id);
+      checkActsForUser(bearer, customer_id, writes);
       const user = await findUser(directory, account_id, customer_id);
       if (user.type === "account_user") throw refuse("not_found", { message: "There is no such user." });
       const contact = { account: await findAccount(directory, account_id), user, field };
@@ -77,13 +80,4 @@ export function contactRoutes(app: App, { directory, nudge }: { readonly directo
       return reply.code(204).send(null);
     },
   });
-}
-
-/** A person's own scope speaks of themselves alone. @throws 403 insufficient_scope. */
-function checkOwn({ scope, subject_type, subject }: Bearer, customer_id: string): void {
-  const scopes = ["admin:customers", "write:customers"];
-  if (scopes.some((wanted) => scope.includes(wanted))) return;
-  if (subject_type === "user" && subject === customer_id) return;
-  const message = "With user:customers a person verifies their own address or number.";
-  throw refuse("insufficient_scope", { message, scopes });
 }

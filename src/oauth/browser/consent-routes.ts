@@ -1,13 +1,16 @@
 import { Type } from "typebox";
 import { actorOf } from "../../directory/actor.ts";
+import { checkActsForUser } from "../../directory/scopes.ts";
 import { findUser } from "../../directory/users/find-user.ts";
 import { refuse } from "../../errors.ts";
-import { type Bearer, bearer_refusals, refusals } from "../../http/contract.ts";
+import { bearer_refusals, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import type { Oauth } from "../oauth.ts";
 import { listConsents, withdrawConsent } from "./consent.ts";
 
 const subject_types = ["client", "user"] as const;
+const reads = ["admin:customers", "read:customers"] as const;
+const writes = ["admin:customers", "write:customers"] as const;
 const tags = ["users"];
 const user = { oid: Type.String(), customer_id: Type.String({ maxLength: 128 }) };
 const missing = refusals("account", ...bearer_refusals, "not_found");
@@ -26,7 +29,7 @@ export function consentRoutes(app: App, { directory }: Oauth): void {
   app.route({
     method: "GET",
     url: "/v1/accounts/:oid/customers/users/:customer_id/consents",
-    config: { surface: "account", scopes: ["admin:customers", "read:customers", "user:customers"], subject_types },
+    config: { surface: "account", scopes: [...reads, "user:customers"], subject_types },
     schema: {
       operationId: "customers_consents_get",
       summary: "What a user agreed to",
@@ -36,7 +39,7 @@ export function consentRoutes(app: App, { directory }: Oauth): void {
       response: { 200: Consents, ...missing },
     },
     handler: async ({ account_id, bearer, params }) => {
-      checkOwn(bearer, params.customer_id);
+      checkActsForUser(bearer, params.customer_id, reads);
       const { id } = await findUser(directory, account_id, params.customer_id);
       return (await listConsents(directory, account_id, id)).map(({ client, audience, scope, granted_at }) => ({
         client_id: client.id,
@@ -51,7 +54,7 @@ export function consentRoutes(app: App, { directory }: Oauth): void {
   app.route({
     method: "DELETE",
     url: "/v1/accounts/:oid/customers/users/:customer_id/consents/:id",
-    config: { surface: "account", scopes: ["admin:customers", "write:customers", "user:customers"], subject_types },
+    config: { surface: "account", scopes: [...writes, "user:customers"], subject_types },
     schema: {
       operationId: "customers_consents_delete",
       summary: "Take back what a user agreed to",
@@ -63,7 +66,7 @@ export function consentRoutes(app: App, { directory }: Oauth): void {
     },
     handler: async (request, reply) => {
       const { account_id, bearer, params } = request;
-      checkOwn(bearer, params.customer_id);
+      checkActsForUser(bearer, params.customer_id, writes);
       const { id } = await findUser(directory, account_id, params.customer_id);
       if (!(await withdrawConsent(directory, account_id, id, params.id, actorOf(request)))) {
         throw refuse("not_found", { message: "They agreed to nothing of that client." });
@@ -71,12 +74,4 @@ export function consentRoutes(app: App, { directory }: Oauth): void {
       return reply.code(204).send(null);
     },
   });
-}
-
-function checkOwn({ scope, subject_type, subject }: Bearer, customer_id: string): void {
-  const scopes = ["admin:customers", "write:customers", "read:customers"];
-  if (scopes.some((wanted) => scope.includes(wanted))) return;
-  if (subject_type === "user" && subject === customer_id) return;
-  const message = "With user:customers a person sees their own consents.";
-  throw refuse("insufficient_scope", { message, scopes });
 }
