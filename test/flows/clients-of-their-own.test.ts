@@ -174,6 +174,39 @@ describeOnBothEngines("clients of their own", (engine) => {
     expect(shared.status, shared.text).toBe(201);
   });
 
+  it("give themselves nothing that is the account's to give, by a registration or by a document", async () => {
+    const own = await createTenant(latchkey, { settings: { open_registration: true } });
+    const grabbed = {
+      first_party: true,
+      user_type: "account_user",
+      signup: true,
+      require_pkce: false,
+      resource_for: [own.issuer],
+      login_uri: BACK,
+      custom_claims: ["role"],
+      default_audience: own.issuer,
+    };
+    const plain = { first_party: false, user_type: "customer", signup: false, require_pkce: null, resource_for: [] };
+    const shown = async (id: string) =>
+      (await call(`${own.base}/auth/clients/${encodeURIComponent(id)}`, { token: own.token })).body;
+    const made = (await register(own, { redirect_uris: [BACK], ...grabbed })).body;
+    expect(await shown(made.client_id)).toMatchObject(plain);
+    const token = made.registration_access_token;
+    const json = { redirect_uris: [BACK], ...grabbed };
+    expect((await call(made.registration_client_uri, { method: "PUT", token, json })).status).toBe(200);
+    expect(await shown(made.client_id)).toMatchObject(plain);
+    const asked = { client_id: made.client_id, token: own.token };
+    expect((await call(`${own.base}/oauth/introspect`, { method: "POST", form: asked })).body).toEqual({
+      active: false,
+    });
+    const client_id = `${web.url}/grabbing.json`;
+    documents.set("/grabbing.json", { client_id, redirect_uris: [BACK], ...grabbed });
+    await openSurfer(latchkey).visit(authorizeUrl(own, client_id));
+    const { body } = await call(`${own.base}/auth/clients`, { token: own.token });
+    const described = (body as { client_id: string }[]).find((one) => one.client_id === client_id);
+    expect(described).toMatchObject(plain);
+  });
+
   it("are stopped after ten in an hour from one address", async () => {
     const own = await createTenant(latchkey, { settings: { open_registration: true } });
     const statuses = [];

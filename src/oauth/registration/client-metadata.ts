@@ -33,6 +33,22 @@ export type ClientMetadata = Static<typeof ClientMetadata>;
 const methods: readonly string[] = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"];
 const grant_types: readonly string[] = ["authorization_code", "refresh_token", DEVICE_CODE];
 
+/**
+ * What becomes a setting as it was said. Whatever else a client says of itself is ignored (RFC 7591 §2): other settings are the account's
+ * to give.
+ */
+const taken_over = [
+  "post_logout_redirect_uris",
+  "jwks",
+  "jwks_uri",
+  "sector_identifier_uri",
+  "userinfo_signed_response_alg",
+  "backchannel_logout_uri",
+  "require_pushed_authorization_requests",
+  "require_signed_request_object",
+  "dpop_bound_access_tokens",
+] as const;
+
 const wrong = (message: string) => refuse("invalid_client_metadata", { message });
 
 /**
@@ -45,7 +61,7 @@ export function settingsOf(
   metadata: ClientMetadata,
   otherwise: ClientSettings["token_endpoint_auth_method"],
 ): Partial<ClientSettings> {
-  const { redirect_uris = [], client_name: _name, response_types, ...rest } = metadata;
+  const { redirect_uris = [], response_types } = metadata;
   if (redirect_uris.length === 0) throw refuse("invalid_redirect_uri", { message: "redirect_uris is required." });
   if (response_types?.some((type) => type !== "code")) throw wrong("response_types may hold code alone.");
   const grants = metadata.grant_types ?? ["authorization_code"];
@@ -58,8 +74,9 @@ export function settingsOf(
   if (metadata.jwks && metadata.jwks_uri) throw wrong("jwks and jwks_uri cannot both be there.");
   const { subject_type = "public" } = metadata;
   if (subject_type !== "public" && subject_type !== "pairwise") throw wrong("subject_type may be public or pairwise.");
+  const said = taken_over.filter((name) => metadata[name] !== undefined);
   const settings = {
-    ...rest,
+    ...Object.fromEntries(said.map((name) => [name, metadata[name]])),
     callbacks: redirect_uris,
     response_types: ["code"],
     grant_types: grants,
@@ -84,18 +101,7 @@ function algOf(metadata: ClientMetadata, name: "id_token_signed_response_alg" | 
 export function metadataOfClient({ name, settings }: Pick<Client, "name" | "settings">): Record<string, unknown> {
   const defaults = clientSettings({});
   const { callbacks, grant_types, token_endpoint_auth_method, subject_type, id_token_signed_response_alg } = settings;
-  const told = [
-    "post_logout_redirect_uris",
-    "jwks",
-    "jwks_uri",
-    "sector_identifier_uri",
-    "userinfo_signed_response_alg",
-    "backchannel_logout_uri",
-    "require_pushed_authorization_requests",
-    "require_signed_request_object",
-    "dpop_bound_access_tokens",
-  ] as const;
-  const set = told.filter((key) => JSON.stringify(settings[key]) !== JSON.stringify(defaults[key]));
+  const set = taken_over.filter((key) => JSON.stringify(settings[key]) !== JSON.stringify(defaults[key]));
   return {
     redirect_uris: callbacks,
     ...(name === null ? {} : { client_name: name }),
