@@ -19,14 +19,15 @@ export async function silentAnswer(
   error: unknown,
 ): Promise<Answer> {
   if (!(error instanceof RedirectedRefusal)) throw error;
-  if (!(await mayGoThere(directory, account_id, error.to, browser))) throw directly(error);
+  if (!(await mayGoThere(directory, account_id, error.to.unchecked, browser))) throw directly(error);
   return errorAnswer(error, issuerOf(directory.public_url, account_id));
 }
 
-async function mayGoThere(
+/** Whether somebody who is logged in in this browser has agreed to the client, as far as nobody of the account checked it. */
+export async function mayGoThere(
   directory: Directory,
   account_id: string,
-  { unchecked }: AnswerTo,
+  unchecked: AnswerTo["unchecked"],
   browser: Uint8Array | undefined,
 ): Promise<boolean> {
   if (unchecked === undefined) return true;

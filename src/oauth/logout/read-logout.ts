@@ -13,6 +13,8 @@ export interface Logout {
   readonly session_id?: string;
   /** Where the browser may go afterwards. */
   readonly address?: Secret;
+  /** As in AnswerTo. */
+  readonly unchecked?: string;
 }
 
 /**
@@ -42,6 +44,7 @@ export async function readLogout(
     client?.settings.post_logout_redirect_uris.includes(post_logout_redirect_uri);
   return {
     client,
+    ...(client && client.origin !== "account" ? { unchecked: client.id } : {}),
     ...(hint ? { user_id: hint.user_id } : {}),
     ...(hint?.sid === undefined ? {} : { session_id: hint.sid }),
     ...(registered ? { address: addToQuery(post_logout_redirect_uri, [["state", state]]) } : {}),

@@ -6,6 +6,7 @@ import { refuse } from "../../errors.ts";
 import type { App } from "../../http/server.ts";
 import { browserOf } from "../../oauth/browser/cookie.ts";
 import { readLogout } from "../../oauth/logout/read-logout.ts";
+import { mayGoThere } from "../../oauth/browser/unchecked.ts";
 import type { Oauth } from "../../oauth/oauth.ts";
 import { reveal } from "../../secrets/secret.ts";
 import { html } from "../html.ts";
@@ -43,7 +44,10 @@ export function logoutRoutes(app: App, oauth: Oauth): void {
         const { account_id } = request;
         const { account, texts } = await readerOf(directory, request, (given.ui_locales ?? "").split(" "));
         const logout = await readLogout(oauth, account_id, given);
-        const sessions = await findSessions(directory, account_id, browserOf(request, directory));
+        const browser = browserOf(request, directory);
+        const sessions = await findSessions(directory, account_id, browser);
+        // Asked before the sessions end that say so.
+        const may_go = await mayGoThere(directory, account_id, logout.unchecked, browser);
         const site = request.headers["sec-fetch-site"];
         const confirmed =
           method === "POST" && given.confirm === "yes" && (site === undefined || site === "same-origin");
@@ -67,8 +71,8 @@ ${hidden}<input type="hidden" name="confirm" value="yes">
         }
         for (const session of confirmed ? sessions : meant) await endSession(directory, session);
         reply.header("cache-control", "no-store");
-        if (logout.address) return reply.redirect(reveal(logout.address), 303);
-        if (given.post_logout_redirect_uri !== undefined) {
+        if (logout.address && may_go) return reply.redirect(reveal(logout.address), 303);
+        if (given.post_logout_redirect_uri !== undefined && !logout.address) {
           throw refuse("redirect_uri_mismatch", {
             message: "You are logged out. post_logout_redirect_uri is not registered for this client.",
           });

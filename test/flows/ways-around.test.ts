@@ -1,0 +1,50 @@
+/** Ways around a rule of the standard surface, each by a door beside the one that keeps it: none of them leads anywhere. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeOnBothEngines } from "../support/engines.ts";
+import { call, createTenant, type Latchkey, startLatchkey, type Tenant } from "../support/latchkey.ts";
+import { openReceiver, type Receiver } from "../support/receiver.ts";
+import { answered, pkce, standardClient, VERIFIER } from "../support/standard-client.ts";
+import { openSurfer } from "../support/surfer.ts";
+
+const AGENT = "https://agent.example/back";
+
+describeOnBothEngines("ways around", (engine) => {
+  let latchkey: Latchkey;
+  let tenant: Tenant;
+  let web: Receiver;
+  const documents = new Map<string, object>();
+  beforeAll(async () => {
+    web = await openReceiver(({ path }) => [
+      documents.has(path) ? 200 : 404,
+      JSON.stringify(documents.get(path) ?? {}),
+    ]);
+    latchkey = await startLatchkey(engine, { env: { EGRESS_ALLOW: "127.0.0.0/8" } });
+    tenant = await createTenant(latchkey, { settings: { open_registration: true } });
+  });
+  afterAll(async () => {
+    await latchkey.close();
+    await web.close();
+  });
+
+  const register = (json: object) => call(`${tenant.base}/oauth/register`, { method: "POST", json });
+
+  it("lead nobody from the logout to a client that nobody checked, unless they agreed to it", async () => {
+    const { body } = await register({
+      redirect_uris: [AGENT],
+      post_logout_redirect_uris: ["https://agent.example/bye"],
+    });
+    const standard = standardClient(latchkey, tenant, body);
+    const surfer = openSurfer(latchkey);
+    const query = { client_id: body.client_id, post_logout_redirect_uri: "https://agent.example/bye" };
+    const leave = `${tenant.issuer}/oauth/logout?${new URLSearchParams(query)}`;
+    const led = await surfer.visit(leave);
+    expect([led.status, led.url]).toEqual([200, leave]);
+    const url = standard.address(body, { redirect_uri: AGENT, ...pkce });
+    const code = answered(await surfer.logIn(url, tenant, await standard.someone())).get("code") ?? "";
+    const form = { grant_type: "authorization_code", code, redirect_uri: AGENT, code_verifier: VERIFIER };
+    const { id_token } = (await standard.token({ ...form, client_id: body.client_id }, null)).body;
+    const agreed = await surfer.visit(`${leave}&id_token_hint=${id_token}`);
+    expect(agreed.url).toBe("https://agent.example/bye");
+    expect((await openSurfer(latchkey).visit(`${leave}&id_token_hint=${id_token}`)).status).toBe(200);
+  });
+});
