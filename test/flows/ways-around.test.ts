@@ -1,12 +1,13 @@
 /** Ways around a rule of the standard surface, each by a door beside the one that keeps it: none of them leads anywhere. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
-import { call, createTenant, type Latchkey, startLatchkey, type Tenant } from "../support/latchkey.ts";
+import { addClient, call, createTenant, type Latchkey, startLatchkey, type Tenant } from "../support/latchkey.ts";
 import { openReceiver, type Receiver } from "../support/receiver.ts";
 import { answered, pkce, standardClient, VERIFIER } from "../support/standard-client.ts";
 import { openSurfer } from "../support/surfer.ts";
 
 const AGENT = "https://agent.example/back";
+const BYE = "https://shop.example/bye";
 
 describeOnBothEngines("ways around", (engine) => {
   let latchkey: Latchkey;
@@ -27,6 +28,8 @@ describeOnBothEngines("ways around", (engine) => {
   });
 
   const register = (json: object) => call(`${tenant.base}/oauth/register`, { method: "POST", json });
+  const clientWith = (settings: Parameters<typeof addClient>[2]) =>
+    addClient(latchkey, tenant.account_id, { first_party: true, ...settings });
 
   it("lead nobody from the logout to a client that nobody checked, unless they agreed to it", async () => {
     const { body } = await register({
@@ -46,5 +49,21 @@ describeOnBothEngines("ways around", (engine) => {
     const agreed = await surfer.visit(`${leave}&id_token_hint=${id_token}`);
     expect(agreed.url).toBe("https://agent.example/bye");
     expect((await openSurfer(latchkey).visit(`${leave}&id_token_hint=${id_token}`)).status).toBe(200);
+  });
+
+  it("say nobody is logged out who is not: a form of another site comes without a cookie, and is asked again with it", async () => {
+    const own = await clientWith({ post_logout_redirect_uris: [BYE] });
+    const standard = standardClient(latchkey, tenant, own);
+    const surfer = openSurfer(latchkey);
+    const code = answered(await surfer.logIn(standard.address(), tenant, await standard.someone())).get("code") ?? "";
+    const { id_token } = (await standard.redeem(code)).body;
+    const form = { id_token_hint: id_token, post_logout_redirect_uri: BYE, state: "a b" };
+    const headers = { "sec-fetch-site": "cross-site" };
+    const sent = await call(`${tenant.base}/oauth/logout`, { method: "POST", headers, form });
+    const again = sent.headers.get("location") ?? "";
+    expect([sent.status, again.startsWith(`${tenant.issuer}/oauth/logout?`)]).toEqual([303, true]);
+    expect((await surfer.visit(again)).url).toBe(`${BYE}?state=a%20b`);
+    const silently = await surfer.visit(standard.address(own, { prompt: "none" }));
+    expect(answered(silently).get("error")).toBe("login_required");
   });
 });

@@ -5,9 +5,10 @@ import { lookUpClient } from "../../directory/clients/find-client.ts";
 import { refuse } from "../../errors.ts";
 import type { App } from "../../http/server.ts";
 import { browserOf } from "../../oauth/browser/cookie.ts";
-import { readLogout } from "../../oauth/logout/read-logout.ts";
 import { mayGoThere } from "../../oauth/browser/unchecked.ts";
+import { readLogout } from "../../oauth/logout/read-logout.ts";
 import type { Oauth } from "../../oauth/oauth.ts";
+import { addToQuery } from "../../oauth/redirect-address.ts";
 import { reveal } from "../../secrets/secret.ts";
 import { html } from "../html.ts";
 import { originOf, PageParams, page_route, readerOf, sendPage } from "../page.ts";
@@ -42,6 +43,12 @@ export function logoutRoutes(app: App, oauth: Oauth): void {
       handler: async (request, reply) => {
         const given = (method === "GET" ? request.query : request.body) as Record<string, string | undefined>;
         const { account_id } = request;
+        const endpoint = `${issuerOf(directory.public_url, account_id)}/oauth/logout`;
+        if (method === "POST" && given.confirm === undefined) {
+          // No cookie comes with a form of another site (SameSite=Lax), so the browser is sent to ask again.
+          const asked = Object.entries(given).filter((pair): pair is [string, string] => pair[1] !== undefined);
+          return reply.header("cache-control", "no-store").redirect(reveal(addToQuery(endpoint, asked)), 303);
+        }
         const { account, texts } = await readerOf(directory, request, (given.ui_locales ?? "").split(" "));
         const logout = await readLogout(oauth, account_id, given);
         const browser = browserOf(request, directory);
@@ -62,7 +69,7 @@ export function logoutRoutes(app: App, oauth: Oauth): void {
             (name) => given[name] !== undefined && html`<input type="hidden" name="${name}" value="${given[name]}">`,
           );
           const body = html`<p>${texts.sign_out_intro(client?.name ?? client?.client_id ?? account.name)}</p>
-<form method="post" action="${issuerOf(directory.public_url, account_id)}/oauth/logout">
+<form method="post" action="${endpoint}">
 ${hidden}<input type="hidden" name="confirm" value="yes">
 <button class="main">${texts.sign_out}</button>
 </form>`;
