@@ -104,6 +104,18 @@ export class ConfigError extends Error {
   }
 }
 
+/** Why nothing can listen where these settings say, and what to do. */
+export function listenFault(name: "PORT" | "METRICS_PORT", host: string, port: number, error: Error): Error {
+  const { code = "" } = error as NodeJS.ErrnoException;
+  const said: Readonly<Record<string, string>> = {
+    EADDRINUSE: `${name} ${port} is in use by another process. Stop that one, or set another ${name}.`,
+    EACCES: `${name} ${port} is not open to this user. Set one above 1023.`,
+    EADDRNOTAVAIL: `HOST ${host} is no address of this machine. Set one that is, or 0.0.0.0 for all of them.`,
+    ENOTFOUND: `HOST ${host} cannot be looked up. Set an address of this machine, or 0.0.0.0 for all of them.`,
+  };
+  return new Error(said[code] ?? `${name} ${port} of HOST ${host} cannot be listened on: ${error.message}.`);
+}
+
 type Fault = (variable: string, sentence: string) => void;
 
 /**
@@ -141,7 +153,7 @@ export function readConfig(env: Environment, { generate = true } = {}): Config {
   checkMail(smtp_url, mail_from, fault);
   const metrics = value("METRICS_PORT");
   const otlp = value("OTEL_EXPORTER_OTLP_ENDPOINT");
-  if (otlp !== undefined && !/^https?:\/\//.test(otlp))
+  if (otlp !== undefined && !(/^https?:\/\//.test(otlp) && URL.canParse(otlp)))
     fault("OTEL_EXPORTER_OTLP_ENDPOINT", "must be an http or https URL.");
   const config: Config = {
     host: value("HOST") ?? "127.0.0.1",
@@ -255,8 +267,10 @@ function readMasterKeys(
   }
   const database = resolve(sqlite_url.slice("sqlite:".length));
   const path = join(dirname(database), "master.key");
+  // In this order: another process that starts now writes the key first.
+  const used = existsSync(database);
   if (!existsSync(path)) {
-    if (existsSync(database)) {
+    if (used) {
       fault(
         "MASTER_KEY",
         `is needed: ${database} is there already, and what it was sealed with is not. Set MASTER_KEY or MASTER_KEY_FILE as before, or put master.key back beside it.`,

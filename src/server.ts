@@ -18,7 +18,7 @@ import { passwordlessRoutes } from "./authentication/verification/routes.ts";
 import { codeSweep, sessionSweep } from "./authentication/verification/sweeps.ts";
 import { openVerification, type Verification } from "./authentication/verification/verification.ts";
 import { checkSettings } from "./check-settings.ts";
-import { type Config, ConfigError, readConfig } from "./config.ts";
+import { type Config, ConfigError, listenFault, readConfig } from "./config.ts";
 import type { RenderCode } from "./delivery/kinds.ts";
 import { sandboxRoutes } from "./delivery/routes.ts";
 import { sandboxMessages } from "./delivery/sandbox.ts";
@@ -174,7 +174,8 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     const app = await mount(config, core, { verification, code, egress, log, metrics, tracing });
     stops.push(async () => app.close());
     if (config.demo && !options.follower) await offerDemo(config, directory);
-    await app.listen({ host: config.host, port: config.port });
+    const { host, port } = config;
+    await app.listen({ host, port }).catch((error) => Promise.reject(listenFault("PORT", host, port, error)));
     log.info({ public_url: config.public_url, engine: storage.engine }, "listening");
     return { app, core, stop: () => stopAll(stops, core) };
   } catch (error) {

@@ -1,5 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { Command } from "commander";
+import { adviceOn } from "../advice.ts";
 import { canonicalAccountId } from "../directory/accounts/account.ts";
 import { readAccount } from "./export/read-account.ts";
 import { type Output, print, withCore } from "./run.ts";
@@ -24,7 +25,7 @@ export function exportCommand(): Command {
           process.stdout.write(text);
           return;
         }
-        writeFileSync(options.out, text, { mode: 0o600, flag: "wx" });
+        writeOut(options.out, text);
         const counts = Object.entries(portable.tables).map(([table, rows]) => [table, rows.length] as const);
         const { account_id, key_versions } = portable;
         print({ account_id, file: options.out, key_versions, rows: Object.fromEntries(counts) }, options, [
@@ -34,4 +35,12 @@ export function exportCommand(): Command {
         ]);
       }),
     );
+}
+
+function writeOut(file: string, text: string): void {
+  try {
+    writeFileSync(file, text, { mode: 0o600, flag: "wx" });
+  } catch (error) {
+    throw new Error(`--out ${adviceOn(error)}`);
+  }
 }

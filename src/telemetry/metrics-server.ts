@@ -1,4 +1,5 @@
 import { createServer } from "node:http";
+import { listenFault } from "../config.ts";
 import type { Metrics } from "./metrics.ts";
 
 /** Serves the figures at /metrics of a port of their own. */
@@ -15,11 +16,7 @@ export async function serveMetrics(
     );
   });
   await new Promise<void>((resolve, reject) => {
-    server.once("error", (error: NodeJS.ErrnoException) => {
-      const said =
-        error.code === "EADDRINUSE" ? "is in use by another process. Stop that one, or set another" : error.message;
-      reject(new Error(`METRICS_PORT ${port} ${said}.`));
-    });
+    server.once("error", (error) => reject(listenFault("METRICS_PORT", host, port, error)));
     server.listen(port, host, resolve);
   });
   return () =>

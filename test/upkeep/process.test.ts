@@ -117,6 +117,13 @@ describe("the process", () => {
         { DATABASE_URL: at("m.db"), METRICS_PORT: String(metrics.port) },
         new RegExp(`^METRICS_PORT ${metrics.port} is in use`),
       ],
+      [{ DATABASE_URL: at("host.db"), HOST: "192.0.2.1" }, /^HOST 192.0.2.1 is no address of this machine/],
+      [{ DATABASE_URL: at("host.db"), HOST: "nowhere.invalid" }, /^HOST nowhere.invalid cannot be looked up/],
+      [{ DATABASE_URL: `sqlite:${folder}` }, /^DATABASE_URL names a file that cannot be opened.*\(SQLITE_CANTOPEN\)/],
+      [
+        { DATABASE_URL: at("otlp.db"), OTEL_EXPORTER_OTLP_ENDPOINT: "http://[" },
+        /^OTEL_EXPORTER_OTLP_ENDPOINT must be/,
+      ],
       [{ DATABASE_URL: at("letter.db") }, /^DATABASE_URL names a file that is no database.*\(SQLITE_NOTADB\)/],
       [
         { DATABASE_URL: "postgres://127.0.0.1:1/x" },
@@ -135,6 +142,17 @@ describe("the process", () => {
       expect([stderr.trim().split("\n").length, code === 0], stderr).toEqual([1, false]);
     }
     await Promise.all([port.close(), metrics.close(), drop()]);
+  });
+
+  it("says of a file that cannot be written which flag named it", async () => {
+    const env = { MASTER_KEY, DATABASE_URL: `sqlite:${folder}/out.db` };
+    await cli(env, "account", "create", "T11200001");
+    const out = async (file: string) => {
+      const { code, stderr } = await cli(env, "export", "T11200001", "--out", file);
+      return [code, stderr];
+    };
+    expect(await out(`${folder}/letter.db`)).toEqual([1, expect.stringMatching(/^--out .*letter.db is there already/)]);
+    expect(await out(`${folder}/no/a.json`)).toEqual([1, expect.stringMatching(/^--out .*its folder is not/)]);
   });
 
   it("ends with what stopped it, not with success, where no worker could serve", async () => {
