@@ -49,8 +49,10 @@ const REQUEST_TIMEOUT = 30_000;
 const HEADERS_TIMEOUT = 15_000;
 /** Seconds for which a browser remembers to come by https. */
 const YEAR = 31_536_000;
-/** Bytes. A `state` of the longest kind is half of it, percent-encoded. */
-const HEAD_LIMIT = 48 * 1024;
+/** Characters of an address. A `state` of the longest kind is 24 KiB, percent-encoded. */
+const URL_LIMIT = 40 * 1024;
+/** Bytes; what an address leaves is for the headers. Beyond it Node answers, which does not say what was too long. */
+const HEAD_LIMIT = 64 * 1024;
 const faultsOfQuery = new WeakMap<object, readonly Fault[]>();
 
 /**
@@ -129,8 +131,9 @@ function readQuery(text: string): Record<string, string> {
   return values;
 }
 
-/** Faults of the query's encoding, and parameters that came as a form instead. Runs after the bearer was checked. */
+/** The address's length, faults of its encoding, and parameters that came as a form instead. Runs after the bearer was checked. */
 function checkParameters(request: FastifyRequest): Error | undefined {
+  if ((request.raw.url ?? "").length > URL_LIMIT) return refuse("uri_too_long");
   const query = request.query as Record<string, string>;
   const faults = [...faultsOfPath(request), ...(faultsOfQuery.get(query) ?? [])];
   if (request.routeOptions.config.form === "query" && request.body !== undefined) {

@@ -1,4 +1,5 @@
 /** Every check of auth/authorize in its order: status, error.code, message, and never a redirect. */
+import { type IncomingMessage, request } from "node:http";
 import { generateKeyPair, SignJWT } from "jose";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
@@ -6,6 +7,7 @@ import {
   addClient,
   addGrant,
   authorize,
+  CALLBACK,
   call,
   createTenant,
   type Latchkey,
@@ -267,5 +269,21 @@ describeOnBothEngines("auth/authorize refuses", (engine) => {
       __proto__x: "1",
     });
     expect(unknown.status).toBe(302);
+  });
+
+  it("takes the longest address that parameters may need, and says of a longer one what to do", async () => {
+    const { client_id } = tenant.client;
+    const about = { client_id, audience: tenant.audience, redirect_uri: CALLBACK, response_type: "authenticate" };
+    const state = "😀".repeat(2_048);
+    const query = new URLSearchParams({ ...about, state, verification_code: await mintCode(tenant) });
+    // fetch reads no headers of that length.
+    const options = { method: "POST", headers: { authorization: `Bearer ${tenant.token}` }, maxHeaderSize: 65_536 };
+    const { statusCode, headers } = await new Promise<IncomingMessage>((resolve, reject) =>
+      request(`${tenant.base}/auth/authorize?${query}`, options, resolve).on("error", reject).end(),
+    );
+    expect([statusCode, new URL(headers.location ?? "").searchParams.get("state")]).toEqual([302, state]);
+    const url = `${tenant.base}/auth/authorize?state=${"x".repeat(45_000)}`;
+    const refused = await call(url, { method: "POST", token: tenant.token });
+    expectRefusal(refused, [414, "uri_too_long", /too long/], "a long address");
   });
 });
