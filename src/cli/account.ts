@@ -1,9 +1,11 @@
 import { Command, Option } from "commander";
 import { createAccount } from "../directory/accounts/create-account.ts";
+import { NewAccount } from "../directory/accounts/settings.ts";
 import type { SigningAlg } from "../secrets/signing-alg.ts";
 import { signing_algs } from "../secrets/signing-alg.ts";
 import { signingKey } from "../tokens/keys/find-key.ts";
-import { actor, type Output, print, withCore } from "./run.ts";
+import { checkSchema } from "./check-schema.ts";
+import { actor, type Flags, type Output, print, withCore } from "./run.ts";
 
 interface Options extends Output {
   readonly name?: string;
@@ -11,6 +13,14 @@ interface Options extends Output {
   readonly country: string;
   readonly locale: string;
 }
+
+const flags: Flags = {
+  account_id: "<account_id>",
+  name: "--name",
+  signing_alg: "--signing-alg",
+  country: "--country",
+  locale: "--locale",
+};
 
 export function accountCommand(): Command {
   const create = new Command("create")
@@ -24,23 +34,25 @@ export function accountCommand(): Command {
     .option("--locale <tag>", "language of messages", "en")
     .option("--json", "print JSON")
     .action((account_id: string, options: Options) =>
-      withCore(options, async ({ directory, tokens, storage }) => {
-        const { signingAlg: signing_alg, country, locale, name = account_id } = options;
-        const account = await createAccount(
-          directory,
-          { account_id, name, settings: { signing_alg, country, locale } },
-          actor,
-        );
-        for (const alg of new Set(["RS256", signing_alg] as const)) {
-          await signingKey(tokens, account.account_id, alg, storage.now());
-        }
-        const issuer = `${directory.public_url}/v1/accounts/${account.account_id}`;
-        print({ account_id: account.account_id, name, issuer }, options, [
-          `Account ${account.account_id} (${name})`,
-          `  issuer    ${issuer}`,
-          `  next      latchkey client create ${account.account_id} --callback https://…`,
-        ]);
-      }),
+      withCore(
+        options,
+        async ({ directory, tokens, storage }) => {
+          const { signingAlg: signing_alg, country, locale, name = account_id } = options;
+          const settings = { signing_alg, country, locale };
+          await checkSchema(NewAccount, { account_id, name, settings }, "");
+          const account = await createAccount(directory, { account_id, name, settings }, actor);
+          for (const alg of new Set(["RS256", signing_alg] as const)) {
+            await signingKey(tokens, account.account_id, alg, storage.now());
+          }
+          const issuer = `${directory.public_url}/v1/accounts/${account.account_id}`;
+          print({ account_id: account.account_id, name, issuer }, options, [
+            `Account ${account.account_id} (${name})`,
+            `  issuer    ${issuer}`,
+            `  next      latchkey client create ${account.account_id} --callback https://…`,
+          ]);
+        },
+        flags,
+      ),
     );
   return new Command("account").description("Accounts.").addCommand(create);
 }

@@ -1,10 +1,10 @@
 import { Command, Option } from "commander";
-import { canonicalAccountId } from "../directory/accounts/account.ts";
-import { findAccount } from "../directory/accounts/find-account.ts";
 import { createClient } from "../directory/clients/create-client.ts";
+import { NewClientBody } from "../directory/clients/schema.ts";
 import type { ClientSettings } from "../directory/clients/settings.ts";
 import { reveal } from "../secrets/secret.ts";
-import { actor, type Output, print, withCore } from "./run.ts";
+import { checkSchema } from "./check-schema.ts";
+import { actor, type Flags, findNamedAccount, type Output, print, withCore } from "./run.ts";
 
 interface Options extends Output {
   readonly clientId?: string;
@@ -15,6 +15,15 @@ interface Options extends Output {
   readonly public?: boolean;
   readonly signup?: boolean;
 }
+
+const flags: Flags = {
+  account_id: "<account_id>",
+  client_id: "--client-id",
+  name: "--name",
+  callbacks: "--callback",
+  response_types: "--response-type",
+  code_format: "--code-format",
+};
 
 const collect = (value: string, before: string[]) => [...before, value];
 
@@ -33,27 +42,33 @@ export function clientCommand(): Command {
     .option("--signup", "redeeming a code may create the user")
     .option("--json", "print JSON")
     .action((account: string, options: Options) =>
-      withCore(options, async ({ directory }) => {
-        const { account_id } = await findAccount(directory, canonicalAccountId(account) ?? account);
-        const { clientId: client_id, name } = options;
-        const { client, client_secret } = await createClient(
-          directory,
-          account_id,
-          { client_id, name, settings: settingsOf(options) },
-          actor,
-        );
-        const secret = client_secret === null ? null : reveal(client_secret);
-        print(
-          { id: client.id, client_id: client.client_id, ...(secret === null ? {} : { client_secret: secret }) },
-          options,
-          [
-            `Client ${client.client_id}`,
-            `  id             ${client.id}`,
-            ...(secret === null ? [] : [`  client_secret  ${secret}   (shown once)`]),
-            `  next           latchkey grant create ${account_id} ${client.client_id} --audience … --scope …`,
-          ],
-        );
-      }),
+      withCore(
+        options,
+        async ({ directory }) => {
+          const { account_id } = await findNamedAccount(directory, account);
+          const { clientId: client_id, name } = options;
+          const settings = settingsOf(options);
+          await checkSchema(NewClientBody, { client_id, name, ...settings }, "");
+          const { client, client_secret } = await createClient(
+            directory,
+            account_id,
+            { client_id, name, settings },
+            actor,
+          );
+          const secret = client_secret === null ? null : reveal(client_secret);
+          print(
+            { id: client.id, client_id: client.client_id, ...(secret === null ? {} : { client_secret: secret }) },
+            options,
+            [
+              `Client ${client.client_id}`,
+              `  id             ${client.id}`,
+              ...(secret === null ? [] : [`  client_secret  ${secret}   (shown once)`]),
+              `  next           latchkey grant create ${account_id} ${client.client_id} --audience … --scope …`,
+            ],
+          );
+        },
+        flags,
+      ),
     );
   return new Command("client").description("Clients.").addCommand(create);
 }

@@ -1,16 +1,25 @@
 import { Command, Option } from "commander";
-import { canonicalAccountId, issuerOf } from "../directory/accounts/account.ts";
-import { findAccount } from "../directory/accounts/find-account.ts";
+import { issuerOf } from "../directory/accounts/account.ts";
 import { findClient } from "../directory/clients/find-client.ts";
 import { createGrant } from "../directory/grants/change-grants.ts";
 import type { GrantType } from "../directory/grants/grant.ts";
-import { actor, type Output, print, withCore } from "./run.ts";
+import { NewGrantBody } from "../directory/grants/schema.ts";
+import { checkSchema } from "./check-schema.ts";
+import { actor, type Flags, findNamedAccount, type Output, print, withCore } from "./run.ts";
 
 interface Options extends Output {
   readonly audience?: string;
   readonly scope: string[];
   readonly type: GrantType;
 }
+
+const flags: Flags = {
+  account_id: "<account_id>",
+  client_id: "<client_id>",
+  audience: "--audience",
+  scope: "--scope",
+  type: "--type",
+};
 
 export function grantCommand(): Command {
   const create = new Command("create")
@@ -26,19 +35,24 @@ export function grantCommand(): Command {
     )
     .option("--json", "print JSON")
     .action((account: string, client_id: string, options: Options) =>
-      withCore(options, async ({ directory }) => {
-        const { account_id } = await findAccount(directory, canonicalAccountId(account) ?? account);
-        const client = await findClient(directory, account_id, client_id);
-        const { audience = issuerOf(directory.public_url, account_id), scope, type } = options;
-        const { id } = await createGrant(directory, { client, audience, scope, type }, actor);
-        print({ id, client_id: client.id, audience, scope, type }, options, [
-          `Grant ${id}`,
-          `  client    ${client.client_id}`,
-          `  audience  ${audience}`,
-          `  scope     ${scope.join(" ") || "(none)"}`,
-          `  type      ${type}`,
-        ]);
-      }),
+      withCore(
+        options,
+        async ({ directory }) => {
+          const { account_id } = await findNamedAccount(directory, account);
+          const { audience = issuerOf(directory.public_url, account_id), scope, type } = options;
+          await checkSchema(NewGrantBody, { client_id, audience, scope, type }, "");
+          const client = await findClient(directory, account_id, client_id);
+          const { id } = await createGrant(directory, { client, audience, scope, type }, actor);
+          print({ id, client_id: client.id, audience, scope, type }, options, [
+            `Grant ${id}`,
+            `  client    ${client.client_id}`,
+            `  audience  ${audience}`,
+            `  scope     ${scope.join(" ") || "(none)"}`,
+            `  type      ${type}`,
+          ]);
+        },
+        flags,
+      ),
     );
   return new Command("grant").description("Client grants.").addCommand(create);
 }

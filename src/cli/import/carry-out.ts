@@ -1,8 +1,7 @@
 import { storePassword } from "../../authentication/passwords/password.ts";
-import { canonicalAccountId } from "../../directory/accounts/account.ts";
+import { readAccountId } from "../../directory/accounts/account.ts";
 import { createAccount } from "../../directory/accounts/create-account.ts";
 import { lookUpAccount } from "../../directory/accounts/find-account.ts";
-import { AccountSettingsChange } from "../../directory/accounts/settings.ts";
 import { createClient } from "../../directory/clients/create-client.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
 import { ClientSettings } from "../../directory/clients/settings.ts";
@@ -17,8 +16,8 @@ import { canonicalEmail } from "../../directory/users/identifier.ts";
 import { refuse, refuseField } from "../../errors.ts";
 import { secret } from "../../secrets/secret.ts";
 import type { Core } from "../../server.ts";
+import { checkSchema } from "../check-schema.ts";
 import { actor } from "../run.ts";
-import { checkSchema } from "./check-schema.ts";
 import { Plan } from "./plan.ts";
 
 export interface Imported {
@@ -31,7 +30,6 @@ export interface Imported {
 /** @throws 400 invalid_request naming every fault of the file, before anything is written. */
 export async function readPlan(document: unknown): Promise<Plan> {
   const plan = await checkSchema(Plan, document, "");
-  if (plan.account.settings) await checkSchema(AccountSettingsChange, plan.account.settings, "account.settings");
   for (const [index, { settings }] of (plan.clients ?? []).entries()) {
     if (settings) await checkSchema(changeOf(ClientSettings), settings, `clients.${index}.settings`);
   }
@@ -53,8 +51,7 @@ export async function carryOut(
   plan: Plan,
   progress: (done: number, of: number) => void,
 ): Promise<Imported> {
-  const account_id = canonicalAccountId(plan.account.account_id);
-  if (!account_id) throw refuseField("account.account_id", "pattern", "is P or T and then three or eight digits");
+  const account_id = readAccountId(plan.account.account_id, "account.account_id");
   const result: Imported = { account_id, created: { accounts: 0, roles: 0, clients: 0, grants: 0, users: 0 }, kept: 0 };
   const clients = plan.clients ?? [];
   const users = plan.users ?? [];

@@ -3,6 +3,7 @@
  * What is here already stays as it is, so an import that stopped halfway is run again.
  */
 import { type Static, Type } from "typebox";
+import { NewAccount } from "../../directory/accounts/settings.ts";
 import { scopes } from "../../directory/scopes-schema.ts";
 
 const text = (maxLength = 200) => Type.String({ minLength: 1, maxLength });
@@ -10,10 +11,7 @@ const optional = (maxLength = 200) => Type.Optional(text(maxLength));
 
 export const Plan = Type.Object(
   {
-    account: Type.Object(
-      { account_id: text(9), name: optional(), settings: Type.Optional(Type.Record(Type.String(), Type.Unknown())) },
-      { additionalProperties: false },
-    ),
+    account: NewAccount,
     roles: Type.Optional(
       Type.Array(
         Type.Object({ name: text(), description: optional(2_000), scope: scopes }, { additionalProperties: false }),

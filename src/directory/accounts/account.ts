@@ -5,6 +5,7 @@
  *
  * In: an account id in either form. Out: an `Account` with every setting filled in.
  */
+import { refuseField } from "../../errors.ts";
 import type { AccountSettings } from "./settings.ts";
 
 export interface Account {
@@ -25,6 +26,13 @@ const FORM = /^[PT](?:\d{3}|\d{8})$/;
 export function canonicalAccountId(oid: string): string | undefined {
   if (!FORM.test(oid)) return undefined;
   return oid.length === 4 ? `${oid}00000` : oid;
+}
+
+/** Either form, as somebody typed it. @throws 400 invalid_request when it is neither. */
+export function readAccountId(oid: string, path = "account_id"): string {
+  const account_id = canonicalAccountId(oid);
+  if (!account_id) throw refuseField(path, "pattern", "is P or T and then three or eight digits");
+  return account_id;
 }
 
 /** `{PUBLIC_URL}/v1/accounts/{oid}` (RFC 8414 §2, OpenID Connect Core §2). */

@@ -3,7 +3,7 @@ import { refuseField } from "../../errors.ts";
 import { instant } from "../../storage/storage.ts";
 import { insertConnection } from "../connections/store.ts";
 import type { Actor, Directory } from "../directory.ts";
-import { type Account, canonicalAccountId } from "./account.ts";
+import { type Account, readAccountId } from "./account.ts";
 import { findAccount } from "./find-account.ts";
 import type { AccountSettings } from "./settings.ts";
 import { insertAccount } from "./store.ts";
@@ -21,8 +21,7 @@ export interface NewAccount {
  * @throws 400 invalid_request when the id has another form or is taken.
  */
 export async function createAccount(directory: Directory, input: NewAccount, actor: Actor): Promise<Account> {
-  const account_id = canonicalAccountId(input.account_id);
-  if (!account_id) throw refuseField("account_id", "pattern", "is P or T and then three or eight digits");
+  const account_id = readAccountId(input.account_id);
   const created_at = instant(directory.storage.now());
   const row = { account_id, name: input.name, settings: input.settings ?? {}, created_at, created_by: actor.id };
   const created = await directory.storage.write(async (tx) => {

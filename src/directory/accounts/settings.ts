@@ -131,6 +131,16 @@ export type AccountSettings = Readonly<Static<typeof AccountSettings>>;
 
 export const AccountSettingsChange = changeOf<AccountSettings>(AccountSettings);
 
+/** What an account begins with. */
+export const NewAccount = Type.Object(
+  {
+    account_id: Type.String({ minLength: 1, maxLength: 9 }),
+    name: Type.Optional(Type.String({ minLength: 1, maxLength: 200, description: "What people call it." })),
+    settings: Type.Optional(AccountSettingsChange),
+  },
+  { additionalProperties: false },
+);
+
 /** Every setting filled in; `stored` holds only what was set. */
 export function accountSettings(stored: Partial<AccountSettings>): AccountSettings {
   return { ...(defaultsOf(AccountSettings) as AccountSettings), ...stored };

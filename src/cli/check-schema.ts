@@ -1,5 +1,5 @@
 import type { Static, TSchema } from "typebox";
-import { malformed } from "../../http/error-reply.ts";
+import { malformed } from "../http/error-reply.ts";
 
 /** @throws 400 invalid_request naming every fault. */
 export async function checkSchema<T extends TSchema>(schema: T, value: unknown, below: string): Promise<Static<T>> {
