@@ -225,6 +225,27 @@ describeOnBothEngines("a second factor", (engine) => {
     expect(await inbox(tenant, "nobody@example.com")).toEqual([]);
   });
 
+  it("sends the binding code over the channel that is left when nobody says which, and says so when none is", async () => {
+    const user = await person("email");
+    const { mfa_token } = (await logIn(user.email)).body;
+    expect((await challenge(mfa_token)).status).toBe(200);
+    expect(await received(user.email)).toMatch(/^\d{6}$/);
+    const email = "reachable-by-mail-alone@example.com";
+    const made = await call(`${tenant.base}/customers/users`, {
+      method: "POST",
+      token: tenant.token,
+      json: { email, password: PASSWORD },
+    });
+    expect(made.status, made.text).toBe(200);
+    const json = { challenge_type: "oob", username: email, audience: tenant.audience, oob_channel: "email" };
+    const begun = await call(`${tenant.base}/auth/mfa/recovery`, { method: "POST", token: tenant.token, json });
+    const { oob_code } = begun.body;
+    const half = await finish({ mfa_token: begun.body.mfa_token, oob_code, binding_code: await received(email) });
+    expect(code(half)).toEqual([403, "mfa_required"]);
+    for (const channel of [undefined, "sms"])
+      expect(code(await challenge(half.body.mfa_token, channel)), channel).toEqual([404, "not_found"]);
+  });
+
   it("takes a one-time password of an app once, of this step or a neighbour", async () => {
     const own = await createTenant(latchkey);
     const me = await logInAccountUser(latchkey, own);

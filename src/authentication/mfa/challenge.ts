@@ -18,7 +18,8 @@ import { BINDING_LENGTH, type Mfa, type OobChallenge, type OobChannel, oobTicket
 export interface ChallengeRequest {
   readonly account: Account;
   readonly pending: PendingLogin;
-  readonly channel: OobChannel;
+  /** Undefined where nobody says: one that is left, by telephone first. */
+  readonly channel: OobChannel | undefined;
   readonly sender: CodeMessage["sender"];
   readonly actor: string;
   readonly facts: RequestFacts;
@@ -26,20 +27,22 @@ export interface ChallengeRequest {
 }
 
 /**
- * Sends a binding code over one of the person's channels and returns the oob_code that it goes with. A login that recovers a
- * password answers alike for people and channels that do not exist: nothing is sent.
+ * Sends a binding code over one of the person's channels and returns the oob_code that it goes with. Where a password is
+ * recovered and nothing is proved yet, people and channels that do not exist are answered alike: nothing is sent.
  *
  * @throws 400 invalid_request for the channel that a recovery began with; 404 not_found when the person has no such factor;
  *   429 too_many_requests.
  */
 export async function challengeFactor(mfa: Mfa, request: ChallengeRequest): Promise<Secret> {
-  const { account, pending, channel, now } = request;
+  const { account, pending, now } = request;
   const { storage, master_keys } = mfa.directory;
   const { account_id } = account;
-  if (pending.recovery && channel === pending.first)
+  if (pending.recovery && request.channel === pending.first)
     throw refuseField("oob_channel", "used", "must be another one than that of the first code");
-  const target = (await channelsOf(mfa.directory, account, pending)).get(channel) ?? null;
-  if (target === null && !pending.recovery)
+  const channels = await channelsOf(mfa.directory, account, pending);
+  const channel = request.channel ?? nextChannel(pending, channels);
+  const target = channels.get(channel) ?? null;
+  if (target === null && pending.first !== "nothing")
     throw refuse("not_found", { message: `There is no second factor by ${channel}.` });
   const country = channel === "sms" && target !== null ? await countryOf(target, account) : null;
   const user = await lookUpUser(mfa.directory, account_id, pending.subject.user_id);
@@ -51,7 +54,7 @@ export async function challengeFactor(mfa: Mfa, request: ChallengeRequest): Prom
     const withheld =
       target === null || channel === "email" ? undefined : await withholdSms(tx, account, target, country, now);
     const to = withheld === undefined ? target : null;
-    await send(tx, request, challenge, to, user?.locale ?? account.settings.locale);
+    await send(tx, { ...request, channel }, challenge, to, user?.locale ?? account.settings.locale);
     return undefined;
   });
   if (retry_after !== undefined) throw refuse("too_many_requests", { retry_after });
@@ -59,9 +62,11 @@ export async function challengeFactor(mfa: Mfa, request: ChallengeRequest): Prom
   return sealTicket(master_keys, oobTicket(account_id), challenge);
 }
 
-/** Where a binding code goes when nobody says: to the telephone, unless the login began there. */
-export function nextChannel({ first }: PendingLogin): OobChannel {
-  return first === "sms" ? "email" : "sms";
+/** The same one for everybody while nothing is proved. @throws 404 not_found when the first factor was the only channel. */
+function nextChannel({ first }: PendingLogin, channels: ReadonlyMap<OobChannel, string>): OobChannel {
+  if (first === "nothing" || channels.has("sms")) return "sms";
+  if (channels.has("email")) return "email";
+  throw refuse("not_found", { message: "There is no second factor by sms or email that differs from the first." });
 }
 
 function newChallenge(keys: MasterKeys, account_id: string, { id }: PendingLogin, channel: OobChannel): OobChallenge {
@@ -80,7 +85,7 @@ export function bindingChallenge(account_id: string, challenge: OobChallenge): C
 
 async function send(
   tx: Transaction,
-  { account, pending, channel, sender, actor, facts, now }: ChallengeRequest,
+  { account, pending, channel, sender, actor, facts, now }: ChallengeRequest & { readonly channel: OobChannel },
   challenge: OobChallenge,
   to: string | null,
   locale: string,

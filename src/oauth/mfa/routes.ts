@@ -1,4 +1,4 @@
-import { challengeFactor, nextChannel } from "../../authentication/mfa/challenge.ts";
+import { challengeFactor } from "../../authentication/mfa/challenge.ts";
 import { openLogin } from "../../authentication/mfa/open-login.ts";
 import { recoverLogin } from "../../authentication/mfa/recover.ts";
 import { findNamedPerson } from "../../authentication/usernames/find-person.ts";
@@ -43,7 +43,7 @@ export function mfaRoutes(app: App, { directory, mfa }: Oauth): void {
       const client = await findClient(directory, account_id, pending.client_id);
       checkActsFor(bearer, client, ["write:accounts:/auth/mfa"]);
       const about = { account, pending, sender: senderOf(client), actor: bearer.subject, facts: factsOf(request), now };
-      const oob_code = await challengeFactor(mfa, { ...about, channel: body.oob_channel ?? nextChannel(pending) });
+      const oob_code = await challengeFactor(mfa, { ...about, channel: body.oob_channel });
       reply.headers(no_store);
       return { challenge_type: "oob" as const, binding_method: "prompt" as const, oob_code: reveal(oob_code) };
     },
