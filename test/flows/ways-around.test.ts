@@ -8,6 +8,7 @@ import { openSurfer } from "../support/surfer.ts";
 
 const AGENT = "https://agent.example/back";
 const BYE = "https://shop.example/bye";
+const DEVICE = "urn:ietf:params:oauth:grant-type:device_code";
 
 describeOnBothEngines("ways around", (engine) => {
   let latchkey: Latchkey;
@@ -65,5 +66,22 @@ describeOnBothEngines("ways around", (engine) => {
     expect((await surfer.visit(again)).url).toBe(`${BYE}?state=a%20b`);
     const silently = await surfer.visit(standard.address(own, { prompt: "none" }));
     expect(answered(silently).get("error")).toBe("login_required");
+  });
+
+  it("send out no device codes for a client that nobody checked, whichever way it came", async () => {
+    const grants = { redirect_uris: [AGENT], grant_types: ["authorization_code", DEVICE] };
+    const { body } = await register({ redirect_uris: [AGENT] });
+    const { registration_access_token: token, registration_client_uri: address } = body;
+    const added = await call(address, { method: "PUT", token, json: grants });
+    expect([added.status, added.body.error]).toEqual([400, "invalid_client_metadata"]);
+    const client_id = `${web.url}/device.json`;
+    documents.set("/device.json", { client_id, ...grants });
+    const about = { client_id, redirect_uri: AGENT, response_type: "code", scope: "openid", ...pkce };
+    const shown = await openSurfer(latchkey).visit(`${tenant.issuer}/oauth/authorize?${new URLSearchParams(about)}`);
+    expect(shown.status).toBe(200);
+    for (const id of [body.client_id, client_id]) {
+      const form = { client_id: id, scope: "openid" };
+      expect((await call(`${tenant.base}/oauth/device_authorization`, { method: "POST", form })).status).not.toBe(200);
+    }
   });
 });

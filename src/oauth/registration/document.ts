@@ -9,6 +9,7 @@ import { findClientById, lookUpClient } from "../../directory/clients/find-clien
 import { type ClientSettings, clientSettings } from "../../directory/clients/settings.ts";
 import { refuse } from "../../errors.ts";
 import { instant } from "../../storage/storage.ts";
+import { DEVICE_CODE } from "../device/device-code.ts";
 import type { Oauth } from "../oauth.ts";
 import { ClientMetadata, settingsOf } from "./client-metadata.ts";
 import { chargeNewClient, speaking } from "./register.ts";
@@ -111,7 +112,13 @@ async function fetchClient({ federation }: Oauth, client_id: string): Promise<Fe
   const settings = settingsOf(document, "none");
   const { token_endpoint_auth_method: method } = settings;
   if (method !== "none" && method !== "private_key_jwt") throw wrong("a document has no secret to authenticate with");
-  return { name: document.client_name, settings, fresh: freshness(String(answered["cache-control"] ?? "")) };
+  // A document speaks to every server alike; here whoever sends out device codes is somebody the account knows.
+  const grant_types = settings.grant_types?.filter((type) => type !== DEVICE_CODE) ?? [];
+  return {
+    name: document.client_name,
+    settings: { ...settings, grant_types },
+    fresh: freshness(String(answered["cache-control"] ?? "")),
+  };
 }
 
 function parse(body: string): unknown {

@@ -114,6 +114,9 @@ export async function replaceRegistered(
 ): Promise<Client> {
   const { token_endpoint_auth_method: method } = client.settings;
   const settings = settingsOf(metadata, method);
+  const sends = ({ grant_types }: Partial<ClientSettings>) => grant_types?.includes(DEVICE_CODE) === true;
+  if (method === "none" && sends(settings) && !sends(client.settings))
+    throw refuse("invalid_client_metadata", { message: "Device codes come with an initial access token alone." });
   if (settings.token_endpoint_auth_method !== method)
     throw refuse("invalid_client_metadata", { message: `token_endpoint_auth_method stays ${method}.` });
   await checkSector(oauth.federation, settings);
