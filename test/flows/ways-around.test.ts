@@ -1,7 +1,18 @@
 /** Ways around a rule of the standard surface, each by a door beside the one that keeps it: none of them leads anywhere. */
+import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { openKey } from "../support/dpop.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
-import { addClient, call, createTenant, type Latchkey, startLatchkey, type Tenant } from "../support/latchkey.ts";
+import {
+  addClient,
+  basic,
+  CALLBACK,
+  call,
+  createTenant,
+  type Latchkey,
+  startLatchkey,
+  type Tenant,
+} from "../support/latchkey.ts";
 import { openReceiver, type Receiver } from "../support/receiver.ts";
 import { answered, pkce, standardClient, VERIFIER } from "../support/standard-client.ts";
 import { openSurfer } from "../support/surfer.ts";
@@ -83,5 +94,36 @@ describeOnBothEngines("ways around", (engine) => {
       const form = { client_id: id, scope: "openid" };
       expect((await call(`${tenant.base}/oauth/device_authorization`, { method: "POST", form })).status).not.toBe(200);
     }
+  });
+
+  it("free no code from the key that pushed its request, signed or not", async () => {
+    const keys = await generateKeyPair("ES256");
+    const jwks = { keys: [{ ...(await exportJWK(keys.publicKey)), kid: "1", alg: "ES256" }] };
+    const own = await clientWith({ jwks });
+    const standard = standardClient(latchkey, tenant, own);
+    const key = await openKey(tenant.issuer);
+    const asks = { response_type: "code", scope: "openid", redirect_uri: CALLBACK, ...pkce };
+    const signed = (claims: object = {}) =>
+      new SignJWT({ ...asks, ...claims })
+        .setProtectedHeader({ alg: "ES256", kid: "1" })
+        .setIssuer(own.client_id)
+        .setAudience(tenant.issuer)
+        .setExpirationTime("1m")
+        .sign(keys.privateKey);
+    const push = (form: Record<string, string>, dpop: string) =>
+      call(`${tenant.base}/oauth/par`, { method: "POST", headers: { authorization: basic(own), dpop }, form });
+    const proof = async (nonce: string) => key.proof({ nonce }, {}, "/oauth/par");
+    const nonce = (await push(asks, await proof("none"))).headers.get("dpop-nonce") ?? "";
+    for (const form of [asks, { request: await signed() }]) {
+      const pushed = await push(form, await proof(nonce));
+      expect(pushed.status, pushed.text).toBe(201);
+      const about = { client_id: own.client_id, request_uri: pushed.body.request_uri };
+      const url = `${tenant.issuer}/oauth/authorize?${new URLSearchParams(about)}`;
+      const shown = await openSurfer(latchkey).logIn(url, tenant, await standard.someone());
+      const redeemed = await standard.redeem(answered(shown).get("code") ?? "", own, { code_verifier: VERIFIER });
+      expect([redeemed.status, redeemed.body.error]).toEqual([400, "invalid_grant"]);
+    }
+    const another = await push({ request: await signed({ dpop_jkt: "A".repeat(43) }) }, await proof(nonce));
+    expect([another.status, another.body.error]).toEqual([400, "invalid_dpop_proof"]);
   });
 });

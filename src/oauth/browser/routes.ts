@@ -118,12 +118,13 @@ export function authorizationRoutes(app: App, oauth: Oauth): void {
       if (body.request_uri !== undefined) throw refuse("invalid_request", { message: "request_uri is not pushed." });
       try {
         const proven = await keyOf(directory, account_id, presentedBy(request as FastifyRequest), false);
-        if (proven !== undefined && body.dpop_jkt !== undefined && body.dpop_jkt !== proven)
-          throw refuse("invalid_dpop_proof", { message: "dpop_jkt names another key than the proof." });
         const named = { ...body, client_id: client.client_id };
-        const bound = proven === undefined ? named : { ...named, dpop_jkt: proven };
-        const read = await readRequest(oauth, account_id, bound, request.ip);
-        const pushed = await storeRequest(oauth, read, "pushed");
+        const { parameters, ...read } = await readRequest(oauth, account_id, named, request.ip);
+        // Beside what was understood, and not among what was sent, of which a signed request leaves nothing.
+        const { dpop_jkt = proven } = parameters;
+        if (proven !== undefined && dpop_jkt !== proven)
+          throw refuse("invalid_dpop_proof", { message: "dpop_jkt names another key than the proof." });
+        const pushed = await storeRequest(oauth, { ...read, parameters: { ...parameters, dpop_jkt } }, "pushed");
         reply.code(201).header("cache-control", "no-store");
         return { request_uri: requestUriOf(pushed), expires_in: PUSHED_LIFETIME / 1000 };
       } catch (error) {
