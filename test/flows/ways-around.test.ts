@@ -5,6 +5,7 @@ import { openKey } from "../support/dpop.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
+  addGrant,
   basic,
   CALLBACK,
   call,
@@ -20,6 +21,8 @@ import { openSurfer } from "../support/surfer.ts";
 const AGENT = "https://agent.example/back";
 const BYE = "https://shop.example/bye";
 const DEVICE = "urn:ietf:params:oauth:grant-type:device_code";
+const EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange";
+const ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token";
 
 describeOnBothEngines("ways around", (engine) => {
   let latchkey: Latchkey;
@@ -125,5 +128,31 @@ describeOnBothEngines("ways around", (engine) => {
     }
     const another = await push({ request: await signed({ dpop_jkt: "A".repeat(43) }) }, await proof(nonce));
     expect([another.status, another.body.error]).toEqual([400, "invalid_dpop_proof"]);
+  });
+
+  it("exchange no bound token without its key, for the client that it was issued to", async () => {
+    const own = await clientWith({ token_endpoint_auth_method: "none", grant_types: ["authorization_code", EXCHANGE] });
+    await addGrant(latchkey, tenant.account_id, own, tenant.audience, ["orders:read"]);
+    const standard = standardClient(latchkey, tenant, own);
+    const key = await openKey(tenant.issuer);
+    const ask = (form: Record<string, string>, dpop?: string) =>
+      call(`${tenant.base}/oauth/token`, {
+        method: "POST",
+        ...(dpop === undefined ? {} : { headers: { dpop } }),
+        form: { client_id: own.client_id, ...form },
+      });
+    const code = await standard.codeFor(own, { resource: tenant.audience, ...pkce });
+    const redeeming = { grant_type: "authorization_code", code, redirect_uri: CALLBACK, code_verifier: VERIFIER };
+    const nonce = (await ask(redeeming, await key.proof())).headers.get("dpop-nonce") ?? "";
+    const { access_token } = (await ask(redeeming, await key.proof({ nonce }))).body;
+    const about = { subject_token: access_token, subject_token_type: ACCESS_TOKEN, audience: tenant.audience };
+    const exchanging = { grant_type: EXCHANGE, ...about };
+    const thief = await openKey(tenant.issuer);
+    for (const dpop of [undefined, await thief.proof({ nonce })]) {
+      const stolen = await ask(exchanging, dpop);
+      expect([stolen.status, stolen.body.error]).toEqual([400, "invalid_grant"]);
+    }
+    const exchanged = await ask(exchanging, await key.proof({ nonce }));
+    expect([exchanged.status, exchanged.body.token_type], exchanged.text).toEqual([200, "DPoP"]);
   });
 });

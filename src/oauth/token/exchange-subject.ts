@@ -57,6 +57,10 @@ export async function exchangeSubject(
   const own = subject.client_uuid === client.id;
   const meant = own || subject.audience === client.client_id || settings.resource_for.includes(subject.audience);
   if (!meant) throw refuse("invalid_grant", { message: "subject_token was meant for another client." });
+  // Another API that was handed the token cannot show its key; it shows who it is instead.
+  const holder = own || settings.token_endpoint_auth_method === "none";
+  if (holder && subject.jkt !== undefined && subject.jkt !== exchange.dpop_jkt)
+    throw refuse("invalid_grant", { message: "subject_token is bound to a key: send a DPoP proof of it." });
   if (audience === undefined) throw refuse("invalid_target", { message: "audience or resource is required." });
   const grant = matchGrant(directory, account, grants, audience, "client_credentials");
   if (!grant) throw refuse("invalid_target");
