@@ -155,4 +155,16 @@ describeOnBothEngines("ways around", (engine) => {
     const exchanged = await ask(exchanging, await key.proof({ nonce }));
     expect([exchanged.status, exchanged.body.token_type], exchanged.text).toEqual([200, "DPoP"]);
   });
+
+  it("end no login by a refresh that asked for too much: what is refused spends nothing", async () => {
+    const grant_types = ["authorization_code", "refresh_token"] as const;
+    const own = await clientWith({ grant_types: [...grant_types], refresh_without_offline_access: true });
+    const standard = standardClient(latchkey, tenant, own);
+    const { refresh_token } = (await standard.redeem(await standard.codeFor())).body;
+    const refresh = (more: Record<string, string> = {}) =>
+      standard.token({ grant_type: "refresh_token", refresh_token, ...more });
+    for (let n = 0; n < 3; n++) expect((await refresh({ scope: "openid admin" })).body.error).toBe("invalid_scope");
+    const refreshed = await refresh();
+    expect(refreshed.status, refreshed.text).toBe(200);
+  });
 });

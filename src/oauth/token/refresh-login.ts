@@ -15,6 +15,7 @@ import type { PersonTokens } from "../issue-for-person.ts";
 import { narrowScope } from "../narrow-scope.ts";
 import type { Oauth } from "../oauth.ts";
 import type { Family } from "../refresh/family.ts";
+import { lookUpLiveFamily } from "../refresh/revoke-family.ts";
 import { rotateRefreshToken } from "../refresh/rotate.ts";
 import { noteUsed } from "../registration/note-used.ts";
 
@@ -54,6 +55,9 @@ export async function refreshLogin(
 ): Promise<PersonTokens> {
   const { directory, tokens } = oauth;
   checkBound(client, dpop_jkt);
+  // Before the token is spent: whoever asked for too much asks again with the same one.
+  const before = requested === undefined ? undefined : await lookUpLiveFamily(directory, client.account_id, token);
+  if (before?.client_id === client.id) narrowScope(before.scope, requested);
   const now = directory.storage.now();
   const account = await findAccount(directory, client.account_id);
   const { family, refresh_token } = await rotateRefreshToken(
