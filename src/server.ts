@@ -173,10 +173,10 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     stops.push(janitor.stop);
     const app = await mount(config, core, { verification, code, egress, log, metrics, tracing });
     stops.push(async () => app.close());
-    if (config.demo && !options.follower) await offerDemo(config, directory);
     const { host, port } = config;
     await app.listen({ host, port }).catch((error) => Promise.reject(listenFault("PORT", host, port, error)));
     log.info({ public_url: config.public_url, engine: storage.engine }, "listening");
+    if (config.demo && !options.follower) await offerDemo(config, directory);
     return { app, core, stop: () => stopAll(stops, core) };
   } catch (error) {
     await stopAll(stops, core);

@@ -166,7 +166,9 @@ function recordRequest(metrics: Metrics, request: FastifyRequest, reply: Fastify
   const status = reply.statusCode;
   const refusal = refusalOf(request);
   metrics.observe({ method, route, status, milliseconds: reply.elapsedTime, refusal });
-  request.log.info(
+  // Probes and scrapes come every few seconds: what they say is worth a line when it is not that all is well.
+  const level = request.routeOptions.config.surface === "system" && status < 400 ? "debug" : "info";
+  request.log[level](
     {
       request_id: request.id,
       method,

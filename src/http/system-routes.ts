@@ -31,7 +31,6 @@ export function systemRoutes(app: App, { readiness, metrics }: SystemOptions): v
   app.route({
     method: "GET",
     url: "/healthz",
-    logLevel: "warn",
     config: { surface: "system", public: true },
     schema: {
       operationId: "healthz_get",
@@ -45,7 +44,6 @@ export function systemRoutes(app: App, { readiness, metrics }: SystemOptions): v
   app.route({
     method: "GET",
     url: "/readyz",
-    logLevel: "warn",
     config: { surface: "system", public: true },
     schema: {
       operationId: "readyz_get",
@@ -65,7 +63,6 @@ export function systemRoutes(app: App, { readiness, metrics }: SystemOptions): v
   app.route({
     method: "GET",
     url: "/metrics",
-    logLevel: "warn",
     config: { surface: "system", public: true },
     schema: {
       operationId: "metrics_get",

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { freePort } from "../../scripts/postgres.mjs";
+import { openLogger } from "../../src/telemetry/log.ts";
 import { createTestDatabase } from "../support/engines.ts";
 import { askForCode, authorize, call, createTenant, MASTER_KEY, mintCode, startLatchkey } from "../support/latchkey.ts";
 import { cli, startProcess } from "../support/process.ts";
@@ -153,6 +154,37 @@ describe("the process", () => {
     };
     expect(await out(`${folder}/letter.db`)).toEqual([1, expect.stringMatching(/^--out .*letter.db is there already/)]);
     expect(await out(`${folder}/no/a.json`)).toEqual([1, expect.stringMatching(/^--out .*its folder is not/)]);
+  });
+
+  it("offers the walk-through only where it can be followed", async () => {
+    const { port, close } = await openPort();
+    const beside = mkdtempSync(join(folder, "demo-"));
+    const env = { DATABASE_URL: `sqlite:${beside}/latchkey.db`, MASTER_KEY, PORT: String(port), DEMO: "1" };
+    const busy = await cli(env, "serve");
+    expect([busy.code, busy.stdout], busy.stderr).toEqual([1, expect.not.stringContaining("# 1.")]);
+    await close();
+    const server = await startProcess({ database_url: env.DATABASE_URL, port, env });
+    await until("the walk-through", () => (server.output().includes("# 6.") ? true : undefined));
+    await server.kill("SIGTERM");
+  });
+
+  it("writes no line about probes and scrapes while all is well, unless it is asked to", async () => {
+    const linesAt = async (level: string) => {
+      const lines: string[] = [];
+      const latchkey = await startLatchkey("sqlite", {
+        log: openLogger(level, { write: (line) => void lines.push(line) }),
+      });
+      for (const path of ["healthz", "readyz", "metrics"]) await call(`${latchkey.url}/${path}`);
+      await call(`${latchkey.url}/v1/accounts/T99999999/oauth/jwks.json`);
+      await latchkey.server.core.storage.close();
+      expect((await call(`${latchkey.url}/readyz`)).status).toBe(503);
+      await latchkey.server.stop().catch(() => {});
+      const said = lines.map((line) => JSON.parse(line)).filter(({ msg }) => msg === "request");
+      return said.map(({ route, status }) => `${route} ${status}`);
+    };
+    const told = ["/v1/accounts/:oid/oauth/jwks.json 404", "/readyz 503"];
+    expect(await linesAt("info")).toEqual(told);
+    expect(await linesAt("debug")).toEqual(["/healthz 200", "/readyz 200", "/metrics 200", ...told]);
   });
 
   it("ends with what stopped it, not with success, where no worker could serve", async () => {
