@@ -56,7 +56,7 @@ export async function openMetrics(waiting: () => Promise<WaitingMessages>): Prom
   });
   new Gauge({
     name: "latchkey_outbox_messages",
-    help: "Messages that should have left by now, and those that were given up in the last day.",
+    help: "Messages that should have left by now, and those that were given up in the last hour.",
     labelNames: ["state"] as const,
     registers,
     async collect() {
