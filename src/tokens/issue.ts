@@ -3,7 +3,7 @@ import type { Secret } from "../secrets/secret.ts";
 import type { Authorization, UserSubject } from "./authorization.ts";
 import { signJws } from "./jws.ts";
 import { signingKey } from "./keys/find-key.ts";
-import { pairwiseOf } from "./pairwise.ts";
+import { subjectIn } from "./pairwise.ts";
 import type { Tokens } from "./tokens.ts";
 
 export interface IssuedAccessToken {
@@ -67,8 +67,7 @@ export async function issueAccessToken(
 
 /** Who somebody is to this client. */
 async function subOf(tokens: Tokens, { issuing, subject, sector }: Authorization): Promise<string> {
-  if (sector === undefined || subject.type === "client") return subject.id;
-  return pairwiseOf(tokens, issuing.account_id, sector, subject.id);
+  return subject.type === "client" ? subject.id : subjectIn(tokens, issuing.account_id, sector, subject.id);
 }
 
 function personClaims({ auth_time, amr, acr }: UserSubject): object {

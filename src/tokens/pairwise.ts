@@ -8,10 +8,20 @@ import type { Tokens } from "./tokens.ts";
  * two of them are one. The user's uuid is one block, enciphered under a key of account and sector: the same every time, no table
  * to look it up in, and never of uuid form, so no other subject can equal it.
  */
-export async function pairwiseOf(tokens: Tokens, account_id: string, sector: string, user_id: string): Promise<string> {
+async function pairwiseOf(tokens: Tokens, account_id: string, sector: string, user_id: string): Promise<string> {
   const cipher = createCipheriv("aes-256-ecb", await keyOf(tokens, account_id, sector), null).setAutoPadding(false);
   const block = Buffer.from(user_id.replaceAll("-", ""), "hex");
   return base64url(Buffer.concat([cipher.update(block), cipher.final()]));
+}
+
+/** Who somebody is in a sector, or to everybody where there is none. */
+export function subjectIn(
+  tokens: Tokens,
+  account_id: string,
+  sector: string | undefined,
+  user_id: string,
+): Promise<string> | string {
+  return sector === undefined ? user_id : pairwiseOf(tokens, account_id, sector, user_id);
 }
 
 /** @returns undefined when it cannot be one of ours. */

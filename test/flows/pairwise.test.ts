@@ -4,6 +4,7 @@ import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
   addGrant,
+  basic,
   CALLBACK,
   call,
   createTenant,
@@ -53,6 +54,24 @@ describeOnBothEngines("pairwise subjects", (engine) => {
     const exchanged = await standard.token(form);
     expect(exchanged.status, exchanged.text).toBe(200);
     expect([claimsOf(access_token).sub, claimsOf(exchanged.body.access_token).sub]).toEqual([sub, sub]);
+  });
+
+  it("are what introspection tells of refresh tokens as well", async () => {
+    const pair = { first_party: true, subject_type: "pairwise", require_pkce: false } as const;
+    const grant_types: ("authorization_code" | "refresh_token")[] = ["authorization_code", "refresh_token"];
+    const settings = { ...pair, grant_types, refresh_without_offline_access: true };
+    const lasting = await addClient(latchkey, tenant.account_id, settings);
+    const { body } = await standard.redeem(await standard.codeFor(lasting), lasting);
+    const told = async (token: string) =>
+      (
+        await call(`${tenant.base}/oauth/introspect`, {
+          method: "POST",
+          headers: { authorization: basic(lasting) },
+          form: { token },
+        })
+      ).body.sub;
+    const { sub } = claimsOf(body.id_token);
+    expect([await told(body.access_token), await told(body.refresh_token)]).toEqual([sub, sub]);
   });
 
   it("travel with auth/redirect too", async () => {

@@ -1,9 +1,11 @@
 import { Type } from "typebox";
 import { findAccount } from "../../directory/accounts/find-account.ts";
+import { sectorOf } from "../../directory/clients/sector.ts";
 import { canonicalAudience } from "../../directory/grants/audience.ts";
 import { OidParams, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { secret } from "../../secrets/secret.ts";
+import { subjectIn } from "../../tokens/pairwise.ts";
 import { lookUpToken } from "../bearer/bearer.ts";
 import type { Oauth } from "../oauth.ts";
 import { lookUpLiveFamily } from "../refresh/revoke-family.ts";
@@ -56,7 +58,8 @@ export function introspectionRoutes(app: App, oauth: Oauth): void {
       const family = await lookUpLiveFamily(directory, account_id, secret(body.token));
       if (!family || family.client_id !== client.id) return { active: false };
       const exp = Math.floor(Math.min(Date.parse(family.expires_at), Date.parse(family.idle_expires_at)) / 1000);
-      return { active: true, scope: family.scope.join(" "), sub: family.user_id, client_id: client.client_id, exp };
+      const sub = await subjectIn(oauth.tokens, account_id, sectorOf(client), family.user_id);
+      return { active: true, scope: family.scope.join(" "), sub, client_id: client.client_id, exp };
     },
   });
 }
