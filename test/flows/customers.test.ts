@@ -219,6 +219,14 @@ describeOnBothEngines("a customer", (engine) => {
     const right = mail?.verification_code ?? "";
     const confirm = (typed: string) => send("POST", path("confirm-verification-code"), { code: typed });
     expect(code(await confirm(right === "000000" ? "000001" : "000000"))).toEqual([400, "invalid_verification_code"]);
+    const { storage, master_keys } = latchkey.server.core.directory;
+    const sealedUnder = (key_version: string) =>
+      storage.write((tx) =>
+        tx.db.updateTable("contact_challenges").set({ key_version }).where("user_id", "=", user.id).execute(),
+      );
+    await sealedUnder("00000000");
+    expect(code(await confirm(right)), "its master key is gone").toEqual([400, "invalid_verification_code"]);
+    await sealedUnder(master_keys.current);
     const replies = await Promise.all([confirm(right), confirm(right)]);
     expect(replies.map(({ status }) => status).toSorted()).toEqual([204, 400]);
     expect((await send("GET", `/customers/users/${user.id}`)).body.email).toBe(value);
