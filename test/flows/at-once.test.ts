@@ -1,7 +1,7 @@
 /** Changes that come at once: each that was acknowledged is there afterwards, and what follows from several fits all of them. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { disableTotp, setSms } from "../../src/authentication/mfa/change-factors.ts";
-import { upsertFactor } from "../../src/authentication/mfa/store.ts";
+import { selectFactors, upsertFactor } from "../../src/authentication/mfa/store.ts";
 import { instant } from "../../src/storage/storage.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
@@ -99,6 +99,35 @@ describeOnBothEngines("changes at once", (engine) => {
       await Promise.all([setSms(mfa, owner, phone_number, actor), disableTotp(mfa, owner, actor)]);
       const users = core.storage.read.selectFrom("users").select("second_factor").where("id", "=", user_id);
       expect((await users.executeTakeFirst())?.second_factor, `round ${round}`).toBe(1);
+    }
+  });
+
+  it("of a name's links and of its channels send binding codes where both say", async () => {
+    const { read } = latchkey.server.core.storage;
+    const links = (of: string) => [
+      { rel: "phone_number", href: `tel:+4740000${of}` },
+      { rel: "email", href: `mailto:name-${of}@example.com` },
+    ];
+    const password = "correct horse battery staple";
+    for (let round = 0; round < ROUNDS; round++) {
+      const username = `name-${round}`;
+      const mfa = (channel: string) => ({ challenge_type: "oob", oob_channels: [channel] });
+      const made = await send("POST", "/auth/users", {
+        username,
+        password,
+        links: links(`10${round}`),
+        mfa: mfa("sms"),
+      });
+      expect(made.status, made.text).toBe(200);
+      await change("PUT", `/auth/users/${username}`, [
+        { password, links: links(`20${round}`) },
+        { password, mfa: mfa("email") },
+      ]);
+      const names = read.selectFrom("usernames").select("user_id").where("username", "=", username);
+      const { user_id } = await names.executeTakeFirstOrThrow();
+      const factors = await selectFactors(read, tenant.account_id, user_id);
+      const sent_to = factors.filter(({ enabled_at }) => enabled_at !== null).map(({ kind, target }) => [kind, target]);
+      expect(sent_to, `round ${round}`).toEqual([["email", `name-20${round}@example.com`]]);
     }
   });
 });

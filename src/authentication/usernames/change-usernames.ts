@@ -80,7 +80,12 @@ async function ownerOf(
   return user.id;
 }
 
-/** Sets the password, and links and mfa where they are named. @throws 400 invalid_request, 404 not_found. */
+/**
+ * Sets the password, and links and mfa where they are named. Where binding codes go follows from both, so it is read off the row
+ * that this change leaves behind: whoever else changes it waits until then.
+ *
+ * @throws 400 invalid_request, 404 not_found.
+ */
 export async function changeUsername(
   directory: Directory,
   account: Account,
@@ -90,7 +95,6 @@ export async function changeUsername(
 ): Promise<Username> {
   const { account_id, id, user_id } = before;
   checkNewPassword(password, "password", "password");
-  const channels = channelsFor(mfa ?? before.mfa, await readLinks(links ?? before.links, account));
   const hashed: HashedPassword = { kind: "password", hash: await hashPassword(password) };
   const now = directory.storage.now();
   const change = { ...(links === undefined ? {} : { links }), ...(mfa === undefined ? {} : { mfa }) };
@@ -98,7 +102,10 @@ export async function changeUsername(
     const changed = await updateUsername(tx.db, account_id, id, change, instant(now));
     if (!changed) throw noSuchUser();
     await storePassword(tx, account_id, user_id, hashed, now);
-    if (links !== undefined || mfa !== undefined) await setChannels(tx, { account_id, user_id }, channels, now);
+    if (links !== undefined || mfa !== undefined) {
+      const channels = channelsFor(changed.mfa, await readLinks(changed.links, account));
+      await setChannels(tx, { account_id, user_id }, channels, now);
+    }
     await record(tx, before, "username.changed", instant(now), actor);
     return changed;
   });
