@@ -22,6 +22,7 @@ export interface Channels {
 /** Sets where binding codes go and switches those channels on; a channel that is not named is switched off. */
 export async function setChannels(tx: Transaction, { account_id, user_id }: Owner, channels: Channels, now: number) {
   const at = instant(now);
+  await holdPerson(tx, account_id, user_id);
   for (const kind of ["sms", "email"] as const) {
     const target = channels[kind];
     if (target === undefined) await deleteFactors(tx.db, account_id, user_id, [kind]);
@@ -35,6 +36,7 @@ export async function setSms(mfa: Mfa, owner: Owner, phone_number: string | unde
   const { storage } = mfa.directory;
   const at = instant(storage.now());
   await storage.write(async (tx) => {
+    await holdPerson(tx, owner.account_id, owner.user_id);
     if (phone_number === undefined) await deleteFactors(tx.db, owner.account_id, owner.user_id, ["sms"]);
     else await upsertFactor(tx.db, { ...factor(owner, "sms", at), target: phone_number, enabled_at: at });
     await noteFactors(tx, owner);
@@ -89,6 +91,7 @@ export async function enableTotp(mfa: Mfa, owner: Owner, otp: Secret, actor: Act
 export async function disableTotp(mfa: Mfa, owner: Owner, actor: Actor): Promise<void> {
   const { storage } = mfa.directory;
   await storage.write(async (tx) => {
+    await holdPerson(tx, owner.account_id, owner.user_id);
     await deleteFactors(tx.db, owner.account_id, owner.user_id, ["totp"]);
     await noteFactors(tx, owner);
     await record(tx, owner, "totp", false, instant(storage.now()), actor);
@@ -106,8 +109,8 @@ const factor = ({ account_id, user_id }: Owner, kind: FactorKind, updated_at: st
   updated_at,
 });
 
+/** For whoever holds the person since before the first change: in this order, or two changes could wait for each other. */
 async function noteFactors(tx: Transaction, { account_id, user_id }: Owner): Promise<void> {
-  await holdPerson(tx, account_id, user_id);
   const rows = await selectFactors(tx.db, account_id, user_id);
   await noteSecondFactor(
     tx,
