@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
 import { refuseField } from "../errors.ts";
-import type { PortableAccount } from "./export/portable.ts";
-import { writeAccount } from "./export/write-account.ts";
+import { checkSchema } from "./check-schema.ts";
+import { PortableAccount } from "./export/portable.ts";
+import { tryAccount, writeAccount } from "./export/write-account.ts";
 import { carryOut, readPlan } from "./import/carry-out.ts";
 import { type Output, print, withCore } from "./run.ts";
 
@@ -14,17 +15,21 @@ export function importCommand(): Command {
   return new Command("import")
     .description("Read an exported account, or clients, grants, roles and users of another system.")
     .argument("<file>", "JSON; - for standard input")
-    .option("--dry-run", "say whether the file can be read, and write nothing")
+    .option("--dry-run", "say whether the file can be imported, and write nothing")
     .option("--json", "print JSON")
     .action((file: string, options: Options) =>
       withCore(options, async (core) => {
         const document = parse(readFileSync(file === "-" ? 0 : file, "utf8"));
-        if (document.format === "latchkey-account/1") {
-          const portable = document as unknown as PortableAccount;
-          if (!options.dryRun) await writeAccount(core, portable);
-          const { account_id } = portable;
-          print({ account_id, imported: !options.dryRun }, options, [
-            options.dryRun ? `An export of ${account_id}.` : `Account ${account_id} is here, with all that it had.`,
+        if (document.format !== undefined) {
+          const portable = await checkSchema(PortableAccount, document, "");
+          await (options.dryRun ? tryAccount : writeAccount)(core, portable);
+          const { account_id, tables } = portable;
+          const counts = Object.entries(tables).map(([table, rows]) => [table, rows.length] as const);
+          print({ account_id, imported: !options.dryRun, rows: Object.fromEntries(counts) }, options, [
+            options.dryRun
+              ? `Account ${account_id} can be imported.`
+              : `Account ${account_id} is here, with all that it had.`,
+            ...counts.filter(([, count]) => count > 0).map(([table, count]) => `  ${table.padEnd(22)} ${count}`),
           ]);
           return;
         }

@@ -61,9 +61,21 @@ describeOnBothEngines("an account that moves to another server", (engine) => {
       expect.stringContaining("MASTER_KEY"),
     ]);
     const both = { ...target, MASTER_KEY: `${OTHER_KEY},${MASTER_KEY}` };
+    const dry = async (change: object) => {
+      const changed = join(folder, `${engine}-changed.json`);
+      writeFileSync(changed, JSON.stringify({ ...JSON.parse(text), ...change }));
+      const { stderr, stdout } = await cli(both, "import", changed, "--dry-run", "--json");
+      return stderr ? JSON.parse(stderr).error.errors[0].path : JSON.parse(stdout);
+    };
+    expect(await dry({ format: "latchkey-account/2" })).toBe("format");
+    expect(await dry({ key_versions: ["v0"] })).toBe("key_versions");
+    expect(await dry({ tables: [] })).toBe("tables");
+    expect(await dry({ account_id: "P99999999" })).toBe("tables.accounts");
+    expect(await dry({})).toMatchObject({ imported: false, rows: { accounts: 1, clients: 2 } });
     const read = await cli(both, "import", file, "--json");
     expect(read.code, read.stderr).toBe(0);
     expect(JSON.parse((await cli(both, "import", file, "--json")).stderr).error.code).toBe("invalid_request");
+    expect(await dry({})).toBe("account_id");
     const resealed = JSON.parse((await cli(both, "keys", "reseal", "--json")).stdout);
     expect(resealed.moved["factors.seed"]).toBe(1);
     expect(resealed.moved["grants.oidc_client_secret"]).toBe(1);

@@ -3,6 +3,7 @@
  * client secrets and passwords are digests, keys and seeds sealed under the master key, so the receiving server needs that key
  * among its own. Codes, sessions, messages and the audit trail stay behind.
  */
+import { type Static, Type } from "typebox";
 import type { Tables } from "../../storage/tables.ts";
 
 /** In the order in which they are written. */
@@ -29,18 +30,36 @@ export const portable_tables = [
 
 export type PortableTable = (typeof portable_tables)[number];
 
-/** Bytes are `{"base64": …}`. */
-export type PortableValue = string | number | null | { readonly base64: string };
-export type PortableRow = Readonly<Record<string, PortableValue>>;
+const PortableRow = Type.Record(
+  Type.String(),
+  Type.Union([
+    Type.String(),
+    Type.Integer(),
+    Type.Null(),
+    Type.Object({ base64: Type.String() }, { additionalProperties: false, description: "Bytes." }),
+  ]),
+);
+export type PortableRow = Readonly<Static<typeof PortableRow>>;
 
-export interface PortableAccount {
-  readonly format: "latchkey-account/1";
-  readonly account_id: string;
-  readonly exported_at: string;
-  /** Versions of the master key that something inside is sealed under. */
-  readonly key_versions: readonly string[];
-  readonly tables: Readonly<Record<PortableTable, readonly PortableRow[]>>;
-}
+export const PortableAccount = Type.Object(
+  {
+    format: Type.Literal("latchkey-account/1"),
+    account_id: Type.String(),
+    exported_at: Type.String(),
+    key_versions: Type.Array(Type.String(), {
+      description: "Versions of the master key that something inside is sealed under.",
+    }),
+    tables: Type.Object(
+      Object.fromEntries(portable_tables.map((table) => [table, Type.Array(PortableRow)])) as Record<
+        PortableTable,
+        ReturnType<typeof Type.Array<typeof PortableRow>>
+      >,
+      { additionalProperties: false },
+    ),
+  },
+  { additionalProperties: false },
+);
+export type PortableAccount = Static<typeof PortableAccount>;
 
 /** Columns that hold sealed bytes. */
 export const sealed_columns: readonly (readonly [PortableTable, string])[] = [

@@ -9,7 +9,7 @@ import { encodeRow, type PortableAccount, type PortableRow, portable_tables, sea
 export async function readAccount({ storage, directory }: Core, account_id: string): Promise<PortableAccount> {
   await findAccount(directory, account_id);
   const versions = new Set<string>();
-  const tables: Record<string, readonly PortableRow[]> = {};
+  const tables: Record<string, PortableRow[]> = {};
   for (const table of portable_tables) {
     const { rows } = await sql<Record<string, unknown>>`select * from ${sql.table(table)}
       where account_id = ${account_id}`.execute(storage.read);

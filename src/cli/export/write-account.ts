@@ -6,12 +6,33 @@ import { instant } from "../../storage/storage.ts";
 import { actor } from "../run.ts";
 import { decodeRow, type PortableAccount, portable_tables } from "./portable.ts";
 
+/** Thrown at the end of a trial, to undo it. */
+const undone = Symbol("undone");
+
 /**
- * Writes an exported account, whole or not at all.
+ * Does all that `writeAccount` does, and undoes it.
+ *
+ * @throws 400 invalid_request: what `writeAccount` would refuse.
+ */
+export async function tryAccount(core: Core, portable: PortableAccount): Promise<void> {
+  const undo = async () => {
+    throw undone;
+  };
+  await writeAccount(core, portable, undo).catch((error: unknown) => {
+    if (error !== undone) throw error;
+  });
+}
+
+/**
+ * Writes an exported account, whole or not at all; `last` runs before the commit.
  *
  * @throws 400 invalid_request: the account exists, a master key is missing, or the file is not what it says.
  */
-export async function writeAccount({ storage, directory }: Core, portable: PortableAccount): Promise<void> {
+export async function writeAccount(
+  { storage, directory }: Core,
+  portable: PortableAccount,
+  last: () => Promise<void> = async () => {},
+): Promise<void> {
   const { account_id, tables, key_versions } = portable;
   const missing = key_versions.filter((version) => !directory.master_keys.versions.includes(version));
   if (missing.length > 0) {
@@ -41,6 +62,7 @@ export async function writeAccount({ storage, directory }: Core, portable: Porta
       now: instant(storage.now()),
       actor,
     });
+    await last();
   });
   directory.accounts.clear();
 }
