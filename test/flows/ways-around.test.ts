@@ -167,4 +167,40 @@ describeOnBothEngines("ways around", (engine) => {
     const refreshed = await refresh();
     expect(refreshed.status, refreshed.text).toBe(200);
   });
+
+  it("give no token for another API than the one that was authorized, and spend nothing when they are asked for one", async () => {
+    const grant_types = ["authorization_code", "refresh_token"] as const;
+    const own = await clientWith({ grant_types: [...grant_types], refresh_without_offline_access: true });
+    await addGrant(latchkey, tenant.account_id, own, tenant.audience, ["orders:read"]);
+    await addGrant(latchkey, tenant.account_id, own, "https://other.example", ["orders:read"]);
+    const standard = standardClient(latchkey, tenant, own);
+    const code = await standard.codeFor(own, { resource: tenant.audience });
+    const redeeming = { grant_type: "authorization_code", code, redirect_uri: CALLBACK };
+    const other = { resource: "https://other.example" };
+    expect((await standard.token({ ...redeeming, ...other })).body.error).toBe("invalid_target");
+    const { body } = await standard.token({ ...redeeming, resource: tenant.audience });
+    const { refresh_token } = body;
+    const refreshing = { grant_type: "refresh_token", refresh_token };
+    expect((await standard.token({ ...refreshing, ...other })).body.error).toBe("invalid_target");
+    const refreshed = await standard.token({ ...refreshing, resource: tenant.audience });
+    expect(refreshed.status, refreshed.text).toBe(200);
+  });
+
+  it("give no answer where a class of login is essential that was not reached", async () => {
+    const own = await clientWith({});
+    const standard = standardClient(latchkey, tenant, own);
+    const claims = (values: readonly string[], essential = true) =>
+      JSON.stringify({ id_token: { acr: { essential, values } } });
+    const ask = async (asked: string) => {
+      const url = standard.address(own, { claims: asked });
+      return answered(await openSurfer(latchkey).logIn(url, tenant, await standard.someone()));
+    };
+    for (const values of [["urn:latchkey:acr:2fa"], ["urn:nobody:knows"]]) {
+      const answer = await ask(claims(values));
+      expect([answer.get("error"), answer.get("code")], values[0]).toEqual(["unmet_authentication_requirements", null]);
+      expect((await ask(claims(values, false))).get("code"), `${values[0]}, if possible`).toBeTruthy();
+    }
+    expect((await ask(claims(["urn:nobody:knows", "urn:latchkey:acr:1fa"]))).get("code")).toBeTruthy();
+    expect((await ask(claims([]))).get("code"), "any will do").toBeTruthy();
+  });
 });

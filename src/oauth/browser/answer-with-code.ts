@@ -6,7 +6,7 @@ import { findUser } from "../../directory/users/find-user.ts";
 import type { User } from "../../directory/users/user.ts";
 import { instant } from "../../storage/storage.ts";
 import { type AuthorizationCode, mintAuthorizationCode } from "../authorization-code.ts";
-import { authorizePerson } from "../authorization-for.ts";
+import { acr_values, authorizePerson } from "../authorization-for.ts";
 import { approveDevice } from "../device/answer-device.ts";
 import { LIFETIME } from "../device/device-code.ts";
 import type { Oauth } from "../oauth.ts";
@@ -27,7 +27,7 @@ import { updateUsed } from "./store.ts";
 /**
  * Ends a request with a code: at the client, or for the device that waits for it. One that was kept for a login page ends once.
  *
- * @throws RedirectedRefusal when another answer was given already, the session has ended, or the device waits no more.
+ * @throws RedirectedRefusal when the login is not of a class that is essential, another answer was given already, the session has ended, or the device waits no more.
  */
 export async function answerWithCode(
   oauth: Oauth,
@@ -37,6 +37,7 @@ export async function answerWithCode(
 ): Promise<Answer> {
   const { directory } = oauth;
   const { account_id, parameters } = request;
+  checkClass(parameters, session);
   const sid = randomUUID();
   await spend(oauth, resumed, request, session, sid);
   if (parameters.own_page) return { to: parameters, parameters: [] };
@@ -48,6 +49,18 @@ export async function answerWithCode(
   if (device === undefined) return codeAnswer(parameters, code, issuerOf(directory.public_url, account_id));
   if (await approveDevice(oauth, account_id, device, code)) return { to: parameters, parameters: [["done", "yes"]] };
   throw new RedirectedRefusal(parameters, "access_denied", "The device waits no more.");
+}
+
+/** Pure. Two factors are worth more than one. @throws RedirectedRefusal where a class that is essential was not reached. */
+function checkClass(parameters: AuthorizationParameters, { amr }: Session): void {
+  const { essential_acr } = parameters;
+  const reached = amr.includes("mfa") ? acr_values : acr_values.slice(0, 1);
+  if (essential_acr === undefined || essential_acr.some((one) => (reached as readonly string[]).includes(one))) return;
+  throw new RedirectedRefusal(
+    parameters,
+    "unmet_authentication_requirements",
+    "The person has not logged in by the class that the client needs.",
+  );
 }
 
 /** Everything that has to be known of this answer later, in one transaction. @throws RedirectedRefusal when there is none to give. */

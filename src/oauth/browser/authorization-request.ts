@@ -41,6 +41,8 @@ export interface AuthorizationParameters {
   readonly ui_locales: readonly string[];
   /** A second factor is asked for (acr_values). */
   readonly two_factors: boolean;
+  /** The classes of which the login has to reach one (`claims`); no answer is given without. */
+  readonly essential_acr?: readonly string[] | undefined;
   /** Single claims, beside what the scopes tell. */
   readonly claims?: { readonly id_token: readonly ClaimName[]; readonly userinfo: readonly ClaimName[] } | undefined;
   /** Thumbprint of the DPoP key that has to redeem the code. */

@@ -7,6 +7,8 @@ export interface ReadClaims {
   readonly claims?: AuthorizationParameters["claims"];
   /** The class that is asked for. */
   readonly acr?: string | undefined;
+  /** The classes of which one has to be reached; undefined where none has to. */
+  readonly essential_acr?: readonly string[] | undefined;
   /** Whom the ID token has to be about. */
   readonly sub?: string | undefined;
 }
@@ -24,6 +26,7 @@ export function readClaims(text: string | undefined): ReadClaims {
   return {
     claims: { id_token: known(token), userinfo: known(info) },
     acr: acrOf(token.acr),
+    essential_acr: essentialAcr(token.acr),
     sub: namedValue(token.sub),
   };
 }
@@ -48,8 +51,19 @@ const namedValue = (asked: unknown): string | undefined => {
   return typeof value === "string" ? value : undefined;
 };
 
-function acrOf(asked: unknown): string | undefined {
+function acrsOf(asked: unknown): readonly unknown[] {
   const { values } = (asked ?? {}) as { values?: unknown };
-  const all = Array.isArray(values) ? values : [namedValue(asked)];
-  return all.find((one): one is string => (acr_values as readonly unknown[]).includes(one));
+  return Array.isArray(values) ? values : [namedValue(asked)].filter((value) => value !== undefined);
+}
+
+/** OpenID Connect Core §5.5.1.1: without a value any class will do. */
+function essentialAcr(asked: unknown): readonly string[] | undefined {
+  const values = acrsOf(asked);
+  if ((asked as { essential?: unknown } | null | undefined)?.essential !== true || values.length === 0)
+    return undefined;
+  return acr_values.filter((one) => values.includes(one));
+}
+
+function acrOf(asked: unknown): string | undefined {
+  return acrsOf(asked).find((one): one is string => (acr_values as readonly unknown[]).includes(one));
 }

@@ -94,6 +94,7 @@ async function understand(
       subject ?? (asked_claims.sub && (await userOfSub(oauth, account.account_id, client, asked_claims.sub))),
     ui_locales: (raw.ui_locales ?? "").split(" ").filter(Boolean),
     two_factors: (firstAcr(raw.acr_values) ?? asked_claims.acr) === acr_values[1],
+    essential_acr: asked_claims.essential_acr,
     claims: asked_claims.claims,
   };
 }

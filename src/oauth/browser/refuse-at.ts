@@ -10,12 +10,16 @@ export interface AnswerTo {
   readonly unchecked?: string | undefined;
 }
 
-/** Errors of the authorization endpoint that only redirects know (OpenID Connect Core §3.1.2.6). */
+/**
+ * Errors of the authorization endpoint that only redirects know (OpenID Connect Core §3.1.2.6, and the unmet requirements of OpenID
+ * Connect's own extension for them).
+ */
 export type RedirectError =
   | "login_required"
   | "consent_required"
   | "interaction_required"
   | "account_selection_required"
+  | "unmet_authentication_requirements"
   | "request_not_supported"
   | "request_uri_not_supported"
   | "invalid_request_uri";

@@ -10,7 +10,9 @@ export const ChallengeBody = Type.Object({
   challenge_type,
   mfa_token: Type.String({ minLength: 1, maxLength: 8_192, description: "Of the `mfa_required` error." }),
   oob_channel: Type.Optional(
-    Type.Enum(channels, { description: "Where the binding code goes; else to one that is left, `sms` before `email`." }),
+    Type.Enum(channels, {
+      description: "Where the binding code goes; else to one that is left, `sms` before `email`.",
+    }),
   ),
 });
 

@@ -11,6 +11,7 @@ import { type AuthorizationCode, readAuthorizationCode } from "../authorization-
 import { issuingOf } from "../authorization-for.ts";
 import { beginFamily } from "../refresh/begin-family.ts";
 import { noteUsed } from "../registration/note-used.ts";
+import { checkTarget } from "./check-target.ts";
 import type { TokenDeps } from "./client-credentials.ts";
 import { redeemStatement } from "./store.ts";
 
@@ -19,6 +20,8 @@ export interface CodeRequest {
   readonly code: Secret;
   readonly redirect_uri?: string | undefined;
   readonly code_verifier?: string | undefined;
+  /** The API that the token is to be for; undefined: the one that was authorized. */
+  readonly audience?: string | undefined;
   /** The key that the tokens are to be bound to. */
   readonly dpop_jkt?: string | undefined;
 }
@@ -37,11 +40,11 @@ const MEMORY = 3_600_000;
  * Redeems an authorization code, once (RFC 6749 §4.1.3, RFC 7636 §4.6). A second use, or use by another client, revokes what
  * the first one issued (RFC 9700 §4.5.3).
  *
- * @throws 400 invalid_grant, 400 unauthorized_client.
+ * @throws 400 invalid_grant, 400 invalid_target, 400 unauthorized_client.
  */
 export async function redeemAuthorizationCode(
   { directory, tokens }: TokenDeps,
-  { client, code, redirect_uri, code_verifier, dpop_jkt }: CodeRequest,
+  { client, code, redirect_uri, code_verifier, audience, dpop_jkt }: CodeRequest,
 ): Promise<CodeTokens> {
   const { account_id } = client;
   const { storage, revocations, master_keys } = directory;
@@ -57,6 +60,8 @@ export async function redeemAuthorizationCode(
   checkBinding(content, redirect_uri, code_verifier);
   const { dpop_jkt: promised } = content.authorization;
   if (promised !== undefined && promised !== dpop_jkt) throw invalidGrant("The code is bound to another DPoP key.");
+  const account = await findAccount(directory, account_id);
+  checkTarget(directory, account, content.authorization.audience, audience);
   checkUnrevoked(revocations, account_id, sid);
   const ids = {
     account_id,
@@ -72,7 +77,6 @@ export async function redeemAuthorizationCode(
   if (!alive) throw invalidGrant("The client, its secret, its grant or the user is gone.");
   if (!redeemed) return stolen();
   await noteUsed(directory, client);
-  const account = await findAccount(directory, account_id);
   const authorization = { ...content.authorization, issuing: issuingOf(directory, account), dpop_jkt };
   const issued = await issueAccessToken(tokens, authorization, now);
   const lasting = lasts(client, authorization.scope)

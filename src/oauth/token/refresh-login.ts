@@ -18,6 +18,7 @@ import type { Family } from "../refresh/family.ts";
 import { lookUpLiveFamily } from "../refresh/revoke-family.ts";
 import { rotateRefreshToken } from "../refresh/rotate.ts";
 import { noteUsed } from "../registration/note-used.ts";
+import { checkTarget } from "./check-target.ts";
 
 /** What the login may still have: of its grant's row, of the account's public grants, or nothing but userinfo. */
 async function grantOf(
@@ -37,6 +38,8 @@ async function grantOf(
 export interface Wanted {
   /** Space-separated; absent: all that the login had. */
   readonly scope?: string | undefined;
+  /** The API that the token is to be for; absent: the login's. */
+  readonly audience?: string | undefined;
   /** The key that the request shows. */
   readonly dpop_jkt?: string | undefined;
 }
@@ -45,21 +48,25 @@ export interface Wanted {
  * A new access token and the next refresh token of a login. Scopes are what the login had, the grant still gives and the person
  * still holds.
  *
- * @throws 400 invalid_grant; 400 invalid_scope for more than the login had.
+ * @throws 400 invalid_grant; 400 invalid_scope for more than the login had; 400 invalid_target for another API.
  */
 export async function refreshLogin(
   oauth: Oauth,
   client: Client & { readonly secret_id?: string },
   token: Secret,
-  { scope: requested, dpop_jkt }: Wanted = {},
+  { scope: requested, audience: target, dpop_jkt }: Wanted = {},
 ): Promise<PersonTokens> {
   const { directory, tokens } = oauth;
   checkBound(client, dpop_jkt);
   // Before the token is spent: whoever asked for too much asks again with the same one.
-  const before = requested === undefined ? undefined : await lookUpLiveFamily(directory, client.account_id, token);
-  if (before?.client_id === client.id) narrowScope(before.scope, requested);
-  const now = directory.storage.now();
+  const named = requested !== undefined || target !== undefined;
+  const before = named ? await lookUpLiveFamily(directory, client.account_id, token) : undefined;
   const account = await findAccount(directory, client.account_id);
+  if (before?.client_id === client.id) {
+    narrowScope(before.scope, requested);
+    checkTarget(directory, account, before.audience, target);
+  }
+  const now = directory.storage.now();
   const { family, refresh_token } = await rotateRefreshToken(
     directory,
     account,
