@@ -190,8 +190,9 @@ describeOnBothEngines("a challenge", (engine) => {
     expect(asked.parts.algs?.split(" ")).toContain("ES256");
     expect(asked.parts.resource_metadata).toContain(`/accounts/${tenant.account_id}`);
     expect((await call(url, { headers: await show(key, asked.nonce) })).status).toBe(200);
-    const dpop = await key.proof({ ...about, nonce: asked.nonce }, {}, "/customers/users");
-    const lacking = await challenge(`${tenant.base}/customers/users`, { authorization: `DPoP ${access_token}`, dpop });
+    const elsewhere = `/customers/users/${tenant.user.id}/consents`;
+    const dpop = await key.proof({ ...about, nonce: asked.nonce }, {}, elsewhere);
+    const lacking = await challenge(`${tenant.base}${elsewhere}`, { authorization: `DPoP ${access_token}`, dpop });
     expect([lacking.status, lacking.scheme, lacking.parts.error]).toEqual([403, "DPoP", "insufficient_scope"]);
     const without = await challenge(url, { authorization: `DPoP ${access_token}` });
     expect([without.status, without.scheme, without.parts.error]).toEqual([401, "DPoP", "invalid_dpop_proof"]);
