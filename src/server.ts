@@ -339,13 +339,14 @@ export async function serve(env: NodeJS.ProcessEnv = process.env): Promise<void>
 }
 
 async function run(config: Config, options: ServerOptions): Promise<void> {
-  const server = await startServer(config, options);
-  const signal = await new Promise((done) => {
+  // Heard from the first moment on: a server that is told to stop while it starts ends as any other.
+  const told = new Promise<NodeJS.Signals>((done) => {
     process.once("SIGTERM", done);
     process.once("SIGINT", done);
   });
-  const patience = setTimeout(() => process.exit(1), 25_000);
-  patience.unref();
+  void told.then(() => setTimeout(() => process.exit(1), 25_000).unref());
+  const server = await startServer(config, options);
+  const signal = await told;
   server.app.log.info({ signal }, "stopping");
   await server.stop();
   process.exit(0);

@@ -32,7 +32,8 @@ export async function serveWithWorkers(
   });
   cluster.on("exit", (_worker, code, signal) => {
     if (stopping) {
-      worst = Math.max(worst, signal ? 1 : code);
+      // One that dies of the signal itself had not begun to listen to it, nor to serve.
+      if (signal !== "SIGTERM") worst = Math.max(worst, signal ? 1 : code);
       if (Object.keys(cluster.workers ?? {}).length === 0) process.exit(worst);
       return;
     }
