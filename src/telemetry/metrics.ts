@@ -85,5 +85,7 @@ export async function openMetrics(waiting: () => Promise<WaitingMessages>): Prom
 export async function openClusterMetrics(): Promise<Pick<Metrics, "text" | "content_type">> {
   const { AggregatorRegistry } = await import("prom-client");
   const all = new AggregatorRegistry();
-  return { text: () => all.clusterMetrics(), content_type: all.contentType };
+  // A worker that is only starting does not hear the question: after the library's five seconds it is asked again.
+  const text = () => all.clusterMetrics().catch(() => all.clusterMetrics());
+  return { text, content_type: all.contentType };
 }
