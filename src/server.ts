@@ -339,7 +339,7 @@ export async function serve(env: NodeJS.ProcessEnv = process.env): Promise<void>
 }
 
 async function run(config: Config, options: ServerOptions): Promise<void> {
-  // Heard from the first moment on: a server that is told to stop while it starts ends as any other.
+  // Before the start, which may take a while: to stop a server that is only starting is no failure.
   const told = new Promise<NodeJS.Signals>((done) => {
     process.once("SIGTERM", done);
     process.once("SIGINT", done);

@@ -10,7 +10,8 @@ const LONGEST_PAUSE = 30_000;
 
 /**
  * WORKERS processes that share the port. The parent only keeps them running: one that dies is replaced, and SIGTERM reaches
- * every one of them. Where the first cannot serve, the parent ends as it did. `run` serves until it is told to stop; all but the first are followers.
+ * every one of them. Where the first cannot serve, the parent ends as it did. `run` serves until it is told to stop; all but the
+ * first are followers.
  */
 export async function serveWithWorkers(
   config: Config,
@@ -25,7 +26,7 @@ export async function serveWithWorkers(
   let worst = 0;
   cluster.on("listening", () => {
     pause = FIRST_PAUSE;
-    if (served) return;
+    if (served || stopping) return;
     served = true;
     // The first one alone finds out whether there is anything to serve, and says once what is wrong.
     for (let id = 1; id < config.workers; id++) cluster.fork();

@@ -78,9 +78,12 @@ async function databaseFindings({ database_url, master_keys }: Config): Promise<
     const pending = await pendingMigrations(database_url);
     const storage = await openStorage({ database_url });
     const offset = Math.abs(storage.now() - Date.now());
-    await storage.ping();
-    if (pending.length === 0 && master_keys.length > 0) await checkMasterKeys(storage, masterKeys(master_keys));
-    await storage.close();
+    try {
+      await storage.ping();
+      if (pending.length === 0 && master_keys.length > 0) await checkMasterKeys(storage, masterKeys(master_keys));
+    } finally {
+      await storage.close();
+    }
     const migrations: Finding =
       pending.length === 0
         ? { check: "schema", state: "ok", message: "up to date." }

@@ -50,19 +50,17 @@ export function errorReply(error: unknown, request: FastifyRequest, reply: Fasti
 }
 
 /** What a bearer that is refused learns: RFC 6750 §3, RFC 9728 §5.1. */
-function challengeOf({ code, message, options }: Refusal, request: FastifyRequest): string | undefined {
-  const { headers, scopes } = options;
-  const about = `error="insufficient_scope", error_description="${errorDescription(message)}"`;
-  const lacking = scopes ? `${about}, scope="${scopes.join(" ")}"` : about;
-  const said =
-    headers?.["www-authenticate"] ??
-    (code === "insufficient_scope" ? `${schemeOf(request)} realm="latchkey", ${lacking}` : undefined);
+function challengeOf(refusal: Refusal, request: FastifyRequest): string | undefined {
+  const said = refusal.options.headers?.["www-authenticate"] ?? lackingScope(refusal, request);
   const metadata = said && /^(Bearer|DPoP) /.test(said) ? request.server.resourceMetadata?.(request) : undefined;
   return metadata ? `${said}, resource_metadata="${metadata}"` : said;
 }
 
-function schemeOf({ headers }: FastifyRequest): "Bearer" | "DPoP" {
-  return /^DPoP /i.test(headers.authorization ?? "") ? "DPoP" : "Bearer";
+function lackingScope({ code, message, options }: Refusal, { headers }: FastifyRequest): string | undefined {
+  if (code !== "insufficient_scope") return undefined;
+  const scheme = /^DPoP /i.test(headers.authorization ?? "") ? "DPoP" : "Bearer";
+  const said = `${scheme} realm="latchkey", error="${code}", error_description="${errorDescription(message)}"`;
+  return options.scopes ? `${said}, scope="${options.scopes.join(" ")}"` : said;
 }
 
 /** Addresses of the standards' surface, for requests that never came to a route. */

@@ -29,7 +29,19 @@ export interface ProcessOptions {
 }
 
 /** Resolves when it answers. */
-export async function startProcess({ database_url, port, env, cwd }: ProcessOptions): Promise<ServerProcess> {
+export async function startProcess(options: ProcessOptions): Promise<ServerProcess> {
+  const { child, ...server } = await spawnServer(options);
+  await answering(child, server.url, server.output);
+  return server;
+}
+
+/** It may not have begun to do anything. */
+export async function spawnServer({
+  database_url,
+  port,
+  env,
+  cwd,
+}: ProcessOptions): Promise<ServerProcess & { readonly child: ChildProcess }> {
   const chosen = port ?? (await freePort());
   const child = spawn(process.execPath, [SERVER], {
     cwd,
@@ -53,8 +65,8 @@ export async function startProcess({ database_url, port, env, cwd }: ProcessOpti
   });
   const gone = new Promise<number | null>((resolve) => child.once("exit", resolve));
   const url = `http://127.0.0.1:${chosen}`;
-  await answering(child, url, () => output);
   return {
+    child,
     url,
     port: chosen,
     pid: child.pid ?? 0,

@@ -3,12 +3,13 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { freePort } from "../../scripts/postgres.mjs";
 import { openLogger } from "../../src/telemetry/log.ts";
 import { createTestDatabase } from "../support/engines.ts";
 import { askForCode, authorize, call, createTenant, MASTER_KEY, mintCode, startLatchkey } from "../support/latchkey.ts";
-import { cli, startProcess } from "../support/process.ts";
+import { cli, spawnServer, startProcess } from "../support/process.ts";
 import { until } from "../support/smtp.ts";
 import { createTenantBeside } from "../support/tenants.ts";
 
@@ -87,6 +88,22 @@ describe("the process", () => {
     for (const { status, body } of await replies) expect([302, 400], JSON.stringify(body)).toContain(status);
     expect(await gone).toBe(0);
     expect(server.output()).toContain('"signal":"SIGTERM"');
+  });
+
+  it("ends as any other when it is told to stop while it starts", async () => {
+    const { database_url, drop } = await createTestDatabase("postgres");
+    const other = new pg.Client({ connectionString: database_url });
+    await other.connect();
+    await other.query("begin; lock table migrations in access exclusive mode");
+    const server = await spawnServer({ database_url, env: { PUBLIC_URL } });
+    const waiting = "select from pg_locks where not granted and relation = 'migrations'::regclass";
+    await until("the start to wait", async () => ((await other.query(waiting)).rowCount === 1 ? true : undefined));
+    const gone = server.kill("SIGTERM");
+    await other.query("commit");
+    expect(await gone, server.output()).toBe(0);
+    expect(server.output()).toContain('"signal":"SIGTERM"');
+    await other.end();
+    await drop();
   });
 
   it("says what is wrong with settings on standard error, with exit code 2, and starts nothing", async () => {

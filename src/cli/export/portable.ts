@@ -61,14 +61,6 @@ export const PortableAccount = Type.Object(
 );
 export type PortableAccount = Static<typeof PortableAccount>;
 
-/** Columns that hold sealed bytes. */
-export const sealed_columns: readonly (readonly [PortableTable, string])[] = [
-  ["signing_keys", "private_key"],
-  ["account_keys", "sealed"],
-  ["grants", "oidc_client_secret"],
-  ["factors", "seed"],
-];
-
 export function encodeRow(row: Readonly<Record<string, unknown>>): PortableRow {
   return Object.fromEntries(
     Object.entries(row).map(([name, value]) => [

@@ -2,8 +2,9 @@ import { sql } from "kysely";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { sealedVersion } from "../../secrets/seal.ts";
 import type { Core } from "../../server.ts";
+import { sealed_columns } from "../../storage/sealed.ts";
 import { instant } from "../../storage/storage.ts";
-import { encodeRow, type PortableAccount, type PortableRow, portable_tables, sealed_columns } from "./portable.ts";
+import { encodeRow, type PortableAccount, type PortableRow, portable_tables } from "./portable.ts";
 
 /** Everything that an account needs on another server, as committed. @throws 404 not_found. */
 export async function readAccount({ storage, directory }: Core, account_id: string): Promise<PortableAccount> {
@@ -13,7 +14,7 @@ export async function readAccount({ storage, directory }: Core, account_id: stri
   for (const table of portable_tables) {
     const { rows } = await sql<Record<string, unknown>>`select * from ${sql.table(table)}
       where account_id = ${account_id}`.execute(storage.read);
-    for (const [sealed, column] of sealed_columns) {
+    for (const { table: sealed, column } of sealed_columns) {
       if (sealed !== table) continue;
       for (const row of rows) if (row[column]) versions.add(sealedVersion(row[column] as Uint8Array));
     }

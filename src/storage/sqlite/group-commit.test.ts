@@ -20,6 +20,10 @@ function slowDisk() {
   const waiting: { done(): void; fail(error: Error): void }[] = [];
   return {
     waiting,
+    /** Resolves when so many flushes wait for their answer. */
+    async asked(count: number) {
+      while (waiting.length < count) await sleep(1);
+    },
     flush: () =>
       new Promise<void>((resolve, reject) => {
         waiting.push({ done: resolve, fail: reject });
@@ -49,9 +53,9 @@ describe("group commit", () => {
   it("answers nobody before the flush, and runs the next group meanwhile", async () => {
     const answered: string[] = [];
     const first = group.hot(add, "a").then(() => answered.push("a"));
-    await sleep(20);
+    await disk.asked(1);
     const second = group.hot(add, "b").then(() => answered.push("b"));
-    await sleep(20);
+    await disk.asked(2);
     expect(names()).toEqual(["a", "b"]);
     expect(answered).toEqual([]);
     disk.waiting[0]?.done();
@@ -65,9 +69,9 @@ describe("group commit", () => {
 
   it("rejects everybody of a group whose flush failed, and nobody else", async () => {
     const failing = Promise.allSettled([group.hot(add, "a"), group.hot(add, "b")]);
-    await sleep(20);
+    await disk.asked(1);
     const next = group.hot(add, "c");
-    await sleep(20);
+    await disk.asked(2);
     expect(disk.waiting).toHaveLength(2);
     disk.waiting[0]?.fail(new Error("the disk is gone"));
     disk.waiting[1]?.done();
@@ -85,7 +89,7 @@ describe("group commit", () => {
     expect((await ended).map(({ status }) => status)).toEqual(["rejected", "rejected"]);
     await expect(rest).rejects.toThrow();
     const later = group.hot(add, "c");
-    await sleep(20);
+    await disk.asked(1);
     disk.waiting.at(-1)?.done();
     await expect(later).resolves.toBe(1);
     expect(names()).toContain("c");
@@ -93,7 +97,7 @@ describe("group commit", () => {
 
   it("lets a member fail alone", async () => {
     const outcomes = Promise.allSettled([group.hot(add, "a"), group.hot(add, "a"), group.hot(add, "b")]);
-    await sleep(20);
+    await disk.asked(1);
     disk.waiting[0]?.done();
     expect((await outcomes).map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
     expect(names()).toEqual(["a", "b"]);
@@ -104,7 +108,7 @@ describe("group commit", () => {
       await sleep(10);
     });
     const refused = expect(late).rejects.toThrow("awaited something other than its own transaction");
-    await sleep(30);
+    await disk.asked(1);
     disk.waiting[0]?.done();
     await refused;
   });
