@@ -14,11 +14,12 @@ export interface StrictForm {
 export function parseStrict(text: string): StrictForm {
   const values: Record<string, string> = Object.create(null);
   const faults: Fault[] = [];
+  const read = ENCODED.test(text) ? decode : (part: string) => part;
   for (const pair of text.split("&")) {
     if (pair === "") continue;
     const split = pair.indexOf("=");
-    const name = decode(split < 0 ? pair : pair.slice(0, split));
-    const value = decode(split < 0 ? "" : pair.slice(split + 1));
+    const name = read(split < 0 ? pair : pair.slice(0, split));
+    const value = read(split < 0 ? "" : pair.slice(split + 1));
     if (name === undefined)
       faults.push({ path: "query", code: "encoding", message: "is not valid percent-encoded UTF-8" });
     else if (name in values) faults.push({ path: shown(name), code: "repeated", message: "must not be repeated" });
@@ -30,12 +31,16 @@ export function parseStrict(text: string): StrictForm {
   return { values, faults };
 }
 
+/** What does not simply mean itself. */
+const ENCODED = /[%+\0\x80-\xff]/;
+const RAW = /[+\x80-\xff]/;
+
 const shown = (name: string) => name.slice(0, 64);
 
 /** `text` holds one byte in each character. @returns undefined when it is not percent-encoded UTF-8, or holds U+0000. */
 export function decode(text: string): string | undefined {
-  if (/^[A-Za-z0-9_.~:/@,;$!*'()-]*$/.test(text)) return text;
-  const escaped = text.replaceAll("+", " ").replace(/[\x80-\xff]/g, escapeByte);
+  if (!ENCODED.test(text)) return text;
+  const escaped = RAW.test(text) ? text.replaceAll("+", " ").replace(/[\x80-\xff]/g, escapeByte) : text;
   try {
     const decoded = decodeURIComponent(escaped);
     return decoded.includes("\0") ? undefined : decoded;

@@ -1,4 +1,4 @@
-import { sql } from "kysely";
+import { type RawBuilder, sql } from "kysely";
 import type { Database } from "./storage.ts";
 
 /** Every column that holds sealed values, and what names a row beside its account. */
@@ -11,13 +11,20 @@ export const sealed_columns = [
 
 export type SealedTable = (typeof sealed_columns)[number]["table"];
 
-/** The first `bytes` of all sealed values, each once: the versions that they were sealed under. */
+/**
+ * The first `bytes` of all sealed values, each once: the versions that they were sealed under. From one to the next by an index, since
+ * there are many values and hardly ever more than two versions.
+ */
 export async function selectSealedUnder(db: Database, bytes: number): Promise<readonly Uint8Array[]> {
-  const each = sealed_columns.map(
-    ({ table, column }) =>
-      sql`select substr(${sql.ref(column)}, 1, ${sql.lit(bytes)}) as version from ${sql.table(table)}
-        where ${sql.ref(column)} is not null`,
-  );
-  const { rows } = await sql<{ version: Uint8Array }>`${sql.join(each, sql` union `)}`.execute(db);
-  return rows.map(({ version }) => version);
+  const each = sealed_columns.map(async ({ table, column }) => {
+    const version = sql`substr(${sql.ref(column)}, 1, ${sql.lit(bytes)})`;
+    const first = (after: RawBuilder<unknown>) =>
+      sql`select ${version} from ${sql.table(table)} where ${sql.ref(column)} is not null ${after} order by ${version} limit 1`;
+    const { rows } = await sql<{ version: Uint8Array }>`with recursive sealed_under (version) as (
+        select (${first(sql``)})
+        union all select (${first(sql`and ${version} > sealed_under.version`)}) from sealed_under where version is not null)
+      select version from sealed_under where version is not null`.execute(db);
+    return rows.map(({ version }) => version);
+  });
+  return (await Promise.all(each)).flat();
 }

@@ -90,7 +90,9 @@ export interface Counting<I, O> {
 const known = new Map<number, Instant>();
 
 export function instant(milliseconds: number): Instant {
-  const text = known.get(milliseconds) ?? new Date(milliseconds).toISOString();
+  const seen = known.get(milliseconds);
+  if (seen !== undefined) return seen;
+  const text = new Date(milliseconds).toISOString();
   if (known.size >= 64) known.clear();
   known.set(milliseconds, text);
   return text;

@@ -12,6 +12,7 @@ import { outboxSweep } from "../../src/outbox/counts.ts";
 import { revocationSweep } from "../../src/revocation/revocation.ts";
 import { migrate } from "../../src/storage/migrate.ts";
 import { sqlitePath } from "../../src/storage/open.ts";
+import { sealed_columns } from "../../src/storage/sealed.ts";
 import { openSqliteFile, type SqliteFile } from "../../src/storage/sqlite/connection.ts";
 import { createTestDatabase, openTestStorage } from "../support/engines.ts";
 import {
@@ -95,7 +96,7 @@ describe("what runs on PostgreSQL for a request", () => {
 /** An account has a handful of these. */
 const FEW = /^(SCAN|SEARCH) (migrations|accounts|connections|roles|signing_keys|account_keys)\b/;
 /** Asked once, at the start, of all accounts: under which keys something is sealed. */
-const START = /^select substr\(/;
+const START = /^with recursive sealed_under\b/;
 /** A list of all there are, in the order of their keys. */
 const LIST =
   /^select (?!count)[^()]* from "(clients|grants|users)" where "account_id" = \?.* order by "id"( limit \?)?$/;
@@ -172,6 +173,16 @@ describe("what runs on SQLite for a request", () => {
     expect(byPerson.length).toBeGreaterThan(4);
     const bounded = "(account_id=? AND person=? AND expires_at>?)";
     expect(plans.filter((step) => !step?.endsWith(bounded) && !step?.includes("_digest=?"))).toEqual([]);
+  });
+
+  it("starts without reading what is sealed", () => {
+    const asked = [...texts].filter((text) => START.test(text));
+    expect(asked).toHaveLength(sealed_columns.length);
+    for (const text of asked) {
+      const steps = planOf(text).filter((step) => /^(SCAN|SEARCH) (?!CONSTANT|sealed_under)/.test(step));
+      expect(steps.filter((step) => !/USING INDEX \w+_sealed_under/.test(step))).toEqual([]);
+      expect(steps).toHaveLength(2);
+    }
   });
 
   it("does so in a database from before it was told anything", async () => {

@@ -5,7 +5,7 @@ import type { Storage } from "../../storage/storage.ts";
 
 /** A database that holds something under a master key that is missing is noticed at the start, not at the first request. */
 export async function checkMasterKeys(storage: Storage, keys: MasterKeys): Promise<void> {
-  const used = (await selectSealedUnder(storage.read, VERSION)).map(sealedVersion);
+  const used = [...new Set((await selectSealedUnder(storage.read, VERSION)).map(sealedVersion))];
   const missing = used.filter((version) => !keys.versions.includes(version)).toSorted();
   if (missing.length === 0) return;
   const said = missing.length === used.length ? "is not the key that this database was written under" : "lacks a key";

@@ -1,7 +1,7 @@
 import type { SigningAlg } from "../../secrets/signing-alg.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Tokens } from "../tokens.ts";
-import { type Jwk, makeKey, openKey, type SigningKey } from "./key.ts";
+import { type Jwk, makeKey, openKey, type SigningKey, timesOf } from "./key.ts";
 import { insertKey, lockAccount, type StoredKey, selectKeys } from "./store.ts";
 
 const OPENED_LIMIT = 5_000;
@@ -20,8 +20,7 @@ function opened(tokens: Tokens, row: StoredKey): SigningKey {
   const known = tokens.opened.get(name) ?? openKey(tokens.master_keys, row);
   if (tokens.opened.size >= OPENED_LIMIT) tokens.opened.clear();
   tokens.opened.set(name, known);
-  const { active_at, retired_at, expires_at } = row;
-  return { ...known, active_at, retired_at, expires_at };
+  return { ...known, ...timesOf(row) };
 }
 
 /** The key that signs at `now` (milliseconds): the youngest active one. Made on the spot when the account has none. */
@@ -42,11 +41,7 @@ export async function signingKey(
 }
 
 function youngest(keys: readonly SigningKey[], alg: SigningAlg, now: number): SigningKey | undefined {
-  const at = instant(now);
-  const usable = keys.filter(
-    (key) => key.alg === alg && key.active_at <= at && (key.retired_at === null || key.retired_at > at),
-  );
-  return usable.at(-1);
+  return keys.findLast((key) => key.alg === alg && key.active_at <= now && key.retired_at > now);
 }
 
 /** One key, whoever asks at the same time on whatever process. */

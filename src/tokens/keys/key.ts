@@ -22,11 +22,11 @@ export interface SigningKey {
   readonly public_jwk: Jwk;
   readonly public_key: KeyObject;
   readonly private_key: KeyObject;
-  /** Signs from this instant. */
-  readonly active_at: Instant;
-  readonly retired_at: Instant | null;
-  /** Verifies until this instant; null means that it has no end yet. */
-  readonly expires_at: Instant | null;
+  /** Signs from then on, and until `retired_at`; in milliseconds, since every request compares them. */
+  readonly active_at: number;
+  readonly retired_at: number;
+  /** Verifies until then. */
+  readonly expires_at: number;
 }
 
 export interface Jwk {
@@ -86,7 +86,14 @@ function publicMembers(privateKey: KeyObject): Record<string, string> {
 export function openKey(keys: MasterKeys, row: StoredKey): SigningKey {
   const pkcs8 = Buffer.from(unseal(keys, keyContext(row.account_id, row.kid), row.private_key));
   const private_key = createPrivateKey({ key: pkcs8, format: "der", type: "pkcs8" });
-  return { ...row, private_key, public_key: createPublicKey(private_key) };
+  const { account_id, kid, alg, public_jwk } = row;
+  return { account_id, kid, alg, public_jwk, private_key, public_key: createPublicKey(private_key), ...timesOf(row) };
+}
+
+/** What has no end yet ends never. */
+export function timesOf({ active_at, retired_at, expires_at }: KeyTimes) {
+  const end = (at: Instant | null) => (at === null ? Number.POSITIVE_INFINITY : Date.parse(at));
+  return { active_at: Date.parse(active_at), retired_at: end(retired_at), expires_at: end(expires_at) };
 }
 
 /** What a private key is sealed for. */
