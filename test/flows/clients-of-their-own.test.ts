@@ -1,5 +1,6 @@
 /** Clients that nobody made: registered by themselves, or described by a document; what they may and may not. */
-import { exportJWK, generateKeyPair, SignJWT } from "jose";
+import { randomUUID } from "node:crypto";
+import { type CryptoKey, exportJWK, generateKeyPair, SignJWT } from "jose";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
@@ -152,18 +153,34 @@ describeOnBothEngines("clients of their own", (engine) => {
     documents.set("/jwks", { keys: [{ ...(await exportJWK(keys.publicKey)), kid: "1", alg: "ES256" }] });
     const json = { redirect_uris: [BACK], token_endpoint_auth_method: "private_key_jwt", jwks_uri: `${web.url}/jwks` };
     const { body } = await register(closed, json, closed.token);
-    const assertion = await new SignJWT({ jti: "once" })
-      .setProtectedHeader({ alg: "ES256", kid: "1" })
-      .setIssuer(body.client_id)
-      .setSubject(body.client_id)
-      .setAudience(closed.issuer)
-      .setExpirationTime("1m")
-      .sign(keys.privateKey);
+    const assertionOf = (client_id: string, kid: string, key: CryptoKey) =>
+      new SignJWT({ jti: randomUUID() })
+        .setProtectedHeader({ alg: "ES256", kid })
+        .setIssuer(client_id)
+        .setSubject(client_id)
+        .setAudience(closed.issuer)
+        .setExpirationTime("1m")
+        .sign(key);
+    const assertion = await assertionOf(body.client_id, "1", keys.privateKey);
     const type = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
     const form = { token: "x", client_assertion: assertion, client_assertion_type: type };
     const ask = () => call(`${closed.base}/oauth/introspect`, { method: "POST", form });
     expect((await ask()).body).toEqual({ active: false });
     expect((await ask()).body.error).toBe("invalid_client");
+    const proof = async (kid: string, privateKey = keys.privateKey) => {
+      const { body: said } = await call(`${closed.base}/oauth/introspect`, {
+        method: "POST",
+        form: { ...form, client_assertion: await assertionOf(body.client_id, kid, privateKey) },
+      });
+      return said.error ?? said.active;
+    };
+    const fresh = await generateKeyPair("ES256");
+    documents.set("/jwks", { keys: [{ ...(await exportJWK(fresh.publicKey)), kid: "2", alg: "ES256" }] });
+    expect(await proof("2", fresh.privateKey), "with a new key, at once").toBe(false);
+    expect(await proof("1"), "with the old one no longer").toBe("invalid_client");
+    const asked = web.all.length;
+    for (let n = 0; n < 5; n++) expect(await proof(`x${n}`)).toBe("invalid_client");
+    expect(web.all.length, "unknown keys make no flood of questions").toBe(asked);
     const sector = { redirect_uris: [BACK, "https://other.example/back"], subject_type: "pairwise" };
     expect((await register(closed, sector, closed.token)).body.error).toBe("invalid_client_metadata");
     const named = { ...sector, sector_identifier_uri: `${web.url}/sector` };

@@ -13,18 +13,46 @@ import { type Cache, openCache } from "../../storage/cache.ts";
 
 export interface Federation {
   readonly egress: Egress;
-  /** Documents of providers, by address. */
+  /** Documents of providers and clients, by address. */
   readonly documents: Cache<Readonly<Record<string, unknown>>>;
+  /** Addresses whose keys were asked for again a moment ago. */
+  readonly renewed: Cache<true>;
 }
 
 /** Metadata and keys of a provider are asked for again after so long; milliseconds. */
 const KEPT = 300_000;
+/** Keys at one address are asked for again no more often than this, whatever unknown keys tokens name; milliseconds. */
+const RENEWED = 10_000;
 
 /** All that one login asks of a provider takes no longer; milliseconds. */
 export const PATIENCE = 4_500;
 
 export function openFederation(egress: Egress): Federation {
-  return { egress, documents: openCache(KEPT, 1_000) };
+  return { egress, documents: openCache(KEPT, 1_000), renewed: openCache(RENEWED, 1_000) };
+}
+
+/**
+ * Runs `verify` with the keys that lie at an address. Their owner may have changed them: when `verify` needs one that is not there, they
+ * are asked for again.
+ *
+ * @throws 400 upstream_login_failed when they cannot be had, and what `verify` throws: JWKSNoMatchingKey where there is no such key.
+ */
+export async function withKeysAt<T>(
+  federation: Federation,
+  url: string,
+  signal: AbortSignal,
+  verify: (keys: Readonly<Record<string, unknown>>) => Promise<T>,
+): Promise<T> {
+  try {
+    return await verify(await fetchDocument(federation, url, signal));
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== "ERR_JWKS_NO_MATCHING_KEY") throw error;
+    await federation.renewed.get(url, async () => {
+      federation.documents.forget(url);
+      return true;
+    });
+    return verify(await fetchDocument(federation, url, signal));
+  }
 }
 
 /** A JSON object by GET, kept for a while. @throws 400 upstream_login_failed. */

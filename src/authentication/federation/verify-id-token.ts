@@ -1,6 +1,6 @@
 import type { JSONWebKeySet, JWTPayload } from "jose";
 import { isBadJwt } from "../../secrets/bad-jwt.ts";
-import { type Federation, fetchDocument, upstreamFailed } from "./federation.ts";
+import { type Federation, upstreamFailed, withKeysAt } from "./federation.ts";
 
 export interface ExpectedIdToken {
   readonly issuer: string;
@@ -28,48 +28,30 @@ const algorithms = [
 const SKEW = 30;
 
 /**
- * Checks an ID token as OpenID Connect Core §3.1.3.7 says. Keys are asked for again when the token names one that is not known.
+ * Checks an ID token as OpenID Connect Core §3.1.3.7 says.
  *
  * @throws 400 upstream_login_failed, whose message says what is wrong with it.
  */
 export async function verifyIdToken(
   federation: Federation,
   id_token: string,
-  expected: ExpectedIdToken,
-  signal: AbortSignal,
-): Promise<JWTPayload> {
-  const { errors } = await import("jose");
-  try {
-    return await verify(federation, id_token, expected, signal);
-  } catch (error) {
-    if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
-    federation.documents.forget(expected.jwks_uri);
-    return verify(federation, id_token, expected, signal).catch((again: Error) => {
-      throw again instanceof errors.JWKSNoMatchingKey
-        ? upstreamFailed("The ID token is signed by an unknown key")
-        : again;
-    });
-  }
-}
-
-async function verify(
-  federation: Federation,
-  id_token: string,
   { issuer, audience, jwks_uri, nonce, now }: ExpectedIdToken,
   signal: AbortSignal,
 ): Promise<JWTPayload> {
   const { createLocalJWKSet, errors, jwtVerify } = await import("jose");
-  const document = await fetchDocument(federation, jwks_uri, signal);
-  if (!Array.isArray(document.keys)) throw upstreamFailed("The provider's JWKS has no keys");
   const times = { clockTolerance: SKEW, currentDate: new Date(now) };
+  const rules = { issuer, audience: [...audience], algorithms, requiredClaims: ["exp", "iat", "sub"], ...times };
   try {
-    const keys = createLocalJWKSet(document as unknown as JSONWebKeySet);
-    const rules = { issuer, audience: [...audience], algorithms, requiredClaims: ["exp", "iat", "sub"], ...times };
-    const { payload } = await jwtVerify(id_token, keys, rules);
-    check(payload, audience, nonce);
-    return payload;
+    return await withKeysAt(federation, jwks_uri, signal, async (document) => {
+      if (!Array.isArray(document.keys)) throw upstreamFailed("The provider's JWKS has no keys");
+      const keys = createLocalJWKSet(document as unknown as JSONWebKeySet);
+      const { payload } = await jwtVerify(id_token, keys, rules);
+      check(payload, audience, nonce);
+      return payload;
+    });
   } catch (error) {
-    if (error instanceof errors.JWKSNoMatchingKey || !isBadJwt(error)) throw error;
+    if (error instanceof errors.JWKSNoMatchingKey) throw upstreamFailed("The ID token is signed by an unknown key");
+    if (!isBadJwt(error)) throw error;
     throw upstreamFailed(`The ID token is refused: ${(error as Error).message}`, error);
   }
 }

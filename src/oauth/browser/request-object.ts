@@ -3,7 +3,7 @@ import type { Client } from "../../directory/clients/client.ts";
 import { Refusal, refuse } from "../../errors.ts";
 import { isBadJwt } from "../../secrets/bad-jwt.ts";
 import type { Oauth } from "../oauth.ts";
-import { asymmetric_algs, clientKeys } from "../token/client-keys.ts";
+import { verifyByClient } from "../token/client-keys.ts";
 import type { RawParameters } from "./schema.ts";
 
 const SKEW = 30;
@@ -24,18 +24,16 @@ export async function openRequestObject(
     if (client.settings.require_signed_request_object) throw wrong("this client signs its requests");
     return raw;
   }
-  const { createLocalJWKSet, jwtVerify } = await import("jose");
   try {
-    const keys = await clientKeys(federation, client);
-    if (!keys) throw wrong("the client has registered no keys");
-    const { payload, protectedHeader } = await jwtVerify(raw.request, createLocalJWKSet(keys), {
-      algorithms: asymmetric_algs,
+    const verified = await verifyByClient(federation, client, raw.request, {
       issuer: client.client_id,
       audience: issuerOf(directory.public_url, client.account_id),
       requiredClaims: ["exp"],
       clockTolerance: SKEW,
       currentDate: new Date(directory.storage.now()),
     });
+    if (!verified) throw wrong("the client has registered no keys");
+    const { payload, protectedHeader } = verified;
     if (!types.includes(protectedHeader.typ)) throw wrong("it is another kind of JWT");
     // What has a subject is a client assertion (RFC 9101 §10.8).
     if (payload.sub !== undefined) throw wrong("it has a sub");

@@ -6,7 +6,7 @@ import { lookUpClient } from "../../directory/clients/find-client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { isBadJwt } from "../../secrets/bad-jwt.ts";
 import { instant } from "../../storage/storage.ts";
-import { asymmetric_algs, clientKeys } from "./client-keys.ts";
+import { verifyByClient } from "./client-keys.ts";
 import { insertUsedToken } from "./used-tokens.ts";
 
 /** An assertion lives no longer; seconds. */
@@ -25,17 +25,14 @@ export async function matchAssertion(
   account_id: string,
   assertion: string,
 ): Promise<Client | undefined> {
-  const { createLocalJWKSet, decodeJwt, jwtVerify } = await import("jose");
+  const { decodeJwt } = await import("jose");
   try {
     const claimed = decodeJwt(assertion);
     const client = typeof claimed.sub === "string" ? await lookUpClient(directory, account_id, claimed.sub) : undefined;
     if (client?.settings.token_endpoint_auth_method !== "private_key_jwt") return undefined;
-    const keys = await clientKeys(federation, client);
-    if (!keys) return undefined;
     const issuer = issuerOf(directory.public_url, account_id);
     const now = directory.storage.now();
-    const { payload } = await jwtVerify(assertion, createLocalJWKSet(keys), {
-      algorithms: asymmetric_algs,
+    const verified = await verifyByClient(federation, client, assertion, {
       issuer: client.client_id,
       subject: client.client_id,
       audience: [issuer, `${issuer}/oauth/token`],
@@ -43,7 +40,8 @@ export async function matchAssertion(
       clockTolerance: SKEW,
       currentDate: new Date(now),
     });
-    return (await isFirstUse(directory, account_id, client, payload, now)) ? client : undefined;
+    if (!verified) return undefined;
+    return (await isFirstUse(directory, account_id, client, verified.payload, now)) ? client : undefined;
   } catch (error) {
     if (isBadJwt(error)) return undefined;
     throw error;

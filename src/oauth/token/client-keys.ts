@@ -1,14 +1,24 @@
-import type { JSONWebKeySet } from "jose";
-import { type Federation, fetchDocument, PATIENCE } from "../../authentication/federation/federation.ts";
+import type { JSONWebKeySet, JWTVerifyOptions, JWTVerifyResult } from "jose";
+import { type Federation, PATIENCE, withKeysAt } from "../../authentication/federation/federation.ts";
 import type { Client } from "../../directory/clients/client.ts";
 
 /** What clients may sign with: nothing that a shared secret could forge. */
 export const asymmetric_algs = ["RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"];
 
-/** The client's public keys, as they are registered or lie at its address. */
-export async function clientKeys(federation: Federation, { settings }: Client): Promise<JSONWebKeySet | undefined> {
-  if (settings.jwks) return settings.jwks as unknown as JSONWebKeySet;
-  if (settings.jwks_uri === null) return undefined;
-  const document = await fetchDocument(federation, settings.jwks_uri, AbortSignal.timeout(PATIENCE));
-  return document as unknown as JSONWebKeySet;
+/**
+ * Checks what a client signed with one of its keys, as they are registered or lie at its address.
+ *
+ * @returns undefined when it has no keys. @throws what JOSE says is wrong; 400 upstream_login_failed when its keys cannot be had.
+ */
+export async function verifyByClient(
+  federation: Federation,
+  { settings: { jwks, jwks_uri } }: Client,
+  jwt: string,
+  rules: JWTVerifyOptions,
+): Promise<JWTVerifyResult | undefined> {
+  const { createLocalJWKSet, jwtVerify } = await import("jose");
+  const verify = (keys: object) =>
+    jwtVerify(jwt, createLocalJWKSet(keys as JSONWebKeySet), { algorithms: asymmetric_algs, ...rules });
+  if (jwks) return verify(jwks);
+  return jwks_uri === null ? undefined : withKeysAt(federation, jwks_uri, AbortSignal.timeout(PATIENCE), verify);
 }
