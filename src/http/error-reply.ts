@@ -14,8 +14,8 @@ export type ErrorPage = (
 declare module "fastify" {
   interface FastifyInstance {
     errorPage: ErrorPage | null;
-    /** Where it is written who may let somebody in (RFC 9728 §3); null where the request names no account. */
-    resourceMetadata: ((request: FastifyRequest) => string | null) | null;
+    /** A challenge of the Bearer or DPoP scheme with what whoever is refused needs to come back; handed in by the bearer hook. */
+    finishChallenge: ((said: string, request: FastifyRequest) => string) | null;
   }
 }
 
@@ -49,17 +49,16 @@ export function errorReply(error: unknown, request: FastifyRequest, reply: Fasti
     .send(errorBody(surfaceOf(request), refusal, String(request.id)));
 }
 
-/** What a bearer that is refused learns: RFC 6750 §3, RFC 9728 §5.1. */
+/** What a bearer that is refused learns: RFC 6750 §3. */
 function challengeOf(refusal: Refusal, request: FastifyRequest): string | undefined {
-  const said = refusal.options.headers?.["www-authenticate"] ?? lackingScope(refusal, request);
-  const metadata = said && /^(Bearer|DPoP) /.test(said) ? request.server.resourceMetadata?.(request) : undefined;
-  return metadata ? `${said}, resource_metadata="${metadata}"` : said;
+  const said = refusal.options.headers?.["www-authenticate"] ?? lackingScope(refusal);
+  if (!said || !/^(Bearer|DPoP) /.test(said)) return said;
+  return request.server.finishChallenge?.(said, request) ?? said;
 }
 
-function lackingScope({ code, message, options }: Refusal, { headers }: FastifyRequest): string | undefined {
+function lackingScope({ code, message, options }: Refusal): string | undefined {
   if (code !== "insufficient_scope") return undefined;
-  const scheme = /^DPoP /i.test(headers.authorization ?? "") ? "DPoP" : "Bearer";
-  const said = `${scheme} realm="latchkey", error="${code}", error_description="${errorDescription(message)}"`;
+  const said = `Bearer realm="latchkey", error="${code}", error_description="${errorDescription(message)}"`;
   return options.scopes ? `${said}, scope="${options.scopes.join(" ")}"` : said;
 }
 

@@ -96,7 +96,7 @@ export function openHttp({ logger, trustProxy, metrics, secure, tracing }: HttpO
   }).withTypeProvider<TypeBoxTypeProvider>();
 
   app.decorate("errorPage", null);
-  app.decorate("resourceMetadata", null);
+  app.decorate("finishChallenge", null);
   app.setErrorHandler(errorReply);
   app.setNotFoundHandler(noSuchAddress);
   app.server.on("checkExpectation", refuseExpectation);

@@ -203,7 +203,9 @@ describeOnBothEngines("a challenge", (engine) => {
       { ...(await show(key, asked.nonce)), authorization: `DPoP ${tenant.token}` },
     ]) {
       const { status, scheme, parts } = await challenge(url, headers);
-      expect([status, scheme, parts.error]).toEqual([401, "Bearer", "invalid_token"]);
+      const [came = ""] = headers.authorization.split(" ");
+      expect([status, scheme, parts.error]).toEqual([401, came, "invalid_token"]);
+      expect(parts.algs !== undefined).toBe(came === "DPoP");
     }
   });
 

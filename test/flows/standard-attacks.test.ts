@@ -201,13 +201,29 @@ describeOnBothEngines("attacks on the standard surface", (engine) => {
     expect((await list("Bearer")).status).toBe(401);
     expect((await list("DPoP")).status).toBe(401);
     const refused = await list("DPoP", await key.proof({ ...right, ath: "x" }, {}, "/auth/clients"));
-    expect(refused.headers.get("www-authenticate")).toMatch(/^DPoP .*error="invalid_dpop_proof"/);
+    expect(refused.headers.get("www-authenticate")).toMatch(
+      /^DPoP .*error="invalid_dpop_proof", algs="ES256 [^"]*", resource_metadata=/,
+    );
     expect((await list("DPoP", await key.proof(right, {}, "/auth/grants"))).status).toBe(401);
     expect((await list("Bearer", await key.proof(right, {}, "/auth/clients"))).status).toBe(401);
     expect((await list("DPoP", await (await openKey()).proof(right, {}, "/auth/clients"))).status).toBe(401);
     expect((await list("DPoP", await key.proof(right, {}, "/auth/clients"))).status).toBe(200);
     const unbound = await call(`${tenant.base}/auth/clients`, { headers: { authorization: `DPoP ${tenant.token}` } });
-    expect(unbound.status).toBe(401);
+    expect([unbound.status, unbound.headers.get("www-authenticate")]).toEqual([
+      ...[401, expect.stringMatching(/^DPoP .*error="invalid_token".*, algs="ES256 /)],
+    ]);
+    const weak = await addClient(latchkey, tenant.account_id, { dpop_bound_access_tokens: true });
+    await addGrant(latchkey, tenant.account_id, weak, tenant.issuer, ["orders:read"]);
+    const bound = (await post("token", form, weak, { dpop: await key.proof({ nonce }) })).body.access_token;
+    const lacking = await call(`${tenant.base}/auth/clients`, {
+      headers: {
+        authorization: `DPoP ${bound}`,
+        dpop: await key.proof({ htm: "GET", nonce, ath: athOf(bound) }, {}, "/auth/clients"),
+      },
+    });
+    expect([lacking.status, lacking.headers.get("www-authenticate")]).toEqual([
+      ...[403, expect.stringMatching(/^DPoP .*error="insufficient_scope".* scope="[^"]+", algs="ES256 /)],
+    ]);
   });
 
   it("gives a client nothing from the moment another process took its grant, secret or life, whatever is cached here", async () => {

@@ -35,9 +35,22 @@ export function requireBearer(app: App, deps: BearerDeps): void {
     },
   });
   app.addHook("onRequest", (request) => authenticate(deps, request));
-  app.resourceMetadata = ({ account_id }) =>
-    account_id ? `${deps.directory.public_url}/.well-known/oauth-protected-resource/v1/accounts/${account_id}` : null;
+  app.finishChallenge = (said, request) => finishChallenge(deps.directory.public_url, said, request);
 }
+
+/** In the scheme in which the token came (RFC 9449 §7.1), with where it is written who may give a better one (RFC 9728 §5.1). */
+function finishChallenge(public_url: string, said: string, { headers, account_id }: FastifyRequest): string {
+  const scheme = comesByProof(headers.authorization) ? "DPoP" : said.split(" ", 1)[0];
+  const place = `${public_url}/.well-known/oauth-protected-resource/v1/accounts/${account_id}`;
+  const parts = [
+    said.replace(/^\w+/, scheme ?? ""),
+    ...(scheme === "DPoP" ? [`algs="${dpop_algs.join(" ")}"`] : []),
+    ...(account_id ? [`resource_metadata="${place}"`] : []),
+  ];
+  return parts.join(", ");
+}
+
+const comesByProof = (authorization: string | undefined) => /^DPoP /i.test(authorization ?? "");
 
 declare module "fastify" {
   interface FastifyRequest {
@@ -185,7 +198,7 @@ async function checkHolder(
   token: string,
   presented: Presented,
 ): Promise<void> {
-  const by_proof = /^DPoP /i.test(presented.authorization ?? "");
+  const by_proof = comesByProof(presented.authorization);
   if (jkt === undefined && !by_proof) return;
   if (jkt === undefined || !by_proof) throw refuse("invalid_token", { detail: "bound to a key, or not" });
   if ((await checkProof(directory, account_id, presented, token)) !== jkt)
@@ -219,7 +232,7 @@ function challenge(error: Error | undefined): Error {
   }
   const { code, options, message } = error as Refusal;
   if (code === "invalid_dpop_proof" || code === "use_dpop_nonce") {
-    const said = `DPoP realm="latchkey", error="${code}", algs="${dpop_algs.join(" ")}"`;
+    const said = `DPoP realm="latchkey", error="${code}"`;
     return refuse("invalid_token", { message, headers: { ...options.headers, "www-authenticate": said } });
   }
   if (code === "upstream_login_failed") return challenge(refuse("invalid_token", { message, cause: error }));
