@@ -1,9 +1,8 @@
 import { writeFileSync } from "node:fs";
 import { Command } from "commander";
 import { adviceOn } from "../advice.ts";
-import { canonicalAccountId } from "../directory/accounts/account.ts";
 import { readAccount } from "./export/read-account.ts";
-import { type Output, print, withCore } from "./run.ts";
+import { findNamedAccount, type Output, print, withCore } from "./run.ts";
 
 interface Options extends Output {
   readonly out?: string;
@@ -19,7 +18,7 @@ export function exportCommand(): Command {
     .option("--json", "print JSON about what was written (with --out)")
     .action((name: string, options: Options) =>
       withCore(options, async (core) => {
-        const portable = await readAccount(core, canonicalAccountId(name) ?? name);
+        const portable = await readAccount(core, (await findNamedAccount(core.directory, name)).account_id);
         const text = `${JSON.stringify(portable, null, 1)}\n`;
         if (options.out === undefined) {
           process.stdout.write(text);

@@ -4,7 +4,8 @@ import { refuseField } from "../errors.ts";
 import { checkSchema } from "./check-schema.ts";
 import { PortableAccount } from "./export/portable.ts";
 import { tryAccount, writeAccount } from "./export/write-account.ts";
-import { carryOut, readPlan } from "./import/carry-out.ts";
+import { carryOut } from "./import/carry-out.ts";
+import { readPlan } from "./import/read-plan.ts";
 import { type Output, print, withCore } from "./run.ts";
 
 interface Options extends Output {

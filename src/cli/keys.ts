@@ -1,13 +1,11 @@
 import { Command } from "commander";
 import { recordDeed } from "../audit/audit.ts";
-import { canonicalAccountId } from "../directory/accounts/account.ts";
-import { findAccount } from "../directory/accounts/find-account.ts";
 import type { SigningAlg } from "../secrets/signing-alg.ts";
 import { instant } from "../storage/storage.ts";
 import { keysOf } from "../tokens/keys/find-key.ts";
 import { rotateKey } from "../tokens/keys/rotate-key.ts";
 import { type Hanging, resealAll } from "./reseal.ts";
-import { actor, type Output, print, withCore } from "./run.ts";
+import { actor, findNamedAccount, type Output, print, withCore } from "./run.ts";
 
 interface Options extends Output {
   readonly now?: boolean;
@@ -26,7 +24,7 @@ export function keysCommand(): Command {
     .option("--json", "print JSON")
     .action((name: string, options: Options) =>
       withCore(options, async ({ directory, tokens, storage }) => {
-        const { account_id, settings } = await findAccount(directory, canonicalAccountId(name) ?? name);
+        const { account_id, settings } = await findNamedAccount(directory, name);
         const now = storage.now();
         const rotation = {
           publication_lead: settings.key_publication_lead,

@@ -145,6 +145,25 @@ describeOnBothEngines("an account that moves to another server", (engine) => {
     ]);
     write({ ...plan, users: [{ email: "x@example.com", roles: ["nobody"] }] });
     expect((await cli(env, "import", file)).code).toBe(1);
+    write({
+      ...plan,
+      account: { ...plan.account, account_id: "Shop" },
+      clients: [
+        { client_id: "a b", settings: {} },
+        { client_id: "keys", settings: { jwks_uri: "http://keys.example/jwks" } },
+      ],
+      users: [...plan.users, { email: "nobody" }, { phone_number: "1234", locale: "sv" }],
+    });
+    const dry = await cli(env, "import", file, "--dry-run", "--json");
+    const found = JSON.parse(dry.stderr).error.errors.map(({ path }: { path: string }) => path);
+    expect([dry.code, found]).toEqual([
+      1,
+      [
+        "account.account_id",
+        ...["clients.0.client_id", "clients.1.settings.jwks_uri"],
+        ...["users.2.email", "users.3.phone_number"],
+      ],
+    ]);
     write(plan);
     expect(JSON.parse((await cli(env, "import", file, "--dry-run", "--json")).stdout).imported).toBe(false);
     const done = await cli(env, "import", file, "--json");

@@ -4,45 +4,25 @@ import { createAccount } from "../../directory/accounts/create-account.ts";
 import { lookUpAccount } from "../../directory/accounts/find-account.ts";
 import { createClient } from "../../directory/clients/create-client.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
-import { ClientSettings } from "../../directory/clients/settings.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { createGrant } from "../../directory/grants/change-grants.ts";
 import { listGrants } from "../../directory/grants/find-grant.ts";
 import { createRole, listRoles } from "../../directory/roles/change-role.ts";
-import { changeOf } from "../../directory/settings.ts";
 import { createUser } from "../../directory/users/create-user.ts";
 import { lookUpUserByCustomerId, lookUpUserByEmail } from "../../directory/users/find-user.ts";
 import { canonicalEmail } from "../../directory/users/identifier.ts";
-import { refuse, refuseField } from "../../errors.ts";
+import { refuse } from "../../errors.ts";
 import { secret } from "../../secrets/secret.ts";
 import type { Core } from "../../server.ts";
-import { checkSchema } from "../check-schema.ts";
 import { actor } from "../run.ts";
-import { Plan } from "./plan.ts";
+import { named } from "./named.ts";
+import type { Plan } from "./plan.ts";
 
 export interface Imported {
   readonly account_id: string;
   created: { accounts: number; roles: number; clients: number; grants: number; users: number };
   /** What was here already. */
   kept: number;
-}
-
-/** @throws 400 invalid_request naming every fault of the file, before anything is written. */
-export async function readPlan(document: unknown): Promise<Plan> {
-  const plan = await checkSchema(Plan, document, "");
-  for (const [index, { settings }] of (plan.clients ?? []).entries()) {
-    if (settings) await checkSchema(changeOf(ClientSettings), settings, `clients.${index}.settings`);
-  }
-  const known = new Set((plan.roles ?? []).map(({ name }) => name));
-  for (const [index, user] of (plan.users ?? []).entries()) {
-    if (!user.email && !user.phone_number && !user.customer_id) {
-      throw refuseField(`users.${index}`, "required", "needs email, phone_number or customer_id");
-    }
-    const unknown = user.roles?.find((name) => !known.has(name));
-    if (unknown)
-      throw refuseField(`users.${index}.roles`, "unknown", `names the role ${unknown}, which the file does not have`);
-  }
-  return plan;
 }
 
 /** Makes what is missing; `progress` hears how far it is. */
@@ -79,12 +59,12 @@ export async function carryOut(
     }
     step();
   }
-  for (const client of clients) {
-    await importClient(directory, result, client);
+  for (const [index, client] of clients.entries()) {
+    await named(`clients.${index}`, () => importClient(directory, result, client));
     step();
   }
-  for (const user of users) {
-    await importUser(directory, result, user, roles);
+  for (const [index, user] of users.entries()) {
+    await named(`users.${index}`, () => importUser(directory, result, user, roles));
     step();
   }
   return result;

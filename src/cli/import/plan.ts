@@ -5,7 +5,9 @@
 import { type Static, Type } from "typebox";
 import { NewAccount } from "../../directory/accounts/settings.ts";
 import { scopes } from "../../directory/scopes-schema.ts";
+import { NewUserBody } from "../../directory/users/schema.ts";
 
+const fields = NewUserBody.properties;
 const text = (maxLength = 200) => Type.String({ minLength: 1, maxLength });
 const optional = (maxLength = 200) => Type.Optional(text(maxLength));
 
@@ -48,13 +50,13 @@ export const Plan = Type.Object(
         Type.Object(
           {
             type: Type.Optional(Type.Enum(["customer", "company", "account_user"])),
-            customer_id: optional(128),
-            email: optional(320),
-            phone_number: optional(32),
-            name: optional(),
-            locale: optional(35),
+            customer_id: fields.customer_id,
+            email: fields.email,
+            phone_number: fields.phone_number,
+            name: fields.name,
+            locale: fields.locale,
             scope: Type.Optional(scopes),
-            roles: Type.Optional(Type.Array(text(), { description: "Names of roles of this file or account." })),
+            roles: Type.Optional(Type.Array(text(), { description: "Names of roles of this file." })),
             password_hash: Type.Optional(
               Type.String({ pattern: "^\\$argon2id\\$", description: "argon2id, in the PHC string format." }),
             ),

@@ -65,7 +65,8 @@ async function secretOf(account_id: string, id: string, { settings, client_secre
   return client_secret ? adoptSecret(account_id, id, client_secret, now) : mintSecret(account_id, id, now);
 }
 
-function checkClientId(client_id: string): void {
+/** A name that somebody chose. @throws 400 invalid_request. */
+export function checkClientId(client_id: string): void {
   if (!/^[A-Za-z0-9._~-]{1,64}$/.test(client_id)) {
     throw refuseField("client_id", "pattern", "takes 1 to 64 letters, digits and . _ ~ -");
   }

@@ -16,7 +16,7 @@ import { originOf, PageParams, page_route, readerOf, sendPage } from "../page.ts
 const text = (maxLength = 2_048) => Type.Optional(Type.String({ maxLength }));
 const Parameters = Type.Object({
   id_token_hint: text(8_192),
-  client_id: text(64),
+  client_id: text(),
   post_logout_redirect_uri: text(),
   state: text(),
   logout_hint: text(),

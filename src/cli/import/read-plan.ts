@@ -1,0 +1,62 @@
+import { readAccountId } from "../../directory/accounts/account.ts";
+import { AccountSettings } from "../../directory/accounts/settings.ts";
+import { checkClientId, checkSettings } from "../../directory/clients/create-client.ts";
+import { ClientSettings } from "../../directory/clients/settings.ts";
+import { changeOf, defaultsOf } from "../../directory/settings.ts";
+import { readEmail, readPhone } from "../../directory/users/identifier.ts";
+import { type Fault, Refusal, refuseField } from "../../errors.ts";
+import { malformed } from "../../http/error-reply.ts";
+import { checkSchema } from "../check-schema.ts";
+import { named } from "./named.ts";
+import { Plan } from "./plan.ts";
+
+/** Reads a file as `carryOut` takes it, by every rule that does not ask the database. @throws 400 invalid_request with every fault. */
+export async function readPlan(document: unknown): Promise<Plan> {
+  const plan = await checkSchema(Plan, document, "");
+  const { account, roles = [], clients = [], users = [] } = plan;
+  const country = account.settings?.country ?? String(defaultsOf(AccountSettings).country);
+  const names = roles.map(({ name }) => name);
+  const checks = [
+    () => readAccountId(account.account_id, "account.account_id"),
+    ...clients.flatMap(({ client_id, settings = {} }, index) => [
+      () => named(`clients.${index}`, () => checkClientId(client_id)),
+      () => named(`clients.${index}.settings`, () => checkClientSettings(settings)),
+    ]),
+    ...users.map((user, index) => () => named(`users.${index}`, () => checkUser(user, country, names))),
+  ];
+  const faults: Fault[] = [];
+  for (const check of checks) faults.push(...(await faultsOf(check)));
+  if (faults.length > 0) throw malformed(faults);
+  return plan;
+}
+
+async function faultsOf(check: () => unknown): Promise<readonly Fault[]> {
+  try {
+    await check();
+    return [];
+  } catch (error) {
+    if (error instanceof Refusal && error.options.errors) return error.options.errors;
+    throw error;
+  }
+}
+
+async function checkClientSettings(settings: object): Promise<void> {
+  // None at all are no change, and no fault.
+  if (Object.keys(settings).length === 0) return;
+  checkSettings((await checkSchema(changeOf(ClientSettings), settings, "")) as Partial<ClientSettings>);
+}
+
+async function checkUser(
+  { customer_id, email, phone_number, roles = [] }: NonNullable<Plan["users"]>[number],
+  country: string,
+  known: readonly string[],
+): Promise<void> {
+  if (!email && !phone_number && !customer_id) {
+    throw refuseField("email", "required", "is needed, or phone_number or customer_id");
+  }
+  if (email !== undefined) readEmail(email);
+  if (phone_number !== undefined) await readPhone(phone_number, country);
+  const unknown = roles.find((name) => !known.includes(name));
+  if (unknown !== undefined)
+    throw refuseField("roles", "unknown", `names the role ${unknown}, which the file does not have`);
+}
