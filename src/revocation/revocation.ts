@@ -13,7 +13,7 @@ import { insertAndDelete, insertRevocation, selectRevokedSince } from "./store.t
 
 export interface RevokedSubject {
   readonly account_id: string;
-  /** `sid:`, `client:`, `user:`, `grant:` or `role:` and an id. */
+  /** `sid:`, `exchange:`, `client:`, `user:`, `grant:` or `role:` and an id. */
   readonly subject: string;
 }
 

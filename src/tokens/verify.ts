@@ -184,6 +184,14 @@ export function restsOn({ client_uuid, grant_id, holds = [] }: AccessToken): rea
   return [`client:${client_uuid}`, ...(grant_id === undefined ? [] : [`grant:${grant_id}`]), ...holds];
 }
 
+/** An exchange by its id, as something that can be revoked. */
+export const exchangeSubjectOf = (id: string) => `exchange:${id}`;
+
+/** What this token was issued with: the exchange that it came from, where it came from one (RFC 8693), or else the login. */
+export function issuedWith({ sid, holds = [] }: AccessToken): string {
+  return holds.find((held) => held.startsWith(exchangeSubjectOf(""))) ?? `sid:${sid}`;
+}
+
 function invalid(detail: string): Refusal {
   return refuse("invalid_token", { detail });
 }

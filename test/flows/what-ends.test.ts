@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
+  addGrant,
   addUser,
   basic,
   call,
@@ -53,6 +54,47 @@ describeOnBothEngines("what ends", (engine) => {
   const logOut = (surfer: Surfer, id_token: string) =>
     surfer.visit(`${tenant.issuer}/oauth/logout?${new URLSearchParams({ id_token_hint: id_token })}`);
   const sidOf = (jwt: string) => JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString()).sid;
+
+  it("ends a token that came from an exchange with what it was exchanged for, and leaves the login", async () => {
+    const EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange";
+    const add = async (settings: object, audiences: readonly string[]) => {
+      const client = await addClient(latchkey, tenant.account_id, { first_party: true, ...settings });
+      for (const audience of audiences) await addGrant(latchkey, tenant.account_id, client, audience, ["orders:read"]);
+      return client;
+    };
+    const shop = await add({}, [tenant.audience]);
+    const [stock, depot] = ["https://stock.example", "https://depot.example"];
+    const service = await add({ grant_types: [EXCHANGE], resource_for: [tenant.audience] }, [stock, depot]);
+    const code = await standard.codeFor(shop, { resource: tenant.audience });
+    const login = (await standard.redeem(code, shop)).body.access_token;
+    const exchange = async (subject_token: string, audience: string): Promise<string> => {
+      const about = { subject_token, subject_token_type: "urn:ietf:params:oauth:token-type:access_token", audience };
+      const { status, body, text } = await standard.token({ grant_type: EXCHANGE, ...about }, service);
+      expect(status, text).toBe(200);
+      return body.access_token;
+    };
+    const given = await exchange(login, stock);
+    const beside = await exchange(login, stock);
+    const further = await exchange(given, depot);
+    const revoke = (token: string, client: TestClient) =>
+      call(`${tenant.base}/oauth/revoke`, {
+        method: "POST",
+        headers: { authorization: basic(client) },
+        form: { token },
+      });
+    const alive = () =>
+      Promise.all([
+        isActive(login, shop),
+        ...[given, further, beside].map((token: string) => isActive(token, service)),
+      ]);
+    expect(await alive()).toEqual([true, true, true, true]);
+    expect((await revoke(given, shop)).status).toBe(200);
+    expect(await alive(), "not its client").toEqual([true, true, true, true]);
+    await revoke(given, service);
+    expect(await alive()).toEqual([true, false, false, true]);
+    await revoke(login, shop);
+    expect(await alive()).toEqual([false, false, false, false]);
+  });
 
   it("goes on with a session when its person logs in again, so that logging out ends all that it ever led to", async () => {
     const surfer = openSurfer(latchkey);

@@ -7,6 +7,7 @@ import type { App } from "../../http/server.ts";
 import { revoke } from "../../revocation/revocation.ts";
 import { secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
+import { issuedWith } from "../../tokens/verify.ts";
 import { lookUpToken } from "../bearer/bearer.ts";
 import { REFRESH_SCOPE } from "../issue-for-person.ts";
 import type { Oauth } from "../oauth.ts";
@@ -52,7 +53,7 @@ export function revokeRoutes(app: App, oauth: Oauth): void {
       operationId: "oauth_revoke_post",
       summary: "Revoke a token",
       description:
-        "RFC 7009. A refresh token ends the login with every token of it, an access token what it was issued with.",
+        "RFC 7009. A refresh token ends the login with every token of it, an access token the login that it was issued with. A token that came from an exchange (RFC 8693) ends with what it was exchanged for in turn, and the login goes on.",
       tags: ["oauth"],
       params: OidParams,
       body: ClientForm,
@@ -66,7 +67,7 @@ export function revokeRoutes(app: App, oauth: Oauth): void {
       const token = family ? undefined : await lookUpToken(oauth, account_id, body.token);
       if (family?.client_id === client.id) await revokeFamily(directory, family);
       if (token?.client_uuid === client.id) {
-        await revoke(directory.storage, directory.revocations, { account_id, subject: `sid:${token.sid}` });
+        await revoke(directory.storage, directory.revocations, { account_id, subject: issuedWith(token) });
       }
       return {};
     },

@@ -11,7 +11,7 @@ import { reveal, type Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Authorization } from "../../tokens/authorization.ts";
 import { type IssuedAccessToken, issueAccessToken } from "../../tokens/issue.ts";
-import { type AccessToken, restsOn } from "../../tokens/verify.ts";
+import { type AccessToken, exchangeSubjectOf, restsOn } from "../../tokens/verify.ts";
 import { acrOf, issuingOf } from "../authorization-for.ts";
 import { findAlive } from "../bearer/bearer.ts";
 import type { Oauth } from "../oauth.ts";
@@ -67,6 +67,7 @@ export async function exchangeSubject(
   // A person never inherits a client's power.
   if (isAccountApi(account, directory.public_url, audience))
     throw refuse("invalid_target", { message: "The account API is no target of an exchange." });
+  const exchanged = randomUUID();
   const authorization: Authorization = {
     issuing: issuingOf(directory, account),
     sid: subject.sid,
@@ -74,7 +75,7 @@ export async function exchangeSubject(
     client_id: client.client_id,
     client_uuid: client.id,
     grant_id: grant.id,
-    holds: restsOn(subject),
+    holds: [exchangeSubjectOf(exchanged), ...restsOn(subject)],
     audience,
     scope: scopeFor(subject, grant.scope, exchange.scope),
     id_token_alg: settings.id_token_signed_response_alg,
@@ -87,7 +88,7 @@ export async function exchangeSubject(
     dpop_jkt: exchange.dpop_jkt,
     lifetime: Math.max(1, subject.expires_at - Math.floor(now / 1000)),
   };
-  const actor = { id: client.id, context: { ...facts, audience, sid: subject.sid, exchange: randomUUID() } };
+  const actor = { id: client.id, context: { ...facts, audience, sid: subject.sid, exchange: exchanged } };
   const deed = { account_id, action: "auth.token_exchange", entity: subject.subject, now: instant(now), actor };
   await directory.storage.write((tx) => recordDeed(tx, deed));
   return { ...(await issueAccessToken(tokens, authorization, now)), issued_token_type: ACCESS_TOKEN };
