@@ -23,15 +23,20 @@ export interface AuditEvent {
 
 export type { RequestFacts } from "../http/facts.ts";
 
-export function auditEvent(fields: Omit<AuditEvent, "id">): AuditEvent {
-  return { id: uuidv7(Date.parse(fields.created_at)), ...fields };
+/** An event as its row. */
+export interface AuditRow extends Omit<AuditEvent, "context"> {
+  /** JSON */
+  readonly context: string;
 }
 
-export async function recordAuditEvent(db: Database, event: AuditEvent): Promise<void> {
-  await db
-    .insertInto("audit_events")
-    .values({ ...event, context: JSON.stringify(event.context) })
-    .execute();
+export function auditEvent(fields: Omit<AuditEvent, "id">): AuditRow {
+  const { account_id, created_at, action, outcome, entity, actor } = fields;
+  const context = JSON.stringify(fields.context);
+  return { account_id, id: uuidv7(Date.parse(created_at)), created_at, action, outcome, entity, actor, context };
+}
+
+export async function recordAuditEvent(db: Database, event: AuditRow): Promise<void> {
+  await db.insertInto("audit_events").values(event).execute();
 }
 
 export interface Deed {

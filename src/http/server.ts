@@ -74,7 +74,7 @@ export function openHttp({ logger, trustProxy, metrics, secure, tracing }: HttpO
       caseSensitive: true,
       ignoreTrailingSlash: false,
     },
-    genReqId: () => Buffer.from(randomForIds(12)).toString("base64url"),
+    genReqId: () => randomForIds(12, "base64url"),
     requestIdHeader: false,
     exposeHeadRoutes: true,
     rewriteUrl(request) {
@@ -164,22 +164,14 @@ function recordRequest(metrics: Metrics, request: FastifyRequest, reply: Fastify
   const { method } = request;
   const route = request.routeOptions.url ?? "none";
   const status = reply.statusCode;
-  const refusal = refusalOf(request);
-  metrics.observe({ method, route, status, milliseconds: reply.elapsedTime, refusal });
+  const code = refusalOf(request);
+  metrics.observe({ method, route, status, milliseconds: reply.elapsedTime, refusal: code });
   // Probes and scrapes come every few seconds: what they say is worth a line when it is not that all is well.
   const level = request.routeOptions.config.surface === "system" && status < 400 ? "debug" : "info";
-  request.log[level](
-    {
-      request_id: request.id,
-      method,
-      route,
-      status,
-      ...(refusal ? { code: refusal } : {}),
-      ms: Math.round(reply.elapsedTime * 10) / 10,
-      ...(request.account_id ? { account_id: request.account_id } : {}),
-    },
-    "request",
-  );
+  const ms = Math.round(reply.elapsedTime * 10) / 10;
+  // What is undefined is left out.
+  const account_id = request.account_id || undefined;
+  request.log[level]({ request_id: request.id, method, route, status, code, ms, account_id }, "request");
 }
 
 /** Everything a request does runs inside its span. */

@@ -1,7 +1,7 @@
 import { createHmac } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { hmac, sha256 } from "./digest.ts";
+import { hmac, hmacHex, sha256 } from "./digest.ts";
 
 describe("hmac", () => {
   const part = fc.oneof(fc.string({ unit: "binary" }), fc.uint8Array({ maxLength: 100 }));
@@ -20,6 +20,7 @@ describe("hmac", () => {
         // The second time with a key that was made ready.
         expect(Buffer.from(hmac(key, ...parts)).toString("hex")).toBe(expected);
         expect(Buffer.from(hmac(key, ...parts)).toString("hex")).toBe(expected);
+        expect(hmacHex(key, ...parts)).toBe(expected);
       }),
       { numRuns: 500 },
     );

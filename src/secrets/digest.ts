@@ -9,11 +9,23 @@ export function sha256Text(data: string | Uint8Array): string {
   return hash("sha256", data, "base64url");
 }
 
+type Parts = readonly (string | Uint8Array)[];
+
 /**
  * HMAC-SHA-256 (RFC 2104) over parts that are each prefixed with their length (32 bits, big endian), so that no two different
- * lists of parts share an input. Two one-shot hashes: an `Hmac` object costs four times as much, and every code is looked up by one.
+ * lists of parts share an input.
  */
-export function hmac(key: Uint8Array, ...parts: readonly (string | Uint8Array)[]): Uint8Array {
+export function hmac(key: Uint8Array, ...parts: Parts): Uint8Array {
+  return hash("sha256", outerOf(key, parts), "buffer");
+}
+
+/** As hmac, in hexadecimal. Every code is looked up by one, and a digest that comes as bytes costs twice one that comes as text. */
+export function hmacHex(key: Uint8Array, ...parts: Parts): string {
+  return hash("sha256", outerOf(key, parts), "hex");
+}
+
+/** What the second of two one-shot hashes is over: an `Hmac` object costs four times as much. */
+function outerOf(key: Uint8Array, parts: Parts): Uint8Array {
   const { inner, outer } = padsOf(key);
   const lengths = parts.map((part) => Buffer.byteLength(part));
   const input = Buffer.allocUnsafe(lengths.reduce((sum, length) => sum + 4 + length, BLOCK));
@@ -25,8 +37,8 @@ export function hmac(key: Uint8Array, ...parts: readonly (string | Uint8Array)[]
     else input.set(part, at);
     at += lengths[index] ?? 0;
   });
-  outer.set(hash("sha256", input, "buffer"), BLOCK);
-  return hash("sha256", outer, "buffer");
+  outer.write(hash("sha256", input, "hex"), BLOCK, "hex");
+  return outer;
 }
 
 /** Bytes that SHA-256 works on at once. */
@@ -35,7 +47,7 @@ const BLOCK = 64;
 interface Pads {
   readonly inner: Uint8Array;
   /** With room for the inner digest behind it. */
-  readonly outer: Uint8Array;
+  readonly outer: Buffer;
 }
 
 /** A key is made ready once, however often it is used. */
@@ -46,7 +58,7 @@ function padsOf(key: Uint8Array): Pads {
   if (known) return known;
   const short = key.length > BLOCK ? hash("sha256", key, "buffer") : key;
   const padded = (mask: number, length: number) => {
-    const bytes = new Uint8Array(length);
+    const bytes = Buffer.alloc(length);
     for (let at = 0; at < BLOCK; at++) bytes[at] = (short[at] ?? 0) ^ mask;
     return bytes;
   };

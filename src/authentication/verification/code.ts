@@ -8,7 +8,7 @@
  *
  * In: a row's `Challenge`, or what somebody typed. Out: the code as a `Secret`, or its classification and lookup digests.
  */
-import { base64url, hmac } from "../../secrets/digest.ts";
+import { base64url, hmac, hmacHex } from "../../secrets/digest.ts";
 import type { MasterKeys } from "../../secrets/master-keys.ts";
 import { reveal, type Secret, secret } from "../../secrets/secret.ts";
 
@@ -129,18 +129,23 @@ export interface Binding {
 }
 
 /**
- * The digest under which a code's row is found. A numeric code is found only with everything it is bound to. A typable code
- * or link is found by itself and then compared with its row, so that a used one is noticed in anybody's hands.
+ * The digest under which a code's row is found, in hexadecimal. A numeric code is found only with everything it is bound to. A
+ * typable code or link is found by itself and then compared with its row, so that a used one is noticed in anybody's hands.
  */
-export function codeDigest(
+export function codeDigestHex(
   keys: MasterKeys,
   version: string,
   binding: Binding,
   format: CodeFormat,
   code: Secret,
-): Uint8Array {
+): string {
   const { account_id, client_id, audience, person } = binding;
   const key = keys.derive(version, account_id, "code-lookup");
-  if (format === "numeric") return hmac(key, format, account_id, client_id, audience, person, reveal(code));
-  return hmac(key, format, account_id, reveal(code));
+  if (format === "numeric") return hmacHex(key, format, account_id, client_id, audience, person, reveal(code));
+  return hmacHex(key, format, account_id, reveal(code));
+}
+
+/** As codeDigestHex, in bytes. */
+export function codeDigest(...code: Parameters<typeof codeDigestHex>): Uint8Array {
+  return Buffer.from(codeDigestHex(...code), "hex");
 }

@@ -72,7 +72,7 @@ export function parametersOf(inputs: readonly RedeemInput[]): readonly (readonly
     input.event.action,
     input.event.outcome,
     input.event.actor,
-    JSON.stringify(input.event.context),
+    input.event.context,
   ]);
   const columns = names.map((_, column) => rows.map((row) => row[column] ?? null));
   const digests = inputs.flatMap((input, index) => input.digests.map((digest) => ({ n: index + 1, digest })));

@@ -198,7 +198,7 @@ function spend(db: SqliteConnection, input: RedeemInput, { id, person, user_id }
     event.outcome,
     String(id),
     event.actor ?? (user_id as string | null),
-    JSON.stringify(event.context),
+    event.context,
   );
 }
 

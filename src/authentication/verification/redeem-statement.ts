@@ -5,7 +5,7 @@
  * Locks are taken in one order everywhere, codes by key and then budgets by key, so that no two redemptions wait for each
  * other. Whether a guess is compared is decided on locked rows, never on what the statement saw when it began.
  */
-import type { AuditEvent } from "../../audit/audit.ts";
+import type { AuditRow } from "../../audit/audit.ts";
 import type { HotStatement, Instant } from "../../storage/storage.ts";
 import type { GuessWindow } from "./guess-window.ts";
 import { REDEEM_NUMERIC_POSTGRES } from "./redeem-numeric-postgres.ts";
@@ -40,7 +40,7 @@ export interface RedeemInput {
   /** When a window that begins now ends, for each level. */
   readonly window_ends: readonly Instant[];
   /** Recorded with the redemption; its entity is the code. */
-  readonly event: AuditEvent;
+  readonly event: AuditRow;
 }
 
 /** The row that a presented code named. */

@@ -3,12 +3,11 @@ import type { Account } from "../../directory/accounts/account.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { type ErrorCode, type Refusal, refuse } from "../../errors.ts";
 import { chargeAll, takeBudget } from "../../limits/limits.ts";
-import { hex } from "../../secrets/digest.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
 import { instant } from "../../storage/storage.ts";
 import type { AuthenticatedSubject } from "../subject.ts";
-import { codeDigest, normaliseCode, type PresentedCode } from "./code.ts";
+import { codeDigestHex, normaliseCode, type PresentedCode } from "./code.ts";
 import { FAILURES_LIMIT, wasCompared, windowEnds } from "./guess-window.ts";
 import { namePerson } from "./name-person.ts";
 import { sendClosingNotice } from "./notice.ts";
@@ -69,11 +68,12 @@ export async function redeemCode(verification: Verification, request: RedeemRequ
 
 function redeemInput(
   { storage, master_keys, canonicalAudience }: Verification,
-  { account, client, grant_id, connection, actor, facts, now, ...request }: RedeemRequest,
+  request: RedeemRequest,
   kind: RedeemInput["kind"],
   { code, length }: PresentedCode,
   person: string | null,
 ): RedeemInput {
+  const { account, client, grant_id, connection, actor, facts, now } = request;
   const { account_id } = account;
   const audience = canonicalAudience(account, request.audience);
   const binding = { account_id, client_id: client.id, audience, person: person ?? "" };
@@ -87,7 +87,7 @@ function redeemInput(
     audience,
     grant_id,
     person,
-    digests: master_keys.versions.map((version) => hex(codeDigest(master_keys, version, binding, kind, code))),
+    digests: master_keys.versions.map((version) => codeDigestHex(master_keys, version, binding, kind, code)),
     length,
     connection: connection ?? null,
     attempt: uuidv7(storage.now()),

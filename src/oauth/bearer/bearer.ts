@@ -219,8 +219,8 @@ export async function lookUpToken(
   }
 }
 
-function bearerOf({ account_id, subject_type, subject, client_id, client_uuid, ...token }: AccessToken): Bearer {
-  const { scope, sid, grant_id, auth_time, amr } = token;
+function bearerOf(token: AccessToken): Bearer {
+  const { account_id, subject_type, subject, client_id, client_uuid, scope, sid, grant_id, auth_time, amr } = token;
   return { account_id, subject_type, subject, client_id, client_uuid, scope, sid, grant_id, auth_time, amr };
 }
 

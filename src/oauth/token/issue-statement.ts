@@ -1,4 +1,4 @@
-import { type AuditEvent, audit_columns } from "../../audit/audit.ts";
+import { type AuditRow, audit_columns } from "../../audit/audit.ts";
 import type { HotStatement } from "../../storage/storage.ts";
 import { secretLives } from "./secret-lives.ts";
 
@@ -9,7 +9,7 @@ export interface IssueInput {
   /** The secret that the client showed; empty where it showed none. */
   readonly secret_id: string;
   readonly grant_id: string;
-  readonly event: AuditEvent;
+  readonly event: AuditRow;
 }
 
 export interface IssueAnswer {
@@ -47,7 +47,7 @@ export const issueStatement: HotStatement<IssueInput, IssueAnswer> = {
       id,
       created_at,
       client_id,
-      JSON.stringify(context),
+      context,
     );
     return { alive: true, scope: String(found.scope) };
   },
@@ -72,7 +72,7 @@ export const issueStatement: HotStatement<IssueInput, IssueAnswer> = {
       inputs.map(({ grant_id }) => grant_id),
       inputs.map(({ event }) => event.created_at),
       inputs.map(({ event }) => event.id),
-      inputs.map(({ event }) => JSON.stringify(event.context)),
+      inputs.map(({ event }) => event.context),
     ],
     answers: (rows) => rows.map(({ scope }) => ({ alive: scope !== null, scope: String(scope ?? "[]") })),
   },
