@@ -55,7 +55,7 @@ describeOnBothEngines("a clock that jumps", (engine) => {
       const login = await authorize(tenant, { verification_code: spent });
       expect(login.status).toBe(302);
       const load = startLoad([tenant]);
-      await pause(1_500);
+      await load.underWay();
 
       const stays = async (minutes: number) => {
         const where = `${minutes} min`;

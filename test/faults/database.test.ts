@@ -34,6 +34,7 @@ describe("the wire to PostgreSQL", () => {
   it("is cut for two seconds, again and again", { timeout: 600_000 }, async () => {
     const runs = roundsOr(2);
     const load = startLoad([tenant]);
+    await load.underWay();
     let back_ms = 0;
     for (let round = 0; round < runs; round++) {
       await pause(700);
@@ -51,7 +52,7 @@ describe("the wire to PostgreSQL", () => {
 
   it("is slow: 100 ms each way, and nobody is refused", { timeout: 60_000 }, async () => {
     const load = startLoad([tenant]);
-    await pause(300);
+    await load.underWay();
     wire.delay = 100;
     await pause(4_000);
     wire.delay = 0;
@@ -76,7 +77,7 @@ describe("the wire to PostgreSQL", () => {
   ] as const) {
     it(`${how}: everybody is told so within the deadline, and it mends itself`, { timeout: 120_000 }, async () => {
       const load = startLoad([tenant]);
-      await pause(1_000);
+      await load.underWay();
       hold();
       const began = performance.now();
       const told = await authorize(tenant, { verification_code: "7KQM4-X2PVD" });
@@ -115,7 +116,7 @@ describe("a primary that is lost", () => {
       const tenant = await createTenantBeside(database_url, server.url, PUBLIC_URL);
       await untilServed(tenant);
       const load = startLoad([tenant]);
-      await pause(2_000);
+      await load.underWay();
       await cluster.killPrimary();
       wire.cut();
       await cluster.promote();

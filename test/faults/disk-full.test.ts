@@ -35,6 +35,7 @@ describeOnBothEngines("a full disk", (engine) => {
       let back_ms = 0;
       const load = startLoad([tenant]);
       const refused = () => [...load.refused.values()].reduce((sum, count) => sum + count, 0);
+      await load.underWay();
       for (let round = 0; round < runs; round++) {
         await pause(1_500);
         const enough = refused() + REFUSALS;

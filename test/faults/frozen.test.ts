@@ -41,7 +41,7 @@ describe("of three processes", () => {
     expect((await read(frozen, leaving.token)).status, "it works before").toBe(200);
 
     const load = startLoad([alive, frozen, dead], { patience: PATIENCE });
-    await pause(1_500);
+    await load.underWay();
     servers[1]?.signal("SIGSTOP");
     const stopped = performance.now();
     await pause(1_000);
