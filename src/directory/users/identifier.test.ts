@@ -21,6 +21,8 @@ it.each([
   ["+46 70 123 45 67", { number: "+46701234567", country: "SE", prefix: "+4670" }],
   ["12", undefined],
   ["call 99999999", undefined],
+  // Longer than a number that can be called from anywhere (E.164 §6.2.1).
+  ["+8127.0.0.1040 40000001", undefined],
   // Each reading would lose another zero, and be another number.
   ["+4400740000001", undefined],
 ])("reads %j as %j", async (typed, canonical) => expect(await canonicalPhoneNumber(typed, "NO")).toEqual(canonical));

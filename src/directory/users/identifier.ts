@@ -19,6 +19,9 @@ export function canonicalEmail(email: string): string | undefined {
   return host === "" ? undefined : `${local.toLowerCase()}@${host}`;
 }
 
+/** Fifteen digits at most: some countries have longer ones, which nobody can be reached at from elsewhere. */
+const E164 = /^\+[0-9]{1,15}$/;
+
 export interface PhoneNumber {
   /** E.164 */
   readonly number: string;
@@ -36,7 +39,8 @@ export async function canonicalPhoneNumber(number: string, country: string): Pro
   const { parsePhoneNumberFromString } = await import("libphonenumber-js/min");
   const read = (text: string) => parsePhoneNumberFromString(text, { defaultCountry: country as never, extract: false });
   const parsed = read(number.trim());
-  if (!parsed?.isPossible() || read(parsed.number)?.number !== parsed.number) return undefined;
+  if (!parsed?.isPossible() || !E164.test(parsed.number)) return undefined;
+  if (read(parsed.number)?.number !== parsed.number) return undefined;
   const prefix = `+${parsed.countryCallingCode}${parsed.nationalNumber.slice(0, 2)}`;
   return { number: parsed.number, country: parsed.country ?? null, prefix };
 }
