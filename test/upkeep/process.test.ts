@@ -90,7 +90,7 @@ describe("the process", () => {
     expect(server.output()).toContain('"signal":"SIGTERM"');
   });
 
-  it("ends as any other when it is told to stop while it starts", async () => {
+  it("ends with status 0 when it is told to stop while it starts", async () => {
     const { database_url, drop } = await createTestDatabase("postgres");
     const other = new pg.Client({ connectionString: database_url });
     await other.connect();

@@ -53,7 +53,7 @@ export function revokeRoutes(app: App, oauth: Oauth): void {
       operationId: "oauth_revoke_post",
       summary: "Revoke a token",
       description:
-        "RFC 7009. A refresh token ends the login with every token of it, an access token the login that it was issued with. A token that came from an exchange (RFC 8693) ends with what it was exchanged for in turn, and the login goes on.",
+        "RFC 7009. A refresh token ends the login with every token of it, an access token the login that it was issued with. A token that came from an exchange (RFC 8693) ends with what came of it in turn, and the login goes on.",
       tags: ["oauth"],
       params: OidParams,
       body: ClientForm,
