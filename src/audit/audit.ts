@@ -5,7 +5,7 @@
  * In: an `AuditEvent`, never holding a code, token or secret. Out: rows of `audit_events`, read by the activity log.
  */
 import { uuidv7 } from "../secrets/uuid.ts";
-import type { Database, Instant, Transaction } from "../storage/storage.ts";
+import { type Database, epoch, type Instant, type Transaction } from "../storage/storage.ts";
 
 export interface AuditEvent {
   readonly account_id: string;
@@ -32,7 +32,7 @@ export interface AuditRow extends Omit<AuditEvent, "context"> {
 export function auditEvent(fields: Omit<AuditEvent, "id">): AuditRow {
   const { account_id, created_at, action, outcome, entity, actor } = fields;
   const context = JSON.stringify(fields.context);
-  return { account_id, id: uuidv7(Date.parse(created_at)), created_at, action, outcome, entity, actor, context };
+  return { account_id, id: uuidv7(epoch(created_at)), created_at, action, outcome, entity, actor, context };
 }
 
 export async function recordAuditEvent(db: Database, event: AuditRow): Promise<void> {

@@ -6,10 +6,10 @@ import type { Instant } from "../storage/storage.ts";
 
 export interface AuthenticatedSubject {
   readonly user_id: string;
-  readonly email?: string;
-  readonly email_verified?: boolean;
-  readonly phone_number?: string;
-  readonly name?: string;
+  readonly email?: string | undefined;
+  readonly email_verified?: boolean | undefined;
+  readonly phone_number?: string | undefined;
+  readonly name?: string | undefined;
   /** Milliseconds since the epoch. */
   readonly authenticated_at: number;
   /** RFC 8176: `otp` for mail, `otp sms` for SMS. */

@@ -135,7 +135,7 @@ function readQuery(text: string): Record<string, string> {
 function checkParameters(request: FastifyRequest): Error | undefined {
   if ((request.raw.url ?? "").length > URL_LIMIT) return refuse("uri_too_long");
   const query = request.query as Record<string, string>;
-  const faults = [...faultsOfPath(request), ...(faultsOfQuery.get(query) ?? [])];
+  const faults = faultsOfPath(request).concat(faultsOfQuery.get(query) ?? []);
   if (request.routeOptions.config.form === "query" && request.body !== undefined) {
     const body = (request.body ?? {}) as Record<string, unknown>;
     if (!isForm(request) && Object.keys(body).length > 0) return refuse("unsupported_media_type");

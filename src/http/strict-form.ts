@@ -12,7 +12,7 @@ export interface StrictForm {
  * each character, as HTTP delivers it.
  */
 export function parseStrict(text: string): StrictForm {
-  const values: Record<string, string> = Object.create(null);
+  const values = new Values();
   const faults: Fault[] = [];
   const read = ENCODED.test(text) ? decode : (part: string) => part;
   for (const pair of text.split("&")) {
@@ -30,6 +30,10 @@ export function parseStrict(text: string): StrictForm {
   }
   return { values, faults };
 }
+
+/** Inherits nothing, and is quicker to fill and to read than what `Object.create(null)` makes. */
+const Values = function () {} as unknown as new () => Record<string, string>;
+Values.prototype = Object.create(null);
 
 /** What does not simply mean itself. */
 const ENCODED = /[%+\0\x80-\xff]/;

@@ -46,9 +46,10 @@ export async function authorizePerson(
     subject: {
       type: "user",
       id: user_id,
-      ...(email === undefined ? {} : { email, email_verified: email_verified === true }),
-      ...(name === undefined ? {} : { name }),
-      ...(phone_number === undefined ? {} : { phone_number }),
+      email,
+      email_verified: email === undefined ? undefined : email_verified === true,
+      name,
+      phone_number,
       auth_time: Math.floor(authenticated_at / 1000),
       amr,
       acr: acrOf(amr),

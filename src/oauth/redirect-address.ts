@@ -1,15 +1,20 @@
-import { type Secret, secret } from "../secrets/secret.ts";
+import { reveal, Secret, secret } from "../secrets/secret.ts";
 
-export type Parameters = readonly (readonly [name: string, value: string | undefined])[];
+/** Tokens and codes may come as what they are: their alphabet needs no encoding. */
+export type Parameters = readonly (readonly [name: string, value: string | Secret | undefined])[];
 
 const UNRESERVED = /^[A-Za-z0-9._~-]*$/;
 
 /** Percent-encodes as RFC 3986 asks, so that every byte survives every decoder (a space is %20, never +). */
 function encode(parameters: Parameters): string {
   return parameters
-    .filter((pair): pair is readonly [string, string] => pair[1] !== undefined)
-    .map(([name, value]) => `${name}=${UNRESERVED.test(value) ? value : encodeURIComponent(value)}`)
+    .filter((pair): pair is readonly [string, string | Secret] => pair[1] !== undefined)
+    .map(([name, value]) => `${name}=${value instanceof Secret ? reveal(value) : encodeValue(value)}`)
     .join("&");
+}
+
+function encodeValue(value: string): string {
+  return UNRESERVED.test(value) ? value : encodeURIComponent(value);
 }
 
 /** A query that the address has is kept as it is. */

@@ -1,8 +1,11 @@
 import { randomForIds } from "./random.ts";
 
+/** A busy server makes several a millisecond, and large numbers are slow to write in hexadecimal. */
+let [last, time] = [-1, ""];
+
 /** UUIDv7 (RFC 9562 §5.7): sorts by creation time, 74 random bits. `now` in milliseconds since the epoch. */
 export function uuidv7(now: number): string {
-  const time = Math.floor(now).toString(16).padStart(12, "0");
+  if (now !== last) [last, time] = [now, Math.floor(now).toString(16).padStart(12, "0")];
   const random = randomForIds(10, "hex");
   // The two bits of the variant stand before two random ones.
   const variant = "89ab"[Number.parseInt(random.slice(3, 4), 16) & 3];

@@ -88,6 +88,7 @@ export interface Counting<I, O> {
 
 /** A busy server asks for the same few milliseconds many times. */
 const known = new Map<number, Instant>();
+let [last, milliseconds_of_last] = ["", 0];
 
 export function instant(milliseconds: number): Instant {
   const seen = known.get(milliseconds);
@@ -96,4 +97,10 @@ export function instant(milliseconds: number): Instant {
   if (known.size >= 64) known.clear();
   known.set(milliseconds, text);
   return text;
+}
+
+/** Milliseconds since the epoch. */
+export function epoch(at: Instant): number {
+  if (at !== last) [last, milliseconds_of_last] = [at, Date.parse(at)];
+  return milliseconds_of_last;
 }

@@ -25,10 +25,10 @@ export interface UserSubject {
   readonly type: "user";
   /** The user's uuid. */
   readonly id: string;
-  readonly email?: string;
-  readonly email_verified?: boolean;
-  readonly name?: string;
-  readonly phone_number?: string;
+  readonly email?: string | undefined;
+  readonly email_verified?: boolean | undefined;
+  readonly name?: string | undefined;
+  readonly phone_number?: string | undefined;
   /** Seconds since the epoch. */
   readonly auth_time: number;
   /** RFC 8176 */

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Secret } from "../secrets/secret.ts";
-import type { Authorization, UserSubject } from "./authorization.ts";
+import type { Authorization } from "./authorization.ts";
 import { signJws } from "./jws.ts";
 import { signingKey } from "./keys/find-key.ts";
 import { subjectIn } from "./pairwise.ts";
@@ -39,6 +39,8 @@ export async function issueAccessToken(
   const lifetime = Math.min(issuing.access_token_lifetime, authorization.lifetime ?? Number.POSITIVE_INFINITY);
   const scope = authorization.scope.join(" ");
   const iat = Math.floor(now / 1000);
+  const person = subject.type === "user" ? subject : undefined;
+  // JSON leaves out what is undefined.
   const claims = {
     iss: issuer,
     sub: await subOf(tokens, authorization),
@@ -52,13 +54,15 @@ export async function issueAccessToken(
     scope,
     oid: account_id,
     subject_type: subject.type,
-    ...(grant_id ? { grant_id } : {}),
-    ...(subject.type === "user" ? personClaims(subject) : {}),
-    ...(holds && holds.length > 0 ? { holds } : {}),
-    ...(authorization.act ? { act: authorization.act } : {}),
-    ...(sector === undefined || subject.type === "client" ? {} : { sector }),
-    ...(userinfo_claims && userinfo_claims.length > 0 ? { userinfo_claims } : {}),
-    ...(dpop_jkt === undefined ? {} : { cnf: { jkt: dpop_jkt } }),
+    grant_id: grant_id || undefined,
+    auth_time: person?.auth_time,
+    amr: person?.amr,
+    acr: person?.acr,
+    holds: holds?.length ? holds : undefined,
+    act: authorization.act,
+    sector: person && sector,
+    userinfo_claims: userinfo_claims?.length ? userinfo_claims : undefined,
+    cnf: dpop_jkt === undefined ? undefined : { jkt: dpop_jkt },
   };
   const key = await signingKey(tokens, account_id, access_token_alg, now);
   const access_token = await signJws(key, "at+jwt", claims);
@@ -68,10 +72,6 @@ export async function issueAccessToken(
 /** Who somebody is to this client. */
 async function subOf(tokens: Tokens, { issuing, subject, sector }: Authorization): Promise<string> {
   return subject.type === "client" ? subject.id : subjectIn(tokens, issuing.account_id, sector, subject.id);
-}
-
-function personClaims({ auth_time, amr, acr }: UserSubject): object {
-  return { auth_time, amr, acr };
 }
 
 export interface IdTokenFields {

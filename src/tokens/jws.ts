@@ -21,18 +21,14 @@ export async function signJws(key: JwsKey, typ: string, claims: object): Promise
   return secret(`${input}.${signature.toString("base64url")}`);
 }
 
-/** Few keys sign many tokens. */
-const headers = new Map<string, string>();
-const HEADERS = 1_000;
+/** Few keys sign many tokens: by key, and then by type. */
+const headers = new WeakMap<KeyObject, Record<string, string>>();
 
-function headerOf({ alg, kid }: JwsKey, typ: string): string {
-  const name = `${alg} ${typ} ${kid}`;
-  const known = headers.get(name);
-  if (known !== undefined) return known;
-  const made = encode({ alg, typ, kid });
-  if (headers.size >= HEADERS) headers.clear();
-  headers.set(name, made);
-  return made;
+function headerOf({ alg, kid, private_key }: JwsKey, typ: string): string {
+  const known = headers.get(private_key) ?? {};
+  headers.set(private_key, known);
+  known[typ] ??= encode({ alg, typ, kid });
+  return known[typ];
 }
 
 async function signatureOf({ alg, private_key }: JwsKey, input: Buffer): Promise<Buffer> {

@@ -103,7 +103,7 @@ function redeemInput(
       outcome: "success",
       entity: null,
       actor: own ? null : actor,
-      context: { ...facts, client_id: client.id, ...(own ? { bearer: actor } : {}) },
+      context: { client_id: client.id, ...(own ? { bearer: actor } : {}), ...facts },
     }),
   };
 }
@@ -120,9 +120,10 @@ async function subjectOf(
   if (sms && code.phone_number) await takeBudget(verification.storage, enteredFrom(account_id, code.phone_number), now);
   return {
     user_id: user.id,
-    ...(user.email === null ? {} : { email: user.email, email_verified: user.email_verified_at !== null }),
-    ...(user.phone_number === null ? {} : { phone_number: user.phone_number }),
-    ...(user.name === null ? {} : { name: user.name }),
+    email: user.email ?? undefined,
+    email_verified: user.email === null ? undefined : user.email_verified_at !== null,
+    phone_number: user.phone_number ?? undefined,
+    name: user.name ?? undefined,
     authenticated_at: now,
     amr: sms ? ["otp", "sms"] : ["otp"],
     second_factor: user.second_factor === 1,

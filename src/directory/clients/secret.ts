@@ -4,7 +4,7 @@ import { base64url, sameBytes, sha256 } from "../../secrets/digest.ts";
 import { reveal, type Secret, secret } from "../../secrets/secret.ts";
 import { slowHash, slowVerify } from "../../secrets/slow-hash.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
-import { type Instant, instant } from "../../storage/storage.ts";
+import { epoch, type Instant, instant } from "../../storage/storage.ts";
 import { cacheKey, type Directory } from "../directory.ts";
 import type { Client } from "./client.ts";
 import { lookUpClient } from "./find-client.ts";
@@ -90,7 +90,18 @@ export async function authenticateClient(
   const matched = await matchSecret(directory, client, presented, instant(now));
   if (!matched) throw refuse("invalid_client");
   await noteUse(directory, client, matched, now);
-  return { ...client, secret_id: matched.id };
+  return provenBy(client, matched.id);
+}
+
+/** One for as long as the client is known: to copy a client takes longer than to compare its secret. */
+const proven = new WeakMap<Client, ProvenClient>();
+
+function provenBy(client: Client, secret_id: string): ProvenClient {
+  const known = proven.get(client);
+  if (known?.secret_id === secret_id) return known;
+  const made = { ...client, secret_id };
+  proven.set(client, made);
+  return made;
 }
 
 /** What is not known may have been made a moment ago by another process. */
@@ -141,7 +152,7 @@ async function noteUse(
   used: StoredSecret,
   now: number,
 ): Promise<void> {
-  if (used.last_used_at !== null && now - Date.parse(used.last_used_at) < USE_RESOLUTION) return;
+  if (used.last_used_at !== null && now - epoch(used.last_used_at) < USE_RESOLUTION) return;
   await storage.write(({ db }) => updateSecretUsed(db, account_id, id, used.id, instant(now)));
   secrets.forget(cacheKey(account_id, id));
 }

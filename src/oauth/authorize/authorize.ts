@@ -60,13 +60,11 @@ export async function authorize(
   const subject = pending
     ? await finish(oauth, permitted, pending, { request, bearer, facts, source, now })
     : await redeem(oauth, permitted, bearer, facts, now);
-  const authorization = await authorizePerson(oauth.directory, {
-    ...permitted,
-    audience: permitted.request.audience,
-    subject,
-  });
+  const { account, client, grant, redirect_uri } = permitted;
+  const { audience, state } = permitted.request;
+  const authorization = await authorizePerson(oauth.directory, { account, client, grant, audience, subject });
   const result = await issueResult(oauth, permitted, authorization, now);
-  return authorizationResponse(permitted.redirect_uri, result, permitted.request.state, authorization.issuing.issuer);
+  return authorizationResponse(redirect_uri, result, state, authorization.issuing.issuer);
 }
 
 async function identify(oauth: Oauth, bearer: Bearer, request: AuthorizeRequest): Promise<IdentifiedRequest> {
@@ -77,11 +75,11 @@ async function identify(oauth: Oauth, bearer: Bearer, request: AuthorizeRequest)
 }
 
 async function permit(oauth: Oauth, identified: IdentifiedRequest): Promise<PermittedRequest> {
-  const { request, account, client } = identified;
+  const { request, account, client, redirect_uri } = identified;
   const grant = await findGrant(oauth.directory, account, client, request.audience, "authorization_code");
   checkResponseType(client, request);
   if (request.connection !== undefined) await findConnection(oauth.directory, client, request.connection);
-  return { ...identified, grant };
+  return { request, account, client, redirect_uri, grant };
 }
 
 async function redeem(

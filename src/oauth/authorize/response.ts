@@ -1,5 +1,5 @@
-import { reveal, type Secret } from "../../secrets/secret.ts";
-import { addAsFragment, addToQuery } from "../redirect-address.ts";
+import type { Secret } from "../../secrets/secret.ts";
+import { addAsFragment, addToQuery, type Parameters } from "../redirect-address.ts";
 import type { AuthorizeRequest } from "./schema.ts";
 
 /** What the redirect carries, by response_type. */
@@ -25,26 +25,26 @@ export function authorizationResponse(
   state: AuthorizeRequest["state"],
   issuer: string,
 ): Secret {
-  const parameters: [string, string | undefined][] =
+  const parameters: Parameters =
     result.response_type === "authenticate"
       ? [
-          ["id_token", reveal(result.id_token)],
+          ["id_token", result.id_token],
           ["state", state],
         ]
       : result.response_type === "code"
         ? [
-            ["code", reveal(result.code)],
+            ["code", result.code],
             ["state", state],
             ["iss", issuer],
           ]
         : [
-            ["access_token", reveal(result.access_token)],
+            ["access_token", result.access_token],
             ["token_type", "Bearer"],
             ["expires_in", String(result.expires_in)],
             ["scope", result.scope],
             ["state", state],
             ["iss", issuer],
-            ["id_token", result.id_token && reveal(result.id_token)],
+            ["id_token", result.id_token],
           ];
   return result.response_type === "token"
     ? addAsFragment(redirect_uri, parameters)

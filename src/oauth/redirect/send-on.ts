@@ -51,7 +51,7 @@ export async function sendOn(
   const id_token = await issueIdToken(tokens, authorization, fields, now);
   const deed = { account_id, action: "auth.redirect", entity: client.id, now: instant(now) };
   await storage.write((tx) => recordDeed(tx, { ...deed, actor }));
-  return addToQuery(redirect_uri, [["id_token", reveal(id_token)]]);
+  return addToQuery(redirect_uri, [["id_token", id_token]]);
 }
 
 async function subjectOf(

@@ -7,9 +7,8 @@ import { type Secret, secret } from "../../secrets/secret.ts";
 import type { Oauth } from "../oauth.ts";
 import { matchAssertion } from "./client-assertion.ts";
 
-export interface PresentedCredentials {
-  /** The Authorization header. */
-  readonly authorization?: string | undefined;
+/** Credentials in the form. */
+export interface FormCredentials {
   readonly client_id?: string | undefined;
   readonly client_secret?: string | undefined;
   readonly client_assertion?: string | undefined;
@@ -28,9 +27,10 @@ const headers = { "www-authenticate": 'Basic realm="latchkey", charset="UTF-8"' 
 export async function authenticate(
   { directory, federation }: Pick<Oauth, "directory" | "federation">,
   account_id: string,
-  presented: PresentedCredentials,
+  authorization: string | undefined,
+  form: FormCredentials,
 ): Promise<ProvenClient> {
-  const { authorization, client_id, client_secret, client_assertion } = presented;
+  const { client_id, client_secret, client_assertion } = form;
   const ways = [authorization, client_secret, client_assertion].filter((way) => way !== undefined);
   if (ways.length > 1) throw refuse("invalid_request", { message: "Credentials must come in one way only." });
   if (authorization !== undefined) {
@@ -39,7 +39,7 @@ export async function authenticate(
     return checkWay(client, "client_secret_basic");
   }
   try {
-    return await authenticateByForm({ directory, federation }, account_id, presented);
+    return await authenticateByForm({ directory, federation }, account_id, form);
   } catch (error) {
     // Basic is asked for only of those who tried it (RFC 6749 §5.2).
     if (!isUnknown(error)) throw error;
@@ -50,7 +50,7 @@ export async function authenticate(
 async function authenticateByForm(
   { directory, federation }: Pick<Oauth, "directory" | "federation">,
   account_id: string,
-  { client_id, client_secret, client_assertion, client_assertion_type }: PresentedCredentials,
+  { client_id, client_secret, client_assertion, client_assertion_type }: FormCredentials,
 ): Promise<ProvenClient> {
   if (client_assertion !== undefined) {
     if (client_assertion_type !== ASSERTION_TYPE) throw unknownClient({ message: "client_assertion_type is unknown." });

@@ -60,7 +60,7 @@ export async function issueClientCredentials(
     directory,
     client,
     grant,
-    { ...facts, audience, sid, grant_type: "client_credentials" },
+    { audience, sid, grant_type: "client_credentials", ...facts },
     now,
   );
   const authorization = {

@@ -1,4 +1,5 @@
 import type { FastifyRequest } from "fastify";
+import type { Static } from "typebox";
 import { EndUserHeaders, OidParams, refusals } from "../../http/contract.ts";
 import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
@@ -87,7 +88,7 @@ export function tokenRoutes(app: App, oauth: Oauth): void {
     },
     handler: async (request, reply) => {
       const { body, account_id } = request;
-      const client = await authenticate(oauth, account_id, { ...body, authorization: request.headers.authorization });
+      const client = await authenticate(oauth, account_id, request.headers.authorization, body);
       const { directory } = oauth;
       const presented = presentedBy(request as FastifyRequest);
       const bound = client.settings.dpop_bound_access_tokens;
@@ -100,11 +101,11 @@ export function tokenRoutes(app: App, oauth: Oauth): void {
 }
 
 /** The reply's schema keeps what its surface knows. */
-function tokenReply({ access_token, id_token, refresh_token, ...rest }: StandardTokens) {
-  return {
-    ...rest,
-    access_token: reveal(access_token),
-    ...(id_token ? { id_token: reveal(id_token) } : {}),
-    ...(refresh_token ? { refresh_token: reveal(refresh_token) } : {}),
-  };
+function tokenReply(tokens: StandardTokens): Static<typeof OAuthTokenReply> {
+  const { access_token, token_type, expires_in, scope, issued_token_type, id_token, refresh_token } = tokens;
+  const reply: Static<typeof OAuthTokenReply> = { access_token: reveal(access_token), token_type, expires_in, scope };
+  if (issued_token_type !== undefined) reply.issued_token_type = issued_token_type;
+  if (id_token) reply.id_token = reveal(id_token);
+  if (refresh_token) reply.refresh_token = reveal(refresh_token);
+  return reply;
 }

@@ -59,7 +59,7 @@ export function openGroupCommit({ file, flush, strict, thread }: GroupCommitOpti
   const queue: Member[] = [];
   const unanswered = new Set<Promise<void>>();
   let draining: Promise<void> | undefined;
-  let gathered = () => {};
+  let gathered = nobodyWaits;
 
   async function drain(): Promise<void> {
     while (queue.length > 0) {
@@ -98,7 +98,10 @@ export function openGroupCommit({ file, flush, strict, thread }: GroupCommitOpti
   /** Resolves when a batch is complete, or somebody waits who does not go to the thread. */
   function company(): Promise<void> {
     return new Promise((resolve) => {
-      gathered = resolve;
+      gathered = () => {
+        gathered = nobodyWaits;
+        resolve();
+      };
     });
   }
 
@@ -114,8 +117,9 @@ export function openGroupCommit({ file, flush, strict, thread }: GroupCommitOpti
   }
 
   function enqueue<T>(member: Pick<Member, "hot" | "call" | "run">): Promise<T> {
+    const { hot, call, run } = member;
     return new Promise<T>((resolve, reject) => {
-      queue.push({ ...member, resolve: resolve as (value: unknown) => void, reject });
+      queue.push({ hot, call, run, resolve: resolve as (value: unknown) => void, reject });
       if (queue.length >= BATCH_LEAST || !member.call) gathered();
       begin();
     });
@@ -130,6 +134,8 @@ export function openGroupCommit({ file, flush, strict, thread }: GroupCommitOpti
     },
   };
 }
+
+const nobodyWaits = () => {};
 
 function callOf<I, O>({ name, source }: HotStatement<I, O>, input: I): Call | undefined {
   return source === undefined ? undefined : { name, source, input };
