@@ -22,7 +22,8 @@ export function parseStrict(text: string): StrictForm {
     const value = read(split < 0 ? "" : pair.slice(split + 1));
     if (name === undefined)
       faults.push({ path: "query", code: "encoding", message: "is not valid percent-encoded UTF-8" });
-    else if (name in values) faults.push({ path: shown(name), code: "repeated", message: "must not be repeated" });
+    else if (values[name] !== undefined)
+      faults.push({ path: shown(name), code: "repeated", message: "must not be repeated" });
     else if (value === undefined) {
       values[name] = "";
       faults.push({ path: shown(name), code: "encoding", message: "is not valid percent-encoded UTF-8" });
@@ -32,8 +33,11 @@ export function parseStrict(text: string): StrictForm {
 }
 
 /** Inherits nothing, and is quicker to fill and to read than what `Object.create(null)` makes. */
-const Values = function () {} as unknown as new () => Record<string, string>;
-Values.prototype = Object.create(null);
+class Values {
+  [name: string]: string;
+}
+Object.setPrototypeOf(Values.prototype, null);
+Reflect.deleteProperty(Values.prototype, "constructor");
 
 /** What does not simply mean itself. */
 const ENCODED = /[%+\0\x80-\xff]/;

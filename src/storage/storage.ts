@@ -86,21 +86,30 @@ export interface Counting<I, O> {
   split(answer: O, inputs: readonly I[]): readonly O[];
 }
 
-/** A busy server asks for the same few milliseconds many times. */
-const known = new Map<number, Instant>();
-let [last, milliseconds_of_last] = ["", 0];
+/** A busy server asks for the same few milliseconds many times, both ways. */
+const texts = new Map<number, Instant>();
+const times = new Map<Instant, number>();
+const REMEMBERED = 64;
 
 export function instant(milliseconds: number): Instant {
-  const seen = known.get(milliseconds);
-  if (seen !== undefined) return seen;
+  const known = texts.get(milliseconds);
+  if (known !== undefined) return known;
   const text = new Date(milliseconds).toISOString();
-  if (known.size >= 64) known.clear();
-  known.set(milliseconds, text);
+  remember(texts, milliseconds, text);
+  remember(times, text, milliseconds);
   return text;
 }
 
 /** Milliseconds since the epoch. */
 export function epoch(at: Instant): number {
-  if (at !== last) [last, milliseconds_of_last] = [at, Date.parse(at)];
-  return milliseconds_of_last;
+  const known = times.get(at);
+  if (known !== undefined) return known;
+  const milliseconds = Date.parse(at);
+  remember(times, at, milliseconds);
+  return milliseconds;
+}
+
+function remember<K, V>(map: Map<K, V>, key: K, value: V): void {
+  if (map.size >= REMEMBERED) map.clear();
+  map.set(key, value);
 }

@@ -67,7 +67,7 @@ export async function redeemCode(verification: Verification, request: RedeemRequ
 }
 
 function redeemInput(
-  { storage, master_keys, canonicalAudience }: Verification,
+  { master_keys, canonicalAudience }: Verification,
   request: RedeemRequest,
   kind: RedeemInput["kind"],
   { code, length }: PresentedCode,
@@ -90,7 +90,7 @@ function redeemInput(
     digests: master_keys.versions.map((version) => codeDigestHex(master_keys, version, binding, kind, code)),
     length,
     connection: connection ?? null,
-    attempt: uuidv7(storage.now()),
+    attempt: uuidv7(now),
     signup: client.settings.signup,
     now: at,
     remembered: instant(now - REMEMBERED),

@@ -7,7 +7,7 @@ import type { Actor } from "../../directory/directory.ts";
 import { findUser } from "../../directory/users/find-user.ts";
 import type { Bearer } from "../../http/contract.ts";
 import { malformed } from "../../http/error-reply.ts";
-import { reveal, type Secret } from "../../secrets/secret.ts";
+import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
 import type { UserSubject } from "../../tokens/authorization.ts";
 import { issueIdToken } from "../../tokens/issue.ts";

@@ -61,12 +61,12 @@ export function openSqliteFile(path: string, onQuery?: (sql: string) => void): S
   return {
     all(sql, ...parameters) {
       const { statement, toRow } = prepare(sql);
-      return (statement.all(...bindAll(parameters)) as unknown[][]).map(toRow);
+      return (statement.all(bindAll(parameters)) as unknown[][]).map(toRow);
     },
     one(sql, ...parameters) {
       const { statement, toRow } = prepare(sql, preparedForOne);
       try {
-        const values = statement.get(...bindAll(parameters)) as unknown[] | undefined;
+        const values = statement.get(bindAll(parameters)) as unknown[] | undefined;
         return values && toRow(values);
       } catch (error) {
         // It may not have been rewound.
@@ -75,7 +75,7 @@ export function openSqliteFile(path: string, onQuery?: (sql: string) => void): S
       }
     },
     run(sql, ...parameters) {
-      return prepare(sql).statement.run(...bindAll(parameters)).changes;
+      return prepare(sql).statement.run(bindAll(parameters)).changes;
     },
     exec(sql) {
       db.exec(sql);
