@@ -181,6 +181,17 @@ describeOnBothEngines("clients of their own", (engine) => {
     const asked = web.all.length;
     for (let n = 0; n < 5; n++) expect(await proof(`x${n}`)).toBe("invalid_client");
     expect(web.all.length, "unknown keys make no flood of questions").toBe(asked);
+    documents.set("/other", { keys: [{ ...(await exportJWK(keys.publicKey)), kid: "1", alg: "ES256" }] });
+    const moved = {
+      method: "PUT",
+      token: body.registration_access_token,
+      json: { ...json, jwks_uri: `${web.url}/other` },
+    };
+    expect((await call(body.registration_client_uri, moved)).status).toBe(200);
+    expect(await proof("1")).toBe(false);
+    documents.delete("/other");
+    expect(await proof("2"), "with an unknown key, while the address does not answer").not.toBe(false);
+    expect(await proof("1"), "with the known one, which stays").toBe(false);
     const sector = { redirect_uris: [BACK, "https://other.example/back"], subject_type: "pairwise" };
     expect((await register(closed, sector, closed.token)).body.error).toBe("invalid_client_metadata");
     const named = { ...sector, sector_identifier_uri: `${web.url}/sector` };

@@ -15,8 +15,8 @@ export interface Federation {
   readonly egress: Egress;
   /** Documents of providers and clients, by address. */
   readonly documents: Cache<Readonly<Record<string, unknown>>>;
-  /** Addresses whose keys were asked for again a moment ago. */
-  readonly renewed: Cache<true>;
+  /** Addresses whose keys were asked for again a moment ago, and what came of it. */
+  readonly renewed: Cache<{ readonly failure?: unknown }>;
 }
 
 /** Metadata and keys of a provider are asked for again after so long; milliseconds. */
@@ -47,12 +47,26 @@ export async function withKeysAt<T>(
     return await verify(await fetchDocument(federation, url, signal));
   } catch (error) {
     if ((error as { code?: unknown }).code !== "ERR_JWKS_NO_MATCHING_KEY") throw error;
-    await federation.renewed.get(url, async () => {
-      federation.documents.forget(url);
-      return true;
-    });
+    await renew(federation, url, signal);
     return verify(await fetchDocument(federation, url, signal));
   }
+}
+
+/** While they cannot be had, those that are known stay. @throws 400 upstream_login_failed. */
+async function renew({ egress, documents, renewed }: Federation, url: string, signal: AbortSignal): Promise<void> {
+  const renewal = await renewed.get(url, async () => {
+    try {
+      const document = await loadDocument(egress, url, signal);
+      documents.forget(url);
+      await documents.get(url, async () => document);
+      return {};
+    } catch (failure) {
+      // Who had no time left says nothing about the address.
+      if (signal.aborted) throw failure;
+      return { failure };
+    }
+  });
+  if (renewal?.failure !== undefined) throw renewal.failure;
 }
 
 /** A JSON object by GET, kept for a while. @throws 400 upstream_login_failed. */
@@ -61,12 +75,13 @@ export async function fetchDocument(
   url: string,
   signal: AbortSignal,
 ): Promise<Readonly<Record<string, unknown>>> {
-  const document = await documents.get(url, async () => {
-    const { status, body } = await ask(egress, { url, method: "GET", headers: { accept: "application/json" }, signal });
-    if (status !== 200) throw upstreamFailed(`${hostOf(url)} answered ${status} for its metadata or keys`);
-    return readObject(body, hostOf(url));
-  });
-  return document ?? {};
+  return (await documents.get(url, () => loadDocument(egress, url, signal))) ?? {};
+}
+
+async function loadDocument(egress: Egress, url: string, signal: AbortSignal) {
+  const { status, body } = await ask(egress, { url, method: "GET", headers: { accept: "application/json" }, signal });
+  if (status !== 200) throw upstreamFailed(`${hostOf(url)} answered ${status} for its metadata or keys`);
+  return readObject(body, hostOf(url));
 }
 
 /** A JSON array of texts by GET. @throws 400 upstream_login_failed. */
