@@ -2,7 +2,6 @@ import { Kysely, PostgresDialect } from "kysely";
 import pg from "pg";
 import type { Database, HotStatement, Row, Storage, Transaction } from "../storage.ts";
 import type { Tables } from "../tables.ts";
-import { arrayLiteral } from "./array-literal.ts";
 import { type Batcher, openBatcher } from "./batcher.ts";
 import { openClock } from "./clock.ts";
 import { isRetriable, isUnavailable, mapUnavailable } from "./errors.ts";
@@ -109,7 +108,7 @@ async function runHot<I, O>(
   const { text, parameters, answers } = statement.postgres;
   onQuery?.(text);
   const result = await client
-    .query({ name: statement.name, text, values: parameters(inputs).map(arrayLiteral) })
+    .query({ name: statement.name, text, values: parameters(inputs) as unknown[] })
     .catch(rethrow);
   return answers(result.rows as Row[], inputs);
 }
