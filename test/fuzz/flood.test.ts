@@ -22,8 +22,8 @@ const LATEST = 25_000;
 const AT_ONCE = 24;
 /** Times that somebody comes again who is told to. */
 const PATIENCE = 20;
-/** A tenant serves so many requests; then what was changed and removed in it is too much. */
-const TENANT = 4_000;
+/** A tenant serves so many requests, in a short run an eighth of them; then what was changed and removed in it is too much. */
+const TENANT = Math.min(4_000, Math.ceil(REQUESTS / 8));
 /** What the HTTP layer says to requests that reach no operation, or none in a form that it takes. */
 const UNDECLARED = new Set([400, 404, 405, 413, 414, 415, 417, 431]);
 
@@ -162,8 +162,7 @@ describeOnBothEngines("a flood of requests", (engine) => {
     });
     expect(faults, `FUZZ_SEED=${SEED}`).toEqual([]);
     for (const [operation, seen] of statuses) expect(seen.size, `${operation} was asked`).toBeGreaterThan(0);
-    // About half do. How soon a tenant deletes what the rest of its requests would need is chance.
-    expect(reached, "operations that succeeded").toBeGreaterThan(operations.length / 4);
+    expect(reached, "operations that succeeded").toBeGreaterThan(operations.length / 3);
     // The first requests fill caches, so short runs say nothing about growth.
     if (REQUESTS >= LONG) expect(late, `MB, from ${early}`).toBeLessThan(1.25 * early + 20);
     expect((await call(`${server.url}/readyz`)).status).toBe(200);

@@ -116,11 +116,10 @@ export function openGroupCommit({ file, flush, strict, thread }: GroupCommitOpti
     unanswered.add(kept);
   }
 
-  function enqueue<T>(member: Pick<Member, "hot" | "call" | "run">): Promise<T> {
-    const { hot, call, run } = member;
+  function enqueue<T>({ hot, call, run }: Pick<Member, "hot" | "call" | "run">): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       queue.push({ hot, call, run, resolve: resolve as (value: unknown) => void, reject });
-      if (queue.length >= BATCH_LEAST || !member.call) gathered();
+      if (queue.length >= BATCH_LEAST || !call) gathered();
       begin();
     });
   }
