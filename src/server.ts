@@ -3,6 +3,7 @@
  * installs the hooks and starts the workers. Nothing else in the house does any of this.
  */
 
+import { rmSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import ipaddr from "ipaddr.js";
@@ -173,10 +174,14 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     stops.push(janitor.stop);
     const app = await mount(config, core, { verification, code, egress, log, metrics, tracing });
     stops.push(async () => app.close());
+    const offer = config.demo && !options.follower ? await offerDemo(config, directory) : undefined;
     const { host, port } = config;
-    await app.listen({ host, port }).catch((error) => Promise.reject(listenFault("PORT", host, port, error)));
+    await app.listen({ host, port }).catch((error) => {
+      offer?.withdraw();
+      throw listenFault("PORT", host, port, error);
+    });
     log.info({ public_url: config.public_url, engine: storage.engine }, "listening");
-    if (config.demo && !options.follower) await offerDemo(config, directory);
+    offer?.print();
     return { app, core, stop: () => stopAll(stops, core) };
   } catch (error) {
     await stopAll(stops, core);
@@ -315,16 +320,25 @@ async function readinessOf({ storage, directory }: Core): Promise<Readiness> {
   return { ready, checks: { database, revocations }, degraded };
 }
 
-/** Prints the walk-through on the first start, and where its data lies. */
-async function offerDemo(config: Config, directory: Directory): Promise<void> {
+interface DemoOffer {
+  /** Prints the walk-through, and where its data lies. */
+  print(): void;
+  /** Takes the file away again, so that the next start makes the offer. */
+  withdraw(): void;
+}
+
+/** The demo is whole before the server listens: who waits for its first answer finds it. */
+async function offerDemo(config: Config, directory: Directory): Promise<DemoOffer | undefined> {
   const folder = isSqlite(config.database_url) ? dirname(sqlitePath(config.database_url)) : resolve("data");
   const file = join(folder, "demo.json");
-  if (!(await prepareDemo(directory, file))) return;
+  if (!(await prepareDemo(directory, file))) return undefined;
   const shown = relative(process.cwd(), file);
-  process.stdout.write(
-    `\nA demo account is ready; its client and secret are in ${shown}. Paste this into another terminal:\n\n`,
-  );
-  process.stdout.write(`${walkthrough(shown.startsWith("..") ? file : `./${shown}`)}\n`);
+  const steps = walkthrough(shown.startsWith("..") ? file : `./${shown}`);
+  const where = `A demo account is ready; its client and secret are in ${shown}. Paste this into another terminal:`;
+  return {
+    print: () => void process.stdout.write(`\n${where}\n\n${steps}\n`),
+    withdraw: () => rmSync(file),
+  };
 }
 
 /** Runs until SIGTERM or SIGINT. Faults of the settings go to standard error, one line each, with exit code 2. */

@@ -1,6 +1,9 @@
 /** What a newcomer does: start, paste what was printed, start again; then the same on PostgreSQL, and for real people. */
 import { execFile } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -59,13 +62,14 @@ describe("the first run", () => {
   it("prints a walk-through that ends in a redirect when it is pasted, and finds its data at the next start", async () => {
     const unset = { DATABASE_URL: undefined, MASTER_KEY: undefined, LOG_LEVEL: "warn" };
     const first = await start(unset);
+    // Whoever waits for the first answer, a script or a container, finds the demo whole.
+    const demo = JSON.parse(readFileSync(join(folder, "data/demo.json"), "utf8"));
     const printed = await until("the walk-through", () =>
       first.output().includes("# 6.") ? first.output() : undefined,
     );
     const commands = printed.slice(printed.indexOf("# 1."));
     expect(commands.trim()).toBe(walkthrough("./data/demo.json").trim());
     expectRedirect(await paste(commands), "ada@example.com", "http://localhost:3000/callback");
-    const demo = JSON.parse(readFileSync(join(folder, "data/demo.json"), "utf8"));
     expect(first.output()).not.toContain(demo.client_secret);
     for (const file of ["demo.json", "master.key"])
       expect(statSync(join(folder, "data", file)).mode & 0o777).toBe(0o600);
@@ -75,6 +79,20 @@ describe("the first run", () => {
     expect(second.output()).not.toContain("# 1.");
     expectRedirect(await paste(commands), "ada@example.com", "http://localhost:3000/callback");
     expect(JSON.parse(readFileSync(join(folder, "data/demo.json"), "utf8"))).toEqual(demo);
+  });
+
+  it("prints it at the start that serves, when the one before found its port taken", async () => {
+    const other = createServer((_request, reply) => reply.writeHead(404).end()).listen(0, "127.0.0.1");
+    await once(other, "listening");
+    const { port } = other.address() as AddressInfo;
+    const settings = { DATABASE_URL: `sqlite:${join(folder, "taken/latchkey.db")}`, MASTER_KEY, LOG_LEVEL: "warn" };
+    await expect(start(settings, port)).rejects.toThrow(`PORT ${port} is in use`);
+    expect(existsSync(join(folder, "taken/demo.json"))).toBe(false);
+    other.closeAllConnections();
+    await new Promise((done) => other.close(done));
+    const second = await start(settings, port);
+    await until("the walk-through", () => second.output().includes("# 6.") || undefined);
+    await running.pop()?.kill("SIGTERM");
   });
 
   it("is the walk-through of the README", () => {

@@ -26,7 +26,7 @@ const CALLBACK = "http://localhost:3000/callback";
 const USER = "ada@example.com";
 const actor: Actor = { id: "first start", context: {} };
 
-/** @returns true when this start made it. */
+/** @returns true when this start made the secret that the file holds. */
 export async function prepareDemo(directory: Directory, file: string): Promise<boolean> {
   const known = await lookUpAccount(directory, ACCOUNT);
   const account = known ?? (await createAccount(directory, { account_id: ACCOUNT, name: "Demo" }, actor));
@@ -42,7 +42,7 @@ export async function prepareDemo(directory: Directory, file: string): Promise<b
   if (!known)
     await createUser(directory, account, { type: "customer", email: USER, name: "Ada Example", verified: true }, actor);
   writeDemo(file, directory, made.client_secret, audience);
-  return !known;
+  return made.client_secret !== null;
 }
 
 interface DemoClient {
