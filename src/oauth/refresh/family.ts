@@ -40,6 +40,12 @@ export interface Family {
   readonly revoked_at: Instant | null;
 }
 
+/** What the next access token of a login is made of. */
+export type Login = Pick<
+  Family,
+  "id" | "user_id" | "grant_id" | "audience" | "scope" | "auth_time" | "amr" | "userinfo_claims"
+>;
+
 export interface ReadToken {
   readonly family_id: string;
   readonly generation: number;

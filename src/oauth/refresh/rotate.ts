@@ -1,15 +1,16 @@
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import type { Directory } from "../../directory/directory.ts";
+import { lookUpUser } from "../../directory/users/find-user.ts";
 import { type Refusal, refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
-import { digestOf, type Family, type ReadToken, readRefreshToken, refreshToken } from "./family.ts";
+import { digestOf, type ReadToken, readRefreshToken, refreshToken } from "./family.ts";
 import { revokeFamily } from "./revoke-family.ts";
-import { type Rotation, selectFamily, updateGrace, updateRotated } from "./store.ts";
+import { type Continued, type Rotation, rotateStatement } from "./rotate-statement.ts";
+import { selectFamily, updateGrace } from "./store.ts";
 
-export interface Rotated {
-  readonly family: Family;
+export interface Rotated extends Continued {
   readonly refresh_token: Secret;
 }
 
@@ -50,14 +51,14 @@ export async function rotateRefreshToken(
     secret_id: client.secret_id ?? "",
     dpop_jkt,
     generation,
-    digest,
-    next_digest: digestOf(refresh_token),
+    digest: hex(digest),
+    next_digest: hex(digestOf(refresh_token)),
     next_key_version: next.key_version,
     now: instant(now),
     idle_expires_at: instant(now + settings.refresh_idle_lifetime * 1000),
   };
-  const family = await storage.write((tx) => updateRotated(tx.db, rotation));
-  return family ? { family, refresh_token } : answerAgain(directory, account_id, shown, read, now);
+  const continued = await storage.hot(rotateStatement, rotation);
+  return continued ? { ...continued, refresh_token } : answerAgain(directory, account_id, shown, read, now);
 }
 
 /** The lost answer once more, or what a used, foreign or dead token deserves. */
@@ -72,12 +73,15 @@ async function answerAgain(
   const who = { client_id: client.id, dpop_jkt };
   const grace = { account_id, id, ...who, generation, now: instant(now), since: instant(now - GRACE) };
   const family = await storage.write((tx) => updateGrace(tx.db, grace));
-  if (family) return { family, refresh_token: refreshToken(master_keys, family) };
+  const person = family && (await lookUpUser(directory, account_id, family.user_id));
+  if (person) return { login: family, person, refresh_token: refreshToken(master_keys, family) };
   const found = await selectFamily(storage.read, account_id, id);
   const stolen = found && found.revoked_at === null && (found.generation > generation || found.client_id !== client.id);
   if (stolen) await revokeFamily(directory, found);
   throw invalid();
 }
+
+const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
 
 function invalid(): Refusal {
   return refuse("invalid_grant", { message: "The refresh token is not valid: it was used, revoked or has expired." });

@@ -1,20 +1,33 @@
 import { sql } from "kysely";
-import type { Database, Instant } from "../../storage/storage.ts";
+import type { Database, Instant, Row } from "../../storage/storage.ts";
 import type { RefreshFamilies } from "../../storage/tables.ts";
-import type { Family } from "./family.ts";
+import type { Family, Login } from "./family.ts";
 
 type StoredFamily = { readonly [K in keyof RefreshFamilies]: unknown };
+
+const listOf = (text: unknown): readonly string[] => JSON.parse(String(text));
 
 const decode = (row: StoredFamily): Family =>
   ({
     ...row,
-    scope: JSON.parse(String(row.scope)),
-    amr: JSON.parse(String(row.amr)),
-    userinfo_claims: JSON.parse(String(row.userinfo_claims)),
-    auth_time: Number(row.auth_time),
+    ...decodeLogin(row),
     generation: Number(row.generation),
     grace_used: Number(row.grace_used),
   }) as Family;
+
+/** Columns of a login that goes on. */
+export const LOGIN = "id, user_id, grant_id, audience, scope, auth_time, amr, userinfo_claims";
+
+export const decodeLogin = (row: Row): Login => ({
+  id: String(row.id),
+  user_id: String(row.user_id),
+  grant_id: String(row.grant_id),
+  audience: String(row.audience),
+  scope: listOf(row.scope),
+  auth_time: Number(row.auth_time),
+  amr: listOf(row.amr),
+  userinfo_claims: listOf(row.userinfo_claims),
+});
 
 export async function insertFamily(
   db: Database,
@@ -38,44 +51,12 @@ export async function selectFamily(db: Database, account_id: string, id: string)
   return row && decode(row);
 }
 
-export interface Rotation {
-  readonly account_id: string;
-  readonly id: string;
-  /** Who shows the token; its uuid. */
-  readonly client_id: string;
-  /** The secret that the client showed; empty where it showed none. */
-  readonly secret_id: string;
-  readonly dpop_jkt: string | null;
-  /** Of the token that is shown. */
-  readonly generation: number;
-  readonly digest: Uint8Array;
-  readonly next_digest: Uint8Array;
-  readonly next_key_version: string;
-  readonly now: Instant;
-  readonly idle_expires_at: Instant;
-}
-
-const alive = (f: string) =>
-  sql.raw(`exists (select 1 from live_clients c where c.account_id = ${f}.account_id and c.id = ${f}.client_id)
+/** SQL: client, grant and user of the login `f` live. */
+export const alive = (f: string): string =>
+  `exists (select 1 from live_clients c where c.account_id = ${f}.account_id and c.id = ${f}.client_id)
       and (${f}.grant_id = '' or exists (select 1 from live_grants g
         where g.account_id = ${f}.account_id and g.id = ${f}.grant_id and g.client_id = ${f}.client_id))
-      and exists (select 1 from live_users u where u.account_id = ${f}.account_id and u.id = ${f}.user_id)`);
-
-/** Spends a token: of any number of parallel uses exactly one gets the row. */
-export async function updateRotated(db: Database, rotation: Rotation): Promise<Family | undefined> {
-  const { account_id, id, client_id, dpop_jkt, generation, digest, next_digest, next_key_version, now } = rotation;
-  const { idle_expires_at, secret_id } = rotation;
-  const { rows } = await sql<StoredFamily>`update refresh_families
-    set generation = generation + 1, digest = ${Buffer.from(next_digest)}, key_version = ${next_key_version},
-      rotated_at = ${now}, grace_used = 0, idle_expires_at = ${idle_expires_at}
-    where account_id = ${account_id} and id = ${id} and client_id = ${client_id} and generation = ${generation}
-      and digest = ${Buffer.from(digest)} and revoked_at is null and idle_expires_at > ${now} and expires_at > ${now}
-      and (dpop_jkt is null or dpop_jkt = ${dpop_jkt}) and ${alive("refresh_families")}
-      and (${secret_id} = '' or exists (select 1 from client_secrets s where s.account_id = ${account_id}
-        and s.client_id = ${client_id} and s.id = ${secret_id} and (s.not_after is null or s.not_after > ${now})))
-    returning *`.execute(db);
-  return rows[0] && decode(rows[0]);
-}
+      and exists (select 1 from live_users u where u.account_id = ${f}.account_id and u.id = ${f}.user_id)`;
 
 export interface Grace {
   readonly account_id: string;
@@ -95,7 +76,7 @@ export async function updateGrace(db: Database, grace: Grace): Promise<Family | 
   const { rows } = await sql<StoredFamily>`update refresh_families set grace_used = 1
     where account_id = ${account_id} and id = ${id} and client_id = ${client_id} and generation = ${generation + 1}
       and grace_used = 0 and rotated_at >= ${since} and revoked_at is null and idle_expires_at > ${now}
-      and expires_at > ${now} and (dpop_jkt is null or dpop_jkt = ${dpop_jkt}) and ${alive("refresh_families")}
+      and expires_at > ${now} and (dpop_jkt is null or dpop_jkt = ${dpop_jkt}) and ${sql.raw(alive("refresh_families"))}
     returning *`.execute(db);
   return rows[0] && decode(rows[0]);
 }

@@ -1,6 +1,6 @@
 import { type AuditRow, audit_columns } from "../../audit/audit.ts";
+import { secretLives } from "../../directory/clients/secret-lives.ts";
 import type { HotStatement } from "../../storage/storage.ts";
-import { secretLives } from "./secret-lives.ts";
 
 export interface IssueInput {
   readonly account_id: string;

@@ -3,7 +3,6 @@ import { findAccount } from "../../directory/accounts/find-account.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { grantsOf, matchGrant } from "../../directory/grants/find-grant.ts";
 import type { Grant } from "../../directory/grants/grant.ts";
-import { lookUpUser } from "../../directory/users/find-user.ts";
 import { refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import type { Authorization } from "../../tokens/authorization.ts";
@@ -14,7 +13,7 @@ import { checkBound } from "../dpop/check-bound.ts";
 import type { PersonTokens } from "../issue-for-person.ts";
 import { narrowScope } from "../narrow-scope.ts";
 import type { Oauth } from "../oauth.ts";
-import type { Family } from "../refresh/family.ts";
+import type { Login } from "../refresh/family.ts";
 import { lookUpLiveFamily } from "../refresh/revoke-family.ts";
 import { rotateRefreshToken } from "../refresh/rotate.ts";
 import { noteUsed } from "../registration/note-used.ts";
@@ -25,7 +24,7 @@ async function grantOf(
   directory: Oauth["directory"],
   account: Account,
   client: Client,
-  { grant_id, audience }: Family,
+  { grant_id, audience }: Login,
 ): Promise<Pick<Grant, "id" | "scope"> | undefined> {
   if (grant_id === "" && audience === userinfoAudience(issuerOf(directory.public_url, account.account_id)))
     return { id: "", scope: [] };
@@ -67,32 +66,31 @@ export async function refreshLogin(
     checkTarget(directory, account, before.audience, target);
   }
   const now = directory.storage.now();
-  const { family, refresh_token } = await rotateRefreshToken(
+  const { login, person, refresh_token } = await rotateRefreshToken(
     directory,
     account,
     { client, token, dpop_jkt: dpop_jkt ?? null },
     now,
   );
   await noteUsed(directory, client);
-  const identity = family.scope.filter((scope) => identity_scopes.includes(scope));
-  const grant = await grantOf(directory, account, client, family);
-  const user = await lookUpUser(directory, account.account_id, family.user_id);
-  if (!grant || !user) throw refuse("invalid_grant", { message: "The grant or the user is gone." });
+  const identity = login.scope.filter((scope) => identity_scopes.includes(scope));
+  const grant = await grantOf(directory, account, client, login);
+  if (!grant) throw refuse("invalid_grant", { message: "The grant is gone." });
   const subject = {
-    user_id: user.id,
-    ...(user.email === null ? {} : { email: user.email, email_verified: user.email_verified_at !== null }),
-    ...(user.name === null ? {} : { name: user.name }),
-    authenticated_at: family.auth_time,
-    amr: family.amr,
-    second_factor: user.second_factor === 1,
-    authorization_id: family.id,
+    user_id: person.id,
+    ...(person.email === null ? {} : { email: person.email, email_verified: person.email_verified_at !== null }),
+    ...(person.name === null ? {} : { name: person.name }),
+    authenticated_at: login.auth_time,
+    amr: login.amr,
+    second_factor: person.second_factor === 1,
+    authorization_id: login.id,
   };
-  const { audience } = family;
+  const { audience } = login;
   const current: Authorization = await authorizePerson(directory, { account, client, grant, audience, subject });
-  const still = [...identity, ...current.scope.filter((scope) => family.scope.includes(scope))];
+  const still = [...identity, ...current.scope.filter((scope) => login.scope.includes(scope))];
   const scope = narrowScope([...new Set(still)], requested);
   return {
-    ...(await issueAccessToken(tokens, { ...current, scope, userinfo_claims: family.userinfo_claims, dpop_jkt }, now)),
+    ...(await issueAccessToken(tokens, { ...current, scope, userinfo_claims: login.userinfo_claims, dpop_jkt }, now)),
     refresh_token,
   };
 }

@@ -1,5 +1,5 @@
+import { secretLives } from "../../directory/clients/secret-lives.ts";
 import type { HotStatement, Instant } from "../../storage/storage.ts";
-import { secretLives } from "./secret-lives.ts";
 
 export interface RedeemInput {
   readonly account_id: string;

@@ -1,0 +1,123 @@
+import { secretLives } from "../../directory/clients/secret-lives.ts";
+import type { User } from "../../directory/users/user.ts";
+import type { HotStatement, Instant, Row } from "../../storage/storage.ts";
+import type { Login } from "./family.ts";
+import { alive, decodeLogin, LOGIN } from "./store.ts";
+
+export interface Rotation {
+  readonly account_id: string;
+  readonly id: string;
+  /** Who shows the token; its uuid. */
+  readonly client_id: string;
+  /** The secret that the client showed; empty where it showed none. */
+  readonly secret_id: string;
+  readonly dpop_jkt: string | null;
+  /** Of the token that is shown. */
+  readonly generation: number;
+  /** In hexadecimal, as is the next. */
+  readonly digest: string;
+  readonly next_digest: string;
+  readonly next_key_version: string;
+  readonly now: Instant;
+  readonly idle_expires_at: Instant;
+}
+
+/** Whose login it is, as committed. */
+export type Person = Pick<User, "id" | "email" | "email_verified_at" | "name" | "second_factor">;
+
+export interface Continued {
+  readonly login: Login;
+  readonly person: Person;
+}
+
+const PERSON = "email, email_verified_at, name, second_factor";
+
+const columns = [
+  ["account_id", "text"],
+  ["id", "text"],
+  ["client_id", "text"],
+  ["secret_id", "text"],
+  ["dpop_jkt", "text"],
+  ["generation", "bigint"],
+  ["digest", "text"],
+  ["next_digest", "text"],
+  ["next_key_version", "text"],
+  ["now", "text"],
+  ["idle_expires_at", "text"],
+] as const;
+
+type Column = (typeof columns)[number][0];
+
+/** The token is the login's newest, and everybody concerned lives; `input` says how a body names what it was asked. */
+const mayRotate = (f: string, input: (column: Column) => string, bytes: (text: string) => string) =>
+  `${f}.client_id = ${input("client_id")} and ${f}.generation = ${input("generation")}
+    and ${f}.digest = ${bytes(input("digest"))} and ${f}.revoked_at is null
+    and ${f}.idle_expires_at > ${input("now")} and ${f}.expires_at > ${input("now")}
+    and (${f}.dpop_jkt is null or ${f}.dpop_jkt = ${input("dpop_jkt")}) and ${alive(f)}
+    and ${secretLives(input("account_id"), input("client_id"), input("secret_id"), input("now"))}`;
+
+const set = (input: (column: Column) => string, bytes: (text: string) => string) =>
+  `generation = ${input("generation")} + 1, digest = ${bytes(input("next_digest"))},
+    key_version = ${input("next_key_version")}, rotated_at = ${input("now")}, grace_used = 0,
+    idle_expires_at = ${input("idle_expires_at")}`;
+
+const place = (column: Column) => `?${columns.findIndex(([name]) => name === column) + 1}`;
+const unhex = (text: string) => `unhex(${text})`;
+const SQLITE_ROTATE = `update refresh_families as f set ${set(place, unhex)}
+  where f.account_id = ${place("account_id")} and f.id = ${place("id")} and ${mayRotate("f", place, unhex)}
+  returning ${LOGIN}`;
+const SQLITE_PERSON = `select ${PERSON} from live_users where account_id = ?1 and id = ?2`;
+
+const of = (table: string, names: string) => names.replaceAll(/\b(\w+)/g, `${table}.$1`);
+const field = (column: Column) => `i.${column}`;
+const decoded = (text: string) => `decode(${text}, 'hex')`;
+
+/** Spends a refresh token: of any number of parallel uses exactly one goes on. */
+export const rotateStatement: HotStatement<Rotation, Continued | null> = {
+  name: "rotate_refresh_token",
+  source: import.meta.url,
+  mode: { kind: "spending" },
+  key: ({ account_id, id }) => `${account_id} ${id}`,
+  sqlite(db, input) {
+    const row = db.one(SQLITE_ROTATE, ...columns.map(([column]) => input[column]));
+    return row ? continued(row, db.one(SQLITE_PERSON, input.account_id, String(row.user_id)) ?? {}) : null;
+  },
+  postgres: {
+    text: `with input as materialized (
+        select * from unnest(${columns.map(([, type], index) => `$${index + 1}::${type}[]`).join(", ")})
+          with ordinality as input (${columns.map(([column]) => column).join(", ")}, n)
+      ),
+      -- By key, as everybody locks them who takes several.
+      locked as materialized (
+        select i.*
+        from input i join refresh_families f on f.account_id = i.account_id and f.id = i.id
+        where ${mayRotate("f", field, decoded)}
+        order by f.account_id, f.id
+        for update of f
+      ),
+      rotated as (
+        update refresh_families f set ${set(field, decoded)}
+        from locked i
+        where f.account_id = i.account_id and f.id = i.id
+        returning i.n, ${of("f", LOGIN)}
+      )
+      select ${of("r", LOGIN)}, ${of("u", PERSON)}
+      from input i
+        left join rotated r on r.n = i.n
+        left join live_users u on u.account_id = i.account_id and u.id = r.user_id
+      order by i.n`,
+    parameters: (inputs) => columns.map(([column]) => inputs.map((input) => input[column])),
+    answers: (rows) => rows.map((row) => (row.id === null ? null : continued(row, row))),
+  },
+};
+
+const continued = (row: Row, person: Row): Continued => ({
+  login: decodeLogin(row),
+  person: {
+    id: String(row.user_id),
+    email: person.email as string | null,
+    email_verified_at: person.email_verified_at as Instant | null,
+    name: person.name as string | null,
+    second_factor: Number(person.second_factor),
+  },
+});
