@@ -9,7 +9,7 @@
 import { refuse } from "../errors.ts";
 import { deleteExpired } from "../storage/delete-expired.ts";
 import { type Instant, instant, type Storage, type Transaction } from "../storage/storage.ts";
-import { insertAndDelete, insertRevocation, selectRevokedSince } from "./store.ts";
+import { insertRevocation, selectRevokedSince } from "./store.ts";
 
 export interface RevokedSubject {
   readonly account_id: string;
@@ -21,11 +21,6 @@ export interface Revocations {
   /** Part of the transaction that deletes or revokes. Tell this process with `announce` once that is on disk. */
   record(tx: Transaction, revoked: RevokedSubject): Promise<void>;
   announce(revoked: RevokedSubject): void;
-  /**
-   * Part of a transaction that adds to what can be revoked: whoever revokes it waits for that and ends it too, or was first.
-   * @returns false when it is revoked.
-   */
-  stands(tx: Transaction, subject: RevokedSubject): Promise<boolean>;
   /** @throws 401 invalid_token when one of them is dead; 503 when this process has not read revocations for 10 s. */
   checkAlive(account_id: string, subjects: readonly string[]): void;
   /** True while revocations are read as they should be. */
@@ -80,7 +75,6 @@ export async function openRevocations(storage: Storage, options: RevocationOptio
       const { account_id, subject } = revoked;
       if (subject.startsWith("sid:")) await authorizationEnds?.(tx, account_id, subject.slice(4), instant(now));
     },
-    stands: (tx, subject) => insertAndDelete(tx.db, subject, instant(storage.now())),
     announce: ({ account_id, subject }) => dead.set(keyOf(account_id, subject), storage.now() + MEMORY),
     checkAlive(account_id, subjects) {
       if (!isFresh()) throw refuse("temporarily_unavailable", { detail: "revocations are stale", retry_after: 1 });

@@ -20,28 +20,6 @@ export async function insertRevocation(
     .execute();
 }
 
-/**
- * Stands where a revocation of it would stand, so that of the two one waits for the other; and is gone before anybody sees it.
- *
- * @returns false when it is revoked.
- */
-export async function insertAndDelete(
-  db: Database,
-  { account_id, subject }: { readonly account_id: string; readonly subject: string },
-  now: Instant,
-): Promise<boolean> {
-  const row = { account_id, subject, revoked_at: now, expires_at: now };
-  const rows = await db
-    .insertInto("revocations")
-    .values(row)
-    .onConflict((conflict) => conflict.columns(["account_id", "subject"]).doNothing())
-    .returning("subject")
-    .execute();
-  if (rows.length === 0) return false;
-  await db.deleteFrom("revocations").where("account_id", "=", account_id).where("subject", "=", subject).execute();
-  return true;
-}
-
 export function selectRevokedSince(db: Database, since: Instant): Promise<readonly RevocationRow[]> {
   return db
     .selectFrom("revocations")

@@ -5,10 +5,10 @@ import type { Client } from "../../directory/clients/client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
-import { instant } from "../../storage/storage.ts";
+import { type Engine, type Instant, instant, type Transaction } from "../../storage/storage.ts";
 import type { Authorization } from "../../tokens/authorization.ts";
-import { digestOf, type Family, refreshToken } from "./family.ts";
-import { insertFamily } from "./store.ts";
+import { beginStatement, type NewFamily } from "./begin-statement.ts";
+import { digestOf, refreshToken } from "./family.ts";
 
 /**
  * The first refresh token of a person's login. `now` in milliseconds.
@@ -16,7 +16,7 @@ import { insertFamily } from "./store.ts";
  * @throws 400 invalid_grant when the login was ended meanwhile, or that password is theirs no more.
  */
 export async function beginFamily(
-  { storage, master_keys, revocations }: Directory,
+  { storage, master_keys }: Directory,
   { account_id, settings }: Account,
   client: Client,
   authorization: Authorization & Pick<AuthenticatedSubject, "password_set_at">,
@@ -24,36 +24,38 @@ export async function beginFamily(
 ): Promise<Secret> {
   const { password_set_at, sid, subject, client_uuid, grant_id = "", audience, scope } = authorization;
   if (subject.type !== "user") throw new Error("a refresh token belongs to a person");
-  const begun = { account_id, id: sid, generation: 0, key_version: master_keys.current };
-  const token = refreshToken(master_keys, begun);
-  const family: Family = {
-    ...begun,
+  const first = { account_id, id: sid, generation: 0, key_version: master_keys.current };
+  const token = refreshToken(master_keys, first);
+  const family: NewFamily = {
+    ...first,
     client_id: client_uuid,
     user_id: subject.id,
     grant_id,
     audience,
-    scope,
+    scope: JSON.stringify(scope),
     auth_time: subject.auth_time * 1000,
-    amr: subject.amr,
+    amr: JSON.stringify(subject.amr),
     digest: digestOf(token),
-    userinfo_claims: authorization.userinfo_claims ?? [],
+    userinfo_claims: JSON.stringify(authorization.userinfo_claims ?? []),
     // Other clients show who they are at each use (RFC 9449 §5).
     dpop_jkt: client.settings.token_endpoint_auth_method === "none" ? (authorization.dpop_jkt ?? null) : null,
     created_at: instant(now),
-    rotated_at: null,
-    grace_used: 0,
     idle_expires_at: instant(now + settings.refresh_idle_lifetime * 1000),
     expires_at: instant(now + settings.refresh_lifetime * 1000),
-    revoked_at: null,
   };
-  await storage.write(async (tx) => {
-    if (!(await revocations.stands(tx, { account_id, subject: `sid:${sid}` }))) throw ended("The login was revoked.");
-    const person = { account_id, user_id: subject.id };
-    if (password_set_at !== undefined && !(await passwordStands(tx, storage.engine, person, password_set_at)))
-      throw ended("The password has been changed.");
-    await insertFamily(tx.db, family);
-  });
+  const begun =
+    password_set_at === undefined
+      ? await storage.hot(beginStatement, family)
+      : await storage.write((tx) => beginUnderPassword(tx, storage.engine, family, password_set_at));
+  if (!begun) throw ended("The login was revoked.");
   return token;
+}
+
+/** @throws 400 invalid_grant where the password that was shown is theirs no more. */
+async function beginUnderPassword(tx: Transaction, engine: Engine, family: NewFamily, set_at: Instant) {
+  if (!(await passwordStands(tx, engine, family, set_at))) throw ended("The password has been changed.");
+  const [begun] = await tx.hot(beginStatement, [family]);
+  return begun;
 }
 
 const ended = (message: string) => refuse("invalid_grant", { message });

@@ -6,7 +6,7 @@
  * In: an authorization that may last; later, each of its tokens once. Out: the authorization again, as grant and person are by
  * then. A family ends when it lies idle, when its time is over, and with its client, grant or user.
  */
-import { base64url, hmac, sameBytes, sha256 } from "../../secrets/digest.ts";
+import { base64url, hex, hmac, sameBytes, sha256 } from "../../secrets/digest.ts";
 import type { MasterKeys } from "../../secrets/master-keys.ts";
 import { reveal, type Secret, secret } from "../../secrets/secret.ts";
 import type { Instant } from "../../storage/storage.ts";
@@ -26,7 +26,6 @@ export interface Family {
   readonly amr: readonly string[];
   /** Of its newest token. */
   readonly generation: number;
-  readonly digest: Uint8Array;
   readonly key_version: string;
   /** Single claims that userinfo tells. */
   readonly userinfo_claims: readonly string[];
@@ -49,7 +48,7 @@ export type Login = Pick<
 export interface ReadToken {
   readonly family_id: string;
   readonly generation: number;
-  readonly digest: Uint8Array;
+  readonly digest: string;
 }
 
 const FAMILY = 16;
@@ -73,12 +72,13 @@ export function readRefreshToken(keys: MasterKeys, account_id: string, token: Se
   const name = bytes.subarray(0, FAMILY + GENERATION);
   const mac = bytes.subarray(FAMILY + GENERATION);
   if (!keys.versions.some((version) => sameBytes(macOf(keys, version, account_id, name), mac))) return undefined;
-  const hex = bytes.subarray(0, FAMILY).toString("hex");
-  const family_id = [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
+  const id = bytes.subarray(0, FAMILY).toString("hex");
+  const family_id = [id.slice(0, 8), id.slice(8, 12), id.slice(12, 16), id.slice(16, 20), id.slice(20)].join("-");
   return { family_id, generation: bytes.readUInt32BE(FAMILY), digest: digestOf(token) };
 }
 
-export const digestOf = (token: Secret) => sha256(reveal(token));
+/** In hexadecimal. */
+export const digestOf = (token: Secret): string => hex(sha256(reveal(token)));
 
 function nameOf(id: string, generation: number): Buffer {
   const name = Buffer.alloc(FAMILY + GENERATION);

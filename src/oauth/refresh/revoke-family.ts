@@ -3,7 +3,7 @@ import { type RevokedSubject, revoke } from "../../revocation/revocation.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { type Instant, instant, type Transaction } from "../../storage/storage.ts";
 import { type Family, readRefreshToken } from "./family.ts";
-import { type PersonsFamilies, selectFamily, updateRevoked, updateRevokedOf } from "./store.ts";
+import { type PersonsFamilies, selectFamily, updateRevokedOf, upsertRevoked } from "./store.ts";
 
 /** Ends a family with every access token of it. */
 export async function revokeFamily(
@@ -13,9 +13,9 @@ export async function revokeFamily(
   await revoke(storage, revocations, { account_id, subject: `sid:${id}` });
 }
 
-/** For the revocations: an authorization that ends takes its refresh tokens along. */
+/** For the revocations: an authorization that ends takes its refresh tokens along, and none begins after it. */
 export const endFamily = (tx: Transaction, account_id: string, sid: string, now: Instant): Promise<void> =>
-  updateRevoked(tx.db, account_id, sid, now);
+  upsertRevoked(tx.db, account_id, sid, now);
 
 /**
  * Ends every family of a person but the one at hand, because their password has changed: part of that transaction.

@@ -51,8 +51,8 @@ export async function rotateRefreshToken(
     secret_id: client.secret_id ?? "",
     dpop_jkt,
     generation,
-    digest: hex(digest),
-    next_digest: hex(digestOf(refresh_token)),
+    digest,
+    next_digest: digestOf(refresh_token),
     next_key_version: next.key_version,
     now: instant(now),
     idle_expires_at: instant(now + settings.refresh_idle_lifetime * 1000),
@@ -80,8 +80,6 @@ async function answerAgain(
   if (stolen) await revokeFamily(directory, found);
   throw invalid();
 }
-
-const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
 
 function invalid(): Refusal {
   return refuse("invalid_grant", { message: "The refresh token is not valid: it was used, revoked or has expired." });

@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import type { Database, Instant, Row } from "../../storage/storage.ts";
+import { type Database, epoch, type Instant, instant, type Row } from "../../storage/storage.ts";
 import type { RefreshFamilies } from "../../storage/tables.ts";
 import type { Family, Login } from "./family.ts";
 
@@ -28,18 +28,6 @@ export const decodeLogin = (row: Row): Login => ({
   amr: listOf(row.amr),
   userinfo_claims: listOf(row.userinfo_claims),
 });
-
-export async function insertFamily(
-  db: Database,
-  { scope, amr, userinfo_claims, digest, ...family }: Family,
-): Promise<void> {
-  const texts = { scope, amr, userinfo_claims };
-  const encoded = Object.fromEntries(Object.entries(texts).map(([name, list]) => [name, JSON.stringify(list)]));
-  await db
-    .insertInto("refresh_families")
-    .values({ ...family, ...(encoded as Record<keyof typeof texts, string>), digest: Buffer.from(digest) })
-    .execute();
-}
 
 export async function selectFamily(db: Database, account_id: string, id: string): Promise<Family | undefined> {
   const row = await db
@@ -81,13 +69,26 @@ export async function updateGrace(db: Database, grace: Grace): Promise<Family | 
   return rows[0] && decode(rows[0]);
 }
 
-export async function updateRevoked(db: Database, account_id: string, id: string, now: Instant): Promise<void> {
+/** Milliseconds for which an ended family keeps another from beginning under its name: no code and no device waits longer. */
+const REMEMBERED = 86_400_000;
+
+/**
+ * Ends a family. One that has not begun yet is written as ended: whoever is beginning it waits for this and finds it so, or was
+ * first and is ended too.
+ */
+export async function upsertRevoked(db: Database, account_id: string, id: string, now: Instant): Promise<void> {
+  const over = instant(epoch(now) + REMEMBERED);
+  const nobody = { client_id: "", user_id: "", grant_id: "", audience: "", scope: "[]", amr: "[]", auth_time: 0 };
+  const token = { generation: 0, digest: Buffer.alloc(0), key_version: "" };
+  const times = { created_at: now, idle_expires_at: over, expires_at: over, revoked_at: now };
   await db
-    .updateTable("refresh_families")
-    .set({ revoked_at: now })
-    .where("account_id", "=", account_id)
-    .where("id", "=", id)
-    .where("revoked_at", "is", null)
+    .insertInto("refresh_families")
+    .values({ account_id, id, ...nobody, ...token, ...times })
+    .onConflict((conflict) =>
+      conflict.columns(["account_id", "id"]).doUpdateSet({
+        revoked_at: sql`coalesce(refresh_families.revoked_at, excluded.revoked_at)`,
+      }),
+    )
     .execute();
 }
 
