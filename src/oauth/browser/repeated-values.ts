@@ -3,7 +3,7 @@ import type { Session } from "../../authentication/sessions/session.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { base64url, sha256 } from "../../secrets/digest.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
-import { insertUsedToken } from "../token/used-tokens.ts";
+import { useStatement } from "../token/used-tokens.ts";
 import type { AuthorizationParameters } from "./authorization-request.ts";
 
 /** What a client may send once is remembered so long; milliseconds. */
@@ -21,13 +21,13 @@ export async function noteValues(
   now: number,
 ): Promise<void> {
   const expires_at = instant(now + MEMORY);
-  const repeated: string[] = [];
-  for (const name of ["code_challenge", "nonce"] as const) {
-    const value = parameters[name];
-    if (value === undefined) continue;
-    const id = `${name} ${client_id} ${base64url(sha256(value))}`;
-    if (!(await insertUsedToken(tx.db, { account_id, id, expires_at }))) repeated.push(name);
-  }
+  const sent = (["code_challenge", "nonce"] as const).filter((name) => parameters[name] !== undefined);
+  const used = sent.map((name) => {
+    const id = `${name} ${client_id} ${base64url(sha256(parameters[name] ?? ""))}`;
+    return { account_id, id, expires_at };
+  });
+  const first = used.length === 0 ? [] : await tx.hot(useStatement, used);
+  const repeated = sent.filter((_, index) => !first[index]);
   if (repeated.length === 0) return;
   const actor = { id: user_id, context: { repeated } };
   const deed = { account_id, action: "authorization.value_repeated", entity: client_id, now: instant(now), actor };

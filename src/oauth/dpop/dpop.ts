@@ -14,7 +14,7 @@ import { isBadJwt } from "../../secrets/bad-jwt.ts";
 import { base64url, hmac, sameBytes } from "../../secrets/digest.ts";
 import type { MasterKeys } from "../../secrets/master-keys.ts";
 import { instant } from "../../storage/storage.ts";
-import { insertUsedToken } from "../token/used-tokens.ts";
+import { useStatement } from "../token/used-tokens.ts";
 
 /** What a request shows of itself and of who sends it. */
 export interface Presented {
@@ -69,7 +69,7 @@ export async function checkProof(
     }
     const thumbprint = await calculateJwkThumbprint(jwk);
     const used = { account_id, id: `dpop ${thumbprint} ${digestOf(String(jti))}`, expires_at: instant(now + MEMORY) };
-    if (!(await storage.write((tx) => insertUsedToken(tx.db, used)))) throw invalid("it was used before");
+    if (!(await storage.hot(useStatement, used))) throw invalid("it was used before");
     return thumbprint;
   } catch (error) {
     if (isBadJwt(error)) throw invalid("it is no proof", error);

@@ -7,7 +7,7 @@ import type { Directory } from "../../directory/directory.ts";
 import { isBadJwt } from "../../secrets/bad-jwt.ts";
 import { instant } from "../../storage/storage.ts";
 import { verifyByClient } from "./client-keys.ts";
-import { insertUsedToken } from "./used-tokens.ts";
+import { useStatement } from "./used-tokens.ts";
 
 /** An assertion lives no longer; seconds. */
 const LONGEST = 300;
@@ -61,5 +61,5 @@ async function isFirstUse(
     id: `assertion ${id} ${String(jti).slice(0, 200)}`,
     expires_at: instant((exp + SKEW) * 1000),
   };
-  return storage.write((tx) => insertUsedToken(tx.db, used));
+  return storage.hot(useStatement, used);
 }

@@ -13,7 +13,7 @@ import { issuingOf } from "../authorization-for.ts";
 import { bearerToken, challengeOf } from "../bearer/bearer.ts";
 import { checkBound } from "../dpop/check-bound.ts";
 import type { Oauth } from "../oauth.ts";
-import { insertUsedToken } from "./used-tokens.ts";
+import { useStatement } from "./used-tokens.ts";
 
 /** A partner's token for its merchant lives no longer; seconds. */
 const LONGEST = 3_600;
@@ -96,7 +96,8 @@ async function spend(
   const deed = { action: "auth.partner_token", now: at, actor };
   const spent = await storage.write(async (tx) => {
     const used = { account_id, id: exchange.jti, expires_at: instant(exchange.expires_at * 1000) };
-    if (!(await insertUsedToken(tx.db, used))) return false;
+    const [first] = await tx.hot(useStatement, [used]);
+    if (!first) return false;
     await recordDeed(tx, { ...deed, account_id, entity: partner.account_id });
     return true;
   });

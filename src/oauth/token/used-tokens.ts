@@ -1,19 +1,39 @@
-import type { Database, Instant } from "../../storage/storage.ts";
+import type { HotStatement, Instant } from "../../storage/storage.ts";
 
 export interface UsedToken {
   readonly account_id: string;
-  /** Its jti. */
+  /** Its jti, behind what kind of token it is. */
   readonly id: string;
   readonly expires_at: Instant;
 }
 
-/** @returns false when it was used before. */
-export async function insertUsedToken(db: Database, used: UsedToken): Promise<boolean> {
-  const rows = await db
-    .insertInto("used_tokens")
-    .values(used)
-    .onConflict((conflict) => conflict.columns(["account_id", "id"]).doNothing())
-    .returning("id")
-    .execute();
-  return rows.length === 1;
-}
+const columns = ["account_id", "id", "expires_at"] as const;
+
+/** Says that a token was used, and whether that was the first time. */
+export const useStatement: HotStatement<UsedToken, boolean> = {
+  name: "use_token",
+  source: import.meta.url,
+  mode: { kind: "spending" },
+  key: ({ account_id, id }) => `${account_id} ${id}`,
+  sqlite: (db, used) =>
+    db.run(
+      "insert into used_tokens (account_id, id, expires_at) values (?, ?, ?) on conflict (account_id, id) do nothing",
+      ...columns.map((column) => used[column]),
+    ) === 1,
+  postgres: {
+    text: `with input as materialized (
+        select * from unnest($1::text[], $2::text[], $3::text[]) with ordinality as input (${columns.join(", ")}, n)
+      ),
+      used as (
+        insert into used_tokens (${columns.join(", ")})
+        select ${columns.join(", ")} from input order by account_id, id
+        on conflict (account_id, id) do nothing
+        returning account_id, id
+      )
+      select u.id is not null as first
+      from input i left join used u on u.account_id = i.account_id and u.id = i.id
+      order by i.n`,
+    parameters: (tokens) => columns.map((column) => tokens.map((token) => token[column])),
+    answers: (rows) => rows.map(({ first }) => first === true),
+  },
+};
