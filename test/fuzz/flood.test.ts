@@ -10,6 +10,7 @@ import { freePort } from "../../scripts/postgres.mjs";
 import { createTestDatabase, describeOnBothEngines, type TestDatabase } from "../support/engines.ts";
 import { basic, CALLBACK, call, mintCode, type Tenant } from "../support/latchkey.ts";
 import { type ServerProcess, startProcess } from "../support/process.ts";
+import { until } from "../support/smtp.ts";
 import { createTenantBeside } from "../support/tenants.ts";
 import { type Credentials, type Grown, grow, type Known, type Operation } from "./grow.ts";
 import { randomOf } from "./random.ts";
@@ -93,14 +94,19 @@ describeOnBothEngines("a flood of requests", (engine) => {
       if (typeof answer === "string" || answer.status !== 503 || !answer.retry_after || times >= PATIENCE)
         return answer;
       await new Promise((resolve) => setTimeout(resolve, 1_000));
-      const line = server
-        .output()
-        .split("\n")
-        .find((one) => one.includes(`"${answer.id}"`));
-      if (!line?.includes('"detail":"too many logins"')) return answer;
+      if (!(await logged(answer))?.includes('"detail":"too many logins"')) return answer;
       told_to_come_again++;
     }
   }
+
+  /** What the server's log says of an answer. Where both are busy, it takes its time to come. */
+  const logged = ({ id }: Answer): Promise<string | undefined> =>
+    until("the line", () =>
+      server
+        .output()
+        .split("\n")
+        .find((one) => one.includes(`"${id}"`)),
+    ).catch(() => undefined);
 
   it(`of ${REQUESTS} brings no 5xx, and leaves nothing behind`, { timeout: 120_000 + REQUESTS * 10 }, async () => {
     const random = randomOf(SEED);
@@ -113,7 +119,7 @@ describeOnBothEngines("a flood of requests", (engine) => {
     let [sent, told] = [0, 0];
     let scene = await openScene();
 
-    const judge = (operation: Operation, grown: Grown, answer: Answer | "hung" | "broken") => {
+    const judge = async (operation: Operation, grown: Grown, answer: Answer | "hung" | "broken") => {
       const fault = faultOf(operation, grown, answer);
       if (typeof answer !== "string") {
         const seen = statuses.get(operation.operationId) as Map<number, number>;
@@ -122,8 +128,9 @@ describeOnBothEngines("a flood of requests", (engine) => {
       if (!fault) return;
       counts[fault]++;
       const said = typeof answer === "string" ? answer : `${answer.status} ${answer.text.slice(0, 200)}`;
+      const why = typeof answer === "string" || answer.status < 500 ? "" : `, logged as ${await logged(answer)}`;
       const asked = `${grown.method} ${grown.path.slice(0, 200)} ${JSON.stringify({ ...grown.headers, authorization: undefined })} ${grown.body?.toString("latin1").slice(0, 200) ?? ""}`;
-      if (faults.length < 20) faults.push(`${fault}: ${operation.operationId}: ${said} to ${asked}`);
+      if (faults.length < 20) faults.push(`${fault}: ${operation.operationId}: ${said} to ${asked}${why}`);
     };
     const live = async () => {
       while (sent < REQUESTS) {
@@ -131,7 +138,7 @@ describeOnBothEngines("a flood of requests", (engine) => {
         if (++sent % TENANT === 0) scene = await openScene();
         if (sent % Math.ceil(REQUESTS / 100) === 0) memory.push(rssOf(server.pid));
         const grown = grow(operation, scene.known, scene.credentials, random);
-        judge(operation, grown, await askPatiently(grown));
+        await judge(operation, grown, await askPatiently(grown));
         const seconds = (performance.now() - began) / 1000;
         if (REQUESTS >= LONG && seconds > told + 20) {
           told = seconds;
