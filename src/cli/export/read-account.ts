@@ -18,7 +18,9 @@ export async function readAccount({ storage, directory }: Core, account_id: stri
       if (sealed !== table) continue;
       for (const row of rows) if (row[column]) versions.add(sealedVersion(row[column] as Uint8Array));
     }
-    for (const row of rows) if (typeof row.key_version === "string") versions.add(row.key_version);
+    // Empty where a login ended before it had a refresh token.
+    for (const { key_version } of rows)
+      if (typeof key_version === "string" && key_version !== "") versions.add(key_version);
     tables[table] = rows.map(encodeRow);
   }
   return {

@@ -1,5 +1,6 @@
 import { secretLives } from "../../directory/clients/secret-lives.ts";
 import type { User } from "../../directory/users/user.ts";
+import { inputOf } from "../../storage/set-form.ts";
 import type { HotStatement, Instant, Row } from "../../storage/storage.ts";
 import type { Login } from "./family.ts";
 import { alive, decodeLogin, LOGIN } from "./store.ts";
@@ -83,10 +84,7 @@ export const rotateStatement: HotStatement<Rotation, Continued | null> = {
     return row ? continued(row, db.one(SQLITE_PERSON, input.account_id, String(row.user_id)) ?? {}) : null;
   },
   postgres: {
-    text: `with input as materialized (
-        select * from unnest(${columns.map(([, type], index) => `$${index + 1}::${type}[]`).join(", ")})
-          with ordinality as input (${columns.map(([column]) => column).join(", ")}, n)
-      ),
+    text: `with ${inputOf(columns)},
       -- By key, as everybody locks them who takes several.
       locked as materialized (
         select i.*

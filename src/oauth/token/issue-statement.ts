@@ -1,5 +1,6 @@
 import { type AuditRow, audit_columns } from "../../audit/audit.ts";
 import { secretLives } from "../../directory/clients/secret-lives.ts";
+import { inputOf } from "../../storage/set-form.ts";
 import type { HotStatement } from "../../storage/storage.ts";
 
 export interface IssueInput {
@@ -52,10 +53,7 @@ export const issueStatement: HotStatement<IssueInput, IssueAnswer> = {
     return { alive: true, scope: String(found.scope) };
   },
   postgres: {
-    text: `with input as materialized (
-        select * from unnest(${columns.map((_, index) => `$${index + 1}::text[]`).join(", ")})
-          with ordinality as input (${columns.join(", ")}, n)
-      ),
+    text: `with ${inputOf(columns.map((column) => [column, "text"]))},
       alive as materialized (
         select i.*, (${lives("i.account_id", "i.client_id", "i.secret_id", "i.grant_id", "i.now")}) as scope from input i
       ),

@@ -1,4 +1,5 @@
 import { secretLives } from "../../directory/clients/secret-lives.ts";
+import { inputOf } from "../../storage/set-form.ts";
 import type { HotStatement, Instant } from "../../storage/storage.ts";
 
 export interface RedeemInput {
@@ -68,10 +69,7 @@ export const redeemStatement: HotStatement<RedeemInput, RedeemAnswer> = {
     return { alive: true, redeemed: inserted === 1 };
   },
   postgres: {
-    text: `with input as materialized (
-        select * from unnest(${columns.map((_, index) => `$${index + 1}::text[]`).join(", ")})
-          with ordinality as input (${columns.join(", ")}, n)
-      ),
+    text: `with ${inputOf(columns.map((column) => [column, "text"]))},
       judged as materialized (
         select i.*, exists (
           select from live_clients c
