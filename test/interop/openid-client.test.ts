@@ -152,8 +152,15 @@ describeOnBothEngines("openid-client", (engine) => {
     });
     await addGrant(latchkey, tenant.account_id, own, tenant.audience, ["orders:read"], "client_credentials");
     const config = await discover(own, client.PrivateKeyJwt({ key: keys.privateKey, kid: "1" }));
+    let again = () => reach("", {} as client.CustomFetchOptions);
+    config[client.customFetch] = (...request) => {
+      again = () => reach(...request);
+      return again();
+    };
     const tokens = await client.clientCredentialsGrant(config, { resource: tenant.audience });
     expect(tokens.scope).toBe("orders:read");
+    const replayed = await again();
+    expect([replayed.status, await replayed.json()]).toMatchObject([401, { error: "invalid_client" }]);
     const by_secret = await discover(own, client.ClientSecretBasic(own.client_secret));
     await expect(client.clientCredentialsGrant(by_secret, { resource: tenant.audience })).rejects.toMatchObject({
       status: 401,
