@@ -153,4 +153,15 @@ describeOnBothEngines("what ends", (engine) => {
       expect(answered(await silent()).get("error")).toBe("consent_required");
     }
   });
+
+  it("gives one answer to a request, however often its page is sent at once, and none to it later", async () => {
+    const third = await addClient(latchkey, tenant.account_id);
+    const surfer = openSurfer(latchkey);
+    await surfer.logIn(standard.address(), tenant, await standard.someone());
+    const asked = await surfer.visit(standard.address(third));
+    const all = await Promise.all(Array.from({ length: 5 }, () => surfer.act(asked, "allow")));
+    expect(all.flatMap((one) => answered(one).get("code") ?? [])).toHaveLength(1);
+    expect(all.flatMap((one) => answered(one).get("error") ?? [])).toEqual(Array(4).fill("invalid_request"));
+    expect(answered(await surfer.visit(asked.url)).get("error_description")).toContain("answered already");
+  });
 });

@@ -9,14 +9,12 @@ import { instant, type Transaction } from "../../storage/storage.ts";
 import type { AuthenticatedSubject } from "../subject.ts";
 import { type NewSession, newBrowser, type Session } from "./session.ts";
 import {
-  insertAuthorization,
   insertSession,
   selectAuthorizations,
   selectAuthorizationsOf,
   selectSessions,
   updateBrowser,
   updateEnded,
-  updateIdle,
   updateShown,
 } from "./store.ts";
 
@@ -73,23 +71,6 @@ export async function beginSession(
     return going ?? session.id;
   });
   return { session_id, browser };
-}
-
-/** A session is used: it does not lie idle. Part of the transaction that answers. @returns false when it has ended meanwhile. */
-export function touchSession(tx: Transaction, { settings }: Account, session: Session, now: number): Promise<boolean> {
-  return updateIdle(tx.db, session, instant(now + settings.session_idle_lifetime * 1000));
-}
-
-/** What a session led to is remembered, to be ended with it. */
-export async function noteAuthorization(
-  tx: Transaction,
-  session: Session,
-  sid: string,
-  client_id: string,
-  now: number,
-): Promise<void> {
-  const { account_id, id: session_id, expires_at } = session;
-  await insertAuthorization(tx.db, { account_id, session_id, sid, client_id, created_at: instant(now), expires_at });
 }
 
 /** Clients are told that a session ended for so long; milliseconds. */

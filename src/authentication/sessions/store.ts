@@ -64,23 +64,6 @@ export async function updateBrowser(db: Database, account_id: string, from: Uint
     .execute();
 }
 
-/** It was used. Whoever ends it waits for this, and the other way round. @returns false when it has ended. */
-export async function updateIdle(
-  db: Database,
-  { account_id, id }: Pick<Session, "account_id" | "id">,
-  idle_expires_at: Instant,
-): Promise<boolean> {
-  const rows = await db
-    .updateTable("sessions")
-    .set({ idle_expires_at })
-    .where("account_id", "=", account_id)
-    .where("id", "=", id)
-    .where("ended_at", "is", null)
-    .returning("id")
-    .execute();
-  return rows.length === 1;
-}
-
 export async function updateEnded(db: Database, account_id: string, id: string, now: Instant): Promise<boolean> {
   const rows = await db
     .updateTable("sessions")
@@ -123,20 +106,6 @@ export async function updateShown(
     .where("session_id", "=", id)
     .execute();
   return id;
-}
-
-export interface SessionAuthorization {
-  readonly account_id: string;
-  readonly session_id: string;
-  readonly sid: string;
-  /** The client's uuid. */
-  readonly client_id: string;
-  readonly created_at: Instant;
-  readonly expires_at: Instant;
-}
-
-export async function insertAuthorization(db: Database, row: SessionAuthorization): Promise<void> {
-  await db.insertInto("session_authorizations").values(row).execute();
 }
 
 /** What a session led to, and how the clients are set that still live. */

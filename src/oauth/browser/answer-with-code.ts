@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import type { Session } from "../../authentication/sessions/session.ts";
-import { noteAuthorization, touchSession } from "../../authentication/sessions/sessions.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
 import { findUser } from "../../directory/users/find-user.ts";
 import type { User } from "../../directory/users/user.ts";
+import type { ErrorCode } from "../../errors.ts";
 import { instant } from "../../storage/storage.ts";
 import { type AuthorizationCode, mintAuthorizationCode } from "../authorization-code.ts";
 import { acr_values, authorizePerson } from "../authorization-for.ts";
@@ -12,17 +12,16 @@ import { LIFETIME } from "../device/device-code.ts";
 import type { Oauth } from "../oauth.ts";
 import { claimsAbout } from "../userinfo/claims-about.ts";
 import { type Answer, codeAnswer } from "./answer.ts";
+import { type Answered, answerStatement } from "./answer-statement.ts";
 import {
   type AuthorizationParameters,
   type AuthorizationRequest,
   identity_scopes,
   userinfoAudience,
 } from "./authorization-request.ts";
-import { consentStands } from "./consent.ts";
-import { RedirectedRefusal } from "./refuse-at.ts";
+import { type RedirectError, RedirectedRefusal } from "./refuse-at.ts";
 import { noteValues } from "./repeated-values.ts";
 import type { Resumed } from "./resume.ts";
-import { updateUsed } from "./store.ts";
 
 /**
  * Ends a request with a code: at the client, or for the device that waits for it. One that was kept for a login page ends once.
@@ -41,7 +40,10 @@ export async function answerWithCode(
   const sid = randomUUID();
   await spend(oauth, resumed, request, session, sid);
   if (parameters.own_page) return { to: parameters, parameters: [] };
-  const content = await contentFor(oauth, resumed, parameters, session, sid);
+  const [content] = await Promise.all([
+    contentFor(oauth, resumed, parameters, session, sid),
+    noteValues(directory, resumed.client, session, parameters),
+  ]);
   const { device } = parameters;
   const now = directory.storage.now();
   const lifetime = device === undefined ? undefined : LIFETIME;
@@ -63,7 +65,13 @@ function checkClass(parameters: AuthorizationParameters, { amr }: Session): void
   );
 }
 
-/** Everything that has to be known of this answer later, in one transaction. @throws RedirectedRefusal when there is none to give. */
+const refusals: Record<Exclude<Answered, "given">, readonly [ErrorCode | RedirectError, string]> = {
+  given_before: ["invalid_request", "This login was answered already."],
+  session_ended: ["login_required", "The session has ended."],
+  consent_withdrawn: ["consent_required", "What was agreed to has been taken back."],
+};
+
+/** @throws RedirectedRefusal when there is no answer to give. */
 async function spend(
   { directory: { storage } }: Oauth,
   { account, client }: Resumed,
@@ -72,17 +80,18 @@ async function spend(
   sid: string,
 ): Promise<void> {
   const now = storage.now();
-  await storage.write(async (tx) => {
-    if (kept && !(await updateUsed(tx.db, account_id, id, instant(now))))
-      throw new RedirectedRefusal(parameters, "invalid_request", "This login was answered already.");
-    if (!(await touchSession(tx, account, session, now)))
-      throw new RedirectedRefusal(parameters, "login_required", "The session has ended.");
-    if (parameters.own_page) return;
-    if (!(await consentStands(tx, storage.engine, { account, client, user_id: session.user_id, parameters })))
-      throw new RedirectedRefusal(parameters, "consent_required", "What was agreed to has been taken back.");
-    await noteAuthorization(tx, session, sid, client.id, now);
-    await noteValues(tx, client, session, parameters, now);
+  const { own_page, audience } = parameters;
+  const answered = await storage.hot(answerStatement, {
+    account_id,
+    session_id: session.id,
+    now: instant(now),
+    idle_expires_at: instant(now + account.settings.session_idle_lifetime * 1000),
+    request_id: kept ? id : null,
+    sid: own_page ? null : sid,
+    client_id: client.id,
+    consent_audience: own_page || client.settings.first_party ? null : (audience ?? ""),
   });
+  if (answered !== "given") throw new RedirectedRefusal(parameters, ...refusals[answered]);
 }
 
 async function contentFor(

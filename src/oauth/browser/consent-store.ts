@@ -1,4 +1,4 @@
-import type { Database, Engine, Instant } from "../../storage/storage.ts";
+import type { Database, Instant } from "../../storage/storage.ts";
 
 export interface ConsentKey {
   readonly account_id: string;
@@ -19,19 +19,6 @@ export async function selectConsent(db: Database, key: ConsentKey): Promise<read
     .where("audience", "=", key.audience)
     .executeTakeFirst();
   return row && (JSON.parse(row.scope) as string[]);
-}
-
-/** Whether there is one; whoever deletes it waits for this transaction, and the other way round. */
-export async function lockConsent(db: Database, engine: Engine, key: ConsentKey): Promise<boolean> {
-  const found = db
-    .selectFrom("consents")
-    .select("scope")
-    .where("account_id", "=", key.account_id)
-    .where("user_id", "=", key.user_id)
-    .where("client_id", "=", key.client_id)
-    .where("audience", "=", key.audience);
-  // SQLite runs one write at a time.
-  return (await (engine === "postgres" ? found.forShare() : found).execute()).length > 0;
 }
 
 export async function upsertConsent(

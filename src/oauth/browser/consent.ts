@@ -4,9 +4,9 @@ import type { Account } from "../../directory/accounts/account.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
-import { type Engine, instant, type Transaction } from "../../storage/storage.ts";
+import { instant } from "../../storage/storage.ts";
 import { type AuthorizationParameters, askedScope } from "./authorization-request.ts";
-import { deleteConsents, lockConsent, selectConsent, selectConsents, upsertConsent } from "./consent-store.ts";
+import { deleteConsents, selectConsent, selectConsents, upsertConsent } from "./consent-store.ts";
 
 interface Asking {
   readonly account: Account;
@@ -32,19 +32,6 @@ export async function needsConsent(
   if (is_public && !parameters.redirect_uri.startsWith("https:")) return true;
   const agreed = await selectConsent(directory.storage.read, keyOf({ account, client, user_id, parameters }));
   return !agreed || askedScope(parameters).some((scope) => !agreed.includes(scope));
-}
-
-/**
- * Part of the transaction that answers: what the person agreed to still stands, where the client is one that people are asked for. Taking
- * it back comes before this, or finds what this led to.
- */
-export async function consentStands(
-  tx: Transaction,
-  engine: Engine,
-  { account, client, user_id, parameters }: Asking,
-): Promise<boolean> {
-  if (client.settings.first_party) return true;
-  return lockConsent(tx.db, engine, keyOf({ account, client, user_id, parameters }));
 }
 
 const keyOf = ({ account, client, user_id, parameters }: Asking) => ({

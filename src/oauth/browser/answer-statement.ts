@@ -1,0 +1,128 @@
+import { inputOf } from "../../storage/set-form.ts";
+import type { HotStatement, Instant } from "../../storage/storage.ts";
+
+export interface Answering {
+  readonly account_id: string;
+  readonly session_id: string;
+  readonly now: Instant;
+  readonly idle_expires_at: Instant;
+  /** One that was kept for a login page, and ends with its answer. */
+  readonly request_id: string | null;
+  /** What comes of the answer is remembered by it, to be ended with the session; nothing comes of one to a page of ours. */
+  readonly sid: string | null;
+  /** The client's uuid. */
+  readonly client_id: string;
+  /** For what the person must have agreed, as consents are kept; null where nobody is asked. */
+  readonly consent_audience: string | null;
+}
+
+/** `given`, or what stands against it; then nothing was written. */
+export type Answered = "given" | "given_before" | "session_ended" | "consent_withdrawn";
+
+const columns = [
+  "account_id",
+  "session_id",
+  "now",
+  "idle_expires_at",
+  "request_id",
+  "sid",
+  "client_id",
+  "consent_audience",
+] as const;
+
+const OPEN = `select 1 from authorization_requests
+  where account_id = ?1 and id = ?2 and used_at is null and expires_at > ?3`;
+const SESSION = "select user_id, expires_at from sessions where account_id = ?1 and id = ?2 and ended_at is null";
+const CONSENT = "select 1 from consents where account_id = ?1 and user_id = ?2 and client_id = ?3 and audience = ?4";
+const authorization_columns = "account_id, session_id, sid, client_id, created_at, expires_at";
+
+/**
+ * Everything that has to be known of an answer later: its request is used, its session does not lie idle, what it leads to ends with that.
+ * Whoever ends the session or takes the consent back has done so before, or finds what this led to.
+ */
+export const answerStatement: HotStatement<Answering, Answered> = {
+  name: "answer_request",
+  source: import.meta.url,
+  mode: { kind: "spending" },
+  key: ({ account_id, session_id }) => `${account_id} ${session_id}`,
+  sqlite(db, { account_id, session_id, now, idle_expires_at, request_id, sid, client_id, consent_audience }) {
+    if (request_id !== null && !db.one(OPEN, account_id, request_id, now)) return "given_before";
+    const session = db.one(SESSION, account_id, session_id);
+    if (!session) return "session_ended";
+    const { user_id, expires_at } = session as { user_id: string; expires_at: Instant };
+    if (consent_audience !== null && !db.one(CONSENT, account_id, user_id, client_id, consent_audience))
+      return "consent_withdrawn";
+    const name = [account_id, session_id] as const;
+    db.run("update sessions set idle_expires_at = ?3 where account_id = ?1 and id = ?2", ...name, idle_expires_at);
+    if (request_id !== null)
+      db.run(
+        "update authorization_requests set used_at = ?3 where account_id = ?1 and id = ?2",
+        account_id,
+        request_id,
+        now,
+      );
+    if (sid !== null)
+      db.run(
+        `insert into session_authorizations (${authorization_columns}) values (?1, ?2, ?3, ?4, ?5, ?6)`,
+        ...name,
+        sid,
+        client_id,
+        now,
+        expires_at,
+      );
+    return "given";
+  },
+  postgres: {
+    // Each lock by key, as everybody takes them who takes several.
+    text: `with ${inputOf(columns.map((column) => [column, "text"]))},
+      kept as materialized (
+        select i.n from input i
+          join authorization_requests r on r.account_id = i.account_id and r.id = i.request_id
+        where r.used_at is null and r.expires_at > i.now
+        order by r.account_id, r.id
+        for update of r
+      ),
+      open as materialized (
+        select i.* from input i where i.request_id is null or exists (select from kept k where k.n = i.n)
+      ),
+      live as materialized (
+        select o.*, s.user_id, s.expires_at from open o
+          join sessions s on s.account_id = o.account_id and s.id = o.session_id
+        where s.ended_at is null
+        order by s.account_id, s.id
+        for update of s
+      ),
+      agreed as materialized (
+        select l.n from live l
+          join consents c on c.account_id = l.account_id and c.user_id = l.user_id and c.client_id = l.client_id
+            and c.audience = l.consent_audience
+        order by c.account_id, c.user_id, c.client_id, c.audience
+        for share of c
+      ),
+      given as materialized (
+        select l.* from live l where l.consent_audience is null or exists (select from agreed a where a.n = l.n)
+      ),
+      used as (
+        update authorization_requests r set used_at = g.now
+        from given g where r.account_id = g.account_id and r.id = g.request_id
+      ),
+      touched as (
+        update sessions s set idle_expires_at = g.idle_expires_at
+        from given g where s.account_id = g.account_id and s.id = g.session_id
+      ),
+      noted as (
+        insert into session_authorizations (${authorization_columns})
+        select account_id, session_id, sid, client_id, now, expires_at from given where sid is not null
+      )
+      select o.n is not null as open, l.n is not null as live, g.n is not null as given
+      from input i left join open o on o.n = i.n left join live l on l.n = i.n left join given g on g.n = i.n
+      order by i.n`,
+    parameters: (inputs) => columns.map((column) => inputs.map((input) => input[column])),
+    answers: (rows) =>
+      rows.map(({ open, live, given }) => {
+        if (given) return "given";
+        if (live) return "consent_withdrawn";
+        return open ? "session_ended" : "given_before";
+      }),
+  },
+};
