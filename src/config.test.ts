@@ -117,6 +117,20 @@ describe("settings", () => {
     expect(faultsOf({ MASTER_KEY: KEY, HOME: "/", NODE_ENV: "test", npm_config_x: "1", HOSTNAME: "h" })).toEqual([]);
   });
 
+  it("leave alone what an orchestrator says of services that bear our name", () => {
+    const service = (name: string) => ({
+      [`${name}_SERVICE_HOST`]: "10.96.3.4",
+      [`${name}_SERVICE_PORT`]: "8080",
+      [`${name}_SERVICE_PORT_HTTP`]: "8080",
+      [`${name}_PORT`]: "tcp://10.96.3.4:8080",
+      [`${name}_PORT_8080_TCP`]: "tcp://10.96.3.4:8080",
+      [`${name}_PORT_8080_TCP_PROTO`]: "tcp",
+      [`${name}_PORT_8080_TCP_PORT`]: "8080",
+      [`${name}_PORT_8080_TCP_ADDR`]: "10.96.3.4",
+    });
+    expect(faultsOf({ MASTER_KEY: KEY, ...service("LATCHKEY"), ...service("LATCHKEY_WEB") })).toEqual([]);
+  });
+
   it("are all in the README, as they are here", () => {
     const readme = readFileSync(fileURLToPath(new URL("../README.md", import.meta.url)), "utf8");
     for (const { name, default: otherwise, meaning } of variables) {

@@ -317,11 +317,15 @@ function parseKeys(text: string, name: string, fault: Fault): readonly Uint8Arra
   return keys;
 }
 
+/** What Kubernetes and Docker's links tell every container of a service, under the service's name. */
+const OF_A_SERVICE =
+  /_SERVICE_(HOST|PORT(_\w+)?)=|_PORT(_\d+_(TCP|UDP|SCTP))?=(tcp|udp|sctp):|_PORT_\d+_(TCP|UDP|SCTP)_\w+=/;
+
 /** Names that were probably meant to be one of ours. */
 function misspelled(env: Environment): [string, string][] {
   const names = variables.map(({ name }) => name);
   return Object.keys(env)
-    .filter((name) => !names.includes(name) && name.length >= 6)
+    .filter((name) => !names.includes(name) && name.length >= 6 && !OF_A_SERVICE.test(`${name}=${env[name]}`))
     .flatMap((typed): [string, string][] => {
       const bare = typed.replace(/^LATCHKEY_/, "");
       const meant =
