@@ -116,6 +116,7 @@ async function mailFinding({ smtp_url, mail_from }: Config): Promise<Finding> {
     url: reveal(smtp_url),
     connectionTimeout: 5_000,
     greetingTimeout: 5_000,
+    socketTimeout: 5_000,
   } as never);
   try {
     await transport.verify();

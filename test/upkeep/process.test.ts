@@ -1,6 +1,6 @@
 /** How the process behaves to its operator: proxies, workers, signals, figures, commands that fail. */
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
@@ -238,6 +238,21 @@ describe("the process", () => {
     await cli(used, "keys", "rotate", "T11200001");
     const wrong = await cli({ ...used, MASTER_KEY: Buffer.alloc(32, 99).toString("base64") }, "doctor");
     expect([wrong.code, wrong.stdout]).toEqual([1, expect.stringContaining("MASTER_KEY is not the key")]);
+  });
+
+  it("is told by doctor of a mail server that says no more than its greeting", async () => {
+    const silent = createServer((socket) => void socket.on("error", () => {}).write("220 mail\r\n"));
+    await new Promise<void>((done) => void silent.listen(0, "127.0.0.1", done));
+    const { port } = silent.address() as AddressInfo;
+    const mail = { SMTP_URL: `smtp://127.0.0.1:${port}`, MAIL_FROM: "login@example.com" };
+    const started = Date.now();
+    const { code, stdout } = await cli({ DATABASE_URL: `sqlite:${folder}/none.db`, ...mail }, "doctor");
+    expect([code, stdout]).toEqual([
+      1,
+      expect.stringMatching(/FAILED +mail: the server of SMTP_URL does not accept us/),
+    ]);
+    expect(Date.now() - started).toBeLessThan(60_000);
+    silent.close();
   });
 
   it("prints commands for people, and for programs with --json", async () => {
