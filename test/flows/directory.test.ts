@@ -219,6 +219,23 @@ describeOnBothEngines("the directory", (engine) => {
     expect((await send("DELETE", `/auth/client-grants/${id}`)).status).toBe(404);
   });
 
+  it("finds account users and roles whatever the case, in any alphabet", async () => {
+    await send("POST", "/management/users", { email: "ase@example.com", name: "Åse ØDEGÅRD" });
+    await send("POST", "/management/users", { email: "ilya@example.com", name: "Илья 100%" });
+    await send("POST", "/auth/roles", { name: "Økonomi", description: "Für Äpfel", scope: [] });
+    const found = async (path: string, search: string) =>
+      (await call(`${tenant.base}${path}`, { token: tenant.token, query: { search } })).body.map(
+        ({ name }: { name: string }) => name,
+      );
+    for (const search of ["Ødegård", "ødegård", "ÅSE Ø", "ase@", "åse øDEG"])
+      expect(await found("/management/users", search), search).toEqual(["Åse ØDEGÅRD"]);
+    for (const search of ["илья", "ИЛЬЯ", "0%"])
+      expect(await found("/management/users", search), search).toEqual(["Илья 100%"]);
+    for (const search of ["Økonomi", "økonomi", "ÄPFEL", "für"])
+      expect(await found("/auth/roles", search), search).toEqual(["Økonomi"]);
+    expect(await found("/management/users", "Odegard")).toEqual([]);
+  });
+
   it("creates users, finds them by any name, and tells whether they exist", async () => {
     const email = "Grace.Hopper@Example.com";
     const created = await send("POST", "/customers/users", { email, phone_number: "400 00 900", customer_id: "c-1" });

@@ -1,4 +1,4 @@
-import { sql } from "kysely";
+import { contains } from "../../storage/contains.ts";
 import { markDeleted } from "../../storage/mark-deleted.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
 import type { Role } from "./role.ts";
@@ -19,15 +19,12 @@ export interface RoleFilter {
 
 export async function selectRoles(db: Database, account_id: string, filter: RoleFilter): Promise<readonly Role[]> {
   const { search, name, include_deleted, limit, starting_after } = filter;
-  const pattern = `%${(search ?? "").toLowerCase().replace(/[\\%_]/g, "\\$&")}%`;
   let query = db.selectFrom("roles").selectAll().where("account_id", "=", account_id).orderBy("id").limit(limit);
   if (!include_deleted) query = query.where("deleted_at", "is", null);
   if (name !== undefined) query = query.where("name", "=", name);
   if (starting_after !== undefined) query = query.where("id", ">", starting_after);
   if (search !== undefined) {
-    const matches = (column: "id" | "name" | "description") =>
-      sql<boolean>`lower(${sql.ref(column)}) like ${pattern} escape '\\'`;
-    query = query.where(({ or }) => or([matches("id"), matches("name"), matches("description")]));
+    query = query.where(({ or }) => or(["id", "name", "description"].map((column) => contains(column, search))));
   }
   return (await query.execute()).map(decode);
 }

@@ -1,4 +1,5 @@
 import { sql } from "kysely";
+import { contains } from "../../storage/contains.ts";
 import { markDeleted } from "../../storage/mark-deleted.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
 import type { UserType } from "../clients/client.ts";
@@ -166,9 +167,7 @@ export async function selectAccountUsers(
   account_id: string,
   { search, limit, starting_after }: AccountUserPage,
 ): Promise<readonly AccountUserRow[]> {
-  const pattern = `%${(search ?? "").toLowerCase().replace(/[\\%_]/g, "\\$&")}%`;
-  const matches = (column: "email_canonical" | "name") =>
-    sql<boolean>`lower(${sql.ref(column)}) like ${pattern} escape '\\'`;
+  const matches = (column: "email_canonical" | "name") => contains(column, search ?? "");
   const rows = await accountUsers(db, account_id)
     .$if(search !== undefined, (query) => query.where(({ or }) => or([matches("email_canonical"), matches("name")])))
     .$if(starting_after !== undefined, (query) => query.where("id", ">", starting_after ?? ""))
