@@ -219,6 +219,18 @@ describeOnBothEngines("the directory", (engine) => {
     expect((await send("DELETE", `/auth/client-grants/${id}`)).status).toBe(404);
   });
 
+  it("shows no grant of a client that is gone, and changes none", async () => {
+    const client = await addClient(latchkey, tenant.account_id);
+    const id = await addGrant(latchkey, tenant.account_id, client, "https://gone.example", ["a:read"]);
+    const list = async (query: string) => (await send("GET", `/auth/client-grants?${query}`)).body;
+    expect(await list("audience=https://gone.example")).toHaveLength(1);
+    expect((await send("DELETE", `/auth/clients/${client.id}`)).status).toBe(200);
+    expect(await list("audience=https://gone.example")).toEqual([]);
+    expect(await list(`client_id=${client.id}`)).toEqual([]);
+    expect((await send("PATCH", `/auth/client-grants/${id}`, { scope: ["a:write"] })).status).toBe(404);
+    expect((await send("DELETE", `/auth/client-grants/${id}`)).status).toBe(404);
+  });
+
   it("finds account users and roles whatever the case, in any alphabet", async () => {
     await send("POST", "/management/users", { email: "ase@example.com", name: "Åse ØDEGÅRD" });
     await send("POST", "/management/users", { email: "ilya@example.com", name: "Илья 100%" });
