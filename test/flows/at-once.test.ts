@@ -51,6 +51,21 @@ describeOnBothEngines("changes at once", (engine) => {
     }
   });
 
+  it("of a client never leave settings that one change alone would be refused", async () => {
+    const [shop, other] = ["https://shop.example", "https://other.example"];
+    for (let round = 0; round < ROUNDS; round++) {
+      const { id } = await addClient(latchkey, tenant.account_id, { callbacks: [`${shop}/callback`] });
+      const path = `/auth/clients/${id}`;
+      const replies = await Promise.all([
+        send("PATCH", path, { login_uri: `${shop}/login` }),
+        send("PATCH", path, { callbacks: [`${other}/callback`] }),
+      ]);
+      expect(replies.map(({ status }) => status).toSorted(), `round ${round}`).toEqual([200, 400]);
+      const { callbacks, login_uri } = (await send("GET", path)).body;
+      expect(login_uri === null || callbacks[0].startsWith(shop), `round ${round}`).toBe(true);
+    }
+  });
+
   it("of an account are all kept", async () => {
     for (let round = 0; round < ROUNDS; round++) {
       const all = await change("PATCH", "/auth/settings", [

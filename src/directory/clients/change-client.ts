@@ -6,7 +6,7 @@ import type { Client } from "./client.ts";
 import { checkSettings, noSuchClient } from "./create-client.ts";
 import { findClientById, forgetClient } from "./find-client.ts";
 import { mintSecret } from "./secret.ts";
-import type { ClientSettings } from "./settings.ts";
+import { type ClientSettings, clientSettings } from "./settings.ts";
 import { deleteClient, holdSettings, insertSecret, updateClient, updateSecretsEnd } from "./store.ts";
 
 export interface ClientChange {
@@ -22,13 +22,13 @@ export async function changeClient(
   change: ClientChange,
   actor: Actor,
 ): Promise<Client> {
-  const { callbacks, login_uri, subject_type, sector_identifier_uri } = client.settings;
-  checkSettings({ callbacks, login_uri, subject_type, sector_identifier_uri, ...change.settings });
   const { account_id, id } = client;
   const now = instant(directory.storage.now());
   await directory.storage.write(async (tx) => {
     const stored = await holdSettings(tx.db, account_id, id, now);
     if (!stored) throw noSuchClient();
+    const { callbacks, login_uri, subject_type, sector_identifier_uri } = clientSettings(stored);
+    checkSettings({ callbacks, login_uri, subject_type, sector_identifier_uri, ...change.settings });
     const { name, description } = change;
     const fields = { ...(name === undefined ? {} : { name }), ...(description === undefined ? {} : { description }) };
     await updateClient(tx.db, account_id, id, { ...fields, settings: { ...stored, ...change.settings } }, now);
