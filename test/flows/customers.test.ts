@@ -305,4 +305,38 @@ describeOnBothEngines("a customer", (engine) => {
       people[winner] = username;
     }
   });
+
+  it("stays when their user name goes, also where its links no longer name them", async () => {
+    const { body } = await send("POST", "/customers/users", { customer_id: "c-9", email: "nine@example.com" });
+    const links = [{ rel: "customers_user", href: `https://x.example/users/${body.id}` }];
+    await send("POST", "/auth/users", { username: "nine", password: PASSWORD, links });
+    const elsewhere = { password: PASSWORD, links: [{ rel: "phone_number", href: "tel:+4740000909" }] };
+    expect((await send("PUT", "/auth/users/nine", elsewhere)).status).toBe(200);
+    expect((await send("DELETE", "/auth/users/nine")).status).toBe(200);
+    expect((await send("GET", "/customers/users/c-9")).status).toBe(200);
+  });
+
+  it("takes their user name with them, which is free again and means nobody", async () => {
+    const username = "ten@example.com";
+    const create = async () =>
+      (await send("POST", "/customers/users", { customer_id: "c-10", email: username, password: PASSWORD })).body;
+    const name = (id: string) => {
+      const links = [{ rel: "customers_user", href: `https://x.example/users/${id}` }];
+      return send("POST", "/auth/users", { username, password: PASSWORD, links });
+    };
+    const first = await create();
+    expect((await name(first.id)).status).toBe(200);
+    expect((await send("DELETE", "/customers/users/c-10")).status).toBe(200);
+    const path = `/auth/users/${username}`;
+    expect((await send("PUT", path, { password: PASSWORD })).status).toBe(404);
+    const { id } = await create();
+    const login = { grant_type: "password", username, password: PASSWORD, audience: tenant.audience };
+    const reply = await token(tenant, login);
+    expect([reply.status, claims(reply.body.access_token ?? ".e30").sub], "by the address").toEqual([200, id]);
+    await send("POST", "/auth/users", { username: "eleven", password: PASSWORD });
+    const renamed = await send("POST", "/auth/users/eleven/change_username", { username });
+    expect(renamed.status, renamed.text).toBe(200);
+    expect((await send("DELETE", path)).status).toBe(200);
+    expect((await name(id)).status).toBe(200);
+  });
 });

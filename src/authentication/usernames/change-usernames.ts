@@ -17,7 +17,7 @@ import {
   storePassword,
 } from "../passwords/password.ts";
 import { channelsFor, type ReadLinks, readLinks } from "./read-links.ts";
-import { deleteUsername, insertUsername, selectUsername, updateUsername } from "./store.ts";
+import { deleteUsername, freeUsername, insertUsername, selectUsername, updateUsername } from "./store.ts";
 import type { Link, Username, UsernameMfa } from "./username.ts";
 
 export interface UsernameFields {
@@ -58,6 +58,7 @@ export async function createUsername(
   const stamps = { created_at, created_by: actor.id, updated_at: created_at };
   const row = { account_id, id: uuidv7(now), username, user_id, links, mfa: mfa ?? null, ...stamps };
   await storage.write(async (tx) => {
+    await freeUsername(tx.db, account_id, username, actor.id, created_at);
     if (!(await insertUsername(tx.db, row))) throw taken();
     await storePassword(tx, account_id, user_id, hashed, now);
     await setChannels(tx, { account_id, user_id }, channels, now);
@@ -123,6 +124,7 @@ export async function renameUsername(
   return directory.storage.write(async (tx) => {
     const other = await selectUsername(tx.db, account_id, username);
     if (other && other.id !== id) throw taken();
+    await freeUsername(tx.db, account_id, username, actor.id, now);
     const changed = await updateUsername(tx.db, account_id, id, { username }, now);
     if (!changed) throw noSuchUser();
     await record(tx, before, "username.renamed", now, actor);
@@ -134,17 +136,17 @@ export async function renameUsername(
 export async function removeUsername(directory: Directory, before: Username, actor: Actor): Promise<Username> {
   const { account_id, id, user_id, links } = before;
   const now = instant(directory.storage.now());
-  const deleted = await directory.storage.write(async (tx) => {
+  const user = await findUser(directory, account_id, user_id);
+  const known = [user.customer_id, user.email, user.phone_number].some((name) => name !== null);
+  // The user first: where that is all that is done, the name is free.
+  if (!known && !links.some(({ rel }) => rel === "customers_user")) await removeUser(directory, user, actor);
+  return directory.storage.write(async (tx) => {
     const deleted = await deleteUsername(tx.db, account_id, id, actor.id, now);
     if (!deleted) throw noSuchUser();
     await deletePassword(tx, account_id, user_id);
     await record(tx, before, "username.deleted", now, actor);
     return deleted;
   });
-  if (!links.some(({ rel }) => rel === "customers_user")) {
-    await removeUser(directory, await findUser(directory, account_id, user_id), actor);
-  }
-  return deleted;
 }
 
 function record(tx: Transaction, { account_id, user_id }: Username, action: string, now: string, actor: Actor) {

@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import { markDeleted } from "../../storage/mark-deleted.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
 import type { Link, Username, UsernameMfa } from "./username.ts";
@@ -10,6 +11,9 @@ const decode = (row: StoredUsername): Username => ({
   mfa: row.mfa === null ? null : (JSON.parse(row.mfa) as UsernameMfa),
 });
 
+/** A name goes with its user. */
+const userLives = sql<boolean>`exists (select 1 from live_users u where u.account_id = usernames.account_id and u.id = usernames.user_id)`;
+
 export async function selectUsername(
   db: Database,
   account_id: string,
@@ -21,8 +25,27 @@ export async function selectUsername(
     .where("account_id", "=", account_id)
     .where("username", "=", username)
     .where("deleted_at", "is", null)
+    .where(userLives)
     .executeTakeFirst();
   return row && decode(row);
+}
+
+/** Gives a name back whose user is gone. */
+export async function freeUsername(
+  db: Database,
+  account_id: string,
+  username: string,
+  deleted_by: string,
+  now: Instant,
+): Promise<void> {
+  await db
+    .updateTable("usernames")
+    .set({ deleted_at: now, deleted_by, updated_at: now })
+    .where("account_id", "=", account_id)
+    .where("username", "=", username)
+    .where("deleted_at", "is", null)
+    .where(sql<boolean>`not ${userLives}`)
+    .execute();
 }
 
 /** @returns false when the name is taken. */
