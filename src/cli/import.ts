@@ -34,7 +34,7 @@ export function importCommand(): Command {
           ]);
           return;
         }
-        const plan = await readPlan(document);
+        const plan = await readPlan(core.directory, document);
         if (options.dryRun) {
           print({ account_id: plan.account.account_id, imported: false }, options, ["The file can be imported."]);
           return;

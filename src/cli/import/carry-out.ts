@@ -1,5 +1,5 @@
 import { storePassword } from "../../authentication/passwords/password.ts";
-import { readAccountId } from "../../directory/accounts/account.ts";
+import { type Account, readAccountId } from "../../directory/accounts/account.ts";
 import { createAccount } from "../../directory/accounts/create-account.ts";
 import { lookUpAccount } from "../../directory/accounts/find-account.ts";
 import { createClient } from "../../directory/clients/create-client.ts";
@@ -9,8 +9,8 @@ import { createGrant } from "../../directory/grants/change-grants.ts";
 import { listGrants } from "../../directory/grants/find-grant.ts";
 import { createRole, listRoles } from "../../directory/roles/change-role.ts";
 import { createUser } from "../../directory/users/create-user.ts";
-import { lookUpUserByCustomerId, lookUpUserByEmail } from "../../directory/users/find-user.ts";
-import { canonicalEmail } from "../../directory/users/identifier.ts";
+import { lookUpUserByCustomerId, lookUpUserByEmail, lookUpUserByPhone } from "../../directory/users/find-user.ts";
+import { canonicalEmail, readPhone } from "../../directory/users/identifier.ts";
 import { refuse } from "../../errors.ts";
 import { secret } from "../../secrets/secret.ts";
 import type { Core } from "../../server.ts";
@@ -102,12 +102,12 @@ async function importUser(
 ): Promise<void> {
   const { account_id } = result;
   const { type = "customer", password_hash: hash, roles: names, ...fields } = planned;
-  if (await isKnown(directory, account_id, type, planned)) {
+  const account = await lookUpAccount(directory, account_id);
+  if (!account) throw refuse("not_found");
+  if (await isKnown(directory, account, type, planned)) {
     result.kept += 1;
     return;
   }
-  const account = await lookUpAccount(directory, account_id);
-  if (!account) throw refuse("not_found");
   const role_ids = names?.flatMap((name) => roles.get(name) ?? []);
   const within = hash
     ? (tx: Parameters<typeof storePassword>[0], owner: { account_id: string; user_id: string }) =>
@@ -117,13 +117,18 @@ async function importUser(
   result.created.users += 1;
 }
 
+/** By address or by the account's own name; whoever has neither is known by their number. */
 async function isKnown(
   directory: Directory,
-  account_id: string,
+  { account_id, settings }: Account,
   type: NonNullable<PlannedUser["type"]>,
-  { email, customer_id }: PlannedUser,
+  { email, customer_id, phone_number }: PlannedUser,
 ): Promise<boolean> {
   const { read } = directory.storage;
+  if (email === undefined && customer_id === undefined && phone_number !== undefined) {
+    const { number } = await readPhone(phone_number, settings.country);
+    return (await lookUpUserByPhone(read, account_id, type, number)) !== undefined;
+  }
   const canonical = email === undefined ? undefined : canonicalEmail(email);
   if (canonical && (await lookUpUserByEmail(read, account_id, type, canonical))) return true;
   return customer_id !== undefined && (await lookUpUserByCustomerId(read, account_id, customer_id)) !== undefined;

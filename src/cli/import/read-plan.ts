@@ -1,8 +1,10 @@
-import { readAccountId } from "../../directory/accounts/account.ts";
-import { AccountSettings } from "../../directory/accounts/settings.ts";
+import { canonicalAccountId, readAccountId } from "../../directory/accounts/account.ts";
+import { lookUpAccount } from "../../directory/accounts/find-account.ts";
+import { accountSettings } from "../../directory/accounts/settings.ts";
 import { checkClientId, checkSettings } from "../../directory/clients/create-client.ts";
 import { ClientSettings } from "../../directory/clients/settings.ts";
-import { changeOf, defaultsOf } from "../../directory/settings.ts";
+import type { Directory } from "../../directory/directory.ts";
+import { changeOf } from "../../directory/settings.ts";
 import { readEmail, readPhone } from "../../directory/users/identifier.ts";
 import { type Fault, Refusal, refuseField } from "../../errors.ts";
 import { malformed } from "../../http/error-reply.ts";
@@ -10,11 +12,15 @@ import { checkSchema } from "../check-schema.ts";
 import { named } from "./named.ts";
 import { Plan } from "./plan.ts";
 
-/** Reads a file as `carryOut` takes it, by every rule that does not ask the database. @throws 400 invalid_request with every fault. */
-export async function readPlan(document: unknown): Promise<Plan> {
+/**
+ * Reads a file as `carryOut` takes it, by every rule that can be held without writing; numbers are completed with the country that the
+ * account has, or will have. @throws 400 invalid_request with every fault.
+ */
+export async function readPlan(directory: Directory, document: unknown): Promise<Plan> {
   const plan = await checkSchema(Plan, document, "");
   const { account, roles = [], clients = [], users = [] } = plan;
-  const country = account.settings?.country ?? String(defaultsOf(AccountSettings).country);
+  const here = await lookUpAccount(directory, canonicalAccountId(account.account_id) ?? "");
+  const { country } = here?.settings ?? accountSettings(account.settings ?? {});
   const names = roles.map(({ name }) => name);
   const checks = [
     () => readAccountId(account.account_id, "account.account_id"),

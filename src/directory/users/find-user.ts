@@ -4,7 +4,7 @@ import type { Account } from "../accounts/account.ts";
 import type { UserType } from "../clients/client.ts";
 import type { Directory } from "../directory.ts";
 import { readEmail, readPhone } from "./identifier.ts";
-import { selectAnyUser, selectUser, selectUserByCustomerId, selectUserByEmail } from "./store.ts";
+import { selectAnyUser, selectUser, selectUserByCustomerId, selectUserByEmail, selectUsersByPhone } from "./store.ts";
 import type { User } from "./user.ts";
 
 /** By uuid or the account's own customer_id. @throws 404 not_found. */
@@ -23,6 +23,12 @@ export function lookUpUser({ storage }: Directory, account_id: string, id: strin
 /** The live user of a type with a canonical address, inside a transaction. */
 export function lookUpUserByEmail(db: Database, account_id: string, type: UserType, email_canonical: string) {
   return selectUserByEmail(db, account_id, type, email_canonical);
+}
+
+/** A live user of a type with a number in E.164; there may be several. */
+export async function lookUpUserByPhone(db: Database, account_id: string, type: UserType, phone_number: string) {
+  const [first] = await selectUsersByPhone(db, account_id, type, phone_number);
+  return first;
 }
 
 /** The live user with the account's own name for them. */

@@ -1,0 +1,41 @@
+/** What an import finds on a server that has been running for a while. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { createTestDatabase, describeOnBothEngines } from "../support/engines.ts";
+import { MASTER_KEY } from "../support/latchkey.ts";
+import { cli } from "../support/process.ts";
+
+describeOnBothEngines("an import", (engine) => {
+  let folder: string;
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), "latchkey-moving-in-"));
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  const importing = async (database_url: string, plan: object, ...flags: string[]) => {
+    const file = join(folder, `${engine}.json`);
+    writeFileSync(file, JSON.stringify(plan));
+    const env = { DATABASE_URL: database_url, MASTER_KEY };
+    const { code, stdout, stderr } = await cli(env, "import", file, "--json", ...flags);
+    return code === 0 ? JSON.parse(stdout) : JSON.parse(stderr).error.errors;
+  };
+
+  it("reads numbers as the account that is here does, and makes nobody twice", async () => {
+    const { database_url, drop } = await createTestDatabase(engine);
+    const account = ["account", "create", "P11200001", "--country", "SE"];
+    expect((await cli({ DATABASE_URL: database_url, MASTER_KEY }, ...account)).code).toBe(0);
+    const users = [
+      { phone_number: "0701234567" },
+      { phone_number: "0701234568", email: "ada@example.com" },
+      { phone_number: "0701234569", customer_id: "c-1" },
+    ];
+    const plan = { account: { account_id: "P11200001", settings: { country: "NO" } }, users };
+    expect(await importing(database_url, plan, "--dry-run")).toEqual({ account_id: "P11200001", imported: false });
+    expect((await importing(database_url, plan)).created?.users).toBe(3);
+    const again = await importing(database_url, plan);
+    expect([again.created?.users, again.kept]).toEqual([0, 4]);
+    await drop();
+  });
+});
