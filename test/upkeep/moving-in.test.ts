@@ -38,4 +38,13 @@ describeOnBothEngines("an import", (engine) => {
     expect([again.created?.users, again.kept]).toEqual([0, 4]);
     await drop();
   });
+
+  it("takes no hash that no password could be held against", async () => {
+    const { database_url, drop } = await createTestDatabase(engine);
+    const hashes = ["$argon2id$garbage", "$argon2id$v=19$m=65536,t=3,p=4$c2FsdHNhbHQ=$c2FsdHNhbHRzYWx0c2FsdA=="];
+    const users = hashes.map((password_hash, n) => ({ email: `${n}@example.com`, password_hash }));
+    const faults = await importing(database_url, { account: { account_id: "P11200001" }, users }, "--dry-run");
+    expect(faults).toMatchObject(hashes.map((_, n) => ({ path: `users.${n}.password_hash` })));
+    await drop();
+  });
 });

@@ -11,6 +11,10 @@ const fields = NewUserBody.properties;
 const text = (maxLength = 200) => Type.String({ minLength: 1, maxLength });
 const optional = (maxLength = 200) => Type.Optional(text(maxLength));
 
+/** As every library writes it: version, costs, salt and hash, in base64 without padding. */
+const argon2id =
+  "^\\$argon2id\\$(v=(16|19)\\$)?m=[0-9]{1,10},t=[0-9]{1,10},p=[0-9]{1,3}\\$[A-Za-z0-9+/]{4,86}\\$[A-Za-z0-9+/]{14,}$";
+
 export const Plan = Type.Object(
   {
     account: NewAccount,
@@ -58,7 +62,7 @@ export const Plan = Type.Object(
             scope: Type.Optional(scopes),
             roles: Type.Optional(Type.Array(text(), { description: "Names of roles of this file." })),
             password_hash: Type.Optional(
-              Type.String({ pattern: "^\\$argon2id\\$", description: "argon2id, in the PHC string format." }),
+              Type.String({ pattern: argon2id, description: "argon2id, in the PHC string format." }),
             ),
           },
           { additionalProperties: false },
