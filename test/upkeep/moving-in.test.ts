@@ -3,8 +3,10 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { readAccount } from "../../src/cli/export/read-account.ts";
 import { createTestDatabase, describeOnBothEngines } from "../support/engines.ts";
-import { MASTER_KEY } from "../support/latchkey.ts";
+import { basic, call, createTenant, MASTER_KEY, startLatchkey } from "../support/latchkey.ts";
+import { personToken } from "../support/people.ts";
 import { cli } from "../support/process.ts";
 
 describeOnBothEngines("an import", (engine) => {
@@ -46,5 +48,27 @@ describeOnBothEngines("an import", (engine) => {
     const faults = await importing(database_url, { account: { account_id: "P11200001" }, users }, "--dry-run");
     expect(faults).toMatchObject(hashes.map((_, n) => ({ path: `users.${n}.password_hash` })));
     await drop();
+  });
+
+  it("brings revocations along, also to a server that runs", async () => {
+    const from = await startLatchkey(engine);
+    const tenant = await createTenant(from);
+    const [dead, alive] = [await personToken(tenant), await personToken(tenant)];
+    const headers = { authorization: basic(tenant.client) };
+    const revoked = await call(`${tenant.base}/oauth/revoke`, { method: "POST", headers, form: { token: dead } });
+    expect(revoked.status).toBe(200);
+    const { tables, ...account } = await readAccount(from.server.core, tenant.account_id);
+    const anHourAgo = new Date(Date.now() - 3_600_000).toISOString();
+    const revocations = tables.revocations.map((row) => ({ ...row, revoked_at: anHourAgo }));
+    const to = await startLatchkey(engine, { public_url: from.config.public_url });
+    const done = await importing(to.database.database_url, { ...account, tables: { ...tables, revocations } });
+    expect(done.imported, JSON.stringify(done)).toBe(true);
+    const active = async (token: string) => {
+      const url = `${to.url}/v1/accounts/${tenant.account_id}/oauth/introspect`;
+      return (await call(url, { method: "POST", headers, form: { token } })).body.active;
+    };
+    await expect.poll(() => active(dead), { timeout: 10_000 }).toBe(false);
+    expect(await active(alive)).toBe(true);
+    await Promise.all([from.close(), to.close()]);
   });
 });

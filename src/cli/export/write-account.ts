@@ -4,7 +4,7 @@ import { refuseField } from "../../errors.ts";
 import type { Core } from "../../server.ts";
 import { instant } from "../../storage/storage.ts";
 import { actor } from "../run.ts";
-import { decodeRow, type PortableAccount, portable_tables } from "./portable.ts";
+import { decodeRow, type PortableAccount, type PortableTable, portable_tables } from "./portable.ts";
 
 /** Thrown at the end of a trial, to undo it. */
 const undone = Symbol("undone");
@@ -21,6 +21,11 @@ export async function tryAccount(core: Core, portable: PortableAccount): Promise
   await writeAccount(core, portable, undo).catch((error: unknown) => {
     if (error !== undone) throw error;
   });
+}
+
+/** Servers that run here read what was revoked since they last looked, so it is revoked now. */
+function arrivingIn(table: PortableTable, now: string) {
+  return table === "revocations" ? { revoked_at: now } : {};
 }
 
 /**
@@ -51,7 +56,7 @@ export async function writeAccount(
           throw refuseField(`tables.${table}`, "foreign", "holds a row of another account");
         await tx.db
           .insertInto(table)
-          .values(decodeRow(row) as never)
+          .values({ ...decodeRow(row), ...arrivingIn(table, instant(storage.now())) } as never)
           .execute();
       }
     }
