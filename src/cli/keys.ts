@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { recordDeed } from "../audit/audit.ts";
 import type { SigningAlg } from "../secrets/signing-alg.ts";
-import { instant } from "../storage/storage.ts";
+import { instant, type Transaction } from "../storage/storage.ts";
 import { keysOf } from "../tokens/keys/find-key.ts";
 import { rotateKey } from "../tokens/keys/rotate-key.ts";
 import { type Hanging, resealAll } from "./reseal.ts";
@@ -26,19 +26,18 @@ export function keysCommand(): Command {
       withCore(options, async ({ directory, tokens, storage }) => {
         const { account_id, settings } = await findNamedAccount(directory, name);
         const now = storage.now();
-        const rotation = {
-          publication_lead: settings.key_publication_lead,
-          longest_lifetime: LONGEST,
-          immediately: options.now ?? false,
-        };
+        const immediately = options.now ?? false;
+        const rotation = { publication_lead: settings.key_publication_lead, longest_lifetime: LONGEST, immediately };
+        const deed = { account_id, action: "keys.rotated", entity: account_id, now: instant(now), actor };
         const algs = [
           ...new Set<SigningAlg>([settings.signing_alg, ...(await keysOf(tokens, account_id)).map(({ alg }) => alg)]),
         ];
         const rotated = [];
-        for (const alg of algs) rotated.push({ alg, kid: await rotateKey(tokens, account_id, alg, rotation, now) });
-        const deed = { account_id, action: "keys.rotated", entity: account_id, now: instant(now), actor };
-        const facts = { immediately: rotation.immediately };
-        await storage.write((tx) => recordDeed(tx, { ...deed, facts }));
+        for (const alg of algs) {
+          const within = (tx: Transaction, kid: string) =>
+            recordDeed(tx, { ...deed, facts: { alg, kid, immediately } });
+          rotated.push({ alg, kid: await rotateKey(tokens, account_id, alg, { ...rotation, within }, now) });
+        }
         print(
           { account_id, rotated },
           options,

@@ -201,6 +201,28 @@ describeOnBothEngines("an account that moves to another server", (engine) => {
   });
 });
 
+describe("the audit trail", () => {
+  it.each(engines)("tells of each key that was made, and of none that was not (%s)", async (engine) => {
+    const database = await createTestDatabase(engine);
+    const env = { DATABASE_URL: database.database_url, MASTER_KEY };
+    await cli(env, "account", "create", "P11200001");
+    const made: string[] = [];
+    for (const flags of [[], [], ["--now"]]) {
+      const { stdout } = await cli(env, "keys", "rotate", "P11200001", "--json", ...flags);
+      made.push(...JSON.parse(stdout).rotated.flatMap(({ kid }: { kid: string | null }) => kid ?? []));
+    }
+    const latchkey = await startLatchkey(engine, { database });
+    const events = await latchkey.server.core.storage.read
+      .selectFrom("audit_events")
+      .select("context")
+      .where("action", "=", "keys.rotated")
+      .execute();
+    expect(made).toHaveLength(4);
+    expect(events.map(({ context }) => JSON.parse(context).kid).toSorted()).toEqual(made.toSorted());
+    await latchkey.close();
+  });
+});
+
 describe("keys that change under load", () => {
   it.each(engines)("lose no request: rotation at once, and a new master key (%s)", async (engine) => {
     const database = await createTestDatabase(engine);

@@ -1,6 +1,6 @@
 import type { SigningAlg } from "../../secrets/signing-alg.ts";
 import { deleteExpired } from "../../storage/delete-expired.ts";
-import { instant, type Storage } from "../../storage/storage.ts";
+import { instant, type Storage, type Transaction } from "../../storage/storage.ts";
 import type { Tokens } from "../tokens.ts";
 import { makeKey } from "./key.ts";
 import { insertKey, lockAccount, selectKeys, selectOldKeys, updateRetired } from "./store.ts";
@@ -12,6 +12,8 @@ export interface Rotation {
   readonly longest_lifetime: number;
   /** The new key signs at once, and the old one is trusted no longer: for a key that leaked. */
   readonly immediately?: boolean;
+  /** What is noted of a new key, in its own transaction. */
+  readonly within?: (tx: Transaction, kid: string) => Promise<void>;
 }
 
 /** @returns the new key's kid, or null when a rotation is under way already. `now` in milliseconds. */
@@ -22,12 +24,13 @@ export async function rotateKey(
   rotation: Rotation,
   now: number,
 ): Promise<string | null> {
-  const { publication_lead, longest_lifetime, immediately = false } = rotation;
+  const { publication_lead, longest_lifetime, immediately = false, within = async () => {} } = rotation;
   const active = now + (immediately ? 0 : publication_lead * 1000);
   const expires_at = instant(immediately ? now : active + longest_lifetime * 1000);
   const times = { created_at: instant(now), active_at: instant(active), retired_at: null, expires_at: null };
   const made = await makeKey(tokens.master_keys, account_id, alg, times);
-  const rotated = await tokens.storage.write(async ({ db }) => {
+  const rotated = await tokens.storage.write(async (tx) => {
+    const { db } = tx;
     await lockAccount(db, account_id);
     const pending = (await selectKeys(db, account_id, instant(now))).some(
       (key) => key.alg === alg && key.active_at > instant(now),
@@ -35,6 +38,7 @@ export async function rotateKey(
     if (pending && !immediately) return false;
     await insertKey(db, made);
     await updateRetired(db, made, instant(active), expires_at);
+    await within(tx, made.kid);
     return true;
   });
   tokens.keys.forget(account_id);
