@@ -5,6 +5,7 @@ import type { Secret } from "../../secrets/secret.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Actor, Directory } from "../directory.ts";
+import { originFaults } from "./allowed-origins.ts";
 import { callbackFaults, isLoopback, loginUriFault } from "./callback.ts";
 import type { Client } from "./client.ts";
 import { findClientById } from "./find-client.ts";
@@ -96,6 +97,7 @@ export function checkSettings(settings: Partial<ClientSettings>): void {
     ...addressFaults(settings),
     ...loginUriFault(login_uri, callbacks),
     ...sectorFaults(settings),
+    ...originFaults(settings.allowed_origins ?? []),
   ];
   if (faults.length > 0) throw malformed(faults);
 }

@@ -9,6 +9,8 @@ import type { FastifyRequest } from "fastify";
 import type { Federation } from "../../authentication/federation/federation.ts";
 import { canonicalAccountId, issuerOf } from "../../directory/accounts/account.ts";
 import { lookUpAccount } from "../../directory/accounts/find-account.ts";
+import { checkOrigin } from "../../directory/clients/allowed-origins.ts";
+import { lookUpClient } from "../../directory/clients/find-client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { isAccountApi } from "../../directory/grants/audience.ts";
 import { errorDescription, type Refusal, refuse, refuseField } from "../../errors.ts";
@@ -145,6 +147,7 @@ export async function findBearer(
     if (!isAccountApi(account, directory.public_url, verified.audience))
       throw refuse("invalid_token", { detail: "of another audience" });
     await checkHolder(directory, verified, token, presented);
+    await checkPage(directory, verified, presented);
     return bearerOf(verified);
   } catch (error) {
     throw challenge(error as Error);
@@ -181,6 +184,7 @@ export async function findToken(
   try {
     const verified = await findAlive(deps, account_id, token);
     await checkHolder(deps.directory, verified, token, presented);
+    await checkPage(deps.directory, verified, presented);
     return verified;
   } catch (error) {
     throw challenge(error as Error);
@@ -203,6 +207,17 @@ async function checkHolder(
   if (jkt === undefined || !by_proof) throw refuse("invalid_token", { detail: "bound to a key, or not" });
   if ((await checkProof(directory, account_id, presented, token)) !== jkt)
     throw refuse("invalid_token", { detail: "bound to another key" });
+}
+
+/** Where a page calls, it is one that the token's client lists. @throws 403 unauthorized_client. */
+async function checkPage(
+  directory: Directory,
+  { account_id, partner_account, client_uuid }: AccessToken,
+  { origin }: Presented,
+): Promise<void> {
+  if (origin === undefined) return;
+  const client = await lookUpClient(directory, partner_account ?? account_id, client_uuid);
+  if (client) checkOrigin(directory, client, origin);
 }
 
 /** As findAlive; undefined when it is none. */

@@ -114,7 +114,7 @@ export function authorizationRoutes(app: App, oauth: Oauth): void {
       if (body.client_id !== undefined) {
         await findDocumentClient(oauth, await findAccount(directory, account_id), body.client_id, request.ip);
       }
-      const client = await authenticate(oauth, account_id, headers.authorization, body);
+      const client = await authenticate(oauth, account_id, headers, body);
       if (body.request_uri !== undefined) throw refuse("invalid_request", { message: "request_uri is not pushed." });
       try {
         const proven = await keyOf(directory, account_id, presentedBy(request as FastifyRequest), false);

@@ -43,7 +43,7 @@ export function deviceRoutes(app: App, oauth: Oauth): void {
     },
     handler: async (request, reply) => {
       const { account_id, body, headers } = request;
-      const client = await authenticate(oauth, account_id, headers.authorization, body);
+      const client = await authenticate(oauth, account_id, headers, body);
       const { device_code, ...codes } = await requestDevice(oauth, client, body);
       reply.headers(no_store);
       return { device_code: reveal(device_code), ...codes };

@@ -21,14 +21,16 @@ export interface Presented {
   readonly authorization?: string | undefined;
   /** The header DPoP. */
   readonly proof?: string | undefined;
+  /** Of the page that calls, where one does. */
+  readonly origin?: string | undefined;
   readonly method: string;
   /** Without its query. */
   readonly path: string;
 }
 
 export function presentedBy({ headers, method, url }: FastifyRequest): Presented {
-  const { authorization, dpop } = headers as { authorization?: string; dpop?: string };
-  return { authorization, proof: dpop, method, path: url.split("?", 1)[0] ?? "" };
+  const { authorization, dpop, origin } = headers as { authorization?: string; dpop?: string; origin?: string };
+  return { authorization, proof: dpop, origin, method, path: url.split("?", 1)[0] ?? "" };
 }
 
 export const dpop_algs = ["ES256", "ES384", "RS256", "PS256", "EdDSA", "Ed25519"];

@@ -36,7 +36,7 @@ export function introspectionRoutes(app: App, oauth: Oauth): void {
     },
     handler: async (request, reply) => {
       const { account_id, body } = request;
-      const client = await authenticate(oauth, account_id, request.headers.authorization, body);
+      const client = await authenticate(oauth, account_id, request.headers, body);
       reply.header("cache-control", "no-store");
       const account = await findAccount(directory, account_id);
       const canonical = (audience: string) => canonicalAudience(account, directory.public_url, audience);

@@ -61,7 +61,7 @@ export function revokeRoutes(app: App, oauth: Oauth): void {
     },
     handler: async (request) => {
       const { account_id, body } = request;
-      const client = await authenticate(oauth, account_id, request.headers.authorization, body);
+      const client = await authenticate(oauth, account_id, request.headers, body);
       const read = readRefreshToken(directory.master_keys, account_id, secret(body.token));
       const family = read && (await lookUpFamily(directory, account_id, read.family_id));
       const token = family ? undefined : await lookUpToken(oauth, account_id, body.token);

@@ -7,6 +7,7 @@
 import type { FastifyRequest } from "fastify";
 import { sourceOf } from "../../authentication/verification/source.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
+import { checkOrigin } from "../../directory/clients/allowed-origins.ts";
 import { findClient } from "../../directory/clients/find-client.ts";
 import { refuse } from "../../errors.ts";
 import { malformed } from "../../http/error-reply.ts";
@@ -80,11 +81,12 @@ const sealed = (text: string | undefined): Secret | undefined => (text === undef
 
 /** Basic, or a partner's exchange token as Bearer. */
 async function clientCredentials(oauth: Oauth, request: FastifyRequest, { audience }: { readonly audience: string }) {
-  const { authorization = "" } = request.headers;
+  const { authorization = "", origin } = request.headers;
   const { account_id } = request;
   const facts = factsOf(request);
   if (/^Bearer /i.test(authorization)) return redeemExchangeToken(oauth, account_id, authorization, audience, facts);
   const client = await authenticateBasic(oauth.directory, account_id, authorization);
+  checkOrigin(oauth.directory, client, origin);
   return issueClientCredentials(oauth, { client, audience }, facts);
 }
 

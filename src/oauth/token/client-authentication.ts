@@ -1,3 +1,4 @@
+import { checkOrigin } from "../../directory/clients/allowed-origins.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
 import { authenticateClient, type ProvenClient } from "../../directory/clients/secret.ts";
 import type { Directory } from "../../directory/directory.ts";
@@ -17,14 +18,32 @@ export interface FormCredentials {
 
 const headers = { "www-authenticate": 'Basic realm="latchkey", charset="UTF-8"' };
 
+/** Headers that say who calls, and from which page where one does. */
+export interface CallerHeaders {
+  readonly authorization?: string | undefined;
+  readonly origin?: string | undefined;
+}
+
 /**
  * Who calls: Basic, form credentials, a signed assertion, or the bare client_id of a public client (RFC 6749 §2.3, RFC 7523 §2.2);
  * one way only, and the one that the client is registered for. Basic credentials are tried as sent and then form-decoded, because
  * clients do either.
  *
- * @throws 401 invalid_client; 400 invalid_request when credentials come in two ways at once.
+ * @throws 401 invalid_client; 400 invalid_request when credentials come in two ways at once; 403 unauthorized_client for a page that the
+ * client does not list.
  */
 export async function authenticate(
+  oauth: Pick<Oauth, "directory" | "federation">,
+  account_id: string,
+  { authorization, origin }: CallerHeaders,
+  form: FormCredentials,
+): Promise<ProvenClient> {
+  const client = await prove(oauth, account_id, authorization, form);
+  checkOrigin(oauth.directory, client, origin);
+  return client;
+}
+
+async function prove(
   { directory, federation }: Pick<Oauth, "directory" | "federation">,
   account_id: string,
   authorization: string | undefined,

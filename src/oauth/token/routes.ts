@@ -88,7 +88,7 @@ export function tokenRoutes(app: App, oauth: Oauth): void {
     },
     handler: async (request, reply) => {
       const { body, account_id } = request;
-      const client = await authenticate(oauth, account_id, request.headers.authorization, body);
+      const client = await authenticate(oauth, account_id, request.headers, body);
       const { directory } = oauth;
       const presented = presentedBy(request as FastifyRequest);
       const bound = client.settings.dpop_bound_access_tokens;
