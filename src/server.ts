@@ -355,8 +355,9 @@ export async function serve(env: NodeJS.ProcessEnv = process.env): Promise<void>
 async function run(config: Config, options: ServerOptions): Promise<void> {
   // Before the start, which may take a while: to stop a server that is only starting is no failure.
   const told = new Promise<NodeJS.Signals>((done) => {
-    process.once("SIGTERM", done);
-    process.once("SIGINT", done);
+    // For good: with nobody listening, the second one of a service manager and a parent process would end it on the spot.
+    process.on("SIGTERM", done);
+    process.on("SIGINT", done);
   });
   void told.then(() => setTimeout(() => process.exit(1), 25_000).unref());
   const server = await startServer(config, options);

@@ -51,6 +51,6 @@ export async function serveWithWorkers(
     if (workers.length === 0) process.exit(worst);
     for (const worker of workers) worker?.process.kill("SIGTERM");
   };
-  process.once("SIGTERM", stop);
-  process.once("SIGINT", stop);
+  process.on("SIGTERM", stop);
+  process.on("SIGINT", stop);
 }

@@ -1,6 +1,6 @@
 /** How the process behaves to its operator: proxies, workers, signals, figures, commands that fail. */
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
@@ -12,6 +12,7 @@ import { askForCode, authorize, call, createTenant, MASTER_KEY, mintCode, startL
 import { cli, spawnServer, startProcess } from "../support/process.ts";
 import { until } from "../support/smtp.ts";
 import { createTenantBeside } from "../support/tenants.ts";
+import { pause } from "../support/wire.ts";
 
 const PUBLIC_URL = "http://localhost:9";
 
@@ -88,6 +89,29 @@ describe("the process", () => {
     for (const { status, body } of await replies) expect([302, 400], JSON.stringify(body)).toContain(status);
     expect(await gone).toBe(0);
     expect(server.output()).toContain('"signal":"SIGTERM"');
+  });
+
+  it("finishes what it has begun also where a service manager tells every worker to stop, and then its parent does", async () => {
+    const { database_url, drop } = await createTestDatabase("postgres");
+    const server = await startProcess({ database_url, env: { PUBLIC_URL, WORKERS: "2" } });
+    const listening = () => [...server.output().matchAll(/"pid":(\d+).*"listening"/g)].map(([, pid]) => Number(pid));
+    const workers = await until("both workers", () => (listening().length === 2 ? listening() : undefined));
+    let answer = "";
+    const asking = connect(server.port, "127.0.0.1", () =>
+      asking.write("POST /v1/accounts/T10000001/auth/token HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{"),
+    );
+    asking.on("data", (chunk) => {
+      answer += chunk;
+    });
+    await pause(300);
+    for (const pid of workers) process.kill(pid, "SIGTERM");
+    await until("both to hear of it", () => (server.output().match(/"stopping"/g)?.length === 2 ? true : undefined));
+    const gone = server.kill("SIGTERM");
+    await pause(300);
+    asking.write("}");
+    expect(await gone).toBe(0);
+    expect(answer).toMatch(/^HTTP\/1.1 415 /);
+    await drop();
   });
 
   it("ends with status 0 when it is told to stop while it starts", async () => {
