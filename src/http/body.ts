@@ -3,6 +3,9 @@ import { refuse } from "../errors.ts";
 import { malformed } from "./error-reply.ts";
 import { parseStrict } from "./strict-form.ts";
 
+/** Objects and arrays within one another. */
+const DEPTH_LIMIT = 32;
+
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /**
@@ -48,10 +51,17 @@ function parseJson(body: Buffer): unknown {
   } catch {
     throw malformed([{ path: "body", code: "json", message: "is not valid JSON" }]);
   }
+  if (isDeep(value)) throw malformed([{ path: "body", code: "too_deep", message: "is nested too deeply" }]);
   if (source.includes("u0000") && holdsNul(value)) {
     throw malformed([{ path: "body", code: "encoding", message: "must not contain U+0000" }]);
   }
   return value;
+}
+
+/** Whoever walks a value that is nested without end, to check or to write it, runs out of stack. */
+function isDeep(value: unknown, left = DEPTH_LIMIT): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return left === 0 || Object.values(value).some((member) => isDeep(member, left - 1));
 }
 
 function holdsNul(value: unknown): boolean {

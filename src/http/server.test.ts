@@ -1,0 +1,37 @@
+import { expect, it } from "vitest";
+import { openLogger } from "../telemetry/log.ts";
+import type { ObservedRequest } from "../telemetry/metrics.ts";
+import { openHttp } from "./server.ts";
+
+/** A server with one route that takes JSON, what it wrote to its log, and what it counted. */
+function openTestHttp() {
+  const lines: Record<string, unknown>[] = [];
+  const observed: ObservedRequest[] = [];
+  const app = openHttp({
+    logger: openLogger("info", { write: (line) => void lines.push(JSON.parse(line)) }),
+    trustProxy: false,
+    metrics: { observe: (one) => void observed.push(one), text: async () => "", content_type: "text/plain" },
+    secure: false,
+  });
+  app.post("/things/:name", { schema: { hide: true } }, async ({ body }) => ({ length: JSON.stringify(body).length }));
+  return { app, lines, observed };
+}
+
+it("refuses JSON that is nested without end, whatever is in it", async () => {
+  const { app } = openTestHttp();
+  const post = (depth: number, inner: string) =>
+    app.inject({
+      method: "POST",
+      url: "/things/a",
+      headers: { "content-type": "application/json" },
+      body: `${"[".repeat(depth)}${inner}${"]".repeat(depth)}`,
+    });
+  for (const inner of ["1", '"\\u0000"', '"u0000"']) {
+    const { statusCode, body } = await post(30_000, inner);
+    expect([statusCode, JSON.parse(body).error.errors], inner).toEqual([
+      400,
+      [{ path: "body", code: "too_deep", message: "is nested too deeply" }],
+    ]);
+  }
+  expect((await post(20, "1")).body).toBe('{"length":41}');
+});
