@@ -35,3 +35,24 @@ it("refuses JSON that is nested without end, whatever is in it", async () => {
   }
   expect((await post(20, "1")).body).toBe('{"length":41}');
 });
+
+it("has a line and a figure for every request, also for one that no route is looked for", async () => {
+  const { app, lines, observed } = openTestHttp();
+  const refused = [
+    { url: "/things/%zz", status: 400, code: "invalid_request" },
+    { url: `/things/${"x".repeat(600)}`, status: 414, code: "uri_too_long" },
+    { url: "/nothing", status: 404, code: "not_found" },
+  ];
+  for (const { url, status, code } of refused) {
+    const { statusCode, headers } = await app.inject({ method: "POST", url });
+    expect(statusCode).toBe(status);
+    expect(lines.pop(), url).toMatchObject({
+      request_id: headers["request-id"],
+      method: "POST",
+      route: "none",
+      status,
+      code,
+    });
+    expect(observed.pop(), url).toMatchObject({ method: "POST", route: "none", status, refusal: code });
+  }
+});

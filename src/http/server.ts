@@ -90,6 +90,8 @@ export function openHttp({ logger, trustProxy, metrics, secure, tracing }: HttpO
     frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
       begin(request, reply, secure);
       openToBrowsers(reply);
+      // No hook sees these requests.
+      reply.raw.once("close", () => recordRequest(metrics, request, reply));
       errorReply(error, request, reply);
     },
     clientErrorHandler: refuseGarbage,
