@@ -1,8 +1,11 @@
 import { Refusal, refuse } from "../../errors.ts";
 import { refuseText } from "../refuse-text.ts";
 
-/** A fault of the connection or of the server's state, not of the statement (classes 08, 53, 57, 58 and the socket's own). */
-const UNAVAILABLE = /^(08|53|57|58)/;
+/**
+ * A fault of the connection or of the server's state, not of the statement (classes 08, 53, 57, 58 and the socket's own). 25006: a server
+ * that another one has taken over from still reads, and a connection to it would never write again.
+ */
+const UNAVAILABLE = /^(08|53|57|58|25006$)/;
 /** character_not_in_repertoire: U+0000. */
 const UNSTORABLE = "22021";
 const SOCKET = new Set([

@@ -45,6 +45,23 @@ describe("a connection that breaks", () => {
   });
 });
 
+describe("a database that was handed over", () => {
+  it("takes reads alone, says so as one that is not there, and takes writes again once it may", async () => {
+    const database = await createTestDatabase("postgres");
+    const name = new URL(database.database_url).pathname.slice(1);
+    const readOnly = (value: string) =>
+      admin(database.database_url, `alter database ${name} set default_transaction_read_only = ${value}`);
+    await readOnly("on");
+    const storage = await openPostgres({ url: database.database_url, strict: true });
+    const change = () => storage.write((tx) => tx.db.deleteFrom("accounts").execute());
+    await expect(change()).rejects.toMatchObject(unavailable);
+    await admin(database.database_url.replace(`/${name}`, "/postgres"), `alter database ${name} reset all`);
+    await change();
+    await storage.close();
+    await database.drop();
+  });
+});
+
 describe("a statement that comes often", () => {
   it("is known to the connection, and answers the same before and after", async () => {
     const database = await createTestDatabase("postgres");
