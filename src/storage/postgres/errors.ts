@@ -8,6 +8,8 @@ import { refuseText } from "../refuse-text.ts";
 const UNAVAILABLE = /^(08|53|57|58|25006$)/;
 /** character_not_in_repertoire: U+0000. */
 const UNSTORABLE = "22021";
+/** program_limit_exceeded: more than a row of an index holds. */
+const TOO_LONG = "54000";
 const SOCKET = new Set([
   "ECONNREFUSED",
   "ECONNRESET",
@@ -36,10 +38,11 @@ export function isUnavailable(error: unknown): boolean {
   return code === "temporarily_unavailable" || UNAVAILABLE.test(code) || SOCKET.has(code) || CLIENT_SIDE.test(message);
 }
 
-/** Turns a lost database into 503 with its cause kept for the log, and text that cannot be stored into 400; leaves every other error as it is. */
+/** Turns a lost database into 503 with its cause kept for the log, and values that cannot be stored into 400; leaves every other error as it is. */
 export function mapUnavailable(error: unknown): unknown {
   if (error instanceof Refusal) return error;
   if (codeOf(error) === UNSTORABLE) return refuseText();
+  if (codeOf(error) === TOO_LONG) return refuse("invalid_request", { message: "A value is too long.", cause: error });
   if (isUnavailable(error)) {
     return refuse("temporarily_unavailable", { detail: "the database does not answer", cause: error, retry_after: 1 });
   }

@@ -1,8 +1,10 @@
+import { randomBytes } from "node:crypto";
 import { sql } from "kysely";
 import { describe, expect, it } from "vitest";
 import { createTestDatabase } from "../../../test/support/engines.ts";
 import { admin } from "../../../test/support/global-setup.ts";
 import { openWire } from "../../../test/support/wire.ts";
+import { insertOnce } from "../insert-once.ts";
 import { openPostgres } from "./open-postgres.ts";
 
 const unavailable = { code: "temporarily_unavailable" };
@@ -57,6 +59,32 @@ describe("a database that was handed over", () => {
     await expect(change()).rejects.toMatchObject(unavailable);
     await admin(database.database_url.replace(`/${name}`, "/postgres"), `alter database ${name} reset all`);
     await change();
+    await storage.close();
+    await database.drop();
+  });
+});
+
+describe("a value that is too long for an index", () => {
+  it("is its sender's fault, and nobody else's who travels with it", async () => {
+    const database = await createTestDatabase("postgres");
+    const storage = await openPostgres({ url: database.database_url, strict: true });
+    const statement = insertOnce<{ account_id: string; id: string; expires_at: string }>({
+      name: "long_test",
+      source: import.meta.url,
+      table: "used_tokens",
+      columns: { account_id: "text", id: "text", expires_at: "text" },
+    });
+    const insert = (id: string) =>
+      storage.hot(statement, { account_id: "T1", id, expires_at: "2026-01-01T00:00:00.000Z" });
+    const long = randomBytes(6_000).toString("base64");
+    const all = await Promise.allSettled(["a", "b", "c", long, "d"].map(insert));
+    expect(all.map((one) => (one.status === "fulfilled" ? one.value : one.reason.code))).toEqual([
+      true,
+      true,
+      true,
+      "invalid_request",
+      true,
+    ]);
     await storage.close();
     await database.drop();
   });
