@@ -104,8 +104,9 @@ ${content}</div>
 export function renderSms({ id, account_id, to, notice, code }: Rendering): Sms {
   const template = templateOf(notice.locale);
   const client = oneLine(notice.client_name);
-  if (code === null) return { id, account_id, to, text: secret(template.purposes[notice.purpose].intro(client)) };
-  const text = template.sms(client, reveal(code), minutesOf(notice));
+  const words = template.purposes[notice.purpose];
+  if (code === null || !words.sms) return { id, account_id, to, text: secret(words.intro(client)) };
+  const text = `${words.sms(client, reveal(code))} ${template.sms_lifetime(minutesOf(notice))}`;
   const host = notice.login_uri === null ? undefined : new URL(notice.login_uri).hostname;
   const bound = host === undefined ? "" : `\n\n@${host} #${reveal(code)}`;
   return { id, account_id, to, text: secret(`${text}${bound}`) };

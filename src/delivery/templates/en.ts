@@ -8,27 +8,34 @@ export const en: Template = {
     login: {
       subject: (client) => `Your login code for ${client}`,
       intro: (client) => `Enter this code to log in to ${client}:`,
+      sms: (client, code) => `${code} is your login code for ${client}.`,
     },
     signup: {
       subject: (client) => `Confirm your address for ${client}`,
       intro: (client) => `Enter this code to create your user at ${client}:`,
+      sms: (client, code) => `${code} is your code to create your user at ${client}.`,
     },
     numeric_closed: {
       subject: (client) => `Somebody guesses your login codes for ${client}`,
       intro: (client) =>
         `Somebody entered wrong login codes for ${client} in your name. Short codes are switched off for a while. If you want to log in, enter this longer code:`,
+      sms: (client, code) =>
+        `Somebody guesses your login codes for ${client}. Short codes are switched off for a while; ${code} logs you in.`,
     },
     second_factor: {
       subject: (client) => `Your second code for ${client}`,
       intro: (client) => `Enter this code to finish logging in to ${client}:`,
+      sms: (client, code) => `${code} is your second code for ${client}.`,
     },
     password_reset: {
       subject: (client) => `Choose a new password for ${client}`,
       intro: (client) => `Enter this code at ${client} to choose a new password:`,
+      sms: (client, code) => `${code} is your code to choose a new password at ${client}.`,
     },
     contact: {
       subject: (client) => `Confirm this address for ${client}`,
       intro: (client) => `Enter this code to confirm to ${client} that this is yours:`,
+      sms: (client, code) => `${code} is your code to confirm this number to ${client}.`,
     },
     contact_changed: {
       subject: (client) => `Your login address at ${client} has changed`,
@@ -38,10 +45,11 @@ export const en: Template = {
     account_signup: {
       subject: (client) => `Finish signing up at ${client}`,
       intro: (client) => `Enter this code to open your account at ${client}:`,
+      sms: (client, code) => `${code} is your code to open your account at ${client}.`,
     },
   },
   lifetime: (minutes) => `The code works once, for ${minutesOf(minutes)}.`,
   not_you: "If you did not ask for it, you need not do anything. Give the code to nobody: we never ask for it.",
   link: "Log in on this device",
-  sms: (client, code, minutes) => `${code} is your login code for ${client}. It works for ${minutesOf(minutes)}.`,
+  sms_lifetime: (minutes) => `It works for ${minutesOf(minutes)}.`,
 };

@@ -8,27 +8,34 @@ export const nb: Template = {
     login: {
       subject: (client) => `Innloggingskoden din til ${client}`,
       intro: (client) => `Skriv inn denne koden for å logge inn hos ${client}:`,
+      sms: (client, code) => `${code} er innloggingskoden din til ${client}.`,
     },
     signup: {
       subject: (client) => `Bekreft adressen din hos ${client}`,
       intro: (client) => `Skriv inn denne koden for å opprette brukeren din hos ${client}:`,
+      sms: (client, code) => `${code} er koden din for å opprette brukeren din hos ${client}.`,
     },
     numeric_closed: {
       subject: (client) => `Noen gjetter innloggingskodene dine til ${client}`,
       intro: (client) =>
         `Noen har skrevet inn feil innloggingskoder til ${client} i ditt navn. Korte koder er slått av en stund. Vil du logge inn, skriv inn denne lengre koden:`,
+      sms: (client, code) =>
+        `Noen gjetter innloggingskodene dine til ${client}. Korte koder er slått av en stund; ${code} logger deg inn.`,
     },
     second_factor: {
       subject: (client) => `Den andre koden din til ${client}`,
       intro: (client) => `Skriv inn denne koden for å fullføre innloggingen hos ${client}:`,
+      sms: (client, code) => `${code} er den andre koden din til ${client}.`,
     },
     password_reset: {
       subject: (client) => `Velg et nytt passord hos ${client}`,
       intro: (client) => `Skriv inn denne koden hos ${client} for å velge et nytt passord:`,
+      sms: (client, code) => `${code} er koden din for å velge et nytt passord hos ${client}.`,
     },
     contact: {
       subject: (client) => `Bekreft denne adressen hos ${client}`,
       intro: (client) => `Skriv inn denne koden for å bekrefte overfor ${client} at dette er din:`,
+      sms: (client, code) => `${code} er koden din for å bekrefte dette nummeret overfor ${client}.`,
     },
     contact_changed: {
       subject: (client) => `Innloggingsadressen din hos ${client} er endret`,
@@ -38,10 +45,11 @@ export const nb: Template = {
     account_signup: {
       subject: (client) => `Fullfør registreringen hos ${client}`,
       intro: (client) => `Skriv inn denne koden for å åpne kontoen din hos ${client}:`,
+      sms: (client, code) => `${code} er koden din for å åpne kontoen din hos ${client}.`,
     },
   },
   lifetime: (minutes) => `Koden virker én gang, i ${minutesOf(minutes)}.`,
   not_you: "Har du ikke bedt om den, trenger du ikke å gjøre noe. Gi ikke koden til noen: vi spør aldri om den.",
   link: "Logg inn på denne enheten",
-  sms: (client, code, minutes) => `${code} er innloggingskoden din til ${client}. Den virker i ${minutesOf(minutes)}.`,
+  sms_lifetime: (minutes) => `Den virker i ${minutesOf(minutes)}.`,
 };

@@ -4,6 +4,8 @@ export interface Words {
   readonly subject: (client: string) => string;
   /** Above the code, or all there is to say where there is none. */
   readonly intro: (client: string) => string;
+  /** All that an SMS says of the code but how long it works; where it is left out, there is no code. */
+  readonly sms?: (client: string, code: string) => string;
 }
 
 /** What one language has to say. Every function gets plain text and returns plain text; escaping is the renderer's. */
@@ -15,5 +17,6 @@ export interface Template {
   readonly lifetime: (minutes: number) => string;
   readonly not_you: string;
   readonly link: string;
-  readonly sms: (client: string, code: string, minutes: number) => string;
+  /** After what an SMS says of the code. */
+  readonly sms_lifetime: (minutes: number) => string;
 }
