@@ -21,6 +21,16 @@ describe("Forwarded", () => {
     expect(read({ forwarded })).toBe(expected);
   });
 
+  it.each([
+    ["192.0.2.1:4711", "192.0.2.1"],
+    ["192.0.2.43:1, 198.51.100.17", "192.0.2.43, 198.51.100.17"],
+    ["[2001:db8:cafe::17]:4711,[2001:db8::1]", "2001:db8:cafe::17, 2001:db8::1"],
+    ["2001:db8::1", "2001:db8::1"],
+    ["unknown", "unknown"],
+  ])("leaves out the ports that some proxies write into X-Forwarded-For: %s", (given, expected) => {
+    expect(read({ "x-forwarded-for": given })).toBe(expected);
+  });
+
   it("gives way to X-Forwarded-For", () => {
     expect(read({ forwarded: "for=192.0.2.60", "x-forwarded-for": "192.0.2.1" })).toBe("192.0.2.1");
     expect(read({})).toBeUndefined();
