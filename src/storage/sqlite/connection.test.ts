@@ -1,9 +1,11 @@
+import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openSqliteFile, type SqliteFile } from "./connection.ts";
+import { openConfigured } from "./open-file.ts";
 
 describe("the SQLite connection", () => {
   const folder = mkdtempSync(join(tmpdir(), "latchkey-"));
@@ -46,4 +48,26 @@ describe("the SQLite connection", () => {
     }
     expect(() => file.all("select ? as value", "a\0b")).toThrow("Text must not contain U+0000.");
   });
+});
+
+it("waits for another process that is closing the file, as commands that run side by side do", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "latchkey-"));
+  const path = join(folder, "test.db");
+  openConfigured(path).close();
+  const connection = new URL("../../../dist/storage/sqlite/connection.js", import.meta.url).href;
+  const holder = `import { openSqliteFile } from ${JSON.stringify(connection)};
+    const file = openSqliteFile(${JSON.stringify(path)});
+    file.exec("pragma locking_mode = exclusive; begin exclusive; create table held (a text); commit");
+    console.log("held");
+    setTimeout(() => file.close(), 700);`;
+  const other = spawn(process.execPath, ["--input-type=module", "-e", holder], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const gone = new Promise((resolve) => other.once("exit", resolve));
+  await new Promise((resolve) => other.stdout.once("data", resolve));
+  const file = openConfigured(path);
+  expect(file.all("select name from sqlite_schema")).toEqual([{ name: "held" }]);
+  file.close();
+  expect(await gone).toBe(0);
+  rmSync(folder, { recursive: true });
 });

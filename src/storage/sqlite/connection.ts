@@ -44,6 +44,8 @@ const PREPARED_LIMIT = 500;
  */
 export function openSqliteFile(path: string, onQuery?: (sql: string) => void): SqliteFile {
   const db = new Database(path);
+  // Before anything else: whoever just closes the file, or was killed on it, holds up its next user for a moment.
+  db.exec("pragma busy_timeout = 5000");
   const prepared = new Map<string, Prepared>();
   // The driver's `get` neither rewinds nor binds a statement that `all` has used, and would answer the old rows.
   const preparedForOne = new Map<string, Prepared>();

@@ -4,7 +4,6 @@ const PRAGMAS = [
   "journal_mode = wal",
   // The flusher brings commits to the disk before anybody is answered.
   "synchronous = normal",
-  "busy_timeout = 5000",
   "temp_store = memory",
   "cache_size = -16000",
   "wal_autocheckpoint = 4000",
