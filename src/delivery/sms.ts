@@ -13,9 +13,22 @@ export function openSms(egress: Egress, sms_url: string): SmsProvider {
 export function smsUrlFault(sms_url: string): string | undefined {
   if (!URL.canParse(sms_url)) return "is no URL; use twilio://sid:token@from, or https://… for a signed webhook";
   const { protocol, username, password, hostname, searchParams } = new URL(sms_url);
+  if (![username, password, hostname].every(isDecodable))
+    return "has a % that begins no percent-encoding: write it as %25";
   if (protocol === "twilio:") {
+    const base = searchParams.get("base");
+    if (base !== null && !(/^https?:/.test(base) && URL.canParse(base)))
+      return "has a base that is no address: twilio://sid:token@from?base=https://…";
     return username && password && hostname ? undefined : "must be twilio://sid:token@from with the sender as its host";
   }
   if (protocol !== "https:" && protocol !== "http:") return "must begin with twilio:// or https://";
   return password || searchParams.get("secret") ? undefined : "needs a secret to sign with: https://:secret@host/path";
+}
+
+function isDecodable(text: string): boolean {
+  try {
+    return decodeURIComponent(text) !== undefined;
+  } catch {
+    return false;
+  }
 }
