@@ -168,6 +168,19 @@ describeOnBothEngines("ways around", (engine) => {
     expect(refreshed.status, refreshed.text).toBe(200);
   });
 
+  it("lose no userinfo by a refresh that names openid among its scopes", async () => {
+    const grant_types = ["authorization_code", "refresh_token"] as const;
+    const own = await clientWith({ grant_types: [...grant_types], refresh_without_offline_access: true });
+    const standard = standardClient(latchkey, tenant, own);
+    const { refresh_token } = (await standard.redeem(await standard.codeFor(own, { scope: "openid profile email" })))
+      .body;
+    const form = { grant_type: "refresh_token", refresh_token, scope: "openid email" };
+    const { access_token, scope } = (await standard.token(form)).body;
+    expect(scope).toBe("openid email");
+    const told = await call(`${tenant.base}/oauth/userinfo`, { token: access_token });
+    expect([told.status, Object.keys(told.body)]).toEqual([200, ["sub", "email", "email_verified"]]);
+  });
+
   it("give no token for another API than the one that was authorized, and spend nothing when they are asked for one", async () => {
     const grant_types = ["authorization_code", "refresh_token"] as const;
     const own = await clientWith({ grant_types: [...grant_types], refresh_without_offline_access: true });
