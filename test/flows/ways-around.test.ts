@@ -181,6 +181,24 @@ describeOnBothEngines("ways around", (engine) => {
     expect([told.status, Object.keys(told.body)]).toEqual([200, ["sub", "email", "email_verified"]]);
   });
 
+  it("end no login by a refresh that names a scope which the client's grant has lost since", async () => {
+    const grant_types = ["authorization_code", "refresh_token"] as const;
+    const own = await clientWith({ grant_types: [...grant_types], refresh_without_offline_access: true });
+    const id = await addGrant(latchkey, tenant.account_id, own, tenant.audience, ["orders:read", "orders:write"]);
+    const standard = standardClient(latchkey, tenant, own);
+    const scope = "openid orders:read orders:write";
+    const redeemed = await standard.redeem(await standard.codeFor(own, { resource: tenant.audience, scope }));
+    const json = { scope: ["orders:read"] };
+    const grant = `${tenant.base}/auth/client-grants/${id}`;
+    expect((await call(grant, { method: "PATCH", token: tenant.token, json })).status).toBe(200);
+    let { refresh_token } = redeemed.body;
+    for (let n = 0; n < 3; n++) {
+      const refreshed = await standard.token({ grant_type: "refresh_token", refresh_token, scope });
+      expect([refreshed.status, refreshed.body.scope], refreshed.text).toEqual([200, "openid orders:read"]);
+      refresh_token = refreshed.body.refresh_token;
+    }
+  });
+
   it("give no token for another API than the one that was authorized, and spend nothing when they are asked for one", async () => {
     const grant_types = ["authorization_code", "refresh_token"] as const;
     const own = await clientWith({ grant_types: [...grant_types], refresh_without_offline_access: true });

@@ -87,8 +87,9 @@ export async function refreshLogin(
   };
   const { audience } = login;
   const current: Authorization = await authorizePerson(directory, { account, client, grant, audience, subject });
-  const still = [...identity, ...current.scope.filter((scope) => login.scope.includes(scope))];
-  const scope = narrowScope([...new Set(still)], requested);
+  const still = new Set([...identity, ...current.scope]);
+  // What the grant has lost since is left out, named or not: the token is spent, and a refusal would be the end of the login.
+  const scope = narrowScope(login.scope, requested).filter((one) => still.has(one));
   return {
     ...(await issueAccessToken(tokens, { ...current, scope, userinfo_claims: login.userinfo_claims, dpop_jkt }, now)),
     refresh_token,
