@@ -94,6 +94,7 @@ async function issueOnce(
     client_id,
     secret_id,
     grant_id,
+    user_id: "",
     event,
   });
   if (alive) return JSON.parse(scope) as string[];

@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
-import { type RequestFacts, recordDeed } from "../../audit/audit.ts";
+import { auditEvent, type RequestFacts } from "../../audit/audit.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
-import type { Client } from "../../directory/clients/client.ts";
+import { forgetClient } from "../../directory/clients/find-client.ts";
+import type { ProvenClient } from "../../directory/clients/secret.ts";
 import { sectorOf } from "../../directory/clients/sector.ts";
 import { isAccountApi } from "../../directory/grants/audience.ts";
 import { listGrants, matchGrant } from "../../directory/grants/find-grant.ts";
@@ -15,12 +16,13 @@ import { type AccessToken, exchangeSubjectOf, restsOn } from "../../tokens/verif
 import { acrOf, issuingOf } from "../authorization-for.ts";
 import { findAlive } from "../bearer/bearer.ts";
 import type { Oauth } from "../oauth.ts";
+import { issueStatement } from "./issue-statement.ts";
 
 export const EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token";
 
 export interface SubjectExchange {
-  readonly client: Client;
+  readonly client: ProvenClient;
   readonly subject_token: Secret;
   readonly subject_token_type: string | undefined;
   readonly requested_token_type: string | undefined;
@@ -35,7 +37,8 @@ export interface ExchangedToken extends IssuedAccessToken {
 
 /**
  * A token that somebody sent to this client, for one that it may use further on in their name (RFC 8693 §2): no wider than the
- * subject's and the client's own grant, no longer, ended by whatever ends the subject's, with the client as the actor, and never refreshed.
+ * subject's and the client's own grant, no longer, ended by whatever ends the subject's, with the client as the actor, and never refreshed. Client, secret, grant and person are read as committed by the
+ * statement that records it.
  *
  * @throws 400 invalid_request, invalid_grant, invalid_target, invalid_scope; 400 unauthorized_client.
  */
@@ -67,7 +70,13 @@ export async function exchangeSubject(
   // A person never inherits a client's power.
   if (isAccountApi(account, directory.public_url, audience))
     throw refuse("invalid_target", { message: "The account API is no target of an exchange." });
+  scopeFor(subject, grant.scope, exchange.scope);
   const exchanged = randomUUID();
+  const held = await issueOnce(
+    oauth,
+    { client, grant_id: grant.id, subject, now },
+    { ...facts, audience, sid: subject.sid, exchange: exchanged },
+  );
   const authorization: Authorization = {
     issuing: issuingOf(directory, account),
     sid: subject.sid,
@@ -77,7 +86,7 @@ export async function exchangeSubject(
     grant_id: grant.id,
     holds: [exchangeSubjectOf(exchanged), ...restsOn(subject)],
     audience,
-    scope: scopeFor(subject, grant.scope, exchange.scope),
+    scope: scopeFor(subject, held, exchange.scope),
     id_token_alg: settings.id_token_signed_response_alg,
     act: {
       iss: issuerOf(directory.public_url, account_id),
@@ -88,10 +97,35 @@ export async function exchangeSubject(
     dpop_jkt: exchange.dpop_jkt,
     lifetime: Math.max(1, subject.expires_at - Math.floor(now / 1000)),
   };
-  const actor = { id: client.id, context: { ...facts, audience, sid: subject.sid, exchange: exchanged } };
-  const deed = { account_id, action: "auth.token_exchange", entity: subject.subject, now: instant(now), actor };
-  await directory.storage.write((tx) => recordDeed(tx, deed));
   return { ...(await issueAccessToken(tokens, authorization, now)), issued_token_type: ACCESS_TOKEN };
+}
+
+interface Issue {
+  readonly client: ProvenClient;
+  readonly grant_id: string;
+  readonly subject: AccessToken;
+  readonly now: number;
+}
+
+/** Records it, if everybody concerned lives. @returns what the grant holds now. @throws 400 invalid_grant. */
+async function issueOnce(
+  { directory }: Oauth,
+  { client, grant_id, subject: { subject, subject_type }, now }: Issue,
+  context: Readonly<Record<string, unknown>>,
+): Promise<readonly string[]> {
+  const { account_id, id: client_id, secret_id } = client;
+  const deed = { action: "auth.token_exchange", outcome: "success" as const, entity: subject, actor: client_id };
+  const { alive, scope } = await directory.storage.hot(issueStatement, {
+    account_id,
+    client_id,
+    secret_id,
+    grant_id,
+    user_id: subject_type === "user" ? subject : "",
+    event: auditEvent({ account_id, created_at: instant(now), ...deed, context }),
+  });
+  if (alive) return JSON.parse(scope) as string[];
+  forgetClient(directory, client);
+  throw refuse("invalid_grant", { message: "The client, its secret, its grant or the person is gone." });
 }
 
 function checkTypes({ subject_token_type, requested_token_type }: SubjectExchange): void {

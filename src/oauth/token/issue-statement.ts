@@ -10,44 +10,62 @@ export interface IssueInput {
   /** The secret that the client showed; empty where it showed none. */
   readonly secret_id: string;
   readonly grant_id: string;
+  /** Whom the token speaks of; empty where that is the client. */
+  readonly user_id: string;
   readonly event: AuditRow;
 }
 
 export interface IssueAnswer {
-  /** Client, secret and grant live. */
+  /** Client, secret, grant and user live. */
   readonly alive: boolean;
   /** JSON: what the grant holds now. */
   readonly scope: string;
 }
 
-const columns = ["account_id", "client_id", "secret_id", "grant_id", "now", "event_id", "context"] as const;
+const columns = [
+  "account_id",
+  "client_id",
+  "secret_id",
+  "grant_id",
+  "user_id",
+  "now",
+  "event_id",
+  "action",
+  "entity",
+  "actor",
+  "context",
+] as const;
 
-const lives = (account_id: string, client_id: string, secret_id: string, grant_id: string, now: string) =>
+type Column = (typeof columns)[number];
+
+const lives = (input: (column: Column) => string) =>
   `select g.scope from live_grants g
     join live_clients c on c.account_id = g.account_id and c.id = g.client_id
-  where g.account_id = ${account_id} and g.id = ${grant_id} and g.client_id = ${client_id}
-    and ${secretLives(account_id, client_id, secret_id, now)}`;
+  where g.account_id = ${input("account_id")} and g.id = ${input("grant_id")} and g.client_id = ${input("client_id")}
+    and ${secretLives(input("account_id"), input("client_id"), input("secret_id"), input("now"))}
+    and (${input("user_id")} = '' or exists (select 1 from live_users u
+      where u.account_id = ${input("account_id")} and u.id = ${input("user_id")}))`;
 
-const SQLITE_LIVES = lives("?1", "?2", "?3", "?4", "?5");
+const SQLITE_LIVES = lives((column) => `?${columns.indexOf(column) + 1}`);
 
-const ACTION = "auth.token";
-
-/** Says in the audit trail that a client got a token, if client, secret and grant live: as committed, whatever a cache holds. */
+/** Says in the audit trail that a client got a token, if everybody concerned lives: as committed, whatever a cache holds. */
 export const issueStatement: HotStatement<IssueInput, IssueAnswer> = {
-  name: "issue_client_token",
+  name: "issue_token",
   source: import.meta.url,
   mode: { kind: "spending" },
   key: ({ event }) => event.id,
-  sqlite(db, { account_id, client_id, secret_id, grant_id, event }) {
-    const { id, created_at, context } = event;
-    const found = db.one(SQLITE_LIVES, account_id, client_id, secret_id, grant_id, created_at);
+  sqlite(db, { account_id, client_id, secret_id, grant_id, user_id, event }) {
+    const { id, created_at, action, entity, actor, context } = event;
+    const found = db.one(SQLITE_LIVES, account_id, client_id, secret_id, grant_id, user_id, created_at);
     if (!found) return { alive: false, scope: "[]" };
     db.run(
-      `insert into audit_events (${audit_columns}) values (?1, ?2, ?3, '${ACTION}', 'success', ?4, ?4, ?5)`,
+      `insert into audit_events (${audit_columns}) values (?1, ?2, ?3, ?4, 'success', ?5, ?6, ?7)`,
       account_id,
       id,
       created_at,
-      client_id,
+      action,
+      entity,
+      actor,
       context,
     );
     return { alive: true, scope: String(found.scope) };
@@ -55,23 +73,18 @@ export const issueStatement: HotStatement<IssueInput, IssueAnswer> = {
   postgres: {
     text: `with ${inputOf(columns.map((column) => [column, "text"]))},
       alive as materialized (
-        select i.*, (${lives("i.account_id", "i.client_id", "i.secret_id", "i.grant_id", "i.now")}) as scope from input i
+        select i.*, (${lives((column) => `i.${column}`)}) as scope from input i
       ),
       audited as (
         insert into audit_events (${audit_columns})
-        select account_id, event_id, now, '${ACTION}', 'success', client_id, client_id, context
+        select account_id, event_id, now, action, 'success', entity, actor, context
         from alive where scope is not null
       )
       select scope from alive order by n`,
-    parameters: (inputs) => [
-      inputs.map(({ account_id }) => account_id),
-      inputs.map(({ client_id }) => client_id),
-      inputs.map(({ secret_id }) => secret_id),
-      inputs.map(({ grant_id }) => grant_id),
-      inputs.map(({ event }) => event.created_at),
-      inputs.map(({ event }) => event.id),
-      inputs.map(({ event }) => event.context),
-    ],
+    parameters: (inputs) => {
+      const rows = inputs.map(({ event, ...ids }) => ({ ...event, ...ids, now: event.created_at, event_id: event.id }));
+      return columns.map((column) => rows.map((row) => row[column]));
+    },
     answers: (rows) => rows.map(({ scope }) => ({ alive: scope !== null, scope: String(scope ?? "[]") })),
   },
 };
