@@ -59,4 +59,15 @@ describe("another process on the same PostgreSQL", () => {
     const refused = await exchange();
     expect([400, 401], refused.text).toContain(refused.status);
   });
+
+  it("answers no refresh a second time to a secret that is gone", async () => {
+    const own = await add();
+    const standard = standardClient(latchkey, tenant, own);
+    const { refresh_token } = (await standard.redeem(await standard.codeFor())).body;
+    const refresh = () => standard.token({ grant_type: "refresh_token", refresh_token }, own, base());
+    expect((await refresh()).status).toBe(200);
+    expect((await rotateSecret(own)).status).toBe(200);
+    const refused = await refresh();
+    expect([400, 401], refused.text).toContain(refused.status);
+  });
 });

@@ -70,7 +70,7 @@ async function answerAgain(
   now: number,
 ): Promise<Rotated> {
   const { storage, master_keys } = directory;
-  const who = { client_id: client.id, dpop_jkt };
+  const who = { client_id: client.id, secret_id: client.secret_id ?? "", dpop_jkt };
   const grace = { account_id, id, ...who, generation, now: instant(now), since: instant(now - GRACE) };
   const family = await storage.write((tx) => updateGrace(tx.db, grace));
   const person = family && (await lookUpUser(directory, account_id, family.user_id));

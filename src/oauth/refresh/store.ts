@@ -1,4 +1,5 @@
 import { sql } from "kysely";
+import { secretLives } from "../../directory/clients/secret-lives.ts";
 import { type Database, epoch, type Instant, instant, type Row } from "../../storage/storage.ts";
 import type { RefreshFamilies } from "../../storage/tables.ts";
 import type { Family, Login } from "./family.ts";
@@ -50,6 +51,8 @@ export interface Grace {
   readonly account_id: string;
   readonly id: string;
   readonly client_id: string;
+  /** The secret that the client showed; empty where it showed none. */
+  readonly secret_id: string;
   readonly dpop_jkt: string | null;
   /** Of the token that is shown a second time. */
   readonly generation: number;
@@ -58,13 +61,19 @@ export interface Grace {
   readonly since: Instant;
 }
 
+const SHOWN = "(select secret_id from shown)";
+const SHOWN_AT = "(select now from shown)";
+
 /** The token before this one is answered once more, while its successor is unused. */
 export async function updateGrace(db: Database, grace: Grace): Promise<Family | undefined> {
-  const { account_id, id, client_id, dpop_jkt, generation, now, since } = grace;
-  const { rows } = await sql<StoredFamily>`update refresh_families set grace_used = 1
+  const { account_id, id, client_id, secret_id, dpop_jkt, generation, now, since } = grace;
+  const { rows } =
+    await sql<StoredFamily>`with shown (secret_id, now) as (select cast(${secret_id} as text), cast(${now} as text))
+    update refresh_families set grace_used = 1
     where account_id = ${account_id} and id = ${id} and client_id = ${client_id} and generation = ${generation + 1}
       and grace_used = 0 and rotated_at >= ${since} and revoked_at is null and idle_expires_at > ${now}
       and expires_at > ${now} and (dpop_jkt is null or dpop_jkt = ${dpop_jkt}) and ${sql.raw(alive("refresh_families"))}
+      and ${sql.raw(secretLives("refresh_families.account_id", "refresh_families.client_id", SHOWN, SHOWN_AT))}
     returning *`.execute(db);
   return rows[0] && decode(rows[0]);
 }
