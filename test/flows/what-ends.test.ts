@@ -51,6 +51,20 @@ describeOnBothEngines("what ends", (engine) => {
     const headers = { authorization: basic(client) };
     return (await call(`${tenant.base}/oauth/introspect`, { method: "POST", headers, form: { token } })).body.active;
   };
+  it("tells of no refresh token that it is good whose person or grant is gone", async () => {
+    const grant = await addGrant(latchkey, tenant.account_id, first, "https://told.example", ["orders:read"]);
+    const fields = { resource: "https://told.example", scope: "openid offline_access" };
+    const logIn = async () => (await standard.redeem(await standard.codeFor(first, fields))).body;
+    const [one, two] = [await logIn(), await logIn()];
+    expect([await isActive(one.refresh_token), await isActive(two.refresh_token)]).toEqual([true, true]);
+    const remove = (path: string) => call(`${tenant.base}${path}`, { method: "DELETE", token: tenant.token });
+    const { sub } = JSON.parse(Buffer.from(one.access_token.split(".")[1] ?? "", "base64url").toString());
+    expect((await remove(`/customers/users/${sub}`)).status).toBe(200);
+    expect([await isActive(one.refresh_token), await isActive(two.refresh_token)]).toEqual([false, true]);
+    expect((await remove(`/auth/client-grants/${grant}`)).status).toBe(200);
+    expect(await isActive(two.refresh_token)).toBe(false);
+  });
+
   const logOut = (surfer: Surfer, id_token: string) =>
     surfer.visit(`${tenant.issuer}/oauth/logout?${new URLSearchParams({ id_token_hint: id_token })}`);
   const sidOf = (jwt: string) => JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString()).sid;

@@ -3,7 +3,7 @@ import { type RevokedSubject, revoke } from "../../revocation/revocation.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { type Instant, instant, type Transaction } from "../../storage/storage.ts";
 import { type Family, readRefreshToken } from "./family.ts";
-import { type PersonsFamilies, selectFamily, updateRevokedOf, upsertRevoked } from "./store.ts";
+import { type PersonsFamilies, selectFamily, selectLiveFamily, updateRevokedOf, upsertRevoked } from "./store.ts";
 
 /** Ends a family with every access token of it. */
 export async function revokeFamily(
@@ -45,8 +45,8 @@ export async function lookUpLiveFamily(
   token: Secret,
 ): Promise<Family | undefined> {
   const read = readRefreshToken(directory.master_keys, account_id, token);
-  const family = read && (await lookUpFamily(directory, account_id, read.family_id));
-  const now = instant(directory.storage.now());
-  const good = family && family.revoked_at === null && family.idle_expires_at > now && family.expires_at > now;
-  return good && family.generation === read?.generation ? family : undefined;
+  if (!read) return undefined;
+  const { storage } = directory;
+  const family = await selectLiveFamily(storage.read, account_id, read.family_id, instant(storage.now()));
+  return family?.generation === read.generation ? family : undefined;
 }

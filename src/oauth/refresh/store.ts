@@ -40,6 +40,19 @@ export async function selectFamily(db: Database, account_id: string, id: string)
   return row && decode(row);
 }
 
+/** A family whose newest token would be taken now. */
+export async function selectLiveFamily(
+  db: Database,
+  account_id: string,
+  id: string,
+  now: Instant,
+): Promise<Family | undefined> {
+  const { rows } = await sql<StoredFamily>`select * from refresh_families
+    where account_id = ${account_id} and id = ${id} and revoked_at is null and idle_expires_at > ${now}
+      and expires_at > ${now} and ${sql.raw(alive("refresh_families"))}`.execute(db);
+  return rows[0] && decode(rows[0]);
+}
+
 /** SQL: client, grant and user of the login `f` live. */
 export const alive = (f: string): string =>
   `exists (select 1 from live_clients c where c.account_id = ${f}.account_id and c.id = ${f}.client_id)
