@@ -1,5 +1,5 @@
 /** What ends ends whole, and at once: sessions, consents and codes, also while somebody is using them. */
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
@@ -63,6 +63,20 @@ describeOnBothEngines("what ends", (engine) => {
     expect([await isActive(one.refresh_token), await isActive(two.refresh_token)]).toEqual([false, true]);
     expect((await remove(`/auth/client-grants/${grant}`)).status).toBe(200);
     expect(await isActive(two.refresh_token)).toBe(false);
+  });
+
+  it("ends what a code led to that comes again once its minute is over", async () => {
+    const { storage } = latchkey.server.core;
+    const code = await standard.codeFor();
+    const unused = await standard.codeFor();
+    const { access_token } = (await standard.redeem(code)).body;
+    const clock = vi.spyOn(storage, "now").mockReturnValue(storage.now() + 61_000);
+    try {
+      for (const late of [unused, code]) expect((await standard.redeem(late)).body.error).toBe("invalid_grant");
+      expect(await isActive(access_token)).toBe(false);
+    } finally {
+      clock.mockRestore();
+    }
   });
 
   const logOut = (surfer: Surfer, id_token: string) =>

@@ -13,7 +13,7 @@ import { beginFamily } from "../refresh/begin-family.ts";
 import { noteUsed } from "../registration/note-used.ts";
 import { checkTarget } from "./check-target.ts";
 import type { TokenDeps } from "./client-credentials.ts";
-import { redeemStatement } from "./store.ts";
+import { redeemStatement, selectRedeemed } from "./store.ts";
 
 export interface CodeRequest {
   readonly client: ProvenClient;
@@ -56,10 +56,13 @@ export async function redeemAuthorizationCode(
     throw invalidGrant("The authorization code was used before, or belongs to another client.");
   };
   if (content.authorization.client_uuid !== client.id) return stolen();
-  if (content.expires_at <= now) throw invalidGrant("The authorization code has expired.");
   checkBinding(content, redirect_uri, code_verifier);
   const { dpop_jkt: promised } = content.authorization;
   if (promised !== undefined && promised !== dpop_jkt) throw invalidGrant("The code is bound to another DPoP key.");
+  if (content.expires_at <= now) {
+    if (await selectRedeemed(storage.read, account_id, content.id)) return stolen();
+    throw invalidGrant("The authorization code has expired.");
+  }
   const account = await findAccount(directory, account_id);
   checkTarget(directory, account, content.authorization.audience, audience);
   checkUnrevoked(revocations, account_id, sid);

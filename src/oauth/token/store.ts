@@ -1,6 +1,6 @@
 import { secretLives } from "../../directory/clients/secret-lives.ts";
 import { inputOf } from "../../storage/set-form.ts";
-import type { HotStatement, Instant } from "../../storage/storage.ts";
+import type { Database, HotStatement, Instant } from "../../storage/storage.ts";
 
 export interface RedeemInput {
   readonly account_id: string;
@@ -35,6 +35,17 @@ const columns = [
   "now",
   "expires_at",
 ] as const;
+
+/** Whether a code was redeemed, and is remembered. */
+export async function selectRedeemed(db: Database, account_id: string, code_id: string): Promise<boolean> {
+  const row = await db
+    .selectFrom("redeemed_authorization_codes")
+    .select("id")
+    .where("account_id", "=", account_id)
+    .where("id", "=", code_id)
+    .executeTakeFirst();
+  return row !== undefined;
+}
 
 /** Says that an authorization code was redeemed, if it was not yet and everybody concerned lives. */
 export const redeemStatement: HotStatement<RedeemInput, RedeemAnswer> = {
