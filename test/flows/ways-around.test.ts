@@ -208,7 +208,8 @@ describeOnBothEngines("ways around", (engine) => {
     const code = await standard.codeFor(own, { resource: tenant.audience });
     const redeeming = { grant_type: "authorization_code", code, redirect_uri: CALLBACK };
     const other = { resource: "https://other.example" };
-    expect((await standard.token({ ...redeeming, ...other })).body.error).toBe("invalid_target");
+    for (const named of [other, { ...other, audience: tenant.audience }])
+      expect((await standard.token({ ...redeeming, ...named })).body.error).toBe("invalid_target");
     const { body } = await standard.token({ ...redeeming, resource: tenant.audience });
     const { refresh_token } = body;
     const refreshing = { grant_type: "refresh_token", refresh_token };

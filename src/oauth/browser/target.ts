@@ -4,6 +4,7 @@ import type { Directory } from "../../directory/directory.ts";
 import { isAccountApi } from "../../directory/grants/audience.ts";
 import { findGrant } from "../../directory/grants/find-grant.ts";
 import { refuse, unlessRefused } from "../../errors.ts";
+import { namedAudience } from "../named-audience.ts";
 import { type AuthorizationParameters, identity_scopes, userinfoAudience } from "./authorization-request.ts";
 
 export type Target = Pick<AuthorizationParameters, "audience" | "grant_id" | "scope">;
@@ -13,15 +14,12 @@ export async function targetOf(
   directory: Directory,
   account: Account,
   client: Client,
-  { resource, audience }: { readonly resource?: string | undefined; readonly audience?: string | undefined },
+  named: { readonly resource?: string | undefined; readonly audience?: string | undefined },
   asked: readonly string[],
 ): Promise<Target> {
   const about = asked.filter((scope) => identity_scopes.includes(scope));
   const others = asked.filter((scope) => !identity_scopes.includes(scope));
-  if (resource !== undefined && audience !== undefined && resource !== audience) {
-    throw refuse("invalid_target", { message: "resource and audience name different APIs." });
-  }
-  const wanted = resource ?? audience ?? client.settings.default_audience ?? undefined;
+  const wanted = namedAudience(named) ?? client.settings.default_audience ?? undefined;
   if (wanted === undefined || wanted === userinfoAudience(issuerOf(directory.public_url, account.account_id))) {
     if (others.length > 0) throw refuse("invalid_scope", { message: "These scopes need an API: name it as resource." });
     return { audience: null, grant_id: "", scope: about };

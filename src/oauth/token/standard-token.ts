@@ -6,6 +6,7 @@ import { type Secret, secret } from "../../secrets/secret.ts";
 import type { IssuedAccessToken } from "../../tokens/issue.ts";
 import { DEVICE_CODE } from "../device/device-code.ts";
 import { pollDevice } from "../device/poll-device.ts";
+import { namedAudience } from "../named-audience.ts";
 import type { Oauth } from "../oauth.ts";
 import { issueClientCredentials } from "./client-credentials.ts";
 import { EXCHANGE, exchangeSubject } from "./exchange-subject.ts";
@@ -28,7 +29,7 @@ export async function standardToken(
   dpop_jkt?: string,
 ): Promise<StandardTokens> {
   const { grant_type, redirect_uri, code_verifier, scope } = body;
-  const audience = body.audience ?? body.resource;
+  const audience = namedAudience(body);
   switch (grant_type) {
     case "authorization_code": {
       const code = required(body.code, "code");

@@ -1,0 +1,19 @@
+import { refuse } from "../errors.ts";
+
+/**
+ * The API that a request names, by whichever name of the parameter (RFC 8707 §2, RFC 8693 §2.1): a token is for one.
+ *
+ * @throws 400 invalid_target when they name two.
+ */
+export function namedAudience({
+  resource,
+  audience,
+}: {
+  readonly resource?: string | undefined;
+  readonly audience?: string | undefined;
+}): string | undefined {
+  if (resource !== undefined && audience !== undefined && resource !== audience) {
+    throw refuse("invalid_target", { message: "resource and audience name different APIs." });
+  }
+  return resource ?? audience;
+}
