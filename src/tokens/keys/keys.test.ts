@@ -59,6 +59,11 @@ describeOnBothEngines("signing keys", (engine) => {
     expect((await keysOf(waiting, "T00000009")).map((key) => key.kid)).toEqual([kid]);
   });
 
+  it("sign at once where they are rotated before the first was needed", async () => {
+    const kid = await rotateKey(fresh(), "T00000009", "EdDSA", rotation, test.storage.now());
+    expect((await signingKey(fresh(), "T00000009", "EdDSA", test.storage.now())).kid).toBe(kid);
+  });
+
   it("are published before they sign, and verify after they retired", async () => {
     const account_id = "T00000002";
     const now = test.storage.now();

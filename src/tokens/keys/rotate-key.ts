@@ -25,19 +25,19 @@ export async function rotateKey(
   now: number,
 ): Promise<string | null> {
   const { publication_lead, longest_lifetime, immediately = false, within = async () => {} } = rotation;
-  const active = now + (immediately ? 0 : publication_lead * 1000);
-  const expires_at = instant(immediately ? now : active + longest_lifetime * 1000);
-  const times = { created_at: instant(now), active_at: instant(active), retired_at: null, expires_at: null };
+  const at = instant(now);
+  const active_at = instant(now + (immediately ? 0 : publication_lead * 1000));
+  const expires_at = immediately ? at : instant(now + (publication_lead + longest_lifetime) * 1000);
+  const times = { created_at: at, active_at, retired_at: null, expires_at: null };
   const made = await makeKey(tokens.master_keys, account_id, alg, times);
   const rotated = await tokens.storage.write(async (tx) => {
     const { db } = tx;
     await lockAccount(db, account_id);
-    const pending = (await selectKeys(db, account_id, instant(now))).some(
-      (key) => key.alg === alg && key.active_at > instant(now),
-    );
-    if (pending && !immediately) return false;
-    await insertKey(db, made);
-    await updateRetired(db, made, instant(active), expires_at);
+    const keys = (await selectKeys(db, account_id, at)).filter((key) => key.alg === alg);
+    if (keys.some((key) => key.active_at > at) && !immediately) return false;
+    // The first of an algorithm signs at once: until a later one did, nothing could.
+    await insertKey(db, keys.length > 0 ? made : { ...made, active_at: at });
+    await updateRetired(db, made, active_at, expires_at);
     await within(tx, made.kid);
     return true;
   });
