@@ -1,11 +1,12 @@
 import { Type } from "typebox";
+import { LONGEST_TOKEN } from "../secrets/longest-token.ts";
 
 /** What finishes a login with a second factor: `mfa_token` with `oob_code` and `binding_code`, or with `otp`. */
 export const factor_properties = {
   mfa_token: Type.Optional(
     Type.String({
       minLength: 1,
-      maxLength: 8_192,
+      maxLength: LONGEST_TOKEN,
       description: "Of the `mfa_required` error; works once, for 10 minutes.",
     }),
   ),

@@ -1,3 +1,4 @@
+import { LONGEST_TOKEN } from "./longest-token.ts";
 import type { KeyPurpose, MasterKeys } from "./master-keys.ts";
 import { seal, unseal } from "./seal.ts";
 import { reveal, type Secret, secret } from "./secret.ts";
@@ -13,8 +14,6 @@ export interface TicketKind {
   readonly kind: string;
 }
 
-const LONGEST = 8_192;
-
 const contextOf = ({ account_id, purpose, kind }: TicketKind) => ({ account_id, purpose, subject: kind });
 
 export function sealTicket(keys: MasterKeys, kind: TicketKind, content: object): Secret {
@@ -25,7 +24,7 @@ export function sealTicket(keys: MasterKeys, kind: TicketKind, content: object):
 /** @returns undefined when it is none of this account and kind. */
 export function openTicket<T>(keys: MasterKeys, kind: TicketKind, ticket: Secret): T | undefined {
   const text = reveal(ticket);
-  if (text.length > LONGEST || !/^[A-Za-z0-9_-]{48,}$/.test(text)) return undefined;
+  if (text.length > LONGEST_TOKEN || !/^[A-Za-z0-9_-]{48,}$/.test(text)) return undefined;
   try {
     const bytes = unseal(keys, contextOf(kind), Buffer.from(text, "base64url"));
     return JSON.parse(Buffer.from(bytes).toString("utf8")) as T;

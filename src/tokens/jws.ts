@@ -3,6 +3,7 @@
  * against `jose`. ES256 and EdDSA are quick enough to sign in place, RS256 would stall the event loop and goes through the thread pool.
  */
 import { type KeyObject, sign, verify } from "node:crypto";
+import { LONGEST_TOKEN } from "../secrets/longest-token.ts";
 import { type Secret, secret } from "../secrets/secret.ts";
 import type { SigningAlg } from "../secrets/signing-alg.ts";
 
@@ -57,12 +58,11 @@ export interface ParsedJws {
   readonly signature: Buffer;
 }
 
-const LIMIT = 8_192;
 const FORM = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
 
 /** Reads a compact JWS without believing it. @returns undefined when it is none, or has a header we never write. */
 export function parseJws(token: string): ParsedJws | undefined {
-  if (token.length > LIMIT || !FORM.test(token)) return undefined;
+  if (token.length > LONGEST_TOKEN || !FORM.test(token)) return undefined;
   const end = token.lastIndexOf(".");
   const [protectedHeader = "", payload = ""] = token.slice(0, end).split(".");
   const header = decode(protectedHeader);

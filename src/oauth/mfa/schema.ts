@@ -1,4 +1,5 @@
 import { Type } from "typebox";
+import { LONGEST_TOKEN } from "../../secrets/longest-token.ts";
 import { factor_properties } from "../factor-schema.ts";
 
 const challenge_type = Type.Enum(["oob"]);
@@ -8,7 +9,7 @@ const { mfa_token, oob_code } = factor_properties;
 
 export const ChallengeBody = Type.Object({
   challenge_type,
-  mfa_token: Type.String({ minLength: 1, maxLength: 8_192, description: "Of the `mfa_required` error." }),
+  mfa_token: Type.String({ minLength: 1, maxLength: LONGEST_TOKEN, description: "Of the `mfa_required` error." }),
   oob_channel: Type.Optional(
     Type.Enum(channels, {
       description: "Where the binding code goes; else to one that is left, `sms` before `email`.",

@@ -1,4 +1,5 @@
 import { type Static, Type } from "typebox";
+import { LONGEST_TOKEN } from "../../secrets/longest-token.ts";
 import { factor_properties } from "../factor-schema.ts";
 
 const text = (description: string, maxLength = 2_048) =>
@@ -44,7 +45,7 @@ export const OAuthTokenBody = Type.Object({
       "`authorization_code`, `refresh_token`, `client_credentials`, `urn:ietf:params:oauth:grant-type:device_code` or `urn:ietf:params:oauth:grant-type:token-exchange`.",
   }),
   ...ClientCredentials,
-  code: Type.Optional(Type.String({ minLength: 1, maxLength: 8_192 })),
+  code: Type.Optional(Type.String({ minLength: 1, maxLength: LONGEST_TOKEN })),
   redirect_uri: Type.Optional(Type.String({ minLength: 1 })),
   code_verifier: Type.Optional(Type.String({ minLength: 1, maxLength: 128 })),
   audience: Type.Optional(Type.String({ minLength: 1 })),
@@ -52,7 +53,7 @@ export const OAuthTokenBody = Type.Object({
   scope: Type.Optional(Type.String()),
   refresh_token: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
   device_code: Type.Optional(Type.String({ minLength: 1, maxLength: 128, description: "RFC 8628 §3.4." })),
-  subject_token: Type.Optional(Type.String({ minLength: 1, maxLength: 8_192 })),
+  subject_token: Type.Optional(Type.String({ minLength: 1, maxLength: LONGEST_TOKEN })),
   subject_token_type: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
   requested_token_type: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
 });
@@ -60,7 +61,7 @@ export type OAuthTokenRequest = Static<typeof OAuthTokenBody>;
 
 /** A token and the client's own credentials (RFC 7009 §2.1, RFC 7662 §2.1). */
 export const ClientForm = Type.Object({
-  token: Type.String({ minLength: 1, maxLength: 8_192 }),
+  token: Type.String({ minLength: 1, maxLength: LONGEST_TOKEN }),
   token_type_hint: Type.Optional(Type.String({ maxLength: 100 })),
   ...ClientCredentials,
 });

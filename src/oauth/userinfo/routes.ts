@@ -5,6 +5,7 @@ import { lookUpUser } from "../../directory/users/find-user.ts";
 import { refuse } from "../../errors.ts";
 import { OidParams, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
+import { LONGEST_TOKEN } from "../../secrets/longest-token.ts";
 import { reveal } from "../../secrets/secret.ts";
 import { signJws } from "../../tokens/jws.ts";
 import { signingKey } from "../../tokens/keys/find-key.ts";
@@ -21,7 +22,7 @@ const Claims = Type.Unsafe<Record<string, unknown>>({
 
 /** RFC 6750 §2.2 */
 const Form = Type.Union([
-  Type.Object({ access_token: Type.Optional(Type.String({ minLength: 1, maxLength: 8_192 })) }),
+  Type.Object({ access_token: Type.Optional(Type.String({ minLength: 1, maxLength: LONGEST_TOKEN })) }),
   Type.Null(),
 ]);
 
