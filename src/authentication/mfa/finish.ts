@@ -53,7 +53,7 @@ export async function finishFactor(mfa: Mfa, request: FinishRequest): Promise<Au
   const { storage, master_keys } = mfa.directory;
   const { account_id, settings } = account;
   const guesser = { account_id, person: pending.subject.user_id, source, limit: settings.factor_guess_limit };
-  checkPresented(request.presented);
+  checkPresented(request.presented, pending.first);
   await takeGuess(storage, guesser, now);
   const proof = await matchFactor(mfa, request);
   if (!proof) throw await refuseFactor(mfa, request);
@@ -70,7 +70,9 @@ export async function finishFactor(mfa: Mfa, request: FinishRequest): Promise<Au
   throw mfaRequired(master_keys, account_id, next);
 }
 
-function checkPresented({ oob_code, binding_code, otp }: PresentedFactor): void {
+/** An app's one-time password is presented without a challenge, which would have refused the first factor again. */
+function checkPresented({ oob_code, binding_code, otp }: PresentedFactor, first: PendingLogin["first"]): void {
+  if (otp && first === "totp") throw refuseField("otp", "used", "was the first factor: the second must be another one");
   if (otp) return;
   if (!oob_code) throw refuseField("oob_code", "required", "and binding_code, or otp, are required beside mfa_token");
   if (!binding_code) throw refuseField("binding_code", "required", "is required beside oob_code");

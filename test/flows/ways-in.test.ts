@@ -1,0 +1,55 @@
+/** Ways to prove who somebody is, taken in an order or at a time that nobody meant: what is shown then, and to whom. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeOnBothEngines } from "../support/engines.ts";
+import {
+  addClient,
+  addGrant,
+  call,
+  createTenant,
+  inbox,
+  type Latchkey,
+  type Reply,
+  startLatchkey,
+  type Tenant,
+  tokenOf,
+} from "../support/latchkey.ts";
+import { logInAccountUser, oneTimePassword, token } from "../support/people.ts";
+
+const claims = (jwt: string) => JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString());
+const code = (reply: Reply) => [reply.status, reply.body?.error?.code];
+
+describeOnBothEngines("a way in", (engine) => {
+  let latchkey: Latchkey;
+  beforeAll(async () => {
+    latchkey = await startLatchkey(engine);
+  });
+  afterAll(() => latchkey.close());
+
+  const send = (tenant: Tenant, method: string, path: string, json?: object, bearer = tenant.token) =>
+    call(`${tenant.base}${path}`, { method, token: bearer, ...(json ? { json } : {}) });
+  const newest = async (tenant: Tenant, to: string) => (await inbox(tenant, to))[0]?.verification_code ?? "";
+
+  it("over a lost password is no authenticator app twice: the second factor is another one", async () => {
+    const tenant = await createTenant(latchkey);
+    const me = await logInAccountUser(latchkey, tenant);
+    const app = (method: string, json?: object) =>
+      call(`${latchkey.url}/v1/account/user/mfa/totp`, { method, token: me.token, ...(json ? { json } : {}) });
+    const { secret } = (await app("POST")).body;
+    expect((await app("PUT", { otp: oneTimePassword(secret, -1) })).status).toBe(201);
+    const client = await addClient(latchkey, tenant.account_id, { user_type: "account_user" });
+    await addGrant(latchkey, tenant.account_id, client, tenant.issuer, ["admin:accounts"]);
+    const bearer = await tokenOf(latchkey, tenant.account_id, client);
+    const recovery = { challenge_type: "oob", username: me.email, audience: tenant.issuer };
+    const begun = (await send(tenant, "POST", "/auth/mfa/recovery", recovery, bearer)).body;
+    const finish = (fields: object) => token(tenant, { grant_type: "mfa_oob", ...fields }, bearer);
+    const half = await finish({ mfa_token: begun.mfa_token, otp: oneTimePassword(secret) });
+    expect(code(half)).toEqual([403, "mfa_required"]);
+    const { mfa_token } = half.body;
+    const again = await finish({ mfa_token, otp: oneTimePassword(secret, 1) });
+    expect([...code(again), again.body.error.errors?.[0].path]).toEqual([400, "invalid_request", "otp"]);
+    const challenge = { challenge_type: "oob", mfa_token, oob_channel: "email" };
+    const { oob_code } = (await send(tenant, "POST", "/auth/mfa/challenge", challenge, bearer)).body;
+    const done = await finish({ mfa_token, oob_code, binding_code: await newest(tenant, me.email) });
+    expect(claims(done.body.access_token).amr).toEqual(["otp", "mfa"]);
+  });
+});
