@@ -4,16 +4,29 @@ import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
   addGrant,
+  addUser,
+  askForCode,
+  authorize,
   call,
   createTenant,
   inbox,
   type Latchkey,
+  mintCode,
   type Reply,
+  receiveCode,
   startLatchkey,
   type Tenant,
   tokenOf,
 } from "../support/latchkey.ts";
-import { logInAccountUser, oneTimePassword, token } from "../support/people.ts";
+import {
+  addPerson,
+  logInAccountUser,
+  oneTimePassword,
+  PASSWORD,
+  setFactors,
+  setPassword,
+  token,
+} from "../support/people.ts";
 
 const claims = (jwt: string) => JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString());
 const code = (reply: Reply) => [reply.status, reply.body?.error?.code];
@@ -27,6 +40,10 @@ describeOnBothEngines("a way in", (engine) => {
 
   const send = (tenant: Tenant, method: string, path: string, json?: object, bearer = tenant.token) =>
     call(`${tenant.base}${path}`, { method, token: bearer, ...(json ? { json } : {}) });
+  const logIn = (tenant: Tenant, username: string, bearer = tenant.token, password = PASSWORD) =>
+    token(tenant, { grant_type: "password", username, password, audience: tenant.audience }, bearer);
+  const shown = (reply: Reply) =>
+    claims(new URL(reply.headers.get("location") ?? "").searchParams.get("id_token") ?? "");
   const newest = async (tenant: Tenant, to: string) => (await inbox(tenant, to))[0]?.verification_code ?? "";
 
   it("over a lost password is no authenticator app twice: the second factor is another one", async () => {
@@ -51,5 +68,16 @@ describeOnBothEngines("a way in", (engine) => {
     const { oob_code } = (await send(tenant, "POST", "/auth/mfa/challenge", challenge, bearer)).body;
     const done = await finish({ mfa_token, oob_code, binding_code: await newest(tenant, me.email) });
     expect(claims(done.body.access_token).amr).toEqual(["otp", "mfa"]);
+  });
+
+  it("by SMS that signs somebody up leads to their number, though the code was asked for by mail too", async () => {
+    const tenant = await createTenant(latchkey, { client: { signup: true } });
+    const phone_number = "+4740123456";
+    const asked = await askForCode(tenant, { connection: "sms", phone_number });
+    const login_session_id = asked.headers.get("login-session-id") ?? "";
+    expect((await askForCode(tenant, { connection: "email", login_session_id })).status).toBe(204);
+    const { sub, amr } = shown(await authorize(tenant, { verification_code: await newest(tenant, phone_number) }));
+    expect(amr).toEqual(["otp", "sms"]);
+    expect((await send(tenant, "GET", `/customers/users/${sub}`)).body.phone_number).toBe(phone_number);
   });
 });

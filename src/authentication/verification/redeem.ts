@@ -116,7 +116,7 @@ async function subjectOf(
 ): Promise<AuthenticatedSubject> {
   const { account_id } = account;
   const user = found ?? (await signUp(verification, account, client, code, now));
-  const sms = code.connections === "sms";
+  const sms = wentBySms(code);
   if (sms && code.phone_number) await takeBudget(verification.storage, enteredFrom(account_id, code.phone_number), now);
   return {
     user_id: user.id,
@@ -131,15 +131,19 @@ async function subjectOf(
   };
 }
 
+/** Sent by SMS and nowhere else: one may have been asked for by mail too, where there was no address to send it to. */
+const wentBySms = ({ email, phone_number }: FoundCode) => email === null && phone_number !== null;
+
 /** The code has proved that the address or number is the person's own. */
 function signUp(
   { storage, signUp }: Verification,
   { account_id, settings }: Account,
   client: Client,
-  { id, connections, email, phone_number }: FoundCode,
+  code: FoundCode,
   now: number,
 ): Promise<FoundUser> {
-  const by_sms = connections === "sms";
+  const { id, email, phone_number } = code;
+  const by_sms = wentBySms(code);
   const identifier = by_sms ? { email: null, phone_number } : { email, phone_number: null };
   return storage.write(async (tx) => {
     const type = client.settings.user_type;
