@@ -80,4 +80,38 @@ describeOnBothEngines("a way in", (engine) => {
     expect(amr).toEqual(["otp", "sms"]);
     expect((await send(tenant, "GET", `/customers/users/${sub}`)).body.phone_number).toBe(phone_number);
   });
+
+  it("by SMS signs nobody up as somebody else: not with a number that two share, nor as who merely entered it", async () => {
+    const scope = ["admin:accounts", "create:customers:/users"];
+    const tenant = await createTenant(latchkey, { client: { signup: true }, scope });
+    const shared = "+4745000001";
+    await addUser(latchkey, tenant.account_id, { phone_number: shared });
+    await addUser(latchkey, tenant.account_id, { phone_number: shared });
+    expect((await askForCode(tenant, { connection: "sms", phone_number: shared })).status).toBe(204);
+    expect(await inbox(tenant, shared)).toEqual([]);
+    const phone_number = "+4745000002";
+    const stranger = await send(tenant, "POST", "/customers/users", { email: "eve@example.com", phone_number });
+    expect(stranger.status, stranger.text).toBe(200);
+    const logIn = async () =>
+      shown(
+        await authorize(tenant, { verification_code: await receiveCode(tenant, { connection: "sms", phone_number }) }),
+      );
+    const { sub } = await logIn();
+    expect(sub).not.toBe(stranger.body.id);
+    expect((await logIn()).sub, "the second time").toBe(sub);
+  });
+
+  it("by SMS makes one user of two codes that sign up the same number at once", async () => {
+    const tenant = await createTenant(latchkey, { client: { signup: true } });
+    const other = await addClient(latchkey, tenant.account_id, { signup: true });
+    await addGrant(latchkey, tenant.account_id, other, tenant.audience, ["orders:read"]);
+    for (let round = 0; round < 8; round++) {
+      const asking = { connection: "sms", phone_number: `+474012350${round}` };
+      const codes = [await receiveCode(tenant, asking), await receiveCode(tenant, { ...asking, client: other })];
+      const replies = await Promise.all(
+        [tenant.client, other].map(({ client_id }, n) => authorize(tenant, { client_id, verification_code: codes[n] })),
+      );
+      expect(new Set(replies.map((reply) => shown(reply).sub)).size, `round ${round}`).toBe(1);
+    }
+  });
 });

@@ -3,13 +3,15 @@ import type { Identifier } from "../../directory/users/identifier.ts";
 import { base64url, hmac } from "../../secrets/digest.ts";
 import type { MasterKeys } from "../../secrets/master-keys.ts";
 import type { Database } from "../../storage/storage.ts";
-import { type KnownUser, selectUserBy } from "./store.ts";
+import { type KnownUser, selectUsersBy } from "./store.ts";
 
 /** Whom guesses and codes are counted against. Unknown identifiers get a person too, who behaves the same. */
 export interface Person {
   /** The user's uuid, or `x:` and a keyed digest of an identifier nobody is known by. */
   readonly id: string;
   readonly user: KnownUser | null;
+  /** Several users have it, so it logs none of them in. */
+  readonly shared: boolean;
 }
 
 export async function findPerson(
@@ -19,8 +21,10 @@ export async function findPerson(
   user_type: UserType,
   identifier: Identifier,
 ): Promise<Person> {
-  const user = await selectUserBy(db, account_id, user_type, identifier);
-  return { id: user?.id ?? unknownPerson(keys, account_id, user_type, identifier), user: user ?? null };
+  const found = await selectUsersBy(db, account_id, user_type, identifier);
+  const shared = found.length > 1;
+  const user = shared ? null : (found[0] ?? null);
+  return { id: user?.id ?? unknownPerson(keys, account_id, user_type, identifier), user, shared };
 }
 
 export function unknownPerson(

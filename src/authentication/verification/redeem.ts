@@ -142,10 +142,12 @@ function signUp(
   code: FoundCode,
   now: number,
 ): Promise<FoundUser> {
-  const { id, email, phone_number } = code;
+  const { id, person, email, phone_number } = code;
   const by_sms = wentBySms(code);
   const identifier = by_sms ? { email: null, phone_number } : { email, phone_number: null };
   return storage.write(async (tx) => {
+    // Of two codes that sign up one person, the second finds whom the first made.
+    await chargeAll(tx, [{ account_id, budget: "send_person", subject: person }], now);
     const type = client.settings.user_type;
     const user = await signUp(tx, { account_id, type, ...identifier, locale: settings.locale, now });
     await updateCodeUser(tx.db, account_id, id, user.id);

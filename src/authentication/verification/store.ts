@@ -33,6 +33,17 @@ export async function selectUserBy(
   type: UserType,
   identifier: Identifier,
 ): Promise<KnownUser | undefined> {
+  const found = await selectUsersBy(db, account_id, type, identifier);
+  return found.length > 1 ? undefined : found[0];
+}
+
+/** At most two: more than one means that the identifier logs nobody in. A number that nobody verified is shared by nobody. */
+export async function selectUsersBy(
+  db: Database,
+  account_id: string,
+  type: UserType,
+  identifier: Identifier,
+): Promise<readonly KnownUser[]> {
   const found = await db
     .selectFrom("live_users as u")
     .select((eb) => [
@@ -46,6 +57,7 @@ export async function selectUserBy(
         .whereRef("o.account_id", "=", "u.account_id")
         .whereRef("o.type", "=", "u.type")
         .whereRef("o.phone_number", "=", "u.phone_number")
+        .where("o.phone_verified_at", "is not", null)
         .as("sharing"),
     ])
     .where("u.account_id", "=", account_id)
@@ -54,10 +66,10 @@ export async function selectUserBy(
     .where(`u.${verifying[identifier.type]}`, "is not", null)
     .limit(2)
     .execute();
-  const [user] = found;
-  if (!user || found.length > 1) return undefined;
-  const { id, locale, email, phone_number, sharing } = user;
-  return { id, locale, email, phone_number: Number(sharing) > 1 ? null : phone_number };
+  return found.map(({ id, locale, email, phone_number, sharing }) => ({
+    ...{ id, locale, email },
+    phone_number: Number(sharing) > 1 ? null : phone_number,
+  }));
 }
 
 export async function selectSession(

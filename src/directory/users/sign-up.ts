@@ -1,4 +1,5 @@
 import { recordDeed } from "../../audit/audit.ts";
+import { refuse } from "../../errors.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import type { UserType } from "../clients/client.ts";
@@ -21,14 +22,16 @@ export interface SignUp {
 
 /**
  * Creates the user whose address or number a code or a trusted provider has just verified, inside the caller's transaction; or finds the one who
- * took it in the meantime.
+ * took it in the meantime. A number that somebody entered and nobody verified is no reason to let its owner in as them.
+ *
+ * @throws 400 invalid_verification_code where several users have verified the number.
  */
 export async function signUpUser(tx: Transaction, person: SignUp): Promise<User> {
   const { account_id, type, email, phone_number, locale, now } = person;
   const email_canonical = email === null ? null : (canonicalEmail(email) ?? email);
   const taken = email_canonical
     ? await selectUserByEmail(tx.db, account_id, type, email_canonical)
-    : phone_number && (await selectUsersByPhone(tx.db, account_id, type, phone_number))[0];
+    : phone_number && (await findByPhone(tx, account_id, type, phone_number));
   if (taken) return taken;
   const id = uuidv7(now);
   const created_at = instant(now);
@@ -51,5 +54,11 @@ export async function signUpUser(tx: Transaction, person: SignUp): Promise<User>
     (await selectUser(tx.db, account_id, id)) ??
     (email_canonical && (await selectUserByEmail(tx.db, account_id, type, email_canonical)));
   if (!user) throw new Error("a user was neither created nor found");
+  return user;
+}
+
+async function findByPhone(tx: Transaction, account_id: string, type: UserType, phone_number: string) {
+  const [user, other] = await selectUsersByPhone(tx.db, account_id, type, phone_number);
+  if (other) throw refuse("invalid_verification_code");
   return user;
 }

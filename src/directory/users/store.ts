@@ -75,7 +75,7 @@ export async function selectUserByEmail(
   return (await found.executeTakeFirst()) as User | undefined;
 }
 
-/** At most two: more than one means that the number cannot log anybody in. */
+/** Who has verified it. At most two: more than one means that the number cannot log anybody in. */
 export async function selectUsersByPhone(
   db: Database,
   account_id: string,
@@ -83,7 +83,7 @@ export async function selectUsersByPhone(
   phone_number: string,
 ): Promise<readonly User[]> {
   const found = liveUsers(db, account_id).where("type", "=", type).where("phone_number", "=", phone_number);
-  return (await found.limit(2).execute()) as User[];
+  return (await found.where("phone_verified_at", "is not", null).limit(2).execute()) as User[];
 }
 
 export interface Identifiers {
