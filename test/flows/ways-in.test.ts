@@ -114,4 +114,22 @@ describeOnBothEngines("a way in", (engine) => {
       expect(new Set(replies.map((reply) => shown(reply).sub)).size, `round ${round}`).toBe(1);
     }
   });
+
+  it("that the account names itself is the same where a code is minted and where it is redeemed", async () => {
+    const tenant = await createTenant(latchkey);
+    const made = await send(tenant, "POST", "/customers/users", { email: "dan@example.com", customer_id: "D-1" });
+    const about = { grant_type: "authorization_code", ident_type: "user_id", audience: tenant.audience };
+    for (const format of ["typable", "numeric", "link"])
+      for (const ident of ["D-1", made.body.id]) {
+        const verification_code = await mintCode(tenant, { user_id: ident, format });
+        const reply = await token(tenant, { ...about, ident, verification_code });
+        expect(code(reply), `${format} ${ident}`).toEqual([200, undefined]);
+        expect(claims(reply.body.access_token).sub).toBe(made.body.id);
+      }
+    const verification_code = await mintCode(tenant, { user_id: "D-1", format: "numeric" });
+    expect(code(await token(tenant, { ...about, ident: "D-2", verification_code }))).toEqual([
+      400,
+      "invalid_verification_code",
+    ]);
+  });
 });

@@ -1,4 +1,5 @@
 import type { UserType } from "../../directory/clients/client.ts";
+import { lookUpUserByCustomerId } from "../../directory/users/find-user.ts";
 import type { Identifier } from "../../directory/users/identifier.ts";
 import { base64url, hmac } from "../../secrets/digest.ts";
 import type { MasterKeys } from "../../secrets/master-keys.ts";
@@ -21,10 +22,18 @@ export async function findPerson(
   user_type: UserType,
   identifier: Identifier,
 ): Promise<Person> {
-  const found = await selectUsersBy(db, account_id, user_type, identifier);
+  const found = await findUsers(db, account_id, user_type, identifier);
   const shared = found.length > 1;
   const user = shared ? null : (found[0] ?? null);
   return { id: user?.id ?? unknownPerson(keys, account_id, user_type, identifier), user, shared };
+}
+
+/** `user_id` may be the account's own name for a user, as where a code is minted for them. */
+async function findUsers(db: Database, account_id: string, user_type: UserType, identifier: Identifier) {
+  const found = await selectUsersBy(db, account_id, user_type, identifier);
+  if (identifier.type !== "user_id" || found.length > 0) return found;
+  const named = await lookUpUserByCustomerId(db, account_id, identifier.value);
+  return named ? selectUsersBy(db, account_id, user_type, { type: "user_id", value: named.id }) : [];
 }
 
 export function unknownPerson(
