@@ -115,6 +115,26 @@ describeOnBothEngines("a way in", (engine) => {
     }
   });
 
+  it("does not lead over an address that was left while a login by SMS was under way", async () => {
+    const tenant = await createTenant(latchkey);
+    const { id, email, phone_number } = tenant.user;
+    const asked = await askForCode(tenant, { connection: "sms", email });
+    const login_session_id = asked.headers.get("login-session-id") ?? "";
+    const value = `new-${email}`;
+    const communication = (operation: string, json: object) =>
+      send(tenant, "POST", `/customers/users/${id}/communication/${operation}/email`, json);
+    await communication("send-verification-code", { value });
+    const confirmed = await communication("confirm-verification-code", { code: await newest(tenant, value) });
+    expect(confirmed.status).toBe(204);
+    expect((await askForCode(tenant, { connection: "email", login_session_id })).status).toBe(204);
+    expect((await inbox(tenant, email)).map(({ verification_code }) => verification_code)).toEqual([undefined]);
+    const late = await authorize(tenant, { verification_code: await newest(tenant, phone_number) });
+    expect(code(late)).toEqual([400, "verification_code_used"]);
+    expect((await authorize(tenant, { verification_code: await receiveCode(tenant, { email: value }) })).status).toBe(
+      302,
+    );
+  });
+
   it("that the account names itself is the same where a code is minted and where it is redeemed", async () => {
     const tenant = await createTenant(latchkey);
     const made = await send(tenant, "POST", "/customers/users", { email: "dan@example.com", customer_id: "D-1" });

@@ -112,7 +112,7 @@ async function leaveOld(tx: Transaction, { account, user, field }: Contact, valu
   const old = user[field];
   const verified_at = field === "email" ? user.email_verified_at : user.phone_verified_at;
   if (old === null || verified_at === null || old.toLowerCase() === value) return;
-  await leaveAddress(tx, { account_id: account.account_id, user_id: user.id }, field, old, instant(now));
+  await leaveAddress(tx, { account_id: account.account_id, user_id: user.id }, instant(now));
   const nothing = { id: randomUUID(), challenge_id: null, key_version: "", counter: 0, length: 0, format: "numeric" };
   const code = { ...nothing, expires_at: instant(now + 24 * 3_600_000) };
   const about = { account, sender: senderIs(account), code, kind: "notice", purpose: "contact_changed", now } as const;

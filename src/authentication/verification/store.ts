@@ -166,12 +166,10 @@ export async function updateCodeUser(db: Database, account_id: string, id: strin
     .execute();
 }
 
-/** Codes that went to an address or number which is no longer the person's are worth nothing. */
+/** Codes that were sent before an address or number was left are worth nothing: they went there, or could be sent there again. */
 export async function updateMisled(
   db: Database,
   { account_id, person }: Pick<LoginKey, "account_id" | "person">,
-  field: "email" | "phone_number",
-  value: string,
   now: Instant,
 ): Promise<void> {
   await db
@@ -179,7 +177,7 @@ export async function updateMisled(
     .set({ spent_at: now })
     .where("account_id", "=", account_id)
     .where("person", "=", person)
-    .where(field, "=", value)
+    .where("connections", "is not", null)
     .where("spent_at", "is", null)
     .where("expires_at", ">", now)
     .execute();
