@@ -135,6 +135,21 @@ describeOnBothEngines("a way in", (engine) => {
     );
   });
 
+  it("by a second factor ends at the number that it went to, not at the one which took its place", async () => {
+    const tenant = await createTenant(latchkey);
+    const user = await addPerson(latchkey, tenant.account_id, { factors: ["sms"] });
+    const { mfa_token } = (await logIn(tenant, user.email)).body;
+    const challenge = { challenge_type: "oob", mfa_token };
+    const finish = async (to: string, oob_code: string) =>
+      token(tenant, { grant_type: "mfa_oob", mfa_token, oob_code, binding_code: await newest(tenant, to) });
+    const asked = (await send(tenant, "POST", "/auth/mfa/challenge", challenge)).body;
+    const sms = "+4799999998";
+    await setFactors(latchkey, tenant.account_id, user.id, { sms });
+    expect(code(await finish(user.phone_number, asked.oob_code))).toEqual([400, "invalid_grant"]);
+    const again = (await send(tenant, "POST", "/auth/mfa/challenge", challenge)).body;
+    expect((await finish(sms, again.oob_code)).status).toBe(200);
+  });
+
   it("that the account names itself is the same where a code is minted and where it is redeemed", async () => {
     const tenant = await createTenant(latchkey);
     const made = await send(tenant, "POST", "/customers/users", { email: "dan@example.com", customer_id: "D-1" });

@@ -46,7 +46,7 @@ export async function challengeFactor(mfa: Mfa, request: ChallengeRequest): Prom
     throw refuse("not_found", { message: `There is no second factor by ${channel}.` });
   const country = channel === "sms" && target !== null ? await countryOf(target, account) : null;
   const user = await lookUpUser(mfa.directory, account_id, pending.subject.user_id);
-  const challenge = newChallenge(master_keys, account_id, pending, channel);
+  const challenge = newChallenge(master_keys, account_id, pending, { channel, target });
   const retry_after = await storage.write(async (tx) => {
     const budget = { account_id, budget: "factor_send", subject: pending.subject.user_id } as const;
     const [taken] = await chargeAll(tx, [budget], now);
@@ -69,9 +69,14 @@ function nextChannel({ first }: PendingLogin, channels: ReadonlyMap<OobChannel, 
   throw refuse("not_found", { message: "There is no second factor by sms or email that differs from the first." });
 }
 
-function newChallenge(keys: MasterKeys, account_id: string, { id }: PendingLogin, channel: OobChannel): OobChallenge {
+function newChallenge(
+  keys: MasterKeys,
+  account_id: string,
+  { id }: PendingLogin,
+  to: Pick<OobChallenge, "channel" | "target">,
+): OobChallenge {
   const challenge_id = base64url(randomBytes(16));
-  const begun = { login_id: id, channel, challenge_id, key_version: keys.current, counter: 0 };
+  const begun = { login_id: id, ...to, challenge_id, key_version: keys.current, counter: 0 };
   const { counter } = firstCode(keys, bindingChallenge(account_id, begun));
   return { ...begun, counter };
 }

@@ -94,7 +94,10 @@ async function matchFactor(mfa: Mfa, { account, pending, presented, now }: Finis
   const typed = normaliseCode(binding_code ?? secret(""));
   const same = code && sameBytes(Buffer.from(reveal(code)), Buffer.from(reveal(typed.code)));
   const sent_to = (await channelsOf(mfa.directory, account, pending)).get(challenge.channel);
-  return same && sent_to !== undefined ? { kind: challenge.channel, sent_to } : undefined;
+  // An address or number that the person has left since says nothing about who they are.
+  return same && sent_to !== undefined && sent_to === challenge.target
+    ? { kind: challenge.channel, sent_to }
+    : undefined;
 }
 
 async function spend(

@@ -44,6 +44,8 @@ export interface PendingLogin {
 export interface OobChallenge {
   readonly login_id: string;
   readonly channel: OobChannel;
+  /** Where the binding code went; null where there was nobody to send it to. */
+  readonly target: string | null;
   /** base64url */
   readonly challenge_id: string;
   readonly key_version: string;
