@@ -150,6 +150,18 @@ describeOnBothEngines("a way in", (engine) => {
     expect((await finish(sms, again.oob_code)).status).toBe(200);
   });
 
+  it("by a password ends with it, also between the two factors", async () => {
+    const tenant = await createTenant(latchkey, { scope: ["admin:accounts"] });
+    const user = await addPerson(latchkey, tenant.account_id, { factors: ["sms"] });
+    const { mfa_token } = (await logIn(tenant, user.email)).body;
+    const challenge = { challenge_type: "oob", mfa_token };
+    const { oob_code } = (await send(tenant, "POST", "/auth/mfa/challenge", challenge)).body;
+    await setPassword(latchkey, tenant.account_id, user.id, "another battery");
+    const binding_code = await newest(tenant, user.phone_number);
+    const late = await token(tenant, { grant_type: "mfa_oob", mfa_token, oob_code, binding_code });
+    expect(code(late)).toEqual([400, "invalid_grant"]);
+  });
+
   it("that the account names itself is the same where a code is minted and where it is redeemed", async () => {
     const tenant = await createTenant(latchkey);
     const made = await send(tenant, "POST", "/customers/users", { email: "dan@example.com", customer_id: "D-1" });

@@ -8,6 +8,7 @@ import { reveal, type Secret, secret } from "../../secrets/secret.ts";
 import { openTicket } from "../../secrets/ticket.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import { forgiveIn, takeGuess } from "../guesses/guess.ts";
+import { passwordStands } from "../passwords/password.ts";
 import type { AuthenticatedSubject } from "../subject.ts";
 import { deriveCode, normaliseCode } from "../verification/code.ts";
 import { enteredFrom } from "../verification/sms-limits.ts";
@@ -43,7 +44,7 @@ type Proof =
 
 /**
  * Ends a login with its second factor, once. The guess is counted before anything is compared; the step of a one-time
- * password and the login are spent in one transaction, and only while client, grant and user live.
+ * password and the login are spent in one transaction, and only while client, grant and user live and the password that was shown stands.
  *
  * @throws 400 invalid_grant for a wrong, late or used factor; 403 mfa_required after the first channel of a recovery;
  *   429 too_many_attempts.
@@ -57,7 +58,10 @@ export async function finishFactor(mfa: Mfa, request: FinishRequest): Promise<Au
   await takeGuess(storage, guesser, now);
   const proof = await matchFactor(mfa, request);
   if (!proof) throw await refuseFactor(mfa, request);
+  const { user_id, password_set_at } = pending.subject;
   const done = await storage.write(async (tx) => {
+    if (password_set_at && !(await passwordStands(tx, storage.engine, { account_id, user_id }, password_set_at)))
+      return false;
     if (!(await spend(tx, request, proof))) return false;
     await forgiveIn(tx, guesser);
     if (proof.kind === "sms") await chargeAll(tx, [enteredFrom(account_id, proof.sent_to)], now);
