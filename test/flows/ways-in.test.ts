@@ -179,4 +179,21 @@ describeOnBothEngines("a way in", (engine) => {
       "invalid_verification_code",
     ]);
   });
+
+  it("by a login session is the client's that the session was begun for", async () => {
+    const tenant = await createTenant(latchkey);
+    const shop = await addClient(latchkey, tenant.account_id, { code_format: "numeric" });
+    await addGrant(latchkey, tenant.account_id, shop, tenant.audience, ["orders:read"]);
+    const about = { grant_type: "authorization_code", audience: tenant.audience };
+    for (const name of [{}, { ident_type: "login_session_id" }]) {
+      const user = await addUser(latchkey, tenant.account_id);
+      const asked = await askForCode(tenant, { client: shop, email: user.email });
+      const id = asked.headers.get("login-session-id") ?? "";
+      const named = "ident_type" in name ? { ...name, ident: id } : { login_session_id: id };
+      const verification_code = await newest(tenant, user.email);
+      const reply = await token(tenant, { ...about, ...named, verification_code });
+      expect(code(reply), JSON.stringify(name)).toEqual([200, undefined]);
+      expect(claims(reply.body.access_token)).toMatchObject({ client_id: shop.client_id, scope: "orders:read" });
+    }
+  });
 });

@@ -2,12 +2,12 @@ import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
 import { codeDigest, normaliseCode } from "./code.ts";
 import { type Naming, namePerson } from "./name-person.ts";
-import { selectClientOfDigest, selectClientsOfPerson } from "./store.ts";
+import { selectClientOfDigest, selectClientsOfPerson, selectSession } from "./store.ts";
 import type { Verification } from "./verification.ts";
 
 /**
- * The client that a presented code was made for: a strong code is found by itself, a numeric one among the live codes of the
- * person it was sent to, where the caller's own client comes first. The caller's client when there is none; then redeeming it
+ * The client that a presented code was made for: a strong code is found by itself, a numeric one belongs to the login session that is
+ * named beside it, else it is looked for among the live codes of the person it was sent to, where the caller's own client comes first. The caller's client when there is none; then redeeming it
  * says what is wrong.
  *
  * @throws 400 invalid_request, as naming a person does.
@@ -27,7 +27,11 @@ export async function findCodeClient(
     const column = kind === "link" ? "link_digest" : "typed_digest";
     return (await selectClientOfDigest(storage.read, account_id, column, digests)) ?? client.id;
   }
-  const { login_session_id: _session, ...ident } = request;
+  const { login_session_id, ...ident } = request;
+  if (kind === "numeric" && login_session_id !== undefined) {
+    const session = await selectSession(storage.read, account_id, login_session_id, instant(now));
+    return session?.client_id ?? client.id;
+  }
   const person = kind === "numeric" ? await namePerson(verification, ident) : null;
   if (person === null) return client.id;
   const clients = await selectClientsOfPerson(storage.read, { account_id, audience: wanted, person }, instant(now));
