@@ -196,4 +196,20 @@ describeOnBothEngines("a way in", (engine) => {
       expect(claims(reply.body.access_token)).toMatchObject({ client_id: shop.client_id, scope: "orders:read" });
     }
   });
+
+  it("stays open when short codes close: sending again sends the longer code", async () => {
+    const settings = { numeric_guess_limit: 3 };
+    const tenant = await createTenant(latchkey, { client: { code_format: "numeric" }, settings });
+    const { email, phone_number } = tenant.user;
+    const login_session_id = (await askForCode(tenant)).headers.get("login-session-id") ?? "";
+    const right = await newest(tenant, email);
+    const wrong = right === "000000" ? "000001" : "000000";
+    for (let n = 0; n < 3; n++)
+      expect((await authorize(tenant, { verification_code: wrong, login_session_id })).status).toBe(400);
+    expect((await askForCode(tenant, { connection: "sms", login_session_id })).status).toBe(204);
+    const verification_code = await newest(tenant, phone_number);
+    expect(verification_code).toMatch(/^[0-9A-Z]{5}-[0-9A-Z]{5}$/);
+    expect(await newest(tenant, email), "one login, one longer code").toBe(verification_code);
+    expect((await authorize(tenant, { verification_code, login_session_id })).status).toBe(302);
+  });
 });

@@ -22,7 +22,7 @@ const PAUSE = 30_000;
 
 /**
  * The code that this request sends: the pending one while it has half its life left, else a second one, never a third. A
- * resend sends its session's code and no other.
+ * resend sends its session's code and no other, unless that is numeric and those are closed for the person.
  */
 export async function deliverCode(
   tx: Transaction,
@@ -34,11 +34,12 @@ export async function deliverCode(
   const window = await selectGuessWindow(tx.db, account.account_id, login.person);
   const closed = isShut(window, account.settings.numeric_guess_limit, instant(now));
   const format: CodeFormat = closed ? "typable" : request.client.settings.code_format;
-  const pending = login.resumed
-    ? await findSessionCode(tx, request, login)
-    : await findPending(tx, request, login, format);
-  if (login.resumed && !pending) return { code: undefined, withheld: "the code was redeemed" };
-  const code = pending ?? (await newCode(tx, verification, request, login, format));
+  const begun = login.resumed ? await findSessionCode(tx, request, login) : undefined;
+  if (login.resumed && !begun) return { code: undefined, withheld: "the code was redeemed" };
+  const again = begun && !(closed && begun.format === "numeric") ? begun : undefined;
+  const pending = again ?? (await findPending(tx, request, login, format));
+  const signup = begun ? begun.signup === 1 : login.signup;
+  const code = pending ?? (await newCode(tx, verification, request, { ...login, signup }, format));
   const paused = pending !== undefined && sentJustNow(pending, connection.name, now);
   if (paused) return { code, withheld: "sent a moment ago" };
   const to = connection.strategy === "email" ? login.email : login.phone_number;
