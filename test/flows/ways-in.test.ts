@@ -212,4 +212,19 @@ describeOnBothEngines("a way in", (engine) => {
     expect(await newest(tenant, email), "one login, one longer code").toBe(verification_code);
     expect((await authorize(tenant, { verification_code, login_session_id })).status).toBe(302);
   });
+
+  it("by a user name is open at clients for that type of user alone, and asks there for the second factor", async () => {
+    const tenant = await createTenant(latchkey, { settings: { mfa_login: true } });
+    const user = await addUser(latchkey, tenant.account_id);
+    const links = [{ rel: "customers_user", href: `https://shop.example/users/${user.id}` }];
+    await send(tenant, "POST", "/auth/users", { username: "joe", password: PASSWORD, links });
+    expect(code(await logIn(tenant, "joe"))).toEqual([403, "mfa_required"]);
+    for (const user_type of ["account_user", "company"] as const) {
+      const client = await addClient(latchkey, tenant.account_id, { user_type });
+      await addGrant(latchkey, tenant.account_id, client, tenant.audience, ["orders:read"]);
+      await addGrant(latchkey, tenant.account_id, client, tenant.issuer, ["write:accounts:/auth/users"]);
+      const bearer = await tokenOf(latchkey, tenant.account_id, client);
+      expect(code(await logIn(tenant, "joe", bearer)), user_type).toEqual([400, "invalid_grant"]);
+    }
+  });
 });
