@@ -227,4 +227,15 @@ describeOnBothEngines("a way in", (engine) => {
       expect(code(await logIn(tenant, "joe", bearer)), user_type).toEqual([400, "invalid_grant"]);
     }
   });
+
+  it("by a user name leaves nobody behind who got no name, when several ask for one at once", async () => {
+    const tenant = await createTenant(latchkey);
+    const users = latchkey.server.core.storage.read.selectFrom("users").where("account_id", "=", tenant.account_id);
+    const before = (await users.select("id").execute()).length;
+    const replies = await Promise.all(
+      Array.from({ length: 4 }, () => send(tenant, "POST", "/auth/users", { username: "same", password: PASSWORD })),
+    );
+    expect(replies.map(({ status }) => status).toSorted()).toEqual([200, 400, 400, 400]);
+    expect(await users.select("id").execute()).toHaveLength(before + 1);
+  });
 });

@@ -4,6 +4,7 @@ import type { Actor, Directory } from "../../directory/directory.ts";
 import { createUser } from "../../directory/users/create-user.ts";
 import { findUser } from "../../directory/users/find-user.ts";
 import { removeUser } from "../../directory/users/remove-user.ts";
+import type { User } from "../../directory/users/user.ts";
 import { refuse, refuseField, unlessRefused } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
@@ -52,33 +53,34 @@ export async function createUsername(
   const channels = channelsFor(mfa ?? null, read);
   if (await lookUpUsername(directory, account_id, username)) throw taken();
   const hashed = { kind: "password", hash: await hashPassword(password) } as const;
-  const user_id = await ownerOf(directory, account, read, actor);
+  const customer = await customerOf(directory, account_id, read);
   const now = storage.now();
   const created_at = instant(now);
   const stamps = { created_at, created_by: actor.id, updated_at: created_at };
-  const row = { account_id, id: uuidv7(now), username, user_id, links, mfa: mfa ?? null, ...stamps };
-  await storage.write(async (tx) => {
+  const row = { account_id, id: uuidv7(now), username, links, mfa: mfa ?? null, ...stamps };
+  const name = async (tx: Transaction, { user_id }: { readonly user_id: string }) => {
     await freeUsername(tx.db, account_id, username, actor.id, created_at);
-    if (!(await insertUsername(tx.db, row))) throw taken();
+    if (!(await insertUsername(tx.db, { ...row, user_id }))) throw taken();
     await storePassword(tx, account_id, user_id, hashed, now);
     await setChannels(tx, { account_id, user_id }, channels, now);
     await recordDeed(tx, { account_id, action: "username.created", entity: user_id, now: created_at, actor });
-  });
-  return { ...row, deleted_at: null, deleted_by: null };
+  };
+  const owner =
+    customer ?? (await createUser(directory, account, { type: "customer", verified: false, within: name }, actor));
+  if (customer) await storage.write((tx) => name(tx, { user_id: customer.id }));
+  return { ...row, user_id: owner.id, deleted_at: null, deleted_by: null };
 }
 
-/** The customer that a link names, else a user of its own. @throws 400 invalid_request when there is no such customer. */
-async function ownerOf(
+/** The customer that a link names; undefined where none does. @throws 400 invalid_request when there is no such customer. */
+async function customerOf(
   directory: Directory,
-  account: Account,
+  account_id: string,
   { customer_id }: ReadLinks,
-  actor: Actor,
-): Promise<string> {
-  if (customer_id === undefined)
-    return (await createUser(directory, account, { type: "customer", verified: false }, actor)).id;
-  const user = await findUser(directory, account.account_id, customer_id).catch(unlessRefused("not_found"));
+): Promise<User | undefined> {
+  if (customer_id === undefined) return undefined;
+  const user = await findUser(directory, account_id, customer_id).catch(unlessRefused("not_found"));
   if (!user || user.type === "account_user") throw refuseField("links", "unknown", "name no customer of this account");
-  return user.id;
+  return user;
 }
 
 /**
