@@ -228,6 +228,27 @@ describeOnBothEngines("a way in", (engine) => {
     }
   });
 
+  it("by a user name takes no customer along, whatever its links were changed to", async () => {
+    const tenant = await createTenant(latchkey);
+    const user = await addUser(latchkey, tenant.account_id);
+    const other = await addUser(latchkey, tenant.account_id);
+    const customer = (id: string) => ({ rel: "customers_user", href: `https://shop.example/users/${id}` });
+    const tel = { rel: "phone_number", href: "tel:+4740000000" };
+    const put = (username: string, links: object[]) =>
+      send(tenant, "PUT", `/auth/users/${username}`, { password: PASSWORD, links });
+    await send(tenant, "POST", "/auth/users", { username: "linked", password: PASSWORD, links: [customer(user.id)] });
+    await send(tenant, "POST", "/auth/users", { username: "alone", password: PASSWORD });
+    expect((await put("linked", [tel])).body.links).toEqual([customer(user.id), tel]);
+    expect((await put("linked", [tel, customer(user.id)])).body.links).toEqual([tel, customer(user.id)]);
+    for (const username of ["linked", "alone"])
+      expect(code(await put(username, [customer(other.id)])), username).toEqual([400, "invalid_request"]);
+    const { sub } = claims((await logIn(tenant, "alone")).body.access_token);
+    for (const username of ["linked", "alone"])
+      expect((await send(tenant, "DELETE", `/auth/users/${username}`)).status).toBe(200);
+    const left = [user.id, other.id, sub].map((id) => send(tenant, "GET", `/customers/users/${id}`));
+    expect((await Promise.all(left)).map(({ status }) => status)).toEqual([200, 200, 404]);
+  });
+
   it("by a user name leaves nobody behind who got no name, when several ask for one at once", async () => {
     const tenant = await createTenant(latchkey);
     const users = latchkey.server.core.storage.read.selectFrom("users").where("account_id", "=", tenant.account_id);

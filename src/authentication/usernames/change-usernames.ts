@@ -84,6 +84,29 @@ async function customerOf(
 }
 
 /**
+ * A name stays with whom it was made for: a link that says so is kept where it is not named again. @throws 400 invalid_request
+ * where another customer is named.
+ */
+async function keepCustomer(
+  directory: Directory,
+  account: Account,
+  { user_id, links: before }: Username,
+  links: readonly Link[] | undefined,
+): Promise<readonly Link[] | undefined> {
+  if (links === undefined) return undefined;
+  const named = await customerOf(directory, account.account_id, await readLinks(links, account));
+  if (named === undefined) return [...before.filter(({ rel }) => rel === "customers_user"), ...links];
+  if (named.id !== user_id) {
+    throw refuseField(
+      "links",
+      "customer",
+      "name another customer: a user name stays with the one that it was made for",
+    );
+  }
+  return links;
+}
+
+/**
  * Sets the password, and links and mfa where they are named. Where binding codes go follows from both, so it is read off the row
  * that this change leaves behind: whoever else changes it waits until then.
  *
@@ -99,8 +122,9 @@ export async function changeUsername(
   const { account_id, id, user_id } = before;
   checkNewPassword(password, "password", "password");
   const hashed: HashedPassword = { kind: "password", hash: await hashPassword(password) };
+  const kept = await keepCustomer(directory, account, before, links);
   const now = directory.storage.now();
-  const change = { ...(links === undefined ? {} : { links }), ...(mfa === undefined ? {} : { mfa }) };
+  const change = { ...(kept === undefined ? {} : { links: kept }), ...(mfa === undefined ? {} : { mfa }) };
   return directory.storage.write(async (tx) => {
     const changed = await updateUsername(tx.db, account_id, id, change, instant(now));
     if (!changed) throw noSuchUser();
