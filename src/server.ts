@@ -58,7 +58,7 @@ import { backChannelLogout } from "./oauth/logout/back-channel.ts";
 import { mfaRoutes } from "./oauth/mfa/routes.ts";
 import { oidcTokenRoutes } from "./oauth/oidc-token/routes.ts";
 import { redirectRoutes } from "./oauth/redirect/routes.ts";
-import { endFamily } from "./oauth/refresh/revoke-family.ts";
+import { endFamily, endLoginsOf } from "./oauth/refresh/revoke-family.ts";
 import { familySweep } from "./oauth/refresh/sweep.ts";
 import { registrationRoutes } from "./oauth/registration/routes.ts";
 import { registrationSweep } from "./oauth/registration/sweep.ts";
@@ -274,7 +274,7 @@ async function mount(
   roleRoutes(app, directory);
   userRoutes(app, { directory, preparePasswords, chargeQuestion: (bearer) => chargeQuestion(storage, bearer) });
   contactRoutes(app, { directory, nudge });
-  usernameRoutes(app, directory);
+  usernameRoutes(app, { directory, endLogins: (tx, person) => endLoginsOf(tx, directory, person) });
   customerRoutes(app, oauth);
   accountUserSelfRoutes(app, oauth);
   signupRoutes(app, oauth);

@@ -259,4 +259,18 @@ describeOnBothEngines("a way in", (engine) => {
     expect(replies.map(({ status }) => status).toSorted()).toEqual([200, 400, 400, 400]);
     expect(await users.select("id").execute()).toHaveLength(before + 1);
   });
+
+  it("by a password ends the logins before it when an administrator sets another one, or takes the name away", async () => {
+    const tenant = await createTenant(latchkey);
+    const refresh = (refresh_token: string) => token(tenant, { grant_type: "refresh_token", refresh_token });
+    const links = [{ rel: "customers_user", href: `https://shop.example/users/${tenant.user.id}` }];
+    await send(tenant, "POST", "/auth/users", { username: "kim", password: PASSWORD, links });
+    for (const [method, json] of [["PUT", { password: "a new battery" }], ["DELETE"]] as const) {
+      const { refresh_token } = (
+        await logIn(tenant, "kim", tenant.token, method === "PUT" ? PASSWORD : "a new battery")
+      ).body;
+      expect((await send(tenant, method, "/auth/users/kim", json)).status).toBe(200);
+      expect(code(await refresh(refresh_token)), method).toEqual([400, "invalid_grant"]);
+    }
+  });
 });

@@ -106,8 +106,14 @@ async function keepCustomer(
   return links;
 }
 
+/** What the password opened: part of the transaction that changes it. @returns what to do once that is on disk. */
+export type EndLogins = (
+  tx: Transaction,
+  person: { readonly account_id: string; readonly user_id: string },
+) => Promise<() => void>;
+
 /**
- * Sets the password, and links and mfa where they are named. Where binding codes go follows from both, so it is read off the row
+ * Sets the password, which ends the person's logins, and links and mfa where they are named. Where binding codes go follows from both, so it is read off the row
  * that this change leaves behind: whoever else changes it waits until then.
  *
  * @throws 400 invalid_request, 404 not_found.
@@ -118,6 +124,7 @@ export async function changeUsername(
   before: Username,
   { password, links, mfa }: UsernameFields,
   actor: Actor,
+  endLogins: EndLogins,
 ): Promise<Username> {
   const { account_id, id, user_id } = before;
   checkNewPassword(password, "password", "password");
@@ -125,7 +132,7 @@ export async function changeUsername(
   const kept = await keepCustomer(directory, account, before, links);
   const now = directory.storage.now();
   const change = { ...(kept === undefined ? {} : { links: kept }), ...(mfa === undefined ? {} : { mfa }) };
-  return directory.storage.write(async (tx) => {
+  const { changed, announce } = await directory.storage.write(async (tx) => {
     const changed = await updateUsername(tx.db, account_id, id, change, instant(now));
     if (!changed) throw noSuchUser();
     await storePassword(tx, account_id, user_id, hashed, now);
@@ -134,8 +141,10 @@ export async function changeUsername(
       await setChannels(tx, { account_id, user_id }, channels, now);
     }
     await record(tx, before, "username.changed", instant(now), actor);
-    return changed;
+    return { changed, announce: await endLogins(tx, { account_id, user_id }) };
   });
+  announce();
+  return changed;
 }
 
 /** @throws 400 invalid_request when the name is taken, 404 not_found. */
@@ -158,21 +167,28 @@ export async function renameUsername(
   });
 }
 
-/** The name and its password log nobody in; a user who was only this name goes with it. @throws 404 not_found. */
-export async function removeUsername(directory: Directory, before: Username, actor: Actor): Promise<Username> {
+/** The name and its password log nobody in, and what they opened ends; a user who was only this name goes with it. @throws 404 not_found. */
+export async function removeUsername(
+  directory: Directory,
+  before: Username,
+  actor: Actor,
+  endLogins: EndLogins,
+): Promise<Username> {
   const { account_id, id, user_id, links } = before;
   const now = instant(directory.storage.now());
   const user = await findUser(directory, account_id, user_id);
   const known = [user.customer_id, user.email, user.phone_number].some((name) => name !== null);
   // The user first: where that is all that is done, the name is free.
   if (!known && !links.some(({ rel }) => rel === "customers_user")) await removeUser(directory, user, actor);
-  return directory.storage.write(async (tx) => {
+  const { deleted, announce } = await directory.storage.write(async (tx) => {
     const deleted = await deleteUsername(tx.db, account_id, id, actor.id, now);
     if (!deleted) throw noSuchUser();
     await deletePassword(tx, account_id, user_id);
     await record(tx, before, "username.deleted", now, actor);
-    return deleted;
+    return { deleted, announce: await endLogins(tx, { account_id, user_id }) };
   });
+  announce();
+  return deleted;
 }
 
 function record(tx: Transaction, { account_id, user_id }: Username, action: string, now: string, actor: Actor) {

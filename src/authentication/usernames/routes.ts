@@ -5,7 +5,14 @@ import { withoutNulls } from "../../directory/entity.ts";
 import { bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { secret } from "../../secrets/secret.ts";
-import { changeUsername, createUsername, findUsername, removeUsername, renameUsername } from "./change-usernames.ts";
+import {
+  changeUsername,
+  createUsername,
+  type EndLogins,
+  findUsername,
+  removeUsername,
+  renameUsername,
+} from "./change-usernames.ts";
 import { NewUsernameBody, RenameBody, UsernameBody, UsernameParams, UsernameView } from "./schema.ts";
 import type { Username } from "./username.ts";
 
@@ -18,7 +25,13 @@ const writes = {
 const found = refusals("account", ...bearer_refusals);
 const missing = refusals("account", ...bearer_refusals, "not_found");
 
-export function usernameRoutes(app: App, directory: Directory): void {
+export interface UsernameDoors {
+  readonly directory: Directory;
+  /** Ends a person's logins with their password; tokens belong to another wing. */
+  readonly endLogins: EndLogins;
+}
+
+export function usernameRoutes(app: App, { directory, endLogins }: UsernameDoors): void {
   app.route({
     method: "POST",
     url: "/v1/accounts/:oid/auth/users",
@@ -46,7 +59,8 @@ export function usernameRoutes(app: App, directory: Directory): void {
     schema: {
       operationId: "aid_auth_users_username_put",
       summary: "Set a user's password",
-      description: "Also links and mfa, where they are named.",
+      description:
+        "Also links and mfa, where they are named; the customer whose name it is stays the same. The person's other logins end.",
       tags,
       params: UsernameParams,
       body: UsernameBody,
@@ -57,7 +71,7 @@ export function usernameRoutes(app: App, directory: Directory): void {
       const account = await findAccount(directory, account_id);
       const before = await findUsername(directory, account_id, params.username);
       const fields = { ...body, password: secret(body.password) };
-      return view(await changeUsername(directory, account, before, fields, actorOf(request)));
+      return view(await changeUsername(directory, account, before, fields, actorOf(request), endLogins));
     },
   });
 
@@ -68,14 +82,14 @@ export function usernameRoutes(app: App, directory: Directory): void {
     schema: {
       operationId: "aid_auth_users_username_delete",
       summary: "Delete a user's name and password",
-      description: "A user who was only this name goes with it; a customer stays.",
+      description: "The person's logins end. A user who was only this name goes with it; a customer stays.",
       tags,
       params: UsernameParams,
       response: { 200: UsernameView, ...missing },
     },
     handler: async (request) => {
       const before = await findUsername(directory, request.account_id, request.params.username);
-      return view(await removeUsername(directory, before, actorOf(request)));
+      return view(await removeUsername(directory, before, actorOf(request), endLogins));
     },
   });
 

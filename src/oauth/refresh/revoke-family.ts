@@ -34,6 +34,18 @@ export async function revokeFamiliesOf(
   return ended;
 }
 
+/** As `revokeFamiliesOf`, for whoever sets the password in a person's place. @returns what announces it. */
+export async function endLoginsOf(
+  tx: Transaction,
+  directory: Directory,
+  person: { readonly account_id: string; readonly user_id: string },
+): Promise<() => void> {
+  const ended = await revokeFamiliesOf(tx, directory, { ...person, except: "" });
+  return () => {
+    for (const one of ended) directory.revocations.announce(one);
+  };
+}
+
 export function lookUpFamily({ storage }: Directory, account_id: string, id: string): Promise<Family | undefined> {
   return selectFamily(storage.read, account_id, id);
 }
