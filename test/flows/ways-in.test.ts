@@ -273,4 +273,17 @@ describeOnBothEngines("a way in", (engine) => {
       expect(code(await refresh(refresh_token)), method).toEqual([400, "invalid_grant"]);
     }
   });
+
+  it("is counted by who tries it and from where, and the count names neither", async () => {
+    const tenant = await createTenant(latchkey, { client: { called_from: "server" }, settings: { signup: true } });
+    const { email } = tenant.user;
+    const headers = { "end-user-ip": "203.0.113.77" };
+    const json = { audience: tenant.audience, type: "customer", email, password: PASSWORD };
+    const reply = await call(`${tenant.base}/customers/login`, { method: "POST", token: tenant.token, headers, json });
+    expect(reply.status).toBe(400);
+    expect((await send(tenant, "POST", "/signup", { email })).status).toBe(200);
+    const budgets = latchkey.server.core.storage.read.selectFrom("budgets").where("account_id", "=", tenant.account_id);
+    const subjects = (await budgets.select("subject").execute()).map(({ subject }) => subject);
+    expect(subjects.filter((subject) => subject.includes("203.0.113") || subject.includes("@"))).toEqual([]);
+  });
 });

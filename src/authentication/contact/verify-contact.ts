@@ -86,7 +86,7 @@ export async function confirmContact(
   const { account_id, settings } = account;
   const now = storage.now();
   const guesser = { account_id, person: contactGuesser(user.id), source: null, limit: settings.factor_guess_limit };
-  await takeGuess(storage, guesser, now);
+  await takeGuess(directory, guesser, now);
   const challenge = await selectChallenge(storage.read, { account_id, user_id: user.id, field });
   // One that hangs on a key which is gone is as good as none.
   const known = challenge && master_keys.versions.includes(challenge.key_version);

@@ -3,9 +3,11 @@
  * any number of parallel ones no more than the limit are; a right one gives itself back and ends the memory of earlier
  * closings. Windows last an hour, doubled at each closing up to a day (NIST SP 800-63B §5.2.2). Codes stay open meanwhile.
  */
+import type { Directory } from "../../directory/directory.ts";
 import { refuse } from "../../errors.ts";
 import { takeBudget } from "../../limits/limits.ts";
-import type { Storage, Transaction } from "../../storage/storage.ts";
+import { sourceSubject } from "../../limits/source.ts";
+import type { Transaction } from "../../storage/storage.ts";
 import { windowEnds } from "../verification/guess-window.ts";
 import { updateForgiven, upsertGuess } from "./store.ts";
 
@@ -19,9 +21,14 @@ export interface Guesser {
 }
 
 /** @throws 429 too_many_attempts when the person's guesses, or the source's, are used up. `now` in milliseconds. */
-export async function takeGuess(storage: Storage, { account_id, person, source, limit }: Guesser, now: number) {
+export async function takeGuess(
+  { storage, master_keys }: Pick<Directory, "storage" | "master_keys">,
+  { account_id, person, source, limit }: Guesser,
+  now: number,
+) {
   if (source !== null) {
-    const taken = await takeBudget(storage, { account_id, budget: "factor_source", subject: source }, now);
+    const subject = sourceSubject(master_keys, account_id, source);
+    const taken = await takeBudget(storage, { account_id, budget: "factor_source", subject }, now);
     if (!taken.allowed) throw refuse("too_many_attempts", { retry_after: taken.retry_after });
   }
   const { count, window_ends_at } = await storage.write((tx) =>

@@ -55,7 +55,7 @@ export async function finishFactor(mfa: Mfa, request: FinishRequest): Promise<Au
   const { account_id, settings } = account;
   const guesser = { account_id, person: pending.subject.user_id, source, limit: settings.factor_guess_limit };
   checkPresented(request.presented, pending.first);
-  await takeGuess(storage, guesser, now);
+  await takeGuess(mfa.directory, guesser, now);
   const proof = await matchFactor(mfa, request);
   if (!proof) throw await refuseFactor(mfa, request);
   const { user_id, password_set_at } = pending.subject;

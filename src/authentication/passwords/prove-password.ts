@@ -41,7 +41,7 @@ export async function provePassword(
   const { account_id, settings } = account;
   const { storage } = directory;
   const guesser = { account_id, person, source, limit: settings.factor_guess_limit };
-  await takeGuess(storage, guesser, now);
+  await takeGuess(directory, guesser, now);
   const user = await lookUpUser(directory, account_id, person);
   const shown = await checkPassword(storage, account_id, user?.id, user ? kindsFor(user) : [], login.password);
   const wrong = () => refuse("invalid_grant", { message: "The user name or the password is wrong." });

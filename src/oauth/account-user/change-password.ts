@@ -43,7 +43,7 @@ export async function changePassword(
     !matchPasswordToken(master_keys, { account_id, user_id }, previous, now);
   if (guessed) {
     if (!previous) throw refuseField("previous_password", "required", "is required");
-    await takeGuess(storage, guesser, now);
+    await takeGuess(directory, guesser, now);
     if (!(await checkPassword(storage, account_id, user_id, ["password"], previous))) {
       throw refuse("invalid_grant", { message: "The previous password is wrong." });
     }

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { recordDeed } from "../../audit/audit.ts";
 import { codeDigest, firstCode, TYPABLE_LENGTH } from "../../authentication/verification/code.ts";
 import { enqueueMessage } from "../../authentication/verification/enqueue-message.ts";
+import { identifierDigest } from "../../authentication/verification/person.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Actor } from "../../directory/directory.ts";
 import { readEmail } from "../../directory/users/identifier.ts";
@@ -43,7 +44,8 @@ export async function beginSignup(
     created_account_id: null,
   };
   const retry_after = await storage.write(async (tx) => {
-    const [taken] = await chargeAll(tx, [{ account_id, budget: "factor_send", subject: `signup ${email}` }], now);
+    const subject = `signup ${identifierDigest(master_keys, account_id, "account_user", { type: "email", value: email })}`;
+    const [taken] = await chargeAll(tx, [{ account_id, budget: "factor_send", subject }], now);
     if (taken && !taken.allowed) return taken.retry_after;
     await insertSignup(tx.db, row);
     const message = {
