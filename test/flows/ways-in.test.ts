@@ -1,5 +1,7 @@
 /** Ways to prove who somebody is, taken in an order or at a time that nobody meant: what is shown then, and to whom. */
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { secret } from "../../src/secrets/secret.ts";
+import { slowHash } from "../../src/secrets/slow-hash.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
@@ -27,6 +29,7 @@ import {
   setPassword,
   token,
 } from "../support/people.ts";
+import { until } from "../support/smtp.ts";
 
 const claims = (jwt: string) => JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString());
 const code = (reply: Reply) => [reply.status, reply.body?.error?.code];

@@ -92,7 +92,11 @@ describeOnBothEngines("redeemCode", (engine) => {
       authorization_id: text.id,
     });
     await setUser(login.user_id, { email: "ada@example.com", email_verified_at: null });
-    const either = await insertCode(storage, login, { connections: "email sms", phone_number });
+    const either = await insertCode(storage, login, {
+      connections: "email sms",
+      email: "ada@example.com",
+      phone_number,
+    });
     expect(await redeem(login, either.code)).toMatchObject({ email_verified: false, amr: ["otp"] });
     const minted = await insertCode(storage, login, { connections: null });
     expect(await redeem(login, minted.code)).toMatchObject({ amr: ["otp"] });
@@ -102,7 +106,7 @@ describeOnBothEngines("redeemCode", (engine) => {
     const entered = () => spent("sms_prefix_verified", "+47411");
     const phone_number = "+4741100001";
     for (const connections of ["email", "email sms", null]) {
-      const { code } = await insertCode(storage, login, { connections, phone_number });
+      const { code } = await insertCode(storage, login, { connections, email: "ada@example.com", phone_number });
       await redeem(login, code);
     }
     expect(await entered()).toBe(0);

@@ -131,8 +131,11 @@ async function subjectOf(
   };
 }
 
-/** Sent by SMS and nowhere else: one may have been asked for by mail too, where there was no address to send it to. */
-const wentBySms = ({ email, phone_number }: FoundCode) => email === null && phone_number !== null;
+/** By SMS and nowhere else: one may have been asked for by mail too, where there was no address to send it to. */
+function wentBySms({ connections, email, phone_number }: FoundCode): boolean {
+  if (connections === "sms") return true;
+  return (connections ?? "").split(" ").includes("sms") && email === null && phone_number !== null;
+}
 
 /** The code has proved that the address or number is the person's own. */
 function signUp(
