@@ -289,4 +289,23 @@ describeOnBothEngines("a way in", (engine) => {
     const subjects = (await budgets.select("subject").execute()).map(({ subject }) => subject);
     expect(subjects.filter((subject) => subject.includes("203.0.113") || subject.includes("@"))).toEqual([]);
   });
+
+  it("by a password is not closed by logins that were turned away before they were compared", async () => {
+    const tenant = await createTenant(latchkey);
+    const user = await addPerson(latchkey, tenant.account_id);
+    const hashes: Promise<unknown>[] = [];
+    const flood = () => {
+      for (let n = 0; n < 50; n++) hashes.push(slowHash(secret("somebody else's")).catch(() => undefined));
+    };
+    for (let n = 0; n < 5; n++) flood();
+    const flooding = setInterval(flood, 5);
+    for (let away = 0; away < 11; ) {
+      const { status } = await logIn(tenant, user.email);
+      expect([200, 503]).toContain(status);
+      if (status === 503) away += 1;
+    }
+    clearInterval(flooding);
+    await Promise.all(hashes);
+    expect((await logIn(tenant, user.email)).status).toBe(200);
+  });
 });

@@ -9,7 +9,7 @@ import { takeBudget } from "../../limits/limits.ts";
 import { sourceSubject } from "../../limits/source.ts";
 import type { Transaction } from "../../storage/storage.ts";
 import { windowEnds } from "../verification/guess-window.ts";
-import { updateForgiven, upsertGuess } from "./store.ts";
+import { updateForgiven, updateUncounted, upsertGuess } from "./store.ts";
 
 export interface Guesser {
   readonly account_id: string;
@@ -36,6 +36,14 @@ export async function takeGuess(
   );
   if (count <= limit) return;
   throw refuse("too_many_attempts", { retry_after: Math.max(1, (Date.parse(window_ends_at) - now) / 1000) });
+}
+
+/** What was not compared, because too many others are, was no guess: it is given back. */
+export function orGiveBack({ storage }: Pick<Directory, "storage">, { account_id, person }: Guesser) {
+  return async (error: unknown): Promise<never> => {
+    await storage.write((tx) => updateUncounted(tx.db, account_id, person));
+    throw error;
+  };
 }
 
 /** The guess was right; part of the transaction of what it led to. */

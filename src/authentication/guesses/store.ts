@@ -50,3 +50,8 @@ export async function updateForgiven(db: Database, account_id: string, person: s
   await sql`update budgets set count = case when count > 0 then count - 1 else 0 end, level = 0
     where account_id = ${account_id} and budget = ${BUDGET} and subject = ${person}`.execute(db);
 }
+
+export async function updateUncounted(db: Database, account_id: string, person: string): Promise<void> {
+  await sql`update budgets set count = count - 1
+    where account_id = ${account_id} and budget = ${BUDGET} and subject = ${person} and count > 0`.execute(db);
+}

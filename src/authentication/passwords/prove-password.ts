@@ -8,7 +8,7 @@ import type { User } from "../../directory/users/user.ts";
 import { refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
-import { forgiveIn, takeGuess } from "../guesses/guess.ts";
+import { forgiveIn, orGiveBack, takeGuess } from "../guesses/guess.ts";
 import type { AuthenticatedSubject } from "../subject.ts";
 import { checkPassword, type PasswordKind, passwordStands } from "./password.ts";
 
@@ -43,7 +43,9 @@ export async function provePassword(
   const guesser = { account_id, person, source, limit: settings.factor_guess_limit };
   await takeGuess(directory, guesser, now);
   const user = await lookUpUser(directory, account_id, person);
-  const shown = await checkPassword(storage, account_id, user?.id, user ? kindsFor(user) : [], login.password);
+  const kinds = user ? kindsFor(user) : [];
+  const comparing = checkPassword(storage, account_id, user?.id, kinds, login.password);
+  const shown = await comparing.catch(orGiveBack(directory, guesser));
   const wrong = () => refuse("invalid_grant", { message: "The user name or the password is wrong." });
   if (!user || !shown) {
     await refused(directory, login);

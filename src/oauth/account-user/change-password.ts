@@ -1,5 +1,5 @@
 import { recordDeed } from "../../audit/audit.ts";
-import { forgiveIn, takeGuess } from "../../authentication/guesses/guess.ts";
+import { forgiveIn, orGiveBack, takeGuess } from "../../authentication/guesses/guess.ts";
 import {
   checkNewPassword,
   checkPassword,
@@ -44,7 +44,8 @@ export async function changePassword(
   if (guessed) {
     if (!previous) throw refuseField("previous_password", "required", "is required");
     await takeGuess(directory, guesser, now);
-    if (!(await checkPassword(storage, account_id, user_id, ["password"], previous))) {
+    const comparing = checkPassword(storage, account_id, user_id, ["password"], previous);
+    if (!(await comparing.catch(orGiveBack(directory, guesser)))) {
       throw refuse("invalid_grant", { message: "The previous password is wrong." });
     }
   }
