@@ -308,4 +308,24 @@ describeOnBothEngines("a way in", (engine) => {
     await Promise.all(hashes);
     expect((await logIn(tenant, user.email)).status).toBe(200);
   });
+
+  it("to a new password is not spent by an attempt that was turned away before its turn came", async () => {
+    const tenant = await createTenant(latchkey);
+    const { email } = tenant.user;
+    const about = { email, audience: tenant.audience, type: "customer" };
+    await send(tenant, "POST", "/customers/change_password", about);
+    const json = { ...about, verification_code: await newest(tenant, email), password: PASSWORD };
+    const change = () => send(tenant, "POST", "/customers/change_password", json);
+    const hashes: Promise<unknown>[] = [];
+    const flooding = setInterval(() => {
+      for (let n = 0; n < 50; n++) hashes.push(slowHash(secret("somebody else's")).catch(() => undefined));
+    }, 1);
+    await until("no room", async () => hashes.length > 400);
+    const away = await change();
+    clearInterval(flooding);
+    await Promise.all(hashes);
+    expect([503, 204]).toContain(away.status);
+    if (away.status === 503) expect((await change()).status).toBe(204);
+    expect((await logIn(tenant, email)).status).toBe(200);
+  });
 });

@@ -32,7 +32,8 @@ export async function offerReset(oauth: Oauth, customer: NamedCustomer, { bearer
 /**
  * Sets the password of whoever holds the mailed code. Their refresh tokens end.
  *
- * @throws what redeeming a code does; 400 invalid_request for a password that is too short, before the code is spent.
+ * @throws what redeeming a code does; 400 invalid_request for a password that is too short, 503 where it cannot be hashed
+ * now, both before the code is spent.
  */
 export async function resetPassword(
   oauth: Oauth,
@@ -44,10 +45,11 @@ export async function resetPassword(
   const { directory, verification } = oauth;
   const { account_id } = account;
   checkNewPassword(password, "password", "password");
+  // There may be no room to hash it: then the code is still good.
+  const hashed = { kind: "password", hash: await hashPassword(password) } as const;
   const about = { account, client, grant_id: grant.id, audience, verification_code, ident_type: "email" as const };
   const actor = bearer.subject;
   const { user_id } = await redeemCode(verification, { ...about, ident: email, actor, facts, now });
-  const hashed = { kind: "password", hash: await hashPassword(password) } as const;
   const ended = await directory.storage.write(async (tx) => {
     await storePassword(tx, account_id, user_id, hashed, directory.storage.now());
     const deed = { account_id, action: "password.changed", entity: user_id, now: instant(now) };
