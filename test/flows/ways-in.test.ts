@@ -328,4 +328,20 @@ describeOnBothEngines("a way in", (engine) => {
     if (away.status === 503) expect((await change()).status).toBe(204);
     expect((await logIn(tenant, email)).status).toBe(200);
   });
+
+  it("tells nobody by SMS where the account sends none: neither of guesses nor of a number that was left", async () => {
+    const settings = { numeric_guess_limit: 3 };
+    const tenant = await createTenant(latchkey, { client: { code_format: "numeric" }, settings });
+    const made = await send(tenant, "POST", "/customers/users", { phone_number: "+46701234567", customer_id: "swede" });
+    expect(made.status).toBe(200);
+    const about = { ident_type: "phone_number", ident: "+46701234567", verification_code: "123456" };
+    const guesses = [1, 2, 3].map(() => authorize(tenant, about));
+    expect((await Promise.all(guesses)).map(({ status }) => status)).toEqual([400, 400, 400]);
+    const communication = (operation: string, json: object) =>
+      send(tenant, "POST", `/customers/users/swede/communication/${operation}/phone_number`, json);
+    const value = "+4740111222";
+    await communication("send-verification-code", { value });
+    expect((await communication("confirm-verification-code", { code: await newest(tenant, value) })).status).toBe(204);
+    expect(await inbox(tenant, "+46701234567")).toEqual([]);
+  });
 });

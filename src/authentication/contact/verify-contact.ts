@@ -94,6 +94,7 @@ export async function confirmContact(
   const typed = normaliseCode(presented).code;
   const right = code && sameBytes(Buffer.from(reveal(code)), Buffer.from(reveal(typed)));
   if (!challenge || !right || challenge.expires_at <= instant(now)) throw refuse("invalid_verification_code");
+  const old_country = field === "email" || user[field] === null ? null : await countryOf(user[field], account);
   await storage.write(async (tx) => {
     if (!(await deleteChallenge(tx.db, challenge))) throw refuse("invalid_verification_code");
     if (!(await verifyContact(tx.db, user, field, challenge.value, instant(now)))) {
@@ -101,23 +102,31 @@ export async function confirmContact(
     }
     await forgiveIn(tx, guesser);
     if (field === "phone_number") await chargeAll(tx, [enteredFrom(account_id, challenge.value)], now);
-    await leaveOld(tx, { account, user, field }, challenge.value, now);
+    await leaveOld(tx, { account, user, field }, challenge.value, old_country, now);
     const deed = { account_id, action: "contact.verified", entity: user.id, now: instant(now), actor };
     await recordDeed(tx, { ...deed, facts: { field } });
   });
 }
 
 /** A change is reported to the address or number that it replaces, and codes that went there log nobody in any more. */
-async function leaveOld(tx: Transaction, { account, user, field }: Contact, value: string, now: number): Promise<void> {
+async function leaveOld(
+  tx: Transaction,
+  { account, user, field }: Contact,
+  value: string,
+  country: string | null,
+  now: number,
+): Promise<void> {
   const old = user[field];
   const verified_at = field === "email" ? user.email_verified_at : user.phone_verified_at;
   if (old === null || verified_at === null || old.toLowerCase() === value) return;
   await leaveAddress(tx, { account_id: account.account_id, user_id: user.id }, instant(now));
+  const withheld = field === "email" ? undefined : await withholdSms(tx, account, old, country, now);
+  const to = withheld === undefined ? old : null;
   const nothing = { id: randomUUID(), challenge_id: null, key_version: "", counter: 0, length: 0, format: "numeric" };
   const code = { ...nothing, expires_at: instant(now + 24 * 3_600_000) };
   const about = { account, sender: senderIs(account), code, kind: "notice", purpose: "contact_changed", now } as const;
   const locale = user.locale ?? account.settings.locale;
-  await enqueueMessage(tx, { ...about, connection: strategyOf(field), strategy: strategyOf(field), to: old, locale });
+  await enqueueMessage(tx, { ...about, connection: strategyOf(field), strategy: strategyOf(field), to, locale });
 }
 
 const senderIs = ({ name }: Account) => ({ name, login_uri: null });

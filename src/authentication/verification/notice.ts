@@ -4,6 +4,7 @@ import type { Client } from "../../directory/clients/client.ts";
 import { instant } from "../../storage/storage.ts";
 import { enqueueMessage, senderOf } from "./enqueue-message.ts";
 import { issueCode } from "./issue-code.ts";
+import { countryOf, withholdSms } from "./sms-limits.ts";
 import { selectUserBy } from "./store.ts";
 import type { Verification } from "./verification.ts";
 
@@ -31,7 +32,10 @@ export async function sendClosingNotice(
   const user = await selectUserBy(verification.storage.read, account_id, client.settings.user_type, identifier);
   const { email, phone_number } = user ?? { email: null, phone_number: null };
   const strategy = email === null && phone_number !== null ? ("sms" as const) : ("email" as const);
+  const to = email ?? phone_number;
+  const country = strategy === "sms" && to !== null ? await countryOf(to, account) : null;
   await verification.storage.write(async (tx) => {
+    const withheld = strategy === "sms" && to !== null ? await withholdSms(tx, account, to, country, now) : undefined;
     const issued = await issueCode(tx.db, verification, {
       account,
       client,
@@ -57,7 +61,7 @@ export async function sendClosingNotice(
       ...message,
       connection: strategy,
       strategy,
-      to: email ?? phone_number,
+      to: withheld === undefined ? to : null,
       locale: user?.locale ?? settings.locale,
       now,
     });
