@@ -14,6 +14,7 @@ import {
   startLatchkey,
   type Tenant,
 } from "../support/latchkey.ts";
+import { logInAccountUser } from "../support/people.ts";
 import { openReceiver, type Receiver } from "../support/receiver.ts";
 import { answered, pkce, standardClient, VERIFIER } from "../support/standard-client.ts";
 import { openSurfer } from "../support/surfer.ts";
@@ -234,5 +235,29 @@ describeOnBothEngines("ways around", (engine) => {
     }
     expect((await ask(claims(["urn:nobody:knows", "urn:latchkey:acr:1fa"]))).get("code")).toBeTruthy();
     expect((await ask(claims([]))).get("code"), "any will do").toBeTruthy();
+  });
+
+  it("ask no person for more at the account API than the client's grant gives, however much they hold", async () => {
+    const staff = await logInAccountUser(latchkey, tenant, { scope: ["admin:accounts", "admin:customers"] });
+    const settings = { user_type: "account_user", grant_types: ["authorization_code", DEVICE] } as const;
+    const own = await clientWith({ ...settings, grant_types: [...settings.grant_types] });
+    await addGrant(latchkey, tenant.account_id, own, tenant.issuer, ["admin:customers"], "authorization_code");
+    const standard = standardClient(latchkey, tenant, own);
+    const ask = async (scope: string) => {
+      const url = standard.address(own, { resource: tenant.issuer, scope: `openid ${scope}` });
+      return answered(await openSurfer(latchkey).logIn(url, tenant, staff.email));
+    };
+    for (const scope of ["admin:accounts", "read:customers admin:accounts", "user:orders"]) {
+      const visited = await openSurfer(latchkey).visit(
+        standard.address(own, { resource: tenant.issuer, scope: `openid ${scope}` }),
+      );
+      expect(answered(visited).get("error"), scope).toBe("invalid_scope");
+      const form = { client_id: own.client_id, resource: tenant.issuer, scope };
+      const headers = { authorization: basic(own) };
+      const device = await call(`${tenant.base}/oauth/device_authorization`, { method: "POST", headers, form });
+      expect(device.body.error, scope).toBe("invalid_scope");
+    }
+    const within = await standard.redeem((await ask("read:customers")).get("code") ?? "");
+    expect(within.body.scope).toBe("openid read:customers");
   });
 });
