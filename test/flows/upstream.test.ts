@@ -113,6 +113,19 @@ describeOnBothEngines("a login at a real upstream provider", (engine) => {
     expect(unknown.body.email).toBeUndefined();
   });
 
+  it("signs a new person up once, of however many first logins at the same time", async () => {
+    const open = await addClient(latchkey, tenant.account_id, { signup: true });
+    const { client_id, client_secret, issuer: authority } = upstream;
+    await grantOidc(tenant, open, { client_id, client_secret, authority, trusted_domains: [] });
+    for (const sub of ["twin-1", "twin-2", "twin-3"]) {
+      const codes: string[] = [];
+      for (let n = 0; n < 4; n++) codes.push(await upstream.logIn(sub));
+      const replies = await Promise.all(codes.map((code) => exchange(tenant, open, { code })));
+      for (const reply of replies) expect(reply.status, reply.text).toBe(200);
+      expect(new Set(replies.map(({ body }) => subjectOf(body.access_token))).size).toBe(1);
+    }
+  });
+
   it("checks nonce and code_verifier, and redeems a code once", async () => {
     const nonce = "n-0S6_WzA2Mj";
     const wrong = await exchange(tenant, client, { code: await upstream.logIn("ada", { nonce: "another" }), nonce });

@@ -40,15 +40,21 @@ export async function linkIdentity(directory: Directory, login: UpstreamLogin): 
   const identity = { account_id, issuer: claims.iss, subject: claims.sub };
   const email = trustedEmail(login);
   const authorization_id = randomUUID();
-  const user_id = await storage.write(async (tx) => {
+  const link = async (tx: Transaction) => {
     const linked = await selectIdentity(tx.db, identity);
-    const user_id = linked ?? (await findOrCreate(tx, login, email));
-    if (linked === undefined) await upsertIdentity(tx.db, identity, user_id, instant(now));
+    const user_id = linked?.lives ? linked.user_id : await findOrCreate(tx, login, email);
+    // What was done for this login is undone with it; the next attempt finds the other's.
+    if (!linked?.lives && !(await upsertIdentity(tx.db, identity, user_id, linked?.user_id, instant(now))))
+      throw new LinkedMeanwhile();
     await checkAlive(tx.db, { account_id, client_id: client.id, grant_id, user_id });
     const about = { client_id: client.id, bearer: actor, sid: authorization_id, issuer: claims.iss };
     const deed = { account_id, action: "auth.oidc_token", entity: user_id, now: instant(now), facts: about };
     await recordDeed(tx, { ...deed, actor: { id: user_id, context: { ...facts } } });
     return user_id;
+  };
+  const user_id = await storage.write(link).catch((error: unknown) => {
+    if (error instanceof LinkedMeanwhile) return storage.write(link);
+    throw error;
   });
   const user = await findUser(directory, account_id, user_id);
   return {
@@ -62,6 +68,9 @@ export async function linkIdentity(directory: Directory, login: UpstreamLogin): 
     authorization_id,
   };
 }
+
+/** Of two first logins of one person at once, the other has linked them. */
+class LinkedMeanwhile extends Error {}
 
 /** Verified by the provider, at a domain that it may speak for. */
 function trustedEmail({ claims, trusted_domains }: UpstreamLogin): string | null {
