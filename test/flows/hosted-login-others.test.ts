@@ -76,6 +76,20 @@ describeOnBothEngines("the hosted login, otherwise", (engine) => {
     expect(answered(await surfer.visit(address(client, { prompt: "none" }))).get("code")).toBeTruthy();
   });
 
+  it("asks another provider for the fresh login that the client asks for", async () => {
+    const surfer = openSurfer(latchkey);
+    for (const [more, expected] of [
+      [{}, [null, null]],
+      [{ prompt: "login" }, ["login", null]],
+      [{ max_age: "60" }, [null, "60"]],
+    ] as const) {
+      const page = await surfer.visit(address(client, more));
+      const link = /href="(login\/upstream[^"]+)"/.exec(page.html)?.[1]?.replaceAll("&amp;", "&") ?? "";
+      const asked = answered(await surfer.visit(new URL(link, page.url).href));
+      expect([asked.get("prompt"), asked.get("max_age")]).toEqual(expected);
+    }
+  });
+
   it("takes another provider's word at the clients that ask it, and at no other", async () => {
     const other = await addClient(latchkey, tenant.account_id, { first_party: true });
     const surfer = openSurfer(latchkey);

@@ -171,7 +171,8 @@ type Lie =
   | "hang"
   | "metadata"
   | "redirect"
-  | "huge";
+  | "huge"
+  | "long ago";
 
 describe("an upstream provider that lies", () => {
   let latchkey: Latchkey;
@@ -186,7 +187,12 @@ describe("an upstream provider that lies", () => {
     const jwk = { ...(await exportJWK(publicKey)), kid: "1", alg: "ES256", use: "sig" };
     const idToken = async () => {
       const now = Math.floor(Date.now() / 1000);
-      const claims = { email: "ada@example.com", email_verified: true, ...(lie === "azp" ? { azp: "another" } : {}) };
+      const claims = {
+        email: "ada@example.com",
+        email_verified: true,
+        ...(lie === "azp" ? { azp: "another" } : {}),
+        ...(lie === "long ago" ? { auth_time: now - 3_600.5 } : {}),
+      };
       if (lie === "alg none")
         return `${Buffer.from('{"alg":"none"}').toString("base64url")}.${Buffer.from(JSON.stringify({ iss: issuer, sub: "ada", aud: "latchkey", exp: now + 60, iat: now })).toString("base64url")}.`;
       const jwt = new SignJWT(claims).setProtectedHeader({ alg: "ES256", kid: "1" }).setIssuedAt(now);
@@ -258,6 +264,17 @@ describe("an upstream provider that lies", () => {
       expect((await exchange(tenant, client, { code: "x" })).status).toBe(200);
     }
     issuer = real;
+  });
+
+  it("is believed when it says that somebody logged in there long ago", async () => {
+    tenant = await createTenant(latchkey);
+    client = await addClient(latchkey, tenant.account_id, { signup: true });
+    await grantOidc(tenant, client, { client_id: "latchkey", client_secret: "upstream-secret", authority: issuer });
+    lie = "long ago";
+    const { body } = await exchange(tenant, client, { code: "x" });
+    lie = undefined;
+    const claims = JSON.parse(Buffer.from(body.access_token.split(".")[1], "base64url").toString());
+    expect(claims.iat - claims.auth_time).toBeGreaterThanOrEqual(3_600);
   });
 
   it("is never asked at an address that the operator did not open", async () => {

@@ -61,13 +61,17 @@ export async function linkIdentity(directory: Directory, login: UpstreamLogin): 
     user_id,
     ...(user.email === null ? {} : { email: user.email, email_verified: user.email_verified_at !== null }),
     ...(user.name === null ? {} : { name: user.name }),
-    authenticated_at: now,
+    authenticated_at: authenticatedAt(claims, now),
     amr: [],
     provider: claims.iss,
     second_factor: user.second_factor === 1,
     authorization_id,
   };
 }
+
+/** In milliseconds: a provider says who is logged in there, perhaps for a long time (OpenID Connect Core §2, `auth_time`). */
+const authenticatedAt = ({ auth_time }: UpstreamClaims, now: number) =>
+  typeof auth_time === "number" ? Math.max(0, Math.min(Math.floor(auth_time * 1000), now)) : now;
 
 /** Of two first logins of one person at once, the other has linked them. */
 class LinkedMeanwhile extends Error {}

@@ -58,7 +58,7 @@ export async function upstreamAddress(
   if (authorization_endpoint === undefined)
     throw upstreamFailed(`${hostOf(authority)} names no authorization endpoint`);
   const { state, nonce, code_verifier } = secretsOf(oauth, request);
-  const { login_hint, ui_locales } = request.parameters;
+  const { login_hint, ui_locales, prompt, max_age } = request.parameters;
   return addToQuery(authorization_endpoint, [
     ["client_id", client_id],
     ["response_type", "code"],
@@ -68,6 +68,8 @@ export async function upstreamAddress(
     ["nonce", nonce],
     ["code_challenge", createHash("sha256").update(code_verifier).digest("base64url")],
     ["code_challenge_method", "S256"],
+    ["prompt", prompt.includes("login") ? "login" : undefined],
+    ["max_age", max_age === undefined ? undefined : String(max_age)],
     ["login_hint", login_hint],
     ["ui_locales", ui_locales.length > 0 ? ui_locales.join(" ") : undefined],
   ]);
