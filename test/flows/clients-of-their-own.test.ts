@@ -235,6 +235,46 @@ describeOnBothEngines("clients of their own", (engine) => {
     expect(described).toMatchObject(plain);
   });
 
+  it("say anew what is theirs to say, and leave what the account has set", async () => {
+    const own = await createTenant(latchkey, { settings: { open_registration: true } });
+    const client_id = `${web.url}/changing.json`;
+    const described = { client_id, redirect_uris: [BACK], client_name: "An Agent" };
+    documents.set("/changing.json", { ...described, require_pushed_authorization_requests: true });
+    await openSurfer(latchkey).visit(authorizeUrl(own, client_id));
+    const json = { redirect_uris: [BACK], client_name: "An Agent", post_logout_redirect_uris: [BACK] };
+    const made = (await register(own, json)).body;
+    const listed = async () => (await call(`${own.base}/auth/clients`, { token: own.token })).body as { id: string }[];
+    const settings = { connections: ["email"], signup: true };
+    const ids: string[] = [];
+    for (const one of (await listed()) as { id: string; client_id: string; origin: string }[]) {
+      if (one.origin === "account") continue;
+      ids.push(one.id);
+      const change = { method: "PATCH", token: own.token, json: settings };
+      expect((await call(`${own.base}/auth/clients/${one.id}`, change)).status).toBe(200);
+    }
+    const token = made.registration_access_token;
+    const replaced = await call(made.registration_client_uri, {
+      method: "PUT",
+      token,
+      json: { redirect_uris: [BACK] },
+    });
+    expect(replaced.body).toMatchObject({ redirect_uris: [BACK], registration_access_token: token });
+    expect([replaced.body.client_name, replaced.body.post_logout_redirect_uris]).toEqual([undefined, undefined]);
+    expect((await call(made.registration_client_uri, { token })).body.registration_access_token).toBe(token);
+    documents.set("/changing.json", { client_id, redirect_uris: [BACK] });
+    await latchkey.server.core.storage.write(
+      async ({ db }) =>
+        void (await db.updateTable("client_registrations").set({ fresh_until: "2020-01-01T00:00:00.000Z" }).execute()),
+    );
+    const asked = await openSurfer(latchkey).visit(authorizeUrl(own, client_id));
+    expect(asked.html, "nothing is to be pushed any more").toContain('value="identify"');
+    for (const id of ids) {
+      const { body } = await call(`${own.base}/auth/clients/${id}`, { token: own.token });
+      expect(body).toMatchObject(settings);
+      expect(body.name ?? null).toBeNull();
+    }
+  });
+
   it("are stopped after ten in an hour from one address", async () => {
     const own = await createTenant(latchkey, { settings: { open_registration: true } });
     const statuses = [];

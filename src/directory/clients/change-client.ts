@@ -10,7 +10,7 @@ import { type ClientSettings, clientSettings } from "./settings.ts";
 import { deleteClient, holdSettings, insertSecret, updateClient, updateSecretsEnd } from "./store.ts";
 
 export interface ClientChange {
-  readonly name?: string | undefined;
+  readonly name?: string | null | undefined;
   readonly description?: string | undefined;
   readonly settings: Partial<ClientSettings>;
 }

@@ -52,7 +52,7 @@ const taken_over = [
 const wrong = (message: string) => refuse("invalid_client_metadata", { message });
 
 /**
- * The settings of such a client. What asks for more than it may have is refused, never quietly lessened, so that a client knows what
+ * The settings of such a client, all of those that are its own to choose: what it leaves out has its default. What asks for more than it may have is refused, never quietly lessened, so that a client knows what
  * it got; `otherwise` is how it authenticates when it does not say.
  *
  * @throws 400 invalid_client_metadata.
@@ -74,9 +74,9 @@ export function settingsOf(
   if (metadata.jwks && metadata.jwks_uri) throw wrong("jwks and jwks_uri cannot both be there.");
   const { subject_type = "public" } = metadata;
   if (subject_type !== "public" && subject_type !== "pairwise") throw wrong("subject_type may be public or pairwise.");
-  const said = taken_over.filter((name) => metadata[name] !== undefined);
+  const defaults = clientSettings({});
   const settings = {
-    ...Object.fromEntries(said.map((name) => [name, metadata[name]])),
+    ...Object.fromEntries(taken_over.map((name) => [name, metadata[name] ?? defaults[name]])),
     callbacks: redirect_uris,
     response_types: ["code"],
     grant_types: grants,
@@ -92,7 +92,7 @@ export function settingsOf(
 
 function algOf(metadata: ClientMetadata, name: "id_token_signed_response_alg" | "userinfo_signed_response_alg") {
   const alg = metadata[name];
-  if (alg === undefined) return {};
+  if (alg === undefined) return { [name]: clientSettings({})[name] };
   if (!(signing_algs as readonly string[]).includes(alg)) throw wrong(`${name} may be ${signing_algs.join(", ")}.`);
   return { [name]: alg };
 }

@@ -6,7 +6,7 @@ import { changeClient } from "../../directory/clients/change-client.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { createClient } from "../../directory/clients/create-client.ts";
 import { findClientById, lookUpClient } from "../../directory/clients/find-client.ts";
-import { type ClientSettings, clientSettings } from "../../directory/clients/settings.ts";
+import type { ClientSettings } from "../../directory/clients/settings.ts";
 import { refuse } from "../../errors.ts";
 import { instant } from "../../storage/storage.ts";
 import { DEVICE_CODE } from "../device/device-code.ts";
@@ -63,7 +63,7 @@ export async function findDocumentClient(
   const actor = { id: client_id.slice(0, 200), context: {} };
   const client = await speaking(() =>
     known
-      ? changeClient(directory, known, { name, settings: { ...clientSettings({}), ...settings } }, actor)
+      ? changeClient(directory, known, { name: name ?? null, settings }, actor)
       : createDocumentClient(oauth, account_id, { client_id, name, settings }, actor),
   );
   const times = { fresh_until: instant(now + fresh * 1000), used_at: instant(now), expires_at: instant(now + KEPT) };

@@ -5,7 +5,7 @@ import { changeClient, removeClient } from "../../directory/clients/change-clien
 import type { Client } from "../../directory/clients/client.ts";
 import { type CreatedClient, createClient } from "../../directory/clients/create-client.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
-import { type ClientSettings, clientSettings } from "../../directory/clients/settings.ts";
+import type { ClientSettings } from "../../directory/clients/settings.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
 import { Refusal, refuse } from "../../errors.ts";
 import { takeBudget } from "../../limits/limits.ts";
@@ -102,7 +102,7 @@ export async function findRegistered(
 
 /**
  * Replaces what a client registered (RFC 7592 §2.2): what it leaves out is as if it had never been said. How it authenticates
- * stays.
+ * stays, and so does what the account has set.
  *
  * @throws 400 invalid_redirect_uri, invalid_client_metadata.
  */
@@ -120,7 +120,7 @@ export async function replaceRegistered(
   if (settings.token_endpoint_auth_method !== method)
     throw refuse("invalid_client_metadata", { message: `token_endpoint_auth_method stays ${method}.` });
   await checkSector(oauth.federation, settings);
-  const change = { name: metadata.client_name, settings: { ...clientSettings({}), ...settings } };
+  const change = { name: metadata.client_name ?? null, settings };
   return speaking(() => changeClient(oauth.directory, client, change, actor));
 }
 

@@ -66,8 +66,12 @@ export function registrationRoutes(app: App, oauth: Oauth): void {
     },
   });
 
-  const find = ({ account_id, headers }: Pick<FastifyRequest, "account_id" | "headers">, client_id: string) =>
-    findRegistered(oauth, account_id, client_id, secret(bearerToken(headers.authorization)));
+  const tokenOf = ({ headers }: Pick<FastifyRequest, "headers">) => secret(bearerToken(headers.authorization));
+  const find = (request: Pick<FastifyRequest, "account_id" | "headers">, client_id: string) =>
+    findRegistered(oauth, request.account_id, client_id, tokenOf(request));
+  /** RFC 7592 §3: with the token that goes on being good. */
+  const informationFor = (request: Pick<FastifyRequest, "headers">, client: Client) =>
+    information(client, { registration_access_token: reveal(tokenOf(request)) });
   const actorOf = (request: FastifyRequest, { id }: Client) => ({ id, context: { ...factsOf(request) } });
   const url = "/v1/accounts/:oid/oauth/register/:client_id";
 
@@ -85,7 +89,7 @@ export function registrationRoutes(app: App, oauth: Oauth): void {
     },
     handler: async (request, reply) => {
       reply.headers(no_store);
-      return information(await find(request, request.params.client_id));
+      return informationFor(request, await find(request, request.params.client_id));
     },
   });
 
@@ -105,7 +109,8 @@ export function registrationRoutes(app: App, oauth: Oauth): void {
     handler: async (request, reply) => {
       const client = await find(request, request.params.client_id);
       reply.headers(no_store);
-      return information(
+      return informationFor(
+        request,
         await replaceRegistered(oauth, client, request.body, actorOf(request as FastifyRequest, client)),
       );
     },
