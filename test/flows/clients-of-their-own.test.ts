@@ -275,6 +275,15 @@ describeOnBothEngines("clients of their own", (engine) => {
     }
   });
 
+  it("make no more requests to addresses that they name than they may register", async () => {
+    const own = await createTenant(latchkey, { settings: { open_registration: true } });
+    const json = { redirect_uris: [BACK], sector_identifier_uri: `${web.url}/nobody` };
+    const statuses = [];
+    for (let n = 0; n < 12; n++) statuses.push((await register(own, json)).status);
+    expect(statuses).toEqual([...Array(10).fill(400), 429, 429]);
+    expect(web.all.filter(({ path }) => path === "/nobody")).toHaveLength(10);
+  });
+
   it("are stopped after ten in an hour from one address", async () => {
     const own = await createTenant(latchkey, { settings: { open_registration: true } });
     const statuses = [];

@@ -54,8 +54,8 @@ export async function registerClient(
   if (!allowed && settings.grant_types?.includes(DEVICE_CODE)) {
     throw refuse("invalid_client_metadata", { message: "Without an initial access token: no device codes." });
   }
-  await checkSector(oauth.federation, settings);
   if (!allowed) await chargeNewClient(directory, account_id, source);
+  await checkSector(oauth.federation, settings);
   if ((await countRegistrations(storage.read, account_id, "dynamic")) >= LIMIT) throw refuse("too_many_requests");
   const input = { name: metadata.client_name, settings, origin: "dynamic" as const };
   const created = await speaking(() => createClient(directory, account_id, input, actor));
