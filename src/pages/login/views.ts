@@ -154,8 +154,11 @@ export function consentView(context: Context, user: User | undefined): View {
   const scope = askedScope(request.parameters);
   const told = scope.filter((one): one is keyof Texts["scopes"] => one in texts.scopes);
   const others = scope.filter((one) => !(one in texts.scopes) && one !== "address");
-  const host = new URL(redirect_uri).host || new URL(redirect_uri).protocol;
-  const from = client.origin === "metadata" ? new URL(client.client_id).host : host;
+  const hostOf = (address: string) => new URL(address).host || new URL(address).protocol;
+  const host = hostOf(redirect_uri);
+  // A device's redirect_uri is a page of ours, which says nothing about the client.
+  const own = request.parameters.device === undefined ? redirect_uri : (client.settings.callbacks[0] ?? redirect_uri);
+  const from = hostOf(client.origin === "metadata" ? client.client_id : own);
   return {
     title: texts.consent(nameOf(client)),
     body: html`${client.origin !== "account" && html`<p class="quiet">${texts.unchecked(from)}</p>`}${request.parameters.device !== undefined && html`<p class="problem">${texts.device.warning}</p>`}<ul>
