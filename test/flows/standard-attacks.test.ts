@@ -65,6 +65,10 @@ describeOnBothEngines("attacks on the standard surface", (engine) => {
     const page = `${tenant.issuer}/device`;
     for (let n = 0; n < 10; n++) expect((await surfer.visit(page, { user_code: "BBBB-BBBB" })).status).toBe(200);
     expect((await surfer.visit(page, { user_code: body.user_code })).status).toBe(429);
+    const hasty = openSurfer(latchkey);
+    await hasty.visit(page, { user_code: "BBBB-BBBB" });
+    const at_once = Array.from({ length: 30 }, () => hasty.visit(page, { user_code: "BBBB-BBBB" }));
+    expect((await Promise.all(at_once)).filter(({ status }) => status === 200)).toHaveLength(9);
     const stored = JSON.stringify(
       await latchkey.server.core.storage.read.selectFrom("device_codes").selectAll().execute(),
     );

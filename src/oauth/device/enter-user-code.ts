@@ -2,7 +2,7 @@ import { findAccount } from "../../directory/accounts/find-account.ts";
 import { findClient } from "../../directory/clients/find-client.ts";
 import { refuse } from "../../errors.ts";
 import type { Charge } from "../../limits/budgets.ts";
-import { chargeAll, peekBudget } from "../../limits/limits.ts";
+import { chargeAll } from "../../limits/limits.ts";
 import { sourceSubject } from "../../limits/source.ts";
 import { base64url } from "../../secrets/digest.ts";
 import { instant } from "../../storage/storage.ts";
@@ -35,18 +35,19 @@ export async function enterUserCode(oauth: Oauth, entry: Entry): Promise<Authori
     { account_id, budget: "device_source", subject: sourceSubject(master_keys, account_id, entry.source) },
   ];
   const now = storage.now();
-  for (const charge of charges) {
-    const { allowed, retry_after } = await peekBudget(storage.read, charge, now);
-    if (!allowed) throw refuse("too_many_attempts", { retry_after });
-  }
   const user_code = readUserCode(entry.user_code);
   const digests = user_code === undefined ? [] : userCodeDigests(master_keys, account_id, user_code);
-  const found =
-    digests.length > 0 ? await selectByUserCode(storage.read, account_id, digests, instant(now)) : undefined;
-  if (!found) {
-    await storage.write((tx) => chargeAll(tx, charges, now));
-    return undefined;
-  }
+  const { found, refused } = await storage.write(async (tx) => {
+    // Before anything is compared, so that of any number at once no more than the limit are.
+    const refused = (await chargeAll(tx, charges, now)).find(({ allowed }) => !allowed);
+    if (refused || digests.length === 0) return { refused };
+    const found = await selectByUserCode(tx.db, account_id, digests, instant(now));
+    const given_back = charges.map((charge) => ({ ...charge, cost: -1 }));
+    if (found) await chargeAll(tx, given_back, now);
+    return { found };
+  });
+  if (refused) throw refuse("too_many_attempts", { retry_after: refused.retry_after });
+  if (!found) return undefined;
   const account = await findAccount(directory, account_id);
   const client = await findClient(directory, account_id, found.client_id);
   return storeRequest(oauth, { account, client, parameters: found.parameters }, "browser", browser);
