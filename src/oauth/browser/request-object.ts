@@ -1,10 +1,11 @@
+import { Check } from "typebox/value";
 import { issuerOf } from "../../directory/accounts/account.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { Refusal, refuse } from "../../errors.ts";
 import { isBadJwt } from "../../secrets/bad-jwt.ts";
 import type { Oauth } from "../oauth.ts";
 import { verifyByClient } from "../token/client-keys.ts";
-import type { RawParameters } from "./schema.ts";
+import { RawParameters } from "./schema.ts";
 
 const SKEW = 30;
 const types = [undefined, "oauth-authz-req+jwt", "JWT"];
@@ -53,11 +54,14 @@ const own = ["iss", "aud", "exp", "iat", "nbf", "jti", "client_id"];
 function readParameters(payload: Readonly<Record<string, unknown>>): RawParameters {
   if (payload.request !== undefined || payload.request_uri !== undefined) throw wrong("it holds another request");
   const pairs = Object.entries(payload).filter(([name]) => !own.includes(name));
-  return Object.fromEntries(pairs.map(([name, value]) => [name, textOf(name, value)]));
+  const parameters = Object.fromEntries(pairs.map(([name, value]) => [name, textOf(name, value)]));
+  if (!Check(RawParameters, parameters)) throw wrong("a parameter is too long");
+  return parameters;
 }
 
 function textOf(name: string, value: unknown): string {
-  if (typeof value === "string") return value;
+  // JSON can spell what no form can: U+0000, and half of a surrogate pair.
+  if (typeof value === "string" && !/[\0\p{Surrogate}]/u.test(value)) return value;
   if (typeof value === "number" || typeof value === "boolean") return String(value);
   if (name === "claims" && typeof value === "object" && value !== null) return JSON.stringify(value);
   throw wrong(`${name} is no text`);

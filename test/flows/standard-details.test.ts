@@ -1,0 +1,39 @@
+/** What clients and people meet at the edges of the standard surface, and how they go on from there. */
+import { exportJWK, generateKeyPair, SignJWT } from "jose";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeOnBothEngines } from "../support/engines.ts";
+import { addClient, CALLBACK } from "../support/latchkey.ts";
+import { answered, openScene, type Scene } from "../support/standard-client.ts";
+import { openSurfer } from "../support/surfer.ts";
+
+describeOnBothEngines("the standard surface in detail", (engine) => {
+  let scene: Scene;
+  beforeAll(async () => {
+    scene = await openScene(engine);
+  });
+  afterAll(() => scene.close());
+
+  it("refuses a signed request whose text no form could hold", async () => {
+    const keys = await generateKeyPair("ES256");
+    const jwks = { keys: [{ ...(await exportJWK(keys.publicKey)), kid: "1", alg: "ES256" }] };
+    const { latchkey, tenant } = scene;
+    const own = await addClient(latchkey, tenant.account_id, { first_party: true, jwks });
+    const ask = async (claims: object) => {
+      const about = { client_id: own.client_id, redirect_uri: CALLBACK, response_type: "code", scope: "openid" };
+      const request = await new SignJWT({ ...about, prompt: "none", ...claims })
+        .setProtectedHeader({ alg: "ES256", kid: "1", typ: "oauth-authz-req+jwt" })
+        .setIssuer(own.client_id)
+        .setAudience(tenant.issuer)
+        .setExpirationTime("1m")
+        .sign(keys.privateKey);
+      const query = new URLSearchParams({ client_id: own.client_id, request });
+      return openSurfer(latchkey).visit(`${tenant.issuer}/oauth/authorize?${query}`);
+    };
+    for (const claims of [{ state: "\ud800" }, { login_hint: "a\u0000" }, { state: "x".repeat(2_049) }]) {
+      const shown = await ask(claims);
+      expect(shown.status, JSON.stringify(claims).slice(0, 40)).toBe(400);
+      expect(shown.html).toContain("The request object is not right");
+    }
+    expect(answered(await ask({ state: "\u{1f511}" })).get("state")).toBe("\u{1f511}");
+  });
+});
