@@ -2,8 +2,8 @@
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
-import { addClient, CALLBACK } from "../support/latchkey.ts";
-import { answered, openScene, type Scene } from "../support/standard-client.ts";
+import { addClient, CALLBACK, call } from "../support/latchkey.ts";
+import { answered, openScene, pkce, type Scene } from "../support/standard-client.ts";
 import { openSurfer } from "../support/surfer.ts";
 
 describeOnBothEngines("the standard surface in detail", (engine) => {
@@ -35,5 +35,18 @@ describeOnBothEngines("the standard surface in detail", (engine) => {
       expect(shown.html).toContain("The request object is not right");
     }
     expect(answered(await ask({ state: "\u{1f511}" })).get("state")).toBe("\u{1f511}");
+  });
+
+  it("remembers what people agreed to at a client that registered itself and that the account calls its own", async () => {
+    const { latchkey, tenant } = scene;
+    const json = { redirect_uris: [CALLBACK], token_endpoint_auth_method: "none" };
+    const at = { method: "POST", json, token: tenant.token };
+    const { client_id } = (await call(`${tenant.base}/oauth/register`, at)).body;
+    const change = { method: "PATCH", json: { first_party: true }, token: tenant.token };
+    expect((await call(`${tenant.base}/auth/clients/${client_id}`, change)).status).toBe(200);
+    const surfer = openSurfer(latchkey);
+    const url = scene.address({ client_id }, pkce);
+    expect(answered(await surfer.logIn(url, tenant, await scene.someone())).get("code")).toBeTruthy();
+    expect(answered(await surfer.visit(url)).get("code")).toBeTruthy();
   });
 });

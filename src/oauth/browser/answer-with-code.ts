@@ -19,6 +19,7 @@ import {
   identity_scopes,
   userinfoAudience,
 } from "./authorization-request.ts";
+import { isForeign } from "./consent.ts";
 import { type RedirectError, RedirectedRefusal } from "./refuse-at.ts";
 import { noteValues } from "./repeated-values.ts";
 import type { Resumed } from "./resume.ts";
@@ -89,7 +90,7 @@ async function spend(
     request_id: kept ? id : null,
     sid: own_page ? null : sid,
     client_id: client.id,
-    consent_audience: own_page || client.settings.first_party ? null : (audience ?? ""),
+    consent_audience: own_page || !isForeign(client) ? null : (audience ?? ""),
   });
   if (answered !== "given") throw new RedirectedRefusal(parameters, ...refusals[answered]);
 }

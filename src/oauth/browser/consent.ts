@@ -15,6 +15,9 @@ interface Asking {
   readonly parameters: AuthorizationParameters;
 }
 
+/** People agree to a client unless the account made it and calls it its own. */
+export const isForeign = ({ settings, origin }: Client) => !settings.first_party || origin !== "account";
+
 /**
  * Whether this person has to be asked: never for a client of the account's own; otherwise until they agreed to all of these scopes.
  * What they agreed to is never applied silently where anybody on the device may pose as the client (RFC 8252 §8.6).
@@ -25,8 +28,7 @@ export async function needsConsent(
 ): Promise<boolean> {
   const { settings } = client;
   if (parameters.device !== undefined) return true;
-  if (parameters.own_page) return false;
-  if (settings.first_party && client.origin === "account") return false;
+  if (parameters.own_page || !isForeign(client)) return false;
   if (parameters.prompt.includes("consent")) return true;
   const is_public = settings.token_endpoint_auth_method === "none";
   if (is_public && !parameters.redirect_uri.startsWith("https:")) return true;

@@ -13,7 +13,7 @@ import { findConnection } from "../../directory/connections/connection.ts";
 import { Refusal } from "../../errors.ts";
 import type { RequestFacts } from "../../http/facts.ts";
 import type { Progress } from "../../oauth/browser/authorization-request.ts";
-import { recordConsent } from "../../oauth/browser/consent.ts";
+import { isForeign, recordConsent } from "../../oauth/browser/consent.ts";
 import { logBrowserIn, type OpenRequest, saveProgress } from "../../oauth/browser/open-request.ts";
 import { RedirectedRefusal } from "../../oauth/browser/refuse-at.ts";
 import type { Resumed } from "../../oauth/browser/resume.ts";
@@ -185,7 +185,7 @@ async function allow(oauth: Oauth, { opened, resumed }: Acting): Promise<void> {
   if (next.step !== "consent") return;
   const { request } = opened;
   const { user_id, id: session_id } = next.session;
-  if (!client.settings.first_party)
+  if (isForeign(client))
     await recordConsent(oauth.directory, { account, client, user_id, parameters: request.parameters });
   const { fresh } = request.progress;
   await saveProgress(oauth, request, { session_id, consented: true, ...(fresh ? { fresh } : {}) });
