@@ -49,4 +49,21 @@ describeOnBothEngines("the standard surface in detail", (engine) => {
     expect(answered(await surfer.logIn(url, tenant, await scene.someone())).get("code")).toBeTruthy();
     expect(answered(await surfer.visit(url)).get("code")).toBeTruthy();
   });
+
+  it("logs out by an ID token whose client is named in either way", async () => {
+    const { latchkey, tenant } = scene;
+    const bye = "https://shop.example/bye";
+    const settings = { first_party: true, post_logout_redirect_uris: [bye] };
+    const own = await addClient(latchkey, tenant.account_id, settings, "shop-of-many-names");
+    const other = await addClient(latchkey, tenant.account_id, settings);
+    const leave = async (client_id: string) => {
+      const surfer = openSurfer(latchkey);
+      const shown = await surfer.logIn(scene.address(own), tenant, await scene.someone());
+      const { body } = await scene.redeem(answered(shown).get("code") ?? "", own);
+      const query = { id_token_hint: body.id_token, client_id, post_logout_redirect_uri: bye };
+      return surfer.visit(`${tenant.issuer}/oauth/logout?${new URLSearchParams(query)}`);
+    };
+    for (const name of [own.client_id, own.id]) expect((await leave(name)).url, name).toBe(bye);
+    expect((await leave(other.id)).status).toBe(400);
+  });
 });

@@ -34,11 +34,11 @@ export async function readLogout(
   if (id_token_hint !== undefined && !hint) {
     throw refuse("invalid_request", { message: "id_token_hint is no ID token of this issuer." });
   }
-  if (client_id !== undefined && hint?.azp !== undefined && hint.azp !== client_id) {
-    throw refuse("invalid_request", { message: "client_id is not the client of id_token_hint." });
-  }
   const name = client_id ?? hint?.azp;
   const client = name === undefined ? undefined : await lookUpClient(directory, account_id, name);
+  if (name !== undefined && hint?.azp !== undefined && hint.azp !== (client?.client_id ?? name)) {
+    throw refuse("invalid_request", { message: "client_id is not the client of id_token_hint." });
+  }
   const registered =
     post_logout_redirect_uri !== undefined &&
     client?.settings.post_logout_redirect_uris.includes(post_logout_redirect_uri);
