@@ -66,4 +66,15 @@ describeOnBothEngines("the standard surface in detail", (engine) => {
     for (const name of [own.client_id, own.id]) expect((await leave(name)).url, name).toBe(bye);
     expect((await leave(other.id)).status).toBe(400);
   });
+
+  it("tells the client when somebody else logs in than whom it asked for", async () => {
+    const { latchkey, tenant } = scene;
+    const asked = await scene.someone();
+    const first = await openSurfer(latchkey).logIn(scene.address(), tenant, asked);
+    const { body } = await scene.redeem(answered(first).get("code") ?? "");
+    const url = scene.address(scene.own, { id_token_hint: body.id_token });
+    const other = await openSurfer(latchkey).logIn(url, tenant, await scene.someone());
+    expect(answered(other).get("error"), other.url).toBe("login_required");
+    expect(answered(await openSurfer(latchkey).logIn(url, tenant, asked)).get("code")).toBeTruthy();
+  });
 });

@@ -93,3 +93,15 @@ const silently = {
 export function checkSilent({ parameters }: AuthorizationRequest, { step }: Next): void {
   if (step !== "done" && parameters.prompt.includes("none")) throw new RedirectedRefusal(parameters, silently[step]);
 }
+
+/**
+ * Whoever has just logged in is the one whom the client asked for (OpenID Connect Core §3.1.2.1, id_token_hint).
+ *
+ * @throws RedirectedRefusal when it is somebody else.
+ */
+export function checkHinted({ parameters, progress }: AuthorizationRequest, { sessions }: Resumed): void {
+  const { subject_hint } = parameters;
+  const fresh = progress.fresh ? sessions.find(({ id }) => id === progress.session_id) : undefined;
+  if (!fresh || subject_hint === undefined || fresh.user_id === subject_hint) return;
+  throw new RedirectedRefusal(parameters, "login_required", "Somebody else has logged in than was asked for.");
+}

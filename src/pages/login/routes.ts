@@ -12,7 +12,7 @@ import { answerWithCode } from "../../oauth/browser/answer-with-code.ts";
 import { browserOf, setCookie } from "../../oauth/browser/cookie.ts";
 import { type OpenRequest, openRequest } from "../../oauth/browser/open-request.ts";
 import { RedirectedRefusal } from "../../oauth/browser/refuse-at.ts";
-import { checkSilent, nextStep, type Resumed } from "../../oauth/browser/resume.ts";
+import { checkHinted, checkSilent, nextStep, type Resumed } from "../../oauth/browser/resume.ts";
 import { silentAnswer } from "../../oauth/browser/unchecked.ts";
 import { providersOf } from "../../oauth/browser/upstream.ts";
 import type { Oauth } from "../../oauth/oauth.ts";
@@ -67,6 +67,7 @@ export function loginRoutes(app: App, oauth: Oauth): void {
         checkSilent(opened.request, next);
         const texts = textsOf(request, opened, resumed);
         const view = await viewOf(oauth, texts, opened, resumed);
+        checkHinted(opened.request, resumed);
         const leads_to = originOf(opened.request.parameters.redirect_uri);
         return sendPage(reply, { account: resumed.account, texts, leads_to, ...view });
       } catch (error) {
