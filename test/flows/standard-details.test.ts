@@ -2,7 +2,8 @@
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
-import { addClient, CALLBACK, call } from "../support/latchkey.ts";
+import { addClient, CALLBACK, call, inbox } from "../support/latchkey.ts";
+import { addPerson } from "../support/people.ts";
 import { answered, openScene, pkce, type Scene } from "../support/standard-client.ts";
 import { openSurfer } from "../support/surfer.ts";
 
@@ -76,5 +77,33 @@ describeOnBothEngines("the standard surface in detail", (engine) => {
     const other = await openSurfer(latchkey).logIn(url, tenant, await scene.someone());
     expect(answered(other).get("error"), other.url).toBe("login_required");
     expect(answered(await openSurfer(latchkey).logIn(url, tenant, asked)).get("code")).toBeTruthy();
+  });
+
+  it("begins anew, in the same login, when the second factor comes too late", async () => {
+    const { latchkey, tenant } = scene;
+    const { email, phone_number } = await addPerson(latchkey, tenant.account_id, { factors: ["sms"] });
+    const surfer = openSurfer(latchkey);
+    const newest = async (to: string) => (await inbox(tenant, to))[0]?.verification_code ?? "";
+    const begin = async (page: Awaited<ReturnType<typeof surfer.visit>>) => {
+      const waiting = await surfer.act(page, "identify", { identifier: email });
+      return surfer.act(waiting, "code", { code: await newest(email) });
+    };
+    const waiting = await begin(await surfer.visit(scene.address()));
+    const { storage } = latchkey.server.core;
+    await storage.write(async ({ db }) => {
+      const rows = await db.selectFrom("authorization_requests").select(["id", "progress"]).execute();
+      const [row] = rows.filter(({ progress }) => progress.includes("mfa_token"));
+      const progress = JSON.stringify({ ...JSON.parse(row?.progress ?? "{}"), mfa_token: "over" });
+      await db
+        .updateTable("authorization_requests")
+        .set({ progress })
+        .where("id", "=", row?.id ?? "")
+        .execute();
+    });
+    const late = await surfer.act(waiting, "challenge", { channel: "sms" });
+    expect(late.status).toBe(200);
+    expect(late.html).toContain("has expired");
+    const again = await surfer.act(await begin(late), "challenge", { channel: "sms" });
+    expect(answered(await surfer.act(again, "factor", { code: await newest(phone_number) })).get("code")).toBeTruthy();
   });
 });

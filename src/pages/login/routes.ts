@@ -2,9 +2,11 @@ import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import { hostOf } from "../../authentication/federation/federation.ts";
 import { channelsOf, factorsOf } from "../../authentication/mfa/factors.ts";
+import type { PendingLogin } from "../../authentication/mfa/mfa.ts";
 import { openLogin } from "../../authentication/mfa/open-login.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
 import { lookUpUser } from "../../directory/users/find-user.ts";
+import { unlessRefused } from "../../errors.ts";
 import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
 import { errorAnswer, sendAnswer } from "../../oauth/browser/answer.ts";
@@ -65,9 +67,9 @@ export function loginRoutes(app: App, oauth: Oauth): void {
         if (next.step === "done")
           return sendAnswer(reply, await answerWithCode(oauth, resumed, opened.request, next.session));
         checkSilent(opened.request, next);
+        checkHinted(opened.request, resumed);
         const texts = textsOf(request, opened, resumed);
         const view = await viewOf(oauth, texts, opened, resumed);
-        checkHinted(opened.request, resumed);
         const leads_to = originOf(opened.request.parameters.redirect_uri);
         return sendPage(reply, { account: resumed.account, texts, leads_to, ...view });
       } catch (error) {
@@ -125,8 +127,8 @@ async function viewOf(
       return consentView(context, await lookUpUser(directory, account_id, next.session.user_id));
     default: {
       const { mfa_token, login_session_id } = request.progress;
-      if (mfa_token !== undefined) {
-        const pending = await openLogin(oauth.mfa, account_id, secret(mfa_token), directory.storage.now());
+      const pending = mfa_token === undefined ? undefined : await pendingIn(oauth, account_id, mfa_token);
+      if (pending) {
         const channels = await channelsOf(directory, account, pending);
         const factors = await factorsOf(directory, account, pending.subject.user_id, pending.first);
         const totp = factors.some(({ kind }) => kind === "totp");
@@ -134,10 +136,20 @@ async function viewOf(
       }
       if (login_session_id !== undefined) return codeView(context);
       const providers = await providersOf(oauth, { account, client }, request);
+      const over = { ...request, progress: { ...request.progress, problem: "verification_code_expired" } };
       return identifyView(
-        context,
+        mfa_token === undefined ? context : { ...context, request: over },
         providers.map(({ id, oidc }) => ({ id, host: hostOf(oidc.authority) })),
       );
     }
   }
+}
+
+/** The login between its two factors; undefined when it is over: then it begins anew, in the same request. */
+function pendingIn(
+  { mfa, directory }: Oauth,
+  account_id: string,
+  mfa_token: string,
+): Promise<PendingLogin | undefined> {
+  return openLogin(mfa, account_id, secret(mfa_token), directory.storage.now()).catch(unlessRefused("invalid_grant"));
 }
