@@ -112,7 +112,10 @@ export function openHttp({ logger, trustProxy, metrics, secure, tracing }: HttpO
     begin(request, reply, secure);
     done();
   });
-  app.addHook("preValidation", (request, _reply, done) => done(checkParameters(request)));
+  app.addHook("preValidation", (request, _reply, done) => {
+    if (request.routeOptions.config.surface === "oauth") leaveOutEmpty(request);
+    done(checkParameters(request));
+  });
   app.addHook("onResponse", (request, reply, done) => {
     recordRequest(metrics, request, reply);
     done();
@@ -149,6 +152,14 @@ function checkParameters(request: FastifyRequest): Error | undefined {
     request.body = undefined;
   }
   return faults.length > 0 ? malformed(faults) : undefined;
+}
+
+/** What was sent without a value was not sent (RFC 6749 §3.1, §3.2). */
+function leaveOutEmpty(request: FastifyRequest): void {
+  for (const values of [request.query, isForm(request) ? request.body : undefined]) {
+    const form = (values ?? {}) as Record<string, unknown>;
+    for (const name of Object.keys(form)) if (form[name] === "") delete form[name];
+  }
 }
 
 function faultsOfPath({ params }: FastifyRequest): readonly Fault[] {

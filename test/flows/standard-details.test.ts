@@ -14,6 +14,23 @@ describeOnBothEngines("the standard surface in detail", (engine) => {
   });
   afterAll(() => scene.close());
 
+  it("leaves out what a client sends without a value", async () => {
+    const empty = ["prompt", "max_age", "claims", "id_token_hint", "resource", "audience", "response_mode", "request"];
+    const more = [...empty, "request_uri", "nonce", "state", "dpop_jkt", "code_challenge", "code_challenge_method"];
+    for (const name of more) {
+      const shown = await openSurfer(scene.latchkey).visit(scene.address(scene.own, { [name]: "" }));
+      expect(shown.html, name).toContain('value="identify"');
+    }
+    const { latchkey, tenant } = scene;
+    const shown = await openSurfer(latchkey).logIn(scene.address(scene.own, { state: "" }), tenant);
+    expect(answered(shown).has("state")).toBe(false);
+    const redeemed = await scene.redeem(answered(shown).get("code") ?? "", scene.own, {
+      ...{ code_verifier: "", resource: "", scope: "" },
+    });
+    expect(redeemed.status, redeemed.text).toBe(200);
+    expect((await openSurfer(latchkey).visit(`${tenant.issuer}/device`, { user_code: "" })).html).toContain("problem");
+  });
+
   it("refuses a signed request whose text no form could hold", async () => {
     const keys = await generateKeyPair("ES256");
     const jwks = { keys: [{ ...(await exportJWK(keys.publicKey)), kid: "1", alg: "ES256" }] };
@@ -36,19 +53,6 @@ describeOnBothEngines("the standard surface in detail", (engine) => {
       expect(shown.html).toContain("The request object is not right");
     }
     expect(answered(await ask({ state: "\u{1f511}" })).get("state")).toBe("\u{1f511}");
-  });
-
-  it("remembers what people agreed to at a client that registered itself and that the account calls its own", async () => {
-    const { latchkey, tenant } = scene;
-    const json = { redirect_uris: [CALLBACK], token_endpoint_auth_method: "none" };
-    const at = { method: "POST", json, token: tenant.token };
-    const { client_id } = (await call(`${tenant.base}/oauth/register`, at)).body;
-    const change = { method: "PATCH", json: { first_party: true }, token: tenant.token };
-    expect((await call(`${tenant.base}/auth/clients/${client_id}`, change)).status).toBe(200);
-    const surfer = openSurfer(latchkey);
-    const url = scene.address({ client_id }, pkce);
-    expect(answered(await surfer.logIn(url, tenant, await scene.someone())).get("code")).toBeTruthy();
-    expect(answered(await surfer.visit(url)).get("code")).toBeTruthy();
   });
 
   it("logs out by an ID token whose client is named in either way", async () => {
@@ -77,6 +81,19 @@ describeOnBothEngines("the standard surface in detail", (engine) => {
     const other = await openSurfer(latchkey).logIn(url, tenant, await scene.someone());
     expect(answered(other).get("error"), other.url).toBe("login_required");
     expect(answered(await openSurfer(latchkey).logIn(url, tenant, asked)).get("code")).toBeTruthy();
+  });
+
+  it("remembers what people agreed to at a client that registered itself and that the account calls its own", async () => {
+    const { latchkey, tenant } = scene;
+    const json = { redirect_uris: [CALLBACK], token_endpoint_auth_method: "none" };
+    const at = { method: "POST", json, token: tenant.token };
+    const { client_id } = (await call(`${tenant.base}/oauth/register`, at)).body;
+    const change = { method: "PATCH", json: { first_party: true }, token: tenant.token };
+    expect((await call(`${tenant.base}/auth/clients/${client_id}`, change)).status).toBe(200);
+    const surfer = openSurfer(latchkey);
+    const url = scene.address({ client_id }, pkce);
+    expect(answered(await surfer.logIn(url, tenant, await scene.someone())).get("code")).toBeTruthy();
+    expect(answered(await surfer.visit(url)).get("code")).toBeTruthy();
   });
 
   it("begins anew, in the same login, when the second factor comes too late", async () => {

@@ -14,7 +14,7 @@ import type { Texts } from "../texts/texts.ts";
 
 const text = (maxLength: number) => Type.Optional(Type.String({ maxLength }));
 const Query = Type.Object({ user_code: text(32), done: text(8), error: text(64) });
-const Form = Type.Object({ user_code: Type.String({ maxLength: 32 }) });
+const Form = Type.Object({ user_code: text(32) });
 
 /** Where a person types what a device shows (RFC 8628 §3.3). Nothing happens without their own click. */
 export function devicePageRoutes(app: App, oauth: Oauth): void {
@@ -41,12 +41,13 @@ export function devicePageRoutes(app: App, oauth: Oauth): void {
     handler: async (request, reply) => {
       refuseForeignForm(request);
       const { account_id, body, ip: source } = request;
+      const { user_code = "" } = body;
       const known = browserOf(request, directory);
       const fresh = known ? undefined : newBrowser();
       if (fresh) setCookie(reply, public_url, account_id, fresh);
       const browser = known ?? sha256(reveal(fresh ?? newBrowser()));
       const page = await readerOf(directory, request);
-      const begun = await enterUserCode(oauth, { account_id, user_code: body.user_code, browser, source });
+      const begun = await enterUserCode(oauth, { account_id, user_code, browser, source });
       if (!begun) return sendPage(reply, { ...page, ...viewOf(page.texts, { ...body, wrong: true }) });
       const address = `${issuerOf(public_url, account_id)}/login?request=${begun.id}`;
       return reply.header("cache-control", "no-store").redirect(address, 303);
