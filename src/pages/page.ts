@@ -86,9 +86,3 @@ ${footer}
 `;
   return reply.type("text/html; charset=utf-8").serializer(String).send(document.markup);
 }
-
-/** Where a CSP lets a form of the page go in the end: the callback's origin, or its private scheme. */
-export function originOf(address: string): string {
-  const url = new URL(address);
-  return url.origin === "null" ? url.protocol : url.origin;
-}

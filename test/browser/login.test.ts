@@ -1,6 +1,8 @@
 /** The login pages in real Chromium: without a script, with the keyboard alone, readable for everybody, small. */
 import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { createRequire } from "node:module";
+import type { AddressInfo } from "node:net";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { executablePath, openChromium } from "../support/chromium.ts";
@@ -107,6 +109,26 @@ describe.skipIf(!executablePath)("the login pages in Chromium", () => {
     await page.goto(address());
     await page.waitForURL(`${callback}**`);
     await page.context().close();
+  });
+
+  it("lead to a program of this machine that listens at an IPv6 address, with a redirect and with a form", async () => {
+    const program = createServer((_request, response) => response.end("back"));
+    await new Promise<void>((resolve) => program.listen(0, "::1", resolve));
+    const redirect_uri = `http://[::1]:${(program.address() as AddressInfo).port}/back`;
+    const own = await addClient(latchkey, tenant.account_id, { callbacks: [redirect_uri], first_party: true });
+    for (const response_mode of ["query", "form_post"]) {
+      const page = await browser.newPage();
+      const { email } = await addUser(latchkey, tenant.account_id);
+      await page.goto(address({ client_id: own.client_id, redirect_uri, response_mode }));
+      await page.fill("#identifier", email);
+      await page.keyboard.press("Enter");
+      await page.waitForSelector("#code");
+      await page.fill("#code", await newest(email));
+      await page.keyboard.press("Enter");
+      await page.waitForURL(`${redirect_uri}**`);
+      await page.close();
+    }
+    await new Promise((resolve) => program.close(resolve));
   });
 
   it.each([

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { FastifyReply } from "fastify";
 import { errorDescription } from "../../errors.ts";
 import { reveal, type Secret } from "../../secrets/secret.ts";
-import { addAsFragment, addToQuery, type Parameters } from "../redirect-address.ts";
+import { addAsFragment, addToQuery, formTarget, type Parameters } from "../redirect-address.ts";
 import type { AnswerTo, RedirectedRefusal } from "./refuse-at.ts";
 
 /** Where a browser goes with an answer, and in which manner. */
@@ -52,11 +52,9 @@ function sendForm(reply: FastifyReply, redirect_uri: string, parameters: Paramet
   const fields = parameters
     .filter((pair): pair is readonly [string, string] => pair[1] !== undefined)
     .map(([name, value]) => `<input type="hidden" name="${escapeHtml(name)}" value="${escapeHtml(value)}">`);
-  const target = new URL(redirect_uri);
-  const allowed = target.origin === "null" ? target.protocol : target.origin;
   reply.header(
     "content-security-policy",
-    `default-src 'none'; script-src 'nonce-${nonce}'; form-action ${allowed}; frame-ancestors 'none'; base-uri 'none'`,
+    `default-src 'none'; script-src 'nonce-${nonce}'; form-action ${formTarget(redirect_uri)}; frame-ancestors 'none'; base-uri 'none'`,
   );
   return reply
     .type("text/html; charset=utf-8")

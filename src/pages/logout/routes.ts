@@ -8,10 +8,10 @@ import { browserOf } from "../../oauth/browser/cookie.ts";
 import { mayGoThere } from "../../oauth/browser/unchecked.ts";
 import { readLogout } from "../../oauth/logout/read-logout.ts";
 import type { Oauth } from "../../oauth/oauth.ts";
-import { addToQuery } from "../../oauth/redirect-address.ts";
+import { addToQuery, formTarget } from "../../oauth/redirect-address.ts";
 import { reveal } from "../../secrets/secret.ts";
 import { html } from "../html.ts";
-import { originOf, PageParams, page_route, readerOf, sendPage } from "../page.ts";
+import { PageParams, page_route, readerOf, sendPage } from "../page.ts";
 
 const text = (maxLength = 2_048) => Type.Optional(Type.String({ maxLength }));
 const Parameters = Type.Object({
@@ -73,7 +73,7 @@ export function logoutRoutes(app: App, oauth: Oauth): void {
 ${hidden}<input type="hidden" name="confirm" value="yes">
 <button class="main">${texts.sign_out}</button>
 </form>`;
-          const leads_to = logout.address ? { leads_to: originOf(reveal(logout.address)) } : {};
+          const leads_to = logout.address ? { leads_to: formTarget(reveal(logout.address)) } : {};
           return sendPage(reply, { account, texts, title: texts.sign_out, body, ...leads_to });
         }
         for (const session of confirmed ? sessions : meant) await endSession(directory, session);
