@@ -4,11 +4,13 @@
  */
 import { decodeJwt, exportJWK, generateKeyPair, SignJWT } from "jose";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { reveal } from "../../src/secrets/secret.ts";
+import { signJws } from "../../src/tokens/jws.ts";
+import { signingKey } from "../../src/tokens/keys/find-key.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
   addGrant,
-  addUser,
   authorize,
   type CallOptions,
   call,
@@ -210,18 +212,32 @@ describeOnBothEngines("a bearer that holds less than all", (engine) => {
 
   it("needs a first-party client and a fresh login to change a password or factor", async () => {
     const third = await logInAccountUser(latchkey, tenant, { first_party: false });
-    const change = (token: string) =>
-      call(`${latchkey.url}/v1/account/user/password`, {
-        method: "POST",
-        token,
-        json: { proposed_password: "a new battery" },
-      });
-    expect(code(await change(third.token))).toEqual([403, "insufficient_scope"]);
+    const mine = (method: string, path: string, token: string, json?: object) =>
+      call(`${latchkey.url}/v1/account/user/${path}`, { method, token, ...(json ? { json } : {}) });
+    const changes: ((token: string) => Promise<Reply>)[] = [
+      (token) => mine("POST", "password", token, { proposed_password: "a new battery" }),
+      (token) => mine("POST", "mfa/totp", token),
+      (token) => mine("PUT", "mfa/totp", token, { enabled: false }),
+      (token) => mine("PUT", "mfa/sms", token, { enabled: false }),
+    ];
     const first = await logInAccountUser(latchkey, tenant);
-    expect((await change(first.token)).status).toBe(201);
-    const customer = await addUser(latchkey, tenant.account_id);
-    expect(customer.id).toBeTruthy();
-    expect(code(await change(await personToken(tenant)))).toEqual([403, "insufficient_scope"]);
+    /** The same token, of somebody who logged in so many seconds earlier. */
+    const aged = async (seconds: number) => {
+      const { tokens, storage } = latchkey.server.core;
+      const key = await signingKey(tokens, tenant.account_id, "ES256", storage.now());
+      const said = decodeJwt<{ auth_time: number }>(first.token);
+      return reveal(await signJws(key, "at+jwt", { ...said, auth_time: said.auth_time - seconds }));
+    };
+    const stale = await aged(301);
+    const customer = await personToken(tenant);
+    for (const change of changes) {
+      expect(code(await change(third.token))).toEqual([403, "insufficient_scope"]);
+      expect(code(await change(customer))).toEqual([403, "insufficient_scope"]);
+      const late = await change(stale);
+      expect([late.status, late.body.error.message]).toEqual([403, expect.stringContaining("of the last 5 minutes")]);
+    }
+    const recent = await aged(200);
+    for (const change of changes) expect((await change(recent)).status).toBeLessThan(300);
   });
 
   it("takes back what others agreed to with no scope that only reads", async () => {
