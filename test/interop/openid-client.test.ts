@@ -95,11 +95,16 @@ describeOnBothEngines("openid-client", (engine) => {
     const first = tokens.refresh_token ?? "";
     const second = await client.refreshTokenGrant(config, first);
     expect(second.access_token).not.toBe(tokens.access_token);
+    expect(second.refresh_token).not.toBe(first);
     await expect(
       client.refreshTokenGrant(config, second.refresh_token ?? "", { scope: "openid phone" }),
     ).rejects.toMatchObject({ error: "invalid_scope" });
-    await client.refreshTokenGrant(config, second.refresh_token ?? "");
-    await expect(client.refreshTokenGrant(config, first)).rejects.toMatchObject({ error: "invalid_grant" });
+    const third = await client.refreshTokenGrant(config, second.refresh_token ?? "");
+    const isActive = async (token: string) => (await client.tokenIntrospection(config, token)).active;
+    expect(await isActive(third.access_token)).toBe(true);
+    for (const token of [first, third.refresh_token ?? ""])
+      await expect(client.refreshTokenGrant(config, token)).rejects.toMatchObject({ error: "invalid_grant" });
+    expect(await isActive(third.access_token)).toBe(false);
   });
 
   it("introspects and revokes its own tokens, and learns nothing about others'", async () => {
@@ -181,10 +186,11 @@ describeOnBothEngines("openid-client", (engine) => {
       jwks: { keys: [jwk] },
     });
     const config = await discover(own);
-    const about = { redirect_uri: CALLBACK, scope: "openid", state: "signed", max_age: "600" };
+    const about = { redirect_uri: CALLBACK, scope: "openid", state: "signed", max_age: "600", response_mode: "query" };
     const key = { key: keys.privateKey, kid: "1" };
     const url = await client.buildAuthorizationUrlWithJAR(config, about, key);
     url.searchParams.set("state", "crafted");
+    url.searchParams.set("response_mode", "fragment");
     const shown = await openSurfer(latchkey).logIn(
       url.href,
       tenant,
