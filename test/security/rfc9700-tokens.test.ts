@@ -1,12 +1,14 @@
 /** The rows about tokens, clients and replies of the OAuth security best current practice (RFC 9700) that no other test has as its subject; docs/security-tests.md lists all. */
-import { createHmac, generateKeyPairSync, randomUUID } from "node:crypto";
+import { createHmac, generateKeyPairSync, type KeyObject, randomUUID, sign } from "node:crypto";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { signingKey } from "../../src/tokens/keys/find-key.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
   addGrant,
   addUser,
   authorize,
+  basic,
   CALLBACK,
   call,
   createTenant,
@@ -15,7 +17,8 @@ import {
   tokenOf,
 } from "../support/latchkey.ts";
 import { answered, openScene, type Scene } from "../support/standard-client.ts";
-import { openSurfer } from "../support/surfer.ts";
+import { openSurfer, type Surfer } from "../support/surfer.ts";
+import { letPass } from "../support/time.ts";
 
 describeOnBothEngines("RFC 9700 about tokens", (engine) => {
   let scene: Scene;
@@ -29,6 +32,39 @@ describeOnBothEngines("RFC 9700 about tokens", (engine) => {
     expect((await scene.token(form)).body.error).toBe("unsupported_grant_type");
     const { body } = await call(`${scene.tenant.base}/.well-known/openid-configuration`);
     expect(body.grant_types_supported).not.toContain("password");
+  });
+
+  it("R17 binds a refresh token to its scope and client, and ends it when it lies idle, is revoked or logged out", async () => {
+    const { latchkey, tenant, own } = scene;
+    const logIn = async () => {
+      const surfer = openSurfer(latchkey);
+      const url = scene.address(own, { scope: "openid email offline_access" });
+      const shown = await surfer.logIn(url, tenant, await scene.someone());
+      const { body } = await scene.redeem(answered(shown).get("code") ?? "");
+      const refresh = (more = {}, client = own) =>
+        scene.token({ grant_type: "refresh_token", refresh_token: body.refresh_token, ...more }, client);
+      return { surfer, body, refresh };
+    };
+    const scoped = await logIn();
+    expect((await scoped.refresh({ scope: "openid phone" })).body.error).toBe("invalid_scope");
+    expect((await scoped.refresh({ scope: "email" })).body.scope).toBe("email");
+    const other = await addClient(latchkey, tenant.account_id, { grant_types: ["refresh_token"] });
+    const ends = {
+      "another client": async ({ refresh }) => void expect((await refresh({}, other)).body.error).toBe("invalid_grant"),
+      revoked: async ({ body }) => {
+        const headers = { authorization: basic(own) };
+        const form = { token: body.refresh_token };
+        expect((await call(`${tenant.base}/oauth/revoke`, { method: "POST", headers, form })).status).toBe(200);
+      },
+      "logged out": async ({ surfer, body }) =>
+        void (await surfer.visit(`${tenant.issuer}/oauth/logout?id_token_hint=${body.id_token}`)),
+      idle: () => letPass(latchkey, "refresh_families", tenant.account_id, 2_592_001, ["idle_expires_at"]),
+    } satisfies Record<string, (login: Awaited<ReturnType<typeof logIn>>) => Promise<void>>;
+    for (const [how, end] of Object.entries(ends)) {
+      const login = await logIn();
+      await end(login);
+      expect((await login.refresh()).body.error, how).toBe("invalid_grant");
+    }
   });
 
   it("R18 takes no token that is for another audience, and gives none for what was not granted", async () => {
@@ -49,15 +85,15 @@ describeOnBothEngines("RFC 9700 about tokens", (engine) => {
 
   it("R21 lets no client choose a client_id that could be somebody's sub", async () => {
     const user = await addUser(scene.latchkey, scene.tenant.account_id);
-    for (const client_id of [user.id, randomUUID(), user.id.toUpperCase()]) {
-      const json = { client_id, name: "x" };
-      const reply = await call(`${scene.tenant.base}/auth/clients`, {
+    const create = (client_id: string) =>
+      call(`${scene.tenant.base}/auth/clients`, {
         method: "POST",
         token: scene.tenant.token,
-        json,
+        json: { client_id, name: "x" },
       });
-      expect(reply.status, client_id).toBe(400);
-    }
+    for (const client_id of [user.id, randomUUID(), user.id.toUpperCase()])
+      expect((await create(client_id)).status, client_id).toBe(400);
+    expect((await create(`till-${engine}`)).status).toBe(200);
     const named = await addClient(scene.latchkey, scene.tenant.account_id, {}, `shop-${engine}`);
     await addGrant(scene.latchkey, scene.tenant.account_id, named, scene.tenant.issuer, []);
     const claims = JSON.parse(
@@ -77,12 +113,20 @@ describeOnBothEngines("RFC 9700 about tokens", (engine) => {
     expect(posted.status).toBe(303);
     const surfer = openSurfer(scene.latchkey);
     const page = await surfer.visit(scene.address());
-    const form = await call(page.url.replace(scene.latchkey.config.public_url, scene.latchkey.url), {
-      method: "POST",
-      headers: { cookie: [...surfer.jar].map((pair) => pair.join("=")).join("; ") },
-      form: { action: "identify", identifier: await scene.someone() },
-    });
-    expect(form.status).toBe(303);
+    const sent = (form: Record<string, string>) =>
+      call(page.url.replace(scene.latchkey.config.public_url, scene.latchkey.url), {
+        method: "POST",
+        headers: { cookie: [...surfer.jar].map((pair) => pair.join("=")).join("; ") },
+        form,
+      });
+    expect((await sent({ action: "identify", identifier: await scene.someone() })).status).toBe(303);
+    const cancelled = await sent({ action: "cancel" });
+    expect([cancelled.status, cancelled.headers.get("location")?.startsWith(`${CALLBACK}?error=`)]).toEqual([
+      303,
+      true,
+    ]);
+    const logged = await surfer.logIn(scene.address(), scene.tenant, await scene.someone());
+    expect([logged.status, answered(logged).has("code")]).toEqual([303, true]);
     expect((await authorize(scene.tenant, { verification_code: await mintCode(scene.tenant) })).status).toBe(302);
     const { paths } = (await call(`${scene.latchkey.url}/openapi.json`)).body;
     expect(JSON.stringify(paths)).not.toMatch(/"30[178]"/);
@@ -172,25 +216,37 @@ describeOnBothEngines("RFC 9700 about tokens", (engine) => {
     const [header = "", payload = "", signature = ""] = scene.tenant.token.split(".");
     const real = JSON.parse(Buffer.from(header, "base64url").toString());
     const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
-    const { keys } = (await call(`${scene.tenant.base}/oauth/jwks.json`)).body;
+    const { tokens, storage } = scene.latchkey.server.core;
+    const own = await signingKey(tokens, scene.tenant.account_id, "ES256", storage.now());
     const mine = generateKeyPairSync("ec", { namedCurve: "P-256" });
-    const hs = (key: string, fields: object) => {
-      const input = `${encode(fields)}.${payload}`;
+    const jwk = mine.publicKey.export({ format: "jwk" });
+    const signed = (fields: object, key: KeyObject = mine.privateKey) => {
+      const input = `${encode({ ...real, ...fields })}.${payload}`;
+      return `${input}.${sign("sha256", Buffer.from(input), { key, dsaEncoding: "ieee-p1363" }).toString("base64url")}`;
+    };
+    const hs = (key: string | Buffer) => {
+      const input = `${encode({ ...real, alg: "HS256" })}.${payload}`;
       return `${input}.${createHmac("sha256", key).update(input).digest("base64url")}`;
     };
     const forged: [string, string][] = [
       ["none", `${encode({ ...real, alg: "none" })}.${payload}.`],
       ["none with a signature", `${encode({ ...real, alg: "none" })}.${payload}.${signature}`],
-      ["HS256 with a public key", hs(JSON.stringify(keys[0]), { ...real, alg: "HS256" })],
-      ["HS256 with its kid", hs(String(real.kid), { ...real, alg: "HS256" })],
-      ["another kid", `${encode({ ...real, kid: "../../etc/passwd" })}.${payload}.${signature}`],
-      ["jku", `${encode({ ...real, jku: `${scene.listener.url}/jwks` })}.${payload}.${signature}`],
-      ["x5u", `${encode({ ...real, x5u: `${scene.listener.url}/x5u` })}.${payload}.${signature}`],
-      ["jwk", `${encode({ ...real, jwk: mine.publicKey.export({ format: "jwk" }) })}.${payload}.${signature}`],
-      ["crit", `${encode({ ...real, crit: ["exp"] })}.${payload}.${signature}`],
+      ["HS256 with the public key as PEM", hs(own.public_key.export({ format: "pem", type: "spki" }))],
+      ["HS256 with the public key as DER", hs(own.public_key.export({ format: "der", type: "spki" }))],
+      ["HS256 with the public key as JWK", hs(JSON.stringify(own.public_key.export({ format: "jwk" })))],
+      ["HS256 with its kid", hs(String(real.kid))],
+      ["another key", signed({})],
+      ["another kid", signed({ kid: "../../etc/passwd" })],
+      ["no kid", signed({ kid: undefined })],
+      ["jku", signed({ jku: `${scene.listener.url}/jwks` })],
+      ["x5u", signed({ x5u: `${scene.listener.url}/x5u` })],
+      ["jwk", signed({ jwk })],
+      ["jwk and its kid", signed({ jwk: { ...jwk, kid: "mine" }, kid: "mine" })],
+      ["crit, by the right key", signed({ crit: ["exp"] }, own.private_key)],
     ];
-    for (const [what, bad] of forged)
-      expect((await call(`${scene.tenant.base}/auth/clients`, { token: bad })).status, what).toBe(401);
+    const status = async (token: string) => (await call(`${scene.tenant.base}/auth/clients`, { token })).status;
+    for (const [what, bad] of forged) expect(await status(bad), what).toBe(401);
+    expect(await status(signed({}, own.private_key))).toBe(200);
     expect(scene.listener.all.filter(({ path }) => /jwks|x5u/.test(path))).toEqual([]);
   });
 
@@ -245,16 +301,20 @@ describeOnBothEngines("RFC 9700 about tokens", (engine) => {
       scope: "openid",
       prompt: "none",
     };
-    const crossed = new Map(
-      [...surfer.jar].map(([name, value]) => [name.replace(scene.tenant.account_id, other.account_id), value]),
-    );
-    const thief = openSurfer(scene.latchkey);
-    for (const [name, value] of crossed) thief.jar.set(name, value);
+    /** A browser that shows the other account the cookies of this one. */
+    const crossed = ({ jar }: Surfer) => {
+      const crossing = openSurfer(scene.latchkey);
+      for (const [name, value] of jar) crossing.jar.set(name.replace(scene.tenant.account_id, other.account_id), value);
+      return crossing;
+    };
+    const thief = crossed(surfer);
     const asked = await thief.visit(`${other.issuer}/oauth/authorize?${new URLSearchParams(silent)}`);
     expect(answered(asked).get("error")).toBe("login_required");
-    const page = await openSurfer(scene.latchkey).visit(scene.address());
+    const reader = openSurfer(scene.latchkey);
+    const page = await reader.visit(scene.address());
+    expect((await reader.visit(page.url)).status).toBe(200);
     const elsewhere = page.url.replace(scene.tenant.account_id, other.account_id);
-    expect((await surfer.visit(elsewhere)).status).toBe(404);
+    expect((await crossed(reader).visit(elsewhere)).status).toBe(404);
     const hint = { ...silent, id_token_hint: tokens.id_token };
     const hinted = await thief.visit(`${other.issuer}/oauth/authorize?${new URLSearchParams(hint)}`);
     expect(answered(hinted).get("error")).toBe("invalid_request");
