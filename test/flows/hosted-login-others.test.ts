@@ -59,13 +59,19 @@ describeOnBothEngines("the hosted login, otherwise", (engine) => {
     const about = { client_id: own.client_id, redirect_uri: CALLBACK, response_type: "code", scope: "openid" };
     return `${at.issuer}/oauth/authorize?${new URLSearchParams({ ...about, ...more })}`;
   };
-  /** Presses the other provider's button and logs in there. */
-  async function goThere(surfer: ReturnType<typeof openSurfer>, sub: string, own = client) {
-    const page = await surfer.visit(address(own));
+  /** Presses the other provider's button and logs in there; `crafted` changes what is asked on the way. */
+  async function goThere(
+    surfer: ReturnType<typeof openSurfer>,
+    sub: string,
+    crafted = (asked: URLSearchParams): unknown => asked,
+  ) {
+    const page = await surfer.visit(address());
     const link = /href="(login\/upstream[^"]+)"/.exec(page.html)?.[1]?.replaceAll("&amp;", "&") ?? "";
     const away = await surfer.visit(new URL(link, page.url).href);
     expect(away.url.startsWith(upstream.issuer), page.html).toBe(true);
-    return upstream.answer(sub, Object.fromEntries(new URL(away.url).searchParams));
+    const asked = new URL(away.url).searchParams;
+    crafted(asked);
+    return upstream.answer(sub, Object.fromEntries(asked));
   }
 
   it("logs people in at another provider and links them by a verified address", async () => {
@@ -141,6 +147,13 @@ describeOnBothEngines("the hosted login, otherwise", (engine) => {
     const mixed = new URL(answer);
     mixed.searchParams.set("iss", "https://evil.example");
     expect((await mine.visit(mixed.href)).html).toContain("did not log you in");
+    for (const crafted of [
+      (asked: URLSearchParams) => asked.set("nonce", "another"),
+      (asked: URLSearchParams) => asked.delete("nonce"),
+    ]) {
+      const surfer = openSurfer(latchkey);
+      expect((await surfer.visit(await goThere(surfer, "linked", crafted))).html).toContain("did not log you in");
+    }
     expect(answered(await mine.visit(answer)).get("code")).toBeTruthy();
     expect((await mine.visit(answer)).url.startsWith(CALLBACK)).toBe(false);
   });

@@ -14,7 +14,7 @@ import {
   type Tenant,
   type TestClient,
 } from "../support/latchkey.ts";
-import { openUpstream, type Upstream } from "../support/upstream.ts";
+import { openUpstream, type Upstream, type UpstreamPerson } from "../support/upstream.ts";
 
 const ALLOW = { EGRESS_ALLOW: "127.0.0.0/8" };
 
@@ -56,15 +56,17 @@ describeOnBothEngines("a login at a real upstream provider", (engine) => {
   let tenant: Tenant;
   let upstream: Upstream;
   let client: TestClient;
+  let people: Record<string, UpstreamPerson>;
   beforeAll(async () => {
     latchkey = await startLatchkey(engine, { env: ALLOW });
     tenant = await createTenant(latchkey);
-    upstream = await openUpstream({
+    people = {
       ada: { email: tenant.user.email, email_verified: true, name: "Ada Upstream" },
       unverified: { email: tenant.user.email, email_verified: false },
       elsewhere: { email: "mallory@elsewhere.example", email_verified: true },
       new: { email: "new@example.com", email_verified: true, name: "New Person" },
-    });
+    };
+    upstream = await openUpstream(people);
     client = await addClient(latchkey, tenant.account_id, { signup: false });
     const { client_id, client_secret, issuer: authority } = upstream;
     await grantOidc(tenant, client, { client_id, client_secret, authority, trusted_domains: ["example.com"] });
@@ -83,8 +85,17 @@ describeOnBothEngines("a login at a real upstream provider", (engine) => {
     });
     expect(subjectOf(reply.body.access_token)).toBe(tenant.user.id);
     expect(reply.headers.get("cache-control")).toBe("no-store");
+    people.ada = { email: "moved@elsewhere.example", email_verified: true };
     const again = await exchange(tenant, client, { code: await upstream.logIn("ada") });
+    expect(again.status, again.text).toBe(200);
     expect(subjectOf(again.body.access_token)).toBe(tenant.user.id);
+    const namesake = await openUpstream({ ada: { email: "moved@elsewhere.example", email_verified: true } });
+    const other = await addClient(latchkey, tenant.account_id, { signup: false });
+    const { client_id, client_secret, issuer: authority } = namesake;
+    await grantOidc(tenant, other, { client_id, client_secret, authority, trusted_domains: ["example.com"] });
+    const refused = await exchange(tenant, other, { code: await namesake.logIn("ada") });
+    expect([refused.status, refused.body.error.code]).toEqual([403, "user_not_linked"]);
+    await namesake.close();
   });
 
   it("joins nobody by an address that is not verified, or of a domain that it is not trusted with", async () => {
