@@ -8,6 +8,7 @@ import {
   authorize,
   call,
   createTenant,
+  inbox,
   type Latchkey,
   mintCode,
   startLatchkey,
@@ -82,14 +83,21 @@ describeOnBothEngines("OWASP ASVS 5.0 about what is written down", (engine) => {
       token: tenant.token,
       json: asking,
     });
-    await token(tenant, { grant_type: "mfa_oob", mfa_token, oob_code: body.oob_code, binding_code: "nonsense" });
-    const seen = (await events()).map(({ action, outcome }) => `${action} ${outcome}`);
+    const finishing = { grant_type: "mfa_oob", mfa_token, oob_code: body.oob_code };
+    await token(tenant, { ...finishing, binding_code: "nonsense" });
+    const [message] = await inbox(tenant, person.phone_number);
+    expect((await token(tenant, { ...finishing, binding_code: message?.verification_code })).status).toBe(200);
+    const seen = (await events()).map(({ action, outcome, context }) =>
+      [action, ...(context.factor ? [context.factor] : []), outcome].join(" "),
+    );
     for (const expected of [
       "verification_code.redeemed success",
       "verification_code.refused failure",
       "password.refused failure",
+      "auth.token password success",
       "second_factor.challenged success",
       "second_factor.refused failure",
+      "second_factor.accepted sms success",
     ])
       expect(seen).toContain(expected);
     const refused = (await events()).find(({ action }) => action === "verification_code.refused");

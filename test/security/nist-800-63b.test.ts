@@ -212,7 +212,13 @@ describeOnBothEngines("NIST SP 800-63B-4 in the browser", (engine) => {
     const { latchkey, tenant } = scene;
     const set = (json: object) =>
       call(`${tenant.base}/auth/settings`, { method: "PATCH", token: tenant.token, json }).then(({ status }) => status);
-    expect(await set({ session_idle_lifetime: 299 })).toBe(400);
+    const beyond = [
+      { session_idle_lifetime: 299 },
+      { session_idle_lifetime: 2_592_001 },
+      { session_lifetime: 299 },
+      { session_lifetime: 31_536_001 },
+    ];
+    for (const json of beyond) expect(await set(json), JSON.stringify(json)).toBe(400);
     expect(await set({ session_idle_lifetime: 900, session_lifetime: 3_600 })).toBe(200);
     const silently = async (surfer: ReturnType<typeof openSurfer>) =>
       answered(await surfer.visit(scene.address(scene.own, { prompt: "none" }))).get("error");
