@@ -151,11 +151,12 @@ describeOnBothEngines("secrets", (engine) => {
     note("rotated secret", rotated.body.client_secret);
     const oidc_secret = note("upstream secret", randomBytes(24).toString("base64url"));
     const oidc = { authority: "https://login.example", client_id: "x", client_secret: oidc_secret };
-    await call(`${test.base}/auth/client-grants`, {
+    const granted = await call(`${test.base}/auth/client-grants`, {
       method: "POST",
       token: test.token,
-      json: { client_id: long.id, audience: "https://a.example", scope: [], grant_type: "oidc", oidc },
+      json: { client_id: long.id, audience: "https://a.example", scope: [], type: "authorization_code", oidc },
     });
+    expect(granted.status, granted.text).toBe(200);
     expect((await inbox(test)).length).toBeGreaterThan(0);
 
     const { storage } = latchkey.server.core;
