@@ -57,8 +57,9 @@ describe("requests that others name the address of", () => {
     expect(asked).toBe(before);
   });
 
-  it.each(["http://example.com/", "http://93.184.216.34/"])("never go by http: %s", async (url) => {
-    await expect(get(url)).rejects.toThrow();
+  it.each(["http://93.184.216.34/", "http://[2606:2800:220:1::1]/"])("never go by http: %s", async (url) => {
+    for (const allow of [[], ["93.184.216.34", "2606:2800::/32"]])
+      await expect(get(url, allow)).rejects.toThrow("is not a public https address");
   });
 
   it.each(["file:///etc/passwd", "ftp://example.com", "gopher://example.com", "data:text/plain,x"])(
