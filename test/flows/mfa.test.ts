@@ -25,6 +25,7 @@ import {
   setFactors,
   token,
 } from "../support/people.ts";
+import { wrongGuesses } from "../support/verification.ts";
 
 const claims = (jwt: string) => JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString());
 const code = (reply: Reply) => [reply.status, reply.body.error?.code];
@@ -132,6 +133,17 @@ describeOnBothEngines("a second factor", (engine) => {
     const replies = await Promise.all(Array.from({ length: 30 }, (_, n) => logIn(user.email, `wrong password ${n}`)));
     expect(replies.filter(({ status }) => status === 400)).toHaveLength(10);
     expect(replies.filter(({ status }) => status === 429)).toHaveLength(20);
+  });
+
+  it("lets parallel guesses at a binding code have no more than the budget", async () => {
+    const user = await person("sms");
+    const { mfa_token } = (await logIn(user.email)).body;
+    const { oob_code } = (await challenge(mfa_token)).body;
+    const right = await received(user.phone_number);
+    const guesses = wrongGuesses(right, 30).map((binding_code) => finish({ mfa_token, oob_code, binding_code }));
+    const answers = (await Promise.all(guesses)).map(({ status }) => status);
+    expect(answers.toSorted()).toEqual([...Array(10).fill(400), ...Array(20).fill(429)]);
+    expect(code(await finish({ mfa_token, oob_code, binding_code: right }))).toEqual([429, "too_many_attempts"]);
   });
 
   it("answers 404 for a channel that the person has not", async () => {

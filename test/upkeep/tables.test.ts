@@ -78,10 +78,13 @@ describe("docs/security-tests.md", () => {
         expect(title, cells[0]).toMatch(/^[A-Z].{10,}\.$/);
         continue;
       }
-      const path = file.replaceAll("`", "");
-      expect(existsSync(new URL(`../../${path}`, import.meta.url)), path).toBe(true);
-      const called = ['"', "`"].some((quote) => read(path).includes(`${quote}${title}${quote}`));
-      expect(called, `${path} has a test called: ${title}`).toBe(true);
+      const [titles, paths] = [title.split("<br>"), file.replaceAll("`", "").split("<br>")];
+      expect(paths.length, cells[0]).toBe(titles.length);
+      for (const [index, path] of paths.entries()) {
+        expect(existsSync(new URL(`../../${path}`, import.meta.url)), path).toBe(true);
+        const called = ['"', "`"].some((quote) => read(path).includes(`${quote}${titles[index]}${quote}`));
+        expect(called, `${path} has a test called: ${titles[index]}`).toBe(true);
+      }
     }
   });
 });
