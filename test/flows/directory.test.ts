@@ -285,6 +285,8 @@ describeOnBothEngines("the directory", (engine) => {
       { code_lifetime: 601 },
       { code_lifetime: "120" },
       { signing_alg: "none" },
+      { country: "UK" },
+      { sms_countries: ["GB", "XX"] },
     ])
       expect((await send("PATCH", "/auth/settings", wrong)).status, JSON.stringify(wrong)).toBe(400);
     expect((await send("GET", "/auth/settings")).body.code_lifetime).toBe(120);

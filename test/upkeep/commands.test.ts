@@ -14,6 +14,7 @@ describe("commands that create", () => {
       ["<account_id>", "account", "create", "P11"],
       ["--name", "account", "create", "P11200002", "--name", ""],
       ["--country", "account", "create", "P11200002", "--country", "Norway"],
+      ["--country", "account", "create", "P11200002", "--country", "UK"],
       ["--callback", "client", "create", "P112", "--callback", "http://shop.example/cb"],
       [
         "--callback",

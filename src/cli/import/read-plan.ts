@@ -1,4 +1,5 @@
 import { canonicalAccountId, readAccountId } from "../../directory/accounts/account.ts";
+import { checkCountries } from "../../directory/accounts/check-countries.ts";
 import { lookUpAccount } from "../../directory/accounts/find-account.ts";
 import { accountSettings } from "../../directory/accounts/settings.ts";
 import { checkClientId, checkSettings } from "../../directory/clients/create-client.ts";
@@ -24,6 +25,7 @@ export async function readPlan(directory: Directory, document: unknown): Promise
   const names = roles.map(({ name }) => name);
   const checks = [
     () => readAccountId(account.account_id, "account.account_id"),
+    () => named("account.settings", () => checkCountries(account.settings ?? {})),
     ...clients.flatMap(({ client_id, settings = {} }, index) => [
       () => named(`clients.${index}`, () => checkClientId(client_id)),
       () => named(`clients.${index}.settings`, () => checkClientSettings(settings)),

@@ -2,6 +2,7 @@ import { recordDeed } from "../../audit/audit.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Actor, Directory } from "../directory.ts";
 import type { Account } from "./account.ts";
+import { checkCountries } from "./check-countries.ts";
 import { findAccount } from "./find-account.ts";
 import type { AccountSettings } from "./settings.ts";
 import { holdSettings, updateSettings } from "./store.ts";
@@ -14,6 +15,7 @@ export async function changeSettings(
   actor: Actor,
 ): Promise<Account> {
   await findAccount(directory, account_id);
+  await checkCountries(change);
   const now = instant(directory.storage.now());
   await directory.storage.write(async (tx) => {
     const stored = await holdSettings(tx.db, account_id, now);

@@ -4,6 +4,7 @@ import { instant } from "../../storage/storage.ts";
 import { insertConnection } from "../connections/store.ts";
 import type { Actor, Directory } from "../directory.ts";
 import { type Account, readAccountId } from "./account.ts";
+import { checkCountries } from "./check-countries.ts";
 import { findAccount } from "./find-account.ts";
 import type { AccountSettings } from "./settings.ts";
 import { insertAccount } from "./store.ts";
@@ -18,10 +19,11 @@ export interface NewAccount {
 /**
  * Creates an account with its two built-in connections, `email` and `sms`.
  *
- * @throws 400 invalid_request when the id has another form or is taken.
+ * @throws 400 invalid_request when the id has another form or is taken, or a country is none.
  */
 export async function createAccount(directory: Directory, input: NewAccount, actor: Actor): Promise<Account> {
   const account_id = readAccountId(input.account_id);
+  await checkCountries(input.settings ?? {});
   const created_at = instant(directory.storage.now());
   const row = { account_id, name: input.name, settings: input.settings ?? {}, created_at, created_by: actor.id };
   const created = await directory.storage.write(async (tx) => {
