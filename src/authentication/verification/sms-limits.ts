@@ -20,6 +20,7 @@ const SUCCESS_RATE = 0.2;
  * Whether an SMS may go out. These limits depend on the record, so nobody is told: the countries an account sends to, its
  * daily budget, and a breaker for ranges of numbers to which codes are sent that nobody enters (toll fraud).
  *
+ * @param holds_code otherwise there is nothing to enter, and the range is not judged by it.
  * @returns why it is withheld, or undefined.
  */
 export async function withholdSms(
@@ -28,6 +29,7 @@ export async function withholdSms(
   number: string,
   country: string | null,
   now: number,
+  holds_code = true,
 ): Promise<string | undefined> {
   const countries = settings.sms_countries.length > 0 ? settings.sms_countries : [settings.country];
   if (country === null || !countries.includes(country)) return "country not allowed";
@@ -36,7 +38,8 @@ export async function withholdSms(
   const verified = await peekBudget(tx.db, { ...range, budget: "sms_prefix_verified" }, now);
   if (sent.count >= JUDGED_AFTER && verified.count < sent.count * SUCCESS_RATE) return "range of numbers is stopped";
   const daily = { account_id, budget: "sms_daily", subject: account_id, limit: settings.sms_daily_budget } as const;
-  const [taken] = await chargeAll(tx, [daily, { ...range, budget: "sms_prefix_sent" }], now);
+  const counted = holds_code ? [{ ...range, budget: "sms_prefix_sent" } as const] : [];
+  const [taken] = await chargeAll(tx, [daily, ...counted], now);
   return taken?.allowed ? undefined : "daily budget used up";
 }
 

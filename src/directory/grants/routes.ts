@@ -33,8 +33,8 @@ export function grantRoutes(app: App, directory: Directory): void {
     handler: async (request) => {
       const { client_id, audience } = request.query;
       const client = client_id === undefined ? undefined : await lookUpClient(directory, request.account_id, client_id);
-      const filter = { audience, ...(client_id === undefined ? {} : { client_id: client?.id ?? client_id }) };
-      return (await listGrants(directory, request.account_id, filter)).map(view);
+      if (client_id !== undefined && !client) return [];
+      return (await listGrants(directory, request.account_id, { audience, client_id: client?.id })).map(view);
     },
   });
 

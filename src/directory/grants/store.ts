@@ -32,19 +32,16 @@ export interface GrantFilter {
 }
 
 /** A grant lives no longer than its client. */
-const liveGrants = (db: Database, account_id: string) =>
-  db
-    .selectFrom("grants")
-    .where("account_id", "=", account_id)
-    .where("deleted_at", "is", null)
-    .where(
-      sql<boolean>`exists (select 1 from live_clients c where c.account_id = grants.account_id and c.id = grants.client_id)`,
-    );
+const clientLives = sql<boolean>`exists (select 1 from live_clients c where c.account_id = grants.account_id and c.id = grants.client_id)`;
 
+const liveGrants = (db: Database, account_id: string) =>
+  db.selectFrom("grants").select(columns).where("account_id", "=", account_id).where("deleted_at", "is", null);
+
+/** Whoever names a client has found it, and is told by other means when it is gone. */
 export async function selectGrants(db: Database, account_id: string, filter: GrantFilter): Promise<readonly Grant[]> {
   const { client_id, audience } = filter;
   const rows = await liveGrants(db, account_id)
-    .select(columns)
+    .$if(client_id === undefined, (query) => query.where(clientLives))
     .$if(client_id !== undefined, (query) => query.where("client_id", "=", client_id ?? ""))
     .$if(audience !== undefined, (query) => query.where("audience", "=", audience ?? ""))
     .orderBy("id")
@@ -53,7 +50,7 @@ export async function selectGrants(db: Database, account_id: string, filter: Gra
 }
 
 export async function selectGrant(db: Database, account_id: string, id: string): Promise<Grant | undefined> {
-  const row = await liveGrants(db, account_id).select(columns).where("id", "=", id).executeTakeFirst();
+  const row = await liveGrants(db, account_id).where("id", "=", id).where(clientLives).executeTakeFirst();
   return row && decode(row);
 }
 
