@@ -13,7 +13,8 @@ import {
   type Tenant,
   type TestClient,
 } from "../support/latchkey.ts";
-import { type StandardClient, standardClient } from "../support/standard-client.ts";
+import { answered, type StandardClient, standardClient } from "../support/standard-client.ts";
+import { openSurfer } from "../support/surfer.ts";
 
 const EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange";
 const STOCK = "https://stock.example";
@@ -72,6 +73,21 @@ describeOnBothEngines("pairwise subjects", (engine) => {
       ).body.sub;
     const { sub } = claimsOf(body.id_token);
     expect([await told(body.access_token), await told(body.refresh_token)]).toEqual([sub, sub]);
+  });
+
+  it("are not shared by apps because they have no host", async () => {
+    const subjects = new Set<string>();
+    const { email } = tenant.user;
+    for (const callback of ["com.one.app:/cb", "com.two.app:/cb", "http://127.0.0.1/cb", "http://127.0.0.1/cb"]) {
+      const settings = { first_party: true, subject_type: "pairwise", require_pkce: false } as const;
+      const app = await addClient(latchkey, tenant.account_id, { ...settings, callbacks: [callback] });
+      const at = { redirect_uri: callback };
+      const shown = await openSurfer(latchkey).logIn(standard.address(app, at), tenant, email);
+      const { body, text } = await standard.redeem(answered(shown).get("code") ?? "", app, at);
+      expect(body.id_token, text).toBeTruthy();
+      subjects.add(claimsOf(body.id_token).sub);
+    }
+    expect(subjects.size).toBe(4);
   });
 
   it("travel with auth/redirect too", async () => {

@@ -5,11 +5,16 @@ import type { ClientSettings } from "./settings.ts";
 
 type Settings = Partial<Pick<ClientSettings, "subject_type" | "sector_identifier_uri" | "callbacks">>;
 
-/** The sector whose people have a `sub` of their own (OpenID Connect Core §8.1); undefined where everybody's is public. */
-export function sectorOf({ settings }: Pick<Client, "settings">): string | undefined {
+/**
+ * The sector whose people have a `sub` of their own (OpenID Connect Core §8.1); undefined where everybody's is public. An app has no host
+ * of its own: its private scheme stands for it, and behind a loopback address is nobody but the client.
+ */
+export function sectorOf({ id, settings }: Pick<Client, "id" | "settings">): string | undefined {
   if (settings.subject_type !== "pairwise") return undefined;
   const { sector_identifier_uri, callbacks } = settings;
-  return sector_identifier_uri === null ? hostsOf(callbacks)[0] : new URL(sector_identifier_uri).host;
+  if (sector_identifier_uri !== null) return new URL(sector_identifier_uri).host;
+  const [callback] = callbacks.flatMap((text) => (URL.canParse(text) ? [new URL(text)] : []));
+  return callback && (isLoopback(callback) ? id : callback.host || callback.protocol);
 }
 
 const hostsOf = (callbacks: readonly string[]): string[] => [
