@@ -35,17 +35,21 @@ const LIFETIME = 60_000;
 const kindOf = (account_id: string) =>
   ({ account_id, purpose: "authorization-code", kind: "authorization_code/v1" }) as const;
 
-/** `now` and `lifetime` in milliseconds. */
-export function mintAuthorizationCode(
-  keys: MasterKeys,
-  account_id: string,
-  content: Omit<AuthorizationCode, "id" | "expires_at">,
-  now: number,
-  lifetime = LIFETIME,
-): Secret {
-  const code: AuthorizationCode = { ...content, id: randomUUID(), expires_at: now + lifetime };
-  return sealTicket(keys, kindOf(account_id), code);
-}
+type Content = Omit<AuthorizationCode, "id" | "expires_at">;
+
+/** What a code stands for, before there is one. `now` and `lifetime` in milliseconds. */
+export const newAuthorizationCode = (content: Content, now: number, lifetime: number): AuthorizationCode => ({
+  ...content,
+  id: randomUUID(),
+  expires_at: now + lifetime,
+});
+
+export const sealAuthorizationCode = (keys: MasterKeys, account_id: string, code: AuthorizationCode): Secret =>
+  sealTicket(keys, kindOf(account_id), code);
+
+/** `now` in milliseconds. */
+export const mintAuthorizationCode = (keys: MasterKeys, account_id: string, content: Content, now: number): Secret =>
+  sealAuthorizationCode(keys, account_id, newAuthorizationCode(content, now, LIFETIME));
 
 /** @throws 400 invalid_grant when it is not one of this account's; says nothing about whether it was redeemed. */
 export function readAuthorizationCode(keys: MasterKeys, account_id: string, code: Secret): AuthorizationCode {

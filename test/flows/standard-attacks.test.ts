@@ -99,6 +99,14 @@ describeOnBothEngines("attacks on the standard surface", (engine) => {
       form: { user_code: body.user_code },
     });
     expect(foreign.status).toBe(403);
+    await surfer.act(asked, "allow");
+    const kept = await latchkey.server.core.storage.read.selectFrom("device_codes").select("answer").execute();
+    for (const code of kept.flatMap(({ answer }) => answer ?? [])) {
+      const stolen = await post("token", { grant_type: "authorization_code", code, redirect_uri: page }, own);
+      expect(stolen.body.error, "what the database holds").toBe("invalid_grant");
+    }
+    expect((await post("token", poll, own)).body.id_token).toBeTruthy();
+    expect((await post("token", poll, own)).body.error).toBe("invalid_grant");
   });
 
   const openKey = () => openProofKey(tenant.issuer);

@@ -217,12 +217,8 @@ describeOnBothEngines("RFC 9700 at the authorization endpoint", (engine) => {
     const content = readAuthorizationCode(directory.master_keys, scene.tenant.account_id, code);
     expect(content.expires_at - directory.storage.now()).toBeLessThanOrEqual(60_000);
     const { id: _id, expires_at: _end, ...same } = content;
-    const late = mintAuthorizationCode(
-      directory.master_keys,
-      scene.tenant.account_id,
-      same,
-      directory.storage.now() - 61_000,
-    );
+    const then = directory.storage.now() - 61_000;
+    const late = mintAuthorizationCode(directory.master_keys, scene.tenant.account_id, same, then);
     expect((await scene.redeem(reveal(late))).body.error).toBe("invalid_grant");
   });
 

@@ -5,7 +5,7 @@ import { findUser } from "../../directory/users/find-user.ts";
 import type { User } from "../../directory/users/user.ts";
 import type { ErrorCode } from "../../errors.ts";
 import { instant } from "../../storage/storage.ts";
-import { type AuthorizationCode, mintAuthorizationCode } from "../authorization-code.ts";
+import { type AuthorizationCode, mintAuthorizationCode, newAuthorizationCode } from "../authorization-code.ts";
 import { acr_values, authorizePerson } from "../authorization-for.ts";
 import { approveDevice } from "../device/answer-device.ts";
 import { LIFETIME } from "../device/device-code.ts";
@@ -47,10 +47,12 @@ export async function answerWithCode(
   ]);
   const { device } = parameters;
   const now = directory.storage.now();
-  const lifetime = device === undefined ? undefined : LIFETIME;
-  const code = mintAuthorizationCode(directory.master_keys, account_id, content, now, lifetime);
-  if (device === undefined) return codeAnswer(parameters, code, issuerOf(directory.public_url, account_id));
-  if (await approveDevice(oauth, account_id, device, code)) return { to: parameters, parameters: [["done", "yes"]] };
+  if (device === undefined) {
+    const code = mintAuthorizationCode(directory.master_keys, account_id, content, now);
+    return codeAnswer(parameters, code, issuerOf(directory.public_url, account_id));
+  }
+  const earned = newAuthorizationCode(content, now, LIFETIME);
+  if (await approveDevice(oauth, account_id, device, earned)) return { to: parameters, parameters: [["done", "yes"]] };
   throw new RedirectedRefusal(parameters, "access_denied", "The device waits no more.");
 }
 

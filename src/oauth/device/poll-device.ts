@@ -1,7 +1,8 @@
 import type { Client } from "../../directory/clients/client.ts";
 import { refuse } from "../../errors.ts";
-import { type Secret, secret } from "../../secrets/secret.ts";
+import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
+import { type AuthorizationCode, sealAuthorizationCode } from "../authorization-code.ts";
 import type { Oauth } from "../oauth.ts";
 import { type DeviceRequest, deviceDigest, INTERVAL } from "./device-code.ts";
 import { selectByDigest, updatePolled } from "./store.ts";
@@ -13,13 +14,14 @@ import { selectByDigest, updatePolled } from "./store.ts";
  * @throws 400 authorization_pending, slow_down, expired_token, invalid_grant, device_denied.
  */
 export async function pollDevice({ directory }: Oauth, client: Client, device_code: Secret): Promise<Secret> {
-  const { storage } = directory;
+  const { storage, master_keys } = directory;
   const request = await selectByDigest(storage.read, client.account_id, deviceDigest(device_code));
   if (request?.client_id !== client.id) throw refuse("invalid_grant", { message: "The device code is not valid." });
   const now = storage.now();
   if (request.state === "denied") throw refuse("device_denied");
   if (request.expires_at <= instant(now)) throw refuse("expired_token");
-  if (request.answer !== null) return secret(request.answer);
+  if (request.answer !== null)
+    return sealAuthorizationCode(master_keys, client.account_id, JSON.parse(request.answer) as AuthorizationCode);
   const hasty = isHasty(request, now);
   const next = request.poll_interval + (hasty ? INTERVAL : 0);
   await storage.write((tx) => updatePolled(tx.db, request, instant(now), next));
