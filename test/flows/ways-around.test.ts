@@ -239,8 +239,11 @@ describeOnBothEngines("ways around", (engine) => {
 
   it("ask no person for more at the account API than the client's grant gives, however much they hold", async () => {
     const staff = await logInAccountUser(latchkey, tenant, { scope: ["admin:accounts", "admin:customers"] });
-    const settings = { user_type: "account_user", grant_types: ["authorization_code", DEVICE] } as const;
-    const own = await clientWith({ ...settings, grant_types: [...settings.grant_types] });
+    const own = await clientWith({
+      user_type: "account_user",
+      grant_types: ["authorization_code", "refresh_token", DEVICE],
+      refresh_without_offline_access: true,
+    });
     await addGrant(latchkey, tenant.account_id, own, tenant.issuer, ["admin:customers"], "authorization_code");
     const standard = standardClient(latchkey, tenant, own);
     const ask = async (scope: string) => {
@@ -259,5 +262,8 @@ describeOnBothEngines("ways around", (engine) => {
     }
     const within = await standard.redeem((await ask("read:customers")).get("code") ?? "");
     expect(within.body.scope).toBe("openid read:customers");
+    const { refresh_token } = within.body;
+    const refreshed = await standard.token({ grant_type: "refresh_token", refresh_token });
+    expect(refreshed.body.scope, "and no less later on").toBe("openid read:customers");
   });
 });

@@ -3,9 +3,9 @@ import type { Client } from "../../directory/clients/client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { isAccountApi } from "../../directory/grants/audience.ts";
 import { findGrant } from "../../directory/grants/find-grant.ts";
-import { covers } from "../../directory/scopes.ts";
 import { refuse, unlessRefused } from "../../errors.ts";
 import { namedAudience } from "../named-audience.ts";
+import { givenBy } from "../person-scope.ts";
 import { type AuthorizationParameters, identity_scopes, userinfoAudience } from "./authorization-request.ts";
 
 export type Target = Pick<AuthorizationParameters, "audience" | "grant_id" | "scope">;
@@ -29,9 +29,7 @@ export async function targetOf(
   const grant = await findGrant(directory, account, client, wanted, "authorization_code").catch(none);
   if (!grant) throw refuse("invalid_target");
   const at_account_api = isAccountApi(account, directory.public_url, wanted);
-  const given = (scope: string) => grant.scope.some((held) => (at_account_api ? covers(held, scope) : held === scope));
-  const unknown = others.find((scope) => !given(scope));
-  if (unknown !== undefined) throw refuse("invalid_scope");
+  if (!others.every(givenBy(grant.scope, at_account_api))) throw refuse("invalid_scope");
   const granted = others.length > 0 ? others : grant.scope;
   return { audience: wanted, grant_id: grant.id, scope: [...new Set([...about, ...granted])] };
 }

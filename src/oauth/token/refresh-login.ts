@@ -1,6 +1,7 @@
 import { type Account, issuerOf } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import type { Client } from "../../directory/clients/client.ts";
+import { isAccountApi } from "../../directory/grants/audience.ts";
 import { grantsOf, matchGrant } from "../../directory/grants/find-grant.ts";
 import type { Grant } from "../../directory/grants/grant.ts";
 import { refuse } from "../../errors.ts";
@@ -13,6 +14,7 @@ import { checkBound } from "../dpop/check-bound.ts";
 import type { PersonTokens } from "../issue-for-person.ts";
 import { narrowScope } from "../narrow-scope.ts";
 import type { Oauth } from "../oauth.ts";
+import { givenBy } from "../person-scope.ts";
 import type { Login } from "../refresh/family.ts";
 import { lookUpLiveFamily } from "../refresh/revoke-family.ts";
 import { rotateRefreshToken } from "../refresh/rotate.ts";
@@ -86,7 +88,10 @@ export async function refreshLogin(
     authorization_id: login.id,
   };
   const { audience } = login;
-  const current: Authorization = await authorizePerson(directory, { account, client, grant, audience, subject });
+  const given = login.scope.filter(givenBy(grant.scope, isAccountApi(account, directory.public_url, audience)));
+  const still_granted = { id: grant.id, scope: given };
+  const about = { account, client, grant: still_granted, audience, subject };
+  const current: Authorization = await authorizePerson(directory, about);
   const still = new Set([...identity, ...current.scope]);
   // What the grant has lost since is left out, named or not: the token is spent, and a refusal would be the end of the login.
   const scope = narrowScope(login.scope, requested).filter((one) => still.has(one));
