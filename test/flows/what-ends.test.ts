@@ -116,9 +116,17 @@ describeOnBothEngines("what ends", (engine) => {
         ...[given, further, beside].map((token: string) => isActive(token, service)),
       ]);
     expect(await alive()).toEqual([true, true, true, true]);
+    const { storage } = latchkey.server.core;
+    const told = async () =>
+      (
+        await storage.read.selectFrom("audit_events").select("actor").where("action", "=", "auth.revoked").execute()
+      ).map(({ actor }) => actor);
+    const before = await told();
     expect((await revoke(given, shop)).status).toBe(200);
+    expect(await told()).toEqual(before);
     expect(await alive(), "not its client").toEqual([true, true, true, true]);
     await revoke(given, service);
+    expect(await told(), "by whom").toEqual([...before, service.id]);
     expect(await alive()).toEqual([true, false, false, true]);
     await revoke(login, shop);
     expect(await alive()).toEqual([false, false, false, false]);

@@ -1,8 +1,11 @@
+import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import { recordDeed } from "../../audit/audit.ts";
 import { actorOf } from "../../directory/actor.ts";
+import type { Actor } from "../../directory/directory.ts";
 import { checkActsFor } from "../../directory/scopes.ts";
 import { bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
+import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
 import { revoke } from "../../revocation/revocation.ts";
 import { secret } from "../../secrets/secret.ts";
@@ -18,6 +21,12 @@ import { ClientForm } from "../token/schema.ts";
 
 export function revokeRoutes(app: App, oauth: Oauth): void {
   const { directory } = oauth;
+  const { storage } = directory;
+  const note = (account_id: string, entity: string, actor: Actor) =>
+    storage.write((tx) =>
+      recordDeed(tx, { account_id, action: "auth.revoked", entity, now: instant(storage.now()), actor }),
+    );
+
   app.route({
     method: "POST",
     url: "/v1/accounts/:oid/auth/revoke",
@@ -33,14 +42,12 @@ export function revokeRoutes(app: App, oauth: Oauth): void {
     },
     handler: async (request) => {
       const { account_id, bearer, body } = request;
-      const { storage, master_keys } = directory;
-      const read = readRefreshToken(master_keys, account_id, secret(body.token));
+      const read = readRefreshToken(directory.master_keys, account_id, secret(body.token));
       const family = read && (await lookUpFamily(directory, account_id, read.family_id));
       if (!family) return {};
       checkActsFor(bearer, { id: family.client_id });
       await revokeFamily(directory, family);
-      const deed = { account_id, action: "auth.revoked", entity: family.id, now: instant(storage.now()) };
-      await storage.write((tx) => recordDeed(tx, { ...deed, actor: actorOf(request) }));
+      await note(account_id, family.id, actorOf(request));
       return {};
     },
   });
@@ -65,9 +72,14 @@ export function revokeRoutes(app: App, oauth: Oauth): void {
       const read = readRefreshToken(directory.master_keys, account_id, secret(body.token));
       const family = read && (await lookUpFamily(directory, account_id, read.family_id));
       const token = family ? undefined : await lookUpToken(oauth, account_id, body.token);
-      if (family?.client_id === client.id) await revokeFamily(directory, family);
+      const actor = { id: client.id, context: { ...factsOf(request as FastifyRequest) } };
+      if (family?.client_id === client.id) {
+        await revokeFamily(directory, family);
+        await note(account_id, family.id, actor);
+      }
       if (token?.client_uuid === client.id) {
-        await revoke(directory.storage, directory.revocations, { account_id, subject: issuedWith(token) });
+        await revoke(storage, directory.revocations, { account_id, subject: issuedWith(token) });
+        await note(account_id, token.sid, actor);
       }
       return {};
     },
