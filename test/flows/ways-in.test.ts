@@ -268,6 +268,12 @@ describeOnBothEngines("a way in", (engine) => {
     const refresh = (refresh_token: string) => token(tenant, { grant_type: "refresh_token", refresh_token });
     const links = [{ rel: "customers_user", href: `https://shop.example/users/${tenant.user.id}` }];
     await send(tenant, "POST", "/auth/users", { username: "kim", password: PASSWORD, links });
+    const before = (await logIn(tenant, "kim")).body.refresh_token;
+    await send(tenant, "POST", "/auth/users", { username: "kim-2", password: PASSWORD, links });
+    expect(code(await refresh(before)), "another name, with a password that is theirs now").toEqual([
+      400,
+      "invalid_grant",
+    ]);
     for (const [method, json] of [["PUT", { password: "a new battery" }], ["DELETE"]] as const) {
       const { refresh_token } = (
         await logIn(tenant, "kim", tenant.token, method === "PUT" ? PASSWORD : "a new battery")

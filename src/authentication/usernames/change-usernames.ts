@@ -38,13 +38,24 @@ export async function findUsername(directory: Directory, account_id: string, use
   return found;
 }
 
-/** @throws 400 invalid_request: a name that is taken, a password that is too short, a link that cannot be read. */
+/** What the password opened: part of the transaction that changes it. @returns what to do once that is on disk. */
+export type EndLogins = (
+  tx: Transaction,
+  person: { readonly account_id: string; readonly user_id: string },
+) => Promise<() => void>;
+
+/**
+ * A name with a password: of a user of its own, or of the customer whom a link names. Their password is this one then, and their logins end.
+ *
+ * @throws 400 invalid_request: a name that is taken, a password that is too short, a link that cannot be read.
+ */
 export async function createUsername(
   directory: Directory,
   account: Account,
   username: string,
   { password, links = [], mfa }: UsernameFields,
   actor: Actor,
+  endLogins: EndLogins,
 ): Promise<Username> {
   const { account_id } = account;
   const { storage } = directory;
@@ -65,10 +76,18 @@ export async function createUsername(
     await setChannels(tx, { account_id, user_id }, channels, now);
     await recordDeed(tx, { account_id, action: "username.created", entity: user_id, now: created_at, actor });
   };
-  const owner =
-    customer ?? (await createUser(directory, account, { type: "customer", verified: false, within: name }, actor));
-  if (customer) await storage.write((tx) => name(tx, { user_id: customer.id }));
-  return { ...row, user_id: owner.id, deleted_at: null, deleted_by: null };
+  const named = (user_id: string) => ({ ...row, user_id, deleted_at: null, deleted_by: null });
+  if (!customer) {
+    const owner = await createUser(directory, account, { type: "customer", verified: false, within: name }, actor);
+    return named(owner.id);
+  }
+  const owner = { account_id, user_id: customer.id };
+  const announce = await storage.write(async (tx) => {
+    await name(tx, owner);
+    return endLogins(tx, owner);
+  });
+  announce();
+  return named(customer.id);
 }
 
 /** The customer that a link names; undefined where none does. @throws 400 invalid_request when there is no such customer. */
@@ -106,15 +125,9 @@ async function keepCustomer(
   return links;
 }
 
-/** What the password opened: part of the transaction that changes it. @returns what to do once that is on disk. */
-export type EndLogins = (
-  tx: Transaction,
-  person: { readonly account_id: string; readonly user_id: string },
-) => Promise<() => void>;
-
 /**
- * Sets the password, which ends the person's logins, and links and mfa where they are named. Where binding codes go follows from both, so it is read off the row
- * that this change leaves behind: whoever else changes it waits until then.
+ * Sets the password, which ends the person's logins, and links and mfa where they are named. Where binding codes go follows from both,
+ * so it is read off the row that this change leaves behind: whoever else changes it waits until then.
  *
  * @throws 400 invalid_request, 404 not_found.
  */
@@ -167,7 +180,11 @@ export async function renameUsername(
   });
 }
 
-/** The name and its password log nobody in, and what they opened ends; a user who was only this name goes with it. @throws 404 not_found. */
+/**
+ * The name and its password log nobody in, and what they opened ends; a user who was only this name goes with it.
+ *
+ * @throws 404 not_found.
+ */
 export async function removeUsername(
   directory: Directory,
   before: Username,

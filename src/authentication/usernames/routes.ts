@@ -39,6 +39,7 @@ export function usernameRoutes(app: App, { directory, endLogins }: UsernameDoors
     schema: {
       operationId: "aid_auth_users_post",
       summary: "Create a user with a name and a password",
+      description: "For a customer whom links name it sets their password, and their logins end.",
       tags,
       params: OidParams,
       body: NewUsernameBody,
@@ -48,7 +49,7 @@ export function usernameRoutes(app: App, { directory, endLogins }: UsernameDoors
       const { username, password, links, mfa } = request.body;
       const account = await findAccount(directory, request.account_id);
       const fields = { password: secret(password), links, mfa };
-      return view(await createUsername(directory, account, username, fields, actorOf(request)));
+      return view(await createUsername(directory, account, username, fields, actorOf(request), endLogins));
     },
   });
 

@@ -7,8 +7,8 @@ import type { Verification } from "./verification.ts";
 
 /**
  * The client that a presented code was made for: a strong code is found by itself, a numeric one belongs to the login session that is
- * named beside it, else it is looked for among the live codes of the person it was sent to, where the caller's own client comes first. The caller's client when there is none; then redeeming it
- * says what is wrong.
+ * named beside it, else it is looked for among the live codes of the person it was sent to, where the caller's own client comes first.
+ * The caller's client when there is none; then redeeming it says what is wrong.
  *
  * @throws 400 invalid_request, as naming a person does.
  */

@@ -52,8 +52,8 @@ const taken_over = [
 const wrong = (message: string) => refuse("invalid_client_metadata", { message });
 
 /**
- * The settings of such a client, all of those that are its own to choose: what it leaves out has its default. What asks for more than it may have is refused, never quietly lessened, so that a client knows what
- * it got; `otherwise` is how it authenticates when it does not say.
+ * The settings of such a client, all of those that are its own to choose: what it leaves out has its default. What asks for more than it
+ * may have is refused, never quietly lessened, so that a client knows what it got; `otherwise` is how it authenticates when it does not say.
  *
  * @throws 400 invalid_client_metadata.
  */

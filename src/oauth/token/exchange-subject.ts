@@ -37,8 +37,8 @@ export interface ExchangedToken extends IssuedAccessToken {
 
 /**
  * A token that somebody sent to this client, for one that it may use further on in their name (RFC 8693 §2): no wider than the
- * subject's and the client's own grant, no longer, ended by whatever ends the subject's, with the client as the actor, and never refreshed. Client, secret, grant and person are read as committed by the
- * statement that records it.
+ * subject's and the client's own grant, no longer, ended by whatever ends the subject's, with the client as the actor, and never
+ * refreshed. The statement that records it reads client, secret, grant and person as committed.
  *
  * @throws 400 invalid_request, invalid_grant, invalid_target, invalid_scope; 400 unauthorized_client.
  */
