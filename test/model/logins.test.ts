@@ -98,7 +98,7 @@ describeOnBothEngines("logins, many at a time", (engine) => {
     let [steps, told] = [0, 0];
     for (let seed = first; steps < STEPS; seed++) {
       steps += await run(seed, true).catch((error: Error) => {
-        if (!kept.includes(seed)) writeFileSync(SEEDS, `${JSON.stringify([...kept, seed])}\n`);
+        if (!kept.includes(seed)) writeFileSync(SEEDS, `[${[...kept, seed].join(", ")}]\n`);
         report(engine, steps, seconds(), 1);
         throw new Error(`MODEL_SEED=${seed}, which seeds.json keeps now`, { cause: error });
       });
