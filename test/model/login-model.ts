@@ -92,7 +92,9 @@ export function apply(login: Login, step: Step, outcome: Outcome): Login | undef
     case "rest":
       return { ...login, rested: true };
     case "remove":
-      if (login.removed[step.thing] !== undefined) return is("not_found");
+      // A grant is gone with its client.
+      if (login.removed[step.thing] !== undefined || (step.thing === "grant" && login.removed.client !== undefined))
+        return is("not_found");
       return is("200", {
         ...login,
         removed: { ...login.removed, [step.thing]: step.via },
