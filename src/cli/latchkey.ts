@@ -20,12 +20,16 @@ const { version } = JSON.parse(readFileSync(new URL("../../package.json", import
   version: string;
 };
 
+/** Whoever asks for JSON gets it for a wrong usage as well. */
+const json = process.argv.includes("--json");
+const usage = (text: string) => ({ code: "invalid_usage", message: text.trim().replace(/^error: /, "") });
+
 const program = new Command("latchkey")
   .description("Self-hosted, multi-tenant, passwordless authorization server.")
   .version(version)
-  .showHelpAfterError("(add --help for usage)")
+  .showHelpAfterError(json ? false : "(add --help for usage)")
   .showSuggestionAfterError()
-  .configureOutput({ outputError: (text, write) => write(text) })
+  .configureOutput({ outputError: (text, write) => write(json ? `${JSON.stringify({ error: usage(text) })}\n` : text) })
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
 for (const command of [

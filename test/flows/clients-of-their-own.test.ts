@@ -191,7 +191,7 @@ describeOnBothEngines("clients of their own", (engine) => {
     expect((await call(body.registration_client_uri, moved)).status).toBe(200);
     expect(await proof("1")).toBe(false);
     documents.delete("/other");
-    expect(await proof("2"), "with an unknown key, while the address does not answer").not.toBe(false);
+    expect(await proof("2"), "with an unknown key, while the address does not answer").toBe("invalid_client");
     expect(await proof("1"), "with the known one, which stays").toBe(false);
     const sector = { redirect_uris: [BACK, "https://other.example/back"], subject_type: "pairwise" };
     expect((await register(closed, sector, closed.token)).body.error).toBe("invalid_client_metadata");

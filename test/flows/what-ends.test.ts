@@ -8,13 +8,14 @@ import {
   basic,
   call,
   createTenant,
+  inbox,
   type Latchkey,
   startLatchkey,
   type Tenant,
   type TestClient,
 } from "../support/latchkey.ts";
 import { answered, type StandardClient, standardClient } from "../support/standard-client.ts";
-import { openSurfer, type Surfer } from "../support/surfer.ts";
+import { openSurfer, type Shown, type Surfer } from "../support/surfer.ts";
 
 describeOnBothEngines("what ends", (engine) => {
   let latchkey: Latchkey;
@@ -199,5 +200,78 @@ describeOnBothEngines("what ends", (engine) => {
     expect(all.flatMap((one) => answered(one).get("code") ?? [])).toHaveLength(1);
     expect(all.flatMap((one) => answered(one).get("error") ?? [])).toEqual(Array(4).fill("invalid_request"));
     expect(answered(await surfer.visit(asked.url)).get("error_description")).toContain("answered already");
+  });
+
+  const change = (path: string, method: string, json?: object) =>
+    call(`${tenant.base}/auth/${path}`, { method, token: tenant.token, ...(json ? { json } : {}) });
+
+  it("sends nobody to a callback that was removed while they logged in", async () => {
+    const [kept, gone] = ["https://kept.example/back", "https://gone.example/back"];
+    const client = await addClient(latchkey, tenant.account_id, { first_party: true, callbacks: [kept, gone] });
+    const begun = [];
+    for (const redirect_uri of [kept, gone]) {
+      const surfer = openSurfer(latchkey);
+      const page = await surfer.visit(standard.address(client, { redirect_uri }));
+      begun.push({ page, logIn: async () => surfer.logIn(page.url, tenant, await standard.someone()) });
+    }
+    expect((await change(`clients/${client.client_id}`, "PATCH", { callbacks: [kept] })).status).toBe(200);
+    const [stays, ended] = await Promise.all(begun.map(({ logIn }) => logIn().catch((error: Error) => error)));
+    expect(stays).not.toBeInstanceOf(Error);
+    expect(answered(stays as Shown).get("code")).toBeTruthy();
+    expect(String(ended), "there is no page to go on with").toContain("the page has no identify");
+    expect(await openSurfer(latchkey).visit(standard.address(client, { redirect_uri: gone }))).toMatchObject({
+      status: 400,
+    });
+  });
+
+  it("gives no code for what a grant gives no more since the login began, nor for one that is gone", async () => {
+    const { client_id, ...rest } = await addClient(latchkey, tenant.account_id, { first_party: true });
+    const client = { client_id, ...rest };
+    const narrowed = "https://narrowed.example";
+    const removed = "https://removed.example";
+    const scope = ["orders:read", "orders:write"];
+    const grants = [];
+    for (const audience of [narrowed, removed])
+      grants.push(await addGrant(latchkey, tenant.account_id, client, audience, scope));
+    const begin = async (resource: string, asked: string) => {
+      const surfer = openSurfer(latchkey);
+      const who = await standard.someone();
+      const page = await surfer.visit(standard.address(client, { resource, scope: asked }));
+      const waiting = await surfer.act(page, "identify", { identifier: who });
+      const [message] = await inbox(tenant, who);
+      return async () => {
+        const done = answered(await surfer.act(waiting, "code", { code: message?.verification_code ?? "" }));
+        return done.get("error") ?? done.has("code");
+      };
+    };
+    const asked = await Promise.all([
+      begin(narrowed, "openid orders:read"),
+      begin(narrowed, "openid orders:read orders:write"),
+      begin(removed, "openid orders:read"),
+    ]);
+    expect((await change(`client-grants/${grants[0]}`, "PATCH", { scope: ["orders:read"] })).status).toBe(200);
+    expect((await change(`client-grants/${grants[1]}`, "DELETE")).status).toBe(200);
+    const said = [];
+    for (const finish of asked) said.push(await finish());
+    expect(said).toEqual([true, "invalid_scope", "invalid_target"]);
+    await addGrant(latchkey, tenant.account_id, client, removed, scope);
+    const begun = await begin(removed, "openid orders:read");
+    expect(await begun(), "for its new grant").toBe(true);
+  });
+
+  it("takes no request that was pushed for a callback which is there no more", async () => {
+    const [kept, gone] = ["https://kept.example/back", "https://gone.example/back"];
+    const client = await addClient(latchkey, tenant.account_id, { first_party: true, callbacks: [kept, gone] });
+    const push = async (redirect_uri: string) => {
+      const form = { response_type: "code", redirect_uri, scope: "openid" };
+      const headers = { authorization: basic(client) };
+      const { body } = await call(`${tenant.base}/oauth/par`, { method: "POST", headers, form });
+      return { client_id: client.client_id, request_uri: String(body.request_uri) };
+    };
+    const pushed = [await push(kept), await push(gone)];
+    expect((await change(`clients/${client.client_id}`, "PATCH", { callbacks: [kept] })).status).toBe(200);
+    const status = async (fields: Record<string, string>) =>
+      (await openSurfer(latchkey).visit(`${tenant.issuer}/oauth/authorize?${new URLSearchParams(fields)}`)).status;
+    expect(await Promise.all(pushed.map(status))).toEqual([200, 400]);
   });
 });

@@ -144,6 +144,21 @@ describe("the process", () => {
     const json = await cli(env, "account", "create", "T1", "--json");
     expect(json.code).toBe(2);
     expect(JSON.parse(json.stderr).error.code).toBe("invalid_settings");
+    for (const args of [
+      ["account", "creat"],
+      ["account", "create"],
+      ["user", "create", "T1", "--mail", "x"],
+      ["nothing"],
+    ]) {
+      const wrong = await cli(env, ...args, "--json");
+      expect([wrong.code, wrong.stdout, JSON.parse(wrong.stderr).error.code], args.join(" ")).toEqual([
+        2,
+        "",
+        "invalid_usage",
+      ]);
+      const told = await cli(env, ...args);
+      expect([told.code, told.stderr], args.join(" ")).toEqual([2, expect.stringMatching(/^error: .*--help/s)]);
+    }
   });
 
   it("says in one line which setting stands in the way of the start, and what to do", async () => {

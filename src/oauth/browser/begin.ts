@@ -6,6 +6,7 @@ import { base64url } from "../../secrets/digest.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Oauth } from "../oauth.ts";
 import type { AuthorizationRequest } from "./authorization-request.ts";
+import { checkStanding } from "./check-standing.ts";
 import { type ReadRequest, readRequest } from "./read-request.ts";
 import type { RawParameters } from "./schema.ts";
 import { insertRequest, selectRequest, updateUsed } from "./store.ts";
@@ -87,6 +88,7 @@ export async function beginRequest(
   }
   const { parameters } = pushed;
   const account = await findAccount(oauth.directory, account_id);
+  await checkStanding(oauth, { account, client }, pushed);
   return newRequest(oauth, { account, client, parameters }, "browser", null);
 }
 

@@ -4,6 +4,7 @@ import { issuerOf } from "../../directory/accounts/account.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
 import type { Directory } from "../../directory/directory.ts";
+import { Refusal, refuse } from "../../errors.ts";
 import { isBadJwt } from "../../secrets/bad-jwt.ts";
 import { instant } from "../../storage/storage.ts";
 import { verifyByClient } from "./client-keys.ts";
@@ -17,7 +18,7 @@ const SKEW = 30;
  * The client that signed an assertion about itself (RFC 7523 §3, private_key_jwt): `iss` = `sub` = client_id, `aud` our issuer or
  * token endpoint, at most five minutes, each `jti` once.
  *
- * @returns undefined when it is not right.
+ * @returns undefined when it is not right. @throws 401 invalid_client when the client's keys cannot be had.
  */
 export async function matchAssertion(
   directory: Directory,
@@ -44,6 +45,8 @@ export async function matchAssertion(
     return (await isFirstUse(directory, account_id, client, verified.payload, now)) ? client : undefined;
   } catch (error) {
     if (isBadJwt(error)) return undefined;
+    if (error instanceof Refusal && error.code === "upstream_login_failed")
+      throw refuse("invalid_client", { message: `The client's keys: ${error.message}`, cause: error });
     throw error;
   }
 }

@@ -11,6 +11,7 @@ import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
 import { errorAnswer, sendAnswer } from "../../oauth/browser/answer.ts";
 import { answerWithCode } from "../../oauth/browser/answer-with-code.ts";
+import { checkStanding } from "../../oauth/browser/check-standing.ts";
 import { browserOf, setCookie } from "../../oauth/browser/cookie.ts";
 import { type OpenRequest, openRequest } from "../../oauth/browser/open-request.ts";
 import { RedirectedRefusal } from "../../oauth/browser/refuse-at.ts";
@@ -65,6 +66,7 @@ export function loginRoutes(app: App, oauth: Oauth): void {
         const resumed = await nextStep(oauth, opened.request, opened.browser);
         const { next } = resumed;
         if (opened.cookie) setCookie(reply, public_url, request.account_id, opened.cookie);
+        await checkStanding(oauth, resumed, opened.request);
         if (next.step === "done")
           return sendAnswer(reply, await answerWithCode(oauth, resumed, opened.request, next.session));
         checkSilent(opened.request, next);

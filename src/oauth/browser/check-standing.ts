@@ -1,0 +1,28 @@
+import { matchRedirectUri } from "../../directory/clients/callback.ts";
+import { refuse } from "../../errors.ts";
+import type { Oauth } from "../oauth.ts";
+import type { AuthorizationRequest } from "./authorization-request.ts";
+import { redirecting } from "./refuse-at.ts";
+import type { Resumed } from "./resume.ts";
+import { targetOf } from "./target.ts";
+
+/**
+ * Whether a request that was kept would still be taken: while a person logs in, for half an hour at most, its callback may be removed and
+ * its grant deleted or narrowed. One that ends at a page of ours has no callback.
+ *
+ * @throws 400 redirect_uri_mismatch, which no browser is redirected for; RedirectedRefusal.
+ */
+export async function checkStanding(
+  { directory }: Oauth,
+  { account, client }: Pick<Resumed, "account" | "client">,
+  { parameters }: Pick<AuthorizationRequest, "parameters">,
+): Promise<void> {
+  const { audience, scope, grant_id, redirect_uri, own_page, device } = parameters;
+  if (own_page) return;
+  if (device === undefined) matchRedirectUri(client, redirect_uri);
+  if (audience === null) return;
+  await redirecting(parameters, async () => {
+    const target = await targetOf(directory, account, client, { audience }, scope);
+    if (target.grant_id !== grant_id) throw refuse("invalid_target");
+  });
+}
