@@ -1,5 +1,5 @@
 /**
- * Pages: the hosted login, rendered here, without any script. One small document a step, with the account's name, logo and colour,
+ * Pages: the hosted login, rendered here; they work without any script. One small document a step, with the account's name, logo and colour,
  * in the reader's language; nothing is fetched but the account's logo, and no page can be framed.
  *
  * In: how far a browser is. Out: a document, its headers, and forms that post back to the same address.
@@ -11,6 +11,7 @@ import type { Account } from "../directory/accounts/account.ts";
 import { findAccount } from "../directory/accounts/find-account.ts";
 import type { Directory } from "../directory/directory.ts";
 import { type Html, html } from "./html.ts";
+import { once, once_source } from "./once.ts";
 import { style } from "./style.ts";
 import { acceptedLanguages, textsFor } from "./texts/languages.ts";
 import type { Texts } from "./texts/texts.ts";
@@ -54,7 +55,7 @@ export function sendPage(
     "cache-control": "no-store",
     "referrer-policy": "no-referrer",
     "x-frame-options": "DENY",
-    "content-security-policy": `default-src 'none'; style-src 'nonce-${nonce}';${images} form-action 'self'${leads_to ? ` ${leads_to}` : ""}; frame-ancestors 'none'; base-uri 'none'`,
+    "content-security-policy": `default-src 'none'; style-src 'nonce-${nonce}'; script-src ${once_source};${images} form-action 'self'${leads_to ? ` ${leads_to}` : ""}; frame-ancestors 'none'; base-uri 'none'`,
   });
   const footer =
     (terms_uri ?? privacy_uri) &&
@@ -81,6 +82,7 @@ ${account && html`<p class="account">${account.name}</p>`}
 ${body}
 ${footer}
 </main>
+<script>${{ markup: once }}</script>
 </body>
 </html>
 `;

@@ -111,6 +111,34 @@ describe.skipIf(!executablePath)("the login pages in Chromium", () => {
     await page.context().close();
   });
 
+  it("take a double click as one", async () => {
+    const own = await addClient(latchkey, tenant.account_id, { callbacks: [callback], first_party: true });
+    async function clickTwice(page: Page) {
+      const { x = 0, y = 0 } = (await page.locator("button.main").boundingBox()) ?? {};
+      await page.mouse.click(x + 5, y + 5);
+      await page.waitForTimeout(100);
+      await page.mouse.click(x + 5, y + 5);
+    }
+    const { page } = await open();
+    // The second click comes before the first one's answer.
+    const network = await page.context().newCDPSession(page);
+    const slow = { offline: false, latency: 400, downloadThroughput: -1, uploadThroughput: -1 };
+    await network.send("Network.emulateNetworkConditions", slow);
+    const user = await addUser(latchkey, tenant.account_id);
+    await page.goto(address({ client_id: own.client_id }));
+    await page.fill("#identifier", user.email);
+    await clickTwice(page);
+    await page.waitForSelector("#code");
+    await page.waitForLoadState("networkidle");
+    expect(await inbox(tenant, user.email), "one message").toHaveLength(1);
+    await page.fill("#code", await newest(user.email));
+    await clickTwice(page);
+    await page.waitForFunction('document.querySelector("#code") === null', undefined, { timeout: 10_000 });
+    await page.waitForLoadState("networkidle");
+    expect(page.url()).toContain(`${callback}?code=`);
+    await page.context().close();
+  });
+
   it("lead to a program of this machine that listens at an IPv6 address, with a redirect and with a form", async () => {
     const program = createServer((_request, response) => response.end("back"));
     await new Promise<void>((resolve) => program.listen(0, "::1", resolve));
