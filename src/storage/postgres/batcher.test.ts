@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { HotStatement } from "../storage.ts";
+import { openTurns } from "../turns.ts";
 import { type Batcher, openBatcher } from "./batcher.ts";
 
 const statement: HotStatement<string, string> = {
@@ -19,7 +20,7 @@ describe("calls that travel together", () => {
     batches = [];
     const execute = (inputs: readonly string[]) =>
       new Promise<readonly string[]>((resolve) => batches.push({ inputs, answer: () => resolve(inputs) }));
-    batcher = openBatcher(statement, execute, 5_000);
+    batcher = openBatcher(statement, execute, 5_000, openTurns());
   });
   afterEach(() => vi.useRealTimers());
 

@@ -1,5 +1,6 @@
 import { refuse } from "../../errors.ts";
 import type { HotStatement } from "../storage.ts";
+import type { Turns } from "../turns.ts";
 
 interface Call<I, O> {
   readonly key: string;
@@ -44,6 +45,7 @@ export function openBatcher<I, O>(
   statement: HotStatement<I, O>,
   execute: (inputs: readonly I[]) => Promise<readonly O[]>,
   deadline: number,
+  turns: Turns,
 ): Batcher<I, O> {
   let queue: Call<I, O>[] = [];
   let inFlight = 0;
@@ -54,7 +56,10 @@ export function openBatcher<I, O>(
   function schedule(): void {
     if (scheduled || inFlight >= IN_FLIGHT_LIMIT || queue.length === 0) return;
     if (inFlight > 0 && queue.length < BATCH_LEAST) {
-      patience ??= setTimeout(dispatch, PATIENCE);
+      if (patience === undefined) {
+        patience = setTimeout(dispatch, PATIENCE);
+        turns.before(() => patience && dispatch());
+      }
       return;
     }
     scheduled = true;
@@ -73,8 +78,9 @@ export function openBatcher<I, O>(
       if (items.length === 0) return;
       queue = rest;
       inFlight++;
+      turns.left();
       for (const item of items) busy.add(item.key);
-      void settle(statement, execute, items).finally(() => {
+      void settle(statement, (inputs) => turns.take(execute(inputs)), items).finally(() => {
         inFlight--;
         for (const item of items) busy.delete(item.key);
         schedule();
@@ -112,6 +118,7 @@ export function openBatcher<I, O>(
         },
       };
       queue.push(call);
+      turns.came();
       schedule();
     });
 }

@@ -2,6 +2,7 @@ import { Kysely, PostgresDialect } from "kysely";
 import pg from "pg";
 import type { Database, HotStatement, Row, Storage, Transaction } from "../storage.ts";
 import type { Tables } from "../tables.ts";
+import { openTurns } from "../turns.ts";
 import { type Batcher, openBatcher } from "./batcher.ts";
 import { openClock } from "./clock.ts";
 import { isRetriable, isUnavailable, mapUnavailable } from "./errors.ts";
@@ -39,6 +40,7 @@ export async function openPostgres(options: PostgresOptions): Promise<Storage> {
     await pool.end();
     throw error;
   });
+  const turns = openTurns();
   const batchers = new Map<string, Batcher<never, unknown>>();
   const context: Context = { nameOf: openStatementNames(), transactions: new WeakMap(), onQuery: options.onQuery };
 
@@ -49,6 +51,7 @@ export async function openPostgres(options: PostgresOptions): Promise<Storage> {
       statement,
       (inputs) => retrying(() => runHot(pool, statement, inputs, context)),
       DEADLINE,
+      turns,
     );
     batchers.set(statement.name, batcher as unknown as Batcher<never, unknown>);
     return batcher;

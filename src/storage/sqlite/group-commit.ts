@@ -1,4 +1,5 @@
 import type { HotStatement, Transaction } from "../storage.ts";
+import { openTurns, type Turns } from "../turns.ts";
 import type { SqliteFile } from "./connection.ts";
 import { kyselyOn } from "./dialect.ts";
 import type { Call, WriterThread } from "./thread.ts";
@@ -29,7 +30,7 @@ const GROUP_LIMIT = 512;
  * thread has work again while the other goes on. All in one, each of the two would wait for the other.
  */
 const BATCHES = 4;
-const BATCH_LEAST = 8;
+const BATCH_LEAST = 16;
 
 export interface GroupCommitOptions {
   readonly file: SqliteFile;
@@ -58,6 +59,7 @@ export interface GroupCommitOptions {
 export function openGroupCommit({ file, flush, strict, thread }: GroupCommitOptions): GroupCommit {
   const queue: Member[] = [];
   const unanswered = new Set<Promise<void>>();
+  const turns = openTurns();
   let draining: Promise<void> | undefined;
   let gathered = nobodyWaits;
 
@@ -84,24 +86,26 @@ export function openGroupCommit({ file, flush, strict, thread }: GroupCommitOpti
 
   async function handOver(to: WriterThread): Promise<void> {
     await nextTurn();
-    // To wake the thread costs as much as several calls: while it owes an answer, a few wait for company.
-    if (queue.length < BATCH_LEAST) await Promise.race([to.answered(), company()]);
+    // To wake the thread costs as much as several calls: while others are to be answered, a few wait for company.
+    if (queue.length < BATCH_LEAST && unanswered.size > 0) await company();
     const end = queue.findIndex(({ call }) => call === undefined);
     const members = queue.splice(0, Math.min(GROUP_LIMIT, end < 0 ? queue.length : end));
     const size = Math.max(BATCH_LEAST, Math.ceil(members.length / BATCHES));
     for (let from = 0; from < members.length; from += size) {
       await to.room();
-      keep(carryOut(to, members.slice(from, from + size)).then(repeatHere));
+      turns.left();
+      keep(carryOut(to, members.slice(from, from + size), turns).then(repeatHere));
     }
   }
 
-  /** Resolves when a batch is complete, or somebody waits who does not go to the thread. */
+  /** Resolves when a batch is complete, with the next answers, and when somebody waits who does not go to the thread. */
   function company(): Promise<void> {
     return new Promise((resolve) => {
       gathered = () => {
         gathered = nobodyWaits;
         resolve();
       };
+      turns.before(gathered);
     });
   }
 
@@ -112,13 +116,17 @@ export function openGroupCommit({ file, flush, strict, thread }: GroupCommitOpti
   }
 
   function keep(answered: Promise<void>): void {
-    const kept = answered.finally(() => unanswered.delete(kept));
+    const kept = answered.finally(() => {
+      unanswered.delete(kept);
+      if (unanswered.size === 0) gathered();
+    });
     unanswered.add(kept);
   }
 
   function enqueue<T>({ hot, call, run }: Pick<Member, "hot" | "call" | "run">): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       queue.push({ hot, call, run, resolve: resolve as (value: unknown) => void, reject });
+      turns.came();
       if (queue.length >= BATCH_LEAST || !call) gathered();
       begin();
     });
@@ -141,9 +149,9 @@ function callOf<I, O>({ name, source }: HotStatement<I, O>, input: I): Call | un
 }
 
 /** @returns those that have to run here, since one of them failed. */
-async function carryOut(thread: WriterThread, members: readonly Member[]): Promise<readonly Member[]> {
+async function carryOut(thread: WriterThread, members: readonly Member[], turns: Turns): Promise<readonly Member[]> {
   try {
-    const answers = await thread.carryOut(members.map(({ call }) => call as Call));
+    const answers = await turns.take(thread.carryOut(members.map(({ call }) => call as Call)));
     if (!answers) return members.map((member) => ({ ...member, call: undefined }));
     members.forEach((member, index) => {
       member.resolve(answers[index]);

@@ -44,8 +44,6 @@ export interface WriterThread {
   carryOut(calls: readonly Call[]): Promise<readonly unknown[] | undefined>;
   /** Resolves when a further batch may be handed over. */
   room(): Promise<void>;
-  /** Resolves with the next answer; at once when it owes none. */
-  answered(): Promise<void>;
   /** Resolves when it holds no transaction, and will not before it is asked again. */
   idle(): Promise<void>;
   close(): Promise<void>;
@@ -87,7 +85,7 @@ export function openWriterThread(options: ThreadOptions, onQuery?: (sql: string)
     else one?.reject(fail(new BrokenDisk(outcome.message)));
   }
 
-  worker.on("message", oneATurn(deliver));
+  worker.on("message", deliver);
   worker.on("error", (cause) => fail(new BrokenDisk("the writer thread has failed", { cause })));
   worker.on("exit", () => fail(new BrokenDisk("the writer thread has ended; the process has to be started again")));
 
@@ -123,9 +121,6 @@ export function openWriterThread(options: ThreadOptions, onQuery?: (sql: string)
     async room() {
       while (pending.size >= IN_FLIGHT_LIMIT) await new Promise<void>((resolve) => waiting.push(resolve));
     },
-    async answered() {
-      if (pending.size > 0) await new Promise<void>((resolve) => waiting.push(resolve));
-    },
     async idle() {
       while (pending.size > 0) await new Promise<void>((resolve) => waiting.push(resolve));
       if (broken) throw broken;
@@ -134,20 +129,5 @@ export function openWriterThread(options: ThreadOptions, onQuery?: (sql: string)
       worker.postMessage("close");
       await gone;
     },
-  };
-}
-
-/**
- * Messages are handed on one a turn of the event loop: those who get an answer ask again, and are on their way before the next batch
- * is answered. All in one turn, every request would wait for every other, and each thread for the other.
- */
-function oneATurn(handle: (message: string) => void): (message: string) => void {
-  const waiting: string[] = [];
-  const next = () => {
-    handle(waiting.shift() as string);
-    if (waiting.length > 0) setImmediate(next);
-  };
-  return (message) => {
-    if (waiting.push(message) === 1) setImmediate(next);
   };
 }
