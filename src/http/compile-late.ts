@@ -8,7 +8,7 @@ import { SerializerSelector } from "@fastify/fast-json-stringify-compiler";
 import type { FastifyInstance } from "fastify";
 
 type Compiled = ((value: unknown) => unknown) & { errors?: unknown };
-type Compile = (route: { readonly httpPart?: string }) => Compiled;
+type Compile = (route: { readonly httpPart?: string; readonly schema?: unknown }) => Compiled;
 
 /** Fastify's compilers, as far as this file needs to know them. */
 type Compiler = (externals: unknown, options: { readonly customOptions?: object }) => Compile;
@@ -53,7 +53,7 @@ export function lateCompilers(): LateCompilers {
   return {
     factory: {
       buildValidator: late(coerceAllButBodies) as never,
-      buildSerializer: late(SerializerSelector() as unknown as Compiler) as never,
+      buildSerializer: late(writeOpenPlainly) as never,
     },
     compileOnListen(app) {
       app.addHook("onListen", (done) => {
@@ -72,3 +72,17 @@ const coerceAllButBodies: Compiler = (externals, options) => {
   const exact = buildValidator(externals, { customOptions: { ...options.customOptions, coerceTypes: false } });
   return (route) => (route.httpPart === "body" ? exact : coercing)(route);
 };
+
+const buildSerializer = SerializerSelector() as unknown as Compiler;
+
+/** An answer whose schema names no members is written as it is, at a third of what a walk through its members costs. */
+const writeOpenPlainly: Compiler = (externals, options) => {
+  const build = buildSerializer(externals, options);
+  return (route) => (isOpen(route.schema) ? (JSON.stringify as Compiled) : build(route));
+};
+
+function isOpen(schema: unknown): boolean {
+  const { type, additionalProperties, properties, allOf, anyOf, oneOf, $ref } = schema as Record<string, unknown>;
+  const narrower = [properties, allOf, anyOf, oneOf, $ref].some((keyword) => keyword !== undefined);
+  return type === "object" && additionalProperties === true && !narrower;
+}

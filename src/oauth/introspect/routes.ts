@@ -45,15 +45,21 @@ export function introspectionRoutes(app: App, oauth: Oauth): void {
         const { client_uuid, audience, scope, expires_at, issued_at, subject, client_id, issuer, subject_type } = token;
         const resources = client.settings.resource_for.map(canonical);
         if (client_uuid !== client.id && !resources.includes(canonical(audience))) return { active: false };
-        const times = { exp: expires_at, iat: issued_at };
-        const who = { sub: token.pairwise_subject ?? subject, client_id, iss: issuer, aud: audience, subject_type };
-        const login = {
-          ...(token.auth_time ? { auth_time: token.auth_time } : {}),
-          ...(token.amr ? { amr: token.amr } : {}),
+        return {
+          active: true,
+          token_type: token.jkt === undefined ? "Bearer" : "DPoP",
+          cnf: token.jkt === undefined ? undefined : { jkt: token.jkt },
+          scope: scope.join(" "),
+          exp: expires_at,
+          iat: issued_at,
+          sub: token.pairwise_subject ?? subject,
+          client_id,
+          iss: issuer,
+          aud: audience,
+          subject_type,
+          auth_time: token.auth_time,
+          amr: token.amr,
         };
-        const bound = token.jkt === undefined ? {} : { cnf: { jkt: token.jkt } };
-        const token_type = token.jkt === undefined ? "Bearer" : "DPoP";
-        return { active: true, token_type, ...bound, scope: scope.join(" "), ...times, ...who, ...login };
       }
       const family = await lookUpLiveFamily(directory, account_id, secret(body.token));
       if (!family || family.client_id !== client.id) return { active: false };
