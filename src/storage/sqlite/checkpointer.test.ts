@@ -6,6 +6,7 @@ import { takeStatement } from "../../limits/store.ts";
 import { migrate } from "../migrate.ts";
 import { openStorage } from "../open.ts";
 import type { Storage } from "../storage.ts";
+import { openCheckpointer } from "./checkpointer.ts";
 import { openSqliteFile } from "./connection.ts";
 
 describe("the log of a server", () => {
@@ -55,6 +56,13 @@ describe("the log of a server", () => {
       },
       { timeout: 20_000, interval: 200 },
     );
+  });
+
+  it("is left to those who write when its thread ends, and the server goes on", async () => {
+    const warned = new Promise<Error>((resolve) => process.once("warning", resolve));
+    const lost = openCheckpointer(join(folder, "nowhere", "test.db"));
+    expect((await warned).message).toContain("those who write do its work");
+    await lost.close();
   });
 
   it("begins anew although somebody writes all the time, and loses nothing", { timeout: 60_000 }, async () => {

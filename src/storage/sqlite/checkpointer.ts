@@ -17,6 +17,11 @@ export function openCheckpointer(path: string): Checkpointer {
     resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 2 },
   });
   const gone = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
+  worker.on("error", ({ message }) =>
+    process.emitWarning(
+      `the thread that keeps the database's log short has ended; those who write do its work: ${message}`,
+    ),
+  );
   return {
     async close() {
       worker.postMessage("close");
