@@ -235,6 +235,13 @@ describeOnBothEngines("ways around", (engine) => {
     }
     expect((await ask(claims(["urn:nobody:knows", "urn:latchkey:acr:1fa"]))).get("code")).toBeTruthy();
     expect((await ask(claims([]))).get("code"), "any will do").toBeTruthy();
+    // Logged in already, with one factor: what is essential is asked for, whatever would do besides.
+    const surfer = openSurfer(latchkey);
+    await surfer.logIn(standard.address(own), tenant, await standard.someone());
+    const wished = { acr_values: "urn:latchkey:acr:1fa" };
+    expect(answered(await surfer.visit(standard.address(own, wished))).get("code")).toBeTruthy();
+    const asked = standard.address(own, { ...wished, claims: claims(["urn:latchkey:acr:2fa"]) });
+    expect((await surfer.visit(asked)).html).toContain('id="identifier"');
   });
 
   it("ask no person for more at the account API than the client's grant gives, however much they hold", async () => {

@@ -9,7 +9,7 @@ import type { Oauth } from "../oauth.ts";
 import { readHint, userOfSub } from "../read-hint.ts";
 import { findDocumentClient } from "../registration/document.ts";
 import type { AuthorizationParameters, Prompt, ResponseMode } from "./authorization-request.ts";
-import { readClaims } from "./read-claims.ts";
+import { type ReadClaims, readClaims } from "./read-claims.ts";
 import { type AnswerTo, redirecting, refuseRequest } from "./refuse-at.ts";
 import { openRequestObject } from "./request-object.ts";
 import type { RawParameters } from "./schema.ts";
@@ -93,7 +93,7 @@ async function understand(
     subject_hint:
       subject ?? (asked_claims.sub && (await userOfSub(oauth, account.account_id, client, asked_claims.sub))),
     ui_locales: (raw.ui_locales ?? "").split(" ").filter(Boolean),
-    two_factors: (firstAcr(raw.acr_values) ?? asked_claims.acr) === acr_values[1],
+    two_factors: asksTwoFactors(raw.acr_values, asked_claims),
     essential_acr: asked_claims.essential_acr,
     claims: asked_claims.claims,
   };
@@ -136,6 +136,13 @@ function maxAgeOf(max_age: string | undefined): number | undefined {
   if (max_age === undefined) return undefined;
   if (!/^\d{1,10}$/.test(max_age)) throw refuseRequest("max_age must be a number of seconds.");
   return Number(max_age);
+}
+
+/** What is essential comes before what would do (OpenID Connect Core §5.5.1.1, §3.1.2.1). */
+function asksTwoFactors(wished: string | undefined, { acr, essential_acr = [] }: ReadClaims): boolean {
+  const [one, two] = acr_values;
+  if (essential_acr.includes(two) && !essential_acr.includes(one)) return true;
+  return (firstAcr(wished) ?? acr) === two;
 }
 
 const firstAcr = (text: string | undefined) =>
