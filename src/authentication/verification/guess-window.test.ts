@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type GuessWindow, isShut, nextWindow, type Step, wasCompared, windowEnds } from "./guess-window.ts";
+import { type GuessWindow, isShut, NOT_BEGUN, nextWindow, type Step, wasCompared, windowEnds } from "./guess-window.ts";
 
 const HOUR = 3_600_000;
 const NOW = Date.parse("2026-01-01T00:00:00.000Z");
@@ -31,7 +31,7 @@ describe("a person's guess window", () => {
   it("begins with the first wrong guess, at the length of its level", () => {
     const first = { count: 1, window_ends_at: at(HOUR), level: 0, failures: 1 };
     expect(nextWindow(undefined, wrong())).toEqual(first);
-    expect(nextWindow(undefined, right())).toEqual({ count: 0, window_ends_at: at(0), level: 0, failures: 0 });
+    expect(nextWindow(undefined, right())).toEqual({ count: 0, window_ends_at: NOT_BEGUN, level: 0, failures: 0 });
     const ended = window({ window_ends_at: at(-1), count: 9, level: 3, failures: 30 });
     expect(nextWindow(ended, wrong())).toEqual({ count: 1, window_ends_at: at(8 * HOUR), level: 3, failures: 31 });
     expect(nextWindow(window({ window_ends_at: at(0) }), wrong())).toMatchObject({ count: 1 });

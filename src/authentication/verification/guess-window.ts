@@ -9,6 +9,12 @@ import { type Instant, instant } from "../../storage/storage.ts";
 
 export const FAILURES_LIMIT = 50;
 
+/**
+ * The end of a window that nobody has begun. Not the time of the step that made the row: one that was under way a moment longer would
+ * take the window for open, and the next would begin it anew, with a guess that nobody has counted.
+ */
+export const NOT_BEGUN: Instant = instant(0);
+
 const HOUR = 3_600_000;
 const LONGEST = 24 * HOUR;
 /** Levels beyond this one make no window longer. */
@@ -39,7 +45,7 @@ export function windowEnds(now: number): readonly Instant[] {
 export function nextWindow(before: GuessWindow | undefined, step: Step): GuessWindow {
   const { count, window_ends_at, level, failures } = before ?? {
     count: 0,
-    window_ends_at: step.now,
+    window_ends_at: NOT_BEGUN,
     level: 0,
     failures: 0,
   };

@@ -1,5 +1,5 @@
 import { audit_columns } from "../../audit/audit.ts";
-import { FAILURES_LIMIT } from "./guess-window.ts";
+import { FAILURES_LIMIT, NOT_BEGUN } from "./guess-window.ts";
 import { CODE_COLUMNS, FITS, INPUT_POSTGRES, LIVES_POSTGRES, USER_COLUMNS } from "./redeem-rows.ts";
 
 /** May this row log somebody in: its user lives, or it signs one up where the client allows that. */
@@ -78,7 +78,7 @@ touching as materialized (
 touched as (
   insert into budgets (account_id, budget, subject, count, window_ends_at, level, failures)
   select t.account_id, 'numeric_guess', t.person, t.wrong,
-    case when t.wrong = 1 then split_part(t.window_ends, ' ', 1) else t.now end,
+    case when t.wrong = 1 then split_part(t.window_ends, ' ', 1) else '${NOT_BEGUN}' end,
     case when t.wrong >= t.guess_limit and t.is_right = 0 then 1 else 0 end,
     case when t.is_right = 1 then 0 else t.wrong end
   from touching t order by t.account_id, t.person

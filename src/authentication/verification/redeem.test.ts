@@ -265,6 +265,19 @@ describeOnBothEngines("redeemCode", (engine) => {
     expect(await waitOf(now)).toEqual(["too_many_attempts", 7_200]);
   });
 
+  it("counts a wrong code that came before one that was late, and is looked at after it", async () => {
+    const who = await insertLogin(storage);
+    const settings = { account: { numeric_guess_limit: 3 } };
+    const { code } = await insertCode(storage, who, { format: "numeric" });
+    const late = await insertCode(storage, who, { format: "numeric", created_at: now - HOUR });
+    const at = (after: number) => ({ ...named(who), now: now + after });
+    expect(await refusedWith(who, late.code, at(5), settings)).toBe("verification_code_expired");
+    const replies = [];
+    for (const [n, wrong] of wrongGuesses(reveal(code), 4).entries())
+      replies.push(await refusedWith(who, wrong, at(n === 0 ? 0 : 10), settings));
+    expect(replies).toEqual([...Array(3).fill("invalid_verification_code"), "too_many_attempts"]);
+  });
+
   it("tells the person once, with the guess that closes their numeric codes", async () => {
     const who = await insertLogin(storage);
     const settings = { account: { numeric_guess_limit: 3 } };
