@@ -15,7 +15,7 @@ const FLOORS = {
     "storage",
   ],
   authentication: ["directory", "delivery", "outbox", "revocation", "audit", "limits", "http", "egress", "storage"],
-  directory: ["outbox", "revocation", "audit", "http", "egress", "storage"],
+  directory: ["outbox", "revocation", "audit", "limits", "http", "egress", "storage"],
   delivery: ["outbox", "audit", "limits", "http", "egress", "storage"],
   audit: ["http", "storage"],
   tokens: ["storage"],

@@ -62,6 +62,12 @@ export const budgets = {
     counts: "questions of one client whether a user exists, where public:customers is all that lets it ask",
   },
   client_source: { limit: 10, window: HOUR, visible: true, counts: "new clients that register themselves, by source" },
+  secret_guess: {
+    limit: 100,
+    window: HOUR,
+    visible: false,
+    counts: "wrong secrets of one client that has a short one, brought along by an import",
+  },
   signup_guess: { limit: 100, window: 10 * MINUTE, visible: true, counts: "wrong sign-up codes by one caller" },
   spray_person: {
     limit: 1,

@@ -6,6 +6,7 @@ import {
   addGrant,
   askForCode,
   authorize,
+  basic,
   call,
   createTenant,
   inbox,
@@ -217,6 +218,36 @@ describeOnBothEngines("guessing", (engine) => {
       client_id: thief.client_id,
     });
     expect(await alive(stolen.token)).toBe(401);
+  });
+
+  it("of a short client secret, brought along, a hundred wrong ones an hour are compared, and who is at work goes on", async () => {
+    const tenant = await createTenant(latchkey);
+    const clientOf = async () => {
+      const settings = { grant_types: ["client_credentials" as const] };
+      const own = await addClient(latchkey, tenant.account_id, settings, undefined, "tr0ub4dor");
+      await addGrant(latchkey, tenant.account_id, own, tenant.audience, ["orders:read"]);
+      return own;
+    };
+    const ask = ({ client_id }: { client_id: string }, client_secret: string) =>
+      call(`${tenant.base}/oauth/token`, {
+        method: "POST",
+        headers: { authorization: basic({ client_id, client_secret }) },
+        form: { grant_type: "client_credentials", resource: tenant.audience },
+      });
+    const guess = (client: { client_id: string }, count: number) =>
+      Promise.all(Array.from({ length: count }, (_, n) => ask(client, `guess-${n}`)));
+    const [at_work, fresh, another] = await Promise.all([clientOf(), clientOf(), clientOf()]);
+    expect((await ask(at_work, "tr0ub4dor")).status).toBe(200);
+    for (const client of [at_work, fresh]) {
+      const replies = await guess(client, 99);
+      expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([401]));
+    }
+    expect((await ask(fresh, "tr0ub4dor")).status, "one guess is left").toBe(200);
+    await guess(another, 101);
+    expect((await ask(another, "tr0ub4dor")).status, "used up, and never seen here").toBe(401);
+    await guess(at_work, 2);
+    expect((await ask(at_work, "tr0ub4dor")).status, "known to be right").toBe(200);
+    expect((await ask(at_work, "guess-1")).body.error).toBe("invalid_client");
   });
 });
 

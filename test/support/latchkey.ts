@@ -14,7 +14,7 @@ import type { ClientSettings } from "../../src/directory/clients/settings.ts";
 import { createGrant } from "../../src/directory/grants/change-grants.ts";
 import type { GrantType } from "../../src/directory/grants/grant.ts";
 import { createUser } from "../../src/directory/users/create-user.ts";
-import { reveal } from "../../src/secrets/secret.ts";
+import { reveal, secret } from "../../src/secrets/secret.ts";
 import { type RunningServer, startServer } from "../../src/server.ts";
 import type { Engine } from "../../src/storage/storage.ts";
 import type { Logger } from "../../src/telemetry/log.ts";
@@ -136,6 +136,7 @@ export async function addClient(
   account_id: string,
   settings: Partial<ClientSettings> = {},
   client_id?: string,
+  secret_of_theirs?: string,
 ): Promise<TestClient> {
   const { directory } = latchkey.server.core;
   const all = { callbacks: [CALLBACK], response_types: ["authenticate", "token", "code"] as const, ...settings };
@@ -143,6 +144,7 @@ export async function addClient(
     name: "The Shop",
     settings: { ...all, response_types: [...all.response_types] },
     ...(client_id ? { client_id } : {}),
+    ...(secret_of_theirs ? { client_secret: secret(secret_of_theirs) } : {}),
   };
   const created = await createClient(directory, account_id, input, actor);
   const client_secret = created.client_secret === null ? "" : reveal(created.client_secret);

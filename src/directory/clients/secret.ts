@@ -2,13 +2,14 @@ import { randomBytes } from "node:crypto";
 import { refuse } from "../../errors.ts";
 import { base64url, sameBytes, sha256 } from "../../secrets/digest.ts";
 import { reveal, type Secret, secret } from "../../secrets/secret.ts";
-import { slowHash, slowVerify } from "../../secrets/slow-hash.ts";
+import { slowHash } from "../../secrets/slow-hash.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
 import { epoch, type Instant, instant } from "../../storage/storage.ts";
 import { cacheKey, type Directory } from "../directory.ts";
 import type { Client } from "./client.ts";
 import { lookUpClient } from "./find-client.ts";
 import { type NewSecret, selectSecrets, updateSecretUsed } from "./store.ts";
+import { matchWeak } from "./weak-secret.ts";
 
 /** A client secret as the database holds it: 256 random bits need no slow hash, imported ones may. */
 export interface StoredSecret {
@@ -107,11 +108,12 @@ function provenBy(client: Client, secret_id: string): ProvenClient {
 /** What is not known may have been made a moment ago by another process. */
 async function matchSecret(
   directory: Directory,
-  { account_id, id }: Client,
+  client: Client,
   presented: Secret,
   now: Instant,
 ): Promise<StoredSecret | undefined> {
   const { storage, secrets } = directory;
+  const { account_id, id } = client;
   const key = cacheKey(account_id, id);
   let fresh = false;
   const load = async () => {
@@ -119,31 +121,31 @@ async function matchSecret(
     const found = await selectSecrets(storage.read, account_id, id, now);
     return found.length > 0 ? found : undefined;
   };
-  const known = await matchAmong((await secrets.get(key, load)) ?? [], presented, now);
+  const first = (await secrets.get(key, load)) ?? [];
+  const known = await matchAmong(directory, client, first, presented, now);
   if (known || fresh) return known;
   secrets.forget(key);
-  return matchAmong((await secrets.get(key, load)) ?? [], presented, now);
+  const compared = (one: StoredSecret) =>
+    first.some(({ id, digest }) => id === one.id && sameBytes(digest, one.digest));
+  const others = ((await secrets.get(key, load)) ?? []).filter((one) => !compared(one));
+  return matchAmong(directory, client, others, presented, now);
 }
 
 async function matchAmong(
+  directory: Directory,
+  client: Client,
   secrets: readonly StoredSecret[],
   presented: Secret,
   now: Instant,
 ): Promise<StoredSecret | undefined> {
   const digest = sha256(reveal(presented));
+  const weak: StoredSecret[] = [];
   for (const candidate of secrets) {
     if (candidate.not_after !== null && candidate.not_after <= now) continue;
-    const right =
-      candidate.algorithm === "sha256"
-        ? sameBytes(candidate.digest, digest)
-        : await matchesSlowly(candidate, presented);
-    if (right) return candidate;
+    if (candidate.algorithm === "argon2id") weak.push(candidate);
+    else if (sameBytes(candidate.digest, digest)) return candidate;
   }
-  return undefined;
-}
-
-function matchesSlowly({ digest }: StoredSecret, presented: Secret): Promise<boolean> {
-  return slowVerify(Buffer.from(digest).toString("utf8"), presented);
+  return matchWeak(directory, client, weak, presented);
 }
 
 async function noteUse(

@@ -1,0 +1,50 @@
+import { randomBytes } from "node:crypto";
+import { takeBudget } from "../../limits/limits.ts";
+import { hmac, sameBytes } from "../../secrets/digest.ts";
+import { reveal, type Secret } from "../../secrets/secret.ts";
+import { slowVerify } from "../../secrets/slow-hash.ts";
+import type { Directory } from "../directory.ts";
+import type { Client } from "./client.ts";
+import type { StoredSecret } from "./secret.ts";
+
+/** What a slow hash said yes to, by the secret's id: under a key that ends with this process. */
+interface Right {
+  readonly digest: Uint8Array;
+  readonly mac: Uint8Array;
+}
+
+const key = randomBytes(32);
+const remembered = new Map<string, Right>();
+const MEMORY = 10_000;
+
+/**
+ * Whether it is one of these secrets, which somebody chose and which are therefore hashed slowly. A right one is hashed once a
+ * process. Others are guesses: each is counted before it is compared, and when a client's are used up nothing is compared any more but what
+ * this process has seen to be right, so that guessing shuts nobody out who is at work.
+ */
+export async function matchWeak(
+  { storage }: Pick<Directory, "storage">,
+  { account_id, id }: Client,
+  secrets: readonly StoredSecret[],
+  presented: Secret,
+): Promise<StoredSecret | undefined> {
+  if (secrets.length === 0) return undefined;
+  const macOf = (one: StoredSecret) => hmac(key, one.id, reveal(presented));
+  const known = secrets.find((one) => isRight(remembered.get(one.id), one, macOf(one)));
+  if (known) return known;
+  const guess = { account_id, budget: "secret_guess", subject: id } as const;
+  const now = storage.now();
+  if (!(await takeBudget(storage, guess, now)).allowed) return undefined;
+  for (const one of secrets) {
+    if (!(await slowVerify(Buffer.from(one.digest).toString("utf8"), presented))) continue;
+    await takeBudget(storage, { ...guess, cost: -1 }, now);
+    if (remembered.size >= MEMORY) remembered.clear();
+    remembered.set(one.id, { digest: one.digest, mac: macOf(one) });
+    return one;
+  }
+  return undefined;
+}
+
+function isRight(known: Right | undefined, { digest }: StoredSecret, mac: Uint8Array): boolean {
+  return known !== undefined && sameBytes(known.digest, digest) && sameBytes(known.mac, mac);
+}
