@@ -26,7 +26,7 @@ describeOnBothEngines("a token of many scopes", (engine) => {
     expect([told.body.active, told.body.scope.split(" ").length]).toEqual([true, 201]);
   });
 
-  it("is a bearer as any other", async () => {
+  it("is a bearer like every other", async () => {
     const { latchkey, tenant, own } = scene;
     const scope = Array.from({ length: 200 }, (_, n) => `read:accounts:/${"x".repeat(60)}/${n}`);
     await addGrant(latchkey, tenant.account_id, own, tenant.issuer, ["admin:accounts", ...scope.slice(1)]);

@@ -35,13 +35,24 @@ export async function matchWeak(
   const guess = { account_id, budget: "secret_guess", subject: id } as const;
   const now = storage.now();
   if (!(await takeBudget(storage, guess, now)).allowed) return undefined;
-  for (const one of secrets) {
-    if (!(await slowVerify(Buffer.from(one.digest).toString("utf8"), presented))) continue;
-    await takeBudget(storage, { ...guess, cost: -1 }, now);
-    if (remembered.size >= MEMORY) remembered.clear();
-    remembered.set(one.id, { digest: one.digest, mac: macOf(one) });
-    return one;
+  let right: StoredSecret | undefined;
+  let counts = false;
+  try {
+    right = await firstRight(secrets, presented);
+    counts = right === undefined;
+  } finally {
+    // A right one was no guess, nor was what could not be compared because too many others are.
+    if (!counts) await takeBudget(storage, { ...guess, cost: -1 }, now);
   }
+  if (right === undefined) return undefined;
+  if (remembered.size >= MEMORY) remembered.clear();
+  remembered.set(right.id, { digest: right.digest, mac: macOf(right) });
+  return right;
+}
+
+/** @throws 503 temporarily_unavailable when too many wait for a slow hash. */
+async function firstRight(secrets: readonly StoredSecret[], presented: Secret): Promise<StoredSecret | undefined> {
+  for (const one of secrets) if (await slowVerify(Buffer.from(one.digest).toString("utf8"), presented)) return one;
   return undefined;
 }
 

@@ -24,7 +24,7 @@ const BATCH_LIMIT = 64;
 const SHARES = 3;
 const BATCH_LEAST = 16;
 /**
- * Milliseconds for which fewer calls than that wait for company while a batch is on its way: a batch costs as much as several calls. Not
+ * Milliseconds for which fewer calls than that wait, for company or the next answers, while a batch is on its way: it costs as much as several calls. Not
  * longer, because the one on its way may have to wait for somebody else's lock.
  */
 const PATIENCE = 2;
