@@ -88,9 +88,11 @@ describe.skipIf(!executablePath)("the login pages in Chromium", () => {
     const { page, foreign, sizes } = await open({ javaScriptEnabled: false });
     const user = await addUser(latchkey, tenant.account_id);
     await page.goto(address());
+    // Chromium focuses a field after it has loaded the page; what is typed before that is nobody's.
+    await page.waitForSelector("#identifier:focus");
     await page.keyboard.type(user.email);
     await page.keyboard.press("Enter");
-    await page.waitForSelector("#code");
+    await page.waitForSelector("#code:focus");
     expect(await page.getAttribute("#code", "autocomplete")).toBe("one-time-code");
     const code = await newest(user.email);
     expect(code).toMatch(/^\d{6}$/);
