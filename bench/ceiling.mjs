@@ -1,7 +1,8 @@
 /**
  * What no store can beat: the same HTTP layer (parsing, validation, headers), the same signature, and nothing else. No bearer, no
- * directory, no limits, no log, no audit, no code. Its argument is the algorithm, or `none`: then HTTP alone, with one token again and
- * again. Prints its port on standard output.
+ * directory, no limits, no log, no audit, no code. Its first argument is the algorithm, or `none`: then HTTP alone, with one token again and
+ * again. Each answer leaves when it is ready, as those of a login do, which had to wait for the store; with a second argument, `gather`,
+ * those of one turn of the event loop leave together. Prints its port on standard output.
  */
 import { OidParams } from "../dist/http/contract.js";
 import { openHttp } from "../dist/http/server.js";
@@ -13,7 +14,7 @@ import { openLogger } from "../dist/telemetry/log.js";
 import { signJws } from "../dist/tokens/jws.js";
 import { makeKey, openKey } from "../dist/tokens/keys/key.js";
 
-const alg = process.argv[2];
+const [, , alg, gather] = process.argv;
 const keys = masterKeys([Buffer.alloc(32, 1)]);
 const now = new Date().toISOString();
 const times = { created_at: now, active_at: now, retired_at: null, expires_at: null };
@@ -34,7 +35,12 @@ const sign = async () => reveal(await signJws(key, "at+jwt", claims));
 const first = await sign();
 const token = alg === "none" ? async () => first : sign;
 
-const app = openHttp({ logger: openLogger("silent"), trustProxy: false, metrics: { observe() {} } });
+const app = openHttp({
+  logger: openLogger("silent"),
+  trustProxy: false,
+  metrics: { observe() {} },
+  gather: gather === "gather",
+});
 app.route({
   method: "POST",
   url: "/v1/accounts/:oid/auth/authorize",

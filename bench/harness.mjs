@@ -125,8 +125,10 @@ export function median(values) {
 }
 
 /** What no store can beat: HTTP alone, or HTTP and a signature; see `ceiling.mjs`. */
-export async function startCeiling(alg) {
-  const child = spawn(process.execPath, [here("ceiling.mjs"), alg], { stdio: ["ignore", "pipe", "inherit"] });
+export async function startCeiling(alg, ...further) {
+  const child = spawn(process.execPath, [here("ceiling.mjs"), alg, ...further], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   const port = await new Promise((resolve, reject) => {
     child.stdout.once("data", (chunk) => resolve(Number(String(chunk).trim())));
     child.once("exit", () => reject(new Error("the ceiling did not start")));

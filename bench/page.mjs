@@ -25,7 +25,8 @@ export function machineOf() {
 
 const intros = {
   authorize: `\`POST auth/authorize\` with a code that works once; the answer carries a signed token and is on disk. Beside it, in the
-same rounds: \`http\`, the same HTTP layer answering with one token again and again; \`signature\`, that and a signature each;
+same rounds: \`http\`, the same HTTP layer answering with one token again and again; \`signature\`, that and a signature each, which is
+the ceiling; \`gathered\`, the same when its answers leave together, turn by turn of the event loop, as those do that wait for no store;
 \`statement\`, the statement that redeems, alone (PostgreSQL: \`pgbench\`, two connections, 16 codes a batch; SQLite: a loop in one
 process, 16 codes a commit); \`better_auth\`, a login by its e-mail code plugin on the same engine.`,
   standard: `\`client_credentials\` and introspection beside oidc-provider with its store in memory, the other flows by themselves.

@@ -27,21 +27,23 @@ export async function measureAuthorize(engine, options) {
     PEOPLE: String(people),
   });
   const bare = await startCeiling("none");
+  const gathered = await startCeiling("ES256", "gather");
   try {
     const figures = [];
     for (const one of cases) {
-      const others = one.alg === "ES256" ? { bare, peer: { ...peer, engine }, people } : {};
+      const others = one.alg === "ES256" ? { bare, gathered, peer: { ...peer, engine }, people } : {};
       figures.push(...(await measureCase(server, one, others, options)));
     }
     return figures;
   } finally {
     await bare.stop();
+    await gathered.stop();
     await peer.stop();
     await server.stop();
   }
 }
 
-async function measureCase(server, { response_type, alg }, { bare, peer, people }, options) {
+async function measureCase(server, { response_type, alg }, { bare, gathered, peer, people }, options) {
   const { engine, port, token } = server;
   const ceiling = await startCeiling(alg);
   const batchOf = async (count) => requestsFor(port, token, response_type, await prepareCodes(server, count));
@@ -57,6 +59,7 @@ async function measureCase(server, { response_type, alg }, { bare, peer, people 
     const logins = async (count) => measure(peer, await loginsOf(peer, count), { expected: 200 });
     const http = fitting(options, await load(bare.port, dummies(server, response_type), { repeat: 1_000 }));
     const warm = await logins(Math.min(people, 100));
+    contenders.gathered = () => measure(gathered, dummies(server, response_type), { repeat: counts.signature });
     contenders.http = () => measure(bare, dummies(server, response_type), { repeat: http });
     contenders.statement = async () => measureStatement(server, await prepareCodes(server, counts.latchkey));
     contenders.better_auth = () => logins(fitting({ ...options, requests: people }, warm));
@@ -69,7 +72,7 @@ async function measureCase(server, { response_type, alg }, { bare, peer, people 
   const beside = Object.fromEntries(Object.entries(others).filter(([, [first]]) => first !== undefined));
   const suffix = alg === "ES256" ? "" : "_rs256";
   const ratios = { [`authorize_${engine}_to_ceiling${suffix}`]: ratioOf(latchkey, samples.signature) };
-  for (const name of ["http", "statement", "better_auth"])
+  for (const name of ["gathered", "http", "statement", "better_auth"])
     if (beside[name]) ratios[`authorize_${engine}_to_${name}`] = ratioOf(latchkey, samples[name]);
   const what = `${response_type} ${alg}`;
   const figure = {

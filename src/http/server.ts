@@ -21,6 +21,7 @@ import { answerPreflights, openToBrowsers } from "./cors.ts";
 import { drainConnections } from "./drain.ts";
 import { errorReply, malformed, refusalOf } from "./error-reply.ts";
 import { readForwarded } from "./forwarded.ts";
+import { gatherAnswers } from "./gather-answers.ts";
 import { noSuchAddress } from "./no-such-address.ts";
 import { parseStrict } from "./strict-form.ts";
 
@@ -40,6 +41,8 @@ export interface HttpOptions {
   /** The outside world comes by https. */
   readonly secure: boolean;
   readonly tracing?: Tracing | undefined;
+  /** Answers of one turn of the event loop leave together; default true. */
+  readonly gather?: boolean;
 }
 
 const BODY_LIMIT = 64 * 1024;
@@ -59,7 +62,7 @@ const faultsOfQuery = new WeakMap<object, readonly Fault[]>();
  * The HTTP server without routes: strict reading of queries and bodies, request ids, the log line, CORS, and one error reply
  * for everything that can go wrong before, in and after a handler.
  */
-export function openHttp({ logger, trustProxy, metrics, secure, tracing }: HttpOptions): App {
+export function openHttp({ logger, trustProxy, metrics, secure, tracing, gather = true }: HttpOptions): App {
   const compilers = lateCompilers();
   const app = fastify({
     loggerInstance: logger,
@@ -102,6 +105,7 @@ export function openHttp({ logger, trustProxy, metrics, secure, tracing }: HttpO
   app.setErrorHandler(errorReply);
   app.setNotFoundHandler(noSuchAddress);
   app.server.on("checkExpectation", refuseExpectation);
+  if (gather) gatherAnswers(app);
   drainConnections(app as App);
   if (tracing) traceRequests(app as App, tracing);
   checkContract(app);
