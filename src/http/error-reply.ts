@@ -37,16 +37,22 @@ export function errorReply(error: unknown, request: FastifyRequest, reply: Fasti
   const said = challengeOf(refusal, request);
   if (said !== undefined) reply.header("www-authenticate", said);
   const { errorPage } = request.server;
+  const status = statusOn(surfaceOf(request), refusal);
+  const plainly = () =>
+    reply
+      .code(status)
+      .header("cache-control", "no-store")
+      .type("application/json; charset=utf-8")
+      .serializer(JSON.stringify)
+      .send(errorBody(surfaceOf(request), refusal, String(request.id)));
   if (errorPage && request.routeOptions?.config?.page && /\btext\/html\b/.test(request.headers.accept ?? "")) {
-    void errorPage(refusal, statusOn(surfaceOf(request), refusal), request, reply);
+    errorPage(refusal, status, request, reply).catch((error: unknown) => {
+      request.log.error({ request_id: request.id, err: error }, "a refusal could not be shown as a page");
+      plainly();
+    });
     return;
   }
-  reply
-    .code(statusOn(surfaceOf(request), refusal))
-    .header("cache-control", "no-store")
-    .type("application/json; charset=utf-8")
-    .serializer(JSON.stringify)
-    .send(errorBody(surfaceOf(request), refusal, String(request.id)));
+  plainly();
 }
 
 /** What a bearer that is refused learns: RFC 6750 §3. */

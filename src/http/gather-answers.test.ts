@@ -41,6 +41,15 @@ describe("answers", () => {
     expect(events).toEqual(["ready", "rest of the turn", "answered", "next turn"].flatMap(three));
   });
 
+  it("that cannot be sent are nobody else's failure", async () => {
+    const app = fastify();
+    gatherAnswers(app);
+    app.get("/good", async () => "good");
+    app.get("/bad", async (_request, reply) => reply.redirect("/日", 303));
+    const answers = await Promise.all(["/good", "/bad", "/good"].map((url) => app.inject(url)));
+    expect(answers.map(({ statusCode }) => statusCode)).toEqual([200, 500, 200]);
+  });
+
   it("that had to wait leave as soon as they are ready", async () => {
     const events = await happens(() => new Promise((resolve) => setImmediate(resolve)));
     expect(events.filter((event) => event !== "rest of the turn").slice(0, 6)).toEqual([

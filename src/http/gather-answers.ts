@@ -12,14 +12,14 @@ declare module "fastify" {
  * awake for all of them: to wake somebody takes the kernel longer than to send. What had to wait for the store leaves at once.
  */
 export function gatherAnswers(app: FastifyInstance): void {
-  const ready: (() => void)[] = [];
+  const ready: ((error?: Error) => void)[] = [];
   let turn = 0;
   let ending = false;
 
   function endTurn(): void {
     ending = false;
     turn += 1;
-    for (const send of ready.splice(0)) send();
+    for (const send of ready.splice(0)) attempt(send);
   }
 
   app.decorateRequest("turn", -1);
@@ -33,4 +33,13 @@ export function gatherAnswers(app: FastifyInstance): void {
     if (request.turn === turn) ready.push(done);
     else done();
   });
+}
+
+/** An answer that cannot be sent, such as one whose header Node refuses, is its own request's failure and nobody else's. */
+function attempt(send: (error?: Error) => void): void {
+  try {
+    send();
+  } catch (error) {
+    send(error as Error);
+  }
 }

@@ -9,7 +9,7 @@ const UNRESERVED = /^[A-Za-z0-9._~-]*$/;
 function encode(parameters: Parameters): string {
   return parameters
     .filter((pair): pair is readonly [string, string | Secret] => pair[1] !== undefined)
-    .map(([name, value]) => `${name}=${value instanceof Secret ? reveal(value) : encodeValue(value)}`)
+    .map(([name, value]) => `${encodeValue(name)}=${value instanceof Secret ? reveal(value) : encodeValue(value)}`)
     .join("&");
 }
 

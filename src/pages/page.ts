@@ -50,7 +50,7 @@ export function sendPage(
 ): FastifyReply {
   const nonce = randomBytes(16).toString("base64");
   const { logo_uri, colour = ACCENT, terms_uri, privacy_uri } = account?.settings.brand ?? {};
-  const images = logo_uri === undefined ? "" : ` img-src ${new URL(logo_uri).origin};`;
+  const images = logo_uri !== undefined && URL.canParse(logo_uri) ? ` img-src ${new URL(logo_uri).origin};` : "";
   reply.code(status).headers({
     "cache-control": "no-store",
     "referrer-policy": "no-referrer",

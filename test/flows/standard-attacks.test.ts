@@ -330,4 +330,24 @@ describeOnBothEngines("attacks on the standard surface", (engine) => {
     const again = JSON.parse(Buffer.from((first ?? "").split(".")[1] ?? "", "base64url").toString());
     expect(again.jti).toBe(payload.jti);
   }, 20_000);
+
+  it("asks again where a form of another site had names of any alphabet", async () => {
+    const reply = await call(`${tenant.base}/oauth/logout`, { method: "POST", form: { 日: "1", state: "ü" } });
+    expect([reply.status, reply.headers.get("location")]).toEqual([
+      303,
+      `${tenant.issuer}/oauth/logout?%E6%97%A5=1&state=%C3%BC`,
+    ]);
+  });
+
+  it("shows pages whatever the account says of its logo, and takes no address without a host", async () => {
+    const own = await createTenant(latchkey);
+    const patch = (logo_uri: string) =>
+      call(`${own.base}/auth/settings`, { method: "PATCH", token: own.token, json: { brand: { logo_uri } } });
+    expect((await patch("https://")).status).toBe(400);
+    expect((await patch("https://[")).status).toBe(200);
+    const html = { headers: { accept: "text/html" } };
+    const refused = await call(`${own.issuer}/oauth/authorize?client_id=nobody`, html);
+    expect([refused.status, refused.headers.get("content-type")]).toEqual([400, "text/html; charset=utf-8"]);
+    expect((await call(`${own.issuer}/oauth/logout`, html)).status).toBe(200);
+  });
 });

@@ -73,8 +73,14 @@ export async function discover(federation: Federation, authority: string, signal
     jwks_uri,
     methods: methods.length > 0 ? methods.map(String) : ["client_secret_basic"],
     ...(typeof userinfo_endpoint === "string" ? { userinfo_endpoint } : {}),
-    ...(typeof authorization_endpoint === "string" ? { authorization_endpoint } : {}),
+    ...addressOf(authorization_endpoint),
   };
+}
+
+/** As a header may hold it. */
+function addressOf(endpoint: unknown): Pick<Provider, "authorization_endpoint"> {
+  if (typeof endpoint !== "string" || !URL.canParse(endpoint)) return {};
+  return { authorization_endpoint: new URL(endpoint).href };
 }
 
 async function redeem(

@@ -5,6 +5,9 @@ import { changeOf, defaultsOf } from "../settings.ts";
 const seconds = (minimum: number, maximum: number, value: number, description: string) =>
   Type.Integer({ minimum, maximum, default: value, description: `${description} In seconds.` });
 
+/** With a host, and then whatever an address holds. */
+const HTTPS = "^https://[^\\s/?#@]+(?:[/?#]\\S*)?$";
+
 const text = (description: string, maxLength = 2_048) => Type.String({ minLength: 1, maxLength, description });
 
 const count = (maximum: number, value: number, description: string) =>
@@ -46,12 +49,10 @@ export const AccountSettings = Type.Object({
   session_lifetime: seconds(300, 31_536_000, 2_592_000, "How long a browser stays logged in in all."),
   brand: Type.Object(
     {
-      logo_uri: Type.Optional(
-        Type.String({ pattern: "^https://", maxLength: 2_048, description: "Shown on login pages." }),
-      ),
+      logo_uri: Type.Optional(Type.String({ pattern: HTTPS, maxLength: 2_048, description: "Shown on login pages." })),
       colour: Type.Optional(Type.String({ pattern: "^#[0-9a-fA-F]{6}$", description: "Of buttons and links." })),
-      terms_uri: Type.Optional(Type.String({ pattern: "^https://", maxLength: 2_048 })),
-      privacy_uri: Type.Optional(Type.String({ pattern: "^https://", maxLength: 2_048 })),
+      terms_uri: Type.Optional(Type.String({ pattern: HTTPS, maxLength: 2_048 })),
+      privacy_uri: Type.Optional(Type.String({ pattern: HTTPS, maxLength: 2_048 })),
     },
     { default: {}, additionalProperties: false, description: "How the login pages look." },
   ),
