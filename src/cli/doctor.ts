@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { adviceOn } from "../advice.ts";
 import { checkSettings } from "../check-settings.ts";
 import { type Config, isLoopbackUrl, readConfig } from "../config.ts";
+import { faultCode } from "../delivery/smtp.ts";
 import { masterKeys } from "../secrets/master-keys.ts";
 import { reveal } from "../secrets/secret.ts";
 import { pendingMigrations } from "../storage/migrate.ts";
@@ -46,6 +47,7 @@ async function examine(config: Config): Promise<Finding[]> {
     config.sms_url === null
       ? { check: "SMS", state: "warning", message: "SMS_URL is not set; production accounts cannot send SMS." }
       : { check: "SMS", state: "ok", message: "a provider is set." },
+    metricsFinding(config),
   ];
 }
 
@@ -122,13 +124,24 @@ async function mailFinding({ smtp_url, mail_from }: Config): Promise<Finding> {
     await transport.verify();
     return { check, state: "ok", message: `the server accepts us; mail comes from ${mail_from}.` };
   } catch (error) {
-    const { code = "unknown" } = error as { code?: string };
-    return {
-      check,
-      state: "failed",
-      message: `the server of SMTP_URL does not accept us (${code}). Check host, port, user and password.`,
-    };
+    return { check, state: "failed", message: mailAdvice(faultCode(error as { code?: string })) };
   } finally {
     transport.close();
   }
+}
+
+function mailAdvice(code: string): string {
+  if (/^CERT_|SELF_SIGNED|^UNABLE_TO_|^ERR_TLS_/.test(code))
+    return `the server of SMTP_URL cannot be trusted (${code}). Its certificate is not valid: renew it there, name the host that it is for, or give Node.js its authority by NODE_EXTRA_CA_CERTS.`;
+  if (["ECONNREFUSED", "ETIMEDOUT", "ENOTFOUND"].includes(code))
+    return `nothing answers at the host and port of SMTP_URL (${code}). Check both, and the firewall.`;
+  return `the server of SMTP_URL does not accept us (${code}). Check host, port, user and password.`;
+}
+
+function metricsFinding({ workers, metrics_port }: Config): Finding {
+  const check = "metrics";
+  if (metrics_port !== null) return { check, state: "ok", message: `on METRICS_PORT ${metrics_port}.` };
+  if (workers === 1) return { check, state: "ok", message: "at /metrics, for this machine alone." };
+  const message = `each answer of /metrics holds the figures of one of the ${workers} workers. Set METRICS_PORT, which adds them up.`;
+  return { check, state: "warning", message };
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { expect, it } from "vitest";
+import { freePort } from "../../scripts/postgres.mjs";
 import { openMailbox, recipientOf, until } from "../../test/support/smtp.ts";
 import { secret } from "../secrets/secret.ts";
 import { openSmtp } from "./smtp.ts";
@@ -32,5 +33,21 @@ it("does not send afterwards what was given up while it waited for a connection"
     [...[0, 1, 2, 3, 4].map((n) => `first-${n}@example.com`), "last@example.com"].toSorted(),
   );
   smtp.close();
+  await mailbox.stop();
+});
+
+it("says by its code why the mail server was not reached", async () => {
+  const mailbox = await openMailbox({ secure: true });
+  await mailbox.start();
+  const reasonAt = async (url: string) => {
+    const smtp = await openSmtp({ url, from: "login@latchkey.example" });
+    const text = secret("Hello.");
+    const mail = { to: "ada@example.com", subject: "Hello", text, html: text, id: randomUUID(), language: "en" };
+    const error = await smtp.send(mail, new AbortController().signal).catch((error: Error) => error);
+    smtp.close();
+    return (error as Error).message;
+  };
+  expect(await reasonAt(mailbox.url)).toMatch(/^the mail server does not answer \(\w*(CERT|UNABLE_TO)\w*\)$/);
+  expect(await reasonAt(`smtp://127.0.0.1:${await freePort()}`)).toBe("the mail server does not answer (ECONNREFUSED)");
   await mailbox.stop();
 });

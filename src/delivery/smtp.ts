@@ -12,6 +12,8 @@ export interface SmtpOptions {
 interface SmtpError extends Error {
   readonly responseCode?: number;
   readonly code?: string;
+  /** Of the socket, where the library put its own code over it. */
+  readonly originalCode?: string;
 }
 
 const CONNECTIONS = 5;
@@ -91,11 +93,16 @@ function openPlaces(count: number) {
   };
 }
 
+/** What failed, as a code and nothing more, such as `ECONNREFUSED`. */
+export const faultCode = ({ originalCode, code }: Pick<SmtpError, "originalCode" | "code">): string =>
+  originalCode ?? code ?? "unknown";
+
 /** The server's own words stay out: some repeat what they were sent. */
-function reasonOf({ responseCode, code }: SmtpError): Error {
+function reasonOf(error: SmtpError): Error {
+  const { responseCode, code } = error;
   const reason =
     responseCode === undefined
-      ? `the mail server does not answer (${code ?? "unknown"})`
+      ? `the mail server does not answer (${faultCode(error)})`
       : `the mail server answered ${responseCode}`;
   // 550 to 553: no such mailbox, or none that takes mail; another attempt meets the same answer (RFC 5321 §4.2.3).
   const permanent = code === "EENVELOPE" && responseCode !== undefined && responseCode >= 550 && responseCode <= 553;

@@ -59,6 +59,8 @@ export async function openMetrics(waiting: () => Promise<WaitingMessages>): Prom
     help: "Messages that should have left by now, and those that were given up in the last hour.",
     labelNames: ["state"] as const,
     registers,
+    // Every worker counts the same outbox.
+    aggregator: "max",
     async collect() {
       this.reset();
       const counted = await waiting().catch(() => undefined);
@@ -81,7 +83,7 @@ export async function openMetrics(waiting: () => Promise<WaitingMessages>): Prom
   };
 }
 
-/** In the parent of several workers: their figures, added up. */
+/** In the parent of several workers: their figures, each added up or as its metric says. */
 export async function openClusterMetrics(): Promise<Pick<Metrics, "text" | "content_type">> {
   const { AggregatorRegistry } = await import("prom-client");
   const all = new AggregatorRegistry();

@@ -15,18 +15,20 @@ export interface Mailbox {
   stop(): Promise<void>;
 }
 
-export async function openMailbox(): Promise<Mailbox> {
+/** With `secure` it speaks TLS from the first byte, under a certificate that it signed itself. */
+export async function openMailbox({ secure = false } = {}): Promise<Mailbox> {
   const port = await freePort();
   const mails: ParsedMail[] = [];
   let server: SMTPServer | undefined;
   const mailbox: Mailbox = {
-    url: `smtp://127.0.0.1:${port}`,
+    url: `${secure ? "smtps" : "smtp"}://127.0.0.1:${port}`,
     mails,
     port,
     beforeAccept: undefined,
     refuse: () => undefined,
     async start() {
       const started = new SMTPServer({
+        secure,
         authOptional: true,
         disabledCommands: ["STARTTLS"],
         logger: false,
