@@ -152,3 +152,13 @@ it("calls a source by a name that is the account's own and does not tell the add
     new Set([name(), name("T00000002"), name(account_id, "192.0.2.2"), name(account_id, "192.0.2.1", 2)]).size,
   ).toBe(4);
 });
+
+it("counts IPv6 by its /64, IPv4 as it is however it is written, and what is no address as it is", () => {
+  const name = (source: string) => sourceSubject(masterKeys([Buffer.alloc(32, 1)]), account_id, source);
+  expect(name("2001:db8:1:2:3:4:5:6")).toBe(name("2001:DB8:1:2::"));
+  expect(name("2001:db8:1:3::")).not.toBe(name("2001:db8:1:2::"));
+  expect(name("fe80::1%eth0")).toBe(name("fe80::2"));
+  expect(name("::ffff:192.0.2.1")).toBe(name("192.0.2.1"));
+  expect(name("192.0.2.2")).not.toBe(name("192.0.2.1"));
+  expect(name("unknown")).not.toBe(name("another"));
+});
