@@ -183,6 +183,10 @@ describeOnBothEngines("RFC 9700 about tokens", (engine) => {
         name,
       ).toBe(true);
     }
+    for (const endpoint of ["token", "introspection", "revocation"]) {
+      expect(body[`${endpoint}_endpoint_auth_methods_supported`], endpoint).toContain("private_key_jwt");
+      expect(body[`${endpoint}_endpoint_auth_signing_alg_values_supported`], endpoint).toContain("ES256");
+    }
     for (const grant_type of body.grant_types_supported)
       expect((await scene.token({ grant_type })).body.error, grant_type).not.toBe("unsupported_grant_type");
     for (const id_token_signed_response_alg of body.id_token_signing_alg_values_supported) {

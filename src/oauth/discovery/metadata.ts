@@ -35,7 +35,9 @@ export function metadataOf(public_url: string, { account_id, settings }: Account
     token_endpoint_auth_methods_supported: methods,
     token_endpoint_auth_signing_alg_values_supported: asymmetric_algs,
     introspection_endpoint_auth_methods_supported: methods,
+    introspection_endpoint_auth_signing_alg_values_supported: asymmetric_algs,
     revocation_endpoint_auth_methods_supported: methods,
+    revocation_endpoint_auth_signing_alg_values_supported: asymmetric_algs,
     code_challenge_methods_supported: ["S256"],
     scopes_supported: identity_scopes.filter((scope) => scope !== "address"),
     claims_supported: [
