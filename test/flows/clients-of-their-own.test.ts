@@ -33,7 +33,7 @@ describeOnBothEngines("clients of their own", (engine) => {
       const document = documents.get(path);
       return document ? [200, JSON.stringify(document)] : [404, "{}"];
     });
-    latchkey = await startLatchkey(engine, { env: { EGRESS_ALLOW: "127.0.0.0/8" } });
+    latchkey = await startLatchkey(engine, { env: { EGRESS_ALLOW: "127.0.0.0/8", TRUSTED_PROXIES: "127.0.0.1" } });
     open = await createTenant(latchkey, {
       settings: { open_registration: true, public_client_grants: { "https://mcp.example": ["tools:call"] } },
     });
@@ -305,6 +305,43 @@ describeOnBothEngines("clients of their own", (engine) => {
     const statuses = [];
     for (let n = 0; n < 11; n++) statuses.push((await register(own, { redirect_uris: [BACK] })).status);
     expect(statuses).toEqual([...Array(10).fill(201), 429]);
+  });
+
+  it("are counted by the /64 of an IPv6 address", async () => {
+    const own = await createTenant(latchkey, { settings: { open_registration: true } });
+    const from = async (address: string) => {
+      const at = { method: "POST", json: { redirect_uris: [BACK] }, headers: { "x-forwarded-for": address } };
+      return (await call(`${own.base}/oauth/register`, at)).status;
+    };
+    const statuses = [];
+    for (let n = 0; n < 11; n++) statuses.push(await from(`2001:db8:1:2:${n}::1`));
+    expect(statuses).toEqual([...Array(10).fill(201), 429]);
+    expect(await from("2001:db8:1:3::1")).toBe(201);
+  });
+
+  it("leave room for those who hold a token, however many registered without one", async () => {
+    const own = await createTenant(latchkey, { settings: { open_registration: true } });
+    const json = { redirect_uris: [BACK], token_endpoint_auth_method: "none" };
+    expect((await register(own, json, own.token)).status).toBe(201);
+    const { client_id: id } = (await register(own, json)).body;
+    const { storage } = latchkey.server.core;
+    await storage.write(async ({ db }) => {
+      const made = await db.selectFrom("clients").selectAll().where("id", "=", id).executeTakeFirstOrThrow();
+      const kept = db.selectFrom("client_registrations").selectAll().where("client_id", "=", id);
+      const registered = await kept.executeTakeFirstOrThrow();
+      const ids = Array.from({ length: 998 }, () => randomUUID());
+      await db
+        .insertInto("clients")
+        .values(ids.map((id) => ({ ...made, id, client_id: id })))
+        .execute();
+      await db
+        .insertInto("client_registrations")
+        .values(ids.map((client_id) => ({ ...registered, client_id })))
+        .execute();
+    });
+    expect((await register(own, json)).status, "the thousandth").toBe(201);
+    expect((await register(own, json)).status).toBe(429);
+    expect((await register(own, json, own.token)).status).toBe(201);
   });
 
   it("log people in by the address of their document, without any registration", async () => {

@@ -14,7 +14,7 @@ import type { Oauth } from "../oauth.ts";
 import { ClientMetadata, settingsOf } from "./client-metadata.ts";
 import { chargeNewClient, speaking } from "./register.ts";
 import { KEPT } from "./registration.ts";
-import { countRegistrations, selectRegistration, upsertRegistration } from "./store.ts";
+import { countDocuments, selectRegistration, upsertRegistration } from "./store.ts";
 
 /** Bytes. */
 const LONGEST = 5_120;
@@ -57,7 +57,7 @@ export async function findDocumentClient(
   if (known && registration?.fresh_until && registration.fresh_until > instant(now)) return known;
   if (!known) {
     await chargeNewClient(directory, account_id, source);
-    if ((await countRegistrations(storage.read, account_id, "metadata")) >= LIMIT) throw refuse("too_many_requests");
+    if ((await countDocuments(storage.read, account_id)) >= LIMIT) throw refuse("too_many_requests");
   }
   const { name, settings, fresh } = await fetchClient(oauth, client_id);
   const actor = { id: client_id.slice(0, 200), context: {} };

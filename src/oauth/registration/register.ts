@@ -17,14 +17,14 @@ import { DEVICE_CODE } from "../device/device-code.ts";
 import type { Oauth } from "../oauth.ts";
 import { type ClientMetadata, settingsOf } from "./client-metadata.ts";
 import { KEPT, tokenDigest } from "./registration.ts";
-import { countRegistrations, deleteRegistered, selectRegistration, upsertRegistration } from "./store.ts";
+import { countOpenlyRegistered, deleteRegistered, selectRegistration, upsertRegistration } from "./store.ts";
 
 export interface Registered extends CreatedClient {
   /** For RFC 7592. */
   readonly registration_access_token: Secret;
 }
 
-/** An account takes no more. */
+/** An account takes no more without a token. */
 const LIMIT = 1_000;
 
 /**
@@ -56,7 +56,7 @@ export async function registerClient(
   }
   if (!allowed) await chargeNewClient(directory, account_id, source);
   await checkSector(oauth.federation, settings);
-  if ((await countRegistrations(storage.read, account_id, "dynamic")) >= LIMIT) throw refuse("too_many_requests");
+  if (!allowed && (await countOpenlyRegistered(storage.read, account_id)) >= LIMIT) throw refuse("too_many_requests");
   const input = { name: metadata.client_name, settings, origin: "dynamic" as const };
   const created = await speaking(() => createClient(directory, account_id, input, actor));
   const registration_access_token = secret(base64url(randomBytes(32)));

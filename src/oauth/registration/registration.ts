@@ -25,6 +25,9 @@ export interface Registration {
 /** An unused client is kept so long; milliseconds. */
 export const KEPT = 30 * 86_400_000;
 
+/** Who made a client that was registered without an initial access token. */
+export const NOBODY = "open-registration";
+
 /** With this scope a client hands out initial access tokens. */
 export const REGISTER_SCOPE = "create:accounts:/oauth/register";
 

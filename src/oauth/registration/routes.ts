@@ -12,7 +12,7 @@ import type { Oauth } from "../oauth.ts";
 import { no_store } from "../token-reply.ts";
 import { ClientMetadata, metadataOfClient } from "./client-metadata.ts";
 import { findRegistered, registerClient, removeRegistered, replaceRegistered } from "./register.ts";
-import { REGISTER_SCOPE } from "./registration.ts";
+import { NOBODY, REGISTER_SCOPE } from "./registration.ts";
 
 const tags = ["oauth"];
 const Params = Type.Object({ oid: Oid, client_id: Type.String({ maxLength: 64 }) });
@@ -55,7 +55,7 @@ export function registrationRoutes(app: App, oauth: Oauth): void {
           ? undefined
           : await findBearer(oauth, account_id, presentedBy(request as FastifyRequest));
       if (bearer) checkBearer(bearer, { scopes: ["admin:accounts", "write:accounts", REGISTER_SCOPE] });
-      const actor = { id: bearer?.subject ?? "open-registration", context: { ...factsOf(request as FastifyRequest) } };
+      const actor = { id: bearer?.subject ?? NOBODY, context: { ...factsOf(request as FastifyRequest) } };
       const who = { allowed: bearer !== undefined, actor, source };
       const { client, client_secret, registration_access_token } = await registerClient(oauth, account_id, body, who);
       reply.code(201).headers(no_store);

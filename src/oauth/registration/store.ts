@@ -1,5 +1,5 @@
 import { type Database, type Instant, instant } from "../../storage/storage.ts";
-import { KEPT, type Registration } from "./registration.ts";
+import { KEPT, NOBODY, type Registration } from "./registration.ts";
 
 export async function upsertRegistration(db: Database, { token_digest, ...row }: Registration): Promise<void> {
   const { fresh_until } = row;
@@ -24,16 +24,27 @@ export function selectRegistration(
 }
 
 /** A document comes without a registration access token. */
-export async function countRegistrations(
-  db: Database,
-  account_id: string,
-  origin: "dynamic" | "metadata",
-): Promise<number> {
+export async function countDocuments(db: Database, account_id: string): Promise<number> {
   const { n } = await db
     .selectFrom("client_registrations")
     .select((eb) => eb.fn.countAll<number>().as("n"))
     .where("account_id", "=", account_id)
-    .where("token_digest", origin === "dynamic" ? "is not" : "is", null)
+    .where("token_digest", "is", null)
+    .executeTakeFirstOrThrow();
+  return Number(n);
+}
+
+/** Those that somebody registered without an initial access token. */
+export async function countOpenlyRegistered(db: Database, account_id: string): Promise<number> {
+  const { n } = await db
+    .selectFrom("client_registrations as registered")
+    .innerJoin("clients", (join) =>
+      join.onRef("clients.account_id", "=", "registered.account_id").onRef("clients.id", "=", "registered.client_id"),
+    )
+    .select((eb) => eb.fn.countAll<number>().as("n"))
+    .where("registered.account_id", "=", account_id)
+    .where("registered.token_digest", "is not", null)
+    .where("clients.created_by", "=", NOBODY)
     .executeTakeFirstOrThrow();
   return Number(n);
 }
