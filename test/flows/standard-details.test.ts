@@ -1,4 +1,5 @@
 /** What clients and people meet at the edges of the standard surface, and how they go on from there. */
+import { randomUUID } from "node:crypto";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
@@ -53,6 +54,33 @@ describeOnBothEngines("the standard surface in detail", (engine) => {
       expect(shown.html).toContain("The request object is not right");
     }
     expect(answered(await ask({ state: "\u{1f511}" })).get("state")).toBe("\u{1f511}");
+  });
+
+  it("takes an assertion for the address of pushed requests there and nowhere else", async () => {
+    const keys = await generateKeyPair("ES256");
+    const jwks = { keys: [{ ...(await exportJWK(keys.publicKey)), kid: "1", alg: "ES256" }] };
+    const { latchkey, tenant } = scene;
+    const token_endpoint_auth_method = "private_key_jwt";
+    const own = await addClient(latchkey, tenant.account_id, { first_party: true, token_endpoint_auth_method, jwks });
+    const post = async (path: string, audience: string, form: Record<string, string>) => {
+      const client_assertion = await new SignJWT({ jti: randomUUID() })
+        .setProtectedHeader({ alg: "ES256", kid: "1" })
+        .setIssuer(own.client_id)
+        .setSubject(own.client_id)
+        .setAudience(audience)
+        .setExpirationTime("1m")
+        .sign(keys.privateKey);
+      const client_assertion_type = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+      const proven = { ...form, client_assertion, client_assertion_type };
+      return (await call(`${tenant.base}/oauth/${path}`, { method: "POST", form: proven })).status;
+    };
+    const { issuer } = tenant;
+    const request = { response_type: "code", redirect_uri: CALLBACK, scope: "openid" };
+    for (const audience of [issuer, `${issuer}/oauth/token`, `${issuer}/oauth/par`])
+      expect(await post("par", audience, request), audience).toBe(201);
+    expect(await post("par", `${issuer}/oauth/introspect`, request)).toBe(401);
+    for (const path of ["token", "introspect", "revoke"])
+      expect(await post(path, `${issuer}/oauth/par`, { token: "x", grant_type: "client_credentials" }), path).toBe(401);
   });
 
   it("logs out by an ID token whose client is named in either way", async () => {

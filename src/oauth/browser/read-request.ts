@@ -2,12 +2,11 @@ import type { Account } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { matchRedirectUri } from "../../directory/clients/callback.ts";
 import type { Client } from "../../directory/clients/client.ts";
-import { lookUpClient } from "../../directory/clients/find-client.ts";
 import { refuse } from "../../errors.ts";
 import { acr_values } from "../authorization-for.ts";
 import type { Oauth } from "../oauth.ts";
 import { readHint, userOfSub } from "../read-hint.ts";
-import { findDocumentClient } from "../registration/document.ts";
+import { findAnyClient } from "../registration/document.ts";
 import type { AuthorizationParameters, Prompt, ResponseMode } from "./authorization-request.ts";
 import { type ReadClaims, readClaims } from "./read-claims.ts";
 import { type AnswerTo, redirecting, refuseRequest } from "./refuse-at.ts";
@@ -37,9 +36,7 @@ export async function readRequest(
   const { directory } = oauth;
   const account = await findAccount(directory, account_id);
   if (sent.client_id === undefined) throw refuseRequest("client_id is required.");
-  const client =
-    (await findDocumentClient(oauth, account, sent.client_id, source)) ??
-    (await lookUpClient(directory, account_id, sent.client_id));
+  const client = await findAnyClient(oauth, account, sent.client_id, source);
   if (!client) throw refuse("unauthorized_client", { message: "There is no such client." });
   const raw = await openRequestObject(oauth, client, sent);
   const redirect_uri = matchRedirectUri(client, raw.redirect_uri);

@@ -7,7 +7,7 @@ import { OidParams, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { keyOf, presentedBy } from "../dpop/dpop.ts";
 import type { Oauth } from "../oauth.ts";
-import { findDocumentClient } from "../registration/document.ts";
+import { findAnyClient } from "../registration/document.ts";
 import { authenticate } from "../token/client-authentication.ts";
 import { ClientCredentials } from "../token/schema.ts";
 import { sendAnswer } from "./answer.ts";
@@ -112,9 +112,9 @@ export function authorizationRoutes(app: App, oauth: Oauth): void {
     handler: async (request, reply) => {
       const { account_id, body, headers } = request;
       if (body.client_id !== undefined) {
-        await findDocumentClient(oauth, await findAccount(directory, account_id), body.client_id, request.ip);
+        await findAnyClient(oauth, await findAccount(directory, account_id), body.client_id, request.ip);
       }
-      const client = await authenticate(oauth, account_id, headers, body);
+      const client = await authenticate(oauth, account_id, headers, body, "par");
       if (body.request_uri !== undefined) throw refuse("invalid_request", { message: "request_uri is not pushed." });
       try {
         const proven = await keyOf(directory, account_id, presentedBy(request as FastifyRequest), false);

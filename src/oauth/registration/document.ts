@@ -1,13 +1,15 @@
 import { Check } from "typebox/value";
 import { ask } from "../../authentication/federation/federation.ts";
 import type { Account } from "../../directory/accounts/account.ts";
+import { findAccount } from "../../directory/accounts/find-account.ts";
 import { isLoopback } from "../../directory/clients/callback.ts";
 import { changeClient } from "../../directory/clients/change-client.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { createClient } from "../../directory/clients/create-client.ts";
 import { findClientById, lookUpClient } from "../../directory/clients/find-client.ts";
 import type { ClientSettings } from "../../directory/clients/settings.ts";
-import { refuse } from "../../errors.ts";
+import { cacheKey, type Directory } from "../../directory/directory.ts";
+import { Refusal, refuse } from "../../errors.ts";
 import { instant } from "../../storage/storage.ts";
 import { DEVICE_CODE } from "../device/device-code.ts";
 import type { Oauth } from "../oauth.ts";
@@ -23,6 +25,8 @@ const [SHORTEST, USUAL, MOST] = [30, 300, 86_400];
 /** An account keeps no more of them. */
 const LIMIT = 10_000;
 
+type Asking = Pick<Oauth, "directory" | "federation">;
+
 /**
  * Whether a client_id is the address of a document: https (http on a loopback address, which EGRESS_ALLOW has to open), with a path,
  * and nothing that could be read in two ways.
@@ -36,45 +40,90 @@ function isDocumentAddress(client_id: string): boolean {
 }
 
 /**
- * The client that a document describes (OAuth Client ID Metadata Document): read anew when it is no longer fresh, kept as a client of
- * the account, which it is until nobody uses it for a month. It holds no secret, and nothing else at its address is fetched.
+ * A client by client_id or uuid. One that a document describes (OAuth Client ID Metadata Document) is what its document says: read anew
+ * when it is no longer fresh, and known only where the account takes such clients.
  *
- * @returns undefined where the account does not take them. @throws 400 invalid_client_metadata, invalid_redirect_uri; 429.
+ * @throws 400 invalid_client_metadata, invalid_redirect_uri: see `isMisdescribed`.
  */
-export async function findDocumentClient(
-  oauth: Oauth,
-  account: Account,
+export async function findCurrentClient(oauth: Asking, account_id: string, name: string): Promise<Client | undefined> {
+  const { directory } = oauth;
+  const client = await lookUpClient(directory, account_id, name);
+  if (client?.origin !== "metadata") return client;
+  const { settings } = await findAccount(directory, account_id);
+  if (!settings.client_id_metadata_documents) return undefined;
+  return (await isFresh(directory, client)) ? client : readAnew(oauth, account_id, client.client_id, client);
+}
+
+/**
+ * As `findCurrentClient`; who is not known and has the address of a document for a client_id is from now on a client of the account,
+ * which it is until nobody uses it for a month. It holds no secret, and nothing else at its address is fetched.
+ *
+ * @throws 400 invalid_client_metadata, invalid_redirect_uri; 429.
+ */
+export async function findAnyClient(
+  oauth: Asking,
+  { account_id, settings }: Account,
   client_id: string,
   source: string,
 ): Promise<Client | undefined> {
-  if (!account.settings.client_id_metadata_documents || !isDocumentAddress(client_id)) return undefined;
+  const known = await findCurrentClient(oauth, account_id, client_id);
+  if (known || !settings.client_id_metadata_documents || !isDocumentAddress(client_id)) return known;
+  const { directory } = oauth;
+  await chargeNewClient(directory, account_id, source);
+  if ((await countDocuments(directory.storage.read, account_id)) >= LIMIT) throw refuse("too_many_requests");
+  return readAnew(oauth, account_id, client_id, undefined);
+}
+
+/** Whether a client is in the way of itself: by what its document says, or because it cannot be had. */
+export const isMisdescribed = (error: unknown): error is Refusal =>
+  error instanceof Refusal && ["invalid_client_metadata", "invalid_redirect_uri"].includes(error.code);
+
+/** A sector that was taken from a document unread is read away. */
+async function isFresh({ storage }: Directory, { account_id, id, settings }: Client): Promise<boolean> {
+  const { fresh_until } = (await selectRegistration(storage.read, account_id, id)) ?? {};
+  return !!fresh_until && fresh_until > instant(storage.now()) && settings.sector_identifier_uri === null;
+}
+
+/** Many at once ask its address once, and a moment after it failed nobody asks again. */
+async function readAnew(
+  oauth: Asking,
+  account_id: string,
+  client_id: string,
+  known: Client | undefined,
+): Promise<Client | undefined> {
+  const { directory, federation } = oauth;
+  const renewal = await federation.renewed.get(cacheKey(account_id, client_id), async () => {
+    try {
+      await readDocument(oauth, account_id, client_id, known);
+      return undefined;
+    } catch (failure) {
+      if (!isMisdescribed(failure)) throw failure;
+      return { failure };
+    }
+  });
+  if (renewal) throw renewal.failure;
+  return lookUpClient(directory, account_id, client_id);
+}
+
+async function readDocument(oauth: Asking, account_id: string, client_id: string, known: Client | undefined) {
   const { directory } = oauth;
   const { storage } = directory;
-  const { account_id } = account;
-  const known = await lookUpClient(directory, account_id, client_id);
-  const registration = known && (await selectRegistration(storage.read, account_id, known.id));
   const now = storage.now();
-  if (known && registration?.fresh_until && registration.fresh_until > instant(now)) return known;
-  if (!known) {
-    await chargeNewClient(directory, account_id, source);
-    if ((await countDocuments(storage.read, account_id)) >= LIMIT) throw refuse("too_many_requests");
-  }
   const { name, settings, fresh } = await fetchClient(oauth, client_id);
   const actor = { id: client_id.slice(0, 200), context: {} };
   const client = await speaking(() =>
     known
       ? changeClient(directory, known, { name: name ?? null, settings }, actor)
-      : createDocumentClient(oauth, account_id, { client_id, name, settings }, actor),
+      : createDocumentClient(directory, account_id, { client_id, name, settings }, actor),
   );
   const times = { fresh_until: instant(now + fresh * 1000), used_at: instant(now), expires_at: instant(now + KEPT) };
   const row = { account_id, client_id: client.id, token_digest: null, ...times };
   await storage.write((tx) => upsertRegistration(tx.db, row));
-  return client;
 }
 
 /** Somebody else may have been quicker. */
 async function createDocumentClient(
-  { directory }: Oauth,
+  directory: Directory,
   account_id: string,
   input: { readonly client_id: string; readonly name: string | undefined; readonly settings: Partial<ClientSettings> },
   actor: Parameters<typeof createClient>[3],
@@ -95,7 +144,7 @@ interface FetchedClient {
   readonly fresh: number;
 }
 
-async function fetchClient({ federation }: Oauth, client_id: string): Promise<FetchedClient> {
+async function fetchClient({ federation }: Asking, client_id: string): Promise<FetchedClient> {
   const headers = { accept: "application/json" };
   const {
     status,
@@ -110,6 +159,7 @@ async function fetchClient({ federation }: Oauth, client_id: string): Promise<Fe
   if (named !== client_id) throw wrong("its client_id is not its address");
   if (client_secret !== undefined) throw wrong("it holds a secret");
   const settings = settingsOf(document, "none");
+  if (settings.sector_identifier_uri) throw wrong("it has a sector_identifier_uri, whose list nobody reads");
   const { token_endpoint_auth_method: method } = settings;
   if (method !== "none" && method !== "private_key_jwt") throw wrong("a document has no secret to authenticate with");
   // A document speaks to every server alike; here whoever sends out device codes is somebody the account knows.

@@ -1,12 +1,12 @@
 import type { JWTPayload } from "jose";
-import type { Federation } from "../../authentication/federation/federation.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
 import type { Client } from "../../directory/clients/client.ts";
-import { lookUpClient } from "../../directory/clients/find-client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { Refusal, refuse } from "../../errors.ts";
 import { isBadJwt } from "../../secrets/bad-jwt.ts";
 import { instant } from "../../storage/storage.ts";
+import type { Oauth } from "../oauth.ts";
+import { findCurrentClient } from "../registration/document.ts";
 import { verifyByClient } from "./client-keys.ts";
 import { useStatement } from "./used-tokens.ts";
 
@@ -14,29 +14,35 @@ import { useStatement } from "./used-tokens.ts";
 const LONGEST = 300;
 const SKEW = 30;
 
+/** Which one an assertion may be for beside the token endpoint: pushed requests say so (RFC 9126 §2). */
+export type Endpoint = "token" | "par";
+
 /**
- * The client that signed an assertion about itself (RFC 7523 §3, private_key_jwt): `iss` = `sub` = client_id, `aud` our issuer or
- * token endpoint, at most five minutes, each `jti` once.
+ * The client that signed an assertion about itself (RFC 7523 §3, private_key_jwt): `iss` = `sub` = client_id, `aud` our issuer, token
+ * endpoint or the endpoint that is called where its own standard says so, at most five minutes, each `jti` once.
  *
- * @returns undefined when it is not right. @throws 401 invalid_client when the client's keys cannot be had.
+ * @returns undefined when it is not right. @throws 401 invalid_client when the client's keys cannot be had, and what
+ *   `findCurrentClient` throws.
  */
 export async function matchAssertion(
-  directory: Directory,
-  federation: Federation,
+  oauth: Pick<Oauth, "directory" | "federation">,
   account_id: string,
   assertion: string,
+  endpoint: Endpoint,
 ): Promise<Client | undefined> {
+  const { directory, federation } = oauth;
   const { decodeJwt } = await import("jose");
   try {
     const claimed = decodeJwt(assertion);
-    const client = typeof claimed.sub === "string" ? await lookUpClient(directory, account_id, claimed.sub) : undefined;
+    const { sub } = claimed;
+    const client = typeof sub === "string" ? await findCurrentClient(oauth, account_id, sub) : undefined;
     if (client?.settings.token_endpoint_auth_method !== "private_key_jwt") return undefined;
     const issuer = issuerOf(directory.public_url, account_id);
     const now = directory.storage.now();
     const verified = await verifyByClient(federation, client, assertion, {
       issuer: client.client_id,
       subject: client.client_id,
-      audience: [issuer, `${issuer}/oauth/token`],
+      audience: [issuer, `${issuer}/oauth/token`, `${issuer}/oauth/${endpoint}`],
       requiredClaims: ["exp", "jti"],
       clockTolerance: SKEW,
       currentDate: new Date(now),

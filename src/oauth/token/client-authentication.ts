@@ -1,12 +1,12 @@
 import { checkOrigin } from "../../directory/clients/allowed-origins.ts";
-import { lookUpClient } from "../../directory/clients/find-client.ts";
 import { authenticateClient, type ProvenClient } from "../../directory/clients/secret.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { Refusal, type RefusalOptions, refuse } from "../../errors.ts";
 import { decode } from "../../http/strict-form.ts";
 import { type Secret, secret } from "../../secrets/secret.ts";
 import type { Oauth } from "../oauth.ts";
-import { matchAssertion } from "./client-assertion.ts";
+import { findCurrentClient, isMisdescribed } from "../registration/document.ts";
+import { type Endpoint, matchAssertion } from "./client-assertion.ts";
 
 /** Credentials in the form. */
 export interface FormCredentials {
@@ -37,51 +37,54 @@ export async function authenticate(
   account_id: string,
   { authorization, origin }: CallerHeaders,
   form: FormCredentials,
+  endpoint: Endpoint = "token",
 ): Promise<ProvenClient> {
-  const client = await prove(oauth, account_id, authorization, form);
+  const client = await prove(oauth, account_id, authorization, form, endpoint);
   checkOrigin(oauth.directory, client, origin);
   return client;
 }
 
 async function prove(
-  { directory, federation }: Pick<Oauth, "directory" | "federation">,
+  oauth: Pick<Oauth, "directory" | "federation">,
   account_id: string,
   authorization: string | undefined,
   form: FormCredentials,
+  endpoint: Endpoint,
 ): Promise<ProvenClient> {
   const { client_id, client_secret, client_assertion } = form;
   const ways = [authorization, client_secret, client_assertion].filter((way) => way !== undefined);
   if (ways.length > 1) throw refuse("invalid_request", { message: "Credentials must come in one way only." });
   if (authorization !== undefined) {
-    const client = await authenticateBasic(directory, account_id, authorization);
+    const client = await authenticateBasic(oauth.directory, account_id, authorization);
     if (client_id !== undefined && client_id !== client.client_id && client_id !== client.id) throw unknownClient();
     return checkWay(client, "client_secret_basic");
   }
   try {
-    return await authenticateByForm({ directory, federation }, account_id, form);
+    return await authenticateByForm(oauth, account_id, form, endpoint);
   } catch (error) {
     // Basic is asked for only of those who tried it (RFC 6749 §5.2).
-    if (!isUnknown(error)) throw error;
-    throw refuse("invalid_client", { message: (error as Refusal).message });
+    if (!isUnknown(error) && !isMisdescribed(error)) throw error;
+    throw refuse("invalid_client", { message: (error as Refusal).message, cause: error });
   }
 }
 
 async function authenticateByForm(
-  { directory, federation }: Pick<Oauth, "directory" | "federation">,
+  oauth: Pick<Oauth, "directory" | "federation">,
   account_id: string,
   { client_id, client_secret, client_assertion, client_assertion_type }: FormCredentials,
+  endpoint: Endpoint,
 ): Promise<ProvenClient> {
   if (client_assertion !== undefined) {
     if (client_assertion_type !== ASSERTION_TYPE) throw unknownClient({ message: "client_assertion_type is unknown." });
-    const client = await matchAssertion(directory, federation, account_id, client_assertion);
+    const client = await matchAssertion(oauth, account_id, client_assertion, endpoint);
     if (!client || (client_id !== undefined && client_id !== client.client_id)) throw unknownClient();
     return checkWay({ ...client, secret_id: "" }, "private_key_jwt");
   }
   if (client_id === undefined) throw unknownClient({ message: "Client authentication is required." });
   if (client_secret !== undefined) {
-    return checkWay(await tryPair(directory, account_id, client_id, secret(client_secret)), "client_secret_post");
+    return checkWay(await tryPair(oauth.directory, account_id, client_id, secret(client_secret)), "client_secret_post");
   }
-  const client = await lookUpClient(directory, account_id, client_id);
+  const client = await findCurrentClient(oauth, account_id, client_id);
   if (client?.settings.token_endpoint_auth_method !== "none") throw unknownClient();
   return { ...client, secret_id: "" };
 }

@@ -1,0 +1,156 @@
+/** Clients that a document describes: what it says counts as long as it says so, and asking for it costs little. */
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type CryptoKey, exportJWK, generateKeyPair, SignJWT } from "jose";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { changeSettings } from "../../src/directory/accounts/change-settings.ts";
+import { changeClient } from "../../src/directory/clients/change-client.ts";
+import { findClient } from "../../src/directory/clients/find-client.ts";
+import { describeOnBothEngines } from "../support/engines.ts";
+import { actor, call, createTenant, type Latchkey, startLatchkey, type Tenant } from "../support/latchkey.ts";
+import { openReceiver, type Receiver } from "../support/receiver.ts";
+import { pkce } from "../support/standard-client.ts";
+import { openSurfer } from "../support/surfer.ts";
+
+const BACK = "https://agent.example/back";
+const ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+describeOnBothEngines("clients that a document describes", (engine) => {
+  let latchkey: Latchkey;
+  let tenant: Tenant;
+  let web: Receiver;
+  const documents = new Map<string, object>();
+  beforeAll(async () => {
+    web = await openReceiver(({ path }) => {
+      const document = documents.get(path);
+      return document ? [200, JSON.stringify(document)] : [404, "{}"];
+    });
+    latchkey = await startLatchkey(engine, { env: { EGRESS_ALLOW: "127.0.0.0/8" } });
+    tenant = await createTenant(latchkey);
+  });
+  afterAll(async () => {
+    await latchkey.close();
+    await web.close();
+  });
+
+  const describe = (path: string, more: object = {}) => {
+    const client_id = `${web.url}${path}`;
+    documents.set(path, { client_id, redirect_uris: [BACK], ...more });
+    return client_id;
+  };
+  const authorize = (client_id: string) => {
+    const about = { client_id, redirect_uri: BACK, response_type: "code", scope: "openid", ...pkce };
+    return openSurfer(latchkey).visit(`${tenant.issuer}/oauth/authorize?${new URLSearchParams(about)}`);
+  };
+  const asked = (path: string) => web.all.filter((one) => one.path === path).length;
+  const post = (path: string, form: Record<string, string>) =>
+    call(`${tenant.base}/oauth/${path}`, { method: "POST", form });
+  /** As after its time. */
+  const outdate = () =>
+    latchkey.server.core.storage.write(
+      async ({ db }) =>
+        void (await db.updateTable("client_registrations").set({ fresh_until: "2020-01-01T00:00:00.000Z" }).execute()),
+    );
+  const redeem = async (client_id: string) => {
+    const form = { grant_type: "authorization_code", client_id, code: "x", redirect_uri: BACK };
+    const { status, body } = await post("token", form);
+    return [status, body.error];
+  };
+
+  it("belong to no sector that its document names", async () => {
+    const sector_identifier_uri = `${web.url}/sector`;
+    documents.set("/sector", [BACK]);
+    const client_id = describe("/sector.json", { subject_type: "pairwise", sector_identifier_uri });
+    const shown = await authorize(client_id);
+    expect([shown.status, shown.html.includes("sector_identifier_uri")]).toEqual([400, true]);
+    expect(asked("/sector")).toBe(0);
+    const stored = describe("/stored.json", { subject_type: "pairwise" });
+    expect((await authorize(stored)).status).toBe(200);
+    const { directory } = latchkey.server.core;
+    const client = await findClient(directory, tenant.account_id, stored);
+    await changeClient(directory, client, { settings: { sector_identifier_uri } }, actor);
+    expect((await authorize(stored)).status).toBe(200);
+    const { settings } = await findClient(directory, tenant.account_id, stored);
+    expect(settings.sector_identifier_uri, "said by a document before").toBeNull();
+  });
+
+  it("authenticate by the keys that the document names now, at every endpoint", async () => {
+    const [old, fresh] = [await generateKeyPair("ES256"), await generateKeyPair("ES256")];
+    const described = async (kid: string, key: CryptoKey) => ({
+      token_endpoint_auth_method: "private_key_jwt",
+      jwks: { keys: [{ ...(await exportJWK(key)), kid, alg: "ES256" }] },
+    });
+    const client_id = describe("/keys.json", await described("1", old.publicKey));
+    const prove = async (kid: string, key: CryptoKey) => {
+      const assertion = await new SignJWT({ jti: randomUUID() })
+        .setProtectedHeader({ alg: "ES256", kid })
+        .setIssuer(client_id)
+        .setSubject(client_id)
+        .setAudience(tenant.issuer)
+        .setExpirationTime("1m")
+        .sign(key);
+      const form = { token: "x", client_assertion: assertion, client_assertion_type: ASSERTION };
+      const { status, body } = await post("introspect", form);
+      return [status, body.error];
+    };
+    await authorize(client_id);
+    expect(await prove("1", old.privateKey)).toEqual([200, undefined]);
+    describe("/keys.json", await described("2", fresh.publicKey));
+    expect(await prove("1", old.privateKey), "believed for its time").toEqual([200, undefined]);
+    await outdate();
+    expect(await prove("1", old.privateKey), "withdrawn").toEqual([401, "invalid_client"]);
+    expect(await prove("2", fresh.privateKey), "new, without any login").toEqual([200, undefined]);
+    documents.delete("/keys.json");
+    await outdate();
+    expect(await prove("2", fresh.privateKey), "gone").toEqual([401, "invalid_client"]);
+  });
+
+  it("are no clients any more once the document is gone, or the account takes none", async () => {
+    const client_id = describe("/gone.json");
+    await authorize(client_id);
+    expect(await redeem(client_id)).toEqual([400, "invalid_grant"]);
+    documents.delete("/gone.json");
+    await outdate();
+    expect(await redeem(client_id)).toEqual([401, "invalid_client"]);
+    const kept = describe("/kept.json");
+    await authorize(kept);
+    const { directory } = latchkey.server.core;
+    const { id } = await findClient(directory, tenant.account_id, kept);
+    const push = async () => {
+      const { status, body } = await post("par", {
+        client_id: kept,
+        redirect_uri: BACK,
+        response_type: "code",
+        ...pkce,
+      });
+      return [status, body.error];
+    };
+    expect(await push()).toEqual([201, undefined]);
+    await changeSettings(directory, tenant.account_id, { client_id_metadata_documents: false }, actor);
+    for (const name of [kept, id]) {
+      expect((await authorize(name)).html, name).toContain("no such client");
+      expect(await redeem(name), name).toEqual([401, "invalid_client"]);
+    }
+    expect(await push()).toEqual([401, "invalid_client"]);
+    await changeSettings(directory, tenant.account_id, { client_id_metadata_documents: true }, actor);
+    expect(await redeem(kept)).toEqual([400, "invalid_grant"]);
+  });
+
+  it("make one question of many, and none for ten seconds after one that failed", async () => {
+    const client_id = describe("/down.json");
+    await Promise.all(Array.from({ length: 5 }, () => authorize(client_id)));
+    expect(asked("/down.json"), "unknown").toBe(1);
+    documents.delete("/down.json");
+    await outdate();
+    const shown = await Promise.all(Array.from({ length: 20 }, () => authorize(client_id)));
+    expect(new Set(shown.map(({ status }) => status))).toEqual(new Set([400]));
+    expect(asked("/down.json"), "at once").toBe(2);
+    expect((await authorize(client_id)).html).toContain("answered 404");
+    expect(await redeem(client_id)).toEqual([401, "invalid_client"]);
+    expect(asked("/down.json"), "afterwards").toBe(2);
+    describe("/down.json");
+    await sleep(10_100);
+    expect((await authorize(client_id)).status).toBe(200);
+    expect(asked("/down.json"), "later").toBe(3);
+  });
+});
