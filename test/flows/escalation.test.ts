@@ -152,6 +152,29 @@ describeOnBothEngines("a bearer that holds less than all", (engine) => {
     await send("PATCH", "/auth/settings", tenant.token, { json: { jwks: null } });
   });
 
+  it("cannot give every client that registers itself a scope, nor change one that got it so", async () => {
+    const foreign = "https://orders.example";
+    const given = { open_registration: true, public_client_grants: { [foreign]: ["orders:write"] } };
+    const set = (token: string, json: object) => send("PATCH", "/auth/settings", token, { json });
+    expect(code(await set(weak, given))).toEqual([403, "insufficient_scope"]);
+    expect((await set(tenant.token, given)).status).toBe(200);
+    const registered = await call(`${tenant.base}/oauth/register`, {
+      method: "POST",
+      json: { redirect_uris: ["https://shop.example/cb"], token_endpoint_auth_method: "none" },
+    });
+    expect(registered.status, registered.text).toBe(201);
+    const path = `/auth/clients/${
+      (await send("GET", "/auth/clients", tenant.token)).body.find(
+        ({ client_id }: { client_id: string }) => client_id === registered.body.client_id,
+      ).id
+    }`;
+    const evil = { callbacks: ["https://evil.example/"] };
+    expect(code(await send("PATCH", path, weak, { json: evil }))).toEqual([403, "insufficient_scope"]);
+    expect(code(await set(weak, { public_client_grants: {} }))).toEqual([403, "insufficient_scope"]);
+    expect((await set(tenant.token, { open_registration: false, public_client_grants: {} })).status).toBe(200);
+    expect((await send("PATCH", path, weak, { json: evil })).status).toBe(200);
+  });
+
   it("cannot rename another API into the account API", async () => {
     const foreign = "https://other.example";
     await addGrant(latchkey, tenant.account_id, weakClient, foreign, ["admin:checkout"]);

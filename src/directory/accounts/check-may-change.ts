@@ -1,6 +1,7 @@
 import { refuseField } from "../../errors.ts";
 import type { Bearer } from "../../http/contract.ts";
 import type { Directory } from "../directory.ts";
+import { checkMayHandOn } from "../grants/change-grants.ts";
 import { listGrants } from "../grants/find-grant.ts";
 import { checkMayAssign } from "../roles/change-role.ts";
 import { listAccountUsers } from "../users/find-account-user.ts";
@@ -8,17 +9,19 @@ import type { Account } from "./account.ts";
 import type { AccountSettings } from "./settings.ts";
 
 /**
- * Two settings decide who somebody is, so that changing them takes what they could give: `jwks` logs in every external
- * account user, and a further name of the account API turns the grants that name it into grants of the account API.
+ * Three settings give power, so that changing them takes what they could give: `jwks` logs in every external account user, a further
+ * name of the account API turns the grants that name it into grants of the account API, and `public_client_grants` are grants of every
+ * client that registers itself.
  *
  * @throws 403 insufficient_scope; 400 invalid_request for a jwks that is not fetched by https.
  */
 export async function checkMayChange(
   directory: Directory,
-  { account_id, settings }: Account,
+  account: Account,
   bearer: Bearer,
-  { jwks, api_audiences }: Partial<AccountSettings>,
+  { jwks, api_audiences, public_client_grants }: Partial<AccountSettings>,
 ): Promise<void> {
+  const { account_id, settings } = account;
   if (jwks && !/^https?:\/\//.test(jwks.uri)) throw refuseField("jwks.uri", "format", "must be an https address");
   if (jwks !== undefined) {
     const users = await listAccountUsers(directory, account_id);
@@ -30,4 +33,13 @@ export async function checkMayChange(
   }
   const added = (api_audiences ?? []).filter((audience) => !settings.api_audiences.includes(audience));
   for (const audience of added) checkMayAssign(bearer, await listGrants(directory, account_id, { audience }));
+  if (public_client_grants !== undefined) {
+    const concerned = [settings.public_client_grants, public_client_grants].flatMap(Object.entries<readonly string[]>);
+    checkMayHandOn(
+      directory,
+      account,
+      bearer,
+      concerned.map(([audience, scope]) => ({ audience, scope })),
+    );
+  }
 }

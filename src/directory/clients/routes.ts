@@ -7,7 +7,7 @@ import { actorOf } from "../actor.ts";
 import type { Directory } from "../directory.ts";
 import { withoutNulls } from "../entity.ts";
 import { checkMayHandOn } from "../grants/change-grants.ts";
-import { listGrants } from "../grants/find-grant.ts";
+import { listHeld } from "../grants/find-grant.ts";
 import { changeClient, removeClient, rotateSecret } from "./change-client.ts";
 import type { Client } from "./client.ts";
 import { type CreatedClient, createClient } from "./create-client.ts";
@@ -140,7 +140,7 @@ async function findTrusted(directory: Directory, request: FastifyRequest, id: st
   const { account_id, bearer } = request;
   const client = await findClientById(directory, account_id, id);
   const account = await findAccount(directory, account_id);
-  checkMayHandOn(directory, account, bearer, await listGrants(directory, account_id, { client_id: client.id }));
+  checkMayHandOn(directory, account, bearer, await listHeld(directory, client));
   return client;
 }
 

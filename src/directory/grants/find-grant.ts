@@ -70,6 +70,12 @@ async function publicGrants(directory: Directory, client: Client): Promise<reado
   }));
 }
 
+/** All that a client may ask for, as committed: its own grants, and what the account gives every client that registered itself. */
+export async function listHeld(directory: Directory, client: Client): Promise<readonly Grant[]> {
+  const own = await listGrants(directory, client.account_id, { client_id: client.id });
+  return client.origin === "account" ? own : [...own, ...(await publicGrants(directory, client))];
+}
+
 /** As committed. @throws 404 not_found. */
 export async function findGrantById(directory: Directory, account_id: string, id: string): Promise<Grant> {
   const grant = await selectGrant(directory.storage.read, account_id, id);

@@ -8,7 +8,7 @@ import { lookUpClient } from "../clients/find-client.ts";
 import type { Directory } from "../directory.ts";
 import { withoutNulls } from "../entity.ts";
 import { changeScope, checkMayHandOn, createGrant, removeGrant } from "./change-grants.ts";
-import { findGrantById, listGrants } from "./find-grant.ts";
+import { findGrantById, listGrants, listHeld } from "./find-grant.ts";
 import type { Grant } from "./grant.ts";
 import { GrantChangeBody, GrantFilterQuery, GrantList, GrantParams, GrantView, NewGrantBody } from "./schema.ts";
 
@@ -56,7 +56,7 @@ export function grantRoutes(app: App, directory: Directory): void {
       const client = await lookUpClient(directory, account_id, body.client_id);
       if (!client) throw refuse("not_found", { message: "There is no such client." });
       const { audience, scope, type = "any" } = body;
-      const held = await listGrants(directory, account_id, { client_id: client.id });
+      const held = await listHeld(directory, client);
       checkMayHandOn(directory, await findAccount(directory, account_id), bearer, [...held, { audience, scope }]);
       const oidc = body.oidc && { ...body.oidc, client_secret: secret(body.oidc.client_secret) };
       return view(await createGrant(directory, { client, audience, scope, type, oidc }, actorOf(request)));
@@ -80,7 +80,7 @@ export function grantRoutes(app: App, directory: Directory): void {
       const { account_id, bearer, body } = request;
       const grant = await findGrantById(directory, account_id, request.params.id);
       const after = { audience: grant.audience, scope: body.scope };
-      const held = await listGrants(directory, account_id, { client_id: grant.client_id });
+      const held = await heldBeside(directory, grant);
       checkMayHandOn(directory, await findAccount(directory, account_id), bearer, [...held, after]);
       return view(await changeScope(directory, grant, body.scope, actorOf(request)));
     },
@@ -102,11 +102,17 @@ export function grantRoutes(app: App, directory: Directory): void {
     handler: async (request) => {
       const { account_id, bearer } = request;
       const grant = await findGrantById(directory, account_id, request.params.id);
-      const held = await listGrants(directory, account_id, { client_id: grant.client_id });
+      const held = await heldBeside(directory, grant);
       checkMayHandOn(directory, await findAccount(directory, account_id), bearer, held);
       return view(await removeGrant(directory, grant, actorOf(request)));
     },
   });
+}
+
+/** What the client of a grant holds, the grant among it. */
+async function heldBeside(directory: Directory, { account_id, client_id }: Grant): Promise<readonly Grant[]> {
+  const client = await lookUpClient(directory, account_id, client_id);
+  return client ? listHeld(directory, client) : listGrants(directory, account_id, { client_id });
 }
 
 function view({ account_id: _account, ...grant }: Grant) {
