@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { reveal } from "../secrets/secret.ts";
-import { addAsFragment, addToQuery, formTarget } from "./redirect-address.ts";
+import { addAsFragment, addToQuery } from "./redirect-address.ts";
 
 const CALLBACK = "https://shop.example/cb";
 
@@ -44,13 +44,4 @@ it("gives every value to whoever decodes it, by whichever rule", () => {
       expect(decodeURIComponent(address.slice(CALLBACK.length + "?state=".length, -"&iss=last".length))).toBe(value);
     }),
   );
-});
-
-it.each([
-  ["https://shop.example:8443/cb?x=1", "https://shop.example:8443"],
-  ["http://127.0.0.1:5000/cb", "http://127.0.0.1:5000"],
-  ["http://[::1]:5000/cb", "http:"],
-  ["com.example.app:/cb", "com.example.app:"],
-])("lets a form end at %s", (address, expected) => {
-  expect(formTarget(address)).toBe(expected);
 });

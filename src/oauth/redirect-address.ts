@@ -28,12 +28,3 @@ export function addToQuery(redirect_uri: string, parameters: Parameters): Secret
 export function addAsFragment(redirect_uri: string, parameters: Parameters): Secret {
   return secret(`${redirect_uri}#${encode(parameters)}`);
 }
-
-/**
- * Where a CSP lets a form go that ends at this address: its origin, or its private scheme. No source names an IPv6 address (CSP3 §2.3.1),
- * so that of a loopback one is its scheme.
- */
-export function formTarget(address: string): string {
-  const { origin, protocol, hostname } = new URL(address);
-  return origin === "null" || hostname.startsWith("[") ? protocol : origin;
-}

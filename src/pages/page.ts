@@ -22,8 +22,8 @@ export interface Page {
   readonly title: string;
   readonly body: Html;
   readonly status?: number;
-  /** Where a form of this page may end up. */
-  readonly leads_to?: string | undefined;
+  /** A form of this page may end at a client, whose address may itself lead anywhere. */
+  readonly leads_away?: boolean;
 }
 
 /** What every page's route declares: anybody may look, errors are pages, and no script of another origin reads it. */
@@ -46,16 +46,17 @@ const ACCENT = "#1f4b7a";
 
 export function sendPage(
   reply: FastifyReply,
-  { account, texts, title, body, status = 200, leads_to }: Page,
+  { account, texts, title, body, status = 200, leads_away = false }: Page,
 ): FastifyReply {
   const nonce = randomBytes(16).toString("base64");
   const { logo_uri, colour = ACCENT, terms_uri, privacy_uri } = account?.settings.brand ?? {};
   const images = logo_uri !== undefined && URL.canParse(logo_uri) ? ` img-src ${new URL(logo_uri).origin};` : "";
+  const forms = leads_away ? "" : " form-action 'self';";
   reply.code(status).headers({
     "cache-control": "no-store",
     "referrer-policy": "no-referrer",
     "x-frame-options": "DENY",
-    "content-security-policy": `default-src 'none'; style-src 'nonce-${nonce}'; script-src ${once_source};${images} form-action 'self'${leads_to ? ` ${leads_to}` : ""}; frame-ancestors 'none'; base-uri 'none'`,
+    "content-security-policy": `default-src 'none'; style-src 'nonce-${nonce}'; script-src ${once_source};${images}${forms} frame-ancestors 'none'; base-uri 'none'`,
   });
   const footer =
     (terms_uri ?? privacy_uri) &&

@@ -23,6 +23,14 @@ import { openReceiver, type Receiver } from "../support/receiver.ts";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
+/** A client's address that only sends browsers on, as that of a broker does. */
+async function openBroker(location: string): Promise<{ address: string; close(): Promise<unknown> }> {
+  const server = createServer((_request, response) => response.writeHead(302, { location }).end());
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  return { address: `http://127.0.0.1:${port}/broker`, close: () => new Promise((resolve) => server.close(resolve)) };
+}
+
 describe.skipIf(!executablePath)("the login pages in Chromium", () => {
   let latchkey: Latchkey;
   let tenant: Tenant;
@@ -56,6 +64,16 @@ describe.skipIf(!executablePath)("the login pages in Chromium", () => {
     return `${tenant.issuer}/oauth/authorize?${new URLSearchParams({ ...about, state: "s", ...more })}`;
   };
   const newest = async (to: string) => (await inbox(tenant, to))[0]?.verification_code ?? "";
+
+  async function logIn(page: Page, more: Record<string, string>): Promise<void> {
+    const { email } = await addUser(latchkey, tenant.account_id);
+    await page.goto(address(more));
+    await page.fill("#identifier", email);
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("#code");
+    await page.fill("#code", await newest(email));
+    await page.keyboard.press("Enter");
+  }
 
   /** A page, and what was asked of anybody but the server and the callback. */
   async function open(
@@ -148,17 +166,48 @@ describe.skipIf(!executablePath)("the login pages in Chromium", () => {
     const own = await addClient(latchkey, tenant.account_id, { callbacks: [redirect_uri], first_party: true });
     for (const response_mode of ["query", "form_post"]) {
       const page = await browser.newPage();
-      const { email } = await addUser(latchkey, tenant.account_id);
-      await page.goto(address({ client_id: own.client_id, redirect_uri, response_mode }));
-      await page.fill("#identifier", email);
-      await page.keyboard.press("Enter");
-      await page.waitForSelector("#code");
-      await page.fill("#code", await newest(email));
-      await page.keyboard.press("Enter");
+      await logIn(page, { client_id: own.client_id, redirect_uri, response_mode });
       await page.waitForURL(`${redirect_uri}**`);
       await page.close();
     }
     await new Promise((resolve) => program.close(resolve));
+  });
+
+  // A policy's form-action would hold for every redirect after a form, not for the first alone.
+  it.each(["query", "form_post"])(
+    "lead on through a callback that leads elsewhere itself (%s)",
+    async (response_mode) => {
+      for (const goal of [`${callback}?through=broker`, "com.example.app:/back"]) {
+        const broker = await openBroker(goal);
+        const own = await addClient(latchkey, tenant.account_id, { callbacks: [broker.address], first_party: true });
+        const page = await browser.newPage();
+        await Promise.all([
+          page.waitForRequest((request) => request.url() === goal, { timeout: 15_000 }),
+          logIn(page, { client_id: own.client_id, redirect_uri: broker.address, response_mode }),
+        ]);
+        await page.close();
+        await broker.close();
+      }
+    },
+  );
+
+  it("lead on from the logout through an address that leads elsewhere itself", async () => {
+    const broker = await openBroker(`${callback}?through=logout`);
+    const own = await addClient(latchkey, tenant.account_id, {
+      callbacks: [callback],
+      post_logout_redirect_uris: [broker.address],
+      first_party: true,
+    });
+    const { client_id } = own;
+    const page = await browser.newPage();
+    await logIn(page, { client_id });
+    await page.waitForURL(`${callback}?code=**`);
+    const leaving = new URLSearchParams({ client_id, post_logout_redirect_uri: broker.address });
+    await page.goto(`${tenant.issuer}/oauth/logout?${leaving}`);
+    await page.click("button.main");
+    await page.waitForURL(`${callback}?through=logout`, { timeout: 10_000 });
+    await page.close();
+    await broker.close();
   });
 
   it.each([

@@ -320,6 +320,17 @@ describeOnBothEngines("the hosted login", (engine) => {
     expect(error.headers.get("content-security-policy")).toContain("frame-ancestors 'none'");
   });
 
+  it("leaves open where forms end that lead to a client, and keeps all others here", async () => {
+    const policyOf = async (url: string) =>
+      (await openSurfer(latchkey).visit(url)).headers.get("content-security-policy");
+    expect(await policyOf(address())).toMatch(
+      /^default-src 'none'; style-src 'nonce-[^']+'; script-src 'sha256-[^']+'; frame-ancestors 'none'; base-uri 'none'$/,
+    );
+    const pages = ["device", "login/consents", "sandbox", "oauth/authorize?client_id=nobody", "oauth/logout"];
+    for (const page of pages)
+      expect(await policyOf(`${tenant.issuer}/${page}`), page).toContain("; form-action 'self'; ");
+  });
+
   it("answers unknown people like known ones, and limits what one source may ask", async () => {
     const pages = [];
     for (const identifier of [await someone(), "nobody@example.com"]) {

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { FastifyReply } from "fastify";
 import { errorDescription } from "../../errors.ts";
 import { reveal, type Secret } from "../../secrets/secret.ts";
-import { addAsFragment, addToQuery, formTarget, type Parameters } from "../redirect-address.ts";
+import { addAsFragment, addToQuery, type Parameters } from "../redirect-address.ts";
 import type { AnswerTo, RedirectedRefusal } from "./refuse-at.ts";
 
 /** Where a browser goes with an answer, and in which manner. */
@@ -54,7 +54,7 @@ function sendForm(reply: FastifyReply, redirect_uri: string, parameters: Paramet
     .map(([name, value]) => `<input type="hidden" name="${escapeHtml(name)}" value="${escapeHtml(value)}">`);
   reply.header(
     "content-security-policy",
-    `default-src 'none'; script-src 'nonce-${nonce}'; form-action ${formTarget(redirect_uri)}; frame-ancestors 'none'; base-uri 'none'`,
+    `default-src 'none'; script-src 'nonce-${nonce}'; frame-ancestors 'none'; base-uri 'none'`,
   );
   return reply
     .type("text/html; charset=utf-8")

@@ -19,7 +19,6 @@ import { checkHinted, checkSilent, nextStep, type Resumed } from "../../oauth/br
 import { silentAnswer } from "../../oauth/browser/unchecked.ts";
 import { providersOf } from "../../oauth/browser/upstream.ts";
 import type { Oauth } from "../../oauth/oauth.ts";
-import { formTarget } from "../../oauth/redirect-address.ts";
 import { secret } from "../../secrets/secret.ts";
 import { PageParams, page_route, sendPage } from "../page.ts";
 import { refuseForeignForm } from "../same-site.ts";
@@ -73,8 +72,7 @@ export function loginRoutes(app: App, oauth: Oauth): void {
         checkHinted(opened.request, resumed);
         const texts = textsOf(request, opened, resumed);
         const view = await viewOf(oauth, texts, opened, resumed);
-        const leads_to = formTarget(opened.request.parameters.redirect_uri);
-        return sendPage(reply, { account: resumed.account, texts, leads_to, ...view });
+        return sendPage(reply, { account: resumed.account, texts, leads_away: true, ...view });
       } catch (error) {
         const browser = browserOf(request, directory);
         return sendAnswer(reply, await silentAnswer(directory, request.account_id, browser, error));

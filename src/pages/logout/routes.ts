@@ -8,7 +8,7 @@ import { browserOf } from "../../oauth/browser/cookie.ts";
 import { mayGoThere } from "../../oauth/browser/unchecked.ts";
 import { readLogout } from "../../oauth/logout/read-logout.ts";
 import type { Oauth } from "../../oauth/oauth.ts";
-import { addToQuery, formTarget } from "../../oauth/redirect-address.ts";
+import { addToQuery } from "../../oauth/redirect-address.ts";
 import { reveal } from "../../secrets/secret.ts";
 import { html } from "../html.ts";
 import { PageParams, page_route, readerOf, sendPage } from "../page.ts";
@@ -73,8 +73,8 @@ export function logoutRoutes(app: App, oauth: Oauth): void {
 ${hidden}<input type="hidden" name="confirm" value="yes">
 <button class="main">${texts.sign_out}</button>
 </form>`;
-          const leads_to = logout.address ? { leads_to: formTarget(reveal(logout.address)) } : {};
-          return sendPage(reply, { account, texts, title: texts.sign_out, body, ...leads_to });
+          const leads_away = logout.address !== undefined;
+          return sendPage(reply, { account, texts, title: texts.sign_out, body, leads_away });
         }
         for (const session of confirmed ? sessions : meant) await endSession(directory, session);
         reply.header("cache-control", "no-store");
