@@ -59,7 +59,7 @@ export async function redeemCode(verification: Verification, request: RedeemRequ
   const person = await namePerson(verification, request);
   if (presented.kind === "numeric" && person === null) throw refuse("ident_required");
   if (presented.kind === "malformed")
-    throw await refuseGuess(verification, request, presented, "invalid_verification_code");
+    throw await refuseGuess(verification, request, { ...presented, person }, "invalid_verification_code");
   const input = redeemInput(verification, request, presented.kind, presented, person);
   const answer = await verification.storage.hot(redeemStatement(input), input);
   if (answer.won && answer.code) return subjectOf(verification, request, answer.code, answer.user);
@@ -152,7 +152,7 @@ function signUp(
     // Of two codes that sign up one person, the second finds whom the first made.
     await chargeAll(tx, [{ account_id, budget: "send_person", subject: person }], now);
     const type = client.settings.user_type;
-    const user = await signUp(tx, { account_id, type, ...identifier, locale: settings.locale, now });
+    const user = await signUp(tx, { account_id, type, ...identifier, locale: settings.locale, code_id: id, now });
     await updateCodeUser(tx.db, account_id, id, user.id);
     return user;
   });
@@ -169,9 +169,10 @@ async function refuseAnswer(
   if (!answer.client_lives || !answer.grant_lives) {
     throw refuse("unauthorized_client", { detail: "the client or its grant was deleted meanwhile" });
   }
+  const guess = { ...presented, person: input.person };
   const retry_after = closedFor(input, answer);
   if (retry_after !== undefined) {
-    throw await refuseGuess(verification, request, presented, "too_many_attempts", retry_after);
+    throw await refuseGuess(verification, request, guess, "too_many_attempts", retry_after);
   }
   if (answer.pressed) {
     throw refuse("ident_required", {
@@ -182,7 +183,7 @@ async function refuseAnswer(
   if (answer.wrong && input.person) await noteSpray(verification.storage, request.account, input.person, request.now);
   const closes = answer.wrong && answer.window?.count === input.guess_limit;
   if (closes && input.person) await sendClosingNotice(verification, request, input.audience, input.person);
-  throw await refuseGuess(verification, request, presented, await fateOf(verification, request, input, answer));
+  throw await refuseGuess(verification, request, guess, await fateOf(verification, request, input, answer));
 }
 
 /** Seconds to wait when numeric codes were not compared, because the person's or the code's guesses are used up. */
@@ -221,7 +222,7 @@ async function fateOf(
 async function refuseGuess(
   { storage }: Verification,
   { account, client, actor, facts, now }: RedeemRequest,
-  { kind }: PresentedCode,
+  { kind, person }: PresentedCode & { readonly person: string | null },
   reason: ErrorCode,
   retry_after?: number,
 ): Promise<Refusal> {
@@ -243,7 +244,7 @@ async function refuseGuess(
         outcome: "failure",
         entity: client.id,
         actor,
-        context: { ...facts, client_id: client.id, reason, format: kind },
+        context: { ...facts, client_id: client.id, reason, format: kind, ...(person ? { person } : {}) },
       }),
     );
   });

@@ -24,6 +24,8 @@ export interface SignUp {
   readonly phone_number: string | null;
   /** BCP 47; what the person's messages were written in. */
   readonly locale: string | null;
+  /** The code that verified it. */
+  readonly code_id: string;
   readonly now: number;
 }
 

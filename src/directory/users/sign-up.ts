@@ -16,6 +16,8 @@ export interface SignUp {
   readonly name?: string | null;
   /** BCP 47 */
   readonly locale: string | null;
+  /** The code that verified it. */
+  readonly code_id?: string;
   /** Milliseconds since the epoch. */
   readonly now: number;
 }
@@ -48,7 +50,7 @@ export async function signUpUser(tx: Transaction, person: SignUp): Promise<User>
     locale,
   };
   await insertUser(tx.db, { ...row, ...verified, created_at, created_by: null });
-  const actor = { id, context: {} };
+  const actor = { id, context: person.code_id === undefined ? {} : { code_id: person.code_id } };
   await recordDeed(tx, { account_id, action: "user.signed_up", entity: id, now: created_at, actor });
   const user =
     (await selectUser(tx.db, account_id, id)) ??
