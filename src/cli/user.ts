@@ -2,9 +2,12 @@ import { Command, Option } from "commander";
 import type { UserType } from "../directory/clients/client.ts";
 import { NewAccountUserBody } from "../directory/users/account-user-schema.ts";
 import { createUser } from "../directory/users/create-user.ts";
+import { findErasable } from "../directory/users/erase-user.ts";
 import { NewUserBody } from "../directory/users/schema.ts";
+import type { User } from "../directory/users/user.ts";
 import { refuseField } from "../errors.ts";
 import { checkSchema } from "./check-schema.ts";
+import { type ErasedRows, eraseEverywhere, tryErasing } from "./erase-user.ts";
 import { actor, type Flags, findNamedAccount, type Output, print, withCore } from "./run.ts";
 
 interface Options extends Output {
@@ -25,6 +28,10 @@ const flags: Flags = {
   locale: "--locale",
   type: "--type",
 };
+
+interface EraseOptions extends Output {
+  readonly yes?: boolean;
+}
 
 export function userCommand(): Command {
   const create = new Command("create")
@@ -58,5 +65,33 @@ export function userCommand(): Command {
         flags,
       ),
     );
-  return new Command("user").description("Users.").addCommand(create);
+  const erase = new Command("erase")
+    .description("Erase a person for good: their logins end, and nothing says any more who they were.")
+    .argument("<account_id>")
+    .argument("<user>", "id, address, number or customer_id; also of a deleted user")
+    .option("--yes", "erase; without it, only say what would go")
+    .option("--json", "print JSON")
+    .action((account_id: string, name: string, options: EraseOptions) =>
+      withCore(
+        options,
+        async (core) => {
+          const account = await findNamedAccount(core.directory, account_id);
+          const user = await findErasable(core.directory, account, name);
+          const erased = options.yes ?? false;
+          const rows = await (erased ? eraseEverywhere : tryErasing)(core, user);
+          print({ id: user.id, type: user.type, erased, rows }, options, linesOf(user, erased, rows));
+        },
+        { ...flags, user: "<user>" },
+      ),
+    );
+  return new Command("user").description("Users.").addCommand(create).addCommand(erase);
+}
+
+function linesOf({ id, type }: User, erased: boolean, rows: ErasedRows): readonly string[] {
+  const counts = Object.entries(rows).filter(([, count]) => count > 0);
+  return [
+    erased ? `User ${id} (${type}) is erased` : `User ${id} (${type}) would be erased, for good`,
+    ...counts.map(([table, count]) => `  ${table.padEnd(22)} ${count}`),
+    ...(erased ? [] : ["  Nothing was written: repeat it with --yes."]),
+  ];
 }

@@ -18,7 +18,7 @@ export interface Surfer {
   logIn(url: string, tenant: Tenant, who?: string): Promise<Shown>;
 }
 
-export function openSurfer(latchkey: Latchkey): Surfer {
+export function openSurfer(latchkey: Latchkey, from: Readonly<Record<string, string>> = {}): Surfer {
   const jar = new Map<string, string>();
   const ours = (url: string) => url.startsWith(latchkey.config.public_url) || url.startsWith(latchkey.url);
   const surfer: Surfer = {
@@ -31,7 +31,7 @@ export function openSurfer(latchkey: Latchkey): Surfer {
         const cookie = [...jar].map(([name, value]) => `${name}=${value}`).join("; ");
         const response = await fetch(address, {
           redirect: "manual",
-          headers: { accept: "text/html", ...(cookie ? { cookie } : {}) },
+          headers: { accept: "text/html", ...from, ...(cookie ? { cookie } : {}) },
           ...(body ? { method: "POST", body: new URLSearchParams(body) } : {}),
         });
         for (const line of response.headers.getSetCookie()) {

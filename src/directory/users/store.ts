@@ -121,6 +121,67 @@ export async function deleteUser(
   return row && userOf(row);
 }
 
+const everybody = (db: Database, account_id: string) =>
+  db.selectFrom("users").select(columns).where("account_id", "=", account_id);
+
+/** Users who live or are deleted: the one with an id, or else all who go by an address, a number or the account's own name. */
+export async function selectEverybody(
+  db: Database,
+  account_id: string,
+  wanted: { readonly name: string; readonly email_canonical: string | null; readonly phone_number: string | null },
+): Promise<readonly User[]> {
+  const { name, email_canonical, phone_number } = wanted;
+  const one = await everybody(db, account_id).where("id", "=", name).execute();
+  if (one.length > 0) return one as User[];
+  const rows = await everybody(db, account_id)
+    .where((eb) =>
+      eb.or([
+        eb("customer_id", "=", name),
+        ...(email_canonical === null ? [] : [eb("email_canonical", "=", email_canonical)]),
+        ...(phone_number === null ? [] : [eb("phone_number", "=", phone_number)]),
+      ]),
+    )
+    .orderBy("id")
+    .execute();
+  return rows as User[];
+}
+
+export interface Contact {
+  /** Canonical. */
+  readonly email: string | null;
+  readonly phone_number: string | null;
+}
+
+/** Of living users but this one who have the address or the number. */
+export function selectContactsOfOthers(
+  db: Database,
+  account_id: string,
+  id: string,
+  { email, phone_number }: Contact,
+): Promise<readonly Contact[]> {
+  return db
+    .selectFrom("users")
+    .select(["email_canonical as email", "phone_number"])
+    .where("account_id", "=", account_id)
+    .where("type", "in", ["customer", "company", "account_user"])
+    .where("deleted_at", "is", null)
+    .where("id", "!=", id)
+    .where((eb) => eb.or([eb("email_canonical", "=", email), eb("phone_number", "=", phone_number)]))
+    .execute();
+}
+
+export async function updateErased(db: Database, account_id: string, id: string, now: Instant): Promise<void> {
+  const contact = { email: null, email_canonical: null, email_verified_at: null };
+  const number = { phone_number: null, phone_verified_at: null };
+  const nobody = { customer_id: null, name: null, locale: null, profile: "{}", scope: "[]" };
+  await db
+    .updateTable("users")
+    .set({ ...contact, ...number, ...nobody, second_factor: 0, last_seen_at: null, updated_at: now })
+    .where("account_id", "=", account_id)
+    .where("id", "=", id)
+    .execute();
+}
+
 export interface AccountUserFilter {
   readonly id?: string;
   readonly email_canonical?: string;

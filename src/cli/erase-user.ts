@@ -1,0 +1,78 @@
+import { blankEvents, findPersonalEvents } from "../audit/blank-events.ts";
+import { erasures as authenticationErasures, formerPersons } from "../authentication/erasures.ts";
+import { eraseUser, soleContact, erasures as userErasures } from "../directory/users/erase-user.ts";
+import { removeUser } from "../directory/users/remove-user.ts";
+import type { User } from "../directory/users/user.ts";
+import { erasures as oauthErasures } from "../oauth/erasures.ts";
+import { erasures as outboxErasures } from "../outbox/erasures.ts";
+import { uuidv7 } from "../secrets/uuid.ts";
+import type { Core } from "../server.ts";
+import { type Erasure, eraseRows, findSpeaking, followTraces, type Traced } from "../storage/erasure.ts";
+import { epoch } from "../storage/storage.ts";
+import { actor } from "./run.ts";
+
+const erasures = [...userErasures, ...authenticationErasures, ...oauthErasures, ...outboxErasures];
+
+/** Somebody may have asked for codes so long before they were a user; milliseconds. */
+const BEFORE = 2 * 86_400_000;
+
+/** How many rows of each table go, or are blanked. */
+export type ErasedRows = Readonly<Record<string, number>>;
+
+/** Thrown at the end of a trial, to undo it. */
+const undone = Symbol("undone");
+
+/** Does all that `eraseEverywhere` does to the tables, and undoes it. A living user stays alive. */
+export async function tryErasing(core: Core, user: User): Promise<ErasedRows> {
+  let rows: ErasedRows = {};
+  const undo = (counted: ErasedRows) => {
+    rows = counted;
+    throw undone;
+  };
+  await erase(core, user, undo).catch((error: unknown) => {
+    if (error !== undone) throw error;
+  });
+  return rows;
+}
+
+/** Deletes a user who still lives, so that what was issued stops, and then erases in one transaction what says who they were. */
+export async function eraseEverywhere(core: Core, user: User): Promise<ErasedRows> {
+  if (user.deleted_at === null) await removeUser(core.directory, user, actor);
+  return erase(core, user, () => {});
+}
+
+/** What takes long to find is found before the transaction, which others wait for. `last` runs before the commit. */
+async function erase(core: Core, user: User, last: (rows: ErasedRows) => void): Promise<ErasedRows> {
+  const { storage } = core;
+  const person = await trace(core, user);
+  const since = uuidv7(Math.max(0, epoch(user.created_at) - BEFORE)).slice(0, TIME_OF_ID);
+  const events = await findPersonalEvents(storage.read, person, since);
+  const speaking = new Map<Erasure, readonly string[]>();
+  for (const erasure of erasures) speaking.set(erasure, await findSpeaking(storage.read, erasure, person));
+  return storage.write(async (tx) => {
+    const rows: Record<string, number> = { users: 1 };
+    for (const erasure of erasures) {
+      rows[erasure.table] = await eraseRows(tx.db, erasure, person, speaking.get(erasure) ?? []);
+    }
+    rows.audit_events = await blankEvents(tx, user.account_id, events);
+    await eraseUser(tx, user, storage.now(), actor);
+    last(rows);
+    return rows;
+  });
+}
+
+/** Letters of an id that say when it was made. */
+const TIME_OF_ID = 13;
+
+async function trace({ storage, directory }: Core, user: User): Promise<Traced> {
+  const contact = await soleContact(directory, user);
+  const spellings = [contact.email, contact.email && user.email, contact.phone_number];
+  const person = {
+    account_id: user.account_id,
+    ids: new Set([user.id, ...formerPersons(directory.master_keys, user, contact)]),
+    addresses: new Set(spellings.flatMap((text) => (text === null ? [] : [text.toLowerCase()]))),
+  };
+  for (const erasure of erasures) await followTraces(storage.read, erasure, person);
+  for (const nothing of [person.ids, person.addresses]) nothing.delete("");
+  return person;
+}
