@@ -26,11 +26,16 @@ export function refusalOf(request: FastifyRequest): ErrorCode | undefined {
   return refusals.get(request);
 }
 
+/** Notes what a request is refused with, also where a page says so and goes on: for the log, its line of the request and the figures. */
+export function noteRefusal(refusal: Refusal, request: FastifyRequest): void {
+  refusals.set(request, refusal.code);
+  logRefusal(refusal, request);
+}
+
 /** The one place that writes errors to the wire, whatever threw them and wherever it was. */
 export function errorReply(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const refusal = toRefusal(error);
-  refusals.set(request, refusal.code);
-  logRefusal(refusal, request);
+  noteRefusal(refusal, request);
   const { retry_after, headers } = refusal.options;
   if (retry_after !== undefined) reply.header("retry-after", String(Math.max(1, Math.ceil(retry_after))));
   if (headers) reply.headers(headers);
@@ -124,7 +129,7 @@ function toRefusal(error: unknown): Refusal {
     default:
   }
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
-    return refuse("invalid_request", { ...(message ? { detail: message } : {}), cause: error });
+    return refuse("invalid_request", message ? { detail: message } : {});
   }
   return refuse("internal_error", { cause: error });
 }
@@ -139,8 +144,21 @@ export function malformed(faults: readonly Fault[]): Refusal {
 }
 
 function logRefusal(refusal: Refusal, request: FastifyRequest): void {
+  const { code, status, message } = refusal;
   const { detail, cause } = refusal.options;
   const request_id = request.id;
-  if (refusal.status >= 500) request.log.error({ request_id, err: cause ?? refusal, detail }, refusal.message);
-  else request.log.debug({ request_id, code: refusal.code, detail }, "refused");
+  if (status >= 500) request.log.error({ request_id, err: cause ?? refusal, detail }, message);
+  else if (cause === undefined && code !== "upstream_login_failed")
+    request.log.debug({ request_id, code, detail }, "refused");
+  else request.log.warn({ request_id, code, detail, cause: namesOf(cause) }, "refused");
+}
+
+/** An error and those that it carries, the outermost first: by code or kind, since a message may hold what somebody sent. */
+function namesOf(error: unknown): readonly string[] {
+  const names: string[] = [];
+  for (let one = error; one instanceof Error && names.length < 5; one = one.cause) {
+    const { code } = one as { code?: unknown };
+    names.push(typeof code === "string" ? code : one.name);
+  }
+  return names;
 }

@@ -114,6 +114,7 @@ export function readObject(text: string, host: string): Readonly<Record<string, 
 
 export const hostOf = (url: string) => (URL.canParse(url) ? new URL(url).host : "an address that is none");
 
-export function upstreamFailed(why: string, cause?: unknown) {
-  return refuse("upstream_login_failed", { message: `${why}.`, ...(cause === undefined ? {} : { cause }) });
+/** `detail` goes to the log and the audit trail: why, without values that came in a token. */
+export function upstreamFailed(why: string, cause?: unknown, detail = why) {
+  return refuse("upstream_login_failed", { message: `${why}.`, detail, ...(cause === undefined ? {} : { cause }) });
 }

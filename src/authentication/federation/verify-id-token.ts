@@ -52,7 +52,9 @@ export async function verifyIdToken(
   } catch (error) {
     if (error instanceof errors.JWKSNoMatchingKey) throw upstreamFailed("The ID token is signed by an unknown key");
     if (!isBadJwt(error)) throw error;
-    throw upstreamFailed(`The ID token is refused: ${(error as Error).message}`, error);
+    const { message, claim } = error as Error & { claim?: string };
+    const detail = claim === undefined ? "The ID token is refused" : `The ID token is refused for its ${claim}`;
+    throw upstreamFailed(`The ID token is refused: ${message}`, error, detail);
   }
 }
 

@@ -10,7 +10,6 @@ import { sendCode } from "../../authentication/verification/send.ts";
 import { isSprayed } from "../../authentication/verification/spray.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { findConnection } from "../../directory/connections/connection.ts";
-import { Refusal } from "../../errors.ts";
 import type { RequestFacts } from "../../http/facts.ts";
 import type { Progress } from "../../oauth/browser/authorization-request.ts";
 import { isForeign, recordConsent } from "../../oauth/browser/consent.ts";
@@ -40,46 +39,37 @@ export interface Acting {
 }
 
 /**
- * What a person does on a page moves their request on. What goes wrong is kept with it, for the page to say.
+ * What a person does on a page moves their request on.
  *
- * @returns the browser's new cookie, where somebody has logged in. @throws RedirectedRefusal when they want to leave.
+ * @returns the browser's new cookie, where somebody has logged in. @throws RedirectedRefusal when they want to leave; what is refused,
+ * for the page to say.
  */
 export async function act(oauth: Oauth, acting: Acting, { action, ...given }: Act): Promise<Secret | undefined> {
   const { request } = acting.opened;
-  const { problem: _problem, ...progress } = request.progress;
-  try {
-    switch (action) {
-      case "identify":
-        return void (await identify(oauth, acting, given.identifier ?? "", {}));
-      case "resend":
-        return void (await identify(oauth, acting, progress.identifier ?? "", progress));
-      case "code":
-        return await enterCode(oauth, acting, secret(given.code ?? ""));
-      case "challenge":
-        return void (await challenge(oauth, acting, given.channel === "email" ? "email" : "sms"));
-      case "factor":
-        return await showFactor(oauth, acting, secret(given.code ?? ""));
-      case "choose":
-        return void (await choose(oauth, acting, given.session));
-      case "another":
-      case "restart":
-        return void (await saveProgress(oauth, request, { another: true }));
-      case "allow":
-        return void (await allow(oauth, acting));
-      case "deny":
-      case "cancel":
-        await refuseDevice(oauth, acting);
-        throw new RedirectedRefusal(request.parameters, "access_denied");
-      default:
-        return undefined;
-    }
-  } catch (error) {
-    if (!(error instanceof Refusal) || error.status >= 500) throw error;
-    await saveProgress(oauth, request, {
-      ...progress,
-      problem: error.code === "invalid_request" ? "invalid_identifier" : error.code,
-    });
-    return undefined;
+  switch (action) {
+    case "identify":
+      return void (await identify(oauth, acting, given.identifier ?? "", {}));
+    case "resend":
+      return void (await identify(oauth, acting, request.progress.identifier ?? "", request.progress));
+    case "code":
+      return await enterCode(oauth, acting, secret(given.code ?? ""));
+    case "challenge":
+      return void (await challenge(oauth, acting, given.channel === "email" ? "email" : "sms"));
+    case "factor":
+      return await showFactor(oauth, acting, secret(given.code ?? ""));
+    case "choose":
+      return void (await choose(oauth, acting, given.session));
+    case "another":
+    case "restart":
+      return void (await saveProgress(oauth, request, { another: true }));
+    case "allow":
+      return void (await allow(oauth, acting));
+    case "deny":
+    case "cancel":
+      await refuseDevice(oauth, acting);
+      throw new RedirectedRefusal(request.parameters, "access_denied");
+    default:
+      return undefined;
   }
 }
 

@@ -25,6 +25,7 @@ import { refuseForeignForm } from "../same-site.ts";
 import { acceptedLanguages, textsFor } from "../texts/languages.ts";
 import type { Texts } from "../texts/texts.ts";
 import { act } from "./act.ts";
+import { keepProblem } from "./keep-problem.ts";
 import { chooseView, codeView, consentView, factorView, identifyView, type View } from "./views.ts";
 
 const text = (maxLength: number) => Type.Optional(Type.String({ maxLength }));
@@ -99,7 +100,7 @@ export function loginRoutes(app: App, oauth: Oauth): void {
       } catch (error) {
         // The person wants to leave, so they go wherever they came from.
         if (error instanceof RedirectedRefusal) return sendAnswer(reply, errorAnswer(error, issuer));
-        throw error;
+        await keepProblem(oauth, request, opened.request, opened.request.progress, error);
       }
       return reply.header("cache-control", "no-store").redirect(`${issuer}/login?request=${opened.request.id}`, 303);
     },

@@ -1,25 +1,43 @@
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
+import { recordRefused } from "../../authentication/federation/record-refused.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
-import { Refusal } from "../../errors.ts";
 import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
 import { browserOf, setCookie } from "../../oauth/browser/cookie.ts";
-import { openRequest, saveProgress } from "../../oauth/browser/open-request.ts";
-import { nextStep } from "../../oauth/browser/resume.ts";
+import { openRequest } from "../../oauth/browser/open-request.ts";
+import { nextStep, type Resumed } from "../../oauth/browser/resume.ts";
 import { finishUpstream, requestOfState, upstreamAddress } from "../../oauth/browser/upstream.ts";
 import type { Oauth } from "../../oauth/oauth.ts";
 import { reveal } from "../../secrets/secret.ts";
 import { PageParams, page_route } from "../page.ts";
 import { afterFirstFactor } from "./after-first-factor.ts";
+import { keepProblem } from "./keep-problem.ts";
 
 const text = (maxLength: number) => Type.Optional(Type.String({ maxLength }));
+
+/** RFC 6749 §4.1.2.1, OpenID Connect Core §3.1.2.6 */
+const spoken: readonly (string | undefined)[] = [
+  "invalid_request",
+  "unauthorized_client",
+  "access_denied",
+  "unsupported_response_type",
+  "invalid_scope",
+  "server_error",
+  "temporarily_unavailable",
+  "interaction_required",
+  "login_required",
+  "account_selection_required",
+  "consent_required",
+];
 
 /** Logging in at another OpenID provider: there and back, in the browser that began. */
 export function upstreamRoutes(app: App, oauth: Oauth): void {
   const { public_url } = oauth.directory;
   const open = (request: FastifyRequest, id: string | undefined) =>
     openRequest(oauth, request.account_id, id, browserOf(request, oauth.directory), false);
+  const recorded = (request: FastifyRequest, { account, client }: Resumed) =>
+    recordRefused(oauth.directory, { account, client, actor: client.id, facts: factsOf(request) });
   const pageOf = (account_id: string, id: string) => `${issuerOf(public_url, account_id)}/login?request=${id}`;
 
   app.route({
@@ -27,16 +45,17 @@ export function upstreamRoutes(app: App, oauth: Oauth): void {
     url: "/v1/accounts/:oid/login/upstream",
     config: page_route,
     schema: { hide: true, params: PageParams, querystring: Type.Object({ request: text(64), with: text(64) }) },
-    handler: async (request, reply) => {
-      const { request: id, with: grant_id = "" } = request.query;
-      const opened = await open(request as FastifyRequest, id);
+    handler: async (received, reply) => {
+      const request = received as FastifyRequest;
+      const { request: id, with: grant_id = "" } = received.query;
+      const opened = await open(request, id);
       const resumed = await nextStep(oauth, opened.request, opened.browser);
       reply.header("cache-control", "no-store");
       try {
-        return reply.redirect(reveal(await upstreamAddress(oauth, resumed, opened.request, grant_id)), 303);
+        const finding = upstreamAddress(oauth, resumed, opened.request, grant_id);
+        return reply.redirect(reveal(await finding.catch(recorded(request, resumed))), 303);
       } catch (error) {
-        if (!(error instanceof Refusal) || error.status >= 500) throw error;
-        await saveProgress(oauth, opened.request, { ...opened.request.progress, problem: error.code });
+        await keepProblem(oauth, request, opened.request, opened.request.progress, error);
         return reply.redirect(pageOf(request.account_id, opened.request.id), 303);
       }
     },
@@ -51,18 +70,21 @@ export function upstreamRoutes(app: App, oauth: Oauth): void {
       params: PageParams,
       querystring: Type.Object({ state: text(512), code: text(4_096), error: text(256), iss: text(2_048) }),
     },
-    handler: async (request, reply) => {
-      const { account_id, query } = request;
-      const opened = await open(request as FastifyRequest, requestOfState(query.state));
+    handler: async (received, reply) => {
+      const request = received as FastifyRequest;
+      const { account_id, query } = received;
+      const opened = await open(request, requestOfState(query.state));
       const resumed = await nextStep(oauth, opened.request, opened.browser);
-      const facts = factsOf(request as FastifyRequest);
+      const about = { request: opened.request, facts: factsOf(request) };
+      // Anybody can call the callback: of what it says went wrong only the standards' words are passed on, and logged.
+      const answer = { ...query, error: spoken.includes(query.error) ? query.error : undefined };
       try {
-        const proved = await finishUpstream(oauth, resumed, { request: opened.request, facts }, query);
+        const finishing = finishUpstream(oauth, resumed, about, answer);
+        const proved = await finishing.catch(recorded(request, resumed));
         const cookie = await afterFirstFactor(oauth, { opened, resumed }, proved.subject, proved.grant_id);
         if (cookie) setCookie(reply, public_url, account_id, cookie);
       } catch (error) {
-        if (!(error instanceof Refusal) || error.status >= 500) throw error;
-        await saveProgress(oauth, opened.request, { another: true, problem: error.code });
+        await keepProblem(oauth, request, opened.request, { another: true }, error);
       }
       return reply.header("cache-control", "no-store").redirect(pageOf(account_id, opened.request.id), 303);
     },

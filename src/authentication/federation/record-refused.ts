@@ -1,0 +1,33 @@
+import { auditEvent, type RequestFacts, recordAuditEvent } from "../../audit/audit.ts";
+import type { Account } from "../../directory/accounts/account.ts";
+import type { Client } from "../../directory/clients/client.ts";
+import type { Directory } from "../../directory/directory.ts";
+import { Refusal } from "../../errors.ts";
+import { instant } from "../../storage/storage.ts";
+
+export interface UpstreamAttempt {
+  readonly account: Account;
+  readonly client: Client;
+  readonly actor: string;
+  readonly facts: RequestFacts;
+}
+
+/** For `catch`: a login at a provider that is refused is in the audit trail with the reason, and refused all the same. */
+export function recordRefused({ storage }: Directory, { account, client, actor, facts }: UpstreamAttempt) {
+  return async (error: unknown): Promise<never> => {
+    if (!(error instanceof Refusal) || error.status >= 500) throw error;
+    const { code: reason, options } = error;
+    const { detail } = options;
+    const event = {
+      account_id: account.account_id,
+      created_at: instant(storage.now()),
+      action: "upstream_login.refused",
+      outcome: "failure" as const,
+      entity: client.id,
+      actor,
+      context: { ...facts, client_id: client.id, reason, ...(detail === undefined ? {} : { detail }) },
+    };
+    await storage.write((tx) => recordAuditEvent(tx.db, auditEvent(event)));
+    throw error;
+  };
+}

@@ -1,0 +1,19 @@
+import type { FastifyRequest } from "fastify";
+import { Refusal } from "../../errors.ts";
+import { noteRefusal } from "../../http/error-reply.ts";
+import type { AuthorizationRequest, Progress } from "../../oauth/browser/authorization-request.ts";
+import { saveProgress } from "../../oauth/browser/open-request.ts";
+import type { Oauth } from "../../oauth/oauth.ts";
+
+/** What went wrong is kept with the login, for its page to say, and noted as every refusal is. @throws what is no refusal, or 5xx. */
+export async function keepProblem(
+  oauth: Oauth,
+  received: FastifyRequest,
+  request: AuthorizationRequest,
+  progress: Progress,
+  error: unknown,
+): Promise<void> {
+  if (!(error instanceof Refusal) || error.status >= 500) throw error;
+  noteRefusal(error, received);
+  await saveProgress(oauth, request, { ...progress, problem: error.code });
+}
