@@ -17,10 +17,11 @@ interface Context {
 
 const nameOf = ({ name, client_id }: Client) => name ?? client_id;
 
-function problemOf({ texts, request }: Context): Html | undefined {
+/** What went wrong, in the words of the page; `meaning` is what a code means there. */
+function problemOf({ texts, request }: Context, meaning: Readonly<Record<string, Problem>> = {}): Html | undefined {
   const { problem } = request.progress;
   if (problem === undefined) return undefined;
-  const said = texts.problems[problem as Problem] ?? texts.problems.failed;
+  const said = texts.problems[meaning[problem] ?? (problem as Problem)] ?? texts.problems.failed;
   return html`<p class="problem" role="alert" id="problem">${said}</p>`;
 }
 
@@ -50,7 +51,7 @@ export function identifyView(context: Context, providers: readonly ProviderButto
   return {
     title: creates ? texts.create(nameOf(client)) : texts.login(nameOf(client)),
     body: html`<p class="quiet">${creates ? texts.create_intro : texts.login_intro}</p>
-${problemOf(context)}
+${problemOf(context, { invalid_request: "invalid_identifier" })}
 ${form(
   context,
   "identify",
@@ -109,7 +110,7 @@ export function factorView(context: Context, channels: Channels): View {
   return {
     title: texts.second_factor,
     body: html`<p class="quiet">${texts.second_factor_intro}</p>
-${problemOf(context)}
+${problemOf(context, { too_many_attempts: "too_many_wrong_codes", invalid_request: "invalid_grant" })}
 ${
   waiting &&
   form(

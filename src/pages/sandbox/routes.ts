@@ -71,11 +71,11 @@ export function sandboxPageRoutes(app: App, oauth: Oauth, readInbox: ReadInbox):
     schema: { hide: true, params: PageParams },
     handler: async (request, reply) => {
       refuseForeignForm(request);
-      const { account } = await begin(request as FastifyRequest);
+      const { account, texts } = await begin(request as FastifyRequest);
       const begun = await requestOwnPage(oauth, account, addressOf(account.account_id));
       if (!begun) {
-        const message = "No client of this account logs account users in. Create one: latchkey client create --help";
-        throw refuse("not_found", { message });
+        const body = html`<p>${texts.sandbox.no_client} <code>latchkey client create --help</code></p>`;
+        return sendPage(reply, { account, texts, title: texts.sandbox.title, body, status: 404 });
       }
       const address = `${issuerOf(directory.public_url, account.account_id)}/login?request=${begun.id}`;
       return reply.header("cache-control", "no-store").redirect(address, 303);

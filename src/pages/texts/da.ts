@@ -11,7 +11,7 @@ export const da: Texts = {
   send_code: "Send mig en kode",
   cancel: "Annuller",
   enter_code: "Indtast koden",
-  code_sent: (to) => `Hvis ${to} er kendt her, er en kode på vej. Den virker i ti minutter.`,
+  code_sent: (to) => `Hvis ${to} er kendt her, er en kode på vej.`,
   code: "Kode",
   go_on: "Fortsæt",
   resend: "Send den igen",
@@ -59,6 +59,7 @@ export const da: Texts = {
     to: "Adresse eller nummer",
     show: "Vis",
     empty: "Der er ingen besked.",
+    no_client: "Ingen klient i denne konto logger kontobrugere ind. Opret en:",
   },
   signed_out: "Du er logget ud",
   signed_out_intro: "Du kan lukke denne side.",
@@ -66,6 +67,13 @@ export const da: Texts = {
   sign_out_intro: (client) => `${client} beder om at logge dig ud af denne browser.`,
   stay: "Forbliv logget ind",
   error: "Det lykkedes ikke",
+  refused: {
+    not_found:
+      "Her er ikke noget, eller ikke længere. Var du ved at logge ind, er det login udløbet eller begyndt i en anden browser: gå tilbage til applikationen, og begynd forfra.",
+    access_denied: "Det er ikke tilladt her. Gå tilbage til, hvor du kom fra, og begynd forfra.",
+    other:
+      "Applikationen bad om noget, der ikke er muligt her. Gå tilbage til den. Sker det igen, så fortæl dem, der driver den, hvad der står nedenfor.",
+  },
   reference: "Reference",
   terms: "Vilkår",
   privacy: "Privatliv",
@@ -75,6 +83,7 @@ export const da: Texts = {
     verification_code_used: "Koden er brugt. Bed om en ny.",
     verification_code_expired: "Koden er udløbet. Bed om en ny.",
     too_many_attempts: "For mange forkerte koder. Brug den længere kode, som vi lige har sendt, eller vent lidt.",
+    too_many_wrong_codes: "For mange forkerte koder. Vent lidt.",
     too_many_requests: "For mange forespørgsler. Vent lidt, og prøv igen.",
     invalid_grant: "Det er ikke rigtigt, eller er brugt. Prøv igen.",
     access_denied: "Du kan ikke logge ind her.",

@@ -11,7 +11,7 @@ export const de: Texts = {
   send_code: "Code senden",
   cancel: "Abbrechen",
   enter_code: "Code eingeben",
-  code_sent: (to) => `Wenn ${to} hier bekannt ist, ist ein Code unterwegs. Er gilt zehn Minuten.`,
+  code_sent: (to) => `Wenn ${to} hier bekannt ist, ist ein Code unterwegs.`,
   code: "Code",
   go_on: "Weiter",
   resend: "Noch einmal senden",
@@ -60,6 +60,7 @@ export const de: Texts = {
     to: "Adresse oder Nummer",
     show: "Anzeigen",
     empty: "Es gibt keine Nachricht.",
+    no_client: "Kein Client dieses Kontos meldet Kontobenutzer an. Legen Sie einen an:",
   },
   signed_out: "Sie sind abgemeldet",
   signed_out_intro: "Sie können diese Seite schließen.",
@@ -67,6 +68,13 @@ export const de: Texts = {
   sign_out_intro: (client) => `${client} bittet darum, Sie in diesem Browser abzumelden.`,
   stay: "Angemeldet bleiben",
   error: "Das hat nicht geklappt",
+  refused: {
+    not_found:
+      "Hier ist nichts, oder nichts mehr. Wenn Sie sich gerade anmelden wollten, ist die Anmeldung abgelaufen oder wurde in einem anderen Browser begonnen: Gehen Sie zurück zur Anwendung und beginnen Sie von vorn.",
+    access_denied: "Das ist hier nicht erlaubt. Gehen Sie dorthin zurück, woher Sie kamen, und beginnen Sie von vorn.",
+    other:
+      "Die Anwendung hat um etwas gebeten, das hier nicht möglich ist. Gehen Sie zurück zu ihr. Geschieht es wieder, sagen Sie ihrem Betreiber, was unten steht.",
+  },
   reference: "Referenz",
   terms: "Bedingungen",
   privacy: "Datenschutz",
@@ -77,6 +85,7 @@ export const de: Texts = {
     verification_code_expired: "Der Code ist abgelaufen. Lassen Sie sich einen neuen senden.",
     too_many_attempts:
       "Zu viele falsche Codes. Nehmen Sie den längeren Code, den wir Ihnen gerade gesendet haben, oder warten Sie eine Weile.",
+    too_many_wrong_codes: "Zu viele falsche Codes. Warten Sie eine Weile.",
     too_many_requests: "Zu viele Anfragen. Warten Sie etwas und versuchen Sie es noch einmal.",
     invalid_grant: "Das stimmt nicht oder wurde schon benutzt. Versuchen Sie es noch einmal.",
     access_denied: "Sie können sich hier nicht anmelden.",

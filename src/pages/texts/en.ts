@@ -11,7 +11,7 @@ export const en: Texts = {
   send_code: "Send me a code",
   cancel: "Cancel",
   enter_code: "Enter the code",
-  code_sent: (to) => `If ${to} is known here, a code is on its way. It works for ten minutes.`,
+  code_sent: (to) => `If ${to} is known here, a code is on its way.`,
   code: "Code",
   go_on: "Continue",
   resend: "Send it again",
@@ -60,6 +60,7 @@ export const en: Texts = {
     to: "Address or number",
     show: "Show",
     empty: "There is no message.",
+    no_client: "No client of this account logs account users in. Create one:",
   },
   signed_out: "You are logged out",
   signed_out_intro: "You can close this page.",
@@ -67,6 +68,13 @@ export const en: Texts = {
   sign_out_intro: (client) => `${client} asks to log you out of this browser.`,
   stay: "Stay logged in",
   error: "This did not work",
+  refused: {
+    not_found:
+      "There is nothing here, or not any more. If you were logging in, that login has expired or was begun in another browser: go back to the application and begin again.",
+    access_denied: "This is not allowed here. Go back to where you came from, and begin again.",
+    other:
+      "The application asked for something that is not possible here. Go back to it. If this happens again, tell whoever runs it what is said below.",
+  },
   reference: "Reference",
   terms: "Terms",
   privacy: "Privacy",
@@ -76,6 +84,7 @@ export const en: Texts = {
     verification_code_used: "That code was used. Ask for a new one.",
     verification_code_expired: "That code has expired. Ask for a new one.",
     too_many_attempts: "Too many wrong codes. Use the longer code that we have just sent you, or wait a while.",
+    too_many_wrong_codes: "Too many wrong codes. Wait a while.",
     too_many_requests: "Too many requests. Wait a little, and try again.",
     invalid_grant: "That is not right, or was used. Try again.",
     access_denied: "You cannot log in here.",

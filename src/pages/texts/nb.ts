@@ -11,7 +11,7 @@ export const nb: Texts = {
   send_code: "Send meg en kode",
   cancel: "Avbryt",
   enter_code: "Skriv inn koden",
-  code_sent: (to) => `Hvis ${to} er kjent her, er en kode på vei. Den virker i ti minutter.`,
+  code_sent: (to) => `Hvis ${to} er kjent her, er en kode på vei.`,
   code: "Kode",
   go_on: "Fortsett",
   resend: "Send den på nytt",
@@ -60,6 +60,7 @@ export const nb: Texts = {
     to: "Adresse eller nummer",
     show: "Vis",
     empty: "Det er ingen melding.",
+    no_client: "Ingen klient i denne kontoen logger inn kontobrukere. Opprett en:",
   },
   signed_out: "Du er logget ut",
   signed_out_intro: "Du kan lukke denne siden.",
@@ -67,6 +68,13 @@ export const nb: Texts = {
   sign_out_intro: (client) => `${client} ber om å logge deg ut av denne nettleseren.`,
   stay: "Forbli innlogget",
   error: "Dette gikk ikke",
+  refused: {
+    not_found:
+      "Her er det ingenting, eller ikke lenger. Holdt du på å logge inn, er innloggingen utløpt eller begynt i en annen nettleser: gå tilbake til applikasjonen og begynn på nytt.",
+    access_denied: "Dette er ikke tillatt her. Gå tilbake dit du kom fra, og begynn på nytt.",
+    other:
+      "Applikasjonen ba om noe som ikke er mulig her. Gå tilbake til den. Skjer det igjen, så fortell dem som driver den, hva som står under.",
+  },
   reference: "Referanse",
   terms: "Vilkår",
   privacy: "Personvern",
@@ -76,6 +84,7 @@ export const nb: Texts = {
     verification_code_used: "Koden er brukt. Be om en ny.",
     verification_code_expired: "Koden er utløpt. Be om en ny.",
     too_many_attempts: "For mange feil koder. Bruk den lengre koden vi nettopp sendte deg, eller vent en stund.",
+    too_many_wrong_codes: "For mange feil koder. Vent en stund.",
     too_many_requests: "For mange forespørsler. Vent litt, og prøv igjen.",
     invalid_grant: "Det er ikke riktig, eller brukt før. Prøv igjen.",
     access_denied: "Du kan ikke logge inn her.",

@@ -11,7 +11,7 @@ export const sv: Texts = {
   send_code: "Skicka en kod",
   cancel: "Avbryt",
   enter_code: "Ange koden",
-  code_sent: (to) => `Om ${to} är känd här är en kod på väg. Den fungerar i tio minuter.`,
+  code_sent: (to) => `Om ${to} är känd här är en kod på väg.`,
   code: "Kod",
   go_on: "Fortsätt",
   resend: "Skicka den igen",
@@ -60,6 +60,7 @@ export const sv: Texts = {
     to: "Adress eller nummer",
     show: "Visa",
     empty: "Det finns inget meddelande.",
+    no_client: "Ingen klient i det här kontot loggar in kontoanvändare. Skapa en:",
   },
   signed_out: "Du är utloggad",
   signed_out_intro: "Du kan stänga den här sidan.",
@@ -67,6 +68,13 @@ export const sv: Texts = {
   sign_out_intro: (client) => `${client} ber att få logga ut dig från den här webbläsaren.`,
   stay: "Förbli inloggad",
   error: "Det gick inte",
+  refused: {
+    not_found:
+      "Här finns inget, eller inte längre. Om du höll på att logga in har inloggningen gått ut eller påbörjats i en annan webbläsare: gå tillbaka till applikationen och börja om.",
+    access_denied: "Det är inte tillåtet här. Gå tillbaka dit du kom ifrån och börja om.",
+    other:
+      "Applikationen bad om något som inte går här. Gå tillbaka till den. Händer det igen, berätta för dem som driver den vad som står nedan.",
+  },
   reference: "Referens",
   terms: "Villkor",
   privacy: "Integritet",
@@ -76,6 +84,7 @@ export const sv: Texts = {
     verification_code_used: "Koden har använts. Be om en ny.",
     verification_code_expired: "Koden har gått ut. Be om en ny.",
     too_many_attempts: "För många felaktiga koder. Använd den längre koden som vi just skickade, eller vänta en stund.",
+    too_many_wrong_codes: "För många felaktiga koder. Vänta en stund.",
     too_many_requests: "För många förfrågningar. Vänta lite och försök igen.",
     invalid_grant: "Det stämmer inte, eller har använts. Försök igen.",
     access_denied: "Du kan inte logga in här.",

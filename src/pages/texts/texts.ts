@@ -56,6 +56,8 @@ export interface Texts {
     readonly to: string;
     readonly show: string;
     readonly empty: string;
+    /** Before a command that creates one. */
+    readonly no_client: string;
   };
   readonly signed_out: string;
   readonly signed_out_intro: string;
@@ -63,6 +65,8 @@ export interface Texts {
   readonly sign_out_intro: (client: string) => string;
   readonly stay: string;
   readonly error: string;
+  /** Of whole pages, by code; `other` stands above the sentence for developers. */
+  readonly refused: Readonly<Record<"not_found" | "access_denied" | "other", string>>;
   readonly reference: string;
   readonly terms: string;
   readonly privacy: string;
@@ -75,6 +79,7 @@ export type Problem =
   | "verification_code_used"
   | "verification_code_expired"
   | "too_many_attempts"
+  | "too_many_wrong_codes"
   | "too_many_requests"
   | "invalid_grant"
   | "access_denied"

@@ -1,0 +1,111 @@
+/** Pages about what went wrong speak the reader's language, and promise nothing that is not so. */
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { languages, textsFor } from "../../src/pages/texts/languages.ts";
+import { CALLBACK, createTenant, inbox, type Latchkey, startLatchkey, type Tenant } from "../support/latchkey.ts";
+import { addPerson } from "../support/people.ts";
+import { openSurfer, type Shown, type Surfer } from "../support/surfer.ts";
+
+const ENGLISH = /\b([Tt]he|[Tt]his|[Tt]here|[Yy]ou|[Yy]our|has|been|again|wrong|many)\b/;
+
+/** What a page says in its own language: names and what is marked as English are left out. */
+const said = ({ html }: Shown) =>
+  (/<main>.*<\/main>/s.exec(html)?.[0] ?? "")
+    .replace(/<p[^>]* lang="en">.*?<\/p>/gs, "")
+    .replace(/<[^>]*>/g, " ")
+    .replaceAll("The Shop", "");
+
+describe("pages about what went wrong", () => {
+  let latchkey: Latchkey;
+  let tenant: Tenant;
+  beforeAll(async () => {
+    latchkey = await startLatchkey("sqlite");
+    tenant = await createTenant(latchkey, {
+      client: { first_party: true },
+      settings: { factor_guess_limit: 1, code_lifetime: 60 },
+    });
+  });
+  afterAll(() => latchkey.close());
+
+  const authorize = (surfer: Surfer, more: Readonly<Record<string, string>> = {}) => {
+    const about = {
+      client_id: tenant.client.client_id,
+      redirect_uri: CALLBACK,
+      response_type: "code",
+      scope: "openid",
+    };
+    return surfer.visit(`${tenant.issuer}/oauth/authorize?${new URLSearchParams({ ...about, ...more })}`);
+  };
+
+  describe.each(languages)("in %s", (language) => {
+    const texts = textsFor([language]);
+    const open = (more: Readonly<Record<string, string>> = {}) =>
+      openSurfer(latchkey, { "accept-language": language, ...more });
+    function speaks(shown: Shown, sentence: string) {
+      expect(shown.html).toContain(`<html lang="${language}">`);
+      expect(said(shown)).toContain(sentence);
+      if (language !== "en") expect(said(shown)).not.toMatch(ENGLISH);
+    }
+
+    it("says that a login is over, or another browser's", async () => {
+      const page = await authorize(open());
+      for (const url of [page.url, `${tenant.issuer}/login?request=gone`, `${tenant.issuer}/login/upstream/callback`]) {
+        const shown = await open().visit(url);
+        expect(shown.status).toBe(404);
+        speaks(shown, texts.refused.not_found);
+      }
+    });
+
+    it("says that another site's form is not taken", async () => {
+      speaks(
+        await open({ "sec-fetch-site": "cross-site" }).visit(`${tenant.issuer}/device`, {
+          user_code: "BBBB-BBBB",
+        }),
+        texts.refused.access_denied,
+      );
+    });
+
+    it("says that too many codes of devices were wrong", async () => {
+      const surfer = open();
+      const type = () => surfer.visit(`${tenant.issuer}/device`, { user_code: "BBBB-BBBB" });
+      speaks(await type(), texts.device.wrong);
+      let shown = await type();
+      for (let n = 0; n < 12 && shown.status === 200; n++) shown = await type();
+      expect(shown.status).toBe(429);
+      speaks(shown, texts.problems.too_many_wrong_codes);
+    });
+
+    it("tells a developer in English what to put right, marked as such, below a sentence for everybody", async () => {
+      for (const more of [{ client_id: "nobody" }, { redirect_uri: "https://evil.example/" }]) {
+        const shown = await authorize(open(), more);
+        speaks(shown, texts.refused.other);
+        expect(shown.html).toMatch(/<p class="quiet" lang="en">[^<]*(client|redirect_uri)[^<]*<\/p>/);
+      }
+    });
+
+    it("promises no message about a second factor, and no lifetime of a code", async () => {
+      const person = await addPerson(latchkey, tenant.account_id, { factors: ["sms"] });
+      const surfer = open();
+      const waiting = await surfer.act(await authorize(surfer), "identify", { identifier: person.email });
+      speaks(waiting, texts.code_sent(person.email));
+      expect(said(waiting)).not.toMatch(/min/);
+      const [mail] = await inbox(tenant, person.email);
+      const second = await surfer.act(waiting, "code", { code: mail?.verification_code ?? "" });
+      const asked = await surfer.act(second, "challenge", { channel: "sms" });
+      const right = (await inbox(tenant, person.phone_number))[0]?.verification_code;
+      const code = right === "000000" ? "000001" : "000000";
+      speaks(await surfer.act(asked, "factor", { code: "" }), texts.problems.invalid_grant);
+      await surfer.act(asked, "factor", { code });
+      const closed = await surfer.act(asked, "factor", { code });
+      speaks(closed, texts.problems.too_many_wrong_codes);
+      expect(closed.html).not.toContain(texts.problems.too_many_attempts);
+    });
+  });
+
+  it("says in every language which command makes a client for the sandbox inbox", async () => {
+    for (const language of languages) {
+      const shown = await openSurfer(latchkey, { "accept-language": language }).visit(`${tenant.issuer}/sandbox`, {});
+      expect([shown.status, shown.html.includes("<code>latchkey client create --help</code>")]).toEqual([404, true]);
+      expect(said(shown)).toContain(textsFor([language]).sandbox.no_client);
+    }
+  });
+});
