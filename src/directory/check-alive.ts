@@ -4,7 +4,7 @@ import type { Database } from "../storage/storage.ts";
 
 export interface Concerned {
   readonly account_id: string;
-  /** uuids */
+  /** uuids; a client and a grant that are empty are not looked at. */
   readonly client_id: string;
   readonly grant_id: string;
   readonly user_id: string;
@@ -13,9 +13,10 @@ export interface Concerned {
 /** Inside the transaction that lets somebody in. @throws 403 unauthorized_client when client, grant or user is gone. */
 export async function checkAlive(db: Database, concerned: Concerned): Promise<void> {
   const { account_id, client_id, grant_id, user_id } = concerned;
-  const { rows } = await sql`select 1 from live_clients c
-    left join live_grants g on g.account_id = c.account_id and g.id = ${grant_id} and g.client_id = c.id
-    join live_users u on u.account_id = c.account_id and u.id = ${user_id}
-    where c.account_id = ${account_id} and c.id = ${client_id} and (${grant_id} = '' or g.id is not null)`.execute(db);
+  const { rows } = await sql`select 1 from live_users u
+    left join live_clients c on c.account_id = u.account_id and c.id = ${client_id}
+    left join live_grants g on g.account_id = u.account_id and g.id = ${grant_id} and g.client_id = c.id
+    where u.account_id = ${account_id} and u.id = ${user_id}
+      and (${client_id} = '' or c.id is not null) and (${grant_id} = '' or g.id is not null)`.execute(db);
   if (rows.length === 0) throw refuse("unauthorized_client", { message: "The client, its grant or the user is gone." });
 }

@@ -192,6 +192,18 @@ describeOnBothEngines("a customer", (engine) => {
     expect((await send("POST", "/auth/users", { username: "ada.l", password: PASSWORD })).status).toBe(200);
   });
 
+  it("keeps a customer's second factor where a further user name says nothing about it", async () => {
+    const person = await addPerson(latchkey, tenant.account_id, { factors: ["sms"] });
+    const links = [{ rel: "customers_user", href: `https://shop.example/users/${person.id}` }];
+    const named = await send("POST", "/auth/users", { username: "kim", password: PASSWORD, links });
+    expect(named.status, named.text).toBe(200);
+    const logInAsKim = () =>
+      token(tenant, { grant_type: "password", username: "kim", password: PASSWORD, audience: tenant.audience });
+    expect(code(await logInAsKim())).toEqual([403, "mfa_required"]);
+    await send("PUT", "/auth/users/kim", { password: PASSWORD, links });
+    expect(code(await logInAsKim())).toEqual([403, "mfa_required"]);
+  });
+
   it("keeps a customer whose user name goes", async () => {
     const user = await addUser(latchkey, tenant.account_id);
     const links = [{ rel: "customers_user", href: `https://shop.example/users/${user.id}` }];

@@ -4,6 +4,7 @@ import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from "jose";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
+  addUser,
   authorize,
   basic,
   CALLBACK,
@@ -94,6 +95,16 @@ describeOnBothEngines("a code for a redirect", (engine) => {
       audience: tenant.client.client_id,
     });
     expect(id.payload.nonce).toBe("n-1");
+  });
+
+  it("names no telephone number in the redirect, which ends in logs", async () => {
+    const user = await addUser(latchkey, tenant.account_id);
+    const verification_code = await mintCode(tenant, { user_id: user.id });
+    const reply = await authorize(tenant, { verification_code, response_type: "token", scope: "openid" });
+    const id_token = new URLSearchParams(locationOf(reply).hash.slice(1)).get("id_token") ?? "";
+    const { payload } = await jwtVerify(id_token, keys());
+    expect(payload.email).toBe(user.email);
+    expect(JSON.stringify(payload)).not.toContain(user.phone_number);
   });
 
   it("answers response_type=code, which oauth/token redeems once, with PKCE", async () => {

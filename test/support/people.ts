@@ -85,6 +85,16 @@ export async function logInAccountUser(
   tenant: Tenant,
   { scope = [] as readonly string[], first_party = true, role_ids = [] as readonly string[], email = "" } = {},
 ): Promise<AccountUserLogin> {
+  const added = await addAccountUser(latchkey, tenant, { scope, first_party, role_ids, email });
+  return { ...added, token: (await logInByMail(tenant, added.client, added.email)).body.access_token };
+}
+
+/** … without logging them in. */
+export async function addAccountUser(
+  latchkey: Latchkey,
+  tenant: Tenant,
+  { scope = [] as readonly string[], first_party = true, role_ids = [] as readonly string[], email = "" } = {},
+): Promise<Omit<AccountUserLogin, "token">> {
   const { directory } = latchkey.server.core;
   const account = await findAccount(directory, tenant.account_id);
   const address = email || `staff-${Math.random().toString(36).slice(2)}@example.com`;
@@ -93,7 +103,7 @@ export async function logInAccountUser(
   const client = await addClient(latchkey, tenant.account_id, { first_party, user_type: "account_user" });
   const all = ["openid", "profile", "email", "admin:accounts", "admin:customers"];
   await addGrant(latchkey, tenant.account_id, client, tenant.issuer, all, "authorization_code");
-  return { id, email: address, client, token: (await logInByMail(tenant, client, address)).body.access_token };
+  return { id, email: address, client };
 }
 
 /** A code by mail for a token, or what is asked for next. */

@@ -61,11 +61,10 @@ export async function provePassword(
     const deed = { account_id, action: "auth.token", entity: user.id, now: instant(now), facts: about };
     await recordDeed(tx, { ...deed, actor: { id: user.id, context: { ...facts } } });
   });
-  const { email, phone_number, name } = user;
+  const { email, name } = user;
   return {
     user_id: user.id,
     ...(email === null ? {} : { email, email_verified: user.email_verified_at !== null }),
-    ...(phone_number === null ? {} : { phone_number }),
     ...(name === null ? {} : { name }),
     authenticated_at: now,
     amr: [kind === "pin" ? "pin" : "pwd"],

@@ -45,7 +45,8 @@ export type EndLogins = (
 ) => Promise<() => void>;
 
 /**
- * A name with a password: of a user of its own, or of the customer whom a link names. Their password is this one then, and their logins end.
+ * A name with a password: of a user of its own, or of the customer whom a link names. Their password is this one then, and their logins end;
+ * their second factors stay as they are where `mfa` is not named.
  *
  * @throws 400 invalid_request: a name that is taken, a password that is too short, a link that cannot be read.
  */
@@ -73,7 +74,7 @@ export async function createUsername(
     await freeUsername(tx.db, account_id, username, actor.id, created_at);
     if (!(await insertUsername(tx.db, { ...row, user_id }))) throw taken();
     await storePassword(tx, account_id, user_id, hashed, now);
-    await setChannels(tx, { account_id, user_id }, channels, now);
+    if (mfa !== undefined) await setChannels(tx, { account_id, user_id }, channels, now);
     await recordDeed(tx, { account_id, action: "username.created", entity: user_id, now: created_at, actor });
   };
   const named = (user_id: string) => ({ ...row, user_id, deleted_at: null, deleted_by: null });
@@ -149,7 +150,7 @@ export async function changeUsername(
     const changed = await updateUsername(tx.db, account_id, id, change, instant(now));
     if (!changed) throw noSuchUser();
     await storePassword(tx, account_id, user_id, hashed, now);
-    if (links !== undefined || mfa !== undefined) {
+    if (mfa !== undefined || (links !== undefined && changed.mfa !== null)) {
       const channels = channelsFor(changed.mfa, await readLinks(changed.links, account));
       await setChannels(tx, { account_id, user_id }, channels, now);
     }

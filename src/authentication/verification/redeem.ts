@@ -122,7 +122,6 @@ async function subjectOf(
     user_id: user.id,
     email: user.email ?? undefined,
     email_verified: user.email === null ? undefined : user.email_verified_at !== null,
-    phone_number: user.phone_number ?? undefined,
     name: user.name ?? undefined,
     authenticated_at: now,
     amr: sms ? ["otp", "sms"] : ["otp"],

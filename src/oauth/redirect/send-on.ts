@@ -1,5 +1,6 @@
 import { recordDeed } from "../../audit/audit.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
+import { checkAlive } from "../../directory/check-alive.ts";
 import { matchRedirectUri } from "../../directory/clients/callback.ts";
 import { findClient } from "../../directory/clients/find-client.ts";
 import { sectorOf } from "../../directory/clients/sector.ts";
@@ -50,7 +51,10 @@ export async function sendOn(
   const fields = { audience: redirect_uri, lifetime: account.settings.redirect_id_token_lifetime, claims };
   const id_token = await issueIdToken(tokens, authorization, fields, now);
   const deed = { account_id, action: "auth.redirect", entity: client.id, now: instant(now) };
-  await storage.write((tx) => recordDeed(tx, { ...deed, actor }));
+  await storage.write(async (tx) => {
+    await checkAlive(tx.db, { account_id, client_id: client.id, grant_id: "", user_id: subject.id });
+    await recordDeed(tx, { ...deed, actor });
+  });
   return addToQuery(redirect_uri, [["id_token", id_token]]);
 }
 

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { recordDeed } from "../../audit/audit.ts";
 import type { AuthenticatedSubject } from "../../authentication/subject.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
+import { checkAlive } from "../../directory/check-alive.ts";
 import { findClient } from "../../directory/clients/find-client.ts";
 import { isAccountApi } from "../../directory/grants/audience.ts";
 import { grantsOf } from "../../directory/grants/find-grant.ts";
@@ -41,15 +42,17 @@ export async function exchangeAccountUser(oauth: Oauth, caller: Caller, audience
   }
   const external = bearer.external === true;
   const authorization_id = external ? randomUUID() : bearer.sid;
+  const means = external ? undefined : await findMeans(oauth, caller);
   const actor = { id: user.id, context: { ...facts, grant_type: "account_user", sid: authorization_id } };
   const deed = { account_id, action: "auth.token", entity: user.id, now: instant(now), actor };
-  await directory.storage.write((tx) => recordDeed(tx, deed));
+  await directory.storage.write(async (tx) => {
+    const { client, grant } = means ?? {};
+    await checkAlive(tx.db, { account_id, client_id: client?.id ?? "", grant_id: grant?.id ?? "", user_id: user.id });
+    await recordDeed(tx, deed);
+  });
   const amr = bearer.amr ?? [];
-  if (!external) {
-    const client = await findClient(directory, account_id, bearer.client_uuid);
-    checkBound(client);
-    const grant = (await grantsOf(directory, client)).find(({ id }) => id === bearer.grant_id);
-    if (!client.settings.first_party || !grant) throw refuse("insufficient_scope");
+  if (means) {
+    const { client, grant } = means;
     const subject: AuthenticatedSubject = {
       user_id: user.id,
       authenticated_at: auth_time * 1000,
@@ -78,4 +81,13 @@ export async function exchangeAccountUser(oauth: Oauth, caller: Caller, audience
     },
     now,
   );
+}
+
+/** By which client, and under which of its grants, a person comes with a token of ours. */
+async function findMeans({ directory }: Oauth, { account, bearer }: Caller) {
+  const client = await findClient(directory, account.account_id, bearer.client_uuid);
+  checkBound(client);
+  const grant = (await grantsOf(directory, client)).find(({ id }) => id === bearer.grant_id);
+  if (!client.settings.first_party || !grant) throw refuse("insufficient_scope");
+  return { client, grant };
 }
