@@ -13,6 +13,7 @@ import {
   selectAuthorizations,
   selectAuthorizationsOf,
   selectSessions,
+  selectUnended,
   updateBrowser,
   updateEnded,
   updateShown,
@@ -25,6 +26,15 @@ export async function findSessions(
   browser: Uint8Array | undefined,
 ): Promise<readonly Session[]> {
   return browser ? selectSessions(storage.read, account_id, browser, instant(storage.now())) : [];
+}
+
+/** Whom a logout in a browser may mean: what idle sessions led to, and those whose time is over, lives on until they end. */
+export async function findUnended(
+  { storage }: Directory,
+  account_id: string,
+  browser: Uint8Array | undefined,
+): Promise<readonly Session[]> {
+  return browser ? selectUnended(storage.read, account_id, browser) : [];
 }
 
 /** The outbox kind that tells clients. */

@@ -13,14 +13,9 @@ export async function insertSession(
     .execute();
 }
 
-/** Live ones of a browser whose people live, newest login first. */
-export async function selectSessions(
-  db: Database,
-  account_id: string,
-  browser_digest: Uint8Array,
-  now: Instant,
-): Promise<readonly Session[]> {
-  const rows = await db
+/** Those of a browser whose people live, newest login first, unless they were ended. */
+const unended = (db: Database, account_id: string, browser_digest: Uint8Array) =>
+  db
     .selectFrom("sessions as s")
     .innerJoin("live_users as u", (join) =>
       join.onRef("u.account_id", "=", "s.account_id").onRef("u.id", "=", "s.user_id"),
@@ -40,18 +35,35 @@ export async function selectSessions(
     .where("s.account_id", "=", account_id)
     .where("s.browser_digest", "=", Buffer.from(browser_digest))
     .where("s.ended_at", "is", null)
-    .where("s.idle_expires_at", ">", now)
-    .where("s.expires_at", ">", now)
     .orderBy("s.auth_time", "desc")
-    .orderBy("s.id", "desc")
-    .limit(20)
-    .execute();
-  return rows.map((row) => ({
-    ...row,
-    user_type: row.user_type as Session["user_type"],
-    auth_time: Number(row.auth_time),
-    amr: JSON.parse(row.amr) as string[],
-  }));
+    .orderBy("s.id", "desc");
+
+const decode = (row: Awaited<ReturnType<ReturnType<typeof unended>["execute"]>>[number]): Session => ({
+  ...row,
+  user_type: row.user_type as Session["user_type"],
+  auth_time: Number(row.auth_time),
+  amr: JSON.parse(row.amr) as string[],
+});
+
+/** Live ones. */
+export async function selectSessions(
+  db: Database,
+  account_id: string,
+  browser_digest: Uint8Array,
+  now: Instant,
+): Promise<readonly Session[]> {
+  const live = unended(db, account_id, browser_digest)
+    .where("s.idle_expires_at", ">", now)
+    .where("s.expires_at", ">", now);
+  return (await live.limit(20).execute()).map(decode);
+}
+
+export async function selectUnended(
+  db: Database,
+  account_id: string,
+  browser_digest: Uint8Array,
+): Promise<readonly Session[]> {
+  return (await unended(db, account_id, browser_digest).execute()).map(decode);
 }
 
 /** The browser's other sessions follow its new cookie. */

@@ -1,5 +1,5 @@
 import { Type } from "typebox";
-import { endSession, findSessions } from "../../authentication/sessions/sessions.ts";
+import { endSession, findUnended } from "../../authentication/sessions/sessions.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
 import { refuse } from "../../errors.ts";
@@ -52,16 +52,17 @@ export function logoutRoutes(app: App, oauth: Oauth): void {
         const { account, texts } = await readerOf(directory, request, (given.ui_locales ?? "").split(" "));
         const logout = await readLogout(oauth, account_id, given);
         const browser = browserOf(request, directory);
-        const sessions = await findSessions(directory, account_id, browser);
+        const sessions = await findUnended(directory, account_id, browser);
         // Asked before the sessions end that say so.
         const may_go = await mayGoThere(directory, account_id, logout.unchecked, browser);
         const site = request.headers["sec-fetch-site"];
         const confirmed =
           method === "POST" && given.confirm === "yes" && (site === undefined || site === "same-origin");
-        const meant = sessions.filter(
-          ({ id, user_id }) =>
-            logout.session_id === id || (logout.session_id === undefined && logout.user_id === user_id),
-        );
+        const person =
+          logout.session_id === undefined
+            ? logout.user_id
+            : sessions.find(({ id }) => id === logout.session_id)?.user_id;
+        const meant = sessions.filter(({ user_id }) => user_id === person);
         if (sessions.length > 0 && meant.length === 0 && !confirmed) {
           const client =
             logout.client ?? (given.client_id ? await lookUpClient(directory, account_id, given.client_id) : undefined);
