@@ -5,6 +5,7 @@ import type { Client } from "../../directory/clients/client.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
 import { instant } from "../../storage/storage.ts";
+import { familiesAt } from "../refresh/revoke-family.ts";
 import { type AuthorizationParameters, askedScope } from "./authorization-request.ts";
 import { deleteConsents, selectConsent, selectConsents, upsertConsent } from "./consent-store.ts";
 
@@ -74,8 +75,10 @@ export async function withdrawConsent(
   const { storage, revocations } = directory;
   const revoked = await storage.write(async (tx) => {
     if (!(await deleteConsents(tx.db, account_id, user_id, client_id))) return undefined;
-    const sids = await authorizationsOf(tx, account_id, user_id, client_id);
-    const ended = sids.map((sid) => ({ account_id, subject: `sid:${sid}` }));
+    const led = await authorizationsOf(tx, account_id, user_id, client_id);
+    // Refresh tokens may outlive the session that led to them.
+    const lasting = await familiesAt(tx, { account_id, user_id, client_id });
+    const ended = [...new Set([...led, ...lasting])].map((sid) => ({ account_id, subject: `sid:${sid}` }));
     for (const one of ended) await revocations.record(tx, one);
     const deed = { account_id, action: "consent.withdrawn", entity: client_id, now: instant(storage.now()), actor };
     await recordDeed(tx, { ...deed, facts: { user_id } });

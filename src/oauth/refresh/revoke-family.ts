@@ -3,7 +3,14 @@ import { type RevokedSubject, revoke } from "../../revocation/revocation.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { type Instant, instant, type Transaction } from "../../storage/storage.ts";
 import { type Family, readRefreshToken } from "./family.ts";
-import { type PersonsFamilies, selectFamily, selectLiveFamily, updateRevokedOf, upsertRevoked } from "./store.ts";
+import {
+  type PersonsFamilies,
+  selectFamiliesAt,
+  selectFamily,
+  selectLiveFamily,
+  updateRevokedOf,
+  upsertRevoked,
+} from "./store.ts";
 
 /** Ends a family with every access token of it. */
 export async function revokeFamily(
@@ -16,6 +23,12 @@ export async function revokeFamily(
 /** For the revocations: an authorization that ends takes its refresh tokens along, and none begins after it. */
 export const endFamily = (tx: Transaction, account_id: string, sid: string, now: Instant): Promise<void> =>
   upsertRevoked(tx.db, account_id, sid, now);
+
+/** Every login with refresh tokens that a client holds of a person: each is an authorization to revoke. */
+export const familiesAt = (
+  { db }: Transaction,
+  holding: Pick<Family, "account_id" | "user_id" | "client_id">,
+): Promise<readonly string[]> => selectFamiliesAt(db, holding);
 
 /**
  * Ends every family of a person but the one at hand, because their password has changed: part of that transaction.

@@ -114,6 +114,22 @@ export async function upsertRevoked(db: Database, account_id: string, id: string
     .execute();
 }
 
+/** @returns the ids of the families that a client holds of a person and that were not ended. */
+export async function selectFamiliesAt(
+  db: Database,
+  { account_id, user_id, client_id }: Pick<Family, "account_id" | "user_id" | "client_id">,
+): Promise<string[]> {
+  const rows = await db
+    .selectFrom("refresh_families")
+    .select("id")
+    .where("account_id", "=", account_id)
+    .where("user_id", "=", user_id)
+    .where("client_id", "=", client_id)
+    .where("revoked_at", "is", null)
+    .execute();
+  return rows.map(({ id }) => id);
+}
+
 export interface PersonsFamilies {
   readonly account_id: string;
   readonly user_id: string;

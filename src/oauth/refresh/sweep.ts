@@ -1,11 +1,14 @@
 import { deleteExpired } from "../../storage/delete-expired.ts";
 import { instant, type Storage } from "../../storage/storage.ts";
 
-/** For the janitor: families whose time is over. */
+/** Milliseconds; what says how to end an access token is kept as long as one may live, and then some. */
+export const TOKENS_LIVE = 25 * 3_600_000;
+
+/** For the janitor: families whose time is over, and whose last access token's is. */
 export const familySweep = {
   name: "refresh tokens",
   sweep: (storage: Storage, batch: number) =>
     storage.write((tx) =>
-      deleteExpired(tx.db, { table: "refresh_families", key: "id" }, instant(storage.now()), batch),
+      deleteExpired(tx.db, { table: "refresh_families", key: "id" }, instant(storage.now() - TOKENS_LIVE), batch),
     ),
 };
