@@ -11,14 +11,14 @@ export interface Hint extends ReadIdToken {
   readonly user_id: string;
 }
 
-/** Whom an ID token of ours means, however old it is. @returns undefined when it is none. */
+/** Whom an ID token of ours means, however old it is. @returns as readIdToken. */
 export async function readHint(
   { directory, tokens }: Pick<Oauth, "directory" | "tokens">,
   account_id: string,
   id_token: string,
-): Promise<Hint | undefined> {
+): Promise<Hint | "key_gone" | undefined> {
   const read = await readIdToken(tokens, issuerOf(directory.public_url, account_id), account_id, id_token);
-  if (!read) return undefined;
+  if (!read || read === "key_gone") return read;
   const client = read.azp === undefined ? undefined : await lookUpClient(directory, account_id, read.azp);
   return { ...read, user_id: await userOfSub({ tokens }, account_id, client, read.sub) };
 }

@@ -11,19 +11,21 @@ export interface ReadIdToken {
 
 /**
  * What an ID token that this account signed says, however old it is: a hint about whom somebody means, never a credential (OpenID
- * Connect Core §3.1.2.1). @returns undefined when it is none.
+ * Connect Core §3.1.2.1). @returns undefined when it is none; "key_gone" when it names a key that the account does not have, or has no
+ * more: then nobody can tell.
  */
 export async function readIdToken(
   tokens: Tokens,
   issuer: string,
   account_id: string,
   id_token: string,
-): Promise<ReadIdToken | undefined> {
+): Promise<ReadIdToken | "key_gone" | undefined> {
   const jws = parseJws(id_token);
   if (jws?.header.typ !== "JWT") return undefined;
-  const key = (await keysOf(tokens, account_id)).find(({ kid }) => kid === jws.header.kid);
-  if (!key || !verifyJws(key.public_key, key.alg, jws)) return undefined;
   const { iss, sub, sid, azp } = jws.claims;
   if (iss !== issuer || typeof sub !== "string") return undefined;
+  const key = (await keysOf(tokens, account_id)).find(({ kid }) => kid === jws.header.kid);
+  if (!key) return "key_gone";
+  if (!verifyJws(key.public_key, key.alg, jws)) return undefined;
   return { sub, ...(typeof sid === "string" ? { sid } : {}), ...(typeof azp === "string" ? { azp } : {}) };
 }

@@ -70,9 +70,7 @@ async function understand(
   const target = await targetOf(oauth.directory, account, client, raw, asked);
   const prompt = promptsOf(raw.prompt);
   const asked_claims = readClaims(raw.claims);
-  const hint = raw.id_token_hint;
-  const subject = hint === undefined ? undefined : (await readHint(oauth, account.account_id, hint))?.user_id;
-  if (hint !== undefined && subject === undefined) throw refuseRequest("id_token_hint is no ID token of this issuer.");
+  const subject = await subjectHinted(oauth, account, raw.id_token_hint, prompt);
   return {
     redirect_uri,
     redirect_uri_named: raw.redirect_uri !== undefined,
@@ -94,6 +92,23 @@ async function understand(
     essential_acr: asked_claims.essential_acr,
     claims: asked_claims.claims,
   };
+}
+
+/** Who is never logged in. */
+const NOBODY = "";
+
+/** Whom an ID token means. Nobody can tell of one whose key is gone: it hints at nothing, and is no silent login's (§3.1.2.1). */
+async function subjectHinted(
+  oauth: Oauth,
+  { account_id }: Account,
+  id_token_hint: string | undefined,
+  prompt: readonly Prompt[],
+): Promise<string | undefined> {
+  if (id_token_hint === undefined) return undefined;
+  const hint = await readHint(oauth, account_id, id_token_hint);
+  if (!hint) throw refuseRequest("id_token_hint is no ID token of this issuer.");
+  if (hint !== "key_gone") return hint.user_id;
+  return prompt.includes("none") ? NOBODY : undefined;
 }
 
 function keyNamed(dpop_jkt: string | undefined): string | undefined {

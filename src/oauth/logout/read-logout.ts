@@ -19,7 +19,7 @@ export interface Logout {
 
 /**
  * Understands a request to log out (OpenID Connect RP-Initiated Logout §2, §3): an ID token of ours says whom and which session it
- * means; a browser goes on only to an address that the client registered.
+ * means, and one whose key is gone says nothing; a browser goes on only to an address that the client registered.
  *
  * @throws 400 invalid_request.
  */
@@ -29,11 +29,9 @@ export async function readLogout(
   given: Readonly<Record<string, string | undefined>>,
 ): Promise<Logout> {
   const { id_token_hint, client_id, post_logout_redirect_uri, state } = given;
-  const hint =
-    id_token_hint === undefined ? undefined : await readHint({ directory, tokens }, account_id, id_token_hint);
-  if (id_token_hint !== undefined && !hint) {
-    throw refuse("invalid_request", { message: "id_token_hint is no ID token of this issuer." });
-  }
+  const read = id_token_hint === undefined ? "none" : await readHint({ directory, tokens }, account_id, id_token_hint);
+  if (!read) throw refuse("invalid_request", { message: "id_token_hint is no ID token of this issuer." });
+  const hint = typeof read === "string" ? undefined : read;
   const name = client_id ?? hint?.azp;
   const client = name === undefined ? undefined : await lookUpClient(directory, account_id, name);
   if (name !== undefined && hint?.azp !== undefined && hint.azp !== (client?.client_id ?? name)) {
