@@ -6,6 +6,7 @@ const instants = {
   verification_codes: ["created_at", "expires_at", "last_sent_at", "spent_at"],
   budgets: ["window_ends_at"],
   sessions: ["idle_expires_at", "expires_at"],
+  session_authorizations: ["expires_at"],
   refresh_families: ["rotated_at", "idle_expires_at", "expires_at"],
 } as const;
 
