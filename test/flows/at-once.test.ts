@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { disableTotp, setSms } from "../../src/authentication/mfa/change-factors.ts";
 import { selectFactors, upsertFactor } from "../../src/authentication/mfa/store.ts";
+import { addConsent, deleteConsents, selectConsent } from "../../src/oauth/browser/consent-store.ts";
 import { instant } from "../../src/storage/storage.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
@@ -143,6 +144,23 @@ describeOnBothEngines("changes at once", (engine) => {
       const factors = await selectFactors(read, tenant.account_id, user_id);
       const sent_to = factors.filter(({ enabled_at }) => enabled_at !== null).map(({ kind, target }) => [kind, target]);
       expect(sent_to, `round ${round}`).toEqual([["email", `name-20${round}@example.com`]]);
+    }
+  });
+
+  it("of what a person agreed to are all kept, and what they took back stays taken back", async () => {
+    const { storage } = latchkey.server.core;
+    const own = { account_id: tenant.account_id, client_id: (await addClient(latchkey, tenant.account_id)).id };
+    const all = ["openid", "email", "phone", "orders:read", "orders:write"];
+    for (let round = 0; round < ROUNDS; round++) {
+      const key = { ...own, user_id: `person-${round}`, audience: "" };
+      const agree = (scope: string) =>
+        storage.write((tx) => addConsent(tx.db, { ...key, scope: [scope], granted_at: instant(storage.now()) }));
+      await Promise.all(all.map(agree));
+      expect((await selectConsent(storage.read, key))?.toSorted(), `round ${round}`).toEqual(all.toSorted());
+      const takeBack = storage.write((tx) => deleteConsents(tx.db, key.account_id, key.user_id, key.client_id));
+      await Promise.all([takeBack, agree("address")]);
+      // Whoever came first: the old ones are gone.
+      expect((await selectConsent(storage.read, key)) ?? ["address"]).toEqual(["address"]);
     }
   });
 });

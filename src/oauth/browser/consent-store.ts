@@ -21,15 +21,26 @@ export async function selectConsent(db: Database, key: ConsentKey): Promise<read
   return row && (JSON.parse(row.scope) as string[]);
 }
 
-export async function upsertConsent(
+/** Adds to what was agreed to. The row is held first, so that of several who add, or take back, none undoes what another did. */
+export async function addConsent(
   db: Database,
   { scope, granted_at, ...key }: ConsentKey & { readonly scope: readonly string[]; readonly granted_at: Instant },
 ): Promise<void> {
-  const fields = { scope: JSON.stringify(scope), granted_at };
-  await db
+  const unique = ["account_id", "user_id", "client_id", "audience"] as const;
+  const held = await db
     .insertInto("consents")
-    .values({ ...key, ...fields })
-    .onConflict((conflict) => conflict.columns(["account_id", "user_id", "client_id", "audience"]).doUpdateSet(fields))
+    .values({ ...key, scope: "[]", granted_at })
+    .onConflict((conflict) => conflict.columns(unique).doUpdateSet({ granted_at }))
+    .returning("scope")
+    .executeTakeFirstOrThrow();
+  const all = [...new Set([...(JSON.parse(held.scope) as string[]), ...scope])];
+  await db
+    .updateTable("consents")
+    .set({ scope: JSON.stringify(all) })
+    .where("account_id", "=", key.account_id)
+    .where("user_id", "=", key.user_id)
+    .where("client_id", "=", key.client_id)
+    .where("audience", "=", key.audience)
     .execute();
 }
 

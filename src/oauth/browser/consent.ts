@@ -7,7 +7,7 @@ import type { Actor, Directory } from "../../directory/directory.ts";
 import { instant } from "../../storage/storage.ts";
 import { familiesAt } from "../refresh/revoke-family.ts";
 import { type AuthorizationParameters, askedScope } from "./authorization-request.ts";
-import { deleteConsents, selectConsent, selectConsents, upsertConsent } from "./consent-store.ts";
+import { addConsent, deleteConsents, selectConsent, selectConsents } from "./consent-store.ts";
 
 interface Asking {
   readonly account: Account;
@@ -46,12 +46,8 @@ const keyOf = ({ account, client, user_id, parameters }: Asking) => ({
 
 /** The person agreed; remembered with what they agreed to before. */
 export async function recordConsent({ storage }: Directory, asking: Asking): Promise<void> {
-  const key = keyOf(asking);
-  await storage.write(async (tx) => {
-    const before = (await selectConsent(tx.db, key)) ?? [];
-    const scope = [...new Set([...before, ...askedScope(asking.parameters)])];
-    await upsertConsent(tx.db, { ...key, scope, granted_at: instant(storage.now()) });
-  });
+  const agreed = { ...keyOf(asking), scope: askedScope(asking.parameters), granted_at: instant(storage.now()) };
+  await storage.write((tx) => addConsent(tx.db, agreed));
 }
 
 /** What a person agreed to, with the clients that still live. */
