@@ -1,4 +1,13 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -47,6 +56,21 @@ describe("settings", () => {
     expect(first.master_keys[0]).toHaveLength(32);
     expect(statSync(join(folder, "deep/er/master.key")).mode & 0o777).toBe(0o600);
     expect(readConfig(env).master_keys).toEqual(first.master_keys);
+    expect(readdirSync(join(folder, "deep/er"))).toEqual(["master.key"]);
+  });
+
+  it("say where the master key lies that was generated and is of no use", () => {
+    const DATABASE_URL = `sqlite:${folder}/a.db`;
+    const path = join(folder, "master.key");
+    writeFileSync(path, "");
+    expect(faultsOf({ DATABASE_URL })).toEqual([
+      expect.stringContaining(`MASTER_KEY is not set, and ${path} must hold`),
+    ]);
+    rmSync(path);
+    mkdirSync(path);
+    expect(faultsOf({ DATABASE_URL })).toEqual([
+      `MASTER_KEY is not set, and ${path} cannot be read: EISDIR. Check the path and its permissions.`,
+    ]);
   });
 
   it("name every fault at once, one line each, with variable and remedy", () => {
@@ -61,13 +85,14 @@ describe("settings", () => {
       DEMO: "yes",
       METRICS_PORT: "-1",
       OTEL_EXPORTER_OTLP_ENDPOINT: "collector",
-      SMPT_URL: "smtp://x",
+      EGRESS_ALOW: "10.0.0.0/8",
     });
     const named = faults.map((fault) => fault.split(" ")[0]);
     expect(named.toSorted()).toEqual(
       [
         "DATABASE_URL",
         "DEMO",
+        "EGRESS_ALOW",
         "LOG_LEVEL",
         "MAIL_FROM",
         "MASTER_KEY",
@@ -75,13 +100,12 @@ describe("settings", () => {
         "OTEL_EXPORTER_OTLP_ENDPOINT",
         "PORT",
         "PUBLIC_URL",
-        "SMPT_URL",
         "SMTP_URL",
         "WORKERS",
       ].toSorted(),
     );
     expect(faults.every((fault) => fault.length > 20 && !fault.includes("\n"))).toBe(true);
-    expect(faults.find((fault) => fault.startsWith("SMPT_URL"))).toContain("Did you mean SMTP_URL?");
+    expect(faults.find((fault) => fault.startsWith("EGRESS_ALOW"))).toContain("Did you mean EGRESS_ALLOW?");
   });
 
   it.each([
@@ -115,6 +139,71 @@ describe("settings", () => {
 
   it("leave other programs' variables alone", () => {
     expect(faultsOf({ MASTER_KEY: KEY, HOME: "/", NODE_ENV: "test", npm_config_x: "1", HOSTNAME: "h" })).toEqual([]);
+  });
+
+  it.each([
+    ...[
+      ["STMP_URL", "SMTP_URL"],
+      ["SMPT_URL", "SMTP_URL"],
+      ["SMTTP_URL", "SMTP_URL"],
+      ["SMTP_URI", "SMTP_URL"],
+    ],
+    ...[
+      ["DATABSE_URL", "DATABASE_URL"],
+      ["PUBLIC_ULR", "PUBLIC_URL"],
+      ["PUBLICURL", "PUBLIC_URL"],
+    ],
+    ...[
+      ["MASTERKEY", "MASTER_KEY"],
+      ["MAIL_FORM", "MAIL_FROM"],
+      ["TRUSTED_PROXIS", "TRUSTED_PROXIES"],
+    ],
+    ...[
+      ["LATCHKEY_HOST", "HOST"],
+      ["LATCHKEY_STMP_URL", "SMTP_URL"],
+    ],
+    ["LATCHKEY_SMS", "one of the settings in the README"],
+  ] as [string, string][])("are asked for where %s was typed for one that is not set", (typed, meant) => {
+    const env = { MASTER_KEY_FILE: join(folder, "keys"), [typed]: "x" };
+    writeFileSync(join(folder, "keys"), KEY);
+    expect(faultsOf(env)).toEqual([`${typed} is not a setting. Did you mean ${meant}?`]);
+  });
+
+  it("leave alone names of others that resemble theirs, and slips beside the setting itself", () => {
+    const others = [
+      ...[
+        "SITE",
+        "SHOP",
+        "AMQP",
+        "IMAP",
+        "HTTP",
+        "FTP",
+        "WS",
+        "CMS",
+        "SSO",
+        "MQ",
+        "SNS",
+        "SQS",
+        "SSM",
+        "MS",
+        "JMS",
+        "LMS",
+      ],
+      ...["API", "APP", "DB", "BASE", "REDIS", "SAML", "PUBLISH", "DATA", "SMTPS"],
+    ].map((name) => `${name}_URL`);
+    const further = [
+      "EMAIL_FROM",
+      "MAIL_TO",
+      "MAILER_FROM",
+      "SMTP_HOST",
+      "SMTP_PORT",
+      "SMTP_USER",
+      "MASTER_HOST",
+      "WORKER",
+    ];
+    const env = Object.fromEntries([...others, ...further].map((name) => [name, "x"]));
+    expect(faultsOf({ MASTER_KEY: KEY, ...env })).toEqual([]);
+    expect(faultsOf({ MASTER_KEY: KEY, LOG_LEVEL: "info", LOGLEVEL: "debug" })).toEqual([]);
   });
 
   it("leave alone what an orchestrator says of services that bear our name", () => {

@@ -3,7 +3,7 @@
  * all at once, naming variable and remedy. Values are never repeated in a fault: some hold secrets.
  */
 import { randomBytes } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { type Secret, secret } from "./secrets/secret.ts";
 
@@ -255,9 +255,9 @@ function readMasterKeys(
   fault: Fault,
 ): MasterKeySettings {
   if (inline !== undefined && file !== undefined) fault("MASTER_KEY_FILE", "must not be set beside MASTER_KEY.");
-  if (inline !== undefined) return { master_keys: parseKeys(inline, "MASTER_KEY", fault), generated_master_key: null };
-  if (file !== undefined)
-    return { master_keys: readKeyFile(file, "MASTER_KEY_FILE", fault), generated_master_key: null };
+  const of = (name: string) => (sentence: string) => fault(name, sentence);
+  if (inline !== undefined) return { master_keys: parseKeys(inline, of("MASTER_KEY")), generated_master_key: null };
+  if (file !== undefined) return { master_keys: readKeyFile(file, of("MASTER_KEY_FILE")), generated_master_key: null };
   if (sqlite_url === null) {
     fault(
       "MASTER_KEY",
@@ -280,39 +280,44 @@ function readMasterKeys(
     if (!generate) return { master_keys: [], generated_master_key: null };
     generateKey(path);
   }
-  return { master_keys: readKeyFile(path, "MASTER_KEY_FILE", fault), generated_master_key: path };
+  const unusable = (sentence: string) => fault("MASTER_KEY", `is not set, and ${path} ${sentence}`);
+  return { master_keys: readKeyFile(path, unusable), generated_master_key: path };
 }
 
-/** Written whole or not at all: two processes that start at once end up with the same key. */
+/** It has its name once it is whole, or never: two processes that start at once end up with the same key. */
 function generateKey(path: string): void {
   mkdirSync(dirname(path), { recursive: true });
+  const draft = `${path}.${randomBytes(8).toString("hex")}`;
   try {
-    writeFileSync(path, `${randomBytes(32).toString("base64")}\n`, { mode: 0o600, flag: "wx", flush: true });
-    chmodSync(path, 0o600);
+    writeFileSync(draft, `${randomBytes(32).toString("base64")}\n`, { mode: 0o600, flag: "wx", flush: true });
+    chmodSync(draft, 0o600);
+    linkSync(draft, path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  } finally {
+    rmSync(draft, { force: true });
   }
 }
 
-function readKeyFile(path: string, name: string, fault: Fault): readonly Uint8Array[] {
+type Say = (sentence: string) => void;
+
+function readKeyFile(path: string, say: Say): readonly Uint8Array[] {
   try {
-    return parseKeys(readFileSync(path, "utf8").trim(), name, fault);
+    return parseKeys(readFileSync(path, "utf8").trim(), say);
   } catch (error) {
-    fault(
-      name,
-      `cannot be read: ${(error as NodeJS.ErrnoException).code ?? "unknown error"}. Check the path and its permissions.`,
-    );
+    const { code = "unknown error" } = error as NodeJS.ErrnoException;
+    say(`cannot be read: ${code}. Check the path and its permissions.`);
     return [];
   }
 }
 
-function parseKeys(text: string, name: string, fault: Fault): readonly Uint8Array[] {
+function parseKeys(text: string, say: Say): readonly Uint8Array[] {
   const keys = text
     .split(/[,\s]+/)
     .filter(Boolean)
     .map((entry) => Buffer.from(entry, "base64"));
   if (keys.length === 0 || keys.some((key) => key.length !== 32)) {
-    fault(name, "must hold 32 bytes in base64 for each version, for example from `openssl rand -base64 32`.");
+    say("must hold 32 bytes in base64 for each version, for example from `openssl rand -base64 32`.");
   }
   return keys;
 }
@@ -321,32 +326,35 @@ function parseKeys(text: string, name: string, fault: Fault): readonly Uint8Arra
 const OF_A_SERVICE =
   /_SERVICE_(HOST|PORT(_\w+)?)=|_PORT(_\d+_(TCP|UDP|SCTP))?=(tcp|udp|sctp):|_PORT_\d+_(TCP|UDP|SCTP)_\w+=/;
 
-/** Names that were probably meant to be one of ours. */
-function misspelled(env: Environment): [string, string][] {
-  const names = variables.map(({ name }) => name);
-  return Object.keys(env)
-    .filter((name) => !names.includes(name) && name.length >= 6 && !OF_A_SERVICE.test(`${name}=${env[name]}`))
-    .flatMap((typed): [string, string][] => {
-      const bare = typed.replace(/^LATCHKEY_/, "");
-      const meant =
-        names.find((name) => name.length >= 6 && distance(bare, name) <= 2) ??
-        (names.includes(bare) ? bare : undefined);
-      if (meant) return [[typed, meant]];
-      return typed.startsWith("LATCHKEY_") ? [[typed, "one of the settings in the README"]] : [];
-    });
+/** Shorter names are a slip away from too many that others use. */
+const LONG_ENOUGH = 8;
+
+/** What fingers make of a name: neighbours swapped, a letter left out or typed twice, URI for URL. */
+function slips(name: string): readonly string[] {
+  if (name.length < LONG_ENOUGH) return [];
+  const single = [...name].flatMap((letter, index) => {
+    const [before, after] = [name.slice(0, index), name.slice(index + 1)];
+    return [
+      `${before}${after.slice(0, 1)}${letter}${after.slice(1)}`,
+      `${before}${after}`,
+      `${before}${letter}${letter}${after}`,
+    ];
+  });
+  return [...single, name.replace(/URL$/, "URI")];
 }
 
-/** Levenshtein; names are short. */
-function distance(a: string, b: string): number {
-  if (Math.abs(a.length - b.length) > 2) return 3;
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const change = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(change, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 3;
+/** Names that were meant to be one of ours: all that bear our prefix, and slips for one that is not set. */
+function misspelled(env: Environment): [string, string][] {
+  const names = variables.map(({ name }) => name);
+  const meanings = new Map([
+    ...names.flatMap((name) => slips(name).map((slip) => [slip, name] as const)),
+    ...names.map((name) => [name, name] as const),
+  ]);
+  return Object.keys(env)
+    .filter((name) => !names.includes(name) && !OF_A_SERVICE.test(`${name}=${env[name]}`))
+    .flatMap((typed): [string, string][] => {
+      const meant = meanings.get(typed.replace(/^LATCHKEY_/, ""));
+      if (typed.startsWith("LATCHKEY_")) return [[typed, meant ?? "one of the settings in the README"]];
+      return meant !== undefined && !env[meant]?.trim() ? [[typed, meant]] : [];
+    });
 }
