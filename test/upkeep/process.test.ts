@@ -337,7 +337,9 @@ describe("the process", () => {
     const server = await startProcess({ database_url });
     const second = await cli({ DATABASE_URL: database_url, MASTER_KEY, PORT: String(await freePort()) }, "serve");
     expect(second.code).toBe(1);
-    expect(second.stderr).toMatch(/another/i);
+    expect(second.stderr).toBe(
+      `DATABASE_URL: ${folder}/owned.db is in use by another running server. Stop it, or use PostgreSQL for several processes.\n`,
+    );
     await cli({ DATABASE_URL: database_url, MASTER_KEY }, "account", "create", "T11200001");
     await server.kill("SIGTERM");
     const other = { MASTER_KEY: Buffer.alloc(32, 99).toString("base64"), DATABASE_URL: database_url };

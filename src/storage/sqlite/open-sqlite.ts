@@ -4,7 +4,7 @@ import type { Storage } from "../storage.ts";
 import { openCheckpointer } from "./checkpointer.ts";
 import { openSqliteFile, type SqliteFile } from "./connection.ts";
 import { kyselyOn } from "./dialect.ts";
-import { BrokenDisk, mapUnavailable } from "./errors.ts";
+import { BrokenDisk, mapUnavailable, sqliteCode } from "./errors.ts";
 import { openFlusher } from "./flusher.ts";
 import { openGroupCommit } from "./group-commit.ts";
 import { leaveCheckpoints, openConfigured } from "./open-file.ts";
@@ -83,11 +83,9 @@ function takeOwnership(path: string): SqliteFile {
     return lock;
   } catch (error) {
     lock.close();
+    if (sqliteCode(error) !== "SQLITE_BUSY") throw error;
     throw new Error(
       `DATABASE_URL: ${path} is in use by another running server. Stop it, or use PostgreSQL for several processes.`,
-      {
-        cause: error,
-      },
     );
   }
 }
