@@ -12,7 +12,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 /** By name, what is imported of it. */
 const libraries = {
   kysely: ["."],
-  typebox: [".", "./value"],
+  typebox: [".", "./system", "./value"],
 };
 
 /** @param {string} dist folder of what is built */

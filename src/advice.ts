@@ -1,5 +1,6 @@
 /** What an operator is told of an error that ends the start or a command: the setting that it is about, and what to do. */
 
+import { Refusal } from "./errors.ts";
 import { sqliteCode } from "./storage/sqlite/errors.ts";
 
 const DAMAGED = "names a file that is no database, or a damaged one: restore it from a backup, or name another";
@@ -17,6 +18,9 @@ const SQLITE: Readonly<Record<string, string>> = {
   SQLITE_LOCKED: HELD,
   SQLITE_FULL: FAILING,
   SQLITE_IOERR: FAILING,
+  // Of its log, which is flushed beside SQLite.
+  ENOSPC: FAILING,
+  EIO: FAILING,
 };
 
 /** By error code of the connection or of PostgreSQL. */
@@ -34,7 +38,7 @@ const POSTGRES: Readonly<Record<string, string>> = {
 const FILES: Readonly<Record<string, string>> = {
   EEXIST: "is there already: name another file, or remove that one",
   ENOENT: "is not there, or its folder is not: check the path",
-  EISDIR: "is a folder",
+  EISDIR: "is a folder: name a file",
   EACCES: "is not open to this user: check its permissions",
   EPERM: "is not open to this user: check its permissions",
   EROFS: "is on a file system that cannot be written",
@@ -46,9 +50,10 @@ export function adviceOn(error: unknown): string {
   const root = rootOf(error);
   const { message, path } = root;
   const code = sqliteCode(root) ?? root.code ?? "";
-  const said = SQLITE[code] ?? (path === undefined ? POSTGRES[code] : undefined);
+  const said = path === undefined ? (SQLITE[code] ?? POSTGRES[code]) : undefined;
   if (said) return `DATABASE_URL ${said} (${code}).`;
   if (path !== undefined && FILES[code]) return `${path} ${FILES[code]}.`;
+  if (error instanceof Refusal && root !== error) return `DATABASE_URL: ${error.options.detail}: ${message}.`;
   return message || String(error);
 }
 
@@ -56,5 +61,7 @@ export function adviceOn(error: unknown): string {
 function rootOf(error: unknown): NodeJS.ErrnoException {
   const { cause, errors } = error as { cause?: unknown; errors?: readonly unknown[] };
   const inner = cause ?? errors?.[0];
-  return inner instanceof Error && "code" in inner ? rootOf(inner) : (error as NodeJS.ErrnoException);
+  return inner instanceof Error && ("code" in inner || error instanceof Refusal)
+    ? rootOf(inner)
+    : (error as NodeJS.ErrnoException);
 }

@@ -39,7 +39,7 @@ export function accountCommand(): Command {
         async ({ directory, tokens, storage }) => {
           const { signingAlg: signing_alg, country, locale, name = account_id } = options;
           const settings = { signing_alg, country, locale };
-          await checkSchema(NewAccount, { account_id, name, settings }, "");
+          await checkSchema(NewAccount, { account_id, name, settings });
           const account = await createAccount(directory, { account_id, name, settings }, actor);
           for (const alg of new Set(["RS256", signing_alg] as const)) {
             await signingKey(tokens, account.account_id, alg, storage.now());
@@ -51,7 +51,7 @@ export function accountCommand(): Command {
             `  next      latchkey client create ${account.account_id} --callback https://…`,
           ]);
         },
-        flags,
+        { flags, founds: true },
       ),
     );
   return new Command("account").description("Accounts.").addCommand(create);

@@ -48,7 +48,7 @@ export function clientCommand(): Command {
           const { account_id } = await findNamedAccount(directory, account);
           const { clientId: client_id, name } = options;
           const settings = settingsOf(options);
-          await checkSchema(NewClientBody, { client_id, name, ...settings }, "");
+          await checkSchema(NewClientBody, { client_id, name, ...settings });
           const { client, client_secret } = await createClient(
             directory,
             account_id,
@@ -67,7 +67,7 @@ export function clientCommand(): Command {
             ],
           );
         },
-        flags,
+        { flags },
       ),
     );
   return new Command("client").description("Clients.").addCommand(create);

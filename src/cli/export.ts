@@ -40,6 +40,6 @@ function writeOut(file: string, text: string): void {
   try {
     writeFileSync(file, text, { mode: 0o600, flag: "wx" });
   } catch (error) {
-    throw new Error(`--out ${adviceOn(error)}`);
+    throw new Error(`--out ${adviceOn(Object.assign(error as Error, { path: file }))}`);
   }
 }

@@ -40,7 +40,7 @@ export function grantCommand(): Command {
         async ({ directory }) => {
           const { account_id } = await findNamedAccount(directory, account);
           const { audience = issuerOf(directory.public_url, account_id), scope, type } = options;
-          await checkSchema(NewGrantBody, { client_id, audience, scope, type }, "");
+          await checkSchema(NewGrantBody, { client_id, audience, scope, type });
           const client = await findClient(directory, account_id, client_id);
           const { id } = await createGrant(directory, { client, audience, scope, type }, actor);
           print({ id, client_id: client.id, audience, scope, type }, options, [
@@ -51,7 +51,7 @@ export function grantCommand(): Command {
             `  type      ${type}`,
           ]);
         },
-        flags,
+        { flags },
       ),
     );
   return new Command("grant").description("Client grants.").addCommand(create);

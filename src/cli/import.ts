@@ -19,34 +19,47 @@ export function importCommand(): Command {
     .option("--dry-run", "say whether the file can be imported, and write nothing")
     .option("--json", "print JSON")
     .action((file: string, options: Options) =>
-      withCore(options, async (core) => {
-        const document = parse(readFileSync(file === "-" ? 0 : file, "utf8"));
-        if (document.format !== undefined) {
-          const portable = await checkSchema(PortableAccount, document, "");
-          await (options.dryRun ? tryAccount : writeAccount)(core, portable);
-          const { account_id, tables } = portable;
-          const counts = Object.entries(tables).map(([table, rows]) => [table, rows.length] as const);
-          print({ account_id, imported: !options.dryRun, rows: Object.fromEntries(counts) }, options, [
-            options.dryRun
-              ? `Account ${account_id} can be imported.`
-              : `Account ${account_id} is here, with all that it had.`,
-            ...counts.filter(([, count]) => count > 0).map(([table, count]) => `  ${table.padEnd(22)} ${count}`),
+      withCore(
+        options,
+        async (core) => {
+          const document = parse(readIn(file));
+          if (document.format !== undefined) {
+            const portable = await checkSchema(PortableAccount, document);
+            await (options.dryRun ? tryAccount : writeAccount)(core, portable);
+            const { account_id, tables } = portable;
+            const counts = Object.entries(tables).map(([table, rows]) => [table, rows.length] as const);
+            print({ account_id, imported: !options.dryRun, rows: Object.fromEntries(counts) }, options, [
+              options.dryRun
+                ? `Account ${account_id} can be imported.`
+                : `Account ${account_id} is here, with all that it had.`,
+              ...counts.filter(([, count]) => count > 0).map(([table, count]) => `  ${table.padEnd(22)} ${count}`),
+            ]);
+            return;
+          }
+          const plan = await readPlan(core.directory, document);
+          if (options.dryRun) {
+            print({ account_id: plan.account.account_id, imported: false }, options, ["The file can be imported."]);
+            return;
+          }
+          const result = await carryOut(core, plan, progressOf(options));
+          print(result, options, [
+            `Account ${result.account_id}`,
+            ...Object.entries(result.created).map(([what, count]) => `  ${what.padEnd(10)} ${count} created`),
+            `  ${result.kept} were here already and stay as they are`,
           ]);
-          return;
-        }
-        const plan = await readPlan(core.directory, document);
-        if (options.dryRun) {
-          print({ account_id: plan.account.account_id, imported: false }, options, ["The file can be imported."]);
-          return;
-        }
-        const result = await carryOut(core, plan, progressOf(options));
-        print(result, options, [
-          `Account ${result.account_id}`,
-          ...Object.entries(result.created).map(([what, count]) => `  ${what.padEnd(10)} ${count} created`),
-          `  ${result.kept} were here already and stay as they are`,
-        ]);
-      }),
+        },
+        { founds: true },
+      ),
     );
+}
+
+function readIn(file: string): string {
+  try {
+    return readFileSync(file === "-" ? 0 : file, "utf8");
+  } catch (error) {
+    // A folder opens like a file, and what refuses to be read then does not know its own name.
+    throw Object.assign(error as Error, { path: file === "-" ? "standard input" : file });
+  }
 }
 
 function parse(text: string): Record<string, unknown> {

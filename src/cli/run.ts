@@ -1,11 +1,13 @@
+import { existsSync } from "node:fs";
 import { adviceOn } from "../advice.ts";
-import { type Config, ConfigError, readConfig } from "../config.ts";
+import { type Config, ConfigError, type Environment, readConfig } from "../config.ts";
 import { type Account, readAccountId } from "../directory/accounts/account.ts";
 import { findAccount } from "../directory/accounts/find-account.ts";
 import type { Actor, Directory } from "../directory/directory.ts";
-import { Refusal } from "../errors.ts";
+import { type Fault, Refusal } from "../errors.ts";
 import { malformed } from "../http/error-reply.ts";
 import { type Core, openCore } from "../server.ts";
+import { isSqlite, sqlitePath } from "../storage/open.ts";
 
 /** Who a command is, in the audit trail. */
 export const actor: Actor = { id: "command line", context: {} };
@@ -26,14 +28,20 @@ export const findNamedAccount = async (directory: Directory, oid: string): Promi
 /** What somebody types for a field that the API has. */
 export type Flags = Readonly<Record<string, string>>;
 
+export interface Terms {
+  readonly flags?: Flags;
+  /** A new installation may begin with this command. */
+  readonly founds?: boolean;
+}
+
 /** Runs `work` over the database that the environment names, beside a server if one runs. */
 export async function withCore(
   output: Output,
   work: (core: Core, config: Config) => Promise<void>,
-  flags: Flags = {},
+  { flags = {}, founds = false }: Terms = {},
 ): Promise<void> {
   try {
-    const config = readConfig(process.env);
+    const config = founds ? readConfig(process.env) : readStanding(process.env);
     const core = await openCore(config, { exclusive: false });
     try {
       await work(core, config);
@@ -43,6 +51,15 @@ export async function withCore(
   } catch (error) {
     fail(inFlags(error, flags), output);
   }
+}
+
+/** The settings of an installation that is there: a command that only adds to one makes none by mistake. */
+function readStanding(env: Environment): Config {
+  const config = readConfig(env, { generate: false });
+  if (!isSqlite(config.database_url) || existsSync(sqlitePath(config.database_url))) return config;
+  const sentence = `names ${sqlitePath(config.database_url)}, which is not there. Is this the server's environment, and its folder?`;
+  const begin = "A new installation begins with latchkey serve, migrate, account create or import.";
+  throw new ConfigError([`DATABASE_URL ${sentence} ${begin}`]);
 }
 
 /** A refusal that names what was typed. */
@@ -55,12 +72,28 @@ function inFlags(error: unknown, flags: Flags): unknown {
   return typed.length === error.options.errors.length ? malformed(typed) : error;
 }
 
+/** So many faults are spelled out to a person; programs get all of them. */
+const SPELLED_OUT = 100;
+
+function linesOf(faults: readonly Fault[]): string {
+  const more = faults.length - SPELLED_OUT;
+  const said = faults.slice(0, SPELLED_OUT).map(({ path, message }) => `${path} ${message}`);
+  return [...said, ...(more > 0 ? [`and ${more} more, which --json names`] : [])].join("\n");
+}
+
+/** An operator may know what a caller of the API may not: why the database does not answer. */
+function sentenceOf(error: unknown): string {
+  const told = error instanceof Refusal && !(error.code === "temporarily_unavailable" && error.options.cause);
+  return told ? error.message : adviceOn(error);
+}
+
 export function fail(error: unknown, { json }: Output): void {
   process.exitCode = error instanceof ConfigError ? 2 : 1;
-  const message = error instanceof Refusal ? error.message : adviceOn(error);
+  const message = sentenceOf(error);
   const code = error instanceof Refusal ? error.code : error instanceof ConfigError ? "invalid_settings" : "failed";
   const errors = error instanceof Refusal ? error.options.errors : undefined;
+  const text = errors && errors.length > 3 ? linesOf(errors) : message;
   process.stderr.write(
-    json ? `${JSON.stringify({ error: { code, message, ...(errors ? { errors } : {}) } })}\n` : `${message}\n`,
+    json ? `${JSON.stringify({ error: { code, message, ...(errors ? { errors } : {}) } })}\n` : `${text}\n`,
   );
 }

@@ -53,8 +53,8 @@ export function userCommand(): Command {
           if ([email, phone_number, customer_id].every((given) => given === undefined))
             throw refuseField("email", "required", "or --phone-number or --customer-id is required");
           const fields = { email, phone_number, customer_id, name: options.name, locale };
-          await checkSchema(NewUserBody, fields, "");
-          if (type === "account_user") await checkSchema(NewAccountUserBody, fields, "");
+          await checkSchema(NewUserBody, fields);
+          if (type === "account_user") await checkSchema(NewAccountUserBody, fields);
           const { id } = await createUser(directory, account, { type, ...fields, verified: true }, actor);
           print({ id, type, ...(email ? { email } : {}), ...(phone_number ? { phone_number } : {}) }, options, [
             `User ${id}`,
@@ -62,7 +62,7 @@ export function userCommand(): Command {
             ...(phone_number ? [`  phone_number  ${phone_number}`] : []),
           ]);
         },
-        flags,
+        { flags },
       ),
     );
   const erase = new Command("erase")

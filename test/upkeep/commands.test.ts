@@ -1,8 +1,12 @@
 /** What the API refuses, the command line refuses too, in the words that were typed; and it writes nothing. */
-import { describe, expect, it } from "vitest";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createTestDatabase } from "../support/engines.ts";
 import { MASTER_KEY, startLatchkey } from "../support/latchkey.ts";
-import { cli } from "../support/process.ts";
+import { cli, startProcess } from "../support/process.ts";
+import { openSmallDisk } from "../support/small-disk.ts";
 
 describe("commands that create", () => {
   it("refuse what the API refuses, name the flag, and write nothing", async () => {
@@ -51,4 +55,98 @@ describe("commands that create", () => {
     expect(await Promise.all((["accounts", "clients", "grants", "users"] as const).map(count))).toEqual([1, 1, 0, 0]);
     await latchkey.close();
   }, 120_000);
+});
+
+describe("commands that fail", () => {
+  let folder: string;
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), "latchkey-commands-"));
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  const write = (name: string, content: object) => {
+    writeFileSync(join(folder, name), JSON.stringify(content));
+    return join(folder, name);
+  };
+
+  it("name every fault of a file once, with its place, one a line where they are many", async () => {
+    const env = { DATABASE_URL: `sqlite:${folder}/import.db`, MASTER_KEY };
+    const linesOf = async (...args: string[]) =>
+      (await cli(env, "import", ...args, "--dry-run")).stderr.trim().split("\n");
+    const pathsOf = async (file: string) =>
+      JSON.parse((await cli(env, "import", file, "--dry-run", "--json")).stderr).error.errors.map(
+        ({ path, message }: { path: string; message: string }) => `${path} ${message}`,
+      );
+    const account = { account_id: "P11200001" };
+    const unknown = Array.from({ length: 12 }, (_, n) => ({ customer_id: String(n), emial: "x" }));
+    const shape = write("shape.json", { account, users: [...unknown, { email: 3 }], clients: [{ name: "web" }] });
+    const said = [
+      "clients.0.client_id is required",
+      ...unknown.map((_, n) => `users.${n}.emial is not a known field`),
+      "users.12.email must be a string",
+    ];
+    expect((await linesOf(shape)).toSorted()).toEqual(said.toSorted());
+    expect((await pathsOf(shape)).toSorted()).toEqual(said.toSorted());
+    const content = write("content.json", {
+      account,
+      users: [{ email: "ada", phone_number: "1234", roles: ["a", "b"] }],
+    });
+    expect((await linesOf(content)).map((line) => line.split(" ")[0])).toEqual([
+      ...["users.0.email", "users.0.phone_number", "users.0.roles", "users.0.roles"],
+    ]);
+    const many = write("many.json", { account, users: Array.from({ length: 3_000 }, () => ({ emial: "x" })) });
+    const lines = await linesOf(many);
+    expect([lines.length, lines.at(-1)]).toEqual([101, "and 2900 more, which --json names"]);
+    expect(await pathsOf(many)).toHaveLength(3_000);
+  }, 60_000);
+
+  it("say what cannot be read", async () => {
+    const { code, stderr } = await cli({ DATABASE_URL: `sqlite:${folder}/read.db`, MASTER_KEY }, "import", folder);
+    expect([code, stderr]).toEqual([1, `${folder} is a folder: name a file.\n`]);
+  });
+
+  it("make no installation where the server's is not, and ask for its environment", async () => {
+    const empty = join(folder, "empty");
+    mkdirSync(empty);
+    const env = { DATABASE_URL: `sqlite:${empty}/latchkey.db` };
+    const commands = [
+      ["client", "create", "P11200001"],
+      ["grant", "create", "P11200001", "web"],
+      ["user", "create", "P11200001", "--email", "ada@example.com"],
+      ["keys", "rotate", "P11200001"],
+      ["keys", "reseal"],
+      ["export", "P11200001"],
+    ];
+    for (const command of commands) {
+      const { code, stderr } = await cli(env, ...command);
+      const asked = `DATABASE_URL names ${empty}/latchkey.db, which is not there. Is this the server's environment`;
+      expect([code, stderr], command.join(" ")).toEqual([2, expect.stringContaining(asked)]);
+    }
+    expect(readdirSync(empty)).toEqual([]);
+    expect((await cli(env, "account", "create", "P11200001")).code).toBe(0);
+    expect((await cli(env, "user", "create", "P11200001", "--email", "ada@example.com")).code).toBe(0);
+  }, 60_000);
+
+  it("say that the disk is full", async ({ skip }) => {
+    const disk = openSmallDisk(16);
+    if (!disk) {
+      console.warn("Nobody may mount a small disk here: a full one is not tried.");
+      return skip();
+    }
+    const database_url = `sqlite:${disk.folder}/latchkey.db`;
+    const env = { DATABASE_URL: database_url, MASTER_KEY };
+    const server = await startProcess({ database_url });
+    try {
+      expect((await cli(env, "account", "create", "T11200001")).code).toBe(0);
+      disk.fill();
+      // The log may have some room left.
+      const people = Array.from({ length: 2_000 }, (_, n) => ({ customer_id: `${n}` }));
+      const file = write("people.json", { account: { account_id: "T11200001" }, users: people });
+      const { code, stderr } = await cli(env, "import", file);
+      expect([code, stderr]).toEqual([1, expect.stringMatching(/^DATABASE_URL names a file whose disk is full .*\n$/)]);
+    } finally {
+      await server.kill("SIGTERM");
+      disk.remove();
+    }
+  }, 60_000);
 });

@@ -18,7 +18,7 @@ import { Plan } from "./plan.ts";
  * account has, or will have. @throws 400 invalid_request with every fault.
  */
 export async function readPlan(directory: Directory, document: unknown): Promise<Plan> {
-  const plan = await checkSchema(Plan, document, "");
+  const plan = await checkSchema(Plan, document);
   const { account, roles = [], clients = [], users = [] } = plan;
   const here = await lookUpAccount(directory, canonicalAccountId(account.account_id) ?? "");
   const { country } = here?.settings ?? accountSettings(account.settings ?? {});
@@ -30,7 +30,9 @@ export async function readPlan(directory: Directory, document: unknown): Promise
       () => named(`clients.${index}`, () => checkClientId(client_id)),
       () => named(`clients.${index}.settings`, () => checkClientSettings(settings)),
     ]),
-    ...users.map((user, index) => () => named(`users.${index}`, () => checkUser(user, country, names))),
+    ...users.flatMap((user, index) =>
+      checksOf(user, country, names).map((check) => () => named(`users.${index}`, check)),
+    ),
   ];
   const faults: Fault[] = [];
   for (const check of checks) faults.push(...(await faultsOf(check)));
@@ -51,20 +53,25 @@ async function faultsOf(check: () => unknown): Promise<readonly Fault[]> {
 async function checkClientSettings(settings: object): Promise<void> {
   // None at all are no change, and no fault.
   if (Object.keys(settings).length === 0) return;
-  checkSettings((await checkSchema(changeOf(ClientSettings), settings, "")) as Partial<ClientSettings>);
+  checkSettings((await checkSchema(changeOf(ClientSettings), settings)) as Partial<ClientSettings>);
 }
 
-async function checkUser(
+/** Each finds its own fault. */
+function checksOf(
   { customer_id, email, phone_number, roles = [] }: NonNullable<Plan["users"]>[number],
   country: string,
   known: readonly string[],
-): Promise<void> {
-  if (!email && !phone_number && !customer_id) {
-    throw refuseField("email", "required", "is needed, or phone_number or customer_id");
-  }
-  if (email !== undefined) readEmail(email);
-  if (phone_number !== undefined) await readPhone(phone_number, country);
-  const unknown = roles.find((name) => !known.includes(name));
-  if (unknown !== undefined)
-    throw refuseField("roles", "unknown", `names the role ${unknown}, which the file does not have`);
+): readonly (() => unknown)[] {
+  const unknown = roles.filter((name) => !known.includes(name));
+  return [
+    () => {
+      if (!email && !phone_number && !customer_id)
+        throw refuseField("email", "required", "is needed, or phone_number or customer_id");
+    },
+    () => (email === undefined ? email : readEmail(email)),
+    () => (phone_number === undefined ? phone_number : readPhone(phone_number, country)),
+    ...unknown.map((name) => () => {
+      throw refuseField("roles", "unknown", `names the role ${name}, which the file does not have`);
+    }),
+  ];
 }
