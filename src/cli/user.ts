@@ -81,7 +81,7 @@ export function userCommand(): Command {
           const rows = await (erased ? eraseEverywhere : tryErasing)(core, user);
           print({ id: user.id, type: user.type, erased, rows }, options, linesOf(user, erased, rows));
         },
-        { ...flags, user: "<user>" },
+        { flags: { ...flags, user: "<user>" } },
       ),
     );
   return new Command("user").description("Users.").addCommand(create).addCommand(erase);
