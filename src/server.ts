@@ -361,6 +361,10 @@ async function run(config: Config, options: ServerOptions): Promise<void> {
   });
   void told.then(() => setTimeout(() => process.exit(1), 25_000).unref());
   const server = await startServer(config, options);
+  // What nobody waited for is no reason to end what everybody else waits for.
+  process.on("unhandledRejection", (error) =>
+    server.app.log.error({ err: error }, "something failed that nobody waited for"),
+  );
   const signal = await told;
   server.app.log.info({ signal }, "stopping");
   await server.stop();

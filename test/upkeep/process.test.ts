@@ -96,6 +96,16 @@ describe("the process", () => {
     await drop();
   });
 
+  it("reports what fails while nobody waits for it, and goes on", async () => {
+    const failing = "process.on('SIGUSR2', () => Promise.reject(new Error('nobody waits')))";
+    const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(failing)}` };
+    const server = await startProcess({ database_url: `sqlite:${folder}/nobody.db`, env });
+    server.signal("SIGUSR2");
+    await until("the report", () => (server.output().includes("nobody waits") ? true : undefined));
+    expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
+    expect(await server.kill("SIGTERM")).toBe(0);
+  });
+
   it("finishes what it has begun when it is told to stop", async () => {
     const server = await startProcess({ database_url: `sqlite:${folder}/stop.db`, env: { PUBLIC_URL } });
     const tenant = await createTenantBeside(`sqlite:${folder}/stop.db`, server.url, PUBLIC_URL);
