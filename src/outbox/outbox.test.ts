@@ -179,6 +179,25 @@ describeOnBothEngines("outbox", (engine) => {
     expect(calls).toBe(1);
   });
 
+  it("sends once what it claims again while it is under way", async () => {
+    let ahead = 0;
+    let calls = 0;
+    let release = () => {};
+    const send = () => {
+      calls++;
+      return new Promise<void>((resolve) => (release = resolve));
+    };
+    start(send, { now: () => storage.now() + ahead });
+    const id = await put(storage);
+    await until(() => calls === 1);
+    ahead = 60_000;
+    await until(async () => (await stateOf(storage, id)).attempts === 2);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(calls).toBe(1);
+    release();
+    await until(async () => (await stateOf(storage, id)).state === "sent");
+  });
+
   it("gives up an attempt that hangs and sends on the next", async () => {
     let calls = 0;
     let aborted = false;

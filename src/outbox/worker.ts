@@ -61,7 +61,8 @@ export function startOutbox(storage: Storage, kinds: AttemptContext["kinds"], op
     if (storage.engine === "sqlite") await reported(worker, "taking over", () => takeOver(worker));
     while (!stopping) {
       const rows = (await reported(worker, "claiming", () => claim(worker))) ?? [];
-      for (const row of rows) track(worker, row, sleeper.wake);
+      // What is still under way had outlived its claim, and has it again now.
+      for (const row of rows) if (!inFlight.has(row.id)) track(worker, row, sleeper.wake);
       if (rows.length === 0 || inFlight.size >= concurrency) await sleeper.sleep(poll);
     }
   }
