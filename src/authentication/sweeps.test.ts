@@ -1,0 +1,20 @@
+import { expect, it } from "vitest";
+import { describeOnBothEngines, openTestStorage } from "../../test/support/engines.ts";
+import { instant } from "../storage/storage.ts";
+import { sweeps } from "./sweeps.ts";
+
+const HOUR = 3_600_000;
+
+describeOnBothEngines("used tokens", (engine) => {
+  it("outlast a clock that jumps ahead for a while", async () => {
+    const { storage, close } = await openTestStorage(engine);
+    const now = storage.now();
+    const row = { account_id: "T00000001", id: "jti", expires_at: instant(now + 60_000) };
+    await storage.write((tx) => tx.db.insertInto("used_tokens").values(row).execute());
+    const used = sweeps.find(({ name }) => name === "used tokens");
+    const sweptAfter = (ms: number) => used?.sweep({ ...storage, now: () => now + ms }, 10);
+    expect(await sweptAfter(2 * HOUR)).toBe(0);
+    expect(await sweptAfter(26 * HOUR)).toBe(1);
+    await close();
+  });
+});
