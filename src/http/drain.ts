@@ -3,6 +3,7 @@
  * the connection; then it accepts nothing more, closes what is idle and answers what is under way; in the end it closes the rest.
  */
 import type { Server } from "node:http";
+import type { Socket } from "node:net";
 import type { App } from "./server.ts";
 
 /** All in milliseconds. The farewell is over when nobody asked for so long … */
@@ -16,6 +17,7 @@ const PATIENCE = 10_000;
 
 export function drainConnections(app: App): void {
   let [asked_at, looking, ending]: [number, NodeJS.Timeout?, NodeJS.Timeout?] = [0];
+  spareSending(app.server);
   app.addHook("onRequest", (_request, _reply, done) => {
     asked_at = performance.now();
     done();
@@ -41,4 +43,23 @@ export function drainConnections(app: App): void {
 
 function connectionsOf(server: Server): Promise<number> {
   return new Promise((resolve) => server.getConnections((_error, count) => resolve(count ?? 0)));
+}
+
+/**
+ * For Node a connection is idle when its answer has been handed over, also while most of it still waits for a slow client. Whoever
+ * closes what is idle, Node's own `close` too, passes those by.
+ */
+function spareSending(server: Server): void {
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
+  const closeIdle = server.closeIdleConnections.bind(server);
+  server.closeIdleConnections = () => {
+    const sending = [...sockets].filter(({ writableLength }) => writableLength > 0);
+    for (const socket of sending) socket.destroy = () => socket;
+    closeIdle();
+    for (const socket of sending) Reflect.deleteProperty(socket, "destroy");
+  };
 }

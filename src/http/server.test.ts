@@ -1,3 +1,4 @@
+import { type AddressInfo, connect } from "node:net";
 import { expect, it } from "vitest";
 import { openLogger } from "../telemetry/log.ts";
 import type { ObservedRequest } from "../telemetry/metrics.ts";
@@ -55,4 +56,23 @@ it("has a line and a figure for every request, also for one that no route is loo
     });
     expect(observed.pop(), url).toMatchObject({ method: "POST", route: "none", status, refusal: code });
   }
+});
+
+it("stops only when whoever reads slowly has the whole answer", async () => {
+  const { app } = openTestHttp();
+  const size = 16 * 1024 * 1024;
+  app.get("/large", { schema: { hide: true } }, async () => "x".repeat(size));
+  await app.listen({ port: 0, host: "127.0.0.1" });
+  const socket = connect((app.server.address() as AddressInfo).port, "127.0.0.1");
+  socket.write("GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  await new Promise((resolve) => socket.once("readable", resolve));
+  const closed = app.close();
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  let received = 0;
+  socket.on("data", (chunk) => {
+    received += chunk.length;
+  });
+  await new Promise((resolve) => socket.once("close", resolve));
+  await closed;
+  expect(received).toBeGreaterThan(size);
 });
