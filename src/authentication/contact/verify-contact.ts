@@ -119,7 +119,7 @@ async function leaveOld(
   const old = user[field];
   const verified_at = field === "email" ? user.email_verified_at : user.phone_verified_at;
   if (old === null || verified_at === null || old.toLowerCase() === value) return;
-  await leaveAddress(tx, { account_id: account.account_id, user_id: user.id }, instant(now));
+  await leaveAddress(tx, { account_id: account.account_id, user_id: user.id }, now);
   const withheld = field === "email" ? undefined : await withholdSms(tx, account, old, country, now, false);
   const to = withheld === undefined ? old : null;
   const nothing = { id: randomUUID(), challenge_id: null, key_version: "", counter: 0, length: 0, format: "numeric" };

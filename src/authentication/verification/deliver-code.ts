@@ -2,12 +2,12 @@ import type { MessagePurpose } from "../../delivery/delivery.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import type { CodeFormat } from "./code.ts";
 import { enqueueMessage, senderOf } from "./enqueue-message.ts";
-import { isShut } from "./guess-window.ts";
+import { type GuessWindow, isShut } from "./guess-window.ts";
 import { issueCode } from "./issue-code.ts";
 import type { Login } from "./login.ts";
 import type { SendRequest } from "./send.ts";
 import { withholdSms } from "./sms-limits.ts";
-import { type CodeRow, selectCode, selectGuessWindow, selectLiveCodes, updateSent } from "./store.ts";
+import { type CodeRow, selectCode, selectLiveCodes, updateSent } from "./store.ts";
 import type { Verification } from "./verification.ts";
 
 export interface Delivery {
@@ -29,9 +29,9 @@ export async function deliverCode(
   verification: Verification,
   request: SendRequest,
   login: Login,
+  window: GuessWindow | undefined,
 ): Promise<Delivery> {
   const { account, connection, now } = request;
-  const window = await selectGuessWindow(tx.db, account.account_id, login.person);
   const closed = isShut(window, account.settings.numeric_guess_limit, instant(now));
   const format: CodeFormat = closed ? "typable" : request.client.settings.code_format;
   const begun = login.resumed ? await findSessionCode(tx, request, login) : undefined;

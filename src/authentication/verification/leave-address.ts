@@ -1,14 +1,17 @@
-import type { Instant, Transaction } from "../../storage/storage.ts";
+import { chargeAll } from "../../limits/limits.ts";
+import { instant, type Transaction } from "../../storage/storage.ts";
 import { updateMisled } from "./store.ts";
 
 /**
  * A person has left an address or number: codes that went there log nobody in any more, nor does one whose login began before and
- * might be resumed to send it there. Part of the transaction of the change.
+ * might be resumed to send it there. Waits for sends under way to that person; those that come later look where the person is now.
+ * Part of the transaction of the change.
  */
-export function leaveAddress(
+export async function leaveAddress(
   tx: Transaction,
   { account_id, user_id }: { readonly account_id: string; readonly user_id: string },
-  now: Instant,
+  now: number,
 ): Promise<void> {
-  return updateMisled(tx.db, { account_id, person: user_id }, now);
+  await chargeAll(tx, [{ account_id, budget: "send_person", subject: user_id }], now);
+  await updateMisled(tx.db, { account_id, person: user_id }, instant(now));
 }

@@ -14,6 +14,7 @@ import type { ClientSettings } from "../../directory/clients/settings.ts";
 import { takeBudget } from "../../limits/limits.ts";
 import { instant, type Storage } from "../../storage/storage.ts";
 import { type CodeFormat, deriveCode } from "./code.ts";
+import { leaveAddress } from "./leave-address.ts";
 import { redeemCode } from "./redeem.ts";
 import { type SendRequest, sendCode } from "./send.ts";
 import { enteredFrom } from "./sms-limits.ts";
@@ -21,6 +22,17 @@ import { enteredFrom } from "./sms-limits.ts";
 const MINUTE = 60_000;
 const facts = { request_id: "r", ip: "192.0.2.1" };
 const sms = { name: "sms", strategy: "sms" } as const;
+
+/** Runs `then` once, when something has been counted. */
+function hotThen(storage: Storage, then: () => Promise<void>): Storage["hot"] {
+  let after: Promise<void> | undefined;
+  return async (statement, input) => {
+    const answer = await storage.hot(statement, input);
+    after ??= then();
+    await after;
+    return answer;
+  };
+}
 
 interface Settings {
   readonly account?: Partial<AccountSettings>;
@@ -84,6 +96,14 @@ describeOnBothEngines("sendCode", (engine) => {
     const rows = storage.read.selectFrom("audit_events").selectAll().where("account_id", "=", who.account_id);
     return (await rows.orderBy("created_at").execute()).map((row) => ({ ...row, context: JSON.parse(row.context) }));
   };
+  /** A change of address, as far as codes are concerned. */
+  const leave = (who: Login) =>
+    storage.write(async (tx) => {
+      const email = `new-${emailOf(who)}`;
+      const change = tx.db.updateTable("users").set({ email, email_canonical: email });
+      await change.where("account_id", "=", who.account_id).where("id", "=", who.user_id).execute();
+      await leaveAddress(tx, who, now);
+    });
   const withheldFrom = async (who: Login) => (await events(who)).map(({ context }) => context.withheld ?? "sent");
 
   it("keeps a session and a code, puts a message in the outbox, and writes down what it did", async () => {
@@ -112,6 +132,31 @@ describeOnBothEngines("sendCode", (engine) => {
         context: { ...facts, client_id: who.client_id, connection: "email", code_id: code?.id },
       },
     ]);
+  });
+
+  it("sends nothing to an address that its person left while the send was counted", async () => {
+    const who = await open();
+    const counted = { ...room.verification, storage: { ...storage, hot: hotThen(storage, () => leave(who)) } };
+    await sendCode(counted, requestOf(who, {}, {}));
+    expect(await withheldFrom(who)).toEqual(["nobody to send to"]);
+    expect(await of("outbox", who)).toMatchObject([{ channel: "none" }]);
+    expect(await of("verification_codes", who)).toMatchObject([{ email: null }]);
+  });
+
+  it("leaves no code alive that went to an address while its person left it", async () => {
+    const who = await open();
+    let leaving: Promise<void> | undefined;
+    const write: Storage["write"] = (work) =>
+      storage.write(async (tx) => {
+        const result = await work(tx);
+        // The send is complete but for its commit.
+        leaving ??= leave(who);
+        if (engine === "postgres") await new Promise((resolve) => setTimeout(resolve, 200));
+        return result;
+      });
+    await sendCode({ ...room.verification, storage: { ...storage, write } }, requestOf(who, {}, {}));
+    await leaving;
+    expect(await of("verification_codes", who)).toMatchObject([{ spent_at: expect.any(String) }]);
   });
 
   it("leads to the client's page where it has one, by a link that is worth the code", async () => {

@@ -7,7 +7,7 @@ import { instant, type Transaction } from "../../storage/storage.ts";
 import { type Delivery, deliverCode } from "./deliver-code.ts";
 import { beginLogin, type Login, resumeLogin } from "./login.ts";
 import { chargeSend } from "./send-limits.ts";
-import { insertSession, type SessionRow, selectSession } from "./store.ts";
+import { insertSession, type PersonNow, type SessionRow, selectPersonNow, selectSession } from "./store.ts";
 import type { Verification } from "./verification.ts";
 
 export interface SendRequest {
@@ -82,9 +82,11 @@ async function stayWithinLimits(verification: Verification, request: SendRequest
   throw refuse("too_many_requests", { retry_after });
 }
 
-async function sendIn(tx: Transaction, verification: Verification, request: SendRequest, login: Login): Promise<true> {
-  await waitForOthers(tx, request, login);
-  const delivery = await deliverCode(tx, verification, request, login);
+async function sendIn(tx: Transaction, verification: Verification, request: SendRequest, begun: Login): Promise<true> {
+  await waitForOthers(tx, request, begun);
+  const now = await selectPersonNow(tx.db, request.account.account_id, begun.person);
+  const login = whereTheyAre(begun, now);
+  const delivery = await deliverCode(tx, verification, request, login, now.window);
   if (!login.resumed && delivery.code && !(await insertSession(tx.db, sessionOf(request, login, delivery.code)))) {
     // Everything above is undone with this member of the batch; the next attempt finds the session and resends.
     throw new SessionTaken();
@@ -96,6 +98,16 @@ async function sendIn(tx: Transaction, verification: Verification, request: Send
 /** Of two sends to one person, by whatever name, the second sees the code of the first. */
 async function waitForOthers(tx: Transaction, { account, now }: SendRequest, { person }: Login): Promise<void> {
   await chargeAll(tx, [{ account_id: account.account_id, budget: "send_person", subject: person }], now);
+}
+
+/** What its person has left since the login was looked up gets nothing. */
+function whereTheyAre(login: Login, { email, phone_number }: PersonNow): Login {
+  if (login.user_id === null) return login;
+  return {
+    ...login,
+    email: login.email?.toLowerCase() === email?.toLowerCase() ? login.email : null,
+    phone_number: login.phone_number === phone_number ? login.phone_number : null,
+  };
 }
 
 class SessionTaken extends Error {}

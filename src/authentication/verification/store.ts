@@ -199,18 +199,41 @@ export async function selectMinted(db: Database, account_id: string, client_id: 
     .execute();
 }
 
-export async function selectGuessWindow(
-  db: Database,
-  account_id: string,
-  person: string,
-): Promise<GuessWindow | undefined> {
-  return db
-    .selectFrom("budgets")
-    .select(["count", "window_ends_at", "level", "failures"])
-    .where("account_id", "=", account_id)
-    .where("budget", "=", "numeric_guess")
-    .where("subject", "=", person)
-    .executeTakeFirst();
+/** Of a person whose turn to be sent something it is: their wrong guesses, and the verified address and number of a live user. */
+export interface PersonNow {
+  readonly window: GuessWindow | undefined;
+  readonly email: string | null;
+  readonly phone_number: string | null;
+}
+
+/** Everybody costs the same statement: it starts from the row on which sends wait for each other. */
+export async function selectPersonNow(db: Database, account_id: string, person: string): Promise<PersonNow> {
+  const row = await db
+    .selectFrom("budgets as turn")
+    .leftJoin("budgets as g", (join) =>
+      join
+        .onRef("g.account_id", "=", "turn.account_id")
+        .on("g.budget", "=", "numeric_guess")
+        .onRef("g.subject", "=", "turn.subject"),
+    )
+    .leftJoin("live_users as u", (join) =>
+      join.onRef("u.account_id", "=", "turn.account_id").onRef("u.id", "=", "turn.subject"),
+    )
+    .select((eb) => [
+      ...(["g.count", "g.window_ends_at", "g.level", "g.failures"] as const),
+      eb.case().when("u.email_verified_at", "is not", null).then(eb.ref("u.email")).end().as("email"),
+      eb.case().when("u.phone_verified_at", "is not", null).then(eb.ref("u.phone_number")).end().as("phone_number"),
+    ])
+    .where("turn.account_id", "=", account_id)
+    .where("turn.budget", "=", "send_person")
+    .where("turn.subject", "=", person)
+    .executeTakeFirstOrThrow();
+  const { count, window_ends_at, level, failures, email, phone_number } = row;
+  const window =
+    count === null || window_ends_at === null || level === null || failures === null
+      ? undefined
+      : { count, window_ends_at, level, failures };
+  return { window, email, phone_number };
 }
 
 /** The client of the newest code with one of these digests. */
