@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../test/support/engines.ts";
 import { until } from "../../test/support/smtp.ts";
+import { instant } from "../storage/storage.ts";
 import { openRevocations, revoke } from "./revocation.ts";
+import { insertRevocation } from "./store.ts";
 
 describeOnBothEngines("revocation", (engine) => {
   let test: TestStorage;
@@ -30,6 +32,24 @@ describeOnBothEngines("revocation", (engine) => {
     const later = await openRevocations(test.storage);
     expect(() => later.checkAlive(account_id, ["sid:1"])).toThrow();
     await Promise.all([here, elsewhere, later].map(({ stop }) => stop()));
+  });
+
+  it("sees what a transaction wrote two minutes before it committed", async () => {
+    const elsewhere = await openRevocations(test.storage, { poll: 20 });
+    const [now, subject] = [test.storage.now(), "sid:late"];
+    const [written, expires] = [instant(now - 120_000), instant(now + 3_600_000)];
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    await test.storage.write((tx) => insertRevocation(tx.db, { account_id, subject }, written, expires));
+    const isAlive = () => {
+      try {
+        elsewhere.checkAlive(account_id, [subject]);
+        return true;
+      } catch {
+        return false;
+      }
+    };
+    await expect.poll(isAlive, { timeout: 3_000 }).toBe(false);
+    await elsewhere.stop();
   });
 
   it("refuses with 503 once it has not been read for ten seconds, and recovers", async () => {

@@ -32,8 +32,11 @@ export interface Revocations {
 const MEMORY = 25 * 3_600_000;
 const POLL = 1_000;
 const STALE = 10_000;
-/** A transaction may commit some time after it took its timestamp. */
-const OVERLAP = 15_000;
+/**
+ * How far each reading goes back. A row says when it was written, and is seen when its transaction commits: what took longer than
+ * this to commit would never be read elsewhere, so it is far more than any transaction takes. An index bears the cost.
+ */
+const OVERLAP = 5 * 60_000;
 
 export interface RevocationOptions {
   /** What else ends with an authorization, in the same transaction: its refresh tokens. */
