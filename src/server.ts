@@ -219,7 +219,7 @@ function sweepsOf({ directory, tokens }: Core) {
     sessionSweep,
     redeemedSweep,
     familySweep,
-    registrationSweep,
+    registrationSweep(directory),
   ];
   return [...own, ...sweeps, keySweep(tokens, leadOf)];
 }

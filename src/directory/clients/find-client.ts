@@ -26,7 +26,10 @@ export function listClients(directory: Directory, account_id: string): Promise<r
   return selectClients(directory.storage.read, account_id);
 }
 
-export function forgetClient(directory: Directory, { account_id, id, client_id }: Client): void {
+export function forgetClient(
+  directory: Directory,
+  { account_id, id, client_id }: Pick<Client, "account_id" | "id" | "client_id">,
+): void {
   directory.clients.forget(cacheKey(account_id, id));
   directory.clients.forget(cacheKey(account_id, client_id));
   directory.secrets.forget(cacheKey(account_id, id));

@@ -1,6 +1,8 @@
 import { type Database, type Instant, instant } from "../../storage/storage.ts";
 import { KEPT, NOBODY, type Registration } from "./registration.ts";
 
+type Registered = Pick<Registration, "account_id" | "client_id">;
+
 export async function upsertRegistration(db: Database, { token_digest, ...row }: Registration): Promise<void> {
   const { fresh_until } = row;
   await db
@@ -52,7 +54,7 @@ export async function countOpenlyRegistered(db: Database, account_id: string): P
 /** Notes that a client was used, if that was last noted before `before`. `now` in milliseconds. */
 export async function updateUsedAt(
   db: Database,
-  { account_id, client_id }: Pick<Registration, "account_id" | "client_id">,
+  { account_id, client_id }: Registered,
   before: Instant,
   now: number,
 ): Promise<void> {
@@ -65,35 +67,52 @@ export async function updateUsedAt(
     .execute();
 }
 
-export function selectUnused(db: Database, now: Instant, limit: number): Promise<readonly Registration[]> {
-  return db
+/** The longest unused of them, in the order of their keys, in which every process locks them. */
+export async function selectUnused(db: Database, now: Instant, limit: number): Promise<readonly Registered[]> {
+  const longest = db
     .selectFrom("client_registrations")
-    .selectAll()
+    .select(["account_id", "client_id"])
     .where("expires_at", "<", now)
     .orderBy("expires_at")
-    .limit(limit)
-    .execute();
+    .limit(limit);
+  return db.selectFrom(longest.as("longest")).selectAll().orderBy("account_id").orderBy("client_id").execute();
 }
 
-/** Everything of a client that registered itself. */
-export async function deleteRegistered(
+/** Looks again, as committed, whether nobody used it meanwhile. @returns false when somebody did, or when it is gone. */
+export async function deleteUnused(
   db: Database,
-  { account_id, client_id }: Pick<Registration, "account_id" | "client_id">,
-): Promise<void> {
-  await db
-    .deleteFrom("client_secrets")
+  { account_id, client_id }: Registered,
+  now: Instant,
+): Promise<boolean> {
+  const rows = await db
+    .deleteFrom("client_registrations")
     .where("account_id", "=", account_id)
     .where("client_id", "=", client_id)
+    .where("expires_at", "<", now)
+    .returning("client_id")
     .execute();
+  return rows.length === 1;
+}
+
+/** Everything of a client that registered itself. @returns its client_id; undefined when there is no such client. */
+export async function deleteRegistered(
+  db: Database,
+  { account_id, client_id }: Registered,
+): Promise<string | undefined> {
   await db
     .deleteFrom("client_registrations")
     .where("account_id", "=", account_id)
     .where("client_id", "=", client_id)
     .execute();
-  await db
+  const [client] = await db
     .deleteFrom("clients")
     .where("account_id", "=", account_id)
     .where("id", "=", client_id)
     .where("origin", "!=", "account")
+    .returning("client_id")
     .execute();
+  if (!client) return undefined;
+  for (const table of ["client_secrets", "grants"] as const)
+    await db.deleteFrom(table).where("account_id", "=", account_id).where("client_id", "=", client_id).execute();
+  return client.client_id;
 }

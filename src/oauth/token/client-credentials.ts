@@ -13,6 +13,7 @@ import type { Tokens } from "../../tokens/tokens.ts";
 import { issuingOf } from "../authorization-for.ts";
 import { checkBound } from "../dpop/check-bound.ts";
 import { narrowScope } from "../narrow-scope.ts";
+import { noteUsed } from "../registration/note-used.ts";
 import { issueStatement } from "./issue-statement.ts";
 
 export interface TokenDeps {
@@ -63,6 +64,7 @@ export async function issueClientCredentials(
     { audience, sid, grant_type: "client_credentials", ...facts },
     now,
   );
+  await noteUsed(directory, client);
   const authorization = {
     issuing: issuingOf(directory, account),
     sid,

@@ -16,6 +16,7 @@ import { type AccessToken, exchangeSubjectOf, restsOn } from "../../tokens/verif
 import { acrOf, issuingOf } from "../authorization-for.ts";
 import { findAlive } from "../bearer/bearer.ts";
 import type { Oauth } from "../oauth.ts";
+import { noteUsed } from "../registration/note-used.ts";
 import { issueStatement } from "./issue-statement.ts";
 
 export const EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange";
@@ -77,6 +78,7 @@ export async function exchangeSubject(
     { client, grant_id: grant.id, subject, now },
     { ...facts, audience, sid: subject.sid, exchange: exchanged },
   );
+  await noteUsed(directory, client);
   const authorization: Authorization = {
     issuing: issuingOf(directory, account),
     sid: subject.sid,

@@ -1,0 +1,117 @@
+/** Clients that registered themselves: who stays because it is used, and what goes with the one that nobody uses. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import type { Client } from "../../src/directory/clients/client.ts";
+import { createClient } from "../../src/directory/clients/create-client.ts";
+import { KEPT } from "../../src/oauth/registration/registration.ts";
+import { updateUsedAt, upsertRegistration } from "../../src/oauth/registration/store.ts";
+import { registrationSweep } from "../../src/oauth/registration/sweep.ts";
+import { reveal } from "../../src/secrets/secret.ts";
+import { instant } from "../../src/storage/storage.ts";
+import { describeOnBothEngines } from "../support/engines.ts";
+import {
+  actor,
+  addGrant,
+  basic,
+  call,
+  createTenant,
+  type Latchkey,
+  startLatchkey,
+  type Tenant,
+} from "../support/latchkey.ts";
+
+const API = "https://api.agents.example";
+const EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange";
+const OLD = KEPT + 60_000;
+
+describeOnBothEngines("unused clients", (engine) => {
+  let latchkey: Latchkey;
+  let tenant: Tenant;
+  beforeAll(async () => {
+    latchkey = await startLatchkey(engine);
+    tenant = await createTenant(latchkey);
+  });
+  afterAll(() => latchkey.close());
+
+  const directory = () => latchkey.server.core.directory;
+  const db = () => directory().storage.read;
+
+  async function addUnused() {
+    const { account_id } = tenant;
+    const grant_types = ["client_credentials", EXCHANGE] as const;
+    const input = { name: "An Agent", origin: "dynamic" as const, settings: { grant_types: [...grant_types] } };
+    const { client, client_secret } = await createClient(directory(), account_id, input, actor);
+    const used = directory().storage.now() - OLD;
+    const times = { fresh_until: null, used_at: instant(used), expires_at: instant(used + KEPT) };
+    const row = { account_id, client_id: client.id, token_digest: Buffer.alloc(32), ...times };
+    await directory().storage.write((tx) => upsertRegistration(tx.db, row));
+    await addGrant(latchkey, account_id, client, API, ["read"]);
+    return { client, secret: client_secret === null ? "" : reveal(client_secret) };
+  }
+
+  const sweep = () => registrationSweep(directory()).sweep(directory().storage, 100);
+  const ask = ({ client, secret }: { client: Client; secret: string }, form: Record<string, string>) =>
+    call(`${tenant.base}/oauth/token`, {
+      method: "POST",
+      headers: { authorization: basic({ client_id: client.client_id, client_secret: secret }) },
+      form: { audience: API, ...form },
+    });
+  const isKept = async ({ id }: Client) =>
+    (await db().selectFrom("clients").select("id").where("id", "=", id).execute()).length === 1;
+
+  it("stay when they ask for tokens of their own", async () => {
+    const agent = await addUnused();
+    const issued = await ask(agent, { grant_type: "client_credentials" });
+    expect(issued.status, issued.text).toBe(200);
+    await sweep();
+    expect(await isKept(agent.client)).toBe(true);
+  });
+
+  it("stay when they exchange tokens", async () => {
+    const agent = await addUnused();
+    const own = await ask(agent, { grant_type: "client_credentials" });
+    const used = directory().storage.now() - OLD;
+    await directory().storage.write((tx) =>
+      tx.db
+        .updateTable("client_registrations")
+        .set({ used_at: instant(used), expires_at: instant(used + KEPT) })
+        .where("client_id", "=", agent.client.id)
+        .execute(),
+    );
+    const subject_token = String(own.body.access_token);
+    const subject_token_type = "urn:ietf:params:oauth:token-type:access_token";
+    const exchanged = await ask(agent, { grant_type: EXCHANGE, subject_token, subject_token_type });
+    expect(exchanged.status, exchanged.text).toBe(200);
+    await sweep();
+    expect(await isKept(agent.client)).toBe(true);
+  });
+
+  it("stay when their use commits while they are swept", async () => {
+    const { client } = await addUnused();
+    const { storage } = directory();
+    const now = storage.now();
+    const row = { account_id: client.account_id, client_id: client.id };
+    const noting = storage.write(async (tx) => {
+      await updateUsedAt(tx.db, row, instant(now), now);
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    });
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    await Promise.all([noting, sweep()]);
+    expect(await isKept(client)).toBe(true);
+  });
+
+  it("go with their secrets, their grants and what was issued to them", async () => {
+    const agent = await addUnused();
+    const { account_id, id } = agent.client;
+    await sweep();
+    expect(await isKept(agent.client)).toBe(false);
+    for (const table of ["client_registrations", "client_secrets", "grants"] as const) {
+      const rows = await db().selectFrom(table).select("client_id").where("client_id", "=", id).execute();
+      expect(rows, table).toEqual([]);
+    }
+    const subject = `client:${id}`;
+    const revoked = db().selectFrom("revocations").select("subject").where("account_id", "=", account_id);
+    expect(await revoked.where("subject", "=", subject).execute()).toHaveLength(1);
+    expect(() => directory().revocations.checkAlive(account_id, [subject])).toThrow();
+    expect((await ask(agent, { grant_type: "client_credentials" })).status).toBe(401);
+  });
+});
