@@ -1,8 +1,9 @@
 /** Changes that come at once: each that was acknowledged is there afterwards, and what follows from several fits all of them. */
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { disableTotp, setSms } from "../../src/authentication/mfa/change-factors.ts";
-import { selectFactors, upsertFactor } from "../../src/authentication/mfa/store.ts";
+import { associateTotp, disableTotp, enableTotp, setSms } from "../../src/authentication/mfa/change-factors.ts";
+import { selectFactors, updateStep, upsertFactor } from "../../src/authentication/mfa/store.ts";
 import { addConsent, deleteConsents, selectConsent } from "../../src/oauth/browser/consent-store.ts";
+import { reveal, secret } from "../../src/secrets/secret.ts";
 import { instant } from "../../src/storage/storage.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
@@ -15,6 +16,7 @@ import {
   startLatchkey,
   type Tenant,
 } from "../support/latchkey.ts";
+import { oneTimePassword } from "../support/people.ts";
 
 const ROUNDS = 5;
 
@@ -116,6 +118,27 @@ describeOnBothEngines("changes at once", (engine) => {
       const users = core.storage.read.selectFrom("users").select("second_factor").where("id", "=", user_id);
       expect((await users.executeTakeFirst())?.second_factor, `round ${round}`).toBe(1);
     }
+  });
+
+  it("of an authenticator app never bring back a password that a login has spent", async () => {
+    const { core } = latchkey.server;
+    const { storage } = core;
+    const mfa = { directory: core.directory, nudge: () => {} };
+    const { id: user_id } = await addUser(latchkey, tenant.account_id);
+    const owner = { account_id: tenant.account_id, user_id };
+    const seed = reveal((await associateTotp(mfa, owner, "ada@example.com", "Shop")).secret);
+    await enableTotp(mfa, owner, secret(oneTimePassword(seed, -1)), actor);
+    const spent = Math.floor(storage.now() / 30_000) + 1;
+    const login = storage.write(async (tx) => {
+      expect(await updateStep(tx.db, tenant.account_id, user_id, spent)).toBe(true);
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    });
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    const again = enableTotp(mfa, owner, secret(oneTimePassword(seed)), actor);
+    const [, refused] = await Promise.allSettled([login, again]);
+    const [factor] = await selectFactors(storage.read, tenant.account_id, user_id);
+    expect(factor?.last_step).toBe(spent);
+    expect(refused.status).toBe("rejected");
   });
 
   it("of a name's links and of its channels send binding codes where both say", async () => {

@@ -6,7 +6,7 @@ import { reveal, type Secret, secret } from "../../secrets/secret.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import type { FactorKind, Mfa } from "./mfa.ts";
 import { openSeed, sealSeed } from "./seed.ts";
-import { deleteFactors, selectFactors, upsertFactor } from "./store.ts";
+import { deleteFactors, selectFactors, updateStep, upsertFactor } from "./store.ts";
 import { base32, matchTotp, newSeed, otpauthUri } from "./totp.ts";
 
 export interface Owner {
@@ -81,7 +81,9 @@ export async function enableTotp(mfa: Mfa, owner: Owner, otp: Secret, actor: Act
     const row = (await selectFactors(tx.db, owner.account_id, owner.user_id)).find(({ kind }) => kind === "totp");
     if (!row) throw refuseField("otp", "unassociated", "goes with a secret: associate TOTP first");
     const step = matchTotp(openSeed(master_keys, row), reveal(otp), now);
-    if (step === undefined || step <= row.last_step) throw refuseField("otp", "wrong", "is not the current password");
+    // Spent as a login spends it, which holds the factor until this is done.
+    const spent = step !== undefined && (await updateStep(tx.db, owner.account_id, owner.user_id, step));
+    if (!spent) throw refuseField("otp", "wrong", "is not the current password");
     await upsertFactor(tx.db, { ...row, enabled_at: row.enabled_at ?? at, last_step: step, updated_at: at });
     await noteFactors(tx, owner);
     await record(tx, owner, "totp", true, at, actor);
