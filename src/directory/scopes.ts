@@ -44,16 +44,19 @@ export function checkHoldsAll(
 /** Scopes with which a bearer acts for every client of its account. */
 const FOR_ANY = ["admin:accounts", "write:accounts", "write:accounts:/auth/users"];
 
+/** A bearer acts for its own client, and for any other with one of those scopes. */
+export function actsFor({ client_uuid, scope }: Bearer, client_id: string): boolean {
+  return client_uuid === client_id || FOR_ANY.some((wanted) => scope.includes(wanted));
+}
+
 /**
- * A bearer acts for its own client, and for any other with one of those scopes. `further` are scopes that allow this
- * one operation too.
+ * `further` are scopes that allow this one operation too, for any client.
  *
  * @throws 403 insufficient_scope.
  */
 export function checkActsFor(bearer: Bearer, client: { readonly id: string }, further: readonly string[] = []): void {
-  if (bearer.client_uuid === client.id) return;
+  if (actsFor(bearer, client.id) || further.some((scope) => bearer.scope.includes(scope))) return;
   const scopes = [...FOR_ANY, ...further];
-  if (scopes.some((scope) => bearer.scope.includes(scope))) return;
   throw refuse("insufficient_scope", { message: "The access token may not act for this client.", scopes });
 }
 

@@ -10,8 +10,10 @@ import {
   createTenant,
   inbox,
   type Latchkey,
+  mintCode,
   newAccountId,
   type Reply,
+  receiveCode,
   startLatchkey,
   type Tenant,
   tokenOf,
@@ -142,6 +144,31 @@ describeOnBothEngines("a partner", (engine) => {
     await call(`${partner.base}/auth/clients/${client.id}`, { method: "DELETE", token: partner.token });
     expect([await isActive(inside), await isActive(body.access_token)]).toEqual([false, false]);
     expect((await further()).body.error).toBe("invalid_grant");
+  });
+
+  it("logs the merchant's people in with codes that it had sent for the merchant's client", async () => {
+    const { access_token } = (await exchange(merchant.account_id)).body;
+    const inside = (await redeem(access_token)).body.access_token;
+    const { client, user, audience } = merchant;
+    const about = { grant_type: "authorization_code", audience };
+    const json = { ...about, ident_type: "email", ident: user.email };
+    const logIn = (verification_code: string, more: object = {}) =>
+      call(`${merchant.base}/auth/token`, {
+        method: "POST",
+        token: inside,
+        json: { ...json, verification_code, ...more },
+      });
+    const verification_code = await receiveCode(merchant, { token: inside });
+    expect(code(await logIn("ABCDE-ABCDE"))).toEqual([400, "invalid_verification_code"]);
+    expect(code(await logIn("ABCDE-ABCDE", { ident: "nobody@example.com" }))).toEqual([
+      400,
+      "invalid_verification_code",
+    ]);
+    const reply = await logIn(verification_code);
+    expect(reply.status, reply.text).toBe(200);
+    expect(claims(reply.body.access_token)).toMatchObject({ sub: user.id, client_id: client.client_id });
+    const numeric = await mintCode({ ...merchant, token: inside }, { format: "numeric" });
+    expect((await logIn(numeric)).status).toBe(200);
   });
 
   it("is written down in both accounts", async () => {

@@ -1,39 +1,75 @@
+import type { Client } from "../../directory/clients/client.ts";
+import { user_types } from "../../directory/clients/settings.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
-import { codeDigest, normaliseCode } from "./code.ts";
-import { type Naming, namePerson } from "./name-person.ts";
+import { codeDigest, normaliseCode, type PresentedCode } from "./code.ts";
+import { type Naming, readIdentifier } from "./name-person.ts";
+import { findPerson } from "./person.ts";
 import { selectClientOfDigest, selectClientsOfPerson, selectSession } from "./store.ts";
 import type { Verification } from "./verification.ts";
 
+export interface CodeNaming extends Omit<Naming, "client"> {
+  /** The caller's own client; none where it lives in another account. */
+  readonly own: Client | undefined;
+  readonly verification_code: Secret;
+  /** Whether the caller may act for the client of this uuid. */
+  readonly mayActFor: (client_id: string) => boolean;
+}
+
 /**
- * The client that a presented code was made for: a strong code is found by itself, a numeric one belongs to the login session that is
- * named beside it, else it is looked for among the live codes of the person it was sent to, where the caller's own client comes first.
- * The caller's client when there is none; then redeeming it says what is wrong.
+ * The client that a presented code was made for: a strong code is found by itself, any other, and a mistyped one, belongs to the login
+ * session that is named beside it, else it is looked for among the live codes of the person it was sent to, where the caller's own
+ * client comes first.
  *
+ * @returns undefined when nothing names a client.
  * @throws 400 invalid_request, as naming a person does.
  */
-export async function findCodeClient(
-  verification: Verification,
-  request: Naming & { readonly verification_code: Secret },
-): Promise<string> {
-  const { account, client, audience, verification_code, now } = request;
+export async function findCodeClient(verification: Verification, naming: CodeNaming): Promise<string | undefined> {
+  const presented = normaliseCode(naming.verification_code);
+  return (
+    (await ofDigest(verification, naming, presented)) ??
+    (await ofSession(verification, naming)) ??
+    (await ofPerson(verification, naming, presented))
+  );
+}
+
+async function ofDigest(
+  { storage, master_keys, canonicalAudience }: Verification,
+  { account, audience }: CodeNaming,
+  { kind, code }: PresentedCode,
+): Promise<string | undefined> {
+  if (kind !== "typable" && kind !== "link") return undefined;
   const { account_id } = account;
-  const { storage, master_keys, canonicalAudience } = verification;
-  const { kind, code } = normaliseCode(verification_code);
-  const wanted = canonicalAudience(account, audience);
-  if (kind === "typable" || kind === "link") {
-    const binding = { account_id, client_id: "", audience: wanted, person: "" };
-    const digests = master_keys.versions.map((version) => codeDigest(master_keys, version, binding, kind, code));
-    const column = kind === "link" ? "link_digest" : "typed_digest";
-    return (await selectClientOfDigest(storage.read, account_id, column, digests)) ?? client.id;
+  const binding = { account_id, client_id: "", audience: canonicalAudience(account, audience), person: "" };
+  const digests = master_keys.versions.map((version) => codeDigest(master_keys, version, binding, kind, code));
+  const column = kind === "link" ? "link_digest" : "typed_digest";
+  return selectClientOfDigest(storage.read, account_id, column, digests);
+}
+
+async function ofSession(
+  { storage }: Verification,
+  { account, login_session_id, now }: CodeNaming,
+): Promise<string | undefined> {
+  if (login_session_id === undefined) return undefined;
+  return (await selectSession(storage.read, account.account_id, login_session_id, instant(now)))?.client_id;
+}
+
+/** The client says which type of user an identifier names, and is not known yet: the type of the caller's own goes first. */
+async function ofPerson(
+  { storage, master_keys, canonicalAudience }: Verification,
+  { account, audience, ident_type, ident, own, mayActFor, now }: CodeNaming,
+  { kind }: PresentedCode,
+): Promise<string | undefined> {
+  if (ident_type === undefined || ident === undefined) return undefined;
+  const { account_id, settings } = account;
+  const identifier = await readIdentifier(ident_type, ident, settings.country);
+  const about = { account_id, audience: canonicalAudience(account, audience), first: kind, own: own?.id };
+  const types = new Set([...(own ? [own.settings.user_type] : []), ...user_types]);
+  for (const type of types) {
+    const { id: person } = await findPerson(storage.read, master_keys, account_id, type, identifier);
+    const found = await selectClientsOfPerson(storage.read, { ...about, person }, instant(now));
+    const clients = found.filter(mayActFor);
+    if (clients.length > 0) return clients[0];
   }
-  const { login_session_id, ...ident } = request;
-  if (kind === "numeric" && login_session_id !== undefined) {
-    const session = await selectSession(storage.read, account_id, login_session_id, instant(now));
-    return session?.client_id ?? client.id;
-  }
-  const person = kind === "numeric" ? await namePerson(verification, ident) : null;
-  if (person === null) return client.id;
-  const clients = await selectClientsOfPerson(storage.read, { account_id, audience: wanted, person }, instant(now));
-  return clients.includes(client.id) ? client.id : (clients[0] ?? client.id);
+  return undefined;
 }

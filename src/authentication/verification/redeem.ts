@@ -66,6 +66,21 @@ export async function redeemCode(verification: Verification, request: RedeemRequ
   return refuseAnswer(verification, request, presented, input, answer);
 }
 
+/**
+ * A code that nothing says the client of, presented by a client that may log nobody in: worth what any wrong one is.
+ *
+ * @throws 400 ident_required, invalid_verification_code, always one of them.
+ */
+export async function refuseUnknownCode(
+  verification: Verification,
+  request: Omit<RedeemRequest, "grant_id">,
+): Promise<never> {
+  const presented = normaliseCode(request.verification_code);
+  const person = await namePerson(verification, request);
+  if (presented.kind === "numeric" && person === null) throw refuse("ident_required");
+  throw await refuseGuess(verification, request, { ...presented, person }, "invalid_verification_code");
+}
+
 function redeemInput(
   { master_keys, canonicalAudience }: Verification,
   request: RedeemRequest,
@@ -220,7 +235,7 @@ async function fateOf(
 /** Records a refused attempt; a wrong typable code or link is counted against the client, since no person can be blamed. */
 async function refuseGuess(
   { storage }: Verification,
-  { account, client, actor, facts, now }: RedeemRequest,
+  { account, client, actor, facts, now }: Omit<RedeemRequest, "grant_id">,
   { kind, person }: PresentedCode & { readonly person: string | null },
   reason: ErrorCode,
   retry_after?: number,

@@ -2,6 +2,7 @@ import type { UserType } from "../../directory/clients/client.ts";
 import type { Identifier } from "../../directory/users/identifier.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
 import type { LoginSessions, VerificationCodes } from "../../storage/tables.ts";
+import type { CodeFormat } from "./code.ts";
 import type { GuessWindow } from "./guess-window.ts";
 
 /** A live user; only verified addresses and numbers, and only a number that nobody shares. */
@@ -257,10 +258,17 @@ export async function selectClientOfDigest(
   return row?.client_id;
 }
 
-/** Clients for which a person has a live numeric code, newest code first. */
+export interface PersonsCodes extends Omit<LoginKey, "client_id"> {
+  /** Codes of this format before all others. */
+  readonly first: string;
+  /** A client that comes before others with such a code. */
+  readonly own: string | undefined;
+}
+
+/** Clients for which a person has a live code, of any format; newest code first. */
 export async function selectClientsOfPerson(
   db: Database,
-  { account_id, audience, person }: Omit<LoginKey, "client_id">,
+  { account_id, audience, person, first, own }: PersonsCodes,
   now: Instant,
 ): Promise<readonly string[]> {
   const rows = await db
@@ -269,9 +277,24 @@ export async function selectClientsOfPerson(
     .where("account_id", "=", account_id)
     .where("person", "=", person)
     .where("audience", "=", audience)
-    .where("format", "=", "numeric")
     .where("spent_at", "is", null)
     .where("expires_at", ">", now)
+    .orderBy((eb) =>
+      eb
+        .case()
+        .when("format", "=", first as CodeFormat)
+        .then(0)
+        .else(1)
+        .end(),
+    )
+    .orderBy((eb) =>
+      eb
+        .case()
+        .when("client_id", "=", own ?? "")
+        .then(0)
+        .else(1)
+        .end(),
+    )
     .orderBy("created_at", "desc")
     .limit(10)
     .execute();

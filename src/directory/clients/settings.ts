@@ -2,7 +2,7 @@ import { type Static, Type } from "typebox";
 import { signing_algs } from "../../secrets/signing-alg.ts";
 import { defaultsOf } from "../settings.ts";
 
-const user_types = ["customer", "company", "account_user"] as const;
+export const user_types = ["customer", "company", "account_user"] as const;
 const grant_types = [
   "authorization_code",
   "client_credentials",

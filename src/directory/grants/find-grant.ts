@@ -20,14 +20,23 @@ export async function findGrant(
   audience: string,
   type: Exclude<GrantType, "any">,
 ): Promise<Grant> {
-  const all = await grantsOf(directory, client);
-  const grant = matchGrant(directory, account, all, audience, type);
+  const grant = await lookUpGrant(directory, account, client, audience, type);
   if (!grant) {
     throw refuse("unauthorized_client", {
       message: `The client holds no grant of type ${type} or any for this audience.`,
     });
   }
   return grant;
+}
+
+export async function lookUpGrant(
+  directory: Directory,
+  account: Account,
+  client: Client,
+  audience: string,
+  type: Exclude<GrantType, "any">,
+): Promise<Grant | undefined> {
+  return matchGrant(directory, account, await grantsOf(directory, client), audience, type);
 }
 
 /** Pure: which of these grants serves an audience and type. */

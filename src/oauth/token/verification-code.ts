@@ -1,8 +1,9 @@
 import { findCodeClient } from "../../authentication/verification/find-code-client.ts";
-import { redeemCode } from "../../authentication/verification/redeem.ts";
-import { findClient } from "../../directory/clients/find-client.ts";
-import { findGrant } from "../../directory/grants/find-grant.ts";
-import { checkActsFor } from "../../directory/scopes.ts";
+import { redeemCode, refuseUnknownCode } from "../../authentication/verification/redeem.ts";
+import { findClient, lookUpClient } from "../../directory/clients/find-client.ts";
+import { findGrant, lookUpGrant } from "../../directory/grants/find-grant.ts";
+import { actsFor, checkActsFor } from "../../directory/scopes.ts";
+import { refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { checkBound } from "../dpop/check-bound.ts";
 import { type Caller, finishFirstFactor } from "../finish-first-factor.ts";
@@ -28,13 +29,25 @@ export async function logInWithCode(oauth: Oauth, caller: Caller, login: CodeLog
   const { directory, verification } = oauth;
   const { account, bearer, facts, now } = caller;
   const { audience } = login;
-  const own = await findClient(directory, account.account_id, bearer.client_uuid);
-  const named = await findCodeClient(verification, { ...login, account, client: own, now });
-  const client = named === own.id ? own : await findClient(directory, account.account_id, named);
+  const { client, named } = await clientOf(oauth, caller, login);
   checkActsFor(bearer, client);
   checkBound(client);
-  const grant = await findGrant(directory, account, client, audience, "authorization_code");
-  const about = { ...login, account, client, grant_id: grant.id };
-  const subject = await redeemCode(verification, { ...about, actor: bearer.subject, facts, now });
+  const about = { ...login, account, client, actor: bearer.subject, facts, now };
+  const grant = named
+    ? await findGrant(directory, account, client, audience, "authorization_code")
+    : await lookUpGrant(directory, account, client, audience, "authorization_code");
+  if (!grant) return refuseUnknownCode(verification, about);
+  const subject = await redeemCode(verification, { ...about, grant_id: grant.id });
   return finishFirstFactor(oauth, caller, { client, grant, audience, subject, lasting: true });
+}
+
+/** Whose code it is, or the bearer's own client, which a partner does not have here, where nothing names another. */
+async function clientOf({ directory, verification }: Oauth, { account, bearer, now }: Caller, login: CodeLogin) {
+  const { account_id } = account;
+  const own = await lookUpClient(directory, account_id, bearer.client_uuid);
+  const mayActFor = (client_id: string) => actsFor(bearer, client_id);
+  const named = await findCodeClient(verification, { ...login, account, own, mayActFor, now });
+  const client = named === undefined ? own : await findClient(directory, account_id, named);
+  if (!client) throw refuse("invalid_verification_code");
+  return { client, named: named !== undefined };
 }
