@@ -203,18 +203,18 @@ describeOnBothEngines("a way in", (engine) => {
   it("by a mistyped code is the client's that the person's codes were sent for, whoever presents it", async () => {
     const tenant = await createTenant(latchkey);
     const { account_id, audience, user } = tenant;
+    const { read } = latchkey.server.core.storage;
     const [shop, clerk] = [await addClient(latchkey, account_id), await addClient(latchkey, account_id)];
     await addGrant(latchkey, account_id, shop, audience, ["orders:read"]);
     await addGrant(latchkey, account_id, clerk, tenant.issuer, ["admin:accounts"], "client_credentials");
     const cannot_log_in = await tokenOf(latchkey, account_id, clerk);
-    const asked = await askForCode(tenant, { client: shop });
-    const login_session_id = asked.headers.get("login-session-id") ?? "";
+    const login_session_id = "mistyped";
+    await askForCode(tenant, { client: shop, login_session_id });
     const ident = { ident_type: "email", ident: user.email };
     const nobody = { ident_type: "email", ident: "nobody@example.com" };
     const about = { grant_type: "authorization_code", audience };
     const present = async (verification_code: string, named: object, bearer: string) => {
       const reply = await token(tenant, { ...about, ...named, verification_code }, bearer);
-      const { read } = latchkey.server.core.storage;
       const event = await read
         .selectFrom("audit_events")
         .select("entity")
@@ -232,7 +232,6 @@ describeOnBothEngines("a way in", (engine) => {
     expect(await present("ABCDE-ABCDE", nobody, cannot_log_in)).toEqual([...invalid, clerk.id]);
     expect(await present("123456", nobody, cannot_log_in)).toEqual([...invalid, clerk.id]);
     expect(await present("ABCDE-ABCDE", nobody, tenant.token)).toEqual([...invalid, tenant.client.id]);
-    const { read } = latchkey.server.core.storage;
     const counts = await read
       .selectFrom("budgets")
       .select(["subject", "count"])
@@ -241,9 +240,6 @@ describeOnBothEngines("a way in", (engine) => {
       .execute();
     const counted = Object.fromEntries(counts.map(({ subject, count }) => [subject, Number(count)]));
     expect(counted).toEqual({ [shop.id]: 8, [clerk.id]: 1, [tenant.client.id]: 1 });
-    const right = await newest(tenant, user.email);
-    const reply = await token(tenant, { ...about, ...ident, verification_code: right }, cannot_log_in);
-    expect(claims(reply.body.access_token).client_id).toBe(shop.client_id);
     // A numeric code is compared under a client that has one, though the caller's own has another kind.
     await mintCode(tenant);
     const numeric = await mintCode(tenant, { client_id: shop.client_id, format: "numeric" });
