@@ -305,4 +305,44 @@ describeOnBothEngines("a second factor", (engine) => {
     expect(done.status, done.text).toBe(200);
     await setFactors(latchkey, own.account_id, user.id, {});
   });
+
+  it("goes where customers/mfa_login says, over a channel that the person has", async () => {
+    const own = await createTenant(latchkey, { settings: { mfa_login: true } });
+    const [by_mail, by_app] = [await addPerson(latchkey, own.account_id), await addPerson(latchkey, own.account_id)];
+    const send = (path: string, json: object) => call(`${own.base}${path}`, { method: "POST", token: own.token, json });
+    const begin = async (ident: string) => {
+      const about = { audience: own.audience, type: "customer", ident_type: "email", ident };
+      return (await send("/customers/mfa_login", { ...about, secret: PASSWORD })).body;
+    };
+    const challenge = async ({ mfa_token }: { mfa_token: string }, more: object = {}) =>
+      (await send("/auth/mfa/challenge", { challenge_type: "oob", mfa_token, ...more })).status;
+    const both = await addPerson(latchkey, own.account_id, { factors: ["sms", "email"] });
+    expect((await begin(both.email)).oob_channel).toBe("sms");
+    const { storage } = latchkey.server.core;
+    const change = (id: string, fields: { phone_verified_at?: null; second_factor?: 1 }) =>
+      storage.write((tx) => tx.db.updateTable("users").set(fields).where("id", "=", id).execute());
+    await change(by_mail.id, { phone_verified_at: null });
+    const mailed = await begin(by_mail.email);
+    expect(mailed.oob_channel).toBe("email");
+    expect(await challenge(mailed, { oob_channel: mailed.oob_channel })).toBe(200);
+    const totp = {
+      kind: "totp",
+      target: null,
+      seed: Buffer.alloc(20),
+      enabled_at: "2026-01-01",
+      last_step: 0,
+    } as const;
+    const row = { account_id: own.account_id, user_id: by_app.id, ...totp, updated_at: "2026-01-01" };
+    await storage.write((tx) => tx.db.insertInto("factors").values(row).execute());
+    const app = await begin(by_app.email);
+    expect([app.challenge_type, "oob_channel" in app, await challenge(app)]).toEqual(["oob", false, 404]);
+    await call(`${own.base}/auth/settings`, {
+      method: "PATCH",
+      token: own.token,
+      json: { mfa_login_channel: "email" },
+    });
+    const preferred = await begin(both.email);
+    expect([preferred.oob_channel, await challenge(preferred)]).toEqual(["email", 200]);
+    expect((await inbox(own, both.email)).length).toBe(1);
+  });
 });

@@ -12,13 +12,13 @@ import { instant, type Transaction } from "../../storage/storage.ts";
 import { type Challenge, firstCode } from "../verification/code.ts";
 import { type CodeMessage, enqueueMessage } from "../verification/enqueue-message.ts";
 import { countryOf, withholdSms } from "../verification/sms-limits.ts";
-import { channelsOf } from "./factors.ts";
+import { channelsOf, preferredChannel } from "./factors.ts";
 import { BINDING_LENGTH, type Mfa, type OobChallenge, type OobChannel, oobTicket, type PendingLogin } from "./mfa.ts";
 
 export interface ChallengeRequest {
   readonly account: Account;
   readonly pending: PendingLogin;
-  /** Undefined where nobody says: one that is left, by telephone first. */
+  /** Undefined where nobody says: one that is left, the account's own channel first. */
   readonly channel: OobChannel | undefined;
   readonly sender: CodeMessage["sender"];
   readonly actor: string;
@@ -40,7 +40,7 @@ export async function challengeFactor(mfa: Mfa, request: ChallengeRequest): Prom
   if (pending.recovery && request.channel === pending.first)
     throw refuseField("oob_channel", "used", "must be another one than that of the first code");
   const channels = await channelsOf(mfa.directory, account, pending);
-  const channel = request.channel ?? nextChannel(pending, channels);
+  const channel = request.channel ?? nextChannel(account, pending, channels);
   const target = channels.get(channel) ?? null;
   if (target === null && pending.first !== "nothing")
     throw refuse("not_found", { message: `There is no second factor by ${channel}.` });
@@ -63,9 +63,10 @@ export async function challengeFactor(mfa: Mfa, request: ChallengeRequest): Prom
 }
 
 /** The same one for everybody while nothing is proved. @throws 404 not_found when the first factor was the only channel. */
-function nextChannel({ first }: PendingLogin, channels: ReadonlyMap<OobChannel, string>): OobChannel {
-  if (first === "nothing" || channels.has("sms")) return "sms";
-  if (channels.has("email")) return "email";
+function nextChannel(account: Account, { first }: PendingLogin, channels: ReadonlyMap<OobChannel, string>): OobChannel {
+  if (first === "nothing") return "sms";
+  const channel = preferredChannel(account, channels);
+  if (channel) return channel;
   throw refuse("not_found", { message: "There is no second factor by sms or email that differs from the first." });
 }
 

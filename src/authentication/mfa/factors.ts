@@ -59,6 +59,14 @@ export async function channelsOf(
   return channels;
 }
 
+/** Where a binding code goes when nobody says: the account's own channel first; undefined when there is none. */
+export function preferredChannel(
+  { settings }: Account,
+  channels: ReadonlyMap<OobChannel, string>,
+): OobChannel | undefined {
+  return channels.has(settings.mfa_login_channel) ? settings.mfa_login_channel : [...channels.keys()][0];
+}
+
 function verifiedChannels(user: User): ReadonlyMap<OobChannel, string> {
   const channels = new Map<OobChannel, string>();
   if (user.phone_verified_at !== null && user.phone_number !== null) channels.set("sms", user.phone_number);

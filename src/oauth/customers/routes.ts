@@ -1,5 +1,6 @@
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
+import { channelsOf, preferredChannel } from "../../authentication/mfa/factors.ts";
 import { recoverLogin } from "../../authentication/mfa/recover.ts";
 import { pendingAfter, sealLogin } from "../../authentication/mfa/require-factor.ts";
 import { senderOf } from "../../authentication/verification/enqueue-message.ts";
@@ -96,12 +97,13 @@ export function customerRoutes(app: App, oauth: Oauth): void {
       const pending = await pendingAfter(mfa, { account, client, grant_id: grant.id, subject, continuation, now });
       if (!pending)
         throw refuse("access_denied", { message: "This customer has no second factor: use customers/login." });
+      const oob_channel = preferredChannel(account, await channelsOf(directory, account, pending));
       reply.headers(no_store);
       return {
         links: links(account_id, "mfa_challenge", "mfa_oob"),
         mfa_token: reveal(sealLogin(directory.master_keys, account_id, pending)),
         challenge_type: "oob" as const,
-        oob_channel: account.settings.mfa_login_channel,
+        ...(oob_channel ? { oob_channel } : {}),
       };
     },
   });

@@ -48,7 +48,11 @@ export const MfaLoginReply = Type.Object({
   links: Type.Array(Link, { description: "Where to go on." }),
   mfa_token,
   challenge_type,
-  oob_channel: Type.Optional(Type.Enum(["sms", "email"], { description: "The account's preferred channel." })),
+  oob_channel: Type.Optional(
+    Type.Enum(["sms", "email"], {
+      description: "Where mfa/challenge sends the code when it names no channel; none: there is no such channel.",
+    }),
+  ),
 });
 
 export const RecoveryReply = Type.Object({

@@ -12,7 +12,7 @@ export const ChallengeBody = Type.Object({
   mfa_token: Type.String({ minLength: 1, maxLength: LONGEST_TOKEN, description: "Of the `mfa_required` error." }),
   oob_channel: Type.Optional(
     Type.Enum(channels, {
-      description: "Where the binding code goes; else to one that is left, `sms` before `email`.",
+      description: "Where the binding code goes; else to one that is left, the account's `mfa_login_channel` first.",
     }),
   ),
 });
