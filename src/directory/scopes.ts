@@ -61,13 +61,13 @@ export function checkActsFor(bearer: Bearer, client: { readonly id: string }, fu
 }
 
 /**
- * A person's own scope, `user:customers`, speaks of themselves alone; about anybody it takes one of those.
+ * A person's own scope, `user:customers`, speaks of themselves alone; about anybody, also nobody, it takes one of those.
  *
  * @throws 403 insufficient_scope.
  */
 export function checkActsForUser(
   { scope, subject_type, subject }: Bearer,
-  user_id: string,
+  user_id: string | undefined,
   scopes: readonly string[],
 ): void {
   if (scopes.some((wanted) => scope.includes(wanted))) return;

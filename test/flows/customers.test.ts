@@ -279,7 +279,21 @@ describeOnBothEngines("a customer", (engine) => {
         token: bearer,
       });
     expect((await post(own.user.id)).status).toBe(204);
-    expect(code(await post(other.id))).toEqual([403, "insufficient_scope"]);
+    const { storage } = latchkey.server.core;
+    for (const [id, customer_id] of [
+      [own.user.id, "mine"],
+      [other.id, "theirs"],
+    ] as const)
+      await storage.write((tx) => tx.db.updateTable("users").set({ customer_id }).where("id", "=", id).execute());
+    expect((await post("mine")).status).toBe(204);
+    const refused = [await post(other.id), await post("theirs"), await post("nobody")];
+    expect(refused.map(code)).toEqual(Array(3).fill([403, "insufficient_scope"]));
+    const consents = (id: string, suffix = "", method = "GET") =>
+      call(`${own.base}/customers/users/${id}/consents${suffix}`, { method, token: bearer });
+    expect([(await consents("mine")).status, code(await consents("theirs"))[0]]).toEqual([200, 403]);
+    const client = `/${own.client.id}`;
+    expect((await consents("mine", client, "DELETE")).status, "nothing to take back").toBe(404);
+    expect((await consents("nobody", client, "DELETE")).status).toBe(403);
   });
 
   it("is sent on with an ID token that says no more than was asked and allowed", async () => {

@@ -2,8 +2,7 @@ import { Type } from "typebox";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { actorOf } from "../../directory/actor.ts";
 import type { Directory } from "../../directory/directory.ts";
-import { checkActsForUser } from "../../directory/scopes.ts";
-import { findUser } from "../../directory/users/find-user.ts";
+import { findUserFor } from "../../directory/users/find-user.ts";
 import { refuse, refuseField } from "../../errors.ts";
 import { bearer_refusals, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
@@ -65,8 +64,7 @@ export function contactRoutes(app: App, { directory, nudge }: { readonly directo
     handler: async (request, reply) => {
       const { account_id, bearer, body, params } = request;
       const { customer_id, operation, field } = params;
-      checkActsForUser(bearer, customer_id, writes);
-      const user = await findUser(directory, account_id, customer_id);
+      const user = await findUserFor(directory, bearer, customer_id, writes);
       if (user.type === "account_user") throw refuse("not_found", { message: "There is no such user." });
       const contact = { account: await findAccount(directory, account_id), user, field };
       if (operation === "send-verification-code") {

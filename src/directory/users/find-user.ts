@@ -1,16 +1,39 @@
 import { refuse, refuseField } from "../../errors.ts";
+import type { Bearer } from "../../http/contract.ts";
 import type { Database } from "../../storage/storage.ts";
 import type { Account } from "../accounts/account.ts";
 import type { UserType } from "../clients/client.ts";
 import type { Directory } from "../directory.ts";
+import { checkActsForUser } from "../scopes.ts";
 import { readEmail, readPhone } from "./identifier.ts";
 import { selectAnyUser, selectUser, selectUserByCustomerId, selectUserByEmail, selectUsersByPhone } from "./store.ts";
 import type { User } from "./user.ts";
 
 /** By uuid or the account's own customer_id. @throws 404 not_found. */
 export async function findUser(directory: Directory, account_id: string, name: string): Promise<User> {
-  const { read } = directory.storage;
-  const user = (await selectUser(read, account_id, name)) ?? (await selectUserByCustomerId(read, account_id, name));
+  return found(await lookUpNamed(directory, account_id, name));
+}
+
+/**
+ * Whom a bearer with one of these scopes names, or a person who names themselves. @throws 403 insufficient_scope, alike for others and
+ * for nobody; 404 not_found.
+ */
+export async function findUserFor(
+  directory: Directory,
+  bearer: Bearer,
+  name: string,
+  scopes: readonly string[],
+): Promise<User> {
+  const user = await lookUpNamed(directory, bearer.account_id, name);
+  checkActsForUser(bearer, user?.id, scopes);
+  return found(user);
+}
+
+async function lookUpNamed({ storage }: Directory, account_id: string, name: string): Promise<User | undefined> {
+  return (await selectUser(storage.read, account_id, name)) ?? selectUserByCustomerId(storage.read, account_id, name);
+}
+
+function found(user: User | undefined): User {
   if (!user) throw refuse("not_found", { message: "There is no such user." });
   return user;
 }

@@ -1,7 +1,6 @@
 import { Type } from "typebox";
 import { actorOf } from "../../directory/actor.ts";
-import { checkActsForUser } from "../../directory/scopes.ts";
-import { findUser } from "../../directory/users/find-user.ts";
+import { findUserFor } from "../../directory/users/find-user.ts";
 import { refuse } from "../../errors.ts";
 import { bearer_refusals, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
@@ -39,8 +38,7 @@ export function consentRoutes(app: App, { directory }: Oauth): void {
       response: { 200: Consents, ...missing },
     },
     handler: async ({ account_id, bearer, params }) => {
-      checkActsForUser(bearer, params.customer_id, reads);
-      const { id } = await findUser(directory, account_id, params.customer_id);
+      const { id } = await findUserFor(directory, bearer, params.customer_id, reads);
       return (await listConsents(directory, account_id, id)).map(({ client, audience, scope, granted_at }) => ({
         client_id: client.id,
         ...(client.name === null ? {} : { client_name: client.name }),
@@ -66,8 +64,7 @@ export function consentRoutes(app: App, { directory }: Oauth): void {
     },
     handler: async (request, reply) => {
       const { account_id, bearer, params } = request;
-      checkActsForUser(bearer, params.customer_id, writes);
-      const { id } = await findUser(directory, account_id, params.customer_id);
+      const { id } = await findUserFor(directory, bearer, params.customer_id, writes);
       if (!(await withdrawConsent(directory, account_id, id, params.id, actorOf(request)))) {
         throw refuse("not_found", { message: "They agreed to nothing of that client." });
       }
