@@ -138,6 +138,7 @@ describeOnBothEngines("auth/passwordless", (engine) => {
       login_session_id,
       phone_number: "+4798888888",
       email: "eve@example.com",
+      type: "company",
     });
     expect(again.headers.get("login-session-id")).toBe(login_session_id);
     const [texted] = await inbox(tenant, tenant.user.phone_number);

@@ -254,6 +254,7 @@ export interface Asking {
   readonly connection?: string;
   readonly email?: string;
   readonly phone_number?: string;
+  readonly type?: string;
   readonly login_session_id?: string;
   readonly client?: TestClient;
   readonly audience?: string;

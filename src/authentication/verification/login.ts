@@ -30,7 +30,10 @@ export interface Login {
 
 /** A new login. @throws 400 invalid_request. */
 export async function beginLogin(verification: Verification, request: SendRequest): Promise<Login> {
-  const { account, client, user_type, login_session_id, audience } = request;
+  const { account, client, user_type, type = user_type, login_session_id, audience } = request;
+  if (type !== user_type) {
+    throw refuseField("type", "user_type", `must be ${user_type}, the type of user that the client logs in`);
+  }
   const { storage, master_keys, canonicalAudience } = verification;
   const { account_id, settings } = account;
   const identifier = await readIdentifier(request);

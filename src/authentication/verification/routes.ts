@@ -7,7 +7,7 @@ import type { Directory } from "../../directory/directory.ts";
 import { findGrant } from "../../directory/grants/find-grant.ts";
 import { checkActsFor } from "../../directory/scopes.ts";
 import { findUser } from "../../directory/users/find-user.ts";
-import { refuse, refuseField } from "../../errors.ts";
+import { refuse } from "../../errors.ts";
 import { type Bearer, bearer_refusals, EndUserHeaders, OidParams, refusals } from "../../http/contract.ts";
 import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
@@ -53,16 +53,12 @@ export function passwordlessRoutes(app: App, { directory, verification }: Passwo
       await findGrant(directory, account, client, body.audience, "authorization_code");
       const connection = await findConnection(directory, client, body.connection);
       checkMaySend(bearer, connection.strategy);
-      const { user_type } = client.settings;
-      if (body.type !== undefined && body.type !== user_type) {
-        throw refuseField("type", "user_type", `must be ${user_type}, the type of user that the client logs in`);
-      }
       const { login_session_id } = await sendCode(verification, {
         ...body,
         account,
         client,
         connection,
-        user_type,
+        user_type: client.settings.user_type,
         locale: body.locale ?? preferredLanguage(request.headers["accept-language"]),
         source: sourceOf(client, request.headers["end-user-ip"], request.ip),
         own: bearer.scope.includes("admin:accounts") ? bearer.subject : null,

@@ -19,6 +19,8 @@ export interface SendRequest {
   readonly email?: string | undefined;
   readonly phone_number?: string | undefined;
   readonly user_type: UserType;
+  /** Whom the caller takes the person for: `user_type`, when it says anything. */
+  readonly type?: UserType | undefined;
   /** Chosen by the caller, or of an earlier request: then this is a resend. */
   readonly login_session_id?: string | undefined;
   /** BCP 47; what the request was written in. */
