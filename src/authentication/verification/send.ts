@@ -102,9 +102,9 @@ async function waitForOthers(tx: Transaction, { account, now }: SendRequest, { p
   await chargeAll(tx, [{ account_id: account.account_id, budget: "send_person", subject: person }], now);
 }
 
-/** What its person has left since the login was looked up gets nothing. */
+/** What its person has left since they were looked up gets nothing; a login under way ends when they leave. */
 function whereTheyAre(login: Login, { email, phone_number }: PersonNow): Login {
-  if (login.user_id === null) return login;
+  if (login.user_id === null || login.resumed) return login;
   return {
     ...login,
     email: login.email?.toLowerCase() === email?.toLowerCase() ? login.email : null,

@@ -51,7 +51,7 @@ export async function findCurrentClient(oauth: Asking, account_id: string, name:
   if (client?.origin !== "metadata") return client;
   const { settings } = await findAccount(directory, account_id);
   if (!settings.client_id_metadata_documents) return undefined;
-  return (await isFresh(directory, client)) ? client : readAnew(oauth, account_id, client.client_id, client);
+  return (await isFresh(directory, client)) ? client : readAnew(oauth, account_id, client.client_id);
 }
 
 /**
@@ -71,7 +71,7 @@ export async function findAnyClient(
   const { directory } = oauth;
   await chargeNewClient(directory, account_id, source);
   if ((await countDocuments(directory.storage.read, account_id)) >= LIMIT) throw refuse("too_many_requests");
-  return readAnew(oauth, account_id, client_id, undefined);
+  return readAnew(oauth, account_id, client_id);
 }
 
 /** Whether a client is in the way of itself: by what its document says, or because it cannot be had. */
@@ -84,17 +84,13 @@ async function isFresh({ storage }: Directory, { account_id, id, settings }: Cli
   return !!fresh_until && fresh_until > instant(storage.now()) && settings.sector_identifier_uri === null;
 }
 
-/** Many at once ask its address once, and a moment after it failed nobody asks again. */
-async function readAnew(
-  oauth: Asking,
-  account_id: string,
-  client_id: string,
-  known: Client | undefined,
-): Promise<Client | undefined> {
+/** Many at once ask its address once, also who comes when it has just been read, and a moment after it failed nobody asks again. */
+async function readAnew(oauth: Asking, account_id: string, client_id: string): Promise<Client | undefined> {
   const { directory, federation } = oauth;
   const renewal = await federation.renewed.get(cacheKey(account_id, client_id), async () => {
     try {
-      await readDocument(oauth, account_id, client_id, known);
+      const known = await lookUpClient(directory, account_id, client_id);
+      if (!known || !(await isFresh(directory, known))) await readDocument(oauth, account_id, client_id, known);
       return undefined;
     } catch (failure) {
       if (!isMisdescribed(failure)) throw failure;
