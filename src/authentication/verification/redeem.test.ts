@@ -84,7 +84,6 @@ describeOnBothEngines("redeemCode", (engine) => {
     const text = await insertCode(storage, login, { connections: "sms", phone_number });
     expect(await redeem(login, text.code)).toEqual({
       user_id: login.user_id,
-      phone_number,
       name: "Ada",
       authenticated_at: now,
       amr: ["otp", "sms"],
