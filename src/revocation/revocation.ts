@@ -28,8 +28,8 @@ export interface Revocations {
   stop(): Promise<void>;
 }
 
-/** How long a revocation is remembered: the longest life of an access token, and then some. */
-const MEMORY = 25 * 3_600_000;
+/** How long a revocation is remembered, and what says how to end an access token: its longest life, and then some; milliseconds. */
+export const TOKENS_LIVE = 25 * 3_600_000;
 const POLL = 1_000;
 const STALE = 10_000;
 /**
@@ -50,7 +50,7 @@ export interface RevocationOptions {
 export async function openRevocations(storage: Storage, options: RevocationOptions = {}): Promise<Revocations> {
   const { poll = POLL, monotonic = () => performance.now(), report = () => {}, authorizationEnds } = options;
   const dead = new Map<string, number>();
-  let since = storage.now() - MEMORY;
+  let since = storage.now() - TOKENS_LIVE;
   let readAt = monotonic();
   let reading: Promise<void> = Promise.resolve();
 
@@ -74,11 +74,11 @@ export async function openRevocations(storage: Storage, options: RevocationOptio
   return {
     async record(tx, revoked) {
       const now = storage.now();
-      await insertRevocation(tx.db, revoked, instant(now), instant(now + MEMORY));
+      await insertRevocation(tx.db, revoked, instant(now), instant(now + TOKENS_LIVE));
       const { account_id, subject } = revoked;
       if (subject.startsWith("sid:")) await authorizationEnds?.(tx, account_id, subject.slice(4), instant(now));
     },
-    announce: ({ account_id, subject }) => dead.set(keyOf(account_id, subject), storage.now() + MEMORY),
+    announce: ({ account_id, subject }) => dead.set(keyOf(account_id, subject), storage.now() + TOKENS_LIVE),
     checkAlive(account_id, subjects) {
       if (!isFresh()) throw refuse("temporarily_unavailable", { detail: "revocations are stale", retry_after: 1 });
       if (dead.size === 0) return;

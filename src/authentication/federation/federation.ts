@@ -15,7 +15,7 @@ export interface Federation {
   readonly egress: Egress;
   /** Documents of providers and clients, by address. */
   readonly documents: Cache<Readonly<Record<string, unknown>>>;
-  /** Addresses whose keys were asked for again a moment ago, and what came of it. */
+  /** What was asked for again a moment ago, keys by address and documents of clients by account and client_id, and what came of it. */
   readonly renewed: Cache<{ readonly failure?: unknown }>;
 }
 

@@ -62,8 +62,7 @@ export async function grantsOf(directory: Directory, client: Client): Promise<re
     const found = await selectGrants(directory.storage.read, account_id, { client_id: id });
     return found.length > 0 ? found : undefined;
   };
-  const own = (await directory.grants.get(cacheKey(account_id, id), load)) ?? [];
-  return client.origin === "account" ? own : [...own, ...(await publicGrants(directory, client))];
+  return withPublic(directory, client, (await directory.grants.get(cacheKey(account_id, id), load)) ?? []);
 }
 
 /** What the account lets every client that registered itself ask people for: grants without a row, so without an id. */
@@ -81,7 +80,10 @@ async function publicGrants(directory: Directory, client: Client): Promise<reado
 
 /** All that a client may ask for, as committed: its own grants, and what the account gives every client that registered itself. */
 export async function listHeld(directory: Directory, client: Client): Promise<readonly Grant[]> {
-  const own = await listGrants(directory, client.account_id, { client_id: client.id });
+  return withPublic(directory, client, await listGrants(directory, client.account_id, { client_id: client.id }));
+}
+
+async function withPublic(directory: Directory, client: Client, own: readonly Grant[]): Promise<readonly Grant[]> {
   return client.origin === "account" ? own : [...own, ...(await publicGrants(directory, client))];
 }
 

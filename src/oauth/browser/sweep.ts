@@ -1,6 +1,6 @@
+import { TOKENS_LIVE } from "../../revocation/revocation.ts";
 import { deleteExpired } from "../../storage/delete-expired.ts";
 import { instant, type Storage } from "../../storage/storage.ts";
-import { TOKENS_LIVE } from "../refresh/sweep.ts";
 
 const expired = (
   name: string,

@@ -1,8 +1,6 @@
+import { TOKENS_LIVE } from "../../revocation/revocation.ts";
 import { deleteExpired } from "../../storage/delete-expired.ts";
 import { instant, type Storage } from "../../storage/storage.ts";
-
-/** Milliseconds; what says how to end an access token is kept as long as one may live, and then some. */
-export const TOKENS_LIVE = 25 * 3_600_000;
 
 /** For the janitor: families whose time is over, and whose last access token's is. */
 export const familySweep = {
