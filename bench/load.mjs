@@ -1,10 +1,11 @@
 /**
  * The load generator: a process of its own that stays, so that it is warm. It is sent prepared requests and keeps so many connections busy
  * with them, one in flight on each; or, with `rate`, begins that many a second whether or not earlier ones were answered, and counts
- * the latency from when a request was due.
+ * the latency from when a request was due. Then the first half second, in which connections are new and the server has been idle,
+ * counts by itself.
  *
  * In, as a message of its parent: { port, connections, expected, file, lengths, repeat, rate, collect }. `file` holds the requests one
- * after another, `lengths` their bytes; `repeat` sends them so many times. Out: { ok, wrong, seconds, p50, p99, most, cpu_us,
+ * after another, `lengths` their bytes; `repeat` sends them so many times. Out: { ok, wrong, seconds, p50, p99, most, start_p99, cpu_us,
  * first_wrong, collected }. `wrong` must be 0 for a figure to count.
  */
 import { readFileSync } from "node:fs";
@@ -12,6 +13,8 @@ import { between, openWire, statusOf } from "./wire.mjs";
 
 /** Milliseconds between opening the connections and the first request. */
 const SETTLING = 200;
+/** Milliseconds at a steady rate before latencies count, or a quarter of the run. */
+const START = 500;
 
 process.on("message", (asked) => {
   drive(asked).then(
@@ -78,14 +81,21 @@ async function drive({ port, connections, expected, file, lengths, repeat = 1, r
     await end;
     const seconds = (performance.now() - started) / 1000;
     const { user, system } = process.cpuUsage(cpu);
-    latencies.sort();
-    const at = (share) => Number(latencies[Math.floor((total - 1) * share)].toFixed(2));
-    const spread = { p50: at(0.5), p99: at(0.99), most: at(1) };
+    const steady = rate ? Math.min(Math.round((rate * START) / 1000), Math.floor(total / 4)) : 0;
+    const spread = { ...spreadOf(latencies.subarray(steady)), start_p99: spreadOf(latencies.subarray(0, steady)).p99 };
     return { ok: done - wrong, wrong, seconds, ...spread, cpu_us: user + system, first_wrong, collected };
   } finally {
     clearInterval(clock);
     for (const line of lines) line.close();
   }
+}
+
+/** Undefined of nothing. */
+function spreadOf(latencies) {
+  const sorted = latencies.toSorted();
+  const at = (share) => sorted[Math.floor((sorted.length - 1) * share)]?.toFixed(2);
+  const [p50, p99, most] = [at(0.5), at(0.99), at(1)].map((text) => text && Number(text));
+  return { p50, p99, most };
 }
 
 function cut(bytes, lengths) {

@@ -76,7 +76,8 @@ ${options.rounds} rounds of up to ${options.requests} requests or ${options.seco
 are random; there is no seed. One process a server and 32 connections where nothing else is said. Everybody takes turns within a round; rates and
 latencies are medians of the rounds, a ratio compares neighbours of one round and is the median of those. Load generator, server and
 database share the machine, so ratios are worth more than rates. CPU is microseconds a request: server, database, load generator.
-\`loop\` is the 99th percentile of how late the server's event loop was.
+\`loop\` is the 99th percentile of how late the server's event loop was, \`start\` that of the first half second at a steady rate: connections
+are new then, the server has been idle, and p99 leaves it out.
 
 ${sections.join("\n")}
 ${peers}`;
@@ -88,6 +89,7 @@ function table(figures) {
     const cpu = ["server", "database", "load"].map((side) => cpu_us[side] ?? "–").join(" / ");
     const notes = [
       ...Object.entries(beside).map(([name, rate]) => `${name} ${rate}/s`),
+      ...(figure.start_ms === undefined ? [] : [`start ${figure.start_ms} ms`]),
       ...(figure.loop_ms === undefined ? [] : [`loop ${figure.loop_ms} ms`]),
       ...(figure.started_ms === undefined ? [] : [`started in ${figure.started_ms} ms`]),
     ];

@@ -4,7 +4,7 @@
  * latency at 70 % of the full rate, and how long the event loop of the server kept anybody waiting.
  */
 import { figureOf, fitting, rateOf, ratioOf, takeTurns } from "../figures.mjs";
-import { load, measure, requestsFor, startCeiling, startServer, withDatabase } from "../harness.mjs";
+import { load, measure, median, requestsFor, startCeiling, startServer, withDatabase } from "../harness.mjs";
 import { startPeer } from "../peers.mjs";
 import { prepareCodes } from "../prepare.mjs";
 import { measureStatement } from "../statement.mjs";
@@ -82,7 +82,7 @@ async function measureCase(server, { response_type, alg }, { bare, gathered, pee
   return [figure, await measurePart(server, what, batchOf, rateOf(latchkey), options)];
 }
 
-/** Requests begin at a steady rate, whether or not earlier ones were answered. */
+/** Requests begin at a steady rate, whether or not earlier ones were answered; `start_ms` is the p99 of what was due before that was steady. */
 async function measurePart(server, what, batchOf, full, { requests, seconds, rounds }) {
   const rate = Math.round(full * PART);
   const count = Math.min(requests, rate * seconds);
@@ -90,7 +90,7 @@ async function measurePart(server, what, batchOf, full, { requests, seconds, rou
   const part = async () => measure(server, await batchOf(count), { rate, connections: 128 });
   const { samples } = await takeTurns(Math.ceil(rounds / 2), { samples: part });
   const figure = figureOf({ suite: "authorize", server, what: `${what} at 70 % of that`, samples });
-  return { ...figure, loop_ms: await lagOf(server) };
+  return { ...figure, start_ms: median(samples.map(({ start_p99 }) => start_p99)), loop_ms: await lagOf(server) };
 }
 
 /** The server's own figure since it was last asked: the 99th percentile of what the event loop was late, in milliseconds. */
