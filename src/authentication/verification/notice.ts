@@ -1,11 +1,12 @@
 import { type RequestFacts, recordDeed } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Client } from "../../directory/clients/client.ts";
+import { chargeAll } from "../../limits/limits.ts";
 import { instant } from "../../storage/storage.ts";
 import { enqueueMessage, senderOf } from "./enqueue-message.ts";
 import { issueCode } from "./issue-code.ts";
 import { countryOf, withholdSms } from "./sms-limits.ts";
-import { selectUserBy } from "./store.ts";
+import { selectPersonNow, selectUserBy } from "./store.ts";
 import type { Verification } from "./verification.ts";
 
 export interface Closing {
@@ -32,9 +33,13 @@ export async function sendClosingNotice(
   const user = await selectUserBy(verification.storage.read, account_id, client.settings.user_type, identifier);
   const { email, phone_number } = user ?? { email: null, phone_number: null };
   const strategy = email === null && phone_number !== null ? ("sms" as const) : ("email" as const);
-  const to = email ?? phone_number;
-  const country = strategy === "sms" && to !== null ? await countryOf(to, account) : null;
+  const found = email ?? phone_number;
+  const country = strategy === "sms" && found !== null ? await countryOf(found, account) : null;
   await verification.storage.write(async (tx) => {
+    // As a send does: who leaves the address meanwhile waits for this, or has left it already.
+    await chargeAll(tx, [{ account_id, budget: "send_person", subject: person }], now);
+    const there = await selectPersonNow(tx.db, account_id, person);
+    const to = found === (strategy === "sms" ? there.phone_number : there.email) ? found : null;
     const withheld = strategy === "sms" && to !== null ? await withholdSms(tx, account, to, country, now) : undefined;
     const issued = await issueCode(tx.db, verification, {
       account,
@@ -45,8 +50,8 @@ export async function sendClosingNotice(
       format: "typable",
       connection: strategy,
       signup: false,
-      email: strategy === "email" ? email : null,
-      phone_number: strategy === "sms" ? phone_number : null,
+      email: strategy === "email" ? to : null,
+      phone_number: strategy === "sms" ? to : null,
       created_by: actor,
       now,
     });

@@ -15,6 +15,7 @@ import { takeBudget } from "../../limits/limits.ts";
 import { instant, type Storage } from "../../storage/storage.ts";
 import { type CodeFormat, deriveCode } from "./code.ts";
 import { leaveAddress } from "./leave-address.ts";
+import { sendClosingNotice } from "./notice.ts";
 import { redeemCode } from "./redeem.ts";
 import { type SendRequest, sendCode } from "./send.ts";
 import { enteredFrom } from "./sms-limits.ts";
@@ -140,6 +141,25 @@ describeOnBothEngines("sendCode", (engine) => {
     await sendCode(counted, requestOf(who, {}, {}));
     expect(await withheldFrom(who)).toEqual(["nobody to send to"]);
     expect(await of("outbox", who)).toMatchObject([{ channel: "none" }]);
+    expect(await of("verification_codes", who)).toMatchObject([{ email: null }]);
+  });
+
+  it("tells nobody that numeric codes closed at an address that its person left meanwhile", async () => {
+    const who = await open();
+    let leaving: Promise<void> | undefined;
+    const write: Storage["write"] = async (work) => {
+      leaving ??= leave(who);
+      await leaving;
+      return storage.write(work);
+    };
+    const closing = { account: accountOf(who), client: clientOf(who), actor: "caller", facts, now };
+    await sendClosingNotice(
+      { ...room.verification, storage: { ...storage, write } },
+      closing,
+      who.audience,
+      who.user_id,
+    );
+    expect(await of("outbox", who)).toMatchObject([{ kind: "notice", channel: "none" }]);
     expect(await of("verification_codes", who)).toMatchObject([{ email: null }]);
   });
 
