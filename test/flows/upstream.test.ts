@@ -103,6 +103,15 @@ describeOnBothEngines("a login at a real upstream provider", (engine) => {
       const reply = await exchange(tenant, client, { code: await upstream.logIn(sub) });
       expect([reply.status, reply.body.error.code]).toEqual([403, "user_not_linked"]);
     }
+    const rows = latchkey.server.core.storage.read
+      .selectFrom("audit_events")
+      .select(["outcome", "entity", "context"])
+      .where("account_id", "=", tenant.account_id)
+      .where("action", "=", "upstream_login.refused")
+      .where("entity", "=", client.id);
+    const events = (await rows.execute()).map((row) => ({ ...row, context: JSON.parse(row.context) }));
+    const context = { client_id: client.id, reason: "user_not_linked" };
+    expect(events).toMatchObject(Array(2).fill({ outcome: "failure", entity: client.id, context }));
   });
 
   it("signs new people up only where the client says so, without an address that nobody vouches for", async () => {

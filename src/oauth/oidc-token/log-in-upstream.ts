@@ -1,6 +1,7 @@
 import type { RequestFacts } from "../../audit/audit.ts";
 import { exchangeCode, type UpstreamClaims } from "../../authentication/federation/exchange-code.ts";
 import { linkIdentity } from "../../authentication/federation/link-identity.ts";
+import { recordRefused } from "../../authentication/federation/record-refused.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { matchRedirectUri } from "../../directory/clients/callback.ts";
 import { findClient } from "../../directory/clients/find-client.ts";
@@ -56,9 +57,10 @@ export async function logInUpstream(
     code_verifier: code_verifier === undefined ? undefined : secret(code_verifier),
   };
   const upstream = { authority, client_id, client_secret, redirect_uri, nonce, now, ...presented };
-  const claims = await exchangeCode(federation, upstream);
+  const refused = recordRefused(directory, { account, client, actor: bearer.subject, facts });
+  const claims = await exchangeCode(federation, upstream).catch(refused);
   const login = { account, client, grant_id: grant.id, claims, trusted_domains, actor: bearer.subject, facts, now };
-  const subject = await linkIdentity(directory, login);
+  const subject = await linkIdentity(directory, login).catch(refused);
   const caller: Caller = { account, bearer, facts, source: () => null, now };
   const tokens = await finishFirstFactor(oauth, caller, { client, grant, audience, subject, lasting: false });
   return { tokens, authority, claims };
