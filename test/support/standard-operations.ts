@@ -85,6 +85,7 @@ export async function standardOperations(
 
   await deviceOperations(latchkey, tenant, saw);
   await registrationOperations(latchkey, tenant, saw);
+  await documentOperations(latchkey, saw);
 }
 
 async function deviceOperations(latchkey: Latchkey, tenant: Tenant, saw: (name: string, reply: Reply) => Reply) {
@@ -97,6 +98,21 @@ async function deviceOperations(latchkey: Latchkey, tenant: Tenant, saw: (name: 
   expect(await ask({ scope: "openid" })).toBe(200);
   expect(await ask({ scope: "openid", resource: "https://nobody.example" })).toBe(400);
   expect(await ask({ scope: "openid" }, {})).toBe(401);
+}
+
+/** Who makes clients known by their documents too often is told so by every door that knows such clients. */
+async function documentOperations(latchkey: Latchkey, saw: (name: string, reply: Reply) => Reply) {
+  const settings = { client_id_metadata_documents: true };
+  const { base } = await createTenant(latchkey, { settings });
+  const about = (n: number) => ({ client_id: `http://127.0.0.1:1/${n}.json`, response_type: "code" });
+  for (let n = 0; n < 10; n++) await call(`${base}/oauth/authorize`, { query: about(n) });
+  const form = about(10);
+  for (const [operation, path, options] of [
+    ["oauth_authorize_get", "authorize", { query: form }],
+    ["oauth_authorize_post", "authorize", { method: "POST", form }],
+    ["oauth_par_post", "par", { method: "POST", form }],
+  ] as const)
+    expect(saw(operation, await call(`${base}/oauth/${path}`, options)).status, operation).toBe(429);
 }
 
 async function registrationOperations(latchkey: Latchkey, tenant: Tenant, saw: (name: string, reply: Reply) => Reply) {

@@ -22,7 +22,13 @@ import { RawParameters } from "./schema.ts";
 import { silentAnswer } from "./unchecked.ts";
 
 const tags = ["oauth"];
-const misses = refusals("oauth", "invalid_request", "redirect_uri_mismatch", "redirect_uri_required", "not_found");
+/** What a client that its document describes may meet. */
+const undescribed = ["invalid_client_metadata", "invalid_redirect_uri", "too_many_requests"] as const;
+const misses = refusals(
+  "oauth",
+  ...(["invalid_request", "redirect_uri_mismatch", "redirect_uri_required", "not_found"] as const),
+  ...undescribed,
+);
 
 const html = Type.Unsafe<string>({ description: "A page, or a form that posts itself." });
 const seen = Type.Null({ description: "`Location` is a login page, or the callback with the answer." });
@@ -106,7 +112,11 @@ export function authorizationRoutes(app: App, oauth: Oauth): void {
       body: Type.Object({ ...RawParameters.properties, ...ClientCredentials }),
       response: {
         201: Type.Object({ request_uri: Type.String(), expires_in: Type.Integer() }),
-        ...refusals("oauth", "invalid_request", "invalid_client", "invalid_dpop_proof", "use_dpop_nonce"),
+        ...refusals(
+          "oauth",
+          ...(["invalid_request", "invalid_client", "invalid_dpop_proof", "use_dpop_nonce"] as const),
+          ...undescribed,
+        ),
       },
     },
     handler: async (request, reply) => {
