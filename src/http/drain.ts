@@ -4,20 +4,22 @@
  */
 import type { Server } from "node:http";
 import type { Socket } from "node:net";
+import { setTimeout as pause } from "node:timers/promises";
 import type { App } from "./server.ts";
 
 /** All in milliseconds. The farewell is over when nobody asked for so long … */
 const QUIET = 100;
 /** … or after this. */
 const FAREWELL = 1_000;
-/** How often it looks for connections whose last request has been answered. */
+/** How often it looks whether anybody is left. */
 const LOOK = 20;
 /** Whoever has not finished sending by then, or has not said a word, is not waited for. */
 const PATIENCE = 10_000;
 
 export function drainConnections(app: App): void {
-  let [asked_at, looking, ending]: [number, NodeJS.Timeout?, NodeJS.Timeout?] = [0];
-  spareSending(app.server);
+  const connections = keepConnections(app.server);
+  let asked_at = 0;
+  let ending: NodeJS.Timeout | undefined;
   app.addHook("onRequest", (_request, _reply, done) => {
     asked_at = performance.now();
     done();
@@ -29,37 +31,47 @@ export function drainConnections(app: App): void {
       const now = performance.now();
       return now - began < FAREWELL && now - Math.max(asked_at, began) < QUIET;
     };
-    while (waiting() && (await connectionsOf(app.server)) > 0)
-      await new Promise((resolve) => setTimeout(resolve, LOOK));
-    looking = setInterval(() => app.server.closeIdleConnections(), LOOK);
+    while (waiting() && connections.size > 0) await pause(LOOK);
     ending = setTimeout(() => app.server.closeAllConnections(), PATIENCE);
   });
   app.addHook("onClose", (_app, done) => {
-    clearInterval(looking);
     clearTimeout(ending);
     done();
   });
 }
 
-function connectionsOf(server: Server): Promise<number> {
-  return new Promise((resolve) => server.getConnections((_error, count) => resolve(count ?? 0)));
+interface Connection {
+  /** Requests whose answer has not left. */
+  unanswered: number;
+  /** Bytes that had come when the last answer left: more than these belong to a further request. -1 before there was any. */
+  heard: number;
 }
 
 /**
- * For Node a connection is idle when its answer has been handed over, also while most of it still waits for a slow client. Whoever
- * closes what is idle, Node's own `close` too, passes those by.
+ * Keeps an account of the open connections, by which it closes those that are idle, now or once their answer has left. Node's own
+ * `close` begins with that, but takes one for idle whose answer has been handed over and still waits for a slow client.
  */
-function spareSending(server: Server): void {
-  const sockets = new Set<Socket>();
+function keepConnections(server: Server): ReadonlyMap<Socket, Connection> {
+  const connections = new Map<Socket, Connection>();
+  let closing = false;
   server.on("connection", (socket) => {
-    sockets.add(socket);
-    socket.once("close", () => sockets.delete(socket));
+    connections.set(socket, { unanswered: 0, heard: -1 });
+    socket.once("close", () => connections.delete(socket));
   });
-  const closeIdle = server.closeIdleConnections.bind(server);
+  server.on("request", ({ socket }, response) => {
+    const connection = connections.get(socket);
+    if (!connection) return;
+    connection.unanswered += 1;
+    response.once("close", () => {
+      connection.unanswered -= 1;
+      connection.heard = socket.bytesRead;
+      if (closing && connection.unanswered === 0) socket.destroySoon();
+    });
+  });
   server.closeIdleConnections = () => {
-    const sending = [...sockets].filter(({ writableLength }) => writableLength > 0);
-    for (const socket of sending) socket.destroy = () => socket;
-    closeIdle();
-    for (const socket of sending) Reflect.deleteProperty(socket, "destroy");
+    closing = true;
+    for (const [socket, { unanswered, heard }] of connections)
+      if (unanswered === 0 && socket.bytesRead === heard) socket.destroy();
   };
+  return connections;
 }
