@@ -6,7 +6,7 @@ import type { Bearer } from "../http/contract.ts";
 
 /** Harmless in anybody's hands: they speak about the person who logs in, or are public. */
 export function isPersonal(scope: string): boolean {
-  return ["openid", "profile", "email", "phone"].includes(scope) || /^(user|public):/.test(scope);
+  return ["openid", "profile", "email", "phone"].includes(scope) || /^(user|public):[^\s"\\]+$/.test(scope);
 }
 
 /** `admin:x` covers every verb on x and below it; `write:x` and `read:x` cover themselves below x. */

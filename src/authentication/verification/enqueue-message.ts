@@ -1,5 +1,7 @@
 import type { MessagePurpose } from "../../delivery/delivery.ts";
 import { type Account, isTestAccount } from "../../directory/accounts/account.ts";
+import type { Client } from "../../directory/clients/client.ts";
+import { homeOf } from "../../directory/clients/home.ts";
 import { canonicalEmail } from "../../directory/users/identifier.ts";
 import { type Channel, enqueue } from "../../outbox/outbox.ts";
 import { base64url } from "../../secrets/digest.ts";
@@ -59,13 +61,10 @@ export async function enqueueMessage(tx: Transaction, message: CodeMessage): Pro
   await enqueue(tx, { account_id, kind, channel, inbox, payload: { ...payload }, expires_at }, now);
 }
 
-/** How messages of a client are signed. */
-export function senderOf(client: {
-  readonly name: string | null;
-  readonly client_id: string;
-  readonly settings: { readonly login_uri: string | null };
-}): CodeMessage["sender"] {
-  return { name: client.name ?? client.client_id, login_uri: client.settings.login_uri };
+/** How messages of a client are signed: one that made itself known by where it comes from, or it could write what it likes into them. */
+export function senderOf(client: Pick<Client, "name" | "client_id" | "origin" | "settings">): CodeMessage["sender"] {
+  const name = client.origin === "account" ? (client.name ?? client.client_id) : homeOf(client);
+  return { name, login_uri: client.settings.login_uri };
 }
 
 function channelOf(account_id: string, { to, strategy }: CodeMessage): Channel {

@@ -1,5 +1,6 @@
 import { refuseField } from "../../errors.ts";
 import type { Bearer } from "../../http/contract.ts";
+import type { Database } from "../../storage/storage.ts";
 import type { Directory } from "../directory.ts";
 import { checkMayHandOn } from "../grants/change-grants.ts";
 import { listGrants } from "../grants/find-grant.ts";
@@ -17,6 +18,7 @@ import type { AccountSettings } from "./settings.ts";
  */
 export async function checkMayChange(
   directory: Directory,
+  db: Database,
   account: Account,
   bearer: Bearer,
   { jwks, api_audiences, public_client_grants }: Partial<AccountSettings>,
@@ -24,7 +26,7 @@ export async function checkMayChange(
   const { account_id, settings } = account;
   if (jwks && !/^https?:\/\//.test(jwks.uri)) throw refuseField("jwks.uri", "format", "must be an https address");
   if (jwks !== undefined) {
-    const users = await listAccountUsers(directory, account_id);
+    const users = await listAccountUsers(directory, account_id, {}, db);
     const external = users.filter(({ profile }) => profile.authentication_type === "external");
     checkMayAssign(
       bearer,
@@ -32,7 +34,11 @@ export async function checkMayChange(
     );
   }
   const added = (api_audiences ?? []).filter((audience) => !settings.api_audiences.includes(audience));
-  for (const audience of added) checkMayAssign(bearer, await listGrants(directory, account_id, { audience }));
+  const open = { ...settings.public_client_grants, ...public_client_grants };
+  for (const audience of added) {
+    const grants = await listGrants(directory, account_id, { audience }, db);
+    checkMayAssign(bearer, [...grants, { scope: open[audience] ?? [] }]);
+  }
   if (public_client_grants !== undefined) {
     const concerned = [settings.public_client_grants, public_client_grants].flatMap(Object.entries<readonly string[]>);
     checkMayHandOn(

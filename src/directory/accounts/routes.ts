@@ -1,7 +1,9 @@
 import { bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
+import type { Database } from "../../storage/storage.ts";
 import { actorOf } from "../actor.ts";
 import type { Directory } from "../directory.ts";
+import type { Account } from "./account.ts";
 import { changeSettings } from "./change-settings.ts";
 import { checkMayChange } from "./check-may-change.ts";
 import { findAccount } from "./find-account.ts";
@@ -40,8 +42,8 @@ export function accountRoutes(app: App, directory: Directory): void {
     },
     handler: async (request) => {
       const { account_id, bearer, body } = request;
-      await checkMayChange(directory, await findAccount(directory, account_id), bearer, body);
-      return (await changeSettings(directory, account_id, body, actorOf(request))).settings;
+      const permit = (db: Database, account: Account) => checkMayChange(directory, db, account, bearer, body);
+      return (await changeSettings(directory, account_id, body, actorOf(request), permit)).settings;
     },
   });
 }

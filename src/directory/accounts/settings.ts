@@ -1,5 +1,6 @@
 import { type Static, Type } from "typebox";
 import { signing_algs } from "../../secrets/signing-alg.ts";
+import { scopes } from "../scopes-schema.ts";
 import { changeOf, defaultsOf } from "../settings.ts";
 
 const seconds = (minimum: number, maximum: number, value: number, description: string) =>
@@ -66,7 +67,7 @@ export const AccountSettings = Type.Object({
   }),
   public_client_grants: Type.Unsafe<Readonly<Record<string, readonly string[]>>>({
     type: "object",
-    additionalProperties: { type: "array", maxItems: 200, items: { type: "string", minLength: 1, maxLength: 200 } },
+    additionalProperties: scopes,
     maxProperties: 50,
     default: {},
     description:

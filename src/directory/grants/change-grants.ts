@@ -6,6 +6,7 @@ import { reveal, type Secret } from "../../secrets/secret.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Account } from "../accounts/account.ts";
+import { holdAccount } from "../accounts/hold-account.ts";
 import type { Client } from "../clients/client.ts";
 import { type Actor, cacheKey, type Directory } from "../directory.ts";
 import { checkHoldsAll } from "../scopes.ts";
@@ -24,8 +25,16 @@ export interface NewGrant {
 
 const LIMIT_PER_CLIENT = 200;
 
+/** May refuse it, by the account as it is when nobody else changes it. */
+type Permit = (account: Account) => void;
+
 /** @throws 400 invalid_request. */
-export async function createGrant(directory: Directory, input: NewGrant, actor: Actor): Promise<Grant> {
+export async function createGrant(
+  directory: Directory,
+  input: NewGrant,
+  actor: Actor,
+  permit?: Permit,
+): Promise<Grant> {
   const { client, audience, scope, type, oidc } = input;
   if (oidc && type !== "authorization_code") {
     throw refuseField("type", "oidc", "must be authorization_code where oidc is set");
@@ -50,6 +59,7 @@ export async function createGrant(directory: Directory, input: NewGrant, actor: 
     created_by: actor.id,
   };
   await directory.storage.write(async (tx) => {
+    permit?.(await holdAccount(tx, account_id, created_at));
     if ((await selectGrants(tx.db, account_id, { client_id: client.id })).length >= LIMIT_PER_CLIENT) {
       throw refuseField("client_id", "too_many", `has ${LIMIT_PER_CLIENT} grants, which is the limit`);
     }
@@ -72,11 +82,13 @@ export async function changeScope(
   grant: Grant,
   scope: readonly string[],
   actor: Actor,
+  permit?: Permit,
 ): Promise<Grant> {
   const { account_id, id, client_id } = grant;
   const now = instant(directory.storage.now());
   const distinct = [...new Set(scope)];
   await directory.storage.write(async (tx) => {
+    permit?.(await holdAccount(tx, account_id, now));
     if (!(await updateScope(tx.db, account_id, id, distinct, now))) throw noSuchGrant();
     await recordDeed(tx, { account_id, action: "grant.changed", entity: id, now, actor, facts: { client_id } });
   });

@@ -1,4 +1,5 @@
 import { refuse } from "../../errors.ts";
+import type { Database } from "../../storage/storage.ts";
 import type { Account } from "../accounts/account.ts";
 import { findAccount } from "../accounts/find-account.ts";
 import type { Client } from "../clients/client.ts";
@@ -94,7 +95,12 @@ export async function findGrantById(directory: Directory, account_id: string, id
   return grant;
 }
 
-/** As committed. */
-export function listGrants(directory: Directory, account_id: string, filter: GrantFilter): Promise<readonly Grant[]> {
-  return selectGrants(directory.storage.read, account_id, filter);
+/** As committed, or as a transaction sees them. */
+export function listGrants(
+  { storage }: Directory,
+  account_id: string,
+  filter: GrantFilter,
+  db: Database = storage.read,
+): Promise<readonly Grant[]> {
+  return selectGrants(db, account_id, filter);
 }

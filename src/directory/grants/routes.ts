@@ -2,6 +2,7 @@ import { refuse } from "../../errors.ts";
 import { bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { secret } from "../../secrets/secret.ts";
+import type { Account } from "../accounts/account.ts";
 import { findAccount } from "../accounts/find-account.ts";
 import { actorOf } from "../actor.ts";
 import { lookUpClient } from "../clients/find-client.ts";
@@ -57,9 +58,9 @@ export function grantRoutes(app: App, directory: Directory): void {
       if (!client) throw refuse("not_found", { message: "There is no such client." });
       const { audience, scope, type = "any" } = body;
       const held = await listHeld(directory, client);
-      checkMayHandOn(directory, await findAccount(directory, account_id), bearer, [...held, { audience, scope }]);
+      const permit = (account: Account) => checkMayHandOn(directory, account, bearer, [...held, { audience, scope }]);
       const oidc = body.oidc && { ...body.oidc, client_secret: secret(body.oidc.client_secret) };
-      return view(await createGrant(directory, { client, audience, scope, type, oidc }, actorOf(request)));
+      return view(await createGrant(directory, { client, audience, scope, type, oidc }, actorOf(request), permit));
     },
   });
 
@@ -81,8 +82,8 @@ export function grantRoutes(app: App, directory: Directory): void {
       const grant = await findGrantById(directory, account_id, request.params.id);
       const after = { audience: grant.audience, scope: body.scope };
       const held = await heldBeside(directory, grant);
-      checkMayHandOn(directory, await findAccount(directory, account_id), bearer, [...held, after]);
-      return view(await changeScope(directory, grant, body.scope, actorOf(request)));
+      const permit = (account: Account) => checkMayHandOn(directory, account, bearer, [...held, after]);
+      return view(await changeScope(directory, grant, body.scope, actorOf(request), permit));
     },
   });
 

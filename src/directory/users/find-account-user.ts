@@ -1,5 +1,5 @@
 import { refuse } from "../../errors.ts";
-import { instant } from "../../storage/storage.ts";
+import { type Database, instant } from "../../storage/storage.ts";
 import type { Directory } from "../directory.ts";
 import { findRolesOf } from "../roles/find-role.ts";
 import { type AccountUser, type Holdings, holdingsOf } from "./account-user.ts";
@@ -37,16 +37,16 @@ export async function lookUpAccountUser(
   return { ...row, roles };
 }
 
-/** All of them or one page, in the order of their ids. */
+/** All of them or one page, in the order of their ids; as committed, or as a transaction sees them. */
 export async function listAccountUsers(
   directory: Directory,
   account_id: string,
   page: AccountUserPage = {},
+  db: Database = directory.storage.read,
 ): Promise<readonly AccountUser[]> {
-  const { read } = directory.storage;
-  const rows = await selectAccountUsers(read, account_id, page);
+  const rows = await selectAccountUsers(db, account_id, page);
   const held = await selectRoleIds(
-    read,
+    db,
     account_id,
     rows.map(({ id }) => id),
   );
@@ -54,6 +54,7 @@ export async function listAccountUsers(
     directory,
     account_id,
     held.map(({ role_id }) => role_id),
+    db,
   );
   return rows.map((row) => {
     const ids = held.filter(({ user_id }) => user_id === row.id).map(({ role_id }) => role_id);

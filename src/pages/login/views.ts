@@ -1,4 +1,5 @@
 import type { Client } from "../../directory/clients/client.ts";
+import { hostOf } from "../../directory/clients/home.ts";
 import type { User } from "../../directory/users/user.ts";
 import { type AuthorizationRequest, askedScope } from "../../oauth/browser/authorization-request.ts";
 import { type Html, html } from "../html.ts";
@@ -155,7 +156,6 @@ export function consentView(context: Context, user: User | undefined): View {
   const scope = askedScope(request.parameters);
   const told = scope.filter((one): one is keyof Texts["scopes"] => one in texts.scopes);
   const others = scope.filter((one) => !(one in texts.scopes) && one !== "address");
-  const hostOf = (address: string) => new URL(address).host || new URL(address).protocol;
   const host = hostOf(redirect_uri);
   // A device's redirect_uri is a page of ours, which says nothing about the client.
   const own = request.parameters.device === undefined ? redirect_uri : (client.settings.callbacks[0] ?? redirect_uri);
