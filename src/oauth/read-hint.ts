@@ -20,12 +20,15 @@ export async function readHint(
   const read = await readIdToken(tokens, issuerOf(directory.public_url, account_id), account_id, id_token);
   if (!read || read === "key_gone") return read;
   const client = read.azp === undefined ? undefined : await lookUpClient(directory, account_id, read.azp);
-  return { ...read, user_id: await userOfSub({ tokens }, account_id, client, read.sub) };
+  // One of a time in which the client was told ids as they are.
+  const user_id = UUID.test(read.sub) ? read.sub : await userOfSub({ tokens }, account_id, client, read.sub);
+  return { ...read, user_id };
 }
 
+const NOBODY = "";
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-/** Whom a client means by a `sub`. */
+/** Whom a client means by a `sub`; one whose subjects are pairwise means nobody by an id as it is, which it was never told. */
 export async function userOfSub(
   { tokens }: Pick<Oauth, "tokens">,
   account_id: string,
@@ -33,6 +36,6 @@ export async function userOfSub(
   sub: string,
 ): Promise<string> {
   const sector = client && sectorOf(client);
-  if (sector === undefined || UUID.test(sub)) return sub;
-  return (await userOfPairwise(tokens, account_id, sector, sub)) ?? sub;
+  if (sector === undefined) return sub;
+  return (await userOfPairwise(tokens, account_id, sector, sub)) ?? NOBODY;
 }

@@ -4,6 +4,7 @@ import type { Account } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { findClient } from "../../directory/clients/find-client.ts";
+import { grantsOf } from "../../directory/grants/find-grant.ts";
 import type { Oauth } from "../oauth.ts";
 import type { AuthorizationRequest } from "./authorization-request.ts";
 import { needsConsent } from "./consent.ts";
@@ -55,6 +56,13 @@ async function usableSessions(
   return sessions.filter(({ provider }) => provider === null || asked.includes(withoutSlash(provider)));
 }
 
+/** Whether a session says anything at a client, whatever is asked there. */
+export async function countsAt({ directory }: Pick<Oauth, "directory">, { provider }: Session, client: Client) {
+  if (provider === null) return true;
+  const grants = await grantsOf(directory, client);
+  return grants.some(({ oidc }) => oidc && withoutSlash(oidc.authority) === withoutSlash(provider));
+}
+
 const withoutSlash = (issuer: string) => issuer.replace(/\/$/, "");
 
 async function decide(
@@ -74,12 +82,15 @@ async function decide(
     return { step: "choose", sessions: candidates };
   const session = chosen ?? candidates[0];
   if (!session) return { step: "login" };
+  // What a session showed or agreed to for this request says nothing of another.
+  const fresh = progress.fresh && chosen !== undefined;
+  const consented = progress.consented && chosen !== undefined;
   const too_old = max_age !== undefined && directory.storage.now() - session.auth_time > max_age * 1000;
-  if (!progress.fresh && (too_old || prompt.includes("login"))) return { step: "login" };
+  if (!fresh && (too_old || prompt.includes("login"))) return { step: "login" };
   if (subject_hint !== undefined && session.user_id !== subject_hint) return { step: "login" };
-  if (two_factors && !session.amr.includes("mfa") && !progress.fresh) return { step: "login" };
+  if (two_factors && !session.amr.includes("mfa") && !fresh) return { step: "login" };
   const asking = { account, client, user_id: session.user_id, parameters };
-  if (!progress.consented && (await needsConsent(directory, asking))) return { step: "consent", session };
+  if (!consented && (await needsConsent(directory, asking))) return { step: "consent", session };
   return { step: "done", session };
 }
 

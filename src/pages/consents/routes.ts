@@ -1,5 +1,6 @@
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
+import type { Session } from "../../authentication/sessions/session.ts";
 import { findSessions } from "../../authentication/sessions/sessions.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
 import { refuse } from "../../errors.ts";
@@ -7,6 +8,7 @@ import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
 import { listConsents, withdrawConsent } from "../../oauth/browser/consent.ts";
 import { browserOf } from "../../oauth/browser/cookie.ts";
+import { countsAt } from "../../oauth/browser/resume.ts";
 import type { Oauth } from "../../oauth/oauth.ts";
 import { html } from "../html.ts";
 import { PageParams, page_route, readerOf, sendPage } from "../page.ts";
@@ -18,6 +20,12 @@ const Form = Type.Object({ client: Type.String({ maxLength: 64 }), session: Type
 export function consentPageRoutes(app: App, { directory }: Oauth): void {
   const sessionsOf = (request: FastifyRequest) =>
     findSessions(directory, request.account_id, browserOf(request, directory));
+  /** What the person of a session agreed to, at clients where that session counts. */
+  const consentsOf = async (session: Session) => {
+    const consents = await listConsents(directory, session.account_id, session.user_id);
+    const counts = await Promise.all(consents.map(({ client }) => countsAt({ directory }, session, client)));
+    return consents.filter((_, index) => counts[index]).map((consent) => ({ session, consent }));
+  };
   const addressOf = (account_id: string) => `${issuerOf(directory.public_url, account_id)}/login/consents`;
 
   app.route({
@@ -29,8 +37,7 @@ export function consentPageRoutes(app: App, { directory }: Oauth): void {
       const { account_id } = request;
       const { account, texts } = await readerOf(directory, request);
       const sessions = await sessionsOf(request as FastifyRequest);
-      const lists = await Promise.all(sessions.map(({ user_id }) => listConsents(directory, account_id, user_id)));
-      const rows = sessions.flatMap((session, index) => (lists[index] ?? []).map((consent) => ({ session, consent })));
+      const rows = (await Promise.all(sessions.map(consentsOf))).flat();
       const body = html`${rows.map(
         ({
           session,
@@ -56,8 +63,9 @@ ${rows.length === 0 && html`<p>${texts.no_consents}</p>`}`;
       refuseForeignForm(request);
       const session = (await sessionsOf(request as FastifyRequest)).find(({ id }) => id === body.session);
       if (!session) throw refuse("access_denied", { message: "Nobody is logged in here." });
+      const agreed = (await consentsOf(session)).some(({ consent }) => consent.client.id === body.client);
       const actor = { id: session.user_id, context: { ...factsOf(request as FastifyRequest) } };
-      await withdrawConsent(directory, account_id, session.user_id, body.client, actor);
+      if (agreed) await withdrawConsent(directory, account_id, session.user_id, body.client, actor);
       return reply.header("cache-control", "no-store").redirect(addressOf(account_id), 303);
     },
   });

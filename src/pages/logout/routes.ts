@@ -12,6 +12,7 @@ import { addToQuery } from "../../oauth/redirect-address.ts";
 import { reveal } from "../../secrets/secret.ts";
 import { html } from "../html.ts";
 import { PageParams, page_route, readerOf, sendPage } from "../page.ts";
+import { isOwnForm } from "../same-site.ts";
 
 const text = (maxLength = 2_048) => Type.Optional(Type.String({ maxLength }));
 const Parameters = Type.Object({
@@ -44,20 +45,19 @@ export function logoutRoutes(app: App, oauth: Oauth): void {
         const given = (method === "GET" ? request.query : request.body) as Record<string, string | undefined>;
         const { account_id } = request;
         const endpoint = `${issuerOf(directory.public_url, account_id)}/oauth/logout`;
-        if (method === "POST" && given.confirm === undefined) {
+        const browser = browserOf(request, directory);
+        const confirmed = method === "POST" && given.confirm === "yes" && isOwnForm(request) && browser !== undefined;
+        if (method === "POST" && !confirmed) {
           // No cookie comes with a form of another site (SameSite=Lax), so the browser is sent to ask again.
-          const asked = Object.entries(given).filter((pair): pair is [string, string] => pair[1] !== undefined);
+          const { confirm: _, ...rest } = given;
+          const asked = Object.entries(rest).filter((pair): pair is [string, string] => pair[1] !== undefined);
           return reply.header("cache-control", "no-store").redirect(reveal(addToQuery(endpoint, asked)), 303);
         }
         const { account, texts } = await readerOf(directory, request, (given.ui_locales ?? "").split(" "));
         const logout = await readLogout(oauth, account_id, given);
-        const browser = browserOf(request, directory);
         const sessions = await findUnended(directory, account_id, browser);
         // Asked before the sessions end that say so.
         const may_go = await mayGoThere(directory, account_id, logout.unchecked, browser);
-        const site = request.headers["sec-fetch-site"];
-        const confirmed =
-          method === "POST" && given.confirm === "yes" && (site === undefined || site === "same-origin");
         const person =
           logout.session_id === undefined
             ? logout.user_id
