@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   addClient,
   addGrant,
+  CALLBACK,
   call,
   createTenant,
   type Latchkey,
@@ -10,6 +11,7 @@ import {
   type Tenant,
   type TestClient,
 } from "../support/latchkey.ts";
+import { type AccountUserLogin, logInAccountUser, personToken } from "../support/people.ts";
 import { standardClient } from "../support/standard-client.ts";
 
 const EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange";
@@ -39,8 +41,9 @@ describe("another process on the same PostgreSQL", () => {
     });
   const rotateSecret = (client: TestClient) =>
     call(`${tenant.base}/auth/clients/${client.id}/rotate-secret`, { method: "POST", token: tenant.token });
-  const remove = (path: string) => call(`${tenant.base}${path}`, { method: "DELETE", token: tenant.token });
-  const subOf = (jwt: string) => JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString()).sub;
+  const removeOf = (own: Tenant, path: string) => call(`${own.base}${path}`, { method: "DELETE", token: own.token });
+  const remove = (path: string) => removeOf(tenant, path);
+  const claimsOf = (jwt: string) => JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString());
 
   it.each([
     ["secret", (client: TestClient) => rotateSecret(client)],
@@ -55,9 +58,40 @@ describe("another process on the same PostgreSQL", () => {
     const about = { subject_token: access_token, subject_token_type: ACCESS_TOKEN, audience: tenant.audience };
     const exchange = () => standard.token({ grant_type: EXCHANGE, ...about }, own, base());
     expect((await exchange()).status).toBe(200);
-    expect((await end(own, subOf(access_token))).status).toBe(200);
+    expect((await end(own, claimsOf(access_token).sub)).status).toBe(200);
     const refused = await exchange();
     expect([400, 401], refused.text).toContain(refused.status);
+  });
+
+  it.each([
+    ["client", (own: Tenant) => removeOf(own, `/auth/clients/${own.client.id}`)],
+    ["person", (own: Tenant) => removeOf(own, `/customers/users/${own.user.id}`)],
+  ])("sends nobody on with an ID token once the %s is gone", async (_, end) => {
+    const own = await createTenant(latchkey);
+    const token = await personToken(own);
+    const json = { redirect_uri: CALLBACK };
+    const sendOn = () =>
+      call(`${beside.url}/v1/accounts/${own.account_id}/auth/redirect`, { method: "POST", token, json });
+    expect((await sendOn()).status).toBe(302);
+    expect((await end(own)).status).toBe(200);
+    const refused = await sendOn();
+    expect([401, 403, 404], refused.text).toContain(refused.status);
+  });
+
+  it.each([
+    ["client", (own: Tenant, { client }: AccountUserLogin) => removeOf(own, `/auth/clients/${client.id}`)],
+    ["grant", (own: Tenant, _: AccountUserLogin, grant_id: string) => removeOf(own, `/auth/client-grants/${grant_id}`)],
+    ["person", (own: Tenant, { id }: AccountUserLogin) => removeOf(own, `/management/users/${id}`)],
+  ])("gives an account user no further token once the %s is gone", async (_, end) => {
+    const own = await createTenant(latchkey);
+    const me = await logInAccountUser(latchkey, own);
+    const json = { grant_type: "account_user" };
+    const exchange = () =>
+      call(`${beside.url}/v1/accounts/${own.account_id}/auth/token`, { method: "POST", token: me.token, json });
+    expect((await exchange()).status).toBe(200);
+    expect((await end(own, me, claimsOf(me.token).grant_id)).status).toBe(200);
+    const refused = await exchange();
+    expect([400, 401, 403], refused.text).toContain(refused.status);
   });
 
   it("answers no refresh a second time to a secret that is gone", async () => {
