@@ -2,9 +2,10 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import { lookUpAccount } from "../directory/accounts/find-account.ts";
 import type { Directory } from "../directory/directory.ts";
 import type { ErrorCode, Refusal } from "../errors.ts";
+import { acceptedLanguages } from "../http/accepted-languages.ts";
 import { type Html, html } from "./html.ts";
 import { sendPage } from "./page.ts";
-import { acceptedLanguages, textsFor } from "./texts/languages.ts";
+import { textsFor } from "./texts/languages.ts";
 import type { Texts } from "./texts/texts.ts";
 
 /** What the reader can do something about, or we; the rest is up to whoever made the application. */

@@ -10,10 +10,11 @@ import { Type } from "typebox";
 import type { Account } from "../directory/accounts/account.ts";
 import { findAccount } from "../directory/accounts/find-account.ts";
 import type { Directory } from "../directory/directory.ts";
+import { acceptedLanguages } from "../http/accepted-languages.ts";
 import { type Html, html } from "./html.ts";
 import { once, once_source } from "./once.ts";
 import { style } from "./style.ts";
-import { acceptedLanguages, textsFor } from "./texts/languages.ts";
+import { textsFor } from "./texts/languages.ts";
 import type { Texts } from "./texts/texts.ts";
 
 export interface Page {

@@ -1,6 +1,7 @@
-import { preferredLanguage } from "../../delivery/templates/languages.ts";
+import { languageOf } from "../../delivery/templates/languages.ts";
+import { acceptedLanguages } from "../../http/accepted-languages.ts";
 
 /** The language of messages that a request's Accept-Language asks for, where there is a template in it. */
 export function requestedLanguage(header: string | undefined): string | undefined {
-  return preferredLanguage(header);
+  return languageOf(acceptedLanguages(header));
 }

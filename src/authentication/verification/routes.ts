@@ -1,5 +1,4 @@
 import { Type } from "typebox";
-import { preferredLanguage } from "../../delivery/templates/languages.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { findClient } from "../../directory/clients/find-client.ts";
 import { findConnection } from "../../directory/connections/connection.ts";
@@ -13,6 +12,7 @@ import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
 import { reveal } from "../../secrets/secret.ts";
 import { mintCode } from "./mint.ts";
+import { requestedLanguage } from "./requested-language.ts";
 import { MintBody, MintReply, PasswordlessBody } from "./schema.ts";
 import { sendCode } from "./send.ts";
 import { sourceOf } from "./source.ts";
@@ -59,7 +59,7 @@ export function passwordlessRoutes(app: App, { directory, verification }: Passwo
         client,
         connection,
         user_type: client.settings.user_type,
-        locale: body.locale ?? preferredLanguage(request.headers["accept-language"]),
+        locale: body.locale ?? requestedLanguage(request.headers["accept-language"]),
         source: sourceOf(client, request.headers["end-user-ip"], request.ip),
         own: bearer.scope.includes("admin:accounts") ? bearer.subject : null,
         actor: bearer.subject,

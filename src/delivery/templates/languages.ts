@@ -4,22 +4,15 @@ import type { Template } from "./template.ts";
 
 const languages: Readonly<Record<string, Template>> = { en, nb, nn: nb, no: nb };
 
-/** The template for a BCP 47 tag, by its primary language; English where there is none. */
+/** By the primary language of a BCP 47 tag. */
+const find = (tag: string): Template | undefined => languages[tag.toLowerCase().split("-")[0] ?? ""];
+
+/** The template for a BCP 47 tag; English where there is none. */
 export function templateOf(locale: string): Template {
-  return languages[locale.toLowerCase().split("-")[0] ?? ""] ?? en;
+  return find(locale) ?? en;
 }
 
-/** The first language of an Accept-Language header (RFC 9110 §12.5.4) that there is a template for. */
-export function preferredLanguage(header: string | undefined): string | undefined {
-  const wanted = (header ?? "")
-    .split(",")
-    .slice(0, 10)
-    .map((entry) => {
-      const [tag = "", ...parameters] = entry.trim().split(";");
-      const q = parameters.find((parameter) => parameter.trim().startsWith("q="));
-      return { tag: tag.trim(), q: q === undefined ? 1 : Number(q.trim().slice(2)) };
-    })
-    .filter(({ q }) => q > 0)
-    .sort((a, b) => b.q - a.q);
-  return wanted.map(({ tag }) => languages[tag.toLowerCase().split("-")[0] ?? ""]?.language).find(Boolean);
+/** The language of the first of these tags that there is a template for. */
+export function languageOf(tags: readonly string[]): string | undefined {
+  return tags.map((tag) => find(tag)?.language).find(Boolean);
 }
