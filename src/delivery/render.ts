@@ -1,3 +1,4 @@
+import { escapeHtml } from "../http/escape-html.ts";
 import { reveal, type Secret, secret } from "../secrets/secret.ts";
 import type { CodeNotice, Mail, Sms } from "./delivery.ts";
 import { templateOf } from "./templates/languages.ts";
@@ -13,9 +14,6 @@ export interface Rendering {
   /** Logs in on one click; only where the client has a page for it. */
   readonly link: Secret | null;
 }
-
-const HTML: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
-const escapeHtml = (text: string) => text.replace(/[&<>"']/g, (character) => HTML[character] ?? "");
 
 /** One line, without control characters: fit for a subject, and for a name inside a sentence. */
 const oneLine = (text: string) =>

@@ -1,15 +1,9 @@
+import { escapeHtml } from "../http/escape-html.ts";
+
 /** Markup that may be sent as it is. Everything else that is put into a template is escaped. */
 export interface Html {
   readonly markup: string;
 }
-
-const ENTITIES: Readonly<Record<string, string>> = {
-  "&": "&amp;",
-  "<": "&lt;",
-  ">": "&gt;",
-  '"': "&quot;",
-  "'": "&#39;",
-};
 
 export type Piece = Html | string | number | false | null | undefined | readonly Piece[];
 
@@ -17,7 +11,7 @@ function render(piece: Piece): string {
   if (piece === false || piece === null || piece === undefined) return "";
   if (Array.isArray(piece)) return piece.map(render).join("");
   if (typeof piece === "object") return (piece as Html).markup;
-  return String(piece).replace(/[&<>"']/g, (character) => ENTITIES[character] ?? "");
+  return escapeHtml(String(piece));
 }
 
 export function html(parts: TemplateStringsArray, ...pieces: readonly Piece[]): Html {

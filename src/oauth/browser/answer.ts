@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { FastifyReply } from "fastify";
 import { errorDescription } from "../../errors.ts";
+import { escapeHtml } from "../../http/escape-html.ts";
 import { reveal, type Secret } from "../../secrets/secret.ts";
 import { addAsFragment, addToQuery, type Parameters } from "../redirect-address.ts";
 import type { AnswerTo, RedirectedRefusal } from "./refuse-at.ts";
@@ -43,9 +44,6 @@ export function sendAnswer(reply: FastifyReply, { to, parameters }: Answer): Fas
     response_mode === "fragment" ? addAsFragment(redirect_uri, parameters) : addToQuery(redirect_uri, parameters);
   return reply.redirect(reveal(address), 303);
 }
-
-const HTML: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
-const escapeHtml = (text: string) => text.replace(/[&<>"']/g, (character) => HTML[character] ?? "");
 
 function sendForm(reply: FastifyReply, redirect_uri: string, parameters: Parameters): FastifyReply {
   const nonce = randomBytes(16).toString("base64");
