@@ -1,5 +1,5 @@
 import { type Fault, refuse } from "../../errors.ts";
-import type { Client } from "./client.ts";
+import { type Client, isPublic } from "./client.ts";
 
 /** Names that a response adds (RFC 6749 §4.1.2, OpenID Connect Core §3.2.2.5). */
 const RESPONSE_PARAMETERS = [
@@ -91,7 +91,7 @@ export function matchRedirectUri({ settings }: Client, redirect_uri: string | un
     return only;
   }
   if (callbacks.includes(redirect_uri)) return redirect_uri;
-  const wanted = withoutLoopbackPort(redirect_uri, settings.token_endpoint_auth_method === "none");
+  const wanted = withoutLoopbackPort(redirect_uri, isPublic(settings));
   if (wanted !== undefined && callbacks.some((callback) => withoutLoopbackPort(callback, true) === wanted))
     return redirect_uri;
   throw refuse("redirect_uri_mismatch");

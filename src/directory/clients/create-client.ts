@@ -7,7 +7,7 @@ import { instant } from "../../storage/storage.ts";
 import type { Actor, Directory } from "../directory.ts";
 import { originFaults } from "./allowed-origins.ts";
 import { callbackFaults, isLoopback, loginUriFault } from "./callback.ts";
-import type { Client } from "./client.ts";
+import { type Client, isPublic } from "./client.ts";
 import { findClientById } from "./find-client.ts";
 import { adoptSecret, mintSecret } from "./secret.ts";
 import { sectorFaults } from "./sector.ts";
@@ -62,7 +62,7 @@ export async function createClient(
 }
 
 async function secretOf(account_id: string, id: string, { settings, client_secret }: NewClient, now: number) {
-  if (settings.token_endpoint_auth_method === "none") return null;
+  if (isPublic(settings)) return null;
   return client_secret ? adoptSecret(account_id, id, client_secret, now) : mintSecret(account_id, id, now);
 }
 

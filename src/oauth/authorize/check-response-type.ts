@@ -1,11 +1,10 @@
-import type { Client } from "../../directory/clients/client.ts";
+import { type Client, needsPkce } from "../../directory/clients/client.ts";
 import { refuse, refuseField } from "../../errors.ts";
 import type { AuthorizeRequest } from "./schema.ts";
 
 /**
  * `authenticate` and `code` are always enabled, `token` only where the client lists it (RFC 9700 §2.1.2) and takes tokens that are bound
- * to no key. PKCE: S256 alone;
- * public clients always, others as they are set, by default where no ID token is asked for (RFC 7636 §4.4.1, RFC 9700 §2.1.1).
+ * to no key. PKCE: S256 alone.
  *
  * @throws 400 unsupported_response_type, 400 invalid_request.
  */
@@ -22,9 +21,7 @@ export function checkResponseType({ settings }: Client, request: AuthorizeReques
   if (code_challenge !== undefined && code_challenge_method === undefined) {
     throw refuseField("code_challenge_method", "required", "must be S256 beside code_challenge");
   }
-  const is_public = settings.token_endpoint_auth_method === "none";
-  const required = is_public || (settings.require_pkce ?? scope !== "openid");
-  if (response_type === "code" && required && code_challenge === undefined) {
+  if (response_type === "code" && code_challenge === undefined && needsPkce(settings, scope === "openid")) {
     throw refuseField("code_challenge", "required", "is required for this client (PKCE, S256)");
   }
 }

@@ -1,7 +1,7 @@
 import { recordDeed } from "../../audit/audit.ts";
 import { authorizationsOf } from "../../authentication/sessions/sessions.ts";
 import type { Account } from "../../directory/accounts/account.ts";
-import type { Client } from "../../directory/clients/client.ts";
+import { type Client, isPublic } from "../../directory/clients/client.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
 import { instant } from "../../storage/storage.ts";
@@ -27,12 +27,10 @@ export async function needsConsent(
   directory: Directory,
   { account, client, user_id, parameters }: Asking,
 ): Promise<boolean> {
-  const { settings } = client;
   if (parameters.device !== undefined) return true;
   if (parameters.own_page || !isForeign(client)) return false;
   if (parameters.prompt.includes("consent")) return true;
-  const is_public = settings.token_endpoint_auth_method === "none";
-  if (is_public && !parameters.redirect_uri.startsWith("https:")) return true;
+  if (isPublic(client.settings) && !parameters.redirect_uri.startsWith("https:")) return true;
   const agreed = await selectConsent(directory.storage.read, keyOf({ account, client, user_id, parameters }));
   return !agreed || askedScope(parameters).some((scope) => !agreed.includes(scope));
 }

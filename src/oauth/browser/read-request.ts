@@ -1,7 +1,7 @@
 import type { Account } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { matchRedirectUri } from "../../directory/clients/callback.ts";
-import type { Client } from "../../directory/clients/client.ts";
+import { type Client, needsPkce } from "../../directory/clients/client.ts";
 import { refuse } from "../../errors.ts";
 import { acr_values } from "../authorization-for.ts";
 import type { Oauth } from "../oauth.ts";
@@ -117,14 +117,13 @@ function keyNamed(dpop_jkt: string | undefined): string | undefined {
   return dpop_jkt;
 }
 
-/** RFC 7636 §4.4.1, RFC 9700 §2.1.1: S256 alone; required of public clients, and of others as they are set. */
+/** PKCE: S256 alone. */
 function checkChallenge({ settings }: Client, raw: RawParameters, openid: boolean): void {
   const { code_challenge, code_challenge_method } = raw;
   if (code_challenge === undefined) {
     if (code_challenge_method !== undefined)
       throw refuseRequest("code_challenge is required beside code_challenge_method.");
-    const is_public = settings.token_endpoint_auth_method === "none";
-    if (is_public || (settings.require_pkce ?? !openid)) {
+    if (needsPkce(settings, openid)) {
       throw refuseRequest("code_challenge is required for this client (PKCE, S256).");
     }
     return;

@@ -1,7 +1,7 @@
 import { passwordStands } from "../../authentication/passwords/password.ts";
 import type { AuthenticatedSubject } from "../../authentication/subject.ts";
 import type { Account } from "../../directory/accounts/account.ts";
-import type { Client } from "../../directory/clients/client.ts";
+import { type Client, isPublic } from "../../directory/clients/client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
@@ -38,7 +38,7 @@ export async function beginFamily(
     digest: digestOf(token),
     userinfo_claims: JSON.stringify(authorization.userinfo_claims ?? []),
     // Other clients show who they are at each use (RFC 9449 §5).
-    dpop_jkt: client.settings.token_endpoint_auth_method === "none" ? (authorization.dpop_jkt ?? null) : null,
+    dpop_jkt: isPublic(client.settings) ? (authorization.dpop_jkt ?? null) : null,
     created_at: instant(now),
     idle_expires_at: instant(now + settings.refresh_idle_lifetime * 1000),
     expires_at: instant(now + settings.refresh_lifetime * 1000),

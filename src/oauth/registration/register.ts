@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { type Federation, fetchList } from "../../authentication/federation/federation.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { changeClient, removeClient } from "../../directory/clients/change-client.ts";
-import type { Client } from "../../directory/clients/client.ts";
+import { type Client, isPublic } from "../../directory/clients/client.ts";
 import { type CreatedClient, createClient } from "../../directory/clients/create-client.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
 import type { ClientSettings } from "../../directory/clients/settings.ts";
@@ -47,7 +47,7 @@ export async function registerClient(
     throw refuse("invalid_token", { message: "Clients register here with an initial access token.", headers });
   }
   const settings = settingsOf(metadata, allowed ? "client_secret_basic" : "none");
-  if (!allowed && settings.token_endpoint_auth_method !== "none") {
+  if (!allowed && !isPublic(settings)) {
     throw refuse("invalid_client_metadata", { message: "Without an initial access token: public clients alone." });
   }
   // PKCE is what protects the others; whoever sends out device codes is somebody the account knows.

@@ -1,4 +1,5 @@
 import { checkOrigin } from "../../directory/clients/allowed-origins.ts";
+import { isPublic } from "../../directory/clients/client.ts";
 import { authenticateClient, type ProvenClient } from "../../directory/clients/secret.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { Refusal, type RefusalOptions, refuse } from "../../errors.ts";
@@ -85,7 +86,7 @@ async function authenticateByForm(
     return checkWay(await tryPair(oauth.directory, account_id, client_id, secret(client_secret)), "client_secret_post");
   }
   const client = await findCurrentClient(oauth, account_id, client_id);
-  if (client?.settings.token_endpoint_auth_method !== "none") throw unknownClient();
+  if (!client || !isPublic(client.settings)) throw unknownClient();
   return { ...client, secret_id: "" };
 }
 

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { type AuditEvent, auditEvent, type RequestFacts } from "../../audit/audit.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
+import { isPublic } from "../../directory/clients/client.ts";
 import { forgetClient } from "../../directory/clients/find-client.ts";
 import type { ProvenClient } from "../../directory/clients/secret.ts";
 import type { Directory } from "../../directory/directory.ts";
@@ -41,7 +42,7 @@ export async function issueClientCredentials(
   facts: RequestFacts,
 ): Promise<IssuedAccessToken> {
   const { account_id, settings } = client;
-  if (!settings.grant_types.includes("client_credentials") || settings.token_endpoint_auth_method === "none") {
+  if (!settings.grant_types.includes("client_credentials") || isPublic(settings)) {
     throw refuse("unauthorized_client", { message: "The client may not use client_credentials." });
   }
   checkBound(client, dpop_jkt);

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { auditEvent, type RequestFacts } from "../../audit/audit.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
+import { isPublic } from "../../directory/clients/client.ts";
 import { forgetClient } from "../../directory/clients/find-client.ts";
 import type { ProvenClient } from "../../directory/clients/secret.ts";
 import { sectorOf } from "../../directory/clients/sector.ts";
@@ -62,7 +63,7 @@ export async function exchangeSubject(
   const meant = own || subject.audience === client.client_id || settings.resource_for.includes(subject.audience);
   if (!meant) throw refuse("invalid_grant", { message: "subject_token was meant for another client." });
   // Another API that was handed the token cannot show its key; it shows who it is instead.
-  const holder = own || settings.token_endpoint_auth_method === "none";
+  const holder = own || isPublic(settings);
   if (holder && subject.jkt !== undefined && subject.jkt !== exchange.dpop_jkt)
     throw refuse("invalid_grant", { message: "subject_token is bound to a key: send a DPoP proof of it." });
   if (audience === undefined) throw refuse("invalid_target", { message: "audience or resource is required." });
