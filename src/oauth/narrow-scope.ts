@@ -1,4 +1,5 @@
 import { refuse } from "../errors.ts";
+import { spaceSeparated } from "./space-separated.ts";
 
 /**
  * The scopes that a request gets out of a grant: all of them when it names none, else exactly those it names. `openid` asks
@@ -8,7 +9,7 @@ import { refuse } from "../errors.ts";
  * @throws 400 invalid_scope.
  */
 export function narrowScope(granted: readonly string[], requested: string | undefined): readonly string[] {
-  const named = (requested ?? "").split(" ").filter(Boolean);
+  const named = spaceSeparated(requested);
   const narrowing = named.filter((scope) => scope !== "openid");
   if (narrowing.length === 0) return granted;
   if (narrowing.some((scope) => !granted.includes(scope))) throw refuse("invalid_scope");

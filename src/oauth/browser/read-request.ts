@@ -7,6 +7,7 @@ import { acr_values } from "../authorization-for.ts";
 import type { Oauth } from "../oauth.ts";
 import { readHint, userOfSub } from "../read-hint.ts";
 import { findAnyClient } from "../registration/document.ts";
+import { spaceSeparated } from "../space-separated.ts";
 import type { AuthorizationParameters, Prompt, ResponseMode } from "./authorization-request.ts";
 import { type ReadClaims, readClaims } from "./read-claims.ts";
 import { type AnswerTo, redirecting, refuseRequest } from "./refuse-at.ts";
@@ -65,7 +66,7 @@ async function understand(
       : refuse("unsupported_response_type");
   }
   if (!settings.grant_types.includes("authorization_code")) throw refuse("unauthorized_client");
-  const asked = [...new Set((raw.scope ?? "").split(" ").filter(Boolean))];
+  const asked = [...new Set(spaceSeparated(raw.scope))];
   checkChallenge(client, raw, asked.includes("openid"));
   const target = await targetOf(oauth.directory, account, client, raw, asked);
   const prompt = promptsOf(raw.prompt);
@@ -87,7 +88,7 @@ async function understand(
     login_hint: raw.login_hint,
     subject_hint:
       subject ?? (asked_claims.sub && (await userOfSub(oauth, account.account_id, client, asked_claims.sub))),
-    ui_locales: (raw.ui_locales ?? "").split(" ").filter(Boolean),
+    ui_locales: spaceSeparated(raw.ui_locales),
     two_factors: asksTwoFactors(raw.acr_values, asked_claims),
     essential_acr: asked_claims.essential_acr,
     claims: asked_claims.claims,
@@ -136,7 +137,7 @@ function checkChallenge({ settings }: Client, raw: RawParameters, openid: boolea
 const prompts: readonly Prompt[] = ["none", "login", "consent", "select_account", "create"];
 
 function promptsOf(prompt: string | undefined): readonly Prompt[] {
-  const named = (prompt ?? "").split(" ").filter(Boolean);
+  const named = spaceSeparated(prompt);
   const known = named.filter((one): one is Prompt => prompts.includes(one as Prompt));
   if (known.length < named.length) throw refuseRequest("prompt is unknown.");
   if (known.includes("none") && known.length > 1) throw refuseRequest("prompt=none stands alone.");
@@ -157,4 +158,4 @@ function asksTwoFactors(wished: string | undefined, { acr, essential_acr = [] }:
 }
 
 const firstAcr = (text: string | undefined) =>
-  (text ?? "").split(" ").find((value) => (acr_values as readonly string[]).includes(value));
+  spaceSeparated(text).find((value) => (acr_values as readonly string[]).includes(value));

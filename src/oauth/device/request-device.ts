@@ -8,6 +8,7 @@ import { instant } from "../../storage/storage.ts";
 import type { AuthorizationParameters } from "../browser/authorization-request.ts";
 import { type Target, targetOf } from "../browser/target.ts";
 import type { Oauth } from "../oauth.ts";
+import { spaceSeparated } from "../space-separated.ts";
 import {
   DEVICE_CODE,
   deviceDigest,
@@ -46,7 +47,7 @@ export async function requestDevice({ directory }: Oauth, client: Client, asks: 
     throw refuse("unauthorized_client", { message: "The client may not use device codes." });
   }
   const account = await findAccount(directory, account_id);
-  const asked = [...new Set((asks.scope ?? "").split(" ").filter(Boolean))];
+  const asked = [...new Set(spaceSeparated(asks.scope))];
   const target = await targetOf(directory, account, client, asks, asked);
   const { storage, master_keys, public_url } = directory;
   const id = randomUUID();

@@ -18,6 +18,7 @@ import { acrOf, issuingOf } from "../authorization-for.ts";
 import { findAlive } from "../bearer/bearer.ts";
 import type { Oauth } from "../oauth.ts";
 import { noteUsed } from "../registration/note-used.ts";
+import { spaceSeparated } from "../space-separated.ts";
 import { issueStatement } from "./issue-statement.ts";
 
 export const EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange";
@@ -169,7 +170,7 @@ function scopeFor(
   requested: string | undefined,
 ): readonly string[] {
   const common = granted.filter((one) => scope.includes(one));
-  const wanted = (requested ?? "").split(" ").filter(Boolean);
+  const wanted = spaceSeparated(requested);
   if (wanted.some((one) => !common.includes(one))) throw refuse("invalid_scope");
   return wanted.length > 0 ? [...new Set(wanted)] : common;
 }

@@ -9,6 +9,7 @@ import { mayGoThere } from "../../oauth/browser/unchecked.ts";
 import { readLogout } from "../../oauth/logout/read-logout.ts";
 import type { Oauth } from "../../oauth/oauth.ts";
 import { addToQuery } from "../../oauth/redirect-address.ts";
+import { spaceSeparated } from "../../oauth/space-separated.ts";
 import { reveal } from "../../secrets/secret.ts";
 import { html } from "../html.ts";
 import { PageParams, page_route, readerOf, sendPage } from "../page.ts";
@@ -53,7 +54,7 @@ export function logoutRoutes(app: App, oauth: Oauth): void {
           const asked = Object.entries(rest).filter((pair): pair is [string, string] => pair[1] !== undefined);
           return reply.header("cache-control", "no-store").redirect(reveal(addToQuery(endpoint, asked)), 303);
         }
-        const { account, texts } = await readerOf(directory, request, (given.ui_locales ?? "").split(" "));
+        const { account, texts } = await readerOf(directory, request, spaceSeparated(given.ui_locales));
         const logout = await readLogout(oauth, account_id, given);
         const sessions = await findUnended(directory, account_id, browser);
         // Asked before the sessions end that say so.
