@@ -11,3 +11,8 @@ export function uuidv7(now: number): string {
   const variant = "89ab"[Number.parseInt(random.slice(3, 4), 16) & 3];
   return `${time.slice(0, 8)}-${time.slice(8)}-7${random.slice(0, 3)}-${variant}${random.slice(4, 7)}-${random.slice(7, 19)}`;
 }
+
+/** Sixteen bytes, in hexadecimal, as a uuid is written. */
+export function uuidOf(hex: string): string {
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
+}

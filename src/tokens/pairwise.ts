@@ -1,5 +1,6 @@
 import { createCipheriv, createDecipheriv } from "node:crypto";
 import { base64url, hmac } from "../secrets/digest.ts";
+import { uuidOf } from "../secrets/uuid.ts";
 import { accountKey } from "./keys/account-key.ts";
 import type { Tokens } from "./tokens.ts";
 
@@ -35,8 +36,7 @@ export async function userOfPairwise(
   if (block.length !== 16) return undefined;
   const decipher = createDecipheriv("aes-256-ecb", await keyOf(tokens, account_id, sector), null);
   decipher.setAutoPadding(false);
-  const hex = Buffer.concat([decipher.update(block), decipher.final()]).toString("hex");
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
+  return uuidOf(Buffer.concat([decipher.update(block), decipher.final()]).toString("hex"));
 }
 
 const keyOf = async (tokens: Tokens, account_id: string, sector: string) =>

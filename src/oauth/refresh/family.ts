@@ -9,6 +9,7 @@
 import { base64url, hex, hmac, sameBytes, sha256 } from "../../secrets/digest.ts";
 import type { MasterKeys } from "../../secrets/master-keys.ts";
 import { reveal, type Secret, secret } from "../../secrets/secret.ts";
+import { uuidOf } from "../../secrets/uuid.ts";
 import type { Instant } from "../../storage/storage.ts";
 
 export interface Family {
@@ -72,8 +73,7 @@ export function readRefreshToken(keys: MasterKeys, account_id: string, token: Se
   const name = bytes.subarray(0, FAMILY + GENERATION);
   const mac = bytes.subarray(FAMILY + GENERATION);
   if (!keys.versions.some((version) => sameBytes(macOf(keys, version, account_id, name), mac))) return undefined;
-  const id = bytes.subarray(0, FAMILY).toString("hex");
-  const family_id = [id.slice(0, 8), id.slice(8, 12), id.slice(12, 16), id.slice(16, 20), id.slice(20)].join("-");
+  const family_id = uuidOf(bytes.subarray(0, FAMILY).toString("hex"));
   return { family_id, generation: bytes.readUInt32BE(FAMILY), digest: digestOf(token) };
 }
 
