@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { discover, exchangeCode } from "../../authentication/federation/exchange-code.ts";
 import { hostOf, PATIENCE, upstreamFailed } from "../../authentication/federation/federation.ts";
 import { linkIdentity } from "../../authentication/federation/link-identity.ts";
@@ -10,7 +9,7 @@ import type { Grant, GrantOidc } from "../../directory/grants/grant.ts";
 import { openOidcSecret } from "../../directory/grants/oidc-secret.ts";
 import { refuse } from "../../errors.ts";
 import type { RequestFacts } from "../../http/facts.ts";
-import { base64url, hmac, sameBytes } from "../../secrets/digest.ts";
+import { base64url, hmac, sameBytes, sha256Text } from "../../secrets/digest.ts";
 import { type Secret, secret } from "../../secrets/secret.ts";
 import type { Oauth } from "../oauth.ts";
 import { addToQuery } from "../redirect-address.ts";
@@ -66,7 +65,7 @@ export async function upstreamAddress(
     ["scope", "openid email profile"],
     ["state", `${request.id}.${grant.id}.${state}`],
     ["nonce", nonce],
-    ["code_challenge", createHash("sha256").update(code_verifier).digest("base64url")],
+    ["code_challenge", sha256Text(code_verifier)],
     ["code_challenge_method", "S256"],
     ["prompt", prompt.includes("login") ? "login" : undefined],
     ["max_age", max_age === undefined ? undefined : String(max_age)],

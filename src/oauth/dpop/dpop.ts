@@ -6,12 +6,11 @@
  * but which proofs were used; nonces are derived from the time.
  */
 
-import { createHash } from "node:crypto";
 import type { FastifyRequest } from "fastify";
 import type { Directory } from "../../directory/directory.ts";
 import { refuse } from "../../errors.ts";
 import { isBadJwt } from "../../secrets/bad-jwt.ts";
-import { base64url, hmac, sameBytes } from "../../secrets/digest.ts";
+import { base64url, hmac, sameBytes, sha256Text } from "../../secrets/digest.ts";
 import type { MasterKeys } from "../../secrets/master-keys.ts";
 import { instant } from "../../storage/storage.ts";
 import { useStatement } from "../token/used-tokens.ts";
@@ -65,12 +64,12 @@ export async function checkProof(
     if (htm !== method) throw invalid("htm is another method");
     if (typeof htu !== "string" || addressOf(htu) !== `${public_url}${path}`) throw invalid("htu is another address");
     if (!(Math.abs(now / 1000 - iat) <= SKEW)) throw invalid("iat is not now");
-    if (access_token !== undefined && ath !== digestOf(access_token)) throw invalid("ath is of another token");
+    if (access_token !== undefined && ath !== sha256Text(access_token)) throw invalid("ath is of another token");
     if (!isNonce(master_keys, account_id, nonce, now)) {
       throw refuse("use_dpop_nonce", { headers: nonceHeader(master_keys, account_id, now) });
     }
     const thumbprint = await calculateJwkThumbprint(jwk);
-    const used = { account_id, id: `dpop ${thumbprint} ${digestOf(String(jti))}`, expires_at: instant(now + MEMORY) };
+    const used = { account_id, id: `dpop ${thumbprint} ${sha256Text(String(jti))}`, expires_at: instant(now + MEMORY) };
     if (!(await storage.hot(useStatement, used))) throw invalid("it was used before");
     return thumbprint;
   } catch (error) {
@@ -115,8 +114,6 @@ function addressOf(htu: string): string {
   const { origin, pathname } = new URL(htu);
   return `${origin}${pathname}`;
 }
-
-const digestOf = (text: string) => createHash("sha256").update(text).digest("base64url");
 
 function invalid(why: string, cause?: unknown) {
   return refuse("invalid_dpop_proof", {

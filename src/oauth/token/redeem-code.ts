@@ -1,9 +1,9 @@
-import { createHash } from "node:crypto";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import type { ProvenClient } from "../../directory/clients/secret.ts";
 import { type Refusal, refuse } from "../../errors.ts";
 import { type Revocations, revoke } from "../../revocation/revocation.ts";
+import { sha256Text } from "../../secrets/digest.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
 import { type IssuedAccessToken, issueAccessToken, issueIdToken } from "../../tokens/issue.ts";
@@ -128,10 +128,7 @@ function checkBinding(
     return;
   }
   const wellFormed = /^[A-Za-z0-9._~-]{43,128}$/.test(code_verifier ?? "");
-  const challenge = createHash("sha256")
-    .update(code_verifier ?? "")
-    .digest("base64url");
-  if (!wellFormed || challenge !== code_challenge)
+  if (!wellFormed || sha256Text(code_verifier ?? "") !== code_challenge)
     throw invalidGrant("code_verifier does not match the code_challenge.");
 }
 
