@@ -7,11 +7,10 @@ import type { User } from "../../directory/users/user.ts";
 import { type VerifiedField, verifyContact } from "../../directory/users/verify-contact.ts";
 import { refuse, refuseField } from "../../errors.ts";
 import { chargeAll } from "../../limits/limits.ts";
-import { sameBytes } from "../../secrets/digest.ts";
-import { reveal, type Secret } from "../../secrets/secret.ts";
+import type { Secret } from "../../secrets/secret.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import { forgiveIn, takeGuess } from "../guesses/guess.ts";
-import { deriveCode, firstCode, normaliseCode } from "../verification/code.ts";
+import { firstCode, isCode } from "../verification/code.ts";
 import { enqueueMessage } from "../verification/enqueue-message.ts";
 import { leaveAddress } from "../verification/leave-address.ts";
 import { countryOf, enteredFrom, withholdSms } from "../verification/sms-limits.ts";
@@ -90,9 +89,7 @@ export async function confirmContact(
   const challenge = await selectChallenge(storage.read, { account_id, user_id: user.id, field });
   // One that hangs on a key which is gone is as good as none.
   const known = challenge && master_keys.versions.includes(challenge.key_version);
-  const code = known ? deriveCode(master_keys, { ...challenge, format: "numeric" }) : undefined;
-  const typed = normaliseCode(presented).code;
-  const right = code && sameBytes(Buffer.from(reveal(code)), Buffer.from(reveal(typed)));
+  const right = known && isCode(master_keys, { ...challenge, format: "numeric" }, presented);
   if (!challenge || !right || challenge.expires_at <= instant(now)) throw refuse("invalid_verification_code");
   const old_country = field === "email" || user[field] === null ? null : await countryOf(user[field], account);
   await storage.write(async (tx) => {

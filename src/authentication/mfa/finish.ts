@@ -3,14 +3,13 @@ import { auditEvent, type RequestFacts, recordAuditEvent, recordDeed } from "../
 import type { Account } from "../../directory/accounts/account.ts";
 import { type Refusal, refuse, refuseField } from "../../errors.ts";
 import { chargeAll } from "../../limits/limits.ts";
-import { sameBytes } from "../../secrets/digest.ts";
 import { reveal, type Secret, secret } from "../../secrets/secret.ts";
 import { openTicket } from "../../secrets/ticket.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import { forgiveIn, takeGuess } from "../guesses/guess.ts";
 import { passwordStands } from "../passwords/password.ts";
 import type { AuthenticatedSubject } from "../subject.ts";
-import { deriveCode, normaliseCode } from "../verification/code.ts";
+import { isCode } from "../verification/code.ts";
 import { enteredFrom } from "../verification/sms-limits.ts";
 import { bindingChallenge } from "./challenge.ts";
 import { channelsOf } from "./factors.ts";
@@ -94,9 +93,7 @@ async function matchFactor(mfa: Mfa, { account, pending, presented, now }: Finis
   }
   const challenge = oob_code && openTicket<OobChallenge>(master_keys, oobTicket(account_id), oob_code);
   if (!challenge || challenge.login_id !== pending.id) return undefined;
-  const code = deriveCode(master_keys, bindingChallenge(account_id, challenge));
-  const typed = normaliseCode(binding_code ?? secret(""));
-  const same = code && sameBytes(Buffer.from(reveal(code)), Buffer.from(reveal(typed.code)));
+  const same = isCode(master_keys, bindingChallenge(account_id, challenge), binding_code ?? secret(""));
   const sent_to = (await channelsOf(mfa.directory, account, pending)).get(challenge.channel);
   // An address or number that the person has left since says nothing about who they are.
   return same && sent_to !== undefined && sent_to === challenge.target

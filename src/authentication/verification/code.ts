@@ -8,7 +8,7 @@
  *
  * In: a row's `Challenge`, or what somebody typed. Out: the code as a `Secret`, or its classification and lookup digests.
  */
-import { base64url, hmac, hmacHex } from "../../secrets/digest.ts";
+import { base64url, hmac, hmacHex, sameBytes } from "../../secrets/digest.ts";
 import type { MasterKeys } from "../../secrets/master-keys.ts";
 import { reveal, type Secret, secret } from "../../secrets/secret.ts";
 
@@ -117,6 +117,13 @@ export function normaliseCode(presented: Secret): PresentedCode {
   const typed = text.replaceAll("O", "0").replace(/[IL]/g, "1");
   const known = /^([0-9A-HJKMNP-TV-Z]{10}|[0-9A-HJKMNP-TV-Z]{13})$/.test(typed);
   return { kind: known ? "typable" : "malformed", code: secret(typed), length: typed.length };
+}
+
+/** Whether somebody typed the code of a challenge, compared in constant time. */
+export function isCode(keys: MasterKeys, challenge: Challenge, typed: Secret): boolean {
+  const code = deriveCode(keys, challenge);
+  const given = normaliseCode(typed).code;
+  return code !== undefined && sameBytes(Buffer.from(reveal(code)), Buffer.from(reveal(given)));
 }
 
 /** Whom a numeric code was made for: part of its digest, so that it is found nowhere else. */
