@@ -7,13 +7,13 @@
  */
 import type { FastifyRequest } from "fastify";
 import type { Federation } from "../../authentication/federation/federation.ts";
-import { canonicalAccountId, issuerOf } from "../../directory/accounts/account.ts";
+import { canonicalAccountId, issuerOf, readAccountId } from "../../directory/accounts/account.ts";
 import { lookUpAccount } from "../../directory/accounts/find-account.ts";
 import { checkOrigin } from "../../directory/clients/allowed-origins.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { isAccountApi } from "../../directory/grants/audience.ts";
-import { errorDescription, type Refusal, refuse, refuseField } from "../../errors.ts";
+import { errorDescription, type Refusal, refuse } from "../../errors.ts";
 import type { Bearer, RouteContract } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import type { Tokens } from "../../tokens/tokens.ts";
@@ -63,7 +63,7 @@ declare module "fastify" {
 async function authenticate(deps: BearerDeps, request: FastifyRequest): Promise<void> {
   const { config } = request.routeOptions;
   const { oid } = (request.params ?? {}) as { oid?: string };
-  if (oid !== undefined) request.account_id = readAccountId(oid);
+  if (oid !== undefined) request.account_id = readAccountId(oid, "oid");
   if (config.public || config.scopes === undefined) return;
   const presented = presentedBy(request);
   const { authorization } = presented;
@@ -106,12 +106,6 @@ function claimsOf(token: string): Readonly<Record<string, unknown>> {
   } catch {
     return {};
   }
-}
-
-function readAccountId(oid: string): string {
-  const account_id = canonicalAccountId(oid);
-  if (!account_id) throw refuseField("oid", "pattern", "is P or T and then three or eight digits");
-  return account_id;
 }
 
 /** @throws 401 invalid_token. */
