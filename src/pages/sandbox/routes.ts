@@ -1,7 +1,7 @@
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import { findSessions } from "../../authentication/sessions/sessions.ts";
-import { issuerOf } from "../../directory/accounts/account.ts";
+import { issuerOf, isTestAccount } from "../../directory/accounts/account.ts";
 import { findHoldings } from "../../directory/users/find-account-user.ts";
 import { refuse } from "../../errors.ts";
 import type { App } from "../../http/server.ts";
@@ -36,7 +36,7 @@ export function sandboxPageRoutes(app: App, oauth: Oauth, readInbox: ReadInbox):
 
   async function begin(request: FastifyRequest) {
     const reader = await readerOf(directory, request);
-    if (!reader.account.account_id.startsWith("T"))
+    if (!isTestAccount(reader.account.account_id))
       throw refuse("not_found", { message: "A production account has no sandbox." });
     return reader;
   }
