@@ -4,7 +4,7 @@
  */
 import { closeSync, fsyncSync, openSync } from "node:fs";
 import pg from "pg";
-import { sqlitePath } from "../dist/storage/open.js";
+import { sqlitePath } from "../dist/config.js";
 import { openSqliteFile } from "../dist/storage/sqlite/connection.js";
 import { AUDIENCE } from "./prepare.mjs";
 

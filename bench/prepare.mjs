@@ -9,6 +9,7 @@ import { sql } from "kysely";
 import { beginSession } from "../dist/authentication/sessions/sessions.js";
 import { codeDigest, firstCode } from "../dist/authentication/verification/code.js";
 import { unknownPerson } from "../dist/authentication/verification/person.js";
+import { sqlitePath } from "../dist/config.js";
 import { createAccount } from "../dist/directory/accounts/create-account.js";
 import { lookUpAccount } from "../dist/directory/accounts/find-account.js";
 import { createClient } from "../dist/directory/clients/create-client.js";
@@ -16,7 +17,6 @@ import { createGrant } from "../dist/directory/grants/change-grants.js";
 import { createUser } from "../dist/directory/users/create-user.js";
 import { reveal } from "../dist/secrets/secret.js";
 import { uuidv7 } from "../dist/secrets/uuid.js";
-import { sqlitePath } from "../dist/storage/open.js";
 import { openSqliteFile } from "../dist/storage/sqlite/connection.js";
 
 export const ACCOUNT = "T00000009";

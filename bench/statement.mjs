@@ -10,9 +10,9 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { sql } from "kysely";
 import { redeemCode } from "../dist/authentication/verification/redeem.js";
+import { sqlitePath } from "../dist/config.js";
 import { lookUpAccount } from "../dist/directory/accounts/find-account.js";
 import { secret } from "../dist/secrets/secret.js";
-import { sqlitePath } from "../dist/storage/open.js";
 import { openSqliteFile } from "../dist/storage/sqlite/connection.js";
 import { AUDIENCE } from "./prepare.mjs";
 

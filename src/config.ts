@@ -118,6 +118,14 @@ export function listenFault(name: "PORT" | "METRICS_PORT", host: string, port: n
 
 type Fault = (variable: string, sentence: string) => void;
 
+export function isSqlite(database_url: string): boolean {
+  return database_url.startsWith("sqlite:");
+}
+
+export function sqlitePath(database_url: string): string {
+  return resolve(database_url.slice("sqlite:".length));
+}
+
 /**
  * Generates the master key's file where SQLite has none yet, or leaves it at none with `generate: false`.
  *
@@ -130,7 +138,7 @@ export function readConfig(env: Environment, { generate = true } = {}): Config {
   for (const [typed, meant] of misspelled(env)) fault(typed, `is not a setting. Did you mean ${meant}?`);
   const port = integer(value("PORT"), "PORT", 8080, 0, 65_535, fault);
   const database_url = value("DATABASE_URL") ?? "sqlite:./data/latchkey.db";
-  const sqlite = database_url.startsWith("sqlite:");
+  const sqlite = isSqlite(database_url);
   if (!sqlite && !/^postgres(ql)?:\/\//.test(database_url))
     fault("DATABASE_URL", "must begin with sqlite: or postgres://.");
   else if (!sqlite && !URL.canParse(database_url.replace("@/", "@localhost/")))
@@ -265,7 +273,7 @@ function readMasterKeys(
     );
     return { master_keys: [], generated_master_key: null };
   }
-  const database = resolve(sqlite_url.slice("sqlite:".length));
+  const database = sqlitePath(sqlite_url);
   const path = join(dirname(database), "master.key");
   // In this order: another process that starts now writes the key first.
   const used = existsSync(database);

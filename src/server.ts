@@ -19,7 +19,7 @@ import { passwordlessRoutes } from "./authentication/verification/routes.ts";
 import { codeSweep, sessionSweep } from "./authentication/verification/sweeps.ts";
 import { openVerification, type Verification } from "./authentication/verification/verification.ts";
 import { checkSettings } from "./check-settings.ts";
-import { type Config, ConfigError, listenFault, readConfig } from "./config.ts";
+import { type Config, ConfigError, isSqlite, listenFault, readConfig, sqlitePath } from "./config.ts";
 import type { RenderCode } from "./delivery/kinds.ts";
 import { sandboxRoutes } from "./delivery/routes.ts";
 import { sandboxMessages } from "./delivery/sandbox.ts";
@@ -80,7 +80,7 @@ import { openRevocations, revocationSweep, revoke } from "./revocation/revocatio
 import { masterKeys } from "./secrets/master-keys.ts";
 import { startJanitor } from "./storage/janitor.ts";
 import { migrate } from "./storage/migrate.ts";
-import { isSqlite, openStorage, sqlitePath } from "./storage/open.ts";
+import { openStorage } from "./storage/open.ts";
 import type { Storage } from "./storage/storage.ts";
 import { tracedStorage } from "./storage/traced.ts";
 import { type Logger, openLogger } from "./telemetry/log.ts";

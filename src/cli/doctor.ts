@@ -2,12 +2,12 @@ import { existsSync } from "node:fs";
 import { Command } from "commander";
 import { adviceOn } from "../advice.ts";
 import { checkSettings } from "../check-settings.ts";
-import { type Config, isLoopbackUrl, readConfig } from "../config.ts";
+import { type Config, isLoopbackUrl, isSqlite, readConfig, sqlitePath } from "../config.ts";
 import { faultCode } from "../delivery/smtp.ts";
 import { masterKeys } from "../secrets/master-keys.ts";
 import { reveal } from "../secrets/secret.ts";
 import { pendingMigrations } from "../storage/migrate.ts";
-import { isSqlite, openStorage, sqlitePath } from "../storage/open.ts";
+import { openStorage } from "../storage/open.ts";
 import { checkMasterKeys } from "../tokens/keys/check-master-keys.ts";
 import { fail, type Output, print } from "./run.ts";
 

@@ -1,13 +1,12 @@
 import { existsSync } from "node:fs";
 import { adviceOn } from "../advice.ts";
-import { type Config, ConfigError, type Environment, readConfig } from "../config.ts";
+import { type Config, ConfigError, type Environment, isSqlite, readConfig, sqlitePath } from "../config.ts";
 import { type Account, readAccountId } from "../directory/accounts/account.ts";
 import { findAccount } from "../directory/accounts/find-account.ts";
 import type { Actor, Directory } from "../directory/directory.ts";
 import { type Fault, Refusal } from "../errors.ts";
 import { malformed } from "../http/error-reply.ts";
 import { type Core, openCore } from "../server.ts";
-import { isSqlite, sqlitePath } from "../storage/open.ts";
 
 /** Who a command is, in the audit trail. */
 export const actor: Actor = { id: "command line", context: {} };

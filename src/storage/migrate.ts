@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import pg from "pg";
-import { isSqlite, sqlitePath } from "./open.ts";
+import { isSqlite, sqlitePath } from "../config.ts";
 import type { SqliteFile } from "./sqlite/connection.ts";
 
 const FOLDER = fileURLToPath(new URL("./migrations/", import.meta.url));

@@ -1,4 +1,4 @@
-import { resolve } from "node:path";
+import { isSqlite, sqlitePath } from "../config.ts";
 import type { Storage } from "./storage.ts";
 
 export interface OpenOptions {
@@ -35,12 +35,4 @@ function closedOnce(storage: Storage): Storage {
       return closed;
     },
   };
-}
-
-export function isSqlite(database_url: string): boolean {
-  return database_url.startsWith("sqlite:");
-}
-
-export function sqlitePath(database_url: string): string {
-  return resolve(database_url.slice("sqlite:".length));
 }

@@ -1,7 +1,7 @@
 /** What people type and get for it (passwords, second factors, tokens that last) is found in no database, log or error reply. */
 import { existsSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { sqlitePath } from "../../src/storage/open.ts";
+import { sqlitePath } from "../../src/config.ts";
 import { openLogger } from "../../src/telemetry/log.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {

@@ -2,7 +2,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { sqlitePath } from "../../src/storage/open.ts";
+import { sqlitePath } from "../../src/config.ts";
 import { openLogger } from "../../src/telemetry/log.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {

@@ -5,13 +5,13 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { sweeps } from "../../src/authentication/sweeps.ts";
 import { codeSweep, sessionSweep } from "../../src/authentication/verification/sweeps.ts";
+import { sqlitePath } from "../../src/config.ts";
 import { browserSweeps } from "../../src/oauth/browser/sweep.ts";
 import { familySweep } from "../../src/oauth/refresh/sweep.ts";
 import { redeemedSweep } from "../../src/oauth/token/sweep.ts";
 import { outboxSweep } from "../../src/outbox/counts.ts";
 import { revocationSweep } from "../../src/revocation/revocation.ts";
 import { migrate } from "../../src/storage/migrate.ts";
-import { sqlitePath } from "../../src/storage/open.ts";
 import { sealed_columns } from "../../src/storage/sealed.ts";
 import { openSqliteFile, type SqliteFile } from "../../src/storage/sqlite/connection.ts";
 import { createTestDatabase, openTestStorage } from "../support/engines.ts";
