@@ -37,7 +37,7 @@ import { accountUserRoutes } from "./directory/users/account-user-routes.ts";
 import { canonicalEmail, canonicalPhoneNumber } from "./directory/users/identifier.ts";
 import { userRoutes } from "./directory/users/routes.ts";
 import { signUpUser } from "./directory/users/sign-up.ts";
-import { type Egress, openEgress, parseRange } from "./egress/egress.ts";
+import { type Egress, isWithin, openEgress, parseRange } from "./egress/egress.ts";
 import { serveDocs, version } from "./http/docs.ts";
 import { type App, openHttp } from "./http/server.ts";
 import { type Readiness, systemRoutes } from "./http/system-routes.ts";
@@ -298,11 +298,7 @@ async function canonicalRecipient(directory: Directory, account_id: string, to: 
 function trustOf(proxies: readonly string[]): false | ((address: string) => boolean) {
   if (proxies.length === 0) return false;
   const ranges = proxies.map(parseRange);
-  return (text) => {
-    if (!ipaddr.isValid(text)) return false;
-    const address = ipaddr.process(text);
-    return ranges.some(([base, bits]) => base.kind() === address.kind() && address.match([base, bits] as never));
-  };
+  return (text) => ipaddr.isValid(text) && isWithin(ranges, ipaddr.process(text));
 }
 
 async function readinessOf({ storage, directory }: Core): Promise<Readiness> {

@@ -13,8 +13,11 @@ import ipaddr from "ipaddr.js";
 
 type Address = ipaddr.IPv4 | ipaddr.IPv6;
 
+/** The address that a range begins at, and how many of its bits count. */
+type Range = readonly [Address, number];
+
 export interface Egress {
-  readonly allowed: readonly [Address, number][];
+  readonly allowed: readonly Range[];
 }
 
 /** `allow`: CIDRs or single addresses. @throws when one cannot be read. */
@@ -23,7 +26,7 @@ export function openEgress(allow: readonly string[]): Egress {
 }
 
 /** @throws an Error naming the entry. */
-export function parseRange(entry: string): [Address, number] {
+export function parseRange(entry: string): Range {
   try {
     if (entry.includes("/")) return ipaddr.parseCIDR(entry);
     const address = ipaddr.process(entry);
@@ -32,6 +35,9 @@ export function parseRange(entry: string): [Address, number] {
     throw new Error(`${entry} is no address range (CIDR)`);
   }
 }
+
+export const isWithin = (ranges: readonly Range[], address: Address): boolean =>
+  ranges.some(([base, bits]) => base.kind() === address.kind() && address.match([base, bits] as never));
 
 export interface EgressRequest {
   readonly url: string;
@@ -86,7 +92,7 @@ async function resolve(egress: Egress, url: URL): Promise<Resolved> {
 function isReachable({ allowed }: Egress, url: URL, text: string): boolean {
   const address = ipaddr.process(text);
   const range = address.range();
-  const opened = allowed.some(([base, bits]) => base.kind() === address.kind() && address.match([base, bits] as never));
+  const opened = isWithin(allowed, address);
   if (url.protocol === "http:") return opened && range === "loopback";
   return opened || range === "unicast";
 }
