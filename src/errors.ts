@@ -242,6 +242,11 @@ export function refuse(code: ErrorCode, options: RefusalOptions = {}): Refusal {
   return new Refusal(code, options);
 }
 
+/** 404 not_found, in a sentence. */
+export function noSuch(what: "account" | "address" | "client" | "grant" | "login" | "role" | "user"): Refusal {
+  return new Refusal("not_found", { message: `There is no such ${what}.` });
+}
+
 /** A refusal of one field: 400 invalid_request with a single entry in `errors`. */
 export function refuseField(path: string, code: string, message: string): Refusal {
   return new Refusal("invalid_request", { message: `${path}: ${message}`, errors: [{ path, code, message }] });

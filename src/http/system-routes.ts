@@ -1,6 +1,6 @@
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
-import { refuse } from "../errors.ts";
+import { noSuch } from "../errors.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { refusals } from "./contract.ts";
 import type { App } from "./server.ts";
@@ -76,7 +76,7 @@ export function systemRoutes(app: App, { readiness, metrics }: SystemOptions): v
       },
     },
     handler: async (request, reply) => {
-      if (!metrics || !isLocal(request)) throw refuse("not_found", { message: "There is no such address." });
+      if (!metrics || !isLocal(request)) throw noSuch("address");
       reply.type(metrics.content_type);
       return metrics.text();
     },

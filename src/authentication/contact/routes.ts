@@ -3,7 +3,7 @@ import { findAccount } from "../../directory/accounts/find-account.ts";
 import { actorOf } from "../../directory/actor.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { findUserFor } from "../../directory/users/find-user.ts";
-import { refuse, refuseField } from "../../errors.ts";
+import { noSuch, refuseField } from "../../errors.ts";
 import { bearer_refusals, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { secret } from "../../secrets/secret.ts";
@@ -65,7 +65,7 @@ export function contactRoutes(app: App, { directory, nudge }: { readonly directo
       const { account_id, bearer, body, params } = request;
       const { customer_id, operation, field } = params;
       const user = await findUserFor(directory, bearer, customer_id, writes);
-      if (user.type === "account_user") throw refuse("not_found", { message: "There is no such user." });
+      if (user.type === "account_user") throw noSuch("user");
       const contact = { account: await findAccount(directory, account_id), user, field };
       if (operation === "send-verification-code") {
         await sendContactCode(directory, contact, body?.value, actorOf(request));

@@ -5,7 +5,7 @@ import { createUser } from "../../directory/users/create-user.ts";
 import { findUser } from "../../directory/users/find-user.ts";
 import { removeUser } from "../../directory/users/remove-user.ts";
 import type { User } from "../../directory/users/user.ts";
-import { refuse, refuseField, unlessRefused } from "../../errors.ts";
+import { noSuch, refuseField, unlessRefused } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
@@ -34,7 +34,7 @@ function lookUpUsername({ storage }: Directory, account_id: string, username: st
 /** As committed. @throws 404 not_found. */
 export async function findUsername(directory: Directory, account_id: string, username: string): Promise<Username> {
   const found = await lookUpUsername(directory, account_id, username);
-  if (!found) throw noSuchUser();
+  if (!found) throw noSuch("user");
   return found;
 }
 
@@ -148,7 +148,7 @@ export async function changeUsername(
   const change = { ...(kept === undefined ? {} : { links: kept }), ...(mfa === undefined ? {} : { mfa }) };
   const { changed, announce } = await directory.storage.write(async (tx) => {
     const changed = await updateUsername(tx.db, account_id, id, change, instant(now));
-    if (!changed) throw noSuchUser();
+    if (!changed) throw noSuch("user");
     await storePassword(tx, account_id, user_id, hashed, now);
     if (mfa !== undefined || (links !== undefined && changed.mfa !== null)) {
       const channels = channelsFor(changed.mfa, await readLinks(changed.links, account));
@@ -175,7 +175,7 @@ export async function renameUsername(
     if (other && other.id !== id) throw taken();
     await freeUsername(tx.db, account_id, username, actor.id, now);
     const changed = await updateUsername(tx.db, account_id, id, { username }, now);
-    if (!changed) throw noSuchUser();
+    if (!changed) throw noSuch("user");
     await record(tx, before, "username.renamed", now, actor);
     return changed;
   });
@@ -200,7 +200,7 @@ export async function removeUsername(
   if (!known && !links.some(({ rel }) => rel === "customers_user")) await removeUser(directory, user, actor);
   const { deleted, announce } = await directory.storage.write(async (tx) => {
     const deleted = await deleteUsername(tx.db, account_id, id, actor.id, now);
-    if (!deleted) throw noSuchUser();
+    if (!deleted) throw noSuch("user");
     await deletePassword(tx, account_id, user_id);
     await record(tx, before, "username.deleted", now, actor);
     return { deleted, announce: await endLogins(tx, { account_id, user_id }) };
@@ -214,4 +214,3 @@ function record(tx: Transaction, { account_id, user_id }: Username, action: stri
 }
 
 const taken = () => refuseField("username", "taken", "is taken");
-const noSuchUser = () => refuse("not_found", { message: "There is no such user." });

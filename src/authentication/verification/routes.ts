@@ -6,7 +6,7 @@ import type { Directory } from "../../directory/directory.ts";
 import { findGrant } from "../../directory/grants/find-grant.ts";
 import { checkActsFor } from "../../directory/scopes.ts";
 import { findUser } from "../../directory/users/find-user.ts";
-import { refuse } from "../../errors.ts";
+import { noSuch, refuse } from "../../errors.ts";
 import { type Bearer, bearer_refusals, EndUserHeaders, OidParams, refusals } from "../../http/contract.ts";
 import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
@@ -94,7 +94,7 @@ export function passwordlessRoutes(app: App, { directory, verification }: Passwo
       await findGrant(directory, account, client, body.audience, "authorization_code");
       const user = await findUser(directory, account_id, body.user_id);
       if (user.type === "account_user" || user.type !== client.settings.user_type) {
-        throw refuse("not_found", { message: "There is no such user." });
+        throw noSuch("user");
       }
       const minted = await mintCode(verification, {
         account,

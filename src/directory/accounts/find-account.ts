@@ -1,4 +1,4 @@
-import { refuse } from "../../errors.ts";
+import { noSuch } from "../../errors.ts";
 import type { Directory } from "../directory.ts";
 import type { Account } from "./account.ts";
 import { selectAccount } from "./store.ts";
@@ -6,7 +6,7 @@ import { selectAccount } from "./store.ts";
 /** A live account, at most 5 s old. @throws 404 not_found. */
 export async function findAccount(directory: Directory, account_id: string): Promise<Account> {
   const account = await lookUpAccount(directory, account_id);
-  if (!account) throw refuse("not_found", { message: "There is no such account." });
+  if (!account) throw noSuch("account");
   return account;
 }
 

@@ -1,4 +1,4 @@
-import { refuse } from "../../errors.ts";
+import { noSuch } from "../../errors.ts";
 import type { Instant, Transaction } from "../../storage/storage.ts";
 import type { Account } from "./account.ts";
 import { holdSettings, selectAccount } from "./store.ts";
@@ -7,6 +7,6 @@ import { holdSettings, selectAccount } from "./store.ts";
 export async function holdAccount({ db }: Transaction, account_id: string, now: Instant): Promise<Account> {
   await holdSettings(db, account_id, now);
   const account = await selectAccount(db, account_id);
-  if (!account) throw refuse("not_found", { message: "There is no such account." });
+  if (!account) throw noSuch("account");
   return account;
 }

@@ -1,9 +1,10 @@
 import { recordDeed } from "../../audit/audit.ts";
+import { noSuch } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Actor, Directory } from "../directory.ts";
 import type { Client } from "./client.ts";
-import { checkSettings, noSuchClient } from "./create-client.ts";
+import { checkSettings } from "./create-client.ts";
 import { findClientById, forgetClient } from "./find-client.ts";
 import { mintSecret } from "./secret.ts";
 import { type ClientSettings, clientSettings } from "./settings.ts";
@@ -26,7 +27,7 @@ export async function changeClient(
   const now = instant(directory.storage.now());
   await directory.storage.write(async (tx) => {
     const stored = await holdSettings(tx.db, account_id, id, now);
-    if (!stored) throw noSuchClient();
+    if (!stored) throw noSuch("client");
     const { callbacks, login_uri, subject_type, sector_identifier_uri } = clientSettings(stored);
     checkSettings({ callbacks, login_uri, subject_type, sector_identifier_uri, ...change.settings });
     const { name, description } = change;
@@ -56,7 +57,7 @@ export async function rotateSecret(
   const now = instant(milliseconds);
   const { client_secret, row } = mintSecret(account_id, id, milliseconds);
   await directory.storage.write(async (tx) => {
-    if (!(await holdSettings(tx.db, account_id, id, now))) throw noSuchClient();
+    if (!(await holdSettings(tx.db, account_id, id, now))) throw noSuch("client");
     await updateSecretsEnd(tx.db, account_id, id, instant(milliseconds + overlap * 1000), now);
     await insertSecret(tx.db, row);
     const facts = { overlap_seconds: overlap };
@@ -77,7 +78,7 @@ export async function removeClient(directory: Directory, client: Client, actor: 
   const revoked = { account_id, subject: `client:${id}` };
   const deleted = await directory.storage.write(async (tx) => {
     const row = await deleteClient(tx.db, account_id, id, actor.id, now);
-    if (!row) throw noSuchClient();
+    if (!row) throw noSuch("client");
     await directory.revocations.record(tx, revoked);
     await recordDeed(tx, { account_id, action: "client.deleted", entity: id, now, actor });
     return row;

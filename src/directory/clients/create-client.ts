@@ -1,5 +1,5 @@
 import { recordDeed } from "../../audit/audit.ts";
-import { type Fault, refuse, refuseField } from "../../errors.ts";
+import { type Fault, noSuch, refuseField } from "../../errors.ts";
 import { malformed } from "../../http/error-reply.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
@@ -100,8 +100,4 @@ export function checkSettings(settings: Partial<ClientSettings>): void {
     ...originFaults(settings.allowed_origins ?? []),
   ];
   if (faults.length > 0) throw malformed(faults);
-}
-
-export function noSuchClient(): Error {
-  return refuse("not_found", { message: "There is no such client." });
 }

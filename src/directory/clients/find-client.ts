@@ -1,4 +1,4 @@
-import { refuse } from "../../errors.ts";
+import { noSuch, refuse } from "../../errors.ts";
 import { cacheKey, type Directory } from "../directory.ts";
 import type { Client } from "./client.ts";
 import { selectClient, selectClients } from "./store.ts";
@@ -18,7 +18,7 @@ export function lookUpClient(directory: Directory, account_id: string, name: str
 /** A live client by uuid, as committed. @throws 404 not_found. */
 export async function findClientById(directory: Directory, account_id: string, id: string): Promise<Client> {
   const client = await selectClient(directory.storage.read, account_id, id);
-  if (!client || client.id !== id) throw refuse("not_found", { message: "There is no such client." });
+  if (!client || client.id !== id) throw noSuch("client");
   return client;
 }
 

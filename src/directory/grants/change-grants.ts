@@ -1,5 +1,5 @@
 import { recordDeed } from "../../audit/audit.ts";
-import { refuse, refuseField } from "../../errors.ts";
+import { noSuch, refuseField } from "../../errors.ts";
 import type { Bearer } from "../../http/contract.ts";
 import { seal } from "../../secrets/seal.ts";
 import { reveal, type Secret } from "../../secrets/secret.ts";
@@ -89,7 +89,7 @@ export async function changeScope(
   const distinct = [...new Set(scope)];
   await directory.storage.write(async (tx) => {
     permit?.(await holdAccount(tx, account_id, now));
-    if (!(await updateScope(tx.db, account_id, id, distinct, now))) throw noSuchGrant();
+    if (!(await updateScope(tx.db, account_id, id, distinct, now))) throw noSuch("grant");
     await recordDeed(tx, { account_id, action: "grant.changed", entity: id, now, actor, facts: { client_id } });
   });
   directory.grants.forget(cacheKey(account_id, client_id));
@@ -107,7 +107,7 @@ export async function removeGrant(directory: Directory, grant: Grant, actor: Act
   const revoked = { account_id, subject: `grant:${id}` };
   const deleted = await directory.storage.write(async (tx) => {
     const row = await deleteGrant(tx.db, account_id, id, actor.id, now);
-    if (!row) throw noSuchGrant();
+    if (!row) throw noSuch("grant");
     await directory.revocations.record(tx, revoked);
     await recordDeed(tx, { account_id, action: "grant.deleted", entity: id, now, actor, facts: { client_id } });
     return row;
@@ -129,8 +129,4 @@ export function checkMayHandOn(
     return scope.map((one) => ({ scope: one, at_account_api }));
   });
   checkHoldsAll(bearer, scopes);
-}
-
-function noSuchGrant(): Error {
-  return refuse("not_found", { message: "There is no such grant." });
 }

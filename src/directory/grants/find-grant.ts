@@ -1,4 +1,4 @@
-import { refuse } from "../../errors.ts";
+import { noSuch, refuse } from "../../errors.ts";
 import type { Database } from "../../storage/storage.ts";
 import type { Account } from "../accounts/account.ts";
 import { findAccount } from "../accounts/find-account.ts";
@@ -91,7 +91,7 @@ async function withPublic(directory: Directory, client: Client, own: readonly Gr
 /** As committed. @throws 404 not_found. */
 export async function findGrantById(directory: Directory, account_id: string, id: string): Promise<Grant> {
   const grant = await selectGrant(directory.storage.read, account_id, id);
-  if (!grant) throw refuse("not_found", { message: "There is no such grant." });
+  if (!grant) throw noSuch("grant");
   return grant;
 }
 

@@ -1,4 +1,4 @@
-import { refuse } from "../../errors.ts";
+import { noSuch } from "../../errors.ts";
 import { bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { secret } from "../../secrets/secret.ts";
@@ -55,7 +55,7 @@ export function grantRoutes(app: App, directory: Directory): void {
     handler: async (request) => {
       const { account_id, bearer, body } = request;
       const client = await lookUpClient(directory, account_id, body.client_id);
-      if (!client) throw refuse("not_found", { message: "There is no such client." });
+      if (!client) throw noSuch("client");
       const { audience, scope, type = "any" } = body;
       const held = await listHeld(directory, client);
       const permit = (account: Account) => checkMayHandOn(directory, account, bearer, [...held, { audience, scope }]);

@@ -1,5 +1,5 @@
 import { recordDeed } from "../../audit/audit.ts";
-import { refuse } from "../../errors.ts";
+import { noSuch } from "../../errors.ts";
 import type { Bearer } from "../../http/contract.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
 import { instant } from "../../storage/storage.ts";
@@ -37,7 +37,7 @@ export function listRoles({ storage }: Directory, account_id: string, filter: Ro
 /** As committed. @throws 404 not_found. */
 export async function findRole({ storage }: Directory, account_id: string, id: string): Promise<Role> {
   const role = await selectRole(storage.read, account_id, id);
-  if (!role) throw noSuchRole();
+  if (!role) throw noSuch("role");
   return role;
 }
 
@@ -49,7 +49,7 @@ export async function findRoles(
 ): Promise<readonly Role[]> {
   const distinct = [...new Set(ids)];
   const roles = await selectRolesById(storage.read, account_id, distinct);
-  if (roles.length < distinct.length) throw noSuchRole();
+  if (roles.length < distinct.length) throw noSuch("role");
   return roles;
 }
 
@@ -84,7 +84,7 @@ export async function replaceRole(directory: Directory, role: Role, fields: Role
   };
   const revoked = await directory.storage.write(async (tx) => {
     const updated_at = await holdRole(tx.db, account_id, id);
-    if (updated_at === undefined) throw noSuchRole();
+    if (updated_at === undefined) throw noSuch("role");
     const before = { account_id, subject: holdingOfRole({ id, updated_at }) };
     await updateRole(tx.db, account_id, id, change, now);
     await directory.revocations.record(tx, before);
@@ -102,7 +102,7 @@ export async function removeRole({ storage, revocations }: Directory, role: Role
   const { deleted, revoked } = await storage.write(async (tx) => {
     const updated_at = await holdRole(tx.db, account_id, id);
     const deleted = await deleteRole(tx.db, account_id, id, actor.id, now);
-    if (!deleted || updated_at === undefined) throw noSuchRole();
+    if (!deleted || updated_at === undefined) throw noSuch("role");
     const revoked = { account_id, subject: holdingOfRole({ id, updated_at }) };
     await revocations.record(tx, revoked);
     await recordDeed(tx, { account_id, action: "role.deleted", entity: id, now, actor });
@@ -110,8 +110,4 @@ export async function removeRole({ storage, revocations }: Directory, role: Role
   });
   revocations.announce(revoked);
   return deleted;
-}
-
-function noSuchRole(): Error {
-  return refuse("not_found", { message: "There is no such role." });
 }

@@ -1,5 +1,5 @@
 import { recordDeed } from "../../audit/audit.ts";
-import { refuse } from "../../errors.ts";
+import { noSuch } from "../../errors.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Actor, Directory } from "../directory.ts";
@@ -31,7 +31,7 @@ export async function changeAccountUser(
   const holdsAnew = scope !== undefined || role_ids !== undefined;
   const revoked = await directory.storage.write(async (tx) => {
     const held = await holdUser(tx.db, account_id, id);
-    if (held === undefined) throw refuse("not_found", { message: "There is no such user." });
+    if (held === undefined) throw noSuch("user");
     const profile = JSON.parse(held) as AccountUserProfile;
     const scope_version = holdsAnew ? uuidv7(milliseconds) : profile.scope_version;
     await updateAccountUser(

@@ -1,5 +1,5 @@
 import { recordDeed } from "../../audit/audit.ts";
-import { refuse, refuseField } from "../../errors.ts";
+import { noSuch, refuseField } from "../../errors.ts";
 import type { Erasure } from "../../storage/erasure.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import type { Account } from "../accounts/account.ts";
@@ -22,7 +22,7 @@ export async function findErasable(directory: Directory, account: Account, name:
   const phone_number = (await canonicalPhoneNumber(name, settings.country))?.number ?? null;
   const found = await selectEverybody(directory.storage.read, account_id, { name, email_canonical, phone_number });
   const [user, ...others] = found;
-  if (!user) throw refuse("not_found", { message: "There is no such user." });
+  if (!user) throw noSuch("user");
   if (others.length === 0) return user;
   const each = found.map(({ id, type, deleted_at }) => `${id} (${type}${deleted_at ? ", deleted" : ""})`).join(", ");
   throw refuseField("user", "ambiguous", `several users go by it; name one by id: ${each}`);

@@ -1,4 +1,4 @@
-import { refuse } from "../../errors.ts";
+import { noSuch } from "../../errors.ts";
 import { type Database, instant } from "../../storage/storage.ts";
 import type { Directory } from "../directory.ts";
 import { findRolesOf } from "../roles/find-role.ts";
@@ -16,7 +16,7 @@ import {
 /** As committed. @throws 404 not_found. */
 export async function findAccountUser(directory: Directory, account_id: string, id: string): Promise<AccountUser> {
   const found = await lookUpAccountUser(directory, account_id, { id });
-  if (!found) throw refuse("not_found", { message: "There is no such user." });
+  if (!found) throw noSuch("user");
   return found;
 }
 

@@ -1,4 +1,4 @@
-import { refuse, refuseField } from "../../errors.ts";
+import { noSuch, refuseField } from "../../errors.ts";
 import type { Bearer } from "../../http/contract.ts";
 import type { Database } from "../../storage/storage.ts";
 import type { Account } from "../accounts/account.ts";
@@ -34,7 +34,7 @@ async function lookUpNamed({ storage }: Directory, account_id: string, name: str
 }
 
 function found(user: User | undefined): User {
-  if (!user) throw refuse("not_found", { message: "There is no such user." });
+  if (!user) throw noSuch("user");
   return user;
 }
 

@@ -1,5 +1,5 @@
 import { recordDeed } from "../../audit/audit.ts";
-import { refuse } from "../../errors.ts";
+import { noSuch } from "../../errors.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Actor, Directory } from "../directory.ts";
 import { deleteUser } from "./store.ts";
@@ -16,7 +16,7 @@ export async function removeUser(directory: Directory, { account_id, id }: User,
   const revoked = { account_id, subject: `user:${id}` };
   const deleted = await directory.storage.write(async (tx) => {
     const row = await deleteUser(tx.db, account_id, id, actor.id, now);
-    if (!row) throw refuse("not_found", { message: "There is no such user." });
+    if (!row) throw noSuch("user");
     await directory.revocations.record(tx, revoked);
     await recordDeed(tx, { account_id, action: "user.deleted", entity: id, now, actor });
     return row;

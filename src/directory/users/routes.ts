@@ -1,5 +1,5 @@
 import { Type } from "typebox";
-import { refuse, refuseField } from "../../errors.ts";
+import { noSuch, refuse, refuseField } from "../../errors.ts";
 import { type Bearer, bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { findAccount } from "../accounts/find-account.ts";
@@ -140,7 +140,7 @@ export function userRoutes(app: App, { directory, preparePasswords, chargeQuesti
 /** Account users are not customers: they are not found here. */
 async function findCustomer(directory: Directory, account_id: string, name: string): Promise<User> {
   const user = await findUser(directory, account_id, name);
-  if (user.type === "account_user") throw refuse("not_found", { message: "There is no such user." });
+  if (user.type === "account_user") throw noSuch("user");
   return user;
 }
 

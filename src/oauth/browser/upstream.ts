@@ -7,7 +7,7 @@ import { canonicalAudience } from "../../directory/grants/audience.ts";
 import { grantsOf } from "../../directory/grants/find-grant.ts";
 import type { Grant, GrantOidc } from "../../directory/grants/grant.ts";
 import { openOidcSecret } from "../../directory/grants/oidc-secret.ts";
-import { refuse } from "../../errors.ts";
+import { noSuch } from "../../errors.ts";
 import type { RequestFacts } from "../../http/facts.ts";
 import { base64url, hmac, sameBytes, sha256Text } from "../../secrets/digest.ts";
 import { type Secret, secret } from "../../secrets/secret.ts";
@@ -51,7 +51,7 @@ export async function upstreamAddress(
   grant_id: string,
 ): Promise<Secret> {
   const grant = (await providersOf(oauth, resumed, request)).find(({ id }) => id === grant_id);
-  if (!grant) throw refuse("not_found", { message: "There is no such login." });
+  if (!grant) throw noSuch("login");
   const { authority, client_id } = grant.oidc;
   const { authorization_endpoint } = await discover(oauth.federation, authority, AbortSignal.timeout(PATIENCE));
   if (authorization_endpoint === undefined)
