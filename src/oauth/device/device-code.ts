@@ -12,8 +12,6 @@ import { reveal, type Secret, secret } from "../../secrets/secret.ts";
 import type { Instant } from "../../storage/storage.ts";
 import type { AuthorizationParameters } from "../browser/authorization-request.ts";
 
-export const DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code";
-
 export interface DeviceRequest {
   readonly account_id: string;
   /** uuid */

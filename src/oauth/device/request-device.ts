@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { issuerOf } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import type { Client } from "../../directory/clients/client.ts";
+import { DEVICE_CODE } from "../../directory/clients/settings.ts";
 import { refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
@@ -9,15 +10,7 @@ import type { AuthorizationParameters } from "../browser/authorization-request.t
 import { type Target, targetOf } from "../browser/target.ts";
 import type { Oauth } from "../oauth.ts";
 import { spaceSeparated } from "../space-separated.ts";
-import {
-  DEVICE_CODE,
-  deviceDigest,
-  INTERVAL,
-  LIFETIME,
-  newDeviceCode,
-  newUserCode,
-  userCodeDigests,
-} from "./device-code.ts";
+import { deviceDigest, INTERVAL, LIFETIME, newDeviceCode, newUserCode, userCodeDigests } from "./device-code.ts";
 import { insertDeviceRequest } from "./store.ts";
 
 export interface DeviceCodes {

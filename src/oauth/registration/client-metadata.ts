@@ -1,9 +1,8 @@
 import { type Static, Type } from "typebox";
 import type { Client } from "../../directory/clients/client.ts";
-import { type ClientSettings, clientSettings } from "../../directory/clients/settings.ts";
+import { type ClientSettings, clientSettings, DEVICE_CODE } from "../../directory/clients/settings.ts";
 import { refuse } from "../../errors.ts";
 import { signing_algs } from "../../secrets/signing-alg.ts";
-import { DEVICE_CODE } from "../device/device-code.ts";
 
 const address = Type.String({ minLength: 1, maxLength: 2_048 });
 const addresses = Type.Array(address, { maxItems: 50, uniqueItems: true });

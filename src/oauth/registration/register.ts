@@ -5,7 +5,7 @@ import { changeClient, removeClient } from "../../directory/clients/change-clien
 import { type Client, isPublic } from "../../directory/clients/client.ts";
 import { type CreatedClient, createClient } from "../../directory/clients/create-client.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
-import type { ClientSettings } from "../../directory/clients/settings.ts";
+import { type ClientSettings, DEVICE_CODE } from "../../directory/clients/settings.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
 import { Refusal, refuse } from "../../errors.ts";
 import { takeBudget } from "../../limits/limits.ts";
@@ -13,7 +13,6 @@ import { sourceSubject } from "../../limits/source.ts";
 import { base64url, sameBytes } from "../../secrets/digest.ts";
 import { type Secret, secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
-import { DEVICE_CODE } from "../device/device-code.ts";
 import type { Oauth } from "../oauth.ts";
 import { type ClientMetadata, settingsOf } from "./client-metadata.ts";
 import { KEPT, tokenDigest } from "./registration.ts";

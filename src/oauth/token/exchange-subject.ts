@@ -6,6 +6,7 @@ import { isPublic } from "../../directory/clients/client.ts";
 import { forgetClient } from "../../directory/clients/find-client.ts";
 import type { ProvenClient } from "../../directory/clients/secret.ts";
 import { sectorOf } from "../../directory/clients/sector.ts";
+import { EXCHANGE } from "../../directory/clients/settings.ts";
 import { isAccountApi } from "../../directory/grants/audience.ts";
 import { listGrants, matchGrant } from "../../directory/grants/find-grant.ts";
 import { Refusal, refuse } from "../../errors.ts";
@@ -21,7 +22,6 @@ import { noteUsed } from "../registration/note-used.ts";
 import { spaceSeparated } from "../space-separated.ts";
 import { issueStatement } from "./issue-statement.ts";
 
-export const EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token";
 
 export interface SubjectExchange {

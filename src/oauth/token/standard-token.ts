@@ -1,15 +1,15 @@
 import type { RequestFacts } from "../../audit/audit.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import type { ProvenClient } from "../../directory/clients/secret.ts";
+import { DEVICE_CODE, EXCHANGE } from "../../directory/clients/settings.ts";
 import { refuse, refuseField } from "../../errors.ts";
 import { type Secret, secret } from "../../secrets/secret.ts";
 import type { IssuedAccessToken } from "../../tokens/issue.ts";
-import { DEVICE_CODE } from "../device/device-code.ts";
 import { pollDevice } from "../device/poll-device.ts";
 import { namedAudience } from "../named-audience.ts";
 import type { Oauth } from "../oauth.ts";
 import { issueClientCredentials } from "./client-credentials.ts";
-import { EXCHANGE, exchangeSubject } from "./exchange-subject.ts";
+import { exchangeSubject } from "./exchange-subject.ts";
 import { redeemAuthorizationCode } from "./redeem-code.ts";
 import { refreshLogin } from "./refresh-login.ts";
 import type { OAuthTokenRequest } from "./schema.ts";
