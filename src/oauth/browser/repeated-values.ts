@@ -1,10 +1,10 @@
 import { recordDeed } from "../../audit/audit.ts";
 import type { Session } from "../../authentication/sessions/session.ts";
+import { useStatement } from "../../authentication/used-tokens.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { base64url, sha256 } from "../../secrets/digest.ts";
 import { instant } from "../../storage/storage.ts";
-import { useStatement } from "../token/used-tokens.ts";
 import type { AuthorizationParameters } from "./authorization-request.ts";
 
 /** What a client may send once is remembered so long; milliseconds. */

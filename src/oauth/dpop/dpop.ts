@@ -7,13 +7,13 @@
  */
 
 import type { FastifyRequest } from "fastify";
+import { useStatement } from "../../authentication/used-tokens.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { refuse } from "../../errors.ts";
 import { isBadJwt } from "../../secrets/bad-jwt.ts";
 import { base64url, hmac, sameBytes, sha256Text } from "../../secrets/digest.ts";
 import type { MasterKeys } from "../../secrets/master-keys.ts";
 import { instant } from "../../storage/storage.ts";
-import { useStatement } from "../token/used-tokens.ts";
 
 /** What a request shows of itself and of who sends it. */
 export interface Presented {

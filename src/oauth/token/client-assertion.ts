@@ -1,4 +1,5 @@
 import type { JWTPayload } from "jose";
+import { useStatement } from "../../authentication/used-tokens.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import type { Directory } from "../../directory/directory.ts";
@@ -8,7 +9,6 @@ import { instant } from "../../storage/storage.ts";
 import type { Oauth } from "../oauth.ts";
 import { findCurrentClient } from "../registration/document.ts";
 import { verifyByClient } from "./client-keys.ts";
-import { useStatement } from "./used-tokens.ts";
 
 /** An assertion lives no longer; seconds. */
 const LONGEST = 300;

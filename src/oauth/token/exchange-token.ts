@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { type RequestFacts, recordDeed } from "../../audit/audit.ts";
+import { useStatement } from "../../authentication/used-tokens.ts";
 import { type Account, issuerOf, ownerOf } from "../../directory/accounts/account.ts";
 import { findAccount, lookUpAccount } from "../../directory/accounts/find-account.ts";
 import { findClientById } from "../../directory/clients/find-client.ts";
@@ -13,7 +14,6 @@ import { issuingOf } from "../authorization-for.ts";
 import { bearerToken, challengeOf } from "../bearer/bearer.ts";
 import { checkBound } from "../dpop/check-bound.ts";
 import type { Oauth } from "../oauth.ts";
-import { useStatement } from "./used-tokens.ts";
 
 /** A partner's token for its merchant lives no longer; seconds. */
 const LONGEST = 3_600;

@@ -1,5 +1,5 @@
-import { insertOnce } from "../../storage/insert-once.ts";
-import type { Instant } from "../../storage/storage.ts";
+import { insertOnce } from "../storage/insert-once.ts";
+import type { Instant } from "../storage/storage.ts";
 
 export interface UsedToken {
   readonly account_id: string;
