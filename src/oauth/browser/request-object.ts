@@ -3,8 +3,8 @@ import { issuerOf } from "../../directory/accounts/account.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { Refusal, refuse } from "../../errors.ts";
 import { isBadJwt } from "../../secrets/bad-jwt.ts";
+import { verifyByClient } from "../client-authentication/client-keys.ts";
 import type { Oauth } from "../oauth.ts";
-import { verifyByClient } from "../token/client-keys.ts";
 import { RawParameters } from "./schema.ts";
 
 const SKEW = 30;

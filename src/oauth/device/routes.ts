@@ -2,9 +2,9 @@ import { Type } from "typebox";
 import { OidParams, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { reveal } from "../../secrets/secret.ts";
+import { authenticate } from "../client-authentication/client-authentication.ts";
+import { ClientCredentials } from "../client-authentication/schema.ts";
 import type { Oauth } from "../oauth.ts";
-import { authenticate } from "../token/client-authentication.ts";
-import { ClientCredentials } from "../token/schema.ts";
 import { no_store } from "../token-reply.ts";
 import { requestDevice } from "./request-device.ts";
 

@@ -7,10 +7,10 @@ import type { App } from "../../http/server.ts";
 import { secret } from "../../secrets/secret.ts";
 import { subjectIn } from "../../tokens/pairwise.ts";
 import { lookUpToken } from "../bearer/bearer.ts";
+import { authenticate } from "../client-authentication/client-authentication.ts";
+import { ClientForm } from "../client-authentication/schema.ts";
 import type { Oauth } from "../oauth.ts";
 import { lookUpLiveFamily } from "../refresh/revoke-family.ts";
-import { authenticate } from "../token/client-authentication.ts";
-import { ClientForm } from "../token/schema.ts";
 
 const Answer = Type.Unsafe<Record<string, unknown>>({
   type: "object",

@@ -4,11 +4,11 @@ import { EndUserHeaders, OidParams, refusals } from "../../http/contract.ts";
 import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
 import { reveal } from "../../secrets/secret.ts";
+import { authenticate } from "../client-authentication/client-authentication.ts";
 import { keyOf, nonceHeader, presentedBy } from "../dpop/dpop.ts";
 import type { Oauth } from "../oauth.ts";
 import { AccessTokenReply, accessTokenReply, no_store } from "../token-reply.ts";
 import { getToken } from "./auth-token.ts";
-import { authenticate } from "./client-authentication.ts";
 import { AuthTokenBody, OAuthTokenBody, OAuthTokenReply } from "./schema.ts";
 import { type StandardTokens, standardToken } from "./standard-token.ts";
 

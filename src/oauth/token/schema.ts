@@ -1,5 +1,6 @@
 import { type Static, Type } from "typebox";
 import { LONGEST_TOKEN } from "../../secrets/longest-token.ts";
+import { ClientCredentials } from "../client-authentication/schema.ts";
 import { factor_properties } from "../factor-schema.ts";
 
 const text = (description: string, maxLength = 2_048) =>
@@ -28,14 +29,6 @@ export const AuthTokenBody = Type.Object({
 });
 export type AuthTokenRequest = Static<typeof AuthTokenBody>;
 
-/** The client's own credentials in a form (RFC 6749 §2.3.1, RFC 7523 §2.2). */
-export const ClientCredentials = {
-  client_id: Type.Optional(Type.String({ minLength: 1, maxLength: 2_048 })),
-  client_secret: Type.Optional(Type.String({ minLength: 1, maxLength: 512 })),
-  client_assertion: Type.Optional(Type.String({ minLength: 1, maxLength: 8_192 })),
-  client_assertion_type: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
-};
-
 /** RFC 6749 §4.1.3 and §4.4.2, as a form. */
 export const OAuthTokenBody = Type.Object({
   grant_type: Type.String({
@@ -58,13 +51,6 @@ export const OAuthTokenBody = Type.Object({
   requested_token_type: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
 });
 export type OAuthTokenRequest = Static<typeof OAuthTokenBody>;
-
-/** A token and the client's own credentials (RFC 7009 §2.1, RFC 7662 §2.1). */
-export const ClientForm = Type.Object({
-  token: Type.String({ minLength: 1, maxLength: LONGEST_TOKEN }),
-  token_type_hint: Type.Optional(Type.String({ maxLength: 100 })),
-  ...ClientCredentials,
-});
 
 export const OAuthTokenReply = Type.Object({
   access_token: Type.String(),
