@@ -8,7 +8,7 @@ import type { Grant } from "../directory/grants/grant.ts";
 import type { Holdings } from "../directory/users/account-user.ts";
 import { findHoldings } from "../directory/users/find-account-user.ts";
 import type { Authorization, Issuing } from "../tokens/authorization.ts";
-import { personScope } from "./person-scope.ts";
+import { personScope } from "./scopes.ts";
 
 /** Authentication context classes of this server: one factor, or two different ones (OpenID Connect Core §2). */
 export const acr_values = ["urn:latchkey:acr:1fa", "urn:latchkey:acr:2fa"] as const;

@@ -5,9 +5,9 @@ import type { Account } from "../directory/accounts/account.ts";
 import type { Client } from "../directory/clients/client.ts";
 import type { Grant } from "../directory/grants/grant.ts";
 import type { Bearer } from "../http/contract.ts";
-import { issueForPerson, type PersonTokens, REFRESH_SCOPE } from "./issue-for-person.ts";
-import { NO_MFA } from "./no-mfa.ts";
+import { issueForPerson, type PersonTokens } from "./issue-for-person.ts";
 import type { Oauth } from "./oauth.ts";
+import { NO_MFA, REFRESH_SCOPE } from "./scopes.ts";
 
 /** Who asks for a person's token, from where. */
 export interface Caller {

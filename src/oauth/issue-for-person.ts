@@ -14,9 +14,6 @@ export interface Lasting extends PersonLogin {
   readonly refresh: boolean;
 }
 
-/** A bearer with this scope gets a refresh token beside the access token of a login. */
-export const REFRESH_SCOPE = "create:accounts:auth:refresh_token";
-
 /** What a finished login gives. `now` in milliseconds. */
 export async function issueForPerson({ directory, tokens }: Oauth, login: Lasting, now: number): Promise<PersonTokens> {
   const { account, client, subject, refresh } = login;

@@ -10,15 +10,11 @@ import { acr_values, authorizePerson } from "../authorization-for.ts";
 import { approveDevice } from "../device/answer-device.ts";
 import { LIFETIME } from "../device/device-code.ts";
 import type { Oauth } from "../oauth.ts";
+import { identity_scopes, userinfoAudience } from "../scopes.ts";
 import { claimsAbout } from "../userinfo/claims-about.ts";
 import { type Answer, codeAnswer } from "./answer.ts";
 import { type Answered, answerStatement } from "./answer-statement.ts";
-import {
-  type AuthorizationParameters,
-  type AuthorizationRequest,
-  identity_scopes,
-  userinfoAudience,
-} from "./authorization-request.ts";
+import type { AuthorizationParameters, AuthorizationRequest } from "./authorization-request.ts";
 import { isForeign } from "./consent.ts";
 import { type RedirectError, RedirectedRefusal } from "./refuse-at.ts";
 import { noteValues } from "./repeated-values.ts";

@@ -91,14 +91,8 @@ export interface AuthorizationRequest {
   readonly used_at: Instant | null;
 }
 
-/** Scopes about the person, at userinfo (OpenID Connect Core §5.4, §11). */
-export const identity_scopes = ["openid", "profile", "email", "phone", "address", "offline_access"];
-
 /** What a person is asked for: the scopes, and those that single claims belong to. */
 export function askedScope({ scope, claims }: AuthorizationParameters): readonly string[] {
   const single = [...(claims?.id_token ?? []), ...(claims?.userinfo ?? [])].map(scopeOfClaim);
   return [...new Set([...scope, ...single])];
 }
-
-/** Audience of tokens that are for userinfo alone. */
-export const userinfoAudience = (issuer: string) => `${issuer}/oauth/userinfo`;

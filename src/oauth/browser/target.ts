@@ -5,8 +5,8 @@ import { isAccountApi } from "../../directory/grants/audience.ts";
 import { findGrant } from "../../directory/grants/find-grant.ts";
 import { refuse, unlessRefused } from "../../errors.ts";
 import { namedAudience } from "../named-audience.ts";
-import { givenBy } from "../person-scope.ts";
-import { type AuthorizationParameters, identity_scopes, userinfoAudience } from "./authorization-request.ts";
+import { givenBy, identity_scopes, userinfoAudience } from "../scopes.ts";
+import type { AuthorizationParameters } from "./authorization-request.ts";
 
 export type Target = Pick<AuthorizationParameters, "audience" | "grant_id" | "scope">;
 

@@ -2,9 +2,9 @@ import { type Account, issuerOf } from "../../directory/accounts/account.ts";
 import { DEVICE_CODE, EXCHANGE } from "../../directory/clients/settings.ts";
 import { signing_algs } from "../../secrets/signing-alg.ts";
 import { acr_values } from "../authorization-for.ts";
-import { identity_scopes } from "../browser/authorization-request.ts";
 import { asymmetric_algs } from "../client-authentication/client-keys.ts";
 import { dpop_algs } from "../dpop/dpop.ts";
+import { identity_scopes } from "../scopes.ts";
 
 /** What this issuer can do today, and nothing it cannot (RFC 8414 §2, OpenID Connect Discovery §3). */
 export function metadataOf(public_url: string, { account_id, settings }: Account, languages: readonly string[]) {

@@ -14,10 +14,10 @@ import { issuedWith } from "../../tokens/verify.ts";
 import { lookUpToken } from "../bearer/bearer.ts";
 import { authenticate } from "../client-authentication/client-authentication.ts";
 import { ClientForm } from "../client-authentication/schema.ts";
-import { REFRESH_SCOPE } from "../issue-for-person.ts";
 import type { Oauth } from "../oauth.ts";
 import { readRefreshToken } from "../refresh/family.ts";
 import { lookUpFamily, revokeFamily } from "../refresh/revoke-family.ts";
+import { REFRESH_SCOPE } from "../scopes.ts";
 
 export function revokeRoutes(app: App, oauth: Oauth): void {
   const { directory } = oauth;

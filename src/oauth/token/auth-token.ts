@@ -18,8 +18,8 @@ import { authenticateBasic } from "../client-authentication/client-authenticatio
 import { presentedBy } from "../dpop/dpop.ts";
 import type { Caller } from "../finish-first-factor.ts";
 import type { PersonTokens } from "../issue-for-person.ts";
-import { NO_MFA } from "../no-mfa.ts";
 import type { Oauth } from "../oauth.ts";
+import { NO_MFA } from "../scopes.ts";
 import { exchangeAccountUser } from "./account-user.ts";
 import { issueClientCredentials } from "./client-credentials.ts";
 import { redeemExchangeToken } from "./exchange-token.ts";

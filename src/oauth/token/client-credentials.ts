@@ -13,8 +13,8 @@ import { type IssuedAccessToken, issueAccessToken } from "../../tokens/issue.ts"
 import type { Tokens } from "../../tokens/tokens.ts";
 import { issuingOf } from "../authorization-for.ts";
 import { checkBound } from "../dpop/check-bound.ts";
-import { narrowScope } from "../narrow-scope.ts";
 import { noteUsed } from "../registration/note-used.ts";
+import { narrowScope } from "../scopes.ts";
 import { issueStatement } from "./issue-statement.ts";
 
 export interface TokenDeps {

@@ -9,16 +9,14 @@ import type { Secret } from "../../secrets/secret.ts";
 import type { Authorization } from "../../tokens/authorization.ts";
 import { issueAccessToken } from "../../tokens/issue.ts";
 import { authorizePerson } from "../authorization-for.ts";
-import { identity_scopes, userinfoAudience } from "../browser/authorization-request.ts";
 import { checkBound } from "../dpop/check-bound.ts";
 import type { PersonTokens } from "../issue-for-person.ts";
-import { narrowScope } from "../narrow-scope.ts";
 import type { Oauth } from "../oauth.ts";
-import { givenBy } from "../person-scope.ts";
 import type { Login } from "../refresh/family.ts";
 import { lookUpLiveFamily } from "../refresh/revoke-family.ts";
 import { rotateRefreshToken } from "../refresh/rotate.ts";
 import { noteUsed } from "../registration/note-used.ts";
+import { givenBy, identity_scopes, narrowScope, userinfoAudience } from "../scopes.ts";
 import { checkTarget } from "./check-target.ts";
 
 /** What the login may still have: of its grant's row, of the account's public grants, or nothing but userinfo. */

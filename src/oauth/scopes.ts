@@ -1,0 +1,50 @@
+import { covers, isPersonal } from "../directory/scopes.ts";
+import { refuse } from "../errors.ts";
+import { spaceSeparated } from "./space-separated.ts";
+
+/** A bearer with this scope logs people in without their second factor. */
+export const NO_MFA = "write:accounts:/auth/users/no-mfa";
+
+/** A bearer with this scope gets a refresh token beside the access token of a login. */
+export const REFRESH_SCOPE = "create:accounts:auth:refresh_token";
+
+/** Scopes about the person, at userinfo (OpenID Connect Core §5.4, §11). */
+export const identity_scopes = ["openid", "profile", "email", "phone", "address", "offline_access"];
+
+/** Audience of tokens that are for userinfo alone. */
+export const userinfoAudience = (issuer: string) => `${issuer}/oauth/userinfo`;
+
+/**
+ * The scopes that a request gets out of a grant: all of them when it names none, else exactly those it names. `openid` asks
+ * for an ID token; it is never refused and never narrows, and named beside others it is got where it was granted (OpenID Connect
+ * Core §3.1.2.1).
+ *
+ * @throws 400 invalid_scope.
+ */
+export function narrowScope(granted: readonly string[], requested: string | undefined): readonly string[] {
+  const named = spaceSeparated(requested);
+  const narrowing = named.filter((scope) => scope !== "openid");
+  if (narrowing.length === 0) return granted;
+  if (narrowing.some((scope) => !granted.includes(scope))) throw refuse("invalid_scope");
+  return [...new Set(named)].filter((scope) => granted.includes(scope));
+}
+
+/** Whether a client's grant gives a scope: at the account API one of its scopes may cover it. */
+export const givenBy = (grant_scope: readonly string[], at_account_api: boolean) => (scope: string) =>
+  grant_scope.some((held) => (at_account_api ? covers(held, scope) : held === scope));
+
+/**
+ * The scopes that a person's token gets out of a client's grant. A person never inherits a client's power: at the account
+ * API only personal scopes, `user:*` and `public:*` pass, and what both the grant and that person hold. At any other audience
+ * the grant's scopes pass whole, since their meaning is that API's own.
+ */
+export function personScope(
+  grant_scope: readonly string[],
+  at_account_api: boolean,
+  own_scope: readonly string[] = [],
+): readonly string[] {
+  if (!at_account_api) return grant_scope;
+  const granted = grant_scope.filter((scope) => isPersonal(scope) || own_scope.some((own) => covers(own, scope)));
+  const own = own_scope.filter((scope) => grant_scope.some((given) => covers(given, scope)));
+  return [...new Set([...granted, ...own])];
+}
