@@ -8,6 +8,7 @@
  */
 
 import type { Instant } from "../../storage/storage.ts";
+import type { Target } from "../target.ts";
 import type { ClaimName } from "../userinfo/claims-about.ts";
 import { scopeOfClaim } from "../userinfo/claims-about.ts";
 
@@ -15,7 +16,7 @@ export type ResponseMode = "query" | "fragment" | "form_post";
 export type Prompt = "none" | "login" | "consent" | "select_account" | "create";
 
 /** Understood in full. */
-export interface AuthorizationParameters {
+export interface AuthorizationParameters extends Target {
   readonly redirect_uri: string;
   readonly redirect_uri_named: boolean;
   readonly response_mode: ResponseMode;
@@ -24,12 +25,6 @@ export interface AuthorizationParameters {
   readonly unchecked?: string | undefined;
   readonly nonce?: string | undefined;
   readonly code_challenge?: string | undefined;
-  /** As it was asked for; null for userinfo alone. */
-  readonly audience: string | null;
-  /** Empty where none is needed. */
-  readonly grant_id: string;
-  /** What tokens would get: of the grant, and identity scopes. */
-  readonly scope: readonly string[];
   readonly openid: boolean;
   readonly prompt: readonly Prompt[];
   /** Seconds. */

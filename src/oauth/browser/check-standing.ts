@@ -1,10 +1,10 @@
 import { matchRedirectUri } from "../../directory/clients/callback.ts";
 import { refuse } from "../../errors.ts";
 import type { Oauth } from "../oauth.ts";
+import { targetOf } from "../target.ts";
 import type { AuthorizationRequest } from "./authorization-request.ts";
 import { redirecting } from "./refuse-at.ts";
 import type { Resumed } from "./resume.ts";
-import { targetOf } from "./target.ts";
 
 /**
  * Whether a request that was kept would still be taken: while a person logs in, for half an hour at most, its callback may be removed and

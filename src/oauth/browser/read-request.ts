@@ -8,12 +8,12 @@ import type { Oauth } from "../oauth.ts";
 import { readHint, userOfSub } from "../read-hint.ts";
 import { findAnyClient } from "../registration/document.ts";
 import { spaceSeparated } from "../space-separated.ts";
+import { targetOf } from "../target.ts";
 import type { AuthorizationParameters, Prompt, ResponseMode } from "./authorization-request.ts";
 import { type ReadClaims, readClaims } from "./read-claims.ts";
 import { type AnswerTo, redirecting, refuseRequest } from "./refuse-at.ts";
 import { openRequestObject } from "./request-object.ts";
 import type { RawParameters } from "./schema.ts";
-import { targetOf } from "./target.ts";
 
 export interface ReadRequest {
   readonly account: Account;

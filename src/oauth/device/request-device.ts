@@ -7,9 +7,9 @@ import { refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
 import type { AuthorizationParameters } from "../browser/authorization-request.ts";
-import { type Target, targetOf } from "../browser/target.ts";
 import type { Oauth } from "../oauth.ts";
 import { spaceSeparated } from "../space-separated.ts";
+import { type Target, targetOf } from "../target.ts";
 import { deviceDigest, INTERVAL, LIFETIME, newDeviceCode, newUserCode, userCodeDigests } from "./device-code.ts";
 import { insertDeviceRequest } from "./store.ts";
 

@@ -1,14 +1,21 @@
-import { type Account, issuerOf } from "../../directory/accounts/account.ts";
-import type { Client } from "../../directory/clients/client.ts";
-import type { Directory } from "../../directory/directory.ts";
-import { isAccountApi } from "../../directory/grants/audience.ts";
-import { findGrant } from "../../directory/grants/find-grant.ts";
-import { refuse, unlessRefused } from "../../errors.ts";
-import { namedAudience } from "../named-audience.ts";
-import { givenBy, identity_scopes, userinfoAudience } from "../scopes.ts";
-import type { AuthorizationParameters } from "./authorization-request.ts";
+import { type Account, issuerOf } from "../directory/accounts/account.ts";
+import type { Client } from "../directory/clients/client.ts";
+import type { Directory } from "../directory/directory.ts";
+import { isAccountApi } from "../directory/grants/audience.ts";
+import { findGrant } from "../directory/grants/find-grant.ts";
+import { refuse, unlessRefused } from "../errors.ts";
+import { namedAudience } from "./named-audience.ts";
+import { givenBy, identity_scopes, userinfoAudience } from "./scopes.ts";
 
-export type Target = Pick<AuthorizationParameters, "audience" | "grant_id" | "scope">;
+/** What a token will be for. */
+export interface Target {
+  /** As it was asked for; null for userinfo alone. */
+  readonly audience: string | null;
+  /** Empty where none is needed. */
+  readonly grant_id: string;
+  /** What tokens would get: of the grant, and identity scopes. */
+  readonly scope: readonly string[];
+}
 
 /** What the token will be for: the API that the request or the client's setting names, else userinfo alone. */
 export async function targetOf(
