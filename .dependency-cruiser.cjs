@@ -38,9 +38,52 @@ const floors = Object.entries(FLOORS).map(([name, allowed]) => ({
   to: { path: "^src/", pathNot: wing([name, ...allowed, ...GROUND]) },
 }));
 
+/**
+ * The rooms of oauth, and the files beside them: each may import only what stands before it, so that no two know each other, save
+ * browser and device.
+ */
+const OAUTH = [
+  "refresh",
+  "[^/]+\\.ts",
+  "dpop",
+  "bearer",
+  "registration",
+  "client-authentication",
+  "userinfo",
+  "browser|device",
+  "token",
+  "account-user",
+  "authorize",
+  "customers",
+  "discovery",
+  "exchange",
+  "introspect",
+  "logout",
+  "mfa",
+  "oidc-token",
+  "redirect",
+  "revoke",
+  "signup",
+];
+const room = (names) => `^src/oauth/(${names.join("|")})(/|$)`;
+
+const rooms = OAUTH.map((name, index) => ({
+  name: `room-of-oauth-${name}`,
+  severity: "error",
+  from: { path: room([name]), pathNot: TEST },
+  to: { path: "^src/oauth/", pathNot: room(OAUTH.slice(0, index + 1)) },
+}));
+
 module.exports = {
   forbidden: [
     ...floors,
+    ...rooms,
+    {
+      name: "no-unknown-room-of-oauth",
+      severity: "error",
+      from: { path: "^src/oauth/", pathNot: [room(OAUTH), TEST] },
+      to: {},
+    },
     {
       name: "ground-stands-on-nothing",
       severity: "error",

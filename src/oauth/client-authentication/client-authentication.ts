@@ -1,3 +1,9 @@
+/**
+ * How a client proves at an endpoint who it is (RFC 6749 §2.3): by a secret, by something it signed, or, where it is public, by its
+ * name alone.
+ *
+ * In: the header, and the credentials of the form. Out: the client, with the secret that it showed; or 401 invalid_client.
+ */
 import { checkOrigin } from "../../directory/clients/allowed-origins.ts";
 import { isPublic } from "../../directory/clients/client.ts";
 import { authenticateClient, type ProvenClient } from "../../directory/clients/secret.ts";
