@@ -1,56 +1,16 @@
 import { recordDeed } from "../../audit/audit.ts";
 import { noSuch } from "../../errors.ts";
-import type { Bearer } from "../../http/contract.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Actor, Directory } from "../directory.ts";
-import { checkHoldsAll } from "../scopes.ts";
 import { holdingOfRole } from "../users/account-user.ts";
 import type { Role } from "./role.ts";
-import {
-  deleteRole,
-  holdRole,
-  insertRole,
-  type RoleFilter,
-  selectRole,
-  selectRoles,
-  selectRolesById,
-  updateRole,
-} from "./store.ts";
+import { deleteRole, holdRole, insertRole, updateRole } from "./store.ts";
 
 export interface RoleFields {
   readonly name?: string | undefined;
   readonly description?: string | undefined;
   readonly scope: readonly string[];
-}
-
-/** @throws 403 insufficient_scope unless the bearer holds every scope of these roles. */
-export function checkMayAssign(bearer: Bearer, roles: readonly { readonly scope: readonly string[] }[]): void {
-  const scopes = roles.flatMap(({ scope }) => scope.map((one) => ({ scope: one, at_account_api: true })));
-  checkHoldsAll(bearer, scopes);
-}
-
-export function listRoles({ storage }: Directory, account_id: string, filter: RoleFilter): Promise<readonly Role[]> {
-  return selectRoles(storage.read, account_id, filter);
-}
-
-/** As committed. @throws 404 not_found. */
-export async function findRole({ storage }: Directory, account_id: string, id: string): Promise<Role> {
-  const role = await selectRole(storage.read, account_id, id);
-  if (!role) throw noSuch("role");
-  return role;
-}
-
-/** All of them, as committed. @throws 404 not_found when one is missing. */
-export async function findRoles(
-  { storage }: Directory,
-  account_id: string,
-  ids: readonly string[],
-): Promise<readonly Role[]> {
-  const distinct = [...new Set(ids)];
-  const roles = await selectRolesById(storage.read, account_id, distinct);
-  if (roles.length < distinct.length) throw noSuch("role");
-  return roles;
 }
 
 export async function createRole(

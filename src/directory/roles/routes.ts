@@ -2,7 +2,8 @@ import { bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { actorOf } from "../actor.ts";
 import type { Directory } from "../directory.ts";
-import { checkMayAssign, createRole, findRole, listRoles, removeRole, replaceRole } from "./change-role.ts";
+import { checkMayAssign, createRole, removeRole, replaceRole } from "./change-role.ts";
+import { findRole, listRoles } from "./find-role.ts";
 import { RoleBody, RoleList, RoleParams, RoleQuery, RoleView } from "./schema.ts";
 import { roleView } from "./view.ts";
 

@@ -6,7 +6,8 @@ import { findAccount } from "../accounts/find-account.ts";
 import { actorOf } from "../actor.ts";
 import type { Directory } from "../directory.ts";
 import { withoutNulls } from "../entity.ts";
-import { checkMayAssign, findRoles } from "../roles/change-role.ts";
+import { checkMayAssign } from "../roles/change-role.ts";
+import { findRoles } from "../roles/find-role.ts";
 import { roleView } from "../roles/view.ts";
 import type { AccountUser } from "./account-user.ts";
 import {
