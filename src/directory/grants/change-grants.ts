@@ -1,6 +1,5 @@
 import { recordDeed } from "../../audit/audit.ts";
 import { noSuch, refuseField } from "../../errors.ts";
-import type { Bearer } from "../../http/contract.ts";
 import { seal } from "../../secrets/seal.ts";
 import { reveal, type Secret } from "../../secrets/secret.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
@@ -9,8 +8,6 @@ import type { Account } from "../accounts/account.ts";
 import { holdAccount } from "../accounts/hold-account.ts";
 import type { Client } from "../clients/client.ts";
 import { type Actor, cacheKey, type Directory } from "../directory.ts";
-import { checkHoldsAll } from "../scopes.ts";
-import { isAccountApi } from "./audience.ts";
 import type { Grant, GrantOidc, GrantType } from "./grant.ts";
 import { secretContext } from "./oidc-secret.ts";
 import { deleteGrant, insertGrant, selectGrants, updateScope } from "./store.ts";
@@ -115,18 +112,4 @@ export async function removeGrant(directory: Directory, grant: Grant, actor: Act
   directory.revocations.announce(revoked);
   directory.grants.forget(cacheKey(account_id, client_id));
   return deleted;
-}
-
-/** @throws 403 insufficient_scope unless the bearer holds every scope of these grants. */
-export function checkMayHandOn(
-  directory: Directory,
-  account: Account,
-  bearer: Bearer,
-  grants: readonly { readonly audience: string; readonly scope: readonly string[] }[],
-): void {
-  const scopes = grants.flatMap(({ audience, scope }) => {
-    const at_account_api = isAccountApi(account, directory.public_url, audience);
-    return scope.map((one) => ({ scope: one, at_account_api }));
-  });
-  checkHoldsAll(bearer, scopes);
 }

@@ -6,7 +6,7 @@ import { findAccount } from "../accounts/find-account.ts";
 import { actorOf } from "../actor.ts";
 import type { Directory } from "../directory.ts";
 import { withoutNulls } from "../entity.ts";
-import { checkMayAssign } from "../roles/change-role.ts";
+import { checkMayAssign } from "../may-hand-on.ts";
 import { findRoles } from "../roles/find-role.ts";
 import { roleView } from "../roles/view.ts";
 import type { AccountUser } from "./account-user.ts";
