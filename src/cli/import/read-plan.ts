@@ -2,7 +2,7 @@ import { canonicalAccountId, readAccountId } from "../../directory/accounts/acco
 import { checkCountries } from "../../directory/accounts/check-countries.ts";
 import { lookUpAccount } from "../../directory/accounts/find-account.ts";
 import { accountSettings } from "../../directory/accounts/settings.ts";
-import { checkClientId, checkSettings } from "../../directory/clients/create-client.ts";
+import { checkClientId, checkSettings } from "../../directory/clients/check-settings.ts";
 import { ClientSettings } from "../../directory/clients/settings.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { changeOf } from "../../directory/settings.ts";

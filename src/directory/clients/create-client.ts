@@ -1,16 +1,13 @@
 import { recordDeed } from "../../audit/audit.ts";
-import { type Fault, noSuch, refuseField } from "../../errors.ts";
-import { malformed } from "../../http/error-reply.ts";
+import { refuseField } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Actor, Directory } from "../directory.ts";
-import { originFaults } from "./allowed-origins.ts";
-import { callbackFaults, isLoopback, loginUriFault } from "./callback.ts";
+import { checkClientId, checkSettings } from "./check-settings.ts";
 import { type Client, isPublic } from "./client.ts";
 import { findClientById } from "./find-client.ts";
 import { adoptSecret, mintSecret } from "./secret.ts";
-import { sectorFaults } from "./sector.ts";
 import type { ClientSettings } from "./settings.ts";
 import { insertClient, insertSecret } from "./store.ts";
 
@@ -31,8 +28,6 @@ export interface CreatedClient {
   /** Shown once; a public client has none. */
   readonly client_secret: Secret | null;
 }
-
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** @throws 400 invalid_request. */
 export async function createClient(
@@ -64,40 +59,4 @@ export async function createClient(
 async function secretOf(account_id: string, id: string, { settings, client_secret }: NewClient, now: number) {
   if (isPublic(settings)) return null;
   return client_secret ? adoptSecret(account_id, id, client_secret, now) : mintSecret(account_id, id, now);
-}
-
-/** A name that somebody chose. @throws 400 invalid_request. */
-export function checkClientId(client_id: string): void {
-  if (!/^[A-Za-z0-9._~-]{1,64}$/.test(client_id)) {
-    throw refuseField("client_id", "pattern", "takes 1 to 64 letters, digits and . _ ~ -");
-  }
-  if (UUID.test(client_id)) throw refuseField("client_id", "pattern", "must not have the form of a uuid");
-}
-
-/** Addresses that we ask: https; what may be asked at all, the one client for outgoing requests says. */
-function addressFaults(settings: Partial<ClientSettings>): Fault[] {
-  return (["jwks_uri", "backchannel_logout_uri"] as const).flatMap((path) => {
-    const address = settings[path] ?? null;
-    if (address === null) return [];
-    const url = URL.canParse(address) ? new URL(address) : undefined;
-    const good = url?.protocol === "https:" || (url?.protocol === "http:" && isLoopback(url));
-    return good && !address.includes("#")
-      ? []
-      : [{ path, code: "https", message: "must be https, without a fragment" }];
-  });
-}
-
-/** What a schema cannot say about a client's settings. @throws 400 invalid_request with every fault. */
-export function checkSettings(settings: Partial<ClientSettings>): void {
-  const { callbacks = [], login_uri = null } = settings;
-  const { post_logout_redirect_uris = [] } = settings;
-  const faults = [
-    ...callbackFaults(callbacks),
-    ...callbackFaults(post_logout_redirect_uris, "post_logout_redirect_uris"),
-    ...addressFaults(settings),
-    ...loginUriFault(login_uri, callbacks),
-    ...sectorFaults(settings),
-    ...originFaults(settings.allowed_origins ?? []),
-  ];
-  if (faults.length > 0) throw malformed(faults);
 }
