@@ -1,6 +1,7 @@
 import { recordDeed } from "../../audit/audit.ts";
 import type { Actor } from "../../directory/directory.ts";
-import { holdPerson, noteSecondFactor } from "../../directory/users/note-second-factor.ts";
+import { holdPerson } from "../../directory/users/hold-user.ts";
+import { noteSecondFactor } from "../../directory/users/note-second-factor.ts";
 import { refuse, refuseField } from "../../errors.ts";
 import { reveal, type Secret, secret } from "../../secrets/secret.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
