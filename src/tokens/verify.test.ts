@@ -3,12 +3,12 @@ import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../
 import { masterKeys } from "../secrets/master-keys.ts";
 import { reveal } from "../secrets/secret.ts";
 import type { Authorization } from "./authorization.ts";
+import { EXCHANGE_LIFETIME, readExchangeToken, signExchangeToken } from "./exchange-token.ts";
 import { issueAccessToken, issueIdToken } from "./issue.ts";
 import { signJws } from "./jws.ts";
 import { signingKey } from "./keys/find-key.ts";
 import { rotateKey } from "./keys/rotate-key.ts";
 import { readIdToken } from "./read-id-token.ts";
-import { EXCHANGE_LIFETIME, readExchangeToken, signExchangeToken } from "./sign-exchange-token.ts";
 import { openTokens, type Tokens } from "./tokens.ts";
 import { subjectsOf, verifyAccessToken } from "./verify.ts";
 

@@ -8,7 +8,7 @@ import { bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { reveal } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
-import { EXCHANGE_LIFETIME, signExchangeToken } from "../../tokens/sign-exchange-token.ts";
+import { EXCHANGE_LIFETIME, signExchangeToken } from "../../tokens/exchange-token.ts";
 import { issuingOf } from "../authorization-for.ts";
 import type { Oauth } from "../oauth.ts";
 import { AccessTokenReply } from "../token-reply.ts";
