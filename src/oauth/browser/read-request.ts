@@ -6,7 +6,7 @@ import { refuse } from "../../errors.ts";
 import { acr_values } from "../authorization-for.ts";
 import type { Oauth } from "../oauth.ts";
 import { readHint, userOfSub } from "../read-hint.ts";
-import { findAnyClient } from "../registration/document.ts";
+import { findAnyClient } from "../registration/find-registered-client.ts";
 import { spaceSeparated } from "../space-separated.ts";
 import { targetOf } from "../target.ts";
 import type { AuthorizationParameters, Prompt, ResponseMode } from "./authorization-request.ts";

@@ -9,7 +9,7 @@ import { authenticate } from "../client-authentication/client-authentication.ts"
 import { ClientCredentials } from "../client-authentication/schema.ts";
 import { keyOf, presentedBy } from "../dpop/dpop.ts";
 import type { Oauth } from "../oauth.ts";
-import { findAnyClient } from "../registration/document.ts";
+import { findAnyClient } from "../registration/find-registered-client.ts";
 import { sendAnswer } from "./answer.ts";
 import { answerWithCode } from "./answer-with-code.ts";
 import type { AuthorizationRequest } from "./authorization-request.ts";

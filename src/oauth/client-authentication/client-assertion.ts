@@ -7,7 +7,7 @@ import { Refusal, refuse } from "../../errors.ts";
 import { isBadJwt } from "../../secrets/bad-jwt.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Oauth } from "../oauth.ts";
-import { findCurrentClient } from "../registration/document.ts";
+import { findCurrentClient } from "../registration/find-registered-client.ts";
 import { verifyByClient } from "./client-keys.ts";
 
 /** An assertion lives no longer; seconds. */

@@ -12,7 +12,7 @@ import { Refusal, type RefusalOptions, refuse } from "../../errors.ts";
 import { decode } from "../../http/strict-form.ts";
 import { type Secret, secret } from "../../secrets/secret.ts";
 import type { Oauth } from "../oauth.ts";
-import { findCurrentClient, isMisdescribed } from "../registration/document.ts";
+import { findCurrentClient, isMisdescribed } from "../registration/find-registered-client.ts";
 import { type Endpoint, matchAssertion } from "./client-assertion.ts";
 
 /** Credentials in the form. */
