@@ -16,7 +16,7 @@ import { type Answer, codeAnswer } from "./answer.ts";
 import { type Answered, answerStatement } from "./answer-statement.ts";
 import type { AuthorizationParameters, AuthorizationRequest } from "./authorization-request.ts";
 import { isForeign } from "./consent.ts";
-import { type RedirectError, RedirectedRefusal } from "./refuse-at.ts";
+import { type RedirectError, RedirectedRefusal } from "./redirected-refusal.ts";
 import { noteValues } from "./repeated-values.ts";
 import type { Resumed } from "./resume.ts";
 

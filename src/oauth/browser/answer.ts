@@ -4,7 +4,7 @@ import { errorDescription } from "../../errors.ts";
 import { escapeHtml } from "../../http/escape-html.ts";
 import { reveal, type Secret } from "../../secrets/secret.ts";
 import { addAsFragment, addToQuery, type Parameters } from "../redirect-address.ts";
-import type { AnswerTo, RedirectedRefusal } from "./refuse-at.ts";
+import type { AnswerTo, RedirectedRefusal } from "./redirected-refusal.ts";
 
 /** Where a browser goes with an answer, and in which manner. */
 export interface Answer {

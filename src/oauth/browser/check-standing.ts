@@ -3,7 +3,7 @@ import { refuse } from "../../errors.ts";
 import type { Oauth } from "../oauth.ts";
 import { targetOf } from "../target.ts";
 import type { AuthorizationRequest } from "./authorization-request.ts";
-import { redirecting } from "./refuse-at.ts";
+import { redirecting } from "./redirected-refusal.ts";
 import type { Resumed } from "./resume.ts";
 
 /**

@@ -1,7 +1,7 @@
 import { acr_values } from "../authorization-for.ts";
 import { type ClaimName, claim_names } from "../userinfo/claims-about.ts";
 import type { AuthorizationParameters } from "./authorization-request.ts";
-import { refuseRequest } from "./refuse-at.ts";
+import { refuseRequest } from "./redirected-refusal.ts";
 
 export interface ReadClaims {
   readonly claims?: AuthorizationParameters["claims"];

@@ -11,7 +11,7 @@ import { spaceSeparated } from "../space-separated.ts";
 import { targetOf } from "../target.ts";
 import type { AuthorizationParameters, Prompt, ResponseMode } from "./authorization-request.ts";
 import { type ReadClaims, readClaims } from "./read-claims.ts";
-import { type AnswerTo, redirecting, refuseRequest } from "./refuse-at.ts";
+import { type AnswerTo, redirecting, refuseRequest } from "./redirected-refusal.ts";
 import { openRequestObject } from "./request-object.ts";
 import type { RawParameters } from "./schema.ts";
 

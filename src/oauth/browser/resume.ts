@@ -8,7 +8,7 @@ import { grantsOf } from "../../directory/grants/find-grant.ts";
 import type { Oauth } from "../oauth.ts";
 import type { AuthorizationRequest } from "./authorization-request.ts";
 import { needsConsent } from "./consent.ts";
-import { RedirectedRefusal } from "./refuse-at.ts";
+import { RedirectedRefusal } from "./redirected-refusal.ts";
 import { providersOf } from "./upstream.ts";
 
 /** What a browser has to do next. */

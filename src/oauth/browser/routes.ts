@@ -16,7 +16,7 @@ import type { AuthorizationRequest } from "./authorization-request.ts";
 import { beginRequest, keepRequest, PUSHED_LIFETIME, requestUriOf, storeRequest } from "./begin.ts";
 import { browserOf } from "./cookie.ts";
 import { readRequest } from "./read-request.ts";
-import { directly, RedirectedRefusal } from "./refuse-at.ts";
+import { directly, RedirectedRefusal } from "./redirected-refusal.ts";
 import { checkSilent, nextStep } from "./resume.ts";
 import { RawParameters } from "./schema.ts";
 import { silentAnswer } from "./unchecked.ts";

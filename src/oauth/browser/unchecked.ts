@@ -3,7 +3,7 @@ import { issuerOf } from "../../directory/accounts/account.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { type Answer, errorAnswer } from "./answer.ts";
 import { listConsents } from "./consent.ts";
-import { type AnswerTo, directly, RedirectedRefusal } from "./refuse-at.ts";
+import { type AnswerTo, directly, RedirectedRefusal } from "./redirected-refusal.ts";
 
 /**
  * The answer to a refusal that nobody saw, from any door that a browser can be pushed through. A client that registered itself could

@@ -14,7 +14,7 @@ import type { RequestFacts } from "../../http/facts.ts";
 import type { Progress } from "../../oauth/browser/authorization-request.ts";
 import { isForeign, recordConsent } from "../../oauth/browser/consent.ts";
 import { logBrowserIn, type OpenRequest, saveProgress } from "../../oauth/browser/open-request.ts";
-import { RedirectedRefusal } from "../../oauth/browser/refuse-at.ts";
+import { RedirectedRefusal } from "../../oauth/browser/redirected-refusal.ts";
 import type { Resumed } from "../../oauth/browser/resume.ts";
 import { denyDevice } from "../../oauth/device/answer-device.ts";
 import type { Oauth } from "../../oauth/oauth.ts";

@@ -15,7 +15,7 @@ import { answerWithCode } from "../../oauth/browser/answer-with-code.ts";
 import { checkStanding } from "../../oauth/browser/check-standing.ts";
 import { browserOf, setCookie } from "../../oauth/browser/cookie.ts";
 import { type OpenRequest, openRequest } from "../../oauth/browser/open-request.ts";
-import { RedirectedRefusal } from "../../oauth/browser/refuse-at.ts";
+import { RedirectedRefusal } from "../../oauth/browser/redirected-refusal.ts";
 import { checkHinted, checkSilent, nextStep, type Resumed } from "../../oauth/browser/resume.ts";
 import { silentAnswer } from "../../oauth/browser/unchecked.ts";
 import { providersOf } from "../../oauth/browser/upstream.ts";
