@@ -1,14 +1,11 @@
 import { newBrowser } from "../../authentication/sessions/session.ts";
-import { beginSession } from "../../authentication/sessions/sessions.ts";
-import type { AuthenticatedSubject } from "../../authentication/subject.ts";
-import type { Account } from "../../directory/accounts/account.ts";
 import { refuse } from "../../errors.ts";
 import { sameBytes, sha256 } from "../../secrets/digest.ts";
 import { reveal, type Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Oauth } from "../oauth.ts";
 import type { AuthorizationRequest, Progress } from "./authorization-request.ts";
-import { rebindRequests, selectRequest, updateBound, updateProgress } from "./store.ts";
+import { selectRequest, updateBound, updateProgress } from "./store.ts";
 
 export interface OpenRequest {
   readonly request: AuthorizationRequest;
@@ -51,24 +48,6 @@ export async function saveProgress(
   progress: Progress,
 ): Promise<void> {
   await directory.storage.write((tx) => updateProgress(tx.db, request, progress));
-}
-
-/** Somebody logged in: their session, under a new cookie that the browser's other requests follow. */
-export async function logBrowserIn(
-  oauth: Oauth,
-  account: Account,
-  { request, browser }: OpenRequest,
-  subject: AuthenticatedSubject,
-): Promise<Secret> {
-  const { directory } = oauth;
-  const { session_id, browser: cookie } = await beginSession(directory, account, subject, browser);
-  const digest = sha256(reveal(cookie));
-  const progress: Progress = { session_id, fresh: true };
-  await directory.storage.write(async (tx) => {
-    await rebindRequests(tx.db, account.account_id, browser, digest);
-    await updateProgress(tx.db, request, progress, digest);
-  });
-  return cookie;
 }
 
 const gone = () =>

@@ -1,6 +1,7 @@
 import { pendingAfter, sealLogin } from "../../authentication/mfa/require-factor.ts";
 import type { AuthenticatedSubject } from "../../authentication/subject.ts";
-import { logBrowserIn, type OpenRequest, saveProgress } from "../../oauth/browser/open-request.ts";
+import { logBrowserIn } from "../../oauth/browser/log-browser-in.ts";
+import { type OpenRequest, saveProgress } from "../../oauth/browser/open-request.ts";
 import type { Resumed } from "../../oauth/browser/resume.ts";
 import type { Oauth } from "../../oauth/oauth.ts";
 import { reveal, type Secret } from "../../secrets/secret.ts";

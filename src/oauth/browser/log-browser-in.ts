@@ -1,0 +1,27 @@
+import { beginSession } from "../../authentication/sessions/sessions.ts";
+import type { AuthenticatedSubject } from "../../authentication/subject.ts";
+import type { Account } from "../../directory/accounts/account.ts";
+import { sha256 } from "../../secrets/digest.ts";
+import { reveal, type Secret } from "../../secrets/secret.ts";
+import type { Oauth } from "../oauth.ts";
+import type { Progress } from "./authorization-request.ts";
+import type { OpenRequest } from "./open-request.ts";
+import { rebindRequests, updateProgress } from "./store.ts";
+
+/** Somebody logged in: their session, under a new cookie that the browser's other requests follow. */
+export async function logBrowserIn(
+  oauth: Oauth,
+  account: Account,
+  { request, browser }: OpenRequest,
+  subject: AuthenticatedSubject,
+): Promise<Secret> {
+  const { directory } = oauth;
+  const { session_id, browser: cookie } = await beginSession(directory, account, subject, browser);
+  const digest = sha256(reveal(cookie));
+  const progress: Progress = { session_id, fresh: true };
+  await directory.storage.write(async (tx) => {
+    await rebindRequests(tx.db, account.account_id, browser, digest);
+    await updateProgress(tx.db, request, progress, digest);
+  });
+  return cookie;
+}
