@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { issuerOf } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
 import { refuse } from "../../errors.ts";
@@ -56,6 +57,10 @@ export function storeRequest(
 }
 
 export const requestUriOf = ({ id }: AuthorizationRequest) => `${PUSHED}${id}`;
+
+/** Where its browser goes on with it; the pages live in another wing. */
+export const loginPageOf = (public_url: string, { account_id, id }: AuthorizationRequest) =>
+  `${issuerOf(public_url, account_id)}/login?request=${id}`;
 
 /**
  * The request that a browser brings, by value or pushed before (RFC 9126 §4): a pushed one works once, for its client alone. It is

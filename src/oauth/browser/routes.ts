@@ -1,6 +1,5 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { Type } from "typebox";
-import { issuerOf } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { refuse } from "../../errors.ts";
 import { OidParams, refusals } from "../../http/contract.ts";
@@ -13,7 +12,7 @@ import { findAnyClient } from "../registration/find-registered-client.ts";
 import { sendAnswer } from "./answer.ts";
 import { answerWithCode } from "./answer-with-code.ts";
 import type { AuthorizationRequest } from "./authorization-request.ts";
-import { beginRequest, keepRequest, PUSHED_LIFETIME, requestUriOf, storeRequest } from "./begin.ts";
+import { beginRequest, keepRequest, loginPageOf, PUSHED_LIFETIME, requestUriOf, storeRequest } from "./begin.ts";
 import { browserOf } from "./cookie.ts";
 import { readRequest } from "./read-request.ts";
 import { directly, RedirectedRefusal } from "./redirected-refusal.ts";
@@ -36,9 +35,7 @@ const seen = Type.Null({ description: "`Location` is a login page, or the callba
 export function authorizationRoutes(app: App, oauth: Oauth): void {
   const { directory } = oauth;
 
-  /** A login page's address; the pages live in another wing. */
-  const pageOf = ({ account_id, id }: AuthorizationRequest) =>
-    `${issuerOf(directory.public_url, account_id)}/login?request=${id}`;
+  const pageOf = (request: AuthorizationRequest) => loginPageOf(directory.public_url, request);
 
   async function begin(request: FastifyRequest, reply: FastifyReply, raw: RawParameters) {
     const { account_id } = request;

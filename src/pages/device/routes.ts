@@ -1,7 +1,7 @@
 import { Type } from "typebox";
 import { newBrowser } from "../../authentication/sessions/session.ts";
-import { issuerOf } from "../../directory/accounts/account.ts";
 import type { App } from "../../http/server.ts";
+import { loginPageOf } from "../../oauth/browser/begin.ts";
 import { browserOf, setCookie } from "../../oauth/browser/cookie.ts";
 import { enterUserCode } from "../../oauth/device/enter-user-code.ts";
 import type { Oauth } from "../../oauth/oauth.ts";
@@ -49,8 +49,7 @@ export function devicePageRoutes(app: App, oauth: Oauth): void {
       const page = await readerOf(directory, request);
       const begun = await enterUserCode(oauth, { account_id, user_code, browser, source });
       if (!begun) return sendPage(reply, { ...page, ...viewOf(page.texts, { ...body, wrong: true }) });
-      const address = `${issuerOf(public_url, account_id)}/login?request=${begun.id}`;
-      return reply.header("cache-control", "no-store").redirect(address, 303);
+      return reply.header("cache-control", "no-store").redirect(loginPageOf(public_url, begun), 303);
     },
   });
 }

@@ -12,6 +12,7 @@ import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
 import { errorAnswer, sendAnswer } from "../../oauth/browser/answer.ts";
 import { answerWithCode } from "../../oauth/browser/answer-with-code.ts";
+import { loginPageOf } from "../../oauth/browser/begin.ts";
 import { checkStanding } from "../../oauth/browser/check-standing.ts";
 import { browserOf, setCookie } from "../../oauth/browser/cookie.ts";
 import { type OpenRequest, openRequest } from "../../oauth/browser/open-request.ts";
@@ -90,7 +91,6 @@ export function loginRoutes(app: App, oauth: Oauth): void {
     handler: async (received, reply) => {
       const request = received as FastifyRequest;
       refuseForeignForm(request);
-      const issuer = issuerOf(public_url, request.account_id);
       const opened = await open(request, false);
       const resumed = await nextStep(oauth, opened.request, opened.browser);
       const { language: locale } = textsOf(request, opened, resumed);
@@ -100,10 +100,11 @@ export function loginRoutes(app: App, oauth: Oauth): void {
         if (cookie) setCookie(reply, public_url, request.account_id, cookie);
       } catch (error) {
         // The person wants to leave, so they go wherever they came from.
-        if (error instanceof RedirectedRefusal) return sendAnswer(reply, errorAnswer(error, issuer));
+        if (error instanceof RedirectedRefusal)
+          return sendAnswer(reply, errorAnswer(error, issuerOf(public_url, request.account_id)));
         await keepProblem(oauth, request, opened.request, opened.request.progress, error);
       }
-      return reply.header("cache-control", "no-store").redirect(`${issuer}/login?request=${opened.request.id}`, 303);
+      return reply.header("cache-control", "no-store").redirect(loginPageOf(public_url, opened.request), 303);
     },
   });
 }

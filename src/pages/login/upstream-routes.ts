@@ -1,9 +1,9 @@
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import { recordRefused } from "../../authentication/federation/record-refused.ts";
-import { issuerOf } from "../../directory/accounts/account.ts";
 import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
+import { loginPageOf } from "../../oauth/browser/begin.ts";
 import { browserOf, setCookie } from "../../oauth/browser/cookie.ts";
 import { openRequest } from "../../oauth/browser/open-request.ts";
 import { nextStep, type Resumed } from "../../oauth/browser/resume.ts";
@@ -38,7 +38,6 @@ export function upstreamRoutes(app: App, oauth: Oauth): void {
     openRequest(oauth, request.account_id, id, browserOf(request, oauth.directory), false);
   const recorded = (request: FastifyRequest, { account, client }: Resumed) =>
     recordRefused(oauth.directory, { account, client, actor: client.id, facts: factsOf(request) });
-  const pageOf = (account_id: string, id: string) => `${issuerOf(public_url, account_id)}/login?request=${id}`;
 
   app.route({
     method: "GET",
@@ -56,7 +55,7 @@ export function upstreamRoutes(app: App, oauth: Oauth): void {
         return reply.redirect(reveal(await finding.catch(recorded(request, resumed))), 303);
       } catch (error) {
         await keepProblem(oauth, request, opened.request, opened.request.progress, error);
-        return reply.redirect(pageOf(request.account_id, opened.request.id), 303);
+        return reply.redirect(loginPageOf(public_url, opened.request), 303);
       }
     },
   });
@@ -86,7 +85,7 @@ export function upstreamRoutes(app: App, oauth: Oauth): void {
       } catch (error) {
         await keepProblem(oauth, request, opened.request, { another: true }, error);
       }
-      return reply.header("cache-control", "no-store").redirect(pageOf(account_id, opened.request.id), 303);
+      return reply.header("cache-control", "no-store").redirect(loginPageOf(public_url, opened.request), 303);
     },
   });
 }

@@ -5,6 +5,7 @@ import { issuerOf, isTestAccount } from "../../directory/accounts/account.ts";
 import { findHoldings } from "../../directory/users/find-account-user.ts";
 import { refuse } from "../../errors.ts";
 import type { App } from "../../http/server.ts";
+import { loginPageOf } from "../../oauth/browser/begin.ts";
 import { browserOf } from "../../oauth/browser/cookie.ts";
 import { requestOwnPage } from "../../oauth/browser/own-page.ts";
 import type { Oauth } from "../../oauth/oauth.ts";
@@ -77,8 +78,7 @@ export function sandboxPageRoutes(app: App, oauth: Oauth, readInbox: ReadInbox):
         const body = html`<p>${texts.sandbox.no_client} <code>latchkey client create --help</code></p>`;
         return sendPage(reply, { account, texts, title: texts.sandbox.title, body, status: 404 });
       }
-      const address = `${issuerOf(directory.public_url, account.account_id)}/login?request=${begun.id}`;
-      return reply.header("cache-control", "no-store").redirect(address, 303);
+      return reply.header("cache-control", "no-store").redirect(loginPageOf(directory.public_url, begun), 303);
     },
   });
 }
