@@ -5,7 +5,7 @@ import { instant } from "../../storage/storage.ts";
 import { codeDigest, normaliseCode, type PresentedCode } from "./code.ts";
 import { type Naming, readIdentifier } from "./name-person.ts";
 import { findPerson } from "./person.ts";
-import { selectClientOfDigest, selectClientsOfPerson, selectSession } from "./store.ts";
+import { selectClientOfDigest, selectClientsOfPerson, selectLoginSession } from "./store.ts";
 import type { Verification } from "./verification.ts";
 
 export interface CodeNaming extends Omit<Naming, "client"> {
@@ -51,7 +51,7 @@ async function ofSession(
   { account, login_session_id, now }: CodeNaming,
 ): Promise<string | undefined> {
   if (login_session_id === undefined) return undefined;
-  return (await selectSession(storage.read, account.account_id, login_session_id, instant(now)))?.client_id;
+  return (await selectLoginSession(storage.read, account.account_id, login_session_id, instant(now)))?.client_id;
 }
 
 /** The client says which type of user an identifier names, and is not known yet: the type of the caller's own goes first. */

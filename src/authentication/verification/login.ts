@@ -4,7 +4,7 @@ import { refuseField } from "../../errors.ts";
 import { findPerson, identifierDigest } from "./person.ts";
 import type { SendRequest } from "./send.ts";
 import { countryOf } from "./sms-limits.ts";
-import type { SessionRow } from "./store.ts";
+import type { LoginSessionRow } from "./store.ts";
 import type { Verification } from "./verification.ts";
 
 /** Who logs in where, and where a code for them may go; the same for known and unknown people. */
@@ -81,7 +81,7 @@ async function readIdentifier({ connection, email, phone_number, account }: Send
 }
 
 /** A login under way: nothing of it can be changed by asking again. */
-export async function resumeLogin({ account, locale }: SendRequest, session: SessionRow): Promise<Login> {
+export async function resumeLogin({ account, locale }: SendRequest, session: LoginSessionRow): Promise<Login> {
   const { id, audience, person, user_id, identifier, email, phone_number, code_id } = session;
   return {
     session_id: id,

@@ -4,7 +4,7 @@ import { insertLogin, type Login } from "../../../test/support/verification.ts";
 import { accountOf, clientOf, openRoom, public_url, refusalOf } from "../../../test/support/verification-room.ts";
 import { instant, type Storage } from "../../storage/storage.ts";
 import { type Naming, namePerson } from "./name-person.ts";
-import { insertSession } from "./store.ts";
+import { insertLoginSession } from "./store.ts";
 import type { Verification } from "./verification.ts";
 
 const phone_number = "+4741234567";
@@ -30,7 +30,7 @@ describeOnBothEngines("namePerson", (engine) => {
       const about = { account_id: login.account_id, id, client_id: login.client_id, audience, person: login.user_id };
       const known = { user_id: login.user_id, identifier: "i", email: null, phone_number: null, code_id: "c" };
       const times = { created_at: instant(now), expires_at: instant(now + 60_000) };
-      await storage.write((tx) => insertSession(tx.db, { ...about, ...known, ...times }));
+      await storage.write((tx) => insertLoginSession(tx.db, { ...about, ...known, ...times }));
     }
   });
   afterAll(() => test.close());

@@ -4,7 +4,7 @@ import { type Identifier, readEmail, readPhone } from "../../directory/users/ide
 import { refuse, refuseField } from "../../errors.ts";
 import { instant } from "../../storage/storage.ts";
 import { findPerson } from "./person.ts";
-import { selectSession } from "./store.ts";
+import { selectLoginSession } from "./store.ts";
 import type { Verification } from "./verification.ts";
 
 export interface Naming {
@@ -28,7 +28,7 @@ export async function namePerson(verification: Verification, naming: Naming): Pr
   const { login_session_id, account, client, audience, now } = naming;
   if (login_session_id === undefined) return named;
   const { storage, canonicalAudience } = verification;
-  const session = await selectSession(storage.read, account.account_id, login_session_id, instant(now));
+  const session = await selectLoginSession(storage.read, account.account_id, login_session_id, instant(now));
   const ours = session?.client_id === client.id && session.audience === canonicalAudience(account, audience);
   if (!session || !ours || (named !== null && named !== session.person)) throw refuse("invalid_verification_code");
   return session.person;

@@ -7,7 +7,13 @@ import { instant, type Transaction } from "../../storage/storage.ts";
 import { type Delivery, deliverCode } from "./deliver-code.ts";
 import { beginLogin, type Login, resumeLogin } from "./login.ts";
 import { chargeSend } from "./send-limits.ts";
-import { insertSession, type PersonNow, type SessionRow, selectPersonNow, selectSession } from "./store.ts";
+import {
+  insertLoginSession,
+  type LoginSessionRow,
+  type PersonNow,
+  selectLoginSession,
+  selectPersonNow,
+} from "./store.ts";
 import type { Verification } from "./verification.ts";
 
 export interface SendRequest {
@@ -68,7 +74,7 @@ async function findResend(verification: Verification, request: SendRequest): Pro
   const { login_session_id, account, client, audience, now } = request;
   if (login_session_id === undefined) return undefined;
   const { storage, canonicalAudience } = verification;
-  const session = await selectSession(storage.read, account.account_id, login_session_id, instant(now));
+  const session = await selectLoginSession(storage.read, account.account_id, login_session_id, instant(now));
   if (!session) return undefined;
   if (session.client_id !== client.id || session.audience !== canonicalAudience(account, audience)) {
     throw refuseField("login_session_id", "foreign", "belongs to another client or audience");
@@ -89,9 +95,13 @@ async function sendIn(tx: Transaction, verification: Verification, request: Send
   const now = await selectPersonNow(tx.db, request.account.account_id, begun.person);
   const login = whereTheyAre(begun, now);
   const delivery = await deliverCode(tx, verification, request, login, now.window);
-  if (!login.resumed && delivery.code && !(await insertSession(tx.db, sessionOf(request, login, delivery.code)))) {
+  if (
+    !login.resumed &&
+    delivery.code &&
+    !(await insertLoginSession(tx.db, loginSessionOf(request, login, delivery.code)))
+  ) {
     // Everything above is undone with this member of the batch; the next attempt finds the session and resends.
-    throw new SessionTaken();
+    throw new LoginSessionTaken();
   }
   await record(tx, request, login, { code_id: delivery.code?.id ?? null, withheld: delivery.withheld });
   return true;
@@ -112,18 +122,18 @@ function whereTheyAre(login: Login, { email, phone_number }: PersonNow): Login {
   };
 }
 
-class SessionTaken extends Error {}
+class LoginSessionTaken extends Error {}
 
 function raced(error: unknown): false {
-  if (error instanceof SessionTaken) return false;
+  if (error instanceof LoginSessionTaken) return false;
   throw error;
 }
 
-function sessionOf(
+function loginSessionOf(
   { account, client, now }: SendRequest,
   login: Login,
   code: NonNullable<Delivery["code"]>,
-): SessionRow {
+): LoginSessionRow {
   return {
     account_id: account.account_id,
     id: login.session_id,

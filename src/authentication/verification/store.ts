@@ -16,7 +16,7 @@ export interface KnownUser {
 export type CodeRow = {
   readonly [K in keyof VerificationCodes]: VerificationCodes[K] extends number ? number : Plain<VerificationCodes[K]>;
 };
-export type SessionRow = Readonly<LoginSessions>;
+export type LoginSessionRow = Readonly<LoginSessions>;
 type Plain<T> = T extends { readonly __select__: infer S } ? S : T;
 
 const identifying = {
@@ -73,12 +73,12 @@ export async function selectUsersBy(
   }));
 }
 
-export async function selectSession(
+export async function selectLoginSession(
   db: Database,
   account_id: string,
   id: string,
   now: Instant,
-): Promise<SessionRow | undefined> {
+): Promise<LoginSessionRow | undefined> {
   return db
     .selectFrom("login_sessions")
     .selectAll()
@@ -89,7 +89,7 @@ export async function selectSession(
 }
 
 /** A session's id is free again when it has expired. @returns false when another live session has it. */
-export async function insertSession(db: Database, session: SessionRow): Promise<boolean> {
+export async function insertLoginSession(db: Database, session: LoginSessionRow): Promise<boolean> {
   const { account_id: _account, id: _id, ...fields } = session;
   const inserted = await db
     .insertInto("login_sessions")
