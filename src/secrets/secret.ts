@@ -41,6 +41,11 @@ export function secret(value: string): Secret {
   return new Secret(value);
 }
 
+/** What is left out stays so. */
+export function optionalSecret(value: string | undefined): Secret | undefined {
+  return value === undefined ? undefined : secret(value);
+}
+
 export function reveal(value: Secret): string {
   return Secret.reveal(value);
 }

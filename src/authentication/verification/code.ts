@@ -10,7 +10,7 @@
  */
 import { base64url, hmac, hmacHex, sameBytes } from "../../secrets/digest.ts";
 import type { MasterKeys } from "../../secrets/master-keys.ts";
-import { reveal, type Secret, secret } from "../../secrets/secret.ts";
+import { optionalSecret, reveal, type Secret, secret } from "../../secrets/secret.ts";
 
 export type CodeFormat = "typable" | "numeric" | "link";
 
@@ -50,8 +50,7 @@ export function deriveCode(
   const { account_id, challenge_id, key_version, counter, length } = challenge;
   const key = keys.derive(key_version, account_id, "code");
   const bytes = hmac(key, VERSION, account_id, challenge_id, rendering, String(counter));
-  const text = formatBytes(bytes, rendering, length);
-  return text === undefined ? undefined : secret(text);
+  return optionalSecret(formatBytes(bytes, rendering, length));
 }
 
 /** The first counter from `challenge.counter` on that gives a code, with that code. */

@@ -6,7 +6,7 @@ import { readPhone } from "../../directory/users/identifier.ts";
 import { refuseField } from "../../errors.ts";
 import { bearer_refusals, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
-import { reveal, secret } from "../../secrets/secret.ts";
+import { optionalSecret, reveal, secret } from "../../secrets/secret.ts";
 import type { Oauth } from "../oauth.ts";
 import { changePassword } from "./change-password.ts";
 import { findMe, findMeFresh } from "./fresh-login.ts";
@@ -57,7 +57,7 @@ export function accountUserSelfRoutes(app: App, { directory, mfa }: Oauth): void
     handler: async (request, reply) => {
       const { previous_password, proposed_password } = request.body;
       const { account_id, id } = await findMeFresh(directory, request.bearer);
-      const previous = previous_password === undefined ? undefined : secret(previous_password);
+      const previous = optionalSecret(previous_password);
       const change = { user_id: id, sid: request.bearer.sid, previous, proposed: secret(proposed_password) };
       await changePassword(directory, await findAccount(directory, account_id), change, actorOf(request));
       return reply.code(201).send(NOTHING);

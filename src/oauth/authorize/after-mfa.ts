@@ -7,7 +7,7 @@ import type { Client } from "../../directory/clients/client.ts";
 import { checkActsFor } from "../../directory/scopes.ts";
 import { refuse, refuseField } from "../../errors.ts";
 import type { Bearer } from "../../http/contract.ts";
-import { secret } from "../../secrets/secret.ts";
+import { optionalSecret, secret } from "../../secrets/secret.ts";
 import type { Oauth } from "../oauth.ts";
 import type { PermittedRequest } from "./authorize.ts";
 import type { AuthorizeRequest } from "./schema.ts";
@@ -66,9 +66,9 @@ export function finish(
 ): Promise<AuthenticatedSubject> {
   const { oob_code, binding_code, otp } = request;
   const presented = {
-    oob_code: oob_code === undefined ? undefined : secret(oob_code),
-    binding_code: binding_code === undefined ? undefined : secret(binding_code),
-    otp: otp === undefined ? undefined : secret(otp),
+    oob_code: optionalSecret(oob_code),
+    binding_code: optionalSecret(binding_code),
+    otp: optionalSecret(otp),
   };
   const about = { account, pending, presented, source: source(client), actor: bearer.subject, facts, now };
   return finishFactor(mfa, about);

@@ -11,7 +11,7 @@ import { openOidcSecret } from "../../directory/grants/oidc-secret.ts";
 import { checkActsFor } from "../../directory/scopes.ts";
 import { refuse } from "../../errors.ts";
 import type { Bearer } from "../../http/contract.ts";
-import { secret } from "../../secrets/secret.ts";
+import { optionalSecret, secret } from "../../secrets/secret.ts";
 import { checkBound } from "../dpop/check-bound.ts";
 import { type Caller, finishFirstFactor } from "../finish-first-factor.ts";
 import type { PersonTokens } from "../issue-for-person.ts";
@@ -54,7 +54,7 @@ export async function logInUpstream(
   const { authority, client_id, trusted_domains = [] } = grant.oidc;
   const presented = {
     code: secret(code),
-    code_verifier: code_verifier === undefined ? undefined : secret(code_verifier),
+    code_verifier: optionalSecret(code_verifier),
   };
   const upstream = { authority, client_id, client_secret, redirect_uri, nonce, now, ...presented };
   const refused = recordRefused(directory, { account, client, actor: bearer.subject, facts });

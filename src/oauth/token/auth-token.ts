@@ -12,7 +12,7 @@ import { findClient } from "../../directory/clients/find-client.ts";
 import { refuse } from "../../errors.ts";
 import { malformed } from "../../http/error-reply.ts";
 import { factsOf } from "../../http/facts.ts";
-import { type Secret, secret } from "../../secrets/secret.ts";
+import { optionalSecret, secret } from "../../secrets/secret.ts";
 import { checkBearer, findBearer } from "../bearer/bearer.ts";
 import { authenticateBasic } from "../client-authentication/client-authentication.ts";
 import { presentedBy } from "../dpop/dpop.ts";
@@ -52,7 +52,11 @@ export async function getToken(oauth: Oauth, request: FastifyRequest, body: Auth
       const caller = await loginClient(oauth, request);
       const { mfa_token } = required(body, "mfa_token");
       const { oob_code, binding_code, otp } = body;
-      const presented = { oob_code: sealed(oob_code), binding_code: sealed(binding_code), otp: sealed(otp) };
+      const presented = {
+        oob_code: optionalSecret(oob_code),
+        binding_code: optionalSecret(binding_code),
+        otp: optionalSecret(otp),
+      };
       return finishWithFactor(oauth, caller, secret(mfa_token), presented);
     }
     case "refresh_token": {
@@ -76,8 +80,6 @@ function identOf({ ident_type, ident, login_session_id }: AuthTokenRequest) {
   if (ident_type === "login_session_id") return { login_session_id: ident };
   return { ident_type, ident, login_session_id };
 }
-
-const sealed = (text: string | undefined): Secret | undefined => (text === undefined ? undefined : secret(text));
 
 /** Basic, or a partner's exchange token as Bearer. */
 async function clientCredentials(oauth: Oauth, request: FastifyRequest, { audience }: { readonly audience: string }) {
