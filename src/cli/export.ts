@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { Command } from "commander";
 import { adviceOn } from "../advice.ts";
-import { readAccount } from "./export/read-account.ts";
+import { readAccount } from "./portable/read-account.ts";
 import { findNamedAccount, type Output, print, withCore } from "./run.ts";
 
 interface Options extends Output {

@@ -2,10 +2,10 @@ import { readFileSync } from "node:fs";
 import { Command } from "commander";
 import { refuseField } from "../errors.ts";
 import { checkSchema } from "./check-schema.ts";
-import { PortableAccount } from "./export/portable.ts";
-import { tryAccount, writeAccount } from "./export/write-account.ts";
 import { carryOut } from "./import/carry-out.ts";
 import { readPlan } from "./import/read-plan.ts";
+import { PortableAccount } from "./portable/portable.ts";
+import { tryAccount, writeAccount } from "./portable/write-account.ts";
 import { type Output, print, withCore } from "./run.ts";
 
 interface Options extends Output {

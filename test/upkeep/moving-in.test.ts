@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { readAccount } from "../../src/cli/export/read-account.ts";
+import { readAccount } from "../../src/cli/portable/read-account.ts";
 import { createTestDatabase, describeOnBothEngines } from "../support/engines.ts";
 import { basic, call, createTenant, MASTER_KEY, startLatchkey } from "../support/latchkey.ts";
 import { personToken } from "../support/people.ts";
