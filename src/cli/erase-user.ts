@@ -8,8 +8,8 @@ import { erasures as outboxErasures } from "../outbox/erasures.ts";
 import { uuidv7 } from "../secrets/uuid.ts";
 import type { Core } from "../server.ts";
 import { type Erasure, eraseRows, findSpeaking, followTraces, type Traced } from "../storage/erasure.ts";
-import { epoch } from "../storage/storage.ts";
-import { actor } from "./run.ts";
+import { epoch, type Transaction } from "../storage/storage.ts";
+import { actor, rehearse } from "./run.ts";
 
 const erasures = [...userErasures, ...authenticationErasures, ...oauthErasures, ...outboxErasures];
 
@@ -19,46 +19,34 @@ const BEFORE = 2 * 86_400_000;
 /** How many rows of each table go, or are blanked. */
 export type ErasedRows = Readonly<Record<string, number>>;
 
-/** Thrown at the end of a trial, to undo it. */
-const undone = Symbol("undone");
-
 /** Does all that `eraseEverywhere` does to the tables, and undoes it. A living user stays alive. */
 export async function tryErasing(core: Core, user: User): Promise<ErasedRows> {
-  let rows: ErasedRows = {};
-  const undo = (counted: ErasedRows) => {
-    rows = counted;
-    throw undone;
-  };
-  await erase(core, user, undo).catch((error: unknown) => {
-    if (error !== undone) throw error;
-  });
-  return rows;
+  return rehearse(core.storage, await erasing(core, user));
 }
 
 /** Deletes a user who still lives, so that what was issued stops, and then erases in one transaction what says who they were. */
 export async function eraseEverywhere(core: Core, user: User): Promise<ErasedRows> {
   if (user.deleted_at === null) await removeUser(core.directory, user, actor);
-  return erase(core, user, () => {});
+  return core.storage.write(await erasing(core, user));
 }
 
-/** What takes long to find is found before the transaction, which others wait for. `last` runs before the commit. */
-async function erase(core: Core, user: User, last: (rows: ErasedRows) => void): Promise<ErasedRows> {
+/** What the transaction does. What takes long to find is found before it, since others wait for it. */
+async function erasing(core: Core, user: User): Promise<(tx: Transaction) => Promise<ErasedRows>> {
   const { storage } = core;
   const person = await trace(core, user);
   const since = uuidv7(Math.max(0, epoch(user.created_at) - BEFORE)).slice(0, TIME_OF_ID);
   const events = await findPersonalEvents(storage.read, person, since);
   const speaking = new Map<Erasure, readonly string[]>();
   for (const erasure of erasures) speaking.set(erasure, await findSpeaking(storage.read, erasure, person));
-  return storage.write(async (tx) => {
+  return async (tx) => {
     const rows: Record<string, number> = { users: 1 };
     for (const erasure of erasures) {
       rows[erasure.table] = await eraseRows(tx.db, erasure, person, speaking.get(erasure) ?? []);
     }
     rows.audit_events = await blankEvents(tx, user.account_id, events);
     await eraseUser(tx, user, storage.now(), actor);
-    last(rows);
     return rows;
-  });
+  };
 }
 
 /** Letters of an id that say when it was made. */

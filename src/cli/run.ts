@@ -7,6 +7,7 @@ import type { Actor, Directory } from "../directory/directory.ts";
 import { type Fault, Refusal } from "../errors.ts";
 import { malformed } from "../http/error-reply.ts";
 import { type Core, openCore } from "../server.ts";
+import type { Storage, Transaction } from "../storage/storage.ts";
 
 /** Who a command is, in the audit trail. */
 export const actor: Actor = { id: "command line", context: {} };
@@ -23,6 +24,22 @@ export function print(result: object, { json }: Output, lines: readonly string[]
 /** The account that a command names, in either form. @throws 400 invalid_request, 404 not_found. */
 export const findNamedAccount = async (directory: Directory, oid: string): Promise<Account> =>
   findAccount(directory, readAccountId(oid));
+
+/** Thrown at the end of a rehearsal, to undo it. */
+const undone = Symbol("undone");
+
+/** Does all that `work` does, and undoes it. @returns what it came to. */
+export async function rehearse<T>(storage: Storage, work: (tx: Transaction) => Promise<T>): Promise<T> {
+  let result: T | undefined;
+  const trial = storage.write(async (tx) => {
+    result = await work(tx);
+    throw undone;
+  });
+  await trial.catch((error: unknown) => {
+    if (error !== undone) throw error;
+  });
+  return result as T;
+}
 
 /** What somebody types for a field that the API has. */
 export type Flags = Readonly<Record<string, string>>;

@@ -2,12 +2,9 @@ import { sql } from "kysely";
 import { recordDeed } from "../../audit/audit.ts";
 import { refuseField } from "../../errors.ts";
 import type { Core } from "../../server.ts";
-import { instant } from "../../storage/storage.ts";
-import { actor } from "../run.ts";
+import { instant, type Transaction } from "../../storage/storage.ts";
+import { actor, rehearse } from "../run.ts";
 import { decodeRow, type PortableAccount, type PortableTable, portable_tables } from "./portable.ts";
-
-/** Thrown at the end of a trial, to undo it. */
-const undone = Symbol("undone");
 
 /**
  * Does all that `writeAccount` does, and undoes it.
@@ -15,12 +12,7 @@ const undone = Symbol("undone");
  * @throws 400 invalid_request: what `writeAccount` would refuse.
  */
 export async function tryAccount(core: Core, portable: PortableAccount): Promise<void> {
-  const undo = async () => {
-    throw undone;
-  };
-  await writeAccount(core, portable, undo).catch((error: unknown) => {
-    if (error !== undone) throw error;
-  });
+  await rehearse(core.storage, writing(core, portable));
 }
 
 /** Servers that run here read what was revoked since they last looked, so it is revoked now. */
@@ -29,16 +21,20 @@ function arrivingIn(table: PortableTable, now: string) {
 }
 
 /**
- * Writes an exported account, whole or not at all; `last` runs before the commit.
+ * Writes an exported account, whole or not at all.
  *
  * @throws 400 invalid_request: the account exists, a master key is missing, or the file is not what it says.
  */
-export async function writeAccount(
+export async function writeAccount(core: Core, portable: PortableAccount): Promise<void> {
+  await core.storage.write(writing(core, portable));
+  core.directory.accounts.clear();
+}
+
+/** What the transaction does. */
+function writing(
   { storage, directory }: Core,
-  portable: PortableAccount,
-  last: () => Promise<void> = async () => {},
-): Promise<void> {
-  const { account_id, tables, key_versions } = portable;
+  { account_id, tables, key_versions }: PortableAccount,
+): (tx: Transaction) => Promise<void> {
   const missing = key_versions.filter((version) => !directory.master_keys.versions.includes(version));
   if (missing.length > 0) {
     throw refuseField(
@@ -47,7 +43,7 @@ export async function writeAccount(
       `the file is sealed under the master key ${missing.join(", ")}: add that key after your own in MASTER_KEY, import, then run latchkey keys reseal`,
     );
   }
-  await storage.write(async (tx) => {
+  return async (tx) => {
     const { rows } = await sql`select 1 from accounts where account_id = ${account_id}`.execute(tx.db);
     if (rows.length > 0) throw refuseField("account_id", "taken", `${account_id} is here already`);
     for (const table of portable_tables) {
@@ -67,7 +63,5 @@ export async function writeAccount(
       now: instant(storage.now()),
       actor,
     });
-    await last();
-  });
-  directory.accounts.clear();
+  };
 }
