@@ -1,8 +1,9 @@
 import { writeFileSync } from "node:fs";
 import { Command } from "commander";
 import { adviceOn } from "../advice.ts";
+import { rowsOf } from "./portable/portable.ts";
 import { readAccount } from "./portable/read-account.ts";
-import { findNamedAccount, type Output, print, withCore } from "./run.ts";
+import { countLines, findNamedAccount, type Output, print, withCore } from "./run.ts";
 
 interface Options extends Output {
   readonly out?: string;
@@ -25,11 +26,11 @@ export function exportCommand(): Command {
           return;
         }
         writeOut(options.out, text);
-        const counts = Object.entries(portable.tables).map(([table, rows]) => [table, rows.length] as const);
         const { account_id, key_versions } = portable;
-        print({ account_id, file: options.out, key_versions, rows: Object.fromEntries(counts) }, options, [
+        const rows = rowsOf(portable);
+        print({ account_id, file: options.out, key_versions, rows }, options, [
           `Account ${account_id} is in ${options.out}`,
-          ...counts.filter(([, count]) => count > 0).map(([table, count]) => `  ${table.padEnd(22)} ${count}`),
+          ...countLines(rows),
           `  The other server needs the master key ${key_versions.join(", ")} among its own.`,
         ]);
       }),

@@ -4,9 +4,9 @@ import { refuseField } from "../errors.ts";
 import { checkSchema } from "./check-schema.ts";
 import { carryOut } from "./import/carry-out.ts";
 import { readPlan } from "./import/read-plan.ts";
-import { PortableAccount } from "./portable/portable.ts";
+import { PortableAccount, rowsOf } from "./portable/portable.ts";
 import { tryAccount, writeAccount } from "./portable/write-account.ts";
-import { type Output, print, withCore } from "./run.ts";
+import { countLines, type Output, print, withCore } from "./run.ts";
 
 interface Options extends Output {
   readonly dryRun?: boolean;
@@ -26,13 +26,13 @@ export function importCommand(): Command {
           if (document.format !== undefined) {
             const portable = await checkSchema(PortableAccount, document);
             await (options.dryRun ? tryAccount : writeAccount)(core, portable);
-            const { account_id, tables } = portable;
-            const counts = Object.entries(tables).map(([table, rows]) => [table, rows.length] as const);
-            print({ account_id, imported: !options.dryRun, rows: Object.fromEntries(counts) }, options, [
+            const { account_id } = portable;
+            const rows = rowsOf(portable);
+            print({ account_id, imported: !options.dryRun, rows }, options, [
               options.dryRun
                 ? `Account ${account_id} can be imported.`
                 : `Account ${account_id} is here, with all that it had.`,
-              ...counts.filter(([, count]) => count > 0).map(([table, count]) => `  ${table.padEnd(22)} ${count}`),
+              ...countLines(rows),
             ]);
             return;
           }
@@ -44,7 +44,7 @@ export function importCommand(): Command {
           const result = await carryOut(core, plan, progressOf(options));
           print(result, options, [
             `Account ${result.account_id}`,
-            ...Object.entries(result.created).map(([what, count]) => `  ${what.padEnd(10)} ${count} created`),
+            ...countLines(result.created, "created"),
             `  ${result.kept} were here already and stay as they are`,
           ]);
         },

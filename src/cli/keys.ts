@@ -5,7 +5,7 @@ import { instant, type Transaction } from "../storage/storage.ts";
 import { keysOf } from "../tokens/keys/find-key.ts";
 import { rotateKey } from "../tokens/keys/rotate-key.ts";
 import { type Hanging, resealAll } from "./reseal.ts";
-import { actor, findNamedAccount, type Output, print, withCore } from "./run.ts";
+import { actor, countLines, findNamedAccount, type Output, print, withCore } from "./run.ts";
 
 interface Options extends Output {
   readonly now?: boolean;
@@ -54,7 +54,7 @@ export function keysCommand(): Command {
         const { version, moved, hanging } = report;
         print(report, options, [
           `Sealed under ${version}`,
-          ...Object.entries(moved).map(([what, count]) => `  ${what.padEnd(22)} ${count} moved`),
+          ...countLines(moved, "moved"),
           ...adviceOf(hanging, core.directory.master_keys.versions.length > 1),
         ]);
       }),

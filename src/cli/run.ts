@@ -21,6 +21,12 @@ export function print(result: object, { json }: Output, lines: readonly string[]
   process.stdout.write(json ? `${JSON.stringify(result)}\n` : `${lines.join("\n")}\n`);
 }
 
+/** Lines of a table of counts: what there is none of is left out, unless `done` says what became of it. */
+export function countLines(counts: Readonly<Record<string, number>>, done?: string): readonly string[] {
+  const shown = Object.entries(counts).filter(([, count]) => done !== undefined || count > 0);
+  return shown.map(([name, count]) => `  ${name.padEnd(22)} ${count}${done === undefined ? "" : ` ${done}`}`);
+}
+
 /** The account that a command names, in either form. @throws 400 invalid_request, 404 not_found. */
 export const findNamedAccount = async (directory: Directory, oid: string): Promise<Account> =>
   findAccount(directory, readAccountId(oid));

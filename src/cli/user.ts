@@ -8,7 +8,7 @@ import type { User } from "../directory/users/user.ts";
 import { refuseField } from "../errors.ts";
 import { checkSchema } from "./check-schema.ts";
 import { type ErasedRows, eraseEverywhere, tryErasing } from "./erase-user.ts";
-import { actor, type Flags, findNamedAccount, type Output, print, withCore } from "./run.ts";
+import { actor, countLines, type Flags, findNamedAccount, type Output, print, withCore } from "./run.ts";
 
 interface Options extends Output {
   readonly email?: string;
@@ -88,10 +88,9 @@ export function userCommand(): Command {
 }
 
 function linesOf({ id, type }: User, erased: boolean, rows: ErasedRows): readonly string[] {
-  const counts = Object.entries(rows).filter(([, count]) => count > 0);
   return [
     erased ? `User ${id} (${type}) is erased` : `User ${id} (${type}) would be erased, for good`,
-    ...counts.map(([table, count]) => `  ${table.padEnd(22)} ${count}`),
+    ...countLines(rows),
     ...(erased ? [] : ["  Nothing was written: repeat it with --yes."]),
   ];
 }

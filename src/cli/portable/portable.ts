@@ -61,6 +61,10 @@ export const PortableAccount = Type.Object(
 );
 export type PortableAccount = Static<typeof PortableAccount>;
 
+/** How many rows of each table it holds. */
+export const rowsOf = ({ tables }: PortableAccount): Readonly<Record<string, number>> =>
+  Object.fromEntries(Object.entries(tables).map(([table, rows]) => [table, rows.length]));
+
 export function encodeRow(row: Readonly<Record<string, unknown>>): PortableRow {
   return Object.fromEntries(
     Object.entries(row).map(([name, value]) => [
