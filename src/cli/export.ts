@@ -9,6 +9,8 @@ interface Options extends Output {
   readonly out?: string;
 }
 
+const NO_FILE = "--json is about the file of --out: name one, or leave --json out, since an account is JSON already.";
+
 export function exportCommand(): Command {
   return new Command("export")
     .description(
@@ -17,8 +19,9 @@ export function exportCommand(): Command {
     .argument("<account_id>")
     .option("--out <file>", "where to; default: standard output")
     .option("--json", "print JSON about what was written (with --out)")
-    .action((name: string, options: Options) =>
-      withCore(options, async (core) => {
+    .action((name: string, options: Options, command: Command) => {
+      if (options.json && options.out === undefined) command.error(`error: ${NO_FILE}`);
+      return withCore(options, async (core) => {
         const portable = await readAccount(core, (await findNamedAccount(core.directory, name)).account_id);
         const text = `${JSON.stringify(portable, null, 1)}\n`;
         if (options.out === undefined) {
@@ -33,8 +36,8 @@ export function exportCommand(): Command {
           ...countLines(rows),
           `  The other server needs the master key ${key_versions.join(", ")} among its own.`,
         ]);
-      }),
-    );
+      });
+    });
 }
 
 function writeOut(file: string, text: string): void {

@@ -42,7 +42,7 @@ export function importCommand(): Command {
             return;
           }
           const result = await carryOut(core, plan, progressOf(options));
-          print(result, options, [
+          print({ ...result, imported: true }, options, [
             `Account ${result.account_id}`,
             ...countLines(result.created, "created"),
             `  ${result.kept} were here already and stay as they are`,

@@ -56,6 +56,12 @@ describeOnBothEngines("an account that moves to another server", (engine) => {
 
     const file = join(folder, `${engine}.json`);
     const env = { DATABASE_URL: from.database.database_url, MASTER_KEY, PUBLIC_URL: from.config.public_url };
+    const nowhere = await cli(env, "export", tenant.account_id, "--json");
+    expect([nowhere.code, nowhere.stdout]).toEqual([2, ""]);
+    expect(JSON.parse(nowhere.stderr).error).toEqual({
+      code: "invalid_usage",
+      message: expect.stringMatching(/--out: name one/),
+    });
     const written = await cli(env, "export", tenant.account_id, "--out", file, "--json");
     expect(written.code, written.stderr).toBe(0);
     expect(statSync(file).mode & 0o777).toBe(0o600);
@@ -178,7 +184,8 @@ describeOnBothEngines("an account that moves to another server", (engine) => {
     expect(JSON.parse((await cli(env, "import", file, "--dry-run", "--json")).stdout).imported).toBe(false);
     const done = await cli(env, "import", file, "--json");
     expect(done.code, done.stderr).toBe(0);
-    expect(JSON.parse(done.stdout).created).toEqual({ accounts: 1, roles: 1, clients: 2, grants: 2, users: 2 });
+    const created = { accounts: 1, roles: 1, clients: 2, grants: 2, users: 2 };
+    expect(JSON.parse(done.stdout)).toEqual({ account_id: "P11200001", imported: true, created, kept: 0 });
     const again = JSON.parse((await cli(env, "import", file, "--json")).stdout);
     expect([again.created.users, again.kept]).toEqual([0, 8]);
     const latchkey = await startLatchkey(engine, { database });
