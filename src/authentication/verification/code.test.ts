@@ -3,7 +3,16 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { masterKeys } from "../../secrets/master-keys.ts";
 import { reveal, secret } from "../../secrets/secret.ts";
-import { type Challenge, codeDigest, deriveCode, firstCode, formatBytes, normaliseCode, showCode } from "./code.ts";
+import {
+  type Challenge,
+  codeDigest,
+  deriveCode,
+  firstCode,
+  formatBytes,
+  isCode,
+  normaliseCode,
+  showCode,
+} from "./code.ts";
 
 const key = Buffer.alloc(32, 7);
 const keys = masterKeys([key]);
@@ -175,6 +184,23 @@ describe("what somebody types", () => {
 
   it("accepts anything without throwing", () => {
     fc.assert(fc.property(fc.string({ unit: "binary" }), (typed) => normaliseCode(secret(typed)).kind.length > 0));
+  });
+});
+
+describe("a code that somebody typed", () => {
+  it("is its challenge's, however it is written, and no other's", () => {
+    const is = (typed: string, change: Partial<Challenge> = {}) =>
+      isCode(keys, { ...challenge, ...change }, secret(typed));
+    expect([is("GXDGKT36ZM"), is(" gxdgk-t36zm ")]).toEqual([true, true]);
+    expect([is("GXDGKT36ZN"), is("GXDGKT36Z"), is("GXDGKT36ZM", { counter: 1 })]).toEqual([false, false, false]);
+  });
+
+  it("is none where the challenge gives no code", () => {
+    const counter = Array.from({ length: 100 }, (_, n) => n).find(
+      (n) => !deriveCode(keys, { ...challenge, length: 1, counter: n }),
+    );
+    expect(counter).toBeDefined();
+    expect(isCode(keys, { ...challenge, length: 1, counter: counter ?? 0 }, secret(""))).toBe(false);
   });
 });
 
