@@ -7,5 +7,4 @@ const ENTITIES: Readonly<Record<string, string>> = {
 };
 
 /** Text as it may stand in markup, also within the quotes of an attribute. */
-export const escapeHtml = (text: string): string =>
-  text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? "");
+export const escapeHtml = (text: string): string => text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? "");
