@@ -18,9 +18,8 @@ export interface RevokedSubject {
 }
 
 export interface Revocations {
-  /** Part of the transaction that deletes or revokes. Tell this process with `announce` once that is on disk. */
+  /** Part of the transaction that deletes or revokes; this process knows once that is on disk. */
   record(tx: Transaction, revoked: RevokedSubject): Promise<void>;
-  announce(revoked: RevokedSubject): void;
   /** @throws 401 invalid_token when one of them is dead; 503 when this process has not read revocations for 10 s. */
   checkAlive(account_id: string, subjects: readonly string[]): void;
   /** True while revocations are read as they should be. */
@@ -74,11 +73,11 @@ export async function openRevocations(storage: Storage, options: RevocationOptio
   return {
     async record(tx, revoked) {
       const now = storage.now();
-      await insertRevocation(tx.db, revoked, instant(now), instant(now + TOKENS_LIVE));
       const { account_id, subject } = revoked;
+      await insertRevocation(tx.db, revoked, instant(now), instant(now + TOKENS_LIVE));
+      tx.onDisk(() => dead.set(keyOf(account_id, subject), now + TOKENS_LIVE));
       if (subject.startsWith("sid:")) await authorizationEnds?.(tx, account_id, subject.slice(4), instant(now));
     },
-    announce: ({ account_id, subject }) => dead.set(keyOf(account_id, subject), storage.now() + TOKENS_LIVE),
     checkAlive(account_id, subjects) {
       if (!isFresh()) throw refuse("temporarily_unavailable", { detail: "revocations are stale", retry_after: 1 });
       if (dead.size === 0) return;
@@ -98,7 +97,6 @@ const keyOf = (account_id: string, subject: string) => `${account_id} ${subject}
 /** Revokes on its own, for what is not part of a larger transaction. */
 export async function revoke(storage: Storage, revocations: Revocations, revoked: RevokedSubject): Promise<void> {
   await storage.write((tx) => revocations.record(tx, revoked));
-  revocations.announce(revoked);
 }
 
 export const revocationSweep = {

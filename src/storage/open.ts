@@ -1,5 +1,5 @@
 import { isSqlite, sqlitePath } from "../config.ts";
-import type { Storage } from "./storage.ts";
+import type { EngineStorage, Storage } from "./storage.ts";
 
 export interface OpenOptions {
   /** `sqlite:./path/to/file.db` or `postgres://…` */
@@ -19,17 +19,28 @@ export async function openStorage(options: OpenOptions): Promise<Storage> {
   if (isSqlite(options.database_url)) {
     const { openSqlite } = await import("./sqlite/open-sqlite.ts");
     const path = sqlitePath(options.database_url);
-    return closedOnce(openSqlite({ path, exclusive: options.exclusive ?? false, strict, ...watch }));
+    return completed(openSqlite({ path, exclusive: options.exclusive ?? false, strict, ...watch }));
   }
   const { openPostgres } = await import("./postgres/open-postgres.ts");
-  return closedOnce(await openPostgres({ url: options.database_url, strict, ...watch }));
+  return completed(await openPostgres({ url: options.database_url, strict, ...watch }));
 }
 
-/** Closing again waits for the first close. */
-function closedOnce(storage: Storage): Storage {
+/** What an engine need not know: acts that wait for the disk, and that closing again waits for the first close. */
+function completed(storage: EngineStorage): Storage {
   let closed: Promise<void> | undefined;
   return {
     ...storage,
+    async write(work) {
+      let acts: (() => void)[] = [];
+      const value = await storage.write(({ db, hot }) => {
+        // A run that lost against another transaction was not committed: its acts are not done.
+        const due: typeof acts = [];
+        acts = due;
+        return work({ db, hot, onDisk: (act) => void due.push(act) });
+      });
+      for (const act of acts) act();
+      return value;
+    },
     close() {
       closed ??= storage.close();
       return closed;

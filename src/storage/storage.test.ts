@@ -153,6 +153,24 @@ describeOnBothEngines("storage", (engine) => {
     expect(await selectAccountIds(storage)).toContain("T30000001");
   });
 
+  it("does what waits for the disk once, after the commit, and nothing of a run that was undone", async () => {
+    const done: string[] = [];
+    const undone = storage.write(async (tx) => {
+      tx.onDisk(() => done.push("undone"));
+      throw new Error("undo");
+    });
+    await expect(undone).rejects.toThrow("undo");
+    const runs: string[] = [];
+    await storage.write(async (tx) => {
+      const run = `run ${runs.length + 1}`;
+      runs.push(run);
+      tx.onDisk(() => done.push(run));
+      if (engine === "postgres" && runs.length === 1) throw Object.assign(new Error("lost"), { code: "40001" });
+      expect(done).toEqual([]);
+    });
+    expect(done).toEqual(runs.slice(-1));
+  });
+
   it("runs a hot statement inside a transaction, and undoes it with the transaction", async () => {
     const failed = storage.write(async (tx) => {
       const steps = [

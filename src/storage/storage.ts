@@ -19,6 +19,15 @@ export interface Transaction {
   readonly db: Database;
   /** Runs a hot statement inside this transaction, for inputs of which no two have the same key; one answer an input, in order. */
   hot<I, O>(statement: HotStatement<I, O>, inputs: readonly I[]): Promise<readonly O[]>;
+  /** Done once the commit is on disk, before `write` resolves, and never when nothing was committed. `act` does not throw. */
+  onDisk(act: () => void): void;
+}
+
+/** What an engine brings; `openStorage` adds the rest for both. */
+export type EngineTransaction = Omit<Transaction, "onDisk">;
+
+export interface EngineStorage extends Omit<Storage, "write"> {
+  write<T>(work: (tx: EngineTransaction) => Promise<T>): Promise<T>;
 }
 
 export interface Storage {

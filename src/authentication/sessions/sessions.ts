@@ -94,8 +94,8 @@ export async function endSession(
   const { storage, revocations } = directory;
   const milliseconds = storage.now();
   const now = instant(milliseconds);
-  const revoked = await storage.write(async (tx) => {
-    if (!(await updateEnded(tx.db, account_id, id, now))) return [];
+  await storage.write(async (tx) => {
+    if (!(await updateEnded(tx.db, account_id, id, now))) return;
     // Whoever was using it has finished, and is among these, or sees that it has ended.
     const led = await selectAuthorizations(tx.db, account_id, id);
     const listening = led.filter(({ settings }) => settings?.backchannel_logout_uri);
@@ -104,13 +104,10 @@ export async function endSession(
       const message = { account_id, kind: BACKCHANNEL_LOGOUT, channel: "http" as const, inbox: null, payload };
       await enqueue(tx, { ...message, expires_at: milliseconds + TOLD_FOR }, milliseconds);
     }
-    const ended = led.map(({ sid }) => ({ account_id, subject: `sid:${sid}` }));
-    for (const one of ended) await revocations.record(tx, one);
+    for (const { sid } of led) await revocations.record(tx, { account_id, subject: `sid:${sid}` });
     const actor = { id: user_id, context: {} };
     await recordDeed(tx, { account_id, action: "session.ended", entity: id, now, actor });
-    return ended;
   });
-  for (const one of revoked) revocations.announce(one);
 }
 
 /** Every authorization that a person's sessions led to at one client. */

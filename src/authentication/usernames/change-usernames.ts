@@ -38,11 +38,11 @@ export async function findUsername(directory: Directory, account_id: string, use
   return found;
 }
 
-/** What the password opened: part of the transaction that changes it. @returns what to do once that is on disk. */
+/** Ends what the password opened: part of the transaction that changes it. */
 export type EndLogins = (
   tx: Transaction,
   person: { readonly account_id: string; readonly user_id: string },
-) => Promise<() => void>;
+) => Promise<void>;
 
 /**
  * A name with a password: of a user of its own, or of the customer whom a link names. Their password is this one then, and their logins end;
@@ -83,11 +83,10 @@ export async function createUsername(
     return named(owner.id);
   }
   const owner = { account_id, user_id: customer.id };
-  const announce = await storage.write(async (tx) => {
+  await storage.write(async (tx) => {
     await name(tx, owner);
-    return endLogins(tx, owner);
+    await endLogins(tx, owner);
   });
-  announce();
   return named(customer.id);
 }
 
@@ -146,7 +145,7 @@ export async function changeUsername(
   const kept = await keepCustomer(directory, account, before, links);
   const now = directory.storage.now();
   const change = { ...(kept === undefined ? {} : { links: kept }), ...(mfa === undefined ? {} : { mfa }) };
-  const { changed, announce } = await directory.storage.write(async (tx) => {
+  return directory.storage.write(async (tx) => {
     const changed = await updateUsername(tx.db, account_id, id, change, instant(now));
     if (!changed) throw noSuch("user");
     await storePassword(tx, account_id, user_id, hashed, now);
@@ -155,10 +154,9 @@ export async function changeUsername(
       await setChannels(tx, { account_id, user_id }, channels, now);
     }
     await record(tx, before, "username.changed", instant(now), actor);
-    return { changed, announce: await endLogins(tx, { account_id, user_id }) };
+    await endLogins(tx, { account_id, user_id });
+    return changed;
   });
-  announce();
-  return changed;
 }
 
 /** @throws 400 invalid_request when the name is taken, 404 not_found. */
@@ -198,15 +196,14 @@ export async function removeUsername(
   const known = [user.customer_id, user.email, user.phone_number].some((name) => name !== null);
   // The user first: where that is all that is done, the name is free.
   if (!known && !links.some(({ rel }) => rel === "customers_user")) await removeUser(directory, user, actor);
-  const { deleted, announce } = await directory.storage.write(async (tx) => {
+  return directory.storage.write(async (tx) => {
     const deleted = await deleteUsername(tx.db, account_id, id, actor.id, now);
     if (!deleted) throw noSuch("user");
     await deletePassword(tx, account_id, user_id);
     await record(tx, before, "username.deleted", now, actor);
-    return { deleted, announce: await endLogins(tx, { account_id, user_id }) };
+    await endLogins(tx, { account_id, user_id });
+    return deleted;
   });
-  announce();
-  return deleted;
 }
 
 function record(tx: Transaction, { account_id, user_id }: Username, action: string, now: string, actor: Actor) {

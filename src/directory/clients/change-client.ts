@@ -75,15 +75,13 @@ export async function rotateSecret(
 export async function removeClient(directory: Directory, client: Client, actor: Actor): Promise<Client> {
   const { account_id, id } = client;
   const now = instant(directory.storage.now());
-  const revoked = { account_id, subject: `client:${id}` };
   const deleted = await directory.storage.write(async (tx) => {
     const row = await deleteClient(tx.db, account_id, id, actor.id, now);
     if (!row) throw noSuch("client");
-    await directory.revocations.record(tx, revoked);
+    await directory.revocations.record(tx, { account_id, subject: `client:${id}` });
     await recordDeed(tx, { account_id, action: "client.deleted", entity: id, now, actor });
     return row;
   });
-  directory.revocations.announce(revoked);
   forgetClient(directory, client);
   return deleted;
 }

@@ -101,15 +101,13 @@ export async function changeScope(
 export async function removeGrant(directory: Directory, grant: Grant, actor: Actor): Promise<Grant> {
   const { account_id, id, client_id } = grant;
   const now = instant(directory.storage.now());
-  const revoked = { account_id, subject: `grant:${id}` };
   const deleted = await directory.storage.write(async (tx) => {
     const row = await deleteGrant(tx.db, account_id, id, actor.id, now);
     if (!row) throw noSuch("grant");
-    await directory.revocations.record(tx, revoked);
+    await directory.revocations.record(tx, { account_id, subject: `grant:${id}` });
     await recordDeed(tx, { account_id, action: "grant.deleted", entity: id, now, actor, facts: { client_id } });
     return row;
   });
-  directory.revocations.announce(revoked);
   directory.grants.forget(cacheKey(account_id, client_id));
   return deleted;
 }

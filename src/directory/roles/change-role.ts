@@ -42,16 +42,14 @@ export async function replaceRole(directory: Directory, role: Role, fields: Role
     description: fields.description ?? null,
     scope: [...new Set(fields.scope)],
   };
-  const revoked = await directory.storage.write(async (tx) => {
+  await directory.storage.write(async (tx) => {
     const updated_at = await holdRole(tx.db, account_id, id);
     if (updated_at === undefined) throw noSuch("role");
     const before = { account_id, subject: holdingOfRole({ id, updated_at }) };
     await updateRole(tx.db, account_id, id, change, now);
     await directory.revocations.record(tx, before);
     await recordDeed(tx, { account_id, action: "role.changed", entity: id, now, actor });
-    return before;
   });
-  directory.revocations.announce(revoked);
   return { ...role, ...change, updated_at: now };
 }
 
@@ -59,15 +57,12 @@ export async function replaceRole(directory: Directory, role: Role, fields: Role
 export async function removeRole({ storage, revocations }: Directory, role: Role, actor: Actor): Promise<Role> {
   const { account_id, id } = role;
   const now = instant(storage.now());
-  const { deleted, revoked } = await storage.write(async (tx) => {
+  return storage.write(async (tx) => {
     const updated_at = await holdRole(tx.db, account_id, id);
     const deleted = await deleteRole(tx.db, account_id, id, actor.id, now);
     if (!deleted || updated_at === undefined) throw noSuch("role");
-    const revoked = { account_id, subject: holdingOfRole({ id, updated_at }) };
-    await revocations.record(tx, revoked);
+    await revocations.record(tx, { account_id, subject: holdingOfRole({ id, updated_at }) });
     await recordDeed(tx, { account_id, action: "role.deleted", entity: id, now, actor });
-    return { deleted, revoked };
+    return deleted;
   });
-  revocations.announce(revoked);
-  return deleted;
 }

@@ -29,7 +29,7 @@ export async function changeAccountUser(
   const milliseconds = directory.storage.now();
   const now = instant(milliseconds);
   const holdsAnew = scope !== undefined || role_ids !== undefined;
-  const revoked = await directory.storage.write(async (tx) => {
+  await directory.storage.write(async (tx) => {
     const held = await holdUser(tx.db, account_id, id);
     if (held === undefined) throw noSuch("user");
     const profile = JSON.parse(held) as AccountUserProfile;
@@ -49,8 +49,6 @@ export async function changeAccountUser(
     const before = { account_id, subject: holdingOfUser(id, profile.scope_version) };
     if (holdsAnew) await directory.revocations.record(tx, before);
     await recordDeed(tx, { account_id, action: "user.changed", entity: id, now, actor });
-    return holdsAnew ? before : undefined;
   });
-  if (revoked) directory.revocations.announce(revoked);
   return findAccountUser(directory, account_id, id);
 }

@@ -13,14 +13,11 @@ import type { User } from "./user.ts";
  */
 export async function removeUser(directory: Directory, { account_id, id }: User, actor: Actor): Promise<User> {
   const now = instant(directory.storage.now());
-  const revoked = { account_id, subject: `user:${id}` };
-  const deleted = await directory.storage.write(async (tx) => {
+  return directory.storage.write(async (tx) => {
     const row = await deleteUser(tx.db, account_id, id, actor.id, now);
     if (!row) throw noSuch("user");
-    await directory.revocations.record(tx, revoked);
+    await directory.revocations.record(tx, { account_id, subject: `user:${id}` });
     await recordDeed(tx, { account_id, action: "user.deleted", entity: id, now, actor });
     return row;
   });
-  directory.revocations.announce(revoked);
-  return deleted;
 }

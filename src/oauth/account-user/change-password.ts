@@ -50,11 +50,10 @@ export async function changePassword(
     }
   }
   const hashed = { kind: "password", hash: await hashPassword(proposed) } as const;
-  const ended = await storage.write(async (tx) => {
+  await storage.write(async (tx) => {
     if (guessed) await forgiveIn(tx, guesser);
     await storePassword(tx, account_id, user_id, hashed, storage.now());
     await recordDeed(tx, { account_id, action: "password.changed", entity: user_id, now: instant(now), actor });
-    return revokeFamiliesOf(tx, directory, { account_id, user_id, except: sid });
+    await revokeFamiliesOf(tx, directory, { account_id, user_id, except: sid });
   });
-  for (const one of ended) directory.revocations.announce(one);
 }

@@ -67,17 +67,15 @@ export async function withdrawConsent(
   actor: Actor,
 ): Promise<boolean> {
   const { storage, revocations } = directory;
-  const revoked = await storage.write(async (tx) => {
-    if (!(await deleteConsents(tx.db, account_id, user_id, client_id))) return undefined;
+  return storage.write(async (tx) => {
+    if (!(await deleteConsents(tx.db, account_id, user_id, client_id))) return false;
     const led = await authorizationsOf(tx, account_id, user_id, client_id);
     // Refresh tokens may outlive the session that led to them.
     const lasting = await familiesAt(tx, { account_id, user_id, client_id });
-    const ended = [...new Set([...led, ...lasting])].map((sid) => ({ account_id, subject: `sid:${sid}` }));
-    for (const one of ended) await revocations.record(tx, one);
+    for (const sid of new Set([...led, ...lasting]))
+      await revocations.record(tx, { account_id, subject: `sid:${sid}` });
     const deed = { account_id, action: "consent.withdrawn", entity: client_id, now: instant(storage.now()), actor };
     await recordDeed(tx, { ...deed, facts: { user_id } });
-    return ended;
+    return true;
   });
-  for (const one of revoked ?? []) revocations.announce(one);
-  return revoked !== undefined;
 }

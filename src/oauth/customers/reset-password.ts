@@ -8,7 +8,7 @@ import type { Bearer } from "../../http/contract.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Oauth } from "../oauth.ts";
-import { revokeFamiliesOf } from "../refresh/revoke-family.ts";
+import { endLoginsOf } from "../refresh/revoke-family.ts";
 import type { NamedCustomer } from "./customer.ts";
 
 export interface Reset {
@@ -50,11 +50,10 @@ export async function resetPassword(
   const about = { account, client, grant_id: grant.id, audience, verification_code, ident_type: "email" as const };
   const actor = bearer.subject;
   const { user_id } = await redeemCode(verification, { ...about, ident: email, actor, facts, now });
-  const ended = await directory.storage.write(async (tx) => {
+  await directory.storage.write(async (tx) => {
     await storePassword(tx, account_id, user_id, hashed, directory.storage.now());
     const deed = { account_id, action: "password.changed", entity: user_id, now: instant(now) };
     await recordDeed(tx, { ...deed, actor: { id: user_id, context: { ...facts } } });
-    return revokeFamiliesOf(tx, directory, { account_id, user_id, except: "" });
+    await endLoginsOf(tx, directory, { account_id, user_id });
   });
-  for (const one of ended) directory.revocations.announce(one);
 }

@@ -1,5 +1,5 @@
 import type { Directory } from "../../directory/directory.ts";
-import { type RevokedSubject, revoke } from "../../revocation/revocation.ts";
+import { revoke } from "../../revocation/revocation.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { type Instant, instant, type Transaction } from "../../storage/storage.ts";
 import { type Family, readRefreshToken } from "./family.ts";
@@ -30,34 +30,23 @@ export const familiesAt = (
   holding: Pick<Family, "account_id" | "user_id" | "client_id">,
 ): Promise<readonly string[]> => selectFamiliesAt(db, holding);
 
-/**
- * Ends every family of a person but the one at hand, because their password has changed: part of that transaction.
- *
- * @returns what to announce once it is on disk.
- */
+/** Ends every family of a person but the one at hand, because their password has changed: part of that transaction. */
 export async function revokeFamiliesOf(
   tx: Transaction,
   { storage, revocations }: Directory,
   person: PersonsFamilies,
-): Promise<readonly RevokedSubject[]> {
+): Promise<void> {
   const { account_id } = person;
   const ids = await updateRevokedOf(tx.db, person, instant(storage.now()));
-  const ended = ids.map((id) => ({ account_id, subject: `sid:${id}` }));
-  for (const one of ended) await revocations.record(tx, one);
-  return ended;
+  for (const id of ids) await revocations.record(tx, { account_id, subject: `sid:${id}` });
 }
 
-/** As `revokeFamiliesOf`, for whoever sets the password in a person's place. @returns what announces it. */
-export async function endLoginsOf(
+/** As `revokeFamiliesOf`, for whoever sets the password in a person's place: none goes on. */
+export const endLoginsOf = (
   tx: Transaction,
   directory: Directory,
-  person: { readonly account_id: string; readonly user_id: string },
-): Promise<() => void> {
-  const ended = await revokeFamiliesOf(tx, directory, { ...person, except: "" });
-  return () => {
-    for (const one of ended) directory.revocations.announce(one);
-  };
-}
+  { account_id, user_id }: { readonly account_id: string; readonly user_id: string },
+): Promise<void> => revokeFamiliesOf(tx, directory, { account_id, user_id, except: "" });
 
 export function lookUpFamily({ storage }: Directory, account_id: string, id: string): Promise<Family | undefined> {
   return selectFamily(storage.read, account_id, id);

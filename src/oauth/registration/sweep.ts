@@ -6,36 +6,20 @@ import { deleteRegistered, deleteUnused, selectUnused } from "./store.ts";
 /** For the janitor: clients that registered themselves and that nobody has used for a month, with what was issued to them. */
 export const registrationSweep = (directory: Directory) => ({
   name: "unused clients",
-  async sweep(storage: Storage, batch: number): Promise<number> {
-    const { found, gone } = await storage.write((tx) => removeUnused(directory, tx, batch));
-    for (const client of gone) {
-      directory.revocations.announce(revokedOf(client));
-      forgetClient(directory, client);
-    }
-    return found;
-  },
+  sweep: (storage: Storage, batch: number) => storage.write((tx) => removeUnused(directory, tx, batch)),
 });
 
-interface Gone {
-  readonly account_id: string;
-  /** The client's uuid. */
-  readonly id: string;
-  readonly client_id: string;
-}
-
-const revokedOf = ({ account_id, id }: Gone) => ({ account_id, subject: `client:${id}` });
-
-async function removeUnused({ storage, revocations }: Directory, tx: Transaction, batch: number) {
-  const now = instant(storage.now());
-  const gone: Gone[] = [];
+/** @returns how many were looked at. */
+async function removeUnused(directory: Directory, tx: Transaction, batch: number): Promise<number> {
+  const now = instant(directory.storage.now());
   const unused = await selectUnused(tx.db, now, batch);
   for (const registration of unused) {
     if (!(await deleteUnused(tx.db, registration, now))) continue;
     const client_id = await deleteRegistered(tx.db, registration);
     if (client_id === undefined) continue;
-    const client = { account_id: registration.account_id, id: registration.client_id, client_id };
-    await revocations.record(tx, revokedOf(client));
-    gone.push(client);
+    const { account_id, client_id: id } = registration;
+    await directory.revocations.record(tx, { account_id, subject: `client:${id}` });
+    tx.onDisk(() => forgetClient(directory, { account_id, id, client_id }));
   }
-  return { found: unused.length, gone };
+  return unused.length;
 }

@@ -1,6 +1,6 @@
 import { Kysely, PostgresDialect } from "kysely";
 import pg from "pg";
-import type { Database, HotStatement, Row, Storage, Transaction } from "../storage.ts";
+import type { Database, EngineStorage, EngineTransaction, HotStatement, Row } from "../storage.ts";
 import type { Tables } from "../tables.ts";
 import { openTurns } from "../turns.ts";
 import { type Batcher, openBatcher } from "./batcher.ts";
@@ -16,7 +16,7 @@ export interface PostgresOptions {
 
 interface Context {
   readonly nameOf: ReturnType<typeof openStatementNames>;
-  readonly transactions: WeakMap<pg.PoolClient, Transaction>;
+  readonly transactions: WeakMap<pg.PoolClient, EngineTransaction>;
   readonly onQuery: PostgresOptions["onQuery"];
 }
 
@@ -34,7 +34,7 @@ const types = {
 };
 
 /** PostgreSQL, version 14 or newer, shared by any number of identical processes. */
-export async function openPostgres(options: PostgresOptions): Promise<Storage> {
+export async function openPostgres(options: PostgresOptions): Promise<EngineStorage> {
   const pool = openPool(options);
   const clock = await openClock(pool).catch(async (error: unknown) => {
     await pool.end();
@@ -116,7 +116,7 @@ async function runHot<I, O>(
   return answers(result.rows as Row[], inputs);
 }
 
-async function transact<T>(pool: pg.Pool, work: (tx: Transaction) => Promise<T>, context: Context): Promise<T> {
+async function transact<T>(pool: pg.Pool, work: (tx: EngineTransaction) => Promise<T>, context: Context): Promise<T> {
   const client = await pool.connect().catch(rethrow);
   let broken: Error | undefined;
   try {
@@ -133,11 +133,11 @@ async function transact<T>(pool: pg.Pool, work: (tx: Transaction) => Promise<T>,
 }
 
 /** One after another on a connection, so each connection needs only one. */
-function transactionOn(client: pg.PoolClient, context: Context): Transaction {
+function transactionOn(client: pg.PoolClient, context: Context): EngineTransaction {
   const known = context.transactions.get(client);
   if (known) return known;
   const once = { query: client.query.bind(client), release() {} };
-  const transaction: Transaction = {
+  const transaction: EngineTransaction = {
     db: kyselyOver({ connect: async () => once, end: async () => {} }, context),
     hot: (statement, inputs) => runHot(client, statement, inputs, context),
   };

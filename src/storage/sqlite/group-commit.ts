@@ -1,11 +1,11 @@
-import type { HotStatement, Transaction } from "../storage.ts";
+import type { EngineTransaction, HotStatement } from "../storage.ts";
 import { openTurns, type Turns } from "../turns.ts";
 import type { SqliteFile } from "./connection.ts";
 import { kyselyOn } from "./dialect.ts";
 import type { Call, WriterThread } from "./thread.ts";
 
 export interface GroupCommit {
-  write<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
+  write<T>(work: (tx: EngineTransaction) => Promise<T>): Promise<T>;
   hot<I, O>(statement: HotStatement<I, O>, input: I): Promise<O>;
   /** Resolves when everything handed in so far is committed. */
   idle(): Promise<void>;
@@ -245,12 +245,12 @@ async function runMember(file: SqliteFile, member: Member): Promise<Answer> {
   }
 }
 
-function runTurn<T>(file: SqliteFile, work: (tx: Transaction) => Promise<T>, strict: boolean): Promise<T> {
+function runTurn<T>(file: SqliteFile, work: (tx: EngineTransaction) => Promise<T>, strict: boolean): Promise<T> {
   let over = false;
   const checkUsable = () => {
     if (over) throw new Error("this transaction is over");
   };
-  const tx: Transaction = {
+  const tx: EngineTransaction = {
     db: kyselyOn(file, checkUsable),
     async hot(statement, inputs) {
       checkUsable();

@@ -1,6 +1,6 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
-import type { Storage } from "../storage.ts";
+import type { EngineStorage } from "../storage.ts";
 import { openCheckpointer } from "./checkpointer.ts";
 import { openSqliteFile, type SqliteFile } from "./connection.ts";
 import { kyselyOn } from "./dialect.ts";
@@ -24,7 +24,7 @@ export interface SqliteOptions {
  *
  * @throws when the file is owned by another running server.
  */
-export function openSqlite(options: SqliteOptions): Storage {
+export function openSqlite(options: SqliteOptions): EngineStorage {
   mkdirSync(dirname(options.path), { recursive: true });
   const ownership = options.exclusive ? takeOwnership(options.path) : undefined;
   const writer = openConfigured(options.path, options.onQuery);
