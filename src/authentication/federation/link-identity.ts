@@ -9,7 +9,7 @@ import { canonicalEmail } from "../../directory/users/identifier.ts";
 import { signUpUser } from "../../directory/users/sign-up.ts";
 import { refuse } from "../../errors.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
-import type { AuthenticatedSubject } from "../subject.ts";
+import { type AuthenticatedSubject, subjectOf } from "../subject.ts";
 import type { UpstreamClaims } from "./exchange-code.ts";
 import { selectIdentity, upsertIdentity } from "./store.ts";
 
@@ -57,16 +57,8 @@ export async function linkIdentity(directory: Directory, login: UpstreamLogin): 
     throw error;
   });
   const user = await findUser(directory, account_id, user_id);
-  return {
-    user_id,
-    ...(user.email === null ? {} : { email: user.email, email_verified: user.email_verified_at !== null }),
-    ...(user.name === null ? {} : { name: user.name }),
-    authenticated_at: authenticatedAt(claims, now),
-    amr: [],
-    provider: claims.iss,
-    second_factor: user.second_factor === 1,
-    authorization_id,
-  };
+  const authenticated_at = authenticatedAt(claims, now);
+  return subjectOf(user, { authenticated_at, amr: [], provider: claims.iss, authorization_id });
 }
 
 /** In milliseconds: a provider says who is logged in there, perhaps for a long time (OpenID Connect Core §2, `auth_time`). */

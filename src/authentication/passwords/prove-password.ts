@@ -9,7 +9,7 @@ import { refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
 import { forgiveIn, orGiveBack, takeGuess } from "../guesses/guess.ts";
-import type { AuthenticatedSubject } from "../subject.ts";
+import { type AuthenticatedSubject, subjectOf } from "../subject.ts";
 import { checkPassword, type PasswordKind, passwordStands } from "./password.ts";
 
 export interface PasswordLogin {
@@ -61,17 +61,8 @@ export async function provePassword(
     const deed = { account_id, action: "auth.token", entity: user.id, now: instant(now), facts: about };
     await recordDeed(tx, { ...deed, actor: { id: user.id, context: { ...facts } } });
   });
-  const { email, name } = user;
-  return {
-    user_id: user.id,
-    ...(email === null ? {} : { email, email_verified: user.email_verified_at !== null }),
-    ...(name === null ? {} : { name }),
-    authenticated_at: now,
-    amr: [kind === "pin" ? "pin" : "pwd"],
-    second_factor: user.second_factor === 1,
-    password_set_at: shown.updated_at,
-    authorization_id,
-  };
+  const amr = [kind === "pin" ? "pin" : "pwd"];
+  return subjectOf(user, { authenticated_at: now, amr, password_set_at: shown.updated_at, authorization_id });
 }
 
 async function refused({ storage }: Directory, { account, client_id, person, actor, facts, now }: PasswordLogin) {

@@ -6,7 +6,7 @@ import { chargeAll, takeBudget } from "../../limits/limits.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
 import { instant } from "../../storage/storage.ts";
-import type { AuthenticatedSubject } from "../subject.ts";
+import { type AuthenticatedSubject, subjectOf } from "../subject.ts";
 import { codeDigestHex, normaliseCode, type PresentedCode } from "./code.ts";
 import { FAILURES_LIMIT, wasCompared, windowEnds } from "./guess-window.ts";
 import { namePerson } from "./name-person.ts";
@@ -62,7 +62,7 @@ export async function redeemCode(verification: Verification, request: RedeemRequ
     throw await refuseGuess(verification, request, { ...presented, person }, "invalid_verification_code");
   const input = redeemInput(verification, request, presented.kind, presented, person);
   const answer = await verification.storage.hot(redeemStatement(input), input);
-  if (answer.won && answer.code) return subjectOf(verification, request, answer.code, answer.user);
+  if (answer.won && answer.code) return redeemer(verification, request, answer.code, answer.user);
   return refuseAnswer(verification, request, presented, input, answer);
 }
 
@@ -123,7 +123,8 @@ function redeemInput(
   };
 }
 
-async function subjectOf(
+/** Whose code it was; who had only an address or number is signed up with it. */
+async function redeemer(
   verification: Verification,
   { account, client, now }: RedeemRequest,
   code: FoundCode,
@@ -133,16 +134,7 @@ async function subjectOf(
   const user = found ?? (await signUp(verification, account, client, code, now));
   const sms = wentBySms(code);
   if (sms && code.phone_number) await takeBudget(verification.storage, enteredFrom(account_id, code.phone_number), now);
-  return {
-    user_id: user.id,
-    email: user.email ?? undefined,
-    email_verified: user.email === null ? undefined : user.email_verified_at !== null,
-    name: user.name ?? undefined,
-    authenticated_at: now,
-    amr: sms ? ["otp", "sms"] : ["otp"],
-    second_factor: user.second_factor === 1,
-    authorization_id: code.id,
-  };
+  return subjectOf(user, { authenticated_at: now, amr: sms ? ["otp", "sms"] : ["otp"], authorization_id: code.id });
 }
 
 /** By SMS and nowhere else: one may have been asked for by mail too, where there was no address to send it to. */

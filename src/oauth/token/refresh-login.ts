@@ -1,3 +1,4 @@
+import { subjectOf } from "../../authentication/subject.ts";
 import { type Account, issuerOf } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import type { Client } from "../../directory/clients/client.ts";
@@ -76,15 +77,8 @@ export async function refreshLogin(
   const identity = login.scope.filter((scope) => identity_scopes.includes(scope));
   const grant = await grantOf(directory, account, client, login);
   if (!grant) throw refuse("invalid_grant", { message: "The grant is gone." });
-  const subject = {
-    user_id: person.id,
-    ...(person.email === null ? {} : { email: person.email, email_verified: person.email_verified_at !== null }),
-    ...(person.name === null ? {} : { name: person.name }),
-    authenticated_at: login.auth_time,
-    amr: login.amr,
-    second_factor: person.second_factor === 1,
-    authorization_id: login.id,
-  };
+  const { auth_time: authenticated_at, amr, id: authorization_id } = login;
+  const subject = subjectOf(person, { authenticated_at, amr, authorization_id });
   const { audience } = login;
   const given = login.scope.filter(givenBy(grant.scope, isAccountApi(account, directory.public_url, audience)));
   const still_granted = { id: grant.id, scope: given };
