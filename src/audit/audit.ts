@@ -6,7 +6,7 @@
  * In: an `AuditEvent`, never holding a code, token or secret. Out: rows of `audit_events`, read by the activity log.
  */
 import { uuidv7 } from "../secrets/uuid.ts";
-import { type Database, epoch, type Instant, type Transaction } from "../storage/storage.ts";
+import { epoch, type Instant, type Transaction } from "../storage/storage.ts";
 
 export interface AuditEvent {
   readonly account_id: string;
@@ -36,27 +36,26 @@ export function auditEvent(fields: Omit<AuditEvent, "id">): AuditRow {
   return { account_id, id: uuidv7(epoch(created_at)), created_at, action, outcome, entity, actor, context };
 }
 
-export async function recordAuditEvent(db: Database, event: AuditRow): Promise<void> {
-  await db.insertInto("audit_events").values(event).execute();
-}
-
 export interface Deed {
   readonly account_id: string;
   readonly action: string;
-  readonly entity: string;
+  /** What became of it: `success` where it is not said. */
+  readonly outcome?: AuditEvent["outcome"];
+  readonly entity: string | null;
   readonly now: Instant;
   /** Who did it, from where; null for the server itself. */
   readonly actor: { readonly id: string | null; readonly context: Readonly<Record<string, unknown>> };
   readonly facts?: Readonly<Record<string, unknown>>;
 }
 
-/** Records a deed that succeeded, in its own transaction. */
-export function recordDeed(tx: Transaction, { now, actor, facts, ...deed }: Deed): Promise<void> {
+/** Records a deed in its own transaction, or the attempt at one that is refused. */
+export async function recordDeed(
+  tx: Transaction,
+  { now, actor, facts, outcome = "success", ...deed }: Deed,
+): Promise<void> {
   const context = { ...actor.context, ...facts };
-  return recordAuditEvent(
-    tx.db,
-    auditEvent({ ...deed, created_at: now, outcome: "success", actor: actor.id, context }),
-  );
+  const event = auditEvent({ ...deed, outcome, created_at: now, actor: actor.id, context });
+  await tx.db.insertInto("audit_events").values(event).execute();
 }
 
 /** For hot statements, which insert the event in the very statement that does the deed. */

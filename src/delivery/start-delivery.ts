@@ -1,4 +1,4 @@
-import { auditEvent, recordAuditEvent } from "../audit/audit.ts";
+import { recordDeed } from "../audit/audit.ts";
 import type { Egress } from "../egress/egress.ts";
 import type { OutboxKind, OutboxLog } from "../outbox/attempt.ts";
 import { type RunningOutbox, startOutbox } from "../outbox/worker.ts";
@@ -34,9 +34,9 @@ export async function startDelivery(
   const outbox = startOutbox(storage, kinds, {
     log,
     recordFailure: (tx, { account_id, id, kind, channel }, reason, now) => {
-      const failed = { action: "message.undeliverable", outcome: "failure" as const, entity: id, actor: null };
-      const event = { account_id, created_at: instant(now), ...failed, context: { kind, channel, reason } };
-      return recordAuditEvent(tx.db, auditEvent(event));
+      const failed = { account_id, action: "message.undeliverable", outcome: "failure", entity: id } as const;
+      const actor = { id: null, context: {} };
+      return recordDeed(tx, { ...failed, now: instant(now), actor, facts: { kind, channel, reason } });
     },
   });
   const stop = async () => {

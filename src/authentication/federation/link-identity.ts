@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { type RequestFacts, recordDeed } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
+import { actorFrom } from "../../directory/actor.ts";
 import { checkAlive } from "../../directory/check-alive.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import type { Directory } from "../../directory/directory.ts";
@@ -49,7 +50,7 @@ export async function linkIdentity(directory: Directory, login: UpstreamLogin): 
     await checkAlive(tx.db, { account_id, client_id: client.id, grant_id, user_id });
     const about = { client_id: client.id, bearer: actor, sid: authorization_id, issuer: claims.iss };
     const deed = { account_id, action: "auth.oidc_token", entity: user_id, now: instant(now), facts: about };
-    await recordDeed(tx, { ...deed, actor: { id: user_id, context: { ...facts } } });
+    await recordDeed(tx, { ...deed, actor: actorFrom(user_id, facts) });
     return user_id;
   };
   const user_id = await storage.write(link).catch((error: unknown) => {

@@ -1,5 +1,6 @@
-import { auditEvent, type RequestFacts, recordAuditEvent } from "../../audit/audit.ts";
+import { type RequestFacts, recordDeed } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
+import { actorFrom } from "../../directory/actor.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { Refusal } from "../../errors.ts";
@@ -18,16 +19,16 @@ export function recordRefused({ storage }: Directory, { account, client, actor, 
     if (!(error instanceof Refusal) || error.status >= 500) throw error;
     const { code: reason, options } = error;
     const { detail } = options;
-    const event = {
+    const deed = {
       account_id: account.account_id,
-      created_at: instant(storage.now()),
       action: "upstream_login.refused",
       outcome: "failure" as const,
       entity: client.id,
-      actor,
-      context: { ...facts, client_id: client.id, reason, ...(detail === undefined ? {} : { detail }) },
+      now: instant(storage.now()),
+      actor: actorFrom(actor, facts),
+      facts: { client_id: client.id, reason, ...(detail === undefined ? {} : { detail }) },
     };
-    await storage.write((tx) => recordAuditEvent(tx.db, auditEvent(event)));
+    await storage.write((tx) => recordDeed(tx, deed));
     throw error;
   };
 }

@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { type RequestFacts, recordDeed } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
+import { actorFrom } from "../../directory/actor.ts";
 import { lookUpUser } from "../../directory/users/find-user.ts";
 import { refuse, refuseField } from "../../errors.ts";
 import { chargeAll } from "../../limits/limits.ts";
@@ -106,5 +107,5 @@ async function send(
   const message = { account, sender, code, kind: "verification", purpose: "second_factor", locale, now } as const;
   await enqueueMessage(tx, { ...message, connection: channel, strategy: channel, to });
   const deed = { account_id, action: "second_factor.challenged", entity: pending.subject.user_id, now: instant(now) };
-  await recordDeed(tx, { ...deed, actor: { id: actor, context: { ...facts } }, facts: { channel } });
+  await recordDeed(tx, { ...deed, actor: actorFrom(actor, facts), facts: { channel } });
 }

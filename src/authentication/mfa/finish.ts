@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
-import { auditEvent, type RequestFacts, recordAuditEvent, recordDeed } from "../../audit/audit.ts";
+import { type RequestFacts, recordDeed } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
+import { actorFrom } from "../../directory/actor.ts";
 import { type Refusal, refuse, refuseField } from "../../errors.ts";
 import { chargeAll } from "../../limits/limits.ts";
 import { reveal, type Secret, secret } from "../../secrets/secret.ts";
@@ -115,7 +116,7 @@ async function spend(
   if (proof.kind === "totp" && !(await updateStep(tx.db, account_id, user_id, proof.step))) throw used();
   const deed = { account_id, action: "second_factor.accepted", entity: user_id, now: instant(now) };
   const about = { factor: proof.kind, bearer: actor };
-  await recordDeed(tx, { ...deed, actor: { id: user_id, context: { ...facts } }, facts: about });
+  await recordDeed(tx, { ...deed, actor: actorFrom(user_id, facts), facts: about });
   return true;
 }
 
@@ -128,16 +129,16 @@ function proved({ subject, first }: PendingLogin, { kind }: Proof, now: number):
 }
 
 async function refuseFactor(mfa: Mfa, { account, pending, actor, facts, now }: FinishRequest): Promise<Refusal> {
-  const event = {
+  const deed = {
     account_id: account.account_id,
-    created_at: instant(now),
     action: "second_factor.refused",
     outcome: "failure" as const,
     entity: pending.subject.user_id,
-    actor,
-    context: { ...facts, client_id: pending.client_id },
+    now: instant(now),
+    actor: actorFrom(actor, facts),
+    facts: { client_id: pending.client_id },
   };
-  await mfa.directory.storage.write((tx) => recordAuditEvent(tx.db, auditEvent(event)));
+  await mfa.directory.storage.write((tx) => recordDeed(tx, deed));
   return refuse("invalid_grant", { message: "The second factor is not right." });
 }
 

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
-import { auditEvent, type RequestFacts, recordAuditEvent, recordDeed } from "../../audit/audit.ts";
+import { type RequestFacts, recordDeed } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
+import { actorFrom } from "../../directory/actor.ts";
 import { checkAlive } from "../../directory/check-alive.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { lookUpUser } from "../../directory/users/find-user.ts";
@@ -59,21 +60,21 @@ export async function provePassword(
     await forgiveIn(tx, guesser);
     const about = { client_id, bearer: actor, sid: authorization_id, factor: kind };
     const deed = { account_id, action: "auth.token", entity: user.id, now: instant(now), facts: about };
-    await recordDeed(tx, { ...deed, actor: { id: user.id, context: { ...facts } } });
+    await recordDeed(tx, { ...deed, actor: actorFrom(user.id, facts) });
   });
   const amr = [kind === "pin" ? "pin" : "pwd"];
   return subjectOf(user, { authenticated_at: now, amr, password_set_at: shown.updated_at, authorization_id });
 }
 
 async function refused({ storage }: Directory, { account, client_id, person, actor, facts, now }: PasswordLogin) {
-  const event = {
+  const deed = {
     account_id: account.account_id,
-    created_at: instant(now),
     action: "password.refused",
     outcome: "failure" as const,
     entity: person,
-    actor,
-    context: { ...facts, client_id },
+    now: instant(now),
+    actor: actorFrom(actor, facts),
+    facts: { client_id },
   };
-  await storage.write((tx) => recordAuditEvent(tx.db, auditEvent(event)));
+  await storage.write((tx) => recordDeed(tx, deed));
 }

@@ -1,5 +1,6 @@
 import { type RequestFacts, recordDeed } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
+import { actorFrom } from "../../directory/actor.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { refuse } from "../../errors.ts";
 import { chargeAll } from "../../limits/limits.ts";
@@ -72,6 +73,6 @@ async function mintIn(tx: Transaction, verification: Verification, request: Mint
   });
   const about = { client_id: client.id, format, code_id: issued.row.id, ...(reason ? { reason } : {}) };
   const deed = { account_id, action: "verification_code.minted", entity: user_id, now: instant(now) };
-  await recordDeed(tx, { ...deed, actor: { id: actor, context: { ...facts } }, facts: about });
+  await recordDeed(tx, { ...deed, actor: actorFrom(actor, facts), facts: about });
   return issued;
 }

@@ -1,5 +1,6 @@
 import { type RequestFacts, recordDeed } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
+import { actorFrom } from "../../directory/actor.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { chargeAll } from "../../limits/limits.ts";
 import { instant } from "../../storage/storage.ts";
@@ -71,7 +72,7 @@ export async function sendClosingNotice(
       now,
     });
     const deed = { account_id, action: "verification_code.numeric_closed", entity: person, now: instant(now) };
-    await recordDeed(tx, { ...deed, actor: { id: actor, context: { ...facts } } });
+    await recordDeed(tx, { ...deed, actor: actorFrom(actor, facts) });
   });
   verification.nudge();
 }

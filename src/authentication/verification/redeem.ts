@@ -1,5 +1,6 @@
-import { auditEvent, type RequestFacts, recordAuditEvent } from "../../audit/audit.ts";
+import { auditEvent, type RequestFacts, recordDeed } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
+import { actorFrom } from "../../directory/actor.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { type ErrorCode, type Refusal, refuse } from "../../errors.ts";
 import { chargeAll, takeBudget } from "../../limits/limits.ts";
@@ -241,18 +242,15 @@ async function refuseGuess(
       const [guess] = await chargeAll(tx, [{ ...ofClient, budget: "typable_guess", limit }], now);
       if (guess && !guess.allowed) await chargeAll(tx, [{ ...ofClient, budget: "typable_pressure" }], now);
     }
-    await recordAuditEvent(
-      tx.db,
-      auditEvent({
-        account_id,
-        created_at: instant(now),
-        action: "verification_code.refused",
-        outcome: "failure",
-        entity: client.id,
-        actor,
-        context: { ...facts, client_id: client.id, reason, format: kind, ...(person ? { person } : {}) },
-      }),
-    );
+    await recordDeed(tx, {
+      account_id,
+      action: "verification_code.refused",
+      outcome: "failure",
+      entity: client.id,
+      now: instant(now),
+      actor: actorFrom(actor, facts),
+      facts: { client_id: client.id, reason, format: kind, ...(person ? { person } : {}) },
+    });
   });
   return refuse(reason, retry_after === undefined ? {} : { retry_after });
 }

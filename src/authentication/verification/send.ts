@@ -1,5 +1,6 @@
-import { auditEvent, type RequestFacts, recordAuditEvent } from "../../audit/audit.ts";
+import { type RequestFacts, recordDeed } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
+import { actorFrom } from "../../directory/actor.ts";
 import type { Client, UserType } from "../../directory/clients/client.ts";
 import { refuse, refuseField } from "../../errors.ts";
 import { chargeAll } from "../../limits/limits.ts";
@@ -156,20 +157,14 @@ async function record(
   login: Login,
   { code_id, withheld }: { readonly code_id: string | null; readonly withheld: string | undefined },
 ): Promise<void> {
-  const event = {
+  const about = { client_id: client.id, connection: connection.name, code_id, ...(withheld ? { withheld } : {}) };
+  await recordDeed(tx, {
     account_id: account.account_id,
-    created_at: instant(now),
     action: "verification_code.sent",
-    outcome: withheld === undefined ? ("success" as const) : ("failure" as const),
+    outcome: withheld === undefined ? "success" : "failure",
     entity: login.user_id,
-    actor,
-    context: {
-      ...facts,
-      client_id: client.id,
-      connection: connection.name,
-      code_id,
-      ...(withheld ? { withheld } : {}),
-    },
-  };
-  await recordAuditEvent(tx.db, auditEvent(event));
+    now: instant(now),
+    actor: actorFrom(actor, facts),
+    facts: about,
+  });
 }

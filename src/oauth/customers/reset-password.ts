@@ -3,6 +3,7 @@ import { recordDeed } from "../../audit/audit.ts";
 import { checkNewPassword, hashPassword, storePassword } from "../../authentication/passwords/password.ts";
 import { redeemCode } from "../../authentication/verification/redeem.ts";
 import { sendCode } from "../../authentication/verification/send.ts";
+import { actorFrom } from "../../directory/actor.ts";
 import { findConnection } from "../../directory/connections/connection.ts";
 import type { Bearer } from "../../http/contract.ts";
 import type { Secret } from "../../secrets/secret.ts";
@@ -53,7 +54,7 @@ export async function resetPassword(
   await directory.storage.write(async (tx) => {
     await storePassword(tx, account_id, user_id, hashed, directory.storage.now());
     const deed = { account_id, action: "password.changed", entity: user_id, now: instant(now) };
-    await recordDeed(tx, { ...deed, actor: { id: user_id, context: { ...facts } } });
+    await recordDeed(tx, { ...deed, actor: actorFrom(user_id, facts) });
     await endLoginsOf(tx, directory, { account_id, user_id });
   });
 }

@@ -1,6 +1,7 @@
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import { issuerOf } from "../../directory/accounts/account.ts";
+import { actorFrom } from "../../directory/actor.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { Oid, OidParams, refusals } from "../../http/contract.ts";
 import { factsOf } from "../../http/facts.ts";
@@ -55,7 +56,7 @@ export function registrationRoutes(app: App, oauth: Oauth): void {
           ? undefined
           : await findBearer(oauth, account_id, presentedBy(request as FastifyRequest));
       if (bearer) checkBearer(bearer, { scopes: ["admin:accounts", "write:accounts", REGISTER_SCOPE] });
-      const actor = { id: bearer?.subject ?? NOBODY, context: { ...factsOf(request as FastifyRequest) } };
+      const actor = actorFrom(bearer?.subject ?? NOBODY, factsOf(request as FastifyRequest));
       const who = { allowed: bearer !== undefined, actor, source };
       const { client, client_secret, registration_access_token } = await registerClient(oauth, account_id, body, who);
       reply.code(201).headers(no_store);
@@ -72,7 +73,7 @@ export function registrationRoutes(app: App, oauth: Oauth): void {
   /** RFC 7592 §3: with the token that goes on being good. */
   const informationFor = (request: Pick<FastifyRequest, "headers">, client: Client) =>
     information(client, { registration_access_token: reveal(tokenOf(request)) });
-  const actorOf = (request: FastifyRequest, { id }: Client) => ({ id, context: { ...factsOf(request) } });
+  const actorOf = (request: FastifyRequest, { id }: Client) => actorFrom(id, factsOf(request));
   const url = "/v1/accounts/:oid/oauth/register/:client_id";
 
   app.route({

@@ -1,7 +1,7 @@
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import { recordDeed } from "../../audit/audit.ts";
-import { actorOf } from "../../directory/actor.ts";
+import { actorFrom, actorOf } from "../../directory/actor.ts";
 import type { Actor } from "../../directory/directory.ts";
 import { checkActsFor } from "../../directory/scopes.ts";
 import { bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
@@ -72,7 +72,7 @@ export function revokeRoutes(app: App, oauth: Oauth): void {
       const read = readRefreshToken(directory.master_keys, account_id, secret(body.token));
       const family = read && (await lookUpFamily(directory, account_id, read.family_id));
       const token = family ? undefined : await lookUpToken(oauth, account_id, body.token);
-      const actor = { id: client.id, context: { ...factsOf(request as FastifyRequest) } };
+      const actor = actorFrom(client.id, factsOf(request as FastifyRequest));
       if (family?.client_id === client.id) {
         await revokeFamily(directory, family);
         await note(account_id, family.id, actor);

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { recordDeed } from "../../audit/audit.ts";
 import type { AuthenticatedSubject } from "../../authentication/subject.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
+import { actorFrom } from "../../directory/actor.ts";
 import { checkAlive } from "../../directory/check-alive.ts";
 import { findClient } from "../../directory/clients/find-client.ts";
 import { isAccountApi } from "../../directory/grants/audience.ts";
@@ -43,12 +44,12 @@ export async function exchangeAccountUser(oauth: Oauth, caller: Caller, audience
   const external = bearer.external === true;
   const authorization_id = external ? randomUUID() : bearer.sid;
   const means = external ? undefined : await findMeans(oauth, caller);
-  const actor = { id: user.id, context: { ...facts, grant_type: "account_user", sid: authorization_id } };
-  const deed = { account_id, action: "auth.token", entity: user.id, now: instant(now), actor };
+  const about = { grant_type: "account_user", sid: authorization_id };
+  const deed = { account_id, action: "auth.token", entity: user.id, now: instant(now), facts: about };
   await directory.storage.write(async (tx) => {
     const { client, grant } = means ?? {};
     await checkAlive(tx.db, { account_id, client_id: client?.id ?? "", grant_id: grant?.id ?? "", user_id: user.id });
-    await recordDeed(tx, deed);
+    await recordDeed(tx, { ...deed, actor: actorFrom(user.id, facts) });
   });
   const amr = bearer.amr ?? [];
   if (means) {

@@ -3,6 +3,7 @@ import { type RequestFacts, recordDeed } from "../../audit/audit.ts";
 import { useStatement } from "../../authentication/used-tokens.ts";
 import { type Account, issuerOf, ownerOf } from "../../directory/accounts/account.ts";
 import { findAccount, lookUpAccount } from "../../directory/accounts/find-account.ts";
+import { actorFrom } from "../../directory/actor.ts";
 import { findClientById } from "../../directory/clients/find-client.ts";
 import { isAccountApi } from "../../directory/grants/audience.ts";
 import { listGrants } from "../../directory/grants/find-grant.ts";
@@ -92,8 +93,7 @@ async function spend(
   { exchange, client_id, sid, facts, now }: Spending,
 ): Promise<void> {
   const at = instant(now);
-  const actor = { id: client_id, context: { ...facts, sid } };
-  const deed = { action: "auth.partner_token", now: at, actor };
+  const deed = { action: "auth.partner_token", now: at, actor: actorFrom(client_id, facts), facts: { sid } };
   const spent = await storage.write(async (tx) => {
     const used = { account_id, id: exchange.jti, expires_at: instant(exchange.expires_at * 1000) };
     const [first] = await tx.hot(useStatement, [used]);

@@ -3,6 +3,7 @@ import { Type } from "typebox";
 import type { Session } from "../../authentication/sessions/session.ts";
 import { findSessions } from "../../authentication/sessions/sessions.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
+import { actorFrom } from "../../directory/actor.ts";
 import { refuse } from "../../errors.ts";
 import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
@@ -64,7 +65,7 @@ ${rows.length === 0 && html`<p>${texts.no_consents}</p>`}`;
       const session = (await sessionsOf(request as FastifyRequest)).find(({ id }) => id === body.session);
       if (!session) throw refuse("access_denied", { message: "Nobody is logged in here." });
       const agreed = (await consentsOf(session)).some(({ consent }) => consent.client.id === body.client);
-      const actor = { id: session.user_id, context: { ...factsOf(request as FastifyRequest) } };
+      const actor = actorFrom(session.user_id, factsOf(request as FastifyRequest));
       if (agreed) await withdrawConsent(directory, account_id, session.user_id, body.client, actor);
       return reply.header("cache-control", "no-store").redirect(addressOf(account_id), 303);
     },
