@@ -12,11 +12,10 @@ import { contactRoutes } from "./authentication/contact/routes.ts";
 import { openFederation } from "./authentication/federation/federation.ts";
 import { configurationsOf } from "./authentication/mfa/factors.ts";
 import { preparePasswords } from "./authentication/passwords/password.ts";
-import { sweeps } from "./authentication/sweeps.ts";
+import { sweeps as authenticationSweeps } from "./authentication/sweeps.ts";
 import { usernameRoutes } from "./authentication/usernames/routes.ts";
 import { renderCode } from "./authentication/verification/message.ts";
 import { passwordlessRoutes } from "./authentication/verification/routes.ts";
-import { codeSweep, sessionSweep } from "./authentication/verification/sweeps.ts";
 import { openVerification, type Verification } from "./authentication/verification/verification.ts";
 import { checkSettings } from "./check-settings.ts";
 import { type Config, ConfigError, isSqlite, listenFault, readConfig, sqlitePath } from "./config.ts";
@@ -47,7 +46,6 @@ import { authorizeRoutes } from "./oauth/authorize/routes.ts";
 import { requireBearer } from "./oauth/bearer/bearer.ts";
 import { consentRoutes } from "./oauth/browser/consent-routes.ts";
 import { authorizationRoutes } from "./oauth/browser/routes.ts";
-import { browserSweeps } from "./oauth/browser/sweep.ts";
 import { chargeQuestion } from "./oauth/customers/charge-question.ts";
 import { customerRoutes } from "./oauth/customers/routes.ts";
 import { deviceRoutes } from "./oauth/device/routes.ts";
@@ -59,13 +57,12 @@ import { mfaRoutes } from "./oauth/mfa/routes.ts";
 import { oidcTokenRoutes } from "./oauth/oidc-token/routes.ts";
 import { redirectRoutes } from "./oauth/redirect/routes.ts";
 import { endFamily, endLoginsOf } from "./oauth/refresh/revoke-family.ts";
-import { familySweep } from "./oauth/refresh/sweep.ts";
 import { registrationRoutes } from "./oauth/registration/routes.ts";
 import { registrationSweep } from "./oauth/registration/sweep.ts";
 import { revokeRoutes } from "./oauth/revoke/routes.ts";
 import { signupRoutes } from "./oauth/signup/routes.ts";
+import { sweeps as oauthSweeps } from "./oauth/sweeps.ts";
 import { tokenRoutes } from "./oauth/token/routes.ts";
-import { redeemedSweep } from "./oauth/token/sweep.ts";
 import { userinfoRoutes } from "./oauth/userinfo/routes.ts";
 import { countOutbox, outboxSweep } from "./outbox/counts.ts";
 import { consentPageRoutes } from "./pages/consents/routes.ts";
@@ -210,18 +207,8 @@ function openRooms({ storage, directory }: Core, nudge: () => void): Verificatio
 function sweepsOf({ directory, tokens }: Core) {
   const leadOf = async (account_id: string) =>
     (await lookUpAccount(directory, account_id))?.settings.key_publication_lead ?? 86_400;
-  const own = [
-    ...browserSweeps,
-    budgetSweep,
-    outboxSweep,
-    revocationSweep,
-    codeSweep,
-    sessionSweep,
-    redeemedSweep,
-    familySweep,
-    registrationSweep(directory),
-  ];
-  return [...own, ...sweeps, keySweep(tokens, leadOf)];
+  const own = [budgetSweep, outboxSweep, revocationSweep, registrationSweep(directory), keySweep(tokens, leadOf)];
+  return [...own, ...authenticationSweeps, ...oauthSweeps];
 }
 
 interface Parts {

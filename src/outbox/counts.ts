@@ -1,4 +1,4 @@
-import { deleteExpired } from "../storage/delete-expired.ts";
+import { expirySweep } from "../storage/delete-expired.ts";
 import { instant, type Storage } from "../storage/storage.ts";
 import { selectFailedSince, selectPendingBefore } from "./store.ts";
 
@@ -26,12 +26,5 @@ export async function countOutbox(storage: Storage): Promise<OutboxCounts> {
   return { pending, late, undeliverable };
 }
 
-/** For the janitor: messages go a day after they expired, sandbox inboxes included. */
-export const outboxSweep = {
-  name: "outbox",
-  sweep: (storage: Storage, batch: number): Promise<number> =>
-    storage.write((tx) => {
-      const done = { table: "outbox", key: "id", only: "state <> 'pending'" } as const;
-      return deleteExpired(tx.db, done, instant(storage.now() - DAY), batch);
-    }),
-};
+/** Messages go a day after they expired, sandbox inboxes included. */
+export const outboxSweep = expirySweep("outbox", { table: "outbox", key: "id", only: "state <> 'pending'" }, DAY);

@@ -7,7 +7,7 @@
  * and says so instead of guessing.
  */
 import { refuse } from "../errors.ts";
-import { deleteExpired } from "../storage/delete-expired.ts";
+import { expirySweep } from "../storage/delete-expired.ts";
 import { type Instant, instant, type Storage, type Transaction } from "../storage/storage.ts";
 import { insertRevocation, selectRevokedSince } from "./store.ts";
 
@@ -99,10 +99,4 @@ export async function revoke(storage: Storage, revocations: Revocations, revoked
   await storage.write((tx) => revocations.record(tx, revoked));
 }
 
-export const revocationSweep = {
-  name: "revocations",
-  sweep: (storage: Storage, batch: number) =>
-    storage.write((tx) =>
-      deleteExpired(tx.db, { table: "revocations", key: "subject" }, instant(storage.now()), batch),
-    ),
-};
+export const revocationSweep = expirySweep("revocations", { table: "revocations", key: "subject" });

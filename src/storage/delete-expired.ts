@@ -1,5 +1,6 @@
 import { sql } from "kysely";
-import type { Database, Instant } from "./storage.ts";
+import type { Sweep } from "./janitor.ts";
+import { type Database, type Instant, instant } from "./storage.ts";
 import type { Tables } from "./tables.ts";
 
 export interface Expiring {
@@ -30,3 +31,9 @@ export async function deleteExpired(
   }
   return rows.length;
 }
+
+/** For the janitor: rows that expired `kept` milliseconds ago go. */
+export const expirySweep = (name: string, what: Expiring, kept = 0): Sweep => ({
+  name,
+  sweep: (storage, batch) => storage.write((tx) => deleteExpired(tx.db, what, instant(storage.now() - kept), batch)),
+});

@@ -3,12 +3,9 @@
  * account's rows to find a few of them.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { sweeps } from "../../src/authentication/sweeps.ts";
-import { codeSweep, sessionSweep } from "../../src/authentication/verification/sweeps.ts";
+import { sweeps as authenticationSweeps } from "../../src/authentication/sweeps.ts";
 import { sqlitePath } from "../../src/config.ts";
-import { browserSweeps } from "../../src/oauth/browser/sweep.ts";
-import { familySweep } from "../../src/oauth/refresh/sweep.ts";
-import { redeemedSweep } from "../../src/oauth/token/sweep.ts";
+import { sweeps as oauthSweeps } from "../../src/oauth/sweeps.ts";
 import { outboxSweep } from "../../src/outbox/counts.ts";
 import { revocationSweep } from "../../src/revocation/revocation.ts";
 import { migrate } from "../../src/storage/migrate.ts";
@@ -101,10 +98,7 @@ const START = /^with recursive sealed_under\b/;
 const LIST =
   /^select (?!count)[^()]* from "(clients|grants|users)" where "account_id" = \?.* order by "id"( limit \?)?$/;
 
-const SWEEPS = [
-  ...[...browserSweeps, ...sweeps],
-  ...[outboxSweep, revocationSweep, codeSweep, sessionSweep, redeemedSweep, familySweep],
-];
+const SWEEPS = [...authenticationSweeps, ...oauthSweeps, outboxSweep, revocationSweep];
 /** Their expiry is no end of a row's life, or is looked at by a sweep that does more. */
 const KEPT = ["signing_keys", "client_registrations"];
 

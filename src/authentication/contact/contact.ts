@@ -5,6 +5,7 @@
  * In: a user, a field and perhaps a new value; later the code. Out: a record whose address or number may log in.
  */
 import type { VerifiedField } from "../../directory/users/verify-contact.ts";
+import { expirySweep } from "../../storage/delete-expired.ts";
 
 export interface ContactChallenge {
   readonly account_id: string;
@@ -26,3 +27,6 @@ export const CONTACT_CODE_LENGTH = 6;
 export const CONTACT_LIFETIME = 600_000;
 /** Whom wrong codes are counted against: not what guards the person's password. */
 export const contactGuesser = (user_id: string) => `contact ${user_id}`;
+
+/** An hour after they expired. */
+export const contactSweep = expirySweep("address changes", { table: "contact_challenges", key: "user_id" }, 3_600_000);

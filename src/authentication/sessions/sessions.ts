@@ -3,8 +3,10 @@ import { recordDeed } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { enqueue } from "../../outbox/outbox.ts";
+import { TOKENS_LIVE } from "../../revocation/revocation.ts";
 import { sha256 } from "../../secrets/digest.ts";
 import { reveal, type Secret } from "../../secrets/secret.ts";
+import { expirySweep } from "../../storage/delete-expired.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import type { AuthenticatedSubject } from "../subject.ts";
 import { type NewSession, newBrowser, type Session } from "./session.ts";
@@ -119,3 +121,9 @@ export function authorizationsOf(
 ): Promise<readonly string[]> {
   return selectAuthorizationsOf(db, account_id, user_id, client_id);
 }
+
+/** What a session led to is known until every access token of it is over, so that taking back consent ends those too. */
+export const browserSweeps = [
+  expirySweep("browser sessions", { table: "sessions", key: "id" }, TOKENS_LIVE),
+  expirySweep("authorizations of sessions", { table: "session_authorizations", key: "session_id" }, TOKENS_LIVE),
+];

@@ -1,18 +1,6 @@
-import { deleteExpired } from "../../storage/delete-expired.ts";
-import { instant, type Storage } from "../../storage/storage.ts";
+import { expirySweep } from "../../storage/delete-expired.ts";
 import { REMEMBERED } from "./redeem.ts";
 
-/** For the janitor: codes are remembered for a day after they expired, sessions are not. */
-export const codeSweep = {
-  name: "verification codes",
-  sweep: (storage: Storage, batch: number) =>
-    storage.write((tx) =>
-      deleteExpired(tx.db, { table: "verification_codes", key: "id" }, instant(storage.now() - REMEMBERED), batch),
-    ),
-};
-
-export const sessionSweep = {
-  name: "login sessions",
-  sweep: (storage: Storage, batch: number) =>
-    storage.write((tx) => deleteExpired(tx.db, { table: "login_sessions", key: "id" }, instant(storage.now()), batch)),
-};
+/** Codes are remembered for a day after they expired, sessions are not. */
+export const codeSweep = expirySweep("verification codes", { table: "verification_codes", key: "id" }, REMEMBERED);
+export const sessionSweep = expirySweep("login sessions", { table: "login_sessions", key: "id" });

@@ -9,6 +9,7 @@ import { randomBytes, randomInt } from "node:crypto";
 import { base64url, hmac, sha256 } from "../../secrets/digest.ts";
 import type { MasterKeys } from "../../secrets/master-keys.ts";
 import { reveal, type Secret, secret } from "../../secrets/secret.ts";
+import { expirySweep } from "../../storage/delete-expired.ts";
 import type { Instant } from "../../storage/storage.ts";
 import type { AuthorizationParameters } from "../browser/authorization-request.ts";
 
@@ -59,3 +60,5 @@ export function readUserCode(text: string): string | undefined {
 export function userCodeDigests(keys: MasterKeys, account_id: string, user_code: string): readonly Uint8Array[] {
   return keys.versions.map((version) => hmac(keys.derive(version, account_id, "device"), "user-code", user_code));
 }
+
+export const deviceSweep = expirySweep("device codes", { table: "device_codes", key: "id" });

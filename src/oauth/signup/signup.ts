@@ -5,6 +5,7 @@
  * In: an applicant; later the code from their mail. Out: an account with a first-party client and the applicant as its account
  * user, who may administer it.
  */
+import { expirySweep } from "../../storage/delete-expired.ts";
 import type { Instant } from "../../storage/storage.ts";
 
 export interface Signup {
@@ -25,3 +26,6 @@ export interface Signup {
 
 /** Milliseconds. */
 export const SIGNUP_LIFETIME = 3_600_000;
+
+/** An hour after they expired. */
+export const signupSweep = expirySweep("sign-ups", { table: "signups", key: "id" }, 3_600_000);
