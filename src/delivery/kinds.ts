@@ -34,7 +34,7 @@ export function codeKinds(doors: DeliveryDoors): Readonly<Record<string, OutboxK
   return { verification: kind as OutboxKind, notice: kind as OutboxKind };
 }
 
-export function renderRow(renderCode: RenderCode, { id, account_id, payload }: OutboxRow): Message {
+function renderRow(renderCode: RenderCode, { id, account_id, payload }: OutboxRow): Message {
   const notice = payload as unknown as CodeNotice;
   const { to } = notice;
   if (to === null) throw undeliverable("there is nobody to send it to");

@@ -1,6 +1,6 @@
 /**
- * Every budget of this server in one table: how often anyone may try what, counted against whom. A visible one depends only
- * on what the caller sent, and answers 429; a silent one depends on the record, so the caller cannot notice it.
+ * Every budget of this server in one table: how often anyone may try what, counted against whom. One that depends only on what the
+ * caller sent answers 429; one that depends on the record is silent, so that the caller cannot notice it.
  *
  * `limit` is the default where an account's or client's setting may say otherwise; `window` in seconds. A subject is an id or
  * a keyed digest, never an address or number.
@@ -8,7 +8,6 @@
 export interface Budget {
   readonly limit: number;
   readonly window: number;
-  readonly visible: boolean;
   /** What is counted, and against whom. */
   readonly counts: string;
 }
@@ -18,88 +17,56 @@ const HOUR = 3_600;
 const DAY = 86_400;
 
 export const budgets = {
-  send_identifier_source: {
-    limit: 5,
-    window: 15 * MINUTE,
-    visible: true,
-    counts: "requests naming one identifier, from one source",
-  },
-  send_identifier: { limit: 20, window: HOUR, visible: true, counts: "requests naming one identifier" },
-  send_source: { limit: 50, window: HOUR, visible: true, counts: "requests from one source" },
-  send_client: { limit: 600, window: MINUTE, visible: true, counts: "requests for one client" },
+  // These depend only on what the caller sent.
+  send_identifier_source: { limit: 5, window: 15 * MINUTE, counts: "requests naming one identifier, from one source" },
+  send_identifier: { limit: 20, window: HOUR, counts: "requests naming one identifier" },
+  send_source: { limit: 50, window: HOUR, counts: "requests from one source" },
+  send_client: { limit: 600, window: MINUTE, counts: "requests for one client" },
   send_own: {
     limit: 5,
     window: HOUR,
-    visible: true,
     counts:
       "requests naming one identifier, by one caller that administers the account or one browser that knows the person",
   },
-  send_person: {
-    limit: Number.POSITIVE_INFINITY,
-    window: HOUR,
-    visible: false,
-    counts: "codes on their way to one person: refuses nobody, but two at once wait for each other here",
-  },
-  code_mint: { limit: 5, window: 10 * MINUTE, visible: true, counts: "codes minted for one user and client" },
-  sms_daily: { limit: 1_000, window: DAY, visible: false, counts: "SMS of one account" },
-  sms_prefix_sent: { limit: 50, window: DAY, visible: false, counts: "SMS of one account to one range of numbers" },
-  sms_prefix_verified: {
-    limit: 50,
-    window: DAY,
-    visible: false,
-    counts: "codes that went to one range of numbers and were entered",
-  },
-  numeric_guess: { limit: 10, window: HOUR, visible: true, counts: "wrong numeric codes of one person" },
-  factor_guess: { limit: 10, window: HOUR, visible: true, counts: "wrong passwords and second factors of one person" },
-  factor_source: { limit: 20, window: MINUTE, visible: true, counts: "guesses at passwords from one source" },
-  factor_send: { limit: 5, window: 15 * MINUTE, visible: true, counts: "binding codes sent for one person" },
-  device_guess: { limit: 10, window: 10 * MINUTE, visible: true, counts: "wrong device codes from one browser" },
-  device_source: { limit: 50, window: HOUR, visible: true, counts: "wrong device codes from one source" },
+  code_mint: { limit: 5, window: 10 * MINUTE, counts: "codes minted for one user and client" },
+  numeric_guess: { limit: 10, window: HOUR, counts: "wrong numeric codes of one person" },
+  factor_guess: { limit: 10, window: HOUR, counts: "wrong passwords and second factors of one person" },
+  factor_source: { limit: 20, window: MINUTE, counts: "guesses at passwords from one source" },
+  factor_send: { limit: 5, window: 15 * MINUTE, counts: "binding codes sent for one person" },
+  device_guess: { limit: 10, window: 10 * MINUTE, counts: "wrong device codes from one browser" },
+  device_source: { limit: 50, window: HOUR, counts: "wrong device codes from one source" },
   exists_client: {
     limit: 60,
     window: MINUTE,
-    visible: true,
     counts: "questions of one client whether a user exists, where public:customers is all that lets it ask",
   },
-  client_source: { limit: 10, window: HOUR, visible: true, counts: "new clients that register themselves, by source" },
+  client_source: { limit: 10, window: HOUR, counts: "new clients that register themselves, by source" },
+  signup_guess: { limit: 100, window: 10 * MINUTE, counts: "wrong sign-up codes by one caller" },
+
+  // These depend on the record.
+  send_person: {
+    limit: Number.POSITIVE_INFINITY,
+    window: HOUR,
+    counts: "codes on their way to one person: refuses nobody, but two at once wait for each other here",
+  },
+  sms_daily: { limit: 1_000, window: DAY, counts: "SMS of one account" },
+  sms_prefix_sent: { limit: 50, window: DAY, counts: "SMS of one account to one range of numbers" },
+  sms_prefix_verified: { limit: 50, window: DAY, counts: "codes that went to one range of numbers and were entered" },
   secret_guess: {
     limit: 100,
     window: HOUR,
-    visible: false,
     counts: "wrong secrets of one client that has a short one, brought along by an import",
   },
-  signup_guess: { limit: 100, window: 10 * MINUTE, visible: true, counts: "wrong sign-up codes by one caller" },
-  spray_person: {
-    limit: 1,
-    window: 10 * MINUTE,
-    visible: false,
-    counts: "wrong numeric codes of one person, for a spray",
-  },
-  spray_people: {
-    limit: 20,
-    window: 10 * MINUTE,
-    visible: false,
-    counts: "people of an account with wrong numeric codes",
-  },
-  spray_guess: { limit: 100, window: 10 * MINUTE, visible: false, counts: "wrong numeric codes in one account" },
+  spray_person: { limit: 1, window: 10 * MINUTE, counts: "wrong numeric codes of one person, for a spray" },
+  spray_people: { limit: 20, window: 10 * MINUTE, counts: "people of an account with wrong numeric codes" },
+  spray_guess: { limit: 100, window: 10 * MINUTE, counts: "wrong numeric codes in one account" },
   spray_pressure: {
     limit: 0,
     window: HOUR,
-    visible: false,
     counts: "one account in which many people are guessed against: unknown browsers get typable codes",
   },
-  typable_guess: {
-    limit: 1_000,
-    window: 10 * MINUTE,
-    visible: false,
-    counts: "wrong typable codes and links of one client",
-  },
-  typable_pressure: {
-    limit: 0,
-    window: HOUR,
-    visible: false,
-    counts: "one client that is being guessed against: longer codes",
-  },
+  typable_guess: { limit: 1_000, window: 10 * MINUTE, counts: "wrong typable codes and links of one client" },
+  typable_pressure: { limit: 0, window: HOUR, counts: "one client that is being guessed against: longer codes" },
 } as const satisfies Record<string, Budget>;
 
 export type BudgetName = keyof typeof budgets;

@@ -26,8 +26,6 @@ export interface Challenge {
   readonly length: number;
 }
 
-export type Rendering = "typable" | "numeric" | "link";
-
 /** Crockford's base 32: no I, L, O and U. */
 const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const VERSION = "latchkey/code/v1";
@@ -45,7 +43,7 @@ export const LINK_LENGTH = 43;
 export function deriveCode(
   keys: MasterKeys,
   challenge: Challenge,
-  rendering: Rendering = challenge.format,
+  rendering: CodeFormat = challenge.format,
 ): Secret | undefined {
   const { account_id, challenge_id, key_version, counter, length } = challenge;
   const key = keys.derive(key_version, account_id, "code");
@@ -62,7 +60,7 @@ export function firstCode(keys: MasterKeys, challenge: Challenge): { readonly co
 }
 
 /** Pure: 32 uniform bytes to a uniform code, or undefined. */
-export function formatBytes(bytes: Uint8Array, rendering: Rendering, length: number): string | undefined {
+export function formatBytes(bytes: Uint8Array, rendering: CodeFormat, length: number): string | undefined {
   switch (rendering) {
     case "link":
       return base64url(bytes);

@@ -67,23 +67,21 @@ export interface ClientChange {
   readonly settings: Partial<ClientSettings>;
 }
 
-/** @returns false when the client is gone. */
+/** Of a client that is held. */
 export async function updateClient(
   db: Database,
   account_id: string,
   id: string,
   { settings, ...fields }: ClientChange,
   now: Instant,
-): Promise<boolean> {
-  const rows = await db
+): Promise<void> {
+  await db
     .updateTable("clients")
     .set({ ...fields, settings: JSON.stringify(settings), updated_at: now })
     .where("account_id", "=", account_id)
     .where("id", "=", id)
     .where("deleted_at", "is", null)
-    .returning("id")
     .execute();
-  return rows.length === 1;
 }
 
 /** What was set, without defaults, held until this transaction ends; undefined when the client is gone. */

@@ -90,16 +90,14 @@ export async function updateRole(
   id: string,
   { scope, ...change }: RoleChange,
   now: Instant,
-): Promise<boolean> {
-  const rows = await db
+): Promise<void> {
+  await db
     .updateTable("roles")
     .set({ ...change, scope: JSON.stringify(scope), updated_at: now })
     .where("account_id", "=", account_id)
     .where("id", "=", id)
     .where("deleted_at", "is", null)
-    .returning("id")
     .execute();
-  return rows.length === 1;
 }
 
 export async function deleteRole(

@@ -15,10 +15,10 @@ it.each([
 ])("reads %j as %j", (typed, canonical) => expect(canonicalEmail(typed)).toBe(canonical));
 
 it.each([
-  ["+47 99 99 99 99", { number: "+4799999999", country: "NO", prefix: "+4799" }],
-  ["99999999", { number: "+4799999999", country: "NO", prefix: "+4799" }],
-  ["0047 99999999", { number: "+4799999999", country: "NO", prefix: "+4799" }],
-  ["+46 70 123 45 67", { number: "+46701234567", country: "SE", prefix: "+4670" }],
+  ["+47 99 99 99 99", { number: "+4799999999", country: "NO" }],
+  ["99999999", { number: "+4799999999", country: "NO" }],
+  ["0047 99999999", { number: "+4799999999", country: "NO" }],
+  ["+46 70 123 45 67", { number: "+46701234567", country: "SE" }],
   ["12", undefined],
   ["call 99999999", undefined],
   // Longer than a number that can be called from anywhere (E.164 §6.2.1).

@@ -27,8 +27,6 @@ export interface PhoneNumber {
   readonly number: string;
   /** ISO 3166-1 alpha-2, where the number's prefix tells. */
   readonly country: string | null;
-  /** The country's calling code and the first digits of the number: one range of one operator. */
-  readonly prefix: string;
 }
 
 /**
@@ -41,8 +39,7 @@ export async function canonicalPhoneNumber(number: string, country: string): Pro
   const parsed = read(number.trim());
   if (!parsed?.isPossible() || !E164.test(parsed.number)) return undefined;
   if (read(parsed.number)?.number !== parsed.number) return undefined;
-  const prefix = `+${parsed.countryCallingCode}${parsed.nationalNumber.slice(0, 2)}`;
-  return { number: parsed.number, country: parsed.country ?? null, prefix };
+  return { number: parsed.number, country: parsed.country ?? null };
 }
 
 /** @throws 400 invalid_request when it is no address. */

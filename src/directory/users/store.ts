@@ -287,8 +287,8 @@ export async function updateAccountUser(
   id: string,
   { name, scope, profile }: AccountUserChange,
   now: Instant,
-): Promise<boolean> {
-  const rows = await db
+): Promise<void> {
+  await db
     .updateTable("users")
     .set({
       ...(name === undefined ? {} : { name }),
@@ -299,9 +299,7 @@ export async function updateAccountUser(
     .where("account_id", "=", account_id)
     .where("id", "=", id)
     .where("deleted_at", "is", null)
-    .returning("id")
     .execute();
-  return rows.length === 1;
 }
 
 export async function updateSecondFactor(db: Database, account_id: string, id: string, on: boolean): Promise<void> {

@@ -65,7 +65,6 @@ export const da: Texts = {
   signed_out_intro: "Du kan lukke denne side.",
   sign_out: "Log ud?",
   sign_out_intro: (client) => `${client} beder om at logge dig ud af denne browser.`,
-  stay: "Forbliv logget ind",
   error: "Det lykkedes ikke",
   refused: {
     not_found:

@@ -66,7 +66,6 @@ export const de: Texts = {
   signed_out_intro: "Sie können diese Seite schließen.",
   sign_out: "Abmelden?",
   sign_out_intro: (client) => `${client} bittet darum, Sie in diesem Browser abzumelden.`,
-  stay: "Angemeldet bleiben",
   error: "Das hat nicht geklappt",
   refused: {
     not_found:

@@ -66,7 +66,6 @@ export const en: Texts = {
   signed_out_intro: "You can close this page.",
   sign_out: "Log out?",
   sign_out_intro: (client) => `${client} asks to log you out of this browser.`,
-  stay: "Stay logged in",
   error: "This did not work",
   refused: {
     not_found:

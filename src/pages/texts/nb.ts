@@ -66,7 +66,6 @@ export const nb: Texts = {
   signed_out_intro: "Du kan lukke denne siden.",
   sign_out: "Logge ut?",
   sign_out_intro: (client) => `${client} ber om å logge deg ut av denne nettleseren.`,
-  stay: "Forbli innlogget",
   error: "Dette gikk ikke",
   refused: {
     not_found:

@@ -66,7 +66,6 @@ export const sv: Texts = {
   signed_out_intro: "Du kan stänga den här sidan.",
   sign_out: "Logga ut?",
   sign_out_intro: (client) => `${client} ber att få logga ut dig från den här webbläsaren.`,
-  stay: "Förbli inloggad",
   error: "Det gick inte",
   refused: {
     not_found:

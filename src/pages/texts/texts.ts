@@ -63,7 +63,6 @@ export interface Texts {
   readonly signed_out_intro: string;
   readonly sign_out: string;
   readonly sign_out_intro: (client: string) => string;
-  readonly stay: string;
   readonly error: string;
   /** Of whole pages, by code; `other` stands above the sentence for developers. */
   readonly refused: Readonly<Record<"not_found" | "access_denied" | "other", string>>;
