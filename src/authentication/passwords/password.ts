@@ -111,8 +111,7 @@ export async function preparePasswords(given: { readonly password?: string; read
     checkNewPassword(secret(text), kind, kind);
     hashed.push({ kind, hash: await hashPassword(secret(text)) });
   }
-  return async (tx: Transaction, { account_id, user_id }: { account_id: string; user_id: string }) => {
-    const updated_at = new Date().toISOString();
-    for (const one of hashed) await upsertPassword(tx.db, { account_id, user_id, ...one, updated_at });
+  return async (tx: Transaction, owner: { account_id: string; user_id: string }, now: number) => {
+    for (const one of hashed) await storePassword(tx, owner.account_id, owner.user_id, one, now);
   };
 }

@@ -111,8 +111,8 @@ async function importUser(
   }
   const role_ids = names?.flatMap((name) => roles.get(name) ?? []);
   const within = hash
-    ? (tx: Parameters<typeof storePassword>[0], owner: { account_id: string; user_id: string }) =>
-        storePassword(tx, owner.account_id, owner.user_id, { kind: "password", hash }, directory.storage.now())
+    ? (tx: Parameters<typeof storePassword>[0], owner: { account_id: string; user_id: string }, now: number) =>
+        storePassword(tx, owner.account_id, owner.user_id, { kind: "password", hash }, now)
     : undefined;
   await createUser(directory, account, { ...fields, type, verified: true, role_ids, within }, actor);
   result.created.users += 1;

@@ -26,8 +26,10 @@ export interface NewUser {
   readonly authentication_type?: "external" | undefined;
   readonly agreement?: Agreement | undefined;
   readonly role_ids?: readonly string[] | undefined;
-  /** What else begins with the user, in the same transaction. */
-  readonly within?: ((tx: Transaction, owner: { account_id: string; user_id: string }) => Promise<void>) | undefined;
+  /** What else begins with the user, in the same transaction; `now` is when, in milliseconds. */
+  readonly within?:
+    | ((tx: Transaction, owner: { account_id: string; user_id: string }, now: number) => Promise<void>)
+    | undefined;
 }
 
 /** @throws 400 invalid_request: no identifier at all, one that cannot be read, or one that is taken. */
@@ -57,7 +59,7 @@ export async function createUser(directory: Directory, account: Account, input: 
   const created = await directory.storage.write(async (tx) => {
     if (!(await insertUser(tx.db, row, profileOf(input, row.id), input.scope))) return false;
     if (input.role_ids) await replaceUserRoles(tx.db, account_id, row.id, input.role_ids);
-    await input.within?.(tx, { account_id, user_id: row.id });
+    await input.within?.(tx, { account_id, user_id: row.id }, now);
     await recordDeed(tx, { account_id, action: "user.created", entity: row.id, now: created_at, actor });
     return true;
   });
