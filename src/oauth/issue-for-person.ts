@@ -14,7 +14,11 @@ export interface Lasting extends PersonLogin {
   readonly refresh: boolean;
 }
 
-/** What a finished login gives. `now` in milliseconds. */
+/**
+ * What a finished login gives. `now` in milliseconds.
+ *
+ * @throws 400 invalid_grant when the login cannot be refreshed: it was ended meanwhile, or that password is theirs no more.
+ */
 export async function issueForPerson({ directory, tokens }: Oauth, login: Lasting, now: number): Promise<PersonTokens> {
   const { account, client, subject, refresh } = login;
   const authorization = await authorizePerson(directory, login);

@@ -27,7 +27,10 @@ export interface Revocations {
   stop(): Promise<void>;
 }
 
-/** How long a revocation is remembered, and what says how to end an access token: its longest life, and then some; milliseconds. */
+/**
+ * No access token lives longer; milliseconds. A revocation is remembered for this long, and so is whatever tells which tokens somebody
+ * has to end.
+ */
 export const TOKENS_LIVE = 25 * 3_600_000;
 const POLL = 1_000;
 const STALE = 10_000;

@@ -30,7 +30,7 @@ export interface UpstreamLogin {
  * The user behind a provider's login: the one linked to it, else one whose address the provider verified and may speak for, else
  * a new one where the client signs people up.
  *
- * @throws 403 user_not_linked.
+ * @throws 403 user_not_linked; 403 unauthorized_client when client, grant or user died meanwhile.
  */
 export async function linkIdentity(directory: Directory, login: UpstreamLogin): Promise<AuthenticatedSubject> {
   const { account, client, grant_id, claims, actor, facts, now } = login;

@@ -46,8 +46,8 @@ type Proof =
  * Ends a login with its second factor, once. The guess is counted before anything is compared; the step of a one-time
  * password and the login are spent in one transaction, and only while client, grant and user live and the password that was shown stands.
  *
- * @throws 400 invalid_grant for a wrong, late or used factor; 403 mfa_required after the first channel of a recovery;
- *   429 too_many_attempts.
+ * @throws 400 invalid_request for a factor that is not whole, or was the first one; 400 invalid_grant for a wrong, late or used one;
+ *   403 mfa_required after the first channel of a recovery; 429 too_many_attempts.
  */
 export async function finishFactor(mfa: Mfa, request: FinishRequest): Promise<AuthenticatedSubject> {
   const { account, pending, source, now } = request;

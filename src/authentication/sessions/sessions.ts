@@ -30,7 +30,10 @@ export async function findSessions(
   return browser ? selectSessions(storage.read, account_id, browser, instant(storage.now())) : [];
 }
 
-/** Whom a logout in a browser may mean: what idle sessions led to, and those whose time is over, lives on until they end. */
+/**
+ * Whom a logout in a browser may mean: every session that was not ended. One that lies idle or whose time is over counts, because what
+ * it led to lives on until it is ended.
+ */
 export async function findUnended(
   { storage }: Directory,
   account_id: string,

@@ -37,7 +37,7 @@ const clientLives = sql<boolean>`exists (select 1 from live_clients c where c.ac
 const liveGrants = (db: Database, account_id: string) =>
   db.selectFrom("grants").select(columns).where("account_id", "=", account_id).where("deleted_at", "is", null);
 
-/** Whoever names a client has found it, and is told by other means when it is gone. */
+/** A filter that names a client saves the look whether that one lives: whoever names it has just found it. */
 export async function selectGrants(db: Database, account_id: string, filter: GrantFilter): Promise<readonly Grant[]> {
   const { client_id, audience } = filter;
   const rows = await liveGrants(db, account_id)

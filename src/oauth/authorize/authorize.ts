@@ -46,6 +46,11 @@ export interface PermittedRequest extends IdentifiedRequest {
   readonly grant: Grant;
 }
 
+/**
+ * @throws 400 invalid_request, redirect_uri_required, redirect_uri_mismatch, unsupported_response_type; 400 invalid_grant for an
+ *   mfa_token that is over or belongs to another request; 403 insufficient_scope, unauthorized_client; what `redeemCode` and
+ *   `requireFactor` throw, or `finishFactor` in their place.
+ */
 export async function authorize(
   oauth: Oauth,
   bearer: Bearer,

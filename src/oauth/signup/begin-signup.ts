@@ -14,7 +14,11 @@ import type { Oauth } from "../oauth.ts";
 import { SIGNUP_LIFETIME, type Signup } from "./signup.ts";
 import { insertSignup } from "./store.ts";
 
-/** Mails the applicant a code. @throws 403 access_denied where the owner does not allow it; 429 too_many_requests. */
+/**
+ * Mails the applicant a code.
+ *
+ * @throws 400 invalid_request for what is no address; 403 access_denied where the owner does not allow it; 429 too_many_requests.
+ */
 export async function beginSignup(
   { directory, verification }: Oauth,
   owner: Account,

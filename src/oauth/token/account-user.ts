@@ -24,7 +24,8 @@ const LONGEST = 86_400;
 /**
  * An account user's token for their account, out of their own token or an ID token of the account's own provider.
  *
- * @throws 400 invalid_target for an audience that is not the account API; 401 invalid_token; 403 insufficient_scope.
+ * @throws 400 invalid_target for an audience that is not the account API; 401 invalid_token; 403 insufficient_scope; 403
+ *   unauthorized_client when client, grant or user died meanwhile, or the client's tokens are bound to a key.
  */
 export async function exchangeAccountUser(oauth: Oauth, caller: Caller, audience?: string): Promise<PersonTokens> {
   const { directory, tokens } = oauth;

@@ -32,6 +32,10 @@ import { logInWithCode } from "./verification-code.ts";
 /** One of these lets a client log people in. */
 const login_scopes = ["admin:accounts", "write:accounts", "write:accounts:/auth/users", NO_MFA];
 
+/**
+ * @throws 400 invalid_request, unsupported_grant_type; 401 invalid_token, or invalid_client for client_credentials; 403
+ *   insufficient_scope, unauthorized_client; what each way throws.
+ */
 export async function getToken(oauth: Oauth, request: FastifyRequest, body: AuthTokenRequest): Promise<PersonTokens> {
   switch (body.grant_type) {
     case "client_credentials":

@@ -34,7 +34,7 @@ export interface ClientCredentialsRequest {
  * A token for the client itself (RFC 6749 §4.4). Client, secret and grant are read as committed by the statement that records it,
  * so nothing is issued after a deletion was acknowledged.
  *
- * @throws 400 invalid_target, invalid_scope; 403 unauthorized_client.
+ * @throws 400 invalid_target, invalid_scope; 401 invalid_client when client or secret died meanwhile; 403 unauthorized_client.
  */
 export async function issueClientCredentials(
   { directory, tokens }: TokenDeps,

@@ -1,6 +1,6 @@
 import { refuse } from "../../errors.ts";
 import type { HotStatement } from "../storage.ts";
-import type { Turns } from "../turns.ts";
+import { BATCH_LEAST, type Turns } from "../turns.ts";
 
 interface Call<I, O> {
   readonly key: string;
@@ -17,16 +17,9 @@ interface Item<I, O> {
 }
 
 const BATCH_LIMIT = 64;
-/**
- * A batch takes a third of what waits, and no fewer than this: while the database works on one part, this process prepares or answers
- * another. All in one, each of the two would wait for the other.
- */
+/** A batch takes a third of what waits; see `turns.ts`. */
 const SHARES = 3;
-const BATCH_LEAST = 16;
-/**
- * Milliseconds for which fewer calls than that wait, for company or the next answers, while a batch is on its way: it costs as much as several calls. Not
- * longer, because the one on its way may have to wait for somebody else's lock.
- */
+/** Milliseconds for which fewer than `BATCH_LEAST` wait. Not longer, because the batch on its way may have to wait for somebody else's lock. */
 const PATIENCE = 2;
 /** With fewer, a batch would wait for another's flush; PostgreSQL flushes those that commit together at once. */
 const IN_FLIGHT_LIMIT = 4;

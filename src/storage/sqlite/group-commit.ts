@@ -1,5 +1,5 @@
 import type { EngineTransaction, HotStatement } from "../storage.ts";
-import { openTurns, type Turns } from "../turns.ts";
+import { BATCH_LEAST, openTurns, type Turns } from "../turns.ts";
 import type { SqliteFile } from "./connection.ts";
 import { kyselyOn } from "./dialect.ts";
 import type { Call, WriterThread } from "./thread.ts";
@@ -25,12 +25,8 @@ type Answer = () => void;
 
 /** A group is closed after so many members, so that the first of them is not kept waiting by a steady stream. */
 const GROUP_LIMIT = 512;
-/**
- * What a turn of the event loop brought goes to the thread in so many messages of no fewer calls than this: with the first answers this
- * thread has work again while the other goes on. All in one, each of the two would wait for the other.
- */
+/** What a turn of the event loop brought goes to the thread in so many batches; see `turns.ts`. */
 const BATCHES = 4;
-const BATCH_LEAST = 16;
 
 export interface GroupCommitOptions {
   readonly file: SqliteFile;
@@ -86,7 +82,6 @@ export function openGroupCommit({ file, flush, strict, thread }: GroupCommitOpti
 
   async function handOver(to: WriterThread): Promise<void> {
     await nextTurn();
-    // To wake the thread costs as much as several calls: while others are to be answered, a few wait for company.
     if (queue.length < BATCH_LEAST && unanswered.size > 0) await company();
     const end = queue.findIndex(({ call }) => call === undefined);
     const members = queue.splice(0, Math.min(GROUP_LIMIT, end < 0 ? queue.length : end));
