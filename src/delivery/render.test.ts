@@ -34,7 +34,7 @@ it.each(["en", "nb"])(
       expect(text).toMatch(/7KQM4-X2PVD.*\n\n/s);
     }
     expect(textOf("login", "en")).toMatch(/^7KQM4-X2PVD is your login code for The Shop\. It works for 10 minutes\./);
-    expect(textOf("numeric_closed", "en")).toContain("Somebody guesses your login codes");
+    expect(textOf("numeric_closed", "en")).toContain("Somebody is trying to guess your login codes");
     for (const purpose of ["password_reset", "contact", "second_factor"] as const)
       expect(textOf(purpose, "en"), purpose).not.toContain("login code");
   },

@@ -129,7 +129,7 @@ describeOnBothEngines("the hosted login, otherwise", (engine) => {
     for (const sub of ["unverified", "ada"]) {
       const surfer = openSurfer(latchkey);
       const back = await surfer.visit(await goThere(surfer, sub));
-      expect(back.html, sub).toContain("Nobody here is known by that login");
+      expect(back.html, sub).toContain("No user here is linked to that login");
     }
   });
 

@@ -312,7 +312,7 @@ describeOnBothEngines("openid-client", (engine) => {
     expect(page.html).toContain(begun.user_code);
     const polling = client.pollDeviceAuthorizationGrant(config, { ...begun, interval: 1 });
     const wrong = await surfer.visit(begun.verification_uri, { user_code: "BBBB-BBBB" });
-    expect(wrong.html).toContain("No device waits");
+    expect(wrong.html).toContain("No device is waiting");
     const typed = begun.user_code.toLowerCase().replace("-", " ");
     const login = await surfer.visit(begun.verification_uri, { user_code: typed });
     const waiting = await surfer.act(login, "identify", { identifier: user.email });
@@ -328,7 +328,7 @@ describeOnBothEngines("openid-client", (engine) => {
     });
     const second = await begin();
     const again = await surfer.visit(second.verification_uri, { user_code: second.user_code });
-    expect((await surfer.act(again, "deny")).html).toContain("The device was turned away");
+    expect((await surfer.act(again, "deny")).html).toContain("The device was refused");
     await expect(client.pollDeviceAuthorizationGrant(config, { ...second, interval: 1 })).rejects.toMatchObject({
       error: "access_denied",
     });

@@ -12,15 +12,15 @@ export const en: Template = {
     },
     signup: {
       subject: (client) => `Confirm your address for ${client}`,
-      intro: (client) => `Enter this code to create your user at ${client}:`,
-      sms: (client, code) => `${code} is your code to create your user at ${client}.`,
+      intro: (client) => `Enter this code to create your account at ${client}:`,
+      sms: (client, code) => `${code} is your code to create your account at ${client}.`,
     },
     numeric_closed: {
-      subject: (client) => `Somebody guesses your login codes for ${client}`,
+      subject: (client) => `Somebody is trying to guess your login codes for ${client}`,
       intro: (client) =>
         `Somebody entered wrong login codes for ${client} in your name. Short codes are switched off for a while. If you want to log in, enter this longer code:`,
       sms: (client, code) =>
-        `Somebody guesses your login codes for ${client}. Short codes are switched off for a while; ${code} logs you in.`,
+        `Somebody is trying to guess your login codes for ${client}. Short codes are switched off for a while; ${code} logs you in.`,
     },
     second_factor: {
       subject: (client) => `Your second code for ${client}`,
@@ -49,7 +49,7 @@ export const en: Template = {
     },
   },
   lifetime: (minutes) => `The code works once, for ${minutesOf(minutes)}.`,
-  not_you: "If you did not ask for it, you need not do anything. Give the code to nobody: we never ask for it.",
+  not_you: "If you did not ask for it, you need not do anything. Do not give the code to anybody. We never ask for it.",
   link: "Log in on this device",
   sms_lifetime: (minutes) => `It works for ${minutesOf(minutes)}.`,
 };

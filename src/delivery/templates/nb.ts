@@ -12,15 +12,15 @@ export const nb: Template = {
     },
     signup: {
       subject: (client) => `Bekreft adressen din hos ${client}`,
-      intro: (client) => `Skriv inn denne koden for å opprette brukeren din hos ${client}:`,
-      sms: (client, code) => `${code} er koden din for å opprette brukeren din hos ${client}.`,
+      intro: (client) => `Skriv inn denne koden for å opprette kontoen din hos ${client}:`,
+      sms: (client, code) => `${code} er koden din for å opprette kontoen din hos ${client}.`,
     },
     numeric_closed: {
-      subject: (client) => `Noen gjetter innloggingskodene dine til ${client}`,
+      subject: (client) => `Noen prøver å gjette innloggingskodene dine til ${client}`,
       intro: (client) =>
         `Noen har skrevet inn feil innloggingskoder til ${client} i ditt navn. Korte koder er slått av en stund. Vil du logge inn, skriv inn denne lengre koden:`,
       sms: (client, code) =>
-        `Noen gjetter innloggingskodene dine til ${client}. Korte koder er slått av en stund; ${code} logger deg inn.`,
+        `Noen prøver å gjette innloggingskodene dine til ${client}. Korte koder er slått av en stund; ${code} logger deg inn.`,
     },
     second_factor: {
       subject: (client) => `Den andre koden din til ${client}`,
@@ -49,7 +49,7 @@ export const nb: Template = {
     },
   },
   lifetime: (minutes) => `Koden virker én gang, i ${minutesOf(minutes)}.`,
-  not_you: "Har du ikke bedt om den, trenger du ikke å gjøre noe. Gi ikke koden til noen: vi spør aldri om den.",
+  not_you: "Har du ikke bedt om den, trenger du ikke å gjøre noe. Gi ikke koden til noen. Vi spør aldri om den.",
   link: "Logg inn på denne enheten",
   sms_lifetime: (minutes) => `Den virker i ${minutesOf(minutes)}.`,
 };

@@ -122,8 +122,8 @@ ${
 <button class="main">${texts.go_on}</button>`,
   )
 }
-${send("sms", texts.by_sms)}
-${send("email", texts.by_email)}
+${send("sms", texts.send_by_sms)}
+${send("email", texts.send_by_email)}
 ${form(context, "restart", html`<button class="link">${texts.not_you}</button>`)}`,
   };
 }

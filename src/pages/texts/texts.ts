@@ -18,9 +18,13 @@ export interface Texts {
   readonly not_you: string;
   readonly second_factor: string;
   readonly second_factor_intro: string;
+  /** What the field is for. */
   readonly by_sms: string;
   readonly by_email: string;
   readonly by_app: string;
+  /** On buttons. */
+  readonly send_by_sms: string;
+  readonly send_by_email: string;
   readonly choose: string;
   readonly another: string;
   readonly consent: (client: string) => string;
