@@ -59,18 +59,18 @@ export const catalogue = {
   },
   invalid_request_object: {
     status: 400,
-    message: "The request object is not right.",
+    message: "The request object is not valid.",
     remedy: "Sign it with a key that the client registered, for this issuer, with an expiry.",
     redirectable: true,
   },
   invalid_redirect_uri: {
     status: 400,
-    message: "A redirect URI may not be registered.",
+    message: "This redirect URI is not allowed.",
     remedy: "Name https addresses, loopback addresses, or private-use schemes with a dot.",
   },
   invalid_client_metadata: {
     status: 400,
-    message: "The client's metadata is not right.",
+    message: "The client's metadata is not valid.",
     remedy: "See the message.",
   },
   invalid_grant: {
@@ -101,8 +101,8 @@ export const catalogue = {
   },
   invalid_dpop_proof: {
     status: 400,
-    message: "The DPoP proof is not right.",
-    remedy: "Make a new proof for this very request, with a jti of its own, by the clock of today.",
+    message: "The DPoP proof is not valid.",
+    remedy: "Make a new proof for this request, with a new jti and the current time.",
   },
   use_dpop_nonce: {
     status: 400,
@@ -188,7 +188,7 @@ export const catalogue = {
   too_many_requests: { status: 429, message: "Too many requests.", remedy: "Wait as long as Retry-After says." },
   internal_error: {
     status: 500,
-    message: "Something went wrong on our side.",
+    message: "The server failed.",
     remedy: "Report the Request-Id to the operator.",
   },
   temporarily_unavailable: {

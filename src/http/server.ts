@@ -213,7 +213,7 @@ function refusalBefore(message: string): { readonly body: string; readonly id: s
 
 /** RFC 9110 §10.1.1: of expectations there is `100-continue`, and Node meets that one. */
 function refuseExpectation(_request: IncomingMessage, response: ServerResponse): void {
-  const { body, id } = refusalBefore("Expect: this server knows 100-continue alone.");
+  const { body, id } = refusalBefore("Expect: only 100-continue is supported.");
   response.writeHead(417, { "content-type": "application/json; charset=utf-8", "request-id": id }).end(body);
 }
 

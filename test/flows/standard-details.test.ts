@@ -51,7 +51,7 @@ describeOnBothEngines("the standard surface in detail", (engine) => {
     for (const claims of [{ state: "\ud800" }, { login_hint: "a\u0000" }, { state: "x".repeat(2_049) }]) {
       const shown = await ask(claims);
       expect(shown.status, JSON.stringify(claims).slice(0, 40)).toBe(400);
-      expect(shown.html).toContain("The request object is not right");
+      expect(shown.html).toContain("The request object is not valid");
     }
     expect(answered(await ask({ state: "\u{1f511}" })).get("state")).toBe("\u{1f511}");
   });

@@ -283,7 +283,7 @@ describe.each(["query", "form_post"])("the OpenID provider, with response_mode=%
     const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
     const request = `${encode({ alg: "none" })}.${encode({ ...about(), iss: own.client_id, aud: tenant.issuer })}.`;
     const shown = await openSurfer(latchkey).visit(url(about({ request })));
-    expect([shown.status, shown.html.includes("request object is not right")]).toEqual([400, true]);
+    expect([shown.status, shown.html.includes("request object is not valid")]).toEqual([400, true]);
   });
 
   it("oidcc-claims-essential", async () => {

@@ -139,7 +139,7 @@ async function refuseFactor(mfa: Mfa, { account, pending, actor, facts, now }: F
     facts: { client_id: pending.client_id },
   };
   await mfa.directory.storage.write((tx) => recordDeed(tx, deed));
-  return refuse("invalid_grant", { message: "The second factor is not right." });
+  return refuse("invalid_grant", { message: "The second factor is not valid." });
 }
 
 function used(): Refusal {

@@ -15,7 +15,7 @@ const FRESH = 300;
  */
 export async function findMe(directory: Directory, bearer: Bearer): Promise<AccountUser> {
   const user = await lookUpAccountUser(directory, bearer.account_id, { id: bearer.subject });
-  if (!user) throw refuse("insufficient_scope", { message: "This takes the token of an account user." });
+  if (!user) throw refuse("insufficient_scope", { message: "This needs an account user's token." });
   // A token that an external login was exchanged for is nobody's client's.
   if (bearer.external || bearer.client_uuid === user.id) return user;
   const { settings } = await findClient(directory, bearer.account_id, bearer.client_uuid);

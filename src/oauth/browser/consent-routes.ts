@@ -66,7 +66,7 @@ export function consentRoutes(app: App, { directory }: Oauth): void {
       const { account_id, bearer, params } = request;
       const { id } = await findUserFor(directory, bearer, params.customer_id, writes);
       if (!(await withdrawConsent(directory, account_id, id, params.id, actorOf(request)))) {
-        throw refuse("not_found", { message: "They agreed to nothing of that client." });
+        throw refuse("not_found", { message: "This person has given that client no consent." });
       }
       return reply.code(204).send(null);
     },

@@ -107,7 +107,7 @@ async function subjectHinted(
 ): Promise<string | undefined> {
   if (id_token_hint === undefined) return undefined;
   const hint = await readHint(oauth, account_id, id_token_hint);
-  if (!hint) throw refuseRequest("id_token_hint is no ID token of this issuer.");
+  if (!hint) throw refuseRequest("id_token_hint is not an ID token of this issuer.");
   if (hint !== "key_gone") return hint.user_id;
   return prompt.includes("none") ? NOBODY : undefined;
 }

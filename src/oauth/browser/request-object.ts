@@ -69,5 +69,5 @@ function textOf(name: string, value: unknown): string {
 
 function wrong(why: string, cause?: unknown): Refusal {
   const options = cause === undefined ? {} : { cause };
-  return refuse("invalid_request_object", { message: `The request object is not right: ${why}.`, ...options });
+  return refuse("invalid_request_object", { message: `The request object is not valid: ${why}.`, ...options });
 }

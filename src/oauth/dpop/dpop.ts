@@ -117,7 +117,7 @@ function addressOf(htu: string): string {
 
 function invalid(why: string, cause?: unknown) {
   return refuse("invalid_dpop_proof", {
-    message: `The DPoP proof is not right: ${why}.`,
+    message: `The DPoP proof is not valid: ${why}.`,
     ...(cause === undefined ? {} : { cause }),
   });
 }

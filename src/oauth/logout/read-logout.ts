@@ -30,7 +30,7 @@ export async function readLogout(
 ): Promise<Logout> {
   const { id_token_hint, client_id, post_logout_redirect_uri, state } = given;
   const read = id_token_hint === undefined ? "none" : await readHint({ directory, tokens }, account_id, id_token_hint);
-  if (!read) throw refuse("invalid_request", { message: "id_token_hint is no ID token of this issuer." });
+  if (!read) throw refuse("invalid_request", { message: "id_token_hint is not an ID token of this issuer." });
   const hint = typeof read === "string" ? undefined : read;
   const name = client_id ?? hint?.azp;
   const client = name === undefined ? undefined : await lookUpClient(directory, account_id, name);

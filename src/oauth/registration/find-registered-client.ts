@@ -181,4 +181,4 @@ function freshness(cache_control: string): number {
 }
 
 const wrong = (why: string) =>
-  refuse("invalid_client_metadata", { message: `The client's metadata document is not right: ${why}.` });
+  refuse("invalid_client_metadata", { message: `The client's metadata document is not valid: ${why}.` });

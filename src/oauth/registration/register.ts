@@ -47,11 +47,15 @@ export async function registerClient(
   }
   const settings = settingsOf(metadata, allowed ? "client_secret_basic" : "none");
   if (!allowed && !isPublic(settings)) {
-    throw refuse("invalid_client_metadata", { message: "Without an initial access token: public clients alone." });
+    throw refuse("invalid_client_metadata", {
+      message: "Without an initial access token only public clients can register.",
+    });
   }
   // PKCE is what protects the others; whoever sends out device codes is somebody the account knows.
   if (!allowed && settings.grant_types?.includes(DEVICE_CODE)) {
-    throw refuse("invalid_client_metadata", { message: "Without an initial access token: no device codes." });
+    throw refuse("invalid_client_metadata", {
+      message: "Without an initial access token device codes are not allowed.",
+    });
   }
   if (!allowed) await chargeNewClient(directory, account_id, source);
   await checkSector(oauth.federation, settings);
@@ -115,7 +119,7 @@ export async function replaceRegistered(
   const settings = settingsOf(metadata, method);
   const sends = ({ grant_types }: Partial<ClientSettings>) => grant_types?.includes(DEVICE_CODE) === true;
   if (method === "none" && sends(settings) && !sends(client.settings))
-    throw refuse("invalid_client_metadata", { message: "Device codes come with an initial access token alone." });
+    throw refuse("invalid_client_metadata", { message: "Device codes need an initial access token." });
   if (settings.token_endpoint_auth_method !== method)
     throw refuse("invalid_client_metadata", { message: `token_endpoint_auth_method stays ${method}.` });
   await checkSector(oauth.federation, settings);

@@ -36,7 +36,7 @@ export async function exchangeAccountUser(oauth: Oauth, caller: Caller, audience
     throw refuse("invalid_target", { message: "An account user's token is for the account API alone." });
   }
   const user = await lookUpAccountUser(directory, account_id, { id: bearer.subject });
-  if (!user) throw refuse("insufficient_scope", { message: "This takes the token of an account user." });
+  if (!user) throw refuse("insufficient_scope", { message: "This needs an account user's token." });
   const seconds = Math.floor(now / 1000);
   const { auth_time = 0 } = bearer;
   if (auth_time + LONGEST < seconds) {

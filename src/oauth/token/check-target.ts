@@ -16,5 +16,5 @@ export function checkTarget(
 ): void {
   const canonical = (one: string) => canonicalAudience(account, public_url, one);
   if (wanted === undefined || canonical(wanted) === canonical(audience)) return;
-  throw refuse("invalid_target", { message: "What was authorized is for another API." });
+  throw refuse("invalid_target", { message: "This authorization is for another API." });
 }

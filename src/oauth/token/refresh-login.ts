@@ -76,7 +76,7 @@ export async function refreshLogin(
   await noteUsed(directory, client);
   const identity = login.scope.filter((scope) => identity_scopes.includes(scope));
   const grant = await grantOf(directory, account, client, login);
-  if (!grant) throw refuse("invalid_grant", { message: "The grant is gone." });
+  if (!grant) throw refuse("invalid_grant", { message: "The client's grant no longer exists." });
   const { auth_time: authenticated_at, amr, id: authorization_id } = login;
   const subject = subjectOf(person, { authenticated_at, amr, authorization_id });
   const { audience } = login;

@@ -34,7 +34,7 @@ export async function finishWithFactor(
   const about = { account, pending, presented, source: source(client), actor: bearer.subject, facts, now };
   const subject = await finishFactor(mfa, about);
   const grant = (await grantsOf(directory, client)).find(({ id }) => id === pending.grant_id);
-  if (!grant) throw refuse("unauthorized_client", { message: "The client's grant is gone." });
+  if (!grant) throw refuse("unauthorized_client", { message: "The client's grant no longer exists." });
   return issueForPerson(
     oauth,
     { account, client, grant, audience, subject, refresh: lasting && mayRefresh(bearer) },
