@@ -25,12 +25,12 @@ const flags: Flags = {
 export function accountCommand(): Command {
   const create = new Command("create")
     .description("Create an account: P… for production, T… for tests.")
-    .argument("<account_id>", "P or T and eight digits; three digits make an owner")
+    .argument("<account_id>", "P or T and eight digits; with three digits, an owner")
     .option("--name <name>", "what people call it")
     .addOption(
       new Option("--signing-alg <alg>", "algorithm of access tokens").choices([...signing_algs]).default("ES256"),
     )
-    .option("--country <code>", "ISO 3166-1 alpha-2, completes phone numbers", "NO")
+    .option("--country <code>", "ISO 3166-1 alpha-2; completes phone numbers, and SMS go there", "NO")
     .option("--locale <tag>", "language of messages", "en")
     .option("--json", "print JSON")
     .action((account_id: string, options: Options) =>
@@ -54,5 +54,5 @@ export function accountCommand(): Command {
         { flags, founds: true },
       ),
     );
-  return new Command("account").description("Accounts.").addCommand(create);
+  return new Command("account").description("Create accounts.").addCommand(create);
 }

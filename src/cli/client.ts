@@ -70,7 +70,7 @@ export function clientCommand(): Command {
         { flags },
       ),
     );
-  return new Command("client").description("Clients.").addCommand(create);
+  return new Command("client").description("Create clients.").addCommand(create);
 }
 
 function settingsOf({ callback, responseType, codeFormat, public: open, signup }: Options): Partial<ClientSettings> {

@@ -66,7 +66,7 @@ function addressFinding({ public_url, host }: Config): Finding {
   return {
     check,
     state: "warning",
-    message: `${public_url} is reachable from this machine alone. Set PUBLIC_URL to serve others.`,
+    message: `${public_url} is reachable from this machine only. Set PUBLIC_URL to serve others.`,
   };
 }
 
@@ -96,11 +96,11 @@ async function databaseFindings({ database_url, master_keys }: Config): Promise<
           };
     const clock: Finding =
       offset < 2_000
-        ? { check: "clock", state: "ok", message: `${offset} ms beside the database's.` }
+        ? { check: "clock", state: "ok", message: `differs from the database's clock by ${offset} ms.` }
         : {
             check: "clock",
             state: "warning",
-            message: `${offset} ms beside the database's, which counts. Check time synchronisation.`,
+            message: `differs from the database's clock, which counts, by ${offset} ms. Check time synchronisation.`,
           };
     return [{ check: "database", state: "ok", message: `${engine} answers.` }, migrations, clock];
   } catch (error) {
@@ -141,7 +141,7 @@ function mailAdvice(code: string): string {
 function metricsFinding({ workers, metrics_port }: Config): Finding {
   const check = "metrics";
   if (metrics_port !== null) return { check, state: "ok", message: `on METRICS_PORT ${metrics_port}.` };
-  if (workers === 1) return { check, state: "ok", message: "at /metrics, for this machine alone." };
+  if (workers === 1) return { check, state: "ok", message: "at /metrics, for this machine only." };
   const message = `each answer of /metrics holds the figures of one of the ${workers} workers. Set METRICS_PORT, which adds them up.`;
   return { check, state: "warning", message };
 }

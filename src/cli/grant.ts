@@ -27,7 +27,7 @@ export function grantCommand(): Command {
     .argument("<account_id>")
     .argument("<client_id>", "client_id or uuid")
     .option("--audience <audience>", "the API; default: the account API")
-    .option("--scope <scopes...>", "scopes, in that API's words", [])
+    .option("--scope <scopes...>", "scopes, separated by spaces", [])
     .addOption(
       new Option("--type <type>", "kind of flow")
         .choices(["any", "authorization_code", "client_credentials", "password"])
@@ -54,5 +54,5 @@ export function grantCommand(): Command {
         { flags },
       ),
     );
-  return new Command("grant").description("Client grants.").addCommand(create);
+  return new Command("grant").description("Create grants: which APIs a client may ask tokens for.").addCommand(create);
 }

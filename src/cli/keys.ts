@@ -59,7 +59,10 @@ export function keysCommand(): Command {
         ]);
       }),
     );
-  return new Command("keys").description("Signing keys and master keys.").addCommand(rotate).addCommand(reseal);
+  return new Command("keys")
+    .description("Rotate signing keys, and move to a new master key.")
+    .addCommand(rotate)
+    .addCommand(reseal);
 }
 
 const NAMES: Readonly<Record<string, string>> = {

@@ -37,12 +37,14 @@ export function userCommand(): Command {
   const create = new Command("create")
     .description("Create a user whose address and number count as verified.")
     .argument("<account_id>")
-    .option("--email <address>")
-    .option("--phone-number <number>")
+    .option("--email <address>", "e-mail address")
+    .option("--phone-number <number>", "with its country code, else completed with the account's country")
     .option("--customer-id <id>", "your own name for the user")
-    .option("--name <name>")
+    .option("--name <name>", "what people call the user")
     .option("--locale <tag>", "language of messages to the user")
-    .addOption(new Option("--type <type>").choices(["customer", "company", "account_user"]).default("customer"))
+    .addOption(
+      new Option("--type <type>", "kind of user").choices(["customer", "company", "account_user"]).default("customer"),
+    )
     .option("--json", "print JSON")
     .action((name: string, options: Options) =>
       withCore(
@@ -84,7 +86,7 @@ export function userCommand(): Command {
         { flags: { ...flags, user: "<user>" } },
       ),
     );
-  return new Command("user").description("Users.").addCommand(create).addCommand(erase);
+  return new Command("user").description("Create users, and erase them.").addCommand(create).addCommand(erase);
 }
 
 function linesOf({ id, type }: User, erased: boolean, rows: ErasedRows): readonly string[] {
