@@ -26,7 +26,7 @@ export interface Config {
   readonly log_level: string;
   readonly otlp_endpoint: string | null;
   readonly metrics_port: number | null;
-  /** Creates the demo account on the first start. */
+  /** A start that finds no demo account makes one. */
   readonly demo: boolean;
 }
 
@@ -69,7 +69,7 @@ export const variables: readonly Variable[] = [
     default: "",
     meaning: "twilio://sid:token@from, or https://:secret@host/path for a signed webhook.",
   },
-  { name: "WORKERS", default: "1", meaning: "Processes sharing the port; more than one with PostgreSQL only." },
+  { name: "WORKERS", default: "1", meaning: "Processes that share PORT; more than one needs PostgreSQL." },
   {
     name: "TRUSTED_PROXIES",
     default: "",
@@ -85,12 +85,14 @@ export const variables: readonly Variable[] = [
   {
     name: "METRICS_PORT",
     default: "",
-    meaning: "Serves /metrics on this port of HOST; else loopback alone may read it.",
+    meaning:
+      "Port of HOST for /metrics, open to all who reach it. Without it: /metrics on PORT, for this machine only.",
   },
   {
     name: "DEMO",
     default: "",
-    meaning: "1 creates the demo account on the first start although PUBLIC_URL is not loopback; 0 never does.",
+    meaning:
+      "1: a start that finds no demo account makes one; 0: never. Default: 1 where PUBLIC_URL is loopback, else 0.",
   },
 ];
 
