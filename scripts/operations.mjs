@@ -87,10 +87,10 @@ export function operationsPage(openapi) {
   const head = "| group | operation | method and path | answers | tested |\n| --- | --- | --- | --- | --- |";
   return `# Operations of the account API
 
-Printed from the server's own contract. Every operation that clients of this API know is here; \`test/contract/statuses.test.ts\`
-makes the server produce each status below on both engines, holds each reply against its schema, and fails when one is missing.
-\`test/isolation/tenants.test.ts\` tries each operation from a foreign account, \`test/fuzz/flood.test.ts\` with hostile
-input. 500 and 503 are produced once a surface, with a database that is gone.
+Every operation of the account API, as its existing clients use it, printed from the server's own contract.
+\`test/contract/statuses.test.ts\` makes the server produce each status below on both engines, holds each reply against its schema,
+and fails when one is missing. \`test/isolation/tenants.test.ts\` tries each operation from a foreign account,
+\`test/fuzz/flood.test.ts\` with hostile input. 500 and 503 are produced once a surface, with a database that is gone.
 
 ${head}
 ${rows.join("\n")}
