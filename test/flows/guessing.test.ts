@@ -130,7 +130,7 @@ describeOnBothEngines("guessing", (engine) => {
       if (batch === 0) await waitOut(latchkey, tenant);
     }
     const [notice] = await inbox(tenant, tenant.user.email);
-    expect(notice?.subject).toMatch(/guesses your login codes/);
+    expect(notice?.subject).toMatch(/trying to guess your login codes/);
     expect(notice?.verification_code).toMatch(/^\w{5}-\w{5}$/);
     const closed = await authorize(tenant, { verification_code: "000000", ...byEmail(tenant) });
     expect(closed.status).toBe(429);

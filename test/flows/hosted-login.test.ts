@@ -66,7 +66,7 @@ describeOnBothEngines("the hosted login", (engine) => {
     const code = (await inbox(tenant, email))[0]?.verification_code ?? "";
     const other = await theirs.act(await theirs.visit(address(own, asked)), "identify", { identifier: email });
     const stolen = await theirs.act(other, "code", { code });
-    expect(stolen.html).toContain("not right");
+    expect(stolen.html).toContain("That code is wrong");
     const direct = await call(`${tenant.base}/auth/authorize`, {
       ...{ method: "POST", token: tenant.token },
       query: {
