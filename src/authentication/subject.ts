@@ -23,6 +23,8 @@ export interface AuthenticatedSubject {
   readonly authorization_id: string;
   /** Since when the password is theirs that they showed. */
   readonly password_set_at?: Instant | undefined;
+  /** The channel over which that password was set by whoever could read it: no second factor beside it. */
+  readonly password_set_over?: "email" | undefined;
 }
 
 /** What they showed, when, and what it began. */

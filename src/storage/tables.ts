@@ -242,6 +242,7 @@ export interface Passwords {
   kind: string;
   hash: string;
   updated_at: string;
+  set_over: string | null;
 }
 
 export interface RedeemedAuthorizationCodes {

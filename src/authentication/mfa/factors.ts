@@ -3,6 +3,7 @@ import type { Directory } from "../../directory/directory.ts";
 import { lookUpUser } from "../../directory/users/find-user.ts";
 import type { User } from "../../directory/users/user.ts";
 import { instant } from "../../storage/storage.ts";
+import type { AuthenticatedSubject } from "../subject.ts";
 import type { FactorKind, OobChannel, PendingLogin } from "./mfa.ts";
 import { type FactorRow, selectFactors, selectFactorsOf } from "./store.ts";
 
@@ -14,23 +15,27 @@ export interface Factor {
 }
 
 /**
- * The enabled factors of a person. Where the account asks customers who log in with a password for a second factor, those
- * who have none of their own use the verified address or number of their record.
+ * The enabled factors of a person, without the channel over which their password was set. Where the account asks customers who log in
+ * with a password for a second factor, those who have none of their own use the verified address or number of their record; so do
+ * those whose own ones are all taken up by how they came by their password. Who has neither and but one channel keeps it.
  */
 export async function factorsOf(
   directory: Directory,
   { account_id, settings }: Account,
-  user_id: string,
+  { user_id, password_set_over }: Pick<AuthenticatedSubject, "user_id" | "password_set_over">,
   first: PendingLogin["first"],
 ): Promise<readonly Factor[]> {
   const rows = await selectFactors(directory.storage.read, account_id, user_id);
   const enabled = rows.filter(({ enabled_at }) => enabled_at !== null);
-  if (enabled.length > 0 || first !== "pwd" || !settings.mfa_login) return enabled;
+  const own = enabled.filter(({ kind }) => kind !== password_set_over);
+  if (own.length > 0 || (enabled.length === 0 && (first !== "pwd" || !settings.mfa_login))) return own;
   const user = await lookUpUser(directory, account_id, user_id);
   if (!user || user.type === "account_user") return [];
-  return [...verifiedChannels(user)]
+  const channels = [...verifiedChannels(user)]
     .map(([kind, target]) => ({ kind, target }))
     .toSorted((a, b) => Number(b.kind === settings.mfa_login_channel) - Number(a.kind === settings.mfa_login_channel));
+  const left = channels.filter(({ kind }) => kind !== password_set_over);
+  return left.length === 0 && enabled.length === 0 ? channels : left;
 }
 
 /** Whether a second factor is asked of this person after that first one. */
@@ -52,7 +57,7 @@ export async function channelsOf(
   const channels = new Map<OobChannel, string>();
   const user = recovery ? await lookUpUser(directory, account.account_id, subject.user_id) : undefined;
   if (user) for (const [channel, target] of verifiedChannels(user)) channels.set(channel, target);
-  for (const { kind, target } of await factorsOf(directory, account, subject.user_id, first)) {
+  for (const { kind, target } of await factorsOf(directory, account, subject, first)) {
     if (kind !== "totp" && target !== null) channels.set(kind, target);
   }
   if (first === "sms" || first === "email") channels.delete(first);

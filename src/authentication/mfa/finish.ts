@@ -122,9 +122,10 @@ async function spend(
 
 const AMR = { totp: ["otp"], sms: ["otp", "sms"], email: ["otp"] } as const;
 
-/** `mfa` only once two different factors were shown (RFC 8176 §2). */
+/** `mfa` only once two different factors were shown (RFC 8176 §2): the mailbox that set the password is none beside it. */
 function proved({ subject, first }: PendingLogin, { kind }: Proof, now: number): AuthenticatedSubject {
-  const amr = [...new Set([...subject.amr, ...AMR[kind], ...(first === "nothing" ? [] : ["mfa"])])];
+  const different = first !== "nothing" && kind !== subject.password_set_over;
+  const amr = [...new Set([...subject.amr, ...AMR[kind], ...(different ? ["mfa"] : [])])];
   return { ...subject, amr, authenticated_at: now };
 }
 

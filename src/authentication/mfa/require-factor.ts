@@ -36,7 +36,7 @@ export async function pendingAfter(
 ): Promise<PendingLogin | undefined> {
   const first = firstFactor(subject.amr);
   if (!asksForFactor(account, subject.second_factor, first, client.settings.user_type)) return undefined;
-  const factors = await factorsOf(directory, account, subject.user_id, first);
+  const factors = await factorsOf(directory, account, subject, first);
   if (!factors.some(({ kind }) => kind !== first)) {
     throw refuse("access_denied", {
       message: "A second factor is required, and this person has none that differs from the first.",

@@ -79,6 +79,8 @@ export function checkNewPassword(text: Secret, kind: PasswordKind, path: string)
 export interface HashedPassword {
   readonly kind: PasswordKind;
   readonly hash: string;
+  /** A code by mail was all that said who sets it. */
+  readonly set_over?: "email";
 }
 
 /** Hash before the transaction, store inside it. */
@@ -86,11 +88,11 @@ export async function storePassword(
   tx: Transaction,
   account_id: string,
   user_id: string,
-  { kind, hash }: HashedPassword,
+  { kind, hash, set_over }: HashedPassword,
   now: number,
 ): Promise<void> {
   const updated_at: Instant = instant(now);
-  await upsertPassword(tx.db, { account_id, user_id, kind, hash, updated_at });
+  await upsertPassword(tx.db, { account_id, user_id, kind, hash, updated_at, set_over: set_over ?? null });
 }
 
 /** Neither password nor PIN is left. */

@@ -63,7 +63,9 @@ export async function provePassword(
     await recordDeed(tx, { ...deed, actor: actorFrom(user.id, facts) });
   });
   const amr = [kind === "pin" ? "pin" : "pwd"];
-  return subjectOf(user, { authenticated_at: now, amr, password_set_at: shown.updated_at, authorization_id });
+  const { updated_at: password_set_at, set_over } = shown;
+  const password_set_over = set_over ?? undefined;
+  return subjectOf(user, { authenticated_at: now, amr, password_set_at, password_set_over, authorization_id });
 }
 
 async function refused({ storage }: Directory, { account, client_id, person, actor, facts, now }: PasswordLogin) {

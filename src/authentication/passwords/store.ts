@@ -7,6 +7,8 @@ export interface PasswordRow {
   readonly kind: PasswordKind;
   readonly hash: string;
   readonly updated_at: Instant;
+  /** The channel over which its owner was known who set it; null where that was otherwise. */
+  readonly set_over: "email" | null;
 }
 
 export async function selectPassword(
@@ -44,10 +46,12 @@ export async function deletePasswords(db: Database, account_id: string, user_id:
 }
 
 export async function upsertPassword(db: Database, row: PasswordRow): Promise<void> {
-  const { hash, updated_at } = row;
+  const { hash, updated_at, set_over } = row;
   await db
     .insertInto("passwords")
     .values(row)
-    .onConflict((conflict) => conflict.columns(["account_id", "user_id", "kind"]).doUpdateSet({ hash, updated_at }))
+    .onConflict((conflict) =>
+      conflict.columns(["account_id", "user_id", "kind"]).doUpdateSet({ hash, updated_at, set_over }),
+    )
     .execute();
 }

@@ -1,10 +1,12 @@
 import type { RequestFacts } from "../../audit/audit.ts";
 import { recordDeed } from "../../audit/audit.ts";
+import { factorsOf } from "../../authentication/mfa/factors.ts";
 import { checkNewPassword, hashPassword, storePassword } from "../../authentication/passwords/password.ts";
 import { redeemCode } from "../../authentication/verification/redeem.ts";
 import { sendCode } from "../../authentication/verification/send.ts";
 import { actorFrom } from "../../directory/actor.ts";
 import { findConnection } from "../../directory/connections/connection.ts";
+import { refuse } from "../../errors.ts";
 import type { Bearer } from "../../http/contract.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
@@ -31,10 +33,10 @@ export async function offerReset(oauth: Oauth, customer: NamedCustomer, { bearer
 }
 
 /**
- * Sets the password of whoever holds the mailed code. Their refresh tokens end.
+ * Sets the password of whoever holds the mailed code, which is no second factor beside it. Their refresh tokens end.
  *
  * @throws what redeeming a code does; 400 invalid_request for a password that is too short, 503 where it cannot be hashed
- * now, both before the code is spent.
+ * now, both before the code is spent; 403 access_denied where that mailbox is the person's only second factor.
  */
 export async function resetPassword(
   oauth: Oauth,
@@ -47,10 +49,16 @@ export async function resetPassword(
   const { account_id } = account;
   checkNewPassword(password, "password", "password");
   // There may be no room to hash it: then the code is still good.
-  const hashed = { kind: "password", hash: await hashPassword(password) } as const;
+  const hashed = { kind: "password", hash: await hashPassword(password), set_over: "email" } as const;
   const about = { account, client, grant_id: grant.id, audience, verification_code, ident_type: "email" as const };
   const actor = bearer.subject;
-  const { user_id } = await redeemCode(verification, { ...about, ident: email, actor, facts, now });
+  const { user_id, second_factor } = await redeemCode(verification, { ...about, ident: email, actor, facts, now });
+  const shown = { user_id, password_set_over: hashed.set_over };
+  if (second_factor && (await factorsOf(directory, account, shown, "pwd")).length === 0) {
+    throw refuse("access_denied", {
+      message: "This person's only second factor is this mailbox: another password has to come from who may set it.",
+    });
+  }
   await directory.storage.write(async (tx) => {
     await storePassword(tx, account_id, user_id, hashed, directory.storage.now());
     const deed = { account_id, action: "password.changed", entity: user_id, now: instant(now) };

@@ -152,7 +152,7 @@ export function customerRoutes(app: App, oauth: Oauth): void {
       operationId: "aid_customers_change_password",
       summary: "Let a customer choose a new password",
       description:
-        "Mails a code, whether or not the customer is known. With that verification_code and a password, sets the password.",
+        "Mails a code, whether or not the customer is known. With that verification_code and a password, sets the password; a code by mail is no second factor beside it.",
       tags,
       params: OidParams,
       headers: EndUserHeaders,
@@ -163,6 +163,7 @@ export function customerRoutes(app: App, oauth: Oauth): void {
           "account",
           ...bearer_refusals,
           "unauthorized_client",
+          "access_denied",
           "ident_required",
           "invalid_verification_code",
           "verification_code_used",

@@ -134,7 +134,7 @@ async function viewOf(
       const pending = mfa_token === undefined ? undefined : await pendingIn(oauth, account_id, mfa_token);
       if (pending) {
         const channels = await channelsOf(directory, account, pending);
-        const factors = await factorsOf(directory, account, pending.subject.user_id, pending.first);
+        const factors = await factorsOf(directory, account, pending.subject, pending.first);
         const totp = factors.some(({ kind }) => kind === "totp");
         return factorView(context, { sms: channels.has("sms"), email: channels.has("email"), totp });
       }

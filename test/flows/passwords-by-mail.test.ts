@@ -1,0 +1,117 @@
+/** A password that was set by mail: whoever reads that mail has it, so a code by mail beside it proves nothing more. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeOnBothEngines } from "../support/engines.ts";
+import {
+  authorize,
+  call,
+  createTenant,
+  inbox,
+  type Latchkey,
+  type Reply,
+  receiveCode,
+  startLatchkey,
+  type Tenant,
+} from "../support/latchkey.ts";
+import { addPerson, PASSWORD, setFactors, token } from "../support/people.ts";
+
+const claims = (jwt: string) => JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString());
+const code = (reply: Reply) => [reply.status, reply.body?.error?.code];
+const CHOSEN = "a new battery";
+
+describeOnBothEngines("a password set by mail", (engine) => {
+  let latchkey: Latchkey;
+  let tenant: Tenant;
+  let strict: Tenant;
+  beforeAll(async () => {
+    latchkey = await startLatchkey(engine);
+    tenant = await createTenant(latchkey);
+    // It prefers the very channel that a password is reset over.
+    strict = await createTenant(latchkey, { settings: { mfa_login: true, mfa_login_channel: "email" } });
+  });
+  afterAll(() => latchkey.close());
+
+  const send = (own: Tenant, path: string, json: object) =>
+    call(`${own.base}${path}`, { method: "POST", token: own.token, json });
+  const newest = async (own: Tenant, to: string) => (await inbox(own, to))[0]?.verification_code ?? "";
+  const reset = async (own: Tenant, email: string) => {
+    const about = { email, audience: own.audience, type: "customer" };
+    expect((await send(own, "/customers/change_password", about)).status).toBe(204);
+    const verification_code = await newest(own, email);
+    return send(own, "/customers/change_password", { ...about, verification_code, password: CHOSEN });
+  };
+  const logIn = (own: Tenant, email: string, password = CHOSEN) =>
+    send(own, "/customers/login", { audience: own.audience, type: "customer", email, password });
+  const challenge = (own: Tenant, mfa_token: string, oob_channel?: string) =>
+    send(own, "/auth/mfa/challenge", { challenge_type: "oob", mfa_token, ...(oob_channel ? { oob_channel } : {}) });
+  const finish = async (own: Tenant, mfa_token: string, oob_code: string, to: string) =>
+    token(own, { grant_type: "mfa_oob", mfa_token, oob_code, binding_code: await newest(own, to) });
+  /** Somebody who has an address, and no number. */
+  const mailOnly = async (own: Tenant, email: string) => {
+    const { body, text } = await send(own, "/customers/users", { email, password: PASSWORD });
+    expect(body?.id, text).toBeTruthy();
+    return body.id as string;
+  };
+
+  it("opens no second factor in that mailbox, but over every other channel of the person", async () => {
+    const both = await addPerson(latchkey, tenant.account_id, { factors: ["sms", "email"] });
+    const mail = await addPerson(latchkey, tenant.account_id, { factors: ["email"] });
+    const asked = await addPerson(latchkey, strict.account_id);
+    for (const [own, person] of [
+      [tenant, both],
+      [tenant, mail],
+      [strict, asked],
+    ] as const) {
+      expect((await reset(own, person.email)).status).toBe(204);
+      const first = await logIn(own, person.email);
+      expect(code(first)).toEqual([403, "mfa_required"]);
+      const { mfa_token } = first.body;
+      expect(code(await challenge(own, mfa_token, "email"))).toEqual([404, "not_found"]);
+      const { oob_code } = (await challenge(own, mfa_token)).body;
+      const done = await finish(own, mfa_token, oob_code, person.phone_number);
+      expect(done.status, done.text).toBe(200);
+      expect(claims(done.body.access_token).amr).toEqual(["pwd", "otp", "sms", "mfa"]);
+    }
+    const about = { audience: strict.audience, type: "customer", ident_type: "email", ident: asked.email };
+    const told = await send(strict, "/customers/mfa_login", { ...about, secret: CHOSEN });
+    expect(told.body.oob_channel).toBe("sms");
+  });
+
+  it("shuts out nobody who has that mailbox alone and no factor of their own, and is called one factor there", async () => {
+    const email = "mail-alone@example.com";
+    await mailOnly(strict, email);
+    const both = async (password: string) => {
+      const { mfa_token } = (await logIn(strict, email, password)).body;
+      const { oob_code } = (await challenge(strict, mfa_token)).body;
+      const done = await finish(strict, mfa_token, oob_code, email);
+      expect(done.status, done.text).toBe(200);
+      return claims(done.body.access_token);
+    };
+    expect(await both(PASSWORD)).toMatchObject({ amr: ["pwd", "otp", "mfa"], acr: "urn:latchkey:acr:2fa" });
+    expect((await reset(strict, email)).status).toBe(204);
+    expect(await both(CHOSEN)).toMatchObject({ amr: ["pwd", "otp"], acr: "urn:latchkey:acr:1fa" });
+    const by_mail = await authorize(strict, { verification_code: await receiveCode(strict, { email }) });
+    expect(by_mail.status, by_mail.text).toBe(302);
+  });
+
+  it("is not set where that mailbox is the only second factor: the one before stays, and still logs in", async () => {
+    const email = "factor-alone@example.com";
+    await setFactors(latchkey, tenant.account_id, await mailOnly(tenant, email), { email });
+    expect(code(await reset(tenant, email))).toEqual([403, "access_denied"]);
+    expect(code(await logIn(tenant, email))).toEqual([400, "invalid_grant"]);
+    const { mfa_token } = (await logIn(tenant, email, PASSWORD)).body;
+    const { oob_code } = (await challenge(tenant, mfa_token)).body;
+    expect((await finish(tenant, mfa_token, oob_code, email)).status).toBe(200);
+  });
+
+  it("gives way to one that came otherwise, beside which mail is a second factor again", async () => {
+    const person = await addPerson(latchkey, tenant.account_id, { factors: ["sms", "email"] });
+    expect((await reset(tenant, person.email)).status).toBe(204);
+    const links = [{ rel: "customers_user", href: `https://shop.example/users/${person.id}` }];
+    const named = await send(tenant, "/auth/users", { username: "reset-once", password: PASSWORD, links });
+    expect(named.status, named.text).toBe(200);
+    const { mfa_token } = (await logIn(tenant, person.email, PASSWORD)).body;
+    const { oob_code } = (await challenge(tenant, mfa_token, "email")).body;
+    const done = await finish(tenant, mfa_token, oob_code, person.email);
+    expect(claims(done.body.access_token).amr).toEqual(["pwd", "otp", "mfa"]);
+  });
+});
