@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
+  addGrant,
   CALLBACK,
   call,
   createTenant,
@@ -13,6 +14,7 @@ import {
   startLatchkey,
   type Tenant,
   type TestClient,
+  tokenOf,
 } from "../support/latchkey.ts";
 import { openUpstream, type Upstream, type UpstreamPerson } from "../support/upstream.ts";
 
@@ -112,6 +114,28 @@ describeOnBothEngines("a login at a real upstream provider", (engine) => {
     const events = (await rows.execute()).map((row) => ({ ...row, context: JSON.parse(row.context) }));
     const context = { client_id: client.id, reason: "user_not_linked" };
     expect(events).toMatchObject(Array(2).fill({ outcome: "failure", entity: client.id, context }));
+  });
+
+  it("joins nobody by an address that somebody merely entered: its owner is somebody new, where people may sign up", async () => {
+    const clerk = await addClient(latchkey, tenant.account_id);
+    await addGrant(latchkey, tenant.account_id, clerk, tenant.issuer, ["create:customers:/users"]);
+    const token = await tokenOf(latchkey, tenant.account_id, clerk);
+    const email = "entered@example.com";
+    people.entered = { email, email_verified: true };
+    const path = `${tenant.base}/customers/users`;
+    const made = await call(path, { method: "POST", token, json: { email, customer_id: "entered" } });
+    expect(made.status, made.text).toBe(200);
+    const refused = await exchange(tenant, client, { code: await upstream.logIn("entered") });
+    expect([refused.status, refused.body.error?.code]).toEqual([403, "user_not_linked"]);
+    const open = await addClient(latchkey, tenant.account_id, { signup: true });
+    const { client_id, client_secret, issuer: authority } = upstream;
+    await grantOidc(tenant, open, { client_id, client_secret, authority, trusted_domains: ["example.com"] });
+    const created = await exchange(tenant, open, { code: await upstream.logIn("entered") });
+    expect(created.status, created.text).toBe(200);
+    const sub = subjectOf(created.body.access_token);
+    const shown = async (id: string) => (await call(`${path}/${id}`, { token: tenant.token })).body;
+    expect(sub).not.toBe(made.body.id);
+    expect([(await shown(sub)).email, (await shown("entered")).email]).toEqual([email, undefined]);
   });
 
   it("signs new people up only where the client says so, without an address that nobody vouches for", async () => {

@@ -94,7 +94,7 @@ export async function confirmContact(
   const old_country = field === "email" || user[field] === null ? null : await countryOf(user[field], account);
   await storage.write(async (tx) => {
     if (!(await deleteChallenge(tx.db, challenge))) throw refuse("invalid_verification_code");
-    if (!(await verifyContact(tx.db, user, field, challenge.value, instant(now)))) {
+    if (!(await verifyContact(tx, user, field, challenge.value, instant(now)))) {
       throw refuseField("code", "taken", "confirms an address that belongs to another user");
     }
     await forgiveIn(tx, guesser);

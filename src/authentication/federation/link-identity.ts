@@ -5,7 +5,7 @@ import { actorFrom } from "../../directory/actor.ts";
 import { checkAlive } from "../../directory/check-alive.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import type { Directory } from "../../directory/directory.ts";
-import { findUser, lookUpUserByEmail } from "../../directory/users/find-user.ts";
+import { findUser, lookUpUserByVerifiedEmail } from "../../directory/users/find-user.ts";
 import { canonicalEmail } from "../../directory/users/identifier.ts";
 import { signUpUser } from "../../directory/users/sign-up.ts";
 import { refuse } from "../../errors.ts";
@@ -27,8 +27,8 @@ export interface UpstreamLogin {
 }
 
 /**
- * The user behind a provider's login: the one linked to it, else one whose address the provider verified and may speak for, else
- * a new one where the client signs people up.
+ * The user behind a provider's login: the one linked to it, else the one who has verified an address here that the provider verified and may
+ * speak for, else a new one where the client signs people up.
  *
  * @throws 403 user_not_linked; 403 unauthorized_client when client, grant or user died meanwhile.
  */
@@ -81,7 +81,7 @@ async function findOrCreate(tx: Transaction, login: UpstreamLogin, email: string
   const { account, client, claims, now } = login;
   const { account_id, settings } = account;
   const type = client.settings.user_type;
-  const known = email === null ? undefined : await lookUpUserByEmail(tx.db, account_id, type, email);
+  const known = email === null ? undefined : await lookUpUserByVerifiedEmail(tx.db, account_id, type, email);
   if (known) return known.id;
   if (!client.settings.signup) throw refuse("user_not_linked");
   const name = typeof claims.name === "string" ? claims.name.slice(0, 200) : null;

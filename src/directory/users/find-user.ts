@@ -6,7 +6,14 @@ import type { UserType } from "../clients/client.ts";
 import type { Directory } from "../directory.ts";
 import { checkActsForUser } from "../scopes.ts";
 import { readEmail, readPhone } from "./identifier.ts";
-import { selectAnyUser, selectUser, selectUserByCustomerId, selectUserByEmail, selectUsersByPhone } from "./store.ts";
+import {
+  selectAnyUser,
+  selectUser,
+  selectUserByCustomerId,
+  selectUserByEmail,
+  selectUserByVerifiedEmail,
+  selectUsersByPhone,
+} from "./store.ts";
 import type { User } from "./user.ts";
 
 /** By uuid or the account's own customer_id. @throws 404 not_found. */
@@ -43,7 +50,12 @@ export function lookUpUser({ storage }: Directory, account_id: string, id: strin
   return selectUser(storage.read, account_id, id);
 }
 
-/** The live user of a type with a canonical address, inside a transaction. */
+/** The live user of a type who has verified a canonical address, inside a transaction. */
+export function lookUpUserByVerifiedEmail(db: Database, account_id: string, type: UserType, email_canonical: string) {
+  return selectUserByVerifiedEmail(db, account_id, type, email_canonical);
+}
+
+/** The live user of a type whose record has a canonical address, whether or not it is theirs. */
 export function lookUpUserByEmail(db: Database, account_id: string, type: UserType, email_canonical: string) {
   return selectUserByEmail(db, account_id, type, email_canonical);
 }

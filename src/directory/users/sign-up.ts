@@ -4,7 +4,8 @@ import { uuidv7 } from "../../secrets/uuid.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import type { UserType } from "../clients/client.ts";
 import { canonicalEmail } from "./identifier.ts";
-import { insertUser, selectUser, selectUserByEmail, selectUsersByPhone } from "./store.ts";
+import { insertUser, selectUser, selectUserByVerifiedEmail, selectUsersByPhone } from "./store.ts";
+import { takeAddress } from "./take-address.ts";
 import type { User } from "./user.ts";
 
 export interface SignUp {
@@ -24,7 +25,7 @@ export interface SignUp {
 
 /**
  * Creates the user whose address or number a code or a trusted provider has just verified, inside the caller's transaction; or finds the one who
- * took it in the meantime. A number that somebody entered and nobody verified is no reason to let its owner in as them.
+ * verified it in the meantime. One that somebody merely entered is no reason to let its owner in as them: an address leaves their record.
  *
  * @throws 400 invalid_verification_code where several users have verified the number.
  */
@@ -32,7 +33,7 @@ export async function signUpUser(tx: Transaction, person: SignUp): Promise<User>
   const { account_id, type, email, phone_number, locale, now } = person;
   const email_canonical = email === null ? null : (canonicalEmail(email) ?? email);
   const taken = email_canonical
-    ? await selectUserByEmail(tx.db, account_id, type, email_canonical)
+    ? await selectUserByVerifiedEmail(tx.db, account_id, type, email_canonical)
     : phone_number && (await findByPhone(tx, account_id, type, phone_number));
   if (taken) return taken;
   const id = uuidv7(now);
@@ -49,12 +50,19 @@ export async function signUpUser(tx: Transaction, person: SignUp): Promise<User>
     name: person.name ?? null,
     locale,
   };
-  await insertUser(tx.db, { ...row, ...verified, created_at, created_by: null });
-  const actor = { id, context: person.code_id === undefined ? {} : { code_id: person.code_id } };
-  await recordDeed(tx, { account_id, action: "user.signed_up", entity: id, now: created_at, actor });
+  const context = person.code_id === undefined ? {} : { code_id: person.code_id };
+  const insert = async () => {
+    if (email_canonical) await takeAddress(tx, row, email_canonical, created_at, context);
+    return insertUser(tx.db, { ...row, ...verified, created_at, created_by: null });
+  };
+  // Somebody may enter the address between one and the other; whoever verified it meanwhile keeps it.
+  if ((await insert()) || (await insert())) {
+    const actor = { id, context };
+    await recordDeed(tx, { account_id, action: "user.signed_up", entity: id, now: created_at, actor });
+  }
   const user =
     (await selectUser(tx.db, account_id, id)) ??
-    (email_canonical && (await selectUserByEmail(tx.db, account_id, type, email_canonical)));
+    (email_canonical && (await selectUserByVerifiedEmail(tx.db, account_id, type, email_canonical)));
   if (!user) throw new Error("a user was neither created nor found");
   return user;
 }

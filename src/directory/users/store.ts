@@ -75,6 +75,38 @@ export async function selectUserByEmail(
   return (await found.executeTakeFirst()) as User | undefined;
 }
 
+/** Who has verified the address. */
+export async function selectUserByVerifiedEmail(
+  db: Database,
+  account_id: string,
+  type: UserType,
+  email_canonical: string,
+): Promise<User | undefined> {
+  const found = liveUsers(db, account_id).where("type", "=", type).where("email_canonical", "=", email_canonical);
+  return (await found.where("email_verified_at", "is not", null).executeTakeFirst()) as User | undefined;
+}
+
+/** Takes an address out of the record of who never verified it. @returns whose that was, other than `id`. */
+export async function updateAddressTaken(
+  db: Database,
+  { account_id, type, id }: Pick<User, "account_id" | "type" | "id">,
+  email_canonical: string,
+  now: Instant,
+): Promise<string | undefined> {
+  const [row] = await db
+    .updateTable("users")
+    .set({ email: null, email_canonical: null, updated_at: now })
+    .where("account_id", "=", account_id)
+    .where("type", "=", type)
+    .where("email_canonical", "=", email_canonical)
+    .where("email_verified_at", "is", null)
+    .where("deleted_at", "is", null)
+    .where("id", "!=", id)
+    .returning("id")
+    .execute();
+  return row?.id;
+}
+
 /** Who has verified it. At most two: more than one means that the number cannot log anybody in. */
 export async function selectUsersByPhone(
   db: Database,
