@@ -30,7 +30,7 @@ export interface AuthenticatedSubject {
 /** What they showed, when, and what it began. */
 export type Shown = Pick<
   AuthenticatedSubject,
-  "authenticated_at" | "amr" | "provider" | "authorization_id" | "password_set_at"
+  "authenticated_at" | "amr" | "provider" | "authorization_id" | "password_set_at" | "password_set_over"
 >;
 
 /** A user who has shown who they are. Written out: every login with a code comes past here. */
@@ -49,5 +49,6 @@ export function subjectOf(
     second_factor: user.second_factor === 1,
     authorization_id: shown.authorization_id,
     password_set_at: shown.password_set_at,
+    password_set_over: shown.password_set_over,
   };
 }

@@ -30,9 +30,19 @@ export const budgets = {
   },
   code_mint: { limit: 5, window: 10 * MINUTE, counts: "codes minted for one user and client" },
   numeric_guess: { limit: 10, window: HOUR, counts: "wrong numeric codes of one person" },
-  factor_guess: { limit: 10, window: HOUR, counts: "wrong passwords and second factors of one person" },
+  factor_guess: {
+    limit: 10,
+    window: HOUR,
+    counts:
+      "wrong passwords of one person, and second factors after a right one; apart from these second factors after a code or a provider, and first channels of a recovery",
+  },
   factor_source: { limit: 20, window: MINUTE, counts: "guesses at passwords from one source" },
   factor_send: { limit: 5, window: 15 * MINUTE, counts: "binding codes sent for one person" },
+  recovery_send: {
+    limit: 5,
+    window: 15 * MINUTE,
+    counts: "binding codes sent for one person whom nobody has proved to be yet: they recover a password",
+  },
   device_guess: { limit: 10, window: 10 * MINUTE, counts: "wrong device codes from one browser" },
   device_source: { limit: 50, window: HOUR, counts: "wrong device codes from one source" },
   exists_client: {

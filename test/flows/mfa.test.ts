@@ -125,7 +125,12 @@ describeOnBothEngines("a second factor", (engine) => {
     expect(Number(right.headers.get("retry-after"))).toBeGreaterThan(3_000);
     expect(code(await logIn(user.email))).toEqual([429, "too_many_attempts"]);
     const minted = await mintCode(tenant, { user_id: user.id, audience: tenant.audience });
-    expect(code(await authorize(tenant, { verification_code: minted }))).toEqual([403, "mfa_required"]);
+    const by_code = await authorize(tenant, { verification_code: minted });
+    expect(code(by_code)).toEqual([403, "mfa_required"]);
+    const asked = (await challenge(by_code.body.mfa_token, "sms")).body;
+    const about = { mfa_token: by_code.body.mfa_token, oob_code: asked.oob_code };
+    const done = await authorize(tenant, { ...about, binding_code: await received(user.phone_number) });
+    expect(code(done), "what strangers close is the password").toEqual([302, undefined]);
   });
 
   it("lets parallel guesses have no more than the budget", async () => {

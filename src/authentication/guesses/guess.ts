@@ -13,7 +13,7 @@ import { updateForgiven, updateUncounted, upsertGuess } from "./store.ts";
 
 export interface Guesser {
   readonly account_id: string;
-  /** The user's uuid, or a name for somebody who is not known. */
+  /** The user's uuid, or a name for somebody who is not known; in front of it what else is guessed at than their password. */
   readonly person: string;
   /** Where the end user is; null when nothing is known. */
   readonly source: string | null;

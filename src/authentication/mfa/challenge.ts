@@ -49,8 +49,9 @@ export async function challengeFactor(mfa: Mfa, request: ChallengeRequest): Prom
   const user = await lookUpUser(mfa.directory, account_id, pending.subject.user_id);
   const challenge = newChallenge(master_keys, account_id, pending, { channel, target });
   const retry_after = await storage.write(async (tx) => {
-    const budget = { account_id, budget: "factor_send", subject: pending.subject.user_id } as const;
-    const [taken] = await chargeAll(tx, [budget], now);
+    // Whoever only knows a name spends nothing of what its owner may have sent.
+    const budget = pending.first === "nothing" ? "recovery_send" : "factor_send";
+    const [taken] = await chargeAll(tx, [{ account_id, budget, subject: pending.subject.user_id }], now);
     if (taken && !taken.allowed) return taken.retry_after;
     const withheld =
       target === null || channel === "email" ? undefined : await withholdSms(tx, account, target, country, now);

@@ -53,7 +53,7 @@ export async function finishFactor(mfa: Mfa, request: FinishRequest): Promise<Au
   const { account, pending, source, now } = request;
   const { storage, master_keys } = mfa.directory;
   const { account_id, settings } = account;
-  const guesser = { account_id, person: pending.subject.user_id, source, limit: settings.factor_guess_limit };
+  const guesser = { account_id, person: guesserOf(pending), source, limit: settings.factor_guess_limit };
   checkPresented(request.presented, pending.first);
   await takeGuess(mfa.directory, guesser, now);
   const proof = await matchFactor(mfa, request);
@@ -72,6 +72,15 @@ export async function finishFactor(mfa: Mfa, request: FinishRequest): Promise<Au
   if (pending.first !== "nothing") return subject;
   const next = { ...pending, id: randomUUID(), subject, first: proof.kind, expires_at: now + MFA_LIFETIME };
   throw mfaRequired(master_keys, account_id, next);
+}
+
+/**
+ * Whom a wrong factor counts against. With a password it is the person, as its own guesses are. What strangers can try closes nothing else:
+ * not the second factor of whoever has shown a code, nor of whoever comes from their provider or with the first channel of a recovery.
+ */
+function guesserOf({ first, subject: { user_id } }: PendingLogin): string {
+  if (first === "pwd") return user_id;
+  return first === "nothing" ? `recovery ${user_id}` : `factor ${user_id}`;
 }
 
 /** An app's one-time password is presented without a challenge, which would have refused the first factor again. */

@@ -4,7 +4,7 @@
  *
  * In: an `AuthenticatedSubject` after its first factor, with whatever the caller will continue with. Out: `mfa_required` with
  * an mfa_token that holds both, sealed; later, once, both again. A stolen mfa_token, oob_code or binding code alone is
- * worth nothing, and wrong binding codes and passwords of a person are counted together.
+ * worth nothing. Wrong passwords of a person and wrong factors after a right one are counted together, other factors apart.
  *
  * A forgotten password is recovered over two channels: such a login begins without a first factor, and its first channel
  * becomes one.
