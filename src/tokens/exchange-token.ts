@@ -13,6 +13,8 @@ export interface ExchangeToken {
   readonly jti: string;
   /** The partner client's uuid. */
   readonly client_uuid: string;
+  /** What the client may get for it at most; undefined: whatever its grant gives. It holds no scope itself. */
+  readonly within?: readonly string[] | undefined;
   /** Seconds since the epoch. */
   readonly expires_at: number;
 }
@@ -24,12 +26,20 @@ const TYPE = "exchange+jwt";
 export async function signExchangeToken(
   tokens: Tokens,
   { account_id, issuer, access_token_alg }: Issuing,
-  client_uuid: string,
+  { client_uuid, within }: Pick<ExchangeToken, "client_uuid" | "within">,
   audience: string,
   now: number,
 ): Promise<Secret> {
   const iat = Math.floor(now / 1000);
-  const claims = { iss: issuer, sub: client_uuid, aud: audience, iat, exp: iat + EXCHANGE_LIFETIME, jti: randomUUID() };
+  const times = { iat, exp: iat + EXCHANGE_LIFETIME };
+  const claims = {
+    iss: issuer,
+    sub: client_uuid,
+    aud: audience,
+    ...times,
+    jti: randomUUID(),
+    within: within?.join(" "),
+  };
   return signJws(await signingKey(tokens, account_id, access_token_alg, now), TYPE, claims);
 }
 
@@ -43,10 +53,11 @@ export async function readExchangeToken(
 ): Promise<ExchangeToken | undefined> {
   const jws = parseJws(token);
   if (!jws || jws.header.typ !== TYPE) return undefined;
-  const { iss, sub, aud, exp, jti } = jws.claims;
+  const { iss, sub, aud, exp, jti, within } = jws.claims;
   if (iss !== issuer || aud !== audience || typeof sub !== "string" || typeof jti !== "string") return undefined;
   if (typeof exp !== "number" || exp * 1000 <= now) return undefined;
   const key = (await keysOf(tokens, account_id)).find(({ kid }) => kid === jws.header.kid);
   if (!key || !verifyJws(key.public_key, key.alg, jws)) return undefined;
-  return { jti, client_uuid: sub, expires_at: exp };
+  const limit = typeof within === "string" ? { within: within.split(" ").filter(Boolean) } : {};
+  return { jti, client_uuid: sub, expires_at: exp, ...limit };
 }

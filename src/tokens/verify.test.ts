@@ -196,7 +196,7 @@ describeOnBothEngines("an access token", (engine) => {
       return {
         access: reveal((await issueAccessToken(own, about, now)).access_token),
         id: reveal(await issueIdToken(own, about, { audience: "shop", lifetime: 60 }, now)),
-        exchange: reveal(await signExchangeToken(own, issuing, "7d3a", audience, now)),
+        exchange: reveal(await signExchangeToken(own, issuing, { client_uuid: "7d3a" }, audience, now)),
       };
     });
     for (const { access, id, exchange } of await Promise.all(made)) {
@@ -307,11 +307,17 @@ describeOnBothEngines("an access token", (engine) => {
   it("is no exchange token, which is good for its partner, its audience and a quarter of an hour", async () => {
     const { issuing } = authorization();
     const audience = "https://login.example/v1/accounts/P11200001";
-    const token = reveal(await signExchangeToken(tokens, issuing, "7d3a", audience, now));
+    const signFor = async (holder: object) =>
+      reveal(await signExchangeToken(tokens, issuing, { client_uuid: "7d3a", ...holder }, audience, now));
+    const token = await signFor({});
     const read = (presented = token, by: { account_id: string; issuer: string } = issuing, at = now, to = audience) =>
       readExchangeToken(fresh(), by, to, presented, at);
     const expires_at = Math.floor(now / 1000) + EXCHANGE_LIFETIME;
     expect(await read()).toEqual({ jti: expect.stringMatching(/^[\da-f-]{36}$/), client_uuid: "7d3a", expires_at });
+    expect(await read(await signFor({ within: ["a:b", "c"] })), "of a narrowed token").toMatchObject({
+      within: ["a:b", "c"],
+    });
+    expect((await read(await signFor({ within: [] })))?.within, "of one that held nothing").toEqual([]);
     expect(await read(token, issuing, expires_at * 1000 - 1)).toBeDefined();
     expect(await read(token, issuing, expires_at * 1000), "late").toBeUndefined();
     expect(await read(token, issuing, now, issuer), "for another audience").toBeUndefined();

@@ -3,8 +3,11 @@ import { recordDeed } from "../../audit/audit.ts";
 import { isOwner, issuerOf, ownerOf } from "../../directory/accounts/account.ts";
 import { findAccount, lookUpAccount } from "../../directory/accounts/find-account.ts";
 import { actorOf } from "../../directory/actor.ts";
+import { lookUpClient } from "../../directory/clients/find-client.ts";
+import type { Directory } from "../../directory/directory.ts";
+import { grantsOf } from "../../directory/grants/find-grant.ts";
 import { refuse, refuseField } from "../../errors.ts";
-import { bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
+import { type Bearer, bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { reveal } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
@@ -43,11 +46,20 @@ export function exchangeRoutes(app: App, { directory, tokens }: Oauth): void {
       const issuing = issuingOf(directory, await findAccount(directory, partner_id));
       const now = storage.now();
       const audience = `${issuerOf(public_url, account_id)}/auth/token`;
-      const token = await signExchangeToken(tokens, issuing, bearer.client_uuid, audience, now);
+      const holder = { client_uuid: bearer.client_uuid, within: await narrowedTo(directory, bearer) };
+      const token = await signExchangeToken(tokens, issuing, holder, audience, now);
       const deed = { account_id: partner_id, action: "auth.exchange_token", entity: account_id, now: instant(now) };
       await storage.write((tx) => recordDeed(tx, { ...deed, actor: actorOf(request) }));
       reply.headers({ "cache-control": "no-store", pragma: "no-cache" });
       return { access_token: reveal(token), token_type: "Bearer" as const, expires_in: EXCHANGE_LIFETIME };
     },
   });
+}
+
+/** The scopes of a token that has less than its grant gives: what comes of it has no more. */
+async function narrowedTo(directory: Directory, bearer: Bearer): Promise<readonly string[] | undefined> {
+  const { account_id, client_uuid, grant_id, scope } = bearer;
+  const client = await lookUpClient(directory, account_id, client_uuid);
+  const grant = client && (await grantsOf(directory, client)).find(({ id }) => id === grant_id);
+  return grant?.scope.every((given) => scope.includes(given)) ? undefined : scope;
 }

@@ -17,12 +17,14 @@ import { checkBound } from "../dpop/check-bound.ts";
 import type { Caller } from "../finish-first-factor.ts";
 import { issueForPerson, type PersonTokens } from "../issue-for-person.ts";
 import type { Oauth } from "../oauth.ts";
+import { givenBy } from "../person-scope.ts";
 
 /** A person's own token is exchanged for another no longer than this after they logged in; seconds. */
 const LONGEST = 86_400;
 
 /**
- * An account user's token for their account, out of their own token or an ID token of the account's own provider.
+ * An account user's token for their account, out of their own token or an ID token of the account's own provider. A token that was
+ * narrowed gives no wider one.
  *
  * @throws 400 invalid_target for an audience that is not the account API; 401 invalid_token; 403 insufficient_scope; 403
  *   unauthorized_client when client, grant or user died meanwhile, or the client's tokens are bound to a key.
@@ -62,7 +64,8 @@ export async function exchangeAccountUser(oauth: Oauth, caller: Caller, audience
       second_factor: user.second_factor === 1,
       authorization_id,
     };
-    return issueForPerson(oauth, { account, client, grant, audience: wanted, subject, refresh: false }, now);
+    const within = { id: grant.id, scope: bearer.scope.filter(givenBy(grant.scope, true)) };
+    return issueForPerson(oauth, { account, client, grant: within, audience: wanted, subject, refresh: false }, now);
   }
   await noteSeen(directory, account_id, user.id);
   const { scope, holds } = holdingsOf(user);

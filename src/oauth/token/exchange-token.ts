@@ -15,13 +15,15 @@ import { issuingOf } from "../authorization-for.ts";
 import { bearerToken, challengeOf } from "../bearer/bearer.ts";
 import { checkBound } from "../dpop/check-bound.ts";
 import type { Oauth } from "../oauth.ts";
+import { givenBy } from "../scopes.ts";
 
 /** A partner's token for its merchant lives no longer; seconds. */
 const LONGEST = 3_600;
 
 /**
  * A partner's client, with its exchange token, gets a token of this merchant's account: the scopes of its own grant, which lives
- * in the partner's account and names the account URL of the partner or of this merchant.
+ * in the partner's account and names the account URL of the partner or of this merchant; of these what a narrowed token of the
+ * partner's covers, where the exchange token came of one.
  *
  * @throws 401 invalid_token; 403 unauthorized_client.
  */
@@ -68,7 +70,7 @@ export async function redeemExchangeToken(
       client_uuid: client.id,
       grant_id: grant.id,
       audience: isAccountApi(merchant, public_url, audience) ? audience : issuerOf(public_url, account_id),
-      scope: grant.scope,
+      scope: exchange.within === undefined ? grant.scope : grant.scope.filter(givenBy(exchange.within, true)),
       id_token_alg: client.settings.id_token_signed_response_alg,
       act: { iss: signer.issuer, sub: client.id, account_id: partner.account_id },
       lifetime: LONGEST,
