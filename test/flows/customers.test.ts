@@ -297,7 +297,7 @@ describeOnBothEngines("a customer", (engine) => {
   });
 
   it("is sent on with an ID token that says no more than was asked and allowed", async () => {
-    const own = await createTenant(latchkey, { client: { custom_claims: ["tier"] } });
+    const own = await createTenant(latchkey, { client: { custom_claims: ["tier"], first_party: true } });
     const bearer = await personToken(own);
     const post = (json: object, headers: Record<string, string> = {}) =>
       call(`${own.base}/auth/redirect`, { method: "POST", token: bearer, json, headers });
@@ -315,6 +315,22 @@ describeOnBothEngines("a customer", (engine) => {
     expect(second).toMatchObject({ email: own.user.email, name: "Ada Example", ext_tier: "gold" });
     expect(code(await post({ redirect_uri, custom_claims: { sub: "evil" } }))).toEqual([400, "invalid_request"]);
     expect(code(await post({ redirect_uri: "https://evil.example/" }))).toEqual([400, "redirect_uri_mismatch"]);
+  });
+
+  it("is told about to a client of somebody else's no more than its token's scope says", async () => {
+    for (const [scope, told] of [
+      [[], []],
+      [["email"], ["email"]],
+      [["profile"], ["name"]],
+    ] as const) {
+      const own = await createTenant(latchkey, { scope: ["admin:accounts", ...scope] });
+      const json = { redirect_uri: "https://shop.example/callback", claims: ["email", "name"] };
+      const sent = await call(`${own.base}/auth/redirect`, { method: "POST", token: await personToken(own), json });
+      expect(sent.status, sent.text).toBe(302);
+      const said = claims(new URL(sent.headers.get("location") ?? "").searchParams.get("id_token") ?? "");
+      expect(said.sub).toBe(own.user.id);
+      expect(["email", "name"].filter((name) => name in said)).toEqual(told);
+    }
   });
 
   it("has a user name that nobody else gets, however many ask for it at once", async () => {

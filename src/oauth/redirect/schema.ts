@@ -8,7 +8,14 @@ export const RedirectBody = Type.Object({
       description: "Each comes with the prefix ext_. The client's setting custom_claims lists the names it may use.",
     }),
   ),
-  claims: Type.Optional(Type.Array(Type.Enum(["name", "email"]), { maxItems: 2, uniqueItems: true })),
+  claims: Type.Optional(
+    Type.Array(Type.Enum(["name", "email"]), {
+      maxItems: 2,
+      uniqueItems: true,
+      description:
+        "What the ID token tells, where it is known. A client that is not first_party needs profile and email in the token's scope; without them it is told neither.",
+    }),
+  ),
 });
 
 export type RedirectRequest = Static<typeof RedirectBody>;

@@ -13,13 +13,14 @@ import { instant } from "../../storage/storage.ts";
 import type { UserSubject } from "../../tokens/authorization.ts";
 import { issueIdToken } from "../../tokens/issue.ts";
 import { acrOf, issuingOf } from "../authorization-for.ts";
+import { isForeign } from "../browser/consent.ts";
 import type { Oauth } from "../oauth.ts";
 import { addToQuery } from "../redirect-address.ts";
 import type { RedirectRequest } from "./schema.ts";
 
 /**
- * The address that a person is sent on to, with an ID token about them made for it: no more in it than was asked for and the
- * client may say.
+ * The address that a person is sent on to, with an ID token about them made for it: no more in it than was asked for, the client may
+ * say and, where the client is not the account's own, the person agreed to.
  *
  * @throws 400 redirect_uri_mismatch, invalid_request; 403 unauthorized_client.
  */
@@ -35,7 +36,9 @@ export async function sendOn(
   const client = await findClient(directory, account_id, bearer.client_uuid);
   const redirect_uri = matchRedirectUri(client, request.redirect_uri);
   const claims = customClaims(request.custom_claims ?? {}, client.settings.custom_claims);
-  const subject = await subjectOf(directory, bearer, request.claims ?? []);
+  const agreed = (scope: string) => !isForeign(client) || bearer.scope.includes(scope);
+  const wanted = (request.claims ?? []).filter((claim) => agreed(SCOPE_OF[claim]));
+  const subject = await subjectOf(directory, bearer, wanted);
   const now = storage.now();
   const authorization = {
     issuing: issuingOf(directory, account),
@@ -57,6 +60,9 @@ export async function sendOn(
   });
   return addToQuery(redirect_uri, [["id_token", id_token]]);
 }
+
+/** What lets a client know it (OpenID Connect Core §5.4). */
+const SCOPE_OF = { email: "email", name: "profile" } as const;
 
 async function subjectOf(
   directory: Oauth["directory"],
