@@ -9,7 +9,7 @@ import { findClient } from "../../src/directory/clients/find-client.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import { actor, call, createTenant, type Latchkey, startLatchkey, type Tenant } from "../support/latchkey.ts";
 import { openReceiver, type Receiver } from "../support/receiver.ts";
-import { pkce } from "../support/standard-client.ts";
+import { answered, pkce, VERIFIER } from "../support/standard-client.ts";
 import { openSurfer } from "../support/surfer.ts";
 
 const BACK = "https://agent.example/back";
@@ -134,6 +134,46 @@ describeOnBothEngines("clients that a document describes", (engine) => {
     expect(await push()).toEqual([401, "invalid_client"]);
     await changeSettings(directory, tenant.account_id, { client_id_metadata_documents: true }, actor);
     expect(await redeem(kept)).toEqual([400, "invalid_grant"]);
+  });
+
+  it("refresh at auth/token as long as they are clients, and no longer", async () => {
+    const { directory } = latchkey.server.core;
+    const own = await createTenant(latchkey);
+    const set = (settings: Parameters<typeof changeSettings>[2]) =>
+      changeSettings(directory, own.account_id, settings, actor);
+    await set({ public_client_grants: { [own.issuer]: ["user:customers"] } });
+    const logIn = async (client_id: string) => {
+      const about = {
+        client_id,
+        redirect_uri: BACK,
+        response_type: "code",
+        scope: "openid offline_access user:customers",
+      };
+      const query = new URLSearchParams({ ...about, ...pkce, resource: own.issuer });
+      const shown = await openSurfer(latchkey).logIn(`${own.issuer}/oauth/authorize?${query}`, own);
+      const form = { grant_type: "authorization_code", client_id, redirect_uri: BACK, code_verifier: VERIFIER };
+      const code = answered(shown).get("code") ?? "";
+      const { body, text } = await call(`${own.base}/oauth/token`, { method: "POST", form: { ...form, code } });
+      expect(body.refresh_token, text).toBeTruthy();
+      return body;
+    };
+    const refresh = async ({ access_token, refresh_token }: { access_token: string; refresh_token: string }) => {
+      const json = { grant_type: "refresh_token", refresh_token };
+      const reply = await call(`${own.base}/auth/token`, { method: "POST", token: access_token, json });
+      return { ...reply.body, outcome: [reply.status, reply.body?.error?.code] };
+    };
+    const more = { grant_types: ["authorization_code", "refresh_token"] };
+    const [kept, gone] = [describe("/refreshing.json", more), describe("/refreshing-gone.json", more)];
+    const [first, other] = [await logIn(kept), await logIn(gone)];
+    const next = await refresh(first);
+    expect(next.outcome).toEqual([200, undefined]);
+    documents.delete("/refreshing-gone.json");
+    await outdate();
+    expect((await refresh(other)).outcome, "its document is gone").toEqual([403, "unauthorized_client"]);
+    await set({ client_id_metadata_documents: false });
+    expect((await refresh(next)).outcome, "the account takes none").toEqual([403, "unauthorized_client"]);
+    await set({ client_id_metadata_documents: true });
+    expect((await refresh(next)).outcome, "nothing was spent").toEqual([200, undefined]);
   });
 
   it("make one question of many, and none for ten seconds after one that failed", async () => {

@@ -115,6 +115,26 @@ describeOnBothEngines("a refresh token", (engine) => {
     expect((await refresh(safe.refresh_token)).status).toBe(200);
   });
 
+  it("is worthless to another person of the same client, and stays good for its own", async () => {
+    const own = await createTenant(latchkey);
+    const other = await addPerson(latchkey, own.account_id);
+    const logInAs = async (ident: string) => {
+      const about = { grant_type: "authorization_code", ident_type: "user_id", ident, audience: own.issuer };
+      const verification_code = await mintCode(own, { user_id: ident, audience: own.issuer });
+      return (await token(own, { ...about, verification_code })).body;
+    };
+    const [mine, theirs] = [await logInAs(own.user.id), await logInAs(other.id)];
+    expect(code(await refresh(mine.refresh_token, theirs.access_token, own))).toEqual([400, "invalid_grant"]);
+    const first = await refresh(mine.refresh_token, mine.access_token, own);
+    expect(first.status, first.text).toBe(200);
+    expect(claims(first.body.access_token).sub).toBe(own.user.id);
+    expect(code(await refresh(mine.refresh_token, theirs.access_token, own)), "nor in its grace").toEqual([
+      400,
+      "invalid_grant",
+    ]);
+    expect((await refresh(first.body.refresh_token, own.token, own)).status, "its client").toBe(200);
+  });
+
   it("ends when it lies idle, and when its time is over", async () => {
     for (const column of ["idle_expires_at", "expires_at"]) {
       const first = await logIn();

@@ -52,6 +52,16 @@ export function lookUpFamily({ storage }: Directory, account_id: string, id: str
   return selectFamily(storage.read, account_id, id);
 }
 
+/** The family of a refresh token that somebody here made, whatever became of either. */
+export async function lookUpFamilyOf(
+  directory: Directory,
+  account_id: string,
+  token: Secret,
+): Promise<Family | undefined> {
+  const read = readRefreshToken(directory.master_keys, account_id, token);
+  return read && lookUpFamily(directory, account_id, read.family_id);
+}
+
 /** The family of a refresh token that would be taken now. */
 export async function lookUpLiveFamily(
   directory: Directory,

@@ -17,7 +17,7 @@ import { checkBound } from "../dpop/check-bound.ts";
 import type { Caller } from "../finish-first-factor.ts";
 import { issueForPerson, type PersonTokens } from "../issue-for-person.ts";
 import type { Oauth } from "../oauth.ts";
-import { givenBy } from "../person-scope.ts";
+import { givenBy } from "../scopes.ts";
 
 /** A person's own token is exchanged for another no longer than this after they logged in; seconds. */
 const LONGEST = 86_400;

@@ -14,7 +14,7 @@ import { checkBound } from "../dpop/check-bound.ts";
 import type { PersonTokens } from "../issue-for-person.ts";
 import type { Oauth } from "../oauth.ts";
 import type { Login } from "../refresh/family.ts";
-import { lookUpLiveFamily } from "../refresh/revoke-family.ts";
+import { lookUpFamilyOf, lookUpLiveFamily } from "../refresh/revoke-family.ts";
 import { rotateRefreshToken } from "../refresh/rotate.ts";
 import { noteUsed } from "../registration/note-used.ts";
 import { givenBy, identity_scopes, narrowScope, userinfoAudience } from "../scopes.ts";
@@ -40,6 +40,8 @@ export interface Wanted {
   readonly scope?: string | undefined;
   /** The API that the token is to be for; absent: the login's. */
   readonly audience?: string | undefined;
+  /** Whose token it has to be, where a person asks with their own; anybody's of the client else. */
+  readonly user_id?: string | undefined;
   /** The key that the request shows. */
   readonly dpop_jkt?: string | undefined;
 }
@@ -54,10 +56,15 @@ export async function refreshLogin(
   oauth: Oauth,
   client: Client & { readonly secret_id?: string },
   token: Secret,
-  { scope: requested, audience: target, dpop_jkt }: Wanted = {},
+  { scope: requested, audience: target, user_id, dpop_jkt }: Wanted = {},
 ): Promise<PersonTokens> {
   const { directory, tokens } = oauth;
   checkBound(client, dpop_jkt);
+  if (user_id !== undefined) {
+    const family = await lookUpFamilyOf(directory, client.account_id, token);
+    if (family?.client_id === client.id && family.user_id !== user_id)
+      throw refuse("invalid_grant", { message: "The refresh token is another person's." });
+  }
   // Before the token is spent: whoever asked for too much asks again with the same one.
   const named = requested !== undefined || target !== undefined;
   const before = named ? await lookUpLiveFamily(directory, client.account_id, token) : undefined;
