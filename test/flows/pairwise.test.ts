@@ -13,6 +13,8 @@ import {
   type Tenant,
   type TestClient,
 } from "../support/latchkey.ts";
+import { openReceiver } from "../support/receiver.ts";
+import { until } from "../support/smtp.ts";
 import { answered, type StandardClient, standardClient } from "../support/standard-client.ts";
 import { openSurfer } from "../support/surfer.ts";
 
@@ -26,7 +28,7 @@ describeOnBothEngines("pairwise subjects", (engine) => {
   let own: TestClient;
   let standard: StandardClient;
   beforeAll(async () => {
-    latchkey = await startLatchkey(engine);
+    latchkey = await startLatchkey(engine, { env: { EGRESS_ALLOW: "127.0.0.0/8" } });
     tenant = await createTenant(latchkey);
     own = await addClient(latchkey, tenant.account_id, {
       first_party: true,
@@ -88,6 +90,44 @@ describeOnBothEngines("pairwise subjects", (engine) => {
       subjects.add(claimsOf(body.id_token).sub);
     }
     expect(subjects.size).toBe(4);
+  });
+
+  it("are not given away by the session's name, which clients hear of in ID tokens and when it ends", async () => {
+    const hears = await openReceiver();
+    const clientAt = (host: string) =>
+      addClient(latchkey, tenant.account_id, {
+        ...{ first_party: true, subject_type: "pairwise", require_pkce: false, callbacks: [`https://${host}/cb`] },
+        ...{ post_logout_redirect_uris: [`https://${host}/bye`], backchannel_logout_uri: `${hears.url}/${host}` },
+      });
+    const surfer = openSurfer(latchkey);
+    const { email } = tenant.user;
+    const logIn = async (client: TestClient, host: string) => {
+      const at = { redirect_uri: `https://${host}/cb` };
+      const asked = standard.address(client, at);
+      const begun = await surfer.visit(asked);
+      const shown = begun.url.startsWith(at.redirect_uri) ? begun : await surfer.logIn(asked, tenant, email);
+      const { body, text } = await standard.redeem(answered(shown).get("code") ?? "", client, at);
+      expect(body.id_token, text).toBeTruthy();
+      return body.id_token as string;
+    };
+    const [one, two] = [await clientAt("one.example"), await clientAt("two.example")];
+    const first = await logIn(one, "one.example");
+    const second = await logIn(two, "two.example");
+    const sids = [claimsOf(first).sid, claimsOf(second).sid];
+    expect(new Set(sids).size).toBe(2);
+    expect(claimsOf(await logIn(one, "one.example")).sid, "the same session there").toBe(sids[0]);
+    const sessions = latchkey.server.core.storage.read.selectFrom("sessions").select("id");
+    for (const { id } of await sessions.where("user_id", "=", tenant.user.id).execute()) expect(sids).not.toContain(id);
+    const query = { id_token_hint: second, post_logout_redirect_uri: "https://two.example/bye" };
+    const left = await surfer.visit(`${tenant.issuer}/oauth/logout?${new URLSearchParams(query)}`);
+    expect(left.url, "the session that the ID token names").toBe("https://two.example/bye");
+    const told = async (host: string) => {
+      const heard = await until(`a logout at ${host}`, async () => hears.all.find(({ path }) => path === `/${host}`));
+      return claimsOf(new URLSearchParams(heard.body).get("logout_token") ?? "");
+    };
+    expect([(await told("one.example")).sid, (await told("two.example")).sid]).toEqual(sids);
+    expect((await told("one.example")).sub).toBe(claimsOf(first).sub);
+    await hears.close();
   });
 
   it("travel with auth/redirect too", async () => {

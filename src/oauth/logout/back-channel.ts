@@ -8,7 +8,7 @@ import { undeliverable } from "../../outbox/outbox.ts";
 import { reveal, type Secret } from "../../secrets/secret.ts";
 import { signJws } from "../../tokens/jws.ts";
 import { signingKey } from "../../tokens/keys/find-key.ts";
-import { subjectIn } from "../../tokens/pairwise.ts";
+import { sessionIn, subjectIn } from "../../tokens/pairwise.ts";
 import type { Tokens } from "../../tokens/tokens.ts";
 
 interface LogoutMessage {
@@ -35,9 +35,11 @@ export function backChannelLogout(
       const client = await lookUpClient(directory, account_id, client_id);
       const url = client?.settings.backchannel_logout_uri;
       if (!client || !url) throw undeliverable("the client is gone, or wants to hear nothing more");
-      const sub = await subjectIn(tokens, account_id, sectorOf(client), user_id);
+      const sector = sectorOf(client);
+      const sub = await subjectIn(tokens, account_id, sector, user_id);
+      const sid = await sessionIn(tokens, account_id, sector, session_id);
       const iat = Math.floor(now / 1000);
-      const about = { iss: issuerOf(directory.public_url, account_id), sub, aud: client.client_id, sid: session_id };
+      const about = { iss: issuerOf(directory.public_url, account_id), sub, aud: client.client_id, sid };
       const claims = { ...about, iat, exp: iat + LIFETIME, jti: id, events: { [EVENT]: {} } };
       const key = await signingKey(tokens, account_id, client.settings.id_token_signed_response_alg, now);
       return { url, logout_token: await signJws(key, "logout+jwt", claims) };

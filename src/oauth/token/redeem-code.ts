@@ -7,6 +7,7 @@ import { sha256Text } from "../../secrets/digest.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
 import { type IssuedAccessToken, issueAccessToken, issueIdToken } from "../../tokens/issue.ts";
+import { sessionIn } from "../../tokens/pairwise.ts";
 import { type AuthorizationCode, readAuthorizationCode } from "../authorization-code.ts";
 import { issuingOf } from "../authorization-for.ts";
 import { beginFamily } from "../refresh/begin-family.ts";
@@ -92,7 +93,9 @@ export async function redeemAuthorizationCode(
     nonce: content.nonce,
     claims: content.claims,
   };
-  const spoken = content.session_id === undefined ? authorization : { ...authorization, sid: content.session_id };
+  const { session_id } = content;
+  const session = session_id && (await sessionIn(tokens, account_id, authorization.sector, session_id));
+  const spoken = session ? { ...authorization, sid: session } : authorization;
   return { ...issued, ...lasting, id_token: await issueIdToken(tokens, spoken, fields, now) };
 }
 
