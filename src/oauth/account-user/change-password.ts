@@ -49,7 +49,10 @@ export async function changePassword(
       throw refuse("invalid_grant", { message: "The previous password is wrong." });
     }
   }
-  const hashed = { kind: "password", hash: await hashPassword(proposed) } as const;
+  const hashing = hashPassword(proposed);
+  // A right one was no guess either where there is no room to hash what takes its place.
+  const hash = await (guessed ? hashing.catch(orGiveBack(directory, guesser)) : hashing);
+  const hashed = { kind: "password", hash } as const;
   await storage.write(async (tx) => {
     if (guessed) await forgiveIn(tx, guesser);
     await storePassword(tx, account_id, user_id, hashed, storage.now());
