@@ -8,6 +8,8 @@ const instants = {
   sessions: ["idle_expires_at", "expires_at"],
   session_authorizations: ["expires_at"],
   refresh_families: ["rotated_at", "idle_expires_at", "expires_at"],
+  contact_challenges: ["created_at", "expires_at"],
+  signups: ["created_at", "expires_at"],
 } as const;
 
 /** `seconds` pass for what one account has in a table; `columns` where only some of its instants are meant. */

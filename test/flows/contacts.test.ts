@@ -1,0 +1,61 @@
+/** Codes that confirm a person's address or number: how many guesses there are, and for how long they are good. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeOnBothEngines } from "../support/engines.ts";
+import { call, createTenant, inbox, type Latchkey, type Reply, startLatchkey } from "../support/latchkey.ts";
+import { addPerson, PASSWORD, token } from "../support/people.ts";
+import { letPass } from "../support/time.ts";
+import { wrongGuesses } from "../support/verification.ts";
+
+const code = (reply: Reply) => [reply.status, reply.body?.error?.code];
+
+describeOnBothEngines("a code that confirms an address or number", (engine) => {
+  let latchkey: Latchkey;
+  beforeAll(async () => {
+    latchkey = await startLatchkey(engine);
+  });
+  afterAll(() => latchkey.close());
+
+  /** Somebody whose new address or number waits for its code. */
+  const begin = async (field: "email" | "phone_number") => {
+    const tenant = await createTenant(latchkey);
+    const user = await addPerson(latchkey, tenant.account_id);
+    const value = field === "email" ? `new-${user.email}` : "+4740222333";
+    const send = (operation: string, json: object) =>
+      call(`${tenant.base}/customers/users/${user.id}/communication/${operation}/${field}`, {
+        ...{ method: "POST", token: tenant.token, json },
+      });
+    expect((await send("send-verification-code", { value })).status).toBe(204);
+    const right = (await inbox(tenant, value))[0]?.verification_code ?? "";
+    expect(right).toMatch(/^\d{6}$/);
+    const confirm = (typed: string) => send("confirm-verification-code", { code: typed });
+    const shown = async () => {
+      const path = `${tenant.base}/customers/users/${user.id}`;
+      return (await call(path, { token: tenant.token })).body[field];
+    };
+    return { tenant, user, value, right, confirm, shown };
+  };
+
+  it.each(["email", "phone_number"] as const)(
+    "lets parallel guesses at the code of a new %s have no more than ten, and then takes the right one neither",
+    async (field) => {
+      const { tenant, user, right, confirm, shown } = await begin(field);
+      const replies = await Promise.all(wrongGuesses(right, 30).map(confirm));
+      const answers = replies.map(({ status }) => status);
+      expect(answers.toSorted()).toEqual([...Array(10).fill(400), ...Array(20).fill(429)]);
+      expect(code(await confirm(right))).toEqual([429, "too_many_attempts"]);
+      expect(await shown()).toBe(user[field]);
+      const about = { grant_type: "password", username: user.email, password: PASSWORD, audience: tenant.audience };
+      expect((await token(tenant, about)).status, "their password is no part of this").toBe(200);
+    },
+  );
+
+  it("is good for ten minutes and no longer", async () => {
+    const [quick, slow] = [await begin("email"), await begin("email")];
+    await letPass(latchkey, "contact_challenges", quick.tenant.account_id, 570);
+    expect((await quick.confirm(quick.right)).status).toBe(204);
+    expect(await quick.shown()).toBe(quick.value);
+    await letPass(latchkey, "contact_challenges", slow.tenant.account_id, 601);
+    expect(code(await slow.confirm(slow.right))).toEqual([400, "invalid_verification_code"]);
+    expect(await slow.shown()).toBe(slow.user.email);
+  });
+});
