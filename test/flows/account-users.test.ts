@@ -1,0 +1,202 @@
+/** Account users: out of reach for who administers customers, and what they do with a login of their own. */
+import { decodeJwt } from "jose";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { mintPasswordToken } from "../../src/oauth/account-user/password-token.ts";
+import { reveal, secret } from "../../src/secrets/secret.ts";
+import { slowHash } from "../../src/secrets/slow-hash.ts";
+import { signJws } from "../../src/tokens/jws.ts";
+import { signingKey } from "../../src/tokens/keys/find-key.ts";
+import { describeOnBothEngines } from "../support/engines.ts";
+import {
+  addClient,
+  addGrant,
+  call,
+  createTenant,
+  inbox,
+  type Latchkey,
+  type Reply,
+  startLatchkey,
+  type Tenant,
+  tokenOf,
+} from "../support/latchkey.ts";
+import {
+  addAccountUser,
+  logInAccountUser,
+  logInByMail,
+  PASSWORD,
+  personToken,
+  setPassword,
+  token,
+} from "../support/people.ts";
+
+const code = (reply: Reply) => [reply.status, reply.body?.error?.code];
+
+describeOnBothEngines("an account user", (engine) => {
+  let latchkey: Latchkey;
+  let tenant: Tenant;
+  beforeAll(async () => {
+    latchkey = await startLatchkey(engine);
+    tenant = await createTenant(latchkey);
+  });
+  afterAll(() => latchkey.close());
+
+  /** Below `/v1/account/user`. */
+  const mine = (method: string, path: string, bearer: string, json?: object) =>
+    call(`${latchkey.url}/v1/account/user${path}`, { method, token: bearer, ...(json ? { json } : {}) });
+  const change = (bearer: string, previous_password: string, proposed_password = "a new battery") =>
+    mine("POST", "/password", bearer, { previous_password, proposed_password });
+
+  it("is nobody to a bearer that administers customers alone", async () => {
+    const client = await addClient(latchkey, tenant.account_id);
+    await addGrant(latchkey, tenant.account_id, client, tenant.issuer, ["admin:customers"]);
+    const bearer = await tokenOf(latchkey, tenant.account_id, client);
+    const staff = await addAccountUser(latchkey, tenant, { scope: ["admin:accounts"] });
+    const { read } = latchkey.server.core.storage;
+    const row = () => read.selectFrom("users").selectAll().where("id", "=", staff.id).executeTakeFirstOrThrow();
+    const before = await row();
+    const evil = "evil@example.com";
+    const ask = (method: string, suffix: string, json?: object, id = staff.id) =>
+      call(`${tenant.base}/customers/users/${id}${suffix}`, { method, token: bearer, ...(json ? { json } : {}) });
+    const contact = (operation: string) => `/communication/${operation}-verification-code/email`;
+    for (const [method, suffix, json] of [
+      ["GET", ""],
+      ["POST", contact("send")],
+      ["POST", contact("send"), { value: evil }],
+      ["POST", contact("confirm"), { code: "000000" }],
+      ["DELETE", ""],
+    ] as const)
+      expect(code(await ask(method, suffix, json)), `${method} ${suffix}`).toEqual([404, "not_found"]);
+    expect(await row()).toEqual(before);
+    expect([await inbox(tenant, staff.email), await inbox(tenant, evil)]).toEqual([[], []]);
+    expect((await ask("GET", "", undefined, tenant.user.id)).status).toBe(200);
+  });
+
+  it("changes their password, which ends their other logins and leaves the one at hand", async () => {
+    const client = await addClient(latchkey, tenant.account_id, { first_party: true, user_type: "account_user" });
+    const scope = ["openid", "profile", "email", "admin:accounts", "create:accounts:auth:refresh_token"];
+    await addGrant(latchkey, tenant.account_id, client, tenant.issuer, scope);
+    const bearer = await tokenOf(latchkey, tenant.account_id, client);
+    const { id, email } = await addAccountUser(latchkey, tenant);
+    await setPassword(latchkey, tenant.account_id, id);
+    const logIn = (password: string) =>
+      token(tenant, { grant_type: "password", username: email, password, audience: tenant.issuer }, bearer);
+    const refresh = ({ refresh_token }: { refresh_token: string }) =>
+      token(tenant, { grant_type: "refresh_token", refresh_token }, bearer);
+    const [first, second] = [(await logIn(PASSWORD)).body, (await logIn(PASSWORD)).body];
+    expect((await mine("GET", "", second.access_token)).status).toBe(200);
+    expect(code(await change(first.access_token, "wrong password"))).toEqual([400, "invalid_grant"]);
+    expect((await mine("GET", "", second.access_token)).status).toBe(200);
+    expect((await change(first.access_token, PASSWORD)).status).toBe(201);
+    expect(code(await refresh(second))).toEqual([400, "invalid_grant"]);
+    expect(code(await mine("GET", "", second.access_token))).toEqual([401, "invalid_token"]);
+    expect((await mine("GET", "", first.access_token)).status).toBe(200);
+    expect((await refresh(first)).status).toBe(200);
+    expect(code(await logIn(PASSWORD))).toEqual([400, "invalid_grant"]);
+    expect((await logIn("a new battery")).status).toBe(200);
+  });
+
+  it("loses no guess at their own password to a server without room to hash it, or what takes its place", async () => {
+    const own = await createTenant(latchkey, { settings: { factor_guess_limit: 5 } });
+    const me = await logInAccountUser(latchkey, own);
+    await setPassword(latchkey, own.account_id, me.id);
+    const five = async (previous: string) => {
+      const replies = await Promise.all(Array.from({ length: 5 }, () => change(me.token, previous, PASSWORD)));
+      return replies.map(({ status }) => status);
+    };
+    const hashes: Promise<unknown>[] = [];
+    const flood = (count: number) => {
+      for (let n = 0; n < count; n++) hashes.push(slowHash(secret("somebody else's")).catch(() => undefined));
+    };
+    const answers: number[] = [];
+    do {
+      // No room from the beginning; and rooms that fill up faster and faster.
+      for (const [before, meanwhile] of [
+        [250, 50],
+        [0, 4],
+        [0, 12],
+      ] as const) {
+        flood(before);
+        const flooding = setInterval(() => flood(meanwhile), 5);
+        answers.push(...(await five(PASSWORD)));
+        clearInterval(flooding);
+        await Promise.all(hashes);
+      }
+    } while (!answers.includes(503));
+    expect(answers.filter((status) => status !== 503 && status !== 201)).toEqual([]);
+    expect(await five("wrong password")).toEqual(Array(5).fill(400));
+  });
+
+  it("needs no previous password with the token of their new account, which is theirs alone and for ten minutes", async () => {
+    const me = await logInAccountUser(latchkey, tenant);
+    const other = await addAccountUser(latchkey, tenant);
+    const elsewhere = await createTenant(latchkey);
+    await setPassword(latchkey, tenant.account_id, me.id);
+    const { storage, master_keys } = latchkey.server.core.directory;
+    const { account_id } = tenant;
+    const minted = (owner: { account_id: string; user_id: string }, seconds = 0) =>
+      reveal(mintPasswordToken(master_keys, owner, storage.now() - seconds * 1000));
+    for (const [whose, previous] of [
+      ["another person's", minted({ account_id, user_id: other.id })],
+      ["another account's", minted({ account_id: elsewhere.account_id, user_id: me.id })],
+      ["ten minutes old", minted({ account_id, user_id: me.id }, 601)],
+    ] as const)
+      expect(code(await change(me.token, previous)), whose).toEqual([400, "invalid_grant"]);
+    expect((await change(me.token, minted({ account_id, user_id: me.id }, 570))).status).toBe(201);
+  });
+
+  it("exchanges their own token for one that tells of the same login, and lasts no longer", async () => {
+    const me = await logInAccountUser(latchkey, tenant, { scope: ["read:accounts"] });
+    const { tokens, storage } = latchkey.server.core;
+    /** As it would be of somebody who logged in so many seconds earlier. */
+    const aged = async (seconds: number) => {
+      const key = await signingKey(tokens, tenant.account_id, "ES256", storage.now());
+      const said = decodeJwt<{ auth_time: number }>(me.token);
+      return reveal(await signJws(key, "at+jwt", { ...said, auth_time: said.auth_time - seconds }));
+    };
+    const exchange = (bearer: string, more: object = {}) =>
+      token(tenant, { grant_type: "account_user", ...more }, bearer);
+    const older = await aged(3_600);
+    const { status, text, body } = await exchange(older);
+    expect(status, text).toBe(200);
+    const [before, after] = [decodeJwt(older), decodeJwt(body.access_token)];
+    expect(before).toMatchObject({ sub: me.id, amr: ["otp"], auth_time: expect.any(Number), sid: expect.any(String) });
+    for (const name of ["iss", "sub", "sid", "aud", "auth_time", "amr", "acr", "scope", "client_id"])
+      expect(after[name], name).toEqual(before[name]);
+    expect(after.jti).not.toBe(before.jti);
+    expect(body.refresh_token).toBeUndefined();
+    expect((await call(`${tenant.base}/auth/clients`, { token: body.access_token })).status).toBe(200);
+    const { token: third } = await logInAccountUser(latchkey, tenant, { first_party: false });
+    for (const [whose, bearer] of [
+      ["through another's client", third],
+      ["a customer's", await personToken(tenant)],
+      ["a client's", tenant.token],
+    ] as const)
+      expect(code(await exchange(bearer)), whose).toEqual([403, "insufficient_scope"]);
+    expect(code(await exchange(me.token, { audience: tenant.audience }))).toEqual([400, "invalid_target"]);
+    expect((await exchange(await aged(86_000))).status).toBe(200);
+    expect(code(await exchange(await aged(86_500))), "a day old").toEqual([401, "invalid_token"]);
+  });
+
+  it("switches their second factor by SMS on, at a number of the account's country, and off with it alone", async () => {
+    const me = await logInAccountUser(latchkey, tenant);
+    const set = (bearer: string, json: object) => mine("PUT", "/mfa/sms", bearer, json);
+    expect((await set(me.token, { enabled: true, phone_number: "40112233" })).status).toBe(201);
+    const pending = await logInByMail(tenant, me.client, me.email);
+    expect(code(pending)).toEqual([403, "mfa_required"]);
+    const { mfa_token } = pending.body;
+    const asked = await call(`${tenant.base}/auth/mfa/challenge`, {
+      ...{ method: "POST", token: tenant.token },
+      json: { challenge_type: "oob", mfa_token },
+    });
+    const { oob_code } = asked.body;
+    const [message] = await inbox(tenant, "+4740112233");
+    const binding_code = message?.verification_code;
+    const done = await token(tenant, { grant_type: "mfa_oob", mfa_token, oob_code, binding_code });
+    expect(done.status, done.text).toBe(200);
+    const { access_token } = done.body;
+    expect(decodeJwt(access_token)).toMatchObject({ sub: me.id, amr: ["otp", "sms", "mfa"] });
+    expect(code(await set(me.token, { enabled: false }))).toEqual([403, "insufficient_scope"]);
+    expect((await set(access_token, { enabled: false })).status).toBe(201);
+    expect((await logInByMail(tenant, me.client, me.email)).status).toBe(200);
+  });
+});
