@@ -157,18 +157,6 @@ describeOnBothEngines("a second factor", (engine) => {
     expect(code(await challenge(mfa_token, "email"))).toEqual([404, "not_found"]);
   });
 
-  it("is skipped by a bearer with the no-mfa scope alone", async () => {
-    const user = await person("sms");
-    const client = await addClient(latchkey, tenant.account_id);
-    await addGrant(latchkey, tenant.account_id, client, tenant.issuer, ["write:accounts:/auth/users/no-mfa"]);
-    await addGrant(latchkey, tenant.account_id, client, tenant.audience, ["orders:read"], "password");
-    const bearer = await tokenOf(latchkey, tenant.account_id, client);
-    const json = { grant_type: "password", username: user.email, password: PASSWORD, audience: tenant.audience };
-    const reply = await token(tenant, json, bearer);
-    expect(reply.status, reply.text).toBe(200);
-    expect(claims(reply.body.access_token).amr).toEqual(["pwd"]);
-  });
-
   it("finishes auth/authorize at the same endpoint, with the promised 302", async () => {
     const user = await person("sms");
     const begun = { state: "s 1", nonce: "n", response_type: "authenticate" };
@@ -206,15 +194,6 @@ describeOnBothEngines("a second factor", (engine) => {
     const user = await person("email");
     const reply = await authorize(tenant, { verification_code: await mintCode(tenant, { user_id: user.id }) });
     expect(code(reply)).toEqual([403, "access_denied"]);
-  });
-
-  it("ends with the person, the client's grant and the account's ten minutes", async () => {
-    const user = await person("sms");
-    const { mfa_token } = (await logIn(user.email)).body;
-    const { oob_code } = (await challenge(mfa_token)).body;
-    const binding_code = await received(user.phone_number);
-    await call(`${tenant.base}/customers/users/${user.id}`, { method: "DELETE", token: tenant.token });
-    expect(code(await finish({ mfa_token, oob_code, binding_code }))).toEqual([400, "invalid_grant"]);
   });
 
   it("recovers a lost password over two different channels, and tells nobody who exists", async () => {

@@ -1,0 +1,184 @@
+/** Between two factors: what ends a login there, who need not show the second, and how it begins without the first. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { loginTicket, type PendingLogin } from "../../src/authentication/mfa/mfa.ts";
+import { sealLogin } from "../../src/authentication/mfa/require-factor.ts";
+import { reveal, secret } from "../../src/secrets/secret.ts";
+import { openTicket } from "../../src/secrets/ticket.ts";
+import { describeOnBothEngines } from "../support/engines.ts";
+import {
+  addClient,
+  addGrant,
+  authorize,
+  call,
+  createTenant,
+  inbox,
+  type Latchkey,
+  mintCode,
+  type Reply,
+  startLatchkey,
+  type Tenant,
+  tokenOf,
+} from "../support/latchkey.ts";
+import { addPerson, PASSWORD, token } from "../support/people.ts";
+
+const claims = (jwt: string) => JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString());
+const code = (reply: Reply) => [reply.status, reply.body?.error?.code];
+
+describeOnBothEngines("a login between its factors", (engine) => {
+  let latchkey: Latchkey;
+  let tenant: Tenant;
+  beforeAll(async () => {
+    latchkey = await startLatchkey(engine);
+    tenant = await createTenant(latchkey);
+  });
+  afterAll(() => latchkey.close());
+
+  const send = (method: string, path: string, json?: object, own = tenant, bearer = own.token) =>
+    call(`${own.base}${path}`, { method, token: bearer, ...(json ? { json } : {}) });
+  const newest = async (to: string, own = tenant) => (await inbox(own, to))[0]?.verification_code ?? "";
+  /** A client of its own that logs people in with this scope, and its grant for the shop's API. */
+  const addShop = async (scope: string) => {
+    const client = await addClient(latchkey, tenant.account_id);
+    await addGrant(latchkey, tenant.account_id, client, tenant.issuer, [scope]);
+    const grant = await addGrant(latchkey, tenant.account_id, client, tenant.audience, ["orders:read"]);
+    return { client_id: client.client_id, grant, bearer: await tokenOf(latchkey, tenant.account_id, client) };
+  };
+  const about = (username: string) => ({
+    grant_type: "password",
+    username,
+    password: PASSWORD,
+    audience: tenant.audience,
+  });
+
+  it("is skipped by a bearer with the no-mfa scope alone, whichever way a person comes", async () => {
+    const user = await addPerson(latchkey, tenant.account_id, { factors: ["sms"] });
+    const { client_id, bearer } = await addShop("write:accounts:/auth/users/no-mfa");
+    const reply = await token(tenant, about(user.email), bearer);
+    expect(reply.status, reply.text).toBe(200);
+    expect(claims(reply.body.access_token).amr).toEqual(["pwd"]);
+    const customer = { audience: tenant.audience, type: "customer", email: user.email, password: PASSWORD };
+    const there = await send("POST", "/customers/login", customer, tenant, bearer);
+    expect(there.status, there.text).toBe(200);
+    expect(claims(there.body.access_token).amr).toEqual(["pwd"]);
+    const authorized = async (bearer: string) =>
+      authorize(
+        tenant,
+        { client_id, verification_code: await mintCode(tenant, { client_id, user_id: user.id }) },
+        { token: bearer },
+      );
+    const sent = await authorized(bearer);
+    expect(sent.status, sent.text).toBe(302);
+    const id_token = new URL(sent.headers.get("location") ?? "").searchParams.get("id_token") ?? "";
+    expect(claims(id_token)).toMatchObject({ sub: user.id, amr: ["otp"], acr: "urn:latchkey:acr:1fa" });
+    expect(code(await authorized(tenant.token)), "by whom it is not skipped").toEqual([403, "mfa_required"]);
+  });
+
+  it.each(["token", "authorize"] as const)(
+    "ends at auth/%s with the person, the client's grant and its ten minutes",
+    async (at) => {
+      /** A login that lacks nothing but to be finished. */
+      const begin = async () => {
+        const user = await addPerson(latchkey, tenant.account_id, { factors: ["sms"] });
+        const { client_id, grant, bearer } = await addShop("write:accounts:/auth/users");
+        const first =
+          at === "token"
+            ? await token(tenant, about(user.email), bearer)
+            : await authorize(
+                tenant,
+                { client_id, verification_code: await mintCode(tenant, { client_id, user_id: user.id }) },
+                { token: bearer },
+              );
+        expect(code(first)).toEqual([403, "mfa_required"]);
+        const { mfa_token } = first.body;
+        const challenge = { challenge_type: "oob", mfa_token };
+        const { oob_code } = (await send("POST", "/auth/mfa/challenge", challenge)).body;
+        const factor = { oob_code, binding_code: await newest(user.phone_number) };
+        const finish = (mfa_token: string) =>
+          at === "token"
+            ? token(tenant, { grant_type: "mfa_oob", mfa_token, ...factor }, bearer)
+            : authorize(tenant, { client_id, mfa_token, ...factor }, { token: bearer });
+        return { user, grant, mfa_token, finish };
+      };
+      const { directory, storage } = latchkey.server.core;
+      /** As it is so many seconds later. */
+      const aged = (mfa_token: string, seconds: number) => {
+        const kind = loginTicket(tenant.account_id);
+        const pending = openTicket<PendingLogin>(directory.master_keys, kind, secret(mfa_token));
+        if (!pending) throw new Error("no login");
+        const expires_at = pending.expires_at - seconds * 1000;
+        return reveal(sealLogin(directory.master_keys, tenant.account_id, { ...pending, expires_at }));
+      };
+      const leaver = await begin();
+      expect((await send("DELETE", `/customers/users/${leaver.user.id}`)).status).toBe(200);
+      expect(code(await leaver.finish(leaver.mfa_token)), "person").toEqual([400, "invalid_grant"]);
+      const ungranted = await begin();
+      expect((await send("DELETE", `/auth/client-grants/${ungranted.grant}`)).status).toBe(200);
+      expect(code(await ungranted.finish(ungranted.mfa_token)), "grant").toEqual(
+        at === "token" ? [400, "invalid_grant"] : [403, "unauthorized_client"],
+      );
+      const elsewhere = await begin();
+      await storage.write(async ({ db }) => {
+        const deleted_at = new Date(storage.now()).toISOString();
+        await db.updateTable("grants").set({ deleted_at }).where("id", "=", elsewhere.grant).execute();
+      });
+      // Also once this process does not remember it any more.
+      expect([[400, "invalid_grant"], ...(at === "token" ? [] : [[403, "unauthorized_client"]])]).toContainEqual(
+        code(await elsewhere.finish(elsewhere.mfa_token)),
+      );
+      const slow = await begin();
+      expect(code(await slow.finish(aged(slow.mfa_token, 601))), "time").toEqual([400, "invalid_grant"]);
+      expect((await slow.finish(aged(slow.mfa_token, 570))).status).toBe(at === "token" ? 200 : 302);
+    },
+  );
+
+  it.each([
+    ["sms", "email"],
+    ["email", "sms"],
+  ] as const)(
+    "begins without a password by %s where the account says so, and then takes %s",
+    async (mfa_recovery_channel, other) => {
+      const own = await createTenant(latchkey, { settings: { mfa_recovery_channel } });
+      const user = await addPerson(latchkey, own.account_id);
+      const inboxes = { sms: user.phone_number, email: user.email };
+      const named = { audience: own.audience, type: "customer", ident_type: "email", ident: user.email };
+      const { body } = await send("POST", "/customers/mfa_login_recovery", named, own);
+      expect(body).toMatchObject({ binding_method: "prompt", challenge_type: "oob" });
+      expect(body.links).toEqual([{ rel: "mfa_oob", href: `${own.issuer}/auth/token` }]);
+      expect(await newest(inboxes[other], own), "nothing goes there yet").toBe("");
+      const finish = async (mfa_token: string, oob_code: string, channel: "sms" | "email") =>
+        token(own, {
+          ...{ grant_type: "mfa_oob", mfa_token, oob_code },
+          binding_code: await newest(inboxes[channel], own),
+        });
+      const half = await finish(body.mfa_token, body.oob_code, mfa_recovery_channel);
+      expect(code(half)).toEqual([403, "mfa_required"]);
+      expect(half.body.access_token).toBeUndefined();
+      const { mfa_token } = half.body;
+      const again = { challenge_type: "oob", mfa_token, oob_channel: mfa_recovery_channel };
+      expect(code(await send("POST", "/auth/mfa/challenge", again, own))).toEqual([400, "invalid_request"]);
+      const { oob_code } = (await send("POST", "/auth/mfa/challenge", { challenge_type: "oob", mfa_token }, own)).body;
+      const done = await finish(mfa_token, oob_code, other);
+      expect(done.status, done.text).toBe(200);
+      expect(claims(done.body.access_token)).toMatchObject({ sub: user.id, acr: "urn:latchkey:acr:2fa" });
+      expect(claims(done.body.access_token).amr.toSorted()).toEqual(["mfa", "otp", "sms"]);
+      expect(done.body.refresh_token).toBeTruthy();
+    },
+  );
+
+  it("tells a client what it should have called or sent", async () => {
+    const user = await addPerson(latchkey, tenant.account_id);
+    const { audience } = tenant;
+    const named = { audience, type: "customer", ident_type: "email", ident: user.email };
+    const without = await send("POST", "/customers/mfa_login", { ...named, secret: PASSWORD });
+    expect(code(without)).toEqual([403, "access_denied"]);
+    expect(without.body.error.message).toContain("use customers/login");
+    expect(without.body.mfa_token).toBeUndefined();
+    const reset = { audience, type: "customer", email: user.email };
+    await send("POST", "/customers/change_password", reset);
+    const verification_code = await newest(user.email);
+    const half = await send("POST", "/customers/change_password", { ...reset, verification_code });
+    expect([...code(half), half.body.error.errors?.[0].path]).toEqual([400, "invalid_request", "password"]);
+    const whole = { ...reset, verification_code, password: "a new battery" };
+    expect((await send("POST", "/customers/change_password", whole)).status, "the code is good still").toBe(204);
+  });
+});
