@@ -4,6 +4,7 @@ import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
   addGrant,
+  addUser,
   askForCode,
   authorize,
   basic,
@@ -17,6 +18,7 @@ import {
   startLatchkey,
   type Tenant,
 } from "../support/latchkey.ts";
+import { addPerson, PASSWORD } from "../support/people.ts";
 import { wrongGuesses } from "../support/verification.ts";
 
 const statuses = (replies: readonly Reply[]) => {
@@ -218,6 +220,27 @@ describeOnBothEngines("guessing", (engine) => {
       client_id: thief.client_id,
     });
     expect(await alive(stolen.token)).toBe(401);
+  });
+
+  it("at passwords from one address ends after twenty, whoever they are of, and nobody elsewhere waits", async () => {
+    const tenant = await createTenant(latchkey, { client: { called_from: "server" } });
+    const { audience, base, token } = tenant;
+    const person = await addPerson(latchkey, tenant.account_id);
+    const people: string[] = [];
+    for (let n = 0; n < 21; n++) people.push((await addUser(latchkey, tenant.account_id)).email);
+    const logIn = (username: string, password: string, ip: string) =>
+      call(`${base}/auth/token`, {
+        ...{ method: "POST", token, headers: { "end-user-ip": ip } },
+        json: { grant_type: "password", username, password, audience },
+      });
+    const replies = await Promise.all(people.map((email) => logIn(email, "wrong password", "203.0.113.5")));
+    // However many of the twenty a slow machine had time to compare.
+    const { "400 invalid_grant": wrong = 0, "503 temporarily_unavailable": late = 0, ...rest } = statuses(replies);
+    expect([wrong > 0, wrong + late, rest]).toEqual([true, 20, { "429 too_many_attempts": 1 }]);
+    const there = await logIn(person.email, PASSWORD, "203.0.113.5");
+    expect([there.status, there.body.error?.code]).toEqual([429, "too_many_attempts"]);
+    expect((await logIn(people[0] ?? "", "wrong password", "203.0.113.6")).status).toBe(400);
+    expect((await logIn(person.email, PASSWORD, "203.0.113.6")).status).toBe(200);
   });
 
   it("of a short client secret, brought along, a hundred wrong ones an hour are compared, and who is at work goes on", async () => {
