@@ -19,6 +19,7 @@ import {
   tokenOf,
 } from "../support/latchkey.ts";
 import { codeIn, type Mailbox, openMailbox, until } from "../support/smtp.ts";
+import { letPass } from "../support/time.ts";
 
 const EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange";
 const claims = (jwt: string) => JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString());
@@ -224,6 +225,35 @@ describeOnBothEngines("a partner", (engine) => {
     expect(
       code(await call(`${merchant.base}/signup`, { method: "POST", token: merchant.token, json: { email } })),
     ).toEqual([403, "access_denied"]);
+  });
+
+  it("lets no applicant open an account an hour late, nor once its owner takes none any more", async () => {
+    const send = (method: string, path: string, options: object) =>
+      call(`${partner.base}${path}`, { method, token: partner.token, ...options });
+    const begin = async (email: string) => {
+      expect((await send("POST", "/signup", { json: { email } })).status).toBe(200);
+      return (await inbox(partner, email))[0]?.verification_code ?? "";
+    };
+    const verify = (verification_code: string) => send("POST", "/signup/verify", { query: { verification_code } });
+    const take = (signup: boolean) => send("PATCH", "/auth/settings", { json: { signup } });
+    const late = await begin("late@example.com");
+    await letPass(latchkey, "signups", partner.account_id, 3_601);
+    expect(code(await verify(late))).toEqual([400, "invalid_verification_code"]);
+    const patient = await begin("patient@example.com");
+    await take(false);
+    expect(code(await verify(patient))).toEqual([403, "access_denied"]);
+    const signups = latchkey.server.core.storage.read
+      .selectFrom("signups")
+      .where("account_id", "=", partner.account_id);
+    const opened = async () =>
+      (await signups.where("email", "in", ["late@example.com", "patient@example.com"]).selectAll().execute())
+        .filter(({ created_account_id }) => created_account_id !== null)
+        .map(({ email }) => email);
+    expect(await opened()).toEqual([]);
+    await take(true);
+    await letPass(latchkey, "signups", partner.account_id, 3_500);
+    expect((await verify(patient)).status).toBe(202);
+    expect(await opened()).toEqual(["patient@example.com"]);
   });
 
   it("shows one person all of their accounts, but only after a code was mailed to that very address", async () => {

@@ -104,12 +104,13 @@ describeOnBothEngines("a way in", (engine) => {
     expect((await logIn()).sub, "the second time").toBe(sub);
   });
 
-  it("by SMS makes one user of two codes that sign up the same number at once", async () => {
+  it("by a code makes one user of two codes that sign up the same number or address at once", async () => {
     const tenant = await createTenant(latchkey, { client: { signup: true } });
     const other = await addClient(latchkey, tenant.account_id, { signup: true });
     await addGrant(latchkey, tenant.account_id, other, tenant.audience, ["orders:read"]);
-    for (let round = 0; round < 8; round++) {
-      const asking = { connection: "sms", phone_number: `+474012350${round}` };
+    for (let round = 0; round < 16; round++) {
+      const to = round % 2 ? { phone_number: `+47401235${10 + round}` } : { email: `twin-${round}@example.com` };
+      const asking = { connection: round % 2 ? "sms" : "email", ...to };
       const codes = [await receiveCode(tenant, asking), await receiveCode(tenant, { ...asking, client: other })];
       const replies = await Promise.all(
         [tenant.client, other].map(({ client_id }, n) => authorize(tenant, { client_id, verification_code: codes[n] })),
