@@ -156,6 +156,18 @@ describeOnBothEngines("a refresh token", (engine) => {
     });
     await call(`${next.base}/auth/client-grants/${grants.body[0].id}`, { method: "DELETE", token: next.token });
     expect(code(await refresh(second.refresh_token, next.token, next))).toEqual([400, "invalid_grant"]);
+    const here = await createTenant(latchkey);
+    const third = await logIn(here);
+    await call(`${here.base}/auth/clients/${here.client.id}`, { method: "DELETE", token: here.token });
+    expect(code(await refresh(third.refresh_token, here.token, here))).toEqual([401, "invalid_token"]);
+    const elsewhere = await createTenant(latchkey);
+    const fourth = await logIn(elsewhere);
+    await latchkey.server.core.storage.write(async ({ db }) => {
+      await db.updateTable("clients").set({ deleted_at: past() }).where("id", "=", elsewhere.client.id).execute();
+    });
+    // By another process: whether or not this one remembers the client still.
+    const refused = code(await refresh(fourth.refresh_token, elsewhere.token, elsewhere));
+    expect(["400 invalid_grant", "403 unauthorized_client"]).toContain(refused.join(" "));
   });
 
   it("is told from a forged one without a query", async () => {
