@@ -1,5 +1,6 @@
 /** Customers with passwords, PINs and user names; addresses that they verify and change; a redirect with an ID token. */
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
@@ -18,7 +19,6 @@ import {
 import { addPerson, PASSWORD, personToken, token } from "../support/people.ts";
 import { until } from "../support/smtp.ts";
 
-const claims = (jwt: string) => JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString());
 const code = (reply: Reply) => [reply.status, reply.body?.error?.code];
 
 describeOnBothEngines("a customer", (engine) => {
@@ -45,7 +45,7 @@ describeOnBothEngines("a customer", (engine) => {
     expect(created.status, created.text).toBe(200);
     expect(created.text).not.toContain(PASSWORD);
     const reply = await logIn("PW@example.com", PASSWORD);
-    expect(claims(reply.body.access_token)).toMatchObject({
+    expect(claimsOf(reply.body.access_token)).toMatchObject({
       sub: created.body.id,
       amr: ["pwd"],
       acr: "urn:latchkey:acr:1fa",
@@ -214,7 +214,7 @@ describeOnBothEngines("a customer", (engine) => {
       password: PASSWORD,
       audience: tenant.audience,
     });
-    expect(claims(done.body.access_token).sub).toBe(user.id);
+    expect(claimsOf(done.body.access_token).sub).toBe(user.id);
     await send("DELETE", "/auth/users/linked");
     expect((await send("GET", `/customers/users/${user.id}`)).status).toBe(200);
     expect((await logIn(user.email, PASSWORD)).status).toBe(400);
@@ -304,14 +304,14 @@ describeOnBothEngines("a customer", (engine) => {
     const redirect_uri = "https://shop.example/callback";
     const plain = await post({ redirect_uri });
     expect(plain.status).toBe(302);
-    const first = claims(new URL(plain.headers.get("location") ?? "").searchParams.get("id_token") ?? "");
+    const first = claimsOf(new URL(plain.headers.get("location") ?? "").searchParams.get("id_token") ?? "");
     expect(first).toMatchObject({ sub: own.user.id, aud: redirect_uri });
     expect(first.email).toBeUndefined();
     const asked = await post(
       { redirect_uri, claims: ["email", "name"], custom_claims: { tier: "gold" } },
       { accept: "application/json" },
     );
-    const second = claims(new URL(asked.body.redirect_uri).searchParams.get("id_token") ?? "");
+    const second = claimsOf(new URL(asked.body.redirect_uri).searchParams.get("id_token") ?? "");
     expect(second).toMatchObject({ email: own.user.email, name: "Ada Example", ext_tier: "gold" });
     expect(code(await post({ redirect_uri, custom_claims: { sub: "evil" } }))).toEqual([400, "invalid_request"]);
     expect(code(await post({ redirect_uri: "https://evil.example/" }))).toEqual([400, "redirect_uri_mismatch"]);
@@ -374,7 +374,7 @@ describeOnBothEngines("a customer", (engine) => {
     const { id } = await create();
     const login = { grant_type: "password", username, password: PASSWORD, audience: tenant.audience };
     const reply = await token(tenant, login);
-    expect([reply.status, claims(reply.body.access_token ?? ".e30").sub], "by the address").toEqual([200, id]);
+    expect([reply.status, claimsOf(reply.body.access_token ?? ".e30").sub], "by the address").toEqual([200, id]);
     await send("POST", "/auth/users", { username: "eleven", password: PASSWORD });
     const renamed = await send("POST", "/auth/users/eleven/change_username", { username });
     expect(renamed.status, renamed.text).toBe(200);

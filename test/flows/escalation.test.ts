@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { reveal } from "../../src/secrets/secret.ts";
 import { signJws } from "../../src/tokens/jws.ts";
 import { signingKey } from "../../src/tokens/keys/find-key.ts";
+import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
@@ -27,8 +28,7 @@ import { consent, logInAccountUser, personToken } from "../support/people.ts";
 import { openReceiver } from "../support/receiver.ts";
 
 const code = (reply: Reply) => [reply.status, reply.body.error?.code];
-const scopesOf = (jwt: string): string[] =>
-  JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString()).scope.split(" ");
+const scopesOf = (jwt: string): string[] => claimsOf(jwt).scope.split(" ");
 
 describeOnBothEngines("a bearer that holds less than all", (engine) => {
   let latchkey: Latchkey;

@@ -1,5 +1,6 @@
 /** People have another `sub` in each sector, and no way round shows the one underneath. */
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
@@ -20,7 +21,6 @@ import { openSurfer } from "../support/surfer.ts";
 
 const EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange";
 const STOCK = "https://stock.example";
-const claimsOf = (token: string) => JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString());
 
 describeOnBothEngines("pairwise subjects", (engine) => {
   let latchkey: Latchkey;

@@ -1,5 +1,6 @@
 /** A partner's client in its merchants' accounts, and applicants who open an account under an owner. */
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
@@ -22,7 +23,6 @@ import { codeIn, type Mailbox, openMailbox, until } from "../support/smtp.ts";
 import { letPass } from "../support/time.ts";
 
 const EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange";
-const claims = (jwt: string) => JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString());
 const code = (reply: Reply) => [reply.status, reply.body.error?.code];
 
 describeOnBothEngines("a partner", (engine) => {
@@ -61,7 +61,7 @@ describeOnBothEngines("a partner", (engine) => {
     const reply = await redeem(given.body.access_token);
     expect(reply.status, reply.text).toBe(200);
     expect(reply.body.expires_in).toBe(3_600);
-    expect(claims(reply.body.access_token)).toMatchObject({
+    expect(claimsOf(reply.body.access_token)).toMatchObject({
       iss: merchant.issuer,
       aud: merchant.issuer,
       oid: merchant.account_id,
@@ -77,7 +77,7 @@ describeOnBothEngines("a partner", (engine) => {
   it("may name the partner's own account as audience, and gets a token for the merchant", async () => {
     const { access_token } = (await exchange(merchant.account_id)).body;
     const reply = await redeem(access_token, partner.issuer);
-    expect(claims(reply.body.access_token).aud).toBe(merchant.issuer);
+    expect(claimsOf(reply.body.access_token).aud).toBe(merchant.issuer);
     const other = (await exchange(merchant.account_id)).body.access_token;
     expect(code(await redeem(other, "https://api.shop.example"))).toEqual([403, "unauthorized_client"]);
   });
@@ -139,7 +139,7 @@ describeOnBothEngines("a partner", (engine) => {
       post("token", { grant_type: EXCHANGE, subject_token: inside, subject_token_type: type, audience: STOCK });
     const { body, text, status } = await further();
     expect(status, text).toBe(200);
-    expect(claims(body.access_token).act).toMatchObject({ sub: resource.id, act: { sub: client.id } });
+    expect(claimsOf(body.access_token).act).toMatchObject({ sub: resource.id, act: { sub: client.id } });
     const isActive = async (token: string) => (await post("introspect", { token })).body.active;
     expect([await isActive(inside), await isActive(body.access_token)]).toEqual([true, true]);
     await call(`${partner.base}/auth/clients/${client.id}`, { method: "DELETE", token: partner.token });
@@ -167,7 +167,7 @@ describeOnBothEngines("a partner", (engine) => {
     ]);
     const reply = await logIn(verification_code);
     expect(reply.status, reply.text).toBe(200);
-    expect(claims(reply.body.access_token)).toMatchObject({ sub: user.id, client_id: client.client_id });
+    expect(claimsOf(reply.body.access_token)).toMatchObject({ sub: user.id, client_id: client.client_id });
     const numeric = await mintCode({ ...merchant, token: inside }, { format: "numeric" });
     expect((await logIn(numeric)).status).toBe(200);
   });

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { deriveCode, formatBytes } from "../../src/authentication/verification/code.ts";
 import { readConfig } from "../../src/config.ts";
 import { reveal } from "../../src/secrets/secret.ts";
+import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addUser,
@@ -24,8 +25,6 @@ import { answered, openScene, type Scene } from "../support/standard-client.ts";
 import { openSurfer } from "../support/surfer.ts";
 import { letPass } from "../support/time.ts";
 import { test_keys, wrongGuesses } from "../support/verification.ts";
-
-const claims = (jwt: string) => JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString());
 
 /** How far counts are from all being equal (Pearson). */
 function chiSquare(counts: readonly number[]): number {
@@ -154,7 +153,7 @@ describeOnBothEngines("NIST SP 800-63B-4", (engine) => {
       const verification_code = await receiveCode(tenant, { connection, to });
       const ident = { ident_type: "user_id", ident: tenant.user.id };
       const { body } = await token(tenant, { ...about, ...ident, verification_code });
-      expect(claims(body.access_token), connection).toMatchObject({ amr, acr: "urn:latchkey:acr:1fa" });
+      expect(claimsOf(body.access_token), connection).toMatchObject({ amr, acr: "urn:latchkey:acr:1fa" });
     }
   });
 
