@@ -18,6 +18,7 @@ import {
   type TestClient,
 } from "../support/latchkey.ts";
 import { openSurfer, type Shown } from "../support/surfer.ts";
+import { wrongGuesses } from "../support/verification.ts";
 
 const error = (reply: Reply) => [reply.status, reply.body?.error];
 const answered = (shown: Shown) => new URL(shown.url).searchParams;
@@ -83,7 +84,7 @@ describeOnBothEngines("the hosted login", (engine) => {
     expect(answered(await mine.act(waiting, "code", { code })).get("code")).toBeTruthy();
   });
 
-  it("closes a browser's code after five wrong guesses, and mails the person a longer one for the same login", async () => {
+  it("closes short codes after as many wrong guesses as the account allows, and mails the person a longer one for the same login", async () => {
     const own = await createTenant(latchkey, { settings: { numeric_guess_limit: 3 } });
     const client = await addClient(latchkey, own.account_id, { first_party: true });
     const surfer = openSurfer(latchkey);
@@ -97,6 +98,28 @@ describeOnBothEngines("the hosted login", (engine) => {
     const longer = (await inbox(own, email))[0]?.verification_code ?? "";
     expect(longer).toMatch(/^[0-9A-Z]{5}-[0-9A-Z]{5}$/);
     expect(answered(await surfer.act(page, "code", { code: longer })).get("code")).toBeTruthy();
+  });
+
+  it("compares five wrong guesses with one code, and sends another one to whoever asks", async () => {
+    const own = await createTenant(latchkey);
+    const client = await addClient(latchkey, own.account_id, { first_party: true });
+    const surfer = openSurfer(latchkey);
+    const { email } = own.user;
+    let page = await surfer.act(await surfer.visit(address(client, {}, own)), "identify", { identifier: email });
+    const right = (await inbox(own, email))[0]?.verification_code ?? "";
+    for (const code of wrongGuesses(right, 5)) {
+      page = await surfer.act(page, "code", { code });
+      expect(page.html).toContain("not right");
+    }
+    page = await surfer.act(page, "code", { code: right });
+    expect(page.html).toContain("ask for a new one");
+    expect(await inbox(own, email), "nothing was sent unasked").toHaveLength(1);
+    page = await surfer.act(page, "resend");
+    const [newest, ...older] = await inbox(own, email);
+    expect(older).toHaveLength(1);
+    expect(
+      answered(await surfer.act(page, "code", { code: newest?.verification_code ?? "" })).get("code"),
+    ).toBeTruthy();
   });
 
   it("is no use to somebody who is led into a login that another began", async () => {

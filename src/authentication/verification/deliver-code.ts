@@ -22,7 +22,7 @@ const PAUSE = 30_000;
 
 /**
  * The code that this request sends: the pending one while it has half its life left, else a second one, never a third. A
- * resend sends its session's code and no other, unless that is numeric and those are closed for the person.
+ * resend sends its session's code and no other, unless that is numeric and wrong guesses killed it or closed those of the person.
  */
 export async function deliverCode(
   tx: Transaction,
@@ -36,7 +36,7 @@ export async function deliverCode(
   const format: CodeFormat = closed ? "typable" : request.client.settings.code_format;
   const begun = login.resumed ? await findSessionCode(tx, request, login) : undefined;
   if (login.resumed && !begun) return { code: undefined, withheld: "the code was redeemed" };
-  const again = begun && !(closed && begun.format === "numeric") ? begun : undefined;
+  const again = begun && isOpen(begun) && !(closed && begun.format === "numeric") ? begun : undefined;
   const pending = again ?? (await findPending(tx, request, login, format));
   const signup = begun ? begun.signup === 1 : login.signup;
   const code = pending ?? (await newCode(tx, verification, request, { ...login, signup }, format));

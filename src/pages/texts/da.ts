@@ -83,7 +83,8 @@ export const da: Texts = {
     invalid_verification_code: "Koden er ikke rigtig. Tjek den, eller bed om en ny.",
     verification_code_used: "Koden er brugt. Bed om en ny.",
     verification_code_expired: "Koden er udløbet. Bed om en ny.",
-    too_many_attempts: "For mange forkerte koder. Brug den længere kode, som vi lige har sendt, eller vent lidt.",
+    too_many_attempts:
+      "For mange forkerte koder. Brug den længere kode, hvis vi lige har sendt en, eller bed om en ny.",
     too_many_wrong_codes: "For mange forkerte koder. Vent lidt.",
     too_many_requests: "For mange forespørgsler. Vent lidt, og prøv igen.",
     invalid_grant: "Koden er forkert eller er brugt. Prøv igen.",

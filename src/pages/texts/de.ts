@@ -85,7 +85,7 @@ export const de: Texts = {
     verification_code_used: "Der Code wurde schon benutzt. Lassen Sie sich einen neuen senden.",
     verification_code_expired: "Der Code ist abgelaufen. Lassen Sie sich einen neuen senden.",
     too_many_attempts:
-      "Zu viele falsche Codes. Nehmen Sie den längeren Code, den wir Ihnen gerade gesendet haben, oder warten Sie eine Weile.",
+      "Zu viele falsche Codes. Nehmen Sie den längeren, falls wir Ihnen gerade einen gesendet haben, oder lassen Sie sich einen neuen senden.",
     too_many_wrong_codes: "Zu viele falsche Codes. Warten Sie eine Weile.",
     too_many_requests: "Zu viele Anfragen. Warten Sie etwas und versuchen Sie es noch einmal.",
     invalid_grant: "Der Code ist falsch oder wurde schon benutzt. Versuchen Sie es noch einmal.",

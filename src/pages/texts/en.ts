@@ -84,7 +84,7 @@ export const en: Texts = {
     invalid_verification_code: "That code is wrong. Check it, or ask for a new one.",
     verification_code_used: "That code was used. Ask for a new one.",
     verification_code_expired: "That code has expired. Ask for a new one.",
-    too_many_attempts: "Too many wrong codes. Use the longer code that we have just sent you, or wait a while.",
+    too_many_attempts: "Too many wrong codes. Use the longer code if we have just sent you one, or ask for a new one.",
     too_many_wrong_codes: "Too many wrong codes. Wait a while.",
     too_many_requests: "Too many requests. Wait a little, and try again.",
     invalid_grant: "That code is wrong or was used. Try again.",

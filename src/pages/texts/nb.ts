@@ -84,7 +84,8 @@ export const nb: Texts = {
     invalid_verification_code: "Koden er ikke riktig. Sjekk den, eller be om en ny.",
     verification_code_used: "Koden er brukt. Be om en ny.",
     verification_code_expired: "Koden er utløpt. Be om en ny.",
-    too_many_attempts: "For mange feil koder. Bruk den lengre koden vi nettopp sendte deg, eller vent en stund.",
+    too_many_attempts:
+      "For mange feil koder. Bruk den lengre koden hvis vi nettopp har sendt deg en, eller be om en ny.",
     too_many_wrong_codes: "For mange feil koder. Vent en stund.",
     too_many_requests: "For mange forespørsler. Vent litt, og prøv igjen.",
     invalid_grant: "Koden er feil eller brukt før. Prøv igjen.",

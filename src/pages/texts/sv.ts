@@ -84,7 +84,8 @@ export const sv: Texts = {
     invalid_verification_code: "Koden stämmer inte. Kontrollera den, eller be om en ny.",
     verification_code_used: "Koden har använts. Be om en ny.",
     verification_code_expired: "Koden har gått ut. Be om en ny.",
-    too_many_attempts: "För många felaktiga koder. Använd den längre koden som vi just skickade, eller vänta en stund.",
+    too_many_attempts:
+      "För många felaktiga koder. Använd den längre koden om vi just har skickat en, eller be om en ny.",
     too_many_wrong_codes: "För många felaktiga koder. Vänta en stund.",
     too_many_requests: "För många förfrågningar. Vänta lite och försök igen.",
     invalid_grant: "Koden är fel eller har använts. Försök igen.",
