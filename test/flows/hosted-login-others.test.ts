@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { findAccount } from "../../src/directory/accounts/find-account.ts";
 import { createUser } from "../../src/directory/users/create-user.ts";
+import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   actor,
@@ -17,10 +18,10 @@ import {
   type Tenant,
   type TestClient,
 } from "../support/latchkey.ts";
+import { setFactors } from "../support/people.ts";
+import { answered, standardClient } from "../support/standard-client.ts";
 import { openSurfer, type Shown } from "../support/surfer.ts";
 import { openUpstream, type Upstream } from "../support/upstream.ts";
-
-const answered = (shown: Shown) => new URL(shown.url).searchParams;
 
 describeOnBothEngines("the hosted login, otherwise", (engine) => {
   let latchkey: Latchkey;
@@ -35,6 +36,7 @@ describeOnBothEngines("the hosted login, otherwise", (engine) => {
     const people = {
       linked: { email: known.email, email_verified: true },
       unverified: { email: known.email, email_verified: false },
+      guarded: { email: `guarded@${engine}.example`, email_verified: true },
       ada: { email: "new@elsewhere.example", email_verified: true, name: "New Ada" },
     };
     upstream = await openUpstream(people, `${tenant.issuer}/login/upstream/callback`);
@@ -80,6 +82,30 @@ describeOnBothEngines("the hosted login, otherwise", (engine) => {
     expect(back.url.startsWith(CALLBACK), back.html).toBe(true);
     expect(answered(back).get("code")).toBeTruthy();
     expect(answered(await surfer.visit(address(client, { prompt: "none" }))).get("code")).toBeTruthy();
+  });
+
+  const idTokenOf = async (shown: Shown) =>
+    claimsOf((await standardClient(latchkey, tenant, client).redeem(answered(shown).get("code") ?? "")).body.id_token);
+
+  it("takes another provider's login for one factor of no method", async () => {
+    const surfer = openSurfer(latchkey);
+    const back = await surfer.visit(await goThere(surfer, "linked"));
+    expect(await idTokenOf(back)).toMatchObject({ sub: known.id, amr: [], acr: "urn:latchkey:acr:1fa" });
+  });
+
+  it("asks for a person's second factor after another provider's login too, which may be a mailed code", async () => {
+    const email = `guarded@${engine}.example`;
+    const { id } = await addUser(latchkey, tenant.account_id, { email });
+    await setFactors(latchkey, tenant.account_id, id, { email });
+    const surfer = openSurfer(latchkey);
+    const back = await surfer.visit(await goThere(surfer, "guarded"));
+    expect([back.html.includes('value="email"'), back.html.includes('value="sms"')]).toEqual([true, false]);
+    const asked = await surfer.act(back, "challenge", { channel: "email" });
+    const code = (await inbox(tenant, email))[0]?.verification_code ?? "";
+    const wrong = await surfer.act(asked, "factor", { code: code === "000000" ? "000001" : "000000" });
+    expect(wrong.html).toContain("not right, or was used");
+    const done = await surfer.act(wrong, "factor", { code });
+    expect(await idTokenOf(done)).toMatchObject({ sub: id, amr: ["otp", "mfa"], acr: "urn:latchkey:acr:2fa" });
   });
 
   it("asks another provider for the fresh login that the client asks for", async () => {

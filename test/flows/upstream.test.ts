@@ -3,6 +3,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
@@ -51,7 +52,7 @@ const exchange = (tenant: Tenant, client: TestClient, fields: object) =>
     },
   });
 
-const subjectOf = (token: string) => JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString()).sub;
+const subjectOf = (token: string) => claimsOf(token).sub;
 
 describeOnBothEngines("a login at a real upstream provider", (engine) => {
   let latchkey: Latchkey;
@@ -216,7 +217,8 @@ type Lie =
   | "metadata"
   | "redirect"
   | "huge"
-  | "long ago";
+  | "long ago"
+  | "strongly";
 
 describe("an upstream provider that lies", () => {
   let latchkey: Latchkey;
@@ -236,6 +238,7 @@ describe("an upstream provider that lies", () => {
         email_verified: true,
         ...(lie === "azp" ? { azp: "another" } : {}),
         ...(lie === "long ago" ? { auth_time: now - 3_600.5 } : {}),
+        ...(lie === "strongly" ? { amr: ["hwk", "mfa"], acr: "urn:latchkey:acr:2fa" } : {}),
       };
       if (lie === "alg none")
         return `${Buffer.from('{"alg":"none"}').toString("base64url")}.${Buffer.from(JSON.stringify({ iss: issuer, sub: "ada", aud: "latchkey", exp: now + 60, iat: now })).toString("base64url")}.`;
@@ -317,8 +320,18 @@ describe("an upstream provider that lies", () => {
     lie = "long ago";
     const { body } = await exchange(tenant, client, { code: "x" });
     lie = undefined;
-    const claims = JSON.parse(Buffer.from(body.access_token.split(".")[1], "base64url").toString());
+    const claims = claimsOf(body.access_token);
     expect(claims.iat - claims.auth_time).toBeGreaterThanOrEqual(3_600);
+  });
+
+  it("is not believed when it says how strongly it recognised somebody", async () => {
+    tenant = await createTenant(latchkey);
+    client = await addClient(latchkey, tenant.account_id, { signup: true });
+    await grantOidc(tenant, client, { client_id: "latchkey", client_secret: "upstream-secret", authority: issuer });
+    lie = "strongly";
+    const { body } = await exchange(tenant, client, { code: "x" });
+    lie = undefined;
+    expect(claimsOf(body.access_token)).toMatchObject({ amr: [], acr: "urn:latchkey:acr:1fa" });
   });
 
   it("is never asked at an address that the operator did not open", async () => {
