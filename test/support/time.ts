@@ -10,6 +10,8 @@ const instants = {
   refresh_families: ["rotated_at", "idle_expires_at", "expires_at"],
   contact_challenges: ["created_at", "expires_at"],
   signups: ["created_at", "expires_at"],
+  device_codes: ["created_at", "polled_at", "expires_at"],
+  client_registrations: ["fresh_until", "used_at", "expires_at"],
 } as const;
 
 /** `seconds` pass for what one account has in a table; `columns` where only some of its instants are meant. */

@@ -1,0 +1,139 @@
+/** Steps of a hosted login beside the straight way: a second factor, the code once more, somebody else, a choice, consent again. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { claimsOf } from "../support/claims.ts";
+import { describeOnBothEngines } from "../support/engines.ts";
+import { addClient, addUser, call, inbox } from "../support/latchkey.ts";
+import { addPerson, logInAccountUser, oneTimePassword } from "../support/people.ts";
+import { answered, openScene, type Scene } from "../support/standard-client.ts";
+import { openSurfer, type Shown, type Surfer } from "../support/surfer.ts";
+import { letPass } from "../support/time.ts";
+
+const [ONE, TWO] = ["urn:latchkey:acr:1fa", "urn:latchkey:acr:2fa"];
+
+describeOnBothEngines("a step of the hosted login", (engine) => {
+  let scene: Scene;
+  beforeAll(async () => {
+    scene = await openScene(engine);
+  });
+  afterAll(() => scene.close());
+
+  const newest = async (to: string) => (await inbox(scene.tenant, to))[0]?.verification_code ?? "";
+  /** Up to the page that waits for the code. */
+  const begin = async (surfer: Surfer, url: string, identifier: string) =>
+    surfer.act(await surfer.visit(url), "identify", { identifier });
+  const idTokenOf = async (shown: Shown, client = scene.own) =>
+    claimsOf((await scene.redeem(answered(shown).get("code") ?? "", client)).body.id_token);
+  const someone = () => addUser(scene.latchkey, scene.tenant.account_id);
+  const sessionOf = ({ html }: Shown, email: string) =>
+    new RegExp(`name="session" value="([^"]+)"><button class="other">${email}<`).exec(html)?.[1] ?? "";
+
+  it("takes a password of an authenticator app, once, and reaches the class that the client asks for", async () => {
+    const { latchkey, tenant } = scene;
+    const me = await logInAccountUser(latchkey, tenant);
+    const surfer = openSurfer(latchkey);
+    const address = (more: Record<string, string> = {}) => scene.address(me.client, more);
+    const first = await idTokenOf(await surfer.logIn(address(), tenant, me.email), me.client);
+    expect(first).toMatchObject({ sub: me.id, amr: ["otp"], acr: ONE });
+    const app = (method: string, json?: object) =>
+      call(`${latchkey.url}/v1/account/user/mfa/totp`, { method, token: me.token, ...(json ? { json } : {}) });
+    const { secret } = (await app("POST")).body;
+    const used = oneTimePassword(secret);
+    expect((await app("PUT", { otp: used })).status).toBe(201);
+    const wished = { acr_values: TWO };
+    const silently = (more: Record<string, string>) => surfer.visit(address({ ...more, prompt: "none" }));
+    expect(answered(await silently(wished)).get("error")).toBe("login_required");
+    const waiting = await begin(surfer, address(wished), me.email);
+    const asked = await surfer.act(waiting, "code", { code: await newest(me.email) });
+    expect(asked.html).toContain("Code of your authenticator app");
+    expect(asked.html, "nothing else is offered").not.toContain('value="challenge"');
+    const again = await surfer.act(asked, "factor", { code: used });
+    expect(again.html).toContain("not right, or was used");
+    const done = await surfer.act(again, "factor", { code: oneTimePassword(secret, 1) });
+    const reached = { sub: me.id, amr: ["otp", "mfa"], acr: TWO };
+    expect(await idTokenOf(done, me.client)).toMatchObject(reached);
+    const essential = JSON.stringify({ id_token: { acr: { essential: true, values: [TWO] } } });
+    for (const more of [wished, { claims: essential }])
+      expect(await idTokenOf(await silently(more), me.client), JSON.stringify(more)).toMatchObject(reached);
+  });
+
+  it("begins anew for whoever is somebody else after all, and what was waited for before is no use then", async () => {
+    const { latchkey, tenant } = scene;
+    const person = await addPerson(latchkey, tenant.account_id, { factors: ["sms"] });
+    const other = await someone();
+    const surfer = openSurfer(latchkey);
+    const waiting = await begin(surfer, scene.address(), person.email);
+    expect((await surfer.act(waiting, "restart")).html).toContain('value="identify"');
+    const late = await surfer.visit(waiting.url, { action: "code", code: await newest(person.email) });
+    expect(late.html, "the code").toContain('value="identify"');
+    const back = await surfer.act(late, "identify", { identifier: person.email });
+    const halfway = await surfer.act(back, "code", { code: await newest(person.email) });
+    const asked = await surfer.act(halfway, "challenge", { channel: "sms" });
+    expect((await surfer.act(asked, "restart")).html).toContain('value="identify"');
+    const code = await newest(person.phone_number);
+    expect(code).toMatch(/^\d{6}$/);
+    const later = await surfer.visit(asked.url, { action: "factor", code });
+    expect(later.html, "the second factor").toContain('value="identify"');
+    const theirs = await surfer.act(later, "identify", { identifier: other.email });
+    const done = await surfer.act(theirs, "code", { code: await newest(other.email) });
+    expect((await idTokenOf(done)).sub).toBe(other.id);
+  });
+
+  it("sends the same code once more, half a minute after the last message", async () => {
+    const { latchkey, tenant } = scene;
+    const { email } = await someone();
+    const surfer = openSurfer(latchkey);
+    const waiting = await begin(surfer, scene.address(), email);
+    const hasty = await surfer.act(waiting, "resend");
+    expect(await inbox(tenant, email)).toHaveLength(1);
+    await letPass(latchkey, "verification_codes", tenant.account_id, 31);
+    const again = await surfer.act(hasty, "resend");
+    const [second, first, ...others] = (await inbox(tenant, email)).map(({ verification_code }) => verification_code);
+    expect([first, others]).toEqual([second, []]);
+    expect(answered(await surfer.act(again, "code", { code: first ?? "" })).get("code")).toBeTruthy();
+  });
+
+  it("asks who is meant where the client wants that, where several are logged in, and takes nobody else's login", async () => {
+    const { latchkey, tenant, own } = scene;
+    const [first, second, third] = [await someone(), await someone(), await someone()];
+    const [surfer, stranger] = [openSurfer(latchkey), openSurfer(latchkey)];
+    const select = scene.address(own, { prompt: "select_account" });
+    await surfer.logIn(scene.address(), tenant, first.email);
+    const alone = await surfer.visit(select);
+    const chosen = await surfer.act(alone, "choose", { session: sessionOf(alone, first.email) });
+    expect((await idTokenOf(chosen)).sub).toBe(first.id);
+    await stranger.logIn(scene.address(), tenant, second.email);
+    const foreign = sessionOf(await stranger.visit(select), second.email);
+    const crafted = await surfer.act(await surfer.visit(select), "choose", { session: foreign });
+    expect([foreign === "", crafted.html.includes('value="choose"')]).toEqual([false, true]);
+    await surfer.logIn(scene.address(own, { prompt: "login" }), tenant, second.email);
+    const silent = await surfer.visit(scene.address(own, { prompt: "none" }));
+    expect(answered(silent).get("error")).toBe("account_selection_required");
+    const both = await surfer.visit(scene.address());
+    expect(sessionOf(both, first.email)).not.toBe("");
+    const picked = await surfer.act(both, "choose", { session: sessionOf(both, second.email) });
+    expect((await idTokenOf(picked)).sub).toBe(second.id);
+    const neither = await surfer.act(await surfer.visit(scene.address()), "another");
+    const waiting = await surfer.act(neither, "identify", { identifier: third.email });
+    const done = await surfer.act(waiting, "code", { code: await newest(third.email) });
+    expect((await idTokenOf(done)).sub).toBe(third.id);
+  });
+
+  it("asks for consent once more where the client wants that, and a no takes back nothing", async () => {
+    const { latchkey, tenant, own } = scene;
+    const third = await addClient(latchkey, tenant.account_id);
+    const [person, other] = [await someone(), await someone()];
+    const surfer = openSurfer(latchkey);
+    await surfer.logIn(scene.address(third), tenant, person.email);
+    expect(answered(await surfer.visit(scene.address(third))).get("code")).toBeTruthy();
+    const again = scene.address(third, { prompt: "consent" });
+    expect(answered(await surfer.act(await surfer.visit(again), "allow")).get("code")).toBeTruthy();
+    expect(answered(await surfer.act(await surfer.visit(again), "deny")).get("error")).toBe("access_denied");
+    expect(answered(await surfer.visit(scene.address(third, { prompt: "none" }))).get("code")).toBeTruthy();
+    expect(answered(await surfer.visit(scene.address(own, { prompt: "consent" }))).get("code"), "our own").toBeTruthy();
+    const theirs = await surfer.act(await surfer.visit(again), "another");
+    const waiting = await surfer.act(theirs, "identify", { identifier: other.email });
+    const asked = await surfer.act(waiting, "code", { code: await newest(other.email) });
+    expect(asked.html).toContain(`<span>${other.email}</span>`);
+    expect((await idTokenOf(await surfer.act(asked, "allow"), third)).sub).toBe(other.id);
+  });
+});
