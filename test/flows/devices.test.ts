@@ -1,0 +1,106 @@
+/** Devices that wait too long or ask too often, and whose codes somebody guesses at from one address. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeOnBothEngines } from "../support/engines.ts";
+import {
+  addClient,
+  basic,
+  call,
+  createTenant,
+  inbox,
+  type Latchkey,
+  startLatchkey,
+  type Tenant,
+  type TestClient,
+} from "../support/latchkey.ts";
+import { type StandardClient, standardClient } from "../support/standard-client.ts";
+import { openSurfer, type Surfer } from "../support/surfer.ts";
+import { letPass } from "../support/time.ts";
+
+const DEVICE = "urn:ietf:params:oauth:grant-type:device_code";
+
+describeOnBothEngines("a device", (engine) => {
+  let latchkey: Latchkey;
+  let tenant: Tenant;
+  let own: TestClient;
+  let standard: StandardClient;
+  beforeAll(async () => {
+    latchkey = await startLatchkey(engine, { env: { TRUSTED_PROXIES: "127.0.0.1" } });
+    tenant = await createTenant(latchkey);
+    own = await addClient(latchkey, tenant.account_id, { grant_types: [DEVICE], first_party: true });
+    standard = standardClient(latchkey, tenant, own);
+  });
+  afterAll(() => latchkey.close());
+
+  const begin = async () => {
+    const headers = { authorization: basic(own) };
+    const asking = { method: "POST", headers, form: { scope: "openid" } };
+    return (await call(`${tenant.base}/oauth/device_authorization`, asking)).body;
+  };
+  const poll = async (device_code: string) => {
+    const { status, body } = await standard.token({ grant_type: DEVICE, device_code });
+    return body.error ?? status;
+  };
+  const wait = (seconds: number) => letPass(latchkey, "device_codes", tenant.account_id, seconds);
+  const type = (surfer: Surfer, user_code: string) => surfer.visit(`${tenant.issuer}/device`, { user_code });
+  /** Up to the question whether the device may. */
+  const ask = async (user_code: string) => {
+    const surfer = openSurfer(latchkey);
+    const email = await standard.someone();
+    const waiting = await surfer.act(await type(surfer, user_code), "identify", { identifier: email });
+    const code = (await inbox(tenant, email))[0]?.verification_code ?? "";
+    return { surfer, asked: await surfer.act(waiting, "code", { code }) };
+  };
+
+  it("is told that its codes have expired, after ten minutes, and nobody can enter one any more", async () => {
+    const { device_code, user_code, expires_in } = await begin();
+    expect(expires_in).toBe(600);
+    await wait(500);
+    expect(await poll(device_code)).toBe("authorization_pending");
+    await wait(100);
+    expect(await poll(device_code)).toBe("expired_token");
+    expect((await type(openSurfer(latchkey), user_code)).html).toContain("No device waits with that code");
+  });
+
+  it("has to wait five seconds longer each time that it was too quick", async () => {
+    const { device_code, interval } = await begin();
+    expect(interval).toBe(5);
+    expect(await poll(device_code)).toBe("authorization_pending");
+    await wait(5);
+    expect(await poll(device_code)).toBe("authorization_pending");
+    for (let n = 0; n < 3; n++) expect(await poll(device_code), `${n}`).toBe("slow_down");
+    // Twenty seconds by now.
+    await wait(15);
+    expect(await poll(device_code), "too quick for the fourth time").toBe("slow_down");
+    await wait(25);
+    expect(await poll(device_code)).toBe("authorization_pending");
+    expect(await poll(device_code), "no less from now on").toBe("slow_down");
+  });
+
+  it("waits no more once its time is over or somebody else has answered, and whoever allows it then is told so", async () => {
+    const late = await begin();
+    const { surfer, asked } = await ask(late.user_code);
+    expect(asked.html).toContain("Go on only if you began this yourself");
+    await wait(600);
+    expect((await surfer.act(asked, "allow")).html).toContain("The device was turned away");
+    expect(await poll(late.device_code)).toBe("expired_token");
+    const refused = await begin();
+    const [one, other] = [await ask(refused.user_code), await ask(refused.user_code)];
+    await other.surfer.act(other.asked, "deny");
+    expect((await one.surfer.act(one.asked, "allow")).html).toContain("The device was turned away");
+    expect(await poll(refused.device_code)).toBe("access_denied");
+  });
+
+  it("is guessed at fifty times an hour from one address, with however many browsers; right codes count for nothing", async () => {
+    const { user_code } = await begin();
+    const from = (address: string) => openSurfer(latchkey, { "x-forwarded-for": address });
+    for (let n = 0; n < 5; n++) {
+      const surfer = from("203.0.113.5");
+      for (let guess = 0; guess < 10; guess++) {
+        if (n === 0) expect((await type(surfer, user_code)).html).toContain('value="identify"');
+        expect((await type(surfer, "BBBB-BBBB")).status, `${n}, ${guess}`).toBe(200);
+      }
+    }
+    for (const code of ["BBBB-BBBB", user_code]) expect((await type(from("203.0.113.5"), code)).status).toBe(429);
+    expect((await type(from("203.0.113.6"), user_code)).html).toContain('value="identify"');
+  });
+});
