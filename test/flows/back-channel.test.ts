@@ -1,0 +1,78 @@
+/** Clients that are told that somebody logged out, and want to hear nothing, or nothing more: nobody goes on telling them. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeOnBothEngines } from "../support/engines.ts";
+import { addClient, call, createTenant, type Latchkey, startLatchkey, type Tenant } from "../support/latchkey.ts";
+import { openReceiver, type Receiver } from "../support/receiver.ts";
+import { until } from "../support/smtp.ts";
+import { answered, standardClient } from "../support/standard-client.ts";
+import { openSurfer } from "../support/surfer.ts";
+
+describeOnBothEngines("a client that is told of a logout", (engine) => {
+  let latchkey: Latchkey;
+  let tenant: Tenant;
+  let listener: Receiver;
+  let status = 200;
+  beforeAll(async () => {
+    listener = await openReceiver(() => [status, ""]);
+    latchkey = await startLatchkey(engine, { env: { EGRESS_ALLOW: "127.0.0.0/8" } });
+    tenant = await createTenant(latchkey);
+  });
+  afterAll(async () => {
+    await latchkey.close();
+    await listener.close();
+  });
+
+  const heard = (path: string) => listener.all.filter((one) => one.path === path).length;
+
+  /** Somebody logs in to a client that listens at `path`, and out again. */
+  async function logOut(path: string) {
+    const client = await addClient(latchkey, tenant.account_id, {
+      first_party: true,
+      backchannel_logout_uri: `${listener.url}${path}`,
+    });
+    const standard = standardClient(latchkey, tenant, client);
+    const surfer = openSurfer(latchkey);
+    const shown = await surfer.logIn(standard.address(), tenant, await standard.someone());
+    const { id_token } = (await standard.redeem(answered(shown).get("code") ?? "")).body;
+    await surfer.visit(`${tenant.issuer}/oauth/logout?${new URLSearchParams({ id_token_hint: id_token })}`);
+    return client;
+  }
+
+  /** What became of the message to this client, once nobody tries to deliver it any more. */
+  const fateOf = ({ id }: { id: string }) =>
+    until("the end of a message", async () => {
+      const rows = await latchkey.server.core.storage.read
+        .selectFrom("outbox")
+        .select(["state", "attempts", "last_error", "payload"])
+        .where("account_id", "=", tenant.account_id)
+        .where("kind", "=", "backchannel_logout")
+        .execute();
+      return rows.find(({ state, payload }) => payload.includes(id) && state !== "pending");
+    });
+
+  it("is told once, and not again when it refuses for good", async () => {
+    for (const [answer, state] of [
+      [204, "sent"],
+      [400, "failed"],
+    ] as const) {
+      status = answer;
+      const { attempts, ...fate } = await fateOf(await logOut(`/${answer}`));
+      expect([fate.state, Number(attempts), heard(`/${answer}`)]).toEqual([state, 1, 1]);
+      expect(fate.last_error).toBe(answer === 400 ? "the client refused it with 400" : null);
+    }
+  });
+
+  it.each([
+    ["is gone", { method: "DELETE" }],
+    ["wants to hear nothing more", { method: "PATCH", json: { backchannel_logout_uri: null } }],
+  ] as const)("is told again until it listens, unless it %s by then", async (why, change) => {
+    const path = `/${change.method}`;
+    status = 503;
+    const client = await logOut(path);
+    await until("the first attempt", () => heard(path) > 0 || undefined);
+    const changed = await call(`${tenant.base}/auth/clients/${client.id}`, { ...change, token: tenant.token });
+    expect(changed.status, why).toBeLessThan(300);
+    const { state, last_error } = await fateOf(client);
+    expect([state, last_error]).toEqual(["failed", "the client is gone, or wants to hear nothing more"]);
+  });
+});
