@@ -11,6 +11,7 @@ import { actor, call, createTenant, type Latchkey, startLatchkey, type Tenant } 
 import { openReceiver, type Receiver } from "../support/receiver.ts";
 import { answered, pkce, VERIFIER } from "../support/standard-client.ts";
 import { openSurfer } from "../support/surfer.ts";
+import { letPass } from "../support/time.ts";
 
 const BACK = "https://agent.example/back";
 const ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -20,10 +21,11 @@ describeOnBothEngines("clients that a document describes", (engine) => {
   let tenant: Tenant;
   let web: Receiver;
   const documents = new Map<string, object>();
+  const headers = new Map<string, Readonly<Record<string, string>>>();
   beforeAll(async () => {
     web = await openReceiver(({ path }) => {
       const document = documents.get(path);
-      return document ? [200, JSON.stringify(document)] : [404, "{}"];
+      return document ? [200, JSON.stringify(document), headers.get(path) ?? {}] : [404, "{}"];
     });
     latchkey = await startLatchkey(engine, { env: { EGRESS_ALLOW: "127.0.0.0/8" } });
     tenant = await createTenant(latchkey);
@@ -38,9 +40,9 @@ describeOnBothEngines("clients that a document describes", (engine) => {
     documents.set(path, { client_id, redirect_uris: [BACK], ...more });
     return client_id;
   };
-  const authorize = (client_id: string) => {
+  const authorize = (client_id: string, at = tenant) => {
     const about = { client_id, redirect_uri: BACK, response_type: "code", scope: "openid", ...pkce };
-    return openSurfer(latchkey).visit(`${tenant.issuer}/oauth/authorize?${new URLSearchParams(about)}`);
+    return openSurfer(latchkey).visit(`${at.issuer}/oauth/authorize?${new URLSearchParams(about)}`);
   };
   const asked = (path: string) => web.all.filter((one) => one.path === path).length;
   const post = (path: string, form: Record<string, string>) =>
@@ -174,6 +176,57 @@ describeOnBothEngines("clients that a document describes", (engine) => {
     expect((await refresh(next)).outcome, "the account takes none").toEqual([403, "unauthorized_client"]);
     await set({ client_id_metadata_documents: true });
     expect((await refresh(next)).outcome, "nothing was spent").toEqual([200, undefined]);
+  });
+
+  it("are asked for again when their documents' headers say so, within half a minute and a day", async () => {
+    const own = await createTenant(latchkey);
+    const { directory } = latchkey.server.core;
+    const registrations = directory.storage.read.selectFrom("client_registrations").where("token_digest", "is", null);
+    const rows: readonly (readonly [number, string?])[] = [
+      [300],
+      [300, "public"],
+      [30, "no-store"],
+      [30, "private, no-cache, max-age=600"],
+      [30, "max-age=5"],
+      [600, "public, max-age=600"],
+      [86_400, "max-age=999999"],
+    ];
+    for (const [n, [seconds, said]] of rows.entries()) {
+      const path = `/fresh-${n}.json`;
+      if (said !== undefined) headers.set(path, { "cache-control": said });
+      const client_id = describe(path);
+      await authorize(client_id, own);
+      const { id } = await findClient(directory, own.account_id, client_id);
+      const { fresh_until, used_at } = await registrations
+        .select(["fresh_until", "used_at"])
+        .where("client_id", "=", id)
+        .executeTakeFirstOrThrow();
+      expect((Date.parse(fresh_until ?? "") - Date.parse(used_at)) / 1000, said).toBe(seconds);
+      await authorize(client_id, own);
+      expect(asked(path), `${said}, at once`).toBe(1);
+      await letPass(latchkey, "client_registrations", own.account_id, seconds, ["fresh_until"]);
+      await authorize(client_id, own);
+      expect(asked(path), `${said}, afterwards`).toBe(2);
+    }
+  });
+
+  it("are ten thousand of an account at most: whoever is known stays, and nobody new is asked about", async () => {
+    const own = await createTenant(latchkey);
+    const known = describe("/known.json");
+    await authorize(known, own);
+    const { storage } = latchkey.server.core;
+    await storage.write(async ({ db }) => {
+      const kept = db.selectFrom("client_registrations").selectAll().where("account_id", "=", own.account_id);
+      const row = await kept.executeTakeFirstOrThrow();
+      for (let left = 9_998; left > 0; left -= 1_000) {
+        const many = Array.from({ length: Math.min(left, 1_000) }, () => ({ ...row, client_id: randomUUID() }));
+        await db.insertInto("client_registrations").values(many).execute();
+      }
+    });
+    expect((await authorize(describe("/last.json"), own)).status, "the ten-thousandth").toBe(200);
+    expect((await authorize(describe("/beyond.json"), own)).status).toBe(429);
+    expect(asked("/beyond.json")).toBe(0);
+    expect((await authorize(known, own)).status).toBe(200);
   });
 
   it("make one question of many, and none for ten seconds after one that failed", async () => {

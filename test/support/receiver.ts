@@ -15,8 +15,11 @@ export interface Receiver {
   close(): Promise<void>;
 }
 
+/** A status, a body, and headers where it has any to say. */
+export type ReceiverAnswer = [status: number, body: string, headers?: Readonly<Record<string, string>>];
+
 export async function openReceiver(
-  answer: (received: Received) => [number, string] = () => [200, "{}"],
+  answer: (received: Received) => ReceiverAnswer = () => [200, "{}"],
 ): Promise<Receiver> {
   const all: Received[] = [];
   const server = createServer((request, response) => {
@@ -27,8 +30,8 @@ export async function openReceiver(
     request.on("end", () => {
       const received = { path: request.url ?? "", headers: request.headers, body };
       all.push(received);
-      const [status, text] = answer(received);
-      response.writeHead(status, { "content-type": "application/json" }).end(text);
+      const [status, text, headers] = answer(received);
+      response.writeHead(status, { "content-type": "application/json", ...headers }).end(text);
     });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
