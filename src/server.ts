@@ -204,7 +204,8 @@ function openRooms({ storage, directory }: Core, nudge: () => void): Verificatio
   });
 }
 
-function sweepsOf({ directory, tokens }: Core) {
+/** What the janitor does. */
+export function sweepsOf({ directory, tokens }: Core) {
   const leadOf = async (account_id: string) =>
     (await lookUpAccount(directory, account_id))?.settings.key_publication_lead ?? 86_400;
   const own = [budgetSweep, outboxSweep, revocationSweep, registrationSweep(directory), keySweep(tokens, leadOf)];
