@@ -332,6 +332,10 @@ describe.skipIf(!executablePath)("the login pages in Chromium", () => {
     }
     await page.goto(address());
     for (const { email } of people) expect(await page.textContent("main")).toContain(email);
+    for (const colorScheme of ["light", "dark"] as const) {
+      await page.emulateMedia({ colorScheme });
+      await expectAccessible(page, `choose, ${colorScheme}`);
+    }
     await page.click(`text=${people[0]?.email}`);
     await page.waitForURL(`${callback}**`);
     await page.context().close();
