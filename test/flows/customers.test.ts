@@ -327,7 +327,7 @@ describeOnBothEngines("a customer", (engine) => {
       const json = { redirect_uri: "https://shop.example/callback", claims: ["email", "name"] };
       const sent = await call(`${own.base}/auth/redirect`, { method: "POST", token: await personToken(own), json });
       expect(sent.status, sent.text).toBe(302);
-      const said = claims(new URL(sent.headers.get("location") ?? "").searchParams.get("id_token") ?? "");
+      const said = claimsOf(new URL(sent.headers.get("location") ?? "").searchParams.get("id_token") ?? "");
       expect(said.sub).toBe(own.user.id);
       expect(["email", "name"].filter((name) => name in said)).toEqual(told);
     }
