@@ -1,7 +1,5 @@
 /** What people type and get for it (passwords, second factors, tokens that last) is found in no database, log or error reply. */
-import { existsSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { sqlitePath } from "../../src/config.ts";
 import { openLogger } from "../../src/telemetry/log.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
@@ -13,7 +11,7 @@ import {
   startLatchkey,
   type Tenant,
 } from "../support/latchkey.ts";
-import { findLeaks, readDatabase } from "../support/leaks.ts";
+import { findLeaks, readDatabase, readFiles } from "../support/leaks.ts";
 import { addPerson, logInAccountUser, oneTimePassword, token } from "../support/people.ts";
 
 describeOnBothEngines("what people know", (engine) => {
@@ -110,10 +108,7 @@ describeOnBothEngines("what people know", (engine) => {
       ["logs", logs.join("\n")],
       ["error replies", errors.join("\n")],
     ]);
-    if (engine === "sqlite") {
-      const file = sqlitePath(latchkey.database.database_url);
-      for (const path of [file, `${file}-wal`].filter(existsSync)) places.set(path, readFileSync(path, "latin1"));
-    }
+    for (const [path, text] of readFiles(latchkey.database)) places.set(path, text);
     const seedBytes = [...seed]
       .map((symbol) => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(symbol).toString(2).padStart(5, "0"))
       .join("");

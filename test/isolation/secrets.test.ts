@@ -1,8 +1,6 @@
 /** Nothing that Latchkey issued or was given in confidence is found in its database, logs, traces or error replies. */
 import { createHash, randomBytes } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { sqlitePath } from "../../src/config.ts";
 import { openLogger } from "../../src/telemetry/log.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
@@ -23,7 +21,7 @@ import {
   startLatchkey,
   type Tenant,
 } from "../support/latchkey.ts";
-import { findLeaks, readDatabase } from "../support/leaks.ts";
+import { findLeaks, readDatabase, readFiles } from "../support/leaks.ts";
 import { openReceiver, type Receiver } from "../support/receiver.ts";
 import { codeIn, type Mailbox, openMailbox, until } from "../support/smtp.ts";
 
@@ -164,10 +162,7 @@ describeOnBothEngines("secrets", (engine) => {
       ["the database", await readDatabase(storage)],
       ["error replies", errors.join("\n")],
     ]);
-    if (engine === "sqlite") {
-      const file = sqlitePath(latchkey.database.database_url);
-      for (const path of [file, `${file}-wal`].filter(existsSync)) places.set(path, readFileSync(path, "latin1"));
-    }
+    for (const [path, text] of readFiles(latchkey.database)) places.set(path, text);
     // A database that fails under a request that carries a code.
     const last = note("code beside a failure", await mintCode(test));
     await storage.close();

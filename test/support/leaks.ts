@@ -1,7 +1,10 @@
 /** Looks for secrets where they do not belong. */
+import { existsSync, readFileSync } from "node:fs";
 import { sql } from "kysely";
 import { expect } from "vitest";
+import { sqlitePath } from "../../src/storage/open.ts";
 import type { Storage } from "../../src/storage/storage.ts";
+import type { TestDatabase } from "./engines.ts";
 
 /** Every row of every table, bytes as characters. */
 export async function readDatabase(storage: Storage): Promise<string> {
@@ -23,6 +26,18 @@ function asText(value: unknown): string {
   return value instanceof Uint8Array ? Buffer.from(value).toString("latin1") : String(value);
 }
 
+/** The files of an SQLite database, by name. */
+export function readFiles({ engine, database_url }: TestDatabase): ReadonlyMap<string, string> {
+  if (engine === "postgres") return new Map();
+  const file = sqlitePath(database_url);
+  return new Map([file, `${file}-wal`].filter(existsSync).map((path) => [path, readFileSync(path, "latin1")]));
+}
+
+/** Below this a text may be part of anything, and is looked for as a word of its own. */
+const LONG = 9;
+/** Below this it is found everywhere. */
+const SHORTEST = 6;
+
 /** The spellings that a secret could be found under. */
 function spellings(value: string): string[] {
   const bytes = Buffer.from(value);
@@ -34,14 +49,24 @@ function spellings(value: string): string[] {
     bytes.toString("base64"),
     bytes.toString("hex"),
     ...parts,
-  ].filter((spelling) => spelling.length >= 9);
+  ].filter(({ length }) => length >= SHORTEST);
 }
 
-/** `issued`: secret → what it is; `places`: name → all that was written there. */
+function holds(text: string, spelling: string): boolean {
+  if (spelling.length >= LONG) return text.includes(spelling);
+  return new RegExp(`(?<!\\w)${spelling.replaceAll(/\W/g, "\\$&")}(?!\\w)`).test(text);
+}
+
+/**
+ * `issued`: secret → what it is; `places`: name → all that was written there.
+ *
+ * @throws for what is too short to be looked for.
+ */
 export function findLeaks(issued: ReadonlyMap<string, string>, places: ReadonlyMap<string, string>): readonly string[] {
-  return [...issued].flatMap(([value, what]) =>
-    [...places].flatMap(([place, text]) =>
-      spellings(value).some((spelling) => text.includes(spelling)) ? [`${what} in ${place}`] : [],
-    ),
-  );
+  return [...issued].flatMap(([value, what]) => {
+    if (value.length < SHORTEST) throw new Error(`${what} is too short to be looked for`);
+    return [...places].flatMap(([place, text]) =>
+      spellings(value).some((spelling) => holds(text, spelling)) ? [`${what} in ${place}`] : [],
+    );
+  });
 }
