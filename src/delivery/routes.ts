@@ -45,10 +45,11 @@ export function sandboxRoutes(app: App, { storage, renderCode, canonicalRecipien
       querystring: SandboxQuery,
       response: { 200: Type.Array(Message), ...refusals("account", ...bearer_refusals, "not_found") },
     },
-    handler: async (request) => {
+    handler: async (request, reply) => {
       const { account_id, query } = request;
       if (!account_id.startsWith("T")) throw refuse("not_found", { message: "A production account has no sandbox." });
       const to = query.to === undefined ? null : await canonicalRecipient(account_id, query.to);
+      reply.header("cache-control", "no-store");
       return [...(await sandboxMessages(storage, renderCode, account_id, to))];
     },
   });

@@ -56,9 +56,10 @@ export function clientRoutes(app: App, directory: Directory): void {
       body: NewClientBody,
       response: { 200: ClientWithSecret, ...refusals("account", ...bearer_refusals) },
     },
-    handler: async (request) => {
+    handler: async (request, reply) => {
       const { client_id, name, description, ...settings } = knownFields(request.body ?? {});
       const input = { client_id, name, description, settings };
+      reply.header("cache-control", "no-store");
       return withSecret(await createClient(directory, request.account_id, input, actorOf(request)));
     },
   });
@@ -128,8 +129,9 @@ export function clientRoutes(app: App, directory: Directory): void {
       querystring: RotateQuery,
       response: { 200: ClientWithSecret, ...missing },
     },
-    handler: async (request) => {
+    handler: async (request, reply) => {
       const client = await findTrusted(directory, request, request.params.id);
+      reply.header("cache-control", "no-store");
       return withSecret(await rotateSecret(directory, client, request.query.overlap_seconds, actorOf(request)));
     },
   });
