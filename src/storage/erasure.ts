@@ -29,12 +29,14 @@ export interface Erasure {
 type Found = Readonly<Record<string, string | null>>;
 
 /** Adds what a table's rows tell further of a person. */
-export async function followTraces(db: Database, erasure: Erasure, { account_id, ids, addresses }: Traced) {
+export async function followTraces(db: Database, erasure: Erasure, person: Traced) {
+  const { account_id, ids, addresses } = person;
   const told = { ids: erasure.ids ?? [], addresses: erasure.addresses ?? [] };
   const columns = [...told.ids, ...told.addresses];
   if (columns.length === 0) return;
+  const which = erasure.by ? theirs(erasure, ids) : amongst("id", await findSpeaking(db, erasure, person));
   const { rows } = await sql<Found>`select ${sql.join(columns.map((column) => sql.ref(column)))}
-    from ${sql.table(erasure.table)} where account_id = ${account_id} and ${theirs(erasure, ids)}`.execute(db);
+    from ${sql.table(erasure.table)} where account_id = ${account_id} and ${which}`.execute(db);
   for (const row of rows) {
     for (const column of told.ids) ids.add(row[column] ?? "");
     for (const column of told.addresses) addresses.add(row[column]?.toLowerCase() ?? "");

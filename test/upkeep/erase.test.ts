@@ -30,6 +30,7 @@ import { openSurfer } from "../support/surfer.ts";
 interface Person {
   readonly id: string;
   readonly email: string;
+  readonly new_email: string;
   readonly phone_number: string;
   readonly name: string;
   readonly username: string;
@@ -50,7 +51,7 @@ describeOnBothEngines("a person who is erased", (engine) => {
   let env: Record<string, string>;
   beforeAll(async () => {
     latchkey = await startLatchkey(engine, { env: { TRUSTED_PROXIES: "127.0.0.1/32" } });
-    tenant = await createTenant(latchkey, { client: { code_format: "numeric" } });
+    tenant = await createTenant(latchkey, { client: { code_format: "numeric" }, settings: { signup: true } });
     const grant_types = ["authorization_code", "refresh_token"] as const;
     foreign = await addClient(latchkey, tenant.account_id, { grant_types: [...grant_types], signup: true });
     await addGrant(latchkey, tenant.account_id, foreign, tenant.audience, ["orders:read"]);
@@ -75,8 +76,8 @@ describeOnBothEngines("a person who is erased", (engine) => {
   };
 
   /** What says who they are, and what it is called. */
-  const traces = ({ email, phone_number, name, username, subject, ip, user_agent }: Person) => [
-    ...[email, email.toLowerCase(), phone_number, name, username, subject, ip, user_agent],
+  const traces = ({ email, new_email, phone_number, name, username, subject, ip, user_agent }: Person) => [
+    ...[email, email.toLowerCase(), new_email, phone_number, name, username, subject, ip, user_agent],
     phone_number.slice(3),
     email.split("@")[0]?.toLowerCase() ?? "",
   ];
@@ -128,6 +129,7 @@ describeOnBothEngines("a person who is erased", (engine) => {
     const subject = `upstream|${letters}`;
     const identity = { ...owner, issuer: "https://idp.example", subject, created_at };
     await insert("federated_identities", identity);
+    await insert("user_roles", { ...owner, role_id: `role-${letters}` });
 
     const about = { grant_type: "password", audience: tenant.audience };
     const password = { ...about, username: `zeb-${letters}`, password: "correct horse battery" };
@@ -135,15 +137,19 @@ describeOnBothEngines("a person who is erased", (engine) => {
       const json = { ...password, password: text };
       await call(`${tenant.base}/auth/token`, { method: "POST", token: tenant.token, headers: from, json });
     }
-    const contact = `${tenant.base}/customers/users/${id}/communication/challenge/email`;
-    await call(contact, { method: "POST", token: tenant.token, headers: from, json: { email: `new-${email}` } });
+    const post = (path: string, json: object) =>
+      call(`${tenant.base}${path}`, { method: "POST", token: tenant.token, headers: from, json });
+    const new_email = `new-${email}`;
+    const contact = `/customers/users/${id}/communication/send-verification-code/email`;
+    expect((await post(contact, { value: new_email })).status).toBe(204);
+    expect((await post("/signup", { email })).status).toBe(200);
     await askForCode(tenant, { email, headers: from });
     const undecided = openSurfer(latchkey, from);
     await undecided.act(await undecided.visit(asked), "identify", { identifier: email });
     await undecided.visit(standard.address(foreign, { login_hint: email, resource: tenant.audience }));
     const { refresh_token, access_token } = issued;
     return {
-      ...{ id, email, phone_number, name, username: `zeb-${letters}`, subject, ip, user_agent },
+      ...{ id, email, new_email, phone_number, name, username: `zeb-${letters}`, subject, ip, user_agent },
       ...{ refresh_token, access_token },
     };
   }
@@ -158,6 +164,7 @@ describeOnBothEngines("a person who is erased", (engine) => {
     const planned = await erase(person.email);
     expect(planned).toMatchObject({ code: 0, id: person.id, erased: false });
     expect(planned.rows).toMatchObject({ users: 1, passwords: 1, factors: 3, federated_identities: 1, consents: 1 });
+    expect(Object.entries(planned.rows).filter(([, count]) => count === 0)).toEqual([]);
     expect(await found(person)).toEqual(traces(person));
 
     const done = await erase(person.email, "--yes");
