@@ -5,9 +5,24 @@ import pg from "pg";
 import { expect, it } from "vitest";
 import type { Engine } from "../../src/storage/storage.ts";
 import { describeOnBothEngines, type TestDatabase } from "../support/engines.ts";
-import { call, createTenant, MASTER_KEY, mintCode, startLatchkey } from "../support/latchkey.ts";
+import {
+  addClient,
+  authorize,
+  call,
+  createTenant,
+  inbox,
+  type Latchkey,
+  MASTER_KEY,
+  mintCode,
+  type Reply,
+  startLatchkey,
+  type Tenant,
+  tokenOf,
+} from "../support/latchkey.ts";
 import { addPerson, PASSWORD, token } from "../support/people.ts";
 import { cli } from "../support/process.ts";
+import { answered, standardClient } from "../support/standard-client.ts";
+import { openSurfer } from "../support/surfer.ts";
 
 const NEW_KEY = Buffer.alloc(32, 9).toString("base64");
 
@@ -30,16 +45,54 @@ async function run({ engine, database_url }: TestDatabase, statements: string): 
   await database.end();
 }
 
+const code = ({ status, body }: Reply) => [status, body?.error?.code];
+const post = (tenant: Tenant, path: string, options: object) =>
+  call(`${tenant.base}${path}`, { method: "POST", token: tenant.token, ...options });
+
+/** Somebody who is logged in with a browser, has a new address to confirm, and applied for an account. */
+async function live(latchkey: Latchkey, tenant: Tenant) {
+  const { account_id, user } = tenant;
+  const own = await addClient(latchkey, account_id, { first_party: true });
+  const { address } = standardClient(latchkey, tenant, own);
+  const silently = address(own, { prompt: "none" });
+  const surfer = openSurfer(latchkey);
+  await surfer.logIn(address(), tenant);
+  expect(answered(await surfer.visit(silently)).get("code")).toBeTruthy();
+  const contact = `/customers/users/${user.id}/communication`;
+  expect(
+    (await post(tenant, `${contact}/send-verification-code/email`, { json: { value: "new@example.com" } })).status,
+  ).toBe(204);
+  expect((await post(tenant, "/signup", { json: { email: "applicant@example.com" } })).status).toBe(200);
+  const received = async (to: string) => (await inbox(tenant, to))[0]?.verification_code ?? "";
+  const [confirmation, application] = [await received("new@example.com"), await received("applicant@example.com")];
+  const minted = await mintCode(tenant);
+  return {
+    /** What each is worth at a server. */
+    async tryAll(at: Latchkey, moved: Tenant) {
+      const browser = openSurfer(at);
+      for (const [name, value] of surfer.jar) browser.jar.set(name, value);
+      return {
+        browser: answered(await browser.visit(silently)).get("error"),
+        minted: code(await authorize(moved, { verification_code: minted })),
+        confirmation: code(
+          await post(moved, `${contact}/confirm-verification-code/email`, { json: { code: confirmation } }),
+        ),
+        application: code(await post(moved, "/signup/verify", { query: { verification_code: application } })),
+      };
+    },
+  };
+}
+
 describeOnBothEngines("after a theft of database and master key", (engine) => {
   it("ends every login and code, so that the old key can go at once", async () => {
     const before = await startLatchkey(engine);
     const { database, config } = before;
-    const tenant = await createTenant(before);
+    const tenant = await createTenant(before, { settings: { signup: true } });
     const person = await addPerson(before, tenant.account_id);
     const login = { grant_type: "password", username: person.email, password: PASSWORD, audience: tenant.audience };
     const logged_in = (await token(tenant, login)).body;
     expect(logged_in.refresh_token).toEqual(expect.any(String));
-    await mintCode(tenant);
+    const { tryAll } = await live(before, tenant);
     await before.stop();
 
     await run(database, statementsFor(engine));
@@ -59,6 +112,27 @@ describeOnBothEngines("after a theft of database and master key", (engine) => {
     const asked = await call(`${moved.base}/oauth/introspect`, { method: "POST", headers, form });
     expect(asked.body).toEqual({ active: false });
     expect((await token(moved, login)).status).toBe(200);
-    await after.close();
+    const nothing = [400, "invalid_verification_code"];
+    expect(await tryAll(after, moved)).toEqual({
+      browser: "login_required",
+      minted: [400, "verification_code_used"],
+      confirmation: nothing,
+      application: nothing,
+    });
+    await after.stop();
+
+    const rotated = await cli({ ...env, MASTER_KEY: NEW_KEY }, "keys", "rotate", tenant.account_id, "--now");
+    expect(rotated.code, rotated.stderr).toBe(0);
+    const last = await startLatchkey(engine, {
+      database,
+      env: { MASTER_KEY: NEW_KEY },
+      public_url: config.public_url,
+    });
+    const base = `${last.url}/v1/accounts/${tenant.account_id}`;
+    expect(code(await call(`${base}/auth/clients`, { token: tenant.token }))).toEqual([401, "invalid_token"]);
+    const fresh = { ...tenant, base, token: await tokenOf(last, tenant.account_id, tenant.client) };
+    expect((await token(fresh, login)).status).toBe(200);
+    expect(await tryAll(last, fresh)).toMatchObject({ browser: "login_required", minted: [400, expect.anything()] });
+    await last.close();
   });
 });
