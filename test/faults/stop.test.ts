@@ -1,9 +1,11 @@
 /** SIGTERM under load: what reached the server is answered, what it did not answer it did not do, and it ends with 0. */
+import { once } from "node:events";
 import { Agent, request } from "node:http";
 import { connect } from "node:net";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { freePort } from "../../scripts/postgres.mjs";
 import { createTestDatabase, describeOnBothEngines, type TestDatabase } from "../support/engines.ts";
+import { sendHalf } from "../support/half-sent.ts";
 import { authorize, CALLBACK, type Tenant } from "../support/latchkey.ts";
 import { note, roundsOr, untilServed } from "../support/load.ts";
 import { type ServerProcess, startProcess } from "../support/process.ts";
@@ -130,10 +132,9 @@ it("SIGTERM waits for nobody who does not finish asking", { timeout: 120_000 }, 
   const database = await createTestDatabase("sqlite");
   const server = await startProcess({ database_url: database.database_url });
   const silent = connect(server.port, "127.0.0.1");
-  const halfway = connect(server.port, "127.0.0.1");
-  halfway.write("POST /v1/accounts/T10000001/auth/token HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{");
-  for (const socket of [silent, halfway]) socket.on("error", () => {});
-  await pause(300);
+  silent.on("error", () => {});
+  await once(silent, "connect");
+  await sendHalf(server.port, "/v1/accounts/T10000001/auth/token", "{}");
   const told = performance.now();
   expect(await server.kill("SIGTERM")).toBe(0);
   expect(performance.now() - told).toBeLessThan(25_000);
