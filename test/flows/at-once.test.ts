@@ -4,7 +4,7 @@ import { associateTotp, disableTotp, enableTotp, setSms } from "../../src/authen
 import { selectFactors, updateStep, upsertFactor } from "../../src/authentication/mfa/store.ts";
 import { addConsent, deleteConsents, selectConsent } from "../../src/oauth/browser/consent-store.ts";
 import { reveal, secret } from "../../src/secrets/secret.ts";
-import { instant } from "../../src/storage/storage.ts";
+import { instant, type Transaction } from "../../src/storage/storage.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   actor,
@@ -16,6 +16,7 @@ import {
   startLatchkey,
   type Tenant,
 } from "../support/latchkey.ts";
+import { overlap } from "../support/overlap.ts";
 import { oneTimePassword } from "../support/people.ts";
 
 const ROUNDS = 5;
@@ -129,13 +130,11 @@ describeOnBothEngines("changes at once", (engine) => {
     const seed = reveal((await associateTotp(mfa, owner, "ada@example.com", "Shop")).secret);
     await enableTotp(mfa, owner, secret(oneTimePassword(seed, -1)), actor);
     const spent = Math.floor(storage.now() / 30_000) + 1;
-    const login = storage.write(async (tx) => {
-      expect(await updateStep(tx.db, tenant.account_id, user_id, spent)).toBe(true);
-      await new Promise((resolve) => setTimeout(resolve, 500));
-    });
-    await new Promise((resolve) => setTimeout(resolve, 150));
-    const again = enableTotp(mfa, owner, secret(oneTimePassword(seed)), actor);
-    const [, refused] = await Promise.allSettled([login, again]);
+    const login = async ({ db }: Transaction) =>
+      expect(await updateStep(db, tenant.account_id, user_id, spent)).toBe(true);
+    const again = () => enableTotp(mfa, owner, secret(oneTimePassword(seed)), actor);
+    const [first, refused] = await overlap(storage, login, again);
+    expect(first.status).toBe("fulfilled");
     const [factor] = await selectFactors(storage.read, tenant.account_id, user_id);
     expect(factor?.last_step).toBe(spent);
     expect(refused.status).toBe("rejected");

@@ -6,7 +6,7 @@ import { KEPT } from "../../src/oauth/registration/registration.ts";
 import { updateUsedAt, upsertRegistration } from "../../src/oauth/registration/store.ts";
 import { registrationSweep } from "../../src/oauth/registration/sweep.ts";
 import { reveal } from "../../src/secrets/secret.ts";
-import { instant } from "../../src/storage/storage.ts";
+import { instant, type Transaction } from "../../src/storage/storage.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   actor,
@@ -18,6 +18,7 @@ import {
   startLatchkey,
   type Tenant,
 } from "../support/latchkey.ts";
+import { overlap } from "../support/overlap.ts";
 
 const API = "https://api.agents.example";
 const EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange";
@@ -90,12 +91,9 @@ describeOnBothEngines("unused clients", (engine) => {
     const { storage } = directory();
     const now = storage.now();
     const row = { account_id: client.account_id, client_id: client.id };
-    const noting = storage.write(async (tx) => {
-      await updateUsedAt(tx.db, row, instant(now), now);
-      await new Promise((resolve) => setTimeout(resolve, 500));
-    });
-    await new Promise((resolve) => setTimeout(resolve, 150));
-    await Promise.all([noting, sweep()]);
+    const noting = ({ db }: Transaction) => updateUsedAt(db, row, instant(now), now);
+    const both = await overlap(storage, noting, sweep);
+    expect(both.map(({ status }) => status)).toEqual(["fulfilled", "fulfilled"]);
     expect(await isKept(client)).toBe(true);
   });
 
