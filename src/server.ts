@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import ipaddr from "ipaddr.js";
 import { adviceOn } from "./advice.ts";
 import { contactRoutes } from "./authentication/contact/routes.ts";
-import { openFederation } from "./authentication/federation/federation.ts";
+import { type Federation, openFederation } from "./authentication/federation/federation.ts";
 import { configurationsOf } from "./authentication/mfa/factors.ts";
 import { preparePasswords } from "./authentication/passwords/password.ts";
 import { sweeps as authenticationSweeps } from "./authentication/sweeps.ts";
@@ -36,7 +36,7 @@ import { accountUserRoutes } from "./directory/users/account-user-routes.ts";
 import { canonicalEmail, canonicalPhoneNumber } from "./directory/users/identifier.ts";
 import { userRoutes } from "./directory/users/routes.ts";
 import { signUpUser } from "./directory/users/sign-up.ts";
-import { type Egress, isWithin, openEgress, parseRange } from "./egress/egress.ts";
+import { isWithin, openEgress, parseRange } from "./egress/egress.ts";
 import { serveDocs, version } from "./http/docs.ts";
 import { type App, openHttp } from "./http/server.ts";
 import { type Readiness, systemRoutes } from "./http/system-routes.ts";
@@ -138,6 +138,8 @@ export interface ServerOptions {
   readonly onQuery?: (sql: string) => void;
   /** Set for all but the first of several processes. */
   readonly follower?: boolean;
+  /** By which other servers are asked again; milliseconds. */
+  readonly monotonic?: () => number;
 }
 
 /** @throws ConfigError, or an Error whose message says what to do. */
@@ -169,7 +171,8 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       log.error({ err: error, sweep: name }, "sweep failed"),
     );
     stops.push(janitor.stop);
-    const app = await mount(config, core, { verification, code, egress, log, metrics, tracing });
+    const federation = openFederation(egress, options.monotonic);
+    const app = await mount(config, core, { verification, code, federation, log, metrics, tracing });
     stops.push(async () => app.close());
     const offer = config.demo && !options.follower ? await offerDemo(config, directory) : undefined;
     const { host, port } = config;
@@ -215,7 +218,7 @@ export function sweepsOf({ directory, tokens }: Core) {
 interface Parts {
   readonly verification: Verification;
   readonly code: RenderCode;
-  readonly egress: Egress;
+  readonly federation: Federation;
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly tracing: Tracing | undefined;
@@ -224,14 +227,14 @@ interface Parts {
 async function mount(
   config: Config,
   core: Core,
-  { verification, code, egress, log, metrics, tracing }: Parts,
+  { verification, code, federation, log, metrics, tracing }: Parts,
 ): Promise<App> {
   const { storage, directory, tokens } = core;
   const secure = config.public_url.startsWith("https:");
   const app = openHttp({ logger: log, trustProxy: trustOf(config.trusted_proxies), metrics, secure, tracing });
   serveDocs(app, config.public_url);
   const { nudge } = verification;
-  const oauth = { directory, tokens, verification, mfa: { directory, nudge }, federation: openFederation(egress) };
+  const oauth = { directory, tokens, verification, mfa: { directory, nudge }, federation };
   requireBearer(app, oauth);
   const readiness = () => readinessOf(core);
   systemRoutes(app, { readiness, metrics: config.metrics_port === null ? metrics : undefined });

@@ -39,6 +39,7 @@ export interface LatchkeyOptions {
   readonly env?: Environment;
   readonly log?: Logger;
   readonly onQuery?: (sql: string) => void;
+  readonly monotonic?: () => number;
   readonly port?: number;
   /** Another process's database. */
   readonly database?: TestDatabase;
@@ -58,8 +59,12 @@ export async function startLatchkey(engine: Engine, options: LatchkeyOptions = {
     ...(options.public_url ? { PUBLIC_URL: options.public_url } : {}),
     ...options.env,
   });
-  const { log, onQuery } = options;
-  const server = await startServer(config, { ...(log ? { log } : {}), ...(onQuery ? { onQuery } : {}) });
+  const { log, onQuery, monotonic } = options;
+  const server = await startServer(config, {
+    ...(log ? { log } : {}),
+    ...(onQuery ? { onQuery } : {}),
+    ...(monotonic ? { monotonic } : {}),
+  });
   return {
     url: `http://127.0.0.1:${port}`,
     config,

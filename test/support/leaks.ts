@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { sql } from "kysely";
 import { expect } from "vitest";
-import { sqlitePath } from "../../src/storage/open.ts";
+import { sqlitePath } from "../../src/config.ts";
 import type { Storage } from "../../src/storage/storage.ts";
 import type { TestDatabase } from "./engines.ts";
 

@@ -27,8 +27,9 @@ const RENEWED = 10_000;
 /** All that one login asks of a provider takes no longer; milliseconds. */
 export const PATIENCE = 4_500;
 
-export function openFederation(egress: Egress): Federation {
-  return { egress, documents: openCache(KEPT, 1_000), renewed: openCache(RENEWED, 1_000) };
+/** `monotonic` is any clock that never goes back. */
+export function openFederation(egress: Egress, monotonic?: () => number): Federation {
+  return { egress, documents: openCache(KEPT, 1_000, monotonic), renewed: openCache(RENEWED, 1_000, monotonic) };
 }
 
 /**
