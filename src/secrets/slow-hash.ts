@@ -13,6 +13,8 @@ const PROCESS = fileURLToPath(new URL("./slow-hash-process.cjs", import.meta.url
 const AT_ONCE = Math.min(4, Math.max(1, availableParallelism() - 1));
 /** Hashes that may wait for their turn. */
 const WAITING = 200;
+/** Hashes that are not turned away. */
+export const ROOM = AT_ONCE + WAITING;
 /** Milliseconds for which anybody waits for a turn, and then for an answer. */
 const PATIENCE = 5_000;
 
