@@ -1,6 +1,7 @@
 /** Pages about what went wrong speak the reader's language, and promise nothing that is not so. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { languages, textsFor } from "../../src/pages/texts/languages.ts";
+import { describeOnBothEngines } from "../support/engines.ts";
 import { CALLBACK, createTenant, inbox, type Latchkey, startLatchkey, type Tenant } from "../support/latchkey.ts";
 import { addPerson } from "../support/people.ts";
 import { openSurfer, type Shown, type Surfer } from "../support/surfer.ts";
@@ -14,11 +15,11 @@ const said = ({ html }: Shown) =>
     .replace(/<[^>]*>/g, " ")
     .replaceAll("The Shop", "");
 
-describe("pages about what went wrong", () => {
+describeOnBothEngines("pages about what went wrong", (engine) => {
   let latchkey: Latchkey;
   let tenant: Tenant;
   beforeAll(async () => {
-    latchkey = await startLatchkey("sqlite");
+    latchkey = await startLatchkey(engine);
     tenant = await createTenant(latchkey, {
       client: { first_party: true },
       settings: { factor_guess_limit: 1, code_lifetime: 60 },

@@ -2,7 +2,7 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
@@ -220,7 +220,7 @@ type Lie =
   | "long ago"
   | "strongly";
 
-describe("an upstream provider that lies", () => {
+describeOnBothEngines("an upstream provider that lies", (engine) => {
   let latchkey: Latchkey;
   let tenant: Tenant;
   let server: Server;
@@ -268,7 +268,7 @@ describe("an upstream provider that lies", () => {
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    latchkey = await startLatchkey("sqlite", { env: ALLOW });
+    latchkey = await startLatchkey(engine, { env: ALLOW });
   });
   afterAll(async () => {
     await latchkey.close();
@@ -335,7 +335,7 @@ describe("an upstream provider that lies", () => {
   });
 
   it("is never asked at an address that the operator did not open", async () => {
-    const closed = await startLatchkey("sqlite");
+    const closed = await startLatchkey(engine);
     const own = await createTenant(closed);
     const app = await addClient(closed, own.account_id);
     for (const authority of [

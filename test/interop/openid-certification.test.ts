@@ -4,6 +4,7 @@
  */
 import { createLocalJWKSet, exportJWK, generateKeyPair, jwtVerify, SignJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { engines } from "../support/engines.ts";
 import {
   addClient,
   addUser,
@@ -23,14 +24,16 @@ import { openSurfer, type Shown, type Surfer } from "../support/surfer.ts";
 
 type Fields = Readonly<Record<string, string>>;
 
-describe.each(["query", "form_post"])("the OpenID provider, with response_mode=%s:", (response_mode) => {
+const ways = engines.flatMap((engine) => (["query", "form_post"] as const).map((mode) => [engine, mode] as const));
+
+describe.each(ways)("the OpenID provider (%s), with response_mode=%s:", (engine, response_mode) => {
   let latchkey: Latchkey;
   let tenant: Tenant;
   let own: TestClient;
   let posting: TestClient;
   let user: { id: string; email: string; phone_number: string };
   beforeAll(async () => {
-    latchkey = await startLatchkey("sqlite");
+    latchkey = await startLatchkey(engine);
     tenant = await createTenant(latchkey);
     const settings = { first_party: true, grant_types: ["authorization_code" as const, "refresh_token" as const] };
     own = await addClient(latchkey, tenant.account_id, settings);

@@ -3,14 +3,14 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createTestDatabase } from "../support/engines.ts";
+import { createTestDatabase, describeOnBothEngines } from "../support/engines.ts";
 import { MASTER_KEY, startLatchkey } from "../support/latchkey.ts";
 import { cli, startProcess } from "../support/process.ts";
 import { openSmallDisk } from "../support/small-disk.ts";
 
-describe("commands that create", () => {
+describeOnBothEngines("commands that create", (engine) => {
   it("refuse what the API refuses, name the flag, and write nothing", async () => {
-    const database = await createTestDatabase("sqlite");
+    const database = await createTestDatabase(engine);
     const env = { DATABASE_URL: database.database_url, MASTER_KEY };
     expect((await cli(env, "account", "create", "P11200001")).code).toBe(0);
     expect((await cli(env, "client", "create", "P11200001", "--client-id", "web")).code).toBe(0);
@@ -48,13 +48,13 @@ describe("commands that create", () => {
     }
     const json = JSON.parse((await cli(env, "user", "create", "P11200001", "--email", "ada", "--json")).stderr);
     expect(json.error).toMatchObject({ code: "invalid_request", errors: [{ path: "--email" }] });
-    const latchkey = await startLatchkey("sqlite", { database });
+    const latchkey = await startLatchkey(engine, { database });
     const { read } = latchkey.server.core.storage;
     const count = async (table: "accounts" | "clients" | "grants" | "users") =>
       (await read.selectFrom(table).select("account_id").where("account_id", "like", "P%").execute()).length;
     expect(await Promise.all((["accounts", "clients", "grants", "users"] as const).map(count))).toEqual([1, 1, 0, 0]);
     await latchkey.close();
-  }, 120_000);
+  });
 });
 
 describe("commands that fail", () => {

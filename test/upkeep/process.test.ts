@@ -1,18 +1,27 @@
 /** How the process behaves to its operator: proxies, workers, signals, figures, commands that fail. */
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { type AddressInfo, connect, createServer } from "node:net";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { freePort } from "../../scripts/postgres.mjs";
 import { openLogger } from "../../src/telemetry/log.ts";
-import { createTestDatabase } from "../support/engines.ts";
-import { askForCode, authorize, call, createTenant, MASTER_KEY, mintCode, startLatchkey } from "../support/latchkey.ts";
+import { createTestDatabase, describeOnBothEngines } from "../support/engines.ts";
+import { sendHalf } from "../support/half-sent.ts";
+import {
+  askForCode,
+  authorize,
+  CALLBACK,
+  call,
+  createTenant,
+  MASTER_KEY,
+  mintCode,
+  startLatchkey,
+} from "../support/latchkey.ts";
 import { cli, spawnServer, startProcess } from "../support/process.ts";
 import { until } from "../support/smtp.ts";
-import { createTenantBeside } from "../support/tenants.ts";
-import { pause } from "../support/wire.ts";
+import { addPerson, createTenantBeside } from "../support/tenants.ts";
 
 const PUBLIC_URL = "http://localhost:9";
 
@@ -36,16 +45,10 @@ async function giveUpAMessage(database_url: string) {
   await database.end();
 }
 
-describe("the process", () => {
-  let folder: string;
-  beforeAll(() => {
-    folder = mkdtempSync(join(tmpdir(), "latchkey-process-"));
-  });
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
+describeOnBothEngines("the process behind proxies", (engine) => {
   it("believes only the proxies it was told of", async () => {
-    const latchkey = await startLatchkey("sqlite", { env: { TRUSTED_PROXIES: "127.0.0.1,10.0.0.0/8" } });
-    const untrusting = await startLatchkey("sqlite");
+    const latchkey = await startLatchkey(engine, { env: { TRUSTED_PROXIES: "127.0.0.1,10.0.0.0/8" } });
+    const untrusting = await startLatchkey(engine);
     const ipSeen = async (from: typeof latchkey, headers: Record<string, string>) => {
       const tenant = await createTenant(from);
       await askForCode(tenant, { headers });
@@ -67,6 +70,14 @@ describe("the process", () => {
     await latchkey.close();
     await untrusting.close();
   });
+});
+
+describe("the process", () => {
+  let folder: string;
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), "latchkey-process-"));
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   it("serves with several workers, replaces one that dies, and adds up their figures", async () => {
     const { database_url, drop } = await createTestDatabase("postgres");
@@ -109,11 +120,20 @@ describe("the process", () => {
   it("finishes what it has begun when it is told to stop", async () => {
     const server = await startProcess({ database_url: `sqlite:${folder}/stop.db`, env: { PUBLIC_URL } });
     const tenant = await createTenantBeside(`sqlite:${folder}/stop.db`, server.url, PUBLIC_URL);
-    const codes = await Promise.all([1, 2, 3].map(() => mintCode(tenant)));
-    const replies = Promise.all(codes.map((verification_code) => authorize(tenant, { verification_code })));
-    await new Promise((resolve) => setTimeout(resolve, 1));
+    const people = await Promise.all([1, 2, 3].map((n) => addPerson(tenant, `stop-${n}@example.com`)));
+    const codes = await Promise.all(people.map((user_id) => mintCode(tenant, { user_id })));
+    const { account_id, audience, client, token } = tenant;
+    const about = { audience, client_id: client.client_id, redirect_uri: CALLBACK, response_type: "authenticate" };
+    const headers = { authorization: `Bearer ${token}`, "content-type": "application/x-www-form-urlencoded" };
+    const begun = codes.map((verification_code) => {
+      const body = new URLSearchParams({ ...about, verification_code }).toString();
+      return sendHalf(server.port, `/v1/accounts/${account_id}/auth/authorize`, body, headers);
+    });
+    const waiting = await Promise.all(begun);
     const gone = server.kill("SIGTERM");
-    for (const { status, body } of await replies) expect([302, 400], JSON.stringify(body)).toContain(status);
+    await until("it to hear of it", () => (server.output().includes('"stopping"') ? true : undefined));
+    for (const answer of await Promise.all(waiting.map(({ finish }) => finish())))
+      expect(answer).toMatch(/^HTTP\/1.1 302 /);
     expect(await gone).toBe(0);
     expect(server.output()).toContain('"signal":"SIGTERM"');
   });
@@ -123,19 +143,19 @@ describe("the process", () => {
     const server = await startProcess({ database_url, env: { PUBLIC_URL, WORKERS: "2" } });
     const listening = () => [...server.output().matchAll(/"pid":(\d+).*"listening"/g)].map(([, pid]) => Number(pid));
     const workers = await until("both workers", () => (listening().length === 2 ? listening() : undefined));
-    let answer = "";
-    const asking = connect(server.port, "127.0.0.1", () =>
-      asking.write("POST /v1/accounts/T10000001/auth/token HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{"),
-    );
-    asking.on("data", (chunk) => {
-      answer += chunk;
-    });
-    await pause(300);
+    const asking = await sendHalf(server.port, "/v1/accounts/T10000001/auth/token", "{}");
     for (const pid of workers) process.kill(pid, "SIGTERM");
     await until("both to hear of it", () => (server.output().match(/"stopping"/g)?.length === 2 ? true : undefined));
+    // As the parent does then, but surely before the body.
+    for (const pid of workers) {
+      try {
+        process.kill(pid, "SIGTERM");
+      } catch {
+        // The one that nobody asked anything is gone.
+      }
+    }
     const gone = server.kill("SIGTERM");
-    await pause(300);
-    asking.write("}");
+    const answer = await asking.finish();
     expect(await gone).toBe(0);
     expect(answer).toMatch(/^HTTP\/1.1 415 /);
     await drop();
