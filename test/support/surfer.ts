@@ -11,6 +11,8 @@ export interface Shown {
 
 export interface Surfer {
   readonly jar: Map<string, string>;
+  /** Every cookie that was set, as its header said it. */
+  readonly set: readonly string[];
   visit(url: string, form?: Readonly<Record<string, string>>): Promise<Shown>;
   /** Sends the form of the page that does this. */
   act(page: Shown, action: string, fields?: Readonly<Record<string, string>>): Promise<Shown>;
@@ -20,9 +22,11 @@ export interface Surfer {
 
 export function openSurfer(latchkey: Latchkey, from: Readonly<Record<string, string>> = {}): Surfer {
   const jar = new Map<string, string>();
+  const set: string[] = [];
   const ours = (url: string) => url.startsWith(latchkey.config.public_url) || url.startsWith(latchkey.url);
   const surfer: Surfer = {
     jar,
+    set,
     async visit(url, form) {
       let next = url;
       let body = form;
@@ -37,6 +41,7 @@ export function openSurfer(latchkey: Latchkey, from: Readonly<Record<string, str
         for (const line of response.headers.getSetCookie()) {
           const [, name = "", value = ""] = /^([^=]+)=([^;]*)/.exec(line) ?? [];
           jar.set(name, value);
+          set.push(line);
         }
         const location = response.headers.get("location");
         const html = await response.text();
