@@ -1,0 +1,83 @@
+/** Token exchange (RFC 8693): a token that was sent to a client, for one that it may use further on, and never for more than that. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeOnBothEngines } from "../support/engines.ts";
+import { addClient, addGrant, call, type Reply, type TestClient } from "../support/latchkey.ts";
+import { openScene, type Scene } from "../support/standard-client.ts";
+
+const EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange";
+const ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token";
+const STOCK = "https://stock.example";
+
+const said = ({ status, body }: Reply) => [status, body.error, body.error_description];
+const claims = (jwt: string) => JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString());
+
+describeOnBothEngines("a token exchange", (engine) => {
+  let scene: Scene;
+  let own: TestClient;
+  beforeAll(async () => {
+    scene = await openScene(engine);
+    const { latchkey, tenant } = scene;
+    const grant_types = ["authorization_code", "client_credentials", EXCHANGE] as const;
+    own = await addClient(latchkey, tenant.account_id, { first_party: true, grant_types: [...grant_types] });
+    await addGrant(latchkey, tenant.account_id, own, tenant.audience, ["orders:read", "orders:write"]);
+    await addGrant(latchkey, tenant.account_id, own, STOCK, ["orders:read"], "client_credentials");
+  });
+  afterAll(() => scene.close());
+
+  /** A token of somebody new. */
+  const logIn = async (): Promise<string> => {
+    const asked = { resource: scene.tenant.audience, scope: "openid orders:read" };
+    return (await scene.redeem(await scene.codeFor(own, asked), own)).body.access_token;
+  };
+  const exchange = (subject_token: string, more: Record<string, string> = {}) => {
+    const about = { subject_token, subject_token_type: ACCESS_TOKEN, audience: STOCK };
+    return scene.token({ grant_type: EXCHANGE, ...about, ...more }, own);
+  };
+
+  it("leads no person to the account API, by none of its names, whatever the client may do there itself", async () => {
+    const { latchkey, tenant } = scene;
+    await addGrant(latchkey, tenant.account_id, own, tenant.issuer, ["orders:read"], "client_credentials");
+    const token = await logIn();
+    for (const audience of [tenant.issuer, `https://api.dintero.com/v1/accounts/${tenant.account_id}`]) {
+      const itself = await scene.token({ grant_type: "client_credentials", audience }, own);
+      expect([itself.status, itself.body.scope], audience).toEqual([200, "orders:read"]);
+      expect(said(await exchange(token, { audience })), audience).toEqual([
+        ...[400, "invalid_target", "The account API is no target of an exchange."],
+      ]);
+    }
+    expect((await exchange(token)).status).toBe(200);
+  });
+
+  it("gives nothing that outlives what was exchanged, also where tokens live longer by now", async () => {
+    const { tenant } = scene;
+    const set = async (access_token_lifetime: number) => {
+      const changed = { method: "PATCH", token: tenant.token, json: { access_token_lifetime } };
+      expect((await call(`${tenant.base}/auth/settings`, changed)).status).toBe(200);
+    };
+    await set(60);
+    const token = await logIn();
+    await set(86_400);
+    const fresh = (await scene.token({ grant_type: "client_credentials", audience: STOCK }, own)).body;
+    expect(fresh.expires_in).toBe(86_400);
+    const once = (await exchange(token)).body;
+    const again = (await exchange(once.access_token)).body;
+    for (const { access_token, expires_in } of [once, again]) {
+      expect(claims(access_token).exp).toBeLessThanOrEqual(claims(token).exp);
+      expect(expires_in).toBeLessThanOrEqual(60);
+    }
+    await set(14_400);
+  });
+
+  it("takes and gives access tokens, and says so of any other kind", async () => {
+    const token = await logIn();
+    for (const kind of ["id_token", "refresh_token", "jwt", "saml2"]) {
+      const type = `urn:ietf:params:oauth:token-type:${kind}`;
+      for (const name of ["requested_token_type", "subject_token_type"])
+        expect(said(await exchange(token, { [name]: type }))).toEqual([
+          ...[400, "invalid_request", `${name} must be ${ACCESS_TOKEN}.`],
+        ]);
+    }
+    const exchanged = await exchange(token, { requested_token_type: ACCESS_TOKEN });
+    expect([exchanged.status, exchanged.body.issued_token_type], exchanged.text).toEqual([200, ACCESS_TOKEN]);
+  });
+});
