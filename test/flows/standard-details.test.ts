@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
-import { addClient, CALLBACK, call, inbox } from "../support/latchkey.ts";
+import { addClient, basic, CALLBACK, call, inbox } from "../support/latchkey.ts";
 import { addPerson } from "../support/people.ts";
 import { answered, openScene, pkce, type Scene } from "../support/standard-client.ts";
 import { openSurfer } from "../support/surfer.ts";
@@ -54,6 +54,58 @@ describeOnBothEngines("the standard surface in detail", (engine) => {
       expect(shown.html).toContain("The request object is not valid");
     }
     expect(answered(await ask({ state: "\u{1f511}" })).get("state")).toBe("\u{1f511}");
+  });
+
+  it("refuses a signed request that is another JWT, another's, for elsewhere, without end or around another, and says which", async () => {
+    const keys = await generateKeyPair("ES256");
+    const jwks = { keys: [{ ...(await exportJWK(keys.publicKey)), kid: "1", alg: "ES256" }] };
+    const { latchkey, tenant, own: other } = scene;
+    const own = await addClient(latchkey, tenant.account_id, { first_party: true, jwks });
+    const now = Math.floor(Date.now() / 1000);
+    const sign = (client_id: string, claims: object, typ: string) => {
+      const asked = { redirect_uri: CALLBACK, response_type: "code", scope: "openid", prompt: "none" };
+      const about = { iss: client_id, aud: tenant.issuer, exp: now + 60, client_id, ...asked };
+      return new SignJWT({ ...about, ...claims })
+        .setProtectedHeader({ alg: "ES256", kid: "1", typ })
+        .sign(keys.privateKey);
+    };
+    const ask = async (claims: object, typ = "oauth-authz-req+jwt", client = own) => {
+      const request = await sign(client.client_id, claims, typ);
+      const query = new URLSearchParams({ client_id: client.client_id, request });
+      const shown = await openSurfer(latchkey).visit(`${tenant.issuer}/oauth/authorize?${query}`);
+      const headers = { authorization: basic(client) };
+      return { shown, pushed: await call(`${tenant.base}/oauth/par`, { method: "POST", headers, form: { request } }) };
+    };
+    const its_claims = "its signature or claims";
+    const refused: [words: string, claims: object, typ?: string | undefined, client?: typeof own][] = [
+      ["it has a sub", { sub: own.client_id, jti: randomUUID() }, "JWT"],
+      ["it is another kind of JWT", {}, "at+jwt"],
+      ["it is another kind of JWT", {}, "dpop+jwt"],
+      ["it holds another request", { request: "e30.e30." }],
+      ["it holds another request", { request_uri: "https://shop.example/request" }],
+      ["it is another client's", { client_id: other.client_id }],
+      [its_claims, { iss: other.client_id }],
+      [its_claims, { aud: "https://elsewhere.example" }],
+      [its_claims, { aud: `${tenant.issuer}/oauth/token` }],
+      [its_claims, { aud: undefined }],
+      [its_claims, { exp: undefined }],
+      [its_claims, { exp: now - 120 }],
+      ["the client has registered no keys", {}, undefined, other],
+    ];
+    const said: unknown[] = [];
+    const expected: unknown[] = [];
+    for (const [words, claims, typ, client] of refused) {
+      const { shown, pushed } = await ask(claims, typ, client);
+      const message = `The request object is not right: ${words}.`;
+      const page = [shown.status, shown.html.replaceAll("&#39;", "'").includes(message)];
+      said.push([claims, typ, page, [pushed.status, pushed.body.error, pushed.body.error_description]]);
+      expected.push([claims, typ, [400, true], [400, "invalid_request_object", message]]);
+    }
+    expect(said).toEqual(expected);
+    for (const typ of ["JWT", "oauth-authz-req+jwt"]) {
+      const { shown, pushed } = await ask({}, typ);
+      expect([answered(shown).get("error"), pushed.status], typ).toEqual(["login_required", 201]);
+    }
   });
 
   it("takes an assertion for the address of pushed requests there and nowhere else", async () => {
