@@ -12,7 +12,6 @@ import {
   call,
   createTenant,
   type Latchkey,
-  mintCode,
   startLatchkey,
   type Tenant,
   type TestClient,
@@ -55,12 +54,16 @@ describeOnBothEngines("attacks on the standard surface", (engine) => {
     expect((await poll(own)).body.error).toBe("authorization_pending");
     expect((await poll(own)).body.error).toBe("slow_down");
     const foreign = await createTenant(latchkey);
+    const there = await addClient(latchkey, foreign.account_id, { grant_types: [DEVICE] });
     const crossed = await call(`${foreign.base}/oauth/token`, {
       method: "POST",
-      headers: { authorization: basic(foreign.client) },
+      headers: { authorization: basic(there) },
       form: { grant_type: DEVICE, device_code: body.device_code },
     });
-    expect(crossed.status).toBe(400);
+    expect([crossed.status, crossed.body.error]).toEqual([400, "invalid_grant"]);
+    const { user_code } = body;
+    const astray = await openSurfer(latchkey).visit(`${foreign.issuer}/device`, { user_code });
+    expect([astray.status, astray.html]).toEqual([200, expect.stringContaining("No device waits")]);
     const surfer = openSurfer(latchkey);
     const page = `${tenant.issuer}/device`;
     for (let n = 0; n < 10; n++) expect((await surfer.visit(page, { user_code: "BBBB-BBBB" })).status).toBe(200);
@@ -169,32 +172,6 @@ describeOnBothEngines("attacks on the standard surface", (engine) => {
       expect((await ask(proof)).body.error, why).toBe("invalid_dpop_proof");
     }
     expect((await ask(await key.proof({ nonce: "made-up" }))).body.error).toBe("use_dpop_nonce");
-  });
-
-  it("gives no token without a key, at any endpoint, to a client that wants bound ones alone, and spends no code on it", async () => {
-    const own = await addClient(latchkey, tenant.account_id, {
-      dpop_bound_access_tokens: true,
-      response_types: ["authenticate", "token"],
-      first_party: true,
-    });
-    await addGrant(latchkey, tenant.account_id, own, tenant.audience, ["orders:read"]);
-    await addGrant(latchkey, tenant.account_id, own, tenant.issuer, ["admin:accounts"]);
-    const account_api = (path: string, options: object) =>
-      call(`${tenant.base}/auth/${path}`, { method: "POST", ...options });
-    const json = { grant_type: "client_credentials", audience: tenant.audience };
-    const asked = await account_api("token", { headers: { authorization: basic(own) }, json });
-    expect([asked.status, asked.body.error.code], asked.text).toEqual([403, "unauthorized_client"]);
-    expect(asked.body.error.message).toContain("oauth/token");
-    const verification_code = await mintCode(tenant, { client_id: own.client_id });
-    const exchange = { grant_type: "authorization_code", audience: tenant.audience, verification_code };
-    const whose = { ident_type: "email", ident: tenant.user.email };
-    const login = await account_api("token", { token: tenant.token, json: { ...exchange, ...whose } });
-    expect([login.status, login.body.error.code], login.text).toEqual([403, "unauthorized_client"]);
-    const query = { audience: tenant.audience, client_id: own.client_id, verification_code, redirect_uri: CALLBACK };
-    const redirect = (response_type: string) =>
-      account_api("authorize", { token: tenant.token, query: { ...query, response_type } });
-    expect((await redirect("token")).body.error.code).toBe("unsupported_response_type");
-    expect((await redirect("authenticate")).status).toBe(302);
   });
 
   it("takes a bound token only with a proof of its key, for that token and that request", async () => {
