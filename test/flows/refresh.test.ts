@@ -16,6 +16,7 @@ import {
 } from "../support/latchkey.ts";
 import { addPerson, PASSWORD, token } from "../support/people.ts";
 import { until } from "../support/smtp.ts";
+import { standardClient } from "../support/standard-client.ts";
 
 const claims = (jwt: string) => JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString());
 const code = (reply: Reply) => [reply.status, reply.body.error?.code];
@@ -211,5 +212,24 @@ describeOnBothEngines("a refresh token", (engine) => {
       );
       await second.stop();
     } else await second.close();
+  });
+
+  it("is revoked for nobody else by a client that may do no more than renew its own", async () => {
+    const grant_types = ["authorization_code", "refresh_token", "client_credentials"] as const;
+    const settings = { first_party: true, grant_types: [...grant_types] };
+    const client = await addClient(latchkey, tenant.account_id, settings);
+    const scope = ["create:accounts:auth:refresh_token"];
+    await addGrant(latchkey, tenant.account_id, client, tenant.issuer, scope);
+    const bearer = await tokenOf(latchkey, tenant.account_id, client);
+    const revoke = (body: string) =>
+      call(`${tenant.base}/auth/revoke`, { method: "POST", token: bearer, json: { token: body } });
+    const { refresh_token } = await logIn();
+    expect(code(await revoke(refresh_token))).toEqual([403, "insufficient_scope"]);
+    expect((await refresh(refresh_token)).status).toBe(200);
+    const standard = standardClient(latchkey, tenant, client);
+    const own = (await standard.redeem(await standard.codeFor(client, { scope: "openid offline_access" }))).body;
+    expect((await revoke(own.refresh_token)).status).toBe(200);
+    const again = await standard.token({ grant_type: "refresh_token", refresh_token: own.refresh_token });
+    expect([again.status, again.body.error]).toEqual([400, "invalid_grant"]);
   });
 });

@@ -6,6 +6,7 @@ import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
   addGrant,
+  addUser,
   basic,
   CALLBACK,
   call,
@@ -17,7 +18,7 @@ import {
 import { logInAccountUser } from "../support/people.ts";
 import { openReceiver, type Receiver } from "../support/receiver.ts";
 import { answered, pkce, standardClient, VERIFIER } from "../support/standard-client.ts";
-import { openSurfer } from "../support/surfer.ts";
+import { openSurfer, type Surfer } from "../support/surfer.ts";
 
 const AGENT = "https://agent.example/back";
 const BYE = "https://shop.example/bye";
@@ -81,6 +82,56 @@ describeOnBothEngines("ways around", (engine) => {
     expect((await surfer.visit(again)).url).toBe(`${BYE}?state=a%20b`);
     const silently = await surfer.visit(standard.address(own, { prompt: "none" }));
     expect(answered(silently).get("error")).toBe("login_required");
+  });
+
+  const sites = ["cross-site", "same-site", "none"];
+  const cookieOf = ({ jar }: Surfer) => ({ cookie: [...jar].map((pair) => pair.join("=")).join("; ") });
+
+  it("take back nothing that somebody else agreed to, nor by a form that another site sent", async () => {
+    const third = await addClient(latchkey, tenant.account_id);
+    const standard = standardClient(latchkey, tenant, third);
+    const enter = async () => {
+      const { id, email } = await addUser(latchkey, tenant.account_id);
+      const surfer = openSurfer(latchkey);
+      await surfer.logIn(standard.address(), tenant, email);
+      const { html } = await surfer.visit(`${tenant.issuer}/login/consents`);
+      const session = /name="session" value="([^"]+)"/.exec(html)?.[1] ?? "";
+      const agreed = async () =>
+        (await call(`${tenant.base}/customers/users/${id}/consents`, { token: tenant.token })).body;
+      const take = async (session: string, from: Record<string, string> = {}) => {
+        const headers = { ...cookieOf(surfer), ...from };
+        const form = { client: third.id, session };
+        return (await call(`${tenant.base}/login/consents`, { method: "POST", headers, form })).status;
+      };
+      return { session, agreed, take };
+    };
+    const [mine, theirs] = [await enter(), await enter()];
+    const before = await theirs.agreed();
+    expect(before).toMatchObject([{ client_id: third.id }]);
+    expect(await mine.take(theirs.session)).toBe(403);
+    for (const site of sites) expect(await theirs.take(theirs.session, { "sec-fetch-site": site }), site).toBe(403);
+    expect([await theirs.agreed(), (await mine.agreed()).length]).toEqual([before, 1]);
+    expect(await theirs.take(theirs.session, { "sec-fetch-site": "same-origin" })).toBe(303);
+    expect([await theirs.agreed(), (await mine.agreed()).length]).toEqual([[], 1]);
+  });
+
+  it("do nothing on a page by a form that another site sent, whatever the browser has there", async () => {
+    const own = await clientWith({});
+    const surfer = openSurfer(latchkey);
+    const login = await surfer.visit(standardClient(latchkey, tenant, own).address());
+    const forms: [string, Record<string, string>][] = [
+      [login.url.replace(tenant.issuer, ""), { action: "cancel" }],
+      ["/device", { user_code: "BBBB-BBBB" }],
+      ["/sandbox", {}],
+    ];
+    for (const [path, form] of forms) {
+      const send = async (site: string) => {
+        const headers = { ...cookieOf(surfer), "sec-fetch-site": site };
+        return (await call(`${tenant.base}${path}`, { method: "POST", headers, form })).status;
+      };
+      for (const site of sites) expect(await send(site), `${path} ${site}`).toBe(403);
+      expect(await send("same-origin"), path).not.toBe(403);
+    }
   });
 
   it("send out no device codes for a client that nobody checked, whichever way it came", async () => {
