@@ -1,6 +1,7 @@
 /**
  * No tenant can touch another. Every operation that takes a bearer is tried: with a foreign bearer, with an own bearer and a
- * foreign id wherever it takes one, and with the token of a person. An operation that is missing here fails the last test.
+ * foreign id wherever it takes one, and with the token of a person. Whatever comes of it, every row of the other tenant is as before.
+ * An operation or page that is missing here and among those of the standards fails the last test.
  */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
@@ -10,18 +11,13 @@ import {
   createTenant,
   type Latchkey,
   mintCode,
-  type Reply,
   startLatchkey,
   type Tenant,
 } from "../support/latchkey.ts";
 import { ATTEMPTS, type Attempt, type Ids, idsOf, invented, OWN_ATTEMPTS } from "../support/operations.ts";
-
-function visible({ status, headers, text }: Reply) {
-  const shown = [...headers].filter(([name]) => !["date", "request-id", "login-session-id"].includes(name));
-  // A challenge names the account that the caller named.
-  const alike = shown.map(([name, value]) => [name, value.replace(/\/accounts\/[PT]\d+"/, '/accounts/…"')]);
-  return { status, headers: alike, text };
-}
+import { keepRows } from "../support/rows.ts";
+import { OPEN, STANDARD_ATTEMPTS } from "../support/standard-attempts.ts";
+import { visible } from "../support/visible.ts";
 
 describeOnBothEngines("tenants", (engine) => {
   let latchkey: Latchkey;
@@ -39,22 +35,12 @@ describeOnBothEngines("tenants", (engine) => {
   const send = (base: string, token: string, { method, path, options }: Attempt, ids: Ids) =>
     call(`${base}${path(ids)}`, { method, token, ...options?.(ids) });
 
-  const state = async () => {
-    const replies = await Promise.all([
-      call(`${theirs.base}/auth/roles`, { token: theirs.token }),
-      call(`${theirs.base}/management/users`, { token: theirs.token }),
-      call(`${theirs.base}/auth/clients`, { token: theirs.token }),
-      call(`${theirs.base}/auth/client-grants`, { token: theirs.token }),
-      call(`${theirs.base}/customers/users/${theirs.user.id}`, { token: theirs.token }),
-      call(`${theirs.base}/auth/settings`, { token: theirs.token }),
-    ]);
-    return JSON.stringify(replies.map(({ body }) => body)).replaceAll(/"last_used_at":"[^"]*"/g, "");
-  };
+  const keepTheirs = () => keepRows(latchkey, [theirs]);
 
   it.each(ATTEMPTS)(
     "$operation answers a foreign bearer 401, the same for existing and invented ids",
     async (attempt) => {
-      const before = await state();
+      const untouched = await keepTheirs();
       const existing = await send(theirs.base, mine.token, attempt, foreign);
       const unknown = await send(theirs.base, mine.token, attempt, invented);
       const nobody = await send(`${latchkey.url}/v1/accounts/T99999999`, mine.token, attempt, foreign);
@@ -62,14 +48,14 @@ describeOnBothEngines("tenants", (engine) => {
       expect(existing.headers.get("www-authenticate")).toContain('error="invalid_token"');
       expect(visible(unknown)).toEqual(visible(existing));
       expect(visible(nobody)).toEqual(visible(existing));
-      expect(await state()).toBe(before);
+      await untouched();
     },
   );
 
   it.each(ATTEMPTS.filter(({ idless }) => !idless))(
     "$operation answers a foreign id like an invented one",
     async (attempt) => {
-      const before = await state();
+      const untouched = await keepTheirs();
       const existing = await send(mine.base, mine.token, attempt, foreign);
       const unknown = await send(mine.base, mine.token, attempt, invented);
       if (attempt.uniform)
@@ -78,7 +64,7 @@ describeOnBothEngines("tenants", (engine) => {
       if (attempt.uniform) expect(existing.status).toBeLessThan(300);
       else if (attempt.succeeds) expect([existing.status, existing.body]).toEqual([200, []]);
       else expect([400, 403, 404]).toContain(existing.status);
-      expect(await state()).toBe(before);
+      await untouched();
     },
   );
 
@@ -110,17 +96,41 @@ describeOnBothEngines("tenants", (engine) => {
     expect((await call(`${mine.base}/auth/clients/${own.client}`, { token: mine.token })).status).toBe(200);
   });
 
-  it("is tried on every operation that takes a bearer", async () => {
+  /** Every address below /v1 with each of its methods, as the server itself tells them. */
+  const routesOf = async () => {
+    const path: string[] = [];
+    const tree = latchkey.server.app.printRoutes({ commonPrefix: false }).split("\n");
+    const addresses = tree.flatMap((line) => {
+      const [, indent = "", part] = /^([│ ]*)[├└]── (\S+)/.exec(line) ?? [];
+      if (part === undefined) return [];
+      path.splice(indent.length / 4, path.length, part);
+      return path.join("").startsWith("/v1/") ? [path.join("")] : [];
+    });
+    const routes = addresses.map(async (address) => {
+      const here = address.replace(":oid", theirs.account_id).replaceAll(/:[\w|:]+/g, "x");
+      const { headers } = await call(`${latchkey.url}${here}`, { method: "OPTIONS" });
+      return (headers.get("allow") ?? "none").split(", ").map((method) => `${method} ${unnamed(address)}`);
+    });
+    return (await Promise.all(routes)).flat();
+  };
+  const unnamed = (address: string) => address.replaceAll(/\{\w+\}|:[\w|:]+/g, ":");
+
+  it("is tried on every operation and page", async () => {
     const { paths } = (await call(`${latchkey.url}/openapi.json`)).body as {
-      paths: Record<string, Record<string, { operationId: string; security: object[] }>>;
+      paths: Record<string, Record<string, { operationId: string }>>;
     };
-    const operations = Object.values(paths)
-      .flatMap((methods) => Object.values(methods))
-      .filter(({ security }) => security.length > 0 && security.every((scheme) => "JWT" in scheme))
-      // Those of the standards have attempts of their own.
-      .filter(({ operationId }) => !operationId.startsWith("oauth_"))
-      .map(({ operationId }) => operationId);
-    expect(operations.length).toBeGreaterThan(15);
-    expect([...ATTEMPTS, ...OWN_ATTEMPTS].map(({ operation }) => operation).toSorted()).toEqual(operations.toSorted());
+    const documented = new Set(
+      Object.entries(paths).flatMap(([path, methods]) =>
+        Object.keys(methods).map((method) => `${method.toUpperCase()} ${unnamed(path)}`),
+      ),
+    );
+    const operations = Object.values(paths).flatMap((methods) =>
+      Object.values(methods).map(({ operationId }) => operationId),
+    );
+    const others = (await routesOf()).filter((route) => !documented.has(route) && !/^(HEAD|OPTIONS) /.test(route));
+    const pages = others.map((route) => route.replace("/v1/accounts/:", ""));
+    expect([operations.length > 70, pages.length > 10]).toEqual([true, true]);
+    const tried = [...ATTEMPTS, ...OWN_ATTEMPTS, ...STANDARD_ATTEMPTS].map(({ operation }) => operation);
+    expect([...new Set([...tried, ...OPEN])].toSorted()).toEqual([...operations, ...pages].toSorted());
   });
 });

@@ -1,0 +1,107 @@
+/**
+ * No tenant can touch another by the standards' operations, the pages or auth/token: neither with its own client, token or browser
+ * there, nor with what the other one holds here. Whatever comes of it, every row of the other tenant is as before. tenants.test.ts sees to
+ * it that none is missing.
+ */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { belongingsOf, inventedBelongings, textsOf } from "../support/belongings.ts";
+import { describeOnBothEngines } from "../support/engines.ts";
+import { call, createTenant, type Latchkey, type Reply, startLatchkey, type Tenant } from "../support/latchkey.ts";
+import { openReceiver, type Receiver } from "../support/receiver.ts";
+import { keepRows, rowsOf } from "../support/rows.ts";
+import { type Belongings, STANDARD_ATTEMPTS, type StandardAttempt } from "../support/standard-attempts.ts";
+import { visible } from "../support/visible.ts";
+
+describeOnBothEngines("tenants on the standard surface", (engine) => {
+  let latchkey: Latchkey;
+  let mine: Tenant;
+  let theirs: Tenant;
+  let provider: Receiver;
+  let own: Belongings;
+  let other: Belongings;
+  beforeAll(async () => {
+    provider = await openReceiver(() => {
+      const { url: issuer } = provider;
+      const endpoints = {
+        authorization_endpoint: `${issuer}/a`,
+        token_endpoint: `${issuer}/t`,
+        jwks_uri: `${issuer}/k`,
+      };
+      return [200, JSON.stringify({ issuer, ...endpoints })];
+    });
+    latchkey = await startLatchkey(engine, { env: { EGRESS_ALLOW: "127.0.0.0/8" } });
+    mine = await createTenant(latchkey);
+    theirs = await createTenant(latchkey);
+    own = await belongingsOf(latchkey, mine, provider.url);
+    other = await belongingsOf(latchkey, theirs, provider.url);
+  });
+  afterAll(async () => {
+    await latchkey.close();
+    await provider.close();
+  });
+
+  const ask = (at: Tenant, { path, options }: StandardAttempt, by: Belongings, about: Belongings) => {
+    const { browser, headers, ...rest } = options(by, about);
+    const cookie = browser === undefined ? {} : { cookie: `lk_${at.account_id}=${browser}` };
+    return call(`${at.base}${path(about)}`, { ...rest, headers: { ...headers, ...cookie } });
+  };
+  /** What a reply shows, but for what the request said itself, and what is new in every page. */
+  const seen = (reply: Reply, ...said: Belongings[]) => {
+    const { status, headers, text } = visible(reply);
+    const lines = headers.filter(([name]) => name !== "content-length").map((pair) => pair.join(": "));
+    const whole = [status, ...lines, text].join("\n");
+    const plain = textsOf(said).reduce((left, one) => left.replaceAll(one, "…"), whole);
+    return plain.replaceAll(/nonce[-=]"?[\w+/=]+/g, "…").replaceAll(/Reference: [\w-]+/g, "…");
+  };
+
+  it.each(STANDARD_ATTEMPTS.filter(({ idless }) => !idless))(
+    "$operation answers a foreign thing like an invented one: $what",
+    async (attempt) => {
+      const untouched = await keepRows(latchkey, [theirs]);
+      const existing = await ask(mine, attempt, own, other);
+      const unknown = await ask(mine, attempt, own, inventedBelongings);
+      const all = [own, other, inventedBelongings];
+      expect(seen(existing, ...all)).toBe(seen(unknown, ...all));
+      await untouched();
+    },
+  );
+
+  it.each(STANDARD_ATTEMPTS)(
+    "$operation answers a foreign caller or browser like an invented one: $what",
+    async (attempt) => {
+      const untouched = await keepRows(latchkey, [theirs], attempt.counted ? ["budgets"] : []);
+      const foreigner = await ask(theirs, attempt, own, other);
+      const nobody = await ask(theirs, attempt, inventedBelongings, other);
+      const all = [own, other, inventedBelongings];
+      expect(seen(foreigner, ...all)).toBe(seen(nobody, ...all));
+      await untouched();
+    },
+  );
+
+  it("is tried with what does something in the right hands", async () => {
+    const right = await createTenant(latchkey);
+    const belongings = await belongingsOf(latchkey, right, provider.url);
+    const all = [belongings, inventedBelongings];
+    const idle: string[] = [];
+    for (const attempt of STANDARD_ATTEMPTS.filter(({ uniform }) => !uniform)) {
+      const done = await ask(right, attempt, belongings, belongings);
+      const nothing = await ask(right, attempt, inventedBelongings, inventedBelongings);
+      const refused = done.status >= 400 && !done.text.includes("authorization_pending");
+      if (refused || seen(done, ...all) === seen(nothing, ...all))
+        idle.push(`${attempt.operation}, ${attempt.what}: ${done.status} ${done.text.slice(0, 200)}`);
+    }
+    expect(idle).toEqual([]);
+    const rows = Object.entries(await rowsOf(latchkey, theirs)).filter(([, { length }]) => length > 0);
+    const kept = [
+      "consents",
+      "device_codes",
+      "factors",
+      "outbox",
+      "passwords",
+      "refresh_families",
+      "sessions",
+      "users",
+    ];
+    expect(rows.map(([table]) => table)).toEqual(expect.arrayContaining([...kept, "verification_codes"]));
+  });
+});
