@@ -1,0 +1,44 @@
+/** The 503 that every operation declares: the database is out of reach, and whoever asks is told to come back, in the shape of each surface. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { type Breakable, startBreakable } from "../support/breakable.ts";
+import { describeOnBothEngines } from "../support/engines.ts";
+import { authorize, basic, call, createTenant, mintCode, type Reply, type Tenant } from "../support/latchkey.ts";
+
+describeOnBothEngines("a database that is out of reach", (engine) => {
+  let latchkey: Breakable;
+  let tenant: Tenant;
+  beforeAll(async () => {
+    latchkey = await startBreakable(engine);
+    tenant = await createTenant(latchkey);
+  });
+  afterAll(() => latchkey.close());
+
+  const told = ({ status, headers, body }: Reply) => [status, headers.get("retry-after"), body];
+
+  it("is a 503 on each surface, which spends nothing, and shows in /readyz", async () => {
+    const verification_code = await mintCode(tenant);
+    const form = { grant_type: "client_credentials", audience: tenant.issuer };
+    const headers = { authorization: basic(tenant.client) };
+    const asked = [
+      () => authorize(tenant, { verification_code }),
+      () => call(`${tenant.base}/oauth/token`, { method: "POST", headers, form }),
+    ] as const;
+    latchkey.cut();
+    const [account, standard] = await Promise.all([asked[0](), asked[1]()]);
+    const message = "The service is temporarily unavailable.";
+    expect(told(account)).toEqual([503, "1", { error: { code: "temporarily_unavailable", message } }]);
+    expect(told(standard)).toEqual([503, "1", { error: "temporarily_unavailable", error_description: message }]);
+    latchkey.mend();
+    for (const [index, status] of [302, 200].entries())
+      await expect.poll(async () => (await asked[index]?.())?.status, { timeout: 20_000 }).toBe(status);
+    const { paths } = (await call(`${latchkey.url}/openapi.json`)).body;
+    for (const path of ["/auth/authorize", "/oauth/token"])
+      expect(paths[`/v1/accounts/{oid}${path}`].post.responses, path).toHaveProperty("503");
+    // A file that is held by somebody is read all the same.
+    if (engine === "sqlite") await latchkey.server.core.storage.close();
+    else latchkey.cut();
+    const { status, body } = await call(`${latchkey.url}/readyz`);
+    expect([status, body]).toMatchObject([503, { status: "not ready", checks: { database: "failed" } }]);
+    expect((await call(`${latchkey.url}/healthz`)).status).toBe(200);
+  });
+});
