@@ -1,6 +1,6 @@
 /** A Latchkey whose database is out of reach for a while: the wire to PostgreSQL is cut, SQLite's file is held by somebody else. */
 
-import { sqlitePath } from "../../src/storage/open.ts";
+import { sqlitePath } from "../../src/config.ts";
 import { openSqliteFile } from "../../src/storage/sqlite/connection.ts";
 import type { Engine } from "../../src/storage/storage.ts";
 import { createTestDatabase } from "./engines.ts";
