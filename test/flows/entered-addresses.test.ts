@@ -95,9 +95,13 @@ describeOnBothEngines("an address that somebody merely entered", (engine) => {
     expect([await logIn(email), (await shownOf(eve)).email]).toEqual([id, undefined]);
   });
 
-  it("stays its owner's once they verified it, whoever enters it and however they come", async () => {
-    const { id, email } = await addUser(latchkey, tenant.account_id);
+  it("stays its owner's once they verified it, also where a code that would sign it up is on its way", async () => {
+    const email = "dora@example.com";
+    const verification_code = await receiveCode(tenant, { email });
+    const made = await send("POST", "/customers/users", { email });
+    expect(made.status, made.text).toBe(200);
     expect(code(await send("POST", "/customers/users", { email }, clerk))).toEqual([400, "invalid_request"]);
-    expect(await logIn(email)).toBe(id);
+    expect(subject(await authorize(tenant, { verification_code }))).toBe(made.body.id);
+    expect(await shownOf(made.body.id)).toMatchObject({ email });
   });
 });

@@ -130,7 +130,7 @@ describeOnBothEngines("a second factor", (engine) => {
     const asked = (await challenge(by_code.body.mfa_token, "sms")).body;
     const about = { mfa_token: by_code.body.mfa_token, oob_code: asked.oob_code };
     const done = await authorize(tenant, { ...about, binding_code: await received(user.phone_number) });
-    expect(code(done), "what strangers close is the password").toEqual([302, undefined]);
+    expect(done.status, "what strangers close is the password").toBe(302);
   });
 
   it("lets parallel guesses have no more than the budget", async () => {

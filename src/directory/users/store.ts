@@ -372,26 +372,6 @@ export function selectAccountsOfAddress(
     .execute();
 }
 
-/** Whether another live user of the type has the address. */
-export async function selectAnyUserBut(
-  db: Database,
-  account_id: string,
-  type: string,
-  email_canonical: string,
-  id: string,
-): Promise<boolean> {
-  const row = await db
-    .selectFrom("users")
-    .select("id")
-    .where("account_id", "=", account_id)
-    .where("type", "=", type)
-    .where("email_canonical", "=", email_canonical)
-    .where("deleted_at", "is", null)
-    .where("id", "!=", id)
-    .executeTakeFirst();
-  return row !== undefined;
-}
-
 export async function updateContact(
   db: Database,
   account_id: string,

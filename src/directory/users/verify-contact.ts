@@ -1,5 +1,5 @@
 import type { Instant, Transaction } from "../../storage/storage.ts";
-import { selectAnyUserBut, updateContact } from "./store.ts";
+import { selectUserByEmail, updateContact } from "./store.ts";
 import { takeAddress } from "./take-address.ts";
 import type { User } from "./user.ts";
 
@@ -16,7 +16,8 @@ export async function verifyContact(
   const { account_id, id, type } = user;
   if (field === "email") {
     await takeAddress(tx, user, value, now);
-    if (await selectAnyUserBut(tx.db, account_id, type, value, id)) return false;
+    const owner = await selectUserByEmail(tx.db, account_id, type, value);
+    if (owner && owner.id !== id) return false;
   }
   return updateContact(tx.db, account_id, id, field, value, now);
 }
