@@ -58,7 +58,7 @@ describeOnBothEngines("a device", (engine) => {
     expect(await poll(device_code)).toBe("authorization_pending");
     await wait(100);
     expect(await poll(device_code)).toBe("expired_token");
-    expect((await type(openSurfer(latchkey), user_code)).html).toContain("No device waits with that code");
+    expect((await type(openSurfer(latchkey), user_code)).html).toContain("No device is waiting for that code");
   });
 
   it("has to wait five seconds longer each time that it was too quick", async () => {
@@ -81,12 +81,12 @@ describeOnBothEngines("a device", (engine) => {
     const { surfer, asked } = await ask(late.user_code);
     expect(asked.html).toContain("Go on only if you began this yourself");
     await wait(600);
-    expect((await surfer.act(asked, "allow")).html).toContain("The device was turned away");
+    expect((await surfer.act(asked, "allow")).html).toContain("The device was refused");
     expect(await poll(late.device_code)).toBe("expired_token");
     const refused = await begin();
     const [one, other] = [await ask(refused.user_code), await ask(refused.user_code)];
     await other.surfer.act(other.asked, "deny");
-    expect((await one.surfer.act(one.asked, "allow")).html).toContain("The device was turned away");
+    expect((await one.surfer.act(one.asked, "allow")).html).toContain("The device was refused");
     expect(await poll(refused.device_code)).toBe("access_denied");
   });
 

@@ -257,16 +257,22 @@ describeOnBothEngines("guessing", (engine) => {
         headers: { authorization: basic({ client_id, client_secret }) },
         form: { grant_type: "client_credentials", resource: tenant.audience },
       });
-    const guess = (client: { client_id: string }, count: number) =>
-      Promise.all(Array.from({ length: count }, (_, n) => ask(client, `guess-${n}`)));
+    const guess = (client: { client_id: string }, count: number, first = 0) =>
+      Promise.all(Array.from({ length: count }, (_, n) => ask(client, `guess-${first + n}`)));
+    /** No more at once than find room on a slow machine. */
+    const guessInTurn = async (client: { client_id: string }, count: number) => {
+      const replies = [];
+      for (let n = 0; n < count; n += 8) replies.push(...(await guess(client, Math.min(8, count - n), n)));
+      return replies;
+    };
     const [at_work, fresh, another] = await Promise.all([clientOf(), clientOf(), clientOf()]);
     expect((await ask(at_work, "tr0ub4dor")).status).toBe(200);
     for (const client of [at_work, fresh]) {
-      const replies = await guess(client, 99);
+      const replies = await guessInTurn(client, 99);
       expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([401]));
     }
     expect((await ask(fresh, "tr0ub4dor")).status, "one guess is left").toBe(200);
-    await guess(another, 101);
+    await guessInTurn(another, 101);
     expect((await ask(another, "tr0ub4dor")).status, "used up, and never seen here").toBe(401);
     await guess(at_work, 2);
     expect((await ask(at_work, "tr0ub4dor")).status, "known to be right").toBe(200);

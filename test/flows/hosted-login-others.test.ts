@@ -103,7 +103,7 @@ describeOnBothEngines("the hosted login, otherwise", (engine) => {
     const asked = await surfer.act(back, "challenge", { channel: "email" });
     const code = (await inbox(tenant, email))[0]?.verification_code ?? "";
     const wrong = await surfer.act(asked, "factor", { code: code === "000000" ? "000001" : "000000" });
-    expect(wrong.html).toContain("not right, or was used");
+    expect(wrong.html).toContain("wrong or was used");
     const done = await surfer.act(wrong, "factor", { code });
     expect(await idTokenOf(done)).toMatchObject({ sub: id, amr: ["otp", "mfa"], acr: "urn:latchkey:acr:2fa" });
   });

@@ -47,7 +47,7 @@ describeOnBothEngines("a step of the hosted login", (engine) => {
     expect(asked.html).toContain("Code of your authenticator app");
     expect(asked.html, "nothing else is offered").not.toContain('value="challenge"');
     const again = await surfer.act(asked, "factor", { code: used });
-    expect(again.html).toContain("not right, or was used");
+    expect(again.html).toContain("wrong or was used");
     const done = await surfer.act(again, "factor", { code: oneTimePassword(secret, 1) });
     const reached = { sub: me.id, amr: ["otp", "mfa"], acr: TWO };
     expect(await idTokenOf(done, me.client)).toMatchObject(reached);

@@ -109,7 +109,7 @@ describeOnBothEngines("the hosted login", (engine) => {
     const right = (await inbox(own, email))[0]?.verification_code ?? "";
     for (const code of wrongGuesses(right, 5)) {
       page = await surfer.act(page, "code", { code });
-      expect(page.html).toContain("not right");
+      expect(page.html).toContain("That code is wrong");
     }
     page = await surfer.act(page, "code", { code: right });
     expect(page.html).toContain("ask for a new one");

@@ -196,7 +196,7 @@ describe("a page", () => {
     ],
     "for a device's login": ["Log in to", async (surfer) => device(surfer, "", { user_code: await userCode() })],
     "for a device that is connected": ["The device is connected", (surfer) => device(surfer, "?done=yes")],
-    "for a device that was turned away": ["The device was turned away", (surfer) => device(surfer, "?error=x")],
+    "for a device that was turned away": ["The device was refused", (surfer) => device(surfer, "?error=x")],
     "of consents": [
       "What you agreed to",
       async (surfer) => {

@@ -63,7 +63,7 @@ describeOnBothEngines("attacks on the standard surface", (engine) => {
     expect([crossed.status, crossed.body.error]).toEqual([400, "invalid_grant"]);
     const { user_code } = body;
     const astray = await openSurfer(latchkey).visit(`${foreign.issuer}/device`, { user_code });
-    expect([astray.status, astray.html]).toEqual([200, expect.stringContaining("No device waits")]);
+    expect([astray.status, astray.html]).toEqual([200, expect.stringContaining("No device is waiting")]);
     const surfer = openSurfer(latchkey);
     const page = `${tenant.issuer}/device`;
     for (let n = 0; n < 10; n++) expect((await surfer.visit(page, { user_code: "BBBB-BBBB" })).status).toBe(200);

@@ -96,7 +96,7 @@ describeOnBothEngines("the standard surface in detail", (engine) => {
     const expected: unknown[] = [];
     for (const [words, claims, typ, client] of refused) {
       const { shown, pushed } = await ask(claims, typ, client);
-      const message = `The request object is not right: ${words}.`;
+      const message = `The request object is not valid: ${words}.`;
       const page = [shown.status, shown.html.replaceAll("&#39;", "'").includes(message)];
       said.push([claims, typ, page, [pushed.status, pushed.body.error, pushed.body.error_description]]);
       expected.push([claims, typ, [400, true], [400, "invalid_request_object", message]]);

@@ -362,7 +362,7 @@ describeOnBothEngines("a way in", (engine) => {
     const number = "+4740111333";
     const tenant = await guessAtNumber(number);
     const [told] = await inbox(tenant, number);
-    expect(told?.text).toContain("Somebody guesses");
+    expect(told?.text).toContain("Somebody is trying to guess");
     const verification_code = told?.verification_code ?? "";
     expect(verification_code, "a long one").toMatch(/^\w{5}-\w{5}$/);
     expect((await authorize(tenant, { verification_code })).status).toBe(302);

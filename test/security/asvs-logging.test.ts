@@ -151,7 +151,7 @@ describeOnBothEngines("OWASP ASVS 5.0 about what is written down", (engine) => {
     await broken.server.core.storage.close().catch(() => {});
     const failed = await call(`${own.base}/auth/roles`, { token: own.token });
     const request_id = failed.headers.get("request-id");
-    const message = `Something went wrong on our side. Request-Id: ${request_id}`;
+    const message = `The server failed. Request-Id: ${request_id}`;
     expect([failed.status, failed.body]).toEqual([500, { error: { code: "internal_error", message } }]);
     for (const reply of [...replies, failed]) {
       expect(reply.headers.get("location")).toBeNull();
