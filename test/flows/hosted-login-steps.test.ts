@@ -44,7 +44,7 @@ describeOnBothEngines("a step of the hosted login", (engine) => {
     expect(answered(await silently(wished)).get("error")).toBe("login_required");
     const waiting = await begin(surfer, address(wished), me.email);
     const asked = await surfer.act(waiting, "code", { code: await newest(me.email) });
-    expect(asked.html).toContain("Code of your authenticator app");
+    expect(asked.html).toContain("Code from your authenticator app");
     expect(asked.html, "nothing else is offered").not.toContain('value="challenge"');
     const again = await surfer.act(asked, "factor", { code: used });
     expect(again.html).toContain("wrong or was used");
