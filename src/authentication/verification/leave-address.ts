@@ -1,6 +1,6 @@
-import { chargeAll } from "../../limits/limits.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import { updateMisled } from "./store.ts";
+import { waitForTurn } from "./wait-for-turn.ts";
 
 /**
  * A person has left an address or number: codes that went there log nobody in any more, nor does one whose login began before and
@@ -12,6 +12,6 @@ export async function leaveAddress(
   { account_id, user_id }: { readonly account_id: string; readonly user_id: string },
   now: number,
 ): Promise<void> {
-  await chargeAll(tx, [{ account_id, budget: "send_person", subject: user_id }], now);
+  await waitForTurn(tx, account_id, user_id, now);
   await updateMisled(tx.db, { account_id, person: user_id }, instant(now));
 }

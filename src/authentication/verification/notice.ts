@@ -2,13 +2,13 @@ import { type RequestFacts, recordDeed } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import { actorFrom } from "../../directory/actor.ts";
 import type { Client } from "../../directory/clients/client.ts";
-import { chargeAll } from "../../limits/limits.ts";
 import { instant } from "../../storage/storage.ts";
 import { enqueueMessage, senderOf } from "./enqueue-message.ts";
 import { issueCode } from "./issue-code.ts";
 import { countryOf, withholdSms } from "./sms-limits.ts";
 import { selectPersonNow, selectUserBy } from "./store.ts";
 import type { Verification } from "./verification.ts";
+import { waitForTurn } from "./wait-for-turn.ts";
 
 export interface Closing {
   readonly account: Account;
@@ -38,7 +38,7 @@ export async function sendClosingNotice(
   const country = strategy === "sms" && found !== null ? await countryOf(found, account) : null;
   await verification.storage.write(async (tx) => {
     // As a send does: who leaves the address meanwhile waits for this, or has left it already.
-    await chargeAll(tx, [{ account_id, budget: "send_person", subject: person }], now);
+    await waitForTurn(tx, account_id, person, now);
     const there = await selectPersonNow(tx.db, account_id, person);
     const to = found === (strategy === "sms" ? there.phone_number : there.email) ? found : null;
     const withheld = strategy === "sms" && to !== null ? await withholdSms(tx, account, to, country, now) : undefined;

@@ -23,6 +23,7 @@ import { enteredFrom } from "./sms-limits.ts";
 import { noteSpray } from "./spray.ts";
 import { updateCodeUser } from "./store.ts";
 import type { Verification } from "./verification.ts";
+import { waitForTurn } from "./wait-for-turn.ts";
 
 export interface RedeemRequest {
   readonly account: Account;
@@ -157,7 +158,7 @@ function signUp(
   const identifier = by_sms ? { email: null, phone_number } : { email, phone_number: null };
   return storage.write(async (tx) => {
     // Of two codes that sign up one person, the second finds whom the first made.
-    await chargeAll(tx, [{ account_id, budget: "send_person", subject: person }], now);
+    await waitForTurn(tx, account_id, person, now);
     const type = client.settings.user_type;
     const user = await signUp(tx, { account_id, type, ...identifier, locale: settings.locale, code_id: id, now });
     await updateCodeUser(tx.db, account_id, id, user.id);

@@ -3,7 +3,6 @@ import type { Account } from "../../directory/accounts/account.ts";
 import { actorFrom } from "../../directory/actor.ts";
 import type { Client, UserType } from "../../directory/clients/client.ts";
 import { refuse, refuseField } from "../../errors.ts";
-import { chargeAll } from "../../limits/limits.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import { type Delivery, deliverCode } from "./deliver-code.ts";
 import { beginLogin, type Login, resumeLogin } from "./login.ts";
@@ -16,6 +15,7 @@ import {
   selectPersonNow,
 } from "./store.ts";
 import type { Verification } from "./verification.ts";
+import { waitForTurn } from "./wait-for-turn.ts";
 
 export interface SendRequest {
   readonly account: Account;
@@ -92,7 +92,7 @@ async function stayWithinLimits(verification: Verification, request: SendRequest
 }
 
 async function sendIn(tx: Transaction, verification: Verification, request: SendRequest, begun: Login): Promise<true> {
-  await waitForOthers(tx, request, begun);
+  await waitForTurn(tx, request.account.account_id, begun.person, request.now);
   const now = await selectPersonNow(tx.db, request.account.account_id, begun.person);
   const login = whereTheyAre(begun, now);
   const delivery = await deliverCode(tx, verification, request, login, now.window);
@@ -106,11 +106,6 @@ async function sendIn(tx: Transaction, verification: Verification, request: Send
   }
   await record(tx, request, login, { code_id: delivery.code?.id ?? null, withheld: delivery.withheld });
   return true;
-}
-
-/** Of two sends to one person, by whatever name, the second sees the code of the first. */
-async function waitForOthers(tx: Transaction, { account, now }: SendRequest, { person }: Login): Promise<void> {
-  await chargeAll(tx, [{ account_id: account.account_id, budget: "send_person", subject: person }], now);
 }
 
 /** What its person has left since they were looked up gets nothing; a login under way ends when they leave. */
