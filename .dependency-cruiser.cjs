@@ -95,7 +95,7 @@ module.exports = {
     {
       name: "server-knows-no-command",
       severity: "error",
-      from: { path: "^src/(server|workers|check-settings|advice)\\.ts$" },
+      from: { path: "^src/(server|workers|tune-engine|check-settings|advice)\\.ts$" },
       to: { path: "^src/cli/" },
     },
     {
@@ -122,7 +122,11 @@ module.exports = {
       severity: "error",
       from: {
         path: "^src/",
-        pathNot: [wing([...WINGS, ...GROUND, "cli"]), "^src/(server|workers|check-settings|advice)\\.ts$", TEST],
+        pathNot: [
+          wing([...WINGS, ...GROUND, "cli"]),
+          "^src/(server|workers|tune-engine|check-settings|advice)\\.ts$",
+          TEST,
+        ],
       },
       to: {},
     },

@@ -87,6 +87,7 @@ import { openTracing, type Tracing } from "./telemetry/tracing.ts";
 import { checkMasterKeys } from "./tokens/keys/check-master-keys.ts";
 import { keySweep } from "./tokens/keys/rotate-key.ts";
 import { openTokens, type Tokens } from "./tokens/tokens.ts";
+import { tuneEngine } from "./tune-engine.ts";
 import { serveWithWorkers } from "./workers.ts";
 
 export interface Core {
@@ -330,6 +331,7 @@ async function offerDemo(config: Config, directory: Directory): Promise<DemoOffe
 
 /** Runs until SIGTERM or SIGINT. Faults of the settings go to standard error, one line each, with exit code 2. */
 export async function serve(env: NodeJS.ProcessEnv = process.env): Promise<void> {
+  tuneEngine();
   try {
     const config = readConfig(env);
     if (config.workers > 1) await serveWithWorkers(config, run);
