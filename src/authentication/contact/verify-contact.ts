@@ -13,7 +13,7 @@ import { forgiveIn, takeGuess } from "../guesses/guess.ts";
 import { firstCode, isCode } from "../verification/code.ts";
 import { enqueueMessage } from "../verification/enqueue-message.ts";
 import { leaveAddress } from "../verification/leave-address.ts";
-import { countryOf, enteredFrom, withholdSms } from "../verification/sms-limits.ts";
+import { enteredFrom, type Recipient, reached, recipientOf } from "../verification/sms-limits.ts";
 import { CONTACT_CODE_LENGTH, CONTACT_LIFETIME, type ContactChallenge, contactGuesser } from "./contact.ts";
 import { deleteChallenge, selectChallenge, upsertChallenge } from "./store.ts";
 
@@ -52,17 +52,17 @@ export async function sendContactCode(
   const times = { created_at: instant(now), expires_at: instant(now + CONTACT_LIFETIME) };
   const { format, ...parts } = begun;
   const challenge: ContactChallenge = { ...parts, counter, user_id: user.id, field, value: target, ...times };
-  const country = field === "email" ? null : await countryOf(target, account);
+  const recipient = await recipientOf(strategyOf(field), target, account);
   const retry_after = await storage.write(async (tx) => {
     const [taken] = await chargeAll(tx, [{ account_id, budget: "factor_send", subject: contactGuesser(user.id) }], now);
     if (taken && !taken.allowed) return taken.retry_after;
-    const withheld = field === "email" ? undefined : await withholdSms(tx, account, target, country, now);
+    const to = await reached(tx, account, recipient, now);
     await upsertChallenge(tx.db, challenge);
     const code = { ...challenge, id: randomUUID(), format };
     const about = { account, sender: senderIs(account), code, kind: "verification", purpose: "contact", now } as const;
-    const to = withheld === undefined ? target : null;
     const locale = user.locale ?? settings.locale;
-    await enqueueMessage(tx, { ...about, connection: strategyOf(field), strategy: strategyOf(field), to, locale });
+    const { strategy } = recipient;
+    await enqueueMessage(tx, { ...about, connection: strategy, strategy, to, locale });
     const deed = { account_id, action: "contact.challenged", entity: user.id, now: instant(now), actor };
     await recordDeed(tx, { ...deed, facts: { field } });
     return undefined;
@@ -91,7 +91,7 @@ export async function confirmContact(
   const known = challenge && master_keys.versions.includes(challenge.key_version);
   const right = known && isCode(master_keys, { ...challenge, format: "numeric" }, presented);
   if (!challenge || !right || challenge.expires_at <= instant(now)) throw refuse("invalid_verification_code");
-  const old_country = field === "email" || user[field] === null ? null : await countryOf(user[field], account);
+  const old = await recipientOf(strategyOf(field), user[field], account);
   await storage.write(async (tx) => {
     if (!(await deleteChallenge(tx.db, challenge))) throw refuse("invalid_verification_code");
     if (!(await verifyContact(tx, user, field, challenge.value, instant(now)))) {
@@ -99,7 +99,7 @@ export async function confirmContact(
     }
     await forgiveIn(tx, guesser);
     if (field === "phone_number") await chargeAll(tx, [enteredFrom(account_id, challenge.value)], now);
-    await leaveOld(tx, { account, user, field }, challenge.value, old_country, now);
+    await leaveOld(tx, { account, user, field }, old, challenge.value, now);
     const deed = { account_id, action: "contact.verified", entity: user.id, now: instant(now), actor };
     await recordDeed(tx, { ...deed, facts: { field } });
   });
@@ -109,21 +109,20 @@ export async function confirmContact(
 async function leaveOld(
   tx: Transaction,
   { account, user, field }: Contact,
+  old: Recipient,
   value: string,
-  country: string | null,
   now: number,
 ): Promise<void> {
-  const old = user[field];
   const verified_at = field === "email" ? user.email_verified_at : user.phone_verified_at;
-  if (old === null || verified_at === null || old.toLowerCase() === value) return;
+  if (old.to === null || verified_at === null || old.to.toLowerCase() === value) return;
   await leaveAddress(tx, { account_id: account.account_id, user_id: user.id }, now);
-  const withheld = field === "email" ? undefined : await withholdSms(tx, account, old, country, now, false);
-  const to = withheld === undefined ? old : null;
+  const to = await reached(tx, account, old, now, false);
   const nothing = { id: randomUUID(), challenge_id: null, key_version: "", counter: 0, length: 0, format: "numeric" };
   const code = { ...nothing, expires_at: instant(now + 24 * 3_600_000) };
   const about = { account, sender: senderIs(account), code, kind: "notice", purpose: "contact_changed", now } as const;
   const locale = user.locale ?? account.settings.locale;
-  await enqueueMessage(tx, { ...about, connection: strategyOf(field), strategy: strategyOf(field), to, locale });
+  const { strategy } = old;
+  await enqueueMessage(tx, { ...about, connection: strategy, strategy, to, locale });
 }
 
 const senderIs = ({ name }: Account) => ({ name, login_uri: null });

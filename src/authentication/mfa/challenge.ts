@@ -12,7 +12,7 @@ import { sealTicket } from "../../secrets/ticket.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import { type Challenge, firstCode } from "../verification/code.ts";
 import { type CodeMessage, enqueueMessage } from "../verification/enqueue-message.ts";
-import { countryOf, withholdSms } from "../verification/sms-limits.ts";
+import { reached, recipientOf } from "../verification/sms-limits.ts";
 import { channelsOf, preferredChannel } from "./factors.ts";
 import { BINDING_LENGTH, type Mfa, type OobChallenge, type OobChannel, oobTicket, type PendingLogin } from "./mfa.ts";
 
@@ -45,7 +45,7 @@ export async function challengeFactor(mfa: Mfa, request: ChallengeRequest): Prom
   const target = channels.get(channel) ?? null;
   if (target === null && pending.first !== "nothing")
     throw refuse("not_found", { message: `There is no second factor by ${channel}.` });
-  const country = channel === "sms" && target !== null ? await countryOf(target, account) : null;
+  const recipient = await recipientOf(channel, target, account);
   const user = await lookUpUser(mfa.directory, account_id, pending.subject.user_id);
   const challenge = newChallenge(master_keys, account_id, pending, { channel, target });
   const retry_after = await storage.write(async (tx) => {
@@ -53,9 +53,7 @@ export async function challengeFactor(mfa: Mfa, request: ChallengeRequest): Prom
     const budget = pending.first === "nothing" ? "recovery_send" : "factor_send";
     const [taken] = await chargeAll(tx, [{ account_id, budget, subject: pending.subject.user_id }], now);
     if (taken && !taken.allowed) return taken.retry_after;
-    const withheld =
-      target === null || channel === "email" ? undefined : await withholdSms(tx, account, target, country, now);
-    const to = withheld === undefined ? target : null;
+    const to = await reached(tx, account, recipient, now);
     await send(tx, { ...request, channel }, challenge, to, user?.locale ?? account.settings.locale);
     return undefined;
   });

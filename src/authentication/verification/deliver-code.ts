@@ -6,7 +6,7 @@ import { type GuessWindow, isShut } from "./guess-window.ts";
 import { issueCode } from "./issue-code.ts";
 import type { Login } from "./login.ts";
 import type { SendRequest } from "./send.ts";
-import { withholdSms } from "./sms-limits.ts";
+import { withhold } from "./sms-limits.ts";
 import { type CodeRow, selectCode, selectLiveCodes, updateSent } from "./store.ts";
 import type { Verification } from "./verification.ts";
 
@@ -43,7 +43,8 @@ export async function deliverCode(
   const paused = pending !== undefined && sentJustNow(pending, connection.name, now);
   if (paused) return { code, withheld: "sent a moment ago" };
   const to = connection.strategy === "email" ? login.email : login.phone_number;
-  const silent = to === null ? "nobody to send to" : await withheldBy(tx, request, login, to);
+  const recipient = { strategy: connection.strategy, to, country: login.country };
+  const silent = to === null ? "nobody to send to" : await withhold(tx, account, recipient, now);
   const reached = silent === undefined ? to : null;
   if (pending) await noteSent(tx, request, login, code, reached);
   const purpose = purposeOf(request, login, closed && request.client.settings.code_format === "numeric");
@@ -66,16 +67,6 @@ function purposeOf({ purpose }: SendRequest, { signup }: Login, closed: boolean)
   if (purpose) return purpose;
   if (signup) return "signup";
   return closed ? "numeric_closed" : "login";
-}
-
-async function withheldBy(
-  tx: Transaction,
-  request: SendRequest,
-  login: Login,
-  to: string,
-): Promise<string | undefined> {
-  if (request.connection.strategy === "email") return undefined;
-  return withholdSms(tx, request.account, to, login.country, request.now);
 }
 
 /** Alive, and not dead by wrong guesses. */

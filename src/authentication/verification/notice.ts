@@ -5,7 +5,7 @@ import type { Client } from "../../directory/clients/client.ts";
 import { instant } from "../../storage/storage.ts";
 import { enqueueMessage, senderOf } from "./enqueue-message.ts";
 import { issueCode } from "./issue-code.ts";
-import { countryOf, withholdSms } from "./sms-limits.ts";
+import { reached, recipientOf } from "./sms-limits.ts";
 import { selectPersonNow, selectUserBy } from "./store.ts";
 import type { Verification } from "./verification.ts";
 import { waitForTurn } from "./wait-for-turn.ts";
@@ -19,9 +19,9 @@ export interface Closing {
 }
 
 /**
- * Numeric codes have just closed for a person, after too many wrong guesses in their name. They are told, and the message
- * carries a typable code for the very login that was attacked, so that nobody is locked out. Where there is nobody to tell, the same
- * rows are written, so that the closing guess takes as long.
+ * Numeric codes have just closed for a person, after too many wrong guesses in their name. They are told, and the
+ * message carries a typable code for the very login that was attacked, so that nobody is locked out. Where there is
+ * nobody to tell, the same rows are written, so that the closing guess takes as long.
  */
 export async function sendClosingNotice(
   verification: Verification,
@@ -35,13 +35,13 @@ export async function sendClosingNotice(
   const { email, phone_number } = user ?? { email: null, phone_number: null };
   const strategy = email === null && phone_number !== null ? ("sms" as const) : ("email" as const);
   const found = email ?? phone_number;
-  const country = strategy === "sms" && found !== null ? await countryOf(found, account) : null;
+  const recipient = await recipientOf(strategy, found, account);
   await verification.storage.write(async (tx) => {
     // As a send does: who leaves the address meanwhile waits for this, or has left it already.
     await waitForTurn(tx, account_id, person, now);
     const there = await selectPersonNow(tx.db, account_id, person);
     const to = found === (strategy === "sms" ? there.phone_number : there.email) ? found : null;
-    const withheld = strategy === "sms" && to !== null ? await withholdSms(tx, account, to, country, now) : undefined;
+    const reaches = await reached(tx, account, { ...recipient, to }, now);
     const issued = await issueCode(tx.db, verification, {
       account,
       client,
@@ -67,7 +67,7 @@ export async function sendClosingNotice(
       ...message,
       connection: strategy,
       strategy,
-      to: withheld === undefined ? to : null,
+      to: reaches,
       locale: user?.locale ?? settings.locale,
       now,
     });

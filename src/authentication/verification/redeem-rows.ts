@@ -1,8 +1,9 @@
+import { inputOf } from "../../storage/set-form.ts";
 import type { Bindable, Row } from "../../storage/storage.ts";
 import type { FoundCode, FoundUser, RedeemAnswer, RedeemInput } from "./redeem-statement.ts";
 
-/** What a redemption sends, one array a column; the digests follow, since an input has one for each key version. */
-const INPUT = {
+/** What a redemption sends; the digests follow, since an input has one for each key version. */
+const INPUT = Object.entries({
   kind: "text",
   account_id: "text",
   client_id: "text",
@@ -22,17 +23,13 @@ const INPUT = {
   outcome: "text",
   actor: "text",
   context: "text",
-} as const;
+} as const);
 
-const names = Object.keys(INPUT);
-const arrays = Object.values(INPUT).map((type, index) => `$${index + 1}::${type}[]`);
-const after = names.length;
+const after = INPUT.length;
 
 /** CTEs that every redemption begins with. */
 export const INPUT_POSTGRES = `
-input as materialized (
-  select * from unnest(${arrays.join(", ")}) with ordinality as input (${names.join(", ")}, n)
-),
+${inputOf(INPUT)},
 digest as materialized (
   select * from unnest($${after + 1}::bigint[], $${after + 2}::bytea[]) as digest (n, digest)
 )`;
@@ -74,7 +71,7 @@ export function parametersOf(inputs: readonly RedeemInput[]): readonly (readonly
     input.event.actor,
     input.event.context,
   ]);
-  const columns = names.map((_, column) => rows.map((row) => row[column] ?? null));
+  const columns = INPUT.map((_, column) => rows.map((row) => row[column] ?? null));
   const digests = inputs.flatMap((input, index) => input.digests.map((digest) => ({ n: index + 1, digest })));
   return [...columns, digests.map(({ n }) => n), digests.map(({ digest }) => `\\x${digest}`)];
 }

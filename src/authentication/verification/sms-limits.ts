@@ -16,21 +16,52 @@ export function enteredFrom(account_id: string, number: string): Charge {
 const JUDGED_AFTER = 50;
 const SUCCESS_RATE = 0.2;
 
+/** Whom a message is for, and null where that is nobody; the country that a number is of. */
+export interface Recipient {
+  readonly strategy: "email" | "sms";
+  readonly to: string | null;
+  readonly country: string | null;
+}
+
+export async function recipientOf(
+  strategy: Recipient["strategy"],
+  to: string | null,
+  account: Account,
+): Promise<Recipient> {
+  return { strategy, to, country: strategy === "sms" && to !== null ? await countryOf(to, account) : null };
+}
+
+export async function countryOf(number: string, { settings }: Account): Promise<string | null> {
+  return (await canonicalPhoneNumber(number, settings.country))?.country ?? null;
+}
+
+/** @returns whom the message reaches; null where it is for nobody, or withheld as `withhold` has it. */
+export async function reached(
+  tx: Transaction,
+  account: Account,
+  recipient: Recipient,
+  now: number,
+  holds_code = true,
+): Promise<string | null> {
+  return (await withhold(tx, account, recipient, now, holds_code)) === undefined ? recipient.to : null;
+}
+
 /**
- * Whether an SMS may go out. These limits depend on the record, so nobody is told: the countries an account sends to, its
- * daily budget, and a breaker for ranges of numbers to which codes are sent that nobody enters (toll fraud).
+ * Whether a message may go out; mail may. The limits of SMS depend on the record, so nobody is told: the countries an
+ * account sends to, its daily budget, and a breaker for ranges of numbers to which codes are sent that nobody enters
+ * (toll fraud).
  *
  * @param holds_code otherwise there is nothing to enter, and the range is not judged by it.
  * @returns why it is withheld, or undefined.
  */
-export async function withholdSms(
+export async function withhold(
   tx: Transaction,
   { account_id, settings }: Account,
-  number: string,
-  country: string | null,
+  { strategy, to: number, country }: Recipient,
   now: number,
   holds_code = true,
 ): Promise<string | undefined> {
+  if (strategy === "email" || number === null) return undefined;
   const countries = settings.sms_countries.length > 0 ? settings.sms_countries : [settings.country];
   if (country === null || !countries.includes(country)) return "country not allowed";
   const range = rangeOf(account_id, number);
@@ -41,8 +72,4 @@ export async function withholdSms(
   const counted = holds_code ? [{ ...range, budget: "sms_prefix_sent" } as const] : [];
   const [taken] = await chargeAll(tx, [daily, ...counted], now);
   return taken?.allowed ? undefined : "daily budget used up";
-}
-
-export async function countryOf(number: string, { settings }: Account): Promise<string | null> {
-  return (await canonicalPhoneNumber(number, settings.country))?.country ?? null;
 }
