@@ -4,8 +4,9 @@ import type { Actor, Directory } from "../directory.ts";
 import type { Account } from "./account.ts";
 import { checkCountries } from "./check-countries.ts";
 import { findAccount } from "./find-account.ts";
+import { holdAccount } from "./hold-account.ts";
 import type { AccountSettings } from "./settings.ts";
-import { holdSettings, selectAccount, updateSettings } from "./store.ts";
+import { updateSettings } from "./store.ts";
 
 /**
  * Sets what the change names and leaves the rest. `permit` may refuse it, by the account as it is when nobody else changes it.
@@ -19,13 +20,11 @@ export async function changeSettings(
   actor: Actor,
   permit?: (db: Database, account: Account) => Promise<void>,
 ): Promise<Account> {
-  await findAccount(directory, account_id);
   await checkCountries(change);
   const now = instant(directory.storage.now());
   await directory.storage.write(async (tx) => {
-    const stored = await holdSettings(tx.db, account_id, now);
-    const account = permit && (await selectAccount(tx.db, account_id));
-    if (account) await permit(tx.db, account);
+    const { account, stored } = await holdAccount(tx, account_id, now);
+    await permit?.(tx.db, account);
     await updateSettings(tx.db, account_id, { ...stored, ...change }, now);
     const facts = { changed: Object.keys(change) };
     await recordDeed(tx, { account_id, action: "account.changed", entity: account_id, now, actor, facts });

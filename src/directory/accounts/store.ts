@@ -11,23 +11,30 @@ export async function selectAccount(db: Database, account_id: string): Promise<A
     .where("account_id", "=", account_id)
     .where("deleted_at", "is", null)
     .executeTakeFirst();
-  return row && { ...row, settings: accountSettings(JSON.parse(row.settings) as Partial<AccountSettings>) };
+  return row && fromRow(row).account;
 }
 
-/** What was set, without defaults, held until this transaction ends. */
-export async function holdSettings(
-  db: Database,
-  account_id: string,
-  now: Instant,
-): Promise<Partial<AccountSettings> | undefined> {
+export interface HeldAccount {
+  readonly account: Account;
+  /** What was set, without defaults. */
+  readonly stored: Partial<AccountSettings>;
+}
+
+/** Held until this transaction ends. */
+export async function updateHeld(db: Database, account_id: string, now: Instant): Promise<HeldAccount | undefined> {
   const [row] = await db
     .updateTable("accounts")
     .set({ updated_at: now })
     .where("account_id", "=", account_id)
     .where("deleted_at", "is", null)
-    .returning("settings")
+    .returning(columns)
     .execute();
-  return row && (JSON.parse(row.settings) as Partial<AccountSettings>);
+  return row && fromRow(row);
+}
+
+function fromRow(row: Omit<Account, "settings"> & { readonly settings: string }): HeldAccount {
+  const stored = JSON.parse(row.settings) as Partial<AccountSettings>;
+  return { account: { ...row, settings: accountSettings(stored) }, stored };
 }
 
 export interface NewAccount {

@@ -56,7 +56,7 @@ export async function createGrant(
     created_by: actor.id,
   };
   await directory.storage.write(async (tx) => {
-    permit?.(await holdAccount(tx, account_id, created_at));
+    permit?.((await holdAccount(tx, account_id, created_at)).account);
     if ((await selectGrants(tx.db, account_id, { client_id: client.id })).length >= LIMIT_PER_CLIENT) {
       throw refuseField("client_id", "too_many", `has ${LIMIT_PER_CLIENT} grants, which is the limit`);
     }
@@ -85,7 +85,7 @@ export async function changeScope(
   const now = instant(directory.storage.now());
   const distinct = [...new Set(scope)];
   await directory.storage.write(async (tx) => {
-    permit?.(await holdAccount(tx, account_id, now));
+    permit?.((await holdAccount(tx, account_id, now)).account);
     if (!(await updateScope(tx.db, account_id, id, distinct, now))) throw noSuch("grant");
     await recordDeed(tx, { account_id, action: "grant.changed", entity: id, now, actor, facts: { client_id } });
   });
