@@ -63,6 +63,8 @@ describeOnBothEngines("an account user", (engine) => {
       ["POST", contact("send")],
       ["POST", contact("send"), { value: evil }],
       ["POST", contact("confirm"), { code: "000000" }],
+      ["GET", "/consents"],
+      ["DELETE", `/consents/${client.id}`],
       ["DELETE", ""],
     ] as const)
       expect(code(await ask(method, suffix, json)), `${method} ${suffix}`).toEqual([404, "not_found"]);

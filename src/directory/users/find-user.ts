@@ -22,8 +22,10 @@ export async function findUser(directory: Directory, account_id: string, name: s
 }
 
 /**
- * Whom a bearer with one of these scopes names, or a person who names themselves. @throws 403 insufficient_scope, alike for others and
- * for nobody; 404 not_found.
+ * The customer whom a bearer with one of these scopes names, or a person who names themselves; nobody else finds
+ * account users here.
+ *
+ * @throws 403 insufficient_scope, alike for others and for nobody; 404 not_found.
  */
 export async function findUserFor(
   directory: Directory,
@@ -33,7 +35,8 @@ export async function findUserFor(
 ): Promise<User> {
   const user = await lookUpNamed(directory, bearer.account_id, name);
   checkActsForUser(bearer, user?.id, scopes);
-  return found(user);
+  const is_customer = user?.type !== "account_user" || user.id === bearer.subject;
+  return found(is_customer ? user : undefined);
 }
 
 async function lookUpNamed({ storage }: Directory, account_id: string, name: string): Promise<User | undefined> {
