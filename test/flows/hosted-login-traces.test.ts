@@ -93,7 +93,9 @@ describeOnBothEngines("a hosted login that goes wrong", (engine) => {
 
   it("says that the provider cannot be reached, and what the error was", async () => {
     const client = await clientAt({ authority: `http://127.0.0.1:${await freePort()}` });
-    expect((await goThere(client)).html).toContain("did not log you in");
+    const { html } = await goThere(client);
+    expect(html).toContain("did not log you in");
+    expect(html, "the address that nobody typed").not.toContain("aria-invalid");
     expect(linesOf("request", "upstream_login_failed")).toMatchObject([{ route: "/v1/accounts/:oid/login/upstream" }]);
     expect(linesOf("refused", "upstream_login_failed")).toMatchObject([{ level: "warn", cause: ["ECONNREFUSED"] }]);
     const detail = expect.stringContaining("cannot be reached");

@@ -26,8 +26,12 @@ function problemOf({ texts, request }: Context, meaning: Readonly<Record<string,
   return html`<p class="problem" role="alert" id="problem">${said}</p>`;
 }
 
-const described = ({ request }: Context): Html | false =>
-  request.progress.problem !== undefined && html` aria-invalid="true" aria-describedby="problem"`;
+/** What a field says of the problem: that it is read with it, and whether what was typed there is at fault. */
+function described({ request }: Context, at_fault: (problem: string) => boolean = () => true): Html | false {
+  const { problem } = request.progress;
+  if (problem === undefined) return false;
+  return html`${at_fault(problem) && html` aria-invalid="true"`} aria-describedby="problem"`;
+}
 
 function form({ request }: Context, action: string, content: Html): Html {
   return html`<form method="post" action="?request=${request.id}">
@@ -57,7 +61,7 @@ ${form(
   context,
   "identify",
   html`<label for="identifier">${texts.identifier}</label>
-<input id="identifier" name="identifier" type="text" inputmode="email" autocomplete="username" autocapitalize="none" spellcheck="false" required maxlength="320" value="${value}"${described(context)} autofocus>
+<input id="identifier" name="identifier" type="text" inputmode="email" autocomplete="username" autocapitalize="none" spellcheck="false" required maxlength="320" value="${value}"${described(context, (problem) => problem === "invalid_request")} autofocus>
 <button class="main">${texts.send_code}</button>`,
 )}
 ${providers.map(
