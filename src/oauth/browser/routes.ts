@@ -1,21 +1,19 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import { findAccount } from "../../directory/accounts/find-account.ts";
-import { refuse } from "../../errors.ts";
 import { OidParams, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { authenticate } from "../client-authentication/client-authentication.ts";
 import { ClientCredentials } from "../client-authentication/schema.ts";
-import { keyOf, presentedBy } from "../dpop/dpop.ts";
+import { presentedBy } from "../dpop/dpop.ts";
 import type { Oauth } from "../oauth.ts";
 import { findAnyClient } from "../registration/find-registered-client.ts";
 import { sendAnswer } from "./answer.ts";
 import { answerWithCode } from "./answer-with-code.ts";
 import type { AuthorizationRequest } from "./authorization-request.ts";
-import { beginRequest, keepRequest, loginPageOf, PUSHED_LIFETIME, requestUriOf, storeRequest } from "./begin.ts";
+import { beginRequest, keepRequest, loginPageOf, PUSHED_LIFETIME, requestUriOf } from "./begin.ts";
 import { browserOf } from "./cookie.ts";
-import { readRequest } from "./read-request.ts";
-import { directly, RedirectedRefusal } from "./redirected-refusal.ts";
+import { pushRequest } from "./push-request.ts";
 import { checkSilent, nextStep } from "./resume.ts";
 import { RawParameters } from "./schema.ts";
 import { silentAnswer } from "./unchecked.ts";
@@ -70,7 +68,7 @@ export function authorizationRoutes(app: App, oauth: Oauth): void {
       querystring: RawParameters,
       response: { 200: html, 303: seen, ...misses },
     },
-    handler: (request, reply) => begin(request as FastifyRequest, reply, request.query),
+    handler: (request, reply) => begin(request, reply, request.query),
   });
 
   app.route({
@@ -91,7 +89,7 @@ export function authorizationRoutes(app: App, oauth: Oauth): void {
         const begun = await beginRequest(oauth, request.account_id, request.body, request.ip);
         return reply.header("cache-control", "no-store").redirect(pageOf(await keepRequest(oauth, begun)), 303);
       } catch (error) {
-        return refuseAt(request as FastifyRequest, reply as FastifyReply, error);
+        return refuseAt(request, reply as FastifyReply, error);
       }
     },
   });
@@ -122,22 +120,11 @@ export function authorizationRoutes(app: App, oauth: Oauth): void {
         await findAnyClient(oauth, await findAccount(directory, account_id), body.client_id, request.ip);
       }
       const client = await authenticate(oauth, account_id, headers, body, "par");
-      if (body.request_uri !== undefined) throw refuse("invalid_request", { message: "request_uri is not pushed." });
-      try {
-        const proven = await keyOf(directory, account_id, presentedBy(request as FastifyRequest), false);
-        const named = { ...body, client_id: client.client_id };
-        const { parameters, ...read } = await readRequest(oauth, account_id, named, request.ip);
-        // Beside what was understood, and not among what was sent, of which a signed request leaves nothing.
-        const { dpop_jkt = proven } = parameters;
-        if (proven !== undefined && dpop_jkt !== proven)
-          throw refuse("invalid_dpop_proof", { message: "dpop_jkt names another key than the proof." });
-        const pushed = await storeRequest(oauth, { ...read, parameters: { ...parameters, dpop_jkt } }, "pushed");
-        reply.code(201).header("cache-control", "no-store");
-        return { request_uri: requestUriOf(pushed), expires_in: PUSHED_LIFETIME / 1000 };
-      } catch (error) {
-        // There is no browser yet: the client reads the error itself (RFC 9126 §2.3).
-        throw error instanceof RedirectedRefusal ? directly(error) : error;
-      }
+      const named = { ...body, client_id: client.client_id };
+      const presented = presentedBy(request);
+      const pushed = await pushRequest(oauth, { account_id, body: named, presented, source: request.ip });
+      reply.code(201).header("cache-control", "no-store");
+      return { request_uri: requestUriOf(pushed), expires_in: PUSHED_LIFETIME / 1000 };
     },
   });
 }

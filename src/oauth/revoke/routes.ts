@@ -1,32 +1,15 @@
-import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
-import { recordDeed } from "../../audit/audit.ts";
 import { actorFrom, actorOf } from "../../directory/actor.ts";
-import type { Actor } from "../../directory/directory.ts";
-import { checkActsFor } from "../../directory/scopes.ts";
 import { bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
 import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
-import { revoke } from "../../revocation/revocation.ts";
-import { secret } from "../../secrets/secret.ts";
-import { instant } from "../../storage/storage.ts";
-import { issuedWith } from "../../tokens/verify.ts";
-import { lookUpToken } from "../bearer/bearer.ts";
 import { authenticate } from "../client-authentication/client-authentication.ts";
 import { ClientForm } from "../client-authentication/schema.ts";
 import type { Oauth } from "../oauth.ts";
-import { readRefreshToken } from "../refresh/family.ts";
-import { lookUpFamily, revokeFamily } from "../refresh/revoke-family.ts";
 import { REFRESH_SCOPE } from "../scopes.ts";
+import { revokeFor, revokeOwn } from "./revoke-token.ts";
 
 export function revokeRoutes(app: App, oauth: Oauth): void {
-  const { directory } = oauth;
-  const { storage } = directory;
-  const note = (account_id: string, entity: string, actor: Actor) =>
-    storage.write((tx) =>
-      recordDeed(tx, { account_id, action: "auth.revoked", entity, now: instant(storage.now()), actor }),
-    );
-
   app.route({
     method: "POST",
     url: "/v1/accounts/:oid/auth/revoke",
@@ -41,13 +24,7 @@ export function revokeRoutes(app: App, oauth: Oauth): void {
       response: { 200: Type.Object({}), ...refusals("account", ...bearer_refusals) },
     },
     handler: async (request) => {
-      const { account_id, bearer, body } = request;
-      const read = readRefreshToken(directory.master_keys, account_id, secret(body.token));
-      const family = read && (await lookUpFamily(directory, account_id, read.family_id));
-      if (!family) return {};
-      checkActsFor(bearer, { id: family.client_id });
-      await revokeFamily(directory, family);
-      await note(account_id, family.id, actorOf(request));
+      await revokeFor(oauth.directory, request.bearer, request.body.token, actorOf(request));
       return {};
     },
   });
@@ -69,18 +46,8 @@ export function revokeRoutes(app: App, oauth: Oauth): void {
     handler: async (request) => {
       const { account_id, body } = request;
       const client = await authenticate(oauth, account_id, request.headers, body);
-      const read = readRefreshToken(directory.master_keys, account_id, secret(body.token));
-      const family = read && (await lookUpFamily(directory, account_id, read.family_id));
-      const token = family ? undefined : await lookUpToken(oauth, account_id, body.token);
-      const actor = actorFrom(client.id, factsOf(request as FastifyRequest));
-      if (family?.client_id === client.id) {
-        await revokeFamily(directory, family);
-        await note(account_id, family.id, actor);
-      }
-      if (token?.client_uuid === client.id) {
-        await revoke(storage, directory.revocations, { account_id, subject: issuedWith(token) });
-        await note(account_id, token.sid, actor);
-      }
+      const actor = actorFrom(client.id, factsOf(request));
+      await revokeOwn(oauth, client, body.token, actor);
       return {};
     },
   });

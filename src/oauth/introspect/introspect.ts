@@ -1,0 +1,58 @@
+import { findAccount } from "../../directory/accounts/find-account.ts";
+import type { Client } from "../../directory/clients/client.ts";
+import { sectorOf } from "../../directory/clients/sector.ts";
+import { canonicalAudience } from "../../directory/grants/audience.ts";
+import { secret } from "../../secrets/secret.ts";
+import { subjectIn } from "../../tokens/pairwise.ts";
+import type { AccessToken } from "../../tokens/verify.ts";
+import { lookUpToken } from "../bearer/bearer.ts";
+import type { Oauth } from "../oauth.ts";
+import { lookUpLiveFamily } from "../refresh/revoke-family.ts";
+
+type Answer = Record<string, unknown>;
+
+const inactive = { active: false };
+
+/**
+ * What a token is worth (RFC 7662 §2.2), to the client that it was issued to, and an access token also to the API that
+ * it is for; no token is good to anybody else.
+ *
+ * @throws 404 not_found.
+ */
+export async function introspect(oauth: Oauth, client: Client, presented: string): Promise<Answer> {
+  const { directory } = oauth;
+  const account = await findAccount(directory, client.account_id);
+  const canonical = (audience: string) => canonicalAudience(account, directory.public_url, audience);
+  const token = await lookUpToken(oauth, client.account_id, presented);
+  if (!token) return aboutLogin(oauth, client, presented);
+  const is_for_client = () => client.settings.resource_for.map(canonical).includes(canonical(token.audience));
+  return token.client_uuid === client.id || is_for_client() ? aboutToken(token) : inactive;
+}
+
+function aboutToken(token: AccessToken): Answer {
+  return {
+    active: true,
+    token_type: token.jkt === undefined ? "Bearer" : "DPoP",
+    cnf: token.jkt === undefined ? undefined : { jkt: token.jkt },
+    scope: token.scope.join(" "),
+    exp: token.expires_at,
+    iat: token.issued_at,
+    sub: token.pairwise_subject ?? token.subject,
+    client_id: token.client_id,
+    iss: token.issuer,
+    aud: token.audience,
+    subject_type: token.subject_type,
+    auth_time: token.auth_time,
+    amr: token.amr,
+  };
+}
+
+/** A refresh token is worth a login. */
+async function aboutLogin({ directory, tokens }: Oauth, client: Client, presented: string): Promise<Answer> {
+  const { account_id, client_id } = client;
+  const family = await lookUpLiveFamily(directory, account_id, secret(presented));
+  if (!family || family.client_id !== client.id) return inactive;
+  const exp = Math.floor(Math.min(Date.parse(family.expires_at), Date.parse(family.idle_expires_at)) / 1000);
+  const sub = await subjectIn(tokens, account_id, sectorOf(client), family.user_id);
+  return { active: true, scope: family.scope.join(" "), sub, client_id, exp };
+}
