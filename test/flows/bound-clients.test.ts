@@ -1,4 +1,7 @@
-/** A client whose tokens are all bound to a key: the account API, which takes no proofs, gives it none by any way, and keeps whatever it came with. */
+/**
+ * A client whose tokens are all bound to a key: the account API, which takes no proofs, gives it none by any way, and
+ * keeps whatever it came with.
+ */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
@@ -84,6 +87,7 @@ describeOnBothEngines("a client with bound tokens alone", (engine) => {
       "a code, by another client that may act for it": await codeOf(person.id, tenant.token),
       "a password": () => token(tenant, { ...log_in, username: person.email }, bearer),
       "a second factor": () => token(tenant, { grant_type: "mfa_oob", mfa_token, oob_code, binding_code }, bearer),
+      "a recovery": () => api("auth/mfa/recovery", { challenge_type: "oob", audience, username: careful.email }),
       "a refresh token": () => token(tenant, { grant_type: "refresh_token", refresh_token }, bearer),
       "customers/login": () => api("customers/login", { ...customer, email: person.email, password: PASSWORD }),
       "customers/mfa_login": () => api("customers/mfa_login", { ...named, secret: PASSWORD }),

@@ -11,6 +11,7 @@ import { bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
 import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
 import { reveal, secret } from "../../secrets/secret.ts";
+import { checkBound } from "../dpop/check-bound.ts";
 import type { Oauth } from "../oauth.ts";
 import { ChallengeBody, ChallengeReply, RecoveryBody, RecoveryReply } from "./schema.ts";
 
@@ -71,6 +72,7 @@ export function mfaRoutes(app: App, { directory, mfa }: Oauth): void {
       const { username, audience, oob_channel: channel = "sms" } = body;
       const account = await findAccount(directory, account_id);
       const client = await findClient(directory, account_id, bearer.client_uuid);
+      checkBound(client);
       const grant = await findGrant(directory, account, client, audience, "password");
       const { mfa_token, oob_code } = await recoverLogin(mfa, {
         account,
