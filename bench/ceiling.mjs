@@ -1,8 +1,9 @@
 /**
- * What no store can beat: the same HTTP layer (parsing, validation, headers), the same signature, and nothing else. No bearer, no
- * directory, no limits, no log, no audit, no code. Its first argument is the algorithm, or `none`: then HTTP alone, with one token again and
- * again. Each answer leaves when it is ready, as those of a login do, which had to wait for the store; with a second argument, `gather`,
- * those of one turn of the event loop leave together. The engine is set as the server sets it. Prints its port on standard output.
+ * What no store can beat: the same HTTP layer (parsing, validation, headers), the same signature, and nothing else. No
+ * bearer, no directory, no limits, no log, no audit, no code. Its first argument is the algorithm, or `none`: then HTTP
+ * alone, with one token again and again. Each answer leaves when it is ready, as those of a login do, which had to wait
+ * for the store; with a second argument, `gather`, those of one turn of the event loop leave together. The engine is
+ * set as the server sets it. Prints its port on standard output.
  */
 import { OidParams } from "../dist/http/contract.js";
 import { openHttp } from "../dist/http/server.js";

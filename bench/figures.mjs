@@ -2,7 +2,10 @@
 import { rssOf } from "./cpu.mjs";
 import { median } from "./harness.mjs";
 
-/** `contenders`: name → a function that measures it once. Every other round goes backwards, so that nobody is always the first. */
+/**
+ * `contenders`: name → a function that measures it once. Every other round goes backwards, so that nobody is always the
+ * first.
+ */
 export async function takeTurns(rounds, contenders) {
   const names = Object.keys(contenders);
   const samples = Object.fromEntries(names.map((name) => [name, []]));
@@ -12,7 +15,10 @@ export async function takeTurns(rounds, contenders) {
   return samples;
 }
 
-/** No more requests than take about so many seconds a round, as a warm-up shows: a slow machine then takes no longer, but measures less. */
+/**
+ * No more requests than take about so many seconds a round, as a warm-up shows: a slow machine then takes no longer,
+ * but measures less.
+ */
 export function fitting({ requests, seconds }, { ok, seconds: took }) {
   return Math.max(Math.min(requests, 250), Math.min(requests, Math.ceil((ok / took) * seconds)));
 }

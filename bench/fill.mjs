@@ -1,6 +1,6 @@
 /**
- * Rows that nobody asks for, as many as wanted, written by the database itself before its server starts: in the order of their keys, into
- * a table without its indexes, which are built afterwards.
+ * Rows that nobody asks for, as many as wanted, written by the database itself before its server starts: in the order
+ * of their keys, into a table without its indexes, which are built afterwards.
  */
 import { closeSync, fsyncSync, openSync } from "node:fs";
 import pg from "pg";

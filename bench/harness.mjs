@@ -27,8 +27,8 @@ export async function closeBench() {
 }
 
 /**
- * A server with one tenant, in a process of its own. NODE_ARGS go to it, for example `--cpu-prof`. `prepare(config, core)` works on the
- * database before it starts.
+ * A server with one tenant, in a process of its own. NODE_ARGS go to it, for example `--cpu-prof`. `prepare(config,
+ * core)` works on the database before it starts.
  */
 export async function startServer(engine, further = {}, prepare = async () => {}) {
   const env = {
@@ -82,8 +82,8 @@ export function requestFor(port, token, response_type, verification_code, accoun
 }
 
 /**
- * Sends each request of the batch, `repeat` times. `rate`: so many a second, whether or not earlier ones were answered. `collect`: pairs of
- * texts; what stands between them in each answer is wanted.
+ * Sends each request of the batch, `repeat` times. `rate`: so many a second, whether or not earlier ones were answered.
+ * `collect`: pairs of texts; what stands between them in each answer is wanted.
  *
  * @throws when an answer was another than expected.
  */
@@ -191,8 +191,8 @@ async function findPostgres() {
 }
 
 /**
- * A server that has been in use writes over old segments of its log; a new one stops to write each of them full of zeros first, which is
- * then what the slowest requests show. This one begins with as many as it keeps.
+ * A server that has been in use writes over old segments of its log; a new one stops to write each of them full of
+ * zeros first, which is then what the slowest requests show. This one begins with as many as it keeps.
  */
 async function makeLog(client) {
   for (let segment = 0; segment < 60; segment++) {

@@ -1,12 +1,12 @@
 /**
- * The load generator: a process of its own that stays, so that it is warm. It is sent prepared requests and keeps so many connections busy
- * with them, one in flight on each; or, with `rate`, begins that many a second whether or not earlier ones were answered, and counts
- * the latency from when a request was due. Then the first half second, in which connections are new and the server has been idle,
- * counts by itself.
+ * The load generator: a process of its own that stays, so that it is warm. It is sent prepared requests and keeps so
+ * many connections busy with them, one in flight on each; or, with `rate`, begins that many a second whether or not
+ * earlier ones were answered, and counts the latency from when a request was due. Then the first half second, in which
+ * connections are new and the server has been idle, counts by itself.
  *
- * In, as a message of its parent: { port, connections, expected, file, lengths, repeat, rate, collect }. `file` holds the requests one
- * after another, `lengths` their bytes; `repeat` sends them so many times. Out: { ok, wrong, seconds, p50, p99, most, start_p99, cpu_us,
- * first_wrong, collected }. `wrong` must be 0 for a figure to count.
+ * In, as a message of its parent: { port, connections, expected, file, lengths, repeat, rate, collect }. `file` holds
+ * the requests one after another, `lengths` their bytes; `repeat` sends them so many times. Out: { ok, wrong, seconds,
+ * p50, p99, most, start_p99, cpu_us, first_wrong, collected }. `wrong` must be 0 for a figure to count.
  */
 import { readFileSync } from "node:fs";
 import { between, openWire, statusOf } from "./wire.mjs";

@@ -1,6 +1,6 @@
 /**
- * Charts as SVG, with nothing but text: lines over a common axis, one panel below the other, and bars. They are readable on a light and on
- * a dark page, without colours, and their title says to everybody what they show.
+ * Charts as SVG, with nothing but text: lines over a common axis, one panel below the other, and bars. They are
+ * readable on a light and on a dark page, without colours, and their title says to everybody what they show.
  */
 
 const [WIDTH, PANEL, LEFT, RIGHT, TOP, BAR] = [720, 130, 74, 20, 40, 20];
@@ -15,8 +15,8 @@ const STYLE = `<style>
 </style>`;
 
 /**
- * `panels`: [{ name, unit, lines: [{ name, points: [[x, y], …] }] }], at most two lines each. `axis` names the unit of x. With `ticks`,
- * [[x, text], …], x runs on a logarithmic scale between the first and the last of them.
+ * `panels`: [{ name, unit, lines: [{ name, points: [[x, y], …] }] }], at most two lines each. `axis` names the unit of
+ * x. With `ticks`, [[x, text], …], x runs on a logarithmic scale between the first and the last of them.
  */
 export function plot({ title, axis, panels, ticks }) {
   const height = TOP + panels.length * PANEL + 34;
@@ -60,7 +60,10 @@ function legend(name, index, y) {
   return `<line x1="${x}" y1="${y - 4}" x2="${x + 24}" y2="${y - 4}" stroke-width="2" class="key${index}"/>\n${text(x + 30, y, "start", name)}`;
 }
 
-/** `groups`: [{ name, bars: [{ name, value }] }]; each group has a scale of its own, from zero, with a mark where both are equal. */
+/**
+ * `groups`: [{ name, bars: [{ name, value }] }]; each group has a scale of its own, from zero, with a mark where both
+ * are equal.
+ */
 export function bars({ title, groups }) {
   let y = TOP;
   const room = WIDTH - NAMES - RIGHT - 60;

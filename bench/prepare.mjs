@@ -1,7 +1,7 @@
 /**
- * What a measurement needs in the database before it begins: tenants, made as commands make them, and as many people as there will be
- * requests, each with a code of their own that is ready to be redeemed. Codes are derived as the product derives them; their rows are
- * written in bulk, past the server.
+ * What a measurement needs in the database before it begins: tenants, made as commands make them, and as many people as
+ * there will be requests, each with a code of their own that is ready to be redeemed. Codes are derived as the product
+ * derives them; their rows are written in bulk, past the server.
  */
 import { randomBytes } from "node:crypto";
 import { closeSync, fsyncSync, openSync } from "node:fs";
@@ -73,8 +73,9 @@ export async function prepareCodes(server, count, tenants = [server.tenant]) {
 }
 
 /**
- * Somebody new and a code of theirs, neither of them in the database yet. `known: false`: an address that nobody has, with the code that
- * somebody asked for in its name. `lifetime`: milliseconds that the code still has, or is past its end.
+ * Somebody new and a code of theirs, neither of them in the database yet. `known: false`: an address that nobody has,
+ * with the code that somebody asked for in its name. `lifetime`: milliseconds that the code still has, or is past its
+ * end.
  */
 export function drawLogin({ core: { directory, storage } }, client, shape = {}) {
   return codeRow(

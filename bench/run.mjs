@@ -1,11 +1,13 @@
 /**
- * Everything that is measured, as ratios inside one run: contenders take turns within each round and figures are medians, because machines
- * are noisy.
+ * Everything that is measured, as ratios inside one run: contenders take turns within each round and figures are
+ * medians, because machines are noisy.
  *
- * Usage: npm run bench -- [--quick] [--json] [--engine sqlite|postgres] [--suite authorize,standard,…] [--requests n] [--rounds n]
+ * Usage: npm run bench -- [--quick] [--json] [--engine sqlite|postgres] [--suite authorize,standard,…] [--requests n]
+ * [--rounds n]
  *   [--growth n] [--out docs/proof/bench.md]
- * PostgreSQL comes from TEST_DATABASE_URL, or is found and started as in the tests. `--quick` ends within five minutes; it leaves out
- * what needs more. Progress goes to standard error. `--out` writes the page, its plots beside it, and the figures as JSON.
+ * PostgreSQL comes from TEST_DATABASE_URL, or is found and started as in the tests. `--quick` ends within five minutes;
+ * it leaves out what needs more. Progress goes to standard error. `--out` writes the page, its plots beside it, and the
+ * figures as JSON.
  */
 import { parseArgs } from "node:util";
 import { closeBench } from "./harness.mjs";

@@ -1,10 +1,11 @@
 /**
- * A long run at half of what the server can do: codes are minted and redeemed, clients get tokens and have them introspected, at a steady
- * rate that does not wait for answers. Memory, open files, the rate and the latency of a redemption are noted every few seconds.
+ * A long run at half of what the server can do: codes are minted and redeemed, clients get tokens and have them
+ * introspected, at a steady rate that does not wait for answers. Memory, open files, the rate and the latency of a
+ * redemption are noted every few seconds.
  *
  * Usage: node bench/soak.mjs [--engine sqlite|postgres|both] [--minutes 30] [--rate logins a second] [--out folder]
- * Without --rate, what the same client can get out of the server is measured first; with `both`, out of both at the same time. Ends with
- * status 1 when an answer was wrong, or when memory, open files or latency were not flat.
+ * Without --rate, what the same client can get out of the server is measured first; with `both`, out of both at the
+ * same time. Ends with status 1 when an answer was wrong, or when memory, open files or latency were not flat.
  */
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

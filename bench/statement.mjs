@@ -1,7 +1,7 @@
 /**
- * The floor of the store: the very statement that redeems a code, with the very values a request gives it, and no server around it. On
- * PostgreSQL `pgbench` runs it over two connections, in batches as the server's; on SQLite it runs in a loop in one process, each batch
- * committed and flushed.
+ * The floor of the store: the very statement that redeems a code, with the very values a request gives it, and no
+ * server around it. On PostgreSQL `pgbench` runs it over two connections, in batches as the server's; on SQLite it runs
+ * in a loop in one process, each batch committed and flushed.
  */
 import { execFile, execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";

@@ -36,8 +36,8 @@ export async function measureTiming(engine, options) {
 }
 
 /**
- * Of each case, what is compared: how somebody of the first and of the second kind is drawn, whether the database knows them and their
- * code, and the step that is clocked.
+ * Of each case, what is compared: how somebody of the first and of the second kind is drawn, whether the database knows
+ * them and their code, and the step that is clocked.
  */
 function casesOf(server, { usual, strict, other }) {
   const { port } = server;

@@ -1,10 +1,11 @@
 /**
  * Whether two kinds of requests can be told apart by a stopwatch, and how much of a difference would have been seen.
  *
- * Four contenders each have one request in every round, in an order that is drawn anew: two that are compared; the first kind again,
- * which shows what "nothing" looks like; and the first kind with a delay planted, which has to be noticed. What differs is two quantiles,
- * the median and the 10th percentile, where noise is smallest. A difference stands with what chance does to it: rounds are drawn again
- * with replacement, and 3.3 standard deviations of what comes out hold 99.9 % of it.
+ * Four contenders each have one request in every round, in an order that is drawn anew: two that are compared; the
+ * first kind again, which shows what "nothing" looks like; and the first kind with a delay planted, which has to be
+ * noticed. What differs is two quantiles, the median and the 10th percentile, where noise is smallest. A difference
+ * stands with what chance does to it: rounds are drawn again with replacement, and 3.3 standard deviations of what
+ * comes out hold 99.9 % of it.
  */
 import { randomInt } from "node:crypto";
 import { openWire, statusOf } from "./wire.mjs";
@@ -15,8 +16,8 @@ const REDRAWN = 500;
 const DEVIATIONS = 3.3;
 
 /**
- * Microseconds that each request took. `contenders`: lists of steps of equal length, by name; a step is `{ lead, timed, status }`, where
- * `lead`, if there, is sent first and not timed.
+ * Microseconds that each request took. `contenders`: lists of steps of equal length, by name; a step is `{ lead, timed,
+ * status }`, where `lead`, if there, is sent first and not timed.
  */
 export async function clockRounds(port, contenders) {
   const line = await openLine(port);

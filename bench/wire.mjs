@@ -1,6 +1,7 @@
 /**
- * One connection that carries one HTTP/1.1 request at a time and understands as little of the answer as it can: where it ends. Whoever
- * measures shares the machine with the server, so this costs a few microseconds an answer, and the same for each.
+ * One connection that carries one HTTP/1.1 request at a time and understands as little of the answer as it can: where
+ * it ends. Whoever measures shares the machine with the server, so this costs a few microseconds an answer, and the
+ * same for each.
  */
 import { connect } from "node:net";
 
@@ -10,8 +11,9 @@ const LAST_CHUNK = Buffer.from("0\r\n\r\n");
 const ROOM = 64 * 1024;
 
 /**
- * `answered(bytes)` gets the whole answer; the bytes are overwritten by the next one. `failed(error)` is called once, also when the server
- * hangs up while it owes an answer; `closed()` when it hangs up and owes none. Resolves when the connection stands.
+ * `answered(bytes)` gets the whole answer; the bytes are overwritten by the next one. `failed(error)` is called once,
+ * also when the server hangs up while it owes an answer; `closed()` when it hangs up and owes none. Resolves when the
+ * connection stands.
  */
 export function openWire(port, { answered, failed, closed = () => {} }) {
   return new Promise((resolve, reject) => {

@@ -1,6 +1,6 @@
 /**
- * Prints openapi.json, config.schema.json and docs/operations.md from the code. `--check` compares instead of writing and exits with 1 when one
- * of them differs.
+ * Prints openapi.json, config.schema.json and docs/operations.md from the code. `--check` compares instead of writing
+ * and exits with 1 when one of them differs.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,7 +1,7 @@
 /**
- * better-auth with its e-mail code plugin, on the same kind of database. A login is: the code is compared, a session row is written, a
- * signed cookie answers. It signs no token, keeps no audit trail, and counts guesses a code, not a person; its own rate limit is
- * switched off here. Codes are kept as it comes: plain.
+ * better-auth with its e-mail code plugin, on the same kind of database. A login is: the code is compared, a session
+ * row is written, a signed cookie answers. It signs no token, keeps no audit trail, and counts guesses a code, not a
+ * person; its own rate limit is switched off here. Codes are kept as it comes: plain.
  *
  * DATABASE_URL, PEOPLE: how many people to make. Prints its port; `GET /code?n=…` starts that many logins and answers with
  * [address, code] of each. One person and one code are made by better-auth itself, the others are copies of their rows.

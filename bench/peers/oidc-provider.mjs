@@ -1,7 +1,7 @@
 /**
- * oidc-provider as it comes, with one client: tokens for a resource as JWTs signed with ES256 (client_credentials), and opaque ones for
- * introspection. Its store is in memory; it writes nothing that survives the process, and keeps no audit trail.
- * Prints its port.
+ * oidc-provider as it comes, with one client: tokens for a resource as JWTs signed with ES256 (client_credentials), and
+ * opaque ones for introspection. Its store is in memory; it writes nothing that survives the process, and keeps no
+ * audit trail. Prints its port.
  */
 import { generateKeyPairSync } from "node:crypto";
 import { createServer } from "node:http";

@@ -1,7 +1,8 @@
 /**
- * Durable authorizations: every answer a 302 with a signed token; bearer, limits, log line and audit event included. Beside them in the
- * same rounds: what bounds them (HTTP alone, HTTP with the signature, the bare statement), and better-auth's code → session. Then the
- * latency at 70 % of the full rate, and how long the event loop of the server kept anybody waiting.
+ * Durable authorizations: every answer a 302 with a signed token; bearer, limits, log line and audit event included.
+ * Beside them in the same rounds: what bounds them (HTTP alone, HTTP with the signature, the bare statement), and
+ * better-auth's code → session. Then the latency at 70 % of the full rate, and how long the event loop of the server
+ * kept anybody waiting.
  */
 import { figureOf, fitting, rateOf, ratioOf, takeTurns } from "../figures.mjs";
 import { load, measure, median, requestsFor, startCeiling, startServer, withDatabase } from "../harness.mjs";
@@ -82,7 +83,10 @@ async function measureCase(server, { response_type, alg }, { bare, gathered, pee
   return [figure, await measurePart(server, what, batchOf, rateOf(latchkey), options)];
 }
 
-/** Requests begin at a steady rate, whether or not earlier ones were answered; `start_ms` is the p99 of what was due before that was steady. */
+/**
+ * Requests begin at a steady rate, whether or not earlier ones were answered; `start_ms` is the p99 of what was due
+ * before that was steady.
+ */
 async function measurePart(server, what, batchOf, full, { requests, seconds, rounds }) {
   const rate = Math.round(full * PART);
   const count = Math.min(requests, rate * seconds);

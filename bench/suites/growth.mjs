@@ -1,6 +1,7 @@
 /**
- * What a request costs as the database grows: the same authorizations in the same rounds at servers whose databases hold few and many
- * codes, people and accounts, for many accounts and clients in turn. Also how long each takes to start, and its memory.
+ * What a request costs as the database grows: the same authorizations in the same rounds at servers whose databases
+ * hold few and many codes, people and accounts, for many accounts and clients in turn. Also how long each takes to
+ * start, and its memory.
  */
 import { figureOf, fitting, ratioOf, suffixOf, takeTurns } from "../figures.mjs";
 import { fill } from "../fill.mjs";

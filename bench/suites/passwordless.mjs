@@ -1,4 +1,7 @@
-/** Sends: its counts taken, then a code made and its message queued in one commit; each for somebody else, into the sandbox inbox. */
+/**
+ * Sends: its counts taken, then a code made and its message queued in one commit; each for somebody else, into the
+ * sandbox inbox.
+ */
 import { figureOf, fitting, takeTurns } from "../figures.mjs";
 import { load, measure, startServer } from "../harness.mjs";
 import { ACCOUNT, AUDIENCE, preparePeople } from "../prepare.mjs";

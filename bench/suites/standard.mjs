@@ -1,7 +1,7 @@
 /**
- * The standard surface: client_credentials (ES256, and RS256 beside its ceiling), introspection, the code flow of somebody who is logged
- * in, refresh, and the hosted login from the first page to the redirect. oidc-provider stands beside what it does without pages.
- * Latchkey records each token durably; oidc-provider keeps everything in memory.
+ * The standard surface: client_credentials (ES256, and RS256 beside its ceiling), introspection, the code flow of
+ * somebody who is logged in, refresh, and the hosted login from the first page to the redirect. oidc-provider stands
+ * beside what it does without pages. Latchkey records each token durably; oidc-provider keeps everything in memory.
  */
 import { figureOf, fitting, ratioOf, suffixOf, takeTurns } from "../figures.mjs";
 import { load, measure, startCeiling, startServer } from "../harness.mjs";

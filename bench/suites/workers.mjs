@@ -1,4 +1,7 @@
-/** PostgreSQL alone: processes that share one port. Each number has a server and a database of its own, all up at the same time. */
+/**
+ * PostgreSQL alone: processes that share one port. Each number has a server and a database of its own, all up at the
+ * same time.
+ */
 import { figureOf, fitting, ratioOf, takeTurns } from "../figures.mjs";
 import { load, measure, requestsFor, startServer } from "../harness.mjs";
 import { prepareCodes } from "../prepare.mjs";

@@ -16,8 +16,8 @@ const PERSONAL = ["ip", "user_agent"];
 const LEADING = ["code_id", "sid"];
 
 /**
- * Events that say where a person was. Reads all events of the account that are younger than `since`, an id that sorts by time, twice:
- * a code may have been asked for before anybody knew whose it was.
+ * Events that say where a person was. Reads all events of the account that are younger than `since`, an id that sorts
+ * by time, twice: a code may have been asked for before anybody knew whose it was.
  */
 export async function findPersonalEvents(db: Database, person: Traced, since: string): Promise<readonly FoundEvent[]> {
   for await (const event of eventsOf(db, person, since)) {

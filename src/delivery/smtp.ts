@@ -61,8 +61,8 @@ export async function openSmtp({ url, from }: SmtpOptions): Promise<MailProvider
 }
 
 /**
- * One place a connection. The transport would queue what finds none free and send it in the end, even when it was given up long ago
- * and tried again: so whoever waits, waits here, and leaves when `signal` says so.
+ * One place a connection. The transport would queue what finds none free and send it in the end, even when it was given
+ * up long ago and tried again: so whoever waits, waits here, and leaves when `signal` says so.
  */
 function openPlaces(count: number) {
   let free = count;

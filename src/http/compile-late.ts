@@ -1,6 +1,7 @@
 /**
- * Makes checks of requests and writers of answers out of the schemas of routes, late: Fastify wants all of them before it listens, which
- * would be a third of the time to start. Each is made when it is first used, and the rest while nobody asks for anything.
+ * Makes checks of requests and writers of answers out of the schemas of routes, late: Fastify wants all of them before
+ * it listens, which would be a third of the time to start. Each is made when it is first used, and the rest while
+ * nobody asks for anything.
  */
 
 import { AjvCompiler } from "@fastify/ajv-compiler";
@@ -16,7 +17,10 @@ type Compiler = (externals: unknown, options: { readonly customOptions?: object 
 export interface LateCompilers {
   /** For Fastify's `compilersFactory`. */
   readonly factory: { readonly buildValidator: never; readonly buildSerializer: never };
-  /** Makes what was not needed yet as soon as the server listens, so that a schema that is none does not wait for its first request. */
+  /**
+   * Makes what was not needed yet as soon as the server listens, so that a schema that is none does not wait for its
+   * first request.
+   */
   compileOnListen(app: FastifyInstance): void;
 }
 

@@ -12,8 +12,9 @@ export const { version } = JSON.parse(readFileSync(new URL("../../package.json",
 };
 
 /**
- * Serves the description of every route that is mounted after it at /openapi.json, and the viewer at /docs. Both come out of an application
- * of their own, which is made when somebody first asks: a server that nobody reads about does not wait for it.
+ * Serves the description of every route that is mounted after it at /openapi.json, and the viewer at /docs. Both come
+ * out of an application of their own, which is made when somebody first asks: a server that nobody reads about does not
+ * wait for it.
  */
 export function serveDocs(app: App, public_url: string): void {
   const routes: RouteOptions[] = [];

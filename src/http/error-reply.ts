@@ -26,7 +26,10 @@ export function refusalOf(request: FastifyRequest): ErrorCode | undefined {
   return refusals.get(request);
 }
 
-/** Notes what a request is refused with, also where a page says so and goes on: for the log, its line of the request and the figures. */
+/**
+ * Notes what a request is refused with, also where a page says so and goes on: for the log, its line of the request and
+ * the figures.
+ */
 export function noteRefusal(refusal: Refusal, request: FastifyRequest): void {
   refusals.set(request, refusal.code);
   logRefusal(refusal, request);

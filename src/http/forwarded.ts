@@ -2,8 +2,8 @@ import type { IncomingMessage } from "node:http";
 
 /**
  * Spells `Forwarded` (RFC 7239) as `X-Forwarded-*`, which the framework reads, so that a proxy may send either. Where a
- * request has both, `X-Forwarded-For` counts, without the ports that some proxies write beside the addresses. Whether any of it counts
- * is decided by TRUSTED_PROXIES, later.
+ * request has both, `X-Forwarded-For` counts, without the ports that some proxies write beside the addresses. Whether
+ * any of it counts is decided by TRUSTED_PROXIES, later.
  */
 export function readForwarded({ headers }: IncomingMessage): void {
   const { forwarded, "x-forwarded-for": given } = headers;

@@ -8,8 +8,9 @@ declare module "fastify" {
 }
 
 /**
- * Answers that are ready in the turn of the event loop in which their requests came leave together at its end. Whoever reads them is then
- * awake for all of them: to wake somebody takes the kernel longer than to send. What had to wait for the store leaves at once.
+ * Answers that are ready in the turn of the event loop in which their requests came leave together at its end. Whoever
+ * reads them is then awake for all of them: to wake somebody takes the kernel longer than to send. What had to wait for
+ * the store leaves at once.
  */
 export function gatherAnswers(app: FastifyInstance): void {
   const ready: ((error?: Error) => void)[] = [];

@@ -140,7 +140,10 @@ function readQuery(text: string): Record<string, string> {
   return values;
 }
 
-/** The address's length, faults of its encoding, and parameters that came as a form instead. Runs after the bearer was checked. */
+/**
+ * The address's length, faults of its encoding, and parameters that came as a form instead. Runs after the bearer was
+ * checked.
+ */
 function checkParameters(request: FastifyRequest): Error | undefined {
   if ((request.raw.url ?? "").length > URL_LIMIT) return refuse("uri_too_long");
   const query = request.query as Record<string, string>;

@@ -1,6 +1,6 @@
 /**
- * Every budget of this server in one table: how often anyone may try what, counted against whom. One that depends only on what the
- * caller sent answers 429; one that depends on the record is silent, so that the caller cannot notice it.
+ * Every budget of this server in one table: how often anyone may try what, counted against whom. One that depends only
+ * on what the caller sent answers 429; one that depends on the record is silent, so that the caller cannot notice it.
  *
  * `limit` is the default where an account's or client's setting may say otherwise; `window` in seconds. A subject is an id or
  * a keyed digest, never an address or number.

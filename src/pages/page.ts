@@ -1,6 +1,7 @@
 /**
- * Pages: the hosted login, rendered here; they work without any script. One small document a step, with the account's name, logo and colour,
- * in the reader's language; nothing is fetched but the account's logo, and no page can be framed.
+ * Pages: the hosted login, rendered here; they work without any script. One small document a step, with the account's
+ * name, logo and colour, in the reader's language; nothing is fetched but the account's logo, and no page can be
+ * framed.
  *
  * In: how far a browser is. Out: a document, its headers, and forms that post back to the same address.
  */

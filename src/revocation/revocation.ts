@@ -28,8 +28,8 @@ export interface Revocations {
 }
 
 /**
- * No access token lives longer; milliseconds. A revocation is remembered for this long, and so is whatever tells which tokens somebody
- * has to end.
+ * No access token lives longer; milliseconds. A revocation is remembered for this long, and so is whatever tells which
+ * tokens somebody has to end.
  */
 export const TOKENS_LIVE = 25 * 3_600_000;
 const POLL = 1_000;

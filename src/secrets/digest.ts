@@ -19,7 +19,10 @@ export function hmac(key: Uint8Array, ...parts: Parts): Uint8Array {
   return hash("sha256", outerOf(key, parts), "buffer");
 }
 
-/** As hmac, in hexadecimal. Every code is looked up by one, and a digest that comes as bytes costs twice one that comes as text. */
+/**
+ * As hmac, in hexadecimal. Every code is looked up by one, and a digest that comes as bytes costs twice one that comes
+ * as text.
+ */
 export function hmacHex(key: Uint8Array, ...parts: Parts): string {
   return hash("sha256", outerOf(key, parts), "hex");
 }

@@ -1,8 +1,8 @@
 import { type RawBuilder, sql } from "kysely";
 
 /**
- * SQL: whether a column holds this text, whatever the case. The engines' own `lower` knows the letters of ASCII alone, so every further
- * letter that is looked for is lowered by its name.
+ * SQL: whether a column holds this text, whatever the case. The engines' own `lower` knows the letters of ASCII alone,
+ * so every further letter that is looked for is lowered by its name.
  */
 export function contains(column: string, text: string): RawBuilder<boolean> {
   const wanted = text.toLowerCase();

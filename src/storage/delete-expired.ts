@@ -12,8 +12,8 @@ export interface Expiring {
 }
 
 /**
- * Removes at most `batch` rows of a table whose `expires_at` lies before an instant, the longest expired of them, one by one in the order
- * of their keys, in which everybody else locks them too. @returns how many there were.
+ * Removes at most `batch` rows of a table whose `expires_at` lies before an instant, the longest expired of them, one
+ * by one in the order of their keys, in which everybody else locks them too. @returns how many there were.
  */
 export async function deleteExpired(
   db: Database,

@@ -12,8 +12,8 @@ export const sealed_columns = [
 export type SealedTable = (typeof sealed_columns)[number]["table"];
 
 /**
- * The first `bytes` of all sealed values, each once: the versions that they were sealed under. From one to the next by an index, since
- * there are many values and hardly ever more than two versions.
+ * The first `bytes` of all sealed values, each once: the versions that they were sealed under. From one to the next by
+ * an index, since there are many values and hardly ever more than two versions.
  */
 export async function selectSealedUnder(db: Database, bytes: number): Promise<readonly Uint8Array[]> {
   const each = sealed_columns.map(async ({ table, column }) => {

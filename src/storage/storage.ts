@@ -17,7 +17,10 @@ export type Database = Kysely<Tables>;
 
 export interface Transaction {
   readonly db: Database;
-  /** Runs a hot statement inside this transaction, for inputs of which no two have the same key; one answer an input, in order. */
+  /**
+   * Runs a hot statement inside this transaction, for inputs of which no two have the same key; one answer an input, in
+   * order.
+   */
   hot<I, O>(statement: HotStatement<I, O>, inputs: readonly I[]): Promise<readonly O[]>;
   /** Done once the commit is on disk, before `write` resolves, and never when nothing was committed. `act` does not throw. */
   onDisk(act: () => void): void;
@@ -62,9 +65,9 @@ export interface SqliteConnection {
 }
 
 /**
- * A statement on the request path with two bodies side by side. On SQLite `sqlite` runs synchronously in the open group commit, on
- * the writer's thread where there is one, and may run again when a neighbour failed. On PostgreSQL calls that arrive while batches are in
- * flight travel as one statement in set form.
+ * A statement on the request path with two bodies side by side. On SQLite `sqlite` runs synchronously in the open group
+ * commit, on the writer's thread where there is one, and may run again when a neighbour failed. On PostgreSQL calls
+ * that arrive while batches are in flight travel as one statement in set form.
  *
  * `spending`: a batch holds a key once; the next with that key waits for the next batch.
  * `counting`: inputs of one key are merged into one, and the one answer is split among them again.
@@ -72,8 +75,8 @@ export interface SqliteConnection {
 export interface HotStatement<I, O> {
   readonly name: string;
   /**
-   * `import.meta.url` of the module that exports it; a thread loads it there, and inputs and answers travel as JSON. What has none
-   * runs where it is asked for.
+   * `import.meta.url` of the module that exports it; a thread loads it there, and inputs and answers travel as JSON.
+   * What has none runs where it is asked for.
    */
   readonly source?: string;
   key(input: I): string;

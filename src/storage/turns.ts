@@ -1,11 +1,12 @@
 /**
- * Keeps a process and its store at work at the same time. While one batch is carried out, the process answers another and reads what those
- * who were answered ask next; if it answered two batches in a row, all their callers would come back together, and from then on each side
- * would wait for all of the other's work. So answers are handed on batch by batch, and what the last ones led to leaves first.
+ * Keeps a process and its store at work at the same time. While one batch is carried out, the process answers another
+ * and reads what those who were answered ask next; if it answered two batches in a row, all their callers would come
+ * back together, and from then on each side would wait for all of the other's work. So answers are handed on batch by
+ * batch, and what the last ones led to leaves first.
  *
- * For the same reason what waits leaves in several batches: all in one, each of the two would wait for the other. But a batch costs as
- * much as several calls, however few are in it, so none is made smaller than `BATCH_LEAST`; fewer wait for company, or for the next
- * answers, while others are on their way.
+ * For the same reason what waits leaves in several batches: all in one, each of the two would wait for the other. But a
+ * batch costs as much as several calls, however few are in it, so none is made smaller than `BATCH_LEAST`; fewer wait
+ * for company, or for the next answers, while others are on their way.
  */
 export interface Turns {
   /** A call came in that will leave with others. */

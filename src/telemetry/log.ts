@@ -26,7 +26,10 @@ function isoTime(): string {
   return text;
 }
 
-/** Lines are gathered for a moment, so that a busy server makes one system call for many of them: milliseconds, and characters. */
+/**
+ * Lines are gathered for a moment, so that a busy server makes one system call for many of them: milliseconds, and
+ * characters.
+ */
 const FLUSH_EVERY = 200;
 const FLUSH_AT = 32_768;
 

@@ -53,8 +53,8 @@ export interface Authorization {
   readonly client_uuid: string;
   readonly grant_id?: string;
   /**
-   * What else can be revoked and ends what comes of this: what the person holds at the account API, whatever the token that this was
-   * exchanged for hung on.
+   * What else can be revoked and ends what comes of this: what the person holds at the account API, whatever the token
+   * that this was exchanged for hung on.
    */
   readonly holds?: readonly string[];
   readonly audience: string;

@@ -1,6 +1,7 @@
 /**
- * Compact JWS (RFC 7515 §7.1) on node:crypto: the hot path's own signing and checking, in one small file that the tests hold
- * against `jose`. ES256 and EdDSA are quick enough to sign in place, RS256 would stall the event loop and goes through the thread pool.
+ * Compact JWS (RFC 7515 §7.1) on node:crypto: the hot path's own signing and checking, in one small file that the tests
+ * hold against `jose`. ES256 and EdDSA are quick enough to sign in place, RS256 would stall the event loop and goes
+ * through the thread pool.
  */
 import { type KeyObject, sign, verify } from "node:crypto";
 import { LONGEST_TOKEN } from "../secrets/longest-token.ts";

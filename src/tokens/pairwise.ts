@@ -5,9 +5,9 @@ import { accountKey } from "./keys/account-key.ts";
 import type { Tokens } from "./tokens.ts";
 
 /**
- * Pairwise subjects (OpenID Connect Core §8.1): one person has another `sub` in each sector, and nobody but this server can tell that
- * two of them are one. The user's uuid is one block, enciphered under a key of account and sector: the same every time, no table
- * to look it up in, and never of uuid form, so no other subject can equal it.
+ * Pairwise subjects (OpenID Connect Core §8.1): one person has another `sub` in each sector, and nobody but this server
+ * can tell that two of them are one. The user's uuid is one block, enciphered under a key of account and sector: the
+ * same every time, no table to look it up in, and never of uuid form, so no other subject can equal it.
  */
 async function pairwiseOf(tokens: Tokens, account_id: string, sector: string, id: string, of: Kind): Promise<string> {
   const key = await keyOf(tokens, account_id, sector, of);

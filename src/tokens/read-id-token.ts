@@ -10,9 +10,9 @@ export interface ReadIdToken {
 }
 
 /**
- * What an ID token that this account signed says, however old it is: a hint about whom somebody means, never a credential (OpenID
- * Connect Core §3.1.2.1). @returns undefined when it is none; "key_gone" when it names a key that the account does not have, or has no
- * more: then nobody can tell.
+ * What an ID token that this account signed says, however old it is: a hint about whom somebody means, never a
+ * credential (OpenID Connect Core §3.1.2.1). @returns undefined when it is none; "key_gone" when it names a key that
+ * the account does not have, or has no more: then nobody can tell.
  */
 export async function readIdToken(
   tokens: Tokens,

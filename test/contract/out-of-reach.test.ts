@@ -1,4 +1,7 @@
-/** The 503 that every operation declares: the database is out of reach, and whoever asks is told to come back, in the shape of each surface. */
+/**
+ * The 503 that every operation declares: the database is out of reach, and whoever asks is told to come back, in the
+ * shape of each surface.
+ */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { type Breakable, startBreakable } from "../support/breakable.ts";
 import { describeOnBothEngines } from "../support/engines.ts";

@@ -1,4 +1,7 @@
-/** Every success and every 4xx that an operation declares is produced here, and every reply has the shape it declares; for 503 see out-of-reach.test.ts. */
+/**
+ * Every success and every 4xx that an operation declares is produced here, and every reply has the shape it declares;
+ * for 503 see out-of-reach.test.ts.
+ */
 import { randomUUID } from "node:crypto";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { afterAll, beforeAll, expect, it } from "vitest";

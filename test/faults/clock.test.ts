@@ -1,7 +1,7 @@
 /**
- * The clock of the server's machine is set forward and back while people log in. With PostgreSQL it is PostgreSQL's clock that counts, and
- * nobody notices. With SQLite it is the machine's own: codes expire with it, tokens of the future are refused until it is there
- * again, and what was spent, counted or ended stays so.
+ * The clock of the server's machine is set forward and back while people log in. With PostgreSQL it is PostgreSQL's
+ * clock that counts, and nobody notices. With SQLite it is the machine's own: codes expire with it, tokens of the
+ * future are refused until it is there again, and what was spent, counted or ended stays so.
  */
 import { decodeJwt } from "jose";
 import { expect, it } from "vitest";

@@ -1,4 +1,7 @@
-/** The disk under the database is full: everybody is told so, nothing acknowledged is lost, and with room it goes on by itself. */
+/**
+ * The disk under the database is full: everybody is told so, nothing acknowledged is lost, and with room it goes on by
+ * itself.
+ */
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { type Lone, openLone } from "../support/cluster.ts";

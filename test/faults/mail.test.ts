@@ -1,6 +1,6 @@
 /**
- * The mail server is away, silent, slow, unwilling or forgetful: whoever asks for a code is answered at once, the mail arrives when it
- * can, nobody waits behind another, and a code that arrives twice works once.
+ * The mail server is away, silent, slow, unwilling or forgetful: whoever asks for a code is answered at once, the mail
+ * arrives when it can, nobody waits behind another, and a code that arrives twice works once.
  */
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { createTestDatabase, describeOnBothEngines, type TestDatabase } from "../support/engines.ts";

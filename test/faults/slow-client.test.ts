@@ -1,4 +1,7 @@
-/** Many clients who never finish what they say: everybody else is served meanwhile, they are told so in time, and nothing of them stays. */
+/**
+ * Many clients who never finish what they say: everybody else is served meanwhile, they are told so in time, and
+ * nothing of them stays.
+ */
 import { readdirSync } from "node:fs";
 import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";

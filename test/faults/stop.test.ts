@@ -15,9 +15,9 @@ import { pause } from "../support/wire.ts";
 const LIVES = 12;
 
 /**
- * How a request ended. `refused`: there was nobody to connect to any more; the system says so at once, or resets what it had queued for a
- * listener that is gone. `unread`: it went out on a connection that had been kept alive, and that was closed at the same moment, before
- * a byte came back. `broken`: anything else, which must not happen.
+ * How a request ended. `refused`: there was nobody to connect to any more; the system says so at once, or resets what
+ * it had queued for a listener that is gone. `unread`: it went out on a connection that had been kept alive, and that
+ * was closed at the same moment, before a byte came back. `broken`: anything else, which must not happen.
  */
 type Ending = { status: number; text: string } | "refused" | "unread" | "broken";
 

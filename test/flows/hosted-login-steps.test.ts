@@ -1,4 +1,7 @@
-/** Steps of a hosted login beside the straight way: a second factor, the code once more, somebody else, a choice, consent again. */
+/**
+ * Steps of a hosted login beside the straight way: a second factor, the code once more, somebody else, a choice,
+ * consent again.
+ */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";

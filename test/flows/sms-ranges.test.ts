@@ -1,4 +1,7 @@
-/** Toll fraud: a range of numbers to which codes are sent that nobody enters is stopped; one where people enter them stays open. */
+/**
+ * Toll fraud: a range of numbers to which codes are sent that nobody enters is stopped; one where people enter them
+ * stays open.
+ */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {

@@ -1,4 +1,7 @@
-/** Token exchange (RFC 8693): a token that was sent to a client, for one that it may use further on, and never for more than that. */
+/**
+ * Token exchange (RFC 8693): a token that was sent to a client, for one that it may use further on, and never for more
+ * than that.
+ */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
 import { addClient, addGrant, call, type Reply, type TestClient } from "../support/latchkey.ts";

@@ -1,7 +1,8 @@
 /**
- * Many requests at once, valid, nearly valid and hostile, over every operation of openapi.json: no 5xx but of starved hashes, no answer that is late, every
- * answer a documented one, and a process that does not grow. FUZZ_REQUESTS asks for more, half on each engine; FUZZ_SEED for one run
- * again. PROOF_OUT names a file that gets a line of JSON for every engine.
+ * Many requests at once, valid, nearly valid and hostile, over every operation of openapi.json: no 5xx but of starved
+ * hashes, no answer that is late, every answer a documented one, and a process that does not grow. FUZZ_REQUESTS asks
+ * for more, half on each engine; FUZZ_SEED for one run again. PROOF_OUT names a file that gets a line of JSON for every
+ * engine.
  */
 import { appendFileSync, readFileSync } from "node:fs";
 import { Agent, request } from "node:http";
@@ -85,8 +86,9 @@ describeOnBothEngines("a flood of requests", (engine) => {
   }
 
   /**
-   * Slow hashes of passwords run at the lowest priority, and on a machine that is busy with something else they tell people to come again
-   * (503, Retry-After). Whoever does so is served; the server's log tells this reason from any other.
+   * Slow hashes of passwords run at the lowest priority, and on a machine that is busy with something else they tell
+   * people to come again (503, Retry-After). Whoever does so is served; the server's log tells this reason from any
+   * other.
    */
   async function askPatiently(grown: Grown): Promise<Answer | "hung" | "broken"> {
     for (let times = 1; ; times++) {
@@ -191,7 +193,10 @@ function credentialsOf({ account_id, token, client }: Tenant): Credentials {
   return { oid: account_id, bearer: `Bearer ${token}`, basic: basic(client) };
 }
 
-/** Removing or changing the client that asks would end the scene, so ids of clients are another's, or nobody's, most of the time. */
+/**
+ * Removing or changing the client that asks would end the scene, so ids of clients are another's, or nobody's, most of
+ * the time.
+ */
 async function knownOf(tenant: Tenant, other: Tenant): Promise<Known> {
   const { client, user, audience, issuer, token } = tenant;
   const codes = await Promise.all([0, 1, 2].map(() => mintCode(tenant).catch(() => "7KQM4-X2PVD")));
@@ -261,7 +266,10 @@ function faultOf(operation: Operation, grown: Grown, answer: Answer | "hung" | "
   return /^[\w-]{16}$/.test(id) && isDocumented(text) ? undefined : "undocumented";
 }
 
-/** `{ error: { code, message } }` of the account API, or `{ error, error_description }` of RFC 6749 §5.2, which names its characters. */
+/**
+ * `{ error: { code, message } }` of the account API, or `{ error, error_description }` of RFC 6749 §5.2, which names
+ * its characters.
+ */
 function isDocumented(text: string): boolean {
   try {
     const { error, error_description } = JSON.parse(text) as { error: unknown; error_description?: unknown };

@@ -1,6 +1,6 @@
 /**
- * Requests grown from openapi.json by a seeded generator: most parts fit their schema, some nearly do, and some are hostile. Fast enough
- * for a million of them: nothing here shrinks, a seed and a number name a request.
+ * Requests grown from openapi.json by a seeded generator: most parts fit their schema, some nearly do, and some are
+ * hostile. Fast enough for a million of them: nothing here shrinks, a seed and a number name a request.
  */
 import type { Random } from "./random.ts";
 

@@ -1,6 +1,6 @@
 /**
- * Coverage-guided fuzzing, as small as it can be: an input that reaches code no earlier one reached is kept, and changed again. V8 itself says
- * what was reached, block by block.
+ * Coverage-guided fuzzing, as small as it can be: an input that reaches code no earlier one reached is kept, and
+ * changed again. V8 itself says what was reached, block by block.
  */
 import { Session } from "node:inspector/promises";
 import { type Random, randomOf } from "./random.ts";

@@ -1,7 +1,7 @@
 /**
- * Everything that reads what strangers write, under coverage-guided fuzzing: it may refuse, in its documented way, and do nothing else. What
- * it takes has to mean one thing. FUZZ_REQUESTS asks for more inputs as well, FUZZ_SEED for the same
- * again. PROOF_OUT names a file that gets a line of JSON for all parsers together.
+ * Everything that reads what strangers write, under coverage-guided fuzzing: it may refuse, in its documented way, and
+ * do nothing else. What it takes has to mean one thing. FUZZ_REQUESTS asks for more inputs as well, FUZZ_SEED for the
+ * same again. PROOF_OUT names a file that gets a line of JSON for all parsers together.
  */
 import { generateKeyPairSync, sign } from "node:crypto";
 import { appendFileSync } from "node:fs";

@@ -1,4 +1,7 @@
-/** A single-page application with oidc-client-ts, unchanged, in real Chromium: login with the code of the real mail, silent renew, logout. */
+/**
+ * A single-page application with oidc-client-ts, unchanged, in real Chromium: login with the code of the real mail,
+ * silent renew, logout.
+ */
 import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { createRequire } from "node:module";

@@ -1,6 +1,6 @@
 /**
- * The modules of the OpenID certification profiles Basic and Form Post (the same ones, with response_mode=form_post) and Config, each by
- * its own name. docs/conformance.md lists them.
+ * The modules of the OpenID certification profiles Basic and Form Post (the same ones, with response_mode=form_post)
+ * and Config, each by its own name. docs/conformance.md lists them.
  */
 import { createLocalJWKSet, exportJWK, generateKeyPair, jwtVerify, SignJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";

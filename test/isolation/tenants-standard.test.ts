@@ -1,7 +1,7 @@
 /**
- * No tenant can touch another by the standards' operations, the pages or auth/token: neither with its own client, token or browser
- * there, nor with what the other one holds here. Whatever comes of it, every row of the other tenant is as before. tenants.test.ts sees to
- * it that none is missing.
+ * No tenant can touch another by the standards' operations, the pages or auth/token: neither with its own client, token
+ * or browser there, nor with what the other one holds here. Whatever comes of it, every row of the other tenant is as
+ * before. tenants.test.ts sees to it that none is missing.
  */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { belongingsOf, inventedBelongings, textsOf } from "../support/belongings.ts";

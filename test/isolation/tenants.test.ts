@@ -1,7 +1,7 @@
 /**
- * No tenant can touch another. Every operation that takes a bearer is tried: with a foreign bearer, with an own bearer and a
- * foreign id wherever it takes one, and with the token of a person. Whatever comes of it, every row of the other tenant is as before.
- * An operation or page that is missing here and among those of the standards fails the last test.
+ * No tenant can touch another. Every operation that takes a bearer is tried: with a foreign bearer, with an own bearer
+ * and a foreign id wherever it takes one, and with the token of a person. Whatever comes of it, every row of the other
+ * tenant is as before. An operation or page that is missing here and among those of the standards fails the last test.
  */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";

@@ -3,8 +3,8 @@ import type { RedeemAnswer, RedeemInput } from "../../src/authentication/verific
 import type { HotStatement, Storage } from "../../src/storage/storage.ts";
 
 /**
- * The mistake that this product must not make, made on purpose: a code is read, compared, and a moment later written, by two statements
- * instead of one. @returns what undoes it.
+ * The mistake that this product must not make, made on purpose: a code is read, compared, and a moment later written,
+ * by two statements instead of one. @returns what undoes it.
  */
 export function forgetful(storage: Storage): () => void {
   const { hot } = storage;

@@ -7,11 +7,12 @@ export interface Event<S, O> {
 }
 
 /**
- * All states that a history can have led to, from any of these: the steps one after another in some order in which no step comes before
- * another that had ended when it began (Herlihy and Wing). Empty when there is no such order: then what was seen is no history of
- * an object that does one thing at a time.
+ * All states that a history can have led to, from any of these: the steps one after another in some order in which no
+ * step comes before another that had ended when it began (Herlihy and Wing). Empty when there is no such order: then
+ * what was seen is no history of an object that does one thing at a time.
  *
- * `apply` returns the same state where a step leaves it as it was. `events` are those of one object, at most thirty, between two moments at which nothing was under way.
+ * `apply` returns the same state where a step leaves it as it was. `events` are those of one object, at most thirty,
+ * between two moments at which nothing was under way.
  */
 export function linearize<State, S, O>(
   states: readonly State[],

@@ -1,6 +1,6 @@
 /**
- * What the codes of one person at one client must do, as small as it can be said: a reference that the server is compared with. Steps
- * are pure, so that a checker may try them in any order.
+ * What the codes of one person at one client must do, as small as it can be said: a reference that the server is
+ * compared with. Steps are pure, so that a checker may try them in any order.
  */
 
 export type Format = "typable" | "numeric" | "link";
@@ -18,7 +18,10 @@ export type Step =
   | { readonly kind: "rest" }
   | { readonly kind: "remove"; readonly thing: Thing; readonly via: number };
 
-/** What the server said: a status or error code, the code that was handed out, and where it was sent, the login and the inbox's size. */
+/**
+ * What the server said: a status or error code, the code that was handed out, and where it was sent, the login and the
+ * inbox's size.
+ */
 export interface Outcome {
   readonly answer: string;
   readonly code?: string | undefined;
@@ -52,8 +55,9 @@ export interface Login {
   /** The same for the address once nobody has it any more. */
   readonly ghost: number;
   /**
-   * The user was removed in this turn. Who a request is about is looked up before its code: a right one may find its person gone in between,
-   * and is refused then without having been a guess; and requests that were under way with the removal need not agree on whether it was.
+   * The user was removed in this turn. Who a request is about is looked up before its code: a right one may find its
+   * person gone in between, and is refused then without having been a guess; and requests that were under way with the
+   * removal need not agree on whether it was.
    */
   readonly leaving: boolean;
   /** How many of `ghost` were perhaps such. */

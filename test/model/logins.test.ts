@@ -1,9 +1,10 @@
 /**
- * Random commands, many at a time, against the server and a small reference model. What was seen has to be a history of objects that do
- * one thing at a time: it is checked for linearizability, person by person. On PostgreSQL two processes share the database.
+ * Random commands, many at a time, against the server and a small reference model. What was seen has to be a history of
+ * objects that do one thing at a time: it is checked for linearizability, person by person. On PostgreSQL two processes
+ * share the database.
  *
- * MODEL_STEPS asks for more steps, MODEL_SEED for one run again. A seed that fails is kept in `seeds.json`, and run first from then on.
- * PROOF_OUT names a file that gets a line of JSON for every engine.
+ * MODEL_STEPS asks for more steps, MODEL_SEED for one run again. A seed that fails is kept in `seeds.json`, and run
+ * first from then on. PROOF_OUT names a file that gets a line of JSON for every engine.
  */
 import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import fc from "fast-check";

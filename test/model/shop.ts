@@ -25,7 +25,10 @@ import { apply, type Format, type Login, newLogin, type Outcome, type Step, sett
 /** The limits of what one caller may send to one person are another test's. */
 const SENDS = 5;
 
-/** The server sends nothing again for 30 s. In the model time passes by steps alone: where this much of it went by, a step says so. */
+/**
+ * The server sends nothing again for 30 s. In the model time passes by steps alone: where this much of it went by, a
+ * step says so.
+ */
 const REAL_TIME = 10_000;
 
 /** Processes that share the database, as they are now. */

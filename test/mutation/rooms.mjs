@@ -1,7 +1,7 @@
 /**
- * The rooms that are broken on purpose, and the tests that have to notice: the room's own, and a few flows through it. Flows run on
- * PostgreSQL, where everything happens in the process that is watched; on SQLite a server's hot statements run on a thread. `engines`
- * is empty where nothing is stored.
+ * The rooms that are broken on purpose, and the tests that have to notice: the room's own, and a few flows through it.
+ * Flows run on PostgreSQL, where everything happens in the process that is watched; on SQLite a server's hot statements
+ * run on a thread. `engines` is empty where nothing is stored.
  */
 const verification = "src/authentication/verification";
 

@@ -1,6 +1,7 @@
 /**
- * Breaks rooms on purpose and says what no test noticed: `npm run mutation -- limits callback`, all of them without a name. `--force`
- * begins anew; else only what changed since the last run is broken again. Reports lie in `data/mutation`.
+ * Breaks rooms on purpose and says what no test noticed: `npm run mutation -- limits callback`, all of them without a
+ * name. `--force` begins anew; else only what changed since the last run is broken again. Reports lie in
+ * `data/mutation`.
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";

@@ -1,4 +1,7 @@
-/** Chapter 16 of OWASP ASVS 5.0: what is written down of what happened, and what errors say. docs/security-tests.md lists all rows. */
+/**
+ * Chapter 16 of OWASP ASVS 5.0: what is written down of what happened, and what errors say. docs/security-tests.md
+ * lists all rows.
+ */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { openLogger } from "../../src/telemetry/log.ts";
 import { startBreakable } from "../support/breakable.ts";

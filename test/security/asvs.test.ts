@@ -1,4 +1,7 @@
-/** The rows of OWASP ASVS 5.0 about HTTP, factors, sessions, keys and settings that no other test has as its subject; docs/security-tests.md lists all. */
+/**
+ * The rows of OWASP ASVS 5.0 about HTTP, factors, sessions, keys and settings that no other test has as its subject;
+ * docs/security-tests.md lists all.
+ */
 import { createHash } from "node:crypto";
 import { request } from "node:http";
 import { afterAll, beforeAll, expect, it } from "vitest";

@@ -1,4 +1,7 @@
-/** The rows of NIST SP 800-63B-4 about codes, messages and sessions that no other test has as its subject; docs/security-tests.md lists all. */
+/**
+ * The rows of NIST SP 800-63B-4 about codes, messages and sessions that no other test has as its subject;
+ * docs/security-tests.md lists all.
+ */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { deriveCode, formatBytes } from "../../src/authentication/verification/code.ts";
 import { readConfig } from "../../src/config.ts";

@@ -1,4 +1,7 @@
-/** The rows about tokens, clients and replies of the OAuth security best current practice (RFC 9700) that no other test has as its subject; docs/security-tests.md lists all. */
+/**
+ * The rows about tokens, clients and replies of the OAuth security best current practice (RFC 9700) that no other test
+ * has as its subject; docs/security-tests.md lists all.
+ */
 import { createHmac, generateKeyPairSync, type KeyObject, randomUUID, sign } from "node:crypto";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { signingKey } from "../../src/tokens/keys/find-key.ts";

@@ -1,4 +1,7 @@
-/** A Latchkey whose database is out of reach for a while: the wire to PostgreSQL is cut, SQLite's file is held by somebody else. */
+/**
+ * A Latchkey whose database is out of reach for a while: the wire to PostgreSQL is cut, SQLite's file is held by
+ * somebody else.
+ */
 
 import { sqlitePath } from "../../src/config.ts";
 import { openSqliteFile } from "../../src/storage/sqlite/connection.ts";

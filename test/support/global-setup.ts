@@ -1,6 +1,6 @@
 /**
- * Builds what changed, since servers and SQLite's writer thread run what is built; starts one PostgreSQL for the whole run and migrates a
- * template database that each test file clones.
+ * Builds what changed, since servers and SQLite's writer thread run what is built; starts one PostgreSQL for the whole
+ * run and migrates a template database that each test file clones.
  */
 import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";

@@ -1,4 +1,7 @@
-/** What an account has in the database: how many rows, by which nobody may be told apart, and every row, which nobody else may touch. */
+/**
+ * What an account has in the database: how many rows, by which nobody may be told apart, and every row, which nobody
+ * else may touch.
+ */
 import { expect } from "vitest";
 import type { Latchkey, Tenant } from "./latchkey.ts";
 
@@ -32,7 +35,10 @@ async function tablesWithAccounts({ server }: Latchkey): Promise<readonly string
 const over = (row: object, at: string) =>
   ["window_ends_at", "idle_expires_at", "expires_at"].some((name) => String(Object(row)[name] ?? "9") < at);
 
-/** Every row of an account that is not over then, by table, of every table that knows accounts. When a secret was used last is left out. */
+/**
+ * Every row of an account that is not over then, by table, of every table that knows accounts. When a secret was used
+ * last is left out.
+ */
 export async function rowsOf(
   latchkey: Latchkey,
   { account_id }: Pick<Tenant, "account_id">,
@@ -57,8 +63,8 @@ export async function rowsOf(
 const MARGIN = 30_000;
 
 /**
- * Looks at every row of these accounts, in every table that knows accounts. @returns a function that looks again: each is as it was, and
- * there is no other. Tables that are named `besides` are left out.
+ * Looks at every row of these accounts, in every table that knows accounts. @returns a function that looks again: each
+ * is as it was, and there is no other. Tables that are named `besides` are left out.
  */
 export async function keepRows(
   latchkey: Latchkey,

@@ -1,6 +1,6 @@
 /**
- * Every operation of the standards, every page and auth/token, as requests: by whom (`own`: a client, tokens, a browser) and about what
- * (`other`: codes, tokens, sessions, requests). Either may be another account's, or made up.
+ * Every operation of the standards, every page and auth/token, as requests: by whom (`own`: a client, tokens, a
+ * browser) and about what (`other`: codes, tokens, sessions, requests). Either may be another account's, or made up.
  */
 import { basic, CALLBACK, type CallOptions, type TestClient } from "./latchkey.ts";
 import type { Ids } from "./operations.ts";

@@ -1,6 +1,6 @@
 /**
- * What the database is asked for on request paths: nothing that PostgreSQL-compatible distributed engines lack, and nothing that reads an
- * account's rows to find a few of them.
+ * What the database is asked for on request paths: nothing that PostgreSQL-compatible distributed engines lack, and
+ * nothing that reads an account's rows to find a few of them.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { sweeps as authenticationSweeps } from "../../src/authentication/sweeps.ts";

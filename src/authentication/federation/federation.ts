@@ -15,7 +15,10 @@ export interface Federation {
   readonly egress: Egress;
   /** Documents of providers and clients, by address. */
   readonly documents: Cache<Readonly<Record<string, unknown>>>;
-  /** What was asked for again a moment ago, keys by address and documents of clients by account and client_id, and what came of it. */
+  /**
+   * What was asked for again a moment ago, keys by address and documents of clients by account and client_id, and what
+   * came of it.
+   */
   readonly renewed: Cache<{ readonly failure?: unknown }>;
 }
 
@@ -33,10 +36,11 @@ export function openFederation(egress: Egress, monotonic?: () => number): Federa
 }
 
 /**
- * Runs `verify` with the keys that lie at an address. Their owner may have changed them: when `verify` needs one that is not there, they
- * are asked for again.
+ * Runs `verify` with the keys that lie at an address. Their owner may have changed them: when `verify` needs one that
+ * is not there, they are asked for again.
  *
- * @throws 400 upstream_login_failed when they cannot be had, and what `verify` throws: JWKSNoMatchingKey where there is no such key.
+ * @throws 400 upstream_login_failed when they cannot be had, and what `verify` throws: JWKSNoMatchingKey where there is
+ *   no such key.
  */
 export async function withKeysAt<T>(
   federation: Federation,

@@ -15,9 +15,10 @@ export interface Factor {
 }
 
 /**
- * The enabled factors of a person, without the channel over which their password was set. Where the account asks customers who log in
- * with a password for a second factor, those who have none of their own use the verified address or number of their record; so do
- * those whose own ones are all taken up by how they came by their password. Who has neither and but one channel keeps it.
+ * The enabled factors of a person, without the channel over which their password was set. Where the account asks
+ * customers who log in with a password for a second factor, those who have none of their own use the verified address
+ * or number of their record; so do those whose own ones are all taken up by how they came by their password. Who has
+ * neither and but one channel keeps it.
  */
 export async function factorsOf(
   directory: Directory,

@@ -44,10 +44,11 @@ type Proof =
 
 /**
  * Ends a login with its second factor, once. The guess is counted before anything is compared; the step of a one-time
- * password and the login are spent in one transaction, and only while client, grant and user live and the password that was shown stands.
+ * password and the login are spent in one transaction, and only while client, grant and user live and the password that
+ * was shown stands.
  *
- * @throws 400 invalid_request for a factor that is not whole, or was the first one; 400 invalid_grant for a wrong, late or used one;
- *   403 mfa_required after the first channel of a recovery; 429 too_many_attempts.
+ * @throws 400 invalid_request for a factor that is not whole, or was the first one; 400 invalid_grant for a wrong, late
+ *   or used one; 403 mfa_required after the first channel of a recovery; 429 too_many_attempts.
  */
 export async function finishFactor(mfa: Mfa, request: FinishRequest): Promise<AuthenticatedSubject> {
   const { account, pending, source, now } = request;
@@ -75,8 +76,9 @@ export async function finishFactor(mfa: Mfa, request: FinishRequest): Promise<Au
 }
 
 /**
- * Whom a wrong factor counts against. With a password it is the person, as its own guesses are. What strangers can try closes nothing else:
- * not the second factor of whoever has shown a code, nor of whoever comes from their provider or with the first channel of a recovery.
+ * Whom a wrong factor counts against. With a password it is the person, as its own guesses are. What strangers can try
+ * closes nothing else: not the second factor of whoever has shown a code, nor of whoever comes from their provider or
+ * with the first channel of a recovery.
  */
 function guesserOf({ first, subject: { user_id } }: PendingLogin): string {
   if (first === "pwd") return user_id;

@@ -4,8 +4,8 @@ import { canonicalEmail, canonicalPhoneNumber } from "../../directory/users/iden
 import { selectKnown } from "./store.ts";
 
 /**
- * Whether the person behind an address or number has logged in in this browser before, as long as its sessions are remembered. Asks
- * the same of an unknown one.
+ * Whether the person behind an address or number has logged in in this browser before, as long as its sessions are
+ * remembered. Asks the same of an unknown one.
  */
 export async function knowsPerson(
   { storage }: Directory,

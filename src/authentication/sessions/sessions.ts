@@ -31,8 +31,8 @@ export async function findSessions(
 }
 
 /**
- * Whom a logout in a browser may mean: every session that was not ended. One that lies idle or whose time is over counts, because what
- * it led to lives on until it is ended.
+ * Whom a logout in a browser may mean: every session that was not ended. One that lies idle or whose time is over
+ * counts, because what it led to lives on until it is ended.
  */
 export async function findUnended(
   { storage }: Directory,
@@ -52,8 +52,9 @@ export interface Begun {
 }
 
 /**
- * Somebody has logged in: a session of theirs, under a cookie that the browser did not have before. Where they were logged in already,
- * their session goes on with what they showed now, so that its end is the end of all that it ever led to.
+ * Somebody has logged in: a session of theirs, under a cookie that the browser did not have before. Where they were
+ * logged in already, their session goes on with what they showed now, so that its end is the end of all that it ever
+ * led to.
  */
 export async function beginSession(
   { storage }: Directory,

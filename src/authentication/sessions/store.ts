@@ -89,7 +89,8 @@ export async function updateEnded(db: Database, account_id: string, id: string, 
 }
 
 /**
- * The live session of a person in a browser goes on with what they have shown now, and what it led to is remembered as long as it.
+ * The live session of a person in a browser goes on with what they have shown now, and what it led to is remembered as
+ * long as it.
  *
  * @returns its id, where there is one.
  */

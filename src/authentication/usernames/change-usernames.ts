@@ -45,8 +45,8 @@ export type EndLogins = (
 ) => Promise<void>;
 
 /**
- * A name with a password: of a user of its own, or of the customer whom a link names. Their password is this one then, and their logins end;
- * their second factors stay as they are where `mfa` is not named.
+ * A name with a password: of a user of its own, or of the customer whom a link names. Their password is this one then,
+ * and their logins end; their second factors stay as they are where `mfa` is not named.
  *
  * @throws 400 invalid_request: a name that is taken, a password that is too short, a link that cannot be read.
  */
@@ -126,8 +126,9 @@ async function keepCustomer(
 }
 
 /**
- * Sets the password, which ends the person's logins, and links and mfa where they are named. Where binding codes go follows from both,
- * so it is read off the row that this change leaves behind: whoever else changes it waits until then.
+ * Sets the password, which ends the person's logins, and links and mfa where they are named. Where binding codes go
+ * follows from both, so it is read off the row that this change leaves behind: whoever else changes it waits until
+ * then.
  *
  * @throws 400 invalid_request, 404 not_found.
  */

@@ -7,8 +7,8 @@ import { findPerson, unknownPerson } from "../verification/person.ts";
 import { selectUsername } from "./store.ts";
 
 /**
- * Whom a user name means: a name of the account, else a verified address, of a user of the client's type. Somebody who is not known is a
- * person too, whose guesses are counted like anybody's.
+ * Whom a user name means: a name of the account, else a verified address, of a user of the client's type. Somebody who
+ * is not known is a person too, whose guesses are counted like anybody's.
  */
 export async function findNamedPerson(
   directory: Directory,

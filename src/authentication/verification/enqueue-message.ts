@@ -61,7 +61,10 @@ export async function enqueueMessage(tx: Transaction, message: CodeMessage): Pro
   await enqueue(tx, { account_id, kind, channel, inbox, payload: { ...payload }, expires_at }, now);
 }
 
-/** How messages of a client are signed: one that made itself known by where it comes from, or it could write what it likes into them. */
+/**
+ * How messages of a client are signed: one that made itself known by where it comes from, or it could write what it
+ * likes into them.
+ */
 export function senderOf(client: Pick<Client, "name" | "client_id" | "origin" | "settings">): CodeMessage["sender"] {
   const name = client.origin === "account" ? (client.name ?? client.client_id) : homeOf(client);
   return { name, login_uri: client.settings.login_uri };

@@ -17,9 +17,9 @@ export interface CodeNaming extends Omit<Naming, "client"> {
 }
 
 /**
- * The client that a presented code was made for: a strong code is found by itself, any other, and a mistyped one, belongs to the login
- * session that is named beside it, else it is looked for among the live codes of the person it was sent to, where the caller's own
- * client comes first.
+ * The client that a presented code was made for: a strong code is found by itself, any other, and a mistyped one,
+ * belongs to the login session that is named beside it, else it is looked for among the live codes of the person it was
+ * sent to, where the caller's own client comes first.
  *
  * @returns undefined when nothing names a client.
  * @throws 400 invalid_request, as naming a person does.

@@ -10,8 +10,8 @@ import { type Instant, instant } from "../../storage/storage.ts";
 export const FAILURES_LIMIT = 50;
 
 /**
- * The end of a window that nobody has begun. Not the time of the step that made the row: one that was under way a moment longer would
- * take the window for open, and the next would begin it anew, with a guess that nobody has counted.
+ * The end of a window that nobody has begun. Not the time of the step that made the row: one that was under way a
+ * moment longer would take the window for open, and the next would begin it anew, with a guess that nobody has counted.
  */
 export const NOT_BEGUN: Instant = instant(0);
 

@@ -3,9 +3,9 @@ import { updateMisled } from "./store.ts";
 import { waitForTurn } from "./wait-for-turn.ts";
 
 /**
- * A person has left an address or number: codes that went there log nobody in any more, nor does one whose login began before and
- * might be resumed to send it there. Waits for sends under way to that person; those that come later look where the person is now.
- * Part of the transaction of the change.
+ * A person has left an address or number: codes that went there log nobody in any more, nor does one whose login began
+ * before and might be resumed to send it there. Waits for sends under way to that person; those that come later look
+ * where the person is now. Part of the transaction of the change.
  */
 export async function leaveAddress(
   tx: Transaction,

@@ -1,6 +1,7 @@
 /**
- * The statement that spends a verification code, in two forms: numeric, and strong enough to be presented alone (typable or a link). It finds the row, locks every live code of that person, counts a wrong
- * numeric guess, checks that client, grant and user live, spends the code with its siblings and records it, all or nothing.
+ * The statement that spends a verification code, in two forms: numeric, and strong enough to be presented alone
+ * (typable or a link). It finds the row, locks every live code of that person, counts a wrong numeric guess, checks
+ * that client, grant and user live, spends the code with its siblings and records it, all or nothing.
  *
  * Locks are taken in one order everywhere, codes by key and then budgets by key, so that no two redemptions wait for each
  * other. Whether a guess is compared is decided on locked rows, never on what the statement saw when it began.

@@ -10,8 +10,8 @@ const PRESSED = `i.length = 10 and i.person is null and exists (
  * Typable codes and links: nothing is counted before they are compared. One row for each row that a presented code names,
  * or one without a code where it names none.
  *
- * A login (client, audience and person) is named by the first input that presents a code of it. Budgets are joined by columns of the
- * winner alone, so that no plan, made while the table was small, can begin with all of them.
+ * A login (client, audience and person) is named by the first input that presents a code of it. Budgets are joined by
+ * columns of the winner alone, so that no plan, made while the table was small, can begin with all of them.
  */
 export const redeemStrongPostgres = (kind: "typable" | "link") => `
 with ${INPUT_POSTGRES},

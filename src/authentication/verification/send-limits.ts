@@ -7,7 +7,8 @@ import type { Verification } from "./verification.ts";
 
 /**
  * Takes the visible budgets of a send: they depend on nothing but what the caller sent. A caller that administers the
- * account, and a browser that knows the person, has sends of its own for each identifier, which nobody else can spend; after those it shares the common ones.
+ * account, and a browser that knows the person, has sends of its own for each identifier, which nobody else can spend;
+ * after those it shares the common ones.
  *
  * Counted before anything is sent, since others wait for whoever holds the row of a whole client's sends.
  *

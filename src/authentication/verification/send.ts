@@ -36,7 +36,10 @@ export interface SendRequest {
   readonly purpose?: "password_reset";
   /** The end user's network address as far as it can be known (IPv6: its /64). */
   readonly source: string | null;
-  /** Who has sends of their own, that nobody else can spend: a caller that administers the account, a browser that knows the person. */
+  /**
+   * Who has sends of their own, that nobody else can spend: a caller that administers the account, a browser that knows
+   * the person.
+   */
   readonly own: string | null;
   readonly actor: string;
   readonly facts: RequestFacts;

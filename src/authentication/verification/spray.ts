@@ -4,8 +4,8 @@ import { chargeAll, peekBudget, takeBudget } from "../../limits/limits.ts";
 import type { Storage } from "../../storage/storage.ts";
 
 /**
- * A wrong numeric code of one person, seen from the account: few guesses at each of many people are a spray, which no person's own
- * budget notices (decided by `spray_guess_limit`, and by how many people there were).
+ * A wrong numeric code of one person, seen from the account: few guesses at each of many people are a spray, which no
+ * person's own budget notices (decided by `spray_guess_limit`, and by how many people there were).
  */
 export async function noteSpray(
   storage: Storage,

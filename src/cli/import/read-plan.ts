@@ -14,8 +14,8 @@ import { named } from "./named.ts";
 import { Plan } from "./plan.ts";
 
 /**
- * Reads a file as `carryOut` takes it, by every rule that can be held without writing; numbers are completed with the country that the
- * account has, or will have. @throws 400 invalid_request with every fault.
+ * Reads a file as `carryOut` takes it, by every rule that can be held without writing; numbers are completed with the
+ * country that the account has, or will have. @throws 400 invalid_request with every fault.
  */
 export async function readPlan(directory: Directory, document: unknown): Promise<Plan> {
   const plan = await checkSchema(Plan, document);

@@ -3,8 +3,8 @@ import { malformed } from "../../http/error-reply.ts";
 import type { AccountSettings } from "./settings.ts";
 
 /**
- * Telephone numbers have to know the countries of an account: with `UK` for `GB` its numbers would be read wrong, or get no SMS, and nobody
- * would be told.
+ * Telephone numbers have to know the countries of an account: with `UK` for `GB` its numbers would be read wrong, or
+ * get no SMS, and nobody would be told.
  *
  * @throws 400 invalid_request with every fault.
  */

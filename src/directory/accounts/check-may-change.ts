@@ -9,9 +9,9 @@ import type { Account } from "./account.ts";
 import type { AccountSettings } from "./settings.ts";
 
 /**
- * Three settings give power, so that changing them takes what they could give: `jwks` logs in every external account user, a further
- * name of the account API turns the grants that name it into grants of the account API, and `public_client_grants` are grants of every
- * client that registers itself.
+ * Three settings give power, so that changing them takes what they could give: `jwks` logs in every external account
+ * user, a further name of the account API turns the grants that name it into grants of the account API, and
+ * `public_client_grants` are grants of every client that registers itself.
  *
  * @throws 403 insufficient_scope; 400 invalid_request for a jwks that is not fetched by https.
  */

@@ -2,7 +2,10 @@ import { type Fault, refuse } from "../../errors.ts";
 import type { Directory } from "../directory.ts";
 import type { Client } from "./client.ts";
 
-/** As browsers write it in the header Origin (RFC 6454 §6.2): nothing after host and port, and no port that the scheme has anyway. */
+/**
+ * As browsers write it in the header Origin (RFC 6454 §6.2): nothing after host and port, and no port that the scheme
+ * has anyway.
+ */
 function isOrigin(text: string): boolean {
   if (!/^[a-z][a-z0-9+.-]*:\/\/[^/?#@\s]+$/.test(text) || !URL.canParse(text)) return false;
   const { origin } = new URL(text);
@@ -24,7 +27,8 @@ export function originFaults(origins: readonly string[]): Fault[] {
 }
 
 /**
- * A call that a page made is one of a page that the client lists; ours may call for every client. What is no browser names no origin.
+ * A call that a page made is one of a page that the client lists; ours may call for every client. What is no browser
+ * names no origin.
  *
  * @throws 403 unauthorized_client.
  */

@@ -29,6 +29,9 @@ export interface Client {
 export const isPublic = ({ token_endpoint_auth_method }: Pick<Partial<ClientSettings>, "token_endpoint_auth_method">) =>
   token_endpoint_auth_method === "none";
 
-/** Public clients always, others as they are set, by default where no ID token is asked for (RFC 7636 §4.4.1, RFC 9700 §2.1.1). */
+/**
+ * Public clients always, others as they are set, by default where no ID token is asked for (RFC 7636 §4.4.1, RFC 9700
+ * §2.1.1).
+ */
 export const needsPkce = (settings: ClientSettings, openid: boolean): boolean =>
   isPublic(settings) || (settings.require_pkce ?? !openid);

@@ -6,8 +6,9 @@ import type { ClientSettings } from "./settings.ts";
 type Settings = Partial<Pick<ClientSettings, "subject_type" | "sector_identifier_uri" | "callbacks">>;
 
 /**
- * The sector whose people have a `sub` of their own (OpenID Connect Core §8.1); undefined where everybody's is public. An app has no host
- * of its own: its private scheme stands for it, and behind a loopback address is nobody but the client.
+ * The sector whose people have a `sub` of their own (OpenID Connect Core §8.1); undefined where everybody's is public.
+ * An app has no host of its own: its private scheme stands for it, and behind a loopback address is nobody but the
+ * client.
  */
 export function sectorOf({ id, settings }: Pick<Client, "id" | "settings">): string | undefined {
   if (settings.subject_type !== "pairwise") return undefined;

@@ -18,9 +18,9 @@ const remembered = new Map<string, Right>();
 const MEMORY = 10_000;
 
 /**
- * Whether it is one of these secrets, which somebody chose and which are therefore hashed slowly. A right one is hashed once a
- * process. Others are guesses: each is counted before it is compared, and when a client's are used up nothing is compared any more but what
- * this process has seen to be right, so that guessing shuts nobody out who is at work.
+ * Whether it is one of these secrets, which somebody chose and which are therefore hashed slowly. A right one is hashed
+ * once a process. Others are guesses: each is counted before it is compared, and when a client's are used up nothing is
+ * compared any more but what this process has seen to be right, so that guessing shuts nobody out who is at work.
  */
 export async function matchWeak(
   { storage }: Pick<Directory, "storage">,

@@ -79,7 +79,10 @@ async function publicGrants(directory: Directory, client: Client): Promise<reado
   }));
 }
 
-/** All that a client may ask for, as committed: its own grants, and what the account gives every client that registered itself. */
+/**
+ * All that a client may ask for, as committed: its own grants, and what the account gives every client that registered
+ * itself.
+ */
 export async function listHeld(directory: Directory, client: Client): Promise<readonly Grant[]> {
   return withPublic(directory, client, await listGrants(directory, client.account_id, { client_id: client.id }));
 }

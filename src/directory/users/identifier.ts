@@ -30,8 +30,9 @@ export interface PhoneNumber {
 }
 
 /**
- * `country` is assumed for a number without `+`. @returns undefined when it cannot be a number, or when what it was read as would be
- * read as yet another one: `+44 00 74…` loses one of its zeros each time, and would be two identifiers of one person.
+ * `country` is assumed for a number without `+`. @returns undefined when it cannot be a number, or when what it was
+ * read as would be read as yet another one: `+44 00 74…` loses one of its zeros each time, and would be two identifiers
+ * of one person.
  */
 export async function canonicalPhoneNumber(number: string, country: string): Promise<PhoneNumber | undefined> {
   const { parsePhoneNumberFromString } = await import("libphonenumber-js/min");

@@ -24,8 +24,9 @@ export interface SignUp {
 }
 
 /**
- * Creates the user whose address or number a code or a trusted provider has just verified, inside the caller's transaction; or finds the one who
- * verified it in the meantime. One that somebody merely entered is no reason to let its owner in as them: an address leaves their record.
+ * Creates the user whose address or number a code or a trusted provider has just verified, inside the caller's
+ * transaction; or finds the one who verified it in the meantime. One that somebody merely entered is no reason to let
+ * its owner in as them: an address leaves their record.
  *
  * @throws 400 invalid_verification_code where several users have verified the number.
  */

@@ -294,7 +294,10 @@ export async function replaceUserRoles(
   for (const role_id of role_ids) await db.insertInto("user_roles").values({ account_id, user_id, role_id }).execute();
 }
 
-/** The user's row, held until this transaction ends. @returns what it has beside a user, as text; undefined when they are gone. */
+/**
+ * The user's row, held until this transaction ends. @returns what it has beside a user, as text; undefined when they
+ * are gone.
+ */
 export async function holdUser(db: Database, account_id: string, id: string): Promise<string | undefined> {
   const [row] = await db
     .updateTable("users")
@@ -353,8 +356,8 @@ export async function updateLastSeen(db: Database, account_id: string, id: strin
 }
 
 /**
- * Every account that a verified address belongs to; the one lookup that crosses accounts. Its index is for account users alone, and the
- * statement says so in a literal, since a parameter could be anybody.
+ * Every account that a verified address belongs to; the one lookup that crosses accounts. Its index is for account
+ * users alone, and the statement says so in a literal, since a parameter could be anybody.
  */
 export function selectAccountsOfAddress(
   db: Database,

@@ -4,8 +4,8 @@ import { updateAddressTaken } from "./store.ts";
 import type { User } from "./user.ts";
 
 /**
- * An address is whose who verifies it: somebody who merely entered it has it no longer. Part of the transaction in which `user` verifies it;
- * of several at once one does.
+ * An address is whose who verifies it: somebody who merely entered it has it no longer. Part of the transaction in
+ * which `user` verifies it; of several at once one does.
  */
 export async function takeAddress(
   tx: Transaction,

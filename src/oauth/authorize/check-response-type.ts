@@ -3,8 +3,8 @@ import { refuse, refuseField } from "../../errors.ts";
 import type { AuthorizeRequest } from "./schema.ts";
 
 /**
- * `authenticate` and `code` are always enabled, `token` only where the client lists it (RFC 9700 §2.1.2) and takes tokens that are bound
- * to no key. PKCE goes with `code`, and with S256 alone.
+ * `authenticate` and `code` are always enabled, `token` only where the client lists it (RFC 9700 §2.1.2) and takes
+ * tokens that are bound to no key. PKCE goes with `code`, and with S256 alone.
  *
  * @throws 400 unsupported_response_type, 400 invalid_request.
  */

@@ -37,8 +37,8 @@ const CONSENT = "select 1 from consents where account_id = ?1 and user_id = ?2 a
 const authorization_columns = "account_id, session_id, sid, client_id, created_at, expires_at";
 
 /**
- * Everything that has to be known of an answer later: its request is used, its session does not lie idle, what it leads to ends with that.
- * Whoever ends the session or takes the consent back has done so before, or finds what this led to.
+ * Everything that has to be known of an answer later: its request is used, its session does not lie idle, what it leads
+ * to ends with that. Whoever ends the session or takes the consent back has done so before, or finds what this led to.
  */
 export const answerStatement: HotStatement<Answering, Answered> = {
   name: "answer_request",

@@ -23,7 +23,8 @@ import type { Resumed } from "./resume.ts";
 /**
  * Ends a request with a code: at the client, or for the device that waits for it. One that was kept for a login page ends once.
  *
- * @throws RedirectedRefusal when the login is not of a class that is essential, another answer was given already, the session has ended, or the device waits no more.
+ * @throws RedirectedRefusal when the login is not of a class that is essential, another answer was given already, the
+ *   session has ended, or the device waits no more.
  */
 export async function answerWithCode(
   oauth: Oauth,

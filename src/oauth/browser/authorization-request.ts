@@ -2,9 +2,9 @@
  * Authorization requests of the standard surface (RFC 6749 §4.1.1, OpenID Connect Core §3.1.2.1): what a browser brings to
  * `oauth/authorize`, what a client pushes to `oauth/par` (RFC 9126), and how far a browser has come with it.
  *
- * In: parameters. Out: a request whose client and redirect_uri are known and whose every other parameter is understood; stored, so
- * that the login pages can go on with it; at the end an answer at the redirect_uri. Until client and redirect_uri are known
- * nothing is redirected anywhere.
+ * In: parameters. Out: a request whose client and redirect_uri are known and whose every other parameter is understood;
+ * stored, so that the login pages can go on with it; at the end an answer at the redirect_uri. Until client and
+ * redirect_uri are known nothing is redirected anywhere.
  */
 
 import type { Instant } from "../../storage/storage.ts";

@@ -63,8 +63,8 @@ export const loginPageOf = (public_url: string, { account_id, id }: Authorizatio
   `${issuerOf(public_url, account_id)}/login?request=${id}`;
 
 /**
- * The request that a browser brings, by value or pushed before (RFC 9126 §4): a pushed one works once, for its client alone. It is
- * not kept yet: who is logged in already needs no page.
+ * The request that a browser brings, by value or pushed before (RFC 9126 §4): a pushed one works once, for its client
+ * alone. It is not kept yet: who is logged in already needs no page.
  *
  * @throws as readRequest; 400 invalid_request for a request_uri that is none of ours, which is never fetched.
  */

@@ -7,8 +7,8 @@ import { redirecting } from "./redirected-refusal.ts";
 import type { Resumed } from "./resume.ts";
 
 /**
- * Whether a request that was kept would still be taken: while a person logs in, for half an hour at most, its callback may be removed and
- * its grant deleted or narrowed. One that ends at a page of ours has no callback.
+ * Whether a request that was kept would still be taken: while a person logs in, for half an hour at most, its callback
+ * may be removed and its grant deleted or narrowed. One that ends at a page of ours has no callback.
  *
  * @throws 400 redirect_uri_mismatch, which no browser is redirected for; RedirectedRefusal.
  */

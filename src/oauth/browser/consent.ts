@@ -20,8 +20,9 @@ interface Asking {
 export const isForeign = ({ settings, origin }: Client) => !settings.first_party || origin !== "account";
 
 /**
- * Whether this person has to be asked: never for a client of the account's own; otherwise until they agreed to all of these scopes.
- * What they agreed to is never applied silently where anybody on the device may pose as the client (RFC 8252 §8.6).
+ * Whether this person has to be asked: never for a client of the account's own; otherwise until they agreed to all of
+ * these scopes. What they agreed to is never applied silently where anybody on the device may pose as the client (RFC
+ * 8252 §8.6).
  */
 export async function needsConsent(
   directory: Directory,
@@ -58,7 +59,10 @@ export async function listConsents(directory: Directory, account_id: string, use
   });
 }
 
-/** A person takes back what they agreed to: the client's logins in their name end at once. @returns false when there was nothing. */
+/**
+ * A person takes back what they agreed to: the client's logins in their name end at once. @returns false when there was
+ * nothing.
+ */
 export async function withdrawConsent(
   directory: Directory,
   account_id: string,

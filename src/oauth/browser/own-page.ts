@@ -5,8 +5,8 @@ import type { AuthorizationRequest } from "./authorization-request.ts";
 import { storeRequest } from "./begin.ts";
 
 /**
- * A login that ends at a page of ours. It needs a client, because a client says who may log in and how: the first one of the account's
- * own that logs account users in.
+ * A login that ends at a page of ours. It needs a client, because a client says who may log in and how: the first one
+ * of the account's own that logs account users in.
  *
  * @returns undefined where the account has none.
  */

@@ -25,8 +25,8 @@ export interface ReadRequest {
  * Understands a request in the order in which it becomes trustworthy: the client, its redirect_uri, and only then everything that
  * can be refused at that address.
  *
- * @throws 400 invalid_request, invalid_request_object, redirect_uri_mismatch and 403 unauthorized_client, which no browser is redirected for;
- *   RedirectedRefusal.
+ * @throws 400 invalid_request, invalid_request_object, redirect_uri_mismatch and 403 unauthorized_client, which no
+ *   browser is redirected for; RedirectedRefusal.
  */
 export async function readRequest(
   oauth: Oauth,

@@ -11,8 +11,8 @@ export interface AnswerTo {
 }
 
 /**
- * Errors of the authorization endpoint that only redirects know (OpenID Connect Core §3.1.2.6, and the unmet requirements of OpenID
- * Connect's own extension for them).
+ * Errors of the authorization endpoint that only redirects know (OpenID Connect Core §3.1.2.6, and the unmet
+ * requirements of OpenID Connect's own extension for them).
  */
 export type RedirectError =
   | "login_required"

@@ -11,8 +11,8 @@ import type { AuthorizationParameters } from "./authorization-request.ts";
 const MEMORY = 86_400_000;
 
 /**
- * A client that sends one code_challenge or nonce for everybody has lost what they protect (RFC 9700 §2.1.1). Nobody is refused for
- * it, but the audit trail says so.
+ * A client that sends one code_challenge or nonce for everybody has lost what they protect (RFC 9700 §2.1.1). Nobody is
+ * refused for it, but the audit trail says so.
  */
 export async function noteValues(
   { storage }: Directory,

@@ -11,8 +11,8 @@ const SKEW = 30;
 const types = [undefined, "oauth-authz-req+jwt", "JWT"];
 
 /**
- * A request that the client signed (RFC 9101): what it holds counts, and nothing beside it does. Signed with a registered key, for
- * this issuer, with an end; never fetched from anywhere.
+ * A request that the client signed (RFC 9101): what it holds counts, and nothing beside it does. Signed with a
+ * registered key, for this issuer, with an end; never fetched from anywhere.
  *
  * @throws 400 invalid_request_object.
  */

@@ -39,8 +39,8 @@ export async function nextStep(
 }
 
 /**
- * Who is logged in here, as far as this client may know: a client logs in one type of user, and what another server says about somebody
- * counts only at clients that ask that server. Whoever else is logged in does not exist for it.
+ * Who is logged in here, as far as this client may know: a client logs in one type of user, and what another server
+ * says about somebody counts only at clients that ask that server. Whoever else is logged in does not exist for it.
  */
 async function usableSessions(
   oauth: Oauth,

@@ -6,9 +6,9 @@ import { listConsents } from "./consent.ts";
 import { type AnswerTo, directly, RedirectedRefusal } from "./redirected-refusal.ts";
 
 /**
- * The answer to a refusal that nobody saw, from any door that a browser can be pushed through. A client that registered itself could
- * otherwise use this server's address to lead people anywhere (RFC 9700 §4.11.2): to its callback goes only whoever has agreed to it
- * before.
+ * The answer to a refusal that nobody saw, from any door that a browser can be pushed through. A client that registered
+ * itself could otherwise use this server's address to lead people anywhere (RFC 9700 §4.11.2): to its callback goes
+ * only whoever has agreed to it before.
  *
  * @throws the refusal itself, for a page of ours, where the browser may not go there; any other error as it is.
  */

@@ -18,8 +18,9 @@ const SKEW = 30;
 export type Endpoint = "token" | "par";
 
 /**
- * The client that signed an assertion about itself (RFC 7523 §3, private_key_jwt): `iss` = `sub` = client_id, `aud` our issuer, token
- * endpoint or the endpoint that is called where its own standard says so, at most five minutes, each `jti` once.
+ * The client that signed an assertion about itself (RFC 7523 §3, private_key_jwt): `iss` = `sub` = client_id, `aud` our
+ * issuer, token endpoint or the endpoint that is called where its own standard says so, at most five minutes, each
+ * `jti` once.
  *
  * @returns undefined when it is not right. @throws 401 invalid_client when the client's keys cannot be had, and what
  *   `findCurrentClient` throws.

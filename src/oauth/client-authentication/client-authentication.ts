@@ -1,6 +1,6 @@
 /**
- * How a client proves at an endpoint who it is (RFC 6749 §2.3): by a secret, by something it signed, or, where it is public, by its
- * name alone.
+ * How a client proves at an endpoint who it is (RFC 6749 §2.3): by a secret, by something it signed, or, where it is
+ * public, by its name alone.
  *
  * In: the header, and the credentials of the form. Out: the client, with the secret that it showed; or 401 invalid_client.
  */
@@ -32,12 +32,12 @@ export interface CallerHeaders {
 }
 
 /**
- * Who calls: Basic, form credentials, a signed assertion, or the bare client_id of a public client (RFC 6749 §2.3, RFC 7523 §2.2);
- * one way only, and the one that the client is registered for. Basic credentials are tried as sent and then form-decoded, because
- * clients do either.
+ * Who calls: Basic, form credentials, a signed assertion, or the bare client_id of a public client (RFC 6749 §2.3, RFC
+ * 7523 §2.2); one way only, and the one that the client is registered for. Basic credentials are tried as sent and then
+ * form-decoded, because clients do either.
  *
- * @throws 401 invalid_client; 400 invalid_request when credentials come in two ways at once; 403 unauthorized_client for a page that the
- * client does not list.
+ * @throws 401 invalid_client; 400 invalid_request when credentials come in two ways at once; 403 unauthorized_client
+ *   for a page that the client does not list.
  */
 export async function authenticate(
   oauth: Pick<Oauth, "directory" | "federation">,

@@ -61,7 +61,7 @@ export function customerRoutes(app: App, oauth: Oauth): void {
     handler: async (request, reply) => {
       const { email, ident_type = "email", ident = email, audience, type, password } = request.body;
       if (ident === undefined) throw refuseField("email", "required", "or ident_type and ident are required");
-      const customer = customerRequest(request as FastifyRequest, { audience, type, ident_type, ident });
+      const customer = customerRequest(request, { audience, type, ident_type, ident });
       const { bearer, facts } = customer;
       const named = await nameCustomer(oauth, customer);
       const factor_follows = !bearer.scope.includes(NO_MFA);
@@ -89,7 +89,7 @@ export function customerRoutes(app: App, oauth: Oauth): void {
     },
     handler: async (request, reply) => {
       const { body, account_id } = request;
-      const customer = customerRequest(request as FastifyRequest, body);
+      const customer = customerRequest(request, body);
       const named = await nameCustomer(oauth, customer);
       const subject = await proveCustomer(oauth, named, customer, secret(body.secret), true);
       const { account, client, grant, now } = named;
@@ -127,7 +127,7 @@ export function customerRoutes(app: App, oauth: Oauth): void {
     },
     handler: async (request, reply) => {
       const { body, account_id } = request;
-      const customer = customerRequest(request as FastifyRequest, body);
+      const customer = customerRequest(request, body);
       const { account, client, grant, person, now } = await nameCustomer(oauth, customer);
       const { mfa_token, oob_code } = await recoverLogin(mfa, {
         ...{ account, client, grant_id: grant.id, person, now },
@@ -175,7 +175,7 @@ export function customerRoutes(app: App, oauth: Oauth): void {
     },
     handler: async (request, reply) => {
       const { email, audience, type, verification_code, password } = request.body;
-      const customer = customerRequest(request as FastifyRequest, {
+      const customer = customerRequest(request, {
         audience,
         type,
         ident_type: "email",

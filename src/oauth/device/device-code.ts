@@ -21,7 +21,10 @@ export interface DeviceRequest {
   readonly client_id: string;
   readonly parameters: AuthorizationParameters;
   readonly state: "pending" | "approved" | "denied";
-  /** Once approved, what an authorization code stands for, as JSON: the code itself is made when the device asks, so that none is kept. */
+  /**
+   * Once approved, what an authorization code stands for, as JSON: the code itself is made when the device asks, so
+   * that none is kept.
+   */
   readonly answer: string | null;
   /** Milliseconds between two polls. */
   readonly poll_interval: number;

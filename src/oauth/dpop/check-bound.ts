@@ -2,8 +2,8 @@ import type { Client } from "../../directory/clients/client.ts";
 import { refuse } from "../../errors.ts";
 
 /**
- * Before anything is spent or written down for a client that takes only tokens bound to a key (RFC 9449 §5.2): the account API takes no
- * proofs, so it gives such a client none.
+ * Before anything is spent or written down for a client that takes only tokens bound to a key (RFC 9449 §5.2): the
+ * account API takes no proofs, so it gives such a client none.
  *
  * @throws 403 unauthorized_client.
  */

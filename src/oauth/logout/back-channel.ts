@@ -21,8 +21,9 @@ const EVENT = "http://schemas.openid.net/event/backchannel-logout";
 const LIFETIME = 120;
 
 /**
- * Tells a client that somebody logged out (OpenID Connect Back-Channel Logout §2.4, §2.5). The token is signed when it is sent, and
- * its jti is that of the message, so a client can tell a repetition. 400 means that the client will never take it.
+ * Tells a client that somebody logged out (OpenID Connect Back-Channel Logout §2.4, §2.5). The token is signed when it
+ * is sent, and its jti is that of the message, so a client can tell a repetition. 400 means that the client will never
+ * take it.
  */
 export function backChannelLogout(
   directory: Directory,

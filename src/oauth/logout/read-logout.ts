@@ -18,8 +18,9 @@ export interface Logout {
 }
 
 /**
- * Understands a request to log out (OpenID Connect RP-Initiated Logout §2, §3): an ID token of ours says whom and which session it
- * means, and one whose key is gone says nothing; a browser goes on only to an address that the client registered.
+ * Understands a request to log out (OpenID Connect RP-Initiated Logout §2, §3): an ID token of ours says whom and which
+ * session it means, and one whose key is gone says nothing; a browser goes on only to an address that the client
+ * registered.
  *
  * @throws 400 invalid_request.
  */

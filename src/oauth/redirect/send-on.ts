@@ -19,8 +19,8 @@ import { addToQuery } from "../redirect-address.ts";
 import type { RedirectRequest } from "./schema.ts";
 
 /**
- * The address that a person is sent on to, with an ID token about them made for it: no more in it than was asked for, the client may
- * say and, where the client is not the account's own, the person agreed to.
+ * The address that a person is sent on to, with an ID token about them made for it: no more in it than was asked for,
+ * the client may say and, where the client is not the account's own, the person agreed to.
  *
  * @throws 400 redirect_uri_mismatch, invalid_request; 403 unauthorized_client.
  */

@@ -33,8 +33,8 @@ const methods: readonly string[] = ["client_secret_basic", "client_secret_post",
 const grant_types: readonly string[] = ["authorization_code", "refresh_token", DEVICE_CODE];
 
 /**
- * What becomes a setting as it was said. Whatever else a client says of itself is ignored (RFC 7591 §2): other settings are the account's
- * to give.
+ * What becomes a setting as it was said. Whatever else a client says of itself is ignored (RFC 7591 §2): other settings
+ * are the account's to give.
  */
 const taken_over = [
   "post_logout_redirect_uris",
@@ -51,8 +51,9 @@ const taken_over = [
 const wrong = (message: string) => refuse("invalid_client_metadata", { message });
 
 /**
- * The settings of such a client, all of those that are its own to choose: what it leaves out has its default. What asks for more than it
- * may have is refused, never quietly lessened, so that a client knows what it got; `otherwise` is how it authenticates when it does not say.
+ * The settings of such a client, all of those that are its own to choose: what it leaves out has its default. What asks
+ * for more than it may have is refused, never quietly lessened, so that a client knows what it got; `otherwise` is how
+ * it authenticates when it does not say.
  *
  * @throws 400 invalid_client_metadata.
  */

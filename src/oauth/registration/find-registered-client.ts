@@ -27,8 +27,8 @@ const LIMIT = 10_000;
 type Asking = Pick<Oauth, "directory" | "federation">;
 
 /**
- * Whether a client_id is the address of a document: https (http on a loopback address, which EGRESS_ALLOW has to open), with a path,
- * and nothing that could be read in two ways.
+ * Whether a client_id is the address of a document: https (http on a loopback address, which EGRESS_ALLOW has to open),
+ * with a path, and nothing that could be read in two ways.
  */
 function isDocumentAddress(client_id: string): boolean {
   if (!/^https?:\/\//.test(client_id) || client_id.length > 2_048 || !URL.canParse(client_id)) return false;
@@ -39,8 +39,8 @@ function isDocumentAddress(client_id: string): boolean {
 }
 
 /**
- * A client by client_id or uuid. One that a document describes (OAuth Client ID Metadata Document) is what its document says: read anew
- * when it is no longer fresh, and known only where the account takes such clients.
+ * A client by client_id or uuid. One that a document describes (OAuth Client ID Metadata Document) is what its document
+ * says: read anew when it is no longer fresh, and known only where the account takes such clients.
  *
  * @throws 400 invalid_client_metadata, invalid_redirect_uri: see `isMisdescribed`.
  */
@@ -54,8 +54,9 @@ export async function findCurrentClient(oauth: Asking, account_id: string, name:
 }
 
 /**
- * As `findCurrentClient`; who is not known and has the address of a document for a client_id is from now on a client of the account,
- * which it is until nobody uses it for a month. It holds no secret, and nothing else at its address is fetched.
+ * As `findCurrentClient`; who is not known and has the address of a document for a client_id is from now on a client of
+ * the account, which it is until nobody uses it for a month. It holds no secret, and nothing else at its address is
+ * fetched.
  *
  * @throws 400 invalid_client_metadata, invalid_redirect_uri; 429.
  */
@@ -83,7 +84,10 @@ async function isFresh({ storage }: Directory, { account_id, id, settings }: Cli
   return !!fresh_until && fresh_until > instant(storage.now()) && settings.sector_identifier_uri === null;
 }
 
-/** Many at once ask its address once, also who comes when it has just been read, and a moment after it failed nobody asks again. */
+/**
+ * Many at once ask its address once, also who comes when it has just been read, and a moment after it failed nobody
+ * asks again.
+ */
 async function readAnew(oauth: Asking, account_id: string, client_id: string): Promise<Client | undefined> {
   const { directory, federation } = oauth;
   const renewal = await federation.renewed.get(cacheKey(account_id, client_id), async () => {

@@ -1,7 +1,7 @@
 /**
- * Clients that the account did not make itself: those that register (RFC 7591) and look after themselves later (RFC 7592), and those
- * whose client_id is the address of a document that describes them, so that an agent nobody has heard of can still ask somebody
- * to log in.
+ * Clients that the account did not make itself: those that register (RFC 7591) and look after themselves later (RFC
+ * 7592), and those whose client_id is the address of a document that describes them, so that an agent nobody has heard
+ * of can still ask somebody to log in.
  *
  * In: client metadata. Out: a client like any other, whose `origin` says where it came from: it may ask people for what the
  * account's public_client_grants allow, always with consent, and it goes when nobody uses it for a month.

@@ -54,9 +54,9 @@ export function registrationRoutes(app: App, oauth: Oauth): void {
       const bearer =
         request.headers.authorization === undefined
           ? undefined
-          : await findBearer(oauth, account_id, presentedBy(request as FastifyRequest));
+          : await findBearer(oauth, account_id, presentedBy(request));
       if (bearer) checkBearer(bearer, { scopes: ["admin:accounts", "write:accounts", REGISTER_SCOPE] });
-      const actor = actorFrom(bearer?.subject ?? NOBODY, factsOf(request as FastifyRequest));
+      const actor = actorFrom(bearer?.subject ?? NOBODY, factsOf(request));
       const who = { allowed: bearer !== undefined, actor, source };
       const { client, client_secret, registration_access_token } = await registerClient(oauth, account_id, body, who);
       reply.code(201).headers(no_store);
@@ -110,10 +110,7 @@ export function registrationRoutes(app: App, oauth: Oauth): void {
     handler: async (request, reply) => {
       const client = await find(request, request.params.client_id);
       reply.headers(no_store);
-      return informationFor(
-        request,
-        await replaceRegistered(oauth, client, request.body, actorOf(request as FastifyRequest, client)),
-      );
+      return informationFor(request, await replaceRegistered(oauth, client, request.body, actorOf(request, client)));
     },
   });
 
@@ -131,7 +128,7 @@ export function registrationRoutes(app: App, oauth: Oauth): void {
     },
     handler: async (request, reply) => {
       const client = await find(request, request.params.client_id);
-      await removeRegistered(oauth, client, actorOf(request as FastifyRequest, client));
+      await removeRegistered(oauth, client, actorOf(request, client));
       return reply.code(204).send(null);
     },
   });

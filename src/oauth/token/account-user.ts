@@ -23,8 +23,8 @@ import { givenBy } from "../scopes.ts";
 const LONGEST = 86_400;
 
 /**
- * An account user's token for their account, out of their own token or an ID token of the account's own provider. A token that was
- * narrowed gives no wider one.
+ * An account user's token for their account, out of their own token or an ID token of the account's own provider. A
+ * token that was narrowed gives no wider one.
  *
  * @throws 400 invalid_target for an audience that is not the account API; 401 invalid_token; 403 insufficient_scope; 403
  *   unauthorized_client when client, grant or user died meanwhile, or the client's tokens are bound to a key.

@@ -90,7 +90,7 @@ export function tokenRoutes(app: App, oauth: Oauth): void {
       const { body, account_id } = request;
       const client = await authenticate(oauth, account_id, request.headers, body);
       const { directory } = oauth;
-      const presented = presentedBy(request as FastifyRequest);
+      const presented = presentedBy(request);
       const bound = client.settings.dpop_bound_access_tokens;
       const dpop_jkt = await keyOf(directory, account_id, presented, bound);
       reply.headers(no_store);

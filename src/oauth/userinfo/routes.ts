@@ -74,7 +74,7 @@ export function userinfoRoutes(app: App, oauth: Oauth): void {
       },
       handler: async (request, reply) => {
         reply.header("cache-control", "no-store");
-        return answer(request as FastifyRequest, reply as FastifyReply) as never;
+        return answer(request, reply as FastifyReply) as never;
       },
     });
   }

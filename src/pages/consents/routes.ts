@@ -37,7 +37,7 @@ export function consentPageRoutes(app: App, { directory }: Oauth): void {
     handler: async (request, reply) => {
       const { account_id } = request;
       const { account, texts } = await readerOf(directory, request);
-      const sessions = await sessionsOf(request as FastifyRequest);
+      const sessions = await sessionsOf(request);
       const rows = (await Promise.all(sessions.map(consentsOf))).flat();
       const body = html`${rows.map(
         ({
@@ -62,10 +62,10 @@ ${rows.length === 0 && html`<p>${texts.no_consents}</p>`}`;
     handler: async (request, reply) => {
       const { account_id, body } = request;
       refuseForeignForm(request);
-      const session = (await sessionsOf(request as FastifyRequest)).find(({ id }) => id === body.session);
+      const session = (await sessionsOf(request)).find(({ id }) => id === body.session);
       if (!session) throw refuse("access_denied", { message: "Nobody is logged in here." });
       const agreed = (await consentsOf(session)).some(({ consent }) => consent.client.id === body.client);
-      const actor = actorFrom(session.user_id, factsOf(request as FastifyRequest));
+      const actor = actorFrom(session.user_id, factsOf(request));
       if (agreed) await withdrawConsent(directory, account_id, session.user_id, body.client, actor);
       return reply.header("cache-control", "no-store").redirect(addressOf(account_id), 303);
     },

@@ -42,8 +42,8 @@ export interface Acting {
 /**
  * What a person does on a page moves their request on.
  *
- * @returns the browser's new cookie, where somebody has logged in. @throws RedirectedRefusal when they want to leave; what is refused,
- * for the page to say.
+ * @returns the browser's new cookie, where somebody has logged in. @throws RedirectedRefusal when they want to leave;
+ *   what is refused, for the page to say.
  */
 export async function act(oauth: Oauth, acting: Acting, { action, ...given }: Act): Promise<Secret | undefined> {
   const { request } = acting.opened;
@@ -84,8 +84,8 @@ async function refuseDevice(oauth: Oauth, { opened: { request } }: Acting): Prom
 const audienceOf = ({ request }: OpenRequest) => `urn:latchkey:login:${request.id}`;
 
 /**
- * Six digits are enough, because they are bound to the browser that asked; not for browsers that nobody knows, while an account is being
- * sprayed. A message of the hosted login carries no link.
+ * Six digits are enough, because they are bound to the browser that asked; not for browsers that nobody knows, while an
+ * account is being sprayed. A message of the hosted login carries no link.
  */
 const sending = (client: Client, code_format: Client["settings"]["code_format"]): Client => ({
   ...client,

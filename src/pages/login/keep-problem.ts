@@ -5,7 +5,10 @@ import type { AuthorizationRequest, Progress } from "../../oauth/browser/authori
 import { saveProgress } from "../../oauth/browser/open-request.ts";
 import type { Oauth } from "../../oauth/oauth.ts";
 
-/** What went wrong is kept with the login, for its page to say, and noted as every refusal is. @throws what is no refusal, or 5xx. */
+/**
+ * What went wrong is kept with the login, for its page to say, and noted as every refusal is. @throws what is no
+ * refusal, or 5xx.
+ */
 export async function keepProblem(
   oauth: Oauth,
   received: FastifyRequest,

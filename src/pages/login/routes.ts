@@ -61,8 +61,7 @@ export function loginRoutes(app: App, oauth: Oauth): void {
     url: "/v1/accounts/:oid/login",
     config: page_route,
     schema: { hide: true, params: PageParams, querystring: LoginQuery },
-    handler: async (received, reply) => {
-      const request = received as FastifyRequest;
+    handler: async (request, reply) => {
       try {
         const opened = await open(request, true);
         const resumed = await nextStep(oauth, opened.request, opened.browser);
@@ -88,15 +87,14 @@ export function loginRoutes(app: App, oauth: Oauth): void {
     url: "/v1/accounts/:oid/login",
     config: { ...page_route, form: "body" },
     schema: { hide: true, params: PageParams, querystring: LoginQuery, body: LoginForm },
-    handler: async (received, reply) => {
-      const request = received as FastifyRequest;
+    handler: async (request, reply) => {
       refuseForeignForm(request);
       const opened = await open(request, false);
       const resumed = await nextStep(oauth, opened.request, opened.browser);
       const { language: locale } = textsOf(request, opened, resumed);
       const acting = { opened, resumed, source: request.ip, locale, facts: factsOf(request) };
       try {
-        const cookie = await act(oauth, acting, received.body);
+        const cookie = await act(oauth, acting, request.body);
         if (cookie) setCookie(reply, public_url, request.account_id, cookie);
       } catch (error) {
         // The person wants to leave, so they go wherever they came from.

@@ -44,9 +44,8 @@ export function upstreamRoutes(app: App, oauth: Oauth): void {
     url: "/v1/accounts/:oid/login/upstream",
     config: page_route,
     schema: { hide: true, params: PageParams, querystring: Type.Object({ request: text(64), with: text(64) }) },
-    handler: async (received, reply) => {
-      const request = received as FastifyRequest;
-      const { request: id, with: grant_id = "" } = received.query;
+    handler: async (request, reply) => {
+      const { request: id, with: grant_id = "" } = request.query;
       const opened = await open(request, id);
       const resumed = await nextStep(oauth, opened.request, opened.browser);
       reply.header("cache-control", "no-store");
@@ -69,9 +68,8 @@ export function upstreamRoutes(app: App, oauth: Oauth): void {
       params: PageParams,
       querystring: Type.Object({ state: text(512), code: text(4_096), error: text(256), iss: text(2_048) }),
     },
-    handler: async (received, reply) => {
-      const request = received as FastifyRequest;
-      const { account_id, query } = received;
+    handler: async (request, reply) => {
+      const { account_id, query } = request;
       const opened = await open(request, requestOfState(query.state));
       const resumed = await nextStep(oauth, opened.request, opened.browser);
       const about = { request: opened.request, facts: factsOf(request) };

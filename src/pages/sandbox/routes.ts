@@ -55,10 +55,10 @@ export function sandboxPageRoutes(app: App, oauth: Oauth, readInbox: ReadInbox):
     config: page_route,
     schema: { hide: true, params: PageParams, querystring: Query },
     handler: async (request, reply) => {
-      const { account, texts } = await begin(request as FastifyRequest);
+      const { account, texts } = await begin(request);
       const { to } = request.query;
       const { sandbox } = texts;
-      const page: Pick<Page, "title" | "body"> = (await mayRead(request as FastifyRequest))
+      const page: Pick<Page, "title" | "body"> = (await mayRead(request))
         ? { title: sandbox.title, body: inboxView(texts, to, await readInbox(account.account_id, to || null)) }
         : { title: sandbox.title, body: loginView(texts) };
       return sendPage(reply, { account, texts, ...page });
@@ -72,7 +72,7 @@ export function sandboxPageRoutes(app: App, oauth: Oauth, readInbox: ReadInbox):
     schema: { hide: true, params: PageParams },
     handler: async (request, reply) => {
       refuseForeignForm(request);
-      const { account, texts } = await begin(request as FastifyRequest);
+      const { account, texts } = await begin(request);
       const begun = await requestOwnPage(oauth, account, addressOf(account.account_id));
       if (!begun) {
         const body = html`<p>${texts.sandbox.no_client} <code>latchkey client create --help</code></p>`;

@@ -19,7 +19,10 @@ interface Item<I, O> {
 const BATCH_LIMIT = 64;
 /** A batch takes a third of what waits; see `turns.ts`. */
 const SHARES = 3;
-/** Milliseconds for which fewer than `BATCH_LEAST` wait. Not longer, because the batch on its way may have to wait for somebody else's lock. */
+/**
+ * Milliseconds for which fewer than `BATCH_LEAST` wait. Not longer, because the batch on its way may have to wait for
+ * somebody else's lock.
+ */
 const PATIENCE = 2;
 /** With fewer, a batch would wait for another's flush; PostgreSQL flushes those that commit together at once. */
 const IN_FLIGHT_LIMIT = 4;

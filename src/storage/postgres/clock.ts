@@ -25,9 +25,10 @@ interface Measurement {
 }
 
 /**
- * Every process follows PostgreSQL's clock: what it measured goes on by the monotonic clock, so that setting the machine's clock changes
- * nothing. The monotonic clock stands still while a machine sleeps, so a jump of the other one is a reason to measure at once. A
- * measurement that failed, or says less than the one before, changes nothing: so processes agree although some of them are busy.
+ * Every process follows PostgreSQL's clock: what it measured goes on by the monotonic clock, so that setting the
+ * machine's clock changes nothing. The monotonic clock stands still while a machine sleeps, so a jump of the other one
+ * is a reason to measure at once. A measurement that failed, or says less than the one before, changes nothing: so
+ * processes agree although some of them are busy.
  */
 export async function openClock(pool: pg.Pool): Promise<Clock> {
   let best = await measure(pool);

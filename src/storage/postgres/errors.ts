@@ -2,8 +2,9 @@ import { Refusal, refuse } from "../../errors.ts";
 import { refuseText } from "../refuse-text.ts";
 
 /**
- * A fault of the connection or of the server's state, not of the statement (classes 08, 53, 57, 58 and the socket's own). 25006: a server
- * that another one has taken over from still reads, and a connection to it would never write again.
+ * A fault of the connection or of the server's state, not of the statement (classes 08, 53, 57, 58 and the socket's
+ * own). 25006: a server that another one has taken over from still reads, and a connection to it would never write
+ * again.
  */
 const UNAVAILABLE = /^(08|53|57|58|25006$)/;
 /** character_not_in_repertoire: U+0000. */
@@ -24,8 +25,8 @@ const CLIENT_SIDE =
   /connection terminated|timeout exceeded|client has encountered a connection error|query read timeout/i;
 
 /**
- * Lost against a concurrent transaction: serialisation failure, deadlock, or a name that somebody else took between this one's look and
- * its write (23505), which it finds taken when it looks again.
+ * Lost against a concurrent transaction: serialisation failure, deadlock, or a name that somebody else took between
+ * this one's look and its write (23505), which it finds taken when it looks again.
  */
 export function isRetriable(error: unknown): boolean {
   return /^(40001|40P01|23505)$/.test(codeOf(error) ?? "");
@@ -38,7 +39,10 @@ export function isUnavailable(error: unknown): boolean {
   return code === "temporarily_unavailable" || UNAVAILABLE.test(code) || SOCKET.has(code) || CLIENT_SIDE.test(message);
 }
 
-/** Turns a lost database into 503 with its cause kept for the log, and values that cannot be stored into 400; leaves every other error as it is. */
+/**
+ * Turns a lost database into 503 with its cause kept for the log, and values that cannot be stored into 400; leaves
+ * every other error as it is.
+ */
 export function mapUnavailable(error: unknown): unknown {
   if (error instanceof Refusal) return error;
   if (codeOf(error) === UNSTORABLE) return refuseText();

@@ -1,7 +1,8 @@
 /**
- * The thread that brings committed pages from the log to the database; see `checkpointer.ts`. Most of it happens beside those who write
- * (a passive checkpoint). A log that nobody ever stops writing to would only grow, so one that has become long is finished with the
- * writers held up (a full one), when there is little left to do: the next of them begins the log anew.
+ * The thread that brings committed pages from the log to the database; see `checkpointer.ts`. Most of it happens beside
+ * those who write (a passive checkpoint). A log that nobody ever stops writing to would only grow, so one that has
+ * become long is finished with the writers held up (a full one), when there is little left to do: the next of them
+ * begins the log anew.
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { openConfigured } from "./open-file.ts";

@@ -7,9 +7,9 @@ export interface Checkpointer {
 }
 
 /**
- * Left to itself, SQLite copies the log into the database in the middle of a commit, and whoever commits waits for two flushes of the disk
- * and for thousands of pages. A thread does it beside them instead; writers are held up only for the last few pages of a log that has
- * become long. Connections of the same server set `leaveCheckpoints`.
+ * Left to itself, SQLite copies the log into the database in the middle of a commit, and whoever commits waits for two
+ * flushes of the disk and for thousands of pages. A thread does it beside them instead; writers are held up only for
+ * the last few pages of a log that has become long. Connections of the same server set `leaveCheckpoints`.
  */
 export function openCheckpointer(path: string): Checkpointer {
   const worker = new Worker(new URL(builtFrom(new URL("./checkpoint-thread.ts", import.meta.url).href)), {

@@ -7,9 +7,10 @@ const ROWS_AN_ACCOUNT = 100_000;
 const EQUAL = 10;
 
 /**
- * Tells SQLite's planner what every index is worth, in the place where it keeps what it measured (`sqlite_stat1`): many rows in each account,
- * few that are equal in more than that. Left to itself it takes an account for ten rows, and reads all of them where an index leads to
- * one. Nothing is measured, so plans are the same for everybody and never change. Connections opened later know it.
+ * Tells SQLite's planner what every index is worth, in the place where it keeps what it measured (`sqlite_stat1`): many
+ * rows in each account, few that are equal in more than that. Left to itself it takes an account for ten rows, and
+ * reads all of them where an index leads to one. Nothing is measured, so plans are the same for everybody and never
+ * change. Connections opened later know it.
  */
 export function describeTables(file: SqliteFile): void {
   // Makes the table of statistics; there is no other way to.

@@ -38,10 +38,11 @@ export interface GroupCommitOptions {
 }
 
 /**
- * Group commit: members run one after another inside one open `BEGIN IMMEDIATE`: a `write` in a savepoint of its own, a row of hot
- * statements in a common one, which is repeated one by one when any of them fails. The group's one COMMIT comes when a
- * turn of the event loop brought no further member, and all of them are answered once `flush` says that it is on disk. The
- * next group runs while that flush is under way, and one flush is shared by all groups that were committed meanwhile.
+ * Group commit: members run one after another inside one open `BEGIN IMMEDIATE`: a `write` in a savepoint of its own, a
+ * row of hot statements in a common one, which is repeated one by one when any of them fails. The group's one COMMIT
+ * comes when a turn of the event loop brought no further member, and all of them are answered once `flush` says that it
+ * is on disk. The next group runs while that flush is under way, and one flush is shared by all groups that were
+ * committed meanwhile.
  *
  * A member's error rolls back that member alone. An error that ends the transaction (a full disk, a failed COMMIT or flush)
  * rejects every member, since none of them is known to be on disk.

@@ -7,7 +7,8 @@ const PRAGMAS = [
   "temp_store = memory",
   "cache_size = -16000",
   "wal_autocheckpoint = 4000",
-  // Bytes. A log that was longer once gives the rest back when it begins anew: else it keeps, on a full disk, the room that the database needs.
+  // Bytes. A log that was longer once gives the rest back when it begins anew: else it keeps, on a full disk, the room
+  // that the database needs.
   "journal_size_limit = 16777216",
 ];
 
@@ -18,7 +19,10 @@ export function openConfigured(path: string, onQuery?: (sql: string) => void): S
   return file;
 }
 
-/** For connections of a server, whose log is kept short by a thread; only if that one does not keep up do they copy pages themselves. */
+/**
+ * For connections of a server, whose log is kept short by a thread; only if that one does not keep up do they copy
+ * pages themselves.
+ */
 export function leaveCheckpoints(file: SqliteFile): void {
   file.exec("pragma wal_autocheckpoint = 32000");
 }

@@ -19,8 +19,8 @@ export interface SqliteOptions {
 }
 
 /**
- * The embedded engine: one writer with group commit, a thread for hot statements, one that keeps the log short, one reader that cannot
- * write, all in WAL mode.
+ * The embedded engine: one writer with group commit, a thread for hot statements, one that keeps the log short, one
+ * reader that cannot write, all in WAL mode.
  *
  * @throws when the file is owned by another running server.
  */

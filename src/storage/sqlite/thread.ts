@@ -1,6 +1,6 @@
 /**
- * This side of the writer thread. Whoever holds the file's one transaction is decided here: batches that were handed over and not yet
- * answered are the thread's turn; `idle` ends it.
+ * This side of the writer thread. Whoever holds the file's one transaction is decided here: batches that were handed
+ * over and not yet answered are the thread's turn; `idle` ends it.
  */
 import { Worker } from "node:worker_threads";
 import { builtFrom } from "./built-from.ts";
@@ -40,7 +40,10 @@ export interface ThreadOptions {
 }
 
 export interface WriterThread {
-  /** @returns the answers once they are on disk; undefined when nothing of it remains, since one failed. @throws when nobody knows. */
+  /**
+   * @returns the answers once they are on disk; undefined when nothing of it remains, since one failed. @throws when
+   * nobody knows.
+   */
   carryOut(calls: readonly Call[]): Promise<readonly unknown[] | undefined>;
   /** Resolves when a further batch may be handed over. */
   room(): Promise<void>;

@@ -19,8 +19,8 @@ const flusher = openFlusher(path);
 const statements: (Statement | undefined)[] = [];
 
 /**
- * Batches are carried out in the order in which they came; a flush does not hold up the next of them. Between two of them the event
- * loop gets its turn, or no answer would leave before the last of those that wait was carried out.
+ * Batches are carried out in the order in which they came; a flush does not hold up the next of them. Between two of
+ * them the event loop gets its turn, or no answer would leave before the last of those that wait was carried out.
  */
 let turn: Promise<unknown> = Promise.resolve();
 parentPort?.on("message", (message: string) => {
@@ -56,7 +56,10 @@ function commit(calls: Batch["calls"]): readonly unknown[] | undefined {
   }
 }
 
-/** @returns undefined where the module exports none of that name: batches that call it are left undone, and run where they came from. */
+/**
+ * @returns undefined where the module exports none of that name: batches that call it are left undone, and run where
+ * they came from.
+ */
 async function find(name: string, source: string): Promise<Statement | undefined> {
   try {
     const found = statementsIn((await import(source)) as object).find((one) => one.name === name);
