@@ -3,7 +3,6 @@ import { type Static, Type } from "typebox";
 import type { Session } from "../../authentication/sessions/session.ts";
 import { endSession, findUnended } from "../../authentication/sessions/sessions.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
-import { lookUpClient } from "../../directory/clients/find-client.ts";
 import { refuse } from "../../errors.ts";
 import type { App } from "../../http/server.ts";
 import { browserOf } from "../../oauth/browser/cookie.ts";
@@ -42,6 +41,8 @@ interface Visit {
 /** OpenID Connect RP-Initiated Logout: at once where an ID token shows whom it is about, else after a question. */
 export function logoutRoutes(app: App, oauth: Oauth): void {
   const { directory } = oauth;
+  const endpointOf = (account_id: string) => `${issuerOf(directory.public_url, account_id)}/oauth/logout`;
+
   for (const method of ["GET", "POST"] as const) {
     app.route({
       method,
@@ -66,8 +67,6 @@ export function logoutRoutes(app: App, oauth: Oauth): void {
     });
   }
 
-  const endpointOf = (account_id: string) => `${issuerOf(directory.public_url, account_id)}/oauth/logout`;
-
   async function logOut({ request, reply, given, browser, confirmed }: Visit): Promise<FastifyReply> {
     const { account_id } = request;
     const { account, texts } = await readerOf(directory, request, spaceSeparated(given.ui_locales));
@@ -77,9 +76,7 @@ export function logoutRoutes(app: App, oauth: Oauth): void {
     const may_go = await mayGoThere(directory, account_id, logout.unchecked, browser);
     const meant = meantBy(logout, sessions);
     if (sessions.length > 0 && meant.length === 0 && !confirmed) {
-      const named = given.client_id ? await lookUpClient(directory, account_id, given.client_id) : undefined;
-      const client = logout.client ?? named;
-      const asks_for = client?.name ?? client?.client_id ?? account.name;
+      const asks_for = logout.client?.name ?? logout.client?.client_id ?? account.name;
       const body = question(texts, { endpoint: endpointOf(account_id), asks_for, given });
       return sendPage(reply, { account, texts, title: texts.sign_out, body, leads_away: logout.address !== undefined });
     }
