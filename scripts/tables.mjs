@@ -45,7 +45,31 @@ function print() {
     return `export interface ${typeName(name)} {\n${lines.join("\n")}\n}\n`;
   });
   const index = objects.map(({ name }) => `  ${name}: ${typeName(name)};`).join("\n");
-  return `// Generated from the migrations by scripts/tables.mjs. Do not edit.\nimport type { Generated } from "kysely";\n\n${blocks.join("\n")}\nexport interface Tables {\n${index}\n}\n`;
+  const named = objects
+    .filter(({ type }) => type === "table")
+    .map(
+      ({ name }) =>
+        `  ${name}: [${columnsOf(name)
+          .map((column) => `"${column.name}"`)
+          .join(", ")}],`,
+    )
+    .join("\n");
+  return `// Generated from the migrations by scripts/tables.mjs. Do not edit.
+import type { Generated } from "kysely";
+
+${blocks.join("\n")}
+export interface Tables {
+${index}
+}
+
+/**
+ * All columns of each table, by name: what a newer process adds to a table changes nothing for one that runs, and
+ * PostgreSQL keeps the plan of a statement only while its columns are the same.
+ */
+export const columns = {
+${named}
+} as const satisfies { readonly [T in keyof Tables]?: readonly (keyof Tables[T])[] };
+`;
 }
 
 function typeOf(column, isView) {

@@ -1,4 +1,5 @@
 import type { Database } from "../storage/storage.ts";
+import { columns } from "../storage/tables.ts";
 import type { AuditEvent } from "./audit.ts";
 
 /** What one actor did, newest first. */
@@ -10,7 +11,7 @@ export async function listEvents(
 ): Promise<readonly AuditEvent[]> {
   const rows = await db
     .selectFrom("audit_events")
-    .selectAll()
+    .select(columns.audit_events)
     .where("account_id", "=", account_id)
     .where("actor", "=", actor)
     .orderBy("id", "desc")

@@ -460,3 +460,42 @@ export interface Tables {
   users: Users;
   verification_codes: VerificationCodes;
 }
+
+/**
+ * All columns of each table, by name: what a newer process adds to a table changes nothing for one that runs, and
+ * PostgreSQL keeps the plan of a statement only while its columns are the same.
+ */
+export const columns = {
+  account_keys: ["account_id", "name", "sealed", "created_at"],
+  accounts: ["account_id", "name", "settings", "created_at", "created_by", "updated_at", "deleted_at", "deleted_by"],
+  audit_events: ["account_id", "id", "created_at", "action", "outcome", "entity", "actor", "context"],
+  authorization_requests: ["account_id", "id", "client_id", "kind", "parameters", "progress", "browser_digest", "created_at", "expires_at", "used_at"],
+  budgets: ["account_id", "budget", "subject", "count", "window_ends_at", "level", "failures"],
+  client_registrations: ["account_id", "client_id", "token_digest", "fresh_until", "used_at", "expires_at"],
+  client_secrets: ["account_id", "id", "client_id", "algorithm", "digest", "created_at", "not_after", "last_used_at"],
+  clients: ["account_id", "id", "client_id", "name", "description", "settings", "created_at", "created_by", "updated_at", "deleted_at", "deleted_by", "origin"],
+  connections: ["account_id", "name", "strategy", "settings", "created_at", "updated_at", "deleted_at"],
+  consents: ["account_id", "user_id", "client_id", "audience", "scope", "granted_at"],
+  contact_challenges: ["account_id", "user_id", "field", "value", "challenge_id", "key_version", "counter", "length", "created_at", "expires_at"],
+  device_codes: ["account_id", "id", "digest", "user_code_digest", "client_id", "parameters", "state", "answer", "poll_interval", "polled_at", "created_at", "expires_at"],
+  factors: ["account_id", "user_id", "kind", "target", "seed", "enabled_at", "last_step", "updated_at"],
+  federated_identities: ["account_id", "issuer", "subject", "user_id", "created_at"],
+  grants: ["account_id", "id", "client_id", "audience", "scope", "type", "oidc", "oidc_client_secret", "created_at", "created_by", "updated_at", "deleted_at", "deleted_by"],
+  login_sessions: ["account_id", "id", "client_id", "audience", "person", "user_id", "identifier", "email", "phone_number", "code_id", "created_at", "expires_at"],
+  migrations: ["name", "applied_at"],
+  outbox: ["account_id", "id", "kind", "channel", "payload", "inbox", "state", "attempts", "next_attempt_at", "claimed_by", "last_error", "created_at", "expires_at", "finished_at"],
+  passwords: ["account_id", "user_id", "kind", "hash", "updated_at", "set_over"],
+  redeemed_authorization_codes: ["account_id", "id", "sid", "redeemed_at", "expires_at"],
+  refresh_families: ["account_id", "id", "client_id", "user_id", "grant_id", "audience", "scope", "auth_time", "amr", "generation", "digest", "key_version", "created_at", "userinfo_claims", "dpop_jkt", "rotated_at", "grace_used", "idle_expires_at", "expires_at", "revoked_at"],
+  revocations: ["account_id", "subject", "revoked_at", "expires_at"],
+  roles: ["account_id", "id", "name", "description", "scope", "created_at", "created_by", "updated_at", "deleted_at", "deleted_by"],
+  session_authorizations: ["account_id", "session_id", "sid", "client_id", "created_at", "expires_at"],
+  sessions: ["account_id", "id", "browser_digest", "user_id", "auth_time", "amr", "provider", "created_at", "idle_expires_at", "expires_at", "ended_at"],
+  signing_keys: ["account_id", "kid", "alg", "public_jwk", "private_key", "created_at", "active_at", "retired_at", "expires_at"],
+  signups: ["account_id", "id", "email", "applicant", "digest", "challenge_id", "key_version", "counter", "created_at", "expires_at", "verified_at", "created_account_id"],
+  used_tokens: ["account_id", "id", "expires_at"],
+  user_roles: ["account_id", "user_id", "role_id"],
+  usernames: ["account_id", "id", "username", "user_id", "links", "mfa", "created_at", "created_by", "updated_at", "deleted_at", "deleted_by"],
+  users: ["account_id", "id", "type", "customer_id", "email", "email_canonical", "email_verified_at", "phone_number", "phone_verified_at", "name", "locale", "profile", "scope", "created_at", "created_by", "updated_at", "deleted_at", "deleted_by", "last_seen_at", "second_factor"],
+  verification_codes: ["account_id", "id", "client_id", "audience", "person", "user_id", "connections", "format", "length", "challenge_id", "counter", "key_version", "typed_digest", "link_digest", "signup", "email", "phone_number", "guesses", "guess_limit", "created_at", "created_by", "expires_at", "last_sent_at", "spent_at", "redeemed_by"],
+} as const satisfies { readonly [T in keyof Tables]?: readonly (keyof Tables[T])[] };

@@ -4,12 +4,12 @@
  * before. tenants.test.ts sees to it that none is missing.
  */
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { belongingsOf, inventedBelongings, textsOf } from "../support/belongings.ts";
+import { belongingsOf, inventedBelongings, openProvider, textsOf } from "../support/belongings.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
-import { call, createTenant, type Latchkey, type Reply, startLatchkey, type Tenant } from "../support/latchkey.ts";
-import { openReceiver, type Receiver } from "../support/receiver.ts";
+import { createTenant, type Latchkey, type Reply, startLatchkey, type Tenant } from "../support/latchkey.ts";
+import type { Receiver } from "../support/receiver.ts";
 import { keepRows, rowsOf } from "../support/rows.ts";
-import { type Belongings, STANDARD_ATTEMPTS, type StandardAttempt } from "../support/standard-attempts.ts";
+import { attemptAt, type Belongings, STANDARD_ATTEMPTS } from "../support/standard-attempts.ts";
 import { visible } from "../support/visible.ts";
 
 describeOnBothEngines("tenants on the standard surface", (engine) => {
@@ -20,15 +20,7 @@ describeOnBothEngines("tenants on the standard surface", (engine) => {
   let own: Belongings;
   let other: Belongings;
   beforeAll(async () => {
-    provider = await openReceiver(() => {
-      const { url: issuer } = provider;
-      const endpoints = {
-        authorization_endpoint: `${issuer}/a`,
-        token_endpoint: `${issuer}/t`,
-        jwks_uri: `${issuer}/k`,
-      };
-      return [200, JSON.stringify({ issuer, ...endpoints })];
-    });
+    provider = await openProvider();
     latchkey = await startLatchkey(engine, { env: { EGRESS_ALLOW: "127.0.0.0/8" } });
     mine = await createTenant(latchkey);
     theirs = await createTenant(latchkey);
@@ -40,11 +32,6 @@ describeOnBothEngines("tenants on the standard surface", (engine) => {
     await provider.close();
   });
 
-  const ask = (at: Tenant, { path, options }: StandardAttempt, by: Belongings, about: Belongings) => {
-    const { browser, headers, ...rest } = options(by, about);
-    const cookie = browser === undefined ? {} : { cookie: `lk_${at.account_id}=${browser}` };
-    return call(`${at.base}${path(about)}`, { ...rest, headers: { ...headers, ...cookie } });
-  };
   /** What a reply shows, but for what the request said itself, and what is new in every page. */
   const seen = (reply: Reply, ...said: Belongings[]) => {
     const { status, headers, text } = visible(reply);
@@ -58,8 +45,8 @@ describeOnBothEngines("tenants on the standard surface", (engine) => {
     "$operation answers a foreign thing like an invented one: $what",
     async (attempt) => {
       const untouched = await keepRows(latchkey, [theirs]);
-      const existing = await ask(mine, attempt, own, other);
-      const unknown = await ask(mine, attempt, own, inventedBelongings);
+      const existing = await attemptAt(mine, attempt, own, other);
+      const unknown = await attemptAt(mine, attempt, own, inventedBelongings);
       const all = [own, other, inventedBelongings];
       expect(seen(existing, ...all)).toBe(seen(unknown, ...all));
       await untouched();
@@ -70,8 +57,8 @@ describeOnBothEngines("tenants on the standard surface", (engine) => {
     "$operation answers a foreign caller or browser like an invented one: $what",
     async (attempt) => {
       const untouched = await keepRows(latchkey, [theirs], attempt.counted ? ["budgets"] : []);
-      const foreigner = await ask(theirs, attempt, own, other);
-      const nobody = await ask(theirs, attempt, inventedBelongings, other);
+      const foreigner = await attemptAt(theirs, attempt, own, other);
+      const nobody = await attemptAt(theirs, attempt, inventedBelongings, other);
       const all = [own, other, inventedBelongings];
       expect(seen(foreigner, ...all)).toBe(seen(nobody, ...all));
       await untouched();
@@ -84,8 +71,8 @@ describeOnBothEngines("tenants on the standard surface", (engine) => {
     const all = [belongings, inventedBelongings];
     const idle: string[] = [];
     for (const attempt of STANDARD_ATTEMPTS.filter(({ uniform }) => !uniform)) {
-      const done = await ask(right, attempt, belongings, belongings);
-      const nothing = await ask(right, attempt, inventedBelongings, inventedBelongings);
+      const done = await attemptAt(right, attempt, belongings, belongings);
+      const nothing = await attemptAt(right, attempt, inventedBelongings, inventedBelongings);
       const refused = done.status >= 400 && !done.text.includes("authorization_pending");
       if (refused || seen(done, ...all) === seen(nothing, ...all))
         idle.push(`${attempt.operation}, ${attempt.what}: ${done.status} ${done.text.slice(0, 200)}`);

@@ -3,9 +3,24 @@ import { randomUUID } from "node:crypto";
 import { addClient, addGrant, basic, CALLBACK, call, inbox, type Latchkey, type Tenant } from "./latchkey.ts";
 import { idsOf, invented } from "./operations.ts";
 import { addAccountUser, logInByMail } from "./people.ts";
+import { openReceiver, type Receiver } from "./receiver.ts";
 import { type Belongings, DEVICE, EXCHANGE } from "./standard-attempts.ts";
 import { answered, standardClient } from "./standard-client.ts";
 import { openSurfer } from "./surfer.ts";
+
+/** Another OpenID provider, as far as a login that begins there. */
+export async function openProvider(): Promise<Receiver> {
+  const provider: Receiver = await openReceiver(() => {
+    const { url: issuer } = provider;
+    const endpoints = {
+      authorization_endpoint: `${issuer}/a`,
+      token_endpoint: `${issuer}/t`,
+      jwks_uri: `${issuer}/k`,
+    };
+    return [200, JSON.stringify({ issuer, ...endpoints })];
+  });
+  return provider;
+}
 
 /** `authority`: another OpenID provider. */
 export async function belongingsOf(latchkey: Latchkey, tenant: Tenant, authority: string): Promise<Belongings> {

@@ -2,7 +2,7 @@
  * Every operation of the standards, every page and auth/token, as requests: by whom (`own`: a client, tokens, a
  * browser) and about what (`other`: codes, tokens, sessions, requests). Either may be another account's, or made up.
  */
-import { basic, CALLBACK, type CallOptions, type TestClient } from "./latchkey.ts";
+import { basic, CALLBACK, type CallOptions, call, type Reply, type Tenant, type TestClient } from "./latchkey.ts";
 import type { Ids } from "./operations.ts";
 import { PASSWORD } from "./people.ts";
 
@@ -197,3 +197,15 @@ export const OPEN: readonly string[] = [
   "readyz_get",
   "well_known_oauth_authorization_server_get",
 ];
+
+/** Sends it to one tenant: by whom, about what. */
+export function attemptAt(
+  at: Tenant,
+  { path, options }: StandardAttempt,
+  by: Belongings,
+  about: Belongings,
+): Promise<Reply> {
+  const { browser, headers, ...rest } = options(by, about);
+  const cookie = browser === undefined ? {} : { cookie: `lk_${at.account_id}=${browser}` };
+  return call(`${at.base}${path(about)}`, { ...rest, headers: { ...headers, ...cookie } });
+}

@@ -1,4 +1,5 @@
 import type { Database } from "../../storage/storage.ts";
+import { columns } from "../../storage/tables.ts";
 import type { ContactChallenge } from "./contact.ts";
 
 export async function upsertChallenge(db: Database, challenge: ContactChallenge): Promise<void> {
@@ -16,7 +17,7 @@ type Key = Pick<ContactChallenge, "account_id" | "user_id" | "field">;
 export async function selectChallenge(db: Database, { account_id, user_id, field }: Key) {
   const row = await db
     .selectFrom("contact_challenges")
-    .selectAll()
+    .select(columns.contact_challenges)
     .where("account_id", "=", account_id)
     .where("user_id", "=", user_id)
     .where("field", "=", field)

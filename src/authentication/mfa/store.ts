@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import type { Database, Instant } from "../../storage/storage.ts";
+import { columns } from "../../storage/tables.ts";
 import type { FactorKind } from "./mfa.ts";
 
 export interface FactorRow {
@@ -25,7 +26,7 @@ export async function selectFactorsOf(
   if (user_ids.length === 0) return [];
   const rows = await db
     .selectFrom("factors")
-    .selectAll()
+    .select(columns.factors)
     .where("account_id", "=", account_id)
     .where("user_id", "in", user_ids)
     .orderBy("kind", "desc")

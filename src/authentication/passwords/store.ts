@@ -1,4 +1,5 @@
 import type { Database, Engine, Instant } from "../../storage/storage.ts";
+import { columns } from "../../storage/tables.ts";
 import type { PasswordKind } from "./password.ts";
 
 export interface PasswordRow {
@@ -18,7 +19,7 @@ export async function selectPassword(
 ): Promise<readonly PasswordRow[]> {
   const rows = await db
     .selectFrom("passwords")
-    .selectAll()
+    .select(columns.passwords)
     .where("account_id", "=", account_id)
     .where("user_id", "=", user_id)
     .execute();
@@ -34,7 +35,7 @@ export async function lockPasswords(
 ): Promise<readonly PasswordRow[]> {
   const found = db
     .selectFrom("passwords")
-    .selectAll()
+    .select(columns.passwords)
     .where("account_id", "=", account_id)
     .where("user_id", "=", user_id);
   // SQLite runs one write at a time.

@@ -1,6 +1,7 @@
 import { sql } from "kysely";
 import { markDeleted } from "../../storage/mark-deleted.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
+import { columns } from "../../storage/tables.ts";
 import type { Link, Username, UsernameMfa } from "./username.ts";
 
 type StoredUsername = Omit<Username, "links" | "mfa"> & { readonly links: string; readonly mfa: string | null };
@@ -21,7 +22,7 @@ export async function selectUsername(
 ): Promise<Username | undefined> {
   const row = await db
     .selectFrom("usernames")
-    .selectAll()
+    .select(columns.usernames)
     .where("account_id", "=", account_id)
     .where("username", "=", username)
     .where("deleted_at", "is", null)
@@ -87,7 +88,7 @@ export async function updateUsername(
     .where("account_id", "=", account_id)
     .where("id", "=", id)
     .where("deleted_at", "is", null)
-    .returningAll()
+    .returning(columns.usernames)
     .executeTakeFirst();
   return row && decode(row);
 }

@@ -1,7 +1,7 @@
 import type { UserType } from "../../directory/clients/client.ts";
 import type { Identifier } from "../../directory/users/identifier.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
-import type { LoginSessions, VerificationCodes } from "../../storage/tables.ts";
+import { columns, type LoginSessions, type VerificationCodes } from "../../storage/tables.ts";
 import type { CodeFormat } from "./code.ts";
 import type { GuessWindow } from "./guess-window.ts";
 
@@ -81,7 +81,7 @@ export async function selectLoginSession(
 ): Promise<LoginSessionRow | undefined> {
   return db
     .selectFrom("login_sessions")
-    .selectAll()
+    .select(columns.login_sessions)
     .where("account_id", "=", account_id)
     .where("id", "=", id)
     .where("expires_at", ">", now)
@@ -117,7 +117,7 @@ export interface LoginKey {
 export async function selectLiveCodes(db: Database, login: LoginKey, now: Instant): Promise<readonly CodeRow[]> {
   return db
     .selectFrom("verification_codes")
-    .selectAll()
+    .select(columns.verification_codes)
     .where("account_id", "=", login.account_id)
     .where("client_id", "=", login.client_id)
     .where("audience", "=", login.audience)
@@ -132,7 +132,7 @@ export async function selectLiveCodes(db: Database, login: LoginKey, now: Instan
 export async function selectCode(db: Database, account_id: string, id: string): Promise<CodeRow | undefined> {
   return db
     .selectFrom("verification_codes")
-    .selectAll()
+    .select(columns.verification_codes)
     .where("account_id", "=", account_id)
     .where("id", "=", id)
     .executeTakeFirst();

@@ -1,5 +1,6 @@
 import { markDeleted } from "../../storage/mark-deleted.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
+import { columns } from "../../storage/tables.ts";
 import type { Client } from "./client.ts";
 import type { StoredSecret } from "./secret.ts";
 import { type ClientSettings, clientSettings } from "./settings.ts";
@@ -19,7 +20,7 @@ const decode = (row: StoredClient): Client => ({
 export async function selectClient(db: Database, account_id: string, name: string): Promise<Client | undefined> {
   const row = await db
     .selectFrom("clients")
-    .selectAll()
+    .select(columns.clients)
     .where("account_id", "=", account_id)
     .where((eb) => eb.or([eb("id", "=", name), eb("client_id", "=", name)]))
     .where("deleted_at", "is", null)
@@ -30,7 +31,7 @@ export async function selectClient(db: Database, account_id: string, name: strin
 export async function selectClients(db: Database, account_id: string): Promise<readonly Client[]> {
   const rows = await db
     .selectFrom("clients")
-    .selectAll()
+    .select(columns.clients)
     .where("account_id", "=", account_id)
     .where("deleted_at", "is", null)
     .orderBy("id")

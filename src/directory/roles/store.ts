@@ -1,6 +1,7 @@
 import { contains } from "../../storage/contains.ts";
 import { markDeleted } from "../../storage/mark-deleted.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
+import { columns } from "../../storage/tables.ts";
 import type { Role } from "./role.ts";
 
 type StoredRole = Omit<Role, "scope"> & { readonly scope: string };
@@ -19,7 +20,12 @@ export interface RoleFilter {
 
 export async function selectRoles(db: Database, account_id: string, filter: RoleFilter): Promise<readonly Role[]> {
   const { search, name, include_deleted, limit, starting_after } = filter;
-  let query = db.selectFrom("roles").selectAll().where("account_id", "=", account_id).orderBy("id").limit(limit);
+  let query = db
+    .selectFrom("roles")
+    .select(columns.roles)
+    .where("account_id", "=", account_id)
+    .orderBy("id")
+    .limit(limit);
   if (!include_deleted) query = query.where("deleted_at", "is", null);
   if (name !== undefined) query = query.where("name", "=", name);
   if (starting_after !== undefined) query = query.where("id", ">", starting_after);
@@ -32,7 +38,7 @@ export async function selectRoles(db: Database, account_id: string, filter: Role
 export async function selectRole(db: Database, account_id: string, id: string): Promise<Role | undefined> {
   const row = await db
     .selectFrom("roles")
-    .selectAll()
+    .select(columns.roles)
     .where("account_id", "=", account_id)
     .where("id", "=", id)
     .where("deleted_at", "is", null)
@@ -49,7 +55,7 @@ export async function selectRolesById(
   if (ids.length === 0) return [];
   const rows = await db
     .selectFrom("roles")
-    .selectAll()
+    .select(columns.roles)
     .where("account_id", "=", account_id)
     .where("id", "in", ids)
     .where("deleted_at", "is", null)

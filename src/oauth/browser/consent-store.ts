@@ -1,4 +1,5 @@
 import type { Database, Instant } from "../../storage/storage.ts";
+import { columns } from "../../storage/tables.ts";
 
 export interface ConsentKey {
   readonly account_id: string;
@@ -57,7 +58,7 @@ export async function selectConsents(
 ): Promise<readonly StoredConsent[]> {
   const rows = await db
     .selectFrom("consents")
-    .selectAll()
+    .select(columns.consents)
     .where("account_id", "=", account_id)
     .where("user_id", "=", user_id)
     .orderBy("granted_at", "desc")

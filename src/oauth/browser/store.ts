@@ -1,4 +1,5 @@
 import type { Database, Instant } from "../../storage/storage.ts";
+import { columns } from "../../storage/tables.ts";
 import type { AuthorizationRequest, Progress } from "./authorization-request.ts";
 
 export async function insertRequest(
@@ -20,7 +21,7 @@ export async function selectRequest(
 ): Promise<AuthorizationRequest | undefined> {
   const row = await db
     .selectFrom("authorization_requests")
-    .selectAll()
+    .select(columns.authorization_requests)
     .where("account_id", "=", account_id)
     .where("id", "=", id)
     .where("expires_at", ">", now)

@@ -1,10 +1,12 @@
 import { sql } from "kysely";
 import { secretLives } from "../../directory/clients/secret-lives.ts";
 import { type Database, epoch, type Instant, instant, type Row } from "../../storage/storage.ts";
-import type { RefreshFamilies } from "../../storage/tables.ts";
+import { columns, type RefreshFamilies } from "../../storage/tables.ts";
 import type { Family, Login } from "./family.ts";
 
 type StoredFamily = { readonly [K in keyof RefreshFamilies]: unknown };
+
+const ALL = sql.raw(columns.refresh_families.join(", "));
 
 const listOf = (text: unknown): readonly string[] => JSON.parse(String(text));
 
@@ -33,7 +35,7 @@ export const decodeLogin = (row: Row): Login => ({
 export async function selectFamily(db: Database, account_id: string, id: string): Promise<Family | undefined> {
   const row = await db
     .selectFrom("refresh_families")
-    .selectAll()
+    .select(columns.refresh_families)
     .where("account_id", "=", account_id)
     .where("id", "=", id)
     .executeTakeFirst();
@@ -47,7 +49,7 @@ export async function selectLiveFamily(
   id: string,
   now: Instant,
 ): Promise<Family | undefined> {
-  const { rows } = await sql<StoredFamily>`select * from refresh_families
+  const { rows } = await sql<StoredFamily>`select ${ALL} from refresh_families
     where account_id = ${account_id} and id = ${id} and revoked_at is null and idle_expires_at > ${now}
       and expires_at > ${now} and ${sql.raw(alive("refresh_families"))}`.execute(db);
   return rows[0] && decode(rows[0]);
@@ -87,7 +89,7 @@ export async function updateGrace(db: Database, grace: Grace): Promise<Family | 
       and grace_used = 0 and rotated_at >= ${since} and revoked_at is null and idle_expires_at > ${now}
       and expires_at > ${now} and (dpop_jkt is null or dpop_jkt = ${dpop_jkt}) and ${sql.raw(alive("refresh_families"))}
       and ${sql.raw(secretLives("refresh_families.account_id", "refresh_families.client_id", SHOWN, SHOWN_AT))}
-    returning *`.execute(db);
+    returning ${ALL}`.execute(db);
   return rows[0] && decode(rows[0]);
 }
 

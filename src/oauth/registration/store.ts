@@ -1,4 +1,5 @@
 import { type Database, type Instant, instant } from "../../storage/storage.ts";
+import { columns } from "../../storage/tables.ts";
 import { KEPT, NOBODY, type Registration } from "./registration.ts";
 
 type Registered = Pick<Registration, "account_id" | "client_id">;
@@ -19,7 +20,7 @@ export function selectRegistration(
 ): Promise<Registration | undefined> {
   return db
     .selectFrom("client_registrations")
-    .selectAll()
+    .select(columns.client_registrations)
     .where("account_id", "=", account_id)
     .where("client_id", "=", client_id)
     .executeTakeFirst();
@@ -75,7 +76,12 @@ export async function selectUnused(db: Database, now: Instant, limit: number): P
     .where("expires_at", "<", now)
     .orderBy("expires_at")
     .limit(limit);
-  return db.selectFrom(longest.as("longest")).selectAll().orderBy("account_id").orderBy("client_id").execute();
+  return db
+    .selectFrom(longest.as("longest"))
+    .select(["account_id", "client_id"])
+    .orderBy("account_id")
+    .orderBy("client_id")
+    .execute();
 }
 
 /** Looks again, as committed, whether nobody used it meanwhile. @returns false when somebody did, or when it is gone. */

@@ -1,4 +1,5 @@
 import type { Database, Instant } from "../../storage/storage.ts";
+import { columns } from "../../storage/tables.ts";
 import type { Signup } from "./signup.ts";
 
 export async function insertSignup(db: Database, { applicant, digest, challenge_id, ...row }: Signup): Promise<void> {
@@ -16,7 +17,7 @@ export async function selectSignup(
 ): Promise<Signup | undefined> {
   const row = await db
     .selectFrom("signups")
-    .selectAll()
+    .select(columns.signups)
     .where("account_id", "=", account_id)
     .where(
       "digest",

@@ -12,7 +12,7 @@ describe("names of statements", () => {
     expect(name).toMatch(/^q_[0-9a-f]{32}$/);
     expect(often(openStatementNames(), "select a from t where b = $1")).toBe(name);
     expect(often(nameOf, "select a from t where c = $1")).not.toBe(name);
-    expect(often(nameOf, "select * from t where b = $1"), "its columns may be others soon").toBeUndefined();
+    expect(often(nameOf, "select count(*) from t where b = $1")).toMatch(/^q_/);
     expect(often(nameOf, "select 1; select 2", []), "maybe several").toBeUndefined();
   });
 

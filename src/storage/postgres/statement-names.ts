@@ -10,8 +10,8 @@ const COUNTED = 1_000;
 /**
  * A name for each text that comes often: PostgreSQL parses it once a connection, and plans it anew only while that is worth it.
  *
- * No name for what takes all columns: they are others once a newer process has migrated, and a prepared statement would fail.
- * Nor for what has no parameters, which may be several statements in one text.
+ * Statements name their columns (`columns` in tables.ts): once a newer process had migrated, one that takes all there are would
+ * fail. No name for what has no parameters, which may be several statements in one text.
  */
 export function openStatementNames(): (text: string, values: readonly unknown[]) => string | undefined {
   const names = new Map<string, string>();
@@ -19,7 +19,7 @@ export function openStatementNames(): (text: string, values: readonly unknown[])
   return (text, values) => {
     const known = names.get(text);
     if (known !== undefined || names.size >= NAMED) return known;
-    if (values.length === 0 || text.includes("*")) return undefined;
+    if (values.length === 0) return undefined;
     const count = (counts.get(text) ?? 0) + 1;
     if (count < OFTEN) {
       if (counts.size >= COUNTED) counts.clear();

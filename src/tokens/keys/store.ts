@@ -1,6 +1,7 @@
 import { sql } from "kysely";
 import type { SigningAlg } from "../../secrets/signing-alg.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
+import { columns } from "../../storage/tables.ts";
 import type { Jwk } from "./key.ts";
 
 export interface StoredKey {
@@ -20,7 +21,7 @@ export interface StoredKey {
 export async function selectKeys(db: Database, account_id: string, now: Instant): Promise<readonly StoredKey[]> {
   const rows = await db
     .selectFrom("signing_keys")
-    .selectAll()
+    .select(columns.signing_keys)
     .where("account_id", "=", account_id)
     .where((eb) => eb.or([eb("expires_at", "is", null), eb("expires_at", ">", now)]))
     .orderBy("active_at")
