@@ -1,8 +1,7 @@
 /**
  * The protocol endpoints: where proofs of who somebody is become tokens. This wing alone knows both sides; every
  * endpoint is a room with a conductor. Rooms stand in an order, which `.dependency-cruiser.cjs` lists: one imports only
- * those before it. Two know each other: a device's request becomes a browser's, and where a browser ends, the device
- * gets its answer.
+ * those before it.
  */
 import type { Federation } from "../authentication/federation/federation.ts";
 import type { Mfa } from "../authentication/mfa/mfa.ts";
