@@ -38,7 +38,10 @@ const floors = Object.entries(FLOORS).map(([name, allowed]) => ({
   to: { path: "^src/", pathNot: wing([name, ...allowed, ...GROUND]) },
 }));
 
-/** The rooms of oauth, and the files beside them: each may import only what stands before it, so that no two know each other. */
+/**
+ * The rooms of oauth, and the files beside them: each may import only what stands before it, so that no two know each
+ * other.
+ */
 const OAUTH = [
   "refresh",
   "(?!sweeps)[^/]+\\.ts",

@@ -1,6 +1,6 @@
 /**
- * SQL: who lives, as committed, for statements that let somebody in. Each of them names what it was asked in its own way: by a
- * place (`?1`) or by a column with its table (`i.client_id`).
+ * SQL: who lives, as committed, for statements that let somebody in. Each of them names what it was asked in its own
+ * way: by a place (`?1`) or by a column with its table (`i.client_id`).
  */
 import type { Concerned } from "./check-alive.ts";
 

@@ -1,8 +1,8 @@
 /**
  * Consents: what people agreed to at clients that are not the account's own.
  *
- * In: what a person was asked for and allowed. Out: whether they have to be asked again; what they agreed to, to look at and to
- * take back, which ends what the client got by it.
+ * In: what a person was asked for and allowed. Out: whether they have to be asked again; what they agreed to, to look
+ * at and to take back, which ends what the client got by it.
  */
 import { recordDeed } from "../../audit/audit.ts";
 import { authorizationsOf } from "../../authentication/sessions/sessions.ts";

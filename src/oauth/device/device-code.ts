@@ -13,7 +13,7 @@ import { expirySweep } from "../../storage/delete-expired.ts";
 import type { Instant } from "../../storage/storage.ts";
 import type { Target } from "../target.ts";
 
-/** What a device asks for, as an authorization request says it; the browser that its code is typed in goes on with this. */
+/** What a device asks for, as an authorization request says it: the browser that its code is typed in goes on so. */
 export interface DeviceParameters extends Target {
   /** A page of ours. */
   readonly redirect_uri: string;
