@@ -3,10 +3,10 @@
  * endpoint is a room with a conductor. Rooms stand in an order, which `.dependency-cruiser.cjs` lists: one imports only
  * those before it.
  */
-import type { Federation } from "../authentication/federation/federation.ts";
 import type { Mfa } from "../authentication/mfa/mfa.ts";
 import type { Verification } from "../authentication/verification/verification.ts";
 import type { Directory } from "../directory/directory.ts";
+import type { Documents } from "../egress/documents.ts";
 import type { Tokens } from "../tokens/tokens.ts";
 
 /** What the endpoints need; `server.ts` opens it. */
@@ -15,5 +15,6 @@ export interface Oauth {
   readonly tokens: Tokens;
   readonly verification: Verification;
   readonly mfa: Mfa;
-  readonly federation: Federation;
+  /** What other servers publish: providers, and clients. */
+  readonly federation: Documents;
 }
