@@ -39,8 +39,8 @@ const floors = Object.entries(FLOORS).map(([name, allowed]) => ({
 }));
 
 /**
- * The rooms of oauth, and the files beside them: each may import only what stands before it, so that no two know each other, save
- * browser and device.
+ * The rooms of oauth, and the files beside them: each may import only what stands before it, so that no two know each
+ * other.
  */
 const OAUTH = [
   "refresh",
@@ -50,7 +50,9 @@ const OAUTH = [
   "registration",
   "client-authentication",
   "userinfo",
-  "browser|device",
+  "consents",
+  "device",
+  "browser",
   "token",
   "account-user",
   "authorize",

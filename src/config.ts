@@ -96,6 +96,8 @@ export const variables: readonly Variable[] = [
   },
 ];
 
+const defaultOf = (name: string): string => variables.find((variable) => variable.name === name)?.default ?? "";
+
 export class ConfigError extends Error {
   readonly faults: readonly string[];
 
@@ -136,10 +138,11 @@ export function sqlitePath(database_url: string): string {
 export function readConfig(env: Environment, { generate = true } = {}): Config {
   const faults: string[] = [];
   const fault: Fault = (variable, sentence) => faults.push(`${variable} ${sentence}`);
-  const value = (name: string) => env[name]?.trim() || undefined;
+  const given = (name: string) => env[name]?.trim() || undefined;
+  const value = (name: string) => given(name) ?? defaultOf(name);
   for (const [typed, meant] of misspelled(env)) fault(typed, `is not a setting. Did you mean ${meant}?`);
-  const port = integer(value("PORT"), "PORT", 8080, 0, 65_535, fault);
-  const database_url = value("DATABASE_URL") ?? "sqlite:./data/latchkey.db";
+  const port = integer(value("PORT"), "PORT", 0, 65_535, fault);
+  const database_url = value("DATABASE_URL");
   const sqlite = isSqlite(database_url);
   if (!sqlite && !/^postgres(ql)?:\/\//.test(database_url))
     fault("DATABASE_URL", "must begin with sqlite: or postgres://.");
@@ -148,85 +151,66 @@ export function readConfig(env: Environment, { generate = true } = {}): Config {
       "DATABASE_URL",
       "must be postgres://user:password@host:5432/database, with special characters percent-encoded.",
     );
-  const workers = integer(value("WORKERS"), "WORKERS", 1, 1, 256, fault);
+  const workers = integer(value("WORKERS"), "WORKERS", 1, 256, fault);
   if (workers > 1 && sqlite) fault("WORKERS", "must be 1 with SQLite. Use PostgreSQL for several processes.");
-  const public_url = readPublicUrl(value("PUBLIC_URL"), port, fault);
+  const public_url = readPublicUrl(given("PUBLIC_URL"), port, fault);
   const keys = readMasterKeys(
-    value("MASTER_KEY"),
-    value("MASTER_KEY_FILE"),
+    given("MASTER_KEY"),
+    given("MASTER_KEY_FILE"),
     sqlite ? database_url : null,
     generate,
     fault,
   );
-  const smtp_url = value("SMTP_URL");
-  const mail_from = value("MAIL_FROM") ?? "";
+  const smtp_url = given("SMTP_URL");
+  const sms_url = given("SMS_URL");
+  const mail_from = value("MAIL_FROM");
   checkMail(smtp_url, mail_from, fault);
-  const metrics = value("METRICS_PORT");
-  const otlp = value("OTEL_EXPORTER_OTLP_ENDPOINT");
+  const metrics = given("METRICS_PORT");
+  const otlp = given("OTEL_EXPORTER_OTLP_ENDPOINT");
   if (otlp !== undefined && !(/^https?:\/\//.test(otlp) && URL.canParse(otlp)))
     fault("OTEL_EXPORTER_OTLP_ENDPOINT", "must be an http or https URL.");
   const config: Config = {
-    host: value("HOST") ?? "127.0.0.1",
+    host: value("HOST"),
     port,
     public_url,
     database_url,
     ...keys,
     smtp_url: smtp_url === undefined ? null : secret(smtp_url),
     mail_from,
-    sms_url: value("SMS_URL") === undefined ? null : secret(value("SMS_URL") ?? ""),
+    sms_url: sms_url === undefined ? null : secret(sms_url),
     workers,
     trusted_proxies: list(value("TRUSTED_PROXIES")),
     egress_allow: list(value("EGRESS_ALLOW")),
-    log_level: oneOf(
-      value("LOG_LEVEL"),
-      "LOG_LEVEL",
-      "info",
-      ["trace", "debug", "info", "warn", "error", "silent"],
-      fault,
-    ),
+    log_level: oneOf(value("LOG_LEVEL"), "LOG_LEVEL", ["trace", "debug", "info", "warn", "error", "silent"], fault),
     otlp_endpoint: otlp ?? null,
-    metrics_port: metrics === undefined ? null : integer(metrics, "METRICS_PORT", 9464, 1, 65_535, fault),
-    demo: oneOf(value("DEMO"), "DEMO", isLoopbackUrl(public_url) ? "1" : "0", ["0", "1"], fault) === "1",
+    metrics_port: metrics === undefined ? null : integer(metrics, "METRICS_PORT", 1, 65_535, fault),
+    demo: oneOf(given("DEMO") ?? (isLoopbackUrl(public_url) ? "1" : "0"), "DEMO", ["0", "1"], fault) === "1",
   };
   if (faults.length > 0) throw new ConfigError(faults);
   return config;
 }
 
-function integer(
-  text: string | undefined,
-  name: string,
-  otherwise: number,
-  min: number,
-  max: number,
-  fault: Fault,
-): number {
-  if (text === undefined) return otherwise;
+/** A number that will not do is taken for the least that would: nothing else is at fault for it. */
+function integer(text: string, name: string, min: number, max: number, fault: Fault): number {
   const number = Number(text);
   if (/^\d+$/.test(text) && number >= min && number <= max) return number;
   fault(name, `must be a whole number from ${min} to ${max}.`);
-  return otherwise;
+  return min;
 }
 
-function oneOf(
-  text: string | undefined,
-  name: string,
-  otherwise: string,
-  allowed: readonly string[],
-  fault: Fault,
-): string {
-  if (text === undefined || allowed.includes(text)) return text ?? otherwise;
-  fault(name, `must be one of ${allowed.join(", ")}.`);
-  return otherwise;
+function oneOf(text: string, name: string, allowed: readonly string[], fault: Fault): string {
+  if (!allowed.includes(text)) fault(name, `must be one of ${allowed.join(", ")}.`);
+  return text;
 }
 
-const list = (text: string | undefined) =>
-  (text ?? "")
+const list = (text: string) =>
+  text
     .split(",")
     .map((entry) => entry.trim())
     .filter(Boolean);
 
 function readPublicUrl(text: string | undefined, port: number, fault: Fault): string {
-  const url = (text ?? `http://localhost:${port}`).replace(/\/+$/, "");
+  const url = (text ?? defaultOf("PUBLIC_URL").replace("$PORT", String(port))).replace(/\/+$/, "");
   if (!URL.canParse(url) || new URL(url).search !== "" || new URL(url).hash !== "" || new URL(url).username !== "") {
     fault("PUBLIC_URL", "must be a URL without query, fragment and user name, for example https://login.example.com.");
   } else if (!url.startsWith("https://") && !isLoopbackUrl(url)) {

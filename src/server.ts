@@ -9,7 +9,6 @@ import { fileURLToPath } from "node:url";
 import ipaddr from "ipaddr.js";
 import { adviceOn } from "./advice.ts";
 import { contactRoutes } from "./authentication/contact/routes.ts";
-import { type Federation, openFederation } from "./authentication/federation/federation.ts";
 import { configurationsOf } from "./authentication/mfa/factors.ts";
 import { preparePasswords } from "./authentication/passwords/password.ts";
 import { sweeps as authenticationSweeps } from "./authentication/sweeps.ts";
@@ -36,6 +35,7 @@ import { accountUserRoutes } from "./directory/users/account-user-routes.ts";
 import { canonicalEmail, canonicalPhoneNumber } from "./directory/users/identifier.ts";
 import { userRoutes } from "./directory/users/routes.ts";
 import { signUpUser } from "./directory/users/sign-up.ts";
+import { type Documents, openDocuments } from "./egress/documents.ts";
 import { isWithin, openEgress, parseRange } from "./egress/egress.ts";
 import { serveDocs, version } from "./http/docs.ts";
 import { type App, openHttp } from "./http/server.ts";
@@ -44,8 +44,8 @@ import { budgetSweep } from "./limits/limits.ts";
 import { accountUserSelfRoutes } from "./oauth/account-user/routes.ts";
 import { authorizeRoutes } from "./oauth/authorize/routes.ts";
 import { requireBearer } from "./oauth/bearer/bearer.ts";
-import { consentRoutes } from "./oauth/browser/consent-routes.ts";
 import { authorizationRoutes } from "./oauth/browser/routes.ts";
+import { consentRoutes } from "./oauth/consents/routes.ts";
 import { chargeQuestion } from "./oauth/customers/charge-question.ts";
 import { customerRoutes } from "./oauth/customers/routes.ts";
 import { deviceRoutes } from "./oauth/device/routes.ts";
@@ -172,7 +172,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       log.error({ err: error, sweep: name }, "sweep failed"),
     );
     stops.push(janitor.stop);
-    const federation = openFederation(egress, options.monotonic);
+    const federation = openDocuments(egress, options.monotonic);
     const app = await mount(config, core, { verification, code, federation, log, metrics, tracing });
     stops.push(async () => app.close());
     const offer = config.demo && !options.follower ? await offerDemo(config, directory) : undefined;
@@ -219,7 +219,7 @@ export function sweepsOf({ directory, tokens }: Core) {
 interface Parts {
   readonly verification: Verification;
   readonly code: RenderCode;
-  readonly federation: Federation;
+  readonly federation: Documents;
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly tracing: Tracing | undefined;

@@ -1,13 +1,12 @@
 /**
  * The protocol endpoints: where proofs of who somebody is become tokens. This wing alone knows both sides; every
  * endpoint is a room with a conductor. Rooms stand in an order, which `.dependency-cruiser.cjs` lists: one imports only
- * those before it. Two know each other: a device's request becomes a browser's, and where a browser ends, the device
- * gets its answer.
+ * those before it.
  */
-import type { Federation } from "../authentication/federation/federation.ts";
 import type { Mfa } from "../authentication/mfa/mfa.ts";
 import type { Verification } from "../authentication/verification/verification.ts";
 import type { Directory } from "../directory/directory.ts";
+import type { Documents } from "../egress/documents.ts";
 import type { Tokens } from "../tokens/tokens.ts";
 
 /** What the endpoints need; `server.ts` opens it. */
@@ -16,5 +15,6 @@ export interface Oauth {
   readonly tokens: Tokens;
   readonly verification: Verification;
   readonly mfa: Mfa;
-  readonly federation: Federation;
+  /** What other servers publish: providers, and clients. */
+  readonly federation: Documents;
 }

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { associateTotp, disableTotp, enableTotp, setSms } from "../../src/authentication/mfa/change-factors.ts";
 import { selectFactors, updateStep, upsertFactor } from "../../src/authentication/mfa/store.ts";
-import { addConsent, deleteConsents, selectConsent } from "../../src/oauth/browser/consent-store.ts";
+import { addConsent, deleteConsents, selectConsent } from "../../src/oauth/consents/store.ts";
 import { reveal, secret } from "../../src/secrets/secret.ts";
 import { instant, type Transaction } from "../../src/storage/storage.ts";
 import { describeOnBothEngines } from "../support/engines.ts";

@@ -32,7 +32,7 @@ export const rooms = {
     tests: [`${verification}/{redeem,name-person,spray}.test.ts`],
   },
   sending: {
-    mutate: [`${verification}/{send,send-limits,sms-limits,issue-code,mint}.ts`],
+    mutate: [`${verification}/{send,send-limits,recipient,sms-limits,issue-code,mint}.ts`],
     tests: [`${verification}/{send,mint}.test.ts`],
   },
   tokens: {

@@ -13,7 +13,8 @@ import { forgiveIn, takeGuess } from "../guesses/guess.ts";
 import { firstCode, isCode } from "../verification/code.ts";
 import { enqueueMessage } from "../verification/enqueue-message.ts";
 import { leaveAddress } from "../verification/leave-address.ts";
-import { enteredFrom, type Recipient, reached, recipientOf } from "../verification/sms-limits.ts";
+import { type Recipient, recipientOf } from "../verification/recipient.ts";
+import { enteredFrom, reached } from "../verification/sms-limits.ts";
 import { CONTACT_CODE_LENGTH, CONTACT_LIFETIME, type ContactChallenge, contactGuesser } from "./contact.ts";
 import { deleteChallenge, selectChallenge, upsertChallenge } from "./store.ts";
 

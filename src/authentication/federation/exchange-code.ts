@@ -1,6 +1,14 @@
-import type { JWTPayload } from "jose";
+import {
+  ask,
+  type Documents,
+  fetchDocument,
+  hostOf,
+  PATIENCE,
+  readObject,
+  upstreamFailed,
+} from "../../egress/documents.ts";
 import { reveal, type Secret } from "../../secrets/secret.ts";
-import { ask, type Federation, fetchDocument, hostOf, PATIENCE, readObject, upstreamFailed } from "./federation.ts";
+import type { UpstreamClaims } from "./federation.ts";
 import { verifyIdToken } from "./verify-id-token.ts";
 
 export interface UpstreamCode {
@@ -16,19 +24,16 @@ export interface UpstreamCode {
   readonly now: number;
 }
 
-/** What a provider says about a person; `sub` and `iss` are always there. */
-export type UpstreamClaims = JWTPayload & { readonly iss: string; readonly sub: string };
-
 /**
  * Redeems a provider's code and reads its ID token; the address is asked for at its userinfo endpoint when the token holds
  * none. All of it within a few seconds.
  *
  * @throws 400 upstream_login_failed.
  */
-export async function exchangeCode(federation: Federation, request: UpstreamCode): Promise<UpstreamClaims> {
+export async function exchangeCode(documents: Documents, request: UpstreamCode): Promise<UpstreamClaims> {
   const signal = AbortSignal.timeout(PATIENCE);
-  const provider = await discover(federation, request.authority, signal);
-  const answer = await redeem(federation, provider, request, signal);
+  const provider = await discover(documents, request.authority, signal);
+  const answer = await redeem(documents, provider, request, signal);
   if (typeof answer.id_token !== "string")
     throw upstreamFailed(`${hostOf(request.authority)} answered without an ID token`);
   const expected = {
@@ -38,11 +43,11 @@ export async function exchangeCode(federation: Federation, request: UpstreamCode
     nonce: request.nonce,
     now: request.now,
   };
-  const claims = (await verifyIdToken(federation, answer.id_token, expected, signal)) as UpstreamClaims;
+  const claims = (await verifyIdToken(documents, answer.id_token, expected, signal)) as UpstreamClaims;
   if (claims.email !== undefined || !provider.userinfo_endpoint || typeof answer.access_token !== "string")
     return claims;
   return {
-    ...(await userinfo(federation, provider.userinfo_endpoint, answer.access_token, claims.sub, signal)),
+    ...(await userinfo(documents, provider.userinfo_endpoint, answer.access_token, claims.sub, signal)),
     ...claims,
   };
 }
@@ -57,9 +62,9 @@ export interface Provider {
 }
 
 /** OpenID Connect Discovery §4.3: the metadata's issuer is the one we asked. */
-export async function discover(federation: Federation, authority: string, signal: AbortSignal): Promise<Provider> {
+export async function discover(documents: Documents, authority: string, signal: AbortSignal): Promise<Provider> {
   const base = authority.replace(/\/$/, "");
-  const document = await fetchDocument(federation, `${base}/.well-known/openid-configuration`, signal);
+  const document = await fetchDocument(documents, `${base}/.well-known/openid-configuration`, signal);
   const { issuer, token_endpoint, jwks_uri, userinfo_endpoint, authorization_endpoint } = document;
   const { token_endpoint_auth_methods_supported } = document;
   if (issuer !== authority && issuer !== base) throw upstreamFailed(`${hostOf(authority)} says it is another issuer`);
@@ -84,7 +89,7 @@ function addressOf(endpoint: unknown): Pick<Provider, "authorization_endpoint"> 
 }
 
 async function redeem(
-  { egress }: Federation,
+  { egress }: Documents,
   { token_endpoint, methods }: Provider,
   { client_id, client_secret, code, redirect_uri, code_verifier }: UpstreamCode,
   signal: AbortSignal,
@@ -114,7 +119,7 @@ async function redeem(
 
 /** OpenID Connect Core §5.3.2: what speaks of another `sub` counts for nothing. */
 async function userinfo(
-  { egress }: Federation,
+  { egress }: Documents,
   url: string,
   access_token: string,
   sub: string,

@@ -4,7 +4,7 @@ import type { Directory } from "../../directory/directory.ts";
 import type { AccountUser } from "../../directory/users/account-user.ts";
 import { lookUpAccountUser } from "../../directory/users/find-account-user.ts";
 import { canonicalEmail } from "../../directory/users/identifier.ts";
-import { type Federation, PATIENCE } from "./federation.ts";
+import { type Documents, PATIENCE } from "../../egress/documents.ts";
 import { verifyIdToken } from "./verify-id-token.ts";
 
 export interface ExternalLogin {
@@ -21,7 +21,7 @@ export interface ExternalLogin {
  */
 export async function findExternalUser(
   directory: Directory,
-  federation: Federation,
+  documents: Documents,
   { account_id, settings }: Account,
   names: readonly string[],
   id_token: string,
@@ -29,7 +29,7 @@ export async function findExternalUser(
   const { jwks } = settings;
   if (jwks === null) return undefined;
   const expected = { issuer: jwks.issuer, audience: names, jwks_uri: jwks.uri, now: directory.storage.now() };
-  const claims = await verifyIdToken(federation, id_token, expected, AbortSignal.timeout(PATIENCE));
+  const claims = await verifyIdToken(documents, id_token, expected, AbortSignal.timeout(PATIENCE));
   const { email, email_verified } = claims;
   const canonical = typeof email === "string" ? canonicalEmail(email) : undefined;
   if (canonical === undefined || email_verified === false) return undefined;

@@ -11,7 +11,7 @@ import { signUpUser } from "../../directory/users/sign-up.ts";
 import { refuse } from "../../errors.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import { type AuthenticatedSubject, subjectOf } from "../subject.ts";
-import type { UpstreamClaims } from "./exchange-code.ts";
+import type { UpstreamClaims } from "./federation.ts";
 import { selectIdentity, upsertIdentity } from "./store.ts";
 
 export interface UpstreamLogin {

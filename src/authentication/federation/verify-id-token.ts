@@ -1,6 +1,6 @@
 import type { JSONWebKeySet, JWTPayload } from "jose";
+import { type Documents, upstreamFailed, withKeysAt } from "../../egress/documents.ts";
 import { isBadJwt } from "../../secrets/bad-jwt.ts";
-import { type Federation, upstreamFailed, withKeysAt } from "./federation.ts";
 
 export interface ExpectedIdToken {
   readonly issuer: string;
@@ -33,7 +33,7 @@ const SKEW = 30;
  * @throws 400 upstream_login_failed, whose message says what is wrong with it.
  */
 export async function verifyIdToken(
-  federation: Federation,
+  documents: Documents,
   id_token: string,
   { issuer, audience, jwks_uri, nonce, now }: ExpectedIdToken,
   signal: AbortSignal,
@@ -42,7 +42,7 @@ export async function verifyIdToken(
   const times = { clockTolerance: SKEW, currentDate: new Date(now) };
   const rules = { issuer, audience: [...audience], algorithms, requiredClaims: ["exp", "iat", "sub"], ...times };
   try {
-    return await withKeysAt(federation, jwks_uri, signal, async (document) => {
+    return await withKeysAt(documents, jwks_uri, signal, async (document) => {
       if (!Array.isArray(document.keys)) throw upstreamFailed("The provider's JWKS has no keys");
       const keys = createLocalJWKSet(document as unknown as JSONWebKeySet);
       const { payload } = await jwtVerify(id_token, keys, rules);

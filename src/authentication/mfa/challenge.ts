@@ -12,7 +12,8 @@ import { sealTicket } from "../../secrets/ticket.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import { type Challenge, firstCode } from "../verification/code.ts";
 import { type CodeMessage, enqueueMessage } from "../verification/enqueue-message.ts";
-import { reached, recipientOf } from "../verification/sms-limits.ts";
+import { recipientOf } from "../verification/recipient.ts";
+import { reached } from "../verification/sms-limits.ts";
 import { channelsOf, preferredChannel } from "./factors.ts";
 import { BINDING_LENGTH, type Mfa, type OobChallenge, type OobChannel, oobTicket, type PendingLogin } from "./mfa.ts";
 

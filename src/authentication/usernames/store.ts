@@ -1,4 +1,5 @@
 import { sql } from "kysely";
+import { userLives } from "../../directory/lives.ts";
 import { markDeleted } from "../../storage/mark-deleted.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
 import { columns } from "../../storage/tables.ts";
@@ -13,7 +14,7 @@ const decode = (row: StoredUsername): Username => ({
 });
 
 /** A name goes with its user. */
-const userLives = sql<boolean>`exists (select 1 from live_users u where u.account_id = usernames.account_id and u.id = usernames.user_id)`;
+const ofLiveUser = sql.raw<boolean>(userLives("usernames.account_id", "usernames.user_id"));
 
 export async function selectUsername(
   db: Database,
@@ -26,7 +27,7 @@ export async function selectUsername(
     .where("account_id", "=", account_id)
     .where("username", "=", username)
     .where("deleted_at", "is", null)
-    .where(userLives)
+    .where(ofLiveUser)
     .executeTakeFirst();
   return row && decode(row);
 }
@@ -45,7 +46,7 @@ export async function freeUsername(
     .where("account_id", "=", account_id)
     .where("username", "=", username)
     .where("deleted_at", "is", null)
-    .where(sql<boolean>`not ${userLives}`)
+    .where(sql<boolean>`not ${ofLiveUser}`)
     .execute();
 }
 

@@ -2,8 +2,8 @@ import { randomUUID } from "node:crypto";
 import { type Identifier, readEmail, readPhone } from "../../directory/users/identifier.ts";
 import { refuseField } from "../../errors.ts";
 import { findPerson, identifierDigest } from "./person.ts";
+import { countryOf } from "./recipient.ts";
 import type { SendRequest } from "./send.ts";
-import { countryOf } from "./sms-limits.ts";
 import type { LoginSessionRow } from "./store.ts";
 import type { Verification } from "./verification.ts";
 

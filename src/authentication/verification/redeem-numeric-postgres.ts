@@ -1,10 +1,11 @@
 import { audit_columns } from "../../audit/audit.ts";
+import { userLives } from "../../directory/lives.ts";
 import { FAILURES_LIMIT, NOT_BEGUN } from "./guess-window.ts";
 import { CODE_COLUMNS, FITS, INPUT_POSTGRES, LIVES_POSTGRES, USER_COLUMNS } from "./redeem-rows.ts";
 
 /** May this row log somebody in: its user lives, or it signs one up where the client allows that. */
 const MAY_LOG_IN = `case when l.user_id is null then l.signup = 1 and i.signup = 1
-  else exists (select from live_users u where u.account_id = l.account_id and u.id = l.user_id) end`;
+  else ${userLives("l.account_id", "l.user_id")} end`;
 
 /** The row that a presented code is judged by, its user, and whether this statement holds it. */
 const FATE = `

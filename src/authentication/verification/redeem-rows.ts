@@ -1,3 +1,4 @@
+import { clientLives, grantLives } from "../../directory/lives.ts";
 import { inputOf } from "../../storage/set-form.ts";
 import type { Bindable, Row } from "../../storage/storage.ts";
 import type { FoundCode, FoundUser, RedeemAnswer, RedeemInput } from "./redeem-statement.ts";
@@ -41,10 +42,11 @@ export const FITS = `c.client_id = i.client_id and c.audience = i.audience and (
   and (i.connection is null or c.connections is null or strpos(' ' || c.connections || ' ', ' ' || i.connection || ' ') > 0)`;
 
 /** Who has to live for a code to be spent. */
-export const LIVES_POSTGRES = `
-  exists (select from live_clients l where l.account_id = i.account_id and l.id = i.client_id) as client_lives,
-  i.grant_id = '' or exists (select from live_grants l where l.account_id = i.account_id and l.id = i.grant_id and l.client_id = i.client_id
-    and l.type <> 'client_credentials') as grant_lives`;
+export const livesColumns = (account_id: string, client_id: string, grant_id: string): string => `
+  ${clientLives(account_id, client_id)} as client_lives,
+  ${grantLives(account_id, client_id, grant_id, "and type <> 'client_credentials'")} as grant_lives`;
+
+export const LIVES_POSTGRES = livesColumns("i.account_id", "i.client_id", "i.grant_id");
 
 export const USER_COLUMNS = `u.id as live_user_id, u.email as user_email, u.email_verified_at, u.phone_number as user_phone_number,
   u.phone_verified_at, u.name as user_name, u.second_factor`;

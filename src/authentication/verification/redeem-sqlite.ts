@@ -1,7 +1,7 @@
 import { audit_columns } from "../../audit/audit.ts";
 import type { Row, SqliteConnection } from "../../storage/storage.ts";
 import { type GuessWindow, nextWindow, wasCompared } from "./guess-window.ts";
-import { foundCode, foundUser } from "./redeem-rows.ts";
+import { foundCode, foundUser, livesColumns } from "./redeem-rows.ts";
 import type { RedeemAnswer, RedeemInput } from "./redeem-statement.ts";
 
 /** The same decisions as the PostgreSQL body, one after another: nothing else runs inside this savepoint. */
@@ -72,9 +72,7 @@ function findTextOf(column: "typed_digest" | "link_digest", digests: number): st
   const places = Array.from({ length: digests }, (_, index) => `unhex(?${index + 11})`).join(", ");
   return `
   select ${CODE}, (${FITS}) as fits,
-    exists (select 1 from live_clients where account_id = ?1 and id = ?2) as client_lives,
-    ?6 = '' or exists (select 1 from live_grants where account_id = ?1 and id = ?6 and client_id = ?2
-      and type <> 'client_credentials') as grant_lives,
+    ${livesColumns("?1", "?2", "?6")},
     ?7 = 1 and exists (select 1 from budgets where account_id = ?1 and budget = 'typable_pressure' and subject = ?2
       and window_ends_at > ?8) as pressed,
     u.id as live_user_id, u.email as user_email, u.email_verified_at, u.phone_number as user_phone_number,

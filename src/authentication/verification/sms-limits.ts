@@ -1,8 +1,8 @@
 import type { Account } from "../../directory/accounts/account.ts";
-import { canonicalPhoneNumber } from "../../directory/users/identifier.ts";
 import type { Charge } from "../../limits/budgets.ts";
 import { chargeAll, peekBudget } from "../../limits/limits.ts";
 import type { Transaction } from "../../storage/storage.ts";
+import type { Recipient } from "./recipient.ts";
 
 /** The range a number is in, for counting how many codes to it are ever entered: calling code and first digits. */
 const rangeOf = (account_id: string, number: string) => ({ account_id, subject: number.slice(0, 6) });
@@ -15,25 +15,6 @@ export function enteredFrom(account_id: string, number: string): Charge {
 /** Of the SMS to one range, so many must have been sent before their success is judged. */
 const JUDGED_AFTER = 50;
 const SUCCESS_RATE = 0.2;
-
-/** Whom a message is for, and null where that is nobody; the country that a number is of. */
-export interface Recipient {
-  readonly strategy: "email" | "sms";
-  readonly to: string | null;
-  readonly country: string | null;
-}
-
-export async function recipientOf(
-  strategy: Recipient["strategy"],
-  to: string | null,
-  account: Account,
-): Promise<Recipient> {
-  return { strategy, to, country: strategy === "sms" && to !== null ? await countryOf(to, account) : null };
-}
-
-export async function countryOf(number: string, { settings }: Account): Promise<string | null> {
-  return (await canonicalPhoneNumber(number, settings.country))?.country ?? null;
-}
 
 /** @returns whom the message reaches; null where it is for nobody, or withheld as `withhold` has it. */
 export async function reached(

@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import type { Database, Instant } from "../../storage/storage.ts";
+import { clientLives } from "../lives.ts";
 import type { Grant } from "./grant.ts";
 
 const columns = [
@@ -32,7 +33,7 @@ export interface GrantFilter {
 }
 
 /** A grant lives no longer than its client. */
-const clientLives = sql<boolean>`exists (select 1 from live_clients c where c.account_id = grants.account_id and c.id = grants.client_id)`;
+const ofLiveClient = sql.raw<boolean>(clientLives("grants.account_id", "grants.client_id"));
 
 const liveGrants = (db: Database, account_id: string) =>
   db.selectFrom("grants").select(columns).where("account_id", "=", account_id).where("deleted_at", "is", null);
@@ -41,7 +42,7 @@ const liveGrants = (db: Database, account_id: string) =>
 export async function selectGrants(db: Database, account_id: string, filter: GrantFilter): Promise<readonly Grant[]> {
   const { client_id, audience } = filter;
   const rows = await liveGrants(db, account_id)
-    .$if(client_id === undefined, (query) => query.where(clientLives))
+    .$if(client_id === undefined, (query) => query.where(ofLiveClient))
     .$if(client_id !== undefined, (query) => query.where("client_id", "=", client_id ?? ""))
     .$if(audience !== undefined, (query) => query.where("audience", "=", audience ?? ""))
     .orderBy("id")
@@ -50,7 +51,7 @@ export async function selectGrants(db: Database, account_id: string, filter: Gra
 }
 
 export async function selectGrant(db: Database, account_id: string, id: string): Promise<Grant | undefined> {
-  const row = await liveGrants(db, account_id).where("id", "=", id).where(clientLives).executeTakeFirst();
+  const row = await liveGrants(db, account_id).where("id", "=", id).where(ofLiveClient).executeTakeFirst();
   return row && decode(row);
 }
 

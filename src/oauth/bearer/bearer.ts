@@ -6,13 +6,13 @@
  * that is none, 401 for a token that is missing, foreign or dead, 403 for one that is not enough.
  */
 import type { FastifyRequest } from "fastify";
-import type { Federation } from "../../authentication/federation/federation.ts";
 import { canonicalAccountId, issuerOf, readAccountId } from "../../directory/accounts/account.ts";
 import { lookUpAccount } from "../../directory/accounts/find-account.ts";
 import { checkOrigin } from "../../directory/clients/allowed-origins.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { isAccountApi } from "../../directory/grants/audience.ts";
+import type { Documents } from "../../egress/documents.ts";
 import { errorDescription, type Refusal, refuse } from "../../errors.ts";
 import type { Bearer, RouteContract } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
@@ -24,7 +24,7 @@ import { externalBearer } from "./external-bearer.ts";
 export interface BearerDeps {
   readonly directory: Directory;
   readonly tokens: Tokens;
-  readonly federation: Federation;
+  readonly federation: Documents;
 }
 
 export function requireBearer(app: App, deps: BearerDeps): void {

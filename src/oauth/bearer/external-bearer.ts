@@ -1,21 +1,21 @@
 import { findExternalUser } from "../../authentication/federation/external-user.ts";
-import type { Federation } from "../../authentication/federation/federation.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { audiencesOf } from "../../directory/grants/audience.ts";
 import { holdingsOf } from "../../directory/users/account-user.ts";
+import type { Documents } from "../../egress/documents.ts";
 import type { Bearer } from "../../http/contract.ts";
 
 /** An account user who comes with an ID token of the account's own provider; acts in that account alone. */
 export async function externalBearer(
   directory: Directory,
-  federation: Federation,
+  documents: Documents,
   account: Account,
   id_token: string,
 ): Promise<Bearer | undefined> {
   const { account_id } = account;
   const names = [account_id, ...audiencesOf(account, directory.public_url)];
-  const login = await findExternalUser(directory, federation, account, names, id_token);
+  const login = await findExternalUser(directory, documents, account, names, id_token);
   if (!login) return undefined;
   const { user, authenticated_at } = login;
   const { id } = user;

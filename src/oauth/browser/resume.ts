@@ -7,7 +7,7 @@ import { findClient } from "../../directory/clients/find-client.ts";
 import { grantsOf } from "../../directory/grants/find-grant.ts";
 import type { Oauth } from "../oauth.ts";
 import type { AuthorizationRequest } from "./authorization-request.ts";
-import { needsConsent } from "./consent.ts";
+import { needsConsent } from "./needs-consent.ts";
 import { RedirectedRefusal } from "./redirected-refusal.ts";
 import { providersOf } from "./upstream.ts";
 

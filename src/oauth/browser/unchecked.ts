@@ -1,8 +1,8 @@
 import { findSessions } from "../../authentication/sessions/sessions.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
 import type { Directory } from "../../directory/directory.ts";
+import { listConsents } from "../consents/consent.ts";
 import { type Answer, errorAnswer } from "./answer.ts";
-import { listConsents } from "./consent.ts";
 import { type AnswerTo, directly, RedirectedRefusal } from "./redirected-refusal.ts";
 
 /**

@@ -1,5 +1,4 @@
 import { discover, exchangeCode } from "../../authentication/federation/exchange-code.ts";
-import { hostOf, PATIENCE, upstreamFailed } from "../../authentication/federation/federation.ts";
 import { linkIdentity } from "../../authentication/federation/link-identity.ts";
 import type { AuthenticatedSubject } from "../../authentication/subject.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
@@ -7,6 +6,7 @@ import { canonicalAudience } from "../../directory/grants/audience.ts";
 import { grantsOf } from "../../directory/grants/find-grant.ts";
 import type { Grant, GrantOidc } from "../../directory/grants/grant.ts";
 import { openOidcSecret } from "../../directory/grants/oidc-secret.ts";
+import { hostOf, PATIENCE, upstreamFailed } from "../../egress/documents.ts";
 import { noSuch } from "../../errors.ts";
 import type { RequestFacts } from "../../http/facts.ts";
 import { base64url, hmac, sameBytes, sha256Text } from "../../secrets/digest.ts";
@@ -29,6 +29,9 @@ export async function providersOf(
   const grants = (await grantsOf(directory, client)).filter((grant): grant is Provided => grant.oidc !== null);
   return audience === null ? grants : grants.filter((grant) => canonical(grant.audience) === canonical(audience));
 }
+
+/** What a person knows it by. */
+export const hostOfProvider = ({ oidc }: Provided): string => hostOf(oidc.authority);
 
 /**
  * What ties an answer to the browser's own request: derived from the request, so that nothing of it has to be kept. The request

@@ -1,6 +1,6 @@
 import type { JSONWebKeySet, JWTVerifyOptions, JWTVerifyResult } from "jose";
-import { type Federation, PATIENCE, withKeysAt } from "../../authentication/federation/federation.ts";
 import type { Client } from "../../directory/clients/client.ts";
+import { type Documents, PATIENCE, withKeysAt } from "../../egress/documents.ts";
 
 /** What clients may sign with: nothing that a shared secret could forge. */
 export const asymmetric_algs = ["RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"];
@@ -11,7 +11,7 @@ export const asymmetric_algs = ["RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed
  * @returns undefined when it has no keys. @throws what JOSE says is wrong; 400 upstream_login_failed when its keys cannot be had.
  */
 export async function verifyByClient(
-  federation: Federation,
+  documents: Documents,
   { settings: { jwks, jwks_uri } }: Client,
   jwt: string,
   rules: JWTVerifyOptions,
@@ -20,5 +20,5 @@ export async function verifyByClient(
   const verify = (keys: object) =>
     jwtVerify(jwt, createLocalJWKSet(keys as JSONWebKeySet), { algorithms: asymmetric_algs, ...rules });
   if (jwks) return verify(jwks);
-  return jwks_uri === null ? undefined : withKeysAt(federation, jwks_uri, AbortSignal.timeout(PATIENCE), verify);
+  return jwks_uri === null ? undefined : withKeysAt(documents, jwks_uri, AbortSignal.timeout(PATIENCE), verify);
 }

@@ -11,7 +11,21 @@ import type { MasterKeys } from "../../secrets/master-keys.ts";
 import { reveal, type Secret, secret } from "../../secrets/secret.ts";
 import { expirySweep } from "../../storage/delete-expired.ts";
 import type { Instant } from "../../storage/storage.ts";
-import type { AuthorizationParameters } from "../browser/authorization-request.ts";
+import type { Target } from "../target.ts";
+
+/** What a device asks for, as an authorization request says it: the browser that its code is typed in goes on so. */
+export interface DeviceParameters extends Target {
+  /** A page of ours. */
+  readonly redirect_uri: string;
+  readonly redirect_uri_named: false;
+  readonly response_mode: "query";
+  readonly openid: boolean;
+  readonly prompt: readonly [];
+  readonly ui_locales: readonly [];
+  readonly two_factors: false;
+  /** The id of the request. */
+  readonly device: string;
+}
 
 export interface DeviceRequest {
   readonly account_id: string;
@@ -19,7 +33,7 @@ export interface DeviceRequest {
   readonly id: string;
   /** The client's uuid. */
   readonly client_id: string;
-  readonly parameters: AuthorizationParameters;
+  readonly parameters: DeviceParameters;
   readonly state: "pending" | "approved" | "denied";
   /**
    * Once approved, what an authorization code stands for, as JSON: the code itself is made when the device asks, so

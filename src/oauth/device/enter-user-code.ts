@@ -1,15 +1,11 @@
-import { findAccount } from "../../directory/accounts/find-account.ts";
-import { findClient } from "../../directory/clients/find-client.ts";
 import { refuse } from "../../errors.ts";
 import type { Charge } from "../../limits/budgets.ts";
 import { chargeAll } from "../../limits/limits.ts";
 import { sourceSubject } from "../../limits/source.ts";
 import { base64url } from "../../secrets/digest.ts";
 import { instant } from "../../storage/storage.ts";
-import type { AuthorizationRequest } from "../browser/authorization-request.ts";
-import { storeRequest } from "../browser/begin.ts";
 import type { Oauth } from "../oauth.ts";
-import { readUserCode, userCodeDigests } from "./device-code.ts";
+import { type DeviceRequest, readUserCode, userCodeDigests } from "./device-code.ts";
 import { selectByUserCode } from "./store.ts";
 
 export interface Entry {
@@ -21,13 +17,12 @@ export interface Entry {
 }
 
 /**
- * A person typed what a device shows: their browser goes on with what the device asked for. Ten wrong ones close the page for
- * that browser, and fifty an hour for its address (RFC 8628 §5.1).
+ * A person typed what a device shows. Ten wrong ones close the page for that browser, and fifty an hour for its address
+ * (RFC 8628 §5.1).
  *
  * @returns undefined for a code that nobody waits with. @throws 429 too_many_attempts.
  */
-export async function enterUserCode(oauth: Oauth, entry: Entry): Promise<AuthorizationRequest | undefined> {
-  const { directory } = oauth;
+export async function enterUserCode({ directory }: Oauth, entry: Entry): Promise<DeviceRequest | undefined> {
   const { storage, master_keys } = directory;
   const { account_id, browser } = entry;
   const charges: readonly Charge[] = [
@@ -47,8 +42,5 @@ export async function enterUserCode(oauth: Oauth, entry: Entry): Promise<Authori
     return { found };
   });
   if (refused) throw refuse("too_many_attempts", { retry_after: refused.retry_after });
-  if (!found) return undefined;
-  const account = await findAccount(directory, account_id);
-  const client = await findClient(directory, account_id, found.client_id);
-  return storeRequest(oauth, { account, client, parameters: found.parameters }, "browser", browser);
+  return found;
 }

@@ -6,11 +6,18 @@ import { DEVICE_CODE } from "../../directory/clients/settings.ts";
 import { refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
-import type { AuthorizationParameters } from "../browser/authorization-request.ts";
 import type { Oauth } from "../oauth.ts";
 import { spaceSeparated } from "../space-separated.ts";
 import { type Target, targetOf } from "../target.ts";
-import { deviceDigest, INTERVAL, LIFETIME, newDeviceCode, newUserCode, userCodeDigests } from "./device-code.ts";
+import {
+  type DeviceParameters,
+  deviceDigest,
+  INTERVAL,
+  LIFETIME,
+  newDeviceCode,
+  newUserCode,
+  userCodeDigests,
+} from "./device-code.ts";
 import { insertDeviceRequest } from "./store.ts";
 
 export interface DeviceCodes {
@@ -63,7 +70,7 @@ export async function requestDevice({ directory }: Oauth, client: Client, asks: 
   }
 }
 
-const parametersOf = (target: Target, asked: readonly string[]): Omit<AuthorizationParameters, "redirect_uri"> => ({
+const parametersOf = (target: Target, asked: readonly string[]): Omit<DeviceParameters, "redirect_uri" | "device"> => ({
   ...target,
   redirect_uri_named: false,
   response_mode: "query",

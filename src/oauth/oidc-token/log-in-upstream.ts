@@ -1,5 +1,6 @@
 import type { RequestFacts } from "../../audit/audit.ts";
-import { exchangeCode, type UpstreamClaims } from "../../authentication/federation/exchange-code.ts";
+import { exchangeCode } from "../../authentication/federation/exchange-code.ts";
+import type { UpstreamClaims } from "../../authentication/federation/federation.ts";
 import { linkIdentity } from "../../authentication/federation/link-identity.ts";
 import { recordRefused } from "../../authentication/federation/record-refused.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";

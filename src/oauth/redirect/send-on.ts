@@ -13,7 +13,7 @@ import { instant } from "../../storage/storage.ts";
 import type { UserSubject } from "../../tokens/authorization.ts";
 import { issueIdToken } from "../../tokens/issue.ts";
 import { acrOf, issuingOf } from "../authorization-for.ts";
-import { isForeign } from "../browser/consent.ts";
+import { isForeign } from "../consents/consent.ts";
 import type { Oauth } from "../oauth.ts";
 import { addToQuery } from "../redirect-address.ts";
 import type { RedirectRequest } from "./schema.ts";

@@ -1,5 +1,4 @@
 import { Check } from "typebox/value";
-import { ask } from "../../authentication/federation/federation.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { isLoopback } from "../../directory/clients/callback.ts";
@@ -9,6 +8,7 @@ import { createClient } from "../../directory/clients/create-client.ts";
 import { findClientById, lookUpClient } from "../../directory/clients/find-client.ts";
 import { type ClientSettings, DEVICE_CODE } from "../../directory/clients/settings.ts";
 import { cacheKey, type Directory } from "../../directory/directory.ts";
+import { ask } from "../../egress/documents.ts";
 import { Refusal, refuse } from "../../errors.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Oauth } from "../oauth.ts";

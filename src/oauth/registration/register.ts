@@ -1,5 +1,4 @@
 import { randomBytes } from "node:crypto";
-import { type Federation, fetchList } from "../../authentication/federation/federation.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { changeClient, removeClient } from "../../directory/clients/change-client.ts";
 import { type Client, isPublic } from "../../directory/clients/client.ts";
@@ -7,6 +6,7 @@ import { type CreatedClient, createClient } from "../../directory/clients/create
 import { lookUpClient } from "../../directory/clients/find-client.ts";
 import { type ClientSettings, DEVICE_CODE } from "../../directory/clients/settings.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
+import { type Documents, fetchList } from "../../egress/documents.ts";
 import { Refusal, refuse } from "../../errors.ts";
 import { takeBudget } from "../../limits/limits.ts";
 import { sourceSubject } from "../../limits/source.ts";
@@ -135,10 +135,10 @@ export async function removeRegistered({ directory }: Oauth, client: Client, act
 }
 
 /** Every callback is named by the sector's own document (OpenID Connect Registration §5). */
-async function checkSector(federation: Federation, settings: Partial<ClientSettings>): Promise<void> {
+async function checkSector(documents: Documents, settings: Partial<ClientSettings>): Promise<void> {
   const { sector_identifier_uri, callbacks = [] } = settings;
   if (!sector_identifier_uri) return;
-  const listed = await speaking(() => fetchList(federation, sector_identifier_uri));
+  const listed = await speaking(() => fetchList(documents, sector_identifier_uri));
   if (!callbacks.every((callback) => listed.includes(callback))) {
     throw refuse("invalid_client_metadata", { message: "sector_identifier_uri does not name every redirect URI." });
   }

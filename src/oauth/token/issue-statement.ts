@@ -1,5 +1,6 @@
 import { type AuditRow, audit_columns } from "../../audit/audit.ts";
 import { secretLives } from "../../directory/clients/secret-lives.ts";
+import { clientLives, userLives } from "../../directory/lives.ts";
 import { inputOf } from "../../storage/set-form.ts";
 import type { HotStatement } from "../../storage/storage.ts";
 
@@ -40,11 +41,10 @@ type Column = (typeof columns)[number];
 
 const lives = (input: (column: Column) => string) =>
   `select g.scope from live_grants g
-    join live_clients c on c.account_id = g.account_id and c.id = g.client_id
   where g.account_id = ${input("account_id")} and g.id = ${input("grant_id")} and g.client_id = ${input("client_id")}
+    and ${clientLives(input("account_id"), input("client_id"))}
     and ${secretLives(input("account_id"), input("client_id"), input("secret_id"), input("now"))}
-    and (${input("user_id")} = '' or exists (select 1 from live_users u
-      where u.account_id = ${input("account_id")} and u.id = ${input("user_id")}))`;
+    and (${input("user_id")} = '' or ${userLives(input("account_id"), input("user_id"))})`;
 
 const SQLITE_LIVES = lives((column) => `?${columns.indexOf(column) + 1}`);
 

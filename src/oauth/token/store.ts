@@ -1,4 +1,5 @@
 import { secretLives } from "../../directory/clients/secret-lives.ts";
+import { allLive } from "../../directory/lives.ts";
 import { inputOf } from "../../storage/set-form.ts";
 import type { Database, HotStatement, Instant } from "../../storage/storage.ts";
 
@@ -24,17 +25,16 @@ export interface RedeemAnswer {
   readonly redeemed: boolean;
 }
 
-const columns = [
-  "account_id",
-  "code_id",
-  "sid",
-  "client_id",
-  "secret_id",
-  "grant_id",
-  "user_id",
-  "now",
-  "expires_at",
-] as const;
+/** Who has to live, and when. */
+const concerned = ["account_id", "client_id", "secret_id", "grant_id", "user_id", "now"] as const;
+
+const columns = [...concerned, "code_id", "sid", "expires_at"] as const;
+
+const lives = (named: (column: (typeof concerned)[number]) => string): string =>
+  `${allLive(named)}
+    and ${secretLives(named("account_id"), named("client_id"), named("secret_id"), named("now"))}`;
+
+const SQLITE_LIVES = `select 1 where ${lives((column) => `?${concerned.indexOf(column) + 1}`)}`;
 
 /** Whether a code was redeemed, and is remembered. */
 export async function selectRedeemed(db: Database, account_id: string, code_id: string): Promise<boolean> {
@@ -53,21 +53,9 @@ export const redeemStatement: HotStatement<RedeemInput, RedeemAnswer> = {
   source: import.meta.url,
   mode: { kind: "spending" },
   key: ({ account_id, code_id }) => `${account_id} ${code_id}`,
-  sqlite(db, { account_id, code_id, sid, client_id, secret_id, grant_id, user_id, now, expires_at }) {
-    const alive = db.all(
-      `select 1 from live_clients c
-       left join live_grants g on g.account_id = c.account_id and g.id = ?3 and g.client_id = c.id
-       join live_users u on u.account_id = c.account_id and u.id = ?4
-       where c.account_id = ?1 and c.id = ?2 and (?3 = '' or g.id is not null)
-         and ${secretLives("?1", "?2", "?5", "?6")}`,
-      account_id,
-      client_id,
-      grant_id,
-      user_id,
-      secret_id,
-      now,
-    );
-    if (alive.length === 0) return { alive: false, redeemed: false };
+  sqlite(db, input) {
+    if (!db.one(SQLITE_LIVES, ...concerned.map((column) => input[column]))) return { alive: false, redeemed: false };
+    const { account_id, code_id, sid, now, expires_at } = input;
     const inserted = db.run(
       `insert into redeemed_authorization_codes (account_id, id, sid, redeemed_at, expires_at) values (?, ?, ?, ?, ?)
        on conflict (account_id, id) do nothing`,
@@ -82,13 +70,7 @@ export const redeemStatement: HotStatement<RedeemInput, RedeemAnswer> = {
   postgres: {
     text: `with ${inputOf(columns.map((column) => [column, "text"]))},
       judged as materialized (
-        select i.*, exists (
-          select from live_clients c
-          left join live_grants g on g.account_id = c.account_id and g.id = i.grant_id and g.client_id = c.id
-          join live_users u on u.account_id = c.account_id and u.id = i.user_id
-          where c.account_id = i.account_id and c.id = i.client_id and (i.grant_id = '' or g.id is not null)
-            and ${secretLives("i.account_id", "i.client_id", "i.secret_id", "i.now")}
-        ) as alive
+        select i.*, ${lives((column) => `i.${column}`)} as alive
         from input i
       ),
       redeemed as (

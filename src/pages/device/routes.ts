@@ -2,6 +2,7 @@ import { Type } from "typebox";
 import { newBrowser } from "../../authentication/sessions/session.ts";
 import type { App } from "../../http/server.ts";
 import { loginPageOf } from "../../oauth/browser/begin.ts";
+import { beginForDevice } from "../../oauth/browser/begin-for-device.ts";
 import { browserOf, setCookie } from "../../oauth/browser/cookie.ts";
 import { enterUserCode } from "../../oauth/device/enter-user-code.ts";
 import type { Oauth } from "../../oauth/oauth.ts";
@@ -47,8 +48,9 @@ export function devicePageRoutes(app: App, oauth: Oauth): void {
       if (fresh) setCookie(reply, public_url, account_id, fresh);
       const browser = known ?? sha256(reveal(fresh ?? newBrowser()));
       const page = await readerOf(directory, request);
-      const begun = await enterUserCode(oauth, { account_id, user_code, browser, source });
-      if (!begun) return sendPage(reply, { ...page, ...viewOf(page.texts, { ...body, wrong: true }) });
+      const waiting = await enterUserCode(oauth, { account_id, user_code, browser, source });
+      if (!waiting) return sendPage(reply, { ...page, ...viewOf(page.texts, { ...body, wrong: true }) });
+      const begun = await beginForDevice(oauth, waiting, browser);
       return reply.header("cache-control", "no-store").redirect(loginPageOf(public_url, begun), 303);
     },
   });

@@ -12,11 +12,12 @@ import type { Client } from "../../directory/clients/client.ts";
 import { findConnection } from "../../directory/connections/connection.ts";
 import type { RequestFacts } from "../../http/facts.ts";
 import type { Progress } from "../../oauth/browser/authorization-request.ts";
-import { isForeign, recordConsent } from "../../oauth/browser/consent.ts";
 import { logBrowserIn } from "../../oauth/browser/log-browser-in.ts";
+import { agreementTo } from "../../oauth/browser/needs-consent.ts";
 import { type OpenRequest, saveProgress } from "../../oauth/browser/open-request.ts";
 import { RedirectedRefusal } from "../../oauth/browser/redirected-refusal.ts";
 import type { Resumed } from "../../oauth/browser/resume.ts";
+import { isForeign, recordConsent } from "../../oauth/consents/consent.ts";
 import { denyDevice } from "../../oauth/device/answer-device.ts";
 import type { Oauth } from "../../oauth/oauth.ts";
 import { base64url } from "../../secrets/digest.ts";
@@ -176,8 +177,8 @@ async function allow(oauth: Oauth, { opened, resumed }: Acting): Promise<void> {
   if (next.step !== "consent") return;
   const { request } = opened;
   const { user_id, id: session_id } = next.session;
-  if (isForeign(client))
-    await recordConsent(oauth.directory, { account, client, user_id, parameters: request.parameters });
+  const agreement = agreementTo({ account, client, user_id, parameters: request.parameters });
+  if (isForeign(client)) await recordConsent(oauth.directory, agreement);
   const { fresh } = request.progress;
   await saveProgress(oauth, request, { session_id, consented: true, ...(fresh ? { fresh } : {}) });
 }

@@ -1,6 +1,5 @@
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
-import { hostOf } from "../../authentication/federation/federation.ts";
 import { channelsOf, factorsOf } from "../../authentication/mfa/factors.ts";
 import type { PendingLogin } from "../../authentication/mfa/mfa.ts";
 import { openLogin } from "../../authentication/mfa/open-login.ts";
@@ -19,7 +18,7 @@ import { type OpenRequest, openRequest } from "../../oauth/browser/open-request.
 import { RedirectedRefusal } from "../../oauth/browser/redirected-refusal.ts";
 import { checkHinted, checkSilent, nextStep, type Resumed } from "../../oauth/browser/resume.ts";
 import { silentAnswer } from "../../oauth/browser/unchecked.ts";
-import { providersOf } from "../../oauth/browser/upstream.ts";
+import { hostOfProvider, providersOf } from "../../oauth/browser/upstream.ts";
 import type { Oauth } from "../../oauth/oauth.ts";
 import { secret } from "../../secrets/secret.ts";
 import { PageParams, page_route, sendPage } from "../page.ts";
@@ -141,7 +140,7 @@ async function viewOf(
       const over = { ...request, progress: { ...request.progress, problem: "verification_code_expired" } };
       return identifyView(
         mfa_token === undefined ? context : { ...context, request: over },
-        providers.map(({ id, oidc }) => ({ id, host: hostOf(oidc.authority) })),
+        providers.map((provider) => ({ id: provider.id, host: hostOfProvider(provider) })),
       );
     }
   }

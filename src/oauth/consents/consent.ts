@@ -1,52 +1,36 @@
+/**
+ * Consents: what people agreed to at clients that are not the account's own.
+ *
+ * In: what a person was asked for and allowed. Out: whether they have to be asked again; what they agreed to, to look
+ * at and to take back, which ends what the client got by it.
+ */
 import { recordDeed } from "../../audit/audit.ts";
 import { authorizationsOf } from "../../authentication/sessions/sessions.ts";
-import type { Account } from "../../directory/accounts/account.ts";
-import { type Client, isPublic } from "../../directory/clients/client.ts";
+import type { Client } from "../../directory/clients/client.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
 import { instant } from "../../storage/storage.ts";
 import { familiesAt } from "../refresh/revoke-family.ts";
-import { type AuthorizationParameters, askedScope } from "./authorization-request.ts";
-import { addConsent, deleteConsents, selectConsent, selectConsents } from "./consent-store.ts";
+import { addConsent, type ConsentKey, deleteConsents, selectConsent, selectConsents } from "./store.ts";
 
-interface Asking {
-  readonly account: Account;
-  readonly client: Client;
-  readonly user_id: string;
-  readonly parameters: AuthorizationParameters;
+/** What somebody agrees to. */
+export interface Agreement extends ConsentKey {
+  readonly scope: readonly string[];
 }
 
 /** People agree to a client unless the account made it and calls it its own. */
 export const isForeign = ({ settings, origin }: Client) => !settings.first_party || origin !== "account";
 
-/**
- * Whether this person has to be asked: never for a client of the account's own; otherwise until they agreed to all of
- * these scopes. What they agreed to is never applied silently where anybody on the device may pose as the client (RFC
- * 8252 §8.6).
- */
-export async function needsConsent(
-  directory: Directory,
-  { account, client, user_id, parameters }: Asking,
-): Promise<boolean> {
-  if (parameters.device !== undefined) return true;
-  if (parameters.own_page || !isForeign(client)) return false;
-  if (parameters.prompt.includes("consent")) return true;
-  if (isPublic(client.settings) && !parameters.redirect_uri.startsWith("https:")) return true;
-  const agreed = await selectConsent(directory.storage.read, keyOf({ account, client, user_id, parameters }));
-  return !agreed || askedScope(parameters).some((scope) => !agreed.includes(scope));
+/** @returns whether they agreed to all of it, at once or bit by bit. */
+export async function hasAgreed({ storage }: Directory, { scope, ...key }: Agreement): Promise<boolean> {
+  const agreed = await selectConsent(storage.read, key);
+  return agreed !== undefined && scope.every((one) => agreed.includes(one));
 }
 
-const keyOf = ({ account, client, user_id, parameters }: Asking) => ({
-  account_id: account.account_id,
-  user_id,
-  client_id: client.id,
-  audience: parameters.audience ?? "",
-});
-
 /** The person agreed; remembered with what they agreed to before. */
-export async function recordConsent({ storage }: Directory, asking: Asking): Promise<void> {
-  const agreed = { ...keyOf(asking), scope: askedScope(asking.parameters), granted_at: instant(storage.now()) };
-  await storage.write((tx) => addConsent(tx.db, agreed));
+export async function recordConsent({ storage }: Directory, agreement: Agreement): Promise<void> {
+  const granted_at = instant(storage.now());
+  await storage.write((tx) => addConsent(tx.db, { ...agreement, granted_at }));
 }
 
 /** What a person agreed to, with the clients that still live. */

@@ -1,0 +1,123 @@
+/**
+ * What other servers publish: metadata of providers and of clients, keys, lists. Asked for by GET through the one
+ * outbound client, and kept for a while.
+ *
+ * In: an address. Out: a document as it was sent, whose reader checks what it says; or 400 upstream_login_failed, which
+ * some endpoints say in words of their own.
+ */
+import { refuse } from "../errors.ts";
+import { type Cache, openCache } from "../storage/cache.ts";
+import { type Egress, egressFetch } from "./egress.ts";
+
+export interface Documents {
+  readonly egress: Egress;
+  /** By address. */
+  readonly kept: Cache<Readonly<Record<string, unknown>>>;
+  /**
+   * What was asked for again a moment ago, keys by address and documents of clients by account and client_id, and what
+   * came of it.
+   */
+  readonly renewed: Cache<{ readonly failure?: unknown }>;
+}
+
+/** Metadata and keys are asked for again after so long; milliseconds. */
+const KEPT = 300_000;
+/** Keys at one address are asked for again no more often than this, whatever unknown keys tokens name; milliseconds. */
+const RENEWED = 10_000;
+
+/** All that one login asks of another server takes no longer; milliseconds. */
+export const PATIENCE = 4_500;
+
+/** `monotonic` is any clock that never goes back. */
+export function openDocuments(egress: Egress, monotonic?: () => number): Documents {
+  return { egress, kept: openCache(KEPT, 1_000, monotonic), renewed: openCache(RENEWED, 1_000, monotonic) };
+}
+
+/**
+ * Runs `verify` with the keys that lie at an address. Their owner may have changed them: when `verify` needs one that
+ * is not there, they are asked for again.
+ *
+ * @throws 400 upstream_login_failed when they cannot be had, and what `verify` throws: JWKSNoMatchingKey where there is
+ *   no such key.
+ */
+export async function withKeysAt<T>(
+  documents: Documents,
+  url: string,
+  signal: AbortSignal,
+  verify: (keys: Readonly<Record<string, unknown>>) => Promise<T>,
+): Promise<T> {
+  try {
+    return await verify(await fetchDocument(documents, url, signal));
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== "ERR_JWKS_NO_MATCHING_KEY") throw error;
+    await renew(documents, url, signal);
+    return verify(await fetchDocument(documents, url, signal));
+  }
+}
+
+/** While they cannot be had, those that are known stay. @throws 400 upstream_login_failed. */
+async function renew({ egress, kept, renewed }: Documents, url: string, signal: AbortSignal): Promise<void> {
+  const renewal = await renewed.get(url, async () => {
+    try {
+      const document = await loadDocument(egress, url, signal);
+      kept.forget(url);
+      await kept.get(url, async () => document);
+      return {};
+    } catch (failure) {
+      // Who had no time left says nothing about the address.
+      if (signal.aborted) throw failure;
+      return { failure };
+    }
+  });
+  if (renewal?.failure !== undefined) throw renewal.failure;
+}
+
+/** A JSON object by GET, kept for a while. @throws 400 upstream_login_failed. */
+export async function fetchDocument(
+  { egress, kept }: Documents,
+  url: string,
+  signal: AbortSignal,
+): Promise<Readonly<Record<string, unknown>>> {
+  return (await kept.get(url, () => loadDocument(egress, url, signal))) ?? {};
+}
+
+async function loadDocument(egress: Egress, url: string, signal: AbortSignal) {
+  const { status, body } = await ask(egress, { url, method: "GET", headers: { accept: "application/json" }, signal });
+  if (status !== 200) throw upstreamFailed(`${hostOf(url)} answered ${status} for its metadata or keys`);
+  return readObject(body, hostOf(url));
+}
+
+/** A JSON array of texts by GET. @throws 400 upstream_login_failed. */
+export async function fetchList({ egress }: Documents, url: string): Promise<readonly string[]> {
+  const { status, body } = await ask(egress, { url, method: "GET", headers: { accept: "application/json" } });
+  try {
+    const list: unknown = status === 200 ? JSON.parse(body) : undefined;
+    if (Array.isArray(list)) return list.map(String);
+  } catch {}
+  throw upstreamFailed(`${hostOf(url)} answered no list`);
+}
+
+/** @throws 400 upstream_login_failed when it does not answer. */
+export async function ask(egress: Egress, request: Parameters<typeof egressFetch>[1]) {
+  try {
+    return await egressFetch(egress, request);
+  } catch (cause) {
+    throw upstreamFailed(`${hostOf(request.url)} cannot be reached: ${(cause as Error).message}`, cause);
+  }
+}
+
+/** @throws 400 upstream_login_failed. */
+export function readObject(text: string, host: string): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  } catch {}
+  throw upstreamFailed(`${host} answered something that is no JSON object`);
+}
+
+export const hostOf = (url: string) => (URL.canParse(url) ? new URL(url).host : "an address that is none");
+
+/** `detail` goes to the log and the audit trail: why, without values that came in a token. */
+export function upstreamFailed(why: string, cause?: unknown, detail = why) {
+  return refuse("upstream_login_failed", { message: `${why}.`, detail, ...(cause === undefined ? {} : { cause }) });
+}

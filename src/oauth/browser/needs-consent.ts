@@ -1,0 +1,35 @@
+import type { Account } from "../../directory/accounts/account.ts";
+import { type Client, isPublic } from "../../directory/clients/client.ts";
+import type { Directory } from "../../directory/directory.ts";
+import { type Agreement, hasAgreed, isForeign } from "../consents/consent.ts";
+import { type AuthorizationParameters, askedScope } from "./authorization-request.ts";
+
+interface Asking {
+  readonly account: Account;
+  readonly client: Client;
+  readonly user_id: string;
+  readonly parameters: AuthorizationParameters;
+}
+
+/**
+ * Whether this person has to be asked: never for a client of the account's own; otherwise until they agreed to all of
+ * these scopes. What they agreed to is never applied silently where anybody on the device may pose as the client (RFC
+ * 8252 §8.6).
+ */
+export async function needsConsent(directory: Directory, asking: Asking): Promise<boolean> {
+  const { client, parameters } = asking;
+  if (parameters.device !== undefined) return true;
+  if (parameters.own_page || !isForeign(client)) return false;
+  if (parameters.prompt.includes("consent")) return true;
+  if (isPublic(client.settings) && !parameters.redirect_uri.startsWith("https:")) return true;
+  return !(await hasAgreed(directory, agreementTo(asking)));
+}
+
+/** What a person who agrees to a request has agreed to. */
+export const agreementTo = ({ account, client, user_id, parameters }: Asking): Agreement => ({
+  account_id: account.account_id,
+  user_id,
+  client_id: client.id,
+  audience: parameters.audience ?? "",
+  scope: askedScope(parameters),
+});
