@@ -43,9 +43,12 @@ describe("three processes on one PostgreSQL", () => {
     const tenant = await tenantWith({ client: { code_format: "numeric" } });
     const right = await receiveCode(at(tenant, 2));
     const ident = { ident_type: "email", ident: tenant.user.email };
-    const replies = await Promise.all(
-      wrongGuesses(right, 200).map((verification_code, n) => authorize(at(tenant, n), { verification_code, ...ident })),
-    );
+    const guesses = wrongGuesses(right, 200);
+    const guess = (verification_code: string, n: number) => authorize(at(tenant, n), { verification_code, ...ident });
+    const replies: Reply[] = [];
+    // They wait for each other: not so many at once that a slow machine would turn the last away with 503.
+    while (replies.length < guesses.length)
+      replies.push(...(await Promise.all(guesses.slice(replies.length, replies.length + 50).map(guess))));
     expect(replies.filter(({ status }) => status === 400)).toHaveLength(5);
     expect(replies.filter(({ status }) => status === 429)).toHaveLength(195);
     for (const n of [0, 1, 2])
