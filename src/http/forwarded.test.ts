@@ -31,8 +31,23 @@ describe("Forwarded", () => {
     expect(read({ "x-forwarded-for": given })).toBe(expected);
   });
 
-  it("gives way to X-Forwarded-For", () => {
-    expect(read({ forwarded: "for=192.0.2.60", "x-forwarded-for": "192.0.2.1" })).toBe("192.0.2.1");
+  it.each([
+    ["for=192.0.2.60", "192.0.2.1", ""],
+    ["for=192.0.2.60", "192.0.2.1, 192.0.2.60", "192.0.2.60"],
+    ["for=192.0.2.1, for=192.0.2.60", "192.0.2.60", "192.0.2.60"],
+    ["for=192.0.2.1, for=192.0.2.60", "192.0.2.1", ""],
+    ["for=192.0.2.1, for=10.0.0.1", "192.0.2.1:99,10.0.0.1", "192.0.2.1, 10.0.0.1"],
+    ['for="[2001:DB8::1]"', "2001:db8::1", "2001:db8::1"],
+    ["for=192.0.2.60", "", "192.0.2.60"],
+    ["", "192.0.2.1", "192.0.2.1"],
+  ])(
+    "counts as far as X-Forwarded-For says the same, from the nearest hop: %s and %s",
+    (forwarded, given, expected) => {
+      expect(read({ forwarded, "x-forwarded-for": given })).toBe(expected);
+    },
+  );
+
+  it("is made of nothing where there is neither", () => {
     expect(read({})).toBeUndefined();
   });
 });

@@ -1,14 +1,28 @@
 import type { IncomingMessage } from "node:http";
 
 /**
- * Spells `Forwarded` (RFC 7239) as `X-Forwarded-*`, which the framework reads, so that a proxy may send either. Where a
- * request has both, `X-Forwarded-For` counts, without the ports that some proxies write beside the addresses. Whether
- * any of it counts is decided by TRUSTED_PROXIES, later.
+ * Spells `Forwarded` (RFC 7239) as `X-Forwarded-For`, which the framework reads, so that a proxy may send either; without
+ * the ports that some proxies write beside the addresses. A proxy that writes one of them passes on what the client
+ * wrote into the other, so where a request has both, they count as far as they say the same, from the nearest hop on.
+ * Whether any of it counts is decided by TRUSTED_PROXIES, later.
  */
 export function readForwarded({ headers }: IncomingMessage): void {
-  const { forwarded, "x-forwarded-for": given } = headers;
-  const hops = given !== undefined ? String(given).split(",").map(withoutPort) : forwarded?.split(",").map(addressOf);
+  const given = hopsOf(headers["x-forwarded-for"], withoutPort);
+  const spelt = hopsOf(headers.forwarded, addressOf);
+  const hops = given && spelt ? commonEnd(given, spelt) : (given ?? spelt);
   if (hops) headers["x-forwarded-for"] = hops.join(", ");
+}
+
+/** Undefined where there is no such header, or nothing in it. */
+function hopsOf(header: string | readonly string[] | undefined, read: (hop: string) => string) {
+  const text = String(header ?? "").trim();
+  return text === "" ? undefined : text.split(",").map((hop) => read(hop).toLowerCase());
+}
+
+function commonEnd(one: readonly string[], other: readonly string[]): readonly string[] {
+  let length = 0;
+  while (length < one.length && one.at(-1 - length) === other.at(-1 - length)) length++;
+  return one.slice(one.length - length);
 }
 
 /** With a port, IPv6 has brackets; without them its last group is none. */

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { associateTotp, disableTotp, enableTotp, setSms } from "../../src/authentication/mfa/change-factors.ts";
 import { selectFactors, updateStep, upsertFactor } from "../../src/authentication/mfa/store.ts";
+import { changeSettings } from "../../src/directory/accounts/change-settings.ts";
 import { addConsent, deleteConsents, selectConsent } from "../../src/oauth/consents/store.ts";
 import { reveal, secret } from "../../src/secrets/secret.ts";
 import { instant, type Transaction } from "../../src/storage/storage.ts";
@@ -81,6 +82,25 @@ describeOnBothEngines("changes at once", (engine) => {
       ]);
       expect((await send("GET", "/auth/settings")).body, `round ${round}`).toMatchObject(all);
     }
+  });
+
+  it("of an account that is deleted meanwhile are refused, and nothing of them is written", async () => {
+    const { directory } = latchkey.server.core;
+    const { storage } = directory;
+    const { account_id } = await createTenant(latchkey, { settings: { code_lifetime: 300 } });
+    const deleting = ({ db }: Transaction) =>
+      db
+        .updateTable("accounts")
+        .set({ deleted_at: instant(storage.now()), deleted_by: actor.id })
+        .where("account_id", "=", account_id)
+        .execute();
+    const changing = () => changeSettings(directory, account_id, { code_lifetime: 100 }, actor);
+    const [, late] = await overlap(storage, deleting, changing);
+    expect(late.status === "rejected" && [late.reason.code, late.reason.status]).toEqual(["not_found", 404]);
+    const stored = storage.read.selectFrom("accounts").select("settings").where("account_id", "=", account_id);
+    expect(JSON.parse((await stored.executeTakeFirstOrThrow()).settings)).toEqual({ code_lifetime: 300 });
+    const events = storage.read.selectFrom("audit_events").select("action").where("account_id", "=", account_id);
+    expect(await events.where("action", "=", "account.changed").execute()).toEqual([]);
   });
 
   it("of an account user are all kept, and their tokens name what they hold now", async () => {

@@ -5,6 +5,8 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { changeSettings } from "../../src/directory/accounts/change-settings.ts";
 import { changeClient } from "../../src/directory/clients/change-client.ts";
 import { findClient } from "../../src/directory/clients/find-client.ts";
+import { KEPT } from "../../src/oauth/registration/registration.ts";
+import { registrationSweep } from "../../src/oauth/registration/sweep.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import { actor, call, createTenant, type Latchkey, startLatchkey, type Tenant } from "../support/latchkey.ts";
 import { openReceiver, type Receiver } from "../support/receiver.ts";
@@ -136,6 +138,28 @@ describeOnBothEngines("clients that a document describes", (engine) => {
     expect(await push()).toEqual([401, "invalid_client"]);
     await changeSettings(directory, tenant.account_id, { client_id_metadata_documents: true }, actor);
     expect(await redeem(kept)).toEqual([400, "invalid_grant"]);
+  });
+
+  it("stay deleted once the account has deleted them, also when nobody has used them for a month", async () => {
+    const { directory } = latchkey.server.core;
+    const [client_id, unused] = [describe("/deleted.json"), describe("/unused.json")];
+    for (const id of [client_id, unused]) expect((await authorize(id)).status, id).toBe(200);
+    const { id } = await findClient(directory, tenant.account_id, client_id);
+    const url = `${tenant.base}/auth/clients/${id}`;
+    expect((await call(url, { method: "DELETE", token: tenant.token })).status).toBe(200);
+    const before = asked("/deleted.json");
+    const isRefused = async (when: string) => {
+      const { status, html } = await authorize(client_id);
+      expect([status, html.includes("no such client")], when).toEqual([400, true]);
+      expect(await redeem(client_id), when).toEqual([401, "invalid_client"]);
+    };
+    await isRefused("at once");
+    await letPass(latchkey, "client_registrations", tenant.account_id, KEPT / 1_000 + 60, ["expires_at"]);
+    await registrationSweep(directory).sweep(directory.storage, 100);
+    await isRefused("a month later");
+    expect(asked("/deleted.json"), "for its document").toBe(before);
+    expect((await authorize(unused)).status, "one that only nobody used").toBe(200);
+    expect(asked("/unused.json"), "swept, and read anew").toBe(2);
   });
 
   it("refresh at auth/token as long as they are clients, and no longer", async () => {

@@ -1,5 +1,9 @@
 /** Addresses that somebody merely entered: they let nobody in as who entered them, and keep nobody from what is theirs. */
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { signUpUser } from "../../src/directory/users/sign-up.ts";
+import { insertUser } from "../../src/directory/users/store.ts";
+import { uuidv7 } from "../../src/secrets/uuid.ts";
+import { instant, type Transaction } from "../../src/storage/storage.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
@@ -16,6 +20,7 @@ import {
   type Tenant,
   tokenOf,
 } from "../support/latchkey.ts";
+import { overlap } from "../support/overlap.ts";
 
 const claims = (jwt: string) => JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString());
 const code = (reply: Reply) => [reply.status, reply.body?.error?.code];
@@ -78,6 +83,30 @@ describeOnBothEngines("an address that somebody merely entered", (engine) => {
       const subjects = new Set(replies.map(subject));
       expect([subjects.size, subjects.has(eve)], `round ${round}`).toEqual([1, false]);
     }
+  });
+
+  it("has one owner of two whose sign-ups overlap, and goes to whom it was entered for while they signed up", async () => {
+    const { storage } = latchkey.server.core;
+    const { account_id } = tenant;
+    const now = storage.now();
+    const person = (email: string) => ({
+      ...({ account_id, type: "customer", email, phone_number: null, locale: null } as const),
+      now,
+    });
+    const signUp = (email: string) => (tx: Transaction) => signUpUser(tx, person(email));
+    const twice = signUp("twice@example.com");
+    const both = await overlap(storage, twice, () => storage.write(twice));
+    const ids = both.map((one) => (one.status === "fulfilled" ? one.value.id : one.reason));
+    expect(new Set(ids)).toEqual(new Set([expect.any(String)]));
+    const email = "meanwhile@example.com";
+    const { now: _now, ...row } = person(email);
+    const nobody = { id: uuidv7(now), email_canonical: email, email_verified_at: null, phone_verified_at: null };
+    const stamps = { customer_id: null, name: null, created_at: instant(now), created_by: null };
+    const entering = (tx: Transaction) => insertUser(tx.db, { ...row, ...nobody, ...stamps });
+    const [entered, signed] = await overlap(storage, entering, () => storage.write(signUp(email)));
+    expect([entered, signed]).toMatchObject([{ value: true }, { status: "fulfilled", value: { email } }]);
+    expect(signed.status === "fulfilled" && signed.value.id).not.toBe(nobody.id);
+    expect("email" in (await shownOf(nobody.id))).toBe(false);
   });
 
   it("goes to somebody of the account who verifies it, and is taken by nobody who does not", async () => {

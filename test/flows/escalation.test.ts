@@ -310,12 +310,16 @@ describeOnBothEngines("a bearer that holds less than all", (engine) => {
       id,
       accounts: [{ account_id: own.account_id, user: { id, scope: ["read:accounts", "openid"] } }],
     });
+    for (const email_verified of [true, "true"])
+      expect((await me(await sign({ email_verified }))).status, "as some providers write it").toBe(200);
     const bad: [string, Promise<string>][] = [
       ["another key", sign({}, { key: others.privateKey })],
       ["another issuer", sign({ iss: "https://evil.example" })],
       ["another audience", sign({ aud: tenant.issuer })],
       ["expired", sign({}, { exp: -120 })],
       ["an unverified address", sign({ email_verified: false })],
+      ["an address that is called unverified in a word", sign({ email_verified: "false" })],
+      ["an address that is called neither", sign({ email_verified: null })],
       ["no address", sign({ email: undefined })],
       ["a stranger", sign({ email: "eve@corp.example" })],
       ["a user who is not external", sign({ email: "own@corp.example" })],

@@ -1,5 +1,6 @@
 /** Whoever only knows a person's address: what they try closes nothing to the person, and is bounded itself. */
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   authorize,
@@ -53,6 +54,40 @@ describeOnBothEngines("whoever only knows an address", (engine) => {
     expect(done.status, done.text).toBe(302);
   };
   const closed = [429, "too_many_attempts"];
+
+  it("keeps nobody from their password by a user name that is their address or number, and gets nothing by it", async () => {
+    const victim = await person();
+    const plain = await addPerson(latchkey, tenant.account_id);
+    const mine = "the other's battery";
+    const subjectOf = ({ body, text, status }: Reply) => {
+      expect(status, text).toBe(200);
+      return claimsOf(body.access_token).sub;
+    };
+    for (const username of [victim.email, plain.email, plain.email.toUpperCase(), plain.phone_number])
+      expect((await post("/auth/users", { username, password: mine })).status, username).toBe(200);
+    for (const username of [plain.email, plain.email.toUpperCase()]) {
+      expect(subjectOf(await logIn(username, PASSWORD)), username).toBe(plain.id);
+      expect(code(await logIn(username, mine)), username).toEqual([400, "invalid_grant"]);
+    }
+    const by_number = {
+      audience: tenant.audience,
+      type: "customer",
+      ident_type: "phone_number",
+      ident: plain.phone_number,
+    };
+    expect(subjectOf(await post("/customers/login", { ...by_number, password: PASSWORD }))).toBe(plain.id);
+    expect(code(await post("/customers/login", { ...by_number, password: mine }))).toEqual([400, "invalid_grant"]);
+    expect(subjectOf(await logIn(plain.phone_number, mine)), "a name like any other").not.toBe(plain.id);
+    expect((await recover(victim.email)).status).toBe(200);
+    expect(await newest(victim.phone_number), "recovery reaches whose address it is").not.toBe("");
+  });
+
+  it("leaves a user name to whom it was given while the owner of that address has no password", async () => {
+    const username = tenant.user.email;
+    expect((await post("/auth/users", { username, password: PASSWORD })).status).toBe(200);
+    const { body, status } = await logIn(username, PASSWORD);
+    expect([status, claimsOf(body.access_token).sub === tenant.user.id]).toEqual([200, false]);
+  });
 
   it("closes the password, and neither a code with its second factor nor the way to recover", async () => {
     const victim = await person();

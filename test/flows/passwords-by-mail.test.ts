@@ -3,10 +3,12 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   authorize,
+  CALLBACK,
   call,
   createTenant,
   inbox,
   type Latchkey,
+  mintCode,
   type Reply,
   receiveCode,
   startLatchkey,
@@ -101,6 +103,46 @@ describeOnBothEngines("a password set by mail", (engine) => {
     const { mfa_token } = (await logIn(tenant, email, PASSWORD)).body;
     const { oob_code } = (await challenge(tenant, mfa_token)).body;
     expect((await finish(tenant, mfa_token, oob_code, email)).status).toBe(200);
+  });
+
+  it("takes no code that was asked for to log in, over whatever channel, and its own code logs nobody in", async () => {
+    const own = await createTenant(latchkey);
+    const person = await addPerson(latchkey, own.account_id, { factors: ["sms"] });
+    const about = { email: person.email, audience: own.audience, type: "customer" };
+    const { phone_number } = person;
+    const codes = {
+      mailed: await receiveCode(own, { email: person.email }),
+      "sent by SMS": await receiveCode(own, { connection: "sms", phone_number }),
+      minted: await mintCode(own, { user_id: person.id }),
+    };
+    for (const [how, verification_code] of Object.entries(codes)) {
+      const refused = await send(own, "/customers/change_password", { ...about, verification_code, password: CHOSEN });
+      expect(code(refused), how).toEqual([400, "invalid_verification_code"]);
+      expect((await logIn(own, person.email)).body.error.code, how).toBe("invalid_grant");
+    }
+    expect((await authorize(own, { verification_code: codes.mailed })).status, "good for what it was for").toBe(403);
+    expect((await send(own, "/customers/change_password", about)).status).toBe(204);
+    const verification_code = await newest(own, person.email);
+    const named = { ident_type: "email", ident: person.email, audience: own.audience };
+    const redeemed = await token(own, { grant_type: "authorization_code", ...named, verification_code });
+    expect(code(redeemed)).toEqual([400, "invalid_verification_code"]);
+    expect(code(await authorize(own, { verification_code }))).toEqual([400, "invalid_verification_code"]);
+    const set = await send(own, "/customers/change_password", { ...about, verification_code, password: CHOSEN });
+    expect(set.status, "it was not spent").toBe(204);
+    expect(code(await logIn(own, person.email))).toEqual([403, "mfa_required"]);
+  });
+
+  it("is asked for in a mail without a link, which would lead to a page that logs in", async () => {
+    const own = await createTenant(latchkey, { client: { login_uri: new URL("/login", CALLBACK).href } });
+    const { email } = own.user;
+    await receiveCode(own);
+    expect((await inbox(own, email))[0]?.text).toContain("#verification_code=");
+    expect(
+      (await send(own, "/customers/change_password", { email, audience: own.audience, type: "customer" })).status,
+    ).toBe(204);
+    const [mail] = await inbox(own, email);
+    expect(mail?.subject).toContain("new password");
+    expect(mail?.text).not.toContain("#verification_code=");
   });
 
   it("gives way to one that came otherwise, beside which mail is a second factor again", async () => {

@@ -64,6 +64,10 @@ describeOnBothEngines("the process behind proxies", (engine) => {
     expect(await ipSeen(latchkey, { "x-forwarded-for": "198.51.100.1, 203.0.113.7, 10.1.2.3" })).toBe("203.0.113.7");
     expect(await ipSeen(latchkey, { "x-forwarded-for": "203.0.113.7:4711, 10.1.2.3:80" })).toBe("203.0.113.7");
     expect(await ipSeen(latchkey, { forwarded: 'for="203.0.113.8:99", for=10.0.0.9' })).toBe("203.0.113.8");
+    // Of two headers the proxy may have written one, and the client the other.
+    const forged = { "x-forwarded-for": "198.51.100.1", forwarded: "for=203.0.113.8" };
+    expect(await ipSeen(latchkey, forged)).toBe("127.0.0.1");
+    expect(await ipSeen(latchkey, { ...forged, "x-forwarded-for": "198.51.100.1, 203.0.113.8" })).toBe("203.0.113.8");
     expect(await ipSeen(untrusting, { "x-forwarded-for": "203.0.113.7", forwarded: "for=203.0.113.8" })).toBe(
       "127.0.0.1",
     );

@@ -15,7 +15,8 @@ export interface ExternalLogin {
 
 /**
  * The account user whom an ID token of the account's own provider names: signed by a key of `jwks.uri`, issued by
- * `jwks.issuer` for this account, with the address of a user whose authentication_type is external. Nobody otherwise.
+ * `jwks.issuer` for this account, with the address of a user whose authentication_type is external. Nobody otherwise, also
+ * where the token says that the address is not verified.
  *
  * `names`: what this account is called as an audience.
  */
@@ -32,7 +33,9 @@ export async function findExternalUser(
   const claims = await verifyIdToken(documents, id_token, expected, AbortSignal.timeout(PATIENCE));
   const { email, email_verified } = claims;
   const canonical = typeof email === "string" ? canonicalEmail(email) : undefined;
-  if (canonical === undefined || email_verified === false) return undefined;
+  // The provider is the account's own, so what it does not say is no reason to doubt it; some write the word.
+  const unsure = email_verified !== undefined && email_verified !== true && email_verified !== "true";
+  if (canonical === undefined || unsure) return undefined;
   const user = await lookUpAccountUser(directory, account_id, { email_canonical: canonical });
   if (user?.profile.authentication_type !== "external") return undefined;
   return { user, authenticated_at: authenticatedAt(claims) };

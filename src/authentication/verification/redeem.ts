@@ -22,7 +22,7 @@ import {
 import { enteredFrom } from "./sms-limits.ts";
 import { noteSpray } from "./spray.ts";
 import { updateCodeUser } from "./store.ts";
-import type { Verification } from "./verification.ts";
+import { boundAudience, type CodePurpose, type Verification } from "./verification.ts";
 import { waitForTurn } from "./wait-for-turn.ts";
 
 export interface RedeemRequest {
@@ -32,6 +32,7 @@ export interface RedeemRequest {
   readonly grant_id: string;
   /** As the caller named it. */
   readonly audience: string;
+  readonly purpose?: CodePurpose | undefined;
   readonly verification_code: Secret;
   readonly connection?: string | undefined;
   readonly login_session_id?: string | undefined;
@@ -84,7 +85,7 @@ export async function refuseUnknownCode(
 }
 
 function redeemInput(
-  { master_keys, canonicalAudience }: Verification,
+  verification: Verification,
   request: RedeemRequest,
   kind: RedeemInput["kind"],
   { code, length }: PresentedCode,
@@ -92,7 +93,8 @@ function redeemInput(
 ): RedeemInput {
   const { account, client, grant_id, connection, actor, facts, now } = request;
   const { account_id } = account;
-  const audience = canonicalAudience(account, request.audience);
+  const { master_keys } = verification;
+  const audience = boundAudience(verification, account, request.audience, request.purpose);
   const binding = { account_id, client_id: client.id, audience, person: person ?? "" };
   const at = instant(now);
   // What account users did is listed by who did it: the one who logs in is the actor.
@@ -190,7 +192,11 @@ async function refuseAnswer(
   }
   if (answer.wrong && input.person) await noteSpray(verification.storage, request.account, input.person, request.now);
   const closes = answer.wrong && answer.window?.count === input.guess_limit;
-  if (closes && input.person) await sendClosingNotice(verification, request, input.audience, input.person);
+  if (closes && input.person) {
+    // What the notice carries is there to log in, whatever the guesses were at.
+    const audience = verification.canonicalAudience(request.account, request.audience);
+    await sendClosingNotice(verification, request, audience, input.person);
+  }
   throw await refuseGuess(verification, request, guess, await fateOf(verification, request, input, answer));
 }
 

@@ -14,7 +14,7 @@ import {
   selectLoginSession,
   selectPersonNow,
 } from "./store.ts";
-import type { Verification } from "./verification.ts";
+import { boundAudience, type CodePurpose, type Verification } from "./verification.ts";
 import { waitForTurn } from "./wait-for-turn.ts";
 
 export interface SendRequest {
@@ -32,8 +32,7 @@ export interface SendRequest {
   readonly login_session_id?: string | undefined;
   /** BCP 47; what the request was written in. */
   readonly locale?: string | undefined;
-  /** Why, where it is not to log in. */
-  readonly purpose?: "password_reset";
+  readonly purpose?: CodePurpose | undefined;
   /** The end user's network address as far as it can be known (IPv6: its /64). */
   readonly source: string | null;
   /**
@@ -75,12 +74,16 @@ export async function sendCode(verification: Verification, request: SendRequest)
 
 /** A live session of that id. @throws 400 when it belongs to another client or audience. */
 async function findResend(verification: Verification, request: SendRequest): Promise<Login | undefined> {
-  const { login_session_id, account, client, audience, now } = request;
+  const { login_session_id, account, client, audience, purpose, now } = request;
   if (login_session_id === undefined) return undefined;
-  const { storage, canonicalAudience } = verification;
-  const session = await selectLoginSession(storage.read, account.account_id, login_session_id, instant(now));
+  const session = await selectLoginSession(
+    verification.storage.read,
+    account.account_id,
+    login_session_id,
+    instant(now),
+  );
   if (!session) return undefined;
-  if (session.client_id !== client.id || session.audience !== canonicalAudience(account, audience)) {
+  if (session.client_id !== client.id || session.audience !== boundAudience(verification, account, audience, purpose)) {
     throw refuseField("login_session_id", "foreign", "belongs to another client or audience");
   }
   return resumeLogin(request, session);

@@ -43,6 +43,20 @@ export interface Verification {
   nudge(): void;
 }
 
+/** What a code is for, where it is not to log in. */
+export type CodePurpose = "password_reset";
+
+/** What a code is bound to beside its client and person: one for another purpose than to log in is good for that alone. */
+export function boundAudience(
+  { canonicalAudience }: Verification,
+  account: Account,
+  audience: string,
+  purpose: CodePurpose | undefined,
+): string {
+  const canonical = canonicalAudience(account, audience);
+  return purpose === undefined ? canonical : `urn:latchkey:${purpose}:${canonical}`;
+}
+
 export function openVerification(doors: Verification): Verification {
   return doors;
 }

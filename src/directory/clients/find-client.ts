@@ -1,7 +1,7 @@
 import { noSuch, refuse } from "../../errors.ts";
 import { cacheKey, type Directory } from "../directory.ts";
 import type { Client } from "./client.ts";
-import { selectClient, selectClients } from "./store.ts";
+import { selectClient, selectClients, selectDeleted } from "./store.ts";
 
 /** A live client by client_id or uuid, at most 5 s old. @throws 403 unauthorized_client. */
 export async function findClient(directory: Directory, account_id: string, name: string): Promise<Client> {
@@ -13,6 +13,11 @@ export async function findClient(directory: Directory, account_id: string, name:
 export function lookUpClient(directory: Directory, account_id: string, name: string): Promise<Client | undefined> {
   const load = () => selectClient(directory.storage.read, account_id, name);
   return directory.clients.get(cacheKey(account_id, name), load);
+}
+
+/** Whether a client_id was a client's that is deleted: it is taken for ever. */
+export function isDeleted({ storage }: Directory, account_id: string, client_id: string): Promise<boolean> {
+  return selectDeleted(storage.read, account_id, client_id);
 }
 
 /** A live client by uuid, as committed. @throws 404 not_found. */

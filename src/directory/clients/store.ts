@@ -28,6 +28,17 @@ export async function selectClient(db: Database, account_id: string, name: strin
   return row && decode(row);
 }
 
+export async function selectDeleted(db: Database, account_id: string, client_id: string): Promise<boolean> {
+  const row = await db
+    .selectFrom("clients")
+    .select("id")
+    .where("account_id", "=", account_id)
+    .where("client_id", "=", client_id)
+    .where("deleted_at", "is not", null)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
 export async function selectClients(db: Database, account_id: string): Promise<readonly Client[]> {
   const rows = await db
     .selectFrom("clients")

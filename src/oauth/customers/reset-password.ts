@@ -21,19 +21,23 @@ export interface Reset {
   readonly facts: RequestFacts;
 }
 
+const purpose = "password_reset" as const;
+
 /** Mails a code with which a new password may be chosen; known and unknown people cannot be told apart. @throws 429. */
 export async function offerReset(oauth: Oauth, customer: NamedCustomer, { bearer, email, audience, facts }: Reset) {
   const { account, client, source, now } = customer;
   const { user_type } = client.settings;
   const connection = await findConnection(oauth.directory, client, "email");
-  const about = { account, client, audience, connection, email, user_type, source };
+  // A link would lead to a page that logs in, which this code does not.
+  const sending = { ...client, settings: { ...client.settings, login_uri: null } };
+  const about = { account, client: sending, audience, purpose, connection, email, user_type, source };
   const own = bearer.scope.includes("admin:accounts") ? bearer.subject : null;
-  const purpose = "password_reset" as const;
-  await sendCode(oauth.verification, { ...about, purpose, own, actor: bearer.subject, facts, now });
+  await sendCode(oauth.verification, { ...about, own, actor: bearer.subject, facts, now });
 }
 
 /**
- * Sets the password of whoever holds the mailed code, which is no second factor beside it. Their refresh tokens end.
+ * Sets the password of whoever holds the code that was mailed for it (one for logging in, which may have gone by SMS, is
+ * none), which is no second factor beside it. Their refresh tokens end.
  *
  * @throws what redeeming a code does; 400 invalid_request for a password that is too short, 503 where it cannot be hashed
  * now, both before the code is spent; 403 access_denied where that mailbox is the person's only second factor.
@@ -50,7 +54,15 @@ export async function resetPassword(
   checkNewPassword(password, "password", "password");
   // There may be no room to hash it: then the code is still good.
   const hashed = { kind: "password", hash: await hashPassword(password), set_over: "email" } as const;
-  const about = { account, client, grant_id: grant.id, audience, verification_code, ident_type: "email" as const };
+  const about = {
+    account,
+    client,
+    grant_id: grant.id,
+    audience,
+    purpose,
+    verification_code,
+    ident_type: "email" as const,
+  };
   const actor = bearer.subject;
   const { user_id, second_factor } = await redeemCode(verification, { ...about, ident: email, actor, facts, now });
   const shown = { user_id, password_set_over: hashed.set_over };

@@ -152,7 +152,7 @@ export function customerRoutes(app: App, oauth: Oauth): void {
       operationId: "aid_customers_change_password",
       summary: "Let a customer choose a new password",
       description:
-        "Mails a code, whether or not the customer is known. With that verification_code and a password, sets the password; a code by mail is no second factor beside it.",
+        "Mails a code, whether or not the customer is known. With that verification_code, and no other, and a password, sets the password; a code by mail is no second factor beside it.",
       tags,
       params: OidParams,
       headers: EndUserHeaders,

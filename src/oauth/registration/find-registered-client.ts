@@ -5,7 +5,7 @@ import { isLoopback } from "../../directory/clients/callback.ts";
 import { changeClient } from "../../directory/clients/change-client.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { createClient } from "../../directory/clients/create-client.ts";
-import { findClientById, lookUpClient } from "../../directory/clients/find-client.ts";
+import { findClientById, isDeleted, lookUpClient } from "../../directory/clients/find-client.ts";
 import { type ClientSettings, DEVICE_CODE } from "../../directory/clients/settings.ts";
 import { cacheKey, type Directory } from "../../directory/directory.ts";
 import { ask } from "../../egress/documents.ts";
@@ -55,8 +55,8 @@ export async function findCurrentClient(oauth: Asking, account_id: string, name:
 
 /**
  * As `findCurrentClient`; who is not known and has the address of a document for a client_id is from now on a client of
- * the account, which it is until nobody uses it for a month. It holds no secret, and nothing else at its address is
- * fetched.
+ * the account, which it is until nobody uses it for a month; one that was deleted stays unknown. It holds no secret, and
+ * nothing else at its address is fetched.
  *
  * @throws 400 invalid_client_metadata, invalid_redirect_uri; 429.
  */
@@ -69,6 +69,7 @@ export async function findAnyClient(
   const known = await findCurrentClient(oauth, account_id, client_id);
   if (known || !settings.client_id_metadata_documents || !isDocumentAddress(client_id)) return known;
   const { directory } = oauth;
+  if (await isDeleted(directory, account_id, client_id)) return undefined;
   await chargeNewClient(directory, account_id, source);
   if ((await countDocuments(directory.storage.read, account_id)) >= LIMIT) throw refuse("too_many_requests");
   return readAnew(oauth, account_id, client_id);

@@ -100,7 +100,12 @@ export async function deleteUnused(
   return rows.length === 1;
 }
 
-/** Everything of a client that registered itself. @returns its client_id; undefined when there is no such client. */
+/**
+ * Everything of a client that the account did not make itself; of one whose client_id is an address and that was deleted
+ * its row stays, or the address would bring it back.
+ *
+ * @returns its client_id; undefined when nothing of it was left but that.
+ */
 export async function deleteRegistered(
   db: Database,
   { account_id, client_id }: Registered,
@@ -115,6 +120,7 @@ export async function deleteRegistered(
     .where("account_id", "=", account_id)
     .where("id", "=", client_id)
     .where("origin", "!=", "account")
+    .where((eb) => eb.or([eb("origin", "=", "dynamic"), eb("deleted_at", "is", null)]))
     .returning("client_id")
     .execute();
   if (!client) return undefined;
