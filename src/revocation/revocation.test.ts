@@ -3,12 +3,13 @@ import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../
 import { until } from "../../test/support/smtp.ts";
 import { instant } from "../storage/storage.ts";
 import { openRevocations, revoke } from "./revocation.ts";
-import { insertRevocation } from "./store.ts";
+import { insertRevocations } from "./store.ts";
 
 describeOnBothEngines("revocation", (engine) => {
   let test: TestStorage;
+  const statements: string[] = [];
   beforeAll(async () => {
-    test = await openTestStorage(engine);
+    test = await openTestStorage(engine, (text) => statements.push(text));
   });
   afterAll(() => test.close());
   const account_id = "T00000001";
@@ -17,7 +18,7 @@ describeOnBothEngines("revocation", (engine) => {
     const here = await openRevocations(test.storage, { poll: 20 });
     const elsewhere = await openRevocations(test.storage, { poll: 20 });
     elsewhere.checkAlive(account_id, ["sid:1", "client:1"]);
-    await revoke(test.storage, here, { account_id, subject: "sid:1" });
+    await revoke(test.storage, here, account_id, "sid:1");
     expect(() => here.checkAlive(account_id, ["client:1", "sid:1"])).toThrow("expired, revoked");
     here.checkAlive("T00000002", ["sid:1"]);
     here.checkAlive(account_id, ["sid:2"]);
@@ -34,12 +35,28 @@ describeOnBothEngines("revocation", (engine) => {
     await Promise.all([here, elsewhere, later].map(({ stop }) => stop()));
   });
 
+  it("ends much at once in few statements, what was named twice once", async () => {
+    const ended: string[] = [];
+    const authorizationsEnd = async (_: unknown, __: string, sids: readonly string[]) => void ended.push(...sids);
+    const revocations = await openRevocations(test.storage, { authorizationsEnd });
+    const ids = Array.from({ length: 1_200 }, (_, index) => `many-${index}`);
+    const subjects = [...ids, ...ids].map((id) => `sid:${id}`);
+    statements.length = 0;
+    await test.storage.write((tx) => revocations.record(tx, account_id, [...subjects, "client:many"]));
+    await test.storage.write((tx) => revocations.record(tx, account_id, []));
+    expect(statements.filter((text) => text.startsWith("insert")).length).toBe(3);
+    expect(ended.toSorted()).toEqual(ids.toSorted());
+    for (const subject of [...subjects, "client:many"])
+      expect(() => revocations.checkAlive(account_id, [subject])).toThrow("expired, revoked");
+    await revocations.stop();
+  });
+
   it("sees what a transaction wrote two minutes before it committed", async () => {
     const elsewhere = await openRevocations(test.storage, { poll: 20 });
     const [now, subject] = [test.storage.now(), "sid:late"];
     const [written, expires] = [instant(now - 120_000), instant(now + 3_600_000)];
     await new Promise((resolve) => setTimeout(resolve, 60));
-    await test.storage.write((tx) => insertRevocation(tx.db, { account_id, subject }, written, expires));
+    await test.storage.write((tx) => insertRevocations(tx.db, account_id, [subject], written, expires));
     const isAlive = () => {
       try {
         elsewhere.checkAlive(account_id, [subject]);

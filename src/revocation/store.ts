@@ -6,16 +6,17 @@ export interface RevocationRow {
   readonly expires_at: Instant;
 }
 
-export async function insertRevocation(
+/** No subject twice. */
+export async function insertRevocations(
   db: Database,
-  revoked: { readonly account_id: string; readonly subject: string },
+  account_id: string,
+  subjects: readonly string[],
   revoked_at: Instant,
   expires_at: Instant,
 ): Promise<void> {
-  const { account_id, subject } = revoked;
   await db
     .insertInto("revocations")
-    .values({ account_id, subject, revoked_at, expires_at })
+    .values(subjects.map((subject) => ({ account_id, subject, revoked_at, expires_at })))
     .onConflict((conflict) => conflict.columns(["account_id", "subject"]).doUpdateSet({ revoked_at, expires_at }))
     .execute();
 }

@@ -110,7 +110,8 @@ export async function endSession(
       const message = { account_id, kind: BACKCHANNEL_LOGOUT, channel: "http" as const, inbox: null, payload };
       await enqueue(tx, { ...message, expires_at: milliseconds + TOLD_FOR }, milliseconds);
     }
-    for (const { sid } of led) await revocations.record(tx, { account_id, subject: `sid:${sid}` });
+    const ended = led.map(({ sid }) => `sid:${sid}`);
+    await revocations.record(tx, account_id, ended);
     const actor = { id: user_id, context: {} };
     await recordDeed(tx, { account_id, action: "session.ended", entity: id, now, actor });
   });

@@ -53,7 +53,7 @@ export async function redeemAuthorizationCode(
   const now = storage.now();
   const { sid, subject, grant_id = "" } = content.authorization;
   const stolen = async (): Promise<never> => {
-    await revoke(storage, revocations, { account_id, subject: `sid:${sid}` });
+    await revoke(storage, revocations, account_id, `sid:${sid}`);
     throw invalidGrant("The authorization code was used before, or belongs to another client.");
   };
   if (content.authorization.client_uuid !== client.id) return stolen();
