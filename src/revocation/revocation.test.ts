@@ -1,8 +1,8 @@
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../test/support/engines.ts";
 import { until } from "../../test/support/smtp.ts";
 import { instant } from "../storage/storage.ts";
-import { openRevocations, revoke } from "./revocation.ts";
+import { openRevocations, revoke, TOKENS_LIVE } from "./revocation.ts";
 import { insertRevocations } from "./store.ts";
 
 describeOnBothEngines("revocation", (engine) => {
@@ -49,6 +49,48 @@ describeOnBothEngines("revocation", (engine) => {
     for (const subject of [...subjects, "client:many"])
       expect(() => revocations.checkAlive(account_id, [subject])).toThrow("expired, revoked");
     await revocations.stop();
+  });
+
+  it("ends logins of a person that began before, but the one that goes on, whoever ends them again", async () => {
+    let time = test.storage.now();
+    const clock = vi.spyOn(test.storage, "now").mockImplementation(() => time);
+    const here = await openRevocations(test.storage, { poll: 20 });
+    const elsewhere = await openRevocations(test.storage, { poll: 20 });
+    const endAll = (except: string) => test.storage.write((tx) => here.endLogins(tx, account_id, "ada", except));
+    const isAlive = (one: typeof here, sid: string, began_at: number, subject = "ada", account = account_id) => {
+      try {
+        one.checkAlive(account, [`sid:${sid}`], { sid, began_at, subject });
+        return true;
+      } catch {
+        return false;
+      }
+    };
+    const began = time;
+    time += 1;
+    await endAll("goes-on");
+    const seen = (one = here) => [
+      isAlive(one, "other", began),
+      isAlive(one, "goes-on", began),
+      isAlive(one, "new", time),
+      isAlive(one, "other", began, "bo"),
+      isAlive(one, "other", began, "ada", "T00000002"),
+    ];
+    expect(seen()).toEqual([false, true, true, true, true]);
+    await expect.poll(() => seen(elsewhere), { timeout: 5_000 }).toEqual([false, true, true, true, true]);
+    const later = time;
+    time += 10;
+    await endAll("new");
+    expect([isAlive(here, "goes-on", began), isAlive(here, "new", later), isAlive(here, "newer", later)]).toEqual([
+      false,
+      true,
+      false,
+    ]);
+    await endAll("");
+    expect([isAlive(here, "new", later), isAlive(here, "new", time)]).toEqual([false, true]);
+    time += TOKENS_LIVE + 10;
+    await expect.poll(() => isAlive(elsewhere, "new", later), { timeout: 5_000 }).toBe(true);
+    clock.mockRestore();
+    await Promise.all([here, elsewhere].map(({ stop }) => stop()));
   });
 
   it("sees what a transaction wrote two minutes before it committed", async () => {

@@ -3,6 +3,7 @@ import type { Database, Instant } from "../storage/storage.ts";
 export interface RevocationRow {
   readonly account_id: string;
   readonly subject: string;
+  readonly revoked_at: Instant;
   readonly expires_at: Instant;
 }
 
@@ -24,7 +25,7 @@ export async function insertRevocations(
 export function selectRevokedSince(db: Database, since: Instant): Promise<readonly RevocationRow[]> {
   return db
     .selectFrom("revocations")
-    .select(["account_id", "subject", "expires_at"])
+    .select(["account_id", "subject", "revoked_at", "expires_at"])
     .where("revoked_at", ">=", since)
     .execute();
 }

@@ -1,3 +1,4 @@
+import { endSessionsOf } from "../../authentication/sessions/sessions.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { revoke } from "../../revocation/revocation.ts";
 import type { Secret } from "../../secrets/secret.ts";
@@ -34,23 +35,29 @@ interface PersonsLogins {
   readonly except: string;
 }
 
-/** Ends every family of a person but the one at hand, because their password has changed: part of that transaction. */
-export async function revokeFamiliesOf(
+/**
+ * Ends every login of a person but the one at hand, because their password has changed: part of that transaction, once it
+ * holds the password's row, for which whoever logs in by the one before waits. Browsers in which they are logged in are
+ * logged out; what nothing tells of ends by the time at which it began.
+ */
+export async function endOtherLogins(
   tx: Transaction,
-  { revocations }: Directory,
+  { storage, revocations }: Directory,
   { account_id, user_id, except }: PersonsLogins,
 ): Promise<void> {
+  const led = await endSessionsOf(tx, { account_id, user_id, except }, storage.now());
   const lasting = await selectFamiliesOf(tx.db, { account_id, user_id });
   const ended = lasting.filter((sid) => sid !== except).map((sid) => `sid:${sid}`);
-  await revocations.record(tx, account_id, ended);
+  await revocations.record(tx, account_id, [...led, ...ended]);
+  await revocations.endLogins(tx, account_id, user_id, except);
 }
 
-/** As `revokeFamiliesOf`, for whoever sets the password in a person's place: none goes on. */
+/** As `endOtherLogins`, for whoever sets the password in a person's place: none goes on. */
 export const endLoginsOf = (
   tx: Transaction,
   directory: Directory,
   { account_id, user_id }: { readonly account_id: string; readonly user_id: string },
-): Promise<void> => revokeFamiliesOf(tx, directory, { account_id, user_id, except: "" });
+): Promise<void> => endOtherLogins(tx, directory, { account_id, user_id, except: "" });
 
 export function lookUpFamily({ storage }: Directory, account_id: string, id: string): Promise<Family | undefined> {
   return selectFamily(storage.read, account_id, id);
