@@ -56,7 +56,7 @@ import { backChannelLogout } from "./oauth/logout/back-channel.ts";
 import { mfaRoutes } from "./oauth/mfa/routes.ts";
 import { oidcTokenRoutes } from "./oauth/oidc-token/routes.ts";
 import { redirectRoutes } from "./oauth/redirect/routes.ts";
-import { endFamily, endLoginsOf } from "./oauth/refresh/revoke-family.ts";
+import { endFamilies, endLoginsOf } from "./oauth/refresh/revoke-family.ts";
 import { registrationRoutes } from "./oauth/registration/routes.ts";
 import { registrationSweep } from "./oauth/registration/sweep.ts";
 import { revokeRoutes } from "./oauth/revoke/routes.ts";
@@ -113,7 +113,7 @@ export async function openCore(config: Config, { exclusive, onQuery, tracing }: 
   try {
     const master_keys = masterKeys(config.master_keys);
     await checkMasterKeys(storage, master_keys);
-    const revocations = await openRevocations(storage, { authorizationEnds: endFamily });
+    const revocations = await openRevocations(storage, { authorizationsEnd: endFamilies });
     const directory = openDirectory({ storage, master_keys, revocations, public_url: config.public_url });
     const tokens = openTokens(storage, master_keys);
     const close = async () => {
@@ -202,7 +202,7 @@ function openRooms({ storage, directory }: Core, nudge: () => void): Verificatio
     storage,
     master_keys,
     canonicalAudience: (account, audience) => canonicalAudience(account, public_url, audience),
-    revoke: (account_id, subject) => revoke(storage, revocations, { account_id, subject }),
+    revoke: (account_id, subject) => revoke(storage, revocations, account_id, subject),
     signUp: signUpUser,
     nudge,
   });

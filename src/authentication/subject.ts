@@ -21,6 +21,8 @@ export interface AuthenticatedSubject {
   readonly second_factor: boolean;
   /** The id of the authorization that this proof began; travels as `sid`. */
   readonly authorization_id: string;
+  /** When that began, where it was not just now; milliseconds since the epoch. */
+  readonly began_at?: number | undefined;
   /** Since when the password is theirs that they showed. */
   readonly password_set_at?: Instant | undefined;
   /** The channel over which that password was set by whoever could read it: no second factor beside it. */

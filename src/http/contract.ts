@@ -21,6 +21,8 @@ export interface Bearer {
   readonly client_uuid: string;
   readonly scope: readonly string[];
   readonly sid: string;
+  /** When that login began; milliseconds since the epoch. */
+  readonly began_at?: number | undefined;
   readonly grant_id?: string | undefined;
   /** Seconds since the epoch; of a person's token. */
   readonly auth_time?: number | undefined;

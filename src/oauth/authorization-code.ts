@@ -40,6 +40,7 @@ type Content = Omit<AuthorizationCode, "id" | "expires_at">;
 /** What a code stands for, before there is one. `now` and `lifetime` in milliseconds. */
 export const newAuthorizationCode = (content: Content, now: number, lifetime: number): AuthorizationCode => ({
   ...content,
+  authorization: { ...content.authorization, began_at: now },
   id: randomUUID(),
   expires_at: now + lifetime,
 });

@@ -36,13 +36,15 @@ export async function authorizePerson(
   directory: Directory,
   { account, client, grant, audience, subject }: PersonLogin,
 ): Promise<Authorization> {
-  const { user_id, email, email_verified, name, phone_number, authenticated_at, amr, authorization_id } = subject;
+  const { user_id, email, email_verified, name, phone_number, authenticated_at, amr, authorization_id, began_at } =
+    subject;
   const at_account_api = isAccountApi(account, directory.public_url, audience);
   const own = at_account_api && client.settings.user_type === "account_user";
   const { scope, holds } = own ? await findHoldings(directory, account.account_id, user_id) : NOTHING;
   return {
     issuing: issuingOf(directory, account),
     sid: authorization_id,
+    began_at,
     subject: {
       type: "user",
       id: user_id,

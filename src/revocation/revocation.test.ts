@@ -1,14 +1,15 @@
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../test/support/engines.ts";
 import { until } from "../../test/support/smtp.ts";
 import { instant } from "../storage/storage.ts";
-import { openRevocations, revoke } from "./revocation.ts";
-import { insertRevocation } from "./store.ts";
+import { openRevocations, revoke, TOKENS_LIVE } from "./revocation.ts";
+import { insertRevocations } from "./store.ts";
 
 describeOnBothEngines("revocation", (engine) => {
   let test: TestStorage;
+  const statements: string[] = [];
   beforeAll(async () => {
-    test = await openTestStorage(engine);
+    test = await openTestStorage(engine, (text) => statements.push(text));
   });
   afterAll(() => test.close());
   const account_id = "T00000001";
@@ -17,7 +18,7 @@ describeOnBothEngines("revocation", (engine) => {
     const here = await openRevocations(test.storage, { poll: 20 });
     const elsewhere = await openRevocations(test.storage, { poll: 20 });
     elsewhere.checkAlive(account_id, ["sid:1", "client:1"]);
-    await revoke(test.storage, here, { account_id, subject: "sid:1" });
+    await revoke(test.storage, here, account_id, "sid:1");
     expect(() => here.checkAlive(account_id, ["client:1", "sid:1"])).toThrow("expired, revoked");
     here.checkAlive("T00000002", ["sid:1"]);
     here.checkAlive(account_id, ["sid:2"]);
@@ -34,12 +35,70 @@ describeOnBothEngines("revocation", (engine) => {
     await Promise.all([here, elsewhere, later].map(({ stop }) => stop()));
   });
 
+  it("ends much at once in few statements, what was named twice once", async () => {
+    const ended: string[] = [];
+    const authorizationsEnd = async (_: unknown, __: string, sids: readonly string[]) => void ended.push(...sids);
+    const revocations = await openRevocations(test.storage, { authorizationsEnd });
+    const ids = Array.from({ length: 1_200 }, (_, index) => `many-${index}`);
+    const subjects = [...ids, ...ids].map((id) => `sid:${id}`);
+    statements.length = 0;
+    await test.storage.write((tx) => revocations.record(tx, account_id, [...subjects, "client:many"]));
+    await test.storage.write((tx) => revocations.record(tx, account_id, []));
+    expect(statements.filter((text) => text.startsWith("insert")).length).toBe(3);
+    expect(ended.toSorted()).toEqual(ids.toSorted());
+    for (const subject of [...subjects, "client:many"])
+      expect(() => revocations.checkAlive(account_id, [subject])).toThrow("expired, revoked");
+    await revocations.stop();
+  });
+
+  it("ends logins of a person that began before, but the one that goes on, whoever ends them again", async () => {
+    let time = test.storage.now();
+    const clock = vi.spyOn(test.storage, "now").mockImplementation(() => time);
+    const here = await openRevocations(test.storage, { poll: 20 });
+    const elsewhere = await openRevocations(test.storage, { poll: 20 });
+    const endAll = (except: string) => test.storage.write((tx) => here.endLogins(tx, account_id, "ada", except));
+    const isAlive = (one: typeof here, sid: string, began_at: number, subject = "ada", account = account_id) => {
+      try {
+        one.checkAlive(account, [`sid:${sid}`], { sid, began_at, subject });
+        return true;
+      } catch {
+        return false;
+      }
+    };
+    const began = time;
+    time += 1;
+    await endAll("goes-on");
+    const seen = (one = here) => [
+      isAlive(one, "other", began),
+      isAlive(one, "goes-on", began),
+      isAlive(one, "new", time),
+      isAlive(one, "other", began, "bo"),
+      isAlive(one, "other", began, "ada", "T00000002"),
+    ];
+    expect(seen()).toEqual([false, true, true, true, true]);
+    await expect.poll(() => seen(elsewhere), { timeout: 5_000 }).toEqual([false, true, true, true, true]);
+    const later = time;
+    time += 10;
+    await endAll("new");
+    expect([isAlive(here, "goes-on", began), isAlive(here, "new", later), isAlive(here, "newer", later)]).toEqual([
+      false,
+      true,
+      false,
+    ]);
+    await endAll("");
+    expect([isAlive(here, "new", later), isAlive(here, "new", time)]).toEqual([false, true]);
+    time += TOKENS_LIVE + 10;
+    await expect.poll(() => isAlive(elsewhere, "new", later), { timeout: 5_000 }).toBe(true);
+    clock.mockRestore();
+    await Promise.all([here, elsewhere].map(({ stop }) => stop()));
+  });
+
   it("sees what a transaction wrote two minutes before it committed", async () => {
     const elsewhere = await openRevocations(test.storage, { poll: 20 });
     const [now, subject] = [test.storage.now(), "sid:late"];
     const [written, expires] = [instant(now - 120_000), instant(now + 3_600_000)];
     await new Promise((resolve) => setTimeout(resolve, 60));
-    await test.storage.write((tx) => insertRevocation(tx.db, { account_id, subject }, written, expires));
+    await test.storage.write((tx) => insertRevocations(tx.db, account_id, [subject], written, expires));
     const isAlive = () => {
       try {
         elsewhere.checkAlive(account_id, [subject]);

@@ -2,26 +2,30 @@
  * Revocation: which authorizations are dead. Every access token names what it hangs on (its authorization, client, user
  * and grant); revoking one of those ends it, at once on this process and within 5 s on every other.
  *
- * In: subjects such as `sid:…`, `client:…`, `user:…`, `grant:…`, recorded in the transaction of the deed that killed them.
+ * In: subjects (`sid:`, `exchange:`, `client:`, `user:`, `grant:` or `role:` and an id), recorded in the transaction of the
+ * deed that killed them.
  * Out: whether a token still lives, answered from memory. A process that could not read revocations for 10 s does not know,
  * and says so instead of guessing.
  */
 import { refuse } from "../errors.ts";
 import { expirySweep } from "../storage/delete-expired.ts";
 import { type Instant, instant, type Storage, type Transaction } from "../storage/storage.ts";
-import { insertRevocation, selectRevokedSince } from "./store.ts";
-
-export interface RevokedSubject {
-  readonly account_id: string;
-  /** `sid:`, `exchange:`, `client:`, `user:`, `grant:` or `role:` and an id. */
-  readonly subject: string;
-}
+import { EndedLogins, endedLogins, type Login } from "./ended-logins.ts";
+import { insertRevocations, type RevocationRow, selectRevokedSince } from "./store.ts";
 
 export interface Revocations {
   /** Part of the transaction that deletes or revokes; this process knows once that is on disk. */
-  record(tx: Transaction, revoked: RevokedSubject): Promise<void>;
-  /** @throws 401 invalid_token when one of them is dead; 503 when this process has not read revocations for 10 s. */
-  checkAlive(account_id: string, subjects: readonly string[]): void;
+  record(tx: Transaction, account_id: string, subjects: readonly string[]): Promise<void>;
+  /**
+   * Ends every login of a person that began before now, recorded anywhere or not, but the one whose `sid` goes on (empty
+   * for none). Part of a transaction, as `record`.
+   */
+  endLogins(tx: Transaction, account_id: string, user_id: string, except: string): Promise<void>;
+  /**
+   * @throws 401 invalid_token when one of them, or the login, is dead; 503 when this process has not read revocations for
+   *   10 s.
+   */
+  checkAlive(account_id: string, subjects: readonly string[], login?: Login): void;
   /** True while revocations are read as they should be. */
   isFresh(): boolean;
   stop(): Promise<void>;
@@ -42,7 +46,12 @@ const OVERLAP = 5 * 60_000;
 
 export interface RevocationOptions {
   /** What else ends with an authorization, in the same transaction: its refresh tokens. */
-  readonly authorizationEnds?: (tx: Transaction, account_id: string, sid: string, now: Instant) => Promise<void>;
+  readonly authorizationsEnd?: (
+    tx: Transaction,
+    account_id: string,
+    sids: readonly string[],
+    now: Instant,
+  ) => Promise<void>;
   readonly poll?: number;
   readonly monotonic?: () => number;
   readonly report?: (error: unknown) => void;
@@ -50,19 +59,24 @@ export interface RevocationOptions {
 
 /** Reads what is dead, then keeps reading. @throws when the first reading fails. */
 export async function openRevocations(storage: Storage, options: RevocationOptions = {}): Promise<Revocations> {
-  const { poll = POLL, monotonic = () => performance.now(), report = () => {}, authorizationEnds } = options;
+  const { poll = POLL, monotonic = () => performance.now(), report = () => {}, authorizationsEnd } = options;
   const dead = new Map<string, number>();
+  const ended = new EndedLogins();
   let since = storage.now() - TOKENS_LIVE;
   let readAt = monotonic();
   let reading: Promise<void> = Promise.resolve();
 
+  function note({ account_id, subject, revoked_at, expires_at }: RevocationRow): void {
+    const until = Date.parse(expires_at);
+    if (!ended.note(account_id, subject, revoked_at, until)) dead.set(keyOf(account_id, subject), until);
+  }
+
   async function read(): Promise<void> {
     const started = monotonic();
     const now = storage.now();
-    for (const { account_id, subject, expires_at } of await selectRevokedSince(storage.read, instant(since))) {
-      dead.set(keyOf(account_id, subject), Date.parse(expires_at));
-    }
+    for (const row of await selectRevokedSince(storage.read, instant(since))) note(row);
     for (const [key, expires_at] of dead) if (expires_at < now) dead.delete(key);
+    ended.forget(now);
     since = now - OVERLAP;
     readAt = started;
   }
@@ -72,17 +86,29 @@ export async function openRevocations(storage: Storage, options: RevocationOptio
     reading = reading.then(read).catch(report);
   }, poll);
   timer.unref();
+
+  async function record(tx: Transaction, account_id: string, subjects: readonly string[]): Promise<void> {
+    const now = storage.now();
+    const [revoked_at, expires_at] = [instant(now), instant(now + TOKENS_LIVE)];
+    // In order, as everybody locks rows who takes several.
+    for (const some of slices([...new Set(subjects)].sort())) {
+      await insertRevocations(tx.db, account_id, some, revoked_at, expires_at);
+      const sids = some.filter((subject) => subject.startsWith("sid:")).map((subject) => subject.slice(4));
+      if (sids.length > 0) await authorizationsEnd?.(tx, account_id, sids, revoked_at);
+    }
+    tx.onDisk(() => {
+      for (const subject of subjects) note({ account_id, subject, revoked_at, expires_at });
+    });
+  }
+
   const isFresh = () => monotonic() - readAt < STALE;
   return {
-    async record(tx, revoked) {
-      const now = storage.now();
-      const { account_id, subject } = revoked;
-      await insertRevocation(tx.db, revoked, instant(now), instant(now + TOKENS_LIVE));
-      tx.onDisk(() => dead.set(keyOf(account_id, subject), now + TOKENS_LIVE));
-      if (subject.startsWith("sid:")) await authorizationEnds?.(tx, account_id, subject.slice(4), instant(now));
-    },
-    checkAlive(account_id, subjects) {
+    record,
+    endLogins: (tx, account_id, user_id, except) => record(tx, account_id, [endedLogins(user_id, except)]),
+    checkAlive(account_id, subjects, login) {
       if (!isFresh()) throw refuse("temporarily_unavailable", { detail: "revocations are stale", retry_after: 1 });
+      if (login && ended.size > 0 && ended.has(account_id, login))
+        throw refuse("invalid_token", { detail: `revoked: logins of ${login.subject}` });
       if (dead.size === 0) return;
       const gone = subjects.find((subject) => dead.has(keyOf(account_id, subject)));
       if (gone) throw refuse("invalid_token", { detail: `revoked: ${gone}` });
@@ -95,11 +121,23 @@ export async function openRevocations(storage: Storage, options: RevocationOptio
   };
 }
 
+/** As many as one statement takes, however much each of them ends. */
+const SLICE = 500;
+
+function* slices(all: readonly string[]): Generator<readonly string[]> {
+  for (let from = 0; from < all.length; from += SLICE) yield all.slice(from, from + SLICE);
+}
+
 const keyOf = (account_id: string, subject: string) => `${account_id} ${subject}`;
 
 /** Revokes on its own, for what is not part of a larger transaction. */
-export async function revoke(storage: Storage, revocations: Revocations, revoked: RevokedSubject): Promise<void> {
-  await storage.write((tx) => revocations.record(tx, revoked));
+export async function revoke(
+  storage: Storage,
+  revocations: Revocations,
+  account_id: string,
+  subject: string,
+): Promise<void> {
+  await storage.write((tx) => revocations.record(tx, account_id, [subject]));
 }
 
 export const revocationSweep = expirySweep("revocations", { table: "revocations", key: "subject" });

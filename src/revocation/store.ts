@@ -3,19 +3,21 @@ import type { Database, Instant } from "../storage/storage.ts";
 export interface RevocationRow {
   readonly account_id: string;
   readonly subject: string;
+  readonly revoked_at: Instant;
   readonly expires_at: Instant;
 }
 
-export async function insertRevocation(
+/** No subject twice. */
+export async function insertRevocations(
   db: Database,
-  revoked: { readonly account_id: string; readonly subject: string },
+  account_id: string,
+  subjects: readonly string[],
   revoked_at: Instant,
   expires_at: Instant,
 ): Promise<void> {
-  const { account_id, subject } = revoked;
   await db
     .insertInto("revocations")
-    .values({ account_id, subject, revoked_at, expires_at })
+    .values(subjects.map((subject) => ({ account_id, subject, revoked_at, expires_at })))
     .onConflict((conflict) => conflict.columns(["account_id", "subject"]).doUpdateSet({ revoked_at, expires_at }))
     .execute();
 }
@@ -23,7 +25,7 @@ export async function insertRevocation(
 export function selectRevokedSince(db: Database, since: Instant): Promise<readonly RevocationRow[]> {
   return db
     .selectFrom("revocations")
-    .select(["account_id", "subject", "expires_at"])
+    .select(["account_id", "subject", "revoked_at", "expires_at"])
     .where("revoked_at", ">=", since)
     .execute();
 }

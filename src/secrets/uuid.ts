@@ -12,6 +12,12 @@ export function uuidv7(now: number): string {
   return `${time.slice(0, 8)}-${time.slice(8)}-7${random.slice(0, 3)}-${variant}${random.slice(4, 7)}-${random.slice(7, 19)}`;
 }
 
+/** When a UUIDv7 was made, in milliseconds since the epoch; undefined for any other text. */
+export function timeOf(uuid: string): number | undefined {
+  const [, first, second] = /^([\da-f]{8})-([\da-f]{4})-7/.exec(uuid) ?? [];
+  return first === undefined || second === undefined ? undefined : Number.parseInt(first + second, 16);
+}
+
 /** Sixteen bytes, in hexadecimal, as a uuid is written. */
 export function uuidOf(hex: string): string {
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");

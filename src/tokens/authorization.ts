@@ -47,6 +47,8 @@ export interface Authorization {
   readonly issuing: Issuing;
   /** One id for everything that this proof led to; naming it revokes all of it. */
   readonly sid: string;
+  /** When that was, where it was not just now; milliseconds since the epoch. */
+  readonly began_at?: number | undefined;
   readonly subject: ClientSubject | UserSubject;
   /** The client's registered client_id. */
   readonly client_id: string;

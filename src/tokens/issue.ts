@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Secret } from "../secrets/secret.ts";
+import { uuidv7 } from "../secrets/uuid.ts";
 import type { Authorization } from "./authorization.ts";
 import { signJws } from "./jws.ts";
 import { signingKey } from "./keys/find-key.ts";
@@ -16,7 +17,10 @@ export interface IssuedAccessToken {
   readonly scope: string;
 }
 
-/** An access token of RFC 9068 §2.2. Nothing is stored: `sid` is the id of what was redeemed. `now` in milliseconds. */
+/**
+ * An access token of RFC 9068 §2.2. Nothing is stored: `sid` is the id of what was redeemed, and the time in `jti` is when that
+ * began, finer than `iat` can say it. `now` in milliseconds.
+ */
 export async function issueAccessToken(
   tokens: Tokens,
   authorization: Authorization,
@@ -47,7 +51,7 @@ export async function issueAccessToken(
     aud: audience,
     exp: iat + lifetime,
     iat,
-    jti: randomUUID(),
+    jti: uuidv7(authorization.began_at ?? now),
     sid,
     client_id,
     client_uuid,

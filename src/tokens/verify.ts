@@ -1,5 +1,6 @@
 import { type Refusal, refuse } from "../errors.ts";
 import { sha256Text } from "../secrets/digest.ts";
+import { timeOf } from "../secrets/uuid.ts";
 import { type ParsedJws, parseJws, verifyJws } from "./jws.ts";
 import { keysOf } from "./keys/find-key.ts";
 import type { SigningKey } from "./keys/key.ts";
@@ -22,6 +23,8 @@ export interface AccessToken {
   /** Seconds since the epoch. */
   readonly expires_at: number;
   readonly issued_at: number;
+  /** When the login began that it comes of, as exactly as it says; milliseconds since the epoch. */
+  readonly began_at: number;
   readonly auth_time?: number | undefined;
   readonly amr?: readonly string[] | undefined;
   readonly holds?: readonly string[] | undefined;
@@ -101,6 +104,7 @@ function readClaims(account_id: string, issuer: string, kid: string, { claims }:
     grant_id,
     exp,
     iat,
+    jti,
     auth_time,
     amr,
     holds,
@@ -128,6 +132,7 @@ function readClaims(account_id: string, issuer: string, kid: string, { claims }:
     sid: String(sid),
     expires_at: exp,
     issued_at: iat,
+    began_at: (typeof jti === "string" ? timeOf(jti) : undefined) ?? iat * 1000,
     ...(typeof grant_id === "string" ? { grant_id } : {}),
     ...(typeof auth_time === "number" ? { auth_time } : {}),
     ...(Array.isArray(amr) ? { amr: amr.map(String) } : {}),

@@ -1,7 +1,7 @@
 /** Three processes on one PostgreSQL are one server: what one of them counted, spent or deleted, all of them did. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../support/engines.ts";
-import { authorize, call, mintCode, receiveCode, type Tenant } from "../support/latchkey.ts";
+import { authorize, call, mintCode, type Reply, receiveCode, type Tenant } from "../support/latchkey.ts";
 import { type ServerProcess, startProcess } from "../support/process.ts";
 import { until } from "../support/smtp.ts";
 import { createTenantBeside } from "../support/tenants.ts";

@@ -97,6 +97,34 @@ describeOnBothEngines("an account user", (engine) => {
     expect((await logIn("a new battery")).status).toBe(200);
   });
 
+  it("changes their password, which ends what nobody could refresh of their other logins as well", async () => {
+    const client = await addClient(latchkey, tenant.account_id, { first_party: true, user_type: "account_user" });
+    const scope = ["openid", "profile", "email", "admin:accounts"];
+    await addGrant(latchkey, tenant.account_id, client, tenant.issuer, scope);
+    const bearer = await tokenOf(latchkey, tenant.account_id, client);
+    const { id, email } = await addAccountUser(latchkey, tenant);
+    await setPassword(latchkey, tenant.account_id, id);
+    const logIn = async (password: string): Promise<string> => {
+      const login = { grant_type: "password", username: email, password, audience: tenant.issuer };
+      const { access_token, refresh_token } = (await token(tenant, login, bearer)).body;
+      expect(refresh_token).toBeUndefined();
+      return access_token;
+    };
+    const exchange = async (own: string): Promise<string> =>
+      (await token(tenant, { grant_type: "account_user" }, own)).body.access_token;
+    const works = async (own: string) => (await mine("GET", "", own)).status === 200;
+    const [other, own] = [await logIn(PASSWORD), await logIn(PASSWORD)];
+    const before = [other, await exchange(other), own, await exchange(own)];
+    const somebody = (await logInAccountUser(latchkey, tenant)).token;
+    expect(await Promise.all([...before, somebody].map(works))).toEqual([true, true, true, true, true]);
+    expect((await change(own, PASSWORD)).status).toBe(201);
+    const after = await logIn("a new battery");
+    const seen = [...before, after, somebody];
+    expect(await Promise.all(seen.map(works))).toEqual([false, false, true, true, true, true]);
+    expect((await change(after, "a new battery", PASSWORD)).status).toBe(201);
+    expect(await Promise.all(seen.map(works))).toEqual([false, false, false, false, true, true]);
+  });
+
   it("loses no guess at their own password to a server without room to hash it, or what takes its place", async () => {
     const own = await createTenant(latchkey, { settings: { factor_guess_limit: 5 } });
     const me = await logInAccountUser(latchkey, own);

@@ -127,16 +127,23 @@ describeOnBothEngines("clients that a document describes", (engine) => {
         response_type: "code",
         ...pkce,
       });
-      return [status, body.error];
+      return { ...body, outcome: [status, body.error] };
     };
-    expect(await push()).toEqual([201, undefined]);
+    expect((await push()).outcome).toEqual([201, undefined]);
+    const { request_uri } = await push();
+    const bring = () =>
+      openSurfer(latchkey).visit(
+        `${tenant.issuer}/oauth/authorize?${new URLSearchParams({ client_id: kept, request_uri })}`,
+      );
     await changeSettings(directory, tenant.account_id, { client_id_metadata_documents: false }, actor);
     for (const name of [kept, id]) {
       expect((await authorize(name)).html, name).toContain("no such client");
       expect(await redeem(name), name).toEqual([401, "invalid_client"]);
     }
-    expect(await push()).toEqual([401, "invalid_client"]);
+    expect((await push()).outcome).toEqual([401, "invalid_client"]);
+    expect((await bring()).status, "pushed before").toBe(400);
     await changeSettings(directory, tenant.account_id, { client_id_metadata_documents: true }, actor);
+    expect((await bring()).status, "not spent").toBe(200);
     expect(await redeem(kept)).toEqual([400, "invalid_grant"]);
   });
 
@@ -200,6 +207,39 @@ describeOnBothEngines("clients that a document describes", (engine) => {
     expect((await refresh(next)).outcome, "the account takes none").toEqual([403, "unauthorized_client"]);
     await set({ client_id_metadata_documents: true });
     expect((await refresh(next)).outcome, "nothing was spent").toEqual([200, undefined]);
+  });
+
+  it("send a person on only to where the document says now, and to nowhere once they are no clients", async () => {
+    const own = await createTenant(latchkey);
+    const { directory } = latchkey.server.core;
+    const set = (settings: Parameters<typeof changeSettings>[2]) =>
+      changeSettings(directory, own.account_id, settings, actor);
+    await set({ public_client_grants: { [own.issuer]: ["user:customers"] } });
+    const client_id = describe("/sending.json");
+    const about = { client_id, redirect_uri: BACK, response_type: "code", scope: "openid user:customers" };
+    const query = new URLSearchParams({ ...about, ...pkce, resource: own.issuer });
+    const shown = await openSurfer(latchkey).logIn(`${own.issuer}/oauth/authorize?${query}`, own);
+    const code = answered(shown).get("code") ?? "";
+    const form = { grant_type: "authorization_code", client_id, redirect_uri: BACK, code_verifier: VERIFIER, code };
+    const { access_token } = (await call(`${own.base}/oauth/token`, { method: "POST", form })).body;
+    const send = async (redirect_uri: string) => {
+      const json = { redirect_uri };
+      const headers = { accept: "application/json" };
+      const reply = await call(`${own.base}/auth/redirect`, { method: "POST", token: access_token, json, headers });
+      return [reply.status, reply.body?.error?.code];
+    };
+    const elsewhere = "https://agent.example/elsewhere";
+    expect(await send(BACK)).toEqual([200, undefined]);
+    describe("/sending.json", { redirect_uris: [elsewhere] });
+    await outdate();
+    expect(await send(BACK), "withdrawn").toEqual([400, "redirect_uri_mismatch"]);
+    expect(await send(elsewhere)).toEqual([200, undefined]);
+    await set({ client_id_metadata_documents: false });
+    expect(await send(elsewhere), "the account takes none").toEqual([403, "unauthorized_client"]);
+    await set({ client_id_metadata_documents: true });
+    documents.delete("/sending.json");
+    await outdate();
+    expect(await send(elsewhere), "its document is gone").toEqual([403, "unauthorized_client"]);
   });
 
   it("are asked for again when their documents' headers say so, within half a minute and a day", async () => {

@@ -119,4 +119,16 @@ describeOnBothEngines("no room to hash", (engine) => {
       expect((await attempt()).status, name).toBe(done);
     }
   });
+
+  it("costs nobody's address a guess whose password was not compared", async () => {
+    const { email, id } = await addPerson(latchkey, tenant.account_id);
+    const json = { grant_type: "password", username: email, password: PASSWORD, audience: tenant.audience };
+    const headers = { "end-user-ip": "203.0.113.40" };
+    const attempt = () => call(`${tenant.base}/auth/token`, { method: "POST", token: tenant.token, json, headers });
+    await withoutRoom(async () => {
+      for (let n = 0; n < 21; n++) expect((await attempt()).status, `attempt ${n}`).toBe(503);
+    });
+    expect(await guessesAt(id)).toBe(0);
+    expect((await attempt()).status).toBe(200);
+  });
 });

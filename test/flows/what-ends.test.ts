@@ -84,6 +84,26 @@ describeOnBothEngines("what ends", (engine) => {
     surfer.visit(`${tenant.issuer}/oauth/logout?${new URLSearchParams({ id_token_hint: id_token })}`);
   const sidOf = (jwt: string) => JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString()).sid;
 
+  it("ends with a password that is set anew every browser's login, what it led to and what it is about to", async () => {
+    const { id, email } = await addUser(latchkey, tenant.account_id);
+    const surfer = openSurfer(latchkey);
+    const visit = async () =>
+      answered(await surfer.visit(standard.address(first, { prompt: "none" }))).get("code") ?? "";
+    const begun = answered(await surfer.logIn(standard.address(), tenant, email)).get("code") ?? "";
+    const { access_token } = (await standard.redeem(begun)).body;
+    const silent = await visit();
+    expect(await isActive(access_token)).toBe(true);
+    const href = `/v1/accounts/${tenant.account_id}/customers/users/${id}`;
+    const json = { username: email, password: "a new battery", links: [{ rel: "customers_user", href }] };
+    const set = await call(`${tenant.base}/auth/users`, { method: "POST", token: tenant.token, json });
+    expect(set.status, set.text).toBe(200);
+    expect(await isActive(access_token)).toBe(false);
+    expect((await standard.redeem(silent)).body.error).toBe("invalid_grant");
+    expect(await visit(), "logged out").toBe("");
+    const anew = answered(await surfer.logIn(standard.address(), tenant, email)).get("code") ?? "";
+    expect(await isActive((await standard.redeem(anew)).body.access_token)).toBe(true);
+  });
+
   it("ends a token that came from an exchange with what it was exchanged for, and leaves the login", async () => {
     const EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange";
     const add = async (settings: object, audiences: readonly string[]) => {

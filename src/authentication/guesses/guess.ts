@@ -38,10 +38,18 @@ export async function takeGuess(
   throw refuse("too_many_attempts", { retry_after: Math.max(1, (Date.parse(window_ends_at) - now) / 1000) });
 }
 
-/** What was not compared, because too many others are, was no guess: it is given back. */
-export function orGiveBack({ storage }: Pick<Directory, "storage">, { account_id, person }: Guesser) {
+/** What was not compared, because too many others are, was no guess of this person or source: it is given back. */
+export function orGiveBack(
+  { storage, master_keys }: Pick<Directory, "storage" | "master_keys">,
+  { account_id, person, source }: Guesser,
+) {
   return async (error: unknown): Promise<never> => {
-    await storage.write((tx) => updateUncounted(tx.db, account_id, person));
+    await storage.write(async (tx) => {
+      await updateUncounted(tx.db, { account_id, budget: "factor_guess", subject: person });
+      if (source === null) return;
+      const subject = sourceSubject(master_keys, account_id, source);
+      await updateUncounted(tx.db, { account_id, budget: "factor_source", subject });
+    });
     throw error;
   };
 }

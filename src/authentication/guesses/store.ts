@@ -1,4 +1,5 @@
 import { sql } from "kysely";
+import type { BudgetName } from "../../limits/budgets.ts";
 import { type Database, type Instant, instant } from "../../storage/storage.ts";
 
 export interface GuessStep {
@@ -51,7 +52,10 @@ export async function updateForgiven(db: Database, account_id: string, person: s
     where account_id = ${account_id} and budget = ${BUDGET} and subject = ${person}`.execute(db);
 }
 
-export async function updateUncounted(db: Database, account_id: string, person: string): Promise<void> {
+export async function updateUncounted(
+  db: Database,
+  { account_id, budget, subject }: { account_id: string; budget: BudgetName; subject: string },
+): Promise<void> {
   await sql`update budgets set count = count - 1
-    where account_id = ${account_id} and budget = ${BUDGET} and subject = ${person} and count > 0`.execute(db);
+    where account_id = ${account_id} and budget = ${budget} and subject = ${subject} and count > 0`.execute(db);
 }

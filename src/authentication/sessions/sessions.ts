@@ -12,10 +12,12 @@ import type { AuthenticatedSubject } from "../subject.ts";
 import { type NewSession, newBrowser, type Session } from "./session.ts";
 import {
   insertSession,
+  type PersonsSessions,
   selectAuthorizations,
   selectAuthorizationsOf,
   selectSessions,
   selectUnended,
+  selectUnendedOf,
   updateBrowser,
   updateEnded,
   updateShown,
@@ -92,28 +94,50 @@ export async function beginSession(
 /** Clients are told that a session ended for so long; milliseconds. */
 const TOLD_FOR = 3_600_000;
 
+type EndedSession = Pick<Session, "account_id" | "id" | "user_id">;
+
 /** Ends a session with everything it led to, at once; clients that asked for it are told (OpenID Connect Back-Channel Logout). */
-export async function endSession(
-  directory: Directory,
-  { account_id, id, user_id }: Pick<Session, "account_id" | "id" | "user_id">,
-): Promise<void> {
-  const { storage, revocations } = directory;
-  const milliseconds = storage.now();
-  const now = instant(milliseconds);
+export async function endSession({ storage, revocations }: Directory, session: EndedSession): Promise<void> {
   await storage.write(async (tx) => {
-    if (!(await updateEnded(tx.db, account_id, id, now))) return;
-    // Whoever was using it has finished, and is among these, or sees that it has ended.
-    const led = await selectAuthorizations(tx.db, account_id, id);
-    const listening = led.filter(({ settings }) => settings?.backchannel_logout_uri);
-    for (const client_id of new Set(listening.map(({ client_id }) => client_id))) {
-      const payload = { client_id, session_id: id, user_id };
-      const message = { account_id, kind: BACKCHANNEL_LOGOUT, channel: "http" as const, inbox: null, payload };
-      await enqueue(tx, { ...message, expires_at: milliseconds + TOLD_FOR }, milliseconds);
-    }
-    for (const { sid } of led) await revocations.record(tx, { account_id, subject: `sid:${sid}` });
-    const actor = { id: user_id, context: {} };
-    await recordDeed(tx, { account_id, action: "session.ended", entity: id, now, actor });
+    await revocations.record(tx, session.account_id, await close(tx, session, storage.now()));
   });
+}
+
+/**
+ * Ends every session of a person but that which led to the login that goes on (empty for none): part of a transaction.
+ *
+ * @returns what they led to, for the same transaction to revoke.
+ */
+export async function endSessionsOf(
+  tx: Transaction,
+  { account_id, user_id, except }: PersonsSessions,
+  now: number,
+): Promise<readonly string[]> {
+  const led: string[] = [];
+  for (const id of await selectUnendedOf(tx.db, { account_id, user_id, except }))
+    led.push(...(await close(tx, { account_id, id, user_id }, now)));
+  return led;
+}
+
+/** @returns what it led to, as revocations name that. */
+async function close(
+  tx: Transaction,
+  { account_id, id, user_id }: EndedSession,
+  milliseconds: number,
+): Promise<readonly string[]> {
+  const now = instant(milliseconds);
+  if (!(await updateEnded(tx.db, account_id, id, now))) return [];
+  // Whoever was using it has finished, and is among these, or sees that it has ended.
+  const led = await selectAuthorizations(tx.db, account_id, id);
+  const listening = led.filter(({ settings }) => settings?.backchannel_logout_uri);
+  for (const client_id of new Set(listening.map(({ client_id }) => client_id))) {
+    const payload = { client_id, session_id: id, user_id };
+    const message = { account_id, kind: BACKCHANNEL_LOGOUT, channel: "http" as const, inbox: null, payload };
+    await enqueue(tx, { ...message, expires_at: milliseconds + TOLD_FOR }, milliseconds);
+  }
+  const actor = { id: user_id, context: {} };
+  await recordDeed(tx, { account_id, action: "session.ended", entity: id, now, actor });
+  return led.map(({ sid }) => `sid:${sid}`);
 }
 
 /** Every authorization that a person's sessions led to at one client. */

@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import { type ClientSettings, clientSettings } from "../../directory/clients/settings.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
 import type { NewSession, Session } from "./session.ts";
@@ -64,6 +65,32 @@ export async function selectUnended(
   browser_digest: Uint8Array,
 ): Promise<readonly Session[]> {
   return (await unended(db, account_id, browser_digest).execute()).map(decode);
+}
+
+export interface PersonsSessions {
+  readonly account_id: string;
+  readonly user_id: string;
+  /** `sid` of what the one led to that is left out; empty for none. */
+  readonly except: string;
+}
+
+/** @returns ids, in the order in which everybody locks those rows who takes several. */
+export async function selectUnendedOf(
+  db: Database,
+  { account_id, user_id, except }: PersonsSessions,
+): Promise<readonly string[]> {
+  const led = sql<boolean>`exists (select 1 from session_authorizations a
+    where a.account_id = s.account_id and a.session_id = s.id and a.sid = ${except})`;
+  const rows = await db
+    .selectFrom("sessions as s")
+    .select("s.id")
+    .where("s.account_id", "=", account_id)
+    .where("s.user_id", "=", user_id)
+    .where("s.ended_at", "is", null)
+    .where(({ not }) => not(led))
+    .orderBy("s.id")
+    .execute();
+  return rows.map(({ id }) => id);
 }
 
 /** The browser's other sessions follow its new cookie. */

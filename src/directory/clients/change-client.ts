@@ -78,7 +78,7 @@ export async function removeClient(directory: Directory, client: Client, actor: 
   const deleted = await directory.storage.write(async (tx) => {
     const row = await deleteClient(tx.db, account_id, id, actor.id, now);
     if (!row) throw noSuch("client");
-    await directory.revocations.record(tx, { account_id, subject: `client:${id}` });
+    await directory.revocations.record(tx, account_id, [`client:${id}`]);
     await recordDeed(tx, { account_id, action: "client.deleted", entity: id, now, actor });
     return row;
   });

@@ -104,7 +104,7 @@ export async function removeGrant(directory: Directory, grant: Grant, actor: Act
   const deleted = await directory.storage.write(async (tx) => {
     const row = await deleteGrant(tx.db, account_id, id, actor.id, now);
     if (!row) throw noSuch("grant");
-    await directory.revocations.record(tx, { account_id, subject: `grant:${id}` });
+    await directory.revocations.record(tx, account_id, [`grant:${id}`]);
     await recordDeed(tx, { account_id, action: "grant.deleted", entity: id, now, actor, facts: { client_id } });
     return row;
   });

@@ -45,9 +45,8 @@ export async function replaceRole(directory: Directory, role: Role, fields: Role
   await directory.storage.write(async (tx) => {
     const updated_at = await holdRole(tx.db, account_id, id);
     if (updated_at === undefined) throw noSuch("role");
-    const before = { account_id, subject: holdingOfRole({ id, updated_at }) };
     await updateRole(tx.db, account_id, id, change, now);
-    await directory.revocations.record(tx, before);
+    await directory.revocations.record(tx, account_id, [holdingOfRole({ id, updated_at })]);
     await recordDeed(tx, { account_id, action: "role.changed", entity: id, now, actor });
   });
   return { ...role, ...change, updated_at: now };
@@ -61,7 +60,7 @@ export async function removeRole({ storage, revocations }: Directory, role: Role
     const updated_at = await holdRole(tx.db, account_id, id);
     const deleted = await deleteRole(tx.db, account_id, id, actor.id, now);
     if (!deleted || updated_at === undefined) throw noSuch("role");
-    await revocations.record(tx, { account_id, subject: holdingOfRole({ id, updated_at }) });
+    await revocations.record(tx, account_id, [holdingOfRole({ id, updated_at })]);
     await recordDeed(tx, { account_id, action: "role.deleted", entity: id, now, actor });
     return deleted;
   });

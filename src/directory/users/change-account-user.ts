@@ -46,8 +46,8 @@ export async function changeAccountUser(
       now,
     );
     if (role_ids) await replaceUserRoles(tx.db, account_id, id, [...new Set(role_ids)]);
-    const before = { account_id, subject: holdingOfUser(id, profile.scope_version) };
-    if (holdsAnew) await directory.revocations.record(tx, before);
+    const before = holdingOfUser(id, profile.scope_version);
+    if (holdsAnew) await directory.revocations.record(tx, account_id, [before]);
     await recordDeed(tx, { account_id, action: "user.changed", entity: id, now, actor });
   });
   return findAccountUser(directory, account_id, id);

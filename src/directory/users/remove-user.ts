@@ -16,7 +16,7 @@ export async function removeUser(directory: Directory, { account_id, id }: User,
   return directory.storage.write(async (tx) => {
     const row = await deleteUser(tx.db, account_id, id, actor.id, now);
     if (!row) throw noSuch("user");
-    await directory.revocations.record(tx, { account_id, subject: `user:${id}` });
+    await directory.revocations.record(tx, account_id, [`user:${id}`]);
     await recordDeed(tx, { account_id, action: "user.deleted", entity: id, now, actor });
     return row;
   });

@@ -12,7 +12,7 @@ import type { Actor, Directory } from "../../directory/directory.ts";
 import { refuse, refuseField } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
-import { revokeFamiliesOf } from "../refresh/revoke-family.ts";
+import { endOtherLogins } from "../refresh/revoke-family.ts";
 import { matchPasswordToken } from "./password-token.ts";
 
 export interface PasswordChange {
@@ -57,6 +57,6 @@ export async function changePassword(
     if (guessed) await forgiveIn(tx, guesser);
     await storePassword(tx, account_id, user_id, hashed, storage.now());
     await recordDeed(tx, { account_id, action: "password.changed", entity: user_id, now: instant(now), actor });
-    await revokeFamiliesOf(tx, directory, { account_id, user_id, except: sid });
+    await endOtherLogins(tx, directory, { account_id, user_id, except: sid });
   });
 }

@@ -156,7 +156,7 @@ export async function findAlive(
 ): Promise<AccessToken> {
   const issuer = issuerOf(directory.public_url, account_id);
   const verified = await verifyAccessToken(tokens, account_id, issuer, token, directory.storage.now());
-  directory.revocations.checkAlive(account_id, subjectsOf(verified));
+  directory.revocations.checkAlive(account_id, subjectsOf(verified), verified);
   if (verified.partner_account !== undefined) await checkPartner(directory, verified, verified.partner_account);
   return verified;
 }
@@ -229,8 +229,9 @@ export async function lookUpToken(
 }
 
 function bearerOf(token: AccessToken): Bearer {
-  const { account_id, subject_type, subject, client_id, client_uuid, scope, sid, grant_id, auth_time, amr } = token;
-  return { account_id, subject_type, subject, client_id, client_uuid, scope, sid, grant_id, auth_time, amr };
+  const { account_id, subject_type, subject, client_id, client_uuid, scope, sid, began_at } = token;
+  const { grant_id, auth_time, amr } = token;
+  return { account_id, subject_type, subject, client_id, client_uuid, scope, sid, began_at, grant_id, auth_time, amr };
 }
 
 /** RFC 6750 §3: without any credentials the challenge names no error. */

@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { issuerOf } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
-import { lookUpClient } from "../../directory/clients/find-client.ts";
 import { refuse } from "../../errors.ts";
 import { base64url } from "../../secrets/digest.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Oauth } from "../oauth.ts";
+import { findCurrentClient } from "../registration/find-registered-client.ts";
 import type { AuthorizationRequest } from "./authorization-request.ts";
 import { checkStanding } from "./check-standing.ts";
 import { type ReadRequest, readRequest } from "./read-request.ts";
@@ -97,7 +97,8 @@ export async function beginRequest(
   return newRequest(oauth, { account, client, parameters }, "browser", null);
 }
 
-async function sameClient({ directory }: Oauth, { account_id, client_id }: AuthorizationRequest, named: string) {
-  const client = await lookUpClient(directory, account_id, named);
+/** The account may have ceased to take it since it pushed, and its document may say something else. */
+async function sameClient(oauth: Oauth, { account_id, client_id }: AuthorizationRequest, named: string) {
+  const client = await findCurrentClient(oauth, account_id, named);
   return client?.id === client_id ? client : undefined;
 }

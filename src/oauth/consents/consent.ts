@@ -60,8 +60,8 @@ export async function withdrawConsent(
     const led = await authorizationsOf(tx, account_id, user_id, client_id);
     // Refresh tokens may outlive the session that led to them.
     const lasting = await familiesAt(tx, { account_id, user_id, client_id });
-    for (const sid of new Set([...led, ...lasting]))
-      await revocations.record(tx, { account_id, subject: `sid:${sid}` });
+    const ended = [...led, ...lasting].map((sid) => `sid:${sid}`);
+    await revocations.record(tx, account_id, ended);
     const deed = { account_id, action: "consent.withdrawn", entity: client_id, now: instant(storage.now()), actor };
     await recordDeed(tx, { ...deed, facts: { user_id } });
     return true;

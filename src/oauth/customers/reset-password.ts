@@ -37,7 +37,7 @@ export async function offerReset(oauth: Oauth, customer: NamedCustomer, { bearer
 
 /**
  * Sets the password of whoever holds the code that was mailed for it (one for logging in, which may have gone by SMS, is
- * none), which is no second factor beside it. Their refresh tokens end.
+ * none), which is no second factor beside it. Their logins end.
  *
  * @throws what redeeming a code does; 400 invalid_request for a password that is too short, 503 where it cannot be hashed
  * now, both before the code is spent; 403 access_denied where that mailbox is the person's only second factor.

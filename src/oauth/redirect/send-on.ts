@@ -2,7 +2,6 @@ import { recordDeed } from "../../audit/audit.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { checkAlive } from "../../directory/check-alive.ts";
 import { matchRedirectUri } from "../../directory/clients/callback.ts";
-import { findClient } from "../../directory/clients/find-client.ts";
 import { sectorOf } from "../../directory/clients/sector.ts";
 import type { Actor } from "../../directory/directory.ts";
 import { findUser } from "../../directory/users/find-user.ts";
@@ -16,6 +15,7 @@ import { acrOf, issuingOf } from "../authorization-for.ts";
 import { isForeign } from "../consents/consent.ts";
 import type { Oauth } from "../oauth.ts";
 import { addToQuery } from "../redirect-address.ts";
+import { findHoldersClient } from "../registration/find-registered-client.ts";
 import type { RedirectRequest } from "./schema.ts";
 
 /**
@@ -24,16 +24,12 @@ import type { RedirectRequest } from "./schema.ts";
  *
  * @throws 400 redirect_uri_mismatch, invalid_request; 403 unauthorized_client.
  */
-export async function sendOn(
-  { directory, tokens }: Oauth,
-  bearer: Bearer,
-  request: RedirectRequest,
-  actor: Actor,
-): Promise<Secret> {
+export async function sendOn(oauth: Oauth, bearer: Bearer, request: RedirectRequest, actor: Actor): Promise<Secret> {
+  const { directory, tokens } = oauth;
   const { account_id } = bearer;
   const { storage } = directory;
   const account = await findAccount(directory, account_id);
-  const client = await findClient(directory, account_id, bearer.client_uuid);
+  const client = await findHoldersClient(oauth, account_id, bearer.client_uuid);
   const redirect_uri = matchRedirectUri(client, request.redirect_uri);
   const claims = customClaims(request.custom_claims ?? {}, client.settings.custom_claims);
   const agreed = (scope: string) => !isForeign(client) || bearer.scope.includes(scope);

@@ -1,52 +1,63 @@
+import { endSessionsOf } from "../../authentication/sessions/sessions.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { revoke } from "../../revocation/revocation.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { type Instant, instant, type Transaction } from "../../storage/storage.ts";
 import { type Family, readRefreshToken } from "./family.ts";
-import {
-  type PersonsFamilies,
-  selectFamiliesAt,
-  selectFamily,
-  selectLiveFamily,
-  updateRevokedOf,
-  upsertRevoked,
-} from "./store.ts";
+import { selectFamiliesOf, selectFamily, selectLiveFamily, upsertRevoked } from "./store.ts";
 
 /** Ends a family with every access token of it. */
 export async function revokeFamily(
   { storage, revocations }: Directory,
   { account_id, id }: Pick<Family, "account_id" | "id">,
 ): Promise<void> {
-  await revoke(storage, revocations, { account_id, subject: `sid:${id}` });
+  await revoke(storage, revocations, account_id, `sid:${id}`);
 }
 
-/** For the revocations: an authorization that ends takes its refresh tokens along, and none begins after it. */
-export const endFamily = (tx: Transaction, account_id: string, sid: string, now: Instant): Promise<void> =>
-  upsertRevoked(tx.db, account_id, sid, now);
+/** For the revocations: authorizations that end take their refresh tokens along, and none begins after it. */
+export const endFamilies = (
+  tx: Transaction,
+  account_id: string,
+  sids: readonly string[],
+  now: Instant,
+): Promise<void> => upsertRevoked(tx.db, account_id, sids, now);
 
 /** Every login with refresh tokens that a client holds of a person: each is an authorization to revoke. */
 export const familiesAt = (
   { db }: Transaction,
   holding: Pick<Family, "account_id" | "user_id" | "client_id">,
-): Promise<readonly string[]> => selectFamiliesAt(db, holding);
+): Promise<readonly string[]> => selectFamiliesOf(db, holding);
 
-/** Ends every family of a person but the one at hand, because their password has changed: part of that transaction. */
-export async function revokeFamiliesOf(
-  tx: Transaction,
-  { storage, revocations }: Directory,
-  person: PersonsFamilies,
-): Promise<void> {
-  const { account_id } = person;
-  const ids = await updateRevokedOf(tx.db, person, instant(storage.now()));
-  for (const id of ids) await revocations.record(tx, { account_id, subject: `sid:${id}` });
+interface PersonsLogins {
+  readonly account_id: string;
+  readonly user_id: string;
+  /** `sid` of the one that goes on; empty for none. */
+  readonly except: string;
 }
 
-/** As `revokeFamiliesOf`, for whoever sets the password in a person's place: none goes on. */
+/**
+ * Ends every login of a person but the one at hand, because their password has changed: part of that transaction, once it
+ * holds the password's row, for which whoever logs in by the one before waits. Browsers in which they are logged in are
+ * logged out; what nothing tells of ends by the time at which it began.
+ */
+export async function endOtherLogins(
+  tx: Transaction,
+  { storage, revocations }: Directory,
+  { account_id, user_id, except }: PersonsLogins,
+): Promise<void> {
+  const led = await endSessionsOf(tx, { account_id, user_id, except }, storage.now());
+  const lasting = await selectFamiliesOf(tx.db, { account_id, user_id });
+  const ended = lasting.filter((sid) => sid !== except).map((sid) => `sid:${sid}`);
+  await revocations.record(tx, account_id, [...led, ...ended]);
+  await revocations.endLogins(tx, account_id, user_id, except);
+}
+
+/** As `endOtherLogins`, for whoever sets the password in a person's place: none goes on. */
 export const endLoginsOf = (
   tx: Transaction,
   directory: Directory,
   { account_id, user_id }: { readonly account_id: string; readonly user_id: string },
-): Promise<void> => revokeFamiliesOf(tx, directory, { account_id, user_id, except: "" });
+): Promise<void> => endOtherLogins(tx, directory, { account_id, user_id, except: "" });
 
 export function lookUpFamily({ storage }: Directory, account_id: string, id: string): Promise<Family | undefined> {
   return selectFamily(storage.read, account_id, id);

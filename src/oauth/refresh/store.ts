@@ -97,17 +97,22 @@ export async function updateGrace(db: Database, grace: Grace): Promise<Family | 
 const REMEMBERED = 86_400_000;
 
 /**
- * Ends a family. One that has not begun yet is written as ended: whoever is beginning it waits for this and finds it so, or was
+ * Ends families. One that has not begun yet is written as ended: whoever is beginning it waits for this and finds it so, or was
  * first and is ended too.
  */
-export async function upsertRevoked(db: Database, account_id: string, id: string, now: Instant): Promise<void> {
+export async function upsertRevoked(
+  db: Database,
+  account_id: string,
+  ids: readonly string[],
+  now: Instant,
+): Promise<void> {
   const over = instant(epoch(now) + REMEMBERED);
   const nobody = { client_id: "", user_id: "", grant_id: "", audience: "", scope: "[]", amr: "[]", auth_time: 0 };
   const token = { generation: 0, digest: Buffer.alloc(0), key_version: "" };
   const times = { created_at: now, idle_expires_at: over, expires_at: over, revoked_at: now };
   await db
     .insertInto("refresh_families")
-    .values({ account_id, id, ...nobody, ...token, ...times })
+    .values(ids.map((id) => ({ account_id, id, ...nobody, ...token, ...times })))
     .onConflict((conflict) =>
       conflict.columns(["account_id", "id"]).doUpdateSet({
         revoked_at: sql`coalesce(refresh_families.revoked_at, excluded.revoked_at)`,
@@ -116,43 +121,17 @@ export async function upsertRevoked(db: Database, account_id: string, id: string
     .execute();
 }
 
-/** @returns the ids of the families that a client holds of a person and that were not ended. */
-export async function selectFamiliesAt(
+/** @returns the ids of a person's families, at one client where that is named, that were not ended. */
+export async function selectFamiliesOf(
   db: Database,
-  { account_id, user_id, client_id }: Pick<Family, "account_id" | "user_id" | "client_id">,
+  { account_id, user_id, client_id }: Pick<Family, "account_id" | "user_id"> & Partial<Pick<Family, "client_id">>,
 ): Promise<string[]> {
-  const rows = await db
+  const found = db
     .selectFrom("refresh_families")
     .select("id")
     .where("account_id", "=", account_id)
     .where("user_id", "=", user_id)
-    .where("client_id", "=", client_id)
-    .where("revoked_at", "is", null)
-    .execute();
-  return rows.map(({ id }) => id);
-}
-
-export interface PersonsFamilies {
-  readonly account_id: string;
-  readonly user_id: string;
-  /** The login that goes on; empty for none. */
-  readonly except: string;
-}
-
-/** @returns the ids of the person's families that were alive. */
-export async function updateRevokedOf(
-  db: Database,
-  { account_id, user_id, except }: PersonsFamilies,
-  now: Instant,
-): Promise<string[]> {
-  const rows = await db
-    .updateTable("refresh_families")
-    .set({ revoked_at: now })
-    .where("account_id", "=", account_id)
-    .where("user_id", "=", user_id)
-    .where("id", "!=", except)
-    .where("revoked_at", "is", null)
-    .returning("id")
-    .execute();
+    .where("revoked_at", "is", null);
+  const rows = await (client_id === undefined ? found : found.where("client_id", "=", client_id)).execute();
   return rows.map(({ id }) => id);
 }

@@ -54,6 +54,20 @@ export async function findCurrentClient(oauth: Asking, account_id: string, name:
 }
 
 /**
+ * The client of somebody's token, by uuid.
+ *
+ * @throws 403 unauthorized_client also for one whose document says so no more.
+ */
+export async function findHoldersClient(oauth: Asking, account_id: string, id: string): Promise<Client> {
+  const client = await findCurrentClient(oauth, account_id, id).catch((error: unknown) => {
+    if (isMisdescribed(error)) throw refuse("unauthorized_client", { message: error.message, cause: error });
+    throw error;
+  });
+  if (!client) throw refuse("unauthorized_client", { message: "The client is unknown." });
+  return client;
+}
+
+/**
  * As `findCurrentClient`; who is not known and has the address of a document for a client_id is from now on a client of
  * the account, which it is until nobody uses it for a month; one that was deleted stays unknown. It holds no secret, and
  * nothing else at its address is fetched.

@@ -18,7 +18,7 @@ async function removeUnused(directory: Directory, tx: Transaction, batch: number
     const client_id = await deleteRegistered(tx.db, registration);
     if (client_id === undefined) continue;
     const { account_id, client_id: id } = registration;
-    await directory.revocations.record(tx, { account_id, subject: `client:${id}` });
+    await directory.revocations.record(tx, account_id, [`client:${id}`]);
     tx.onDisk(() => forgetClient(directory, { account_id, id, client_id }));
   }
   return unused.length;

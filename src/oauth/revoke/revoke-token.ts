@@ -35,7 +35,7 @@ export async function revokeOwn(oauth: Oauth, client: Client, presented: string,
   const token = family ? undefined : await lookUpToken(oauth, client.account_id, presented);
   if (token?.client_uuid !== client.id) return;
   const { account_id } = client;
-  await revoke(directory.storage, directory.revocations, { account_id, subject: issuedWith(token) });
+  await revoke(directory.storage, directory.revocations, account_id, issuedWith(token));
   await note(directory, { account_id, entity: token.sid, actor });
 }
 

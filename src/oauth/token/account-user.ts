@@ -63,6 +63,7 @@ export async function exchangeAccountUser(oauth: Oauth, caller: Caller, audience
       amr,
       second_factor: user.second_factor === 1,
       authorization_id,
+      began_at: bearer.began_at,
     };
     const within = { id: grant.id, scope: bearer.scope.filter(givenBy(grant.scope, true)) };
     return issueForPerson(oauth, { account, client, grant: within, audience: wanted, subject, refresh: false }, now);

@@ -8,7 +8,6 @@ import type { FastifyRequest } from "fastify";
 import { sourceOf } from "../../authentication/verification/source.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { checkOrigin } from "../../directory/clients/allowed-origins.ts";
-import type { Client } from "../../directory/clients/client.ts";
 import { refuse } from "../../errors.ts";
 import { malformed } from "../../http/error-reply.ts";
 import { factsOf } from "../../http/facts.ts";
@@ -19,7 +18,7 @@ import { presentedBy } from "../dpop/dpop.ts";
 import type { Caller } from "../finish-first-factor.ts";
 import type { PersonTokens } from "../issue-for-person.ts";
 import type { Oauth } from "../oauth.ts";
-import { findCurrentClient, isMisdescribed } from "../registration/find-registered-client.ts";
+import { findHoldersClient } from "../registration/find-registered-client.ts";
 import { NO_MFA } from "../scopes.ts";
 import { exchangeAccountUser } from "./account-user.ts";
 import { issueClientCredentials } from "./client-credentials.ts";
@@ -67,7 +66,7 @@ export async function getToken(oauth: Oauth, request: FastifyRequest, body: Auth
     case "refresh_token": {
       const { bearer, account } = await callerOf(oauth, request, ["client", "user"]);
       const { refresh_token } = required(body, "refresh_token");
-      const client = await currentClient(oauth, account.account_id, bearer.client_uuid);
+      const client = await findHoldersClient(oauth, account.account_id, bearer.client_uuid);
       const user_id = bearer.subject_type === "user" ? bearer.subject : undefined;
       return refreshLogin(oauth, client, secret(refresh_token), { user_id });
     }
@@ -102,16 +101,6 @@ async function loginClient(oauth: Oauth, request: FastifyRequest): Promise<Calle
   const caller = await callerOf(oauth, request, ["client"]);
   checkBearer(caller.bearer, { scopes: login_scopes });
   return caller;
-}
-
-/** @throws 403 unauthorized_client also for one whose document says so no more. */
-async function currentClient(oauth: Oauth, account_id: string, id: string): Promise<Client> {
-  const client = await findCurrentClient(oauth, account_id, id).catch((error: unknown) => {
-    if (isMisdescribed(error)) throw refuse("unauthorized_client", { message: error.message, cause: error });
-    throw error;
-  });
-  if (!client) throw refuse("unauthorized_client", { message: "The client is unknown." });
-  return client;
 }
 
 async function callerOf(

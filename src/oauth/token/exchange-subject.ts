@@ -84,6 +84,7 @@ export async function exchangeSubject(
   const authorization: Authorization = {
     issuing: issuingOf(directory, account),
     sid: subject.sid,
+    began_at: subject.began_at,
     subject: subjectFor(subject, now),
     client_id: client.client_id,
     client_uuid: client.id,

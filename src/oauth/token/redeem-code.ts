@@ -53,7 +53,7 @@ export async function redeemAuthorizationCode(
   const now = storage.now();
   const { sid, subject, grant_id = "" } = content.authorization;
   const stolen = async (): Promise<never> => {
-    await revoke(storage, revocations, { account_id, subject: `sid:${sid}` });
+    await revoke(storage, revocations, account_id, `sid:${sid}`);
     throw invalidGrant("The authorization code was used before, or belongs to another client.");
   };
   if (content.authorization.client_uuid !== client.id) return stolen();
@@ -66,7 +66,7 @@ export async function redeemAuthorizationCode(
   }
   const account = await findAccount(directory, account_id);
   checkTarget(directory, account, content.authorization.audience, audience);
-  checkUnrevoked(revocations, account_id, sid);
+  checkUnrevoked(revocations, account_id, content.authorization);
   const ids = {
     account_id,
     code_id: content.id,
@@ -106,9 +106,14 @@ function lasts({ settings }: Client, scope: readonly string[]): boolean {
 }
 
 /** @throws 400 invalid_grant when the authorization was ended; 503 when nobody knows. */
-function checkUnrevoked(revocations: Revocations, account_id: string, sid: string): void {
+function checkUnrevoked(
+  revocations: Revocations,
+  account_id: string,
+  { sid, subject, began_at }: AuthorizationCode["authorization"],
+): void {
+  const login = began_at === undefined ? undefined : { subject: subject.id, sid, began_at };
   try {
-    revocations.checkAlive(account_id, [`sid:${sid}`]);
+    revocations.checkAlive(account_id, [`sid:${sid}`], login);
   } catch (error) {
     if ((error as Refusal).code !== "invalid_token") throw error;
     throw invalidGrant("The authorization was revoked.");
