@@ -23,8 +23,25 @@ describe("advice", () => {
     [lostPostgres(coded("ECONNREFUSED")), /^DATABASE_URL names a server that takes no connections/],
     [
       lostPostgres(new Error("Connection terminated unexpectedly")),
-      /^DATABASE_URL: the database does not answer: Connection terminated unexpectedly\.$/,
+      /^DATABASE_URL names a server that ends the connection: check host and port, and its log\.$/,
     ],
+    [new Error("Connection terminated unexpectedly"), /^DATABASE_URL names a server that ends the connection: check/],
+    [new Error("timeout expired"), /^DATABASE_URL names a server that does not answer: check/],
+    [new Error("The server does not support SSL connections"), /^DATABASE_URL asks for encryption.*: leave sslmode/],
+    [new Error("There was an error establishing an SSL connection"), /^DATABASE_URL asks for encryption/],
+    [
+      new Error("SASL: SCRAM-SERVER-FIRST-MESSAGE: client password must be a string"),
+      /^DATABASE_URL holds no password, and the server asks for one\.$/,
+    ],
+    [
+      coded("DEPTH_ZERO_SELF_SIGNED_CERT"),
+      /^DATABASE_URL names a server whose certificate .*sslrootcert.*\(DEPTH_ZERO/,
+    ],
+    [coded("ERR_TLS_CERT_ALTNAME_INVALID"), /^DATABASE_URL names a server whose certificate/],
+    [coded("53300"), /^DATABASE_URL names a server that has no connection left.*max_connections/],
+    [coded("57P03"), /^DATABASE_URL names a server that is only starting: try again/],
+    [coded("25006"), /^DATABASE_URL names a standby/],
+    [coded("EHOSTUNREACH"), /^DATABASE_URL names a server that does not answer/],
     [coded("ENOSPC", { path: "/out.json" }), /^\/out\.json is on a disk that is full\.$/],
     [
       refuse("temporarily_unavailable", { detail: "revocations are stale" }),

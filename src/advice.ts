@@ -23,17 +23,42 @@ const SQLITE: Readonly<Record<string, string>> = {
   EIO: FAILING,
 };
 
+const SILENT = "names a server that does not answer: check host, port and firewall";
+const ENDED = "names a server that ends the connection: check host and port, and its log";
+
 /** By error code of the connection or of PostgreSQL. */
 const POSTGRES: Readonly<Record<string, string>> = {
   ECONNREFUSED: "names a server that takes no connections: start PostgreSQL, or correct host and port",
   ENOTFOUND: "names a host that does not exist: correct it",
   EAI_AGAIN: "names a host that cannot be looked up now: check the name server",
-  ETIMEDOUT: "names a server that does not answer: check host, port and firewall",
+  ETIMEDOUT: SILENT,
+  EHOSTUNREACH: SILENT,
+  ENETUNREACH: SILENT,
+  ECONNRESET: ENDED,
   "28P01": "holds a wrong user or password",
   "28000": "names a user that the server does not let in: check user, password and pg_hba.conf",
   "3D000": "names a database that does not exist: create it",
   "42501": "names a user that may not create tables: grant it the database",
+  "25006": "names a standby, or a server that may only be read: name the primary",
+  "53300": "names a server that has no connection left: raise its max_connections, or run fewer processes",
+  "57P03": "names a server that is only starting: try again",
 };
+
+/** What pg says without a code. */
+const POSTGRES_SAYS: readonly (readonly [RegExp, string])[] = [
+  [/^timeout e|timeout$/, SILENT],
+  [/^Connection terminated/, ENDED],
+  [
+    /not support SSL|SSL connection$/,
+    "asks for encryption, and the server has none: leave sslmode out, or give it a certificate",
+  ],
+  [/password must be a string/, "holds no password, and the server asks for one"],
+];
+
+/** Of Node.js, for a certificate that it does not take. */
+const UNTRUSTED = /^CERT_|SELF_SIGNED|^UNABLE_TO_|^ERR_TLS_CERT/;
+const CERTIFICATE =
+  "names a server whose certificate is not valid: renew it, use the host it is for, or name its authority by sslrootcert";
 
 const FILES: Readonly<Record<string, string>> = {
   EEXIST: "is there already: name another file, or remove that one",
@@ -50,11 +75,16 @@ export function adviceOn(error: unknown): string {
   const root = rootOf(error);
   const { message, path } = root;
   const code = sqliteCode(root) ?? root.code ?? "";
-  const said = path === undefined ? (SQLITE[code] ?? POSTGRES[code]) : undefined;
-  if (said) return `DATABASE_URL ${said} (${code}).`;
+  const said = path === undefined ? ofDatabase(code, message) : undefined;
+  if (said) return `DATABASE_URL ${said}${code && ` (${code})`}.`;
   if (path !== undefined && FILES[code]) return `${path} ${FILES[code]}.`;
   if (error instanceof Refusal && root !== error) return `DATABASE_URL: ${error.options.detail}: ${message}.`;
   return message || String(error);
+}
+
+function ofDatabase(code: string, message: string): string | undefined {
+  if (code) return SQLITE[code] ?? POSTGRES[code] ?? (UNTRUSTED.test(code) ? CERTIFICATE : undefined);
+  return POSTGRES_SAYS.find(([said]) => said.test(message))?.[1];
 }
 
 /** The error that another one only carries: a refusal names its cause, several addresses of one host are tried one by one. */

@@ -73,6 +73,20 @@ describe("settings", () => {
     ]);
   });
 
+  it("say that no master key can be generated where the folder cannot be written", () => {
+    writeFileSync(join(folder, "file"), "");
+    for (const below of ["file", "file/deeper"]) {
+      expect(faultsOf({ DATABASE_URL: `sqlite:${folder}/${below}/a.db` })).toEqual([
+        expect.stringMatching(/^MASTER_KEY is not set, and none can be written to .*\/file.*: (ENOTDIR|EEXIST)\. Make/),
+      ]);
+    }
+  });
+
+  it("take a base with a port and a path, as browsers write it", () => {
+    const bases = ["https://login.example:8443/auth", "http://127.0.0.1:9", "http://[::1]:8080", "https://a.example/"];
+    for (const PUBLIC_URL of bases) expect(faultsOf({ MASTER_KEY: KEY, PUBLIC_URL })).toEqual([]);
+  });
+
   it("name every fault at once, one line each, with variable and remedy", () => {
     const faults = faultsOf({
       PORT: "eighty",
@@ -117,6 +131,16 @@ describe("settings", () => {
     [{ MASTER_KEY: KEY, SMTP_URL: "smtp://mail.example" }, "MAIL_FROM"],
     [{ MASTER_KEY: KEY, LATCHKEY_PORT: "1" }, "LATCHKEY_PORT"],
     [{ MASTER_KEY: KEY, PUBLIC_URI: "https://a.example" }, "PUBLIC_URI"],
+    [{ MASTER_KEY: KEY, PUBLIC_URL: "ftp://localhost" }, "PUBLIC_URL"],
+    [{ MASTER_KEY: KEY, PUBLIC_URL: "https://Login.example" }, "PUBLIC_URL"],
+    [{ MASTER_KEY: KEY, PUBLIC_URL: "https://login.example:443" }, "PUBLIC_URL"],
+    [{ MASTER_KEY: KEY, PUBLIC_URL: "https://login.example?" }, "PUBLIC_URL"],
+    [{ MASTER_KEY: KEY, PORT: "9464", METRICS_PORT: "9464" }, "METRICS_PORT"],
+    [{ MASTER_KEY: KEY, DATABASE_URL: "sqlite:" }, "DATABASE_URL"],
+    [{ MASTER_KEY: KEY, DATABASE_URL: "sqlite::memory:" }, "DATABASE_URL"],
+    [{ MASTER_KEY: KEY, DATABASE_URL: "sqlite://data/latchkey.db" }, "DATABASE_URL"],
+    [{ DATABASE_URL: "data/latchkey.db" }, "DATABASE_URL"],
+    [{ DATABASE_URL: "sqlite:" }, "DATABASE_URL"],
   ] satisfies [Environment, string][])("refuse %j", (env, variable) => {
     expect(faultsOf({ DATABASE_URL: `sqlite:${folder}/a.db`, ...env }).map((fault) => fault.split(" ")[0])).toEqual([
       variable,

@@ -144,20 +144,14 @@ export function readConfig(env: Environment, { generate = true } = {}): Config {
   const port = integer(value("PORT"), "PORT", 0, 65_535, fault);
   const database_url = value("DATABASE_URL");
   const sqlite = isSqlite(database_url);
-  if (!sqlite && !/^postgres(ql)?:\/\//.test(database_url))
-    fault("DATABASE_URL", "must begin with sqlite: or postgres://.");
-  else if (!sqlite && !URL.canParse(database_url.replace("@/", "@localhost/")))
-    fault(
-      "DATABASE_URL",
-      "must be postgres://user:password@host:5432/database, with special characters percent-encoded.",
-    );
+  const readable = checkDatabase(database_url, fault);
   const workers = integer(value("WORKERS"), "WORKERS", 1, 256, fault);
   if (workers > 1 && sqlite) fault("WORKERS", "must be 1 with SQLite. Use PostgreSQL for several processes.");
   const public_url = readPublicUrl(given("PUBLIC_URL"), port, fault);
   const keys = readMasterKeys(
     given("MASTER_KEY"),
     given("MASTER_KEY_FILE"),
-    sqlite ? database_url : null,
+    readable ? database_url : null,
     generate,
     fault,
   );
@@ -166,6 +160,7 @@ export function readConfig(env: Environment, { generate = true } = {}): Config {
   const mail_from = value("MAIL_FROM");
   checkMail(smtp_url, mail_from, fault);
   const metrics = given("METRICS_PORT");
+  if (metrics === String(port)) fault("METRICS_PORT", "must be another port than PORT.");
   const otlp = given("OTEL_EXPORTER_OTLP_ENDPOINT");
   if (otlp !== undefined && !(/^https?:\/\//.test(otlp) && URL.canParse(otlp)))
     fault("OTEL_EXPORTER_OTLP_ENDPOINT", "must be an http or https URL.");
@@ -209,12 +204,32 @@ const list = (text: string) =>
     .map((entry) => entry.trim())
     .filter(Boolean);
 
+/** SQLite's URL names a path and nothing else: what others write after two slashes would be read from the root. */
+const NO_FILE = /^sqlite:($|:memory:|\/\/[^/])/;
+
+/** Whether it can be told what the URL means. */
+function checkDatabase(database_url: string, fault: Fault): boolean {
+  const of = (sentence: string) => {
+    fault("DATABASE_URL", sentence);
+    return false;
+  };
+  if (NO_FILE.test(database_url)) return of("must be sqlite: and the path of a file, as in sqlite:./data/latchkey.db.");
+  if (isSqlite(database_url)) return true;
+  if (!/^postgres(ql)?:\/\//.test(database_url)) return of("must begin with sqlite: or postgres://.");
+  if (URL.canParse(database_url.replace("@/", "@localhost/"))) return true;
+  return of("must be postgres://user:password@host:5432/database, with special characters percent-encoded.");
+}
+
+/** It is compared with what browsers and clients send, so it has to be written as they write it. */
 function readPublicUrl(text: string | undefined, port: number, fault: Fault): string {
   const url = (text ?? defaultOf("PUBLIC_URL").replace("$PORT", String(port))).replace(/\/+$/, "");
-  if (!URL.canParse(url) || new URL(url).search !== "" || new URL(url).hash !== "" || new URL(url).username !== "") {
+  const { protocol, username, href } = URL.canParse(url) ? new URL(url) : { protocol: "", username: "", href: "" };
+  if (protocol === "" || username !== "" || /[?#]/.test(url)) {
     fault("PUBLIC_URL", "must be a URL without query, fragment and user name, for example https://login.example.com.");
-  } else if (!url.startsWith("https://") && !isLoopbackUrl(url)) {
-    fault("PUBLIC_URL", "must be https unless it is on a loopback address.");
+  } else if (protocol !== "https:" && !(protocol === "http:" && isLoopbackUrl(url))) {
+    fault("PUBLIC_URL", "must be https, or http on a loopback address.");
+  } else if (href.replace(/\/+$/, "") !== url) {
+    fault("PUBLIC_URL", "must be written as browsers send it: the host in lower case or xn--…, no :443, no spaces.");
   }
   return url;
 }
@@ -244,7 +259,7 @@ interface MasterKeySettings {
 function readMasterKeys(
   inline: string | undefined,
   file: string | undefined,
-  sqlite_url: string | null,
+  database_url: string | null,
   generate: boolean,
   fault: Fault,
 ): MasterKeySettings {
@@ -252,14 +267,15 @@ function readMasterKeys(
   const of = (name: string) => (sentence: string) => fault(name, sentence);
   if (inline !== undefined) return { master_keys: parseKeys(inline, of("MASTER_KEY")), generated_master_key: null };
   if (file !== undefined) return { master_keys: readKeyFile(file, of("MASTER_KEY_FILE")), generated_master_key: null };
-  if (sqlite_url === null) {
+  if (database_url === null) return { master_keys: [], generated_master_key: null };
+  if (!isSqlite(database_url)) {
     fault(
       "MASTER_KEY",
       "is required with PostgreSQL: 32 random bytes in base64, for example from `openssl rand -base64 32`.",
     );
     return { master_keys: [], generated_master_key: null };
   }
-  const database = sqlitePath(sqlite_url);
+  const database = sqlitePath(database_url);
   const path = join(dirname(database), "master.key");
   // In this order: another process that starts now writes the key first.
   const used = existsSync(database);
@@ -272,7 +288,14 @@ function readMasterKeys(
       return { master_keys: [], generated_master_key: null };
     }
     if (!generate) return { master_keys: [], generated_master_key: null };
-    generateKey(path);
+    try {
+      generateKey(path);
+    } catch (error) {
+      const { code = "unknown error" } = error as NodeJS.ErrnoException;
+      const remedy = "Make the folder writable for this user, or name another in DATABASE_URL.";
+      fault("MASTER_KEY", `is not set, and none can be written to ${dirname(path)}: ${code}. ${remedy}`);
+      return { master_keys: [], generated_master_key: null };
+    }
   }
   const unusable = (sentence: string) => fault("MASTER_KEY", `is not set, and ${path} ${sentence}`);
   return { master_keys: readKeyFile(path, unusable), generated_master_key: path };

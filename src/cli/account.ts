@@ -5,7 +5,7 @@ import type { SigningAlg } from "../secrets/signing-alg.ts";
 import { signing_algs } from "../secrets/signing-alg.ts";
 import { signingKey } from "../tokens/keys/find-key.ts";
 import { checkSchema } from "./check-schema.ts";
-import { actor, type Flags, type Output, print, withCore } from "./run.ts";
+import { account_argument, actor, type Flags, type Output, print, withCore } from "./run.ts";
 
 interface Options extends Output {
   readonly name?: string;
@@ -25,7 +25,7 @@ const flags: Flags = {
 export function accountCommand(): Command {
   const create = new Command("create")
     .description("Create an account: P… for production, T… for tests.")
-    .argument("<account_id>", "P or T and eight digits; with three digits, an owner")
+    .argument(...account_argument)
     .option("--name <name>", "what people call it")
     .addOption(
       new Option("--signing-alg <alg>", "algorithm of access tokens").choices([...signing_algs]).default("ES256"),

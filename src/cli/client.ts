@@ -4,12 +4,12 @@ import { NewClientBody } from "../directory/clients/schema.ts";
 import type { ClientSettings } from "../directory/clients/settings.ts";
 import { reveal } from "../secrets/secret.ts";
 import { checkSchema } from "./check-schema.ts";
-import { actor, type Flags, findNamedAccount, type Output, print, withCore } from "./run.ts";
+import { account_argument, actor, type Flags, findNamedAccount, type Output, print, withCore } from "./run.ts";
 
 interface Options extends Output {
   readonly clientId?: string;
   readonly name?: string;
-  readonly callback: string[];
+  readonly callback?: string[];
   readonly responseType?: ClientSettings["response_types"];
   readonly codeFormat?: ClientSettings["code_format"];
   readonly public?: boolean;
@@ -25,15 +25,15 @@ const flags: Flags = {
   code_format: "--code-format",
 };
 
-const collect = (value: string, before: string[]) => [...before, value];
+const collect = (value: string, before: readonly string[] = []) => [...before, value];
 
 export function clientCommand(): Command {
   const create = new Command("create")
     .description("Create a client and print its secret, once.")
-    .argument("<account_id>")
+    .argument(...account_argument)
     .option("--client-id <id>", "your own name for it; else its uuid")
     .option("--name <name>", "what people see; messages name it")
-    .option("--callback <url>", "where redirects may go; may be repeated", collect, [])
+    .option("--callback <url>", "where redirects may go; may be repeated", collect)
     .addOption(
       new Option("--response-type <types...>", "what it may ask for").choices(["authenticate", "token", "code"]),
     )
@@ -75,7 +75,7 @@ export function clientCommand(): Command {
 
 function settingsOf({ callback, responseType, codeFormat, public: open, signup }: Options): Partial<ClientSettings> {
   return {
-    callbacks: callback,
+    callbacks: callback ?? [],
     ...(responseType ? { response_types: responseType } : {}),
     ...(codeFormat ? { code_format: codeFormat } : {}),
     ...(open ? { token_endpoint_auth_method: "none" as const } : {}),

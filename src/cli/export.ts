@@ -3,7 +3,7 @@ import { Command } from "commander";
 import { adviceOn } from "../advice.ts";
 import { rowsOf } from "./portable/portable.ts";
 import { readAccount } from "./portable/read-account.ts";
-import { countLines, findNamedAccount, type Output, print, withCore } from "./run.ts";
+import { account_argument, countLines, findNamedAccount, type Output, print, withCore } from "./run.ts";
 
 interface Options extends Output {
   readonly out?: string;
@@ -16,7 +16,7 @@ export function exportCommand(): Command {
     .description(
       "Write an account to a file that `latchkey import` reads on another server. It holds digests and sealed keys.",
     )
-    .argument("<account_id>")
+    .argument(...account_argument)
     .option("--out <file>", "where to; default: standard output")
     .option("--json", "print JSON about what was written (with --out)")
     .action((name: string, options: Options, command: Command) => {

@@ -4,12 +4,13 @@ import { findClient } from "../directory/clients/find-client.ts";
 import { createGrant } from "../directory/grants/change-grants.ts";
 import type { GrantType } from "../directory/grants/grant.ts";
 import { NewGrantBody } from "../directory/grants/schema.ts";
+import { spaceSeparated } from "../oauth/space-separated.ts";
 import { checkSchema } from "./check-schema.ts";
-import { actor, type Flags, findNamedAccount, type Output, print, withCore } from "./run.ts";
+import { account_argument, actor, type Flags, findNamedAccount, type Output, print, withCore } from "./run.ts";
 
 interface Options extends Output {
   readonly audience?: string;
-  readonly scope: string[];
+  readonly scope?: string[];
   readonly type: GrantType;
 }
 
@@ -24,10 +25,10 @@ const flags: Flags = {
 export function grantCommand(): Command {
   const create = new Command("create")
     .description("Let a client ask for tokens of an API.")
-    .argument("<account_id>")
+    .argument(...account_argument)
     .argument("<client_id>", "client_id or uuid")
     .option("--audience <audience>", "the API; default: the account API")
-    .option("--scope <scopes...>", "scopes, separated by spaces", [])
+    .option("--scope <scopes...>", "scopes, separated by spaces")
     .addOption(
       new Option("--type <type>", "kind of flow")
         .choices(["any", "authorization_code", "client_credentials", "password"])
@@ -39,7 +40,9 @@ export function grantCommand(): Command {
         options,
         async ({ directory }) => {
           const { account_id } = await findNamedAccount(directory, account);
-          const { audience = issuerOf(directory.public_url, account_id), scope, type } = options;
+          const { audience = issuerOf(directory.public_url, account_id), type } = options;
+          // As OAuth writes them, in one text, or as words of the shell.
+          const scope = (options.scope ?? []).flatMap(spaceSeparated);
           await checkSchema(NewGrantBody, { client_id, audience, scope, type });
           const client = await findClient(directory, account_id, client_id);
           const { id } = await createGrant(directory, { client, audience, scope, type }, actor);

@@ -48,7 +48,7 @@ export function importCommand(): Command {
             `  ${result.kept} were here already and stay as they are`,
           ]);
         },
-        { founds: true },
+        { flags: { "the file": "<file>" }, founds: true },
       ),
     );
 }

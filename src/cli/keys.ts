@@ -5,7 +5,7 @@ import { instant, type Transaction } from "../storage/storage.ts";
 import { keysOf } from "../tokens/keys/find-key.ts";
 import { rotateKey } from "../tokens/keys/rotate-key.ts";
 import { type Hanging, resealAll } from "./reseal.ts";
-import { actor, countLines, findNamedAccount, type Output, print, withCore } from "./run.ts";
+import { account_argument, actor, countLines, findNamedAccount, type Output, print, withCore } from "./run.ts";
 
 interface Options extends Output {
   readonly now?: boolean;
@@ -19,7 +19,7 @@ export function keysCommand(): Command {
     .description(
       "Replace an account's signing keys. The new ones are published first and sign after the account's lead time.",
     )
-    .argument("<account_id>")
+    .argument(...account_argument)
     .option("--now", "for a key that leaked: the new one signs at once, and the old one is trusted no longer")
     .option("--json", "print JSON")
     .action((name: string, options: Options) =>

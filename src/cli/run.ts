@@ -4,7 +4,7 @@ import { type Config, ConfigError, type Environment, isSqlite, readConfig, sqlit
 import { type Account, readAccountId } from "../directory/accounts/account.ts";
 import { findAccount } from "../directory/accounts/find-account.ts";
 import type { Actor, Directory } from "../directory/directory.ts";
-import { type Fault, Refusal } from "../errors.ts";
+import { type Fault, Refusal, refuse, unlessRefused } from "../errors.ts";
 import { malformed } from "../http/error-reply.ts";
 import { type Core, openCore } from "../server.ts";
 import type { Storage, Transaction } from "../storage/storage.ts";
@@ -21,15 +21,24 @@ export function print(result: object, { json }: Output, lines: readonly string[]
   process.stdout.write(json ? `${JSON.stringify(result)}\n` : `${lines.join("\n")}\n`);
 }
 
+/** The account that a command is about, as its help explains it. */
+export const account_argument = ["<account_id>", "P or T and eight digits; with three digits, an owner"] as const;
+
 /** Lines of a table of counts: what there is none of is left out, unless `done` says what became of it. */
 export function countLines(counts: Readonly<Record<string, number>>, done?: string): readonly string[] {
   const shown = Object.entries(counts).filter(([, count]) => done !== undefined || count > 0);
-  return shown.map(([name, count]) => `  ${name.padEnd(22)} ${count}${done === undefined ? "" : ` ${done}`}`);
+  const width = Math.max(22, ...shown.map(([name]) => name.length));
+  return shown.map(([name, count]) => `  ${name.padEnd(width)} ${count}${done === undefined ? "" : ` ${done}`}`);
 }
 
 /** The account that a command names, in either form. @throws 400 invalid_request, 404 not_found. */
-export const findNamedAccount = async (directory: Directory, oid: string): Promise<Account> =>
-  findAccount(directory, readAccountId(oid));
+export async function findNamedAccount(directory: Directory, oid: string): Promise<Account> {
+  const account_id = readAccountId(oid);
+  const account = await findAccount(directory, account_id).catch(unlessRefused("not_found"));
+  if (account) return account;
+  const remedy = "Create it with latchkey account create, or check DATABASE_URL.";
+  throw refuse("not_found", { message: `There is no account ${account_id} here. ${remedy}` });
+}
 
 /** Thrown at the end of a rehearsal, to undo it. */
 const undone = Symbol("undone");

@@ -8,7 +8,16 @@ import type { User } from "../directory/users/user.ts";
 import { refuseField } from "../errors.ts";
 import { checkSchema } from "./check-schema.ts";
 import { type ErasedRows, eraseEverywhere, tryErasing } from "./erase-user.ts";
-import { actor, countLines, type Flags, findNamedAccount, type Output, print, withCore } from "./run.ts";
+import {
+  account_argument,
+  actor,
+  countLines,
+  type Flags,
+  findNamedAccount,
+  type Output,
+  print,
+  withCore,
+} from "./run.ts";
 
 interface Options extends Output {
   readonly email?: string;
@@ -36,7 +45,7 @@ interface EraseOptions extends Output {
 export function userCommand(): Command {
   const create = new Command("create")
     .description("Create a user whose address and number count as verified.")
-    .argument("<account_id>")
+    .argument(...account_argument)
     .option("--email <address>", "e-mail address")
     .option("--phone-number <number>", "with its country code, else completed with the account's country")
     .option("--customer-id <id>", "your own name for the user")
@@ -57,11 +66,12 @@ export function userCommand(): Command {
           const fields = { email, phone_number, customer_id, name: options.name, locale };
           await checkSchema(NewUserBody, fields);
           if (type === "account_user") await checkSchema(NewAccountUserBody, fields);
-          const { id } = await createUser(directory, account, { type, ...fields, verified: true }, actor);
-          print({ id, type, ...(email ? { email } : {}), ...(phone_number ? { phone_number } : {}) }, options, [
+          const user = await createUser(directory, account, { type, ...fields, verified: true }, actor);
+          const { id } = user;
+          const known = (["email", "phone_number", "customer_id"] as const).filter((name) => user[name] !== null);
+          print({ id, type, ...Object.fromEntries(known.map((name) => [name, user[name]])) }, options, [
             `User ${id}`,
-            ...(email ? [`  email         ${email}`] : []),
-            ...(phone_number ? [`  phone_number  ${phone_number}`] : []),
+            ...known.map((name) => `  ${name.padEnd(13)} ${user[name]}`),
           ]);
         },
         { flags },
@@ -69,7 +79,7 @@ export function userCommand(): Command {
     );
   const erase = new Command("erase")
     .description("Erase a person for good: their logins end, and nothing says any more who they were.")
-    .argument("<account_id>")
+    .argument(...account_argument)
     .argument("<user>", "id, address, number or customer_id; also of a deleted user")
     .option("--yes", "erase; without it, only say what would go")
     .option("--json", "print JSON")

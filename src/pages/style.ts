@@ -28,7 +28,8 @@ button.link{background:none;border:0;padding:.5rem 0;min-height:0;color:inherit;
 a{color:inherit;text-underline-offset:.2em}
 .problem{background:var(--bad-ground);color:var(--bad);border-radius:.625rem;padding:.75rem .875rem;margin:1rem 0 0}
 .who button{white-space:nowrap}
-.who{display:flex;align-items:center;justify-content:space-between;gap:.75rem;border:1px solid var(--line);border-radius:.625rem;padding:.25rem .875rem;margin:1rem 0;overflow-wrap:anywhere}
+.who>:first-child{padding:.375rem 0}
+.who{display:flex;flex-wrap:wrap;align-items:center;justify-content:space-between;gap:0 .75rem;border:1px solid var(--line);border-radius:.625rem;padding:.25rem .875rem;margin:1rem 0;overflow-wrap:anywhere}
 details{border-top:1px solid var(--line);padding:.75rem 0}
 summary{cursor:pointer;overflow-wrap:anywhere}
 form+details{margin-top:1.25rem}

@@ -81,9 +81,15 @@ function hasTable(file: SqliteFile, name: string): boolean {
   return file.all("select 1 from sqlite_schema where name = ?", name).length > 0;
 }
 
-async function migratePostgres(database_url: string): Promise<string[]> {
-  const client = new pg.Client({ connectionString: database_url });
+/** Waits no longer for a server than a request does; for a lock and a migration it waits as long as they take. */
+async function connect(database_url: string): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: database_url, connectionTimeoutMillis: 5_000 });
   await client.connect();
+  return client;
+}
+
+async function migratePostgres(database_url: string): Promise<string[]> {
+  const client = await connect(database_url);
   try {
     await createPostgresTable(client);
     await client.query("begin");
@@ -125,8 +131,7 @@ async function appliedSqlite(path: string): Promise<Set<string>> {
 }
 
 async function appliedPostgres(database_url: string): Promise<Set<string>> {
-  const client = new pg.Client({ connectionString: database_url });
-  await client.connect();
+  const client = await connect(database_url);
   try {
     const there = await client.query("select to_regclass('migrations') as name");
     if ((there.rows[0] as { name: string | null } | undefined)?.name === null) return new Set();

@@ -209,6 +209,8 @@ describeOnBothEngines("the hosted login", (engine) => {
     expect(listed.body).toMatchObject([{ client_id: third.id, scope: ["openid", "email", "offline_access"] }]);
     const page = await surfer.visit(`${tenant.issuer}/login/consents`);
     expect(page.html).toContain("The Shop");
+    const told = [...page.html.matchAll(/<li>([^<]*)<\/li>/g)].map(([, text]) => text);
+    expect(told).toEqual(["know who you are", "see your e-mail address", "stay logged in while you are away"]);
     const session = /name="session" value="([^"]+)"/.exec(page.html)?.[1] ?? "";
     const empty = await surfer.visit(page.url, { client: third.id, session });
     expect(empty.html).toContain("agreed to nothing");

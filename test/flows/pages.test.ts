@@ -226,6 +226,13 @@ describe("a page", () => {
     "of the sandbox's messages": ["Sandbox inbox", sandbox],
   };
 
+  it("asks in the heading, and answers on the button", async () => {
+    const surfer = openSurfer(latchkey);
+    await agreed(surfer);
+    const { html } = await surfer.visit(`${tenant.issuer}/oauth/logout`);
+    expect([textsIn(html, "h1"), textsIn(html, "button")]).toEqual([["Log out?"], ["Log out"]]);
+  });
+
   it.each(Object.entries(pages))("%s is in nobody's way", async (name, [heading, open]) => {
     const shown = await open(openSurfer(latchkey));
     expect(textsIn(shown.html, "h1")[0], shown.html).toContain(heading);

@@ -33,7 +33,7 @@ describeOnBothEngines("commands that create", (engine) => {
       ["--client-id", "client", "create", "P112", "--client-id", "a b"],
       ["--response-type", "client", "create", "P112", "--response-type", "code", "code"],
       ["<account_id>", "grant", "create", "P11", "web"],
-      ["--scope", "grant", "create", "P112", "web", "--scope", "a b"],
+      ["--scope", "grant", "create", "P112", "web", "--scope", 'a"b'],
       ["--email", "user", "create", "P112"],
       ["--email", "user", "create", "P112", "--email", "ada"],
       ["--email", "user", "create", "P112", "--type", "account_user", "--customer-id", "1"],
@@ -54,6 +54,50 @@ describeOnBothEngines("commands that create", (engine) => {
       (await read.selectFrom(table).select("account_id").where("account_id", "like", "P%").execute()).length;
     expect(await Promise.all((["accounts", "clients", "grants", "users"] as const).map(count))).toEqual([1, 1, 0, 0]);
     await latchkey.close();
+  });
+});
+
+describe("commands that print", () => {
+  const folder = mkdtempSync(join(tmpdir(), "latchkey-print-"));
+  const env = { DATABASE_URL: `sqlite:${folder}/latchkey.db`, MASTER_KEY };
+  beforeAll(async () => {
+    await cli(env, "account", "create", "P11200001");
+    await cli(env, "client", "create", "P11200001", "--client-id", "web");
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  it("take scopes as words and as one text", async () => {
+    const scopeOf = async (...scope: string[]) =>
+      JSON.parse((await cli(env, "grant", "create", "P11200001", "web", "--scope", ...scope, "--json")).stdout).scope;
+    expect(await scopeOf("a", "b")).toEqual(["a", "b"]);
+    expect(await scopeOf("a b", " c")).toEqual(["a", "b", "c"]);
+  });
+
+  it("say of a user what is kept, not what was typed", async () => {
+    const create = (...args: string[]) => cli(env, "user", "create", "P11200001", ...args);
+    expect(JSON.parse((await create("--phone-number", "40 00 00 00", "--customer-id", "7", "--json")).stdout)).toEqual({
+      id: expect.any(String),
+      type: "customer",
+      phone_number: "+4740000000",
+      customer_id: "7",
+    });
+    const { stdout } = await create("--phone-number", "40 00 00 01", "--customer-id", "8");
+    expect(stdout.split("\n").slice(1)).toEqual(["  phone_number  +4740000001", "  customer_id   8", ""]);
+  });
+
+  it("stand in columns, however long a name is", async () => {
+    const { stdout } = await cli(env, "keys", "reseal");
+    const columns = stdout.split("\n").flatMap((line) => (line.endsWith("moved") ? [line.search(/\d+ moved$/)] : []));
+    expect([columns.length, new Set(columns).size]).toEqual([4, 1]);
+  });
+
+  it("explain every argument in their help, and no empty default", async () => {
+    const commands = ["client create", "grant create", "user create", "user erase", "keys rotate", "export"];
+    for (const command of commands) {
+      const { stdout } = await cli(env, ...command.split(" "), "--help");
+      expect(stdout, command).toMatch(/\n {2}account_id +P or T and eight digits/);
+      expect(stdout, command).not.toContain("default: []");
+    }
   });
 });
 
@@ -101,8 +145,24 @@ describe("commands that fail", () => {
   }, 60_000);
 
   it("say what cannot be read", async () => {
-    const { code, stderr } = await cli({ DATABASE_URL: `sqlite:${folder}/read.db`, MASTER_KEY }, "import", folder);
+    const env = { DATABASE_URL: `sqlite:${folder}/read.db`, MASTER_KEY };
+    const { code, stderr } = await cli(env, "import", folder);
     expect([code, stderr]).toEqual([1, `${folder} is a folder: name a file.\n`]);
+    writeFileSync(join(folder, "half.json"), "{");
+    const half = await cli(env, "import", join(folder, "half.json"));
+    expect([half.code, half.stderr]).toEqual([1, "<file> is not valid JSON.\n"]);
+  });
+
+  it("name the account that is not there, and what to check", async () => {
+    const env = { DATABASE_URL: `sqlite:${folder}/other.db`, MASTER_KEY };
+    await cli(env, "migrate");
+    for (const command of ["client create T112", "keys rotate T11200000", "export T11200000", "user erase T112 a"]) {
+      const { code, stderr } = await cli(env, ...command.split(" "));
+      expect([code, stderr], command).toEqual([
+        1,
+        "There is no account T11200000 here. Create it with latchkey account create, or check DATABASE_URL.\n",
+      ]);
+    }
   });
 
   it("make no installation where the server's is not, and ask for its environment", async () => {

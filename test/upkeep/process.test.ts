@@ -25,10 +25,10 @@ import { addPerson, createTenantBeside } from "../support/tenants.ts";
 
 const PUBLIC_URL = "http://localhost:9";
 
-/** Somebody else has this port. */
+/** Somebody else has this port, and answers nothing. */
 async function openPort() {
   const port = await freePort();
-  const server = createServer();
+  const server = createServer((socket) => void socket.on("error", () => {}).resume());
   await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
   return { port, close: () => new Promise((resolve) => server.close(resolve)) };
 }
@@ -212,7 +212,7 @@ describe("the process", () => {
   });
 
   it("says in one line which setting stands in the way of the start, and what to do", async () => {
-    const [port, metrics] = await Promise.all([openPort(), openPort()]);
+    const [port, metrics, mute] = await Promise.all([openPort(), openPort(), openPort()]);
     const env = { MASTER_KEY, PORT: String(await freePort()), DEMO: "0" };
     const at = (name: string) => `sqlite:${folder}/${name}`;
     writeFileSync(join(folder, "letter.db"), "Dear reader, this is no database at all. ".repeat(50));
@@ -237,6 +237,7 @@ describe("the process", () => {
         { DATABASE_URL: "postgres://127.0.0.1:1/x" },
         /^DATABASE_URL names a server that takes no connections.*\(ECONNREFUSED\)/,
       ],
+      [{ DATABASE_URL: `postgres://127.0.0.1:${mute.port}/x` }, /^DATABASE_URL names a server that does not answer/],
       [{ DATABASE_URL: wrong.href }, /^DATABASE_URL names a database that does not exist: create it \(3D000\)/],
       [{ DATABASE_URL: "postgres://a b:c/x" }, /^DATABASE_URL must be postgres:/],
       [
@@ -249,7 +250,7 @@ describe("the process", () => {
       expect(stderr, JSON.stringify(further)).toMatch(line);
       expect([stderr.trim().split("\n").length, code === 0], stderr).toEqual([1, false]);
     }
-    await Promise.all([port.close(), metrics.close(), drop()]);
+    await Promise.all([port.close(), metrics.close(), mute.close(), drop()]);
   });
 
   it("says of a file that cannot be written which flag named it", async () => {

@@ -14,6 +14,7 @@ import type { Oauth } from "../../oauth/oauth.ts";
 import { html } from "../html.ts";
 import { PageParams, page_route, readerOf, sendPage } from "../page.ts";
 import { refuseForeignForm } from "../same-site.ts";
+import { scopeList } from "../scope-list.ts";
 
 const Form = Type.Object({ client: Type.String({ maxLength: 64 }), session: Type.String({ maxLength: 64 }) });
 
@@ -43,8 +44,8 @@ export function consentPageRoutes(app: App, { directory }: Oauth): void {
         ({
           session,
           consent: { client, audience, scope },
-        }) => html`<div class="who"><span>${client.name ?? client.client_id}
-<span class="quiet">${[audience, ...scope].filter(Boolean).join(", ")}</span></span>
+        }) => html`<div class="who"><div>${client.name ?? client.client_id}
+${scopeList(texts, { audience, scope })}</div>
 <form method="post" action="${addressOf(account_id)}">
 <input type="hidden" name="client" value="${client.id}"><input type="hidden" name="session" value="${session.id}">
 <button class="link">${texts.withdraw}</button></form></div>`,

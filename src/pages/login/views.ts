@@ -3,6 +3,7 @@ import { hostOf } from "../../directory/clients/home.ts";
 import type { User } from "../../directory/users/user.ts";
 import { type AuthorizationRequest, askedScope } from "../../oauth/browser/authorization-request.ts";
 import { type Html, html } from "../html.ts";
+import { scopeList } from "../scope-list.ts";
 import type { Problem, Texts } from "../texts/texts.ts";
 
 export interface View {
@@ -158,18 +159,13 @@ export function consentView(context: Context, user: User | undefined): View {
   const { texts, client, request } = context;
   const { audience, redirect_uri } = request.parameters;
   const scope = askedScope(request.parameters);
-  const told = scope.filter((one): one is keyof Texts["scopes"] => one in texts.scopes);
-  const others = scope.filter((one) => !(one in texts.scopes) && one !== "address");
   const host = hostOf(redirect_uri);
   // A device's redirect_uri is a page of ours, which says nothing about the client.
   const own = request.parameters.device === undefined ? redirect_uri : (client.settings.callbacks[0] ?? redirect_uri);
   const from = hostOf(client.origin === "metadata" ? client.client_id : own);
   return {
     title: texts.consent(nameOf(client)),
-    body: html`${client.origin !== "account" && html`<p class="quiet">${texts.unchecked(from)}</p>`}${request.parameters.device !== undefined && html`<p class="problem">${texts.device.warning}</p>`}<ul>
-${told.map((one) => html`<li>${texts.scopes[one]}</li>`)}
-${audience !== null && html`<li>${texts.scope_of(audience)}${others.length > 0 && html`: <span class="quiet">${others.join(", ")}</span>`}</li>`}
-</ul>
+    body: html`${client.origin !== "account" && html`<p class="quiet">${texts.unchecked(from)}</p>`}${request.parameters.device !== undefined && html`<p class="problem">${texts.device.warning}</p>`}${scopeList(texts, { audience, scope })}
 <div class="who"><span>${labelOf(user)}</span>${form(context, "another", html`<button class="link">${texts.not_you}</button>`)}</div>
 ${request.parameters.device === undefined && html`<p class="quiet">${texts.consent_at(host)}</p>`}
 ${form(context, "allow", html`<button class="main">${texts.allow}</button>`)}

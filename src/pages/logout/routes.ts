@@ -122,6 +122,6 @@ function question(texts: Texts, { endpoint, asks_for, given }: Question): Html {
   return html`<p>${texts.sign_out_intro(asks_for)}</p>
 <form method="post" action="${endpoint}">
 ${hidden}<input type="hidden" name="confirm" value="yes">
-<button class="main">${texts.sign_out}</button>
+<button class="main">${texts.sign_out_button}</button>
 </form>`;
 }

@@ -66,6 +66,7 @@ export const da: Texts = {
   signed_out: "Du er logget ud",
   signed_out_intro: "Du kan lukke denne side.",
   sign_out: "Log ud?",
+  sign_out_button: "Log ud",
   sign_out_intro: (client) => `${client} beder om at logge dig ud af denne browser.`,
   error: "Det lykkedes ikke",
   refused: {

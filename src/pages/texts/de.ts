@@ -67,6 +67,7 @@ export const de: Texts = {
   signed_out: "Sie sind abgemeldet",
   signed_out_intro: "Sie können diese Seite schließen.",
   sign_out: "Abmelden?",
+  sign_out_button: "Abmelden",
   sign_out_intro: (client) => `${client} bittet darum, Sie in diesem Browser abzumelden.`,
   error: "Das hat nicht geklappt",
   refused: {

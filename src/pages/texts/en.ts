@@ -67,6 +67,7 @@ export const en: Texts = {
   signed_out: "You are logged out",
   signed_out_intro: "You can close this page.",
   sign_out: "Log out?",
+  sign_out_button: "Log out",
   sign_out_intro: (client) => `${client} asks to log you out of this browser.`,
   error: "This did not work",
   refused: {

@@ -67,6 +67,7 @@ export const nb: Texts = {
   signed_out: "Du er logget ut",
   signed_out_intro: "Du kan lukke denne siden.",
   sign_out: "Logge ut?",
+  sign_out_button: "Logg ut",
   sign_out_intro: (client) => `${client} ber om å logge deg ut av denne nettleseren.`,
   error: "Dette gikk ikke",
   refused: {

@@ -67,6 +67,7 @@ export const sv: Texts = {
   signed_out: "Du är utloggad",
   signed_out_intro: "Du kan stänga den här sidan.",
   sign_out: "Logga ut?",
+  sign_out_button: "Logga ut",
   sign_out_intro: (client) => `${client} ber att få logga ut dig från den här webbläsaren.`,
   error: "Det gick inte",
   refused: {

@@ -66,6 +66,7 @@ export interface Texts {
   readonly signed_out: string;
   readonly signed_out_intro: string;
   readonly sign_out: string;
+  readonly sign_out_button: string;
   readonly sign_out_intro: (client: string) => string;
   readonly error: string;
   /** Of whole pages, by code; `other` stands above the sentence for developers. */

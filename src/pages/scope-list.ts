@@ -1,0 +1,18 @@
+import { type Html, html } from "./html.ts";
+import type { Texts } from "./texts/texts.ts";
+
+interface Agreed {
+  /** Null or empty where only userinfo is asked for. */
+  readonly audience: string | null;
+  readonly scope: readonly string[];
+}
+
+/** What a client may do with these scopes, as a person reads it; the scopes of an API stand beside its name. */
+export function scopeList(texts: Texts, { audience, scope }: Agreed): Html {
+  const told = scope.filter((one): one is keyof Texts["scopes"] => one in texts.scopes);
+  const others = scope.filter((one) => !(one in texts.scopes) && one !== "address");
+  return html`<ul>
+${told.map((one) => html`<li>${texts.scopes[one]}</li>`)}
+${audience && html`<li>${texts.scope_of(audience)}${others.length > 0 && html`: <span class="quiet">${others.join(", ")}</span>`}</li>`}
+</ul>`;
+}
