@@ -172,8 +172,8 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       log.error({ err: error, sweep: name }, "sweep failed"),
     );
     stops.push(janitor.stop);
-    const federation = openDocuments(egress, options.monotonic);
-    const app = await mount(config, core, { verification, code, federation, log, metrics, tracing });
+    const documents = openDocuments(egress, options.monotonic);
+    const app = await mount(config, core, { verification, code, documents, log, metrics, tracing });
     stops.push(async () => app.close());
     const offer = config.demo && !options.follower ? await offerDemo(config, directory) : undefined;
     const { host, port } = config;
@@ -219,7 +219,7 @@ export function sweepsOf({ directory, tokens }: Core) {
 interface Parts {
   readonly verification: Verification;
   readonly code: RenderCode;
-  readonly federation: Documents;
+  readonly documents: Documents;
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly tracing: Tracing | undefined;
@@ -228,14 +228,14 @@ interface Parts {
 async function mount(
   config: Config,
   core: Core,
-  { verification, code, federation, log, metrics, tracing }: Parts,
+  { verification, code, documents, log, metrics, tracing }: Parts,
 ): Promise<App> {
   const { storage, directory, tokens } = core;
   const secure = config.public_url.startsWith("https:");
   const app = openHttp({ logger: log, trustProxy: trustOf(config.trusted_proxies), metrics, secure, tracing });
   serveDocs(app, config.public_url);
   const { nudge } = verification;
-  const oauth = { directory, tokens, verification, mfa: { directory, nudge }, federation };
+  const oauth = { directory, tokens, verification, mfa: { directory, nudge }, documents };
   requireBearer(app, oauth);
   const readiness = () => readinessOf(core);
   systemRoutes(app, { readiness, metrics: config.metrics_port === null ? metrics : undefined });

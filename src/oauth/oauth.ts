@@ -16,5 +16,5 @@ export interface Oauth {
   readonly verification: Verification;
   readonly mfa: Mfa;
   /** What other servers publish: providers, and clients. */
-  readonly federation: Documents;
+  readonly documents: Documents;
 }
