@@ -15,7 +15,6 @@ import { sweeps as authenticationSweeps } from "./authentication/sweeps.ts";
 import { usernameRoutes } from "./authentication/usernames/routes.ts";
 import { renderCode } from "./authentication/verification/message.ts";
 import { passwordlessRoutes } from "./authentication/verification/routes.ts";
-import { openVerification, type Verification } from "./authentication/verification/verification.ts";
 import { checkSettings } from "./check-settings.ts";
 import { type Config, ConfigError, isSqlite, listenFault, readConfig, sqlitePath } from "./config.ts";
 import type { RenderCode } from "./delivery/kinds.ts";
@@ -28,13 +27,11 @@ import { clientRoutes } from "./directory/clients/routes.ts";
 import { prepareDemo } from "./directory/demo/demo.ts";
 import { walkthrough } from "./directory/demo/walkthrough.ts";
 import { type Directory, openDirectory } from "./directory/directory.ts";
-import { canonicalAudience } from "./directory/grants/audience.ts";
 import { grantRoutes } from "./directory/grants/routes.ts";
 import { roleRoutes } from "./directory/roles/routes.ts";
 import { accountUserRoutes } from "./directory/users/account-user-routes.ts";
 import { canonicalEmail, canonicalPhoneNumber } from "./directory/users/identifier.ts";
 import { userRoutes } from "./directory/users/routes.ts";
-import { signUpUser } from "./directory/users/sign-up.ts";
 import { type Documents, openDocuments } from "./egress/documents.ts";
 import { isWithin, openEgress, parseRange } from "./egress/egress.ts";
 import { serveDocs, version } from "./http/docs.ts";
@@ -73,7 +70,7 @@ import { upstreamRoutes } from "./pages/login/upstream-routes.ts";
 import { logoutRoutes } from "./pages/logout/routes.ts";
 import { sandboxPageRoutes } from "./pages/sandbox/routes.ts";
 import { languages } from "./pages/texts/languages.ts";
-import { openRevocations, revocationSweep, revoke } from "./revocation/revocation.ts";
+import { openRevocations, revocationSweep } from "./revocation/revocation.ts";
 import { masterKeys } from "./secrets/master-keys.ts";
 import { startJanitor } from "./storage/janitor.ts";
 import { migrate } from "./storage/migrate.ts";
@@ -156,7 +153,6 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     if (config.metrics_port !== null && config.workers === 1)
       stops.push(await serveMetrics(config.host, config.metrics_port, metrics));
     const wake = { outbox: () => {} };
-    const verification = openRooms(core, () => wake.outbox());
     const egress = openEgress(config.egress_allow);
     const code: RenderCode = (account_id, payload) => renderCode(directory.master_keys, account_id, payload as never);
     const outbox = await startDelivery(config, {
@@ -173,7 +169,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     );
     stops.push(janitor.stop);
     const documents = openDocuments(egress, options.monotonic);
-    const app = await mount(config, core, { verification, code, documents, log, metrics, tracing });
+    const app = await mount(config, core, { nudge: () => wake.outbox(), code, documents, log, metrics, tracing });
     stops.push(async () => app.close());
     const offer = config.demo && !options.follower ? await offerDemo(config, directory) : undefined;
     const { host, port } = config;
@@ -196,18 +192,6 @@ async function stopAll(stops: (() => Promise<void>)[], core: Core): Promise<void
   await core.close();
 }
 
-function openRooms({ storage, directory }: Core, nudge: () => void): Verification {
-  const { master_keys, revocations, public_url } = directory;
-  return openVerification({
-    storage,
-    master_keys,
-    canonicalAudience: (account, audience) => canonicalAudience(account, public_url, audience),
-    revoke: (account_id, subject) => revoke(storage, revocations, { account_id, subject }),
-    signUp: signUpUser,
-    nudge,
-  });
-}
-
 /** What the janitor does. */
 export function sweepsOf({ directory, tokens }: Core) {
   const leadOf = async (account_id: string) =>
@@ -217,7 +201,8 @@ export function sweepsOf({ directory, tokens }: Core) {
 }
 
 interface Parts {
-  readonly verification: Verification;
+  /** The outbox has something to send. */
+  nudge(): void;
   readonly code: RenderCode;
   readonly documents: Documents;
   readonly log: Logger;
@@ -228,14 +213,13 @@ interface Parts {
 async function mount(
   config: Config,
   core: Core,
-  { verification, code, documents, log, metrics, tracing }: Parts,
+  { nudge, code, documents, log, metrics, tracing }: Parts,
 ): Promise<App> {
   const { storage, directory, tokens } = core;
   const secure = config.public_url.startsWith("https:");
   const app = openHttp({ logger: log, trustProxy: trustOf(config.trusted_proxies), metrics, secure, tracing });
   serveDocs(app, config.public_url);
-  const { nudge } = verification;
-  const oauth = { directory, tokens, verification, mfa: { directory, nudge }, documents };
+  const oauth = { directory, tokens, nudge, documents };
   requireBearer(app, oauth);
   const readiness = () => readinessOf(core);
   systemRoutes(app, { readiness, metrics: config.metrics_port === null ? metrics : undefined });
@@ -246,7 +230,7 @@ async function mount(
   exchangeRoutes(app, oauth);
   redirectRoutes(app, oauth);
   oidcTokenRoutes(app, oauth);
-  passwordlessRoutes(app, { directory, verification });
+  passwordlessRoutes(app, oauth);
   authorizationRoutes(app, oauth);
   userinfoRoutes(app, oauth);
   introspectionRoutes(app, oauth);
@@ -265,10 +249,10 @@ async function mount(
   grantRoutes(app, directory);
   roleRoutes(app, directory);
   userRoutes(app, { directory, preparePasswords, chargeQuestion: (bearer) => chargeQuestion(storage, bearer) });
-  contactRoutes(app, { directory, nudge });
+  contactRoutes(app, oauth);
   usernameRoutes(app, { directory, endLogins: (tx, person) => endLoginsOf(tx, directory, person) });
   customerRoutes(app, oauth);
-  accountUserSelfRoutes(app, oauth);
+  accountUserSelfRoutes(app, directory);
   signupRoutes(app, oauth);
   accountUserRoutes(app, { directory, configurationOf: (id, users) => configurationsOf(directory, id, users) });
   const recipient = (id: string, to: string) => canonicalRecipient(directory, id, to);

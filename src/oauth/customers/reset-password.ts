@@ -29,7 +29,7 @@ export async function offerReset(oauth: Oauth, customer: NamedCustomer, { bearer
   const about = { account, client, audience, connection, email, user_type, source };
   const own = bearer.scope.includes("admin:accounts") ? bearer.subject : null;
   const purpose = "password_reset" as const;
-  await sendCode(oauth.verification, { ...about, purpose, own, actor: bearer.subject, facts, now });
+  await sendCode(oauth, { ...about, purpose, own, actor: bearer.subject, facts, now });
 }
 
 /**
@@ -45,14 +45,14 @@ export async function resetPassword(
   verification_code: Secret,
   password: Secret,
 ): Promise<void> {
-  const { directory, verification } = oauth;
+  const { directory } = oauth;
   const { account_id } = account;
   checkNewPassword(password, "password", "password");
   // There may be no room to hash it: then the code is still good.
   const hashed = { kind: "password", hash: await hashPassword(password), set_over: "email" } as const;
   const about = { account, client, grant_id: grant.id, audience, verification_code, ident_type: "email" as const };
   const actor = bearer.subject;
-  const { user_id, second_factor } = await redeemCode(verification, { ...about, ident: email, actor, facts, now });
+  const { user_id, second_factor } = await redeemCode(oauth, { ...about, ident: email, actor, facts, now });
   const shown = { user_id, password_set_over: hashed.set_over };
   if (second_factor && (await factorsOf(directory, account, shown, "pwd")).length === 0) {
     throw refuse("access_denied", {
