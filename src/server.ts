@@ -3,8 +3,7 @@
  * installs the hooks and starts the workers. Nothing else in the house does any of this.
  */
 
-import { rmSync } from "node:fs";
-import { dirname, join, relative, resolve } from "node:path";
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import ipaddr from "ipaddr.js";
 import { adviceOn } from "./advice.ts";
@@ -16,7 +15,7 @@ import { usernameRoutes } from "./authentication/usernames/routes.ts";
 import { renderCode } from "./authentication/verification/message.ts";
 import { passwordlessRoutes } from "./authentication/verification/routes.ts";
 import { checkSettings } from "./check-settings.ts";
-import { type Config, ConfigError, isSqlite, listenFault, readConfig, sqlitePath } from "./config.ts";
+import { type Config, ConfigError, listenFault, readConfig } from "./config.ts";
 import type { RenderCode } from "./delivery/kinds.ts";
 import { sandboxRoutes } from "./delivery/routes.ts";
 import { sandboxMessages } from "./delivery/sandbox.ts";
@@ -24,13 +23,12 @@ import { startDelivery } from "./delivery/start-delivery.ts";
 import { lookUpAccount } from "./directory/accounts/find-account.ts";
 import { accountRoutes } from "./directory/accounts/routes.ts";
 import { clientRoutes } from "./directory/clients/routes.ts";
-import { prepareDemo } from "./directory/demo/demo.ts";
-import { walkthrough } from "./directory/demo/walkthrough.ts";
+import { offerDemo } from "./directory/demo/offer-demo.ts";
 import { type Directory, openDirectory } from "./directory/directory.ts";
 import { grantRoutes } from "./directory/grants/routes.ts";
 import { roleRoutes } from "./directory/roles/routes.ts";
 import { accountUserRoutes } from "./directory/users/account-user-routes.ts";
-import { canonicalEmail, canonicalPhoneNumber } from "./directory/users/identifier.ts";
+import { canonicalRecipient } from "./directory/users/canonical-recipient.ts";
 import { userRoutes } from "./directory/users/routes.ts";
 import { type Documents, openDocuments } from "./egress/documents.ts";
 import { isWithin, openEgress, parseRange } from "./egress/egress.ts";
@@ -171,7 +169,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     const documents = openDocuments(egress, options.monotonic);
     const app = await mount(config, core, { nudge: () => wake.outbox(), code, documents, log, metrics, tracing });
     stops.push(async () => app.close());
-    const offer = config.demo && !options.follower ? await offerDemo(config, directory) : undefined;
+    const offer = config.demo && !options.follower ? await offerDemo(directory, config.database_url) : undefined;
     const { host, port } = config;
     await app.listen({ host, port }).catch((error) => {
       offer?.withdraw();
@@ -265,12 +263,6 @@ async function mount(
   return app;
 }
 
-async function canonicalRecipient(directory: Directory, account_id: string, to: string): Promise<string> {
-  if (to.includes("@")) return canonicalEmail(to) ?? to;
-  const account = await lookUpAccount(directory, account_id);
-  return (await canonicalPhoneNumber(to, account?.settings.country ?? "NO"))?.number ?? to;
-}
-
 function trustOf(proxies: readonly string[]): false | ((address: string) => boolean) {
   if (proxies.length === 0) return false;
   const ranges = proxies.map(parseRange);
@@ -290,27 +282,6 @@ async function readinessOf({ storage, directory }: Core): Promise<Readiness> {
     ...(undeliverable > 0 ? { undeliverable_messages: undeliverable } : {}),
   };
   return { ready, checks: { database, revocations }, degraded };
-}
-
-interface DemoOffer {
-  /** Prints the walk-through, and where its data lies. */
-  print(): void;
-  /** Takes the file away again, so that the next start makes the offer. */
-  withdraw(): void;
-}
-
-/** The demo is whole before the server listens: who waits for its first answer finds it. */
-async function offerDemo(config: Config, directory: Directory): Promise<DemoOffer | undefined> {
-  const folder = isSqlite(config.database_url) ? dirname(sqlitePath(config.database_url)) : resolve("data");
-  const file = join(folder, "demo.json");
-  if (!(await prepareDemo(directory, file))) return undefined;
-  const shown = relative(process.cwd(), file);
-  const steps = walkthrough(shown.startsWith("..") ? file : `./${shown}`);
-  const where = `A demo account is ready; its client and secret are in ${shown}. Paste this into another terminal:`;
-  return {
-    print: () => void process.stdout.write(`\n${where}\n\n${steps}\n`),
-    withdraw: () => rmSync(file),
-  };
 }
 
 /** Runs until SIGTERM or SIGINT. Faults of the settings go to standard error, one line each, with exit code 2. */
