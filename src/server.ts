@@ -3,8 +3,7 @@
  * installs the hooks and starts the workers. Nothing else in the house does any of this.
  */
 
-import { rmSync } from "node:fs";
-import { dirname, join, relative, resolve } from "node:path";
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import ipaddr from "ipaddr.js";
 import { adviceOn } from "./advice.ts";
@@ -15,9 +14,8 @@ import { sweeps as authenticationSweeps } from "./authentication/sweeps.ts";
 import { usernameRoutes } from "./authentication/usernames/routes.ts";
 import { renderCode } from "./authentication/verification/message.ts";
 import { passwordlessRoutes } from "./authentication/verification/routes.ts";
-import { openVerification, type Verification } from "./authentication/verification/verification.ts";
 import { checkSettings } from "./check-settings.ts";
-import { type Config, ConfigError, isSqlite, listenFault, readConfig, sqlitePath } from "./config.ts";
+import { type Config, ConfigError, listenFault, readConfig } from "./config.ts";
 import type { RenderCode } from "./delivery/kinds.ts";
 import { sandboxRoutes } from "./delivery/routes.ts";
 import { sandboxMessages } from "./delivery/sandbox.ts";
@@ -25,16 +23,13 @@ import { startDelivery } from "./delivery/start-delivery.ts";
 import { lookUpAccount } from "./directory/accounts/find-account.ts";
 import { accountRoutes } from "./directory/accounts/routes.ts";
 import { clientRoutes } from "./directory/clients/routes.ts";
-import { prepareDemo } from "./directory/demo/demo.ts";
-import { walkthrough } from "./directory/demo/walkthrough.ts";
+import { offerDemo } from "./directory/demo/offer-demo.ts";
 import { type Directory, openDirectory } from "./directory/directory.ts";
-import { canonicalAudience } from "./directory/grants/audience.ts";
 import { grantRoutes } from "./directory/grants/routes.ts";
 import { roleRoutes } from "./directory/roles/routes.ts";
 import { accountUserRoutes } from "./directory/users/account-user-routes.ts";
-import { canonicalEmail, canonicalPhoneNumber } from "./directory/users/identifier.ts";
+import { canonicalRecipient } from "./directory/users/canonical-recipient.ts";
 import { userRoutes } from "./directory/users/routes.ts";
-import { signUpUser } from "./directory/users/sign-up.ts";
 import { type Documents, openDocuments } from "./egress/documents.ts";
 import { isWithin, openEgress, parseRange } from "./egress/egress.ts";
 import { serveDocs, version } from "./http/docs.ts";
@@ -73,7 +68,7 @@ import { upstreamRoutes } from "./pages/login/upstream-routes.ts";
 import { logoutRoutes } from "./pages/logout/routes.ts";
 import { sandboxPageRoutes } from "./pages/sandbox/routes.ts";
 import { languages } from "./pages/texts/languages.ts";
-import { openRevocations, revocationSweep, revoke } from "./revocation/revocation.ts";
+import { openRevocations, revocationSweep } from "./revocation/revocation.ts";
 import { masterKeys } from "./secrets/master-keys.ts";
 import { startJanitor } from "./storage/janitor.ts";
 import { migrate } from "./storage/migrate.ts";
@@ -156,7 +151,6 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     if (config.metrics_port !== null && config.workers === 1)
       stops.push(await serveMetrics(config.host, config.metrics_port, metrics));
     const wake = { outbox: () => {} };
-    const verification = openRooms(core, () => wake.outbox());
     const egress = openEgress(config.egress_allow);
     const code: RenderCode = (account_id, payload) => renderCode(directory.master_keys, account_id, payload as never);
     const outbox = await startDelivery(config, {
@@ -172,10 +166,10 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       log.error({ err: error, sweep: name }, "sweep failed"),
     );
     stops.push(janitor.stop);
-    const federation = openDocuments(egress, options.monotonic);
-    const app = await mount(config, core, { verification, code, federation, log, metrics, tracing });
+    const documents = openDocuments(egress, options.monotonic);
+    const app = await mount(config, core, { nudge: () => wake.outbox(), code, documents, log, metrics, tracing });
     stops.push(async () => app.close());
-    const offer = config.demo && !options.follower ? await offerDemo(config, directory) : undefined;
+    const offer = config.demo && !options.follower ? await offerDemo(directory, config.database_url) : undefined;
     const { host, port } = config;
     await app.listen({ host, port }).catch((error) => {
       offer?.withdraw();
@@ -196,18 +190,6 @@ async function stopAll(stops: (() => Promise<void>)[], core: Core): Promise<void
   await core.close();
 }
 
-function openRooms({ storage, directory }: Core, nudge: () => void): Verification {
-  const { master_keys, revocations, public_url } = directory;
-  return openVerification({
-    storage,
-    master_keys,
-    canonicalAudience: (account, audience) => canonicalAudience(account, public_url, audience),
-    revoke: (account_id, subject) => revoke(storage, revocations, account_id, subject),
-    signUp: signUpUser,
-    nudge,
-  });
-}
-
 /** What the janitor does. */
 export function sweepsOf({ directory, tokens }: Core) {
   const leadOf = async (account_id: string) =>
@@ -217,9 +199,10 @@ export function sweepsOf({ directory, tokens }: Core) {
 }
 
 interface Parts {
-  readonly verification: Verification;
+  /** The outbox has something to send. */
+  nudge(): void;
   readonly code: RenderCode;
-  readonly federation: Documents;
+  readonly documents: Documents;
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly tracing: Tracing | undefined;
@@ -228,14 +211,13 @@ interface Parts {
 async function mount(
   config: Config,
   core: Core,
-  { verification, code, federation, log, metrics, tracing }: Parts,
+  { nudge, code, documents, log, metrics, tracing }: Parts,
 ): Promise<App> {
   const { storage, directory, tokens } = core;
   const secure = config.public_url.startsWith("https:");
   const app = openHttp({ logger: log, trustProxy: trustOf(config.trusted_proxies), metrics, secure, tracing });
   serveDocs(app, config.public_url);
-  const { nudge } = verification;
-  const oauth = { directory, tokens, verification, mfa: { directory, nudge }, federation };
+  const oauth = { directory, tokens, nudge, documents };
   requireBearer(app, oauth);
   const readiness = () => readinessOf(core);
   systemRoutes(app, { readiness, metrics: config.metrics_port === null ? metrics : undefined });
@@ -246,7 +228,7 @@ async function mount(
   exchangeRoutes(app, oauth);
   redirectRoutes(app, oauth);
   oidcTokenRoutes(app, oauth);
-  passwordlessRoutes(app, { directory, verification });
+  passwordlessRoutes(app, oauth);
   authorizationRoutes(app, oauth);
   userinfoRoutes(app, oauth);
   introspectionRoutes(app, oauth);
@@ -265,10 +247,10 @@ async function mount(
   grantRoutes(app, directory);
   roleRoutes(app, directory);
   userRoutes(app, { directory, preparePasswords, chargeQuestion: (bearer) => chargeQuestion(storage, bearer) });
-  contactRoutes(app, { directory, nudge });
+  contactRoutes(app, oauth);
   usernameRoutes(app, { directory, endLogins: (tx, person) => endLoginsOf(tx, directory, person) });
   customerRoutes(app, oauth);
-  accountUserSelfRoutes(app, oauth);
+  accountUserSelfRoutes(app, directory);
   signupRoutes(app, oauth);
   accountUserRoutes(app, { directory, configurationOf: (id, users) => configurationsOf(directory, id, users) });
   const recipient = (id: string, to: string) => canonicalRecipient(directory, id, to);
@@ -279,12 +261,6 @@ async function mount(
   app.finishRoutes();
   await app.ready();
   return app;
-}
-
-async function canonicalRecipient(directory: Directory, account_id: string, to: string): Promise<string> {
-  if (to.includes("@")) return canonicalEmail(to) ?? to;
-  const account = await lookUpAccount(directory, account_id);
-  return (await canonicalPhoneNumber(to, account?.settings.country ?? "NO"))?.number ?? to;
 }
 
 function trustOf(proxies: readonly string[]): false | ((address: string) => boolean) {
@@ -306,27 +282,6 @@ async function readinessOf({ storage, directory }: Core): Promise<Readiness> {
     ...(undeliverable > 0 ? { undeliverable_messages: undeliverable } : {}),
   };
   return { ready, checks: { database, revocations }, degraded };
-}
-
-interface DemoOffer {
-  /** Prints the walk-through, and where its data lies. */
-  print(): void;
-  /** Takes the file away again, so that the next start makes the offer. */
-  withdraw(): void;
-}
-
-/** The demo is whole before the server listens: who waits for its first answer finds it. */
-async function offerDemo(config: Config, directory: Directory): Promise<DemoOffer | undefined> {
-  const folder = isSqlite(config.database_url) ? dirname(sqlitePath(config.database_url)) : resolve("data");
-  const file = join(folder, "demo.json");
-  if (!(await prepareDemo(directory, file))) return undefined;
-  const shown = relative(process.cwd(), file);
-  const steps = walkthrough(shown.startsWith("..") ? file : `./${shown}`);
-  const where = `A demo account is ready; its client and secret are in ${shown}. Paste this into another terminal:`;
-  return {
-    print: () => void process.stdout.write(`\n${where}\n\n${steps}\n`),
-    withdraw: () => rmSync(file),
-  };
 }
 
 /** Runs until SIGTERM or SIGINT. Faults of the settings go to standard error, one line each, with exit code 2. */

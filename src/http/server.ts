@@ -1,6 +1,4 @@
-import { randomBytes } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Socket } from "node:net";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import fastify, {
   type FastifyBaseLogger,
@@ -10,7 +8,6 @@ import fastify, {
   LogController,
   type RawServerDefault,
 } from "fastify";
-import { type Fault, refuse } from "../errors.ts";
 import { randomForIds } from "../secrets/random.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { RequestSpan, Tracing } from "../telemetry/tracing.ts";
@@ -19,11 +16,12 @@ import { checkContract } from "./check-contract.ts";
 import { lateCompilers } from "./compile-late.ts";
 import { answerPreflights, openToBrowsers } from "./cors.ts";
 import { drainConnections } from "./drain.ts";
-import { errorReply, malformed, refusalOf } from "./error-reply.ts";
+import { errorReply, refusalOf } from "./error-reply.ts";
 import { readForwarded } from "./forwarded.ts";
 import { gatherAnswers } from "./gather-answers.ts";
 import { noSuchAddress } from "./no-such-address.ts";
-import { parseStrict } from "./strict-form.ts";
+import { checkParameters, leaveOutEmpty, readQuery } from "./parameters.ts";
+import { refuseExpectation, refuseGarbage } from "./refuse-early.ts";
 
 export type App = FastifyInstance<
   RawServerDefault,
@@ -52,11 +50,8 @@ const REQUEST_TIMEOUT = 30_000;
 const HEADERS_TIMEOUT = 15_000;
 /** Seconds for which a browser remembers to come by https. */
 const YEAR = 31_536_000;
-/** Characters of an address. A `state` of the longest kind is 24 KiB, percent-encoded. */
-const URL_LIMIT = 40 * 1024;
 /** Bytes; what an address leaves is for the headers. Beyond it Node answers, which does not say what was too long. */
 const HEAD_LIMIT = 64 * 1024;
-const faultsOfQuery = new WeakMap<object, readonly Fault[]>();
 
 /**
  * The HTTP server without routes: strict reading of queries and bodies, request ids, the log line, CORS, and one error reply
@@ -134,51 +129,6 @@ function begin(request: FastifyRequest, reply: FastifyReply, secure: boolean): v
   if (secure) reply.header("strict-transport-security", `max-age=${YEAR}`);
 }
 
-function readQuery(text: string): Record<string, string> {
-  const { values, faults } = parseStrict(text);
-  if (faults.length > 0) faultsOfQuery.set(values, faults);
-  return values;
-}
-
-/**
- * The address's length, faults of its encoding, and parameters that came as a form instead. Runs after the bearer was
- * checked.
- */
-function checkParameters(request: FastifyRequest): Error | undefined {
-  if ((request.raw.url ?? "").length > URL_LIMIT) return refuse("uri_too_long");
-  const query = request.query as Record<string, string>;
-  const faults = faultsOfPath(request).concat(faultsOfQuery.get(query) ?? []);
-  if (request.routeOptions.config.form === "query" && request.body !== undefined) {
-    const body = (request.body ?? {}) as Record<string, unknown>;
-    if (!isForm(request) && Object.keys(body).length > 0) return refuse("unsupported_media_type");
-    for (const [name, value] of Object.entries(body)) {
-      if (name in query)
-        faults.push({ path: name, code: "repeated", message: "must not be in the query and in the body" });
-      else query[name] = String(value);
-    }
-    request.body = undefined;
-  }
-  return faults.length > 0 ? malformed(faults) : undefined;
-}
-
-/** What was sent without a value was not sent (RFC 6749 §3.1, §3.2). */
-function leaveOutEmpty(request: FastifyRequest): void {
-  for (const values of [request.query, isForm(request) ? request.body : undefined]) {
-    const form = (values ?? {}) as Record<string, unknown>;
-    for (const name of Object.keys(form)) if (form[name] === "") delete form[name];
-  }
-}
-
-function faultsOfPath({ params }: FastifyRequest): readonly Fault[] {
-  return Object.entries((params ?? {}) as Record<string, string>)
-    .filter(([, value]) => value.includes("\0"))
-    .map(([path]) => ({ path, code: "encoding", message: "must not contain U+0000" }));
-}
-
-function isForm(request: FastifyRequest): boolean {
-  return /^application\/x-www-form-urlencoded/i.test(request.headers["content-type"] ?? "");
-}
-
 /** One line a request, and its figures: by the route's pattern, never by its URL, which may hold a code. */
 function recordRequest(metrics: Metrics, request: FastifyRequest, reply: FastifyReply): void {
   const { method } = request;
@@ -206,34 +156,4 @@ function traceRequests(app: App, tracing: Tracing): void {
     spans.get(request)?.end(request.routeOptions.url ?? "none", reply.statusCode);
     done();
   });
-}
-
-/** Node answers for us before there is a request: what it refuses has the shape of every other refusal. */
-function refusalBefore(message: string): { readonly body: string; readonly id: string } {
-  const body = JSON.stringify({ error: { code: "invalid_request", message } });
-  return { body, id: randomBytes(12).toString("base64url") };
-}
-
-/** RFC 9110 §10.1.1: of expectations there is `100-continue`, and Node meets that one. */
-function refuseExpectation(_request: IncomingMessage, response: ServerResponse): void {
-  const { body, id } = refusalBefore("Expect: only 100-continue is supported.");
-  response.writeHead(417, { "content-type": "application/json; charset=utf-8", "request-id": id }).end(body);
-}
-
-/** What no handler ever sees: by the code of Node's error, a status and what the client did. */
-const garbage: Readonly<Record<string, readonly [status: string, message: string]>> = {
-  HPE_HEADER_OVERFLOW: ["431 Request Header Fields Too Large", "The request's headers are too large."],
-  ERR_HTTP_REQUEST_TIMEOUT: ["408 Request Timeout", "The request took too long to arrive."],
-};
-const NOT_HTTP = ["400 Bad Request", "This is not valid HTTP."] as const;
-
-/** What is not HTTP at all, or never ends, still gets an answer that says so. */
-function refuseGarbage({ code = "" }: Error & { code?: string }, socket: Socket): void {
-  if (code === "ECONNRESET" || !socket.writable) return void socket.destroy();
-  const [status, message] = garbage[code] ?? NOT_HTTP;
-  const { body, id } = refusalBefore(message);
-  socket.end(
-    `HTTP/1.1 ${status}\r\nContent-Type: application/json; charset=utf-8\r\nRequest-Id: ${id}\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-  );
 }

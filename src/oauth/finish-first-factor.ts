@@ -41,7 +41,7 @@ export async function finishFirstFactor(oauth: Oauth, caller: Caller, proof: Fir
   const { client, grant, audience, subject, lasting } = proof;
   if (!bearer.scope.includes(NO_MFA)) {
     const continuation = (): TokenContinuation => ({ kind: "token", audience, lasting });
-    await requireFactor(oauth.mfa, { account, client, grant_id: grant.id, subject, continuation, now });
+    await requireFactor(oauth.directory, { account, client, grant_id: grant.id, subject, continuation, now });
   }
   return issueForPerson(
     oauth,

@@ -3,18 +3,13 @@
  * endpoint is a room with a conductor. Rooms stand in an order, which `.dependency-cruiser.cjs` lists: one imports only
  * those before it.
  */
-import type { Mfa } from "../authentication/mfa/mfa.ts";
-import type { Verification } from "../authentication/verification/verification.ts";
-import type { Directory } from "../directory/directory.ts";
+import type { Authentication } from "../authentication/authentication.ts";
 import type { Documents } from "../egress/documents.ts";
 import type { Tokens } from "../tokens/tokens.ts";
 
 /** What the endpoints need; `server.ts` opens it. */
-export interface Oauth {
-  readonly directory: Directory;
+export interface Oauth extends Authentication {
   readonly tokens: Tokens;
-  readonly verification: Verification;
-  readonly mfa: Mfa;
   /** What other servers publish: providers, and clients. */
-  readonly federation: Documents;
+  readonly documents: Documents;
 }

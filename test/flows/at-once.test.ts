@@ -128,14 +128,16 @@ describeOnBothEngines("changes at once", (engine) => {
 
   it("of a person's factors leave the login asking for what is switched on", async () => {
     const { core } = latchkey.server;
-    const mfa = { directory: core.directory, nudge: () => {} };
     for (let round = 0; round < ROUNDS; round++) {
       const { id: user_id, phone_number } = await addUser(latchkey, tenant.account_id);
       const owner = { account_id: tenant.account_id, user_id };
       const now = instant(core.storage.now());
       const totp = { ...owner, kind: "totp" as const, target: null, seed: Buffer.alloc(20), last_step: 0 };
       await core.storage.write((tx) => upsertFactor(tx.db, { ...totp, enabled_at: now, updated_at: now }));
-      await Promise.all([setSms(mfa, owner, phone_number, actor), disableTotp(mfa, owner, actor)]);
+      await Promise.all([
+        setSms(core.directory, owner, phone_number, actor),
+        disableTotp(core.directory, owner, actor),
+      ]);
       const users = core.storage.read.selectFrom("users").select("second_factor").where("id", "=", user_id);
       expect((await users.executeTakeFirst())?.second_factor, `round ${round}`).toBe(1);
     }
@@ -144,15 +146,14 @@ describeOnBothEngines("changes at once", (engine) => {
   it("of an authenticator app never bring back a password that a login has spent", async () => {
     const { core } = latchkey.server;
     const { storage } = core;
-    const mfa = { directory: core.directory, nudge: () => {} };
     const { id: user_id } = await addUser(latchkey, tenant.account_id);
     const owner = { account_id: tenant.account_id, user_id };
-    const seed = reveal((await associateTotp(mfa, owner, "ada@example.com", "Shop")).secret);
-    await enableTotp(mfa, owner, secret(oneTimePassword(seed, -1)), actor);
+    const seed = reveal((await associateTotp(core.directory, owner, "ada@example.com", "Shop")).secret);
+    await enableTotp(core.directory, owner, secret(oneTimePassword(seed, -1)), actor);
     const spent = Math.floor(storage.now() / 30_000) + 1;
     const login = async ({ db }: Transaction) =>
       expect(await updateStep(db, tenant.account_id, user_id, spent)).toBe(true);
-    const again = () => enableTotp(mfa, owner, secret(oneTimePassword(seed)), actor);
+    const again = () => enableTotp(core.directory, owner, secret(oneTimePassword(seed)), actor);
     const [first, refused] = await overlap(storage, login, again);
     expect(first.status).toBe("fulfilled");
     const [factor] = await selectFactors(storage.read, tenant.account_id, user_id);

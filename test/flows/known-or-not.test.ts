@@ -1,10 +1,8 @@
 /** What known and unknown people cause behind the answers, which a stopwatch would see: the same. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { sendCode } from "../../src/authentication/verification/send.ts";
-import { openVerification } from "../../src/authentication/verification/verification.ts";
 import { findAccount } from "../../src/directory/accounts/find-account.ts";
 import { findClient } from "../../src/directory/clients/find-client.ts";
-import { signUpUser } from "../../src/directory/users/sign-up.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import { authorize, createTenant, type Latchkey, startLatchkey } from "../support/latchkey.ts";
 import { countRows, difference } from "../support/rows.ts";
@@ -20,19 +18,12 @@ describeOnBothEngines("known or not", (engine) => {
     const tenant = await createTenant(latchkey);
     const { storage, directory } = latchkey.server.core;
     let looks = 0;
-    const verification = openVerification({
-      storage,
-      master_keys: directory.master_keys,
-      canonicalAudience: (_account, audience) => audience,
-      revoke: async () => {},
-      signUp: signUpUser,
-      nudge: () => looks++,
-    });
+    const authentication = { directory, nudge: () => looks++ };
     const account = await findAccount(directory, tenant.account_id);
     const client = await findClient(directory, tenant.account_id, tenant.client.client_id);
     for (const email of [tenant.user.email, "nobody@example.com"]) {
       looks = 0;
-      await sendCode(verification, {
+      await sendCode(authentication, {
         ...{ account, client, audience: tenant.audience, email, user_type: client.settings.user_type },
         connection: { name: "email", strategy: "email" },
         ...{

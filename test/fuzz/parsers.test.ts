@@ -270,7 +270,7 @@ describe("fuzzed credentials", { timeout: 60_000 + RUNS * 60 }, () => {
     );
     await fuzz(seeds, async (text) => {
       const found = refusing(["invalid_request"], () =>
-        matchAssertion({ directory: directory(), federation: undefined as never }, tenant.account_id, text, "token"),
+        matchAssertion({ directory: directory(), documents: undefined as never }, tenant.account_id, text, "token"),
       );
       expect(await found).toBeUndefined();
     });

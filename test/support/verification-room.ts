@@ -1,20 +1,19 @@
-/** The room of verification codes without a server around it: what is handed in, and whoever asks. */
-import { openVerification, type Verification } from "../../src/authentication/verification/verification.ts";
+/** The room of verification codes without a server around it: what it stands on, and whoever asks. */
+import type { Authentication } from "../../src/authentication/authentication.ts";
 import type { Account } from "../../src/directory/accounts/account.ts";
 import { type AccountSettings, accountSettings } from "../../src/directory/accounts/settings.ts";
 import type { Client } from "../../src/directory/clients/client.ts";
 import { type ClientSettings, clientSettings } from "../../src/directory/clients/settings.ts";
-import { canonicalAudience } from "../../src/directory/grants/audience.ts";
-import { signUpUser } from "../../src/directory/users/sign-up.ts";
+import { openDirectory } from "../../src/directory/directory.ts";
 import type { Refusal } from "../../src/errors.ts";
+import type { Revocations } from "../../src/revocation/revocation.ts";
 import type { MasterKeys } from "../../src/secrets/master-keys.ts";
 import type { Storage } from "../../src/storage/storage.ts";
 import { type Login, test_keys } from "./verification.ts";
 
 export const public_url = "http://localhost:8080";
 
-export interface Room {
-  readonly verification: Verification;
+export interface Room extends Authentication {
   /** What it asked to revoke, as `account subject`. */
   readonly revoked: string[];
   /** How often it said that there is something to send. */
@@ -24,17 +23,21 @@ export interface Room {
 export function openRoom(storage: Storage, master_keys: MasterKeys = test_keys): Room {
   const revoked: string[] = [];
   let nudges = 0;
-  const verification = openVerification({
-    storage,
-    master_keys,
-    canonicalAudience: (account, audience) => canonicalAudience(account, public_url, audience),
-    revoke: async (account_id, subject) => void revoked.push(`${account_id} ${subject}`),
-    signUp: signUpUser,
+  const revocations: Revocations = {
+    record: async (_tx, account_id, subjects) => void revoked.push(...subjects.map((one) => `${account_id} ${one}`)),
+    async endLogins() {},
+    checkAlive() {},
+    isFresh: () => true,
+    async stop() {},
+  };
+  return {
+    directory: openDirectory({ storage, master_keys, revocations, public_url }),
     nudge: () => {
       nudges += 1;
     },
-  });
-  return { verification, revoked, nudges: () => nudges };
+    revoked,
+    nudges: () => nudges,
+  };
 }
 
 const made = { name: "The Shop", created_at: "2026-01-01T00:00:00.000Z", updated_at: "2026-01-01T00:00:00.000Z" };

@@ -122,9 +122,9 @@ describeOnBothEngines("a person who is erased", (engine) => {
     expect(issued.refresh_token, JSON.stringify(issued)).toBeTruthy();
     await setPassword(latchkey, account_id, id);
     await setFactors(latchkey, account_id, id, { sms: phone_number, email });
-    const mfa = { directory: latchkey.server.core.directory, nudge: () => {} };
-    const totp = await associateTotp(mfa, owner, email, "Shop");
-    await enableTotp(mfa, owner, secret(oneTimePassword(reveal(totp.secret))), actor);
+    const { directory } = latchkey.server.core;
+    const totp = await associateTotp(directory, owner, email, "Shop");
+    await enableTotp(directory, owner, secret(oneTimePassword(reveal(totp.secret))), actor);
     const created_at = new Date(storage().now()).toISOString();
     const subject = `upstream|${letters}`;
     const identity = { ...owner, issuer: "https://idp.example", subject, created_at };

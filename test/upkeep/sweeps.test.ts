@@ -1,7 +1,6 @@
 /** Rows that are of no more use go, in batches, and nobody notices. */
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { REMEMBERED } from "../../src/authentication/verification/redeem.ts";
-import { codeSweep } from "../../src/authentication/verification/sweeps.ts";
+import { codeSweep, REMEMBERED } from "../../src/authentication/verification/verification.ts";
 import { budgetSweep, takeBudget } from "../../src/limits/limits.ts";
 import { startJanitor } from "../../src/storage/janitor.ts";
 import { migrate, pendingMigrations } from "../../src/storage/migrate.ts";

@@ -1,12 +1,12 @@
 import { Type } from "typebox";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { actorOf } from "../../directory/actor.ts";
-import type { Directory } from "../../directory/directory.ts";
 import { findUserFor } from "../../directory/users/find-user.ts";
 import { noSuch, refuseField } from "../../errors.ts";
 import { bearer_refusals, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { secret } from "../../secrets/secret.ts";
+import type { Authentication } from "../authentication.ts";
 import { confirmContact, sendContactCode } from "./verify-contact.ts";
 
 const writes = ["admin:customers", "write:customers"] as const;
@@ -32,7 +32,7 @@ const ContactBody = Type.Union([
   Type.Null(),
 ]);
 
-export function contactRoutes(app: App, { directory, nudge }: { readonly directory: Directory; nudge(): void }): void {
+export function contactRoutes(app: App, { directory, nudge }: Authentication): void {
   app.route({
     method: "POST",
     url: "/v1/accounts/:oid/customers/users/:customer_id/communication/:operation/:field",

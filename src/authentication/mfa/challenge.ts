@@ -10,12 +10,13 @@ import type { MasterKeys } from "../../secrets/master-keys.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { sealTicket } from "../../secrets/ticket.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
+import type { Authentication } from "../authentication.ts";
 import { type Challenge, firstCode } from "../verification/code.ts";
 import { type CodeMessage, enqueueMessage } from "../verification/enqueue-message.ts";
 import { recipientOf } from "../verification/recipient.ts";
 import { reached } from "../verification/sms-limits.ts";
 import { channelsOf, preferredChannel } from "./factors.ts";
-import { BINDING_LENGTH, type Mfa, type OobChallenge, type OobChannel, oobTicket, type PendingLogin } from "./mfa.ts";
+import { BINDING_LENGTH, type OobChallenge, type OobChannel, oobTicket, type PendingLogin } from "./mfa.ts";
 
 export interface ChallengeRequest {
   readonly account: Account;
@@ -35,19 +36,22 @@ export interface ChallengeRequest {
  * @throws 400 invalid_request for the channel that a recovery began with; 404 not_found when the person has no such factor;
  *   429 too_many_requests.
  */
-export async function challengeFactor(mfa: Mfa, request: ChallengeRequest): Promise<Secret> {
+export async function challengeFactor(
+  { directory, nudge }: Authentication,
+  request: ChallengeRequest,
+): Promise<Secret> {
   const { account, pending, now } = request;
-  const { storage, master_keys } = mfa.directory;
+  const { storage, master_keys } = directory;
   const { account_id } = account;
   if (pending.recovery && request.channel === pending.first)
     throw refuseField("oob_channel", "used", "must be another one than that of the first code");
-  const channels = await channelsOf(mfa.directory, account, pending);
+  const channels = await channelsOf(directory, account, pending);
   const channel = request.channel ?? nextChannel(account, pending, channels);
   const target = channels.get(channel) ?? null;
   if (target === null && pending.first !== "nothing")
     throw refuse("not_found", { message: `There is no second factor by ${channel}.` });
   const recipient = await recipientOf(channel, target, account);
-  const user = await lookUpUser(mfa.directory, account_id, pending.subject.user_id);
+  const user = await lookUpUser(directory, account_id, pending.subject.user_id);
   const challenge = newChallenge(master_keys, account_id, pending, { channel, target });
   const retry_after = await storage.write(async (tx) => {
     // Whoever only knows a name spends nothing of what its owner may have sent.
@@ -59,7 +63,7 @@ export async function challengeFactor(mfa: Mfa, request: ChallengeRequest): Prom
     return undefined;
   });
   if (retry_after !== undefined) throw refuse("too_many_requests", { retry_after });
-  mfa.nudge();
+  nudge();
   return sealTicket(master_keys, oobTicket(account_id), challenge);
 }
 

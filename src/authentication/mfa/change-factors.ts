@@ -1,11 +1,11 @@
 import { recordDeed } from "../../audit/audit.ts";
-import type { Actor } from "../../directory/directory.ts";
+import type { Actor, Directory } from "../../directory/directory.ts";
 import { holdPerson } from "../../directory/users/hold-user.ts";
 import { noteSecondFactor } from "../../directory/users/note-second-factor.ts";
 import { refuse, refuseField } from "../../errors.ts";
 import { reveal, type Secret, secret } from "../../secrets/secret.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
-import type { FactorKind, Mfa } from "./mfa.ts";
+import type { FactorKind } from "./mfa.ts";
 import { openSeed, sealSeed } from "./seed.ts";
 import { deleteFactors, selectFactors, updateStep, upsertFactor } from "./store.ts";
 import { base32, matchTotp, newSeed, otpauthUri } from "./totp.ts";
@@ -33,8 +33,13 @@ export async function setChannels(tx: Transaction, { account_id, user_id }: Owne
 }
 
 /** Switches the person's SMS factor on or off. `phone_number` in E.164. */
-export async function setSms(mfa: Mfa, owner: Owner, phone_number: string | undefined, actor: Actor): Promise<void> {
-  const { storage } = mfa.directory;
+export async function setSms(
+  directory: Directory,
+  owner: Owner,
+  phone_number: string | undefined,
+  actor: Actor,
+): Promise<void> {
+  const { storage } = directory;
   const at = instant(storage.now());
   await storage.write(async (tx) => {
     await holdPerson(tx, owner.account_id, owner.user_id);
@@ -56,8 +61,13 @@ export interface NewTotp {
  *
  * @throws 400 invalid_request while a TOTP factor is switched on.
  */
-export async function associateTotp(mfa: Mfa, owner: Owner, label: string, issuer: string): Promise<NewTotp> {
-  const { storage, master_keys } = mfa.directory;
+export async function associateTotp(
+  directory: Directory,
+  owner: Owner,
+  label: string,
+  issuer: string,
+): Promise<NewTotp> {
+  const { storage, master_keys } = directory;
   const seed = newSeed();
   const at = instant(storage.now());
   const row = { ...factor(owner, "totp", at), seed: sealSeed(master_keys, owner, seed) };
@@ -73,8 +83,8 @@ export async function associateTotp(mfa: Mfa, owner: Owner, label: string, issue
 }
 
 /** Switches TOTP on with a password of the associated seed. @throws 400 invalid_request when it is wrong. */
-export async function enableTotp(mfa: Mfa, owner: Owner, otp: Secret, actor: Actor): Promise<void> {
-  const { storage, master_keys } = mfa.directory;
+export async function enableTotp(directory: Directory, owner: Owner, otp: Secret, actor: Actor): Promise<void> {
+  const { storage, master_keys } = directory;
   const now = storage.now();
   const at = instant(now);
   await storage.write(async (tx) => {
@@ -91,8 +101,8 @@ export async function enableTotp(mfa: Mfa, owner: Owner, otp: Secret, actor: Act
   });
 }
 
-export async function disableTotp(mfa: Mfa, owner: Owner, actor: Actor): Promise<void> {
-  const { storage } = mfa.directory;
+export async function disableTotp(directory: Directory, owner: Owner, actor: Actor): Promise<void> {
+  const { storage } = directory;
   await storage.write(async (tx) => {
     await holdPerson(tx, owner.account_id, owner.user_id);
     await deleteFactors(tx.db, owner.account_id, owner.user_id, ["totp"]);

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { type RequestFacts, recordDeed } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import { actorFrom } from "../../directory/actor.ts";
+import type { Directory } from "../../directory/directory.ts";
 import { type Refusal, refuse, refuseField } from "../../errors.ts";
 import { chargeAll } from "../../limits/limits.ts";
 import { reveal, type Secret, secret } from "../../secrets/secret.ts";
@@ -14,7 +15,7 @@ import { isCode } from "../verification/code.ts";
 import { enteredFrom } from "../verification/sms-limits.ts";
 import { bindingChallenge } from "./challenge.ts";
 import { channelsOf } from "./factors.ts";
-import { MFA_LIFETIME, type Mfa, type OobChallenge, oobTicket, type PendingLogin } from "./mfa.ts";
+import { MFA_LIFETIME, type OobChallenge, oobTicket, type PendingLogin } from "./mfa.ts";
 import { spent } from "./open-login.ts";
 import { mfaRequired } from "./require-factor.ts";
 import { openSeed } from "./seed.ts";
@@ -50,15 +51,15 @@ type Proof =
  * @throws 400 invalid_request for a factor that is not whole, or was the first one; 400 invalid_grant for a wrong, late
  *   or used one; 403 mfa_required after the first channel of a recovery; 429 too_many_attempts.
  */
-export async function finishFactor(mfa: Mfa, request: FinishRequest): Promise<AuthenticatedSubject> {
+export async function finishFactor(directory: Directory, request: FinishRequest): Promise<AuthenticatedSubject> {
   const { account, pending, source, now } = request;
-  const { storage, master_keys } = mfa.directory;
+  const { storage, master_keys } = directory;
   const { account_id, settings } = account;
   const guesser = { account_id, person: guesserOf(pending), source, limit: settings.factor_guess_limit };
   checkPresented(request.presented, pending.first);
-  await takeGuess(mfa.directory, guesser, now);
-  const proof = await matchFactor(mfa, request);
-  if (!proof) throw await refuseFactor(mfa, request);
+  await takeGuess(directory, guesser, now);
+  const proof = await matchFactor(directory, request);
+  if (!proof) throw await refuseFactor(directory, request);
   const { user_id, password_set_at } = pending.subject;
   const done = await storage.write(async (tx) => {
     if (password_set_at && !(await passwordStands(tx, storage.engine, { account_id, user_id }, password_set_at)))
@@ -93,8 +94,11 @@ function checkPresented({ oob_code, binding_code, otp }: PresentedFactor, first:
   if (!binding_code) throw refuseField("binding_code", "required", "is required beside oob_code");
 }
 
-async function matchFactor(mfa: Mfa, { account, pending, presented, now }: FinishRequest): Promise<Proof | undefined> {
-  const { storage, master_keys } = mfa.directory;
+async function matchFactor(
+  directory: Directory,
+  { account, pending, presented, now }: FinishRequest,
+): Promise<Proof | undefined> {
+  const { storage, master_keys } = directory;
   const { account_id } = account;
   const { oob_code, binding_code, otp } = presented;
   if (otp) {
@@ -106,7 +110,7 @@ async function matchFactor(mfa: Mfa, { account, pending, presented, now }: Finis
   const challenge = oob_code && openTicket<OobChallenge>(master_keys, oobTicket(account_id), oob_code);
   if (!challenge || challenge.login_id !== pending.id) return undefined;
   const same = isCode(master_keys, bindingChallenge(account_id, challenge), binding_code ?? secret(""));
-  const sent_to = (await channelsOf(mfa.directory, account, pending)).get(challenge.channel);
+  const sent_to = (await channelsOf(directory, account, pending)).get(challenge.channel);
   // An address or number that the person has left since says nothing about who they are.
   return same && sent_to !== undefined && sent_to === challenge.target
     ? { kind: challenge.channel, sent_to }
@@ -140,7 +144,10 @@ function proved({ subject, first }: PendingLogin, { kind }: Proof, now: number):
   return { ...subject, amr, authenticated_at: now };
 }
 
-async function refuseFactor(mfa: Mfa, { account, pending, actor, facts, now }: FinishRequest): Promise<Refusal> {
+async function refuseFactor(
+  directory: Directory,
+  { account, pending, actor, facts, now }: FinishRequest,
+): Promise<Refusal> {
   const deed = {
     account_id: account.account_id,
     action: "second_factor.refused",
@@ -150,7 +157,7 @@ async function refuseFactor(mfa: Mfa, { account, pending, actor, facts, now }: F
     actor: actorFrom(actor, facts),
     facts: { client_id: pending.client_id },
   };
-  await mfa.directory.storage.write((tx) => recordDeed(tx, deed));
+  await directory.storage.write((tx) => recordDeed(tx, deed));
   return refuse("invalid_grant", { message: "The second factor is not valid." });
 }
 

@@ -9,16 +9,9 @@
  * A forgotten password is recovered over two channels: such a login begins without a first factor, and its first channel
  * becomes one.
  */
-import type { Directory } from "../../directory/directory.ts";
 import type { TicketKind } from "../../secrets/ticket.ts";
 import { expirySweep } from "../../storage/delete-expired.ts";
 import type { AuthenticatedSubject } from "../subject.ts";
-
-export interface Mfa {
-  readonly directory: Directory;
-  /** A message was enqueued. */
-  nudge(): void;
-}
 
 export type FactorKind = "totp" | "sms" | "email";
 export type OobChannel = "sms" | "email";

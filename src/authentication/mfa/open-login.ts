@@ -1,12 +1,13 @@
+import type { Directory } from "../../directory/directory.ts";
 import { type Refusal, refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { openTicket } from "../../secrets/ticket.ts";
-import { loginTicket, type Mfa, type PendingLogin } from "./mfa.ts";
+import { loginTicket, type PendingLogin } from "./mfa.ts";
 import { selectFinished } from "./store.ts";
 
 /** The login that an mfa_token holds. `now` in milliseconds. @throws 400 invalid_grant when it is over or none of ours. */
 export async function openLogin(
-  { directory }: Mfa,
+  directory: Directory,
   account_id: string,
   mfa_token: Secret,
   now: number,

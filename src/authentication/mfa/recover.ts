@@ -2,8 +2,9 @@ import { randomUUID } from "node:crypto";
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import type { Secret } from "../../secrets/secret.ts";
+import type { Authentication } from "../authentication.ts";
 import { type ChallengeRequest, challengeFactor } from "./challenge.ts";
-import { MFA_LIFETIME, type Mfa, type PendingLogin } from "./mfa.ts";
+import { MFA_LIFETIME, type PendingLogin } from "./mfa.ts";
 import { sealLogin } from "./require-factor.ts";
 
 export interface RecoveryRequest extends Omit<ChallengeRequest, "pending"> {
@@ -24,7 +25,7 @@ export interface Recovery {
  * Begins a login without a first factor: two channels are one together. Unknown people, and those who have only one channel,
  * get the same answer, and no message or no second one. @throws 429 too_many_requests.
  */
-export async function recoverLogin(mfa: Mfa, request: RecoveryRequest): Promise<Recovery> {
+export async function recoverLogin(authentication: Authentication, request: RecoveryRequest): Promise<Recovery> {
   const { account, client, grant_id, person, continuation, now } = request;
   const subject = {
     user_id: person,
@@ -35,6 +36,6 @@ export async function recoverLogin(mfa: Mfa, request: RecoveryRequest): Promise<
   };
   const login = { subject, client_id: client.id, grant_id, continuation, expires_at: now + MFA_LIFETIME };
   const pending: PendingLogin = { id: randomUUID(), ...login, first: "nothing", recovery: true };
-  const oob_code = await challengeFactor(mfa, { ...request, pending });
-  return { oob_code, mfa_token: sealLogin(mfa.directory.master_keys, account.account_id, pending) };
+  const oob_code = await challengeFactor(authentication, { ...request, pending });
+  return { oob_code, mfa_token: sealLogin(authentication.directory.master_keys, account.account_id, pending) };
 }

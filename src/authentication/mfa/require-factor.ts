@@ -1,12 +1,13 @@
 import { randomUUID } from "node:crypto";
 import type { Account } from "../../directory/accounts/account.ts";
+import type { Directory } from "../../directory/directory.ts";
 import { type Refusal, refuse } from "../../errors.ts";
 import type { MasterKeys } from "../../secrets/master-keys.ts";
 import { reveal, type Secret } from "../../secrets/secret.ts";
 import { sealTicket } from "../../secrets/ticket.ts";
 import type { AuthenticatedSubject } from "../subject.ts";
 import { asksForFactor, factorsOf } from "./factors.ts";
-import { firstFactor, loginTicket, MFA_LIFETIME, type Mfa, type PendingLogin } from "./mfa.ts";
+import { firstFactor, loginTicket, MFA_LIFETIME, type PendingLogin } from "./mfa.ts";
 
 export interface FirstFactor {
   readonly account: Account;
@@ -24,14 +25,14 @@ export interface FirstFactor {
  * @throws 403 mfa_required with mfa_token beside the error; 403 access_denied when the person has no factor that differs
  *   from the one they used.
  */
-export async function requireFactor(mfa: Mfa, login: FirstFactor): Promise<void> {
-  const pending = await pendingAfter(mfa, login);
-  if (pending) throw mfaRequired(mfa.directory.master_keys, login.account.account_id, pending);
+export async function requireFactor(directory: Directory, login: FirstFactor): Promise<void> {
+  const pending = await pendingAfter(directory, login);
+  if (pending) throw mfaRequired(directory.master_keys, login.account.account_id, pending);
 }
 
 /** The login that has to go on with a second factor; undefined where none is asked for. @throws 403 access_denied. */
 export async function pendingAfter(
-  { directory }: Mfa,
+  directory: Directory,
   { account, client, grant_id, subject, continuation, now }: FirstFactor,
 ): Promise<PendingLogin | undefined> {
   const first = firstFactor(subject.amr);

@@ -1,4 +1,5 @@
 import type { MessagePurpose } from "../../delivery/delivery.ts";
+import type { Directory } from "../../directory/directory.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import type { CodeFormat } from "./code.ts";
 import { enqueueMessage, senderOf } from "./enqueue-message.ts";
@@ -8,7 +9,6 @@ import type { Login } from "./login.ts";
 import type { SendRequest } from "./send.ts";
 import { withhold } from "./sms-limits.ts";
 import { type CodeRow, selectCode, selectLiveCodes, updateSent } from "./store.ts";
-import type { Verification } from "./verification.ts";
 
 export interface Delivery {
   /** The code of this login; undefined when a resend found it spent. */
@@ -26,7 +26,7 @@ const PAUSE = 30_000;
  */
 export async function deliverCode(
   tx: Transaction,
-  verification: Verification,
+  directory: Directory,
   request: SendRequest,
   login: Login,
   window: GuessWindow | undefined,
@@ -39,7 +39,7 @@ export async function deliverCode(
   const again = begun && isOpen(begun) && !(closed && begun.format === "numeric") ? begun : undefined;
   const pending = again ?? (await findPending(tx, request, login, format));
   const signup = begun ? begun.signup === 1 : login.signup;
-  const code = pending ?? (await newCode(tx, verification, request, { ...login, signup }, format));
+  const code = pending ?? (await newCode(tx, directory, request, { ...login, signup }, format));
   const paused = pending !== undefined && sentJustNow(pending, connection.name, now);
   if (paused) return { code, withheld: "sent a moment ago" };
   const to = connection.strategy === "email" ? login.email : login.phone_number;
@@ -100,13 +100,13 @@ async function findSessionCode(
 
 async function newCode(
   tx: Transaction,
-  verification: Verification,
+  directory: Directory,
   { account, client, connection, actor, now }: SendRequest,
   login: Login,
   format: CodeFormat,
 ): Promise<CodeRow> {
   const by_email = connection.strategy === "email";
-  const { row } = await issueCode(tx.db, verification, {
+  const { row } = await issueCode(tx.db, directory, {
     account,
     client,
     audience: login.audience,

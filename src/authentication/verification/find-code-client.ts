@@ -1,12 +1,13 @@
 import type { Client } from "../../directory/clients/client.ts";
 import { user_types } from "../../directory/clients/settings.ts";
+import type { Directory } from "../../directory/directory.ts";
+import { canonicalAudience } from "../../directory/grants/audience.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
 import { codeDigest, normaliseCode, type PresentedCode } from "./code.ts";
 import { type Naming, readIdentifier } from "./name-person.ts";
 import { findPerson } from "./person.ts";
 import { selectClientOfDigest, selectClientsOfPerson, selectLoginSession } from "./store.ts";
-import type { Verification } from "./verification.ts";
 
 export interface CodeNaming extends Omit<Naming, "client"> {
   /** The caller's own client; none where it lives in another account. */
@@ -24,30 +25,30 @@ export interface CodeNaming extends Omit<Naming, "client"> {
  * @returns undefined when nothing names a client.
  * @throws 400 invalid_request, as naming a person does.
  */
-export async function findCodeClient(verification: Verification, naming: CodeNaming): Promise<string | undefined> {
+export async function findCodeClient(directory: Directory, naming: CodeNaming): Promise<string | undefined> {
   const presented = normaliseCode(naming.verification_code);
   return (
-    (await ofDigest(verification, naming, presented)) ??
-    (await ofSession(verification, naming)) ??
-    (await ofPerson(verification, naming, presented))
+    (await ofDigest(directory, naming, presented)) ??
+    (await ofSession(directory, naming)) ??
+    (await ofPerson(directory, naming, presented))
   );
 }
 
 async function ofDigest(
-  { storage, master_keys, canonicalAudience }: Verification,
+  { storage, master_keys, public_url }: Directory,
   { account, audience }: CodeNaming,
   { kind, code }: PresentedCode,
 ): Promise<string | undefined> {
   if (kind !== "typable" && kind !== "link") return undefined;
   const { account_id } = account;
-  const binding = { account_id, client_id: "", audience: canonicalAudience(account, audience), person: "" };
+  const binding = { account_id, client_id: "", audience: canonicalAudience(account, public_url, audience), person: "" };
   const digests = master_keys.versions.map((version) => codeDigest(master_keys, version, binding, kind, code));
   const column = kind === "link" ? "link_digest" : "typed_digest";
   return selectClientOfDigest(storage.read, account_id, column, digests);
 }
 
 async function ofSession(
-  { storage }: Verification,
+  { storage }: Directory,
   { account, login_session_id, now }: CodeNaming,
 ): Promise<string | undefined> {
   if (login_session_id === undefined) return undefined;
@@ -56,14 +57,14 @@ async function ofSession(
 
 /** The client says which type of user an identifier names, and is not known yet: the type of the caller's own goes first. */
 async function ofPerson(
-  { storage, master_keys, canonicalAudience }: Verification,
+  { storage, master_keys, public_url }: Directory,
   { account, audience, ident_type, ident, own, mayActFor, now }: CodeNaming,
   { kind }: PresentedCode,
 ): Promise<string | undefined> {
   if (ident_type === undefined || ident === undefined) return undefined;
   const { account_id, settings } = account;
   const identifier = await readIdentifier(ident_type, ident, settings.country);
-  const about = { account_id, audience: canonicalAudience(account, audience), first: kind, own: own?.id };
+  const about = { account_id, audience: canonicalAudience(account, public_url, audience), first: kind, own: own?.id };
   const types = new Set([...(own ? [own.settings.user_type] : []), ...user_types]);
   for (const type of types) {
     const { id: person } = await findPerson(storage.read, master_keys, account_id, type, identifier);

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Client } from "../../directory/clients/client.ts";
+import type { Directory } from "../../directory/directory.ts";
 import { peekBudget } from "../../limits/limits.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
@@ -15,7 +16,6 @@ import {
   TYPABLE_LENGTH,
 } from "./code.ts";
 import { type CodeRow, insertCode } from "./store.ts";
-import type { Verification } from "./verification.ts";
 
 /** Wrong numeric guesses that one code survives. */
 const GUESSES_PER_CODE = 5;
@@ -49,7 +49,7 @@ async function typableLength(db: Database, account_id: string, client_id: string
 }
 
 /** Makes a code and stores what it is derived from and found by, never the code itself. */
-export async function issueCode(db: Database, { master_keys }: Verification, input: NewCode): Promise<IssuedCode> {
+export async function issueCode(db: Database, { master_keys }: Directory, input: NewCode): Promise<IssuedCode> {
   const { account, client, audience, person, format, now } = input;
   const { account_id, settings } = account;
   const length = await lengthOf(db, input);

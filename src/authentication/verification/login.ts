@@ -1,11 +1,12 @@
 import { randomUUID } from "node:crypto";
+import type { Directory } from "../../directory/directory.ts";
 import { type Identifier, readEmail, readPhone } from "../../directory/users/identifier.ts";
 import { refuseField } from "../../errors.ts";
 import { findPerson, identifierDigest } from "./person.ts";
 import { countryOf } from "./recipient.ts";
 import type { SendRequest } from "./send.ts";
 import type { LoginSessionRow } from "./store.ts";
-import { boundAudience, type Verification } from "./verification.ts";
+import { boundAudience } from "./verification.ts";
 
 /** Who logs in where, and where a code for them may go; the same for known and unknown people. */
 export interface Login {
@@ -29,12 +30,12 @@ export interface Login {
 }
 
 /** A new login. @throws 400 invalid_request. */
-export async function beginLogin(verification: Verification, request: SendRequest): Promise<Login> {
+export async function beginLogin(directory: Directory, request: SendRequest): Promise<Login> {
   const { account, client, user_type, type = user_type, login_session_id, audience, purpose } = request;
   if (type !== user_type) {
     throw refuseField("type", "user_type", `must be ${user_type}, the type of user that the client logs in`);
   }
-  const { storage, master_keys } = verification;
+  const { storage, master_keys } = directory;
   const { account_id, settings } = account;
   const identifier = await readIdentifier(request);
   const person = await findPerson(storage.read, master_keys, account_id, user_type, identifier);
@@ -44,7 +45,7 @@ export async function beginLogin(verification: Verification, request: SendReques
   return {
     session_id: login_session_id ?? randomUUID(),
     resumed: false,
-    audience: boundAudience(verification, account, audience, purpose),
+    audience: boundAudience(directory, account, audience, purpose),
     person: person.id,
     user_id: user?.id ?? null,
     identifier: identifierDigest(master_keys, account_id, user_type, identifier),

@@ -1,13 +1,19 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../../test/support/engines.ts";
 import { insertLogin, type Login } from "../../../test/support/verification.ts";
-import { accountOf, clientOf, openRoom, public_url, refusalOf } from "../../../test/support/verification-room.ts";
+import {
+  accountOf,
+  clientOf,
+  openRoom,
+  public_url,
+  type Room,
+  refusalOf,
+} from "../../../test/support/verification-room.ts";
 import { chargeAll } from "../../limits/limits.ts";
 import { reveal } from "../../secrets/secret.ts";
 import { instant, type Storage } from "../../storage/storage.ts";
 import { type MintRequest, mintCode } from "./mint.ts";
 import { redeemCode } from "./redeem.ts";
-import type { Verification } from "./verification.ts";
 
 const MINUTE = 60_000;
 const facts = { request_id: "r", ip: "192.0.2.1" };
@@ -15,18 +21,18 @@ const facts = { request_id: "r", ip: "192.0.2.1" };
 describeOnBothEngines("mintCode", (engine) => {
   let test: TestStorage;
   let storage: Storage;
-  let verification: Verification;
+  let room: Room;
   let now: number;
   beforeAll(async () => {
     test = await openTestStorage(engine);
     storage = test.storage;
-    verification = openRoom(storage).verification;
+    room = openRoom(storage);
     now = storage.now();
   });
   afterAll(() => test.close());
 
   const mint = (who: Login, fields: Partial<MintRequest> = {}) =>
-    mintCode(verification, {
+    mintCode(room.directory, {
       account: accountOf(who),
       client: clientOf(who),
       audience: who.audience,
@@ -68,7 +74,7 @@ describeOnBothEngines("mintCode", (engine) => {
       const about = { account, client, grant_id: who.grant_id, audience: who.audience, actor: "caller", facts };
       const named = { ident_type: "user_id", ident: who.user_id } as const;
       const at = now + 89_999;
-      const found = await redeemCode(verification, { ...about, ...named, verification_code, now: at });
+      const found = await redeemCode(room, { ...about, ...named, verification_code, now: at });
       expect(found.user_id).toBe(who.user_id);
     }
   });

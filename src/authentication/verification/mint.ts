@@ -2,6 +2,8 @@ import { type RequestFacts, recordDeed } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import { actorFrom } from "../../directory/actor.ts";
 import type { Client } from "../../directory/clients/client.ts";
+import type { Directory } from "../../directory/directory.ts";
+import { canonicalAudience } from "../../directory/grants/audience.ts";
 import { refuse } from "../../errors.ts";
 import { chargeAll } from "../../limits/limits.ts";
 import type { Secret } from "../../secrets/secret.ts";
@@ -9,7 +11,6 @@ import { type Instant, instant, type Transaction } from "../../storage/storage.t
 import { type CodeFormat, showCode } from "./code.ts";
 import { type IssuedCode, issueCode } from "./issue-code.ts";
 import { selectMinted } from "./store.ts";
-import type { Verification } from "./verification.ts";
 
 export interface MintRequest {
   readonly account: Account;
@@ -37,8 +38,8 @@ const LIVE_LIMIT = 5;
  *
  * @throws 429 too_many_requests until the oldest of them expires.
  */
-export async function mintCode(verification: Verification, request: MintRequest): Promise<MintedCode> {
-  const outcome = await verification.storage.write((tx) => mintIn(tx, verification, request));
+export async function mintCode(directory: Directory, request: MintRequest): Promise<MintedCode> {
+  const outcome = await directory.storage.write((tx) => mintIn(tx, directory, request));
   if (typeof outcome === "number") {
     throw refuse("too_many_requests", {
       message: `There are ${LIVE_LIMIT} live codes for this user and client already.`,
@@ -49,7 +50,7 @@ export async function mintCode(verification: Verification, request: MintRequest)
   return { verification_code: showCode(code, request.format), expires_at: row.expires_at };
 }
 
-async function mintIn(tx: Transaction, verification: Verification, request: MintRequest): Promise<IssuedCode | number> {
+async function mintIn(tx: Transaction, directory: Directory, request: MintRequest): Promise<IssuedCode | number> {
   const { account, client, audience, user_id, format, reason, actor, facts, now } = request;
   const { account_id } = account;
   // Counting is not what limits here; the row makes parallel requests for one user and client follow one another.
@@ -57,10 +58,10 @@ async function mintIn(tx: Transaction, verification: Verification, request: Mint
   const live = await selectMinted(tx.db, account_id, client.id, user_id, instant(now));
   const [oldest] = live;
   if (oldest && live.length >= LIVE_LIMIT) return Math.max(1, Math.ceil((Date.parse(oldest.expires_at) - now) / 1000));
-  const issued = await issueCode(tx.db, verification, {
+  const issued = await issueCode(tx.db, directory, {
     account,
     client,
-    audience: verification.canonicalAudience(account, audience),
+    audience: canonicalAudience(account, directory.public_url, audience),
     person: user_id,
     user_id,
     format,

@@ -2,23 +2,23 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../../test/support/engines.ts";
 import { insertLogin, type Login } from "../../../test/support/verification.ts";
 import { accountOf, clientOf, openRoom, public_url, refusalOf } from "../../../test/support/verification-room.ts";
+import type { Directory } from "../../directory/directory.ts";
 import { instant, type Storage } from "../../storage/storage.ts";
 import { type Naming, namePerson } from "./name-person.ts";
 import { insertLoginSession } from "./store.ts";
-import type { Verification } from "./verification.ts";
 
 const phone_number = "+4741234567";
 
 describeOnBothEngines("namePerson", (engine) => {
   let test: TestStorage;
   let storage: Storage;
-  let verification: Verification;
+  let directory: Directory;
   let login: Login;
   let now: number;
   beforeAll(async () => {
     test = await openTestStorage(engine);
     storage = test.storage;
-    verification = openRoom(storage).verification;
+    directory = openRoom(storage).directory;
     login = await insertLogin(storage);
     now = storage.now();
     const verified = { phone_number, phone_verified_at: instant(now) };
@@ -36,7 +36,7 @@ describeOnBothEngines("namePerson", (engine) => {
   afterAll(() => test.close());
 
   const name = (fields: Partial<Naming>, who = login) =>
-    namePerson(verification, {
+    namePerson(directory, {
       account: accountOf(login),
       client: clientOf(who),
       audience: login.audience,

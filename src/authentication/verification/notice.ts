@@ -3,12 +3,12 @@ import type { Account } from "../../directory/accounts/account.ts";
 import { actorFrom } from "../../directory/actor.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { instant } from "../../storage/storage.ts";
+import type { Authentication } from "../authentication.ts";
 import { enqueueMessage, senderOf } from "./enqueue-message.ts";
 import { issueCode } from "./issue-code.ts";
 import { recipientOf } from "./recipient.ts";
 import { reached } from "./sms-limits.ts";
 import { selectPersonNow, selectUserBy } from "./store.ts";
-import type { Verification } from "./verification.ts";
 import { waitForTurn } from "./wait-for-turn.ts";
 
 export interface Closing {
@@ -25,25 +25,25 @@ export interface Closing {
  * nobody to tell, the same rows are written, so that the closing guess takes as long.
  */
 export async function sendClosingNotice(
-  verification: Verification,
+  { directory, nudge }: Authentication,
   { account, client, actor, facts, now }: Closing,
   audience: string,
   person: string,
 ): Promise<void> {
   const { account_id, settings } = account;
   const identifier = { type: "user_id", value: person } as const;
-  const user = await selectUserBy(verification.storage.read, account_id, client.settings.user_type, identifier);
+  const user = await selectUserBy(directory.storage.read, account_id, client.settings.user_type, identifier);
   const { email, phone_number } = user ?? { email: null, phone_number: null };
   const strategy = email === null && phone_number !== null ? ("sms" as const) : ("email" as const);
   const found = email ?? phone_number;
   const recipient = await recipientOf(strategy, found, account);
-  await verification.storage.write(async (tx) => {
+  await directory.storage.write(async (tx) => {
     // As a send does: who leaves the address meanwhile waits for this, or has left it already.
     await waitForTurn(tx, account_id, person, now);
     const there = await selectPersonNow(tx.db, account_id, person);
     const to = found === (strategy === "sms" ? there.phone_number : there.email) ? found : null;
     const reaches = await reached(tx, account, { ...recipient, to }, now);
-    const issued = await issueCode(tx.db, verification, {
+    const issued = await issueCode(tx.db, directory, {
       account,
       client,
       audience,
@@ -75,5 +75,5 @@ export async function sendClosingNotice(
     const deed = { account_id, action: "verification_code.numeric_closed", entity: person, now: instant(now) };
     await recordDeed(tx, { ...deed, actor: actorFrom(actor, facts) });
   });
-  verification.nudge();
+  nudge();
 }

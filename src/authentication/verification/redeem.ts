@@ -2,11 +2,16 @@ import { auditEvent, type RequestFacts, recordDeed } from "../../audit/audit.ts"
 import type { Account } from "../../directory/accounts/account.ts";
 import { actorFrom } from "../../directory/actor.ts";
 import type { Client } from "../../directory/clients/client.ts";
+import type { Directory } from "../../directory/directory.ts";
+import { canonicalAudience } from "../../directory/grants/audience.ts";
+import { signUpUser } from "../../directory/users/sign-up.ts";
 import { type ErrorCode, type Refusal, refuse } from "../../errors.ts";
 import { chargeAll, takeBudget } from "../../limits/limits.ts";
+import { revoke } from "../../revocation/revocation.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
 import { instant } from "../../storage/storage.ts";
+import type { Authentication } from "../authentication.ts";
 import { type AuthenticatedSubject, subjectOf } from "../subject.ts";
 import { codeDigestHex, normaliseCode, type PresentedCode } from "./code.ts";
 import { FAILURES_LIMIT, wasCompared, windowEnds } from "./guess-window.ts";
@@ -22,7 +27,7 @@ import {
 import { enteredFrom } from "./sms-limits.ts";
 import { noteSpray } from "./spray.ts";
 import { updateCodeUser } from "./store.ts";
-import { boundAudience, type CodePurpose, type Verification } from "./verification.ts";
+import { boundAudience, type CodePurpose, REMEMBERED } from "./verification.ts";
 import { waitForTurn } from "./wait-for-turn.ts";
 
 export interface RedeemRequest {
@@ -45,8 +50,6 @@ export interface RedeemRequest {
   readonly now: number;
 }
 
-/** Codes are remembered so long after they expired, to tell a used or late one from one that never was. */
-export const REMEMBERED = 24 * 3_600_000;
 /** A second use this soon is a double click. */
 const GRACE = 10_000;
 
@@ -57,16 +60,20 @@ const GRACE = 10_000;
  * @throws 400 ident_required, invalid_verification_code, verification_code_used, verification_code_expired;
  *   403 unauthorized_client when client or grant died meanwhile; 429 too_many_attempts.
  */
-export async function redeemCode(verification: Verification, request: RedeemRequest): Promise<AuthenticatedSubject> {
+export async function redeemCode(
+  authentication: Authentication,
+  request: RedeemRequest,
+): Promise<AuthenticatedSubject> {
+  const { directory } = authentication;
   const presented = normaliseCode(request.verification_code);
-  const person = await namePerson(verification, request);
+  const person = await namePerson(directory, request);
   if (presented.kind === "numeric" && person === null) throw refuse("ident_required");
   if (presented.kind === "malformed")
-    throw await refuseGuess(verification, request, { ...presented, person }, "invalid_verification_code");
-  const input = redeemInput(verification, request, presented.kind, presented, person);
-  const answer = await verification.storage.hot(redeemStatement(input), input);
-  if (answer.won && answer.code) return redeemer(verification, request, answer.code, answer.user);
-  return refuseAnswer(verification, request, presented, input, answer);
+    throw await refuseGuess(directory, request, { ...presented, person }, "invalid_verification_code");
+  const input = redeemInput(directory, request, presented.kind, presented, person);
+  const answer = await directory.storage.hot(redeemStatement(input), input);
+  if (answer.won && answer.code) return redeemer(directory, request, answer.code, answer.user);
+  return refuseAnswer(authentication, request, presented, input, answer);
 }
 
 /**
@@ -75,17 +82,17 @@ export async function redeemCode(verification: Verification, request: RedeemRequ
  * @throws 400 ident_required, invalid_verification_code, always one of them.
  */
 export async function refuseUnknownCode(
-  verification: Verification,
+  directory: Directory,
   request: Omit<RedeemRequest, "grant_id">,
 ): Promise<never> {
   const presented = normaliseCode(request.verification_code);
-  const person = await namePerson(verification, request);
+  const person = await namePerson(directory, request);
   if (presented.kind === "numeric" && person === null) throw refuse("ident_required");
-  throw await refuseGuess(verification, request, { ...presented, person }, "invalid_verification_code");
+  throw await refuseGuess(directory, request, { ...presented, person }, "invalid_verification_code");
 }
 
 function redeemInput(
-  verification: Verification,
+  directory: Directory,
   request: RedeemRequest,
   kind: RedeemInput["kind"],
   { code, length }: PresentedCode,
@@ -93,8 +100,8 @@ function redeemInput(
 ): RedeemInput {
   const { account, client, grant_id, connection, actor, facts, now } = request;
   const { account_id } = account;
-  const { master_keys } = verification;
-  const audience = boundAudience(verification, account, request.audience, request.purpose);
+  const { master_keys } = directory;
+  const audience = boundAudience(directory, account, request.audience, request.purpose);
   const binding = { account_id, client_id: client.id, audience, person: person ?? "" };
   const at = instant(now);
   // What account users did is listed by who did it: the one who logs in is the actor.
@@ -129,15 +136,15 @@ function redeemInput(
 
 /** Whose code it was; who had only an address or number is signed up with it. */
 async function redeemer(
-  verification: Verification,
+  directory: Directory,
   { account, client, now }: RedeemRequest,
   code: FoundCode,
   found: FoundUser | null,
 ): Promise<AuthenticatedSubject> {
   const { account_id } = account;
-  const user = found ?? (await signUp(verification, account, client, code, now));
+  const user = found ?? (await signUp(directory, account, client, code, now));
   const sms = wentBySms(code);
-  if (sms && code.phone_number) await takeBudget(verification.storage, enteredFrom(account_id, code.phone_number), now);
+  if (sms && code.phone_number) await takeBudget(directory.storage, enteredFrom(account_id, code.phone_number), now);
   return subjectOf(user, { authenticated_at: now, amr: sms ? ["otp", "sms"] : ["otp"], authorization_id: code.id });
 }
 
@@ -149,7 +156,7 @@ function wentBySms({ connections, email, phone_number }: FoundCode): boolean {
 
 /** The code has proved that the address or number is the person's own. */
 function signUp(
-  { storage, signUp }: Verification,
+  { storage }: Directory,
   { account_id, settings }: Account,
   client: Client,
   code: FoundCode,
@@ -162,7 +169,7 @@ function signUp(
     // Of two codes that sign up one person, the second finds whom the first made.
     await waitForTurn(tx, account_id, person, now);
     const type = client.settings.user_type;
-    const user = await signUp(tx, { account_id, type, ...identifier, locale: settings.locale, code_id: id, now });
+    const user = await signUpUser(tx, { account_id, type, ...identifier, locale: settings.locale, code_id: id, now });
     await updateCodeUser(tx.db, account_id, id, user.id);
     return user;
   });
@@ -170,19 +177,20 @@ function signUp(
 
 /** The reason in the order that the API promises: budget, no match, used, expired. */
 async function refuseAnswer(
-  verification: Verification,
+  authentication: Authentication,
   request: RedeemRequest,
   presented: PresentedCode,
   input: RedeemInput,
   answer: RedeemAnswer,
 ): Promise<never> {
+  const { directory } = authentication;
   if (!answer.client_lives || !answer.grant_lives) {
     throw refuse("unauthorized_client", { detail: "the client or its grant was deleted meanwhile" });
   }
   const guess = { ...presented, person: input.person };
   const retry_after = closedFor(input, answer);
   if (retry_after !== undefined) {
-    throw await refuseGuess(verification, request, guess, "too_many_attempts", retry_after);
+    throw await refuseGuess(directory, request, guess, "too_many_attempts", retry_after);
   }
   if (answer.pressed) {
     throw refuse("ident_required", {
@@ -190,14 +198,14 @@ async function refuseAnswer(
         "So many wrong codes were presented for this client that codes of ten symbols need ident or login_session_id beside them for now.",
     });
   }
-  if (answer.wrong && input.person) await noteSpray(verification.storage, request.account, input.person, request.now);
+  if (answer.wrong && input.person) await noteSpray(directory.storage, request.account, input.person, request.now);
   const closes = answer.wrong && answer.window?.count === input.guess_limit;
   if (closes && input.person) {
     // What the notice carries is there to log in, whatever the guesses were at.
-    const audience = verification.canonicalAudience(request.account, request.audience);
-    await sendClosingNotice(verification, request, audience, input.person);
+    const audience = canonicalAudience(request.account, directory.public_url, request.audience);
+    await sendClosingNotice(authentication, request, audience, input.person);
   }
-  throw await refuseGuess(verification, request, guess, await fateOf(verification, request, input, answer));
+  throw await refuseGuess(directory, request, guess, await fateOf(directory, request, input, answer));
 }
 
 /** Seconds to wait when numeric codes were not compared, because the person's or the code's guesses are used up. */
@@ -213,7 +221,7 @@ function closedFor({ kind, now, guess_limit }: RedeemInput, answer: RedeemAnswer
 }
 
 async function fateOf(
-  verification: Verification,
+  { storage, revocations }: Directory,
   { account, client, now }: RedeemRequest,
   input: RedeemInput,
   { code, fits, locked, user, wrong }: RedeemAnswer,
@@ -222,7 +230,7 @@ async function fateOf(
   const foreign = code.client_id !== client.id;
   const reused = code.redeemed_by !== null && code.spent_at !== null;
   if (reused && code.expires_at > input.now && (foreign || now - Date.parse(code.spent_at ?? "") > GRACE)) {
-    await verification.revoke(account.account_id, `sid:${code.id}`);
+    await revoke(storage, revocations, account.account_id, `sid:${code.id}`);
   }
   // Dead by wrong guesses, it is worth no more than a wrong one.
   if (!fits || wrong) return "invalid_verification_code";
@@ -234,7 +242,7 @@ async function fateOf(
 
 /** Records a refused attempt; a wrong typable code or link is counted against the client, since no person can be blamed. */
 async function refuseGuess(
-  { storage }: Verification,
+  { storage }: Directory,
   { account, client, actor, facts, now }: Omit<RedeemRequest, "grant_id">,
   { kind, person }: PresentedCode & { readonly person: string | null },
   reason: ErrorCode,

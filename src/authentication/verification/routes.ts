@@ -2,7 +2,6 @@ import { Type } from "typebox";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { findClient } from "../../directory/clients/find-client.ts";
 import { findConnection } from "../../directory/connections/connection.ts";
-import type { Directory } from "../../directory/directory.ts";
 import { findGrant } from "../../directory/grants/find-grant.ts";
 import { checkActsFor } from "../../directory/scopes.ts";
 import { findUser } from "../../directory/users/find-user.ts";
@@ -11,22 +10,18 @@ import { type Bearer, bearer_refusals, EndUserHeaders, OidParams, refusals } fro
 import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
 import { reveal } from "../../secrets/secret.ts";
+import type { Authentication } from "../authentication.ts";
 import { mintCode } from "./mint.ts";
 import { requestedLanguage } from "./requested-language.ts";
 import { MintBody, MintReply, PasswordlessBody } from "./schema.ts";
 import { sendCode } from "./send.ts";
 import { sourceOf } from "./source.ts";
-import type { Verification } from "./verification.ts";
 
 const SEND = "write:accounts:/auth/passwordless";
 const send_scopes = [SEND, `${SEND}-sms`, `${SEND}-email`];
 
-export interface PasswordlessDeps {
-  readonly directory: Directory;
-  readonly verification: Verification;
-}
-
-export function passwordlessRoutes(app: App, { directory, verification }: PasswordlessDeps): void {
+export function passwordlessRoutes(app: App, authentication: Authentication): void {
+  const { directory } = authentication;
   app.route({
     method: "POST",
     url: "/v1/accounts/:oid/auth/passwordless",
@@ -53,7 +48,7 @@ export function passwordlessRoutes(app: App, { directory, verification }: Passwo
       await findGrant(directory, account, client, body.audience, "authorization_code");
       const connection = await findConnection(directory, client, body.connection);
       checkMaySend(bearer, connection.strategy);
-      const { login_session_id } = await sendCode(verification, {
+      const { login_session_id } = await sendCode(authentication, {
         ...body,
         account,
         client,
@@ -96,7 +91,7 @@ export function passwordlessRoutes(app: App, { directory, verification }: Passwo
       if (user.type === "account_user" || user.type !== client.settings.user_type) {
         throw noSuch("user");
       }
-      const minted = await mintCode(verification, {
+      const minted = await mintCode(directory, {
         account,
         client,
         audience: body.audience,

@@ -1,9 +1,9 @@
+import type { Directory } from "../../directory/directory.ts";
 import type { Charge, Taken } from "../../limits/budgets.ts";
 import { takeBudgets } from "../../limits/limits.ts";
 import { sourceSubject } from "../../limits/source.ts";
 import type { Login } from "./login.ts";
 import type { SendRequest } from "./send.ts";
-import type { Verification } from "./verification.ts";
 
 /**
  * Takes the visible budgets of a send: they depend on nothing but what the caller sent. A caller that administers the
@@ -15,7 +15,7 @@ import type { Verification } from "./verification.ts";
  * @returns seconds to wait, or undefined when the send is allowed.
  */
 export async function chargeSend(
-  { storage, master_keys }: Verification,
+  { storage, master_keys }: Directory,
   { account, client, source, own, now }: SendRequest,
   { identifier }: Login,
 ): Promise<number | undefined> {

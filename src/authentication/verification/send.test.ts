@@ -75,7 +75,7 @@ describeOnBothEngines("sendCode", (engine) => {
     ...fields,
   });
   const send = (who: Login, fields: Partial<SendRequest> = {}, settings: Settings = {}) =>
-    sendCode(room.verification, requestOf(who, fields, settings));
+    sendCode(room, requestOf(who, fields, settings));
   /** 0 for what was sent, else how long to wait. */
   const waitOf = async (...args: Parameters<typeof send>) => {
     const { code, options } = await refusalOf(send(...args));
@@ -137,7 +137,7 @@ describeOnBothEngines("sendCode", (engine) => {
 
   it("sends nothing to an address that its person left while the send was counted", async () => {
     const who = await open();
-    const counted = { ...room.verification, storage: { ...storage, hot: hotThen(storage, () => leave(who)) } };
+    const counted = openRoom({ ...storage, hot: hotThen(storage, () => leave(who)) });
     await sendCode(counted, requestOf(who, {}, {}));
     expect(await withheldFrom(who)).toEqual(["nobody to send to"]);
     expect(await of("outbox", who)).toMatchObject([{ channel: "none" }]);
@@ -153,12 +153,7 @@ describeOnBothEngines("sendCode", (engine) => {
       return storage.write(work);
     };
     const closing = { account: accountOf(who), client: clientOf(who), actor: "caller", facts, now };
-    await sendClosingNotice(
-      { ...room.verification, storage: { ...storage, write } },
-      closing,
-      who.audience,
-      who.user_id,
-    );
+    await sendClosingNotice(openRoom({ ...storage, write }), closing, who.audience, who.user_id);
     expect(await of("outbox", who)).toMatchObject([{ kind: "notice", channel: "none" }]);
     expect(await of("verification_codes", who)).toMatchObject([{ email: null }]);
   });
@@ -174,7 +169,7 @@ describeOnBothEngines("sendCode", (engine) => {
         if (engine === "postgres") await new Promise((resolve) => setTimeout(resolve, 200));
         return result;
       });
-    await sendCode({ ...room.verification, storage: { ...storage, write } }, requestOf(who, {}, {}));
+    await sendCode(openRoom({ ...storage, write }), requestOf(who, {}, {}));
     await leaving;
     expect(await of("verification_codes", who)).toMatchObject([{ spent_at: expect.any(String) }]);
   });
@@ -192,7 +187,7 @@ describeOnBothEngines("sendCode", (engine) => {
     if (!link) throw new Error("no link");
     const about = { account: accountOf(who), client: clientOf(who), grant_id: who.grant_id, audience: who.audience };
     const presented = { ...about, verification_code: link, actor: "caller", facts, now };
-    expect((await redeemCode(room.verification, presented)).user_id).toBe(who.user_id);
+    expect((await redeemCode(room, presented)).user_id).toBe(who.user_id);
   });
 
   it("resends within a session of this client and audience, and begins anew when it has ended", async () => {
@@ -244,7 +239,7 @@ describeOnBothEngines("sendCode", (engine) => {
     const lagging = openRoom({ ...storage, read: elsewhere.storage.read });
     const somebody = { email: "somebody@example.com", source: "a" };
     const request = requestOf(who, { login_session_id: "hidden", ...somebody }, {});
-    const { code, options } = await refusalOf(sendCode(lagging.verification, request));
+    const { code, options } = await refusalOf(sendCode(lagging, request));
     await elsewhere.close();
     expect([code, options?.retry_after]).toEqual(["temporarily_unavailable", 1]);
     expect([await of("login_sessions", who), await of("verification_codes", who)].map(({ length }) => length)).toEqual([

@@ -2,8 +2,10 @@ import { type RequestFacts, recordDeed } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import { actorFrom } from "../../directory/actor.ts";
 import type { Client, UserType } from "../../directory/clients/client.ts";
+import type { Directory } from "../../directory/directory.ts";
 import { refuse, refuseField } from "../../errors.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
+import type { Authentication } from "../authentication.ts";
 import { type Delivery, deliverCode } from "./deliver-code.ts";
 import { beginLogin, type Login, resumeLogin } from "./login.ts";
 import { chargeSend } from "./send-limits.ts";
@@ -14,7 +16,7 @@ import {
   selectLoginSession,
   selectPersonNow,
 } from "./store.ts";
-import { boundAudience, type CodePurpose, type Verification } from "./verification.ts";
+import { boundAudience, type CodePurpose } from "./verification.ts";
 import { waitForTurn } from "./wait-for-turn.ts";
 
 export interface SendRequest {
@@ -59,49 +61,45 @@ const TRIES = 3;
  *
  * @throws 400 invalid_request; 429 too_many_requests, which depends on nothing but what the caller sent.
  */
-export async function sendCode(verification: Verification, request: SendRequest): Promise<Sent> {
+export async function sendCode({ directory, nudge }: Authentication, request: SendRequest): Promise<Sent> {
   for (let attempt = 1; attempt <= TRIES; attempt++) {
-    const login = (await findResend(verification, request)) ?? (await beginLogin(verification, request));
-    if (attempt === 1) await stayWithinLimits(verification, request, login);
-    const sent = await verification.storage.write((tx) => sendIn(tx, verification, request, login)).catch(raced);
+    const login = (await findResend(directory, request)) ?? (await beginLogin(directory, request));
+    if (attempt === 1) await stayWithinLimits(directory, request, login);
+    const sent = await directory.storage.write((tx) => sendIn(tx, directory, request, login)).catch(raced);
     if (!sent) continue;
     // Also where nothing goes out: the look would tell who is known by the time that it takes.
-    verification.nudge();
+    nudge();
     return { login_session_id: login.session_id };
   }
   throw refuse("temporarily_unavailable", { detail: "the login session was taken again and again", retry_after: 1 });
 }
 
 /** A live session of that id. @throws 400 when it belongs to another client or audience. */
-async function findResend(verification: Verification, request: SendRequest): Promise<Login | undefined> {
+async function findResend(directory: Directory, request: SendRequest): Promise<Login | undefined> {
   const { login_session_id, account, client, audience, purpose, now } = request;
   if (login_session_id === undefined) return undefined;
-  const session = await selectLoginSession(
-    verification.storage.read,
-    account.account_id,
-    login_session_id,
-    instant(now),
-  );
+  const { storage } = directory;
+  const session = await selectLoginSession(storage.read, account.account_id, login_session_id, instant(now));
   if (!session) return undefined;
-  if (session.client_id !== client.id || session.audience !== boundAudience(verification, account, audience, purpose)) {
+  if (session.client_id !== client.id || session.audience !== boundAudience(directory, account, audience, purpose)) {
     throw refuseField("login_session_id", "foreign", "belongs to another client or audience");
   }
   return resumeLogin(request, session);
 }
 
 /** @throws 429 too_many_requests. */
-async function stayWithinLimits(verification: Verification, request: SendRequest, login: Login): Promise<void> {
-  const retry_after = await chargeSend(verification, request, login);
+async function stayWithinLimits(directory: Directory, request: SendRequest, login: Login): Promise<void> {
+  const retry_after = await chargeSend(directory, request, login);
   if (retry_after === undefined) return;
-  await verification.storage.write((tx) => record(tx, request, login, { code_id: null, withheld: "limit" }));
+  await directory.storage.write((tx) => record(tx, request, login, { code_id: null, withheld: "limit" }));
   throw refuse("too_many_requests", { retry_after });
 }
 
-async function sendIn(tx: Transaction, verification: Verification, request: SendRequest, begun: Login): Promise<true> {
+async function sendIn(tx: Transaction, directory: Directory, request: SendRequest, begun: Login): Promise<true> {
   await waitForTurn(tx, request.account.account_id, begun.person, request.now);
   const now = await selectPersonNow(tx.db, request.account.account_id, begun.person);
   const login = whereTheyAre(begun, now);
-  const delivery = await deliverCode(tx, verification, request, login, now.window);
+  const delivery = await deliverCode(tx, directory, request, login, now.window);
   if (
     !login.resumed &&
     delivery.code &&

@@ -2,12 +2,12 @@ import { Type } from "typebox";
 import { associateTotp, disableTotp, enableTotp, setSms } from "../../authentication/mfa/change-factors.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { actorOf } from "../../directory/actor.ts";
+import type { Directory } from "../../directory/directory.ts";
 import { readPhone } from "../../directory/users/identifier.ts";
 import { refuseField } from "../../errors.ts";
 import { bearer_refusals, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { optionalSecret, reveal, secret } from "../../secrets/secret.ts";
-import type { Oauth } from "../oauth.ts";
 import { changePassword } from "./change-password.ts";
 import { findMe, findMeFresh } from "./fresh-login.ts";
 import { Me, PasswordBody, SmsBody, TotpBody, TotpReply } from "./schema.ts";
@@ -23,7 +23,7 @@ const FRESH =
   "Takes the person's own token of a login in the last 5 minutes, with their second factor where they have one.";
 
 /** Paths without an account: the token says whose it is. */
-export function accountUserSelfRoutes(app: App, { directory, mfa }: Oauth): void {
+export function accountUserSelfRoutes(app: App, directory: Directory): void {
   app.route({
     method: "GET",
     url: "/v1/account/user",
@@ -83,7 +83,7 @@ export function accountUserSelfRoutes(app: App, { directory, mfa }: Oauth): void
         throw refuseField("phone_number", "required", "is required to enable it");
       const { settings } = await findAccount(directory, account_id);
       const number = enabled ? (await readPhone(phone_number ?? "", settings.country)).number : undefined;
-      await setSms(mfa, { account_id, user_id: id }, number, actorOf(request));
+      await setSms(directory, { account_id, user_id: id }, number, actorOf(request));
       return reply.code(201).send(NOTHING);
     },
   });
@@ -102,7 +102,7 @@ export function accountUserSelfRoutes(app: App, { directory, mfa }: Oauth): void
     handler: async (request, reply) => {
       const { account_id, id, email } = await findMeFresh(directory, request.bearer);
       const { name } = await findAccount(directory, account_id);
-      const totp = await associateTotp(mfa, { account_id, user_id: id }, email ?? id, name);
+      const totp = await associateTotp(directory, { account_id, user_id: id }, email ?? id, name);
       reply.header("cache-control", "no-store");
       return { secret: reveal(totp.secret), uri: reveal(totp.uri) };
     },
@@ -124,8 +124,8 @@ export function accountUserSelfRoutes(app: App, { directory, mfa }: Oauth): void
       const { otp, enabled } = request.body;
       const { account_id, id } = await findMeFresh(directory, request.bearer);
       const owner = { account_id, user_id: id };
-      if (enabled === false) await disableTotp(mfa, owner, actorOf(request));
-      else if (otp !== undefined) await enableTotp(mfa, owner, secret(otp), actorOf(request));
+      if (enabled === false) await disableTotp(directory, owner, actorOf(request));
+      else if (otp !== undefined) await enableTotp(directory, owner, secret(otp), actorOf(request));
       else throw refuseField("otp", "required", "is required to enable it");
       return reply.code(201).send(NOTHING);
     },

@@ -4,11 +4,11 @@ import type { PendingLogin } from "../../authentication/mfa/mfa.ts";
 import { openLogin } from "../../authentication/mfa/open-login.ts";
 import type { AuthenticatedSubject } from "../../authentication/subject.ts";
 import type { Client } from "../../directory/clients/client.ts";
+import type { Directory } from "../../directory/directory.ts";
 import { checkActsFor } from "../../directory/scopes.ts";
 import { refuse, refuseField } from "../../errors.ts";
 import type { Bearer } from "../../http/contract.ts";
 import { optionalSecret, secret } from "../../secrets/secret.ts";
-import type { Oauth } from "../oauth.ts";
 import type { PermittedRequest } from "./authorize.ts";
 import type { AuthorizeRequest } from "./schema.ts";
 
@@ -30,7 +30,7 @@ export function begunBy({ continuation }: PendingLogin): AuthorizeRequest {
  * @throws 400 invalid_request, 400 invalid_grant, 403 insufficient_scope.
  */
 export async function resume(
-  { mfa }: Oauth,
+  directory: Directory,
   bearer: Bearer,
   request: AuthorizeRequest,
   now: number,
@@ -39,7 +39,7 @@ export async function resume(
   if (request.verification_code !== undefined) {
     throw refuseField("verification_code", "excluded", "and mfa_token exclude each other");
   }
-  const pending = await openLogin(mfa, bearer.account_id, secret(request.mfa_token), now);
+  const pending = await openLogin(directory, bearer.account_id, secret(request.mfa_token), now);
   checkActsFor(bearer, { id: pending.client_id });
   const { kind, request: begun } = pending.continuation as { kind: string; request?: AuthorizeRequest };
   const repeated = ["audience", "response_type", "client_id", "redirect_uri", "state", "nonce"] as const;
@@ -59,7 +59,7 @@ export interface Finishing {
 }
 
 export function finish(
-  { mfa }: Oauth,
+  directory: Directory,
   { account, client }: PermittedRequest,
   pending: PendingLogin,
   { request, bearer, facts, source, now }: Finishing,
@@ -71,5 +71,5 @@ export function finish(
     otp: optionalSecret(otp),
   };
   const about = { account, pending, presented, source: source(client), actor: bearer.subject, facts, now };
-  return finishFactor(mfa, about);
+  return finishFactor(directory, about);
 }

@@ -59,11 +59,11 @@ export async function authorize(
   source: SourceOf,
 ): Promise<Secret> {
   const now = oauth.directory.storage.now();
-  const pending = await resume(oauth, bearer, request, now);
+  const pending = await resume(oauth.directory, bearer, request, now);
   const identified = await identify(oauth, bearer, pending ? begunBy(pending) : request);
   const permitted = await permit(oauth, identified);
   const subject = pending
-    ? await finish(oauth, permitted, pending, { request, bearer, facts, source, now })
+    ? await finish(oauth.directory, permitted, pending, { request, bearer, facts, source, now })
     : await redeem(oauth, permitted, bearer, facts, now);
   const { account, client, grant, redirect_uri } = permitted;
   const { audience, state } = permitted.request;
@@ -88,14 +88,14 @@ async function permit(oauth: Oauth, identified: IdentifiedRequest): Promise<Perm
 }
 
 async function redeem(
-  { verification, mfa }: Oauth,
+  oauth: Oauth,
   { request, account, client, grant }: PermittedRequest,
   bearer: Bearer,
   facts: RequestFacts,
   now: number,
 ): Promise<AuthenticatedSubject> {
   const { audience, verification_code, connection, login_session_id, ident_type, ident } = request;
-  const subject = await redeemCode(verification, {
+  const subject = await redeemCode(oauth, {
     account,
     client,
     grant_id: grant.id,
@@ -111,6 +111,6 @@ async function redeem(
   });
   if (bearer.scope.includes(NO_MFA)) return subject;
   const continuation = () => continuationOf(request);
-  await requireFactor(mfa, { account, client, grant_id: grant.id, subject, continuation, now });
+  await requireFactor(oauth.directory, { account, client, grant_id: grant.id, subject, continuation, now });
   return subject;
 }

@@ -24,7 +24,7 @@ import { externalBearer } from "./external-bearer.ts";
 export interface BearerDeps {
   readonly directory: Directory;
   readonly tokens: Tokens;
-  readonly federation: Documents;
+  readonly documents: Documents;
 }
 
 export function requireBearer(app: App, deps: BearerDeps): void {
@@ -122,7 +122,7 @@ export function bearerToken(authorization: string | undefined): string {
  * @throws 401 invalid_token, the same for an account that does not exist and a token that is not its.
  */
 export async function findBearer(
-  { directory, tokens, federation }: BearerDeps,
+  { directory, tokens, documents }: BearerDeps,
   account_id: string,
   presented: Presented,
   external = false,
@@ -133,7 +133,7 @@ export async function findBearer(
   const issuer = issuerOf(directory.public_url, account_id);
   try {
     if (external && claimsOf(token).iss !== issuer) {
-      const bearer = await externalBearer(directory, federation, account, token);
+      const bearer = await externalBearer(directory, documents, account, token);
       if (!bearer) throw refuse("invalid_token", { detail: "no external account user" });
       return bearer;
     }

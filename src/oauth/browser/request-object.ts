@@ -17,7 +17,7 @@ const types = [undefined, "oauth-authz-req+jwt", "JWT"];
  * @throws 400 invalid_request_object.
  */
 export async function openRequestObject(
-  { directory, federation }: Pick<Oauth, "directory" | "federation">,
+  { directory, documents }: Pick<Oauth, "directory" | "documents">,
   client: Client,
   raw: RawParameters,
 ): Promise<RawParameters> {
@@ -26,7 +26,7 @@ export async function openRequestObject(
     return raw;
   }
   try {
-    const verified = await verifyByClient(federation, client, raw.request, {
+    const verified = await verifyByClient(documents, client, raw.request, {
       issuer: client.client_id,
       audience: issuerOf(directory.public_url, client.account_id),
       requiredClaims: ["exp"],

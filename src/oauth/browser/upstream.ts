@@ -56,7 +56,7 @@ export async function upstreamAddress(
   const grant = (await providersOf(oauth, resumed, request)).find(({ id }) => id === grant_id);
   if (!grant) throw noSuch("login");
   const { authority, client_id } = grant.oidc;
-  const { authorization_endpoint } = await discover(oauth.federation, authority, AbortSignal.timeout(PATIENCE));
+  const { authorization_endpoint } = await discover(oauth.documents, authority, AbortSignal.timeout(PATIENCE));
   if (authorization_endpoint === undefined)
     throw upstreamFailed(`${hostOf(authority)} names no authorization endpoint`);
   const { state, nonce, code_verifier } = secretsOf(oauth, request);
@@ -99,7 +99,7 @@ export async function finishUpstream(
   { state = "", code, error, iss }: UpstreamAnswer,
 ): Promise<{ readonly subject: AuthenticatedSubject; readonly grant_id: string }> {
   const { request, facts } = resumedFor;
-  const { directory, federation } = oauth;
+  const { directory, documents } = oauth;
   const [, grant_id = "", presented = ""] = state.split(".");
   const own = secretsOf(oauth, request);
   if (!sameBytes(Buffer.from(presented), Buffer.from(own.state)))
@@ -113,7 +113,7 @@ export async function finishUpstream(
   if (code === undefined)
     throw upstreamFailed(`${hostOf(authority)} logged nobody in (${(error ?? "no code").slice(0, 64)})`);
   const now = directory.storage.now();
-  const claims = await exchangeCode(federation, {
+  const claims = await exchangeCode(documents, {
     ...{ authority, client_id, client_secret, now },
     code: secret(code),
     redirect_uri: callbackOf(oauth, account.account_id),

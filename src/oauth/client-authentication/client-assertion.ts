@@ -26,12 +26,12 @@ export type Endpoint = "token" | "par";
  *   `findCurrentClient` throws.
  */
 export async function matchAssertion(
-  oauth: Pick<Oauth, "directory" | "federation">,
+  oauth: Pick<Oauth, "directory" | "documents">,
   account_id: string,
   assertion: string,
   endpoint: Endpoint,
 ): Promise<Client | undefined> {
-  const { directory, federation } = oauth;
+  const { directory, documents } = oauth;
   const { decodeJwt } = await import("jose");
   try {
     const claimed = decodeJwt(assertion);
@@ -40,7 +40,7 @@ export async function matchAssertion(
     if (client?.settings.token_endpoint_auth_method !== "private_key_jwt") return undefined;
     const issuer = issuerOf(directory.public_url, account_id);
     const now = directory.storage.now();
-    const verified = await verifyByClient(federation, client, assertion, {
+    const verified = await verifyByClient(documents, client, assertion, {
       issuer: client.client_id,
       subject: client.client_id,
       audience: [issuer, `${issuer}/oauth/token`, `${issuer}/oauth/${endpoint}`],

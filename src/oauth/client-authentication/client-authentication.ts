@@ -40,7 +40,7 @@ export interface CallerHeaders {
  *   for a page that the client does not list.
  */
 export async function authenticate(
-  oauth: Pick<Oauth, "directory" | "federation">,
+  oauth: Pick<Oauth, "directory" | "documents">,
   account_id: string,
   { authorization, origin }: CallerHeaders,
   form: FormCredentials,
@@ -52,7 +52,7 @@ export async function authenticate(
 }
 
 async function prove(
-  oauth: Pick<Oauth, "directory" | "federation">,
+  oauth: Pick<Oauth, "directory" | "documents">,
   account_id: string,
   authorization: string | undefined,
   form: FormCredentials,
@@ -76,7 +76,7 @@ async function prove(
 }
 
 async function authenticateByForm(
-  oauth: Pick<Oauth, "directory" | "federation">,
+  oauth: Pick<Oauth, "directory" | "documents">,
   account_id: string,
   { client_id, client_secret, client_assertion, client_assertion_type }: FormCredentials,
   endpoint: Endpoint,

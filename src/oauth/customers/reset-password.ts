@@ -32,7 +32,7 @@ export async function offerReset(oauth: Oauth, customer: NamedCustomer, { bearer
   const sending = { ...client, settings: { ...client.settings, login_uri: null } };
   const about = { account, client: sending, audience, purpose, connection, email, user_type, source };
   const own = bearer.scope.includes("admin:accounts") ? bearer.subject : null;
-  await sendCode(oauth.verification, { ...about, own, actor: bearer.subject, facts, now });
+  await sendCode(oauth, { ...about, own, actor: bearer.subject, facts, now });
 }
 
 /**
@@ -49,7 +49,7 @@ export async function resetPassword(
   verification_code: Secret,
   password: Secret,
 ): Promise<void> {
-  const { directory, verification } = oauth;
+  const { directory } = oauth;
   const { account_id } = account;
   checkNewPassword(password, "password", "password");
   // There may be no room to hash it: then the code is still good.
@@ -64,7 +64,7 @@ export async function resetPassword(
     ident_type: "email" as const,
   };
   const actor = bearer.subject;
-  const { user_id, second_factor } = await redeemCode(verification, { ...about, ident: email, actor, facts, now });
+  const { user_id, second_factor } = await redeemCode(oauth, { ...about, ident: email, actor, facts, now });
   const shown = { user_id, password_set_over: hashed.set_over };
   if (second_factor && (await factorsOf(directory, account, shown, "pwd")).length === 0) {
     throw refuse("access_denied", {

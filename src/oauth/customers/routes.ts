@@ -39,7 +39,7 @@ function customerRequest(request: FastifyRequest, named: Named): CustomerRequest
 }
 
 export function customerRoutes(app: App, oauth: Oauth): void {
-  const { directory, mfa } = oauth;
+  const { directory } = oauth;
   const links = (account_id: string, ...rels: readonly ("mfa_challenge" | "mfa_oob")[]) => {
     const paths = { mfa_challenge: "auth/mfa/challenge", mfa_oob: "auth/token" };
     return rels.map((rel) => ({ rel, href: `${issuerOf(directory.public_url, account_id)}/${paths[rel]}` }));
@@ -94,7 +94,14 @@ export function customerRoutes(app: App, oauth: Oauth): void {
       const subject = await proveCustomer(oauth, named, customer, secret(body.secret), true);
       const { account, client, grant, now } = named;
       const continuation = () => ({ kind: "token", audience: body.audience, lasting: true });
-      const pending = await pendingAfter(mfa, { account, client, grant_id: grant.id, subject, continuation, now });
+      const pending = await pendingAfter(directory, {
+        account,
+        client,
+        grant_id: grant.id,
+        subject,
+        continuation,
+        now,
+      });
       if (!pending)
         throw refuse("access_denied", { message: "This customer has no second factor: use customers/login." });
       const oob_channel = preferredChannel(account, await channelsOf(directory, account, pending));
@@ -129,7 +136,7 @@ export function customerRoutes(app: App, oauth: Oauth): void {
       const { body, account_id } = request;
       const customer = customerRequest(request, body);
       const { account, client, grant, person, now } = await nameCustomer(oauth, customer);
-      const { mfa_token, oob_code } = await recoverLogin(mfa, {
+      const { mfa_token, oob_code } = await recoverLogin(oauth, {
         ...{ account, client, grant_id: grant.id, person, now },
         channel: account.settings.mfa_recovery_channel,
         continuation: { kind: "token", audience: body.audience, lasting: true },

@@ -19,7 +19,8 @@ const tags = ["mfa"];
 const scopes = ["admin:accounts", "write:accounts", "write:accounts:/auth/mfa"];
 const no_store = { "cache-control": "no-store" };
 
-export function mfaRoutes(app: App, { directory, mfa }: Oauth): void {
+export function mfaRoutes(app: App, oauth: Oauth): void {
+  const { directory } = oauth;
   app.route({
     method: "POST",
     url: "/v1/accounts/:oid/auth/mfa/challenge",
@@ -40,11 +41,11 @@ export function mfaRoutes(app: App, { directory, mfa }: Oauth): void {
       const { account_id, bearer, body } = request;
       const now = directory.storage.now();
       const account = await findAccount(directory, account_id);
-      const pending = await openLogin(mfa, account_id, secret(body.mfa_token), now);
+      const pending = await openLogin(directory, account_id, secret(body.mfa_token), now);
       const client = await findClient(directory, account_id, pending.client_id);
       checkActsFor(bearer, client, ["write:accounts:/auth/mfa"]);
       const about = { account, pending, sender: senderOf(client), actor: bearer.subject, facts: factsOf(request), now };
-      const oob_code = await challengeFactor(mfa, { ...about, channel: body.oob_channel });
+      const oob_code = await challengeFactor(oauth, { ...about, channel: body.oob_channel });
       reply.headers(no_store);
       return { challenge_type: "oob" as const, binding_method: "prompt" as const, oob_code: reveal(oob_code) };
     },
@@ -74,7 +75,7 @@ export function mfaRoutes(app: App, { directory, mfa }: Oauth): void {
       const client = await findClient(directory, account_id, bearer.client_uuid);
       checkBound(client);
       const grant = await findGrant(directory, account, client, audience, "password");
-      const { mfa_token, oob_code } = await recoverLogin(mfa, {
+      const { mfa_token, oob_code } = await recoverLogin(oauth, {
         account,
         client,
         grant_id: grant.id,

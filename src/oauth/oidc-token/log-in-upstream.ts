@@ -37,7 +37,7 @@ export async function logInUpstream(
   request: OidcTokenRequest,
   facts: RequestFacts,
 ): Promise<UpstreamTokens> {
-  const { directory, federation } = oauth;
+  const { directory, documents } = oauth;
   const { audience, client_id: name, redirect_uri, nonce, code, code_verifier } = request;
   const account = await findAccount(directory, bearer.account_id);
   const client = await findClient(directory, bearer.account_id, name);
@@ -59,7 +59,7 @@ export async function logInUpstream(
   };
   const upstream = { authority, client_id, client_secret, redirect_uri, nonce, now, ...presented };
   const refused = recordRefused(directory, { account, client, actor: bearer.subject, facts });
-  const claims = await exchangeCode(federation, upstream).catch(refused);
+  const claims = await exchangeCode(documents, upstream).catch(refused);
   const login = { account, client, grant_id: grant.id, claims, trusted_domains, actor: bearer.subject, facts, now };
   const subject = await linkIdentity(directory, login).catch(refused);
   const caller: Caller = { account, bearer, facts, source: () => null, now };

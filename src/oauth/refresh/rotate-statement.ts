@@ -1,9 +1,10 @@
 import { secretLives } from "../../directory/clients/secret-lives.ts";
+import { allLive } from "../../directory/lives.ts";
 import type { User } from "../../directory/users/user.ts";
 import { inputOf } from "../../storage/set-form.ts";
 import type { HotStatement, Instant, Row } from "../../storage/storage.ts";
 import type { Login } from "./family.ts";
-import { alive, decodeLogin, LOGIN } from "./store.ts";
+import { decodeLogin, LOGIN } from "./store.ts";
 
 export interface Rotation {
   readonly account_id: string;
@@ -54,7 +55,7 @@ const mayRotate = (f: string, input: (column: Column) => string, bytes: (text: s
   `${f}.client_id = ${input("client_id")} and ${f}.generation = ${input("generation")}
     and ${f}.digest = ${bytes(input("digest"))} and ${f}.revoked_at is null
     and ${f}.idle_expires_at > ${input("now")} and ${f}.expires_at > ${input("now")}
-    and (${f}.dpop_jkt is null or ${f}.dpop_jkt = ${input("dpop_jkt")}) and ${alive(f)}
+    and (${f}.dpop_jkt is null or ${f}.dpop_jkt = ${input("dpop_jkt")}) and ${allLive((column) => `${f}.${column}`)}
     and ${secretLives(input("account_id"), input("client_id"), input("secret_id"), input("now"))}`;
 
 const set = (input: (column: Column) => string, bytes: (text: string) => string) =>

@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import { secretLives } from "../../directory/clients/secret-lives.ts";
+import { allLive } from "../../directory/lives.ts";
 import { type Database, epoch, type Instant, instant, type Row } from "../../storage/storage.ts";
 import { columns, type RefreshFamilies } from "../../storage/tables.ts";
 import type { Family, Login } from "./family.ts";
@@ -7,6 +8,8 @@ import type { Family, Login } from "./family.ts";
 type StoredFamily = { readonly [K in keyof RefreshFamilies]: unknown };
 
 const ALL = sql.raw(columns.refresh_families.join(", "));
+
+const ALIVE = allLive((column) => `refresh_families.${column}`);
 
 const listOf = (text: unknown): readonly string[] => JSON.parse(String(text));
 
@@ -51,16 +54,9 @@ export async function selectLiveFamily(
 ): Promise<Family | undefined> {
   const { rows } = await sql<StoredFamily>`select ${ALL} from refresh_families
     where account_id = ${account_id} and id = ${id} and revoked_at is null and idle_expires_at > ${now}
-      and expires_at > ${now} and ${sql.raw(alive("refresh_families"))}`.execute(db);
+      and expires_at > ${now} and ${sql.raw(ALIVE)}`.execute(db);
   return rows[0] && decode(rows[0]);
 }
-
-/** SQL: client, grant and user of the login `f` live. */
-export const alive = (f: string): string =>
-  `exists (select 1 from live_clients c where c.account_id = ${f}.account_id and c.id = ${f}.client_id)
-      and (${f}.grant_id = '' or exists (select 1 from live_grants g
-        where g.account_id = ${f}.account_id and g.id = ${f}.grant_id and g.client_id = ${f}.client_id))
-      and exists (select 1 from live_users u where u.account_id = ${f}.account_id and u.id = ${f}.user_id)`;
 
 export interface Grace {
   readonly account_id: string;
@@ -87,7 +83,7 @@ export async function updateGrace(db: Database, grace: Grace): Promise<Family | 
     update refresh_families set grace_used = 1
     where account_id = ${account_id} and id = ${id} and client_id = ${client_id} and generation = ${generation + 1}
       and grace_used = 0 and rotated_at >= ${since} and revoked_at is null and idle_expires_at > ${now}
-      and expires_at > ${now} and (dpop_jkt is null or dpop_jkt = ${dpop_jkt}) and ${sql.raw(alive("refresh_families"))}
+      and expires_at > ${now} and (dpop_jkt is null or dpop_jkt = ${dpop_jkt}) and ${sql.raw(ALIVE)}
       and ${sql.raw(secretLives("refresh_families.account_id", "refresh_families.client_id", SHOWN, SHOWN_AT))}
     returning ${ALL}`.execute(db);
   return rows[0] && decode(rows[0]);

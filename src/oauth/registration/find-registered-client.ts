@@ -24,7 +24,7 @@ const [SHORTEST, USUAL, MOST] = [30, 300, 86_400];
 /** An account keeps no more of them. */
 const LIMIT = 10_000;
 
-type Asking = Pick<Oauth, "directory" | "federation">;
+type Asking = Pick<Oauth, "directory" | "documents">;
 
 /**
  * Whether a client_id is the address of a document: https (http on a loopback address, which EGRESS_ALLOW has to open),
@@ -104,8 +104,8 @@ async function isFresh({ storage }: Directory, { account_id, id, settings }: Cli
  * asks again.
  */
 async function readAnew(oauth: Asking, account_id: string, client_id: string): Promise<Client | undefined> {
-  const { directory, federation } = oauth;
-  const renewal = await federation.renewed.get(cacheKey(account_id, client_id), async () => {
+  const { directory, documents } = oauth;
+  const renewal = await documents.renewed.get(cacheKey(account_id, client_id), async () => {
     try {
       const known = await lookUpClient(directory, account_id, client_id);
       if (!known || !(await isFresh(directory, known))) await readDocument(oauth, account_id, client_id, known);
@@ -158,13 +158,13 @@ interface FetchedClient {
   readonly fresh: number;
 }
 
-async function fetchClient({ federation }: Asking, client_id: string): Promise<FetchedClient> {
+async function fetchClient({ documents }: Asking, client_id: string): Promise<FetchedClient> {
   const headers = { accept: "application/json" };
   const {
     status,
     body,
     headers: answered,
-  } = await speaking(() => ask(federation.egress, { url: client_id, method: "GET", headers }));
+  } = await speaking(() => ask(documents.egress, { url: client_id, method: "GET", headers }));
   if (status !== 200) throw wrong(`its address answered ${status}`);
   if (Buffer.byteLength(body) > LONGEST) throw wrong(`it has more than ${LONGEST} bytes`);
   const document = parse(body);

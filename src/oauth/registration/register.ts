@@ -58,7 +58,7 @@ export async function registerClient(
     });
   }
   if (!allowed) await chargeNewClient(directory, account_id, source);
-  await checkSector(oauth.federation, settings);
+  await checkSector(oauth.documents, settings);
   if (!allowed && (await countOpenlyRegistered(storage.read, account_id)) >= LIMIT) throw refuse("too_many_requests");
   const input = { name: metadata.client_name, settings, origin: "dynamic" as const };
   const created = await speaking(() => createClient(directory, account_id, input, actor));
@@ -122,7 +122,7 @@ export async function replaceRegistered(
     throw refuse("invalid_client_metadata", { message: "Device codes need an initial access token." });
   if (settings.token_endpoint_auth_method !== method)
     throw refuse("invalid_client_metadata", { message: `token_endpoint_auth_method stays ${method}.` });
-  await checkSector(oauth.federation, settings);
+  await checkSector(oauth.documents, settings);
   const change = { name: metadata.client_name ?? null, settings };
   return speaking(() => changeClient(oauth.directory, client, change, actor));
 }

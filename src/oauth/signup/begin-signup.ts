@@ -20,7 +20,7 @@ import { insertSignup } from "./store.ts";
  * @throws 400 invalid_request for what is no address; 403 access_denied where the owner does not allow it; 429 too_many_requests.
  */
 export async function beginSignup(
-  { directory, verification }: Oauth,
+  { directory, nudge }: Oauth,
   owner: Account,
   applicant: Readonly<Record<string, unknown>> & { readonly email: string },
   locale: string | undefined,
@@ -69,7 +69,7 @@ export async function beginSignup(
     return undefined;
   });
   if (retry_after !== undefined) throw refuse("too_many_requests", { retry_after });
-  verification.nudge();
+  nudge();
   return { id: row.id, email };
 }
 

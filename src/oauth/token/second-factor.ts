@@ -22,9 +22,9 @@ export async function finishWithFactor(
   mfa_token: Secret,
   presented: PresentedFactor,
 ): Promise<PersonTokens> {
-  const { directory, mfa } = oauth;
+  const { directory } = oauth;
   const { account, bearer, facts, source, now } = caller;
-  const pending = await openLogin(mfa, account.account_id, mfa_token, now);
+  const pending = await openLogin(directory, account.account_id, mfa_token, now);
   checkActsFor(bearer, { id: pending.client_id });
   const { kind, audience, lasting } = pending.continuation as TokenContinuation;
   if (kind !== "token")
@@ -32,7 +32,7 @@ export async function finishWithFactor(
   const client = await findClient(directory, account.account_id, pending.client_id);
   checkBound(client);
   const about = { account, pending, presented, source: source(client), actor: bearer.subject, facts, now };
-  const subject = await finishFactor(mfa, about);
+  const subject = await finishFactor(directory, about);
   const grant = (await grantsOf(directory, client)).find(({ id }) => id === pending.grant_id);
   if (!grant) throw refuse("unauthorized_client", { message: "The client's grant no longer exists." });
   return issueForPerson(

@@ -26,7 +26,7 @@ export interface CodeLogin {
  * @throws what redeeming a code does; 403 unauthorized_client, insufficient_scope, mfa_required.
  */
 export async function logInWithCode(oauth: Oauth, caller: Caller, login: CodeLogin): Promise<PersonTokens> {
-  const { directory, verification } = oauth;
+  const { directory } = oauth;
   const { account, bearer, facts, now } = caller;
   const { audience } = login;
   const { client, named } = await clientOf(oauth, caller, login);
@@ -36,17 +36,17 @@ export async function logInWithCode(oauth: Oauth, caller: Caller, login: CodeLog
   const grant = named
     ? await findGrant(directory, account, client, audience, "authorization_code")
     : await lookUpGrant(directory, account, client, audience, "authorization_code");
-  if (!grant) return refuseUnknownCode(verification, about);
-  const subject = await redeemCode(verification, { ...about, grant_id: grant.id });
+  if (!grant) return refuseUnknownCode(directory, about);
+  const subject = await redeemCode(oauth, { ...about, grant_id: grant.id });
   return finishFirstFactor(oauth, caller, { client, grant, audience, subject, lasting: true });
 }
 
 /** Whose code it is, or the bearer's own client, which a partner does not have here, where nothing names another. */
-async function clientOf({ directory, verification }: Oauth, { account, bearer, now }: Caller, login: CodeLogin) {
+async function clientOf({ directory }: Oauth, { account, bearer, now }: Caller, login: CodeLogin) {
   const { account_id } = account;
   const own = await lookUpClient(directory, account_id, bearer.client_uuid);
   const mayActFor = (client_id: string) => actsFor(bearer, client_id);
-  const named = await findCodeClient(verification, { ...login, account, own, mayActFor, now });
+  const named = await findCodeClient(directory, { ...login, account, own, mayActFor, now });
   const client = named === undefined ? own : await findClient(directory, account_id, named);
   if (!client) throw refuse("invalid_verification_code");
   return { client, named: named !== undefined };

@@ -104,7 +104,7 @@ async function identify(oauth: Oauth, acting: Acting, identifier: string, before
   const known = await knowsPerson(oauth.directory, account, opened.browser, text);
   const now = oauth.directory.storage.now();
   const sprayed = !known && (await isSprayed(oauth.directory.storage, account.account_id, now));
-  const { login_session_id } = await sendCode(oauth.verification, {
+  const { login_session_id } = await sendCode(oauth, {
     account,
     client: sending(client, sprayed ? "typable" : "numeric"),
     audience: audienceOf(opened),
@@ -129,7 +129,7 @@ async function enterCode(oauth: Oauth, acting: Acting, code: Secret): Promise<Se
   const { login_session_id } = request.progress;
   const now = oauth.directory.storage.now();
   const { grant_id } = request.parameters;
-  const subject = await redeemCode(oauth.verification, {
+  const subject = await redeemCode(oauth, {
     account,
     client,
     grant_id,
@@ -150,9 +150,9 @@ async function challenge(oauth: Oauth, { opened, resumed, facts }: Acting, chann
   const { account, client } = resumed;
   const { mfa_token = "" } = opened.request.progress;
   const now = oauth.directory.storage.now();
-  const pending = await openLogin(oauth.mfa, account.account_id, secret(mfa_token), now);
+  const pending = await openLogin(oauth.directory, account.account_id, secret(mfa_token), now);
   const about = { account, pending, channel, sender: senderOf(client), actor: client.id, facts, now };
-  const oob_code = reveal(await challengeFactor(oauth.mfa, about));
+  const oob_code = reveal(await challengeFactor(oauth, about));
   await saveProgress(oauth, opened.request, { mfa_token, oob_code, oob_channel: channel, another: true });
 }
 
@@ -161,9 +161,10 @@ async function showFactor(oauth: Oauth, acting: Acting, code: Secret): Promise<S
   const { account, client } = resumed;
   const { mfa_token = "", oob_code } = opened.request.progress;
   const now = oauth.directory.storage.now();
-  const pending = await openLogin(oauth.mfa, account.account_id, secret(mfa_token), now);
+  const pending = await openLogin(oauth.directory, account.account_id, secret(mfa_token), now);
   const presented = oob_code === undefined ? { otp: code } : { oob_code: secret(oob_code), binding_code: code };
-  const subject = await finishFactor(oauth.mfa, { account, pending, presented, source, actor: client.id, facts, now });
+  const about = { account, pending, presented, source, actor: client.id, facts, now };
+  const subject = await finishFactor(oauth.directory, about);
   return logIn(oauth, acting, subject);
 }
 

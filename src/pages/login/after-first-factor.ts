@@ -18,10 +18,10 @@ export async function afterFirstFactor(
   grant_id: string,
 ): Promise<Secret | undefined> {
   const { account, client } = resumed;
-  const { directory, mfa } = oauth;
+  const { directory } = oauth;
   const now = directory.storage.now();
   const continuation = () => ({ kind: "hosted" });
-  const pending = await pendingAfter(mfa, { account, client, grant_id, subject, continuation, now });
+  const pending = await pendingAfter(directory, { account, client, grant_id, subject, continuation, now });
   if (!pending) return logBrowserIn(oauth, account, opened, subject);
   const mfa_token = reveal(sealLogin(directory.master_keys, account.account_id, pending));
   await saveProgress(oauth, opened.request, { mfa_token, another: true });

@@ -147,10 +147,8 @@ async function viewOf(
 }
 
 /** The login between its two factors; undefined when it is over: then it begins anew, in the same request. */
-function pendingIn(
-  { mfa, directory }: Oauth,
-  account_id: string,
-  mfa_token: string,
-): Promise<PendingLogin | undefined> {
-  return openLogin(mfa, account_id, secret(mfa_token), directory.storage.now()).catch(unlessRefused("invalid_grant"));
+function pendingIn({ directory }: Oauth, account_id: string, mfa_token: string): Promise<PendingLogin | undefined> {
+  return openLogin(directory, account_id, secret(mfa_token), directory.storage.now()).catch(
+    unlessRefused("invalid_grant"),
+  );
 }
