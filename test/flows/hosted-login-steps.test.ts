@@ -2,7 +2,12 @@
  * Steps of a hosted login beside the straight way: a second factor, the code once more, somebody else, a choice,
  * consent again.
  */
+import { sql } from "kysely";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { findAccount } from "../../src/directory/accounts/find-account.ts";
+import { logBrowserIn } from "../../src/oauth/browser/log-browser-in.ts";
+import type { OpenRequest } from "../../src/oauth/browser/open-request.ts";
+import type { Oauth } from "../../src/oauth/oauth.ts";
 import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import { addClient, addUser, call, inbox } from "../support/latchkey.ts";
@@ -79,6 +84,44 @@ describeOnBothEngines("a step of the hosted login", (engine) => {
     const theirs = await surfer.act(later, "identify", { identifier: other.email });
     const done = await surfer.act(theirs, "code", { code: await newest(other.email) });
     expect((await idTokenOf(done)).sub).toBe(other.id);
+  });
+
+  it("logs nobody in by halves: after a fault the browser is the one that it was, and whoever was logged in still is", async () => {
+    const { latchkey, tenant } = scene;
+    const { directory, storage } = latchkey.server.core;
+    const [present, failing] = [await someone(), await someone()];
+    const surfer = openSurfer(latchkey);
+    await surfer.logIn(scene.address(), tenant, present.email);
+    const sessions = (user_id: string) =>
+      storage.read
+        .selectFrom("sessions")
+        .select(["browser_digest", "auth_time"])
+        .where("user_id", "=", user_id)
+        .execute();
+    const [before] = await sessions(present.id);
+    const opened = {
+      request: { account_id: tenant.account_id, id: "any" },
+      browser: before?.browser_digest,
+    } as unknown as OpenRequest;
+    const subject = {
+      user_id: failing.id,
+      authenticated_at: storage.now(),
+      amr: ["otp"],
+      second_factor: false,
+      authorization_id: "",
+    };
+    const account = await findAccount(directory, tenant.account_id);
+    const rename = (from: string, to: string) =>
+      storage.write((tx) => sql`alter table ${sql.table(from)} rename to ${sql.table(to)}`.execute(tx.db));
+    await rename("authorization_requests", "requests_elsewhere");
+    const failed = await logBrowserIn({ directory } as Oauth, account, opened, subject)
+      .catch((error: unknown) => String(error))
+      .finally(() => rename("requests_elsewhere", "authorization_requests"));
+    expect(failed).toMatch(/authorization_requests/);
+    expect(await sessions(failing.id)).toEqual([]);
+    expect(await sessions(present.id)).toEqual([before]);
+    const silent = await surfer.visit(scene.address(scene.own, { prompt: "none" }));
+    expect((await idTokenOf(silent)).sub).toBe(present.id);
   });
 
   it("sends the same code once more, half a minute after the last message", async () => {

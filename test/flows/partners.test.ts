@@ -1,4 +1,5 @@
 /** A partner's client in its merchants' accounts, and applicants who open an account under an owner. */
+import { sql } from "kysely";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
@@ -225,6 +226,48 @@ describeOnBothEngines("a partner", (engine) => {
     expect(
       code(await call(`${merchant.base}/signup`, { method: "POST", token: merchant.token, json: { email } })),
     ).toEqual([403, "access_denied"]);
+  });
+
+  it("opens an account whole or not at all: after a fault the same code is good, and nothing is left behind", async () => {
+    const { storage } = latchkey.server.core;
+    const owner = await createTenant(latchkey, { account_id: "T11400000", settings: { signup: true } });
+    const send = (path: string, options: object) =>
+      call(`${owner.base}/signup${path}`, { method: "POST", token: owner.token, ...options });
+    const rows = async () => ({
+      accounts: await storage.read.selectFrom("accounts").select("name").where("account_id", "like", "T114%").execute(),
+      clients: await storage.read.selectFrom("clients").select("id").where("account_id", "like", "T114%").execute(),
+      signups: await storage.read.selectFrom("signups").selectAll().where("account_id", "=", "T11400000").execute(),
+    });
+    const rename = (from: string, to: string) =>
+      storage.write((tx) => sql`alter table ${sql.table(from)} rename to ${sql.table(to)}`.execute(tx.db));
+    const email = "whole@example.com";
+    await send("", { json: { email, business_name: "Whole" } });
+    const verification_code = (await inbox(owner, email))[0]?.verification_code ?? "";
+    const verify = () => send("/verify", { query: { verification_code } });
+    const before = await rows();
+    // The user is the last row that is written.
+    await rename("users", "users_elsewhere");
+    const failed = await verify().finally(() => rename("users_elsewhere", "users"));
+    expect(code(failed)).toEqual([500, "internal_error"]);
+    expect(await rows()).toEqual(before);
+
+    const numbers = sql`with recursive numbers(n) as (select 1 union all select n + 1 from numbers where n < 99999)`;
+    const named = sql`select 'T114' || substr(cast(100000 + n as text), 2, 5), 'Taken', '{}', '', '', '' from numbers`;
+    const into = sql`insert into accounts (account_id, name, settings, created_at, created_by, updated_at)`;
+    await storage.write((tx) =>
+      (storage.engine === "sqlite" ? sql`${into} ${numbers} ${named}` : sql`${numbers} ${into} ${named}`).execute(
+        tx.db,
+      ),
+    );
+    expect(code(await verify())).toEqual([503, "temporarily_unavailable"]);
+    await storage.write((tx) => tx.db.deleteFrom("accounts").where("name", "=", "Taken").execute());
+    expect(await rows()).toEqual(before);
+
+    const replies = await Promise.all([verify(), verify()]);
+    expect(replies.map(({ status }) => status).toSorted()).toEqual([202, 400]);
+    const { accounts, signups } = await rows();
+    expect(accounts.map(({ name }) => name).toSorted()).toEqual(["Shop", "Whole"]);
+    expect(signups).toMatchObject([{ created_account_id: expect.stringMatching(/^T114\d{5}$/) }]);
   });
 
   it("lets no applicant open an account an hour late, nor once its owner takes none any more", async () => {

@@ -56,15 +56,15 @@ export interface Begun {
 /**
  * Somebody has logged in: a session of theirs, under a cookie that the browser did not have before. Where they were
  * logged in already, their session goes on with what they showed now, so that its end is the end of all that it ever
- * led to.
+ * led to. Part of a transaction.
  */
 export async function beginSession(
-  { storage }: Directory,
+  tx: Transaction,
   { account_id, settings }: Account,
   subject: AuthenticatedSubject,
   before: Uint8Array | undefined,
+  milliseconds: number,
 ): Promise<Begun> {
-  const milliseconds = storage.now();
   const now = instant(milliseconds);
   const browser = newBrowser();
   const digest = sha256(reveal(browser));
@@ -79,15 +79,13 @@ export async function beginSession(
     idle_expires_at: instant(milliseconds + settings.session_idle_lifetime * 1000),
     expires_at: instant(milliseconds + settings.session_lifetime * 1000),
   };
-  const session_id = await storage.write(async (tx) => {
-    const going = before && (await updateShown(tx.db, before, session));
-    if (before) await updateBrowser(tx.db, account_id, before, digest);
-    if (going === undefined) await insertSession(tx.db, session, digest);
-    const actor = { id: subject.user_id, context: { amr: subject.amr } };
-    const deed = { action: going === undefined ? "session.begun" : "session.continued", entity: going ?? session.id };
-    await recordDeed(tx, { account_id, ...deed, now, actor });
-    return going ?? session.id;
-  });
+  const going = before && (await updateShown(tx.db, before, session));
+  if (before) await updateBrowser(tx.db, account_id, before, digest);
+  if (going === undefined) await insertSession(tx.db, session, digest);
+  const session_id = going ?? session.id;
+  const actor = { id: subject.user_id, context: { amr: subject.amr } };
+  const action = going === undefined ? "session.begun" : "session.continued";
+  await recordDeed(tx, { account_id, action, entity: session_id, now, actor });
   return { session_id, browser };
 }
 

@@ -1,11 +1,10 @@
 import { recordDeed } from "../../audit/audit.ts";
 import { refuseField } from "../../errors.ts";
-import { instant } from "../../storage/storage.ts";
+import { instant, type Transaction } from "../../storage/storage.ts";
 import { insertConnection } from "../connections/store.ts";
 import type { Actor, Directory } from "../directory.ts";
 import { type Account, readAccountId } from "./account.ts";
 import { checkCountries } from "./check-countries.ts";
-import { findAccount } from "./find-account.ts";
 import type { AccountSettings } from "./settings.ts";
 import { insertAccount } from "./store.ts";
 
@@ -24,16 +23,29 @@ export interface NewAccount {
 export async function createAccount(directory: Directory, input: NewAccount, actor: Actor): Promise<Account> {
   const account_id = readAccountId(input.account_id);
   await checkCountries(input.settings ?? {});
-  const created_at = instant(directory.storage.now());
-  const row = { account_id, name: input.name, settings: input.settings ?? {}, created_at, created_by: actor.id };
-  const created = await directory.storage.write(async (tx) => {
-    if (!(await insertAccount(tx.db, row))) return false;
-    for (const strategy of ["email", "sms"] as const) {
-      await insertConnection(tx.db, { account_id, name: strategy, strategy, created_at });
-    }
-    await recordDeed(tx, { account_id, action: "account.created", entity: account_id, now: created_at, actor });
-    return true;
-  });
-  if (!created) throw refuseField("account_id", "taken", "is taken");
-  return findAccount(directory, account_id);
+  const now = directory.storage.now();
+  const account = await directory.storage.write((tx) => createAccountIn(tx, { ...input, account_id }, actor, now));
+  if (!account) throw refuseField("account_id", "taken", "is taken");
+  return account;
+}
+
+/**
+ * Part of a transaction, of an id that is canonical and countries that were checked.
+ *
+ * @returns undefined when the id is taken.
+ */
+export async function createAccountIn(
+  tx: Transaction,
+  { account_id, name, settings = {} }: NewAccount,
+  actor: Actor,
+  now: number,
+): Promise<Account | undefined> {
+  const created_at = instant(now);
+  const account = await insertAccount(tx.db, { account_id, name, settings, created_at, created_by: actor.id });
+  if (!account) return undefined;
+  for (const strategy of ["email", "sms"] as const) {
+    await insertConnection(tx.db, { account_id, name: strategy, strategy, created_at });
+  }
+  await recordDeed(tx, { account_id, action: "account.created", entity: account_id, now: created_at, actor });
+  return account;
 }

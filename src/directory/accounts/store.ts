@@ -45,15 +45,15 @@ export interface NewAccount {
   readonly created_by: string;
 }
 
-/** @returns false when the id is taken. */
-export async function insertAccount(db: Database, account: NewAccount): Promise<boolean> {
-  const rows = await db
+/** @returns undefined when the id is taken. */
+export async function insertAccount(db: Database, account: NewAccount): Promise<Account | undefined> {
+  const [row] = await db
     .insertInto("accounts")
     .values({ ...account, settings: JSON.stringify(account.settings), updated_at: account.created_at })
     .onConflict((conflict) => conflict.column("account_id").doNothing())
-    .returning("account_id")
+    .returning(columns)
     .execute();
-  return rows.length === 1;
+  return row && fromRow(row).account;
 }
 
 export async function updateSettings(

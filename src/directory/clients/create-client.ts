@@ -2,14 +2,13 @@ import { recordDeed } from "../../audit/audit.ts";
 import { refuseField } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
-import { instant } from "../../storage/storage.ts";
+import { instant, type Transaction } from "../../storage/storage.ts";
 import type { Actor, Directory } from "../directory.ts";
 import { checkClientId, checkSettings } from "./check-settings.ts";
 import { type Client, isPublic } from "./client.ts";
-import { findClientById } from "./find-client.ts";
 import { adoptSecret, mintSecret } from "./secret.ts";
 import type { ClientSettings } from "./settings.ts";
-import { insertClient, insertSecret } from "./store.ts";
+import { insertClient, insertSecret, type NewSecret } from "./store.ts";
 
 export interface NewClient {
   /** Omitted: the client's uuid. */
@@ -39,21 +38,35 @@ export async function createClient(
   checkSettings(input.settings);
   const now = directory.storage.now();
   const id = uuidv7(now);
-  const client_id = input.client_id ?? id;
-  const { origin = "account" } = input;
-  if (input.client_id !== undefined && origin !== "metadata") checkClientId(input.client_id);
-  const created_at = instant(now);
+  if (input.client_id !== undefined && input.origin !== "metadata") checkClientId(input.client_id);
   const minted = await secretOf(account_id, id, input, now);
-  const { name = null, description = null, settings } = input;
+  const named = { ...input, account_id, id, secret: minted?.row };
+  const client = await directory.storage.write((tx) => createClientIn(tx, named, actor, now));
+  return { client, client_secret: minted?.client_secret ?? null };
+}
+
+export interface NamedClient extends Omit<NewClient, "client_secret"> {
+  readonly account_id: string;
+  readonly id: string;
+  /** A public client has none. */
+  readonly secret?: NewSecret | undefined;
+}
+
+/**
+ * Part of a transaction, of a client whose client_id and settings were checked.
+ *
+ * @throws 400 invalid_request when the client_id is taken.
+ */
+export async function createClientIn(tx: Transaction, input: NamedClient, actor: Actor, now: number): Promise<Client> {
+  const { account_id, id, client_id = id, settings, secret } = input;
+  const { name = null, description = null, origin = "account" } = input;
+  const created_at = instant(now);
   const row = { account_id, id, client_id, name, description, settings, origin, created_at, created_by: actor.id };
-  const created = await directory.storage.write(async (tx) => {
-    if (!(await insertClient(tx.db, row))) return false;
-    if (minted) await insertSecret(tx.db, minted.row);
-    await recordDeed(tx, { account_id, action: "client.created", entity: id, now: created_at, actor });
-    return true;
-  });
-  if (!created) throw refuseField("client_id", "taken", "is taken");
-  return { client: await findClientById(directory, account_id, id), client_secret: minted?.client_secret ?? null };
+  const client = await insertClient(tx.db, row);
+  if (!client) throw refuseField("client_id", "taken", "is taken");
+  if (secret) await insertSecret(tx.db, secret);
+  await recordDeed(tx, { account_id, action: "client.created", entity: id, now: created_at, actor });
+  return client;
 }
 
 async function secretOf(account_id: string, id: string, { settings, client_secret }: NewClient, now: number) {

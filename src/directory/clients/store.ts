@@ -62,15 +62,15 @@ export interface NewClient {
   readonly created_by: string;
 }
 
-/** @returns false when the client_id is taken, be it by a deleted client. */
-export async function insertClient(db: Database, client: NewClient): Promise<boolean> {
-  const rows = await db
+/** @returns undefined when the client_id is taken, be it by a deleted client. */
+export async function insertClient(db: Database, client: NewClient): Promise<Client | undefined> {
+  const [row] = await db
     .insertInto("clients")
     .values({ ...client, settings: JSON.stringify(client.settings), updated_at: client.created_at })
     .onConflict((conflict) => conflict.columns(["account_id", "client_id"]).doNothing())
-    .returning("id")
+    .returning(columns.clients)
     .execute();
-  return rows.length === 1;
+  return row && decode(row);
 }
 
 export interface ClientChange {

@@ -3,7 +3,7 @@ import { noSuch, refuseField } from "../../errors.ts";
 import { seal } from "../../secrets/seal.ts";
 import { reveal, type Secret } from "../../secrets/secret.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
-import { instant } from "../../storage/storage.ts";
+import { instant, type Transaction } from "../../storage/storage.ts";
 import type { Account } from "../accounts/account.ts";
 import { holdAccount } from "../accounts/hold-account.ts";
 import type { Client } from "../clients/client.ts";
@@ -26,7 +26,13 @@ const LIMIT_PER_CLIENT = 200;
 type Permit = (account: Account) => void;
 
 /** @throws 400 invalid_request. */
-export async function createGrant(
+export function createGrant(directory: Directory, input: NewGrant, actor: Actor, permit?: Permit): Promise<Grant> {
+  return directory.storage.write((tx) => createGrantIn(tx, directory, input, actor, permit));
+}
+
+/** Part of a transaction. @throws 400 invalid_request. */
+export async function createGrantIn(
+  tx: Transaction,
   directory: Directory,
   input: NewGrant,
   actor: Actor,
@@ -55,16 +61,14 @@ export async function createGrant(
     created_at,
     created_by: actor.id,
   };
-  await directory.storage.write(async (tx) => {
-    permit?.((await holdAccount(tx, account_id, created_at)).account);
-    if ((await selectGrants(tx.db, account_id, { client_id: client.id })).length >= LIMIT_PER_CLIENT) {
-      throw refuseField("client_id", "too_many", `has ${LIMIT_PER_CLIENT} grants, which is the limit`);
-    }
-    await insertGrant(tx.db, row);
-    const facts = { client_id: client.id };
-    await recordDeed(tx, { account_id, action: "grant.created", entity: id, now: created_at, actor, facts });
-  });
-  directory.grants.forget(cacheKey(account_id, client.id));
+  permit?.((await holdAccount(tx, account_id, created_at)).account);
+  if ((await selectGrants(tx.db, account_id, { client_id: client.id })).length >= LIMIT_PER_CLIENT) {
+    throw refuseField("client_id", "too_many", `has ${LIMIT_PER_CLIENT} grants, which is the limit`);
+  }
+  await insertGrant(tx.db, row);
+  const facts = { client_id: client.id };
+  await recordDeed(tx, { account_id, action: "grant.created", entity: id, now: created_at, actor, facts });
+  tx.onDisk(() => directory.grants.forget(cacheKey(account_id, client.id)));
   const { oidc_client_secret: _sealed, ...grant } = row;
   return { ...grant, updated_at: created_at, deleted_at: null, deleted_by: null };
 }

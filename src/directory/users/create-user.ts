@@ -35,10 +35,32 @@ export interface NewUser {
 /** @throws 400 invalid_request: no identifier at all, one that cannot be read, or one that is taken. */
 export async function createUser(directory: Directory, account: Account, input: NewUser, actor: Actor): Promise<User> {
   const { account_id } = account;
-  const email_canonical = input.email === undefined ? null : readEmail(input.email);
   const phone_number =
-    input.phone_number === undefined ? null : (await readPhone(input.phone_number, account.settings.country)).number;
+    input.phone_number === undefined
+      ? undefined
+      : (await readPhone(input.phone_number, account.settings.country)).number;
   const now = directory.storage.now();
+  const read = { ...input, phone_number };
+  const id = await directory.storage.write((tx) => createUserIn(tx, account_id, read, actor, now));
+  if (id === undefined) throw await takenField(directory, account_id, input.customer_id);
+  return findUser(directory, account_id, id);
+}
+
+/**
+ * Part of a transaction; a number is in E.164 already.
+ *
+ * @returns the user's id; undefined when the address or the customer_id is taken.
+ * @throws 400 invalid_request for an address that cannot be read.
+ */
+export async function createUserIn(
+  tx: Transaction,
+  account_id: string,
+  input: NewUser,
+  actor: Actor,
+  now: number,
+): Promise<string | undefined> {
+  const { phone_number = null } = input;
+  const email_canonical = input.email === undefined ? null : readEmail(input.email);
   const created_at = instant(now);
   const verified_at = input.verified ? created_at : null;
   const row = {
@@ -56,25 +78,19 @@ export async function createUser(directory: Directory, account: Account, input: 
     created_at,
     created_by: actor.id,
   };
-  const created = await directory.storage.write(async (tx) => {
-    if (!(await insertUser(tx.db, row, profileOf(input, row.id), input.scope))) return false;
-    if (input.role_ids) await replaceUserRoles(tx.db, account_id, row.id, input.role_ids);
-    await input.within?.(tx, { account_id, user_id: row.id }, now);
-    await recordDeed(tx, { account_id, action: "user.created", entity: row.id, now: created_at, actor });
-    return true;
-  });
-  if (!created) throw await takenField(directory, row);
-  return findUser(directory, account_id, row.id);
+  if (!(await insertUser(tx.db, row, profileOf(input, row.id), input.scope))) return undefined;
+  if (input.role_ids) await replaceUserRoles(tx.db, account_id, row.id, input.role_ids);
+  await input.within?.(tx, { account_id, user_id: row.id }, now);
+  await recordDeed(tx, { account_id, action: "user.created", entity: row.id, now: created_at, actor });
+  return row.id;
 }
 
 function profileOf({ type, authentication_type, agreement }: NewUser, id: string): object {
   return type === "account_user" ? { authentication_type, agreement, scope_version: id } : {};
 }
 
-async function takenField(
-  directory: Directory,
-  { account_id, customer_id }: { readonly account_id: string; readonly customer_id: string | null },
-): Promise<Error> {
-  const taken = customer_id !== null && (await selectUserByCustomerId(directory.storage.read, account_id, customer_id));
+async function takenField(directory: Directory, account_id: string, customer_id: string | undefined): Promise<Error> {
+  const taken =
+    customer_id !== undefined && (await selectUserByCustomerId(directory.storage.read, account_id, customer_id));
   return refuseField(taken ? "customer_id" : "email", "taken", "is taken");
 }

@@ -8,20 +8,20 @@ import type { Progress } from "./authorization-request.ts";
 import type { OpenRequest } from "./open-request.ts";
 import { rebindRequests, updateProgress } from "./store.ts";
 
-/** Somebody logged in: their session, under a new cookie that the browser's other requests follow. */
-export async function logBrowserIn(
-  oauth: Oauth,
+/** Somebody logged in: their session, under a new cookie that the browser's other requests follow; one transaction. */
+export function logBrowserIn(
+  { directory: { storage } }: Oauth,
   account: Account,
   { request, browser }: OpenRequest,
   subject: AuthenticatedSubject,
 ): Promise<Secret> {
-  const { directory } = oauth;
-  const { session_id, browser: cookie } = await beginSession(directory, account, subject, browser);
-  const digest = sha256(reveal(cookie));
-  const progress: Progress = { session_id, fresh: true };
-  await directory.storage.write(async (tx) => {
+  const now = storage.now();
+  return storage.write(async (tx) => {
+    const { session_id, browser: cookie } = await beginSession(tx, account, subject, browser, now);
+    const digest = sha256(reveal(cookie));
+    const progress: Progress = { session_id, fresh: true };
     await rebindRequests(tx.db, account.account_id, browser, digest);
     await updateProgress(tx.db, request, progress, digest);
+    return cookie;
   });
-  return cookie;
 }

@@ -1,17 +1,18 @@
 import { randomInt, randomUUID } from "node:crypto";
 import { codeDigest, normaliseCode } from "../../authentication/verification/code.ts";
-import { type Account, isOwner, issuerOf } from "../../directory/accounts/account.ts";
-import { createAccount } from "../../directory/accounts/create-account.ts";
-import { createClient } from "../../directory/clients/create-client.ts";
-import type { Actor } from "../../directory/directory.ts";
-import { createGrant } from "../../directory/grants/change-grants.ts";
+import { type Account, issuerOf } from "../../directory/accounts/account.ts";
+import { createAccountIn } from "../../directory/accounts/create-account.ts";
+import { createClientIn, type NamedClient } from "../../directory/clients/create-client.ts";
+import type { Actor, Directory } from "../../directory/directory.ts";
+import { createGrantIn } from "../../directory/grants/change-grants.ts";
 import type { AccountUser, Agreement } from "../../directory/users/account-user.ts";
-import { createUser } from "../../directory/users/create-user.ts";
+import { createUserIn } from "../../directory/users/create-user.ts";
 import { findAccountUser } from "../../directory/users/find-account-user.ts";
-import { Refusal, refuse } from "../../errors.ts";
+import { refuse } from "../../errors.ts";
 import { takeBudget } from "../../limits/limits.ts";
 import type { Secret } from "../../secrets/secret.ts";
-import { instant } from "../../storage/storage.ts";
+import { uuidv7 } from "../../secrets/uuid.ts";
+import { instant, type Transaction } from "../../storage/storage.ts";
 import { issueForPerson, type PersonTokens } from "../issue-for-person.ts";
 import type { Oauth } from "../oauth.ts";
 import { checkOpen } from "./begin-signup.ts";
@@ -27,37 +28,29 @@ export interface NewTenant {
 /** What the first user of an account holds: all of it. */
 const OWN_SCOPES = ["admin:accounts", "admin:customers"];
 
+/** The client that they log in with. */
+const OWN_CLIENT = {
+  first_party: true,
+  user_type: "account_user",
+  token_endpoint_auth_method: "none",
+  grant_types: ["authorization_code", "refresh_token"],
+} satisfies NamedClient["settings"];
+
 /**
- * The code came back: the account is made, once.
+ * The code came back: the account is made, once. All of it or, whatever fails meanwhile, nothing, and the code stays good.
  *
- * @throws 400 invalid_verification_code; 403 access_denied where the owner does not allow it any more; 429.
+ * @throws 400 invalid_verification_code; 403 access_denied where the owner does not allow it any more; 429; 503
+ *   temporarily_unavailable when no account number was free.
  */
 export async function finishSignup(oauth: Oauth, owner: Account, presented: Secret, actor: Actor): Promise<NewTenant> {
   checkOpen(owner);
   const { directory } = oauth;
-  const { storage } = directory;
   const signup = await findSignup(oauth, owner, presented, actor);
-  const now = storage.now();
-  if (!(await storage.write((tx) => updateVerified(tx.db, signup, instant(now)))))
-    throw refuse("invalid_verification_code");
-  const account = await openAccount(oauth, owner, signup, actor);
-  await storage.write((tx) => updateCreated(tx.db, signup, account.account_id));
-  const settings = {
-    first_party: true,
-    user_type: "account_user",
-    token_endpoint_auth_method: "none",
-    grant_types: ["authorization_code", "refresh_token"],
-  } as const;
-  const input = { name: account.name, settings: { ...settings, grant_types: [...settings.grant_types] } };
-  const { client } = await createClient(directory, account.account_id, input, actor);
-  const audience = issuerOf(directory.public_url, account.account_id);
-  const scope = ["openid", "profile", "email", ...OWN_SCOPES];
-  const grant = await createGrant(directory, { client, audience, scope, type: "any" }, actor);
-  const { name, agreement } = signup.applicant as { name?: string; agreement?: Agreement };
-  const person = { type: "account_user", email: signup.email, name, agreement, verified: true } as const;
-  const { id } = await createUser(directory, account, { ...person, scope: OWN_SCOPES }, actor);
+  const now = directory.storage.now();
+  const opened = await directory.storage.write((tx) => openTenant(tx, directory, owner, signup, actor, now));
+  const { account, user_id, ...login } = opened;
   const subject = {
-    user_id: id,
+    user_id,
     email: signup.email,
     email_verified: true,
     authenticated_at: now,
@@ -65,8 +58,33 @@ export async function finishSignup(oauth: Oauth, owner: Account, presented: Secr
     second_factor: false,
     authorization_id: randomUUID(),
   };
-  const tokens = await issueForPerson(oauth, { account, client, grant, audience, subject, refresh: true }, now);
-  return { account, user: await findAccountUser(directory, account.account_id, id), tokens };
+  const tokens = await issueForPerson(oauth, { ...login, account, subject, refresh: true }, now);
+  return { account, user: await findAccountUser(directory, account.account_id, user_id), tokens };
+}
+
+/** What a sign-up opens, with the code that is spent for it: part of a transaction. */
+async function openTenant(
+  tx: Transaction,
+  directory: Directory,
+  owner: Account,
+  signup: Signup,
+  actor: Actor,
+  now: number,
+) {
+  if (!(await updateVerified(tx.db, signup, instant(now)))) throw refuse("invalid_verification_code");
+  const account = await openAccount(tx, owner, signup, actor, now);
+  const { account_id } = account;
+  await updateCreated(tx.db, signup, account_id);
+  const named = { account_id, id: uuidv7(now), name: account.name, settings: OWN_CLIENT };
+  const client = await createClientIn(tx, named, actor, now);
+  const audience = issuerOf(directory.public_url, account_id);
+  const scope = ["openid", "profile", "email", ...OWN_SCOPES];
+  const grant = await createGrantIn(tx, directory, { client, audience, scope, type: "any" }, actor);
+  const { name, agreement } = signup.applicant as { name?: string; agreement?: Agreement };
+  const person = { type: "account_user", email: signup.email, name, agreement, verified: true } as const;
+  const user_id = await createUserIn(tx, account_id, { ...person, scope: OWN_SCOPES }, actor, now);
+  if (user_id === undefined) throw new Error("a new account had its first user already");
+  return { account, client, grant, audience, user_id };
 }
 
 async function findSignup(
@@ -88,8 +106,14 @@ async function findSignup(
 
 const TRIES = 20;
 
-/** Under a number of the owner's that is free. */
-async function openAccount({ directory }: Oauth, owner: Account, signup: Signup, actor: Actor): Promise<Account> {
+/** Under a number of the owner's that is free. @throws 503 temporarily_unavailable when none was found. */
+async function openAccount(
+  tx: Transaction,
+  owner: Account,
+  signup: Signup,
+  actor: Actor,
+  now: number,
+): Promise<Account> {
   const prefix = owner.account_id.slice(0, 4);
   const { business_name, name } = signup.applicant as { business_name?: string; name?: string };
   const { country, locale, signing_alg } = owner.settings;
@@ -99,12 +123,8 @@ async function openAccount({ directory }: Oauth, owner: Account, signup: Signup,
   };
   for (let attempt = 0; attempt < TRIES; attempt++) {
     const account_id = `${prefix}${String(randomInt(1, 100_000)).padStart(5, "0")}`;
-    if (isOwner(account_id)) continue;
-    try {
-      return await createAccount(directory, { account_id, ...fields }, actor);
-    } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
-    }
+    const account = await createAccountIn(tx, { account_id, ...fields }, actor, now);
+    if (account) return account;
   }
   throw refuse("temporarily_unavailable", { detail: "no free account number was found", retry_after: 1 });
 }
