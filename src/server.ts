@@ -63,6 +63,7 @@ import { countOutbox, outboxSweep } from "./outbox/counts.ts";
 import { consentPageRoutes } from "./pages/consents/routes.ts";
 import { devicePageRoutes } from "./pages/device/routes.ts";
 import { errorPage } from "./pages/error-page.ts";
+import { formPage } from "./pages/form-page.ts";
 import { loginRoutes } from "./pages/login/routes.ts";
 import { upstreamRoutes } from "./pages/login/upstream-routes.ts";
 import { logoutRoutes } from "./pages/logout/routes.ts";
@@ -229,7 +230,7 @@ async function mount(
   redirectRoutes(app, oauth);
   oidcTokenRoutes(app, oauth);
   passwordlessRoutes(app, oauth);
-  authorizationRoutes(app, oauth);
+  authorizationRoutes(app, oauth, formPage(directory));
   userinfoRoutes(app, oauth);
   introspectionRoutes(app, oauth);
   deviceRoutes(app, oauth);

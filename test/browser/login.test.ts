@@ -341,6 +341,15 @@ describe.skipIf(!executablePath)("the login pages in Chromium", () => {
     await page.context().close();
   });
 
+  it("go on to a form_post callback by a button where no script runs", async () => {
+    const { page } = await open({ javaScriptEnabled: false });
+    await page.goto(address({ prompt: "none", response_mode: "form_post" }));
+    expect(await page.textContent("h1")).toBe(`You will be sent to ${new URL(callback).host}.`);
+    await page.click("text=Continue");
+    await page.waitForURL(`${callback}**`);
+    await page.context().close();
+  });
+
   it("go on to a form_post callback by themselves", async () => {
     const { page } = await open();
     await page.goto(address({ prompt: "none", response_mode: "form_post", state: `"><script>alert(1)</script>&` }));

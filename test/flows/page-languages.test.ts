@@ -56,6 +56,20 @@ describeOnBothEngines("pages about what went wrong", (engine) => {
       }
     });
 
+    it("says where a form is about to go that posts itself, and posts it by a button where no script runs", async () => {
+      const form = { response_mode: "form_post", prompt: "none" };
+      const asked = openSurfer(latchkey, { "accept-language": "xx" });
+      for (const shown of [await authorize(open(), form), await authorize(asked, { ...form, ui_locales: language })]) {
+        speaks(shown, texts.consent_at(new URL(CALLBACK).host));
+        const [, heading] = /<h1>([^<]*)<\/h1>/.exec(shown.html) ?? [];
+        expect(heading).toBe(texts.consent_at(new URL(CALLBACK).host));
+        expect(shown.html).toMatch(
+          new RegExp(`<form method="post" action="${CALLBACK}">[^]*<button>${texts.go_on}</button>`),
+        );
+        expect(shown.html).not.toContain("<noscript>");
+      }
+    });
+
     it("says that another site's form is not taken", async () => {
       speaks(
         await open({ "sec-fetch-site": "cross-site" }).visit(`${tenant.issuer}/device`, {

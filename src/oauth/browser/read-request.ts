@@ -43,7 +43,8 @@ export async function readRequest(
   const redirect_uri = matchRedirectUri(client, raw.redirect_uri);
   const response_mode = modeOf(raw.response_mode) ?? "query";
   const unchecked = client.origin === "account" ? undefined : client.id;
-  const to: AnswerTo = { redirect_uri, response_mode, state: raw.state, unchecked };
+  const ui_locales = spaceSeparated(raw.ui_locales);
+  const to: AnswerTo = { redirect_uri, response_mode, state: raw.state, unchecked, ui_locales };
   const parameters = await redirecting(to, () => understand(oauth, account, client, raw, to));
   return { account, client, parameters };
 }

@@ -6,6 +6,8 @@ export interface AnswerTo {
   readonly redirect_uri: string;
   readonly response_mode: ResponseMode;
   readonly state?: string | undefined;
+  /** BCP 47: in which languages the person reads what is shown on the way. */
+  readonly ui_locales?: readonly string[] | undefined;
   /** The uuid of a client that nobody of the account checked: a browser is not sent there before its person has agreed. */
   readonly unchecked?: string | undefined;
 }

@@ -8,7 +8,7 @@ import { ClientCredentials } from "../client-authentication/schema.ts";
 import { presentedBy } from "../dpop/dpop.ts";
 import type { Oauth } from "../oauth.ts";
 import { findAnyClient } from "../registration/find-registered-client.ts";
-import { sendAnswer } from "./answer.ts";
+import { type FormPage, sendAnswer } from "./answer.ts";
 import { answerWithCode } from "./answer-with-code.ts";
 import type { AuthorizationRequest } from "./authorization-request.ts";
 import { beginRequest, keepRequest, loginPageOf, PUSHED_LIFETIME, requestUriOf } from "./begin.ts";
@@ -30,7 +30,7 @@ const misses = refusals(
 const html = Type.Unsafe<string>({ description: "A page, or a form that posts itself." });
 const seen = Type.Null({ description: "`Location` is a login page, or the callback with the answer." });
 
-export function authorizationRoutes(app: App, oauth: Oauth): void {
+export function authorizationRoutes(app: App, oauth: Oauth, postAnswer: FormPage): void {
   const { directory } = oauth;
 
   const pageOf = (request: AuthorizationRequest) => loginPageOf(directory.public_url, request);
@@ -41,7 +41,8 @@ export function authorizationRoutes(app: App, oauth: Oauth): void {
       const begun = await beginRequest(oauth, account_id, raw, request.ip);
       const resumed = await nextStep(oauth, begun, browserOf(request, directory));
       const { next } = resumed;
-      if (next.step === "done") return sendAnswer(reply, await answerWithCode(oauth, resumed, begun, next.session));
+      if (next.step === "done")
+        return sendAnswer(reply, await answerWithCode(oauth, resumed, begun, next.session), postAnswer);
       checkSilent(begun, next);
       return reply.header("cache-control", "no-store").redirect(pageOf(await keepRequest(oauth, begun)), 303);
     } catch (error) {
@@ -52,7 +53,11 @@ export function authorizationRoutes(app: App, oauth: Oauth): void {
   /** Tells the client what was wrong, unless nobody knows whether the browser should go there. */
   async function refuseAt(request: FastifyRequest, reply: FastifyReply, error: unknown) {
     const { account_id } = request;
-    return sendAnswer(reply, await silentAnswer(directory, account_id, browserOf(request, directory), error));
+    return sendAnswer(
+      reply,
+      await silentAnswer(directory, account_id, browserOf(request, directory), error),
+      postAnswer,
+    );
   }
 
   app.route({

@@ -21,6 +21,7 @@ import { silentAnswer } from "../../oauth/browser/unchecked.ts";
 import { hostOfProvider, providersOf } from "../../oauth/browser/upstream.ts";
 import type { Oauth } from "../../oauth/oauth.ts";
 import { secret } from "../../secrets/secret.ts";
+import { formPage } from "../form-page.ts";
 import { PageParams, page_route, sendPage } from "../page.ts";
 import { refuseForeignForm } from "../same-site.ts";
 import { textsFor } from "../texts/languages.ts";
@@ -42,6 +43,7 @@ const LoginForm = Type.Object({
 export function loginRoutes(app: App, oauth: Oauth): void {
   const { directory } = oauth;
   const { public_url } = directory;
+  const postAnswer = formPage(directory);
 
   const open = (request: FastifyRequest, may_bind: boolean): Promise<OpenRequest> => {
     const { request: id } = request.query as { request?: string };
@@ -68,7 +70,7 @@ export function loginRoutes(app: App, oauth: Oauth): void {
         if (opened.cookie) setCookie(reply, public_url, request.account_id, opened.cookie);
         await checkStanding(oauth, resumed, opened.request);
         if (next.step === "done")
-          return sendAnswer(reply, await answerWithCode(oauth, resumed, opened.request, next.session));
+          return sendAnswer(reply, await answerWithCode(oauth, resumed, opened.request, next.session), postAnswer);
         checkSilent(opened.request, next);
         checkHinted(opened.request, resumed);
         const texts = textsOf(request, opened, resumed);
@@ -76,7 +78,7 @@ export function loginRoutes(app: App, oauth: Oauth): void {
         return sendPage(reply, { account: resumed.account, texts, leads_away: true, ...view });
       } catch (error) {
         const browser = browserOf(request, directory);
-        return sendAnswer(reply, await silentAnswer(directory, request.account_id, browser, error));
+        return sendAnswer(reply, await silentAnswer(directory, request.account_id, browser, error), postAnswer);
       }
     },
   });
@@ -98,7 +100,7 @@ export function loginRoutes(app: App, oauth: Oauth): void {
       } catch (error) {
         // The person wants to leave, so they go wherever they came from.
         if (error instanceof RedirectedRefusal)
-          return sendAnswer(reply, errorAnswer(error, issuerOf(public_url, request.account_id)));
+          return sendAnswer(reply, errorAnswer(error, issuerOf(public_url, request.account_id)), postAnswer);
         await keepProblem(oauth, request, opened.request, opened.request.progress, error);
       }
       return reply.header("cache-control", "no-store").redirect(loginPageOf(public_url, opened.request), 303);

@@ -1,0 +1,40 @@
+import { randomBytes } from "node:crypto";
+import { hostOf } from "../directory/clients/home.ts";
+import type { Directory } from "../directory/directory.ts";
+import type { FormPage } from "../oauth/browser/answer.ts";
+import { html } from "./html.ts";
+import { readerOf } from "./page.ts";
+
+/**
+ * An answer that the browser posts to the client (OAuth 2.0 Form Post Response Mode §2): by itself, and by a button where
+ * no script runs. It is seen for a moment at most, so it brings no style and no logo, and its policy allows none.
+ */
+export function formPage(directory: Directory): FormPage {
+  return async (reply, { redirect_uri, ui_locales }, fields) => {
+    const { account, texts } = await readerOf(directory, reply.request, ui_locales);
+    const nonce = randomBytes(16).toString("base64");
+    const title = texts.consent_at(hostOf(redirect_uri));
+    const { markup } = html`<!doctype html>
+<html lang="${texts.language}">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex">
+<title>${title} · ${account.name}</title>
+</head>
+<body>
+<main>
+<h1>${title}</h1>
+<form method="post" action="${redirect_uri}">
+${fields.map(([name, value]) => html`<input type="hidden" name="${name}" value="${value}">\n`)}<button>${texts.go_on}</button>
+</form>
+</main>
+<script nonce="${nonce}">document.forms[0].submit()</script>
+</body>
+</html>
+`;
+    const policy = `default-src 'none'; script-src 'nonce-${nonce}'; frame-ancestors 'none'; base-uri 'none'`;
+    reply.header("content-security-policy", policy);
+    return reply.type("text/html; charset=utf-8").serializer(String).send(markup);
+  };
+}
