@@ -137,6 +137,8 @@ export interface ServerOptions {
   readonly follower?: boolean;
   /** By which other servers are asked again; milliseconds. */
   readonly monotonic?: () => number;
+  /** Standard output is read by a program, which gets the log and nothing else. */
+  readonly json?: boolean;
 }
 
 /** @throws ConfigError, or an Error whose message says what to do. */
@@ -177,7 +179,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       throw listenFault("PORT", host, port, error);
     });
     log.info({ public_url: config.public_url, engine: storage.engine }, "listening");
-    offer?.print();
+    if (!options.json) offer?.print();
     return { app, core, stop: () => stopAll(stops, core) };
   } catch (error) {
     await stopAll(stops, core);
@@ -285,15 +287,19 @@ async function readinessOf({ storage, directory }: Core): Promise<Readiness> {
   return { ready, checks: { database, revocations }, degraded };
 }
 
-/** Runs until SIGTERM or SIGINT. Faults of the settings go to standard error, one line each, with exit code 2. */
-export async function serve(env: NodeJS.ProcessEnv = process.env): Promise<void> {
+/**
+ * Runs until SIGTERM or SIGINT. What stops the start is told by `explain`: to standard error, in lines that say what to
+ * do, with exit code 2 for faults of the settings.
+ */
+export async function serve(options: ServerOptions = {}, explain: (error: unknown) => void = explainInLines) {
   tuneEngine();
   try {
-    const config = readConfig(env);
-    if (config.workers > 1) await serveWithWorkers(config, run);
-    else await run(config, {});
+    const config = readConfig(process.env);
+    if (config.workers > 1) await serveWithWorkers(config, (own, as) => run(own, { ...options, ...as }));
+    else await run(config, options);
   } catch (error) {
     explain(error);
+    process.exit();
   }
 }
 
@@ -316,10 +322,10 @@ async function run(config: Config, options: ServerOptions): Promise<void> {
   process.exit(0);
 }
 
-/** Ends the process with what the operator has to do. */
-function explain(error: unknown): never {
+/** What the operator has to do. */
+function explainInLines(error: unknown): void {
   process.stderr.write(`${adviceOn(error)}\n`);
-  process.exit(error instanceof ConfigError ? 2 : 1);
+  process.exitCode = error instanceof ConfigError ? 2 : 1;
 }
 
 if (process.argv[1] !== undefined && fileURLToPath(import.meta.url) === resolve(process.argv[1])) await serve();

@@ -26,6 +26,8 @@ export interface ProcessOptions {
   readonly port?: number;
   readonly env?: Environment;
   readonly cwd?: string;
+  /** By the command line, with these arguments. */
+  readonly args?: readonly string[];
 }
 
 /** Resolves when it answers. */
@@ -41,9 +43,10 @@ export async function spawnServer({
   port,
   env,
   cwd,
+  args,
 }: ProcessOptions): Promise<ServerProcess & { readonly child: ChildProcess }> {
   const chosen = port ?? (await freePort());
-  const child = spawn(process.execPath, [SERVER], {
+  const child = spawn(process.execPath, args ? [CLI, ...args] : [SERVER], {
     cwd,
     env: {
       PATH: process.env.PATH,

@@ -191,9 +191,10 @@ describe("the process", () => {
         .split("\n")
         .map((line) => line.split(" ")[0]),
     ).toEqual(["PORT", "MASTER_KEY"]);
-    const json = await cli(env, "account", "create", "T1", "--json");
-    expect(json.code).toBe(2);
-    expect(JSON.parse(json.stderr).error.code).toBe("invalid_settings");
+    for (const args of [["serve"], ["account", "create", "T1"]]) {
+      const { code, stdout, stderr } = await cli(env, ...args, "--json");
+      expect([code, stdout, JSON.parse(stderr).error.code], args.join(" ")).toEqual([2, "", "invalid_settings"]);
+    }
     for (const args of [
       ["account", "creat"],
       ["account", "create"],
@@ -209,6 +210,19 @@ describe("the process", () => {
       const told = await cli(env, ...args);
       expect([told.code, told.stderr], args.join(" ")).toEqual([2, expect.stringMatching(/^error: .*--help/s)]);
     }
+  });
+
+  it("prints nothing but its log, a JSON object a line, where a program reads it", async () => {
+    const start = async (...args: string[]) => {
+      const cwd = mkdtempSync(join(folder, "json-"));
+      const server = await startProcess({ database_url: "sqlite:./own.db", cwd, env: { DEMO: "1" }, args });
+      await until("the server to say that it listens", () => /"msg":"listening"/.test(server.output()) || undefined);
+      await server.kill("SIGTERM");
+      const lines = server.output().trim().split("\n");
+      return lines.filter((line) => !line.startsWith("{"));
+    };
+    expect(await start("serve", "--json")).toEqual([]);
+    expect(await start("serve")).toContainEqual(expect.stringContaining("A demo account is ready"));
   });
 
   it("says in one line which setting stands in the way of the start, and what to do", async () => {
