@@ -60,8 +60,9 @@ export async function prepareSession({ core: { directory, storage } }) {
   const account = await lookUpAccount(directory, ACCOUNT);
   const input = { type: "customer", email: `${uuidv7(storage.now())}@example.com`, verified: true };
   const { id } = await createUser(directory, account, input, actor);
-  const subject = { user_id: id, authenticated_at: storage.now(), amr: ["otp"] };
-  const { browser } = await beginSession(directory, account, subject, undefined);
+  const now = storage.now();
+  const subject = { user_id: id, authenticated_at: now, amr: ["otp"] };
+  const { browser } = await storage.write((tx) => beginSession(tx, account, subject, undefined, now));
   return { cookie: `lk_${ACCOUNT}=${reveal(browser)}` };
 }
 

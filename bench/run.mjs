@@ -3,11 +3,10 @@
  * medians, because machines are noisy.
  *
  * Usage: npm run bench -- [--quick] [--json] [--engine sqlite|postgres] [--suite authorize,standard,…] [--requests n]
- * [--rounds n]
- *   [--growth n] [--out docs/proof/bench.md]
+ *   [--rounds n] [--growth n] [--without-peers] [--out docs/proof/bench.md]
  * PostgreSQL comes from TEST_DATABASE_URL, or is found and started as in the tests. `--quick` ends within five minutes;
- * it leaves out what needs more. Progress goes to standard error. `--out` writes the page, its plots beside it, and the
- * figures as JSON.
+ * it leaves out what needs more. `--without-peers` compares with ceilings alone, and installs nothing. Progress goes to
+ * standard error. `--out` writes the page, its plots beside it, and the figures as JSON.
  */
 import { parseArgs } from "node:util";
 import { closeBench } from "./harness.mjs";
@@ -31,6 +30,7 @@ const { values } = parseArgs({
     requests: text,
     rounds: text,
     growth: text,
+    "without-peers": { type: "boolean", default: false },
     out: text,
   },
 });
@@ -41,6 +41,7 @@ const options = {
   seconds: quick ? 2 : 8,
   rounds: Number(values.rounds ?? (quick ? 3 : 5)),
   growth: Number(values.growth ?? (quick ? 1_000_000 : 10_000_000)),
+  peers: !values["without-peers"],
 };
 const engines = values.engine ? [values.engine] : ["sqlite", "postgres"];
 const suites = {
@@ -59,7 +60,7 @@ for (const name of wanted ?? []) if (!(name in suites)) throw new Error(`there i
 
 const figures = [];
 const started = Date.now();
-preparePeers();
+if (options.peers) preparePeers();
 try {
   for (const [name, measure] of Object.entries(suites)) {
     if (wanted && !wanted.includes(name)) continue;

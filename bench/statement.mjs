@@ -32,12 +32,12 @@ async function callsFor({ core: { directory, storage }, tenant }, codes) {
   const { client, grant_id } = tenant;
   const calls = [];
   const recording = { ...storage, hot: (statement, input) => new Promise(() => calls.push({ statement, input })) };
-  const verification = { storage: recording, master_keys: directory.master_keys, canonicalAudience: () => AUDIENCE };
+  const authentication = { directory: { ...directory, storage: recording }, nudge() {} };
   const facts = { ip: "127.0.0.1", request_id: "01a20acc-7f03-7ebe-a90b-d762a13e660a" };
   for (const code of codes) {
     const asked = { account, client, grant_id, audience: AUDIENCE, verification_code: secret(code), actor: client.id };
     // It never comes back: nobody carries it out.
-    void redeemCode(verification, { ...asked, facts, now: storage.now() });
+    void redeemCode(authentication, { ...asked, facts, now: storage.now() });
   }
   while (calls.length < codes.length) await new Promise((resolve) => setImmediate(resolve));
   return calls;

@@ -23,25 +23,27 @@ const PROBE = 10;
 export async function measureAuthorize(engine, options) {
   const people = Math.min(1_000, Math.ceil(options.requests / SHARE));
   const server = await startServer(engine);
-  const peer = await startPeer("better-auth", {
-    DATABASE_URL: await withDatabase(engine, "peer"),
-    PEOPLE: String(people),
-  });
+  const peer = options.peers ? await startBetterAuth(engine, people) : undefined;
   const bare = await startCeiling("none");
   const gathered = await startCeiling("ES256", "gather");
   try {
     const figures = [];
     for (const one of cases) {
-      const others = one.alg === "ES256" ? { bare, gathered, peer: { ...peer, engine }, people } : {};
+      const others = one.alg === "ES256" ? { bare, gathered, peer, people } : {};
       figures.push(...(await measureCase(server, one, others, options)));
     }
     return figures;
   } finally {
     await bare.stop();
     await gathered.stop();
-    await peer.stop();
+    await peer?.stop();
     await server.stop();
   }
+}
+
+async function startBetterAuth(engine, people) {
+  const env = { DATABASE_URL: await withDatabase(engine, "peer"), PEOPLE: String(people) };
+  return { ...(await startPeer("better-auth", env)), engine };
 }
 
 async function measureCase(server, { response_type, alg }, { bare, gathered, peer, people }, options) {
@@ -57,12 +59,14 @@ async function measureCase(server, { response_type, alg }, { bare, gathered, pee
     signature: () => measure(ceiling, dummies(server, response_type), { repeat: counts.signature }),
   };
   if (bare) {
-    const logins = async (count) => measure(peer, await loginsOf(peer, count), { expected: 200 });
     const http = fitting(options, await load(bare.port, dummies(server, response_type), { repeat: 1_000 }));
-    const warm = await logins(Math.min(people, 100));
     contenders.gathered = () => measure(gathered, dummies(server, response_type), { repeat: counts.signature });
     contenders.http = () => measure(bare, dummies(server, response_type), { repeat: http });
     contenders.statement = async () => measureStatement(server, await prepareCodes(server, counts.latchkey));
+  }
+  if (peer) {
+    const logins = async (count) => measure(peer, await loginsOf(peer, count), { expected: 200 });
+    const warm = await logins(Math.min(people, 100));
     contenders.better_auth = () => logins(fitting({ ...options, requests: people }, warm));
   }
   await lagOf(server);

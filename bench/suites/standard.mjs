@@ -21,17 +21,18 @@ export async function measureStandard(engine, options) {
   const server = await startServer(engine, { TRUSTED_PROXIES: "127.0.0.1/32" }, async (_, core) => {
     rs256 = await prepareTenant(core, RS256, { signing_alg: "RS256" });
   });
-  const peer = await startPeer("oidc-provider");
+  const peer = options.peers ? await startPeer("oidc-provider") : undefined;
   const ceiling = await startCeiling("RS256");
   try {
     const { port } = server;
     const form = (path, fields, client = server.tenant) =>
       post(port, path, { authorization: basic(client) }, { form: fields });
     const theirs = (path, fields) => post(peer.port, path, { authorization: basic(THEIRS) }, { form: fields });
+    const atPeer = (path, fields) => (peer ? [peer, theirs(path, fields)] : undefined);
     const tokens = await compare(
       { server, what: "client_credentials", name: "oidc_provider", options },
       [server, form(`${OURS}/token`, credentials)],
-      [peer, theirs("/token", credentials)],
+      atPeer("/token", credentials),
     );
     const rsa = form(`/v1/accounts/${RS256}/oauth/token`, credentials, rs256);
     const signed = await compare(
@@ -41,30 +42,31 @@ export async function measureStandard(engine, options) {
     );
     const token = await tokenFrom(port, form(`${OURS}/token`, credentials));
     const opaque = { ...credentials, resource: "https://opaque.shop.example" };
-    const other = await tokenFrom(peer.port, theirs("/token", opaque));
+    const other = peer && (await tokenFrom(peer.port, theirs("/token", opaque)));
     const introspection = await compare(
       { server, what: "introspection", name: "oidc_provider", options },
       [server, form(`${OURS}/introspect`, { token })],
-      [peer, theirs("/token/introspection", { token: other })],
+      atPeer("/token/introspection", { token: other }),
     );
     // Of flows of several requests, which are dear, a share is enough.
     const few = { ...options, requests: Math.ceil(options.requests / 4), seconds: options.seconds / 2 };
     return [tokens, signed, introspection, ...(await codeFlow(server, few)), await hostedLogin(server, few)];
   } finally {
     await ceiling.stop();
-    await peer.stop();
+    await peer?.stop();
     await server.stop();
   }
 }
 
-/** One request, again and again, at both servers in turn. */
+/** One request, again and again, at both servers in turn; at ours alone where there is no other. */
 async function compare({ server, what, name, options }, ours, theirs) {
   const contenderOf = async ([target, request]) => {
     const repeat = fitting(options, await load(target.port, [request], { ...good, repeat: 1_000 }));
     return () => measure(target, [request], { ...good, repeat });
   };
-  const contenders = { latchkey: await contenderOf(ours), [name]: await contenderOf(theirs) };
-  const samples = await takeTurns(options.rounds, contenders);
+  const other = theirs ? { [name]: await contenderOf(theirs) } : {};
+  const samples = await takeTurns(options.rounds, { latchkey: await contenderOf(ours), ...other });
+  if (!theirs) return figureOf({ suite, server, what, samples: samples.latchkey });
   const ratio = `${what.replace(" RS256", "_rs256")}_to_${name}${suffixOf(server.engine)}`;
   return figureOf({
     ...{ suite, server, what, samples: samples.latchkey },
