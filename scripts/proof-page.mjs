@@ -28,7 +28,8 @@ Random commands in parallel against the server and a small reference; the histor
 ${anyTable(lines("model.jsonl"))}
 ## Requests
 
-Valid, nearly valid and hostile requests over every operation; inputs of the parsers under coverage guidance.
+Valid, nearly valid and hostile requests over every operation; inputs of the parsers under coverage guidance. \`early\` and \`late\`: the
+least memory of the process in the second and in the last fifth of a run, which is what a full collection leaves; \`most\`: ever.
 
 ${anyTable(lines("fuzz.jsonl"))}
 ## Measured
