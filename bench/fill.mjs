@@ -2,11 +2,10 @@
  * Rows that nobody asks for, as many as wanted, written by the database itself before its server starts: in the order
  * of their keys, into a table without its indexes, which are built afterwards.
  */
-import { closeSync, fsyncSync, openSync } from "node:fs";
 import pg from "pg";
 import { sqlitePath } from "../dist/config.js";
 import { openSqliteFile } from "../dist/storage/sqlite/connection.js";
-import { AUDIENCE } from "./prepare.mjs";
+import { AUDIENCE, bringToDisk } from "./prepare.mjs";
 
 const STEP = 500_000;
 
@@ -68,11 +67,7 @@ function onSqlite(database_url) {
       for (const { sql } of indexes) run(sql);
     },
     // What the system has not written yet, gigabytes of it, would be written while the server starts.
-    async settle() {
-      const open = openSync(sqlitePath(database_url), "r+");
-      fsyncSync(open);
-      closeSync(open);
-    },
+    settle: async () => bringToDisk(sqlitePath(database_url)),
     async close() {
       file.close();
     },

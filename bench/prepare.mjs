@@ -3,8 +3,8 @@
  * there will be requests, each with a code of their own that is ready to be redeemed. Codes are derived as the product
  * derives them; their rows are written in bulk, past the server.
  */
+import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { closeSync, fsyncSync, openSync } from "node:fs";
 import { sql } from "kysely";
 import { beginSession } from "../dist/authentication/sessions/sessions.js";
 import { codeDigest, firstCode } from "../dist/authentication/verification/code.js";
@@ -128,9 +128,15 @@ async function insertRows({ config: { database_url }, core: { storage } }, table
   file.all("pragma wal_checkpoint(passive)");
   file.close();
   // Whoever is measured next does not wait for the disk to take this in.
-  const disk = openSync(sqlitePath(database_url), "r");
-  fsyncSync(disk);
-  closeSync(disk);
+  bringToDisk(sqlitePath(database_url));
+}
+
+/**
+ * By a process of its own: whoever closes a file that SQLite has open in the same process gives up SQLite's locks on it
+ * (POSIX), and the server beside it may then take itself for the last one and remove the log.
+ */
+export function bringToDisk(path) {
+  execFileSync("sync", [path]);
 }
 
 function codeRow({ master_keys }, { account_id, id: client_id }, { format, length, lifetime, known }, now) {
