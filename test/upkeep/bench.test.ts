@@ -1,4 +1,7 @@
-/** The measurements stand on rooms of the house and go with them: each suite runs, if only for a moment. What it measures then says nothing. */
+/**
+ * The measurements stand on rooms of the house and go with them: each suite runs, if only for a moment. What it measures
+ * then says nothing.
+ */
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
