@@ -80,6 +80,10 @@ describeOnBothEngines("a token exchange", (engine) => {
           ...[400, "invalid_request", `${name} must be ${ACCESS_TOKEN}.`],
         ]);
     }
+    for (const actor of [{ actor_token: token, actor_token_type: ACCESS_TOKEN }, { actor_token_type: ACCESS_TOKEN }])
+      expect(said(await exchange(token, actor))).toEqual([
+        ...[400, "invalid_request", "actor_token is not taken: the actor is the client that exchanges."],
+      ]);
     const exchanged = await exchange(token, { requested_token_type: ACCESS_TOKEN });
     expect([exchanged.status, exchanged.body.issued_token_type], exchanged.text).toEqual([200, ACCESS_TOKEN]);
   });

@@ -48,6 +48,18 @@ describeOnBothEngines("ways around", (engine) => {
   const clientWith = (settings: Parameters<typeof addClient>[2]) =>
     addClient(latchkey, tenant.account_id, { first_party: true, ...settings });
 
+  it("give nobody a grant for what only the server's own codes are bound to", async () => {
+    const { client_id } = await clientWith({});
+    const audiences = ["password_reset:https://shop.example", "login:0190a1b2-7f03-7ebe-a90b-d762a13e660a", ""];
+    for (const audience of audiences.map((one) => `urn:latchkey:${one}`)) {
+      const json = { client_id, audience, scope: ["orders:read"] };
+      const made = await call(`${tenant.base}/auth/client-grants`, { method: "POST", token: tenant.token, json });
+      expect([made.status, made.body.error?.code, made.body.error?.message], audience).toEqual([
+        ...[400, "invalid_request", "audience: must not begin with urn:latchkey:, which is the server's own"],
+      ]);
+    }
+  });
+
   it("lead nobody from the logout to a client that nobody checked, unless they agreed to it", async () => {
     const { body } = await register({
       redirect_uris: [AGENT],

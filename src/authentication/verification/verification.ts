@@ -11,7 +11,7 @@
  */
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Directory } from "../../directory/directory.ts";
-import { canonicalAudience } from "../../directory/grants/audience.ts";
+import { canonicalAudience, OWN_AUDIENCES } from "../../directory/grants/audience.ts";
 import { expirySweep } from "../../storage/delete-expired.ts";
 
 /** Codes are remembered so long after they expired, to tell a used or late one from one that never was. */
@@ -28,7 +28,7 @@ export function boundAudience(
   purpose: CodePurpose | undefined,
 ): string {
   const canonical = canonicalAudience(account, public_url, audience);
-  return purpose === undefined ? canonical : `urn:latchkey:${purpose}:${canonical}`;
+  return purpose === undefined ? canonical : `${OWN_AUDIENCES}${purpose}:${canonical}`;
 }
 
 export const codeSweep = expirySweep("verification codes", { table: "verification_codes", key: "id" }, REMEMBERED);

@@ -1,6 +1,9 @@
 import type { Account } from "../accounts/account.ts";
 import { issuerOf } from "../accounts/account.ts";
 
+/** What the server binds codes of its own to begins so; no grant names it. */
+export const OWN_AUDIENCES = "urn:latchkey:";
+
 /**
  * An audience is an opaque string, save for the account API: its issuer, the names that its clients were written with and
  * the account's own `api_audiences` are aliases of one audience.

@@ -8,6 +8,7 @@ import type { Account } from "../accounts/account.ts";
 import { holdAccount } from "../accounts/hold-account.ts";
 import type { Client } from "../clients/client.ts";
 import { type Actor, cacheKey, type Directory } from "../directory.ts";
+import { OWN_AUDIENCES } from "./audience.ts";
 import type { Grant, GrantOidc, GrantType } from "./grant.ts";
 import { secretContext } from "./oidc-secret.ts";
 import { deleteGrant, insertGrant, selectGrants, updateScope } from "./store.ts";
@@ -41,6 +42,9 @@ export async function createGrantIn(
   const { client, audience, scope, type, oidc } = input;
   if (oidc && type !== "authorization_code") {
     throw refuseField("type", "oidc", "must be authorization_code where oidc is set");
+  }
+  if (audience.startsWith(OWN_AUDIENCES)) {
+    throw refuseField("audience", "reserved", `must not begin with ${OWN_AUDIENCES}, which is the server's own`);
   }
   const { account_id } = client;
   const now = directory.storage.now();

@@ -48,6 +48,10 @@ export const OAuthTokenBody = Type.Object({
   device_code: Type.Optional(Type.String({ minLength: 1, maxLength: 128, description: "RFC 8628 §3.4." })),
   subject_token: Type.Optional(Type.String({ minLength: 1, maxLength: LONGEST_TOKEN })),
   subject_token_type: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
+  actor_token: Type.Optional(
+    Type.String({ description: "RFC 8693 §2.1; refused, since the actor is the client that exchanges." }),
+  ),
+  actor_token_type: Type.Optional(Type.String()),
   requested_token_type: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
 });
 export type OAuthTokenRequest = Static<typeof OAuthTokenBody>;

@@ -10,6 +10,7 @@ import { sendCode } from "../../authentication/verification/send.ts";
 import { isSprayed } from "../../authentication/verification/spray.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { findConnection } from "../../directory/connections/connection.ts";
+import { OWN_AUDIENCES } from "../../directory/grants/audience.ts";
 import type { RequestFacts } from "../../http/facts.ts";
 import type { Progress } from "../../oauth/browser/authorization-request.ts";
 import { logBrowserIn } from "../../oauth/browser/log-browser-in.ts";
@@ -82,7 +83,7 @@ async function refuseDevice(oauth: Oauth, { opened: { request } }: Acting): Prom
 }
 
 /** A code of this browser alone: made for this very login, and redeemable nowhere else. */
-const audienceOf = ({ request }: OpenRequest) => `urn:latchkey:login:${request.id}`;
+const audienceOf = ({ request }: OpenRequest) => `${OWN_AUDIENCES}login:${request.id}`;
 
 /**
  * Six digits are enough, because they are bound to the browser that asked; not for browsers that nobody knows, while an
