@@ -29,6 +29,8 @@ export interface SubjectExchange {
   readonly subject_token: Secret;
   readonly subject_token_type: string | undefined;
   readonly requested_token_type: string | undefined;
+  /** Somebody else is to be the actor, by a token of theirs. */
+  readonly names_actor: boolean;
   readonly audience: string | undefined;
   readonly scope: string | undefined;
   readonly dpop_jkt: string | undefined;
@@ -55,7 +57,7 @@ export async function exchangeSubject(
   const { account_id, settings } = client;
   if (!settings.grant_types.includes(EXCHANGE))
     throw refuse("unauthorized_client", { message: "The client may not exchange tokens." });
-  checkTypes(exchange);
+  checkForm(exchange);
   const account = await findAccount(directory, account_id);
   const now = directory.storage.now();
   const subject = await readSubject(oauth, account_id, exchange.subject_token);
@@ -133,12 +135,16 @@ async function issueOnce(
   throw refuse("invalid_grant", { message: "The client, its secret, its grant or the person is gone." });
 }
 
-function checkTypes({ subject_token_type, requested_token_type }: SubjectExchange): void {
+/** RFC 8693 §2.1: what of its parameters is taken. */
+function checkForm({ subject_token_type, requested_token_type, names_actor }: SubjectExchange): void {
   if (subject_token_type !== ACCESS_TOKEN) {
     throw refuse("invalid_request", { message: `subject_token_type must be ${ACCESS_TOKEN}.` });
   }
   if (requested_token_type !== undefined && requested_token_type !== ACCESS_TOKEN) {
     throw refuse("invalid_request", { message: `requested_token_type must be ${ACCESS_TOKEN}.` });
+  }
+  if (names_actor) {
+    throw refuse("invalid_request", { message: "actor_token is not taken: the actor is the client that exchanges." });
   }
 }
 

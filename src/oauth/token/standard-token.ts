@@ -49,10 +49,10 @@ export async function standardToken(
     }
     case EXCHANGE: {
       const { subject_token_type, requested_token_type } = body;
-      refuseActor(body);
       const subject_token = required(body.subject_token, "subject_token");
-      const about = { client, subject_token, subject_token_type, requested_token_type, audience, scope, dpop_jkt };
-      return exchangeSubject(oauth, about, facts);
+      const names_actor = body.actor_token !== undefined || body.actor_token_type !== undefined;
+      const about = { client, subject_token, subject_token_type, requested_token_type, names_actor };
+      return exchangeSubject(oauth, { ...about, audience, scope, dpop_jkt }, facts);
     }
     default:
       throw refuse("unsupported_grant_type");
@@ -63,12 +63,6 @@ function checkMayUse({ settings }: Client, grant_type: Client["settings"]["grant
   if (!settings.grant_types.includes(grant_type)) {
     throw refuse("unauthorized_client", { message: `The client may not use ${grant_type}.` });
   }
-}
-
-/** Whoever acts for the subject is the client that asks, never somebody whose token it shows (RFC 8693 §2.1). */
-function refuseActor({ actor_token, actor_token_type }: OAuthTokenRequest): void {
-  if (actor_token === undefined && actor_token_type === undefined) return;
-  throw refuse("invalid_request", { message: "actor_token is not taken: the actor is the client that exchanges." });
 }
 
 function required(value: string | undefined, name: string): Secret {
