@@ -3,20 +3,31 @@ import { readConfig } from "../../src/config.ts";
 import { openCore } from "../../src/server.ts";
 import { call, createTenant, type Latchkey, MASTER_KEY, type Tenant, type TenantOptions } from "./latchkey.ts";
 
-/** `url`: where a server on this database answers; it must run already. */
-export async function createTenantBeside(
+let before: Promise<unknown> = Promise.resolve();
+
+/**
+ * One after the other: two stores that one process opens on the same SQLite file wait for each other's lock in the one
+ * thread that could release it.
+ *
+ * `url`: where a server on this database answers; it must run already.
+ */
+export function createTenantBeside(
   database_url: string,
   url: string,
   public_url: string,
   options: TenantOptions = {},
 ): Promise<Tenant> {
-  const config = readConfig({ DATABASE_URL: database_url, MASTER_KEY, PUBLIC_URL: public_url });
-  const core = await openCore(config, { exclusive: false });
-  try {
-    return await createTenant({ url, config, server: { core } } as unknown as Latchkey, options);
-  } finally {
-    await core.close();
-  }
+  const created = before.then(async () => {
+    const config = readConfig({ DATABASE_URL: database_url, MASTER_KEY, PUBLIC_URL: public_url });
+    const core = await openCore(config, { exclusive: false });
+    try {
+      return await createTenant({ url, config, server: { core } } as unknown as Latchkey, options);
+    } finally {
+      await core.close();
+    }
+  });
+  before = created.catch(() => {});
+  return created;
 }
 
 /** @returns the id of a new customer, made by the tenant itself. */
