@@ -13,7 +13,7 @@ export interface AuthenticatedSubject {
   readonly name?: string | undefined;
   /** Milliseconds since the epoch. */
   readonly authenticated_at: number;
-  /** RFC 8176: `otp` for mail, `otp sms` for SMS. */
+  /** RFC 8176: `otp` for mail, `otp sms` for SMS, also where the same code was mailed. */
   readonly amr: readonly string[];
   /** Issuer of the other server that vouched for them; absent where they proved it here. */
   readonly provider?: string | undefined;
@@ -25,6 +25,8 @@ export interface AuthenticatedSubject {
   readonly began_at?: number | undefined;
   /** Since when the password is theirs that they showed. */
   readonly password_set_at?: Instant | undefined;
+  /** The code that they showed went there as well as by SMS: neither is a second factor beside it. */
+  readonly code_sent_over?: "email" | undefined;
   /** The channel over which that password was set by whoever could read it: no second factor beside it. */
   readonly password_set_over?: "email" | undefined;
 }
@@ -32,7 +34,13 @@ export interface AuthenticatedSubject {
 /** What they showed, when, and what it began. */
 export type Shown = Pick<
   AuthenticatedSubject,
-  "authenticated_at" | "amr" | "provider" | "authorization_id" | "password_set_at" | "password_set_over"
+  | "authenticated_at"
+  | "amr"
+  | "provider"
+  | "authorization_id"
+  | "code_sent_over"
+  | "password_set_at"
+  | "password_set_over"
 >;
 
 /** A user who has shown who they are. Written out: every login with a code comes past here. */
@@ -50,6 +58,7 @@ export function subjectOf(
     provider: shown.provider,
     second_factor: user.second_factor === 1,
     authorization_id: shown.authorization_id,
+    code_sent_over: shown.code_sent_over,
     password_set_at: shown.password_set_at,
     password_set_over: shown.password_set_over,
   };

@@ -49,6 +49,15 @@ export function asksForFactor(
   return second_factor || (first === "pwd" && settings.mfa_login && type !== "account_user");
 }
 
+/** Whether a factor is what was shown first, or went where that went: then it is no second one. */
+export function isShown(
+  kind: FactorKind,
+  first: PendingLogin["first"],
+  { code_sent_over }: Pick<AuthenticatedSubject, "code_sent_over">,
+): boolean {
+  return kind === first || kind === code_sent_over;
+}
+
 /** Where a binding code of this login may go, by channel; never where its first factor went. */
 export async function channelsOf(
   directory: Directory,
@@ -61,8 +70,7 @@ export async function channelsOf(
   for (const { kind, target } of await factorsOf(directory, account, subject, first)) {
     if (kind !== "totp" && target !== null) channels.set(kind, target);
   }
-  if (first === "sms" || first === "email") channels.delete(first);
-  return channels;
+  return new Map([...channels].filter(([kind]) => !isShown(kind, first, subject)));
 }
 
 /** Where a binding code goes when nobody says: the account's own channel first; undefined when there is none. */

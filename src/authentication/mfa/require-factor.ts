@@ -6,7 +6,7 @@ import type { MasterKeys } from "../../secrets/master-keys.ts";
 import { reveal, type Secret } from "../../secrets/secret.ts";
 import { sealTicket } from "../../secrets/ticket.ts";
 import type { AuthenticatedSubject } from "../subject.ts";
-import { asksForFactor, factorsOf } from "./factors.ts";
+import { asksForFactor, factorsOf, isShown } from "./factors.ts";
 import { firstFactor, loginTicket, MFA_LIFETIME, type PendingLogin } from "./mfa.ts";
 
 export interface FirstFactor {
@@ -38,7 +38,7 @@ export async function pendingAfter(
   const first = firstFactor(subject.amr);
   if (!asksForFactor(account, subject.second_factor, first, client.settings.user_type)) return undefined;
   const factors = await factorsOf(directory, account, subject, first);
-  if (!factors.some(({ kind }) => kind !== first)) {
+  if (factors.every(({ kind }) => isShown(kind, first, subject))) {
     throw refuse("access_denied", {
       message: "A second factor is required, and this person has none that differs from the first.",
     });

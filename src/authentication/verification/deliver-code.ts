@@ -21,8 +21,9 @@ export interface Delivery {
 const PAUSE = 30_000;
 
 /**
- * The code that this request sends: the pending one while it has half its life left, else a second one, never a third. A
- * resend sends its session's code and no other, unless that is numeric and wrong guesses killed it or closed those of the person.
+ * The code that this request sends: the pending one of its connection while that has half its life left, else a second
+ * one, never a third. A resend sends its session's code and no other, also over another connection, unless that is
+ * numeric and wrong guesses killed it or closed those of the person.
  */
 export async function deliverCode(
   tx: Transaction,
@@ -72,20 +73,28 @@ function purposeOf({ purpose }: SendRequest, { signup }: Login, closed: boolean)
 /** Alive, and not dead by wrong guesses. */
 const isOpen = ({ format, guesses, guess_limit }: CodeRow) => format !== "numeric" || guesses < guess_limit;
 
+/**
+ * Among codes that went over this connection alone, since reading one that went over two proves less; only where two such
+ * live already, it is the newer of them.
+ */
 async function findPending(
   tx: Transaction,
-  { account, client, now }: SendRequest,
+  { account, client, connection, now }: SendRequest,
   { audience, person }: Login,
   format: CodeFormat,
 ): Promise<CodeRow | undefined> {
   const login = { account_id: account.account_id, client_id: client.id, audience, person };
   const live = await selectLiveCodes(tx.db, login, instant(now));
   const usable = live.filter((code) => code.connections !== null && code.format === format && isOpen(code));
-  const [newest] = usable;
-  if (!newest) return undefined;
+  const own = usable.filter(({ connections }) => connections === connection.name);
+  const [newest] = own;
+  if (!newest) {
+    const resent = usable.filter(({ connections }) => connections?.includes(" "));
+    return resent.length > 1 ? resent[0] : undefined;
+  }
   const life = Date.parse(newest.expires_at) - Date.parse(newest.created_at);
   const left = Date.parse(newest.expires_at) - now;
-  return left * 2 >= life || usable.length > 1 ? newest : undefined;
+  return left * 2 >= life || own.length > 1 ? newest : undefined;
 }
 
 async function findSessionCode(

@@ -96,7 +96,12 @@ describeOnBothEngines("redeemCode", (engine) => {
       email: "ada@example.com",
       phone_number,
     });
-    expect(await redeem(login, either.code)).toMatchObject({ email_verified: false, amr: ["otp"] });
+    expect(await redeem(login, either.code)).toMatchObject({
+      ...{ email_verified: false, amr: ["otp", "sms"], code_sent_over: "email" },
+    });
+    const nowhere = { connections: "email sms", email: "ada@example.com" };
+    const mailed = await redeem(login, (await insertCode(storage, login, nowhere)).code);
+    expect([mailed.amr, mailed.code_sent_over], "there was no number").toEqual([["otp"], undefined]);
     const minted = await insertCode(storage, login, { connections: null });
     expect(await redeem(login, minted.code)).toMatchObject({ amr: ["otp"] });
   });

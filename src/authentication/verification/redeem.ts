@@ -145,13 +145,21 @@ async function redeemer(
   const user = found ?? (await signUp(directory, account, client, code, now));
   const sms = wentBySms(code);
   if (sms && code.phone_number) await takeBudget(directory.storage, enteredFrom(account_id, code.phone_number), now);
-  return subjectOf(user, { authenticated_at: now, amr: sms ? ["otp", "sms"] : ["otp"], authorization_id: code.id });
+  const either = wentByBoth(code);
+  const amr = sms || either ? ["otp", "sms"] : ["otp"];
+  const code_sent_over = either ? ("email" as const) : undefined;
+  return subjectOf(user, { authenticated_at: now, amr, code_sent_over, authorization_id: code.id });
 }
 
 /** By SMS and nowhere else: one may have been asked for by mail too, where there was no address to send it to. */
 function wentBySms({ connections, email, phone_number }: FoundCode): boolean {
   if (connections === "sms") return true;
   return (connections ?? "").split(" ").includes("sms") && email === null && phone_number !== null;
+}
+
+/** By mail and by SMS: nobody can say which of them was read. */
+function wentByBoth({ connections, email, phone_number }: FoundCode): boolean {
+  return connections !== null && connections.includes(" ") && email !== null && phone_number !== null;
 }
 
 /** The code has proved that the address or number is the person's own. */
