@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { loginTicket, type PendingLogin } from "../../src/authentication/mfa/mfa.ts";
 import { sealLogin } from "../../src/authentication/mfa/require-factor.ts";
+import { hashPassword, storePassword } from "../../src/authentication/passwords/password.ts";
 import { reveal, secret } from "../../src/secrets/secret.ts";
 import { openTicket } from "../../src/secrets/ticket.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
@@ -164,6 +165,29 @@ describeOnBothEngines("a login between its factors", (engine) => {
       expect(done.body.refresh_token).toBeTruthy();
     },
   );
+
+  it.each(["password", "pin"] as const)("ends with the %s that began it, though the other stands", async (shown) => {
+    const own = await createTenant(latchkey, { settings: { mfa_login: true } });
+    const kinds = { password: PASSWORD, pin: "295837" };
+    const [email, phone_number] = [`both-${shown}@example.com`, shown === "pin" ? "+4741500001" : "+4741500002"];
+    const created = await send("POST", "/customers/users", { email, phone_number, ...kinds }, own);
+    expect(created.status, created.text).toBe(200);
+    const named = { audience: own.audience, type: "customer", ident_type: "email", ident: email };
+    const begin = async () =>
+      (await send("POST", "/customers/mfa_login", { ...named, secret: kinds[shown] }, own)).body;
+    const finish = async ({ mfa_token }: { mfa_token: string }) => {
+      const challenge = { challenge_type: "oob", mfa_token, oob_channel: "sms" };
+      const { oob_code } = (await send("POST", "/auth/mfa/challenge", challenge, own)).body;
+      const binding_code = await newest(phone_number, own);
+      return token(own, { grant_type: "mfa_oob", mfa_token, oob_code, binding_code });
+    };
+    const [first, late] = [await begin(), await begin()];
+    expect((await finish(first)).status, "as long as it stands").toBe(200);
+    const { storage } = latchkey.server.core;
+    const hashed = { kind: shown, hash: await hashPassword(secret(shown === "pin" ? "730214" : "a new battery")) };
+    await storage.write((tx) => storePassword(tx, own.account_id, created.body.id, hashed, storage.now()));
+    expect(code(await finish(late))).toEqual([400, "invalid_grant"]);
+  });
 
   it("tells a client what it should have called or sent", async () => {
     const user = await addPerson(latchkey, tenant.account_id);

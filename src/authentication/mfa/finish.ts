@@ -9,7 +9,7 @@ import { reveal, type Secret, secret } from "../../secrets/secret.ts";
 import { openTicket } from "../../secrets/ticket.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import { forgiveIn, takeGuess } from "../guesses/guess.ts";
-import { passwordStands } from "../passwords/password.ts";
+import { passwordStands, shownKind } from "../passwords/password.ts";
 import type { AuthenticatedSubject } from "../subject.ts";
 import { isCode } from "../verification/code.ts";
 import { enteredFrom } from "../verification/sms-limits.ts";
@@ -60,10 +60,10 @@ export async function finishFactor(directory: Directory, request: FinishRequest)
   await takeGuess(directory, guesser, now);
   const proof = await matchFactor(directory, request);
   if (!proof) throw await refuseFactor(directory, request);
-  const { user_id, password_set_at } = pending.subject;
+  const { user_id, amr, password_set_at } = pending.subject;
+  const password = password_set_at && { kind: shownKind(amr), updated_at: password_set_at };
   const done = await storage.write(async (tx) => {
-    if (password_set_at && !(await passwordStands(tx, storage.engine, { account_id, user_id }, password_set_at)))
-      return false;
+    if (password && !(await passwordStands(tx, storage.engine, { account_id, user_id }, password))) return false;
     if (!(await spend(tx, request, proof))) return false;
     await forgiveIn(tx, guesser);
     if (proof.kind === "sms") await chargeAll(tx, [enteredFrom(account_id, proof.sent_to)], now);

@@ -56,16 +56,22 @@ export async function checkPassword(
   return (await matches(row?.hash, text)) ? row : undefined;
 }
 
+/** What tells a password that was shown from whatever took its place. */
+export type ShownPassword = Pick<PasswordRow, "kind" | "updated_at">;
+
 /** Part of the transaction that lets somebody in: the password that they showed, since when it is theirs, is still theirs. */
 export async function passwordStands(
   tx: Transaction,
   engine: Engine,
   { account_id, user_id }: { readonly account_id: string; readonly user_id: string },
-  set_at: Instant,
+  shown: ShownPassword,
 ): Promise<boolean> {
   const rows = await lockPasswords(tx.db, engine, account_id, user_id);
-  return rows.some(({ updated_at }) => updated_at === set_at);
+  return rows.some(({ kind, updated_at }) => kind === shown.kind && updated_at === shown.updated_at);
 }
+
+/** Which of them a login showed, read off its amr (RFC 8176); a PIN may be as old as the password beside it. */
+export const shownKind = (amr: readonly string[]): PasswordKind => (amr.includes("pin") ? "pin" : "password");
 
 /** @throws 400 invalid_request. */
 export function checkNewPassword(text: Secret, kind: PasswordKind, path: string): void {

@@ -159,7 +159,7 @@ function wentBySms({ connections, email, phone_number }: FoundCode): boolean {
 
 /** By mail and by SMS: nobody can say which of them was read. */
 function wentByBoth({ connections, email, phone_number }: FoundCode): boolean {
-  return connections !== null && connections.includes(" ") && email !== null && phone_number !== null;
+  return (connections ?? "").includes(" ") && email !== null && phone_number !== null;
 }
 
 /** The code has proved that the address or number is the person's own. */

@@ -1,11 +1,11 @@
-import { passwordStands } from "../../authentication/passwords/password.ts";
+import { passwordStands, type ShownPassword, shownKind } from "../../authentication/passwords/password.ts";
 import type { AuthenticatedSubject } from "../../authentication/subject.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import { type Client, isPublic } from "../../directory/clients/client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
-import { type Engine, type Instant, instant, type Transaction } from "../../storage/storage.ts";
+import { type Engine, instant, type Transaction } from "../../storage/storage.ts";
 import type { Authorization } from "../../tokens/authorization.ts";
 import { beginStatement, type NewFamily } from "./begin-statement.ts";
 import { digestOf, refreshToken } from "./family.ts";
@@ -43,17 +43,17 @@ export async function beginFamily(
     idle_expires_at: instant(now + settings.refresh_idle_lifetime * 1000),
     expires_at: instant(now + settings.refresh_lifetime * 1000),
   };
-  const begun =
-    password_set_at === undefined
-      ? await storage.hot(beginStatement, family)
-      : await storage.write((tx) => beginUnderPassword(tx, storage.engine, family, password_set_at));
+  const password = password_set_at && { kind: shownKind(subject.amr), updated_at: password_set_at };
+  const begun = password
+    ? await storage.write((tx) => beginUnderPassword(tx, storage.engine, family, password))
+    : await storage.hot(beginStatement, family);
   if (!begun) throw ended("The login was revoked.");
   return token;
 }
 
 /** @throws 400 invalid_grant where the password that was shown is theirs no more. */
-async function beginUnderPassword(tx: Transaction, engine: Engine, family: NewFamily, set_at: Instant) {
-  if (!(await passwordStands(tx, engine, family, set_at))) throw ended("The password has been changed.");
+async function beginUnderPassword(tx: Transaction, engine: Engine, family: NewFamily, shown: ShownPassword) {
+  if (!(await passwordStands(tx, engine, family, shown))) throw ended("The password has been changed.");
   const [begun] = await tx.hot(beginStatement, [family]);
   return begun;
 }
