@@ -3,6 +3,8 @@ import { requireFactor } from "../authentication/mfa/require-factor.ts";
 import type { AuthenticatedSubject } from "../authentication/subject.ts";
 import type { Account } from "../directory/accounts/account.ts";
 import type { Client } from "../directory/clients/client.ts";
+import { lookUpClient } from "../directory/clients/find-client.ts";
+import type { Directory } from "../directory/directory.ts";
 import type { Grant } from "../directory/grants/grant.ts";
 import type { Bearer } from "../http/contract.ts";
 import { issueForPerson, type PersonTokens } from "./issue-for-person.ts";
@@ -43,11 +45,15 @@ export async function finishFirstFactor(oauth: Oauth, caller: Caller, proof: Fir
     const continuation = (): TokenContinuation => ({ kind: "token", audience, lasting });
     await requireFactor(oauth.directory, { account, client, grant_id: grant.id, subject, continuation, now });
   }
-  return issueForPerson(
-    oauth,
-    { account, client, grant, audience, subject, refresh: lasting && mayRefresh(bearer) },
-    now,
-  );
+  const holder_id = lasting ? await holderFor(oauth.directory, bearer) : undefined;
+  return issueForPerson(oauth, { account, client, grant, audience, subject, holder_id }, now);
 }
 
-export const mayRefresh = ({ scope }: Bearer) => scope.includes(REFRESH_SCOPE);
+/**
+ * The client to which the refresh token of a login is bound: the bearer's, whoever's login it is, where it may have any. A
+ * partner's is none of this account and could not use it.
+ */
+export async function holderFor(directory: Directory, bearer: Bearer): Promise<string | undefined> {
+  if (!bearer.scope.includes(REFRESH_SCOPE)) return undefined;
+  return (await lookUpClient(directory, bearer.account_id, bearer.client_uuid))?.id;
+}

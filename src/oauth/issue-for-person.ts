@@ -10,8 +10,8 @@ export interface PersonTokens extends IssuedAccessToken {
 }
 
 export interface Lasting extends PersonLogin {
-  /** The login may be refreshed. */
-  readonly refresh: boolean;
+  /** The uuid of the client that may refresh the login; nobody may without it. */
+  readonly holder_id?: string | undefined;
 }
 
 /**
@@ -20,11 +20,11 @@ export interface Lasting extends PersonLogin {
  * @throws 400 invalid_grant when the login cannot be refreshed: it was ended meanwhile, or that password is theirs no more.
  */
 export async function issueForPerson({ directory, tokens }: Oauth, login: Lasting, now: number): Promise<PersonTokens> {
-  const { account, client, subject, refresh } = login;
+  const { account, client, subject, holder_id } = login;
   const authorization = await authorizePerson(directory, login);
   const issued = await issueAccessToken(tokens, authorization, now);
   if (client.settings.user_type === "account_user") await noteSeen(directory, account.account_id, subject.user_id);
-  if (!refresh) return issued;
+  if (holder_id === undefined) return issued;
   const begun = { ...authorization, password_set_at: subject.password_set_at };
-  return { ...issued, refresh_token: await beginFamily(directory, account, client, begun, now) };
+  return { ...issued, refresh_token: await beginFamily(directory, account, client, begun, holder_id, now) };
 }

@@ -148,8 +148,12 @@ describeOnBothEngines("a partner", (engine) => {
     expect((await further()).body.error).toBe("invalid_grant");
   });
 
-  it("logs the merchant's people in with codes that it had sent for the merchant's client", async () => {
-    const { access_token } = (await exchange(merchant.account_id)).body;
+  it("logs the merchant's people in with codes that it had sent for the merchant's client, for no longer than a token", async () => {
+    const own = await addClient(latchkey, partner.account_id);
+    const scope = ["admin:accounts", "create:accounts:auth:refresh_token"];
+    await addGrant(latchkey, partner.account_id, own, partner.issuer, scope, "client_credentials");
+    const bearer = await tokenOf(latchkey, partner.account_id, own);
+    const { access_token } = (await exchange(merchant.account_id, bearer)).body;
     const inside = (await redeem(access_token)).body.access_token;
     const { client, user, audience } = merchant;
     const about = { grant_type: "authorization_code", audience };
@@ -169,6 +173,8 @@ describeOnBothEngines("a partner", (engine) => {
     const reply = await logIn(verification_code);
     expect(reply.status, reply.text).toBe(200);
     expect(claimsOf(reply.body.access_token)).toMatchObject({ sub: user.id, client_id: client.client_id });
+    expect(claimsOf(inside).scope.split(" ")).toEqual(scope);
+    expect(reply.body.refresh_token, "no client of this account could hold it").toBeUndefined();
     const numeric = await mintCode({ ...merchant, token: inside }, { format: "numeric" });
     expect((await logIn(numeric)).status).toBe(200);
   });

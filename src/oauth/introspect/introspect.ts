@@ -1,5 +1,6 @@
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import type { Client } from "../../directory/clients/client.ts";
+import { findClient } from "../../directory/clients/find-client.ts";
 import { sectorOf } from "../../directory/clients/sector.ts";
 import { canonicalAudience } from "../../directory/grants/audience.ts";
 import { secret } from "../../secrets/secret.ts";
@@ -7,6 +8,7 @@ import { subjectIn } from "../../tokens/pairwise.ts";
 import type { AccessToken } from "../../tokens/verify.ts";
 import { lookUpToken } from "../bearer/bearer.ts";
 import type { Oauth } from "../oauth.ts";
+import { holderOf } from "../refresh/family.ts";
 import { lookUpLiveFamily } from "../refresh/revoke-family.ts";
 
 type Answer = Record<string, unknown>;
@@ -47,12 +49,13 @@ function aboutToken(token: AccessToken): Answer {
   };
 }
 
-/** A refresh token is worth a login. */
+/** A refresh token is worth a login, to its holder; whose login it is may be another client. */
 async function aboutLogin({ directory, tokens }: Oauth, client: Client, presented: string): Promise<Answer> {
-  const { account_id, client_id } = client;
+  const { account_id } = client;
   const family = await lookUpLiveFamily(directory, account_id, secret(presented));
-  if (!family || family.client_id !== client.id) return inactive;
+  if (!family || holderOf(family) !== client.id) return inactive;
+  const issuing = family.client_id === client.id ? client : await findClient(directory, account_id, family.client_id);
   const exp = Math.floor(Math.min(Date.parse(family.expires_at), Date.parse(family.idle_expires_at)) / 1000);
-  const sub = await subjectIn(tokens, account_id, sectorOf(client), family.user_id);
-  return { active: true, scope: family.scope.join(" "), sub, client_id, exp };
+  const sub = await subjectIn(tokens, account_id, sectorOf(issuing), family.user_id);
+  return { active: true, scope: family.scope.join(" "), sub, client_id: issuing.client_id, exp };
 }

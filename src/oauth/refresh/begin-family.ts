@@ -11,7 +11,7 @@ import { beginStatement, type NewFamily } from "./begin-statement.ts";
 import { digestOf, refreshToken } from "./family.ts";
 
 /**
- * The first refresh token of a person's login. `now` in milliseconds.
+ * The first refresh token of a person's login at a client, for its holder (a client's uuid). `now` in milliseconds.
  *
  * @throws 400 invalid_grant when the login was ended meanwhile, or that password is theirs no more.
  */
@@ -20,6 +20,7 @@ export async function beginFamily(
   { account_id, settings }: Account,
   client: Client,
   authorization: Authorization & Pick<AuthenticatedSubject, "password_set_at">,
+  holder_id: string,
   now: number,
 ): Promise<Secret> {
   const { password_set_at, sid, subject, client_uuid, grant_id = "", audience, scope } = authorization;
@@ -29,6 +30,7 @@ export async function beginFamily(
   const family: NewFamily = {
     ...first,
     client_id: client_uuid,
+    holder_id: holder_id === client_uuid ? null : holder_id,
     user_id: subject.id,
     grant_id,
     audience,

@@ -8,6 +8,7 @@ export interface NewFamily
     | "account_id"
     | "id"
     | "client_id"
+    | "holder_id"
     | "user_id"
     | "grant_id"
     | "audience"
@@ -34,6 +35,7 @@ export const beginStatement = insertOnce<NewFamily>({
     account_id: "text",
     id: "text",
     client_id: "text",
+    holder_id: "text",
     user_id: "text",
     grant_id: "text",
     audience: "text",

@@ -16,8 +16,10 @@ export interface Family {
   readonly account_id: string;
   /** Also the authorization that all its tokens carry as `sid`; a uuid. */
   readonly id: string;
-  /** The client's uuid. */
+  /** The uuid of the client whose login it is, and whose tokens it gives. */
   readonly client_id: string;
+  /** The uuid of the client that may use its refresh tokens; null where that is the same. */
+  readonly holder_id: string | null;
   readonly user_id: string;
   readonly grant_id: string;
   readonly audience: string;
@@ -43,8 +45,12 @@ export interface Family {
 /** What the next access token of a login is made of. */
 export type Login = Pick<
   Family,
-  "id" | "user_id" | "grant_id" | "audience" | "scope" | "auth_time" | "amr" | "userinfo_claims"
+  "id" | "client_id" | "user_id" | "grant_id" | "audience" | "scope" | "auth_time" | "amr" | "userinfo_claims"
 >;
+
+/** The uuid of the client that a family's refresh tokens are bound to (RFC 6749 §6). */
+export const holderOf = ({ client_id, holder_id }: Pick<Family, "client_id" | "holder_id">): string =>
+  holder_id ?? client_id;
 
 export interface ReadToken {
   readonly family_id: string;

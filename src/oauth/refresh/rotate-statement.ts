@@ -1,10 +1,9 @@
 import { secretLives } from "../../directory/clients/secret-lives.ts";
-import { allLive } from "../../directory/lives.ts";
 import type { User } from "../../directory/users/user.ts";
 import { inputOf } from "../../storage/set-form.ts";
 import type { HotStatement, Instant, Row } from "../../storage/storage.ts";
 import type { Login } from "./family.ts";
-import { decodeLogin, LOGIN } from "./store.ts";
+import { decodeLogin, familyLives, holder, LOGIN } from "./store.ts";
 
 export interface Rotation {
   readonly account_id: string;
@@ -52,10 +51,10 @@ type Column = (typeof columns)[number][0];
 
 /** The token is the login's newest, and everybody concerned lives; `input` says how a body names what it was asked. */
 const mayRotate = (f: string, input: (column: Column) => string, bytes: (text: string) => string) =>
-  `${f}.client_id = ${input("client_id")} and ${f}.generation = ${input("generation")}
+  `${holder(f)} = ${input("client_id")} and ${f}.generation = ${input("generation")}
     and ${f}.digest = ${bytes(input("digest"))} and ${f}.revoked_at is null
     and ${f}.idle_expires_at > ${input("now")} and ${f}.expires_at > ${input("now")}
-    and (${f}.dpop_jkt is null or ${f}.dpop_jkt = ${input("dpop_jkt")}) and ${allLive((column) => `${f}.${column}`)}
+    and (${f}.dpop_jkt is null or ${f}.dpop_jkt = ${input("dpop_jkt")}) and ${familyLives(f)}
     and ${secretLives(input("account_id"), input("client_id"), input("secret_id"), input("now"))}`;
 
 const set = (input: (column: Column) => string, bytes: (text: string) => string) =>

@@ -5,7 +5,7 @@ import { lookUpUser } from "../../directory/users/find-user.ts";
 import { type Refusal, refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
-import { digestOf, type ReadToken, readRefreshToken, refreshToken } from "./family.ts";
+import { digestOf, holderOf, type ReadToken, readRefreshToken, refreshToken } from "./family.ts";
 import { revokeFamily } from "./revoke-family.ts";
 import { type Continued, type Rotation, rotateStatement } from "./rotate-statement.ts";
 import { selectFamily, updateGrace } from "./store.ts";
@@ -27,7 +27,7 @@ const GRACE = 10_000;
 
 /**
  * Spends a refresh token and derives its successor, in one statement that also checks that client, grant and user live. A
- * second use, or use by another client, ends the family. `now` in milliseconds.
+ * second use, or use by another client than its holder, ends the family. `now` in milliseconds.
  *
  * @throws 400 invalid_grant.
  */
@@ -76,7 +76,7 @@ async function answerAgain(
   const person = family && (await lookUpUser(directory, account_id, family.user_id));
   if (person) return { login: family, person, refresh_token: refreshToken(master_keys, family) };
   const found = await selectFamily(storage.read, account_id, id);
-  const stolen = found && found.revoked_at === null && (found.generation > generation || found.client_id !== client.id);
+  const stolen = found && found.revoked_at === null && (found.generation > generation || holderOf(found) !== client.id);
   if (stolen) await revokeFamily(directory, found);
   throw invalid();
 }

@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import { secretLives } from "../../directory/clients/secret-lives.ts";
-import { allLive } from "../../directory/lives.ts";
+import { allLive, clientLives } from "../../directory/lives.ts";
 import { type Database, epoch, type Instant, instant, type Row } from "../../storage/storage.ts";
 import { columns, type RefreshFamilies } from "../../storage/tables.ts";
 import type { Family, Login } from "./family.ts";
@@ -9,7 +9,16 @@ type StoredFamily = { readonly [K in keyof RefreshFamilies]: unknown };
 
 const ALL = sql.raw(columns.refresh_families.join(", "));
 
-const ALIVE = allLive((column) => `refresh_families.${column}`);
+/** Client, holder, grant and user of a family live; `f` is how a body names its row. */
+export const familyLives = (f: string): string =>
+  `${allLive((column) => `${f}.${column}`)}
+    and (${f}.holder_id is null or ${clientLives(`${f}.account_id`, `${f}.holder_id`)})`;
+
+/** Who holds its refresh tokens. */
+export const holder = (f: string): string => `coalesce(${f}.holder_id, ${f}.client_id)`;
+
+const ALIVE = familyLives("refresh_families");
+const HOLDER = holder("refresh_families");
 
 const listOf = (text: unknown): readonly string[] => JSON.parse(String(text));
 
@@ -22,10 +31,11 @@ const decode = (row: StoredFamily): Family =>
   }) as Family;
 
 /** Columns of a login that goes on. */
-export const LOGIN = "id, user_id, grant_id, audience, scope, auth_time, amr, userinfo_claims";
+export const LOGIN = "id, client_id, user_id, grant_id, audience, scope, auth_time, amr, userinfo_claims";
 
 export const decodeLogin = (row: Row): Login => ({
   id: String(row.id),
+  client_id: String(row.client_id),
   user_id: String(row.user_id),
   grant_id: String(row.grant_id),
   audience: String(row.audience),
@@ -61,6 +71,7 @@ export async function selectLiveFamily(
 export interface Grace {
   readonly account_id: string;
   readonly id: string;
+  /** Who shows the token; its uuid. */
   readonly client_id: string;
   /** The secret that the client showed; empty where it showed none. */
   readonly secret_id: string;
@@ -81,10 +92,10 @@ export async function updateGrace(db: Database, grace: Grace): Promise<Family | 
   const { rows } =
     await sql<StoredFamily>`with shown (secret_id, now) as (select cast(${secret_id} as text), cast(${now} as text))
     update refresh_families set grace_used = 1
-    where account_id = ${account_id} and id = ${id} and client_id = ${client_id} and generation = ${generation + 1}
+    where account_id = ${account_id} and id = ${id} and ${sql.raw(HOLDER)} = ${client_id} and generation = ${generation + 1}
       and grace_used = 0 and rotated_at >= ${since} and revoked_at is null and idle_expires_at > ${now}
       and expires_at > ${now} and (dpop_jkt is null or dpop_jkt = ${dpop_jkt}) and ${sql.raw(ALIVE)}
-      and ${sql.raw(secretLives("refresh_families.account_id", "refresh_families.client_id", SHOWN, SHOWN_AT))}
+      and ${sql.raw(secretLives("refresh_families.account_id", HOLDER, SHOWN, SHOWN_AT))}
     returning ${ALL}`.execute(db);
   return rows[0] && decode(rows[0]);
 }

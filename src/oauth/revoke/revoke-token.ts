@@ -9,18 +9,18 @@ import { instant } from "../../storage/storage.ts";
 import { issuedWith } from "../../tokens/verify.ts";
 import { lookUpToken } from "../bearer/bearer.ts";
 import type { Oauth } from "../oauth.ts";
-import { type Family, readRefreshToken } from "../refresh/family.ts";
+import { type Family, holderOf, readRefreshToken } from "../refresh/family.ts";
 import { lookUpFamily, revokeFamily } from "../refresh/revoke-family.ts";
 
 /**
  * Ends the login of a refresh token; an unknown one is no error (RFC 7009 §2.2).
  *
- * @throws 403 insufficient_scope where the bearer may not act for the login's client.
+ * @throws 403 insufficient_scope where the bearer may not act for the client that holds it.
  */
 export async function revokeFor(directory: Directory, bearer: Bearer, presented: string, actor: Actor): Promise<void> {
   const family = await familyOf(directory, bearer.account_id, presented);
   if (!family) return;
-  checkActsFor(bearer, { id: family.client_id });
+  checkActsFor(bearer, { id: holderOf(family) });
   await endLogin(directory, family, actor);
 }
 
@@ -31,7 +31,7 @@ export async function revokeFor(directory: Directory, bearer: Bearer, presented:
 export async function revokeOwn(oauth: Oauth, client: Client, presented: string, actor: Actor): Promise<void> {
   const { directory } = oauth;
   const family = await familyOf(directory, client.account_id, presented);
-  if (family?.client_id === client.id) return endLogin(directory, family, actor);
+  if (family && holderOf(family) === client.id) return endLogin(directory, family, actor);
   const token = family ? undefined : await lookUpToken(oauth, client.account_id, presented);
   if (token?.client_uuid !== client.id) return;
   const { account_id } = client;

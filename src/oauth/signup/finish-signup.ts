@@ -58,7 +58,7 @@ export async function finishSignup(oauth: Oauth, owner: Account, presented: Secr
     second_factor: false,
     authorization_id: randomUUID(),
   };
-  const tokens = await issueForPerson(oauth, { ...login, account, subject, refresh: true }, now);
+  const tokens = await issueForPerson(oauth, { ...login, account, subject, holder_id: login.client.id }, now);
   return { account, user: await findAccountUser(directory, account.account_id, user_id), tokens };
 }
 

@@ -66,7 +66,7 @@ export async function exchangeAccountUser(oauth: Oauth, caller: Caller, audience
       began_at: bearer.began_at,
     };
     const within = { id: grant.id, scope: bearer.scope.filter(givenBy(grant.scope, true)) };
-    return issueForPerson(oauth, { account, client, grant: within, audience: wanted, subject, refresh: false }, now);
+    return issueForPerson(oauth, { account, client, grant: within, audience: wanted, subject }, now);
   }
   await noteSeen(directory, account_id, user.id);
   const { scope, holds } = holdingsOf(user);

@@ -84,7 +84,7 @@ export async function redeemAuthorizationCode(
   const authorization = { ...content.authorization, issuing: issuingOf(directory, account), dpop_jkt };
   const issued = await issueAccessToken(tokens, authorization, now);
   const lasting = lasts(client, authorization.scope)
-    ? { refresh_token: await beginFamily(directory, account, client, authorization, now) }
+    ? { refresh_token: await beginFamily(directory, account, client, authorization, client.id, now) }
     : {};
   if (!content.openid) return { ...issued, ...lasting };
   const fields = {

@@ -2,6 +2,7 @@ import { subjectOf } from "../../authentication/subject.ts";
 import { type Account, issuerOf } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import type { Client } from "../../directory/clients/client.ts";
+import { findClient } from "../../directory/clients/find-client.ts";
 import { isAccountApi } from "../../directory/grants/audience.ts";
 import { grantsOf, matchGrant } from "../../directory/grants/find-grant.ts";
 import type { Grant } from "../../directory/grants/grant.ts";
@@ -13,7 +14,7 @@ import { authorizePerson } from "../authorization-for.ts";
 import { checkBound } from "../dpop/check-bound.ts";
 import type { PersonTokens } from "../issue-for-person.ts";
 import type { Oauth } from "../oauth.ts";
-import type { Login } from "../refresh/family.ts";
+import { holderOf, type Login } from "../refresh/family.ts";
 import { lookUpFamilyOf, lookUpLiveFamily } from "../refresh/revoke-family.ts";
 import { rotateRefreshToken } from "../refresh/rotate.ts";
 import { noteUsed } from "../registration/note-used.ts";
@@ -47,7 +48,8 @@ export interface Wanted {
 }
 
 /**
- * A new access token and the next refresh token of a login. Scopes are what the login had, the grant still gives and the person
+ * A new access token and the next refresh token of a login, for the client that holds it; what the token says of its
+ * client is whose login it is. Scopes are what the login had, the grant still gives and the person
  * still holds.
  *
  * @throws 400 invalid_grant; 400 invalid_scope for more than the login had; 400 invalid_target for another API.
@@ -59,17 +61,18 @@ export async function refreshLogin(
   { scope: requested, audience: target, user_id, dpop_jkt }: Wanted = {},
 ): Promise<PersonTokens> {
   const { directory, tokens } = oauth;
+  const { account_id } = client;
   checkBound(client, dpop_jkt);
   if (user_id !== undefined) {
-    const family = await lookUpFamilyOf(directory, client.account_id, token);
-    if (family?.client_id === client.id && family.user_id !== user_id)
+    const family = await lookUpFamilyOf(directory, account_id, token);
+    if (family && holderOf(family) === client.id && family.user_id !== user_id)
       throw refuse("invalid_grant", { message: "The refresh token is another person's." });
   }
   // Before the token is spent: whoever asked for too much asks again with the same one.
   const named = requested !== undefined || target !== undefined;
-  const before = named ? await lookUpLiveFamily(directory, client.account_id, token) : undefined;
-  const account = await findAccount(directory, client.account_id);
-  if (before?.client_id === client.id) {
+  const before = named ? await lookUpLiveFamily(directory, account_id, token) : undefined;
+  const account = await findAccount(directory, account_id);
+  if (before && holderOf(before) === client.id) {
     narrowScope(before.scope, requested);
     checkTarget(directory, account, before.audience, target);
   }
@@ -82,14 +85,16 @@ export async function refreshLogin(
   );
   await noteUsed(directory, client);
   const identity = login.scope.filter((scope) => identity_scopes.includes(scope));
-  const grant = await grantOf(directory, account, client, login);
+  const issuing = login.client_id === client.id ? client : await findClient(directory, account_id, login.client_id);
+  checkBound(issuing, dpop_jkt);
+  const grant = await grantOf(directory, account, issuing, login);
   if (!grant) throw refuse("invalid_grant", { message: "The client's grant no longer exists." });
   const { auth_time: authenticated_at, amr, id: authorization_id } = login;
   const subject = subjectOf(person, { authenticated_at, amr, authorization_id });
   const { audience } = login;
   const given = login.scope.filter(givenBy(grant.scope, isAccountApi(account, directory.public_url, audience)));
   const still_granted = { id: grant.id, scope: given };
-  const about = { account, client, grant: still_granted, audience, subject };
+  const about = { account, client: issuing, grant: still_granted, audience, subject };
   const current: Authorization = await authorizePerson(directory, about);
   const still = new Set([...identity, ...current.scope]);
   // What the grant has lost since is left out, named or not: the token is spent, and a refusal would be the end of the login.

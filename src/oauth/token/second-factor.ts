@@ -6,7 +6,7 @@ import { checkActsFor } from "../../directory/scopes.ts";
 import { refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { checkBound } from "../dpop/check-bound.ts";
-import { type Caller, mayRefresh, type TokenContinuation } from "../finish-first-factor.ts";
+import { type Caller, holderFor, type TokenContinuation } from "../finish-first-factor.ts";
 import { issueForPerson, type PersonTokens } from "../issue-for-person.ts";
 import type { Oauth } from "../oauth.ts";
 
@@ -35,9 +35,6 @@ export async function finishWithFactor(
   const subject = await finishFactor(directory, about);
   const grant = (await grantsOf(directory, client)).find(({ id }) => id === pending.grant_id);
   if (!grant) throw refuse("unauthorized_client", { message: "The client's grant no longer exists." });
-  return issueForPerson(
-    oauth,
-    { account, client, grant, audience, subject, refresh: lasting && mayRefresh(bearer) },
-    now,
-  );
+  const holder_id = lasting ? await holderFor(directory, bearer) : undefined;
+  return issueForPerson(oauth, { account, client, grant, audience, subject, holder_id }, now);
 }
