@@ -32,6 +32,43 @@ describeOnBothEngines("the standard surface in detail", (engine) => {
     expect((await openSurfer(latchkey).visit(`${tenant.issuer}/device`, { user_code: "" })).html).toContain("problem");
   });
 
+  it("takes no JSON whose text no form could hold, neither as a value nor as a name", async () => {
+    const { latchkey, tenant, own } = scene;
+    const headers = { authorization: basic(own) };
+    const about = { client_id: own.client_id, redirect_uri: CALLBACK, response_type: "code", scope: "openid" };
+    const hostile: Record<string, string>[] = [
+      { state: "\ud800" },
+      { state: "\udfff\ud800" },
+      { login_hint: "a\ud83d" },
+      { "\ude00": "x" },
+      { state: "\0" },
+    ];
+    for (const more of hostile) {
+      const said = JSON.stringify(more);
+      for (const [path, json] of [
+        ["oauth/logout", more],
+        ["oauth/authorize", { ...about, response_type: "token", ...more }],
+        ["oauth/authorize", { ...about, ...more }],
+      ] as const) {
+        const { status, text } = await call(`${tenant.base}/${path}`, { method: "POST", json });
+        expect([status, /must not contain/.test(text)], `${path} ${said}`).toEqual([400, true]);
+      }
+      const pushed = await call(`${tenant.base}/oauth/par`, { method: "POST", headers, json: { ...about, ...more } });
+      expect([pushed.status, pushed.body.error], said).toEqual([400, "invalid_request"]);
+      const listed = { method: "POST", token: tenant.token, json: { name: "x", callbacks: [[more]] } };
+      const { status, body } = await call(`${tenant.base}/auth/clients`, listed);
+      expect([status, body.error.errors?.[0]?.code], said).toEqual([400, "encoding"]);
+    }
+    const whole = { ...about, state: "\u{1f511}", prompt: "none" };
+    const raw = JSON.stringify(whole).replace("\u{1f511}", "\\ud83d\\uDD11");
+    const url = `${tenant.base}/oauth/par`;
+    const pushed = await call(url, { method: "POST", headers: { ...headers, "content-type": "application/json" }, raw });
+    expect(pushed.status, pushed.text).toBe(201);
+    const query = new URLSearchParams({ client_id: own.client_id, request_uri: pushed.body.request_uri });
+    const shown = await openSurfer(latchkey).visit(`${tenant.issuer}/oauth/authorize?${query}`);
+    expect(answered(shown).get("state")).toBe("\u{1f511}");
+  });
+
   it("refuses a signed request whose text no form could hold", async () => {
     const keys = await generateKeyPair("ES256");
     const jwks = { keys: [{ ...(await exportJWK(keys.publicKey)), kid: "1", alg: "ES256" }] };

@@ -2,6 +2,7 @@ import { Check } from "typebox/value";
 import { issuerOf } from "../../directory/accounts/account.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { Refusal, refuse } from "../../errors.ts";
+import { UNFIT } from "../../http/body.ts";
 import { isBadJwt } from "../../secrets/bad-jwt.ts";
 import { verifyByClient } from "../client-authentication/client-keys.ts";
 import type { Oauth } from "../oauth.ts";
@@ -60,8 +61,7 @@ function readParameters(payload: Readonly<Record<string, unknown>>): RawParamete
 }
 
 function textOf(name: string, value: unknown): string {
-  // JSON can spell what no form can: U+0000, and half of a surrogate pair.
-  if (typeof value === "string" && !/[\0\p{Surrogate}]/u.test(value)) return value;
+  if (typeof value === "string" && !UNFIT.test(value)) return value;
   if (typeof value === "number" || typeof value === "boolean") return String(value);
   if (name === "claims" && typeof value === "object" && value !== null) return JSON.stringify(value);
   throw wrong(`${name} is no text`);
