@@ -65,7 +65,7 @@ function parseJson(body: Buffer): unknown {
 }
 
 /** Whoever walks a value that is nested without end, to check or to write it, runs out of stack. */
-function isDeep(value: unknown, left = DEPTH_LIMIT): boolean {
+export function isDeep(value: unknown, left = DEPTH_LIMIT): boolean {
   if (typeof value !== "object" || value === null) return false;
   return left === 0 || Object.values(value).some((member) => isDeep(member, left - 1));
 }
