@@ -28,8 +28,8 @@ export interface UpstreamLogin {
 
 /**
  * The user behind a provider's login: the one linked to it, else the one who has verified an address here that the
- * provider verified and may speak for, else a new one where the client signs people up. A client logs in one type of user: who
- * is linked already and of another type is nobody to it.
+ * provider verified and may speak for, else a new one where the client signs people up. A client logs in one type of
+ * user: who is linked already and of another type is nobody to it.
  *
  * @throws 403 user_not_linked; 403 unauthorized_client when client, grant or user died meanwhile.
  */

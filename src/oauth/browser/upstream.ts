@@ -93,8 +93,8 @@ export const requestOfState = (state: string | undefined): string | undefined =>
 /**
  * Somebody comes back from the other server.
  *
- * @throws 400 upstream_login_failed; 403 user_not_linked, access_denied; RedirectedRefusal for a login that is not as fresh
- *   as was asked for: the other server was told to ask again, and has not.
+ * @throws 400 upstream_login_failed; 403 user_not_linked, access_denied; RedirectedRefusal for a login that is not as
+ *   fresh as was asked for: the other server was told to ask again, and has not.
  */
 export async function finishUpstream(
   oauth: Oauth,
