@@ -6,6 +6,11 @@ import { parseStrict } from "./strict-form.ts";
 /** Objects and arrays within one another. */
 const DEPTH_LIMIT = 32;
 
+/** What JSON can spell and no form: U+0000, and half of a surrogate pair, which has no UTF-8. */
+export const UNFIT = /[\0\p{Surrogate}]/u;
+/** UTF-8 holds neither as it is. */
+const MAY_BE_UNFIT = /\\u(?:0000|d[89a-f])/i;
+
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /**
@@ -52,22 +57,23 @@ function parseJson(body: Buffer): unknown {
     throw malformed([{ path: "body", code: "json", message: "is not valid JSON" }]);
   }
   if (isDeep(value)) throw malformed([{ path: "body", code: "too_deep", message: "is nested too deeply" }]);
-  if (source.includes("u0000") && holdsNul(value)) {
-    throw malformed([{ path: "body", code: "encoding", message: "must not contain U+0000" }]);
+  if (MAY_BE_UNFIT.test(source) && isUnfit(value)) {
+    const message = "must not contain U+0000 or half of a surrogate pair";
+    throw malformed([{ path: "body", code: "encoding", message }]);
   }
   return value;
 }
 
 /** Whoever walks a value that is nested without end, to check or to write it, runs out of stack. */
-function isDeep(value: unknown, left = DEPTH_LIMIT): boolean {
+export function isDeep(value: unknown, left = DEPTH_LIMIT): boolean {
   if (typeof value !== "object" || value === null) return false;
   return left === 0 || Object.values(value).some((member) => isDeep(member, left - 1));
 }
 
-function holdsNul(value: unknown): boolean {
-  if (typeof value === "string") return value.includes("\0");
+function isUnfit(value: unknown): boolean {
+  if (typeof value === "string") return UNFIT.test(value);
   if (typeof value !== "object" || value === null) return false;
-  return Object.entries(value).some(([name, member]) => name.includes("\0") || holdsNul(member));
+  return Object.entries(value).some(([name, member]) => UNFIT.test(name) || isUnfit(member));
 }
 
 function parseForm(body: Buffer): Record<string, string> {

@@ -66,8 +66,9 @@ describeOnBothEngines("the hosted login, otherwise", (engine) => {
     surfer: ReturnType<typeof openSurfer>,
     sub: string,
     crafted = (asked: URLSearchParams): unknown => asked,
+    own = client,
   ) {
-    const page = await surfer.visit(address());
+    const page = await surfer.visit(address(own));
     const link = /href="(login\/upstream[^"]+)"/.exec(page.html)?.[1]?.replaceAll("&amp;", "&") ?? "";
     const away = await surfer.visit(new URL(link, page.url).href);
     expect(away.url.startsWith(upstream.issuer), page.html).toBe(true);
@@ -112,7 +113,8 @@ describeOnBothEngines("the hosted login, otherwise", (engine) => {
     const surfer = openSurfer(latchkey);
     for (const [more, expected] of [
       [{}, [null, null]],
-      [{ prompt: "login" }, ["login", null]],
+      [{ prompt: "login" }, ["login", "0"]],
+      [{ prompt: "login", max_age: "60" }, ["login", "0"]],
       [{ max_age: "60" }, [null, "60"]],
     ] as const) {
       const page = await surfer.visit(address(client, more));
@@ -157,6 +159,19 @@ describeOnBothEngines("the hosted login, otherwise", (engine) => {
       const back = await surfer.visit(await goThere(surfer, sub));
       expect(back.html, sub).toContain("No user here is linked to that login");
     }
+  });
+
+  it("says so where the other provider's login belongs to a user of another type than the client's", async () => {
+    const company = await addClient(latchkey, tenant.account_id, {
+      ...{ first_party: true, signup: true, user_type: "company" },
+    });
+    await addProvider(company);
+    const surfer = openSurfer(latchkey);
+    expect(answered(await surfer.visit(await goThere(surfer, "linked"))).get("code")).toBeTruthy();
+    const back = await surfer.visit(await goThere(surfer, "linked", undefined, company));
+    expect(back.html).toContain("No user here is linked to that login");
+    expect(answered(await surfer.visit(address(client, { prompt: "none" }))).get("code")).toBeTruthy();
+    expect(answered(await surfer.visit(address(company, { prompt: "none" }))).get("error")).toBe("login_required");
   });
 
   it("takes the other provider's answer in the browser that asked, once, and no crafted one", async () => {

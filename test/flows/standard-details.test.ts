@@ -1,12 +1,17 @@
 /** What clients and people meet at the edges of the standard surface, and how they go on from there. */
 import { randomUUID } from "node:crypto";
-import { exportJWK, generateKeyPair, SignJWT } from "jose";
+import { CompactSign, exportJWK, generateKeyPair, SignJWT } from "jose";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import { addClient, basic, CALLBACK, call, inbox } from "../support/latchkey.ts";
 import { addPerson } from "../support/people.ts";
-import { answered, openScene, pkce, type Scene } from "../support/standard-client.ts";
+import { answered, openScene, pkce, type Scene, VERIFIER } from "../support/standard-client.ts";
 import { openSurfer } from "../support/surfer.ts";
+
+/** Stands for what JSON.stringify cannot write. */
+const DEEP = "nested without end";
+const NESTED = `${"[".repeat(5_400)}${"]".repeat(5_400)}`;
 
 describeOnBothEngines("the standard surface in detail", (engine) => {
   let scene: Scene;
@@ -32,22 +37,130 @@ describeOnBothEngines("the standard surface in detail", (engine) => {
     expect((await openSurfer(latchkey).visit(`${tenant.issuer}/device`, { user_code: "" })).html).toContain("problem");
   });
 
-  it("refuses a signed request whose text no form could hold", async () => {
+  it("takes no JSON whose text no form could hold, neither as a value nor as a name", async () => {
+    const { latchkey, tenant, own } = scene;
+    const headers = { authorization: basic(own) };
+    const about = { client_id: own.client_id, redirect_uri: CALLBACK, response_type: "code", scope: "openid" };
+    const hostile: Record<string, string>[] = [
+      { state: "\ud800" },
+      { state: "\udfff\ud800" },
+      { login_hint: "a\ud83d" },
+      { "\ude00": "x" },
+      { state: "\0" },
+    ];
+    for (const more of hostile) {
+      const said = JSON.stringify(more);
+      for (const [path, json] of [
+        ["oauth/logout", more],
+        ["oauth/authorize", { ...about, response_type: "token", ...more }],
+        ["oauth/authorize", { ...about, ...more }],
+      ] as const) {
+        const { status, text } = await call(`${tenant.base}/${path}`, { method: "POST", json });
+        expect([status, /must not contain/.test(text)], `${path} ${said}`).toEqual([400, true]);
+      }
+      const pushed = await call(`${tenant.base}/oauth/par`, { method: "POST", headers, json: { ...about, ...more } });
+      expect([pushed.status, pushed.body.error], said).toEqual([400, "invalid_request"]);
+      const listed = { method: "POST", token: tenant.token, json: { name: "x", callbacks: [[more]] } };
+      const { status, body } = await call(`${tenant.base}/auth/clients`, listed);
+      expect([status, body.error.errors?.[0]?.code], said).toEqual([400, "encoding"]);
+    }
+    const whole = { ...about, state: "\u{1f511}", prompt: "none" };
+    const raw = JSON.stringify(whole).replace("\u{1f511}", "\\ud83d\\uDD11");
+    const url = `${tenant.base}/oauth/par`;
+    const pushed = await call(url, {
+      method: "POST",
+      headers: { ...headers, "content-type": "application/json" },
+      raw,
+    });
+    expect(pushed.status, pushed.text).toBe(201);
+    const query = new URLSearchParams({ client_id: own.client_id, request_uri: pushed.body.request_uri });
+    const shown = await openSurfer(latchkey).visit(`${tenant.issuer}/oauth/authorize?${query}`);
+    expect(answered(shown).get("state")).toBe("\u{1f511}");
+  });
+
+  /** A client that signs its requests, and the address that one of them, without any prompt, has. */
+  async function signingClient() {
     const keys = await generateKeyPair("ES256");
     const jwks = { keys: [{ ...(await exportJWK(keys.publicKey)), kid: "1", alg: "ES256" }] };
     const { latchkey, tenant } = scene;
     const own = await addClient(latchkey, tenant.account_id, { first_party: true, jwks });
-    const ask = async (claims: object) => {
+    const signed = async (claims: object) => {
       const about = { client_id: own.client_id, redirect_uri: CALLBACK, response_type: "code", scope: "openid" };
-      const request = await new SignJWT({ ...about, prompt: "none", ...claims })
+      const times = { iss: own.client_id, aud: tenant.issuer, exp: Math.floor(Date.now() / 1000) + 60 };
+      // Written here, since SignJWT cannot copy what is nested without end.
+      const text = JSON.stringify({ ...about, ...times, ...claims }).replace(`"${DEEP}"`, NESTED);
+      const request = await new CompactSign(Buffer.from(text))
         .setProtectedHeader({ alg: "ES256", kid: "1", typ: "oauth-authz-req+jwt" })
-        .setIssuer(own.client_id)
-        .setAudience(tenant.issuer)
-        .setExpirationTime("1m")
         .sign(keys.privateKey);
-      const query = new URLSearchParams({ client_id: own.client_id, request });
-      return openSurfer(latchkey).visit(`${tenant.issuer}/oauth/authorize?${query}`);
+      return `${tenant.issuer}/oauth/authorize?${new URLSearchParams({ client_id: own.client_id, request })}`;
     };
+    const ask = async (claims: object) => openSurfer(latchkey).visit(await signed({ prompt: "none", ...claims }));
+    return { own, signed, ask };
+  }
+
+  it("ignores what a signed request holds beside parameters, whatever it is, and reads its claims as an object", async () => {
+    const { own, signed, ask } = await signingClient();
+    const unknown = {
+      vot: ["P1"],
+      tree: { a: { b: null } },
+      nul: "\0",
+      half: "\ud800",
+      long: "x".repeat(2_049),
+      no: null,
+    };
+    const shown = await ask({ ...unknown, state: "s" });
+    expect([answered(shown).get("error"), answered(shown).get("state")]).toEqual(["login_required", "s"]);
+    const claims = { id_token: { email: { essential: true }, other: { values: [1] } }, more: [] };
+    for (const said of [claims, JSON.stringify(claims)]) {
+      const done = await openSurfer(scene.latchkey).logIn(
+        await signed({ claims: said, ...unknown }),
+        scene.tenant,
+        await scene.someone(),
+      );
+      const { body } = await scene.redeem(answered(done).get("code") ?? "", own);
+      expect(claimsOf(body.id_token).email, body.error_description).toMatch(/@/);
+    }
+  });
+
+  it("refuses a signed request whose parameters are other than text, or claims nested without end", async () => {
+    const { ask } = await signingClient();
+    for (const claims of [{ state: {} }, { scope: ["openid"] }, { nonce: null }, { claims: DEEP }]) {
+      const shown = await ask(claims);
+      const said = JSON.stringify(Object.keys(claims));
+      expect([shown.status, shown.html.includes("The request object is not valid")], said).toEqual([400, true]);
+    }
+  });
+
+  it("tells nobody what a token is worth who has only a name", async () => {
+    const { latchkey, tenant } = scene;
+    const own = await addClient(latchkey, tenant.account_id, {
+      first_party: true,
+      token_endpoint_auth_method: "none",
+      grant_types: ["authorization_code", "refresh_token"],
+      resource_for: [tenant.audience],
+    });
+    const done = await openSurfer(latchkey).logIn(
+      scene.address(own, { ...pkce, scope: "openid offline_access" }),
+      tenant,
+      await scene.someone(),
+    );
+    const form = { grant_type: "authorization_code", code: answered(done).get("code") ?? "", redirect_uri: CALLBACK };
+    const redeemed = await scene.token({ ...form, client_id: own.client_id, code_verifier: VERIFIER }, null);
+    expect(redeemed.status, redeemed.text).toBe(200);
+    const ask = (path: string, token: string) =>
+      call(`${tenant.base}/oauth/${path}`, { method: "POST", form: { client_id: own.client_id, token } });
+    for (const token of [redeemed.body.access_token, redeemed.body.refresh_token, "x"]) {
+      const { status, body } = await ask("introspect", token);
+      expect([status, body.error, body.active]).toEqual([401, "invalid_client", undefined]);
+    }
+    expect((await ask("revoke", redeemed.body.refresh_token)).status).toBe(200);
+    const { body } = await call(`${tenant.base}/.well-known/openid-configuration`);
+    const methods = (of: string) => body[`${of}_endpoint_auth_methods_supported`].includes("none");
+    expect([methods("introspection"), methods("revocation"), methods("token")]).toEqual([false, true, true]);
+  });
+
+  it("refuses a signed request whose text no form could hold", async () => {
+    const { ask } = await signingClient();
     for (const claims of [{ state: "\ud800" }, { login_hint: "a\u0000" }, { state: "x".repeat(2_049) }]) {
       const shown = await ask(claims);
       expect(shown.status, JSON.stringify(claims).slice(0, 40)).toBe(400);

@@ -195,6 +195,40 @@ describeOnBothEngines("a login at a real upstream provider", (engine) => {
     expect([without.status, without.body.error.code]).toEqual([403, "unauthorized_client"]);
   });
 
+  it("is no login for a client of the other kind of user than the one whom it is linked to", async () => {
+    const { client_id, client_secret, issuer: authority } = upstream;
+    const oidc = { client_id, client_secret, authority, trusted_domains: ["example.com"] };
+    const [people_of, companies_of] = [
+      await addClient(latchkey, tenant.account_id, { signup: true }),
+      await addClient(latchkey, tenant.account_id, { signup: true, user_type: "company" }),
+    ];
+    for (const own of [people_of, companies_of]) await grantOidc(tenant, own, oidc);
+    for (const [sub, first, second] of [
+      ["person", people_of, companies_of],
+      ["firm", companies_of, people_of],
+    ] as const) {
+      people[sub] = { email: `${sub}@example.com`, email_verified: true };
+      const made = await exchange(tenant, first, { code: await upstream.logIn(sub) });
+      expect(made.status, made.text).toBe(200);
+      const refused = await exchange(tenant, second, { code: await upstream.logIn(sub) });
+      expect([refused.status, refused.body.error?.code], sub).toEqual([403, "user_not_linked"]);
+      expect(refused.body.error.message).toContain("another type");
+      const again = await exchange(tenant, first, { code: await upstream.logIn(sub) });
+      expect(subjectOf(again.body.access_token)).toBe(subjectOf(made.body.access_token));
+    }
+    const { storage } = latchkey.server.core;
+    const rows = storage.read
+      .selectFrom("audit_events")
+      .select(["action", "context"])
+      .where("account_id", "=", tenant.account_id)
+      .where("action", "in", ["auth.oidc_token", "upstream_login.refused"]);
+    const of = (await rows.execute()).map(({ action, context }) => [action, JSON.parse(context).client_id]);
+    for (const own of [people_of, companies_of]) {
+      const actions = of.filter(([, id]) => id === own.id).map(([action]) => action);
+      expect(actions.toSorted()).toEqual(["auth.oidc_token", "auth.oidc_token", "upstream_login.refused"]);
+    }
+  });
+
   it("decides about no account user, whatever it says", async () => {
     const staff = await addClient(latchkey, tenant.account_id, { user_type: "account_user", signup: true });
     const { client_id, client_secret, issuer: authority } = upstream;

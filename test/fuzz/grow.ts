@@ -48,6 +48,8 @@ const HOSTILE: readonly unknown[] = [
   " ",
   "\0",
   "\ud800",
+  "a\udfff",
+  "\udc00\ud83d",
   "../../etc/passwd",
   "' or 1=1 --",
   "%00%ff",
@@ -89,9 +91,11 @@ const BYTES: readonly string[] = [
   "{}{}",
   "<x/>",
 ];
+const JSON_TYPE = "application/json";
+const FORM = "application/x-www-form-urlencoded";
 const TYPES: readonly string[] = [
-  "application/json",
-  "application/x-www-form-urlencoded",
+  JSON_TYPE,
+  FORM,
   "text/plain",
   "application/json; charset=latin1",
   "multipart/form-data; boundary=x",
@@ -143,7 +147,7 @@ export function grow(operation: Operation, known: Known, credentials: Credential
 
   function filled({ properties = {}, required = [] }: Schema, depth: number): Record<string, unknown> {
     const wanted = Object.entries(properties).filter(([name]) =>
-      required.includes(name) ? !chance(hostility / 4) : chance(0.25),
+      required.includes(name) ? !chance(hostility / 4) : chance(known[name] ? 0.5 : 0.25),
     );
     const object = Object.fromEntries(wanted.map(([name, schema]) => [name, fitting(schema, name, depth + 1)]));
     if (chance(hostility)) object[String(hostile()) || "x"] = hostile();
@@ -188,14 +192,16 @@ export function grow(operation: Operation, known: Known, credentials: Credential
   }
 
   function written(): Buffer {
-    const schema = Object.values(operation.requestBody?.content ?? {})[0]?.schema;
+    const content = operation.requestBody?.content ?? {};
+    const schema = Object.values(content)[0]?.schema;
     if (chance(hostility / 4)) {
       headers["content-type"] = oneOf(TYPES);
       return Buffer.from(oneOf(BYTES), "latin1");
     }
     const value = fitting(schema, "body");
-    const asForm = typeof value === "object" && value !== null && (/\/oauth\//.test(operation.path) || chance(0.2));
-    headers["content-type"] = asForm ? "application/x-www-form-urlencoded" : "application/json";
+    const forms = FORM in content ? (/\/oauth\//.test(operation.path) ? 0.7 : 0.3) : 0.1;
+    const asForm = typeof value === "object" && value !== null && (!(JSON_TYPE in content) || chance(forms));
+    headers["content-type"] = asForm ? FORM : JSON_TYPE;
     if (chance(hostility / 4)) headers["content-type"] = oneOf(TYPES);
     if (!asForm) return Buffer.from(JSON.stringify(value) ?? "");
     return Buffer.from(

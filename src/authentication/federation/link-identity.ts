@@ -28,7 +28,8 @@ export interface UpstreamLogin {
 
 /**
  * The user behind a provider's login: the one linked to it, else the one who has verified an address here that the
- * provider verified and may speak for, else a new one where the client signs people up.
+ * provider verified and may speak for, else a new one where the client signs people up. A client logs in one type of
+ * user: who is linked already and of another type is nobody to it.
  *
  * @throws 403 user_not_linked; 403 unauthorized_client when client, grant or user died meanwhile.
  */
@@ -43,9 +44,11 @@ export async function linkIdentity(directory: Directory, login: UpstreamLogin): 
   const authorization_id = randomUUID();
   const link = async (tx: Transaction) => {
     const linked = await selectIdentity(tx.db, identity);
-    const user_id = linked?.lives ? linked.user_id : await findOrCreate(tx, login, email);
+    const live = linked && linked.type !== null ? linked : undefined;
+    if (live && live.type !== client.settings.user_type) throw ofAnotherType();
+    const user_id = live?.user_id ?? (await findOrCreate(tx, login, email));
     // What was done for this login is undone with it; the next attempt finds the other's.
-    if (!linked?.lives && !(await upsertIdentity(tx.db, identity, user_id, linked?.user_id, instant(now))))
+    if (!live && !(await upsertIdentity(tx.db, identity, user_id, linked?.user_id, instant(now))))
       throw new LinkedMeanwhile();
     await checkAlive(tx.db, { account_id, client_id: client.id, grant_id, user_id });
     const about = { client_id: client.id, bearer: actor, sid: authorization_id, issuer: claims.iss };
@@ -61,6 +64,12 @@ export async function linkIdentity(directory: Directory, login: UpstreamLogin): 
   const authenticated_at = authenticatedAt(claims, now);
   return subjectOf(user, { authenticated_at, amr: [], provider: claims.iss, authorization_id });
 }
+
+const ofAnotherType = () =>
+  refuse("user_not_linked", {
+    message: "This login of the external server is linked to a user of another type than the client logs in.",
+    detail: "linked to a user of another type",
+  });
 
 /** In milliseconds: a provider says who is logged in there, perhaps for a long time (OpenID Connect Core §2, `auth_time`). */
 const authenticatedAt = ({ auth_time }: UpstreamClaims, now: number) =>

@@ -14,21 +14,28 @@ export interface UpstreamAttempt {
 }
 
 /** For `catch`: a login at a provider that is refused is in the audit trail with the reason, and refused all the same. */
-export function recordRefused({ storage }: Directory, { account, client, actor, facts }: UpstreamAttempt) {
+export function recordRefused(directory: Directory, attempt: UpstreamAttempt) {
   return async (error: unknown): Promise<never> => {
     if (!(error instanceof Refusal) || error.status >= 500) throw error;
-    const { code: reason, options } = error;
-    const { detail } = options;
-    const deed = {
-      account_id: account.account_id,
-      action: "upstream_login.refused",
-      outcome: "failure" as const,
-      entity: client.id,
-      now: instant(storage.now()),
-      actor: actorFrom(actor, facts),
-      facts: { client_id: client.id, reason, ...(detail === undefined ? {} : { detail }) },
-    };
-    await storage.write((tx) => recordDeed(tx, deed));
+    await recordRefusal(directory, attempt, error.code, error.options.detail);
     throw error;
   };
+}
+
+export async function recordRefusal(
+  { storage }: Directory,
+  { account, client, actor, facts }: UpstreamAttempt,
+  reason: string,
+  detail?: string,
+): Promise<void> {
+  const deed = {
+    account_id: account.account_id,
+    action: "upstream_login.refused",
+    outcome: "failure" as const,
+    entity: client.id,
+    now: instant(storage.now()),
+    actor: actorFrom(actor, facts),
+    facts: { client_id: client.id, reason, ...(detail === undefined ? {} : { detail }) },
+  };
+  await storage.write((tx) => recordDeed(tx, deed));
 }

@@ -1,3 +1,4 @@
+import type { UserType } from "../../directory/clients/client.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
 
 export interface Identity {
@@ -8,8 +9,8 @@ export interface Identity {
 
 export interface Link {
   readonly user_id: string;
-  /** The user lives. */
-  readonly lives: boolean;
+  /** Of the user, who lives; null where they do not. */
+  readonly type: UserType | null;
 }
 
 export async function selectIdentity(db: Database, identity: Identity): Promise<Link | undefined> {
@@ -18,12 +19,12 @@ export async function selectIdentity(db: Database, identity: Identity): Promise<
     .leftJoin("live_users as u", (join) =>
       join.onRef("u.account_id", "=", "f.account_id").onRef("u.id", "=", "f.user_id"),
     )
-    .select(["f.user_id", "u.id as live_id"])
+    .select(["f.user_id", "u.type"])
     .where("f.account_id", "=", identity.account_id)
     .where("f.issuer", "=", identity.issuer)
     .where("f.subject", "=", identity.subject)
     .executeTakeFirst();
-  return row && { user_id: row.user_id, lives: row.live_id !== null };
+  return row && { user_id: row.user_id, type: row.type as UserType | null };
 }
 
 /** A link to a user who is `gone` gives way. @returns false when somebody else was quicker. */

@@ -2,6 +2,7 @@ import { Check } from "typebox/value";
 import { issuerOf } from "../../directory/accounts/account.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { Refusal, refuse } from "../../errors.ts";
+import { isDeep, UNFIT } from "../../http/body.ts";
 import { isBadJwt } from "../../secrets/bad-jwt.ts";
 import { verifyByClient } from "../client-authentication/client-keys.ts";
 import type { Oauth } from "../oauth.ts";
@@ -49,21 +50,22 @@ export async function openRequestObject(
   }
 }
 
-const own = ["iss", "aud", "exp", "iat", "nbf", "jti", "client_id"];
+/** Whatever else it holds is ignored (RFC 6749 §3.1), and may be any JSON (RFC 9101 §4). */
+const known = Object.keys(RawParameters.properties);
 
 function readParameters(payload: Readonly<Record<string, unknown>>): RawParameters {
   if (payload.request !== undefined || payload.request_uri !== undefined) throw wrong("it holds another request");
-  const pairs = Object.entries(payload).filter(([name]) => !own.includes(name));
+  const pairs = Object.entries(payload).filter(([name]) => known.includes(name));
   const parameters = Object.fromEntries(pairs.map(([name, value]) => [name, textOf(name, value)]));
   if (!Check(RawParameters, parameters)) throw wrong("a parameter is too long");
   return parameters;
 }
 
 function textOf(name: string, value: unknown): string {
-  // JSON can spell what no form can: U+0000, and half of a surrogate pair.
-  if (typeof value === "string" && !/[\0\p{Surrogate}]/u.test(value)) return value;
+  if (typeof value === "string" && !UNFIT.test(value)) return value;
   if (typeof value === "number" || typeof value === "boolean") return String(value);
-  if (name === "claims" && typeof value === "object" && value !== null) return JSON.stringify(value);
+  // An object in here (OpenID Connect Core §6.1), and text everywhere else.
+  if (name === "claims" && typeof value === "object" && value !== null && !isDeep(value)) return JSON.stringify(value);
   throw wrong(`${name} is no text`);
 }
 

@@ -1,5 +1,6 @@
 import { discover, exchangeCode } from "../../authentication/federation/exchange-code.ts";
 import { linkIdentity } from "../../authentication/federation/link-identity.ts";
+import { recordRefusal } from "../../authentication/federation/record-refused.ts";
 import type { AuthenticatedSubject } from "../../authentication/subject.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
 import { canonicalAudience } from "../../directory/grants/audience.ts";
@@ -14,7 +15,9 @@ import { type Secret, secret } from "../../secrets/secret.ts";
 import type { Oauth } from "../oauth.ts";
 import { addToQuery } from "../redirect-address.ts";
 import type { AuthorizationRequest } from "./authorization-request.ts";
+import { RedirectedRefusal } from "./redirected-refusal.ts";
 import type { Resumed } from "./resume.ts";
+import { isFreshEnough, maxAgeThere } from "./upstream-freshness.ts";
 
 type Provided = Grant & { readonly oidc: GrantOidc };
 
@@ -60,7 +63,7 @@ export async function upstreamAddress(
   if (authorization_endpoint === undefined)
     throw upstreamFailed(`${hostOf(authority)} names no authorization endpoint`);
   const { state, nonce, code_verifier } = secretsOf(oauth, request);
-  const { login_hint, ui_locales, prompt, max_age } = request.parameters;
+  const { login_hint, ui_locales, prompt } = request.parameters;
   return addToQuery(authorization_endpoint, [
     ["client_id", client_id],
     ["response_type", "code"],
@@ -71,7 +74,7 @@ export async function upstreamAddress(
     ["code_challenge", sha256Text(code_verifier)],
     ["code_challenge_method", "S256"],
     ["prompt", prompt.includes("login") ? "login" : undefined],
-    ["max_age", max_age === undefined ? undefined : String(max_age)],
+    ["max_age", maxAgeThere(request.parameters)?.toString()],
     ["login_hint", login_hint],
     ["ui_locales", ui_locales.length > 0 ? ui_locales.join(" ") : undefined],
   ]);
@@ -90,7 +93,8 @@ export const requestOfState = (state: string | undefined): string | undefined =>
 /**
  * Somebody comes back from the other server.
  *
- * @throws 400 upstream_login_failed; 403 user_not_linked, access_denied.
+ * @throws 400 upstream_login_failed; 403 user_not_linked, access_denied; RedirectedRefusal for a login that is not as
+ *   fresh as was asked for: the other server was told to ask again, and has not.
  */
 export async function finishUpstream(
   oauth: Oauth,
@@ -120,6 +124,11 @@ export async function finishUpstream(
     nonce: own.nonce,
     code_verifier: secret(own.code_verifier),
   });
+  if (!isFreshEnough(request, claims, now)) {
+    const stale = "The login at the other server is older than was asked for, or does not say when it was.";
+    await recordRefusal(directory, { account, client, actor: client.id, facts }, "login_required", stale);
+    throw new RedirectedRefusal(request.parameters, "login_required", stale);
+  }
   const about = { account, client, grant_id: grant.id, claims, trusted_domains };
   return { subject: await linkIdentity(directory, { ...about, actor: client.id, facts, now }), grant_id: grant.id };
 }

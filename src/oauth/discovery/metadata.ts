@@ -9,7 +9,8 @@ import { identity_scopes } from "../scopes.ts";
 /** What this issuer can do today, and nothing it cannot (RFC 8414 §2, OpenID Connect Discovery §3). */
 export function metadataOf(public_url: string, { account_id, settings }: Account, languages: readonly string[]) {
   const issuer = issuerOf(public_url, account_id);
-  const methods = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"];
+  const proofs = ["client_secret_basic", "client_secret_post", "private_key_jwt"];
+  const methods = [...proofs, "none"];
   return {
     issuer,
     authorization_endpoint: `${issuer}/oauth/authorize`,
@@ -33,7 +34,7 @@ export function metadataOf(public_url: string, { account_id, settings }: Account
     id_token_signing_alg_values_supported: signing_algs.toSorted((a) => (a === "RS256" ? -1 : 0)),
     token_endpoint_auth_methods_supported: methods,
     token_endpoint_auth_signing_alg_values_supported: asymmetric_algs,
-    introspection_endpoint_auth_methods_supported: methods,
+    introspection_endpoint_auth_methods_supported: proofs,
     introspection_endpoint_auth_signing_alg_values_supported: asymmetric_algs,
     revocation_endpoint_auth_methods_supported: methods,
     revocation_endpoint_auth_signing_alg_values_supported: asymmetric_algs,

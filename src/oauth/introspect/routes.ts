@@ -1,4 +1,6 @@
 import { Type } from "typebox";
+import { isPublic } from "../../directory/clients/client.ts";
+import { refuse } from "../../errors.ts";
 import { OidParams, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { authenticate } from "../client-authentication/client-authentication.ts";
@@ -21,7 +23,7 @@ export function introspectionRoutes(app: App, oauth: Oauth): void {
       operationId: "oauth_introspect_post",
       summary: "What a token is worth",
       description:
-        "RFC 7662, for the client that a token was issued to and for clients whose setting resource_for names its audience.",
+        "RFC 7662, for the client that a token was issued to and for clients whose setting resource_for names its audience. Public clients are refused: a name authorizes nobody (§2.1).",
       tags: ["oauth"],
       params: OidParams,
       body: ClientForm,
@@ -30,6 +32,7 @@ export function introspectionRoutes(app: App, oauth: Oauth): void {
     handler: async (request, reply) => {
       const { account_id, body } = request;
       const client = await authenticate(oauth, account_id, request.headers, body);
+      if (isPublic(client.settings)) throw refuse("invalid_client", { message: "Public clients may not introspect." });
       reply.header("cache-control", "no-store");
       return introspect(oauth, client, body.token);
     },

@@ -3,13 +3,18 @@ import { Type } from "typebox";
 import { recordRefused } from "../../authentication/federation/record-refused.ts";
 import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
+import { sendAnswer } from "../../oauth/browser/answer.ts";
 import { loginPageOf } from "../../oauth/browser/begin.ts";
+import { checkStanding } from "../../oauth/browser/check-standing.ts";
 import { browserOf, setCookie } from "../../oauth/browser/cookie.ts";
 import { openRequest } from "../../oauth/browser/open-request.ts";
+import { RedirectedRefusal } from "../../oauth/browser/redirected-refusal.ts";
 import { nextStep, type Resumed } from "../../oauth/browser/resume.ts";
+import { silentAnswer } from "../../oauth/browser/unchecked.ts";
 import { finishUpstream, requestOfState, upstreamAddress } from "../../oauth/browser/upstream.ts";
 import type { Oauth } from "../../oauth/oauth.ts";
 import { reveal } from "../../secrets/secret.ts";
+import { formPage } from "../form-page.ts";
 import { PageParams, page_route } from "../page.ts";
 import { afterFirstFactor } from "./after-first-factor.ts";
 import { keepProblem } from "./keep-problem.ts";
@@ -34,6 +39,7 @@ const spoken: readonly (string | undefined)[] = [
 /** Logging in at another OpenID provider: there and back, in the browser that began. */
 export function upstreamRoutes(app: App, oauth: Oauth): void {
   const { public_url } = oauth.directory;
+  const postAnswer = formPage(oauth.directory);
   const open = (request: FastifyRequest, id: string | undefined) =>
     openRequest(oauth, request.account_id, id, browserOf(request, oauth.directory), false);
   const recorded = (request: FastifyRequest, { account, client }: Resumed) =>
@@ -76,11 +82,16 @@ export function upstreamRoutes(app: App, oauth: Oauth): void {
       // Anybody can call the callback: of what it says went wrong only the standards' words are passed on, and logged.
       const answer = { ...query, error: spoken.includes(query.error) ? query.error : undefined };
       try {
+        await checkStanding(oauth, resumed, opened.request);
         const finishing = finishUpstream(oauth, resumed, about, answer);
         const proved = await finishing.catch(recorded(request, resumed));
         const cookie = await afterFirstFactor(oauth, { opened, resumed }, proved.subject, proved.grant_id);
         if (cookie) setCookie(reply, public_url, account_id, cookie);
       } catch (error) {
+        if (error instanceof RedirectedRefusal) {
+          const answer = await silentAnswer(oauth.directory, account_id, opened.browser, error);
+          return sendAnswer(reply, answer, postAnswer);
+        }
         await keepProblem(oauth, request, opened.request, { another: true }, error);
       }
       return reply.header("cache-control", "no-store").redirect(loginPageOf(public_url, opened.request), 303);

@@ -1,0 +1,126 @@
+/**
+ * A fresh login, asked for where people log in at somebody else's provider: what it says about when they did so is held
+ * against what the client asked for (OpenID Connect Core §3.1.2.1, §3.1.3.7 step 13).
+ */
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { exportJWK, generateKeyPair, SignJWT } from "jose";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { claimsOf } from "../support/claims.ts";
+import { describeOnBothEngines } from "../support/engines.ts";
+import {
+  addClient,
+  CALLBACK,
+  call,
+  createTenant,
+  type Latchkey,
+  startLatchkey,
+  type Tenant,
+  type TestClient,
+} from "../support/latchkey.ts";
+import { answered, standardClient } from "../support/standard-client.ts";
+import { openSurfer } from "../support/surfer.ts";
+
+const HOURS = 10_800;
+
+describeOnBothEngines("a fresh login at another provider", (engine) => {
+  let latchkey: Latchkey;
+  let tenant: Tenant;
+  let client: TestClient;
+  let server: Server;
+  let issuer: string;
+  /** What the provider's next ID token says. */
+  let said: Readonly<Record<string, unknown>> = {};
+  beforeAll(async () => {
+    const { publicKey, privateKey } = await generateKeyPair("ES256");
+    const jwk = { ...(await exportJWK(publicKey)), kid: "1", alg: "ES256", use: "sig" };
+    server = createServer(async (request, response) => {
+      const answer = (body: object) => response.setHeader("content-type", "application/json").end(JSON.stringify(body));
+      if (request.url?.endsWith("/openid-configuration")) {
+        const named = { token_endpoint: `${issuer}/token`, jwks_uri: `${issuer}/jwks` };
+        return void answer({ issuer, authorization_endpoint: `${issuer}/authorize`, ...named });
+      }
+      if (request.url?.endsWith("/jwks")) return void answer({ keys: [jwk] });
+      const jwt = new SignJWT({ email: "x", ...said }).setProtectedHeader({ alg: "ES256", kid: "1" });
+      jwt.setIssuer(issuer).setAudience("latchkey").setIssuedAt().setExpirationTime("1m");
+      answer({ id_token: await jwt.sign(privateKey), access_token: "x", token_type: "Bearer" });
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    latchkey = await startLatchkey(engine, { env: { EGRESS_ALLOW: "127.0.0.0/8" } });
+    tenant = await createTenant(latchkey);
+    client = await addClient(latchkey, tenant.account_id, { first_party: true, signup: true });
+    const oidc = { client_id: "latchkey", client_secret: "upstream-secret", authority: issuer };
+    const grant = { client_id: client.id, audience: "https://orders.example", scope: [], type: "authorization_code" };
+    const json = { ...grant, oidc };
+    const reply = await call(`${tenant.base}/auth/client-grants`, { method: "POST", token: tenant.token, json });
+    expect(reply.status, reply.text).toBe(200);
+  });
+  afterAll(async () => {
+    await latchkey.close();
+    await new Promise<void>((resolve) => {
+      server.close(() => resolve());
+      server.closeAllConnections();
+    });
+  });
+
+  /** Somebody new logs in there. `ago`: seconds since they did so, as the provider says it. */
+  async function logIn(more: Record<string, string>, ago: number | "silent" | "in words", sub: string) {
+    const surfer = openSurfer(latchkey);
+    const page = await surfer.visit(standardClient(latchkey, tenant, client).address(client, { state: "s", ...more }));
+    const link = /href="(login\/upstream[^"]+)"/.exec(page.html)?.[1]?.replaceAll("&amp;", "&") ?? "";
+    const asked = answered(await surfer.visit(new URL(link, page.url).href));
+    const auth_time = typeof ago === "number" ? Math.floor(Date.now() / 1000) - ago : "just now";
+    said = { sub, nonce: asked.get("nonce"), ...(ago === "silent" ? {} : { auth_time }) };
+    const query = new URLSearchParams({ code: "x", state: asked.get("state") ?? "" });
+    const shown = await surfer.visit(`${tenant.issuer}/login/upstream/callback?${query}`);
+    return { surfer, page, shown, auth_time };
+  }
+
+  const tracesOf = async (sub: string) => {
+    const { read } = latchkey.server.core.storage;
+    const links = read.selectFrom("federated_identities").select("user_id").where("subject", "=", sub);
+    const events = read
+      .selectFrom("audit_events")
+      .select("context")
+      .where("account_id", "=", tenant.account_id)
+      .where("action", "=", "upstream_login.refused");
+    const reasons = (await events.execute()).map(({ context }) => JSON.parse(context).reason);
+    return { links: (await links.execute()).length, reasons };
+  };
+
+  it.each([
+    ["an old login", { prompt: "login" }, HOURS],
+    ["a login of before the request", { prompt: "login" }, 60],
+    ["an old login, whatever max_age allows", { prompt: "login", max_age: "86400" }, HOURS],
+    ["a login that is older than max_age", { max_age: "60" }, HOURS],
+    ["silence, where prompt=login asked", { prompt: "login" }, "silent"],
+    ["silence, where max_age asked", { max_age: "86400" }, "silent"],
+    ["a time that is none", { max_age: "86400" }, "in words"],
+  ] as const)("is not %s: the client is told so, and nobody is logged in", async (what, more, ago) => {
+    const before = (await tracesOf(what)).reasons.length;
+    const { surfer, page, shown } = await logIn(more, ago, what);
+    expect(shown.url.startsWith(CALLBACK), shown.html).toBe(true);
+    const answer = answered(shown);
+    expect([answer.get("error"), answer.get("state"), answer.has("code")]).toEqual(["login_required", "s", false]);
+    const { links, reasons } = await tracesOf(what);
+    expect([links, reasons.slice(before)]).toEqual([0, ["login_required"]]);
+    const again = standardClient(latchkey, tenant, client).address(client, { prompt: "none" });
+    expect(answered(await surfer.visit(again)).get("error")).toBe("login_required");
+    expect((await surfer.visit(page.url)).html, "the request is still open").toContain('value="identify"');
+  });
+
+  it.each([
+    ["just now", { prompt: "login" }, 0],
+    ["just now, by a clock that is slow", { prompt: "login" }, 20],
+    ["within max_age", { max_age: "3600" }, 600],
+    ["long ago, where nothing fresh was asked for", {}, HOURS],
+    ["at a time that is not told, where nothing fresh was asked for", {}, "silent"],
+  ] as const)("is one of %s, and the ID token says when it was", async (what, more, ago) => {
+    const { shown, auth_time } = await logIn(more, ago, what);
+    const code = answered(shown).get("code") ?? "";
+    const { body } = await standardClient(latchkey, tenant, client).redeem(code, client);
+    if (typeof ago === "number") expect(claimsOf(body.id_token).auth_time).toBe(auth_time);
+    else expect(claimsOf(body.id_token).sub).toBeTruthy();
+  });
+});
