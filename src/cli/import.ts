@@ -12,6 +12,8 @@ interface Options extends Output {
   readonly dryRun?: boolean;
 }
 
+const NOT_INSTALLED = "Nothing is installed here yet: an import begins a new installation.";
+
 export function importCommand(): Command {
   return new Command("import")
     .description("Read an exported account, or clients, grants, roles and users of another system.")
@@ -21,14 +23,16 @@ export function importCommand(): Command {
     .action((file: string, options: Options) =>
       withCore(
         options,
-        async (core) => {
+        async (core, { is_new }) => {
+          const news = is_new ? { new_installation: true } : {};
+          if (is_new && !options.json) process.stdout.write(`${NOT_INSTALLED}\n`);
           const document = parse(readIn(file));
           if (document.format !== undefined) {
             const portable = await checkSchema(PortableAccount, document);
             await (options.dryRun ? tryAccount : writeAccount)(core, portable);
             const { account_id } = portable;
             const rows = rowsOf(portable);
-            print({ account_id, imported: !options.dryRun, rows }, options, [
+            print({ account_id, imported: !options.dryRun, ...news, rows }, options, [
               options.dryRun
                 ? `Account ${account_id} can be imported.`
                 : `Account ${account_id} is here, with all that it had.`,
@@ -38,7 +42,8 @@ export function importCommand(): Command {
           }
           const plan = await readPlan(core.directory, document);
           if (options.dryRun) {
-            print({ account_id: plan.account.account_id, imported: false }, options, ["The file can be imported."]);
+            const { account_id } = plan.account;
+            print({ account_id, imported: false, ...news }, options, ["The file can be imported."]);
             return;
           }
           const result = await carryOut(core, plan, progressOf(options));
@@ -48,7 +53,7 @@ export function importCommand(): Command {
             `  ${result.kept} were here already and stay as they are`,
           ]);
         },
-        { flags: { "the file": "<file>" }, founds: true },
+        { flags: { "the file": "<file>" }, founds: true, dry: options.dryRun },
       ),
     );
 }

@@ -8,6 +8,7 @@ import { type Fault, Refusal, refuse, unlessRefused } from "../errors.ts";
 import { malformed } from "../http/error-reply.ts";
 import { type Core, openCore } from "../server.ts";
 import type { Storage, Transaction } from "../storage/storage.ts";
+import { openTrial, type Trial } from "./trial.ts";
 
 /** Who a command is, in the audit trail. */
 export const actor: Actor = { id: "command line", context: {} };
@@ -63,24 +64,35 @@ export interface Terms {
   readonly flags?: Flags;
   /** A new installation may begin with this command. */
   readonly founds?: boolean;
+  /** The command writes nothing. Where nothing is installed yet, it works over a database that is thrown away. */
+  readonly dry?: boolean | undefined;
+}
+
+export interface Standing {
+  /** Nothing is installed here yet. */
+  readonly is_new: boolean;
 }
 
 /** Runs `work` over the database that the environment names, beside a server if one runs. */
 export async function withCore(
   output: Output,
-  work: (core: Core, config: Config) => Promise<void>,
-  { flags = {}, founds = false }: Terms = {},
+  work: (core: Core, standing: Standing) => Promise<void>,
+  { flags = {}, founds = false, dry = false }: Terms = {},
 ): Promise<void> {
+  let trial: Trial | undefined;
   try {
-    const config = founds ? readConfig(process.env) : readStanding(process.env);
+    if (dry) trial = await openTrial(process.env);
+    const config = trial?.config ?? (founds ? readConfig(process.env) : readStanding(process.env));
     const core = await openCore(config, { exclusive: false });
     try {
-      await work(core, config);
+      await work(core, { is_new: trial?.is_new ?? false });
     } finally {
       await core.close();
     }
   } catch (error) {
     fail(inFlags(error, flags), output);
+  } finally {
+    trial?.end();
   }
 }
 

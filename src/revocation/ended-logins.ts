@@ -1,5 +1,3 @@
-import type { Instant } from "../storage/storage.ts";
-
 /** A login of a person, as a token tells of it. */
 export interface Login {
   /** The person's uuid; a client's is nobody's here. */
@@ -23,13 +21,13 @@ export class EndedLogins {
     return this.#ended.size;
   }
 
-  /** @returns false for a revocation of another kind. */
-  note(account_id: string, subject: string, revoked_at: Instant, expires_at: number): boolean {
+  /** Both times are milliseconds since the epoch. @returns false for a revocation of another kind. */
+  note(account_id: string, subject: string, { before, expires_at }: Ended): boolean {
     const [, user_id, except] = /^logins:(\S+) (.*)$/.exec(subject) ?? [];
     if (user_id === undefined || except === undefined) return false;
     const key = `${account_id} ${user_id}`;
     const ended = this.#ended.get(key) ?? new Map<string, Ended>();
-    this.#ended.set(key, ended.set(except, { before: Date.parse(revoked_at), expires_at }));
+    this.#ended.set(key, ended.set(except, { before, expires_at }));
     return true;
   }
 

@@ -33,7 +33,7 @@ export interface Revocations {
 
 /**
  * No access token lives longer; milliseconds. A revocation is remembered for this long, and so is whatever tells which
- * tokens somebody has to end.
+ * tokens somebody has to end. When a person's logins ended is told by when that is forgotten, less this.
  */
 export const TOKENS_LIVE = 25 * 3_600_000;
 const POLL = 1_000;
@@ -66,9 +66,10 @@ export async function openRevocations(storage: Storage, options: RevocationOptio
   let readAt = monotonic();
   let reading: Promise<void> = Promise.resolve();
 
-  function note({ account_id, subject, revoked_at, expires_at }: RevocationRow): void {
+  function note({ account_id, subject, expires_at }: RevocationRow): void {
     const until = Date.parse(expires_at);
-    if (!ended.note(account_id, subject, revoked_at, until)) dead.set(keyOf(account_id, subject), until);
+    const over = { before: until - TOKENS_LIVE, expires_at: until };
+    if (!ended.note(account_id, subject, over)) dead.set(keyOf(account_id, subject), until);
   }
 
   async function read(): Promise<void> {
@@ -97,7 +98,7 @@ export async function openRevocations(storage: Storage, options: RevocationOptio
       if (sids.length > 0) await authorizationsEnd?.(tx, account_id, sids, revoked_at);
     }
     tx.onDisk(() => {
-      for (const subject of subjects) note({ account_id, subject, revoked_at, expires_at });
+      for (const subject of subjects) note({ account_id, subject, expires_at });
     });
   }
 

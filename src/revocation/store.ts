@@ -3,7 +3,7 @@ import type { Database, Instant } from "../storage/storage.ts";
 export interface RevocationRow {
   readonly account_id: string;
   readonly subject: string;
-  readonly revoked_at: Instant;
+  /** `TOKENS_LIVE` after what it names was ended. */
   readonly expires_at: Instant;
 }
 
@@ -22,10 +22,11 @@ export async function insertRevocations(
     .execute();
 }
 
+/** By when they came into this database: `revoked_at` of what an import brought is when it arrived. */
 export function selectRevokedSince(db: Database, since: Instant): Promise<readonly RevocationRow[]> {
   return db
     .selectFrom("revocations")
-    .select(["account_id", "subject", "revoked_at", "expires_at"])
+    .select(["account_id", "subject", "expires_at"])
     .where("revoked_at", ">=", since)
     .execute();
 }

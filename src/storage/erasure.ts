@@ -1,4 +1,4 @@
-import { sql } from "kysely";
+import { type RawBuilder, sql } from "kysely";
 import type { Database } from "./storage.ts";
 import type { Tables } from "./tables.ts";
 
@@ -34,12 +34,14 @@ export async function followTraces(db: Database, erasure: Erasure, person: Trace
   const told = { ids: erasure.ids ?? [], addresses: erasure.addresses ?? [] };
   const columns = [...told.ids, ...told.addresses];
   if (columns.length === 0) return;
-  const which = erasure.by ? theirs(erasure, ids) : amongst("id", await findSpeaking(db, erasure, person));
-  const { rows } = await sql<Found>`select ${sql.join(columns.map((column) => sql.ref(column)))}
-    from ${sql.table(erasure.table)} where account_id = ${account_id} and ${which}`.execute(db);
-  for (const row of rows) {
-    for (const column of told.ids) ids.add(row[column] ?? "");
-    for (const column of told.addresses) addresses.add(row[column]?.toLowerCase() ?? "");
+  const values = erasure.by ? [...ids] : await findSpeaking(db, erasure, person);
+  for (const which of conditionsOf(erasure, values)) {
+    const { rows } = await sql<Found>`select ${sql.join(columns.map((column) => sql.ref(column)))}
+      from ${sql.table(erasure.table)} where account_id = ${account_id} and ${which}`.execute(db);
+    for (const row of rows) {
+      for (const column of told.ids) ids.add(row[column] ?? "");
+      for (const column of told.addresses) addresses.add(row[column]?.toLowerCase() ?? "");
+    }
   }
 }
 
@@ -79,20 +81,26 @@ export async function eraseRows(
   { account_id, ids }: Traced,
   speaking: readonly string[],
 ): Promise<number> {
-  const which = erasure.by ? theirs(erasure, ids) : amongst("id", speaking);
-  const { rows } = await sql`delete from ${sql.table(erasure.table)}
-    where account_id = ${account_id} and ${which} returning account_id`.execute(db);
-  return rows.length;
+  let gone = 0;
+  for (const which of conditionsOf(erasure, erasure.by ? [...ids] : speaking)) {
+    const { rows } = await sql`delete from ${sql.table(erasure.table)}
+      where account_id = ${account_id} and ${which} returning account_id`.execute(db);
+    gone += rows.length;
+  }
+  return gone;
 }
 
-const theirs = ({ by = [] }: Erasure, ids: ReadonlySet<string>) =>
-  sql`(${sql.join(
-    by.map((column) => amongst(column, [...ids])),
-    sql` or `,
-  )})`;
+/** Values that one statement names, once for each column: an engine binds some ten thousands of them. */
+const BOUND = 500;
 
-const amongst = (column: string, values: readonly string[]) =>
-  values.length === 0 ? sql`1 = 0` : sql`${sql.ref(column)} in (${sql.join(values)})`;
+/** Conditions that together name every row that goes, each for a statement of its own. */
+function* conditionsOf({ by = ["id"] }: Erasure, values: readonly string[]): Generator<RawBuilder<boolean>> {
+  for (let from = 0; from < values.length; from += BOUND) {
+    const some = sql.join(values.slice(from, from + BOUND));
+    const each = by.map((column) => sql`${sql.ref(column)} in (${some})`);
+    yield sql<boolean>`(${sql.join(each, sql` or `)})`;
+  }
+}
 
 /** Whether one of the values in a text, or in its JSON, is an id or address of the person's. */
 export function speaksOf({ ids, addresses }: Traced, text: string | null | undefined): boolean {

@@ -29,10 +29,11 @@ export async function pendingMigrations(database_url: string): Promise<string[]>
   const applied = isSqlite(database_url)
     ? await appliedSqlite(sqlitePath(database_url))
     : await appliedPostgres(database_url);
-  return migrations()
-    .map((migration) => migration.name)
-    .filter((name) => !applied.has(name));
+  return migrationNames().filter((name) => !applied.has(name));
 }
+
+/** Those that this program knows, in order. */
+export const migrationNames = (): string[] => migrations().map(({ name }) => name);
 
 function migrations(): Migration[] {
   return readdirSync(FOLDER)

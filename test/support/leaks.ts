@@ -17,7 +17,8 @@ export async function readDatabase(storage: Storage): Promise<string> {
   const rows = [];
   for (const { name } of tables) {
     const found = await sql<Record<string, unknown>>`select * from ${sql.table(name)}`.execute(storage.read);
-    rows.push(name, ...found.rows.flatMap((row) => Object.values(row).map(asText)));
+    rows.push(name);
+    for (const row of found.rows) rows.push(...Object.values(row).map(asText));
   }
   return rows.join("\n");
 }

@@ -4,8 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { readAccount } from "../../src/cli/portable/read-account.ts";
+import { endLoginsOf } from "../../src/oauth/refresh/revoke-family.ts";
 import { createTestDatabase, describeOnBothEngines } from "../support/engines.ts";
-import { basic, call, createTenant, MASTER_KEY, startLatchkey } from "../support/latchkey.ts";
+import { basic, call, createTenant, type Latchkey, MASTER_KEY, startLatchkey } from "../support/latchkey.ts";
 import { personToken } from "../support/people.ts";
 import { cli } from "../support/process.ts";
 
@@ -70,5 +71,32 @@ describeOnBothEngines("an import", (engine) => {
     await expect.poll(() => active(dead), { timeout: 10_000 }).toBe(false);
     expect(await active(alive)).toBe(true);
     await Promise.all([from.close(), to.close()]);
+  });
+
+  it("keeps alive what began after a person's logins ended, and ends what began before", async () => {
+    const from = await startLatchkey(engine);
+    const tenant = await createTenant(from);
+    const before = await personToken(tenant);
+    const { storage, directory } = from.server.core;
+    const person = { account_id: tenant.account_id, user_id: tenant.user.id };
+    const passed = (at: number) => expect.poll(() => storage.now() > at, { timeout: 5_000 }).toBe(true);
+    await passed(storage.now());
+    await storage.write((tx) => endLoginsOf(tx, directory, person));
+    const after = await personToken(tenant);
+    await passed(storage.now());
+    const to = await startLatchkey(engine, { public_url: from.config.public_url });
+    const done = await importing(to.database.database_url, await readAccount(from.server.core, tenant.account_id));
+    expect(done.imported, JSON.stringify(done)).toBe(true);
+    const headers = { authorization: basic(tenant.client) };
+    const active = async ({ url }: Latchkey, token: string) => {
+      const introspect = `${url}/v1/accounts/${tenant.account_id}/oauth/introspect`;
+      return (await call(introspect, { method: "POST", headers, form: { token } })).body.active;
+    };
+    await expect.poll(() => active(to, before), { timeout: 10_000 }).toBe(false);
+    expect(await active(to, after)).toBe(true);
+    await to.stop();
+    const again = await startLatchkey(engine, { public_url: from.config.public_url, database: to.database });
+    expect([await active(again, before), await active(again, after)]).toEqual([false, true]);
+    await Promise.all([from.close(), again.close()]);
   });
 });

@@ -1,5 +1,5 @@
 import { storePassword } from "../../authentication/passwords/password.ts";
-import { type Account, readAccountId } from "../../directory/accounts/account.ts";
+import { readAccountId } from "../../directory/accounts/account.ts";
 import { createAccount } from "../../directory/accounts/create-account.ts";
 import { lookUpAccount } from "../../directory/accounts/find-account.ts";
 import { createClient } from "../../directory/clients/create-client.ts";
@@ -10,12 +10,11 @@ import { listGrants } from "../../directory/grants/find-grant.ts";
 import { createRole } from "../../directory/roles/change-role.ts";
 import { listRoles } from "../../directory/roles/find-role.ts";
 import { createUser } from "../../directory/users/create-user.ts";
-import { lookUpUserByCustomerId, lookUpUserByEmail, lookUpUserByPhone } from "../../directory/users/find-user.ts";
-import { canonicalEmail, readPhone } from "../../directory/users/identifier.ts";
 import { refuse } from "../../errors.ts";
 import { secret } from "../../secrets/secret.ts";
 import type { Core } from "../../server.ts";
 import { actor } from "../run.ts";
+import { identityOf, lookUpKnown, type PlannedUser } from "./known.ts";
 import { named } from "./named.ts";
 import type { Plan } from "./plan.ts";
 
@@ -93,8 +92,6 @@ async function importClient(directory: Directory, result: Imported, planned: Pla
   }
 }
 
-type PlannedUser = NonNullable<Plan["users"]>[number];
-
 async function importUser(
   directory: Directory,
   result: Imported,
@@ -105,7 +102,7 @@ async function importUser(
   const { type = "customer", password_hash: hash, roles: names, ...fields } = planned;
   const account = await lookUpAccount(directory, account_id);
   if (!account) throw refuse("not_found");
-  if (await isKnown(directory, account, type, planned)) {
+  if (await lookUpKnown(directory, account, await identityOf(planned, account.settings.country))) {
     result.kept += 1;
     return;
   }
@@ -116,21 +113,4 @@ async function importUser(
     : undefined;
   await createUser(directory, account, { ...fields, type, verified: true, role_ids, within }, actor);
   result.created.users += 1;
-}
-
-/** By address or by the account's own name; whoever has neither is known by their number. */
-async function isKnown(
-  directory: Directory,
-  { account_id, settings }: Account,
-  type: NonNullable<PlannedUser["type"]>,
-  { email, customer_id, phone_number }: PlannedUser,
-): Promise<boolean> {
-  const { read } = directory.storage;
-  if (email === undefined && customer_id === undefined && phone_number !== undefined) {
-    const { number } = await readPhone(phone_number, settings.country);
-    return (await lookUpUserByPhone(read, account_id, type, number)) !== undefined;
-  }
-  const canonical = email === undefined ? undefined : canonicalEmail(email);
-  if (canonical && (await lookUpUserByEmail(read, account_id, type, canonical))) return true;
-  return customer_id !== undefined && (await lookUpUserByCustomerId(read, account_id, customer_id)) !== undefined;
 }

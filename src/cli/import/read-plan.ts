@@ -1,24 +1,34 @@
-import { canonicalAccountId, readAccountId } from "../../directory/accounts/account.ts";
+import { type Account, canonicalAccountId, readAccountId } from "../../directory/accounts/account.ts";
 import { checkCountries } from "../../directory/accounts/check-countries.ts";
 import { lookUpAccount } from "../../directory/accounts/find-account.ts";
 import { accountSettings } from "../../directory/accounts/settings.ts";
 import { checkClientId, checkSettings } from "../../directory/clients/check-settings.ts";
+import { takenClientId } from "../../directory/clients/create-client.ts";
+import { isDeleted, lookUpClient } from "../../directory/clients/find-client.ts";
 import { ClientSettings } from "../../directory/clients/settings.ts";
 import type { Directory } from "../../directory/directory.ts";
+import { checkAudience, checkRoom } from "../../directory/grants/change-grants.ts";
+import { listGrants } from "../../directory/grants/find-grant.ts";
 import { changeOf } from "../../directory/settings.ts";
 import { readEmail, readPhone } from "../../directory/users/identifier.ts";
 import { type Fault, Refusal, refuseField } from "../../errors.ts";
 import { malformed } from "../../http/error-reply.ts";
 import { checkSchema } from "../check-schema.ts";
+import { identityOf, lookUpKnown, type PlannedUser } from "./known.ts";
 import { named } from "./named.ts";
 import { Plan } from "./plan.ts";
+import { faultsOfTwice } from "./twice.ts";
+
+type Check = () => unknown;
 
 /**
- * Reads a file as `carryOut` takes it, by every rule that can be held without writing; numbers are completed with the
- * country that the account has, or will have. @throws 400 invalid_request with every fault.
+ * Reads a file as `carryOut` takes it, by every rule that `carryOut` holds to; numbers are completed with the country that
+ * the account has, or will have. @throws 400 invalid_request with every fault.
  */
 export async function readPlan(directory: Directory, document: unknown): Promise<Plan> {
   const plan = await checkSchema(Plan, document);
+  const unstorable = faultsOfText(plan);
+  if (unstorable.length > 0) throw malformed(unstorable);
   const { account, roles = [], clients = [], users = [] } = plan;
   const here = await lookUpAccount(directory, canonicalAccountId(account.account_id) ?? "");
   const { country } = here?.settings ?? accountSettings(account.settings ?? {});
@@ -26,21 +36,19 @@ export async function readPlan(directory: Directory, document: unknown): Promise
   const checks = [
     () => readAccountId(account.account_id, "account.account_id"),
     () => named("account.settings", () => checkCountries(account.settings ?? {})),
-    ...clients.flatMap(({ client_id, settings = {} }, index) => [
-      () => named(`clients.${index}`, () => checkClientId(client_id)),
-      () => named(`clients.${index}.settings`, () => checkClientSettings(settings)),
-    ]),
-    ...users.flatMap((user, index) =>
-      checksOf(user, country, names).map((check) => () => named(`users.${index}`, check)),
-    ),
+    ...clients.flatMap((client, at) => checksOfClient(directory, here, client, `clients.${at}`)),
+    ...users.flatMap((user, at) => checksOfUser(directory, here, user, country, names, `users.${at}`)),
   ];
   const faults: Fault[] = [];
   for (const check of checks) faults.push(...(await faultsOf(check)));
+  const people = [];
+  for (const user of users) people.push(await identityOf(user, country));
+  faults.push(...faultsOfTwice(plan, people));
   if (faults.length > 0) throw malformed(faults);
   return plan;
 }
 
-async function faultsOf(check: () => unknown): Promise<readonly Fault[]> {
+async function faultsOf(check: Check): Promise<readonly Fault[]> {
   try {
     await check();
     return [];
@@ -50,28 +58,85 @@ async function faultsOf(check: () => unknown): Promise<readonly Fault[]> {
   }
 }
 
+/** Neither engine stores it. */
+function faultsOfText(value: unknown, path = ""): readonly Fault[] {
+  if (typeof value === "string")
+    return value.includes("\0") ? [{ path, code: "text", message: "must not contain U+0000" }] : [];
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([name, inner]) => faultsOfText(inner, path === "" ? name : `${path}.${name}`));
+}
+
+type PlannedClient = NonNullable<Plan["clients"]>[number];
+
+/** Each finds its own fault. `here` is the account, where there is one. */
+function checksOfClient(
+  directory: Directory,
+  here: Account | undefined,
+  { client_id, settings = {}, grants = [] }: PlannedClient,
+  place: string,
+): readonly Check[] {
+  return [
+    () => named(place, () => checkClientId(client_id)),
+    () => named(`${place}.settings`, () => checkClientSettings(settings)),
+    ...grants.map(
+      ({ audience }, at) =>
+        () =>
+          named(`${place}.grants.${at}`, () => checkAudience(audience)),
+    ),
+    () => named(place, () => checkGrants(directory, here, client_id, grants)),
+    async () => {
+      if (here && (await isDeleted(directory, here.account_id, client_id))) await named(place, throwing(takenClientId));
+    },
+  ];
+}
+
 async function checkClientSettings(settings: object): Promise<void> {
   // None at all are no change, and no fault.
   if (Object.keys(settings).length === 0) return;
   checkSettings((await checkSchema(changeOf(ClientSettings), settings)) as Partial<ClientSettings>);
 }
 
+async function checkGrants(
+  directory: Directory,
+  here: Account | undefined,
+  client_id: string,
+  grants: NonNullable<PlannedClient["grants"]>,
+): Promise<void> {
+  const client = here && (await lookUpClient(directory, here.account_id, client_id));
+  const held = client ? await listGrants(directory, client.account_id, { client_id: client.id }) : [];
+  const fresh = grants.filter(
+    ({ audience, type = "any" }) => !held.some((grant) => grant.audience === audience && grant.type === type),
+  );
+  if (fresh.length > 0) checkRoom(held.length + fresh.length - 1);
+}
+
 /** Each finds its own fault. */
-function checksOf(
-  { customer_id, email, phone_number, roles = [] }: NonNullable<Plan["users"]>[number],
+function checksOfUser(
+  directory: Directory,
+  here: Account | undefined,
+  user: PlannedUser,
   country: string,
   known: readonly string[],
-): readonly (() => unknown)[] {
-  const unknown = roles.filter((name) => !known.includes(name));
-  return [
+  place: string,
+): readonly Check[] {
+  const { customer_id, email, phone_number, roles = [] } = user;
+  const checks: readonly Check[] = [
     () => {
       if (!email && !phone_number && !customer_id)
         throw refuseField("email", "required", "is needed, or phone_number or customer_id");
     },
     () => (email === undefined ? email : readEmail(email)),
     () => (phone_number === undefined ? phone_number : readPhone(phone_number, country)),
-    ...unknown.map((name) => () => {
-      throw refuseField("roles", "unknown", `names the role ${name}, which the file does not have`);
-    }),
+    ...roles
+      .filter((name) => !known.includes(name))
+      .map((name) =>
+        throwing(() => refuseField("roles", "unknown", `names the role ${name}, which the file does not have`)),
+      ),
+    async () => here && lookUpKnown(directory, here, await identityOf(user, country)),
   ];
+  return checks.map((check) => () => named(place, check));
 }
+
+const throwing = (refusal: () => Refusal) => () => {
+  throw refusal();
+};

@@ -15,7 +15,7 @@ export async function tryAccount(core: Core, portable: PortableAccount): Promise
   await rehearse(core.storage, writing(core, portable));
 }
 
-/** Servers that run here read what was revoked since they last looked, so it is revoked now. */
+/** Servers that run here read what was revoked since they last looked; `expires_at` goes on saying when it was. */
 function arrivingIn(table: PortableTable, now: string) {
   return table === "revocations" ? { revoked_at: now } : {};
 }

@@ -63,11 +63,13 @@ export async function createClientIn(tx: Transaction, input: NamedClient, actor:
   const created_at = instant(now);
   const row = { account_id, id, client_id, name, description, settings, origin, created_at, created_by: actor.id };
   const client = await insertClient(tx.db, row);
-  if (!client) throw refuseField("client_id", "taken", "is taken");
+  if (!client) throw takenClientId();
   if (secret) await insertSecret(tx.db, secret);
   await recordDeed(tx, { account_id, action: "client.created", entity: id, now: created_at, actor });
   return client;
 }
+
+export const takenClientId = () => refuseField("client_id", "taken", "is taken");
 
 async function secretOf(account_id: string, id: string, { settings, client_secret }: NewClient, now: number) {
   if (isPublic(settings)) return null;

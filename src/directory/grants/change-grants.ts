@@ -26,6 +26,18 @@ const LIMIT_PER_CLIENT = 200;
 /** May refuse it, by the account as it is when nobody else changes it. */
 type Permit = (account: Account) => void;
 
+/** @throws 400 invalid_request for what no grant names. */
+export function checkAudience(audience: string): void {
+  if (!audience.startsWith(OWN_AUDIENCES)) return;
+  throw refuseField("audience", "reserved", `must not begin with ${OWN_AUDIENCES}, which is the server's own`);
+}
+
+/** @throws 400 invalid_request when a client with so many grants may have no other. */
+export function checkRoom(grants: number): void {
+  if (grants < LIMIT_PER_CLIENT) return;
+  throw refuseField("client_id", "too_many", `has ${LIMIT_PER_CLIENT} grants, which is the limit`);
+}
+
 /** @throws 400 invalid_request. */
 export function createGrant(directory: Directory, input: NewGrant, actor: Actor, permit?: Permit): Promise<Grant> {
   return directory.storage.write((tx) => createGrantIn(tx, directory, input, actor, permit));
@@ -43,9 +55,7 @@ export async function createGrantIn(
   if (oidc && type !== "authorization_code") {
     throw refuseField("type", "oidc", "must be authorization_code where oidc is set");
   }
-  if (audience.startsWith(OWN_AUDIENCES)) {
-    throw refuseField("audience", "reserved", `must not begin with ${OWN_AUDIENCES}, which is the server's own`);
-  }
+  checkAudience(audience);
   const { account_id } = client;
   const now = directory.storage.now();
   const id = uuidv7(now);
@@ -66,9 +76,7 @@ export async function createGrantIn(
     created_by: actor.id,
   };
   permit?.((await holdAccount(tx, account_id, created_at)).account);
-  if ((await selectGrants(tx.db, account_id, { client_id: client.id })).length >= LIMIT_PER_CLIENT) {
-    throw refuseField("client_id", "too_many", `has ${LIMIT_PER_CLIENT} grants, which is the limit`);
-  }
+  checkRoom((await selectGrants(tx.db, account_id, { client_id: client.id })).length);
   await insertGrant(tx.db, row);
   const facts = { client_id: client.id };
   await recordDeed(tx, { account_id, action: "grant.created", entity: id, now: created_at, actor, facts });

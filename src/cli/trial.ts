@@ -1,0 +1,32 @@
+/** Where a dry run works: over the installation as it is, or where there is none, over one that is thrown away. */
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Config, type Environment, readConfig } from "../config.ts";
+import { migrationNames, pendingMigrations } from "../storage/migrate.ts";
+
+export interface Trial {
+  readonly config: Config;
+  /** Nothing is installed: `config` names a database of the trial's own. */
+  readonly is_new: boolean;
+  end(): void;
+}
+
+/** Changes nothing where the settings point. @throws when the database waits for a migration. */
+export async function openTrial(env: Environment): Promise<Trial> {
+  const config = readConfig(env, { generate: false });
+  const pending = await pendingMigrations(config.database_url);
+  if (pending.length === 0) return { config, is_new: false, end: () => {} };
+  if (pending.length < migrationNames().length)
+    throw new Error(
+      `The database waits for ${pending.join(", ")}, and a dry run applies nothing: run latchkey migrate first.`,
+    );
+  const folder = mkdtempSync(join(tmpdir(), "latchkey-trial-"));
+  const master_keys = config.master_keys.length > 0 ? config.master_keys : [randomBytes(32)];
+  return {
+    config: { ...config, database_url: `sqlite:${join(folder, "latchkey.db")}`, master_keys },
+    is_new: true,
+    end: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
