@@ -145,7 +145,7 @@ export interface ServerOptions {
 export async function startServer(config: Config, options: ServerOptions = {}): Promise<RunningServer> {
   checkSettings(config);
   const log = options.log ?? openLogger(config.log_level);
-  const tracing = config.otlp_endpoint === null ? undefined : await openTracing(config.otlp_endpoint, version);
+  const tracing = config.otlp_endpoint === null ? undefined : await openTracing(config.otlp_endpoint, version, log);
   const core = await openCore(config, { exclusive: true, onQuery: options.onQuery, tracing });
   const { storage, directory } = core;
   const stops: (() => Promise<void>)[] = tracing ? [tracing.stop] : [];
@@ -182,15 +182,16 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     if (!options.json) offer?.print();
     return { app, core, stop: () => stopAll(stops, core) };
   } catch (error) {
-    await stopAll(stops, core);
+    await stopAll(stops, core).catch((failed) => log.error({ err: failed }, "what had started did not stop"));
     throw error;
   }
 }
 
-/** Requests first, then the workers, then what they stand on. */
+/** Requests first, then the workers, then what they stand on. @throws what failed first, when all the others have stopped. */
 async function stopAll(stops: (() => Promise<void>)[], core: Core): Promise<void> {
-  for (const stop of stops.splice(0).reverse()) await stop();
-  await core.close();
+  const failures: unknown[] = [];
+  for (const stop of [core.close, ...stops.splice(0)].reverse()) await stop().catch((error) => failures.push(error));
+  if (failures.length > 0) throw failures[0];
 }
 
 /** What the janitor does. */

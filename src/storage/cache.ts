@@ -6,6 +6,11 @@
 export interface Cache<V> {
   /** Concurrent loads of one key are one load. */
   get(key: string, load: () => Promise<V | undefined>): Promise<V | undefined>;
+  /**
+   * For who misses in what `get` gave something that another process may have made since: loads it again, at most about once a
+   * second a key however many ask. Meanwhile `get` gives what is known. Nothing where `get` has just found nothing.
+   */
+  reload(key: string, load: () => Promise<V | undefined>): Promise<V | undefined>;
   forget(key: string): void;
   clear(): void;
 }
@@ -13,7 +18,12 @@ export interface Cache<V> {
 interface Entry<V> {
   readonly value: V;
   readonly loaded_at: number;
+  /** By a reload. */
+  readonly again: boolean;
 }
+
+/** Milliseconds from one reload of a key to the next. */
+const RELOAD = 1_000;
 
 /** `ttl` in milliseconds; `monotonic` is any clock that never goes back. */
 export function openCache<V>(
@@ -24,16 +34,19 @@ export function openCache<V>(
   const entries = new Map<string, Entry<V>>();
   const loads = new Map<string, Promise<V | undefined>>();
 
-  async function fill(key: string, load: () => Promise<V | undefined>): Promise<V | undefined> {
+  async function fill(key: string, load: () => Promise<V | undefined>, again = false): Promise<V | undefined> {
     const loaded_at = monotonic();
     const pending = load();
     loads.set(key, pending);
     try {
       const value = await pending;
       // A key forgotten while it loaded may have loaded the old row.
-      if (value !== undefined && loads.get(key) === pending) {
-        if (entries.size >= limit) dropOldest(entries);
-        entries.set(key, { value, loaded_at });
+      if (loads.get(key) === pending) {
+        entries.delete(key);
+        if (value !== undefined) {
+          if (entries.size >= limit) dropOldest(entries);
+          entries.set(key, { value, loaded_at, again });
+        }
       }
       return value;
     } finally {
@@ -45,8 +58,14 @@ export function openCache<V>(
     async get(key, load) {
       const entry = entries.get(key);
       if (entry && monotonic() - entry.loaded_at < ttl) return entry.value;
-      entries.delete(key);
       return loads.get(key) ?? fill(key, load);
+    },
+    async reload(key, load) {
+      const pending = loads.get(key);
+      if (pending !== undefined) return pending;
+      const entry = entries.get(key);
+      if (!entry || (entry.again && monotonic() - entry.loaded_at < RELOAD)) return entry?.value;
+      return fill(key, load, true);
     },
     forget(key) {
       entries.delete(key);

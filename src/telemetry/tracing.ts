@@ -4,6 +4,10 @@
  * statement names, never a URL, a parameter or a value.
  */
 import { context, propagation, type Span, SpanKind, SpanStatusCode, type Tracer, trace } from "@opentelemetry/api";
+import type { Logger } from "./log.ts";
+
+/** Milliseconds that a collector has for the last spans. */
+const PATIENCE = 2_000;
 
 export interface RequestSpan {
   /** Runs `work` with this span as the parent of what it starts. */
@@ -15,12 +19,12 @@ export interface Tracing {
   startRequest(method: string, headers: Readonly<Record<string, unknown>>): RequestSpan;
   /** A child of the span that is active now. */
   measure<T>(name: string, work: () => Promise<T>): Promise<T>;
-  /** Sends what is gathered and stops. */
+  /** Sends what is gathered and stops. Never rejects: a collector that does not take it in time is named in the log. */
   stop(): Promise<void>;
 }
 
 /** `endpoint`: base URL of an OTLP collector over HTTP; `/v1/traces` is added. */
-export async function openTracing(endpoint: string, version: string): Promise<Tracing> {
+export async function openTracing(endpoint: string, version: string, log: Logger): Promise<Tracing> {
   const [base, otlp, hooks, resources, core] = await Promise.all([
     import("@opentelemetry/sdk-trace-base"),
     import("@opentelemetry/exporter-trace-otlp-http"),
@@ -35,7 +39,19 @@ export async function openTracing(endpoint: string, version: string): Promise<Tr
     resource: resources.resourceFromAttributes({ "service.name": "latchkey", "service.version": version }),
     spanProcessors: [new base.BatchSpanProcessor(exporter)],
   });
-  return tracingWith(provider.getTracer("latchkey"), () => provider.shutdown());
+  const stop = () =>
+    inTime(PATIENCE, provider.shutdown()).catch((error) =>
+      log.warn({ err: error }, "the collector of traces does not answer: the last spans are lost"),
+    );
+  return tracingWith(provider.getTracer("latchkey"), stop);
+}
+
+async function inTime(ms: number, work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`not done in ${ms} ms`)), ms);
+  });
+  await Promise.race([work, late]).finally(() => clearTimeout(timer));
 }
 
 function tracingWith(tracer: Tracer, stop: () => Promise<void>): Tracing {

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Secret } from "../secrets/secret.ts";
 import type { Issuing } from "./authorization.ts";
 import { parseJws, signJws, verifyJws } from "./jws.ts";
-import { keysOf, signingKey } from "./keys/find-key.ts";
+import { keyNamed, signingKey } from "./keys/find-key.ts";
 import type { Tokens } from "./tokens.ts";
 
 /**
@@ -56,7 +56,7 @@ export async function readExchangeToken(
   const { iss, sub, aud, exp, jti, within } = jws.claims;
   if (iss !== issuer || aud !== audience || typeof sub !== "string" || typeof jti !== "string") return undefined;
   if (typeof exp !== "number" || exp * 1000 <= now) return undefined;
-  const key = (await keysOf(tokens, account_id)).find(({ kid }) => kid === jws.header.kid);
+  const key = await keyNamed(tokens, account_id, jws.header.kid);
   if (!key || !verifyJws(key.public_key, key.alg, jws)) return undefined;
   const limit = typeof within === "string" ? { within: within.split(" ").filter(Boolean) } : {};
   return { jti, client_uuid: sub, expires_at: exp, ...limit };

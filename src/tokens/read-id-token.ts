@@ -1,5 +1,5 @@
 import { parseJws, verifyJws } from "./jws.ts";
-import { keysOf } from "./keys/find-key.ts";
+import { keyNamed } from "./keys/find-key.ts";
 import type { Tokens } from "./tokens.ts";
 
 export interface ReadIdToken {
@@ -24,7 +24,7 @@ export async function readIdToken(
   if (jws?.header.typ !== "JWT") return undefined;
   const { iss, sub, sid, azp } = jws.claims;
   if (iss !== issuer || typeof sub !== "string") return undefined;
-  const key = (await keysOf(tokens, account_id)).find(({ kid }) => kid === jws.header.kid);
+  const key = await keyNamed(tokens, account_id, jws.header.kid);
   if (!key) return "key_gone";
   if (!verifyJws(key.public_key, key.alg, jws)) return undefined;
   return { sub, ...(typeof sid === "string" ? { sid } : {}), ...(typeof azp === "string" ? { azp } : {}) };

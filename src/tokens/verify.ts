@@ -2,7 +2,7 @@ import { type Refusal, refuse } from "../errors.ts";
 import { sha256Text } from "../secrets/digest.ts";
 import { timeOf } from "../secrets/uuid.ts";
 import { type ParsedJws, parseJws, verifyJws } from "./jws.ts";
-import { keysOf } from "./keys/find-key.ts";
+import { keysOf, reloadKeys } from "./keys/find-key.ts";
 import type { SigningKey } from "./keys/key.ts";
 import { userOfPairwise } from "./pairwise.ts";
 import type { Tokens } from "./tokens.ts";
@@ -58,9 +58,15 @@ export async function verifyAccessToken(
   now: number,
 ): Promise<AccessToken> {
   const name = `${account_id} ${sha256Text(token)}`;
-  const keys = await keysOf(tokens, account_id);
-  const known = tokens.verified.get(name) ?? (await withUser(tokens, read(account_id, issuer, token, keys)));
-  const key = keys.find(({ kid }) => kid === known.kid);
+  let keys = await keysOf(tokens, account_id);
+  let known = tokens.verified.get(name);
+  if (!known) {
+    const jws = parse(token);
+    if (!keys.some(({ kid }) => kid === jws.header.kid)) keys = await reloadKeys(tokens, account_id);
+    known = await withUser(tokens, read(account_id, issuer, jws, keys));
+  }
+  const { kid } = known;
+  const key = keys.find((one) => one.kid === kid);
   if (!key || !trusted(key, now)) throw invalid("its key is not trusted");
   const seconds = now / 1000;
   if (known.expires_at <= seconds) {
@@ -80,10 +86,14 @@ async function withUser(tokens: Tokens, token: AccessToken): Promise<AccessToken
   return { ...token, subject, pairwise_subject: token.subject };
 }
 
-function read(account_id: string, issuer: string, token: string, keys: readonly SigningKey[]): AccessToken {
+function parse(token: string): ParsedJws {
   const jws = parseJws(token);
   if (!jws) throw invalid("not a compact JWS of ours");
   if (!/^(application\/)?at\+jwt$/i.test(jws.header.typ)) throw invalid("not an access token");
+  return jws;
+}
+
+function read(account_id: string, issuer: string, jws: ParsedJws, keys: readonly SigningKey[]): AccessToken {
   const key = keys.find(({ kid }) => kid === jws.header.kid);
   if (!key) throw invalid("signed by an unknown key");
   if (!verifyJws(key.public_key, key.alg, jws)) throw invalid("the signature is wrong");

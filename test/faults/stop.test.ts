@@ -1,14 +1,17 @@
-/** SIGTERM under load: what reached the server is answered, what it did not answer it did not do, and it ends with 0. */
+/**
+ * SIGTERM: what reached the server is answered, what it did not answer it did not do, and it ends with 0, whatever does
+ * not answer in its turn.
+ */
 import { once } from "node:events";
 import { Agent, request } from "node:http";
-import { connect } from "node:net";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { freePort } from "../../scripts/postgres.mjs";
 import { createTestDatabase, describeOnBothEngines, type TestDatabase } from "../support/engines.ts";
 import { sendHalf } from "../support/half-sent.ts";
-import { authorize, CALLBACK, type Tenant } from "../support/latchkey.ts";
+import { authorize, CALLBACK, MASTER_KEY, startLatchkey, type Tenant } from "../support/latchkey.ts";
 import { note, roundsOr, untilServed } from "../support/load.ts";
-import { type ServerProcess, startProcess } from "../support/process.ts";
+import { cli, type ServerProcess, startProcess } from "../support/process.ts";
 import { addPerson, createTenantBeside } from "../support/tenants.ts";
 import { pause } from "../support/wire.ts";
 
@@ -139,6 +142,67 @@ it("SIGTERM waits for nobody who does not finish asking", { timeout: 120_000 }, 
   expect(await server.kill("SIGTERM")).toBe(0);
   expect(performance.now() - told).toBeLessThan(25_000);
   await database.drop();
+});
+
+/** Collectors of traces that take none, by what they do. */
+const collectors = {
+  async "is not there"() {
+    return { url: `http://127.0.0.1:${await freePort()}`, close: () => {} };
+  },
+  async "says nothing"() {
+    const server = createServer((socket) => void socket.on("error", () => {}).resume());
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    const { port } = server.address() as AddressInfo;
+    return { url: `http://127.0.0.1:${port}`, close: () => void server.close() };
+  },
+};
+
+describeOnBothEngines("a collector of traces that takes none", (engine) => {
+  it.each(["is not there", "says nothing"] as const)("and %s holds up no SIGTERM, and is named once", async (kind) => {
+    const database = await createTestDatabase(engine);
+    const collector = await collectors[kind]();
+    const { database_url } = database;
+    const server = await startProcess({ database_url, env: { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url } });
+    await fetch(`${server.url}/readyz`);
+    const told = performance.now();
+    expect(await server.kill("SIGTERM"), server.output()).toBe(0);
+    expect(performance.now() - told, "less than its exporter is patient").toBeLessThan(9_000);
+    expect(server.output()).not.toContain("DATABASE_URL");
+    expect(server.output().match(/"level":"warn".*the last spans are lost/g)).toHaveLength(1);
+    collector.close();
+    await database.drop();
+  });
+
+  it("leaves the reason why a start failed as it was", async () => {
+    const database = await createTestDatabase(engine);
+    const taken = createServer();
+    await once(taken.listen(0, "127.0.0.1"), "listening");
+    const { port } = taken.address() as AddressInfo;
+    const { url } = await collectors["is not there"]();
+    const env = {
+      DATABASE_URL: database.database_url,
+      MASTER_KEY,
+      PORT: String(port),
+      OTEL_EXPORTER_OTLP_ENDPOINT: url,
+    };
+    expect(await cli({ ...env, DEMO: "0" }, "serve")).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(new RegExp(`^PORT ${port} is in use`)),
+    });
+    taken.close();
+    await database.drop();
+  });
+
+  it("is one of the parts of which none keeps the others from stopping", async () => {
+    const latchkey = await startLatchkey(engine);
+    const { app, core, stop } = latchkey.server;
+    const close = app.close.bind(app);
+    app.close = (() => Promise.reject(new Error("it does not stop"))) as never;
+    await expect(stop()).rejects.toThrow("it does not stop");
+    await expect(core.storage.ping()).rejects.toThrow();
+    await close();
+    await latchkey.database.drop();
+  });
 });
 
 function redeemAt(tenant: Tenant, verification_code: string): URL {

@@ -1,11 +1,15 @@
-/** What another process took away lets nobody in here, though this one still remembers it. */
+/**
+ * What another process took away lets nobody in here, though this one still remembers it; what another process has just
+ * made is good here, though this one still remembers that it was not there.
+ */
 import { sql } from "kysely";
-import { afterAll, beforeAll, expect, it } from "vitest";
-import { describeOnBothEngines } from "../support/engines.ts";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describeOnBothEngines, engines } from "../support/engines.ts";
 import {
   addClient,
   addGrant,
   authorize,
+  basic,
   CALLBACK,
   call,
   createTenant,
@@ -108,5 +112,38 @@ describeOnBothEngines("what is remembered here and gone from the database", (eng
     const refused = await opened.take();
     expect([refused.status, refused.body?.error?.code], refused.text).toEqual([403, "unauthorized_client"]);
     expect(await entries()).toBe(before);
+  });
+});
+
+// Two servers share no SQLite file.
+describe.runIf(engines.includes("postgres"))("a signing key that another server has just made", () => {
+  let here: Latchkey;
+  let elsewhere: Latchkey;
+  beforeAll(async () => {
+    here = await startLatchkey("postgres");
+    const { database, config } = here;
+    elsewhere = await startLatchkey("postgres", { database, public_url: config.public_url });
+  });
+  afterAll(async () => {
+    await elsewhere.stop();
+    await here.close();
+  });
+
+  it.each(["at the account API", "by introspection"])("is good at once %s, and published then", async (where) => {
+    const { account_id, base, client, token: bearer } = await createTenant(here);
+    const known = (token: string) => call(`${base}/auth/settings`, { token });
+    const introspected = (token: string) =>
+      call(`${base}/oauth/introspect`, { method: "POST", headers: { authorization: basic(client) }, form: { token } });
+    const settings = `${elsewhere.url}/v1/accounts/${account_id}/auth/settings`;
+    const json = { signing_alg: "EdDSA" };
+    expect((await call(settings, { method: "PATCH", token: bearer, json })).status).toBe(200);
+    expect((await known(bearer)).status, "with the keys of before").toBe(200);
+    const token = await tokenOf(elsewhere, account_id, client);
+    const { alg, kid } = JSON.parse(Buffer.from(token.split(".")[0] ?? "", "base64url").toString());
+    expect(alg).toBe("EdDSA");
+    if (where === "by introspection") expect((await introspected(token)).body).toMatchObject({ active: true });
+    else expect((await known(token)).status).toBe(200);
+    const { keys } = (await call(`${base}/oauth/jwks.json`)).body;
+    expect(keys.map((key: { kid: string }) => key.kid)).toContain(kid);
   });
 });

@@ -8,11 +8,23 @@ const OPENED_LIMIT = 5_000;
 
 /** Every key of the account that signs, will sign or still verifies; at most 5 s old. */
 export async function keysOf(tokens: Tokens, account_id: string): Promise<readonly SigningKey[]> {
-  const load = async () => {
-    const rows = await selectKeys(tokens.storage.read, account_id, instant(tokens.storage.now()));
-    return rows.length > 0 ? rows.map((row) => opened(tokens, row)) : undefined;
-  };
-  return (await tokens.keys.get(account_id, load)) ?? [];
+  return (await tokens.keys.get(account_id, () => loadKeys(tokens, account_id))) ?? [];
+}
+
+/** The same, for who misses one among them: another process may have made it since, and it may sign at once. */
+export async function reloadKeys(tokens: Tokens, account_id: string): Promise<readonly SigningKey[]> {
+  return (await tokens.keys.reload(account_id, () => loadKeys(tokens, account_id))) ?? [];
+}
+
+/** The account's key of this name, as keysOf knows it or as another process has just made it. */
+export async function keyNamed(tokens: Tokens, account_id: string, kid: string): Promise<SigningKey | undefined> {
+  const named = (key: SigningKey) => key.kid === kid;
+  return (await keysOf(tokens, account_id)).find(named) ?? (await reloadKeys(tokens, account_id)).find(named);
+}
+
+async function loadKeys(tokens: Tokens, account_id: string): Promise<readonly SigningKey[] | undefined> {
+  const rows = await selectKeys(tokens.storage.read, account_id, instant(tokens.storage.now()));
+  return rows.length > 0 ? rows.map((row) => opened(tokens, row)) : undefined;
 }
 
 function opened(tokens: Tokens, row: StoredKey): SigningKey {

@@ -1,11 +1,17 @@
+import { randomUUID } from "node:crypto";
 import { calculateJwkThumbprint, importJWK, jwtVerify, SignJWT } from "jose";
 import { sql } from "kysely";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../../test/support/engines.ts";
 import { masterKeys } from "../../secrets/master-keys.ts";
 import { seal } from "../../secrets/seal.ts";
+import { reveal } from "../../secrets/secret.ts";
 import { signing_algs } from "../../secrets/signing-alg.ts";
+import { readExchangeToken, signExchangeToken } from "../exchange-token.ts";
+import { issueAccessToken, issueIdToken } from "../issue.ts";
+import { readIdToken } from "../read-id-token.ts";
 import { openTokens, type Tokens } from "../tokens.ts";
+import { verifyAccessToken } from "../verify.ts";
 import { accountKey } from "./account-key.ts";
 import { checkMasterKeys } from "./check-master-keys.ts";
 import { keysOf, publishedKeys, signingKey } from "./find-key.ts";
@@ -229,5 +235,93 @@ describeOnBothEngines("a key that an account keeps for good", (engine) => {
     expect(others).toEqual([key, key]);
     expect(hex(await accountKey(fresh(), "T00000001", "pairwise"))).toBe(key);
     expect(hex(await accountKey(fresh(), "T00000002", "pairwise"))).not.toBe(key);
+  });
+});
+
+describeOnBothEngines("a token by a key that another process made a moment ago", (engine) => {
+  let test: TestStorage;
+  let reads = 0;
+  const account_id = "T00000001";
+  const issuer = "https://login.example/v1/accounts/T00000001";
+  const audience = "https://api.example";
+  const person = { type: "user", id: "9c1f", auth_time: 1, amr: ["otp"], acr: "1fa", email: "a@example.com" } as const;
+  const fresh = () => openTokens(test.storage, masterKeys([Buffer.alloc(32, 3)]));
+  beforeAll(async () => {
+    test = await openTestStorage(engine, (query) => {
+      if (/^select\b.* from "?signing_keys"?/s.test(query)) reads++;
+    });
+    const account = { account_id, name: "x", settings: "{}", created_at: "", updated_at: "" };
+    await test.storage.write((tx) => tx.db.insertInto("accounts").values(account).execute());
+  });
+  afterAll(() => test.close());
+
+  /** A process that has the keys of the account, as they are now. */
+  async function warm(): Promise<Tokens> {
+    const own = fresh();
+    await signingKey(own, account_id, "ES256", test.storage.now());
+    return own;
+  }
+
+  async function signedBy(own: Tokens, alg: "ES256" | "EdDSA") {
+    const now = test.storage.now();
+    const issuing = { account_id, issuer, access_token_lifetime: 600, access_token_alg: alg };
+    const login = { issuing, sid: "s", client_id: "shop", client_uuid: "7d3a", audience, scope: [], id_token_alg: alg };
+    const { access_token } = await issueAccessToken(own, { ...login, subject: person }, now);
+    const about = { ...login, subject: person };
+    return {
+      access: reveal(access_token),
+      id: reveal(await issueIdToken(own, about, { audience: "shop", lifetime: 60 }, now)),
+      exchange: reveal(await signExchangeToken(own, issuing, { client_uuid: "7d3a", within: [] }, audience, now)),
+    };
+  }
+
+  const verify = (own: Tokens, token: string) => verifyAccessToken(own, account_id, issuer, token, test.storage.now());
+
+  function byAnother(token: string): string {
+    const [head = "", ...rest] = token.split(".");
+    const header = { ...JSON.parse(Buffer.from(head, "base64url").toString()), kid: randomUUID() };
+    return [Buffer.from(JSON.stringify(header)).toString("base64url"), ...rest].join(".");
+  }
+
+  it.each([
+    ["the first of its algorithm", "EdDSA"],
+    ["one that takes the place of another at once", "ES256"],
+  ] as const)("is good at once: %s", async (_how, alg) => {
+    const [first, second, third] = [await warm(), await warm(), await warm()];
+    const elsewhere = fresh();
+    if (alg === "ES256")
+      await rotateKey(elsewhere, account_id, alg, { ...rotation, immediately: true }, test.storage.now());
+    const signed = await signedBy(elsewhere, alg);
+    expect(await verify(first, signed.access)).toMatchObject({ client_uuid: "7d3a" });
+    expect(await readIdToken(second, issuer, account_id, signed.id)).toMatchObject({ sub: "9c1f" });
+    const now = test.storage.now();
+    const read = await readExchangeToken(third, { account_id, issuer }, audience, signed.exchange, now);
+    expect(read).toMatchObject({ client_uuid: "7d3a" });
+  });
+
+  it("costs one reading for all who ask at once, and one a second whatever keys are made up", async () => {
+    const here = await warm();
+    const { access } = await signedBy(await warm(), "ES256");
+    await verify(here, access);
+    const ask = () => expect(verify(here, byAnother(access))).rejects.toMatchObject({ code: "invalid_token" });
+    const began = performance.now();
+    reads = 0;
+    await Promise.all(Array.from({ length: 200 }, ask));
+    expect(reads, "at once").toBe(1);
+    for (let n = 0; n < 200; n++) await ask();
+    const seconds = (performance.now() - began) / 1000;
+    // Once a second, and once every five because of their age.
+    expect(reads).toBeLessThanOrEqual(2 + 1.4 * seconds);
+    expect(await verify(here, access)).toMatchObject({ client_uuid: "7d3a" });
+  });
+
+  it("is not called a wrong one while the keys cannot be read", async () => {
+    const here = await warm();
+    const { access } = await signedBy(await warm(), "ES256");
+    const cut = { ...here, storage: { ...here.storage, now: test.storage.now, read: undefined as never } };
+    await verify(cut, access);
+    for (let n = 0; n < 2; n++)
+      await expect(verify(cut, byAnother(access))).rejects.not.toMatchObject({ code: "invalid_token" });
+    expect(await verify(cut, access), "and what is known stays known").toMatchObject({ client_uuid: "7d3a" });
   });
 });
