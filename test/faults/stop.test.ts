@@ -164,11 +164,11 @@ describeOnBothEngines("a collector of traces that takes none", (engine) => {
     const { database_url } = database;
     const server = await startProcess({ database_url, env: { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url } });
     await fetch(`${server.url}/readyz`);
-    const told = performance.now();
     expect(await server.kill("SIGTERM"), server.output()).toBe(0);
-    expect(performance.now() - told, "less than its exporter is patient").toBeLessThan(9_000);
     expect(server.output()).not.toContain("DATABASE_URL");
-    expect(server.output().match(/"level":"warn".*the last spans are lost/g)).toHaveLength(1);
+    const [warning, ...more] = server.output().match(/"level":"warn".*the last spans are lost/g) ?? [];
+    expect(more).toEqual([]);
+    expect(warning).toMatch(kind === "says nothing" ? /not done in \d+ ms/ : /ECONNREFUSED|not done in/);
     collector.close();
     await database.drop();
   });
