@@ -10,14 +10,18 @@ import { uuidv7 } from "../secrets/uuid.ts";
 import { type Instant, instant, type Transaction } from "../storage/storage.ts";
 import { insertRow } from "./store.ts";
 
+export type SentChannel = "mail" | "sms" | "http";
+
 /** 'sandbox' waits to be read in the inbox of a test account; 'none' has nobody to go to. */
-export type Channel = "mail" | "sms" | "http" | "sandbox" | "none";
+export type Channel = SentChannel | "sandbox" | "none";
 
 export interface OutboxMessage {
   readonly account_id: string;
   /** Names the renderer and sender that `startOutbox` was given. */
   readonly kind: string;
   readonly channel: Channel;
+  /** Host and port where a client named the server that it goes to; empty where it is the operator's own. */
+  readonly destination: string;
   /** Whose sandbox inbox the message is in; null for a production account. */
   readonly inbox: string | null;
   /** What rendering needs. Never a code, token or secret. */
@@ -32,6 +36,7 @@ export interface OutboxRow {
   readonly id: string;
   readonly kind: string;
   readonly channel: Channel;
+  readonly destination: string;
   readonly inbox: string | null;
   readonly payload: Readonly<Record<string, unknown>>;
   /** Counts the attempt under way. */

@@ -234,6 +234,7 @@ export interface Outbox {
   created_at: string;
   expires_at: string;
   finished_at: string | null;
+  destination: Generated<string>;
 }
 
 export interface Passwords {
