@@ -3,7 +3,7 @@ import type { Database, Engine, Instant } from "../storage/storage.ts";
 import type { Outbox } from "../storage/tables.ts";
 import type { Channel, OutboxRow, SentChannel } from "./outbox.ts";
 
-type NewRow = Omit<OutboxRow, "attempts" | "last_error">;
+type NewRow = Omit<OutboxRow, "attempts" | "unanswered" | "last_error">;
 type StoredRow = Pick<Selectable<Outbox>, keyof OutboxRow>;
 
 const columns = [
@@ -15,6 +15,7 @@ const columns = [
   "inbox",
   "payload",
   "attempts",
+  "unanswered",
   "last_error",
   "created_at",
   "expires_at",
@@ -133,6 +134,7 @@ export interface Outcome {
   readonly next_attempt_at: Instant;
   readonly last_error: string | null;
   readonly finished_at: Instant | null;
+  readonly unanswered: number;
 }
 
 /** False when the claim was lost meanwhile: another process then decides what becomes of the row. */

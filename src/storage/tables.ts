@@ -235,6 +235,7 @@ export interface Outbox {
   expires_at: string;
   finished_at: string | null;
   destination: Generated<string>;
+  unanswered: Generated<number>;
 }
 
 export interface Passwords {

@@ -3,3 +3,6 @@
 alter table outbox add column destination text not null default '';
 create index outbox_queues on outbox (state, channel, destination, next_attempt_at);
 drop index outbox_due;
+
+-- How many attempts left without an answer: the receiver may have the message already.
+alter table outbox add column unanswered bigint not null default 0;
