@@ -61,7 +61,7 @@ interface UnderWay extends Pick<OutboxRow, "channel" | "destination"> {
  * at once; on PostgreSQL it is due when the claim runs out.
  */
 export function startOutbox(storage: Storage, kinds: AttemptContext["kinds"], options: OutboxOptions): RunningOutbox {
-  const { slots = SLOTS, lease = 30_000, send_timeout = 90_000, poll = 500, drain = 15_000 } = options;
+  const { slots = SLOTS, lease = 30_000, send_timeout = 240_000, poll = 500, drain = 15_000 } = options;
   const { now = () => storage.now(), random = Math.random, log, recordFailure } = options;
   const inFlight = new Map<string, UnderWay>();
   const claimed_by = randomUUID();
