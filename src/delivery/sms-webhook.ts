@@ -1,13 +1,14 @@
 import { createHmac } from "node:crypto";
-import { type Egress, egressFetch } from "../egress/egress.ts";
+import type { Egress } from "../egress/egress.ts";
 import { reveal } from "../secrets/secret.ts";
+import { askProvider } from "./ask-provider.ts";
 import type { SmsProvider } from "./delivery.ts";
 
 /**
  * POSTs `{ id, account_id, to, text }` to the operator's own address. `Latchkey-Signature: t=<seconds>,v1=<hex>` is
  * HMAC-SHA-256 of `t.body` under the secret of SMS_URL; `Idempotency-Key` is the same at every attempt. Any 2xx is a yes.
  */
-export function openSmsWebhook(egress: Egress, sms_url: URL): SmsProvider {
+export function openSmsWebhook(egress: Egress, sms_url: URL, timeout: number): SmsProvider {
   const secret = decodeURIComponent(sms_url.password) || (sms_url.searchParams.get("secret") ?? "");
   const url = new URL(sms_url);
   url.username = "";
@@ -24,7 +25,7 @@ export function openSmsWebhook(egress: Egress, sms_url: URL): SmsProvider {
         "latchkey-signature": `t=${t},v1=${v1}`,
         "user-agent": "Latchkey",
       };
-      const { status } = await egressFetch(egress, { url: url.href, method: "POST", headers, body, signal });
+      const { status } = await askProvider(egress, { url: url.href, headers, body, signal, timeout });
       if (status < 200 || status >= 300) throw new Error(`the SMS webhook answered ${status}`);
     },
   };

@@ -1,12 +1,16 @@
 import type { Egress } from "../egress/egress.ts";
+import { PROVIDER_TIMEOUT } from "./ask-provider.ts";
 import type { SmsProvider } from "./delivery.ts";
 import { openSmsWebhook } from "./sms-webhook.ts";
 import { openTwilio } from "./twilio.ts";
 
-/** The provider that SMS_URL names: `twilio://sid:token@from?base=https://…`, or `https://…` for a signed webhook. */
-export function openSms(egress: Egress, sms_url: string): SmsProvider {
+/**
+ * The provider that SMS_URL names: `twilio://sid:token@from?base=https://…`, or `https://…` for a signed webhook.
+ * It answers within `timeout` milliseconds.
+ */
+export function openSms(egress: Egress, sms_url: string, timeout = PROVIDER_TIMEOUT): SmsProvider {
   const url = new URL(sms_url);
-  return url.protocol === "twilio:" ? openTwilio(egress, url) : openSmsWebhook(egress, url);
+  return url.protocol === "twilio:" ? openTwilio(egress, url, timeout) : openSmsWebhook(egress, url, timeout);
 }
 
 /** What is wrong with SMS_URL, or undefined. Never repeats the value: it holds a secret. */

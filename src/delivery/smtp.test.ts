@@ -1,9 +1,19 @@
 import { randomUUID } from "node:crypto";
+import { type AddressInfo, createServer } from "node:net";
 import { expect, it } from "vitest";
 import { freePort } from "../../scripts/postgres.mjs";
 import { openMailbox, recipientOf, until } from "../../test/support/smtp.ts";
 import { secret } from "../secrets/secret.ts";
+import type { Mail } from "./delivery.ts";
 import { openSmtp } from "./smtp.ts";
+
+/** Milliseconds for which an answer is held back; longer than a mail has until the server has it. */
+const HELD = 7_000;
+
+function mailOf(name: string): Mail {
+  const text = secret("Hello.");
+  return { to: `${name}@example.com`, subject: "Hello", text, html: text, id: randomUUID(), language: "en" };
+}
 
 it("does not send afterwards what was given up while it waited for a connection", async () => {
   const mailbox = await openMailbox();
@@ -14,11 +24,7 @@ it("does not send afterwards what was given up while it waited for a connection"
   });
   mailbox.beforeAccept = () => held;
   const smtp = await openSmtp({ url: mailbox.url, from: "login@latchkey.example" });
-  const send = (name: string, signal: AbortSignal) => {
-    const text = secret("Hello.");
-    const mail = { to: `${name}@example.com`, subject: "Hello", text, html: text, id: randomUUID(), language: "en" };
-    return smtp.send(mail, signal);
-  };
+  const send = (name: string, signal: AbortSignal) => smtp.send(mailOf(name), signal);
   const patient = new AbortController().signal;
   const first = Array.from({ length: 5 }, (_, n) => send(`first-${n}`, patient));
   await until("all connections to be busy", () => mailbox.mails.length === 5 || undefined);
@@ -36,14 +42,34 @@ it("does not send afterwards what was given up while it waited for a connection"
   await mailbox.stop();
 });
 
+it("waits for the answer to a whole mail for longer than for anything before", async () => {
+  const mailbox = await openMailbox();
+  await mailbox.start();
+  mailbox.beforeAccept = () => new Promise((resolve) => setTimeout(resolve, HELD));
+  const smtp = await openSmtp({ url: mailbox.url, from: "login@latchkey.example", hand_over: 5_000 });
+  await smtp.send(mailOf("ada"), new AbortController().signal);
+  expect(mailbox.mails).toHaveLength(1);
+  smtp.close();
+  await mailbox.stop();
+});
+
+it("gives up a server that falls silent before it has the mail", async () => {
+  const server = createServer((socket) => socket.on("error", () => {}).write("220 ready\r\n"));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const url = `smtp://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const smtp = await openSmtp({ url, from: "login@latchkey.example", hand_over: 500 });
+  const sent = smtp.send(mailOf("ada"), new AbortController().signal);
+  await expect(sent).rejects.toThrow("the mail server does not answer (ETIMEDOUT)");
+  smtp.close();
+  server.close();
+});
+
 it("says by its code why the mail server was not reached", async () => {
   const mailbox = await openMailbox({ secure: true });
   await mailbox.start();
   const reasonAt = async (url: string) => {
     const smtp = await openSmtp({ url, from: "login@latchkey.example" });
-    const text = secret("Hello.");
-    const mail = { to: "ada@example.com", subject: "Hello", text, html: text, id: randomUUID(), language: "en" };
-    const error = await smtp.send(mail, new AbortController().signal).catch((error: Error) => error);
+    const error = await smtp.send(mailOf("ada"), new AbortController().signal).catch((error: Error) => error);
     smtp.close();
     return (error as Error).message;
   };

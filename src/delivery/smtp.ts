@@ -7,6 +7,8 @@ export interface SmtpOptions {
   readonly url: string;
   /** MAIL_FROM */
   readonly from: string;
+  /** Milliseconds until the server has the whole mail, connecting included. */
+  readonly hand_over?: number;
 }
 
 interface SmtpError extends Error {
@@ -17,9 +19,16 @@ interface SmtpError extends Error {
 }
 
 const CONNECTIONS = 5;
+/** A connection that lies idle for longer is closed; milliseconds. */
+const IDLE = 30_000;
+/**
+ * Milliseconds for the answer to a whole mail. RFC 5321 §4.5.3.2.6 asks for 10 minutes, since whoever gives up sooner sends
+ * it twice; a code lives for that long, and another attempt has to fit in.
+ */
+const REPLY = 180_000;
 
 /** Mail over SMTP, with connections kept open. Resolves at the server's 250 (RFC 5321 §4.2.5). */
-export async function openSmtp({ url, from }: SmtpOptions): Promise<MailProvider> {
+export async function openSmtp({ url, from, hand_over = 40_000 }: SmtpOptions): Promise<MailProvider> {
   const { createTransport } = await import("nodemailer");
   const transport = createTransport({
     url,
@@ -27,10 +36,16 @@ export async function openSmtp({ url, from }: SmtpOptions): Promise<MailProvider
     maxConnections: CONNECTIONS,
     connectionTimeout: 10_000,
     greetingTimeout: 10_000,
-    socketTimeout: 30_000,
+    socketTimeout: REPLY,
+    idleTimeout: IDLE,
     disableFileAccess: true,
     disableUrlAccess: true,
   } as never);
+  transport.use("stream", (mail, done) => {
+    const { handedOver } = mail.data as { handedOver?: () => void };
+    mail.message.processFunc((stream) => (handedOver ? stream.once("end", handedOver) : stream));
+    done();
+  });
   const domain = /@([^\s>]+)>?$/.exec(from)?.[1] ?? "latchkey.invalid";
   const places = openPlaces(CONNECTIONS);
   return {
@@ -49,12 +64,18 @@ export async function openSmtp({ url, from }: SmtpOptions): Promise<MailProvider
         },
       };
       await places.take(signal);
+      const late = new AbortController();
+      const timer = setTimeout(() => late.abort(), hand_over);
+      const handedOver = () => clearTimeout(timer);
       await transport
-        .sendMail(mail)
+        .sendMail({ ...mail, handedOver, signal: AbortSignal.any([signal, late.signal]) } as typeof mail)
         .catch((error: SmtpError) => {
-          throw reasonOf(error);
+          throw reasonOf(late.signal.aborted ? Object.assign(error, { originalCode: "ETIMEDOUT" }) : error);
         })
-        .finally(places.giveBack);
+        .finally(() => {
+          clearTimeout(timer);
+          places.giveBack();
+        });
     },
     close: () => transport.close(),
   };

@@ -1,7 +1,7 @@
 /**
  * The one outbound HTTP client: every request to an address that a tenant, client or operator named goes through here.
  * https only; the host is resolved once and the connection goes to exactly that address, which must be a public one; no
- * redirects, no cookies, 5 s, 64 KiB. EGRESS_ALLOW opens exceptions, and one inside loopback also permits http.
+ * redirects, no cookies, 5 s (the SMS provider gets more), 64 KiB. EGRESS_ALLOW opens exceptions, and one inside loopback also permits http.
  *
  * In: a request. Out: the answer, whatever its status; or an error whose message may be logged.
  */
@@ -45,6 +45,8 @@ export interface EgressRequest {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
   readonly signal?: AbortSignal;
+  /** Milliseconds; longer than 5 s only for what the operator named. */
+  readonly timeout?: number;
 }
 
 export interface EgressResponse {
@@ -56,10 +58,18 @@ export interface EgressResponse {
 const TIMEOUT = 5_000;
 const LIMIT = 64 * 1024;
 
+const UNANSWERED: unique symbol = Symbol("unanswered");
+
+/** The whole request had left when this went wrong: the server may have done what it was asked. */
+export function isUnanswered(error: unknown): boolean {
+  return error instanceof Error && UNANSWERED in error;
+}
+
 /** @throws when the address is refused, unreachable, slow or talks too much; never with what was sent. */
 export async function egressFetch(egress: Egress, request: EgressRequest): Promise<EgressResponse> {
   const url = new URL(request.url);
-  const signal = AbortSignal.any([AbortSignal.timeout(TIMEOUT), ...(request.signal ? [request.signal] : [])]);
+  const { timeout = TIMEOUT } = request;
+  const signal = AbortSignal.any([AbortSignal.timeout(timeout), ...(request.signal ? [request.signal] : [])]);
   const address = await within(signal, url, resolve(egress, url));
   return send(url, address, request, signal);
 }
@@ -110,7 +120,11 @@ function send(
     const start = url.protocol === "https:" ? requestHttps : requestHttp;
     const length = method === "POST" ? { "content-length": String(Buffer.byteLength(body)) } : {};
     const outgoing = start(url, { method, headers: { ...headers, ...length }, lookup: pinned, agent: false, signal });
-    outgoing.on("error", (error) => reject(signal.aborted ? new Error(`no answer from ${url.host} in time`) : error));
+    const fail = (error: Error) => {
+      const reason = signal.aborted ? new Error(`no answer from ${url.host} in time`) : error;
+      reject(outgoing.writableFinished ? Object.assign(reason, { [UNANSWERED]: true }) : reason);
+    };
+    outgoing.on("error", fail);
     outgoing.on("response", (response) => {
       const chunks: Buffer[] = [];
       let size = 0;
@@ -119,7 +133,7 @@ function send(
         if (size > LIMIT) response.destroy(new Error(`${url.host} answered more than ${LIMIT} bytes`));
         else chunks.push(chunk);
       });
-      response.on("error", reject);
+      response.on("error", fail);
       response.on("end", () => {
         resolvePromise({
           status: response.statusCode ?? 0,

@@ -1,9 +1,11 @@
 import { instant, type Storage, type Transaction } from "../storage/storage.ts";
-import { isUndeliverable, type OutboxRow, undeliverable } from "./outbox.ts";
+import { isUncertain, isUndeliverable, type OutboxRow, undeliverable } from "./outbox.ts";
 import { retryDelay } from "./retry.ts";
 import { type Outcome, updateOutcome } from "./store.ts";
 
 const NOTE_TRIES = 5;
+/** A message goes out so often at most that its receiver may have taken each time. */
+const UNCERTAIN_TRIES = 2;
 
 /** How one kind of message is made and sent. Rendering may derive a code or sign a token; nothing of it is stored. */
 export interface OutboxKind<M = unknown> {
@@ -73,12 +75,15 @@ async function withinTime(ms: number, work: (signal: AbortSignal) => Promise<voi
 
 function outcomeOf(row: OutboxRow, error: Error | undefined, now: number, random: () => number): Outcome {
   const at = instant(now);
-  if (!error) return { state: "sent", next_attempt_at: at, last_error: null, finished_at: at };
-  const last_error = error.message.slice(0, 300);
-  if (isUndeliverable(error)) return { state: "failed", next_attempt_at: at, last_error, finished_at: at };
+  const unanswered = row.unanswered + (isUncertain(error) ? 1 : 0);
+  if (!error) return { state: "sent", next_attempt_at: at, last_error: null, finished_at: at, unanswered };
+  const given_up = unanswered >= UNCERTAIN_TRIES;
+  const last_error = `${given_up ? "may have arrived all the same: " : ""}${error.message}`.slice(0, 300);
+  if (given_up || isUndeliverable(error))
+    return { state: "failed", next_attempt_at: at, last_error, finished_at: at, unanswered };
   const expires_at = Date.parse(row.expires_at);
   const next = Math.min(now + retryDelay(row.attempts, expires_at - now, random), Math.max(now, expires_at));
-  return { state: "pending", next_attempt_at: instant(next), last_error, finished_at: null };
+  return { state: "pending", next_attempt_at: instant(next), last_error, finished_at: null, unanswered };
 }
 
 /** A note that is lost means a second message: the claim is still being renewed, so there is time to try again. */

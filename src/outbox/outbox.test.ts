@@ -1,12 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../test/support/engines.ts";
 import { openStorage } from "../storage/open.ts";
-import type { Storage } from "../storage/storage.ts";
+import { instant, type Storage } from "../storage/storage.ts";
 import type { OutboxKind } from "./attempt.ts";
 import { countOutbox, outboxSweep } from "./counts.ts";
 import { listInbox } from "./inbox.ts";
 import { enqueue, type OutboxMessage, type OutboxRow, undeliverable } from "./outbox.ts";
 import { retryDelay } from "./retry.ts";
+import { selectDueQueues } from "./store.ts";
 import { type OutboxOptions, type RunningOutbox, startOutbox } from "./worker.ts";
 
 const account_id = "P11223344";
@@ -14,8 +15,19 @@ const quiet = { info() {}, warn() {}, error() {} };
 
 function message(storage: Storage, fields: Partial<OutboxMessage> = {}): OutboxMessage {
   const expires_at = storage.now() + 600_000;
-  return { account_id, kind: "note", channel: "mail", inbox: null, payload: { n: 1 }, expires_at, ...fields };
+  return {
+    account_id,
+    kind: "note",
+    channel: "mail",
+    destination: "",
+    inbox: null,
+    payload: { n: 1 },
+    expires_at,
+    ...fields,
+  };
 }
+
+const slotsOf = (all: number, each = all) => ({ mail: { all, each }, sms: { all, each }, http: { all, each } });
 
 function put(storage: Storage, fields: Partial<OutboxMessage> = {}): Promise<string> {
   return storage.write((tx) => enqueue(tx, message(storage, fields), storage.now()));
@@ -226,7 +238,7 @@ describeOnBothEngines("outbox", (engine) => {
         await new Promise((resolve) => setTimeout(resolve, 30));
         now--;
       },
-      { concurrency: 3 },
+      { slots: slotsOf(3) },
     );
     const ids = await Promise.all(Array.from({ length: 20 }, () => put(storage)));
     await until(async () => (await countOutbox(storage)).pending === 0);
@@ -234,9 +246,50 @@ describeOnBothEngines("outbox", (engine) => {
     expect(ids).toHaveLength(20);
   });
 
+  it("lets no channel wait for another, and no destination for another", async () => {
+    const sent: string[] = [];
+    const held = new Map<string, number>();
+    const put_to = (channel: "mail" | "sms" | "http", destination: string) => put(storage, { channel, destination });
+    const hanging = ["http silent.example", "http silent.example:8443", "mail "];
+    start(
+      (row) => {
+        const queue = `${row.channel} ${row.destination}`;
+        if (!hanging.includes(queue)) return Promise.resolve(void sent.push(queue));
+        held.set(queue, (held.get(queue) ?? 0) + 1);
+        return new Promise(() => {});
+      },
+      { slots: slotsOf(5, 2), drain: 0 },
+    );
+    for (const destination of ["silent.example", "silent.example:8443"])
+      for (let n = 0; n < 10; n++) await put_to("http", destination);
+    for (let n = 0; n < 10; n++) await put_to("mail", "");
+    await until(() => [...held.values()].toString() === "2,2,2");
+    const last = [await put_to("http", "shop.example"), await put_to("http", "api.example"), await put_to("sms", "")];
+    for (const id of last) await until(async () => (await stateOf(storage, id)).state === "sent");
+    expect(sent.toSorted()).toEqual(["http api.example", "http shop.example", "sms "]);
+    expect([...held.values()]).toEqual([2, 2, 2]);
+  });
+
+  it("names every queue in which something is due, and no other", async () => {
+    const now = storage.now();
+    await storage.write(async (tx) => {
+      for (const destination of ["", "a.example", "b.example"])
+        for (let n = 0; n < 3; n++)
+          await enqueue(tx, message(storage, { channel: "http", destination, expires_at: now + 60_000 }), now + n);
+      await enqueue(tx, message(storage, { channel: "sandbox", inbox: "ada@example.com" }), now);
+      await enqueue(tx, message(storage, { channel: "sms" }), now + 60_000);
+      await enqueue(tx, message(storage), now - 1);
+    });
+    const due = await selectDueQueues(storage.read, instant(now));
+    expect(due.map(({ channel, destination, due_at }) => [channel, destination, due_at])).toEqual([
+      ["mail", "", instant(now - 1)],
+      ...["", "a.example", "b.example"].map((destination) => ["http", destination, instant(now)]),
+    ]);
+  });
+
   it("stops only when what is under way has been sent, and takes nothing new", async () => {
     let release = () => {};
-    const outbox = start(() => new Promise((resolve) => (release = resolve)), { concurrency: 1 });
+    const outbox = start(() => new Promise((resolve) => (release = resolve)), { slots: slotsOf(1) });
     const first = await put(storage);
     await until(async () => (await stateOf(storage, first)).attempts === 1);
     const second = await put(storage);
@@ -280,7 +333,7 @@ describe("outbox on PostgreSQL, several processes", () => {
     const kinds = {
       note: { render: async (row: OutboxRow) => row, send: async (row: OutboxRow) => void sent.push(row.id) },
     };
-    const options = { log: quiet, poll: 20, concurrency: 7, recordFailure: async () => {} };
+    const options = { log: quiet, poll: 20, slots: slotsOf(7), recordFailure: async () => {} };
     const workers = [test.storage, second, third].map((storage) => startOutbox(storage, kinds, options));
     const ids = await Promise.all(Array.from({ length: 200 }, () => put(test.storage)));
     await until(async () => (await countOutbox(test.storage)).pending === 0);

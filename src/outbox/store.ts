@@ -1,19 +1,21 @@
-import { sql } from "kysely";
+import { type RawBuilder, type Selectable, sql } from "kysely";
 import type { Database, Engine, Instant } from "../storage/storage.ts";
 import type { Outbox } from "../storage/tables.ts";
-import type { Channel, OutboxRow } from "./outbox.ts";
+import type { Channel, OutboxRow, SentChannel } from "./outbox.ts";
 
-type NewRow = Omit<OutboxRow, "attempts" | "last_error">;
-type StoredRow = Pick<Outbox, Exclude<keyof OutboxRow, "attempts">> & { attempts: number };
+type NewRow = Omit<OutboxRow, "attempts" | "unanswered" | "last_error">;
+type StoredRow = Pick<Selectable<Outbox>, keyof OutboxRow>;
 
 const columns = [
   "account_id",
   "id",
   "kind",
   "channel",
+  "destination",
   "inbox",
   "payload",
   "attempts",
+  "unanswered",
   "last_error",
   "created_at",
   "expires_at",
@@ -31,12 +33,37 @@ export async function insertRow(db: Database, row: NewRow, withheld: boolean): P
     .execute();
 }
 
-export async function selectAnyDue(db: Database, now: Instant): Promise<boolean> {
-  const due = db.selectFrom("outbox").select("id").where("state", "=", "pending").where("next_attempt_at", "<=", now);
-  return (await due.limit(1).execute()).length > 0;
+/** What goes to one server over one channel. */
+export interface Queue {
+  readonly channel: SentChannel;
+  readonly destination: string;
+}
+
+export interface DueQueue extends Queue {
+  /** When the first of its messages was due. */
+  readonly due_at: Instant;
+}
+
+/** The queues with a message that is due. From one queue to the next by an index, however much waits in each. */
+export async function selectDueQueues(db: Database, now: Instant): Promise<readonly DueQueue[]> {
+  const least = (column: "destination" | "next_attempt_at", where: RawBuilder<unknown>) =>
+    sql`(select min(${sql.ref(column)}) from outbox where state = 'pending' and outbox.channel = ${where})`;
+  const { rows } = await sql<DueQueue>`with recursive channels (channel) as (values ('mail'), ('sms'), ('http')),
+    queues (channel, destination) as (
+      select channel, ${least("destination", sql`channels.channel`)} from channels
+      union all
+      select channel, ${least("destination", sql`queues.channel and outbox.destination > queues.destination`)}
+        from queues where destination is not null),
+    waiting (channel, destination, due_at) as (
+      select channel, destination,
+        ${least("next_attempt_at", sql`queues.channel and outbox.destination = queues.destination`)}
+        from queues where destination is not null)
+    select channel, destination, due_at from waiting where due_at <= ${now} order by due_at`.execute(db);
+  return rows;
 }
 
 export interface Claim {
+  readonly queue: Queue;
   readonly claimed_by: string;
   readonly now: Instant;
   /** When the claim runs out unless it is renewed. */
@@ -45,7 +72,7 @@ export interface Claim {
 }
 
 /**
- * Takes due rows for one process. Concurrent claims never take the same row: PostgreSQL skips rows that another claim
+ * Takes due rows of one queue for one process. Concurrent claims never take the same row: PostgreSQL skips rows that another claim
  * holds, SQLite runs one write at a time. A claimed row is due again when its claim runs out.
  */
 export async function updateClaim(db: Database, engine: Engine, claim: Claim): Promise<OutboxRow[]> {
@@ -55,6 +82,8 @@ export async function updateClaim(db: Database, engine: Engine, claim: Claim): P
         .selectFrom("outbox")
         .select(["account_id", "id"])
         .where("state", "=", "pending")
+        .where("channel", "=", claim.queue.channel)
+        .where("destination", "=", claim.queue.destination)
         .where("next_attempt_at", "<=", claim.now)
         .orderBy("next_attempt_at")
         .limit(claim.limit);
@@ -62,7 +91,6 @@ export async function updateClaim(db: Database, engine: Engine, claim: Claim): P
     })
     .updateTable("outbox")
     .set({ claimed_by: claim.claimed_by, next_attempt_at: claim.until, attempts: sql`attempts + 1` })
-    .where("state", "=", "pending")
     .where((eb) =>
       eb(
         eb.refTuple("outbox.account_id", "outbox.id"),
@@ -106,6 +134,7 @@ export interface Outcome {
   readonly next_attempt_at: Instant;
   readonly last_error: string | null;
   readonly finished_at: Instant | null;
+  readonly unanswered: number;
 }
 
 /** False when the claim was lost meanwhile: another process then decides what becomes of the row. */

@@ -1,14 +1,34 @@
 import { randomUUID } from "node:crypto";
 import { instant, type Storage } from "../storage/storage.ts";
 import { type AttemptContext, attemptDelivery } from "./attempt.ts";
-import type { OutboxRow } from "./outbox.ts";
-import { selectAnyDue, updateClaim, updateClaimRenewed, updateForeignClaims } from "./store.ts";
+import type { OutboxRow, SentChannel } from "./outbox.ts";
+import {
+  type DueQueue,
+  type Queue,
+  selectDueQueues,
+  updateClaim,
+  updateClaimRenewed,
+  updateForeignClaims,
+} from "./store.ts";
+
+interface Slots {
+  /** Messages of the channel under way at once in this process. */
+  readonly all: number;
+  /** Of those, to any one destination. */
+  readonly each: number;
+}
+
+/** A channel waits for itself alone, and no server that clients named gets more than its share. */
+const SLOTS: Readonly<Record<SentChannel, Slots>> = {
+  mail: { all: 6, each: 6 },
+  sms: { all: 6, each: 6 },
+  http: { all: 8, each: 2 },
+};
 
 export interface OutboxOptions extends Pick<AttemptContext, "log" | "recordFailure"> {
   readonly now?: () => number;
   readonly random?: () => number;
-  /** Messages under way at once in this process. */
-  readonly concurrency?: number;
+  readonly slots?: Readonly<Record<SentChannel, Slots>>;
   /** Milliseconds between two looks for due messages when nobody nudges. */
   readonly poll?: number;
   /** Milliseconds that a claim lasts unless renewed: how long the messages of a killed process wait on PostgreSQL. */
@@ -26,9 +46,13 @@ export interface RunningOutbox {
 }
 
 interface Worker extends AttemptContext {
-  readonly concurrency: number;
+  readonly slots: Readonly<Record<SentChannel, Slots>>;
   readonly lease: number;
-  readonly inFlight: Map<string, Promise<void>>;
+  readonly inFlight: Map<string, UnderWay>;
+}
+
+interface UnderWay extends Pick<OutboxRow, "channel" | "destination"> {
+  readonly done: Promise<void>;
 }
 
 /**
@@ -37,9 +61,9 @@ interface Worker extends AttemptContext {
  * at once; on PostgreSQL it is due when the claim runs out.
  */
 export function startOutbox(storage: Storage, kinds: AttemptContext["kinds"], options: OutboxOptions): RunningOutbox {
-  const { concurrency = 20, lease = 30_000, send_timeout = 90_000, poll = 500, drain = 15_000 } = options;
+  const { slots = SLOTS, lease = 30_000, send_timeout = 240_000, poll = 500, drain = 15_000 } = options;
   const { now = () => storage.now(), random = Math.random, log, recordFailure } = options;
-  const inFlight = new Map<string, Promise<void>>();
+  const inFlight = new Map<string, UnderWay>();
   const claimed_by = randomUUID();
   const worker: Worker = {
     storage,
@@ -50,7 +74,7 @@ export function startOutbox(storage: Storage, kinds: AttemptContext["kinds"], op
     random,
     claimed_by,
     send_timeout,
-    concurrency,
+    slots,
     lease,
     inFlight,
   };
@@ -63,7 +87,7 @@ export function startOutbox(storage: Storage, kinds: AttemptContext["kinds"], op
       const rows = (await reported(worker, "claiming", () => claim(worker))) ?? [];
       // What is still under way had outlived its claim, and has it again now.
       for (const row of rows) if (!inFlight.has(row.id)) track(worker, row, sleeper.wake);
-      if (rows.length === 0 || inFlight.size >= concurrency) await sleeper.sleep(poll);
+      if (rows.length === 0) await sleeper.sleep(poll);
     }
   }
 
@@ -87,11 +111,35 @@ function takeOver({ storage, claimed_by, now }: Worker): Promise<void> {
 
 async function claim(worker: Worker): Promise<OutboxRow[]> {
   const { storage, claimed_by, now, lease } = worker;
-  const limit = worker.concurrency - worker.inFlight.size;
   // A look is cheap and disturbs no writer; most of them find nothing.
-  if (limit <= 0 || !(await selectAnyDue(storage.read, instant(now())))) return [];
-  const claimed = { claimed_by, now: instant(now()), until: instant(now() + lease), limit };
-  return storage.write((tx) => updateClaim(tx.db, storage.engine, claimed));
+  const shares = sharesOf(worker, await selectDueQueues(storage.read, instant(now())));
+  if (shares.length === 0) return [];
+  const claimed = { claimed_by, now: instant(now()), until: instant(now() + lease) };
+  return storage.write(async (tx) => {
+    const rows: OutboxRow[] = [];
+    for (const share of shares) rows.push(...(await updateClaim(tx.db, storage.engine, { ...claimed, ...share })));
+    return rows;
+  });
+}
+
+/** How many messages of which queue this process has room for: first where the fewest are under way, then in their order. */
+function sharesOf({ slots, inFlight }: Worker, due: readonly DueQueue[]): { queue: Queue; limit: number }[] {
+  const under_way = [...inFlight.values()];
+  const ofChannel = ({ channel }: Queue) => under_way.filter((other) => other.channel === channel);
+  const busy = new Map(
+    due.map((queue) => [queue, ofChannel(queue).filter((other) => other.destination === queue.destination).length]),
+  );
+  const busyOf = (queue: DueQueue) => busy.get(queue) ?? 0;
+  const taken = { mail: 0, sms: 0, http: 0 };
+  return due
+    .toSorted((one, other) => busyOf(one) - busyOf(other))
+    .flatMap((queue) => {
+      const { all, each } = slots[queue.channel];
+      const limit = Math.min(all - ofChannel(queue).length - taken[queue.channel], each - busyOf(queue));
+      if (limit <= 0) return [];
+      taken[queue.channel] += limit;
+      return [{ queue, limit }];
+    });
 }
 
 function track(worker: Worker, row: OutboxRow, wake: () => void): void {
@@ -100,10 +148,7 @@ function track(worker: Worker, row: OutboxRow, wake: () => void): void {
     worker.inFlight.delete(key);
     wake();
   });
-  worker.inFlight.set(
-    key,
-    attempt.then(() => {}),
-  );
+  worker.inFlight.set(key, { channel: row.channel, destination: row.destination, done: attempt.then(() => {}) });
 }
 
 async function renew({ storage, claimed_by, now, lease, inFlight }: Worker): Promise<void> {
@@ -150,11 +195,11 @@ function openSleeper(): Sleeper {
   };
 }
 
-async function settledWithin(ms: number, inFlight: Map<string, Promise<void>>): Promise<void> {
+async function settledWithin(ms: number, inFlight: Map<string, UnderWay>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const patience = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, ms);
   });
-  await Promise.race([Promise.all(inFlight.values()), patience]);
+  await Promise.race([Promise.all([...inFlight.values()].map(({ done }) => done)), patience]);
   clearTimeout(timer);
 }

@@ -234,6 +234,8 @@ export interface Outbox {
   created_at: string;
   expires_at: string;
   finished_at: string | null;
+  destination: Generated<string>;
+  unanswered: Generated<number>;
 }
 
 export interface Passwords {

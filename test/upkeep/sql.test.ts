@@ -22,10 +22,12 @@ import {
   createTenant,
   type Latchkey,
   mintCode,
+  newAccountId,
   receiveCode,
   startLatchkey,
 } from "../support/latchkey.ts";
 import { ATTEMPTS, idsOf } from "../support/operations.ts";
+import { until } from "../support/smtp.ts";
 import { attemptAt, STANDARD_ATTEMPTS } from "../support/standard-attempts.ts";
 
 const LACKING: readonly [string, RegExp][] = [
@@ -167,8 +169,9 @@ describe("what runs on SQLite for a request", () => {
     return planOf(text)
       .filter(
         (step) =>
-          /^SCAN (?!CONSTANT|\d+ CONSTANT ROWS|one\b|longest\b)|\((account_id=\?|ANY\(.*)\)$/.test(step) &&
-          !FEW.test(step),
+          /^SCAN (?!CONSTANT|\d+ CONSTANT ROWS|one\b|longest\b|channels\b|queues\b)|\((account_id=\?|ANY\(.*)\)$/.test(
+            step,
+          ) && !FEW.test(step),
       )
       .map((step) => `${step}: ${text.slice(0, 300)}`);
   }
@@ -187,6 +190,17 @@ describe("what runs on SQLite for a request", () => {
     expect(byPerson.length).toBeGreaterThan(4);
     const bounded = "(account_id=? AND person=? AND expires_at>?)";
     expect(plans.filter((step) => !step?.endsWith(bounded) && !step?.includes("_digest=?"))).toEqual([]);
+  });
+
+  it("looks for what is due to be sent from one queue to the next, and takes it without reading the rest", async () => {
+    await askForCode(await createTenant(latchkey, { account_id: newAccountId("P") }));
+    const stepsOf = (start: string) => [...texts].filter((text) => text.startsWith(start)).flatMap(planOf);
+    await until("a claim", () => stepsOf('with "due"').length > 0 || undefined);
+    const steps = [...stepsOf("with recursive channels"), ...stepsOf('with "due"')];
+    const outbox = steps.filter((step) => /^SEARCH outbox\b/.test(step));
+    expect(outbox.length).toBeGreaterThan(4);
+    const bounded = /outbox_queues \(state=\? AND channel=\?|\(account_id=\? AND id=\?\)$/;
+    expect(outbox.filter((step) => !bounded.test(step))).toEqual([]);
   });
 
   it("starts without reading what is sealed", () => {

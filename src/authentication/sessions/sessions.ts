@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { recordDeed } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Directory } from "../../directory/directory.ts";
+import { hostOf } from "../../egress/documents.ts";
 import { enqueue } from "../../outbox/outbox.ts";
 import { TOKENS_LIVE } from "../../revocation/revocation.ts";
 import { sha256 } from "../../secrets/digest.ts";
@@ -127,11 +128,13 @@ async function close(
   if (!(await updateEnded(tx.db, account_id, id, now))) return [];
   // Whoever was using it has finished, and is among these, or sees that it has ended.
   const led = await selectAuthorizations(tx.db, account_id, id);
-  const listening = led.filter(({ settings }) => settings?.backchannel_logout_uri);
-  for (const client_id of new Set(listening.map(({ client_id }) => client_id))) {
+  const listening = new Map(led.map(({ client_id, settings }) => [client_id, settings?.backchannel_logout_uri]));
+  for (const [client_id, uri] of listening) {
+    if (!uri) continue;
     const payload = { client_id, session_id: id, user_id };
     const message = { account_id, kind: BACKCHANNEL_LOGOUT, channel: "http" as const, inbox: null, payload };
-    await enqueue(tx, { ...message, expires_at: milliseconds + TOLD_FOR }, milliseconds);
+    const expires_at = milliseconds + TOLD_FOR;
+    await enqueue(tx, { ...message, destination: hostOf(uri), expires_at }, milliseconds);
   }
   const actor = { id: user_id, context: {} };
   await recordDeed(tx, { account_id, action: "session.ended", entity: id, now, actor });

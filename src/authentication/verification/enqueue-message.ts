@@ -58,7 +58,7 @@ export async function enqueueMessage(tx: Transaction, message: CodeMessage): Pro
   };
   const channel = channelOf(account_id, message);
   const inbox = channel === "sandbox" && to !== null ? (canonicalEmail(to) ?? to) : null;
-  await enqueue(tx, { account_id, kind, channel, inbox, payload: { ...payload }, expires_at }, now);
+  await enqueue(tx, { account_id, kind, channel, destination: "", inbox, payload: { ...payload }, expires_at }, now);
 }
 
 /**
