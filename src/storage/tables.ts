@@ -485,7 +485,7 @@ export const columns = {
   grants: ["account_id", "id", "client_id", "audience", "scope", "type", "oidc", "oidc_client_secret", "created_at", "created_by", "updated_at", "deleted_at", "deleted_by"],
   login_sessions: ["account_id", "id", "client_id", "audience", "person", "user_id", "identifier", "email", "phone_number", "code_id", "created_at", "expires_at"],
   migrations: ["name", "applied_at"],
-  outbox: ["account_id", "id", "kind", "channel", "payload", "inbox", "state", "attempts", "next_attempt_at", "claimed_by", "last_error", "created_at", "expires_at", "finished_at"],
+  outbox: ["account_id", "id", "kind", "channel", "payload", "inbox", "state", "attempts", "next_attempt_at", "claimed_by", "last_error", "created_at", "expires_at", "finished_at", "destination", "unanswered"],
   passwords: ["account_id", "user_id", "kind", "hash", "updated_at", "set_over"],
   redeemed_authorization_codes: ["account_id", "id", "sid", "redeemed_at", "expires_at"],
   refresh_families: ["account_id", "id", "client_id", "user_id", "grant_id", "audience", "scope", "auth_time", "amr", "generation", "digest", "key_version", "created_at", "userinfo_claims", "dpop_jkt", "rotated_at", "grace_used", "idle_expires_at", "expires_at", "revoked_at"],
