@@ -66,9 +66,10 @@ export async function openSmtp({ url, from, hand_over = 40_000 }: SmtpOptions): 
       await places.take(signal);
       const late = new AbortController();
       const timer = setTimeout(() => late.abort(), hand_over);
+      signal.addEventListener("abort", () => late.abort());
       const handedOver = () => clearTimeout(timer);
       await transport
-        .sendMail({ ...mail, handedOver, signal: AbortSignal.any([signal, late.signal]) } as typeof mail)
+        .sendMail({ ...mail, handedOver, signal: late.signal } as typeof mail)
         .catch((error: SmtpError) => {
           throw reasonOf(late.signal.aborted ? Object.assign(error, { originalCode: "ETIMEDOUT" }) : error);
         })

@@ -1,5 +1,7 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { egressFetch, openEgress } from "./egress.ts";
 
@@ -101,5 +103,16 @@ describe("requests that others name the address of", () => {
       signal: AbortSignal.timeout(50),
     } as const;
     await expect(egressFetch(openEgress(["127.0.0.1"]), request)).rejects.toThrow();
+  });
+
+  it("end in time though garbage is collected meanwhile", { timeout: 30_000 }, async () => {
+    setFlagsFromString("--expose-gc");
+    const collect: () => void = runInNewContext("gc");
+    const url = `http://127.0.0.1:${port}/endless`;
+    const ask = (own: object) => egressFetch(openEgress(["127.0.0.1"]), { url, method: "GET", timeout: 1_000, ...own });
+    const asked = [ask({}), ask({ timeout: 60_000, signal: AbortSignal.timeout(1_000) })];
+    const ends = asked.map((one) => expect(one).rejects.toThrow("in time"));
+    const collecting = setInterval(collect, 100);
+    await Promise.all(ends).finally(() => clearInterval(collecting));
   });
 });

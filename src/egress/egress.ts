@@ -68,10 +68,19 @@ export function isUnanswered(error: unknown): boolean {
 /** @throws when the address is refused, unreachable, slow or talks too much; never with what was sent. */
 export async function egressFetch(egress: Egress, request: EgressRequest): Promise<EgressResponse> {
   const url = new URL(request.url);
-  const { timeout = TIMEOUT } = request;
-  const signal = AbortSignal.any([AbortSignal.timeout(timeout), ...(request.signal ? [request.signal] : [])]);
-  const address = await within(signal, url, resolve(egress, url));
-  return send(url, address, request, signal);
+  // AbortSignal.any does not hold its sources: a timeout among them is collected as garbage, and never fires.
+  const given_up = new AbortController();
+  const giveUp = () => given_up.abort();
+  const timer = setTimeout(giveUp, request.timeout ?? TIMEOUT);
+  if (request.signal?.aborted) giveUp();
+  request.signal?.addEventListener("abort", giveUp);
+  try {
+    const address = await within(given_up.signal, url, resolve(egress, url));
+    return await send(url, address, request, given_up.signal);
+  } finally {
+    clearTimeout(timer);
+    request.signal?.removeEventListener("abort", giveUp);
+  }
 }
 
 /** Looking a name up cannot be aborted, but need not be waited for. */
