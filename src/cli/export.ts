@@ -1,8 +1,6 @@
-import { writeFileSync } from "node:fs";
 import { Command } from "commander";
-import { adviceOn } from "../advice.ts";
-import { rowsOf } from "./portable/portable.ts";
-import { readAccount } from "./portable/read-account.ts";
+import { readAccount, type Write } from "./portable/read-account.ts";
+import { writeOut, writeStandard } from "./portable/write-out.ts";
 import { account_argument, countLines, findNamedAccount, type Output, print, withCore } from "./run.ts";
 
 interface Options extends Output {
@@ -22,15 +20,13 @@ export function exportCommand(): Command {
     .action((name: string, options: Options, command: Command) => {
       if (options.json && options.out === undefined) command.error(`error: ${NO_FILE}`);
       return withCore(options, async (core) => {
-        const portable = await readAccount(core, (await findNamedAccount(core.directory, name)).account_id);
-        const text = `${JSON.stringify(portable, null, 1)}\n`;
+        const named = await findNamedAccount(core.directory, name);
+        const reading = (write: Write) => readAccount(core, named.account_id, write);
         if (options.out === undefined) {
-          process.stdout.write(text);
+          await reading(writeStandard);
           return;
         }
-        writeOut(options.out, text);
-        const { account_id, key_versions } = portable;
-        const rows = rowsOf(portable);
+        const { account_id, key_versions, rows } = await writeOut(options.out, reading);
         print({ account_id, file: options.out, key_versions, rows }, options, [
           `Account ${account_id} is in ${options.out}`,
           ...countLines(rows),
@@ -38,12 +34,4 @@ export function exportCommand(): Command {
         ]);
       });
     });
-}
-
-function writeOut(file: string, text: string): void {
-  try {
-    writeFileSync(file, text, { mode: 0o600, flag: "wx" });
-  } catch (error) {
-    throw new Error(`--out ${adviceOn(Object.assign(error as Error, { path: file }))}`);
-  }
 }

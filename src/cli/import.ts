@@ -1,10 +1,11 @@
-import { readFileSync } from "node:fs";
+import { createReadStream } from "node:fs";
 import { Command } from "commander";
 import { refuseField } from "../errors.ts";
 import { checkSchema } from "./check-schema.ts";
 import { carryOut } from "./import/carry-out.ts";
 import { readPlan } from "./import/read-plan.ts";
 import { PortableAccount, rowsOf } from "./portable/portable.ts";
+import { readDocument } from "./portable/read-document.ts";
 import { tryAccount, writeAccount } from "./portable/write-account.ts";
 import { countLines, type Output, print, withCore } from "./run.ts";
 
@@ -26,7 +27,7 @@ export function importCommand(): Command {
         async (core, { is_new }) => {
           const news = is_new ? { new_installation: true } : {};
           if (is_new && !options.json) process.stdout.write(`${NOT_INSTALLED}\n`);
-          const document = parse(readIn(file));
+          const document = objectOf(await readDocument(readIn(file)));
           if (document.format !== undefined) {
             const portable = await checkSchema(PortableAccount, document);
             await (options.dryRun ? tryAccount : writeAccount)(core, portable);
@@ -58,22 +59,16 @@ export function importCommand(): Command {
     );
 }
 
-function readIn(file: string): string {
+async function* readIn(file: string): AsyncGenerator<Buffer> {
   try {
-    return readFileSync(file === "-" ? 0 : file, "utf8");
+    yield* file === "-" ? process.stdin : createReadStream(file);
   } catch (error) {
     // A folder opens like a file, and what refuses to be read then does not know its own name.
     throw Object.assign(error as Error, { path: file === "-" ? "standard input" : file });
   }
 }
 
-function parse(text: string): Record<string, unknown> {
-  let document: unknown;
-  try {
-    document = JSON.parse(text);
-  } catch {
-    throw refuseField("the file", "json", "is not valid JSON");
-  }
+function objectOf(document: unknown): Record<string, unknown> {
   if (typeof document === "object" && document !== null && !Array.isArray(document))
     return document as Record<string, unknown>;
   throw refuseField("the file", "type", "must hold one JSON object");

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import type { PortableAccount } from "../../src/cli/portable/portable.ts";
 import { readAccount } from "../../src/cli/portable/read-account.ts";
 import { endLoginsOf } from "../../src/oauth/refresh/revoke-family.ts";
 import { createTestDatabase, describeOnBothEngines } from "../support/engines.ts";
@@ -23,6 +24,14 @@ describeOnBothEngines("an import", (engine) => {
     const env = { DATABASE_URL: database_url, MASTER_KEY };
     const { code, stdout, stderr } = await cli(env, "import", file, "--json", ...flags);
     return code === 0 ? JSON.parse(stdout) : JSON.parse(stderr).error.errors;
+  };
+
+  const exportOf = async ({ server }: Latchkey, account_id: string): Promise<PortableAccount> => {
+    let text = "";
+    await readAccount(server.core, account_id, async (piece) => {
+      text += piece;
+    });
+    return JSON.parse(text);
   };
 
   it("reads numbers as the account that is here does, and makes nobody twice", async () => {
@@ -58,7 +67,7 @@ describeOnBothEngines("an import", (engine) => {
     const headers = { authorization: basic(tenant.client) };
     const revoked = await call(`${tenant.base}/oauth/revoke`, { method: "POST", headers, form: { token: dead } });
     expect(revoked.status).toBe(200);
-    const { tables, ...account } = await readAccount(from.server.core, tenant.account_id);
+    const { tables, ...account } = await exportOf(from, tenant.account_id);
     const anHourAgo = new Date(Date.now() - 3_600_000).toISOString();
     const revocations = tables.revocations.map((row) => ({ ...row, revoked_at: anHourAgo }));
     const to = await startLatchkey(engine, { public_url: from.config.public_url });
@@ -85,7 +94,7 @@ describeOnBothEngines("an import", (engine) => {
     const after = await personToken(tenant);
     await passed(storage.now());
     const to = await startLatchkey(engine, { public_url: from.config.public_url });
-    const done = await importing(to.database.database_url, await readAccount(from.server.core, tenant.account_id));
+    const done = await importing(to.database.database_url, await exportOf(from, tenant.account_id));
     expect(done.imported, JSON.stringify(done)).toBe(true);
     const headers = { authorization: basic(tenant.client) };
     const active = async ({ url }: Latchkey, token: string) => {

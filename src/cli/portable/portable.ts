@@ -6,29 +6,34 @@
 import { type Static, Type } from "typebox";
 import type { Tables } from "../../storage/tables.ts";
 
-/** In the order in which they are written. */
-export const portable_tables = [
-  "accounts",
-  "connections",
-  "roles",
-  "clients",
-  "client_secrets",
-  "client_registrations",
-  "grants",
-  "users",
-  "user_roles",
-  "passwords",
-  "usernames",
-  "factors",
-  "federated_identities",
-  "refresh_families",
-  "consents",
-  "signing_keys",
-  "account_keys",
-  "revocations",
-] as const satisfies readonly (keyof Tables)[];
+/** What names a row of each table beside its account, in the order in which tables are written. */
+export const portable_keys = {
+  accounts: [],
+  connections: ["name"],
+  roles: ["id"],
+  clients: ["id"],
+  client_secrets: ["client_id", "id"],
+  client_registrations: ["client_id"],
+  grants: ["id"],
+  users: ["id"],
+  user_roles: ["user_id", "role_id"],
+  passwords: ["user_id", "kind"],
+  usernames: ["id"],
+  factors: ["user_id", "kind"],
+  federated_identities: ["issuer", "subject"],
+  refresh_families: ["id"],
+  consents: ["user_id", "client_id", "audience"],
+  signing_keys: ["kid"],
+  account_keys: ["name"],
+  revocations: ["subject"],
+} as const satisfies { readonly [T in keyof Tables]?: readonly (keyof Tables[T])[] };
 
-export type PortableTable = (typeof portable_tables)[number];
+export type PortableTable = keyof typeof portable_keys;
+
+export const portable_tables = Object.keys(portable_keys) as readonly PortableTable[];
+
+/** The first line of a file with one row a line; the first line of any other JSON is another. */
+export const BEGINNING = '{"format":"latchkey-account/1",';
 
 const PortableRow = Type.Record(
   Type.String(),

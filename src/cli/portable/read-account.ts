@@ -3,31 +3,69 @@ import { findAccount } from "../../directory/accounts/find-account.ts";
 import { sealedVersion } from "../../secrets/seal.ts";
 import type { Core } from "../../server.ts";
 import { sealed_columns } from "../../storage/sealed.ts";
-import { instant } from "../../storage/storage.ts";
-import { encodeRow, type PortableAccount, type PortableRow, portable_tables } from "./portable.ts";
+import { type Database, instant } from "../../storage/storage.ts";
+import { BEGINNING, encodeRow, type PortableTable, portable_keys, portable_tables } from "./portable.ts";
 
-/** Everything that an account needs on another server, as committed. @throws 404 not_found. */
-export async function readAccount({ storage, directory }: Core, account_id: string): Promise<PortableAccount> {
+/** Takes the next piece of a text; resolves when there is room for more. */
+export type Write = (piece: string) => Promise<void>;
+
+/** What a file holds. */
+export interface Exported {
+  readonly account_id: string;
+  /** Versions of the master key that something inside is sealed under. */
+  readonly key_versions: readonly string[];
+  /** How many rows of each table. */
+  readonly rows: Readonly<Record<string, number>>;
+}
+
+type Row = Readonly<Record<string, unknown>>;
+
+/**
+ * Writes everything that an account needs on another server, as committed: a `PortableAccount` as JSON, one row a line,
+ * of which no more than a page is held at a time. @throws 404 not_found.
+ */
+export async function readAccount({ storage, directory }: Core, account_id: string, write: Write): Promise<Exported> {
   await findAccount(directory, account_id);
   const versions = new Set<string>();
-  const tables: Record<string, PortableRow[]> = {};
-  for (const table of portable_tables) {
-    const { rows } = await sql<Record<string, unknown>>`select * from ${sql.table(table)}
-      where account_id = ${account_id}`.execute(storage.read);
-    for (const { table: sealed, column } of sealed_columns) {
-      if (sealed !== table) continue;
-      for (const row of rows) if (row[column]) versions.add(sealedVersion(row[column] as Uint8Array));
+  const counts: Record<string, number> = {};
+  const exported_at = instant(storage.now());
+  await write(`${BEGINNING}\n"account_id":${JSON.stringify(account_id)},"exported_at":"${exported_at}",\n"tables":{`);
+  for (const [at, table] of portable_tables.entries()) {
+    let count = 0;
+    await write(`${at === 0 ? "" : ","}\n"${table}":[`);
+    for await (const rows of pagesOf(storage.read, table, account_id)) {
+      for (const row of rows) for (const version of versionsIn(table, row)) versions.add(version);
+      const lines = rows.map((row) => JSON.stringify(encodeRow(row))).join(",\n");
+      await write(`${count === 0 ? "" : ","}\n${lines}`);
+      count += rows.length;
     }
-    // Empty where a login ended before it had a refresh token.
-    for (const { key_version } of rows)
-      if (typeof key_version === "string" && key_version !== "") versions.add(key_version);
-    tables[table] = rows.map(encodeRow);
+    await write("\n]");
+    counts[table] = count;
   }
-  return {
-    format: "latchkey-account/1",
-    account_id,
-    exported_at: instant(storage.now()),
-    key_versions: [...versions].toSorted(),
-    tables: tables as PortableAccount["tables"],
-  };
+  const key_versions = [...versions].toSorted();
+  await write(`\n},\n"key_versions":${JSON.stringify(key_versions)}}\n`);
+  return { account_id, key_versions, rows: counts };
+}
+
+const PAGE = 1_000;
+
+/** An account's rows in the order of their keys; none of the pages is empty. */
+async function* pagesOf(db: Database, table: PortableTable, account_id: string): AsyncGenerator<readonly Row[]> {
+  const order = ["account_id", ...portable_keys[table]];
+  const columns = sql.join(order.map((column) => sql.ref(column)));
+  for (let last: Row | undefined; ; ) {
+    const further = last ? sql`and (${columns}) > (${sql.join(order.map((column) => last?.[column]))})` : sql``;
+    const { rows } = await sql<Row>`select * from ${sql.table(table)}
+      where account_id = ${account_id} ${further} order by ${columns} limit ${PAGE}`.execute(db);
+    if (rows.length > 0) yield rows;
+    if (rows.length < PAGE) return;
+    last = rows.at(-1);
+  }
+}
+
+function versionsIn(table: PortableTable, row: Row): readonly string[] {
+  const sealed = sealed_columns.flatMap((kind) => (kind.table === table ? (row[kind.column] ?? []) : []));
+  // Empty where a login ended before it had a refresh token.
+  const named = typeof row.key_version === "string" && row.key_version !== "" ? [row.key_version] : [];
+  return [...sealed.map((value) => sealedVersion(value as Uint8Array)), ...named];
 }

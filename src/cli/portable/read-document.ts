@@ -1,0 +1,84 @@
+/**
+ * A file that is imported, as the value that its JSON stands for. Of one with a row a line, as an export writes it, no more
+ * than a line is held as text, since V8 makes no string longer than some 500 MB; other JSON is read whole.
+ */
+import { constants } from "node:buffer";
+import { refuseField } from "../../errors.ts";
+import { BEGINNING, type PortableRow } from "./portable.ts";
+
+const LF = 10;
+const TOO_LONG = `is longer than ${constants.MAX_STRING_LENGTH} bytes, and has not one row a line as this version's \
+latchkey export writes it: export the account again with it; of another system's file, import the users in several files`;
+
+/** @throws 400 invalid_request: the file is not JSON, or other than an export and too long. */
+export async function readDocument(pieces: AsyncIterable<Buffer>): Promise<unknown> {
+  const source = pieces[Symbol.asyncIterator]();
+  let head: Buffer = Buffer.alloc(0);
+  while (head.length <= BEGINNING.length) {
+    const { value, done } = await source.next();
+    if (done) break;
+    head = Buffer.concat([head, value]);
+  }
+  const all = following(head, source);
+  const by_line = head.toString("utf8", 0, BEGINNING.length + 1) === `${BEGINNING}\n`;
+  return by_line ? parseLines(all) : parse(await readWhole(all));
+}
+
+async function* following(head: Buffer, source: AsyncIterator<Buffer>): AsyncGenerator<Buffer> {
+  yield head;
+  yield* { [Symbol.asyncIterator]: () => source };
+}
+
+async function readWhole(pieces: AsyncIterable<Buffer>): Promise<string> {
+  const held: Buffer[] = [];
+  let length = 0;
+  for await (const piece of pieces) {
+    length += piece.length;
+    if (length > constants.MAX_STRING_LENGTH) throw refuseField("the file", "too_long", TOO_LONG);
+    held.push(piece);
+  }
+  return Buffer.concat(held).toString();
+}
+
+/** Rows are read each by itself; what is left without them is small, and JSON that has them nowhere. */
+async function parseLines(pieces: AsyncIterable<Buffer>): Promise<unknown> {
+  const tables = new Map<string, PortableRow[]>();
+  let rows: PortableRow[] | undefined;
+  let frame = "";
+  let number = 0;
+  for await (const line of linesOf(pieces)) {
+    number += 1;
+    if (rows && line.startsWith("{")) {
+      rows.push(parse(line.replace(/,$/, ""), `has a row in line ${number} that`) as PortableRow);
+      continue;
+    }
+    const table = /^"(\w+)":\[$/.exec(line)?.[1];
+    rows = table === undefined ? undefined : [];
+    if (table !== undefined && rows) tables.set(table, rows);
+    frame += `${line}\n`;
+  }
+  return parse(frame, "", (name, value) => tables.get(name) ?? value);
+}
+
+/** By bytes: a character may lie in two pieces, and in a row may stand what other readers of lines take for an end. */
+async function* linesOf(pieces: AsyncIterable<Buffer>): AsyncGenerator<string> {
+  let held: Buffer[] = [];
+  for await (const piece of pieces) {
+    let from = 0;
+    for (let end = piece.indexOf(LF); end >= 0; end = piece.indexOf(LF, from)) {
+      yield Buffer.concat([...held, piece.subarray(from, end)]).toString();
+      held = [];
+      from = end + 1;
+    }
+    held.push(piece.subarray(from));
+  }
+  yield Buffer.concat(held).toString();
+}
+
+function parse(text: string, where = "", reviver?: (name: string, value: unknown) => unknown): unknown {
+  try {
+    return JSON.parse(text, reviver);
+  } catch {
+    throw refuseField("the file", "json", `${where} is not valid JSON`.trim());
+  }
+}
