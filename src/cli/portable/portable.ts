@@ -6,9 +6,9 @@
 import { type Static, Type } from "typebox";
 import type { Tables } from "../../storage/tables.ts";
 
-/** What names a row of each table beside its account, in the order in which tables are written. */
+/** What names a row of each table within its account, in the order in which tables are written. */
 export const portable_keys = {
-  accounts: [],
+  accounts: ["account_id"],
   connections: ["name"],
   roles: ["id"],
   clients: ["id"],

@@ -49,9 +49,9 @@ export async function readAccount({ storage, directory }: Core, account_id: stri
 
 const PAGE = 1_000;
 
-/** An account's rows in the order of their keys; none of the pages is empty. */
+/** An account's rows by their keys; beside `account_id =`, SQLite seeks by a row of further columns only. */
 async function* pagesOf(db: Database, table: PortableTable, account_id: string): AsyncGenerator<readonly Row[]> {
-  const order = ["account_id", ...portable_keys[table]];
+  const order = portable_keys[table];
   const columns = sql.join(order.map((column) => sql.ref(column)));
   for (let last: Row | undefined; ; ) {
     const further = last ? sql`and (${columns}) > (${sql.join(order.map((column) => last?.[column]))})` : sql``;
