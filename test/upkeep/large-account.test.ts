@@ -3,11 +3,14 @@ import { createReadStream, existsSync, mkdtempSync, readFileSync, rmSync, statSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { readAccount } from "../../src/cli/portable/read-account.ts";
 import { readDocument } from "../../src/cli/portable/read-document.ts";
 import { writeOut } from "../../src/cli/portable/write-out.ts";
+import { sqlitePath } from "../../src/config.ts";
 import { openStorage } from "../../src/storage/open.ts";
+import { openSqliteFile } from "../../src/storage/sqlite/connection.ts";
 import { createTestDatabase, describeOnBothEngines, engines } from "../support/engines.ts";
-import { MASTER_KEY } from "../support/latchkey.ts";
+import { createTenant, MASTER_KEY, startLatchkey } from "../support/latchkey.ts";
 import { cli } from "../support/process.ts";
 
 /** What JSON escapes, what takes several bytes, and what some take for the end of a line. */
@@ -20,17 +23,17 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-async function addUsers(database_url: string): Promise<void> {
+async function addUsers(database_url: string, account_id = "P11200001"): Promise<void> {
   const storage = await openStorage({ database_url, strict: true });
   const at = "2026-01-31T12:00:00.000Z";
   for (let from = 0; from < USERS; from += 100) {
     const rows = Array.from({ length: Math.min(100, USERS - from) }, (_, n) => ({
-      ...{ account_id: "P11200001", id: `00000000-0000-7000-8000-${String(from + n).padStart(12, "0")}` },
+      ...{ account_id, id: `00000000-0000-7000-8000-${String(from + n).padStart(12, "0")}` },
       ...{ type: "customer", customer_id: `c-${from + n}`, name: NAME, profile: "{}", scope: "[]" },
       ...{ created_at: at, updated_at: at },
     }));
     await storage.write((tx) => tx.db.insertInto("users").values(rows).execute());
-    const roles = rows.map(({ id, account_id }) => ({ account_id, user_id: id, role_id: "r" }));
+    const roles = rows.map(({ id }) => ({ account_id, user_id: id, role_id: "r" }));
     const second = roles.map((role) => ({ ...role, role_id: "s" }));
     await storage.write((tx) =>
       tx.db
@@ -75,6 +78,28 @@ describeOnBothEngines("an account of more rows than a page", (engine) => {
     }
     await from.drop();
   }, 120_000);
+});
+
+describe("a page of a table", () => {
+  it("is sought by its key, not read up to from the account's first row", async () => {
+    const latchkey = await startLatchkey("sqlite");
+    const { account_id } = await createTenant(latchkey);
+    const { database_url } = latchkey.database;
+    await addUsers(database_url, account_id);
+    const texts = new Set<string>();
+    const storage = await openStorage({ database_url, strict: true, onQuery: (text) => void texts.add(text) });
+    await readAccount({ ...latchkey.server.core, storage }, account_id, async () => {});
+    const further = [...texts].filter((text) => text.includes(") > ("));
+    expect(further).toHaveLength(2);
+    const file = openSqliteFile(sqlitePath(database_url));
+    for (const text of further) {
+      const plan = file.all(`explain query plan ${text.replaceAll("?", "1")}`).map(({ detail }) => detail);
+      expect(plan).toEqual([expect.stringMatching(/PRIMARY KEY \(account_id=\? AND .*>/)]);
+    }
+    file.close();
+    await storage.close();
+    await latchkey.close();
+  });
 });
 
 describe("a file with a row a line", () => {

@@ -1,14 +1,14 @@
 /**
- * A file that is imported, as the value that its JSON stands for. Of one with a row a line, as an export writes it, no more
- * than a line is held as text, since V8 makes no string longer than some 500 MB; other JSON is read whole.
+ * A file that is imported, as the value that its JSON stands for. Of one with a row a line, as an export writes it, no
+ * more than a line is held as text, since V8 makes no string longer than some 500 MB; other JSON is read whole.
  */
 import { constants } from "node:buffer";
 import { refuseField } from "../../errors.ts";
 import { BEGINNING, type PortableRow } from "./portable.ts";
 
 const LF = 10;
-const TOO_LONG = `is longer than ${constants.MAX_STRING_LENGTH} bytes, and has not one row a line as this version's \
-latchkey export writes it: export the account again with it; of another system's file, import the users in several files`;
+const TOO_LONG = `is longer than ${constants.MAX_STRING_LENGTH} bytes, and has not one row a line as this \
+version's latchkey export writes it: export the account again with it; of another system, its users in several files`;
 
 /** @throws 400 invalid_request: the file is not JSON, or other than an export and too long. */
 export async function readDocument(pieces: AsyncIterable<Buffer>): Promise<unknown> {

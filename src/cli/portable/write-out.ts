@@ -4,8 +4,8 @@ import { adviceOn } from "../../advice.ts";
 import type { Write } from "./read-account.ts";
 
 /**
- * Writes a new file that this user alone may read. It stands beside its place, as `<file>.new`, until it is whole and on
- * disk. @returns what `work` came to. @throws when either is there already.
+ * Writes a new file that this user alone may read. It stands beside its place, as `<file>.new`, until it is whole and
+ * on disk. @returns what `work` came to. @throws when either is there already.
  */
 export async function writeOut<T>(file: string, work: (write: Write) => Promise<T>): Promise<T> {
   const beside = `${file}.new`;
