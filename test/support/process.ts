@@ -6,7 +6,7 @@ import { freePort } from "../../scripts/postgres.mjs";
 import type { Environment } from "../../src/config.ts";
 import { MASTER_KEY } from "./latchkey.ts";
 
-const CLI = fileURLToPath(new URL("../../dist/cli/latchkey.js", import.meta.url));
+export const CLI = fileURLToPath(new URL("../../dist/cli/latchkey.js", import.meta.url));
 const SERVER = fileURLToPath(new URL("../../dist/server.js", import.meta.url));
 
 export interface ServerProcess {

@@ -1,4 +1,6 @@
 /** The file that an account moves in, where the account is large: written page by page, read line by line. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { createReadStream, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,7 +13,7 @@ import { openStorage } from "../../src/storage/open.ts";
 import { openSqliteFile } from "../../src/storage/sqlite/connection.ts";
 import { createTestDatabase, describeOnBothEngines, engines } from "../support/engines.ts";
 import { createTenant, MASTER_KEY, startLatchkey } from "../support/latchkey.ts";
-import { cli } from "../support/process.ts";
+import { CLI, cli } from "../support/process.ts";
 
 /** What JSON escapes, what takes several bytes, and what some take for the end of a line. */
 const NAME = 'Åse "\\" \n\r\u2028\u2029 {"a":[ 🦊 \u0001 ],';
@@ -78,6 +80,20 @@ describeOnBothEngines("an account of more rows than a page", (engine) => {
     }
     await from.drop();
   }, 120_000);
+});
+
+it("says so in one line where nobody reads it to its end", async () => {
+  const database = await createTestDatabase("sqlite");
+  const env = { DATABASE_URL: database.database_url, MASTER_KEY, PATH: process.env.PATH };
+  expect((await cli(env, "account", "create", "P11200001")).code).toBe(0);
+  const child = spawn(process.execPath, [CLI, "export", "P11200001"], { env });
+  child.stdout.destroy();
+  const said: Buffer[] = [];
+  child.stderr.on("data", (piece) => said.push(piece));
+  const [code] = await once(child, "close");
+  const line = "Standard output was closed before the account was whole.\n";
+  expect([code, Buffer.concat(said).toString()]).toEqual([1, line]);
+  await database.drop();
 });
 
 describe("a page of a table", () => {
