@@ -187,7 +187,11 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
   }
 }
 
-/** Requests first, then the workers, then what they stand on. @throws what failed first, when all the others have stopped. */
+/**
+ * Requests first, then the workers, then what they stand on.
+ *
+ * @throws what failed first, when all the others have stopped.
+ */
 async function stopAll(stops: (() => Promise<void>)[], core: Core): Promise<void> {
   const failures: unknown[] = [];
   for (const stop of [core.close, ...stops.splice(0)].reverse()) await stop().catch((error) => failures.push(error));

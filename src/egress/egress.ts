@@ -1,7 +1,8 @@
 /**
  * The one outbound HTTP client: every request to an address that a tenant, client or operator named goes through here.
  * https only; the host is resolved once and the connection goes to exactly that address, which must be a public one; no
- * redirects, no cookies, 5 s (the SMS provider gets more), 64 KiB. EGRESS_ALLOW opens exceptions, and one inside loopback also permits http.
+ * redirects, no cookies, 5 s (the SMS provider gets more), 64 KiB. EGRESS_ALLOW opens exceptions, and one inside
+ * loopback also permits http.
  *
  * In: a request. Out: the answer, whatever its status; or an error whose message may be logged.
  */

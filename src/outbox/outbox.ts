@@ -5,7 +5,8 @@
  * In: kind, channel and a payload without any secret. No message is stored: the kind renders it at the moment of sending,
  * which is when a code is derived or a token signed. Out: sent once, unless nobody knows whether the receiver took it: a
  * process died between its yes and the note of it, or it did not answer in time. What a sender calls uncertain is tried
- * once more and then given up; anything else is tried until it expires, with the same id each time. The channels 'sandbox' and 'none' are never picked up.
+ * once more and then given up; anything else is tried until it expires, with the same id each time. The channels
+ * 'sandbox' and 'none' are never picked up.
  */
 import { uuidv7 } from "../secrets/uuid.ts";
 import { type Instant, instant, type Transaction } from "../storage/storage.ts";

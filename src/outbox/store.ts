@@ -72,8 +72,8 @@ export interface Claim {
 }
 
 /**
- * Takes due rows of one queue for one process. Concurrent claims never take the same row: PostgreSQL skips rows that another claim
- * holds, SQLite runs one write at a time. A claimed row is due again when its claim runs out.
+ * Takes due rows of one queue for one process. Concurrent claims never take the same row: PostgreSQL skips rows that
+ * another claim holds, SQLite runs one write at a time. A claimed row is due again when its claim runs out.
  */
 export async function updateClaim(db: Database, engine: Engine, claim: Claim): Promise<OutboxRow[]> {
   const rows = await db

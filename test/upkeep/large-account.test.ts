@@ -130,7 +130,7 @@ describe("a file with a row a line", () => {
     return readDocument(createReadStream(file, { highWaterMark }));
   };
 
-  it("is read as any JSON is, whatever pieces it comes in", async () => {
+  it("reads like all other JSON, whatever pieces it comes in", async () => {
     const text = lines.join("\n");
     expect(JSON.parse(text).tables.users).toHaveLength(2);
     for (const layout of [text, text.trimEnd(), JSON.stringify(JSON.parse(text), null, 1), "{}", '"x"'])
