@@ -5,7 +5,7 @@ import { malformed } from "./error-reply.ts";
 /** Strings without a stated limit end here. */
 const STRING_LIMIT = 2_048;
 
-/** Refuses to boot a route that does not say who may call it and what it answers; bounds its strings. */
+/** Refuses to boot a route that does not say who may call it and what it answers; bounds its strings and lists of choices. */
 export function checkContract(app: FastifyInstance): void {
   const operations = new Set<string>();
   app.addHook("onRoute", (route: RouteOptions) => {
@@ -43,6 +43,10 @@ function bounded(schema: TSchema): TSchema {
       name === "enum" || name === "default" ? value : bounded(value),
     ]),
   ) as Record<string, unknown>;
-  if (copy.type === "string" && !("enum" in copy) && !("maxLength" in copy)) copy.maxLength = STRING_LIMIT;
+  const { enum: values, items } = copy as { enum?: unknown[]; items?: { enum?: unknown[] } };
+  // Without a type, unique entries are looked for by comparing each with each.
+  if (values?.every((value) => typeof value === "string")) copy.type ??= "string";
+  if (copy.uniqueItems && items?.enum) copy.maxItems ??= items.enum.length;
+  if (copy.type === "string" && !values && !("maxLength" in copy)) copy.maxLength = STRING_LIMIT;
   return copy as TSchema;
 }

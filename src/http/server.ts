@@ -15,6 +15,7 @@ import { readBodies } from "./body.ts";
 import { checkContract } from "./check-contract.ts";
 import { lateCompilers } from "./compile-late.ts";
 import { answerPreflights, openToBrowsers } from "./cors.ts";
+import { keepDeclared } from "./declared.ts";
 import { drainConnections } from "./drain.ts";
 import { errorReply, refusalOf } from "./error-reply.ts";
 import { readForwarded } from "./forwarded.ts";
@@ -104,6 +105,7 @@ export function openHttp({ logger, trustProxy, metrics, secure, tracing, gather 
   drainConnections(app as App);
   if (tracing) traceRequests(app as App, tracing);
   checkContract(app);
+  keepDeclared(app);
   compilers.compileOnListen(app);
   readBodies(app);
   answerPreflights(app);

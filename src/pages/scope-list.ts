@@ -9,8 +9,9 @@ interface Agreed {
 
 /** What a client may do with these scopes, as a person reads it; the scopes of an API stand beside its name. */
 export function scopeList(texts: Texts, { audience, scope }: Agreed): Html {
-  const told = scope.filter((one): one is keyof Texts["scopes"] => one in texts.scopes);
-  const others = scope.filter((one) => !(one in texts.scopes) && one !== "address");
+  const isTold = (one: string): one is keyof Texts["scopes"] => Object.hasOwn(texts.scopes, one);
+  const told = scope.filter(isTold);
+  const others = scope.filter((one) => !isTold(one) && one !== "address");
   return html`<ul>
 ${told.map((one) => html`<li>${texts.scopes[one]}</li>`)}
 ${audience && html`<li>${texts.scope_of(audience)}${others.length > 0 && html`: <span class="quiet">${others.join(", ")}</span>`}</li>`}

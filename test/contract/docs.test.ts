@@ -24,6 +24,21 @@ describe("the documents of the interface", () => {
     expect(Object.keys(paths["/v1/accounts/{oid}/auth/authorize"] ?? {})).toEqual(["post"]);
   });
 
+  it("describe no list whose entries would be compared each with each", async () => {
+    const lists: Record<string, unknown>[] = [];
+    const walk = (value: unknown) => {
+      if (typeof value !== "object" || value === null) return;
+      if ("uniqueItems" in value) lists.push(value as Record<string, unknown>);
+      Object.values(value).forEach(walk);
+    };
+    walk((await call(`${latchkey.url}/openapi.json`)).body.paths);
+    expect(lists.length).toBeGreaterThan(3);
+    for (const { items, maxItems } of lists) {
+      expect(items).toHaveProperty("type", "string");
+      expect(maxItems, JSON.stringify(items)).toBeLessThanOrEqual(50);
+    }
+  });
+
   it("have a viewer, whose page finds everything that it names", async () => {
     const page = await call(`${latchkey.url}/docs/`);
     expect(page.status).toBe(200);

@@ -123,4 +123,11 @@ describeOnBothEngines("pages about what went wrong", (engine) => {
       expect(said(shown)).toContain(textsFor([language]).sandbox.no_client);
     }
   });
+
+  it.each(["constructor", "__proto__", "toString"])("speaks English to who asks for %s", async (tag) => {
+    const shown = await openSurfer(latchkey, { "accept-language": tag }).visit(`${tenant.issuer}/device`);
+    expect([shown.status, shown.html.includes('<html lang="en">')]).toEqual([200, true]);
+    const page = await authorize(openSurfer(latchkey), { ui_locales: tag });
+    expect([page.status, page.html.includes('<html lang="en">')]).toEqual([200, true]);
+  });
 });

@@ -2,10 +2,10 @@ import { en } from "./en.ts";
 import { nb } from "./nb.ts";
 import type { Template } from "./template.ts";
 
-const languages: Readonly<Record<string, Template>> = { en, nb, nn: nb, no: nb };
+const languages = new Map<string, Template>(Object.entries({ en, nb, nn: nb, no: nb }));
 
 /** By the primary language of a BCP 47 tag. */
-const find = (tag: string): Template | undefined => languages[tag.toLowerCase().split("-")[0] ?? ""];
+const find = (tag: string): Template | undefined => languages.get(tag.toLowerCase().split("-")[0] ?? "");
 
 /** The template for a BCP 47 tag; English where there is none. */
 export function templateOf(locale: string): Template {

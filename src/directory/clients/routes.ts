@@ -57,7 +57,7 @@ export function clientRoutes(app: App, directory: Directory): void {
       response: { 200: ClientWithSecret, ...refusals("account", ...bearer_refusals) },
     },
     handler: async (request, reply) => {
-      const { client_id, name, description, ...settings } = knownFields(request.body ?? {});
+      const { client_id, name, description, ...settings } = request.body ?? {};
       const input = { client_id, name, description, settings };
       reply.header("cache-control", "no-store");
       return withSecret(await createClient(directory, request.account_id, input, actorOf(request)));
@@ -144,11 +144,6 @@ async function findTrusted(directory: Directory, request: FastifyRequest, id: st
   const account = await findAccount(directory, account_id);
   checkMayHandOn(directory, account, bearer, await listHeld(directory, client));
   return client;
-}
-
-/** A client's entity may be sent back as it was read: what is not a setting is ignored. */
-function knownFields(body: NewClientBody): NewClientBody {
-  return Object.fromEntries(Object.entries(body).filter(([name]) => name in NewClientBody.properties));
 }
 
 function view({ settings, account_id: _account, ...client }: Client) {

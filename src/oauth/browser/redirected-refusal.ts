@@ -32,7 +32,7 @@ export class RedirectedRefusal extends Error {
   readonly to: AnswerTo;
 
   constructor(to: AnswerTo, error: ErrorCode | RedirectError, description?: string) {
-    super(description ?? (error in catalogue ? catalogue[error as ErrorCode].message : error));
+    super(description ?? (Object.hasOwn(catalogue, error) ? catalogue[error as ErrorCode].message : error));
     this.name = "RedirectedRefusal";
     this.error = error;
     this.to = to;
@@ -41,7 +41,7 @@ export class RedirectedRefusal extends Error {
 
 /** In the words of the server itself: the client reads it, or the person, but nobody is sent anywhere. */
 export const directly = ({ error, message }: RedirectedRefusal): Refusal =>
-  error in catalogue ? refuse(error as ErrorCode, { message }) : refuseRequest(message);
+  Object.hasOwn(catalogue, error) ? refuse(error as ErrorCode, { message }) : refuseRequest(message);
 
 /** Runs a check whose refusal may be redirected; what may not (RFC 6749 §4.1.2.1) goes on as it is. */
 export async function redirecting<T>(to: AnswerTo, check: () => Promise<T> | T): Promise<T> {

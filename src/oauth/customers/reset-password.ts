@@ -61,6 +61,7 @@ export async function resetPassword(
     audience,
     purpose,
     verification_code,
+    connection: "email",
     ident_type: "email" as const,
   };
   const actor = bearer.subject;
