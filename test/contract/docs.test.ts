@@ -24,18 +24,19 @@ describe("the documents of the interface", () => {
     expect(Object.keys(paths["/v1/accounts/{oid}/auth/authorize"] ?? {})).toEqual(["post"]);
   });
 
-  it("describe no list whose entries would be compared each with each", async () => {
+  it("let nobody send a list whose entries would be compared each with each", async () => {
     const lists: Record<string, unknown>[] = [];
     const walk = (value: unknown) => {
       if (typeof value !== "object" || value === null) return;
       if ("uniqueItems" in value) lists.push(value as Record<string, unknown>);
       Object.values(value).forEach(walk);
     };
-    walk((await call(`${latchkey.url}/openapi.json`)).body.paths);
+    const { paths } = (await call(`${latchkey.url}/openapi.json`)).body as { paths: Record<string, object> };
+    for (const operation of Object.values(paths).flatMap(Object.values)) walk(operation.requestBody);
     expect(lists.length).toBeGreaterThan(3);
     for (const { items, maxItems } of lists) {
       expect(items).toHaveProperty("type", "string");
-      expect(maxItems, JSON.stringify(items)).toBeLessThanOrEqual(50);
+      expect(maxItems, JSON.stringify(items)).toBeLessThanOrEqual(250);
     }
   });
 
