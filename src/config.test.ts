@@ -45,7 +45,7 @@ describe("settings", () => {
     expect(() => readConfig({ DATABASE_URL })).toThrow(/^MASTER_KEY is needed: .*latchkey.db is there already/);
     expect(existsSync(join(beside, "master.key"))).toBe(false);
     expect(
-      readConfig({ DATABASE_URL, MASTER_KEY: Buffer.alloc(32).toString("base64") }).generated_master_key,
+      readConfig({ DATABASE_URL, MASTER_KEY: Buffer.alloc(32).toString("base64") }).master_key_file,
     ).toBeNull();
     rmSync(beside, { recursive: true });
   });
@@ -156,9 +156,9 @@ describe("settings", () => {
   it("take key versions from a file, newest first", () => {
     const older = Buffer.alloc(32, 1).toString("base64");
     writeFileSync(join(folder, "keys"), `${KEY}\n${older}\n`);
-    const { master_keys, generated_master_key } = readConfig({ MASTER_KEY_FILE: join(folder, "keys") });
+    const { master_keys, master_key_file } = readConfig({ MASTER_KEY_FILE: join(folder, "keys") });
     expect(master_keys.map((key) => Buffer.from(key).toString("base64"))).toEqual([KEY, older]);
-    expect(generated_master_key).toBeNull();
+    expect(master_key_file).toBe(join(folder, "keys"));
   });
 
   it("leave other programs' variables alone", () => {

@@ -5,6 +5,7 @@
 import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { isLoopbackUrl } from "./egress/loopback.ts";
 import { type Secret, secret } from "./secrets/secret.ts";
 
 export interface Config {
@@ -15,8 +16,8 @@ export interface Config {
   readonly database_url: string;
   /** Newest first; 32 bytes each. */
   readonly master_keys: readonly Uint8Array[];
-  /** Where the key was generated, while it lies beside the database. */
-  readonly generated_master_key: string | null;
+  /** Where they were read from; null where the environment holds them, or there are none. */
+  readonly master_key_file: string | null;
   readonly smtp_url: Secret | null;
   readonly mail_from: string;
   readonly sms_url: Secret | null;
@@ -234,11 +235,6 @@ function readPublicUrl(text: string | undefined, port: number, fault: Fault): st
   return url;
 }
 
-export function isLoopbackUrl(url: string): boolean {
-  if (!URL.canParse(url)) return false;
-  return /^(localhost|127(\.\d+){3}|\[::1\])$/.test(new URL(url).hostname);
-}
-
 function checkMail(smtp_url: string | undefined, mail_from: string, fault: Fault): void {
   if (smtp_url === undefined) return;
   if (!URL.canParse(smtp_url) || !/^smtps?:$/.test(new URL(smtp_url).protocol) || new URL(smtp_url).hostname === "") {
@@ -253,7 +249,7 @@ function checkMail(smtp_url: string | undefined, mail_from: string, fault: Fault
 
 interface MasterKeySettings {
   readonly master_keys: readonly Uint8Array[];
-  readonly generated_master_key: string | null;
+  readonly master_key_file: string | null;
 }
 
 function readMasterKeys(
@@ -265,15 +261,15 @@ function readMasterKeys(
 ): MasterKeySettings {
   if (inline !== undefined && file !== undefined) fault("MASTER_KEY_FILE", "must not be set beside MASTER_KEY.");
   const of = (name: string) => (sentence: string) => fault(name, sentence);
-  if (inline !== undefined) return { master_keys: parseKeys(inline, of("MASTER_KEY")), generated_master_key: null };
-  if (file !== undefined) return { master_keys: readKeyFile(file, of("MASTER_KEY_FILE")), generated_master_key: null };
-  if (database_url === null) return { master_keys: [], generated_master_key: null };
+  if (inline !== undefined) return { master_keys: parseKeys(inline, of("MASTER_KEY")), master_key_file: null };
+  if (file !== undefined) return { master_keys: readKeyFile(file, of("MASTER_KEY_FILE")), master_key_file: file };
+  if (database_url === null) return { master_keys: [], master_key_file: null };
   if (!isSqlite(database_url)) {
     fault(
       "MASTER_KEY",
       "is required with PostgreSQL: 32 random bytes in base64, for example from `openssl rand -base64 32`.",
     );
-    return { master_keys: [], generated_master_key: null };
+    return { master_keys: [], master_key_file: null };
   }
   const database = sqlitePath(database_url);
   const path = join(dirname(database), "master.key");
@@ -285,20 +281,20 @@ function readMasterKeys(
         "MASTER_KEY",
         `is needed: ${database} is there already, and what it was sealed with is not. Set MASTER_KEY or MASTER_KEY_FILE as before, or put master.key back beside it.`,
       );
-      return { master_keys: [], generated_master_key: null };
+      return { master_keys: [], master_key_file: null };
     }
-    if (!generate) return { master_keys: [], generated_master_key: null };
+    if (!generate) return { master_keys: [], master_key_file: null };
     try {
       generateKey(path);
     } catch (error) {
       const { code = "unknown error" } = error as NodeJS.ErrnoException;
       const remedy = "Make the folder writable for this user, or name another in DATABASE_URL.";
       fault("MASTER_KEY", `is not set, and none can be written to ${dirname(path)}: ${code}. ${remedy}`);
-      return { master_keys: [], generated_master_key: null };
+      return { master_keys: [], master_key_file: null };
     }
   }
   const unusable = (sentence: string) => fault("MASTER_KEY", `is not set, and ${path} ${sentence}`);
-  return { master_keys: readKeyFile(path, unusable), generated_master_key: path };
+  return { master_keys: readKeyFile(path, unusable), master_key_file: path };
 }
 
 /** It has its name once it is whole, or never: two processes that start at once end up with the same key. */

@@ -1,7 +1,8 @@
 import { Command, Option } from "commander";
+import type { UserType } from "../directory/clients/client.ts";
 import { createClient } from "../directory/clients/create-client.ts";
 import { NewClientBody } from "../directory/clients/schema.ts";
-import type { ClientSettings } from "../directory/clients/settings.ts";
+import { type ClientSettings, user_types } from "../directory/clients/settings.ts";
 import { reveal } from "../secrets/secret.ts";
 import { checkSchema } from "./check-schema.ts";
 import { account_argument, actor, type Flags, findNamedAccount, type Output, print, withCore } from "./run.ts";
@@ -14,6 +15,8 @@ interface Options extends Output {
   readonly codeFormat?: ClientSettings["code_format"];
   readonly public?: boolean;
   readonly signup?: boolean;
+  readonly firstParty?: boolean;
+  readonly userType?: UserType;
 }
 
 const flags: Flags = {
@@ -23,6 +26,7 @@ const flags: Flags = {
   callbacks: "--callback",
   response_types: "--response-type",
   code_format: "--code-format",
+  user_type: "--user-type",
 };
 
 const collect = (value: string, before: readonly string[] = []) => [...before, value];
@@ -40,6 +44,8 @@ export function clientCommand(): Command {
     .addOption(new Option("--code-format <format>", "format of codes").choices(["typable", "numeric"]))
     .option("--public", "a public client, without a secret")
     .option("--signup", "redeeming a code may create the user")
+    .option("--first-party", "belongs to the account itself: people are not asked for consent")
+    .addOption(new Option("--user-type <type>", "whom it logs in; else customers").choices(user_types))
     .option("--json", "print JSON")
     .action((account: string, options: Options) =>
       withCore(
@@ -73,12 +79,15 @@ export function clientCommand(): Command {
   return new Command("client").description("Create clients.").addCommand(create);
 }
 
-function settingsOf({ callback, responseType, codeFormat, public: open, signup }: Options): Partial<ClientSettings> {
+function settingsOf(options: Options): Partial<ClientSettings> {
+  const { callback, responseType, codeFormat, public: open, signup, firstParty, userType } = options;
   return {
     callbacks: callback ?? [],
     ...(responseType ? { response_types: responseType } : {}),
     ...(codeFormat ? { code_format: codeFormat } : {}),
     ...(open ? { token_endpoint_auth_method: "none" as const } : {}),
     ...(signup ? { signup: true } : {}),
+    ...(firstParty ? { first_party: true } : {}),
+    ...(userType ? { user_type: userType } : {}),
   };
 }

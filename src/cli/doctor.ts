@@ -1,9 +1,11 @@
-import { existsSync } from "node:fs";
+import { existsSync, realpathSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import { Command } from "commander";
 import { adviceOn } from "../advice.ts";
 import { checkSettings } from "../check-settings.ts";
-import { type Config, isLoopbackUrl, isSqlite, readConfig, sqlitePath } from "../config.ts";
+import { type Config, isSqlite, readConfig, sqlitePath } from "../config.ts";
 import { faultCode } from "../delivery/smtp.ts";
+import { isLoopbackUrl } from "../egress/loopback.ts";
 import { masterKeys } from "../secrets/master-keys.ts";
 import { reveal } from "../secrets/secret.ts";
 import { pendingMigrations } from "../storage/migrate.ts";
@@ -51,13 +53,24 @@ async function examine(config: Config): Promise<Finding[]> {
   ];
 }
 
-function keyFinding({ generated_master_key, master_keys }: Config): Finding {
+function keyFinding({ master_key_file, master_keys, database_url }: Config): Finding {
   const check = "master key";
   if (master_keys.length === 0)
     return { check, state: "warning", message: "there is none yet; the first start makes one." };
-  if (generated_master_key === null) return { check, state: "ok", message: `${master_keys.length} version(s).` };
-  const message = `${generated_master_key} lies beside the database, so a copy of the folder opens everything. Move it elsewhere and set MASTER_KEY_FILE.`;
+  const beside =
+    master_key_file !== null &&
+    isSqlite(database_url) &&
+    folderOf(master_key_file) === folderOf(sqlitePath(database_url));
+  if (!beside) return { check, state: "ok", message: `${master_keys.length} version(s).` };
+  const message = `${master_key_file} lies beside the database, so a copy of the folder opens everything. Move it elsewhere and set MASTER_KEY_FILE.`;
   return { check, state: "warning", message };
+}
+
+/** Where a file really is, or is going to be. */
+function folderOf(path: string): string {
+  if (existsSync(path)) return dirname(realpathSync(path));
+  const folder = dirname(path);
+  return existsSync(folder) ? realpathSync(folder) : resolve(folder);
 }
 
 function addressFinding({ public_url, host }: Config): Finding {

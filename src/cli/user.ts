@@ -6,6 +6,7 @@ import { findErasable } from "../directory/users/erase-user.ts";
 import { NewUserBody } from "../directory/users/schema.ts";
 import type { User } from "../directory/users/user.ts";
 import { refuseField } from "../errors.ts";
+import { spaceSeparated } from "../oauth/space-separated.ts";
 import { checkSchema } from "./check-schema.ts";
 import { type ErasedRows, eraseEverywhere, tryErasing } from "./erase-user.ts";
 import {
@@ -26,6 +27,7 @@ interface Options extends Output {
   readonly name?: string;
   readonly locale?: string;
   readonly type: UserType;
+  readonly scope?: string[];
 }
 
 const flags: Flags = {
@@ -36,6 +38,7 @@ const flags: Flags = {
   name: "--name",
   locale: "--locale",
   type: "--type",
+  scope: "--scope",
 };
 
 interface EraseOptions extends Output {
@@ -54,6 +57,7 @@ export function userCommand(): Command {
     .addOption(
       new Option("--type <type>", "kind of user").choices(["customer", "company", "account_user"]).default("customer"),
     )
+    .option("--scope <scopes...>", "what an account user may do, separated by spaces")
     .option("--json", "print JSON")
     .action((name: string, options: Options) =>
       withCore(
@@ -64,9 +68,11 @@ export function userCommand(): Command {
           if ([email, phone_number, customer_id].every((given) => given === undefined))
             throw refuseField("email", "required", "or --phone-number or --customer-id is required");
           const fields = { email, phone_number, customer_id, name: options.name, locale };
+          const scope = options.scope?.flatMap(spaceSeparated);
           await checkSchema(NewUserBody, fields);
-          if (type === "account_user") await checkSchema(NewAccountUserBody, fields);
-          const user = await createUser(directory, account, { type, ...fields, verified: true }, actor);
+          if (type === "account_user") await checkSchema(NewAccountUserBody, { ...fields, scope });
+          else if (scope) throw refuseField("scope", "account_user", "needs --type account_user");
+          const user = await createUser(directory, account, { type, ...fields, scope, verified: true }, actor);
           const { id } = user;
           const known = (["email", "phone_number", "customer_id"] as const).filter((name) => user[name] !== null);
           print({ id, type, ...Object.fromEntries(known.map((name) => [name, user[name]])) }, options, [

@@ -1,4 +1,5 @@
 import type { Egress } from "../egress/egress.ts";
+import { isLoopbackUrl } from "../egress/loopback.ts";
 import { PROVIDER_TIMEOUT } from "./ask-provider.ts";
 import type { SmsProvider } from "./delivery.ts";
 import { openSmsWebhook } from "./sms-webhook.ts";
@@ -21,12 +22,19 @@ export function smsUrlFault(sms_url: string): string | undefined {
     return "has a % that begins no percent-encoding: write it as %25";
   if (protocol === "twilio:") {
     const base = searchParams.get("base");
-    if (base !== null && !(/^https?:/.test(base) && URL.canParse(base)))
-      return "has a base that is no address: twilio://sid:token@from?base=https://…";
+    if (base !== null && !isAddress(base))
+      return "has a base that is no https address: twilio://sid:token@from?base=https://…";
     return username && password && hostname ? undefined : "must be twilio://sid:token@from with the sender as its host";
   }
-  if (protocol !== "https:" && protocol !== "http:") return "must begin with twilio:// or https://";
+  if (!isAddress(sms_url)) return "must begin with twilio:// or https://";
   return password || searchParams.get("secret") ? undefined : "needs a secret to sign with: https://:secret@host/path";
+}
+
+/** Without TLS nothing is asked beyond this machine. */
+function isAddress(url: string): boolean {
+  if (!URL.canParse(url)) return false;
+  const { protocol } = new URL(url);
+  return protocol === "https:" || (protocol === "http:" && isLoopbackUrl(url));
 }
 
 function isDecodable(text: string): boolean {

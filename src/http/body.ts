@@ -8,6 +8,7 @@ const DEPTH_LIMIT = 32;
 
 /** What JSON can spell and no form: U+0000, and half of a surrogate pair, which has no UTF-8. */
 export const UNFIT = /[\0\p{Surrogate}]/u;
+export const UNFIT_SAID = "must not contain U+0000 or half of a surrogate pair";
 /** UTF-8 holds neither as it is. */
 const MAY_BE_UNFIT = /\\u(?:0000|d[89a-f])/i;
 
@@ -58,8 +59,7 @@ function parseJson(body: Buffer): unknown {
   }
   if (isDeep(value)) throw malformed([{ path: "body", code: "too_deep", message: "is nested too deeply" }]);
   if (MAY_BE_UNFIT.test(source) && isUnfit(value)) {
-    const message = "must not contain U+0000 or half of a surrogate pair";
-    throw malformed([{ path: "body", code: "encoding", message }]);
+    throw malformed([{ path: "body", code: "encoding", message: UNFIT_SAID }]);
   }
   return value;
 }

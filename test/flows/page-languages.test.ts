@@ -119,7 +119,8 @@ describeOnBothEngines("pages about what went wrong", (engine) => {
   it("says in every language which command makes a client for the sandbox inbox", async () => {
     for (const language of languages) {
       const shown = await openSurfer(latchkey, { "accept-language": language }).visit(`${tenant.issuer}/sandbox`, {});
-      expect([shown.status, shown.html.includes("<code>latchkey client create --help</code>")]).toEqual([404, true]);
+      const command = `latchkey client create ${tenant.account_id} --first-party --user-type account_user`;
+      expect([shown.status, shown.html.includes(`<code>${command}</code>`)]).toEqual([404, true]);
       expect(said(shown)).toContain(textsFor([language]).sandbox.no_client);
     }
   });

@@ -3,10 +3,12 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { findHoldings } from "../../src/directory/users/find-account-user.ts";
 import { createTestDatabase, describeOnBothEngines } from "../support/engines.ts";
 import { MASTER_KEY, startLatchkey } from "../support/latchkey.ts";
 import { cli, startProcess } from "../support/process.ts";
 import { openSmallDisk } from "../support/small-disk.ts";
+import { openSurfer } from "../support/surfer.ts";
 
 describeOnBothEngines("commands that create", (engine) => {
   it("refuse what the API refuses, name the flag, and write nothing", async () => {
@@ -40,6 +42,7 @@ describeOnBothEngines("commands that create", (engine) => {
       ["--phone-number", "user", "create", "P112", "--phone-number", "12x45"],
       ["--customer-id", "user", "create", "P112", "--customer-id", "a/b"],
       ["--locale", "user", "create", "P112", "--email", "ada@example.com", "--locale", "no such"],
+      ["--scope", "user", "create", "P112", "--email", "ada@example.com", "--scope", "admin:accounts"],
     ];
     for (const [flag, ...command] of refused) {
       const args = command.map((word) => (word === "P112" ? "P11200001" : word));
@@ -53,6 +56,24 @@ describeOnBothEngines("commands that create", (engine) => {
     const count = async (table: "accounts" | "clients" | "grants" | "users") =>
       (await read.selectFrom(table).select("account_id").where("account_id", "like", "P%").execute()).length;
     expect(await Promise.all((["accounts", "clients", "grants", "users"] as const).map(count))).toEqual([1, 1, 0, 0]);
+    await latchkey.close();
+  });
+
+  it("make the client and the user that the page of the sandbox inbox asks for", async () => {
+    const database = await createTestDatabase(engine);
+    const env = { DATABASE_URL: database.database_url, MASTER_KEY };
+    await cli(env, "account", "create", "T11200001");
+    const latchkey = await startLatchkey(engine, { database });
+    const page = () => openSurfer(latchkey).visit(`${latchkey.url}/v1/accounts/T11200001/sandbox`, {});
+    const [, command = ""] = /<code>latchkey ([^<]*)<\/code>/.exec((await page()).html) ?? [];
+    expect((await cli(env, ...command.split(" "))).code).toBe(0);
+    expect((await page()).url).toContain("/login?request=");
+    const address = ["--email", "grace@example.com"];
+    const staff = ["--type", "account_user", "--scope", "read:accounts:/sandbox read:accounts"];
+    const made = await cli(env, "user", "create", "T11200001", ...address, ...staff, "--json");
+    const { id } = JSON.parse(made.stdout) as { id: string };
+    const { scope } = await findHoldings(latchkey.server.core.directory, "T11200001", id);
+    expect(scope.toSorted()).toEqual(["read:accounts", "read:accounts:/sandbox"]);
     await latchkey.close();
   });
 });
@@ -143,6 +164,19 @@ describe("commands that fail", () => {
     expect([lines.length, lines.at(-1)]).toEqual([101, "and 2900 more, which --json names"]);
     expect(await pathsOf(many)).toHaveLength(3_000);
   }, 60_000);
+
+  it.each([
+    ["a letter of another encoding", Buffer.from('{"account": {"account_id": "T11200001", "name": "Bj\xf8rn"}}', "latin1")],
+    ["half a surrogate pair", Buffer.from('{"account": {"account_id": "T11200001", "name": "Bj\\ud800rn"}}')],
+  ])("import no file with %s", async (_what, content) => {
+    const database_url = `sqlite:${folder}/encoded.db`;
+    const file = join(folder, "encoded.json");
+    writeFileSync(file, content);
+    for (const flags of [["--dry-run"], []]) {
+      const { code, stderr } = await cli({ DATABASE_URL: database_url, MASTER_KEY }, "import", file, ...flags);
+      expect([code, stderr]).toEqual([1, expect.stringMatching(/UTF-8|half of a surrogate pair/)]);
+    }
+  });
 
   it("say what cannot be read", async () => {
     const env = { DATABASE_URL: `sqlite:${folder}/read.db`, MASTER_KEY };

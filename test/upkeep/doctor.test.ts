@@ -1,4 +1,7 @@
 /** What `latchkey doctor` says of settings that are read right and do not work. */
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { freePort } from "../../scripts/postgres.mjs";
 import { cli } from "../support/process.ts";
@@ -34,6 +37,22 @@ describe("doctor", () => {
     const nobody = "nothing answers at the host and port of SMTP_URL";
     expect((await mailAt(`smtp://127.0.0.1:${await freePort()}`))?.message).toContain(`${nobody} (ECONNREFUSED)`);
     expect((await mailAt("smtp://mail.invalid"))?.message).toMatch(`${nobody} (`);
+  });
+
+  it("warns of a master key beside the database, however it is named", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "latchkey-doctor-"));
+    writeFileSync(join(folder, "own.key"), `${KEY}\n`);
+    symlinkSync(folder, `${folder}-link`);
+    const warning = { check: "master key", state: "warning", message: expect.stringContaining("beside the database") };
+    for (const MASTER_KEY_FILE of [join(folder, "own.key"), join(`${folder}-link`, "own.key")])
+      expect(
+        await findingOn("master key", { DATABASE_URL: `sqlite:${folder}/a.db`, MASTER_KEY: "", MASTER_KEY_FILE }),
+      ).toEqual(warning);
+    const elsewhere = { DATABASE_URL: `sqlite:${folder}/data/a.db`, MASTER_KEY: "" };
+    const finding = await findingOn("master key", { ...elsewhere, MASTER_KEY_FILE: join(folder, "own.key") });
+    expect(finding?.state).toBe("ok");
+    rmSync(`${folder}-link`);
+    rmSync(folder, { recursive: true });
   });
 
   it("warns of several workers whose figures nobody adds up", async () => {

@@ -12,6 +12,7 @@ import { listGrants } from "../../directory/grants/find-grant.ts";
 import { changeOf } from "../../directory/settings.ts";
 import { readEmail, readPhone } from "../../directory/users/identifier.ts";
 import { type Fault, Refusal, refuseField } from "../../errors.ts";
+import { UNFIT, UNFIT_SAID } from "../../http/body.ts";
 import { malformed } from "../../http/error-reply.ts";
 import { checkSchema } from "../check-schema.ts";
 import { identityOf, lookUpKnown, type PlannedUser } from "./known.ts";
@@ -58,10 +59,10 @@ async function faultsOf(check: Check): Promise<readonly Fault[]> {
   }
 }
 
-/** Neither engine stores it. */
+/** As of a request: neither engine stores the one, and the other has no UTF-8. */
 function faultsOfText(value: unknown, path = ""): readonly Fault[] {
   if (typeof value === "string")
-    return value.includes("\0") ? [{ path, code: "text", message: "must not contain U+0000" }] : [];
+    return UNFIT.test(value) ? [{ path, code: "encoding", message: UNFIT_SAID }] : [];
   if (typeof value !== "object" || value === null) return [];
   return Object.entries(value).flatMap(([name, inner]) => faultsOfText(inner, path === "" ? name : `${path}.${name}`));
 }

@@ -10,7 +10,7 @@ const LF = 10;
 const TOO_LONG = `is longer than ${constants.MAX_STRING_LENGTH} bytes, and has not one row a line as this \
 version's latchkey export writes it: export the account again with it; of another system, its users in several files`;
 
-/** @throws 400 invalid_request: the file is not JSON, or other than an export and too long. */
+/** @throws 400 invalid_request: the file is not JSON in UTF-8, or other than an export and too long. */
 export async function readDocument(pieces: AsyncIterable<Buffer>): Promise<unknown> {
   const source = pieces[Symbol.asyncIterator]();
   let head: Buffer = Buffer.alloc(0);
@@ -37,7 +37,7 @@ async function readWhole(pieces: AsyncIterable<Buffer>): Promise<string> {
     if (length > constants.MAX_STRING_LENGTH) throw refuseField("the file", "too_long", TOO_LONG);
     held.push(piece);
   }
-  return Buffer.concat(held).toString();
+  return textOf(Buffer.concat(held));
 }
 
 /** Rows are read each by itself; what is left without them is small, and JSON that has them nowhere. */
@@ -66,13 +66,23 @@ async function* linesOf(pieces: AsyncIterable<Buffer>): AsyncGenerator<string> {
   for await (const piece of pieces) {
     let from = 0;
     for (let end = piece.indexOf(LF); end >= 0; end = piece.indexOf(LF, from)) {
-      yield Buffer.concat([...held, piece.subarray(from, end)]).toString();
+      yield textOf(Buffer.concat([...held, piece.subarray(from, end)]));
       held = [];
       from = end + 1;
     }
     held.push(piece.subarray(from));
   }
-  yield Buffer.concat(held).toString();
+  yield textOf(Buffer.concat(held));
+}
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+function textOf(bytes: Buffer): string {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    throw refuseField("the file", "encoding", "is not UTF-8: an older system may have written it in another encoding");
+  }
 }
 
 function parse(text: string, where = "", reviver?: (name: string, value: unknown) => unknown): unknown {

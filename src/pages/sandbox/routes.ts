@@ -75,7 +75,8 @@ export function sandboxPageRoutes(app: App, oauth: Oauth, readInbox: ReadInbox):
       const { account, texts } = await begin(request);
       const begun = await requestOwnPage(oauth, account, addressOf(account.account_id));
       if (!begun) {
-        const body = html`<p>${texts.sandbox.no_client} <code>latchkey client create --help</code></p>`;
+        const command = `latchkey client create ${account.account_id} --first-party --user-type account_user`;
+        const body = html`<p>${texts.sandbox.no_client} <code>${command}</code></p>`;
         return sendPage(reply, { account, texts, title: texts.sandbox.title, body, status: 404 });
       }
       return reply.header("cache-control", "no-store").redirect(loginPageOf(directory.public_url, begun), 303);
