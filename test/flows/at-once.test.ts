@@ -3,6 +3,9 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { associateTotp, disableTotp, enableTotp, setSms } from "../../src/authentication/mfa/change-factors.ts";
 import { selectFactors, updateStep, upsertFactor } from "../../src/authentication/mfa/store.ts";
 import { changeSettings } from "../../src/directory/accounts/change-settings.ts";
+import { createRole, replaceRole } from "../../src/directory/roles/change-role.ts";
+import { findRole } from "../../src/directory/roles/find-role.ts";
+import { answerStatement } from "../../src/oauth/browser/answer-statement.ts";
 import { addConsent, deleteConsents, selectConsent } from "../../src/oauth/consents/store.ts";
 import { reveal, secret } from "../../src/secrets/secret.ts";
 import { instant, type Transaction } from "../../src/storage/storage.ts";
@@ -10,15 +13,17 @@ import { describeOnBothEngines } from "../support/engines.ts";
 import {
   actor,
   addClient,
+  addGrant,
   addUser,
   call,
   createTenant,
   type Latchkey,
   startLatchkey,
   type Tenant,
+  tokenOf,
 } from "../support/latchkey.ts";
 import { overlap } from "../support/overlap.ts";
-import { oneTimePassword } from "../support/people.ts";
+import { addAccountUser, logInAccountUser, oneTimePassword, PASSWORD, setPassword, token } from "../support/people.ts";
 
 const ROUNDS = 5;
 
@@ -206,4 +211,72 @@ describeOnBothEngines("changes at once", (engine) => {
       expect((await selectConsent(storage.read, key)) ?? ["address"]).toEqual(["address"]);
     }
   });
+
+  it("of a role leave its holders what it says last, though they come in one millisecond", async () => {
+    const { directory } = latchkey.server.core;
+    const { id } = await createRole(directory, tenant.account_id, { scope: ["read:accounts"] }, actor);
+    const role = await findRole(directory, tenant.account_id, id);
+    const frozen = directory.storage.now();
+    const storage = Object.create(directory.storage, { now: { value: () => frozen } });
+    for (const scope of [["read:customers"], ["admin:customers"]])
+      await replaceRole({ ...directory, storage }, role, { scope }, actor);
+    const { token: bearer } = await logInAccountUser(latchkey, tenant, { role_ids: [id] });
+    const seen = await call(`${tenant.base}/customers/users/${tenant.user.id}`, { token: bearer });
+    expect(seen.status, seen.text).toBe(200);
+  });
+
+  it("of a password are one: the second has not shown what stands by then", async () => {
+    const own = { first_party: true, user_type: "account_user" } as const;
+    const client = await addClient(latchkey, tenant.account_id, own);
+    await addGrant(latchkey, tenant.account_id, client, tenant.issuer, ["openid", "profile", "admin:accounts"]);
+    const bearer = await tokenOf(latchkey, tenant.account_id, client);
+    const { id, email } = await addAccountUser(latchkey, tenant);
+    await setPassword(latchkey, tenant.account_id, id);
+    const logIn = async (password: string) =>
+      token(tenant, { grant_type: "password", username: email, password, audience: tenant.issuer }, bearer);
+    const logins = [(await logIn(PASSWORD)).body.access_token, (await logIn(PASSWORD)).body.access_token];
+    const replies = await Promise.all(
+      logins.map((one, index) =>
+        call(`${latchkey.url}/v1/account/user/password`, {
+          method: "POST",
+          token: one,
+          json: { previous_password: PASSWORD, proposed_password: `a new battery ${index}` },
+        }),
+      ),
+    );
+    expect(replies.filter(({ status }) => status === 201)).toHaveLength(1);
+    const stands = replies.findIndex(({ status }) => status === 201);
+    expect((await logIn(`a new battery ${stands}`)).status).toBe(200);
+  });
+
+  it("of a login that two people of one browser answer are one answer", async () => {
+    const { storage } = latchkey.server.core;
+    const { account_id } = tenant;
+    const milliseconds = storage.now();
+    const [now, later] = [instant(milliseconds), instant(milliseconds + 60_000)];
+    const browser_digest = Buffer.alloc(32, 1);
+    const kept = { account_id, client_id: tenant.client.client_id, created_at: now, expires_at: later };
+    for (let round = 0; round < ROUNDS; round++) {
+      const request_id = `request-${round}`;
+      const sessions = [`one-${round}`, `other-${round}`];
+      await storage.write(async ({ db }) => {
+        const texts = { kind: "browser", parameters: "{}", progress: "{}" };
+        await db
+          .insertInto("authorization_requests")
+          .values({ ...kept, ...texts, id: request_id, browser_digest })
+          .execute();
+        for (const id of sessions)
+          await db
+            .insertInto("sessions")
+            .values({ account_id, id, browser_digest, user_id: id, auth_time: 1, amr: "[]", ...lifetimes(now, later) })
+            .execute();
+      });
+      const about = { account_id, request_id, now, idle_expires_at: later, client_id: "any", consent_audience: null };
+      const answer = (session_id: string) =>
+        storage.hot(answerStatement, { ...about, session_id, sid: `login-${session_id}` });
+      expect((await Promise.all(sessions.map(answer))).toSorted()).toEqual(["given", "given_before"]);
+    }
+  });
 });
+
+const lifetimes = (created_at: string, later: string) => ({ created_at, idle_expires_at: later, expires_at: later });

@@ -59,14 +59,18 @@ export async function checkPassword(
 /** What tells a password that was shown from whatever took its place. */
 export type ShownPassword = Pick<PasswordRow, "kind" | "updated_at">;
 
-/** Part of the transaction that lets somebody in: the password that they showed, since when it is theirs, is still theirs. */
+/**
+ * Part of the transaction that lets somebody in: the password that they showed, since when it is theirs, is still theirs.
+ * Whoever is about to write it holds it for `update`, because two who share it would wait for each other.
+ */
 export async function passwordStands(
   tx: Transaction,
   engine: Engine,
   { account_id, user_id }: { readonly account_id: string; readonly user_id: string },
   shown: ShownPassword,
+  lock: "share" | "update" = "share",
 ): Promise<boolean> {
-  const rows = await lockPasswords(tx.db, engine, account_id, user_id);
+  const rows = await lockPasswords(tx.db, engine, account_id, user_id, lock);
   return rows.some(({ kind, updated_at }) => kind === shown.kind && updated_at === shown.updated_at);
 }
 

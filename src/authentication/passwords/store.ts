@@ -32,14 +32,16 @@ export async function lockPasswords(
   engine: Engine,
   account_id: string,
   user_id: string,
+  lock: "share" | "update",
 ): Promise<readonly PasswordRow[]> {
   const found = db
     .selectFrom("passwords")
     .select(columns.passwords)
     .where("account_id", "=", account_id)
     .where("user_id", "=", user_id);
+  const locking = lock === "share" ? found.forShare() : found.forUpdate();
   // SQLite runs one write at a time.
-  return (await (engine === "postgres" ? found.forShare() : found).execute()) as PasswordRow[];
+  return (await (engine === "postgres" ? locking : found).execute()) as PasswordRow[];
 }
 
 export async function deletePasswords(db: Database, account_id: string, user_id: string): Promise<void> {

@@ -1,7 +1,7 @@
 import { recordDeed } from "../../audit/audit.ts";
 import { noSuch } from "../../errors.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
-import { instant } from "../../storage/storage.ts";
+import { epoch, instant } from "../../storage/storage.ts";
 import type { Actor, Directory } from "../directory.ts";
 import { holdingOfRole } from "../users/account-user.ts";
 import type { Role } from "./role.ts";
@@ -36,20 +36,24 @@ type Nullable<T> = { [K in keyof T]: T[K] | null };
 /** Sets every field. Tokens that carry the role as it was stop; the next ones carry it as it is. @throws 404 not_found. */
 export async function replaceRole(directory: Directory, role: Role, fields: RoleFields, actor: Actor): Promise<Role> {
   const { account_id, id } = role;
-  const now = instant(directory.storage.now());
+  const milliseconds = directory.storage.now();
+  const now = instant(milliseconds);
   const change = {
     name: fields.name ?? null,
     description: fields.description ?? null,
     scope: [...new Set(fields.scope)],
   };
-  await directory.storage.write(async (tx) => {
-    const updated_at = await holdRole(tx.db, account_id, id);
-    if (updated_at === undefined) throw noSuch("role");
-    await updateRole(tx.db, account_id, id, change, now);
-    await directory.revocations.record(tx, account_id, [holdingOfRole({ id, updated_at })]);
+  const updated_at = await directory.storage.write(async (tx) => {
+    const before = await holdRole(tx.db, account_id, id);
+    if (before === undefined) throw noSuch("role");
+    // Tokens name the role as of this instant, so no two versions of it share one.
+    const after = instant(Math.max(milliseconds, epoch(before) + 1));
+    await updateRole(tx.db, account_id, id, change, after);
+    await directory.revocations.record(tx, account_id, [holdingOfRole({ id, updated_at: before })]);
     await recordDeed(tx, { account_id, action: "role.changed", entity: id, now, actor });
+    return after;
   });
-  return { ...role, ...change, updated_at: now };
+  return { ...role, ...change, updated_at };
 }
 
 /** Nobody holds it from the moment this resolves. @throws 404 not_found. */

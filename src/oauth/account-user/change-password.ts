@@ -5,6 +5,8 @@ import {
   checkPassword,
   hashPassword,
   hasPassword,
+  passwordStands,
+  type ShownPassword,
   storePassword,
 } from "../../authentication/passwords/password.ts";
 import type { Account } from "../../directory/accounts/account.ts";
@@ -41,22 +43,27 @@ export async function changePassword(
   const guessed =
     (await hasPassword(storage, account_id, user_id)) &&
     !matchPasswordToken(master_keys, { account_id, user_id }, previous, now);
+  let shown: ShownPassword | undefined;
   if (guessed) {
     if (!previous) throw refuseField("previous_password", "required", "is required");
     await takeGuess(directory, guesser, now);
     const comparing = checkPassword(storage, account_id, user_id, ["password"], previous);
-    if (!(await comparing.catch(orGiveBack(directory, guesser)))) {
-      throw refuse("invalid_grant", { message: "The previous password is wrong." });
-    }
+    shown = await comparing.catch(orGiveBack(directory, guesser));
+    if (!shown) throw wrong();
   }
   const hashing = hashPassword(proposed);
   // A right one was no guess either where there is no room to hash what takes its place.
   const hash = await (guessed ? hashing.catch(orGiveBack(directory, guesser)) : hashing);
   const hashed = { kind: "password", hash } as const;
   await storage.write(async (tx) => {
-    if (guessed) await forgiveIn(tx, guesser);
+    // Of two who change it at once, the second has not shown what stands by then.
+    const stands = !shown || (await passwordStands(tx, storage.engine, { account_id, user_id }, shown, "update"));
+    if (!stands) throw wrong();
+    if (shown) await forgiveIn(tx, guesser);
     await storePassword(tx, account_id, user_id, hashed, storage.now());
     await recordDeed(tx, { account_id, action: "password.changed", entity: user_id, now: instant(now), actor });
     await endOtherLogins(tx, directory, { account_id, user_id, except: sid });
   });
 }
+
+const wrong = () => refuse("invalid_grant", { message: "The previous password is wrong." });

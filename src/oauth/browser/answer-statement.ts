@@ -73,14 +73,17 @@ export const answerStatement: HotStatement<Answering, Answered> = {
     return "given";
   },
   postgres: {
-    // Each lock by key, as everybody takes them who takes several.
+    // Each lock by key, as everybody takes them who takes several; of two sessions that answer one request one is given it.
     text: `with ${inputOf(columns.map((column) => [column, "text"]))},
-      kept as materialized (
-        select i.n from input i
+      locked as materialized (
+        select i.n, r.account_id, r.id from input i
           join authorization_requests r on r.account_id = i.account_id and r.id = i.request_id
         where r.used_at is null and r.expires_at > i.now
         order by r.account_id, r.id
         for update of r
+      ),
+      kept as (
+        select distinct on (account_id, id) n from locked order by account_id, id, n
       ),
       open as materialized (
         select i.* from input i where i.request_id is null or exists (select from kept k where k.n = i.n)
