@@ -88,6 +88,22 @@ describeOnBothEngines("a narrowed token", (engine) => {
     expect(await redeem(await exchange(await own("admin:accounts")))).toEqual(["admin:accounts", "read:accounts"]);
   });
 
+  it("of a partner has no scope of a grant for the merchant that it does not cover, nor those at home instead", async () => {
+    const { account_id, base, issuer } = partner;
+    const own = await addClient(latchkey, account_id, { grant_types: ["client_credentials"] });
+    await addGrant(latchkey, account_id, own, issuer, ["admin:accounts", "admin:customers"], "client_credentials");
+    const there = ["checkout:admin", "read:customers", "read:accounts"];
+    await addGrant(latchkey, account_id, own, merchant.issuer, there, "client_credentials");
+    const inMerchant = async (scope: string) => {
+      const form = { grant_type: "client_credentials", resource: issuer, scope };
+      const headers = { authorization: basic(own) };
+      const { body } = await call(`${base}/oauth/token`, { method: "POST", headers, form });
+      return redeem(await exchange(body.access_token));
+    };
+    expect(await inMerchant("admin:accounts admin:customers")).toEqual(there.toSorted());
+    expect(await inMerchant("admin:accounts")).toEqual(["read:accounts"]);
+  });
+
   it("of a partner that was exchanged before such tokens said so is still taken", async () => {
     const { tokens, storage, directory } = latchkey.server.core;
     const now = Math.floor(storage.now() / 1000);

@@ -1,6 +1,7 @@
 /** A partner's client in its merchants' accounts, and applicants who open an account under an owner. */
 import { sql } from "kysely";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import type { GrantType } from "../../src/directory/grants/grant.ts";
 import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
@@ -18,6 +19,7 @@ import {
   receiveCode,
   startLatchkey,
   type Tenant,
+  type TestClient,
   tokenOf,
 } from "../support/latchkey.ts";
 import { codeIn, type Mailbox, openMailbox, until } from "../support/smtp.ts";
@@ -81,6 +83,34 @@ describeOnBothEngines("a partner", (engine) => {
     expect(claimsOf(reply.body.access_token).aud).toBe(merchant.issuer);
     const other = (await exchange(merchant.account_id)).body.access_token;
     expect(code(await redeem(other, "https://api.shop.example"))).toEqual([403, "unauthorized_client"]);
+  });
+
+  it("has in a merchant the scopes of the grant that names it, whichever account it asks for, else of its own", async () => {
+    const openClient = async (...grants: [string, string[], GrantType?][]) => {
+      const client = await addClient(latchkey, partner.account_id);
+      for (const [audience, scope, type = "client_credentials"] of grants)
+        await addGrant(latchkey, partner.account_id, client, audience, scope, type);
+      return client;
+    };
+    const scopesIn = async (client: TestClient) => {
+      const bearer = await tokenOf(latchkey, partner.account_id, client);
+      const asked = [merchant.issuer, partner.issuer].map(async (audience) => {
+        const { access_token } = (await exchange(merchant.account_id, bearer)).body;
+        const reply = await redeem(access_token, audience);
+        return claimsOf(reply.body.access_token).scope;
+      });
+      return Promise.all(asked);
+    };
+    const home = partner.issuer;
+    const other = await openClient([home, ["read:accounts"]], [merchant.issuer, ["checkout:admin"]]);
+    expect(await scopesIn(other)).toEqual(["checkout:admin", "checkout:admin"]);
+    const narrow = await openClient([home, ["admin:accounts"]], [merchant.issuer, ["read:accounts"], "any"]);
+    expect(await scopesIn(narrow)).toEqual(["read:accounts", "read:accounts"]);
+    const people = await openClient([home, ["admin:accounts"]], [merchant.issuer, ["x:read"], "authorization_code"]);
+    expect(await scopesIn(people), "one for logins").toEqual(["admin:accounts", "admin:accounts"]);
+    const elsewhere = `${merchant.issuer.slice(0, -1)}2`;
+    const busy = await openClient([elsewhere, ["checkout:admin"]], [home, ["read:accounts"]]);
+    expect(await scopesIn(busy), "one for another merchant").toEqual(["read:accounts", "read:accounts"]);
   });
 
   it("is refused elsewhere: other owners' accounts, other merchants, other routes, as a merchant", async () => {

@@ -1,10 +1,12 @@
 /** Refresh tokens: each works once, a stolen one ends the login, and what is revoked stops everywhere. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { instant } from "../../src/storage/storage.ts";
+import { openKey, type ProofKey } from "../support/dpop.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
   addGrant,
+  CALLBACK,
   call,
   createTenant,
   type Latchkey,
@@ -16,7 +18,7 @@ import {
 } from "../support/latchkey.ts";
 import { addPerson, PASSWORD, token } from "../support/people.ts";
 import { until } from "../support/smtp.ts";
-import { standardClient } from "../support/standard-client.ts";
+import { pkce, standardClient, VERIFIER } from "../support/standard-client.ts";
 
 const claims = (jwt: string) => JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString());
 const code = (reply: Reply) => [reply.status, reply.body.error?.code];
@@ -212,6 +214,53 @@ describeOnBothEngines("a refresh token", (engine) => {
       );
       await second.stop();
     } else await second.close();
+  });
+
+  it("of a public client is bound to the first key that it shows, also where its login showed none", async () => {
+    const grant_types = ["authorization_code", "refresh_token"] as const;
+    const login = async (token_endpoint_auth_method: "none" | "client_secret_post") => {
+      const settings = { first_party: true, token_endpoint_auth_method, grant_types: [...grant_types] };
+      const client = await addClient(latchkey, tenant.account_id, settings);
+      const { client_id, client_secret } = client;
+      const ask = async (form: Record<string, string>, dpop?: string) => {
+        const shown = { client_id, ...(client_secret ? { client_secret } : {}), ...form };
+        const headers = dpop === undefined ? {} : { dpop };
+        return call(`${tenant.base}/oauth/token`, { method: "POST", headers, form: shown });
+      };
+      const standard = standardClient(latchkey, tenant, client);
+      const code = await standard.codeFor(client, { scope: "openid offline_access", ...pkce });
+      const redeemed = { grant_type: "authorization_code", code, redirect_uri: CALLBACK, code_verifier: VERIFIER };
+      const { refresh_token } = (await ask(redeemed)).body;
+      const renew = async (token: string, key?: ProofKey) => {
+        const form = { grant_type: "refresh_token", refresh_token: token };
+        if (!key) return ask(form);
+        const nonce = (await ask(form, await key.proof())).headers.get("dpop-nonce") ?? "";
+        return ask(form, await key.proof({ nonce }));
+      };
+      return { refresh_token: refresh_token as string, renew };
+    };
+    const [key, other] = await Promise.all([openKey(tenant.issuer), openKey(tenant.issuer)]);
+    const { refresh_token, renew } = await login("none");
+    const unbound = (await renew(refresh_token)).body;
+    expect(unbound.token_type).toBe("Bearer");
+    const bound = (await renew(unbound.refresh_token, key)).body;
+    expect(bound.token_type).toBe("DPoP");
+    for (const shown of [undefined, other])
+      expect((await renew(bound.refresh_token, shown)).body.error, shown && "another key").toBe("invalid_grant");
+    // However slow this is, its answer may have been lost a moment ago.
+    const stayRecent = () => age(claims(bound.access_token).sid, { rotated_at: instant(Date.now() + 60_000) });
+    await stayRecent();
+    const again = await renew(unbound.refresh_token, key);
+    expect(again.body.refresh_token, "a lost answer").toBe(bound.refresh_token);
+    const third = await renew(bound.refresh_token, key);
+    expect(third.body.token_type, third.text).toBe("DPoP");
+    await stayRecent();
+    expect((await renew(bound.refresh_token)).body.error, "a lost answer, without the key").toBe("invalid_grant");
+
+    const known = await login("client_secret_post");
+    const first = await known.renew(known.refresh_token, key);
+    expect(first.body.token_type, first.text).toBe("DPoP");
+    expect((await known.renew(first.body.refresh_token)).body.token_type, "who shows a secret").toBe("Bearer");
   });
 
   it("is revoked for nobody else by a client that may do no more than renew its own", async () => {

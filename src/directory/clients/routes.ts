@@ -21,6 +21,7 @@ import {
   NewClientBody,
   RotateQuery,
 } from "./schema.ts";
+import { listSecrets } from "./secret.ts";
 
 const subject_types = ["client", "user"] as const;
 const tags = ["clients"];
@@ -40,7 +41,7 @@ export function clientRoutes(app: App, directory: Directory): void {
       params: OidParams,
       response: { 200: ClientList, ...refusals("account", ...bearer_refusals) },
     },
-    handler: async (request) => (await listClients(directory, request.account_id)).map(view),
+    handler: async (request) => (await listClients(directory, request.account_id)).map(listed),
   });
 
   app.route({
@@ -60,7 +61,7 @@ export function clientRoutes(app: App, directory: Directory): void {
       const { client_id, name, description, ...settings } = request.body ?? {};
       const input = { client_id, name, description, settings };
       reply.header("cache-control", "no-store");
-      return withSecret(await createClient(directory, request.account_id, input, actorOf(request)));
+      return withSecret(directory, await createClient(directory, request.account_id, input, actorOf(request)));
     },
   });
 
@@ -71,11 +72,12 @@ export function clientRoutes(app: App, directory: Directory): void {
     schema: {
       operationId: "aid_auths_clients_id_get",
       summary: "Get a client",
+      description: "`secrets` says when each of its secrets was last used, and when one that was rotated ends.",
       tags,
       params: ClientParams,
       response: { 200: ClientView, ...missing },
     },
-    handler: async (request) => view(await findClientById(directory, request.account_id, request.params.id)),
+    handler: async (request) => view(directory, await findClientById(directory, request.account_id, request.params.id)),
   });
 
   app.route({
@@ -94,7 +96,7 @@ export function clientRoutes(app: App, directory: Directory): void {
     handler: async (request) => {
       const client = await findTrusted(directory, request, request.params.id);
       const { name, description, ...settings } = request.body;
-      return view(await changeClient(directory, client, { name, description, settings }, actorOf(request)));
+      return view(directory, await changeClient(directory, client, { name, description, settings }, actorOf(request)));
     },
   });
 
@@ -112,7 +114,7 @@ export function clientRoutes(app: App, directory: Directory): void {
     },
     handler: async (request) => {
       const client = await findTrusted(directory, request, request.params.id);
-      return view(await removeClient(directory, client, actorOf(request)));
+      return view(directory, await removeClient(directory, client, actorOf(request)));
     },
   });
 
@@ -132,7 +134,8 @@ export function clientRoutes(app: App, directory: Directory): void {
     handler: async (request, reply) => {
       const client = await findTrusted(directory, request, request.params.id);
       reply.header("cache-control", "no-store");
-      return withSecret(await rotateSecret(directory, client, request.query.overlap_seconds, actorOf(request)));
+      const { overlap_seconds } = request.query;
+      return withSecret(directory, await rotateSecret(directory, client, overlap_seconds, actorOf(request)));
     },
   });
 }
@@ -146,10 +149,14 @@ async function findTrusted(directory: Directory, request: FastifyRequest, id: st
   return client;
 }
 
-function view({ settings, account_id: _account, ...client }: Client) {
+function listed({ settings, account_id: _account, ...client }: Client) {
   return { ...withoutNulls(client), ...settings };
 }
 
-function withSecret({ client, client_secret }: CreatedClient) {
-  return { ...view(client), ...(client_secret ? { client_secret: reveal(client_secret) } : {}) };
+async function view(directory: Directory, client: Client) {
+  return { ...listed(client), secrets: (await listSecrets(directory, client)).map(withoutNulls) };
+}
+
+async function withSecret(directory: Directory, { client, client_secret }: CreatedClient) {
+  return { ...(await view(directory, client)), ...(client_secret ? { client_secret: reveal(client_secret) } : {}) };
 }

@@ -8,7 +8,17 @@ const description = Type.String({ maxLength: 2_000 });
 
 const settings = withoutDefaults(ClientSettings) as typeof ClientSettings.properties;
 
-export const ClientView = Type.Object({
+const moment = (description: string) => Type.String({ format: "date-time", description });
+
+/** Of a secret that is good now; the secret itself is nowhere. */
+const SecretView = Type.Object({
+  id: Type.String({ description: "uuid" }),
+  created_at: moment("When it was made."),
+  not_after: Type.Optional(moment("When it ends, because it was rotated.")),
+  last_used_at: Type.Optional(moment("When it was last used, to the minute.")),
+});
+
+const ListedClient = Type.Object({
   ...entity_properties,
   name: Type.Optional(name),
   description: Type.Optional(description),
@@ -19,12 +29,17 @@ export const ClientView = Type.Object({
   ...ClientSettings.properties,
 });
 
+export const ClientView = Type.Object({
+  ...ListedClient.properties,
+  secrets: Type.Array(SecretView, { description: "The newest first. A public client has none." }),
+});
+
 export const ClientWithSecret = Type.Object({
   ...ClientView.properties,
   client_secret: Type.Optional(Type.String({ description: "Shown once. A public client has none." })),
 });
 
-export const ClientList = Type.Array(ClientView);
+export const ClientList = Type.Array(ListedClient);
 
 export const NewClientBody = Type.Partial(
   Type.Object({

@@ -16,10 +16,14 @@ export interface StoredSecret {
   readonly id: string;
   readonly algorithm: "sha256" | "argon2id";
   readonly digest: Uint8Array;
+  readonly created_at: Instant;
   /** It is refused from this instant on; null means never. */
   readonly not_after: Instant | null;
   readonly last_used_at: Instant | null;
 }
+
+/** What whoever manages a client is told of one of its secrets. */
+export type SecretUse = Pick<StoredSecret, "id" | "created_at" | "not_after" | "last_used_at">;
 
 export interface MintedSecret {
   readonly client_secret: Secret;
@@ -146,6 +150,12 @@ async function matchAmong(
     else if (sameBytes(candidate.digest, digest)) return candidate;
   }
   return matchWeak(directory, client, weak, presented);
+}
+
+/** A client's secrets that are good now, the newest first, as committed. */
+export async function listSecrets({ storage }: Directory, client: Client): Promise<readonly SecretUse[]> {
+  const secrets = await selectSecrets(storage.read, client.account_id, client.id, instant(storage.now()));
+  return secrets.map(({ id, created_at, not_after, last_used_at }) => ({ id, created_at, not_after, last_used_at }));
 }
 
 async function noteUse(

@@ -132,7 +132,6 @@ export interface NewSecret extends StoredSecret {
   readonly account_id: string;
   /** The client's uuid. */
   readonly client_id: string;
-  readonly created_at: Instant;
 }
 
 export async function insertSecret(db: Database, secret: NewSecret): Promise<void> {
@@ -152,7 +151,7 @@ export async function selectSecrets(
 ): Promise<readonly StoredSecret[]> {
   const rows = await db
     .selectFrom("client_secrets")
-    .select(["id", "algorithm", "digest", "not_after", "last_used_at"])
+    .select(["id", "algorithm", "digest", "created_at", "not_after", "last_used_at"])
     .where("account_id", "=", account_id)
     .where("client_id", "=", client_id)
     .where((eb) => eb.or([eb("not_after", "is", null), eb("not_after", ">", now)]))

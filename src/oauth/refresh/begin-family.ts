@@ -1,14 +1,14 @@
 import { passwordStands, type ShownPassword, shownKind } from "../../authentication/passwords/password.ts";
 import type { AuthenticatedSubject } from "../../authentication/subject.ts";
 import type { Account } from "../../directory/accounts/account.ts";
-import { type Client, isPublic } from "../../directory/clients/client.ts";
+import type { Client } from "../../directory/clients/client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { type Engine, instant, type Transaction } from "../../storage/storage.ts";
 import type { Authorization } from "../../tokens/authorization.ts";
 import { beginStatement, type NewFamily } from "./begin-statement.ts";
-import { digestOf, refreshToken } from "./family.ts";
+import { boundTo, digestOf, refreshToken } from "./family.ts";
 
 /**
  * The first refresh token of a person's login at a client, for its holder (a client's uuid). `now` in milliseconds.
@@ -39,8 +39,7 @@ export async function beginFamily(
     amr: JSON.stringify(subject.amr),
     digest: digestOf(token),
     userinfo_claims: JSON.stringify(authorization.userinfo_claims ?? []),
-    // Other clients show who they are at each use (RFC 9449 §5).
-    dpop_jkt: isPublic(client.settings) ? (authorization.dpop_jkt ?? null) : null,
+    dpop_jkt: boundTo(client, authorization.dpop_jkt),
     created_at: instant(now),
     idle_expires_at: instant(now + settings.refresh_idle_lifetime * 1000),
     expires_at: instant(now + settings.refresh_lifetime * 1000),

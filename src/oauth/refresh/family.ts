@@ -6,6 +6,7 @@
  * In: an authorization that may last; later, each of its tokens once. Out: the authorization again, as grant and person are by
  * then. A family ends when it lies idle, when its time is over, and with its client, grant or user.
  */
+import { type Client, isPublic } from "../../directory/clients/client.ts";
 import { base64url, hex, hmac, sameBytes, sha256 } from "../../secrets/digest.ts";
 import type { MasterKeys } from "../../secrets/master-keys.ts";
 import { reveal, type Secret, secret } from "../../secrets/secret.ts";
@@ -51,6 +52,13 @@ export type Login = Pick<
 /** The uuid of the client that a family's refresh tokens are bound to (RFC 6749 §6). */
 export const holderOf = ({ client_id, holder_id }: Pick<Family, "client_id" | "holder_id">): string =>
   holder_id ?? client_id;
+
+/**
+ * The key that a client's refresh token is bound to, of the one that it shows (RFC 9449 §5): clients that are not public
+ * show who they are at each use.
+ */
+export const boundTo = ({ settings }: Client, dpop_jkt: string | null = null): string | null =>
+  isPublic(settings) ? dpop_jkt : null;
 
 export interface ReadToken {
   readonly family_id: string;

@@ -13,6 +13,8 @@ export interface Rotation {
   /** The secret that the client showed; empty where it showed none. */
   readonly secret_id: string;
   readonly dpop_jkt: string | null;
+  /** The key that the next token is bound to, where the one that is shown is bound to none. */
+  readonly bind_jkt: string | null;
   /** Of the token that is shown. */
   readonly generation: number;
   /** In hexadecimal, as is the next. */
@@ -39,6 +41,7 @@ const columns = [
   ["client_id", "text"],
   ["secret_id", "text"],
   ["dpop_jkt", "text"],
+  ["bind_jkt", "text"],
   ["generation", "bigint"],
   ["digest", "text"],
   ["next_digest", "text"],
@@ -57,14 +60,14 @@ const mayRotate = (f: string, input: (column: Column) => string, bytes: (text: s
     and (${f}.dpop_jkt is null or ${f}.dpop_jkt = ${input("dpop_jkt")}) and ${familyLives(f)}
     and ${secretLives(input("account_id"), input("client_id"), input("secret_id"), input("now"))}`;
 
-const set = (input: (column: Column) => string, bytes: (text: string) => string) =>
+const set = (f: string, input: (column: Column) => string, bytes: (text: string) => string) =>
   `generation = ${input("generation")} + 1, digest = ${bytes(input("next_digest"))},
     key_version = ${input("next_key_version")}, rotated_at = ${input("now")}, grace_used = 0,
-    idle_expires_at = ${input("idle_expires_at")}`;
+    idle_expires_at = ${input("idle_expires_at")}, dpop_jkt = coalesce(${f}.dpop_jkt, ${input("bind_jkt")})`;
 
 const place = (column: Column) => `?${columns.findIndex(([name]) => name === column) + 1}`;
 const unhex = (text: string) => `unhex(${text})`;
-const SQLITE_ROTATE = `update refresh_families as f set ${set(place, unhex)}
+const SQLITE_ROTATE = `update refresh_families as f set ${set("f", place, unhex)}
   where f.account_id = ${place("account_id")} and f.id = ${place("id")} and ${mayRotate("f", place, unhex)}
   returning ${LOGIN}`;
 const SQLITE_PERSON = `select ${PERSON} from live_users where account_id = ?1 and id = ?2`;
@@ -94,7 +97,7 @@ export const rotateStatement: HotStatement<Rotation, Continued | null> = {
         for update of f
       ),
       rotated as (
-        update refresh_families f set ${set(field, decoded)}
+        update refresh_families f set ${set("f", field, decoded)}
         from locked i
         where f.account_id = i.account_id and f.id = i.id
         returning i.n, ${of("f", LOGIN)}

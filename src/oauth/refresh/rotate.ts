@@ -5,7 +5,7 @@ import { lookUpUser } from "../../directory/users/find-user.ts";
 import { type Refusal, refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
-import { digestOf, holderOf, type ReadToken, readRefreshToken, refreshToken } from "./family.ts";
+import { boundTo, digestOf, holderOf, type ReadToken, readRefreshToken, refreshToken } from "./family.ts";
 import { revokeFamily } from "./revoke-family.ts";
 import { type Continued, type Rotation, rotateStatement } from "./rotate-statement.ts";
 import { selectFamily, updateGrace } from "./store.ts";
@@ -50,6 +50,7 @@ export async function rotateRefreshToken(
     client_id: client.id,
     secret_id: client.secret_id ?? "",
     dpop_jkt,
+    bind_jkt: boundTo(client, dpop_jkt),
     generation,
     digest,
     next_digest: digestOf(refresh_token),

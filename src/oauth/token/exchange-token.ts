@@ -6,7 +6,7 @@ import { findAccount, lookUpAccount } from "../../directory/accounts/find-accoun
 import { actorFrom } from "../../directory/actor.ts";
 import { findClientById } from "../../directory/clients/find-client.ts";
 import { isAccountApi } from "../../directory/grants/audience.ts";
-import { listGrants } from "../../directory/grants/find-grant.ts";
+import { listGrants, matchGrant } from "../../directory/grants/find-grant.ts";
 import { type Refusal, refuse, unlessRefused } from "../../errors.ts";
 import { instant } from "../../storage/storage.ts";
 import { readExchangeToken } from "../../tokens/exchange-token.ts";
@@ -21,9 +21,10 @@ import { givenBy } from "../scopes.ts";
 const LONGEST = 3_600;
 
 /**
- * A partner's client, with its exchange token, gets a token of this merchant's account: the scopes of its own grant, which lives
- * in the partner's account and names the account URL of the partner or of this merchant; of these what a narrowed token of the
- * partner's covers, where the exchange token came of one.
+ * A partner's client, with its exchange token, gets a token of this merchant's account: the scopes of its own grant,
+ * which lives in the partner's account and names the account URL of this merchant or, where none does, of the partner.
+ * Which of the two URLs `audience` is makes no difference, or a grant for one merchant would bound nothing. Of these
+ * scopes what a narrowed token of the partner's covers, where the exchange token came of one.
  *
  * @throws 401 invalid_token; 403 unauthorized_client.
  */
@@ -50,10 +51,12 @@ export async function redeemExchangeToken(
   );
   if (!client) throw invalid();
   checkBound(client);
-  const names = (one: string) => isAccountApi(partner, public_url, one) || isAccountApi(merchant, public_url, one);
   const grants = await listGrants(directory, partner.account_id, { client_id: client.id });
-  const grant = grants.find((one) => ["any", "client_credentials"].includes(one.type) && names(one.audience));
-  if (!grant || !names(audience)) {
+  const grantNaming = (account: Account) =>
+    matchGrant(directory, account, grants, issuerOf(public_url, account.account_id), "client_credentials");
+  const grant = grantNaming(merchant) ?? grantNaming(partner);
+  const named = isAccountApi(partner, public_url, audience) || isAccountApi(merchant, public_url, audience);
+  if (!grant || !named) {
     throw refuse("unauthorized_client", {
       message: "The partner's client holds no grant of type client_credentials or any for this account.",
     });
