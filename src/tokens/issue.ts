@@ -1,5 +1,6 @@
-import { randomUUID } from "node:crypto";
-import type { Secret } from "../secrets/secret.ts";
+import { hash, randomUUID } from "node:crypto";
+import { reveal, type Secret } from "../secrets/secret.ts";
+import type { SigningAlg } from "../secrets/signing-alg.ts";
 import { uuidv7 } from "../secrets/uuid.ts";
 import type { Authorization } from "./authorization.ts";
 import { signJws } from "./jws.ts";
@@ -85,6 +86,12 @@ export interface IdTokenFields {
   readonly nonce?: string | undefined;
   /** Further claims. */
   readonly claims?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** `at_hash` (OpenID Connect Core §3.2.2.9): the left half of the hash that the ID token's algorithm is made with. */
+export function accessTokenHash(access_token: Secret, id_token_alg: SigningAlg): string {
+  const digest = hash(id_token_alg === "EdDSA" ? "sha512" : "sha256", reveal(access_token), "buffer");
+  return digest.subarray(0, digest.length / 2).toString("base64url");
 }
 
 /** An ID token of OpenID Connect Core §2 for a person. @throws when the subject is a client. */

@@ -8,7 +8,7 @@ import { findClient } from "../../src/directory/clients/find-client.ts";
 import { KEPT } from "../../src/oauth/registration/registration.ts";
 import { registrationSweep } from "../../src/oauth/registration/sweep.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
-import { actor, call, createTenant, type Latchkey, startLatchkey, type Tenant } from "../support/latchkey.ts";
+import { actor, call, createTenant, inbox, type Latchkey, startLatchkey, type Tenant } from "../support/latchkey.ts";
 import { openReceiver, type Receiver } from "../support/receiver.ts";
 import { answered, pkce, VERIFIER } from "../support/standard-client.ts";
 import { openSurfer } from "../support/surfer.ts";
@@ -60,6 +60,27 @@ describeOnBothEngines("clients that a document describes", (engine) => {
     const { status, body } = await post("token", form);
     return [status, body.error];
   };
+
+  it("get nobody any more, neither from a login under way nor from a logout, once the account takes no such clients", async () => {
+    const own = await createTenant(latchkey);
+    const bye = "https://agent.example/bye";
+    const client_id = describe("/gone.json", { post_logout_redirect_uris: [bye] });
+    const surfer = openSurfer(latchkey);
+    const about = { client_id, redirect_uri: BACK, response_type: "code", scope: "openid", ...pkce };
+    const first = await surfer.visit(`${own.issuer}/oauth/authorize?${new URLSearchParams(about)}`);
+    const waiting = await surfer.act(first, "identify", { identifier: own.user.email });
+    const [mail] = await inbox(own, own.user.email);
+    const asking = await surfer.act(waiting, "code", { code: mail?.verification_code ?? "" });
+    expect(asking.html).toContain('value="allow"');
+    const settings = (client_id_metadata_documents: boolean) =>
+      changeSettings(latchkey.server.core.directory, own.account_id, { client_id_metadata_documents }, actor);
+    await settings(false);
+    const allowed = await surfer.act(asking, "allow");
+    expect([allowed.status, allowed.url.startsWith(BACK)]).toEqual([400, false]);
+    const leaving = { client_id, post_logout_redirect_uri: bye, confirm: "yes" };
+    const left = await surfer.visit(`${own.issuer}/oauth/logout`, leaving);
+    expect([left.status, left.url.startsWith(bye)]).toEqual([400, false]);
+  });
 
   it("belong to no sector that its document names", async () => {
     const sector_identifier_uri = `${web.url}/sector`;

@@ -2,15 +2,20 @@
  * Steps of a hosted login beside the straight way: a second factor, the code once more, somebody else, a choice,
  * consent again.
  */
+import { randomBytes, randomUUID } from "node:crypto";
 import { sql } from "kysely";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { knowsPerson } from "../../src/authentication/sessions/known-browser.ts";
 import { findAccount } from "../../src/directory/accounts/find-account.ts";
+import { changeClient } from "../../src/directory/clients/change-client.ts";
+import { findClient } from "../../src/directory/clients/find-client.ts";
 import { logBrowserIn } from "../../src/oauth/browser/log-browser-in.ts";
 import type { OpenRequest } from "../../src/oauth/browser/open-request.ts";
 import type { Oauth } from "../../src/oauth/oauth.ts";
+import { instant } from "../../src/storage/storage.ts";
 import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
-import { addClient, addUser, call, inbox } from "../support/latchkey.ts";
+import { actor, addClient, addUser, CALLBACK, call, inbox } from "../support/latchkey.ts";
 import { addPerson, logInAccountUser, oneTimePassword } from "../support/people.ts";
 import { answered, openScene, type Scene } from "../support/standard-client.ts";
 import { openSurfer, type Shown, type Surfer } from "../support/surfer.ts";
@@ -162,6 +167,35 @@ describeOnBothEngines("a step of the hosted login", (engine) => {
     const waiting = await surfer.act(neither, "identify", { identifier: third.email });
     const done = await surfer.act(waiting, "code", { code: await newest(third.email) });
     expect((await idTokenOf(done)).sub).toBe(third.id);
+  });
+
+  it("is another for a browser that knows the person by a login here, not by what another server said", async () => {
+    const { directory } = scene.latchkey.server.core;
+    const { storage } = directory;
+    const { account_id } = scene.tenant;
+    const account = await findAccount(directory, account_id);
+    const { id: user_id, email } = await addUser(scene.latchkey, account_id);
+    const [now, later] = [instant(storage.now()), instant(storage.now() + 60_000)];
+    const times = { auth_time: 1, created_at: now, idle_expires_at: later, expires_at: later };
+    const known = async (provider: string | null) => {
+      const browser_digest = randomBytes(32);
+      const session = { account_id, id: randomUUID(), user_id, browser_digest, provider, amr: "[]", ...times };
+      await storage.write(async ({ db }) => void (await db.insertInto("sessions").values(session).execute()));
+      return knowsPerson(directory, account, browser_digest, email);
+    };
+    expect([await known(null), await known("https://provider.example")]).toEqual([true, false]);
+  });
+
+  it("sends nobody who leaves to a callback that was removed meanwhile", async () => {
+    const { latchkey, tenant } = scene;
+    const own = await addClient(latchkey, tenant.account_id, { callbacks: [CALLBACK] });
+    const surfer = openSurfer(latchkey);
+    const begun = await surfer.visit(scene.address(own));
+    const { directory } = latchkey.server.core;
+    const client = await findClient(directory, tenant.account_id, own.client_id);
+    await changeClient(directory, client, { settings: { callbacks: ["https://shop.example/new"] } }, actor);
+    const left = await surfer.act(begun, "cancel");
+    expect([left.status, left.url.startsWith(CALLBACK)]).toEqual([400, false]);
   });
 
   it("asks for consent once more where the client wants that, and a no takes back nothing", async () => {

@@ -1,6 +1,6 @@
 /** The request that the project exists for, from a bearer token to a redirect whose token verifies. */
 import { createHash, randomBytes } from "node:crypto";
-import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from "jose";
+import { createRemoteJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from "jose";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
@@ -73,6 +73,12 @@ describeOnBothEngines("a code for a redirect", (engine) => {
       "token_type",
     ]);
     expect(result.get("token_type")).toBe("Bearer");
+    // OpenID Connect Core §3.2.2.9: the left half of the hash, as the algorithm of the ID token hashes.
+    const digest = createHash("sha256")
+      .update(result.get("access_token") ?? "")
+      .digest();
+    const { at_hash } = decodeJwt(result.get("id_token") ?? "");
+    expect(at_hash).toBe(digest.subarray(0, 16).toString("base64url"));
     expect(result.get("expires_in")).toBe("14400");
     expect(result.get("scope")).toBe("orders:read orders:write");
     expect(result.get("iss")).toBe(tenant.issuer);

@@ -244,6 +244,12 @@ describeOnBothEngines("the standard surface in detail", (engine) => {
     for (const audience of [issuer, `${issuer}/oauth/token`, `${issuer}/oauth/par`])
       expect(await post("par", audience, request), audience).toBe(201);
     expect(await post("par", `${issuer}/oauth/introspect`, request)).toBe(401);
+    for (const [client_id, status] of [
+      [own.client_id, 201],
+      [own.id, 201],
+      [scene.own.client_id, 401],
+    ] as const)
+      expect(await post("par", issuer, { ...request, client_id }), client_id).toBe(status);
     for (const path of ["token", "introspect", "revoke"])
       expect(await post(path, `${issuer}/oauth/par`, { token: "x", grant_type: "client_credentials" }), path).toBe(401);
   });

@@ -187,7 +187,7 @@ export async function selectAuthorizationsOf(
   return rows.map(({ sid }) => sid);
 }
 
-/** Whether somebody with this address or number had a session in this browser, ended or not. */
+/** Whether somebody with this address or number logged in here in this browser, and not elsewhere; also long ago. */
 export async function selectKnown(
   db: Database,
   account_id: string,
@@ -202,6 +202,7 @@ export async function selectKnown(
     .select("s.id")
     .where("s.account_id", "=", account_id)
     .where("s.browser_digest", "=", Buffer.from(browser_digest))
+    .where("s.provider", "is", null)
     .where((eb) => eb.or([eb("u.email_canonical", "=", identifier), eb("u.phone_number", "=", identifier)]))
     .limit(1)
     .execute();

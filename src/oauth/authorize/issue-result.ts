@@ -1,5 +1,5 @@
 import type { Authorization } from "../../tokens/authorization.ts";
-import { issueAccessToken, issueIdToken } from "../../tokens/issue.ts";
+import { accessTokenHash, issueAccessToken, issueIdToken } from "../../tokens/issue.ts";
 import { mintAuthorizationCode } from "../authorization-code.ts";
 import type { Oauth } from "../oauth.ts";
 import type { PermittedRequest } from "./authorize.ts";
@@ -23,7 +23,8 @@ export async function issueResult(
     }
     case "token": {
       const { access_token, expires_in, scope: granted } = await issueAccessToken(tokens, authorization, now);
-      const fields = { audience: client.client_id, lifetime, nonce };
+      const claims = { at_hash: accessTokenHash(access_token, authorization.id_token_alg) };
+      const fields = { audience: client.client_id, lifetime, nonce, claims };
       const id_token = openid ? { id_token: await issueIdToken(tokens, authorization, fields, now) } : {};
       return { response_type, access_token, expires_in, scope: granted, ...id_token };
     }

@@ -6,6 +6,14 @@ import type { AuthorizationRequest } from "./authorization-request.ts";
 import { redirecting } from "./redirected-refusal.ts";
 import type { Resumed } from "./resume.ts";
 
+/** Whether a browser may still go there, whatever is the answer. @throws 400 redirect_uri_mismatch. */
+export function checkCallback(
+  { client }: Pick<Resumed, "client">,
+  { parameters: { redirect_uri, own_page, device } }: Pick<AuthorizationRequest, "parameters">,
+): void {
+  if (!own_page && device === undefined) matchRedirectUri(client, redirect_uri);
+}
+
 /**
  * Whether a request that was kept would still be taken: while a person logs in, for half an hour at most, its callback
  * may be removed and its grant deleted or narrowed. One that ends at a page of ours has no callback.
@@ -17,9 +25,9 @@ export async function checkStanding(
   { account, client }: Pick<Resumed, "account" | "client">,
   { parameters }: Pick<AuthorizationRequest, "parameters">,
 ): Promise<void> {
-  const { audience, scope, grant_id, redirect_uri, own_page, device } = parameters;
+  const { audience, scope, grant_id, own_page } = parameters;
   if (own_page) return;
-  if (device === undefined) matchRedirectUri(client, redirect_uri);
+  checkCallback({ client }, { parameters });
   if (audience === null) return;
   await redirecting(parameters, async () => {
     const target = await targetOf(directory, account, client, { audience }, scope);

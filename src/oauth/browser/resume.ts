@@ -3,9 +3,9 @@ import { findSessions } from "../../authentication/sessions/sessions.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import type { Client } from "../../directory/clients/client.ts";
-import { findClient } from "../../directory/clients/find-client.ts";
 import { grantsOf } from "../../directory/grants/find-grant.ts";
 import type { Oauth } from "../oauth.ts";
+import { findHoldersClient } from "../registration/find-registered-client.ts";
 import type { AuthorizationRequest } from "./authorization-request.ts";
 import { needsConsent } from "./needs-consent.ts";
 import { RedirectedRefusal } from "./redirected-refusal.ts";
@@ -25,7 +25,11 @@ export interface Resumed {
   readonly next: Next;
 }
 
-/** How far this browser is with this request: decided from the request and from who is logged in, every time anew. */
+/**
+ * How far this browser is with this request: decided from the request, its client and who is logged in, every time anew.
+ *
+ * @throws 403 unauthorized_client where the client is gone, or described no more.
+ */
 export async function nextStep(
   oauth: Oauth,
   request: AuthorizationRequest,
@@ -33,7 +37,7 @@ export async function nextStep(
 ): Promise<Resumed> {
   const { directory } = oauth;
   const account = await findAccount(directory, request.account_id);
-  const client = await findClient(directory, request.account_id, request.client_id);
+  const client = await findHoldersClient(oauth, request.account_id, request.client_id);
   const sessions = await usableSessions(oauth, { account, client }, request, browser);
   return { account, client, sessions, next: await decide(directory, { account, client }, request, sessions) };
 }

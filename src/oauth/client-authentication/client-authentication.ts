@@ -84,7 +84,8 @@ async function authenticateByForm(
   if (client_assertion !== undefined) {
     if (client_assertion_type !== ASSERTION_TYPE) throw unknownClient({ message: "client_assertion_type is unknown." });
     const client = await matchAssertion(oauth, account_id, client_assertion, endpoint);
-    if (!client || (client_id !== undefined && client_id !== client.client_id)) throw unknownClient();
+    if (!client || (client_id !== undefined && ![client.client_id, client.id].includes(client_id)))
+      throw unknownClient();
     return checkWay({ ...client, secret_id: "" }, "private_key_jwt");
   }
   if (client_id === undefined) throw unknownClient({ message: "Client authentication is required." });

@@ -1,10 +1,10 @@
 import type { Client } from "../../directory/clients/client.ts";
-import { lookUpClient } from "../../directory/clients/find-client.ts";
 import { refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import type { Oauth } from "../oauth.ts";
 import { readHint } from "../read-hint.ts";
 import { addToQuery } from "../redirect-address.ts";
+import { findCurrentClient, isMisdescribed } from "../registration/find-registered-client.ts";
 
 export interface Logout {
   readonly client: Client | undefined;
@@ -25,16 +25,17 @@ export interface Logout {
  * @throws 400 invalid_request.
  */
 export async function readLogout(
-  { directory, tokens }: Oauth,
+  oauth: Oauth,
   account_id: string,
   given: Readonly<Record<string, string | undefined>>,
 ): Promise<Logout> {
+  const { directory, tokens } = oauth;
   const { id_token_hint, client_id, post_logout_redirect_uri, state } = given;
   const read = id_token_hint === undefined ? "none" : await readHint({ directory, tokens }, account_id, id_token_hint);
   if (!read) throw refuse("invalid_request", { message: "id_token_hint is not an ID token of this issuer." });
   const hint = typeof read === "string" ? undefined : read;
   const name = client_id ?? hint?.azp;
-  const client = name === undefined ? undefined : await lookUpClient(directory, account_id, name);
+  const client = name === undefined ? undefined : await stillDescribed(findCurrentClient(oauth, account_id, name));
   if (name !== undefined && hint?.azp !== undefined && hint.azp !== (client?.client_id ?? name)) {
     throw refuse("invalid_request", { message: "client_id is not the client of id_token_hint." });
   }
@@ -49,3 +50,10 @@ export async function readLogout(
     ...(registered ? { address: addToQuery(post_logout_redirect_uri, [["state", state]]) } : {}),
   };
 }
+
+/** Whose document is wrong, or cannot be had, is as good as unknown: people can log out all the same. */
+const stillDescribed = (client: Promise<Client | undefined>) =>
+  client.catch((error: unknown) => {
+    if (isMisdescribed(error)) return undefined;
+    throw error;
+  });

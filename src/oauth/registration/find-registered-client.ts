@@ -54,12 +54,12 @@ export async function findCurrentClient(oauth: Asking, account_id: string, name:
 }
 
 /**
- * The client of somebody's token, by uuid.
+ * The client of somebody's token, or of a login under way, by client_id or uuid.
  *
  * @throws 403 unauthorized_client also for one whose document says so no more.
  */
-export async function findHoldersClient(oauth: Asking, account_id: string, id: string): Promise<Client> {
-  const client = await findCurrentClient(oauth, account_id, id).catch((error: unknown) => {
+export async function findHoldersClient(oauth: Asking, account_id: string, name: string): Promise<Client> {
+  const client = await findCurrentClient(oauth, account_id, name).catch((error: unknown) => {
     if (isMisdescribed(error)) throw refuse("unauthorized_client", { message: error.message, cause: error });
     throw error;
   });

@@ -12,7 +12,7 @@ import type { App } from "../../http/server.ts";
 import { errorAnswer, sendAnswer } from "../../oauth/browser/answer.ts";
 import { answerWithCode } from "../../oauth/browser/answer-with-code.ts";
 import { loginPageOf } from "../../oauth/browser/begin.ts";
-import { checkStanding } from "../../oauth/browser/check-standing.ts";
+import { checkCallback, checkStanding } from "../../oauth/browser/check-standing.ts";
 import { browserOf, setCookie } from "../../oauth/browser/cookie.ts";
 import { type OpenRequest, openRequest } from "../../oauth/browser/open-request.ts";
 import { RedirectedRefusal } from "../../oauth/browser/redirected-refusal.ts";
@@ -98,9 +98,11 @@ export function loginRoutes(app: App, oauth: Oauth): void {
         const cookie = await act(oauth, acting, request.body);
         if (cookie) setCookie(reply, public_url, request.account_id, cookie);
       } catch (error) {
-        // The person wants to leave, so they go wherever they came from.
-        if (error instanceof RedirectedRefusal)
+        // The person wants to leave, so they go wherever they came from, unless that is the client's no more.
+        if (error instanceof RedirectedRefusal) {
+          checkCallback(resumed, opened.request);
           return sendAnswer(reply, errorAnswer(error, issuerOf(public_url, request.account_id)), postAnswer);
+        }
         await keepProblem(oauth, request, opened.request, opened.request.progress, error);
       }
       return reply.header("cache-control", "no-store").redirect(loginPageOf(public_url, opened.request), 303);
