@@ -202,9 +202,11 @@ describeOnBothEngines("auth/authorize, understanding the request, refuses", (eng
     const expired: Row["expected"] = [400, "verification_code_expired", /has expired/];
     const invalid: Row["expected"] = [400, "invalid_verification_code", /not valid/];
     for (const code_format of ["typable", "numeric"] as const) {
-      const late = await createTenant(latchkey, { client: { code_format } });
+      const late = await createTenant(latchkey);
       const { base, token, audience, account_id } = late;
-      const login_session_id = (await askForCode(late)).headers.get("login-session-id") ?? "";
+      const client = await addClient(latchkey, account_id, { code_format });
+      await addGrant(latchkey, account_id, client, audience, []);
+      const login_session_id = (await askForCode(late, { client })).headers.get("login-session-id") ?? "";
       const [mail] = await inbox(late, late.user.email);
       const verification_code = mail?.verification_code ?? "";
       const pass = async (seconds: number) => {
@@ -213,7 +215,7 @@ describeOnBothEngines("auth/authorize, understanding the request, refuses", (eng
       };
       const json = { grant_type: "authorization_code", audience, verification_code, login_session_id };
       const ways = (fields = {}) => [
-        authorize(late, { verification_code, login_session_id, ...fields }),
+        authorize(late, { client_id: client.client_id, verification_code, login_session_id, ...fields }),
         call(`${base}/auth/token`, { method: "POST", token, json: { ...json, ...fields } }),
       ];
       const unheard = { login_session_id: "unheard-of" };

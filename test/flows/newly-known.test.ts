@@ -81,7 +81,11 @@ describeOnBothEngines("a code for who was not known when it was sent", (engine) 
       const email = "made@example.com";
       const codes = [await receiveCode(tenant, { email }), await receiveCode(tenant, { email, client: other })];
       const asked = await askForCode(tenant, { email, client: other, audience: tenant.audience });
-      const made = await call(`${tenant.base}/customers/users`, { method: "POST", token: tenant.token, json: { email } });
+      const made = await call(`${tenant.base}/customers/users`, {
+        method: "POST",
+        token: tenant.token,
+        json: { email },
+      });
       expect(made.status, made.text).toBe(200);
       const about = { grant_type: "authorization_code", audience: tenant.audience, ...named(email) };
       for (const verification_code of codes) {
