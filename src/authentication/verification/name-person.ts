@@ -30,8 +30,8 @@ export interface NamedPerson {
 }
 
 /**
- * Whom a caller says a code was sent to, by `ident` or by login session. A session that has ended names its person for as
- * long as its code is remembered.
+ * Whom a caller says a code was sent to, by `ident` or by login session. A session that has ended names its person
+ * for as long as its code is remembered.
  *
  * @throws 400 invalid_request when ident cannot be read or comes alone.
  */

@@ -46,8 +46,8 @@ export function unknownPerson(
 }
 
 /**
- * The name by which codes know whom an address or number means, if they were made before it was a user's. Who is no user
- * yet gets a name of nobody, so that looking for both is the same work for everybody.
+ * The name by which codes know whom an address or number means, if they were made before it was a user's. Who is no
+ * user yet gets a name of nobody, so that looking for both is the same work for everybody.
  */
 export function formerPerson(
   keys: MasterKeys,

@@ -133,12 +133,7 @@ function exhaustedUntil(db: SqliteConnection, input: RedeemInput): string | null
   const text = `select max(expires_at) as until, min(guesses - guess_limit) as least from verification_codes where ${LIVE_NUMERIC}`;
   const live = liveNumeric(input).flatMap((which) => db.all(text, ...which).filter(({ until }) => until !== null));
   if (live.length === 0 || live.some(({ least }) => Number(least) < 0)) return null;
-  return (
-    live
-      .map(({ until }) => String(until))
-      .toSorted()
-      .at(-1) ?? null
-  );
+  return live.map(({ until }) => String(until)).reduce((one, other) => (one > other ? one : other));
 }
 
 /** Counts a wrong guess, forgives after a right code; null where there is nothing to remember. */
