@@ -3,10 +3,12 @@ import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
   addGrant,
+  askForCode,
   authorize,
   CALLBACK,
   call,
   createTenant,
+  inbox,
   type Latchkey,
   mintCode,
   receiveCode,
@@ -16,6 +18,7 @@ import {
   tokenOf,
 } from "../support/latchkey.ts";
 import { expectRefusal, type Row } from "../support/refusals.ts";
+import { letPass } from "../support/time.ts";
 
 describeOnBothEngines("auth/authorize, understanding the request, refuses", (engine) => {
   let latchkey: Latchkey;
@@ -192,6 +195,47 @@ describeOnBothEngines("auth/authorize, understanding the request, refuses", (eng
       [400, "verification_code_used", /has been used/],
       "spent as a sibling",
     );
+  });
+
+  it("an expired code by that name beside its login session too, and one of no such session as invalid", async () => {
+    const { storage } = latchkey.server.core;
+    const expired: Row["expected"] = [400, "verification_code_expired", /has expired/];
+    const invalid: Row["expected"] = [400, "invalid_verification_code", /not valid/];
+    for (const code_format of ["typable", "numeric"] as const) {
+      const late = await createTenant(latchkey);
+      const { base, token, audience, account_id } = late;
+      const client = await addClient(latchkey, account_id, { code_format });
+      await addGrant(latchkey, account_id, client, audience, []);
+      const login_session_id = (await askForCode(late, { client })).headers.get("login-session-id") ?? "";
+      const [mail] = await inbox(late, late.user.email);
+      const verification_code = mail?.verification_code ?? "";
+      const pass = async (seconds: number) => {
+        await letPass(latchkey, "verification_codes", account_id, seconds);
+        await letPass(latchkey, "login_sessions", account_id, seconds);
+      };
+      const json = { grant_type: "authorization_code", audience, verification_code, login_session_id };
+      const ways = (fields = {}) => [
+        authorize(late, { client_id: client.client_id, verification_code, login_session_id, ...fields }),
+        call(`${base}/auth/token`, { method: "POST", token, json: { ...json, ...fields } }),
+      ];
+      const unheard = { login_session_id: "unheard-of" };
+      for (const reply of ways(unheard)) expectRefusal(await reply, invalid, `${code_format}, no such session`);
+      await pass(601);
+      for (const reply of ways()) expectRefusal(await reply, expired, `${code_format}, late`);
+      await pass(86_400);
+      for (const reply of ways()) expectRefusal(await reply, invalid, `${code_format}, a day late`);
+      const events = await storage.read
+        .selectFrom("audit_events")
+        .select("context")
+        .where("account_id", "=", account_id)
+        .where("action", "=", "verification_code.refused")
+        .execute();
+      const reasons = events.map(({ context }) => JSON.parse(context).reason).toSorted();
+      expect(reasons, "each is written down").toEqual([
+        ...Array(4).fill("invalid_verification_code"),
+        ...Array(2).fill("verification_code_expired"),
+      ]);
+    }
   });
 
   it("deleted clients, grants and users: nothing is issued from the answer of the delete on", async () => {

@@ -4,6 +4,7 @@ import type { Latchkey } from "./latchkey.ts";
 
 const instants = {
   verification_codes: ["created_at", "expires_at", "last_sent_at", "spent_at"],
+  login_sessions: ["created_at", "expires_at"],
   budgets: ["window_ends_at"],
   sessions: ["idle_expires_at", "expires_at"],
   session_authorizations: ["expires_at"],

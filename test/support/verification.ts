@@ -151,6 +151,7 @@ export function redeemInput(
     audience: login.audience,
     grant_id: login.grant_id,
     person,
+    former: "",
     digests: test_keys.versions.map((version) => hex(codeDigest(test_keys, version, binding, kind, presented))),
     length: kind === "numeric" ? 6 : 10,
     connection: null,

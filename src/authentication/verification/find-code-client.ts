@@ -6,8 +6,9 @@ import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
 import { codeDigest, normaliseCode, type PresentedCode } from "./code.ts";
 import { type Naming, readIdentifier } from "./name-person.ts";
-import { findPerson } from "./person.ts";
+import { findPerson, formerPerson } from "./person.ts";
 import { selectClientOfDigest, selectClientsOfPerson, selectLoginSession } from "./store.ts";
+import { REMEMBERED } from "./verification.ts";
 
 export interface CodeNaming extends Omit<Naming, "client"> {
   /** The caller's own client; none where it lives in another account. */
@@ -52,7 +53,8 @@ async function ofSession(
   { account, login_session_id, now }: CodeNaming,
 ): Promise<string | undefined> {
   if (login_session_id === undefined) return undefined;
-  return (await selectLoginSession(storage.read, account.account_id, login_session_id, instant(now)))?.client_id;
+  return (await selectLoginSession(storage.read, account.account_id, login_session_id, instant(now - REMEMBERED)))
+    ?.client_id;
 }
 
 /** The client says which type of user an identifier names, and is not known yet: the type of the caller's own goes first. */
@@ -67,10 +69,14 @@ async function ofPerson(
   const about = { account_id, audience: canonicalAudience(account, public_url, audience), first: kind, own: own?.id };
   const types = new Set([...(own ? [own.settings.user_type] : []), ...user_types]);
   for (const type of types) {
-    const { id: person } = await findPerson(storage.read, master_keys, account_id, type, identifier);
-    const found = await selectClientsOfPerson(storage.read, { ...about, person }, instant(now));
-    const clients = found.filter(mayActFor);
-    if (clients.length > 0) return clients[0];
+    const found = await findPerson(storage.read, master_keys, account_id, type, identifier);
+    const named = [found.id];
+    if (ident_type !== "user_id") named.push(formerPerson(master_keys, account_id, type, identifier, found));
+    for (const person of named) {
+      const clients = await selectClientsOfPerson(storage.read, { ...about, person }, instant(now));
+      const client = clients.find(mayActFor);
+      if (client !== undefined) return client;
+    }
   }
   return undefined;
 }

@@ -45,6 +45,20 @@ export function unknownPerson(
   return `x:${identifierDigest(keys, account_id, user_type, identifier)}`;
 }
 
+/**
+ * The name by which codes know whom an address or number means, if they were made before it was a user's. Who is no
+ * user yet gets a name of nobody, so that looking for both is the same work for everybody.
+ */
+export function formerPerson(
+  keys: MasterKeys,
+  account_id: string,
+  user_type: UserType,
+  identifier: Identifier,
+  { user }: Person,
+): string {
+  return user === null ? "x:" : unknownPerson(keys, account_id, user_type, identifier);
+}
+
 /** Names an identifier in a budget without holding it. */
 export function identifierDigest(
   keys: MasterKeys,

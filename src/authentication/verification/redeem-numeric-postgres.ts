@@ -37,8 +37,14 @@ found as materialized (
     join verification_codes c on c.account_id = i.account_id and c.typed_digest = d.digest
   where c.expires_at > i.remembered
 ),
+-- The logins that an input is about: those of its person, by either name.
+named as materialized (
+  select i.n, i.account_id, i.client_id, i.audience, p.person
+  from asked i cross join lateral (values (i.person), (i.former)) p (person)
+  where p.person <> ''
+),
 login as materialized (
-  select distinct account_id, client_id, audience, person from asked
+  select distinct account_id, client_id, audience, person from named
 ),
 -- All live codes of these logins as they are now, held until the commit.
 locked as materialized (
@@ -64,7 +70,7 @@ judged as materialized (
   left join lateral (
     select max(l.expires_at) as until from locked l
     where l.format = 'numeric' and l.account_id = i.account_id and l.client_id = i.client_id
-      and l.audience = i.audience and l.person = i.person and l.expires_at > i.now
+      and l.audience = i.audience and l.person in (i.person, i.former) and l.expires_at > i.now
     having min(l.guesses - l.guess_limit) >= 0
   ) e on true
   -- Every code is locked before the first budget is.
@@ -114,16 +120,22 @@ winner as materialized (
   where i.compared
   order by l.account_id, l.client_id, l.audience, l.person, i.n
 ),
+guessed as materialized (
+  select d.account_id, d.client_id, d.audience, d.person, count(*) as guesses
+  from compared i join named d using (n)
+  where i.wrong = 1 and i.compared
+  group by d.account_id, d.client_id, d.audience, d.person
+),
 spent as (
   update verification_codes c set
     spent_at = case when w.n is null then c.spent_at else w.now end,
     redeemed_by = case when w.id = c.id then w.attempt else c.redeemed_by end,
-    guesses = c.guesses + case when g.n is not null and l.format = 'numeric' then 1 else 0 end
+    guesses = c.guesses + case when l.format = 'numeric' then coalesce(g.guesses, 0) else 0 end
   from locked l
     left join winner w using (account_id, client_id, audience, person)
-    left join (select * from compared where wrong = 1 and compared) g using (account_id, client_id, audience, person)
+    left join guessed g using (account_id, client_id, audience, person)
   where c.account_id = l.account_id and c.id = l.id and c.spent_at is null
-    and (w.n is not null or (g.n is not null and l.format = 'numeric'))
+    and (w.n is not null or (g.guesses is not null and l.format = 'numeric'))
   returning c.account_id, c.id, c.user_id, c.redeemed_by
 ),
 audited as (

@@ -3,7 +3,7 @@ import { inputOf } from "../../storage/set-form.ts";
 import type { Bindable, Row } from "../../storage/storage.ts";
 import type { FoundCode, FoundUser, RedeemAnswer, RedeemInput } from "./redeem-statement.ts";
 
-/** What a redemption sends; the digests follow, since an input has one for each key version. */
+/** What a redemption sends; the digests follow, since an input has several. */
 const INPUT = Object.entries({
   kind: "text",
   account_id: "text",
@@ -11,6 +11,7 @@ const INPUT = Object.entries({
   audience: "text",
   grant_id: "text",
   person: "text",
+  former: "text",
   length: "bigint",
   connection: "text",
   attempt: "text",
@@ -38,7 +39,8 @@ digest as materialized (
 export const CODE_COLUMNS =
   "id, client_id, person, user_id, format, connections, signup, email, phone_number, created_at, expires_at, spent_at, redeemed_by";
 
-export const FITS = `c.client_id = i.client_id and c.audience = i.audience and (i.person is null or c.person = i.person)
+export const FITS = `c.client_id = i.client_id and c.audience = i.audience
+  and (i.person is null or c.person in (i.person, i.former))
   and (i.connection is null or c.connections is null or strpos(' ' || c.connections || ' ', ' ' || i.connection || ' ') > 0)`;
 
 /** Who has to live for a code to be spent. */
@@ -59,6 +61,7 @@ export function parametersOf(inputs: readonly RedeemInput[]): readonly (readonly
     input.audience,
     input.grant_id,
     input.person,
+    input.former,
     input.length,
     input.connection,
     input.attempt,

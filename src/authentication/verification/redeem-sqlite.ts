@@ -54,7 +54,7 @@ const CODE = [
   .map((column) => `c.${column}`)
   .join(", ");
 
-const FITS = `c.client_id = ?2 and c.audience = ?3 and (?4 is null or c.person = ?4)
+const FITS = `c.client_id = ?2 and c.audience = ?3 and (?4 is null or c.person in (?4, ?11))
   and (?5 is null or c.connections is null or instr(' ' || c.connections || ' ', ' ' || ?5 || ' ') > 0)`;
 
 /** Texts by column and number of digests: few, and asked for with every request. */
@@ -69,7 +69,7 @@ function findText(column: "typed_digest" | "link_digest", digests: number): stri
 
 /** Every answer that the decision needs in one row a code; one row without a code where nothing is found. */
 function findTextOf(column: "typed_digest" | "link_digest", digests: number): string {
-  const places = Array.from({ length: digests }, (_, index) => `unhex(?${index + 11})`).join(", ");
+  const places = Array.from({ length: digests }, (_, index) => `unhex(?${index + 12})`).join(", ");
   return `
   select ${CODE}, (${FITS}) as fits,
     ${livesColumns("?1", "?2", "?6")},
@@ -99,6 +99,7 @@ function findRows(db: SqliteConnection, input: RedeemInput): Row[] {
     input.now,
     input.remembered,
     input.kind === "numeric" ? input.person : null,
+    input.former,
     ...input.digests,
   ] as const;
   const text = findText(column, input.digests.length);
@@ -121,17 +122,18 @@ function isOpen(row: Row, input: RedeemInput): boolean {
 const LIVE_NUMERIC = `account_id = ? and client_id = ? and audience = ? and person = ?
   and format = 'numeric' and spent_at is null and expires_at > ?`;
 
+/** Of the live numeric codes of an input's person, by either name. */
+function liveNumeric({ account_id, client_id, audience, person, former, now }: RedeemInput) {
+  const named = former === "" ? [person] : [person, former];
+  return named.map((name) => [account_id, client_id, audience, name, now] as const);
+}
+
 function exhaustedUntil(db: SqliteConnection, input: RedeemInput): string | null {
   if (input.kind !== "numeric") return null;
-  const [row] = db.all(
-    `select max(expires_at) as until from verification_codes where ${LIVE_NUMERIC} having min(guesses - guess_limit) >= 0`,
-    input.account_id,
-    input.client_id,
-    input.audience,
-    input.person,
-    input.now,
-  );
-  return row ? (row.until as string | null) : null;
+  const text = `select max(expires_at) as until, min(guesses - guess_limit) as least from verification_codes where ${LIVE_NUMERIC}`;
+  const live = liveNumeric(input).flatMap((which) => db.all(text, ...which).filter(({ until }) => until !== null));
+  if (live.length === 0 || live.some(({ least }) => Number(least) < 0)) return null;
+  return live.map(({ until }) => String(until)).reduce((one, other) => (one > other ? one : other));
 }
 
 /** Counts a wrong guess, forgives after a right code; null where there is nothing to remember. */
@@ -201,12 +203,6 @@ function spend(db: SqliteConnection, input: RedeemInput, { id, person, user_id }
 }
 
 function countOnCodes(db: SqliteConnection, input: RedeemInput): void {
-  db.run(
-    `update verification_codes set guesses = guesses + 1 where ${LIVE_NUMERIC}`,
-    input.account_id,
-    input.client_id,
-    input.audience,
-    input.person,
-    input.now,
-  );
+  const text = `update verification_codes set guesses = guesses + 1 where ${LIVE_NUMERIC}`;
+  for (const which of liveNumeric(input)) db.run(text, ...which);
 }

@@ -24,7 +24,9 @@ export interface RedeemInput {
   readonly grant_id: string;
   /** Whom the caller named; always present beside a numeric code. */
   readonly person: string | null;
-  /** One digest for each configured key version, in hexadecimal. */
+  /** Their name from before they were a user: codes made under it fit as well. Empty where there is none. */
+  readonly former: string;
+  /** One digest for each configured key version, and of a numeric code for each name, in hexadecimal. */
   readonly digests: readonly string[];
   /** Symbols of what was presented. */
   readonly length: number;

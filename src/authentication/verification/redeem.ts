@@ -15,7 +15,7 @@ import type { Authentication } from "../authentication.ts";
 import { type AuthenticatedSubject, subjectOf } from "../subject.ts";
 import { codeDigestHex, normaliseCode, type PresentedCode } from "./code.ts";
 import { FAILURES_LIMIT, wasCompared, windowEnds } from "./guess-window.ts";
-import { namePerson } from "./name-person.ts";
+import { type NamedPerson, namePerson } from "./name-person.ts";
 import { sendClosingNotice } from "./notice.ts";
 import {
   type FoundCode,
@@ -65,15 +65,13 @@ export async function redeemCode(
   request: RedeemRequest,
 ): Promise<AuthenticatedSubject> {
   const { directory } = authentication;
-  const presented = normaliseCode(request.verification_code);
-  const person = await namePerson(directory, request);
-  if (presented.kind === "numeric" && person === null) throw refuse("ident_required");
-  if (presented.kind === "malformed")
-    throw await refuseGuess(directory, request, { ...presented, person }, "invalid_verification_code");
-  const input = redeemInput(directory, request, presented.kind, presented, person);
+  const guess = await readGuess(directory, request);
+  if (guess.kind === "malformed" || !guess.agrees)
+    throw await refuseGuess(directory, request, guess, "invalid_verification_code");
+  const input = redeemInput(directory, request, guess.kind, guess);
   const answer = await directory.storage.hot(redeemStatement(input), input);
   if (answer.won && answer.code) return redeemer(directory, request, answer.code, answer.user);
-  return refuseAnswer(authentication, request, presented, input, answer);
+  return refuseAnswer(authentication, request, guess, input, answer);
 }
 
 /**
@@ -85,24 +83,34 @@ export async function refuseUnknownCode(
   directory: Directory,
   request: Omit<RedeemRequest, "grant_id">,
 ): Promise<never> {
-  const presented = normaliseCode(request.verification_code);
-  const person = await namePerson(directory, request);
-  if (presented.kind === "numeric" && person === null) throw refuse("ident_required");
-  throw await refuseGuess(directory, request, { ...presented, person }, "invalid_verification_code");
+  throw await refuseGuess(directory, request, await readGuess(directory, request), "invalid_verification_code");
+}
+
+type Guess = PresentedCode & NamedPerson;
+
+/** @throws 400 ident_required for digits alone; 400 invalid_request, as naming a person does. */
+async function readGuess(directory: Directory, request: Omit<RedeemRequest, "grant_id">): Promise<Guess> {
+  const guess = { ...normaliseCode(request.verification_code), ...(await namePerson(directory, request)) };
+  if (guess.kind === "numeric" && guess.person === null && guess.agrees) throw refuse("ident_required");
+  return guess;
 }
 
 function redeemInput(
   directory: Directory,
   request: RedeemRequest,
   kind: RedeemInput["kind"],
-  { code, length }: PresentedCode,
-  person: string | null,
+  { code, length, person, former }: Guess,
 ): RedeemInput {
   const { account, client, grant_id, connection, actor, facts, now } = request;
   const { account_id } = account;
   const { master_keys } = directory;
   const audience = boundAudience(directory, account, request.audience, request.purpose);
-  const binding = { account_id, client_id: client.id, audience, person: person ?? "" };
+  // Only the digest of a numeric code says whose it is.
+  const persons = kind === "numeric" && former !== "" ? [person, former] : [person];
+  const digests = persons.flatMap((name) => {
+    const binding = { account_id, client_id: client.id, audience, person: name ?? "" };
+    return master_keys.versions.map((version) => codeDigestHex(master_keys, version, binding, kind, code));
+  });
   const at = instant(now);
   // What account users did is listed by who did it: the one who logs in is the actor.
   const own = client.settings.user_type === "account_user";
@@ -113,7 +121,8 @@ function redeemInput(
     audience,
     grant_id,
     person,
-    digests: master_keys.versions.map((version) => codeDigestHex(master_keys, version, binding, kind, code)),
+    former,
+    digests,
     length,
     connection: connection ?? null,
     attempt: uuidv7(now),
@@ -187,7 +196,7 @@ function signUp(
 async function refuseAnswer(
   authentication: Authentication,
   request: RedeemRequest,
-  presented: PresentedCode,
+  guess: Guess,
   input: RedeemInput,
   answer: RedeemAnswer,
 ): Promise<never> {
@@ -195,7 +204,6 @@ async function refuseAnswer(
   if (!answer.client_lives || !answer.grant_lives) {
     throw refuse("unauthorized_client", { detail: "the client or its grant was deleted meanwhile" });
   }
-  const guess = { ...presented, person: input.person };
   const retry_after = closedFor(input, answer);
   if (retry_after !== undefined) {
     throw await refuseGuess(directory, request, guess, "too_many_attempts", retry_after);
@@ -252,7 +260,7 @@ async function fateOf(
 async function refuseGuess(
   { storage }: Directory,
   { account, client, actor, facts, now }: Omit<RedeemRequest, "grant_id">,
-  { kind, person }: PresentedCode & { readonly person: string | null },
+  { kind, person }: Guess,
   reason: ErrorCode,
   retry_after?: number,
 ): Promise<Refusal> {

@@ -73,18 +73,19 @@ export async function selectUsersBy(
   }));
 }
 
+/** A session that ends after an instant; it ends with its code. */
 export async function selectLoginSession(
   db: Database,
   account_id: string,
   id: string,
-  now: Instant,
+  after: Instant,
 ): Promise<LoginSessionRow | undefined> {
   return db
     .selectFrom("login_sessions")
     .select(columns.login_sessions)
     .where("account_id", "=", account_id)
     .where("id", "=", id)
-    .where("expires_at", ">", now)
+    .where("expires_at", ">", after)
     .executeTakeFirst();
 }
 

@@ -14,7 +14,7 @@ import type { Directory } from "../../directory/directory.ts";
 import { canonicalAudience, OWN_AUDIENCES } from "../../directory/grants/audience.ts";
 import { expirySweep } from "../../storage/delete-expired.ts";
 
-/** Codes are remembered so long after they expired, to tell a used or late one from one that never was. */
+/** Codes and login sessions are remembered so long after they expired, to tell a used or late code from none. */
 export const REMEMBERED = 24 * 3_600_000;
 
 /** What a code is for, where it is not to log in. */
@@ -32,4 +32,4 @@ export function boundAudience(
 }
 
 export const codeSweep = expirySweep("verification codes", { table: "verification_codes", key: "id" }, REMEMBERED);
-export const sessionSweep = expirySweep("login sessions", { table: "login_sessions", key: "id" });
+export const sessionSweep = expirySweep("login sessions", { table: "login_sessions", key: "id" }, REMEMBERED);
