@@ -1,9 +1,9 @@
 import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer as createSocketServer } from "node:net";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { egressFetch, openEgress } from "./egress.ts";
+import { egressFetch, isUnanswered, openEgress } from "./egress.ts";
 
 describe("requests that others name the address of", () => {
   let server: Server;
@@ -103,6 +103,36 @@ describe("requests that others name the address of", () => {
       signal: AbortSignal.timeout(50),
     } as const;
     await expect(egressFetch(openEgress(["127.0.0.1"]), request)).rejects.toThrow();
+  });
+
+  /** Asks a server that says this and, if told to, hangs up. */
+  async function askRaw(said: string, hangs_up: boolean) {
+    const raw = createSocketServer((socket) => {
+      socket.on("error", () => {});
+      socket.once("data", () => (hangs_up ? socket.end(said) : socket.write(said)));
+    });
+    await new Promise<void>((resolve) => raw.listen(0, "127.0.0.1", resolve));
+    const url = `http://127.0.0.1:${(raw.address() as AddressInfo).port}/`;
+    const request = { url, method: "POST", body: "x", timeout: 60_000 } as const;
+    return egressFetch(openEgress(["127.0.0.1"]), request).finally(() => raw.close());
+  }
+
+  it.each([
+    ["switches protocols", "HTTP/1.1 101 x\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n", false, "without an answer"],
+    ["promises an answer and hangs up", "HTTP/1.1 103 x\r\n\r\n", true, "hang up"],
+    ["hangs up", "", true, "hang up"],
+    ["hangs up in the midst of its answer", "HTTP/1.1 200 x\r\nContent-Length: 9\r\n\r\nx", true, "aborted"],
+  ])(
+    "end though the server %s, which may have done what it was asked",
+    { timeout: 20_000 },
+    async (_what, said, hangs_up, why) => {
+      const error: unknown = await askRaw(said, hangs_up).catch((failure: unknown) => failure);
+      expect([String(error), isUnanswered(error)]).toEqual([expect.stringContaining(why), true]);
+    },
+  );
+
+  it("take an answer that the end of its connection ends", async () => {
+    expect((await askRaw("HTTP/1.0 200 x\r\n\r\nwhole", true)).body).toBe("whole");
   });
 
   it("end in time though garbage is collected meanwhile", { timeout: 30_000 }, async () => {

@@ -135,7 +135,11 @@ function send(
       reject(outgoing.writableFinished ? Object.assign(reason, { [UNANSWERED]: true }) : reason);
     };
     outgoing.on("error", fail);
+    // Of a server that switches protocols nothing else is told.
+    const unanswered = () => fail(new Error(`${url.host} ended the connection without an answer`));
+    outgoing.on("close", unanswered);
     outgoing.on("response", (response) => {
+      outgoing.off("close", unanswered);
       const chunks: Buffer[] = [];
       let size = 0;
       response.on("data", (chunk: Buffer) => {

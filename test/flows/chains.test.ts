@@ -43,7 +43,7 @@ describeOnBothEngines("chains", (engine) => {
     latchkey = await startLatchkey(engine, { env: { EGRESS_ALLOW: "127.0.0.0/8" } });
     tenant = await createTenant(latchkey);
     const people = { linked: { email: linked, email_verified: true } };
-    upstream = await openUpstream(people, `${tenant.issuer}/login/upstream/callback`);
+    upstream = await openUpstream(people, tenant);
     own = await addClient(latchkey, tenant.account_id, { first_party: true, require_pkce: false });
     standard = standardClient(latchkey, tenant, own);
   });

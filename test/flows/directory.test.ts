@@ -16,6 +16,7 @@ import {
   type TestClient,
   tokenOf,
 } from "../support/latchkey.ts";
+import { callbackAt } from "../support/upstream.ts";
 
 describeOnBothEngines("the directory", (engine) => {
   let latchkey: Latchkey;
@@ -227,13 +228,15 @@ describeOnBothEngines("the directory", (engine) => {
     };
     const created = await send("POST", "/auth/client-grants", { ...grant, oidc });
     expect(created.status).toBe(200);
-    expect(created.body.oidc).toEqual({ authority: "https://login.example", client_id: "up" });
+    const redirect_uri = callbackAt(tenant, "https://login.example");
+    expect(created.body.oidc).toEqual({ authority: "https://login.example", client_id: "up", redirect_uri });
     await send("POST", "/auth/client-grants", { ...grant, audience: "https://b.example" });
     const list = async (query: string) => (await send("GET", `/auth/client-grants?${query}`)).body;
     expect(await list(`client_id=${client.id}`)).toHaveLength(2);
     expect(await list(`client_id=${client.client_id}&audience=https://b.example`)).toHaveLength(1);
     expect(await list(`client_id=${client.id}&audience=https://c.example`)).toEqual([]);
     expect(JSON.stringify(await list(`client_id=${client.id}`))).not.toContain("upstream-secret-1");
+    expect((await list(`client_id=${client.id}`))[0].oidc.redirect_uri).toBe(redirect_uri);
     expect((await send("POST", "/auth/client-grants", { ...grant, type: "any", oidc })).status).toBe(400);
     const { id } = created.body;
     expect((await send("PATCH", `/auth/client-grants/${id}`, { scope: ["a:write", "a:write"] })).body.scope).toEqual([

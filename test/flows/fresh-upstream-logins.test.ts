@@ -73,7 +73,7 @@ describeOnBothEngines("a fresh login at another provider", (engine) => {
     const auth_time = typeof ago === "number" ? Math.floor(Date.now() / 1000) - ago : "just now";
     said = { sub, nonce: asked.get("nonce"), ...(ago === "silent" ? {} : { auth_time }) };
     const query = new URLSearchParams({ code: "x", state: asked.get("state") ?? "" });
-    const shown = await surfer.visit(`${tenant.issuer}/login/upstream/callback?${query}`);
+    const shown = await surfer.visit(`${asked.get("redirect_uri")}?${query}`);
     return { surfer, page, shown, auth_time };
   }
 

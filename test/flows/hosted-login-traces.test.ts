@@ -28,7 +28,7 @@ describeOnBothEngines("a hosted login that goes wrong", (engine) => {
     latchkey = await startLatchkey(engine, { log, env: { EGRESS_ALLOW: "127.0.0.0/8" } });
     tenant = await createTenant(latchkey);
     const people = { ada: { email: tenant.user.email, email_verified: true } };
-    upstream = await openUpstream(people, `${tenant.issuer}/login/upstream/callback`);
+    upstream = await openUpstream(people, tenant);
   });
   beforeEach(() => {
     logs.length = 0;
@@ -77,7 +77,7 @@ describeOnBothEngines("a hosted login that goes wrong", (engine) => {
     const back = await upstream.answer("ada", Object.fromEntries(new URL(away.url).searchParams));
     expect((await surfer.visit(back)).html).toContain("did not log you in");
     const [line] = linesOf("request", "upstream_login_failed");
-    expect(line).toMatchObject({ status: 303, route: "/v1/accounts/:oid/login/upstream/callback" });
+    expect(line).toMatchObject({ status: 303, route: "/v1/accounts/:oid/login/upstream/callback/:provider" });
     const detail = expect.stringMatching(/^127\.0\.0\.1:\d+ refused the code with 401 \(invalid_client\)$/);
     const { request_id } = line;
     expect(linesOf("refused", "upstream_login_failed")).toMatchObject([{ level: "warn", request_id, detail }]);
@@ -108,9 +108,9 @@ describeOnBothEngines("a hosted login that goes wrong", (engine) => {
       ["a text of their own", "no code"],
     ] as const) {
       const client = await clientAt();
-      const state = new URL((await goThere(client)).url).searchParams.get("state") ?? "";
-      const answer = new URLSearchParams({ state, error });
-      expect((await surfer.visit(`${tenant.issuer}/login/upstream/callback?${answer}`)).html).toContain("did not log");
+      const asked = new URL((await goThere(client)).url).searchParams;
+      const answer = new URLSearchParams({ state: asked.get("state") ?? "", error, iss: upstream.issuer });
+      expect((await surfer.visit(`${asked.get("redirect_uri")}?${answer}`)).html).toContain("did not log");
       const detail = expect.stringContaining(`logged nobody in (${said})`);
       expect(linesOf("refused", "upstream_login_failed").at(-1)).toMatchObject({ detail });
       expect(await eventsOf(client)).toMatchObject([{ context: { detail } }]);

@@ -49,7 +49,11 @@ describeOnBothEngines("pages about what went wrong", (engine) => {
 
     it("says that a login is over, or another browser's", async () => {
       const page = await authorize(open());
-      for (const url of [page.url, `${tenant.issuer}/login?request=gone`, `${tenant.issuer}/login/upstream/callback`]) {
+      for (const url of [
+        page.url,
+        `${tenant.issuer}/login?request=gone`,
+        `${tenant.issuer}/login/upstream/callback/x`,
+      ]) {
         const shown = await open().visit(url);
         expect(shown.status).toBe(404);
         speaks(shown, texts.refused.not_found);

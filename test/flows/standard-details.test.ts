@@ -7,7 +7,7 @@ import { describeOnBothEngines } from "../support/engines.ts";
 import { addClient, basic, CALLBACK, call, inbox } from "../support/latchkey.ts";
 import { addPerson } from "../support/people.ts";
 import { answered, openScene, pkce, type Scene, VERIFIER } from "../support/standard-client.ts";
-import { openSurfer } from "../support/surfer.ts";
+import { openSurfer, type Surfer } from "../support/surfer.ts";
 
 /** Stands for what JSON.stringify cannot write. */
 const DEEP = "nested without end";
@@ -280,6 +280,30 @@ describeOnBothEngines("the standard surface in detail", (engine) => {
     const other = await openSurfer(latchkey).logIn(url, tenant, await scene.someone());
     expect(answered(other).get("error"), other.url).toBe("login_required");
     expect(answered(await openSurfer(latchkey).logIn(url, tenant, asked)).get("code")).toBeTruthy();
+  });
+
+  it("logs nobody in where an ID token means one person and the sub that is asked for another", async () => {
+    const { latchkey, tenant } = scene;
+    const surfer = openSurfer(latchkey);
+    const logIn = async (browser: Surfer, who: string) => {
+      const code = answered(await browser.logIn(scene.address(), tenant, who)).get("code") ?? "";
+      const { id_token } = (await scene.redeem(code)).body;
+      return { id_token_hint: String(id_token), sub: String(claimsOf(id_token).sub) };
+    };
+    const who = await scene.someone();
+    const [one, other] = [await logIn(surfer, who), await logIn(openSurfer(latchkey), await scene.someone())];
+    const about = ({ sub }: typeof one) => ({
+      ...{ id_token_hint: one.id_token_hint, claims: JSON.stringify({ id_token: { sub: { value: sub } } }) },
+    });
+    const silently = async (more: Readonly<Record<string, string>>) =>
+      answered(await surfer.visit(scene.address(scene.own, { ...more, prompt: "none" })));
+    expect((await silently(about(one))).get("code")).toBeTruthy();
+    const refused = await silently(about(other));
+    expect([refused.get("error"), refused.has("code")]).toEqual(["login_required", false]);
+    const shown = await surfer.visit(scene.address(scene.own, about(other)));
+    expect(shown.html, "whoever is logged in is not both").toContain('value="identify"');
+    const again = await openSurfer(latchkey).logIn(scene.address(scene.own, about(other)), tenant, who);
+    expect(answered(again).get("error")).toBe("login_required");
   });
 
   it("remembers what people agreed to at a client that registered itself and that the account calls its own", async () => {

@@ -53,7 +53,7 @@ describeOnBothEngines("what browsers, devices and standard clients carry", (engi
     own = await addClient(latchkey, tenant.account_id, { first_party: true, grant_types: [...grant_types] });
     standard = standardClient(latchkey, tenant, own);
     const people = { ada: { email: tenant.user.email, email_verified: true } };
-    upstream = await openUpstream(people, `${tenant.issuer}/login/upstream/callback`);
+    upstream = await openUpstream(people, tenant);
   });
   afterAll(async () => {
     await latchkey.server.stop().catch(() => {});
@@ -247,7 +247,11 @@ describeOnBothEngines("what browsers, devices and standard clients carry", (engi
       ["traces", collector.all.map(({ body }) => body).join("\n")],
       ["error replies", errors.join("\n")],
     ]);
-    for (const route of ["/oauth/device_authorization", "/login/upstream/callback", "/communication/:operation/:field"])
+    for (const route of [
+      "/oauth/device_authorization",
+      "/login/upstream/callback/:provider",
+      "/communication/:operation/:field",
+    ])
       for (const place of ["logs", "traces"]) expect(told.get(place), place).toContain(route);
     expect(errors.length).toBeGreaterThan(25);
     expect(issued.size).toBeGreaterThan(25);

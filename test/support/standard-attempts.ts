@@ -164,9 +164,12 @@ export const STANDARD_ATTEMPTS: readonly StandardAttempt[] = [
     query: { request, with: provider },
   })),
   page("GET /login/upstream", "a provider", ({ request }, { provider }) => ({ query: { request, with: provider } })),
-  page("GET /login/upstream/callback", "a login that was begun", (_own, { request, provider }) => ({
-    query: { state: `${request}.${provider}.x`, code: "x" },
-  })),
+  {
+    ...page("GET /login/upstream/callback/:", "a login that was begun", (_own, { request, provider }) => ({
+      query: { state: `${request}.${provider}.x`, code: "x" },
+    })),
+    path: () => "/login/upstream/callback/x",
+  },
   page("POST /login", "a login that was begun", (_own, { request }) => ({
     ...{ query: { request }, form: { action: "cancel" } },
   })),

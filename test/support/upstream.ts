@@ -1,9 +1,11 @@
 /**
  * A real OpenID provider of somebody else: node-oidc-provider on a port of its own, whose login is a form that a test fills in.
  */
+import { createHash } from "node:crypto";
 import type { Server } from "node:http";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import type { Tenant } from "./latchkey.ts";
 
 export interface Upstream {
   readonly issuer: string;
@@ -24,14 +26,20 @@ export interface UpstreamPerson {
 
 export const UPSTREAM_CALLBACK = "https://shop.example/callback";
 
+/** Where a provider sends the browsers of people who log in on the pages of a tenant. */
+export const callbackAt = ({ issuer }: Tenant, provider: string) =>
+  `${issuer}/login/upstream/callback/${createHash("sha256").update(provider).digest("base64url")}`;
+
+/** `tenant`: on whose pages people log in; without one it is a client that they come back to. */
 export async function openUpstream(
   people: Readonly<Record<string, UpstreamPerson>>,
-  callback = UPSTREAM_CALLBACK,
+  tenant?: Tenant,
 ): Promise<Upstream> {
   const { Provider } = await import("oidc-provider");
   const server: Server = createServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const callback = tenant ? callbackAt(tenant, issuer) : UPSTREAM_CALLBACK;
   const client = { client_id: "latchkey", client_secret: "upstream-secret-of-latchkey" };
   const provider = new Provider(issuer, {
     clients: [{ ...client, redirect_uris: [callback], response_types: ["code"], grant_types: ["authorization_code"] }],

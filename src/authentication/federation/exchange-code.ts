@@ -1,12 +1,4 @@
-import {
-  ask,
-  type Documents,
-  fetchDocument,
-  hostOf,
-  PATIENCE,
-  readObject,
-  upstreamFailed,
-} from "../../egress/documents.ts";
+import { ask, type Documents, fetchDocument, hostOf, readObject, upstreamFailed } from "../../egress/documents.ts";
 import { reveal, type Secret } from "../../secrets/secret.ts";
 import type { UpstreamClaims } from "./federation.ts";
 import { verifyIdToken } from "./verify-id-token.ts";
@@ -26,12 +18,15 @@ export interface UpstreamCode {
 
 /**
  * Redeems a provider's code and reads its ID token; the address is asked for at its userinfo endpoint when the token holds
- * none. All of it within a few seconds.
+ * none.
  *
- * @throws 400 upstream_login_failed.
+ * @throws 400 upstream_login_failed, also once `signal` says that it took too long.
  */
-export async function exchangeCode(documents: Documents, request: UpstreamCode): Promise<UpstreamClaims> {
-  const signal = AbortSignal.timeout(PATIENCE);
+export async function exchangeCode(
+  documents: Documents,
+  request: UpstreamCode,
+  signal: AbortSignal,
+): Promise<UpstreamClaims> {
   const provider = await discover(documents, request.authority, signal);
   const answer = await redeem(documents, provider, request, signal);
   if (typeof answer.id_token !== "string")
@@ -59,6 +54,8 @@ export interface Provider {
   readonly jwks_uri: string;
   readonly userinfo_endpoint?: string | undefined;
   readonly methods: readonly string[];
+  /** Its answers to browsers say `iss` (RFC 9207 §3). */
+  readonly names_itself: boolean;
 }
 
 /** OpenID Connect Discovery §4.3: the metadata's issuer is the one we asked. */
@@ -66,7 +63,7 @@ export async function discover(documents: Documents, authority: string, signal: 
   const base = authority.replace(/\/$/, "");
   const document = await fetchDocument(documents, `${base}/.well-known/openid-configuration`, signal);
   const { issuer, token_endpoint, jwks_uri, userinfo_endpoint, authorization_endpoint } = document;
-  const { token_endpoint_auth_methods_supported } = document;
+  const { token_endpoint_auth_methods_supported, authorization_response_iss_parameter_supported } = document;
   if (issuer !== authority && issuer !== base) throw upstreamFailed(`${hostOf(authority)} says it is another issuer`);
   if (typeof token_endpoint !== "string" || typeof jwks_uri !== "string") {
     throw upstreamFailed(`${hostOf(authority)} names no token endpoint or keys`);
@@ -77,6 +74,7 @@ export async function discover(documents: Documents, authority: string, signal: 
     token_endpoint,
     jwks_uri,
     methods: methods.length > 0 ? methods.map(String) : ["client_secret_basic"],
+    names_itself: authorization_response_iss_parameter_supported === true,
     ...(typeof userinfo_endpoint === "string" ? { userinfo_endpoint } : {}),
     ...addressOf(authorization_endpoint),
   };

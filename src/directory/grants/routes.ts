@@ -12,6 +12,7 @@ import { checkMayHandOn } from "../may-hand-on.ts";
 import { changeScope, createGrant, removeGrant } from "./change-grants.ts";
 import { findGrantById, listGrants, listHeld } from "./find-grant.ts";
 import type { Grant } from "./grant.ts";
+import { providerCallback } from "./provider-callback.ts";
 import { GrantChangeBody, GrantFilterQuery, GrantList, GrantParams, GrantView, NewGrantBody } from "./schema.ts";
 
 const subject_types = ["client", "user"] as const;
@@ -20,6 +21,13 @@ const writes = { surface: "account", scopes: ["admin:accounts", "write:accounts"
 const missing = refusals("account", ...bearer_refusals, "not_found");
 
 export function grantRoutes(app: App, directory: Directory): void {
+  function view({ account_id, ...grant }: Grant) {
+    const { oidc, ...present } = withoutNulls(grant);
+    const whole = { ...present, scope: [...grant.scope] };
+    if (!oidc) return whole;
+    return { ...whole, oidc: { ...oidc, redirect_uri: providerCallback(directory.public_url, account_id, oidc) } };
+  }
+
   app.route({
     method: "GET",
     url: "/v1/accounts/:oid/auth/client-grants",
@@ -115,8 +123,4 @@ export function grantRoutes(app: App, directory: Directory): void {
 async function heldBeside(directory: Directory, { account_id, client_id }: Grant): Promise<readonly Grant[]> {
   const client = await lookUpClient(directory, account_id, client_id);
   return client ? listHeld(directory, client) : listGrants(directory, account_id, { client_id });
-}
-
-function view({ account_id: _account, ...grant }: Grant) {
-  return { ...withoutNulls(grant), scope: [...grant.scope] };
 }

@@ -27,7 +27,14 @@ export const GrantView = Type.Object({
   scope,
   type,
   oidc: Type.Optional(
-    Type.Object({ client_id: Type.String(), authority, trusted_domains: Type.Optional(trusted_domains) }),
+    Type.Object({
+      client_id: Type.String(),
+      authority,
+      redirect_uri: Type.String({
+        description: "Where the external server sends browsers back to; to be registered there. It has no other one.",
+      }),
+      trusted_domains: Type.Optional(trusted_domains),
+    }),
   ),
 });
 

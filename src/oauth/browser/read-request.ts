@@ -72,7 +72,8 @@ async function understand(
   const target = await targetOf(oauth.directory, account, client, raw, asked);
   const prompt = promptsOf(raw.prompt);
   const asked_claims = readClaims(raw.claims);
-  const subject = await subjectHinted(oauth, account, raw.id_token_hint, prompt);
+  const hinted = await subjectHinted(oauth, account, raw.id_token_hint, prompt);
+  const named = asked_claims.sub && (await userOfSub(oauth, account.account_id, client, asked_claims.sub));
   return {
     redirect_uri,
     redirect_uri_named: raw.redirect_uri !== undefined,
@@ -87,8 +88,7 @@ async function understand(
     prompt,
     max_age: maxAgeOf(raw.max_age),
     login_hint: raw.login_hint,
-    subject_hint:
-      subject ?? (asked_claims.sub && (await userOfSub(oauth, account.account_id, client, asked_claims.sub))),
+    subject_hint: oneSubject(hinted, named),
     ui_locales: spaceSeparated(raw.ui_locales),
     two_factors: asksTwoFactors(raw.acr_values, asked_claims),
     essential_acr: asked_claims.essential_acr,
@@ -111,6 +111,12 @@ async function subjectHinted(
   if (!hint) throw refuseRequest("id_token_hint is not an ID token of this issuer.");
   if (hint !== "key_gone") return hint.user_id;
   return prompt.includes("none") ? NOBODY : undefined;
+}
+
+/** Two who are asked for at once are nobody (OpenID Connect Core §3.1.2.2, §5.5.1). */
+function oneSubject(hinted: string | undefined, named: string | undefined): string | undefined {
+  if (hinted === undefined || named === undefined) return hinted ?? named;
+  return hinted === named ? hinted : NOBODY;
 }
 
 function keyNamed(dpop_jkt: string | undefined): string | undefined {

@@ -1,12 +1,12 @@
-import { discover, exchangeCode } from "../../authentication/federation/exchange-code.ts";
+import { discover, exchangeCode, type Provider } from "../../authentication/federation/exchange-code.ts";
 import { linkIdentity } from "../../authentication/federation/link-identity.ts";
 import { recordRefusal } from "../../authentication/federation/record-refused.ts";
 import type { AuthenticatedSubject } from "../../authentication/subject.ts";
-import { issuerOf } from "../../directory/accounts/account.ts";
 import { canonicalAudience } from "../../directory/grants/audience.ts";
 import { grantsOf } from "../../directory/grants/find-grant.ts";
 import type { Grant, GrantOidc } from "../../directory/grants/grant.ts";
 import { openOidcSecret } from "../../directory/grants/oidc-secret.ts";
+import { providerCallback, providerDigest } from "../../directory/grants/provider-callback.ts";
 import { hostOf, PATIENCE, upstreamFailed } from "../../egress/documents.ts";
 import { noSuch } from "../../errors.ts";
 import type { RequestFacts } from "../../http/facts.ts";
@@ -37,17 +37,15 @@ export async function providersOf(
 export const hostOfProvider = ({ oidc }: Provided): string => hostOf(oidc.authority);
 
 /**
- * What ties an answer to the browser's own request: derived from the request, so that nothing of it has to be kept. The request
- * opens only in the browser that began it, which is what `state` is for (RFC 9700 §4.7).
+ * What ties an answer to the browser's own request and to the grant whose provider was asked: derived from both, so
+ * that nothing of it has to be kept. The request opens only in the browser that began it, which is what `state` is
+ * for (RFC 9700 §4.7).
  */
-function secretsOf({ directory: { master_keys } }: Oauth, { account_id, id }: AuthorizationRequest) {
+function secretsOf({ directory: { master_keys } }: Oauth, { account_id, id }: AuthorizationRequest, grant_id: string) {
   const key = master_keys.derive(master_keys.current, account_id, "session");
-  const derived = (what: string) => base64url(hmac(key, "upstream", id, what));
+  const derived = (what: string) => base64url(hmac(key, "upstream", id, grant_id, what));
   return { state: derived("state"), nonce: derived("nonce"), code_verifier: derived("verifier") };
 }
-
-const callbackOf = ({ directory }: Oauth, account_id: string) =>
-  `${issuerOf(directory.public_url, account_id)}/login/upstream/callback`;
 
 /** Where the browser goes to log in elsewhere. @throws 400 upstream_login_failed; 404 not_found. */
 export async function upstreamAddress(
@@ -62,12 +60,12 @@ export async function upstreamAddress(
   const { authorization_endpoint } = await discover(oauth.documents, authority, AbortSignal.timeout(PATIENCE));
   if (authorization_endpoint === undefined)
     throw upstreamFailed(`${hostOf(authority)} names no authorization endpoint`);
-  const { state, nonce, code_verifier } = secretsOf(oauth, request);
+  const { state, nonce, code_verifier } = secretsOf(oauth, request, grant.id);
   const { login_hint, ui_locales, prompt } = request.parameters;
   return addToQuery(authorization_endpoint, [
     ["client_id", client_id],
     ["response_type", "code"],
-    ["redirect_uri", callbackOf(oauth, request.account_id)],
+    ["redirect_uri", providerCallback(oauth.directory.public_url, request.account_id, grant.oidc)],
     ["scope", "openid email profile"],
     ["state", `${request.id}.${grant.id}.${state}`],
     ["nonce", nonce],
@@ -81,6 +79,8 @@ export async function upstreamAddress(
 }
 
 export interface UpstreamAnswer {
+  /** Whose address the browser came back to: a provider's digest. */
+  readonly provider: string;
   readonly state?: string | undefined;
   readonly code?: string | undefined;
   readonly error?: string | undefined;
@@ -89,6 +89,10 @@ export interface UpstreamAnswer {
 
 /** The request that an answer says it belongs to. */
 export const requestOfState = (state: string | undefined): string | undefined => state?.split(".")[0];
+
+/** A server that says it names itself in its answers has to (RFC 9207 §2.4). */
+const isAnswerOf = ({ issuer, names_itself }: Provider, iss: string | undefined): boolean =>
+  iss === undefined ? !names_itself : iss === issuer;
 
 /**
  * Somebody comes back from the other server.
@@ -100,30 +104,32 @@ export async function finishUpstream(
   oauth: Oauth,
   { account, client }: Resumed,
   resumedFor: { readonly request: AuthorizationRequest; readonly facts: RequestFacts },
-  { state = "", code, error, iss }: UpstreamAnswer,
+  { provider, state = "", code, error, iss }: UpstreamAnswer,
 ): Promise<{ readonly subject: AuthenticatedSubject; readonly grant_id: string }> {
   const { request, facts } = resumedFor;
   const { directory, documents } = oauth;
   const [, grant_id = "", presented = ""] = state.split(".");
-  const own = secretsOf(oauth, request);
+  const own = secretsOf(oauth, request, grant_id);
   if (!sameBytes(Buffer.from(presented), Buffer.from(own.state)))
     throw upstreamFailed("the answer is not to our question");
   const grant = (await providersOf(oauth, { account, client }, request)).find(({ id }) => id === grant_id);
   const client_secret = grant && (await openOidcSecret(directory, grant));
   if (!grant || !client_secret) throw upstreamFailed("this login is not there any more");
   const { authority, client_id, trusted_domains = [] } = grant.oidc;
-  if (iss !== undefined && iss !== authority && iss !== authority.replace(/\/$/, ""))
+  const signal = AbortSignal.timeout(PATIENCE);
+  if (provider !== providerDigest(grant.oidc) || !isAnswerOf(await discover(documents, authority, signal), iss))
     throw upstreamFailed("another server answered");
   if (code === undefined)
     throw upstreamFailed(`${hostOf(authority)} logged nobody in (${(error ?? "no code").slice(0, 64)})`);
   const now = directory.storage.now();
-  const claims = await exchangeCode(documents, {
+  const redemption = {
     ...{ authority, client_id, client_secret, now },
     code: secret(code),
-    redirect_uri: callbackOf(oauth, account.account_id),
+    redirect_uri: providerCallback(directory.public_url, account.account_id, grant.oidc),
     nonce: own.nonce,
     code_verifier: secret(own.code_verifier),
-  });
+  };
+  const claims = await exchangeCode(documents, redemption, signal);
   if (!isFreshEnough(request, claims, now)) {
     const stale = "The login at the other server is older than was asked for, or does not say when it was.";
     await recordRefusal(directory, { account, client, actor: client.id, facts }, "login_required", stale);

@@ -10,6 +10,7 @@ import { canonicalAudience } from "../../directory/grants/audience.ts";
 import { grantsOf } from "../../directory/grants/find-grant.ts";
 import { openOidcSecret } from "../../directory/grants/oidc-secret.ts";
 import { checkActsFor } from "../../directory/scopes.ts";
+import { PATIENCE } from "../../egress/documents.ts";
 import { refuse } from "../../errors.ts";
 import type { Bearer } from "../../http/contract.ts";
 import { optionalSecret, secret } from "../../secrets/secret.ts";
@@ -59,7 +60,7 @@ export async function logInUpstream(
   };
   const upstream = { authority, client_id, client_secret, redirect_uri, nonce, now, ...presented };
   const refused = recordRefused(directory, { account, client, actor: bearer.subject, facts });
-  const claims = await exchangeCode(documents, upstream).catch(refused);
+  const claims = await exchangeCode(documents, upstream, AbortSignal.timeout(PATIENCE)).catch(refused);
   const login = { account, client, grant_id: grant.id, claims, trusted_domains, actor: bearer.subject, facts, now };
   const subject = await linkIdentity(directory, login).catch(refused);
   const caller: Caller = { account, bearer, facts, source: () => null, now };

@@ -67,20 +67,21 @@ export function upstreamRoutes(app: App, oauth: Oauth): void {
 
   app.route({
     method: "GET",
-    url: "/v1/accounts/:oid/login/upstream/callback",
+    url: "/v1/accounts/:oid/login/upstream/callback/:provider",
     config: page_route,
     schema: {
       hide: true,
-      params: PageParams,
+      params: Type.Object({ ...PageParams.properties, provider: Type.String({ maxLength: 64 }) }),
       querystring: Type.Object({ state: text(512), code: text(4_096), error: text(256), iss: text(2_048) }),
     },
     handler: async (request, reply) => {
       const { account_id, query } = request;
+      const { provider } = request.params;
       const opened = await open(request, requestOfState(query.state));
       const resumed = await nextStep(oauth, opened.request, opened.browser);
       const about = { request: opened.request, facts: factsOf(request) };
       // Anybody can call the callback: of what it says went wrong only the standards' words are passed on, and logged.
-      const answer = { ...query, error: spoken.includes(query.error) ? query.error : undefined };
+      const answer = { ...query, provider, error: spoken.includes(query.error) ? query.error : undefined };
       try {
         await checkStanding(oauth, resumed, opened.request);
         const finishing = finishUpstream(oauth, resumed, about, answer);
