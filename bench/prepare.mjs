@@ -62,7 +62,7 @@ export async function prepareSession({ core: { directory, storage } }) {
   const { id } = await createUser(directory, account, input, actor);
   const now = storage.now();
   const subject = { user_id: id, authenticated_at: now, amr: ["otp"] };
-  const { browser } = await storage.write((tx) => beginSession(tx, account, subject, undefined, now));
+  const { browser } = await storage.write((tx) => beginSession(tx, storage.engine, account, subject, undefined, now));
   return { cookie: `lk_${ACCOUNT}=${reveal(browser)}` };
 }
 

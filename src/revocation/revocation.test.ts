@@ -56,7 +56,8 @@ describeOnBothEngines("revocation", (engine) => {
     const clock = vi.spyOn(test.storage, "now").mockImplementation(() => time);
     const here = await openRevocations(test.storage, { poll: 20 });
     const elsewhere = await openRevocations(test.storage, { poll: 20 });
-    const endAll = (except: string) => test.storage.write((tx) => here.endLogins(tx, account_id, "ada", except));
+    const endAll = (except: string) =>
+      test.storage.write((tx) => here.endLogins(tx, account_id, { user_id: "ada", except }, time));
     const isAlive = (one: typeof here, sid: string, began_at: number, subject = "ada", account = account_id) => {
       try {
         one.checkAlive(account, [`sid:${sid}`], { sid, began_at, subject });

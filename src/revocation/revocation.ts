@@ -17,10 +17,15 @@ export interface Revocations {
   /** Part of the transaction that deletes or revokes; this process knows once that is on disk. */
   record(tx: Transaction, account_id: string, subjects: readonly string[]): Promise<void>;
   /**
-   * Ends every login of a person that began before now, recorded anywhere or not, but the one whose `sid` goes on (empty
-   * for none). Part of a transaction, as `record`.
+   * Ends every login of a person that began before `now`, in milliseconds, recorded anywhere or not, but the one whose
+   * `sid` goes on (empty for none). Part of a transaction, as `record`.
    */
-  endLogins(tx: Transaction, account_id: string, user_id: string, except: string): Promise<void>;
+  endLogins(
+    tx: Transaction,
+    account_id: string,
+    whose: { readonly user_id: string; readonly except: string },
+    now: number,
+  ): Promise<void>;
   /**
    * @throws 401 invalid_token when one of them, or the login, is dead; 503 when this process has not read revocations for
    *   10 s.
@@ -88,8 +93,7 @@ export async function openRevocations(storage: Storage, options: RevocationOptio
   }, poll);
   timer.unref();
 
-  async function record(tx: Transaction, account_id: string, subjects: readonly string[]): Promise<void> {
-    const now = storage.now();
+  async function record(tx: Transaction, account_id: string, subjects: readonly string[], now = storage.now()) {
     const [revoked_at, expires_at] = [instant(now), instant(now + TOKENS_LIVE)];
     // In order, as everybody locks rows who takes several.
     for (const some of slices([...new Set(subjects)].sort())) {
@@ -104,8 +108,9 @@ export async function openRevocations(storage: Storage, options: RevocationOptio
 
   const isFresh = () => monotonic() - readAt < STALE;
   return {
-    record,
-    endLogins: (tx, account_id, user_id, except) => record(tx, account_id, [endedLogins(user_id, except)]),
+    record: (tx, account_id, subjects) => record(tx, account_id, subjects),
+    endLogins: (tx, account_id, { user_id, except }, now) =>
+      record(tx, account_id, [endedLogins(user_id, except)], now),
     checkAlive(account_id, subjects, login) {
       if (!isFresh()) throw refuse("temporarily_unavailable", { detail: "revocations are stale", retry_after: 1 });
       if (login && ended.size > 0 && ended.has(account_id, login))

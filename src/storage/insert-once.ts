@@ -14,21 +14,46 @@ export interface InsertOnce<R> {
   readonly table: string;
   /** Those of `bytea` come in hexadecimal. */
   readonly columns: { readonly [K in keyof R & string]: "text" | "bigint" | "bytea" };
+  /** Another row of the account, by the column that names it: nothing is written unless it is `such`, as committed. */
+  readonly holding?: {
+    readonly table: string;
+    readonly by: keyof R & string;
+    /** SQL about that row; `given` says how a body names what it was asked. */
+    readonly such: (held: string, given: (column: keyof R & string) => string) => string;
+  };
 }
 
-/** Writes a row, unless there is one of that name; says whether it did. Of any number at once exactly one is written. */
+/**
+ * Writes a row, unless there is one of that name; says whether it did. Of any number at once exactly one is written.
+ * Whoever changes the row that it holds has done so before, or waits.
+ */
 export function insertOnce<R extends Named & Readonly<Record<keyof R, Bindable>>>({
   name,
   source,
   table,
   columns,
+  holding,
 }: InsertOnce<R>): HotStatement<R, boolean> {
   const types = Object.entries(columns) as [keyof R & string, "text" | "bigint" | "bytea"][];
   const names = types.map(([column]) => column);
   const into = `insert into ${table} (${names.join(", ")})`;
-  const places = types.map(([, type], index) => (type === "bytea" ? `unhex(?${index + 1})` : `?${index + 1}`));
+  const place = (column: keyof R & string) => `?${names.indexOf(column) + 1}`;
+  const places = types.map(([column, type]) => (type === "bytea" ? `unhex(${place(column)})` : place(column)));
   const fields = types.map(([column, type]) => (type === "bytea" ? `decode(${column}, 'hex')` : column));
-  const sqlite = `${into} values (${places.join(", ")}) on conflict (account_id, id) do nothing`;
+  const values = holding
+    ? `select ${places.join(", ")} where exists (select 1 from ${holding.table} h
+        where h.account_id = ${place("account_id")} and h.id = ${place(holding.by)} and ${holding.such("h", place)})`
+    : `values (${places.join(", ")})`;
+  const sqlite = `${into} ${values} on conflict (account_id, id) do nothing`;
+  // By key, as everybody locks them who takes several.
+  const held = holding
+    ? `held as materialized (
+        select i.* from input i join ${holding.table} h on h.account_id = i.account_id and h.id = i.${holding.by}
+        where ${holding.such("h", (column) => `i.${column}`)}
+        order by h.account_id, h.id
+        for share of h
+      ),`
+    : "";
   return {
     name,
     source,
@@ -37,8 +62,9 @@ export function insertOnce<R extends Named & Readonly<Record<keyof R, Bindable>>
     sqlite: (db, row) => db.run(sqlite, ...names.map((column) => row[column])) === 1,
     postgres: {
       text: `with ${inputOf(types.map(([column, type]) => [column, type === "bytea" ? "text" : type]))},
+      ${held}
       written as (
-        ${into} select ${fields.join(", ")} from input order by account_id, id
+        ${into} select ${fields.join(", ")} from ${holding ? "held" : "input"} order by account_id, id
         on conflict (account_id, id) do nothing
         returning account_id, id
       )

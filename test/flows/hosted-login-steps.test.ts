@@ -119,7 +119,7 @@ describeOnBothEngines("a step of the hosted login", (engine) => {
     const rename = (from: string, to: string) =>
       storage.write((tx) => sql`alter table ${sql.table(from)} rename to ${sql.table(to)}`.execute(tx.db));
     await rename("authorization_requests", "requests_elsewhere");
-    const failed = await logBrowserIn({ directory } as Oauth, account, opened, subject)
+    const failed = await logBrowserIn({ directory } as Oauth, account, opened, subject, storage.now())
       .catch((error: unknown) => String(error))
       .finally(() => rename("requests_elsewhere", "authorization_requests"));
     expect(failed).toMatch(/authorization_requests/);

@@ -2,13 +2,15 @@ import { randomUUID } from "node:crypto";
 import { recordDeed } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Directory } from "../../directory/directory.ts";
+import { holdLogin } from "../../directory/users/logins-ended.ts";
 import { hostOf } from "../../egress/documents.ts";
+import { refuse } from "../../errors.ts";
 import { enqueue } from "../../outbox/outbox.ts";
 import { TOKENS_LIVE } from "../../revocation/revocation.ts";
 import { sha256 } from "../../secrets/digest.ts";
 import { reveal, type Secret } from "../../secrets/secret.ts";
 import { expirySweep } from "../../storage/delete-expired.ts";
-import { instant, type Transaction } from "../../storage/storage.ts";
+import { type Engine, instant, type Transaction } from "../../storage/storage.ts";
 import type { AuthenticatedSubject } from "../subject.ts";
 import { type NewSession, newBrowser, type Session } from "./session.ts";
 import {
@@ -57,16 +59,22 @@ export interface Begun {
 /**
  * Somebody has logged in: a session of theirs, under a cookie that the browser did not have before. Where they were
  * logged in already, their session goes on with what they showed now, so that its end is the end of all that it ever
- * led to. Part of a transaction.
+ * led to. Part of a transaction. `milliseconds`: when the request came by which they log in.
+ *
+ * @throws 400 invalid_grant when their logins have ended since.
  */
 export async function beginSession(
   tx: Transaction,
+  engine: Engine,
   { account_id, settings }: Account,
   subject: AuthenticatedSubject,
   before: Uint8Array | undefined,
   milliseconds: number,
 ): Promise<Begun> {
   const now = instant(milliseconds);
+  // Before any row of a session, as whoever ends them does.
+  if (!(await holdLogin(tx, engine, { account_id, user_id: subject.user_id }, now)))
+    throw refuse("invalid_grant", { message: "The login was revoked." });
   const browser = newBrowser();
   const digest = sha256(reveal(browser));
   const session: NewSession = {

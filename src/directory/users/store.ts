@@ -206,9 +206,10 @@ export async function updateErased(db: Database, account_id: string, id: string,
   const contact = { email: null, email_canonical: null, email_verified_at: null };
   const number = { phone_number: null, phone_verified_at: null };
   const nobody = { customer_id: null, name: null, locale: null, profile: "{}", scope: "[]" };
+  const times = { last_seen_at: null, logins_ended_at: null, updated_at: now };
   await db
     .updateTable("users")
-    .set({ ...contact, ...number, ...nobody, second_factor: 0, last_seen_at: null, updated_at: now })
+    .set({ ...contact, ...number, ...nobody, ...times, second_factor: 0 })
     .where("account_id", "=", account_id)
     .where("id", "=", id)
     .execute();

@@ -8,16 +8,21 @@ import type { Progress } from "./authorization-request.ts";
 import type { OpenRequest } from "./open-request.ts";
 import { rebindRequests, updateProgress } from "./store.ts";
 
-/** Somebody logged in: their session, under a new cookie that the browser's other requests follow; one transaction. */
+/**
+ * Somebody logged in: their session, under a new cookie that the browser's other requests follow; one transaction. `now`
+ * in milliseconds: when the request came.
+ *
+ * @throws 400 invalid_grant when their logins have ended since.
+ */
 export function logBrowserIn(
   { directory: { storage } }: Oauth,
   account: Account,
   { request, browser }: OpenRequest,
   subject: AuthenticatedSubject,
+  now: number,
 ): Promise<Secret> {
-  const now = storage.now();
   return storage.write(async (tx) => {
-    const { session_id, browser: cookie } = await beginSession(tx, account, subject, browser, now);
+    const { session_id, browser: cookie } = await beginSession(tx, storage.engine, account, subject, browser, now);
     const digest = sha256(reveal(cookie));
     const progress: Progress = { session_id, fresh: true };
     await rebindRequests(tx.db, account.account_id, browser, digest);

@@ -11,7 +11,8 @@ import { beginStatement, type NewFamily } from "./begin-statement.ts";
 import { boundTo, digestOf, refreshToken } from "./family.ts";
 
 /**
- * The first refresh token of a person's login at a client, for its holder (a client's uuid). `now` in milliseconds.
+ * The first refresh token of a person's login at a client, for its holder (a client's uuid). `now` in milliseconds: when
+ * the request came.
  *
  * @throws 400 invalid_grant when the login was ended meanwhile, or that password is theirs no more.
  */
@@ -23,7 +24,7 @@ export async function beginFamily(
   holder_id: string,
   now: number,
 ): Promise<Secret> {
-  const { password_set_at, sid, subject, client_uuid, grant_id = "", audience, scope } = authorization;
+  const { password_set_at, sid, subject, client_uuid, grant_id = "", audience, scope, began_at = now } = authorization;
   if (subject.type !== "user") throw new Error("a refresh token belongs to a person");
   const first = { account_id, id: sid, generation: 0, key_version: master_keys.current };
   const token = refreshToken(master_keys, first);
@@ -40,7 +41,7 @@ export async function beginFamily(
     digest: digestOf(token),
     userinfo_claims: JSON.stringify(authorization.userinfo_claims ?? []),
     dpop_jkt: boundTo(client, authorization.dpop_jkt),
-    created_at: instant(now),
+    created_at: instant(began_at),
     idle_expires_at: instant(now + settings.refresh_idle_lifetime * 1000),
     expires_at: instant(now + settings.refresh_lifetime * 1000),
   };

@@ -1,3 +1,4 @@
+import { loginStands } from "../../directory/users/logins-ended.ts";
 import { insertOnce } from "../../storage/insert-once.ts";
 import type { Family } from "./family.ts";
 
@@ -26,7 +27,7 @@ export interface NewFamily
   readonly digest: string;
 }
 
-/** Begins a family, unless it has ended already; says whether it did. */
+/** Begins a family, unless it or all that the person had begun has ended already; says whether it did. */
 export const beginStatement = insertOnce<NewFamily>({
   name: "begin_refresh_family",
   source: import.meta.url,
@@ -51,4 +52,5 @@ export const beginStatement = insertOnce<NewFamily>({
     idle_expires_at: "text",
     expires_at: "text",
   },
+  holding: { table: "users", by: "user_id", such: (user, given) => loginStands(user, given("created_at")) },
 });

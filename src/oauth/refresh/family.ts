@@ -35,6 +35,7 @@ export interface Family {
   readonly userinfo_claims: readonly string[];
   /** Thumbprint of the DPoP key that its tokens are bound to (RFC 9449 §5). */
   readonly dpop_jkt: string | null;
+  /** When the login began: before the family did, where it came out of a code. */
   readonly created_at: Instant;
   readonly rotated_at: Instant | null;
   readonly grace_used: number;

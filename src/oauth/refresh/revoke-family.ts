@@ -1,5 +1,6 @@
 import { endSessionsOf } from "../../authentication/sessions/sessions.ts";
 import type { Directory } from "../../directory/directory.ts";
+import { noteLoginsEnded } from "../../directory/users/logins-ended.ts";
 import { revoke } from "../../revocation/revocation.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { type Instant, instant, type Transaction } from "../../storage/storage.ts";
@@ -37,19 +38,22 @@ interface PersonsLogins {
 
 /**
  * Ends every login of a person but the one at hand, because their password has changed: part of that transaction, once it
- * holds the password's row, for which whoever logs in by the one before waits. Browsers in which they are logged in are
- * logged out; what nothing tells of ends by the time at which it began.
+ * holds the password's row, for which whoever logs in by the one before waits. Then it holds the person's, for which
+ * whoever else logs in waits, and looks for what they have begun. Browsers in which they are logged in are logged out;
+ * what nothing tells of ends by the time at which it began.
  */
 export async function endOtherLogins(
   tx: Transaction,
   { storage, revocations }: Directory,
   { account_id, user_id, except }: PersonsLogins,
 ): Promise<void> {
-  const led = await endSessionsOf(tx, { account_id, user_id, except }, storage.now());
+  const now = storage.now();
+  await noteLoginsEnded(tx, { account_id, user_id }, instant(now));
+  const led = await endSessionsOf(tx, { account_id, user_id, except }, now);
   const lasting = await selectFamiliesOf(tx.db, { account_id, user_id });
   const ended = lasting.filter((sid) => sid !== except).map((sid) => `sid:${sid}`);
   await revocations.record(tx, account_id, [...led, ...ended]);
-  await revocations.endLogins(tx, account_id, user_id, except);
+  await revocations.endLogins(tx, account_id, { user_id, except }, now);
 }
 
 /** As `endOtherLogins`, for whoever sets the password in a person's place: none goes on. */

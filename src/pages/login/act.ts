@@ -3,7 +3,6 @@ import { finishFactor } from "../../authentication/mfa/finish.ts";
 import type { OobChannel } from "../../authentication/mfa/mfa.ts";
 import { openLogin } from "../../authentication/mfa/open-login.ts";
 import { knowsPerson } from "../../authentication/sessions/known-browser.ts";
-import type { AuthenticatedSubject } from "../../authentication/subject.ts";
 import { senderOf } from "../../authentication/verification/enqueue-message.ts";
 import { redeemCode } from "../../authentication/verification/redeem.ts";
 import { sendCode } from "../../authentication/verification/send.ts";
@@ -141,11 +140,8 @@ async function enterCode(oauth: Oauth, acting: Acting, code: Secret): Promise<Se
     facts,
     now,
   });
-  return afterFirstFactor(oauth, acting, subject, grant_id);
+  return afterFirstFactor(oauth, acting, subject, grant_id, now);
 }
-
-const logIn = (oauth: Oauth, { opened, resumed }: Acting, subject: AuthenticatedSubject) =>
-  logBrowserIn(oauth, resumed.account, opened, subject);
 
 async function challenge(oauth: Oauth, { opened, resumed, facts }: Acting, channel: OobChannel): Promise<void> {
   const { account, client } = resumed;
@@ -166,7 +162,7 @@ async function showFactor(oauth: Oauth, acting: Acting, code: Secret): Promise<S
   const presented = oob_code === undefined ? { otp: code } : { oob_code: secret(oob_code), binding_code: code };
   const about = { account, pending, presented, source, actor: client.id, facts, now };
   const subject = await finishFactor(oauth.directory, about);
-  return logIn(oauth, acting, subject);
+  return logBrowserIn(oauth, account, opened, subject, now);
 }
 
 async function choose(oauth: Oauth, { opened, resumed }: Acting, session_id: string | undefined): Promise<void> {

@@ -77,6 +77,7 @@ export function upstreamRoutes(app: App, oauth: Oauth): void {
     handler: async (request, reply) => {
       const { account_id, query } = request;
       const { provider } = request.params;
+      const now = oauth.directory.storage.now();
       const opened = await open(request, requestOfState(query.state));
       const resumed = await nextStep(oauth, opened.request, opened.browser);
       const about = { request: opened.request, facts: factsOf(request) };
@@ -86,7 +87,7 @@ export function upstreamRoutes(app: App, oauth: Oauth): void {
         await checkStanding(oauth, resumed, opened.request);
         const finishing = finishUpstream(oauth, resumed, about, answer);
         const proved = await finishing.catch(recorded(request, resumed));
-        const cookie = await afterFirstFactor(oauth, { opened, resumed }, proved.subject, proved.grant_id);
+        const cookie = await afterFirstFactor(oauth, { opened, resumed }, proved.subject, proved.grant_id, now);
         if (cookie) setCookie(reply, public_url, account_id, cookie);
       } catch (error) {
         if (error instanceof RedirectedRefusal) {
