@@ -1,0 +1,96 @@
+/** Clients that registered themselves: what people agreed to by one host is no other's, and they get nothing unasked. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { claimsOf } from "../support/claims.ts";
+import { describeOnBothEngines } from "../support/engines.ts";
+import type { Latchkey, Tenant } from "../support/latchkey.ts";
+import { addUser, call, createTenant, inbox, startLatchkey } from "../support/latchkey.ts";
+import { openReceiver, type Receiver } from "../support/receiver.ts";
+import { answered, pkce, VERIFIER } from "../support/standard-client.ts";
+import { openSurfer, type Surfer } from "../support/surfer.ts";
+import { letPass } from "../support/time.ts";
+
+const BANK = "https://trusted-bank.example/cb";
+const EVIL = "https://evil.example/cb";
+const LASTING = ["authorization_code", "refresh_token"];
+
+interface Made {
+  readonly client_id: string;
+  readonly registration_access_token: string;
+  readonly registration_client_uri: string;
+}
+
+describeOnBothEngines("registered clients", (engine) => {
+  let latchkey: Latchkey;
+  let tenant: Tenant;
+  let web: Receiver;
+  const documents = new Map<string, object>();
+  beforeAll(async () => {
+    web = await openReceiver(({ path }) => [documents.has(path) ? 200 : 404, JSON.stringify(documents.get(path))]);
+    latchkey = await startLatchkey(engine, { env: { EGRESS_ALLOW: "127.0.0.0/8" } });
+    tenant = await createTenant(latchkey);
+  });
+  afterAll(async () => {
+    await latchkey.close();
+    await web.close();
+  });
+
+  const register = async (redirect_uris: readonly string[], more: object = {}) => {
+    const json = { redirect_uris, token_endpoint_auth_method: "none", ...more };
+    const made = await call(`${tenant.base}/oauth/register`, { method: "POST", token: tenant.token, json });
+    expect(made.status, made.text).toBe(201);
+    return made.body as Made;
+  };
+  const replace = ({ registration_client_uri, registration_access_token: token }: Made, json: object) =>
+    call(registration_client_uri, { method: "PUT", token, json });
+  const address = ({ client_id }: Pick<Made, "client_id">, redirect_uri: string, more: Record<string, string> = {}) => {
+    const about = { client_id, redirect_uri, response_type: "code", scope: "openid email", ...pkce, ...more };
+    return `${tenant.issuer}/oauth/authorize?${new URLSearchParams(about)}`;
+  };
+  const redeem = ({ client_id }: Pick<Made, "client_id">, code: string | null, redirect_uri: string) => {
+    const form = { grant_type: "authorization_code", client_id, code: code ?? "", redirect_uri };
+    return call(`${tenant.base}/oauth/token`, { method: "POST", form: { ...form, code_verifier: VERIFIER } });
+  };
+  const refresh = ({ client_id }: Pick<Made, "client_id">, refresh_token: string) =>
+    call(`${tenant.base}/oauth/token`, {
+      method: "POST",
+      form: { grant_type: "refresh_token", client_id, refresh_token },
+    });
+
+  /** As far as the page that asks for consent, with the mail that led there. */
+  async function askedAt(surfer: Surfer, url: string) {
+    const { email } = await addUser(latchkey, tenant.account_id);
+    const waiting = await surfer.act(await surfer.visit(url), "identify", { identifier: email });
+    const [mail] = await inbox(tenant, email);
+    return { mail, page: await surfer.act(waiting, "code", { code: mail?.verification_code ?? "" }) };
+  }
+
+  it("learn nobody's sub of another sector by moving there, whichever way round", async () => {
+    const shop = "https://shop.example/callback";
+    const pair = { subject_type: "pairwise", grant_types: LASTING };
+    const made = await register([EVIL], pair);
+    const surfer = openSurfer(latchkey);
+    const { page } = await askedAt(surfer, address(made, EVIL));
+    const { body } = await redeem(made, answered(await surfer.act(page, "allow")).get("code"), EVIL);
+    const { sub } = claimsOf(body.id_token);
+    const moved = await replace(made, { ...pair, redirect_uris: [shop] });
+    expect([moved.status, moved.body.error]).toEqual([400, "invalid_client_metadata"]);
+    expect((await replace(made, { ...pair, redirect_uris: ["https://evil.example/new"] })).status).toBe(200);
+    const refreshed = await refresh(made, body.refresh_token);
+    const told = await call(`${tenant.base}/oauth/userinfo`, { token: refreshed.body.access_token });
+    expect(told.body.sub, told.text).toBe(sub);
+    const open = { grant_types: LASTING, redirect_uris: [shop] };
+    expect((await replace(made, open)).status, "as a public one, which learns no sector's").toBe(200);
+    expect((await replace(made, { ...open, ...pair })).body.error).toBe("invalid_client_metadata");
+  });
+
+  it("learn it by a document that moves no more than by a registration", async () => {
+    const client_id = `${web.url}/moving.json`;
+    const document = { client_id, redirect_uris: [EVIL], subject_type: "pairwise" };
+    documents.set("/moving.json", document);
+    expect((await openSurfer(latchkey).visit(address({ client_id }, EVIL))).status).toBe(200);
+    documents.set("/moving.json", { ...document, redirect_uris: [BANK] });
+    await letPass(latchkey, "client_registrations", tenant.account_id, 600, ["fresh_until"]);
+    const shown = await openSurfer(latchkey).visit(address({ client_id }, BANK));
+    expect([shown.status, shown.html.includes("sector")]).toEqual([400, true]);
+  });
+});
