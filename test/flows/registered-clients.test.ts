@@ -6,7 +6,7 @@ import type { Latchkey, Tenant } from "../support/latchkey.ts";
 import { addUser, call, createTenant, inbox, startLatchkey } from "../support/latchkey.ts";
 import { openReceiver, type Receiver } from "../support/receiver.ts";
 import { answered, pkce, VERIFIER } from "../support/standard-client.ts";
-import { openSurfer, type Surfer } from "../support/surfer.ts";
+import { openSurfer, type Shown, type Surfer } from "../support/surfer.ts";
 import { letPass } from "../support/time.ts";
 
 const BANK = "https://trusted-bank.example/cb";
@@ -55,6 +55,7 @@ describeOnBothEngines("registered clients", (engine) => {
       method: "POST",
       form: { grant_type: "refresh_token", client_id, refresh_token },
     });
+  const asks = ({ html }: Shown) => html.includes('value="allow"');
 
   /** As far as the page that asks for consent, with the mail that led there. */
   async function askedAt(surfer: Surfer, url: string) {
@@ -92,5 +93,28 @@ describeOnBothEngines("registered clients", (engine) => {
     await letPass(latchkey, "client_registrations", tenant.account_id, 600, ["fresh_until"]);
     const shown = await openSurfer(latchkey).visit(address({ client_id }, BANK));
     expect([shown.status, shown.html.includes("sector")]).toEqual([400, true]);
+  });
+
+  it("stay logged in while a person is away only where the page says so", async () => {
+    const lasting = await register([EVIL], { grant_types: LASTING });
+    const surfer = openSurfer(latchkey);
+    const { page } = await askedAt(surfer, address(lasting, EVIL));
+    expect(page.html).toContain("stay logged in while you are away");
+    const { body } = await redeem(lasting, answered(await surfer.act(page, "allow")).get("code"), EVIL);
+    expect([typeof body.refresh_token, body.scope]).toEqual(["string", "openid email offline_access"]);
+    const short = await register([EVIL]);
+    const asked = await askedAt(openSurfer(latchkey), address(short, EVIL));
+    expect(asked.page.html).not.toContain("stay logged in while you are away");
+  });
+
+  it("get no refresh token for the grant that they named only after the person had agreed", async () => {
+    const made = await register([EVIL]);
+    const surfer = openSurfer(latchkey);
+    const { page } = await askedAt(surfer, address(made, EVIL));
+    const code = answered(await surfer.act(page, "allow")).get("code");
+    expect((await replace(made, { redirect_uris: [EVIL], grant_types: LASTING })).status).toBe(200);
+    const { body } = await redeem(made, code, EVIL);
+    expect([typeof body.access_token, body.refresh_token]).toEqual(["string", undefined]);
+    expect(asks(await surfer.visit(address(made, EVIL))), "asked again for what it would get now").toBe(true);
   });
 });
