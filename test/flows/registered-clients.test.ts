@@ -1,4 +1,5 @@
 /** Clients that registered themselves: what people agreed to by one host is no other's, and they get nothing unasked. */
+import { exportJWK, generateKeyPair } from "jose";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
@@ -116,5 +117,15 @@ describeOnBothEngines("registered clients", (engine) => {
     const { body } = await redeem(made, code, EVIL);
     expect([typeof body.access_token, body.refresh_token]).toEqual(["string", undefined]);
     expect(asks(await surfer.visit(address(made, EVIL))), "asked again for what it would get now").toBe(true);
+  });
+
+  it("get no secret beside the key that they prove themselves by", async () => {
+    const { publicKey } = await generateKeyPair("ES256");
+    const jwks = { keys: [{ ...(await exportJWK(publicKey)), kid: "1", alg: "ES256" }] };
+    const made = await register([EVIL], { token_endpoint_auth_method: "private_key_jwt", jwks });
+    expect(made).not.toHaveProperty("client_secret");
+    expect(made).not.toHaveProperty("client_secret_expires_at");
+    const kept = latchkey.server.core.storage.read.selectFrom("client_secrets").select("id");
+    expect(await kept.where("client_id", "=", made.client_id).execute()).toEqual([]);
   });
 });
