@@ -12,6 +12,7 @@ import { letPass } from "../support/time.ts";
 
 const BANK = "https://trusted-bank.example/cb";
 const EVIL = "https://evil.example/cb";
+const DEVICE = "urn:ietf:params:oauth:grant-type:device_code";
 const LASTING = ["authorization_code", "refresh_token"];
 
 interface Made {
@@ -65,6 +66,73 @@ describeOnBothEngines("registered clients", (engine) => {
     const [mail] = await inbox(tenant, email);
     return { mail, page: await surfer.act(waiting, "code", { code: mail?.verification_code ?? "" }) };
   }
+
+  it("have people's consent at the host that it was shown with, and are asked for at their others", async () => {
+    const made = await register([BANK, EVIL]);
+    const surfer = openSurfer(latchkey);
+    const { page } = await askedAt(surfer, address(made, BANK));
+    expect(page.html).toContain("It comes from trusted-bank.example.");
+    expect((await surfer.act(page, "allow")).url).toContain(`${BANK}?code=`);
+    expect((await surfer.visit(address(made, BANK))).url, "there they agreed").toContain(`${BANK}?code=`);
+    const silent = await surfer.visit(address(made, EVIL, { prompt: "none" }));
+    expect(silent.url, "not even an error").not.toContain(EVIL);
+    const other = await surfer.visit(address(made, EVIL));
+    expect([other.url.startsWith(EVIL), asks(other)]).toEqual([false, true]);
+    expect(other.html).toContain("It comes from evil.example.");
+  });
+
+  it("have it no more at a host that they moved to, nor by a page that they moved away under", async () => {
+    const made = await register([BANK]);
+    const surfer = openSurfer(latchkey);
+    const { page } = await askedAt(surfer, address(made, BANK));
+    await surfer.act(page, "allow");
+    const open = await surfer.visit(address(made, BANK, { prompt: "consent" }));
+    expect((await replace(made, { redirect_uris: [EVIL] })).status).toBe(200);
+    expect((await surfer.act(open, "allow")).url).not.toContain(`${BANK}?code=`);
+    expect(asks(await surfer.visit(address(made, EVIL)))).toBe(true);
+  });
+
+  it("have none by a device's code at another host than its page named", async () => {
+    const made = await register([BANK, EVIL], { grant_types: ["authorization_code", DEVICE] });
+    const form = { client_id: made.client_id, scope: "openid email" };
+    const { body } = await call(`${tenant.base}/oauth/device_authorization`, { method: "POST", form });
+    const surfer = openSurfer(latchkey);
+    const begun = await surfer.visit(`${tenant.issuer}/device`, { user_code: body.user_code });
+    const { email } = await addUser(latchkey, tenant.account_id);
+    const waiting = await surfer.act(begun, "identify", { identifier: email });
+    const [mail] = await inbox(tenant, email);
+    const page = await surfer.act(waiting, "code", { code: mail?.verification_code ?? "" });
+    expect(page.html).toContain("It comes from trusted-bank.example.");
+    await surfer.act(page, "allow");
+    expect(asks(await surfer.visit(address(made, EVIL)))).toBe(true);
+  });
+
+  it("are led to unseen, with an error or from the logout, at the host that a person agreed to alone", async () => {
+    const [bye, elsewhere] = ["https://trusted-bank.example/bye", "https://evil.example/bye"];
+    const made = await register([BANK, EVIL], { post_logout_redirect_uris: [bye, elsewhere] });
+    const surfer = openSurfer(latchkey);
+    const { page } = await askedAt(surfer, address(made, BANK));
+    const { body } = await redeem(made, answered(await surfer.act(page, "allow")).get("code"), BANK);
+    const wrong = { response_type: "token" };
+    expect((await surfer.visit(address(made, BANK, wrong))).url).toContain(`${BANK}?error=`);
+    expect((await surfer.visit(address(made, EVIL, wrong))).status).toBe(400);
+    const leave = (post_logout_redirect_uri: string, id_token_hint: string) => {
+      const query = new URLSearchParams({ client_id: made.client_id, post_logout_redirect_uri, id_token_hint });
+      return surfer.visit(`${tenant.issuer}/oauth/logout?${query}`);
+    };
+    const left = await leave(elsewhere, body.id_token);
+    expect([left.status, left.url.startsWith(elsewhere)]).toEqual([200, false]);
+    const back = await askedAt(surfer, address(made, BANK));
+    const again = await redeem(made, answered(await surfer.act(back.page, "allow")).get("code"), BANK);
+    expect((await leave(bye, again.body.id_token)).url).toBe(bye);
+  });
+
+  it("are named in messages by the host that the login leads to", async () => {
+    const made = await register([BANK, EVIL]);
+    const { mail } = await askedAt(openSurfer(latchkey), address(made, EVIL));
+    expect(mail?.text).toContain("evil.example");
+    expect(mail?.text).not.toContain("trusted-bank.example");
+  });
 
   it("learn nobody's sub of another sector by moving there, whichever way round", async () => {
     const shop = "https://shop.example/callback";
