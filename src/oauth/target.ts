@@ -17,6 +17,10 @@ export interface Target {
   readonly scope: readonly string[];
 }
 
+/** A client that the account did not make asks for refresh tokens by naming their grant, so its people are asked too. */
+const askedByGrant = ({ origin, settings }: Client): readonly string[] =>
+  origin !== "account" && settings.grant_types.includes("refresh_token") ? ["offline_access"] : [];
+
 /** What the token will be for: the API that the request or the client's setting names, else userinfo alone. */
 export async function targetOf(
   directory: Directory,
@@ -25,7 +29,8 @@ export async function targetOf(
   named: { readonly resource?: string | undefined; readonly audience?: string | undefined },
   asked: readonly string[],
 ): Promise<Target> {
-  const about = asked.filter((scope) => identity_scopes.includes(scope));
+  const all = [...new Set([...asked, ...askedByGrant(client)])];
+  const about = all.filter((scope) => identity_scopes.includes(scope));
   const others = asked.filter((scope) => !identity_scopes.includes(scope));
   const wanted = namedAudience(named) ?? client.settings.default_audience ?? undefined;
   if (wanted === undefined || wanted === userinfoAudience(issuerOf(directory.public_url, account.account_id))) {

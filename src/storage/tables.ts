@@ -105,6 +105,7 @@ export interface Consents {
   audience: string;
   scope: string;
   granted_at: string;
+  host: Generated<string>;
 }
 
 export interface ContactChallenges {
@@ -479,7 +480,7 @@ export const columns = {
   client_secrets: ["account_id", "id", "client_id", "algorithm", "digest", "created_at", "not_after", "last_used_at"],
   clients: ["account_id", "id", "client_id", "name", "description", "settings", "created_at", "created_by", "updated_at", "deleted_at", "deleted_by", "origin"],
   connections: ["account_id", "name", "strategy", "settings", "created_at", "updated_at", "deleted_at"],
-  consents: ["account_id", "user_id", "client_id", "audience", "scope", "granted_at"],
+  consents: ["account_id", "user_id", "client_id", "audience", "scope", "granted_at", "host"],
   contact_challenges: ["account_id", "user_id", "field", "value", "challenge_id", "key_version", "counter", "length", "created_at", "expires_at"],
   device_codes: ["account_id", "id", "digest", "user_code_digest", "client_id", "parameters", "state", "answer", "poll_interval", "polled_at", "created_at", "expires_at"],
   factors: ["account_id", "user_id", "kind", "target", "seed", "enabled_at", "last_step", "updated_at"],

@@ -19,6 +19,7 @@ import {
   type Tenant,
 } from "../support/latchkey.ts";
 import { overlap } from "../support/overlap.ts";
+import { letPass } from "../support/time.ts";
 
 const API = "https://api.agents.example";
 const EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange";
@@ -65,6 +66,21 @@ describeOnBothEngines("unused clients", (engine) => {
     expect(issued.status, issued.text).toBe(200);
     await sweep();
     expect(await isKept(agent.client)).toBe(true);
+  });
+
+  it("stay for thirty days after they were last used, at whichever hour of the day that is noted once", async () => {
+    const agent = await addUnused();
+    const pass = (hours: number) => letPass(latchkey, "client_registrations", tenant.account_id, hours * 3_600);
+    const use = async () => expect((await ask(agent, { grant_type: "client_credentials" })).status).toBe(200);
+    await use();
+    await pass(23);
+    await use();
+    await pass(30 * 24 - 1);
+    await sweep();
+    expect(await isKept(agent.client)).toBe(true);
+    await pass(26);
+    await sweep();
+    expect(await isKept(agent.client)).toBe(false);
   });
 
   it("stay when they exchange tokens", async () => {

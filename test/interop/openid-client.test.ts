@@ -151,10 +151,9 @@ describeOnBothEngines("openid-client", (engine) => {
   it("authenticates with a key instead of a secret, each assertion once", async () => {
     const keys = await generateKeyPair("ES256");
     const jwk = { ...(await exportJWK(keys.publicKey)), kid: "1", alg: "ES256", use: "sig" };
-    const own = await addClient(latchkey, tenant.account_id, {
-      token_endpoint_auth_method: "private_key_jwt",
-      jwks: { keys: [jwk] },
-    });
+    const settings = { token_endpoint_auth_method: "private_key_jwt", jwks: { keys: [jwk] } } as const;
+    const brought = "a secret that it brought along from elsewhere";
+    const own = await addClient(latchkey, tenant.account_id, settings, undefined, brought);
     await addGrant(latchkey, tenant.account_id, own, tenant.audience, ["orders:read"], "client_credentials");
     const config = await discover(own, client.PrivateKeyJwt({ key: keys.privateKey, kid: "1" }));
     let again = () => reach("", {} as client.CustomFetchOptions);

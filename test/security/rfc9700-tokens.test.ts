@@ -271,9 +271,10 @@ describeOnBothEngines("RFC 9700 about tokens", (engine) => {
     const form = { grant_type: "client_credentials", audience: scene.tenant.audience };
     const both = await scene.token({ ...form, client_id: scene.own.client_id, client_secret: scene.own.client_secret });
     expect([both.status, both.body.error]).toEqual([400, "invalid_request"]);
-    const keyed = await addClient(scene.latchkey, scene.tenant.account_id, {
-      token_endpoint_auth_method: "private_key_jwt",
-    });
+    const by_key = { token_endpoint_auth_method: "private_key_jwt" } as const;
+    const brought = "a secret that it brought along from elsewhere";
+    const keyed = await addClient(scene.latchkey, scene.tenant.account_id, by_key, undefined, brought);
+    expect(keyed.client_secret).toBe(brought);
     expect((await scene.token(form, keyed)).status).toBe(401);
     expect(
       (await scene.token({ ...form, client_id: keyed.client_id, client_secret: keyed.client_secret }, null)).status,

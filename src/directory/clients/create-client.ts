@@ -18,13 +18,13 @@ export interface NewClient {
   readonly settings: Partial<ClientSettings>;
   /** Default: the account makes it. */
   readonly origin?: Client["origin"];
-  /** One that it has already, from elsewhere; else one is made. */
+  /** One that it has already, from elsewhere; else one is made for whoever authenticates by a secret. */
   readonly client_secret?: Secret | undefined;
 }
 
 export interface CreatedClient {
   readonly client: Client;
-  /** Shown once; a public client has none. */
+  /** Shown once; a public client has none, nor has one that proves itself by a key. */
   readonly client_secret: Secret | null;
 }
 
@@ -73,5 +73,6 @@ export const takenClientId = () => refuseField("client_id", "taken", "is taken")
 
 async function secretOf(account_id: string, id: string, { settings, client_secret }: NewClient, now: number) {
   if (isPublic(settings)) return null;
-  return client_secret ? adoptSecret(account_id, id, client_secret, now) : mintSecret(account_id, id, now);
+  if (client_secret) return adoptSecret(account_id, id, client_secret, now);
+  return settings.token_endpoint_auth_method === "private_key_jwt" ? null : mintSecret(account_id, id, now);
 }

@@ -36,7 +36,9 @@ export const ClientView = Type.Object({
 
 export const ClientWithSecret = Type.Object({
   ...ClientView.properties,
-  client_secret: Type.Optional(Type.String({ description: "Shown once. A public client has none." })),
+  client_secret: Type.Optional(
+    Type.String({ description: "Shown once. A public client has none, nor has one that proves itself by a key." }),
+  ),
 });
 
 export const ClientList = Type.Array(ListedClient);

@@ -1,5 +1,6 @@
 import type { Account } from "../../directory/accounts/account.ts";
 import { type Client, isPublic } from "../../directory/clients/client.ts";
+import { homeOf } from "../../directory/clients/home.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { type Agreement, hasAgreed, isForeign } from "../consents/consent.ts";
 import { type AuthorizationParameters, askedScope } from "./authorization-request.ts";
@@ -13,7 +14,7 @@ interface Asking {
 
 /**
  * Whether this person has to be asked: never for a client of the account's own; otherwise until they agreed to all of
- * these scopes. What they agreed to is never applied silently where anybody on the device may pose as the client (RFC
+ * these scopes, at this host where the client registered itself (RFC 7591 §5). What they agreed to is never applied silently where anybody on the device may pose as the client (RFC
  * 8252 §8.6).
  */
 export async function needsConsent(directory: Directory, asking: Asking): Promise<boolean> {
@@ -32,4 +33,9 @@ export const agreementTo = ({ account, client, user_id, parameters }: Asking): A
   client_id: client.id,
   audience: parameters.audience ?? "",
   scope: askedScope(parameters),
+  host: client.origin === "dynamic" ? shownHome(client, parameters) : "",
 });
+
+/** Where a client comes from, as its people read it. A device's redirect_uri is a page of ours and says nothing about it. */
+export const shownHome = (client: Client, { device, redirect_uri }: AuthorizationParameters): string =>
+  homeOf(client, device === undefined ? redirect_uri : undefined);

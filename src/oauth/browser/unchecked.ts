@@ -1,5 +1,6 @@
 import { findSessions } from "../../authentication/sessions/sessions.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
+import { hostOf } from "../../directory/clients/home.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { listConsents } from "../consents/consent.ts";
 import { type Answer, errorAnswer } from "./answer.ts";
@@ -19,19 +20,24 @@ export async function silentAnswer(
   error: unknown,
 ): Promise<Answer> {
   if (!(error instanceof RedirectedRefusal)) throw error;
-  if (!(await mayGoThere(directory, account_id, error.to.unchecked, browser))) throw directly(error);
+  if (!(await mayGoThere(directory, account_id, error.to, browser))) throw directly(error);
   return errorAnswer(error, issuerOf(directory.public_url, account_id));
 }
 
-/** Whether somebody who is logged in in this browser has agreed to the client, as far as nobody of the account checked it. */
+/**
+ * Whether somebody who is logged in in this browser has agreed to the client, as far as nobody of the account checked it:
+ * to one that registered itself at this very host.
+ */
 export async function mayGoThere(
   directory: Directory,
   account_id: string,
-  unchecked: AnswerTo["unchecked"],
+  { unchecked, redirect_uri }: Pick<AnswerTo, "unchecked" | "redirect_uri">,
   browser: Uint8Array | undefined,
 ): Promise<boolean> {
   if (unchecked === undefined) return true;
   const sessions = await findSessions(directory, account_id, browser);
   const agreed = await Promise.all(sessions.map(({ user_id }) => listConsents(directory, account_id, user_id)));
-  return agreed.flat().some(({ client_id }) => client_id === unchecked);
+  const here = hostOf(redirect_uri);
+  const to_this = agreed.flat().filter(({ client_id }) => client_id === unchecked);
+  return to_this.some(({ client, host }) => client.origin !== "dynamic" || host === here);
 }

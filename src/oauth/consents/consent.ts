@@ -16,18 +16,20 @@ import { addConsent, type ConsentKey, deleteConsents, selectConsent, selectConse
 /** What somebody agrees to. */
 export interface Agreement extends ConsentKey {
   readonly scope: readonly string[];
+  /** Where a client that registered itself said it comes from: it may name any hosts, and more later. Else empty. */
+  readonly host: string;
 }
 
 /** People agree to a client unless the account made it and calls it its own. */
 export const isForeign = ({ settings, origin }: Client) => !settings.first_party || origin !== "account";
 
-/** @returns whether they agreed to all of it, at once or bit by bit. */
-export async function hasAgreed({ storage }: Directory, { scope, ...key }: Agreement): Promise<boolean> {
+/** @returns whether they agreed to all of it, at once or bit by bit, and to the client at this host last. */
+export async function hasAgreed({ storage }: Directory, { scope, host, ...key }: Agreement): Promise<boolean> {
   const agreed = await selectConsent(storage.read, key);
-  return agreed !== undefined && scope.every((one) => agreed.includes(one));
+  return agreed?.host === host && scope.every((one) => agreed.scope.includes(one));
 }
 
-/** The person agreed; remembered with what they agreed to before. */
+/** The person agreed; remembered with what they agreed to before at the same host. */
 export async function recordConsent({ storage }: Directory, agreement: Agreement): Promise<void> {
   const granted_at = instant(storage.now());
   await storage.write((tx) => addConsent(tx.db, { ...agreement, granted_at }));

@@ -10,34 +10,38 @@ export interface ConsentKey {
   readonly audience: string;
 }
 
-export async function selectConsent(db: Database, key: ConsentKey): Promise<readonly string[] | undefined> {
+export async function selectConsent(
+  db: Database,
+  key: ConsentKey,
+): Promise<Pick<StoredConsent, "scope" | "host"> | undefined> {
   const row = await db
     .selectFrom("consents")
-    .select("scope")
+    .select(["scope", "host"])
     .where("account_id", "=", key.account_id)
     .where("user_id", "=", key.user_id)
     .where("client_id", "=", key.client_id)
     .where("audience", "=", key.audience)
     .executeTakeFirst();
-  return row && (JSON.parse(row.scope) as string[]);
+  return row && { host: row.host, scope: JSON.parse(row.scope) as string[] };
 }
 
-/** Adds to what was agreed to. The row is held first, so that of several who add, or take back, none undoes what another did. */
-export async function addConsent(
-  db: Database,
-  { scope, granted_at, ...key }: ConsentKey & { readonly scope: readonly string[]; readonly granted_at: Instant },
-): Promise<void> {
+/**
+ * Adds to what was agreed to at this host; what was agreed to at another is forgotten. The row is held first, so that of
+ * several who add, or take back, none undoes what another did.
+ */
+export async function addConsent(db: Database, { scope, host, granted_at, ...key }: StoredConsent): Promise<void> {
   const unique = ["account_id", "user_id", "client_id", "audience"] as const;
   const held = await db
     .insertInto("consents")
-    .values({ ...key, scope: "[]", granted_at })
+    .values({ ...key, scope: "[]", host, granted_at })
     .onConflict((conflict) => conflict.columns(unique).doUpdateSet({ granted_at }))
-    .returning("scope")
+    .returning(["scope", "host"])
     .executeTakeFirstOrThrow();
-  const all = [...new Set([...(JSON.parse(held.scope) as string[]), ...scope])];
+  const before = held.host === host ? (JSON.parse(held.scope) as string[]) : [];
+  const all = [...new Set([...before, ...scope])];
   await db
     .updateTable("consents")
-    .set({ scope: JSON.stringify(all) })
+    .set({ scope: JSON.stringify(all), host })
     .where("account_id", "=", key.account_id)
     .where("user_id", "=", key.user_id)
     .where("client_id", "=", key.client_id)
@@ -47,6 +51,8 @@ export async function addConsent(
 
 export interface StoredConsent extends ConsentKey {
   readonly scope: readonly string[];
+  /** As in Agreement. */
+  readonly host: string;
   readonly granted_at: Instant;
 }
 

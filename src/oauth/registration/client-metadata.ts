@@ -82,8 +82,6 @@ export function settingsOf(
     grant_types: grants,
     token_endpoint_auth_method: method,
     subject_type,
-    // A refresh token is what it asked for by naming the grant.
-    refresh_without_offline_access: grants.includes("refresh_token"),
     ...algOf(metadata, "id_token_signed_response_alg"),
     ...algOf(metadata, "userinfo_signed_response_alg"),
   };

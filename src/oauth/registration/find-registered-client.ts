@@ -13,7 +13,7 @@ import { Refusal, refuse } from "../../errors.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Oauth } from "../oauth.ts";
 import { ClientMetadata, settingsOf } from "./client-metadata.ts";
-import { chargeNewClient, speaking } from "./register.ts";
+import { chargeNewClient, checkSameSector, speaking } from "./register.ts";
 import { KEPT } from "./registration.ts";
 import { countDocuments, selectRegistration, upsertRegistration } from "./store.ts";
 
@@ -124,6 +124,7 @@ async function readDocument(oauth: Asking, account_id: string, client_id: string
   const { storage } = directory;
   const now = storage.now();
   const { name, settings, fresh } = await fetchClient(oauth, client_id);
+  if (known?.settings.sector_identifier_uri === null) checkSameSector(known, settings);
   const actor = { id: client_id.slice(0, 200), context: {} };
   const client = await speaking(() =>
     known

@@ -1,16 +1,14 @@
 import type { Client } from "../../directory/clients/client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { instant } from "../../storage/storage.ts";
+import { NOTED_EVERY } from "./registration.ts";
 import { selectRegistration, updateUsedAt } from "./store.ts";
-
-/** Noted once a day; milliseconds. */
-const RESOLUTION = 86_400_000;
 
 /** A client that registered itself is in use, so it stays. Whoever was noted lately costs a read and no write. */
 export async function noteUsed({ storage }: Directory, { account_id, id, origin }: Client): Promise<void> {
   if (origin === "account") return;
   const now = storage.now();
-  const before = instant(now - RESOLUTION);
+  const before = instant(now - NOTED_EVERY);
   const registration = await selectRegistration(storage.read, account_id, id);
   if (!registration || registration.used_at >= before) return;
   await storage.write((tx) => updateUsedAt(tx.db, registration, before, now));

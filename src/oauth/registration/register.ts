@@ -4,6 +4,7 @@ import { changeClient, removeClient } from "../../directory/clients/change-clien
 import { type Client, isPublic } from "../../directory/clients/client.ts";
 import { type CreatedClient, createClient } from "../../directory/clients/create-client.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
+import { sectorOf } from "../../directory/clients/sector.ts";
 import { type ClientSettings, DEVICE_CODE } from "../../directory/clients/settings.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
 import { type Documents, fetchList } from "../../egress/documents.ts";
@@ -122,6 +123,7 @@ export async function replaceRegistered(
     throw refuse("invalid_client_metadata", { message: "Device codes need an initial access token." });
   if (settings.token_endpoint_auth_method !== method)
     throw refuse("invalid_client_metadata", { message: `token_endpoint_auth_method stays ${method}.` });
+  checkSameSector(client, settings);
   await checkSector(oauth.documents, settings);
   const change = { name: metadata.client_name ?? null, settings };
   return speaking(() => changeClient(oauth.directory, client, change, actor));
@@ -132,6 +134,18 @@ export async function removeRegistered({ directory }: Oauth, client: Client, act
   await removeClient(directory, client, actor);
   const { account_id, id: client_id } = client;
   await directory.storage.write((tx) => deleteRegistered(tx.db, { account_id, client_id }));
+}
+
+/**
+ * A client that comes into a sector, of another or of none, would learn by which `sub` others there know the people whom
+ * it knows already (OpenID Connect Core §8.1): only the account moves it.
+ *
+ * @throws 400 invalid_client_metadata.
+ */
+export function checkSameSector(client: Client, change: Partial<ClientSettings>): void {
+  const sector = sectorOf({ ...client, settings: { ...client.settings, ...change } });
+  if (sector === undefined || sector === sectorOf(client)) return;
+  throw refuse("invalid_client_metadata", { message: "A client stays in the sector that it was registered in." });
 }
 
 /** Every callback is named by the sector's own document (OpenID Connect Registration §5). */

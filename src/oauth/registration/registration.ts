@@ -22,8 +22,11 @@ export interface Registration {
   readonly expires_at: Instant;
 }
 
-/** An unused client is kept so long; milliseconds. */
-export const KEPT = 30 * 86_400_000;
+/** Use is noted once a day; milliseconds. */
+export const NOTED_EVERY = 86_400_000;
+
+/** A client is kept so long after its use was noted, and so for thirty days after it was last used; milliseconds. */
+export const KEPT = 30 * 86_400_000 + NOTED_EVERY;
 
 /** Who made a client that was registered without an initial access token. */
 export const NOBODY = "open-registration";

@@ -93,6 +93,13 @@ const sending = (client: Client, code_format: Client["settings"]["code_format"])
   settings: { ...client.settings, code_format, login_uri: null },
 });
 
+/** The client as this login knows it, by the callback that it leads to: that one's host is what messages name. */
+function ledTo({ opened, resumed: { client } }: Acting): Client {
+  const { device, redirect_uri } = opened.request.parameters;
+  const callbacks = device === undefined ? [redirect_uri] : client.settings.callbacks;
+  return { ...client, settings: { ...client.settings, callbacks } };
+}
+
 async function identify(oauth: Oauth, acting: Acting, identifier: string, before: Progress): Promise<void> {
   const { opened, resumed, source, locale, facts } = acting;
   const { account, client } = resumed;
@@ -106,7 +113,7 @@ async function identify(oauth: Oauth, acting: Acting, identifier: string, before
   const sprayed = !known && (await isSprayed(oauth.directory.storage, account.account_id, now));
   const { login_session_id } = await sendCode(oauth, {
     account,
-    client: sending(client, sprayed ? "typable" : "numeric"),
+    client: sending(ledTo(acting), sprayed ? "typable" : "numeric"),
     audience: audienceOf(opened),
     connection,
     ...named,
@@ -131,7 +138,7 @@ async function enterCode(oauth: Oauth, acting: Acting, code: Secret): Promise<Se
   const { grant_id } = request.parameters;
   const subject = await redeemCode(oauth, {
     account,
-    client,
+    client: ledTo(acting),
     grant_id,
     audience: audienceOf(opened),
     verification_code: code,
@@ -143,12 +150,13 @@ async function enterCode(oauth: Oauth, acting: Acting, code: Secret): Promise<Se
   return afterFirstFactor(oauth, acting, subject, grant_id, now);
 }
 
-async function challenge(oauth: Oauth, { opened, resumed, facts }: Acting, channel: OobChannel): Promise<void> {
+async function challenge(oauth: Oauth, acting: Acting, channel: OobChannel): Promise<void> {
+  const { opened, resumed, facts } = acting;
   const { account, client } = resumed;
   const { mfa_token = "" } = opened.request.progress;
   const now = oauth.directory.storage.now();
   const pending = await openLogin(oauth.directory, account.account_id, secret(mfa_token), now);
-  const about = { account, pending, channel, sender: senderOf(client), actor: client.id, facts, now };
+  const about = { account, pending, channel, sender: senderOf(ledTo(acting)), actor: client.id, facts, now };
   const oob_code = reveal(await challengeFactor(oauth, about));
   await saveProgress(oauth, opened.request, { mfa_token, oob_code, oob_channel: channel, another: true });
 }

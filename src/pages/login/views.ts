@@ -2,6 +2,7 @@ import type { Client } from "../../directory/clients/client.ts";
 import { hostOf } from "../../directory/clients/home.ts";
 import type { User } from "../../directory/users/user.ts";
 import { type AuthorizationRequest, askedScope } from "../../oauth/browser/authorization-request.ts";
+import { shownHome } from "../../oauth/browser/needs-consent.ts";
 import { type Html, html } from "../html.ts";
 import { scopeList } from "../scope-list.ts";
 import type { Problem, Texts } from "../texts/texts.ts";
@@ -160,9 +161,7 @@ export function consentView(context: Context, user: User | undefined): View {
   const { audience, redirect_uri } = request.parameters;
   const scope = askedScope(request.parameters);
   const host = hostOf(redirect_uri);
-  // A device's redirect_uri is a page of ours, which says nothing about the client.
-  const own = request.parameters.device === undefined ? redirect_uri : (client.settings.callbacks[0] ?? redirect_uri);
-  const from = hostOf(client.origin === "metadata" ? client.client_id : own);
+  const from = shownHome(client, request.parameters);
   return {
     title: texts.consent(nameOf(client)),
     body: html`${client.origin !== "account" && html`<p class="quiet">${texts.unchecked(from)}</p>`}${request.parameters.device !== undefined && html`<p class="problem">${texts.device.warning}</p>`}${scopeList(texts, { audience, scope })}

@@ -73,7 +73,9 @@ export function logoutRoutes(app: App, oauth: Oauth): void {
     const logout = await readLogout(oauth, account_id, given);
     const sessions = await findUnended(directory, account_id, browser);
     // Asked before the sessions end that say so.
-    const may_go = await mayGoThere(directory, account_id, logout.unchecked, browser);
+    const redirect_uri = logout.address && reveal(logout.address);
+    const { unchecked } = logout;
+    const may_go = redirect_uri && (await mayGoThere(directory, account_id, { unchecked, redirect_uri }, browser));
     const meant = meantBy(logout, sessions);
     if (sessions.length > 0 && meant.length === 0 && !confirmed) {
       const asks_for = logout.client?.name ?? logout.client?.client_id ?? account.name;

@@ -1,0 +1,199 @@
+/** Clients that registered themselves: what people agreed to by one host is no other's, and they get nothing unasked. */
+import { exportJWK, generateKeyPair } from "jose";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { claimsOf } from "../support/claims.ts";
+import { describeOnBothEngines } from "../support/engines.ts";
+import type { Latchkey, Tenant } from "../support/latchkey.ts";
+import { addUser, call, createTenant, inbox, startLatchkey } from "../support/latchkey.ts";
+import { openReceiver, type Receiver } from "../support/receiver.ts";
+import { answered, pkce, VERIFIER } from "../support/standard-client.ts";
+import { openSurfer, type Shown, type Surfer } from "../support/surfer.ts";
+import { letPass } from "../support/time.ts";
+
+const BANK = "https://trusted-bank.example/cb";
+const EVIL = "https://evil.example/cb";
+const DEVICE = "urn:ietf:params:oauth:grant-type:device_code";
+const LASTING = ["authorization_code", "refresh_token"];
+
+interface Made {
+  readonly client_id: string;
+  readonly registration_access_token: string;
+  readonly registration_client_uri: string;
+}
+
+describeOnBothEngines("registered clients", (engine) => {
+  let latchkey: Latchkey;
+  let tenant: Tenant;
+  let web: Receiver;
+  const documents = new Map<string, object>();
+  beforeAll(async () => {
+    web = await openReceiver(({ path }) => [documents.has(path) ? 200 : 404, JSON.stringify(documents.get(path))]);
+    latchkey = await startLatchkey(engine, { env: { EGRESS_ALLOW: "127.0.0.0/8" } });
+    tenant = await createTenant(latchkey);
+  });
+  afterAll(async () => {
+    await latchkey.close();
+    await web.close();
+  });
+
+  const register = async (redirect_uris: readonly string[], more: object = {}) => {
+    const json = { redirect_uris, token_endpoint_auth_method: "none", ...more };
+    const made = await call(`${tenant.base}/oauth/register`, { method: "POST", token: tenant.token, json });
+    expect(made.status, made.text).toBe(201);
+    return made.body as Made;
+  };
+  const replace = ({ registration_client_uri, registration_access_token: token }: Made, json: object) =>
+    call(registration_client_uri, { method: "PUT", token, json });
+  const address = ({ client_id }: Pick<Made, "client_id">, redirect_uri: string, more: Record<string, string> = {}) => {
+    const about = { client_id, redirect_uri, response_type: "code", scope: "openid email", ...pkce, ...more };
+    return `${tenant.issuer}/oauth/authorize?${new URLSearchParams(about)}`;
+  };
+  const redeem = ({ client_id }: Pick<Made, "client_id">, code: string | null, redirect_uri: string) => {
+    const form = { grant_type: "authorization_code", client_id, code: code ?? "", redirect_uri };
+    return call(`${tenant.base}/oauth/token`, { method: "POST", form: { ...form, code_verifier: VERIFIER } });
+  };
+  const refresh = ({ client_id }: Pick<Made, "client_id">, refresh_token: string) =>
+    call(`${tenant.base}/oauth/token`, {
+      method: "POST",
+      form: { grant_type: "refresh_token", client_id, refresh_token },
+    });
+  const asks = ({ html }: Shown) => html.includes('value="allow"');
+
+  /** As far as the page that asks for consent, with the mail that led there. */
+  async function askedAt(surfer: Surfer, url: string) {
+    const { email } = await addUser(latchkey, tenant.account_id);
+    const waiting = await surfer.act(await surfer.visit(url), "identify", { identifier: email });
+    const [mail] = await inbox(tenant, email);
+    return { mail, page: await surfer.act(waiting, "code", { code: mail?.verification_code ?? "" }) };
+  }
+
+  it("have people's consent at the host that it was shown with, and are asked for at their others", async () => {
+    const made = await register([BANK, EVIL]);
+    const surfer = openSurfer(latchkey);
+    const { page } = await askedAt(surfer, address(made, BANK));
+    expect(page.html).toContain("It comes from trusted-bank.example.");
+    expect((await surfer.act(page, "allow")).url).toContain(`${BANK}?code=`);
+    expect((await surfer.visit(address(made, BANK))).url, "there they agreed").toContain(`${BANK}?code=`);
+    const silent = await surfer.visit(address(made, EVIL, { prompt: "none" }));
+    expect(silent.url, "not even an error").not.toContain(EVIL);
+    const other = await surfer.visit(address(made, EVIL));
+    expect([other.url.startsWith(EVIL), asks(other)]).toEqual([false, true]);
+    expect(other.html).toContain("It comes from evil.example.");
+  });
+
+  it("have it no more at a host that they moved to, nor by a page that they moved away under", async () => {
+    const made = await register([BANK]);
+    const surfer = openSurfer(latchkey);
+    const { page } = await askedAt(surfer, address(made, BANK));
+    await surfer.act(page, "allow");
+    const open = await surfer.visit(address(made, BANK, { prompt: "consent" }));
+    expect((await replace(made, { redirect_uris: [EVIL] })).status).toBe(200);
+    expect((await surfer.act(open, "allow")).url).not.toContain(`${BANK}?code=`);
+    expect(asks(await surfer.visit(address(made, EVIL)))).toBe(true);
+  });
+
+  it("have none by a device's code at another host than its page named", async () => {
+    const made = await register([BANK, EVIL], { grant_types: ["authorization_code", DEVICE] });
+    const form = { client_id: made.client_id, scope: "openid email" };
+    const { body } = await call(`${tenant.base}/oauth/device_authorization`, { method: "POST", form });
+    const surfer = openSurfer(latchkey);
+    const begun = await surfer.visit(`${tenant.issuer}/device`, { user_code: body.user_code });
+    const { email } = await addUser(latchkey, tenant.account_id);
+    const waiting = await surfer.act(begun, "identify", { identifier: email });
+    const [mail] = await inbox(tenant, email);
+    const page = await surfer.act(waiting, "code", { code: mail?.verification_code ?? "" });
+    expect(page.html).toContain("It comes from trusted-bank.example.");
+    await surfer.act(page, "allow");
+    expect(asks(await surfer.visit(address(made, EVIL)))).toBe(true);
+  });
+
+  it("are led to unseen, with an error or from the logout, at the host that a person agreed to alone", async () => {
+    const [bye, elsewhere] = ["https://trusted-bank.example/bye", "https://evil.example/bye"];
+    const made = await register([BANK, EVIL], { post_logout_redirect_uris: [bye, elsewhere] });
+    const surfer = openSurfer(latchkey);
+    const { page } = await askedAt(surfer, address(made, BANK));
+    const { body } = await redeem(made, answered(await surfer.act(page, "allow")).get("code"), BANK);
+    const wrong = { response_type: "token" };
+    expect((await surfer.visit(address(made, BANK, wrong))).url).toContain(`${BANK}?error=`);
+    expect((await surfer.visit(address(made, EVIL, wrong))).status).toBe(400);
+    const leave = (post_logout_redirect_uri: string, id_token_hint: string) => {
+      const query = new URLSearchParams({ client_id: made.client_id, post_logout_redirect_uri, id_token_hint });
+      return surfer.visit(`${tenant.issuer}/oauth/logout?${query}`);
+    };
+    const left = await leave(elsewhere, body.id_token);
+    expect([left.status, left.url.startsWith(elsewhere)]).toEqual([200, false]);
+    const back = await askedAt(surfer, address(made, BANK));
+    const again = await redeem(made, answered(await surfer.act(back.page, "allow")).get("code"), BANK);
+    expect((await leave(bye, again.body.id_token)).url).toBe(bye);
+  });
+
+  it("are named in messages by the host that the login leads to", async () => {
+    const made = await register([BANK, EVIL]);
+    const { mail } = await askedAt(openSurfer(latchkey), address(made, EVIL));
+    expect(mail?.text).toContain("evil.example");
+    expect(mail?.text).not.toContain("trusted-bank.example");
+  });
+
+  it("learn nobody's sub of another sector by moving there, whichever way round", async () => {
+    const shop = "https://shop.example/callback";
+    const pair = { subject_type: "pairwise", grant_types: LASTING };
+    const made = await register([EVIL], pair);
+    const surfer = openSurfer(latchkey);
+    const { page } = await askedAt(surfer, address(made, EVIL));
+    const { body } = await redeem(made, answered(await surfer.act(page, "allow")).get("code"), EVIL);
+    const { sub } = claimsOf(body.id_token);
+    const moved = await replace(made, { ...pair, redirect_uris: [shop] });
+    expect([moved.status, moved.body.error]).toEqual([400, "invalid_client_metadata"]);
+    expect((await replace(made, { ...pair, redirect_uris: ["https://evil.example/new"] })).status).toBe(200);
+    const refreshed = await refresh(made, body.refresh_token);
+    const told = await call(`${tenant.base}/oauth/userinfo`, { token: refreshed.body.access_token });
+    expect(told.body.sub, told.text).toBe(sub);
+    const open = { grant_types: LASTING, redirect_uris: [shop] };
+    expect((await replace(made, open)).status, "as a public one, which learns no sector's").toBe(200);
+    expect((await replace(made, { ...open, ...pair })).body.error).toBe("invalid_client_metadata");
+  });
+
+  it("learn it by a document that moves no more than by a registration", async () => {
+    const client_id = `${web.url}/moving.json`;
+    const document = { client_id, redirect_uris: [EVIL], subject_type: "pairwise" };
+    documents.set("/moving.json", document);
+    expect((await openSurfer(latchkey).visit(address({ client_id }, EVIL))).status).toBe(200);
+    documents.set("/moving.json", { ...document, redirect_uris: [BANK] });
+    await letPass(latchkey, "client_registrations", tenant.account_id, 600, ["fresh_until"]);
+    const shown = await openSurfer(latchkey).visit(address({ client_id }, BANK));
+    expect([shown.status, shown.html.includes("sector")]).toEqual([400, true]);
+  });
+
+  it("stay logged in while a person is away only where the page says so", async () => {
+    const lasting = await register([EVIL], { grant_types: LASTING });
+    const surfer = openSurfer(latchkey);
+    const { page } = await askedAt(surfer, address(lasting, EVIL));
+    expect(page.html).toContain("stay logged in while you are away");
+    const { body } = await redeem(lasting, answered(await surfer.act(page, "allow")).get("code"), EVIL);
+    expect([typeof body.refresh_token, body.scope]).toEqual(["string", "openid email offline_access"]);
+    const short = await register([EVIL]);
+    const asked = await askedAt(openSurfer(latchkey), address(short, EVIL));
+    expect(asked.page.html).not.toContain("stay logged in while you are away");
+  });
+
+  it("get no refresh token for the grant that they named only after the person had agreed", async () => {
+    const made = await register([EVIL]);
+    const surfer = openSurfer(latchkey);
+    const { page } = await askedAt(surfer, address(made, EVIL));
+    const code = answered(await surfer.act(page, "allow")).get("code");
+    expect((await replace(made, { redirect_uris: [EVIL], grant_types: LASTING })).status).toBe(200);
+    const { body } = await redeem(made, code, EVIL);
+    expect([typeof body.access_token, body.refresh_token]).toEqual(["string", undefined]);
+    expect(asks(await surfer.visit(address(made, EVIL))), "asked again for what it would get now").toBe(true);
+  });
+
+  it("get no secret beside the key that they prove themselves by", async () => {
+    const { publicKey } = await generateKeyPair("ES256");
+    const jwks = { keys: [{ ...(await exportJWK(publicKey)), kid: "1", alg: "ES256" }] };
+    const made = await register([EVIL], { token_endpoint_auth_method: "private_key_jwt", jwks });
+    expect(made).not.toHaveProperty("client_secret");
+    expect(made).not.toHaveProperty("client_secret_expires_at");
+    const kept = latchkey.server.core.storage.read.selectFrom("client_secrets").select("id");
+    expect(await kept.where("client_id", "=", made.client_id).execute()).toEqual([]);
+  });
+});
