@@ -1,7 +1,7 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
 import { type ErrorCode, errorDescription, type Fault, Refusal, refuse } from "../errors.ts";
 import type { Surface } from "./contract.ts";
-import { faultsOf } from "./faults.ts";
+import { faultsOf, MOST_FAULTS } from "./faults.ts";
 
 /** How an error looks where a browser is looking; handed in by whoever has pages. */
 export type ErrorPage = (
@@ -90,7 +90,8 @@ function errorBody(surface: Surface, refusal: Refusal, request_id: string): obje
   const text = code === "internal_error" ? `${message} Request-Id: ${request_id}` : message;
   if (surface === "oauth")
     return { error: oauthCode(refusal), error_description: errorDescription(text), ...options.beside };
-  return { error: { code, message: text, ...(options.errors ? { errors: options.errors } : {}) }, ...options.beside };
+  const errors = options.errors?.slice(0, MOST_FAULTS);
+  return { error: { code, message: text, ...(errors ? { errors } : {}) }, ...options.beside };
 }
 
 /** RFC 8628 §3.5, RFC 9449 §8 */
@@ -117,7 +118,7 @@ function statusOn(surface: Surface, { code, status }: Refusal): number {
 function toRefusal(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
   const { code, statusCode, validation, validationContext, message } = error as Partial<FastifyError>;
-  if (validation) return malformed(faultsOf(validation, validationContext));
+  if (validation) return malformed(faultsOf(validation.slice(0, MOST_FAULTS), validationContext));
   switch (code) {
     case "FST_ERR_CTP_BODY_TOO_LARGE":
       return refuse("payload_too_large");

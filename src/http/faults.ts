@@ -1,6 +1,9 @@
 import type { FastifySchemaValidationError } from "fastify";
 import type { Fault } from "../errors.ts";
 
+/** A request is told of so many: whoever sends thousands of faults is not to have them found words for, nor sent back. */
+export const MOST_FAULTS = 50;
+
 const sentences: Record<string, (params: Record<string, unknown>) => [code: string, message: string]> = {
   required: () => ["required", "is required"],
   type: ({ type }) => ["type", `must be ${article(String(type))}`],

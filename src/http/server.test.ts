@@ -76,3 +76,21 @@ it("stops only when whoever reads slowly has the whole answer", async () => {
   await closed;
   expect(received).toBeGreaterThan(size);
 });
+
+it("looks at fifty findings of a schema, and finds no words for more", async () => {
+  const { app } = openTestHttp();
+  let read = 0;
+  const finding = (index: number) => ({
+    instancePath: `/list/${index}`,
+    params: { type: "string" },
+    get keyword() {
+      read += 1;
+      return "type";
+    },
+  });
+  app.get("/findings", { schema: { hide: true } }, async () => {
+    throw Object.assign(new Error(), { validation: Array.from({ length: 1_000 }, (_, index) => finding(index)) });
+  });
+  const { statusCode, body } = await app.inject({ url: "/findings" });
+  expect([statusCode, JSON.parse(body).error.errors.length, read]).toEqual([400, 50, 50]);
+});

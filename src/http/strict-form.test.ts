@@ -33,6 +33,10 @@ describe("strict forms", () => {
     expect(parseStrict(text).faults).toMatchObject([{ path, code }]);
   });
 
+  it("stop at fifty faults", () => {
+    for (const pair of ["a&", "a=%&", "%ff&"]) expect(parseStrict(pair.repeat(1_000)).faults).toHaveLength(50);
+  });
+
   it("never throw, and keep no name that an object has by itself", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary" }), (text) => {

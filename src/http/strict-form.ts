@@ -1,4 +1,5 @@
 import type { Fault } from "../errors.ts";
+import { MOST_FAULTS } from "./faults.ts";
 
 /** What a query string or form body said, and what is wrong with how it said it. */
 export interface StrictForm {
@@ -9,7 +10,7 @@ export interface StrictForm {
 /**
  * Reads `application/x-www-form-urlencoded` without mercy: a repeated name, an invalid percent sequence, bytes that are not
  * UTF-8 and U+0000 are faults (RFC 6749 §3.1: parameters must not be included more than once). `text` holds one byte in
- * each character, as HTTP delivers it.
+ * each character, as HTTP delivers it; nothing is read behind the last fault that a request is told of.
  */
 export function parseStrict(text: string): StrictForm {
   const values = new Values();
@@ -17,6 +18,7 @@ export function parseStrict(text: string): StrictForm {
   const read = ENCODED.test(text) ? decode : (part: string) => part;
   for (const pair of text.split("&")) {
     if (pair === "") continue;
+    if (faults.length === MOST_FAULTS) break;
     const split = pair.indexOf("=");
     const name = read(split < 0 ? pair : pair.slice(0, split));
     const value = read(split < 0 ? "" : pair.slice(split + 1));

@@ -103,4 +103,22 @@ describeOnBothEngines("a device", (engine) => {
     for (const code of ["BBBB-BBBB", user_code]) expect((await type(from("203.0.113.5"), code)).status).toBe(429);
     expect((await type(from("203.0.113.6"), user_code)).html).toContain('value="identify"');
   });
+
+  it("is not remembered by what is refused: browsers of an address that has guessed too often leave nothing", async () => {
+    const guess = async () =>
+      (await type(openSurfer(latchkey, { "x-forwarded-for": "203.0.113.7" }), "BBBB-BBBB")).status;
+    const rows = () =>
+      latchkey.server.core.storage.read
+        .selectFrom("budgets")
+        .select(["budget", "subject"])
+        .where("account_id", "=", tenant.account_id)
+        .where("budget", "like", "device%")
+        .orderBy("budget")
+        .orderBy("subject")
+        .execute();
+    for (let n = 0; n < 50; n++) expect(await guess(), `${n}`).toBe(200);
+    const before = await rows();
+    for (let n = 0; n < 20; n++) expect(await guess(), `${n}`).toBe(429);
+    expect(await rows()).toEqual(before);
+  });
 });

@@ -1,6 +1,8 @@
-import type { JSONWebKeySet, JWTPayload } from "jose";
+import type { JWTPayload } from "jose";
 import { type Documents, upstreamFailed, withKeysAt } from "../../egress/documents.ts";
+import { UNFIT } from "../../http/body.ts";
 import { isBadJwt } from "../../secrets/bad-jwt.ts";
+import { usableOf } from "../../secrets/public-key.ts";
 
 export interface ExpectedIdToken {
   readonly issuer: string;
@@ -26,6 +28,8 @@ const algorithms = [
   "Ed25519",
 ];
 const SKEW = 30;
+/** Characters (OpenID Connect Core §2). */
+const LONGEST_SUB = 255;
 
 /**
  * Checks an ID token as OpenID Connect Core §3.1.3.7 says.
@@ -44,7 +48,7 @@ export async function verifyIdToken(
   try {
     return await withKeysAt(documents, jwks_uri, signal, async (document) => {
       if (!Array.isArray(document.keys)) throw upstreamFailed("The provider's JWKS has no keys");
-      const keys = createLocalJWKSet(document as unknown as JSONWebKeySet);
+      const keys = createLocalJWKSet(usableOf(document));
       const { payload } = await jwtVerify(id_token, keys, rules);
       check(payload, audience, nonce);
       return payload;
@@ -58,9 +62,12 @@ export async function verifyIdToken(
   }
 }
 
-function check({ aud, azp, nonce }: JWTPayload, audience: readonly string[], expected: string | undefined): void {
+function check({ sub, aud, azp, nonce }: JWTPayload, audience: readonly string[], expected: string | undefined): void {
+  if (typeof sub !== "string" || sub === "" || sub.length > LONGEST_SUB || UNFIT.test(sub)) {
+    throw upstreamFailed("The ID token has no usable sub");
+  }
   const several = Array.isArray(aud) && aud.length > 1;
-  if ((several || azp !== undefined) && !audience.includes(String(azp))) {
+  if ((several || azp !== undefined) && !audience.includes(azp as string)) {
     throw upstreamFailed("The ID token was made for another client (azp)");
   }
   if (expected !== undefined && nonce !== expected) throw upstreamFailed("The ID token has another nonce");

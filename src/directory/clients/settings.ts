@@ -81,7 +81,7 @@ export const ClientSettings = Type.Object({
     [Type.Null(), Type.Unsafe<Readonly<Record<string, unknown>>>({ type: "object", additionalProperties: true })],
     {
       default: null,
-      description: "Public keys of the client, for private_key_jwt and request objects.",
+      description: "Public keys of the client, for private_key_jwt and request objects; RSA of at most 4,096 bits.",
     },
   ),
   jwks_uri: Type.Union([Type.Null(), text("https; where they are.")], {

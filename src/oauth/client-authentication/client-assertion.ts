@@ -65,10 +65,10 @@ async function isFirstUse(
   { jti, exp = 0 }: JWTPayload,
   now: number,
 ): Promise<boolean> {
-  if (exp * 1000 > now + (LONGEST + SKEW) * 1000) return false;
+  if (typeof jti !== "string" || exp * 1000 > now + (LONGEST + SKEW) * 1000) return false;
   const used = {
     account_id,
-    id: `assertion ${id} ${String(jti).slice(0, 200)}`,
+    id: `assertion ${id} ${jti.slice(0, 200)}`,
     expires_at: instant((exp + SKEW) * 1000),
   };
   return storage.hot(useStatement, used);

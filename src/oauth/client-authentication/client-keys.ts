@@ -1,6 +1,7 @@
-import type { JSONWebKeySet, JWTVerifyOptions, JWTVerifyResult } from "jose";
+import type { JWTVerifyOptions, JWTVerifyResult } from "jose";
 import type { Client } from "../../directory/clients/client.ts";
 import { type Documents, PATIENCE, withKeysAt } from "../../egress/documents.ts";
+import { usableOf } from "../../secrets/public-key.ts";
 
 /** What clients may sign with: nothing that a shared secret could forge. */
 export const asymmetric_algs = ["RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"];
@@ -17,8 +18,8 @@ export async function verifyByClient(
   rules: JWTVerifyOptions,
 ): Promise<JWTVerifyResult | undefined> {
   const { createLocalJWKSet, jwtVerify } = await import("jose");
-  const verify = (keys: object) =>
-    jwtVerify(jwt, createLocalJWKSet(keys as JSONWebKeySet), { algorithms: asymmetric_algs, ...rules });
+  const verify = (keys: Readonly<Record<string, unknown>>) =>
+    jwtVerify(jwt, createLocalJWKSet(usableOf(keys)), { algorithms: asymmetric_algs, ...rules });
   if (jwks) return verify(jwks);
   return jwks_uri === null ? undefined : withKeysAt(documents, jwks_uri, AbortSignal.timeout(PATIENCE), verify);
 }

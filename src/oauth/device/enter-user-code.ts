@@ -1,6 +1,6 @@
 import { refuse } from "../../errors.ts";
-import type { Charge } from "../../limits/budgets.ts";
-import { chargeAll } from "../../limits/limits.ts";
+import type { Charge, Taken } from "../../limits/budgets.ts";
+import { chargeAll, takeBudget } from "../../limits/limits.ts";
 import { sourceSubject } from "../../limits/source.ts";
 import { base64url } from "../../secrets/digest.ts";
 import { instant } from "../../storage/storage.ts";
@@ -25,22 +25,26 @@ export interface Entry {
 export async function enterUserCode({ directory }: Oauth, entry: Entry): Promise<DeviceRequest | undefined> {
   const { storage, master_keys } = directory;
   const { account_id, browser } = entry;
-  const charges: readonly Charge[] = [
-    { account_id, budget: "device_guess", subject: base64url(browser) },
-    { account_id, budget: "device_source", subject: sourceSubject(master_keys, account_id, entry.source) },
-  ];
+  const by_browser: Charge = { account_id, budget: "device_guess", subject: base64url(browser) };
+  const subject = sourceSubject(master_keys, account_id, entry.source);
+  const by_source: Charge = { account_id, budget: "device_source", subject };
   const now = storage.now();
+  // First, and alone: a browser is whatever the request says, and each would leave a row.
+  const taken = await takeBudget(storage, by_source, now);
+  if (!taken.allowed) throw tooMany(taken);
   const user_code = readUserCode(entry.user_code);
   const digests = user_code === undefined ? [] : userCodeDigests(master_keys, account_id, user_code);
   const { found, refused } = await storage.write(async (tx) => {
     // Before anything is compared, so that of any number at once no more than the limit are.
-    const refused = (await chargeAll(tx, charges, now)).find(({ allowed }) => !allowed);
+    const refused = (await chargeAll(tx, [by_browser], now)).find(({ allowed }) => !allowed);
     if (refused || digests.length === 0) return { refused };
     const found = await selectByUserCode(tx.db, account_id, digests, instant(now));
-    const given_back = charges.map((charge) => ({ ...charge, cost: -1 }));
+    const given_back = [by_browser, by_source].map((charge) => ({ ...charge, cost: -1 }));
     if (found) await chargeAll(tx, given_back, now);
     return { found };
   });
-  if (refused) throw refuse("too_many_attempts", { retry_after: refused.retry_after });
+  if (refused) throw tooMany(refused);
   return found;
 }
+
+const tooMany = ({ retry_after }: Taken) => refuse("too_many_attempts", { retry_after });

@@ -13,6 +13,7 @@ import { refuse } from "../../errors.ts";
 import { isBadJwt } from "../../secrets/bad-jwt.ts";
 import { base64url, hmac, sameBytes, sha256Text } from "../../secrets/digest.ts";
 import type { MasterKeys } from "../../secrets/master-keys.ts";
+import { isUsable } from "../../secrets/public-key.ts";
 import { instant } from "../../storage/storage.ts";
 
 /** What a request shows of itself and of who sends it. */
@@ -34,6 +35,7 @@ export function presentedBy({ headers, method, url }: FastifyRequest): Presented
 
 export const dpop_algs = ["ES256", "ES384", "RS256", "PS256", "EdDSA", "Ed25519"];
 
+const UNUSABLE = "its key is malformed, or RSA of more than 4,096 bits or with an exponent of more than 32";
 /** A proof is taken so long before and after the time that it names; seconds. */
 const SKEW = 60;
 /** Its jti is remembered so long; milliseconds. */
@@ -56,9 +58,10 @@ export async function checkProof(
   const now = storage.now();
   try {
     const expected = { typ: "dpop+jwt", algorithms: dpop_algs, requiredClaims: ["jti", "htm", "htu", "iat"] };
+    const { jwk } = decodeProtectedHeader(proof);
+    if (jwk && !isUsable(jwk)) throw invalid(UNUSABLE);
     // Its time is checked below, both ways.
     const { payload } = await jwtVerify(proof, EmbeddedJWK, { ...expected, currentDate: new Date(now) });
-    const { jwk } = decodeProtectedHeader(proof);
     if (!jwk || "d" in jwk) throw invalid("it carries a private key");
     const { htm, htu, iat = 0, jti, ath, nonce } = payload;
     if (htm !== method) throw invalid("htm is another method");
@@ -68,8 +71,9 @@ export async function checkProof(
     if (!isNonce(master_keys, account_id, nonce, now)) {
       throw refuse("use_dpop_nonce", { headers: nonceHeader(master_keys, account_id, now) });
     }
+    if (typeof jti !== "string") throw invalid("jti is no text");
     const thumbprint = await calculateJwkThumbprint(jwk);
-    const used = { account_id, id: `dpop ${thumbprint} ${sha256Text(String(jti))}`, expires_at: instant(now + MEMORY) };
+    const used = { account_id, id: `dpop ${thumbprint} ${sha256Text(jti)}`, expires_at: instant(now + MEMORY) };
     if (!(await storage.hot(useStatement, used))) throw invalid("it was used before");
     return thumbprint;
   } catch (error) {

@@ -1,0 +1,25 @@
+import type { JSONWebKeySet, JWK } from "jose";
+
+/** What a public key says in text (RFC 7517 §4, RFC 7518 §6, RFC 8037 §2). */
+const TEXTS = ["kty", "crv", "x", "y", "n", "e", "alg", "use", "kid"] as const;
+/** base64url characters: of 4,096 bits, and of one byte that some write before them. */
+const LONGEST_MODULUS = 684;
+/** base64url characters of 32 bits. */
+const LONGEST_EXPONENT = 6;
+
+/**
+ * Whether a public key that somebody else made may be used. Whoever makes an RSA key chooses with its modulus and its
+ * exponent what a check costs, and checks wait in one pool with signatures and writes to disk; another key costs what
+ * its curve does. What is no text where text belongs may be nested deeper than whoever reads it has stack.
+ */
+export function isUsable(key: JWK): boolean {
+  const { n = "", e = "", key_ops = [] } = key;
+  if (![...TEXTS.map((name) => key[name] ?? ""), ...key_ops].every((said) => typeof said === "string")) return false;
+  return n.length <= LONGEST_MODULUS && e.length <= LONGEST_EXPONENT;
+}
+
+/** Those of somebody's keys that may be used (RFC 7517 §5); what is no set of keys stays as it is. */
+export function usableOf(set: Readonly<Record<string, unknown>>): JSONWebKeySet {
+  const { keys } = set;
+  return { ...set, keys: Array.isArray(keys) ? keys.filter((key) => isUsable(key ?? {})) : keys } as JSONWebKeySet;
+}

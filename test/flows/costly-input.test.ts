@@ -1,0 +1,112 @@
+/** What strangers send so that the server works, or answers, out of all proportion. */
+import { generateKeyPairSync, randomBytes, randomUUID } from "node:crypto";
+import { exportJWK, importJWK, type JWK, type JWTPayload, SignJWT } from "jose";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeOnBothEngines } from "../support/engines.ts";
+import {
+  addClient,
+  addGrant,
+  basic,
+  call,
+  createTenant,
+  type Latchkey,
+  startLatchkey,
+  type Tenant,
+} from "../support/latchkey.ts";
+
+const ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/** An RSA key, and the same with its two exponents exchanged: as good, and as costly to check as to sign with. */
+async function openKeys() {
+  const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2_048 });
+  const usual = (await exportJWK(privateKey)) as JWK & { e: string; d: string };
+  const { e, d } = usual;
+  return { usual, costly: { ...usual, e: d, d: e, dp: e, dq: e } };
+}
+
+const publicOf = ({ kty = "", n = "", e = "" }: JWK): JWK => ({ kty, n, e });
+
+async function sign(key: JWK, header: object, claims: JWTPayload): Promise<string> {
+  return new SignJWT(claims).setProtectedHeader({ alg: "RS256", ...header }).sign(await importJWK(key, "RS256"));
+}
+
+describeOnBothEngines("costly input", (engine) => {
+  let latchkey: Latchkey;
+  let tenant: Tenant;
+  beforeAll(async () => {
+    latchkey = await startLatchkey(engine);
+    tenant = await createTenant(latchkey);
+  });
+  afterAll(() => latchkey.close());
+
+  const now = () => Math.floor(Date.now() / 1000);
+
+  it("is told of fifty of its faults, wherever they are", async () => {
+    const names = Array.from({ length: 1_000 }, (_, index) => `x${index}`);
+    const form = (text: string) => ({
+      method: "POST",
+      headers: { "content-type": "application/x-www-form-urlencoded" },
+      raw: text,
+    });
+    const { base, token } = tenant;
+    const replies = {
+      "a form": await call(`${base}/auth/token`, form("a&".repeat(1_000))),
+      "a query": await call(`${base}/auth/token?${"a&".repeat(1_000)}`, { method: "POST" }),
+      "a form that is not encoded": await call(`${base}/auth/token`, form("%ff&".repeat(1_000))),
+      "a form and a query": await call(`${base}/auth/authorize?${names.join("=1&")}`, {
+        ...form(`${names.join("=1&")}=1`),
+        token,
+      }),
+      JSON: await call(`${base}/auth/roles`, { method: "POST", token, json: { scope: names.map(() => 1) } }),
+    };
+    for (const [what, { status, body, text }] of Object.entries(replies)) {
+      expect([status, body?.error?.errors?.length], `${what} ${text.slice(0, 200)}`).toEqual([400, 50]);
+    }
+  });
+
+  it("is no proof by a key that is costly to check, and none without a word on why", async () => {
+    const own = await addClient(latchkey, tenant.account_id);
+    await addGrant(latchkey, tenant.account_id, own, tenant.audience, ["orders:read"]);
+    const { usual, costly } = await openKeys();
+    const prove = async (key: JWK, jwk: JWK, nonce?: string) => {
+      const about = { htm: "POST", htu: `${tenant.issuer}/oauth/token`, jti: randomUUID(), iat: now() };
+      const proof = await sign(key, { typ: "dpop+jwt", jwk }, { ...about, ...(nonce ? { nonce } : {}) });
+      const headers = { authorization: basic(own), dpop: proof };
+      const form = { grant_type: "client_credentials", audience: tenant.audience };
+      return call(`${tenant.base}/oauth/token`, { method: "POST", headers, form });
+    };
+    const nonce = (await prove(usual, publicOf(usual))).headers.get("dpop-nonce") ?? "";
+    expect((await prove(usual, publicOf(usual), nonce)).body.token_type).toBe("DPoP");
+    const long = { ...publicOf(usual), n: randomBytes(1_024).fill(0xff, 0, 1).toString("base64url") };
+    for (const jwk of [publicOf(costly), long]) {
+      const { status, body } = await prove(costly, jwk, nonce);
+      expect([status, body.error], body.error_description).toEqual([400, "invalid_dpop_proof"]);
+      expect(body.error_description).toContain("4,096 bits");
+    }
+  });
+
+  it("is no client by such a key, and one by another key beside it", async () => {
+    const { usual, costly } = await openKeys();
+    const jwks = {
+      keys: [
+        { ...publicOf(costly), kid: "costly" },
+        { ...publicOf(usual), kid: "usual" },
+      ],
+    };
+    const own = await addClient(latchkey, tenant.account_id, {
+      token_endpoint_auth_method: "private_key_jwt",
+      jwks,
+    });
+    await addGrant(latchkey, tenant.account_id, own, tenant.audience, ["orders:read"]);
+    const ask = async (key: JWK, kid: string) => {
+      const about = { iss: own.client_id, sub: own.client_id, aud: tenant.issuer, exp: now() + 60, jti: randomUUID() };
+      const client_assertion = await sign(key, { kid }, about);
+      const form = { grant_type: "client_credentials", audience: tenant.audience };
+      const shown = { client_id: own.client_id, client_assertion, client_assertion_type: ASSERTION };
+      return call(`${tenant.base}/oauth/token`, { method: "POST", form: { ...form, ...shown } });
+    };
+    expect((await ask(usual, "usual")).status).toBe(200);
+    const refused = await ask(costly, "costly");
+    expect([refused.status, refused.body.error]).toEqual([401, "invalid_client"]);
+  });
+});
