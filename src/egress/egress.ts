@@ -6,11 +6,12 @@
  *
  * In: a request. Out: the answer, whatever its status; or an error whose message may be logged.
  */
-import { lookup } from "node:dns/promises";
+import dns from "node:dns/promises";
 import { request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 import { isIP, type LookupFunction } from "node:net";
 import ipaddr from "ipaddr.js";
+import { findAddresses, type Resolved } from "./names.ts";
 
 type Address = ipaddr.IPv4 | ipaddr.IPv6;
 
@@ -48,6 +49,8 @@ export interface EgressRequest {
   readonly signal?: AbortSignal;
   /** Milliseconds; longer than 5 s only for what the operator named. */
   readonly timeout?: number;
+  /** The operator named the address: the system looks its host up, as it does those of the database and of mail. */
+  readonly by_operator?: true;
 }
 
 export interface EgressResponse {
@@ -76,7 +79,7 @@ export async function egressFetch(egress: Egress, request: EgressRequest): Promi
   if (request.signal?.aborted) giveUp();
   request.signal?.addEventListener("abort", giveUp);
   try {
-    const address = await within(given_up.signal, url, resolve(egress, url));
+    const address = await within(given_up.signal, url, resolve(egress, url, request, given_up.signal));
     return await send(url, address, request, given_up.signal);
   } finally {
     clearTimeout(timer);
@@ -84,7 +87,7 @@ export async function egressFetch(egress: Egress, request: EgressRequest): Promi
   }
 }
 
-/** Looking a name up cannot be aborted, but need not be waited for. */
+/** The system's lookup cannot be aborted, but need not be waited for. */
 function within<T>(signal: AbortSignal, { host }: URL, work: Promise<T>): Promise<T> {
   return new Promise((done, failed) => {
     const late = () => failed(new Error(`no answer from ${host} in time`));
@@ -94,16 +97,18 @@ function within<T>(signal: AbortSignal, { host }: URL, work: Promise<T>): Promis
   });
 }
 
-interface Resolved {
-  readonly address: string;
-  readonly family: number;
-}
-
-async function resolve(egress: Egress, url: URL): Promise<Resolved> {
+async function resolve(
+  egress: Egress,
+  url: URL,
+  { by_operator }: EgressRequest,
+  signal: AbortSignal,
+): Promise<Resolved> {
   if (url.protocol !== "https:" && url.protocol !== "http:") throw new Error(`${url.protocol} is not allowed`);
   if (url.username !== "" || url.password !== "") throw new Error("an address must not hold a user name or password");
   const host = url.hostname.replace(/^\[(.*)\]$/, "$1");
-  const found = isIP(host) ? [{ address: host, family: isIP(host) }] : await lookup(host, { all: true });
+  const found = isIP(host)
+    ? [{ address: host, family: isIP(host) }]
+    : await (by_operator ? dns.lookup(host, { all: true }) : findAddresses(host, signal));
   const usable = found.find(({ address }) => isReachable(egress, url, address));
   if (!usable) throw new Error(`${url.host} is not a public https address; EGRESS_ALLOW opens exceptions`);
   return usable;

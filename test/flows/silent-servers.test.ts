@@ -5,15 +5,17 @@ import {
   addClient,
   addUser,
   askForCode,
+  CALLBACK,
   createTenant,
   type Latchkey,
   newAccountId,
   startLatchkey,
 } from "../support/latchkey.ts";
+import { openNames } from "../support/names.ts";
 import { openReceiver, type Receiver } from "../support/receiver.ts";
 import { openSilentServer, type SilentServer } from "../support/silent.ts";
 import { type Mailbox, openMailbox, recipientOf, until } from "../support/smtp.ts";
-import { answered, standardClient } from "../support/standard-client.ts";
+import { answered, pkce, standardClient } from "../support/standard-client.ts";
 import { openSurfer } from "../support/surfer.ts";
 
 /** More than a process sends at once. */
@@ -96,5 +98,28 @@ describeOnBothEngines("a server that never answers", (engine) => {
         expect(silent.taken, "the SMS went before most mails were even tried").toBeLessThan(MANY / 2);
       },
     );
+  });
+
+  it("holds up no SMS where it is the nameserver of what strangers name", async () => {
+    const names = await openNames();
+    const sms_url = `http://:topsecret@localhost:${provider.port}/sms`;
+    const latchkey = await startLatchkey(engine, { env: { SMS_URL: sms_url, EGRESS_ALLOW: "127.0.0.0/8" } });
+    try {
+      const tenant = await createTenant(latchkey, { account_id: newAccountId("P") });
+      const { phone_number } = tenant.user;
+      const strangers = Array.from({ length: 10 }, (_, n) => {
+        const client_id = `https://n${n}.silent.test/client`;
+        const about = { client_id, redirect_uri: CALLBACK, response_type: "code", scope: "openid", ...pkce };
+        return openSurfer(latchkey).visit(`${tenant.issuer}/oauth/authorize?${new URLSearchParams(about)}`);
+      });
+      await until("ten silent names", () => names.sought.size === strangers.length || undefined);
+      expect((await askForCode(tenant, { connection: "sms", phone_number })).status).toBe(204);
+      await until("the SMS", () => provider.all.find(({ body }) => body.includes(phone_number)), 60_000);
+      expect([...names.looked_up]).toEqual(["localhost"]);
+      for (const { status } of await Promise.all(strangers)) expect(status).toBe(400);
+    } finally {
+      await latchkey.close();
+      await names.close();
+    }
   });
 });
