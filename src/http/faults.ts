@@ -32,8 +32,8 @@ export function faultsOf(
   for (const { keyword, instancePath, params } of validation) {
     const path = pathOf(instancePath, params) || (context ?? "body");
     const sentence = sentences[keyword];
-    // anyOf and friends repeat what their branches have said.
-    if (!sentence) continue;
+    // anyOf and friends repeat what their branches have said; that null would do as well helps nobody.
+    if (!sentence || (keyword === "type" && params.type === "null")) continue;
     const [code, message] = sentence(params);
     if (!seen.has(`${path} ${code}`)) seen.set(`${path} ${code}`, { path, code, message });
   }

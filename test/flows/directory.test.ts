@@ -6,6 +6,7 @@ import {
   addGrant,
   authorize,
   basic,
+  type CallOptions,
   call,
   createTenant,
   type Latchkey,
@@ -369,6 +370,23 @@ describeOnBothEngines("the directory", (engine) => {
     }
     const own = { client_id: weak.id, audience: tenant.issuer, scope: ["write:accounts:/auth/passwordless"] };
     expect((await send("POST", "/auth/client-grants", own, await bearerWith("write:accounts"))).status).toBe(200);
+  });
+
+  it("makes a client of no body at all, and says of a wrong one no more than what is wrong with it", async () => {
+    const create = (options: CallOptions) =>
+      call(`${tenant.base}/auth/clients`, { method: "POST", token: tenant.token, ...options });
+    const empty = { headers: { "content-type": "application/json" }, raw: "" };
+    for (const options of [{}, empty, { json: {} }]) {
+      const made = await create(options);
+      expect(made.status, made.text).toBe(200);
+      expect(made.body.client_secret).toBeTruthy();
+    }
+    const paths = async (json: unknown) =>
+      (await create({ json })).body.error.errors.map(({ path, code }: { path: string; code: string }) => [path, code]);
+    expect(await paths({ name: "" })).toEqual([["name", "empty"]]);
+    expect(await paths({ login_uri: 5 })).toEqual([["login_uri", "type"]]);
+    expect((await create({ json: { login_uri: 5 } })).text).toContain("must be a string");
+    expect(await paths([])).toEqual([["body", "type"]]);
   });
 
   it("ends a deleted client's tokens, secrets and codes at once", async () => {

@@ -17,6 +17,7 @@ import { recipientOf } from "../verification/recipient.ts";
 import { reached } from "../verification/sms-limits.ts";
 import { channelsOf, preferredChannel } from "./factors.ts";
 import { BINDING_LENGTH, type OobChallenge, type OobChannel, oobTicket, type PendingLogin } from "./mfa.ts";
+import { spent } from "./open-login.ts";
 
 export interface ChallengeRequest {
   readonly account: Account;
@@ -33,8 +34,8 @@ export interface ChallengeRequest {
  * Sends a binding code over one of the person's channels and returns the oob_code that it goes with. Where a password is
  * recovered and nothing is proved yet, people and channels that do not exist are answered alike: nothing is sent.
  *
- * @throws 400 invalid_request for the channel that a recovery began with; 404 not_found when the person has no such factor;
- *   429 too_many_requests.
+ * @throws 400 invalid_request for the channel that a recovery began with; 400 invalid_grant once the person is gone; 404
+ *   not_found when the person has no such factor; 429 too_many_requests.
  */
 export async function challengeFactor(
   { directory, nudge }: Authentication,
@@ -45,13 +46,14 @@ export async function challengeFactor(
   const { account_id } = account;
   if (pending.recovery && request.channel === pending.first)
     throw refuseField("oob_channel", "used", "must be another one than that of the first code");
+  const user = await lookUpUser(directory, account_id, pending.subject.user_id);
+  if (!user && pending.first !== "nothing") throw spent();
   const channels = await channelsOf(directory, account, pending);
   const channel = request.channel ?? nextChannel(account, pending, channels);
-  const target = channels.get(channel) ?? null;
+  const target = (user && channels.get(channel)) ?? null;
   if (target === null && pending.first !== "nothing")
     throw refuse("not_found", { message: `There is no second factor by ${channel}.` });
   const recipient = await recipientOf(channel, target, account);
-  const user = await lookUpUser(directory, account_id, pending.subject.user_id);
   const challenge = newChallenge(master_keys, account_id, pending, { channel, target });
   const retry_after = await storage.write(async (tx) => {
     // Whoever only knows a name spends nothing of what its owner may have sent.

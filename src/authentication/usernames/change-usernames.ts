@@ -3,13 +3,14 @@ import type { Account } from "../../directory/accounts/account.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
 import { createUser } from "../../directory/users/create-user.ts";
 import { findUser } from "../../directory/users/find-user.ts";
-import { removeUser } from "../../directory/users/remove-user.ts";
+import { holdPerson } from "../../directory/users/hold-user.ts";
+import { removeUserIn } from "../../directory/users/remove-user.ts";
 import type { User } from "../../directory/users/user.ts";
 import { noSuch, refuseField, unlessRefused } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
-import { setChannels } from "../mfa/change-factors.ts";
+import { type Channels, setChannels } from "../mfa/change-factors.ts";
 import {
   checkNewPassword,
   deletePassword,
@@ -18,13 +19,21 @@ import {
   storePassword,
 } from "../passwords/password.ts";
 import { channelsFor, type ReadLinks, readLinks } from "./read-links.ts";
-import { deleteUsername, freeUsername, insertUsername, selectUsername, updateUsername } from "./store.ts";
+import {
+  deleteUsername,
+  freeUsername,
+  insertUsername,
+  selectUsername,
+  selectUsernamesOf,
+  updateUsername,
+} from "./store.ts";
 import type { Link, Username, UsernameMfa } from "./username.ts";
 
 export interface UsernameFields {
   readonly password: Secret;
   readonly links?: readonly Link[] | undefined;
-  readonly mfa?: UsernameMfa | undefined;
+  /** Null switches the second factor off. */
+  readonly mfa?: UsernameMfa | null | undefined;
 }
 
 function lookUpUsername({ storage }: Directory, account_id: string, username: string) {
@@ -73,6 +82,7 @@ export async function createUsername(
   const name = async (tx: Transaction, { user_id }: { readonly user_id: string }) => {
     await freeUsername(tx.db, account_id, username, actor.id, created_at);
     if (!(await insertUsername(tx.db, { ...row, user_id }))) throw taken();
+    if (!(await holdPerson(tx, account_id, user_id))) throw unknown();
     await storePassword(tx, account_id, user_id, hashed, now);
     if (mfa !== undefined) await setChannels(tx, { account_id, user_id }, channels, now);
     await recordDeed(tx, { account_id, action: "username.created", entity: user_id, now: created_at, actor });
@@ -98,7 +108,7 @@ async function customerOf(
 ): Promise<User | undefined> {
   if (customer_id === undefined) return undefined;
   const user = await findUser(directory, account_id, customer_id).catch(unlessRefused("not_found"));
-  if (!user || user.type === "account_user") throw refuseField("links", "unknown", "name no customer of this account");
+  if (!user || user.type === "account_user") throw unknown();
   return user;
 }
 
@@ -128,7 +138,7 @@ async function keepCustomer(
 /**
  * Sets the password, which ends the person's logins, and links and mfa where they are named. Where binding codes go
  * follows from both, so it is read off the row that this change leaves behind: whoever else changes it waits until
- * then.
+ * then. A name without mfa leaves that to the person's others.
  *
  * @throws 400 invalid_request, 404 not_found.
  */
@@ -148,11 +158,11 @@ export async function changeUsername(
   const change = { ...(kept === undefined ? {} : { links: kept }), ...(mfa === undefined ? {} : { mfa }) };
   return directory.storage.write(async (tx) => {
     const changed = await updateUsername(tx.db, account_id, id, change, instant(now));
-    if (!changed) throw noSuch("user");
+    if (!changed || !(await holdPerson(tx, account_id, user_id))) throw noSuch("user");
     await storePassword(tx, account_id, user_id, hashed, now);
     if (mfa !== undefined || (links !== undefined && changed.mfa !== null)) {
-      const channels = channelsFor(changed.mfa, await readLinks(changed.links, account));
-      await setChannels(tx, { account_id, user_id }, channels, now);
+      const names = changed.mfa === null ? await selectUsernamesOf(tx.db, account_id, user_id) : [changed];
+      await setChannels(tx, { account_id, user_id }, await channelsOfNames(names, account), now);
     }
     await record(tx, before, "username.changed", instant(now), actor);
     await endLogins(tx, { account_id, user_id });
@@ -181,30 +191,44 @@ export async function renameUsername(
 }
 
 /**
- * The name and its password log nobody in, and what they opened ends; a user who was only this name goes with it.
+ * The name logs nobody in, the person's logins end, and binding codes go where the names that are left say. With the last
+ * one goes the password, and a user who was only this name.
  *
- * @throws 404 not_found.
+ * @throws 400 invalid_request where a number in the links of a name that is left cannot be read any more; 404 not_found.
  */
 export async function removeUsername(
   directory: Directory,
+  account: Account,
   before: Username,
   actor: Actor,
   endLogins: EndLogins,
 ): Promise<Username> {
   const { account_id, id, user_id, links } = before;
-  const now = instant(directory.storage.now());
+  const now = directory.storage.now();
+  const at = instant(now);
   const user = await findUser(directory, account_id, user_id);
   const known = [user.customer_id, user.email, user.phone_number].some((name) => name !== null);
-  // The user first: where that is all that is done, the name is free.
-  if (!known && !links.some(({ rel }) => rel === "customers_user")) await removeUser(directory, user, actor);
+  const customer = known || links.some(({ rel }) => rel === "customers_user");
   return directory.storage.write(async (tx) => {
-    const deleted = await deleteUsername(tx.db, account_id, id, actor.id, now);
-    if (!deleted) throw noSuch("user");
-    await deletePassword(tx, account_id, user_id);
-    await record(tx, before, "username.deleted", now, actor);
+    const deleted = await deleteUsername(tx.db, account_id, id, actor.id, at);
+    // Of two names that go at once, the second finds itself the last.
+    if (!deleted || !(await holdPerson(tx, account_id, user_id))) throw noSuch("user");
+    const left = await selectUsernamesOf(tx.db, account_id, user_id);
+    if (left.length === 0) await deletePassword(tx, account_id, user_id);
+    if (deleted.mfa !== null) {
+      await setChannels(tx, { account_id, user_id }, await channelsOfNames(left, account), now);
+    }
+    if (left.length === 0 && !customer) await removeUserIn(tx, directory, user, actor, at);
+    await record(tx, before, "username.deleted", at, actor);
     await endLogins(tx, { account_id, user_id });
     return deleted;
   });
+}
+
+/** Where binding codes go by the last of these names that says so. @throws 400 invalid_request as `channelsFor`. */
+async function channelsOfNames(names: readonly Username[], account: Account): Promise<Channels> {
+  const last = names.findLast(({ mfa }) => mfa !== null);
+  return last ? channelsFor(last.mfa, await readLinks(last.links, account)) : {};
 }
 
 function record(tx: Transaction, { account_id, user_id }: Username, action: string, now: string, actor: Actor) {
@@ -212,3 +236,4 @@ function record(tx: Transaction, { account_id, user_id }: Username, action: stri
 }
 
 const taken = () => refuseField("username", "taken", "is taken");
+const unknown = () => refuseField("links", "unknown", "name no customer of this account");

@@ -61,7 +61,7 @@ export function usernameRoutes(app: App, { directory, endLogins }: UsernameDoors
       operationId: "aid_auth_users_username_put",
       summary: "Set a user's password",
       description:
-        "Also links and mfa, where they are named; the customer whose name it is stays the same. The person's other logins end.",
+        "Also links and mfa, where they are named; an mfa of null switches the second factor off. The customer whose name it is stays the same. The person's other logins end.",
       tags,
       params: UsernameParams,
       body: UsernameBody,
@@ -83,14 +83,15 @@ export function usernameRoutes(app: App, { directory, endLogins }: UsernameDoors
     schema: {
       operationId: "aid_auth_users_username_delete",
       summary: "Delete a user's name and password",
-      description: "The person's logins end. A user who was only this name goes with it; a customer stays.",
+      description: "The person's logins end, and binding codes go where their other names say. With the last name goes the password, and a user who was only this name; a customer stays.",
       tags,
       params: UsernameParams,
       response: { 200: UsernameView, ...missing },
     },
     handler: async (request) => {
+      const account = await findAccount(directory, request.account_id);
       const before = await findUsername(directory, request.account_id, request.params.username);
-      return view(await removeUsername(directory, before, actorOf(request), endLogins));
+      return view(await removeUsername(directory, account, before, actorOf(request), endLogins));
     },
   });
 

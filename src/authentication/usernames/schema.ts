@@ -35,7 +35,11 @@ export const NewUsernameBody = Type.Object({
   mfa: Type.Optional(mfa),
 });
 
-export const UsernameBody = Type.Object({ password, links: Type.Optional(links), mfa: Type.Optional(mfa) });
+export const UsernameBody = Type.Object({
+  password,
+  links: Type.Optional(links),
+  mfa: Type.Optional(Type.Union([mfa, Type.Null()])),
+});
 
 export const RenameBody = Type.Object({ username });
 

@@ -32,6 +32,24 @@ export async function selectUsername(
   return row && decode(row);
 }
 
+/** The live names of a person, the one that was changed last at the end. */
+export async function selectUsernamesOf(
+  db: Database,
+  account_id: string,
+  user_id: string,
+): Promise<readonly Username[]> {
+  const rows = await db
+    .selectFrom("usernames")
+    .select(columns.usernames)
+    .where("account_id", "=", account_id)
+    .where("user_id", "=", user_id)
+    .where("deleted_at", "is", null)
+    .orderBy("updated_at")
+    .orderBy("id")
+    .execute();
+  return rows.map(decode);
+}
+
 /** Gives a name back whose user is gone. */
 export async function freeUsername(
   db: Database,

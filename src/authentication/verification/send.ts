@@ -112,9 +112,12 @@ async function sendIn(tx: Transaction, directory: Directory, request: SendReques
   return true;
 }
 
-/** What its person has left since they were looked up gets nothing; a login under way ends when they leave. */
-function whereTheyAre(login: Login, { email, phone_number }: PersonNow): Login {
-  if (login.user_id === null || login.resumed) return login;
+/**
+ * What its person has left since they were looked up gets nothing, nor does anything of whoever was deleted; a login under
+ * way ends when they leave.
+ */
+function whereTheyAre(login: Login, { lives, email, phone_number }: PersonNow): Login {
+  if (login.user_id === null || (login.resumed && lives)) return login;
   return {
     ...login,
     email: login.email?.toLowerCase() === email?.toLowerCase() ? login.email : null,

@@ -203,6 +203,8 @@ export async function selectMinted(db: Database, account_id: string, client_id: 
 
 /** Of a person whose turn to be sent something it is: their wrong guesses, and the verified address and number of a live user. */
 export interface PersonNow {
+  /** A user, and not deleted. */
+  readonly lives: boolean;
   readonly window: GuessWindow | undefined;
   readonly email: string | null;
   readonly phone_number: string | null;
@@ -222,7 +224,7 @@ export async function selectPersonNow(db: Database, account_id: string, person: 
       join.onRef("u.account_id", "=", "turn.account_id").onRef("u.id", "=", "turn.subject"),
     )
     .select((eb) => [
-      ...(["g.count", "g.window_ends_at", "g.level", "g.failures"] as const),
+      ...(["g.count", "g.window_ends_at", "g.level", "g.failures", "u.id as user_id"] as const),
       eb.case().when("u.email_verified_at", "is not", null).then(eb.ref("u.email")).end().as("email"),
       eb.case().when("u.phone_verified_at", "is not", null).then(eb.ref("u.phone_number")).end().as("phone_number"),
     ])
@@ -230,12 +232,12 @@ export async function selectPersonNow(db: Database, account_id: string, person: 
     .where("turn.budget", "=", "send_person")
     .where("turn.subject", "=", person)
     .executeTakeFirstOrThrow();
-  const { count, window_ends_at, level, failures, email, phone_number } = row;
+  const { count, window_ends_at, level, failures, user_id, email, phone_number } = row;
   const window =
     count === null || window_ends_at === null || level === null || failures === null
       ? undefined
       : { count, window_ends_at, level, failures };
-  return { window, email, phone_number };
+  return { window, lives: user_id !== null, email, phone_number };
 }
 
 /** The client of the newest code with one of these digests. */

@@ -1,4 +1,5 @@
 import type { FastifyRequest } from "fastify";
+import { Type } from "typebox";
 import { bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { reveal } from "../../secrets/secret.ts";
@@ -54,7 +55,7 @@ export function clientRoutes(app: App, directory: Directory): void {
       description: "Answers with the only copy of the client's secret.",
       tags,
       params: OidParams,
-      body: NewClientBody,
+      body: Type.Union([NewClientBody, Type.Null()]),
       response: { 200: ClientWithSecret, ...refusals("account", ...bearer_refusals) },
     },
     handler: async (request, reply) => {

@@ -3,8 +3,8 @@ import { holdUser } from "./store.ts";
 
 /**
  * Whoever else changes the person waits until this transaction ends: what depends on several of their factors is read
- * after this.
+ * after this. @returns false when no such user lives.
  */
-export async function holdPerson(tx: Transaction, account_id: string, user_id: string): Promise<void> {
-  await holdUser(tx.db, account_id, user_id);
+export async function holdPerson(tx: Transaction, account_id: string, user_id: string): Promise<boolean> {
+  return (await holdUser(tx.db, account_id, user_id)) !== undefined;
 }

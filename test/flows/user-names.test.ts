@@ -1,0 +1,131 @@
+/** User names: each is one of its own, beside the other names of its person. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeOnBothEngines } from "../support/engines.ts";
+import {
+  addUser,
+  authorize,
+  call,
+  createTenant,
+  inbox,
+  type Latchkey,
+  mintCode,
+  type Reply,
+  startLatchkey,
+  type Tenant,
+} from "../support/latchkey.ts";
+import { PASSWORD, setFactors, token } from "../support/people.ts";
+
+const claims = (jwt: string) => JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString());
+const code = (reply: Reply) => [reply.status, reply.body?.error?.code];
+
+describeOnBothEngines("a user name", (engine) => {
+  let latchkey: Latchkey;
+  let tenant: Tenant;
+  beforeAll(async () => {
+    latchkey = await startLatchkey(engine);
+    tenant = await createTenant(latchkey);
+  });
+  afterAll(() => latchkey.close());
+
+  const send = async (method: string, path: string, json?: object) => {
+    const reply = await call(`${tenant.base}${path}`, { method, token: tenant.token, ...(json ? { json } : {}) });
+    expect(reply.status, `${method} ${path} ${reply.text}`).toBe(200);
+    return reply.body;
+  };
+  const customer = (id: string) => ({ rel: "customers_user", href: `https://shop.example/users/${id}` });
+  const phone = (number: string) => ({ rel: "phone_number", href: `tel:${number}` });
+  const mail = (address: string) => ({ rel: "email", href: `mailto:${address}` });
+  const mfa = { challenge_type: "oob" };
+  const add = (username: string, fields: object = {}) =>
+    send("POST", "/auth/users", { username, password: PASSWORD, ...fields });
+  const change = (username: string, fields: object) =>
+    send("PUT", `/auth/users/${username}`, { password: PASSWORD, ...fields });
+  const remove = (username: string) => send("DELETE", `/auth/users/${username}`);
+  const logIn = (username: string) =>
+    token(tenant, { grant_type: "password", username, password: PASSWORD, audience: tenant.audience });
+  const logInByCode = async (user_id: string) =>
+    code(await authorize(tenant, { verification_code: await mintCode(tenant, { user_id }) }));
+  const subjectOf = async (username: string) => claims((await logIn(username)).body.access_token).sub;
+  const statusOf = async (id: string) =>
+    (await call(`${tenant.base}/customers/users/${id}`, { token: tenant.token })).status;
+  /** Where a binding code arrives after the password. */
+  const asked = async (username: string, numbers: readonly string[]) => {
+    const { mfa_token } = (await logIn(username)).body;
+    const challenged = await call(`${tenant.base}/auth/mfa/challenge`, {
+      method: "POST",
+      token: tenant.token,
+      json: { challenge_type: "oob", mfa_token },
+    });
+    expect(challenged.status, challenged.text).toBe(200);
+    const counts = await Promise.all(numbers.map(async (to) => [to, (await inbox(tenant, to)).length] as const));
+    return counts.filter(([, count]) => count > 0).map(([to]) => to);
+  };
+
+  it("takes the second factor with it that it had set", async () => {
+    const { id } = await addUser(latchkey, tenant.account_id);
+    await add("gone", { links: [customer(id), phone("+4740001101")], mfa });
+    expect(await logInByCode(id)).toEqual([403, "mfa_required"]);
+    await remove("gone");
+    expect(await logInByCode(id)).toEqual([302, undefined]);
+  });
+
+  it("has its second factor switched off by an mfa of null, also one that nothing else remembers", async () => {
+    const { id } = await addUser(latchkey, tenant.account_id);
+    await add("off", { links: [customer(id), phone("+4740001201")], mfa });
+    expect(code(await logIn("off"))).toEqual([403, "mfa_required"]);
+    const shown = await change("off", { mfa: null });
+    expect([shown.username, "mfa" in shown]).toEqual(["off", false]);
+    expect(code(await logIn("off"))).toEqual([200, undefined]);
+    expect(await logInByCode(id)).toEqual([302, undefined]);
+    await setFactors(latchkey, tenant.account_id, id, { sms: "+4740001202" });
+    expect(await logInByCode(id)).toEqual([403, "mfa_required"]);
+    await change("off", { mfa: null });
+    expect(await logInByCode(id)).toEqual([302, undefined]);
+  });
+
+  it("leaves a second factor to the name beside it that has one", async () => {
+    const { id } = await addUser(latchkey, tenant.account_id);
+    const [first, second] = ["+4740001301", "+4740001302"];
+    await add("stays", { links: [customer(id), phone(first)], mfa });
+    await add("goes", { links: [customer(id), phone(second), mail("goes@example.com")], mfa });
+    await add("says-nothing", { links: [customer(id)] });
+    await remove("says-nothing");
+    expect(code(await logIn("goes"))).toEqual([403, "mfa_required"]);
+    await remove("goes");
+    expect(await asked("stays", [first, second, "goes@example.com"])).toEqual([first]);
+    await add("again", { links: [customer(id), phone(second)], mfa });
+    await change("again", { mfa: null });
+    expect(await asked("again", [first, second])).toEqual([first]);
+    await remove("stays");
+    expect(code(await logIn("again"))).toEqual([200, undefined]);
+  });
+
+  it("ends with its deletion alone, not with that of the name beside it, and takes the password with the last", async () => {
+    const { id } = await addUser(latchkey, tenant.account_id);
+    for (const username of ["n", "m"]) await add(username, { links: [customer(id)] });
+    await remove("n");
+    expect(code(await logIn("n"))).toEqual([400, "invalid_grant"]);
+    expect(await subjectOf("m")).toBe(id);
+    await remove("m");
+    expect(code(await logIn("m"))).toEqual([400, "invalid_grant"]);
+    const passwords = latchkey.server.core.storage.read.selectFrom("passwords").where("user_id", "=", id);
+    expect(await passwords.select("kind").execute()).toEqual([]);
+    expect(await statusOf(id)).toBe(200);
+  });
+
+  it("keeps a user whose other name goes, who goes with the last", async () => {
+    await add("alone");
+    const id = await subjectOf("alone");
+    await add("beside", { links: [customer(id)] });
+    await remove("alone");
+    expect(await subjectOf("beside")).toBe(id);
+    await change("beside", {});
+    await add("single");
+    const single = await subjectOf("single");
+    await add("other", { links: [customer(single)] });
+    await remove("other");
+    expect(await subjectOf("single")).toBe(single);
+    await remove("single");
+    expect(await statusOf(single)).toBe(404);
+  });
+});
