@@ -44,9 +44,7 @@ describe("settings", () => {
     writeFileSync(join(beside, "latchkey.db"), "");
     expect(() => readConfig({ DATABASE_URL })).toThrow(/^MASTER_KEY is needed: .*latchkey.db is there already/);
     expect(existsSync(join(beside, "master.key"))).toBe(false);
-    expect(
-      readConfig({ DATABASE_URL, MASTER_KEY: Buffer.alloc(32).toString("base64") }).master_key_file,
-    ).toBeNull();
+    expect(readConfig({ DATABASE_URL, MASTER_KEY: Buffer.alloc(32).toString("base64") }).master_key_file).toBeNull();
     rmSync(beside, { recursive: true });
   });
 

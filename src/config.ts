@@ -5,7 +5,6 @@
 import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { isLoopbackUrl } from "./egress/loopback.ts";
 import { type Secret, secret } from "./secrets/secret.ts";
 
 export interface Config {
@@ -233,6 +232,12 @@ function readPublicUrl(text: string | undefined, port: number, fault: Fault): st
     fault("PUBLIC_URL", "must be written as browsers send it: the host in lower case or xn--…, no :443, no spaces.");
   }
   return url;
+}
+
+/** An address that leads to this machine, by its name. */
+export function isLoopbackUrl(url: string): boolean {
+  if (!URL.canParse(url)) return false;
+  return /^(localhost|127(\.\d+){3}|\[::1\])$/.test(new URL(url).hostname);
 }
 
 function checkMail(smtp_url: string | undefined, mail_from: string, fault: Fault): void {

@@ -170,43 +170,6 @@ describeOnBothEngines("the directory", (engine) => {
     expect(await tried("http://127.0.0.1:49152/cb")).toBe(302);
   });
 
-  it("rotates a secret with the overlap that was asked for", async () => {
-    const client = await addClient(latchkey, tenant.account_id);
-    await addGrant(latchkey, tenant.account_id, client, tenant.issuer, ["read:accounts"]);
-    const path = `/auth/clients/${client.id}/rotate-secret`;
-    const first = await call(`${tenant.base}${path}?overlap_seconds=60`, { method: "POST", token: tenant.token });
-    expect(await tokenStatus(client)).toBe(200);
-    expect(await tokenStatus({ ...client, client_secret: first.body.client_secret })).toBe(200);
-    const second = await send("POST", path);
-    expect(await tokenStatus(client)).toBe(401);
-    expect(await tokenStatus({ ...client, client_secret: first.body.client_secret })).toBe(401);
-    expect(await tokenStatus({ ...client, client_secret: second.body.client_secret })).toBe(200);
-  });
-
-  it("shows when each secret of a client was last used and which one ends, and no secret", async () => {
-    const client = await addClient(latchkey, tenant.account_id);
-    await addGrant(latchkey, tenant.account_id, client, tenant.issuer, ["read:accounts"]);
-    const path = `/auth/clients/${client.id}`;
-    const secrets = async (of = path) => (await send("GET", of)).body.secrets;
-    const made = { id: expect.any(String), created_at: expect.stringMatching(/^20/) };
-    expect(await secrets()).toEqual([made]);
-    const [{ id }] = await secrets();
-    const rotated = (await send("POST", `${path}/rotate-secret?overlap_seconds=60`)).body;
-    expect(await tokenStatus(client)).toBe(200);
-    const [fresh, old] = await secrets();
-    expect(fresh).toEqual(made);
-    expect(old).toEqual({ ...made, id, not_after: expect.any(String), last_used_at: expect.stringMatching(/^20/) });
-    expect(Date.parse(old.not_after) - Date.parse(fresh.created_at)).toBe(60_000);
-    expect(rotated.secrets).toEqual([fresh, { id, created_at: old.created_at, not_after: old.not_after }]);
-    expect(await tokenStatus({ ...client, client_secret: rotated.client_secret })).toBe(200);
-    expect(await secrets()).toEqual([{ ...fresh, last_used_at: expect.stringMatching(/^20/) }, old]);
-    await send("POST", `${path}/rotate-secret`);
-    expect(await secrets()).toEqual([{ ...made, id: expect.not.stringMatching(`${id}|${fresh.id}`) }]);
-    const open = await addClient(latchkey, tenant.account_id, { token_endpoint_auth_method: "none" });
-    expect(await secrets(`/auth/clients/${open.id}`)).toEqual([]);
-    expect((await send("GET", "/auth/clients")).text).not.toContain("digest");
-  });
-
   it("changes what a PATCH names, and nothing else", async () => {
     const client = await addClient(latchkey, tenant.account_id, { signup: true });
     const before = (await send("GET", `/auth/clients/${client.id}`)).body;

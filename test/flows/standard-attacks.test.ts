@@ -308,12 +308,10 @@ describeOnBothEngines("attacks on the standard surface", (engine) => {
     expect(again.jti).toBe(payload.jti);
   }, 20_000);
 
-  it("asks again where a form of another site had names of any alphabet", async () => {
+  it("asks again where a form of another site had text of any alphabet, and of names those that it knows", async () => {
     const reply = await call(`${tenant.base}/oauth/logout`, { method: "POST", form: { 日: "1", state: "ü" } });
-    expect([reply.status, reply.headers.get("location")]).toEqual([
-      303,
-      `${tenant.issuer}/oauth/logout?%E6%97%A5=1&state=%C3%BC`,
-    ]);
+    const asked = `${tenant.issuer}/oauth/logout?state=%C3%BC`;
+    expect([reply.status, reply.headers.get("location")]).toEqual([303, asked]);
   });
 
   it("shows pages whatever the account says of its logo, and takes no address without a host", async () => {

@@ -166,7 +166,10 @@ describe("commands that fail", () => {
   }, 60_000);
 
   it.each([
-    ["a letter of another encoding", Buffer.from('{"account": {"account_id": "T11200001", "name": "Bj\xf8rn"}}', "latin1")],
+    [
+      "a letter of another encoding",
+      Buffer.from('{"account": {"account_id": "T11200001", "name": "Bj\xf8rn"}}', "latin1"),
+    ],
     ["half a surrogate pair", Buffer.from('{"account": {"account_id": "T11200001", "name": "Bj\\ud800rn"}}')],
   ])("import no file with %s", async (_what, content) => {
     const database_url = `sqlite:${folder}/encoded.db`;
