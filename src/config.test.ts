@@ -44,9 +44,7 @@ describe("settings", () => {
     writeFileSync(join(beside, "latchkey.db"), "");
     expect(() => readConfig({ DATABASE_URL })).toThrow(/^MASTER_KEY is needed: .*latchkey.db is there already/);
     expect(existsSync(join(beside, "master.key"))).toBe(false);
-    expect(
-      readConfig({ DATABASE_URL, MASTER_KEY: Buffer.alloc(32).toString("base64") }).master_key_file,
-    ).toBeNull();
+    expect(readConfig({ DATABASE_URL, MASTER_KEY: Buffer.alloc(32).toString("base64") }).master_key_file).toBeNull();
     rmSync(beside, { recursive: true });
   });
 
@@ -249,6 +247,12 @@ describe("settings", () => {
     for (const { name, default: otherwise, meaning } of variables) {
       expect(readme).toContain(`| \`${name}\` | ${otherwise ? `\`${otherwise}\`` : ""} | ${meaning} |`);
     }
+  });
+
+  it("give the figures a port of their own, however its number is written", () => {
+    const twice = { MASTER_KEY: KEY, PORT: "24101", METRICS_PORT: "024101" };
+    expect(faultsOf(twice)).toEqual(["METRICS_PORT must be another port than PORT."]);
+    expect(faultsOf({ ...twice, METRICS_PORT: "24102" })).toEqual([]);
   });
 
   it("are a ConfigError when they are wrong", () => {

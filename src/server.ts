@@ -141,9 +141,8 @@ export interface ServerOptions {
   readonly json?: boolean;
 }
 
-/** @throws ConfigError, or an Error whose message says what to do. */
+/** @throws an Error whose message says what to do. */
 export async function startServer(config: Config, options: ServerOptions = {}): Promise<RunningServer> {
-  checkSettings(config);
   const log = options.log ?? openLogger(config.log_level);
   const tracing = config.otlp_endpoint === null ? undefined : await openTracing(config.otlp_endpoint, version, log);
   const core = await openCore(config, { exclusive: true, onQuery: options.onQuery, tracing });
@@ -299,7 +298,7 @@ async function readinessOf({ storage, directory }: Core): Promise<Readiness> {
 export async function serve(options: ServerOptions = {}, explain: (error: unknown) => void = explainInLines) {
   tuneEngine();
   try {
-    const config = readConfig(process.env);
+    const config = readConfig(process.env, { check: checkSettings });
     if (config.workers > 1) await serveWithWorkers(config, (own, as) => run(own, { ...options, ...as }));
     else await run(config, options);
   } catch (error) {

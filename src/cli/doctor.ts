@@ -25,7 +25,7 @@ export function doctorCommand(): Command {
     .option("--json", "print JSON")
     .action(async (output: Output) => {
       try {
-        const findings = await examine(readConfig(process.env, { generate: false }));
+        const findings = await examine(readConfig(process.env, { generate: false, check: checkSettings }));
         const marks = { ok: "ok     ", warning: "WARNING", failed: "FAILED " };
         print(
           { findings },
@@ -40,7 +40,6 @@ export function doctorCommand(): Command {
 }
 
 async function examine(config: Config): Promise<Finding[]> {
-  checkSettings(config);
   return [
     keyFinding(config),
     addressFinding(config),

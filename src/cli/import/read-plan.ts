@@ -61,8 +61,7 @@ async function faultsOf(check: Check): Promise<readonly Fault[]> {
 
 /** As of a request: neither engine stores the one, and the other has no UTF-8. */
 function faultsOfText(value: unknown, path = ""): readonly Fault[] {
-  if (typeof value === "string")
-    return UNFIT.test(value) ? [{ path, code: "encoding", message: UNFIT_SAID }] : [];
+  if (typeof value === "string") return UNFIT.test(value) ? [{ path, code: "encoding", message: UNFIT_SAID }] : [];
   if (typeof value !== "object" || value === null) return [];
   return Object.entries(value).flatMap(([name, inner]) => faultsOfText(inner, path === "" ? name : `${path}.${name}`));
 }
