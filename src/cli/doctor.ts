@@ -1,6 +1,7 @@
 import { existsSync, realpathSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { Command } from "commander";
+import { sql } from "kysely";
 import { adviceOn } from "../advice.ts";
 import { checkSettings } from "../check-settings.ts";
 import { type Config, isSqlite, readConfig, sqlitePath } from "../config.ts";
@@ -8,8 +9,9 @@ import { faultCode } from "../delivery/smtp.ts";
 import { isLoopbackUrl } from "../egress/loopback.ts";
 import { masterKeys } from "../secrets/master-keys.ts";
 import { reveal } from "../secrets/secret.ts";
-import { pendingMigrations } from "../storage/migrate.ts";
+import { migrationNames, pendingMigrations } from "../storage/migrate.ts";
 import { openStorage } from "../storage/open.ts";
+import type { Storage } from "../storage/storage.ts";
 import { checkMasterKeys } from "../tokens/keys/check-master-keys.ts";
 import { fail, type Output, print } from "./run.ts";
 
@@ -94,6 +96,7 @@ async function databaseFindings({ database_url, master_keys }: Config): Promise<
     const offset = Math.abs(storage.now() - Date.now());
     try {
       await storage.ping();
+      if (pending.length < migrationNames().length) await writeNothing(storage);
       if (pending.length === 0 && master_keys.length > 0) await checkMasterKeys(storage, masterKeys(master_keys));
     } finally {
       await storage.close();
@@ -118,6 +121,11 @@ async function databaseFindings({ database_url, master_keys }: Config): Promise<
   } catch (error) {
     return [{ check: "database", state: "failed", message: adviceOn(error) }];
   }
+}
+
+/** @throws where the database may only be read: it refuses also a write that changes no row. */
+async function writeNothing(storage: Storage): Promise<void> {
+  await storage.write(({ db }) => sql`delete from migrations where name is null`.execute(db));
 }
 
 async function mailFinding({ smtp_url, mail_from }: Config): Promise<Finding> {
