@@ -308,6 +308,8 @@ export async function serve(options: ServerOptions = {}, explain: (error: unknow
 }
 
 async function run(config: Config, options: ServerOptions): Promise<void> {
+  // Nobody need read the walk-through; the log has a stream of its own.
+  process.stdout.on("error", () => {});
   // Before the start, which may take a while: to stop a server that is only starting is no failure.
   const told = new Promise<NodeJS.Signals>((done) => {
     // For good: with nobody listening, the second one of a service manager and a parent process would end it on the spot.

@@ -17,9 +17,22 @@ export interface Output {
   readonly json?: boolean;
 }
 
+// Whoever writes hears of it as well.
+process.stdout.on("error", () => {});
+
+/** Says something on standard output. That nobody reads it any more is no failure: what was done is done. */
+export function say(text: string, output: Output): void {
+  process.stdout.write(`${text}\n`, (error) => {
+    if (error && (error as NodeJS.ErrnoException).code !== "EPIPE") fail(unwritten(error), output);
+  });
+}
+
+/** What became of a text that standard output did not take. */
+export const unwritten = (error: Error): Error => Object.assign(error, { path: "standard output" });
+
 /** Prints a result: for programs as JSON, for people as the lines they want to read. */
-export function print(result: object, { json }: Output, lines: readonly string[]): void {
-  process.stdout.write(json ? `${JSON.stringify(result)}\n` : `${lines.join("\n")}\n`);
+export function print(result: object, output: Output, lines: readonly string[]): void {
+  say(output.json ? JSON.stringify(result) : lines.join("\n"), output);
 }
 
 /** The account that a command is about, as its help explains it. */
