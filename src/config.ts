@@ -5,7 +5,6 @@
 import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { isLoopbackUrl } from "./egress/loopback.ts";
 import { type Secret, secret } from "./secrets/secret.ts";
 
 export interface Config {
@@ -125,6 +124,12 @@ type Fault = (variable: string, sentence: string) => void;
 
 export function isSqlite(database_url: string): boolean {
   return database_url.startsWith("sqlite:");
+}
+
+/** An address that leads to this machine, by its name. */
+export function isLoopbackUrl(url: string): boolean {
+  if (!URL.canParse(url)) return false;
+  return /^(localhost|127(\.\d+){3}|\[::1\])$/.test(new URL(url).hostname);
 }
 
 export function sqlitePath(database_url: string): string {

@@ -1,5 +1,5 @@
+import { isLoopbackUrl } from "../config.ts";
 import type { Egress } from "../egress/egress.ts";
-import { isLoopbackUrl } from "../egress/loopback.ts";
 import { PROVIDER_TIMEOUT } from "./ask-provider.ts";
 import type { SmsProvider } from "./delivery.ts";
 import { openSmsWebhook } from "./sms-webhook.ts";
