@@ -1,10 +1,10 @@
-import { type Config, ConfigError } from "./config.ts";
+import type { Config } from "./config.ts";
 import { smsUrlFault } from "./delivery/sms.ts";
 import { parseRange } from "./egress/egress.ts";
 import { reveal } from "./secrets/secret.ts";
 
-/** @throws ConfigError for settings that only their rooms can read. */
-export function checkSettings(config: Config): void {
+/** For `readConfig`. @returns the faults of settings that only their rooms can read. */
+export function checkSettings(config: Config): readonly string[] {
   const faults: string[] = [];
   for (const [name, entries] of [
     ["TRUSTED_PROXIES", config.trusted_proxies],
@@ -20,5 +20,5 @@ export function checkSettings(config: Config): void {
   }
   const sms = config.sms_url === null ? undefined : smsUrlFault(reveal(config.sms_url));
   if (sms) faults.push(`SMS_URL ${sms}.`);
-  if (faults.length > 0) throw new ConfigError(faults);
+  return faults;
 }

@@ -249,6 +249,12 @@ describe("settings", () => {
     }
   });
 
+  it("give the figures a port of their own, however its number is written", () => {
+    const twice = { MASTER_KEY: KEY, PORT: "24101", METRICS_PORT: "024101" };
+    expect(faultsOf(twice)).toEqual(["METRICS_PORT must be another port than PORT."]);
+    expect(faultsOf({ ...twice, METRICS_PORT: "24102" })).toEqual([]);
+  });
+
   it("are a ConfigError when they are wrong", () => {
     expect(() => readConfig({ PORT: "x", MASTER_KEY: KEY })).toThrow(ConfigError);
   });

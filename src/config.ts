@@ -126,16 +126,29 @@ export function isSqlite(database_url: string): boolean {
   return database_url.startsWith("sqlite:");
 }
 
+/** An address that leads to this machine, by its name. */
+export function isLoopbackUrl(url: string): boolean {
+  if (!URL.canParse(url)) return false;
+  return /^(localhost|127(\.\d+){3}|\[::1\])$/.test(new URL(url).hostname);
+}
+
 export function sqlitePath(database_url: string): string {
   return resolve(database_url.slice("sqlite:".length));
 }
 
+export interface ReadOptions {
+  /** False: where SQLite has no master key's file yet, none is generated. */
+  readonly generate?: boolean;
+  /** @returns the faults that only the rooms can tell, a line each. */
+  readonly check?: (config: Config) => readonly string[];
+}
+
 /**
- * Generates the master key's file where SQLite has none yet, or leaves it at none with `generate: false`.
+ * Generates the master key's file where SQLite has none yet.
  *
  * @throws ConfigError with every fault.
  */
-export function readConfig(env: Environment, { generate = true } = {}): Config {
+export function readConfig(env: Environment, { generate = true, check = () => [] }: ReadOptions = {}): Config {
   const faults: string[] = [];
   const fault: Fault = (variable, sentence) => faults.push(`${variable} ${sentence}`);
   const given = (name: string) => env[name]?.trim() || undefined;
@@ -160,7 +173,8 @@ export function readConfig(env: Environment, { generate = true } = {}): Config {
   const mail_from = value("MAIL_FROM");
   checkMail(smtp_url, mail_from, fault);
   const metrics = given("METRICS_PORT");
-  if (metrics === String(port)) fault("METRICS_PORT", "must be another port than PORT.");
+  const metrics_port = metrics === undefined ? null : integer(metrics, "METRICS_PORT", 1, 65_535, fault);
+  if (metrics_port === port) fault("METRICS_PORT", "must be another port than PORT.");
   const otlp = given("OTEL_EXPORTER_OTLP_ENDPOINT");
   if (otlp !== undefined && !(/^https?:\/\//.test(otlp) && URL.canParse(otlp)))
     fault("OTEL_EXPORTER_OTLP_ENDPOINT", "must be an http or https URL.");
@@ -178,9 +192,10 @@ export function readConfig(env: Environment, { generate = true } = {}): Config {
     egress_allow: list(value("EGRESS_ALLOW")),
     log_level: oneOf(value("LOG_LEVEL"), "LOG_LEVEL", ["trace", "debug", "info", "warn", "error", "silent"], fault),
     otlp_endpoint: otlp ?? null,
-    metrics_port: metrics === undefined ? null : integer(metrics, "METRICS_PORT", 1, 65_535, fault),
+    metrics_port,
     demo: oneOf(given("DEMO") ?? (isLoopbackUrl(public_url) ? "1" : "0"), "DEMO", ["0", "1"], fault) === "1",
   };
+  faults.push(...check(config));
   if (faults.length > 0) throw new ConfigError(faults);
   return config;
 }

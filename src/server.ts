@@ -141,9 +141,8 @@ export interface ServerOptions {
   readonly json?: boolean;
 }
 
-/** @throws ConfigError, or an Error whose message says what to do. */
+/** @throws an Error whose message says what to do. */
 export async function startServer(config: Config, options: ServerOptions = {}): Promise<RunningServer> {
-  checkSettings(config);
   const log = options.log ?? openLogger(config.log_level);
   const tracing = config.otlp_endpoint === null ? undefined : await openTracing(config.otlp_endpoint, version, log);
   const core = await openCore(config, { exclusive: true, onQuery: options.onQuery, tracing });
@@ -299,7 +298,7 @@ async function readinessOf({ storage, directory }: Core): Promise<Readiness> {
 export async function serve(options: ServerOptions = {}, explain: (error: unknown) => void = explainInLines) {
   tuneEngine();
   try {
-    const config = readConfig(process.env);
+    const config = readConfig(process.env, { check: checkSettings });
     if (config.workers > 1) await serveWithWorkers(config, (own, as) => run(own, { ...options, ...as }));
     else await run(config, options);
   } catch (error) {
@@ -309,6 +308,8 @@ export async function serve(options: ServerOptions = {}, explain: (error: unknow
 }
 
 async function run(config: Config, options: ServerOptions): Promise<void> {
+  // Nobody need read the walk-through; the log has a stream of its own.
+  process.stdout.on("error", () => {});
   // Before the start, which may take a while: to stop a server that is only starting is no failure.
   const told = new Promise<NodeJS.Signals>((done) => {
     // For good: with nobody listening, the second one of a service manager and a parent process would end it on the spot.

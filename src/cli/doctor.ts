@@ -1,14 +1,16 @@
 import { existsSync, realpathSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { Command } from "commander";
+import { sql } from "kysely";
 import { adviceOn } from "../advice.ts";
 import { checkSettings } from "../check-settings.ts";
 import { type Config, isLoopbackUrl, isSqlite, readConfig, sqlitePath } from "../config.ts";
 import { faultCode } from "../delivery/smtp.ts";
 import { masterKeys } from "../secrets/master-keys.ts";
 import { reveal } from "../secrets/secret.ts";
-import { pendingMigrations } from "../storage/migrate.ts";
+import { migrationNames, pendingMigrations } from "../storage/migrate.ts";
 import { openStorage } from "../storage/open.ts";
+import type { Storage } from "../storage/storage.ts";
 import { checkMasterKeys } from "../tokens/keys/check-master-keys.ts";
 import { fail, type Output, print } from "./run.ts";
 
@@ -24,7 +26,7 @@ export function doctorCommand(): Command {
     .option("--json", "print JSON")
     .action(async (output: Output) => {
       try {
-        const findings = await examine(readConfig(process.env, { generate: false }));
+        const findings = await examine(readConfig(process.env, { generate: false, check: checkSettings }));
         const marks = { ok: "ok     ", warning: "WARNING", failed: "FAILED " };
         print(
           { findings },
@@ -39,7 +41,6 @@ export function doctorCommand(): Command {
 }
 
 async function examine(config: Config): Promise<Finding[]> {
-  checkSettings(config);
   return [
     keyFinding(config),
     addressFinding(config),
@@ -94,6 +95,7 @@ async function databaseFindings({ database_url, master_keys }: Config): Promise<
     const offset = Math.abs(storage.now() - Date.now());
     try {
       await storage.ping();
+      if (pending.length < migrationNames().length) await writeNothing(storage);
       if (pending.length === 0 && master_keys.length > 0) await checkMasterKeys(storage, masterKeys(master_keys));
     } finally {
       await storage.close();
@@ -118,6 +120,11 @@ async function databaseFindings({ database_url, master_keys }: Config): Promise<
   } catch (error) {
     return [{ check: "database", state: "failed", message: adviceOn(error) }];
   }
+}
+
+/** @throws where the database may only be read: it refuses also a write that changes no row. */
+async function writeNothing(storage: Storage): Promise<void> {
+  await storage.write(({ db }) => sql`delete from migrations where name is null`.execute(db));
 }
 
 async function mailFinding({ smtp_url, mail_from }: Config): Promise<Finding> {

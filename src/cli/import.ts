@@ -7,7 +7,7 @@ import { readPlan } from "./import/read-plan.ts";
 import { PortableAccount, rowsOf } from "./portable/portable.ts";
 import { readDocument } from "./portable/read-document.ts";
 import { tryAccount, writeAccount } from "./portable/write-account.ts";
-import { countLines, type Output, print, withCore } from "./run.ts";
+import { countLines, type Output, print, say, withCore } from "./run.ts";
 
 interface Options extends Output {
   readonly dryRun?: boolean;
@@ -26,7 +26,7 @@ export function importCommand(): Command {
         options,
         async (core, { is_new }) => {
           const news = is_new ? { new_installation: true } : {};
-          if (is_new && !options.json) process.stdout.write(`${NOT_INSTALLED}\n`);
+          if (is_new && !options.json) say(NOT_INSTALLED, options);
           const document = objectOf(await readDocument(readIn(file)));
           if (document.format !== undefined) {
             const portable = await checkSchema(PortableAccount, document);

@@ -7,6 +7,7 @@ import type { Actor, Directory } from "../directory/directory.ts";
 import { type Fault, Refusal, refuse, unlessRefused } from "../errors.ts";
 import { malformed } from "../http/error-reply.ts";
 import { type Core, openCore } from "../server.ts";
+import { migrationNames, pendingMigrations } from "../storage/migrate.ts";
 import type { Storage, Transaction } from "../storage/storage.ts";
 import { openTrial, type Trial } from "./trial.ts";
 
@@ -17,9 +18,22 @@ export interface Output {
   readonly json?: boolean;
 }
 
+// Whoever writes hears of it as well.
+process.stdout.on("error", () => {});
+
+/** Says something on standard output. That nobody reads it any more is no failure: what was done is done. */
+export function say(text: string, output: Output): void {
+  process.stdout.write(`${text}\n`, (error) => {
+    if (error && (error as NodeJS.ErrnoException).code !== "EPIPE") fail(unwritten(error), output);
+  });
+}
+
+/** What became of a text that standard output did not take. */
+export const unwritten = (error: Error): Error => Object.assign(error, { path: "standard output" });
+
 /** Prints a result: for programs as JSON, for people as the lines they want to read. */
-export function print(result: object, { json }: Output, lines: readonly string[]): void {
-  process.stdout.write(json ? `${JSON.stringify(result)}\n` : `${lines.join("\n")}\n`);
+export function print(result: object, output: Output, lines: readonly string[]): void {
+  say(output.json ? JSON.stringify(result) : lines.join("\n"), output);
 }
 
 /** The account that a command is about, as its help explains it. */
@@ -82,7 +96,7 @@ export async function withCore(
   let trial: Trial | undefined;
   try {
     if (dry) trial = await openTrial(process.env);
-    const config = trial?.config ?? (founds ? readConfig(process.env) : readStanding(process.env));
+    const config = trial?.config ?? (founds ? readConfig(process.env) : await readStanding(process.env));
     const core = await openCore(config, { exclusive: false });
     try {
       await work(core, { is_new: trial?.is_new ?? false });
@@ -97,12 +111,15 @@ export async function withCore(
 }
 
 /** The settings of an installation that is there: a command that only adds to one makes none by mistake. */
-function readStanding(env: Environment): Config {
+async function readStanding(env: Environment): Promise<Config> {
   const config = readConfig(env, { generate: false });
-  if (!isSqlite(config.database_url) || existsSync(sqlitePath(config.database_url))) return config;
-  const sentence = `names ${sqlitePath(config.database_url)}, which is not there. Is this the server's environment, and its folder?`;
+  const { database_url } = config;
+  const pending = await pendingMigrations(database_url);
+  if (pending.length < migrationNames().length) return config;
+  const gone = isSqlite(database_url) && !existsSync(sqlitePath(database_url));
+  const named = gone ? `${sqlitePath(database_url)}, which is not there` : "a database in which nothing is installed";
   const begin = "A new installation begins with latchkey serve, migrate, account create or import.";
-  throw new ConfigError([`DATABASE_URL ${sentence} ${begin}`]);
+  throw new ConfigError([`DATABASE_URL names ${named}. Is this the server's environment, and its folder? ${begin}`]);
 }
 
 /** A refusal that names what was typed. */

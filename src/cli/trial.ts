@@ -22,11 +22,16 @@ export async function openTrial(env: Environment): Promise<Trial> {
     throw new Error(
       `The database waits for ${pending.join(", ")}, and a dry run applies nothing: run latchkey migrate first.`,
     );
-  const folder = mkdtempSync(join(tmpdir(), "latchkey-trial-"));
+  const { database_url, end } = makeTrialDatabase();
   const master_keys = config.master_keys.length > 0 ? config.master_keys : [randomBytes(32)];
+  return { config: { ...config, database_url, master_keys }, is_new: true, end };
+}
+
+/** A place for an SQLite database, until its `end`. */
+export function makeTrialDatabase(): { readonly database_url: string; end(): void } {
+  const folder = mkdtempSync(join(tmpdir(), "latchkey-trial-"));
   return {
-    config: { ...config, database_url: `sqlite:${join(folder, "latchkey.db")}`, master_keys },
-    is_new: true,
+    database_url: `sqlite:${join(folder, "latchkey.db")}`,
     end: () => rmSync(folder, { recursive: true, force: true }),
   };
 }

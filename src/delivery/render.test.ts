@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { reveal, secret } from "../secrets/secret.ts";
 import type { CodeNotice, MessagePurpose } from "./delivery.ts";
-import { renderSms } from "./render.ts";
+import { renderMail, renderSms } from "./render.ts";
 import { en } from "./templates/en.ts";
 
 const notice: CodeNotice = {
@@ -39,3 +39,13 @@ it.each(["en", "nb"])(
       expect(textOf(purpose, "en"), purpose).not.toContain("login code");
   },
 );
+
+it("cuts a long name between two characters, never within one", () => {
+  const rendering = { id: "1", account_id: "P10000001", to: "+4740000000", code: secret("7KQM4-X2PVD"), link: null };
+  for (const letters of [98, 99, 100]) {
+    const named = { ...rendering, notice: { ...notice, client_name: `${"a".repeat(letters)}🦊🦊` } };
+    const { subject, text } = renderMail(named);
+    for (const said of [reveal(renderSms(named).text), subject, reveal(text)])
+      expect(said, `${letters} letters`).not.toMatch(/\p{Cs}/u);
+  }
+});

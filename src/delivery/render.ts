@@ -16,11 +16,7 @@ export interface Rendering {
 }
 
 /** One line, without control characters: fit for a subject, and for a name inside a sentence. */
-const oneLine = (text: string) =>
-  text
-    .replace(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, " ")
-    .trim()
-    .slice(0, 100);
+const oneLine = (text: string) => [...text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, " ").trim()].slice(0, 100).join("");
 
 const minutesOf = (notice: CodeNotice) => Math.max(1, Math.floor(notice.lifetime / 60));
 

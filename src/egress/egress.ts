@@ -30,6 +30,8 @@ export function openEgress(allow: readonly string[]): Egress {
 /** @throws an Error naming the entry. */
 export function parseRange(entry: string): Range {
   try {
+    // ipaddr.js takes 10 for 0.0.0.10.
+    if (!isIP(entry.replace(/\/.*$/, ""))) throw new Error("no address");
     if (entry.includes("/")) return ipaddr.parseCIDR(entry);
     const address = ipaddr.process(entry);
     return [address, address.kind() === "ipv4" ? 32 : 128];

@@ -2,9 +2,12 @@
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findHoldings } from "../../src/directory/users/find-account-user.ts";
+import { openStorage } from "../../src/storage/open.ts";
 import { createTestDatabase, describeOnBothEngines } from "../support/engines.ts";
+import { admin } from "../support/global-setup.ts";
 import { MASTER_KEY, startLatchkey } from "../support/latchkey.ts";
 import { cli, startProcess } from "../support/process.ts";
 import { openSmallDisk } from "../support/small-disk.ts";
@@ -222,6 +225,24 @@ describe("commands that fail", () => {
     expect(readdirSync(empty)).toEqual([]);
     expect((await cli(env, "account", "create", "P11200001")).code).toBe(0);
     expect((await cli(env, "user", "create", "P11200001", "--email", "ada@example.com")).code).toBe(0);
+  }, 60_000);
+
+  it("make no installation in a PostgreSQL database that has none", async () => {
+    const { database_url, drop } = await createTestDatabase("postgres");
+    await admin(database_url, "drop schema public cascade; create schema public; create table theirs (id text)");
+    const env = { DATABASE_URL: database_url, MASTER_KEY };
+    for (const command of ["client create P11200001", "keys reseal", "export P11200001", "user erase P11200001 a"]) {
+      const { code, stderr } = await cli(env, ...command.split(" "));
+      const asked = "DATABASE_URL names a database in which nothing is installed. Is this the server's environment";
+      expect([code, stderr], command).toEqual([2, expect.stringContaining(asked)]);
+    }
+    const storage = await openStorage({ database_url });
+    const { rows } =
+      await sql`select relname as name from pg_class where relnamespace = 'public'::regnamespace`.execute(storage.read);
+    expect(rows).toEqual([{ name: "theirs" }]);
+    await storage.close();
+    expect((await cli(env, "account", "create", "P11200001")).code).toBe(0);
+    await drop();
   }, 60_000);
 
   it("say that the disk is full", async ({ skip }) => {

@@ -1,10 +1,16 @@
 /** What `latchkey doctor` says of settings that are read right and do not work. */
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { execFile } from "node:child_process";
+import { chmodSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
+import { sql } from "kysely";
 import { describe, expect, it } from "vitest";
-import { freePort } from "../../scripts/postgres.mjs";
-import { cli } from "../support/process.ts";
+import { freePort, unprivileged } from "../../scripts/postgres.mjs";
+import { openStorage } from "../../src/storage/open.ts";
+import { createTestDatabase, engines } from "../support/engines.ts";
+import { admin } from "../support/global-setup.ts";
+import { CLI, cli } from "../support/process.ts";
 import { openMailbox } from "../support/smtp.ts";
 
 const NOWHERE = "postgres://127.0.0.1:1/latchkey";
@@ -53,6 +59,49 @@ describe("doctor", () => {
     expect(finding?.state).toBe("ok");
     rmSync(`${folder}-link`);
     rmSync(folder, { recursive: true });
+  });
+
+  it("finds an SQLite file that this user may not write", async ({ skip }) => {
+    const identity = unprivileged();
+    if (identity.uid === undefined) return skip("only root can run a command as somebody else");
+    const folder = mkdtempSync(join(tmpdir(), "latchkey-doctor-"));
+    const env = { DATABASE_URL: `sqlite:${folder}/a.db`, MASTER_KEY: KEY };
+    expect((await cli(env, "account", "create", "T11200001")).code).toBe(0);
+    chmodSync(folder, 0o777);
+    const options = { env: { PATH: process.env.PATH, ...env }, ...identity };
+    const doctor = promisify(execFile)(process.execPath, [CLI, "doctor"], options);
+    const { code, stdout } = await doctor.then(
+      ({ stdout }) => ({ code: 0, stdout }),
+      (error) => error,
+    );
+    const said = /^FAILED +database: DATABASE_URL names a file that may not be written.*\(SQLITE_READONLY\)\.$/m;
+    expect([code, stdout]).toEqual([1, expect.stringMatching(said)]);
+    rmSync(folder, { recursive: true });
+  });
+
+  it("finds a PostgreSQL server that may only be read", async () => {
+    const { database_url, drop } = await createTestDatabase("postgres");
+    const name = new URL(database_url).pathname.slice(1);
+    await admin(database_url, `alter database ${name} set default_transaction_read_only = on`);
+    expect(await findingOn("database", { DATABASE_URL: database_url })).toEqual({
+      check: "database",
+      state: "failed",
+      message: expect.stringMatching(/^DATABASE_URL names a standby, or a server that may only be read.*\(25006\)\.$/),
+    });
+    await drop();
+  });
+
+  it("changes nothing in a database that it may write", async () => {
+    for (const engine of engines) {
+      const { database_url, drop } = await createTestDatabase(engine);
+      const storage = await openStorage({ database_url });
+      const applied = () => sql`select * from migrations order by name`.execute(storage.read).then(({ rows }) => rows);
+      const before = await applied();
+      expect(await findingOn("database", { DATABASE_URL: database_url })).toMatchObject({ state: "ok" });
+      expect(await applied()).toEqual(before);
+      await storage.close();
+      await drop();
+    }
   });
 
   it("warns of several workers whose figures nobody adds up", async () => {

@@ -2,17 +2,30 @@ import { sql } from "kysely";
 import { recordDeed } from "../../audit/audit.ts";
 import { refuseField } from "../../errors.ts";
 import type { Core } from "../../server.ts";
-import { instant, type Transaction } from "../../storage/storage.ts";
+import { migrate } from "../../storage/migrate.ts";
+import { openStorage } from "../../storage/open.ts";
+import { type Database, instant, type Transaction } from "../../storage/storage.ts";
 import { actor, rehearse } from "../run.ts";
+import { makeTrialDatabase } from "../trial.ts";
 import { decodeRow, type PortableAccount, type PortableTable, portable_tables } from "./portable.ts";
 
 /**
- * Does all that `writeAccount` does, and undoes it.
+ * Does all that `writeAccount` does, and undoes it; with SQLite, where nobody else could write for as long as that
+ * takes, in a database that is thrown away.
  *
  * @throws 400 invalid_request: what `writeAccount` would refuse.
  */
 export async function tryAccount(core: Core, portable: PortableAccount): Promise<void> {
-  await rehearse(core.storage, writing(core, portable));
+  if (core.storage.engine !== "sqlite") return rehearse(core.storage, writing(core, portable));
+  await refuseTaken(core.storage.read, portable.account_id);
+  const { database_url, end } = makeTrialDatabase();
+  try {
+    await migrate(database_url);
+    const storage = await openStorage({ database_url });
+    await storage.write(writing({ ...core, storage }, portable)).finally(() => storage.close());
+  } finally {
+    end();
+  }
 }
 
 /** Servers that run here read what was revoked since they last looked; `expires_at` goes on saying when it was. */
@@ -30,6 +43,11 @@ export async function writeAccount(core: Core, portable: PortableAccount): Promi
   core.directory.accounts.clear();
 }
 
+async function refuseTaken(db: Database, account_id: string): Promise<void> {
+  const { rows } = await sql`select 1 from accounts where account_id = ${account_id}`.execute(db);
+  if (rows.length > 0) throw refuseField("account_id", "taken", `${account_id} is here already`);
+}
+
 /** What the transaction does. */
 function writing(
   { storage, directory }: Core,
@@ -44,8 +62,7 @@ function writing(
     );
   }
   return async (tx) => {
-    const { rows } = await sql`select 1 from accounts where account_id = ${account_id}`.execute(tx.db);
-    if (rows.length > 0) throw refuseField("account_id", "taken", `${account_id} is here already`);
+    await refuseTaken(tx.db, account_id);
     for (const table of portable_tables) {
       for (const row of tables[table] ?? []) {
         if (row.account_id !== account_id)

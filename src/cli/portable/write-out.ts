@@ -1,6 +1,7 @@
 import { lstatSync, renameSync, rmSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { adviceOn } from "../../advice.ts";
+import { unwritten } from "../run.ts";
 import type { Write } from "./read-account.ts";
 
 /**
@@ -29,12 +30,10 @@ export async function writeOut<T>(file: string, work: (write: Write) => Promise<
 /** Writes to standard output, as fast as its reader takes it. @throws when that goes away before the end. */
 export const writeStandard: Write = (piece) =>
   new Promise((resolve, reject) => {
-    // The stream tells of it a second time, and whoever does not listen ends.
-    if (process.stdout.listenerCount("error") === 0) process.stdout.on("error", () => {});
     process.stdout.write(piece, (error) => {
       if (!error) return resolve();
       const closed = (error as NodeJS.ErrnoException).code === "EPIPE";
-      reject(closed ? new Error("Standard output was closed before the account was whole.") : error);
+      reject(closed ? new Error("Standard output was closed before the account was whole.") : unwritten(error));
     });
   });
 

@@ -59,27 +59,33 @@ async function makeClient(directory: Directory): Promise<DemoClient> {
   return createClient(directory, ACCOUNT, { client_id: CLIENT, name: "Demo", settings }, actor);
 }
 
-/** A start that was cut short may have left no file: then the client gets a new secret. */
+/** A start or a disk that was cut short may have left no file, or half of one: then the client gets a new secret. */
 async function readable(directory: Directory, client: Client, file: string): Promise<DemoClient> {
-  if (existsSync(file)) return { client, client_secret: null };
+  if (secretIn(file) !== undefined) return { client, client_secret: null };
   return rotateSecret(directory, client, 0, actor);
 }
 
+function secretIn(file: string): string | undefined {
+  if (!existsSync(file)) return undefined;
+  const text = readFileSync(file, "utf8");
+  try {
+    return (JSON.parse(text) as { client_secret?: string } | null)?.client_secret;
+  } catch {
+    return undefined;
+  }
+}
+
 function writeDemo(file: string, { public_url }: Directory, client_secret: Secret | null, audience: string): void {
-  const before =
-    client_secret === null
-      ? (JSON.parse(readFileSync(file, "utf8")) as { client_secret: string }).client_secret
-      : reveal(client_secret);
   const demo = {
     base_url: public_url,
     account_id: ACCOUNT,
     client_id: CLIENT,
-    client_secret: before,
+    client_secret: client_secret === null ? secretIn(file) : reveal(client_secret),
     audience,
     redirect_uri: CALLBACK,
     user_email: USER,
   };
   mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(`${file}.new`, `${JSON.stringify(demo, null, 2)}\n`, { mode: 0o600 });
+  writeFileSync(`${file}.new`, `${JSON.stringify(demo, null, 2)}\n`, { mode: 0o600, flush: true });
   renameSync(`${file}.new`, file);
 }

@@ -1,0 +1,97 @@
+/** What a start makes of settings and files that will not do, and what it leaves as it was. */
+import { execFile } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { freePort } from "../../scripts/postgres.mjs";
+import { pendingMigrations } from "../../src/storage/migrate.ts";
+import { createTestDatabase, describeOnBothEngines } from "../support/engines.ts";
+import { admin } from "../support/global-setup.ts";
+import { basic, call, MASTER_KEY } from "../support/latchkey.ts";
+import { cli, startProcess } from "../support/process.ts";
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "latchkey-starts-"));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe("a start", () => {
+  const faulty = { TRUSTED_PROXIES: "*,10", EGRESS_ALLOW: "home", SMS_URL: "https://sms.example" };
+
+  it.each([["serve"], ["doctor"]])(
+    "names every faulty setting at once, whichever room reads it (%s)",
+    async (command) => {
+      const env = { DATABASE_URL: `sqlite:${folder}/faulty.db`, MASTER_KEY, WORKERS: "x", ...faulty };
+      const { code, stderr } = await cli(env, command);
+      const named = stderr.trim().split("\n");
+      expect([code, named.map((line) => line.split(" ")[0])]).toEqual([
+        2,
+        ["WORKERS", "TRUSTED_PROXIES", "TRUSTED_PROXIES", "EGRESS_ALLOW", "SMS_URL"],
+      ]);
+      expect(named[2]).toContain("has the entry 10, which is no address or CIDR");
+    },
+  );
+
+  it("migrates nothing where it is refused, with several workers either", async () => {
+    const { database_url, drop } = await createTestDatabase("postgres");
+    await admin(database_url, "drop schema public cascade; create schema public");
+    const before = await pendingMigrations(database_url);
+    const env = { DATABASE_URL: database_url, MASTER_KEY, PORT: String(await freePort()), WORKERS: "2" };
+    const { code, stderr } = await cli({ ...env, TRUSTED_PROXIES: "*" }, "serve");
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/^TRUSTED_PROXIES has the entry \*, .*\n$/)]);
+    expect(await pendingMigrations(database_url)).toEqual(before);
+    await drop();
+  });
+});
+
+describeOnBothEngines("a start that finds its demo's file", (engine) => {
+  it.each([
+    ["empty", ""],
+    ["cut off", '{\n  "base_url": "http://loc'],
+    ["without a secret", '{"client_id":"demo"}'],
+    ["without anything", "null"],
+  ])("%s writes it anew, with a secret that works", async (_what, content) => {
+    const cwd = mkdtempSync(join(folder, "demo-"));
+    const database = engine === "postgres" ? await createTestDatabase(engine) : undefined;
+    const database_url = database?.database_url ?? "sqlite:./data/latchkey.db";
+    const options = { database_url, port: await freePort(), cwd, env: { DEMO: "1" } };
+    await (await startProcess(options)).kill("SIGTERM");
+    const file = join(cwd, "data", "demo.json");
+    const before = JSON.parse(readFileSync(file, "utf8"));
+    writeFileSync(file, content);
+    const server = await startProcess(options);
+    const demo = JSON.parse(readFileSync(file, "utf8"));
+    expect(demo).toEqual({ ...before, client_secret: expect.any(String) });
+    const form = { grant_type: "client_credentials", resource: demo.audience };
+    const headers = { authorization: basic({ client_id: demo.client_id, client_secret: demo.client_secret }) };
+    const token = await call(`${server.url}/v1/accounts/${demo.account_id}/oauth/token`, {
+      method: "POST",
+      headers,
+      form,
+    });
+    expect(token.status, token.text).toBe(200);
+    await server.kill("SIGTERM");
+    await database?.drop();
+  });
+});
+
+describe("the health check of the container", () => {
+  it.each([
+    [undefined, "8080"],
+    ["", "8080"],
+    [" ", "8080"],
+    [" 9000 ", "9000"],
+  ])("asks the port that the server takes PORT=%j for", async (PORT, port) => {
+    const dockerfile = readFileSync(fileURLToPath(new URL("../../Dockerfile", import.meta.url)), "utf8");
+    const [, check = ""] = /^HEALTHCHECK CMD (\[.*\])$/m.exec(dockerfile) ?? [];
+    const [, ...args] = JSON.parse(check) as string[];
+    const asked = "globalThis.fetch = async (url) => (console.log(new URL(url).href), { ok: true })";
+    const env = { PATH: process.env.PATH, NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(asked)}` };
+    const { stdout } = await promisify(execFile)(process.execPath, args, { env: { ...env, PORT } });
+    expect(stdout).toBe(`http://127.0.0.1:${port}/readyz\n`);
+  });
+});
