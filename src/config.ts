@@ -249,12 +249,6 @@ function readPublicUrl(text: string | undefined, port: number, fault: Fault): st
   return url;
 }
 
-/** An address that leads to this machine, by its name. */
-export function isLoopbackUrl(url: string): boolean {
-  if (!URL.canParse(url)) return false;
-  return /^(localhost|127(\.\d+){3}|\[::1\])$/.test(new URL(url).hostname);
-}
-
 function checkMail(smtp_url: string | undefined, mail_from: string, fault: Fault): void {
   if (smtp_url === undefined) return;
   if (!URL.canParse(smtp_url) || !/^smtps?:$/.test(new URL(smtp_url).protocol) || new URL(smtp_url).hostname === "") {

@@ -1,8 +1,9 @@
 /**
- * The addresses of a host that a tenant, a client or a stranger named. The system's lookup (getaddrinfo) occupies one of
- * the two threads in which this process also finds its database and its providers, for as long as that name's own server
- * is silent, whoever gives up meanwhile. So the nameserver is asked over a socket, which ends with the request; and the
- * system only for what the nameserver does not know (search domains, names of the local network), one name at a time.
+ * The addresses of a host that a tenant, a client or a stranger named. The system's lookup (getaddrinfo) occupies one
+ * of the two threads in which this process also finds its database and its providers, for as long as that name's own
+ * server is silent, whoever gives up meanwhile. So the nameserver is asked over a socket, which ends with the request;
+ * and the system only for what the nameserver does not know (search domains, names of the local network), one name at a
+ * time.
  *
  * In: a host. Out: its addresses, none of them checked; or an error whose message may be logged.
  */

@@ -1,8 +1,8 @@
 /**
  * Names of hosts as the process of a test finds them: a real nameserver (UDP), and the system's lookup with two places,
- * as many as libuv's pool has for it. Of `x.silent.test` neither ever says anything; `x.inside.test` is 127.0.0.1 for the
- * nameserver; `x.unknown.test` it does not know, and for the system it is 127.0.0.1 as soon as the test says so. Any
- * other name the nameserver does not know, and the system is asked.
+ * as many as libuv's pool has for it. Of `x.silent.test` neither ever says anything; `x.inside.test` is 127.0.0.1 for
+ * the nameserver; `x.unknown.test` it does not know, and for the system it is 127.0.0.1 as soon as the test says so.
+ * Any other name the nameserver does not know, and the system is asked.
  */
 import { createSocket } from "node:dgram";
 import type { LookupAddress } from "node:dns";
