@@ -1,10 +1,12 @@
 /** Clients that registered themselves: what people agreed to by one host is no other's, and they get nothing unasked. */
 import { exportJWK, generateKeyPair } from "jose";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import type { Oauth } from "../../src/oauth/oauth.ts";
+import { registerClient } from "../../src/oauth/registration/register.ts";
 import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import type { Latchkey, Tenant } from "../support/latchkey.ts";
-import { addUser, call, createTenant, inbox, startLatchkey } from "../support/latchkey.ts";
+import { actor, addUser, call, createTenant, inbox, startLatchkey } from "../support/latchkey.ts";
 import { openReceiver, type Receiver } from "../support/receiver.ts";
 import { answered, pkce, VERIFIER } from "../support/standard-client.ts";
 import { openSurfer, type Shown, type Surfer } from "../support/surfer.ts";
@@ -66,6 +68,23 @@ describeOnBothEngines("registered clients", (engine) => {
     const [mail] = await inbox(tenant, email);
     return { mail, page: await surfer.act(waiting, "code", { code: mail?.verification_code ?? "" }) };
   }
+
+  it("are never without the row that tells since when nobody has used them", async () => {
+    const { core } = latchkey.server;
+    const { storage } = core.directory;
+    const own = await createTenant(latchkey);
+    let writes = 0;
+    // As if killed after what it had first committed.
+    const write = (run: Parameters<typeof storage.write>[0]) =>
+      writes++ === 0 ? storage.write(run) : Promise.reject(new Error("killed"));
+    const directory = { ...core.directory, storage: Object.create(storage, { write: { value: write } }) };
+    const asked = { allowed: true, actor, source: "127.0.0.1" };
+    await registerClient({ directory } as Oauth, own.account_id, { redirect_uris: [BANK] }, asked).catch(() => {});
+    const of = (table: "clients" | "client_registrations") =>
+      storage.read.selectFrom(table).select("account_id").where("account_id", "=", own.account_id).execute();
+    const made = (await of("clients")).length - 1;
+    expect([made, await of("client_registrations")]).toEqual([1, [{ account_id: own.account_id }]]);
+  });
 
   it("have people's consent at the host that it was shown with, and are asked for at their others", async () => {
     const made = await register([BANK, EVIL]);

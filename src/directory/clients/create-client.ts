@@ -20,6 +20,8 @@ export interface NewClient {
   readonly origin?: Client["origin"];
   /** One that it has already, from elsewhere; else one is made for whoever authenticates by a secret. */
   readonly client_secret?: Secret | undefined;
+  /** What else begins with the client (its uuid), in the same transaction. */
+  readonly within?: ((tx: Transaction, id: string) => Promise<void>) | undefined;
 }
 
 export interface CreatedClient {
@@ -41,11 +43,15 @@ export async function createClient(
   if (input.client_id !== undefined && input.origin !== "metadata") checkClientId(input.client_id);
   const minted = await secretOf(account_id, id, input, now);
   const named = { ...input, account_id, id, secret: minted?.row };
-  const client = await directory.storage.write((tx) => createClientIn(tx, named, actor, now));
+  const client = await directory.storage.write(async (tx) => {
+    const made = await createClientIn(tx, named, actor, now);
+    await input.within?.(tx, id);
+    return made;
+  });
   return { client, client_secret: minted?.client_secret ?? null };
 }
 
-export interface NamedClient extends Omit<NewClient, "client_secret"> {
+export interface NamedClient extends Omit<NewClient, "client_secret" | "within"> {
   readonly account_id: string;
   readonly id: string;
   /** A public client has none. */

@@ -4,13 +4,13 @@ import { findAccount } from "../../directory/accounts/find-account.ts";
 import { isLoopback } from "../../directory/clients/callback.ts";
 import { changeClient } from "../../directory/clients/change-client.ts";
 import type { Client } from "../../directory/clients/client.ts";
-import { createClient } from "../../directory/clients/create-client.ts";
-import { findClientById, isDeleted, lookUpClient } from "../../directory/clients/find-client.ts";
+import { createClient, type NewClient } from "../../directory/clients/create-client.ts";
+import { isDeleted, lookUpClient } from "../../directory/clients/find-client.ts";
 import { type ClientSettings, DEVICE_CODE } from "../../directory/clients/settings.ts";
 import { cacheKey, type Directory } from "../../directory/directory.ts";
 import { ask } from "../../egress/documents.ts";
 import { Refusal, refuse } from "../../errors.ts";
-import { instant } from "../../storage/storage.ts";
+import { instant, type Transaction } from "../../storage/storage.ts";
 import type { Oauth } from "../oauth.ts";
 import { ClientMetadata, settingsOf } from "./client-metadata.ts";
 import { chargeNewClient, checkSameSector, speaking } from "./register.ts";
@@ -119,36 +119,40 @@ async function readAnew(oauth: Asking, account_id: string, client_id: string): P
   return lookUpClient(directory, account_id, client_id);
 }
 
-async function readDocument(oauth: Asking, account_id: string, client_id: string, known: Client | undefined) {
+async function readDocument(
+  oauth: Asking,
+  account_id: string,
+  client_id: string,
+  known: Client | undefined,
+): Promise<void> {
   const { directory } = oauth;
   const { storage } = directory;
   const now = storage.now();
   const { name, settings, fresh } = await fetchClient(oauth, client_id);
   if (known?.settings.sector_identifier_uri === null) checkSameSector(known, settings);
   const actor = { id: client_id.slice(0, 200), context: {} };
-  const client = await speaking(() =>
-    known
-      ? changeClient(directory, known, { name: name ?? null, settings }, actor)
-      : createDocumentClient(directory, account_id, { client_id, name, settings }, actor),
-  );
   const times = { fresh_until: instant(now + fresh * 1000), used_at: instant(now), expires_at: instant(now + KEPT) };
-  const row = { account_id, client_id: client.id, token_digest: null, ...times };
-  await storage.write((tx) => upsertRegistration(tx.db, row));
+  const note = ({ db }: Transaction, id: string) =>
+    upsertRegistration(db, { account_id, client_id: id, token_digest: null, ...times });
+  if (!known) {
+    const input = { client_id, name, settings, origin: "metadata" as const, within: note };
+    return speaking(() => createDocumentClient(directory, account_id, input, actor));
+  }
+  await speaking(() => changeClient(directory, known, { name: name ?? null, settings }, actor));
+  await storage.write((tx) => note(tx, known.id));
 }
 
 /** Somebody else may have been quicker. */
 async function createDocumentClient(
   directory: Directory,
   account_id: string,
-  input: { readonly client_id: string; readonly name: string | undefined; readonly settings: Partial<ClientSettings> },
+  input: NewClient & { readonly client_id: string },
   actor: Parameters<typeof createClient>[3],
-): Promise<Client> {
+): Promise<void> {
   try {
-    return (await createClient(directory, account_id, { ...input, origin: "metadata" }, actor)).client;
+    await createClient(directory, account_id, input, actor);
   } catch (error) {
-    const made = await lookUpClient(directory, account_id, input.client_id);
-    if (!made) throw error;
-    return findClientById(directory, account_id, made.id);
+    if (!(await lookUpClient(directory, account_id, input.client_id))) throw error;
   }
 }
 

@@ -13,7 +13,7 @@ import { takeBudget } from "../../limits/limits.ts";
 import { sourceSubject } from "../../limits/source.ts";
 import { base64url, sameBytes } from "../../secrets/digest.ts";
 import { type Secret, secret } from "../../secrets/secret.ts";
-import { instant } from "../../storage/storage.ts";
+import { instant, type Transaction } from "../../storage/storage.ts";
 import type { Oauth } from "../oauth.ts";
 import { type ClientMetadata, settingsOf } from "./client-metadata.ts";
 import { KEPT, tokenDigest } from "./registration.ts";
@@ -61,14 +61,13 @@ export async function registerClient(
   if (!allowed) await chargeNewClient(directory, account_id, source);
   await checkSector(oauth.documents, settings);
   if (!allowed && (await countOpenlyRegistered(storage.read, account_id)) >= LIMIT) throw refuse("too_many_requests");
-  const input = { name: metadata.client_name, settings, origin: "dynamic" as const };
-  const created = await speaking(() => createClient(directory, account_id, input, actor));
   const registration_access_token = secret(base64url(randomBytes(32)));
   const now = storage.now();
   const times = { fresh_until: null, used_at: instant(now), expires_at: instant(now + KEPT) };
-  const token_digest = tokenDigest(registration_access_token);
-  const row = { account_id, client_id: created.client.id, token_digest, ...times };
-  await storage.write((tx) => upsertRegistration(tx.db, row));
+  const row = { account_id, token_digest: tokenDigest(registration_access_token), ...times };
+  const within = (tx: Transaction, client_id: string) => upsertRegistration(tx.db, { ...row, client_id });
+  const input = { name: metadata.client_name, settings, origin: "dynamic" as const, within };
+  const created = await speaking(() => createClient(directory, account_id, input, actor));
   return { ...created, registration_access_token };
 }
 
