@@ -146,4 +146,4 @@ export async function revoke(
   await storage.write((tx) => revocations.record(tx, account_id, [subject]));
 }
 
-export const revocationSweep = expirySweep("revocations", { table: "revocations", key: "subject" });
+export const revocationSweep = expirySweep("revocations", { table: "revocations", key: ["subject"] });

@@ -83,7 +83,8 @@ export function usernameRoutes(app: App, { directory, endLogins }: UsernameDoors
     schema: {
       operationId: "aid_auth_users_username_delete",
       summary: "Delete a user's name and password",
-      description: "The person's logins end, and binding codes go where their other names say. With the last name goes the password, and a user who was only this name; a customer stays.",
+      description:
+        "The person's logins end, and binding codes go where their other names say. With the last name goes the password, and a user who was only this name; a customer stays.",
       tags,
       params: UsernameParams,
       response: { 200: UsernameView, ...missing },
