@@ -49,5 +49,5 @@ function uncounted(charge: Charge): never {
 /** For the janitor: removes rows whose window ended long ago. */
 export const budgetSweep = {
   name: "budgets",
-  sweep: (storage: Storage, batch: number) => storage.write((tx) => deleteEndedBudgets(tx.db, storage.now(), batch)),
+  sweep: (storage: Storage, batch: number) => deleteEndedBudgets(storage, storage.now(), batch),
 };

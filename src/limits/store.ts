@@ -1,6 +1,6 @@
-import type { ExpressionBuilder } from "kysely";
-import { type Database, type HotStatement, type Instant, instant, type Row } from "../storage/storage.ts";
-import type { Tables } from "../storage/tables.ts";
+import { sql } from "kysely";
+import { deleteEnded } from "../storage/delete-expired.ts";
+import { type Database, type HotStatement, type Instant, instant, type Row, type Storage } from "../storage/storage.ts";
 import { budgets, type Charge } from "./budgets.ts";
 
 export interface TakeInput {
@@ -107,31 +107,9 @@ const DAY = 86_400_000;
 /** Levels and failures outlive their window, so that a patient guesser starts no new life every day. */
 const MEMORY = 90 * DAY;
 
-/** One row at a time and sorted by key: the order in which every other writer locks them. */
-export async function deleteEndedBudgets(db: Database, now: number, batch: number): Promise<number> {
-  const ended = await db
-    .selectFrom("budgets")
-    .select(["account_id", "budget", "subject"])
-    .where((where) => hasEnded(where, now))
-    .limit(batch)
-    .execute();
-  ended.sort((a, b) => (keyOf(a as Charge) < keyOf(b as Charge) ? -1 : 1));
-  for (const { account_id, budget, subject } of ended) {
-    await db
-      .deleteFrom("budgets")
-      .where("account_id", "=", account_id)
-      .where("budget", "=", budget)
-      .where("subject", "=", subject)
-      .where((where) => hasEnded(where, now))
-      .execute();
-  }
-  return ended.length;
-}
-
-function hasEnded({ and, or, eb }: ExpressionBuilder<Tables, "budgets">, now: number) {
-  const forgotten = or([
-    and([eb("failures", "=", 0), eb("level", "=", 0)]),
-    eb("window_ends_at", "<", instant(now - MEMORY)),
-  ]);
-  return and([eb("window_ends_at", "<", instant(now - DAY)), forgotten]);
+/** @returns how many there were, at most `batch`. */
+export function deleteEndedBudgets(storage: Storage, now: number, batch: number): Promise<number> {
+  const which = sql`window_ends_at < ${instant(now - DAY)}
+    and (failures = 0 and level = 0 or window_ends_at < ${instant(now - MEMORY)})`;
+  return deleteEnded(storage, { table: "budgets", key: ["budget", "subject"], by: "window_ends_at", which }, batch);
 }

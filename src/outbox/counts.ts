@@ -27,4 +27,4 @@ export async function countOutbox(storage: Storage): Promise<OutboxCounts> {
 }
 
 /** Messages go a day after they expired, sandbox inboxes included. */
-export const outboxSweep = expirySweep("outbox", { table: "outbox", key: "id", only: "state <> 'pending'" }, DAY);
+export const outboxSweep = expirySweep("outbox", { table: "outbox", key: ["id"], only: "state <> 'pending'" }, DAY);

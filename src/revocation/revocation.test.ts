@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../test/support/engines.ts";
 import { until } from "../../test/support/smtp.ts";
 import { instant } from "../storage/storage.ts";
-import { openRevocations, revoke, TOKENS_LIVE } from "./revocation.ts";
+import { openRevocations, TOKENS_LIVE } from "./revocation.ts";
 import { insertRevocations } from "./store.ts";
 
 describeOnBothEngines("revocation", (engine) => {
@@ -18,7 +18,7 @@ describeOnBothEngines("revocation", (engine) => {
     const here = await openRevocations(test.storage, { poll: 20 });
     const elsewhere = await openRevocations(test.storage, { poll: 20 });
     elsewhere.checkAlive(account_id, ["sid:1", "client:1"]);
-    await revoke(test.storage, here, account_id, "sid:1");
+    await test.storage.write((tx) => here.record(tx, account_id, ["sid:1"]));
     expect(() => here.checkAlive(account_id, ["client:1", "sid:1"])).toThrow("expired, revoked");
     here.checkAlive("T00000002", ["sid:1"]);
     here.checkAlive(account_id, ["sid:2"]);

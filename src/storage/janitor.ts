@@ -12,8 +12,13 @@ export interface Janitor {
 
 const EVERY = 60_000;
 const BATCH = 500;
+/** Batches that a sweep takes before the next one has its turn. */
+const TURN = 20;
 
-/** Runs each sweep now and again until a batch comes back short. A sweep that fails is reported and tried next time. */
+/**
+ * Runs each sweep now and again, a bounded number of batches a round; the next round begins at once when one was not
+ * done. A sweep that fails is reported and tried next time.
+ */
 export function startJanitor(
   storage: Storage,
   sweeps: readonly Sweep[],
@@ -21,26 +26,48 @@ export function startJanitor(
   every = EVERY,
 ): Janitor {
   let stopped = false;
+  let timer: NodeJS.Timeout;
   let running: Promise<void> = Promise.resolve();
 
-  async function round(): Promise<void> {
-    for (const { name, sweep } of sweeps) {
-      try {
-        while (!stopped && (await sweep(storage, BATCH)) === BATCH) await breathe();
-      } catch (error) {
-        report(name, error);
-      }
+  /** @returns whether a batch came back short. */
+  async function takeTurn({ sweep }: Sweep): Promise<boolean> {
+    for (let taken = 0; taken < TURN && !stopped; taken++) {
+      if ((await sweep(storage, BATCH)) < BATCH) return true;
+      await breathe();
     }
+    return false;
   }
 
-  const timer = setInterval(() => {
-    running = running.then(round);
-  }, every);
-  timer.unref();
+  /** @returns whether every sweep is done, or failed. */
+  async function round(): Promise<boolean> {
+    let done = true;
+    for (const sweep of sweeps) {
+      try {
+        done = (await takeTurn(sweep)) && done;
+      } catch (error) {
+        report(sweep.name, error);
+      }
+    }
+    return done;
+  }
+
+  async function work(): Promise<void> {
+    while (!(await round()) && !stopped);
+    if (!stopped) rest();
+  }
+
+  function rest(): void {
+    timer = setTimeout(() => {
+      running = work();
+    }, every);
+    timer.unref();
+  }
+
+  rest();
   return {
     async stop() {
       stopped = true;
-      clearInterval(timer);
+      clearTimeout(timer);
       await running;
     },
   };

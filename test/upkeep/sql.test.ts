@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { sweeps as authenticationSweeps } from "../../src/authentication/sweeps.ts";
 import { sqlitePath } from "../../src/config.ts";
+import { budgetSweep } from "../../src/limits/limits.ts";
 import { sweeps as oauthSweeps } from "../../src/oauth/sweeps.ts";
 import { outboxSweep } from "../../src/outbox/counts.ts";
 import { revocationSweep } from "../../src/revocation/revocation.ts";
@@ -238,6 +239,7 @@ describe("what runs on SQLite for a request", () => {
       for (const { name, sweep } of SWEEPS) expect(await sweep(storage, 10), name).toBe(1);
       const swept = tables.filter((table) => seen.some((text) => text.startsWith(`delete from "${table}"`)));
       expect(swept).toEqual(tables);
+      await budgetSweep.sweep(storage, 10);
     } finally {
       await close();
     }

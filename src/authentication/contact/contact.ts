@@ -29,4 +29,8 @@ export const CONTACT_LIFETIME = 600_000;
 export const contactGuesser = (user_id: string) => `contact ${user_id}`;
 
 /** An hour after they expired. */
-export const contactSweep = expirySweep("address changes", { table: "contact_challenges", key: "user_id" }, 3_600_000);
+export const contactSweep = expirySweep(
+  "address changes",
+  { table: "contact_challenges", key: ["user_id", "field"] },
+  3_600_000,
+);

@@ -62,4 +62,4 @@ export function firstFactor(amr: readonly string[]): PendingLogin["first"] {
 }
 
 /** A used token stays known for a day: a clock that jumps ahead and is set back makes none good again. */
-export const usedSweep = expirySweep("used tokens", { table: "used_tokens", key: "id" }, 86_400_000);
+export const usedSweep = expirySweep("used tokens", { table: "used_tokens", key: ["id"] }, 86_400_000);

@@ -161,6 +161,10 @@ export function authorizationsOf(
 
 /** What a session led to is known until every access token of it is over, so that taking back consent ends those too. */
 export const browserSweeps = [
-  expirySweep("browser sessions", { table: "sessions", key: "id" }, TOKENS_LIVE),
-  expirySweep("authorizations of sessions", { table: "session_authorizations", key: "session_id" }, TOKENS_LIVE),
+  expirySweep("browser sessions", { table: "sessions", key: ["id"] }, TOKENS_LIVE),
+  expirySweep(
+    "authorizations of sessions",
+    { table: "session_authorizations", key: ["session_id", "sid"] },
+    TOKENS_LIVE,
+  ),
 ];

@@ -7,7 +7,7 @@ import { canonicalAudience } from "../../directory/grants/audience.ts";
 import { signUpUser } from "../../directory/users/sign-up.ts";
 import { type ErrorCode, type Refusal, refuse } from "../../errors.ts";
 import { chargeAll, takeBudget } from "../../limits/limits.ts";
-import { revoke } from "../../revocation/revocation.ts";
+import { by_reuse, revoke } from "../../revocation/revocation.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
 import { instant } from "../../storage/storage.ts";
@@ -237,8 +237,8 @@ function closedFor({ kind, now, guess_limit }: RedeemInput, answer: RedeemAnswer
 }
 
 async function fateOf(
-  { storage, revocations }: Directory,
-  { account, client, now }: RedeemRequest,
+  directory: Directory,
+  { account, client, actor, facts, now }: RedeemRequest,
   input: RedeemInput,
   { code, fits, locked, user, wrong }: RedeemAnswer,
 ): Promise<ErrorCode> {
@@ -246,7 +246,8 @@ async function fateOf(
   const foreign = code.client_id !== client.id;
   const reused = code.redeemed_by !== null && code.spent_at !== null;
   if (reused && code.expires_at > input.now && (foreign || now - Date.parse(code.spent_at ?? "") > GRACE)) {
-    await revoke(storage, revocations, account.account_id, `sid:${code.id}`);
+    const by = { actor: actorFrom(actor, facts), facts: by_reuse };
+    await revoke(directory, { account_id: account.account_id, entity: code.id, ...by });
   }
   // Dead by wrong guesses, it is worth no more than a wrong one.
   if (!fits || wrong) return "invalid_verification_code";

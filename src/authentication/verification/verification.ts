@@ -31,5 +31,5 @@ export function boundAudience(
   return purpose === undefined ? canonical : `${OWN_AUDIENCES}${purpose}:${canonical}`;
 }
 
-export const codeSweep = expirySweep("verification codes", { table: "verification_codes", key: "id" }, REMEMBERED);
-export const sessionSweep = expirySweep("login sessions", { table: "login_sessions", key: "id" }, REMEMBERED);
+export const codeSweep = expirySweep("verification codes", { table: "verification_codes", key: ["id"] }, REMEMBERED);
+export const sessionSweep = expirySweep("login sessions", { table: "login_sessions", key: ["id"] }, REMEMBERED);

@@ -78,4 +78,4 @@ export function userCodeDigests(keys: MasterKeys, account_id: string, user_code:
   return keys.versions.map((version) => hmac(keys.derive(version, account_id, "device"), "user-code", user_code));
 }
 
-export const deviceSweep = expirySweep("device codes", { table: "device_codes", key: "id" });
+export const deviceSweep = expirySweep("device codes", { table: "device_codes", key: ["id"] });

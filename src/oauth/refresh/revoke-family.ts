@@ -1,19 +1,18 @@
 import { endSessionsOf } from "../../authentication/sessions/sessions.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { noteLoginsEnded } from "../../directory/users/logins-ended.ts";
-import { revoke } from "../../revocation/revocation.ts";
+import { type Revoked, revoke } from "../../revocation/revocation.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { type Instant, instant, type Transaction } from "../../storage/storage.ts";
 import { type Family, readRefreshToken } from "./family.ts";
 import { selectFamiliesOf, selectFamily, selectLiveFamily, upsertRevoked } from "./store.ts";
 
 /** Ends a family with every access token of it. */
-export async function revokeFamily(
-  { storage, revocations }: Directory,
+export const revokeFamily = (
+  directory: Directory,
   { account_id, id }: Pick<Family, "account_id" | "id">,
-): Promise<void> {
-  await revoke(storage, revocations, account_id, `sid:${id}`);
-}
+  by: Pick<Revoked, "actor" | "facts">,
+): Promise<void> => revoke(directory, { account_id, entity: id, ...by });
 
 /** For the revocations: authorizations that end take their refresh tokens along, and none begins after it. */
 export const endFamilies = (

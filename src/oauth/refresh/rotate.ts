@@ -1,8 +1,11 @@
+import type { RequestFacts } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
+import { actorFrom } from "../../directory/actor.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { lookUpUser } from "../../directory/users/find-user.ts";
 import { type Refusal, refuse } from "../../errors.ts";
+import { by_reuse } from "../../revocation/revocation.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
 import { boundTo, digestOf, holderOf, type ReadToken, readRefreshToken, refreshToken } from "./family.ts";
@@ -20,6 +23,7 @@ export interface Shown {
   readonly token: Secret;
   /** Thumbprint of the DPoP key that the request proves. */
   readonly dpop_jkt: string | null;
+  readonly facts: RequestFacts;
 }
 
 /** A token that was just rotated is answered once more so long, because the answer may have been lost; milliseconds. */
@@ -66,7 +70,7 @@ export async function rotateRefreshToken(
 async function answerAgain(
   directory: Directory,
   account_id: string,
-  { client, dpop_jkt }: Shown,
+  { client, dpop_jkt, facts }: Shown,
   { family_id: id, generation }: ReadToken,
   now: number,
 ): Promise<Rotated> {
@@ -78,7 +82,7 @@ async function answerAgain(
   if (person) return { login: family, person, refresh_token: refreshToken(master_keys, family) };
   const found = await selectFamily(storage.read, account_id, id);
   const stolen = found && found.revoked_at === null && (found.generation > generation || holderOf(found) !== client.id);
-  if (stolen) await revokeFamily(directory, found);
+  if (stolen) await revokeFamily(directory, found, { actor: actorFrom(client.id, facts), facts: by_reuse });
   throw invalid();
 }
 

@@ -1,11 +1,9 @@
-import { recordDeed } from "../../audit/audit.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
 import { checkActsFor } from "../../directory/scopes.ts";
 import type { Bearer } from "../../http/contract.ts";
 import { revoke } from "../../revocation/revocation.ts";
 import { secret } from "../../secrets/secret.ts";
-import { instant } from "../../storage/storage.ts";
 import { issuedWith } from "../../tokens/verify.ts";
 import { lookUpToken } from "../bearer/bearer.ts";
 import type { Oauth } from "../oauth.ts";
@@ -21,7 +19,7 @@ export async function revokeFor(directory: Directory, bearer: Bearer, presented:
   const family = await familyOf(directory, bearer.account_id, presented);
   if (!family) return;
   checkActsFor(bearer, { id: holderOf(family) });
-  await endLogin(directory, family, actor);
+  await revokeFamily(directory, family, { actor });
 }
 
 /**
@@ -31,30 +29,14 @@ export async function revokeFor(directory: Directory, bearer: Bearer, presented:
 export async function revokeOwn(oauth: Oauth, client: Client, presented: string, actor: Actor): Promise<void> {
   const { directory } = oauth;
   const family = await familyOf(directory, client.account_id, presented);
-  if (family && holderOf(family) === client.id) return endLogin(directory, family, actor);
+  if (family && holderOf(family) === client.id) return revokeFamily(directory, family, { actor });
   const token = family ? undefined : await lookUpToken(oauth, client.account_id, presented);
   if (token?.client_uuid !== client.id) return;
   const { account_id } = client;
-  await revoke(directory.storage, directory.revocations, account_id, issuedWith(token));
-  await note(directory, { account_id, entity: token.sid, actor });
+  await revoke(directory, { account_id, subject: issuedWith(token), entity: token.sid, actor });
 }
 
 async function familyOf(directory: Directory, account_id: string, presented: string): Promise<Family | undefined> {
   const read = readRefreshToken(directory.master_keys, account_id, secret(presented));
   return read && (await lookUpFamily(directory, account_id, read.family_id));
-}
-
-async function endLogin(directory: Directory, family: Family, actor: Actor): Promise<void> {
-  await revokeFamily(directory, family);
-  await note(directory, { account_id: family.account_id, entity: family.id, actor });
-}
-
-interface Revoked {
-  readonly account_id: string;
-  readonly entity: string;
-  readonly actor: Actor;
-}
-
-async function note({ storage }: Directory, revoked: Revoked): Promise<void> {
-  await storage.write((tx) => recordDeed(tx, { ...revoked, action: "auth.revoked", now: instant(storage.now()) }));
 }

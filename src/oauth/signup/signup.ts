@@ -28,4 +28,4 @@ export interface Signup {
 export const SIGNUP_LIFETIME = 3_600_000;
 
 /** An hour after they expired. */
-export const signupSweep = expirySweep("sign-ups", { table: "signups", key: "id" }, 3_600_000);
+export const signupSweep = expirySweep("sign-ups", { table: "signups", key: ["id"] }, 3_600_000);

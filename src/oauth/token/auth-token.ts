@@ -68,7 +68,7 @@ export async function getToken(oauth: Oauth, request: FastifyRequest, body: Auth
       const { refresh_token } = required(body, "refresh_token");
       const client = await findHoldersClient(oauth, account.account_id, bearer.client_uuid);
       const user_id = bearer.subject_type === "user" ? bearer.subject : undefined;
-      return refreshLogin(oauth, client, secret(refresh_token), { user_id });
+      return refreshLogin(oauth, client, secret(refresh_token), factsOf(request), { user_id });
     }
     case "account_user":
     case "account_user_token":

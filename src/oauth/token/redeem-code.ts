@@ -1,8 +1,10 @@
+import type { RequestFacts } from "../../audit/audit.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
+import { actorFrom } from "../../directory/actor.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import type { ProvenClient } from "../../directory/clients/secret.ts";
 import { type Refusal, refuse } from "../../errors.ts";
-import { type Revocations, revoke } from "../../revocation/revocation.ts";
+import { by_reuse, type Revocations, revoke } from "../../revocation/revocation.ts";
 import { sha256Text } from "../../secrets/digest.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
@@ -25,6 +27,7 @@ export interface CodeRequest {
   readonly audience?: string | undefined;
   /** The key that the tokens are to be bound to. */
   readonly dpop_jkt?: string | undefined;
+  readonly facts: RequestFacts;
 }
 
 export interface CodeTokens extends IssuedAccessToken {
@@ -45,7 +48,7 @@ const MEMORY = 3_600_000;
  */
 export async function redeemAuthorizationCode(
   { directory, tokens }: TokenDeps,
-  { client, code, redirect_uri, code_verifier, audience, dpop_jkt }: CodeRequest,
+  { client, code, redirect_uri, code_verifier, audience, dpop_jkt, facts }: CodeRequest,
 ): Promise<CodeTokens> {
   const { account_id } = client;
   const { storage, revocations, master_keys } = directory;
@@ -53,7 +56,7 @@ export async function redeemAuthorizationCode(
   const now = storage.now();
   const { sid, subject, grant_id = "" } = content.authorization;
   const stolen = async (): Promise<never> => {
-    await revoke(storage, revocations, account_id, `sid:${sid}`);
+    await revoke(directory, { account_id, entity: sid, actor: actorFrom(client.id, facts), facts: by_reuse });
     throw invalidGrant("The authorization code was used before, or belongs to another client.");
   };
   if (content.authorization.client_uuid !== client.id) return stolen();

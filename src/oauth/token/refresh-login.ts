@@ -1,3 +1,4 @@
+import type { RequestFacts } from "../../audit/audit.ts";
 import { subjectOf } from "../../authentication/subject.ts";
 import { type Account, issuerOf } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
@@ -58,6 +59,7 @@ export async function refreshLogin(
   oauth: Oauth,
   client: Client & { readonly secret_id?: string },
   token: Secret,
+  facts: RequestFacts,
   { scope: requested, audience: target, user_id, dpop_jkt }: Wanted = {},
 ): Promise<PersonTokens> {
   const { directory, tokens } = oauth;
@@ -80,7 +82,7 @@ export async function refreshLogin(
   const { login, person, refresh_token } = await rotateRefreshToken(
     directory,
     account,
-    { client, token, dpop_jkt: dpop_jkt ?? null },
+    { client, token, dpop_jkt: dpop_jkt ?? null, facts },
     now,
   );
   await noteUsed(directory, client);

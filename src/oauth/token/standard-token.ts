@@ -34,18 +34,22 @@ export async function standardToken(
     case "authorization_code": {
       const code = required(body.code, "code");
       checkMayUse(client, "authorization_code");
-      return redeemAuthorizationCode(oauth, { client, code, redirect_uri, code_verifier, audience, dpop_jkt });
+      return redeemAuthorizationCode(oauth, { client, code, redirect_uri, code_verifier, audience, dpop_jkt, facts });
     }
     case "refresh_token": {
       checkMayUse(client, "refresh_token");
-      return refreshLogin(oauth, client, required(body.refresh_token, "refresh_token"), { scope, audience, dpop_jkt });
+      return refreshLogin(oauth, client, required(body.refresh_token, "refresh_token"), facts, {
+        scope,
+        audience,
+        dpop_jkt,
+      });
     }
     case "client_credentials":
       return issueClientCredentials(oauth, { client, audience, scope, dpop_jkt }, facts);
     case DEVICE_CODE: {
       checkMayUse(client, DEVICE_CODE);
       const code = await pollDevice(oauth, client, required(body.device_code, "device_code"));
-      return redeemAuthorizationCode(oauth, { client, code, audience, dpop_jkt });
+      return redeemAuthorizationCode(oauth, { client, code, audience, dpop_jkt, facts });
     }
     case EXCHANGE: {
       const { subject_token_type, requested_token_type } = body;

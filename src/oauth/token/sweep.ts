@@ -6,6 +6,6 @@ const REMEMBERED = 86_400_000;
 /** Redeemed authorization codes are remembered for a day longer than they are looked for. */
 export const redeemedSweep = expirySweep(
   "redeemed authorization codes",
-  { table: "redeemed_authorization_codes", key: "id" },
+  { table: "redeemed_authorization_codes", key: ["id"] },
   REMEMBERED,
 );

@@ -58,8 +58,7 @@ export function keySweep(tokens: Tokens, leadOf: (account_id: string) => Promise
         const rotation = { publication_lead: await leadOf(account_id), longest_lifetime: 86_400 };
         await rotateKey(tokens, account_id, alg, rotation, now);
       }
-      const expired = { table: "signing_keys", key: "kid" } as const;
-      return storage.write((tx) => deleteExpired(tx.db, expired, instant(now - 86_400_000), batch));
+      return deleteExpired(storage, { table: "signing_keys", key: ["kid"] }, instant(now - 86_400_000), batch);
     },
   };
 }
