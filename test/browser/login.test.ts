@@ -1,4 +1,5 @@
 /** The login pages in real Chromium: without a script, with the keyboard alone, readable for everybody, small. */
+import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
@@ -18,8 +19,12 @@ import {
   type Tenant,
   type TestClient,
 } from "../support/latchkey.ts";
-import { addPerson, logInAccountUser } from "../support/people.ts";
+import { logInAccountUser, setFactors } from "../support/people.ts";
 import { openReceiver, type Receiver } from "../support/receiver.ts";
+
+/** Words that no line of a phone holds, and no hyphen divides. */
+const LONG_NAME = "Selvbetjeningsløsningsportalenforkommunen";
+const longAddress = () => `christopherjohannessen${randomBytes(4).toString("hex")}@helsedirektoratetoslo.example`;
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
@@ -100,6 +105,20 @@ describe.skipIf(!executablePath)("the login pages in Chromium", () => {
     };
     const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
     expect(serious.map(({ id, nodes }) => `${what}: ${id} ${nodes[0]?.html}`)).toEqual([]);
+  }
+
+  /** The page is not wider than its window, nor cut off at the left, where nobody can scroll to. */
+  async function expectFit(page: Page, what: string): Promise<void> {
+    const width = page.viewportSize()?.width ?? 0;
+    expect(await page.evaluate<number>("document.documentElement.scrollWidth"), what).toBeLessThanOrEqual(width);
+    expect((await page.locator("main").boundingBox())?.x, what).toBeGreaterThanOrEqual(0);
+    if (process.env.SCREENSHOTS)
+      await page.screenshot({ path: `${process.env.SCREENSHOTS}/${what}-${width}.png`, fullPage: true });
+  }
+
+  async function rename({ id }: TestClient, name: string): Promise<void> {
+    const asked = { method: "PATCH", token: tenant.token, json: { name } };
+    expect((await call(`${tenant.base}/auth/clients/${id}`, asked)).status).toBe(200);
   }
 
   it("log in with the keyboard alone and no script, and nothing is asked of anybody else", async () => {
@@ -217,12 +236,16 @@ describe.skipIf(!executablePath)("the login pages in Chromium", () => {
     ["dark", 1280, "sv"],
   ] as const)("have no serious finding of axe, and fit (%s, %i pixels, %s)", async (colorScheme, width, locale) => {
     const { page } = await open({ colorScheme, viewport: { width, height: 720 }, locale });
-    const user = await addPerson(latchkey, tenant.account_id, { factors: ["sms"] });
+    const email = longAddress();
+    const user = await addUser(latchkey, tenant.account_id, { email });
+    await setFactors(latchkey, tenant.account_id, user.id, { sms: user.phone_number });
+    const portal = await addClient(latchkey, tenant.account_id, { callbacks: [callback] });
+    await rename(portal, LONG_NAME);
     const fits = async (what: string) => {
+      await expectFit(page, what);
       await expectAccessible(page, what);
-      expect(await page.evaluate<number>("document.documentElement.scrollWidth"), what).toBeLessThanOrEqual(width);
     };
-    await page.goto(address());
+    await page.goto(address({ client_id: portal.client_id }));
     expect(await page.getAttribute("html", "lang")).toBe(locale);
     await fits("identify");
     await page.fill("#identifier", user.email);
@@ -242,7 +265,7 @@ describe.skipIf(!executablePath)("the login pages in Chromium", () => {
     await page.keyboard.press("Enter");
     await page.waitForSelector("ul");
     await fits("consent");
-    await page.goto(`${tenant.issuer}/oauth/authorize?client_id=nobody`);
+    await page.goto(`${tenant.issuer}/oauth/authorize?client_id=${"nobody".repeat(10)}`);
     await fits("error");
     await page.goto(`${tenant.issuer}/oauth/logout`);
     await fits("logout");
@@ -259,14 +282,13 @@ describe.skipIf(!executablePath)("the login pages in Chromium", () => {
     async (colorScheme, width, locale) => {
       const { page } = await open({ colorScheme, viewport: { width, height: 720 }, locale });
       const fits = async (what: string) => {
-        if (process.env.SCREENSHOTS)
-          await page.screenshot({ path: `${process.env.SCREENSHOTS}/${what}-${width}.png`, fullPage: true });
+        await expectFit(page, what);
         await expectAccessible(page, what);
-        expect(await page.evaluate<number>("document.documentElement.scrollWidth"), what).toBeLessThanOrEqual(width);
       };
       const grant_types = ["authorization_code" as const, "urn:ietf:params:oauth:grant-type:device_code" as const];
       const television = await addClient(latchkey, tenant.account_id, { callbacks: [callback], grant_types });
-      const oidc = { client_id: "x", client_secret: "x", authority: "https://accounts.elsewhere.example" };
+      await rename(television, LONG_NAME);
+      const oidc = { client_id: "x", client_secret: "x", authority: `https://${"elsewhere".repeat(6)}.example` };
       const grant = {
         client_id: television.id,
         audience: "https://o.example",
@@ -288,7 +310,7 @@ describe.skipIf(!executablePath)("the login pages in Chromium", () => {
       await fits("device");
       await page.goto(body.verification_uri_complete);
       await page.click("button.main");
-      const user = await addUser(latchkey, tenant.account_id);
+      const user = await addUser(latchkey, tenant.account_id, { email: longAddress() });
       await page.fill("#identifier", user.email);
       await page.keyboard.press("Enter");
       await page.waitForSelector("#code");
@@ -317,9 +339,27 @@ describe.skipIf(!executablePath)("the login pages in Chromium", () => {
     },
   );
 
+  it.each(["#ffe600", "#808080", "#101010"])("can be read with any colour of an account (%s)", async (colour) => {
+    const { issuer, account_id } = await createTenant(latchkey, { settings: { brand: { colour } } });
+    const { client_id } = await addClient(latchkey, account_id, { callbacks: [callback] });
+    const asked = new URLSearchParams({ client_id, redirect_uri: callback, response_type: "code", scope: "openid" });
+    const { page } = await open();
+    await page.goto(`${issuer}/oauth/authorize?${asked}`);
+    for (const colorScheme of ["light", "dark"] as const) {
+      await page.emulateMedia({ colorScheme });
+      await expectFit(page, `${colour.slice(1)}-${colorScheme}`);
+      await expectAccessible(page, `${colour}, ${colorScheme}`);
+    }
+    await page.context().close();
+  });
+
   it("keep two people apart in one browser, and let one of them be chosen", async () => {
     const { page } = await open();
-    const people = [await addUser(latchkey, tenant.account_id), await addUser(latchkey, tenant.account_id)];
+    await page.setViewportSize({ width: 320, height: 720 });
+    const people = [
+      await addUser(latchkey, tenant.account_id, { email: longAddress() }),
+      await addUser(latchkey, tenant.account_id, { email: longAddress() }),
+    ];
     for (const { email } of people) {
       await page.goto(address({ prompt: "login" }));
       await page.fill("#identifier", email);
@@ -334,6 +374,7 @@ describe.skipIf(!executablePath)("the login pages in Chromium", () => {
     for (const { email } of people) expect(await page.textContent("main")).toContain(email);
     for (const colorScheme of ["light", "dark"] as const) {
       await page.emulateMedia({ colorScheme });
+      await expectFit(page, `choose-${colorScheme}`);
       await expectAccessible(page, `choose, ${colorScheme}`);
     }
     await page.click(`text=${people[0]?.email}`);

@@ -2,7 +2,15 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { languages, textsFor } from "../../src/pages/texts/languages.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
-import { CALLBACK, createTenant, inbox, type Latchkey, startLatchkey, type Tenant } from "../support/latchkey.ts";
+import {
+  addClient,
+  CALLBACK,
+  createTenant,
+  inbox,
+  type Latchkey,
+  startLatchkey,
+  type Tenant,
+} from "../support/latchkey.ts";
 import { addPerson } from "../support/people.ts";
 import { openSurfer, type Shown, type Surfer } from "../support/surfer.ts";
 
@@ -99,6 +107,20 @@ describeOnBothEngines("pages about what went wrong", (engine) => {
         speaks(shown, texts.refused.other);
         expect(shown.html).toMatch(/<p class="quiet" lang="en">[^<]*(client|redirect_uri)[^<]*<\/p>/);
       }
+    });
+
+    it.each([
+      ["email", "+4740000001", "identifier_email", "invalid_email"],
+      ["sms", "ada@example.com", "identifier_phone", "invalid_phone"],
+    ] as const)("asks for what a client of %s alone takes, and names it", async (kind, other, label, wrong) => {
+      const { client_id } = await addClient(latchkey, tenant.account_id, { first_party: true, connections: [kind] });
+      const surfer = open();
+      const asked = await authorize(surfer, { client_id });
+      expect(asked.html).toContain(`<label for="identifier">${texts[label]}</label>`);
+      const refused = await surfer.act(asked, "identify", { identifier: other });
+      speaks(refused, texts.problems[wrong]);
+      expect(refused.html).toContain('aria-invalid="true"');
+      expect(said(refused)).not.toContain(texts.problems.invalid_identifier);
     });
 
     it("promises no message about a second factor, and no lifetime of a code", async () => {

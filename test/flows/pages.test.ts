@@ -47,6 +47,16 @@ const textsIn = (html: string, name: string) =>
 
 const repeated = (all: readonly string[]) => all.filter((one, index) => all.indexOf(one) !== index);
 
+/** The names of buttons, as a list of them is read out. */
+function buttonsIn(html: string): readonly string[] {
+  const textOf = (id: string) =>
+    new RegExp(`<([a-z]+)[^>]* id="${id}"[^>]*>(.*?)</\\1>`, "s").exec(html)?.[2]?.replace(/<[^>]*>/g, "") ?? "";
+  return [...html.matchAll(/<button([^>]*)>(.*?)<\/button>/gs)].map(([, attributes = "", text = ""]) => {
+    const [, by] = /aria-labelledby="([^"]*)"/.exec(attributes) ?? [];
+    return by === undefined ? text : by.split(" ").map(textOf).join(" ");
+  });
+}
+
 /** What is in somebody's way on a page. */
 function faultsOf({ html, headers }: Shown): readonly string[] {
   const tags = tagsIn(html);
@@ -66,13 +76,18 @@ function faultsOf({ html, headers }: Shown): readonly string[] {
   const labelled = all("label").flatMap(({ attributes }) => attributes.for ?? []);
   faults.push(...labelled.map((id) => !ids.includes(id) && `a label of nothing: ${id}`));
   const fields = all("input").filter(({ attributes: { type } }) => type !== "hidden");
+  const named = all("button").flatMap(({ attributes }) => attributes["aria-labelledby"]?.split(" ") ?? []);
+  faults.push(...named.map((id) => !ids.includes(id) && `a button named by nothing: ${id}`));
+  faults.push(...repeated(buttonsIn(html)).map((name) => `two buttons called ${name}`));
   const alerts = tags
     .filter(({ attributes: { role } }) => role === "alert")
     .flatMap(({ attributes: { id } }) => id ?? "");
   for (const { attributes } of fields) {
     faults.push(!labelled.includes(attributes.id ?? "") && `no label for ${attributes.name}`);
     const told = [attributes["aria-describedby"], attributes["aria-invalid"]];
-    const at_fault = attributes.name !== "identifier" || html.includes("Enter an e-mail address or a phone number.");
+    const at_fault =
+      !html.includes("Too many requests.") &&
+      (attributes.name !== "identifier" || html.includes("Enter an e-mail address or a phone number."));
     const expected = alerts.length > 0 ? [alerts[0], at_fault ? "true" : undefined] : [undefined, undefined];
     faults.push(`${told}` !== `${expected}` && `${attributes.name} does not say what is wrong`);
   }
@@ -149,6 +164,13 @@ describe("a page", () => {
     });
     return surfer.act(waiting, "code", { code: await newest(email) });
   };
+  /** Acts until the answer is that this was too often. */
+  const tooOften = async (surfer: Surfer, page: Shown, action: string, fields: Record<string, string> = {}) => {
+    let shown = page;
+    for (let n = 0; n < 12 && !shown.html.includes("Too many requests."); n++)
+      shown = await surfer.act(shown, action, fields);
+    return shown;
+  };
   const app = async (surfer: Surfer) => {
     const me = await logInAccountUser(latchkey, tenant);
     const totp = (method: string, json?: object) =>
@@ -175,6 +197,10 @@ describe("a page", () => {
         return surfer.act(waiting, "code", { code: wrong(await newest(email)) });
       },
     ],
+    "for the code, after a message too many": [
+      "Enter the code",
+      async (surfer) => tooOften(surfer, await ask(surfer, await standard.someone()), "resend"),
+    ],
     "to choose a second factor": ["One more step", async (surfer) => (await guarded(surfer)).page],
     "for the second factor, after a wrong one": [
       "One more step",
@@ -183,6 +209,10 @@ describe("a page", () => {
         const asked = await surfer.act(page, "challenge", { channel: "sms" });
         return surfer.act(asked, "factor", { code: wrong(await newest(person.phone_number)) });
       },
+    ],
+    "for the second factor, after a message too many": [
+      "One more step",
+      async (surfer) => tooOften(surfer, (await guarded(surfer)).page, "challenge", { channel: "sms" }),
     ],
     "for an app's password, after a used one": ["One more step", app],
     "to choose a person": [
@@ -205,7 +235,17 @@ describe("a page", () => {
       "What you agreed to",
       async (surfer) => {
         await agreed(surfer);
-        return surfer.visit(`${tenant.issuer}/login/consents`);
+        const other = await addClient(latchkey, tenant.account_id);
+        await call(`${tenant.base}/auth/clients/${other.id}`, {
+          method: "PATCH",
+          token: tenant.token,
+          json: { name: "The Other Shop" },
+        });
+        const page = await surfer.visit(standard.address(other));
+        await surfer.act(page, "allow");
+        const consents = await surfer.visit(`${tenant.issuer}/login/consents`);
+        expect(buttonsIn(consents.html)).toEqual(expect.arrayContaining(["Remove The Shop", "Remove The Other Shop"]));
+        return consents;
       },
     ],
     "of no consents": ["What you agreed to", (surfer) => surfer.visit(`${tenant.issuer}/login/consents`)],

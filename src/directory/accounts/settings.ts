@@ -51,7 +51,7 @@ export const AccountSettings = Type.Object({
   brand: Type.Object(
     {
       logo_uri: Type.Optional(Type.String({ pattern: HTTPS, maxLength: 2_048, description: "Shown on login pages." })),
-      colour: Type.Optional(Type.String({ pattern: "^#[0-9a-fA-F]{6}$", description: "Of buttons and links." })),
+      colour: Type.Optional(Type.String({ pattern: "^#[0-9a-fA-F]{6}$", description: "Of buttons." })),
       terms_uri: Type.Optional(Type.String({ pattern: HTTPS, maxLength: 2_048 })),
       privacy_uri: Type.Optional(Type.String({ pattern: HTTPS, maxLength: 2_048 })),
     },

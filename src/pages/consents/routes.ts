@@ -41,14 +41,14 @@ export function consentPageRoutes(app: App, { directory }: Oauth): void {
       const sessions = await sessionsOf(request);
       const rows = (await Promise.all(sessions.map(consentsOf))).flat();
       const body = html`${rows.map(
-        ({
-          session,
-          consent: { client, audience, scope },
-        }) => html`<div class="who"><div>${client.name ?? client.client_id}
+        (
+          { session, consent: { client, audience, scope } },
+          index,
+        ) => html`<div class="who"><div><span id="client-${index}">${client.name ?? client.client_id}</span>
 ${scopeList(texts, { audience, scope })}</div>
 <form method="post" action="${addressOf(account_id)}">
 <input type="hidden" name="client" value="${client.id}"><input type="hidden" name="session" value="${session.id}">
-<button class="link">${texts.withdraw}</button></form></div>`,
+<button class="link" id="withdraw-${index}" aria-labelledby="withdraw-${index} client-${index}">${texts.withdraw}</button></form></div>`,
       )}
 ${rows.length === 0 && html`<p>${texts.no_consents}</p>`}`;
       return sendPage(reply, { account, texts, title: texts.consents, body });

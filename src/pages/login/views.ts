@@ -28,8 +28,11 @@ function problemOf({ texts, request }: Context, meaning: Readonly<Record<string,
   return html`<p class="problem" role="alert" id="problem">${said}</p>`;
 }
 
+/** A message too many is no fault of the code. */
+const isOfCode = (problem: string) => problem !== "too_many_requests";
+
 /** What a field says of the problem: that it is read with it, and whether what was typed there is at fault. */
-function described({ request }: Context, at_fault: (problem: string) => boolean = () => true): Html | false {
+function described({ request }: Context, at_fault: (problem: string) => boolean): Html | false {
   const { problem } = request.progress;
   if (problem === undefined) return false;
   return html`${at_fault(problem) && html` aria-invalid="true"`} aria-describedby="problem"`;
@@ -45,6 +48,19 @@ ${content}
 const cancel = (context: Context) =>
   form(context, "cancel", html`<button class="other">${context.texts.cancel}</button>`);
 
+/** What the field for an address or number is called, and what is said of a wrong one. */
+const identifiers = {
+  either: { label: "identifier", wrong: "invalid_identifier", keyboard: "email" },
+  email: { label: "identifier_email", wrong: "invalid_email", keyboard: "email" },
+  sms: { label: "identifier_phone", wrong: "invalid_phone", keyboard: "tel" },
+} as const;
+
+/** … by where the client sends codes to. */
+function identifierOf({ settings: { connections } }: Client) {
+  const [only = "either", another] = (["email", "sms"] as const).filter((name) => connections?.includes(name));
+  return identifiers[another === undefined ? only : "either"];
+}
+
 /** Another server that may log people in. */
 export interface ProviderButton {
   readonly id: string;
@@ -54,16 +70,17 @@ export interface ProviderButton {
 export function identifyView(context: Context, providers: readonly ProviderButton[]): View {
   const { texts, client, request } = context;
   const value = request.progress.identifier ?? request.parameters.login_hint ?? "";
+  const { label, wrong, keyboard } = identifierOf(client);
   const creates = request.parameters.prompt.includes("create") && client.settings.signup;
   return {
     title: creates ? texts.create(nameOf(client)) : texts.login(nameOf(client)),
     body: html`<p class="quiet">${creates ? texts.create_intro : texts.login_intro}</p>
-${problemOf(context, { invalid_request: "invalid_identifier" })}
+${problemOf(context, { invalid_request: wrong })}
 ${form(
   context,
   "identify",
-  html`<label for="identifier">${texts.identifier}</label>
-<input id="identifier" name="identifier" type="text" inputmode="email" autocomplete="username" autocapitalize="none" spellcheck="false" required maxlength="320" value="${value}"${described(context, (problem) => problem === "invalid_request")} autofocus>
+  html`<label for="identifier">${texts[label]}</label>
+<input id="identifier" name="identifier" type="text" inputmode="${keyboard}" autocomplete="username" autocapitalize="none" spellcheck="false" required maxlength="320" value="${value}"${described(context, (problem) => problem === "invalid_request")} autofocus>
 <button class="main">${texts.send_code}</button>`,
 )}
 ${providers.map(
@@ -88,7 +105,7 @@ ${form(
   context,
   "code",
   html`<label for="code">${texts.code}</label>
-<input id="code" name="code" class="code" type="text" inputmode="text" autocomplete="one-time-code" autocapitalize="characters" spellcheck="false" required maxlength="64"${described(context)} autofocus>
+<input id="code" name="code" class="code" type="text" inputmode="text" autocomplete="one-time-code" autocapitalize="characters" spellcheck="false" required maxlength="64"${described(context, isOfCode)} autofocus>
 <button class="main">${texts.go_on}</button>`,
 )}
 ${form(context, "resend", html`<button class="other">${texts.resend}</button>`)}
@@ -124,7 +141,7 @@ ${
     context,
     "factor",
     html`<label for="code">${label}</label>
-<input id="code" name="code" class="code" type="text" inputmode="numeric" autocomplete="one-time-code" required maxlength="16"${described(context)} autofocus>
+<input id="code" name="code" class="code" type="text" inputmode="numeric" autocomplete="one-time-code" required maxlength="16"${described(context, isOfCode)} autofocus>
 <button class="main">${texts.go_on}</button>`,
   )
 }

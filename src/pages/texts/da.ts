@@ -8,6 +8,8 @@ export const da: Texts = {
   create_intro: "Sig, hvor vi skal sende en kode hen. Den viser, at adressen er din.",
   log_in_with: (host) => `Fortsæt med ${host}`,
   identifier: "E-mailadresse eller telefonnummer",
+  identifier_email: "E-mailadresse",
+  identifier_phone: "Telefonnummer",
   send_code: "Send mig en kode",
   cancel: "Annuller",
   enter_code: "Indtast koden",
@@ -81,6 +83,8 @@ export const da: Texts = {
   privacy: "Privatliv",
   problems: {
     invalid_identifier: "Indtast en e-mailadresse eller et telefonnummer.",
+    invalid_email: "Indtast en e-mailadresse.",
+    invalid_phone: "Indtast et telefonnummer.",
     invalid_verification_code: "Koden er ikke rigtig. Tjek den, eller bed om en ny.",
     verification_code_used: "Koden er brugt. Bed om en ny.",
     verification_code_expired: "Koden er udløbet. Bed om en ny.",

@@ -8,6 +8,8 @@ export const de: Texts = {
   create_intro: "Sagen Sie uns, wohin wir einen Code senden sollen. Er zeigt, dass die Adresse Ihnen gehört.",
   log_in_with: (host) => `Weiter mit ${host}`,
   identifier: "E-Mail-Adresse oder Telefonnummer",
+  identifier_email: "E-Mail-Adresse",
+  identifier_phone: "Telefonnummer",
   send_code: "Code senden",
   cancel: "Abbrechen",
   enter_code: "Code eingeben",
@@ -82,6 +84,8 @@ export const de: Texts = {
   privacy: "Datenschutz",
   problems: {
     invalid_identifier: "Geben Sie eine E-Mail-Adresse oder eine Telefonnummer ein.",
+    invalid_email: "Geben Sie eine E-Mail-Adresse ein.",
+    invalid_phone: "Geben Sie eine Telefonnummer ein.",
     invalid_verification_code: "Der Code stimmt nicht. Prüfen Sie ihn, oder lassen Sie sich einen neuen senden.",
     verification_code_used: "Der Code wurde schon benutzt. Lassen Sie sich einen neuen senden.",
     verification_code_expired: "Der Code ist abgelaufen. Lassen Sie sich einen neuen senden.",

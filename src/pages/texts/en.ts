@@ -8,6 +8,8 @@ export const en: Texts = {
   create_intro: "Tell us where to send a code. It proves that the address is yours.",
   log_in_with: (host) => `Continue with ${host}`,
   identifier: "E-mail address or phone number",
+  identifier_email: "E-mail address",
+  identifier_phone: "Phone number",
   send_code: "Send me a code",
   cancel: "Cancel",
   enter_code: "Enter the code",
@@ -82,6 +84,8 @@ export const en: Texts = {
   privacy: "Privacy",
   problems: {
     invalid_identifier: "Enter an e-mail address or a phone number.",
+    invalid_email: "Enter an e-mail address.",
+    invalid_phone: "Enter a phone number.",
     invalid_verification_code: "That code is wrong. Check it, or ask for a new one.",
     verification_code_used: "That code was used. Ask for a new one.",
     verification_code_expired: "That code has expired. Ask for a new one.",

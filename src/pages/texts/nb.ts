@@ -8,6 +8,8 @@ export const nb: Texts = {
   create_intro: "Si hvor vi skal sende en kode. Den viser at adressen er din.",
   log_in_with: (host) => `Fortsett med ${host}`,
   identifier: "E-postadresse eller telefonnummer",
+  identifier_email: "E-postadresse",
+  identifier_phone: "Telefonnummer",
   send_code: "Send meg en kode",
   cancel: "Avbryt",
   enter_code: "Skriv inn koden",
@@ -82,6 +84,8 @@ export const nb: Texts = {
   privacy: "Personvern",
   problems: {
     invalid_identifier: "Skriv inn en e-postadresse eller et telefonnummer.",
+    invalid_email: "Skriv inn en e-postadresse.",
+    invalid_phone: "Skriv inn et telefonnummer.",
     invalid_verification_code: "Koden er ikke riktig. Sjekk den, eller be om en ny.",
     verification_code_used: "Koden er brukt. Be om en ny.",
     verification_code_expired: "Koden er utløpt. Be om en ny.",

@@ -8,6 +8,8 @@ export const sv: Texts = {
   create_intro: "Säg vart vi ska skicka en kod. Den visar att adressen är din.",
   log_in_with: (host) => `Fortsätt med ${host}`,
   identifier: "E-postadress eller telefonnummer",
+  identifier_email: "E-postadress",
+  identifier_phone: "Telefonnummer",
   send_code: "Skicka en kod",
   cancel: "Avbryt",
   enter_code: "Ange koden",
@@ -82,6 +84,8 @@ export const sv: Texts = {
   privacy: "Integritet",
   problems: {
     invalid_identifier: "Ange en e-postadress eller ett telefonnummer.",
+    invalid_email: "Ange en e-postadress.",
+    invalid_phone: "Ange ett telefonnummer.",
     invalid_verification_code: "Koden stämmer inte. Kontrollera den, eller be om en ny.",
     verification_code_used: "Koden har använts. Be om en ny.",
     verification_code_expired: "Koden har gått ut. Be om en ny.",

@@ -8,6 +8,9 @@ export interface Texts {
   readonly create_intro: string;
   readonly log_in_with: (host: string) => string;
   readonly identifier: string;
+  /** Where the client sends codes to one of the two alone. */
+  readonly identifier_email: string;
+  readonly identifier_phone: string;
   readonly send_code: string;
   readonly cancel: string;
   readonly enter_code: string;
@@ -79,6 +82,8 @@ export interface Texts {
 
 export type Problem =
   | "invalid_identifier"
+  | "invalid_email"
+  | "invalid_phone"
   | "invalid_verification_code"
   | "verification_code_used"
   | "verification_code_expired"
