@@ -7,7 +7,6 @@
  * Out: whether a token still lives, answered from memory. A process that could not read revocations for 10 s does not know,
  * and says so instead of guessing.
  */
-import { type Deed, recordDeed } from "../audit/audit.ts";
 import { refuse } from "../errors.ts";
 import { expirySweep } from "../storage/delete-expired.ts";
 import { type Instant, instant, type Storage, type Transaction } from "../storage/storage.ts";
@@ -136,28 +135,5 @@ function* slices(all: readonly string[]): Generator<readonly string[]> {
 }
 
 const keyOf = (account_id: string, subject: string) => `${account_id} ${subject}`;
-
-/** An authorization that somebody ends. */
-export interface Revoked extends Pick<Deed, "account_id" | "actor" | "facts"> {
-  /** `sid` of the login that it is, or is part of. */
-  readonly entity: string;
-  /** What ends; the login where it is not said. */
-  readonly subject?: string;
-}
-
-/** What an event says of the use of a code or token that was used before, or is another client's. */
-export const by_reuse = { reason: "reuse" };
-
-/** Revokes with the event that tells of it, for what is not part of a larger transaction. */
-export async function revoke(
-  { storage, revocations }: { readonly storage: Storage; readonly revocations: Revocations },
-  { subject, ...revoked }: Revoked,
-): Promise<void> {
-  const { account_id, entity } = revoked;
-  await storage.write(async (tx) => {
-    await revocations.record(tx, account_id, [subject ?? `sid:${entity}`]);
-    await recordDeed(tx, { ...revoked, action: "auth.revoked", now: instant(storage.now()) });
-  });
-}
 
 export const revocationSweep = expirySweep("revocations", { table: "revocations", key: ["subject"] });

@@ -1,7 +1,7 @@
 import { endSessionsOf } from "../../authentication/sessions/sessions.ts";
 import type { Directory } from "../../directory/directory.ts";
+import { type Revoked, revoke } from "../../directory/revoke.ts";
 import { noteLoginsEnded } from "../../directory/users/logins-ended.ts";
-import { type Revoked, revoke } from "../../revocation/revocation.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { type Instant, instant, type Transaction } from "../../storage/storage.ts";
 import { type Family, readRefreshToken } from "./family.ts";

@@ -1,8 +1,8 @@
 import type { Client } from "../../directory/clients/client.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
+import { revoke } from "../../directory/revoke.ts";
 import { checkActsFor } from "../../directory/scopes.ts";
 import type { Bearer } from "../../http/contract.ts";
-import { revoke } from "../../revocation/revocation.ts";
 import { secret } from "../../secrets/secret.ts";
 import { issuedWith } from "../../tokens/verify.ts";
 import { lookUpToken } from "../bearer/bearer.ts";
