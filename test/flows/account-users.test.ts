@@ -152,7 +152,9 @@ describeOnBothEngines("an account user", (engine) => {
         await Promise.all(hashes);
       }
     } while (!answers.includes(503));
-    expect(answers.filter((status) => status !== 503 && status !== 201)).toEqual([]);
+    // Of those that are compared at once one is first; what the others showed stands no more.
+    expect([...new Set(answers)].filter((status) => ![201, 400, 503].includes(status))).toEqual([]);
+    expect(answers).toContain(201);
     expect(await five("wrong password")).toEqual(Array(5).fill(400));
   });
 

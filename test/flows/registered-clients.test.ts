@@ -86,6 +86,13 @@ describeOnBothEngines("registered clients", (engine) => {
     expect([made, await of("client_registrations")]).toEqual([1, [{ account_id: own.account_id }]]);
   });
 
+  it("are in one sector alone, also where private schemes stand for hosts", async () => {
+    const redirect_uris = ["com.shop.app:/cb", "com.evil.app:/cb"];
+    const json = { redirect_uris, token_endpoint_auth_method: "none", subject_type: "pairwise" };
+    const made = await call(`${tenant.base}/oauth/register`, { method: "POST", token: tenant.token, json });
+    expect([made.status, made.body.error]).toEqual([400, "invalid_client_metadata"]);
+  });
+
   it("have people's consent at the host that it was shown with, and are asked for at their others", async () => {
     const made = await register([BANK, EVIL]);
     const surfer = openSurfer(latchkey);

@@ -38,7 +38,7 @@ export async function takeGuess(
   throw refuse("too_many_attempts", { retry_after: Math.max(1, (Date.parse(window_ends_at) - now) / 1000) });
 }
 
-/** What was not compared, because too many others are, was no guess of this person or source: it is given back. */
+/** What was not compared, because too many others are, or was right after all, was no guess of this person or source. */
 export function orGiveBack(
   { storage, master_keys }: Pick<Directory, "storage" | "master_keys">,
   { account_id, person, source }: Guesser,

@@ -1,6 +1,7 @@
 import type { Fault } from "../../errors.ts";
 import { isLoopback } from "./callback.ts";
 import type { Client } from "./client.ts";
+import { hostOf } from "./home.ts";
 import type { ClientSettings } from "./settings.ts";
 
 type Settings = Partial<Pick<ClientSettings, "subject_type" | "sector_identifier_uri" | "callbacks">>;
@@ -14,12 +15,12 @@ export function sectorOf({ id, settings }: Pick<Client, "id" | "settings">): str
   if (settings.subject_type !== "pairwise") return undefined;
   const { sector_identifier_uri, callbacks } = settings;
   if (sector_identifier_uri !== null) return new URL(sector_identifier_uri).host;
-  const [callback] = callbacks.flatMap((text) => (URL.canParse(text) ? [new URL(text)] : []));
-  return callback && (isLoopback(callback) ? id : callback.host || callback.protocol);
+  const [callback] = callbacks.filter((text) => URL.canParse(text));
+  return callback && (isLoopback(new URL(callback)) ? id : hostOf(callback));
 }
 
 const hostsOf = (callbacks: readonly string[]): string[] => [
-  ...new Set(callbacks.flatMap((callback) => (URL.canParse(callback) ? [new URL(callback).host] : []))),
+  ...new Set(callbacks.filter((callback) => URL.canParse(callback)).map(hostOf)),
 ];
 
 /** Callbacks on several hosts share a sector only where a document says so. */

@@ -55,15 +55,18 @@ export async function changePassword(
   // A right one was no guess either where there is no room to hash what takes its place.
   const hash = await (guessed ? hashing.catch(orGiveBack(directory, guesser)) : hashing);
   const hashed = { kind: "password", hash } as const;
-  await storage.write(async (tx) => {
+  const changed = await storage.write(async (tx) => {
     // Of two who change it at once, the second has not shown what stands by then.
     const stands = !shown || (await passwordStands(tx, storage.engine, { account_id, user_id }, shown, "update"));
-    if (!stands) throw wrong();
+    if (!stands) return false;
     if (shown) await forgiveIn(tx, guesser);
     await storePassword(tx, account_id, user_id, hashed, storage.now());
     await recordDeed(tx, { account_id, action: "password.changed", entity: user_id, now: instant(now), actor });
     await endOtherLogins(tx, directory, { account_id, user_id, except: sid });
+    return true;
   });
+  // It was right when it was compared, so it was no guess.
+  if (!changed) await orGiveBack(directory, guesser)(wrong());
 }
 
 const wrong = () => refuse("invalid_grant", { message: "The previous password is wrong." });

@@ -14,8 +14,8 @@ interface Asking {
 
 /**
  * Whether this person has to be asked: never for a client of the account's own; otherwise until they agreed to all of
- * these scopes, at this host where the client registered itself (RFC 7591 §5). What they agreed to is never applied silently where anybody on the device may pose as the client (RFC
- * 8252 §8.6).
+ * these scopes, at this host where the client registered itself (RFC 7591 §5). What they agreed to is never applied
+ * silently where anybody on the device may pose as the client (RFC 8252 §8.6).
  */
 export async function needsConsent(directory: Directory, asking: Asking): Promise<boolean> {
   const { client, parameters } = asking;
