@@ -137,7 +137,7 @@ describeOnBothEngines("a file to import", (engine) => {
     ]);
     const users = [{ email: "ada@example.com" }, { email: "bo@example.com", name: "B\u0000" }];
     expect(await faulty(database_url, { account: plan.account, users })).toEqual([
-      "users.1.name must not contain U+0000",
+      "users.1.name must not contain U+0000 or half of a surrogate pair",
     ]);
     const { rows } = await sql`select client_id from clients where client_id in ('fresh', 'new')`.execute(storage.read);
     expect(rows).toEqual([]);
