@@ -26,10 +26,12 @@ const SECRET =
 /** Their answers are described without fields. */
 const UNDESCRIBED = ["oauth_register_post", "oauth_register_client_get", "oauth_register_client_put"];
 
-/** Names of fields, however deep. */
+/** Names of fields, however deep. Where a provider answers to is for everybody to know. */
 function namesIn(value: unknown): readonly string[] {
   if (typeof value !== "object" || value === null) return [];
-  return Object.entries(value).flatMap(([name, inner]) => [name, ...namesIn(inner)]);
+  const within = (name: string, inner: unknown) =>
+    name === "oidc" ? namesIn(inner).filter((one) => one !== "redirect_uri") : namesIn(inner);
+  return Object.entries(value).flatMap(([name, inner]) => [name, ...within(name, inner)]);
 }
 const isSecret = (name: string) => SECRET.test(name);
 
