@@ -143,7 +143,7 @@ describeOnBothEngines("redeem_code", (engine) => {
       await redeem(storage, redeemInput(storage, who, "numeric", guesses[3] ?? ""));
       await redeem(storage, redeemInput(storage, who, "numeric", guesses[4] ?? ""));
       expect(await selectCode(storage, own.id), "dead").toMatchObject({ guesses: 5 });
-      expect(await asBoth(who, own.code), "as any wrong one").toMatchObject({ won: false, wrong: true });
+      expect(await asBoth(who, own.code), "like every wrong one").toMatchObject({ won: false, wrong: true });
       expect(await selectCode(storage, before.id), "the other is not").toMatchObject({ guesses: 4 });
       expect(await compared(guesses[5] ?? "")).toBe(true);
       const dead = await asBoth(who, before.code);
