@@ -97,8 +97,15 @@ module.exports = {
     {
       name: "server-knows-no-command",
       severity: "error",
-      from: { path: "^src/(server|workers|tune-engine|check-settings|advice)\\.ts$" },
+      from: { path: "^src/(server|core|workers|tune-engine|check-settings|advice)\\.ts$" },
       to: { path: "^src/cli/" },
+    },
+    {
+      name: "commands-start-without-the-server",
+      comment: "Reading its modules takes longer than most commands do.",
+      severity: "error",
+      from: { path: "^src/(cli/|core\\.ts$)", pathNot: TEST },
+      to: { path: "^src/server\\.ts$|routes\\.ts$", dynamic: false },
     },
     {
       name: "only-server-mounts-routes",
@@ -126,7 +133,7 @@ module.exports = {
         path: "^src/",
         pathNot: [
           wing([...WINGS, ...GROUND, "cli"]),
-          "^src/(server|workers|tune-engine|check-settings|advice)\\.ts$",
+          "^src/(server|core|workers|tune-engine|check-settings|advice)\\.ts$",
           TEST,
         ],
       },

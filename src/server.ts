@@ -16,6 +16,7 @@ import { renderCode } from "./authentication/verification/message.ts";
 import { passwordlessRoutes } from "./authentication/verification/routes.ts";
 import { checkSettings } from "./check-settings.ts";
 import { type Config, ConfigError, listenFault, readConfig } from "./config.ts";
+import { type Core, openCore } from "./core.ts";
 import type { RenderCode } from "./delivery/kinds.ts";
 import { sandboxRoutes } from "./delivery/routes.ts";
 import { sandboxMessages } from "./delivery/sandbox.ts";
@@ -24,7 +25,6 @@ import { lookUpAccount } from "./directory/accounts/find-account.ts";
 import { accountRoutes } from "./directory/accounts/routes.ts";
 import { clientRoutes } from "./directory/clients/routes.ts";
 import { offerDemo } from "./directory/demo/offer-demo.ts";
-import { type Directory, openDirectory } from "./directory/directory.ts";
 import { grantRoutes } from "./directory/grants/routes.ts";
 import { roleRoutes } from "./directory/roles/routes.ts";
 import { accountUserRoutes } from "./directory/users/account-user-routes.ts";
@@ -51,7 +51,7 @@ import { backChannelLogout } from "./oauth/logout/back-channel.ts";
 import { mfaRoutes } from "./oauth/mfa/routes.ts";
 import { oidcTokenRoutes } from "./oauth/oidc-token/routes.ts";
 import { redirectRoutes } from "./oauth/redirect/routes.ts";
-import { endFamilies, endLoginsOf } from "./oauth/refresh/revoke-family.ts";
+import { endLoginsOf } from "./oauth/refresh/revoke-family.ts";
 import { registrationRoutes } from "./oauth/registration/routes.ts";
 import { registrationSweep } from "./oauth/registration/sweep.ts";
 import { revokeRoutes } from "./oauth/revoke/routes.ts";
@@ -69,59 +69,15 @@ import { upstreamRoutes } from "./pages/login/upstream-routes.ts";
 import { logoutRoutes } from "./pages/logout/routes.ts";
 import { sandboxPageRoutes } from "./pages/sandbox/routes.ts";
 import { languages } from "./pages/texts/languages.ts";
-import { openRevocations, revocationSweep } from "./revocation/revocation.ts";
-import { masterKeys } from "./secrets/master-keys.ts";
+import { revocationSweep } from "./revocation/revocation.ts";
 import { startJanitor } from "./storage/janitor.ts";
-import { migrate } from "./storage/migrate.ts";
-import { openStorage } from "./storage/open.ts";
-import type { Storage } from "./storage/storage.ts";
-import { tracedStorage } from "./storage/traced.ts";
 import { type Logger, openLogger } from "./telemetry/log.ts";
 import { type Metrics, openMetrics } from "./telemetry/metrics.ts";
 import { serveMetrics } from "./telemetry/metrics-server.ts";
 import { openTracing, type Tracing } from "./telemetry/tracing.ts";
-import { checkMasterKeys } from "./tokens/keys/check-master-keys.ts";
 import { keySweep } from "./tokens/keys/rotate-key.ts";
-import { openTokens, type Tokens } from "./tokens/tokens.ts";
 import { tuneEngine } from "./tune-engine.ts";
 import { serveWithWorkers } from "./workers.ts";
-
-export interface Core {
-  readonly storage: Storage;
-  readonly directory: Directory;
-  readonly tokens: Tokens;
-  close(): Promise<void>;
-}
-
-export interface CoreOptions {
-  /** True for a server: an SQLite file then belongs to this process alone. */
-  readonly exclusive: boolean;
-  readonly onQuery?: ((sql: string) => void) | undefined;
-  readonly tracing?: Tracing | undefined;
-}
-
-/** What commands and the server share: the database, migrated, and the rooms over it. */
-export async function openCore(config: Config, { exclusive, onQuery, tracing }: CoreOptions): Promise<Core> {
-  await migrate(config.database_url);
-  const watch = onQuery ? { onQuery } : {};
-  const opened = await openStorage({ database_url: config.database_url, exclusive, ...watch });
-  const storage = tracing ? tracedStorage(opened, tracing) : opened;
-  try {
-    const master_keys = masterKeys(config.master_keys);
-    await checkMasterKeys(storage, master_keys);
-    const revocations = await openRevocations(storage, { authorizationsEnd: endFamilies });
-    const directory = openDirectory({ storage, master_keys, revocations, public_url: config.public_url });
-    const tokens = openTokens(storage, master_keys);
-    const close = async () => {
-      await revocations.stop();
-      await storage.close();
-    };
-    return { storage, directory, tokens, close };
-  } catch (error) {
-    await storage.close();
-    throw error;
-  }
-}
 
 export interface RunningServer {
   readonly app: App;

@@ -1,12 +1,12 @@
 import { blankEvents, findPersonalEvents } from "../audit/blank-events.ts";
 import { erasures as authenticationErasures, formerPersons } from "../authentication/erasures.ts";
+import type { Core } from "../core.ts";
 import { eraseUser, soleContact, erasures as userErasures } from "../directory/users/erase-user.ts";
 import { removeUser } from "../directory/users/remove-user.ts";
 import type { User } from "../directory/users/user.ts";
 import { erasures as oauthErasures } from "../oauth/erasures.ts";
 import { erasures as outboxErasures } from "../outbox/erasures.ts";
 import { uuidv7 } from "../secrets/uuid.ts";
-import type { Core } from "../server.ts";
 import { type Erasure, eraseRows, findSpeaking, followTraces, type Traced } from "../storage/erasure.ts";
 import { epoch, type Transaction } from "../storage/storage.ts";
 import { actor, rehearse } from "./run.ts";

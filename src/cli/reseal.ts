@@ -1,8 +1,8 @@
 import { sql } from "kysely";
 import { seedContext } from "../authentication/mfa/seed.ts";
+import type { Core } from "../core.ts";
 import { secretContext } from "../directory/grants/oidc-secret.ts";
 import { type SealContext, seal, sealedVersion, unseal } from "../secrets/seal.ts";
-import type { Core } from "../server.ts";
 import { type SealedTable, sealed_columns } from "../storage/sealed.ts";
 import { instant } from "../storage/storage.ts";
 import { accountKeyContext } from "../tokens/keys/account-key.ts";

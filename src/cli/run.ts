@@ -1,12 +1,12 @@
 import { existsSync } from "node:fs";
 import { adviceOn } from "../advice.ts";
 import { type Config, ConfigError, type Environment, isSqlite, readConfig, sqlitePath } from "../config.ts";
+import { type Core, openCore } from "../core.ts";
 import { type Account, readAccountId } from "../directory/accounts/account.ts";
 import { findAccount } from "../directory/accounts/find-account.ts";
 import type { Actor, Directory } from "../directory/directory.ts";
 import { type Fault, Refusal, refuse, unlessRefused } from "../errors.ts";
 import { malformed } from "../http/error-reply.ts";
-import { type Core, openCore } from "../server.ts";
 import { migrationNames, pendingMigrations } from "../storage/migrate.ts";
 import type { Storage, Transaction } from "../storage/storage.ts";
 import { openTrial, type Trial } from "./trial.ts";

@@ -1,6 +1,6 @@
 /** A tenant written straight through the rooms, for servers that run in other processes. */
 import { readConfig } from "../../src/config.ts";
-import { openCore } from "../../src/server.ts";
+import { openCore } from "../../src/core.ts";
 import { call, createTenant, type Latchkey, MASTER_KEY, type Tenant, type TenantOptions } from "./latchkey.ts";
 
 let before: Promise<unknown> = Promise.resolve();

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import type { PortableAccount } from "../../src/cli/portable/portable.ts";
 import { tryAccount, writeAccount } from "../../src/cli/portable/write-account.ts";
 import { readConfig, sqlitePath } from "../../src/config.ts";
-import { openCore } from "../../src/server.ts";
+import { openCore } from "../../src/core.ts";
 import { openSqliteFile } from "../../src/storage/sqlite/connection.ts";
 import { createTestDatabase, describeOnBothEngines } from "../support/engines.ts";
 import { MASTER_KEY } from "../support/latchkey.ts";

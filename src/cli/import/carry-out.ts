@@ -1,4 +1,5 @@
 import { storePassword } from "../../authentication/passwords/password.ts";
+import type { Core } from "../../core.ts";
 import { readAccountId } from "../../directory/accounts/account.ts";
 import { createAccount } from "../../directory/accounts/create-account.ts";
 import { lookUpAccount } from "../../directory/accounts/find-account.ts";
@@ -12,7 +13,6 @@ import { listRoles } from "../../directory/roles/find-role.ts";
 import { createUser } from "../../directory/users/create-user.ts";
 import { refuse } from "../../errors.ts";
 import { secret } from "../../secrets/secret.ts";
-import type { Core } from "../../server.ts";
 import { actor } from "../run.ts";
 import { identityOf, lookUpKnown, type PlannedUser } from "./known.ts";
 import { named } from "./named.ts";

@@ -1,7 +1,7 @@
 import { sql } from "kysely";
+import type { Core } from "../../core.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { sealedVersion } from "../../secrets/seal.ts";
-import type { Core } from "../../server.ts";
 import { sealed_columns } from "../../storage/sealed.ts";
 import { type Database, instant } from "../../storage/storage.ts";
 import { BEGINNING, encodeRow, type PortableTable, portable_keys, portable_tables } from "./portable.ts";

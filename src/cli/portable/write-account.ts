@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import { recordDeed } from "../../audit/audit.ts";
+import type { Core } from "../../core.ts";
 import { refuseField } from "../../errors.ts";
-import type { Core } from "../../server.ts";
 import { migrate } from "../../storage/migrate.ts";
 import { openStorage } from "../../storage/open.ts";
 import { type Database, instant, type Transaction } from "../../storage/storage.ts";

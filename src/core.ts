@@ -1,0 +1,50 @@
+/** What commands and the server share: the database, migrated, and the rooms over it. */
+import type { Config } from "./config.ts";
+import { type Directory, openDirectory } from "./directory/directory.ts";
+import { endFamilies } from "./oauth/refresh/revoke-family.ts";
+import { openRevocations } from "./revocation/revocation.ts";
+import { masterKeys } from "./secrets/master-keys.ts";
+import { migrate } from "./storage/migrate.ts";
+import { openStorage } from "./storage/open.ts";
+import type { Storage } from "./storage/storage.ts";
+import { tracedStorage } from "./storage/traced.ts";
+import type { Tracing } from "./telemetry/tracing.ts";
+import { checkMasterKeys } from "./tokens/keys/check-master-keys.ts";
+import { openTokens, type Tokens } from "./tokens/tokens.ts";
+
+export interface Core {
+  readonly storage: Storage;
+  readonly directory: Directory;
+  readonly tokens: Tokens;
+  close(): Promise<void>;
+}
+
+export interface CoreOptions {
+  /** True for a server: an SQLite file then belongs to this process alone. */
+  readonly exclusive: boolean;
+  readonly onQuery?: ((sql: string) => void) | undefined;
+  readonly tracing?: Tracing | undefined;
+}
+
+/** Closes what it opened where it fails. @throws an Error whose message says what to do. */
+export async function openCore(config: Config, { exclusive, onQuery, tracing }: CoreOptions): Promise<Core> {
+  await migrate(config.database_url);
+  const watch = onQuery ? { onQuery } : {};
+  const opened = await openStorage({ database_url: config.database_url, exclusive, ...watch });
+  const storage = tracing ? tracedStorage(opened, tracing) : opened;
+  try {
+    const master_keys = masterKeys(config.master_keys);
+    await checkMasterKeys(storage, master_keys);
+    const revocations = await openRevocations(storage, { authorizationsEnd: endFamilies });
+    const directory = openDirectory({ storage, master_keys, revocations, public_url: config.public_url });
+    const tokens = openTokens(storage, master_keys);
+    const close = async () => {
+      await revocations.stop();
+      await storage.close();
+    };
+    return { storage, directory, tokens, close };
+  } catch (error) {
+    await storage.close();
+    throw error;
+  }
+}
