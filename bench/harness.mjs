@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import pg from "pg";
 import { readConfig } from "../dist/config.js";
-import { openCore } from "../dist/server.js";
+import { openCore } from "../dist/core.js";
 import { freePort } from "../scripts/postgres.mjs";
 import { cpuOf, parentOf } from "./cpu.mjs";
 import { ACCOUNT, AUDIENCE, CALLBACK, prepareTenant } from "./prepare.mjs";

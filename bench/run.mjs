@@ -35,8 +35,11 @@ const { values } = parseArgs({
   },
 });
 const { quick } = values;
+const requests = Number(values.requests ?? (quick ? 3_000 : 10_000));
 const options = {
-  requests: Number(values.requests ?? (quick ? 3_000 : 10_000)),
+  requests,
+  /** Requests before any that count. */
+  warm_up: Math.min(1_000, requests),
   /** At most so long a round. */
   seconds: quick ? 2 : 8,
   rounds: Number(values.rounds ?? (quick ? 3 : 5)),

@@ -51,15 +51,15 @@ async function measureCase(server, { response_type, alg }, { bare, gathered, pee
   const ceiling = await startCeiling(alg);
   const batchOf = async (count) => requestsFor(port, token, response_type, await prepareCodes(server, count));
   const counts = {
-    latchkey: fitting(options, await load(port, await batchOf(1_000))),
-    signature: fitting(options, await load(ceiling.port, dummies(server, response_type), { repeat: 1_000 })),
+    latchkey: fitting(options, await load(port, await batchOf(options.warm_up))),
+    signature: fitting(options, await load(ceiling.port, dummies(server, response_type), { repeat: options.warm_up })),
   };
   const contenders = {
     latchkey: async () => measure(server, await batchOf(counts.latchkey)),
     signature: () => measure(ceiling, dummies(server, response_type), { repeat: counts.signature }),
   };
   if (bare) {
-    const http = fitting(options, await load(bare.port, dummies(server, response_type), { repeat: 1_000 }));
+    const http = fitting(options, await load(bare.port, dummies(server, response_type), { repeat: options.warm_up }));
     contenders.gathered = () => measure(gathered, dummies(server, response_type), { repeat: counts.signature });
     contenders.http = () => measure(bare, dummies(server, response_type), { repeat: http });
     contenders.statement = async () => measureStatement(server, await prepareCodes(server, counts.latchkey));

@@ -11,10 +11,10 @@ export async function measureConnections(engine, options) {
   const batchOf = async (count) => requestsFor(port, token, "token", await prepareCodes(server, count));
 
   try {
-    await load(port, await batchOf(1_000));
+    await load(port, await batchOf(options.warm_up));
     const contenders = {};
     for (const connections of COUNTS) {
-      const count = fitting(options, await load(port, await batchOf(250), { connections }));
+      const count = fitting(options, await load(port, await batchOf(Math.min(250, options.warm_up)), { connections }));
       contenders[connections] = async () => measure(server, await batchOf(count), { connections });
     }
     const samples = await takeTurns(options.rounds, contenders);

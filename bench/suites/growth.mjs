@@ -18,7 +18,7 @@ export async function measureGrowth(engine, options) {
       servers.push(await startGrown(engine, codes));
     const contenders = {};
     for (const server of servers) {
-      const count = fitting(options, await load(server.port, await batchOf(server, 1_000)));
+      const count = fitting(options, await load(server.port, await batchOf(server, options.warm_up)));
       contenders[server.codes] = async () => measure(server, await batchOf(server, count));
     }
     const samples = await takeTurns(options.rounds, contenders);

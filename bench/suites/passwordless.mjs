@@ -17,7 +17,7 @@ export async function measurePasswordless(engine, options) {
       post(port, path, { authorization: `Bearer ${token}` }, { json: { ...about, email } }),
     );
   try {
-    const count = fitting(options, await load(port, await batchOf(500), { expected: 204 }));
+    const count = fitting(options, await load(port, await batchOf(Math.min(500, options.warm_up)), { expected: 204 }));
     const send = async () => measure(server, await batchOf(count), { expected: 204 });
     const { samples } = await takeTurns(options.rounds, { samples: send });
     return [figureOf({ suite: "passwordless", server, what: "a code sent", samples })];

@@ -61,7 +61,7 @@ export async function measureStandard(engine, options) {
 /** One request, again and again, at both servers in turn; at ours alone where there is no other. */
 async function compare({ server, what, name, options }, ours, theirs) {
   const contenderOf = async ([target, request]) => {
-    const repeat = fitting(options, await load(target.port, [request], { ...good, repeat: 1_000 }));
+    const repeat = fitting(options, await load(target.port, [request], { ...good, repeat: options.warm_up }));
     return () => measure(target, [request], { ...good, repeat });
   };
   const other = theirs ? { [name]: await contenderOf(theirs) } : {};
@@ -98,7 +98,8 @@ async function codeFlow(server, options) {
     const tokens = redeemed.collected.map(([refresh_token]) => refresh(refresh_token));
     return { flow: chained(count, [asked, redeemed]), refreshed: await measure(server, tokens, good) };
   };
-  const count = fitting(options, pace(await run(200), 200));
+  const warm = Math.min(200, options.warm_up);
+  const count = fitting(options, pace(await run(warm), warm));
   const { both } = await takeTurns(options.rounds, { both: () => run(count) });
   return [
     figureOf({ suite, server, what: "code flow (2 requests)", samples: both.map(({ flow }) => flow) }),
@@ -144,7 +145,8 @@ async function hostedLogin(server, options) {
     if (done.collected.some(([code]) => !code)) throw new Error("a hosted login ended without a code");
     return chained(count, [begun, shown, identified, asked, entered, done]);
   };
-  const count = fitting(options, pace({ flow: await run(100) }, 100));
+  const warm = Math.min(100, options.warm_up);
+  const count = fitting(options, pace({ flow: await run(warm) }, warm));
   const { samples } = await takeTurns(options.rounds, { samples: () => run(count) });
   return figureOf({ suite, server, what: "hosted login (6 requests)", samples });
 }

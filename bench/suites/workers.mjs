@@ -18,7 +18,7 @@ export async function measureWorkers(engine, options) {
       requestsFor(server.port, server.token, "token", await prepareCodes(server, count));
     const contenders = {};
     for (const [index, server] of servers.entries()) {
-      const count = fitting(options, await load(server.port, await batchOf(server, 1_000), many));
+      const count = fitting(options, await load(server.port, await batchOf(server, options.warm_up), many));
       contenders[COUNTS[index]] = async () => measure(server, await batchOf(server, count), many);
     }
     const samples = await takeTurns(options.rounds, contenders);
