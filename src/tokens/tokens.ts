@@ -14,6 +14,8 @@ export interface Tokens {
   readonly keys: Cache<readonly SigningKey[]>;
   /** Private keys stay opened by kid, because opening one is dear. */
   readonly opened: Map<string, SigningKey>;
+  /** First keys that are being made, by account and algorithm. */
+  readonly first_keys: Map<string, Promise<void>>;
   /** Keys that accounts keep for good, opened. */
   readonly account_keys: Map<string, Uint8Array>;
   /** Tokens whose signature was right, by account and digest. */
@@ -21,5 +23,8 @@ export interface Tokens {
 }
 
 export function openTokens(storage: Storage, master_keys: MasterKeys): Tokens {
-  return { storage, master_keys, keys: openCache(), opened: new Map(), account_keys: new Map(), verified: new Map() };
+  return {
+    ...{ storage, master_keys, keys: openCache<readonly SigningKey[]>() },
+    ...{ opened: new Map(), first_keys: new Map(), account_keys: new Map(), verified: new Map() },
+  };
 }

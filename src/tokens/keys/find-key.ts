@@ -44,8 +44,7 @@ export async function signingKey(
 ): Promise<SigningKey> {
   const found = youngest(await keysOf(tokens, account_id), alg, now);
   if (found) return found;
-  await createFirstKey(tokens, account_id, alg, now);
-  tokens.keys.forget(account_id);
+  await firstKey(tokens, account_id, alg, now);
   // Another process may have made it, a moment after this request took its time.
   const created = youngest(await keysOf(tokens, account_id), alg, tokens.storage.now() + 1_000);
   if (!created) throw new Error(`no ${alg} key could be made for ${account_id}`);
@@ -54,6 +53,19 @@ export async function signingKey(
 
 function youngest(keys: readonly SigningKey[], alg: SigningAlg, now: number): SigningKey | undefined {
   return keys.findLast((key) => key.alg === alg && key.active_at <= now && key.retired_at > now);
+}
+
+/** Made once in this process, whoever asks meanwhile: an RSA key takes a tenth of a second of a core, and threads that sign. */
+function firstKey(tokens: Tokens, account_id: string, alg: SigningAlg, now: number): Promise<void> {
+  const name = `${account_id} ${alg}`;
+  const under_way = tokens.first_keys.get(name);
+  if (under_way !== undefined) return under_way;
+  const made = createFirstKey(tokens, account_id, alg, now).finally(() => {
+    tokens.keys.forget(account_id);
+    tokens.first_keys.delete(name);
+  });
+  tokens.first_keys.set(name, made);
+  return made;
 }
 
 /** One key, whoever asks at the same time on whatever process. */

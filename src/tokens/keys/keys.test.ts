@@ -7,6 +7,7 @@ import { masterKeys } from "../../secrets/master-keys.ts";
 import { seal } from "../../secrets/seal.ts";
 import { reveal } from "../../secrets/secret.ts";
 import { signing_algs } from "../../secrets/signing-alg.ts";
+import type { Storage } from "../../storage/storage.ts";
 import { readExchangeToken, signExchangeToken } from "../exchange-token.ts";
 import { issueAccessToken, issueIdToken } from "../issue.ts";
 import { readIdToken } from "../read-id-token.ts";
@@ -28,8 +29,8 @@ describeOnBothEngines("signing keys", (engine) => {
   const fresh = (): Tokens => openTokens(test.storage, master_keys);
   beforeAll(async () => {
     test = await openTestStorage(engine);
-    for (let n = 1; n < 10; n++) {
-      const account_id = `T0000000${n}`;
+    for (let n = 1; n <= 10; n++) {
+      const account_id = `T0000000${n.toString(16).toUpperCase()}`;
       await test.storage.write((tx) =>
         tx.db
           .insertInto("accounts")
@@ -56,6 +57,24 @@ describeOnBothEngines("signing keys", (engine) => {
     expect(await keysOf(fresh(), "T00000001"), "none was made for nothing").toHaveLength(1);
     const other = await signingKey(fresh(), "T00000002", "ES256", storage.now());
     expect(kids).not.toContain(other.kid);
+  });
+
+  it("are made once by one process, which makes no other for nothing", async () => {
+    let written = 0;
+    const write: Storage["write"] = (work) => {
+      written++;
+      return test.storage.write(work);
+    };
+    const tokens = openTokens({ ...test.storage, write }, master_keys);
+    const now = test.storage.now();
+    const ask = () => signingKey(tokens, "T0000000A", "RS256", now);
+    const kids = new Set((await Promise.all(Array.from({ length: 12 }, ask))).map(({ kid }) => kid));
+    expect([kids.size, written]).toEqual([1, 1]);
+    expect(tokens.first_keys.size).toBe(0);
+    const broken = openTokens({ ...test.storage, write: () => Promise.reject(new Error("no disk")) }, master_keys);
+    const failing = () => signingKey(broken, "T0000000A", "EdDSA", now);
+    await expect(Promise.all([failing(), failing()])).rejects.toThrow("no disk");
+    expect(broken.first_keys.size).toBe(0);
   });
 
   it("are seen at once by a process that saw none", async () => {
