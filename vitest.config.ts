@@ -8,7 +8,8 @@ export default defineConfig({
     globalSetup: ["test/support/global-setup.ts"],
     testTimeout: 180_000,
     hookTimeout: 180_000,
-    maxWorkers: 2,
+    // One more than the cores of a small machine: many tests wait for a clock or another process.
+    maxWorkers: 3,
     projects: [
       project("rooms", "src/**/*.test.ts"),
       project("flows", "test/{flows,isolation,contract,interop,browser,security,model,fuzz}/**/*.test.ts"),

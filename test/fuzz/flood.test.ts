@@ -88,7 +88,7 @@ describeOnBothEngines("a flood of requests", (engine) => {
   }
 
   /**
-   * Slow hashes of passwords run at the lowest priority, and on a machine that is busy with something else they tell
+   * Slow hashes of passwords run at a low priority, and on a machine that is busy with something else they tell
    * people to come again (503, Retry-After). Whoever does so is served; the server's log tells this reason from any
    * other.
    */
