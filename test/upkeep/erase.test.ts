@@ -213,6 +213,15 @@ describeOnBothEngines("a person who is erased", (engine) => {
     expect(await refresh(second)).toBe(200);
   });
 
+  it("signed up when another master key was the newest", async () => {
+    const person = await live({ email: "Rotated.Corge@example.com" });
+    const newer = Buffer.alloc(32, 9).toString("base64");
+    const rotated = { ...env, MASTER_KEY: `${newer},${MASTER_KEY}` };
+    const { code, stderr } = await cli(rotated, "user", "erase", tenant.account_id, person.id, "--yes");
+    expect([code, stderr]).toEqual([0, ""]);
+    expect(await found(person)).toEqual([]);
+  });
+
   it("is named so that it can only be them", async () => {
     const { code, error } = await erase("nobody@example.com", "--yes");
     expect([code, error.code]).toEqual([1, "not_found"]);
