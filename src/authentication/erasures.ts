@@ -23,6 +23,8 @@ export function formerPersons(
   { email, phone_number }: { readonly email: string | null; readonly phone_number: string | null },
 ): readonly string[] {
   const named = (kind: "email" | "phone_number", value: string | null) =>
-    value === null ? [] : [unknownPerson(keys, account_id, type, { type: kind, value })];
+    value === null
+      ? []
+      : keys.versions.map((version) => unknownPerson(keys, account_id, type, { type: kind, value }, version));
   return [...named("email", email), ...named("phone_number", phone_number)];
 }

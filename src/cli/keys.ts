@@ -85,5 +85,8 @@ function adviceOf(hanging: Readonly<Record<string, Hanging>>, older: boolean): r
     ];
   }
   if (!older) return ["  There is no older key."];
-  return ["  Nothing hangs on an older key: drop it from MASTER_KEY once every process has the new one."];
+  // Of what is sealed for a browser or a device, no row tells by which key.
+  return [
+    "  Nothing hangs on an older key: drop it from MASTER_KEY once every process has had the new one in front for ten minutes.",
+  ];
 }

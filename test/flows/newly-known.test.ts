@@ -1,6 +1,7 @@
 /** Codes that went to an address or number nobody was known by, and come back when somebody is. */
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { describeOnBothEngines } from "../support/engines.ts";
+import { freePort } from "../../scripts/postgres.mjs";
+import { createTestDatabase, describeOnBothEngines, type TestDatabase } from "../support/engines.ts";
 import {
   addClient,
   addGrant,
@@ -10,6 +11,7 @@ import {
   createTenant,
   inbox,
   type Latchkey,
+  MASTER_KEY,
   type Reply,
   receiveCode,
   startLatchkey,
@@ -131,4 +133,45 @@ describeOnBothEngines("a code for who was not known when it was sent", (engine) 
     expect(code(await guess(right))).toEqual([429, "too_many_attempts"]);
     expect(await inbox(tenant, email), "nothing more went out").toHaveLength(2);
   });
+
+  it.each(["typable", "numeric"] as const)(
+    "is theirs at a process whose newest master key is another one: %s",
+    { timeout: 60_000 },
+    async (code_format) => {
+      const newer = Buffer.alloc(32, 9).toString("base64");
+      const orders = [`${MASTER_KEY},${newer}`, `${newer},${MASTER_KEY}`, `${MASTER_KEY},${newer}`];
+      const port = await freePort();
+      const start = (database: TestDatabase, keys = "") =>
+        startLatchkey(engine, { database, port, env: { MASTER_KEY: keys } });
+      const database = await createTestDatabase(engine);
+      let server = await start(database, orders[0]);
+      const settings = { signup: true, code_format };
+      const tenant = await createTenant(server, { client: settings });
+      const other = await addClient(server, tenant.account_id, settings);
+      await addGrant(server, tenant.account_id, other, tenant.audience, ["orders:read"]);
+      for (const keys of orders.slice(1)) {
+        const emails = ["authorize", "token", "session"].map((way) => `${way}.${keys === orders[1]}@example.com`);
+        const [first = "", second = "", third = ""] = emails;
+        const codes = [await receiveCode(tenant, { email: first })];
+        codes.push(await receiveCode(tenant, { email: second, client: other }));
+        const asked = await askForCode(tenant, { email: third, audience: tenant.audience });
+        const [message] = await inbox(tenant, third);
+        await server.stop();
+        server = await start(database, keys);
+        const stranger = await authorize(tenant, { verification_code: codes[0], ...named(second) });
+        expect(code(stranger), "another person's").toEqual([400, "invalid_verification_code"]);
+        expect(code(await authorize(tenant, { verification_code: codes[0], ...named(first) }))).toEqual([
+          302,
+          undefined,
+        ]);
+        const about = { grant_type: "authorization_code", audience: tenant.audience };
+        const found = await token(tenant, { ...about, verification_code: codes[1], ...named(second) });
+        expect(code(found)).toEqual([200, undefined]);
+        const login_session_id = asked.headers.get("login-session-id") ?? "";
+        const both = { verification_code: message?.verification_code, login_session_id, ...named(third) };
+        expect(code(await authorize(tenant, both))).toEqual([302, undefined]);
+      }
+      await server.close();
+    },
+  );
 });

@@ -131,6 +131,11 @@ describeOnBothEngines("a person who is erased", (engine) => {
     const subject = `upstream|${letters}`;
     const identity = { ...owner, issuer: "https://idp.example", subject, created_at };
     await insert("federated_identities", identity);
+    const answer = JSON.stringify({ subject: { user_id: id }, claims: { email, name } });
+    const device = { id: `device-${letters}`, client_id: foreign.id, parameters: "{}", state: "approved", answer };
+    const codes = { digest: Buffer.from(`poll ${letters}`), user_code_digest: Buffer.from(`typed ${letters}`) };
+    const waits = { poll_interval: 5_000, created_at, expires_at: new Date(storage().now() + 600_000).toISOString() };
+    await insert("device_codes", { account_id, ...device, ...codes, ...waits });
     await insert("user_roles", { ...owner, role_id: `role-${letters}` });
 
     const about = { grant_type: "password", audience: tenant.audience };
@@ -211,6 +216,15 @@ describeOnBothEngines("a person who is erased", (engine) => {
     expect(await erase(first.id, "--yes")).toMatchObject({ code: 0, erased: true });
     expect(await found(second)).toEqual(traces(second));
     expect(await refresh(second)).toBe(200);
+  });
+
+  it("signed up when another master key was the newest", async () => {
+    const person = await live({ email: "Rotated.Corge@example.com" });
+    const newer = Buffer.alloc(32, 9).toString("base64");
+    const rotated = { ...env, MASTER_KEY: `${newer},${MASTER_KEY}` };
+    const { code, stderr } = await cli(rotated, "user", "erase", tenant.account_id, person.id, "--yes");
+    expect([code, stderr]).toEqual([0, ""]);
+    expect(await found(person)).toEqual([]);
   });
 
   it("is named so that it can only be them", async () => {

@@ -23,7 +23,7 @@ export interface Naming {
 export interface NamedPerson {
   /** Whose guesses are counted; null when the caller says nothing, or nothing that holds. */
   readonly person: string | null;
-  /** By which codes may know the same person from before they were a user; empty where none can. */
+  /** By which codes may know the same person too, as `formerPerson` says; empty where none can. */
   readonly former: string;
   /** No login session is named that is unknown, another client's, or another person's than `ident`. */
   readonly agrees: boolean;

@@ -41,13 +41,15 @@ export function unknownPerson(
   account_id: string,
   user_type: UserType,
   identifier: Identifier,
+  version = keys.current,
 ): string {
-  return `x:${identifierDigest(keys, account_id, user_type, identifier)}`;
+  return `x:${identifierDigest(keys, account_id, user_type, identifier, version)}`;
 }
 
 /**
- * The name by which codes know whom an address or number means, if they were made before it was a user's. Who is no
- * user yet gets a name of nobody, so that looking for both is the same work for everybody.
+ * The other name by which codes know whom an address or number means: that of a user from before it was theirs. Who is
+ * no user yet has another one while a master key is rotated in, under the second key, and else one of nobody, so that
+ * looking for both is the same work for everybody.
  */
 export function formerPerson(
   keys: MasterKeys,
@@ -56,7 +58,8 @@ export function formerPerson(
   identifier: Identifier,
   { user }: Person,
 ): string {
-  return user === null ? "x:" : unknownPerson(keys, account_id, user_type, identifier);
+  const version = user === null ? keys.versions[1] : keys.current;
+  return version === undefined ? "x:" : unknownPerson(keys, account_id, user_type, identifier, version);
 }
 
 /** Names an identifier in a budget without holding it. */
@@ -65,7 +68,8 @@ export function identifierDigest(
   account_id: string,
   user_type: UserType,
   identifier: Identifier,
+  version = keys.current,
 ): string {
-  const key = keys.derive(keys.current, account_id, "identifier");
+  const key = keys.derive(version, account_id, "identifier");
   return base64url(hmac(key, user_type, identifier.type, identifier.value));
 }

@@ -24,7 +24,7 @@ export interface RedeemInput {
   readonly grant_id: string;
   /** Whom the caller named; always present beside a numeric code. */
   readonly person: string | null;
-  /** Their name from before they were a user: codes made under it fit as well. Empty where there is none. */
+  /** Their other name, mostly from before they were a user: codes made under it fit too. Empty where there is none. */
   readonly former: string;
   /** One digest for each configured key version, and of a numeric code for each name, in hexadecimal. */
   readonly digests: readonly string[];

@@ -1,3 +1,4 @@
+import os from "node:os";
 import type pg from "pg";
 import { mapUnavailable } from "./errors.ts";
 
@@ -8,6 +9,8 @@ export interface Clock {
 }
 
 const MEASURE_EVERY = 30_000;
+/** How soon it is tried again when a measurement failed that is needed. */
+const RETRY_AFTER = 1_000;
 /** The machine's clock moved by more than a slow correction would in one interval: it was set, or the machine slept. */
 const JUMP = 500;
 /** How often PostgreSQL is asked at a time; the answer that came soonest says most. */
@@ -26,39 +29,52 @@ interface Measurement {
 
 /**
  * Every process follows PostgreSQL's clock: what it measured goes on by the monotonic clock, so that setting the
- * machine's clock changes nothing. The monotonic clock stands still while a machine sleeps, so a jump of the other one
- * is a reason to measure at once. A measurement that failed, or says less than the one before, changes nothing: so
- * processes agree although some of them are busy.
+ * machine's clock changes nothing. The monotonic clock stands still while a machine sleeps: what the machine itself
+ * knows of that is added at once, and any jump is a reason to measure until somebody answers. A measurement that
+ * failed otherwise, or says less than the one before, changes nothing: so processes agree although some are busy.
  */
 export async function openClock(pool: pg.Pool): Promise<Clock> {
   let best = await measure(pool);
   let apart = Date.now() - performance.now();
+  let slept = sleptSoFar();
+  let latest = 0;
+  let retry: NodeJS.Timeout | undefined;
   const timer = setInterval(again, MEASURE_EVERY);
   timer.unref();
 
-  function again(): void {
-    apart = Date.now() - performance.now();
-    measure(pool).then(
-      (measured) => {
-        if (measured.unsure <= best.unsure + (measured.at - best.at) * DRIFT) best = measured;
-      },
-      () => {},
-    );
+  const jumped = (monotonic: number) => Math.abs(Date.now() - monotonic - apart) > JUMP;
+
+  async function again(): Promise<void> {
+    const monotonic = performance.now();
+    const asleep = sleptSoFar() - slept;
+    // Whatever is measured next says more, be it now or, when that fails, later.
+    if (jumped(monotonic)) best = { ...best, ahead: best.ahead + asleep, unsure: Number.POSITIVE_INFINITY };
+    [apart, slept] = [Date.now() - monotonic, slept + asleep];
+    const turn = ++latest;
+    clearTimeout(retry);
+    const measured = await measure(pool).catch(() => undefined);
+    // One that began before a jump says nothing about the time after it.
+    if (turn !== latest) return;
+    if (measured && measured.unsure <= best.unsure + (measured.at - best.at) * DRIFT) best = measured;
+    if (best.unsure === Number.POSITIVE_INFINITY) retry = setTimeout(again, RETRY_AFTER).unref();
   }
 
   return {
     now() {
       const monotonic = performance.now();
-      if (Math.abs(Date.now() - monotonic - apart) > JUMP) {
-        // Whatever is measured next says more, be it now or, when that fails, later.
-        best = { ...best, unsure: Number.POSITIVE_INFINITY };
-        again();
-      }
+      if (jumped(monotonic)) void again();
       return Math.round(monotonic + best.ahead);
     },
-    stop: () => clearInterval(timer),
+    stop() {
+      latest++;
+      clearInterval(timer);
+      clearTimeout(retry);
+    },
   };
 }
+
+/** Milliseconds that the monotonic clock lacks of the machine's uptime. */
+const sleptSoFar = () => os.uptime() * 1000 - performance.now();
 
 async function measure(pool: pg.Pool): Promise<Measurement> {
   const measured = [];

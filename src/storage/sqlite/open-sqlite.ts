@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, realpathSync } from "node:fs";
 import { dirname } from "node:path";
 import type { EngineStorage } from "../storage.ts";
 import { openCheckpointer } from "./checkpointer.ts";
@@ -24,21 +24,22 @@ export interface SqliteOptions {
  *
  * @throws when the file is owned by another running server.
  */
-export function openSqlite(options: SqliteOptions): EngineStorage {
-  mkdirSync(dirname(options.path), { recursive: true });
-  const ownership = options.exclusive ? takeOwnership(options.path) : undefined;
-  const writer = openConfigured(options.path, options.onQuery);
-  if (options.exclusive) leaveCheckpoints(writer);
+export function openSqlite({ path: named, exclusive, strict, onQuery }: SqliteOptions): EngineStorage {
+  mkdirSync(dirname(named), { recursive: true });
+  // SQLite keeps its log beside the file itself, whatever link led there.
+  const path = existsSync(named) ? realpathSync(named) : named;
+  const ownership = exclusive ? takeOwnership(path) : undefined;
+  const writer = openConfigured(path, onQuery);
+  if (exclusive) leaveCheckpoints(writer);
   // A command beside a busy server would rather wait than fail; it keeps nobody else waiting.
   else writer.exec("pragma busy_timeout = 30000");
-  const reader = openConfigured(options.path, options.onQuery);
+  const reader = openConfigured(path, onQuery);
   reader.exec("pragma query_only = 1");
   // The first transaction makes sure that there is a log to flush.
   writer.exec(
     "begin immediate; create table if not exists migrations (name text primary key, applied_at text not null); commit",
   );
-  const flusher = openFlusher(options.path);
-  const { path, exclusive, strict, onQuery } = options;
+  const flusher = openFlusher(path);
   const thread = exclusive ? openWriterThread({ path, watched: onQuery !== undefined }, onQuery) : undefined;
   const checkpointer = exclusive ? openCheckpointer(path) : undefined;
   const group = openGroupCommit({ file: writer, flush: flusher.flush, strict, thread });
