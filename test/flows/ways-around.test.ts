@@ -214,7 +214,7 @@ describeOnBothEngines("ways around", (engine) => {
     const thief = await openKey(tenant.issuer);
     for (const dpop of [undefined, await thief.proof({ nonce })]) {
       const stolen = await ask(exchanging, dpop);
-      expect([stolen.status, stolen.body.error]).toEqual([400, "invalid_grant"]);
+      expect([stolen.status, stolen.body.error]).toEqual([400, "invalid_request"]);
     }
     const exchanged = await ask(exchanging, await key.proof({ nonce }));
     expect([exchanged.status, exchanged.body.token_type], exchanged.text).toEqual([200, "DPoP"]);
