@@ -1,9 +1,12 @@
+import dgram from "node:dgram";
 import { createServer, type Server } from "node:http";
+import { syncBuiltinESMExports } from "node:module";
 import type { AddressInfo } from "node:net";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type Names, openNames } from "../../test/support/names.ts";
 import { until } from "../../test/support/smtp.ts";
 import { type EgressRequest, egressFetch, openEgress } from "./egress.ts";
+import { findAddresses } from "./names.ts";
 
 describe("the host of an address that others named", () => {
   let names: Names;
@@ -54,6 +57,32 @@ describe("the host of an address that others named", () => {
   it("is not asked of the system where the nameserver is silent", async () => {
     await expect(ask("a.silent.test")).rejects.toThrow("ETIMEOUT");
     expect([...names.looked_up]).toEqual([]);
+  });
+
+  it.each([
+    ["none of either", undefined, undefined, 6],
+    ["IPv4 alone", "10.0.0.2", undefined, 4],
+    ["IPv6 alone, though some network has IPv4 addresses", undefined, "2606:4700::2", 6],
+    ["both", "10.0.0.2", "2606:4700::2", 6],
+    ["IPv6 from an address of the local network", "10.0.0.2", "fd00::2", 4],
+  ])("is found by the family that this machine has a way for: %s", async (_, four, six, first) => {
+    const leaveFrom = (source: string | undefined) =>
+      ({
+        once: () => {},
+        close: () => {},
+        connect: (_port: number, _address: string, done: (error?: Error) => void) =>
+          done(source === undefined ? new Error("ENETUNREACH") : undefined),
+        address: () => ({ address: source }),
+      }) as unknown as dgram.Socket;
+    const spy = vi.spyOn(dgram, "createSocket").mockImplementation((type: unknown) => leaveFrom(type === "udp4" ? four : six));
+    syncBuiltinESMExports();
+    try {
+      const found = await findAddresses("a.both.test", new AbortController().signal);
+      expect(found.map(({ family }) => family)).toEqual(first === 4 ? [4, 6] : [6, 4]);
+    } finally {
+      spy.mockRestore();
+      syncBuiltinESMExports();
+    }
   });
 
   it("is found in the list of this machine, though the nameserver does not know it", async () => {

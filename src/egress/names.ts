@@ -7,10 +7,11 @@
  *
  * In: a host. Out: its addresses, none of them checked; or an error whose message may be logged.
  */
+import { createSocket } from "node:dgram";
 import dns from "node:dns/promises";
 import { readFile } from "node:fs/promises";
 import { isIP } from "node:net";
-import { networkInterfaces } from "node:os";
+import ipaddr from "ipaddr.js";
 
 export interface Resolved {
   readonly address: string;
@@ -56,12 +57,23 @@ async function askNameserver(host: string, signal: AbortSignal): Promise<Promise
   }
 }
 
-/** Addresses of the family that this machine has an address of first. */
-function inOrder(addresses: readonly string[]): readonly Resolved[] {
-  const own = Object.values(networkInterfaces()).flatMap((of = []) => of.filter(({ internal }) => !internal));
-  const first = own.some(({ family }) => family === "IPv4") ? 4 : 6;
+/** IPv6 first where this machine leaves from a public address of it, or cannot leave by IPv4 (RFC 6724 §6, rules 1, 5, 6). */
+async function inOrder(addresses: readonly string[]): Promise<readonly Resolved[]> {
   const found = addresses.map((address) => ({ address, family: isIP(address) }));
-  return [...found.filter(({ family }) => family === first), ...found.filter(({ family }) => family !== first)];
+  const [four, six] = [4, 6].map((one) => found.filter(({ family }) => family === one)) as [Resolved[], Resolved[]];
+  if (!four[0] || !six[0]) return found;
+  const [by_four, by_six] = await Promise.all([sourceTo(four[0]), sourceTo(six[0])]);
+  const public_six = by_six !== undefined && ipaddr.parse(by_six).range() === "unicast";
+  return public_six || by_four === undefined ? [...six, ...four] : [...four, ...six];
+}
+
+/** The address that this machine would leave from; nothing is sent. @returns undefined where no route leads there. */
+function sourceTo({ address, family }: Resolved): Promise<string | undefined> {
+  const socket = createSocket(family === 4 ? "udp4" : "udp6");
+  return new Promise<string | undefined>((resolve) => {
+    socket.once("error", () => resolve(undefined));
+    socket.connect(53, address, (error?: Error) => resolve(error ? undefined : socket.address().address));
+  }).finally(() => socket.close());
 }
 
 /** When the lookup under way ends. */

@@ -19,7 +19,7 @@ interface Migration {
   readonly sql: string;
 }
 
-/** Applies what is missing and returns the names applied. Two processes may start at once: one waits for the other. */
+/** Applies what is missing and returns the names applied. Two processes may start at once: each waits for the other. */
 export async function migrate(database_url: string): Promise<string[]> {
   return isSqlite(database_url) ? migrateSqlite(sqlitePath(database_url)) : migratePostgres(database_url);
 }
@@ -89,23 +89,46 @@ async function connect(database_url: string): Promise<pg.Client> {
   return client;
 }
 
+/** Milliseconds that a migration waits for a table, and that whoever needs it meanwhile waits behind it. */
+const LOCK_TIMEOUT = 1_000;
+/** Milliseconds until it is tried again. */
+const PAUSE = 2_000;
+
 async function migratePostgres(database_url: string): Promise<string[]> {
   const client = await connect(database_url);
+  const applied: string[] = [];
   try {
     await createPostgresTable(client);
-    await client.query("begin");
-    await client.query("lock table migrations in exclusive mode");
-    const applied = await client.query<{ name: string }>("select name from migrations");
-    const known = new Set(applied.rows.map((row) => row.name));
-    const missing = migrations().filter(({ name }) => !known.has(name));
-    for (const { name, sql } of missing) {
-      await client.query(toPostgres(sql));
-      await client.query("insert into migrations (name, applied_at) values ($1, $2)", [name, new Date().toISOString()]);
+    for (;;) {
+      const name = await applyNext(client);
+      if (name === null) return applied;
+      if (name === undefined) await new Promise((resolve) => setTimeout(resolve, PAUSE));
+      else applied.push(name);
     }
-    await client.query("commit");
-    return missing.map(({ name }) => name);
   } finally {
     await client.end();
+  }
+}
+
+/** @returns the name of the one that was applied, null where none is missing, undefined where its table was not free. */
+async function applyNext(client: pg.Client): Promise<string | null | undefined> {
+  await client.query("begin");
+  try {
+    await client.query("lock table migrations in exclusive mode");
+    const { rows } = await client.query<{ name: string }>("select name from migrations");
+    const next = migrations().find(({ name }) => !rows.some((row) => row.name === name));
+    if (next) {
+      await client.query(`set local lock_timeout = ${LOCK_TIMEOUT}`);
+      await client.query(toPostgres(next.sql));
+      const noted = [next.name, new Date().toISOString()];
+      await client.query("insert into migrations (name, applied_at) values ($1, $2)", noted);
+    }
+    await client.query("commit");
+    return next?.name ?? null;
+  } catch (error) {
+    if ((error as { code?: string }).code !== "55P03") throw error;
+    await client.query("rollback");
+    return undefined;
   }
 }
 

@@ -5,6 +5,7 @@ import { selectFactors, updateStep, upsertFactor } from "../../src/authenticatio
 import { changeSettings } from "../../src/directory/accounts/change-settings.ts";
 import { createRole, replaceRole } from "../../src/directory/roles/change-role.ts";
 import { findRole } from "../../src/directory/roles/find-role.ts";
+import { holdPerson } from "../../src/directory/users/hold-user.ts";
 import { answerStatement } from "../../src/oauth/browser/answer-statement.ts";
 import { addConsent, deleteConsents, selectConsent } from "../../src/oauth/consents/store.ts";
 import { reveal, secret } from "../../src/secrets/secret.ts";
@@ -17,13 +18,24 @@ import {
   addUser,
   call,
   createTenant,
+  inbox,
   type Latchkey,
+  type Reply,
   startLatchkey,
   type Tenant,
   tokenOf,
 } from "../support/latchkey.ts";
 import { overlap } from "../support/overlap.ts";
-import { addAccountUser, logInAccountUser, oneTimePassword, PASSWORD, setPassword, token } from "../support/people.ts";
+import {
+  addAccountUser,
+  addPerson,
+  logInAccountUser,
+  logInByMail,
+  oneTimePassword,
+  PASSWORD,
+  setPassword,
+  token,
+} from "../support/people.ts";
 
 const ROUNDS = 5;
 
@@ -227,6 +239,10 @@ describeOnBothEngines("changes at once", (engine) => {
     expect(seen.status, seen.text).toBe(200);
   });
 
+  /** Sets the password of whose token this is. */
+  const choose = (bearer: string, json: object) =>
+    call(`${latchkey.url}/v1/account/user/password`, { method: "POST", token: bearer, json });
+
   it("of a password are one: the second has not shown what stands by then", async () => {
     const own = { first_party: true, user_type: "account_user" } as const;
     const client = await addClient(latchkey, tenant.account_id, own);
@@ -239,16 +255,59 @@ describeOnBothEngines("changes at once", (engine) => {
     const logins = [(await logIn(PASSWORD)).body.access_token, (await logIn(PASSWORD)).body.access_token];
     const replies = await Promise.all(
       logins.map((one, index) =>
-        call(`${latchkey.url}/v1/account/user/password`, {
-          method: "POST",
-          token: one,
-          json: { previous_password: PASSWORD, proposed_password: `a new battery ${index}` },
-        }),
+        choose(one, { previous_password: PASSWORD, proposed_password: `a new battery ${index}` }),
       ),
     );
     expect(replies.filter(({ status }) => status === 201)).toHaveLength(1);
     const stands = replies.findIndex(({ status }) => status === 201);
     expect((await logIn(`a new battery ${stands}`)).status).toBe(200);
+  });
+
+  it("of a password are one where there was none before", async () => {
+    const { client, email } = await addAccountUser(latchkey, tenant);
+    const logIn = async () => (await logInByMail(tenant, client, email)).body.access_token as string;
+    const logins = [await logIn(), await logIn()];
+    const replies = await Promise.all(
+      logins.map((one, index) => choose(one, { proposed_password: `battery ${index}` })),
+    );
+    expect(replies.map(({ status }) => status).toSorted()).toEqual([201, 400]);
+  });
+
+  it("of a password and a user name never wait for each other: the person is held before the password", async () => {
+    const { storage } = latchkey.server.core;
+    const { account_id } = tenant;
+    const staff = await logInAccountUser(latchkey, tenant);
+    const customer = await addPerson(latchkey, account_id);
+    await setPassword(latchkey, account_id, staff.id);
+    const reset = { email: customer.email, audience: tenant.audience, type: "customer" };
+    expect((await send("POST", "/customers/change_password", reset)).status).toBe(204);
+    const [mail] = await inbox(tenant, customer.email);
+    const verification_code = mail?.verification_code;
+    const { audience } = tenant;
+    const login = { grant_type: "password", username: customer.email, password: PASSWORD, audience };
+    const ways: readonly (readonly [string, string, () => Promise<Reply>])[] = [
+      ["a login", customer.id, () => token(tenant, login)],
+      [
+        "a change",
+        staff.id,
+        () => choose(staff.token, { previous_password: PASSWORD, proposed_password: "batteries" }),
+      ],
+      [
+        "a reset",
+        customer.id,
+        () => send("POST", "/customers/change_password", { ...reset, verification_code, password: "another battery" }),
+      ],
+    ];
+    for (const [what, user_id, way] of ways) {
+      const hold = (tx: Transaction) => holdPerson(tx, account_id, user_id);
+      const free = async ({ db }: Transaction) => {
+        const found = db.selectFrom("passwords").select("kind").where("user_id", "=", user_id);
+        const unheld = storage.engine === "postgres" ? found.forUpdate().skipLocked() : found;
+        expect(await unheld.execute(), what).toHaveLength(1);
+      };
+      const [held, done] = await overlap(storage, hold, way, free);
+      expect([held.status, done.status === "fulfilled" && done.value.status < 300], what).toEqual(["fulfilled", true]);
+    }
   });
 
   it("of a login that two people of one browser answer are one answer", async () => {

@@ -69,6 +69,22 @@ describeOnBothEngines("a step of the hosted login", (engine) => {
       expect(await idTokenOf(await silently(more), me.client), JSON.stringify(more)).toMatchObject(reached);
   });
 
+  it("asks nobody for a second factor that they have not, unless the client insists", async () => {
+    const { tenant, latchkey } = scene;
+    const { email } = await someone();
+    const surfer = openSurfer(latchkey);
+    const wished = scene.address(scene.own, { acr_values: TWO });
+    const first = await idTokenOf(await surfer.logIn(wished, tenant, email));
+    expect(first).toMatchObject({ amr: ["otp"], acr: ONE });
+    const silently = (more: Record<string, string>) =>
+      surfer.visit(scene.address(scene.own, { ...more, prompt: "none" }));
+    const again = { sub: first.sub, auth_time: first.auth_time, acr: ONE };
+    expect(await idTokenOf(await surfer.visit(wished)), "a session is enough").toMatchObject(again);
+    expect(await idTokenOf(await silently({ acr_values: TWO }))).toMatchObject(again);
+    const claims = JSON.stringify({ id_token: { acr: { essential: true, values: [TWO] } } });
+    expect(answered(await silently({ claims })).get("error")).toBe("login_required");
+  });
+
   it("begins anew for whoever is somebody else after all, and what was waited for before is no use then", async () => {
     const { latchkey, tenant } = scene;
     const person = await addPerson(latchkey, tenant.account_id, { factors: ["sms"] });

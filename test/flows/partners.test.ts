@@ -175,7 +175,7 @@ describeOnBothEngines("a partner", (engine) => {
     expect([await isActive(inside), await isActive(body.access_token)]).toEqual([true, true]);
     await call(`${partner.base}/auth/clients/${client.id}`, { method: "DELETE", token: partner.token });
     expect([await isActive(inside), await isActive(body.access_token)]).toEqual([false, false]);
-    expect((await further()).body.error).toBe("invalid_grant");
+    expect((await further()).body.error).toBe("invalid_request");
   });
 
   it("logs the merchant's people in with codes that it had sent for the merchant's client, for no longer than a token", async () => {
@@ -257,6 +257,11 @@ describeOnBothEngines("a partner", (engine) => {
     expect(
       (await call(`${latchkey.url}/v1/account/user/password`, { method: "POST", token, json: password })).status,
     ).toBe(201);
+    const again = { ...password, proposed_password: "a newer battery" };
+    expect(
+      code(await call(`${latchkey.url}/v1/account/user/password`, { method: "POST", token, json: again })),
+      "there is a password before it now",
+    ).toEqual([400, "invalid_grant"]);
     const refreshed = { grant_type: "refresh_token", refresh_token: done?.body.refresh_token };
     expect((await call(`${base}/auth/token`, { method: "POST", token, json: refreshed })).status).toBe(200);
     expect(

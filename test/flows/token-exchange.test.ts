@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
-import { addClient, addGrant, call, type Reply, type TestClient } from "../support/latchkey.ts";
+import { addClient, addGrant, basic, call, type Reply, type TestClient } from "../support/latchkey.ts";
 import { openScene, type Scene } from "../support/standard-client.ts";
 
 const EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange";
@@ -86,5 +86,16 @@ describeOnBothEngines("a token exchange", (engine) => {
       ]);
     const exchanged = await exchange(token, { requested_token_type: ACCESS_TOKEN });
     expect([exchanged.status, exchanged.body.issued_token_type], exchanged.text).toEqual([200, ACCESS_TOKEN]);
+  });
+
+  it("says invalid_request of a token that is none, ended, or was meant for another (RFC 8693 §2.2.2)", async () => {
+    const revoked = await logIn();
+    const headers = { authorization: basic(own) };
+    await call(`${scene.tenant.base}/oauth/revoke`, { method: "POST", headers, form: { token: revoked } });
+    const another = (await scene.redeem(await scene.codeFor())).body.access_token;
+    for (const [what, token] of Object.entries({ "no token": "a.b.c", revoked, another })) {
+      const { status, body } = await exchange(token);
+      expect([status, body.error], what).toEqual([400, "invalid_request"]);
+    }
   });
 });

@@ -80,6 +80,27 @@ describeOnBothEngines("ways around", (engine) => {
     expect((await openSurfer(latchkey).visit(`${leave}&id_token_hint=${id_token}`)).status).toBe(200);
   });
 
+  it("leave no native app waiting on another port than the one that a person agreed to it at", async () => {
+    const { body } = await register({ redirect_uris: ["http://[::1]/back"] });
+    const standard = standardClient(latchkey, tenant, body);
+    const surfer = openSurfer(latchkey);
+    const at = (port: number, more: Record<string, string>) =>
+      standard.address(body, { redirect_uri: `http://[::1]:${port}/back`, ...pkce, ...more });
+    const email = await standard.someone();
+    const first = await surfer.logIn(at(50_001, { scope: "openid email" }), tenant, email);
+    expect(answered(first).get("code")).toBeTruthy();
+    const refused = await surfer.visit(at(50_002, { prompt: "none" }));
+    expect([new URL(refused.url).host, answered(refused).get("error")]).toEqual(["[::1]:50002", "consent_required"]);
+    const second = await surfer.act(await surfer.visit(at(50_002, {})), "allow");
+    expect(answered(second).get("code")).toBeTruthy();
+    const consents = latchkey.server.core.storage.read.selectFrom("consents").select("scope");
+    const kept = await consents.where("account_id", "=", tenant.account_id).where("host", "=", "[::1]").execute();
+    expect(
+      kept.map(({ scope }) => JSON.parse(scope).toSorted()),
+      "what both runs got",
+    ).toEqual([["email", "openid"]]);
+  });
+
   it("say nobody is logged out who is not: a form of another site comes without a cookie, and is asked again with it", async () => {
     const own = await clientWith({ post_logout_redirect_uris: [BYE] });
     const standard = standardClient(latchkey, tenant, own);
@@ -214,7 +235,7 @@ describeOnBothEngines("ways around", (engine) => {
     const thief = await openKey(tenant.issuer);
     for (const dpop of [undefined, await thief.proof({ nonce })]) {
       const stolen = await ask(exchanging, dpop);
-      expect([stolen.status, stolen.body.error]).toEqual([400, "invalid_grant"]);
+      expect([stolen.status, stolen.body.error]).toEqual([400, "invalid_request"]);
     }
     const exchanged = await ask(exchanging, await key.proof({ nonce }));
     expect([exchanged.status, exchanged.body.token_type], exchanged.text).toEqual([200, "DPoP"]);

@@ -1,13 +1,20 @@
 /**
  * Names of hosts as the process of a test finds them: a real nameserver (UDP), and the system's lookup with two places,
  * as many as libuv's pool has for it. Of `x.silent.test` neither ever says anything; `x.inside.test` is 127.0.0.1 for
- * the nameserver; `x.unknown.test` it does not know, and for the system it is 127.0.0.1 as soon as the test says so.
+ * the nameserver; `x.both.test` is 192.0.2.1 and 2606:4700::1 there; `x.unknown.test` it does not know, and for the system it is 127.0.0.1 as soon as the test says so.
  * Any other name the nameserver does not know, and the system is asked.
  */
 import { createSocket } from "node:dgram";
 import type { LookupAddress } from "node:dns";
 import dns from "node:dns/promises";
 import { syncBuiltinESMExports } from "node:module";
+
+const [A, AAAA] = [1, 28];
+/** Addresses by the type of the question. */
+const known: readonly (readonly [string, Readonly<Record<number, readonly number[]>>])[] = [
+  [".inside.test", { [A]: [127, 0, 0, 1] }],
+  [".both.test", { [A]: [192, 0, 2, 1], [AAAA]: [0x26, 0x06, 0x47, 0, ...Array(11).fill(0), 1] }],
+];
 
 export interface Names {
   /** What the nameserver was asked for. */
@@ -32,11 +39,11 @@ export async function openNames(): Promise<Names> {
     asked.add(name);
     sought.add(name);
     if (name.endsWith(".silent.test")) return;
-    const inside = name.endsWith(".inside.test");
-    // The name in the question: A, IN, kept for no second, four bytes.
-    const address = [0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, 127, 0, 0, 1];
-    const found = inside && type === 1 ? address : [];
-    const head = [0x81, inside ? 0x80 : 0x83, 0, 1, 0, found.length > 0 ? 1 : 0, 0, 0, 0, 0];
+    const addresses = known.find(([zone]) => name.endsWith(zone))?.[1];
+    const address = addresses?.[type] ?? [];
+    // The name in the question: its type, IN, kept for no second, so many bytes.
+    const found = address.length > 0 ? [0xc0, 12, 0, type, 0, 1, 0, 0, 0, 0, 0, address.length, ...address] : [];
+    const head = [0x81, addresses ? 0x80 : 0x83, 0, 1, 0, found.length > 0 ? 1 : 0, 0, 0, 0, 0];
     const id = query.subarray(0, 2);
     server.send(Buffer.concat([id, Buffer.from(head), query.subarray(12, end), Buffer.from(found)]), peer.port);
   });

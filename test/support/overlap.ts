@@ -1,4 +1,4 @@
-/** Two transactions of which the second comes while the first is open, and has to wait for it. */
+/** Two transactions of which the second comes while the first is open, and has to wait for it; `meanwhile` the first goes on. */
 import { sql } from "kysely";
 import type { Storage, Transaction } from "../../src/storage/storage.ts";
 import { until } from "./smtp.ts";
@@ -7,9 +7,17 @@ export function overlap<A, B>(
   storage: Storage,
   first: (tx: Transaction) => Promise<A>,
   second: () => Promise<B>,
+  meanwhile: (tx: Transaction) => Promise<void> = async () => {},
 ): Promise<[PromiseSettledResult<A>, PromiseSettledResult<B>]> {
   // SQLite runs one write at a time, in the order in which they came; none may wait for anything else.
-  if (storage.engine === "sqlite") return Promise.allSettled([storage.write(first), second()]);
+  if (storage.engine === "sqlite") {
+    const whole = async (tx: Transaction) => {
+      const result = await first(tx);
+      await meanwhile(tx);
+      return result;
+    };
+    return Promise.allSettled([storage.write(whole), second()]);
+  }
   let begin = () => {};
   const begun = new Promise<void>((resolve) => {
     begin = resolve;
@@ -23,6 +31,7 @@ export function overlap<A, B>(
     const result = await first(tx);
     begin();
     await until("the second to wait for the first", waits);
+    await meanwhile(tx);
     return result;
   });
   return Promise.allSettled([opened, Promise.race([begun, opened]).then(second)]);

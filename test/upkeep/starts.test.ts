@@ -5,13 +5,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { freePort } from "../../scripts/postgres.mjs";
-import { pendingMigrations } from "../../src/storage/migrate.ts";
+import { migrate, pendingMigrations } from "../../src/storage/migrate.ts";
 import { createTestDatabase, describeOnBothEngines } from "../support/engines.ts";
 import { admin } from "../support/global-setup.ts";
 import { basic, call, MASTER_KEY } from "../support/latchkey.ts";
 import { cli, startProcess } from "../support/process.ts";
+import { until } from "../support/smtp.ts";
 
 let folder: string;
 beforeAll(() => {
@@ -44,6 +46,26 @@ describe("a start", () => {
     const { code, stderr } = await cli({ ...env, TRUSTED_PROXIES: "*" }, "serve");
     expect([code, stderr]).toEqual([2, expect.stringMatching(/^TRUSTED_PROXIES has the entry \*, .*\n$/)]);
     expect(await pendingMigrations(database_url)).toEqual(before);
+    await drop();
+  });
+
+  it("lets those who run meanwhile read what it waits for, however long somebody else reads it", async () => {
+    const { database_url, drop } = await createTestDatabase("postgres");
+    const [reader, running] = [new pg.Client(database_url), new pg.Client(database_url)];
+    await Promise.all([reader.connect(), running.connect()]);
+    await running.query("set statement_timeout = '20s'");
+    await running.query("alter table users drop column logins_ended_at; alter table consents drop column host");
+    const names = ["0011_logins_ended", "0012_consent_hosts"];
+    await running.query("delete from migrations where name = any($1)", [names]);
+    await reader.query("begin; select count(*) from consents");
+    const migrating = migrate(database_url);
+    const waits = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    await until("the migration to wait", async () => (await running.query(waits)).rowCount !== 0 || undefined);
+    for (const table of ["users", "consents"]) await running.query(`select count(*) from ${table}`);
+    expect(await pendingMigrations(database_url), "what waits for nothing is done").toEqual(names.slice(1));
+    await reader.query("commit");
+    expect(await migrating).toEqual(names);
+    await Promise.all([reader.end(), running.end()]);
     await drop();
   });
 });

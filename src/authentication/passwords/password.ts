@@ -60,17 +60,19 @@ export async function checkPassword(
 export type ShownPassword = Pick<PasswordRow, "kind" | "updated_at">;
 
 /**
- * Part of the transaction that lets somebody in: the password that they showed, since when it is theirs, is still theirs.
- * Whoever is about to write it holds it for `update`, because two who share it would wait for each other.
+ * Part of the transaction that lets somebody in: the password that they showed, since when it is theirs, is still theirs;
+ * where they showed none, there is none. Whoever is about to write it holds it for `update`, because two who share it would
+ * wait for each other, and the person before it.
  */
 export async function passwordStands(
   tx: Transaction,
   engine: Engine,
   { account_id, user_id }: { readonly account_id: string; readonly user_id: string },
-  shown: ShownPassword,
+  shown: ShownPassword | undefined,
   lock: "share" | "update" = "share",
 ): Promise<boolean> {
   const rows = await lockPasswords(tx.db, engine, account_id, user_id, lock);
+  if (!shown) return rows.every(({ kind }) => kind !== "password");
   return rows.some(({ kind, updated_at }) => kind === shown.kind && updated_at === shown.updated_at);
 }
 

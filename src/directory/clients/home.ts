@@ -1,9 +1,13 @@
+import { isLoopback } from "./callback.ts";
 import type { Client } from "./client.ts";
 
-/** The host of an address, or the scheme of an app's. */
+/**
+ * The host of a callback, or the scheme of an app's. The port of a loopback address is another at each run, so it is no part
+ * of the place (RFC 8252 §7.3).
+ */
 export function hostOf(address: string): string {
-  const { host, protocol } = new URL(address);
-  return host || protocol;
+  const url = new URL(address);
+  return (isLoopback(url) ? url.hostname : url.host) || url.protocol;
 }
 
 /**
@@ -14,6 +18,6 @@ export function homeOf(
   { client_id, origin, settings }: Pick<Client, "client_id" | "origin" | "settings">,
   callback = settings.callbacks[0],
 ): string {
-  if (origin === "metadata") return hostOf(client_id);
+  if (origin === "metadata") return new URL(client_id).host;
   return callback === undefined ? client_id : hostOf(callback);
 }

@@ -11,11 +11,11 @@ import {
 } from "../../authentication/passwords/password.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
+import { holdPerson } from "../../directory/users/hold-user.ts";
 import { refuse, refuseField } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
 import { endOtherLogins } from "../refresh/revoke-family.ts";
-import { matchPasswordToken } from "./password-token.ts";
 
 export interface PasswordChange {
   readonly user_id: string;
@@ -26,7 +26,7 @@ export interface PasswordChange {
 }
 
 /**
- * Sets a person's password once they have shown the one before. Their other logins end.
+ * Sets a person's password once they have shown the one before, where there is one. Their other logins end.
  *
  * @throws 400 invalid_request; 400 invalid_grant for a wrong previous password; 429 too_many_attempts.
  */
@@ -36,13 +36,11 @@ export async function changePassword(
   { user_id, sid, previous, proposed }: PasswordChange,
   actor: Actor,
 ): Promise<void> {
-  const { storage, master_keys } = directory;
+  const { storage } = directory;
   const now = storage.now();
   checkNewPassword(proposed, "password", "proposed_password");
   const guesser = { account_id, person: user_id, source: null, limit: settings.factor_guess_limit };
-  const guessed =
-    (await hasPassword(storage, account_id, user_id)) &&
-    !matchPasswordToken(master_keys, { account_id, user_id }, previous, now);
+  const guessed = await hasPassword(storage, account_id, user_id);
   let shown: ShownPassword | undefined;
   if (guessed) {
     if (!previous) throw refuseField("previous_password", "required", "is required");
@@ -56,17 +54,20 @@ export async function changePassword(
   const hash = await (guessed ? hashing.catch(orGiveBack(directory, guesser)) : hashing);
   const hashed = { kind: "password", hash } as const;
   const changed = await storage.write(async (tx) => {
+    // The person before the password, in the order of whoever changes either.
+    await holdPerson(tx, account_id, user_id);
     // Of two who change it at once, the second has not shown what stands by then.
-    const stands = !shown || (await passwordStands(tx, storage.engine, { account_id, user_id }, shown, "update"));
-    if (!stands) return false;
+    if (!(await passwordStands(tx, storage.engine, { account_id, user_id }, shown, "update"))) return false;
     if (shown) await forgiveIn(tx, guesser);
     await storePassword(tx, account_id, user_id, hashed, storage.now());
     await recordDeed(tx, { account_id, action: "password.changed", entity: user_id, now: instant(now), actor });
     await endOtherLogins(tx, directory, { account_id, user_id, except: sid });
     return true;
   });
+  if (changed) return;
   // It was right when it was compared, so it was no guess.
-  if (!changed) await orGiveBack(directory, guesser)(wrong());
+  if (guessed) await orGiveBack(directory, guesser)(wrong());
+  throw wrong();
 }
 
 const wrong = () => refuse("invalid_grant", { message: "The previous password is wrong." });

@@ -30,7 +30,9 @@ const password = (description: string) => Type.String({ minLength: 1, maxLength:
 
 export const PasswordBody = Type.Object({
   previous_password: Type.Optional(
-    password("The password until now, or the previous_password_token of a new account; left out when there is none."),
+    password(
+      "The password until now. Where there is none it may be left out, or be the previous_password_token of a new account.",
+    ),
   ),
   proposed_password: Type.String({ minLength: 8, maxLength: 255 }),
 });

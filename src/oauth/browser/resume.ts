@@ -4,6 +4,8 @@ import type { Account } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { grantsOf } from "../../directory/grants/find-grant.ts";
+import { lookUpUser } from "../../directory/users/find-user.ts";
+import { acr_values } from "../authorization-for.ts";
 import type { Oauth } from "../oauth.ts";
 import { findHoldersClient } from "../registration/find-registered-client.ts";
 import type { AuthorizationRequest } from "./authorization-request.ts";
@@ -92,10 +94,24 @@ async function decide(
   const too_old = max_age !== undefined && directory.storage.now() - session.auth_time > max_age * 1000;
   if (!fresh && (too_old || prompt.includes("login"))) return { step: "login" };
   if (subject_hint !== undefined && session.user_id !== subject_hint) return { step: "login" };
-  if (two_factors && !session.amr.includes("mfa") && !fresh) return { step: "login" };
+  const one_factor = two_factors && !session.amr.includes("mfa");
+  if (one_factor && !fresh && (await mayReachTwo(directory, session, parameters))) return { step: "login" };
   const asking = { account, client, user_id: session.user_id, parameters };
   if (!consented && (await needsConsent(directory, asking))) return { step: "consent", session };
   return { step: "done", session };
+}
+
+/**
+ * A class that is not essential and cannot be had is not asked for (OpenID Connect Core §5.5.1.1): who has no second factor
+ * would log in for nothing each time. An essential one may be reached by a factor that they set up meanwhile.
+ */
+async function mayReachTwo(
+  directory: Oauth["directory"],
+  { account_id, user_id }: Session,
+  { essential_acr }: AuthorizationRequest["parameters"],
+): Promise<boolean> {
+  if (essential_acr && !essential_acr.includes(acr_values[0])) return true;
+  return (await lookUpUser(directory, account_id, user_id))?.second_factor === 1;
 }
 
 const silently = {

@@ -1,4 +1,5 @@
 import { type Static, Type } from "typebox";
+import { LONGEST_TOKEN } from "../../secrets/longest-token.ts";
 
 const text = (description: string, maxLength = 2_048) => Type.Optional(Type.String({ maxLength, description }));
 
@@ -7,7 +8,7 @@ export const RawParameters = Type.Object({
   client_id: text("The client.", 2_048),
   response_type: text("`code`."),
   redirect_uri: text("Exactly one of the client's callbacks."),
-  scope: text("Space-separated; `openid` asks for an ID token."),
+  scope: text("Space-separated; `openid` asks for an ID token.", LONGEST_TOKEN),
   state: text("Comes back byte for byte."),
   nonce: text("Comes back inside the ID token."),
   response_mode: text("`query`, `fragment` or `form_post`."),

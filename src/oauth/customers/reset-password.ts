@@ -6,6 +6,7 @@ import { redeemCode } from "../../authentication/verification/redeem.ts";
 import { sendCode } from "../../authentication/verification/send.ts";
 import { actorFrom } from "../../directory/actor.ts";
 import { findConnection } from "../../directory/connections/connection.ts";
+import { holdPerson } from "../../directory/users/hold-user.ts";
 import { refuse } from "../../errors.ts";
 import type { Bearer } from "../../http/contract.ts";
 import type { Secret } from "../../secrets/secret.ts";
@@ -73,6 +74,8 @@ export async function resetPassword(
     });
   }
   await directory.storage.write(async (tx) => {
+    // The person before the password, in the order of whoever changes either.
+    await holdPerson(tx, account_id, user_id);
     await storePassword(tx, account_id, user_id, hashed, directory.storage.now());
     const deed = { account_id, action: "password.changed", entity: user_id, now: instant(now) };
     await recordDeed(tx, { ...deed, actor: actorFrom(user_id, facts) });

@@ -1,6 +1,7 @@
 import { Type } from "typebox";
 import { OidParams, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
+import { LONGEST_TOKEN } from "../../secrets/longest-token.ts";
 import { reveal } from "../../secrets/secret.ts";
 import { authenticate } from "../client-authentication/client-authentication.ts";
 import { ClientCredentials } from "../client-authentication/schema.ts";
@@ -8,11 +9,12 @@ import type { Oauth } from "../oauth.ts";
 import { no_store } from "../token-reply.ts";
 import { requestDevice } from "./request-device.ts";
 
-const text = (description: string) => Type.Optional(Type.String({ minLength: 1, maxLength: 2_048, description }));
+const text = (description: string, maxLength = 2_048) =>
+  Type.Optional(Type.String({ minLength: 1, maxLength, description }));
 
 const Body = Type.Object({
   ...ClientCredentials,
-  scope: text("Space-separated; `openid` asks for an ID token."),
+  scope: text("Space-separated; `openid` asks for an ID token.", LONGEST_TOKEN),
   resource: text("The API (RFC 8707)."),
   audience: text("Another name for resource."),
 });

@@ -3,6 +3,7 @@ import type { AuthenticatedSubject } from "../../authentication/subject.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import type { Directory } from "../../directory/directory.ts";
+import { holdLogin } from "../../directory/users/logins-ended.ts";
 import { refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { type Engine, instant, type Transaction } from "../../storage/storage.ts";
@@ -53,8 +54,13 @@ export async function beginFamily(
   return token;
 }
 
-/** @throws 400 invalid_grant where the password that was shown is theirs no more. */
+/**
+ * The person is held before the password, in the order of whoever changes either.
+ *
+ * @throws 400 invalid_grant where the password that was shown is theirs no more.
+ */
 async function beginUnderPassword(tx: Transaction, engine: Engine, family: NewFamily, shown: ShownPassword) {
+  if (!(await holdLogin(tx, engine, family, family.created_at))) return false;
   if (!(await passwordStands(tx, engine, family, shown))) throw ended("The password has been changed.");
   const [begun] = await tx.hot(beginStatement, [family]);
   return begun;

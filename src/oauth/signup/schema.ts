@@ -27,7 +27,9 @@ export const VerifyReply = Type.Object({
   expires_in: Type.Integer(),
   refresh_token: Type.Optional(Type.String()),
   email: Type.String(),
-  previous_password_token: Type.String({ description: "Stands for the previous password, for 10 minutes." }),
+  previous_password_token: Type.String({
+    description: "May be sent as the previous password, of which there is none yet.",
+  }),
 });
 
 export const AcceptedReply = Type.Object({ account_id: Type.String({ pattern: "^\\d{8}$" }), email: Type.String() });

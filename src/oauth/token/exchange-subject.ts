@@ -45,7 +45,8 @@ export interface ExchangedToken extends IssuedAccessToken {
  * subject's and the client's own grant, no longer, ended by whatever ends the subject's, with the client as the actor, and never
  * refreshed. The statement that records it reads client, secret, grant and person as committed.
  *
- * @throws 400 invalid_request, invalid_grant, invalid_target, invalid_scope; 400 unauthorized_client.
+ * @throws 400 invalid_request, also for a subject_token that is none or not meant for this client (RFC 8693 §2.2.2);
+ *   400 invalid_target, invalid_scope, unauthorized_client.
  */
 export async function exchangeSubject(
   oauth: Oauth,
@@ -64,11 +65,11 @@ export async function exchangeSubject(
   const grants = await listGrants(directory, account_id, { client_id: client.id });
   const own = subject.client_uuid === client.id;
   const meant = own || subject.audience === client.client_id || settings.resource_for.includes(subject.audience);
-  if (!meant) throw refuse("invalid_grant", { message: "subject_token was meant for another client." });
+  if (!meant) throw refuse("invalid_request", { message: "subject_token was meant for another client." });
   // Another API that was handed the token cannot show its key; it shows who it is instead.
   const holder = own || isPublic(settings);
   if (holder && subject.jkt !== undefined && subject.jkt !== exchange.dpop_jkt)
-    throw refuse("invalid_grant", { message: "subject_token is bound to a key: send a DPoP proof of it." });
+    throw refuse("invalid_request", { message: "subject_token is bound to a key: send a DPoP proof of it." });
   if (audience === undefined) throw refuse("invalid_target", { message: "audience or resource is required." });
   const grant = matchGrant(directory, account, grants, audience, "client_credentials");
   if (!grant) throw refuse("invalid_target");
@@ -114,7 +115,7 @@ interface Issue {
   readonly now: number;
 }
 
-/** Records it, if everybody concerned lives. @returns what the grant holds now. @throws 400 invalid_grant. */
+/** Records it, if everybody concerned lives. @returns what the grant holds now. @throws 400 invalid_request. */
 async function issueOnce(
   { directory }: Oauth,
   { client, grant_id, subject: { subject, subject_type }, now }: Issue,
@@ -132,7 +133,7 @@ async function issueOnce(
   });
   if (alive) return JSON.parse(scope) as string[];
   forgetClient(directory, client);
-  throw refuse("invalid_grant", { message: "The client, its secret, its grant or the person is gone." });
+  throw refuse("invalid_request", { message: "The client, its secret, its grant or the person is gone." });
 }
 
 /** RFC 8693 §2.1: what of its parameters is taken. */
@@ -153,7 +154,7 @@ async function readSubject(oauth: Oauth, account_id: string, token: Secret): Pro
     return await findAlive(oauth, account_id, reveal(token));
   } catch (error) {
     if (error instanceof Refusal && error.status === 401) {
-      throw refuse("invalid_grant", {
+      throw refuse("invalid_request", {
         message: "subject_token is not a valid access token of this issuer.",
         cause: error,
       });

@@ -43,7 +43,7 @@ export const OAuthTokenBody = Type.Object({
   code_verifier: Type.Optional(Type.String({ minLength: 1, maxLength: 128 })),
   audience: Type.Optional(Type.String({ minLength: 1 })),
   resource: Type.Optional(Type.String({ minLength: 1, description: "RFC 8707; another name for audience." })),
-  scope: Type.Optional(Type.String()),
+  scope: Type.Optional(Type.String({ maxLength: LONGEST_TOKEN })),
   refresh_token: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
   device_code: Type.Optional(Type.String({ minLength: 1, maxLength: 128, description: "RFC 8628 §3.4." })),
   subject_token: Type.Optional(Type.String({ minLength: 1, maxLength: LONGEST_TOKEN })),
