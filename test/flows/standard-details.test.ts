@@ -215,7 +215,7 @@ describeOnBothEngines("the standard surface in detail", (engine) => {
       expected.push([claims, typ, [400, true], [400, "invalid_request_object", message]]);
     }
     expect(said).toEqual(expected);
-    for (const typ of ["JWT", "oauth-authz-req+jwt"]) {
+    for (const typ of ["JWT", "jwt", "oauth-authz-req+jwt", "application/oauth-authz-req+jwt"]) {
       const { shown, pushed } = await ask({}, typ);
       expect([answered(shown).get("error"), pushed.status], typ).toEqual(["login_required", 201]);
     }
