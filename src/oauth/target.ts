@@ -2,7 +2,7 @@ import { type Account, issuerOf } from "../directory/accounts/account.ts";
 import type { Client } from "../directory/clients/client.ts";
 import type { Directory } from "../directory/directory.ts";
 import { isAccountApi } from "../directory/grants/audience.ts";
-import { findGrant } from "../directory/grants/find-grant.ts";
+import { findGrant, grantsOf } from "../directory/grants/find-grant.ts";
 import { refuse, unlessRefused } from "../errors.ts";
 import { namedAudience } from "./named-audience.ts";
 import { givenBy, identity_scopes, userinfoAudience } from "./scopes.ts";
@@ -21,7 +21,25 @@ export interface Target {
 const askedByGrant = ({ origin, settings }: Client): readonly string[] =>
   origin !== "account" && settings.grant_types.includes("refresh_token") ? ["offline_access"] : [];
 
-/** What the token will be for: the API that the request or the client's setting names, else userinfo alone. */
+/** Whether an API is meant by one of these scopes: a grant of the client gives it. */
+async function areOfAnApi(
+  directory: Directory,
+  account: Account,
+  client: Client,
+  scopes: readonly string[],
+): Promise<boolean> {
+  const held = await grantsOf(directory, client);
+  return held.some(({ scope, audience }) =>
+    scopes.some(givenBy(scope, isAccountApi(account, directory.public_url, audience))),
+  );
+}
+
+/**
+ * What the token will be for: the API that the request or the client's setting names, else userinfo alone. There a login
+ * leaves out what it asks for that nobody here knows (OpenID Connect Core §3.1.2.1).
+ *
+ * @throws 400 invalid_scope, invalid_target.
+ */
 export async function targetOf(
   directory: Directory,
   account: Account,
@@ -34,7 +52,8 @@ export async function targetOf(
   const others = asked.filter((scope) => !identity_scopes.includes(scope));
   const wanted = namedAudience(named) ?? client.settings.default_audience ?? undefined;
   if (wanted === undefined || wanted === userinfoAudience(issuerOf(directory.public_url, account.account_id))) {
-    if (others.length > 0) throw refuse("invalid_scope", { message: "These scopes need an API: name it as resource." });
+    if (others.length > 0 && (!asked.includes("openid") || (await areOfAnApi(directory, account, client, others))))
+      throw refuse("invalid_scope", { message: "These scopes need an API: name it as resource." });
     return { audience: null, grant_id: "", scope: about };
   }
   const none = unlessRefused("unauthorized_client");

@@ -130,6 +130,20 @@ describeOnBothEngines("clients that a document describes", (engine) => {
     expect(await prove("2", fresh.privateKey), "gone").toEqual([401, "invalid_client"]);
   });
 
+  it("are called back at any port of their own machine, also where they prove themselves by a key", async () => {
+    const { publicKey } = await generateKeyPair("ES256");
+    const jwks = { keys: [{ ...(await exportJWK(publicKey)), kid: "1", alg: "ES256" }] };
+    const proof = { token_endpoint_auth_method: "private_key_jwt", jwks };
+    const client_id = describe("/native.json", { ...proof, redirect_uris: ["http://localhost/cb"] });
+    const status = async (redirect_uri: string) => {
+      const about = { client_id, redirect_uri, response_type: "code", scope: "openid", ...pkce };
+      return (await openSurfer(latchkey).visit(`${tenant.issuer}/oauth/authorize?${new URLSearchParams(about)}`))
+        .status;
+    };
+    expect(await status("http://localhost:5123/cb")).toBe(200);
+    expect(await status("http://localhost:5123/other")).toBe(400);
+  });
+
   it("are no clients any more once the document is gone, or the account takes none", async () => {
     const client_id = describe("/gone.json");
     await authorize(client_id);

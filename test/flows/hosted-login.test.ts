@@ -303,7 +303,7 @@ describeOnBothEngines("the hosted login", (engine) => {
     const wrong: [Record<string, string>, string][] = [
       [{ response_type: "token" }, "unsupported_response_type"],
       [{ response_type: "id_token" }, "unsupported_response_type"],
-      [{ scope: "openid admin:everything" }, "invalid_scope"],
+      [{ scope: "admin:everything", code_challenge: "x".repeat(43), code_challenge_method: "S256" }, "invalid_scope"],
       [{ resource: "https://nobody.example" }, "invalid_target"],
       [{ code_challenge: "x", code_challenge_method: "plain" }, "invalid_request"],
       [{ prompt: "none login" }, "invalid_request"],

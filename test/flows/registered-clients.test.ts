@@ -15,10 +15,12 @@ import { letPass } from "../support/time.ts";
 const BANK = "https://trusted-bank.example/cb";
 const EVIL = "https://evil.example/cb";
 const DEVICE = "urn:ietf:params:oauth:grant-type:device_code";
+const EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange";
 const LASTING = ["authorization_code", "refresh_token"];
 
 interface Made {
   readonly client_id: string;
+  readonly client_secret?: string;
   readonly registration_access_token: string;
   readonly registration_client_uri: string;
 }
@@ -211,6 +213,56 @@ describeOnBothEngines("registered clients", (engine) => {
     const { body } = await redeem(made, code, EVIL);
     expect([typeof body.access_token, body.refresh_token]).toEqual(["string", undefined]);
     expect(asks(await surfer.visit(address(made, EVIL))), "asked again for what it would get now").toBe(true);
+  });
+
+  it("write back what they read, with what the account gave them, and take no more themselves", async () => {
+    const made = await register([BANK], { token_endpoint_auth_method: "client_secret_basic" });
+    const given = ["authorization_code", "refresh_token", "client_credentials"];
+    const change = { method: "PATCH", token: tenant.token, json: { grant_types: given } };
+    const changed = await call(`${tenant.base}/auth/clients/${made.client_id}`, change);
+    expect(changed.status, changed.text).toBe(200);
+    const { body } = await call(made.registration_client_uri, { token: made.registration_access_token });
+    expect(body.grant_types).toEqual(given);
+    const kept = await replace(made, { ...body, client_name: "The Bank" });
+    expect([kept.status, kept.body.grant_types, kept.body.client_name], kept.text).toEqual([200, given, "The Bank"]);
+    const more = { redirect_uris: [BANK], grant_types: [...given, EXCHANGE] };
+    expect((await replace(made, more)).body.error).toBe("invalid_client_metadata");
+    const less = await replace(made, { redirect_uris: [BANK] });
+    expect(less.body.grant_types, "left out").toEqual(["authorization_code"]);
+    expect((await replace(made, body)).body.error, "is given up").toBe("invalid_client_metadata");
+  });
+
+  it("change neither their client_id nor their secret", async () => {
+    const made = await register([BANK], { token_endpoint_auth_method: "client_secret_basic" });
+    const open = await register([EVIL]);
+    const redirect_uris = ["https://trusted-bank.example/new"];
+    const { client_id, client_secret } = made;
+    for (const [own, wrong] of [
+      [made, { client_id: open.client_id }],
+      [made, { client_id, client_secret: "of its own choice, and of good length" }],
+      [open, { client_id: open.client_id, client_secret }],
+    ] as const) {
+      const { status, body } = await replace(own, { redirect_uris, ...wrong });
+      expect([status, body.error], JSON.stringify(wrong)).toEqual([400, "invalid_request"]);
+    }
+    const shown = await call(made.registration_client_uri, { token: made.registration_access_token });
+    expect(shown.body.redirect_uris, "nor anything beside them").toEqual([BANK]);
+    for (const right of [{}, { client_id }, { client_id, client_secret }])
+      expect((await replace(made, { redirect_uris, ...right })).status, JSON.stringify(right)).toBe(200);
+  });
+
+  it("may write null for what they leave out", async () => {
+    const nothing = { client_name: null, jwks: null, jwks_uri: null, grant_types: null, logo_uri: null };
+    const made = await register([BANK], nothing);
+    const shown = await call(made.registration_client_uri, { token: made.registration_access_token });
+    expect(shown.body).not.toHaveProperty("client_name");
+    expect((await replace(made, { redirect_uris: [BANK], client_name: "The Bank" })).body.client_name).toBe("The Bank");
+    const replaced = await replace(made, { redirect_uris: [BANK], client_secret: null, ...nothing });
+    expect([replaced.status, "client_name" in replaced.body], replaced.text).toEqual([200, false]);
+    expect((await replace(made, { redirect_uris: null })).body.error).toBe("invalid_redirect_uri");
+    const client_id = `${web.url}/nulls.json`;
+    documents.set("/nulls.json", { client_id, redirect_uris: [EVIL], client_secret: null, ...nothing });
+    expect((await openSurfer(latchkey).visit(address({ client_id }, EVIL))).status).toBe(200);
   });
 
   it("get no secret beside the key that they prove themselves by", async () => {

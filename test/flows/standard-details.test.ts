@@ -4,7 +4,7 @@ import { CompactSign, exportJWK, generateKeyPair, SignJWT } from "jose";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
-import { addClient, basic, CALLBACK, call, inbox } from "../support/latchkey.ts";
+import { addClient, addGrant, basic, CALLBACK, call, inbox } from "../support/latchkey.ts";
 import { addPerson } from "../support/people.ts";
 import { answered, openScene, pkce, type Scene, VERIFIER } from "../support/standard-client.ts";
 import { openSurfer, type Surfer } from "../support/surfer.ts";
@@ -215,10 +215,26 @@ describeOnBothEngines("the standard surface in detail", (engine) => {
       expected.push([claims, typ, [400, true], [400, "invalid_request_object", message]]);
     }
     expect(said).toEqual(expected);
-    for (const typ of ["JWT", "oauth-authz-req+jwt"]) {
+    for (const typ of ["JWT", "jwt", "oauth-authz-req+jwt", "application/oauth-authz-req+jwt"]) {
       const { shown, pushed } = await ask({}, typ);
       expect([answered(shown).get("error"), pushed.status], typ).toEqual(["login_required", 201]);
     }
+  });
+
+  it("leaves out of a login what no API here knows, and asks for the API of what one does", async () => {
+    const { latchkey, tenant } = scene;
+    const own = await addClient(latchkey, tenant.account_id, { first_party: true });
+    await addGrant(latchkey, tenant.account_id, own, tenant.audience, ["orders:read"]);
+    await addGrant(latchkey, tenant.account_id, own, tenant.issuer, ["admin:customers"]);
+    const code = await scene.codeFor(own, { scope: "openid profile email groups" });
+    const { body, text } = await scene.redeem(code, own);
+    expect(body.scope, text).toBe("openid profile email");
+    expect(claimsOf(body.access_token).scope).toBe("openid profile email");
+    const refused = async (more: Record<string, string>) =>
+      answered(await openSurfer(latchkey).visit(scene.address(own, { ...pkce, ...more }))).get("error");
+    for (const scope of ["groups", "openid orders:read", "openid groups orders:read", "openid read:customers"])
+      expect(await refused({ scope }), scope).toBe("invalid_scope");
+    expect(await refused({ scope: "openid groups", resource: tenant.audience })).toBe("invalid_scope");
   });
 
   it("takes an assertion for the address of pushed requests there and nowhere else", async () => {

@@ -71,6 +71,25 @@ describeOnBothEngines("a token exchange", (engine) => {
     await set(14_400);
   });
 
+  it("takes a token that names the account API otherwise than the client that it was sent to", async () => {
+    const { latchkey, tenant } = scene;
+    const alias = `https://api.dintero.com/v1/accounts/${tenant.account_id}`;
+    const shop = await addClient(latchkey, tenant.account_id, { first_party: true });
+    await addGrant(latchkey, tenant.account_id, shop, alias, ["user:orders"], "authorization_code");
+    const { access_token } = (await scene.redeem(await scene.codeFor(shop, { resource: alias }), shop)).body;
+    expect(claims(access_token).aud).toBe(alias);
+    const sent = async (resource_for: string) => {
+      const settings = { grant_types: [EXCHANGE] as [typeof EXCHANGE], resource_for: [resource_for] };
+      const service = await addClient(latchkey, tenant.account_id, settings);
+      await addGrant(latchkey, tenant.account_id, service, STOCK, ["user:orders"], "client_credentials");
+      const about = { subject_token: access_token, subject_token_type: ACCESS_TOKEN, audience: STOCK };
+      return scene.token({ grant_type: EXCHANGE, ...about }, service);
+    };
+    expect((await sent("https://elsewhere.example")).body.error_description).toContain("meant for another client");
+    const { status, body, text } = await sent(tenant.issuer);
+    expect([status, body.scope], text).toEqual([200, "user:orders"]);
+  });
+
   it("takes and gives access tokens, and says so of any other kind", async () => {
     const token = await logIn();
     for (const kind of ["id_token", "refresh_token", "jwt", "saml2"]) {

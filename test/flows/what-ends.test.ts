@@ -104,6 +104,27 @@ describeOnBothEngines("what ends", (engine) => {
     expect(await isActive((await standard.redeem(anew)).body.access_token)).toBe(true);
   });
 
+  it("ends no live token of another client, and says so, and needs no ending of what is over", async () => {
+    const other = await addClient(latchkey, tenant.account_id, { token_endpoint_auth_method: "none" });
+    const { body } = await standard.redeem(await standard.codeFor(first, { scope: "openid offline_access" }));
+    const form = { grant_type: "refresh_token", refresh_token: body.refresh_token };
+    const { access_token, refresh_token } = (await standard.token(form)).body;
+    const revoke = async (token: string, own?: TestClient) => {
+      const caller = own ? { headers: { authorization: basic(own) } } : {};
+      const fields = own ? { token } : { token, client_id: other.client_id };
+      const { status, body } = await call(`${tenant.base}/oauth/revoke`, { method: "POST", ...caller, form: fields });
+      return [status, body.error];
+    };
+    for (const live of [access_token, refresh_token]) {
+      expect(await revoke(live)).toEqual([400, "invalid_grant"]);
+      expect(await isActive(live)).toBe(true);
+    }
+    expect(await revoke(body.refresh_token), "one that was used").toEqual([200, undefined]);
+    expect(await revoke(refresh_token, first)).toEqual([200, undefined]);
+    for (const over of [access_token, refresh_token, `${access_token}x`, "x"])
+      expect(await revoke(over)).toEqual([200, undefined]);
+  });
+
   it("ends a token that came from an exchange with what it was exchanged for, and leaves the login", async () => {
     const EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange";
     const add = async (settings: object, audiences: readonly string[]) => {

@@ -103,9 +103,14 @@ describe("a page that takes link codes", () => {
 });
 
 describe("the callback that a request names", () => {
-  const matched = (callbacks: readonly string[], redirect_uri?: string, token_endpoint_auth_method = "none") => {
+  const matched = (
+    callbacks: readonly string[],
+    redirect_uri?: string,
+    token_endpoint_auth_method = "none",
+    origin: Client["origin"] = "account",
+  ) => {
     try {
-      return matchRedirectUri({ settings: { callbacks, token_endpoint_auth_method } } as Client, redirect_uri);
+      return matchRedirectUri({ origin, settings: { callbacks, token_endpoint_auth_method } } as Client, redirect_uri);
     } catch (refusal) {
       return (refusal as { code: string }).code;
     }
@@ -161,8 +166,12 @@ describe("the callback that a request names", () => {
     expect(matched(["https://other.example/", callback], named)).toBe("redirect_uri_mismatch");
   });
 
-  it("varies the port of localhost for public clients alone, because a name can be made to mean something else", () => {
-    expect(matched([NAME], "http://localhost:4000/cb", "client_secret_basic")).toBe("redirect_uri_mismatch");
+  it("varies the port of localhost for native clients alone, because a name can be made to mean something else", () => {
+    for (const origin of ["account", "dynamic"] as const)
+      for (const method of ["client_secret_basic", "private_key_jwt"])
+        expect(matched([NAME], "http://localhost:4000/cb", method, origin)).toBe("redirect_uri_mismatch");
+    const described = matched([NAME], "http://localhost:4000/cb", "private_key_jwt", "metadata");
+    expect(described, "whatever a document proves itself by").toBe("http://localhost:4000/cb");
     expect(matched([NAME], NAME, "client_secret_basic")).toBe(NAME);
     expect(matched([IPV4], "http://127.0.0.1:4000/cb", "client_secret_basic")).toBe("http://127.0.0.1:4000/cb");
   });

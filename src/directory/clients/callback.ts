@@ -75,11 +75,12 @@ export function loginUriFault(login_uri: string | null, callbacks: readonly stri
 
 /**
  * The callback that a request names, compared as exact strings (RFC 9700 §2.1). Only the port of a loopback IP may differ
- * (RFC 8252 §7.3), and that of `localhost` for public clients. Without a name: the client's only callback.
+ * (RFC 8252 §7.3), and that of `localhost` for native clients: public ones, and those that a document describes, however they
+ * prove themselves. Without a name: the client's only callback.
  *
  * @throws 400 redirect_uri_required, 400 redirect_uri_mismatch.
  */
-export function matchRedirectUri({ settings }: Client, redirect_uri: string | undefined): string {
+export function matchRedirectUri({ origin, settings }: Client, redirect_uri: string | undefined): string {
   const { callbacks } = settings;
   if (redirect_uri === undefined) {
     const [only, ...others] = callbacks;
@@ -91,7 +92,7 @@ export function matchRedirectUri({ settings }: Client, redirect_uri: string | un
     return only;
   }
   if (callbacks.includes(redirect_uri)) return redirect_uri;
-  const wanted = withoutLoopbackPort(redirect_uri, isPublic(settings));
+  const wanted = withoutLoopbackPort(redirect_uri, isPublic(settings) || origin === "metadata");
   if (wanted !== undefined && callbacks.some((callback) => withoutLoopbackPort(callback, true) === wanted))
     return redirect_uri;
   throw refuse("redirect_uri_mismatch");

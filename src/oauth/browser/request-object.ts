@@ -9,7 +9,8 @@ import type { Oauth } from "../oauth.ts";
 import { RawParameters } from "./schema.ts";
 
 const SKEW = 30;
-const types = [undefined, "oauth-authz-req+jwt", "JWT"];
+/** A media type: without case, and its "application/" may be left out (RFC 7515 §4.1.9). */
+const TYPES = /^(application\/)?(oauth-authz-req\+jwt|jwt)$/i;
 
 /**
  * A request that the client signed (RFC 9101): what it holds counts, and nothing beside it does. Signed with a
@@ -36,7 +37,7 @@ export async function openRequestObject(
     });
     if (!verified) throw wrong("the client has registered no keys");
     const { payload, protectedHeader } = verified;
-    if (!types.includes(protectedHeader.typ)) throw wrong("it is another kind of JWT");
+    if (!TYPES.test(protectedHeader.typ ?? "JWT")) throw wrong("it is another kind of JWT");
     // What has a subject is a client assertion (RFC 9101 §10.8).
     if (payload.sub !== undefined) throw wrong("it has a sub");
     if (payload.client_id !== undefined && payload.client_id !== client.client_id)

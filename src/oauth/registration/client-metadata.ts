@@ -29,6 +29,20 @@ export const ClientMetadata = Type.Object({
 });
 export type ClientMetadata = Static<typeof ClientMetadata>;
 
+/** What a client says of itself anew, beside what it was given and only repeats (RFC 7592 §2.2). */
+export const ClientReplacement = Type.Object({
+  ...ClientMetadata.properties,
+  client_id: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
+  client_secret: Type.Optional(Type.String({ minLength: 1, maxLength: 512 })),
+});
+export type ClientReplacement = Static<typeof ClientReplacement>;
+
+/** What is null is as if it had been left out (RFC 7592 §2.2). */
+export function withoutNulls(sent: unknown): unknown {
+  if (typeof sent !== "object" || sent === null || Array.isArray(sent)) return sent;
+  return Object.fromEntries(Object.entries(sent).filter(([, value]) => value !== null));
+}
+
 const methods: readonly string[] = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"];
 const grant_types: readonly string[] = ["authorization_code", "refresh_token", DEVICE_CODE];
 
@@ -53,19 +67,20 @@ const wrong = (message: string) => refuse("invalid_client_metadata", { message }
 /**
  * The settings of such a client, all of those that are its own to choose: what it leaves out has its default. What asks
  * for more than it may have is refused, never quietly lessened, so that a client knows what it got; `otherwise` is how
- * it authenticates when it does not say.
+ * it authenticates when it does not say, and `held` the grant types that it has, which the account may have given it.
  *
  * @throws 400 invalid_client_metadata.
  */
 export function settingsOf(
   metadata: ClientMetadata,
   otherwise: ClientSettings["token_endpoint_auth_method"],
+  held: readonly string[] = [],
 ): Partial<ClientSettings> {
   const { redirect_uris = [], response_types } = metadata;
   if (redirect_uris.length === 0) throw refuse("invalid_redirect_uri", { message: "redirect_uris is required." });
   if (response_types?.some((type) => type !== "code")) throw wrong("response_types may hold code alone.");
   const grants = metadata.grant_types ?? ["authorization_code"];
-  if (grants.some((type) => !grant_types.includes(type)))
+  if (grants.some((type) => !grant_types.includes(type) && !held.includes(type)))
     throw wrong(`grant_types may hold ${grant_types.join(", ")}.`);
   const method = metadata.token_endpoint_auth_method ?? otherwise;
   if (!methods.includes(method)) throw wrong(`token_endpoint_auth_method may be ${methods.join(", ")}.`);

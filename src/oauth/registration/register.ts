@@ -4,18 +4,19 @@ import { changeClient, removeClient } from "../../directory/clients/change-clien
 import { type Client, isPublic } from "../../directory/clients/client.ts";
 import { type CreatedClient, createClient } from "../../directory/clients/create-client.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
+import { authenticateClient } from "../../directory/clients/secret.ts";
 import { sectorOf } from "../../directory/clients/sector.ts";
 import { type ClientSettings, DEVICE_CODE } from "../../directory/clients/settings.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
 import { type Documents, fetchList } from "../../egress/documents.ts";
-import { Refusal, refuse } from "../../errors.ts";
+import { Refusal, refuse, unlessRefused } from "../../errors.ts";
 import { takeBudget } from "../../limits/limits.ts";
 import { sourceSubject } from "../../limits/source.ts";
 import { base64url, sameBytes } from "../../secrets/digest.ts";
 import { type Secret, secret } from "../../secrets/secret.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import type { Oauth } from "../oauth.ts";
-import { type ClientMetadata, settingsOf } from "./client-metadata.ts";
+import { type ClientMetadata, type ClientReplacement, settingsOf } from "./client-metadata.ts";
 import { KEPT, tokenDigest } from "./registration.ts";
 import { countOpenlyRegistered, deleteRegistered, selectRegistration, upsertRegistration } from "./store.ts";
 
@@ -105,18 +106,19 @@ export async function findRegistered(
 
 /**
  * Replaces what a client registered (RFC 7592 §2.2): what it leaves out is as if it had never been said. How it authenticates
- * stays, and so does what the account has set.
+ * stays, and so does what the account has set; a grant type that the account gave it stays if it is named.
  *
- * @throws 400 invalid_redirect_uri, invalid_client_metadata.
+ * @throws 400 invalid_request for another client_id or secret than its own; 400 invalid_redirect_uri, invalid_client_metadata.
  */
 export async function replaceRegistered(
   oauth: Oauth,
   client: Client,
-  metadata: ClientMetadata,
+  metadata: ClientReplacement,
   actor: Actor,
 ): Promise<Client> {
-  const { token_endpoint_auth_method: method } = client.settings;
-  const settings = settingsOf(metadata, method);
+  await checkRepeated(oauth.directory, client, metadata);
+  const { token_endpoint_auth_method: method, grant_types: held } = client.settings;
+  const settings = settingsOf(metadata, method, held);
   const sends = ({ grant_types }: Partial<ClientSettings>) => grant_types?.includes(DEVICE_CODE) === true;
   if (method === "none" && sends(settings) && !sends(client.settings))
     throw refuse("invalid_client_metadata", { message: "Device codes need an initial access token." });
@@ -126,6 +128,20 @@ export async function replaceRegistered(
   await checkSector(oauth.documents, settings);
   const change = { name: metadata.client_name ?? null, settings };
   return speaking(() => changeClient(oauth.directory, client, change, actor));
+}
+
+/** A client chooses neither its client_id nor its secret (RFC 7592 §2.2). @throws 400 invalid_request. */
+async function checkRepeated(
+  directory: Directory,
+  { account_id, id, client_id }: Client,
+  sent: Pick<ClientReplacement, "client_id" | "client_secret">,
+): Promise<void> {
+  if (sent.client_id !== undefined && sent.client_id !== client_id)
+    throw refuse("invalid_request", { message: `client_id stays ${client_id}.` });
+  if (sent.client_secret === undefined) return;
+  const proven = authenticateClient(directory, account_id, id, secret(sent.client_secret));
+  if (await proven.catch(unlessRefused("invalid_client"))) return;
+  throw refuse("invalid_request", { message: "client_secret must be the client's own, or left out." });
 }
 
 /** RFC 7592 §2.3: with everything that was issued to it. */

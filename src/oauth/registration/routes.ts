@@ -1,4 +1,4 @@
-import type { FastifyRequest } from "fastify";
+import type { FastifyRequest, preValidationHookHandler } from "fastify";
 import { Type } from "typebox";
 import { issuerOf } from "../../directory/accounts/account.ts";
 import { actorFrom } from "../../directory/actor.ts";
@@ -11,7 +11,7 @@ import { bearerToken, checkBearer, findBearer } from "../bearer/bearer.ts";
 import { presentedBy } from "../dpop/dpop.ts";
 import type { Oauth } from "../oauth.ts";
 import { no_store } from "../token-reply.ts";
-import { ClientMetadata, metadataOfClient } from "./client-metadata.ts";
+import { ClientMetadata, ClientReplacement, metadataOfClient, withoutNulls } from "./client-metadata.ts";
 import { findRegistered, registerClient, removeRegistered, replaceRegistered } from "./register.ts";
 import { NOBODY, REGISTER_SCOPE } from "./registration.ts";
 
@@ -24,6 +24,11 @@ const Information = Type.Unsafe<Record<string, unknown>>({
 });
 const wrong = ["invalid_request", "invalid_redirect_uri", "invalid_client_metadata", "invalid_token"] as const;
 const config = { surface: "oauth", public: true, credentials: ["bearer"] } as const;
+
+const leaveOutNulls: preValidationHookHandler = (request, _reply, done) => {
+  request.body = withoutNulls(request.body);
+  done();
+};
 
 export function registrationRoutes(app: App, oauth: Oauth): void {
   const { directory } = oauth;
@@ -40,6 +45,7 @@ export function registrationRoutes(app: App, oauth: Oauth): void {
     method: "POST",
     url: "/v1/accounts/:oid/oauth/register",
     config: { ...config, credentials: ["bearer", "none"] },
+    preValidation: leaveOutNulls,
     schema: {
       operationId: "oauth_register_post",
       summary: "Register a client",
@@ -98,13 +104,15 @@ export function registrationRoutes(app: App, oauth: Oauth): void {
     method: "PUT",
     url,
     config,
+    preValidation: leaveOutNulls,
     schema: {
       operationId: "oauth_register_client_put",
       summary: "Replace what a client registered",
-      description: "RFC 7592 §2.2: what is left out is as if it had never been said.",
+      description:
+        "RFC 7592 §2.2: what is left out, or null, is as if it had never been said. client_id and client_secret are the client's own, or left out.",
       tags,
       params: Params,
-      body: ClientMetadata,
+      body: ClientReplacement,
       response: { 200: Information, ...refusals("oauth", ...wrong) },
     },
     handler: async (request, reply) => {

@@ -2,13 +2,14 @@ import type { Client } from "../../directory/clients/client.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
 import { revoke } from "../../directory/revoke.ts";
 import { checkActsFor } from "../../directory/scopes.ts";
+import { refuse } from "../../errors.ts";
 import type { Bearer } from "../../http/contract.ts";
 import { secret } from "../../secrets/secret.ts";
 import { issuedWith } from "../../tokens/verify.ts";
 import { lookUpToken } from "../bearer/bearer.ts";
 import type { Oauth } from "../oauth.ts";
 import { type Family, holderOf, readRefreshToken } from "../refresh/family.ts";
-import { lookUpFamily, revokeFamily } from "../refresh/revoke-family.ts";
+import { lookUpFamily, lookUpLiveFamily, revokeFamily } from "../refresh/revoke-family.ts";
 
 /**
  * Ends the login of a refresh token; an unknown one is no error (RFC 7009 §2.2).
@@ -24,16 +25,20 @@ export async function revokeFor(directory: Directory, bearer: Bearer, presented:
 
 /**
  * Ends what a client's own token stands for (RFC 7009 §2.1): a refresh token its login, an access token what was issued
- * with it. An unknown one, or another client's, is no error.
+ * with it. One that is unknown, or no good any more, is no error, whosever it was (§2.2).
+ *
+ * @throws 400 invalid_grant for another client's.
  */
 export async function revokeOwn(oauth: Oauth, client: Client, presented: string, actor: Actor): Promise<void> {
   const { directory } = oauth;
-  const family = await familyOf(directory, client.account_id, presented);
-  if (family && holderOf(family) === client.id) return revokeFamily(directory, family, { actor });
-  const token = family ? undefined : await lookUpToken(oauth, client.account_id, presented);
-  if (token?.client_uuid !== client.id) return;
   const { account_id } = client;
-  await revoke(directory, { account_id, subject: issuedWith(token), entity: token.sid, actor });
+  const family = await familyOf(directory, account_id, presented);
+  if (family && holderOf(family) === client.id) return revokeFamily(directory, family, { actor });
+  const token = family ? undefined : await lookUpToken(oauth, account_id, presented);
+  if (token?.client_uuid === client.id)
+    return revoke(directory, { account_id, subject: issuedWith(token), entity: token.sid, actor });
+  if (token || (family && (await lookUpLiveFamily(directory, account_id, secret(presented)))))
+    throw refuse("invalid_grant", { message: "The token was issued to another client." });
 }
 
 async function familyOf(directory: Directory, account_id: string, presented: string): Promise<Family | undefined> {

@@ -37,11 +37,11 @@ export function revokeRoutes(app: App, oauth: Oauth): void {
       operationId: "oauth_revoke_post",
       summary: "Revoke a token",
       description:
-        "RFC 7009. A refresh token ends the login with every token of it, an access token the login that it was issued with. A token that came from an exchange (RFC 8693) ends with what came of it in turn, and the login goes on.",
+        "RFC 7009. A refresh token ends the login with every token of it, an access token the login that it was issued with. A token that came from an exchange (RFC 8693) ends with what came of it in turn, and the login goes on. A live token of another client is refused with invalid_grant; one that is unknown or over is no error.",
       tags: ["oauth"],
       params: OidParams,
       body: ClientForm,
-      response: { 200: Type.Object({}), ...refusals("oauth", "invalid_request", "invalid_client") },
+      response: { 200: Type.Object({}), ...refusals("oauth", "invalid_request", "invalid_grant", "invalid_client") },
     },
     handler: async (request) => {
       const { account_id, body } = request;

@@ -7,7 +7,7 @@ import { forgetClient } from "../../directory/clients/find-client.ts";
 import type { ProvenClient } from "../../directory/clients/secret.ts";
 import { sectorOf } from "../../directory/clients/sector.ts";
 import { EXCHANGE } from "../../directory/clients/settings.ts";
-import { isAccountApi } from "../../directory/grants/audience.ts";
+import { canonicalAudience, isAccountApi } from "../../directory/grants/audience.ts";
 import { listGrants, matchGrant } from "../../directory/grants/find-grant.ts";
 import { Refusal, refuse } from "../../errors.ts";
 import { reveal, type Secret } from "../../secrets/secret.ts";
@@ -64,7 +64,9 @@ export async function exchangeSubject(
   const subject = await readSubject(oauth, account_id, exchange.subject_token);
   const grants = await listGrants(directory, account_id, { client_id: client.id });
   const own = subject.client_uuid === client.id;
-  const meant = own || subject.audience === client.client_id || settings.resource_for.includes(subject.audience);
+  const canonical = (one: string) => canonicalAudience(account, directory.public_url, one);
+  const is_for_client = () => settings.resource_for.map(canonical).includes(canonical(subject.audience));
+  const meant = own || subject.audience === client.client_id || is_for_client();
   if (!meant) throw refuse("invalid_request", { message: "subject_token was meant for another client." });
   // Another API that was handed the token cannot show its key; it shows who it is instead.
   const holder = own || isPublic(settings);
