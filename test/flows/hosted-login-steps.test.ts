@@ -143,6 +143,23 @@ describeOnBothEngines("a step of the hosted login", (engine) => {
     expect(answered(await surfer.act(again, "code", { code: first ?? "" })).get("code")).toBeTruthy();
   });
 
+  it.each([
+    ["nb", "sv", "nb"],
+    ["nb", "en-GB", "en"],
+    ["nb", "", "nb"],
+    ["", "de, nb;q=0.5", "nb"],
+    ["", "da", "en"],
+  ])("writes to who is '%s', and whose browser asks for '%s', in %s, twice", async (locale, asks, says) => {
+    const { latchkey, tenant } = scene;
+    const { email } = await addUser(latchkey, tenant.account_id, locale ? { locale } : {});
+    const surfer = openSurfer(latchkey, asks ? { "accept-language": asks } : {});
+    const waiting = await begin(surfer, scene.address(), email);
+    await letPass(latchkey, "verification_codes", tenant.account_id, 31);
+    await surfer.act(waiting, "resend");
+    const languages = (await inbox(tenant, email)).map(({ html }) => /<html lang="(\w+)">/.exec(html)?.[1]);
+    expect(languages).toEqual([says, says]);
+  });
+
   it("asks who is meant where the client wants that, where several are logged in, and takes nobody else's login", async () => {
     const { latchkey, tenant, own } = scene;
     const [first, second, third] = [await someone(), await someone(), await someone()];

@@ -36,7 +36,8 @@ export interface Acting {
   readonly opened: OpenRequest;
   readonly resumed: Resumed;
   readonly source: string;
-  readonly locale: string;
+  /** The language of messages that the request asks for. */
+  readonly locale: string | undefined;
   readonly facts: RequestFacts;
 }
 
