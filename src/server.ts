@@ -101,7 +101,8 @@ export interface ServerOptions {
 export async function startServer(config: Config, options: ServerOptions = {}): Promise<RunningServer> {
   const log = options.log ?? openLogger(config.log_level);
   const tracing = config.otlp_endpoint === null ? undefined : await openTracing(config.otlp_endpoint, version, log);
-  const core = await openCore(config, { exclusive: true, onQuery: options.onQuery, tracing });
+  const onUnread = (error: unknown) => log.error({ err: error }, "revocations cannot be read");
+  const core = await openCore(config, { exclusive: true, onQuery: options.onQuery, tracing, onUnread });
   const { storage, directory } = core;
   const stops: (() => Promise<void>)[] = tracing ? [tracing.stop] : [];
   try {
