@@ -31,6 +31,7 @@ export const da: Texts = {
   consent_intro: "Du kan altid trække det tilbage:",
   consents: "Det, du har accepteret",
   no_consents: "Du har ikke accepteret noget her.",
+  nobody_logged_in: "Ingen er logget ind her. Log først ind i applikationen, og kom så tilbage til denne side.",
   withdraw: "Træk tilbage",
   unchecked: (host) => `Ingen her har kontrolleret denne applikation. Den kommer fra ${host}.`,
   consent_at: (host) => `Du går videre til ${host}.`,

@@ -31,6 +31,8 @@ export const de: Texts = {
   consent_intro: "Sie können das jederzeit zurücknehmen:",
   consents: "Was Sie erlaubt haben",
   no_consents: "Sie haben hier nichts erlaubt.",
+  nobody_logged_in:
+    "Hier ist niemand angemeldet. Melden Sie sich zuerst bei der Anwendung an, und kommen Sie dann auf diese Seite zurück.",
   withdraw: "Zurücknehmen",
   unchecked: (host) => `Niemand hier hat diese Anwendung geprüft. Sie kommt von ${host}.`,
   consent_at: (host) => `Sie werden zu ${host} weitergeleitet.`,

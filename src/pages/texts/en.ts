@@ -31,6 +31,7 @@ export const en: Texts = {
   consent_intro: "You can take this back at any time:",
   consents: "What you agreed to",
   no_consents: "You have agreed to nothing here.",
+  nobody_logged_in: "Nobody is logged in here. Log in at the application first, and then come back to this page.",
   withdraw: "Remove",
   unchecked: (host) => `Nobody here has checked this application. It comes from ${host}.`,
   consent_at: (host) => `You will be sent to ${host}.`,

@@ -31,6 +31,7 @@ export const nb: Texts = {
   consent_intro: "Du kan trekke dette tilbake når som helst:",
   consents: "Det du har godtatt",
   no_consents: "Du har ikke godtatt noe her.",
+  nobody_logged_in: "Ingen er logget inn her. Logg inn i applikasjonen først, og kom så tilbake til denne siden.",
   withdraw: "Trekk tilbake",
   unchecked: (host) => `Ingen her har sjekket denne applikasjonen. Den kommer fra ${host}.`,
   consent_at: (host) => `Du går videre til ${host}.`,

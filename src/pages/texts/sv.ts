@@ -31,6 +31,7 @@ export const sv: Texts = {
   consent_intro: "Du kan ta tillbaka detta när som helst:",
   consents: "Det du har godkänt",
   no_consents: "Du har inte godkänt något här.",
+  nobody_logged_in: "Ingen är inloggad här. Logga in i applikationen först och kom sedan tillbaka till den här sidan.",
   withdraw: "Ta tillbaka",
   unchecked: (host) => `Ingen här har granskat den här applikationen. Den kommer från ${host}.`,
   consent_at: (host) => `Du går vidare till ${host}.`,

@@ -35,6 +35,8 @@ export interface Texts {
   readonly consent_intro: string;
   readonly consents: string;
   readonly no_consents: string;
+  /** In place of the list of them. */
+  readonly nobody_logged_in: string;
   readonly withdraw: string;
   /** Of a client that registered itself. */
   readonly unchecked: (host: string) => string;
