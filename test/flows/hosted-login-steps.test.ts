@@ -16,7 +16,7 @@ import { instant } from "../../src/storage/storage.ts";
 import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import { actor, addClient, addUser, CALLBACK, call, inbox } from "../support/latchkey.ts";
-import { addPerson, logInAccountUser, oneTimePassword } from "../support/people.ts";
+import { addPerson, logInAccountUser, oneTimePassword, setFactors } from "../support/people.ts";
 import { answered, openScene, type Scene } from "../support/standard-client.ts";
 import { openSurfer, type Shown, type Surfer } from "../support/surfer.ts";
 import { letPass } from "../support/time.ts";
@@ -67,6 +67,28 @@ describeOnBothEngines("a step of the hosted login", (engine) => {
     const essential = JSON.stringify({ id_token: { acr: { essential: true, values: [TWO] } } });
     for (const more of [wished, { claims: essential }])
       expect(await idTokenOf(await silently(more), me.client), JSON.stringify(more)).toMatchObject(reached);
+  });
+
+  it("goes back from a code that did not come to the authenticator app", async () => {
+    const { latchkey, tenant } = scene;
+    const me = await logInAccountUser(latchkey, tenant);
+    const app = (method: string, json?: object) =>
+      call(`${latchkey.url}/v1/account/user/mfa/totp`, { method, token: me.token, ...(json ? { json } : {}) });
+    const { secret } = (await app("POST")).body;
+    expect((await app("PUT", { otp: oneTimePassword(secret) })).status).toBe(201);
+    await setFactors(latchkey, tenant.account_id, me.id, { sms: "+4740999999" });
+    const surfer = openSurfer(latchkey);
+    const waiting = await begin(surfer, scene.address(me.client), me.email);
+    const first = await surfer.act(waiting, "code", { code: await newest(me.email) });
+    const offers = ({ html }: Shown) =>
+      [...html.matchAll(/name="channel" value="(\w+)"/g)].map(([, channel]) => channel);
+    expect([first.html.includes("Code from your authenticator app"), offers(first)]).toEqual([true, ["sms"]]);
+    const sent = await surfer.act(first, "challenge", { channel: "sms" });
+    expect([sent.html.includes("Code by SMS"), offers(sent)]).toEqual([true, ["app", "sms"]]);
+    const back = await surfer.act(sent, "challenge", { channel: "app" });
+    expect([back.html.includes("Code from your authenticator app"), offers(back)]).toEqual([true, ["sms"]]);
+    const done = await surfer.act(back, "factor", { code: oneTimePassword(secret, 1) });
+    expect((await idTokenOf(done, me.client)).sub).toBe(me.id);
   });
 
   it("begins anew for whoever is somebody else after all, and what was waited for before is no use then", async () => {

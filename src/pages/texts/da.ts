@@ -25,6 +25,7 @@ export const da: Texts = {
   by_app: "Kode fra din autentificeringsapp",
   send_by_sms: "Send en kode på sms",
   send_by_email: "Send en kode på e-mail",
+  use_app: "Brug autentificeringsappen",
   choose: "Hvem er du?",
   another: "En anden",
   consent: (client) => `${client} vil`,

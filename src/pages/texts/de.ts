@@ -25,6 +25,7 @@ export const de: Texts = {
   by_app: "Code aus Ihrer Authenticator-App",
   send_by_sms: "Code per SMS senden",
   send_by_email: "Code per E-Mail senden",
+  use_app: "Authenticator-App verwenden",
   choose: "Wer sind Sie?",
   another: "Jemand anderes",
   consent: (client) => `${client} möchte`,

@@ -25,6 +25,7 @@ export const en: Texts = {
   by_app: "Code from your authenticator app",
   send_by_sms: "Send a code by SMS",
   send_by_email: "Send a code by e-mail",
+  use_app: "Use the authenticator app",
   choose: "Who are you?",
   another: "Somebody else",
   consent: (client) => `${client} wants to`,

@@ -25,6 +25,7 @@ export const nb: Texts = {
   by_app: "Kode fra autentiseringsappen din",
   send_by_sms: "Send en kode på SMS",
   send_by_email: "Send en kode på e-post",
+  use_app: "Bruk autentiseringsappen",
   choose: "Hvem er du?",
   another: "En annen",
   consent: (client) => `${client} vil`,

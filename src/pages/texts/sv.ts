@@ -25,6 +25,7 @@ export const sv: Texts = {
   by_app: "Kod från din autentiseringsapp",
   send_by_sms: "Skicka en kod via SMS",
   send_by_email: "Skicka en kod via e-post",
+  use_app: "Använd autentiseringsappen",
   choose: "Vem är du?",
   another: "Någon annan",
   consent: (client) => `${client} vill`,

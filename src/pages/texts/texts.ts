@@ -28,6 +28,7 @@ export interface Texts {
   /** On buttons. */
   readonly send_by_sms: string;
   readonly send_by_email: string;
+  readonly use_app: string;
   readonly choose: string;
   readonly another: string;
   readonly consent: (client: string) => string;
