@@ -3,7 +3,7 @@
  * installs the hooks and starts the workers. Nothing else in the house does any of this.
  */
 
-import { resolve } from "node:path";
+import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import ipaddr from "ipaddr.js";
 import { adviceOn } from "./advice.ts";
@@ -291,4 +291,14 @@ function explainInLines(error: unknown): void {
   process.exitCode = error instanceof ConfigError ? 2 : 1;
 }
 
-if (process.argv[1] !== undefined && fileURLToPath(import.meta.url) === resolve(process.argv[1])) await serve();
+/** Whether this file was started, by whatever name: through a symbolic link, or without its ending. */
+function isStarted(): boolean {
+  const require = createRequire(import.meta.url);
+  try {
+    return require.resolve(process.argv[1] ?? "") === fileURLToPath(import.meta.url);
+  } catch {
+    return false;
+  }
+}
+
+if (isStarted()) await serve();
