@@ -24,10 +24,12 @@ export interface CoreOptions {
   readonly exclusive: boolean;
   readonly onQuery?: ((sql: string) => void) | undefined;
   readonly tracing?: Tracing | undefined;
+  /** Hears why the list of revocations cannot be read. */
+  readonly onUnread?: ((error: unknown) => void) | undefined;
 }
 
 /** Closes what it opened where it fails. @throws an Error whose message says what to do. */
-export async function openCore(config: Config, { exclusive, onQuery, tracing }: CoreOptions): Promise<Core> {
+export async function openCore(config: Config, { exclusive, onQuery, tracing, onUnread }: CoreOptions): Promise<Core> {
   await migrate(config.database_url);
   const watch = onQuery ? { onQuery } : {};
   const opened = await openStorage({ database_url: config.database_url, exclusive, ...watch });
@@ -35,7 +37,8 @@ export async function openCore(config: Config, { exclusive, onQuery, tracing }: 
   try {
     const master_keys = masterKeys(config.master_keys);
     await checkMasterKeys(storage, master_keys);
-    const revocations = await openRevocations(storage, { authorizationsEnd: endFamilies });
+    const report = onUnread ? { report: onUnread } : {};
+    const revocations = await openRevocations(storage, { authorizationsEnd: endFamilies, ...report });
     const directory = openDirectory({ storage, master_keys, revocations, public_url: config.public_url });
     const tokens = openTokens(storage, master_keys);
     const close = async () => {

@@ -3,7 +3,7 @@
  * installs the hooks and starts the workers. Nothing else in the house does any of this.
  */
 
-import { resolve } from "node:path";
+import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import ipaddr from "ipaddr.js";
 import { adviceOn } from "./advice.ts";
@@ -101,7 +101,8 @@ export interface ServerOptions {
 export async function startServer(config: Config, options: ServerOptions = {}): Promise<RunningServer> {
   const log = options.log ?? openLogger(config.log_level);
   const tracing = config.otlp_endpoint === null ? undefined : await openTracing(config.otlp_endpoint, version, log);
-  const core = await openCore(config, { exclusive: true, onQuery: options.onQuery, tracing });
+  const onUnread = (error: unknown) => log.error({ err: error }, "revocations cannot be read");
+  const core = await openCore(config, { exclusive: true, onQuery: options.onQuery, tracing, onUnread });
   const { storage, directory } = core;
   const stops: (() => Promise<void>)[] = tracing ? [tracing.stop] : [];
   try {
@@ -290,4 +291,14 @@ function explainInLines(error: unknown): void {
   process.exitCode = error instanceof ConfigError ? 2 : 1;
 }
 
-if (process.argv[1] !== undefined && fileURLToPath(import.meta.url) === resolve(process.argv[1])) await serve();
+/** Whether this file was started, by whatever name: through a symbolic link, or without its ending. */
+function isStarted(): boolean {
+  const require = createRequire(import.meta.url);
+  try {
+    return require.resolve(process.argv[1] ?? "") === fileURLToPath(import.meta.url);
+  } catch {
+    return false;
+  }
+}
+
+if (isStarted()) await serve();

@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../test/support/engines.ts";
 import { until } from "../../test/support/smtp.ts";
@@ -136,6 +137,36 @@ describeOnBothEngines("revocation", (engine) => {
     await until("a failed reading", () => (failures.length > 0 ? true : undefined));
     time = 11_000;
     expect(() => revocations.checkAlive(account_id, [])).toThrow(expect.objectContaining({ status: 503 }));
+    await revocations.stop();
+    await own.close();
+  });
+
+  it("tells why it cannot be read once, until it was read again", async () => {
+    const own = await openTestStorage(engine);
+    const rename = (from: string, to: string) =>
+      own.storage.write((tx) => sql`alter table ${sql.table(from)} rename to ${sql.table(to)}`.execute(tx.db));
+    let readings = 0;
+    const counted = {
+      ...own.storage,
+      get read() {
+        readings += 1;
+        return own.storage.read;
+      },
+    };
+    /** Readings follow each other: when the third one begins, the second one is over, which began after this call. */
+    const further = async () => {
+      const before = readings;
+      await until("three readings", () => (readings >= before + 3 ? true : undefined));
+    };
+    const told: string[] = [];
+    const revocations = await openRevocations(counted, { poll: 20, report: (error) => told.push(String(error)) });
+    for (const times of [1, 2]) {
+      await rename("revocations", "elsewhere");
+      await further();
+      expect(told).toEqual(Array(times).fill(expect.stringContaining("revocations")));
+      await rename("elsewhere", "revocations");
+      await further();
+    }
     await revocations.stop();
     await own.close();
   });

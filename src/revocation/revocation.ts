@@ -59,6 +59,7 @@ export interface RevocationOptions {
   ) => Promise<void>;
   readonly poll?: number;
   readonly monotonic?: () => number;
+  /** Hears why it cannot be read, once until it was read again. */
   readonly report?: (error: unknown) => void;
 }
 
@@ -70,6 +71,7 @@ export async function openRevocations(storage: Storage, options: RevocationOptio
   let since = storage.now() - TOKENS_LIVE;
   let readAt = monotonic();
   let reading: Promise<void> = Promise.resolve();
+  let failing = false;
 
   function note({ account_id, subject, expires_at }: RevocationRow): void {
     const until = Date.parse(expires_at);
@@ -85,11 +87,17 @@ export async function openRevocations(storage: Storage, options: RevocationOptio
     ended.forget(now);
     since = now - OVERLAP;
     readAt = started;
+    failing = false;
+  }
+
+  function failed(error: unknown): void {
+    if (!failing) report(error);
+    failing = true;
   }
 
   await read();
   const timer = setInterval(() => {
-    reading = reading.then(read).catch(report);
+    reading = reading.then(read).catch(failed);
   }, poll);
   timer.unref();
 

@@ -1,6 +1,7 @@
 /**
  * Logs: one JSON line an event on standard output, without codes, tokens, secrets, queries or addresses of people.
  */
+import { write, writeSync } from "node:fs";
 import { type DestinationStream, type Logger, pino } from "pino";
 
 /** Of an error only what cannot hold a value somebody sent us. */
@@ -32,6 +33,10 @@ function isoTime(): string {
  */
 const FLUSH_EVERY = 200;
 const FLUSH_AT = 32_768;
+/** So many characters wait for a standard output that takes nothing; what comes then is lost. */
+const WAIT_AT_MOST = 4_194_304;
+/** Milliseconds until one is asked again that is not read fast enough. */
+const RETRY = 10;
 
 export function openLogger(level: string, destination: DestinationStream = standardOutput()): Logger {
   return pino(
@@ -46,21 +51,45 @@ export function openLogger(level: string, destination: DestinationStream = stand
   );
 }
 
-/** Handed over in one piece: line by line would cost three times what making a line costs. */
+/**
+ * Handed over in one piece: line by line would cost three times what making a line costs. A disk that is full and a reader who has
+ * gone cost lines, and neither the server nor its end.
+ */
 function standardOutput(): DestinationStream {
-  const destination = pino.destination({ dest: 1, sync: false });
   let [lines, length]: [string[], number] = [[], 0];
-  function flush(): void {
-    if (length > 0) destination.write(lines.join(""));
-    [lines, length] = [[], 0];
+  let left: Buffer = Buffer.alloc(0);
+  let writing = false;
+
+  function take(): Buffer {
+    const taken = Buffer.concat([left, Buffer.from(lines.join(""))]);
+    [lines, length, left] = [[], 0, Buffer.alloc(0)];
+    return taken;
   }
+
+  function flush(): void {
+    if (writing || length + left.length === 0) return;
+    const taken = take();
+    writing = true;
+    write(1, taken, (error, written) => {
+      writing = false;
+      // Nobody will ever read what nobody could read.
+      if (error?.code !== "EPIPE") left = taken.subarray(error ? 0 : written);
+      if (error?.code === "EAGAIN") setTimeout(flush, RETRY).unref();
+      else if (!error && length + left.length >= FLUSH_AT) flush();
+    });
+  }
+
   setInterval(flush, FLUSH_EVERY).unref();
   process.once("exit", () => {
-    flush();
-    destination.flushSync();
+    try {
+      for (let rest = take(); rest.length > 0; ) rest = rest.subarray(writeSync(1, rest));
+    } catch {
+      // There is nobody left to tell.
+    }
   });
   return {
     write(line) {
+      if (length + left.length >= WAIT_AT_MOST) return;
       lines.push(line);
       length += line.length;
       if (length >= FLUSH_AT) flush();

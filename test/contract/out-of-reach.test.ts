@@ -2,7 +2,9 @@
  * The 503 that every operation declares: the database is out of reach, and whoever asks is told to come back, in the
  * shape of each surface.
  */
+import { sql } from "kysely";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { openLogger } from "../../src/telemetry/log.ts";
 import { type Breakable, startBreakable } from "../support/breakable.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import { authorize, basic, call, createTenant, mintCode, type Reply, type Tenant } from "../support/latchkey.ts";
@@ -10,13 +12,26 @@ import { authorize, basic, call, createTenant, mintCode, type Reply, type Tenant
 describeOnBothEngines("a database that is out of reach", (engine) => {
   let latchkey: Breakable;
   let tenant: Tenant;
+  const logs: string[] = [];
   beforeAll(async () => {
-    latchkey = await startBreakable(engine);
+    latchkey = await startBreakable(engine, { log: openLogger("error", { write: (line) => void logs.push(line) }) });
     tenant = await createTenant(latchkey);
   });
   afterAll(() => latchkey.close());
 
   const told = ({ status, headers, body }: Reply) => [status, headers.get("retry-after"), body];
+
+  it("or a list of revocations that cannot be read says in the log why", async () => {
+    const { storage } = latchkey.server.core;
+    const rename = (from: string, to: string) =>
+      storage.write((tx) => sql`alter table ${sql.table(from)} rename to ${sql.table(to)}`.execute(tx.db));
+    const told = () => logs.map((line) => JSON.parse(line)).find(({ msg }) => msg === "revocations cannot be read");
+    await rename("revocations", "elsewhere");
+    await expect.poll(told, { timeout: 20_000 }).toBeTruthy();
+    expect(told()).toMatchObject({ level: "error", err: { message: expect.stringContaining("revocations") } });
+    await rename("elsewhere", "revocations");
+    await expect.poll(() => latchkey.server.core.directory.revocations.isFresh(), { timeout: 20_000 }).toBe(true);
+  });
 
   it("is a 503 on each surface, which spends nothing, and shows in /readyz", async () => {
     const verification_code = await mintCode(tenant);

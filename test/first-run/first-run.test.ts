@@ -99,6 +99,10 @@ describe("the first run", () => {
     expect(readFileSync(join(ROOT, "README.md"), "utf8")).toContain(walkthrough("./data/demo.json"));
   });
 
+  it("has no quotes in its comments, which are none to a zsh that is typed into", () => {
+    expect(walkthrough("./data/demo.json").match(/^#.*/gm)?.join("\n")).not.toMatch(/['"`]/);
+  });
+
   it("runs the same with PostgreSQL", async () => {
     const { database_url, drop } = await createTestDatabase("postgres");
     const server = await start({ DATABASE_URL: database_url, MASTER_KEY, LOG_LEVEL: "warn" });

@@ -16,7 +16,7 @@ import { instant } from "../../src/storage/storage.ts";
 import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import { actor, addClient, addUser, CALLBACK, call, inbox } from "../support/latchkey.ts";
-import { addPerson, logInAccountUser, oneTimePassword } from "../support/people.ts";
+import { addPerson, logInAccountUser, oneTimePassword, setFactors } from "../support/people.ts";
 import { answered, openScene, type Scene } from "../support/standard-client.ts";
 import { openSurfer, type Shown, type Surfer } from "../support/surfer.ts";
 import { letPass } from "../support/time.ts";
@@ -83,6 +83,28 @@ describeOnBothEngines("a step of the hosted login", (engine) => {
     expect(await idTokenOf(await silently({ acr_values: TWO }))).toMatchObject(again);
     const claims = JSON.stringify({ id_token: { acr: { essential: true, values: [TWO] } } });
     expect(answered(await silently({ claims })).get("error")).toBe("login_required");
+  });
+
+  it("goes back from a code that did not come to the authenticator app", async () => {
+    const { latchkey, tenant } = scene;
+    const me = await logInAccountUser(latchkey, tenant);
+    const app = (method: string, json?: object) =>
+      call(`${latchkey.url}/v1/account/user/mfa/totp`, { method, token: me.token, ...(json ? { json } : {}) });
+    const { secret } = (await app("POST")).body;
+    expect((await app("PUT", { otp: oneTimePassword(secret) })).status).toBe(201);
+    await setFactors(latchkey, tenant.account_id, me.id, { sms: "+4740999999" });
+    const surfer = openSurfer(latchkey);
+    const waiting = await begin(surfer, scene.address(me.client), me.email);
+    const first = await surfer.act(waiting, "code", { code: await newest(me.email) });
+    const offers = ({ html }: Shown) =>
+      [...html.matchAll(/name="channel" value="(\w+)"/g)].map(([, channel]) => channel);
+    expect([first.html.includes("Code from your authenticator app"), offers(first)]).toEqual([true, ["sms"]]);
+    const sent = await surfer.act(first, "challenge", { channel: "sms" });
+    expect([sent.html.includes("Code by SMS"), offers(sent)]).toEqual([true, ["app", "sms"]]);
+    const back = await surfer.act(sent, "challenge", { channel: "app" });
+    expect([back.html.includes("Code from your authenticator app"), offers(back)]).toEqual([true, ["sms"]]);
+    const done = await surfer.act(back, "factor", { code: oneTimePassword(secret, 1) });
+    expect((await idTokenOf(done, me.client)).sub).toBe(me.id);
   });
 
   it("begins anew for whoever is somebody else after all, and what was waited for before is no use then", async () => {
@@ -157,6 +179,23 @@ describeOnBothEngines("a step of the hosted login", (engine) => {
     const [second, first, ...others] = (await inbox(tenant, email)).map(({ verification_code }) => verification_code);
     expect([first, others]).toEqual([second, []]);
     expect(answered(await surfer.act(again, "code", { code: first ?? "" })).get("code")).toBeTruthy();
+  });
+
+  it.each([
+    ["nb", "sv", "nb"],
+    ["nb", "en-GB", "en"],
+    ["nb", "", "nb"],
+    ["", "de, nb;q=0.5", "nb"],
+    ["", "da", "en"],
+  ])("writes to who is '%s', and whose browser asks for '%s', in %s, twice", async (locale, asks, says) => {
+    const { latchkey, tenant } = scene;
+    const { email } = await addUser(latchkey, tenant.account_id, locale ? { locale } : {});
+    const surfer = openSurfer(latchkey, asks ? { "accept-language": asks } : {});
+    const waiting = await begin(surfer, scene.address(), email);
+    await letPass(latchkey, "verification_codes", tenant.account_id, 31);
+    await surfer.act(waiting, "resend");
+    const languages = (await inbox(tenant, email)).map(({ html }) => /<html lang="(\w+)">/.exec(html)?.[1]);
+    expect(languages).toEqual([says, says]);
   });
 
   it("asks who is meant where the client wants that, where several are logged in, and takes nobody else's login", async () => {

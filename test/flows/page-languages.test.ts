@@ -91,6 +91,19 @@ describeOnBothEngines("pages about what went wrong", (engine) => {
       );
     });
 
+    it("says that nobody is logged in, and not that they agreed to nothing", async () => {
+      const url = `${tenant.issuer}/login/consents`;
+      const shown = await open().visit(url);
+      expect(shown.status).toBe(200);
+      speaks(shown, texts.nobody_logged_in);
+      expect(said(shown)).not.toContain(texts.no_consents);
+      const surfer = open();
+      await surfer.logIn((await authorize(surfer)).url, tenant);
+      const listed = await surfer.visit(url);
+      speaks(listed, texts.no_consents);
+      expect(said(listed)).not.toContain(texts.nobody_logged_in);
+    });
+
     it("says that too many codes of devices were wrong", async () => {
       const surfer = open();
       const type = () => surfer.visit(`${tenant.issuer}/device`, { user_code: "BBBB-BBBB" });

@@ -28,6 +28,10 @@ export interface ProcessOptions {
   readonly cwd?: string;
   /** By the command line, with these arguments. */
   readonly args?: readonly string[];
+  /** Where the server lies, else in the build. */
+  readonly main?: string;
+  /** What it writes its log to, else `output`. */
+  readonly stdout?: number;
 }
 
 /** Resolves when it answers. */
@@ -44,9 +48,11 @@ export async function spawnServer({
   env,
   cwd,
   args,
+  main = SERVER,
+  stdout,
 }: ProcessOptions): Promise<ServerProcess & { readonly child: ChildProcess }> {
   const chosen = port ?? (await freePort());
-  const child = spawn(process.execPath, args ? [CLI, ...args] : [SERVER], {
+  const child = spawn(process.execPath, args ? [CLI, ...args] : [main], {
     cwd,
     env: {
       PATH: process.env.PATH,
@@ -57,13 +63,13 @@ export async function spawnServer({
       LOG_LEVEL: "info",
       ...env,
     },
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["ignore", stdout ?? "pipe", "pipe"],
   });
   let output = "";
-  child.stdout.on("data", (chunk) => {
+  child.stdout?.on("data", (chunk) => {
     output += chunk;
   });
-  child.stderr.on("data", (chunk) => {
+  child.stderr?.on("data", (chunk) => {
     output += chunk;
   });
   const gone = new Promise<number | null>((resolve) => child.once("exit", resolve));

@@ -63,6 +63,21 @@ describe("standard output that nobody reads", () => {
     closeSync(full);
   });
 
+  it("ends no server on a disk that is full, nor keeps one from ending", async ({ skip, onTestFinished }) => {
+    if (!existsSync("/dev/full")) return skip();
+    const full = openSync("/dev/full", "w");
+    const { child, ...server } = await spawnServer({ database_url: `sqlite:${folder}/full.db`, stdout: full });
+    onTestFinished(() => void child.kill("SIGKILL"));
+    closeSync(full);
+    const ask = () => fetch(`${server.url}/healthz`).then(({ status }) => status);
+    await until("it to answer, or to end", async () => (await ask().catch(() => child.exitCode)) ?? undefined);
+    for (let n = 0; n < 5; n++) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      expect(await ask()).toBe(200);
+    }
+    expect([await server.kill("SIGTERM"), server.output()]).toEqual([0, ""]);
+  });
+
   it("ends no server", async () => {
     const database_url = `sqlite:${folder}/server.db`;
     const { child, ...server } = await spawnServer({ database_url, env: { DEMO: "1" } });

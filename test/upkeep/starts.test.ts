@@ -1,6 +1,6 @@
 /** What a start makes of settings and files that will not do, and what it leaves as it was. */
 import { execFile } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -37,6 +37,14 @@ describe("a start", () => {
       expect(named[2]).toContain("has the entry 10, which is no address or CIDR");
     },
   );
+
+  it.each([["server.js"], ["server"]])("happens also through a symbolic link, by the name of %s", async (name) => {
+    const link = join(folder, `current-${name}`);
+    symlinkSync(fileURLToPath(new URL("../..", import.meta.url)), link);
+    const main = join(link, "dist", name);
+    const server = await startProcess({ database_url: `sqlite:${folder}/${name}.db`, main });
+    expect(await server.kill("SIGTERM")).toBe(0);
+  });
 
   it("migrates nothing where it is refused, with several workers either", async () => {
     const { database_url, drop } = await createTestDatabase("postgres");

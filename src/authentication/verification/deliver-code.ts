@@ -3,12 +3,12 @@ import type { Directory } from "../../directory/directory.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import type { CodeFormat } from "./code.ts";
 import { enqueueMessage, senderOf } from "./enqueue-message.ts";
-import { type GuessWindow, isShut } from "./guess-window.ts";
+import { isShut } from "./guess-window.ts";
 import { issueCode } from "./issue-code.ts";
 import type { Login } from "./login.ts";
 import type { SendRequest } from "./send.ts";
 import { withhold } from "./sms-limits.ts";
-import { type CodeRow, selectCode, selectLiveCodes, updateSent } from "./store.ts";
+import { type CodeRow, type PersonNow, selectCode, selectLiveCodes, updateSent } from "./store.ts";
 
 export interface Delivery {
   /** The code of this login; undefined when a resend found it spent. */
@@ -30,7 +30,7 @@ export async function deliverCode(
   directory: Directory,
   request: SendRequest,
   login: Login,
-  window: GuessWindow | undefined,
+  { window, locale }: PersonNow,
 ): Promise<Delivery> {
   const { account, connection, now } = request;
   const closed = isShut(window, account.settings.numeric_guess_limit, instant(now));
@@ -58,7 +58,7 @@ export async function deliverCode(
     connection: connection.name,
     strategy: connection.strategy,
     to: reached,
-    locale: login.locale,
+    locale: request.locale ?? locale ?? account.settings.locale,
     now,
   });
   return { code, withheld: silent };

@@ -24,7 +24,6 @@ export interface Login {
   readonly phone_number: string | null;
   /** ISO 3166-1 alpha-2, of phone_number. */
   readonly country: string | null;
-  readonly locale: string;
   readonly signup: boolean;
   readonly code_id: string | null;
 }
@@ -36,7 +35,7 @@ export async function beginLogin(directory: Directory, request: SendRequest): Pr
     throw refuseField("type", "user_type", `must be ${user_type}, the type of user that the client logs in`);
   }
   const { storage, master_keys } = directory;
-  const { account_id, settings } = account;
+  const { account_id } = account;
   const identifier = await readIdentifier(request);
   const person = await findPerson(storage.read, master_keys, account_id, user_type, identifier);
   const { user } = person;
@@ -52,7 +51,6 @@ export async function beginLogin(directory: Directory, request: SendRequest): Pr
     email: own.email,
     phone_number: own.phone_number,
     country: own.phone_number === null ? null : await countryOf(own.phone_number, account),
-    locale: request.locale ?? user?.locale ?? settings.locale,
     signup,
     code_id: null,
   };
@@ -82,7 +80,7 @@ async function readIdentifier({ connection, email, phone_number, account }: Send
 }
 
 /** A login under way: nothing of it can be changed by asking again. */
-export async function resumeLogin({ account, locale }: SendRequest, session: LoginSessionRow): Promise<Login> {
+export async function resumeLogin({ account }: SendRequest, session: LoginSessionRow): Promise<Login> {
   const { id, audience, person, user_id, identifier, email, phone_number, code_id } = session;
   return {
     session_id: id,
@@ -94,7 +92,6 @@ export async function resumeLogin({ account, locale }: SendRequest, session: Log
     email,
     phone_number,
     country: phone_number === null ? null : await countryOf(phone_number, account),
-    locale: locale ?? account.settings.locale,
     signup: false,
     code_id,
   };

@@ -69,7 +69,7 @@ export async function sendClosingNotice(
       connection: strategy,
       strategy,
       to: reaches,
-      locale: user?.locale ?? settings.locale,
+      locale: there.locale ?? settings.locale,
       now,
     });
     const deed = { account_id, action: "verification_code.numeric_closed", entity: person, now: instant(now) };

@@ -32,7 +32,7 @@ export interface SendRequest {
   readonly type?: UserType | undefined;
   /** Chosen by the caller, or of an earlier request: then this is a resend. */
   readonly login_session_id?: string | undefined;
-  /** BCP 47; what the request was written in. */
+  /** BCP 47; what the request asks for. Where it asks for none, the person's own counts, then the account's. */
   readonly locale?: string | undefined;
   readonly purpose?: CodePurpose | undefined;
   /** The end user's network address as far as it can be known (IPv6: its /64). */
@@ -97,9 +97,9 @@ async function stayWithinLimits(directory: Directory, request: SendRequest, logi
 
 async function sendIn(tx: Transaction, directory: Directory, request: SendRequest, begun: Login): Promise<true> {
   await waitForTurn(tx, request.account.account_id, begun.person, request.now);
-  const now = await selectPersonNow(tx.db, request.account.account_id, begun.person);
-  const login = whereTheyAre(begun, now);
-  const delivery = await deliverCode(tx, directory, request, login, now.window);
+  const person = await selectPersonNow(tx.db, request.account.account_id, begun.person);
+  const login = whereTheyAre(begun, person);
+  const delivery = await deliverCode(tx, directory, request, login, person);
   if (
     !login.resumed &&
     delivery.code &&

@@ -10,7 +10,6 @@ export interface KnownUser {
   readonly id: string;
   readonly email: string | null;
   readonly phone_number: string | null;
-  readonly locale: string | null;
 }
 
 export type CodeRow = {
@@ -49,7 +48,6 @@ export async function selectUsersBy(
     .selectFrom("live_users as u")
     .select((eb) => [
       "u.id",
-      "u.locale",
       eb.case().when("u.email_verified_at", "is not", null).then(eb.ref("u.email")).end().as("email"),
       eb.case().when("u.phone_verified_at", "is not", null).then(eb.ref("u.phone_number")).end().as("phone_number"),
       eb
@@ -67,8 +65,8 @@ export async function selectUsersBy(
     .where(`u.${verifying[identifier.type]}`, "is not", null)
     .limit(2)
     .execute();
-  return found.map(({ id, locale, email, phone_number, sharing }) => ({
-    ...{ id, locale, email },
+  return found.map(({ id, email, phone_number, sharing }) => ({
+    ...{ id, email },
     phone_number: Number(sharing) > 1 ? null : phone_number,
   }));
 }
@@ -201,13 +199,15 @@ export async function selectMinted(db: Database, account_id: string, client_id: 
     .execute();
 }
 
-/** Of a person whose turn to be sent something it is: their wrong guesses, and the verified address and number of a live user. */
+/** Of a person whose turn to be sent something it is: their wrong guesses, and what is known of a live user. */
 export interface PersonNow {
   /** A user, and not deleted. */
   readonly lives: boolean;
   readonly window: GuessWindow | undefined;
+  /** As `phone_number`: verified. */
   readonly email: string | null;
   readonly phone_number: string | null;
+  readonly locale: string | null;
 }
 
 /** Everybody costs the same statement: it starts from the row on which sends wait for each other. */
@@ -224,7 +224,7 @@ export async function selectPersonNow(db: Database, account_id: string, person: 
       join.onRef("u.account_id", "=", "turn.account_id").onRef("u.id", "=", "turn.subject"),
     )
     .select((eb) => [
-      ...(["g.count", "g.window_ends_at", "g.level", "g.failures", "u.id as user_id"] as const),
+      ...(["g.count", "g.window_ends_at", "g.level", "g.failures", "u.id as user_id", "u.locale"] as const),
       eb.case().when("u.email_verified_at", "is not", null).then(eb.ref("u.email")).end().as("email"),
       eb.case().when("u.phone_verified_at", "is not", null).then(eb.ref("u.phone_number")).end().as("phone_number"),
     ])
@@ -232,12 +232,12 @@ export async function selectPersonNow(db: Database, account_id: string, person: 
     .where("turn.budget", "=", "send_person")
     .where("turn.subject", "=", person)
     .executeTakeFirstOrThrow();
-  const { count, window_ends_at, level, failures, user_id, email, phone_number } = row;
+  const { count, window_ends_at, level, failures, user_id, email, phone_number, locale } = row;
   const window =
     count === null || window_ends_at === null || level === null || failures === null
       ? undefined
       : { count, window_ends_at, level, failures };
-  return { window, lives: user_id !== null, email, phone_number };
+  return { window, lives: user_id !== null, email, phone_number, locale };
 }
 
 /** The client of the newest code with one of these digests. */

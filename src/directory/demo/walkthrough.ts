@@ -29,7 +29,7 @@ LOCATION=$(curl -s -o /dev/null -w '%{http_code} %{redirect_url}' -X POST -G "$A
   --data-urlencode "redirect_uri=$(demo redirect_uri)" -d state=af0ifjsldkj --data-urlencode "verification_code=$CODE")
 echo "$LOCATION"
 
-# 6. The callback checks the ID token against the account's published keys.
+# 6. The callback checks the ID token against the keys that the account publishes.
 LOCATION="$LOCATION" node --input-type=module -e "
   import { createRemoteJWKSet, jwtVerify } from 'jose';
   const id_token = new URL(process.env.LOCATION.split(' ')[1]).searchParams.get('id_token');

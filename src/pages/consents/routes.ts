@@ -50,7 +50,7 @@ ${scopeList(texts, { audience, scope })}</div>
 <input type="hidden" name="client" value="${client.id}"><input type="hidden" name="session" value="${session.id}">
 <button class="link" id="withdraw-${index}" aria-labelledby="withdraw-${index} client-${index}">${texts.withdraw}</button></form></div>`,
       )}
-${rows.length === 0 && html`<p>${texts.no_consents}</p>`}`;
+${rows.length === 0 && html`<p>${sessions.length === 0 ? texts.nobody_logged_in : texts.no_consents}</p>`}`;
       return sendPage(reply, { account, texts, title: texts.consents, body });
     },
   });

@@ -36,7 +36,8 @@ export interface Acting {
   readonly opened: OpenRequest;
   readonly resumed: Resumed;
   readonly source: string;
-  readonly locale: string;
+  /** The language of messages that the request asks for. */
+  readonly locale: string | undefined;
   readonly facts: RequestFacts;
 }
 
@@ -56,7 +57,7 @@ export async function act(oauth: Oauth, acting: Acting, { action, ...given }: Ac
     case "code":
       return await enterCode(oauth, acting, secret(given.code ?? ""));
     case "challenge":
-      return void (await challenge(oauth, acting, given.channel === "email" ? "email" : "sms"));
+      return void (await challenge(oauth, acting, given.channel));
     case "factor":
       return await showFactor(oauth, acting, secret(given.code ?? ""));
     case "choose":
@@ -150,12 +151,15 @@ async function enterCode(oauth: Oauth, acting: Acting, code: Secret): Promise<Se
   return afterFirstFactor(oauth, acting, subject, grant_id, now);
 }
 
-async function challenge(oauth: Oauth, acting: Acting, channel: OobChannel): Promise<void> {
+/** The app needs no message: what was sent before is waited for no more. */
+async function challenge(oauth: Oauth, acting: Acting, named: string | undefined): Promise<void> {
   const { opened, resumed, facts } = acting;
   const { account, client } = resumed;
   const { mfa_token = "" } = opened.request.progress;
   const now = oauth.directory.storage.now();
   const pending = await openLogin(oauth.directory, account.account_id, secret(mfa_token), now);
+  if (named === "app") return saveProgress(oauth, opened.request, { mfa_token, another: true });
+  const channel: OobChannel = named === "email" ? "email" : "sms";
   const about = { account, pending, channel, sender: senderOf(ledTo(acting)), actor: client.id, facts, now };
   const oob_code = reveal(await challengeFactor(oauth, about));
   await saveProgress(oauth, opened.request, { mfa_token, oob_code, oob_channel: channel, another: true });

@@ -3,6 +3,7 @@ import { Type } from "typebox";
 import { channelsOf, factorsOf } from "../../authentication/mfa/factors.ts";
 import type { PendingLogin } from "../../authentication/mfa/mfa.ts";
 import { openLogin } from "../../authentication/mfa/open-login.ts";
+import { requestedLanguage } from "../../authentication/verification/requested-language.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
 import { lookUpUser } from "../../directory/users/find-user.ts";
 import { unlessRefused } from "../../errors.ts";
@@ -92,7 +93,8 @@ export function loginRoutes(app: App, oauth: Oauth): void {
       refuseForeignForm(request);
       const opened = await open(request, false);
       const resumed = await nextStep(oauth, opened.request, opened.browser);
-      const { language: locale } = textsOf(request, opened, resumed);
+      const { ui_locales } = opened.request.parameters;
+      const locale = requestedLanguage(request.headers["accept-language"], ui_locales);
       const acting = { opened, resumed, source: request.ip, locale, facts: factsOf(request) };
       try {
         const cookie = await act(oauth, acting, request.body);

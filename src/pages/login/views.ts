@@ -124,8 +124,7 @@ export function factorView(context: Context, channels: Channels): View {
   const { oob_channel } = request.progress;
   const waiting = oob_channel !== undefined || channels.totp;
   const label = oob_channel === "sms" ? texts.by_sms : oob_channel === "email" ? texts.by_email : texts.by_app;
-  const send = (channel: "sms" | "email", text: string) =>
-    channels[channel] &&
+  const offer = (channel: "app" | "sms" | "email", text: string) =>
     form(
       context,
       "challenge",
@@ -145,8 +144,9 @@ ${
 <button class="main">${texts.go_on}</button>`,
   )
 }
-${send("sms", texts.send_by_sms)}
-${send("email", texts.send_by_email)}
+${channels.totp && oob_channel !== undefined && offer("app", texts.use_app)}
+${channels.sms && offer("sms", texts.send_by_sms)}
+${channels.email && offer("email", texts.send_by_email)}
 ${form(context, "restart", html`<button class="link">${texts.not_you}</button>`)}`,
   };
 }

@@ -28,6 +28,7 @@ export interface Texts {
   /** On buttons. */
   readonly send_by_sms: string;
   readonly send_by_email: string;
+  readonly use_app: string;
   readonly choose: string;
   readonly another: string;
   readonly consent: (client: string) => string;
@@ -35,6 +36,8 @@ export interface Texts {
   readonly consent_intro: string;
   readonly consents: string;
   readonly no_consents: string;
+  /** In place of the list of them. */
+  readonly nobody_logged_in: string;
   readonly withdraw: string;
   /** Of a client that registered itself. */
   readonly unchecked: (host: string) => string;
