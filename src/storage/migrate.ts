@@ -97,26 +97,32 @@ const PAUSE = 2_000;
 async function migratePostgres(database_url: string): Promise<string[]> {
   const client = await connect(database_url);
   const applied: string[] = [];
+  let waiting: string | undefined;
   try {
     await createPostgresTable(client);
     for (;;) {
-      const name = await applyNext(client);
-      if (name === null) return applied;
-      if (name === undefined) await new Promise((resolve) => setTimeout(resolve, PAUSE));
-      else applied.push(name);
+      const next = await applyNext(client);
+      if (!next) return applied;
+      if (next.done) applied.push(next.name);
+      else {
+        if (waiting !== next.name) process.stderr.write(`${next.name} waits for a table that somebody is using\n`);
+        waiting = next.name;
+        await new Promise((resolve) => setTimeout(resolve, PAUSE));
+      }
     }
   } finally {
     await client.end();
   }
 }
 
-/** @returns the name of the one that was applied, null where none is missing, undefined where its table was not free. */
-async function applyNext(client: pg.Client): Promise<string | null | undefined> {
+/** @returns the one whose turn it was, not `done` where its table was not free; undefined where none is missing. */
+async function applyNext(client: pg.Client): Promise<{ readonly name: string; readonly done: boolean } | undefined> {
+  let next: Migration | undefined;
   await client.query("begin");
   try {
     await client.query("lock table migrations in exclusive mode");
     const { rows } = await client.query<{ name: string }>("select name from migrations");
-    const next = migrations().find(({ name }) => !rows.some((row) => row.name === name));
+    next = migrations().find(({ name }) => !rows.some((row) => row.name === name));
     if (next) {
       await client.query(`set local lock_timeout = ${LOCK_TIMEOUT}`);
       await client.query(toPostgres(next.sql));
@@ -124,11 +130,11 @@ async function applyNext(client: pg.Client): Promise<string | null | undefined> 
       await client.query("insert into migrations (name, applied_at) values ($1, $2)", noted);
     }
     await client.query("commit");
-    return next?.name ?? null;
+    return next && { name: next.name, done: true };
   } catch (error) {
-    if ((error as { code?: string }).code !== "55P03") throw error;
+    if (!next || (error as { code?: string }).code !== "55P03") throw error;
     await client.query("rollback");
-    return undefined;
+    return { name: next.name, done: false };
   }
 }
 

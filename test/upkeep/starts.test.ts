@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import pg from "pg";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { freePort } from "../../scripts/postgres.mjs";
 import { migrate, pendingMigrations } from "../../src/storage/migrate.ts";
 import { createTestDatabase, describeOnBothEngines } from "../support/engines.ts";
@@ -66,13 +66,18 @@ describe("a start", () => {
     const names = ["0011_logins_ended", "0012_consent_hosts"];
     await running.query("delete from migrations where name = any($1)", [names]);
     await reader.query("begin; select count(*) from consents");
+    const said = vi.spyOn(process.stderr, "write").mockReturnValue(true);
     const migrating = migrate(database_url);
     const waits = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
     await until("the migration to wait", async () => (await running.query(waits)).rowCount !== 0 || undefined);
     for (const table of ["users", "consents"]) await running.query(`select count(*) from ${table}`);
     expect(await pendingMigrations(database_url), "what waits for nothing is done").toEqual(names.slice(1));
+    const line = () =>
+      said.mock.calls.some(([text]) => String(text).startsWith("0012_consent_hosts waits for a table"));
+    await until("the line that says so", async () => line() || undefined);
     await reader.query("commit");
     expect(await migrating).toEqual(names);
+    said.mockRestore();
     await Promise.all([reader.end(), running.end()]);
     await drop();
   });
