@@ -11,7 +11,7 @@ import {
   startLatchkey,
   type Tenant,
 } from "../support/latchkey.ts";
-import { addPerson } from "../support/people.ts";
+import { addAccountUser, addPerson } from "../support/people.ts";
 import { openSurfer, type Shown, type Surfer } from "../support/surfer.ts";
 
 const ENGLISH = /\b([Tt]he|[Tt]his|[Tt]here|[Yy]ou|[Yy]our|has|been|again|wrong|many)\b/;
@@ -153,6 +153,26 @@ describeOnBothEngines("pages about what went wrong", (engine) => {
       speaks(closed, texts.problems.too_many_wrong_codes);
       expect(closed.html).not.toContain(texts.problems.too_many_attempts);
     });
+  });
+
+  it("lets somebody else log in where who is logged in may not read the sandbox inbox, and says so", async () => {
+    const own = await createTenant(latchkey);
+    const stranger = await addAccountUser(latchkey, own, { scope: ["read:customers"] });
+    const { email } = await addAccountUser(latchkey, own, { scope: ["admin:accounts"] });
+    const url = `${own.issuer}/sandbox`;
+    for (const language of languages) {
+      const surfer = openSurfer(latchkey, { "accept-language": language });
+      const refused = textsFor([language]).sandbox.may_not;
+      expect(said(await surfer.visit(url))).not.toContain(refused);
+      const logIn = async (who: string) => {
+        const waiting = await surfer.act(await surfer.visit(url, {}), "identify", { identifier: who });
+        const [mail] = await inbox(own, who);
+        return surfer.act(waiting, "code", { code: mail?.verification_code ?? "" });
+      };
+      const back = await logIn(stranger.email);
+      expect([back.url, said(back).includes(refused)]).toEqual([url, true]);
+      expect((await logIn(email)).html).toContain("<details>");
+    }
   });
 
   it("says in every language which command makes a client for the sandbox inbox", async () => {

@@ -6,7 +6,7 @@ import { storeRequest } from "./begin.ts";
 
 /**
  * A login that ends at a page of ours. It needs a client, because a client says who may log in and how: the first one
- * of the account's own that logs account users in.
+ * of the account's own that logs account users in. `afresh` is for where whoever is logged in is not the right one.
  *
  * @returns undefined where the account has none.
  */
@@ -14,12 +14,13 @@ export async function requestOwnPage(
   oauth: Oauth,
   account: Account,
   redirect_uri: string,
+  afresh: boolean,
 ): Promise<AuthorizationRequest | undefined> {
   const clients = await listClients(oauth.directory, account.account_id);
   const client = clients.find(({ settings }) => settings.first_party && settings.user_type === "account_user");
   if (!client) return undefined;
   const target = { audience: null, grant_id: "", scope: [], openid: false };
-  const asks = { prompt: [], ui_locales: [], two_factors: false };
+  const asks = { prompt: afresh ? (["login"] as const) : [], ui_locales: [], two_factors: false };
   const answer = { redirect_uri, redirect_uri_named: false, response_mode: "query" as const, own_page: true as const };
   return storeRequest(oauth, { account, client, parameters: { ...target, ...asks, ...answer } }, "browser");
 }

@@ -1,5 +1,6 @@
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
+import type { Session } from "../../authentication/sessions/session.ts";
 import { findSessions } from "../../authentication/sessions/sessions.ts";
 import { issuerOf, isTestAccount } from "../../directory/accounts/account.ts";
 import { findHoldings } from "../../directory/users/find-account-user.ts";
@@ -42,9 +43,10 @@ export function sandboxPageRoutes(app: App, oauth: Oauth, readInbox: ReadInbox):
     return reader;
   }
 
-  async function mayRead(request: FastifyRequest): Promise<boolean> {
-    const { account_id } = request;
-    const sessions = await findSessions(directory, account_id, browserOf(request, directory));
+  const sessionsOf = (request: FastifyRequest) =>
+    findSessions(directory, request.account_id, browserOf(request, directory));
+
+  async function mayRead({ account_id }: FastifyRequest, sessions: readonly Session[]): Promise<boolean> {
     const held = await Promise.all(sessions.map(({ user_id }) => findHoldings(directory, account_id, user_id)));
     return held.some(({ scope }) => scope.some((one) => scopes.includes(one)));
   }
@@ -58,9 +60,10 @@ export function sandboxPageRoutes(app: App, oauth: Oauth, readInbox: ReadInbox):
       const { account, texts } = await begin(request);
       const { to } = request.query;
       const { sandbox } = texts;
-      const page: Pick<Page, "title" | "body"> = (await mayRead(request))
+      const sessions = await sessionsOf(request);
+      const page: Pick<Page, "title" | "body"> = (await mayRead(request, sessions))
         ? { title: sandbox.title, body: inboxView(texts, to, await readInbox(account.account_id, to || null)) }
-        : { title: sandbox.title, body: loginView(texts) };
+        : { title: sandbox.title, body: loginView(texts, sessions.length > 0) };
       return sendPage(reply, { account, texts, ...page });
     },
   });
@@ -73,7 +76,8 @@ export function sandboxPageRoutes(app: App, oauth: Oauth, readInbox: ReadInbox):
     handler: async (request, reply) => {
       refuseForeignForm(request);
       const { account, texts } = await begin(request);
-      const begun = await requestOwnPage(oauth, account, addressOf(account.account_id));
+      const somebody = (await sessionsOf(request)).length > 0;
+      const begun = await requestOwnPage(oauth, account, addressOf(account.account_id), somebody);
       if (!begun) {
         const command = `latchkey client create ${account.account_id} --first-party --user-type account_user`;
         const body = html`<p>${texts.sandbox.no_client} <code>${command}</code></p>`;
@@ -84,7 +88,8 @@ export function sandboxPageRoutes(app: App, oauth: Oauth, readInbox: ReadInbox):
   });
 }
 
-const loginView = ({ sandbox }: Texts): Html => html`<p>${sandbox.login_intro}</p>
+const loginView = ({ sandbox }: Texts, somebody: boolean): Html => html`<p>${sandbox.login_intro}</p>
+${somebody && html`<p class="problem">${sandbox.may_not}</p>`}
 <form method="post" action="sandbox"><button class="main">${sandbox.login}</button></form>`;
 
 function inboxView({ sandbox }: Texts, to: string | undefined, messages: readonly InboxMessage[]): Html {

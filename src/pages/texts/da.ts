@@ -61,6 +61,7 @@ export const da: Texts = {
   sandbox: {
     title: "Sandkassens indbakke",
     login_intro: "Beskeder fra denne testkonto når ingen; de ligger her. Log ind som en kontobruger, der må læse dem.",
+    may_not: "Den, der er logget ind her, må ikke læse dem.",
     login: "Log ind",
     to: "Adresse eller nummer",
     show: "Vis",

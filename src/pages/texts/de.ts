@@ -63,6 +63,7 @@ export const de: Texts = {
     title: "Posteingang der Sandbox",
     login_intro:
       "Nachrichten dieses Testkontos erreichen niemanden; sie liegen hier. Melden Sie sich als Kontobenutzer an, der sie lesen darf.",
+    may_not: "Wer hier angemeldet ist, darf sie nicht lesen.",
     login: "Anmelden",
     to: "Adresse oder Nummer",
     show: "Anzeigen",

@@ -62,6 +62,7 @@ export const en: Texts = {
     title: "Sandbox inbox",
     login_intro:
       "Messages of this test account reach nobody; they are kept here. Log in as an account user who may read them.",
+    may_not: "Whoever is logged in here may not read them.",
     login: "Log in",
     to: "Address or number",
     show: "Show",

@@ -62,6 +62,7 @@ export const nb: Texts = {
     title: "Sandkassens innboks",
     login_intro:
       "Meldinger fra denne testkontoen når ingen; de ligger her. Logg inn som en kontobruker som kan lese dem.",
+    may_not: "Den som er logget inn her, kan ikke lese dem.",
     login: "Logg inn",
     to: "Adresse eller nummer",
     show: "Vis",

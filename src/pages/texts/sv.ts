@@ -62,6 +62,7 @@ export const sv: Texts = {
     title: "Sandlådans inkorg",
     login_intro:
       "Meddelanden från det här testkontot når ingen; de ligger här. Logga in som en kontoanvändare som får läsa dem.",
+    may_not: "Den som är inloggad här får inte läsa dem.",
     login: "Logga in",
     to: "Adress eller nummer",
     show: "Visa",

@@ -62,6 +62,7 @@ export interface Texts {
   readonly sandbox: {
     readonly title: string;
     readonly login_intro: string;
+    readonly may_not: string;
     readonly login: string;
     readonly to: string;
     readonly show: string;
