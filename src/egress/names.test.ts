@@ -74,7 +74,9 @@ describe("the host of an address that others named", () => {
           done(source === undefined ? new Error("ENETUNREACH") : undefined),
         address: () => ({ address: source }),
       }) as unknown as dgram.Socket;
-    const spy = vi.spyOn(dgram, "createSocket").mockImplementation((type: unknown) => leaveFrom(type === "udp4" ? four : six));
+    const spy = vi
+      .spyOn(dgram, "createSocket")
+      .mockImplementation((type: unknown) => leaveFrom(type === "udp4" ? four : six));
     syncBuiltinESMExports();
     try {
       const found = await findAddresses("a.both.test", new AbortController().signal);
