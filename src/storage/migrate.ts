@@ -110,7 +110,7 @@ async function migratePostgres(database_url: string): Promise<string[]> {
   }
 }
 
-/** @returns the name of the one that was applied, null where none is missing, undefined where its table was not free. */
+/** @returns the name of the one that was applied, null where none is missing, undefined where its table is not free. */
 async function applyNext(client: pg.Client): Promise<string | null | undefined> {
   await client.query("begin");
   try {
