@@ -57,7 +57,7 @@ async function askNameserver(host: string, signal: AbortSignal): Promise<Promise
   }
 }
 
-/** IPv6 first where this machine leaves from a public address of it, or cannot leave by IPv4 (RFC 6724 §6, rules 1, 5, 6). */
+/** IPv6 first where this machine leaves from a public address of it, or cannot leave by IPv4 (RFC 6724 §6). */
 async function inOrder(addresses: readonly string[]): Promise<readonly Resolved[]> {
   const found = addresses.map((address) => ({ address, family: isIP(address) }));
   const [four, six] = [4, 6].map((one) => found.filter(({ family }) => family === one)) as [Resolved[], Resolved[]];

@@ -1,5 +1,5 @@
 /**
- * Characters that a token, code or ticket of ours may have when it comes back, or the scope that it is asked for with: as
- * many as a request holds, since a grant of 200 scopes makes long ones.
+ * Characters that a token, code or ticket of ours may have when it comes back, or the scope that it is asked for with:
+ * as many as a request holds, since a grant of 200 scopes makes long ones.
  */
 export const LONGEST_TOKEN = 65_536;

@@ -10,8 +10,8 @@ const LONGEST_EXPONENT = 6;
 /**
  * Whether a public key that somebody else made may be used. Whoever makes an RSA key chooses with its modulus and its
  * exponent what a check costs, and checks wait in one pool with signatures and writes to disk; another key costs what
- * its curve does. What is no text where text belongs may be nested deeper than whoever reads it has stack; null is as good
- * as nothing.
+ * its curve does. What is no text where text belongs may be nested deeper than whoever reads it has stack; null is
+ * as good as nothing.
  */
 export function isUsable(key: JWK): boolean {
   const key_ops: unknown = key.key_ops ?? [];

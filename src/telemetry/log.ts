@@ -80,13 +80,7 @@ function standardOutput(): DestinationStream {
   }
 
   setInterval(flush, FLUSH_EVERY).unref();
-  process.once("exit", () => {
-    try {
-      for (let rest = take(); rest.length > 0; ) rest = rest.subarray(writeSync(1, rest));
-    } catch {
-      // There is nobody left to tell.
-    }
-  });
+  process.once("exit", () => writeOut(take()));
   return {
     write(line) {
       if (length + left.length >= WAIT_AT_MOST) return;
@@ -95,6 +89,19 @@ function standardOutput(): DestinationStream {
       if (length >= FLUSH_AT) flush();
     },
   };
+}
+
+/** The last lines. Who reads slowly gets a second; on any other failure there is nobody left to tell. */
+function writeOut(lines: Buffer): void {
+  const ends = performance.now() + 1_000;
+  for (let rest = lines; rest.length > 0 && performance.now() < ends; ) {
+    try {
+      rest = rest.subarray(writeSync(1, rest));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") return;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY);
+    }
+  }
 }
 
 export type { Logger };

@@ -1,8 +1,8 @@
 /**
  * Names of hosts as the process of a test finds them: a real nameserver (UDP), and the system's lookup with two places,
  * as many as libuv's pool has for it. Of `x.silent.test` neither ever says anything; `x.inside.test` is 127.0.0.1 for
- * the nameserver; `x.both.test` is 192.0.2.1 and 2606:4700::1 there; `x.unknown.test` it does not know, and for the system it is 127.0.0.1 as soon as the test says so.
- * Any other name the nameserver does not know, and the system is asked.
+ * the nameserver, and `x.both.test` is 192.0.2.1 and 2606:4700::1; `x.unknown.test` it does not know, and for the
+ * system it is 127.0.0.1 as soon as the test says so. Any other name the nameserver does not know, and the system is asked.
  */
 import { createSocket } from "node:dgram";
 import type { LookupAddress } from "node:dns";

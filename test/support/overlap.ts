@@ -1,4 +1,4 @@
-/** Two transactions of which the second comes while the first is open, and has to wait for it; `meanwhile` the first goes on. */
+/** Two transactions; the second comes while the first is open and has to wait for it, and `meanwhile` the first goes on. */
 import { sql } from "kysely";
 import type { Storage, Transaction } from "../../src/storage/storage.ts";
 import { until } from "./smtp.ts";

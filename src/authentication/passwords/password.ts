@@ -60,9 +60,9 @@ export async function checkPassword(
 export type ShownPassword = Pick<PasswordRow, "kind" | "updated_at">;
 
 /**
- * Part of the transaction that lets somebody in: the password that they showed, since when it is theirs, is still theirs;
- * where they showed none, there is none. Whoever is about to write it holds it for `update`, because two who share it would
- * wait for each other, and the person before it.
+ * Part of the transaction that lets somebody in: the password that they showed, since when it is theirs, is still
+ * theirs; where they showed none, there is none. Whoever is about to write it holds it for `update`, because two who
+ * share it would wait for each other, and the person before it.
  */
 export async function passwordStands(
   tx: Transaction,

@@ -2,8 +2,8 @@ import { isLoopback } from "./callback.ts";
 import type { Client } from "./client.ts";
 
 /**
- * The host of a callback, or the scheme of an app's. The port of a loopback address is another at each run, so it is no part
- * of the place (RFC 8252 §7.3).
+ * The host of a callback, or the scheme of an app's. The port of a loopback address is another at each run, so it is no
+ * part of the place (RFC 8252 §7.3).
  */
 export function hostOf(address: string): string {
   const url = new URL(address);

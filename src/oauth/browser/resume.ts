@@ -102,8 +102,8 @@ async function decide(
 }
 
 /**
- * A class that is not essential and cannot be had is not asked for (OpenID Connect Core §5.5.1.1): who has no second factor
- * would log in for nothing each time. An essential one may be reached by a factor that they set up meanwhile.
+ * A class that is not essential and cannot be had is not asked for (OpenID Connect Core §5.5.1.1): who has no second
+ * factor would log in for nothing each time. An essential one may be reached by a factor that they set up meanwhile.
  */
 async function mayReachTwo(
   directory: Oauth["directory"],
