@@ -41,6 +41,12 @@ export function readBodies(app: FastifyInstance): void {
   });
 }
 
+/** No body is one in which everything is left out, where everything may be. */
+export function standIn(request: FastifyRequest): void {
+  const { type, required = [] } = (request.routeOptions.schema?.body ?? {}) as { type?: string; required?: string[] };
+  if (type === "object" && required.length === 0) request.body ??= {};
+}
+
 function text(body: Buffer): string {
   try {
     return utf8.decode(body);

@@ -10,7 +10,7 @@ interface Answer {
 interface Operation {
   operationId?: string;
   parameters?: readonly { readonly in: string }[];
-  requestBody?: { content?: Record<string, object>; required?: boolean };
+  requestBody?: { content?: Record<string, { readonly schema?: object }>; required?: boolean };
   responses: Record<string, Answer | { readonly $ref: string }>;
 }
 
@@ -53,8 +53,7 @@ export function completed<T extends Document>(document: T): T {
     const { responses, requestBody } = operation;
     const id = (operation.operationId ?? "").replace(/-head$/, "");
     operation.operationId = id;
-    // A form alone is another place for what the query may hold as well.
-    if (requestBody?.content && !("application/json" in requestBody.content)) requestBody.required = false;
+    if (requestBody && !isNeeded(requestBody)) requestBody.required = false;
     for (const [status, answer] of Object.entries(responses)) {
       const names = Object.keys(HEADERS).filter((name) => HEADERS[name]?.applies(Number(status), id));
       const refs = names.map((name) => [name, { $ref: `#/components/headers/${name}` }]);
@@ -64,6 +63,12 @@ export function completed<T extends Document>(document: T): T {
   }
   document.components = { ...document.components, headers: Object.fromEntries(headers), responses: early };
   return document;
+}
+
+/** A form alone is another place for what the query may hold as well; where every member may be left out, all may. */
+function isNeeded({ content = {} }: NonNullable<Operation["requestBody"]>): boolean {
+  const { type, required = [] } = (content["application/json"]?.schema ?? {}) as { type?: string; required?: string[] };
+  return "application/json" in content && !(type === "object" && required.length === 0);
 }
 
 /** Bodies that are too long or of another kind, and names in the path that are too long: in the shape of the other refusals. */

@@ -11,7 +11,7 @@ import fastify, {
 import { randomForIds } from "../secrets/random.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { RequestSpan, Tracing } from "../telemetry/tracing.ts";
-import { readBodies } from "./body.ts";
+import { readBodies, standIn } from "./body.ts";
 import { checkContract } from "./check-contract.ts";
 import { lateCompilers } from "./compile-late.ts";
 import { answerPreflights, openToBrowsers } from "./cors.ts";
@@ -115,7 +115,9 @@ export function openHttp({ logger, trustProxy, metrics, secure, tracing, gather 
   });
   app.addHook("preValidation", (request, _reply, done) => {
     if (request.routeOptions.config.surface === "oauth") leaveOutEmpty(request);
-    done(checkParameters(request));
+    const fault = checkParameters(request);
+    standIn(request);
+    done(fault);
   });
   app.addHook("onResponse", (request, reply, done) => {
     recordRequest(metrics, request, reply);

@@ -335,6 +335,26 @@ describeOnBothEngines("the directory", (engine) => {
     expect((await send("POST", "/auth/client-grants", own, await bearerWith("write:accounts"))).status).toBe(200);
   });
 
+  it("takes no body at all where nothing has to be said", async () => {
+    const own = await createTenant(latchkey);
+    const headers = { authorization: basic(own.client) };
+    const type = (name: string) => ({ headers: { ...headers, "content-type": name } });
+    const device = (options: CallOptions) =>
+      call(`${own.base}/oauth/device_authorization`, { method: "POST", ...options });
+    await call(`${own.base}/auth/clients/${own.client.id}`, {
+      ...{ method: "PATCH", token: own.token },
+      json: { grant_types: ["urn:ietf:params:oauth:grant-type:device_code"] },
+    });
+    for (const options of [{ headers }, type("application/x-www-form-urlencoded"), type("application/json")]) {
+      const begun = await device(options);
+      expect([begun.status, begun.body.user_code], begun.text).toEqual([200, expect.any(String)]);
+    }
+    const asked = await call(`${own.base}/oauth/logout`, { method: "POST" });
+    expect([asked.status, asked.headers.get("location")]).toEqual([303, expect.stringContaining("/logout")]);
+    const changed = await call(`${own.base}/auth/settings`, { method: "PATCH", token: own.token });
+    expect([changed.status, changed.body.error.errors[0].path], changed.text).toEqual([400, "body"]);
+  });
+
   it("makes a client of no body at all, and says of a wrong one no more than what is wrong with it", async () => {
     const create = (options: CallOptions) =>
       call(`${tenant.base}/auth/clients`, { method: "POST", token: tenant.token, ...options });

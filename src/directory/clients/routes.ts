@@ -1,5 +1,4 @@
 import type { FastifyRequest } from "fastify";
-import { Type } from "typebox";
 import { bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { reveal } from "../../secrets/secret.ts";
@@ -55,7 +54,7 @@ export function clientRoutes(app: App, directory: Directory): void {
       description: "Answers with the only copy of the client's secret.",
       tags,
       params: OidParams,
-      body: Type.Union([NewClientBody, Type.Null()]),
+      body: NewClientBody,
       response: { 200: ClientWithSecret, ...refusals("account", ...bearer_refusals) },
     },
     handler: async (request, reply) => {
