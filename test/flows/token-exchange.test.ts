@@ -86,8 +86,13 @@ describeOnBothEngines("a token exchange", (engine) => {
       return scene.token({ grant_type: EXCHANGE, ...about }, service);
     };
     expect((await sent("https://elsewhere.example")).body.error_description).toContain("meant for another client");
-    const { status, body, text } = await sent(tenant.issuer);
-    expect([status, body.scope], text).toEqual([200, "user:orders"]);
+    for (const name of [
+      tenant.issuer,
+      `https://${tenant.account_id}@api.dintero.com/v1/accounts/${tenant.account_id}`,
+    ]) {
+      const { status, body, text } = await sent(name);
+      expect([status, body.scope], text).toEqual([200, "user:orders"]);
+    }
   });
 
   it("takes and gives access tokens, and says so of any other kind", async () => {
