@@ -385,7 +385,7 @@ describe.skipIf(!executablePath)("the login pages in Chromium", () => {
   it("go on to a form_post callback by a button where no script runs", async () => {
     const { page } = await open({ javaScriptEnabled: false });
     await page.goto(address({ prompt: "none", response_mode: "form_post" }));
-    expect(await page.textContent("h1")).toBe(`You will be sent to ${new URL(callback).host}.`);
+    expect(await page.textContent("h1")).toBe(`You will be sent to ${new URL(callback).hostname}.`);
     await page.click("text=Continue");
     await page.waitForURL(`${callback}**`);
     await page.context().close();
