@@ -18,8 +18,17 @@ export function isUsable(key: JWK): boolean {
   return n.length <= LONGEST_MODULUS && e.length <= LONGEST_EXPONENT;
 }
 
-/** Those of somebody's keys that may be used (RFC 7517 §5); what is no set of keys stays as it is. */
-export function usableOf(set: Readonly<Record<string, unknown>>): JSONWebKeySet {
-  const { keys } = set;
-  return { ...set, keys: Array.isArray(keys) ? keys.filter((key) => isUsable(key ?? {})) : keys } as JSONWebKeySet;
+/**
+ * Those of somebody's keys that may be used (RFC 7517 §5), each with what is read of it alone; what is no set of keys is
+ * none here either.
+ */
+export function usableOf({ keys }: Readonly<Record<string, unknown>>): JSONWebKeySet {
+  if (!Array.isArray(keys)) return { keys } as unknown as JSONWebKeySet;
+  return { keys: keys.filter((key) => typeof key === "object" && key !== null && isUsable(key)).map(readOf) };
+}
+
+/** Whatever else lies beside it may be many times larger in memory than it was as text. */
+function readOf(key: JWK): JWK {
+  const said = ([...TEXTS, "key_ops"] as const).filter((name) => (key[name] ?? null) !== null);
+  return Object.fromEntries(said.map((name) => [name, key[name]]));
 }
