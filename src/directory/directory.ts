@@ -8,7 +8,7 @@
 
 import type { Revocations } from "../revocation/revocation.ts";
 import type { MasterKeys } from "../secrets/master-keys.ts";
-import { type Cache, openCache } from "../storage/cache.ts";
+import { type Cache, openRowCache } from "../storage/cache.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Account } from "./accounts/account.ts";
 import type { Client } from "./clients/client.ts";
@@ -42,11 +42,11 @@ export interface DirectoryOptions {
 export function openDirectory(options: DirectoryOptions): Directory {
   return {
     ...options,
-    accounts: openCache(),
-    clients: openCache(),
-    secrets: openCache(),
-    grants: openCache(),
-    connections: openCache(),
+    accounts: openRowCache(),
+    clients: openRowCache(),
+    secrets: openRowCache(),
+    grants: openRowCache(),
+    connections: openRowCache(),
   };
 }
 

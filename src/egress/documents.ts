@@ -11,8 +11,8 @@ import { type Egress, egressFetch } from "./egress.ts";
 
 export interface Documents {
   readonly egress: Egress;
-  /** By address. */
-  readonly kept: Cache<Readonly<Record<string, unknown>>>;
+  /** By address, as text: read, a document may be twenty times as large. */
+  readonly kept: Cache<string>;
   /**
    * What was asked for again a moment ago, keys by address and documents of clients by account and client_id, and what
    * came of it.
@@ -30,7 +30,8 @@ export const PATIENCE = 4_500;
 
 /** `monotonic` is any clock that never goes back. */
 export function openDocuments(egress: Egress, monotonic?: () => number): Documents {
-  return { egress, kept: openCache(KEPT, 1_000, monotonic), renewed: openCache(RENEWED, 1_000, monotonic) };
+  const kept = openCache<string>({ sizeOf: ({ length }) => length, ttl: KEPT, limit: 1_000, monotonic });
+  return { egress, kept, renewed: openCache({ ttl: RENEWED, limit: 1_000, monotonic }) };
 }
 
 /**
@@ -59,9 +60,9 @@ export async function withKeysAt<T>(
 async function renew({ egress, kept, renewed }: Documents, url: string, signal: AbortSignal): Promise<void> {
   const renewal = await renewed.get(url, async () => {
     try {
-      const document = await loadDocument(egress, url, signal);
+      const text = await loadDocument(egress, url, signal);
       kept.forget(url);
-      await kept.get(url, async () => document);
+      await kept.get(url, async () => text);
       return {};
     } catch (failure) {
       // Who had no time left says nothing about the address.
@@ -78,13 +79,16 @@ export async function fetchDocument(
   url: string,
   signal: AbortSignal,
 ): Promise<Readonly<Record<string, unknown>>> {
-  return (await kept.get(url, () => loadDocument(egress, url, signal))) ?? {};
+  const text = await kept.get(url, () => loadDocument(egress, url, signal));
+  return readObject(text ?? "{}", hostOf(url));
 }
 
-async function loadDocument(egress: Egress, url: string, signal: AbortSignal) {
+/** @returns the text of a JSON object. */
+async function loadDocument(egress: Egress, url: string, signal: AbortSignal): Promise<string> {
   const { status, body } = await ask(egress, { url, method: "GET", headers: { accept: "application/json" }, signal });
   if (status !== 200) throw upstreamFailed(`${hostOf(url)} answered ${status} for its metadata or keys`);
-  return readObject(body, hostOf(url));
+  readObject(body, hostOf(url));
+  return body;
 }
 
 /** A JSON array of texts by GET. @throws 400 upstream_login_failed. */

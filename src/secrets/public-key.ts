@@ -20,15 +20,19 @@ export function isUsable(key: JWK): boolean {
   return (key.n ?? "").length <= LONGEST_MODULUS && (key.e ?? "").length <= LONGEST_EXPONENT;
 }
 
-/** Without the members that some write as null; undefined for what is no key at all. */
-function keyIn(entry: unknown): JWK | undefined {
-  if (typeof entry !== "object" || entry === null || Array.isArray(entry)) return undefined;
-  return Object.fromEntries(Object.entries(entry).filter(([, value]) => value !== null)) as JWK;
+/**
+ * Those of somebody's keys that may be used (RFC 7517 §5), each with what is read of it alone; what is no set of keys is
+ * none here either.
+ */
+export function usableOf({ keys }: Readonly<Record<string, unknown>>): JSONWebKeySet {
+  if (!Array.isArray(keys)) return { keys } as unknown as JSONWebKeySet;
+  return { keys: keys.filter((key) => isKey(key) && isUsable(key)).map(readOf) };
 }
 
-/** Those of somebody's keys that may be used (RFC 7517 §5); what is no set of keys stays as it is. */
-export function usableOf(set: Readonly<Record<string, unknown>>): JSONWebKeySet {
-  const { keys } = set;
-  if (!Array.isArray(keys)) return set as unknown as JSONWebKeySet;
-  return { ...set, keys: keys.map(keyIn).filter((key) => key !== undefined && isUsable(key)) } as JSONWebKeySet;
+const isKey = (entry: unknown): entry is JWK => typeof entry === "object" && entry !== null && !Array.isArray(entry);
+
+/** Whatever else lies beside it may be many times larger in memory than it was as text. */
+function readOf(key: JWK): JWK {
+  const said = ([...TEXTS, "key_ops"] as const).filter((name) => (key[name] ?? null) !== null);
+  return Object.fromEntries(said.map((name) => [name, key[name]]));
 }

@@ -17,6 +17,7 @@ export interface Cache<V> {
 
 interface Entry<V> {
   readonly value: V;
+  readonly size: number;
   readonly loaded_at: number;
   /** By a reload. */
   readonly again: boolean;
@@ -25,14 +26,39 @@ interface Entry<V> {
 /** Milliseconds from one reload of a key to the next. */
 const RELOAD = 1_000;
 
-/** `ttl` in milliseconds; `monotonic` is any clock that never goes back. */
-export function openCache<V>(
-  ttl = 5_000,
-  limit = 10_000,
-  monotonic: () => number = performance.now.bind(performance),
-): Cache<V> {
+/** Characters that all values of a cache hold together, unless one alone holds more. */
+const LARGEST = 16 * 1_024 * 1_024;
+
+export interface CacheOptions<V> {
+  /** Characters that a value holds, where whoever made it chose how many; else a value is as good as any other. */
+  readonly sizeOf?: ((value: V) => number) | undefined;
+  /** Milliseconds. */
+  readonly ttl?: number | undefined;
+  /** Most entries. */
+  readonly limit?: number | undefined;
+  /** Any clock that never goes back. */
+  readonly monotonic?: (() => number) | undefined;
+}
+
+export function openCache<V>(options: CacheOptions<V> = {}): Cache<V> {
+  const { sizeOf = () => 0, ttl = 5_000, limit = 10_000, monotonic = performance.now.bind(performance) } = options;
   const entries = new Map<string, Entry<V>>();
+  let held = 0;
   const loads = new Map<string, Promise<V | undefined>>();
+
+  function drop(key: string): void {
+    held -= entries.get(key)?.size ?? 0;
+    entries.delete(key);
+  }
+
+  function keep(key: string, entry: Entry<V>): void {
+    for (const oldest of entries.keys()) {
+      if (entries.size < limit && held + entry.size <= LARGEST) break;
+      drop(oldest);
+    }
+    entries.set(key, entry);
+    held += entry.size;
+  }
 
   async function fill(key: string, load: () => Promise<V | undefined>, again = false): Promise<V | undefined> {
     const loaded_at = monotonic();
@@ -42,11 +68,8 @@ export function openCache<V>(
       const value = await pending;
       // A key forgotten while it loaded may have loaded the old row.
       if (loads.get(key) === pending) {
-        entries.delete(key);
-        if (value !== undefined) {
-          if (entries.size >= limit) dropOldest(entries);
-          entries.set(key, { value, loaded_at, again });
-        }
+        drop(key);
+        if (value !== undefined) keep(key, { value, size: sizeOf(value), loaded_at, again });
       }
       return value;
     } finally {
@@ -68,17 +91,16 @@ export function openCache<V>(
       return fill(key, load, true);
     },
     forget(key) {
-      entries.delete(key);
+      drop(key);
       loads.delete(key);
     },
     clear() {
       entries.clear();
+      held = 0;
       loads.clear();
     },
   };
 }
 
-function dropOldest(entries: Map<string, unknown>): void {
-  const oldest = entries.keys().next();
-  if (!oldest.done) entries.delete(oldest.value);
-}
+/** For what came of rows, of which tenants say how large they are. */
+export const openRowCache = <V>(): Cache<V> => openCache({ sizeOf: (value) => JSON.stringify(value).length });

@@ -67,4 +67,18 @@ describeOnBothEngines("a client's secrets", (engine) => {
     expect(await secrets(`/auth/clients/${open.id}`)).toEqual([]);
     expect((await send("GET", "/auth/clients")).text).not.toContain("digest");
   });
+
+  it("has none to rotate where it authenticates by none", async () => {
+    for (const token_endpoint_auth_method of ["none", "private_key_jwt"] as const) {
+      const client = await addClient(latchkey, tenant.account_id, { token_endpoint_auth_method });
+      const path = `/auth/clients/${client.id}`;
+      const refused = await send("POST", `${path}/rotate-secret`);
+      const fault = expect.objectContaining({ path: "token_endpoint_auth_method", code: "no_secret" });
+      expect([refused.status, refused.body.error?.errors], refused.text).toEqual([400, [fault]]);
+      expect((await send("GET", path)).body.secrets).toEqual([]);
+      await send("PATCH", path, { token_endpoint_auth_method: "client_secret_post" });
+      const rotated = await send("POST", `${path}/rotate-secret`);
+      expect([rotated.status, typeof rotated.body.client_secret]).toEqual([200, "string"]);
+    }
+  });
 });

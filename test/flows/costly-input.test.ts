@@ -33,8 +33,10 @@ async function sign(key: JWK, header: object, claims: JWTPayload): Promise<strin
 describeOnBothEngines("costly input", (engine) => {
   let latchkey: Latchkey;
   let tenant: Tenant;
+  /** Statements that were asked. */
+  const asked: string[] = [];
   beforeAll(async () => {
-    latchkey = await startLatchkey(engine);
+    latchkey = await startLatchkey(engine, { onQuery: (text) => void asked.push(text) });
     tenant = await createTenant(latchkey);
   });
   afterAll(() => latchkey.close());
@@ -108,5 +110,81 @@ describeOnBothEngines("costly input", (engine) => {
     expect((await ask(usual, "usual")).status).toBe(200);
     const refused = await ask(costly, "costly");
     expect([refused.status, refused.body.error]).toEqual([401, "invalid_client"]);
+  });
+
+  /** 60 KB of JSON that take up a megabyte once they are read. */
+  const padding = Array.from({ length: 20_000 }, () => ({}));
+
+  const send = (method: string, path: string, json?: object) =>
+    call(`${tenant.base}${path}`, { method, token: tenant.token, ...(json ? { json } : {}) });
+
+  it("is not kept beside a client's keys, nor inside one", async () => {
+    const key = { ...publicOf((await openKeys()).usual), kid: "1", key_ops: ["verify"] };
+    const around = { keys: [key, { ...key, kid: 1 }, null, { ...key, e: key.n }], padding };
+    const inside = { keys: [{ ...key, padding }] };
+    const { status, body: created, text } = await send("POST", "/auth/clients", { jwks: around });
+    expect([status, created.jwks], text.slice(0, 200)).toEqual([200, { keys: [key] }]);
+    const path = `/auth/clients/${created.id}`;
+    expect((await send("PATCH", path, { jwks: inside })).body.jwks).toEqual({ keys: [key] });
+    const redirect_uris = ["https://padded.example/callback"];
+    const registered = (await send("POST", "/oauth/register", { redirect_uris, jwks: inside })).body;
+    expect(registered.jwks).toEqual({ keys: [key] });
+    const rows = await latchkey.server.core.storage.read
+      .selectFrom("clients")
+      .select("settings")
+      .where("account_id", "=", tenant.account_id)
+      .execute();
+    expect(rows.filter(({ settings }) => settings.length > 5_000)).toEqual([]);
+    expect((await send("PATCH", path, { jwks: null })).body.jwks).toBe(null);
+  });
+
+  it("is refused where a client has too many keys, or none that could be read", async () => {
+    const { usual } = await openKeys();
+    const keys = Array.from({ length: 21 }, (_, n) => ({ ...publicOf(usual), n: usual.n?.slice(0, 40), kid: `${n}` }));
+    const { id } = (await send("POST", "/auth/clients", { jwks: { keys: keys.slice(1) } })).body;
+    for (const [jwks, code] of [
+      [{ keys }, "too_many"],
+      [{ keys: "x" }, "jwks"],
+      [{ padding: [] }, "jwks"],
+    ] as const) {
+      const fault = expect.objectContaining({ path: "jwks", code });
+      for (const [method, path] of [
+        ["POST", ""],
+        ["PATCH", `/${id}`],
+      ] as const) {
+        const { status, body } = await send(method, `/auth/clients${path}`, { jwks });
+        expect([status, body.error?.errors], `${method} ${code}`).toEqual([400, [fault]]);
+      }
+      const redirect_uris = ["https://padded.example/callback"];
+      const { status, body } = await send("POST", "/oauth/register", { redirect_uris, jwks });
+      expect([status, body.error]).toEqual([400, "invalid_client_metadata"]);
+    }
+  });
+
+  it("is no list of an account's clients: they are read in pages, and of a page of ours one", async () => {
+    const own = await createTenant(latchkey);
+    const settings = { first_party: true, user_type: "account_user" } as const;
+    const made = new Set([own.client.id]);
+    for (let n = 0; n < 45; n++) made.add((await addClient(latchkey, own.account_id)).id);
+    const staff = await addClient(latchkey, own.account_id, settings);
+    made.add(staff.id).add((await addClient(latchkey, own.account_id, settings)).id);
+    const ofClients = () => asked.splice(0).filter((text) => /^select .* from "clients"/.test(text));
+    ofClients();
+    const listed = await call(`${own.base}/auth/clients`, { token: own.token });
+    expect([listed.status, listed.headers.get("content-type")]).toEqual([200, "application/json; charset=utf-8"]);
+    expect(listed.body.map(({ id }: { id: string }) => id)).toEqual([...made].toSorted());
+    const { secrets: _secrets, ...one } = (await call(`${own.base}/auth/clients/${staff.id}`, { token: own.token }))
+      .body;
+    expect(listed.body.find(({ id }: { id: string }) => id === staff.id)).toEqual(one);
+    const pages = ofClients().filter((text) => text.includes("order by"));
+    expect(pages.length).toBeGreaterThan(2);
+    expect(pages.filter((text) => !text.includes(" limit "))).toEqual([]);
+
+    const headers = { origin: latchkey.config.public_url, "content-type": "application/x-www-form-urlencoded" };
+    const begun = await call(`${own.base}/sandbox`, { method: "POST", headers, raw: "" });
+    expect(begun.status, begun.text.slice(0, 200)).toBe(303);
+    const looks = ofClients().filter((text) => text.includes("order by"));
+    expect(looks).toHaveLength(1);
+    expect(looks[0]).toContain(" limit ");
   });
 });

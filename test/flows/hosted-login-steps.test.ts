@@ -6,12 +6,15 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { sql } from "kysely";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { knowsPerson } from "../../src/authentication/sessions/known-browser.ts";
+import { beginSession, findSessions } from "../../src/authentication/sessions/sessions.ts";
 import { findAccount } from "../../src/directory/accounts/find-account.ts";
 import { changeClient } from "../../src/directory/clients/change-client.ts";
 import { findClient } from "../../src/directory/clients/find-client.ts";
 import { logBrowserIn } from "../../src/oauth/browser/log-browser-in.ts";
 import type { OpenRequest } from "../../src/oauth/browser/open-request.ts";
 import type { Oauth } from "../../src/oauth/oauth.ts";
+import { sha256 } from "../../src/secrets/digest.ts";
+import { reveal } from "../../src/secrets/secret.ts";
 import { instant } from "../../src/storage/storage.ts";
 import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
@@ -239,6 +242,33 @@ describeOnBothEngines("a step of the hosted login", (engine) => {
       return knowsPerson(directory, account, browser_digest, email);
     };
     expect([await known(null), await known("https://provider.example")]).toEqual([true, false]);
+  });
+
+  it("still knows them where they have since come by another server, in the session that they had", async () => {
+    const { directory } = scene.latchkey.server.core;
+    const { storage } = directory;
+    const { account_id } = scene.tenant;
+    const account = await findAccount(directory, account_id);
+    const { id: user_id, email } = await addUser(scene.latchkey, account_id);
+    let browser: Uint8Array | undefined;
+    const logIn = async (provider?: string) => {
+      const shown = { authenticated_at: storage.now(), amr: ["otp"], provider, authorization_id: randomUUID() };
+      const subject = { user_id, second_factor: false, ...shown };
+      const begun = await storage.write((tx) =>
+        beginSession(tx, storage.engine, account, subject, browser, storage.now()),
+      );
+      browser = sha256(reveal(begun.browser));
+      return { session_id: begun.session_id, known: await knowsPerson(directory, account, browser, email) };
+    };
+    const upstream = "https://provider.example";
+    expect((await logIn(upstream)).known).toBe(false);
+    const own = await logIn();
+    const later = [await logIn(upstream), await logIn(upstream), await logIn()];
+    expect(later).toEqual([own, own, own]);
+    expect(own.known).toBe(true);
+    expect((await findSessions(directory, account_id, browser)).map(({ id }) => id)).toEqual([own.session_id]);
+    const rows = await storage.read.selectFrom("sessions").select("id").where("user_id", "=", user_id).execute();
+    expect(rows).toHaveLength(2);
   });
 
   it("sends nobody who leaves to a callback that was removed meanwhile", async () => {

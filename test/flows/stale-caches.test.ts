@@ -4,6 +4,9 @@
  */
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { findClient } from "../../src/directory/clients/find-client.ts";
+import { cacheKey } from "../../src/directory/directory.ts";
+import { grantsOf } from "../../src/directory/grants/find-grant.ts";
 import { describeOnBothEngines, engines } from "../support/engines.ts";
 import {
   addClient,
@@ -21,6 +24,7 @@ import {
   tokenOf,
 } from "../support/latchkey.ts";
 import { addPerson, PASSWORD, setPassword, token } from "../support/people.ts";
+import { standardClient } from "../support/standard-client.ts";
 import { openUpstream, type Upstream } from "../support/upstream.ts";
 
 /** A way in that has just been taken once, and what it hangs on. */
@@ -82,6 +86,27 @@ describeOnBothEngines("what is remembered here and gone from the database", (eng
       };
       return { clients: client.id, grants: made.body.id, take };
     },
+    async "a refresh token"() {
+      const settings = { first_party: true, grant_types: ["authorization_code", "refresh_token"] as const };
+      const client = await addClient(latchkey, tenant.account_id, {
+        ...settings,
+        grant_types: [...settings.grant_types],
+      });
+      const grants = await addGrant(latchkey, tenant.account_id, client, tenant.audience, ["orders:read"]);
+      const standard = standardClient(latchkey, tenant, client);
+      const more = { scope: "openid offline_access orders:read", resource: tenant.audience };
+      const { refresh_token } = (await standard.redeem(await standard.codeFor(client, more))).body;
+      return { clients: client.id, grants, take: () => standard.token({ grant_type: "refresh_token", refresh_token }) };
+    },
+    async "a code"() {
+      const client = await addClient(latchkey, tenant.account_id);
+      const grants = await addGrant(latchkey, tenant.account_id, client, tenant.audience, ["orders:read"]);
+      const take = async () => {
+        const verification_code = await mintCode(tenant, { client_id: client.client_id });
+        return authorize(tenant, { client_id: client.client_id, verification_code });
+      };
+      return { clients: client.id, grants, take };
+    },
   };
   /** Who came in, by the audit trail. */
   const entries = async () => {
@@ -113,6 +138,22 @@ describeOnBothEngines("what is remembered here and gone from the database", (eng
     expect([refused.status, refused.body?.error?.code], refused.text).toEqual([403, "unauthorized_client"]);
     expect(await entries()).toBe(before);
   });
+
+  it.each(["a code", "a password at auth/token", "auth/oidc/token", "a refresh token"])(
+    "lets somebody in by %s under a grant that another process has just made",
+    async (way) => {
+      const opened = await ways[way]?.();
+      if (!opened) throw new Error(`no way ${way}`);
+      const { directory } = latchkey.server.core;
+      const client = await findClient(directory, tenant.account_id, opened.clients);
+      await addGrant(latchkey, tenant.account_id, client, "https://first.example", []);
+      const before = (await grantsOf(directory, client)).filter(({ id }) => id !== opened.grants);
+      directory.grants.clear();
+      await directory.grants.get(cacheKey(tenant.account_id, client.id), async () => before);
+      const { status, text } = await opened.take();
+      expect([200, 302], text).toContain(status);
+    },
+  );
 });
 
 // Two servers share no SQLite file.

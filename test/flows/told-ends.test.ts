@@ -141,4 +141,30 @@ describeOnBothEngines("the end of a login is told", (engine) => {
     expect(await isActive(access_token, by)).toBe(false);
     expect(await told()).toEqual([{ entity, actor, reason }]);
   });
+
+  it.each([
+    "another client shows an authorization code",
+    ...["a refresh token is revoked", "another client shows a verification code that was used"],
+  ])("once, however often and by how many at once %s", async (way) => {
+    const foreign = async (): Promise<Ending> => {
+      const code = await standard.codeFor();
+      const { access_token } = (await standard.redeem(code)).body;
+      const end = async () => (await standard.redeem(code, thief)).status;
+      return { access_token, end, entity: claimsOf(access_token).sid, actor: thief.id, reason: "reuse" };
+    };
+    const [, begin = foreign] = ways.find(([named]) => named === way) ?? [];
+    const { end, entity } = await begin();
+    const { read } = latchkey.server.core.storage;
+    const told = () =>
+      read
+        .selectFrom("audit_events")
+        .select("id")
+        .where("action", "=", "auth.revoked")
+        .where("entity", "=", entity)
+        .execute();
+    await Promise.all(Array.from({ length: 5 }, end));
+    expect(await told()).toHaveLength(1);
+    await end();
+    expect(await told()).toHaveLength(1);
+  });
 });

@@ -15,6 +15,7 @@ import type { AuthenticatedSubject } from "../subject.ts";
 import { type NewSession, newBrowser, type Session } from "./session.ts";
 import {
   insertSession,
+  keepOwnLogin,
   type PersonsSessions,
   selectAuthorizations,
   selectAuthorizationsOf,
@@ -88,6 +89,7 @@ export async function beginSession(
     idle_expires_at: instant(milliseconds + settings.session_idle_lifetime * 1000),
     expires_at: instant(milliseconds + settings.session_lifetime * 1000),
   };
+  if (before && session.provider !== null) await keepOwnLogin(tx.db, before, session);
   const going = before && (await updateShown(tx.db, before, session));
   if (before) await updateBrowser(tx.db, account_id, before, digest);
   if (going === undefined) await insertSession(tx.db, session, digest);

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { sql } from "kysely";
 import { type ClientSettings, clientSettings } from "../../directory/clients/settings.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
@@ -185,6 +186,36 @@ export async function selectAuthorizationsOf(
     .where("a.client_id", "=", client_id)
     .execute();
   return rows.map(({ sid }) => sid);
+}
+
+/**
+ * Leaves an ended session in place of a login here that is about to become one of another server: who logged in here once
+ * is known in that browser by it (`selectKnown`).
+ */
+export async function keepOwnLogin(
+  db: Database,
+  browser_digest: Uint8Array,
+  { account_id, user_id, created_at: now }: NewSession,
+): Promise<void> {
+  const kept = ["account_id", "browser_digest", "user_id", "auth_time", "amr", "provider", "created_at"] as const;
+  const times = ["idle_expires_at", "expires_at"] as const;
+  await db
+    .insertInto("sessions")
+    .columns([...kept, ...times, "id", "ended_at"])
+    .expression((eb) =>
+      eb
+        .selectFrom("sessions")
+        .select([...kept, ...times, eb.val(randomUUID()).as("id"), eb.val(now).as("ended_at")])
+        .where("account_id", "=", account_id)
+        .where("browser_digest", "=", Buffer.from(browser_digest))
+        .where("user_id", "=", user_id)
+        .where("provider", "is", null)
+        .where("ended_at", "is", null)
+        .where("idle_expires_at", ">", now)
+        .where("expires_at", ">", now)
+        .limit(1),
+    )
+    .execute();
 }
 
 /** Whether somebody with this address or number logged in here in this browser, and not elsewhere; also long ago. */

@@ -1,5 +1,5 @@
 import { recordDeed } from "../../audit/audit.ts";
-import { noSuch } from "../../errors.ts";
+import { noSuch, refuseField } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Actor, Directory } from "../directory.ts";
@@ -45,7 +45,11 @@ export interface RotatedSecret {
   readonly client_secret: Secret;
 }
 
-/** A new secret; the old ones go on for `overlap` seconds. @throws 404 not_found. */
+/**
+ * A new secret; the old ones go on for `overlap` seconds.
+ *
+ * @throws 400 invalid_request for a client that authenticates by none; 404 not_found.
+ */
 export async function rotateSecret(
   directory: Directory,
   client: Client,
@@ -57,7 +61,11 @@ export async function rotateSecret(
   const now = instant(milliseconds);
   const { client_secret, row } = mintSecret(account_id, id, milliseconds);
   await directory.storage.write(async (tx) => {
-    if (!(await holdSettings(tx.db, account_id, id, now))) throw noSuch("client");
+    const stored = await holdSettings(tx.db, account_id, id, now);
+    if (!stored) throw noSuch("client");
+    const { token_endpoint_auth_method: method } = clientSettings(stored);
+    if (!method.startsWith("client_secret_"))
+      throw refuseField("token_endpoint_auth_method", "no_secret", `is ${method}, which takes no secret`);
     await updateSecretsEnd(tx.db, account_id, id, instant(milliseconds + overlap * 1000), now);
     await insertSecret(tx.db, row);
     const facts = { overlap_seconds: overlap };

@@ -28,6 +28,17 @@ function addressFaults(settings: Partial<ClientSettings>): Fault[] {
   });
 }
 
+/** So many public keys, more than whoever changes them needs at a time. */
+const MOST_KEYS = 20;
+
+function keyFaults({ jwks }: Partial<ClientSettings>): Fault[] {
+  if (!jwks) return [];
+  const path = "jwks";
+  if (!Array.isArray(jwks.keys)) return [{ path, code: "jwks", message: "must be a set of keys (RFC 7517 §5)" }];
+  if (jwks.keys.length <= MOST_KEYS) return [];
+  return [{ path, code: "too_many", message: `may hold ${MOST_KEYS} keys` }];
+}
+
 /** What a schema cannot say about a client's settings. @throws 400 invalid_request with every fault. */
 export function checkSettings(settings: Partial<ClientSettings>): void {
   const { callbacks = [], login_uri = null } = settings;
@@ -36,6 +47,7 @@ export function checkSettings(settings: Partial<ClientSettings>): void {
     ...callbackFaults(callbacks),
     ...callbackFaults(post_logout_redirect_uris, "post_logout_redirect_uris"),
     ...addressFaults(settings),
+    ...keyFaults(settings),
     ...loginUriFault(login_uri, callbacks),
     ...sectorFaults(settings),
     ...originFaults(settings.allowed_origins ?? []),

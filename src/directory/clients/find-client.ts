@@ -1,7 +1,7 @@
 import { noSuch, refuse } from "../../errors.ts";
 import { cacheKey, type Directory } from "../directory.ts";
 import type { Client } from "./client.ts";
-import { selectClient, selectClients, selectDeleted } from "./store.ts";
+import { pagesOfClients, selectClient, selectDeleted, selectStaffClient } from "./store.ts";
 
 /** A live client by client_id or uuid, at most 5 s old. @throws 403 unauthorized_client. */
 export async function findClient(directory: Directory, account_id: string, name: string): Promise<Client> {
@@ -27,8 +27,14 @@ export async function findClientById(directory: Directory, account_id: string, i
   return client;
 }
 
-export function listClients(directory: Directory, account_id: string): Promise<readonly Client[]> {
-  return selectClients(directory.storage.read, account_id);
+/** In pages. */
+export function listClients({ storage }: Directory, account_id: string): AsyncIterable<readonly Client[]> {
+  return pagesOfClients(storage.read, account_id);
+}
+
+/** The first client of the account's own that logs its account users in, as committed. */
+export function findStaffClient({ storage }: Directory, account_id: string): Promise<Client | undefined> {
+  return selectStaffClient(storage.read, account_id);
 }
 
 export function forgetClient(

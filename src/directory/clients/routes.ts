@@ -1,5 +1,6 @@
 import type { FastifyRequest } from "fastify";
 import { bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
+import { sendList } from "../../http/send-list.ts";
 import type { App } from "../../http/server.ts";
 import { reveal } from "../../secrets/secret.ts";
 import { findAccount } from "../accounts/find-account.ts";
@@ -41,7 +42,7 @@ export function clientRoutes(app: App, directory: Directory): void {
       params: OidParams,
       response: { 200: ClientList, ...refusals("account", ...bearer_refusals) },
     },
-    handler: async (request) => (await listClients(directory, request.account_id)).map(listed),
+    handler: (request, reply) => sendList(reply, listClients(directory, request.account_id), listed),
   });
 
   app.route({

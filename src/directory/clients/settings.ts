@@ -81,7 +81,8 @@ export const ClientSettings = Type.Object({
     [Type.Null(), Type.Unsafe<Readonly<Record<string, unknown>>>({ type: "object", additionalProperties: true })],
     {
       default: null,
-      description: "Public keys of the client, for private_key_jwt and request objects; RSA of at most 4,096 bits.",
+      description:
+        "Public keys of the client, for private_key_jwt and request objects, at most 20; RSA of at most 4,096 bits. Kept of them is what is read.",
     },
   ),
   jwks_uri: Type.Union([Type.Null(), text("https; where they are.")], {

@@ -1,3 +1,4 @@
+import { usableOf } from "../../secrets/public-key.ts";
 import { markDeleted } from "../../storage/mark-deleted.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
 import { columns } from "../../storage/tables.ts";
@@ -15,6 +16,12 @@ const decode = (row: StoredClient): Client => ({
   origin: row.origin as Client["origin"],
   settings: clientSettings(JSON.parse(row.settings) as Partial<ClientSettings>),
 });
+
+/** Of keys only what is read of them: whoever looks a client up holds all of it. */
+function encode(settings: Partial<ClientSettings>): string {
+  const { jwks } = settings;
+  return JSON.stringify(jwks ? { ...settings, jwks: usableOf(jwks) } : settings);
+}
 
 /** By uuid or client_id; deleted ones are not found. */
 export async function selectClient(db: Database, account_id: string, name: string): Promise<Client | undefined> {
@@ -39,15 +46,40 @@ export async function selectDeleted(db: Database, account_id: string, client_id:
   return row !== undefined;
 }
 
-export async function selectClients(db: Database, account_id: string): Promise<readonly Client[]> {
-  const rows = await db
+/** Clients that a page holds: their settings may be half a megabyte each. */
+const PAGE = 20;
+
+/** Live clients of an account, the oldest first, of which no more than a page is held at a time. */
+export async function* pagesOfClients(db: Database, account_id: string): AsyncGenerator<readonly Client[]> {
+  for (let last = ""; ; ) {
+    const rows = await db
+      .selectFrom("clients")
+      .select(columns.clients)
+      .where("account_id", "=", account_id)
+      .where("id", ">", last)
+      .where("deleted_at", "is", null)
+      .orderBy("id")
+      .limit(PAGE)
+      .execute();
+    yield rows.map(decode);
+    if (rows.length < PAGE) return;
+    last = rows.at(-1)?.id ?? "";
+  }
+}
+
+/** The oldest live client of the account's own that logs account users in. */
+export async function selectStaffClient(db: Database, account_id: string): Promise<Client | undefined> {
+  const row = await db
     .selectFrom("clients")
     .select(columns.clients)
     .where("account_id", "=", account_id)
+    .where("settings", "like", '%"first_party":true%')
+    .where("settings", "like", '%"user_type":"account_user"%')
     .where("deleted_at", "is", null)
     .orderBy("id")
-    .execute();
-  return rows.map(decode);
+    .limit(1)
+    .executeTakeFirst();
+  return row && decode(row);
 }
 
 export interface NewClient {
@@ -66,7 +98,7 @@ export interface NewClient {
 export async function insertClient(db: Database, client: NewClient): Promise<Client | undefined> {
   const [row] = await db
     .insertInto("clients")
-    .values({ ...client, settings: JSON.stringify(client.settings), updated_at: client.created_at })
+    .values({ ...client, settings: encode(client.settings), updated_at: client.created_at })
     .onConflict((conflict) => conflict.columns(["account_id", "client_id"]).doNothing())
     .returning(columns.clients)
     .execute();
@@ -89,7 +121,7 @@ export async function updateClient(
 ): Promise<void> {
   await db
     .updateTable("clients")
-    .set({ ...fields, settings: JSON.stringify(settings), updated_at: now })
+    .set({ ...fields, settings: encode(settings), updated_at: now })
     .where("account_id", "=", account_id)
     .where("id", "=", id)
     .where("deleted_at", "is", null)

@@ -37,7 +37,16 @@ export async function lookUpGrant(
   audience: string,
   type: Exclude<GrantType, "any">,
 ): Promise<Grant | undefined> {
-  return matchGrant(directory, account, await grantsOf(directory, client), audience, type);
+  return pickGrant(directory, client, (grants) => matchGrant(directory, account, grants, audience, type));
+}
+
+/** Where none fits of those that are known, one may have been granted a moment ago by another process. */
+export async function pickGrant(
+  directory: Directory,
+  client: Client,
+  pick: (grants: readonly Grant[]) => Grant | undefined,
+): Promise<Grant | undefined> {
+  return pick(await grantsOf(directory, client)) ?? pick(await listHeld(directory, client));
 }
 
 /** Pure: which of these grants serves an audience and type. */

@@ -7,7 +7,7 @@ import { findAccount } from "../../directory/accounts/find-account.ts";
 import { matchRedirectUri } from "../../directory/clients/callback.ts";
 import { findClient } from "../../directory/clients/find-client.ts";
 import { canonicalAudience } from "../../directory/grants/audience.ts";
-import { grantsOf } from "../../directory/grants/find-grant.ts";
+import { pickGrant } from "../../directory/grants/find-grant.ts";
 import { openOidcSecret } from "../../directory/grants/oidc-secret.ts";
 import { checkActsFor } from "../../directory/scopes.ts";
 import { PATIENCE } from "../../egress/documents.ts";
@@ -46,8 +46,9 @@ export async function logInUpstream(
   checkBound(client);
   if (redirect_uri !== undefined) matchRedirectUri(client, redirect_uri);
   const canonical = (one: string) => canonicalAudience(account, directory.public_url, one);
-  const grants = await grantsOf(directory, client);
-  const grant = grants.find((one) => one.oidc && canonical(one.audience) === canonical(audience));
+  const grant = await pickGrant(directory, client, (grants) =>
+    grants.find((one) => one.oidc && canonical(one.audience) === canonical(audience)),
+  );
   const client_secret = grant && (await openOidcSecret(directory, grant));
   if (!grant?.oidc || !client_secret) {
     throw refuse("unauthorized_client", { message: "The client holds no grant with oidc for this audience." });

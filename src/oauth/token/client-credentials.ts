@@ -5,7 +5,7 @@ import { isPublic } from "../../directory/clients/client.ts";
 import { forgetClient } from "../../directory/clients/find-client.ts";
 import type { ProvenClient } from "../../directory/clients/secret.ts";
 import type { Directory } from "../../directory/directory.ts";
-import { grantsOf, listGrants, matchGrant } from "../../directory/grants/find-grant.ts";
+import { listGrants, lookUpGrant } from "../../directory/grants/find-grant.ts";
 import type { Grant } from "../../directory/grants/grant.ts";
 import { refuse } from "../../errors.ts";
 import { instant } from "../../storage/storage.ts";
@@ -49,11 +49,7 @@ export async function issueClientCredentials(
   if (audience === undefined)
     throw refuse("invalid_target", { message: "audience is required: an API that a grant names." });
   const account = await findAccount(directory, account_id);
-  const serves = (grants: readonly Grant[]) => matchGrant(directory, account, grants, audience, "client_credentials");
-  // What a cache does not know yet may have been granted a moment ago by another process.
-  const grant =
-    serves(await grantsOf(directory, client)) ??
-    serves(await listGrants(directory, account_id, { client_id: client.id }));
+  const grant = await lookUpGrant(directory, account, client, audience, "client_credentials");
   if (!grant) throw ungranted();
   narrowScope(grant.scope, scope);
   const now = directory.storage.now();

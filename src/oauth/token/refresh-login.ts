@@ -5,7 +5,7 @@ import { findAccount } from "../../directory/accounts/find-account.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { findClient } from "../../directory/clients/find-client.ts";
 import { isAccountApi } from "../../directory/grants/audience.ts";
-import { grantsOf, matchGrant } from "../../directory/grants/find-grant.ts";
+import { lookUpGrant, pickGrant } from "../../directory/grants/find-grant.ts";
 import type { Grant } from "../../directory/grants/grant.ts";
 import { refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
@@ -31,10 +31,9 @@ async function grantOf(
 ): Promise<Pick<Grant, "id" | "scope"> | undefined> {
   if (grant_id === "" && audience === userinfoAudience(issuerOf(directory.public_url, account.account_id)))
     return { id: "", scope: [] };
-  const grants = await grantsOf(directory, client);
   return grant_id === ""
-    ? matchGrant(directory, account, grants, audience, "authorization_code")
-    : grants.find(({ id }) => id === grant_id);
+    ? lookUpGrant(directory, account, client, audience, "authorization_code")
+    : pickGrant(directory, client, (grants) => grants.find(({ id }) => id === grant_id));
 }
 
 export interface Wanted {

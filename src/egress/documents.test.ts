@@ -1,0 +1,39 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { fetchDocument, openDocuments } from "./documents.ts";
+import { openEgress } from "./egress.ts";
+
+describe("documents of other servers", () => {
+  /** 60 KB of JSON that take up a megabyte once they are read. */
+  const text = JSON.stringify({ keys: [], padding: Array.from({ length: 20_000 }, () => ({})) });
+  let server: Server;
+  let base: string;
+  const asked = new Map<string, number>();
+  beforeAll(async () => {
+    server = createServer(({ url = "" }, response) => {
+      asked.set(url, (asked.get(url) ?? 0) + 1);
+      response.end(text);
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  });
+  afterAll(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+
+  it("are kept as text, of which there is a bounded amount", async () => {
+    const documents = openDocuments(openEgress(["127.0.0.0/8"]));
+    const get = (n: number) => fetchDocument(documents, `${base}/${n}`, AbortSignal.timeout(60_000));
+    for (let n = 0; n < 300; n++) expect((await get(n)).keys).toEqual([]);
+    const held: unknown[] = [];
+    for (let n = 0; n < 300; n++) held.push(await documents.kept.get(`${base}/${n}`, async () => undefined));
+    const kept = held.filter((document) => document !== undefined);
+    expect(new Set(kept)).toEqual(new Set([text]));
+    expect(kept.length * text.length).toBeLessThanOrEqual(16 * 1_024 * 1_024);
+    await get(299);
+    await get(0);
+    expect([asked.get("/299"), asked.get("/0")]).toEqual([1, 2]);
+  });
+});
