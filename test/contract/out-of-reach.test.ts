@@ -2,6 +2,7 @@
  * The 503 that every operation declares: the database is out of reach, and whoever asks is told to come back, in the
  * shape of each surface.
  */
+import { sql } from "kysely";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { type Breakable, startBreakable } from "../support/breakable.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
@@ -17,6 +18,19 @@ describeOnBothEngines("a database that is out of reach", (engine) => {
   afterAll(() => latchkey.close());
 
   const told = ({ status, headers, body }: Reply) => [status, headers.get("retry-after"), body];
+
+  it("is not what is told where messages cannot be counted", async () => {
+    const { storage } = latchkey.server.core;
+    const rename = (from: string, to: string) =>
+      storage.write((tx) => sql`alter table ${sql.table(from)} rename to ${sql.table(to)}`.execute(tx.db));
+    await rename("outbox", "elsewhere");
+    const { status, body } = await call(`${latchkey.url}/readyz`);
+    await rename("elsewhere", "outbox");
+    expect([status, body]).toEqual([
+      200,
+      { status: "ready", checks: { database: "ok", revocations: "ok" }, degraded: {} },
+    ]);
+  });
 
   it("is a 503 on each surface, which spends nothing, and shows in /readyz", async () => {
     const verification_code = await mintCode(tenant);
