@@ -1,10 +1,9 @@
-import { sql } from "kysely";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../test/support/engines.ts";
 import { openStorage } from "../storage/open.ts";
 import { instant, type Storage } from "../storage/storage.ts";
 import type { OutboxKind } from "./attempt.ts";
-import { countOutbox, openOutboxCounts, outboxSweep } from "./counts.ts";
+import { countOutbox, outboxSweep } from "./counts.ts";
 import { listInbox } from "./inbox.ts";
 import { enqueue, type OutboxMessage, type OutboxRow, undeliverable } from "./outbox.ts";
 import { retryDelay } from "./retry.ts";
@@ -290,59 +289,6 @@ describeOnBothEngines("outbox", (engine) => {
       ["mail", "", instant(now - 1)],
       ...["", "a.example", "b.example"].map((destination) => ["http", destination, instant(now)]),
     ]);
-  });
-
-  /** One message for each of very many destinations, of which none is due for a while. */
-  async function putForMany(count: number): Promise<readonly string[]> {
-    const later = storage.now() + 300_000;
-    const destinations = Array.from({ length: count }, (_, n) => `many.example:${10_000 + n}`);
-    await storage.write(async (tx) => {
-      for (const destination of destinations)
-        await enqueue(tx, message(storage, { channel: "http", destination, expires_at: later + 60_000 }), later);
-    });
-    return destinations;
-  }
-
-  it("comes to every destination, and to a bounded number of them each time", async () => {
-    const destinations = await putForMany(450);
-    await put(storage);
-    const now = instant(storage.now() + 300_000);
-    const seen: string[][] = [];
-    let from = "";
-    do {
-      const { due, next } = await selectDueQueues(storage.read, now, from);
-      expect(due.filter(({ channel }) => channel === "mail")).toHaveLength(1);
-      seen.push(due.flatMap(({ channel, destination }) => (channel === "http" ? destination : [])));
-      from = next;
-    } while (from !== "");
-    expect(seen.map(({ length }) => length)).toEqual([200, 200, 52]);
-    expect([...new Set(seen.flat())].toSorted()).toEqual(destinations);
-  });
-
-  it("sends what is due, however many destinations wait that are not", async () => {
-    await putForMany(450);
-    const sent: string[] = [];
-    start(async ({ destination }) => void sent.push(destination), { poll: 10 });
-    for (const destination of ["last.example", "some.example", "a.example"]) {
-      const id = await put(storage, { channel: "http", destination });
-      await until(async () => (await stateOf(storage, id)).state === "sent");
-    }
-    expect(sent).toEqual(["last.example", "some.example", "a.example"]);
-  });
-
-  it("is counted once in five seconds, whoever asks, and nothing is told where it cannot be", async () => {
-    let time = 0;
-    const counts = openOutboxCounts(storage, () => time);
-    const counted = { late: 0, undeliverable: 0 };
-    expect(await counts()).toEqual(counted);
-    await storage.write((tx) => enqueue(tx, message(storage), storage.now() - 61_000));
-    time = 4_999;
-    expect(await Promise.all([counts(), counts()])).toEqual([counted, counted]);
-    time = 5_000;
-    expect(await counts()).toEqual({ late: 1, undeliverable: 0 });
-    time = 10_000;
-    await storage.write((tx) => sql`alter table outbox rename to elsewhere`.execute(tx.db));
-    expect(await counts()).toBeUndefined();
   });
 
   it("stops only when what is under way has been sent, and takes nothing new", async () => {

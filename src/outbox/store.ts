@@ -54,8 +54,8 @@ export interface Look {
 const DESTINATIONS = 200;
 
 /**
- * Looks for queues with a message that is due. From one queue to the next by an index, however much waits in each; over HTTP
- * from the destination `from` on, and no further than a look goes.
+ * Looks for queues with a message that is due. From one queue to the next by an index, however much waits in each; over
+ * HTTP from the destination `from` on, and no further than a look goes.
  */
 export async function selectDueQueues(db: Database, now: Instant, from: string): Promise<Look> {
   const least = (column: "destination" | "next_attempt_at", where: RawBuilder<unknown>) =>

@@ -15,8 +15,8 @@ interface Ended {
 /** People whose logins ended together: all that began before an instant, but the one that goes on. */
 export class EndedLogins {
   /**
-   * By account and person, those first that were noted first, then by the `sid` that goes on. The later of two with the same
-   * one ends what the earlier did.
+   * By account and person, those first that were noted first, then by the `sid` that goes on. The later of two with
+   * the same one ends what the earlier did.
    */
   readonly #ended = new Map<string, Map<string, Ended>>();
 

@@ -45,15 +45,15 @@ export const TOKENS_LIVE = 25 * 3_600_000;
 const POLL = 1_000;
 const STALE = 10_000;
 /**
- * How far each reading goes back. A row says when it was written, and is seen when its transaction commits: few take as long
- * as this.
+ * How far each reading goes back. A row says when it was written, and is seen when its transaction commits: few take
+ * as long as this.
  */
 const OVERLAP = 10_000;
 /** What took longer than this to commit would never be read elsewhere, so it is far more than any transaction takes. */
 const LATEST = 5 * 60_000;
 /**
- * Milliseconds between two readings that go back so far: one for each row that the last of them read, so that where there
- * are few, all are read every time, and at most so many.
+ * Milliseconds between two readings that go back so far, at most: one for each row that the last of them read, so that
+ * where there are few, all are read every time.
  */
 const LATE_PAUSE = 60_000;
 

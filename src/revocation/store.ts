@@ -25,8 +25,8 @@ export async function insertRevocations(
 const PAGE = 1_000;
 
 /**
- * Page by page, by when they came into this database: `revoked_at` of what an import brought is when it arrived. Between
- * two pages the event loop turns.
+ * Page by page, by when they came into this database: `revoked_at` of what an import brought is when it arrived.
+ * Between two pages the event loop turns.
  */
 export async function* revokedSince(db: Database, since: Instant): AsyncGenerator<readonly RevocationRow[]> {
   for (let last = { revoked_at: since, account_id: "", subject: "" }; ; ) {
