@@ -35,7 +35,7 @@ import { isWithin, openEgress, parseRange } from "./egress/egress.ts";
 import { serveDocs, version } from "./http/docs.ts";
 import { type App, openHttp } from "./http/server.ts";
 import { type Readiness, systemRoutes } from "./http/system-routes.ts";
-import { budgetSweep } from "./limits/limits.ts";
+import { budgetSweep, rememberedBudgetSweep } from "./limits/limits.ts";
 import { accountUserSelfRoutes } from "./oauth/account-user/routes.ts";
 import { authorizeRoutes } from "./oauth/authorize/routes.ts";
 import { requireBearer } from "./oauth/bearer/bearer.ts";
@@ -59,7 +59,7 @@ import { signupRoutes } from "./oauth/signup/routes.ts";
 import { sweeps as oauthSweeps } from "./oauth/sweeps.ts";
 import { tokenRoutes } from "./oauth/token/routes.ts";
 import { userinfoRoutes } from "./oauth/userinfo/routes.ts";
-import { countOutbox, outboxSweep } from "./outbox/counts.ts";
+import { type OutboxCounts, openOutboxCounts, outboxSweep } from "./outbox/counts.ts";
 import { consentPageRoutes } from "./pages/consents/routes.ts";
 import { devicePageRoutes } from "./pages/device/routes.ts";
 import { errorPage } from "./pages/error-page.ts";
@@ -106,7 +106,8 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
   const { storage, directory } = core;
   const stops: (() => Promise<void>)[] = tracing ? [tracing.stop] : [];
   try {
-    const metrics = await openMetrics(() => countOutbox(storage));
+    const counts = openOutboxCounts(storage);
+    const metrics = await openMetrics(counts);
     if (config.metrics_port !== null && config.workers === 1)
       stops.push(await serveMetrics(config.host, config.metrics_port, metrics));
     const wake = { outbox: () => {} };
@@ -126,7 +127,15 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     );
     stops.push(janitor.stop);
     const documents = openDocuments(egress, options.monotonic);
-    const app = await mount(config, core, { nudge: () => wake.outbox(), code, documents, log, metrics, tracing });
+    const app = await mount(config, core, {
+      nudge: () => wake.outbox(),
+      code,
+      documents,
+      log,
+      metrics,
+      counts,
+      tracing,
+    });
     stops.push(async () => app.close());
     const offer = config.demo && !options.follower ? await offerDemo(directory, config.database_url) : undefined;
     const { host, port } = config;
@@ -158,7 +167,8 @@ async function stopAll(stops: (() => Promise<void>)[], core: Core): Promise<void
 export function sweepsOf({ directory, tokens }: Core) {
   const leadOf = async (account_id: string) =>
     (await lookUpAccount(directory, account_id))?.settings.key_publication_lead ?? 86_400;
-  const own = [budgetSweep, outboxSweep, revocationSweep, registrationSweep(directory), keySweep(tokens, leadOf)];
+  const budgets = [budgetSweep, rememberedBudgetSweep];
+  const own = [...budgets, outboxSweep, revocationSweep, registrationSweep(directory), keySweep(tokens, leadOf)];
   return [...own, ...authenticationSweeps, ...oauthSweeps];
 }
 
@@ -169,13 +179,14 @@ interface Parts {
   readonly documents: Documents;
   readonly log: Logger;
   readonly metrics: Metrics;
+  readonly counts: () => Promise<OutboxCounts | undefined>;
   readonly tracing: Tracing | undefined;
 }
 
 async function mount(
   config: Config,
   core: Core,
-  { nudge, code, documents, log, metrics, tracing }: Parts,
+  { nudge, code, documents, log, metrics, counts, tracing }: Parts,
 ): Promise<App> {
   const { storage, directory, tokens } = core;
   const secure = config.public_url.startsWith("https:");
@@ -183,7 +194,7 @@ async function mount(
   serveDocs(app, config.public_url);
   const oauth = { directory, tokens, nudge, documents };
   requireBearer(app, oauth);
-  const readiness = () => readinessOf(core);
+  const readiness = () => readinessOf(core, counts);
   systemRoutes(app, { readiness, metrics: config.metrics_port === null ? metrics : undefined });
   tokenRoutes(app, oauth);
   authorizeRoutes(app, oauth);
@@ -233,14 +244,14 @@ function trustOf(proxies: readonly string[]): false | ((address: string) => bool
   return (text) => ipaddr.isValid(text) && isWithin(ranges, ipaddr.process(text));
 }
 
-async function readinessOf({ storage, directory }: Core): Promise<Readiness> {
+async function readinessOf({ storage, directory }: Core, counts: Parts["counts"]): Promise<Readiness> {
   const database = await storage.ping().then(
     () => "ok" as const,
     () => "failed" as const,
   );
   const revocations = directory.revocations.isFresh() ? ("ok" as const) : ("failed" as const);
   const ready = database === "ok" && revocations === "ok";
-  const { late, undeliverable } = database === "ok" ? await countOutbox(storage) : { late: 0, undeliverable: 0 };
+  const { late = 0, undeliverable = 0 } = (database === "ok" && (await counts())) || {};
   const degraded = {
     ...(late > 0 ? { late_messages: late } : {}),
     ...(undeliverable > 0 ? { undeliverable_messages: undeliverable } : {}),

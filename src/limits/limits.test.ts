@@ -4,7 +4,7 @@ import { masterKeys } from "../secrets/master-keys.ts";
 import { openStorage } from "../storage/open.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Charge } from "./budgets.ts";
-import { budgetSweep, chargeAll, peekBudget, takeBudget, takeBudgets } from "./limits.ts";
+import { budgetSweep, chargeAll, peekBudget, rememberedBudgetSweep, takeBudget, takeBudgets } from "./limits.ts";
 import { sourceSubject } from "./source.ts";
 
 const account_id = "T00000001";
@@ -119,6 +119,25 @@ describeOnBothEngines("limits", (engine) => {
       .where("subject", "like", "sweep-%")
       .execute();
     expect(left.map(({ subject }) => subject).sort()).toEqual(["sweep-guessed", "sweep-running"]);
+  });
+
+  it("sweeps what remembers failures, or a window that doubled, after ninety days", async () => {
+    const of = async (subject: string, days: number, remembered: { failures?: number; level?: number }) => {
+      const charge = send(subject, { budget: "numeric_guess" });
+      await takeBudget(storage, charge, storage.now() - days * 86_400_000);
+      await storage.write((tx) =>
+        tx.db.updateTable("budgets").set(remembered).where("subject", "=", subject).execute(),
+      );
+    };
+    await of("old-failures", 92, { failures: 3 });
+    await of("old-level", 93, { level: 1 });
+    await of("kept-failures", 88, { failures: 3 });
+    await of("kept-level", 88, { level: 1 });
+    while ((await budgetSweep.sweep(storage, 2)) === 2);
+    expect(await rememberedBudgetSweep.sweep(storage, 10)).toBe(2);
+    const left = await storage.read.selectFrom("budgets").select("subject").where("subject", "like", "%-%").execute();
+    const those = left.map(({ subject }) => subject).filter((subject) => /^(old|kept)-/.test(subject));
+    expect(those.sort()).toEqual(["kept-failures", "kept-level"]);
   });
 });
 

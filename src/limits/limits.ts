@@ -8,7 +8,14 @@
  */
 import type { Storage, Transaction } from "../storage/storage.ts";
 import { type Charge, limitOf, type Taken } from "./budgets.ts";
-import { type Counted, deleteEndedBudgets, keyOf, selectBudget, takeStatement } from "./store.ts";
+import {
+  type Counted,
+  deleteEndedBudgets,
+  deleteRememberedBudgets,
+  keyOf,
+  selectBudget,
+  takeStatement,
+} from "./store.ts";
 
 /** `now` in milliseconds since the epoch, here and below. */
 export async function takeBudget(storage: Storage, charge: Charge, now: number): Promise<Taken> {
@@ -50,4 +57,10 @@ function uncounted(charge: Charge): never {
 export const budgetSweep = {
   name: "budgets",
   sweep: (storage: Storage, batch: number) => deleteEndedBudgets(storage, storage.now(), batch),
+};
+
+/** For the janitor: failures that were remembered for long enough. */
+export const rememberedBudgetSweep = {
+  name: "remembered budgets",
+  sweep: (storage: Storage, batch: number) => deleteRememberedBudgets(storage, storage.now(), batch),
 };

@@ -1,4 +1,4 @@
-import { sql } from "kysely";
+import { type RawBuilder, sql } from "kysely";
 import { deleteEnded } from "../storage/delete-expired.ts";
 import { type Database, type HotStatement, type Instant, instant, type Row, type Storage } from "../storage/storage.ts";
 import { budgets, type Charge } from "./budgets.ts";
@@ -107,9 +107,13 @@ const DAY = 86_400_000;
 /** Levels and failures outlive their window, so that a patient guesser starts no new life every day. */
 const MEMORY = 90 * DAY;
 
+const ended = (storage: Storage, which: RawBuilder<unknown>, batch: number) =>
+  deleteEnded(storage, { table: "budgets", key: ["budget", "subject"], by: "window_ends_at", which }, batch);
+
+/** Those that remember nothing. @returns how many there were, at most `batch`. */
+export const deleteEndedBudgets = (storage: Storage, now: number, batch: number) =>
+  ended(storage, sql`window_ends_at < ${instant(now - DAY)} and failures = 0 and level = 0`, batch);
+
 /** @returns how many there were, at most `batch`. */
-export function deleteEndedBudgets(storage: Storage, now: number, batch: number): Promise<number> {
-  const which = sql`window_ends_at < ${instant(now - DAY)}
-    and (failures = 0 and level = 0 or window_ends_at < ${instant(now - MEMORY)})`;
-  return deleteEnded(storage, { table: "budgets", key: ["budget", "subject"], by: "window_ends_at", which }, batch);
-}
+export const deleteRememberedBudgets = (storage: Storage, now: number, batch: number) =>
+  ended(storage, sql`window_ends_at < ${instant(now - MEMORY)} and (failures > 0 or level > 0)`, batch);

@@ -1,12 +1,11 @@
+import { openCache } from "../storage/cache.ts";
 import { expirySweep } from "../storage/delete-expired.ts";
 import { instant, type Storage } from "../storage/storage.ts";
-import { selectFailedSince, selectPendingBefore } from "./store.ts";
+import { countFailedSince, countPendingBefore } from "./store.ts";
 
 /** What `/readyz` shows as degraded and `/metrics` exports. */
 export interface OutboxCounts {
-  /** Waiting to be sent, retries included. */
-  readonly pending: number;
-  /** Of those, the ones that have waited for more than a minute. */
+  /** Waiting to be sent for more than a minute, retries included. */
   readonly late: number;
   /** Given up within the last hour. */
   readonly undeliverable: number;
@@ -18,12 +17,20 @@ const DAY = 24 * HOUR;
 
 export async function countOutbox(storage: Storage): Promise<OutboxCounts> {
   const now = storage.now();
-  const [pending, late, undeliverable] = await Promise.all([
-    selectPendingBefore(storage.read, instant(now + DAY)),
-    selectPendingBefore(storage.read, instant(now - MINUTE)),
-    selectFailedSince(storage.read, instant(now - HOUR)),
+  const [late, undeliverable] = await Promise.all([
+    countPendingBefore(storage.read, instant(now - MINUTE)),
+    countFailedSince(storage.read, instant(now - HOUR)),
   ]);
-  return { pending, late, undeliverable };
+  return { late, undeliverable };
+}
+
+/**
+ * Counts for whoever asks, however often: what was counted stands for five seconds. @returns nothing where it cannot be
+ * counted.
+ */
+export function openOutboxCounts(storage: Storage, monotonic?: () => number): () => Promise<OutboxCounts | undefined> {
+  const counted = openCache<OutboxCounts>(5_000, 1, monotonic);
+  return () => counted.get("", () => countOutbox(storage)).catch(() => undefined);
 }
 
 /** Messages go a day after they expired, sandbox inboxes included. */

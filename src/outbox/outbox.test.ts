@@ -7,7 +7,7 @@ import { countOutbox, outboxSweep } from "./counts.ts";
 import { listInbox } from "./inbox.ts";
 import { enqueue, type OutboxMessage, type OutboxRow, undeliverable } from "./outbox.ts";
 import { retryDelay } from "./retry.ts";
-import { selectDueQueues } from "./store.ts";
+import { countPendingBefore, selectDueQueues } from "./store.ts";
 import { type OutboxOptions, type RunningOutbox, startOutbox } from "./worker.ts";
 
 const account_id = "P11223344";
@@ -37,6 +37,8 @@ async function stateOf(storage: Storage, id: string) {
   const row = await storage.read.selectFrom("outbox").selectAll().where("id", "=", id).executeTakeFirstOrThrow();
   return { state: row.state, attempts: row.attempts, last_error: row.last_error, finished: row.finished_at !== null };
 }
+
+const pending = (storage: Storage) => countPendingBefore(storage.read, instant(storage.now() + 86_400_000));
 
 async function until(check: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await check())) await new Promise((resolve) => setTimeout(resolve, 10));
@@ -168,7 +170,8 @@ describeOnBothEngines("outbox", (engine) => {
     await until(async () => (await stateOf(storage, id)).state === "failed");
     expect(await stateOf(storage, id)).toMatchObject({ attempts: 1, last_error: "no such mailbox" });
     expect(failures).toHaveLength(1);
-    expect(await countOutbox(storage)).toEqual({ pending: 0, late: 0, undeliverable: 1 });
+    expect(await countOutbox(storage)).toEqual({ late: 0, undeliverable: 1 });
+    expect(await pending(storage)).toBe(0);
   });
 
   it("leaves a kind it does not know to a process that does", async () => {
@@ -241,7 +244,7 @@ describeOnBothEngines("outbox", (engine) => {
       { slots: slotsOf(3) },
     );
     const ids = await Promise.all(Array.from({ length: 20 }, () => put(storage)));
-    await until(async () => (await countOutbox(storage)).pending === 0);
+    await until(async () => (await pending(storage)) === 0);
     expect(most).toBe(3);
     expect(ids).toHaveLength(20);
   });
@@ -280,7 +283,8 @@ describeOnBothEngines("outbox", (engine) => {
       await enqueue(tx, message(storage, { channel: "sms" }), now + 60_000);
       await enqueue(tx, message(storage), now - 1);
     });
-    const due = await selectDueQueues(storage.read, instant(now));
+    const { due, next } = await selectDueQueues(storage.read, instant(now), "");
+    expect(next).toBe("");
     expect(due.map(({ channel, destination, due_at }) => [channel, destination, due_at])).toEqual([
       ["mail", "", instant(now - 1)],
       ...["", "a.example", "b.example"].map((destination) => ["http", destination, instant(now)]),
@@ -336,7 +340,7 @@ describe("outbox on PostgreSQL, several processes", () => {
     const options = { log: quiet, poll: 20, slots: slotsOf(7), recordFailure: async () => {} };
     const workers = [test.storage, second, third].map((storage) => startOutbox(storage, kinds, options));
     const ids = await Promise.all(Array.from({ length: 200 }, () => put(test.storage)));
-    await until(async () => (await countOutbox(test.storage)).pending === 0);
+    await until(async () => (await pending(test.storage)) === 0);
     for (const worker of workers) await worker.stop();
     expect([...sent].sort()).toEqual([...ids].sort());
     await second.close();

@@ -44,22 +44,38 @@ export interface DueQueue extends Queue {
   readonly due_at: Instant;
 }
 
-/** The queues with a message that is due. From one queue to the next by an index, however much waits in each. */
-export async function selectDueQueues(db: Database, now: Instant): Promise<readonly DueQueue[]> {
+export interface Look {
+  readonly due: readonly DueQueue[];
+  /** The destination over HTTP from which the next look goes on: clients name as many as they like. */
+  readonly next: string;
+}
+
+/** Destinations of one channel that a look comes to. */
+const DESTINATIONS = 200;
+
+/**
+ * Looks for queues with a message that is due. From one queue to the next by an index, however much waits in each; over
+ * HTTP from the destination `from` on, and no further than a look goes.
+ */
+export async function selectDueQueues(db: Database, now: Instant, from: string): Promise<Look> {
   const least = (column: "destination" | "next_attempt_at", where: RawBuilder<unknown>) =>
     sql`(select min(${sql.ref(column)}) from outbox where state = 'pending' and outbox.channel = ${where})`;
-  const { rows } = await sql<DueQueue>`with recursive channels (channel) as (values ('mail'), ('sms'), ('http')),
-    queues (channel, destination) as (
-      select channel, ${least("destination", sql`channels.channel`)} from channels
+  const { rows } = await sql<DueQueue & { place: number }>`with recursive
+    channels (channel, start) as (values ('mail', ''), ('sms', ''), ('http', cast(${from} as text))),
+    queues (channel, destination, place) as (
+      select channel,
+        ${least("destination", sql`channels.channel and outbox.destination >= channels.start`)}, 1 from channels
       union all
-      select channel, ${least("destination", sql`queues.channel and outbox.destination > queues.destination`)}
-        from queues where destination is not null),
-    waiting (channel, destination, due_at) as (
-      select channel, destination,
+      select channel, ${least("destination", sql`queues.channel and outbox.destination > queues.destination`)}, place + 1
+        from queues where destination is not null and place < ${sql.lit(DESTINATIONS)}),
+    waiting (channel, destination, place, due_at) as (
+      select channel, destination, place,
         ${least("next_attempt_at", sql`queues.channel and outbox.destination = queues.destination`)}
         from queues where destination is not null)
-    select channel, destination, due_at from waiting where due_at <= ${now} order by due_at`.execute(db);
-  return rows;
+    select channel, destination, place, due_at from waiting
+      where due_at <= ${now} or place = ${sql.lit(DESTINATIONS)} order by due_at`.execute(db);
+  const last = rows.find(({ place }) => Number(place) === DESTINATIONS);
+  return { due: rows.filter(({ due_at }) => due_at <= now), next: last?.destination ?? "" };
 }
 
 export interface Claim {
@@ -174,24 +190,16 @@ export async function selectInbox(
   return rows.map(decode);
 }
 
-async function count(
-  db: Database,
-  state: string,
-  column: "created_at" | "finished_at",
-  op: "<" | ">=",
-  than: Instant,
-): Promise<number> {
-  const { n } = await db
-    .selectFrom("outbox")
-    .select((eb) => eb.fn.countAll<number>().as("n"))
-    .where("state", "=", state)
-    .where(column, op, than)
-    .executeTakeFirstOrThrow();
-  return Number(n);
-}
+export const countPendingBefore = (db: Database, than: Instant) =>
+  count(db, sql<boolean>`state = 'pending' and created_at < ${than}`);
+export const countFailedSince = (db: Database, than: Instant) =>
+  count(db, sql<boolean>`state = 'failed' and finished_at >= ${than}`);
 
-export const selectPendingBefore = (db: Database, than: Instant) => count(db, "pending", "created_at", "<", than);
-export const selectFailedSince = (db: Database, than: Instant) => count(db, "failed", "finished_at", ">=", than);
+/** The state stands in the text of `which`: an index that holds rows of one state serves no other text. */
+async function count(db: Database, which: RawBuilder<boolean>): Promise<number> {
+  const all = db.selectFrom("outbox").select((eb) => eb.fn.countAll<number>().as("n"));
+  return Number((await all.where(which).executeTakeFirstOrThrow()).n);
+}
 
 function decode(row: StoredRow): OutboxRow {
   return { ...row, channel: row.channel as Channel, payload: JSON.parse(row.payload) as Record<string, unknown> };

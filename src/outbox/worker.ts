@@ -49,6 +49,8 @@ interface Worker extends AttemptContext {
   readonly slots: Readonly<Record<SentChannel, Slots>>;
   readonly lease: number;
   readonly inFlight: Map<string, UnderWay>;
+  /** Where the next look for what goes over HTTP begins. */
+  from: string;
 }
 
 interface UnderWay extends Pick<OutboxRow, "channel" | "destination"> {
@@ -77,6 +79,7 @@ export function startOutbox(storage: Storage, kinds: AttemptContext["kinds"], op
     slots,
     lease,
     inFlight,
+    from: "",
   };
   const sleeper = openSleeper();
   let stopping = false;
@@ -112,7 +115,9 @@ function takeOver({ storage, claimed_by, now }: Worker): Promise<void> {
 async function claim(worker: Worker): Promise<OutboxRow[]> {
   const { storage, claimed_by, now, lease } = worker;
   // A look is cheap and disturbs no writer; most of them find nothing.
-  const shares = sharesOf(worker, await selectDueQueues(storage.read, instant(now())));
+  const { due, next } = await selectDueQueues(storage.read, instant(now()), worker.from);
+  worker.from = next;
+  const shares = sharesOf(worker, due);
   if (shares.length === 0) return [];
   const claimed = { claimed_by, now: instant(now()), until: instant(now() + lease) };
   return storage.write(async (tx) => {

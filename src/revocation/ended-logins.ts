@@ -14,7 +14,10 @@ interface Ended {
 
 /** People whose logins ended together: all that began before an instant, but the one that goes on. */
 export class EndedLogins {
-  /** By account and person, then by the `sid` that goes on. The later of two with the same one ends what the earlier did. */
+  /**
+   * By account and person, those first that were noted first, then by the `sid` that goes on. The later of two with
+   * the same one ends what the earlier did.
+   */
   readonly #ended = new Map<string, Map<string, Ended>>();
 
   get size(): number {
@@ -27,6 +30,8 @@ export class EndedLogins {
     if (user_id === undefined || except === undefined) return false;
     const key = `${account_id} ${user_id}`;
     const ended = this.#ended.get(key) ?? new Map<string, Ended>();
+    if ((ended.get(except)?.before ?? 0) >= before) return true;
+    this.#ended.delete(key);
     this.#ended.set(key, ended.set(except, { before, expires_at }));
     return true;
   }
@@ -41,7 +46,8 @@ export class EndedLogins {
   forget(now: number): void {
     for (const [key, ended] of this.#ended) {
       for (const [except, { expires_at }] of ended) if (expires_at < now) ended.delete(except);
-      if (ended.size === 0) this.#ended.delete(key);
+      if (ended.size > 0) return;
+      this.#ended.delete(key);
     }
   }
 }

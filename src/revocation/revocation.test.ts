@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import { afterAll, beforeAll, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../test/support/engines.ts";
 import { until } from "../../test/support/smtp.ts";
 import { instant } from "../storage/storage.ts";
@@ -111,6 +111,109 @@ describeOnBothEngines("revocation", (engine) => {
     };
     await expect.poll(isAlive, { timeout: 3_000 }).toBe(false);
     await elsewhere.stop();
+  });
+
+  describe("of which there are many", () => {
+    /** The storage of a process, and how many rows each of its readings brought, in which turn of the event loop. */
+    function watch({ storage }: TestStorage) {
+      const readings: { rows: number; turn: number }[] = [];
+      let [turn, stopped] = [0, false];
+      const count = () => {
+        turn += 1;
+        if (!stopped) setImmediate(count);
+      };
+      setImmediate(count);
+      const read = storage.read.withPlugin({
+        transformQuery: ({ node }) => node,
+        transformResult: async ({ result }) => {
+          readings.push({ rows: result.rows.length, turn });
+          return result;
+        },
+      });
+      const stop = () => {
+        stopped = true;
+      };
+      return { storage: { ...storage, read }, readings, stop };
+    }
+
+    async function insertMany(own: TestStorage, count: number, at: number): Promise<readonly string[]> {
+      const [written, expires] = [instant(at), instant(at + TOKENS_LIVE)];
+      const subjects = Array.from({ length: count }, (_, index) => `sid:${index}`);
+      await own.storage.write(async ({ db }) => {
+        for (let from = 0; from < count; from += 500)
+          await insertRevocations(db, account_id, subjects.slice(from, from + 500), written, expires);
+      });
+      return subjects;
+    }
+
+    it("reads them page by page, those of one instant too, and leaves the process to others in between", async () => {
+      const own = await openTestStorage(engine);
+      const subjects = await insertMany(own, 2_500, own.storage.now() - 3_600_000);
+      const { storage, readings, stop } = watch(own);
+      const revocations = await openRevocations(storage, { poll: 60_000 });
+      const full = readings.filter(({ rows }) => rows > 0);
+      expect(full.map(({ rows }) => rows)).toEqual([1_000, 1_000, 500]);
+      expect(new Set(full.map(({ turn }) => turn)).size).toBe(3);
+      for (const subject of subjects) expect(() => revocations.checkAlive(account_id, [subject])).toThrow("expired");
+      await revocations.stop();
+      stop();
+      await own.close();
+    });
+
+    it("does not read them again every time, but late ones are seen all the same", async () => {
+      const own = await openTestStorage(engine);
+      let time = 0;
+      await insertMany(own, 2_500, own.storage.now() - 60_000);
+      const { storage, readings, stop } = watch(own);
+      const revocations = await openRevocations(storage, { poll: 10, monotonic: () => time });
+      const total = () => readings.reduce((sum, { rows }) => sum + rows, 0);
+      await until("both kinds of readings", () => (total() >= 5_000 ? true : undefined));
+      const before = readings.length;
+      await until("further readings", () => (readings.length >= before + 20 ? true : undefined));
+      expect(total()).toBe(5_000);
+      const late = own.storage.now() - 120_000;
+      const [written, expires] = [instant(late), instant(late + TOKENS_LIVE)];
+      await own.storage.write((tx) => insertRevocations(tx.db, account_id, ["sid:late"], written, expires));
+      time = 2_500;
+      await until("the late one", () => (total() >= 7_501 ? true : undefined));
+      expect(() => revocations.checkAlive(account_id, ["sid:late"])).toThrow("expired");
+      await revocations.stop();
+      stop();
+      await own.close();
+    });
+  });
+
+  it("is not forgotten for an earlier one that is read later", async () => {
+    let time = test.storage.now();
+    const clock = vi.spyOn(test.storage, "now").mockImplementation(() => time);
+    const user_id = "eve";
+    const revocations = await openRevocations(test.storage, { poll: 20 });
+    const began = time + 5;
+    time += 10;
+    await test.storage.write((tx) => revocations.endLogins(tx, account_id, { user_id, except: "" }, time));
+    const isAlive = () => {
+      try {
+        revocations.checkAlive(account_id, [], { sid: "s", began_at: began, subject: user_id });
+        return true;
+      } catch {
+        return false;
+      }
+    };
+    expect(isAlive()).toBe(false);
+    const [earlier, expires] = [instant(time - 8), instant(time - 8 + TOKENS_LIVE)];
+    await test.storage.write((tx) => insertRevocations(tx.db, account_id, [`logins:${user_id} `], earlier, expires));
+    await test.storage.write((tx) => insertRevocations(tx.db, account_id, ["sid:mark"], earlier, expires));
+    await until("the earlier one to be read", () => {
+      try {
+        revocations.checkAlive(account_id, ["sid:mark"]);
+        return undefined;
+      } catch {
+        return true;
+      }
+    });
+    expect(isAlive()).toBe(false);
+    clock.mockRestore();
+    await revocations.stop();
   });
 
   it("refuses with 503 once it has not been read for ten seconds, and recovers", async () => {

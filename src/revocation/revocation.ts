@@ -10,8 +10,9 @@
 import { refuse } from "../errors.ts";
 import { expirySweep } from "../storage/delete-expired.ts";
 import { type Instant, instant, type Storage, type Transaction } from "../storage/storage.ts";
+import { DeadSubjects } from "./dead-subjects.ts";
 import { EndedLogins, endedLogins, type Login } from "./ended-logins.ts";
-import { insertRevocations, type RevocationRow, selectRevokedSince } from "./store.ts";
+import { insertRevocations, type RevocationRow, revokedSince } from "./store.ts";
 
 export interface Revocations {
   /** Part of the transaction that deletes or revokes; this process knows once that is on disk. */
@@ -44,10 +45,17 @@ export const TOKENS_LIVE = 25 * 3_600_000;
 const POLL = 1_000;
 const STALE = 10_000;
 /**
- * How far each reading goes back. A row says when it was written, and is seen when its transaction commits: what took longer than
- * this to commit would never be read elsewhere, so it is far more than any transaction takes. An index bears the cost.
+ * How far each reading goes back. A row says when it was written, and is seen when its transaction commits: few take
+ * as long as this.
  */
-const OVERLAP = 5 * 60_000;
+const OVERLAP = 10_000;
+/** What took longer than this to commit would never be read elsewhere, so it is far more than any transaction takes. */
+const LATEST = 5 * 60_000;
+/**
+ * Milliseconds between two readings that go back so far, at most: one for each row that the last of them read, so that
+ * where there are few, all are read every time.
+ */
+const LATE_PAUSE = 60_000;
 
 export interface RevocationOptions {
   /** What else ends with an authorization, in the same transaction: its refresh tokens. */
@@ -66,24 +74,35 @@ export interface RevocationOptions {
 /** Reads what is dead, then keeps reading. @throws when the first reading fails. */
 export async function openRevocations(storage: Storage, options: RevocationOptions = {}): Promise<Revocations> {
   const { poll = POLL, monotonic = () => performance.now(), report = () => {}, authorizationsEnd } = options;
-  const dead = new Map<string, number>();
+  const dead = new DeadSubjects();
   const ended = new EndedLogins();
   let since = storage.now() - TOKENS_LIVE;
   let readAt = monotonic();
-  let reading: Promise<void> = Promise.resolve();
   let failing = false;
+  let lateAt = Number.NEGATIVE_INFINITY;
+  let pause = 0;
 
   function note({ account_id, subject, expires_at }: RevocationRow): void {
     const until = Date.parse(expires_at);
     const over = { before: until - TOKENS_LIVE, expires_at: until };
-    if (!ended.note(account_id, subject, over)) dead.set(keyOf(account_id, subject), until);
+    if (!ended.note(account_id, subject, over)) dead.note(account_id, subject, until);
   }
 
-  async function read(): Promise<void> {
+  /** @returns how many there were. */
+  async function readFrom(from: number): Promise<number> {
+    let count = 0;
+    for await (const rows of revokedSince(storage.read, instant(from))) {
+      for (const row of rows) note(row);
+      count += rows.length;
+    }
+    return count;
+  }
+
+  async function readNew(): Promise<void> {
     const started = monotonic();
     const now = storage.now();
-    for (const row of await selectRevokedSince(storage.read, instant(since))) note(row);
-    for (const [key, expires_at] of dead) if (expires_at < now) dead.delete(key);
+    await readFrom(since);
+    dead.forget(now);
     ended.forget(now);
     since = now - OVERLAP;
     readAt = started;
@@ -95,11 +114,17 @@ export async function openRevocations(storage: Storage, options: RevocationOptio
     failing = true;
   }
 
-  await read();
-  const timer = setInterval(() => {
-    reading = reading.then(read).catch(failed);
-  }, poll);
-  timer.unref();
+  async function readLate(): Promise<void> {
+    const started = monotonic();
+    if (started - lateAt < pause) return;
+    [lateAt, pause] = [started, LATE_PAUSE];
+    pause = Math.min(await readFrom(storage.now() - LATEST), LATE_PAUSE);
+  }
+
+  await readNew();
+  // The first reading may have taken a while.
+  await readNew();
+  const readings = [readNew, readLate].map((read) => repeat(read, poll, failed));
 
   async function record(tx: Transaction, account_id: string, subjects: readonly string[], now = storage.now()) {
     const [revoked_at, expires_at] = [instant(now), instant(now + TOKENS_LIVE)];
@@ -123,15 +148,30 @@ export async function openRevocations(storage: Storage, options: RevocationOptio
       if (!isFresh()) throw refuse("temporarily_unavailable", { detail: "revocations are stale", retry_after: 1 });
       if (login && ended.size > 0 && ended.has(account_id, login))
         throw refuse("invalid_token", { detail: `revoked: logins of ${login.subject}` });
-      if (dead.size === 0) return;
-      const gone = subjects.find((subject) => dead.has(keyOf(account_id, subject)));
+      const gone = dead.find(account_id, subjects);
       if (gone) throw refuse("invalid_token", { detail: `revoked: ${gone}` });
     },
     isFresh,
     async stop() {
-      clearInterval(timer);
-      await reading;
+      await Promise.all(readings.map((stop) => stop()));
     },
+  };
+}
+
+/** Begins `read` anew every so many milliseconds, unless it is under way. @returns what ends that. */
+function repeat(read: () => Promise<void>, every: number, failed: (error: unknown) => void): () => Promise<void> {
+  let reading: Promise<void> | undefined;
+  const timer = setInterval(() => {
+    reading ??= read()
+      .catch(failed)
+      .finally(() => {
+        reading = undefined;
+      });
+  }, every);
+  timer.unref();
+  return async () => {
+    clearInterval(timer);
+    await reading;
   };
 }
 
@@ -141,7 +181,5 @@ const SLICE = 500;
 function* slices(all: readonly string[]): Generator<readonly string[]> {
   for (let from = 0; from < all.length; from += SLICE) yield all.slice(from, from + SLICE);
 }
-
-const keyOf = (account_id: string, subject: string) => `${account_id} ${subject}`;
 
 export const revocationSweep = expirySweep("revocations", { table: "revocations", key: ["subject"] });

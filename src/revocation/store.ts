@@ -22,11 +22,37 @@ export async function insertRevocations(
     .execute();
 }
 
-/** By when they came into this database: `revoked_at` of what an import brought is when it arrived. */
-export function selectRevokedSince(db: Database, since: Instant): Promise<readonly RevocationRow[]> {
+const PAGE = 1_000;
+
+/**
+ * Page by page, by when they came into this database: `revoked_at` of what an import brought is when it arrived.
+ * Between two pages the event loop turns.
+ */
+export async function* revokedSince(db: Database, since: Instant): AsyncGenerator<readonly RevocationRow[]> {
+  for (let last = { revoked_at: since, account_id: "", subject: "" }; ; ) {
+    const rows = await selectPage(db, last);
+    yield rows;
+    const end = rows[PAGE - 1];
+    if (end === undefined) return;
+    last = end;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+function selectPage(db: Database, after: { revoked_at: Instant; account_id: string; subject: string }) {
   return db
     .selectFrom("revocations")
-    .select(["account_id", "subject", "expires_at"])
-    .where("revoked_at", ">=", since)
+    .select(["revoked_at", "account_id", "subject", "expires_at"])
+    .where((eb) =>
+      eb(
+        eb.refTuple("revoked_at", "account_id", "subject"),
+        ">",
+        eb.tuple(after.revoked_at, after.account_id, after.subject),
+      ),
+    )
+    .orderBy("revoked_at")
+    .orderBy("account_id")
+    .orderBy("subject")
+    .limit(PAGE)
     .execute();
 }

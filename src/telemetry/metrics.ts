@@ -29,8 +29,8 @@ export interface WaitingMessages {
 
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
-/** `waiting` is asked at every scrape; when it rejects, its figure is left out. */
-export async function openMetrics(waiting: () => Promise<WaitingMessages>): Promise<Metrics> {
+/** `waiting` is asked at every scrape; where it knows nothing, its figure is left out. */
+export async function openMetrics(waiting: () => Promise<WaitingMessages | undefined>): Promise<Metrics> {
   const { AggregatorRegistry, Counter, Gauge, Histogram, Registry, collectDefaultMetrics } = await import(
     "prom-client"
   );
@@ -63,7 +63,7 @@ export async function openMetrics(waiting: () => Promise<WaitingMessages>): Prom
     aggregator: "max",
     async collect() {
       this.reset();
-      const counted = await waiting().catch(() => undefined);
+      const counted = await waiting();
       if (!counted) return;
       this.set({ state: "late" }, counted.late);
       this.set({ state: "undeliverable" }, counted.undeliverable);

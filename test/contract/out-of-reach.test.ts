@@ -33,6 +33,19 @@ describeOnBothEngines("a database that is out of reach", (engine) => {
     await expect.poll(() => latchkey.server.core.directory.revocations.isFresh(), { timeout: 20_000 }).toBe(true);
   });
 
+  it("is not what is told where messages cannot be counted", async () => {
+    const { storage } = latchkey.server.core;
+    const rename = (from: string, to: string) =>
+      storage.write((tx) => sql`alter table ${sql.table(from)} rename to ${sql.table(to)}`.execute(tx.db));
+    await rename("outbox", "elsewhere");
+    const { status, body } = await call(`${latchkey.url}/readyz`);
+    await rename("elsewhere", "outbox");
+    expect([status, body]).toEqual([
+      200,
+      { status: "ready", checks: { database: "ok", revocations: "ok" }, degraded: {} },
+    ]);
+  });
+
   it("is a 503 on each surface, which spends nothing, and shows in /readyz", async () => {
     const verification_code = await mintCode(tenant);
     const form = { grant_type: "client_credentials", audience: tenant.issuer };

@@ -5,13 +5,15 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { sweeps as authenticationSweeps } from "../../src/authentication/sweeps.ts";
 import { sqlitePath } from "../../src/config.ts";
-import { budgetSweep } from "../../src/limits/limits.ts";
+import { budgetSweep, rememberedBudgetSweep } from "../../src/limits/limits.ts";
 import { sweeps as oauthSweeps } from "../../src/oauth/sweeps.ts";
-import { outboxSweep } from "../../src/outbox/counts.ts";
+import { countOutbox, outboxSweep } from "../../src/outbox/counts.ts";
 import { revocationSweep } from "../../src/revocation/revocation.ts";
 import { migrate } from "../../src/storage/migrate.ts";
 import { sealed_columns } from "../../src/storage/sealed.ts";
 import { openSqliteFile, type SqliteFile } from "../../src/storage/sqlite/connection.ts";
+import { keySweep } from "../../src/tokens/keys/rotate-key.ts";
+import type { Tokens } from "../../src/tokens/tokens.ts";
 import { belongingsOf, openProvider } from "../support/belongings.ts";
 import { createTestDatabase, openTestStorage } from "../support/engines.ts";
 import {
@@ -109,7 +111,7 @@ describe("what runs on PostgreSQL for a request", () => {
 });
 
 /** An account has a handful of these. */
-const FEW = /^(SCAN|SEARCH) (migrations|accounts|connections|roles|signing_keys|account_keys)\b/;
+const FEW = /^(SCAN|SEARCH) (migrations|accounts|connections|roles|account_keys)\b|^SEARCH (signing_keys|newer)\b/;
 /** Asked once, at the start, of all accounts: under which keys something is sealed. */
 const START = /^with recursive sealed_under\b/;
 /** A list of all there are, in the order of their keys. */
@@ -117,8 +119,8 @@ const LIST =
   /^select (?!count)[^()]* from "(clients|grants|users|outbox)" where "account_id" = \?.* order by "id"( desc)?( limit \?)?$/;
 
 const SWEEPS = [...authenticationSweeps, ...oauthSweeps, outboxSweep, revocationSweep];
-/** Their expiry is no end of a row's life, or is looked at by a sweep that does more. */
-const KEPT = ["signing_keys", "client_registrations"];
+/** Its expiry is looked at by a sweep that does more. */
+const KEPT = ["client_registrations"];
 
 /** A row that expired long ago in every table that has such. @returns their names. */
 function insertExpired(path: string): readonly string[] {
@@ -236,13 +238,29 @@ describe("what runs on SQLite for a request", () => {
     const { storage, database_url, close } = await openTestStorage("sqlite", (text) => void seen.push(text));
     try {
       const tables = insertExpired(sqlitePath(database_url));
-      for (const { name, sweep } of SWEEPS) expect(await sweep(storage, 10), name).toBe(1);
+      const keys = keySweep({ storage } as Tokens, async () => 0);
+      for (const { name, sweep } of [...SWEEPS, keys]) expect(await sweep(storage, 10), name).toBe(1);
       const swept = tables.filter((table) => seen.some((text) => text.startsWith(`delete from "${table}"`)));
       expect(swept).toEqual(tables);
       await budgetSweep.sweep(storage, 10);
+      await rememberedBudgetSweep.sweep(storage, 10);
+      await countOutbox(storage);
     } finally {
       await close();
     }
-    expect(seen.filter((text) => /^(select|delete)\b/i.test(text)).flatMap(broadSteps)).toEqual([]);
+    const statements = seen.filter((text) => /^(select|delete)\b/i.test(text));
+    expect(statements.flatMap(broadSteps)).toEqual([]);
+    const rare = statements
+      .flatMap(planOf)
+      .flatMap((step) => /INDEX ((?:budgets|signing_keys|outbox)_\w+ .*)/.exec(step)?.[1] ?? []);
+    expect(rare.toSorted()).toEqual([
+      "budgets_ended (window_ends_at<?)",
+      "budgets_remembered (window_ends_at<?)",
+      "outbox_expiry (expires_at<?)",
+      "outbox_failed (state=? AND finished_at>?)",
+      "outbox_queues (state=?)",
+      "signing_keys_expiry (expires_at<?)",
+      "signing_keys_unretired (active_at<?)",
+    ]);
   });
 });

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { calculateJwkThumbprint, importJWK, jwtVerify, SignJWT } from "jose";
 import { sql } from "kysely";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../../test/support/engines.ts";
 import { masterKeys } from "../../secrets/master-keys.ts";
 import { seal } from "../../secrets/seal.ts";
@@ -169,6 +169,17 @@ describeOnBothEngines("signing keys", (engine) => {
     expect(replaced?.expires_at).toBe(active + DAY);
     expect(await sweep(storage, 100)).toBe(0);
     expect(await kept("T00000006"), "once").toHaveLength(2);
+    await storage.write((tx) =>
+      tx.db
+        .updateTable("signing_keys")
+        .set({ retired_at: null, expires_at: null })
+        .where("kid", "=", old.kid)
+        .execute(),
+    );
+    const clock = vi.spyOn(storage, "now").mockImplementation(() => now + 700_000);
+    expect(await sweep(storage, 100)).toBe(0);
+    clock.mockRestore();
+    expect(await kept("T00000006"), "the newer one is young").toHaveLength(2);
 
     const before = await signingKey(own, "T00000008", "ES256", now - 3 * DAY);
     const ended = { publication_lead: 0, longest_lifetime: 0 };

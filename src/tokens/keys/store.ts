@@ -59,18 +59,30 @@ export async function updateRetired(
     .execute();
 }
 
-/** Accounts whose newest key of an algorithm became active before `before`. */
+/** Accounts whose newest key of an algorithm became active before `before`; from the oldest on, reading no others. */
 export async function selectOldKeys(
   db: Database,
   before: Instant,
   limit: number,
 ): Promise<readonly { account_id: string; alg: SigningAlg }[]> {
   const rows = await db
-    .selectFrom("signing_keys")
-    .select(["account_id", "alg"])
-    .where("retired_at", "is", null)
-    .groupBy(["account_id", "alg"])
-    .having((eb) => eb.fn.max("active_at"), "<", before)
+    .selectFrom("signing_keys as old")
+    .select(["old.account_id", "old.alg"])
+    .where("old.retired_at", "is", null)
+    .where("old.active_at", "<", before)
+    .where(({ not, exists, selectFrom }) =>
+      not(
+        exists(
+          selectFrom("signing_keys as newer")
+            .select("newer.kid")
+            .whereRef("newer.account_id", "=", "old.account_id")
+            .whereRef("newer.alg", "=", "old.alg")
+            .where("newer.retired_at", "is", null)
+            .whereRef("newer.active_at", ">", "old.active_at"),
+        ),
+      ),
+    )
+    .orderBy("old.active_at")
     .limit(limit)
     .execute();
   return rows as { account_id: string; alg: SigningAlg }[];

@@ -1,0 +1,84 @@
+import { sql } from "kysely";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../test/support/engines.ts";
+import { until } from "../../test/support/smtp.ts";
+import { instant, type Storage } from "../storage/storage.ts";
+import { openOutboxCounts } from "./counts.ts";
+import { enqueue, type OutboxMessage, type OutboxRow } from "./outbox.ts";
+import { selectDueQueues } from "./store.ts";
+import { startOutbox } from "./worker.ts";
+
+describeOnBothEngines("an outbox with much in it", (engine) => {
+  let test: TestStorage;
+  let storage: Storage;
+  beforeEach(async () => {
+    test = await openTestStorage(engine);
+    storage = test.storage;
+  });
+  afterEach(() => test.close());
+
+  function message(fields: Partial<OutboxMessage> = {}): OutboxMessage {
+    const [account_id, expires_at] = ["P11223344", storage.now() + 600_000];
+    const to = { channel: "http", destination: "shop.example", inbox: null } as const;
+    return { account_id, kind: "note", ...to, payload: {}, expires_at, ...fields };
+  }
+
+  const put = (fields: Partial<OutboxMessage>) => storage.write((tx) => enqueue(tx, message(fields), storage.now()));
+
+  /** One message for each of very many destinations, of which none is due for a while. */
+  async function putForMany(count: number): Promise<readonly string[]> {
+    const later = storage.now() + 300_000;
+    const destinations = Array.from({ length: count }, (_, n) => `many.example:${10_000 + n}`);
+    await storage.write(async (tx) => {
+      for (const destination of destinations)
+        await enqueue(tx, message({ destination, expires_at: later + 60_000 }), later);
+    });
+    return destinations;
+  }
+
+  it("comes to every destination, and to a bounded number of them each time", async () => {
+    const destinations = await putForMany(450);
+    await put({ channel: "mail", destination: "" });
+    const now = instant(storage.now() + 300_000);
+    const seen: string[][] = [];
+    let from = "";
+    do {
+      const { due, next } = await selectDueQueues(storage.read, now, from);
+      expect(due.filter(({ channel }) => channel === "mail")).toHaveLength(1);
+      seen.push(due.flatMap(({ channel, destination }) => (channel === "http" ? destination : [])));
+      from = next;
+    } while (from !== "");
+    expect(seen.map(({ length }) => length)).toEqual([200, 200, 52]);
+    expect([...new Set(seen.flat())].toSorted()).toEqual(destinations);
+  });
+
+  it("sends what is due, however many destinations wait that are not", async () => {
+    await putForMany(450);
+    const sent: string[] = [];
+    const send = async ({ destination }: OutboxRow) => void sent.push(destination);
+    const kinds = { note: { render: async (row: OutboxRow) => row, send } };
+    const log = { info() {}, warn() {}, error() {} };
+    const outbox = startOutbox(storage, kinds, { log, poll: 10, recordFailure: async () => {} });
+    for (const destination of ["other.example", "some.example", "a.example"]) {
+      await put({ destination });
+      await until(`what goes to ${destination}`, () => (sent.includes(destination) ? true : undefined));
+    }
+    await outbox.stop();
+    expect(sent).toEqual(["other.example", "some.example", "a.example"]);
+  });
+
+  it("is counted once in five seconds, whoever asks, and nothing is told where it cannot be", async () => {
+    let time = 0;
+    const counts = openOutboxCounts(storage, () => time);
+    const counted = { late: 0, undeliverable: 0 };
+    expect(await counts()).toEqual(counted);
+    await storage.write((tx) => enqueue(tx, message(), storage.now() - 61_000));
+    time = 4_999;
+    expect(await Promise.all([counts(), counts()])).toEqual([counted, counted]);
+    time = 5_000;
+    expect(await counts()).toEqual({ late: 1, undeliverable: 0 });
+    time = 10_000;
+    await storage.write((tx) => sql`alter table outbox rename to elsewhere`.execute(tx.db));
+    expect(await counts()).toBeUndefined();
+  });
+});
