@@ -29,7 +29,7 @@ export async function countOutbox(storage: Storage): Promise<OutboxCounts> {
  * counted.
  */
 export function openOutboxCounts(storage: Storage, monotonic?: () => number): () => Promise<OutboxCounts | undefined> {
-  const counted = openCache<OutboxCounts>(5_000, 1, monotonic);
+  const counted = openCache<OutboxCounts>({ ttl: 5_000, limit: 1, monotonic });
   return () => counted.get("", () => countOutbox(storage)).catch(() => undefined);
 }
 
