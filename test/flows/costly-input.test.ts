@@ -187,4 +187,25 @@ describeOnBothEngines("costly input", (engine) => {
     expect(looks).toHaveLength(1);
     expect(looks[0]).toContain(" limit ");
   });
+
+  it("is no list of an account's grants either, of all or of one client's", async () => {
+    const own = await createTenant(latchkey);
+    for (let n = 0; n < 110; n++)
+      await addGrant(latchkey, own.account_id, own.client, `https://api${n}.example`, ["read"]);
+    const other = await addClient(latchkey, own.account_id);
+    await addGrant(latchkey, own.account_id, other, "https://api0.example", ["read"]);
+    const list = async (query: string) => {
+      asked.splice(0);
+      const { status, body } = await call(`${own.base}/auth/client-grants${query}`, { token: own.token });
+      const reads = asked.filter((text) => /^select .* from "grants".*order by/.test(text));
+      expect([status, reads.filter((text) => !text.includes(" limit "))]).toEqual([200, []]);
+      return body as readonly { id: string; audience: string }[];
+    };
+    const all = await list("");
+    const ids = all.map((grant) => grant.id);
+    expect([ids, new Set(ids).size > 111]).toEqual([ids.toSorted(), true]);
+    const theirs = await list(`?client_id=${own.client.id}`);
+    expect(theirs).toEqual(all.filter((grant) => "client_id" in grant && grant.client_id === own.client.id));
+    expect(await list(`?client_id=${other.id}&audience=https%3A%2F%2Fapi0.example`)).toHaveLength(1);
+  });
 });

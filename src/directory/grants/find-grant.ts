@@ -6,7 +6,7 @@ import type { Client } from "../clients/client.ts";
 import { cacheKey, type Directory } from "../directory.ts";
 import { canonicalAudience } from "./audience.ts";
 import type { Grant, GrantType } from "./grant.ts";
-import { type GrantFilter, selectGrant, selectGrants } from "./store.ts";
+import { type GrantFilter, pagesOfGrants, selectGrant, selectGrants } from "./store.ts";
 
 /**
  * The client's grant for an audience that serves a flow of this type; of several the first made. A grant that names any
@@ -105,6 +105,15 @@ export async function findGrantById(directory: Directory, account_id: string, id
   const grant = await selectGrant(directory.storage.read, account_id, id);
   if (!grant) throw noSuch("grant");
   return grant;
+}
+
+/** In pages, as committed. */
+export function pageGrants(
+  { storage }: Directory,
+  account_id: string,
+  filter: GrantFilter,
+): AsyncIterable<readonly Grant[]> {
+  return pagesOfGrants(storage.read, account_id, filter);
 }
 
 /** As committed, or as a transaction sees them. */

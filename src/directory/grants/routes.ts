@@ -1,5 +1,6 @@
 import { noSuch } from "../../errors.ts";
 import { bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
+import { sendList } from "../../http/send-list.ts";
 import type { App } from "../../http/server.ts";
 import { secret } from "../../secrets/secret.ts";
 import type { Account } from "../accounts/account.ts";
@@ -10,7 +11,7 @@ import type { Directory } from "../directory.ts";
 import { withoutNulls } from "../entity.ts";
 import { checkMayHandOn } from "../may-hand-on.ts";
 import { changeScope, createGrant, removeGrant } from "./change-grants.ts";
-import { findGrantById, listGrants, listHeld } from "./find-grant.ts";
+import { findGrantById, listGrants, listHeld, pageGrants } from "./find-grant.ts";
 import type { Grant } from "./grant.ts";
 import { providerCallback } from "./provider-callback.ts";
 import { GrantChangeBody, GrantFilterQuery, GrantList, GrantParams, GrantView, NewGrantBody } from "./schema.ts";
@@ -40,11 +41,12 @@ export function grantRoutes(app: App, directory: Directory): void {
       querystring: GrantFilterQuery,
       response: { 200: GrantList, ...refusals("account", ...bearer_refusals) },
     },
-    handler: async (request) => {
+    handler: async (request, reply) => {
       const { client_id, audience } = request.query;
       const client = client_id === undefined ? undefined : await lookUpClient(directory, request.account_id, client_id);
       if (client_id !== undefined && !client) return [];
-      return (await listGrants(directory, request.account_id, { audience, client_id: client?.id })).map(view);
+      sendList(reply, pageGrants(directory, request.account_id, { audience, client_id: client?.id }), view);
+      return reply;
     },
   });
 

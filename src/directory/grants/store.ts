@@ -39,15 +39,32 @@ const liveGrants = (db: Database, account_id: string) =>
   db.selectFrom("grants").select(columns).where("account_id", "=", account_id).where("deleted_at", "is", null);
 
 /** A filter that names a client saves the look whether that one lives: whoever names it has just found it. */
-export async function selectGrants(db: Database, account_id: string, filter: GrantFilter): Promise<readonly Grant[]> {
-  const { client_id, audience } = filter;
-  const rows = await liveGrants(db, account_id)
+const matching = (db: Database, account_id: string, { client_id, audience }: GrantFilter) =>
+  liveGrants(db, account_id)
     .$if(client_id === undefined, (query) => query.where(ofLiveClient))
     .$if(client_id !== undefined, (query) => query.where("client_id", "=", client_id ?? ""))
     .$if(audience !== undefined, (query) => query.where("audience", "=", audience ?? ""))
-    .orderBy("id")
-    .execute();
-  return rows.map(decode);
+    .orderBy("id");
+
+export async function selectGrants(db: Database, account_id: string, filter: GrantFilter): Promise<readonly Grant[]> {
+  return (await matching(db, account_id, filter).execute()).map(decode);
+}
+
+/** Grants that a page holds: the scope of one may be forty thousand characters. */
+const PAGE = 50;
+
+/** The same, the oldest first, of which no more than a page is held at a time. */
+export async function* pagesOfGrants(
+  db: Database,
+  account_id: string,
+  filter: GrantFilter,
+): AsyncGenerator<readonly Grant[]> {
+  for (let last = ""; ; ) {
+    const rows = await matching(db, account_id, filter).where("id", ">", last).limit(PAGE).execute();
+    yield rows.map(decode);
+    if (rows.length < PAGE) return;
+    last = rows.at(-1)?.id ?? "";
+  }
 }
 
 export async function selectGrant(db: Database, account_id: string, id: string): Promise<Grant | undefined> {
