@@ -90,9 +90,10 @@ type Guess = PresentedCode & NamedPerson;
 
 /** @throws 400 ident_required for digits alone; 400 invalid_request, as naming a person does. */
 async function readGuess(directory: Directory, request: Omit<RedeemRequest, "grant_id">): Promise<Guess> {
-  const guess = { ...normaliseCode(request.verification_code), ...(await namePerson(directory, request)) };
-  if (guess.kind === "numeric" && guess.person === null && guess.agrees) throw refuse("ident_required");
-  return guess;
+  const { kind, code, length } = normaliseCode(request.verification_code);
+  const { person, former, agrees } = await namePerson(directory, request);
+  if (kind === "numeric" && person === null && agrees) throw refuse("ident_required");
+  return { kind, code, length, person, former, agrees };
 }
 
 function redeemInput(
@@ -107,10 +108,11 @@ function redeemInput(
   const audience = boundAudience(directory, account, request.audience, request.purpose);
   // Only the digest of a numeric code says whose it is.
   const persons = kind === "numeric" && former !== "" ? [person, former] : [person];
-  const digests = persons.flatMap((name) => {
+  const digests: string[] = [];
+  for (const name of persons) {
     const binding = { account_id, client_id: client.id, audience, person: name ?? "" };
-    return master_keys.versions.map((version) => codeDigestHex(master_keys, version, binding, kind, code));
-  });
+    for (const version of master_keys.versions) digests.push(codeDigestHex(master_keys, version, binding, kind, code));
+  }
   const at = instant(now);
   // What account users did is listed by who did it: the one who logs in is the actor.
   const own = client.settings.user_type === "account_user";

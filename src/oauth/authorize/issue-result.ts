@@ -23,10 +23,11 @@ export async function issueResult(
     }
     case "token": {
       const { access_token, expires_in, scope: granted } = await issueAccessToken(tokens, authorization, now);
+      const issued = { response_type, access_token, expires_in, scope: granted };
+      if (!openid) return issued;
       const claims = { at_hash: accessTokenHash(access_token, authorization.id_token_alg) };
       const fields = { audience: client.client_id, lifetime, nonce, claims };
-      const id_token = openid ? { id_token: await issueIdToken(tokens, authorization, fields, now) } : {};
-      return { response_type, access_token, expires_in, scope: granted, ...id_token };
+      return { ...issued, id_token: await issueIdToken(tokens, authorization, fields, now) };
     }
     case "code": {
       const { issuing: _issuing, ...rest } = authorization;
