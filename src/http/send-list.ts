@@ -18,7 +18,6 @@ export function sendList<T>(
 async function* write<T>(pages: AsyncIterable<readonly T[]>, view: (item: T) => object): AsyncGenerator<string> {
   let before = "[";
   for await (const page of pages) {
-    if (page.length === 0) continue;
     yield before + page.map((item) => JSON.stringify(view(item))).join();
     before = ",";
   }

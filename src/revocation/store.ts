@@ -1,3 +1,4 @@
+import { inPages } from "../storage/pages.ts";
 import type { Database, Instant } from "../storage/storage.ts";
 
 export interface RevocationRow {
@@ -28,18 +29,16 @@ const PAGE = 1_000;
  * Page by page, by when they came into this database: `revoked_at` of what an import brought is when it arrived.
  * Between two pages the event loop turns.
  */
-export async function* revokedSince(db: Database, since: Instant): AsyncGenerator<readonly RevocationRow[]> {
-  for (let last = { revoked_at: since, account_id: "", subject: "" }; ; ) {
-    const rows = await selectPage(db, last);
-    yield rows;
-    const end = rows[PAGE - 1];
-    if (end === undefined) return;
-    last = end;
-    await new Promise((resolve) => setImmediate(resolve));
-  }
+export function revokedSince(db: Database, since: Instant): AsyncIterable<readonly RevocationRow[]> {
+  return inPages<Dated>(PAGE, async (last) => {
+    if (last) await new Promise((resolve) => setImmediate(resolve));
+    return selectPage(db, last ?? { revoked_at: since, account_id: "", subject: "" });
+  });
 }
 
-function selectPage(db: Database, after: { revoked_at: Instant; account_id: string; subject: string }) {
+type Dated = RevocationRow & { readonly revoked_at: Instant };
+
+function selectPage(db: Database, after: Omit<Dated, "expires_at">): Promise<readonly Dated[]> {
   return db
     .selectFrom("revocations")
     .select(["revoked_at", "account_id", "subject", "expires_at"])

@@ -1,4 +1,5 @@
 import { type RawBuilder, sql } from "kysely";
+import { inPages } from "./pages.ts";
 import type { Database } from "./storage.ts";
 import type { Tables } from "./tables.ts";
 
@@ -66,12 +67,9 @@ export async function* pagesOf<T extends { readonly id?: unknown }>(
   page: (after: string, limit: number) => { execute(db: Database): Promise<{ readonly rows: readonly T[] }> },
   after = "",
 ): AsyncGenerator<T> {
-  for (let last = after; ; ) {
-    const { rows } = await page(last, PAGE).execute(db);
-    yield* rows;
-    if (rows.length < PAGE) return;
-    last = String(rows.at(-1)?.id);
-  }
+  const read = async (last: T | undefined) =>
+    (await page(last === undefined ? after : String(last.id), PAGE).execute(db)).rows;
+  for await (const rows of inPages(PAGE, read)) yield* rows;
 }
 
 /** @returns how many rows went: those with an id of the person's, and those that were found speaking of them. */

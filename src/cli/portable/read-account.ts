@@ -2,6 +2,7 @@ import { sql } from "kysely";
 import type { Core } from "../../core.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { sealedVersion } from "../../secrets/seal.ts";
+import { inPages } from "../../storage/pages.ts";
 import { sealed_columns } from "../../storage/sealed.ts";
 import { type Database, instant } from "../../storage/storage.ts";
 import { BEGINNING, encodeRow, type PortableTable, portable_keys, portable_tables } from "./portable.ts";
@@ -50,17 +51,15 @@ export async function readAccount({ storage, directory }: Core, account_id: stri
 const PAGE = 1_000;
 
 /** An account's rows by their keys; beside `account_id =`, SQLite seeks by a row of further columns only. */
-async function* pagesOf(db: Database, table: PortableTable, account_id: string): AsyncGenerator<readonly Row[]> {
+function pagesOf(db: Database, table: PortableTable, account_id: string): AsyncIterable<readonly Row[]> {
   const order = portable_keys[table];
   const columns = sql.join(order.map((column) => sql.ref(column)));
-  for (let last: Row | undefined; ; ) {
-    const further = last ? sql`and (${columns}) > (${sql.join(order.map((column) => last?.[column]))})` : sql``;
+  return inPages<Row>(PAGE, async (last) => {
+    const further = last ? sql`and (${columns}) > (${sql.join(order.map((column) => last[column]))})` : sql``;
     const { rows } = await sql<Row>`select * from ${sql.table(table)}
       where account_id = ${account_id} ${further} order by ${columns} limit ${PAGE}`.execute(db);
-    if (rows.length > 0) yield rows;
-    if (rows.length < PAGE) return;
-    last = rows.at(-1);
-  }
+    return rows;
+  });
 }
 
 function versionsIn(table: PortableTable, row: Row): readonly string[] {

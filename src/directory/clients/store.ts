@@ -1,5 +1,6 @@
 import { usableOf } from "../../secrets/public-key.ts";
 import { markDeleted } from "../../storage/mark-deleted.ts";
+import { inPages } from "../../storage/pages.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
 import { columns } from "../../storage/tables.ts";
 import type { Client } from "./client.ts";
@@ -50,21 +51,19 @@ export async function selectDeleted(db: Database, account_id: string, client_id:
 const PAGE = 20;
 
 /** Live clients of an account, the oldest first, of which no more than a page is held at a time. */
-export async function* pagesOfClients(db: Database, account_id: string): AsyncGenerator<readonly Client[]> {
-  for (let last = ""; ; ) {
+export function pagesOfClients(db: Database, account_id: string): AsyncIterable<readonly Client[]> {
+  return inPages<Client>(PAGE, async (last) => {
     const rows = await db
       .selectFrom("clients")
       .select(columns.clients)
       .where("account_id", "=", account_id)
-      .where("id", ">", last)
+      .where("id", ">", last?.id ?? "")
       .where("deleted_at", "is", null)
       .orderBy("id")
       .limit(PAGE)
       .execute();
-    yield rows.map(decode);
-    if (rows.length < PAGE) return;
-    last = rows.at(-1)?.id ?? "";
-  }
+    return rows.map(decode);
+  });
 }
 
 /** The oldest live client of the account's own that logs account users in. */

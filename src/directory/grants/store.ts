@@ -1,4 +1,5 @@
 import { sql } from "kysely";
+import { inPages } from "../../storage/pages.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
 import { clientLives } from "../lives.ts";
 import type { Grant } from "./grant.ts";
@@ -54,17 +55,11 @@ export async function selectGrants(db: Database, account_id: string, filter: Gra
 const PAGE = 50;
 
 /** The same, the oldest first, of which no more than a page is held at a time. */
-export async function* pagesOfGrants(
-  db: Database,
-  account_id: string,
-  filter: GrantFilter,
-): AsyncGenerator<readonly Grant[]> {
-  for (let last = ""; ; ) {
-    const rows = await matching(db, account_id, filter).where("id", ">", last).limit(PAGE).execute();
-    yield rows.map(decode);
-    if (rows.length < PAGE) return;
-    last = rows.at(-1)?.id ?? "";
-  }
+export function pagesOfGrants(db: Database, account_id: string, filter: GrantFilter): AsyncIterable<readonly Grant[]> {
+  return inPages<Grant>(PAGE, async (last) => {
+    const further = matching(db, account_id, filter).where("id", ">", last?.id ?? "");
+    return (await further.limit(PAGE).execute()).map(decode);
+  });
 }
 
 export async function selectGrant(db: Database, account_id: string, id: string): Promise<Grant | undefined> {

@@ -1,0 +1,17 @@
+/**
+ * Rows by pages: of any number of them no more than a page lies in memory, and others have their turn in between.
+ *
+ * `read` gives the rows that come after one, in an order in which no two are equal; at most `limit`, and fewer only at
+ * the end.
+ */
+export async function* inPages<R>(
+  limit: number,
+  read: (after: R | undefined) => Promise<readonly R[]>,
+): AsyncGenerator<readonly R[]> {
+  for (let last: R | undefined; ; ) {
+    const rows = await read(last);
+    if (rows.length > 0) yield rows;
+    last = rows[limit - 1];
+    if (last === undefined) return;
+  }
+}
