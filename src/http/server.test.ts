@@ -94,3 +94,28 @@ it("looks at fifty findings of a schema, and finds no words for more", async () 
   const { statusCode, body } = await app.inject({ url: "/findings" });
   expect([statusCode, JSON.parse(body).error.errors.length, read]).toEqual([400, 50, 50]);
 });
+
+it.each([
+  ["no HTTP", "hello\r\n\r\n", 400],
+  ["headers without end", `GET / HTTP/1.1\r\nHost: x\r\nX: ${"x".repeat(70_000)}\r\n\r\n`, 431],
+  ["an expectation", "GET / HTTP/1.1\r\nHost: x\r\nExpect: tea\r\nConnection: close\r\n\r\n", 417],
+])(
+  "says in the log, under the id that the caller reads, what was refused before a handler: %s",
+  async (_, sent, status) => {
+    const { app, lines } = openTestHttp();
+    await app.listen({ port: 0, host: "127.0.0.1" });
+    const socket = connect((app.server.address() as AddressInfo).port, "127.0.0.1");
+    let answer = "";
+    socket.on("data", (piece) => {
+      answer += piece;
+    });
+    const closed = new Promise((resolve) => socket.on("close", resolve));
+    socket.write(sent);
+    await closed;
+    const [, told] = /^HTTP\/1\.1 (\d+)/.exec(answer) ?? [];
+    const [, request_id] = /^request-id: ([\w-]{16})\r$/im.exec(answer) ?? [];
+    expect(Number(told), answer).toBe(status);
+    expect(lines.filter((line) => line.request_id === request_id)).toMatchObject([{ level: "info", status }]);
+    await app.close();
+  },
+);

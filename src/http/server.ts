@@ -22,7 +22,7 @@ import { readForwarded } from "./forwarded.ts";
 import { gatherAnswers } from "./gather-answers.ts";
 import { noSuchAddress } from "./no-such-address.ts";
 import { checkParameters, leaveOutEmpty, readQuery } from "./parameters.ts";
-import { refuseExpectation, refuseGarbage } from "./refuse-early.ts";
+import { refuseEarly } from "./refuse-early.ts";
 
 export type App = FastifyInstance<
   RawServerDefault,
@@ -60,6 +60,7 @@ const HEAD_LIMIT = 64 * 1024;
  */
 export function openHttp({ logger, trustProxy, metrics, secure, tracing, gather = true }: HttpOptions): App {
   const compilers = lateCompilers();
+  const early = refuseEarly(logger);
   const app = fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -93,14 +94,14 @@ export function openHttp({ logger, trustProxy, metrics, secure, tracing, gather 
       reply.raw.once("close", () => recordRequest(metrics, request, reply));
       errorReply(error, request, reply);
     },
-    clientErrorHandler: refuseGarbage,
+    clientErrorHandler: early.garbage,
   }).withTypeProvider<TypeBoxTypeProvider>();
 
   app.decorate("errorPage", null);
   app.decorate("finishChallenge", null);
   app.setErrorHandler(errorReply);
   app.setNotFoundHandler(noSuchAddress);
-  app.server.on("checkExpectation", refuseExpectation);
+  app.server.on("checkExpectation", early.expectation);
   if (gather) gatherAnswers(app);
   drainConnections(app as App);
   if (tracing) traceRequests(app as App, tracing);
