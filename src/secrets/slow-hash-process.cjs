@@ -8,6 +8,7 @@ const { setPriority } = require("node:os");
 const PARAMETERS = { memoryCost: 19_456, timeCost: 2, parallelism: 1 };
 
 try {
+  // Of a core that others keep busy it takes a tenth.
   setPriority(10);
 } catch {
   // Where the system does not allow it, hashing runs like anything else.
