@@ -30,7 +30,7 @@ const RELOAD = 1_000;
 const LARGEST = 16 * 1_024 * 1_024;
 
 export interface CacheOptions<V> {
-  /** Characters that a value holds, where whoever made it chose how many; else a value is as good as any other. */
+  /** Characters that a value holds, where its maker chose how many; left out where all values are about as large. */
   readonly sizeOf?: ((value: V) => number) | undefined;
   /** Milliseconds. */
   readonly ttl?: number | undefined;

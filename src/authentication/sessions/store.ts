@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
-import { sql } from "kysely";
+import { type ExpressionBuilder, sql } from "kysely";
 import { type ClientSettings, clientSettings } from "../../directory/clients/settings.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
+import type { Tables } from "../../storage/tables.ts";
 import type { NewSession, Session } from "./session.ts";
 
 export async function insertSession(
@@ -116,6 +117,19 @@ export async function updateEnded(db: Database, account_id: string, id: string, 
   return rows.length === 1;
 }
 
+/** The session that goes on for the same person in the same browser. */
+const isLiving =
+  (browser_digest: Uint8Array, { account_id, user_id, created_at: now }: NewSession) =>
+  (eb: ExpressionBuilder<Tables, "sessions">) =>
+    eb.and([
+      eb("account_id", "=", account_id),
+      eb("browser_digest", "=", Buffer.from(browser_digest)),
+      eb("user_id", "=", user_id),
+      eb("ended_at", "is", null),
+      eb("idle_expires_at", ">", now),
+      eb("expires_at", ">", now),
+    ]);
+
 /**
  * The live session of a person in a browser goes on with what they have shown now, and what it led to is remembered as
  * long as it.
@@ -125,17 +139,13 @@ export async function updateEnded(db: Database, account_id: string, id: string, 
 export async function updateShown(
   db: Database,
   browser_digest: Uint8Array,
-  { account_id, user_id, auth_time, amr, provider, created_at: now, idle_expires_at, expires_at }: NewSession,
+  session: NewSession,
 ): Promise<string | undefined> {
+  const { account_id, auth_time, amr, provider, idle_expires_at, expires_at } = session;
   const rows = await db
     .updateTable("sessions")
     .set({ auth_time, amr: JSON.stringify(amr), provider, idle_expires_at, expires_at })
-    .where("account_id", "=", account_id)
-    .where("browser_digest", "=", Buffer.from(browser_digest))
-    .where("user_id", "=", user_id)
-    .where("ended_at", "is", null)
-    .where("idle_expires_at", ">", now)
-    .where("expires_at", ">", now)
+    .where(isLiving(browser_digest, session))
     .returning("id")
     .execute();
   const id = rows[0]?.id;
@@ -192,11 +202,7 @@ export async function selectAuthorizationsOf(
  * Leaves an ended session in place of a login here that is about to become one of another server: who logged in here once
  * is known in that browser by it (`selectKnown`).
  */
-export async function keepOwnLogin(
-  db: Database,
-  browser_digest: Uint8Array,
-  { account_id, user_id, created_at: now }: NewSession,
-): Promise<void> {
+export async function keepOwnLogin(db: Database, browser_digest: Uint8Array, session: NewSession): Promise<void> {
   const kept = ["account_id", "browser_digest", "user_id", "auth_time", "amr", "provider", "created_at"] as const;
   const times = ["idle_expires_at", "expires_at"] as const;
   await db
@@ -205,14 +211,9 @@ export async function keepOwnLogin(
     .expression((eb) =>
       eb
         .selectFrom("sessions")
-        .select([...kept, ...times, eb.val(randomUUID()).as("id"), eb.val(now).as("ended_at")])
-        .where("account_id", "=", account_id)
-        .where("browser_digest", "=", Buffer.from(browser_digest))
-        .where("user_id", "=", user_id)
+        .select([...kept, ...times, eb.val(randomUUID()).as("id"), eb.val(session.created_at).as("ended_at")])
+        .where(isLiving(browser_digest, session))
         .where("provider", "is", null)
-        .where("ended_at", "is", null)
-        .where("idle_expires_at", ">", now)
-        .where("expires_at", ">", now)
         .limit(1),
     )
     .execute();

@@ -12,7 +12,7 @@ import { ask } from "../../egress/documents.ts";
 import { Refusal, refuse } from "../../errors.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import type { Oauth } from "../oauth.ts";
-import { ClientMetadata, settingsOf, withoutNulls } from "./client-metadata.ts";
+import { ClientMetadata, nullsLeftOut, settingsOf } from "./client-metadata.ts";
 import { chargeNewClient, checkSameSector, speaking } from "./register.ts";
 import { KEPT } from "./registration.ts";
 import { countDocuments, selectRegistration, upsertRegistration } from "./store.ts";
@@ -192,7 +192,7 @@ async function fetchClient({ documents }: Asking, client_id: string): Promise<Fe
 
 function parse(body: string): unknown {
   try {
-    return withoutNulls(JSON.parse(body));
+    return nullsLeftOut(JSON.parse(body));
   } catch {
     throw wrong("it is no JSON");
   }

@@ -11,7 +11,7 @@ import { bearerToken, checkBearer, findBearer } from "../bearer/bearer.ts";
 import { presentedBy } from "../dpop/dpop.ts";
 import type { Oauth } from "../oauth.ts";
 import { no_store } from "../token-reply.ts";
-import { ClientMetadata, ClientReplacement, metadataOfClient, withoutNulls } from "./client-metadata.ts";
+import { ClientMetadata, ClientReplacement, metadataOfClient, nullsLeftOut } from "./client-metadata.ts";
 import { findRegistered, registerClient, removeRegistered, replaceRegistered } from "./register.ts";
 import { NOBODY, REGISTER_SCOPE } from "./registration.ts";
 
@@ -26,7 +26,7 @@ const wrong = ["invalid_request", "invalid_redirect_uri", "invalid_client_metada
 const config = { surface: "oauth", public: true, credentials: ["bearer"] } as const;
 
 const leaveOutNulls: preValidationHookHandler = (request, _reply, done) => {
-  request.body = withoutNulls(request.body);
+  request.body = nullsLeftOut(request.body);
   done();
 };
 
