@@ -28,8 +28,8 @@ Random commands in parallel against the server and a small reference; the histor
 ${anyTable(lines("model.jsonl"))}
 ## Requests
 
-Valid, nearly valid and hostile requests over every operation; inputs of the parsers under coverage guidance. \`early\` and \`late\`:
-memory of the process when it is left alone for half a minute, at a third of the run and at its end; \`most\`: ever, under the flood.
+Valid, nearly valid and hostile requests over every operation; inputs of the parsers under coverage guidance. \`held\`: memory
+of the process after its garbage was collected, at a third of the run and at its end; \`most\`: ever, under the flood, garbage included.
 
 ${anyTable(lines("fuzz.jsonl"))}
 ## Measured
