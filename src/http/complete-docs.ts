@@ -9,7 +9,7 @@ interface Answer {
 
 interface Operation {
   operationId?: string;
-  parameters?: readonly { readonly in: string }[];
+  parameters?: readonly { readonly in: string; required?: boolean; readonly schema?: { readonly default?: unknown } }[];
   requestBody?: { content?: Record<string, { readonly schema?: object }>; required?: boolean };
   responses: Record<string, Answer | { readonly $ref: string }>;
 }
@@ -50,10 +50,14 @@ export function completed<T extends Document>(document: T): T {
   ]);
   const early: Record<string, object> = {};
   for (const operation of Object.values(document.paths ?? {}).flatMap((methods) => Object.values(methods))) {
-    const { responses, requestBody } = operation;
+    const { parameters = [], responses, requestBody } = operation;
     const id = (operation.operationId ?? "").replace(/-head$/, "");
     operation.operationId = id;
     if (requestBody && !isNeeded(requestBody)) requestBody.required = false;
+    for (const parameter of parameters) {
+      const elsewhere = requestBody !== undefined && isFormAlone(requestBody);
+      if (parameter.in === "query" && (elsewhere || parameter.schema?.default !== undefined)) delete parameter.required;
+    }
     for (const [status, answer] of Object.entries(responses)) {
       const names = Object.keys(HEADERS).filter((name) => HEADERS[name]?.applies(Number(status), id));
       const refs = names.map((name) => [name, { $ref: `#/components/headers/${name}` }]);
@@ -65,10 +69,16 @@ export function completed<T extends Document>(document: T): T {
   return document;
 }
 
-/** A form alone is another place for what the query may hold as well; where every member may be left out, all may. */
-function isNeeded({ content = {} }: NonNullable<Operation["requestBody"]>): boolean {
-  const { type, required = [] } = (content["application/json"]?.schema ?? {}) as { type?: string; required?: string[] };
-  return "application/json" in content && !(type === "object" && required.length === 0);
+type Body = NonNullable<Operation["requestBody"]>;
+
+/** It is another place for what the query may hold as well. */
+const isFormAlone = ({ content = {} }: Body) => !("application/json" in content);
+
+/** Where every member may be left out, all may. */
+function isNeeded(body: Body): boolean {
+  const schema = body.content?.["application/json"]?.schema ?? {};
+  const { type, required = [] } = schema as { type?: string; required?: string[] };
+  return !isFormAlone(body) && !(type === "object" && required.length === 0);
 }
 
 /** Bodies that are too long or of another kind, and names in the path that are too long: in the shape of the other refusals. */

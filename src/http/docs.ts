@@ -107,7 +107,10 @@ const SECURITY = { client: { clientAuth: [] }, bearer: { JWT: [] }, none: {} } a
 
 /** The parameters of a query, of which any may stand in the form instead. */
 function optional(querystring: object): object {
-  return { ...querystring, required: [], description: "Parameters that shall not stand in the query." };
+  const { required = [] } = querystring as { required?: readonly string[] };
+  const needed = required.map((name) => `\`${name}\``).join(", ");
+  const description = `Parameters that shall not stand in the query. One of the two has to hold ${needed}.`;
+  return { ...querystring, required: [], description };
 }
 
 function introduction(): string {

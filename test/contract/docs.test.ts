@@ -24,6 +24,25 @@ describe("the documents of the interface", () => {
     expect(Object.keys(paths["/v1/accounts/{oid}/auth/authorize"] ?? {})).toEqual(["post"]);
   });
 
+  it("ask for no parameter that may be left out, or stand elsewhere", async () => {
+    interface Parameter {
+      readonly in: string;
+      readonly required?: boolean;
+      readonly schema?: { readonly default?: unknown };
+    }
+    type Operation = { operationId: string; parameters?: Parameter[]; requestBody?: { content: object } };
+    const { paths } = (await call(`${latchkey.url}/openapi.json`)).body as { paths: Record<string, object> };
+    const operations = Object.values(paths).flatMap((methods) => Object.values(methods) as Operation[]);
+    const asked = operations.flatMap(({ operationId, parameters = [], requestBody }) => {
+      const elsewhere = requestBody && !("application/json" in requestBody.content);
+      return parameters
+        .filter(({ in: place, schema }) => place === "query" && (elsewhere || schema?.default !== undefined))
+        .map(({ required = false }) => `${operationId}: ${required}`);
+    });
+    expect(asked.length).toBeGreaterThan(10);
+    expect(asked.filter((one) => one.endsWith("true"))).toEqual([]);
+  });
+
   it("let nobody send a list whose entries would be compared each with each", async () => {
     const lists: Record<string, unknown>[] = [];
     const walk = (value: unknown) => {

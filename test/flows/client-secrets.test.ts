@@ -53,6 +53,8 @@ describeOnBothEngines("a client's secrets", (engine) => {
     expect(await secrets()).toEqual([made]);
     const [{ id }] = await secrets();
     const rotated = (await send("POST", `${path}/rotate-secret?overlap_seconds=60`)).body;
+    const { client_secret: _, secrets: __, ...of_rotated } = rotated;
+    expect((await send("GET", path)).body).toMatchObject(of_rotated);
     expect(await tokenStatus(client)).toBe(200);
     const [fresh, old] = await secrets();
     expect(fresh).toEqual(made);

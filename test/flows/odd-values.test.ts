@@ -5,6 +5,7 @@ import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
   addGrant,
+  addUser,
   basic,
   CALLBACK,
   call,
@@ -162,5 +163,24 @@ describeOnBothEngines("odd values", (engine) => {
     const { status, body } = await logIn({ sub: "ada", azp: DEEP });
     expect([status, body.error?.code], "azp").toEqual([400, "upstream_login_failed"]);
     for (const sub of ["ada", "x".repeat(255), "jörg"]) expect((await logIn({ sub })).status, sub).toBe(200);
+  });
+
+  it("that are another's id, living or deleted, name nobody, and a role that is named twice is given once", async () => {
+    const { account_id, base, token } = tenant;
+    const add = (path: string, json: object) => call(`${base}${path}`, { method: "POST", token, json });
+    const ids: string[] = [];
+    for (const email of ["living@ids.example", "deleted@ids.example"])
+      ids.push((await addUser(latchkey, account_id, { email })).id);
+    await call(`${base}/customers/users/${ids[1]}`, { method: "DELETE", token });
+    for (const customer_id of ids) {
+      const { status, body } = await add("/customers/users", { customer_id, email: "other@ids.example" });
+      const errors = [{ path: "customer_id", code: "taken", message: "is taken" }];
+      expect([status, body.error?.errors]).toEqual([400, errors]);
+    }
+    const own = { customer_id: randomUUID(), email: "own@ids.example" };
+    expect((await add("/customers/users", own)).status, "a uuid that is nobody's").toBe(200);
+    const { id } = (await add("/auth/roles", { name: "reader", scope: ["read:accounts"] })).body;
+    const twice = await add("/management/users", { email: "twice@ids.example", roles: [{ id }, { id }] });
+    expect([twice.status, twice.body.roles?.length]).toEqual([200, 1]);
   });
 });

@@ -161,7 +161,7 @@ export function grow(operation: Operation, known: Known, credentials: Credential
   });
   const query: string[] = [];
   for (const { name, required = false, schema } of parameters("query")) {
-    if (!(required ? !chance(hostility / 4) : chance(0.3))) continue;
+    if (!(required ? !chance(hostility / 4) : chance(known[name] ? 0.6 : 0.3))) continue;
     query.push(`${name}=${escaped(asText(fitting(schema, name)))}`);
     if (chance(hostility / 4)) query.push(`${name}=x`);
   }

@@ -72,7 +72,7 @@ export async function rotateSecret(
     await recordDeed(tx, { account_id, action: "client.secret_rotated", entity: id, now, actor, facts });
   });
   forgetClient(directory, client);
-  return { client, client_secret };
+  return { client: { ...client, updated_at: now }, client_secret };
 }
 
 /**

@@ -45,7 +45,7 @@ export async function changeAccountUser(
       },
       now,
     );
-    if (role_ids) await replaceUserRoles(tx.db, account_id, id, [...new Set(role_ids)]);
+    if (role_ids) await replaceUserRoles(tx.db, account_id, id, role_ids);
     const before = holdingOfUser(id, profile.scope_version);
     if (holdsAnew) await directory.revocations.record(tx, account_id, [before]);
     await recordDeed(tx, { account_id, action: "user.changed", entity: id, now, actor });

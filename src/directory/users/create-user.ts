@@ -8,7 +8,7 @@ import type { Actor, Directory } from "../directory.ts";
 import type { Agreement } from "./account-user.ts";
 import { findUser } from "./find-user.ts";
 import { readEmail, readPhone } from "./identifier.ts";
-import { insertUser, replaceUserRoles, selectUserByCustomerId } from "./store.ts";
+import { insertUser, replaceUserRoles, selectIsId, selectUserByCustomerId } from "./store.ts";
 import type { User } from "./user.ts";
 
 export interface NewUser {
@@ -49,7 +49,7 @@ export async function createUser(directory: Directory, account: Account, input: 
 /**
  * Part of a transaction; a number is in E.164 already.
  *
- * @returns the user's id; undefined when the address or the customer_id is taken.
+ * @returns the user's id; undefined when the address or the customer_id is taken, or the customer_id another's uuid.
  * @throws 400 invalid_request for an address that cannot be read.
  */
 export async function createUserIn(
@@ -59,7 +59,9 @@ export async function createUserIn(
   actor: Actor,
   now: number,
 ): Promise<string | undefined> {
-  const { phone_number = null } = input;
+  const { phone_number = null, customer_id = null } = input;
+  // Whoever is named by it would be the other.
+  if (customer_id !== null && (await selectIsId(tx.db, account_id, customer_id))) return undefined;
   const email_canonical = input.email === undefined ? null : readEmail(input.email);
   const created_at = instant(now);
   const verified_at = input.verified ? created_at : null;
@@ -67,7 +69,7 @@ export async function createUserIn(
     account_id,
     id: uuidv7(now),
     type: input.type,
-    customer_id: input.customer_id ?? null,
+    customer_id,
     email: input.email?.trim() ?? null,
     email_canonical,
     email_verified_at: email_canonical === null ? null : verified_at,
@@ -90,7 +92,10 @@ function profileOf({ type, authentication_type, agreement }: NewUser, id: string
 }
 
 async function takenField(directory: Directory, account_id: string, customer_id: string | undefined): Promise<Error> {
+  const { read } = directory.storage;
   const taken =
-    customer_id !== undefined && (await selectUserByCustomerId(directory.storage.read, account_id, customer_id));
+    customer_id !== undefined &&
+    ((await selectUserByCustomerId(read, account_id, customer_id)) ||
+      (await selectIsId(read, account_id, customer_id)));
   return refuseField(taken ? "customer_id" : "email", "taken", "is taken");
 }

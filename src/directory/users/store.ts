@@ -65,6 +65,12 @@ export async function selectUserByCustomerId(
   return (await found.executeTakeFirst()) as User | undefined;
 }
 
+/** Whether a uuid, of a live or deleted user, is what somebody is to be called. */
+export async function selectIsId(db: Database, account_id: string, name: string): Promise<boolean> {
+  const found = db.selectFrom("users").select("id").where("account_id", "=", account_id).where("id", "=", name);
+  return (await found.executeTakeFirst()) !== undefined;
+}
+
 export async function selectUserByEmail(
   db: Database,
   account_id: string,
@@ -292,7 +298,8 @@ export async function replaceUserRoles(
   role_ids: readonly string[],
 ): Promise<void> {
   await db.deleteFrom("user_roles").where("account_id", "=", account_id).where("user_id", "=", user_id).execute();
-  for (const role_id of role_ids) await db.insertInto("user_roles").values({ account_id, user_id, role_id }).execute();
+  const rows = [...new Set(role_ids)].map((role_id) => ({ account_id, user_id, role_id }));
+  if (rows.length > 0) await db.insertInto("user_roles").values(rows).execute();
 }
 
 /**
