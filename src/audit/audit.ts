@@ -1,7 +1,7 @@
 /**
  * What happened, append-only: who did what to which entity, from where, with what outcome. An event commits in the
  * transaction of the deed it tells of; there is no deed without its event and no event without its deed. Nothing is ever
- * taken out of an event, but where somebody was who is erased.
+ * taken out of an event, except where somebody stood who was erased.
  *
  * In: an `AuditEvent`, never holding a code, token or secret. Out: rows of `audit_events`, read by the activity log.
  */

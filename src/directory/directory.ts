@@ -1,5 +1,5 @@
 /**
- * The directory: who exists and what they may ask for. Accounts, clients, grants, connections and users, each in a room of
+ * The directory: who exists and what they may ask for. Accounts, clients, grants, connections, roles and users, each in a room of
  * its own; this is the capability that their verbs take.
  *
  * Reads on a request path come from caches (at most 5 s old) and serve refusals and shaping only. Every change forgets what

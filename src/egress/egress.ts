@@ -1,5 +1,5 @@
 /**
- * The one outbound HTTP client: every request to an address that a tenant, client or operator named goes through here.
+ * The one outbound HTTP client: every request to an address that a tenant or client named goes through here, and the operator's SMS provider.
  * https only; the host is resolved once and the connection goes to exactly that address, which must be a public one; no
  * redirects, no cookies, 5 s (the SMS provider gets more), 64 KiB. EGRESS_ALLOW opens exceptions, and one inside
  * loopback also permits http.

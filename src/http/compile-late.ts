@@ -18,8 +18,8 @@ export interface LateCompilers {
   /** For Fastify's `compilersFactory`. */
   readonly factory: { readonly buildValidator: never; readonly buildSerializer: never };
   /**
-   * Makes what was not needed yet as soon as the server listens, so that a schema that is none does not wait for its
-   * first request.
+   * Makes what was not needed yet as soon as the server listens, so that an invalid schema is noticed before its first
+   * request.
    */
   compileOnListen(app: FastifyInstance): void;
 }

@@ -4,7 +4,7 @@ import { retryDelay } from "./retry.ts";
 import { type Outcome, updateOutcome } from "./store.ts";
 
 const NOTE_TRIES = 5;
-/** A message goes out so often at most that its receiver may have taken each time. */
+/** How many attempts may end without an answer: the receiver may have taken the message at each of them. */
 const UNCERTAIN_TRIES = 2;
 
 /** How one kind of message is made and sent. Rendering may derive a code or sign a token; nothing of it is stored. */

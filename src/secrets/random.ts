@@ -4,7 +4,7 @@ const pool = Buffer.allocUnsafe(8_192);
 let used = pool.length;
 
 /**
- * Random bytes for ids, which many are needed of: filled from the system in larger pieces, each byte handed out once,
+ * Random bytes for ids, of which many are needed: filled from the system in larger pieces, each byte handed out once,
  * as text. Keys and codes take theirs from `randomBytes`, so that no pool ever holds what has to stay secret.
  */
 export function randomForIds(length: number, encoding: "base64url" | "hex"): string {

@@ -25,7 +25,7 @@ export interface InsertOnce<R> {
 
 /**
  * Writes a row, unless there is one of that name; says whether it did. Of any number at once exactly one is written.
- * Whoever changes the row that it holds has done so before, or waits.
+ * A change to the row that it holds was committed before this, or waits for it.
  */
 export function insertOnce<R extends Named & Readonly<Record<keyof R, Bindable>>>({
   name,

@@ -1,6 +1,6 @@
 /**
  * Second factors: a person whose first factor was right shows another one before anything is issued. Factors are a TOTP app,
- * SMS and (named e-mail, never out-of-band) a code by mail; two factors are always different ones.
+ * SMS and a code by mail; two factors are always different ones.
  *
  * In: an `AuthenticatedSubject` after its first factor, with whatever the caller will continue with. Out: `mfa_required` with
  * an mfa_token that holds both, sealed; later, once, both again. A stolen mfa_token, oob_code or binding code alone is

@@ -75,7 +75,8 @@ export const AccountSettings = Type.Object({
   }),
   mfa_login: Type.Boolean({
     default: false,
-    description: "Customers need a second factor, the channel below, to log in.",
+    description:
+      "Customers who log in with a password or PIN need a second factor, over the channel below. Who logs in with a code is asked only where they have one.",
   }),
   mfa_login_channel: Type.Enum(["sms", "email"], { default: "sms", description: "Where the second factor is sent." }),
   mfa_recovery_channel: Type.Enum(["sms", "email"], {

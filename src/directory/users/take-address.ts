@@ -4,7 +4,7 @@ import { updateAddressTaken } from "./store.ts";
 import type { User } from "./user.ts";
 
 /**
- * An address is whose who verifies it: somebody who merely entered it has it no longer. Part of the transaction in
+ * An address belongs to whoever verifies it: it leaves the record of whoever merely entered it. Part of the transaction in
  * which `user` verifies it; of several at once one does.
  */
 export async function takeAddress(

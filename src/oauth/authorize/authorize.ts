@@ -4,8 +4,8 @@
  * promised, and nothing it calls calls it back.
  *
  * In: the bearer and the request's parameters. Out: the address to redirect to, or a refusal; no refusal is ever
- * redirected. Redeeming the code is the only step that spends anything, and the request's only commit. Where a second factor
- * is asked for, the same endpoint finishes with it.
+ * redirected. Redeeming the code is the only step that spends anything, and for a known person with a mailed code the
+ * request's only commit. Where a second factor is asked for, the same endpoint finishes with it, in two commits.
  *
  * RFC 6749 §4.1–4.2, OpenID Connect Core §2, RFC 7636 §4.3, RFC 9207, RFC 9700 §2.1.
  */
