@@ -46,6 +46,13 @@ export function isLoopback(url: URL): boolean {
   return LOOPBACK_IP.test(url.hostname) || url.hostname === "localhost";
 }
 
+/** https, or http on a loopback address: what the one outbound client may ask. */
+export function isFetchable(address: string): boolean {
+  if (!URL.canParse(address)) return false;
+  const url = new URL(address);
+  return url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url));
+}
+
 export function callbackFaults(callbacks: readonly string[], name = "callbacks"): Fault[] {
   return callbacks.flatMap((callback, index) => {
     const message = callbackFault(callback);

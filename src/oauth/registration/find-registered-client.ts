@@ -1,7 +1,7 @@
 import { Check } from "typebox/value";
 import type { Account } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
-import { isLoopback } from "../../directory/clients/callback.ts";
+import { isFetchable } from "../../directory/clients/callback.ts";
 import { changeClient } from "../../directory/clients/change-client.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { createClient, type NewClient } from "../../directory/clients/create-client.ts";
@@ -31,10 +31,8 @@ type Asking = Pick<Oauth, "directory" | "documents">;
  * with a path, and nothing that could be read in two ways.
  */
 function isDocumentAddress(client_id: string): boolean {
-  if (!/^https?:\/\//.test(client_id) || client_id.length > 2_048 || !URL.canParse(client_id)) return false;
-  const url = new URL(client_id);
-  const { href, pathname, hash, username, password } = url;
-  if (url.protocol === "http:" && !isLoopback(url)) return false;
+  if (client_id.length > 2_048 || !isFetchable(client_id)) return false;
+  const { href, pathname, hash, username, password } = new URL(client_id);
   return href === client_id && pathname.length > 1 && hash === "" && username === "" && password === "";
 }
 
