@@ -13,11 +13,11 @@ import type { App } from "../../http/server.ts";
 import { reveal, secret } from "../../secrets/secret.ts";
 import { checkBound } from "../dpop/check-bound.ts";
 import type { Oauth } from "../oauth.ts";
+import { no_store } from "../token-reply.ts";
 import { ChallengeBody, ChallengeReply, RecoveryBody, RecoveryReply } from "./schema.ts";
 
 const tags = ["mfa"];
 const scopes = ["admin:accounts", "write:accounts", "write:accounts:/auth/mfa"];
-const no_store = { "cache-control": "no-store" };
 
 export function mfaRoutes(app: App, oauth: Oauth): void {
   const { directory } = oauth;
