@@ -13,7 +13,7 @@ import { Refusal, refuse } from "../../errors.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import type { Oauth } from "../oauth.ts";
 import { ClientMetadata, nullsLeftOut, settingsOf } from "./client-metadata.ts";
-import { chargeNewClient, checkSameSector, speaking } from "./register.ts";
+import { chargeNewClient, checkSameSector, inRegistrationTerms } from "./register.ts";
 import { KEPT } from "./registration.ts";
 import { countDocuments, selectRegistration, upsertRegistration } from "./store.ts";
 
@@ -134,9 +134,9 @@ async function readDocument(
     upsertRegistration(db, { account_id, client_id: id, token_digest: null, ...times });
   if (!known) {
     const input = { client_id, name, settings, origin: "metadata" as const, within: note };
-    return speaking(() => createDocumentClient(directory, account_id, input, actor));
+    return inRegistrationTerms(() => createDocumentClient(directory, account_id, input, actor));
   }
-  await speaking(() => changeClient(directory, known, { name: name ?? null, settings }, actor));
+  await inRegistrationTerms(() => changeClient(directory, known, { name: name ?? null, settings }, actor));
   await storage.write((tx) => note(tx, known.id));
 }
 
@@ -167,7 +167,7 @@ async function fetchClient({ documents }: Asking, client_id: string): Promise<Fe
     status,
     body,
     headers: answered,
-  } = await speaking(() => ask(documents.egress, { url: client_id, method: "GET", headers }));
+  } = await inRegistrationTerms(() => ask(documents.egress, { url: client_id, method: "GET", headers }));
   if (status !== 200) throw wrong(`its address answered ${status}`);
   if (Buffer.byteLength(body) > LONGEST) throw wrong(`it has more than ${LONGEST} bytes`);
   const document = parse(body);

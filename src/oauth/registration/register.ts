@@ -68,7 +68,7 @@ export async function registerClient(
   const row = { account_id, token_digest: tokenDigest(registration_access_token), ...times };
   const within = (tx: Transaction, client_id: string) => upsertRegistration(tx.db, { ...row, client_id });
   const input = { name: metadata.client_name, settings, origin: "dynamic" as const, within };
-  const created = await speaking(() => createClient(directory, account_id, input, actor));
+  const created = await inRegistrationTerms(() => createClient(directory, account_id, input, actor));
   return { ...created, registration_access_token };
 }
 
@@ -127,7 +127,7 @@ export async function replaceRegistered(
   checkSameSector(client, settings);
   await checkSector(oauth.documents, settings);
   const change = { name: metadata.client_name ?? null, settings };
-  return speaking(() => changeClient(oauth.directory, client, change, actor));
+  return inRegistrationTerms(() => changeClient(oauth.directory, client, change, actor));
 }
 
 /** A client chooses neither its client_id nor its secret (RFC 7592 §2.2). @throws 400 invalid_request. */
@@ -167,14 +167,14 @@ export function checkSameSector(client: Client, change: Partial<ClientSettings>)
 async function checkSector(documents: Documents, settings: Partial<ClientSettings>): Promise<void> {
   const { sector_identifier_uri, callbacks = [] } = settings;
   if (!sector_identifier_uri) return;
-  const listed = await speaking(() => fetchList(documents, sector_identifier_uri));
+  const listed = await inRegistrationTerms(() => fetchList(documents, sector_identifier_uri));
   if (!callbacks.every((callback) => listed.includes(callback))) {
     throw refuse("invalid_client_metadata", { message: "sector_identifier_uri does not name every redirect URI." });
   }
 }
 
 /** In the words of RFC 7591 §3.2.2. */
-export async function speaking<T>(work: () => Promise<T>): Promise<T> {
+export async function inRegistrationTerms<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
