@@ -51,7 +51,7 @@ import { backChannelLogout } from "./oauth/logout/back-channel.ts";
 import { mfaRoutes } from "./oauth/mfa/routes.ts";
 import { oidcTokenRoutes } from "./oauth/oidc-token/routes.ts";
 import { redirectRoutes } from "./oauth/redirect/routes.ts";
-import { endLoginsOf } from "./oauth/refresh/revoke-family.ts";
+import { endLoginsOf } from "./oauth/refresh/end-logins.ts";
 import { registrationRoutes } from "./oauth/registration/routes.ts";
 import { registrationSweep } from "./oauth/registration/sweep.ts";
 import { revokeRoutes } from "./oauth/revoke/routes.ts";

@@ -9,7 +9,7 @@ import { lookUpToken } from "../bearer/bearer.ts";
 import { isApiFor } from "../is-api-for.ts";
 import type { Oauth } from "../oauth.ts";
 import { holderOf } from "../refresh/family.ts";
-import { lookUpLiveFamily } from "../refresh/revoke-family.ts";
+import { lookUpLiveFamily } from "../refresh/find-family.ts";
 
 type Answer = Record<string, unknown>;
 

@@ -16,7 +16,7 @@ import { checkBound } from "../dpop/check-bound.ts";
 import type { PersonTokens } from "../issue-for-person.ts";
 import type { Oauth } from "../oauth.ts";
 import { holderOf, type Login } from "../refresh/family.ts";
-import { lookUpFamilyOf, lookUpLiveFamily } from "../refresh/revoke-family.ts";
+import { lookUpFamilyOf, lookUpLiveFamily } from "../refresh/find-family.ts";
 import { rotateRefreshToken } from "../refresh/rotate.ts";
 import { noteUsed } from "../registration/note-used.ts";
 import { givenBy, identity_scopes, narrowScope, userinfoAudience } from "../scopes.ts";
