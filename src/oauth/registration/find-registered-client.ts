@@ -42,7 +42,11 @@ function isDocumentAddress(client_id: string): boolean {
  *
  * @throws 400 invalid_client_metadata, invalid_redirect_uri: see `isMisdescribed`.
  */
-export async function findCurrentClient(oauth: Asking, account_id: string, name: string): Promise<Client | undefined> {
+export async function lookUpCurrentClient(
+  oauth: Asking,
+  account_id: string,
+  name: string,
+): Promise<Client | undefined> {
   const { directory } = oauth;
   const client = await lookUpClient(directory, account_id, name);
   if (client?.origin !== "metadata") return client;
@@ -57,7 +61,7 @@ export async function findCurrentClient(oauth: Asking, account_id: string, name:
  * @throws 403 unauthorized_client also for one whose document says so no more.
  */
 export async function findHoldersClient(oauth: Asking, account_id: string, name: string): Promise<Client> {
-  const client = await findCurrentClient(oauth, account_id, name).catch((error: unknown) => {
+  const client = await lookUpCurrentClient(oauth, account_id, name).catch((error: unknown) => {
     if (isMisdescribed(error)) throw refuse("unauthorized_client", { message: error.message, cause: error });
     throw error;
   });
@@ -66,19 +70,19 @@ export async function findHoldersClient(oauth: Asking, account_id: string, name:
 }
 
 /**
- * As `findCurrentClient`; who is not known and has the address of a document for a client_id is from now on a client of
- * the account, which it is until nobody uses it for a month; one that was deleted stays unknown. It holds no secret, and
- * nothing else at its address is fetched.
+ * As `lookUpCurrentClient`; who is not known and has the address of a document for a client_id is from now on a client
+ * of the account, which it is until nobody uses it for a month; one that was deleted stays unknown. It holds no secret,
+ * and nothing else at its address is fetched.
  *
  * @throws 400 invalid_client_metadata, invalid_redirect_uri; 429.
  */
-export async function findAnyClient(
+export async function lookUpAnyClient(
   oauth: Asking,
   { account_id, settings }: Account,
   client_id: string,
   source: string,
 ): Promise<Client | undefined> {
-  const known = await findCurrentClient(oauth, account_id, client_id);
+  const known = await lookUpCurrentClient(oauth, account_id, client_id);
   if (known || !settings.client_id_metadata_documents || !isDocumentAddress(client_id)) return known;
   const { directory } = oauth;
   if (await isDeleted(directory, account_id, client_id)) return undefined;
