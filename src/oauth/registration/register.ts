@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { findAccount } from "../../directory/accounts/find-account.ts";
-import { changeClient, removeClient } from "../../directory/clients/change-client.ts";
+import { changeClient, purgeClient, removeClient } from "../../directory/clients/change-client.ts";
 import { type Client, isPublic } from "../../directory/clients/client.ts";
 import { type CreatedClient, createClient } from "../../directory/clients/create-client.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
@@ -18,7 +18,7 @@ import { instant, type Transaction } from "../../storage/storage.ts";
 import type { Oauth } from "../oauth.ts";
 import { type ClientMetadata, type ClientReplacement, settingsOf } from "./client-metadata.ts";
 import { KEPT, tokenDigest } from "./registration.ts";
-import { countOpenlyRegistered, deleteRegistered, selectRegistration, upsertRegistration } from "./store.ts";
+import { countOpenlyRegistered, deleteRegistration, selectRegistration, upsertRegistration } from "./store.ts";
 
 export interface Registered extends CreatedClient {
   /** For RFC 7592. */
@@ -147,8 +147,11 @@ async function checkRepeated(
 /** RFC 7592 §2.3: with everything that was issued to it. */
 export async function removeRegistered({ directory }: Oauth, client: Client, actor: Actor): Promise<void> {
   await removeClient(directory, client, actor);
-  const { account_id, id: client_id } = client;
-  await directory.storage.write((tx) => deleteRegistered(tx.db, { account_id, client_id }));
+  const { account_id, id } = client;
+  await directory.storage.write(async (tx) => {
+    await deleteRegistration(tx.db, { account_id, client_id: id });
+    await purgeClient(tx, account_id, id);
+  });
 }
 
 /**
