@@ -9,17 +9,12 @@ import { listGrants, lookUpGrant } from "../../directory/grants/find-grant.ts";
 import type { Grant } from "../../directory/grants/grant.ts";
 import { type Refusal, refuse } from "../../errors.ts";
 import { type IssuedAccessToken, issueAccessToken } from "../../tokens/issue.ts";
-import type { Tokens } from "../../tokens/tokens.ts";
 import { issuingOf } from "../authorization-for.ts";
 import { checkBound } from "../dpop/check-bound.ts";
+import type { Oauth } from "../oauth.ts";
 import { noteUsed } from "../registration/note-used.ts";
 import { narrowScope } from "../scopes.ts";
 import { recordIssued } from "./issue-statement.ts";
-
-export interface TokenDeps {
-  readonly directory: Directory;
-  readonly tokens: Tokens;
-}
 
 export interface ClientCredentialsRequest {
   readonly client: ProvenClient;
@@ -36,7 +31,7 @@ export interface ClientCredentialsRequest {
  * @throws 400 invalid_target, invalid_scope; 401 invalid_client when client or secret died meanwhile; 403 unauthorized_client.
  */
 export async function issueClientCredentials(
-  { directory, tokens }: TokenDeps,
+  { directory, tokens }: Pick<Oauth, "directory" | "tokens">,
   { client, audience = client.settings.default_audience ?? undefined, scope, dpop_jkt }: ClientCredentialsRequest,
   facts: RequestFacts,
 ): Promise<IssuedAccessToken> {
