@@ -1,6 +1,6 @@
-/** Compiles src to dist and copies what is not TypeScript (migrations, pages' assets) beside it. */
+/** Compiles src to dist and copies what is not TypeScript (migrations, the hashing process) beside it. */
 import { execFileSync } from "node:child_process";
-import { chmodSync, cpSync, existsSync, rmSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { packLibraries } from "./pack-libraries.mjs";
@@ -16,3 +16,5 @@ cpSync(`${root}src`, `${root}dist`, {
 });
 if (existsSync(`${root}dist/cli/latchkey.js`)) chmodSync(`${root}dist/cli/latchkey.js`, 0o755);
 await packLibraries(`${root}dist`);
+// What scripts/ready.mjs compares the sources with.
+writeFileSync(`${root}dist/.built`, "");

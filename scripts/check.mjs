@@ -13,7 +13,7 @@ let failed = false;
 check("types", () => node(require.resolve("typescript/bin/tsc"), "-p", "."));
 check("style", () => node(join(root, "node_modules/@biomejs/biome/bin/biome"), "check", "--error-on-warnings", "."));
 check("floors", floors);
-check("build", () => node("scripts/build.mjs"));
+check("build", () => node("scripts/ready.mjs"));
 check("tables", () => node("scripts/tables.mjs", "--check"));
 check("contracts", () => node("scripts/contracts.mjs", "--check"));
 check("lengths", lengths);

@@ -49,7 +49,6 @@ function build() {
   if (newest < built) return;
   console.error("Building …");
   execFileSync(process.execPath, [at("scripts", "build.mjs")], { cwd: root, stdio: ["ignore", 2, 2] });
-  writeFileSync(stamp, "");
 }
 
 function newestIn(path) {

@@ -51,7 +51,7 @@ import { backChannelLogout } from "./oauth/logout/back-channel.ts";
 import { mfaRoutes } from "./oauth/mfa/routes.ts";
 import { oidcTokenRoutes } from "./oauth/oidc-token/routes.ts";
 import { redirectRoutes } from "./oauth/redirect/routes.ts";
-import { endLoginsOf } from "./oauth/refresh/revoke-family.ts";
+import { endLoginsOf } from "./oauth/refresh/end-logins.ts";
 import { registrationRoutes } from "./oauth/registration/routes.ts";
 import { registrationSweep } from "./oauth/registration/sweep.ts";
 import { revokeRoutes } from "./oauth/revoke/routes.ts";
@@ -110,7 +110,6 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     const metrics = await openMetrics(counts);
     if (config.metrics_port !== null && config.workers === 1)
       stops.push(await serveMetrics(config.host, config.metrics_port, metrics));
-    const wake = { outbox: () => {} };
     const egress = openEgress(config.egress_allow);
     const code: RenderCode = (account_id, payload) => renderCode(directory.master_keys, account_id, payload as never);
     const outbox = await startDelivery(config, {
@@ -121,14 +120,13 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       further: backChannelLogout(directory, core.tokens, egress),
     });
     stops.push(outbox.stop);
-    wake.outbox = outbox.nudge;
     const janitor = startJanitor(storage, sweepsOf(core), (name, error) =>
       log.error({ err: error, sweep: name }, "sweep failed"),
     );
     stops.push(janitor.stop);
     const documents = openDocuments(egress, options.monotonic);
     const app = await mount(config, core, {
-      nudge: () => wake.outbox(),
+      nudge: outbox.nudge,
       code,
       documents,
       log,

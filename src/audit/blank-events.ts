@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import { pagesOf, speaksOf, type Traced } from "../storage/erasure.ts";
+import { type PersonToErase, pagesOf, speaksOf } from "../storage/erasure.ts";
 import type { Database, Transaction } from "../storage/storage.ts";
 
 interface FoundEvent {
@@ -19,7 +19,11 @@ const LEADING = ["code_id", "sid"];
  * Events that say where a person was. Reads all events of the account that are younger than `since`, an id that sorts
  * by time, twice: a code may have been asked for before anybody knew whose it was.
  */
-export async function findPersonalEvents(db: Database, person: Traced, since: string): Promise<readonly FoundEvent[]> {
+export async function findPersonalEvents(
+  db: Database,
+  person: PersonToErase,
+  since: string,
+): Promise<readonly FoundEvent[]> {
   for await (const event of eventsOf(db, person, since)) {
     if (!person.ids.has(event.entity ?? "")) continue;
     const context = JSON.parse(event.context);
@@ -32,7 +36,7 @@ export async function findPersonalEvents(db: Database, person: Traced, since: st
   return found;
 }
 
-async function* eventsOf(db: Database, person: Traced, since: string): AsyncGenerator<FoundEvent> {
+async function* eventsOf(db: Database, person: PersonToErase, since: string): AsyncGenerator<FoundEvent> {
   const page = (after: string, limit: number) =>
     sql<FoundEvent>`select id, entity, actor, context from audit_events
       where account_id = ${person.account_id} and id > ${after} order by id limit ${limit}`;

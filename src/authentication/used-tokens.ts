@@ -1,3 +1,4 @@
+import { expirySweep } from "../storage/delete-expired.ts";
 import { insertOnce } from "../storage/insert-once.ts";
 import type { Instant } from "../storage/storage.ts";
 
@@ -15,3 +16,6 @@ export const useStatement = insertOnce<UsedToken>({
   table: "used_tokens",
   columns: { account_id: "text", id: "text", expires_at: "text" },
 });
+
+/** A used token stays known for a day: a clock that jumps ahead and is set back makes none good again. */
+export const usedSweep = expirySweep("used tokens", { table: "used_tokens", key: ["id"] }, 86_400_000);

@@ -7,7 +7,7 @@ import type { User } from "../directory/users/user.ts";
 import { erasures as oauthErasures } from "../oauth/erasures.ts";
 import { erasures as outboxErasures } from "../outbox/erasures.ts";
 import { uuidv7 } from "../secrets/uuid.ts";
-import { type Erasure, eraseRows, findSpeaking, followTraces, type Traced } from "../storage/erasure.ts";
+import { collectNames, type Erasure, eraseRows, findSpeaking, type PersonToErase } from "../storage/erasure.ts";
 import { epoch, type Transaction } from "../storage/storage.ts";
 import { actor, rehearse } from "./run.ts";
 
@@ -33,7 +33,7 @@ export async function eraseEverywhere(core: Core, user: User): Promise<ErasedRow
 /** What the transaction does. What takes long to find is found before it, since others wait for it. */
 async function erasing(core: Core, user: User): Promise<(tx: Transaction) => Promise<ErasedRows>> {
   const { storage } = core;
-  const person = await trace(core, user);
+  const person = await collectPerson(core, user);
   const since = uuidv7(Math.max(0, epoch(user.created_at) - BEFORE)).slice(0, TIME_OF_ID);
   const events = await findPersonalEvents(storage.read, person, since);
   const speaking = new Map<Erasure, readonly string[]>();
@@ -52,7 +52,7 @@ async function erasing(core: Core, user: User): Promise<(tx: Transaction) => Pro
 /** Letters of an id that say when it was made. */
 const TIME_OF_ID = 13;
 
-async function trace({ storage, directory }: Core, user: User): Promise<Traced> {
+async function collectPerson({ storage, directory }: Core, user: User): Promise<PersonToErase> {
   const contact = await soleContact(directory, user);
   const spellings = [contact.email, contact.email && user.email, contact.phone_number];
   const person = {
@@ -60,7 +60,7 @@ async function trace({ storage, directory }: Core, user: User): Promise<Traced> 
     ids: new Set([user.id, ...formerPersons(directory.master_keys, user, contact)]),
     addresses: new Set(spellings.flatMap((text) => (text === null ? [] : [text.toLowerCase()]))),
   };
-  for (const erasure of erasures) await followTraces(storage.read, erasure, person);
+  for (const erasure of erasures) await collectNames(storage.read, erasure, person);
   for (const nothing of [person.ids, person.addresses]) nothing.delete("");
   return person;
 }

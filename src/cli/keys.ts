@@ -11,9 +11,6 @@ interface Options extends Output {
   readonly now?: boolean;
 }
 
-/** The longest that a token of ours lives, in seconds. */
-const LONGEST = 86_400;
-
 export function keysCommand(): Command {
   const rotate = new Command("rotate")
     .description(
@@ -27,7 +24,7 @@ export function keysCommand(): Command {
         const { account_id, settings } = await findNamedAccount(directory, name);
         const now = storage.now();
         const immediately = options.now ?? false;
-        const rotation = { publication_lead: settings.key_publication_lead, longest_lifetime: LONGEST, immediately };
+        const rotation = { publication_lead: settings.key_publication_lead, immediately };
         const deed = { account_id, action: "keys.rotated", entity: account_id, now: instant(now), actor };
         const algs = [
           ...new Set<SigningAlg>([settings.signing_alg, ...(await keysOf(tokens, account_id)).map(({ alg }) => alg)]),

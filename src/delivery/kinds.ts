@@ -10,7 +10,7 @@ export type RenderCode = (
   payload: unknown,
 ) => { readonly code: Secret | null; readonly link: Secret | null };
 
-export interface DeliveryDoors {
+export interface DeliveryDeps {
   readonly renderCode: RenderCode;
   readonly mail: MailProvider | undefined;
   readonly sms: SmsProvider | undefined;
@@ -19,16 +19,16 @@ export interface DeliveryDoors {
 type Message = { readonly mail: Mail } | { readonly sms: Sms };
 
 /** How messages about codes are made and sent: the outbox kinds `verification` and `notice`. */
-export function codeKinds(doors: DeliveryDoors): Readonly<Record<string, OutboxKind>> {
+export function codeKinds({ renderCode, mail, sms }: DeliveryDeps): Readonly<Record<string, OutboxKind>> {
   const kind: OutboxKind<Message> = {
-    render: async (row) => renderRow(doors.renderCode, row),
+    render: async (row) => renderRow(renderCode, row),
     async send(message, signal) {
       if ("mail" in message) {
-        if (!doors.mail) throw undeliverable("SMTP_URL is not set");
-        return doors.mail.send(message.mail, signal);
+        if (!mail) throw undeliverable("SMTP_URL is not set");
+        return mail.send(message.mail, signal);
       }
-      if (!doors.sms) throw undeliverable("SMS_URL is not set");
-      return doors.sms.send(message.sms, signal);
+      if (!sms) throw undeliverable("SMS_URL is not set");
+      return sms.send(message.sms, signal);
     },
   };
   return { verification: kind as OutboxKind, notice: kind as OutboxKind };

@@ -23,14 +23,14 @@ const SandboxQuery = Type.Object({
   ),
 });
 
-export interface SandboxDoors {
+export interface SandboxDeps {
   readonly storage: Storage;
   readonly renderCode: RenderCode;
   /** One spelling for an address or number. */
   canonicalRecipient(account_id: string, to: string): Promise<string>;
 }
 
-export function sandboxRoutes(app: App, { storage, renderCode, canonicalRecipient }: SandboxDoors): void {
+export function sandboxRoutes(app: App, { storage, renderCode, canonicalRecipient }: SandboxDeps): void {
   app.route({
     method: "GET",
     url: "/v1/accounts/:oid/sandbox/messages",

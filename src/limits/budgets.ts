@@ -28,7 +28,11 @@ export const budgets = {
     counts:
       "requests naming one identifier, by one caller that administers the account or one browser that knows the person",
   },
-  code_mint: { limit: 5, window: 10 * MINUTE, counts: "codes minted for one user and client" },
+  code_mint: {
+    limit: 5,
+    window: 10 * MINUTE,
+    counts: "live codes minted for one user and client; requests wait for each other here",
+  },
   numeric_guess: { limit: 10, window: HOUR, counts: "wrong numeric codes of one person" },
   factor_guess: {
     limit: 10,
@@ -60,7 +64,11 @@ export const budgets = {
     counts: "codes on their way to one person: refuses nobody, but two at once wait for each other here",
   },
   sms_daily: { limit: 1_000, window: DAY, counts: "SMS of one account" },
-  sms_prefix_sent: { limit: 50, window: DAY, counts: "SMS of one account to one range of numbers" },
+  sms_prefix_sent: {
+    limit: 50,
+    window: DAY,
+    counts: "SMS of one account to one range of numbers: from so many on, codes there have to be entered",
+  },
   sms_prefix_verified: { limit: 50, window: DAY, counts: "codes that went to one range of numbers and were entered" },
   secret_guess: {
     limit: 100,
@@ -80,6 +88,9 @@ export const budgets = {
 } as const satisfies Record<string, Budget>;
 
 export type BudgetName = keyof typeof budgets;
+
+/** Wrong guesses that make one numeric code worthless; counted on the code itself. */
+export const GUESSES_PER_CODE = 5;
 
 /** One step of one budget. */
 export interface Charge {

@@ -8,6 +8,7 @@
  * and says so instead of guessing.
  */
 import { refuse } from "../errors.ts";
+import { LONGEST_LIFETIME } from "../secrets/longest-token.ts";
 import { expirySweep } from "../storage/delete-expired.ts";
 import { type Instant, instant, type Storage, type Transaction } from "../storage/storage.ts";
 import { DeadSubjects } from "./dead-subjects.ts";
@@ -38,10 +39,10 @@ export interface Revocations {
 }
 
 /**
- * No access token lives longer; milliseconds. A revocation is remembered for this long, and so is whatever tells which
- * tokens somebody has to end. When a person's logins ended is told by when that is forgotten, less this.
+ * An hour longer than any access token lives; milliseconds. A revocation is remembered for this long, and so is whatever
+ * tells which tokens somebody has to end. When a person's logins ended is told by when that is forgotten, less this.
  */
-export const TOKENS_LIVE = 25 * 3_600_000;
+export const TOKENS_LIVE = (LONGEST_LIFETIME + 3_600) * 1000;
 const POLL = 1_000;
 const STALE = 10_000;
 /**

@@ -23,6 +23,28 @@ export async function insertRevocations(
     .execute();
 }
 
+/** @returns false where the subject is there already and has not expired. */
+export async function upsertFirst(
+  db: Database,
+  account_id: string,
+  subject: string,
+  revoked_at: Instant,
+  expires_at: Instant,
+): Promise<boolean> {
+  const rows = await db
+    .insertInto("revocations")
+    .values({ account_id, subject, revoked_at, expires_at })
+    .onConflict((conflict) =>
+      conflict
+        .columns(["account_id", "subject"])
+        .doUpdateSet({ revoked_at, expires_at })
+        .where("revocations.expires_at", "<=", revoked_at),
+    )
+    .returning("subject")
+    .execute();
+  return rows.length > 0;
+}
+
 const PAGE = 1_000;
 
 /**

@@ -3,3 +3,6 @@
  * as many as a request holds, since a grant of 200 scopes makes long ones.
  */
 export const LONGEST_TOKEN = 65_536;
+
+/** No account lets its access tokens live longer; seconds. What outlasts tokens, a key or a revocation, is kept by it. */
+export const LONGEST_LIFETIME = 86_400;

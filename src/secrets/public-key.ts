@@ -1,5 +1,8 @@
 import type { JSONWebKeySet, JWK } from "jose";
 
+/** What others may sign with: nothing that a shared secret could forge. */
+export const asymmetric_algs = ["ES256", "ES384", "RS256", "PS256", "EdDSA", "Ed25519"];
+
 /** What a public key says in text (RFC 7517 §4, RFC 7518 §6, RFC 8037 §2). */
 const TEXTS = ["kty", "crv", "x", "y", "n", "e", "alg", "use", "kid"] as const;
 /** base64url characters: of 4,096 bits, and of one byte that some write before them. */

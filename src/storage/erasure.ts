@@ -3,8 +3,8 @@ import { inPages } from "./pages.ts";
 import type { Database } from "./storage.ts";
 import type { Tables } from "./tables.ts";
 
-/** A person by all that rows know them by. It grows while their traces are followed. */
-export interface Traced {
+/** A person by all that rows know them by. It grows as their names are collected. */
+export interface PersonToErase {
   readonly account_id: string;
   /** The user's id, and ids of what is theirs: codes, logins, sessions. */
   readonly ids: Set<string>;
@@ -30,7 +30,7 @@ export interface Erasure {
 type Found = Readonly<Record<string, string | null>>;
 
 /** Adds what a table's rows tell further of a person. */
-export async function followTraces(db: Database, erasure: Erasure, person: Traced) {
+export async function collectNames(db: Database, erasure: Erasure, person: PersonToErase) {
   const { account_id, ids, addresses } = person;
   const told = { ids: erasure.ids ?? [], addresses: erasure.addresses ?? [] };
   const columns = [...told.ids, ...told.addresses];
@@ -47,7 +47,7 @@ export async function followTraces(db: Database, erasure: Erasure, person: Trace
 }
 
 /** Ids of the rows that speak of a person; read page by page, so that nobody waits for it. */
-export async function findSpeaking(db: Database, erasure: Erasure, person: Traced): Promise<readonly string[]> {
+export async function findSpeaking(db: Database, erasure: Erasure, person: PersonToErase): Promise<readonly string[]> {
   const { table, speaking = [], only = "1 = 1" } = erasure;
   if (speaking.length === 0) return [];
   const found: string[] = [];
@@ -76,7 +76,7 @@ export async function* pagesOf<T extends { readonly id?: unknown }>(
 export async function eraseRows(
   db: Database,
   erasure: Erasure,
-  { account_id, ids }: Traced,
+  { account_id, ids }: PersonToErase,
   speaking: readonly string[],
 ): Promise<number> {
   let gone = 0;
@@ -101,7 +101,7 @@ function* conditionsOf({ by = ["id"] }: Erasure, values: readonly string[]): Gen
 }
 
 /** Whether one of the values in a text, or in its JSON, is an id or address of the person's. */
-export function speaksOf({ ids, addresses }: Traced, text: string | null | undefined): boolean {
+export function speaksOf({ ids, addresses }: PersonToErase, text: string | null | undefined): boolean {
   return valuesIn(text).some((value) => ids.has(value) || addresses.has(value.toLowerCase()));
 }
 

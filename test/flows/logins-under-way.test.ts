@@ -4,7 +4,7 @@ import { beginSession } from "../../src/authentication/sessions/sessions.ts";
 import type { AuthenticatedSubject } from "../../src/authentication/subject.ts";
 import { findAccount } from "../../src/directory/accounts/find-account.ts";
 import { beginStatement, type NewFamily } from "../../src/oauth/refresh/begin-statement.ts";
-import { endLoginsOf } from "../../src/oauth/refresh/revoke-family.ts";
+import { endLoginsOf } from "../../src/oauth/refresh/end-logins.ts";
 import { type HotStatement, instant, type Storage, type Transaction } from "../../src/storage/storage.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {

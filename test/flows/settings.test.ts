@@ -194,4 +194,20 @@ describeOnBothEngines("the setting", (engine) => {
     expect(await see(await createTenant(latchkey), latchkey), "as it is").toEqual(usual);
     expect(await see(await createTenant(latchkey, { settings, client }), latchkey), "as it was set").toEqual(changed);
   });
+
+  it("jwks is fetched by https, or from this machine", async () => {
+    const { base, token } = await createTenant(latchkey);
+    const name = "IdP";
+    const issuer = "https://idp.example";
+    for (const [uri, status] of [
+      ["http://idp.example/jwks", 400],
+      ["ftp://idp.example/jwks", 400],
+      ["https://", 400],
+      ["https://idp.example/jwks", 200],
+      ["http://127.0.0.1:9/jwks", 200],
+    ] as const) {
+      const json = { jwks: { name, uri, issuer } };
+      expect((await call(`${base}/auth/settings`, { method: "PATCH", token, json })).status, uri).toBe(status);
+    }
+  });
 });

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { PortableAccount } from "../../src/cli/portable/portable.ts";
 import { readAccount } from "../../src/cli/portable/read-account.ts";
-import { endLoginsOf } from "../../src/oauth/refresh/revoke-family.ts";
+import { endLoginsOf } from "../../src/oauth/refresh/end-logins.ts";
 import { createTestDatabase, describeOnBothEngines } from "../support/engines.ts";
 import { basic, call, createTenant, type Latchkey, MASTER_KEY, startLatchkey } from "../support/latchkey.ts";
 import { personToken } from "../support/people.ts";

@@ -69,12 +69,11 @@ export function contactRoutes(app: App, { directory, nudge }: Authentication): v
       const contact = { account: await findAccount(directory, account_id), user, field };
       if (operation === "send-verification-code") {
         await sendContactCode(directory, contact, body?.value, actorOf(request));
-        nudge();
       } else {
         if (body?.code === undefined) throw refuseField("code", "required", "is required to confirm");
         await confirmContact(directory, contact, secret(body.code), actorOf(request));
-        nudge();
       }
+      nudge();
       return reply.code(204).send(null);
     },
   });

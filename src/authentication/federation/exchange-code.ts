@@ -1,3 +1,4 @@
+import { withoutSlash } from "../../directory/grants/provider-callback.ts";
 import { ask, type Documents, fetchDocument, hostOf, readObject, upstreamFailed } from "../../egress/documents.ts";
 import { reveal, type Secret } from "../../secrets/secret.ts";
 import type { UpstreamClaims } from "./federation.ts";
@@ -60,7 +61,7 @@ export interface Provider {
 
 /** OpenID Connect Discovery §4.3: the metadata's issuer is the one we asked. */
 export async function discover(documents: Documents, authority: string, signal: AbortSignal): Promise<Provider> {
-  const base = authority.replace(/\/$/, "");
+  const base = withoutSlash(authority);
   const document = await fetchDocument(documents, `${base}/.well-known/openid-configuration`, signal);
   const { issuer, token_endpoint, jwks_uri, userinfo_endpoint, authorization_endpoint } = document;
   const { token_endpoint_auth_methods_supported, authorization_response_iss_parameter_supported } = document;

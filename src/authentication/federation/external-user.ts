@@ -20,7 +20,7 @@ export interface ExternalLogin {
  *
  * `names`: what this account is called as an audience.
  */
-export async function findExternalUser(
+export async function lookUpExternalUser(
   directory: Directory,
   documents: Documents,
   { account_id, settings }: Account,

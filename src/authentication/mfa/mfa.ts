@@ -10,7 +10,6 @@
  * becomes one.
  */
 import type { TicketKind } from "../../secrets/ticket.ts";
-import { expirySweep } from "../../storage/delete-expired.ts";
 import type { AuthenticatedSubject } from "../subject.ts";
 
 export type FactorKind = "totp" | "sms" | "email";
@@ -60,6 +59,3 @@ export function firstFactor(amr: readonly string[]): PendingLogin["first"] {
   if (!amr.includes("otp")) return "upstream";
   return amr.includes("sms") ? "sms" : "email";
 }
-
-/** A used token stays known for a day: a clock that jumps ahead and is set back makes none good again. */
-export const usedSweep = expirySweep("used tokens", { table: "used_tokens", key: ["id"] }, 86_400_000);

@@ -25,13 +25,13 @@ const writes = {
 const found = refusals("account", ...bearer_refusals);
 const missing = refusals("account", ...bearer_refusals, "not_found");
 
-export interface UsernameDoors {
+export interface UsernameDeps {
   readonly directory: Directory;
   /** Ends a person's logins with their password; tokens belong to another wing. */
   readonly endLogins: EndLogins;
 }
 
-export function usernameRoutes(app: App, { directory, endLogins }: UsernameDoors): void {
+export function usernameRoutes(app: App, { directory, endLogins }: UsernameDeps): void {
   app.route({
     method: "POST",
     url: "/v1/accounts/:oid/auth/users",

@@ -26,7 +26,7 @@ export interface CodeNaming extends Omit<Naming, "client"> {
  * @returns undefined when nothing names a client.
  * @throws 400 invalid_request, as naming a person does.
  */
-export async function findCodeClient(directory: Directory, naming: CodeNaming): Promise<string | undefined> {
+export async function lookUpCodeClient(directory: Directory, naming: CodeNaming): Promise<string | undefined> {
   const presented = normaliseCode(naming.verification_code);
   return (
     (await ofDigest(directory, naming, presented)) ??

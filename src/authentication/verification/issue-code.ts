@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import type { Directory } from "../../directory/directory.ts";
+import { GUESSES_PER_CODE } from "../../limits/budgets.ts";
 import { peekBudget } from "../../limits/limits.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
@@ -16,9 +17,6 @@ import {
   TYPABLE_LENGTH,
 } from "./code.ts";
 import { type CodeRow, insertCode } from "./store.ts";
-
-/** Wrong numeric guesses that one code survives. */
-const GUESSES_PER_CODE = 5;
 
 export interface NewCode {
   readonly account: Account;

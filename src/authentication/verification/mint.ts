@@ -5,6 +5,7 @@ import type { Client } from "../../directory/clients/client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { canonicalAudience } from "../../directory/grants/audience.ts";
 import { refuse } from "../../errors.ts";
+import { budgets } from "../../limits/budgets.ts";
 import { chargeAll } from "../../limits/limits.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { type Instant, instant, type Transaction } from "../../storage/storage.ts";
@@ -31,10 +32,8 @@ export interface MintedCode {
   readonly expires_at: Instant;
 }
 
-const LIVE_LIMIT = 5;
-
 /**
- * Makes a code and hands it to the caller, who delivers it. At most five live ones for one user and client.
+ * Makes a code and hands it to the caller, who delivers it. For one user and client as many may live as the budget `code_mint` says.
  *
  * @throws 429 too_many_requests until the oldest of them expires.
  */
@@ -42,7 +41,7 @@ export async function mintCode(directory: Directory, request: MintRequest): Prom
   const outcome = await directory.storage.write((tx) => mintIn(tx, directory, request));
   if (typeof outcome === "number") {
     throw refuse("too_many_requests", {
-      message: `There are ${LIVE_LIMIT} live codes for this user and client already.`,
+      message: `There are ${budgets.code_mint.limit} live codes for this user and client already.`,
       retry_after: outcome,
     });
   }
@@ -57,7 +56,8 @@ async function mintIn(tx: Transaction, directory: Directory, request: MintReques
   await chargeAll(tx, [{ account_id, budget: "code_mint", subject: `${user_id} ${client.id}` }], now);
   const live = await selectMinted(tx.db, account_id, client.id, user_id, instant(now));
   const [oldest] = live;
-  if (oldest && live.length >= LIVE_LIMIT) return Math.max(1, Math.ceil((Date.parse(oldest.expires_at) - now) / 1000));
+  if (oldest && live.length >= budgets.code_mint.limit)
+    return Math.max(1, Math.ceil((Date.parse(oldest.expires_at) - now) / 1000));
   const issued = await issueCode(tx.db, directory, {
     account,
     client,

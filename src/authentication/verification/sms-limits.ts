@@ -12,8 +12,7 @@ export function enteredFrom(account_id: string, number: string): Charge {
   return { ...rangeOf(account_id, number), budget: "sms_prefix_verified" };
 }
 
-/** Of the SMS to one range, so many must have been sent before their success is judged. */
-const JUDGED_AFTER = 50;
+/** Of the SMS to a range whose budget is used up, so many have to have been entered. */
 const SUCCESS_RATE = 0.2;
 
 /** @returns whom the message reaches; null where it is for nobody, or withheld as `withhold` has it. */
@@ -48,7 +47,7 @@ export async function withhold(
   const range = rangeOf(account_id, number);
   const sent = await peekBudget(tx.db, { ...range, budget: "sms_prefix_sent" }, now);
   const verified = await peekBudget(tx.db, { ...range, budget: "sms_prefix_verified" }, now);
-  if (sent.count >= JUDGED_AFTER && verified.count < sent.count * SUCCESS_RATE) return "range of numbers is stopped";
+  if (!sent.allowed && verified.count < sent.count * SUCCESS_RATE) return "range of numbers is stopped";
   const daily = { account_id, budget: "sms_daily", subject: account_id, limit: settings.sms_daily_budget } as const;
   const counted = holds_code ? [{ ...range, budget: "sms_prefix_sent" } as const] : [];
   const [taken] = await chargeAll(tx, [daily, ...counted], now);

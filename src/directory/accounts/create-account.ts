@@ -1,7 +1,7 @@
 import { recordDeed } from "../../audit/audit.ts";
 import { refuseField } from "../../errors.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
-import { insertConnection } from "../connections/store.ts";
+import { createConnections } from "../connections/connection.ts";
 import type { Actor, Directory } from "../directory.ts";
 import { type Account, readAccountId } from "./account.ts";
 import { checkCountries } from "./check-countries.ts";
@@ -43,9 +43,7 @@ export async function createAccountIn(
   const created_at = instant(now);
   const account = await insertAccount(tx.db, { account_id, name, settings, created_at, created_by: actor.id });
   if (!account) return undefined;
-  for (const strategy of ["email", "sms"] as const) {
-    await insertConnection(tx.db, { account_id, name: strategy, strategy, created_at });
-  }
+  await createConnections(tx, account_id, created_at);
   await recordDeed(tx, { account_id, action: "account.created", entity: account_id, now: created_at, actor });
   return account;
 }

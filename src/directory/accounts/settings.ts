@@ -1,4 +1,5 @@
 import { type Static, Type } from "typebox";
+import { LONGEST_LIFETIME } from "../../secrets/longest-token.ts";
 import { signing_algs } from "../../secrets/signing-alg.ts";
 import { scopes } from "../scopes-schema.ts";
 import { changeOf, defaultsOf } from "../settings.ts";
@@ -17,7 +18,7 @@ const count = (maximum: number, value: number, description: string) =>
 /** Every setting of an account, with bounds and default; what the database does not hold has its default. */
 export const AccountSettings = Type.Object({
   signing_alg: Type.Enum(signing_algs, { default: "ES256", description: "Algorithm of access tokens." }),
-  access_token_lifetime: seconds(60, 86_400, 14_400, "How long an access token is good for."),
+  access_token_lifetime: seconds(60, LONGEST_LIFETIME, 14_400, "How long an access token is good for."),
   redirect_id_token_lifetime: seconds(30, 600, 120, "How long an ID token that travels in a redirect is good for."),
   key_publication_lead: seconds(0, 604_800, 86_400, "How long a new signing key is published before it signs."),
   api_audiences: Type.Array(Type.String({ minLength: 1 }), {

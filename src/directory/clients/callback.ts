@@ -1,3 +1,4 @@
+import { isLoopbackUrl } from "../../config.ts";
 import { type Fault, refuse } from "../../errors.ts";
 import { type Client, isPublic } from "./client.ts";
 
@@ -15,8 +16,6 @@ const RESPONSE_PARAMETERS = [
   "expires_in",
   "scope",
 ];
-
-const LOOPBACK_IP = /^(127(?:\.\d{1,3}){3}|\[::1\])$/;
 
 /**
  * Whether an address may be registered as a callback: https, http on a loopback address, or a private-use scheme with a dot
@@ -42,8 +41,13 @@ export function callbackFault(callback: string): string | undefined {
     : "must be https, or a private-use scheme with a dot";
 }
 
-export function isLoopback(url: URL): boolean {
-  return LOOPBACK_IP.test(url.hostname) || url.hostname === "localhost";
+export const isLoopback = ({ href }: URL): boolean => isLoopbackUrl(href);
+
+/** https, or http on a loopback address: what the one outbound client may ask. */
+export function isFetchable(address: string): boolean {
+  if (!URL.canParse(address)) return false;
+  const url = new URL(address);
+  return url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url));
 }
 
 export function callbackFaults(callbacks: readonly string[], name = "callbacks"): Fault[] {

@@ -1,14 +1,14 @@
 import { recordDeed } from "../../audit/audit.ts";
 import { noSuch, refuseField } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
-import { instant } from "../../storage/storage.ts";
+import { instant, type Transaction } from "../../storage/storage.ts";
 import type { Actor, Directory } from "../directory.ts";
 import { checkSettings } from "./check-settings.ts";
 import type { Client } from "./client.ts";
 import { findClientById, forgetClient } from "./find-client.ts";
 import { mintSecret } from "./secret.ts";
 import { type ClientSettings, clientSettings } from "./settings.ts";
-import { deleteClient, holdSettings, insertSecret, updateClient, updateSecretsEnd } from "./store.ts";
+import { deleteClient, deleteForGood, holdSettings, insertSecret, updateClient, updateSecretsEnd } from "./store.ts";
 
 export interface ClientChange {
   readonly name?: string | null | undefined;
@@ -92,4 +92,14 @@ export async function removeClient(directory: Directory, client: Client, actor: 
   });
   forgetClient(directory, client);
   return deleted;
+}
+
+/**
+ * Part of a transaction: everything of a client that the account did not make itself; of one whose client_id is an address
+ * and that was deleted its row stays, or the address would bring it back.
+ *
+ * @returns its client_id; undefined when nothing of it was left but that.
+ */
+export function purgeClient({ db }: Transaction, account_id: string, id: string): Promise<string | undefined> {
+  return deleteForGood(db, account_id, id);
 }

@@ -1,7 +1,7 @@
 import { type Fault, refuseField } from "../../errors.ts";
 import { malformed } from "../../http/error-reply.ts";
 import { originFaults } from "./allowed-origins.ts";
-import { callbackFaults, isLoopback, loginUriFault } from "./callback.ts";
+import { callbackFaults, isFetchable, loginUriFault } from "./callback.ts";
 import { sectorFaults } from "./sector.ts";
 import type { ClientSettings } from "./settings.ts";
 
@@ -19,12 +19,8 @@ export function checkClientId(client_id: string): void {
 function addressFaults(settings: Partial<ClientSettings>): Fault[] {
   return (["jwks_uri", "backchannel_logout_uri"] as const).flatMap((path) => {
     const address = settings[path] ?? null;
-    if (address === null) return [];
-    const url = URL.canParse(address) ? new URL(address) : undefined;
-    const good = url?.protocol === "https:" || (url?.protocol === "http:" && isLoopback(url));
-    return good && !address.includes("#")
-      ? []
-      : [{ path, code: "https", message: "must be https, without a fragment" }];
+    if (address === null || (isFetchable(address) && !address.includes("#"))) return [];
+    return [{ path, code: "https", message: "must be https, without a fragment" }];
   });
 }
 

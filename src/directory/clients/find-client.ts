@@ -33,7 +33,7 @@ export function listClients({ storage }: Directory, account_id: string): AsyncIt
 }
 
 /** The first client of the account's own that logs its account users in, as committed. */
-export function findStaffClient({ storage }: Directory, account_id: string): Promise<Client | undefined> {
+export function lookUpStaffClient({ storage }: Directory, account_id: string): Promise<Client | undefined> {
   return selectStaffClient(storage.read, account_id);
 }
 

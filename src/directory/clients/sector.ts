@@ -1,5 +1,5 @@
 import type { Fault } from "../../errors.ts";
-import { isLoopback } from "./callback.ts";
+import { isFetchable, isLoopback } from "./callback.ts";
 import type { Client } from "./client.ts";
 import { hostOf } from "./home.ts";
 import type { ClientSettings } from "./settings.ts";
@@ -27,9 +27,7 @@ const hostsOf = (callbacks: readonly string[]): string[] => [
 export function sectorFaults({ subject_type, sector_identifier_uri = null, callbacks = [] }: Settings): Fault[] {
   const path = "sector_identifier_uri";
   if (sector_identifier_uri !== null) {
-    const url = URL.canParse(sector_identifier_uri) ? new URL(sector_identifier_uri) : undefined;
-    const good = url?.protocol === "https:" || (url?.protocol === "http:" && isLoopback(url));
-    return good ? [] : [{ path, code: "https", message: "must be https" }];
+    return isFetchable(sector_identifier_uri) ? [] : [{ path, code: "https", message: "must be https" }];
   }
   if (subject_type !== "pairwise" || hostsOf(callbacks).length === 1) return [];
   return [{ path, code: "required", message: "is required for pairwise subjects unless every callback has one host" }];

@@ -121,7 +121,7 @@ export const ClientSettings = Type.Object({
     maxItems: 50,
     uniqueItems: true,
     default: [],
-    description: "Audiences whose tokens it may introspect, beside its own.",
+    description: "Audiences whose tokens it may introspect and exchange, beside its own.",
   }),
   id_token_signed_response_alg: Type.Enum(signing_algs, { default: "RS256", description: "Algorithm of ID tokens." }),
   connections: Type.Union(

@@ -159,6 +159,22 @@ export async function deleteClient(
   return decode(row);
 }
 
+/** Of what the account did not make. @returns its client_id; undefined where nothing went. */
+export async function deleteForGood(db: Database, account_id: string, id: string): Promise<string | undefined> {
+  const [client] = await db
+    .deleteFrom("clients")
+    .where("account_id", "=", account_id)
+    .where("id", "=", id)
+    .where("origin", "!=", "account")
+    .where((eb) => eb.or([eb("origin", "=", "dynamic"), eb("deleted_at", "is", null)]))
+    .returning("client_id")
+    .execute();
+  if (!client) return undefined;
+  for (const table of ["client_secrets", "grants"] as const)
+    await db.deleteFrom(table).where("account_id", "=", account_id).where("client_id", "=", id).execute();
+  return client.client_id;
+}
+
 export interface NewSecret extends StoredSecret {
   readonly account_id: string;
   /** The client's uuid. */

@@ -49,6 +49,15 @@ export async function pickGrant(
   return pick(await grantsOf(directory, client)) ?? pick(await listHeld(directory, client));
 }
 
+/** Of those that a token or login hangs on, by its id. */
+export function pickGrantById(
+  directory: Directory,
+  client: Client,
+  grant_id: string | undefined,
+): Promise<Grant | undefined> {
+  return pickGrant(directory, client, (grants) => grants.find(({ id }) => id === grant_id));
+}
+
 /** Pure: which of these grants serves an audience and type. */
 export function matchGrant(
   directory: Directory,

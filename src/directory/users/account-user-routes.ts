@@ -34,13 +34,13 @@ const found = refusals("account", ...bearer_refusals);
 const missing = refusals("account", ...bearer_refusals, "not_found");
 const ACTIVITIES = 100;
 
-export interface AccountUserDoors {
+export interface AccountUserDeps {
   readonly directory: Directory;
   /** Which second factors a user has; another wing keeps them. */
   configurationOf(account_id: string, user_ids: readonly string[]): Promise<ReadonlyMap<string, Configuration>>;
 }
 
-export function accountUserRoutes(app: App, { directory, configurationOf }: AccountUserDoors): void {
+export function accountUserRoutes(app: App, { directory, configurationOf }: AccountUserDeps): void {
   async function show(users: readonly AccountUser[], expand: string | undefined) {
     const ids = users.map(({ id }) => id);
     const configurations = await configurationOf(users[0]?.account_id ?? "", ids);

@@ -17,7 +17,7 @@ const tags = ["users"];
 const reads = { surface: "account", scopes: ["admin:customers", "read:customers"], subject_types } as const;
 const missing = refusals("account", ...bearer_refusals, "not_found");
 
-export interface UserDoors {
+export interface UserDeps {
   readonly directory: Directory;
   /** Hashes passwords, which another wing keeps; what it answers stores them. */
   preparePasswords(given: {
@@ -31,7 +31,7 @@ export interface UserDoors {
 const READERS = ["admin:customers", "read:customers"];
 const PASSWORD_SCOPES = ["write:accounts:/auth/users", "write:accounts", "admin:accounts"];
 
-export function userRoutes(app: App, { directory, preparePasswords, chargeQuestion }: UserDoors): void {
+export function userRoutes(app: App, { directory, preparePasswords, chargeQuestion }: UserDeps): void {
   app.route({
     method: "POST",
     url: "/v1/accounts/:oid/customers/users",

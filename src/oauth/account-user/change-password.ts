@@ -15,7 +15,7 @@ import { holdPerson } from "../../directory/users/hold-user.ts";
 import { refuse, refuseField } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
-import { endOtherLogins } from "../refresh/revoke-family.ts";
+import { endOtherLogins } from "../refresh/end-logins.ts";
 
 export interface PasswordChange {
   readonly user_id: string;

@@ -16,9 +16,10 @@ import type { Documents } from "../../egress/documents.ts";
 import { errorDescription, type Refusal, refuse } from "../../errors.ts";
 import type { Bearer, RouteContract } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
+import { asymmetric_algs } from "../../secrets/public-key.ts";
 import type { Tokens } from "../../tokens/tokens.ts";
 import { type AccessToken, subjectsOf, verifyAccessToken } from "../../tokens/verify.ts";
-import { checkProof, dpop_algs, type Presented, presentedBy } from "../dpop/dpop.ts";
+import { checkProof, type Presented, presentedBy } from "../dpop/dpop.ts";
 import { externalBearer } from "./external-bearer.ts";
 
 export interface BearerDeps {
@@ -46,7 +47,7 @@ function finishChallenge(public_url: string, said: string, { headers, account_id
   const place = `${public_url}/.well-known/oauth-protected-resource/v1/accounts/${account_id}`;
   const parts = [
     said.replace(/^\w+/, scheme ?? ""),
-    ...(scheme === "DPoP" ? [`algs="${dpop_algs.join(" ")}"`] : []),
+    ...(scheme === "DPoP" ? [`algs="${asymmetric_algs.join(" ")}"`] : []),
     ...(account_id ? [`resource_metadata="${place}"`] : []),
   ];
   return parts.join(", ");

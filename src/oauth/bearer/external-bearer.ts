@@ -1,4 +1,4 @@
-import { findExternalUser } from "../../authentication/federation/external-user.ts";
+import { lookUpExternalUser } from "../../authentication/federation/external-user.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { audiencesOf } from "../../directory/grants/audience.ts";
@@ -15,7 +15,7 @@ export async function externalBearer(
 ): Promise<Bearer | undefined> {
   const { account_id } = account;
   const names = [account_id, ...audiencesOf(account, directory.public_url)];
-  const login = await findExternalUser(directory, documents, account, names, id_token);
+  const login = await lookUpExternalUser(directory, documents, account, names, id_token);
   if (!login) return undefined;
   const { user, authenticated_at } = login;
   const { id } = user;

@@ -5,7 +5,7 @@ import { refuse } from "../../errors.ts";
 import { base64url } from "../../secrets/digest.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Oauth } from "../oauth.ts";
-import { findCurrentClient } from "../registration/find-registered-client.ts";
+import { lookUpCurrentClient } from "../registration/find-registered-client.ts";
 import type { AuthorizationRequest } from "./authorization-request.ts";
 import { checkStanding } from "./check-standing.ts";
 import { type ReadRequest, readRequest } from "./read-request.ts";
@@ -99,6 +99,6 @@ export async function beginRequest(
 
 /** The account may have ceased to take it since it pushed, and its document may say something else. */
 async function sameClient(oauth: Oauth, { account_id, client_id }: AuthorizationRequest, named: string) {
-  const client = await findCurrentClient(oauth, account_id, named);
+  const client = await lookUpCurrentClient(oauth, account_id, named);
   return client?.id === client_id ? client : undefined;
 }

@@ -1,5 +1,5 @@
 import type { Account } from "../../directory/accounts/account.ts";
-import { findStaffClient } from "../../directory/clients/find-client.ts";
+import { lookUpStaffClient } from "../../directory/clients/find-client.ts";
 import type { Oauth } from "../oauth.ts";
 import type { AuthorizationRequest } from "./authorization-request.ts";
 import { storeRequest } from "./begin.ts";
@@ -16,7 +16,7 @@ export async function requestOwnPage(
   redirect_uri: string,
   afresh: boolean,
 ): Promise<AuthorizationRequest | undefined> {
-  const client = await findStaffClient(oauth.directory, account.account_id);
+  const client = await lookUpStaffClient(oauth.directory, account.account_id);
   if (!client) return undefined;
   const target = { audience: null, grant_id: "", scope: [], openid: false };
   const asks = { prompt: afresh ? (["login"] as const) : [], ui_locales: [], two_factors: false };

@@ -6,7 +6,7 @@ import { refuse } from "../../errors.ts";
 import { acr_values } from "../authorization-for.ts";
 import type { Oauth } from "../oauth.ts";
 import { readHint, userOfSub } from "../read-hint.ts";
-import { findAnyClient } from "../registration/find-registered-client.ts";
+import { lookUpAnyClient } from "../registration/find-registered-client.ts";
 import { spaceSeparated } from "../space-separated.ts";
 import { targetOf } from "../target.ts";
 import type { AuthorizationParameters, Prompt, ResponseMode } from "./authorization-request.ts";
@@ -37,7 +37,7 @@ export async function readRequest(
   const { directory } = oauth;
   const account = await findAccount(directory, account_id);
   if (sent.client_id === undefined) throw refuseRequest("client_id is required.");
-  const client = await findAnyClient(oauth, account, sent.client_id, source);
+  const client = await lookUpAnyClient(oauth, account, sent.client_id, source);
   if (!client) throw refuse("unauthorized_client", { message: "There is no such client." });
   const raw = await openRequestObject(oauth, client, sent);
   const redirect_uri = matchRedirectUri(client, raw.redirect_uri);

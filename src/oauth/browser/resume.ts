@@ -4,6 +4,7 @@ import type { Account } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { grantsOf } from "../../directory/grants/find-grant.ts";
+import { withoutSlash } from "../../directory/grants/provider-callback.ts";
 import { lookUpUser } from "../../directory/users/find-user.ts";
 import { acr_values } from "../authorization-for.ts";
 import type { Oauth } from "../oauth.ts";
@@ -68,8 +69,6 @@ export async function countsAt({ directory }: Pick<Oauth, "directory">, { provid
   const grants = await grantsOf(directory, client);
   return grants.some(({ oidc }) => oidc && withoutSlash(oidc.authority) === withoutSlash(provider));
 }
-
-const withoutSlash = (issuer: string) => issuer.replace(/\/$/, "");
 
 async function decide(
   directory: Oauth["directory"],

@@ -7,7 +7,7 @@ import { authenticate } from "../client-authentication/client-authentication.ts"
 import { ClientCredentials } from "../client-authentication/schema.ts";
 import { presentedBy } from "../dpop/dpop.ts";
 import type { Oauth } from "../oauth.ts";
-import { findAnyClient } from "../registration/find-registered-client.ts";
+import { lookUpAnyClient } from "../registration/find-registered-client.ts";
 import { type FormPage, sendAnswer } from "./answer.ts";
 import { answerWithCode } from "./answer-with-code.ts";
 import type { AuthorizationRequest } from "./authorization-request.ts";
@@ -122,7 +122,7 @@ export function authorizationRoutes(app: App, oauth: Oauth, postAnswer: FormPage
     handler: async (request, reply) => {
       const { account_id, body, headers } = request;
       if (body.client_id !== undefined) {
-        await findAnyClient(oauth, await findAccount(directory, account_id), body.client_id, request.ip);
+        await lookUpAnyClient(oauth, await findAccount(directory, account_id), body.client_id, request.ip);
       }
       const client = await authenticate(oauth, account_id, headers, body, "par");
       const named = { ...body, client_id: client.client_id };

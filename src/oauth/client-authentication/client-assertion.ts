@@ -7,7 +7,7 @@ import { Refusal, refuse } from "../../errors.ts";
 import { isBadJwt } from "../../secrets/bad-jwt.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Oauth } from "../oauth.ts";
-import { findCurrentClient } from "../registration/find-registered-client.ts";
+import { lookUpCurrentClient } from "../registration/find-registered-client.ts";
 import { verifyByClient } from "./client-keys.ts";
 
 /** An assertion lives no longer; seconds. */
@@ -23,7 +23,7 @@ export type Endpoint = "token" | "par";
  * `jti` once.
  *
  * @returns undefined when it is not right. @throws 401 invalid_client when the client's keys cannot be had, and what
- *   `findCurrentClient` throws.
+ *   `lookUpCurrentClient` throws.
  */
 export async function matchAssertion(
   oauth: Pick<Oauth, "directory" | "documents">,
@@ -36,7 +36,7 @@ export async function matchAssertion(
   try {
     const claimed = decodeJwt(assertion);
     const { sub } = claimed;
-    const client = typeof sub === "string" ? await findCurrentClient(oauth, account_id, sub) : undefined;
+    const client = typeof sub === "string" ? await lookUpCurrentClient(oauth, account_id, sub) : undefined;
     if (client?.settings.token_endpoint_auth_method !== "private_key_jwt") return undefined;
     const issuer = issuerOf(directory.public_url, account_id);
     const now = directory.storage.now();

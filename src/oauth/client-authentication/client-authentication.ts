@@ -12,7 +12,7 @@ import { Refusal, type RefusalOptions, refuse } from "../../errors.ts";
 import { decode } from "../../http/strict-form.ts";
 import { type Secret, secret } from "../../secrets/secret.ts";
 import type { Oauth } from "../oauth.ts";
-import { findCurrentClient, isMisdescribed } from "../registration/find-registered-client.ts";
+import { isMisdescribed, lookUpCurrentClient } from "../registration/find-registered-client.ts";
 import { type Endpoint, matchAssertion } from "./client-assertion.ts";
 
 /** Credentials in the form. */
@@ -92,7 +92,7 @@ async function authenticateByForm(
   if (client_secret !== undefined) {
     return checkWay(await tryPair(oauth.directory, account_id, client_id, secret(client_secret)), "client_secret_post");
   }
-  const client = await findCurrentClient(oauth, account_id, client_id);
+  const client = await lookUpCurrentClient(oauth, account_id, client_id);
   if (!client || !isPublic(client.settings)) throw unknownClient();
   return { ...client, secret_id: "" };
 }

@@ -1,10 +1,7 @@
 import type { JWTVerifyOptions, JWTVerifyResult } from "jose";
 import type { Client } from "../../directory/clients/client.ts";
 import { type Documents, PATIENCE, withKeysAt } from "../../egress/documents.ts";
-import { usableOf } from "../../secrets/public-key.ts";
-
-/** What clients may sign with: nothing that a shared secret could forge. */
-export const asymmetric_algs = ["RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"];
+import { asymmetric_algs, usableOf } from "../../secrets/public-key.ts";
 
 /**
  * Checks what a client signed with one of its keys, as they are registered or lie at its address.

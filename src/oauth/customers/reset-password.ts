@@ -12,7 +12,7 @@ import type { Bearer } from "../../http/contract.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Oauth } from "../oauth.ts";
-import { endLoginsOf } from "../refresh/revoke-family.ts";
+import { endLoginsOf } from "../refresh/end-logins.ts";
 import type { NamedCustomer } from "./customer.ts";
 
 export interface Reset {

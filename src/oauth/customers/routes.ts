@@ -1,20 +1,18 @@
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
-import { channelsOf, preferredChannel } from "../../authentication/mfa/factors.ts";
 import { recoverLogin } from "../../authentication/mfa/recover.ts";
-import { pendingAfter, sealLogin } from "../../authentication/mfa/require-factor.ts";
 import { senderOf } from "../../authentication/verification/enqueue-message.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
-import { refuse, refuseField } from "../../errors.ts";
+import { refuseField } from "../../errors.ts";
 import { bearer_refusals, EndUserHeaders, OidParams, refusals } from "../../http/contract.ts";
 import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
 import { reveal, secret } from "../../secrets/secret.ts";
-import { finishFirstFactor } from "../finish-first-factor.ts";
 import type { Oauth } from "../oauth.ts";
 import { NO_MFA } from "../scopes.ts";
 import { AccessTokenReply, accessTokenReply, no_store } from "../token-reply.ts";
-import { type CustomerRequest, nameCustomer, proveCustomer } from "./customer.ts";
+import { type CustomerRequest, nameCustomer } from "./customer.ts";
+import { beginCustomersLogin, logInCustomer } from "./log-in.ts";
 import { offerReset, resetPassword } from "./reset-password.ts";
 import { ChangePasswordBody, LoginBody, MfaLoginBody, MfaLoginReply, RecoveryBody, RecoveryReply } from "./schema.ts";
 
@@ -62,13 +60,7 @@ export function customerRoutes(app: App, oauth: Oauth): void {
       const { email, ident_type = "email", ident = email, audience, type, password } = request.body;
       if (ident === undefined) throw refuseField("email", "required", "or ident_type and ident are required");
       const customer = customerRequest(request, { audience, type, ident_type, ident });
-      const { bearer, facts } = customer;
-      const named = await nameCustomer(oauth, customer);
-      const factor_follows = !bearer.scope.includes(NO_MFA);
-      const subject = await proveCustomer(oauth, named, customer, secret(password), factor_follows);
-      const { account, client, grant, source, now } = named;
-      const caller = { account, bearer, facts, source: () => source, now };
-      const tokens = await finishFirstFactor(oauth, caller, { client, grant, audience, subject, lasting: true });
+      const tokens = await logInCustomer(oauth, customer, secret(password));
       reply.headers(no_store);
       return accessTokenReply(tokens);
     },
@@ -89,26 +81,12 @@ export function customerRoutes(app: App, oauth: Oauth): void {
     },
     handler: async (request, reply) => {
       const { body, account_id } = request;
-      const customer = customerRequest(request, body);
-      const named = await nameCustomer(oauth, customer);
-      const subject = await proveCustomer(oauth, named, customer, secret(body.secret), true);
-      const { account, client, grant, now } = named;
-      const continuation = () => ({ kind: "token", audience: body.audience, lasting: true });
-      const pending = await pendingAfter(directory, {
-        account,
-        client,
-        grant_id: grant.id,
-        subject,
-        continuation,
-        now,
-      });
-      if (!pending)
-        throw refuse("access_denied", { message: "This customer has no second factor: use customers/login." });
-      const oob_channel = preferredChannel(account, await channelsOf(directory, account, pending));
+      const begun = await beginCustomersLogin(oauth, customerRequest(request, body), secret(body.secret));
+      const { mfa_token, oob_channel } = begun;
       reply.headers(no_store);
       return {
         links: links(account_id, "mfa_challenge", "mfa_oob"),
-        mfa_token: reveal(sealLogin(directory.master_keys, account_id, pending)),
+        mfa_token: reveal(mfa_token),
         challenge_type: "oob" as const,
         ...(oob_channel ? { oob_channel } : {}),
       };

@@ -1,9 +1,8 @@
 import { type Account, issuerOf } from "../../directory/accounts/account.ts";
 import { DEVICE_CODE, EXCHANGE } from "../../directory/clients/settings.ts";
+import { asymmetric_algs } from "../../secrets/public-key.ts";
 import { signing_algs } from "../../secrets/signing-alg.ts";
 import { acr_values } from "../authorization-for.ts";
-import { asymmetric_algs } from "../client-authentication/client-keys.ts";
-import { dpop_algs } from "../dpop/dpop.ts";
 import { identity_scopes } from "../scopes.ts";
 
 /** What this issuer can do today, and nothing it cannot (RFC 8414 §2, OpenID Connect Discovery §3). */
@@ -47,7 +46,7 @@ export function metadataOf(public_url: string, { account_id, settings }: Account
     acr_values_supported: [...acr_values],
     prompt_values_supported: ["none", "login", "consent", "select_account", "create"],
     ui_locales_supported: [...languages],
-    dpop_signing_alg_values_supported: dpop_algs,
+    dpop_signing_alg_values_supported: asymmetric_algs,
     client_id_metadata_document_supported: settings.client_id_metadata_documents,
     authorization_response_iss_parameter_supported: true,
     request_parameter_supported: true,
@@ -65,7 +64,7 @@ export function resourceMetadataOf(public_url: string, account_id: string, name:
     resource_name: name,
     authorization_servers: [issuer],
     bearer_methods_supported: ["header"],
-    dpop_signing_alg_values_supported: dpop_algs,
+    dpop_signing_alg_values_supported: asymmetric_algs,
     dpop_bound_access_tokens_required: false,
     resource_documentation: `${public_url}/docs`,
   };

@@ -8,7 +8,7 @@ import { bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { publishedKeys, signingKey } from "../../tokens/keys/find-key.ts";
 import type { Jwk } from "../../tokens/keys/key.ts";
-import type { TokenDeps } from "../token/client-credentials.ts";
+import type { Oauth } from "../oauth.ts";
 import { metadataOf, resourceMetadataOf } from "./metadata.ts";
 
 const Key = Type.Record(Type.String(), Type.String(), { description: "A public JWK (RFC 7517)." });
@@ -21,7 +21,11 @@ const cacheable = { "cache-control": "public, max-age=300" };
 const tags = ["discovery"];
 const misses = refusals("oauth", "invalid_request", "not_found");
 
-export function discoveryRoutes(app: App, deps: TokenDeps & { readonly languages: readonly string[] }): void {
+interface DiscoveryDeps extends Pick<Oauth, "directory" | "tokens"> {
+  readonly languages: readonly string[];
+}
+
+export function discoveryRoutes(app: App, deps: DiscoveryDeps): void {
   const { directory, languages } = deps;
   const metadata = [
     ["/v1/accounts/:oid/.well-known/openid-configuration", "openid_configuration_get"],
@@ -110,7 +114,7 @@ async function findCanonical(directory: Directory, request: FastifyRequest): Pro
 }
 
 /** Published before anything is signed with them: the account's own algorithm, and RS256 for ID tokens. */
-async function readyKeys({ tokens, directory }: TokenDeps, { account_id, settings }: Account): Promise<Jwk[]> {
+async function readyKeys({ tokens, directory }: DiscoveryDeps, { account_id, settings }: Account): Promise<Jwk[]> {
   const now = directory.storage.now();
   for (const alg of new Set(["RS256", settings.signing_alg] as const)) await signingKey(tokens, account_id, alg, now);
   return [...(await publishedKeys(tokens, account_id))];

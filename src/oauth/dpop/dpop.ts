@@ -13,7 +13,7 @@ import { refuse } from "../../errors.ts";
 import { isBadJwt } from "../../secrets/bad-jwt.ts";
 import { base64url, hmac, sameBytes, sha256Text } from "../../secrets/digest.ts";
 import type { MasterKeys } from "../../secrets/master-keys.ts";
-import { isUsable } from "../../secrets/public-key.ts";
+import { asymmetric_algs, isUsable } from "../../secrets/public-key.ts";
 import { instant } from "../../storage/storage.ts";
 
 /** What a request shows of itself and of who sends it. */
@@ -32,8 +32,6 @@ export function presentedBy({ headers, method, url }: FastifyRequest): Presented
   const { authorization, dpop, origin } = headers as { authorization?: string; dpop?: string; origin?: string };
   return { authorization, proof: dpop, origin, method, path: url.split("?", 1)[0] ?? "" };
 }
-
-export const dpop_algs = ["ES256", "ES384", "RS256", "PS256", "EdDSA", "Ed25519"];
 
 const UNUSABLE = "its key is malformed, or RSA of more than 4,096 bits or with an exponent of more than 32";
 /** A proof is taken so long before and after the time that it names; seconds. */
@@ -57,7 +55,7 @@ export async function checkProof(
   const { calculateJwkThumbprint, decodeProtectedHeader, EmbeddedJWK, jwtVerify } = await import("jose");
   const now = storage.now();
   try {
-    const expected = { typ: "dpop+jwt", algorithms: dpop_algs, requiredClaims: ["jti", "htm", "htu", "iat"] };
+    const expected = { typ: "dpop+jwt", algorithms: asymmetric_algs, requiredClaims: ["jti", "htm", "htu", "iat"] };
     const { jwk } = decodeProtectedHeader(proof);
     if (jwk && !isUsable(jwk)) throw invalid(UNUSABLE);
     // Its time is checked below, both ways.

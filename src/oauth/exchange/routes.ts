@@ -5,7 +5,7 @@ import type { App } from "../../http/server.ts";
 import { reveal } from "../../secrets/secret.ts";
 import { EXCHANGE_LIFETIME } from "../../tokens/exchange-token.ts";
 import type { Oauth } from "../oauth.ts";
-import { AccessTokenReply } from "../token-reply.ts";
+import { AccessTokenReply, no_store } from "../token-reply.ts";
 import { exchange } from "./exchange.ts";
 
 export function exchangeRoutes(app: App, oauth: Oauth): void {
@@ -25,7 +25,7 @@ export function exchangeRoutes(app: App, oauth: Oauth): void {
     },
     handler: async (request, reply) => {
       const token = await exchange(oauth, request.bearer, request.body.account_id, actorOf(request));
-      reply.headers({ "cache-control": "no-store", pragma: "no-cache" });
+      reply.headers(no_store);
       return { access_token: reveal(token), token_type: "Bearer" as const, expires_in: EXCHANGE_LIFETIME };
     },
   });

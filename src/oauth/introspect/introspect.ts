@@ -2,14 +2,14 @@ import { findAccount } from "../../directory/accounts/find-account.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { findClient } from "../../directory/clients/find-client.ts";
 import { sectorOf } from "../../directory/clients/sector.ts";
-import { canonicalAudience } from "../../directory/grants/audience.ts";
 import { secret } from "../../secrets/secret.ts";
 import { subjectIn } from "../../tokens/pairwise.ts";
 import type { AccessToken } from "../../tokens/verify.ts";
 import { lookUpToken } from "../bearer/bearer.ts";
+import { isApiFor } from "../is-api-for.ts";
 import type { Oauth } from "../oauth.ts";
 import { holderOf } from "../refresh/family.ts";
-import { lookUpLiveFamily } from "../refresh/revoke-family.ts";
+import { lookUpLiveFamily } from "../refresh/find-family.ts";
 
 type Answer = Record<string, unknown>;
 
@@ -24,11 +24,10 @@ const inactive = { active: false };
 export async function introspect(oauth: Oauth, client: Client, presented: string): Promise<Answer> {
   const { directory } = oauth;
   const account = await findAccount(directory, client.account_id);
-  const canonical = (audience: string) => canonicalAudience(account, directory.public_url, audience);
   const token = await lookUpToken(oauth, client.account_id, presented);
   if (!token) return aboutLogin(oauth, client, presented);
-  const is_for_client = () => client.settings.resource_for.map(canonical).includes(canonical(token.audience));
-  return token.client_uuid === client.id || is_for_client() ? aboutToken(token) : inactive;
+  const told = token.client_uuid === client.id || isApiFor(client, account, directory.public_url, token.audience);
+  return told ? aboutToken(token) : inactive;
 }
 
 function aboutToken(token: AccessToken): Answer {

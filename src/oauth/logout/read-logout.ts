@@ -4,7 +4,7 @@ import type { Secret } from "../../secrets/secret.ts";
 import type { Oauth } from "../oauth.ts";
 import { readHint } from "../read-hint.ts";
 import { addToQuery } from "../redirect-address.ts";
-import { findCurrentClient, isMisdescribed } from "../registration/find-registered-client.ts";
+import { isMisdescribed, lookUpCurrentClient } from "../registration/find-registered-client.ts";
 
 export interface Logout {
   readonly client: Client | undefined;
@@ -35,7 +35,7 @@ export async function readLogout(
   if (!read) throw refuse("invalid_request", { message: "id_token_hint is not an ID token of this issuer." });
   const hint = typeof read === "string" ? undefined : read;
   const name = client_id ?? hint?.azp;
-  const client = name === undefined ? undefined : await stillDescribed(findCurrentClient(oauth, account_id, name));
+  const client = name === undefined ? undefined : await stillDescribed(lookUpCurrentClient(oauth, account_id, name));
   if (name !== undefined && hint?.azp !== undefined && hint.azp !== (client?.client_id ?? name)) {
     throw refuse("invalid_request", { message: "client_id is not the client of id_token_hint." });
   }

@@ -1,23 +1,20 @@
 import { challengeFactor } from "../../authentication/mfa/challenge.ts";
 import { openLogin } from "../../authentication/mfa/open-login.ts";
-import { recoverLogin } from "../../authentication/mfa/recover.ts";
-import { findNamedPerson } from "../../authentication/usernames/find-person.ts";
 import { senderOf } from "../../authentication/verification/enqueue-message.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { findClient } from "../../directory/clients/find-client.ts";
-import { findGrant } from "../../directory/grants/find-grant.ts";
 import { checkActsFor } from "../../directory/scopes.ts";
 import { bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
 import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
 import { reveal, secret } from "../../secrets/secret.ts";
-import { checkBound } from "../dpop/check-bound.ts";
 import type { Oauth } from "../oauth.ts";
+import { no_store } from "../token-reply.ts";
+import { recoverNamed } from "./recover.ts";
 import { ChallengeBody, ChallengeReply, RecoveryBody, RecoveryReply } from "./schema.ts";
 
 const tags = ["mfa"];
 const scopes = ["admin:accounts", "write:accounts", "write:accounts:/auth/mfa"];
-const no_store = { "cache-control": "no-store" };
 
 export function mfaRoutes(app: App, oauth: Oauth): void {
   const { directory } = oauth;
@@ -69,24 +66,10 @@ export function mfaRoutes(app: App, oauth: Oauth): void {
       },
     },
     handler: async (request, reply) => {
-      const { account_id, bearer, body } = request;
+      const { bearer, body } = request;
       const { username, audience, oob_channel: channel = "sms" } = body;
-      const account = await findAccount(directory, account_id);
-      const client = await findClient(directory, account_id, bearer.client_uuid);
-      checkBound(client);
-      const grant = await findGrant(directory, account, client, audience, "password");
-      const { mfa_token, oob_code } = await recoverLogin(oauth, {
-        account,
-        client,
-        grant_id: grant.id,
-        person: await findNamedPerson(directory, account, client, username),
-        channel,
-        continuation: { kind: "token", audience, lasting: true },
-        sender: senderOf(client),
-        actor: bearer.subject,
-        facts: factsOf(request),
-        now: directory.storage.now(),
-      });
+      const forgotten = { username, audience, channel };
+      const { mfa_token, oob_code } = await recoverNamed(oauth, bearer, forgotten, factsOf(request));
       reply.headers(no_store);
       const codes = { oob_code: reveal(oob_code), mfa_token: reveal(mfa_token) };
       return { challenge_type: "oob" as const, binding_method: "prompt" as const, ...codes };

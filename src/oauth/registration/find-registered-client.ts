@@ -1,7 +1,7 @@
 import { Check } from "typebox/value";
 import type { Account } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
-import { isLoopback } from "../../directory/clients/callback.ts";
+import { isFetchable } from "../../directory/clients/callback.ts";
 import { changeClient } from "../../directory/clients/change-client.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { createClient, type NewClient } from "../../directory/clients/create-client.ts";
@@ -13,7 +13,7 @@ import { Refusal, refuse } from "../../errors.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import type { Oauth } from "../oauth.ts";
 import { ClientMetadata, nullsLeftOut, settingsOf } from "./client-metadata.ts";
-import { chargeNewClient, checkSameSector, speaking } from "./register.ts";
+import { chargeNewClient, checkSameSector, inRegistrationTerms } from "./register.ts";
 import { KEPT } from "./registration.ts";
 import { countDocuments, selectRegistration, upsertRegistration } from "./store.ts";
 
@@ -31,10 +31,8 @@ type Asking = Pick<Oauth, "directory" | "documents">;
  * with a path, and nothing that could be read in two ways.
  */
 function isDocumentAddress(client_id: string): boolean {
-  if (!/^https?:\/\//.test(client_id) || client_id.length > 2_048 || !URL.canParse(client_id)) return false;
-  const url = new URL(client_id);
-  const { href, pathname, hash, username, password } = url;
-  if (url.protocol === "http:" && !isLoopback(url)) return false;
+  if (client_id.length > 2_048 || !isFetchable(client_id)) return false;
+  const { href, pathname, hash, username, password } = new URL(client_id);
   return href === client_id && pathname.length > 1 && hash === "" && username === "" && password === "";
 }
 
@@ -44,7 +42,11 @@ function isDocumentAddress(client_id: string): boolean {
  *
  * @throws 400 invalid_client_metadata, invalid_redirect_uri: see `isMisdescribed`.
  */
-export async function findCurrentClient(oauth: Asking, account_id: string, name: string): Promise<Client | undefined> {
+export async function lookUpCurrentClient(
+  oauth: Asking,
+  account_id: string,
+  name: string,
+): Promise<Client | undefined> {
   const { directory } = oauth;
   const client = await lookUpClient(directory, account_id, name);
   if (client?.origin !== "metadata") return client;
@@ -59,7 +61,7 @@ export async function findCurrentClient(oauth: Asking, account_id: string, name:
  * @throws 403 unauthorized_client also for one whose document says so no more.
  */
 export async function findHoldersClient(oauth: Asking, account_id: string, name: string): Promise<Client> {
-  const client = await findCurrentClient(oauth, account_id, name).catch((error: unknown) => {
+  const client = await lookUpCurrentClient(oauth, account_id, name).catch((error: unknown) => {
     if (isMisdescribed(error)) throw refuse("unauthorized_client", { message: error.message, cause: error });
     throw error;
   });
@@ -68,19 +70,19 @@ export async function findHoldersClient(oauth: Asking, account_id: string, name:
 }
 
 /**
- * As `findCurrentClient`; who is not known and has the address of a document for a client_id is from now on a client of
- * the account, which it is until nobody uses it for a month; one that was deleted stays unknown. It holds no secret, and
- * nothing else at its address is fetched.
+ * As `lookUpCurrentClient`; who is not known and has the address of a document for a client_id is from now on a client
+ * of the account, which it is until nobody uses it for a month; one that was deleted stays unknown. It holds no secret,
+ * and nothing else at its address is fetched.
  *
  * @throws 400 invalid_client_metadata, invalid_redirect_uri; 429.
  */
-export async function findAnyClient(
+export async function lookUpAnyClient(
   oauth: Asking,
   { account_id, settings }: Account,
   client_id: string,
   source: string,
 ): Promise<Client | undefined> {
-  const known = await findCurrentClient(oauth, account_id, client_id);
+  const known = await lookUpCurrentClient(oauth, account_id, client_id);
   if (known || !settings.client_id_metadata_documents || !isDocumentAddress(client_id)) return known;
   const { directory } = oauth;
   if (await isDeleted(directory, account_id, client_id)) return undefined;
@@ -136,9 +138,9 @@ async function readDocument(
     upsertRegistration(db, { account_id, client_id: id, token_digest: null, ...times });
   if (!known) {
     const input = { client_id, name, settings, origin: "metadata" as const, within: note };
-    return speaking(() => createDocumentClient(directory, account_id, input, actor));
+    return inRegistrationTerms(() => createDocumentClient(directory, account_id, input, actor));
   }
-  await speaking(() => changeClient(directory, known, { name: name ?? null, settings }, actor));
+  await inRegistrationTerms(() => changeClient(directory, known, { name: name ?? null, settings }, actor));
   await storage.write((tx) => note(tx, known.id));
 }
 
@@ -169,7 +171,7 @@ async function fetchClient({ documents }: Asking, client_id: string): Promise<Fe
     status,
     body,
     headers: answered,
-  } = await speaking(() => ask(documents.egress, { url: client_id, method: "GET", headers }));
+  } = await inRegistrationTerms(() => ask(documents.egress, { url: client_id, method: "GET", headers }));
   if (status !== 200) throw wrong(`its address answered ${status}`);
   if (Buffer.byteLength(body) > LONGEST) throw wrong(`it has more than ${LONGEST} bytes`);
   const document = parse(body);

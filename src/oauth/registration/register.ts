@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { findAccount } from "../../directory/accounts/find-account.ts";
-import { changeClient, removeClient } from "../../directory/clients/change-client.ts";
+import { changeClient, purgeClient, removeClient } from "../../directory/clients/change-client.ts";
 import { type Client, isPublic } from "../../directory/clients/client.ts";
 import { type CreatedClient, createClient } from "../../directory/clients/create-client.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
@@ -18,7 +18,7 @@ import { instant, type Transaction } from "../../storage/storage.ts";
 import type { Oauth } from "../oauth.ts";
 import { type ClientMetadata, type ClientReplacement, settingsOf } from "./client-metadata.ts";
 import { KEPT, tokenDigest } from "./registration.ts";
-import { countOpenlyRegistered, deleteRegistered, selectRegistration, upsertRegistration } from "./store.ts";
+import { countOpenlyRegistered, deleteRegistration, selectRegistration, upsertRegistration } from "./store.ts";
 
 export interface Registered extends CreatedClient {
   /** For RFC 7592. */
@@ -68,7 +68,7 @@ export async function registerClient(
   const row = { account_id, token_digest: tokenDigest(registration_access_token), ...times };
   const within = (tx: Transaction, client_id: string) => upsertRegistration(tx.db, { ...row, client_id });
   const input = { name: metadata.client_name, settings, origin: "dynamic" as const, within };
-  const created = await speaking(() => createClient(directory, account_id, input, actor));
+  const created = await inRegistrationTerms(() => createClient(directory, account_id, input, actor));
   return { ...created, registration_access_token };
 }
 
@@ -127,7 +127,7 @@ export async function replaceRegistered(
   checkSameSector(client, settings);
   await checkSector(oauth.documents, settings);
   const change = { name: metadata.client_name ?? null, settings };
-  return speaking(() => changeClient(oauth.directory, client, change, actor));
+  return inRegistrationTerms(() => changeClient(oauth.directory, client, change, actor));
 }
 
 /** A client chooses neither its client_id nor its secret (RFC 7592 §2.2). @throws 400 invalid_request. */
@@ -147,8 +147,11 @@ async function checkRepeated(
 /** RFC 7592 §2.3: with everything that was issued to it. */
 export async function removeRegistered({ directory }: Oauth, client: Client, actor: Actor): Promise<void> {
   await removeClient(directory, client, actor);
-  const { account_id, id: client_id } = client;
-  await directory.storage.write((tx) => deleteRegistered(tx.db, { account_id, client_id }));
+  const { account_id, id } = client;
+  await directory.storage.write(async (tx) => {
+    await deleteRegistration(tx.db, { account_id, client_id: id });
+    await purgeClient(tx, account_id, id);
+  });
 }
 
 /**
@@ -167,14 +170,14 @@ export function checkSameSector(client: Client, change: Partial<ClientSettings>)
 async function checkSector(documents: Documents, settings: Partial<ClientSettings>): Promise<void> {
   const { sector_identifier_uri, callbacks = [] } = settings;
   if (!sector_identifier_uri) return;
-  const listed = await speaking(() => fetchList(documents, sector_identifier_uri));
+  const listed = await inRegistrationTerms(() => fetchList(documents, sector_identifier_uri));
   if (!callbacks.every((callback) => listed.includes(callback))) {
     throw refuse("invalid_client_metadata", { message: "sector_identifier_uri does not name every redirect URI." });
   }
 }
 
 /** In the words of RFC 7591 §3.2.2. */
-export async function speaking<T>(work: () => Promise<T>): Promise<T> {
+export async function inRegistrationTerms<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {

@@ -100,31 +100,10 @@ export async function deleteUnused(
   return rows.length === 1;
 }
 
-/**
- * Everything of a client that the account did not make itself; of one whose client_id is an address and that was deleted
- * its row stays, or the address would bring it back.
- *
- * @returns its client_id; undefined when nothing of it was left but that.
- */
-export async function deleteRegistered(
-  db: Database,
-  { account_id, client_id }: Registered,
-): Promise<string | undefined> {
+export async function deleteRegistration(db: Database, { account_id, client_id }: Registered): Promise<void> {
   await db
     .deleteFrom("client_registrations")
     .where("account_id", "=", account_id)
     .where("client_id", "=", client_id)
     .execute();
-  const [client] = await db
-    .deleteFrom("clients")
-    .where("account_id", "=", account_id)
-    .where("id", "=", client_id)
-    .where("origin", "!=", "account")
-    .where((eb) => eb.or([eb("origin", "=", "dynamic"), eb("deleted_at", "is", null)]))
-    .returning("client_id")
-    .execute();
-  if (!client) return undefined;
-  for (const table of ["client_secrets", "grants"] as const)
-    await db.deleteFrom(table).where("account_id", "=", account_id).where("client_id", "=", client_id).execute();
-  return client.client_id;
 }

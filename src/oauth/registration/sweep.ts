@@ -1,7 +1,8 @@
+import { purgeClient } from "../../directory/clients/change-client.ts";
 import { forgetClient } from "../../directory/clients/find-client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { instant, type Storage, type Transaction } from "../../storage/storage.ts";
-import { deleteRegistered, deleteUnused, selectUnused } from "./store.ts";
+import { deleteUnused, selectUnused } from "./store.ts";
 
 /** For the janitor: clients that registered themselves and that nobody has used for a month, with what was issued to them. */
 export const registrationSweep = (directory: Directory) => ({
@@ -15,9 +16,9 @@ async function removeUnused(directory: Directory, tx: Transaction, batch: number
   const unused = await selectUnused(tx.db, now, batch);
   for (const registration of unused) {
     if (!(await deleteUnused(tx.db, registration, now))) continue;
-    const client_id = await deleteRegistered(tx.db, registration);
-    if (client_id === undefined) continue;
     const { account_id, client_id: id } = registration;
+    const client_id = await purgeClient(tx, account_id, id);
+    if (client_id === undefined) continue;
     await directory.revocations.record(tx, account_id, [`client:${id}`]);
     tx.onDisk(() => forgetClient(directory, { account_id, id, client_id }));
   }

@@ -8,8 +8,9 @@ import { secret } from "../../secrets/secret.ts";
 import { issuedWith } from "../../tokens/verify.ts";
 import { lookUpToken } from "../bearer/bearer.ts";
 import type { Oauth } from "../oauth.ts";
-import { type Family, holderOf, readRefreshToken } from "../refresh/family.ts";
-import { lookUpFamily, lookUpLiveFamily, revokeFamily } from "../refresh/revoke-family.ts";
+import { holderOf } from "../refresh/family.ts";
+import { lookUpFamilyOf, lookUpLiveFamily } from "../refresh/find-family.ts";
+import { revokeFamily } from "../refresh/revoke-family.ts";
 
 /**
  * Ends the login of a refresh token; an unknown one is no error (RFC 7009 §2.2).
@@ -17,7 +18,7 @@ import { lookUpFamily, lookUpLiveFamily, revokeFamily } from "../refresh/revoke-
  * @throws 403 insufficient_scope where the bearer may not act for the client that holds it.
  */
 export async function revokeFor(directory: Directory, bearer: Bearer, presented: string, actor: Actor): Promise<void> {
-  const family = await familyOf(directory, bearer.account_id, presented);
+  const family = await lookUpFamilyOf(directory, bearer.account_id, secret(presented));
   if (!family) return;
   checkActsFor(bearer, { id: holderOf(family) });
   await revokeFamily(directory, family, { actor });
@@ -32,16 +33,11 @@ export async function revokeFor(directory: Directory, bearer: Bearer, presented:
 export async function revokeOwn(oauth: Oauth, client: Client, presented: string, actor: Actor): Promise<void> {
   const { directory } = oauth;
   const { account_id } = client;
-  const family = await familyOf(directory, account_id, presented);
+  const family = await lookUpFamilyOf(directory, account_id, secret(presented));
   if (family && holderOf(family) === client.id) return revokeFamily(directory, family, { actor });
   const token = family ? undefined : await lookUpToken(oauth, account_id, presented);
   if (token?.client_uuid === client.id)
     return revoke(directory, { account_id, subject: issuedWith(token), entity: token.sid, actor });
   if (token || (family && (await lookUpLiveFamily(directory, account_id, secret(presented)))))
     throw refuse("invalid_grant", { message: "The token was issued to another client." });
-}
-
-async function familyOf(directory: Directory, account_id: string, presented: string): Promise<Family | undefined> {
-  const read = readRefreshToken(directory.master_keys, account_id, secret(presented));
-  return read && (await lookUpFamily(directory, account_id, read.family_id));
 }

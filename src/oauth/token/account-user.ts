@@ -6,7 +6,7 @@ import { actorFrom } from "../../directory/actor.ts";
 import { checkAlive } from "../../directory/check-alive.ts";
 import { findClient } from "../../directory/clients/find-client.ts";
 import { isAccountApi } from "../../directory/grants/audience.ts";
-import { pickGrant } from "../../directory/grants/find-grant.ts";
+import { pickGrantById } from "../../directory/grants/find-grant.ts";
 import { holdingsOf } from "../../directory/users/account-user.ts";
 import { lookUpAccountUser, noteSeen } from "../../directory/users/find-account-user.ts";
 import { refuse } from "../../errors.ts";
@@ -93,7 +93,7 @@ export async function exchangeAccountUser(oauth: Oauth, caller: Caller, audience
 async function findMeans({ directory }: Oauth, { account, bearer }: Caller) {
   const client = await findClient(directory, account.account_id, bearer.client_uuid);
   checkBound(client);
-  const grant = await pickGrant(directory, client, (grants) => grants.find(({ id }) => id === bearer.grant_id));
+  const grant = await pickGrantById(directory, client, bearer.grant_id);
   if (!client.settings.first_party || !grant) throw refuse("insufficient_scope");
   return { client, grant };
 }

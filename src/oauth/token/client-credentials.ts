@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { type AuditEvent, auditEvent, type RequestFacts } from "../../audit/audit.ts";
+import type { RequestFacts } from "../../audit/audit.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { isPublic } from "../../directory/clients/client.ts";
 import { forgetClient } from "../../directory/clients/find-client.ts";
@@ -7,20 +7,14 @@ import type { ProvenClient } from "../../directory/clients/secret.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { listGrants, lookUpGrant } from "../../directory/grants/find-grant.ts";
 import type { Grant } from "../../directory/grants/grant.ts";
-import { refuse } from "../../errors.ts";
-import { instant } from "../../storage/storage.ts";
+import { type Refusal, refuse } from "../../errors.ts";
 import { type IssuedAccessToken, issueAccessToken } from "../../tokens/issue.ts";
-import type { Tokens } from "../../tokens/tokens.ts";
 import { issuingOf } from "../authorization-for.ts";
 import { checkBound } from "../dpop/check-bound.ts";
+import type { Oauth } from "../oauth.ts";
 import { noteUsed } from "../registration/note-used.ts";
 import { narrowScope } from "../scopes.ts";
-import { issueStatement } from "./issue-statement.ts";
-
-export interface TokenDeps {
-  readonly directory: Directory;
-  readonly tokens: Tokens;
-}
+import { recordIssued } from "./issue-statement.ts";
 
 export interface ClientCredentialsRequest {
   readonly client: ProvenClient;
@@ -37,7 +31,7 @@ export interface ClientCredentialsRequest {
  * @throws 400 invalid_target, invalid_scope; 401 invalid_client when client or secret died meanwhile; 403 unauthorized_client.
  */
 export async function issueClientCredentials(
-  { directory, tokens }: TokenDeps,
+  { directory, tokens }: Pick<Oauth, "directory" | "tokens">,
   { client, audience = client.settings.default_audience ?? undefined, scope, dpop_jkt }: ClientCredentialsRequest,
   facts: RequestFacts,
 ): Promise<IssuedAccessToken> {
@@ -54,13 +48,10 @@ export async function issueClientCredentials(
   narrowScope(grant.scope, scope);
   const now = directory.storage.now();
   const sid = randomUUID();
-  const held = await issueOnce(
-    directory,
-    client,
-    grant,
-    { audience, sid, grant_type: "client_credentials", ...facts },
-    now,
-  );
+  const context = { audience, sid, grant_type: "client_credentials", ...facts };
+  const issue = { client, grant_id: grant.id, user_id: "", now };
+  const held = await recordIssued(directory.storage, issue, { action: "auth.token", entity: client.id, context });
+  if (!held) throw await refuseGone(directory, client, grant);
   await noteUsed(directory, client);
   const authorization = {
     issuing: issuingOf(directory, account),
@@ -77,29 +68,11 @@ export async function issueClientCredentials(
   return issueAccessToken(tokens, authorization, now);
 }
 
-/** Records it, if everybody concerned lives. @returns what the grant holds now. */
-async function issueOnce(
-  directory: Directory,
-  client: ProvenClient,
-  { id: grant_id }: Grant,
-  context: AuditEvent["context"],
-  now: number,
-): Promise<readonly string[]> {
-  const { account_id, id: client_id, secret_id } = client;
-  const deed = { action: "auth.token", outcome: "success" as const, entity: client_id, actor: client_id };
-  const event = auditEvent({ account_id, created_at: instant(now), ...deed, context });
-  const { alive, scope } = await directory.storage.hot(issueStatement, {
-    account_id,
-    client_id,
-    secret_id,
-    grant_id,
-    user_id: "",
-    event,
-  });
-  if (alive) return JSON.parse(scope) as string[];
+/** Client, secret or grant died while the token was asked for. */
+async function refuseGone(directory: Directory, client: ProvenClient, grant: Grant): Promise<Refusal> {
   forgetClient(directory, client);
-  const grants = await listGrants(directory, account_id, { client_id });
-  throw grants.some(({ id }) => id === grant_id) ? refuse("invalid_client") : ungranted();
+  const grants = await listGrants(directory, client.account_id, { client_id: client.id });
+  return grants.some(({ id }) => id === grant.id) ? refuse("invalid_client") : ungranted();
 }
 
 const ungranted = () =>

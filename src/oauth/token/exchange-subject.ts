@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { auditEvent, type RequestFacts } from "../../audit/audit.ts";
+import type { RequestFacts } from "../../audit/audit.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { isPublic } from "../../directory/clients/client.ts";
@@ -7,20 +7,20 @@ import { forgetClient } from "../../directory/clients/find-client.ts";
 import type { ProvenClient } from "../../directory/clients/secret.ts";
 import { sectorOf } from "../../directory/clients/sector.ts";
 import { EXCHANGE } from "../../directory/clients/settings.ts";
-import { canonicalAudience, isAccountApi } from "../../directory/grants/audience.ts";
+import { isAccountApi } from "../../directory/grants/audience.ts";
 import { listGrants, matchGrant } from "../../directory/grants/find-grant.ts";
 import { Refusal, refuse } from "../../errors.ts";
 import { reveal, type Secret } from "../../secrets/secret.ts";
-import { instant } from "../../storage/storage.ts";
 import type { Authorization } from "../../tokens/authorization.ts";
 import { type IssuedAccessToken, issueAccessToken } from "../../tokens/issue.ts";
 import { type AccessToken, exchangeSubjectOf, restsOn } from "../../tokens/verify.ts";
 import { acrOf, issuingOf } from "../authorization-for.ts";
 import { findAlive } from "../bearer/bearer.ts";
+import { isApiFor } from "../is-api-for.ts";
 import type { Oauth } from "../oauth.ts";
 import { noteUsed } from "../registration/note-used.ts";
 import { spaceSeparated } from "../space-separated.ts";
-import { issueStatement } from "./issue-statement.ts";
+import { recordIssued } from "./issue-statement.ts";
 
 const ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token";
 
@@ -64,10 +64,9 @@ export async function exchangeSubject(
   const subject = await readSubject(oauth, account_id, exchange.subject_token);
   const grants = await listGrants(directory, account_id, { client_id: client.id });
   const own = subject.client_uuid === client.id;
-  const canonical = (one: string) => canonicalAudience(account, directory.public_url, one);
-  const is_for_client = () => settings.resource_for.map(canonical).includes(canonical(subject.audience));
-  const meant = own || subject.audience === client.client_id || is_for_client();
-  if (!meant) throw refuse("invalid_request", { message: "subject_token was meant for another client." });
+  const named = own || subject.audience === client.client_id;
+  if (!named && !isApiFor(client, account, directory.public_url, subject.audience))
+    throw refuse("invalid_request", { message: "subject_token was meant for another client." });
   // Another API that was handed the token cannot show its key; it shows who it is instead.
   const holder = own || isPublic(settings);
   if (holder && subject.jkt !== undefined && subject.jkt !== exchange.dpop_jkt)
@@ -80,11 +79,14 @@ export async function exchangeSubject(
     throw refuse("invalid_target", { message: "The account API is no target of an exchange." });
   scopeFor(subject, grant.scope, exchange.scope);
   const exchanged = randomUUID();
-  const held = await issueOnce(
-    oauth,
-    { client, grant_id: grant.id, subject, now },
-    { ...facts, audience, sid: subject.sid, exchange: exchanged },
-  );
+  const context = { ...facts, audience, sid: subject.sid, exchange: exchanged };
+  const issue = { client, grant_id: grant.id, user_id: subject.subject_type === "user" ? subject.subject : "", now };
+  const deed = { action: "auth.token_exchange", entity: subject.subject, context };
+  const held = await recordIssued(directory.storage, issue, deed);
+  if (!held) {
+    forgetClient(directory, client);
+    throw refuse("invalid_request", { message: "The client, its secret, its grant or the person is gone." });
+  }
   await noteUsed(directory, client);
   const authorization: Authorization = {
     issuing: issuingOf(directory, account),
@@ -108,34 +110,6 @@ export async function exchangeSubject(
     lifetime: Math.max(1, subject.expires_at - Math.floor(now / 1000)),
   };
   return { ...(await issueAccessToken(tokens, authorization, now)), issued_token_type: ACCESS_TOKEN };
-}
-
-interface Issue {
-  readonly client: ProvenClient;
-  readonly grant_id: string;
-  readonly subject: AccessToken;
-  readonly now: number;
-}
-
-/** Records it, if everybody concerned lives. @returns what the grant holds now. @throws 400 invalid_request. */
-async function issueOnce(
-  { directory }: Oauth,
-  { client, grant_id, subject: { subject, subject_type }, now }: Issue,
-  context: Readonly<Record<string, unknown>>,
-): Promise<readonly string[]> {
-  const { account_id, id: client_id, secret_id } = client;
-  const deed = { action: "auth.token_exchange", outcome: "success" as const, entity: subject, actor: client_id };
-  const { alive, scope } = await directory.storage.hot(issueStatement, {
-    account_id,
-    client_id,
-    secret_id,
-    grant_id,
-    user_id: subject_type === "user" ? subject : "",
-    event: auditEvent({ account_id, created_at: instant(now), ...deed, context }),
-  });
-  if (alive) return JSON.parse(scope) as string[];
-  forgetClient(directory, client);
-  throw refuse("invalid_request", { message: "The client, its secret, its grant or the person is gone." });
 }
 
 /** RFC 8693 §2.1: what of its parameters is taken. */

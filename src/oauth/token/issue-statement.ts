@@ -1,8 +1,9 @@
-import { type AuditRow, audit_columns } from "../../audit/audit.ts";
+import { type AuditEvent, type AuditRow, audit_columns, auditEvent } from "../../audit/audit.ts";
+import type { ProvenClient } from "../../directory/clients/secret.ts";
 import { secretLives } from "../../directory/clients/secret-lives.ts";
 import { clientLives, userLives } from "../../directory/lives.ts";
 import { inputOf } from "../../storage/set-form.ts";
-import type { HotStatement } from "../../storage/storage.ts";
+import { type HotStatement, instant, type Storage } from "../../storage/storage.ts";
 
 export interface IssueInput {
   readonly account_id: string;
@@ -88,3 +89,24 @@ export const issueStatement: HotStatement<IssueInput, IssueAnswer> = {
     answers: (rows) => rows.map(({ scope }) => ({ alive: scope !== null, scope: String(scope ?? "[]") })),
   },
 };
+
+export interface Issue {
+  readonly client: ProvenClient;
+  readonly grant_id: string;
+  /** As in `IssueInput`. */
+  readonly user_id: string;
+  readonly now: number;
+}
+
+/** @returns what the grant holds now; undefined where client, secret, grant or person is gone, and nothing is recorded. */
+export async function recordIssued(
+  storage: Storage,
+  { client: { account_id, id: client_id, secret_id }, grant_id, user_id, now }: Issue,
+  deed: Pick<AuditEvent, "action" | "entity" | "context">,
+): Promise<readonly string[] | undefined> {
+  const at = { account_id, created_at: instant(now) };
+  const event = auditEvent({ ...at, outcome: "success", actor: client_id, ...deed });
+  const input = { account_id, client_id, secret_id, grant_id, user_id, event };
+  const { alive, scope } = await storage.hot(issueStatement, input);
+  return alive ? (JSON.parse(scope) as string[]) : undefined;
+}

@@ -13,10 +13,10 @@ import { type IssuedAccessToken, issueAccessToken, issueIdToken } from "../../to
 import { sessionIn } from "../../tokens/pairwise.ts";
 import { type AuthorizationCode, readAuthorizationCode } from "../authorization-code.ts";
 import { issuingOf } from "../authorization-for.ts";
+import type { Oauth } from "../oauth.ts";
 import { beginFamily } from "../refresh/begin-family.ts";
 import { noteUsed } from "../registration/note-used.ts";
 import { checkTarget } from "./check-target.ts";
-import type { TokenDeps } from "./client-credentials.ts";
 import { redeemStatement, selectRedeemed } from "./store.ts";
 
 export interface CodeRequest {
@@ -48,7 +48,7 @@ const MEMORY = 3_600_000;
  * @throws 400 invalid_grant, 400 invalid_target; 503 when nobody knows whether the authorization was revoked.
  */
 export async function redeemAuthorizationCode(
-  { directory, tokens }: TokenDeps,
+  { directory, tokens }: Pick<Oauth, "directory" | "tokens">,
   { client, code, redirect_uri, code_verifier, audience, dpop_jkt, facts }: CodeRequest,
 ): Promise<CodeTokens> {
   const { account_id } = client;

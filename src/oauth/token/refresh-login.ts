@@ -5,7 +5,7 @@ import { findAccount } from "../../directory/accounts/find-account.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { findClient } from "../../directory/clients/find-client.ts";
 import { isAccountApi } from "../../directory/grants/audience.ts";
-import { lookUpGrant, pickGrant } from "../../directory/grants/find-grant.ts";
+import { lookUpGrant, pickGrantById } from "../../directory/grants/find-grant.ts";
 import type { Grant } from "../../directory/grants/grant.ts";
 import { refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
@@ -16,7 +16,7 @@ import { checkBound } from "../dpop/check-bound.ts";
 import type { PersonTokens } from "../issue-for-person.ts";
 import type { Oauth } from "../oauth.ts";
 import { holderOf, type Login } from "../refresh/family.ts";
-import { lookUpFamilyOf, lookUpLiveFamily } from "../refresh/revoke-family.ts";
+import { lookUpFamilyOf, lookUpLiveFamily } from "../refresh/find-family.ts";
 import { rotateRefreshToken } from "../refresh/rotate.ts";
 import { noteUsed } from "../registration/note-used.ts";
 import { givenBy, identity_scopes, narrowScope, userinfoAudience } from "../scopes.ts";
@@ -33,7 +33,7 @@ async function grantOf(
     return { id: "", scope: [] };
   return grant_id === ""
     ? lookUpGrant(directory, account, client, audience, "authorization_code")
-    : pickGrant(directory, client, (grants) => grants.find(({ id }) => id === grant_id));
+    : pickGrantById(directory, client, grant_id);
 }
 
 export interface Wanted {

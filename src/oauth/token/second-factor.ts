@@ -1,7 +1,7 @@
 import { finishFactor, type PresentedFactor } from "../../authentication/mfa/finish.ts";
 import { openLogin } from "../../authentication/mfa/open-login.ts";
 import { findClient } from "../../directory/clients/find-client.ts";
-import { pickGrant } from "../../directory/grants/find-grant.ts";
+import { pickGrantById } from "../../directory/grants/find-grant.ts";
 import { checkActsFor } from "../../directory/scopes.ts";
 import { refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
@@ -33,7 +33,7 @@ export async function finishWithFactor(
   checkBound(client);
   const about = { account, pending, presented, source: source(client), actor: bearer.subject, facts, now };
   const subject = await finishFactor(directory, about);
-  const grant = await pickGrant(directory, client, (grants) => grants.find(({ id }) => id === pending.grant_id));
+  const grant = await pickGrantById(directory, client, pending.grant_id);
   if (!grant) throw refuse("unauthorized_client", { message: "The client's grant no longer exists." });
   const holder_id = lasting ? await holderFor(directory, bearer) : undefined;
   return issueForPerson(oauth, { account, client, grant, audience, subject, holder_id }, now);

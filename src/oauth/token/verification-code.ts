@@ -1,4 +1,4 @@
-import { findCodeClient } from "../../authentication/verification/find-code-client.ts";
+import { lookUpCodeClient } from "../../authentication/verification/find-code-client.ts";
 import { redeemCode, refuseUnknownCode } from "../../authentication/verification/redeem.ts";
 import { findClient, lookUpClient } from "../../directory/clients/find-client.ts";
 import { findGrant, lookUpGrant } from "../../directory/grants/find-grant.ts";
@@ -46,7 +46,7 @@ async function clientOf({ directory }: Oauth, { account, bearer, now }: Caller, 
   const { account_id } = account;
   const own = await lookUpClient(directory, account_id, bearer.client_uuid);
   const mayActFor = (client_id: string) => actsFor(bearer, client_id);
-  const named = await findCodeClient(directory, { ...login, account, own, mayActFor, now });
+  const named = await lookUpCodeClient(directory, { ...login, account, own, mayActFor, now });
   const client = named === undefined ? own : await findClient(directory, account_id, named);
   if (!client) throw refuse("invalid_verification_code");
   return { client, named: named !== undefined };

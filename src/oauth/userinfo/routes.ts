@@ -1,18 +1,13 @@
-import type { FastifyReply, FastifyRequest } from "fastify";
+import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
-import { lookUpClient } from "../../directory/clients/find-client.ts";
-import { lookUpUser } from "../../directory/users/find-user.ts";
 import { refuse } from "../../errors.ts";
 import { OidParams, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { LONGEST_TOKEN } from "../../secrets/longest-token.ts";
 import { reveal } from "../../secrets/secret.ts";
-import { signJws } from "../../tokens/jws.ts";
-import { signingKey } from "../../tokens/keys/find-key.ts";
-import { challengeOf, findToken } from "../bearer/bearer.ts";
-import { presentedBy } from "../dpop/dpop.ts";
+import { type Presented, presentedBy } from "../dpop/dpop.ts";
 import type { Oauth } from "../oauth.ts";
-import { claimsAbout, claimsOfScopes } from "./claims-about.ts";
+import { tellAbout } from "./userinfo.ts";
 
 const Claims = Type.Unsafe<Record<string, unknown>>({
   type: "object",
@@ -26,35 +21,7 @@ const Form = Type.Union([
   Type.Null(),
 ]);
 
-/** What a person agreed to tell the client that holds the token (OpenID Connect Core §5.3). */
 export function userinfoRoutes(app: App, oauth: Oauth): void {
-  async function answer(request: FastifyRequest, reply: FastifyReply) {
-    const presented = presentedBy(request);
-    const { access_token } = (request.body ?? {}) as { access_token?: string };
-    if (access_token !== undefined && presented.authorization !== undefined)
-      throw refuse("invalid_request", { message: "The access token must come in one way only." });
-    const authorization = access_token === undefined ? presented.authorization : `Bearer ${access_token}`;
-    const token = await findToken(oauth, request.account_id, { ...presented, authorization });
-    if (token.subject_type !== "user" || !token.scope.includes("openid")) {
-      throw refuse("insufficient_scope", {
-        message: "userinfo takes a person's token with the scope openid.",
-        scopes: ["openid"],
-      });
-    }
-    const user = await lookUpUser(oauth.directory, request.account_id, token.subject);
-    if (!user) throw challengeOf(refuse("invalid_token"));
-    const client = await lookUpClient(oauth.directory, request.account_id, token.client_uuid);
-    const names = [...claimsOfScopes(token.scope), ...(token.userinfo_claims ?? [])];
-    const claims = { sub: token.pairwise_subject ?? user.id, ...claimsAbout(user, names) };
-    const alg = client?.settings.userinfo_signed_response_alg ?? null;
-    if (alg === null) return claims;
-    const { tokens, directory } = oauth;
-    const key = await signingKey(tokens, request.account_id, alg, directory.storage.now());
-    const signed = await signJws(key, "JWT", { iss: token.issuer, aud: token.client_id, ...claims });
-    reply.type("application/jwt").serializer(String);
-    return reveal(signed);
-  }
-
   for (const method of ["GET", "POST"] as const) {
     app.route({
       method,
@@ -74,8 +41,21 @@ export function userinfoRoutes(app: App, oauth: Oauth): void {
       },
       handler: async (request, reply) => {
         reply.header("cache-control", "no-store");
-        return answer(request, reply as FastifyReply) as never;
+        const { claims, jwt } = await tellAbout(oauth, request.account_id, shownBy(request as FastifyRequest));
+        if (!jwt) return claims;
+        reply.type("application/jwt").serializer(String);
+        return reveal(jwt) as never;
       },
     });
   }
+}
+
+/** The token in the header or, as the form has it, in the body. @throws 400 invalid_request where it is in both. */
+function shownBy(request: FastifyRequest): Presented {
+  const presented = presentedBy(request);
+  const { access_token } = (request.body ?? {}) as { access_token?: string };
+  if (access_token === undefined) return presented;
+  if (presented.authorization !== undefined)
+    throw refuse("invalid_request", { message: "The access token must come in one way only." });
+  return { ...presented, authorization: `Bearer ${access_token}` };
 }

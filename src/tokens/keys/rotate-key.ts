@@ -1,3 +1,4 @@
+import { LONGEST_LIFETIME } from "../../secrets/longest-token.ts";
 import type { SigningAlg } from "../../secrets/signing-alg.ts";
 import { deleteExpired } from "../../storage/delete-expired.ts";
 import { instant, type Storage, type Transaction } from "../../storage/storage.ts";
@@ -8,8 +9,8 @@ import { insertKey, lockAccount, selectKeys, selectOldKeys, updateRetired } from
 export interface Rotation {
   /** Seconds that the new key is published before it signs. */
   readonly publication_lead: number;
-  /** Seconds that the longest token lives; the old key verifies so long after it retired. */
-  readonly longest_lifetime: number;
+  /** Seconds that the old key verifies after it retired; `LONGEST_LIFETIME` where it is not said. */
+  readonly longest_lifetime?: number;
   /** The new key signs at once, and the old one is trusted no longer: for a key that leaked. */
   readonly immediately?: boolean;
   /** What is noted of a new key, in its own transaction. */
@@ -24,7 +25,8 @@ export async function rotateKey(
   rotation: Rotation,
   now: number,
 ): Promise<string | null> {
-  const { publication_lead, longest_lifetime, immediately = false, within = async () => {} } = rotation;
+  const { publication_lead, longest_lifetime = LONGEST_LIFETIME } = rotation;
+  const { immediately = false, within = async () => {} } = rotation;
   const at = instant(now);
   const active_at = instant(now + (immediately ? 0 : publication_lead * 1000));
   const expires_at = immediately ? at : instant(now + (publication_lead + longest_lifetime) * 1000);
@@ -55,8 +57,7 @@ export function keySweep(tokens: Tokens, leadOf: (account_id: string) => Promise
       const now = storage.now();
       const old = await selectOldKeys(storage.read, instant(now - AGE), batch);
       for (const { account_id, alg } of old) {
-        const rotation = { publication_lead: await leadOf(account_id), longest_lifetime: 86_400 };
-        await rotateKey(tokens, account_id, alg, rotation, now);
+        await rotateKey(tokens, account_id, alg, { publication_lead: await leadOf(account_id) }, now);
       }
       return deleteExpired(storage, { table: "signing_keys", key: ["kid"] }, instant(now - 86_400_000), batch);
     },

@@ -87,3 +87,33 @@ export async function selectOldKeys(
     .execute();
   return rows as { account_id: string; alg: SigningAlg }[];
 }
+
+export interface StoredAccountKey {
+  readonly account_id: string;
+  readonly name: string;
+  readonly sealed: Uint8Array;
+  readonly created_at: Instant;
+}
+
+export async function selectAccountKey(
+  db: Database,
+  account_id: string,
+  name: string,
+): Promise<Uint8Array | undefined> {
+  const row = await db
+    .selectFrom("account_keys")
+    .select("sealed")
+    .where("account_id", "=", account_id)
+    .where("name", "=", name)
+    .executeTakeFirst();
+  return row?.sealed;
+}
+
+/** Changes nothing where there is one already. */
+export async function insertAccountKey(db: Database, key: StoredAccountKey): Promise<void> {
+  await db
+    .insertInto("account_keys")
+    .values({ ...key, sealed: Buffer.from(key.sealed) })
+    .onConflict((conflict) => conflict.columns(["account_id", "name"]).doNothing())
+    .execute();
+}

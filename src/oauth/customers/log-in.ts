@@ -1,0 +1,42 @@
+import { channelsOf, preferredChannel } from "../../authentication/mfa/factors.ts";
+import type { OobChannel } from "../../authentication/mfa/mfa.ts";
+import { pendingAfter, sealLogin } from "../../authentication/mfa/require-factor.ts";
+import { refuse } from "../../errors.ts";
+import type { Secret } from "../../secrets/secret.ts";
+import { finishFirstFactor } from "../finish-first-factor.ts";
+import type { PersonTokens } from "../issue-for-person.ts";
+import type { Oauth } from "../oauth.ts";
+import { NO_MFA } from "../scopes.ts";
+import { type CustomerRequest, nameCustomer, proveCustomer } from "./customer.ts";
+
+/** Tokens for a password, or the second factor where one is asked for. @throws 400 invalid_grant; 403 mfa_required; 429. */
+export async function logInCustomer(oauth: Oauth, request: CustomerRequest, password: Secret): Promise<PersonTokens> {
+  const { bearer, audience, facts } = request;
+  const named = await nameCustomer(oauth, request);
+  const factor_follows = !bearer.scope.includes(NO_MFA);
+  const subject = await proveCustomer(oauth, named, request, password, factor_follows);
+  const { account, client, grant, source, now } = named;
+  const caller = { account, bearer, facts, source: () => source, now };
+  return finishFirstFactor(oauth, caller, { client, grant, audience, subject, lasting: true });
+}
+
+export interface BegunLogin {
+  readonly mfa_token: Secret;
+  /** Where a binding code goes when nobody names another channel. */
+  readonly oob_channel: OobChannel | undefined;
+}
+
+/** A login whose second factor follows, for a password or PIN. @throws 400 invalid_grant; 403 access_denied; 429. */
+export async function beginCustomersLogin(oauth: Oauth, request: CustomerRequest, shown: Secret): Promise<BegunLogin> {
+  const { directory } = oauth;
+  const named = await nameCustomer(oauth, request);
+  const subject = await proveCustomer(oauth, named, request, shown, true);
+  const { account, client, grant, now } = named;
+  const continuation = () => ({ kind: "token", audience: request.audience, lasting: true });
+  const pending = await pendingAfter(directory, { account, client, grant_id: grant.id, subject, continuation, now });
+  if (!pending) throw refuse("access_denied", { message: "This customer has no second factor: use customers/login." });
+  return {
+    mfa_token: sealLogin(directory.master_keys, account.account_id, pending),
+    oob_channel: preferredChannel(account, await channelsOf(directory, account, pending)),
+  };
+}

@@ -1,0 +1,36 @@
+import type { RequestFacts } from "../../audit/audit.ts";
+import type { OobChannel } from "../../authentication/mfa/mfa.ts";
+import { type Recovery, recoverLogin } from "../../authentication/mfa/recover.ts";
+import { findNamedPerson } from "../../authentication/usernames/find-person.ts";
+import { senderOf } from "../../authentication/verification/enqueue-message.ts";
+import { findAccount } from "../../directory/accounts/find-account.ts";
+import { findClient } from "../../directory/clients/find-client.ts";
+import { findGrant } from "../../directory/grants/find-grant.ts";
+import type { Bearer } from "../../http/contract.ts";
+import { checkBound } from "../dpop/check-bound.ts";
+import type { Oauth } from "../oauth.ts";
+
+export interface Forgotten {
+  readonly username: string;
+  readonly audience: string;
+  readonly channel: OobChannel;
+}
+
+/** A login without the password, by the client that calls. @throws 403 unauthorized_client; 429 too_many_requests. */
+export async function recoverNamed(
+  oauth: Oauth,
+  bearer: Bearer,
+  { username, audience, channel }: Forgotten,
+  facts: RequestFacts,
+): Promise<Recovery> {
+  const { directory } = oauth;
+  const { account_id, client_uuid, subject: actor } = bearer;
+  const account = await findAccount(directory, account_id);
+  const client = await findClient(directory, account_id, client_uuid);
+  checkBound(client);
+  const { id: grant_id } = await findGrant(directory, account, client, audience, "password");
+  const person = await findNamedPerson(directory, account, client, username);
+  const continuation = { kind: "token", audience, lasting: true };
+  const login = { account, client, grant_id, person, continuation, now: directory.storage.now() };
+  return recoverLogin(oauth, { ...login, channel, sender: senderOf(client), actor, facts });
+}
