@@ -104,8 +104,9 @@ export async function recordIssued(
   { client: { account_id, id: client_id, secret_id }, grant_id, user_id, now }: Issue,
   deed: Pick<AuditEvent, "action" | "entity" | "context">,
 ): Promise<readonly string[] | undefined> {
-  const at = { account_id, created_at: instant(now) };
-  const event = auditEvent({ ...at, outcome: "success", actor: client_id, ...deed });
+  const { action, entity, context } = deed;
+  const created_at = instant(now);
+  const event = auditEvent({ account_id, created_at, action, outcome: "success", entity, actor: client_id, context });
   const input = { account_id, client_id, secret_id, grant_id, user_id, event };
   const { alive, scope } = await storage.hot(issueStatement, input);
   return alive ? (JSON.parse(scope) as string[]) : undefined;
