@@ -118,7 +118,7 @@ module.exports = {
       comment: "A room's tables are its own.",
       severity: "error",
       from: { path: "^src/(.+)/[^/]+\\.ts$", pathNot: TEST },
-      to: { path: "/store\\.ts$", pathNot: "^src/$1/store\\.ts$" },
+      to: { path: "[/-]store\\.ts$", pathNot: "^src/$1/[a-z-]*store\\.ts$" },
     },
     {
       name: "no-circular",

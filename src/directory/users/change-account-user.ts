@@ -4,8 +4,9 @@ import { uuidv7 } from "../../secrets/uuid.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Actor, Directory } from "../directory.ts";
 import { type AccountUser, type AccountUserProfile, type Agreement, holdingOfUser } from "./account-user.ts";
+import { replaceUserRoles, updateAccountUser } from "./account-user-store.ts";
 import { findAccountUser } from "./find-account-user.ts";
-import { holdUser, replaceUserRoles, updateAccountUser } from "./store.ts";
+import { holdUser } from "./store.ts";
 
 export interface AccountUserFields {
   readonly name?: string | undefined;

@@ -6,9 +6,10 @@ import type { Account } from "../accounts/account.ts";
 import type { UserType } from "../clients/client.ts";
 import type { Actor, Directory } from "../directory.ts";
 import type { Agreement } from "./account-user.ts";
+import { replaceUserRoles } from "./account-user-store.ts";
 import { findUser } from "./find-user.ts";
 import { readEmail, readPhone } from "./identifier.ts";
-import { insertUser, replaceUserRoles, selectIsId, selectUserByCustomerId } from "./store.ts";
+import { insertUser, selectIsId, selectUserByCustomerId } from "./store.ts";
 import type { User } from "./user.ts";
 
 export interface NewUser {

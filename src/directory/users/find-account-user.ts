@@ -10,8 +10,8 @@ import {
   selectAccountUser,
   selectAccountUsers,
   selectRoleIds,
-  updateLastSeen,
-} from "./store.ts";
+} from "./account-user-store.ts";
+import { updateLastSeen } from "./store.ts";
 
 /** As committed. @throws 404 not_found. */
 export async function findAccountUser(directory: Directory, account_id: string, id: string): Promise<AccountUser> {

@@ -1,3 +1,9 @@
+/**
+ * `/v1/account/user`: what account users see and change of themselves, whichever accounts they belong to.
+ *
+ * In: the bearer of an account user, or an ID token of their account's own provider. Out: their accounts, names and scopes; a
+ * password that they change proves the one before it.
+ */
 import { configurationsOf } from "../../authentication/mfa/factors.ts";
 import { isTestAccount } from "../../directory/accounts/account.ts";
 import { lookUpAccount } from "../../directory/accounts/find-account.ts";

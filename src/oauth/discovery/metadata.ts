@@ -1,3 +1,9 @@
+/**
+ * What an issuer says of itself to clients that know its address alone: its endpoints, what they take, its keys.
+ *
+ * In: the account. Out: the documents of RFC 8414, OpenID Connect Discovery and RFC 9728. They name what is served today, so
+ * whoever adds an algorithm or an endpoint adds it here.
+ */
 import { type Account, issuerOf } from "../../directory/accounts/account.ts";
 import { DEVICE_CODE, EXCHANGE } from "../../directory/clients/settings.ts";
 import { asymmetric_algs } from "../../secrets/public-key.ts";

@@ -1,3 +1,9 @@
+/**
+ * `POST auth/exchange_token`: a partner, the owner of an account, asks for a way in on behalf of one of its clients.
+ *
+ * In: the bearer of the partner's client, and the account. Out: a short-lived exchange token, which that account's
+ * `auth/token` takes once (`token/exchange-token.ts`).
+ */
 import { recordDeed } from "../../audit/audit.ts";
 import { isOwner, issuerOf, ownerOf } from "../../directory/accounts/account.ts";
 import { findAccount, lookUpAccount } from "../../directory/accounts/find-account.ts";

@@ -1,3 +1,9 @@
+/**
+ * `POST oauth/introspect` (RFC 7662): what a token is worth right now.
+ *
+ * In: the authenticated client, and a token of any kind, whether or not it is one. Out: its claims where it lives and is this
+ * client's business; else `active: false`, whatever the reason.
+ */
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { findClient } from "../../directory/clients/find-client.ts";

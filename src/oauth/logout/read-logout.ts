@@ -1,3 +1,9 @@
+/**
+ * Logging out: by the browser, whose request is understood here and carried out by `pages/logout`, and at the clients,
+ * which are told by the back channel (`back-channel.ts`).
+ *
+ * In: the parameters of RP-Initiated Logout. Out: whom they mean, and where the browser may go on to.
+ */
 import type { Client } from "../../directory/clients/client.ts";
 import { refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";

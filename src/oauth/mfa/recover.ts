@@ -1,3 +1,9 @@
+/**
+ * `auth/mfa/*`: a code for the second half of a login that asked for another factor, and a login without a forgotten password.
+ * What a factor is, and when it was shown, is decided in `authentication/mfa`.
+ *
+ * In: an mfa_token, or the name of whoever forgot it. Out: a code that was sent; `auth/token` and `auth/authorize` take it.
+ */
 import type { RequestFacts } from "../../audit/audit.ts";
 import type { OobChannel } from "../../authentication/mfa/mfa.ts";
 import { type Recovery, recoverLogin } from "../../authentication/mfa/recover.ts";

@@ -1,3 +1,9 @@
+/**
+ * `POST auth/oidc/token`: a person logs in at another OpenID provider, which the grant of a client names, and the client brings
+ * the code that it got there.
+ *
+ * In: the bearer, and that code. Out: tokens of this server for the person who is linked to that identity.
+ */
 import type { RequestFacts } from "../../audit/audit.ts";
 import { exchangeCode } from "../../authentication/federation/exchange-code.ts";
 import type { UpstreamClaims } from "../../authentication/federation/federation.ts";

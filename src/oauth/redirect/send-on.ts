@@ -1,3 +1,8 @@
+/**
+ * `POST auth/redirect`: a person who is logged in at one client is sent on to another, and takes their login along.
+ *
+ * In: the person's bearer, the client and its callback. Out: that address with an ID token made for it.
+ */
 import { recordDeed } from "../../audit/audit.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { checkAlive } from "../../directory/check-alive.ts";

@@ -1,3 +1,8 @@
+/**
+ * `auth/revoke` and `oauth/revoke` (RFC 7009): whoever holds a token ends it.
+ *
+ * In: the bearer or the authenticated client, and a token. Out: nothing; what hung on it is dead, and an unknown one was.
+ */
 import type { Client } from "../../directory/clients/client.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
 import { revoke } from "../../directory/revoke.ts";

@@ -1,0 +1,133 @@
+import { sql } from "kysely";
+import { contains } from "../../storage/contains.ts";
+import type { Database, Instant } from "../../storage/storage.ts";
+import type { AccountUser, AccountUserProfile } from "./account-user.ts";
+import { columns } from "./store.ts";
+
+export interface AccountUserFilter {
+  readonly id?: string;
+  readonly email_canonical?: string;
+}
+
+type AccountUserRow = Omit<AccountUser, "roles">;
+const accountUserColumns = [...columns, "profile", "scope", "last_seen_at"] as const;
+
+const accountUserOf = ({ profile, scope, ...row }: { readonly profile: string; readonly scope: string }) =>
+  ({ ...row, profile: JSON.parse(profile), scope: JSON.parse(scope) }) as unknown as AccountUserRow;
+
+function accountUsers(db: Database, account_id: string) {
+  return db
+    .selectFrom("users")
+    .select(accountUserColumns)
+    .where("account_id", "=", account_id)
+    .where("type", "=", "account_user")
+    .where("deleted_at", "is", null);
+}
+
+export async function selectAccountUser(
+  db: Database,
+  account_id: string,
+  { id, email_canonical }: AccountUserFilter,
+): Promise<AccountUserRow | undefined> {
+  const row = await accountUsers(db, account_id)
+    .$if(id !== undefined, (query) => query.where("id", "=", id ?? ""))
+    .$if(email_canonical !== undefined, (query) => query.where("email_canonical", "=", email_canonical ?? ""))
+    .executeTakeFirst();
+  return row && accountUserOf(row);
+}
+
+export interface AccountUserPage {
+  /** Part of the address or name, whatever the case. */
+  readonly search?: string | undefined;
+  /** All of them without it. */
+  readonly limit?: number | undefined;
+  /** id of the last user of the page before. */
+  readonly starting_after?: string | undefined;
+}
+
+export async function selectAccountUsers(
+  db: Database,
+  account_id: string,
+  { search, limit, starting_after }: AccountUserPage,
+): Promise<readonly AccountUserRow[]> {
+  const matches = (column: "email_canonical" | "name") => contains(column, search ?? "");
+  const rows = await accountUsers(db, account_id)
+    .$if(search !== undefined, (query) => query.where(({ or }) => or([matches("email_canonical"), matches("name")])))
+    .$if(starting_after !== undefined, (query) => query.where("id", ">", starting_after ?? ""))
+    .orderBy("id")
+    .$if(limit !== undefined, (query) => query.limit(limit ?? 0))
+    .execute();
+  return rows.map(accountUserOf);
+}
+
+export function selectRoleIds(
+  db: Database,
+  account_id: string,
+  user_ids: readonly string[],
+): Promise<readonly { readonly user_id: string; readonly role_id: string }[]> {
+  if (user_ids.length === 0) return Promise.resolve([]);
+  return db
+    .selectFrom("user_roles")
+    .select(["user_id", "role_id"])
+    .where("account_id", "=", account_id)
+    .where("user_id", "in", user_ids)
+    .execute();
+}
+
+export async function replaceUserRoles(
+  db: Database,
+  account_id: string,
+  user_id: string,
+  role_ids: readonly string[],
+): Promise<void> {
+  await db.deleteFrom("user_roles").where("account_id", "=", account_id).where("user_id", "=", user_id).execute();
+  const rows = [...new Set(role_ids)].map((role_id) => ({ account_id, user_id, role_id }));
+  if (rows.length > 0) await db.insertInto("user_roles").values(rows).execute();
+}
+
+export interface AccountUserChange {
+  readonly name?: string;
+  readonly scope?: readonly string[];
+  readonly profile: AccountUserProfile;
+}
+
+export async function updateAccountUser(
+  db: Database,
+  account_id: string,
+  id: string,
+  { name, scope, profile }: AccountUserChange,
+  now: Instant,
+): Promise<void> {
+  await db
+    .updateTable("users")
+    .set({
+      ...(name === undefined ? {} : { name }),
+      ...(scope === undefined ? {} : { scope: JSON.stringify(scope) }),
+      profile: JSON.stringify(profile),
+      updated_at: now,
+    })
+    .where("account_id", "=", account_id)
+    .where("id", "=", id)
+    .where("deleted_at", "is", null)
+    .execute();
+}
+
+/**
+ * Every account that a verified address belongs to; the one lookup that crosses accounts. Its index is for account
+ * users alone, and the statement says so in a literal, since a parameter could be anybody.
+ */
+export function selectAccountsOfAddress(
+  db: Database,
+  email_canonical: string,
+): Promise<readonly { readonly account_id: string; readonly id: string }[]> {
+  return db
+    .selectFrom("users")
+    .select(["account_id", "id"])
+    .where("email_canonical", "=", email_canonical)
+    .where("type", "=", sql.lit("account_user" as const))
+    .where("deleted_at", "is", null)
+    .where("email_verified_at", "is not", null)
+    .orderBy("account_id")
+    .limit(100)
+    .execute();
+}
