@@ -65,10 +65,17 @@ export function completed<T extends Document>(document: T): T {
   return document;
 }
 
+interface BodySchema {
+  readonly type: string;
+  readonly required: readonly string[];
+  readonly minProperties: number;
+}
+
 /** A form alone is another place for what the query may hold as well; where every member may be left out, all may. */
 function isNeeded({ content = {} }: NonNullable<Operation["requestBody"]>): boolean {
-  const { type, required = [] } = (content["application/json"]?.schema ?? {}) as { type?: string; required?: string[] };
-  return "application/json" in content && !(type === "object" && required.length === 0);
+  const schema = (content["application/json"]?.schema ?? {}) as Partial<BodySchema>;
+  const { type, required = [], minProperties = 0 } = schema;
+  return "application/json" in content && !(type === "object" && required.length === 0 && minProperties === 0);
 }
 
 /** Bodies that are too long or of another kind, and names in the path that are too long: in the shape of the other refusals. */
