@@ -1,7 +1,7 @@
 import type { Bearer } from "../http/contract.ts";
 import type { Account } from "./accounts/account.ts";
 import type { Directory } from "./directory.ts";
-import { isAccountApi } from "./grants/audience.ts";
+import { isAnAccountApi } from "./grants/audience.ts";
 import { checkHoldsAll } from "./scopes.ts";
 
 /** @throws 403 insufficient_scope unless the bearer holds every scope of these roles. */
@@ -18,7 +18,7 @@ export function checkMayHandOn(
   grants: readonly { readonly audience: string; readonly scope: readonly string[] }[],
 ): void {
   const scopes = grants.flatMap(({ audience, scope }) => {
-    const at_account_api = isAccountApi(account, directory.public_url, audience);
+    const at_account_api = isAnAccountApi(account, directory.public_url, audience);
     return scope.map((one) => ({ scope: one, at_account_api }));
   });
   checkHoldsAll(bearer, scopes);

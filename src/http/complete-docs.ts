@@ -71,14 +71,20 @@ export function completed<T extends Document>(document: T): T {
 
 type Body = NonNullable<Operation["requestBody"]>;
 
+interface BodySchema {
+  readonly type: string;
+  readonly required: readonly string[];
+  readonly minProperties: number;
+}
+
 /** It is another place for what the query may hold as well. */
 const isFormAlone = ({ content = {} }: Body) => !("application/json" in content);
 
 /** Where every member may be left out, all may. */
 function isNeeded(body: Body): boolean {
-  const schema = body.content?.["application/json"]?.schema ?? {};
-  const { type, required = [] } = schema as { type?: string; required?: string[] };
-  return !isFormAlone(body) && !(type === "object" && required.length === 0);
+  const schema = (body.content?.["application/json"]?.schema ?? {}) as Partial<BodySchema>;
+  const { type, required = [], minProperties = 0 } = schema;
+  return !isFormAlone(body) && !(type === "object" && required.length === 0 && minProperties === 0);
 }
 
 /** Bodies that are too long or of another kind, and names in the path that are too long: in the shape of the other refusals. */

@@ -2,6 +2,12 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { call, type Latchkey, startLatchkey } from "../support/latchkey.ts";
 
+interface Operation {
+  readonly parameters?: readonly { readonly name: string; readonly schema: { readonly pattern?: string } }[];
+  readonly requestBody?: { readonly required?: boolean };
+  readonly security?: readonly object[];
+}
+
 describe("the documents of the interface", () => {
   let latchkey: Latchkey;
   beforeAll(async () => {
@@ -57,6 +63,20 @@ describe("the documents of the interface", () => {
       expect(items).toHaveProperty("type", "string");
       expect(maxItems, JSON.stringify(items)).toBeLessThanOrEqual(250);
     }
+  });
+
+  it("say the form of an account wherever one is named, and what no operation goes without", async () => {
+    const { paths } = (await call(`${latchkey.url}/openapi.json`)).body as { paths: Record<string, object> };
+    const operations = Object.values(paths).flatMap((methods) => Object.values(methods) as Operation[]);
+    const named = operations.flatMap(({ parameters = [] }) => parameters.filter(({ name }) => name === "oid"));
+    expect(named.length).toBeGreaterThan(60);
+    expect(new Set(named.map(({ schema }) => schema.pattern))).toEqual(new Set(["^[PT]{1}(?=(?:.{3}|.{8})$)[0-9]*$"]));
+    const one = (method: string, path: string) =>
+      (paths[`/v1/accounts/{oid}/auth/${path}`] as Record<string, Operation>)[method];
+    expect(one("patch", "settings")?.requestBody?.required).toBe(true);
+    expect(one("patch", "clients/{id}")?.requestBody?.required).toBe(true);
+    expect(one("post", "clients")?.requestBody?.required, "a client may be made of nothing").toBe(false);
+    expect(one("post", "token")?.security).toEqual([{ clientAuth: [] }, { JWT: [] }]);
   });
 
   it("have a viewer, whose page finds everything that it names", async () => {

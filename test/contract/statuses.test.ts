@@ -145,7 +145,8 @@ describeOnBothEngines("the contract", (engine) => {
   it("asks for a token where the description says so, and nowhere else", async () => {
     for (const operation of operations.values()) {
       const { operationId, method, security = [], requestBody } = operation;
-      const json = { redirect_uris: ["https://app.example/callback"] };
+      // Who asks for a token says first which.
+      const json = { redirect_uris: ["https://app.example/callback"], grant_type: "password" };
       const { status } = await call(addressOf(operation, "x"), { method, ...(requestBody ? { json } : {}) });
       if (security.length === 0) expect(status, operationId).not.toBe(401);
       else if (!security.some((one) => Object.keys(one).length === 0)) expect(status, operationId).toBe(401);

@@ -304,6 +304,10 @@ describeOnBothEngines("a customer", (engine) => {
     const redirect_uri = "https://shop.example/callback";
     const plain = await post({ redirect_uri });
     expect(plain.status).toBe(302);
+    const others = ["text/html, application/json;q=0", "application/json ; Q=0.000", "application/json-patch+json"];
+    for (const accept of others) expect((await post({ redirect_uri }, { accept })).status, accept).toBe(302);
+    for (const accept of ["Application/JSON;q=0.5", "text/html, application/json ;charset=utf-8"])
+      expect((await post({ redirect_uri }, { accept })).status, accept).toBe(200);
     const first = claimsOf(new URL(plain.headers.get("location") ?? "").searchParams.get("id_token") ?? "");
     expect(first).toMatchObject({ sub: own.user.id, aud: redirect_uri });
     expect(first.email).toBeUndefined();

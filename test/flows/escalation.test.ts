@@ -312,6 +312,10 @@ describeOnBothEngines("a bearer that holds less than all", (engine) => {
     });
     for (const email_verified of [true, "true"])
       expect((await me(await sign({ email_verified }))).status, "as some providers write it").toBe(200);
+    for (const oid of ["00000000-0000-0000-66f3-3332eca7ea81", tenant.account_id, ["x"]])
+      expect((await me(await sign({ oid }))).status, `what their provider calls oid: ${oid}`).toBe(200);
+    const several = { aud: ["T12345", own.issuer], azp: own.issuer };
+    expect((await me(await sign(several))).status, "beside what names no account").toBe(200);
     const bad: [string, Promise<string>][] = [
       ["another key", sign({}, { key: others.privateKey })],
       ["another issuer", sign({ iss: "https://evil.example" })],

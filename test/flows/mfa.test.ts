@@ -159,25 +159,30 @@ describeOnBothEngines("a second factor", (engine) => {
 
   it("finishes auth/authorize at the same endpoint, with the promised 302", async () => {
     const user = await person("sms");
-    const begun = { state: "s 1", nonce: "n", response_type: "authenticate" };
-    const first = await authorize(tenant, {
-      ...begun,
-      verification_code: await mintCode(tenant, { user_id: user.id }),
-    });
+    const client = await addClient(latchkey, tenant.account_id, {}, "of-two-names");
+    await addGrant(latchkey, tenant.account_id, client, tenant.audience, ["orders:read"]);
+    const begun = { client_id: client.client_id, state: "s 1", nonce: "n", response_type: "authenticate" };
+    const verification_code = await mintCode(tenant, { client_id: client.id, user_id: user.id });
+    const first = await authorize(tenant, { ...begun, verification_code });
     expect(code(first)).toEqual([403, "mfa_required"]);
     expect(first.headers.get("location")).toBeNull();
     const { mfa_token } = first.body;
     const { oob_code } = (await challenge(mfa_token)).body;
     const binding_code = await received(user.phone_number);
     expect(code(await finish({ mfa_token, oob_code, binding_code }))).toEqual([400, "invalid_grant"]);
-    expect(code(await authorize(tenant, { mfa_token, oob_code, binding_code, state: "another" }))).toEqual([
-      400,
-      "invalid_grant",
-    ]);
+    const { client_id } = await addClient(latchkey, tenant.account_id);
+    const pkce = { code_challenge: "c".repeat(43), code_challenge_method: "S256" };
+    const presented = { mfa_token, oob_code, binding_code };
+    for (const other of [{ state: "another" }, { client_id }, { client_id: "nobody" }, pkce, { scope: "openid" }]) {
+      const reply = await authorize(tenant, { state: undefined, ...presented, ...other });
+      expect([reply.status, reply.body?.error?.message], JSON.stringify(other)).toEqual([
+        400,
+        "mfa_token belongs to another request.",
+      ]);
+    }
     const done = await authorize(tenant, {
-      mfa_token,
-      oob_code,
-      binding_code,
+      ...presented,
+      client_id: client.id,
       state: undefined,
       redirect_uri: undefined,
     });
@@ -187,7 +192,10 @@ describeOnBothEngines("a second factor", (engine) => {
     expect(location.searchParams.get("state")).toBe("s 1");
     const id_token = claims(location.searchParams.get("id_token") ?? "");
     expect(id_token).toMatchObject({ sub: user.id, nonce: "n", amr: ["otp", "sms", "mfa"] });
-    expect((await authorize(tenant, { mfa_token, oob_code, binding_code })).status).toBe(400);
+    expect(code(await authorize(tenant, { ...presented, client_id: client.id, state: undefined }))).toEqual([
+      400,
+      "invalid_grant",
+    ]);
   });
 
   it("is another one than the first: a mailed code is no second factor after a mailed code", async () => {

@@ -83,6 +83,30 @@ describeOnBothEngines("a user name", (engine) => {
     expect(await logInByCode(id)).toEqual([302, undefined]);
   });
 
+  it("is sent its codes at the address and number that its links name, however those are written", async () => {
+    const { id } = await addUser(latchkey, tenant.account_id);
+    const link = (rel: string, href: string) => ({ links: [customer(id), { rel, href }], mfa });
+    const [meant, misread, number] = ["ada+shop@example.com", "ada%2bshop@example.com", "+4740001401"];
+    await add("written", link("email", "MAILTO:ada%2Bshop%40example.com"));
+    expect(await asked("written", [meant, misread])).toEqual([meant]);
+    await change("written", link("phone_number", "Tel:%2B4740001401"));
+    expect(await asked("written", [number])).toEqual([number]);
+    for (const [rel, href] of [
+      ["email", "mailto:%E0%A4@example.com"],
+      ["email", "tel:+4740001401"],
+      ["phone_number", "tel:%2"],
+      ["phone_number", "+4740001401"],
+    ] as const) {
+      const json = { password: PASSWORD, ...link(rel, href) };
+      const reply = await call(`${tenant.base}/auth/users/written`, { method: "PUT", token: tenant.token, json });
+      expect([...code(reply), reply.body.error.errors?.[0]?.path], href).toEqual([
+        400,
+        "invalid_request",
+        "links.1.href",
+      ]);
+    }
+  });
+
   it("leaves a second factor to the name beside it that has one", async () => {
     const { id } = await addUser(latchkey, tenant.account_id);
     const [first, second] = ["+4740001301", "+4740001302"];

@@ -1,5 +1,6 @@
 /** What ends ends whole, and at once: sessions, consents and codes, also while somebody is using them. */
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
+import { sha256 } from "../../src/secrets/digest.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
@@ -241,6 +242,56 @@ describeOnBothEngines("what ends", (engine) => {
     expect(all.flatMap((one) => answered(one).get("code") ?? [])).toHaveLength(1);
     expect(all.flatMap((one) => answered(one).get("error") ?? [])).toEqual(Array(4).fill("invalid_request"));
     expect(answered(await surfer.visit(asked.url)).get("error_description")).toContain("answered already");
+  });
+
+  it("ends with one logout whatever two logins led to that one browser sent at once, of one person or of two", async () => {
+    const { storage } = latchkey.server.core;
+    const someone = () => addUser(latchkey, tenant.account_id);
+    const logInTwice = async (people: readonly { readonly email: string }[]) => {
+      const surfer = openSurfer(latchkey);
+      const tabs: { url: string; code: string }[] = [];
+      for (const { email } of people) {
+        const asked = await surfer.visit(standard.address(first, { scope: "openid offline_access" }));
+        const { url } = await surfer.act(asked, "identify", { identifier: email });
+        tabs.push({ url, code: (await inbox(tenant, email))[0]?.verification_code ?? "" });
+      }
+      const cookie = [...surfer.jar].map((pair) => pair.join("=")).join("; ");
+      const send = ({ url, code }: (typeof tabs)[number]) => {
+        const options = { method: "POST", headers: { cookie, accept: "text/html" }, form: { action: "code", code } };
+        return call(url.replace(latchkey.config.public_url, latchkey.url), options);
+      };
+      const replies = await Promise.all(tabs.map(send));
+      const cookies = replies.flatMap(({ headers }) => headers.getSetCookie().map((line) => line.split(";")[0] ?? ""));
+      return { surfer, tabs, cookies, statuses: replies.map(({ status }) => status) };
+    };
+    const browsersOf = async (people: readonly { readonly id: string }[]) => {
+      const ids = people.map(({ id }) => id);
+      const sessions = storage.read.selectFrom("sessions").select("browser_digest").where("ended_at", "is", null);
+      const rows = await sessions.where("user_id", "in", ids).execute();
+      return rows.map(({ browser_digest }) => Buffer.from(browser_digest).toString("hex"));
+    };
+    for (let round = 0; round < 4; round++) {
+      const one = await someone();
+      const people = [one, round % 2 === 0 ? one : await someone()];
+      const { surfer, tabs, cookies, statuses } = await logInTwice(people);
+      // One that comes after the other's cookie is there is of no browser any more.
+      expect(statuses.toSorted()[0]).toBe(303);
+      const browsers = await browsersOf(people);
+      expect(new Set(browsers).size, `round ${round}: ${statuses}`).toBe(1);
+      const digestOf = (one: string) => Buffer.from(sha256(one.split("=")[1] ?? "")).toString("hex");
+      const living = cookies.find((one) => digestOf(one) === browsers[0]) ?? "";
+      const [name = "", value = ""] = living.split("=");
+      surfer.jar.set(name, value);
+      if (statuses.includes(404)) continue;
+      expect(browsers).toHaveLength(new Set(people).size);
+      const codes: string[] = [];
+      for (const { url } of tabs) codes.push(answered(await surfer.visit(url)).get("code") ?? "");
+      const redeemed = await Promise.all(codes.map((code) => standard.redeem(code)));
+      for (const { body } of redeemed) expect(await isActive(body.access_token), "in each tab").toBe(true);
+      for (const { body } of redeemed.slice(0, new Set(people).size)) await logOut(surfer, body.id_token);
+      expect(await browsersOf(people)).toEqual([]);
+      for (const { body } of redeemed) expect(await isActive(body.access_token)).toBe(false);
+    }
   });
 
   const change = (path: string, method: string, json?: object) =>

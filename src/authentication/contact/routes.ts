@@ -3,7 +3,7 @@ import { findAccount } from "../../directory/accounts/find-account.ts";
 import { actorOf } from "../../directory/actor.ts";
 import { findUserFor } from "../../directory/users/find-user.ts";
 import { noSuch, refuseField } from "../../errors.ts";
-import { bearer_refusals, refusals } from "../../http/contract.ts";
+import { bearer_refusals, Oid, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { secret } from "../../secrets/secret.ts";
 import type { Authentication } from "../authentication.ts";
@@ -12,7 +12,7 @@ import { confirmContact, sendContactCode } from "./verify-contact.ts";
 const writes = ["admin:customers", "write:customers"] as const;
 
 const ContactParams = Type.Object({
-  oid: Type.String(),
+  oid: Oid,
   customer_id: Type.String({ maxLength: 128, description: "uuid of the user, or your own name for them." }),
   operation: Type.Enum(["send-verification-code", "confirm-verification-code"]),
   field: Type.Enum(["email", "phone_number"]),

@@ -21,12 +21,10 @@ export async function readLinks(links: readonly Link[], { settings }: Account): 
         read.customer_id = customerOf(href, path);
         break;
       case "phone_number":
-        if (!href.startsWith("tel:")) throw refuseField(path, "format", "must begin with tel:");
-        read.phone_number = (await readPhone(href.slice(4), settings.country, path)).number;
+        read.phone_number = (await readPhone(restOf(href, "tel:", path), settings.country, path)).number;
         break;
       case "email":
-        if (!href.startsWith("mailto:")) throw refuseField(path, "format", "must begin with mailto:");
-        read.email = readEmail(href.slice(7), path);
+        read.email = readEmail(restOf(href, "mailto:", path), path);
     }
   }
   return read;
@@ -35,8 +33,18 @@ export async function readLinks(links: readonly Link[], { settings }: Account): 
 function customerOf(href: string, path: string): string {
   const [, id] = /\/users\/([^/?#]+)$/.exec(href) ?? [];
   if (id === undefined) throw refuseField(path, "format", "must end in /users/ and the customer's id");
+  return decoded(id, path);
+}
+
+/** Of a URI of this scheme, which may be in capitals (RFC 3986 §3.1), what follows, decoded (RFC 6068 §2). */
+function restOf(href: string, scheme: string, path: string): string {
+  if (!href.toLowerCase().startsWith(scheme)) throw refuseField(path, "format", `must begin with ${scheme}`);
+  return decoded(href.slice(scheme.length), path);
+}
+
+function decoded(text: string, path: string): string {
   try {
-    return decodeURIComponent(id);
+    return decodeURIComponent(text);
   } catch {
     throw refuseField(path, "format", "is not valid percent-encoded UTF-8");
   }

@@ -1,5 +1,6 @@
 import { Type } from "typebox";
 import { entity_properties } from "../../directory/entity.ts";
+import { Oid } from "../../http/contract.ts";
 
 const username = Type.String({ minLength: 1, maxLength: 255 });
 const password = Type.String({ minLength: 8, maxLength: 255 });
@@ -43,4 +44,4 @@ export const UsernameBody = Type.Object({
 
 export const RenameBody = Type.Object({ username });
 
-export const UsernameParams = Type.Object({ oid: Type.String(), username: Type.String({ maxLength: 255 }) });
+export const UsernameParams = Type.Object({ oid: Oid, username: Type.String({ maxLength: 255 }) });

@@ -1,5 +1,4 @@
-import type { Account } from "../accounts/account.ts";
-import { issuerOf } from "../accounts/account.ts";
+import { type Account, issuerOf, ownerOf } from "../accounts/account.ts";
 
 /** What the server binds codes of its own to begins so; no grant names it. */
 export const OWN_AUDIENCES = "urn:latchkey:";
@@ -12,6 +11,21 @@ export function isAccountApi(account: Account, public_url: string, audience: str
   const known = names.get(account) ?? namesOf(account, public_url);
   names.set(account, known);
   return known.has(audience);
+}
+
+/**
+ * Whether a grant of this account for an audience gives scopes of an account API: of its own or, for an owner, of an account
+ * under it (also one that is still to be made), where its clients get the scopes of the grant that names that account.
+ */
+export function isAnAccountApi(account: Account, public_url: string, audience: string): boolean {
+  if (isAccountApi(account, public_url, audience)) return true;
+  const account_id = audience.slice(-9);
+  return ownerOf(account_id) === account.account_id && isAccountUrl(account_id, public_url, audience);
+}
+
+/** Whether it is a URL of this account: none of the names that the account itself gave its API by `api_audiences`. */
+export function isAccountUrl(account_id: string, public_url: string, audience: string): boolean {
+  return aliases(public_url, account_id).includes(audience);
 }
 
 /** Every name of the account API's audience. */

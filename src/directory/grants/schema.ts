@@ -1,4 +1,5 @@
 import { Type } from "typebox";
+import { Oid } from "../../http/contract.ts";
 import { entity_properties } from "../entity.ts";
 import { scopes } from "../scopes-schema.ts";
 
@@ -69,6 +70,6 @@ export const GrantFilterQuery = Type.Object({
 });
 
 export const GrantParams = Type.Object({
-  oid: Type.String(),
+  oid: Oid,
   id: Type.String({ maxLength: 64, description: "uuid of the grant." }),
 });

@@ -1,4 +1,5 @@
 import { Type } from "typebox";
+import { Oid } from "../../http/contract.ts";
 import { entity_properties } from "../entity.ts";
 import { scopes } from "../scopes-schema.ts";
 
@@ -21,7 +22,7 @@ export const RoleList = Type.Array(RoleView);
 export const RoleBody = Type.Object({ name: Type.Optional(name), description: Type.Optional(description), scope });
 
 export const RoleParams = Type.Object({
-  oid: Type.String(),
+  oid: Oid,
   role_id: Type.String({ maxLength: 64, description: "uuid of the role." }),
 });
 

@@ -1,4 +1,5 @@
 import { type Static, Type } from "typebox";
+import { Oid } from "../../http/contract.ts";
 import { entity_properties } from "../entity.ts";
 import { RoleView } from "../roles/schema.ts";
 import { scopes } from "../scopes-schema.ts";
@@ -55,7 +56,7 @@ export const NewAccountUserBody = Type.Object({
 
 export const AccountUserChangeBody = Type.Object(changeable);
 
-export const AccountUserParams = Type.Object({ oid: Type.String(), uid: Type.String({ maxLength: 255 }) });
+export const AccountUserParams = Type.Object({ oid: Oid, uid: Type.String({ maxLength: 255 }) });
 
 const expand = Type.Optional(
   Type.String({ pattern: "^roles(,roles)*$", description: "`roles` shows each role whole, not only its id." }),

@@ -1,4 +1,5 @@
 import { type Static, Type } from "typebox";
+import { Oid } from "../../http/contract.ts";
 import { entity_properties } from "../entity.ts";
 
 const type = Type.Enum(["customer", "company"], { description: "One address may belong to one user of each type." });
@@ -51,7 +52,7 @@ export const UserView = Type.Object({
 });
 
 export const UserParams = Type.Object({
-  oid: Type.String(),
+  oid: Oid,
   customer_id: Type.String({ maxLength: 128, description: "uuid of the user, or your own name for them." }),
 });
 

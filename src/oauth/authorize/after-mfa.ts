@@ -4,6 +4,7 @@ import type { PendingLogin } from "../../authentication/mfa/mfa.ts";
 import { openLogin } from "../../authentication/mfa/open-login.ts";
 import type { AuthenticatedSubject } from "../../authentication/subject.ts";
 import type { Client } from "../../directory/clients/client.ts";
+import { lookUpClient } from "../../directory/clients/find-client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { checkActsFor } from "../../directory/scopes.ts";
 import { refuse, refuseField } from "../../errors.ts";
@@ -24,6 +25,12 @@ export function begunBy({ continuation }: PendingLogin): AuthorizeRequest {
   return (continuation as { request: AuthorizeRequest }).request;
 }
 
+/** What only the first request says; its client comes by either of its names. */
+const REPEATED = [
+  ...(["audience", "response_type", "redirect_uri", "state", "nonce", "scope"] as const),
+  ...(["code_challenge", "code_challenge_method"] as const),
+] as const;
+
 /**
  * The request that this one finishes, where it comes with an mfa_token in place of a code. What it repeats has to be the same.
  *
@@ -42,9 +49,9 @@ export async function resume(
   const pending = await openLogin(directory, bearer.account_id, secret(request.mfa_token), now);
   checkActsFor(bearer, { id: pending.client_id });
   const { kind, request: begun } = pending.continuation as { kind: string; request?: AuthorizeRequest };
-  const repeated = ["audience", "response_type", "client_id", "redirect_uri", "state", "nonce"] as const;
-  const same = begun && repeated.every((name) => request[name] === undefined || request[name] === begun[name]);
-  if (kind !== "authorize" || !same) {
+  const client = await lookUpClient(directory, bearer.account_id, request.client_id);
+  const same = begun && REPEATED.every((name) => request[name] === undefined || request[name] === begun[name]);
+  if (kind !== "authorize" || !same || client?.id !== pending.client_id) {
     throw refuse("invalid_grant", { message: "mfa_token belongs to another request." });
   }
   return pending;

@@ -69,7 +69,7 @@ async function authenticate(deps: BearerDeps, request: FastifyRequest): Promise<
   const presented = presentedBy(request);
   const { authorization } = presented;
   // A route without an account in its path serves the person whose token it is, in the account that issued it.
-  if (oid === undefined) request.account_id = claimedAccount(authorization);
+  if (oid === undefined) request.account_id = claimedAccount(deps.directory.public_url, authorization);
   const bearer = await findBearer(deps, request.account_id, presented, config.external === true);
   checkBearer(bearer, config);
   request.found_bearer = bearer;
@@ -87,18 +87,20 @@ export function checkBearer(
   checkScopes(bearer, scopes);
 }
 
-/** The account that an unverified token says it is of; what it says is checked next. */
-function claimedAccount(authorization: string | undefined): string {
-  const token = bearerToken(authorization);
-  const { oid, aud } = claimsOf(token);
-  const named = typeof oid === "string" ? oid : [aud].flat().map(accountNamedBy).find(Boolean);
-  const account_id = canonicalAccountId(named ?? "");
+/**
+ * The account that an unverified token says it is of; what it says is checked next. `oid` says so in tokens of our own alone:
+ * other providers mean the person by it.
+ */
+function claimedAccount(public_url: string, authorization: string | undefined): string {
+  const { iss, oid, aud } = claimsOf(bearerToken(authorization));
+  const own = typeof oid === "string" && iss === issuerOf(public_url, oid) ? canonicalAccountId(oid) : undefined;
+  const account_id = own ?? [aud].flat().map(accountNamedBy).find(Boolean);
   if (!account_id) throw challenge(refuse("invalid_token", { detail: "names no account" }));
   return account_id;
 }
 
 const accountNamedBy = (audience: unknown) =>
-  typeof audience === "string" ? /(?:^|\/accounts\/)([PT]\d{3,8})$/.exec(audience)?.[1] : undefined;
+  typeof audience === "string" ? canonicalAccountId(audience.replace(/^.*\/accounts\//, "")) : undefined;
 
 function claimsOf(token: string): Readonly<Record<string, unknown>> {
   try {

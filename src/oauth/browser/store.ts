@@ -80,6 +80,20 @@ export async function updateUsed(db: Database, account_id: string, id: string, n
   return rows.length === 1;
 }
 
+/** Whose request it is now; undefined where it is gone, null where it is nobody's yet. */
+export async function selectBrowser(
+  db: Database,
+  { account_id, id }: AuthorizationRequest,
+): Promise<Uint8Array | null | undefined> {
+  const row = await db
+    .selectFrom("authorization_requests")
+    .select("browser_digest")
+    .where("account_id", "=", account_id)
+    .where("id", "=", id)
+    .executeTakeFirst();
+  return row?.browser_digest;
+}
+
 /** What a browser has under way follows its new cookie. */
 export async function rebindRequests(
   db: Database,

@@ -2,7 +2,7 @@ import { Type } from "typebox";
 import { actorOf } from "../../directory/actor.ts";
 import { findUserFor } from "../../directory/users/find-user.ts";
 import { refuse } from "../../errors.ts";
-import { bearer_refusals, refusals } from "../../http/contract.ts";
+import { bearer_refusals, Oid, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import type { Oauth } from "../oauth.ts";
 import { listConsents, withdrawConsent } from "./consent.ts";
@@ -11,7 +11,7 @@ const subject_types = ["client", "user"] as const;
 const reads = ["admin:customers", "read:customers"] as const;
 const writes = ["admin:customers", "write:customers"] as const;
 const tags = ["users"];
-const user = { oid: Type.String(), customer_id: Type.String({ maxLength: 128 }) };
+const user = { oid: Oid, customer_id: Type.String({ maxLength: 128 }) };
 const missing = refusals("account", ...bearer_refusals, "not_found");
 
 const Consents = Type.Array(

@@ -5,8 +5,9 @@ import { type Account, issuerOf, ownerOf } from "../../directory/accounts/accoun
 import { findAccount, lookUpAccount } from "../../directory/accounts/find-account.ts";
 import { actorFrom } from "../../directory/actor.ts";
 import { findClientById } from "../../directory/clients/find-client.ts";
-import { isAccountApi } from "../../directory/grants/audience.ts";
+import { isAccountApi, isAccountUrl } from "../../directory/grants/audience.ts";
 import { listGrants, matchGrant } from "../../directory/grants/find-grant.ts";
+import type { Grant } from "../../directory/grants/grant.ts";
 import { type Refusal, refuse, unlessRefused } from "../../errors.ts";
 import { instant } from "../../storage/storage.ts";
 import { readExchangeToken } from "../../tokens/exchange-token.ts";
@@ -23,8 +24,9 @@ const LONGEST = 3_600;
 /**
  * A partner's client, with its exchange token, gets a token of this merchant's account: the scopes of its own grant,
  * which lives in the partner's account and names the account URL of this merchant or, where none does, of the partner.
- * Which of the two URLs `audience` is makes no difference, or a grant for one merchant would bound nothing. Of these
- * scopes what a narrowed token of the partner's covers, where the exchange token came of one.
+ * Which of the two URLs `audience` is makes no difference, or a grant for one merchant would bound nothing. No further name
+ * that the merchant gave its API counts: whoever made a grant for that one gave no scopes of an account. Of these scopes what a
+ * narrowed token of the partner's covers, where the exchange token came of one.
  *
  * @throws 401 invalid_token; 403 unauthorized_client.
  */
@@ -52,9 +54,10 @@ export async function redeemExchangeToken(
   if (!client) throw invalid();
   checkBound(client);
   const grants = await listGrants(directory, partner.account_id, { client_id: client.id });
-  const grantNaming = (account: Account) =>
-    matchGrant(directory, account, grants, issuerOf(public_url, account.account_id), "client_credentials");
-  const grant = grantNaming(merchant) ?? grantNaming(partner);
+  const of_merchant = grants.filter((grant) => isAccountUrl(account_id, public_url, grant.audience));
+  const grantOf = (account: Account, among: readonly Grant[]) =>
+    matchGrant(directory, account, among, issuerOf(public_url, account.account_id), "client_credentials");
+  const grant = grantOf(merchant, of_merchant) ?? grantOf(partner, grants);
   const named = isAccountApi(partner, public_url, audience) || isAccountApi(merchant, public_url, audience);
   if (!grant || !named) {
     throw refuse("unauthorized_client", {

@@ -16,7 +16,7 @@ export function tokenRoutes(app: App, oauth: Oauth): void {
   app.route({
     method: "POST",
     url: "/v1/accounts/:oid/auth/token",
-    config: { surface: "account", public: true, credentials: ["client", "bearer", "none"], form: "body" },
+    config: { surface: "account", public: true, credentials: ["client", "bearer"], form: "body" },
     schema: {
       operationId: "aid_auths_oauth_token_post",
       summary: "Get a token",
