@@ -12,23 +12,16 @@ import { checkOrigin } from "../../directory/clients/allowed-origins.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { isAccountApi } from "../../directory/grants/audience.ts";
-import type { Documents } from "../../egress/documents.ts";
 import { errorDescription, type Refusal, refuse } from "../../errors.ts";
 import type { Bearer, RouteContract } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { asymmetric_algs } from "../../secrets/public-key.ts";
-import type { Tokens } from "../../tokens/tokens.ts";
 import { type AccessToken, subjectsOf, verifyAccessToken } from "../../tokens/verify.ts";
 import { checkProof, type Presented, presentedBy } from "../dpop/dpop.ts";
+import type { Oauth } from "../oauth.ts";
 import { externalBearer } from "./external-bearer.ts";
 
-export interface BearerDeps {
-  readonly directory: Directory;
-  readonly tokens: Tokens;
-  readonly documents: Documents;
-}
-
-export function requireBearer(app: App, deps: BearerDeps): void {
+export function requireBearer(app: App, deps: Oauth): void {
   app.decorateRequest("account_id", "");
   app.decorateRequest("found_bearer", null);
   app.decorateRequest("bearer", {
@@ -61,7 +54,7 @@ declare module "fastify" {
   }
 }
 
-async function authenticate(deps: BearerDeps, request: FastifyRequest): Promise<void> {
+async function authenticate(deps: Oauth, request: FastifyRequest): Promise<void> {
   const { config } = request.routeOptions;
   const { oid } = (request.params ?? {}) as { oid?: string };
   if (oid !== undefined) request.account_id = readAccountId(oid, "oid");
@@ -125,7 +118,7 @@ export function bearerToken(authorization: string | undefined): string {
  * @throws 401 invalid_token, the same for an account that does not exist and a token that is not its.
  */
 export async function findBearer(
-  { directory, tokens, documents }: BearerDeps,
+  { directory, tokens, documents }: Oauth,
   account_id: string,
   presented: Presented,
   external = false,
@@ -153,7 +146,7 @@ export async function findBearer(
 
 /** A token of this account that is good now, whatever it is for. @throws 401 invalid_token. */
 export async function findAlive(
-  { directory, tokens }: Pick<BearerDeps, "directory" | "tokens">,
+  { directory, tokens }: Pick<Oauth, "directory" | "tokens">,
   account_id: string,
   token: string,
 ): Promise<AccessToken> {
@@ -173,7 +166,7 @@ async function checkPartner(directory: Directory, token: AccessToken, partner_ac
 
 /** As findAlive, out of the Authorization header alone (RFC 6750 §2.1), with the challenge of RFC 6750 §3. */
 export async function findToken(
-  deps: Pick<BearerDeps, "directory" | "tokens">,
+  deps: Pick<Oauth, "directory" | "tokens">,
   account_id: string,
   presented: Presented,
 ): Promise<AccessToken> {
@@ -219,7 +212,7 @@ async function checkPage(
 
 /** As findAlive; undefined when it is none. */
 export async function lookUpToken(
-  deps: Pick<BearerDeps, "directory" | "tokens">,
+  deps: Pick<Oauth, "directory" | "tokens">,
   account_id: string,
   token: string,
 ): Promise<AccessToken | undefined> {

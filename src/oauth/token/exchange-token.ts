@@ -102,15 +102,13 @@ async function spend(
 ): Promise<void> {
   const at = instant(now);
   const deed = { action: "auth.partner_token", now: at, actor: actorFrom(client_id, facts), facts: { sid } };
-  const spent = await storage.write(async (tx) => {
+  await storage.write(async (tx) => {
     const used = { account_id, id: exchange.jti, expires_at: instant(exchange.expires_at * 1000) };
     const [first] = await tx.hot(useStatement, [used]);
-    if (!first) return false;
+    if (!first) throw invalid();
     await recordDeed(tx, { ...deed, account_id, entity: partner.account_id });
-    return true;
+    await recordDeed(tx, { ...deed, account_id: partner.account_id, entity: account_id });
   });
-  if (!spent) throw invalid();
-  await storage.write((tx) => recordDeed(tx, { ...deed, account_id: partner.account_id, entity: account_id }));
 }
 
 function invalid(): Refusal {
