@@ -24,13 +24,17 @@ export interface CoreOptions {
   readonly exclusive: boolean;
   readonly onQuery?: ((sql: string) => void) | undefined;
   readonly tracing?: Tracing | undefined;
+  /** Fails when nobody waits for it any more: a migration may take long, and nothing else has begun before it is done. */
+  readonly abandoned?: Promise<never> | undefined;
   /** Hears why the list of revocations cannot be read. */
   readonly onUnread?: ((error: unknown) => void) | undefined;
 }
 
 /** Closes what it opened where it fails. @throws an Error whose message says what to do. */
-export async function openCore(config: Config, { exclusive, onQuery, tracing, onUnread }: CoreOptions): Promise<Core> {
-  await migrate(config.database_url);
+export async function openCore(config: Config, options: CoreOptions): Promise<Core> {
+  const { exclusive, onQuery, tracing, abandoned, onUnread } = options;
+  const migrating = migrate(config.database_url);
+  await (abandoned === undefined ? migrating : Promise.race([migrating, abandoned]));
   const watch = onQuery ? { onQuery } : {};
   const opened = await openStorage({ database_url: config.database_url, exclusive, ...watch });
   const storage = tracing ? tracedStorage(opened, tracing) : opened;

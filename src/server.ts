@@ -91,6 +91,8 @@ export interface ServerOptions {
   readonly onQuery?: (sql: string) => void;
   /** Set for all but the first of several processes. */
   readonly follower?: boolean;
+  /** Fails when the start is not wanted any more. */
+  readonly abandoned?: Promise<never>;
   /** By which other servers are asked again; milliseconds. */
   readonly monotonic?: () => number;
   /** Standard output is read by a program, which gets the log and nothing else. */
@@ -102,7 +104,8 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
   const log = options.log ?? openLogger(config.log_level);
   const tracing = config.otlp_endpoint === null ? undefined : await openTracing(config.otlp_endpoint, version, log);
   const onUnread = (error: unknown) => log.error({ err: error }, "revocations cannot be read");
-  const core = await openCore(config, { exclusive: true, onQuery: options.onQuery, tracing, onUnread });
+  const { onQuery, abandoned } = options;
+  const core = await openCore(config, { exclusive: true, onQuery, tracing, abandoned, onUnread });
   const { storage, directory } = core;
   const stops: (() => Promise<void>)[] = tracing ? [tracing.stop] : [];
   try {
@@ -283,7 +286,13 @@ async function run(config: Config, options: ServerOptions): Promise<void> {
     process.on("SIGINT", done);
   });
   void told.then(() => setTimeout(() => process.exit(1), 25_000).unref());
-  const server = await startServer(config, options);
+  const abandoned = told.then(() => Promise.reject(told));
+  abandoned.catch(() => {});
+  const server = await startServer(config, { ...options, abandoned }).catch((error: unknown) => {
+    // PostgreSQL takes back what a migration had begun.
+    if (error === told) process.exit(0);
+    throw error;
+  });
   // What nobody waited for is no reason to end what everybody else waits for.
   process.on("unhandledRejection", (error) =>
     server.app.log.error({ err: error }, "something failed that nobody waited for"),

@@ -25,6 +25,8 @@ export interface Directory {
   readonly accounts: Cache<Account>;
   /** By `account client_id` and by `account uuid`. */
   readonly clients: Cache<Client>;
+  /** By account: the client that logs its account users in, if there is one. */
+  readonly staff_clients: Cache<{ readonly client: Client | undefined }>;
   /** By `account uuid`: what a client may show. */
   readonly secrets: Cache<readonly StoredSecret[]>;
   /** By `account uuid`: all live grants of a client. */
@@ -44,6 +46,7 @@ export function openDirectory(options: DirectoryOptions): Directory {
     ...options,
     accounts: openRowCache(),
     clients: openRowCache(),
+    staff_clients: openRowCache(),
     secrets: openRowCache(),
     grants: openRowCache(),
     connections: openRowCache(),

@@ -47,15 +47,9 @@ export async function upsertFirst(
 
 const PAGE = 1_000;
 
-/**
- * Page by page, by when they came into this database: `revoked_at` of what an import brought is when it arrived.
- * Between two pages the event loop turns.
- */
+/** Page by page, by when they came into this database: `revoked_at` of what an import brought is when it arrived. */
 export function revokedSince(db: Database, since: Instant): AsyncIterable<readonly RevocationRow[]> {
-  return inPages<Dated>(PAGE, async (last) => {
-    if (last) await new Promise((resolve) => setImmediate(resolve));
-    return selectPage(db, last ?? { revoked_at: since, account_id: "", subject: "" });
-  });
+  return inPages<Dated>(PAGE, (last) => selectPage(db, last ?? { revoked_at: since, account_id: "", subject: "" }));
 }
 
 type Dated = RevocationRow & { readonly revoked_at: Instant };

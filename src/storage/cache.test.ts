@@ -21,8 +21,8 @@ describe("what is kept of reads", () => {
   });
 
   it("is bounded by its size wherever a tenant says how large a row is", async () => {
-    const { accounts, clients, secrets, grants, connections } = openDirectory({} as never);
-    for (const cache of [accounts, clients, secrets, grants, connections] as Cache<unknown>[])
+    const { accounts, clients, staff_clients, secrets, grants, connections } = openDirectory({} as never);
+    for (const cache of [accounts, clients, staff_clients, secrets, grants, connections] as Cache<unknown>[])
       expect(await heldOf(cache, (settings) => [{ settings }])).toEqual(newest(15));
   });
 

@@ -1,5 +1,5 @@
 /**
- * Rows by pages: of any number of them no more than a page lies in memory, and others have their turn in between.
+ * Rows by pages: of any number of them no more than a page lies in memory, and the event loop turns in between.
  *
  * `read` gives the rows that come after one, in an order in which no two are equal; at most `limit`, and fewer only at
  * the end.
@@ -13,5 +13,7 @@ export async function* inPages<R>(
     if (rows.length > 0) yield rows;
     last = rows[limit - 1];
     if (last === undefined) return;
+    // SQLite answers without one, and so do streams that nobody slows down.
+    await new Promise((turn) => setImmediate(turn));
   }
 }

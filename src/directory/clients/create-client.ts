@@ -48,6 +48,7 @@ export async function createClient(
     await input.within?.(tx, id);
     return made;
   });
+  directory.staff_clients.forget(account_id);
   return { client, client_secret: minted?.client_secret ?? null };
 }
 

@@ -32,9 +32,13 @@ export function listClients({ storage }: Directory, account_id: string): AsyncIt
   return pagesOfClients(storage.read, account_id);
 }
 
-/** The first client of the account's own that logs its account users in, as committed. */
-export function lookUpStaffClient({ storage }: Directory, account_id: string): Promise<Client | undefined> {
-  return selectStaffClient(storage.read, account_id);
+/**
+ * The first client of the account's own that logs its account users in, at most 5 s old: to look for it reads the settings
+ * of all clients, and strangers may ask.
+ */
+export async function lookUpStaffClient(directory: Directory, account_id: string): Promise<Client | undefined> {
+  const load = async () => ({ client: await selectStaffClient(directory.storage.read, account_id) });
+  return (await directory.staff_clients.get(account_id, load))?.client;
 }
 
 export function forgetClient(
@@ -43,6 +47,7 @@ export function forgetClient(
 ): void {
   directory.clients.forget(cacheKey(account_id, id));
   directory.clients.forget(cacheKey(account_id, client_id));
+  directory.staff_clients.forget(account_id);
   directory.secrets.forget(cacheKey(account_id, id));
   directory.grants.forget(cacheKey(account_id, id));
 }

@@ -42,7 +42,7 @@ export function clientRoutes(app: App, directory: Directory): void {
       params: OidParams,
       response: { 200: ClientList, ...refusals("account", ...bearer_refusals) },
     },
-    handler: (request, reply) => sendList(reply, listClients(directory, request.account_id), listed),
+    handler: (request, reply) => sendList(request, reply, listClients(directory, request.account_id), listed),
   });
 
   app.route({

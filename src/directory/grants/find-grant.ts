@@ -40,13 +40,16 @@ export async function lookUpGrant(
   return pickGrant(directory, client, (grants) => matchGrant(directory, account, grants, audience, type));
 }
 
-/** Where none fits of those that are known, one may have been granted a moment ago by another process. */
+/**
+ * Where none fits of those that are known, one may have been granted a moment ago by another process. Anybody may ask for
+ * what a client does not hold, so that is looked for about once a second.
+ */
 export async function pickGrant(
   directory: Directory,
   client: Client,
   pick: (grants: readonly Grant[]) => Grant | undefined,
 ): Promise<Grant | undefined> {
-  return pick(await grantsOf(directory, client)) ?? pick(await listHeld(directory, client));
+  return pick(await grantsOf(directory, client)) ?? pick(await grantsOf(directory, client, "reload"));
 }
 
 /** Of those that a token or login hangs on, by its id. */
@@ -74,14 +77,18 @@ export function matchGrant(
   );
 }
 
-/** All live grants of a client, at most 5 s old. */
-export async function grantsOf(directory: Directory, client: Client): Promise<readonly Grant[]> {
+/** All live grants of a client, at most 5 s old; a second where they are loaded again. */
+export async function grantsOf(
+  directory: Directory,
+  client: Client,
+  how: "get" | "reload" = "get",
+): Promise<readonly Grant[]> {
   const { account_id, id } = client;
   const load = async () => {
     const found = await selectGrants(directory.storage.read, account_id, { client_id: id });
     return found.length > 0 ? found : undefined;
   };
-  return withPublic(directory, client, (await directory.grants.get(cacheKey(account_id, id), load)) ?? []);
+  return withPublic(directory, client, (await directory.grants[how](cacheKey(account_id, id), load)) ?? []);
 }
 
 /** What the account lets every client that registered itself ask people for: grants without a row, so without an id. */

@@ -45,7 +45,7 @@ export function grantRoutes(app: App, directory: Directory): void {
       const { client_id, audience } = request.query;
       const client = client_id === undefined ? undefined : await lookUpClient(directory, request.account_id, client_id);
       if (client_id !== undefined && !client) return [];
-      sendList(reply, pageGrants(directory, request.account_id, { audience, client_id: client?.id }), view);
+      sendList(request, reply, pageGrants(directory, request.account_id, { audience, client_id: client?.id }), view);
       return reply;
     },
   });

@@ -1,0 +1,28 @@
+import { fastify } from "fastify";
+import { expect, it } from "vitest";
+import { sendList } from "./send-list.ts";
+
+async function* twoPages(read: number[]) {
+  for (const page of [1, 2]) {
+    read.push(page);
+    yield [{ page }];
+  }
+}
+
+it("a HEAD is answered as a GET is, and reads no further than that takes", async () => {
+  const app = fastify({ exposeHeadRoutes: true });
+  const read: number[] = [];
+  app.get("/list", (request, reply) => sendList(request, reply, twoPages(read), (item) => item));
+  const failing = async function* (): AsyncGenerator<object[]> {
+    yield await Promise.reject(Object.assign(new Error("no database"), { statusCode: 503 }));
+  };
+  app.get("/failing", (request, reply) => sendList(request, reply, failing(), (item) => item));
+  const [head, get] = [await app.inject({ method: "HEAD", url: "/list" }), await app.inject("/list")];
+  expect([get.payload, head.payload]).toEqual(['[{"page":1},{"page":2}]', ""]);
+  expect([head.statusCode, head.headers["content-type"]]).toEqual([get.statusCode, get.headers["content-type"]]);
+  expect(head.headers["content-length"]).toBe(get.headers["content-length"]);
+  expect(read, "by the HEAD, then by the GET").toEqual([1, 1, 2]);
+  for (const method of ["HEAD", "GET"] as const)
+    expect((await app.inject({ method, url: "/failing" })).statusCode, method).toBe(503);
+  await app.close();
+});

@@ -1,0 +1,89 @@
+/** What lists and look-ups ask the database for, where somebody asks for them again and again. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeOnBothEngines } from "../support/engines.ts";
+import {
+  addClient,
+  addGrant,
+  call,
+  createTenant,
+  type Latchkey,
+  newAccountId,
+  startLatchkey,
+} from "../support/latchkey.ts";
+
+describeOnBothEngines("what is asked for again and again", (engine) => {
+  let latchkey: Latchkey;
+  const seen: string[] = [];
+  beforeAll(async () => {
+    latchkey = await startLatchkey(engine, { onQuery: (sql) => void seen.push(sql.replaceAll(/\s+/g, " ")) });
+  });
+  afterAll(() => latchkey.close());
+
+  async function countOf(statement: RegExp, work: () => Promise<void>): Promise<number> {
+    seen.length = 0;
+    await work();
+    return seen.filter((sql) => statement.test(sql)).length;
+  }
+
+  it("a HEAD of a list reads one page, and its GET all of them", async () => {
+    const tenant = await createTenant(latchkey);
+    for (let n = 0; n < 60; n++) {
+      const client = await addClient(latchkey, tenant.account_id);
+      await addGrant(latchkey, tenant.account_id, client, tenant.audience, ["orders:read"]);
+    }
+    for (const [list, pages] of [
+      ["clients", 4],
+      ["client-grants", 2],
+    ] as const) {
+      const ask = (method: string) => call(`${tenant.base}/auth/${list}`, { method, token: tenant.token });
+      const [table] = /clients|grants$/.exec(list) ?? [];
+      const page = new RegExp(`from "${table}" where .* order by "id" limit`);
+      const read = await countOf(page, async () => {
+        expect((await ask("HEAD")).status).toBe(200);
+        expect((await ask("GET")).body.length).toBeGreaterThan(60);
+      });
+      expect(read, list).toBe(1 + pages);
+    }
+  });
+
+  it("a resource that a client does not hold is looked for about once a second", async () => {
+    const tenant = await createTenant(latchkey);
+    const query = {
+      ...{
+        client_id: tenant.client.client_id,
+        response_type: "code",
+        scope: "openid",
+        resource: "https://nix.example/",
+      },
+      ...{
+        code_challenge: "x".repeat(43),
+        code_challenge_method: "S256",
+        redirect_uri: "https://shop.example/callback",
+      },
+    };
+    const began = performance.now();
+    const read = await countOf(/from "grants" where .*"client_id" = /, async () => {
+      for (let n = 0; n < 20; n++) {
+        const reply = await call(`${tenant.base}/oauth/authorize`, { query });
+        expect(reply.text + reply.headers.get("location")).toContain("invalid_target");
+      }
+    });
+    expect(read).toBeLessThanOrEqual(2 + Math.ceil((performance.now() - began) / 1_000));
+  });
+
+  it("whoever logs account users in is looked for once in five seconds, and seen at once when made here", async () => {
+    const tenant = await createTenant(latchkey, { account_id: newAccountId("T") });
+    const headers = { "sec-fetch-site": "same-origin" };
+    const ask = () =>
+      call(`${latchkey.url}/v1/accounts/${tenant.account_id}/sandbox`, { method: "POST", form: {}, headers });
+    const began = performance.now();
+    const read = await countOf(/from "clients" where .*"settings" like/, async () => {
+      for (let n = 0; n < 20; n++) await ask();
+    });
+    expect(read).toBeGreaterThan(0);
+    expect(read).toBeLessThanOrEqual(1 + Math.ceil((performance.now() - began) / 5_000));
+    const before = await ask();
+    await addClient(latchkey, tenant.account_id, { first_party: true, user_type: "account_user" });
+    expect((await ask()).status).not.toBe(before.status);
+  });
+});

@@ -1,0 +1,103 @@
+/** Migrations of a database that others use meanwhile, or that a build from between two releases has migrated. */
+import pg from "pg";
+import { describe, expect, it, vi } from "vitest";
+import { isSqlite, sqlitePath } from "../../src/config.ts";
+import { migrate, migrationNames } from "../../src/storage/migrate.ts";
+import { openSqliteFile } from "../../src/storage/sqlite/connection.ts";
+import { createTestDatabase, describeOnBothEngines } from "../support/engines.ts";
+import { admin } from "../support/global-setup.ts";
+import { until } from "../support/smtp.ts";
+
+/** Takes back what came after 0012. */
+const BACK = `
+  drop index if exists revocations_pages;
+  drop index if exists signing_keys_unretired;
+  drop index if exists signing_keys_expiry;
+  drop index if exists budgets_ended;
+  drop index if exists budgets_remembered;
+  drop index if exists outbox_failed;
+  create index revocations_revoked on revocations (revoked_at);
+  create index budgets_window on budgets (window_ends_at);
+  delete from migrations where name > '0013';`;
+
+/** 0013 as it was before it was taken apart. */
+const ALL_AT_ONCE = `
+  create index revocations_pages on revocations (revoked_at, account_id, subject);
+  drop index revocations_revoked;
+  create index signing_keys_unretired on signing_keys (active_at) where retired_at is null;
+  create index signing_keys_expiry on signing_keys (expires_at) where expires_at is not null;
+  create index budgets_ended on budgets (window_ends_at) where failures = 0 and level = 0;
+  create index budgets_remembered on budgets (window_ends_at) where failures > 0 or level > 0;
+  drop index budgets_window;
+  insert into migrations (name, applied_at) values ('0013_what_is_rare', '2026-11-29T00:00:00.000Z');`;
+
+const FAILED = {
+  sqlite: "create index outbox_failed on outbox (state, finished_at) where state = 'failed';",
+  postgres: "create index outbox_failed on outbox (finished_at) where state = 'failed';",
+};
+
+async function run(database_url: string, sql: string): Promise<void> {
+  if (!isSqlite(database_url)) return admin(database_url, sql);
+  const file = openSqliteFile(sqlitePath(database_url));
+  file.exec(sql);
+  file.close();
+}
+
+async function indexesOf(database_url: string): Promise<readonly unknown[]> {
+  if (isSqlite(database_url)) {
+    const file = openSqliteFile(sqlitePath(database_url));
+    const found = file.all("select name, sql from sqlite_schema where type = 'index' order by name");
+    file.close();
+    return found;
+  }
+  const client = new pg.Client(database_url);
+  await client.connect();
+  const { rows } = await client.query("select indexdef from pg_indexes where schemaname = 'public' order by indexname");
+  await client.end();
+  return rows;
+}
+
+describeOnBothEngines("a database of a build from before", (engine) => {
+  it.each([
+    ["0013 was taken apart", `${BACK}${ALL_AT_ONCE}${FAILED[engine]}`, "0014"],
+    ["0013", BACK, "0013"],
+  ])("%s gets the indexes of a new one", async (_what, sql, from) => {
+    const { database_url, drop } = await createTestDatabase(engine);
+    const fresh = await indexesOf(database_url);
+    await run(database_url, sql);
+    expect(await migrate(database_url)).toEqual(migrationNames().filter((name) => name >= from));
+    expect(await indexesOf(database_url)).toEqual(fresh);
+    await drop();
+  });
+});
+
+describe("a migration that waits for a table", () => {
+  it.each([
+    ["signing_keys", "row exclusive"],
+    ["budgets", "row exclusive"],
+    ["budgets", "access share"],
+    ["outbox", "row exclusive"],
+  ])("has no table that those who run need (%s, held in %s mode)", async (table, mode) => {
+    const { database_url, drop } = await createTestDatabase("postgres");
+    await run(database_url, BACK);
+    const [writer, running] = [new pg.Client(database_url), new pg.Client(database_url)];
+    await Promise.all([writer.connect(), running.connect()]);
+    await writer.query(`begin; lock table ${table} in ${mode} mode`);
+    const said = vi.spyOn(process.stderr, "write").mockReturnValue(true);
+    const migrating = migrate(database_url);
+    const held = await until("the migration to wait", async () => {
+      const { rows } = await running.query(
+        `select array(select relation::regclass::text from pg_locks where pid = waits.pid and granted
+            and mode in ('ShareLock', 'AccessExclusiveLock') and relation is not null) as tables
+          from pg_locks as waits where not granted and relation = '${table}'::regclass`,
+      );
+      return rows[0]?.tables as string[] | undefined;
+    });
+    await writer.query("commit");
+    await migrating;
+    said.mockRestore();
+    expect(held).toEqual([]);
+    await Promise.all([writer.end(), running.end()]);
+    await drop();
+  });
+});
