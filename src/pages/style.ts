@@ -30,15 +30,15 @@ h1{font-size:min(1.5rem,11vw);line-height:1.25;margin:0;letter-spacing:-.01em;te
 p{margin:.75rem 0}
 .quiet{color:var(--quiet);font-size:.9375rem}
 form{margin:0}
-label{display:block;font-weight:600;margin:1.25rem 0 .375rem}
+label{display:block;font-weight:600;font-size:min(1em,8.5vw);margin:1.25rem 0 .375rem}
 input[type=text],input[type=email]{width:100%;font:inherit;color:inherit;background:transparent;border:1px solid var(--quiet);border-radius:.625rem;padding:.75rem .875rem;min-height:3rem}
 input.code{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:min(1.5rem,10vw);letter-spacing:min(.2em,.7vw);padding-inline:4px;text-align:center}
 :focus-visible{outline:3px solid var(--focus);outline-offset:2px}
-button{font:inherit;font-weight:600;cursor:pointer;border-radius:.625rem;border:1px solid transparent;padding:.75rem 1rem;min-height:3rem}
+button{font:inherit;font-weight:600;cursor:pointer;border-radius:.625rem;border:1px solid transparent;padding:.75rem min(1rem,4vw);min-height:3rem}
 button.main{width:100%;margin-top:1.25rem;background:var(--accent);color:var(--on-accent)}
 button.main:hover{background:color-mix(in srgb,var(--accent) 88%,${light ? "#fff" : "#000"})}
 button.other{background:transparent;color:var(--ink);border-color:var(--line);width:100%;margin-top:.625rem}
-a.button{display:block;text-align:center;text-decoration:none;font-weight:600;border-radius:.625rem;border:1px solid var(--line);padding:.6875rem 1rem;min-height:3rem;margin-top:.625rem}
+a.button{display:block;text-align:center;text-decoration:none;font-weight:600;border-radius:.625rem;border:1px solid var(--line);padding:.6875rem min(1rem,4vw);min-height:3rem;margin-top:.625rem}
 a.button:hover{border-color:var(--quiet)}
 button.other:hover{border-color:var(--quiet)}
 button.link{background:none;border:0;padding:.5rem 0;min-height:0;color:inherit;text-decoration:underline;text-underline-offset:.2em;font-weight:400}
