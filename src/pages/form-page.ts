@@ -8,8 +8,8 @@ import { readerOf } from "./page.ts";
 
 /**
  * An answer that the browser posts to the client (OAuth 2.0 Form Post Response Mode §2): by itself, and by a button where
- * no script runs. It is seen for a moment at most, so it brings no style and no logo, and its
- * policy allows none; light or dark is the browser's own.
+ * no script runs. It is seen for a moment at most, so it brings no style and no logo, and its policy
+ * allows none; light or dark is the browser's own.
  */
 export function formPage(directory: Directory): FormPage {
   return async (reply, { redirect_uri, ui_locales }, fields) => {

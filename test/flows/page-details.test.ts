@@ -89,7 +89,7 @@ describeOnBothEngines("a page of the hosted login", (engine) => {
     }
   });
 
-  it("says that somebody stays to nobody whose own browser did not say so", async () => {
+  it("says that somebody stays to nobody whose own browser did not say so, or who is logged out by now", async () => {
     const surfer = await loggedIn();
     const foreign = openSurfer(latchkey, { "sec-fetch-site": "cross-site" });
     for (const [name, value] of surfer.jar) foreign.jar.set(name, value);
@@ -97,6 +97,8 @@ describeOnBothEngines("a page of the hosted login", (engine) => {
     expect(headingOf(await foreign.visit(`${tenant.issuer}/oauth/logout`, no))).toBe(en.sign_out);
     expect(headingOf(await openSurfer(latchkey).visit(`${tenant.issuer}/oauth/logout`, no))).toBe(en.signed_out);
     expect((await silently(surfer)).get("code")).toBeTruthy();
+    await surfer.visit(`${tenant.issuer}/oauth/logout`, { confirm: "yes" });
+    expect(headingOf(await surfer.visit(`${tenant.issuer}/oauth/logout`, no)), "too late").toBe(en.signed_out);
   });
 
   it("promises a code where one goes to everybody, and says nothing of who is known", async () => {

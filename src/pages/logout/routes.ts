@@ -63,7 +63,9 @@ export function logoutRoutes(app: App, oauth: Oauth): void {
         const browser = browserOf(request, directory);
         const own = method === "POST" && isOwnForm(request) && browser !== undefined;
         const confirmed = own && given.confirm === "yes";
-        if (own && given.confirm === "no") return stay(request, reply, given);
+        const declined = own && given.confirm === "no";
+        if (declined && (await findUnended(directory, request.account_id, browser)).length > 0)
+          return stay(request, reply, given);
         // No cookie comes with a form of another site (SameSite=Lax), so the browser is sent to ask again.
         if (method === "POST" && !confirmed) return redirect(reply, askedAgain(endpointOf(request.account_id), given));
         return logOut({ request, reply, given, browser, confirmed });
