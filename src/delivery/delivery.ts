@@ -35,7 +35,8 @@ export interface CodeNotice {
   readonly client_name: string;
   /** Seconds; what is left of the code's life when the message was enqueued. */
   readonly lifetime: number;
-  readonly login_uri: string | null;
+  /** Where the code is entered in a browser, without a port; null where that is not known. */
+  readonly host: string | null;
 }
 
 export interface Mail {

@@ -1,8 +1,10 @@
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
+import { languages as pages } from "../pages/texts/languages.ts";
 import { reveal, secret } from "../secrets/secret.ts";
 import type { CodeNotice, MessagePurpose } from "./delivery.ts";
 import { renderMail, renderSms } from "./render.ts";
 import { en } from "./templates/en.ts";
+import { languageOf, templateOf } from "./templates/languages.ts";
 
 const notice: CodeNotice = {
   purpose: "login",
@@ -12,7 +14,7 @@ const notice: CodeNotice = {
   locale: "en",
   client_name: "The Shop",
   lifetime: 600,
-  login_uri: "https://login.shop.example/enter",
+  host: "login.shop.example",
 };
 
 function textOf(purpose: MessagePurpose, locale: string): string {
@@ -21,24 +23,21 @@ function textOf(purpose: MessagePurpose, locale: string): string {
   return reveal(renderSms({ ...rendering, code, link: null }).text);
 }
 
-it.each(["en", "nb"])(
-  "an SMS says for whom its code is, what for and for how long, and differs by purpose (%s)",
-  (locale) => {
-    const purposes = Object.keys(en.purposes) as MessagePurpose[];
-    const texts = purposes.map((purpose) => textOf(purpose, locale));
-    expect(new Set(texts).size).toBe(purposes.length);
-    for (const [at, text] of texts.entries()) {
-      expect(text).toContain("The Shop");
-      if (purposes[at] === "contact_changed") continue;
-      expect(text).toMatch(/10 minut.*\n\n@login\.shop\.example #7KQM4-X2PVD$/s);
-      expect(text).toMatch(/7KQM4-X2PVD.*\n\n/s);
-    }
-    expect(textOf("login", "en")).toMatch(/^7KQM4-X2PVD is your login code for The Shop\. It works for 10 minutes\./);
-    expect(textOf("numeric_closed", "en")).toContain("Somebody is trying to guess your login codes");
-    for (const purpose of ["password_reset", "contact", "second_factor"] as const)
-      expect(textOf(purpose, "en"), purpose).not.toContain("login code");
-  },
-);
+it.each(pages)("an SMS says for whom its code is, what for and for how long, and differs by purpose (%s)", (locale) => {
+  const purposes = Object.keys(en.purposes) as MessagePurpose[];
+  const texts = purposes.map((purpose) => textOf(purpose, locale));
+  expect(new Set(texts).size).toBe(purposes.length);
+  for (const [at, text] of texts.entries()) {
+    expect(text).toContain("The Shop");
+    if (purposes[at] === "contact_changed") continue;
+    expect(text).toMatch(/10 [Mm]inut.*\n\n@login\.shop\.example #7KQM4-X2PVD$/s);
+    expect(text).toMatch(/7KQM4-X2PVD.*\n\n/s);
+  }
+  expect(textOf("login", "en")).toMatch(/^7KQM4-X2PVD is your login code for The Shop\. It works for 10 minutes\./);
+  expect(textOf("numeric_closed", "en")).toContain("Somebody is trying to guess your login codes");
+  for (const purpose of ["password_reset", "contact", "second_factor"] as const)
+    expect(textOf(purpose, "en"), purpose).not.toContain("login code");
+});
 
 it("cuts a long name between two characters, never within one", () => {
   const rendering = { id: "1", account_id: "P10000001", to: "+4740000000", code: secret("7KQM4-X2PVD"), link: null };
@@ -48,4 +47,42 @@ it("cuts a long name between two characters, never within one", () => {
     for (const said of [reveal(renderSms(named).text), subject, reveal(text)])
       expect(said, `${letters} letters`).not.toMatch(/\p{Cs}/u);
   }
+});
+
+describe.each(pages)("the messages in %s", (locale) => {
+  const texts = (template: typeof en, minutes = 10) => [
+    ...Object.values(template.purposes).flatMap(({ subject, intro, sms }) => [
+      subject("The Shop"),
+      intro("The Shop"),
+      sms?.("The Shop", "123456") ?? "",
+    ]),
+    template.lifetime(minutes),
+    template.not_you,
+    template.link,
+    template.sms_lifetime(minutes),
+  ];
+  const own = texts(templateOf(locale));
+
+  it("are of the language of the pages", () => {
+    expect([templateOf(locale).language, languageOf([`${locale}-XX`])]).toEqual([locale, locale]);
+  });
+
+  it("are all of their own, say for whom, and count one minute as one", () => {
+    const english = texts(en);
+    if (locale !== "en") expect(own.filter((text) => text !== "" && english.includes(text))).toEqual([]);
+    expect(own.filter((text) => text.includes("The Shop"))).toHaveLength(3 * Object.keys(en.purposes).length - 1);
+    expect(texts(templateOf(locale), 1).join()).not.toMatch(/1 (minutes|minutter|minuter|Minuten)/);
+  });
+
+  it("cost an SMS no more than its letters: all are of its own alphabet (GSM 03.38)", () => {
+    const strange = own.join("").match(/[^\n\w !"#$%&'()*+,\-./:;<=>?ÄÖÑÜ§¿äöñüàåÅØøÆæßÉéèùìòÇ]/g);
+    expect(strange).toBeNull();
+  });
+});
+
+it("a name that is written from right to left stands in a sentence that is not", () => {
+  const rendering = { id: "1", account_id: "P10000001", to: "+4740000000", code: secret("123456"), link: null };
+  const named = { ...rendering, notice: { ...notice, client_name: "\u202eמסעדה 24\n" } };
+  expect(renderMail(named).subject).toBe("Your login code for \u2068מסעדה 24\u2069");
+  expect(reveal(renderSms(named).text)).toContain("for \u2068מסעדה 24\u2069.");
 });

@@ -1,4 +1,5 @@
 import { escapeHtml } from "../http/escape-html.ts";
+import { oneLine } from "../http/one-line.ts";
 import { reveal, type Secret, secret } from "../secrets/secret.ts";
 import type { CodeNotice, Mail, Sms } from "./delivery.ts";
 import { templateOf } from "./templates/languages.ts";
@@ -14,9 +15,6 @@ export interface Rendering {
   /** Logs in on one click; only where the client has a page for it. */
   readonly link: Secret | null;
 }
-
-/** One line, without control characters: fit for a subject, and for a name inside a sentence. */
-const oneLine = (text: string) => [...text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, " ").trim()].slice(0, 100).join("");
 
 const minutesOf = (notice: CodeNotice) => Math.max(1, Math.floor(notice.lifetime / 60));
 
@@ -101,7 +99,6 @@ export function renderSms({ id, account_id, to, notice, code }: Rendering): Sms 
   const words = template.purposes[notice.purpose];
   if (code === null || !words.sms) return { id, account_id, to, text: secret(words.intro(client)) };
   const text = `${words.sms(client, reveal(code))} ${template.sms_lifetime(minutesOf(notice))}`;
-  const host = notice.login_uri === null ? undefined : new URL(notice.login_uri).hostname;
-  const bound = host === undefined ? "" : `\n\n@${host} #${reveal(code)}`;
+  const bound = notice.host ? `\n\n@${notice.host} #${reveal(code)}` : "";
   return { id, account_id, to, text: secret(`${text}${bound}`) };
 }

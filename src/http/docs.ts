@@ -33,6 +33,7 @@ export function serveDocs(app: App, public_url: string): void {
     app.get(address, { schema }, async (request, reply) => {
       const docs = await open();
       for (const [name, value] of Object.entries(reply.getHeaders())) reply.raw.setHeader(name, value as string);
+      for (const [name, value] of Object.entries(viewer_headers(public_url))) reply.raw.setHeader(name, value);
       reply.hijack();
       docs.routing(request.raw, reply.raw);
     });
@@ -43,6 +44,16 @@ export function serveDocs(app: App, public_url: string): void {
     if (route.method !== "HEAD" || !routes.some(isGet)) routes.push({ ...route });
   });
 }
+
+/**
+ * The viewer is a page on the origin of the login pages, whose forms trust that origin: it runs nothing but its own
+ * scripts, and nobody frames it. It asks the server by its public name, whatever name it was itself reached by.
+ */
+const viewer_headers = (public_url: string) => ({
+  "content-security-policy": `default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self' ${new URL(public_url).origin}; frame-ancestors 'none'; base-uri 'none'; form-action 'none'`,
+  "x-frame-options": "DENY",
+  "referrer-policy": "no-referrer",
+});
 
 async function openDocs(routes: readonly RouteOptions[], public_url: string): Promise<FastifyInstance> {
   const [{ default: swagger }, { default: viewer }] = await Promise.all([

@@ -35,8 +35,21 @@ export function noteRefusal(refusal: Refusal, request: FastifyRequest): void {
   logRefusal(refusal, request);
 }
 
-/** The one place that writes errors to the wire, whatever threw them and wherever it was. */
-export function errorReply(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+/** Whether a browser is looking, and there are pages to show it. */
+export function wantsPage({ server, headers }: FastifyRequest): boolean {
+  return Boolean(server.errorPage) && /\btext\/html\b/.test(headers.accept ?? "");
+}
+
+/**
+ * The one place that writes errors to the wire, whatever threw them and wherever it was: as a page where that is wanted,
+ * which only routes of pages do of themselves.
+ */
+export function errorReply(
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  page = Boolean(request.routeOptions?.config?.page) && wantsPage(request),
+): void {
   const refusal = toRefusal(error);
   noteRefusal(refusal, request);
   const { retry_after, headers } = refusal.options;
@@ -53,7 +66,7 @@ export function errorReply(error: unknown, request: FastifyRequest, reply: Fasti
       .type("application/json; charset=utf-8")
       .serializer(JSON.stringify)
       .send(errorBody(surfaceOf(request), refusal, String(request.id)));
-  if (errorPage && request.routeOptions?.config?.page && /\btext\/html\b/.test(request.headers.accept ?? "")) {
+  if (errorPage && page) {
     errorPage(refusal, status, request, reply).catch((error: unknown) => {
       request.log.error({ request_id: request.id, err: error }, "a refusal could not be shown as a page");
       plainly();

@@ -1,13 +1,15 @@
 import { randomBytes } from "node:crypto";
 import { hostOf } from "../directory/clients/home.ts";
 import type { Directory } from "../directory/directory.ts";
+import { oneLine } from "../http/one-line.ts";
 import type { FormPage } from "../oauth/browser/answer.ts";
 import { html } from "./html.ts";
 import { readerOf } from "./page.ts";
 
 /**
  * An answer that the browser posts to the client (OAuth 2.0 Form Post Response Mode §2): by itself, and by a button where
- * no script runs. It is seen for a moment at most, so it brings no style and no logo, and its policy allows none.
+ * no script runs. It is seen for a moment at most, so it brings no style and no logo, and its policy
+ * allows none; light or dark is the browser's own.
  */
 export function formPage(directory: Directory): FormPage {
   return async (reply, { redirect_uri, ui_locales }, fields) => {
@@ -20,7 +22,8 @@ export function formPage(directory: Directory): FormPage {
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex">
-<title>${title} · ${account.name}</title>
+<meta name="color-scheme" content="light dark">
+<title>${title} · ${oneLine(account.name)}</title>
 </head>
 <body>
 <main>

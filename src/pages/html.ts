@@ -17,3 +17,8 @@ function render(piece: Piece): string {
 export function html(parts: TemplateStringsArray, ...pieces: readonly Piece[]): Html {
   return { markup: parts.reduce((text, part, index) => text + render(pieces[index - 1]) + part) };
 }
+
+/** Text whose lines may end after a dot, as a long host's should. */
+export function breakable(text: string): Html {
+  return html`${text.split(/(?<=\.)/).map((part, index) => html`${index > 0 && html`<wbr>`}${part}`)}`;
+}

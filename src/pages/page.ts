@@ -12,6 +12,7 @@ import type { Account } from "../directory/accounts/account.ts";
 import { findAccount } from "../directory/accounts/find-account.ts";
 import type { Directory } from "../directory/directory.ts";
 import { acceptedLanguages } from "../http/accepted-languages.ts";
+import { oneLine } from "../http/one-line.ts";
 import { type Html, html } from "./html.ts";
 import { once, once_source } from "./once.ts";
 import { style } from "./style.ts";
@@ -60,6 +61,7 @@ export function sendPage(
     "x-frame-options": "DENY",
     "content-security-policy": `default-src 'none'; style-src 'nonce-${nonce}'; script-src ${once_source};${images}${forms} frame-ancestors 'none'; base-uri 'none'`,
   });
+  const name = account && oneLine(account.name);
   const footer =
     (terms_uri ?? privacy_uri) &&
     html`<footer>
@@ -72,14 +74,14 @@ ${privacy_uri && html`<a href="${privacy_uri}" rel="noreferrer">${texts.privacy}
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex">
-<title>${title}${account && ` · ${account.name}`}</title>
+<title>${title}${name && ` · ${name}`}</title>
 <style nonce="${nonce}">${{ markup: style(colour) }}</style>
 </head>
 <body>
 <main>
 <header>
 ${logo_uri && html`<img src="${logo_uri}" alt="">`}
-${account && html`<p class="account">${account.name}</p>`}
+${name && html`<p class="account">${name}</p>`}
 <h1>${title}</h1>
 </header>
 ${body}

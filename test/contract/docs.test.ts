@@ -92,6 +92,16 @@ describe("the documents of the interface", () => {
     }
   });
 
+  it("can be framed by nobody, tell nobody where they are read, and run no script but their own", async () => {
+    for (const path of ["/docs", "/docs/", "/docs/static/swagger-initializer.js", "/docs/nothing"]) {
+      const { headers } = await call(`${latchkey.url}${path}`);
+      const policy = headers.get("content-security-policy") ?? "";
+      expect(policy, path).toMatch(/default-src 'none';.*frame-ancestors 'none'/);
+      expect(/script-src ([^;]*)/.exec(policy)?.[1], path).toBe("'self'");
+      expect([headers.get("x-frame-options"), headers.get("referrer-policy")], path).toEqual(["DENY", "no-referrer"]);
+    }
+  });
+
   it("answer what is not among them like every wrong address", async () => {
     for (const path of [
       "/docs/nothing",

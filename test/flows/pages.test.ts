@@ -261,6 +261,14 @@ describe("a page", () => {
         return surfer.visit(`${tenant.issuer}/oauth/logout`);
       },
     ],
+    "after staying": [
+      "You are still logged in",
+      async (surfer) => {
+        await agreed(surfer);
+        return surfer.visit(`${tenant.issuer}/oauth/logout`, { confirm: "no" });
+      },
+    ],
+    "at a wrong address": ["This did not work", (surfer) => surfer.visit(`${tenant.issuer}/device/`)],
     "after logging out": ["You are logged out", (surfer) => surfer.visit(`${tenant.issuer}/oauth/logout`)],
     "of the sandbox": ["Sandbox inbox", (surfer) => surfer.visit(`${tenant.issuer}/sandbox`)],
     "of the sandbox's messages": ["Sandbox inbox", sandbox],
@@ -270,7 +278,7 @@ describe("a page", () => {
     const surfer = openSurfer(latchkey);
     await agreed(surfer);
     const { html } = await surfer.visit(`${tenant.issuer}/oauth/logout`);
-    expect([textsIn(html, "h1"), textsIn(html, "button")]).toEqual([["Log out?"], ["Log out"]]);
+    expect([textsIn(html, "h1"), textsIn(html, "button")]).toEqual([["Log out?"], ["Log out", "Stay logged in"]]);
   });
 
   it.each(Object.entries(pages))("%s is in nobody's way", async (name, [heading, open]) => {

@@ -180,7 +180,7 @@ describe("fuzzed parsers", { timeout: 60_000 + RUNS * 60 }, () => {
           locale: "en",
           client_name,
           lifetime: 600,
-          login_uri: null,
+          host: null,
         } as const;
         const rendering = {
           id: "1",

@@ -14,8 +14,8 @@ if (!executablePath)
     "No Chromium here (apt-get install chromium, or set CHROMIUM): tests of pages in a browser are skipped.",
   );
 
-export function openChromium(): Promise<Browser> {
+export function openChromium(...more: readonly string[]): Promise<Browser> {
   const quiet = ["quic", "background-networking", "component-update", "sync"].map((what) => `--disable-${what}`);
-  const args = ["--no-sandbox", "--disable-gpu", "--no-first-run", ...quiet];
+  const args = ["--no-sandbox", "--disable-gpu", "--no-first-run", ...quiet, ...more];
   return chromium.launch({ args, ...(executablePath ? { executablePath } : {}) });
 }

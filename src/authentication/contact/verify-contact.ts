@@ -126,4 +126,4 @@ async function leaveOld(
   await enqueueMessage(tx, { ...about, connection: strategy, strategy, to, locale });
 }
 
-const senderIs = ({ name }: Account) => ({ name, login_uri: null });
+const senderIs = ({ name }: Account) => ({ name, login_uri: null, host: null });

@@ -1,5 +1,6 @@
 import type { MessagePurpose } from "../../delivery/delivery.ts";
 import type { Directory } from "../../directory/directory.ts";
+import { pageHost } from "../../directory/grants/audience.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import type { CodeFormat } from "./code.ts";
 import { enqueueMessage, senderOf } from "./enqueue-message.ts";
@@ -51,7 +52,7 @@ export async function deliverCode(
   const purpose = purposeOf(request, login, closed && request.client.settings.code_format === "numeric");
   await enqueueMessage(tx, {
     account,
-    sender: senderOf(request.client),
+    sender: senderOf(request.client, pageHost(directory.public_url, login.audience)),
     code,
     kind: "verification",
     purpose,

@@ -21,7 +21,7 @@ export type MessageCode = Pick<CodeRow, "id" | "key_version" | "counter" | "leng
 export interface CodeMessage {
   readonly account: Account;
   /** Who speaks to the person. */
-  readonly sender: { readonly name: string; readonly login_uri: string | null };
+  readonly sender: { readonly name: string; readonly login_uri: string | null; readonly host: string | null };
   readonly code: MessageCode;
   readonly kind: "verification" | "notice";
   readonly purpose: MessagePurpose;
@@ -55,6 +55,7 @@ export async function enqueueMessage(tx: Transaction, message: CodeMessage): Pro
     expires_at: code.expires_at,
     lifetime: Math.max(1, Math.round((expires_at - now) / 1000)),
     login_uri: code.link_digest ? sender.login_uri : null,
+    host: sender.host,
   };
   const channel = channelOf(account_id, message);
   const inbox = channel === "sandbox" && to !== null ? (canonicalEmail(to) ?? to) : null;
@@ -63,11 +64,15 @@ export async function enqueueMessage(tx: Transaction, message: CodeMessage): Pro
 
 /**
  * How messages of a client are signed: one that made itself known by where it comes from, or it could write what it
- * likes into them.
+ * likes into them. `host` is where their code is entered, where that is not the client's own page.
  */
-export function senderOf(client: Pick<Client, "name" | "client_id" | "origin" | "settings">): CodeMessage["sender"] {
+export function senderOf(
+  client: Pick<Client, "name" | "client_id" | "origin" | "settings">,
+  host?: string,
+): CodeMessage["sender"] {
   const name = client.origin === "account" ? (client.name ?? client.client_id) : homeOf(client);
-  return { name, login_uri: client.settings.login_uri };
+  const { login_uri } = client.settings;
+  return { name, login_uri, host: host ?? (login_uri === null ? null : new URL(login_uri).hostname) };
 }
 
 function channelOf(account_id: string, { to, strategy }: CodeMessage): Channel {

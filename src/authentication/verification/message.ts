@@ -31,6 +31,8 @@ export interface VerificationPayload {
   readonly lifetime: number;
   /** Where a link in the message leads; null when the message has none. */
   readonly login_uri: string | null;
+  /** Where the code is entered in a browser, without a port; null where that is not known. */
+  readonly host: string | null;
 }
 
 export interface RenderedCode {

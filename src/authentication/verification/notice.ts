@@ -2,6 +2,7 @@ import { type RequestFacts, recordDeed } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import { actorFrom } from "../../directory/actor.ts";
 import type { Client } from "../../directory/clients/client.ts";
+import { pageHost } from "../../directory/grants/audience.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Authentication } from "../authentication.ts";
 import { enqueueMessage, senderOf } from "./enqueue-message.ts";
@@ -59,7 +60,7 @@ export async function sendClosingNotice(
     });
     const message = {
       account,
-      sender: senderOf(client),
+      sender: senderOf(client, pageHost(directory.public_url, audience)),
       code: issued.row,
       kind: "notice" as const,
       purpose: "numeric_closed" as const,

@@ -3,6 +3,16 @@ import { type Account, issuerOf, ownerOf } from "../accounts/account.ts";
 /** What the server binds codes of its own to begins so; no grant names it. */
 export const OWN_AUDIENCES = "urn:latchkey:";
 
+const HOSTED_LOGINS = `${OWN_AUDIENCES}login:`;
+
+/** What a code of the hosted login is bound to: one login of one browser. */
+export const hostedLogin = (request_id: string): string => `${HOSTED_LOGINS}${request_id}`;
+
+/** The host whose pages a code of this audience is entered on; undefined where those are not ours. */
+export function pageHost(public_url: string, audience: string): string | undefined {
+  return audience.startsWith(HOSTED_LOGINS) ? new URL(public_url).hostname : undefined;
+}
+
 /**
  * An audience is an opaque string, save for the account API: its issuer, the names that its clients were written with and
  * the account's own `api_audiences` are aliases of one audience.

@@ -54,7 +54,7 @@ export async function beginSignup(
     await insertSignup(tx.db, row);
     const message = {
       account: owner,
-      sender: { name, login_uri: null },
+      sender: { name, login_uri: null, host: null },
       connection: "email",
       strategy: "email",
     } as const;

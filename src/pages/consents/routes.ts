@@ -12,6 +12,7 @@ import { countsAt } from "../../oauth/browser/resume.ts";
 import { listConsents, withdrawConsent } from "../../oauth/consents/consent.ts";
 import type { Oauth } from "../../oauth/oauth.ts";
 import { html } from "../html.ts";
+import { nameOf } from "../name-of.ts";
 import { PageParams, page_route, readerOf, sendPage } from "../page.ts";
 import { refuseForeignForm } from "../same-site.ts";
 import { scopeList } from "../scope-list.ts";
@@ -44,7 +45,7 @@ export function consentPageRoutes(app: App, { directory }: Oauth): void {
         (
           { session, consent: { client, audience, scope } },
           index,
-        ) => html`<div class="who"><div><span id="client-${index}">${client.name ?? client.client_id}</span>
+        ) => html`<div class="who"><div><span id="client-${index}">${nameOf(client)}</span>
 ${scopeList(texts, { audience, scope })}</div>
 <form method="post" action="${addressOf(account_id)}">
 <input type="hidden" name="client" value="${client.id}"><input type="hidden" name="session" value="${session.id}">

@@ -9,7 +9,7 @@ import { sendCode } from "../../authentication/verification/send.ts";
 import { isSprayed } from "../../authentication/verification/spray.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { findConnection } from "../../directory/connections/connection.ts";
-import { OWN_AUDIENCES } from "../../directory/grants/audience.ts";
+import { hostedLogin, pageHost } from "../../directory/grants/audience.ts";
 import type { RequestFacts } from "../../http/facts.ts";
 import type { Progress } from "../../oauth/browser/authorization-request.ts";
 import { logBrowserIn } from "../../oauth/browser/log-browser-in.ts";
@@ -83,7 +83,7 @@ async function refuseDevice(oauth: Oauth, { opened: { request } }: Acting): Prom
 }
 
 /** A code of this browser alone: made for this very login, and redeemable nowhere else. */
-const audienceOf = ({ request }: OpenRequest) => `${OWN_AUDIENCES}login:${request.id}`;
+const audienceOf = ({ request }: OpenRequest) => hostedLogin(request.id);
 
 /**
  * Six digits are enough, because they are bound to the browser that asked; not for browsers that nobody knows, while an
@@ -160,7 +160,8 @@ async function challenge(oauth: Oauth, acting: Acting, named: string | undefined
   const pending = await openLogin(oauth.directory, account.account_id, secret(mfa_token), now);
   if (named === "app") return saveProgress(oauth, opened.request, { mfa_token, another: true });
   const channel: OobChannel = named === "email" ? "email" : "sms";
-  const about = { account, pending, channel, sender: senderOf(ledTo(acting)), actor: client.id, facts, now };
+  const sender = senderOf(ledTo(acting), pageHost(oauth.directory.public_url, audienceOf(opened)));
+  const about = { account, pending, channel, sender, actor: client.id, facts, now };
   const oob_code = reveal(await challengeFactor(oauth, about));
   await saveProgress(oauth, opened.request, { mfa_token, oob_code, oob_channel: channel, another: true });
 }

@@ -29,13 +29,13 @@ import { textsFor } from "../texts/languages.ts";
 import type { Texts } from "../texts/texts.ts";
 import { act } from "./act.ts";
 import { keepProblem } from "./keep-problem.ts";
-import { chooseView, codeView, consentView, factorView, identifyView, type View } from "./views.ts";
+import { chooseView, codeView, consentView, factorView, identifyView, LONGEST_IDENTIFIER, type View } from "./views.ts";
 
 const text = (maxLength: number) => Type.Optional(Type.String({ maxLength }));
 const LoginQuery = Type.Object({ request: text(64) });
 const LoginForm = Type.Object({
   action: Type.String({ maxLength: 20 }),
-  identifier: text(320),
+  identifier: text(LONGEST_IDENTIFIER),
   code: text(64),
   channel: text(10),
   session: text(64),

@@ -3,7 +3,8 @@ import { hostOf } from "../../directory/clients/home.ts";
 import type { User } from "../../directory/users/user.ts";
 import { type AuthorizationRequest, askedScope } from "../../oauth/browser/authorization-request.ts";
 import { shownHome } from "../../oauth/browser/needs-consent.ts";
-import { type Html, html } from "../html.ts";
+import { breakable, type Html, html } from "../html.ts";
+import { nameOf } from "../name-of.ts";
 import { scopeList } from "../scope-list.ts";
 import type { Problem, Texts } from "../texts/texts.ts";
 
@@ -12,13 +13,14 @@ export interface View {
   readonly body: Html;
 }
 
+/** Characters of an address or number that the form takes. */
+export const LONGEST_IDENTIFIER = 320;
+
 interface Context {
   readonly texts: Texts;
   readonly request: AuthorizationRequest;
   readonly client: Client;
 }
-
-const nameOf = ({ name, client_id }: Client) => name ?? client_id;
 
 /** What went wrong, in the words of the page; `meaning` is what a code means there. */
 function problemOf({ texts, request }: Context, meaning: Readonly<Record<string, Problem>> = {}): Html | undefined {
@@ -67,9 +69,13 @@ export interface ProviderButton {
   readonly host: string;
 }
 
+/** A longer one would fill the field with what no form may send. */
+const hintOf = ({ login_hint = "" }: AuthorizationRequest["parameters"]) =>
+  login_hint.length > LONGEST_IDENTIFIER ? "" : login_hint;
+
 export function identifyView(context: Context, providers: readonly ProviderButton[]): View {
   const { texts, client, request } = context;
-  const value = request.progress.identifier ?? request.parameters.login_hint ?? "";
+  const value = request.progress.identifier ?? hintOf(request.parameters);
   const { label, wrong, keyboard } = identifierOf(client);
   const creates = request.parameters.prompt.includes("create") && client.settings.signup;
   return {
@@ -80,14 +86,14 @@ ${form(
   context,
   "identify",
   html`<label for="identifier">${texts[label]}</label>
-<input id="identifier" name="identifier" type="text" inputmode="${keyboard}" autocomplete="username" autocapitalize="none" spellcheck="false" required maxlength="320" value="${value}"${described(context, (problem) => problem === "invalid_request")} autofocus>
+<input id="identifier" name="identifier" type="text" inputmode="${keyboard}" autocomplete="username" autocapitalize="none" spellcheck="false" required maxlength="${LONGEST_IDENTIFIER}" value="${value}"${described(context, (problem) => problem === "invalid_request")} autofocus>
 <button class="main">${texts.send_code}</button>`,
 )}
 ${providers.map(
   ({
     id,
     host,
-  }) => html`<a class="button" href="login/upstream?request=${request.id}&with=${id}" rel="noreferrer">${texts.log_in_with(host)}</a>
+  }) => html`<a class="button" href="login/upstream?request=${request.id}&with=${id}" rel="noreferrer">${breakable(texts.log_in_with(host))}</a>
 `,
 )}
 ${cancel(context)}`,
@@ -95,11 +101,12 @@ ${cancel(context)}`,
 }
 
 export function codeView(context: Context): View {
-  const { texts, request } = context;
+  const { texts, request, client } = context;
   const { identifier = "" } = request.progress;
+  const said = client.settings.signup ? texts.code_coming : texts.code_sent;
   return {
     title: texts.enter_code,
-    body: html`<p>${texts.code_sent(identifier)}</p>
+    body: html`<p>${said(identifier)}</p>
 ${problemOf(context)}
 ${form(
   context,

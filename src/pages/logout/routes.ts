@@ -4,6 +4,7 @@ import type { Session } from "../../authentication/sessions/session.ts";
 import { endSession, findUnended } from "../../authentication/sessions/sessions.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
 import { refuse } from "../../errors.ts";
+import { oneLine } from "../../http/one-line.ts";
 import type { App } from "../../http/server.ts";
 import { browserOf } from "../../oauth/browser/cookie.ts";
 import { mayGoThere } from "../../oauth/browser/unchecked.ts";
@@ -13,6 +14,7 @@ import { addToQuery } from "../../oauth/redirect-address.ts";
 import { spaceSeparated } from "../../oauth/space-separated.ts";
 import { reveal, type Secret } from "../../secrets/secret.ts";
 import { type Html, html } from "../html.ts";
+import { nameOf } from "../name-of.ts";
 import { PageParams, page_route, readerOf, sendPage } from "../page.ts";
 import { isOwnForm } from "../same-site.ts";
 import type { Texts } from "../texts/texts.ts";
@@ -59,12 +61,22 @@ export function logoutRoutes(app: App, oauth: Oauth): void {
       handler: async (request, reply) => {
         const given = (method === "GET" ? request.query : request.body) as Given;
         const browser = browserOf(request, directory);
-        const confirmed = method === "POST" && given.confirm === "yes" && isOwnForm(request) && browser !== undefined;
+        const own = method === "POST" && isOwnForm(request) && browser !== undefined;
+        const confirmed = own && given.confirm === "yes";
+        const declined = own && given.confirm === "no";
+        if (declined && (await findUnended(directory, request.account_id, browser)).length > 0)
+          return stay(request, reply, given);
         // No cookie comes with a form of another site (SameSite=Lax), so the browser is sent to ask again.
         if (method === "POST" && !confirmed) return redirect(reply, askedAgain(endpointOf(request.account_id), given));
         return logOut({ request, reply, given, browser, confirmed });
       },
     });
+  }
+
+  /** Nobody is logged out, so nobody is sent to where the client waits for those who are. */
+  async function stay(request: Visit["request"], reply: FastifyReply, { ui_locales }: Given): Promise<FastifyReply> {
+    const { account, texts } = await readerOf(directory, request, spaceSeparated(ui_locales));
+    return sendPage(reply, { account, texts, title: texts.stayed, body: html`<p>${texts.signed_out_intro}</p>` });
   }
 
   async function logOut({ request, reply, given, browser, confirmed }: Visit): Promise<FastifyReply> {
@@ -78,7 +90,7 @@ export function logoutRoutes(app: App, oauth: Oauth): void {
     const may_go = redirect_uri && (await mayGoThere(directory, account_id, { unchecked, redirect_uri }, browser));
     const meant = meantBy(logout, sessions);
     if (sessions.length > 0 && meant.length === 0 && !confirmed) {
-      const asks_for = logout.client?.name ?? logout.client?.client_id ?? account.name;
+      const asks_for = logout.client ? nameOf(logout.client) : oneLine(account.name);
       const body = question(texts, { endpoint: endpointOf(account_id), asks_for, given });
       return sendPage(reply, { account, texts, title: texts.sign_out, body, leads_away: logout.address !== undefined });
     }
@@ -117,13 +129,13 @@ interface Question {
 }
 
 function question(texts: Texts, { endpoint, asks_for, given }: Question): Html {
-  const kept = ["id_token_hint", "client_id", "post_logout_redirect_uri", "state"] as const;
+  const kept = ["id_token_hint", "client_id", "post_logout_redirect_uri", "state", "ui_locales"] as const;
   const hidden = kept.map(
     (name) => given[name] !== undefined && html`<input type="hidden" name="${name}" value="${given[name]}">`,
   );
   return html`<p>${texts.sign_out_intro(asks_for)}</p>
 <form method="post" action="${endpoint}">
-${hidden}<input type="hidden" name="confirm" value="yes">
-<button class="main">${texts.sign_out_button}</button>
+${hidden}<button class="main" name="confirm" value="yes">${texts.sign_out_button}</button>
+<button class="other" name="confirm" value="no">${texts.stay}</button>
 </form>`;
 }

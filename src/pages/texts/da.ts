@@ -14,6 +14,7 @@ export const da: Texts = {
   cancel: "Annuller",
   enter_code: "Indtast koden",
   code_sent: (to) => `Hvis ${to} er kendt her, er en kode på vej.`,
+  code_coming: (to) => `En kode er på vej til ${to}.`,
   code: "Kode",
   go_on: "Fortsæt",
   resend: "Send den igen",
@@ -73,6 +74,8 @@ export const da: Texts = {
   sign_out: "Log ud?",
   sign_out_button: "Log ud",
   sign_out_intro: (client) => `${client} beder om at logge dig ud af denne browser.`,
+  stay: "Forbliv logget ind",
+  stayed: "Du er stadig logget ind",
   error: "Det lykkedes ikke",
   refused: {
     not_found:

@@ -14,6 +14,7 @@ export const de: Texts = {
   cancel: "Abbrechen",
   enter_code: "Code eingeben",
   code_sent: (to) => `Wenn ${to} hier bekannt ist, ist ein Code unterwegs.`,
+  code_coming: (to) => `Ein Code an ${to} ist unterwegs.`,
   code: "Code",
   go_on: "Weiter",
   resend: "Noch einmal senden",
@@ -75,6 +76,8 @@ export const de: Texts = {
   sign_out: "Abmelden?",
   sign_out_button: "Abmelden",
   sign_out_intro: (client) => `${client} bittet darum, Sie in diesem Browser abzumelden.`,
+  stay: "Angemeldet bleiben",
+  stayed: "Sie sind weiterhin angemeldet",
   error: "Das hat nicht geklappt",
   refused: {
     not_found:

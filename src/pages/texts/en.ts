@@ -14,6 +14,7 @@ export const en: Texts = {
   cancel: "Cancel",
   enter_code: "Enter the code",
   code_sent: (to) => `If ${to} is known here, a code is on its way.`,
+  code_coming: (to) => `A code is on its way to ${to}.`,
   code: "Code",
   go_on: "Continue",
   resend: "Send it again",
@@ -74,6 +75,8 @@ export const en: Texts = {
   sign_out: "Log out?",
   sign_out_button: "Log out",
   sign_out_intro: (client) => `${client} asks to log you out of this browser.`,
+  stay: "Stay logged in",
+  stayed: "You are still logged in",
   error: "This did not work",
   refused: {
     not_found:

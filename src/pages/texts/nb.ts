@@ -14,6 +14,7 @@ export const nb: Texts = {
   cancel: "Avbryt",
   enter_code: "Skriv inn koden",
   code_sent: (to) => `Hvis ${to} er kjent her, er en kode på vei.`,
+  code_coming: (to) => `En kode er på vei til ${to}.`,
   code: "Kode",
   go_on: "Fortsett",
   resend: "Send den på nytt",
@@ -74,6 +75,8 @@ export const nb: Texts = {
   sign_out: "Logge ut?",
   sign_out_button: "Logg ut",
   sign_out_intro: (client) => `${client} ber om å logge deg ut av denne nettleseren.`,
+  stay: "Forbli innlogget",
+  stayed: "Du er fortsatt logget inn",
   error: "Dette gikk ikke",
   refused: {
     not_found:

@@ -14,6 +14,7 @@ export const sv: Texts = {
   cancel: "Avbryt",
   enter_code: "Ange koden",
   code_sent: (to) => `Om ${to} är känd här är en kod på väg.`,
+  code_coming: (to) => `En kod är på väg till ${to}.`,
   code: "Kod",
   go_on: "Fortsätt",
   resend: "Skicka den igen",
@@ -74,6 +75,8 @@ export const sv: Texts = {
   sign_out: "Logga ut?",
   sign_out_button: "Logga ut",
   sign_out_intro: (client) => `${client} ber att få logga ut dig från den här webbläsaren.`,
+  stay: "Förbli inloggad",
+  stayed: "Du är fortfarande inloggad",
   error: "Det gick inte",
   refused: {
     not_found:

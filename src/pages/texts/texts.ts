@@ -15,6 +15,8 @@ export interface Texts {
   readonly cancel: string;
   readonly enter_code: string;
   readonly code_sent: (to: string) => string;
+  /** Where a code goes to everybody, known or not. */
+  readonly code_coming: (to: string) => string;
   readonly code: string;
   readonly go_on: string;
   readonly resend: string;
@@ -75,6 +77,9 @@ export interface Texts {
   readonly sign_out: string;
   readonly sign_out_button: string;
   readonly sign_out_intro: (client: string) => string;
+  /** On the button that says no. */
+  readonly stay: string;
+  readonly stayed: string;
   readonly error: string;
   /** Of whole pages, by code; `other` stands above the sentence for developers. */
   readonly refused: Readonly<Record<"not_found" | "access_denied" | "other", string>>;

@@ -1,0 +1,55 @@
+import type { Template } from "./template.ts";
+
+const minutesOf = (minutes: number) => (minutes === 1 ? "1 minut" : `${minutes} minuter`);
+
+export const sv: Template = {
+  language: "sv",
+  purposes: {
+    login: {
+      subject: (client) => `Din inloggningskod till ${client}`,
+      intro: (client) => `Ange den här koden för att logga in hos ${client}:`,
+      sms: (client, code) => `${code} är din inloggningskod till ${client}.`,
+    },
+    signup: {
+      subject: (client) => `Bekräfta din adress hos ${client}`,
+      intro: (client) => `Ange den här koden för att skapa ditt konto hos ${client}:`,
+      sms: (client, code) => `${code} är din kod för att skapa ditt konto hos ${client}.`,
+    },
+    numeric_closed: {
+      subject: (client) => `Någon försöker gissa dina inloggningskoder till ${client}`,
+      intro: (client) =>
+        `Någon har angett felaktiga inloggningskoder till ${client} i ditt namn. Korta koder är avstängda en stund. Vill du logga in anger du den här längre koden:`,
+      sms: (client, code) =>
+        `Någon försöker gissa dina inloggningskoder till ${client}. Korta koder är avstängda en stund; du loggar in med ${code}.`,
+    },
+    second_factor: {
+      subject: (client) => `Din andra kod till ${client}`,
+      intro: (client) => `Ange den här koden för att slutföra inloggningen hos ${client}:`,
+      sms: (client, code) => `${code} är din andra kod till ${client}.`,
+    },
+    password_reset: {
+      subject: (client) => `Välj ett nytt lösenord hos ${client}`,
+      intro: (client) => `Ange den här koden hos ${client} för att välja ett nytt lösenord:`,
+      sms: (client, code) => `${code} är din kod för att välja ett nytt lösenord hos ${client}.`,
+    },
+    contact: {
+      subject: (client) => `Bekräfta den här adressen hos ${client}`,
+      intro: (client) => `Ange den här koden för att bekräfta för ${client} att adressen är din:`,
+      sms: (client, code) => `${code} är din kod för att bekräfta det här numret för ${client}.`,
+    },
+    contact_changed: {
+      subject: (client) => `Din inloggningsadress hos ${client} har ändrats`,
+      intro: (client) =>
+        `En annan adress eller ett annat nummer används nu för att logga in hos ${client} i ditt namn. Om det inte var du, kontakta ${client} genast.`,
+    },
+    account_signup: {
+      subject: (client) => `Slutför registreringen hos ${client}`,
+      intro: (client) => `Ange den här koden för att öppna ditt konto hos ${client}:`,
+      sms: (client, code) => `${code} är din kod för att öppna ditt konto hos ${client}.`,
+    },
+  },
+  lifetime: (minutes) => `Koden fungerar en gång, i ${minutesOf(minutes)}.`,
+  not_you: "Har du inte bett om den behöver du inte göra något. Ge inte koden till någon. Vi frågar aldrig efter den.",
+  link: "Logga in på den här enheten",
+  sms_lifetime: (minutes) => `Den fungerar i ${minutesOf(minutes)}.`,
+};

@@ -1,0 +1,12 @@
+/** Letters that are written from right to left: Hebrew, Arabic and the blocks of Unicode that are kept for such. */
+const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
+
+/**
+ * A name as it may stand inside a sentence, or as a subject: one line of at most 100 characters, without those that
+ * control a terminal or turn text around. A name that is written from right to left is isolated (UAX #9 §2.4), so that
+ * it leaves the order of what stands beside it alone.
+ */
+export function oneLine(text: string): string {
+  const line = [...text.replace(/[\s\p{Cc}\p{Cf}]+/gu, " ").trim()].slice(0, 100).join("");
+  return RIGHT_TO_LEFT.test(line) ? `\u2068${line}\u2069` : line;
+}
