@@ -230,7 +230,8 @@ describe("a page", () => {
     ],
     "for a device's login": ["Log in to", async (surfer) => device(surfer, "", { user_code: await userCode() })],
     "for a device that is connected": ["The device is connected", (surfer) => device(surfer, "?done=yes")],
-    "for a device that was turned away": ["The device was refused", (surfer) => device(surfer, "?error=x")],
+    "for a device that was turned away": ["The device was refused", (surfer) => device(surfer, "?error=access_denied")],
+    "for a device that waits no more": ["Look at the device", (surfer) => device(surfer, "?error=invalid_request")],
     "of consents": [
       "What you agreed to",
       async (surfer) => {

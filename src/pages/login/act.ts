@@ -15,7 +15,7 @@ import type { Progress } from "../../oauth/browser/authorization-request.ts";
 import { logBrowserIn } from "../../oauth/browser/log-browser-in.ts";
 import { agreementTo } from "../../oauth/browser/needs-consent.ts";
 import { type OpenRequest, saveProgress } from "../../oauth/browser/open-request.ts";
-import { RedirectedRefusal } from "../../oauth/browser/redirected-refusal.ts";
+import { RedirectedRefusal, waitsNoMore } from "../../oauth/browser/redirected-refusal.ts";
 import type { Resumed } from "../../oauth/browser/resume.ts";
 import { isForeign, recordConsent } from "../../oauth/consents/consent.ts";
 import { denyDevice } from "../../oauth/device/answer-device.ts";
@@ -66,7 +66,7 @@ export async function act(oauth: Oauth, acting: Acting, { action, ...given }: Ac
     case "restart":
       return void (await saveProgress(oauth, request, { another: true }));
     case "allow":
-      return void (await allow(oauth, acting));
+      return void (await allow(oauth, acting, given.session));
     case "deny":
     case "cancel":
       await refuseDevice(oauth, acting);
@@ -76,10 +76,11 @@ export async function act(oauth: Oauth, acting: Acting, { action, ...given }: Ac
   }
 }
 
-/** Who turns a device away says so to it. */
+/** Who turns a device away says so to it. @throws RedirectedRefusal when it waits no more: nothing was refused then. */
 async function refuseDevice(oauth: Oauth, { opened: { request } }: Acting): Promise<void> {
-  const { device } = request.parameters;
-  if (device !== undefined) await denyDevice(oauth, request.account_id, device);
+  const { account_id, parameters } = request;
+  const { device } = parameters;
+  if (device !== undefined && !(await denyDevice(oauth, account_id, device))) throw waitsNoMore(parameters);
 }
 
 /** A code of this browser alone: made for this very login, and redeemable nowhere else. */
@@ -182,11 +183,13 @@ async function choose(oauth: Oauth, { opened, resumed }: Acting, session_id: str
   await saveProgress(oauth, opened.request, { session_id });
 }
 
-async function allow(oauth: Oauth, { opened, resumed }: Acting): Promise<void> {
+/** `shown`: the session of whom the page named. Nobody else allows by it (OpenID Connect Core §3.1.2.4): they are asked. */
+async function allow(oauth: Oauth, { opened, resumed }: Acting, shown: string | undefined): Promise<void> {
   const { account, client, next } = resumed;
   if (next.step !== "consent") return;
   const { request } = opened;
   const { user_id, id: session_id } = next.session;
+  if (session_id !== shown) return saveProgress(oauth, request, { ...request.progress, problem: "login_changed" });
   const agreement = agreementTo({ account, client, user_id, parameters: request.parameters });
   if (isForeign(client)) await recordConsent(oauth.directory, agreement);
   const { fresh } = request.progress;

@@ -3,6 +3,7 @@ import { hostOf } from "../../directory/clients/home.ts";
 import type { User } from "../../directory/users/user.ts";
 import { type AuthorizationRequest, askedScope } from "../../oauth/browser/authorization-request.ts";
 import { shownHome } from "../../oauth/browser/needs-consent.ts";
+import { isForeign } from "../../oauth/consents/consent.ts";
 import { type Html, html } from "../html.ts";
 import { scopeList } from "../scope-list.ts";
 import type { Problem, Texts } from "../texts/texts.ts";
@@ -173,7 +174,7 @@ ${form(context, "another", html`<button class="link">${texts.another}</button>`)
   };
 }
 
-export function consentView(context: Context, user: User | undefined): View {
+export function consentView(context: Context, { session_id, user }: KnownPerson): View {
   const { texts, client, request } = context;
   const { audience, redirect_uri } = request.parameters;
   const scope = askedScope(request.parameters);
@@ -181,11 +182,11 @@ export function consentView(context: Context, user: User | undefined): View {
   const from = shownHome(client, request.parameters);
   return {
     title: texts.consent(nameOf(client)),
-    body: html`${client.origin !== "account" && html`<p class="quiet">${texts.unchecked(from)}</p>`}${request.parameters.device !== undefined && html`<p class="problem">${texts.device.warning}</p>`}${scopeList(texts, { audience, scope })}
+    body: html`${request.progress.problem === "login_changed" && problemOf(context)}${client.origin !== "account" && html`<p class="quiet">${texts.unchecked(from)}</p>`}${request.parameters.device !== undefined && html`<p class="problem">${texts.device.warning}</p>`}${scopeList(texts, { audience, scope })}
 <div class="who"><span>${labelOf(user)}</span>${form(context, "another", html`<button class="link">${texts.not_you}</button>`)}</div>
 ${request.parameters.device === undefined && html`<p class="quiet">${texts.consent_at(host)}</p>`}
-${form(context, "allow", html`<button class="main">${texts.allow}</button>`)}
+${form(context, "allow", html`<input type="hidden" name="session" value="${session_id}"><button class="main">${texts.allow}</button>`)}
 ${form(context, "deny", html`<button class="other">${texts.deny}</button>`)}
-<p class="quiet">${texts.consent_intro} <a href="login/consents">${texts.consents}</a>.</p>`,
+${isForeign(client) && html`<p class="quiet">${texts.consent_intro} <a href="login/consents">${texts.consents}</a>.</p>`}`,
   };
 }

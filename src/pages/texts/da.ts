@@ -57,6 +57,9 @@ export const da: Texts = {
     done_intro: "Du kan lukke denne side og gå tilbage til enheden.",
     refused: "Enheden blev afvist",
     refused_intro: "Intet blev tilladt. Du kan lukke denne side.",
+    over: "Se på enheden",
+    over_intro:
+      "Her skete der ikke mere: det er besvaret allerede, eller enheden venter ikke længere. Enheden viser, om den er forbundet. Er den ikke det, så begynd forfra dér.",
   },
   sandbox: {
     title: "Sandkassens indbakke",
@@ -97,6 +100,7 @@ export const da: Texts = {
     too_many_requests: "For mange forespørgsler. Vent lidt, og prøv igen.",
     invalid_grant: "Koden er forkert eller er brugt. Prøv igen.",
     access_denied: "Du kan ikke logge ind her.",
+    login_changed: "Det er et andet login i denne browser nu. Se, hvem der er logget ind, før du tillader dette.",
     upstream_login_failed: "Den anden server loggede dig ikke ind. Prøv igen, eller brug en kode.",
     user_not_linked: "Ingen bruger her er knyttet til det login. Brug en kode eller et andet login.",
     failed: "Noget gik galt. Prøv igen.",

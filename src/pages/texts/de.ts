@@ -58,6 +58,9 @@ export const de: Texts = {
     done_intro: "Sie können diese Seite schließen und zum Gerät zurückkehren.",
     refused: "Das Gerät wurde abgewiesen",
     refused_intro: "Es wurde nichts erlaubt. Sie können diese Seite schließen.",
+    over: "Sehen Sie am Gerät nach",
+    over_intro:
+      "Hier ist nichts weiter geschehen: Das wurde schon beantwortet, oder das Gerät wartet nicht mehr. Das Gerät zeigt, ob es verbunden ist. Wenn nicht, beginnen Sie dort von vorn.",
   },
   sandbox: {
     title: "Posteingang der Sandbox",
@@ -99,6 +102,8 @@ export const de: Texts = {
     too_many_requests: "Zu viele Anfragen. Warten Sie etwas und versuchen Sie es noch einmal.",
     invalid_grant: "Der Code ist falsch oder wurde schon benutzt. Versuchen Sie es noch einmal.",
     access_denied: "Sie können sich hier nicht anmelden.",
+    login_changed:
+      "Die Anmeldung in diesem Browser ist jetzt eine andere. Sehen Sie nach, wer angemeldet ist, bevor Sie das erlauben.",
     upstream_login_failed:
       "Der andere Server hat Sie nicht angemeldet. Versuchen Sie es noch einmal, oder nehmen Sie einen Code.",
     user_not_linked:

@@ -57,6 +57,9 @@ export const en: Texts = {
     done_intro: "You can close this page and go back to the device.",
     refused: "The device was refused",
     refused_intro: "Nothing was allowed. You can close this page.",
+    over: "Look at the device",
+    over_intro:
+      "Nothing more was done here: this was answered already, or the device waits no more. The device shows whether it is connected. If it is not, begin again there.",
   },
   sandbox: {
     title: "Sandbox inbox",
@@ -97,6 +100,7 @@ export const en: Texts = {
     too_many_requests: "Too many requests. Wait a little, and try again.",
     invalid_grant: "That code is wrong or was used. Try again.",
     access_denied: "You cannot log in here.",
+    login_changed: "The login in this browser has changed. See who is logged in before you allow this.",
     upstream_login_failed: "The other server did not log you in. Try again, or use a code.",
     user_not_linked: "No user here is linked to that login. Use a code, or another login.",
     failed: "Something went wrong. Try again.",

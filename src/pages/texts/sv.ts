@@ -57,6 +57,9 @@ export const sv: Texts = {
     done_intro: "Du kan stänga den här sidan och gå tillbaka till enheten.",
     refused: "Enheten avvisades",
     refused_intro: "Inget tilläts. Du kan stänga den här sidan.",
+    over: "Titta på enheten",
+    over_intro:
+      "Här hände inget mer: det här är redan besvarat, eller så väntar enheten inte längre. Enheten visar om den är ansluten. Är den inte det, börja om där.",
   },
   sandbox: {
     title: "Sandlådans inkorg",
@@ -98,6 +101,8 @@ export const sv: Texts = {
     too_many_requests: "För många förfrågningar. Vänta lite och försök igen.",
     invalid_grant: "Koden är fel eller har använts. Försök igen.",
     access_denied: "Du kan inte logga in här.",
+    login_changed:
+      "Det är en annan inloggning i den här webbläsaren nu. Se vem som är inloggad innan du tillåter detta.",
     upstream_login_failed: "Den andra servern loggade inte in dig. Försök igen, eller använd en kod.",
     user_not_linked: "Ingen användare här är kopplad till den inloggningen. Använd en kod eller en annan inloggning.",
     failed: "Något gick fel. Försök igen.",

@@ -57,6 +57,9 @@ export interface Texts {
     readonly done_intro: string;
     readonly refused: string;
     readonly refused_intro: string;
+    /** Nothing came of it here; the device may be connected all the same. */
+    readonly over: string;
+    readonly over_intro: string;
   };
   /** The inbox of a test account. */
   readonly sandbox: {
@@ -96,6 +99,7 @@ export type Problem =
   | "too_many_requests"
   | "invalid_grant"
   | "access_denied"
+  | "login_changed"
   | "upstream_login_failed"
   | "user_not_linked"
   | "failed";
