@@ -3,6 +3,7 @@ import { finishFactor } from "../../authentication/mfa/finish.ts";
 import type { OobChannel } from "../../authentication/mfa/mfa.ts";
 import { openLogin } from "../../authentication/mfa/open-login.ts";
 import { knowsPerson } from "../../authentication/sessions/known-browser.ts";
+import { PAUSE } from "../../authentication/verification/deliver-code.ts";
 import { senderOf } from "../../authentication/verification/enqueue-message.ts";
 import { redeemCode } from "../../authentication/verification/redeem.ts";
 import { sendCode } from "../../authentication/verification/send.ts";
@@ -22,6 +23,7 @@ import { denyDevice } from "../../oauth/device/answer-device.ts";
 import type { Oauth } from "../../oauth/oauth.ts";
 import { base64url } from "../../secrets/digest.ts";
 import { reveal, type Secret, secret } from "../../secrets/secret.ts";
+import { instant } from "../../storage/storage.ts";
 import { afterFirstFactor } from "./after-first-factor.ts";
 
 export interface Act {
@@ -53,7 +55,7 @@ export async function act(oauth: Oauth, acting: Acting, { action, ...given }: Ac
     case "identify":
       return void (await identify(oauth, acting, given.identifier ?? "", {}));
     case "resend":
-      return void (await identify(oauth, acting, request.progress.identifier ?? "", request.progress));
+      return void (await resend(oauth, acting));
     case "code":
       return await enterCode(oauth, acting, secret(given.code ?? ""));
     case "challenge":
@@ -102,7 +104,12 @@ function ledTo({ opened, resumed: { client } }: Acting): Client {
   return { ...client, settings: { ...client.settings, callbacks } };
 }
 
-async function identify(oauth: Oauth, acting: Acting, identifier: string, before: Progress): Promise<void> {
+async function identify(
+  oauth: Oauth,
+  acting: Acting,
+  identifier: string,
+  before: Pick<Progress, "login_session_id" | "again">,
+): Promise<void> {
   const { opened, resumed, source, locale, facts } = acting;
   const { account, client } = resumed;
   const text = identifier.trim();
@@ -128,7 +135,20 @@ async function identify(oauth: Oauth, acting: Acting, identifier: string, before
     facts,
     now,
   });
-  await saveProgress(oauth, opened.request, { identifier: text, connection: kind, login_session_id, another: true });
+  const asked = { ...before, identifier: text, connection: kind, login_session_id, asked_at: instant(now) };
+  await saveProgress(oauth, opened.request, { ...asked, another: true });
+}
+
+/**
+ * Soon after the last time nothing would go out, so nothing is asked for, nor counted; unless something went wrong since,
+ * by which the code may be used up. This depends on nothing but what this browser did, and the page says the same.
+ */
+async function resend(oauth: Oauth, acting: Acting): Promise<void> {
+  const { request } = acting.opened;
+  const { identifier = "", login_session_id, asked_at, problem } = request.progress;
+  const soon = asked_at !== undefined && oauth.directory.storage.now() - Date.parse(asked_at) < PAUSE;
+  if (soon && problem === undefined) return saveProgress(oauth, request, { ...request.progress, again: true });
+  await identify(oauth, acting, identifier, { again: true, ...(login_session_id ? { login_session_id } : {}) });
 }
 
 async function enterCode(oauth: Oauth, acting: Acting, code: Secret): Promise<Secret | undefined> {

@@ -106,7 +106,10 @@ export function loginRoutes(app: App, oauth: Oauth): void {
           checkCallback(resumed, opened.request);
           return sendAnswer(reply, errorAnswer(error, issuerOf(public_url, request.account_id)), postAnswer);
         }
-        await keepProblem(oauth, request, opened.request, opened.request.progress, error);
+        const { action, identifier = "" } = request.body;
+        const typed = { identifier: identifier.trim(), another: true };
+        const progress = action === "identify" ? typed : opened.request.progress;
+        await keepProblem(oauth, request, opened.request, progress, error);
       }
       return reply.header("cache-control", "no-store").redirect(loginPageOf(public_url, opened.request), 303);
     },

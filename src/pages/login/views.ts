@@ -97,16 +97,17 @@ ${cancel(context)}`,
 
 export function codeView(context: Context): View {
   const { texts, request } = context;
-  const { identifier = "" } = request.progress;
+  const { identifier = "", again, problem } = request.progress;
+  const notice = again && problem === undefined;
   return {
     title: texts.enter_code,
     body: html`<p>${texts.code_sent(identifier)}</p>
-${problemOf(context)}
+${notice && html`<p role="status" id="notice">${texts.resent}</p>`}${problemOf(context)}
 ${form(
   context,
   "code",
   html`<label for="code">${texts.code}</label>
-<input id="code" name="code" class="code" type="text" inputmode="text" autocomplete="one-time-code" autocapitalize="characters" spellcheck="false" required maxlength="64"${described(context, isOfCode)} autofocus>
+<input id="code" name="code" class="code" type="text" inputmode="text" autocomplete="one-time-code" autocapitalize="characters" spellcheck="false" required maxlength="64"${notice ? html` aria-describedby="notice"` : described(context, isOfCode)} autofocus>
 <button class="main">${texts.go_on}</button>`,
 )}
 ${form(context, "resend", html`<button class="other">${texts.resend}</button>`)}

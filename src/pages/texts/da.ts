@@ -17,6 +17,7 @@ export const da: Texts = {
   code: "Kode",
   go_on: "Fortsæt",
   resend: "Send den igen",
+  resent: "Du har bedt om den igen. Der kan gå et minut, før beskeden når frem.",
   not_you: "Ikke dig?",
   second_factor: "Et trin mere",
   second_factor_intro: "Bekræft med et trin mere, at det er dig.",

@@ -17,6 +17,7 @@ export const de: Texts = {
   code: "Code",
   go_on: "Weiter",
   resend: "Noch einmal senden",
+  resent: "Sie haben ihn noch einmal angefordert. Es kann eine Minute dauern, bis die Nachricht ankommt.",
   not_you: "Nicht Sie?",
   second_factor: "Noch ein Schritt",
   second_factor_intro: "Bestätigen Sie mit einem zweiten Schritt, dass Sie es sind.",

@@ -17,6 +17,7 @@ export const en: Texts = {
   code: "Code",
   go_on: "Continue",
   resend: "Send it again",
+  resent: "You asked for it once more. A message can take a minute to arrive.",
   not_you: "Not you?",
   second_factor: "One more step",
   second_factor_intro: "Confirm it is you with a second step.",

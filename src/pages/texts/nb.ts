@@ -17,6 +17,7 @@ export const nb: Texts = {
   code: "Kode",
   go_on: "Fortsett",
   resend: "Send den på nytt",
+  resent: "Du har bedt om den på nytt. Det kan ta et minutt før meldingen kommer frem.",
   not_you: "Ikke deg?",
   second_factor: "Ett steg til",
   second_factor_intro: "Bekreft at det er deg med ett steg til.",

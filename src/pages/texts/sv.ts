@@ -17,6 +17,7 @@ export const sv: Texts = {
   code: "Kod",
   go_on: "Fortsätt",
   resend: "Skicka den igen",
+  resent: "Du har bett om den igen. Det kan ta en minut innan meddelandet kommer fram.",
   not_you: "Inte du?",
   second_factor: "Ett steg till",
   second_factor_intro: "Bekräfta att det är du med ett steg till.",

@@ -18,6 +18,8 @@ export interface Texts {
   readonly code: string;
   readonly go_on: string;
   readonly resend: string;
+  /** Whether or not a message went out. */
+  readonly resent: string;
   readonly not_you: string;
   readonly second_factor: string;
   readonly second_factor_intro: string;
