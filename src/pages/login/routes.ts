@@ -126,9 +126,9 @@ async function viewOf(
   const { directory } = oauth;
   const { account_id } = account;
   const context = { texts, request, client };
-  const personOf = async ({ id: session_id, user_id }: Session): Promise<KnownPerson> => ({
-    session_id,
-    user: await lookUpUser(directory, account_id, user_id),
+  const personOf = async (session: Session): Promise<KnownPerson> => ({
+    session,
+    user: await lookUpUser(directory, account_id, session.user_id),
   });
   switch (next.step) {
     case "choose":

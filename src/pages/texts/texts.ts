@@ -33,6 +33,11 @@ export interface Texts {
   readonly use_app: string;
   readonly choose: string;
   readonly another: string;
+  /** Who has neither address, number nor name; and who came from another server. */
+  readonly somebody: string;
+  readonly somebody_at: (host: string) => string;
+  /** Before a time. */
+  readonly logged_in: string;
   readonly consent: (client: string) => string;
   /** Before a link to the list of them. */
   readonly consent_intro: string;
