@@ -2,9 +2,9 @@ import type { Session } from "../../authentication/sessions/session.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { hostOf } from "../../directory/clients/home.ts";
 import type { User } from "../../directory/users/user.ts";
-import { hostOf as hostOfProvider } from "../../egress/documents.ts";
 import { type AuthorizationRequest, askedScope } from "../../oauth/browser/authorization-request.ts";
 import { shownHome } from "../../oauth/browser/needs-consent.ts";
+import { hostOfProvider } from "../../oauth/browser/upstream.ts";
 import { isForeign } from "../../oauth/consents/consent.ts";
 import { instant } from "../../storage/storage.ts";
 import { type Html, html } from "../html.ts";
@@ -185,7 +185,9 @@ export interface KnownPerson {
 
 function labelOf({ texts }: Context, { session: { provider }, user }: KnownPerson): string {
   const named = user?.email ?? user?.phone_number ?? user?.name;
-  return named ?? (provider === null ? texts.somebody : texts.somebody_at(hostOfProvider(provider)));
+  return (
+    named ?? (provider === null ? texts.somebody : texts.somebody_at(hostOfProvider({ oidc: { authority: provider } })))
+  );
 }
 
 export function chooseView(context: Context, people: readonly KnownPerson[]): View {
