@@ -81,12 +81,12 @@ describeOnBothEngines("a device", (engine) => {
     const { surfer, asked } = await ask(late.user_code);
     expect(asked.html).toContain("Go on only if you began this yourself");
     await wait(600);
-    expect((await surfer.act(asked, "allow")).html).toContain("The device was refused");
+    expect((await surfer.act(asked, "allow")).html).toContain("the device waits no more");
     expect(await poll(late.device_code)).toBe("expired_token");
     const refused = await begin();
     const [one, other] = [await ask(refused.user_code), await ask(refused.user_code)];
     await other.surfer.act(other.asked, "deny");
-    expect((await one.surfer.act(one.asked, "allow")).html).toContain("The device was refused");
+    expect((await one.surfer.act(one.asked, "allow")).html).toContain("the device waits no more");
     expect(await poll(refused.device_code)).toBe("access_denied");
   });
 

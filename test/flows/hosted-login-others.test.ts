@@ -38,6 +38,8 @@ describeOnBothEngines("the hosted login, otherwise", (engine) => {
       unverified: { email: known.email, email_verified: false },
       guarded: { email: `guarded@${engine}.example`, email_verified: true },
       ada: { email: "new@elsewhere.example", email_verified: true, name: "New Ada" },
+      one: {},
+      other: {},
     };
     upstream = await openUpstream(people, tenant);
     client = await addClient(latchkey, tenant.account_id, { first_party: true });
@@ -67,8 +69,9 @@ describeOnBothEngines("the hosted login, otherwise", (engine) => {
     sub: string,
     crafted = (asked: URLSearchParams): unknown => asked,
     own = client,
+    more: Record<string, string> = {},
   ) {
-    const page = await surfer.visit(address(own));
+    const page = await surfer.visit(address(own, more));
     const link = /href="(login\/upstream[^"]+)"/.exec(page.html)?.[1]?.replaceAll("&amp;", "&") ?? "";
     const away = await surfer.visit(new URL(link, page.url).href);
     expect(away.url.startsWith(upstream.issuer), page.html).toBe(true);
@@ -133,6 +136,68 @@ describeOnBothEngines("the hosted login, otherwise", (engine) => {
     await surfer.logIn(address(other), tenant, known.email);
     for (const own of [client, other])
       expect(answered(await surfer.visit(address(own, { prompt: "none" }))).get("code")).toBeTruthy();
+  });
+
+  it("asks for no address where the client sends no codes, and leaves the other provider's button", async () => {
+    const own = await addClient(latchkey, tenant.account_id, { first_party: true, connections: [] });
+    const signing = await addClient(latchkey, tenant.account_id, { signup: true, connections: [] });
+    const alone = await openSurfer(latchkey).visit(address(own));
+    expect([alone.html.includes('value="identify"'), alone.html.includes("You cannot log in here.")]).toEqual([
+      false,
+      true,
+    ]);
+    for (const one of [own, signing]) {
+      await addProvider(one);
+      const { html } = await openSurfer(latchkey).visit(address(one, one === signing ? { prompt: "create" } : {}));
+      expect(html).toContain("Continue with 127.0.0.1");
+      expect(html).not.toMatch(/value="identify"|<input id|We send you|where to send|cannot log in|role="alert"/);
+    }
+    const surfer = openSurfer(latchkey);
+    const page = await surfer.visit(address(own));
+    const { email } = await addUser(latchkey, tenant.account_id);
+    const crafted = await surfer.visit(page.url, { action: "identify", identifier: email });
+    expect([crafted.html.includes("login/upstream"), await inbox(tenant, email)]).toEqual([true, []]);
+    const failed = (await goThere(surfer, "linked", undefined, own)).replace(/([?&]iss=)[^&]+/, "$1x");
+    for (const answer of [failed, await goThere(surfer, "unverified", undefined, own)]) {
+      const back = await surfer.visit(answer);
+      expect([back.html.includes('role="alert"'), / code\b/.test(back.html.split("<main>")[1] ?? "")], answer).toEqual([
+        true,
+        false,
+      ]);
+    }
+    expect(answered(await surfer.visit(await goThere(surfer, "linked", undefined, own))).get("code")).toBeTruthy();
+  });
+
+  it("tells people apart who have neither address, number nor name, by whose they are and since when", async () => {
+    const own = await addClient(latchkey, tenant.account_id, { signup: true });
+    await addProvider(own);
+    const surfer = openSurfer(latchkey);
+    const { host } = new URL(upstream.issuer);
+    for (const sub of ["one", "other"]) {
+      const page = await surfer.visit(await goThere(surfer, sub, undefined, own, { prompt: "login" }));
+      expect(page.html).toContain(`<span>Somebody at ${host}</span>`);
+    }
+    await latchkey.server.core.storage.write(async ({ db }) => {
+      const theirs = db.selectFrom("sessions").select("id").where("provider", "=", upstream.issuer);
+      const [newest] = await theirs.orderBy("created_at", "desc").execute();
+      const auth_time = Date.parse("2026-01-02T03:04:05Z");
+      await db
+        .updateTable("sessions")
+        .set({ auth_time, expires_at: "2999-01-01T00:00:00.000Z" })
+        .where("id", "=", newest?.id ?? "")
+        .execute();
+    });
+    const choice = await surfer.visit(address(own, { prompt: "select_account" }));
+    const buttons = [...choice.html.matchAll(/name="session"[^>]*><button class="other">(.*?)<\/button>/g)];
+    const names = buttons.map(([, text = ""]) => text.replace(/<[^>]*>/g, ""));
+    const times = names.map((name) => /^Somebody at (.*), logged in (.* UTC)$/.exec(name)?.slice(1) ?? [name]);
+    expect(times.map(([at]) => at)).toEqual([host, host]);
+    expect(new Set(times.map(([, time]) => time)).size).toBe(2);
+    expect(times.map(([, time]) => time)).toContain("2026-01-02 03:04:05 UTC");
+    const mixed = await surfer.act(await surfer.act(choice, "another"), "identify", { identifier: known.email });
+    await surfer.act(mixed, "code", { code: (await inbox(tenant, known.email))[0]?.verification_code ?? "" });
+    const all = (await surfer.visit(address(own, { prompt: "select_account" }))).html;
+    expect(all).toContain(`<button class="other">${known.email}</button>`);
   });
 
   it("shows its page whatever a grant calls its provider", async () => {

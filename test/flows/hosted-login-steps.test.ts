@@ -22,7 +22,7 @@ import { actor, addClient, addUser, CALLBACK, call, inbox } from "../support/lat
 import { addPerson, logInAccountUser, oneTimePassword, setFactors } from "../support/people.ts";
 import { answered, openScene, type Scene } from "../support/standard-client.ts";
 import { openSurfer, type Shown, type Surfer } from "../support/surfer.ts";
-import { letPass } from "../support/time.ts";
+import { letCodesRest } from "../support/time.ts";
 
 const [ONE, TWO] = ["urn:latchkey:acr:1fa", "urn:latchkey:acr:2fa"];
 
@@ -177,7 +177,7 @@ describeOnBothEngines("a step of the hosted login", (engine) => {
     const waiting = await begin(surfer, scene.address(), email);
     const hasty = await surfer.act(waiting, "resend");
     expect(await inbox(tenant, email)).toHaveLength(1);
-    await letPass(latchkey, "verification_codes", tenant.account_id, 31);
+    await letCodesRest(latchkey, tenant.account_id, 31);
     const again = await surfer.act(hasty, "resend");
     const [second, first, ...others] = (await inbox(tenant, email)).map(({ verification_code }) => verification_code);
     expect([first, others]).toEqual([second, []]);
@@ -196,7 +196,7 @@ describeOnBothEngines("a step of the hosted login", (engine) => {
     const { email } = await addUser(latchkey, tenant.account_id, locale ? { locale } : {});
     const surfer = openSurfer(latchkey, asks ? { "accept-language": asks } : {});
     const waiting = await begin(surfer, scene.address(), email);
-    await letPass(latchkey, "verification_codes", tenant.account_id, 31);
+    await letCodesRest(latchkey, tenant.account_id, 31);
     await surfer.act(waiting, "resend");
     const languages = (await inbox(tenant, email)).map(({ html }) => /<html lang="(\w+)">/.exec(html)?.[1]);
     expect(languages).toEqual([says, says]);

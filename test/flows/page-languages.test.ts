@@ -4,6 +4,7 @@ import { languages, textsFor } from "../../src/pages/texts/languages.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
+  addUser,
   CALLBACK,
   createTenant,
   inbox,
@@ -102,6 +103,23 @@ describeOnBothEngines("pages about what went wrong", (engine) => {
       const listed = await surfer.visit(url);
       speaks(listed, texts.no_consents);
       expect(said(listed)).not.toContain(texts.nobody_logged_in);
+    });
+
+    it("says that a logout came about, also where it was asked for wrongly, and a developer why nobody is sent back", async () => {
+      const surfer = open();
+      await surfer.logIn((await authorize(surfer)).url, tenant, (await addUser(latchkey, tenant.account_id)).email);
+      const endpoint = `${tenant.issuer}/oauth/logout`;
+      const wrong = { client_id: tenant.client.client_id, post_logout_redirect_uri: "https://evil.example/bye" };
+      const asked = await surfer.visit(`${endpoint}?${new URLSearchParams(wrong)}`);
+      speaks(asked, texts.sign_out_button);
+      const left = await surfer.visit(endpoint, { ...wrong, confirm: "yes" });
+      expect([left.status, left.url]).toEqual([400, endpoint]);
+      speaks(left, texts.signed_out);
+      expect(said(left)).not.toContain(texts.error);
+      expect(left.html).toMatch(/<p class="quiet" lang="en">post_logout_redirect_uri is not registered[^<]*<\/p>/);
+      expect(new URL((await authorize(surfer, { prompt: "none" })).url).searchParams.get("error")).toBe(
+        "login_required",
+      );
     });
 
     it("says that too many codes of devices were wrong", async () => {

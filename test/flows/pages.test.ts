@@ -79,16 +79,16 @@ function faultsOf({ html, headers }: Shown): readonly string[] {
   const named = all("button").flatMap(({ attributes }) => attributes["aria-labelledby"]?.split(" ") ?? []);
   faults.push(...named.map((id) => !ids.includes(id) && `a button named by nothing: ${id}`));
   faults.push(...repeated(buttonsIn(html)).map((name) => `two buttons called ${name}`));
-  const alerts = tags
-    .filter(({ attributes: { role } }) => role === "alert")
-    .flatMap(({ attributes: { id } }) => id ?? "");
+  const idsOf = (wanted: string) =>
+    tags.filter(({ attributes: { role } }) => role === wanted).flatMap(({ attributes: { id } }) => id ?? "");
+  const [alerts, notices] = [idsOf("alert"), idsOf("status")];
   for (const { attributes } of fields) {
     faults.push(!labelled.includes(attributes.id ?? "") && `no label for ${attributes.name}`);
     const told = [attributes["aria-describedby"], attributes["aria-invalid"]];
     const at_fault =
       !html.includes("Too many requests.") &&
       (attributes.name !== "identifier" || html.includes("Enter an e-mail address or a phone number."));
-    const expected = alerts.length > 0 ? [alerts[0], at_fault ? "true" : undefined] : [undefined, undefined];
+    const expected = alerts.length > 0 ? [alerts[0], at_fault ? "true" : undefined] : [notices[0], undefined];
     faults.push(`${told}` !== `${expected}` && `${attributes.name} does not say what is wrong`);
   }
   return [...faults, ...policyFaults(tags, html, headers)].filter((fault) => fault !== false);
@@ -197,9 +197,18 @@ describe("a page", () => {
         return surfer.act(waiting, "code", { code: wrong(await newest(email)) });
       },
     ],
+    "for the code, asked for once more": [
+      "Enter the code",
+      async (surfer) => surfer.act(await ask(surfer, await standard.someone()), "resend"),
+    ],
     "for the code, after a message too many": [
       "Enter the code",
-      async (surfer) => tooOften(surfer, await ask(surfer, await standard.someone()), "resend"),
+      async (surfer) => {
+        const email = await standard.someone();
+        const waiting = await ask(surfer, email);
+        for (let n = 0; n < 4; n++) await ask(openSurfer(latchkey), email);
+        return surfer.act(await surfer.act(waiting, "code", { code: "x" }), "resend");
+      },
     ],
     "to choose a second factor": ["One more step", async (surfer) => (await guarded(surfer)).page],
     "for the second factor, after a wrong one": [
@@ -230,7 +239,8 @@ describe("a page", () => {
     ],
     "for a device's login": ["Log in to", async (surfer) => device(surfer, "", { user_code: await userCode() })],
     "for a device that is connected": ["The device is connected", (surfer) => device(surfer, "?done=yes")],
-    "for a device that was turned away": ["The device was refused", (surfer) => device(surfer, "?error=x")],
+    "for a device that was turned away": ["The device was refused", (surfer) => device(surfer, "?error=access_denied")],
+    "for a device that waits no more": ["Look at the device", (surfer) => device(surfer, "?error=invalid_request")],
     "of consents": [
       "What you agreed to",
       async (surfer) => {

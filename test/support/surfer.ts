@@ -53,9 +53,12 @@ export function openSurfer(latchkey: Latchkey, from: Readonly<Record<string, str
       throw new Error("too many redirects");
     },
     act(page, action, fields = {}) {
-      if (!page.html.includes(`name="action" value="${action}"`))
-        throw new Error(`the page has no ${action}: ${page.html}`);
-      return surfer.visit(page.url, { action, ...fields });
+      const form = page.html.split("<form").find((one) => one.includes(`name="action" value="${action}"`));
+      if (form === undefined) throw new Error(`the page has no ${action}: ${page.html}`);
+      const [own = ""] = form.split("</form>");
+      const hidden = own.matchAll(/<input type="hidden" name="([^"]+)" value="([^"]*)">/g);
+      const filled = Object.fromEntries([...hidden].map(([, name, value]) => [name, value]));
+      return surfer.visit(page.url, { ...filled, ...fields });
     },
     async logIn(url, tenant, who = tenant.user.email) {
       const first = await surfer.visit(url);

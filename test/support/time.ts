@@ -40,3 +40,22 @@ export async function letPass<T extends keyof typeof instants>(
     }
   });
 }
+
+/** `seconds` pass since browsers asked for a code: for the codes, and for the logins that wait for them. */
+export async function letCodesRest(latchkey: Latchkey, account_id: string, seconds: number): Promise<void> {
+  await letPass(latchkey, "verification_codes", account_id, seconds);
+  await latchkey.server.core.storage.write(async ({ db }) => {
+    const about = db.selectFrom("authorization_requests").where("account_id", "=", account_id);
+    for (const { id, progress } of await about.select(["id", "progress"]).execute()) {
+      const { asked_at, ...more } = JSON.parse(progress);
+      if (asked_at === undefined) continue;
+      const earlier = new Date(Date.parse(asked_at) - seconds * 1000).toISOString();
+      await db
+        .updateTable("authorization_requests")
+        .set({ progress: JSON.stringify({ ...more, asked_at: earlier }) })
+        .where("account_id", "=", account_id)
+        .where("id", "=", id)
+        .execute();
+    }
+  });
+}

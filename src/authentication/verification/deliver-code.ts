@@ -19,7 +19,7 @@ export interface Delivery {
 }
 
 /** After a send, so many milliseconds must pass before the next one over the same connection. */
-const PAUSE = 30_000;
+export const PAUSE = 30_000;
 
 /**
  * The code that this request sends: the pending one of its connection while that has half its life left, else a second

@@ -16,7 +16,7 @@ import { claimsAbout } from "../userinfo/claims-about.ts";
 import { type Answer, codeAnswer } from "./answer.ts";
 import { type Answered, answerStatement } from "./answer-statement.ts";
 import type { AuthorizationParameters, AuthorizationRequest } from "./authorization-request.ts";
-import { type RedirectError, RedirectedRefusal } from "./redirected-refusal.ts";
+import { type RedirectError, RedirectedRefusal, waitsNoMore } from "./redirected-refusal.ts";
 import { noteValues } from "./repeated-values.ts";
 import type { Resumed } from "./resume.ts";
 
@@ -50,7 +50,7 @@ export async function answerWithCode(
   }
   const earned = newAuthorizationCode(content, now, LIFETIME);
   if (await approveDevice(oauth, account_id, device, earned)) return { to: parameters, parameters: [["done", "yes"]] };
-  throw new RedirectedRefusal(parameters, "access_denied", "The device waits no more.");
+  throw waitsNoMore(parameters);
 }
 
 /** Pure. Two factors are worth more than one. @throws RedirectedRefusal where a class that is essential was not reached. */

@@ -60,6 +60,10 @@ export interface Progress {
   readonly connection?: "email" | "sms";
   /** The code that is waited for was sent in this login session. */
   readonly login_session_id?: string;
+  /** When it was asked for last. */
+  readonly asked_at?: Instant;
+  /** … which was not the first time. */
+  readonly again?: boolean;
   /** Between two factors. */
   readonly mfa_token?: string;
   readonly oob_code?: string;

@@ -39,6 +39,9 @@ export class RedirectedRefusal extends Error {
   }
 }
 
+/** The device that a login was for was answered before, or gave up. It is told apart from one that a person turns away. */
+export const waitsNoMore = (to: AnswerTo) => new RedirectedRefusal(to, "invalid_request", "The device waits no more.");
+
 /** In the words of the server itself: the client reads it, or the person, but nobody is sent anywhere. */
 export const directly = ({ error, message }: RedirectedRefusal): Refusal =>
   Object.hasOwn(catalogue, error) ? refuse(error as ErrorCode, { message }) : refuseRequest(message);

@@ -34,7 +34,8 @@ export async function providersOf(
 }
 
 /** What a person knows it by. */
-export const hostOfProvider = ({ oidc }: Provided): string => hostOf(oidc.authority);
+export const hostOfProvider = ({ oidc }: { readonly oidc: Pick<GrantOidc, "authority"> }): string =>
+  hostOf(oidc.authority);
 
 /**
  * What ties an answer to the browser's own request and to the grant whose provider was asked: derived from both, so

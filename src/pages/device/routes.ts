@@ -66,7 +66,9 @@ interface Shown {
 function viewOf(texts: Texts, { user_code = "", done, error, wrong = false }: Shown): Pick<Page, "title" | "body"> {
   const { device } = texts;
   if (done !== undefined) return { title: device.done, body: html`<p>${device.done_intro}</p>` };
-  if (error !== undefined) return { title: device.refused, body: html`<p>${device.refused_intro}</p>` };
+  // What was turned away here, and nothing else; the rest may be of a device that is connected, as after going back.
+  if (error === "access_denied") return { title: device.refused, body: html`<p>${device.refused_intro}</p>` };
+  if (error !== undefined) return { title: device.over, body: html`<p>${device.over_intro}</p>` };
   return {
     title: device.title,
     body: html`<p class="quiet">${device.intro}</p>

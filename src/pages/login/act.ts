@@ -3,6 +3,7 @@ import { finishFactor } from "../../authentication/mfa/finish.ts";
 import type { OobChannel } from "../../authentication/mfa/mfa.ts";
 import { openLogin } from "../../authentication/mfa/open-login.ts";
 import { knowsPerson } from "../../authentication/sessions/known-browser.ts";
+import { PAUSE } from "../../authentication/verification/deliver-code.ts";
 import { senderOf } from "../../authentication/verification/enqueue-message.ts";
 import { redeemCode } from "../../authentication/verification/redeem.ts";
 import { sendCode } from "../../authentication/verification/send.ts";
@@ -15,13 +16,14 @@ import type { Progress } from "../../oauth/browser/authorization-request.ts";
 import { logBrowserIn } from "../../oauth/browser/log-browser-in.ts";
 import { agreementTo } from "../../oauth/browser/needs-consent.ts";
 import { type OpenRequest, saveProgress } from "../../oauth/browser/open-request.ts";
-import { RedirectedRefusal } from "../../oauth/browser/redirected-refusal.ts";
+import { RedirectedRefusal, waitsNoMore } from "../../oauth/browser/redirected-refusal.ts";
 import type { Resumed } from "../../oauth/browser/resume.ts";
 import { isForeign, recordConsent } from "../../oauth/consents/consent.ts";
 import { denyDevice } from "../../oauth/device/answer-device.ts";
 import type { Oauth } from "../../oauth/oauth.ts";
 import { base64url } from "../../secrets/digest.ts";
 import { reveal, type Secret, secret } from "../../secrets/secret.ts";
+import { instant } from "../../storage/storage.ts";
 import { afterFirstFactor } from "./after-first-factor.ts";
 
 export interface Act {
@@ -53,7 +55,7 @@ export async function act(oauth: Oauth, acting: Acting, { action, ...given }: Ac
     case "identify":
       return void (await identify(oauth, acting, given.identifier ?? "", {}));
     case "resend":
-      return void (await identify(oauth, acting, request.progress.identifier ?? "", request.progress));
+      return void (await resend(oauth, acting));
     case "code":
       return await enterCode(oauth, acting, secret(given.code ?? ""));
     case "challenge":
@@ -66,7 +68,7 @@ export async function act(oauth: Oauth, acting: Acting, { action, ...given }: Ac
     case "restart":
       return void (await saveProgress(oauth, request, { another: true }));
     case "allow":
-      return void (await allow(oauth, acting));
+      return void (await allow(oauth, acting, given.session));
     case "deny":
     case "cancel":
       await refuseDevice(oauth, acting);
@@ -76,10 +78,11 @@ export async function act(oauth: Oauth, acting: Acting, { action, ...given }: Ac
   }
 }
 
-/** Who turns a device away says so to it. */
+/** Who turns a device away says so to it. @throws RedirectedRefusal when it waits no more: nothing was refused then. */
 async function refuseDevice(oauth: Oauth, { opened: { request } }: Acting): Promise<void> {
-  const { device } = request.parameters;
-  if (device !== undefined) await denyDevice(oauth, request.account_id, device);
+  const { account_id, parameters } = request;
+  const { device } = parameters;
+  if (device !== undefined && !(await denyDevice(oauth, account_id, device))) throw waitsNoMore(parameters);
 }
 
 /** A code of this browser alone: made for this very login, and redeemable nowhere else. */
@@ -101,7 +104,12 @@ function ledTo({ opened, resumed: { client } }: Acting): Client {
   return { ...client, settings: { ...client.settings, callbacks } };
 }
 
-async function identify(oauth: Oauth, acting: Acting, identifier: string, before: Progress): Promise<void> {
+async function identify(
+  oauth: Oauth,
+  acting: Acting,
+  identifier: string,
+  before: Pick<Progress, "login_session_id" | "again">,
+): Promise<void> {
   const { opened, resumed, source, locale, facts } = acting;
   const { account, client } = resumed;
   const text = identifier.trim();
@@ -127,7 +135,20 @@ async function identify(oauth: Oauth, acting: Acting, identifier: string, before
     facts,
     now,
   });
-  await saveProgress(oauth, opened.request, { identifier: text, connection: kind, login_session_id, another: true });
+  const asked = { ...before, identifier: text, connection: kind, login_session_id, asked_at: instant(now) };
+  await saveProgress(oauth, opened.request, { ...asked, another: true });
+}
+
+/**
+ * Soon after the last time nothing would go out, so nothing is asked for, nor counted; unless something went wrong since,
+ * by which the code may be used up. This depends on nothing but what this browser did, and the page says the same.
+ */
+async function resend(oauth: Oauth, acting: Acting): Promise<void> {
+  const { request } = acting.opened;
+  const { identifier = "", login_session_id, asked_at, problem } = request.progress;
+  const soon = asked_at !== undefined && oauth.directory.storage.now() - Date.parse(asked_at) < PAUSE;
+  if (soon && problem === undefined) return saveProgress(oauth, request, { ...request.progress, again: true });
+  await identify(oauth, acting, identifier, { again: true, ...(login_session_id ? { login_session_id } : {}) });
 }
 
 async function enterCode(oauth: Oauth, acting: Acting, code: Secret): Promise<Secret | undefined> {
@@ -183,11 +204,13 @@ async function choose(oauth: Oauth, { opened, resumed }: Acting, session_id: str
   await saveProgress(oauth, opened.request, { session_id });
 }
 
-async function allow(oauth: Oauth, { opened, resumed }: Acting): Promise<void> {
+/** `shown`: the session of whom the page named. Nobody else allows by it (OpenID Connect Core §3.1.2.4): they are asked. */
+async function allow(oauth: Oauth, { opened, resumed }: Acting, shown: string | undefined): Promise<void> {
   const { account, client, next } = resumed;
   if (next.step !== "consent") return;
   const { request } = opened;
   const { user_id, id: session_id } = next.session;
+  if (session_id !== shown) return saveProgress(oauth, request, { ...request.progress, problem: "login_changed" });
   const agreement = agreementTo({ account, client, user_id, parameters: request.parameters });
   if (isForeign(client)) await recordConsent(oauth.directory, agreement);
   const { fresh } = request.progress;

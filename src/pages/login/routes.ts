@@ -3,6 +3,7 @@ import { Type } from "typebox";
 import { channelsOf, factorsOf } from "../../authentication/mfa/factors.ts";
 import type { PendingLogin } from "../../authentication/mfa/mfa.ts";
 import { openLogin } from "../../authentication/mfa/open-login.ts";
+import type { Session } from "../../authentication/sessions/session.ts";
 import { requestedLanguage } from "../../authentication/verification/requested-language.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
 import { lookUpUser } from "../../directory/users/find-user.ts";
@@ -29,7 +30,16 @@ import { textsFor } from "../texts/languages.ts";
 import type { Texts } from "../texts/texts.ts";
 import { act } from "./act.ts";
 import { keepProblem } from "./keep-problem.ts";
-import { chooseView, codeView, consentView, factorView, identifyView, LONGEST_IDENTIFIER, type View } from "./views.ts";
+import {
+  chooseView,
+  codeView,
+  consentView,
+  factorView,
+  identifyView,
+  type KnownPerson,
+  LONGEST_IDENTIFIER,
+  type View,
+} from "./views.ts";
 
 const text = (maxLength: number) => Type.Optional(Type.String({ maxLength }));
 const LoginQuery = Type.Object({ request: text(64) });
@@ -105,7 +115,10 @@ export function loginRoutes(app: App, oauth: Oauth): void {
           checkCallback(resumed, opened.request);
           return sendAnswer(reply, errorAnswer(error, issuerOf(public_url, request.account_id)), postAnswer);
         }
-        await keepProblem(oauth, request, opened.request, opened.request.progress, error);
+        const { action, identifier = "" } = request.body;
+        const typed = { identifier: identifier.trim(), another: true };
+        const progress = action === "identify" ? typed : opened.request.progress;
+        await keepProblem(oauth, request, opened.request, progress, error);
       }
       return reply.header("cache-control", "no-store").redirect(loginPageOf(public_url, opened.request), 303);
     },
@@ -122,16 +135,15 @@ async function viewOf(
   const { directory } = oauth;
   const { account_id } = account;
   const context = { texts, request, client };
+  const personOf = async (session: Session): Promise<KnownPerson> => ({
+    session,
+    user: await lookUpUser(directory, account_id, session.user_id),
+  });
   switch (next.step) {
-    case "choose": {
-      const people = next.sessions.map(async ({ id, user_id }) => ({
-        session_id: id,
-        user: await lookUpUser(directory, account_id, user_id),
-      }));
-      return chooseView(context, await Promise.all(people));
-    }
+    case "choose":
+      return chooseView(context, await Promise.all(next.sessions.map(personOf)));
     case "consent":
-      return consentView(context, await lookUpUser(directory, account_id, next.session.user_id));
+      return consentView(context, await personOf(next.session));
     default: {
       const { mfa_token, login_session_id } = request.progress;
       const pending = mfa_token === undefined ? undefined : await pendingIn(oauth, account_id, mfa_token);

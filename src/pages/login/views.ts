@@ -1,8 +1,13 @@
+import type { Session } from "../../authentication/sessions/session.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { hostOf } from "../../directory/clients/home.ts";
 import type { User } from "../../directory/users/user.ts";
+import { oneLine } from "../../http/one-line.ts";
 import { type AuthorizationRequest, askedScope } from "../../oauth/browser/authorization-request.ts";
 import { shownHome } from "../../oauth/browser/needs-consent.ts";
+import { hostOfProvider } from "../../oauth/browser/upstream.ts";
+import { isForeign } from "../../oauth/consents/consent.ts";
+import { instant } from "../../storage/storage.ts";
 import { breakable, type Html, html } from "../html.ts";
 import { nameOf } from "../name-of.ts";
 import { scopeList } from "../scope-list.ts";
@@ -23,8 +28,11 @@ interface Context {
 }
 
 /** What went wrong, in the words of the page; `meaning` is what a code means there. */
-function problemOf({ texts, request }: Context, meaning: Readonly<Record<string, Problem>> = {}): Html | undefined {
-  const { problem } = request.progress;
+function problemOf(
+  { texts, request }: Context,
+  meaning: Readonly<Record<string, Problem>> = {},
+  problem = request.progress.problem,
+): Html | undefined {
   if (problem === undefined) return undefined;
   const said = texts.problems[meaning[problem] ?? (problem as Problem)] ?? texts.problems.failed;
   return html`<p class="problem" role="alert" id="problem">${said}</p>`;
@@ -57,8 +65,17 @@ const identifiers = {
   sms: { label: "identifier_phone", wrong: "invalid_phone", keyboard: "tel" },
 } as const;
 
-/** … by where the client sends codes to. */
+/** What is said where the client sends no codes: none is offered in place of another login. */
+const without_codes: Readonly<Record<string, Problem>> = {
+  invalid_request: "access_denied",
+  user_not_linked: "access_denied",
+  upstream_login_failed: "failed",
+  verification_code_expired: "failed",
+};
+
+/** … by where the client sends codes to; undefined where it sends none. */
 function identifierOf({ settings: { connections } }: Client) {
+  if (connections?.length === 0) return undefined;
   const [only = "either", another] = (["email", "sms"] as const).filter((name) => connections?.includes(name));
   return identifiers[another === undefined ? only : "either"];
 }
@@ -75,20 +92,18 @@ const hintOf = ({ login_hint = "" }: AuthorizationRequest["parameters"]) =>
 
 export function identifyView(context: Context, providers: readonly ProviderButton[]): View {
   const { texts, client, request } = context;
-  const value = request.progress.identifier ?? hintOf(request.parameters);
-  const { label, wrong, keyboard } = identifierOf(client);
   const creates = request.parameters.prompt.includes("create") && client.settings.signup;
+  const asked = identifierOf(client);
+  const no_way = asked === undefined && providers.length === 0;
   return {
     title: creates ? texts.create(nameOf(client)) : texts.login(nameOf(client)),
-    body: html`<p class="quiet">${creates ? texts.create_intro : texts.login_intro}</p>
-${problemOf(context, { invalid_request: wrong })}
-${form(
-  context,
-  "identify",
-  html`<label for="identifier">${texts[label]}</label>
-<input id="identifier" name="identifier" type="text" inputmode="${keyboard}" autocomplete="username" autocapitalize="none" spellcheck="false" required maxlength="${LONGEST_IDENTIFIER}" value="${value}"${described(context, (problem) => problem === "invalid_request")} autofocus>
-<button class="main">${texts.send_code}</button>`,
-)}
+    body: html`${
+      asked
+        ? html`<p class="quiet">${creates ? texts.create_intro : texts.login_intro}</p>
+${problemOf(context, { invalid_request: asked.wrong })}
+${identifierForm(context, asked)}`
+        : problemOf(context, without_codes, no_way ? "access_denied" : undefined)
+    }
 ${providers.map(
   ({
     id,
@@ -100,19 +115,32 @@ ${cancel(context)}`,
   };
 }
 
+function identifierForm(context: Context, { label, keyboard }: (typeof identifiers)[keyof typeof identifiers]): Html {
+  const { texts, request } = context;
+  const value = request.progress.identifier ?? hintOf(request.parameters);
+  return form(
+    context,
+    "identify",
+    html`<label for="identifier">${texts[label]}</label>
+<input id="identifier" name="identifier" type="text" inputmode="${keyboard}" autocomplete="username" autocapitalize="none" spellcheck="false" required maxlength="${LONGEST_IDENTIFIER}" value="${value}"${described(context, (problem) => problem === "invalid_request")} autofocus>
+<button class="main">${texts.send_code}</button>`,
+  );
+}
+
 export function codeView(context: Context): View {
   const { texts, request, client } = context;
-  const { identifier = "" } = request.progress;
+  const { identifier = "", again, problem } = request.progress;
+  const notice = again && problem === undefined;
   const said = client.settings.signup ? texts.code_coming : texts.code_sent;
   return {
     title: texts.enter_code,
     body: html`<p>${said(identifier)}</p>
-${problemOf(context)}
+${notice && html`<p role="status" id="notice">${texts.resent}</p>`}${problemOf(context)}
 ${form(
   context,
   "code",
   html`<label for="code">${texts.code}</label>
-<input id="code" name="code" class="code" type="text" inputmode="text" autocomplete="one-time-code" autocapitalize="characters" spellcheck="false" required maxlength="64"${described(context, isOfCode)} autofocus>
+<input id="code" name="code" class="code" type="text" inputmode="text" autocomplete="one-time-code" autocapitalize="characters" spellcheck="false" required maxlength="64"${notice ? html` aria-describedby="notice"` : described(context, isOfCode)} autofocus>
 <button class="main">${texts.go_on}</button>`,
 )}
 ${form(context, "resend", html`<button class="other">${texts.resend}</button>`)}
@@ -158,29 +186,42 @@ ${form(context, "restart", html`<button class="link">${texts.not_you}</button>`)
   };
 }
 
-const labelOf = (user: User | undefined) => user?.email ?? user?.phone_number ?? user?.name ?? "…";
-
 export interface KnownPerson {
-  readonly session_id: string;
+  readonly session: Session;
   readonly user: User | undefined;
+}
+
+function labelOf({ texts }: Context, { session: { provider }, user }: KnownPerson): string {
+  const named = user?.email ?? user?.phone_number ?? (oneLine(user?.name ?? "") || undefined);
+  return (
+    named ?? (provider === null ? texts.somebody : texts.somebody_at(hostOfProvider({ oidc: { authority: provider } })))
+  );
 }
 
 export function chooseView(context: Context, people: readonly KnownPerson[]): View {
   const { texts } = context;
+  const labels = people.map((person) => labelOf(context, person));
+  /** Those who are called alike are told apart by the time of their login. */
+  const since = (label: string, { auth_time }: Session) => {
+    if (labels.filter((one) => one === label).length === 1) return undefined;
+    const at = instant(auth_time);
+    return html`, ${texts.logged_in} <time datetime="${at}">${at.slice(0, 19).replace("T", " ")} UTC</time>`;
+  };
   return {
     title: texts.choose,
-    body: html`${people.map(({ session_id, user }) =>
-      form(
+    body: html`${people.map((person) => {
+      const label = labelOf(context, person);
+      return form(
         context,
         "choose",
-        html`<input type="hidden" name="session" value="${session_id}"><button class="other">${labelOf(user)}</button>`,
-      ),
-    )}
+        html`<input type="hidden" name="session" value="${person.session.id}"><button class="other">${label}${since(label, person.session)}</button>`,
+      );
+    })}
 ${form(context, "another", html`<button class="link">${texts.another}</button>`)}`,
   };
 }
 
-export function consentView(context: Context, user: User | undefined): View {
+export function consentView(context: Context, person: KnownPerson): View {
   const { texts, client, request } = context;
   const { audience, redirect_uri } = request.parameters;
   const scope = askedScope(request.parameters);
@@ -188,11 +229,11 @@ export function consentView(context: Context, user: User | undefined): View {
   const from = shownHome(client, request.parameters);
   return {
     title: texts.consent(nameOf(client)),
-    body: html`${client.origin !== "account" && html`<p class="quiet">${texts.unchecked(from)}</p>`}${request.parameters.device !== undefined && html`<p class="problem">${texts.device.warning}</p>`}${scopeList(texts, { audience, scope })}
-<div class="who"><span>${labelOf(user)}</span>${form(context, "another", html`<button class="link">${texts.not_you}</button>`)}</div>
+    body: html`${request.progress.problem === "login_changed" && problemOf(context)}${client.origin !== "account" && html`<p class="quiet">${texts.unchecked(from)}</p>`}${request.parameters.device !== undefined && html`<p class="problem">${texts.device.warning}</p>`}${scopeList(texts, { audience, scope })}
+<div class="who"><span>${labelOf(context, person)}</span>${form(context, "another", html`<button class="link">${texts.not_you}</button>`)}</div>
 ${request.parameters.device === undefined && html`<p class="quiet">${texts.consent_at(host)}</p>`}
-${form(context, "allow", html`<button class="main">${texts.allow}</button>`)}
+${form(context, "allow", html`<input type="hidden" name="session" value="${person.session.id}"><button class="main">${texts.allow}</button>`)}
 ${form(context, "deny", html`<button class="other">${texts.deny}</button>`)}
-<p class="quiet">${texts.consent_intro} <a href="login/consents">${texts.consents}</a>.</p>`,
+${isForeign(client) && html`<p class="quiet">${texts.consent_intro} <a href="login/consents">${texts.consents}</a>.</p>`}`,
   };
 }

@@ -4,6 +4,7 @@ import type { Session } from "../../authentication/sessions/session.ts";
 import { endSession, findUnended } from "../../authentication/sessions/sessions.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
 import { refuse } from "../../errors.ts";
+import { noteRefusal } from "../../http/error-reply.ts";
 import { oneLine } from "../../http/one-line.ts";
 import type { App } from "../../http/server.ts";
 import { browserOf } from "../../oauth/browser/cookie.ts";
@@ -32,7 +33,7 @@ const Parameters = Type.Object({
 type Given = Static<typeof Parameters>;
 
 interface Visit {
-  readonly request: Pick<FastifyRequest, "account_id" | "headers">;
+  readonly request: FastifyRequest;
   readonly reply: FastifyReply;
   readonly given: Given;
   readonly browser: Uint8Array | undefined;
@@ -97,15 +98,17 @@ export function logoutRoutes(app: App, oauth: Oauth): void {
     for (const session of confirmed ? sessions : meant) await endSession(directory, session);
     if (logout.address && may_go) return redirect(reply, logout.address);
     reply.header("cache-control", "no-store");
-    if (given.post_logout_redirect_uri !== undefined && !logout.address) {
-      throw refuse("redirect_uri_mismatch", {
-        message: "You are logged out. post_logout_redirect_uri is not registered for this client.",
-      });
-    }
-    const body = html`<p>${texts.signed_out_intro}</p>`;
-    return sendPage(reply, { account, texts, title: texts.signed_out, body });
+    // The person is logged out all the same, and is told that; why nobody is sent back is for a developer.
+    const refusal = given.post_logout_redirect_uri !== undefined && !logout.address ? notRegistered() : undefined;
+    if (refusal) noteRefusal(refusal, request);
+    const body = html`<p>${texts.signed_out_intro}</p>
+${refusal && html`<p class="quiet" lang="en">${refusal.message}</p>`}`;
+    return sendPage(reply, { account, texts, title: texts.signed_out, body, status: refusal?.status ?? 200 });
   }
 }
+
+const notRegistered = () =>
+  refuse("redirect_uri_mismatch", { message: "post_logout_redirect_uri is not registered for this client." });
 
 /** The sessions of the person whom an ID token is about; where it names a session, of whose session that is. */
 function meantBy({ session_id, user_id }: Logout, sessions: readonly Session[]): readonly Session[] {

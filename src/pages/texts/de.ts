@@ -18,6 +18,7 @@ export const de: Texts = {
   code: "Code",
   go_on: "Weiter",
   resend: "Noch einmal senden",
+  resent: "Sie haben ihn noch einmal angefordert. Es kann eine Minute dauern, bis die Nachricht ankommt.",
   not_you: "Nicht Sie?",
   second_factor: "Noch ein Schritt",
   second_factor_intro: "Bestätigen Sie mit einem zweiten Schritt, dass Sie es sind.",
@@ -29,6 +30,9 @@ export const de: Texts = {
   use_app: "Authenticator-App verwenden",
   choose: "Wer sind Sie?",
   another: "Jemand anderes",
+  somebody: "Eine Person ohne Namen",
+  somebody_at: (host) => `Eine Person bei ${host}`,
+  logged_in: "angemeldet",
   consent: (client) => `${client} möchte`,
   consent_intro: "Sie können das jederzeit zurücknehmen:",
   consents: "Was Sie erlaubt haben",
@@ -59,6 +63,9 @@ export const de: Texts = {
     done_intro: "Sie können diese Seite schließen und zum Gerät zurückkehren.",
     refused: "Das Gerät wurde abgewiesen",
     refused_intro: "Es wurde nichts erlaubt. Sie können diese Seite schließen.",
+    over: "Sehen Sie am Gerät nach",
+    over_intro:
+      "Hier ist nichts weiter geschehen: Das wurde schon beantwortet, oder das Gerät wartet nicht mehr. Das Gerät zeigt, ob es verbunden ist. Wenn nicht, beginnen Sie dort von vorn.",
   },
   sandbox: {
     title: "Posteingang der Sandbox",
@@ -102,6 +109,8 @@ export const de: Texts = {
     too_many_requests: "Zu viele Anfragen. Warten Sie etwas und versuchen Sie es noch einmal.",
     invalid_grant: "Der Code ist falsch oder wurde schon benutzt. Versuchen Sie es noch einmal.",
     access_denied: "Sie können sich hier nicht anmelden.",
+    login_changed:
+      "Die Anmeldung in diesem Browser ist jetzt eine andere. Sehen Sie nach, wer angemeldet ist, bevor Sie das erlauben.",
     upstream_login_failed:
       "Der andere Server hat Sie nicht angemeldet. Versuchen Sie es noch einmal, oder nehmen Sie einen Code.",
     user_not_linked:

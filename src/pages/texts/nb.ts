@@ -18,6 +18,7 @@ export const nb: Texts = {
   code: "Kode",
   go_on: "Fortsett",
   resend: "Send den på nytt",
+  resent: "Du har bedt om den på nytt. Det kan ta et minutt før meldingen kommer frem.",
   not_you: "Ikke deg?",
   second_factor: "Ett steg til",
   second_factor_intro: "Bekreft at det er deg med ett steg til.",
@@ -29,6 +30,9 @@ export const nb: Texts = {
   use_app: "Bruk autentiseringsappen",
   choose: "Hvem er du?",
   another: "En annen",
+  somebody: "En person uten navn",
+  somebody_at: (host) => `En person hos ${host}`,
+  logged_in: "logget inn",
   consent: (client) => `${client} vil`,
   consent_intro: "Du kan trekke dette tilbake når som helst:",
   consents: "Det du har godtatt",
@@ -58,6 +62,9 @@ export const nb: Texts = {
     done_intro: "Du kan lukke denne siden og gå tilbake til enheten.",
     refused: "Enheten ble avvist",
     refused_intro: "Ingenting ble tillatt. Du kan lukke denne siden.",
+    over: "Se på enheten",
+    over_intro:
+      "Her skjedde det ikke noe mer: dette er besvart allerede, eller enheten venter ikke lenger. Enheten viser om den er koblet til. Er den ikke det, så begynn på nytt der.",
   },
   sandbox: {
     title: "Sandkassens innboks",
@@ -101,6 +108,8 @@ export const nb: Texts = {
     too_many_requests: "For mange forespørsler. Vent litt, og prøv igjen.",
     invalid_grant: "Koden er feil eller brukt før. Prøv igjen.",
     access_denied: "Du kan ikke logge inn her.",
+    login_changed:
+      "Det er en annen innlogging i denne nettleseren nå. Se hvem som er logget inn, før du tillater dette.",
     upstream_login_failed: "Den andre serveren logget deg ikke inn. Prøv igjen, eller bruk en kode.",
     user_not_linked: "Ingen bruker her er knyttet til den innloggingen. Bruk en kode, eller en annen innlogging.",
     failed: "Noe gikk galt. Prøv igjen.",

@@ -18,6 +18,7 @@ export const sv: Texts = {
   code: "Kod",
   go_on: "Fortsätt",
   resend: "Skicka den igen",
+  resent: "Du har bett om den igen. Det kan ta en minut innan meddelandet kommer fram.",
   not_you: "Inte du?",
   second_factor: "Ett steg till",
   second_factor_intro: "Bekräfta att det är du med ett steg till.",
@@ -29,6 +30,9 @@ export const sv: Texts = {
   use_app: "Använd autentiseringsappen",
   choose: "Vem är du?",
   another: "Någon annan",
+  somebody: "En person utan namn",
+  somebody_at: (host) => `En person hos ${host}`,
+  logged_in: "inloggad",
   consent: (client) => `${client} vill`,
   consent_intro: "Du kan ta tillbaka detta när som helst:",
   consents: "Det du har godkänt",
@@ -58,6 +62,9 @@ export const sv: Texts = {
     done_intro: "Du kan stänga den här sidan och gå tillbaka till enheten.",
     refused: "Enheten avvisades",
     refused_intro: "Inget tilläts. Du kan stänga den här sidan.",
+    over: "Titta på enheten",
+    over_intro:
+      "Här hände inget mer: det här är redan besvarat, eller så väntar enheten inte längre. Enheten visar om den är ansluten. Är den inte det, börja om där.",
   },
   sandbox: {
     title: "Sandlådans inkorg",
@@ -101,6 +108,8 @@ export const sv: Texts = {
     too_many_requests: "För många förfrågningar. Vänta lite och försök igen.",
     invalid_grant: "Koden är fel eller har använts. Försök igen.",
     access_denied: "Du kan inte logga in här.",
+    login_changed:
+      "Det är en annan inloggning i den här webbläsaren nu. Se vem som är inloggad innan du tillåter detta.",
     upstream_login_failed: "Den andra servern loggade inte in dig. Försök igen, eller använd en kod.",
     user_not_linked: "Ingen användare här är kopplad till den inloggningen. Använd en kod eller en annan inloggning.",
     failed: "Något gick fel. Försök igen.",

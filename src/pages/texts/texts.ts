@@ -20,6 +20,8 @@ export interface Texts {
   readonly code: string;
   readonly go_on: string;
   readonly resend: string;
+  /** Whether or not a message went out. */
+  readonly resent: string;
   readonly not_you: string;
   readonly second_factor: string;
   readonly second_factor_intro: string;
@@ -33,6 +35,11 @@ export interface Texts {
   readonly use_app: string;
   readonly choose: string;
   readonly another: string;
+  /** Who has neither address, number nor name; and who came from another server. */
+  readonly somebody: string;
+  readonly somebody_at: (host: string) => string;
+  /** Before a time. */
+  readonly logged_in: string;
   readonly consent: (client: string) => string;
   /** Before a link to the list of them. */
   readonly consent_intro: string;
@@ -59,6 +66,9 @@ export interface Texts {
     readonly done_intro: string;
     readonly refused: string;
     readonly refused_intro: string;
+    /** Nothing came of it here; the device may be connected all the same. */
+    readonly over: string;
+    readonly over_intro: string;
   };
   /** The inbox of a test account. */
   readonly sandbox: {
@@ -101,6 +111,7 @@ export type Problem =
   | "too_many_requests"
   | "invalid_grant"
   | "access_denied"
+  | "login_changed"
   | "upstream_login_failed"
   | "user_not_linked"
   | "failed";

@@ -1,0 +1,134 @@
+/** Who looks at a page in two tabs, goes back, or comes late: what they do is done by whom it named, and told as it is. */
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { languages, textsFor } from "../../src/pages/texts/languages.ts";
+import { claimsOf } from "../support/claims.ts";
+import { describeOnBothEngines } from "../support/engines.ts";
+import {
+  addClient,
+  addUser,
+  basic,
+  call,
+  createTenant,
+  inbox,
+  type Latchkey,
+  startLatchkey,
+  type Tenant,
+  type TestClient,
+} from "../support/latchkey.ts";
+import { answered, type StandardClient, standardClient } from "../support/standard-client.ts";
+import { openSurfer, type Shown, type Surfer } from "../support/surfer.ts";
+
+const DEVICE = "urn:ietf:params:oauth:grant-type:device_code";
+
+describeOnBothEngines("in two tabs", (engine) => {
+  let latchkey: Latchkey;
+  let tenant: Tenant;
+  let own: TestClient;
+  let third: TestClient;
+  let standard: StandardClient;
+  beforeAll(async () => {
+    latchkey = await startLatchkey(engine);
+    tenant = await createTenant(latchkey);
+    own = await addClient(latchkey, tenant.account_id, { first_party: true, grant_types: [DEVICE] });
+    third = await addClient(latchkey, tenant.account_id, { grant_types: ["authorization_code", DEVICE] });
+    standard = standardClient(latchkey, tenant, third);
+  });
+  afterAll(() => latchkey.close());
+
+  const logIn = async (surfer: Surfer, page: Shown, email: string) => {
+    const waiting = await surfer.act(page, "identify", { identifier: email });
+    return surfer.act(waiting, "code", { code: (await inbox(tenant, email))[0]?.verification_code ?? "" });
+  };
+  const startDevice = async (client: TestClient) => {
+    const asking = { method: "POST", headers: { authorization: basic(client) }, form: { scope: "openid email" } };
+    return (await call(`${tenant.base}/oauth/device_authorization`, asking)).body;
+  };
+  const poll = async (device_code: string, client: TestClient) =>
+    (await standard.token({ grant_type: DEVICE, device_code }, client)).body;
+  const type = (surfer: Surfer, user_code: string) => surfer.visit(`${tenant.issuer}/device`, { user_code });
+  /** Up to the question whether a device may. */
+  const ask = async (client: TestClient, surfer = openSurfer(latchkey)) => {
+    const device = await startDevice(client);
+    const asked = await logIn(surfer, await type(surfer, device.user_code), await standard.someone());
+    return { surfer, device, asked };
+  };
+  const consentsOf = async (user_id: string) =>
+    (await call(`${tenant.base}/customers/users/${user_id}/consents`, { token: tenant.token })).body;
+
+  it("lets nobody allow but the one whom the page named", async () => {
+    const [first, second] = [await addUser(latchkey, tenant.account_id), await addUser(latchkey, tenant.account_id)];
+    const surfer = openSurfer(latchkey);
+    const named = await logIn(surfer, await surfer.visit(standard.address(third)), first.email);
+    expect(named.html).toContain(`<span>${first.email}</span>`);
+    const other = await logIn(surfer, await surfer.act(await surfer.visit(named.url), "another"), second.email);
+    expect(other.html).toContain(`<span>${second.email}</span>`);
+    for (const session of [undefined, "", "x"]) {
+      const again =
+        session === undefined ? await surfer.act(named, "allow") : await surfer.act(named, "allow", { session });
+      expect(again.url, `${session}`).toBe(named.url);
+      expect(again.html).toContain(`<span>${second.email}</span>`);
+      expect(again.html).toContain("The login in this browser has changed");
+    }
+    expect((await surfer.visit(named.url, { action: "allow" })).url).toBe(named.url);
+    expect([await consentsOf(first.id), await consentsOf(second.id)]).toEqual([[], []]);
+    const code = answered(await surfer.act(await surfer.visit(named.url), "allow")).get("code") ?? "";
+    expect(claimsOf((await standard.redeem(code)).body.id_token)).toMatchObject({ sub: second.id });
+    expect([await consentsOf(first.id), (await consentsOf(second.id)).length]).toEqual([[], 1]);
+  });
+
+  it("hands no login to a device on a page that named another", async () => {
+    const { surfer, device, asked } = await ask(own);
+    const second = await addUser(latchkey, tenant.account_id);
+    await logIn(surfer, await surfer.act(await surfer.visit(asked.url), "another"), second.email);
+    const again = await surfer.act(asked, "allow");
+    expect(again.html).toContain(`<span>${second.email}</span>`);
+    expect((await poll(device.device_code, own)).error).toBe("authorization_pending");
+  });
+
+  it("promises no list of what was agreed to where none is kept", async () => {
+    for (const [client, kept] of [
+      [own, false],
+      [third, true],
+    ] as const) {
+      const { surfer, asked } = await ask(client);
+      expect(asked.html.includes("login/consents"), `${kept}`).toBe(kept);
+      await surfer.act(asked, "allow");
+      const { html } = await surfer.visit(`${tenant.issuer}/login/consents`);
+      expect(html.includes("agreed to nothing"), `${kept}`).toBe(!kept);
+    }
+  });
+
+  describe.each(languages)("says of a device in %s", (language) => {
+    const { device: texts } = textsFor([language]);
+    const open = () => openSurfer(latchkey, { "accept-language": language });
+
+    it("not that it was refused where it was connected", async () => {
+      const { surfer, device, asked } = await ask(own, open());
+      const [one, other] = [asked, await type(surfer, device.user_code)];
+      const done = await surfer.act(one, "allow");
+      expect(done.html).toContain(texts.done);
+      for (const late of [
+        await surfer.visit(one.url),
+        await surfer.act(other, "allow"),
+        await surfer.act(other, "deny"),
+      ]) {
+        expect(late.html).toContain(`<h1>${texts.over}</h1>`);
+        expect(late.html).toContain(texts.over_intro);
+        expect(late.html).not.toContain(texts.refused_intro);
+      }
+      expect((await poll(device.device_code, own)).id_token).toBeTruthy();
+    });
+
+    it("that it was refused to whoever refused it, before they logged in too", async () => {
+      const { surfer, device, asked } = await ask(own, open());
+      expect((await surfer.act(asked, "deny")).html).toContain(texts.refused_intro);
+      expect((await surfer.act(asked, "deny")).html).toContain(texts.over_intro);
+      expect((await poll(device.device_code, own)).error).toBe("access_denied");
+      const next = await startDevice(own);
+      const stranger = open();
+      const early = await stranger.act(await type(stranger, next.user_code), "cancel");
+      expect(early.html).toContain(texts.refused_intro);
+      expect((await poll(next.device_code, own)).error).toBe("access_denied");
+    });
+  });
+});
