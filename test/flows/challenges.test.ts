@@ -143,6 +143,7 @@ describeOnBothEngines("a challenge", (engine) => {
       "T00000001",
       { oid: 1 },
       { oid: "X1" },
+      { oid: tenant.account_id },
       { aud: 1 },
       { aud: ["x/accounts/T1", "T12345678x"] },
     ];
@@ -152,7 +153,11 @@ describeOnBothEngines("a challenge", (engine) => {
       });
       expect([status, Object.keys(parts).sort()], token).toEqual([401, ["error", "error_description", "realm"]]);
     }
-    const named = [{ oid: tenant.account_id }, { aud: tenant.account_id }, { aud: ["x", tenant.issuer] }];
+    const named = [
+      { oid: tenant.account_id, iss: tenant.issuer },
+      { aud: tenant.account_id },
+      { aud: ["x", tenant.issuer] },
+    ];
     for (const one of named) {
       const authorization = `Bearer ${part({})}.${part(one)}.AAAA`;
       const { status, parts } = await challenge(`${latchkey.url}/v1/account/user`, { authorization });
