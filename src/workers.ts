@@ -18,12 +18,20 @@ export async function serveWithWorkers(
   run: (config: Config, options: { readonly follower: boolean }) => Promise<void>,
 ): Promise<void> {
   if (cluster.isWorker) return run(config, { follower: cluster.worker?.id !== 1 });
-  await migrate(config.database_url);
   let stopping = false;
+  let worst = 0;
+  const stop = () => {
+    stopping = true;
+    const workers = Object.values(cluster.workers ?? {});
+    if (workers.length === 0) process.exit(worst);
+    for (const worker of workers) worker?.process.kill("SIGTERM");
+  };
+  process.on("SIGTERM", stop);
+  process.on("SIGINT", stop);
+  await migrate(config.database_url);
   if (config.metrics_port !== null) await serveMetrics(config.host, config.metrics_port, await openClusterMetrics());
   let served = false;
   let pause = FIRST_PAUSE;
-  let worst = 0;
   cluster.on("listening", () => {
     pause = FIRST_PAUSE;
     if (served || stopping) return;
@@ -45,12 +53,4 @@ export async function serveWithWorkers(
     pause = Math.min(2 * pause, LONGEST_PAUSE);
   });
   cluster.fork();
-  const stop = () => {
-    stopping = true;
-    const workers = Object.values(cluster.workers ?? {});
-    if (workers.length === 0) process.exit(worst);
-    for (const worker of workers) worker?.process.kill("SIGTERM");
-  };
-  process.on("SIGTERM", stop);
-  process.on("SIGINT", stop);
 }

@@ -27,11 +27,19 @@ export async function openTrial(env: Environment): Promise<Trial> {
   return { config: { ...config, database_url, master_keys }, is_new: true, end };
 }
 
-/** A place for an SQLite database, until its `end`. */
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/** A place for an SQLite database, until its `end`, or that of the process by a signal. */
 export function makeTrialDatabase(): { readonly database_url: string; end(): void } {
   const folder = mkdtempSync(join(tmpdir(), "latchkey-trial-"));
-  return {
-    database_url: `sqlite:${join(folder, "latchkey.db")}`,
-    end: () => rmSync(folder, { recursive: true, force: true }),
+  const end = () => {
+    rmSync(folder, { recursive: true, force: true });
+    for (const signal of SIGNALS) process.off(signal, stop);
   };
+  const stop = (signal: NodeJS.Signals) => {
+    end();
+    process.kill(process.pid, signal);
+  };
+  for (const signal of SIGNALS) process.once(signal, stop);
+  return { database_url: `sqlite:${join(folder, "latchkey.db")}`, end };
 }

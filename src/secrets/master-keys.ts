@@ -34,6 +34,9 @@ export class MissingMasterKey extends Error {
   }
 }
 
+/** Of every account some; to derive one takes microseconds, to keep it the better part of a kilobyte. */
+const MOST_DERIVED = 20_000;
+
 export function masterKeys(keys: readonly Uint8Array[]): MasterKeys {
   const byVersion = new Map(keys.map((key) => [fingerprint(key), key]));
   const derived = new Map<string, Uint8Array>();
@@ -50,6 +53,7 @@ export function masterKeys(keys: readonly Uint8Array[]): MasterKeys {
       const master = byVersion.get(version);
       if (!master) throw new MissingMasterKey(version);
       const key = new Uint8Array(hkdfSync("sha256", master, "latchkey", `${purpose}\0${account_id}`, 32));
+      if (derived.size >= MOST_DERIVED) derived.clear();
       derived.set(name, key);
       return key;
     },

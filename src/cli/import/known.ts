@@ -34,7 +34,7 @@ export async function identityOf(planned: PlannedUser, country: string): Promise
 /**
  * The person of the account who is the planned one; undefined when nobody is.
  *
- * @throws 400 invalid_request when the address is one person's and the customer_id another's.
+ * @throws 400 invalid_request when the address is one person's and the customer_id another's, or that of another type.
  */
 export async function lookUpKnown(
   { storage }: Directory,
@@ -46,6 +46,8 @@ export async function lookUpKnown(
     return phone_number === undefined ? undefined : lookUpUserByPhone(read, account_id, type, phone_number);
   const addressed = email === undefined ? undefined : await lookUpUserByEmail(read, account_id, type, email);
   const named = customer_id === undefined ? undefined : await lookUpUserByCustomerId(read, account_id, customer_id);
+  if (named && named.type !== type)
+    throw refuseField("customer_id", "conflict", `is that of the user ${named.id}, of type ${named.type}`);
   if (addressed && named && addressed.id !== named.id) {
     const others = `the user ${named.id}, and email that of ${addressed.id}`;
     throw refuseField("customer_id", "conflict", `is that of ${others}: correct one of them`);

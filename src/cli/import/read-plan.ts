@@ -10,6 +10,7 @@ import type { Directory } from "../../directory/directory.ts";
 import { checkAudience, checkRoom } from "../../directory/grants/change-grants.ts";
 import { listGrants } from "../../directory/grants/find-grant.ts";
 import { changeOf } from "../../directory/settings.ts";
+import { isUserId } from "../../directory/users/find-user.ts";
 import { readEmail, readPhone } from "../../directory/users/identifier.ts";
 import { type Fault, Refusal, refuseField } from "../../errors.ts";
 import { UNFIT, UNFIT_SAID } from "../../http/body.ts";
@@ -119,7 +120,7 @@ function checksOfUser(
   known: readonly string[],
   place: string,
 ): readonly Check[] {
-  const { customer_id, email, phone_number, roles = [] } = user;
+  const { type = "customer", customer_id, email, phone_number, roles = [] } = user;
   const checks: readonly Check[] = [
     () => {
       if (!email && !phone_number && !customer_id)
@@ -132,7 +133,16 @@ function checksOfUser(
       .map((name) =>
         throwing(() => refuseField("roles", "unknown", `names the role ${name}, which the file does not have`)),
       ),
-    async () => here && lookUpKnown(directory, here, await identityOf(user, country)),
+    async () => {
+      const given = (["scope", "roles"] as const).find((name) => user[name] !== undefined);
+      if (given && type !== "account_user")
+        throw refuseField(given, "account_user", "is for users of type account_user");
+    },
+    async () => {
+      if (!here || (await lookUpKnown(directory, here, await identityOf(user, country)))) return;
+      if (customer_id !== undefined && (await isUserId(directory, here.account_id, customer_id)))
+        throw refuseField("customer_id", "taken", "is taken");
+    },
   ];
   return checks.map((check) => () => named(place, check));
 }

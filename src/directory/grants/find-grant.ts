@@ -77,17 +77,14 @@ export function matchGrant(
   );
 }
 
-/** All live grants of a client, at most 5 s old; a second where they are loaded again. */
+/** All live grants of a client, none too, at most 5 s old; a second where they are loaded again. */
 export async function grantsOf(
   directory: Directory,
   client: Client,
   how: "get" | "reload" = "get",
 ): Promise<readonly Grant[]> {
   const { account_id, id } = client;
-  const load = async () => {
-    const found = await selectGrants(directory.storage.read, account_id, { client_id: id });
-    return found.length > 0 ? found : undefined;
-  };
+  const load = () => selectGrants(directory.storage.read, account_id, { client_id: id });
   return withPublic(directory, client, (await directory.grants[how](cacheKey(account_id, id), load)) ?? []);
 }
 

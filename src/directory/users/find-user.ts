@@ -8,6 +8,7 @@ import { checkActsForUser } from "../scopes.ts";
 import { readEmail, readPhone } from "./identifier.ts";
 import {
   selectAnyUser,
+  selectIsId,
   selectUser,
   selectUserByCustomerId,
   selectUserByEmail,
@@ -46,6 +47,11 @@ async function lookUpNamed({ storage }: Directory, account_id: string, name: str
 function found(user: User | undefined): User {
   if (!user) throw noSuch("user");
   return user;
+}
+
+/** Whether it is the uuid of a user, living or deleted: nobody else is called so. */
+export function isUserId({ storage }: Directory, account_id: string, name: string): Promise<boolean> {
+  return selectIsId(storage.read, account_id, name);
 }
 
 /** By uuid, as committed; undefined when there is none. */

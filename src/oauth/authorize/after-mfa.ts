@@ -51,7 +51,9 @@ export async function resume(
   const { kind, request: begun } = pending.continuation as { kind: string; request?: AuthorizeRequest };
   const client = await lookUpClient(directory, bearer.account_id, request.client_id);
   const same = begun && REPEATED.every((name) => request[name] === undefined || request[name] === begun[name]);
-  if (kind !== "authorize" || !same || client?.id !== pending.client_id) {
+  // A client that is gone by now is known by the name that it had; that it is gone is said next.
+  const of_client = client ? client.id === pending.client_id : request.client_id === begun?.client_id;
+  if (kind !== "authorize" || !same || !of_client) {
     throw refuse("invalid_grant", { message: "mfa_token belongs to another request." });
   }
   return pending;

@@ -78,4 +78,5 @@ export function userCodeDigests(keys: MasterKeys, account_id: string, user_code:
   return keys.versions.map((version) => hmac(keys.derive(version, account_id, "device"), "user-code", user_code));
 }
 
-export const deviceSweep = expirySweep("device codes", { table: "device_codes", key: ["id"] });
+/** An hour after they expired: a device that asks late hears that its code has expired, and begins anew. */
+export const deviceSweep = expirySweep("device codes", { table: "device_codes", key: ["id"] }, 3_600_000);

@@ -129,9 +129,10 @@ function identifierForm(context: Context, { label, keyboard }: (typeof identifie
 
 export function codeView(context: Context): View {
   const { texts, request, client } = context;
-  const { identifier = "", again, problem } = request.progress;
+  const { identifier = "", connection, again, problem } = request.progress;
   const notice = again && problem === undefined;
-  const said = client.settings.signup ? texts.code_coming : texts.code_sent;
+  // Mail goes to everybody who may sign up; an SMS not to every country, nor to a number that several people have.
+  const said = client.settings.signup && connection === "email" ? texts.code_coming : texts.code_sent;
   return {
     title: texts.enter_code,
     body: html`<p>${said(identifier)}</p>

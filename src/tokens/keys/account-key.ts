@@ -11,6 +11,8 @@ export const accountKeyContext = (account_id: string, name: string): SealContext
   subject: `account_keys/${name}`,
 });
 
+const MOST_KEPT = 10_000;
+
 /**
  * A key that an account keeps for good, whatever becomes of master keys: made when it is first needed, one, whoever asks at the
  * same time on whatever process.
@@ -21,6 +23,7 @@ export async function accountKey(tokens: Tokens, account_id: string, name: "pair
   const found = await selectAccountKey(tokens.storage.read, account_id, name);
   const sealed = found ?? (await create(tokens, account_id, name));
   const key = unseal(tokens.master_keys, accountKeyContext(account_id, name), sealed);
+  if (tokens.account_keys.size >= MOST_KEPT) tokens.account_keys.clear();
   tokens.account_keys.set(`${account_id} ${name}`, key);
   return key;
 }
