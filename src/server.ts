@@ -288,10 +288,11 @@ async function run(config: Config, options: ServerOptions): Promise<void> {
   void told.then(() => setTimeout(() => process.exit(1), 25_000).unref());
   const abandoned = told.then(() => Promise.reject(told));
   abandoned.catch(() => {});
-  const server = await startServer(config, { ...options, abandoned }).catch((error: unknown) => {
+  const server = await startServer(config, { ...options, abandoned }).catch(async (error: unknown) => {
     // PostgreSQL takes back what a migration had begun.
-    if (error === told) process.exit(0);
-    throw error;
+    if (error !== told) throw error;
+    openLogger(config.log_level).info({ signal: await told }, "stopping");
+    process.exit(0);
   });
   // What nobody waited for is no reason to end what everybody else waits for.
   process.on("unhandledRejection", (error) =>

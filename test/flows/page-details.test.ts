@@ -18,6 +18,7 @@ import {
   type TestClient,
 } from "../support/latchkey.ts";
 import { openSurfer, type Shown, type Surfer } from "../support/surfer.ts";
+import { letPass } from "../support/time.ts";
 
 const headingOf = ({ html }: Shown) => /<h1>([^<]*)<\/h1>/.exec(html)?.[1];
 const en = textsFor(["en"]);
@@ -99,6 +100,10 @@ describeOnBothEngines("a page of the hosted login", (engine) => {
     expect((await silently(surfer)).get("code")).toBeTruthy();
     await surfer.visit(`${tenant.issuer}/oauth/logout`, { confirm: "yes" });
     expect(headingOf(await surfer.visit(`${tenant.issuer}/oauth/logout`, no)), "too late").toBe(en.signed_out);
+    const idle = await loggedIn();
+    await letPass(latchkey, "sessions", tenant.account_id, 2 * 86_400, ["idle_expires_at"]);
+    expect(headingOf(await idle.visit(`${tenant.issuer}/oauth/logout`)), "what it led to may live on").toBe(en.sign_out);
+    expect(headingOf(await idle.visit(`${tenant.issuer}/oauth/logout`, no)), "idle for too long").toBe(en.signed_out);
   });
 
   it("promises a code where one goes to everybody, and says nothing of who is known", async () => {

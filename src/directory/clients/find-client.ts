@@ -33,12 +33,14 @@ export function listClients({ storage }: Directory, account_id: string): AsyncIt
 }
 
 /**
- * The first client of the account's own that logs its account users in, at most 5 s old: to look for it reads the settings
- * of all clients, and strangers may ask.
+ * The first client of the account's own that logs its account users in, at most 5 s old, and where there is none a second: to look
+ * for it reads the settings of all clients, and strangers may ask.
  */
 export async function lookUpStaffClient(directory: Directory, account_id: string): Promise<Client | undefined> {
   const load = async () => ({ client: await selectStaffClient(directory.storage.read, account_id) });
-  return (await directory.staff_clients.get(account_id, load))?.client;
+  const { staff_clients } = directory;
+  // Another process may have made one a moment ago.
+  return (await staff_clients.get(account_id, load))?.client ?? (await staff_clients.reload(account_id, load))?.client;
 }
 
 export function forgetClient(

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { type Static, Type } from "typebox";
 import type { Session } from "../../authentication/sessions/session.ts";
-import { endSession, findUnended } from "../../authentication/sessions/sessions.ts";
+import { endSession, findSessions, findUnended } from "../../authentication/sessions/sessions.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
 import { refuse } from "../../errors.ts";
 import { noteRefusal } from "../../http/error-reply.ts";
@@ -66,7 +66,7 @@ export function logoutRoutes(app: App, oauth: Oauth): void {
         const confirmed = own && given.confirm === "yes";
         const declined = own && given.confirm === "no";
         if (declined && (await findUnended(directory, request.account_id, browser)).length > 0)
-          return stay(request, reply, given);
+          return stay(request, reply, given, browser);
         // No cookie comes with a form of another site (SameSite=Lax), so the browser is sent to ask again.
         if (method === "POST" && !confirmed) return redirect(reply, askedAgain(endpointOf(request.account_id), given));
         return logOut({ request, reply, given, browser, confirmed });
@@ -75,9 +75,17 @@ export function logoutRoutes(app: App, oauth: Oauth): void {
   }
 
   /** Nobody is logged out, so nobody is sent to where the client waits for those who are. */
-  async function stay(request: Visit["request"], reply: FastifyReply, { ui_locales }: Given): Promise<FastifyReply> {
+  async function stay(
+    request: Visit["request"],
+    reply: FastifyReply,
+    { ui_locales }: Given,
+    browser: Uint8Array | undefined,
+  ): Promise<FastifyReply> {
     const { account, texts } = await readerOf(directory, request, spaceSeparated(ui_locales));
-    return sendPage(reply, { account, texts, title: texts.stayed, body: html`<p>${texts.signed_out_intro}</p>` });
+    // One that lies idle, or whose time is over, is asked about, and lets nobody in any more.
+    const live = await findSessions(directory, request.account_id, browser);
+    const title = live.length > 0 ? texts.stayed : texts.signed_out;
+    return sendPage(reply, { account, texts, title, body: html`<p>${texts.signed_out_intro}</p>` });
   }
 
   async function logOut({ request, reply, given, browser, confirmed }: Visit): Promise<FastifyReply> {
