@@ -102,7 +102,9 @@ describeOnBothEngines("a page of the hosted login", (engine) => {
     expect(headingOf(await surfer.visit(`${tenant.issuer}/oauth/logout`, no)), "too late").toBe(en.signed_out);
     const idle = await loggedIn();
     await letPass(latchkey, "sessions", tenant.account_id, 2 * 86_400, ["idle_expires_at"]);
-    expect(headingOf(await idle.visit(`${tenant.issuer}/oauth/logout`)), "what it led to may live on").toBe(en.sign_out);
+    expect(headingOf(await idle.visit(`${tenant.issuer}/oauth/logout`)), "what it led to may live on").toBe(
+      en.sign_out,
+    );
     expect(headingOf(await idle.visit(`${tenant.issuer}/oauth/logout`, no)), "idle for too long").toBe(en.signed_out);
   });
 
