@@ -55,6 +55,7 @@ function writing(
   { storage, directory }: Core,
   { account_id, tables, key_versions }: PortableAccount,
 ): (tx: Transaction) => Promise<void> {
+  if (tables.accounts?.length !== 1) throw refuseField("tables.accounts", "required", "must hold the account's row");
   const missing = key_versions.filter((version) => !directory.master_keys.versions.includes(version));
   if (missing.length > 0) {
     throw refuseField(
