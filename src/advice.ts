@@ -68,6 +68,7 @@ const FILES: Readonly<Record<string, string>> = {
   EPERM: "is not open to this user: check its permissions",
   EROFS: "is on a file system that cannot be written",
   ENOSPC: "is on a disk that is full",
+  SQLITE_FULL: "is on a disk that is full",
 };
 
 /** One line where the error is one that operators meet, else the error's own message. */
@@ -80,6 +81,13 @@ export function adviceOn(error: unknown): string {
   if (path !== undefined && FILES[code]) return `${path} ${FILES[code]}.`;
   if (error instanceof Refusal && root !== error) return `DATABASE_URL: ${error.options.detail}: ${message}.`;
   return message || String(error);
+}
+
+/** An error of a database in that folder, which is not the one that DATABASE_URL names. */
+export function errorOfFolder(error: unknown, folder: string): unknown {
+  const root = rootOf(error);
+  if (sqliteCode(root)) root.path = folder;
+  return error;
 }
 
 function ofDatabase(code: string, message: string): string | undefined {

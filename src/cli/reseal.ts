@@ -2,6 +2,7 @@ import { sql } from "kysely";
 import { seedContext } from "../authentication/mfa/seed.ts";
 import type { Core } from "../core.ts";
 import { secretContext } from "../directory/grants/oidc-secret.ts";
+import { familyLives } from "../oauth/refresh/store.ts";
 import { type SealContext, seal, sealedVersion, unseal } from "../secrets/seal.ts";
 import { type SealedTable, sealed_columns } from "../storage/sealed.ts";
 import { instant } from "../storage/storage.ts";
@@ -18,12 +19,17 @@ const contexts: Readonly<Record<SealedTable, (row: Row) => SealContext>> = {
   factors: (row) => seedContext({ account_id: row.account_id, user_id: String(row.user_id) }),
 };
 
-/** Rows whose codes and tokens are derived from the key that they name: those that are still good for something. */
+const EXPIRY = sql`expires_at`;
+/** A login that nobody refreshes is over when it was idle for too long. */
+const IDLE_OR_EXPIRY = sql`case when idle_expires_at < expires_at then idle_expires_at else expires_at end`;
+const FAMILY = sql`revoked_at is null and ${sql.raw(familyLives("refresh_families"))}`;
+
+/** Rows whose codes and tokens are derived from the key that they name: those that are still good for something, and when they end. */
 const derived = [
-  { table: "verification_codes", alive: sql`spent_at is null` },
-  { table: "contact_challenges", alive: sql`true` },
-  { table: "signups", alive: sql`created_account_id is null` },
-  { table: "refresh_families", alive: sql`revoked_at is null` },
+  { table: "verification_codes", alive: sql`spent_at is null`, ends: EXPIRY },
+  { table: "contact_challenges", alive: sql`true`, ends: EXPIRY },
+  { table: "signups", alive: sql`created_account_id is null`, ends: EXPIRY },
+  { table: "refresh_families", alive: FAMILY, ends: IDLE_OR_EXPIRY },
 ] as const;
 
 export interface Hanging {
@@ -59,10 +65,10 @@ export async function resealAll({ storage, directory }: Core): Promise<Resealed>
 
 async function countHanging({ read, now }: Core["storage"], current: string): Promise<Record<string, Hanging>> {
   const counted: Record<string, Hanging> = {};
-  for (const { table, alive } of derived) {
+  for (const { table, alive, ends } of derived) {
     const { rows } = await sql<{ count: number; until: string | null }>`
-      select count(*) as count, max(expires_at) as until from ${sql.table(table)}
-      where key_version <> ${current} and expires_at > ${instant(now())} and ${alive}`.execute(read);
+      select count(*) as count, max(${ends}) as until from ${sql.table(table)}
+      where key_version <> ${current} and ${ends} > ${instant(now())} and ${alive}`.execute(read);
     counted[table] = { count: Number(rows[0]?.count ?? 0), until: rows[0]?.until ?? null };
   }
   return counted;

@@ -9,7 +9,7 @@ import { type Fault, Refusal, refuse, unlessRefused } from "../errors.ts";
 import { malformed } from "../http/error-reply.ts";
 import { migrationNames, pendingMigrations } from "../storage/migrate.ts";
 import type { Storage, Transaction } from "../storage/storage.ts";
-import { openTrial, type Trial } from "./trial.ts";
+import { errorOfTrial, openTrial, type Trial } from "./trial.ts";
 
 /** Who a command is, in the audit trail. */
 export const actor: Actor = { id: "command line", context: {} };
@@ -104,7 +104,7 @@ export async function withCore(
       await core.close();
     }
   } catch (error) {
-    fail(inFlags(error, flags), output);
+    fail(inFlags(trial?.is_new ? errorOfTrial(error) : error, flags), output);
   } finally {
     trial?.end();
   }

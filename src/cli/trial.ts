@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { errorOfFolder } from "../advice.ts";
 import { type Config, type Environment, readConfig } from "../config.ts";
 import { migrationNames, pendingMigrations } from "../storage/migrate.ts";
 
@@ -28,6 +29,10 @@ export async function openTrial(env: Environment): Promise<Trial> {
 }
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/** Names where trials are in an error of one's database. */
+export const errorOfTrial = (error: unknown): unknown =>
+  errorOfFolder(error, `${tmpdir()}, the folder for temporary files (TMPDIR),`);
 
 /** A place for an SQLite database, until its `end`, or that of the process by a signal. */
 export function makeTrialDatabase(): { readonly database_url: string; end(): void } {

@@ -1,7 +1,7 @@
 /**
  * The master keys of this installation, newest first, and the keys derived from them. A version is named by a fingerprint
  * of the key itself, so dropping an old key never renames another. Derivation is HKDF-SHA-256 (RFC 5869) with the account
- * and the purpose in `info`; derived keys are kept for the life of the process.
+ * and the purpose in `info`; derived keys are kept, up to a number of them.
  */
 import { createHash, hkdfSync } from "node:crypto";
 
@@ -34,7 +34,7 @@ export class MissingMasterKey extends Error {
   }
 }
 
-/** Of every account some; to derive one takes microseconds, to keep it the better part of a kilobyte. */
+/** Of all accounts together: to derive one takes microseconds, to keep it the better part of a kilobyte. */
 const MOST_DERIVED = 20_000;
 
 export function masterKeys(keys: readonly Uint8Array[]): MasterKeys {

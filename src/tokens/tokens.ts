@@ -16,7 +16,7 @@ export interface Tokens {
   readonly opened: Map<string, SigningKey>;
   /** First keys that are being made, by account and algorithm. */
   readonly first_keys: Map<string, Promise<void>>;
-  /** Keys that accounts keep for good, opened. */
+  /** Keys that accounts keep for good: some of them, opened. */
   readonly account_keys: Map<string, Uint8Array>;
   /** Tokens whose signature was right, by account and digest. */
   readonly verified: Map<string, AccessToken>;

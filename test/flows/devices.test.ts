@@ -1,5 +1,6 @@
 /** Devices that wait too long or ask too often, and whose codes somebody guesses at from one address. */
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { deviceSweep } from "../../src/oauth/device/device-code.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
@@ -59,6 +60,20 @@ describeOnBothEngines("a device", (engine) => {
     await wait(100);
     expect(await poll(device_code)).toBe("expired_token");
     expect((await type(openSurfer(latchkey), user_code)).html).toContain("No device is waiting for that code");
+  });
+
+  it("hears for an hour more that its codes have expired, or that it was refused, however often is swept", async () => {
+    const sweep = () => deviceSweep.sweep(latchkey.server.core.storage, 1_000);
+    const [late, refused] = [await begin(), await begin()];
+    const { surfer, asked } = await ask(refused.user_code);
+    await surfer.act(asked, "deny");
+    const both = async () => [await poll(late.device_code), await poll(refused.device_code)];
+    await wait(600 + 3_500);
+    await sweep();
+    expect(await both()).toEqual(["expired_token", "access_denied"]);
+    await wait(200);
+    await sweep();
+    expect(await both()).toEqual(["invalid_grant", "invalid_grant"]);
   });
 
   it("has to wait five seconds longer each time that it was too quick", async () => {

@@ -35,6 +35,21 @@ describe("the guides", () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
+  it("have no comment behind a command, which an interactive zsh takes for arguments", () => {
+    const documents = ["", "docs", "docs/guides"].flatMap((folder) =>
+      readdirSync(join(ROOT, folder))
+        .filter((name) => name.endsWith(".md"))
+        .map((name) => join(folder, name)),
+    );
+    const behind = documents.flatMap((name) =>
+      [...readFileSync(join(ROOT, name), "utf8").matchAll(/```sh\n([\s\S]*?)```/g)]
+        .flatMap(([, block = ""]) => block.split("\n"))
+        .filter((line) => /\S\s+#(\s|$)/.test(line))
+        .map((line) => `${name}: ${line}`),
+    );
+    expect(behind).toEqual([]);
+  });
+
   it("are all run, or only told", () => {
     expect(readdirSync(GUIDES).toSorted()).toEqual([...Object.keys(promised), ...read].toSorted());
   });

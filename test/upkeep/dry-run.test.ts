@@ -103,6 +103,52 @@ describeOnBothEngines("a file to import", (engine) => {
     await drop();
   });
 
+  it("takes nobody for a user of another type, and nobody's id for a name", async () => {
+    const { database_url, drop } = await createTestDatabase(engine);
+    const account = { account_id: "P11200001" };
+    const here = ["1", "2", "3"].map((customer_id) => ({ email: `${customer_id}@example.com`, customer_id }));
+    expect((await importing(database_url, { account, users: here })).created.users).toBe(3);
+    const env = { DATABASE_URL: database_url, MASTER_KEY };
+    const erased = await cli(env, "user", "erase", "P11200001", "3", "--yes");
+    expect(erased.code, erased.stderr).toBe(0);
+    const storage = await openStorage({ database_url });
+    const ids = (await storage.read.selectFrom("users").select("id").orderBy("id").execute()).map(({ id }) => id);
+    await storage.close();
+    expect(ids).toHaveLength(3);
+    const users = [
+      { type: "account_user", email: "boss@example.com", customer_id: "1" },
+      { type: "company", customer_id: "2" },
+      ...ids.map((customer_id) => ({ customer_id })),
+    ];
+    expect(await faulty(database_url, { account, users })).toEqual([
+      expect.stringMatching(/^users\.0\.customer_id is that of the user \S+, of type customer$/),
+      expect.stringMatching(/^users\.1\.customer_id is that of the user \S+, of type customer$/),
+      ...ids.map((_, at) => `users.${at + 2}.customer_id is taken`),
+    ]);
+    await drop();
+  });
+
+  it("has scopes and roles for account users alone, and no account user without an address", async () => {
+    const { database_url, drop } = await createTestDatabase(engine);
+    const account = { account_id: "P11200001" };
+    const roles = [{ name: "support", scope: ["read:accounts"] }];
+    const users = [
+      { email: "ada@example.com", scope: ["admin:accounts"] },
+      { type: "company", email: "bo@example.com", roles: ["support"] },
+      { type: "account_user", customer_id: "1", scope: ["read:accounts"] },
+      { type: "account_user" },
+      { type: "account_user", email: "cy@example.com", scope: ["read:accounts"], roles: ["support"] },
+    ];
+    expect(await faulty(database_url, { account, roles, users })).toEqual([
+      "users.0.scope is for users of type account_user",
+      "users.1.roles is for users of type account_user",
+      "users.2.email is needed for an account user",
+      "users.3.email is needed for an account user",
+    ]);
+    expect((await importing(database_url, { account, roles, users: users.slice(4) })).created.users).toBe(1);
+    await drop();
+  });
+
   it("is refused before anything of it is written", async () => {
     const latchkey = await startLatchkey(engine);
     const tenant = await createTenant(latchkey);

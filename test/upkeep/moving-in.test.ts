@@ -53,10 +53,16 @@ describeOnBothEngines("an import", (engine) => {
 
   it("takes no hash that no password could be held against", async () => {
     const { database_url, drop } = await createTestDatabase(engine);
+    const ends = "c2FsdHNhbHQ$c2FsdHNhbHRzYWx0c2FsdA";
+    const costs = ["m=1,t=0,p=0", "m=64,t=0,p=1", "m=15,t=1,p=2", "m=1048577,t=1,p=1", "m=9999999999,t=1,p=1"];
+    const costly = costs.map((cost) => `$argon2id$v=19$${cost}$${ends}`);
     const hashes = ["$argon2id$garbage", "$argon2id$v=19$m=65536,t=3,p=4$c2FsdHNhbHQ=$c2FsdHNhbHRzYWx0c2FsdA=="];
     const users = hashes.map((password_hash, n) => ({ email: `${n}@example.com`, password_hash }));
     const faults = await importing(database_url, { account: { account_id: "P11200001" }, users }, "--dry-run");
     expect(faults).toMatchObject(hashes.map((_, n) => ({ path: `users.${n}.password_hash` })));
+    const dear = costly.map((password_hash, n) => ({ email: `${n}@example.com`, password_hash }));
+    const refused = await importing(database_url, { account: { account_id: "P11200001" }, users: dear });
+    expect(refused).toMatchObject(costly.map((_, n) => ({ path: `users.${n}.password_hash`, code: "costs" })));
     await drop();
   });
 

@@ -120,9 +120,10 @@ function checksOfUser(
   known: readonly string[],
   place: string,
 ): readonly Check[] {
-  const { type = "customer", customer_id, email, phone_number, roles = [] } = user;
+  const { type = "customer", customer_id, email, phone_number, roles = [], password_hash } = user;
   const checks: readonly Check[] = [
     () => {
+      if (type === "account_user" && !email) throw refuseField("email", "required", "is needed for an account user");
       if (!email && !phone_number && !customer_id)
         throw refuseField("email", "required", "is needed, or phone_number or customer_id");
     },
@@ -133,11 +134,12 @@ function checksOfUser(
       .map((name) =>
         throwing(() => refuseField("roles", "unknown", `names the role ${name}, which the file does not have`)),
       ),
-    async () => {
+    () => {
       const given = (["scope", "roles"] as const).find((name) => user[name] !== undefined);
       if (given && type !== "account_user")
         throw refuseField(given, "account_user", "is for users of type account_user");
     },
+    () => password_hash === undefined || checkHash(password_hash),
     async () => {
       if (!here || (await lookUpKnown(directory, here, await identityOf(user, country)))) return;
       if (customer_id !== undefined && (await isUserId(directory, here.account_id, customer_id)))
@@ -145,6 +147,16 @@ function checksOfUser(
     },
   ];
   return checks.map((check) => () => named(place, check));
+}
+
+/** 1 GiB, in KiB, and what takes minutes: more than that nobody's server computed. */
+const MOST = { m: 1_048_576, t: 100, p: 64 };
+
+/** Costs that argon2id has (RFC 9106 §3.1), and that a login can be kept waiting for. */
+function checkHash(password_hash: string): void {
+  const [, m = 0, t = 0, p = 0] = (/\$m=(\d+),t=(\d+),p=(\d+)\$/.exec(password_hash) ?? []).map(Number);
+  const fits = p >= 1 && p <= MOST.p && t >= 1 && t <= MOST.t && m >= 8 * p && m <= MOST.m;
+  if (!fits) throw refuseField("password_hash", "costs", `has costs that are not supported: m=${m},t=${t},p=${p}`);
 }
 
 const throwing = (refusal: () => Refusal) => () => {

@@ -6,7 +6,7 @@ import { migrate } from "../../storage/migrate.ts";
 import { openStorage } from "../../storage/open.ts";
 import { type Database, instant, type Transaction } from "../../storage/storage.ts";
 import { actor, rehearse } from "../run.ts";
-import { makeTrialDatabase } from "../trial.ts";
+import { errorOfTrial, makeTrialDatabase } from "../trial.ts";
 import { decodeRow, type PortableAccount, type PortableTable, portable_tables } from "./portable.ts";
 
 /**
@@ -23,6 +23,8 @@ export async function tryAccount(core: Core, portable: PortableAccount): Promise
     await migrate(database_url);
     const storage = await openStorage({ database_url });
     await storage.write(writing({ ...core, storage }, portable)).finally(() => storage.close());
+  } catch (error) {
+    throw errorOfTrial(error);
   } finally {
     end();
   }
@@ -53,6 +55,7 @@ function writing(
   { storage, directory }: Core,
   { account_id, tables, key_versions }: PortableAccount,
 ): (tx: Transaction) => Promise<void> {
+  if (tables.accounts?.length !== 1) throw refuseField("tables.accounts", "required", "must hold the account's row");
   const missing = key_versions.filter((version) => !directory.master_keys.versions.includes(version));
   if (missing.length > 0) {
     throw refuseField(

@@ -11,6 +11,7 @@ export const accountKeyContext = (account_id: string, name: string): SealContext
   subject: `account_keys/${name}`,
 });
 
+/** Opened, of all accounts together. */
 const MOST_KEPT = 10_000;
 
 /**

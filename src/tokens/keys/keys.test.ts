@@ -266,6 +266,13 @@ describeOnBothEngines("a key that an account keeps for good", (engine) => {
     expect(hex(await accountKey(fresh(), "T00000001", "pairwise"))).toBe(key);
     expect(hex(await accountKey(fresh(), "T00000002", "pairwise"))).not.toBe(key);
   });
+
+  it("is kept opened for some accounts, not for all that there are", async () => {
+    const tokens = openTokens(test.storage, masterKeys([Buffer.alloc(32, 3)]));
+    for (let n = 0; n < 10_000; n++) tokens.account_keys.set(`${n}`, new Uint8Array());
+    await accountKey(tokens, "T00000001", "pairwise");
+    expect([...tokens.account_keys.keys()].slice(0, 2)).toEqual(["T00000001 pairwise"]);
+  });
 });
 
 describeOnBothEngines("a token by a key that another process made a moment ago", (engine) => {
