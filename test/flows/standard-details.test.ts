@@ -383,4 +383,23 @@ describeOnBothEngines("the standard surface in detail", (engine) => {
     const { status, body } = await call(`${tenant.base}/auth/token`, own);
     expect([status, body.error.code]).toEqual([403, "unauthorized_client"]);
   });
+
+  it("refuses a method in the form that the address has for its other errors", async () => {
+    const { latchkey, tenant } = scene;
+    const { pathname } = new URL(tenant.issuer);
+    for (const address of [
+      `${tenant.issuer}/.well-known/openid-configuration`,
+      `${latchkey.url}/.well-known/oauth-authorization-server${pathname}`,
+      `${latchkey.url}/.well-known/oauth-protected-resource${pathname}`,
+      `${tenant.issuer}/oauth/userinfo`,
+    ]) {
+      const { status, body, headers } = await call(address, { method: "DELETE" });
+      expect([status, body.error, typeof body.error_description], address).toEqual([
+        ...[405, "method_not_allowed", "string"],
+      ]);
+      expect([headers.has("allow"), headers.get("access-control-allow-origin")], address).toEqual([true, "*"]);
+    }
+    const { status, body } = await call(`${tenant.base}/auth/token`, { method: "DELETE" });
+    expect([status, body.error.code]).toEqual([405, "method_not_allowed"]);
+  });
 });
