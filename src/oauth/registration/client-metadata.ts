@@ -69,7 +69,7 @@ const wrong = (message: string) => refuse("invalid_client_metadata", { message }
  * for more than it may have is refused, never quietly lessened, so that a client knows what it got; `otherwise` is how
  * it authenticates when it does not say, and `held` the grant types that it has, which the account may have given it.
  *
- * @throws 400 invalid_client_metadata.
+ * @throws 400 invalid_client_metadata; invalid_redirect_uri where codes are to be sent, and no address is named.
  */
 export function settingsOf(
   metadata: ClientMetadata,
@@ -77,11 +77,13 @@ export function settingsOf(
   held: readonly string[] = [],
 ): Partial<ClientSettings> {
   const { redirect_uris = [], response_types } = metadata;
-  if (redirect_uris.length === 0) throw refuse("invalid_redirect_uri", { message: "redirect_uris is required." });
   if (response_types?.some((type) => type !== "code")) throw wrong("response_types may hold code alone.");
   const grants = metadata.grant_types ?? ["authorization_code"];
   if (grants.some((type) => !grant_types.includes(type) && !held.includes(type)))
     throw wrong(`grant_types may hold ${grant_types.join(", ")}.`);
+  const only_device = grants.includes(DEVICE_CODE) && !grants.includes("authorization_code");
+  if (redirect_uris.length === 0 && !only_device)
+    throw refuse("invalid_redirect_uri", { message: "redirect_uris is required." });
   const method = metadata.token_endpoint_auth_method ?? otherwise;
   if (!methods.includes(method)) throw wrong(`token_endpoint_auth_method may be ${methods.join(", ")}.`);
   if (method === "private_key_jwt" && !metadata.jwks && !metadata.jwks_uri)

@@ -166,12 +166,12 @@ export function checkSameSector(client: Client, change: Partial<ClientSettings>)
   throw refuse("invalid_client_metadata", { message: "A client stays in the sector that it was registered in." });
 }
 
-/** Every callback is named by the sector's own document (OpenID Connect Registration §5). */
+/** Every callback, and there is one, is named by the sector's own document (OpenID Connect Registration §5). */
 async function checkSector(documents: Documents, settings: Partial<ClientSettings>): Promise<void> {
   const { sector_identifier_uri, callbacks = [] } = settings;
   if (!sector_identifier_uri) return;
   const listed = await inRegistrationTerms(() => fetchList(documents, sector_identifier_uri));
-  if (!callbacks.every((callback) => listed.includes(callback))) {
+  if (callbacks.length === 0 || !callbacks.every((callback) => listed.includes(callback))) {
     throw refuse("invalid_client_metadata", { message: "sector_identifier_uri does not name every redirect URI." });
   }
 }
