@@ -302,4 +302,42 @@ describeOnBothEngines("registered clients", (engine) => {
     const made = await call(`${tenant.base}/oauth/register`, { method: "POST", token: tenant.token, json });
     expect([made.status, made.body.error]).toEqual([400, "invalid_client_metadata"]);
   });
+
+  it("are told in the words of RFC 7591 what is wrong with what they say", async () => {
+    const made = await register([BANK]);
+    const long = Array.from({ length: 51 }, (_, at) => `https://a.example/${at}`);
+    const refused = Object.entries({
+      invalid_redirect_uri: [[BANK, BANK], long, [""], [5], 5].map((redirect_uris) => ({ redirect_uris })),
+      invalid_client_metadata: [
+        ...[{ client_name: 5 }, { client_name: "a".repeat(201) }, { dpop_bound_access_tokens: "true" }],
+        ...[{ grant_types: [DEVICE, DEVICE] }, { post_logout_redirect_uris: [""] }, { jwks: [] }],
+      ].map((more) => ({ redirect_uris: [BANK], ...more })),
+    });
+    for (const [code, all] of refused) {
+      for (const json of all) {
+        const first = await call(`${tenant.base}/oauth/register`, { method: "POST", token: tenant.token, json });
+        for (const { status, body } of [first, await replace(made, json)])
+          expect([status, body.error, typeof body.error_description], JSON.stringify(json)).toEqual([
+            400,
+            code,
+            "string",
+          ]);
+      }
+    }
+    const elsewhere = await call(`${latchkey.url}/v1/accounts/X1/oauth/register`, { method: "POST", json: {} });
+    expect([elsewhere.status, elsewhere.body.error], "an account that is none").toEqual([400, "invalid_request"]);
+  });
+
+  it("may write nothing for what they leave out", async () => {
+    const nothing = { client_name: "", jwks_uri: "", backchannel_logout_uri: "", subject_type: "", logo_uri: "" };
+    const made = await register([BANK], {
+      client_name: "The Bank",
+      backchannel_logout_uri: "https://trusted-bank.example/out",
+    });
+    const replaced = await replace(made, { redirect_uris: [BANK], client_secret: "", ...nothing });
+    expect(replaced.status, replaced.text).toBe(200);
+    for (const name of ["client_name", "backchannel_logout_uri"]) expect(replaced.body).not.toHaveProperty(name);
+    expect(await register([BANK], nothing)).not.toHaveProperty("client_name");
+    expect((await replace(made, { redirect_uris: "" })).body.error).toBe("invalid_redirect_uri");
+  });
 });

@@ -1,7 +1,6 @@
 import { type Static, Type } from "typebox";
 import type { Client } from "../../directory/clients/client.ts";
 import { type ClientSettings, clientSettings, DEVICE_CODE } from "../../directory/clients/settings.ts";
-import { withoutNulls } from "../../directory/entity.ts";
 import { refuse } from "../../errors.ts";
 import { signing_algs } from "../../secrets/signing-alg.ts";
 
@@ -38,9 +37,10 @@ export const ClientReplacement = Type.Object({
 });
 export type ClientReplacement = Static<typeof ClientReplacement>;
 
-/** What is null is as if it had been left out (RFC 7592 §2.2). */
+/** What is null, or empty, is as if it had been left out (RFC 7592 §2.2). */
 export function nullsLeftOut(sent: unknown): unknown {
-  return typeof sent === "object" && sent !== null && !Array.isArray(sent) ? withoutNulls(sent) : sent;
+  if (typeof sent !== "object" || sent === null || Array.isArray(sent)) return sent;
+  return Object.fromEntries(Object.entries(sent).filter(([, value]) => value !== null && value !== ""));
 }
 
 const methods: readonly string[] = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"];
