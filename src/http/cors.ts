@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply, RouteOptions } from "fastify";
 import { refuse } from "../errors.ts";
+import type { Surface } from "./contract.ts";
 import { errorReply } from "./error-reply.ts";
 
 const ALLOWED = "Authorization, Content-Type, Accept, DPoP";
@@ -17,16 +18,16 @@ export function openToBrowsers(reply: FastifyReply): void {
  * address does not have.
  */
 export function answerPreflights(app: FastifyInstance): void {
-  const methodsOf = new Map<string, Set<string>>();
-  const closed = new Set<string>();
+  const addresses = new Map<string, { readonly surface: Surface; readonly methods: Set<string>; cors: boolean }>();
   let finishing = false;
 
   app.addHook("onRoute", (route: RouteOptions) => {
-    if (finishing || route.config?.surface === undefined || route.config.surface === "system") return;
-    const methods = methodsOf.get(route.url) ?? new Set();
-    for (const method of [route.method].flat()) methods.add(method);
-    methodsOf.set(route.url, methods);
-    if (route.config.cors === false) closed.add(route.url);
+    const { surface, cors = true } = route.config ?? {};
+    if (finishing || surface === undefined || surface === "system") return;
+    const address = addresses.get(route.url) ?? { surface, methods: new Set(), cors };
+    for (const method of [route.method].flat()) address.methods.add(method);
+    address.cors &&= cors;
+    addresses.set(route.url, address);
   });
 
   app.addHook("onRequest", (request, reply, done) => {
@@ -37,10 +38,8 @@ export function answerPreflights(app: FastifyInstance): void {
 
   app.decorate("finishRoutes", () => {
     finishing = true;
-    for (const [url, methods] of methodsOf) {
+    for (const [url, { surface, methods, cors }] of addresses) {
       const allow = [...methods].sort().join(", ");
-      const cors = !closed.has(url);
-      const surface = url.includes("/oauth/") ? ("oauth" as const) : ("account" as const);
       const rest = METHODS.filter((method) => !methods.has(method));
       const config = { surface, public: true as const, cors };
       const schema = { hide: true };

@@ -1,5 +1,6 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
 import { type ErrorCode, errorDescription, type Fault, Refusal, refuse } from "../errors.ts";
+import { accepts } from "./accepts.ts";
 import type { Surface } from "./contract.ts";
 import { faultsOf, MOST_FAULTS } from "./faults.ts";
 
@@ -37,7 +38,7 @@ export function noteRefusal(refusal: Refusal, request: FastifyRequest): void {
 
 /** Whether a browser is looking, and there are pages to show it. */
 export function wantsPage({ server, headers }: FastifyRequest): boolean {
-  return Boolean(server.errorPage) && /\btext\/html\b/.test(headers.accept ?? "");
+  return Boolean(server.errorPage) && accepts(headers.accept, "text/html");
 }
 
 /**

@@ -201,4 +201,25 @@ describeOnBothEngines("a page of the hosted login", (engine) => {
       }
     }
   });
+
+  it("answers no program at a wrong address, whatever kinds of answers it takes beside JSON", async () => {
+    const url = `${latchkey.url}/v1/accounts/${tenant.account_id}/auth/nothing`;
+    const html = "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2";
+    const asked = (accept: string, more: Readonly<Record<string, string>> = {}, method = "GET") =>
+      call(url, { method, headers: { accept, ...more } });
+    for (const accept of ["text/html;q=0, */*", "*/*, text/html; q=0.000", "application/json, text/html;q=0.5"])
+      expect(await asked(accept), accept).toMatchObject({ status: 404, body: { error: { code: "not_found" } } });
+    const bearer = await asked(html, { authorization: `Bearer ${tenant.token}` });
+    const sent = await asked(html, {}, "POST");
+    for (const { status, body, headers } of [bearer, sent]) {
+      expect([status, body?.error?.code]).toEqual([404, "not_found"]);
+      expect(headers.get("access-control-allow-origin")).toBe("*");
+    }
+    for (const accept of [html, "text/html, application/json;q=0", "TEXT/HTML;q=0.1"]) {
+      for (const method of ["GET", "HEAD"]) {
+        const { status, headers } = await asked(accept, {}, method);
+        expect([status, headers.get("content-type")], accept).toEqual([404, "text/html; charset=utf-8"]);
+      }
+    }
+  });
 });

@@ -64,9 +64,9 @@ describeOnBothEngines("registered clients", (engine) => {
   const asks = ({ html }: Shown) => html.includes('value="allow"');
 
   /** As far as the page that asks for consent, with the mail that led there. */
-  async function askedAt(surfer: Surfer, url: string) {
+  async function askedAt(surfer: Surfer, url: string, form?: Record<string, string>) {
     const { email } = await addUser(latchkey, tenant.account_id);
-    const waiting = await surfer.act(await surfer.visit(url), "identify", { identifier: email });
+    const waiting = await surfer.act(await surfer.visit(url, form), "identify", { identifier: email });
     const [mail] = await inbox(tenant, email);
     return { mail, page: await surfer.act(waiting, "code", { code: mail?.verification_code ?? "" }) };
   }
@@ -273,5 +273,71 @@ describeOnBothEngines("registered clients", (engine) => {
     expect(made).not.toHaveProperty("client_secret_expires_at");
     const kept = latchkey.server.core.storage.read.selectFrom("client_secrets").select("id");
     expect(await kept.where("client_id", "=", made.client_id).execute()).toEqual([]);
+  });
+
+  it("need no redirect URI where they are devices alone", async () => {
+    const made = await register([], { grant_types: [DEVICE, "refresh_token"], redirect_uris: undefined });
+    const form = { client_id: made.client_id, scope: "openid email" };
+    const { body } = await call(`${tenant.base}/oauth/device_authorization`, { method: "POST", form });
+    const surfer = openSurfer(latchkey);
+    const { page } = await askedAt(surfer, `${tenant.issuer}/device`, { user_code: body.user_code });
+    expect(page.html).toContain(`It comes from ${made.client_id}.`);
+    await surfer.act(page, "allow");
+    const got = { grant_type: DEVICE, client_id: made.client_id, device_code: body.device_code };
+    expect((await call(`${tenant.base}/oauth/token`, { method: "POST", form: got })).status).toBe(200);
+    const shown = await call(made.registration_client_uri, { token: made.registration_access_token });
+    expect((await replace(made, shown.body)).status, "what it read").toBe(200);
+    const both = { grant_types: ["authorization_code", DEVICE] };
+    expect((await replace(made, both)).body.error, "codes go somewhere").toBe("invalid_redirect_uri");
+    expect((await replace(made, { grant_types: ["refresh_token"] })).body.error).toBe("invalid_redirect_uri");
+    const moved = await replace(made, { ...both, redirect_uris: [EVIL] });
+    expect(moved.status, moved.text).toBe(200);
+    expect(asks(await surfer.visit(address(made, EVIL))), "nobody agreed to that host").toBe(true);
+  });
+
+  it("are in no sector whose document names nothing of theirs", async () => {
+    documents.set("/sector.json", [BANK]);
+    const pair = { subject_type: "pairwise", sector_identifier_uri: `${web.url}/sector.json` };
+    const json = { grant_types: [DEVICE], token_endpoint_auth_method: "none", ...pair };
+    const made = await call(`${tenant.base}/oauth/register`, { method: "POST", token: tenant.token, json });
+    expect([made.status, made.body.error]).toEqual([400, "invalid_client_metadata"]);
+  });
+
+  it("are told in the words of RFC 7591 what is wrong with what they say", async () => {
+    const made = await register([BANK]);
+    const long = Array.from({ length: 51 }, (_, at) => `https://a.example/${at}`);
+    const refused = Object.entries({
+      invalid_redirect_uri: [[BANK, BANK], long, [""], [5], 5].map((redirect_uris) => ({ redirect_uris })),
+      invalid_client_metadata: [
+        ...[{ client_name: 5 }, { client_name: "a".repeat(201) }, { dpop_bound_access_tokens: "true" }],
+        ...[{ grant_types: [DEVICE, DEVICE] }, { post_logout_redirect_uris: [""] }, { jwks: [] }],
+      ].map((more) => ({ redirect_uris: [BANK], ...more })),
+    });
+    for (const [code, all] of refused) {
+      for (const json of all) {
+        const first = await call(`${tenant.base}/oauth/register`, { method: "POST", token: tenant.token, json });
+        for (const { status, body } of [first, await replace(made, json)])
+          expect([status, body.error, typeof body.error_description], JSON.stringify(json)).toEqual([
+            400,
+            code,
+            "string",
+          ]);
+      }
+    }
+    const elsewhere = await call(`${latchkey.url}/v1/accounts/X1/oauth/register`, { method: "POST", json: {} });
+    expect([elsewhere.status, elsewhere.body.error], "an account that is none").toEqual([400, "invalid_request"]);
+  });
+
+  it("may write nothing for what they leave out", async () => {
+    const nothing = { client_name: "", jwks_uri: "", backchannel_logout_uri: "", subject_type: "", logo_uri: "" };
+    const made = await register([BANK], {
+      client_name: "The Bank",
+      backchannel_logout_uri: "https://trusted-bank.example/out",
+    });
+    const replaced = await replace(made, { redirect_uris: [BANK], client_secret: "", ...nothing });
+    expect(replaced.status, replaced.text).toBe(200);
+    for (const name of ["client_name", "backchannel_logout_uri"]) expect(replaced.body).not.toHaveProperty(name);
+    expect(await register([BANK], nothing)).not.toHaveProperty("client_name");
+    expect((await replace(made, { redirect_uris: "" })).body.error).toBe("invalid_redirect_uri");
   });
 });

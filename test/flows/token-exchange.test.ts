@@ -122,4 +122,27 @@ describeOnBothEngines("a token exchange", (engine) => {
       expect([status, body.error], what).toEqual([400, "invalid_request"]);
     }
   });
+
+  it("is never refused for openid, nor narrowed by it", async () => {
+    const token = await logIn();
+    for (const scope of ["openid", "openid orders:read", "orders:read openid"]) {
+      const { status, body, text } = await exchange(token, { scope });
+      expect([status, body.scope], text).toEqual([200, "orders:read"]);
+    }
+    expect((await exchange(token, { scope: "openid orders:write" })).body.error).toBe("invalid_scope");
+  });
+
+  it("gives no token for nothing", async () => {
+    const { latchkey, tenant } = scene;
+    const other = "https://other.example";
+    await addGrant(latchkey, tenant.account_id, own, other, ["orders:write"], "client_credentials");
+    const token = await logIn();
+    for (const scope of [{}, { scope: "openid" }, { scope: "orders:write" }]) {
+      const { status, body } = await exchange(token, { audience: other, ...scope });
+      expect([status, body.error], JSON.stringify(scope)).toEqual([400, "invalid_scope"]);
+    }
+    const bare = "https://bare.example";
+    await addGrant(latchkey, tenant.account_id, own, bare, [], "client_credentials");
+    expect((await exchange(token, { audience: bare })).status, "an API without scopes").toBe(200);
+  });
 });

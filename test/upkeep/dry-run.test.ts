@@ -192,6 +192,21 @@ describeOnBothEngines("a file to import", (engine) => {
     await latchkey.close();
   });
 
+  it("sets no jwks that could never be fetched", async () => {
+    const { database_url, drop } = await createTestDatabase(engine);
+    const plan = (uri: string) => {
+      const jwks = { name: "IdP", uri, issuer: "https://idp.example" };
+      return { account: { account_id: "P11200002", settings: { jwks } } };
+    };
+    for (const uri of ["http://idp.example/jwks", "ftp://idp.example/jwks"])
+      expect(await faulty(database_url, plan(uri))).toEqual([
+        "account.settings.jwks.uri must be https, or http on a loopback address",
+      ]);
+    const right = await importing(database_url, plan("https://idp.example/jwks"), "--dry-run");
+    expect(right.imported, JSON.stringify(right)).toBe(false);
+    await drop();
+  });
+
   it("is tried where nothing is installed, and nothing is installed by that", async () => {
     const database = engine === "postgres" ? await createTestDatabase(engine) : undefined;
     if (database) await admin(database.database_url, "drop schema public cascade; create schema public");

@@ -1,5 +1,6 @@
 import { type Account, canonicalAccountId, readAccountId } from "../../directory/accounts/account.ts";
 import { checkCountries } from "../../directory/accounts/check-countries.ts";
+import { checkJwks } from "../../directory/accounts/check-jwks.ts";
 import { lookUpAccount } from "../../directory/accounts/find-account.ts";
 import { accountSettings } from "../../directory/accounts/settings.ts";
 import { checkClientId, checkSettings } from "../../directory/clients/check-settings.ts";
@@ -38,6 +39,7 @@ export async function readPlan(directory: Directory, document: unknown): Promise
   const checks = [
     () => readAccountId(account.account_id, "account.account_id"),
     () => named("account.settings", () => checkCountries(account.settings ?? {})),
+    () => named("account.settings", () => checkJwks(account.settings ?? {})),
     ...clients.flatMap((client, at) => checksOfClient(directory, here, client, `clients.${at}`)),
     ...users.flatMap((user, at) => checksOfUser(directory, here, user, country, names, `users.${at}`)),
   ];

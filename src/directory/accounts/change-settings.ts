@@ -3,6 +3,7 @@ import { type Database, instant } from "../../storage/storage.ts";
 import type { Actor, Directory } from "../directory.ts";
 import type { Account } from "./account.ts";
 import { checkCountries } from "./check-countries.ts";
+import { checkJwks } from "./check-jwks.ts";
 import { findAccount } from "./find-account.ts";
 import { holdAccount } from "./hold-account.ts";
 import type { AccountSettings } from "./settings.ts";
@@ -21,6 +22,7 @@ export async function changeSettings(
   permit?: (db: Database, account: Account) => Promise<void>,
 ): Promise<Account> {
   await checkCountries(change);
+  checkJwks(change);
   const now = instant(directory.storage.now());
   await directory.storage.write(async (tx) => {
     const { account, stored } = await holdAccount(tx, account_id, now);

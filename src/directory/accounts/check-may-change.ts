@@ -1,7 +1,5 @@
-import { refuseField } from "../../errors.ts";
 import type { Bearer } from "../../http/contract.ts";
 import type { Database } from "../../storage/storage.ts";
-import { isFetchable } from "../clients/callback.ts";
 import type { Directory } from "../directory.ts";
 import { listGrants } from "../grants/find-grant.ts";
 import { checkMayAssign, checkMayHandOn } from "../may-hand-on.ts";
@@ -14,7 +12,7 @@ import type { AccountSettings } from "./settings.ts";
  * user, a further name of the account API turns the grants that name it into grants of the account API, and
  * `public_client_grants` are grants of every client that registers itself.
  *
- * @throws 403 insufficient_scope; 400 invalid_request for a jwks that cannot be fetched.
+ * @throws 403 insufficient_scope.
  */
 export async function checkMayChange(
   directory: Directory,
@@ -24,8 +22,6 @@ export async function checkMayChange(
   { jwks, api_audiences, public_client_grants }: Partial<AccountSettings>,
 ): Promise<void> {
   const { account_id, settings } = account;
-  if (jwks && !isFetchable(jwks.uri))
-    throw refuseField("jwks.uri", "https", "must be https, or http on a loopback address");
   if (jwks !== undefined) {
     const users = await listAccountUsers(directory, account_id, {}, db);
     const external = users.filter(({ profile }) => profile.authentication_type === "external");

@@ -5,6 +5,7 @@ import { createConnections } from "../connections/connection.ts";
 import type { Actor, Directory } from "../directory.ts";
 import { type Account, readAccountId } from "./account.ts";
 import { checkCountries } from "./check-countries.ts";
+import { checkJwks } from "./check-jwks.ts";
 import type { AccountSettings } from "./settings.ts";
 import { insertAccount } from "./store.ts";
 
@@ -18,11 +19,12 @@ export interface NewAccount {
 /**
  * Creates an account with its two built-in connections, `email` and `sms`.
  *
- * @throws 400 invalid_request when the id has another form or is taken, or a country is none.
+ * @throws 400 invalid_request when the id has another form or is taken, a country is none, or `jwks` can never be fetched.
  */
 export async function createAccount(directory: Directory, input: NewAccount, actor: Actor): Promise<Account> {
   const account_id = readAccountId(input.account_id);
   await checkCountries(input.settings ?? {});
+  checkJwks(input.settings ?? {});
   const now = directory.storage.now();
   const account = await directory.storage.write((tx) => createAccountIn(tx, { ...input, account_id }, actor, now));
   if (!account) throw refuseField("account_id", "taken", "is taken");
@@ -30,7 +32,7 @@ export async function createAccount(directory: Directory, input: NewAccount, act
 }
 
 /**
- * Part of a transaction, of an id that is canonical and countries that were checked.
+ * Part of a transaction, of an id that is canonical and settings that were checked.
  *
  * @returns undefined when the id is taken.
  */

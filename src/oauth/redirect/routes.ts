@@ -1,5 +1,6 @@
 import { Type } from "typebox";
 import { actorOf } from "../../directory/actor.ts";
+import { accepts } from "../../http/accepts.ts";
 import { bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { reveal } from "../../secrets/secret.ts";
@@ -29,16 +30,8 @@ export function redirectRoutes(app: App, oauth: Oauth): void {
     handler: async (request, reply) => {
       const location = reveal(await sendOn(oauth, request.bearer, request.body, actorOf(request)));
       reply.headers({ "cache-control": "no-store", "referrer-policy": "no-referrer" });
-      if (takesJson(request.headers.accept ?? "")) return { redirect_uri: location };
+      if (accepts(request.headers.accept, "application/json")) return { redirect_uri: location };
       return reply.redirect(location, 302);
     },
-  });
-}
-
-/** Whether it names application/json, and not with a weight of 0, which refuses it (RFC 9110 §12.4.2). */
-function takesJson(accept: string): boolean {
-  return accept.split(",").some((range) => {
-    const [type, ...parameters] = range.split(";").map((part) => part.trim().toLowerCase());
-    return type === "application/json" && !parameters.some((one) => /^q=0(?:\.0*)?$/.test(one));
   });
 }

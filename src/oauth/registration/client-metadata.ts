@@ -1,7 +1,6 @@
 import { type Static, Type } from "typebox";
 import type { Client } from "../../directory/clients/client.ts";
 import { type ClientSettings, clientSettings, DEVICE_CODE } from "../../directory/clients/settings.ts";
-import { withoutNulls } from "../../directory/entity.ts";
 import { refuse } from "../../errors.ts";
 import { signing_algs } from "../../secrets/signing-alg.ts";
 
@@ -38,9 +37,10 @@ export const ClientReplacement = Type.Object({
 });
 export type ClientReplacement = Static<typeof ClientReplacement>;
 
-/** What is null is as if it had been left out (RFC 7592 §2.2). */
+/** What is null, or empty, is as if it had been left out (RFC 7592 §2.2). */
 export function nullsLeftOut(sent: unknown): unknown {
-  return typeof sent === "object" && sent !== null && !Array.isArray(sent) ? withoutNulls(sent) : sent;
+  if (typeof sent !== "object" || sent === null || Array.isArray(sent)) return sent;
+  return Object.fromEntries(Object.entries(sent).filter(([, value]) => value !== null && value !== ""));
 }
 
 const methods: readonly string[] = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"];
@@ -69,7 +69,7 @@ const wrong = (message: string) => refuse("invalid_client_metadata", { message }
  * for more than it may have is refused, never quietly lessened, so that a client knows what it got; `otherwise` is how
  * it authenticates when it does not say, and `held` the grant types that it has, which the account may have given it.
  *
- * @throws 400 invalid_client_metadata.
+ * @throws 400 invalid_client_metadata; invalid_redirect_uri where codes are to be sent, and no address is named.
  */
 export function settingsOf(
   metadata: ClientMetadata,
@@ -77,11 +77,13 @@ export function settingsOf(
   held: readonly string[] = [],
 ): Partial<ClientSettings> {
   const { redirect_uris = [], response_types } = metadata;
-  if (redirect_uris.length === 0) throw refuse("invalid_redirect_uri", { message: "redirect_uris is required." });
   if (response_types?.some((type) => type !== "code")) throw wrong("response_types may hold code alone.");
   const grants = metadata.grant_types ?? ["authorization_code"];
   if (grants.some((type) => !grant_types.includes(type) && !held.includes(type)))
     throw wrong(`grant_types may hold ${grant_types.join(", ")}.`);
+  const only_device = grants.includes(DEVICE_CODE) && !grants.includes("authorization_code");
+  if (redirect_uris.length === 0 && !only_device)
+    throw refuse("invalid_redirect_uri", { message: "redirect_uris is required." });
   const method = metadata.token_endpoint_auth_method ?? otherwise;
   if (!methods.includes(method)) throw wrong(`token_endpoint_auth_method may be ${methods.join(", ")}.`);
   if (method === "private_key_jwt" && !metadata.jwks && !metadata.jwks_uri)

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import type { FastifySchemaValidationError } from "fastify";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { changeClient, purgeClient, removeClient } from "../../directory/clients/change-client.ts";
 import { type Client, isPublic } from "../../directory/clients/client.ts";
@@ -10,6 +11,8 @@ import { type ClientSettings, DEVICE_CODE } from "../../directory/clients/settin
 import type { Actor, Directory } from "../../directory/directory.ts";
 import { type Documents, fetchList } from "../../egress/documents.ts";
 import { Refusal, refuse, unlessRefused } from "../../errors.ts";
+import { malformed } from "../../http/error-reply.ts";
+import { faultsOf, MOST_FAULTS } from "../../http/faults.ts";
 import { takeBudget } from "../../limits/limits.ts";
 import { sourceSubject } from "../../limits/source.ts";
 import { base64url, sameBytes } from "../../secrets/digest.ts";
@@ -166,12 +169,12 @@ export function checkSameSector(client: Client, change: Partial<ClientSettings>)
   throw refuse("invalid_client_metadata", { message: "A client stays in the sector that it was registered in." });
 }
 
-/** Every callback is named by the sector's own document (OpenID Connect Registration §5). */
+/** Every callback, and there is one, is named by the sector's own document (OpenID Connect Registration §5). */
 async function checkSector(documents: Documents, settings: Partial<ClientSettings>): Promise<void> {
   const { sector_identifier_uri, callbacks = [] } = settings;
   if (!sector_identifier_uri) return;
   const listed = await inRegistrationTerms(() => fetchList(documents, sector_identifier_uri));
-  if (!callbacks.every((callback) => listed.includes(callback))) {
+  if (callbacks.length === 0 || !callbacks.every((callback) => listed.includes(callback))) {
     throw refuse("invalid_client_metadata", { message: "sector_identifier_uri does not name every redirect URI." });
   }
 }
@@ -182,7 +185,17 @@ export async function inRegistrationTerms<T>(work: () => Promise<T>): Promise<T>
     return await work();
   } catch (error) {
     if (!(error instanceof Refusal) || !["invalid_request", "upstream_login_failed"].includes(error.code)) throw error;
-    const about_callbacks = error.options.errors?.some(({ path }) => path.startsWith("callbacks"));
-    throw refuse(about_callbacks ? "invalid_redirect_uri" : "invalid_client_metadata", { message: error.message });
+    throw registrationFault(error);
   }
+}
+
+function registrationFault({ message, options }: Refusal): Refusal {
+  const about_callbacks = options.errors?.some(({ path }) => /^(callbacks|redirect_uris)(\.|$)/.test(path));
+  return refuse(about_callbacks ? "invalid_redirect_uri" : "invalid_client_metadata", { message });
+}
+
+/** What a schema finds: of what a client says of itself in the same words. For Fastify's `schemaErrorFormatter`. */
+export function schemaFault(found: readonly FastifySchemaValidationError[], context: string): Refusal {
+  const refusal = malformed(faultsOf(found.slice(0, MOST_FAULTS), context));
+  return context === "body" ? registrationFault(refusal) : refusal;
 }

@@ -12,7 +12,7 @@ import { presentedBy } from "../dpop/dpop.ts";
 import type { Oauth } from "../oauth.ts";
 import { no_store } from "../token-reply.ts";
 import { ClientMetadata, ClientReplacement, metadataOfClient, nullsLeftOut } from "./client-metadata.ts";
-import { findRegistered, registerClient, removeRegistered, replaceRegistered } from "./register.ts";
+import { findRegistered, registerClient, removeRegistered, replaceRegistered, schemaFault } from "./register.ts";
 import { NOBODY, REGISTER_SCOPE } from "./registration.ts";
 
 const tags = ["oauth"];
@@ -46,6 +46,7 @@ export function registrationRoutes(app: App, oauth: Oauth): void {
     url: "/v1/accounts/:oid/oauth/register",
     config: { ...config, credentials: ["bearer", "none"] },
     preValidation: leaveOutNulls,
+    schemaErrorFormatter: schemaFault,
     schema: {
       operationId: "oauth_register_post",
       summary: "Register a client",
@@ -105,11 +106,12 @@ export function registrationRoutes(app: App, oauth: Oauth): void {
     url,
     config,
     preValidation: leaveOutNulls,
+    schemaErrorFormatter: schemaFault,
     schema: {
       operationId: "oauth_register_client_put",
       summary: "Replace what a client registered",
       description:
-        "RFC 7592 §2.2: what is left out, or null, is as if it had never been said. client_id and client_secret are the client's own, or left out.",
+        "RFC 7592 §2.2: what is left out, null or empty, is as if it had never been said. client_id and client_secret are the client's own, or left out.",
       tags,
       params: Params,
       body: ClientReplacement,

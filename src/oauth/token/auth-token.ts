@@ -94,7 +94,7 @@ async function clientCredentials(oauth: Oauth, request: FastifyRequest, { audien
   if (/^Bearer /i.test(authorization)) return redeemExchangeToken(oauth, account_id, authorization, audience, facts);
   const client = await authenticateBasic(oauth.directory, account_id, authorization);
   checkOrigin(oauth.directory, client, origin);
-  return issueClientCredentials(oauth, { client, audience }, facts);
+  return issueClientCredentials(oauth, { client, audience, ungranted: "unauthorized_client" }, facts);
 }
 
 async function loginClient(oauth: Oauth, request: FastifyRequest): Promise<Caller> {

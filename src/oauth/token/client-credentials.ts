@@ -7,7 +7,7 @@ import type { ProvenClient } from "../../directory/clients/secret.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { listGrants, lookUpGrant } from "../../directory/grants/find-grant.ts";
 import type { Grant } from "../../directory/grants/grant.ts";
-import { type Refusal, refuse } from "../../errors.ts";
+import { refuse } from "../../errors.ts";
 import { type IssuedAccessToken, issueAccessToken } from "../../tokens/issue.ts";
 import { issuingOf } from "../authorization-for.ts";
 import { checkBound } from "../dpop/check-bound.ts";
@@ -19,6 +19,8 @@ import { recordIssued } from "./issue-statement.ts";
 export interface ClientCredentialsRequest {
   readonly client: ProvenClient;
   readonly audience: string | undefined;
+  /** What an audience is refused with that no grant names: each surface has a word of its own (RFC 8707 §2). */
+  readonly ungranted: "invalid_target" | "unauthorized_client";
   /** Space-separated; absent: everything the grant holds. */
   readonly scope?: string | undefined;
   readonly dpop_jkt?: string | undefined;
@@ -32,7 +34,13 @@ export interface ClientCredentialsRequest {
  */
 export async function issueClientCredentials(
   { directory, tokens }: Pick<Oauth, "directory" | "tokens">,
-  { client, audience = client.settings.default_audience ?? undefined, scope, dpop_jkt }: ClientCredentialsRequest,
+  {
+    client,
+    audience = client.settings.default_audience ?? undefined,
+    ungranted,
+    scope,
+    dpop_jkt,
+  }: ClientCredentialsRequest,
   facts: RequestFacts,
 ): Promise<IssuedAccessToken> {
   const { account_id, settings } = client;
@@ -44,14 +52,14 @@ export async function issueClientCredentials(
     throw refuse("invalid_target", { message: "audience is required: an API that a grant names." });
   const account = await findAccount(directory, account_id);
   const grant = await lookUpGrant(directory, account, client, audience, "client_credentials");
-  if (!grant) throw ungranted();
+  if (!grant) throw noGrant(ungranted);
   narrowScope(grant.scope, scope);
   const now = directory.storage.now();
   const sid = randomUUID();
   const context = { audience, sid, grant_type: "client_credentials", ...facts };
   const issue = { client, grant_id: grant.id, user_id: "", now };
   const held = await recordIssued(directory.storage, issue, { action: "auth.token", entity: client.id, context });
-  if (!held) throw await refuseGone(directory, client, grant);
+  if (!held) throw (await isHeld(directory, client, grant)) ? refuse("invalid_client") : noGrant(ungranted);
   await noteUsed(directory, client);
   const authorization = {
     issuing: issuingOf(directory, account),
@@ -68,14 +76,14 @@ export async function issueClientCredentials(
   return issueAccessToken(tokens, authorization, now);
 }
 
-/** Client, secret or grant died while the token was asked for. */
-async function refuseGone(directory: Directory, client: ProvenClient, grant: Grant): Promise<Refusal> {
+/** Client, secret or grant died while the token was asked for: whether it was another than the grant. */
+async function isHeld(directory: Directory, client: ProvenClient, grant: Grant): Promise<boolean> {
   forgetClient(directory, client);
   const grants = await listGrants(directory, client.account_id, { client_id: client.id });
-  return grants.some(({ id }) => id === grant.id) ? refuse("invalid_client") : ungranted();
+  return grants.some(({ id }) => id === grant.id);
 }
 
-const ungranted = () =>
-  refuse("unauthorized_client", {
+const noGrant = (code: ClientCredentialsRequest["ungranted"]) =>
+  refuse(code, {
     message: "The client holds no grant of type client_credentials or any for this audience.",
   });

@@ -19,7 +19,7 @@ import { findAlive } from "../bearer/bearer.ts";
 import { isApiFor } from "../is-api-for.ts";
 import type { Oauth } from "../oauth.ts";
 import { noteUsed } from "../registration/note-used.ts";
-import { spaceSeparated } from "../space-separated.ts";
+import { narrowScope } from "../scopes.ts";
 import { recordIssued } from "./issue-statement.ts";
 
 const ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token";
@@ -147,14 +147,19 @@ function subjectFor(
   return { type: "user", id: subject, auth_time: auth_time ?? Math.floor(now / 1000), amr, acr: acrOf(amr) };
 }
 
-/** What was asked for, of what both the subject's token and the client's grant hold. */
+/**
+ * What was asked for, of what both the subject's token and the client's grant hold: never nothing, save at an API whose
+ * grant has no scopes.
+ *
+ * @throws 400 invalid_scope.
+ */
 function scopeFor(
   { scope }: AccessToken,
   granted: readonly string[],
   requested: string | undefined,
 ): readonly string[] {
   const common = granted.filter((one) => scope.includes(one));
-  const wanted = spaceSeparated(requested);
-  if (wanted.some((one) => !common.includes(one))) throw refuse("invalid_scope");
-  return wanted.length > 0 ? [...new Set(wanted)] : common;
+  if (common.length === 0 && granted.length > 0)
+    throw refuse("invalid_scope", { message: "subject_token holds no scope that the client's grant has." });
+  return narrowScope(common, requested);
 }

@@ -45,7 +45,7 @@ export async function standardToken(
       });
     }
     case "client_credentials":
-      return issueClientCredentials(oauth, { client, audience, scope, dpop_jkt }, facts);
+      return issueClientCredentials(oauth, { client, audience, ungranted: "invalid_target", scope, dpop_jkt }, facts);
     case DEVICE_CODE: {
       checkMayUse(client, DEVICE_CODE);
       const code = await pollDevice(oauth, client, required(body.device_code, "device_code"));
