@@ -1,5 +1,6 @@
 /** Devices that wait too long or ask too often, and whose codes somebody guesses at from one address. */
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { deviceSweep } from "../../src/oauth/device/device-code.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
@@ -59,6 +60,12 @@ describeOnBothEngines("a device", (engine) => {
     await wait(100);
     expect(await poll(device_code)).toBe("expired_token");
     expect((await type(openSurfer(latchkey), user_code)).html).toContain("No device is waiting for that code");
+    const tidy = () => deviceSweep.sweep(latchkey.server.core.storage, 100);
+    await tidy();
+    expect(await poll(device_code), "one that slept").toBe("expired_token");
+    await wait(3_600);
+    await tidy();
+    expect(await poll(device_code)).toBe("invalid_grant");
   });
 
   it("has to wait five seconds longer each time that it was too quick", async () => {
