@@ -198,6 +198,22 @@ describeOnBothEngines("a second factor", (engine) => {
     ]);
   });
 
+  it("finishes auth/authorize for no client that is gone meanwhile, and says that it is gone", async () => {
+    const user = await person("sms");
+    const client = await addClient(latchkey, tenant.account_id);
+    await addGrant(latchkey, tenant.account_id, client, tenant.audience, ["orders:read"]);
+    const { client_id } = client;
+    const verification_code = await mintCode(tenant, { client_id: client.id, user_id: user.id });
+    const { mfa_token } = (await authorize(tenant, { client_id, verification_code })).body;
+    const { oob_code } = (await challenge(mfa_token)).body;
+    const presented = { mfa_token, oob_code, binding_code: await received(user.phone_number) };
+    const gone = await call(`${tenant.base}/auth/clients/${client.id}`, { method: "DELETE", token: tenant.token });
+    expect(gone.status, gone.text).toBe(200);
+    expect(code(await authorize(tenant, { ...presented, client_id }))).toEqual([403, "unauthorized_client"]);
+    for (const other of ["nobody", (await addClient(latchkey, tenant.account_id)).client_id])
+      expect(code(await authorize(tenant, { ...presented, client_id: other }))).toEqual([400, "invalid_grant"]);
+  });
+
   it("is another one than the first: a mailed code is no second factor after a mailed code", async () => {
     const user = await person("email");
     const reply = await authorize(tenant, { verification_code: await mintCode(tenant, { user_id: user.id }) });

@@ -124,6 +124,18 @@ describeOnBothEngines("a page of the hosted login", (engine) => {
     }
   });
 
+  it("promises no code to a number, since an SMS does not go to every number", async () => {
+    const { client_id } = await addClient(latchkey, tenant.account_id, { first_party: true, signup: true });
+    const [abroad, shared] = ["+447700900123", "+4799999123"];
+    for (let n = 0; n < 2; n++) await addUser(latchkey, tenant.account_id, { phone_number: shared });
+    for (const identifier of [abroad, shared]) {
+      const surfer = openSurfer(latchkey);
+      const { html } = await surfer.act(await authorize(surfer, { client_id }), "identify", { identifier });
+      expect(html).toContain(`<p>${en.code_sent(identifier)}</p>`);
+      expect(await inbox(tenant, identifier)).toEqual([]);
+    }
+  });
+
   it("shows a name on one line, in the order in which it was written, and no other sentence turned around", async () => {
     const isolated = "\u2068متجر 24\u2069";
     const names = [

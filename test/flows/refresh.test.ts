@@ -263,6 +263,32 @@ describeOnBothEngines("a refresh token", (engine) => {
     expect((await known.renew(first.body.refresh_token)).body.token_type, "who shows a secret").toBe("Bearer");
   });
 
+  it("looks at what is asked for before it answers once more: whoever asks for too much spends nothing", async () => {
+    const grant_types = ["authorization_code", "refresh_token"] as const;
+    const client = await addClient(latchkey, tenant.account_id, { first_party: true, grant_types: [...grant_types] });
+    const standard = standardClient(latchkey, tenant, client);
+    await addGrant(latchkey, tenant.account_id, client, tenant.audience, ["orders:read"]);
+    const fields = { resource: tenant.audience, scope: "openid offline_access orders:read" };
+    const login = (await standard.redeem(await standard.codeFor(client, fields))).body;
+    const renew = (more: Readonly<Record<string, string>> = {}) =>
+      standard.token({ grant_type: "refresh_token", refresh_token: login.refresh_token, ...more });
+    const tooMuch = async () =>
+      Promise.all(
+        [{ resource: "https://other.example" }, { scope: "openid phone" }].map(
+          async (more) => (await renew(more)).body.error,
+        ),
+      );
+    const refused = ["invalid_target", "invalid_scope"];
+    expect(await tooMuch(), "unspent").toEqual(refused);
+    const first = await renew();
+    expect(first.status, first.text).toBe(200);
+    // However slow this is, its answer may have been lost a moment ago.
+    await age(claims(login.access_token).sid, { rotated_at: instant(Date.now() + 60_000) });
+    expect(await tooMuch(), "in its grace").toEqual(refused);
+    const again = await renew({ resource: tenant.audience, scope: "orders:read" });
+    expect([again.body.refresh_token, again.body.scope], again.text).toEqual([first.body.refresh_token, "orders:read"]);
+  });
+
   it("is revoked for nobody else by a client that may do no more than renew its own", async () => {
     const grant_types = ["authorization_code", "refresh_token", "client_credentials"] as const;
     const settings = { first_party: true, grant_types: [...grant_types] };

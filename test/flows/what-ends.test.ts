@@ -1,5 +1,10 @@
 /** What ends ends whole, and at once: sessions, consents and codes, also while somebody is using them. */
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
+import type { AuthenticatedSubject } from "../../src/authentication/subject.ts";
+import { findAccount } from "../../src/directory/accounts/find-account.ts";
+import { logBrowserIn } from "../../src/oauth/browser/log-browser-in.ts";
+import { openRequest, saveProgress } from "../../src/oauth/browser/open-request.ts";
+import type { Oauth } from "../../src/oauth/oauth.ts";
 import { sha256 } from "../../src/secrets/digest.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
@@ -244,54 +249,68 @@ describeOnBothEngines("what ends", (engine) => {
     expect(answered(await surfer.visit(asked.url)).get("error_description")).toContain("answered already");
   });
 
-  it("ends with one logout whatever two logins led to that one browser sent at once, of one person or of two", async () => {
-    const { storage } = latchkey.server.core;
+  const sessionsOf = async (...people: readonly { readonly id: string }[]) => {
+    const ids = people.map(({ id }) => id);
+    const sessions = latchkey.server.core.storage.read.selectFrom("sessions").select(["user_id", "browser_digest"]);
+    const rows = await sessions.where("ended_at", "is", null).where("user_id", "in", ids).execute();
+    return rows.map(({ user_id, browser_digest }) => [user_id, Buffer.from(browser_digest).toString("hex")]);
+  };
+  const digestOf = ({ jar }: Surfer) => sha256([...jar.values()][0] ?? "");
+
+  it("lets in one of two logins at once by one cookie, of one person or of two, and tells the other to begin again", async () => {
     const someone = () => addUser(latchkey, tenant.account_id);
-    const logInTwice = async (people: readonly { readonly email: string }[]) => {
-      const surfer = openSurfer(latchkey);
-      const tabs: { url: string; code: string }[] = [];
-      for (const { email } of people) {
-        const asked = await surfer.visit(standard.address(first, { scope: "openid offline_access" }));
-        const { url } = await surfer.act(asked, "identify", { identifier: email });
-        tabs.push({ url, code: (await inbox(tenant, email))[0]?.verification_code ?? "" });
-      }
-      const cookie = [...surfer.jar].map((pair) => pair.join("=")).join("; ");
-      const send = ({ url, code }: (typeof tabs)[number]) => {
-        const options = { method: "POST", headers: { cookie, accept: "text/html" }, form: { action: "code", code } };
-        return call(url.replace(latchkey.config.public_url, latchkey.url), options);
-      };
-      const replies = await Promise.all(tabs.map(send));
-      const cookies = replies.flatMap(({ headers }) => headers.getSetCookie().map((line) => line.split(";")[0] ?? ""));
-      return { surfer, tabs, cookies, statuses: replies.map(({ status }) => status) };
-    };
-    const browsersOf = async (people: readonly { readonly id: string }[]) => {
-      const ids = people.map(({ id }) => id);
-      const sessions = storage.read.selectFrom("sessions").select("browser_digest").where("ended_at", "is", null);
-      const rows = await sessions.where("user_id", "in", ids).execute();
-      return rows.map(({ browser_digest }) => Buffer.from(browser_digest).toString("hex"));
-    };
     for (let round = 0; round < 4; round++) {
       const one = await someone();
       const people = [one, round % 2 === 0 ? one : await someone()];
-      const { surfer, tabs, cookies, statuses } = await logInTwice(people);
-      // One that comes after the other's cookie is there is of no browser any more.
-      expect(statuses.toSorted()[0]).toBe(303);
-      const browsers = await browsersOf(people);
-      expect(new Set(browsers).size, `round ${round}: ${statuses}`).toBe(1);
-      const digestOf = (one: string) => Buffer.from(sha256(one.split("=")[1] ?? "")).toString("hex");
-      const living = cookies.find((one) => digestOf(one) === browsers[0]) ?? "";
-      const [name = "", value = ""] = living.split("=");
-      surfer.jar.set(name, value);
-      if (statuses.includes(404)) continue;
-      expect(browsers).toHaveLength(new Set(people).size);
-      const codes: string[] = [];
-      for (const { url } of tabs) codes.push(answered(await surfer.visit(url)).get("code") ?? "");
-      const redeemed = await Promise.all(codes.map((code) => standard.redeem(code)));
-      for (const { body } of redeemed) expect(await isActive(body.access_token), "in each tab").toBe(true);
-      for (const { body } of redeemed.slice(0, new Set(people).size)) await logOut(surfer, body.id_token);
-      expect(await browsersOf(people)).toEqual([]);
-      for (const { body } of redeemed) expect(await isActive(body.access_token)).toBe(false);
+      const surfer = openSurfer(latchkey);
+      const tabs = [];
+      for (const { id, email } of people) {
+        const asked = await surfer.visit(standard.address());
+        const waiting = await surfer.act(asked, "identify", { identifier: email });
+        const [message] = await inbox(tenant, email);
+        const own = openSurfer(latchkey);
+        tabs.push({ id, own, send: () => own.act(waiting, "code", { code: message?.verification_code ?? "" }) });
+      }
+      // Each on its own, as from two browsers: the server cannot tell them apart.
+      for (const { own } of tabs) for (const [name, value] of surfer.jar) own.jar.set(name, value);
+      const shown = await Promise.all(tabs.map(({ send }) => send()));
+      const codes = shown.map((one) => (one.status === 404 ? "" : (answered(one).get("code") ?? "")));
+      expect(codes.filter(Boolean), `round ${round}`).toHaveLength(1);
+      expect(shown[codes.indexOf("")]).toMatchObject({
+        status: 404,
+        html: expect.stringContaining("go back to the application and begin again"),
+      });
+      const [first, late] = codes[0] ? tabs : tabs.toReversed();
+      if (!first || !late) throw new Error("there are two");
+      expect(await sessionsOf(...people), "the first's own alone").toEqual([
+        [first.id, Buffer.from(digestOf(first.own)).toString("hex")],
+      ]);
+      const silently = ({ own }: typeof first) => own.visit(standard.address(undefined, { prompt: "none" }));
+      expect(answered(await silently(late)).get("error")).toBe("login_required");
+      expect(answered(await silently(first)).get("code")).toBeTruthy();
     }
+  });
+
+  it("moves nobody's login to whoever shows a cookie of before it, nor keeps what they do", async () => {
+    const { directory } = latchkey.server.core;
+    const oauth = { directory } as Oauth;
+    const [person, other] = [await addUser(latchkey, tenant.account_id), await addUser(latchkey, tenant.account_id)];
+    const surfer = openSurfer(latchkey);
+    const pages = [await surfer.visit(standard.address()), await surfer.visit(standard.address())];
+    const id = new URL(pages[1]?.url ?? "").searchParams.get("request") ?? "";
+    const opened = await openRequest(oauth, tenant.account_id, id, digestOf(surfer), false);
+    await surfer.logIn(pages[0]?.url ?? "", tenant, person.email);
+    const own = [[person.id, Buffer.from(digestOf(surfer)).toString("hex")]];
+    expect(await sessionsOf(person, other)).toEqual(own);
+    const now = directory.storage.now();
+    const proved = { authenticated_at: now, amr: ["otp"], second_factor: false, authorization_id: "" };
+    const subject = { ...proved, user_id: other.id } as unknown as AuthenticatedSubject;
+    const account = await findAccount(directory, tenant.account_id);
+    const gone = { code: "not_found", message: expect.stringContaining("begin again") };
+    await expect(logBrowserIn(oauth, account, opened, subject, now)).rejects.toMatchObject(gone);
+    await expect(saveProgress(oauth, opened.request, { problem: "invalid_grant" })).rejects.toMatchObject(gone);
+    expect(await sessionsOf(person, other)).toEqual(own);
+    expect(answered(await surfer.visit(pages[1]?.url ?? "")).get("code"), "in its browser").toBeTruthy();
   });
 
   const change = (path: string, method: string, json?: object) =>

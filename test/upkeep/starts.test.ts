@@ -82,21 +82,25 @@ describe("a start", () => {
     await drop();
   });
 
-  it("is stopped at once, and without a failure, where it waits for a table", async () => {
-    const { database_url, drop } = await createTestDatabase("postgres");
-    const undo = "alter table consents drop column host; delete from migrations where name = '0012_consent_hosts'";
-    await admin(database_url, undo);
-    const pending = await pendingMigrations(database_url);
-    const reader = new pg.Client(database_url);
-    await reader.connect();
-    await reader.query("begin; select count(*) from consents");
-    const server = await spawnServer({ database_url });
-    await until("the line that says so", () => server.output().includes("waits for a table") || undefined);
-    expect([await server.kill("SIGTERM"), server.output()]).toEqual([0, expect.not.stringContaining("Error")]);
-    await reader.end();
-    expect(await pendingMigrations(database_url)).toEqual(pending);
-    await drop();
-  }, 60_000);
+  it.each(["1", "2"])(
+    "of %s workers is stopped at once, without a failure, where it waits for a table",
+    async (n) => {
+      const { database_url, drop } = await createTestDatabase("postgres");
+      const undo = "alter table consents drop column host; delete from migrations where name = '0012_consent_hosts'";
+      await admin(database_url, undo);
+      const pending = await pendingMigrations(database_url);
+      const reader = new pg.Client(database_url);
+      await reader.connect();
+      await reader.query("begin; select count(*) from consents");
+      const server = await spawnServer({ database_url, env: { WORKERS: n } });
+      await until("the line that says so", () => server.output().includes("waits for a table") || undefined);
+      expect([await server.kill("SIGTERM"), server.output()]).toEqual([0, expect.not.stringContaining("Error")]);
+      await reader.end();
+      expect(await pendingMigrations(database_url)).toEqual(pending);
+      await drop();
+    },
+    60_000,
+  );
 });
 
 describeOnBothEngines("a start that finds its demo's file", (engine) => {

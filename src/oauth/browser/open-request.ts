@@ -42,15 +42,17 @@ export async function openRequest(
   return { request: { ...request, browser_digest: browser }, browser, ...(fresh ? { cookie: fresh } : {}) };
 }
 
+/** @throws 404 not_found when the request is not this browser's any more: it has logged in by another of its requests. */
 export async function saveProgress(
   { directory }: Oauth,
   request: AuthorizationRequest,
   progress: Progress,
 ): Promise<void> {
-  await directory.storage.write((tx) => updateProgress(tx.db, request, progress));
+  const { browser_digest } = request;
+  if (!(await directory.storage.write((tx) => updateProgress(tx.db, request, browser_digest, progress)))) throw gone();
 }
 
-const gone = () =>
+export const gone = () =>
   refuse("not_found", {
     message: "This login has expired or was begun in another browser. Go back to the application and begin again.",
   });

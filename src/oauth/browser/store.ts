@@ -49,21 +49,22 @@ export async function updateBound(
   return rows.length === 1;
 }
 
+/** @returns false when the request is gone, or another browser's. */
 export async function updateProgress(
   db: Database,
   { account_id, id }: AuthorizationRequest,
+  browser_digest: Uint8Array | null,
   progress: Progress,
-  browser_digest?: Uint8Array,
-): Promise<void> {
-  await db
+): Promise<boolean> {
+  const rows = await db
     .updateTable("authorization_requests")
-    .set({
-      progress: JSON.stringify(progress),
-      ...(browser_digest ? { browser_digest: Buffer.from(browser_digest) } : {}),
-    })
+    .set({ progress: JSON.stringify(progress) })
     .where("account_id", "=", account_id)
     .where("id", "=", id)
+    .where("browser_digest", "=", browser_digest && Buffer.from(browser_digest))
+    .returning("id")
     .execute();
+  return rows.length === 1;
 }
 
 /** @returns false when it was used. */
@@ -78,20 +79,6 @@ export async function updateUsed(db: Database, account_id: string, id: string, n
     .returning("id")
     .execute();
   return rows.length === 1;
-}
-
-/** Whose request it is now; undefined where it is gone, null where it is nobody's yet. */
-export async function selectBrowser(
-  db: Database,
-  { account_id, id }: AuthorizationRequest,
-): Promise<Uint8Array | null | undefined> {
-  const row = await db
-    .selectFrom("authorization_requests")
-    .select("browser_digest")
-    .where("account_id", "=", account_id)
-    .where("id", "=", id)
-    .executeTakeFirst();
-  return row?.browser_digest;
 }
 
 /** What a browser has under way follows its new cookie. */

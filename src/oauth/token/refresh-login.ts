@@ -16,7 +16,7 @@ import { checkBound } from "../dpop/check-bound.ts";
 import type { PersonTokens } from "../issue-for-person.ts";
 import type { Oauth } from "../oauth.ts";
 import { holderOf, type Login } from "../refresh/family.ts";
-import { lookUpFamilyOf, lookUpLiveFamily } from "../refresh/find-family.ts";
+import { lookUpFamilyOf } from "../refresh/find-family.ts";
 import { rotateRefreshToken } from "../refresh/rotate.ts";
 import { noteUsed } from "../registration/note-used.ts";
 import { givenBy, identity_scopes, narrowScope, userinfoAudience } from "../scopes.ts";
@@ -64,16 +64,13 @@ export async function refreshLogin(
   const { directory, tokens } = oauth;
   const { account_id } = client;
   checkBound(client, dpop_jkt);
-  if (user_id !== undefined) {
-    const family = await lookUpFamilyOf(directory, account_id, token);
-    if (family && holderOf(family) === client.id && family.user_id !== user_id)
-      throw refuse("invalid_grant", { message: "The refresh token is another person's." });
-  }
-  // Before the token is spent: whoever asked for too much asks again with the same one.
-  const named = requested !== undefined || target !== undefined;
-  const before = named ? await lookUpLiveFamily(directory, account_id, token) : undefined;
+  // Before the token is spent, or answered once more: whoever asked for too much asks again with the same one.
+  const named = requested !== undefined || target !== undefined || user_id !== undefined;
+  const before = named ? await lookUpFamilyOf(directory, account_id, token) : undefined;
   const account = await findAccount(directory, account_id);
   if (before && holderOf(before) === client.id) {
+    if (user_id !== undefined && before.user_id !== user_id)
+      throw refuse("invalid_grant", { message: "The refresh token is another person's." });
     narrowScope(before.scope, requested);
     checkTarget(directory, account, before.audience, target);
   }
