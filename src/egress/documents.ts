@@ -22,8 +22,11 @@ export interface Documents {
 
 /** Metadata and keys are asked for again after so long; milliseconds. */
 const KEPT = 300_000;
-/** Keys at one address are asked for again no more often than this, whatever unknown keys tokens name; milliseconds. */
+/** Keys at one address are asked for again no more often than this, whatever signatures tokens bear; milliseconds. */
 const RENEWED = 10_000;
+
+/** How JOSE says that keys may have been changed: a key without `kid` (RFC 7517 §4.5) is simply another one then. */
+const OUTDATED: readonly unknown[] = ["ERR_JWKS_NO_MATCHING_KEY", "ERR_JWS_SIGNATURE_VERIFICATION_FAILED"];
 
 /** All that one login asks of another server takes no longer; milliseconds. */
 export const PATIENCE = 4_500;
@@ -36,7 +39,7 @@ export function openDocuments(egress: Egress, monotonic?: () => number): Documen
 
 /**
  * Runs `verify` with the keys that lie at an address. Their owner may have changed them: when `verify` needs one that
- * is not there, they are asked for again.
+ * is not there, or finds a signature to be of none of them, they are asked for again.
  *
  * @throws 400 upstream_login_failed when they cannot be had, and what `verify` throws: JWKSNoMatchingKey where there is
  *   no such key.
@@ -50,7 +53,7 @@ export async function withKeysAt<T>(
   try {
     return await verify(await fetchDocument(documents, url, signal));
   } catch (error) {
-    if ((error as { code?: unknown }).code !== "ERR_JWKS_NO_MATCHING_KEY") throw error;
+    if (!OUTDATED.includes((error as { code?: unknown }).code)) throw error;
     await renew(documents, url, signal);
     return verify(await fetchDocument(documents, url, signal));
   }
