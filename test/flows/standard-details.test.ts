@@ -37,6 +37,23 @@ describeOnBothEngines("the standard surface in detail", (engine) => {
     expect((await openSurfer(latchkey).visit(`${tenant.issuer}/device`, { user_code: "" })).html).toContain("problem");
   });
 
+  it("asks for no redirect_uri of whoever proves by PKCE that the code is theirs, and compares one that is sent", async () => {
+    const redeem = async (sent: Record<string, string>, more: Record<string, string>) => {
+      const code = await scene.codeFor(scene.own, sent);
+      const { status, body } = await scene.token({ grant_type: "authorization_code", code, ...more });
+      return [status, body.error];
+    };
+    expect(await redeem(pkce, { code_verifier: VERIFIER })).toEqual([200, undefined]);
+    for (const [sent, more] of [
+      [pkce, { code_verifier: VERIFIER, redirect_uri: `${CALLBACK}/other` }],
+      [pkce, { code_verifier: VERIFIER.replace("d", "e") }],
+      [pkce, {}],
+      [{}, {}],
+      [{}, { code_verifier: VERIFIER }],
+    ] as const)
+      expect(await redeem(sent, more), JSON.stringify([sent, more])).toEqual([400, "invalid_grant"]);
+  });
+
   it("takes no JSON whose text no form could hold, neither as a value nor as a name", async () => {
     const { latchkey, tenant, own } = scene;
     const headers = { authorization: basic(own) };
