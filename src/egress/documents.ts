@@ -3,11 +3,11 @@
  * outbound client, and kept for a while.
  *
  * In: an address. Out: a document as it was sent, whose reader checks what it says; or 400 upstream_login_failed, which
- * some endpoints say in words of their own.
+ * some endpoints say in words of their own, `momentary` where there was no answer that says anything.
  */
-import { refuse } from "../errors.ts";
+import { type ErrorCode, type Refusal, refuse } from "../errors.ts";
 import { type Cache, openCache } from "../storage/cache.ts";
-import { type Egress, egressFetch } from "./egress.ts";
+import { type Egress, egressFetch, Unfit } from "./egress.ts";
 
 export interface Documents {
   readonly egress: Egress;
@@ -89,7 +89,9 @@ export async function fetchDocument(
 /** @returns the text of a JSON object. */
 async function loadDocument(egress: Egress, url: string, signal: AbortSignal): Promise<string> {
   const { status, body } = await ask(egress, { url, method: "GET", headers: { accept: "application/json" }, signal });
-  if (status !== 200) throw upstreamFailed(`${hostOf(url)} answered ${status} for its metadata or keys`);
+  const why = `${hostOf(url)} answered ${status} for its metadata or keys`;
+  if (isMomentary(status)) throw outOfReach(why);
+  if (status !== 200) throw upstreamFailed(why);
   readObject(body, hostOf(url));
   return body;
 }
@@ -109,8 +111,27 @@ export async function ask(egress: Egress, request: Parameters<typeof egressFetch
   try {
     return await egressFetch(egress, request);
   } catch (cause) {
-    throw upstreamFailed(`${hostOf(request.url)} cannot be reached: ${(cause as Error).message}`, cause);
+    const why = `${hostOf(request.url)} cannot be reached: ${(cause as Error).message}`;
+    throw cause instanceof Unfit ? upstreamFailed(why, cause) : outOfReach(why, cause);
   }
+}
+
+/** Whether a server with this status says nothing about what it was asked for, and may in a moment. */
+export const isMomentary = (status: number) => status === 429 || status >= 500;
+
+function outOfReach(why: string, cause?: unknown): Refusal {
+  const { code, options } = upstreamFailed(why, cause);
+  return refuse(code, { ...options, momentary: true });
+}
+
+/**
+ * What a client is told when an address that it named is in its way: this code, or 503 temporarily_unavailable where the
+ * server there has said nothing, so that nobody knows what the client is.
+ */
+export function blame(code: ErrorCode, error: Refusal, message = error.message): Refusal {
+  const retry_after = RENEWED / 1000;
+  if (error.options.momentary) return refuse("temporarily_unavailable", { message, retry_after, cause: error });
+  return code === error.code ? error : refuse(code, { message, cause: error });
 }
 
 /** @throws 400 upstream_login_failed. */

@@ -183,6 +183,10 @@ export async function inRegistrationTerms<T>(work: () => Promise<T>): Promise<T>
   } catch (error) {
     if (!(error instanceof Refusal) || !["invalid_request", "upstream_login_failed"].includes(error.code)) throw error;
     const about_callbacks = error.options.errors?.some(({ path }) => path.startsWith("callbacks"));
-    throw refuse(about_callbacks ? "invalid_redirect_uri" : "invalid_client_metadata", { message: error.message });
+    const { momentary } = error.options;
+    throw refuse(about_callbacks ? "invalid_redirect_uri" : "invalid_client_metadata", {
+      message: error.message,
+      ...(momentary ? { momentary } : {}),
+    });
   }
 }
