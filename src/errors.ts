@@ -217,6 +217,8 @@ export interface RefusalOptions {
   readonly cause?: unknown;
   /** Seconds; becomes the Retry-After header. */
   readonly retry_after?: number;
+  /** A server that somebody named did not answer just now; for whoever refuses for it in words of their own. */
+  readonly momentary?: true;
   /** Top-level members beside `error`, such as `mfa_token`. */
   readonly beside?: Readonly<Record<string, unknown>>;
   readonly headers?: Readonly<Record<string, string>>;

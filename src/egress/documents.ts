@@ -3,11 +3,11 @@
  * outbound client, and kept for a while.
  *
  * In: an address. Out: a document as it was sent, whose reader checks what it says; or 400 upstream_login_failed, which
- * some endpoints say in words of their own.
+ * some endpoints say in words of their own, `momentary` where there was no answer that says anything.
  */
-import { refuse } from "../errors.ts";
+import { type ErrorCode, type Refusal, refuse } from "../errors.ts";
 import { type Cache, openCache } from "../storage/cache.ts";
-import { type Egress, egressFetch } from "./egress.ts";
+import { type Egress, egressFetch, Unfit } from "./egress.ts";
 
 export interface Documents {
   readonly egress: Egress;
@@ -22,8 +22,11 @@ export interface Documents {
 
 /** Metadata and keys are asked for again after so long; milliseconds. */
 const KEPT = 300_000;
-/** Keys at one address are asked for again no more often than this, whatever unknown keys tokens name; milliseconds. */
+/** Keys at one address are asked for again no more often than this, whatever signatures tokens bear; milliseconds. */
 const RENEWED = 10_000;
+
+/** How JOSE says that keys may have been changed: a key without `kid` (RFC 7517 §4.5) is simply another one then. */
+const OUTDATED: readonly unknown[] = ["ERR_JWKS_NO_MATCHING_KEY", "ERR_JWS_SIGNATURE_VERIFICATION_FAILED"];
 
 /** All that one login asks of another server takes no longer; milliseconds. */
 export const PATIENCE = 4_500;
@@ -36,7 +39,7 @@ export function openDocuments(egress: Egress, monotonic?: () => number): Documen
 
 /**
  * Runs `verify` with the keys that lie at an address. Their owner may have changed them: when `verify` needs one that
- * is not there, they are asked for again.
+ * is not there, or finds a signature to be of none of them, they are asked for again.
  *
  * @throws 400 upstream_login_failed when they cannot be had, and what `verify` throws: JWKSNoMatchingKey where there is
  *   no such key.
@@ -50,7 +53,7 @@ export async function withKeysAt<T>(
   try {
     return await verify(await fetchDocument(documents, url, signal));
   } catch (error) {
-    if ((error as { code?: unknown }).code !== "ERR_JWKS_NO_MATCHING_KEY") throw error;
+    if (!OUTDATED.includes((error as { code?: unknown }).code)) throw error;
     await renew(documents, url, signal);
     return verify(await fetchDocument(documents, url, signal));
   }
@@ -86,7 +89,9 @@ export async function fetchDocument(
 /** @returns the text of a JSON object. */
 async function loadDocument(egress: Egress, url: string, signal: AbortSignal): Promise<string> {
   const { status, body } = await ask(egress, { url, method: "GET", headers: { accept: "application/json" }, signal });
-  if (status !== 200) throw upstreamFailed(`${hostOf(url)} answered ${status} for its metadata or keys`);
+  const why = `${hostOf(url)} answered ${status} for its metadata or keys`;
+  if (isMomentary(status)) throw outOfReach(why);
+  if (status !== 200) throw upstreamFailed(why);
   readObject(body, hostOf(url));
   return body;
 }
@@ -106,8 +111,27 @@ export async function ask(egress: Egress, request: Parameters<typeof egressFetch
   try {
     return await egressFetch(egress, request);
   } catch (cause) {
-    throw upstreamFailed(`${hostOf(request.url)} cannot be reached: ${(cause as Error).message}`, cause);
+    const why = `${hostOf(request.url)} cannot be reached: ${(cause as Error).message}`;
+    throw cause instanceof Unfit ? upstreamFailed(why, cause) : outOfReach(why, cause);
   }
+}
+
+/** Whether a server with this status says nothing about what it was asked for, and may in a moment. */
+export const isMomentary = (status: number) => status === 429 || status >= 500;
+
+function outOfReach(why: string, cause?: unknown): Refusal {
+  const { code, options } = upstreamFailed(why, cause);
+  return refuse(code, { ...options, momentary: true });
+}
+
+/**
+ * What a client is told when an address that it named is in its way: this code, or 503 temporarily_unavailable where the
+ * server there has said nothing, so that nobody knows what the client is.
+ */
+export function blame(code: ErrorCode, error: Refusal, message = error.message): Refusal {
+  const retry_after = RENEWED / 1000;
+  if (error.options.momentary) return refuse("temporarily_unavailable", { message, retry_after, cause: error });
+  return code === error.code ? error : refuse(code, { message, cause: error });
 }
 
 /** @throws 400 upstream_login_failed. */

@@ -64,6 +64,9 @@ export interface EgressResponse {
 const TIMEOUT = 5_000;
 const LIMIT = 64 * 1024;
 
+/** What asking again does not change. */
+export class Unfit extends Error {}
+
 const UNANSWERED: unique symbol = Symbol("unanswered");
 
 /** The whole request had left when this went wrong: the server may have done what it was asked. */
@@ -105,14 +108,14 @@ async function resolve(
   { by_operator }: EgressRequest,
   signal: AbortSignal,
 ): Promise<Resolved> {
-  if (url.protocol !== "https:" && url.protocol !== "http:") throw new Error(`${url.protocol} is not allowed`);
-  if (url.username !== "" || url.password !== "") throw new Error("an address must not hold a user name or password");
+  if (url.protocol !== "https:" && url.protocol !== "http:") throw new Unfit(`${url.protocol} is not allowed`);
+  if (url.username !== "" || url.password !== "") throw new Unfit("an address must not hold a user name or password");
   const host = url.hostname.replace(/^\[(.*)\]$/, "$1");
   const found = isIP(host)
     ? [{ address: host, family: isIP(host) }]
     : await (by_operator ? dns.lookup(host, { all: true }) : findAddresses(host, signal));
   const usable = found.find(({ address }) => isReachable(egress, url, address));
-  if (!usable) throw new Error(`${url.host} is not a public https address; EGRESS_ALLOW opens exceptions`);
+  if (!usable) throw new Unfit(`${url.host} is not a public https address; EGRESS_ALLOW opens exceptions`);
   return usable;
 }
 
@@ -151,7 +154,7 @@ function send(
       let size = 0;
       response.on("data", (chunk: Buffer) => {
         size += chunk.length;
-        if (size > LIMIT) response.destroy(new Error(`${url.host} answered more than ${LIMIT} bytes`));
+        if (size > LIMIT) response.destroy(new Unfit(`${url.host} answered more than ${LIMIT} bytes`));
         else chunks.push(chunk);
       });
       response.on("error", fail);

@@ -1,7 +1,8 @@
 import { withoutSlash } from "../../directory/grants/provider-callback.ts";
 import { ask, type Documents, fetchDocument, hostOf, readObject, upstreamFailed } from "../../egress/documents.ts";
+import { Refusal } from "../../errors.ts";
 import { reveal, type Secret } from "../../secrets/secret.ts";
-import type { UpstreamClaims } from "./federation.ts";
+import type { UpstreamClaims, UpstreamPerson } from "./federation.ts";
 import { verifyIdToken } from "./verify-id-token.ts";
 
 export interface UpstreamCode {
@@ -19,7 +20,7 @@ export interface UpstreamCode {
 
 /**
  * Redeems a provider's code and reads its ID token; the address is asked for at its userinfo endpoint when the token holds
- * none.
+ * none, and is then as verified as it says there (OpenID Connect Core §5.1).
  *
  * @throws 400 upstream_login_failed, also once `signal` says that it took too long.
  */
@@ -27,7 +28,7 @@ export async function exchangeCode(
   documents: Documents,
   request: UpstreamCode,
   signal: AbortSignal,
-): Promise<UpstreamClaims> {
+): Promise<UpstreamPerson> {
   const provider = await discover(documents, request.authority, signal);
   const answer = await redeem(documents, provider, request, signal);
   if (typeof answer.id_token !== "string")
@@ -41,11 +42,14 @@ export async function exchangeCode(
   };
   const claims = (await verifyIdToken(documents, answer.id_token, expected, signal)) as UpstreamClaims;
   if (claims.email !== undefined || !provider.userinfo_endpoint || typeof answer.access_token !== "string")
-    return claims;
-  return {
-    ...(await userinfo(documents, provider.userinfo_endpoint, answer.access_token, claims.sub, signal)),
-    ...claims,
-  };
+    return { claims };
+  try {
+    const told = await userinfo(documents, provider.userinfo_endpoint, answer.access_token, claims.sub, signal);
+    return { claims: { ...told, ...claims, email_verified: told.email_verified } };
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    return { claims, untold: error };
+  }
 }
 
 export interface Provider {
@@ -116,7 +120,7 @@ async function redeem(
   throw upstreamFailed(`${hostOf(token_endpoint)} refused the code with ${status}${said}`);
 }
 
-/** OpenID Connect Core §5.3.2: what speaks of another `sub` counts for nothing. */
+/** @throws 400 upstream_login_failed, also for what speaks of another `sub` (OpenID Connect Core §5.3.2). */
 async function userinfo(
   { egress }: Documents,
   url: string,
@@ -126,7 +130,8 @@ async function userinfo(
 ): Promise<Readonly<Record<string, unknown>>> {
   const headers = { accept: "application/json", authorization: `Bearer ${access_token}` };
   const { status, body } = await ask(egress, { url, method: "GET", headers, signal });
-  if (status !== 200) return {};
+  if (status !== 200) throw upstreamFailed(`${hostOf(url)} answered ${status} for its userinfo`);
   const claims = readObject(body, hostOf(url));
-  return claims.sub === sub ? claims : {};
+  if (claims.sub !== sub) throw upstreamFailed(`${hostOf(url)} speaks of somebody else in its userinfo`);
+  return claims;
 }

@@ -8,6 +8,14 @@
  * OpenID Connect Core §3.1.3, OpenID Connect Discovery §4.
  */
 import type { JWTPayload } from "jose";
+import type { Refusal } from "../../errors.ts";
 
 /** What a provider says about a person; `sub` and `iss` are always there. */
 export type UpstreamClaims = JWTPayload & { readonly iss: string; readonly sub: string };
+
+/** Somebody who logged in at a provider. */
+export interface UpstreamPerson {
+  readonly claims: UpstreamClaims;
+  /** Why nobody knows whether they have an address there: the provider tells it elsewhere, and that could not be read. */
+  readonly untold?: Refusal | undefined;
+}

@@ -11,14 +11,13 @@ import { signUpUser } from "../../directory/users/sign-up.ts";
 import { refuse } from "../../errors.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import { type AuthenticatedSubject, subjectOf } from "../subject.ts";
-import type { UpstreamClaims } from "./federation.ts";
+import type { UpstreamClaims, UpstreamPerson } from "./federation.ts";
 import { selectIdentity, upsertIdentity } from "./store.ts";
 
-export interface UpstreamLogin {
+export interface UpstreamLogin extends UpstreamPerson {
   readonly account: Account;
   readonly client: Client;
   readonly grant_id: string;
-  readonly claims: UpstreamClaims;
   /** Domains whose addresses this provider is trusted with. */
   readonly trusted_domains: readonly string[];
   readonly actor: string;
@@ -31,7 +30,8 @@ export interface UpstreamLogin {
  * provider verified and may speak for, else a new one where the client signs people up. A client logs in one type of
  * user: who is linked already and of another type is nobody to it.
  *
- * @throws 403 user_not_linked; 403 unauthorized_client when client, grant or user died meanwhile.
+ * @throws 403 user_not_linked; 403 unauthorized_client when client, grant or user died meanwhile; for who is not linked
+ *   yet, 400 upstream_login_failed when nobody knows their address.
  */
 export async function linkIdentity(directory: Directory, login: UpstreamLogin): Promise<AuthenticatedSubject> {
   const { account, client, grant_id, claims, actor, facts, now } = login;
@@ -87,7 +87,8 @@ function trustedEmail({ claims, trusted_domains }: UpstreamLogin): string | null
 }
 
 async function findOrCreate(tx: Transaction, login: UpstreamLogin, email: string | null): Promise<string> {
-  const { account, client, claims, now } = login;
+  const { account, client, claims, untold, now } = login;
+  if (untold) throw untold;
   const { account_id, settings } = account;
   const type = client.settings.user_type;
   const known = email === null ? undefined : await lookUpUserByVerifiedEmail(tx.db, account_id, type, email);

@@ -1,13 +1,14 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import { findAccount } from "../../directory/accounts/find-account.ts";
+import { blame } from "../../egress/documents.ts";
 import { OidParams, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { authenticate } from "../client-authentication/client-authentication.ts";
 import { ClientCredentials } from "../client-authentication/schema.ts";
 import { presentedBy } from "../dpop/dpop.ts";
 import type { Oauth } from "../oauth.ts";
-import { lookUpAnyClient } from "../registration/find-registered-client.ts";
+import { isMisdescribed, lookUpAnyClient } from "../registration/find-registered-client.ts";
 import { type FormPage, sendAnswer } from "./answer.ts";
 import { answerWithCode } from "./answer-with-code.ts";
 import type { AuthorizationRequest } from "./authorization-request.ts";
@@ -122,7 +123,10 @@ export function authorizationRoutes(app: App, oauth: Oauth, postAnswer: FormPage
     handler: async (request, reply) => {
       const { account_id, body, headers } = request;
       if (body.client_id !== undefined) {
-        await lookUpAnyClient(oauth, await findAccount(directory, account_id), body.client_id, request.ip);
+        const account = await findAccount(directory, account_id);
+        await lookUpAnyClient(oauth, account, body.client_id, request.ip).catch((error: unknown) => {
+          throw isMisdescribed(error) ? blame(error.code, error) : error;
+        });
       }
       const client = await authenticate(oauth, account_id, headers, body, "par");
       const named = { ...body, client_id: client.client_id };

@@ -130,12 +130,12 @@ export async function finishUpstream(
     nonce: own.nonce,
     code_verifier: secret(own.code_verifier),
   };
-  const claims = await exchangeCode(documents, redemption, signal);
-  if (!isFreshEnough(request, claims, now)) {
+  const person = await exchangeCode(documents, redemption, signal);
+  if (!isFreshEnough(request, person.claims, now)) {
     const stale = "The login at the other server is older than was asked for, or does not say when it was.";
     await recordRefusal(directory, { account, client, actor: client.id, facts }, "login_required", stale);
     throw new RedirectedRefusal(request.parameters, "login_required", stale);
   }
-  const about = { account, client, grant_id: grant.id, claims, trusted_domains };
+  const about = { ...person, account, client, grant_id: grant.id, trusted_domains };
   return { subject: await linkIdentity(directory, { ...about, actor: client.id, facts, now }), grant_id: grant.id };
 }

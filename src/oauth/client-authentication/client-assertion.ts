@@ -3,7 +3,8 @@ import { useStatement } from "../../authentication/used-tokens.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import type { Directory } from "../../directory/directory.ts";
-import { Refusal, refuse } from "../../errors.ts";
+import { blame } from "../../egress/documents.ts";
+import { Refusal } from "../../errors.ts";
 import { isBadJwt } from "../../secrets/bad-jwt.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Oauth } from "../oauth.ts";
@@ -22,8 +23,8 @@ export type Endpoint = "token" | "par";
  * issuer, token endpoint or the endpoint that is called where its own standard says so, at most five minutes, each
  * `jti` once.
  *
- * @returns undefined when it is not right. @throws 401 invalid_client when the client's keys cannot be had, and what
- *   `lookUpCurrentClient` throws.
+ * @returns undefined when it is not right. @throws 401 invalid_client when the client's keys cannot be had, 503 when they
+ *   do not answer just now, and what `lookUpCurrentClient` throws.
  */
 export async function matchAssertion(
   oauth: Pick<Oauth, "directory" | "documents">,
@@ -53,7 +54,7 @@ export async function matchAssertion(
   } catch (error) {
     if (isBadJwt(error)) return undefined;
     if (error instanceof Refusal && error.code === "upstream_login_failed")
-      throw refuse("invalid_client", { message: `The client's keys: ${error.message}`, cause: error });
+      throw blame("invalid_client", error, `The client's keys: ${error.message}`);
     throw error;
   }
 }

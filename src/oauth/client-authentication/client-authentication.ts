@@ -8,6 +8,7 @@ import { checkOrigin } from "../../directory/clients/allowed-origins.ts";
 import { isPublic } from "../../directory/clients/client.ts";
 import { authenticateClient, type ProvenClient } from "../../directory/clients/secret.ts";
 import type { Directory } from "../../directory/directory.ts";
+import { blame } from "../../egress/documents.ts";
 import { Refusal, type RefusalOptions, refuse } from "../../errors.ts";
 import { decode } from "../../http/strict-form.ts";
 import { type Secret, secret } from "../../secrets/secret.ts";
@@ -37,7 +38,7 @@ export interface CallerHeaders {
  * form-decoded, because clients do either.
  *
  * @throws 401 invalid_client; 400 invalid_request when credentials come in two ways at once; 403 unauthorized_client
- *   for a page that the client does not list.
+ *   for a page that the client does not list; 503 while the document or the keys of a client do not answer.
  */
 export async function authenticate(
   oauth: Pick<Oauth, "directory" | "documents">,
@@ -70,7 +71,8 @@ async function prove(
     return await authenticateByForm(oauth, account_id, form, endpoint);
   } catch (error) {
     // Basic is asked for only of those who tried it (RFC 6749 §5.2).
-    if (!isUnknown(error) && !isMisdescribed(error)) throw error;
+    if (isMisdescribed(error)) throw blame("invalid_client", error);
+    if (!isUnknown(error)) throw error;
     throw refuse("invalid_client", { message: (error as Refusal).message, cause: error });
   }
 }

@@ -67,10 +67,10 @@ export async function logInUpstream(
   };
   const upstream = { authority, client_id, client_secret, redirect_uri, nonce, now, ...presented };
   const refused = recordRefused(directory, { account, client, actor: bearer.subject, facts });
-  const claims = await exchangeCode(documents, upstream, AbortSignal.timeout(PATIENCE)).catch(refused);
-  const login = { account, client, grant_id: grant.id, claims, trusted_domains, actor: bearer.subject, facts, now };
+  const person = await exchangeCode(documents, upstream, AbortSignal.timeout(PATIENCE)).catch(refused);
+  const login = { ...person, account, client, grant_id: grant.id, trusted_domains, actor: bearer.subject, facts, now };
   const subject = await linkIdentity(directory, login).catch(refused);
   const caller: Caller = { account, bearer, facts, source: () => null, now };
   const tokens = await finishFirstFactor(oauth, caller, { client, grant, audience, subject, lasting: false });
-  return { tokens, authority, claims };
+  return { tokens, authority, claims: person.claims };
 }

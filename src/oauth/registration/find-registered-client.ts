@@ -8,7 +8,7 @@ import { createClient, type NewClient } from "../../directory/clients/create-cli
 import { isDeleted, lookUpClient } from "../../directory/clients/find-client.ts";
 import { type ClientSettings, DEVICE_CODE } from "../../directory/clients/settings.ts";
 import { cacheKey, type Directory } from "../../directory/directory.ts";
-import { ask } from "../../egress/documents.ts";
+import { ask, blame, isMomentary } from "../../egress/documents.ts";
 import { Refusal, refuse } from "../../errors.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import type { Oauth } from "../oauth.ts";
@@ -58,12 +58,11 @@ export async function lookUpCurrentClient(
 /**
  * The client of somebody's token, or of a login under way, by client_id or uuid.
  *
- * @throws 403 unauthorized_client also for one whose document says so no more.
+ * @throws 403 unauthorized_client also for one whose document says so no more; 503 where it does not answer just now.
  */
 export async function findHoldersClient(oauth: Asking, account_id: string, name: string): Promise<Client> {
   const client = await lookUpCurrentClient(oauth, account_id, name).catch((error: unknown) => {
-    if (isMisdescribed(error)) throw refuse("unauthorized_client", { message: error.message, cause: error });
-    throw error;
+    throw isMisdescribed(error) ? blame("unauthorized_client", error) : error;
   });
   if (!client) throw refuse("unauthorized_client", { message: "The client is unknown." });
   return client;
@@ -91,7 +90,7 @@ export async function lookUpAnyClient(
   return readAnew(oauth, account_id, client_id);
 }
 
-/** Whether a client is in the way of itself: by what its document says, or because it cannot be had. */
+/** Whether a client is in the way of itself: by what its document says, or because it cannot be had, for which see `blame`. */
 export const isMisdescribed = (error: unknown): error is Refusal =>
   error instanceof Refusal && ["invalid_client_metadata", "invalid_redirect_uri"].includes(error.code);
 
@@ -172,7 +171,7 @@ async function fetchClient({ documents }: Asking, client_id: string): Promise<Fe
     body,
     headers: answered,
   } = await inRegistrationTerms(() => ask(documents.egress, { url: client_id, method: "GET", headers }));
-  if (status !== 200) throw wrong(`its address answered ${status}`);
+  if (status !== 200) throw wrong(`its address answered ${status}`, isMomentary(status));
   if (Buffer.byteLength(body) > LONGEST) throw wrong(`it has more than ${LONGEST} bytes`);
   const document = parse(body);
   if (!Check(ClientMetadata, document)) throw wrong("it is no client metadata");
@@ -206,5 +205,9 @@ function freshness(cache_control: string): number {
   return Math.min(MOST, Math.max(SHORTEST, age === undefined ? USUAL : Number(age)));
 }
 
-const wrong = (why: string) =>
-  refuse("invalid_client_metadata", { message: `The client's metadata document is not valid: ${why}.` });
+/** `momentary`: it may be otherwise in a moment. */
+const wrong = (why: string, momentary = false) =>
+  refuse("invalid_client_metadata", {
+    message: `The client's metadata document is not valid: ${why}.`,
+    ...(momentary ? { momentary } : {}),
+  });

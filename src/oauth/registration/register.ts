@@ -191,7 +191,11 @@ export async function inRegistrationTerms<T>(work: () => Promise<T>): Promise<T>
 
 function registrationFault({ message, options }: Refusal): Refusal {
   const about_callbacks = options.errors?.some(({ path }) => /^(callbacks|redirect_uris)(\.|$)/.test(path));
-  return refuse(about_callbacks ? "invalid_redirect_uri" : "invalid_client_metadata", { message });
+  const { momentary } = options;
+  return refuse(about_callbacks ? "invalid_redirect_uri" : "invalid_client_metadata", {
+    message,
+    ...(momentary ? { momentary } : {}),
+  });
 }
 
 /** What a schema finds: of what a client says of itself in the same words. For Fastify's `schemaErrorFormatter`. */

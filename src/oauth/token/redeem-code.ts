@@ -124,14 +124,18 @@ function checkUnrevoked(
   }
 }
 
-/** Pure. @throws 400 invalid_grant. */
+/**
+ * Pure. Whoever proves possession by PKCE need not repeat redirect_uri, which OAuth 2.1 no longer knows here
+ * (draft-ietf-oauth-v2-1 §10.2). @throws 400 invalid_grant.
+ */
 function checkBinding(
   content: AuthorizationCode,
   redirect_uri: string | undefined,
   code_verifier: string | undefined,
 ): void {
   const { redirect_uri_named, code_challenge } = content;
-  if (redirect_uri === undefined ? redirect_uri_named : redirect_uri !== content.redirect_uri) {
+  const required = redirect_uri_named && code_challenge === undefined;
+  if (redirect_uri === undefined ? required : redirect_uri !== content.redirect_uri) {
     throw invalidGrant("redirect_uri is not the one of the authorization request.");
   }
   if (code_challenge === undefined) {

@@ -1,0 +1,166 @@
+/** Clients whose document or keys lie elsewhere: they are told what can be had again in a moment, and what cannot. */
+import { randomUUID } from "node:crypto";
+import { type CryptoKey, exportJWK, generateKeyPair, SignJWT } from "jose";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { changeSettings } from "../../src/directory/accounts/change-settings.ts";
+import { describeOnBothEngines } from "../support/engines.ts";
+import {
+  actor,
+  addClient,
+  call,
+  createTenant,
+  type Latchkey,
+  startLatchkey,
+  type Tenant,
+} from "../support/latchkey.ts";
+import { openReceiver, type Receiver, type ReceiverAnswer } from "../support/receiver.ts";
+import { answered, pkce, VERIFIER } from "../support/standard-client.ts";
+import { openSurfer } from "../support/surfer.ts";
+
+const BACK = "https://agent.example/back";
+const ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+describeOnBothEngines("clients whose document or keys lie elsewhere", (engine) => {
+  let latchkey: Latchkey;
+  let tenant: Tenant;
+  let web: Receiver;
+  const answers = new Map<string, ReceiverAnswer>();
+  let time = 0;
+  beforeAll(async () => {
+    web = await openReceiver(({ path }) => answers.get(path) ?? [404, "{}"]);
+    latchkey = await startLatchkey(engine, { env: { EGRESS_ALLOW: "127.0.0.0/8" }, monotonic: () => time });
+    tenant = await createTenant(latchkey);
+  });
+  afterAll(async () => {
+    await latchkey.close();
+    await web.close();
+  });
+
+  const post = async (path: string, form: Record<string, string>) => {
+    const { status, body, headers } = await call(`${tenant.base}/oauth/${path}`, { method: "POST", form });
+    return { body, outcome: [status, body.error], retry_after: headers.get("retry-after") };
+  };
+  const asked = (path: string) => web.all.filter((one) => one.path === path).length;
+  const unavailable = [503, "temporarily_unavailable"];
+  const invalid = [401, "invalid_client"];
+
+  /** A client that signs, with keys at this path, and what it is told. */
+  async function signing(path: string, host = web) {
+    const settings = { token_endpoint_auth_method: "private_key_jwt", jwks_uri: `${host.url}${path}` } as const;
+    const { client_id } = await addClient(latchkey, tenant.account_id, settings);
+    return async (key: CryptoKey, header: { kid?: string } = {}) => {
+      const jwt = new SignJWT({ jti: randomUUID() }).setProtectedHeader({ alg: "ES256", ...header });
+      jwt.setIssuer(client_id).setSubject(client_id).setAudience(tenant.issuer).setExpirationTime("1m");
+      const client_assertion = await jwt.sign(key);
+      return post("introspect", { token: "x", client_assertion, client_assertion_type: ASSERTION });
+    };
+  }
+  const publish = async (path: string, key: CryptoKey, more: object = {}) =>
+    answers.set(path, [200, JSON.stringify({ keys: [{ ...(await exportJWK(key)), alg: "ES256", ...more }] })]);
+
+  it("are known by a new key at once, also where keys have no kid, and forgers make no flood of questions", async () => {
+    const [old, fresh, foreign] = [
+      await generateKeyPair("ES256"),
+      await generateKeyPair("ES256"),
+      await generateKeyPair("ES256"),
+    ];
+    const prove = await signing("/nameless");
+    await publish("/nameless", old.publicKey);
+    expect((await prove(old.privateKey)).outcome).toEqual([200, undefined]);
+    await publish("/nameless", fresh.publicKey);
+    expect((await prove(fresh.privateKey)).outcome, "the new key").toEqual([200, undefined]);
+    expect((await prove(old.privateKey)).outcome, "the old one").toEqual(invalid);
+    const before = asked("/nameless");
+    for (let n = 0; n < 5; n++) expect((await prove(foreign.privateKey)).outcome).toEqual(invalid);
+    expect(asked("/nameless"), "within ten seconds").toBe(before);
+    time += 10_000;
+    for (let n = 0; n < 5; n++) expect((await prove(foreign.privateKey)).outcome).toEqual(invalid);
+    expect(asked("/nameless"), "after ten seconds").toBe(before + 1);
+  });
+
+  it("are told to come again while their keys do not answer, and that they are not valid where they are none", async () => {
+    const { publicKey, privateKey } = await generateKeyPair("ES256");
+    for (const status of [429, 500, 503]) {
+      const path = `/keys-${status}`;
+      const prove = await signing(path);
+      answers.set(path, [status, "{}"]);
+      const { outcome, retry_after } = await prove(privateKey);
+      expect([outcome, retry_after], path).toEqual([unavailable, "10"]);
+      await publish(path, publicKey);
+      expect((await prove(privateKey)).outcome, path).toEqual([200, undefined]);
+    }
+    for (const answer of [
+      [404, "{}"],
+      [200, "<html>"],
+      [200, `"${"x".repeat(70_000)}"`],
+    ] as const) {
+      const path = `/none-${answer[1].length}`;
+      const prove = await signing(path);
+      answers.set(path, [...answer]);
+      expect((await prove(privateKey)).outcome, path).toEqual(invalid);
+    }
+    const closed = await openReceiver();
+    await closed.close();
+    const refused = await (await signing("/jwks", closed))(privateKey);
+    expect([refused.outcome, refused.retry_after], "no connection").toEqual([unavailable, "10"]);
+  });
+
+  it("keep their tokens while their document does not answer", async () => {
+    let answer: ReceiverAnswer = [404, "{}"];
+    const host = await openReceiver(() => answer);
+    const client_id = `${host.url}/agent.json`;
+    const grant_types = ["authorization_code", "refresh_token"];
+    const described: ReceiverAnswer = [200, JSON.stringify({ client_id, redirect_uris: [BACK], grant_types })];
+    answer = described;
+    const about = { client_id, redirect_uri: BACK, response_type: "code", ...pkce };
+    const public_client_grants = { [tenant.issuer]: ["user:customers"] };
+    await changeSettings(latchkey.server.core.directory, tenant.account_id, { public_client_grants }, actor);
+    const asking = { ...about, scope: "openid offline_access user:customers", resource: tenant.issuer };
+    const query = new URLSearchParams(asking);
+    const shown = await openSurfer(latchkey).logIn(`${tenant.issuer}/oauth/authorize?${query}`, tenant);
+    const code = answered(shown).get("code") ?? "";
+    const redemption = {
+      grant_type: "authorization_code",
+      client_id,
+      redirect_uri: BACK,
+      code_verifier: VERIFIER,
+      code,
+    };
+    const { access_token, refresh_token } = (await post("token", redemption)).body;
+    expect(refresh_token).toBeTruthy();
+    const outdate = () =>
+      latchkey.server.core.storage.write(
+        async ({ db }) =>
+          void (await db
+            .updateTable("client_registrations")
+            .set({ fresh_until: "2020-01-01T00:00:00.000Z" })
+            .execute()),
+      );
+    const refreshAtApi = () => {
+      const json = { grant_type: "refresh_token", refresh_token };
+      return call(`${tenant.base}/auth/token`, { method: "POST", token: access_token, json });
+    };
+    const refresh = () => post("token", { grant_type: "refresh_token", client_id, refresh_token });
+    await outdate();
+    answer = [503, "{}"];
+    const before = host.all.length;
+    for (const ask of [refresh, () => post("revoke", { client_id, token: "x" }), () => post("par", about), refresh]) {
+      const { outcome, retry_after } = await ask();
+      expect([outcome, retry_after]).toEqual([unavailable, "10"]);
+    }
+    const { status, body, headers } = await refreshAtApi();
+    expect([status, body.error.code, headers.get("retry-after")]).toEqual([...unavailable, "10"]);
+    expect(host.all.length, "within ten seconds").toBe(before + 1);
+    time += 10_000;
+    answer = [404, "{}"];
+    expect((await refresh()).outcome, "gone").toEqual(invalid);
+    expect((await refreshAtApi()).body.error.code, "gone").toBe("unauthorized_client");
+    time += 10_000;
+    answer = described;
+    expect((await refresh()).outcome, "well again").toEqual([200, undefined]);
+    await host.close();
+    await outdate();
+    time += 10_000;
+    expect((await refresh()).outcome, "no connection").toEqual(unavailable);
+  });
+});
