@@ -83,6 +83,11 @@ export const catalogue = {
     message: "The external authorization server did not confirm this login.",
     remedy: "See the message; begin the login again.",
   },
+  client_unreachable: {
+    status: 400,
+    message: "The client's document or keys do not answer just now.",
+    remedy: "Ask again in ten seconds, with the same credentials; see that the address answers.",
+  },
   authorization_pending: {
     status: 400,
     message: "Nobody has allowed the device yet.",

@@ -125,12 +125,11 @@ function outOfReach(why: string, cause?: unknown): Refusal {
 }
 
 /**
- * What a client is told when an address that it named is in its way: this code, or 503 temporarily_unavailable where the
- * server there has said nothing, so that nobody knows what the client is.
+ * What a client is told when an address that it named is in its way: this code, or client_unreachable where the server
+ * there has said nothing, so that nobody knows what the client is.
  */
 export function blame(code: ErrorCode, error: Refusal, message = error.message): Refusal {
-  const retry_after = RENEWED / 1000;
-  if (error.options.momentary) return refuse("temporarily_unavailable", { message, retry_after, cause: error });
+  if (error.options.momentary) return refuse("client_unreachable", { message, cause: error });
   return code === error.code ? error : refuse(code, { message, cause: error });
 }
 

@@ -114,6 +114,8 @@ const spoken: readonly Refusal["code"][] = ["authorization_pending", "slow_down"
 const oauth_codes: Partial<Record<Refusal["code"], string>> = {
   internal_error: "server_error",
   device_denied: "access_denied",
+  // No fault of the credentials: whoever is told invalid_client throws its tokens away.
+  client_unreachable: "temporarily_unavailable",
 };
 
 /** RFC 6749 §5.2 knows fewer words; the rest is a fault of the request. */

@@ -23,8 +23,8 @@ export type Endpoint = "token" | "par";
  * issuer, token endpoint or the endpoint that is called where its own standard says so, at most five minutes, each
  * `jti` once.
  *
- * @returns undefined when it is not right. @throws 401 invalid_client when the client's keys cannot be had, 503 when they
- *   do not answer just now, and what `lookUpCurrentClient` throws.
+ * @returns undefined when it is not right. @throws 401 invalid_client when the client's keys cannot be had; 400
+ *   client_unreachable when they do not answer just now; and what `lookUpCurrentClient` throws.
  */
 export async function matchAssertion(
   oauth: Pick<Oauth, "directory" | "documents">,

@@ -38,7 +38,7 @@ export interface CallerHeaders {
  * form-decoded, because clients do either.
  *
  * @throws 401 invalid_client; 400 invalid_request when credentials come in two ways at once; 403 unauthorized_client
- *   for a page that the client does not list; 503 while the document or the keys of a client do not answer.
+ *   for a page that the client does not list; 400 client_unreachable while its document or keys do not answer.
  */
 export async function authenticate(
   oauth: Pick<Oauth, "directory" | "documents">,

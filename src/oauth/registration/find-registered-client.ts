@@ -58,7 +58,7 @@ export async function lookUpCurrentClient(
 /**
  * The client of somebody's token, or of a login under way, by client_id or uuid.
  *
- * @throws 403 unauthorized_client also for one whose document says so no more; 503 where it does not answer just now.
+ * @throws 403 unauthorized_client also for one whose document says so no more; 400 client_unreachable when it does not answer.
  */
 export async function findHoldersClient(oauth: Asking, account_id: string, name: string): Promise<Client> {
   const client = await lookUpCurrentClient(oauth, account_id, name).catch((error: unknown) => {
