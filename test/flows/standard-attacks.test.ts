@@ -238,7 +238,7 @@ describeOnBothEngines("attacks on the standard surface", (engine) => {
     await storage.write(async ({ db }) => {
       await db.updateTable("grants").set({ deleted_at: ended }).where("id", "=", ungranted.grant).execute();
     });
-    expect(await ask(ungranted.own)).toBe("unauthorized_client");
+    expect(await ask(ungranted.own)).toBe("invalid_target");
     const rotated = await warm();
     await storage.write(async ({ db }) => {
       await db
