@@ -11,6 +11,7 @@ import { admin } from "../support/global-setup.ts";
 import { MASTER_KEY, startLatchkey } from "../support/latchkey.ts";
 import { cli, startProcess } from "../support/process.ts";
 import { openSmallDisk } from "../support/small-disk.ts";
+import { until } from "../support/smtp.ts";
 import { openSurfer } from "../support/surfer.ts";
 
 describeOnBothEngines("commands that create", (engine) => {
@@ -70,7 +71,8 @@ describeOnBothEngines("commands that create", (engine) => {
     const page = () => openSurfer(latchkey).visit(`${latchkey.url}/v1/accounts/T11200001/sandbox`, {});
     const [, command = ""] = /<code>latchkey ([^<]*)<\/code>/.exec((await page()).html) ?? [];
     expect((await cli(env, ...command.split(" "))).code).toBe(0);
-    expect((await page()).url).toContain("/login?request=");
+    // A server that has looked a moment ago, and found none, looks again after a second.
+    await until("the login", async () => (await page()).url.includes("/login?request="));
     const address = ["--email", "grace@example.com"];
     const staff = ["--type", "account_user", "--scope", "read:accounts:/sandbox read:accounts"];
     const made = await cli(env, "user", "create", "T11200001", ...address, ...staff, "--json");
@@ -157,7 +159,7 @@ describe("commands that fail", () => {
     expect((await pathsOf(shape)).toSorted()).toEqual(said.toSorted());
     const content = write("content.json", {
       account,
-      users: [{ email: "ada", phone_number: "1234", roles: ["a", "b"] }],
+      users: [{ type: "account_user", email: "ada", phone_number: "1234", roles: ["a", "b"] }],
     });
     expect((await linesOf(content)).map((line) => line.split(" ")[0])).toEqual([
       ...["users.0.email", "users.0.phone_number", "users.0.roles", "users.0.roles"],
