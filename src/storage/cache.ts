@@ -8,7 +8,8 @@ export interface Cache<V> {
   get(key: string, load: () => Promise<V | undefined>): Promise<V | undefined>;
   /**
    * For a caller who does not find in the value of `get` what another process may have made since: loads it again, at
-   * most about once a second a key however many ask. Meanwhile `get` gives what is known. Nothing where `get` has just found nothing.
+   * most about once a second a key however many ask. Meanwhile `get` gives what is known. Nothing where `get` has just
+   * found nothing.
    */
   reload(key: string, load: () => Promise<V | undefined>): Promise<V | undefined>;
   forget(key: string): void;

@@ -38,7 +38,7 @@ export const ClientReplacement = Type.Object({
 export type ClientReplacement = Static<typeof ClientReplacement>;
 
 /** What is null, or empty, is as if it had been left out (RFC 7592 §2.2). */
-export function nullsLeftOut(sent: unknown): unknown {
+export function emptyLeftOut(sent: unknown): unknown {
   if (typeof sent !== "object" || sent === null || Array.isArray(sent)) return sent;
   return Object.fromEntries(Object.entries(sent).filter(([, value]) => value !== null && value !== ""));
 }

@@ -12,7 +12,7 @@ import { ask, blame, isMomentary } from "../../egress/documents.ts";
 import { Refusal, refuse } from "../../errors.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import type { Oauth } from "../oauth.ts";
-import { ClientMetadata, nullsLeftOut, settingsOf } from "./client-metadata.ts";
+import { ClientMetadata, emptyLeftOut, settingsOf } from "./client-metadata.ts";
 import { chargeNewClient, checkSameSector, inRegistrationTerms } from "./register.ts";
 import { KEPT } from "./registration.ts";
 import { countDocuments, selectRegistration, upsertRegistration } from "./store.ts";
@@ -193,7 +193,7 @@ async function fetchClient({ documents }: Asking, client_id: string): Promise<Fe
 
 function parse(body: string): unknown {
   try {
-    return nullsLeftOut(JSON.parse(body));
+    return emptyLeftOut(JSON.parse(body));
   } catch {
     throw wrong("it is no JSON");
   }

@@ -11,7 +11,7 @@ import { bearerToken, checkBearer, findBearer } from "../bearer/bearer.ts";
 import { presentedBy } from "../dpop/dpop.ts";
 import type { Oauth } from "../oauth.ts";
 import { no_store } from "../token-reply.ts";
-import { ClientMetadata, ClientReplacement, metadataOfClient, nullsLeftOut } from "./client-metadata.ts";
+import { ClientMetadata, ClientReplacement, emptyLeftOut, metadataOfClient } from "./client-metadata.ts";
 import { findRegistered, registerClient, removeRegistered, replaceRegistered, schemaFault } from "./register.ts";
 import { NOBODY, REGISTER_SCOPE } from "./registration.ts";
 
@@ -25,8 +25,8 @@ const Information = Type.Unsafe<Record<string, unknown>>({
 const wrong = ["invalid_request", "invalid_redirect_uri", "invalid_client_metadata", "invalid_token"] as const;
 const config = { surface: "oauth", public: true, credentials: ["bearer"] } as const;
 
-const leaveOutNulls: preValidationHookHandler = (request, _reply, done) => {
-  request.body = nullsLeftOut(request.body);
+const leaveOutEmpty: preValidationHookHandler = (request, _reply, done) => {
+  request.body = emptyLeftOut(request.body);
   done();
 };
 
@@ -45,7 +45,7 @@ export function registrationRoutes(app: App, oauth: Oauth): void {
     method: "POST",
     url: "/v1/accounts/:oid/oauth/register",
     config: { ...config, credentials: ["bearer", "none"] },
-    preValidation: leaveOutNulls,
+    preValidation: leaveOutEmpty,
     schemaErrorFormatter: schemaFault,
     schema: {
       operationId: "oauth_register_post",
@@ -105,7 +105,7 @@ export function registrationRoutes(app: App, oauth: Oauth): void {
     method: "PUT",
     url,
     config,
-    preValidation: leaveOutNulls,
+    preValidation: leaveOutEmpty,
     schemaErrorFormatter: schemaFault,
     schema: {
       operationId: "oauth_register_client_put",
