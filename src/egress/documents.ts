@@ -111,16 +111,25 @@ export async function ask(egress: Egress, request: Parameters<typeof egressFetch
   try {
     return await egressFetch(egress, request);
   } catch (cause) {
-    const why = `${hostOf(request.url)} cannot be reached: ${(cause as Error).message}`;
-    throw cause instanceof Unfit ? upstreamFailed(why, cause) : outOfReach(why, cause);
+    throw unreached(`${hostOf(request.url)} cannot be reached`, cause as Error & { readonly code?: string });
   }
+}
+
+/**
+ * A stranger may name the address: why it is not reached would tell them what lies in the network behind, and whether a
+ * name there exists. So that is for the log, and no name is as bad as one that may not be reached.
+ */
+function unreached(why: string, cause: Error & { readonly code?: string }): Refusal {
+  const detail = `${why}: ${cause.message}`;
+  const lasts = cause instanceof Unfit || cause.code === "ENOTFOUND";
+  return lasts ? upstreamFailed(why, cause, detail) : outOfReach(why, cause, detail);
 }
 
 /** Whether a server with this status says nothing about what it was asked for, and may in a moment. */
 export const isMomentary = (status: number) => status === 429 || status >= 500;
 
-function outOfReach(why: string, cause?: unknown): Refusal {
-  const { code, options } = upstreamFailed(why, cause);
+function outOfReach(why: string, cause?: unknown, detail?: string): Refusal {
+  const { code, options } = upstreamFailed(why, cause, detail);
   return refuse(code, { ...options, momentary: true });
 }
 

@@ -28,7 +28,14 @@ export function serveDocs(app: App, public_url: string): void {
     return opened;
   };
   const schema = { hide: true };
-  app.get("/openapi.json", { schema }, async () => (await open()).swagger());
+  // Written once: it has half a million characters, and whoever asks is a stranger.
+  let text: string | undefined;
+  for (const address of ["/openapi.json", "/docs/json"]) {
+    app.get(address, { schema }, async (_, reply) => {
+      text ??= JSON.stringify((await open()).swagger());
+      return reply.type("application/json; charset=utf-8").send(text);
+    });
+  }
   for (const address of ["/docs", "/docs/*"]) {
     app.get(address, { schema }, async (request, reply) => {
       const docs = await open();

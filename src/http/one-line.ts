@@ -1,12 +1,24 @@
 /** Letters that are written from right to left: Hebrew, Arabic and the blocks of Unicode that are kept for such. */
 const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
 
+const SPACE = /(?:[\s\p{Cc}]|(?![\u200c\u200d\u{e0020}-\u{e007f}])\p{Cf})+/gu;
+
+/** What shows nothing where no letter stands before it, or behind. */
+const EDGES = /^[ \u200c\u200d\u{e0020}-\u{e007f}]+|[ \u200c\u200d]+$/gu;
+
 /**
  * A name as it may stand inside a sentence, or as a subject: one line of at most 100 characters, without those that
- * control a terminal or turn text around. A name that is written from right to left is isolated (UAX #9 §2.4), so that
+ * control a terminal or turn text around; joiners and tags, which belong to the spelling of words and of emoji, stay. A name that is written from right to left is isolated (UAX #9 §2.4), so that
  * it leaves the order of what stands beside it alone.
  */
 export function oneLine(text: string): string {
-  const line = [...text.replace(/[\s\p{Cc}\p{Cf}]+/gu, " ").trim()].slice(0, 100).join("");
+  const line = [
+    ...text
+      .replace(/\u00ad/g, "")
+      .replace(SPACE, " ")
+      .replace(EDGES, ""),
+  ]
+    .slice(0, 100)
+    .join("");
   return RIGHT_TO_LEFT.test(line) ? `\u2068${line}\u2069` : line;
 }

@@ -1,5 +1,5 @@
 /** The description of all operations and its viewer, which are made when somebody first asks. No engine has a part in it. */
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { call, type Latchkey, startLatchkey } from "../support/latchkey.ts";
 
 interface Operation {
@@ -28,6 +28,22 @@ describe("the documents of the interface", () => {
     expect(openapi).toBe("3.1.0");
     expect(servers).toEqual([{ url: latchkey.url.replace("127.0.0.1", "localhost") }]);
     expect(Object.keys(paths["/v1/accounts/{oid}/auth/authorize"] ?? {})).toEqual(["post"]);
+  });
+
+  it("are written once, for whoever asks and by whatever address", async () => {
+    const { text } = await call(`${latchkey.url}/openapi.json`);
+    const written = vi.spyOn(JSON, "stringify");
+    try {
+      for (const address of ["/openapi.json", "/docs/json"]) {
+        expect((await call(`${latchkey.url}${address}`)).text === text, address).toBe(true);
+        const { status, headers } = await call(`${latchkey.url}${address}`, { method: "HEAD" });
+        const about = [status, headers.get("content-type"), Number(headers.get("content-length"))];
+        expect(about, address).toEqual([200, "application/json; charset=utf-8", Buffer.byteLength(text)]);
+      }
+      expect(written.mock.calls.filter(([value]) => value?.openapi !== undefined)).toEqual([]);
+    } finally {
+      written.mockRestore();
+    }
   });
 
   it("ask for no parameter that may be left out, or stand elsewhere", async () => {

@@ -98,10 +98,17 @@ describeOnBothEngines("clients whose document or keys lie elsewhere", (engine) =
       answers.set(path, [...answer]);
       expect((await prove(privateKey)).outcome, path).toEqual(invalid);
     }
+    for (const host of ["https://no-such.invalid", "https://127.0.0.1.nip.invalid", "https://10.0.0.1"]) {
+      const refused = await (await signing("/jwks", { ...web, url: host }))(privateKey);
+      // Whether a name exists in the network behind is nothing that a stranger learns.
+      const said = `The client's keys: ${new URL(host).host} cannot be reached.`;
+      expect([refused.outcome, refused.body.error_description]).toEqual([invalid, said]);
+    }
     const closed = await openReceiver();
     await closed.close();
     const refused = await (await signing("/jwks", closed))(privateKey);
     expect(refused.outcome, "no connection").toEqual(unavailable);
+    expect(refused.body.error_description).not.toMatch(/ECONNREFUSED|connect/);
   });
 
   it("keep their tokens while their document does not answer", async () => {

@@ -53,6 +53,23 @@ describeOnBothEngines("odd values", (engine) => {
   const send = (method: string, path: string, json: object) =>
     call(`${tenant.base}${path}`, { method, token: tenant.token, json });
 
+  it("make no two assertions one, whose jti begin alike", async () => {
+    const { jwk, sign } = openKey();
+    const jwks = { keys: [{ ...jwk, kid: "1" }] };
+    const own = await addClient(latchkey, tenant.account_id, { token_endpoint_auth_method: "private_key_jwt", jwks });
+    const prove = async (jti: string) => {
+      const about = { iss: own.client_id, sub: own.client_id, aud: tenant.issuer, exp: now() + 60, jti };
+      const client_assertion = sign({ kid: "1" }, about);
+      const form = { token: "x", client_assertion, client_assertion_type: ASSERTION };
+      return (await call(`${tenant.base}/oauth/introspect`, { method: "POST", form })).status;
+    };
+    const long = "x".repeat(1_000);
+    const jtis = [`${long}1`, `${long}2`, `${long}1`, "\0", "\0"];
+    const said: number[] = [];
+    for (const jti of jtis) said.push(await prove(jti));
+    expect(said).toEqual([200, 200, 401, 200, 401]);
+  });
+
   it("are no jti of a proof, and no part of it that counts", async () => {
     const own = await addClient(latchkey, tenant.account_id);
     await addGrant(latchkey, tenant.account_id, own, tenant.audience, ["orders:read"]);

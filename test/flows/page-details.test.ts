@@ -163,9 +163,12 @@ describeOnBothEngines("a page of the hosted login", (engine) => {
       expect(listed.html).toContain(`<span id="client-0">${shown}</span>`);
     }
     await rename(own, "\u202E");
-    expect(headingOf(await authorize(openSurfer(latchkey), { client_id: own.client_id }))).toBe(
-      en.login(own.client_id),
-    );
+    const unnamed = await someone();
+    const surfer = openSurfer(latchkey);
+    const page = await authorize(surfer, { client_id: own.client_id });
+    expect(headingOf(page)).toBe(en.login(own.client_id));
+    await surfer.act(page, "identify", { identifier: unnamed });
+    expect((await inbox(tenant, unnamed))[0]?.subject).toBe(`Your login code for ${own.client_id}`);
   });
 
   it("shows an account's name on one line too", async () => {

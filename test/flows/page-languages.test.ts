@@ -6,6 +6,7 @@ import {
   addClient,
   addUser,
   CALLBACK,
+  call,
   createTenant,
   inbox,
   type Latchkey,
@@ -114,6 +115,8 @@ describeOnBothEngines("pages about what went wrong", (engine) => {
       speaks(asked, texts.sign_out_button);
       const left = await surfer.visit(endpoint, { ...wrong, confirm: "yes" });
       expect([left.status, left.url]).toEqual([400, endpoint]);
+      const program = await call(`${endpoint}?${new URLSearchParams(wrong)}`);
+      expect([program.status, program.body.error]).toEqual([400, "invalid_request"]);
       speaks(left, texts.signed_out);
       expect(said(left)).not.toContain(texts.error);
       expect(left.html).toMatch(/<p class="quiet" lang="en">post_logout_redirect_uri is not registered[^<]*<\/p>/);

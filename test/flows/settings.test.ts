@@ -203,6 +203,8 @@ describeOnBothEngines("the setting", (engine) => {
       ["http://idp.example/jwks", 400],
       ["ftp://idp.example/jwks", 400],
       ["https://", 400],
+      ["https://user@idp.example/jwks", 400],
+      ["https://user:password@idp.example/jwks", 400],
       ["https://idp.example/jwks", 200],
       ["http://127.0.0.1:9/jwks", 200],
     ] as const) {

@@ -3,6 +3,7 @@ import { type Account, isTestAccount } from "../../directory/accounts/account.ts
 import type { Client } from "../../directory/clients/client.ts";
 import { homeOf } from "../../directory/clients/home.ts";
 import { canonicalEmail } from "../../directory/users/identifier.ts";
+import { oneLine } from "../../http/one-line.ts";
 import { type Channel, enqueue } from "../../outbox/outbox.ts";
 import { base64url } from "../../secrets/digest.ts";
 import type { Transaction } from "../../storage/storage.ts";
@@ -70,7 +71,7 @@ export function senderOf(
   client: Pick<Client, "name" | "client_id" | "origin" | "settings">,
   host?: string,
 ): CodeMessage["sender"] {
-  const name = client.origin === "account" ? (client.name ?? client.client_id) : homeOf(client);
+  const name = client.origin === "account" ? oneLine(client.name ?? "") || client.client_id : homeOf(client);
   const { login_uri } = client.settings;
   return { name, login_uri, host: host ?? (login_uri === null ? null : new URL(login_uri).hostname) };
 }

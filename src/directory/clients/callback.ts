@@ -43,10 +43,11 @@ export function callbackFault(callback: string): string | undefined {
 
 export const isLoopback = ({ href }: URL): boolean => isLoopbackUrl(href);
 
-/** https, or http on a loopback address: what the one outbound client may ask. */
+/** https, or http on a loopback address, without a user name or password: what the one outbound client may ask. */
 export function isFetchable(address: string): boolean {
   if (!URL.canParse(address)) return false;
   const url = new URL(address);
+  if (url.username !== "" || url.password !== "") return false;
   return url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url));
 }
 

@@ -10,13 +10,16 @@ export interface Identifier {
   readonly value: string;
 }
 
-/** Lower case, ASCII domain. @returns undefined when it is no address. */
+/** Names of letters, digits, hyphens and underscores, as mail servers look them up. */
+const HOST = /^[\w-]+(\.[\w-]+)*$/;
+
+/** Lower case, ASCII domain without the dot that may end it. @returns undefined when it is no address. */
 export function canonicalEmail(email: string): string | undefined {
   const [, local, domain] =
     /^([^\s\p{C}@<>(),;:"\\[\]]{1,64})@([^\s@/?#:]{1,253})$/u.exec(email.trim().normalize("NFC")) ?? [];
   if (local === undefined || domain === undefined) return undefined;
-  const host = domainToASCII(domain.toLowerCase());
-  return host === "" ? undefined : `${local.toLowerCase()}@${host}`;
+  const host = domainToASCII(domain.toLowerCase()).replace(/\.$/, "");
+  return !HOST.test(host) ? undefined : `${local.toLowerCase()}@${host}`;
 }
 
 /** Fifteen digits at most: some countries have longer ones, which nobody can be reached at from elsewhere. */

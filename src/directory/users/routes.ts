@@ -9,7 +9,7 @@ import { withoutNulls } from "../entity.ts";
 import { createUser, type NewUser } from "./create-user.ts";
 import { findUser, userExists } from "./find-user.ts";
 import { removeUser } from "./remove-user.ts";
-import { NewUserBody, UserExistsQuery, UserParams, UserView } from "./schema.ts";
+import { LONGEST_NAME, NewUserBody, UserExistsQuery, UserParams, UserView } from "./schema.ts";
 import type { User } from "./user.ts";
 
 const subject_types = ["client", "user"] as const;
@@ -62,7 +62,8 @@ export function userRoutes(app: App, { directory, preparePasswords, chargeQuesti
       if (fields.email === undefined && fields.phone_number === undefined && fields.customer_id === undefined) {
         throw refuseField("email", "required", "or phone_number or customer_id is required");
       }
-      const name = fields.name ?? ([first_name, last_name].filter(Boolean).join(" ") || undefined);
+      const name =
+        fields.name ?? ([first_name, last_name].filter(Boolean).join(" ").slice(0, LONGEST_NAME) || undefined);
       const verified = request.bearer.scope.some((scope) => ["admin:customers", "write:customers"].includes(scope));
       const account = await findAccount(directory, request.account_id);
       const within = guarded ? await preparePasswords(secrets) : undefined;

@@ -14,7 +14,9 @@ const phone_number = Type.String({
   description: "Completed to E.164 with the account's country.",
 });
 const customer_id = Type.String({ pattern: "^[^/?#\\s]{1,128}$", description: "Your own name for the user." });
-const name = Type.String({ maxLength: 200 });
+/** In characters. */
+export const LONGEST_NAME = 200;
+const name = Type.String({ maxLength: LONGEST_NAME });
 const locale = Type.String({
   pattern: "^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$",
   description: "BCP 47; language of messages to the user.",

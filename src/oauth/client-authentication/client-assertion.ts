@@ -6,6 +6,7 @@ import type { Directory } from "../../directory/directory.ts";
 import { blame } from "../../egress/documents.ts";
 import { Refusal } from "../../errors.ts";
 import { isBadJwt } from "../../secrets/bad-jwt.ts";
+import { sha256Text } from "../../secrets/digest.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Oauth } from "../oauth.ts";
 import { lookUpCurrentClient } from "../registration/find-registered-client.ts";
@@ -69,7 +70,7 @@ async function isFirstUse(
   if (typeof jti !== "string" || exp * 1000 > now + (LONGEST + SKEW) * 1000) return false;
   const used = {
     account_id,
-    id: `assertion ${id} ${jti.slice(0, 200)}`,
+    id: `assertion ${id} ${sha256Text(jti)}`,
     expires_at: instant((exp + SKEW) * 1000),
   };
   return storage.hot(useStatement, used);

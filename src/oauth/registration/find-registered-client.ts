@@ -32,8 +32,8 @@ type Asking = Pick<Oauth, "directory" | "documents">;
  */
 function isDocumentAddress(client_id: string): boolean {
   if (client_id.length > 2_048 || !isFetchable(client_id)) return false;
-  const { href, pathname, hash, username, password } = new URL(client_id);
-  return href === client_id && pathname.length > 1 && hash === "" && username === "" && password === "";
+  const { href, pathname, hash } = new URL(client_id);
+  return href === client_id && pathname.length > 1 && hash === "";
 }
 
 /**

@@ -1,7 +1,7 @@
 import { Type } from "typebox";
 import { Agreement } from "../../directory/users/account-user-schema.ts";
 
-const text = (description: string) => Type.Optional(Type.String({ maxLength: 500, description }));
+const text = (description: string) => Type.Optional(Type.String({ minLength: 1, maxLength: 200, description }));
 
 export const SignupBody = Type.Object(
   {

@@ -4,7 +4,7 @@ import type { Session } from "../../authentication/sessions/session.ts";
 import { endSession, findSessions, findUnended } from "../../authentication/sessions/sessions.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
 import { refuse } from "../../errors.ts";
-import { noteRefusal } from "../../http/error-reply.ts";
+import { noteRefusal, wantsPage } from "../../http/error-reply.ts";
 import { oneLine } from "../../http/one-line.ts";
 import type { App } from "../../http/server.ts";
 import { browserOf } from "../../oauth/browser/cookie.ts";
@@ -108,6 +108,7 @@ export function logoutRoutes(app: App, oauth: Oauth): void {
     reply.header("cache-control", "no-store");
     // The person is logged out all the same, and is told that; why nobody is sent back is for a developer.
     const refusal = given.post_logout_redirect_uri !== undefined && !logout.address ? notRegistered() : undefined;
+    if (refusal && !wantsPage(request)) throw refusal;
     if (refusal) noteRefusal(refusal, request);
     const body = html`<p>${texts.signed_out_intro}</p>
 ${refusal && html`<p class="quiet" lang="en">${refusal.message}</p>`}`;
