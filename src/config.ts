@@ -237,14 +237,17 @@ function checkDatabase(database_url: string, fault: Fault): boolean {
 
 /** It is compared with what browsers and clients send, so it has to be written as they write it. */
 function readPublicUrl(text: string | undefined, port: number, fault: Fault): string {
-  const url = (text ?? defaultOf("PUBLIC_URL").replace("$PORT", String(port))).replace(/\/+$/, "");
+  const url = text?.replace(/\/+$/, "") ?? new URL(defaultOf("PUBLIC_URL").replace("$PORT", String(port))).origin;
   const { protocol, username, href } = URL.canParse(url) ? new URL(url) : { protocol: "", username: "", href: "" };
   if (protocol === "" || username !== "" || /[?#]/.test(url)) {
     fault("PUBLIC_URL", "must be a URL without query, fragment and user name, for example https://login.example.com.");
   } else if (protocol !== "https:" && !(protocol === "http:" && isLoopbackUrl(url))) {
     fault("PUBLIC_URL", "must be https, or http on a loopback address.");
   } else if (href.replace(/\/+$/, "") !== url) {
-    fault("PUBLIC_URL", "must be written as browsers send it: the host in lower case or xn--…, no :443, no spaces.");
+    fault(
+      "PUBLIC_URL",
+      "must be written as browsers send it: the host in lower case or xn--…, no :443 or :80, no spaces.",
+    );
   }
   return url;
 }
