@@ -11,6 +11,7 @@ import { reveal } from "../secrets/secret.ts";
 import { migrationNames, pendingMigrations } from "../storage/migrate.ts";
 import { openStorage } from "../storage/open.ts";
 import type { Storage } from "../storage/storage.ts";
+import { askCollector } from "../telemetry/tracing.ts";
 import { checkMasterKeys } from "../tokens/keys/check-master-keys.ts";
 import { fail, type Output, print } from "./run.ts";
 
@@ -50,6 +51,7 @@ async function examine(config: Config): Promise<Finding[]> {
       ? { check: "SMS", state: "warning", message: "SMS_URL is not set; production accounts cannot send SMS." }
       : { check: "SMS", state: "ok", message: "a provider is set." },
     metricsFinding(config),
+    ...(await traceFindings(config)),
   ];
 }
 
@@ -163,4 +165,18 @@ function metricsFinding({ workers, metrics_port }: Config): Finding {
   if (workers === 1) return { check, state: "ok", message: "at /metrics, for this machine only." };
   const message = `each answer of /metrics holds the figures of one of the ${workers} workers. Set METRICS_PORT, which adds them up.`;
   return { check, state: "warning", message };
+}
+
+async function traceFindings({ otlp_endpoint }: Config): Promise<Finding[]> {
+  const check = "traces";
+  if (otlp_endpoint === null) return [];
+  try {
+    await askCollector(otlp_endpoint);
+    return [{ check, state: "ok", message: "the collector takes them." }];
+  } catch (error) {
+    const { code, message } = error as { code?: unknown; message: string };
+    const said = `the collector of OTEL_EXPORTER_OTLP_ENDPOINT takes none (${code ?? message}).`;
+    const remedy = "Name the base of its OTLP over HTTP, often of port 4318: /v1/traces is added to it.";
+    return [{ check, state: "warning", message: `${said} ${remedy}` }];
+  }
 }

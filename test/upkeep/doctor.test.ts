@@ -11,6 +11,7 @@ import { openStorage } from "../../src/storage/open.ts";
 import { createTestDatabase, engines } from "../support/engines.ts";
 import { admin } from "../support/global-setup.ts";
 import { CLI, cli } from "../support/process.ts";
+import { openReceiver } from "../support/receiver.ts";
 import { openMailbox } from "../support/smtp.ts";
 
 const NOWHERE = "postgres://127.0.0.1:1/latchkey";
@@ -102,6 +103,20 @@ describe("doctor", () => {
       await storage.close();
       await drop();
     }
+  });
+
+  it("asks the collector of traces, and warns of one that takes none", async () => {
+    const collector = await openReceiver(({ path }) => [path === "/v1/traces" ? 200 : 404, "{}"]);
+    const traces = (OTEL_EXPORTER_OTLP_ENDPOINT: string) => findingOn("traces", { OTEL_EXPORTER_OTLP_ENDPOINT });
+    expect(await traces(collector.url)).toMatchObject({ state: "ok" });
+    const named = (what: string) => `the collector of OTEL_EXPORTER_OTLP_ENDPOINT takes none (${what}).`;
+    for (const [url, what] of [
+      [`${collector.url}/v1/traces`, "404"],
+      [`http://127.0.0.1:${await freePort()}`, "ECONNREFUSED"],
+    ] as const)
+      expect(await traces(url)).toMatchObject({ state: "warning", message: expect.stringContaining(named(what)) });
+    expect(await findingOn("traces", {})).toBeUndefined();
+    await collector.close();
   });
 
   it("warns of several workers whose figures nobody adds up", async () => {
