@@ -5,7 +5,7 @@ import { sql } from "kysely";
 import { adviceOn } from "../advice.ts";
 import { checkSettings } from "../check-settings.ts";
 import { type Config, isLoopbackUrl, isSqlite, readConfig, sqlitePath } from "../config.ts";
-import { faultCode } from "../delivery/smtp.ts";
+import { encryptionFor, faultCode } from "../delivery/smtp.ts";
 import { masterKeys } from "../secrets/master-keys.ts";
 import { reveal } from "../secrets/secret.ts";
 import { migrationNames, pendingMigrations } from "../storage/migrate.ts";
@@ -13,7 +13,7 @@ import { openStorage } from "../storage/open.ts";
 import type { Storage } from "../storage/storage.ts";
 import { askCollector } from "../telemetry/tracing.ts";
 import { checkMasterKeys } from "../tokens/keys/check-master-keys.ts";
-import { fail, type Output, print } from "./run.ts";
+import { fail, type Output, print, rehearse } from "./run.ts";
 
 interface Finding {
   readonly check: string;
@@ -97,7 +97,7 @@ async function databaseFindings({ database_url, master_keys }: Config): Promise<
     const offset = Math.abs(storage.now() - Date.now());
     try {
       await storage.ping();
-      if (pending.length < migrationNames().length) await writeNothing(storage);
+      await (pending.length < migrationNames().length ? writeNothing(storage) : createNothing(storage));
       if (pending.length === 0 && master_keys.length > 0) await checkMasterKeys(storage, masterKeys(master_keys));
     } finally {
       await storage.close();
@@ -129,6 +129,11 @@ async function writeNothing(storage: Storage): Promise<void> {
   await storage.write(({ db }) => sql`delete from migrations where name is null`.execute(db));
 }
 
+/** @throws where the first start could make no tables. */
+async function createNothing(storage: Storage): Promise<void> {
+  await rehearse(storage, ({ db }) => sql`create table migrations (name text)`.execute(db));
+}
+
 async function mailFinding({ smtp_url, mail_from }: Config): Promise<Finding> {
   const check = "mail";
   if (smtp_url === null) {
@@ -137,6 +142,7 @@ async function mailFinding({ smtp_url, mail_from }: Config): Promise<Finding> {
   const { createTransport } = await import("nodemailer");
   const transport = createTransport({
     url: reveal(smtp_url),
+    ...encryptionFor(reveal(smtp_url)),
     connectionTimeout: 5_000,
     greetingTimeout: 5_000,
     socketTimeout: 5_000,
@@ -154,6 +160,8 @@ async function mailFinding({ smtp_url, mail_from }: Config): Promise<Finding> {
 function mailAdvice(code: string): string {
   if (/^CERT_|SELF_SIGNED|^UNABLE_TO_|^ERR_TLS_/.test(code))
     return `the server of SMTP_URL cannot be trusted (${code}). Its certificate is not valid: renew it there, name the host that it is for, or give Node.js its authority by NODE_EXTRA_CA_CERTS.`;
+  if (code === "ETLS")
+    return `the server of SMTP_URL does not speak TLS (${code}), and a password would go out as it is. Turn STARTTLS on there, with a certificate that is valid, or use smtps://.`;
   if (["ECONNREFUSED", "ETIMEDOUT", "ENOTFOUND"].includes(code))
     return `nothing answers at the host and port of SMTP_URL (${code}). Check both, and the firewall.`;
   return `the server of SMTP_URL does not accept us (${code}). Check host, port, user and password.`;
