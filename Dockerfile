@@ -14,8 +14,9 @@ WORKDIR /app
 COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
-RUN ln -s /app/dist/cli/latchkey.js /usr/local/bin/latchkey && mkdir data && chown node:node data
-USER node
+RUN ln -s /app/dist/cli/latchkey.js /usr/local/bin/latchkey && mkdir data && chown 1000:1000 data
+# By number: Kubernetes has to see that it is not root.
+USER 1000:1000
 VOLUME /app/data
 EXPOSE 8080
 HEALTHCHECK CMD ["node", "-e", "fetch('http://127.0.0.1:' + (process.env.PORT?.trim() || 8080) + '/readyz').then(r => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]

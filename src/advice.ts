@@ -38,7 +38,7 @@ const POSTGRES: Readonly<Record<string, string>> = {
   "28P01": "holds a wrong user or password",
   "28000": "names a user that the server does not let in: check user, password and pg_hba.conf",
   "3D000": "names a database that does not exist: create it",
-  "42501": "names a user that may not create tables: grant it the database",
+  "42501": "names a user that may not create tables: make it the owner, by alter database … owner to …",
   "25006": "names a standby, or a server that may only be read: name the primary",
   "53300": "names a server that has no connection left: raise its max_connections, or run fewer processes",
   "57P03": "names a server that is only starting: try again",

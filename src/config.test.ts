@@ -38,6 +38,12 @@ describe("settings", () => {
     expect(config.demo).toBe(true);
   });
 
+  it("write the base as browsers do where nobody sets it, whatever the port", () => {
+    const bases = { "80": "http://localhost", "443": "http://localhost:443", "0": "http://localhost:0" };
+    for (const [PORT, base] of Object.entries(bases))
+      expect(readConfig({ MASTER_KEY: KEY, PORT }).public_url).toBe(base);
+  });
+
   it("generate no master key beside a database that was sealed under another", () => {
     const beside = mkdtempSync(join(tmpdir(), "latchkey-config-"));
     const DATABASE_URL = `sqlite:${beside}/latchkey.db`;

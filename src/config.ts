@@ -61,7 +61,7 @@ export const variables: readonly Variable[] = [
   {
     name: "SMTP_URL",
     default: "",
-    meaning: "smtp://user:password@host:587 or smtps://…; mail of production accounts.",
+    meaning: "smtp://user:password@host:587 (with STARTTLS) or smtps://…; mail of production accounts.",
   },
   { name: "MAIL_FROM", default: "", meaning: "Sender of mail; required beside SMTP_URL." },
   {
@@ -108,14 +108,16 @@ export class ConfigError extends Error {
   }
 }
 
+const ALL = "0.0.0.0 for all of IPv4, :: for all";
+
 /** Why nothing can listen where these settings say, and what to do. */
 export function listenFault(name: "PORT" | "METRICS_PORT", host: string, port: number, error: Error): Error {
   const { code = "" } = error as NodeJS.ErrnoException;
   const said: Readonly<Record<string, string>> = {
     EADDRINUSE: `${name} ${port} is in use by another process. Stop that one, or set another ${name}.`,
     EACCES: `${name} ${port} is not open to this user. Set one above 1023.`,
-    EADDRNOTAVAIL: `HOST ${host} is no address of this machine. Set one that is, or 0.0.0.0 for all of them.`,
-    ENOTFOUND: `HOST ${host} cannot be looked up. Set an address of this machine, or 0.0.0.0 for all of them.`,
+    EADDRNOTAVAIL: `HOST ${host} is no address of this machine. Set one that is, or ${ALL}.`,
+    ENOTFOUND: `HOST ${host} cannot be looked up. Set an address of this machine, or ${ALL}.`,
   };
   return new Error(said[code] ?? `${name} ${port} of HOST ${host} cannot be listened on: ${error.message}.`);
 }
@@ -237,14 +239,17 @@ function checkDatabase(database_url: string, fault: Fault): boolean {
 
 /** It is compared with what browsers and clients send, so it has to be written as they write it. */
 function readPublicUrl(text: string | undefined, port: number, fault: Fault): string {
-  const url = (text ?? defaultOf("PUBLIC_URL").replace("$PORT", String(port))).replace(/\/+$/, "");
+  const url = text?.replace(/\/+$/, "") ?? new URL(defaultOf("PUBLIC_URL").replace("$PORT", String(port))).origin;
   const { protocol, username, href } = URL.canParse(url) ? new URL(url) : { protocol: "", username: "", href: "" };
   if (protocol === "" || username !== "" || /[?#]/.test(url)) {
     fault("PUBLIC_URL", "must be a URL without query, fragment and user name, for example https://login.example.com.");
   } else if (protocol !== "https:" && !(protocol === "http:" && isLoopbackUrl(url))) {
     fault("PUBLIC_URL", "must be https, or http on a loopback address.");
   } else if (href.replace(/\/+$/, "") !== url) {
-    fault("PUBLIC_URL", "must be written as browsers send it: the host in lower case or xn--…, no :443, no spaces.");
+    fault(
+      "PUBLIC_URL",
+      "must be written as browsers send it: the host in lower case or xn--…, no :443 or :80, no spaces.",
+    );
   }
   return url;
 }

@@ -71,6 +71,7 @@ import { sandboxPageRoutes } from "./pages/sandbox/routes.ts";
 import { languages } from "./pages/texts/languages.ts";
 import { revocationSweep } from "./revocation/revocation.ts";
 import { startJanitor } from "./storage/janitor.ts";
+import type { OnWait } from "./storage/migrate.ts";
 import { type Logger, openLogger } from "./telemetry/log.ts";
 import { type Metrics, openMetrics } from "./telemetry/metrics.ts";
 import { serveMetrics } from "./telemetry/metrics-server.ts";
@@ -105,7 +106,8 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
   const tracing = config.otlp_endpoint === null ? undefined : await openTracing(config.otlp_endpoint, version, log);
   const onUnread = (error: unknown) => log.error({ err: error }, "revocations cannot be read");
   const { onQuery, abandoned } = options;
-  const core = await openCore(config, { exclusive: true, onQuery, tracing, abandoned, onUnread });
+  const onWait = waitOf(log);
+  const core = await openCore(config, { exclusive: true, onQuery, tracing, abandoned, onWait, onUnread });
   const { storage, directory } = core;
   const stops: (() => Promise<void>)[] = tracing ? [tracing.stop] : [];
   try {
@@ -163,6 +165,11 @@ async function stopAll(stops: (() => Promise<void>)[], core: Core): Promise<void
   for (const stop of [core.close, ...stops.splice(0)].reverse()) await stop().catch((error) => failures.push(error));
   if (failures.length > 0) throw failures[0];
 }
+
+const waitOf =
+  (log: Logger): OnWait =>
+  (migration) =>
+    log.warn({ migration }, "waits for a table that somebody is using");
 
 /** What the janitor does. */
 export function sweepsOf({ directory, tokens }: Core) {
@@ -268,8 +275,10 @@ export async function serve(options: ServerOptions = {}, explain: (error: unknow
   tuneEngine();
   try {
     const config = readConfig(process.env, { check: checkSettings });
-    if (config.workers > 1) await serveWithWorkers(config, (own, as) => run(own, { ...options, ...as }));
-    else await run(config, options);
+    if (config.workers > 1) {
+      const onWait: OnWait = (migration) => waitOf(openLogger(config.log_level))(migration);
+      await serveWithWorkers(config, (own, as) => run(own, { ...options, ...as }), onWait);
+    } else await run(config, options);
   } catch (error) {
     explain(error);
     process.exit();

@@ -1,6 +1,6 @@
 import cluster from "node:cluster";
 import type { Config } from "./config.ts";
-import { migrate } from "./storage/migrate.ts";
+import { migrate, type OnWait } from "./storage/migrate.ts";
 import { openClusterMetrics } from "./telemetry/metrics.ts";
 import { serveMetrics } from "./telemetry/metrics-server.ts";
 
@@ -16,6 +16,7 @@ const LONGEST_PAUSE = 30_000;
 export async function serveWithWorkers(
   config: Config,
   run: (config: Config, options: { readonly follower: boolean }) => Promise<void>,
+  onWait: OnWait,
 ): Promise<void> {
   if (cluster.isWorker) return run(config, { follower: cluster.worker?.id !== 1 });
   let stopping = false;
@@ -28,7 +29,7 @@ export async function serveWithWorkers(
   };
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
-  await migrate(config.database_url);
+  await migrate(config.database_url, onWait);
   if (config.metrics_port !== null) await serveMetrics(config.host, config.metrics_port, await openClusterMetrics());
   let served = false;
   let pause = FIRST_PAUSE;

@@ -5,14 +5,15 @@ import { sql } from "kysely";
 import { adviceOn } from "../advice.ts";
 import { checkSettings } from "../check-settings.ts";
 import { type Config, isLoopbackUrl, isSqlite, readConfig, sqlitePath } from "../config.ts";
-import { faultCode } from "../delivery/smtp.ts";
+import { encryptionFor, faultCode } from "../delivery/smtp.ts";
 import { masterKeys } from "../secrets/master-keys.ts";
 import { reveal } from "../secrets/secret.ts";
 import { migrationNames, pendingMigrations } from "../storage/migrate.ts";
 import { openStorage } from "../storage/open.ts";
 import type { Storage } from "../storage/storage.ts";
+import { askCollector } from "../telemetry/tracing.ts";
 import { checkMasterKeys } from "../tokens/keys/check-master-keys.ts";
-import { fail, type Output, print } from "./run.ts";
+import { fail, type Output, print, rehearse } from "./run.ts";
 
 interface Finding {
   readonly check: string;
@@ -50,6 +51,7 @@ async function examine(config: Config): Promise<Finding[]> {
       ? { check: "SMS", state: "warning", message: "SMS_URL is not set; production accounts cannot send SMS." }
       : { check: "SMS", state: "ok", message: "a provider is set." },
     metricsFinding(config),
+    ...(await traceFindings(config)),
   ];
 }
 
@@ -95,7 +97,7 @@ async function databaseFindings({ database_url, master_keys }: Config): Promise<
     const offset = Math.abs(storage.now() - Date.now());
     try {
       await storage.ping();
-      if (pending.length < migrationNames().length) await writeNothing(storage);
+      await (pending.length < migrationNames().length ? writeNothing(storage) : createNothing(storage));
       if (pending.length === 0 && master_keys.length > 0) await checkMasterKeys(storage, masterKeys(master_keys));
     } finally {
       await storage.close();
@@ -127,6 +129,11 @@ async function writeNothing(storage: Storage): Promise<void> {
   await storage.write(({ db }) => sql`delete from migrations where name is null`.execute(db));
 }
 
+/** @throws where the first start could make no tables. */
+async function createNothing(storage: Storage): Promise<void> {
+  await rehearse(storage, ({ db }) => sql`create table migrations (name text)`.execute(db));
+}
+
 async function mailFinding({ smtp_url, mail_from }: Config): Promise<Finding> {
   const check = "mail";
   if (smtp_url === null) {
@@ -135,6 +142,7 @@ async function mailFinding({ smtp_url, mail_from }: Config): Promise<Finding> {
   const { createTransport } = await import("nodemailer");
   const transport = createTransport({
     url: reveal(smtp_url),
+    ...encryptionFor(reveal(smtp_url)),
     connectionTimeout: 5_000,
     greetingTimeout: 5_000,
     socketTimeout: 5_000,
@@ -152,6 +160,8 @@ async function mailFinding({ smtp_url, mail_from }: Config): Promise<Finding> {
 function mailAdvice(code: string): string {
   if (/^CERT_|SELF_SIGNED|^UNABLE_TO_|^ERR_TLS_/.test(code))
     return `the server of SMTP_URL cannot be trusted (${code}). Its certificate is not valid: renew it there, name the host that it is for, or give Node.js its authority by NODE_EXTRA_CA_CERTS.`;
+  if (code === "ETLS")
+    return `the server of SMTP_URL does not speak TLS (${code}), and a password would go out as it is. Turn STARTTLS on there, with a certificate that is valid, or use smtps://.`;
   if (["ECONNREFUSED", "ETIMEDOUT", "ENOTFOUND"].includes(code))
     return `nothing answers at the host and port of SMTP_URL (${code}). Check both, and the firewall.`;
   return `the server of SMTP_URL does not accept us (${code}). Check host, port, user and password.`;
@@ -163,4 +173,18 @@ function metricsFinding({ workers, metrics_port }: Config): Finding {
   if (workers === 1) return { check, state: "ok", message: "at /metrics, for this machine only." };
   const message = `each answer of /metrics holds the figures of one of the ${workers} workers. Set METRICS_PORT, which adds them up.`;
   return { check, state: "warning", message };
+}
+
+async function traceFindings({ otlp_endpoint }: Config): Promise<Finding[]> {
+  const check = "traces";
+  if (otlp_endpoint === null) return [];
+  try {
+    await askCollector(otlp_endpoint);
+    return [{ check, state: "ok", message: "the collector takes them." }];
+  } catch (error) {
+    const { code, message } = error as { code?: unknown; message: string };
+    const said = `the collector of OTEL_EXPORTER_OTLP_ENDPOINT takes none (${code ?? message}).`;
+    const remedy = "Name the base of its OTLP over HTTP, often of port 4318: /v1/traces is added to it.";
+    return [{ check, state: "warning", message: `${said} ${remedy}` }];
+  }
 }

@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { readConfig } from "../config.ts";
 import { migrate } from "../storage/migrate.ts";
-import { fail, type Output, print } from "./run.ts";
+import { fail, type Output, print, tellWait } from "./run.ts";
 
 export function migrateCommand(): Command {
   return new Command("migrate")
@@ -9,7 +9,7 @@ export function migrateCommand(): Command {
     .option("--json", "print JSON")
     .action(async (output: Output) => {
       try {
-        const applied = await migrate(readConfig(process.env).database_url);
+        const applied = await migrate(readConfig(process.env).database_url, tellWait(output));
         print({ applied }, output, applied.length > 0 ? applied.map((name) => `applied ${name}`) : ["nothing to do"]);
       } catch (error) {
         fail(error, output);

@@ -7,7 +7,7 @@ import { findAccount } from "../directory/accounts/find-account.ts";
 import type { Actor, Directory } from "../directory/directory.ts";
 import { type Fault, Refusal, refuse, unlessRefused } from "../errors.ts";
 import { malformed } from "../http/error-reply.ts";
-import { migrationNames, pendingMigrations } from "../storage/migrate.ts";
+import { migrationNames, type OnWait, pendingMigrations } from "../storage/migrate.ts";
 import type { Storage, Transaction } from "../storage/storage.ts";
 import { errorOfTrial, openTrial, type Trial } from "./trial.ts";
 
@@ -34,6 +34,15 @@ export const unwritten = (error: Error): Error => Object.assign(error, { path: "
 /** Prints a result: for programs as JSON, for people as the lines they want to read. */
 export function print(result: object, output: Output, lines: readonly string[]): void {
   say(output.json ? JSON.stringify(result) : lines.join("\n"), output);
+}
+
+/** Says on standard error why a command takes its time; for programs in a line of JSON. */
+export function tellWait({ json }: Output): OnWait {
+  const message = "waits for a table that somebody is using";
+  return (migration) =>
+    process.stderr.write(
+      json ? `${JSON.stringify({ waiting: { migration, message } })}\n` : `${migration} ${message}\n`,
+    );
 }
 
 /** The account that a command is about, as its help explains it. */
@@ -97,7 +106,7 @@ export async function withCore(
   try {
     if (dry) trial = await openTrial(process.env);
     const config = trial?.config ?? (founds ? readConfig(process.env) : await readStanding(process.env));
-    const core = await openCore(config, { exclusive: false });
+    const core = await openCore(config, { exclusive: false, onWait: tellWait(output) });
     try {
       await work(core, { is_new: trial?.is_new ?? false });
     } finally {

@@ -64,6 +64,46 @@ it("gives up a server that falls silent before it has the mail", async () => {
   server.close();
 });
 
+/** Speaks no TLS, and notes what it is told. */
+async function openClearServer() {
+  const told: string[] = [];
+  const answers: Record<string, string> = {
+    EHLO: "250-here\r\n250 AUTH PLAIN",
+    AUTH: "235 welcome",
+    STARTTLS: "502 no",
+  };
+  const server = createServer((socket) => {
+    socket.on("error", () => {}).write("220 ready\r\n");
+    socket.on("data", (data) => {
+      const [verb = ""] = data.toString().split(/[\s]/);
+      told.push(verb);
+      socket.write(`${answers[verb] ?? "421 bye"}\r\n`);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return { told, port: (server.address() as AddressInfo).port, close: () => server.close() };
+}
+
+it.each([
+  // By another name than that of this machine.
+  ["0.0.0.0", "", false],
+  ["0.0.0.0", "?requireTLS=false", true],
+  ["127.0.0.1", "", true],
+  ["localhost", "", true],
+])(
+  "tells a server without TLS no password, unless it is on this machine or may be told (%s%s)",
+  async (host, query, told) => {
+    const server = await openClearServer();
+    const url = `smtp://user:password@${host}:${server.port}${query}`;
+    const smtp = await openSmtp({ url, from: "login@latchkey.example" });
+    const error = await smtp.send(mailOf("ada"), new AbortController().signal).catch(({ message }: Error) => message);
+    smtp.close();
+    server.close();
+    expect(server.told.includes("AUTH")).toBe(told);
+    expect(error).toBe(told ? "the mail server answered 421" : "the mail server does not speak TLS (ETLS)");
+  },
+);
+
 it("says by its code why the mail server was not reached", async () => {
   const mailbox = await openMailbox({ secure: true });
   await mailbox.start();

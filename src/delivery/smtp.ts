@@ -1,3 +1,4 @@
+import { isLoopbackUrl } from "../config.ts";
 import { undeliverable } from "../outbox/outbox.ts";
 import { reveal } from "../secrets/secret.ts";
 import type { MailProvider } from "./delivery.ts";
@@ -32,6 +33,7 @@ export async function openSmtp({ url, from, hand_over = 40_000 }: SmtpOptions): 
   const { createTransport } = await import("nodemailer");
   const transport = createTransport({
     url,
+    ...encryptionFor(url),
     pool: true,
     maxConnections: CONNECTIONS,
     connectionTimeout: 10_000,
@@ -83,6 +85,17 @@ export async function openSmtp({ url, from, hand_over = 40_000 }: SmtpOptions): 
 }
 
 /**
+ * Who expects TLS does not go on without it (RFC 3207 §6): where a password goes out, and not to this machine, STARTTLS is
+ * asked for whether or not it is offered, since anybody on the way may take the offer away. `?requireTLS=false` in the URL
+ * does without.
+ */
+export function encryptionFor(url: string): { readonly requireTLS?: true } {
+  const { protocol, username, hostname, searchParams } = new URL(url);
+  const safe = protocol !== "smtp:" || username === "" || isLoopbackUrl(`http://${hostname}`);
+  return safe || searchParams.has("requireTLS") ? {} : { requireTLS: true };
+}
+
+/**
  * One place a connection. The transport would queue what finds none free and send it in the end, even when it was given
  * up long ago and tried again: so whoever waits, waits here, and leaves when `signal` says so.
  */
@@ -122,10 +135,11 @@ export const faultCode = ({ originalCode, code }: Pick<SmtpError, "originalCode"
 /** The server's own words stay out: some repeat what they were sent. */
 function reasonOf(error: SmtpError): Error {
   const { responseCode, code } = error;
-  const reason =
+  const answered =
     responseCode === undefined
       ? `the mail server does not answer (${faultCode(error)})`
       : `the mail server answered ${responseCode}`;
+  const reason = code === "ETLS" ? "the mail server does not speak TLS (ETLS)" : answered;
   // 550 to 553: no such mailbox, or none that takes mail; another attempt meets the same answer (RFC 5321 §4.2.3).
   const permanent = code === "EENVELOPE" && responseCode !== undefined && responseCode >= 550 && responseCode <= 553;
   return permanent ? undeliverable(reason) : new Error(reason);

@@ -6,6 +6,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { refuse } from "../errors.ts";
+import { hashFault } from "./hash-fault.ts";
 import { reveal, type Secret } from "./secret.ts";
 
 const PROCESS = fileURLToPath(new URL("./slow-hash-process.cjs", import.meta.url));
@@ -38,23 +39,38 @@ export async function slowHash(text: Secret): Promise<string> {
   return hash;
 }
 
-/** @throws 503 temporarily_unavailable when too many wait, or it waited too long. */
+/**
+ * No text is that of a hash with a fault, and to find that out takes as long as with a hash of our own.
+ *
+ * @throws 503 temporarily_unavailable when too many wait, or it waited too long.
+ */
 export async function slowVerify(against: string, text: Secret): Promise<boolean> {
-  return (await inTurn(text, against)).same === true;
+  if (!(await hashFault(against))) return (await inTurn(text, against)).same === true;
+  await slowHash(text);
+  return false;
 }
 
 async function inTurn(text: Secret, against: string | undefined): Promise<Answer> {
   if (running >= AT_ONCE) await turn();
   else running += 1;
-  try {
-    const answer = await ask(text, against);
-    if (answer.error !== undefined) throw new Error(`a hash failed: ${answer.error}`);
-    return answer;
-  } finally {
-    const [next] = queue;
-    if (next) next();
-    else running -= 1;
-  }
+  const answer = await inTime(ask(text, against).finally(passOn));
+  if (answer.error !== undefined) throw new Error(`a hash failed: ${answer.error}`);
+  return answer;
+}
+
+/** The place of a hash is free when the process has done with it, whether or not anybody still waits for it. */
+function passOn(): void {
+  const [next] = queue;
+  if (next) next();
+  else running -= 1;
+}
+
+/** @throws 503 temporarily_unavailable. */
+function inTime(answer: Promise<Answer>): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const tooLate = setTimeout(() => reject(busy()), PATIENCE);
+    answer.finally(() => clearTimeout(tooLate)).then(resolve, reject);
+  });
 }
 
 /** Resolves with the place of one that has ended. */
@@ -76,22 +92,14 @@ function turn(): Promise<void> {
 
 const busy = () => refuse("temporarily_unavailable", { detail: "too many logins", retry_after: 1 });
 
-function ask(text: Secret, against: string | undefined): Promise<Answer> {
+async function ask(text: Secret, against: string | undefined): Promise<Answer> {
   child ??= start();
   const id = ++ids;
-  return new Promise((resolve, reject) => {
-    const tooLate = setTimeout(() => {
-      waiting.delete(id);
-      reject(busy());
-    }, PATIENCE);
-    waiting.set(id, (answer) => {
-      clearTimeout(tooLate);
-      resolve(answer);
-    });
-    child?.ref();
-    child?.channel?.ref();
-    child?.send({ id, text: reveal(text), ...(against === undefined ? {} : { against }) });
-  });
+  const answer = new Promise<Answer>((resolve) => waiting.set(id, resolve));
+  child.ref();
+  child.channel?.ref();
+  child.send({ id, text: reveal(text), ...(against === undefined ? {} : { against }) });
+  return answer;
 }
 
 /** Does not keep the server alive; what it did not answer when it ends failed, and the next hash begins another. */

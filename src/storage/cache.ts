@@ -1,3 +1,5 @@
+import { openBoundedMap } from "./bounded-map.ts";
+
 /**
  * Reads that a request path repeats: clients, grants, accounts, keys. At most `ttl` old, so another process's change is
  * seen in time; forgotten at once by the process that wrote. A miss is never kept, so what one process created the next
@@ -18,7 +20,6 @@ export interface Cache<V> {
 
 interface Entry<V> {
   readonly value: V;
-  readonly size: number;
   readonly loaded_at: number;
   /** By a reload. */
   readonly again: boolean;
@@ -26,9 +27,6 @@ interface Entry<V> {
 
 /** Milliseconds from one reload of a key to the next. */
 const RELOAD = 1_000;
-
-/** Characters that all values of a cache hold together, unless one alone holds more. */
-const LARGEST = 16 * 1_024 * 1_024;
 
 export interface CacheOptions<V> {
   /** Characters that a value holds, where its maker chose how many; left out where all values are about as large. */
@@ -42,24 +40,9 @@ export interface CacheOptions<V> {
 }
 
 export function openCache<V>(options: CacheOptions<V> = {}): Cache<V> {
-  const { sizeOf = () => 0, ttl = 5_000, limit = 10_000, monotonic = performance.now.bind(performance) } = options;
-  const entries = new Map<string, Entry<V>>();
-  let held = 0;
+  const { sizeOf = () => 0, ttl = 5_000, limit, monotonic = performance.now.bind(performance) } = options;
+  const entries = openBoundedMap<Entry<V>>(limit);
   const loads = new Map<string, Promise<V | undefined>>();
-
-  function drop(key: string): void {
-    held -= entries.get(key)?.size ?? 0;
-    entries.delete(key);
-  }
-
-  function keep(key: string, entry: Entry<V>): void {
-    for (const oldest of entries.keys()) {
-      if (entries.size < limit && held + entry.size <= LARGEST) break;
-      drop(oldest);
-    }
-    entries.set(key, entry);
-    held += entry.size;
-  }
 
   async function fill(key: string, load: () => Promise<V | undefined>, again = false): Promise<V | undefined> {
     const loaded_at = monotonic();
@@ -69,8 +52,8 @@ export function openCache<V>(options: CacheOptions<V> = {}): Cache<V> {
       const value = await pending;
       // A key forgotten while it loaded may have loaded the old row.
       if (loads.get(key) === pending) {
-        drop(key);
-        if (value !== undefined) keep(key, { value, size: sizeOf(value), loaded_at, again });
+        entries.delete(key);
+        if (value !== undefined) entries.set(key, { value, loaded_at, again }, sizeOf(value));
       }
       return value;
     } finally {
@@ -92,12 +75,11 @@ export function openCache<V>(options: CacheOptions<V> = {}): Cache<V> {
       return fill(key, load, true);
     },
     forget(key) {
-      drop(key);
+      entries.delete(key);
       loads.delete(key);
     },
     clear() {
       entries.clear();
-      held = 0;
       loads.clear();
     },
   };

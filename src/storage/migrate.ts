@@ -19,9 +19,15 @@ interface Migration {
   readonly sql: string;
 }
 
-/** Applies what is missing and returns the names applied. Two processes may start at once: each waits for the other. */
-export async function migrate(database_url: string): Promise<string[]> {
-  return isSqlite(database_url) ? migrateSqlite(sqlitePath(database_url)) : migratePostgres(database_url);
+/** Hears the name of a migration that waits for a table which somebody is using. */
+export type OnWait = (migration: string) => void;
+
+/**
+ * Applies what is missing and returns the names applied. Two processes may start at once: each waits for the other.
+ * `onWait` is called once for each that waits for a table.
+ */
+export async function migrate(database_url: string, onWait: OnWait = () => {}): Promise<string[]> {
+  return isSqlite(database_url) ? migrateSqlite(sqlitePath(database_url)) : migratePostgres(database_url, onWait);
 }
 
 /** The migrations that this program knows and the database lacks; changes nothing. */
@@ -94,7 +100,7 @@ const LOCK_TIMEOUT = 1_000;
 /** Milliseconds until it is tried again. */
 const PAUSE = 2_000;
 
-async function migratePostgres(database_url: string): Promise<string[]> {
+async function migratePostgres(database_url: string, onWait: OnWait): Promise<string[]> {
   const client = await connect(database_url);
   const applied: string[] = [];
   let waiting: string | undefined;
@@ -105,7 +111,7 @@ async function migratePostgres(database_url: string): Promise<string[]> {
       if (!next) return applied;
       if (next.done) applied.push(next.name);
       else {
-        if (waiting !== next.name) process.stderr.write(`${next.name} waits for a table that somebody is using\n`);
+        if (waiting !== next.name) onWait(next.name);
         waiting = next.name;
         await new Promise((resolve) => setTimeout(resolve, PAUSE));
       }

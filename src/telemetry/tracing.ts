@@ -6,8 +6,12 @@
 import { context, propagation, type Span, SpanKind, SpanStatusCode, type Tracer, trace } from "@opentelemetry/api";
 import type { Logger } from "./log.ts";
 
-/** Milliseconds that a collector has for the last spans. */
+/** Milliseconds that a collector has for spans, which are sent again within them. */
+const LONGEST = 10_000;
+/** … for the last ones, */
 const PATIENCE = 2_000;
+/** … and for none, when it is only asked. */
+const FOR_NONE = 5_000;
 
 export interface RequestSpan {
   /** Runs `work` with this span as the parent of what it starts. */
@@ -19,31 +23,75 @@ export interface Tracing {
   startRequest(method: string, headers: Readonly<Record<string, unknown>>): RequestSpan;
   /** A child of the span that is active now. */
   measure<T>(name: string, work: () => Promise<T>): Promise<T>;
-  /** Sends what is gathered and stops. Never rejects: a collector that does not take it in time is named in the log. */
+  /** Sends what is gathered and stops. Never rejects: the log hears of a collector that does not take it in time. */
   stop(): Promise<void>;
 }
 
-/** `endpoint`: base URL of an OTLP collector over HTTP; `/v1/traces` is added. */
+/**
+ * `endpoint`: base URL of an OTLP collector over HTTP; `/v1/traces` is added. The log hears when the collector stops taking
+ * spans, and when it takes them again.
+ */
 export async function openTracing(endpoint: string, version: string, log: Logger): Promise<Tracing> {
-  const [base, otlp, hooks, resources, core] = await Promise.all([
+  const [exporter, base, hooks, resources, core] = await Promise.all([
+    exporterTo(endpoint, LONGEST),
     import("@opentelemetry/sdk-trace-base"),
-    import("@opentelemetry/exporter-trace-otlp-http"),
     import("@opentelemetry/context-async-hooks"),
     import("@opentelemetry/resources"),
     import("@opentelemetry/core"),
   ]);
   context.setGlobalContextManager(new hooks.AsyncLocalStorageContextManager().enable());
   propagation.setGlobalPropagator(new core.W3CTraceContextPropagator());
-  const exporter = new otlp.OTLPTraceExporter({ url: `${endpoint.replace(/\/+$/, "")}/v1/traces` });
+  const { lost, taken } = tellOnce(log);
   const provider = new base.BasicTracerProvider({
     resource: resources.resourceFromAttributes({ "service.name": "latchkey", "service.version": version }),
-    spanProcessors: [new base.BatchSpanProcessor(exporter)],
+    spanProcessors: [
+      new base.BatchSpanProcessor({
+        export: (spans, done) =>
+          exporter.export(spans, (result) => {
+            if (result.code === core.ExportResultCode.SUCCESS) taken();
+            else lost(result.error);
+            done(result);
+          }),
+        shutdown: () => exporter.shutdown(),
+      }),
+    ],
   });
-  const stop = () =>
-    inTime(PATIENCE, provider.shutdown()).catch((error) =>
-      log.warn({ err: error }, "the collector of traces does not answer: the last spans are lost"),
-    );
+  const stop = () => inTime(PATIENCE, provider.shutdown()).catch(lost);
   return tracingWith(provider.getTracer("latchkey"), stop);
+}
+
+async function exporterTo(endpoint: string, timeoutMillis: number) {
+  const { OTLPTraceExporter } = await import("@opentelemetry/exporter-trace-otlp-http");
+  return new OTLPTraceExporter({ url: `${endpoint.replace(/\/+$/, "")}/v1/traces`, timeoutMillis });
+}
+
+/** What becomes of spans, told when it changes. */
+function tellOnce(log: Logger) {
+  let failing = false;
+  return {
+    lost(error: unknown): void {
+      if (!failing) log.warn({ err: error, ...statusOf(error) }, "the collector takes no traces: spans are lost");
+      failing = true;
+    },
+    taken(): void {
+      if (failing) log.info("the collector takes traces again");
+      failing = false;
+    },
+  };
+}
+
+/** Of an answer over HTTP. */
+function statusOf(error: unknown): { readonly status?: number } {
+  const { code } = (error ?? {}) as { code?: unknown };
+  return typeof code === "number" ? { status: code } : {};
+}
+
+/** Sends a collector no spans at all, as `openTracing` sends some. @throws an Error that says why it does not take them. */
+export async function askCollector(endpoint: string): Promise<void> {
+  const exporter = await exporterTo(endpoint, FOR_NONE);
+  await new Promise<void>((resolve, reject) => {
+    exporter.export([], ({ error }) => (error ? reject(error) : resolve()));
+  }).finally(() => exporter.shutdown());
 }
 
 async function inTime(ms: number, work: Promise<void>): Promise<void> {

@@ -230,7 +230,7 @@ describeOnBothEngines("an access token", (engine) => {
     const [first, second, third] = [await issue(), await issue(), await issue()];
     const known = await verify(first, now, own);
     const other = await verify(second, now, own);
-    for (let n = 3; n <= 10_000; n++) own.verified.set(`another ${n}`, known);
+    for (let n = 3; n <= 10_000; n++) own.verified.set(`another ${n}`, known, 0);
     expect(await verify(first, now, own), "still known").toBe(known);
     await verify(third, now, own);
     expect(own.verified.size).toBe(10_000);
@@ -238,6 +238,20 @@ describeOnBothEngines("an access token", (engine) => {
     expect(await verify(first, now, own), "read anew").not.toBe(known);
     expect(own.verified.has("another 3")).toBe(true);
     expect(await verify(second, now, own), "read anew").not.toBe(other);
+  });
+
+  it("is remembered with so many as hold sixteen mebi of characters, of which the oldest makes room", async () => {
+    const own = fresh();
+    const scope = Array.from({ length: 230 }, (_, n) => `${n}`.padStart(200, "s"));
+    const issued: string[] = [];
+    for (let n = 0; n < 300; n++) issued.push(await issue({ scope }));
+    const known: unknown[] = [];
+    for (const token of issued) known.push(await verify(token, now, own));
+    const room = Math.floor((16 * 1_024 * 1_024) / (issued[0]?.length ?? 1));
+    expect(own.verified.size).toBe(room);
+    expect(await verify(issued.at(-1) ?? "", now, own), "still known").toBe(known.at(-1));
+    expect(await verify(issued[0] ?? "", now, own), "read anew").not.toBe(known[0]);
+    expect(own.verified.size).toBe(room);
   });
 
   it("is no ID token, which hints at somebody and lets nobody in", async () => {

@@ -41,7 +41,6 @@ export interface AccessToken {
 }
 
 const SKEW = 30;
-const MEMORY = 10_000;
 
 /**
  * Checks an access token as RFC 9068 §4 says: `typ`, signature under one of the account's own keys, issuer and time. The
@@ -74,7 +73,7 @@ export async function verifyAccessToken(
     throw invalid("expired");
   }
   if (known.issued_at > seconds + SKEW) throw invalid("issued in the future");
-  remember(tokens, name, known);
+  if (!tokens.verified.has(name)) tokens.verified.set(name, known, token.length);
   return known;
 }
 
@@ -175,17 +174,6 @@ function partnerIn(actor: unknown): string | undefined {
 /** Not before it is active: nobody could have signed with it honestly. */
 function trusted({ active_at, expires_at }: SigningKey, now: number): boolean {
   return active_at <= now + SKEW * 1000 && expires_at > now;
-}
-
-/** Oldest first out. */
-function remember(tokens: Tokens, name: string, token: AccessToken): void {
-  const { verified } = tokens;
-  if (verified.has(name)) return;
-  if (verified.size >= MEMORY) {
-    const oldest = verified.keys().next();
-    if (!oldest.done) verified.delete(oldest.value);
-  }
-  verified.set(name, token);
 }
 
 /** What a revocation can name to end this token. */

@@ -12,6 +12,8 @@ import { sendHalf } from "../support/half-sent.ts";
 import { authorize, CALLBACK, MASTER_KEY, startLatchkey, type Tenant } from "../support/latchkey.ts";
 import { note, roundsOr, untilServed } from "../support/load.ts";
 import { cli, type ServerProcess, startProcess } from "../support/process.ts";
+import { openReceiver } from "../support/receiver.ts";
+import { until } from "../support/smtp.ts";
 import { addPerson, createTenantBeside } from "../support/tenants.ts";
 import { pause } from "../support/wire.ts";
 
@@ -166,11 +168,40 @@ describeOnBothEngines("a collector of traces that takes none", (engine) => {
     await fetch(`${server.url}/readyz`);
     expect(await server.kill("SIGTERM"), server.output()).toBe(0);
     expect(server.output()).not.toContain("DATABASE_URL");
-    const [warning, ...more] = server.output().match(/"level":"warn".*the last spans are lost/g) ?? [];
+    const [warning, ...more] = server.output().match(/"level":"warn".*spans are lost/g) ?? [];
     expect(more).toEqual([]);
     expect(warning).toMatch(kind === "says nothing" ? /not done in \d+ ms/ : /ECONNREFUSED|not done in/);
     collector.close();
     await database.drop();
+  });
+
+  it("is named when it begins to refuse them, and again when it takes them", async () => {
+    const { database_url, drop } = await createTestDatabase(engine);
+    let status = 404;
+    const collector = await openReceiver(() => [status, "{}"]);
+    const env = { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_BSP_SCHEDULE_DELAY: "50" };
+    const server = await startProcess({ database_url, env });
+    const sent = async (count: number) => {
+      const before = collector.all.length;
+      await until(`${count} batches`, async () => {
+        await fetch(`${server.url}/readyz`);
+        return collector.all.length >= before + count || undefined;
+      });
+    };
+    await sent(3);
+    status = 200;
+    await sent(3);
+    expect(await server.kill("SIGTERM"), server.output()).toBe(0);
+    const lines = server
+      .output()
+      .split("\n")
+      .filter((line) => line.includes("the collector "));
+    expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+      { level: "warn", status: 404, msg: "the collector takes no traces: spans are lost" },
+      { level: "info", msg: "the collector takes traces again" },
+    ]);
+    await collector.close();
+    await drop();
   });
 
   it("leaves the reason why a start failed as it was", async () => {

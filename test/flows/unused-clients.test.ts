@@ -1,7 +1,11 @@
 /** Clients that registered themselves: who stays because it is used, and what goes with the one that nobody uses. */
+import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Client } from "../../src/directory/clients/client.ts";
 import { createClient } from "../../src/directory/clients/create-client.ts";
+import { listConsents, recordConsent } from "../../src/oauth/consents/consent.ts";
+import type { Oauth } from "../../src/oauth/oauth.ts";
+import { removeRegistered } from "../../src/oauth/registration/register.ts";
 import { KEPT } from "../../src/oauth/registration/registration.ts";
 import { updateUsedAt, upsertRegistration } from "../../src/oauth/registration/store.ts";
 import { registrationSweep } from "../../src/oauth/registration/sweep.ts";
@@ -24,6 +28,7 @@ import { letPass } from "../support/time.ts";
 const API = "https://api.agents.example";
 const EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange";
 const OLD = KEPT + 60_000;
+const ALL_OF_IT = { audience: "", scope: [], host: "" };
 
 describeOnBothEngines("unused clients", (engine) => {
   let latchkey: Latchkey;
@@ -113,11 +118,18 @@ describeOnBothEngines("unused clients", (engine) => {
     expect(await isKept(client)).toBe(true);
   });
 
-  it("go with their secrets, their grants and what was issued to them", async () => {
+  const agree = (client_id: string, user_id = tenant.user.id) =>
+    recordConsent(directory(), { ...ALL_OF_IT, account_id: tenant.account_id, user_id, client_id });
+
+  it("go with their secrets, their grants, what was issued to them and what was agreed to at them", async () => {
     const agent = await addUnused();
     const { account_id, id } = agent.client;
+    await agree(id);
+    await agree(tenant.client.id);
     await sweep();
     expect(await isKept(agent.client)).toBe(false);
+    const agreed = db().selectFrom("consents").select("client_id").where("account_id", "=", account_id);
+    expect((await agreed.execute()).map(({ client_id }) => client_id)).toEqual([tenant.client.id]);
     for (const table of ["client_registrations", "client_secrets", "grants"] as const) {
       const rows = await db().selectFrom(table).select("client_id").where("client_id", "=", id).execute();
       expect(rows, table).toEqual([]);
@@ -127,5 +139,23 @@ describeOnBothEngines("unused clients", (engine) => {
     expect(await revoked.where("subject", "=", subject).execute()).toHaveLength(1);
     expect(() => directory().revocations.checkAlive(account_id, [subject])).toThrow();
     expect((await ask(agent, { grant_type: "client_credentials" })).status).toBe(401);
+  });
+
+  it("that go by themselves take with them what was agreed to at them", async () => {
+    const { client } = await addUnused();
+    await agree(client.id);
+    await removeRegistered({ directory: directory() } as Oauth, client, actor);
+    expect(await isKept(client)).toBe(false);
+    const agreed = db().selectFrom("consents").select("client_id").where("client_id", "=", client.id);
+    expect(await agreed.execute()).toEqual([]);
+  });
+
+  it("hide no other from those who agreed to them, however many went", async () => {
+    const { client } = await addUnused();
+    const user_id = randomUUID();
+    await agree(client.id, user_id);
+    for (let n = 0; n < 201; n++) await agree(randomUUID(), user_id);
+    const listed = await listConsents(directory(), tenant.account_id, user_id);
+    expect(listed.map(({ client_id }) => client_id)).toEqual([client.id]);
   });
 });

@@ -1,5 +1,6 @@
 /** What `latchkey doctor` says of settings that are read right and do not work. */
 import { execFile } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { chmodSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,10 +8,12 @@ import { promisify } from "node:util";
 import { sql } from "kysely";
 import { describe, expect, it } from "vitest";
 import { freePort, unprivileged } from "../../scripts/postgres.mjs";
+import { migrationNames, pendingMigrations } from "../../src/storage/migrate.ts";
 import { openStorage } from "../../src/storage/open.ts";
 import { createTestDatabase, engines } from "../support/engines.ts";
 import { admin } from "../support/global-setup.ts";
 import { CLI, cli } from "../support/process.ts";
+import { openReceiver } from "../support/receiver.ts";
 import { openMailbox } from "../support/smtp.ts";
 
 const NOWHERE = "postgres://127.0.0.1:1/latchkey";
@@ -43,6 +46,14 @@ describe("doctor", () => {
     const nobody = "nothing answers at the host and port of SMTP_URL";
     expect((await mailAt(`smtp://127.0.0.1:${await freePort()}`))?.message).toContain(`${nobody} (ECONNREFUSED)`);
     expect((await mailAt("smtp://mail.invalid"))?.message).toMatch(`${nobody} (`);
+  });
+
+  it("says that a mail server offers no encryption which would be told a password", async () => {
+    const mailbox = await openMailbox();
+    await mailbox.start();
+    const url = `smtp://user:password@0.0.0.0:${mailbox.port}`;
+    expect(await mailAt(url)).toMatchObject({ state: "failed", message: expect.stringContaining("TLS (ETLS)") });
+    await mailbox.stop();
   });
 
   it("warns of a master key beside the database, however it is named", async () => {
@@ -91,6 +102,22 @@ describe("doctor", () => {
     await drop();
   });
 
+  it("finds a user that may make no tables in an empty PostgreSQL database, and makes none where it may", async () => {
+    const { database_url, drop } = await createTestDatabase("postgres");
+    const user = `stranger_${randomBytes(6).toString("hex")}`;
+    await admin(database_url, `drop schema public cascade; create schema public`);
+    await admin(database_url, `grant usage on schema public to public; create role ${user} login`);
+    const empty = await findingOn("database", { DATABASE_URL: database_url });
+    expect([empty?.state, (await pendingMigrations(database_url)).length]).toEqual(["ok", migrationNames().length]);
+    const DATABASE_URL = Object.assign(new URL(database_url), { username: user }).href;
+    expect(await findingOn("database", { DATABASE_URL })).toMatchObject({
+      state: "failed",
+      message: expect.stringMatching(/may not create tables: make it the owner, .*\(42501\)\.$/),
+    });
+    await admin(database_url, `drop role ${user}`);
+    await drop();
+  });
+
   it("changes nothing in a database that it may write", async () => {
     for (const engine of engines) {
       const { database_url, drop } = await createTestDatabase(engine);
@@ -102,6 +129,20 @@ describe("doctor", () => {
       await storage.close();
       await drop();
     }
+  });
+
+  it("asks the collector of traces, and warns of one that takes none", async () => {
+    const collector = await openReceiver(({ path }) => [path === "/v1/traces" ? 200 : 404, "{}"]);
+    const traces = (OTEL_EXPORTER_OTLP_ENDPOINT: string) => findingOn("traces", { OTEL_EXPORTER_OTLP_ENDPOINT });
+    expect(await traces(collector.url)).toMatchObject({ state: "ok" });
+    const named = (what: string) => `the collector of OTEL_EXPORTER_OTLP_ENDPOINT takes none (${what}).`;
+    for (const [url, what] of [
+      [`${collector.url}/v1/traces`, "404"],
+      [`http://127.0.0.1:${await freePort()}`, "ECONNREFUSED"],
+    ] as const)
+      expect(await traces(url)).toMatchObject({ state: "warning", message: expect.stringContaining(named(what)) });
+    expect(await findingOn("traces", {})).toBeUndefined();
+    await collector.close();
   });
 
   it("warns of several workers whose figures nobody adds up", async () => {

@@ -1,6 +1,6 @@
 /** Migrations of a database that others use meanwhile, or that a build from between two releases has migrated. */
 import pg from "pg";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { isSqlite, sqlitePath } from "../../src/config.ts";
 import { migrate, migrationNames } from "../../src/storage/migrate.ts";
 import { openSqliteFile } from "../../src/storage/sqlite/connection.ts";
@@ -83,7 +83,6 @@ describe("a migration that waits for a table", () => {
     const [writer, running] = [new pg.Client(database_url), new pg.Client(database_url)];
     await Promise.all([writer.connect(), running.connect()]);
     await writer.query(`begin; lock table ${table} in ${mode} mode`);
-    const said = vi.spyOn(process.stderr, "write").mockReturnValue(true);
     const migrating = migrate(database_url);
     const held = await until("the migration to wait", async () => {
       const { rows } = await running.query(
@@ -95,7 +94,6 @@ describe("a migration that waits for a table", () => {
     });
     await writer.query("commit");
     await migrating;
-    said.mockRestore();
     expect(held).toEqual([]);
     await Promise.all([writer.end(), running.end()]);
     await drop();

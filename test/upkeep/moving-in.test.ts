@@ -54,15 +54,27 @@ describeOnBothEngines("an import", (engine) => {
   it("takes no hash that no password could be held against", async () => {
     const { database_url, drop } = await createTestDatabase(engine);
     const ends = "c2FsdHNhbHQ$c2FsdHNhbHRzYWx0c2FsdA";
-    const costs = ["m=1,t=0,p=0", "m=64,t=0,p=1", "m=15,t=1,p=2", "m=1048577,t=1,p=1", "m=9999999999,t=1,p=1"];
-    const costly = costs.map((cost) => `$argon2id$v=19$${cost}$${ends}`);
+    const impossible = ["m=1,t=0,p=0", "m=64,t=0,p=1", "m=15,t=1,p=2", "m=9999999999,t=1,p=1"];
+    const endless = ["m=262145,t=1,p=1", "m=262144,t=5,p=1", "m=64,t=16385,p=1", "m=1024,t=1,p=65"];
+    const costly = [...impossible, ...endless].map((cost) => `$argon2id$v=19$${cost}$${ends}`);
+    const salted = (salt: string, hash = "c2FsdHNhbHRzYWx0c2FsdA") => `$argon2id$v=19$m=64,t=1,p=1$${salt}$${hash}`;
+    const odd = [
+      ...["c2FsdHNhbA", "c2FsdHNhbHQabc", "c2FsdHNhbHR", "c2FsdHNhbHQ0c"].map((salt) => salted(salt)),
+      salted("c2FsdHNhbHQ", "c2FsdHNhbHRzYWx0c2Fsd"),
+      `$argon2id$v=19$m=064,t=1,p=1$${ends}`,
+    ];
     const hashes = ["$argon2id$garbage", "$argon2id$v=19$m=65536,t=3,p=4$c2FsdHNhbHQ=$c2FsdHNhbHRzYWx0c2FsdA=="];
     const users = hashes.map((password_hash, n) => ({ email: `${n}@example.com`, password_hash }));
     const faults = await importing(database_url, { account: { account_id: "P11200001" }, users }, "--dry-run");
     expect(faults).toMatchObject(hashes.map((_, n) => ({ path: `users.${n}.password_hash` })));
-    const dear = costly.map((password_hash, n) => ({ email: `${n}@example.com`, password_hash }));
-    const refused = await importing(database_url, { account: { account_id: "P11200001" }, users: dear });
-    expect(refused).toMatchObject(costly.map((_, n) => ({ path: `users.${n}.password_hash`, code: "costs" })));
+    for (const [code, kind] of [
+      ["costs", costly],
+      ["format", odd],
+    ] as const) {
+      const users = kind.map((password_hash, n) => ({ email: `${n}@example.com`, password_hash }));
+      const refused = await importing(database_url, { account: { account_id: "P11200001" }, users });
+      expect(refused).toMatchObject(kind.map((_, n) => ({ path: `users.${n}.password_hash`, code })));
+    }
     await drop();
   });
 

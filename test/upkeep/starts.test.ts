@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import pg from "pg";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { freePort } from "../../scripts/postgres.mjs";
 import { migrate, pendingMigrations } from "../../src/storage/migrate.ts";
 import { createTestDatabase, describeOnBothEngines } from "../support/engines.ts";
@@ -66,18 +66,16 @@ describe("a start", () => {
     const names = ["0011_logins_ended", "0012_consent_hosts"];
     await running.query("delete from migrations where name = any($1)", [names]);
     await reader.query("begin; select count(*) from consents");
-    const said = vi.spyOn(process.stderr, "write").mockReturnValue(true);
-    const migrating = migrate(database_url);
+    const waiting: string[] = [];
+    const migrating = migrate(database_url, (name) => void waiting.push(name));
     const waits = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
     await until("the migration to wait", async () => (await running.query(waits)).rowCount !== 0 || undefined);
     for (const table of ["users", "consents"]) await running.query(`select count(*) from ${table}`);
     expect(await pendingMigrations(database_url), "what waits for nothing is done").toEqual(names.slice(1));
-    const line = () =>
-      said.mock.calls.some(([text]) => String(text).startsWith("0012_consent_hosts waits for a table"));
-    await until("the line that says so", async () => line() || undefined);
+    await until("what says so", () => waiting.length > 0 || undefined);
     await reader.query("commit");
     expect(await migrating).toEqual(names);
-    said.mockRestore();
+    expect(waiting).toEqual(["0012_consent_hosts"]);
     await Promise.all([reader.end(), running.end()]);
     await drop();
   });
@@ -101,6 +99,29 @@ describe("a start", () => {
     },
     60_000,
   );
+});
+
+describe("a migration that waits for a table", () => {
+  it.each([["serve"], ["migrate"], ["account"]])("is told to programs in a line of JSON (%s)", async (command) => {
+    const { database_url, drop } = await createTestDatabase("postgres");
+    await admin(
+      database_url,
+      "alter table consents drop column host; delete from migrations where name = '0012_consent_hosts'",
+    );
+    const reader = new pg.Client(database_url);
+    await reader.connect();
+    await reader.query("begin; select count(*) from consents");
+    const args = command === "account" ? ["account", "create", "T11200001", "--json"] : [command, "--json"];
+    const server = await spawnServer({ database_url, args });
+    await until("the line that says so", () => server.output().includes("waits for a table") || undefined);
+    const [migration, message] = ["0012_consent_hosts", "waits for a table that somebody is using"];
+    const told = command === "serve" ? { level: "warn", migration, msg: message } : { waiting: { migration, message } };
+    const lines = server.output().trim().split("\n");
+    expect(lines.map((line) => JSON.parse(line))).toMatchObject([told]);
+    await server.kill("SIGTERM");
+    await reader.end();
+    await drop();
+  });
 });
 
 describeOnBothEngines("a start that finds its demo's file", (engine) => {
@@ -131,6 +152,13 @@ describeOnBothEngines("a start that finds its demo's file", (engine) => {
     expect(token.status, token.text).toBe(200);
     await server.kill("SIGTERM");
     await database?.drop();
+  });
+});
+
+describe("the container", () => {
+  it("runs as a user by number, whom Kubernetes can tell from root", () => {
+    const dockerfile = readFileSync(fileURLToPath(new URL("../../Dockerfile", import.meta.url)), "utf8");
+    expect(dockerfile.match(/^USER .*$/gm)).toEqual(["USER 1000:1000"]);
   });
 });
 

@@ -16,6 +16,7 @@ import { readEmail, readPhone } from "../../directory/users/identifier.ts";
 import { type Fault, Refusal, refuseField } from "../../errors.ts";
 import { UNFIT, UNFIT_SAID } from "../../http/body.ts";
 import { malformed } from "../../http/error-reply.ts";
+import { hashFault } from "../../secrets/hash-fault.ts";
 import { checkSchema } from "../check-schema.ts";
 import { identityOf, lookUpKnown, type PlannedUser } from "./known.ts";
 import { named } from "./named.ts";
@@ -141,7 +142,7 @@ function checksOfUser(
       if (given && type !== "account_user")
         throw refuseField(given, "account_user", "is for users of type account_user");
     },
-    () => password_hash === undefined || checkHash(password_hash),
+    async () => password_hash !== undefined && checkHash(password_hash),
     async () => {
       if (!here || (await lookUpKnown(directory, here, await identityOf(user, country)))) return;
       if (customer_id !== undefined && (await isUserId(directory, here.account_id, customer_id)))
@@ -151,14 +152,11 @@ function checksOfUser(
   return checks.map((check) => () => named(place, check));
 }
 
-/** 1 GiB, in KiB, and what takes minutes: more than that nobody's server computed. */
-const MOST = { m: 1_048_576, t: 100, p: 64 };
-
-/** Costs that argon2id has (RFC 9106 §3.1), and that a login can be kept waiting for. */
-function checkHash(password_hash: string): void {
-  const [, m = 0, t = 0, p = 0] = (/\$m=(\d+),t=(\d+),p=(\d+)\$/.exec(password_hash) ?? []).map(Number);
-  const fits = p >= 1 && p <= MOST.p && t >= 1 && t <= MOST.t && m >= 8 * p && m <= MOST.m;
-  if (!fits) throw refuseField("password_hash", "costs", `has costs that are not supported: m=${m},t=${t},p=${p}`);
+async function checkHash(password_hash: string): Promise<void> {
+  const fault = await hashFault(password_hash);
+  const [, costs] = /\$(m=[^$]*)/.exec(password_hash) ?? [];
+  if (fault === "costs") throw refuseField("password_hash", fault, `has costs that are not supported: ${costs}`);
+  if (fault) throw refuseField("password_hash", fault, "is no hash that a password can be held against");
 }
 
 const throwing = (refusal: () => Refusal) => () => {

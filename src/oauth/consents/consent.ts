@@ -9,9 +9,16 @@ import { authorizationsOf } from "../../authentication/sessions/sessions.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
-import { instant } from "../../storage/storage.ts";
+import { instant, type Transaction } from "../../storage/storage.ts";
 import { familiesAt } from "../refresh/revoke-family.ts";
-import { addConsent, type ConsentKey, deleteConsents, selectConsent, selectConsents } from "./store.ts";
+import {
+  addConsent,
+  type ConsentKey,
+  deleteConsents,
+  deleteConsentsAt,
+  selectConsent,
+  selectConsents,
+} from "./store.ts";
 
 /** What somebody agrees to. */
 export interface Agreement extends ConsentKey {
@@ -68,4 +75,9 @@ export async function withdrawConsent(
     await recordDeed(tx, { ...deed, facts: { user_id } });
     return true;
   });
+}
+
+/** Part of the transaction that removes a client for good: nobody can agree to it any more, nor take that back. */
+export function forgetConsents({ db }: Transaction, account_id: string, client_id: string): Promise<void> {
+  return deleteConsentsAt(db, account_id, client_id);
 }

@@ -56,7 +56,7 @@ export interface StoredConsent extends ConsentKey {
   readonly granted_at: Instant;
 }
 
-/** What a person agreed to, newest first. */
+/** What a person agreed to at clients that live, newest first. */
 export async function selectConsents(
   db: Database,
   account_id: string,
@@ -67,6 +67,14 @@ export async function selectConsents(
     .select(columns.consents)
     .where("account_id", "=", account_id)
     .where("user_id", "=", user_id)
+    .where(({ exists, selectFrom }) =>
+      exists(
+        selectFrom("live_clients")
+          .select("live_clients.id")
+          .whereRef("live_clients.account_id", "=", "consents.account_id")
+          .whereRef("live_clients.id", "=", "consents.client_id"),
+      ),
+    )
     .orderBy("granted_at", "desc")
     .limit(200)
     .execute();
@@ -88,4 +96,9 @@ export async function deleteConsents(
     .returning("audience")
     .execute();
   return rows.length > 0;
+}
+
+/** Of everybody at one client. */
+export async function deleteConsentsAt(db: Database, account_id: string, client_id: string): Promise<void> {
+  await db.deleteFrom("consents").where("account_id", "=", account_id).where("client_id", "=", client_id).execute();
 }

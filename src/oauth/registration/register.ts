@@ -18,6 +18,7 @@ import { sourceSubject } from "../../limits/source.ts";
 import { base64url, sameBytes } from "../../secrets/digest.ts";
 import { type Secret, secret } from "../../secrets/secret.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
+import { forgetConsents } from "../consents/consent.ts";
 import type { Oauth } from "../oauth.ts";
 import { type ClientMetadata, type ClientReplacement, settingsOf } from "./client-metadata.ts";
 import { KEPT, tokenDigest } from "./registration.ts";
@@ -154,6 +155,7 @@ export async function removeRegistered({ directory }: Oauth, client: Client, act
   await directory.storage.write(async (tx) => {
     await deleteRegistration(tx.db, { account_id, client_id: id });
     await purgeClient(tx, account_id, id);
+    await forgetConsents(tx, account_id, id);
   });
 }
 

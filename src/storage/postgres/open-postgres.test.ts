@@ -64,6 +64,23 @@ describe("a database that was handed over", () => {
   });
 });
 
+describe("a ping", () => {
+  it("is no answer of a server that may only be read, and asks the one that took over", async () => {
+    const database = await createTestDatabase("postgres");
+    const name = new URL(database.database_url).pathname.slice(1);
+    const elsewhere = database.database_url.replace(`/${name}`, "/postgres");
+    await admin(elsewhere, `alter database ${name} set default_transaction_read_only = on`);
+    const storage = await openPostgres({ url: database.database_url, strict: true });
+    await storage.read.selectFrom("accounts").selectAll().execute();
+    await expect(storage.ping()).rejects.toMatchObject(unavailable);
+    // Whoever is connected goes on as they began: a connection is either kind for as long as it lasts.
+    await admin(elsewhere, `alter database ${name} reset all`);
+    await storage.ping();
+    await storage.close();
+    await database.drop();
+  });
+});
+
 describe("a value that is too long for an index", () => {
   it("is its sender's fault, and nobody else's who travels with it", async () => {
     const database = await createTestDatabase("postgres");

@@ -63,9 +63,7 @@ export async function openPostgres(options: PostgresOptions): Promise<EngineStor
     write: (work) => retrying(() => transact(pool, work, context)),
     hot: (statement, input) => batcherOf(statement)(input),
     now: clock.now,
-    async ping() {
-      await pool.query("select 1").catch(rethrow);
-    },
+    ping: () => ping(pool),
     async close() {
       clock.stop();
       await pool.end();
@@ -100,6 +98,24 @@ async function preparePlanner(client: pg.ClientBase): Promise<void> {
   await client.query("set jit = off; set enable_seqscan = off").catch((error: unknown) => {
     if (isUnavailable(error)) throw error;
   });
+}
+
+/**
+ * Rejects also for a server that has become a standby, or may only be read otherwise: as a write there would, and with it
+ * goes the connection, since the address may lead to the primary by now.
+ */
+async function ping(pool: pg.Pool): Promise<void> {
+  const client = await pool.connect().catch(rethrow);
+  let broken: Error | undefined;
+  try {
+    const { rows } = await client.query("select current_setting('transaction_read_only') as read_only");
+    if (rows[0]?.read_only === "on") throw Object.assign(new Error("it may only be read"), { code: "25006" });
+  } catch (error) {
+    broken = toError(error);
+    rethrow(error);
+  } finally {
+    client.release(broken);
+  }
 }
 
 async function runHot<I, O>(
