@@ -85,9 +85,9 @@ export async function openSmtp({ url, from, hand_over = 40_000 }: SmtpOptions): 
 }
 
 /**
- * Who expects TLS does not go on without it (RFC 3207 §6): where a password goes out, and not to this machine, STARTTLS is
- * asked for whether or not it is offered, since anybody on the way may take the offer away. `?requireTLS=false` in the URL
- * does without.
+ * Who expects TLS does not go on without it (RFC 3207 §6): where a password goes out, and not to this machine, STARTTLS
+ * is asked for whether or not it is offered, since anybody on the way may take the offer away. `?requireTLS=false` in the
+ * URL does without.
  */
 export function encryptionFor(url: string): { readonly requireTLS?: true } {
   const { protocol, username, hostname, searchParams } = new URL(url);

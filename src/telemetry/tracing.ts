@@ -28,8 +28,8 @@ export interface Tracing {
 }
 
 /**
- * `endpoint`: base URL of an OTLP collector over HTTP; `/v1/traces` is added. The log hears when the collector stops taking
- * spans, and when it takes them again.
+ * `endpoint`: base URL of an OTLP collector over HTTP; `/v1/traces` is added. The log hears when the collector stops
+ * taking spans, and when it takes them again.
  */
 export async function openTracing(endpoint: string, version: string, log: Logger): Promise<Tracing> {
   const [exporter, base, hooks, resources, core] = await Promise.all([
@@ -86,7 +86,7 @@ function statusOf(error: unknown): { readonly status?: number } {
   return typeof code === "number" ? { status: code } : {};
 }
 
-/** Sends a collector no spans at all, as `openTracing` sends some. @throws an Error that says why it does not take them. */
+/** Sends a collector no spans, as `openTracing` sends some. @throws an Error that says why it does not take them. */
 export async function askCollector(endpoint: string): Promise<void> {
   const exporter = await exporterTo(endpoint, FOR_NONE);
   await new Promise<void>((resolve, reject) => {

@@ -6,8 +6,8 @@ import { forgetConsents } from "../consents/consent.ts";
 import { deleteUnused, selectUnused } from "./store.ts";
 
 /**
- * For the janitor: clients that registered themselves and that nobody has used for a month, with what was issued to them and
- * what people agreed to at them.
+ * For the janitor: clients that registered themselves and that nobody has used for a month, with what was issued to them
+ * and what people agreed to at them.
  */
 export const registrationSweep = (directory: Directory) => ({
   name: "unused clients",

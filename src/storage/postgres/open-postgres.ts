@@ -101,8 +101,8 @@ async function preparePlanner(client: pg.ClientBase): Promise<void> {
 }
 
 /**
- * Rejects also for a server that has become a standby, or may only be read otherwise: as a write there would, and with it
- * goes the connection, since the address may lead to the primary by now.
+ * Rejects also for a server that has become a standby, or may only be read otherwise: as a write there would, and with
+ * it goes the connection, since the address may lead to the primary by now.
  */
 async function ping(pool: pg.Pool): Promise<void> {
   const client = await pool.connect().catch(rethrow);
