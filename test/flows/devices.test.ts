@@ -119,6 +119,15 @@ describeOnBothEngines("a device", (engine) => {
     expect((await type(from("203.0.113.6"), user_code)).html).toContain('value="identify"');
   });
 
+  it("is entered by others at an address where one browser has guessed too often", async () => {
+    const { user_code } = await begin();
+    const from = () => openSurfer(latchkey, { "x-forwarded-for": "203.0.113.8" });
+    const guesser = from();
+    await type(guesser, "BBBB-BBBB");
+    for (let n = 1; n < 60; n++) expect((await type(guesser, "BBBB-BBBB")).status, `${n}`).toBe(n < 10 ? 200 : 429);
+    expect((await type(from(), user_code)).html).toContain('value="identify"');
+  });
+
   it("is not remembered by what is refused: browsers of an address that has guessed too often leave nothing", async () => {
     const guess = async () =>
       (await type(openSurfer(latchkey, { "x-forwarded-for": "203.0.113.7" }), "BBBB-BBBB")).status;

@@ -1,6 +1,6 @@
 import type { Directory } from "../../directory/directory.ts";
 import type { Charge, Taken } from "../../limits/budgets.ts";
-import { takeBudgets } from "../../limits/limits.ts";
+import { takeBudget, takeBudgets } from "../../limits/limits.ts";
 import { sourceSubject } from "../../limits/source.ts";
 import type { Login } from "./login.ts";
 import type { SendRequest } from "./send.ts";
@@ -8,7 +8,8 @@ import type { SendRequest } from "./send.ts";
 /**
  * Takes the visible budgets of a send: they depend on nothing but what the caller sent. A caller that administers the
  * account, and a browser that knows the person, has sends of its own for each identifier, which nobody else can spend;
- * after those it shares the common ones.
+ * after those it shares the common ones. What its source may not send any more takes nothing of those: they would be
+ * used up by refusals.
  *
  * Counted before anything is sent, since others wait for whoever holds the row of a whole client's sends.
  *
@@ -29,16 +30,15 @@ export async function chargeSend(
   });
   const perClient = charge("send_client", client.id, settings.client_sends_per_minute);
   if (own !== null) {
-    const [mine, ofClient] = await takeBudgets(storage, [charge("send_own", `${identifier} ${own}`), perClient], now);
-    if (ofClient && !ofClient.allowed) return ofClient.retry_after;
-    if (mine?.allowed) return undefined;
+    const mine = await takeBudget(storage, charge("send_own", `${identifier} ${own}`), now);
+    if (mine.allowed) return longestWait([await takeBudget(storage, perClient, now)]);
   }
-  const common = [
-    ...(own !== null ? [] : [perClient]),
-    charge("send_identifier", identifier),
-    ...(from === null ? [] : [charge("send_identifier_source", `${identifier} ${from}`), charge("send_source", from)]),
-  ];
-  return longestWait(await takeBudgets(storage, common, now));
+  if (from !== null) {
+    const of_source = [charge("send_identifier_source", `${identifier} ${from}`), charge("send_source", from)];
+    const wait = longestWait(await takeBudgets(storage, of_source, now));
+    if (wait !== undefined) return wait;
+  }
+  return longestWait(await takeBudgets(storage, [charge("send_identifier", identifier), perClient], now));
 }
 
 function longestWait(taken: readonly Taken[]): number | undefined {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../../test/support/engines.ts";
+import { emailOf, facts, senderOn, sms } from "../../../test/support/sender.ts";
 import { insertLogin, type Login, test_keys } from "../../../test/support/verification.ts";
 import {
   accountOf,
@@ -9,20 +10,14 @@ import {
   type Room,
   refusalOf,
 } from "../../../test/support/verification-room.ts";
-import type { AccountSettings } from "../../directory/accounts/settings.ts";
-import type { ClientSettings } from "../../directory/clients/settings.ts";
-import { takeBudget } from "../../limits/limits.ts";
 import { instant, type Storage } from "../../storage/storage.ts";
 import { type CodeFormat, deriveCode } from "./code.ts";
 import { leaveAddress } from "./leave-address.ts";
 import { sendClosingNotice } from "./notice.ts";
 import { redeemCode } from "./redeem.ts";
-import { type SendRequest, sendCode } from "./send.ts";
-import { enteredFrom } from "./sms-limits.ts";
+import { sendCode } from "./send.ts";
 
 const MINUTE = 60_000;
-const facts = { request_id: "r", ip: "192.0.2.1" };
-const sms = { name: "sms", strategy: "sms" } as const;
 
 /** Runs `then` once, when something has been counted. */
 function hotThen(storage: Storage, then: () => Promise<void>): Storage["hot"] {
@@ -33,11 +28,6 @@ function hotThen(storage: Storage, then: () => Promise<void>): Storage["hot"] {
     await after;
     return answer;
   };
-}
-
-interface Settings {
-  readonly account?: Partial<AccountSettings>;
-  readonly client?: Partial<ClientSettings>;
 }
 
 describeOnBothEngines("sendCode", (engine) => {
@@ -53,50 +43,7 @@ describeOnBothEngines("sendCode", (engine) => {
   });
   afterAll(() => test.close());
 
-  let accounts = 0;
-  /** An account of its own, so that nothing is counted twice. */
-  const open = () => {
-    accounts += 1;
-    return insertLogin(storage, { account_id: `T${20_000_000 + accounts}` });
-  };
-  const emailOf = (who: Login) => `${who.user_id}@example.com`;
-  const requestOf = (who: Login, fields: Partial<SendRequest>, settings: Settings): SendRequest => ({
-    account: accountOf(who, settings.account),
-    client: clientOf(who, settings.client),
-    audience: who.audience,
-    connection: { name: "email", strategy: "email" },
-    email: emailOf(who),
-    user_type: "customer",
-    source: null,
-    own: null,
-    actor: "caller",
-    facts,
-    now,
-    ...fields,
-  });
-  const send = (who: Login, fields: Partial<SendRequest> = {}, settings: Settings = {}) =>
-    sendCode(room, requestOf(who, fields, settings));
-  /** 0 for what was sent, else how long to wait. */
-  const waitOf = async (...args: Parameters<typeof send>) => {
-    const { code, options } = await refusalOf(send(...args));
-    return code === undefined ? 0 : code === "too_many_requests" ? options?.retry_after : code;
-  };
-  const waits = async (count: number, ...args: Parameters<typeof send>) => {
-    const all = [];
-    for (let n = 0; n < count; n++) all.push(await waitOf(...args));
-    return all;
-  };
-  const of = <T extends "verification_codes" | "login_sessions" | "outbox">(table: T, who: Login) =>
-    storage.read
-      .selectFrom(table as "login_sessions")
-      .selectAll()
-      .where("account_id", "=", who.account_id)
-      .orderBy("created_at")
-      .execute();
-  const events = async (who: Login) => {
-    const rows = storage.read.selectFrom("audit_events").selectAll().where("account_id", "=", who.account_id);
-    return (await rows.orderBy("created_at").execute()).map((row) => ({ ...row, context: JSON.parse(row.context) }));
-  };
+  const { open, requestOf, send, waits, of, events, withheldFrom } = senderOn(() => ({ storage, room, now }));
   /** A change of address, as far as codes are concerned. */
   const leave = (who: Login) =>
     storage.write(async (tx) => {
@@ -105,7 +52,6 @@ describeOnBothEngines("sendCode", (engine) => {
       await change.where("account_id", "=", who.account_id).where("id", "=", who.user_id).execute();
       await leaveAddress(tx, who, now);
     });
-  const withheldFrom = async (who: Login) => (await events(who)).map(({ context }) => context.withheld ?? "sent");
 
   it("keeps a session and a code, puts a message in the outbox, and writes down what it did", async () => {
     const who = await open();
@@ -279,118 +225,5 @@ describeOnBothEngines("sendCode", (engine) => {
     const unprintable = { ...facts, request_id: 1n } as never;
     await expect(send(who, { facts: unprintable })).rejects.toThrow(TypeError);
     expect(await of("verification_codes", who)).toEqual([]);
-  });
-
-  it("counts by identifier, by source, and by both; the longest wait is the one that is told", async () => {
-    const who = await open();
-    const at = (source: string | null, n = 0, fields: Partial<SendRequest> = {}) =>
-      ({ source, email: `p${n}@example.com`, ...fields }) as const;
-    expect(await waits(6, who, at("a"))).toEqual([0, 0, 0, 0, 0, 900]);
-    expect(await waits(5, who, at("b"))).toEqual([0, 0, 0, 0, 0]);
-    expect(await waits(10, who, at(null))).toEqual([0, 0, 0, 0, 0, 0, 0, 0, 0, 3_600]);
-    expect(await waitOf(who, at("a")), "of a quarter of an hour and an hour").toBe(3_600);
-    expect(await waitOf(who, at("c", 0, { now: now + 60 * MINUTE }))).toBe(0);
-    const crowd = await open();
-    for (let n = 0; n < 50; n++) expect(await waitOf(crowd, at("a", n))).toBe(0);
-    expect(await waitOf(crowd, at("a", 50))).toBe(3_600);
-    expect([await waitOf(crowd, at("b", 51)), await waitOf(crowd, at(null, 52))]).toEqual([0, 0]);
-  });
-
-  it("counts by client, and refuses with a line in the audit trail and nothing else", async () => {
-    const who = await open();
-    const settings = { account: { client_sends_per_minute: 2 } };
-    expect(await waits(2, who, {}, settings)).toEqual([0, 0]);
-    const rows = async () =>
-      [await of("verification_codes", who), await of("login_sessions", who), await of("outbox", who)].flat().length;
-    const [before, nudges] = [await rows(), room.nudges()];
-    expect(await waitOf(who, { now: now + 15_000 }, settings)).toBe(45);
-    expect([await rows(), room.nudges()]).toEqual([before, nudges]);
-    expect((await events(who)).at(-1)).toMatchObject({
-      outcome: "failure",
-      entity: who.user_id,
-      context: { code_id: null, withheld: "limit" },
-    });
-    expect(await waitOf(who, { now: now + MINUTE }, settings)).toBe(0);
-  });
-
-  it("leaves an administrator five sends to each person that nobody else can spend; after them the common ones", async () => {
-    const who = await open();
-    const stranger = { source: "a" };
-    expect(await waits(6, who, stranger)).toEqual([0, 0, 0, 0, 0, 900]);
-    const own = { source: "a", own: "admin" };
-    expect(await waits(6, who, own)).toEqual([0, 0, 0, 0, 0, 900]);
-    expect(await waitOf(who, { ...own, email: "else@example.com" })).toBe(0);
-    expect(await waitOf(who, { ...own, own: "another" })).toBe(0);
-    const calm = await open();
-    expect(await waits(5, calm, { own: "admin" })).toEqual(Array(5).fill(0));
-    expect(await waits(21, calm, {}), "none of which was a common one").toEqual([...Array(20).fill(0), 3_600]);
-  });
-
-  it("counts each send of an administrator once by client, and refuses it by that alone", async () => {
-    const who = await open();
-    const settings = { account: { client_sends_per_minute: 7 } };
-    expect(await waits(8, who, { own: "admin" }, settings)).toEqual([0, 0, 0, 0, 0, 0, 0, 60]);
-    const other = await open();
-    const strict = { account: { client_sends_per_minute: 2 } };
-    expect(await waits(3, other, { own: "admin" }, strict)).toEqual([0, 0, 60]);
-  });
-
-  it("sends SMS to the account's countries alone, so many a day, and says so in the audit trail alone", async () => {
-    const who = await open();
-    const numbers = ["+4740000001", "+46701234567", "+4740000002", "+80012345678"];
-    const [mine = "", swedish = "", second = "", nowhere = ""] = numbers;
-    const text = async (phone_number: string, at: number, account: Partial<AccountSettings>) => {
-      const fields = { connection: sms, email: undefined, phone_number, now: at };
-      await send(who, fields, { account, client: { signup: true } });
-      return (await withheldFrom(who)).at(-1);
-    };
-    const steps: [string, Partial<AccountSettings>, string][] = [
-      [swedish, {}, "country not allowed"],
-      [nowhere, {}, "country not allowed"],
-      [mine, { sms_countries: ["SE", "DK"] }, "country not allowed"],
-      [swedish, { sms_countries: ["SE", "DK"] }, "sent"],
-      [mine, { sms_daily_budget: 1 }, "daily budget used up"],
-      [second, { sms_daily_budget: 3 }, "sent"],
-    ];
-    for (const [index, [number, account, expected]] of steps.entries())
-      expect(await text(number, now + index * MINUTE, account), `${number} ${expected}`).toBe(expected);
-  });
-
-  it("withholds SMS to a number that the record holds and nobody can read", async () => {
-    const who = await open();
-    const kept = { phone_number: "12", phone_verified_at: instant(now) };
-    await storage.write((tx) => tx.db.updateTable("users").set(kept).where("id", "=", who.user_id).execute());
-    await send(who, { connection: sms });
-    expect(await withheldFrom(who)).toEqual(["country not allowed"]);
-  });
-
-  it("stops a range of numbers of which too few codes are entered, and no other", async () => {
-    const cases = [
-      { sent: 50, entered: 9, stopped: true },
-      { sent: 50, entered: 10, stopped: false },
-      { sent: 49, entered: 1, stopped: false },
-      { sent: 100, entered: 19, stopped: true },
-      { sent: 100, entered: 20, stopped: false },
-    ];
-    for (const { sent, entered, stopped } of cases) {
-      const who = await open();
-      const window_ends_at = instant(now + MINUTE);
-      const subject = "+47400";
-      const rows = Object.entries({ sms_prefix_sent: sent, sms_prefix_verified: entered - 1 }).map(
-        ([budget, count]) => ({
-          ...{ account_id: who.account_id, budget, count, window_ends_at, subject },
-        }),
-      );
-      await storage.write(({ db }) => db.insertInto("budgets").values(rows).execute());
-      await takeBudget(storage, enteredFrom(who.account_id, "+4740000009"), now);
-      const text = async (phone_number: string) => {
-        await send(who, { connection: sms, email: undefined, phone_number }, { client: { signup: true } });
-        const [event] = (await events(who)).filter(({ context }) => context.withheld);
-        return event?.context.withheld;
-      };
-      expect(await text("+4741000001"), "another range").toBeUndefined();
-      const expected = stopped ? "range of numbers is stopped" : undefined;
-      expect(await text("+4740000001"), `${entered} of ${sent}`).toBe(expected);
-    }
   });
 });

@@ -49,7 +49,12 @@ export async function withhold(
   const verified = await peekBudget(tx.db, { ...range, budget: "sms_prefix_verified" }, now);
   if (!sent.allowed && verified.count < sent.count * SUCCESS_RATE) return "range of numbers is stopped";
   const daily = { account_id, budget: "sms_daily", subject: account_id, limit: settings.sms_daily_budget } as const;
-  const counted = holds_code ? [{ ...range, budget: "sms_prefix_sent" } as const] : [];
-  const [taken] = await chargeAll(tx, [daily, ...counted], now);
-  return taken?.allowed ? undefined : "daily budget used up";
+  const [taken] = await chargeAll(tx, [daily], now);
+  if (!taken?.allowed) {
+    // It costs nothing, and nobody can enter it: the day and the range count what goes out.
+    await chargeAll(tx, [{ ...daily, cost: -1 }], now);
+    return "daily budget used up";
+  }
+  if (holds_code) await chargeAll(tx, [{ ...range, budget: "sms_prefix_sent" }], now);
+  return undefined;
 }

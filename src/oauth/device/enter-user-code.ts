@@ -37,10 +37,17 @@ export async function enterUserCode({ directory }: Oauth, entry: Entry): Promise
   const { found, refused } = await storage.write(async (tx) => {
     // Before anything is compared, so that of any number at once no more than the limit are.
     const refused = (await chargeAll(tx, [by_browser], now)).find(({ allowed }) => !allowed);
+    const giveBack = (...charges: readonly Charge[]) =>
+      chargeAll(
+        tx,
+        charges.map((charge) => ({ ...charge, cost: -1 })),
+        now,
+      );
+    // What was not compared was no guess of the address, which others share.
+    if (refused) await giveBack(by_source);
     if (refused || digests.length === 0) return { refused };
     const found = await selectByUserCode(tx.db, account_id, digests, instant(now));
-    const given_back = [by_browser, by_source].map((charge) => ({ ...charge, cost: -1 }));
-    if (found) await chargeAll(tx, given_back, now);
+    if (found) await giveBack(by_browser, by_source);
     return { found };
   });
   if (refused) throw tooMany(refused);

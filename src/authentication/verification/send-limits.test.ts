@@ -1,0 +1,94 @@
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../../test/support/engines.ts";
+import { senderOn } from "../../../test/support/sender.ts";
+import { openRoom, type Room } from "../../../test/support/verification-room.ts";
+import type { Storage } from "../../storage/storage.ts";
+import type { SendRequest } from "./send.ts";
+
+const MINUTE = 60_000;
+
+describeOnBothEngines("how much may be sent", (engine) => {
+  let test: TestStorage;
+  let storage: Storage;
+  let room: Room;
+  let now: number;
+  beforeAll(async () => {
+    test = await openTestStorage(engine);
+    storage = test.storage;
+    room = openRoom(storage);
+    now = storage.now();
+  });
+  afterAll(() => test.close());
+  const { open, waitOf, waits, of, events } = senderOn(() => ({ storage, room, now }));
+
+  it("counts by identifier, by source, and by both; the longest wait is the one that is told", async () => {
+    const who = await open();
+    const at = (source: string | null, n = 0, fields: Partial<SendRequest> = {}) =>
+      ({ source, email: `p${n}@example.com`, ...fields }) as const;
+    expect(await waits(6, who, at("a"))).toEqual([0, 0, 0, 0, 0, 900]);
+    expect(await waits(5, who, at("b"))).toEqual([0, 0, 0, 0, 0]);
+    expect(await waits(11, who, at(null))).toEqual([...Array(10).fill(0), 3_600]);
+    expect(await waitOf(who, at("c", 0, { now: now + 60 * MINUTE }))).toBe(0);
+    const crowd = await open();
+    expect(await waits(6, crowd, at("a"))).toEqual([0, 0, 0, 0, 0, 900]);
+    for (let n = 1; n < 45; n++) expect(await waitOf(crowd, at("a", n))).toBe(0);
+    expect(await waitOf(crowd, at("a", 50))).toBe(3_600);
+    expect(await waitOf(crowd, at("a")), "of a quarter of an hour and an hour").toBe(3_600);
+    expect([await waitOf(crowd, at("b", 51)), await waitOf(crowd, at(null, 52))]).toEqual([0, 0]);
+  });
+
+  it("counts by client, and refuses with a line in the audit trail and nothing else", async () => {
+    const who = await open();
+    const settings = { account: { client_sends_per_minute: 2 } };
+    expect(await waits(2, who, {}, settings)).toEqual([0, 0]);
+    const rows = async () =>
+      [await of("verification_codes", who), await of("login_sessions", who), await of("outbox", who)].flat().length;
+    const [before, nudges] = [await rows(), room.nudges()];
+    expect(await waitOf(who, { now: now + 15_000 }, settings)).toBe(45);
+    expect([await rows(), room.nudges()]).toEqual([before, nudges]);
+    expect((await events(who)).at(-1)).toMatchObject({
+      outcome: "failure",
+      entity: who.user_id,
+      context: { code_id: null, withheld: "limit" },
+    });
+    expect(await waitOf(who, { now: now + MINUTE }, settings)).toBe(0);
+  });
+
+  it("leaves an administrator five sends to each person that nobody else can spend; after them the common ones", async () => {
+    const who = await open();
+    const stranger = { source: "a" };
+    expect(await waits(6, who, stranger)).toEqual([0, 0, 0, 0, 0, 900]);
+    const own = { source: "a", own: "admin" };
+    expect(await waits(6, who, own)).toEqual([0, 0, 0, 0, 0, 900]);
+    expect(await waitOf(who, { ...own, email: "else@example.com" })).toBe(0);
+    expect(await waitOf(who, { ...own, own: "another" })).toBe(0);
+    const calm = await open();
+    expect(await waits(5, calm, { own: "admin" })).toEqual(Array(5).fill(0));
+    expect(await waits(21, calm, {}), "none of which was a common one").toEqual([...Array(20).fill(0), 3_600]);
+  });
+
+  it("counts each send of an administrator once by client, and refuses it by that alone", async () => {
+    const who = await open();
+    const settings = { account: { client_sends_per_minute: 7 } };
+    expect(await waits(8, who, { own: "admin" }, settings)).toEqual([0, 0, 0, 0, 0, 0, 0, 60]);
+    const other = await open();
+    const strict = { account: { client_sends_per_minute: 2 } };
+    expect(await waits(3, other, { own: "admin" }, strict)).toEqual([0, 0, 60]);
+  });
+
+  it("takes nothing of what people share for what a source may not send any more", async () => {
+    const settings = { account: { client_sends_per_minute: 60 } };
+    const from = (source: string, n = 0, fields: Partial<SendRequest> = {}) =>
+      ({ source, email: `p${n}@example.com`, ...fields }) as const;
+    const who = await open();
+    expect(await waits(30, who, from("a"), settings)).toEqual([...Array(5).fill(0), ...Array(25).fill(900)]);
+    expect(await waits(5, who, from("b"), settings), "to the same address").toEqual(Array(5).fill(0));
+    const all: unknown[] = [];
+    for (let n = 1; n <= 80; n++) all.push(await waitOf(who, from("a", n), settings));
+    expect(all).toEqual([...Array(20).fill(0), ...Array(60).fill(3_600)]);
+    expect(await waitOf(who, from("b", 81), settings), "through the same client").toBe(0);
+    const own = from("a", 82, { own: "browser" });
+    expect(await waits(65, who, own, settings)).toEqual([...Array(5).fill(0), ...Array(60).fill(3_600)]);
+    expect(await waitOf(who, from("c", 83), settings), "after one who had sends of their own").toBe(0);
+  });
+});

@@ -1,0 +1,98 @@
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../../test/support/engines.ts";
+import { senderOn, sms } from "../../../test/support/sender.ts";
+import { openRoom, type Room } from "../../../test/support/verification-room.ts";
+import type { AccountSettings } from "../../directory/accounts/settings.ts";
+import { takeBudget } from "../../limits/limits.ts";
+import { instant, type Storage } from "../../storage/storage.ts";
+import { enteredFrom } from "./sms-limits.ts";
+
+const MINUTE = 60_000;
+
+describeOnBothEngines("which SMS go out", (engine) => {
+  let test: TestStorage;
+  let storage: Storage;
+  let room: Room;
+  let now: number;
+  beforeAll(async () => {
+    test = await openTestStorage(engine);
+    storage = test.storage;
+    room = openRoom(storage);
+    now = storage.now();
+  });
+  afterAll(() => test.close());
+  const { open, send, events, withheldFrom } = senderOn(() => ({ storage, room, now }));
+
+  it("sends SMS to the account's countries alone, so many a day, and says so in the audit trail alone", async () => {
+    const who = await open();
+    const numbers = ["+4740000001", "+46701234567", "+4740000002", "+80012345678"];
+    const [mine = "", swedish = "", second = "", nowhere = ""] = numbers;
+    const text = async (phone_number: string, at: number, account: Partial<AccountSettings>) => {
+      const fields = { connection: sms, email: undefined, phone_number, now: at };
+      await send(who, fields, { account, client: { signup: true } });
+      return (await withheldFrom(who)).at(-1);
+    };
+    const steps: [string, Partial<AccountSettings>, string][] = [
+      [swedish, {}, "country not allowed"],
+      [nowhere, {}, "country not allowed"],
+      [mine, { sms_countries: ["SE", "DK"] }, "country not allowed"],
+      [swedish, { sms_countries: ["SE", "DK"] }, "sent"],
+      [mine, { sms_daily_budget: 1 }, "daily budget used up"],
+      [second, { sms_daily_budget: 2 }, "sent"],
+    ];
+    for (const [index, [number, account, expected]] of steps.entries())
+      expect(await text(number, now + index * MINUTE, account), `${number} ${expected}`).toBe(expected);
+  });
+
+  it("counts no SMS that the daily budget withheld, neither by day nor by range of numbers", async () => {
+    const who = await open();
+    const text = (n: number, sms_daily_budget: number) => {
+      const phone_number = `+474000${String(n).padStart(4, "0")}`;
+      const fields = { connection: sms, email: undefined, phone_number, now: now + n };
+      return send(who, fields, { account: { sms_daily_budget }, client: { signup: true } });
+    };
+    for (let n = 0; n <= 60; n++) await text(n, 1);
+    await text(61, 2);
+    await text(62, 2);
+    const used_up = "daily budget used up";
+    expect(await withheldFrom(who)).toEqual(["sent", ...Array(60).fill(used_up), "sent", used_up]);
+  });
+
+  it("withholds SMS to a number that the record holds and nobody can read", async () => {
+    const who = await open();
+    const kept = { phone_number: "12", phone_verified_at: instant(now) };
+    await storage.write((tx) => tx.db.updateTable("users").set(kept).where("id", "=", who.user_id).execute());
+    await send(who, { connection: sms });
+    expect(await withheldFrom(who)).toEqual(["country not allowed"]);
+  });
+
+  it("stops a range of numbers of which too few codes are entered, and no other", async () => {
+    const cases = [
+      { sent: 50, entered: 9, stopped: true },
+      { sent: 50, entered: 10, stopped: false },
+      { sent: 49, entered: 1, stopped: false },
+      { sent: 100, entered: 19, stopped: true },
+      { sent: 100, entered: 20, stopped: false },
+    ];
+    for (const { sent, entered, stopped } of cases) {
+      const who = await open();
+      const window_ends_at = instant(now + MINUTE);
+      const subject = "+47400";
+      const rows = Object.entries({ sms_prefix_sent: sent, sms_prefix_verified: entered - 1 }).map(
+        ([budget, count]) => ({
+          ...{ account_id: who.account_id, budget, count, window_ends_at, subject },
+        }),
+      );
+      await storage.write(({ db }) => db.insertInto("budgets").values(rows).execute());
+      await takeBudget(storage, enteredFrom(who.account_id, "+4740000009"), now);
+      const text = async (phone_number: string) => {
+        await send(who, { connection: sms, email: undefined, phone_number }, { client: { signup: true } });
+        const [event] = (await events(who)).filter(({ context }) => context.withheld);
+        return event?.context.withheld;
+      };
+      expect(await text("+4741000001"), "another range").toBeUndefined();
+      const expected = stopped ? "range of numbers is stopped" : undefined;
+      expect(await text("+4740000001"), `${entered} of ${sent}`).toBe(expected);
+    }
+  });
+});
