@@ -45,6 +45,14 @@ describeOnBothEngines("asking again", (engine) => {
     return shown;
   };
   const codes = async (to: string) => (await inbox(tenant, to)).map(({ verification_code }) => verification_code ?? "");
+  /** As a process leaves it that ends between the code and the login. */
+  const useUp = (email: string) => {
+    const { storage } = latchkey.server.core;
+    const used = { spent_at: new Date(storage.now()).toISOString(), redeemed_by: "somebody" };
+    return storage.write(({ db }) =>
+      db.updateTable("verification_codes").set(used).where("email", "=", email).execute(),
+    );
+  };
   /** A page without what differs by request. */
   const plain = ({ html }: Shown, identifier: string) =>
     html
@@ -161,5 +169,24 @@ describeOnBothEngines("asking again", (engine) => {
     const [second = "", ...older] = await codes(email);
     expect(older).toEqual([first]);
     expect(answered(await surfer.act(page, "code", { code: second })).get("code")).toBeTruthy();
+  });
+
+  it("sends another code where one was used and no login followed, whether or not it was tried again", async () => {
+    const { problems } = textsFor(["en"]);
+    for (const tried of [true, false]) {
+      const email = await standard.someone();
+      const { surfer, waiting } = await begin(email);
+      const [first = ""] = await codes(email);
+      await useUp(email);
+      const page = tried ? await surfer.act(waiting, "code", { code: first }) : waiting;
+      expect(page.html.includes(problems.verification_code_used)).toBe(tried);
+      const asked = await surfer.act(page, "resend");
+      const [second = "", ...older] = await codes(email);
+      expect(older, `${tried}`).toEqual([first]);
+      // It rests as any other does.
+      const hasty = await press(surfer, asked, 3);
+      expect(await codes(email)).toHaveLength(2);
+      expect(answered(await surfer.act(hasty, "code", { code: second })).get("code")).toBeTruthy();
+    }
   });
 });

@@ -1,7 +1,7 @@
 import type { MessagePurpose } from "../../delivery/delivery.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { pageHost } from "../../directory/grants/audience.ts";
-import { instant, type Transaction } from "../../storage/storage.ts";
+import { type Database, instant, type Storage, type Transaction } from "../../storage/storage.ts";
 import type { CodeFormat } from "./code.ts";
 import { enqueueMessage, senderOf } from "./enqueue-message.ts";
 import { isShut } from "./guess-window.ts";
@@ -9,7 +9,7 @@ import { issueCode } from "./issue-code.ts";
 import type { Login } from "./login.ts";
 import type { SendRequest } from "./send.ts";
 import { withhold } from "./sms-limits.ts";
-import { type CodeRow, type PersonNow, selectCode, selectLiveCodes, updateSent } from "./store.ts";
+import { type CodeRow, type PersonNow, selectCode, selectLiveCodes, selectLoginSession, updateSent } from "./store.ts";
 
 export interface Delivery {
   /** The code of this login; undefined when a resend found it spent. */
@@ -36,7 +36,7 @@ export async function deliverCode(
   const { account, connection, now } = request;
   const closed = isShut(window, account.settings.numeric_guess_limit, instant(now));
   const format: CodeFormat = closed ? "typable" : request.client.settings.code_format;
-  const begun = login.resumed ? await findSessionCode(tx, request, login) : undefined;
+  const begun = login.resumed ? await findSessionCode(tx.db, account.account_id, login.code_id, now) : undefined;
   if (login.resumed && !begun) return { code: undefined, withheld: "the code was redeemed" };
   const again = begun && isOpen(begun) && !(closed && begun.format === "numeric") ? begun : undefined;
   const pending = again ?? (await findPending(tx, request, login, format));
@@ -98,13 +98,25 @@ async function findPending(
   return left * 2 >= life || own.length > 1 ? newest : undefined;
 }
 
+/** Whether a login waits for a code that can still be redeemed. `now` in milliseconds since the epoch. */
+export async function hasLiveCode(
+  { read }: Storage,
+  account_id: string,
+  login_session_id: string,
+  now: number,
+): Promise<boolean> {
+  const session = await selectLoginSession(read, account_id, login_session_id, instant(now));
+  return session !== undefined && (await findSessionCode(read, account_id, session.code_id, now)) !== undefined;
+}
+
 async function findSessionCode(
-  tx: Transaction,
-  { account, now }: SendRequest,
-  { code_id }: Login,
+  db: Database,
+  account_id: string,
+  code_id: string | null,
+  now: number,
 ): Promise<CodeRow | undefined> {
   if (code_id === null) return undefined;
-  const code = await selectCode(tx.db, account.account_id, code_id);
+  const code = await selectCode(db, account_id, code_id);
   return code && code.spent_at === null && code.expires_at > instant(now) ? code : undefined;
 }
 

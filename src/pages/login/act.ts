@@ -3,7 +3,7 @@ import { finishFactor } from "../../authentication/mfa/finish.ts";
 import type { OobChannel } from "../../authentication/mfa/mfa.ts";
 import { openLogin } from "../../authentication/mfa/open-login.ts";
 import { knowsPerson } from "../../authentication/sessions/known-browser.ts";
-import { PAUSE } from "../../authentication/verification/deliver-code.ts";
+import { hasLiveCode, PAUSE } from "../../authentication/verification/deliver-code.ts";
 import { senderOf } from "../../authentication/verification/enqueue-message.ts";
 import { redeemCode } from "../../authentication/verification/redeem.ts";
 import { sendCode } from "../../authentication/verification/send.ts";
@@ -141,14 +141,19 @@ async function identify(
 
 /**
  * Soon after the last time nothing would go out, so nothing is asked for, nor counted; unless something went wrong since,
- * by which the code may be used up. This depends on nothing but what this browser did, and the page says the same.
+ * by which the code may be used up. A code that was spent is followed by a new one, since no login followed it. This
+ * depends on nothing but what this browser did, and the page says the same.
  */
 async function resend(oauth: Oauth, acting: Acting): Promise<void> {
   const { request } = acting.opened;
+  const { storage } = oauth.directory;
   const { identifier = "", login_session_id, asked_at, problem } = request.progress;
-  const soon = asked_at !== undefined && oauth.directory.storage.now() - Date.parse(asked_at) < PAUSE;
-  if (soon && problem === undefined) return saveProgress(oauth, request, { ...request.progress, again: true });
-  await identify(oauth, acting, identifier, { again: true, ...(login_session_id ? { login_session_id } : {}) });
+  const now = storage.now();
+  const goes_on = login_session_id && (await hasLiveCode(storage, request.account_id, login_session_id, now));
+  const soon = asked_at !== undefined && now - Date.parse(asked_at) < PAUSE;
+  if (goes_on && soon && problem === undefined)
+    return saveProgress(oauth, request, { ...request.progress, again: true });
+  await identify(oauth, acting, identifier, { again: true, ...(goes_on ? { login_session_id } : {}) });
 }
 
 async function enterCode(oauth: Oauth, acting: Acting, code: Secret): Promise<Secret | undefined> {
