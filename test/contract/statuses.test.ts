@@ -20,6 +20,7 @@ import {
   type Latchkey,
   mintCode,
   newAccountId,
+  newOwnerId,
   type Reply,
   startLatchkey,
   type Tenant,
@@ -156,7 +157,7 @@ describeOnBothEngines("the contract", (engine) => {
   it("answers with success as every operation with a bearer declares", async () => {
     for (const { operation, method, path, options, person, special } of ATTEMPTS) {
       if (special) continue;
-      const own = await createTenant(latchkey);
+      const own = await createTenant(latchkey, { account_id: newOwnerId() });
       const ids = await idsOf(latchkey, own);
       const reply = saw(
         operation,
@@ -197,7 +198,9 @@ describeOnBothEngines("the contract", (engine) => {
   });
 
   it("answers 429 where passwords, second factors and sign-up codes are guessed", async () => {
-    const own = await createTenant(latchkey, { settings: { factor_guess_limit: 1, signup: true } });
+    const own = await createTenant(latchkey, {
+      ...{ account_id: newOwnerId(), settings: { factor_guess_limit: 1, signup: true } },
+    });
     const send = (operation: string, path: string, body: object) =>
       call(`${own.base}${path}`, { method: "POST", token: own.token, json: body }).then((reply) =>
         saw(operation, reply),

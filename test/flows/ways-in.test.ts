@@ -12,6 +12,7 @@ import {
   inbox,
   type Latchkey,
   mintCode,
+  newOwnerId,
   type Reply,
   receiveCode,
   startLatchkey,
@@ -329,7 +330,9 @@ describeOnBothEngines("a way in", (engine) => {
   });
 
   it("is counted by who tries it and from where, and the count names neither", async () => {
-    const tenant = await createTenant(latchkey, { client: { called_from: "server" }, settings: { signup: true } });
+    const tenant = await createTenant(latchkey, {
+      ...{ account_id: newOwnerId(), client: { called_from: "server" }, settings: { signup: true } },
+    });
     const { email } = tenant.user;
     const headers = { "end-user-ip": "203.0.113.77" };
     const json = { audience: tenant.audience, type: "customer", email, password: PASSWORD };

@@ -11,6 +11,7 @@ import {
   createTenant,
   type Latchkey,
   mintCode,
+  newOwnerId,
   startLatchkey,
   type Tenant,
 } from "../support/latchkey.ts";
@@ -26,8 +27,8 @@ describeOnBothEngines("tenants", (engine) => {
   let foreign: Ids;
   beforeAll(async () => {
     latchkey = await startLatchkey(engine);
-    mine = await createTenant(latchkey);
-    theirs = await createTenant(latchkey);
+    mine = await createTenant(latchkey, { account_id: newOwnerId() });
+    theirs = await createTenant(latchkey, { account_id: newOwnerId() });
     foreign = await idsOf(latchkey, theirs);
   });
   afterAll(() => latchkey.close());

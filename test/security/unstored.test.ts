@@ -11,6 +11,7 @@ import {
   createTenant,
   type Latchkey,
   mintCode,
+  newOwnerId,
   type Reply,
   startLatchkey,
   type Tenant,
@@ -85,7 +86,7 @@ describeOnBothEngines("an answer with a secret", (engine) => {
     expect(described.length).toBeGreaterThan(20);
     for (const { operation, method, path, options, person } of ATTEMPTS) {
       if (!described.includes(operation)) continue;
-      const own = await createTenant(latchkey);
+      const own = await createTenant(latchkey, { account_id: newOwnerId() });
       const ids = await idsOf(latchkey, own);
       const bearer = person ? await personToken(own) : own.token;
       saw(operation, await call(`${own.base}${path(ids)}`, { method, token: bearer, ...options?.(ids) }));

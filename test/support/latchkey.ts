@@ -86,6 +86,14 @@ export function newAccountId(letter: "P" | "T" = "T"): string {
   return `${letter}${String(10_000_000 + accounts)}`;
 }
 
+let owners = 0;
+
+/** An account that others stand under. */
+export function newOwnerId(): string {
+  owners += 1;
+  return `T${600 + owners}00000`;
+}
+
 export interface Tenant {
   readonly account_id: string;
   readonly base: string;

@@ -18,6 +18,7 @@ import {
   inbox,
   type Latchkey,
   MASTER_KEY,
+  newOwnerId,
   startLatchkey,
   type Tenant,
   type TestClient,
@@ -52,7 +53,9 @@ describeOnBothEngines("a person who is erased", (engine) => {
   let env: Record<string, string>;
   beforeAll(async () => {
     latchkey = await startLatchkey(engine, { env: { TRUSTED_PROXIES: "127.0.0.1/32" } });
-    tenant = await createTenant(latchkey, { client: { code_format: "numeric" }, settings: { signup: true } });
+    tenant = await createTenant(latchkey, {
+      ...{ account_id: newOwnerId(), client: { code_format: "numeric" }, settings: { signup: true } },
+    });
     const grant_types = ["authorization_code", "refresh_token"] as const;
     foreign = await addClient(latchkey, tenant.account_id, { grant_types: [...grant_types], signup: true });
     await addGrant(latchkey, tenant.account_id, foreign, tenant.audience, ["orders:read"]);

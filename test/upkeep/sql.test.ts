@@ -26,6 +26,7 @@ import {
   type Latchkey,
   mintCode,
   newAccountId,
+  newOwnerId,
   receiveCode,
   startLatchkey,
 } from "../support/latchkey.ts";
@@ -51,7 +52,7 @@ const env = { EGRESS_ALLOW: "127.0.0.0/8" };
 /** Every operation and page, by somebody for whom it does something, and the ways of a code. */
 async function exercise(latchkey: Latchkey): Promise<void> {
   for (const { method, path, options } of ATTEMPTS) {
-    const tenant = await createTenant(latchkey);
+    const tenant = await createTenant(latchkey, { account_id: newOwnerId() });
     const ids = await idsOf(latchkey, tenant);
     await call(`${tenant.base}${path(ids)}`, { method, token: tenant.token, ...options?.(ids) });
   }

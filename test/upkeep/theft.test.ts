@@ -14,6 +14,7 @@ import {
   type Latchkey,
   MASTER_KEY,
   mintCode,
+  newOwnerId,
   type Reply,
   startLatchkey,
   type Tenant,
@@ -87,7 +88,7 @@ describeOnBothEngines("after a theft of database and master key", (engine) => {
   it("ends every login and code, so that the old key can go at once", async () => {
     const before = await startLatchkey(engine);
     const { database, config } = before;
-    const tenant = await createTenant(before, { settings: { signup: true } });
+    const tenant = await createTenant(before, { account_id: newOwnerId(), settings: { signup: true } });
     const person = await addPerson(before, tenant.account_id);
     const login = { grant_type: "password", username: person.email, password: PASSWORD, audience: tenant.audience };
     const logged_in = (await token(tenant, login)).body;

@@ -4,6 +4,7 @@ import type { Actor, Directory } from "../directory.ts";
 import type { Account } from "./account.ts";
 import { checkCountries } from "./check-countries.ts";
 import { checkJwks } from "./check-jwks.ts";
+import { checkSignup } from "./check-signup.ts";
 import { findAccount } from "./find-account.ts";
 import { holdAccount } from "./hold-account.ts";
 import type { AccountSettings } from "./settings.ts";
@@ -23,6 +24,7 @@ export async function changeSettings(
 ): Promise<Account> {
   await checkCountries(change);
   checkJwks(change);
+  checkSignup(account_id, change);
   const now = instant(directory.storage.now());
   await directory.storage.write(async (tx) => {
     const { account, stored } = await holdAccount(tx, account_id, now);

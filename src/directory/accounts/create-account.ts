@@ -6,6 +6,7 @@ import type { Actor, Directory } from "../directory.ts";
 import { type Account, readAccountId } from "./account.ts";
 import { checkCountries } from "./check-countries.ts";
 import { checkJwks } from "./check-jwks.ts";
+import { checkSignup } from "./check-signup.ts";
 import type { AccountSettings } from "./settings.ts";
 import { insertAccount } from "./store.ts";
 
@@ -19,12 +20,14 @@ export interface NewAccount {
 /**
  * Creates an account with its two built-in connections, `email` and `sms`.
  *
- * @throws 400 invalid_request when the id has another form or is taken, a country is none, or `jwks` can never be fetched.
+ * @throws 400 invalid_request when the id has another form or is taken, a country is none, `jwks` can never be fetched, or
+ *   `signup` is for an owner alone.
  */
 export async function createAccount(directory: Directory, input: NewAccount, actor: Actor): Promise<Account> {
   const account_id = readAccountId(input.account_id);
   await checkCountries(input.settings ?? {});
   checkJwks(input.settings ?? {});
+  checkSignup(account_id, input.settings ?? {});
   const now = directory.storage.now();
   const account = await directory.storage.write((tx) => createAccountIn(tx, { ...input, account_id }, actor, now));
   if (!account) throw refuseField("account_id", "taken", "is taken");

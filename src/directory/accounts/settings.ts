@@ -106,7 +106,10 @@ export const AccountSettings = Type.Object({
     [Type.Null(), Type.Unsafe<Readonly<Record<string, unknown>>>({ type: "object", additionalProperties: true })],
     { default: null, description: "What was said at sign-up, as given." },
   ),
-  signup: Type.Boolean({ default: false, description: "People may sign up for a new account under this owner." }),
+  signup: Type.Boolean({
+    default: false,
+    description: "People may sign up for a new account under this owner; other accounts cannot turn it on.",
+  }),
   client_sends_per_minute: count(100_000, 600, "Messages that one client may ask for in a minute."),
   public_user_exists: Type.Boolean({
     default: false,

@@ -3,7 +3,7 @@ import { recordDeed } from "../../audit/audit.ts";
 import { codeDigest, firstCode, TYPABLE_LENGTH } from "../../authentication/verification/code.ts";
 import { enqueueMessage } from "../../authentication/verification/enqueue-message.ts";
 import { identifierDigest } from "../../authentication/verification/person.ts";
-import type { Account } from "../../directory/accounts/account.ts";
+import { type Account, isOwner } from "../../directory/accounts/account.ts";
 import type { Actor } from "../../directory/directory.ts";
 import { readEmail } from "../../directory/users/identifier.ts";
 import { refuse } from "../../errors.ts";
@@ -73,8 +73,9 @@ export async function beginSignup(
   return { id: row.id, email };
 }
 
-/** @throws 403 access_denied. */
-export function checkOpen({ settings }: Account): void {
+/** Accounts are opened under owners alone: the numbers are theirs. @throws 403 access_denied. */
+export function checkOpen({ account_id, settings }: Account): void {
+  if (!isOwner(account_id)) throw refuse("access_denied", { message: "Nobody can sign up here: this is no owner." });
   if (!settings.signup)
     throw refuse("access_denied", { message: "Nobody can sign up under this owner: its setting signup is off." });
 }

@@ -5,9 +5,8 @@ import { createAccountIn } from "../../directory/accounts/create-account.ts";
 import { createClientIn, type NamedClient } from "../../directory/clients/create-client.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
 import { createGrantIn } from "../../directory/grants/change-grants.ts";
-import type { AccountUser, Agreement } from "../../directory/users/account-user.ts";
+import type { Agreement } from "../../directory/users/account-user.ts";
 import { createUserIn } from "../../directory/users/create-user.ts";
-import { findAccountUser } from "../../directory/users/find-account-user.ts";
 import { refuse } from "../../errors.ts";
 import { takeBudget } from "../../limits/limits.ts";
 import type { Secret } from "../../secrets/secret.ts";
@@ -17,12 +16,13 @@ import { issueForPerson, type PersonTokens } from "../issue-for-person.ts";
 import type { Oauth } from "../oauth.ts";
 import { checkOpen } from "./begin-signup.ts";
 import type { Signup } from "./signup.ts";
-import { selectSignup, updateCreated, updateVerified } from "./store.ts";
+import { selectCreated, selectSignup, updateCreated, updateVerified } from "./store.ts";
 
 export interface NewTenant {
-  readonly account: Account;
-  readonly user: AccountUser;
-  readonly tokens: PersonTokens;
+  readonly account_id: string;
+  readonly email: string;
+  /** Only of the answer that the code was spent for, where it asked to log in. */
+  readonly tokens?: PersonTokens;
 }
 
 /** What the first user of an account holds: all of it. */
@@ -38,20 +38,32 @@ const OWN_CLIENT = {
 
 /**
  * The code came back: the account is made, once. All of it or, whatever fails meanwhile, nothing, and the code stays good.
+ * Whoever repeats it while it lives is told which account it became, since they may have had no answer, and nothing else.
  *
+ * @param log_in whether tokens are wanted.
  * @throws 400 invalid_verification_code; 403 access_denied where the owner does not allow it any more; 429; 503
  *   temporarily_unavailable when no account number was free.
  */
-export async function finishSignup(oauth: Oauth, owner: Account, presented: Secret, actor: Actor): Promise<NewTenant> {
+export async function finishSignup(
+  oauth: Oauth,
+  owner: Account,
+  presented: Secret,
+  log_in: boolean,
+  actor: Actor,
+): Promise<NewTenant> {
   checkOpen(owner);
   const { directory } = oauth;
   const signup = await findSignup(oauth, owner, presented, actor);
   const now = directory.storage.now();
   const opened = await directory.storage.write((tx) => openTenant(tx, directory, owner, signup, actor, now));
+  const { email } = signup;
+  if (typeof opened === "string") return { account_id: opened, email };
   const { account, user_id, ...login } = opened;
+  const { account_id } = account;
+  if (!log_in) return { account_id, email };
   const subject = {
     user_id,
-    email: signup.email,
+    email,
     email_verified: true,
     authenticated_at: now,
     amr: ["otp"],
@@ -59,10 +71,14 @@ export async function finishSignup(oauth: Oauth, owner: Account, presented: Secr
     authorization_id: randomUUID(),
   };
   const tokens = await issueForPerson(oauth, { ...login, account, subject, holder_id: login.client.id }, now);
-  return { account, user: await findAccountUser(directory, account.account_id, user_id), tokens };
+  return { account_id, email, tokens };
 }
 
-/** What a sign-up opens, with the code that is spent for it: part of a transaction. */
+/**
+ * What a sign-up opens, with the code that is spent for it: part of a transaction.
+ *
+ * @returns the id of the account where it is open already.
+ */
 async function openTenant(
   tx: Transaction,
   directory: Directory,
@@ -71,7 +87,11 @@ async function openTenant(
   actor: Actor,
   now: number,
 ) {
-  if (!(await updateVerified(tx.db, signup, instant(now)))) throw refuse("invalid_verification_code");
+  if (!(await updateVerified(tx.db, signup, instant(now)))) {
+    const opened = await selectCreated(tx.db, signup, instant(now));
+    if (!opened) throw refuse("invalid_verification_code");
+    return opened;
+  }
   const account = await openAccount(tx, owner, signup, actor, now);
   const { account_id } = account;
   await updateCreated(tx.db, signup, account_id);

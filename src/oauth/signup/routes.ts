@@ -46,6 +46,7 @@ export function signupRoutes(app: App, oauth: Oauth): void {
     schema: {
       operationId: "accounts_oid_signup_verify_post",
       summary: "Open the account that was signed up for",
+      description: "Once. Whoever repeats the code within its hour is told the account again, and gets no tokens.",
       tags,
       params: OidParams,
       querystring: VerifyQuery,
@@ -58,10 +59,12 @@ export function signupRoutes(app: App, oauth: Oauth): void {
     handler: async (request, reply) => {
       const { verification_code, authorize } = request.query;
       const owner = await findAccount(directory, request.account_id);
-      const { account, user, tokens } = await finishSignup(oauth, owner, secret(verification_code), actorOf(request));
-      const about = { account_id: account.account_id.slice(1), email: user.email ?? "" };
+      const log_in = authorize === "Bearer";
+      const opened = await finishSignup(oauth, owner, secret(verification_code), log_in, actorOf(request));
+      const { account_id, email, tokens } = opened;
+      const about = { account_id: account_id.slice(1), email };
       reply.headers(no_store);
-      if (authorize !== "Bearer") return reply.code(202).send(about);
+      if (!tokens) return reply.code(202).send(about);
       // Nothing reads it: until there is a password, none has to be shown.
       const previous_password_token = base64url(randomBytes(32));
       return { ...about, ...accessTokenReply(tokens), previous_password_token };

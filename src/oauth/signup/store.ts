@@ -42,6 +42,22 @@ export async function updateVerified(db: Database, { account_id, id }: Signup, n
   return rows.length === 1;
 }
 
+/** The account that a code became which has not expired since. */
+export async function selectCreated(
+  db: Database,
+  { account_id, id }: Signup,
+  now: Instant,
+): Promise<string | undefined> {
+  const row = await db
+    .selectFrom("signups")
+    .select("created_account_id")
+    .where("account_id", "=", account_id)
+    .where("id", "=", id)
+    .where("expires_at", ">", now)
+    .executeTakeFirst();
+  return row?.created_account_id ?? undefined;
+}
+
 export async function updateCreated(db: Database, { account_id, id }: Signup, created_account_id: string) {
   await db
     .updateTable("signups")

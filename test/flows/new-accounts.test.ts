@@ -1,0 +1,118 @@
+/** Accounts that applicants open: under owners alone, and once for each code, whatever happens to the answer. */
+import { sql } from "kysely";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeOnBothEngines } from "../support/engines.ts";
+import {
+  call,
+  createTenant,
+  inbox,
+  type Latchkey,
+  newAccountId,
+  newOwnerId,
+  type Reply,
+  startLatchkey,
+  type Tenant,
+} from "../support/latchkey.ts";
+import { letPass } from "../support/time.ts";
+
+const code = ({ status, body }: Reply) => [status, body.error?.code];
+const authorize = "Bearer";
+
+describeOnBothEngines("a new account", (engine) => {
+  let latchkey: Latchkey;
+  let owner: Tenant;
+  beforeAll(async () => {
+    latchkey = await startLatchkey(engine);
+    owner = await createTenant(latchkey, { account_id: newOwnerId(), settings: { signup: true } });
+  });
+  afterAll(() => latchkey.close());
+
+  const send = ({ base, token }: Tenant, method: string, path: string, options: object) =>
+    call(`${base}${path}`, { method, token, ...options });
+  const verify = (tenant: Tenant, verification_code: string, more: object = {}) =>
+    send(tenant, "POST", "/signup/verify", { query: { verification_code, ...more } });
+  let applicants = 0;
+  async function apply() {
+    applicants += 1;
+    const email = `applicant-${applicants}@example.com`;
+    expect((await send(owner, "POST", "/signup", { json: { email } })).status).toBe(200);
+    return { email, verification_code: (await inbox(owner, email))[0]?.verification_code ?? "" };
+  }
+  /** Numbers of the accounts that stand under the owner, itself among them. */
+  async function accounts(): Promise<string[]> {
+    const { read } = latchkey.server.core.storage;
+    const like = `${owner.account_id.slice(0, 4)}%`;
+    const rows = await read.selectFrom("accounts").select("account_id").where("account_id", "like", like).execute();
+    return rows.map(({ account_id }) => account_id);
+  }
+  const signingKeys = ({ body }: Reply) =>
+    latchkey.server.core.storage.read
+      .selectFrom("signing_keys")
+      .select("kid")
+      .where("account_id", "=", `T${body.account_id}`)
+      .execute();
+
+  it("is opened under no account but an owner, whose own setting it is", async () => {
+    const merchant = await createTenant(latchkey, { account_id: `${owner.account_id.slice(0, 4)}00001` });
+    const setting = await send(merchant, "PATCH", "/auth/settings", { json: { signup: true } });
+    expect([...code(setting), setting.body.error?.errors?.[0]?.path]).toEqual([400, "invalid_request", "signup"]);
+    expect((await send(merchant, "PATCH", "/auth/settings", { json: { signup: false } })).status).toBe(200);
+    await expect(
+      createTenant(latchkey, { account_id: newAccountId(), settings: { signup: true } }),
+    ).rejects.toMatchObject({ code: "invalid_request" });
+
+    // One that has it from before.
+    const { storage, directory } = latchkey.server.core;
+    const settings = JSON.stringify({ signup: true });
+    await storage.write(({ db }) =>
+      db.updateTable("accounts").set({ settings }).where("account_id", "=", merchant.account_id).execute(),
+    );
+    directory.accounts.forget(merchant.account_id);
+    const begun = await send(merchant, "POST", "/signup", { json: { email: "x@example.com" } });
+    expect(code(begun)).toEqual([403, "access_denied"]);
+    expect(await inbox(merchant, "x@example.com")).toEqual([]);
+    const { verification_code } = await apply();
+    expect(code(await verify(merchant, verification_code))).toEqual([403, "access_denied"]);
+    expect((await send(merchant, "PATCH", "/auth/settings", { json: { code_lifetime: 90 } })).status).toBe(200);
+  });
+
+  it("is named again to whoever repeats its code within the hour, who is let in by it once at most", async () => {
+    const { email, verification_code } = await apply();
+    const first = await verify(owner, verification_code, { authorize });
+    expect([first.status, first.body.access_token]).toEqual([200, expect.any(String)]);
+    const before = await accounts();
+    const named = { account_id: first.body.account_id, email };
+    for (const more of [{}, { authorize }]) {
+      const again = await verify(owner, verification_code, more);
+      expect([again.status, again.body]).toEqual([202, named]);
+    }
+    expect(await accounts()).toEqual(before);
+    await letPass(latchkey, "signups", owner.account_id, 3_601);
+    expect(code(await verify(owner, verification_code))).toEqual([400, "invalid_verification_code"]);
+  });
+
+  it("is named to whom a fault kept its tokens from", async () => {
+    const { email, verification_code } = await apply();
+    const before = await accounts();
+    const { storage } = latchkey.server.core;
+    const rename = (from: string, to: string) =>
+      storage.write((tx) => sql`alter table ${sql.table(from)} rename to ${sql.table(to)}`.execute(tx.db));
+    await rename("refresh_families", "families_elsewhere");
+    const failed = await verify(owner, verification_code, { authorize }).finally(() =>
+      rename("families_elsewhere", "refresh_families"),
+    );
+    expect(code(failed)).toEqual([500, "internal_error"]);
+    const opened = (await accounts()).filter((account_id) => !before.includes(account_id));
+    expect(opened).toHaveLength(1);
+    const again = await verify(owner, verification_code, { authorize });
+    expect([again.status, again.body]).toEqual([202, { account_id: opened[0]?.slice(1), email }]);
+  });
+
+  it("has no key for tokens before somebody wants one", async () => {
+    const quiet = await verify(owner, (await apply()).verification_code);
+    expect(quiet.status).toBe(202);
+    expect(await signingKeys(quiet)).toEqual([]);
+    const loud = await verify(owner, (await apply()).verification_code, { authorize });
+    expect(await signingKeys(loud)).toHaveLength(1);
+  });
+});
