@@ -34,6 +34,7 @@ export const budgets = {
     counts: "live codes minted for one user and client; requests wait for each other here",
   },
   numeric_guess: { limit: 10, window: HOUR, counts: "wrong numeric codes of one person" },
+  page_guess: { limit: 20, window: HOUR, counts: "wrong codes of any kind at one hosted login" },
   factor_guess: {
     limit: 10,
     window: HOUR,
