@@ -15,6 +15,7 @@ import {
   type TestClient,
 } from "../support/latchkey.ts";
 import { openSurfer, type Shown, type Surfer } from "../support/surfer.ts";
+import { wrongGuesses } from "../support/verification.ts";
 
 const answered = (shown: Shown) => new URL(shown.url).searchParams;
 
@@ -79,5 +80,27 @@ describeOnBothEngines("wrong codes at the hosted login", (engine) => {
     for (const code of ["ABCDE-ABCDE", "nonsense"]) expect(await guess(code)).toContain("Too many wrong codes");
     expect(await events()).toBe(20);
     expect(answered(await surfer.act(page, "code", { code: right })).get("code")).toBeTruthy();
+  });
+
+  it("tell the person that they closed short codes, without a code that is good in the guesser's browser alone", async () => {
+    const own = await opened({ numeric_guess_limit: 3 });
+    const { tenant } = own;
+    const guesser = openSurfer(latchkey, { "x-forwarded-for": "203.0.113.5" });
+    let page = await begin(own, guesser, tenant.user.email);
+    const right = (await newest(tenant))?.verification_code ?? "";
+    for (const code of wrongGuesses(right, 3)) page = await guesser.act(page, "code", { code });
+    const notice = await newest(tenant);
+    expect(notice?.subject).toContain("Somebody is trying to guess your login codes");
+    expect(notice?.verification_code).toBeUndefined();
+    expect(notice?.text).toContain("ask for a new code");
+    expect(notice?.text).not.toMatch(/\w{5}-\w{5}/);
+    await guesser.act(page, "resend");
+    expect((await newest(tenant))?.text, "that is no message about guesses").not.toContain("Somebody");
+    const person = openSurfer(latchkey, { "x-forwarded-for": "198.51.100.20" });
+    const waiting = await begin(own, person, tenant.user.email);
+    const longer = await newest(tenant);
+    expect(longer?.verification_code).toMatch(/^\w{5}-\w{5}$/);
+    const code = longer?.verification_code ?? "";
+    expect(answered(await person.act(waiting, "code", { code })).get("code")).toBeTruthy();
   });
 });

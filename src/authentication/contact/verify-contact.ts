@@ -11,7 +11,7 @@ import type { Secret } from "../../secrets/secret.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import { forgiveIn, takeGuess } from "../guesses/guess.ts";
 import { firstCode, isCode } from "../verification/code.ts";
-import { enqueueMessage } from "../verification/enqueue-message.ts";
+import { enqueueMessage, noCode } from "../verification/enqueue-message.ts";
 import { leaveAddress } from "../verification/leave-address.ts";
 import { type Recipient, recipientOf } from "../verification/recipient.ts";
 import { enteredFrom, reached } from "../verification/sms-limits.ts";
@@ -118,8 +118,7 @@ async function leaveOld(
   if (old.to === null || verified_at === null || old.to.toLowerCase() === value) return;
   await leaveAddress(tx, { account_id: account.account_id, user_id: user.id }, now);
   const to = await reached(tx, account, old, now, false);
-  const nothing = { id: randomUUID(), challenge_id: null, key_version: "", counter: 0, length: 0, format: "numeric" };
-  const code = { ...nothing, expires_at: instant(now + 24 * 3_600_000) };
+  const code = noCode(now);
   const about = { account, sender: senderIs(account), code, kind: "notice", purpose: "contact_changed", now } as const;
   const locale = user.locale ?? account.settings.locale;
   const { strategy } = old;

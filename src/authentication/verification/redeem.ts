@@ -14,7 +14,7 @@ import { instant } from "../../storage/storage.ts";
 import type { Authentication } from "../authentication.ts";
 import { type AuthenticatedSubject, subjectOf } from "../subject.ts";
 import { codeDigestHex, normaliseCode, type PresentedCode } from "./code.ts";
-import { FAILURES_LIMIT, wasCompared, windowEnds } from "./guess-window.ts";
+import { FAILURES_LIMIT, isShut, wasCompared, windowEnds } from "./guess-window.ts";
 import { type NamedPerson, namePerson } from "./name-person.ts";
 import { sendClosingNotice } from "./notice.ts";
 import {
@@ -206,6 +206,7 @@ async function refuseAnswer(
   if (!answer.client_lives || !answer.grant_lives) {
     throw refuse("unauthorized_client", { detail: "the client or its grant was deleted meanwhile" });
   }
+  await tellWhereClosed(authentication, request, input, answer);
   const retry_after = closedFor(input, answer);
   if (retry_after !== undefined) {
     throw await refuseGuess(directory, request, guess, "too_many_attempts", retry_after);
@@ -217,13 +218,20 @@ async function refuseAnswer(
     });
   }
   if (answer.wrong && input.person) await noteSpray(directory.storage, request.account, input.person, request.now);
-  const closes = answer.wrong && answer.window?.count === input.guess_limit;
-  if (closes && input.person) {
-    // What the notice carries is there to log in, whatever the guesses were at.
-    const audience = canonicalAudience(request.account, directory.public_url, request.audience);
-    await sendClosingNotice(authentication, request, audience, input.person);
-  }
   throw await refuseGuess(directory, request, guess, await fateOf(directory, request, input, answer));
+}
+
+/** By the window that this guess left behind: what a fault kept from being told once, the next guess tells. */
+async function tellWhereClosed(
+  authentication: Authentication,
+  request: RedeemRequest,
+  { person, guess_limit, now }: RedeemInput,
+  { window }: RedeemAnswer,
+): Promise<void> {
+  if (!person || !window || !isShut(window, guess_limit, now)) return;
+  // What the notice carries is there to log in, whatever the guesses were at.
+  const audience = canonicalAudience(request.account, authentication.directory.public_url, request.audience);
+  await sendClosingNotice(authentication, { ...request, audience, person, window });
 }
 
 /** Seconds to wait when numeric codes were not compared, because the person's or the code's guesses are used up. */
