@@ -12,12 +12,13 @@ import type { Secret } from "../secrets/secret.ts";
 
 /**
  * What a message is about. `numeric_closed`: wrong guesses in the person's name closed numeric codes; the typable one inside
- * still logs them in. `contact_changed` holds no code.
+ * still logs them in. `page_guessed`: the guesses were at the hosted login. That one and `contact_changed` hold no code.
  */
 export type MessagePurpose =
   | "login"
   | "signup"
   | "numeric_closed"
+  | "page_guessed"
   | "second_factor"
   | "password_reset"
   | "contact"

@@ -34,6 +34,7 @@ export const budgets = {
     counts: "live codes minted for one user and client; requests wait for each other here",
   },
   numeric_guess: { limit: 10, window: HOUR, counts: "wrong numeric codes of one person" },
+  page_guess: { limit: 20, window: HOUR, counts: "wrong codes of any kind at one hosted login" },
   factor_guess: {
     limit: 10,
     window: HOUR,
@@ -68,6 +69,7 @@ export const budgets = {
     window: HOUR,
     counts: "codes on their way to one person: refuses nobody, but two at once wait for each other here",
   },
+  closing_notice: { limit: 1, window: 90 * DAY, counts: "notices to one person of one closing of their numeric codes" },
   sms_daily: { limit: 1_000, window: DAY, counts: "SMS of one account" },
   sms_prefix_sent: {
     limit: 50,

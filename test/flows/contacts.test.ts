@@ -1,7 +1,7 @@
 /** Codes that confirm a person's address or number: how many guesses there are, and for how long they are good. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
-import { call, createTenant, inbox, type Latchkey, type Reply, startLatchkey } from "../support/latchkey.ts";
+import { addUser, call, createTenant, inbox, type Latchkey, type Reply, startLatchkey } from "../support/latchkey.ts";
 import { addPerson, PASSWORD, token } from "../support/people.ts";
 import { letPass } from "../support/time.ts";
 import { wrongGuesses } from "../support/verification.ts";
@@ -48,6 +48,16 @@ describeOnBothEngines("a code that confirms an address or number", (engine) => {
       expect((await token(tenant, about)).status, "their password is no part of this").toBe(200);
     },
   );
+
+  it("is no guess where it is right and somebody else has the address by now", async () => {
+    const { tenant, user, value, right, confirm } = await begin("email");
+    await addUser(latchkey, tenant.account_id, { email: value });
+    for (let n = 0; n < 2; n++) expect(code(await confirm(right))).toEqual([400, "invalid_request"]);
+    const { storage } = latchkey.server.core;
+    const guesses = storage.read.selectFrom("budgets").select("count").where("subject", "=", `contact ${user.id}`);
+    const counts = await guesses.where("budget", "=", "factor_guess").execute();
+    expect(counts.map(({ count }) => Number(count))).toEqual([0]);
+  });
 
   it("is good for ten minutes and no longer", async () => {
     const [quick, slow] = [await begin("email"), await begin("email")];

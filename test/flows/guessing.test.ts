@@ -1,7 +1,14 @@
 /** What an attacker gets out of guessing, and what the person whose name they use loses by it: nothing. */
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { redeemCode } from "../../src/authentication/verification/redeem.ts";
+import { changeSettings } from "../../src/directory/accounts/change-settings.ts";
+import { findAccount } from "../../src/directory/accounts/find-account.ts";
+import { findClient } from "../../src/directory/clients/find-client.ts";
+import { listGrants } from "../../src/directory/grants/find-grant.ts";
+import { secret } from "../../src/secrets/secret.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
+  actor,
   addClient,
   addGrant,
   addUser,
@@ -137,6 +144,48 @@ describeOnBothEngines("guessing", (engine) => {
     const closed = await authorize(tenant, { verification_code: "000000", ...byEmail(tenant) });
     expect(closed.status).toBe(429);
     expect((await authorize(tenant, { verification_code: notice?.verification_code })).status).toBe(302);
+  });
+
+  it("that close numeric codes are told of by the next one, where a fault came between", async () => {
+    const tenant = await numericTenant();
+    const { directory, storage } = latchkey.server.core;
+    const account = await findAccount(directory, tenant.account_id);
+    const client = await findClient(directory, tenant.account_id, tenant.client.client_id);
+    const grants = await listGrants(directory, tenant.account_id, { client_id: client.id });
+    const guess = (verification_code: string) => authorize(tenant, { verification_code, ...byEmail(tenant) });
+    const subjects = async () => (await inbox(tenant, tenant.user.email)).map(({ subject }) => subject);
+    for (const code of wrongGuesses("", 9)) expect((await guess(code)).status).toBe(400);
+    // The tenth is on disk, and nothing can be written after it.
+    const write = () => Promise.reject(new Error("away"));
+    const failing = {
+      directory: { ...directory, storage: { ...storage, read: storage.read, write } },
+      nudge: () => {},
+    };
+    const tenth = redeemCode(failing, {
+      ...{ account, client, grant_id: grants[0]?.id ?? "", audience: tenant.audience },
+      ...{ verification_code: secret("999999"), ident_type: "email", ident: tenant.user.email },
+      ...{ actor: client.id, facts: { request_id: "test", ip: "192.0.2.1" }, now: storage.now() },
+    });
+    await expect(tenth).rejects.toThrow("away");
+    expect(await subjects()).toEqual([]);
+    for (const code of ["000001", "000002"]) expect((await guess(code)).status).toBe(429);
+    expect(await subjects(), "once").toEqual([expect.stringContaining("trying to guess your login codes")]);
+    const events = await storage.read
+      .selectFrom("audit_events")
+      .select("id")
+      .where("entity", "=", tenant.user.id)
+      .where("action", "=", "verification_code.numeric_closed")
+      .execute();
+    expect(events).toHaveLength(1);
+  });
+
+  it("are told of where the account allows fewer than there were", async () => {
+    const tenant = await numericTenant();
+    const guess = () => authorize(tenant, { verification_code: "000000", ...byEmail(tenant) });
+    for (let n = 0; n < 4; n++) expect((await guess()).status).toBe(400);
+    await changeSettings(latchkey.server.core.directory, tenant.account_id, { numeric_guess_limit: 3 }, actor);
+    for (let n = 0; n < 2; n++) expect((await guess()).status).toBe(429);
+    expect(await inbox(tenant, tenant.user.email)).toHaveLength(1);
   });
 
   it("once numeric codes are closed, asking sends a typable one that works", async () => {

@@ -1,5 +1,10 @@
 /** Second factors: what each part alone is worth, which is nothing, and what all of them together give. */
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { finishFactor } from "../../src/authentication/mfa/finish.ts";
+import { openLogin } from "../../src/authentication/mfa/open-login.ts";
+import { findAccount } from "../../src/directory/accounts/find-account.ts";
+import { sourceSubject } from "../../src/limits/source.ts";
+import { secret } from "../../src/secrets/secret.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
@@ -74,6 +79,26 @@ describeOnBothEngines("a second factor", (engine) => {
       "invalid_grant",
     ]);
     expect((await finish({ grant_type: "mfa-oob", mfa_token })).status).toBe(400);
+  });
+
+  it("that is right and comes several times for one login is no guess, and none of its source", async () => {
+    const user = await person("sms");
+    const { directory, storage } = latchkey.server.core;
+    const account = await findAccount(directory, tenant.account_id);
+    const { mfa_token } = (await logIn(user.email)).body;
+    const oob_code = secret((await challenge(mfa_token)).body.oob_code);
+    const presented = { oob_code, binding_code: secret(await received(user.phone_number)) };
+    const now = storage.now();
+    const pending = await openLogin(directory, tenant.account_id, secret(mfa_token), now);
+    const from = { source: "192.0.2.77", actor: "test", facts: { request_id: "test", ip: "192.0.2.77" } };
+    const finishing = () => finishFactor(directory, { account, pending, presented, ...from, now });
+    const all = await Promise.allSettled(Array.from({ length: 5 }, finishing));
+    expect(all.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+    await expect(finishing()).rejects.toMatchObject({ code: "invalid_grant" });
+    const subjects = [user.id, sourceSubject(directory.master_keys, tenant.account_id, from.source)];
+    const guesses = storage.read.selectFrom("budgets").select("count").where("subject", "in", subjects);
+    const counts = await guesses.where("budget", "in", ["factor_guess", "factor_source"]).execute();
+    expect(counts.map(({ count }) => Number(count)).toSorted()).toEqual([0, 1]);
   });
 
   it("makes a stolen password, mfa_token, oob_code or binding code worth nothing alone", async () => {

@@ -9,9 +9,9 @@ import { refuse, refuseField } from "../../errors.ts";
 import { chargeAll } from "../../limits/limits.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
-import { forgiveIn, takeGuess } from "../guesses/guess.ts";
+import { forgiveIn, orGiveBack, takeGuess } from "../guesses/guess.ts";
 import { firstCode, isCode } from "../verification/code.ts";
-import { enqueueMessage } from "../verification/enqueue-message.ts";
+import { enqueueMessage, noCode } from "../verification/enqueue-message.ts";
 import { leaveAddress } from "../verification/leave-address.ts";
 import { type Recipient, recipientOf } from "../verification/recipient.ts";
 import { enteredFrom, reached } from "../verification/sms-limits.ts";
@@ -93,7 +93,7 @@ export async function confirmContact(
   const right = known && isCode(master_keys, { ...challenge, format: "numeric" }, presented);
   if (!challenge || !right || challenge.expires_at <= instant(now)) throw refuse("invalid_verification_code");
   const old = await recipientOf(strategyOf(field), user[field], account);
-  await storage.write(async (tx) => {
+  const confirming = storage.write(async (tx) => {
     if (!(await deleteChallenge(tx.db, challenge))) throw refuse("invalid_verification_code");
     if (!(await verifyContact(tx, user, field, challenge.value, instant(now)))) {
       throw refuseField("code", "taken", "confirms an address that belongs to another user");
@@ -104,6 +104,8 @@ export async function confirmContact(
     const deed = { account_id, action: "contact.verified", entity: user.id, now: instant(now), actor };
     await recordDeed(tx, { ...deed, facts: { field } });
   });
+  // The code was right when it was compared, so it was no guess, also where another of the same click was faster.
+  await confirming.catch(orGiveBack(directory, guesser));
 }
 
 /** A change is reported to the address or number that it replaces, and codes that went there log nobody in any more. */
@@ -118,8 +120,7 @@ async function leaveOld(
   if (old.to === null || verified_at === null || old.to.toLowerCase() === value) return;
   await leaveAddress(tx, { account_id: account.account_id, user_id: user.id }, now);
   const to = await reached(tx, account, old, now, false);
-  const nothing = { id: randomUUID(), challenge_id: null, key_version: "", counter: 0, length: 0, format: "numeric" };
-  const code = { ...nothing, expires_at: instant(now + 24 * 3_600_000) };
+  const code = noCode(now);
   const about = { account, sender: senderIs(account), code, kind: "notice", purpose: "contact_changed", now } as const;
   const locale = user.locale ?? account.settings.locale;
   const { strategy } = old;

@@ -8,7 +8,7 @@ import { chargeAll } from "../../limits/limits.ts";
 import { reveal, type Secret, secret } from "../../secrets/secret.ts";
 import { openTicket } from "../../secrets/ticket.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
-import { forgiveIn, takeGuess } from "../guesses/guess.ts";
+import { forgiveIn, orGiveBack, takeGuess } from "../guesses/guess.ts";
 import { passwordStands, shownKind } from "../passwords/password.ts";
 import type { AuthenticatedSubject } from "../subject.ts";
 import { isCode } from "../verification/code.ts";
@@ -69,7 +69,8 @@ export async function finishFactor(directory: Directory, request: FinishRequest)
     if (proof.kind === "sms") await chargeAll(tx, [enteredFrom(account_id, proof.sent_to)], now);
     return true;
   });
-  if (!done) throw spent();
+  // The factor was right when it was compared, so it was no guess.
+  if (!done) return orGiveBack(directory, guesser)(spent());
   const subject = proved(pending, proof, now);
   if (pending.first !== "nothing") return subject;
   const next = { ...pending, id: randomUUID(), subject, first: proof.kind, expires_at: now + MFA_LIFETIME };

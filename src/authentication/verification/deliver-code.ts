@@ -49,10 +49,13 @@ export async function deliverCode(
   const silent = to === null ? "nobody to send to" : await withhold(tx, account, recipient, now);
   const reached = silent === undefined ? to : null;
   if (pending) await noteSent(tx, request, login, code, reached);
-  const purpose = purposeOf(request, login, closed && request.client.settings.code_format === "numeric");
+  const host = pageHost(directory.public_url, login.audience);
+  // At the hosted login whoever guesses may ask too: their code is told as any other, the guesses in a message of their own.
+  const told = host === undefined && closed && request.client.settings.code_format === "numeric";
+  const purpose = purposeOf(request, login, told);
   await enqueueMessage(tx, {
     account,
-    sender: senderOf(request.client, pageHost(directory.public_url, login.audience)),
+    sender: senderOf(request.client, host),
     code,
     kind: "verification",
     purpose,

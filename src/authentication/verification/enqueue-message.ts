@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { MessagePurpose } from "../../delivery/delivery.ts";
 import { type Account, isTestAccount } from "../../directory/accounts/account.ts";
 import type { Client } from "../../directory/clients/client.ts";
@@ -6,7 +7,7 @@ import { canonicalEmail } from "../../directory/users/identifier.ts";
 import { oneLine } from "../../http/one-line.ts";
 import { type Channel, enqueue } from "../../outbox/outbox.ts";
 import { base64url } from "../../secrets/digest.ts";
-import type { Transaction } from "../../storage/storage.ts";
+import { instant, type Transaction } from "../../storage/storage.ts";
 import type { CodeFormat } from "./code.ts";
 import type { VerificationPayload } from "./message.ts";
 import type { CodeRow } from "./store.ts";
@@ -18,6 +19,12 @@ export type MessageCode = Pick<CodeRow, "id" | "key_version" | "counter" | "leng
   /** The message may link to the client's page. */
   readonly link_digest?: Uint8Array | null;
 };
+
+/** For a message without one: it is of use for a day. `now` in milliseconds. */
+export function noCode(now: number): MessageCode {
+  const nothing = { challenge_id: null, key_version: "", counter: 0, length: 0, format: "numeric" };
+  return { ...nothing, id: randomUUID(), expires_at: instant(now + 24 * 3_600_000) };
+}
 
 export interface CodeMessage {
   readonly account: Account;

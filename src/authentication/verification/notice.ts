@@ -3,9 +3,12 @@ import type { Account } from "../../directory/accounts/account.ts";
 import { actorFrom } from "../../directory/actor.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { pageHost } from "../../directory/grants/audience.ts";
+import type { Charge } from "../../limits/budgets.ts";
+import { chargeAll, peekBudget } from "../../limits/limits.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Authentication } from "../authentication.ts";
-import { enqueueMessage, senderOf } from "./enqueue-message.ts";
+import { enqueueMessage, noCode, senderOf } from "./enqueue-message.ts";
+import type { GuessWindow } from "./guess-window.ts";
 import { issueCode } from "./issue-code.ts";
 import { recipientOf } from "./recipient.ts";
 import { reached } from "./sms-limits.ts";
@@ -15,58 +18,66 @@ import { waitForTurn } from "./wait-for-turn.ts";
 export interface Closing {
   readonly account: Account;
   readonly client: Client;
+  /** What was guessed at. Canonical. */
+  readonly audience: string;
+  readonly person: string;
+  /** As the guess left it behind. */
+  readonly window: Pick<GuessWindow, "window_ends_at">;
   readonly actor: string;
   readonly facts: RequestFacts;
   readonly now: number;
 }
 
 /**
- * Numeric codes have just closed for a person, after too many wrong guesses in their name. They are told, and the
- * message carries a typable code for the very login that was attacked, so that nobody is locked out. Where there is
- * nobody to tell, the same rows are written, so that the closing guess takes as long.
+ * Numeric codes are closed for a person, after too many wrong guesses in their name. They are told, once for each closing,
+ * and the message carries a typable code for the very login that was attacked, so that nobody is locked out. One of the hosted
+ * login would be good in the browser of whoever guessed alone: there they ask for another one, which is typable then. Where
+ * there is nobody to tell, the same rows are written, so that the closing guess takes as long.
  */
 export async function sendClosingNotice(
   { directory, nudge }: Authentication,
-  { account, client, actor, facts, now }: Closing,
-  audience: string,
-  person: string,
+  { account, client, audience, person, window, actor, facts, now }: Closing,
 ): Promise<void> {
   const { account_id, settings } = account;
+  const { storage, public_url } = directory;
+  const telling: Charge = { account_id, budget: "closing_notice", subject: `${person} ${window.window_ends_at}` };
+  if (!(await peekBudget(storage.read, telling, now)).allowed) return;
   const identifier = { type: "user_id", value: person } as const;
-  const user = await selectUserBy(directory.storage.read, account_id, client.settings.user_type, identifier);
+  const user = await selectUserBy(storage.read, account_id, client.settings.user_type, identifier);
   const { email, phone_number } = user ?? { email: null, phone_number: null };
   const strategy = email === null && phone_number !== null ? ("sms" as const) : ("email" as const);
   const found = email ?? phone_number;
   const recipient = await recipientOf(strategy, found, account);
-  await directory.storage.write(async (tx) => {
+  const host = pageHost(public_url, audience);
+  await storage.write(async (tx) => {
+    const [told] = await chargeAll(tx, [telling], now);
+    if (!told?.allowed) return;
     // As a send does: who leaves the address meanwhile waits for this, or has left it already.
     await waitForTurn(tx, account_id, person, now);
     const there = await selectPersonNow(tx.db, account_id, person);
     const to = found === (strategy === "sms" ? there.phone_number : there.email) ? found : null;
-    const reaches = await reached(tx, account, { ...recipient, to }, now);
-    const issued = await issueCode(tx.db, directory, {
+    const holds_code = host === undefined;
+    const reaches = await reached(tx, account, { ...recipient, to }, now, holds_code);
+    const code = {
       account,
       client,
       audience,
       person,
       user_id: user?.id ?? null,
-      format: "typable",
+      format: "typable" as const,
       connection: strategy,
       signup: false,
       email: strategy === "email" ? to : null,
       phone_number: strategy === "sms" ? to : null,
       created_by: actor,
       now,
-    });
-    const message = {
-      account,
-      sender: senderOf(client, pageHost(directory.public_url, audience)),
-      code: issued.row,
-      kind: "notice" as const,
-      purpose: "numeric_closed" as const,
     };
     await enqueueMessage(tx, {
-      ...message,
+      account,
+      sender: senderOf(client, host),
+      code: holds_code ? (await issueCode(tx.db, directory, code)).row : noCode(now),
+      kind: "notice",
+      purpose: holds_code ? "numeric_closed" : "page_guessed",
       connection: strategy,
       strategy,
       to: reaches,

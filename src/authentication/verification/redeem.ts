@@ -3,7 +3,7 @@ import type { Account } from "../../directory/accounts/account.ts";
 import { actorFrom } from "../../directory/actor.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import type { Directory } from "../../directory/directory.ts";
-import { canonicalAudience } from "../../directory/grants/audience.ts";
+import { canonicalAudience, pageHost } from "../../directory/grants/audience.ts";
 import { by_reuse, revoke } from "../../directory/revoke.ts";
 import { signUpUser } from "../../directory/users/sign-up.ts";
 import { type ErrorCode, type Refusal, refuse } from "../../errors.ts";
@@ -14,7 +14,7 @@ import { instant } from "../../storage/storage.ts";
 import type { Authentication } from "../authentication.ts";
 import { type AuthenticatedSubject, subjectOf } from "../subject.ts";
 import { codeDigestHex, normaliseCode, type PresentedCode } from "./code.ts";
-import { FAILURES_LIMIT, wasCompared, windowEnds } from "./guess-window.ts";
+import { FAILURES_LIMIT, isShut, wasCompared, windowEnds } from "./guess-window.ts";
 import { type NamedPerson, namePerson } from "./name-person.ts";
 import { sendClosingNotice } from "./notice.ts";
 import {
@@ -206,6 +206,7 @@ async function refuseAnswer(
   if (!answer.client_lives || !answer.grant_lives) {
     throw refuse("unauthorized_client", { detail: "the client or its grant was deleted meanwhile" });
   }
+  await tellWhereClosed(authentication, request, input, answer);
   const retry_after = closedFor(input, answer);
   if (retry_after !== undefined) {
     throw await refuseGuess(directory, request, guess, "too_many_attempts", retry_after);
@@ -217,13 +218,20 @@ async function refuseAnswer(
     });
   }
   if (answer.wrong && input.person) await noteSpray(directory.storage, request.account, input.person, request.now);
-  const closes = answer.wrong && answer.window?.count === input.guess_limit;
-  if (closes && input.person) {
-    // What the notice carries is there to log in, whatever the guesses were at.
-    const audience = canonicalAudience(request.account, directory.public_url, request.audience);
-    await sendClosingNotice(authentication, request, audience, input.person);
-  }
   throw await refuseGuess(directory, request, guess, await fateOf(directory, request, input, answer));
+}
+
+/** By the window that this guess left behind: what a fault kept from being told once, the next guess tells. */
+async function tellWhereClosed(
+  authentication: Authentication,
+  request: RedeemRequest,
+  { person, guess_limit, now }: RedeemInput,
+  { window }: RedeemAnswer,
+): Promise<void> {
+  if (!person || !window || !isShut(window, guess_limit, now)) return;
+  // What the notice carries is there to log in, whatever the guesses were at.
+  const audience = canonicalAudience(request.account, authentication.directory.public_url, request.audience);
+  await sendClosingNotice(authentication, { ...request, audience, person, window });
 }
 
 /** Seconds to wait when numeric codes were not compared, because the person's or the code's guesses are used up. */
@@ -259,17 +267,25 @@ async function fateOf(
   return nobody && locked ? "invalid_verification_code" : "verification_code_used";
 }
 
-/** Records a refused attempt; a wrong typable code or link is counted against the client, since no person can be blamed. */
+/**
+ * Records a refused attempt. A wrong typable code or link is counted against the client, since no person can be blamed. What
+ * is entered at the hosted login can be a code of that login alone, and is counted there: beyond that it leaves no trace.
+ */
 async function refuseGuess(
-  { storage }: Directory,
-  { account, client, actor, facts, now }: Omit<RedeemRequest, "grant_id">,
+  { storage, public_url }: Directory,
+  { account, client, audience, actor, facts, now }: Omit<RedeemRequest, "grant_id">,
   { kind, person }: Guess,
   reason: ErrorCode,
   retry_after?: number,
 ): Promise<Refusal> {
   const { account_id, settings } = account;
-  const counted = kind !== "numeric" && reason === "invalid_verification_code";
-  await storage.write(async (tx) => {
+  const at_page = pageHost(public_url, audience) !== undefined;
+  const counted = !at_page && kind !== "numeric" && reason === "invalid_verification_code";
+  const beyond = await storage.write(async (tx) => {
+    if (at_page) {
+      const [guess] = await chargeAll(tx, [{ account_id, budget: "page_guess", subject: audience }], now);
+      if (guess && !guess.allowed) return guess;
+    }
     if (counted) {
       const ofClient = { account_id, subject: client.id };
       const limit = settings.typable_guess_limit;
@@ -285,6 +301,8 @@ async function refuseGuess(
       actor: actorFrom(actor, facts),
       facts: { client_id: client.id, reason, format: kind, ...(person ? { person } : {}) },
     });
+    return undefined;
   });
+  if (beyond) return refuse("too_many_attempts", { retry_after: beyond.retry_after });
   return refuse(reason, retry_after === undefined ? {} : { retry_after });
 }

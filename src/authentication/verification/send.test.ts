@@ -98,8 +98,10 @@ describeOnBothEngines("sendCode", (engine) => {
       await leaving;
       return storage.write(work);
     };
-    const closing = { account: accountOf(who), client: clientOf(who), actor: "caller", facts, now };
-    await sendClosingNotice(openRoom({ ...storage, write }), closing, who.audience, who.user_id);
+    const { audience, user_id: person } = who;
+    const about = { audience, person, window: { window_ends_at: instant(now + 3_600_000) } };
+    const closing = { account: accountOf(who), client: clientOf(who), ...about, actor: "caller", facts, now };
+    await sendClosingNotice(openRoom({ ...storage, write }), closing);
     expect(await of("outbox", who)).toMatchObject([{ kind: "notice", channel: "none" }]);
     expect(await of("verification_codes", who)).toMatchObject([{ email: null }]);
   });

@@ -22,6 +22,11 @@ export const da: Template = {
       sms: (client, code) =>
         `Nogen prøver at gætte dine loginkoder til ${client}. Korte koder er slået fra et stykke tid; du logger ind med ${code}.`,
     },
+    page_guessed: {
+      subject: (client) => `Nogen prøver at gætte dine loginkoder til ${client}`,
+      intro: (client) =>
+        `Nogen har indtastet forkerte loginkoder til ${client} i dit navn. Korte koder er slået fra et stykke tid. Vil du logge ind, så bed om en ny kode der, hvor du logger ind: den bliver længere.`,
+    },
     second_factor: {
       subject: (client) => `Din anden kode til ${client}`,
       intro: (client) => `Indtast denne kode for at fuldføre dit login hos ${client}:`,

@@ -22,6 +22,11 @@ export const de: Template = {
       sms: (client, code) =>
         `Jemand versucht, Ihre Anmeldecodes für ${client} zu erraten. Kurze Codes sind eine Weile abgeschaltet; mit ${code} melden Sie sich an.`,
     },
+    page_guessed: {
+      subject: (client) => `Jemand versucht, Ihre Anmeldecodes für ${client} zu erraten`,
+      intro: (client) =>
+        `Jemand hat in Ihrem Namen falsche Anmeldecodes für ${client} eingegeben. Kurze Codes sind eine Weile abgeschaltet. Wenn Sie sich anmelden wollen, fordern Sie dort, wo Sie sich anmelden, einen neuen Code an: Er wird länger sein.`,
+    },
     second_factor: {
       subject: (client) => `Ihr zweiter Code für ${client}`,
       intro: (client) => `Geben Sie diesen Code ein, um die Anmeldung bei ${client} abzuschließen:`,

@@ -22,6 +22,11 @@ export const en: Template = {
       sms: (client, code) =>
         `Somebody is trying to guess your login codes for ${client}. Short codes are switched off for a while; ${code} logs you in.`,
     },
+    page_guessed: {
+      subject: (client) => `Somebody is trying to guess your login codes for ${client}`,
+      intro: (client) =>
+        `Somebody entered wrong login codes for ${client} in your name. Short codes are switched off for a while. If you want to log in, ask for a new code where you log in: it will be longer.`,
+    },
     second_factor: {
       subject: (client) => `Your second code for ${client}`,
       intro: (client) => `Enter this code to finish logging in to ${client}:`,

@@ -22,6 +22,11 @@ export const nb: Template = {
       sms: (client, code) =>
         `Noen prøver å gjette innloggingskodene dine til ${client}. Korte koder er slått av en stund; ${code} logger deg inn.`,
     },
+    page_guessed: {
+      subject: (client) => `Noen prøver å gjette innloggingskodene dine til ${client}`,
+      intro: (client) =>
+        `Noen har skrevet inn feil innloggingskoder til ${client} i ditt navn. Korte koder er slått av en stund. Vil du logge inn, be om en ny kode der du logger inn: den blir lengre.`,
+    },
     second_factor: {
       subject: (client) => `Den andre koden din til ${client}`,
       intro: (client) => `Skriv inn denne koden for å fullføre innloggingen hos ${client}:`,

@@ -22,6 +22,11 @@ export const sv: Template = {
       sms: (client, code) =>
         `Någon försöker gissa dina inloggningskoder till ${client}. Korta koder är avstängda en stund; du loggar in med ${code}.`,
     },
+    page_guessed: {
+      subject: (client) => `Någon försöker gissa dina inloggningskoder till ${client}`,
+      intro: (client) =>
+        `Någon har angett felaktiga inloggningskoder till ${client} i ditt namn. Korta koder är avstängda en stund. Vill du logga in begär du en ny kod där du loggar in: den blir längre.`,
+    },
     second_factor: {
       subject: (client) => `Din andra kod till ${client}`,
       intro: (client) => `Ange den här koden för att slutföra inloggningen hos ${client}:`,
