@@ -18,7 +18,6 @@ import { openReceiver, type Receiver } from "../support/receiver.ts";
 import { openSurfer } from "../support/surfer.ts";
 
 const BACK = "https://agent.example/back";
-const DEVICE = "urn:ietf:params:oauth:grant-type:device_code";
 const CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 const VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
@@ -273,21 +272,6 @@ describeOnBothEngines("clients of their own", (engine) => {
       expect(body).toMatchObject(settings);
       expect(body.name ?? null).toBeNull();
     }
-  });
-
-  it("are named by their own host where a device asks for them", async () => {
-    const grant_types = ["authorization_code", DEVICE];
-    const json = { redirect_uris: [BACK], grant_types, token_endpoint_auth_method: "none" };
-    const { client_id } = (await register(open, json, open.token)).body;
-    const form = { client_id, scope: "openid" };
-    const { body } = await call(`${open.base}/oauth/device_authorization`, { method: "POST", form });
-    const surfer = openSurfer(latchkey);
-    const begun = await surfer.visit(`${open.issuer}/device`, { user_code: body.user_code });
-    const { email } = await addUser(latchkey, open.account_id);
-    const waiting = await surfer.act(begun, "identify", { identifier: email });
-    const code = (await inbox(open, email))[0]?.verification_code ?? "";
-    const asked = await surfer.act(waiting, "code", { code });
-    expect(asked.html).toContain("It comes from agent.example.");
   });
 
   it("make no more requests to addresses that they name than they may register", async () => {

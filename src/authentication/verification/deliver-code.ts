@@ -52,7 +52,7 @@ export async function deliverCode(
   const purpose = purposeOf(request, login, closed && request.client.settings.code_format === "numeric");
   await enqueueMessage(tx, {
     account,
-    sender: senderOf(request.client, pageHost(directory.public_url, login.audience)),
+    sender: senderOf(account, request.client, pageHost(directory.public_url, login.audience)),
     code,
     kind: "verification",
     purpose,

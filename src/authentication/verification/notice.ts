@@ -60,7 +60,7 @@ export async function sendClosingNotice(
     });
     const message = {
       account,
-      sender: senderOf(client, pageHost(directory.public_url, audience)),
+      sender: senderOf(account, client, pageHost(directory.public_url, audience)),
       code: issued.row,
       kind: "notice" as const,
       purpose: "numeric_closed" as const,
