@@ -130,7 +130,6 @@ async function readDocument(
   const { storage } = directory;
   const now = storage.now();
   const { name, settings, fresh } = await fetchClient(oauth, client_id);
-  if (known?.settings.sector_identifier_uri === null) checkSameSector(known, settings);
   const actor = { id: client_id.slice(0, 200), context: {} };
   const times = { fresh_until: instant(now + fresh * 1000), used_at: instant(now), expires_at: instant(now + KEPT) };
   const note = ({ db }: Transaction, id: string) =>
@@ -139,7 +138,12 @@ async function readDocument(
     const input = { client_id, name, settings, origin: "metadata" as const, within: note };
     return inRegistrationTerms(() => createDocumentClient(directory, account_id, input, actor));
   }
-  await inRegistrationTerms(() => changeClient(directory, known, { name: name ?? null, settings }, actor));
+  const describedBy = (held: ClientSettings) => {
+    if (held.sector_identifier_uri === null) checkSameSector({ ...known, settings: held }, settings);
+    return settings;
+  };
+  const change = { name: name ?? null, settings: describedBy };
+  await inRegistrationTerms(() => changeClient(directory, known, change, actor));
   await storage.write((tx) => note(tx, known.id));
 }
 
