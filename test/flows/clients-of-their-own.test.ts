@@ -325,6 +325,10 @@ describeOnBothEngines("clients of their own", (engine) => {
     expect((await register(own, json)).status, "the thousandth").toBe(201);
     expect((await register(own, json)).status).toBe(429);
     expect((await register(own, json, own.token)).status).toBe(201);
+    const removed = await call(`${own.base}/auth/clients/${id}`, { method: "DELETE", token: own.token });
+    expect(removed.status).toBe(200);
+    expect((await register(own, json)).status, "in the room of one that the account deleted").toBe(201);
+    expect((await register(own, json)).status).toBe(429);
   });
 
   it("log people in by the address of their document, without any registration", async () => {
