@@ -128,10 +128,11 @@ export function isSqlite(database_url: string): boolean {
   return database_url.startsWith("sqlite:");
 }
 
-/** An address that leads to this machine, by its name. */
+/** An address that leads to this machine, by its name. Where an app's private scheme leads, no name in it says. */
 export function isLoopbackUrl(url: string): boolean {
   if (!URL.canParse(url)) return false;
-  return /^(localhost|127(\.\d+){3}|\[::1\])$/.test(new URL(url).hostname);
+  const { protocol, hostname } = new URL(url);
+  return /^https?:$/.test(protocol) && /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
 }
 
 export function sqlitePath(database_url: string): string {

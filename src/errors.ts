@@ -86,7 +86,8 @@ export const catalogue = {
   client_unreachable: {
     status: 400,
     message: "The client's document or keys do not answer just now.",
-    remedy: "Ask again in ten seconds, with the same credentials; see that the address answers.",
+    remedy:
+      "Ask again after Retry-After seconds, with the same credentials; see that the address answers. `oauth/*` says `temporarily_unavailable`.",
   },
   authorization_pending: {
     status: 400,

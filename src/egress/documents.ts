@@ -22,7 +22,7 @@ export interface Documents {
 
 /** Metadata and keys are asked for again after so long; milliseconds. */
 const KEPT = 300_000;
-/** Keys at one address are asked for again no more often than this, whatever signatures tokens bear; milliseconds. */
+/** What lies at one address is asked for again no more often than this, whatever signatures tokens bear; milliseconds. */
 const RENEWED = 10_000;
 
 /** How JOSE says that keys may have been changed: a key without `kid` (RFC 7517 §4.5) is simply another one then. */
@@ -138,7 +138,8 @@ function outOfReach(why: string, cause?: unknown, detail?: string): Refusal {
  * there has said nothing, so that nobody knows what the client is.
  */
 export function blame(code: ErrorCode, error: Refusal, message = error.message): Refusal {
-  if (error.options.momentary) return refuse("client_unreachable", { message, cause: error });
+  if (error.options.momentary)
+    return refuse("client_unreachable", { message, cause: error, retry_after: RENEWED / 1000 });
   return code === error.code ? error : refuse(code, { message, cause: error });
 }
 

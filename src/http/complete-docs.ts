@@ -21,7 +21,8 @@ export interface Document {
 
 interface Header {
   readonly about: string;
-  readonly applies: (status: number, operation: string) => boolean;
+  /** `said`: the codes of a refusal with this status. */
+  readonly applies: (status: number, operation: string, said: string) => boolean;
 }
 
 const HEADERS: Readonly<Record<string, Header>> = {
@@ -31,7 +32,10 @@ const HEADERS: Readonly<Record<string, Header>> = {
     about: "What is missing, and where to get it (RFC 6750 §3).",
     applies: (status) => status === 401 || status === 403,
   },
-  "Retry-After": { about: "Seconds.", applies: (status) => status === 429 || status === 503 },
+  "Retry-After": {
+    about: "Seconds.",
+    applies: (status, _operation, said) => status === 429 || status === 503 || said.includes("`client_unreachable`"),
+  },
   "DPoP-Nonce": {
     about: "To be named in the next proof (RFC 9449 §8).",
     applies: (status, operation) => status === 401 || (status === 400 && /_(token|par)_post$/.test(operation)),
@@ -59,7 +63,8 @@ export function completed<T extends Document>(document: T): T {
       if (parameter.in === "query" && (elsewhere || parameter.schema?.default !== undefined)) delete parameter.required;
     }
     for (const [status, answer] of Object.entries(responses)) {
-      const names = Object.keys(HEADERS).filter((name) => HEADERS[name]?.applies(Number(status), id));
+      const said = "$ref" in answer ? "" : answer.description;
+      const names = Object.keys(HEADERS).filter((name) => HEADERS[name]?.applies(Number(status), id, said));
       const refs = names.map((name) => [name, { $ref: `#/components/headers/${name}` }]);
       if (!("$ref" in answer)) answer.headers = { ...answer.headers, ...Object.fromEntries(refs) };
     }

@@ -1,10 +1,10 @@
 /** Letters that are written from right to left: Hebrew, Arabic and the blocks of Unicode that are kept for such. */
 const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
 
-const SPACE = /(?:[\s\p{Cc}]|(?![\u200c\u200d\u{e0020}-\u{e007f}])\p{Cf})+/gu;
+const SPACE = /(?:[\s\p{Cc}]|(?!\u200c|\u200d|[\u{e0020}-\u{e007f}])\p{Cf})+/gu;
 
 /** What shows nothing where no letter stands before it, or behind. */
-const EDGES = /^[ \u200c\u200d\u{e0020}-\u{e007f}]+|[ \u200c\u200d]+$/gu;
+const EDGES = /^[ \p{Cf}]+|(?: |\u200c|\u200d)+$/gu;
 
 /**
  * A name as it may stand inside a sentence, or as a subject: one line of at most 100 characters, without those that

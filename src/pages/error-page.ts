@@ -15,6 +15,7 @@ const sentences: Partial<Record<ErrorCode, (texts: Texts) => string>> = {
   too_many_attempts: ({ problems }) => problems.too_many_wrong_codes,
   too_many_requests: ({ problems }) => problems.too_many_requests,
   temporarily_unavailable: ({ problems }) => problems.failed,
+  client_unreachable: ({ problems }) => problems.failed,
   internal_error: ({ problems }) => problems.failed,
 };
 

@@ -5,6 +5,7 @@ import { oneLine } from "../http/one-line.ts";
 import type { FormPage } from "../oauth/browser/answer.ts";
 import { html } from "./html.ts";
 import { readerOf } from "./page.ts";
+import { placeOf } from "./place-of.ts";
 
 /**
  * An answer that the browser posts to the client (OAuth 2.0 Form Post Response Mode §2): by itself, and by a button where
@@ -15,7 +16,7 @@ export function formPage(directory: Directory): FormPage {
   return async (reply, { redirect_uri, ui_locales }, fields) => {
     const { account, texts } = await readerOf(directory, reply.request, ui_locales);
     const nonce = randomBytes(16).toString("base64");
-    const title = texts.consent_at(hostOf(redirect_uri));
+    const title = texts.consent_at(placeOf(texts, hostOf(redirect_uri)));
     const { markup } = html`<!doctype html>
 <html lang="${texts.language}">
 <head>

@@ -27,6 +27,8 @@ import {
   setPassword,
   token,
 } from "../support/people.ts";
+import { answered, standardClient } from "../support/standard-client.ts";
+import { openSurfer } from "../support/surfer.ts";
 
 const code = (reply: Reply) => [reply.status, reply.body?.error?.code];
 
@@ -70,6 +72,40 @@ describeOnBothEngines("an account user", (engine) => {
     expect(await row()).toEqual(before);
     expect([await inbox(tenant, staff.email), await inbox(tenant, evil)]).toEqual([[], []]);
     expect((await ask("GET", "", undefined, tenant.user.id)).status).toBe(200);
+  });
+
+  it("is seen whenever they log in by the hosted pages or their login is refreshed, on either surface", async () => {
+    const client = await addClient(latchkey, tenant.account_id, {
+      ...({ first_party: true, user_type: "account_user", require_pkce: false } as const),
+      grant_types: ["authorization_code", "refresh_token", "client_credentials"],
+    });
+    const scope = ["openid", "profile", "email", "admin:accounts", "create:accounts:auth:refresh_token"];
+    await addGrant(latchkey, tenant.account_id, client, tenant.issuer, scope);
+    const { id, email } = await addAccountUser(latchkey, tenant);
+    const { storage } = latchkey.server.core;
+    const seen = async () => {
+      const row = await storage.read.selectFrom("users").select("last_seen_at").where("id", "=", id).executeTakeFirst();
+      await storage.write(
+        async ({ db }) =>
+          void (await db.updateTable("users").set({ last_seen_at: null }).where("id", "=", id).execute()),
+      );
+      return row?.last_seen_at ?? null;
+    };
+    const standard = standardClient(latchkey, tenant, client);
+    const asked = { scope: "openid email offline_access", resource: tenant.issuer };
+    const shown = await openSurfer(latchkey).logIn(standard.address(client, asked), tenant, email);
+    const login = await standard.redeem(answered(shown).get("code") ?? "");
+    expect(login.status, login.text).toBe(200);
+    expect(await seen(), "hosted login").not.toBeNull();
+    const { access_token, refresh_token } = login.body;
+    expect((await mine("GET", "", access_token)).status).toBe(200);
+    const refreshed = await standard.token({ grant_type: "refresh_token", refresh_token });
+    expect(refreshed.status, refreshed.text).toBe(200);
+    expect(await seen(), "oauth/token").not.toBeNull();
+    const json = { grant_type: "refresh_token", refresh_token: refreshed.body.refresh_token };
+    const again = await token(tenant, json, await tokenOf(latchkey, tenant.account_id, client));
+    expect(again.status, again.text).toBe(200);
+    expect(await seen(), "auth/token").not.toBeNull();
   });
 
   it("changes their password, which ends their other logins and leaves the one at hand", async () => {

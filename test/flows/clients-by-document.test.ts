@@ -317,15 +317,29 @@ describeOnBothEngines("clients that a document describes", (engine) => {
     await storage.write(async ({ db }) => {
       const kept = db.selectFrom("client_registrations").selectAll().where("account_id", "=", own.account_id);
       const row = await kept.executeTakeFirstOrThrow();
+      const made = await db.selectFrom("clients").selectAll().where("id", "=", row.client_id).executeTakeFirstOrThrow();
       for (let left = 9_998; left > 0; left -= 1_000) {
-        const many = Array.from({ length: Math.min(left, 1_000) }, () => ({ ...row, client_id: randomUUID() }));
-        await db.insertInto("client_registrations").values(many).execute();
+        const ids = Array.from({ length: Math.min(left, 1_000) }, () => randomUUID());
+        await db
+          .insertInto("clients")
+          .values(ids.map((id) => ({ ...made, id, client_id: `${known}?${id}` })))
+          .execute();
+        await db
+          .insertInto("client_registrations")
+          .values(ids.map((client_id) => ({ ...row, client_id })))
+          .execute();
       }
     });
     expect((await authorize(describe("/last.json"), own)).status, "the ten-thousandth").toBe(200);
     expect((await authorize(describe("/beyond.json"), own)).status).toBe(429);
     expect(asked("/beyond.json")).toBe(0);
     expect((await authorize(known, own)).status).toBe(200);
+    const named = storage.read.selectFrom("clients").select("id").where("account_id", "=", own.account_id);
+    const { id } = await named.where("client_id", "=", known).executeTakeFirstOrThrow();
+    const removed = await call(`${own.base}/auth/clients/${id}`, { method: "DELETE", token: own.token });
+    expect(removed.status).toBe(200);
+    expect((await authorize(describe("/room.json"), own)).status, "in the room of a deleted one").toBe(200);
+    expect((await authorize(describe("/more.json"), own)).status).toBe(429);
   });
 
   it("make one question of many, and none for ten seconds after one that failed", async () => {

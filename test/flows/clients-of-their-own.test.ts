@@ -18,7 +18,6 @@ import { openReceiver, type Receiver } from "../support/receiver.ts";
 import { openSurfer } from "../support/surfer.ts";
 
 const BACK = "https://agent.example/back";
-const DEVICE = "urn:ietf:params:oauth:grant-type:device_code";
 const CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 const VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
@@ -275,21 +274,6 @@ describeOnBothEngines("clients of their own", (engine) => {
     }
   });
 
-  it("are named by their own host where a device asks for them", async () => {
-    const grant_types = ["authorization_code", DEVICE];
-    const json = { redirect_uris: [BACK], grant_types, token_endpoint_auth_method: "none" };
-    const { client_id } = (await register(open, json, open.token)).body;
-    const form = { client_id, scope: "openid" };
-    const { body } = await call(`${open.base}/oauth/device_authorization`, { method: "POST", form });
-    const surfer = openSurfer(latchkey);
-    const begun = await surfer.visit(`${open.issuer}/device`, { user_code: body.user_code });
-    const { email } = await addUser(latchkey, open.account_id);
-    const waiting = await surfer.act(begun, "identify", { identifier: email });
-    const code = (await inbox(open, email))[0]?.verification_code ?? "";
-    const asked = await surfer.act(waiting, "code", { code });
-    expect(asked.html).toContain("It comes from agent.example.");
-  });
-
   it("make no more requests to addresses that they name than they may register", async () => {
     const own = await createTenant(latchkey, { settings: { open_registration: true } });
     const json = { redirect_uris: [BACK], sector_identifier_uri: `${web.url}/nobody` };
@@ -341,6 +325,10 @@ describeOnBothEngines("clients of their own", (engine) => {
     expect((await register(own, json)).status, "the thousandth").toBe(201);
     expect((await register(own, json)).status).toBe(429);
     expect((await register(own, json, own.token)).status).toBe(201);
+    const removed = await call(`${own.base}/auth/clients/${id}`, { method: "DELETE", token: own.token });
+    expect(removed.status).toBe(200);
+    expect((await register(own, json)).status, "in the room of one that the account deleted").toBe(201);
+    expect((await register(own, json)).status).toBe(429);
   });
 
   it("log people in by the address of their document, without any registration", async () => {

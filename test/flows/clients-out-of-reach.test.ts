@@ -7,6 +7,7 @@ import { describeOnBothEngines } from "../support/engines.ts";
 import {
   actor,
   addClient,
+  CALLBACK,
   call,
   createTenant,
   type Latchkey,
@@ -43,6 +44,12 @@ describeOnBothEngines("clients whose document or keys lie elsewhere", (engine) =
   const asked = (path: string) => web.all.filter((one) => one.path === path).length;
   const unavailable = [400, "temporarily_unavailable"];
   const invalid = [401, "invalid_client"];
+
+  const outdate = () =>
+    latchkey.server.core.storage.write(
+      async ({ db }) =>
+        void (await db.updateTable("client_registrations").set({ fresh_until: "2020-01-01T00:00:00.000Z" }).execute()),
+    );
 
   /** A client that signs, with keys at this path, and what it is told. */
   async function signing(path: string, host = web) {
@@ -111,6 +118,53 @@ describeOnBothEngines("clients whose document or keys lie elsewhere", (engine) =
     expect(refused.body.error_description).not.toMatch(/ECONNREFUSED|connect/);
   });
 
+  it("are told so wherever a browser or a pushed request asks, and people are told to try again", async () => {
+    const client_id = `${web.url}/browsed.json`;
+    const described: ReceiverAnswer = [200, JSON.stringify({ client_id, redirect_uris: [BACK] })];
+    answers.set("/browsed.json", described);
+    const about = { client_id, redirect_uri: BACK, response_type: "code", ...pkce };
+    const authorizeUrl = `${tenant.issuer}/oauth/authorize?${new URLSearchParams(about)}`;
+    const surfer = openSurfer(latchkey);
+    const open = await surfer.visit(authorizeUrl);
+    expect(open.html).toContain('value="identify"');
+    const { request_uri } = (await post("par", about)).body;
+    await outdate();
+    answers.set("/browsed.json", [503, "{}"]);
+    const pushed = `${tenant.issuer}/oauth/authorize?${new URLSearchParams({ client_id, request_uri })}`;
+    for (const url of [open.url, authorizeUrl, pushed]) {
+      const shown = await surfer.visit(url);
+      expect(shown.status, url).toBe(400);
+      expect(shown.html, url).toContain("Something went wrong. Try again.");
+      expect(shown.html, url).not.toContain("not possible here");
+      if (url === open.url) continue;
+      const { status, body, headers } = await call(url.replace(tenant.issuer, tenant.base));
+      expect([status, body.error], url).toEqual(unavailable);
+      expect(headers.get("retry-after"), url).toBe("10");
+    }
+    const query = new URLSearchParams({ client_id });
+    expect((await surfer.visit(`${tenant.issuer}/oauth/logout?${query}`)).status, "whoever logs out").toBe(200);
+    time += 10_000;
+    answers.set("/browsed.json", described);
+    expect((await surfer.visit(open.url)).html, "the same page, later").toContain('value="identify"');
+    expect((await surfer.visit(pushed)).html, "and the pushed request").toContain('value="identify"');
+  });
+
+  it("are told so of the keys of a request that they signed", async () => {
+    const { publicKey, privateKey } = await generateKeyPair("ES256");
+    const jwks_uri = `${web.url}/request-keys`;
+    const { client_id, client_secret } = await addClient(latchkey, tenant.account_id, { jwks_uri });
+    const about = { client_id, redirect_uri: CALLBACK, response_type: "code", ...pkce };
+    const jwt = new SignJWT(about).setProtectedHeader({ alg: "ES256" }).setIssuer(client_id);
+    const request = await jwt.setAudience(tenant.issuer).setExpirationTime("1m").sign(privateKey);
+    const push = async () => (await post("par", { client_id, client_secret, request })).outcome;
+    answers.set("/request-keys", [503, "{}"]);
+    expect(await push()).toEqual(unavailable);
+    answers.set("/request-keys", [404, "{}"]);
+    expect(await push()).toEqual([400, "invalid_request_object"]);
+    await publish("/request-keys", publicKey);
+    expect(await push()).toEqual([201, undefined]);
+  });
+
   it("keep their tokens while their document does not answer", async () => {
     let answer: ReceiverAnswer = [404, "{}"];
     const host = await openReceiver(() => answer);
@@ -134,14 +188,6 @@ describeOnBothEngines("clients whose document or keys lie elsewhere", (engine) =
     };
     const { access_token, refresh_token } = (await post("token", redemption)).body;
     expect(refresh_token).toBeTruthy();
-    const outdate = () =>
-      latchkey.server.core.storage.write(
-        async ({ db }) =>
-          void (await db
-            .updateTable("client_registrations")
-            .set({ fresh_until: "2020-01-01T00:00:00.000Z" })
-            .execute()),
-      );
     const refreshAtApi = () => {
       const json = { grant_type: "refresh_token", refresh_token };
       return call(`${tenant.base}/auth/token`, { method: "POST", token: access_token, json });
@@ -153,8 +199,8 @@ describeOnBothEngines("clients whose document or keys lie elsewhere", (engine) =
     for (const ask of [refresh, () => post("revoke", { client_id, token: "x" }), () => post("par", about), refresh]) {
       expect((await ask()).outcome).toEqual(unavailable);
     }
-    const { status, body } = await refreshAtApi();
-    expect([status, body.error.code]).toEqual([400, "client_unreachable"]);
+    const { status, body, headers } = await refreshAtApi();
+    expect([status, body.error.code, headers.get("retry-after")]).toEqual([400, "client_unreachable", "10"]);
     expect(host.all.length, "within ten seconds").toBe(before + 1);
     time += 10_000;
     answer = [404, "{}"];

@@ -107,6 +107,15 @@ describeOnBothEngines("unused clients", (engine) => {
     expect(await isKept(agent.client)).toBe(true);
   });
 
+  it("stay when they ask what others' tokens are worth, and do nothing else", async () => {
+    const { client, secret } = await addUnused();
+    const headers = { authorization: basic({ client_id: client.client_id, client_secret: secret }) };
+    const asked = await call(`${tenant.base}/oauth/introspect`, { method: "POST", headers, form: { token: "x" } });
+    expect([asked.status, asked.body]).toEqual([200, { active: false }]);
+    await sweep();
+    expect(await isKept(client)).toBe(true);
+  });
+
   it("stay when their use commits while they are swept", async () => {
     const { client } = await addUnused();
     const { storage } = directory();

@@ -55,7 +55,7 @@ export async function deliverCode(
   const purpose = purposeOf(request, login, told);
   await enqueueMessage(tx, {
     account,
-    sender: senderOf(request.client, host),
+    sender: senderOf(account, request.client, host),
     code,
     kind: "verification",
     purpose,

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { MessagePurpose } from "../../delivery/delivery.ts";
 import { type Account, isTestAccount } from "../../directory/accounts/account.ts";
 import type { Client } from "../../directory/clients/client.ts";
-import { homeOf } from "../../directory/clients/home.ts";
+import { homeOf, isScheme } from "../../directory/clients/home.ts";
 import { canonicalEmail } from "../../directory/users/identifier.ts";
 import { oneLine } from "../../http/one-line.ts";
 import { type Channel, enqueue } from "../../outbox/outbox.ts";
@@ -71,15 +71,19 @@ export async function enqueueMessage(tx: Transaction, message: CodeMessage): Pro
 }
 
 /**
- * How messages of a client are signed: one that made itself known by where it comes from, or it could write what it
- * likes into them. `host` is where their code is entered, where that is not the client's own page.
+ * How messages of a client are signed: one that made itself known by the host that it comes from, or it could write what it
+ * likes into them; where that is none, by the account, whose people it logs in. `host` is where their code is
+ * entered, where that is not the client's own page.
  */
 export function senderOf(
+  account: Pick<Account, "name">,
   client: Pick<Client, "name" | "client_id" | "origin" | "settings">,
   host?: string,
 ): CodeMessage["sender"] {
-  const name = client.origin === "account" ? oneLine(client.name ?? "") || client.client_id : homeOf(client);
-  const { login_uri } = client.settings;
+  const { login_uri, callbacks } = client.settings;
+  const home = homeOf(client, callbacks[0]);
+  const from = home === undefined || isScheme(home) ? account.name : home;
+  const name = client.origin === "account" ? oneLine(client.name ?? "") || client.client_id : from;
   return { name, login_uri, host: host ?? (login_uri === null ? null : new URL(login_uri).hostname) };
 }
 

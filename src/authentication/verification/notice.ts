@@ -74,7 +74,7 @@ export async function sendClosingNotice(
     };
     await enqueueMessage(tx, {
       account,
-      sender: senderOf(client, host),
+      sender: senderOf(account, client, host),
       code: holds_code ? (await issueCode(tx.db, directory, code)).row : noCode(now),
       kind: "notice",
       purpose: holds_code ? "numeric_closed" : "page_guessed",

@@ -13,10 +13,11 @@ import { deleteClient, deleteForGood, holdSettings, insertSecret, updateClient, 
 export interface ClientChange {
   readonly name?: string | null | undefined;
   readonly description?: string | undefined;
-  readonly settings: Partial<ClientSettings>;
+  /** Or what they are to be, told by what they are: as committed, and held until then. It may refuse. */
+  readonly settings: Partial<ClientSettings> | ((held: ClientSettings) => Partial<ClientSettings>);
 }
 
-/** Sets what the change names and leaves the rest. @throws 400 invalid_request, 404 not_found. */
+/** Sets what the change names and leaves the rest. @throws 400 invalid_request, 404 not_found; what `settings` throws. */
 export async function changeClient(
   directory: Directory,
   client: Client,
@@ -28,12 +29,14 @@ export async function changeClient(
   await directory.storage.write(async (tx) => {
     const stored = await holdSettings(tx.db, account_id, id, now);
     if (!stored) throw noSuch("client");
-    const { callbacks, login_uri, subject_type, sector_identifier_uri } = clientSettings(stored);
-    checkSettings({ callbacks, login_uri, subject_type, sector_identifier_uri, ...change.settings });
+    const held = clientSettings(stored);
+    const settings = typeof change.settings === "function" ? change.settings(held) : change.settings;
+    const { callbacks, login_uri, subject_type, sector_identifier_uri } = held;
+    checkSettings({ callbacks, login_uri, subject_type, sector_identifier_uri, ...settings });
     const { name, description } = change;
     const fields = { ...(name === undefined ? {} : { name }), ...(description === undefined ? {} : { description }) };
-    await updateClient(tx.db, account_id, id, { ...fields, settings: { ...stored, ...change.settings } }, now);
-    const facts = { changed: Object.keys({ ...fields, ...change.settings }) };
+    await updateClient(tx.db, account_id, id, { ...fields, settings: { ...stored, ...settings } }, now);
+    const facts = { changed: Object.keys({ ...fields, ...settings }) };
     await recordDeed(tx, { account_id, action: "client.changed", entity: id, now, actor, facts });
   });
   forgetClient(directory, client);

@@ -2,22 +2,27 @@ import type { Fault } from "../../errors.ts";
 import { isFetchable, isLoopback } from "./callback.ts";
 import type { Client } from "./client.ts";
 import { hostOf } from "./home.ts";
-import type { ClientSettings } from "./settings.ts";
+import { type ClientSettings, DEVICE_CODE } from "./settings.ts";
 
 type Settings = Partial<Pick<ClientSettings, "subject_type" | "sector_identifier_uri" | "callbacks">>;
 
 /**
  * The sector whose people have a `sub` of their own (OpenID Connect Core §8.1); undefined where everybody's is public.
  * An app has no host of its own: its private scheme stands for it, and behind a loopback address is nobody but the
- * client.
+ * client. One that the account did not make, and that gets tokens otherwise than at a host, has proved none.
  */
-export function sectorOf({ id, settings }: Pick<Client, "id" | "settings">): string | undefined {
+export function sectorOf({ id, origin, settings }: Pick<Client, "id" | "origin" | "settings">): string | undefined {
   if (settings.subject_type !== "pairwise") return undefined;
   const { sector_identifier_uri, callbacks } = settings;
+  if (origin !== "account" && !isAtHosts(settings)) return id;
   if (sector_identifier_uri !== null) return new URL(sector_identifier_uri).host;
   const [callback] = callbacks.filter((text) => URL.canParse(text));
   return callback && (isLoopback(new URL(callback)) ? id : hostOf(callback));
 }
+
+/** Whether whoever gets its tokens holds a host of its callbacks: an app's scheme is anybody's, and so is a device. */
+const isAtHosts = ({ callbacks, grant_types }: ClientSettings): boolean =>
+  !grant_types.includes(DEVICE_CODE) && callbacks.every((callback) => /^https:/i.test(callback));
 
 const hostsOf = (callbacks: readonly string[]): string[] => [
   ...new Set(callbacks.filter((callback) => URL.canParse(callback)).map(hostOf)),

@@ -107,7 +107,8 @@ export const ClientSettings = Type.Object({
   }),
   subject_type: Type.Enum(["public", "pairwise"], {
     default: "public",
-    description: "`pairwise`: people have another `sub` for each sector, which is the host of the client's callbacks.",
+    description:
+      "`pairwise`: people have another `sub` for each sector, which is the host of the client's callbacks; a client that the account did not make, whose codes go to apps or devices, has one of its own.",
   }),
   sector_identifier_uri: Type.Union([Type.Null(), text("https; a JSON array of callbacks.")], {
     default: null,

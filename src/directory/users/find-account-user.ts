@@ -1,5 +1,6 @@
 import { noSuch } from "../../errors.ts";
 import { type Database, instant } from "../../storage/storage.ts";
+import type { Client } from "../clients/client.ts";
 import type { Directory } from "../directory.ts";
 import { findRolesOf } from "../roles/find-role.ts";
 import { type AccountUser, type Holdings, holdingsOf } from "./account-user.ts";
@@ -70,8 +71,18 @@ export async function findHoldings(directory: Directory, account_id: string, use
   return user ? holdingsOf(user) : NOTHING;
 }
 
+/** A person of this account got a token. */
 export async function noteSeen({ storage }: Directory, account_id: string, user_id: string): Promise<void> {
   await storage.write((tx) => updateLastSeen(tx.db, account_id, user_id, instant(storage.now())));
+}
+
+/** As `noteSeen`, for whoever comes by a client; one of customers notes nobody. */
+export async function noteSeenAt(
+  directory: Directory,
+  { account_id, settings }: Client,
+  user_id: string,
+): Promise<void> {
+  if (settings.user_type === "account_user") await noteSeen(directory, account_id, user_id);
 }
 
 /** Where this verified address is an account user; the one lookup that crosses accounts. */

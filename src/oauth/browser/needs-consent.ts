@@ -33,9 +33,12 @@ export const agreementTo = ({ account, client, user_id, parameters }: Asking): A
   client_id: client.id,
   audience: parameters.audience ?? "",
   scope: askedScope(parameters),
-  host: client.origin === "dynamic" ? shownHome(client, parameters) : "",
+  host: (client.origin === "dynamic" && shownHome(client, parameters)) || "",
 });
 
-/** Where a client comes from, as its people read it. A device's redirect_uri is a page of ours and says nothing about it. */
-export const shownHome = (client: Client, { device, redirect_uri }: AuthorizationParameters): string =>
+/**
+ * Where a client comes from, as its people read it. A device's redirect_uri is a page of ours and says nothing about it, nor
+ * do the client's own, to which nothing goes.
+ */
+export const shownHome = (client: Client, { device, redirect_uri }: AuthorizationParameters): string | undefined =>
   homeOf(client, device === undefined ? redirect_uri : undefined);

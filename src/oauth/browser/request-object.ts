@@ -1,6 +1,7 @@
 import { Check } from "typebox/value";
 import { issuerOf } from "../../directory/accounts/account.ts";
 import type { Client } from "../../directory/clients/client.ts";
+import { blame } from "../../egress/documents.ts";
 import { Refusal, refuse } from "../../errors.ts";
 import { isDeep, UNFIT } from "../../http/body.ts";
 import { isBadJwt } from "../../secrets/bad-jwt.ts";
@@ -16,7 +17,7 @@ const TYPES = /^(application\/)?(oauth-authz-req\+jwt|jwt)$/i;
  * A request that the client signed (RFC 9101): what it holds counts, and nothing beside it does. Signed with a
  * registered key, for this issuer, with an end; never fetched from anywhere.
  *
- * @throws 400 invalid_request_object.
+ * @throws 400 invalid_request_object; 400 client_unreachable while the client's keys do not answer.
  */
 export async function openRequestObject(
   { directory, documents }: Pick<Oauth, "directory" | "documents">,
@@ -46,7 +47,7 @@ export async function openRequestObject(
   } catch (error) {
     if (isBadJwt(error)) throw wrong("its signature or claims", error);
     if (error instanceof Refusal && error.code === "upstream_login_failed")
-      throw wrong("the client's keys cannot be read", error);
+      throw blame("invalid_request_object", error, `The client's keys: ${error.message}`);
     throw error;
   }
 }

@@ -1,14 +1,13 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import { findAccount } from "../../directory/accounts/find-account.ts";
-import { blame } from "../../egress/documents.ts";
 import { OidParams, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { authenticate } from "../client-authentication/client-authentication.ts";
 import { ClientCredentials } from "../client-authentication/schema.ts";
 import { presentedBy } from "../dpop/dpop.ts";
 import type { Oauth } from "../oauth.ts";
-import { isMisdescribed, lookUpAnyClient } from "../registration/find-registered-client.ts";
+import { lookUpAnyClient } from "../registration/find-registered-client.ts";
 import { type FormPage, sendAnswer } from "./answer.ts";
 import { answerWithCode } from "./answer-with-code.ts";
 import type { AuthorizationRequest } from "./authorization-request.ts";
@@ -21,7 +20,10 @@ import { silentAnswer } from "./unchecked.ts";
 
 const tags = ["oauth"];
 /** What a client that its document describes may meet. */
-const undescribed = ["invalid_client_metadata", "invalid_redirect_uri", "too_many_requests"] as const;
+const undescribed = [
+  ...(["invalid_client_metadata", "invalid_redirect_uri", "client_unreachable"] as const),
+  "too_many_requests",
+] as const;
 const misses = refusals(
   "oauth",
   ...(["invalid_request", "redirect_uri_mismatch", "redirect_uri_required", "not_found"] as const),
@@ -124,9 +126,7 @@ export function authorizationRoutes(app: App, oauth: Oauth, postAnswer: FormPage
       const { account_id, body, headers } = request;
       if (body.client_id !== undefined) {
         const account = await findAccount(directory, account_id);
-        await lookUpAnyClient(oauth, account, body.client_id, request.ip).catch((error: unknown) => {
-          throw isMisdescribed(error) ? blame(error.code, error) : error;
-        });
+        await lookUpAnyClient(oauth, account, body.client_id, request.ip);
       }
       const client = await authenticate(oauth, account_id, headers, body, "par");
       const named = { ...body, client_id: client.client_id };

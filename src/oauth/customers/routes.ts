@@ -118,7 +118,7 @@ export function customerRoutes(app: App, oauth: Oauth): void {
         ...{ account, client, grant_id: grant.id, person, now },
         channel: account.settings.mfa_recovery_channel,
         continuation: { kind: "token", audience: body.audience, lasting: true },
-        sender: senderOf(client),
+        sender: senderOf(account, client),
         actor: customer.bearer.subject,
         facts: customer.facts,
       });

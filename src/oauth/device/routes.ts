@@ -40,7 +40,14 @@ export function deviceRoutes(app: App, oauth: Oauth): void {
           expires_in: Type.Integer(),
           interval: Type.Integer(),
         }),
-        ...refusals("oauth", "invalid_request", "invalid_scope", "invalid_target", "invalid_client"),
+        ...refusals(
+          "oauth",
+          "invalid_request",
+          "invalid_scope",
+          "invalid_target",
+          "invalid_client",
+          "client_unreachable",
+        ),
       },
     },
     handler: async (request, reply) => {

@@ -6,6 +6,7 @@ import type { App } from "../../http/server.ts";
 import { authenticate } from "../client-authentication/client-authentication.ts";
 import { ClientForm } from "../client-authentication/schema.ts";
 import type { Oauth } from "../oauth.ts";
+import { noteUsed } from "../registration/note-used.ts";
 import { introspect } from "./introspect.ts";
 
 const Answer = Type.Unsafe<Record<string, unknown>>({
@@ -27,12 +28,13 @@ export function introspectionRoutes(app: App, oauth: Oauth): void {
       tags: ["oauth"],
       params: OidParams,
       body: ClientForm,
-      response: { 200: Answer, ...refusals("oauth", "invalid_request", "invalid_client") },
+      response: { 200: Answer, ...refusals("oauth", "invalid_request", "invalid_client", "client_unreachable") },
     },
     handler: async (request, reply) => {
       const { account_id, body } = request;
       const client = await authenticate(oauth, account_id, request.headers, body);
       if (isPublic(client.settings)) throw refuse("invalid_client", { message: "Public clients may not introspect." });
+      await noteUsed(oauth.directory, client);
       reply.header("cache-control", "no-store");
       return introspect(oauth, client, body.token);
     },

@@ -10,7 +10,7 @@ import type { Secret } from "../../secrets/secret.ts";
 import type { Oauth } from "../oauth.ts";
 import { readHint } from "../read-hint.ts";
 import { addToQuery } from "../redirect-address.ts";
-import { isMisdescribed, lookUpCurrentClient } from "../registration/find-registered-client.ts";
+import { isMisdescribed, isOutOfReach, lookUpCurrentClient } from "../registration/find-registered-client.ts";
 
 export interface Logout {
   readonly client: Client | undefined;
@@ -60,6 +60,6 @@ export async function readLogout(
 /** Whose document is wrong, or cannot be had, is as good as unknown: people can log out all the same. */
 const stillDescribed = (client: Promise<Client | undefined>) =>
   client.catch((error: unknown) => {
-    if (isMisdescribed(error)) return undefined;
+    if (isMisdescribed(error) || isOutOfReach(error)) return undefined;
     throw error;
   });

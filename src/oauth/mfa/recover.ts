@@ -38,5 +38,5 @@ export async function recoverNamed(
   const person = await findNamedPerson(directory, account, client, username);
   const continuation = { kind: "token", audience, lasting: true };
   const login = { account, client, grant_id, person, continuation, now: directory.storage.now() };
-  return recoverLogin(oauth, { ...login, channel, sender: senderOf(client), actor, facts });
+  return recoverLogin(oauth, { ...login, channel, sender: senderOf(account, client), actor, facts });
 }

@@ -41,7 +41,14 @@ export function mfaRoutes(app: App, oauth: Oauth): void {
       const pending = await openLogin(directory, account_id, secret(body.mfa_token), now);
       const client = await findClient(directory, account_id, pending.client_id);
       checkActsFor(bearer, client, ["write:accounts:/auth/mfa"]);
-      const about = { account, pending, sender: senderOf(client), actor: bearer.subject, facts: factsOf(request), now };
+      const about = {
+        account,
+        pending,
+        sender: senderOf(account, client),
+        actor: bearer.subject,
+        facts: factsOf(request),
+        now,
+      };
       const oob_code = await challengeFactor(oauth, { ...about, channel: body.oob_channel });
       reply.headers(no_store);
       return { challenge_type: "oob" as const, binding_method: "prompt" as const, oob_code: reveal(oob_code) };

@@ -24,7 +24,13 @@ export function redirectRoutes(app: App, oauth: Oauth): void {
       response: {
         200: RedirectReply,
         302: Type.Null({ description: "`Location` is the callback with `?id_token=…`." }),
-        ...refusals("account", ...bearer_refusals, "redirect_uri_mismatch", "unauthorized_client"),
+        ...refusals(
+          "account",
+          ...bearer_refusals,
+          "redirect_uri_mismatch",
+          "unauthorized_client",
+          "client_unreachable",
+        ),
       },
     },
     handler: async (request, reply) => {

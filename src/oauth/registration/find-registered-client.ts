@@ -40,7 +40,8 @@ function isDocumentAddress(client_id: string): boolean {
  * A client by client_id or uuid. One that a document describes (OAuth Client ID Metadata Document) is what its document
  * says: read anew when it is no longer fresh, and known only where the account takes such clients.
  *
- * @throws 400 invalid_client_metadata, invalid_redirect_uri: see `isMisdescribed`.
+ * @throws 400 invalid_client_metadata, invalid_redirect_uri: see `isMisdescribed`; 400 client_unreachable while its
+ *   document does not answer.
  */
 export async function lookUpCurrentClient(
   oauth: Asking,
@@ -73,7 +74,7 @@ export async function findHoldersClient(oauth: Asking, account_id: string, name:
  * of the account, which it is until nobody uses it for a month; one that was deleted stays unknown. It holds no secret,
  * and nothing else at its address is fetched.
  *
- * @throws 400 invalid_client_metadata, invalid_redirect_uri; 429.
+ * @throws 400 invalid_client_metadata, invalid_redirect_uri, client_unreachable; 429.
  */
 export async function lookUpAnyClient(
   oauth: Asking,
@@ -90,9 +91,13 @@ export async function lookUpAnyClient(
   return readAnew(oauth, account_id, client_id);
 }
 
-/** Whether a client is in the way of itself: by what its document says, or because it cannot be had, for which see `blame`. */
+/** Whether a client is in the way of itself, by what its document says or because it is not there. */
 export const isMisdescribed = (error: unknown): error is Refusal =>
   error instanceof Refusal && ["invalid_client_metadata", "invalid_redirect_uri"].includes(error.code);
+
+/** Whether a client's document cannot be had just now: nobody knows what it says. */
+export const isOutOfReach = (error: unknown): boolean =>
+  error instanceof Refusal && error.code === "client_unreachable";
 
 /** A sector that was taken from a document unread is read away. */
 async function isFresh({ storage }: Directory, { account_id, id, settings }: Client): Promise<boolean> {
@@ -113,7 +118,7 @@ async function readAnew(oauth: Asking, account_id: string, client_id: string): P
       return undefined;
     } catch (failure) {
       if (!isMisdescribed(failure)) throw failure;
-      return { failure };
+      return { failure: blame(failure.code, failure) };
     }
   });
   if (renewal) throw renewal.failure;
@@ -130,7 +135,6 @@ async function readDocument(
   const { storage } = directory;
   const now = storage.now();
   const { name, settings, fresh } = await fetchClient(oauth, client_id);
-  if (known?.settings.sector_identifier_uri === null) checkSameSector(known, settings);
   const actor = { id: client_id.slice(0, 200), context: {} };
   const times = { fresh_until: instant(now + fresh * 1000), used_at: instant(now), expires_at: instant(now + KEPT) };
   const note = ({ db }: Transaction, id: string) =>
@@ -139,7 +143,12 @@ async function readDocument(
     const input = { client_id, name, settings, origin: "metadata" as const, within: note };
     return inRegistrationTerms(() => createDocumentClient(directory, account_id, input, actor));
   }
-  await inRegistrationTerms(() => changeClient(directory, known, { name: name ?? null, settings }, actor));
+  const describedBy = (held: ClientSettings) => {
+    if (held.sector_identifier_uri === null) checkSameSector({ ...known, settings: held }, settings);
+    return settings;
+  };
+  const change = { name: name ?? null, settings: describedBy };
+  await inRegistrationTerms(() => changeClient(directory, known, change, actor));
   await storage.write((tx) => note(tx, known.id));
 }
 

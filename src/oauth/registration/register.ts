@@ -121,6 +121,14 @@ export async function replaceRegistered(
   actor: Actor,
 ): Promise<Client> {
   await checkRepeated(oauth.directory, client, metadata);
+  // The account may have taken something away since, or take it while the sector's document is asked for.
+  const settings = (held: ClientSettings) => replacedBy(metadata, { ...client, settings: held });
+  await checkSector(oauth.documents, settings(client.settings));
+  const change = { name: metadata.client_name ?? null, settings };
+  return inRegistrationTerms(() => changeClient(oauth.directory, client, change, actor));
+}
+
+function replacedBy(metadata: ClientReplacement, client: Client): Partial<ClientSettings> {
   const { token_endpoint_auth_method: method, grant_types: held } = client.settings;
   const settings = settingsOf(metadata, method, held);
   const sends = ({ grant_types }: Partial<ClientSettings>) => grant_types?.includes(DEVICE_CODE) === true;
@@ -129,9 +137,7 @@ export async function replaceRegistered(
   if (settings.token_endpoint_auth_method !== method)
     throw refuse("invalid_client_metadata", { message: `token_endpoint_auth_method stays ${method}.` });
   checkSameSector(client, settings);
-  await checkSector(oauth.documents, settings);
-  const change = { name: metadata.client_name ?? null, settings };
-  return inRegistrationTerms(() => changeClient(oauth.directory, client, change, actor));
+  return settings;
 }
 
 /** A client chooses neither its client_id nor its secret (RFC 7592 §2.2). @throws 400 invalid_request. */

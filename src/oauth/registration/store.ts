@@ -28,29 +28,31 @@ export function selectRegistration(
 
 /** A document comes without a registration access token. */
 export async function countDocuments(db: Database, account_id: string): Promise<number> {
-  const { n } = await db
-    .selectFrom("client_registrations")
-    .select((eb) => eb.fn.countAll<number>().as("n"))
-    .where("account_id", "=", account_id)
-    .where("token_digest", "is", null)
+  const { n } = await countLiving(db, account_id)
+    .where("registered.token_digest", "is", null)
     .executeTakeFirstOrThrow();
   return Number(n);
 }
 
 /** Those that somebody registered without an initial access token. */
 export async function countOpenlyRegistered(db: Database, account_id: string): Promise<number> {
-  const { n } = await db
+  const { n } = await countLiving(db, account_id)
+    .where("registered.token_digest", "is not", null)
+    .where("clients.created_by", "=", NOBODY)
+    .executeTakeFirstOrThrow();
+  return Number(n);
+}
+
+/** What is known of a client outlives it, until it is swept; the room that it took does not. */
+const countLiving = (db: Database, account_id: string) =>
+  db
     .selectFrom("client_registrations as registered")
     .innerJoin("clients", (join) =>
       join.onRef("clients.account_id", "=", "registered.account_id").onRef("clients.id", "=", "registered.client_id"),
     )
     .select((eb) => eb.fn.countAll<number>().as("n"))
     .where("registered.account_id", "=", account_id)
-    .where("registered.token_digest", "is not", null)
-    .where("clients.created_by", "=", NOBODY)
-    .executeTakeFirstOrThrow();
-  return Number(n);
-}
+    .where("clients.deleted_at", "is", null);
 
 /** Notes that a client was used, if that was last noted before `before`. `now` in milliseconds. */
 export async function updateUsedAt(

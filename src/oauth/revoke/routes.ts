@@ -41,7 +41,10 @@ export function revokeRoutes(app: App, oauth: Oauth): void {
       tags: ["oauth"],
       params: OidParams,
       body: ClientForm,
-      response: { 200: Type.Object({}), ...refusals("oauth", "invalid_request", "invalid_grant", "invalid_client") },
+      response: {
+        200: Type.Object({}),
+        ...refusals("oauth", "invalid_request", "invalid_grant", "invalid_client", "client_unreachable"),
+      },
     },
     handler: async (request) => {
       const { account_id, body } = request;

@@ -4,6 +4,7 @@ import { actorFrom } from "../../directory/actor.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import type { ProvenClient } from "../../directory/clients/secret.ts";
 import { by_reuse, revoke } from "../../directory/revoke.ts";
+import { noteSeenAt } from "../../directory/users/find-account-user.ts";
 import { type Refusal, refuse } from "../../errors.ts";
 import type { Revocations } from "../../revocation/revocation.ts";
 import { sha256Text } from "../../secrets/digest.ts";
@@ -85,6 +86,7 @@ export async function redeemAuthorizationCode(
   if (!alive) throw invalidGrant("The client, its secret, its grant or the user is gone.");
   if (!redeemed) return stolen();
   await noteUsed(directory, client);
+  await noteSeenAt(directory, client, subject.id);
   const authorization = { ...content.authorization, issuing: issuingOf(directory, account), dpop_jkt };
   const issued = await issueAccessToken(tokens, authorization, now);
   const lasting = lasts(client, authorization.scope)

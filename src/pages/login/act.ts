@@ -97,10 +97,10 @@ const sending = (client: Client, code_format: Client["settings"]["code_format"])
   settings: { ...client.settings, code_format, login_uri: null },
 });
 
-/** The client as this login knows it, by the callback that it leads to: that one's host is what messages name. */
+/** The client as this login knows it, by the callback, if any, that it leads to: that one's host is what messages name. */
 function ledTo({ opened, resumed: { client } }: Acting): Client {
   const { device, redirect_uri } = opened.request.parameters;
-  const callbacks = device === undefined ? [redirect_uri] : client.settings.callbacks;
+  const callbacks = device === undefined ? [redirect_uri] : [];
   return { ...client, settings: { ...client.settings, callbacks } };
 }
 
@@ -186,7 +186,7 @@ async function challenge(oauth: Oauth, acting: Acting, named: string | undefined
   const pending = await openLogin(oauth.directory, account.account_id, secret(mfa_token), now);
   if (named === "app") return saveProgress(oauth, opened.request, { mfa_token, another: true });
   const channel: OobChannel = named === "email" ? "email" : "sms";
-  const sender = senderOf(ledTo(acting), pageHost(oauth.directory.public_url, audienceOf(opened)));
+  const sender = senderOf(account, ledTo(acting), pageHost(oauth.directory.public_url, audienceOf(opened)));
   const about = { account, pending, channel, sender, actor: client.id, facts, now };
   const oob_code = reveal(await challengeFactor(oauth, about));
   await saveProgress(oauth, opened.request, { mfa_token, oob_code, oob_channel: channel, another: true });

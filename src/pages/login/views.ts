@@ -10,6 +10,7 @@ import { isForeign } from "../../oauth/consents/consent.ts";
 import { instant } from "../../storage/storage.ts";
 import { breakable, type Html, html } from "../html.ts";
 import { nameOf } from "../name-of.ts";
+import { placeOf } from "../place-of.ts";
 import { scopeList } from "../scope-list.ts";
 import type { Problem, Texts } from "../texts/texts.ts";
 
@@ -226,13 +227,13 @@ export function consentView(context: Context, person: KnownPerson): View {
   const { texts, client, request } = context;
   const { audience, redirect_uri } = request.parameters;
   const scope = askedScope(request.parameters);
-  const host = hostOf(redirect_uri);
-  const from = shownHome(client, request.parameters);
+  const home = shownHome(client, request.parameters);
+  const from = home === undefined ? texts.unknown_home : texts.comes_from(placeOf(texts, home));
   return {
     title: texts.consent(nameOf(client)),
-    body: html`${request.progress.problem === "login_changed" && problemOf(context)}${client.origin !== "account" && html`<p class="quiet">${texts.unchecked(from)}</p>`}${request.parameters.device !== undefined && html`<p class="problem">${texts.device.warning}</p>`}${scopeList(texts, { audience, scope })}
+    body: html`${request.progress.problem === "login_changed" && problemOf(context)}${client.origin !== "account" && html`<p class="quiet">${texts.unchecked} ${from}</p>`}${request.parameters.device !== undefined && html`<p class="problem">${texts.device.warning}</p>`}${scopeList(texts, { audience, scope })}
 <div class="who"><span>${labelOf(context, person)}</span>${form(context, "another", html`<button class="link">${texts.not_you}</button>`)}</div>
-${request.parameters.device === undefined && html`<p class="quiet">${texts.consent_at(host)}</p>`}
+${request.parameters.device === undefined && html`<p class="quiet">${texts.consent_at(placeOf(texts, hostOf(redirect_uri)))}</p>`}
 ${form(context, "allow", html`<input type="hidden" name="session" value="${person.session.id}"><button class="main">${texts.allow}</button>`)}
 ${form(context, "deny", html`<button class="other">${texts.deny}</button>`)}
 ${isForeign(client) && html`<p class="quiet">${texts.consent_intro} <a href="login/consents">${texts.consents}</a>.</p>`}`,

@@ -39,8 +39,11 @@ export const da: Texts = {
   no_consents: "Du har ikke accepteret noget her.",
   nobody_logged_in: "Ingen er logget ind her. Log først ind i applikationen, og kom så tilbage til denne side.",
   withdraw: "Træk tilbage",
-  unchecked: (host) => `Ingen her har kontrolleret denne applikation. Den kommer fra ${host}.`,
-  consent_at: (host) => `Du går videre til ${host}.`,
+  unchecked: "Ingen her har kontrolleret denne applikation.",
+  comes_from: (place) => `Den kommer fra ${place}.`,
+  unknown_home: "Ingen ved, hvor den kommer fra.",
+  app: (scheme) => `en app på din enhed (${scheme})`,
+  consent_at: (place) => `Du går videre til ${place}.`,
   allow: "Tillad",
   deny: "Tillad ikke",
   scopes: {

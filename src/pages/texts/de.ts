@@ -40,8 +40,11 @@ export const de: Texts = {
   nobody_logged_in:
     "Hier ist niemand angemeldet. Melden Sie sich zuerst bei der Anwendung an, und kommen Sie dann auf diese Seite zurück.",
   withdraw: "Zurücknehmen",
-  unchecked: (host) => `Niemand hier hat diese Anwendung geprüft. Sie kommt von ${host}.`,
-  consent_at: (host) => `Sie werden zu ${host} weitergeleitet.`,
+  unchecked: "Niemand hier hat diese Anwendung geprüft.",
+  comes_from: (place) => `Sie kommt von ${place}.`,
+  unknown_home: "Niemand weiß, woher sie kommt.",
+  app: (scheme) => `einer App auf Ihrem Gerät (${scheme})`,
+  consent_at: (place) => `Sie werden zu ${place} weitergeleitet.`,
   allow: "Erlauben",
   deny: "Nicht erlauben",
   scopes: {

@@ -39,8 +39,11 @@ export const en: Texts = {
   no_consents: "You have agreed to nothing here.",
   nobody_logged_in: "Nobody is logged in here. Log in at the application first, and then come back to this page.",
   withdraw: "Remove",
-  unchecked: (host) => `Nobody here has checked this application. It comes from ${host}.`,
-  consent_at: (host) => `You will be sent to ${host}.`,
+  unchecked: "Nobody here has checked this application.",
+  comes_from: (place) => `It comes from ${place}.`,
+  unknown_home: "Nobody knows where it comes from.",
+  app: (scheme) => `an app on your device (${scheme})`,
+  consent_at: (place) => `You will be sent to ${place}.`,
   allow: "Allow",
   deny: "Do not allow",
   scopes: {

@@ -39,8 +39,11 @@ export const nb: Texts = {
   no_consents: "Du har ikke godtatt noe her.",
   nobody_logged_in: "Ingen er logget inn her. Logg inn i applikasjonen først, og kom så tilbake til denne siden.",
   withdraw: "Trekk tilbake",
-  unchecked: (host) => `Ingen her har sjekket denne applikasjonen. Den kommer fra ${host}.`,
-  consent_at: (host) => `Du går videre til ${host}.`,
+  unchecked: "Ingen her har sjekket denne applikasjonen.",
+  comes_from: (place) => `Den kommer fra ${place}.`,
+  unknown_home: "Ingen vet hvor den kommer fra.",
+  app: (scheme) => `en app på enheten din (${scheme})`,
+  consent_at: (place) => `Du går videre til ${place}.`,
   allow: "Tillat",
   deny: "Ikke tillat",
   scopes: {

@@ -39,8 +39,11 @@ export const sv: Texts = {
   no_consents: "Du har inte godkänt något här.",
   nobody_logged_in: "Ingen är inloggad här. Logga in i applikationen först och kom sedan tillbaka till den här sidan.",
   withdraw: "Ta tillbaka",
-  unchecked: (host) => `Ingen här har granskat den här applikationen. Den kommer från ${host}.`,
-  consent_at: (host) => `Du går vidare till ${host}.`,
+  unchecked: "Ingen här har granskat den här applikationen.",
+  comes_from: (place) => `Den kommer från ${place}.`,
+  unknown_home: "Ingen vet var den kommer ifrån.",
+  app: (scheme) => `en app på din enhet (${scheme})`,
+  consent_at: (place) => `Du går vidare till ${place}.`,
   allow: "Tillåt",
   deny: "Tillåt inte",
   scopes: {

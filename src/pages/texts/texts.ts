@@ -48,9 +48,13 @@ export interface Texts {
   /** In place of the list of them. */
   readonly nobody_logged_in: string;
   readonly withdraw: string;
-  /** Of a client that registered itself. */
-  readonly unchecked: (host: string) => string;
-  readonly consent_at: (host: string) => string;
+  /** Of a client that registered itself, before where it comes from: a host, an app or nobody knows where. */
+  readonly unchecked: string;
+  readonly comes_from: (place: string) => string;
+  readonly unknown_home: string;
+  readonly consent_at: (place: string) => string;
+  /** A place within those sentences: an app has a private-use scheme, and no host. */
+  readonly app: (scheme: string) => string;
   readonly allow: string;
   readonly deny: string;
   readonly scopes: Readonly<Record<"openid" | "profile" | "email" | "phone" | "offline_access", string>>;
