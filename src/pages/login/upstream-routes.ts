@@ -1,5 +1,6 @@
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
+import { takeAttempt } from "../../authentication/federation/attempts.ts";
 import { recordRefused } from "../../authentication/federation/record-refused.ts";
 import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
@@ -42,6 +43,8 @@ export function upstreamRoutes(app: App, oauth: Oauth): void {
   const postAnswer = formPage(oauth.directory);
   const open = (request: FastifyRequest, id: string | undefined) =>
     openRequest(oauth, request.account_id, id, browserOf(request, oauth.directory), false);
+  const taken = (request: FastifyRequest) =>
+    takeAttempt(oauth.directory, request.account_id, request.ip, oauth.directory.storage.now());
   const recorded = (request: FastifyRequest, { account, client }: Resumed) =>
     recordRefused(oauth.directory, { account, client, actor: client.id, facts: factsOf(request) });
 
@@ -56,8 +59,11 @@ export function upstreamRoutes(app: App, oauth: Oauth): void {
       const resumed = await nextStep(oauth, opened.request, opened.browser);
       reply.header("cache-control", "no-store");
       try {
+        const giveBack = await taken(request);
         const finding = upstreamAddress(oauth, resumed, opened.request, grant_id);
-        return reply.redirect(reveal(await finding.catch(recorded(request, resumed))), 303);
+        const address = await finding.catch(recorded(request, resumed));
+        await giveBack();
+        return reply.redirect(reveal(address), 303);
       } catch (error) {
         await keepProblem(oauth, request, opened.request, opened.request.progress, error);
         return reply.redirect(loginPageOf(public_url, opened.request), 303);
@@ -85,8 +91,10 @@ export function upstreamRoutes(app: App, oauth: Oauth): void {
       const answer = { ...query, provider, error: spoken.includes(query.error) ? query.error : undefined };
       try {
         await checkStanding(oauth, resumed, opened.request);
+        const giveBack = await taken(request);
         const finishing = finishUpstream(oauth, resumed, about, answer);
         const proved = await finishing.catch(recorded(request, resumed));
+        await giveBack();
         const cookie = await afterFirstFactor(oauth, { opened, resumed }, proved.subject, proved.grant_id, now);
         if (cookie) setCookie(reply, public_url, account_id, cookie);
       } catch (error) {
