@@ -42,6 +42,11 @@ export const budgets = {
       "wrong passwords of one person, and second factors after a right one; apart from these second factors after a code or a provider, and first channels of a recovery",
   },
   factor_source: { limit: 20, window: MINUTE, counts: "guesses at passwords from one source" },
+  upstream_source: {
+    limit: 20,
+    window: MINUTE,
+    counts: "attempts at a provider's login on our pages, from one source, of which nothing came",
+  },
   factor_send: { limit: 5, window: 15 * MINUTE, counts: "binding codes sent for one person" },
   recovery_send: {
     limit: 5,

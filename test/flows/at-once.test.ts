@@ -332,7 +332,7 @@ describeOnBothEngines("changes at once", (engine) => {
             .values({ account_id, id, browser_digest, user_id: id, auth_time: 1, amr: "[]", ...lifetimes(now, later) })
             .execute();
       });
-      const about = { account_id, request_id, now, idle_expires_at: later, client_id: "any", consent_audience: null };
+      const about = { account_id, request_id, now, idle_expires_at: later, client_id: "any", ...nobody_asked };
       const answer = (session_id: string) =>
         storage.hot(answerStatement, { ...about, session_id, sid: `login-${session_id}` });
       expect((await Promise.all(sessions.map(answer))).toSorted()).toEqual(["given", "given_before"]);
@@ -340,4 +340,5 @@ describeOnBothEngines("changes at once", (engine) => {
   });
 });
 
+const nobody_asked = { consent_audience: null, consent_host: null, consent_scope: null };
 const lifetimes = (created_at: string, later: string) => ({ created_at, idle_expires_at: later, expires_at: later });

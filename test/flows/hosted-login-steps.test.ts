@@ -13,8 +13,6 @@ import { findClient } from "../../src/directory/clients/find-client.ts";
 import { logBrowserIn } from "../../src/oauth/browser/log-browser-in.ts";
 import type { OpenRequest } from "../../src/oauth/browser/open-request.ts";
 import type { Oauth } from "../../src/oauth/oauth.ts";
-import { sha256 } from "../../src/secrets/digest.ts";
-import { reveal } from "../../src/secrets/secret.ts";
 import { instant } from "../../src/storage/storage.ts";
 import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
@@ -251,15 +249,16 @@ describeOnBothEngines("a step of the hosted login", (engine) => {
     const { account_id } = scene.tenant;
     const account = await findAccount(directory, account_id);
     const { id: user_id, email } = await addUser(scene.latchkey, account_id);
-    let browser: Uint8Array | undefined;
+    let before: Uint8Array | undefined;
     const logIn = async (provider?: string) => {
       const shown = { authenticated_at: storage.now(), amr: ["otp"], provider, authorization_id: randomUUID() };
       const subject = { user_id, second_factor: false, ...shown };
-      const begun = await storage.write((tx) =>
-        beginSession(tx, storage.engine, account, subject, browser, storage.now()),
+      const cookies = { before, now: randomBytes(32) };
+      before = cookies.now;
+      const session_id = await storage.write((tx) =>
+        beginSession(tx, storage.engine, account, subject, cookies, storage.now()),
       );
-      browser = sha256(reveal(begun.browser));
-      return { session_id: begun.session_id, known: await knowsPerson(directory, account, browser, email) };
+      return { session_id, known: await knowsPerson(directory, account, cookies.now, email) };
     };
     const upstream = "https://provider.example";
     expect((await logIn(upstream)).known).toBe(false);
@@ -267,7 +266,7 @@ describeOnBothEngines("a step of the hosted login", (engine) => {
     const later = [await logIn(upstream), await logIn(upstream), await logIn()];
     expect(later).toEqual([own, own, own]);
     expect(own.known).toBe(true);
-    expect((await findSessions(directory, account_id, browser)).map(({ id }) => id)).toEqual([own.session_id]);
+    expect((await findSessions(directory, account_id, before)).map(({ id }) => id)).toEqual([own.session_id]);
     const rows = await storage.read.selectFrom("sessions").select("id").where("user_id", "=", user_id).execute();
     expect(rows).toHaveLength(2);
   });

@@ -1,6 +1,6 @@
 /** Whoever logs out or takes back consent late ends as much as whoever does it at once. */
 import { generateKeyPairSync } from "node:crypto";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { browserSweeps } from "../../src/authentication/sessions/sessions.ts";
 import { familySweep } from "../../src/oauth/refresh/sweep.ts";
 import { reveal } from "../../src/secrets/secret.ts";
@@ -190,6 +190,44 @@ describeOnBothEngines("late", (engine) => {
     expect((await logOut(surfer, named)).html, "asked all the same").toContain('name="confirm"');
     expect((await sayYes(surfer, named)).url).toBe(BYE);
     expect(await isActive(refresh_token, shop)).toBe(false);
+  });
+
+  it("an ID token that was posted is in no address, and means whom it means for ten minutes", async () => {
+    const { storage } = latchkey.server.core;
+    const shop = await addOwn({ post_logout_redirect_uris: [BYE] });
+    const post = async (form: Record<string, string>) => {
+      const sent = await call(`${tenant.base}/oauth/logout`, { method: "POST", form });
+      return { status: sent.status, location: sent.headers.get("location") ?? "" };
+    };
+    const asks = async (surfer: Surfer, location: string) =>
+      (await surfer.visit(location)).html.includes('name="confirm"');
+    const surfer = openSurfer(latchkey);
+    const email = await standard.someone();
+    const elsewhere = await logIn(openSurfer(latchkey), await standard.someone(), shop);
+    const { id_token } = await logIn(surfer, email, shop);
+    const hint = { id_token_hint: id_token, logout_hint: email, post_logout_redirect_uri: BYE, state: "s" };
+    const { location } = await post(hint);
+    for (const kept of [id_token, id_token.split(".")[1], email, encodeURIComponent(email)])
+      expect(location).not.toContain(kept);
+    const other = await createTenant(latchkey);
+    const abroad = location.replace(tenant.account_id, other.account_id);
+    expect((await surfer.visit(abroad)).html, "at another account").toContain(OUT);
+    const clock = vi.spyOn(storage, "now").mockReturnValue(storage.now() + 601_000);
+    expect(await asks(surfer, location), "later").toBe(true);
+    clock.mockRestore();
+    expect(await asks(surfer, location.replace(/posted_hint=.{9}/, "posted_hint=")), "made up").toBe(true);
+    const theirs = await post({ ...hint, id_token_hint: elsewhere.id_token });
+    const asked = await surfer.visit(theirs.location);
+    expect(asked.html, "somebody else's").toContain('name="confirm"');
+    const hidden = [...asked.html.matchAll(/<input type="hidden" name="([^"]+)" value="([^"]*)">/g)];
+    expect(hidden.map(([, name]) => name)).toEqual(["posted_hint", "post_logout_redirect_uri", "state"]);
+    expect((await surfer.visit(location)).url, "at once").toBe(`${BYE}?state=s`);
+    expect((await silently(surfer, shop)).get("error")).toBe("login_required");
+    const again = await logIn(surfer, email, shop);
+    expect(again.id_token).toBeTruthy();
+    const fields = Object.fromEntries(hidden.map(([, name = "", value = ""]) => [name, value]));
+    expect((await sayYes(surfer, fields)).url, "its client says where to").toBe(`${BYE}?state=s`);
+    expect((await post({ ...hint, id_token_hint: "x.y.z" })).status).toBe(400);
   });
 
   it("what is no ID token of this issuer stays refused at the logout, whatever key it names", async () => {

@@ -1,4 +1,5 @@
 /** A new password ends the logins that were begun before it: those that are just under way as well, however they began. */
+import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, expect, it, vi } from "vitest";
 import { beginSession } from "../../src/authentication/sessions/sessions.ts";
 import type { AuthenticatedSubject } from "../../src/authentication/subject.ts";
@@ -140,7 +141,7 @@ describeOnBothEngines("a login under way while the person's logins end", (engine
       authorization_id: crypto.randomUUID(),
     });
     const begin = (now: number) => (tx: Transaction) =>
-      beginSession(tx, storage.engine, account, subject(), undefined, now);
+      beginSession(tx, storage.engine, account, subject(), { now: randomBytes(32) }, now);
     const browsers = async () => {
       const sessions = storage.read.selectFrom("sessions").select("id").where("user_id", "=", person.id);
       return (await sessions.where("ended_at", "is", null).execute()).length;

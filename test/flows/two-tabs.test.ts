@@ -76,6 +76,56 @@ describeOnBothEngines("in two tabs", (engine) => {
     expect([await consentsOf(first.id), (await consentsOf(second.id)).length]).toEqual([[], 1]);
   });
 
+  /** A form that is sent, or an address that is asked for, without going where the answer leads. */
+  const sendAlone = async ({ jar }: Surfer, url: string, form?: Record<string, string>) => {
+    const cookie = [...jar].map(([name, value]) => `${name}=${value}`).join("; ");
+    return fetch(url.replace(latchkey.config.public_url, latchkey.url), {
+      redirect: "manual",
+      headers: { accept: "text/html", cookie },
+      ...(form ? { method: "POST", body: new URLSearchParams(form) } : {}),
+    });
+  };
+
+  it("gives no more than what is agreed to now by a page that was allowed before that was taken back", async () => {
+    const user = await addUser(latchkey, tenant.account_id);
+    const surfer = openSurfer(latchkey);
+    const takeBack = async () => {
+      const path = `${tenant.base}/customers/users/${user.id}/consents/${third.id}`;
+      expect((await call(path, { method: "DELETE", token: tenant.token })).status).toBe(204);
+    };
+    const allowUnanswered = async (page: Shown) => {
+      const [, session = ""] = /name="session" value="([^"]+)"/.exec(page.html) ?? [];
+      expect((await sendAlone(surfer, page.url, { action: "allow", session })).status).toBe(303);
+      return page.url;
+    };
+    const whole = { scope: "openid email phone profile" };
+    const first = await allowUnanswered(
+      await logIn(surfer, await surfer.visit(standard.address(third, whole)), user.email),
+    );
+    await takeBack();
+    const less = await surfer.act(await surfer.visit(standard.address(third)), "allow");
+    expect(answered(less).get("code")).toBeTruthy();
+    const late = answered(await surfer.visit(first));
+    expect([late.get("error"), late.get("code")]).toEqual(["consent_required", null]);
+    const second = await allowUnanswered(await surfer.visit(standard.address(third, whole)));
+    const code = answered(await surfer.visit(second)).get("code") ?? "";
+    expect((await standard.redeem(code)).body.scope, "allowed, and not taken back").toBe(whole.scope);
+    const again = answered(await surfer.visit(standard.address(third, { ...whole, prompt: "none" })));
+    expect(again.get("code"), "unasked").toBeTruthy();
+  });
+
+  it("knows the browser that opens a page for the first time, twice at once", async () => {
+    const surfer = openSurfer(latchkey);
+    await surfer.visit(standard.address(third));
+    for (let round = 0; round < 10; round++) {
+      const begun = await sendAlone(surfer, standard.address(third));
+      const page = begun.headers.get("location") ?? "";
+      const statuses = await Promise.all([1, 2, 3].map(async () => (await sendAlone(surfer, page)).status));
+      expect(statuses, `round ${round}`).toEqual([200, 200, 200]);
+      expect((await openSurfer(latchkey).visit(page)).status, "another").toBe(404);
+    }
+  });
+
   it("hands no login to a device on a page that named another", async () => {
     const { surfer, device, asked } = await ask(own);
     const second = await addUser(latchkey, tenant.account_id);

@@ -112,6 +112,7 @@ describeOnBothEngines("ways around", (engine) => {
     const sent = await call(`${tenant.base}/oauth/logout`, { method: "POST", headers, form });
     const again = sent.headers.get("location") ?? "";
     expect([sent.status, again.startsWith(`${tenant.issuer}/oauth/logout?`)]).toEqual([303, true]);
+    expect([again.includes(id_token), again.includes("eyJ")], "no ID token in an address").toEqual([false, false]);
     expect((await surfer.visit(again)).url).toBe(`${BYE}?state=a%20b`);
     const silently = await surfer.visit(standard.address(own, { prompt: "none" }));
     expect(answered(silently).get("error")).toBe("login_required");

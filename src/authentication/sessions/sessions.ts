@@ -7,12 +7,11 @@ import { hostOf } from "../../egress/documents.ts";
 import { refuse } from "../../errors.ts";
 import { enqueue } from "../../outbox/outbox.ts";
 import { TOKENS_LIVE } from "../../revocation/revocation.ts";
-import { sha256 } from "../../secrets/digest.ts";
-import { reveal, type Secret } from "../../secrets/secret.ts";
 import { expirySweep } from "../../storage/delete-expired.ts";
 import { type Engine, instant, type Transaction } from "../../storage/storage.ts";
 import type { AuthenticatedSubject } from "../subject.ts";
-import { type NewSession, newBrowser, type Session } from "./session.ts";
+import { moveToCookie } from "./move-to-cookie.ts";
+import type { NewSession, Session } from "./session.ts";
 import {
   insertSession,
   keepOwnLogin,
@@ -22,7 +21,6 @@ import {
   selectSessions,
   selectUnended,
   selectUnendedOf,
-  updateBrowser,
   updateEnded,
   updateShown,
 } from "./store.ts";
@@ -51,10 +49,12 @@ export async function findUnended(
 /** The outbox kind that tells clients. */
 const BACKCHANNEL_LOGOUT = "backchannel_logout";
 
-export interface Begun {
-  readonly session_id: string;
-  /** The browser's new cookie. */
-  readonly browser: Secret;
+/** A browser's cookies, digested. */
+export interface Cookies {
+  /** None where it had none. */
+  readonly before?: Uint8Array | undefined;
+  /** One that no browser had before. */
+  readonly now: Uint8Array;
 }
 
 /**
@@ -62,22 +62,20 @@ export interface Begun {
  * logged in already, their session goes on with what they showed now, so that its end is the end of all that it ever
  * led to. Part of a transaction. `milliseconds`: when the request came by which they log in.
  *
- * @throws 400 invalid_grant when their logins have ended since.
+ * @returns its id. @throws 400 invalid_grant when their logins have ended since.
  */
 export async function beginSession(
   tx: Transaction,
   engine: Engine,
   { account_id, settings }: Account,
   subject: AuthenticatedSubject,
-  before: Uint8Array | undefined,
+  cookies: Cookies,
   milliseconds: number,
-): Promise<Begun> {
+): Promise<string> {
   const now = instant(milliseconds);
   // Before any row of a session, as whoever ends them does.
   if (!(await holdLogin(tx, engine, { account_id, user_id: subject.user_id }, now)))
     throw refuse("invalid_grant", { message: "The login was revoked." });
-  const browser = newBrowser();
-  const digest = sha256(reveal(browser));
   const session: NewSession = {
     account_id,
     id: randomUUID(),
@@ -89,15 +87,20 @@ export async function beginSession(
     idle_expires_at: instant(milliseconds + settings.session_idle_lifetime * 1000),
     expires_at: instant(milliseconds + settings.session_lifetime * 1000),
   };
-  if (before && session.provider !== null) await keepOwnLogin(tx.db, before, session);
-  const going = before && (await updateShown(tx.db, before, session));
-  if (before) await updateBrowser(tx.db, account_id, before, digest);
-  if (going === undefined) await insertSession(tx.db, session, digest);
+  const going = cookies.before && (await goOn(tx, engine, session, cookies.before, cookies.now));
+  if (going === undefined) await insertSession(tx.db, session, cookies.now);
   const session_id = going ?? session.id;
   const actor = { id: subject.user_id, context: { amr: subject.amr } };
   const action = going === undefined ? "session.begun" : "session.continued";
   await recordDeed(tx, { account_id, action, entity: session_id, now, actor });
-  return { session_id, browser };
+  return session_id;
+}
+
+/** The browser's sessions follow its new cookie, all of them held before one is changed. @returns as `updateShown`. */
+async function goOn(tx: Transaction, engine: Engine, session: NewSession, before: Uint8Array, now: Uint8Array) {
+  await moveToCookie(tx.db, engine, "sessions", { account_id: session.account_id, from: before, to: now });
+  if (session.provider !== null) await keepOwnLogin(tx.db, now, session);
+  return updateShown(tx.db, now, session);
 }
 
 /** Clients are told that a session ended for so long; milliseconds. */

@@ -95,16 +95,6 @@ export async function selectUnendedOf(
   return rows.map(({ id }) => id);
 }
 
-/** The browser's other sessions follow its new cookie. */
-export async function updateBrowser(db: Database, account_id: string, from: Uint8Array, to: Uint8Array): Promise<void> {
-  await db
-    .updateTable("sessions")
-    .set({ browser_digest: Buffer.from(to) })
-    .where("account_id", "=", account_id)
-    .where("browser_digest", "=", Buffer.from(from))
-    .execute();
-}
-
 export async function updateEnded(db: Database, account_id: string, id: string, now: Instant): Promise<boolean> {
   const rows = await db
     .updateTable("sessions")

@@ -144,7 +144,7 @@ export async function selectAnyUser(db: Database, account_id: string, wanted: Id
   return row !== undefined;
 }
 
-/** @returns undefined when the user was gone. */
+/** The user before what they hold, as whoever changes that does. @returns undefined when the user was gone. */
 export async function deleteUser(
   db: Database,
   account_id: string,
@@ -152,8 +152,8 @@ export async function deleteUser(
   deleted_by: string,
   now: Instant,
 ): Promise<User | undefined> {
-  await db.deleteFrom("user_roles").where("account_id", "=", account_id).where("user_id", "=", id).execute();
   const row = await markDeleted<User>(db, "users", { account_id, id }, deleted_by, now);
+  await db.deleteFrom("user_roles").where("account_id", "=", account_id).where("user_id", "=", id).execute();
   return row && userOf(row);
 }
 

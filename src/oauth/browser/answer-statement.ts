@@ -1,5 +1,5 @@
 import { inputOf } from "../../storage/set-form.ts";
-import type { HotStatement, Instant } from "../../storage/storage.ts";
+import type { HotStatement, Instant, Row } from "../../storage/storage.ts";
 
 export interface Answering {
   readonly account_id: string;
@@ -12,8 +12,10 @@ export interface Answering {
   readonly sid: string | null;
   /** The client's uuid. */
   readonly client_id: string;
-  /** For what the person must have agreed, as consents are kept; null where nobody is asked. */
+  /** For what, at which host and to which scopes, in JSON, the person must have agreed; null where nobody is asked. */
   readonly consent_audience: string | null;
+  readonly consent_host: string | null;
+  readonly consent_scope: string | null;
 }
 
 /** `given`, or what stands against it; then nothing was written. */
@@ -28,29 +30,40 @@ const columns = [
   "sid",
   "client_id",
   "consent_audience",
+  "consent_host",
+  "consent_scope",
 ] as const;
 
 const OPEN = `select 1 from authorization_requests
   where account_id = ?1 and id = ?2 and used_at is null and expires_at > ?3`;
 const SESSION = "select user_id, expires_at from sessions where account_id = ?1 and id = ?2 and ended_at is null";
-const CONSENT = "select 1 from consents where account_id = ?1 and user_id = ?2 and client_id = ?3 and audience = ?4";
+const CONSENT = `select scope from consents
+  where account_id = ?1 and user_id = ?2 and client_id = ?3 and audience = ?4 and host = ?5`;
 const authorization_columns = "account_id, session_id, sid, client_id, created_at, expires_at";
+
+/** What was agreed to covers what is asked for, in JSON. */
+function covers(consent: Row | undefined, asked: string | null): boolean {
+  const agreed: readonly string[] = consent ? JSON.parse(String(consent.scope)) : [];
+  return consent !== undefined && (JSON.parse(asked ?? "[]") as string[]).every((one) => agreed.includes(one));
+}
 
 /**
  * Everything that has to be known of an answer later: its request is used, its session does not lie idle, what it leads
- * to ends with that. Whoever ends the session or takes the consent back has done so before, or finds what this led to.
+ * to ends with that. Whoever ends the session or takes the consent back has done so before, or finds what this led to; of what
+ * was taken back and agreed to anew, that alone counts which stands now.
  */
 export const answerStatement: HotStatement<Answering, Answered> = {
   name: "answer_request",
   source: import.meta.url,
   mode: { kind: "spending" },
   key: ({ account_id, session_id }) => `${account_id} ${session_id}`,
-  sqlite(db, { account_id, session_id, now, idle_expires_at, request_id, sid, client_id, consent_audience }) {
+  sqlite(db, { account_id, session_id, now, idle_expires_at, request_id, sid, client_id, ...consent }) {
     if (request_id !== null && !db.one(OPEN, account_id, request_id, now)) return "given_before";
     const session = db.one(SESSION, account_id, session_id);
     if (!session) return "session_ended";
     const { user_id, expires_at } = session as { user_id: string; expires_at: Instant };
-    if (consent_audience !== null && !db.one(CONSENT, account_id, user_id, client_id, consent_audience))
+    const { consent_audience: audience, consent_host: host, consent_scope: asked } = consent;
+    if (audience !== null && !covers(db.one(CONSENT, account_id, user_id, client_id, audience, host), asked))
       return "consent_withdrawn";
     const name = [account_id, session_id] as const;
     db.run("update sessions set idle_expires_at = ?3 where account_id = ?1 and id = ?2", ...name, idle_expires_at);
@@ -98,7 +111,8 @@ export const answerStatement: HotStatement<Answering, Answered> = {
       agreed as materialized (
         select l.n from live l
           join consents c on c.account_id = l.account_id and c.user_id = l.user_id and c.client_id = l.client_id
-            and c.audience = l.consent_audience
+            and c.audience = l.consent_audience and c.host = l.consent_host
+            and c.scope::jsonb @> l.consent_scope::jsonb
         order by c.account_id, c.user_id, c.client_id, c.audience
         for share of c
       ),

@@ -16,6 +16,7 @@ import { claimsAbout } from "../userinfo/claims-about.ts";
 import { type Answer, codeAnswer } from "./answer.ts";
 import { type Answered, answerStatement } from "./answer-statement.ts";
 import type { AuthorizationParameters, AuthorizationRequest } from "./authorization-request.ts";
+import { agreementTo } from "./needs-consent.ts";
 import { type RedirectError, RedirectedRefusal, waitsNoMore } from "./redirected-refusal.ts";
 import { noteValues } from "./repeated-values.ts";
 import type { Resumed } from "./resume.ts";
@@ -80,7 +81,9 @@ async function spend(
   sid: string,
 ): Promise<void> {
   const now = storage.now();
-  const { own_page, audience } = parameters;
+  const { own_page } = parameters;
+  const asking = { account, client, user_id: session.user_id, parameters };
+  const agreement = own_page || !isForeign(client) ? undefined : agreementTo(asking);
   const answered = await storage.hot(answerStatement, {
     account_id,
     session_id: session.id,
@@ -89,7 +92,9 @@ async function spend(
     request_id: kept ? id : null,
     sid: own_page ? null : sid,
     client_id: client.id,
-    consent_audience: own_page || !isForeign(client) ? null : (audience ?? ""),
+    consent_audience: agreement?.audience ?? null,
+    consent_host: agreement?.host ?? null,
+    consent_scope: agreement ? JSON.stringify(agreement.scope) : null,
   });
   if (answered !== "given") throw new RedirectedRefusal(parameters, ...refusals[answered]);
 }

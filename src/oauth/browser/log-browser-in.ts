@@ -1,3 +1,5 @@
+import { moveToCookie } from "../../authentication/sessions/move-to-cookie.ts";
+import { newBrowser } from "../../authentication/sessions/session.ts";
 import { beginSession } from "../../authentication/sessions/sessions.ts";
 import type { AuthenticatedSubject } from "../../authentication/subject.ts";
 import type { Account } from "../../directory/accounts/account.ts";
@@ -5,7 +7,7 @@ import { sha256 } from "../../secrets/digest.ts";
 import { reveal, type Secret } from "../../secrets/secret.ts";
 import type { Oauth } from "../oauth.ts";
 import { gone, type OpenRequest } from "./open-request.ts";
-import { rebindRequests, updateProgress } from "./store.ts";
+import { updateProgress } from "./store.ts";
 
 /**
  * Somebody logged in: their session, under a new cookie that the browser's other requests follow; one transaction. Of two
@@ -22,9 +24,13 @@ export async function logBrowserIn(
   now: number,
 ): Promise<Secret> {
   return storage.write(async (tx) => {
-    const { session_id, browser: cookie } = await beginSession(tx, storage.engine, account, subject, browser, now);
+    const cookie = newBrowser();
     const digest = sha256(reveal(cookie));
-    await rebindRequests(tx.db, account.account_id, browser, digest);
+    // Before any row of a session, as whoever answers a request does.
+    const { account_id } = account;
+    await moveToCookie(tx.db, storage.engine, "authorization_requests", { account_id, from: browser, to: digest });
+    const cookies = { before: browser, now: digest };
+    const session_id = await beginSession(tx, storage.engine, account, subject, cookies, now);
     if (!(await updateProgress(tx.db, request, digest, { session_id, fresh: true }))) throw gone();
     return cookie;
   });

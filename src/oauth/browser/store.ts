@@ -31,19 +31,20 @@ export async function selectRequest(
   return { ...row, kind, kept: true, parameters: JSON.parse(row.parameters), progress: JSON.parse(row.progress) };
 }
 
-/** Binds a request to the first browser that shows it. @returns false when another one was first. */
+/** Binds a request to the first browser that shows it, as often as it does. @returns false when another one was first. */
 export async function updateBound(
   db: Database,
   account_id: string,
   id: string,
   browser_digest: Uint8Array,
 ): Promise<boolean> {
+  const digest = Buffer.from(browser_digest);
   const rows = await db
     .updateTable("authorization_requests")
-    .set({ browser_digest: Buffer.from(browser_digest) })
+    .set({ browser_digest: digest })
     .where("account_id", "=", account_id)
     .where("id", "=", id)
-    .where("browser_digest", "is", null)
+    .where((eb) => eb.or([eb("browser_digest", "is", null), eb("browser_digest", "=", digest)]))
     .returning("id")
     .execute();
   return rows.length === 1;
@@ -79,19 +80,4 @@ export async function updateUsed(db: Database, account_id: string, id: string, n
     .returning("id")
     .execute();
   return rows.length === 1;
-}
-
-/** What a browser has under way follows its new cookie. */
-export async function rebindRequests(
-  db: Database,
-  account_id: string,
-  from: Uint8Array,
-  to: Uint8Array,
-): Promise<void> {
-  await db
-    .updateTable("authorization_requests")
-    .set({ browser_digest: Buffer.from(to) })
-    .where("account_id", "=", account_id)
-    .where("browser_digest", "=", Buffer.from(from))
-    .execute();
 }

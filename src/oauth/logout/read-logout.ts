@@ -6,9 +6,10 @@
  */
 import type { Client } from "../../directory/clients/client.ts";
 import { refuse } from "../../errors.ts";
-import type { Secret } from "../../secrets/secret.ts";
+import { type Secret, secret } from "../../secrets/secret.ts";
+import { openTicket, sealTicket, type TicketKind } from "../../secrets/ticket.ts";
 import type { Oauth } from "../oauth.ts";
-import { readHint } from "../read-hint.ts";
+import { type Hint, readHint } from "../read-hint.ts";
 import { addToQuery } from "../redirect-address.ts";
 import { isMisdescribed, isOutOfReach, lookUpCurrentClient } from "../registration/find-registered-client.ts";
 
@@ -23,6 +24,41 @@ export interface Logout {
   readonly unchecked?: string;
 }
 
+type Meant = Pick<Hint, "user_id" | "sid" | "azp">;
+
+const kindOf = (account_id: string): TicketKind => ({ account_id, purpose: "session", kind: "logout_hint/v1" });
+
+/** Milliseconds for which a person has a page before them that asks whether they want to log out. */
+const ASKED_FOR = 600_000;
+
+/**
+ * What an ID token that was posted says, for an address, which must not hold the token itself: addresses are kept in
+ * histories and logs. @returns undefined for one whose key is gone. @throws 400 invalid_request.
+ */
+export async function sealHint(oauth: Oauth, account_id: string, id_token_hint: string): Promise<Secret | undefined> {
+  const hint = await hintOf(oauth, account_id, id_token_hint);
+  if (!hint) return undefined;
+  const { user_id, sid, azp } = hint;
+  const { storage, master_keys } = oauth.directory;
+  return sealTicket(master_keys, kindOf(account_id), { user_id, sid, azp, expires_at: storage.now() + ASKED_FOR });
+}
+
+/** @returns undefined for one that is over or none of ours: it says nothing, as if it had not come. */
+function openHint(
+  { directory: { storage, master_keys } }: Oauth,
+  account_id: string,
+  ticket: string,
+): Meant | undefined {
+  const opened = openTicket<Meant & { readonly expires_at: number }>(master_keys, kindOf(account_id), secret(ticket));
+  return opened && opened.expires_at > storage.now() ? opened : undefined;
+}
+
+async function hintOf(oauth: Oauth, account_id: string, id_token_hint: string): Promise<Hint | undefined> {
+  const read = await readHint(oauth, account_id, id_token_hint);
+  if (!read) throw refuse("invalid_request", { message: "id_token_hint is not an ID token of this issuer." });
+  return read === "key_gone" ? undefined : read;
+}
+
 /**
  * Understands a request to log out (OpenID Connect RP-Initiated Logout §2, §3): an ID token of ours says whom and which
  * session it means, and one whose key is gone says nothing; a browser goes on only to an address that the client
@@ -35,11 +71,9 @@ export async function readLogout(
   account_id: string,
   given: Readonly<Record<string, string | undefined>>,
 ): Promise<Logout> {
-  const { directory, tokens } = oauth;
-  const { id_token_hint, client_id, post_logout_redirect_uri, state } = given;
-  const read = id_token_hint === undefined ? "none" : await readHint({ directory, tokens }, account_id, id_token_hint);
-  if (!read) throw refuse("invalid_request", { message: "id_token_hint is not an ID token of this issuer." });
-  const hint = typeof read === "string" ? undefined : read;
+  const { id_token_hint, posted_hint, client_id, post_logout_redirect_uri, state } = given;
+  const posted = posted_hint === undefined ? undefined : openHint(oauth, account_id, posted_hint);
+  const hint = id_token_hint === undefined ? posted : await hintOf(oauth, account_id, id_token_hint);
   const name = client_id ?? hint?.azp;
   const client = name === undefined ? undefined : await stillDescribed(lookUpCurrentClient(oauth, account_id, name));
   if (name !== undefined && hint?.azp !== undefined && hint.azp !== (client?.client_id ?? name)) {

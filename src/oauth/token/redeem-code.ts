@@ -56,7 +56,7 @@ export async function redeemAuthorizationCode(
   const { storage, revocations, master_keys } = directory;
   const content = readAuthorizationCode(master_keys, account_id, code);
   const now = storage.now();
-  const { sid, subject, grant_id = "" } = content.authorization;
+  const { sid, subject, grant_id = "", began_at = now } = content.authorization;
   const stolen = async (): Promise<never> => {
     await revoke(directory, { account_id, entity: sid, actor: actorFrom(client.id, facts), facts: by_reuse });
     throw invalidGrant("The authorization code was used before, or belongs to another client.");
@@ -81,9 +81,9 @@ export async function redeemAuthorizationCode(
     grant_id,
     user_id: subject.id,
   };
-  const times = { now: instant(now), expires_at: instant(now + MEMORY) };
+  const times = { began_at: instant(began_at), now: instant(now), expires_at: instant(now + MEMORY) };
   const { alive, redeemed } = await storage.hot(redeemStatement, { ...ids, ...times });
-  if (!alive) throw invalidGrant("The client, its secret, its grant or the user is gone.");
+  if (!alive) throw invalidGrant("The client, its secret, its grant, the user or the login is gone.");
   if (!redeemed) return stolen();
   await noteUsed(directory, client);
   await noteSeenAt(directory, client, subject.id);

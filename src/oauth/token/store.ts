@@ -1,7 +1,9 @@
 import { secretLives } from "../../directory/clients/secret-lives.ts";
 import { allLive } from "../../directory/lives.ts";
+import { loginStands } from "../../directory/users/logins-ended.ts";
 import { inputOf } from "../../storage/set-form.ts";
 import type { Database, HotStatement, Instant } from "../../storage/storage.ts";
+import { familyEnded } from "../refresh/store.ts";
 
 export interface RedeemInput {
   readonly account_id: string;
@@ -14,25 +16,30 @@ export interface RedeemInput {
   /** Empty where none is needed. */
   readonly grant_id: string;
   readonly user_id: string;
+  /** When the login began. */
+  readonly began_at: Instant;
   readonly now: Instant;
   readonly expires_at: Instant;
 }
 
 export interface RedeemAnswer {
-  /** Client, grant and user live. */
+  /** Client, secret, grant and user live, and nothing has ended the login. */
   readonly alive: boolean;
   /** This attempt, and no other, redeemed the code. */
   readonly redeemed: boolean;
 }
 
-/** Who has to live, and when. */
-const concerned = ["account_id", "client_id", "secret_id", "grant_id", "user_id", "now"] as const;
+/** Who and what has to live, and when. */
+const concerned = ["account_id", "client_id", "secret_id", "grant_id", "user_id", "sid", "began_at", "now"] as const;
 
-const columns = [...concerned, "code_id", "sid", "expires_at"] as const;
+const columns = [...concerned, "code_id", "expires_at"] as const;
 
 const lives = (named: (column: (typeof concerned)[number]) => string): string =>
   `${allLive(named)}
-    and ${secretLives(named("account_id"), named("client_id"), named("secret_id"), named("now"))}`;
+    and ${secretLives(named("account_id"), named("client_id"), named("secret_id"), named("now"))}
+    and exists (select 1 from users u where u.account_id = ${named("account_id")} and u.id = ${named("user_id")}
+      and ${loginStands("u", named("began_at"))})
+    and not ${familyEnded(named("account_id"), named("sid"))}`;
 
 const SQLITE_LIVES = `select 1 where ${lives((column) => `?${concerned.indexOf(column) + 1}`)}`;
 
@@ -47,7 +54,10 @@ export async function selectRedeemed(db: Database, account_id: string, code_id: 
   return row !== undefined;
 }
 
-/** Says that an authorization code was redeemed, if it was not yet and everybody concerned lives. */
+/**
+ * Says that an authorization code was redeemed, if it was not yet, everybody concerned lives and nothing has ended its login:
+ * as committed, whatever this process has heard of revocations.
+ */
 export const redeemStatement: HotStatement<RedeemInput, RedeemAnswer> = {
   name: "redeem_authorization_code",
   source: import.meta.url,

@@ -1,5 +1,6 @@
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
+import { takeAttempt } from "../../authentication/federation/attempts.ts";
 import { recordRefused } from "../../authentication/federation/record-refused.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { refuse } from "../../errors.ts";
@@ -64,6 +65,8 @@ export function upstreamRoutes(app: App, oauth: Oauth): void {
   const postAnswer = formPage(oauth.directory);
   const open = (request: FastifyRequest, id: string | undefined) =>
     openRequest(oauth, request.account_id, id, browserOf(request, oauth.directory), false);
+  const taken = (request: FastifyRequest) =>
+    takeAttempt(oauth.directory, request.account_id, request.ip, oauth.directory.storage.now());
   const recorded = (request: FastifyRequest, { account, client }: Resumed) =>
     recordRefused(oauth.directory, { account, client, actor: client.id, facts: factsOf(request) });
 
@@ -78,8 +81,11 @@ export function upstreamRoutes(app: App, oauth: Oauth): void {
       const resumed = await nextStep(oauth, opened.request, opened.browser);
       reply.header("cache-control", "no-store");
       try {
+        const giveBack = await taken(request);
         const finding = upstreamAddress(oauth, resumed, opened.request, grant_id);
-        return reply.redirect(reveal(await finding.catch(recorded(request, resumed))), 303);
+        const address = await finding.catch(recorded(request, resumed));
+        await giveBack();
+        return reply.redirect(reveal(address), 303);
       } catch (error) {
         await keepProblem(oauth, request, opened.request, opened.request.progress, error);
         return reply.redirect(loginPageOf(public_url, opened.request), 303);
@@ -108,6 +114,7 @@ export function upstreamRoutes(app: App, oauth: Oauth): void {
       try {
         const giveBack = await takeAnswer(oauth.directory, account_id, request.ip, now);
         await checkStanding(oauth, resumed, opened.request);
+        const giveBack = await taken(request);
         const finishing = finishUpstream(oauth, resumed, about, answer);
         const proved = await finishing.catch(recorded(request, resumed));
         await giveBack();

@@ -9,7 +9,7 @@ import { oneLine } from "../../http/one-line.ts";
 import type { App } from "../../http/server.ts";
 import { browserOf } from "../../oauth/browser/cookie.ts";
 import { mayGoThere } from "../../oauth/browser/unchecked.ts";
-import { type Logout, readLogout } from "../../oauth/logout/read-logout.ts";
+import { type Logout, readLogout, sealHint } from "../../oauth/logout/read-logout.ts";
 import type { Oauth } from "../../oauth/oauth.ts";
 import { addToQuery } from "../../oauth/redirect-address.ts";
 import { spaceSeparated } from "../../oauth/space-separated.ts";
@@ -23,6 +23,7 @@ import type { Texts } from "../texts/texts.ts";
 const text = (maxLength = 2_048) => Type.Optional(Type.String({ maxLength }));
 const Parameters = Type.Object({
   id_token_hint: text(8_192),
+  posted_hint: text(),
   client_id: text(),
   post_logout_redirect_uri: text(),
   state: text(),
@@ -68,10 +69,20 @@ export function logoutRoutes(app: App, oauth: Oauth): void {
         if (declined && (await findUnended(directory, request.account_id, browser)).length > 0)
           return stay(request, reply, given, browser);
         // No cookie comes with a form of another site (SameSite=Lax), so the browser is sent to ask again.
-        if (method === "POST" && !confirmed) return redirect(reply, askedAgain(endpointOf(request.account_id), given));
+        if (method === "POST" && !confirmed) return askAgain(request, reply, given);
         return logOut({ request, reply, given, browser, confirmed });
       },
     });
+  }
+
+  async function askAgain(
+    { account_id }: FastifyRequest,
+    reply: FastifyReply,
+    { confirm: _, id_token_hint, logout_hint: __, ...given }: Given,
+  ): Promise<FastifyReply> {
+    const posted = id_token_hint === undefined ? undefined : await sealHint(oauth, account_id, id_token_hint);
+    const posted_hint = posted ? reveal(posted) : given.posted_hint;
+    return redirect(reply, addToQuery(endpointOf(account_id), Object.entries({ ...given, posted_hint })));
   }
 
   /** Nobody is logged out, so nobody is sent to where the client waits for those who are. */
@@ -125,10 +136,6 @@ function meantBy({ session_id, user_id }: Logout, sessions: readonly Session[]):
   return sessions.filter((session) => session.user_id === person);
 }
 
-function askedAgain(endpoint: string, { confirm: _, ...given }: Given): Secret {
-  return addToQuery(endpoint, Object.entries(given));
-}
-
 function redirect(reply: FastifyReply, address: Secret): FastifyReply {
   return reply.header("cache-control", "no-store").redirect(reveal(address), 303);
 }
@@ -141,7 +148,14 @@ interface Question {
 }
 
 function question(texts: Texts, { endpoint, asks_for, given }: Question): Html {
-  const kept = ["id_token_hint", "client_id", "post_logout_redirect_uri", "state", "ui_locales"] as const;
+  const kept = [
+    "id_token_hint",
+    "posted_hint",
+    "client_id",
+    "post_logout_redirect_uri",
+    "state",
+    "ui_locales",
+  ] as const;
   const hidden = kept.map(
     (name) => given[name] !== undefined && html`<input type="hidden" name="${name}" value="${given[name]}">`,
   );

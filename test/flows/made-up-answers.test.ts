@@ -1,0 +1,114 @@
+/** Answers of another provider that somebody made up: few of them reach that provider, or the audit trail. */
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { exportJWK, generateKeyPair, SignJWT } from "jose";
+import { afterAll, beforeAll, expect, it, vi } from "vitest";
+import { describeOnBothEngines } from "../support/engines.ts";
+import { addClient, call, createTenant, type Latchkey, startLatchkey, type Tenant } from "../support/latchkey.ts";
+import { answered, type StandardClient, standardClient } from "../support/standard-client.ts";
+import { openSurfer, type Surfer } from "../support/surfer.ts";
+
+const ATTEMPTS = 30;
+const LIMIT = 20;
+const TOO_MANY = "Too many requests. Wait a little";
+
+describeOnBothEngines("answers that somebody makes up", (engine) => {
+  let latchkey: Latchkey;
+  let server: Server;
+  let issuer: string;
+  /** How often the provider was asked for tokens, and what its next ID token says. */
+  let asked = 0;
+  let nonce: string | null = null;
+  beforeAll(async () => {
+    const { publicKey, privateKey } = await generateKeyPair("ES256");
+    const jwk = { ...(await exportJWK(publicKey)), kid: "1", alg: "ES256", use: "sig" };
+    server = createServer(async (request, response) => {
+      const answer = (body: object) => response.setHeader("content-type", "application/json").end(JSON.stringify(body));
+      if (request.url?.endsWith("/openid-configuration")) {
+        const named = { token_endpoint: `${issuer}/token`, jwks_uri: `${issuer}/jwks` };
+        return void answer({ issuer, authorization_endpoint: `${issuer}/authorize`, ...named });
+      }
+      if (request.url?.endsWith("/jwks")) return void answer({ keys: [jwk] });
+      asked += 1;
+      if (nonce === null) return void response.writeHead(400).end("{}");
+      const jwt = new SignJWT({ sub: "ada", nonce }).setProtectedHeader({ alg: "ES256", kid: "1" });
+      jwt.setIssuer(issuer).setAudience("latchkey").setIssuedAt().setExpirationTime("5m");
+      answer({ id_token: await jwt.sign(privateKey), access_token: "x", token_type: "Bearer" });
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    latchkey = await startLatchkey(engine, { env: { EGRESS_ALLOW: "127.0.0.0/8" } });
+  });
+  afterAll(async () => {
+    await latchkey.close();
+    await new Promise<void>((resolve) => {
+      server.close(() => resolve());
+      server.closeAllConnections();
+    });
+  });
+
+  const open = async () => {
+    const tenant = await createTenant(latchkey);
+    const client = await addClient(latchkey, tenant.account_id, { first_party: true, signup: true });
+    const oidc = { client_id: "latchkey", client_secret: "upstream-secret", authority: issuer };
+    const grant = { client_id: client.id, audience: "https://orders.example", scope: [], type: "authorization_code" };
+    const json = { ...grant, oidc };
+    const made = await call(`${tenant.base}/auth/client-grants`, { method: "POST", token: tenant.token, json });
+    expect(made.status, made.text).toBe(200);
+    return { tenant, standard: standardClient(latchkey, tenant, client) };
+  };
+  const begin = async (surfer: Surfer, standard: StandardClient) => {
+    const page = await surfer.visit(standard.address());
+    const link = /href="(login\/upstream[^"]+)"/.exec(page.html)?.[1]?.replaceAll("&amp;", "&") ?? "";
+    const start = new URL(link, page.url).href;
+    return { start, away: answered(await surfer.visit(start)) };
+  };
+  const back = (away: URLSearchParams, code: string) =>
+    `${away.get("redirect_uri")}?${new URLSearchParams({ code, state: away.get("state") ?? "" })}`;
+  const events = async ({ account_id }: Tenant) => {
+    const found = latchkey.server.core.storage.read.selectFrom("audit_events").select("id");
+    const own = found.where("account_id", "=", account_id).where("action", "=", "upstream_login.refused");
+    return (await own.execute()).length;
+  };
+  /** The clock stands, so that no window ends meanwhile. */
+  const standing = async (deed: (pass: (milliseconds: number) => void) => Promise<void>) => {
+    const { storage } = latchkey.server.core;
+    const now = storage.now();
+    const clock = vi.spyOn(storage, "now").mockReturnValue(now);
+    try {
+      await deed((milliseconds) => void clock.mockReturnValue(now + milliseconds));
+    } finally {
+      clock.mockRestore();
+    }
+  };
+
+  it("ask the provider a few times a minute, and whoever does log in there counts for nothing", () =>
+    standing(async (pass) => {
+      const { tenant, standard } = await open();
+      const surfer = openSurfer(latchkey);
+      const { away } = await begin(surfer, standard);
+      [asked, nonce] = [0, null];
+      const shown = [];
+      for (let round = 0; round < ATTEMPTS; round++) shown.push(await surfer.visit(back(away, `made-up-${round}`)));
+      expect([asked, await events(tenant)]).toEqual([LIMIT, LIMIT]);
+      expect(shown.map(({ html }) => html.includes(TOO_MANY)).lastIndexOf(false)).toBe(LIMIT - 1);
+      pass(61_000);
+      for (let round = 0; round < LIMIT + 2; round++) {
+        const [own, next] = [openSurfer(latchkey), standard];
+        const { away } = await begin(own, next);
+        nonce = away.get("nonce");
+        expect(answered(await own.visit(back(away, "right"))).get("code"), `round ${round}`).toBeTruthy();
+      }
+    }));
+
+  it("nor does a provider that nobody has fill the audit trail", () =>
+    standing(async () => {
+      const { tenant, standard } = await open();
+      const surfer = openSurfer(latchkey);
+      const { start } = await begin(surfer, standard);
+      const none = new URL(start);
+      none.searchParams.set("with", "none");
+      for (let round = 0; round < ATTEMPTS; round++) await surfer.visit(none.href);
+      expect(await events(tenant)).toBe(LIMIT);
+    }));
+});
