@@ -55,11 +55,6 @@ export const budgets = {
   },
   device_guess: { limit: 10, window: 10 * MINUTE, counts: "wrong device codes from one browser" },
   device_source: { limit: 50, window: HOUR, counts: "wrong device codes from one source" },
-  upstream_source: {
-    limit: 20,
-    window: MINUTE,
-    counts: "what one source brought as a provider's answer and logged nobody in: the provider is asked for each",
-  },
   exists_client: {
     limit: 60,
     window: MINUTE,

@@ -19,7 +19,6 @@ import {
 } from "../support/latchkey.ts";
 import { answered, standardClient } from "../support/standard-client.ts";
 import { openSurfer, type Shown, type Surfer } from "../support/surfer.ts";
-import { letPass } from "../support/time.ts";
 
 interface Provider {
   readonly issuer: string;
@@ -166,25 +165,5 @@ describeOnBothEngines("a hostile provider beside an honest one", (engine) => {
     const elsewhere = `${asked.get("redirect_uri")}${back.search}`;
     expect((await surfer.visit(elsewhere)).html, "at the other's address").toContain("did not log you in");
     expect(answered(await surfer.visit(back.href)).get("code")).toBeTruthy();
-  });
-
-  it("is asked by it for what one address brings only so often, and not less for those who log in", async () => {
-    const { client, grants } = await clientAt(honest);
-    for (let n = 0; n < 21; n++) {
-      const surfer = openSurfer(latchkey);
-      const { asked } = await press(surfer, client, grants[0]);
-      expect(answered(await surfer.visit(honest.logIn(asked) ?? "")).get("code"), `${n}`).toBeTruthy();
-    }
-    const surfer = openSurfer(latchkey);
-    const state = (await press(surfer, client, grants[0])).asked.get("state") ?? "";
-    const bring = (code: string) => surfer.visit(`${honest.registered}?${new URLSearchParams({ code, state })}`);
-    const before = honest.brought.length;
-    await bring("made up");
-    // So that no window ends meanwhile.
-    await letPass(latchkey, "budgets", tenant.account_id, -3_600);
-    for (let n = 0; n < 30; n++) await bring(`made up ${n}`);
-    expect((await bring("made up at last")).html).toContain("Too many requests");
-    const asked = honest.brought.slice(before);
-    expect([asked.length > 0, asked.length <= 20]).toEqual([true, true]);
   });
 });

@@ -2,12 +2,8 @@ import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import { takeAttempt } from "../../authentication/federation/attempts.ts";
 import { recordRefused } from "../../authentication/federation/record-refused.ts";
-import type { Directory } from "../../directory/directory.ts";
-import { refuse } from "../../errors.ts";
 import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
-import { takeBudget } from "../../limits/limits.ts";
-import { sourceSubject } from "../../limits/source.ts";
 import { sendAnswer } from "../../oauth/browser/answer.ts";
 import { loginPageOf } from "../../oauth/browser/begin.ts";
 import { checkStanding } from "../../oauth/browser/check-standing.ts";
@@ -40,24 +36,6 @@ const spoken: readonly (string | undefined)[] = [
   "account_selection_required",
   "consent_required",
 ];
-
-/**
- * Counted before the provider is asked, in a tenant's name, for what anybody may have made up.
- *
- * @returns gives it back: it logged somebody in. @throws 429 too_many_requests.
- */
-async function takeAnswer(
-  { storage, master_keys }: Directory,
-  account_id: string,
-  source: string,
-  now: number,
-): Promise<() => Promise<unknown>> {
-  const subject = sourceSubject(master_keys, account_id, source);
-  const answer = { account_id, budget: "upstream_source", subject } as const;
-  const { allowed, retry_after } = await takeBudget(storage, answer, now);
-  if (!allowed) throw refuse("too_many_requests", { retry_after });
-  return () => takeBudget(storage, { ...answer, cost: -1 }, now);
-}
 
 /** Logging in at another OpenID provider: there and back, in the browser that began. */
 export function upstreamRoutes(app: App, oauth: Oauth): void {
@@ -112,7 +90,6 @@ export function upstreamRoutes(app: App, oauth: Oauth): void {
       // Anybody can call the callback: of what it says went wrong only the standards' words are passed on, and logged.
       const answer = { ...query, provider, error: spoken.includes(query.error) ? query.error : undefined };
       try {
-        const giveBack = await takeAnswer(oauth.directory, account_id, request.ip, now);
         await checkStanding(oauth, resumed, opened.request);
         const giveBack = await taken(request);
         const finishing = finishUpstream(oauth, resumed, about, answer);
