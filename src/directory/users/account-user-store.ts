@@ -9,11 +9,26 @@ export interface AccountUserFilter {
   readonly email_canonical?: string;
 }
 
-type AccountUserRow = Omit<AccountUser, "roles">;
+export type AccountUserRow = Omit<AccountUser, "roles">;
 const accountUserColumns = [...columns, "profile", "scope", "last_seen_at"] as const;
 
 const accountUserOf = ({ profile, scope, ...row }: { readonly profile: string; readonly scope: string }) =>
   ({ ...row, profile: JSON.parse(profile), scope: JSON.parse(scope) }) as unknown as AccountUserRow;
+
+/** In `profile`: whom the account's own provider logs in, and nothing else. */
+export const EXTERNAL = '%"authentication_type":"external"%';
+
+/** Whether the account's own provider logs them in. */
+export async function selectIsExternal(db: Database, account_id: string, id: string): Promise<boolean> {
+  const row = await db
+    .selectFrom("users")
+    .select("id")
+    .where("account_id", "=", account_id)
+    .where("id", "=", id)
+    .where("profile", "like", EXTERNAL)
+    .executeTakeFirst();
+  return row !== undefined;
+}
 
 function accountUsers(db: Database, account_id: string) {
   return db
