@@ -9,8 +9,8 @@ import {
   createTenant,
   inbox,
   type Latchkey,
-  receiveCode,
   type Reply,
+  receiveCode,
   startLatchkey,
 } from "../support/latchkey.ts";
 import { token } from "../support/people.ts";

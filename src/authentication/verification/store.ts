@@ -1,5 +1,5 @@
 import type { UserType } from "../../directory/clients/client.ts";
-import { EXTERNAL } from "../../directory/users/account-user-store.ts";
+import { EXTERNAL } from "../../directory/users/account-user.ts";
 import type { Identifier } from "../../directory/users/identifier.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
 import { columns, type LoginSessions, type VerificationCodes } from "../../storage/tables.ts";

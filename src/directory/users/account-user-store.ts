@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import { contains } from "../../storage/contains.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
-import type { AccountUser, AccountUserProfile } from "./account-user.ts";
+import { type AccountUser, type AccountUserProfile, EXTERNAL } from "./account-user.ts";
 import { columns } from "./store.ts";
 
 export interface AccountUserFilter {
@@ -14,9 +14,6 @@ const accountUserColumns = [...columns, "profile", "scope", "last_seen_at"] as c
 
 const accountUserOf = ({ profile, scope, ...row }: { readonly profile: string; readonly scope: string }) =>
   ({ ...row, profile: JSON.parse(profile), scope: JSON.parse(scope) }) as unknown as AccountUserRow;
-
-/** In `profile`: whom the account's own provider logs in, and nothing else. */
-export const EXTERNAL = '%"authentication_type":"external"%';
 
 /** Whether the account's own provider logs them in. */
 export async function selectIsExternal(db: Database, account_id: string, id: string): Promise<boolean> {

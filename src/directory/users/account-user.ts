@@ -26,6 +26,9 @@ export interface AccountUser extends User {
   readonly last_seen_at: string | null;
 }
 
+/** Of a stored profile: whom the account's own provider logs in, and nothing else. */
+export const EXTERNAL = '%"authentication_type":"external"%';
+
 /** What a person holds at the account API, and the names under which it can be revoked. */
 export interface Holdings {
   readonly scope: readonly string[];
