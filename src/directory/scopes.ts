@@ -9,14 +9,51 @@ export function isPersonal(scope: string): boolean {
   return ["openid", "profile", "email", "phone"].includes(scope) || /^(user|public):[^\s"\\]+$/.test(scope);
 }
 
-/** `admin:x` covers every verb on x and below it; `write:x` and `read:x` cover themselves below x. */
-export function covers(held: string, wanted: string): boolean {
-  if (held === wanted) return true;
-  const [, verb, resource] = /^(admin|write|read):(.+)$/.exec(held) ?? [];
-  const [, wantedVerb, wantedResource] = /^([a-z]+):(.+)$/.exec(wanted) ?? [];
-  if (!verb || !resource || !wantedVerb || !wantedResource) return false;
-  const below = wantedResource === resource || wantedResource.startsWith(`${resource}:`);
-  return below && (verb === "admin" || verb === wantedVerb);
+/** Verbs that reach below what they name. */
+const DEEP = ["admin", "write", "read"];
+
+/**
+ * Whether one of these covers a scope: each itself, `admin:x` every verb on x and below it, `write:x` and `read:x`
+ * themselves below x. People and grants may hold thousands, so each is read once and not once for each that is asked about.
+ */
+export function coverageOf(held: readonly string[]): (wanted: string) => boolean {
+  const named = new Set(held);
+  const read = [...named].map(partsOf);
+  const of = (verb: string) => read.flatMap((one) => (one.verb === verb && one.path ? [one.path] : []));
+  const tops = new Map(DEEP.map((verb) => [verb, topmost(of(verb))]));
+  return (wanted) => {
+    if (named.has(wanted)) return true;
+    const { verb, path } = partsOf(wanted);
+    return path !== undefined && ["admin", verb].some((one) => isBelow(tops.get(one) ?? [], path));
+  };
+}
+
+/** The path ends in a colon, so that what is below another begins with it. */
+function partsOf(scope: string): { readonly verb: string; readonly path?: string } {
+  const [, verb, resource] = /^([a-z]+):(.+)$/.exec(scope) ?? [];
+  return verb && resource ? { verb, path: `${resource}:` } : { verb: "" };
+}
+
+/** Sorted, without those that are below another of them. */
+function topmost(paths: readonly string[]): readonly string[] {
+  const tops: string[] = [];
+  for (const path of paths.toSorted()) {
+    const top = tops.at(-1);
+    if (top === undefined || !path.startsWith(top)) tops.push(path);
+  }
+  return tops;
+}
+
+/** Of `tops` none begins with another, so that one above a path is the last that is not after it. */
+function isBelow(tops: readonly string[], path: string): boolean {
+  let [from, to] = [0, tops.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if ((tops[middle] ?? "") <= path) from = middle + 1;
+    else to = middle;
+  }
+  const last = tops[from - 1];
+  return last !== undefined && path.startsWith(last);
 }
 
 /**
@@ -29,8 +66,9 @@ export function checkHoldsAll(
   bearer: Bearer,
   scopes: readonly { readonly scope: string; readonly at_account_api: boolean }[],
 ): void {
+  const isHeld = coverageOf(bearer.scope);
   const missing = scopes
-    .filter(({ scope }) => !isPersonal(scope) && !bearer.scope.some((held) => covers(held, scope)))
+    .filter(({ scope }) => !isPersonal(scope) && !isHeld(scope))
     .filter(({ at_account_api }) => at_account_api || !bearer.scope.includes("admin:accounts"))
     .map(({ scope }) => scope);
   if (missing.length === 0) return;

@@ -1,3 +1,4 @@
+import { Readable } from "node:stream";
 import { fastify } from "fastify";
 import { expect, it } from "vitest";
 import { sendList } from "./send-list.ts";
@@ -24,5 +25,29 @@ it("a HEAD is answered as a GET is, and reads no further than that takes", async
   expect(read, "by the HEAD, then by the GET").toEqual([1, 1, 2]);
   for (const method of ["HEAD", "GET"] as const)
     expect((await app.inject({ method, url: "/failing" })).statusCode, method).toBe(503);
+  await app.close();
+});
+
+it("leaves a page in pieces, of which none holds much more than one item", async () => {
+  const app = fastify();
+  const items = Array.from({ length: 20 }, (_, n) => ({ n, text: "x".repeat(n < 10 ? 40_000 : 10) }));
+  const pieces: number[] = [];
+  app.addHook("onSend", async (_request, _reply, payload: AsyncIterable<string>) =>
+    Readable.from(
+      (async function* () {
+        for await (const piece of payload) {
+          pieces.push(piece.length);
+          yield piece;
+        }
+      })(),
+    ),
+  );
+  const pages = async function* () {
+    yield items;
+  };
+  app.get("/list", (request, reply) => sendList(request, reply, pages(), (item) => item));
+  expect((await app.inject("/list")).json()).toEqual(items);
+  expect(Math.max(...pieces)).toBeLessThan(110_000);
+  expect(pieces.length).toBeLessThan(10);
   await app.close();
 });

@@ -23,11 +23,22 @@ export function sendList<T>(
   );
 }
 
+/** Characters of a piece, unless one item alone has more. */
+const PIECE = 65_536;
+
 async function* write<T>(pages: AsyncIterable<readonly T[]>, view: (item: T) => object): AsyncGenerator<string> {
-  let before = "[";
+  let [text, before] = ["[", ""];
   for await (const page of pages) {
-    yield before + page.map((item) => JSON.stringify(view(item))).join();
-    before = ",";
+    for (const item of page) {
+      if (text.length >= PIECE) {
+        yield text;
+        text = "";
+      }
+      text += before + JSON.stringify(view(item));
+      before = ",";
+    }
+    yield text;
+    text = "";
   }
-  yield before === "[" ? "[]" : "]";
+  yield `${text}]`;
 }

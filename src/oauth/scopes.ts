@@ -1,4 +1,4 @@
-import { covers, isPersonal } from "../directory/scopes.ts";
+import { coverageOf, isPersonal } from "../directory/scopes.ts";
 import { refuse } from "../errors.ts";
 import { spaceSeparated } from "./space-separated.ts";
 
@@ -25,13 +25,17 @@ export function narrowScope(granted: readonly string[], requested: string | unde
   const named = spaceSeparated(requested);
   const narrowing = named.filter((scope) => scope !== "openid");
   if (narrowing.length === 0) return granted;
-  if (narrowing.some((scope) => !granted.includes(scope))) throw refuse("invalid_scope");
-  return [...new Set(named)].filter((scope) => granted.includes(scope));
+  const given = new Set(granted);
+  if (narrowing.some((scope) => !given.has(scope))) throw refuse("invalid_scope");
+  return [...new Set(named)].filter((scope) => given.has(scope));
 }
 
 /** Whether a client's grant gives a scope: at the account API one of its scopes may cover it. */
-export const givenBy = (grant_scope: readonly string[], at_account_api: boolean) => (scope: string) =>
-  grant_scope.some((held) => (at_account_api ? covers(held, scope) : held === scope));
+export function givenBy(grant_scope: readonly string[], at_account_api: boolean): (scope: string) => boolean {
+  if (at_account_api) return coverageOf(grant_scope);
+  const given = new Set(grant_scope);
+  return (scope) => given.has(scope);
+}
 
 /**
  * The scopes that a person's token gets out of a client's grant. A person never inherits a client's power: at the account
@@ -44,7 +48,8 @@ export function personScope(
   own_scope: readonly string[] = [],
 ): readonly string[] {
   if (!at_account_api) return grant_scope;
-  const granted = grant_scope.filter((scope) => isPersonal(scope) || own_scope.some((own) => covers(own, scope)));
-  const own = own_scope.filter((scope) => grant_scope.some((given) => covers(given, scope)));
+  const isOwn = coverageOf(own_scope);
+  const granted = grant_scope.filter((scope) => isPersonal(scope) || isOwn(scope));
+  const own = own_scope.filter(coverageOf(grant_scope));
   return [...new Set([...granted, ...own])];
 }

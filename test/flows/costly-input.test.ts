@@ -208,4 +208,48 @@ describeOnBothEngines("costly input", (engine) => {
     expect(theirs).toEqual(all.filter((grant) => "client_id" in grant && grant.client_id === own.client.id));
     expect(await list(`?client_id=${other.id}&audience=https%3A%2F%2Fapi0.example`)).toHaveLength(1);
   });
+
+  it("is no list of an account's users with all that they hold", async () => {
+    const own = await createTenant(latchkey);
+    const manage = (method: string, path: string, json?: object) =>
+      call(`${own.base}${path}`, { method, token: own.token, ...(json ? { json } : {}) });
+    const roles: { id: string }[] = [];
+    for (let n = 0; n < 8; n++)
+      roles.push((await manage("POST", "/auth/roles", { name: `${n}`, scope: ["read:accounts"] })).body);
+    const made: string[] = [];
+    for (let n = 0; n < 55; n++) {
+      const some = roles.slice(0, n % 5).map(({ id }) => ({ id }));
+      made.push((await manage("POST", "/management/users", { email: `${n}@corp.example`, roles: some })).body.id);
+    }
+    const { storage } = latchkey.server.core;
+    const now = new Date().toISOString();
+    const about = { account_id: own.account_id, created_at: now, updated_at: now, scope: "[]", created_by: "test" };
+    const many = Array.from({ length: 160 }, (_, n) => ({ ...about, id: `role-${String(n).padStart(3, "0")}` }));
+    await storage.write(async ({ db }) => {
+      await db.insertInto("roles").values(many).execute();
+      const held = many.map(({ id }, n) => ({ account_id: own.account_id, user_id: made[n % 2] ?? "", role_id: id }));
+      await db.insertInto("user_roles").values(held).execute();
+    });
+    const reads = (table: string) => asked.filter((text) => text.startsWith("select") && text.includes(table));
+    for (const expand of ["", "?expand=roles"]) {
+      asked.splice(0);
+      const list = await manage("GET", `/management/users${expand}`);
+      expect([list.status, list.headers.get("content-type")]).toEqual([200, "application/json; charset=utf-8"]);
+      const pages = reads('from "users"').filter((text) => text.includes("order by"));
+      expect([pages.length, pages.filter((text) => !text.includes(" limit "))]).toEqual([2, []]);
+      const most = Math.max(...reads('from "roles"').map((text) => text.split(/\$\d|\?/).length));
+      expect(most, "roles at once").toBeLessThan(105);
+      expect(list.body.map(({ id }: { id: string }) => id)).toEqual(made);
+      for (const n of [0, 1, 4, 9, 54]) {
+        const one = (await manage("PUT", `/management/users/${made[n]}${expand}`, {})).body;
+        expect({ ...list.body[n], updated_at: "" }).toEqual({ ...one, updated_at: "" });
+      }
+    }
+    const list = async (query: string) => (await manage("GET", `/management/users?${query}`)).body;
+    const ids = async (query: string) => (await list(query)).map(({ id }: { id: string }) => id);
+    expect(await ids("limit=50")).toEqual(made.slice(0, 50));
+    expect(await ids(`limit=51&starting_after=${made[1]}`)).toEqual(made.slice(2, 53));
+    expect(await ids("limit=3&search=CORP")).toEqual(made.slice(0, 3));
+    expect(await ids("search=nobody")).toEqual([]);
+  });
 });

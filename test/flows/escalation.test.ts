@@ -356,8 +356,20 @@ describeOnBothEngines("a bearer that holds less than all", (engine) => {
     expect((await me(issued.body.access_token)).status).toBe(200);
     const password = { method: "POST", token: issued.body.access_token, json: { proposed_password: "a new battery" } };
     expect(code(await call(`${latchkey.url}/v1/account/user/password`, password))).toEqual([403, "insufficient_scope"]);
+    const clientsWith = (token: string) => call(`${own.base}/auth/clients`, { token });
+    for (const jwks of [
+      null,
+      { ...settings.jwks, issuer: "https://new.example" },
+      { ...settings.jwks, uri: idp.url },
+    ]) {
+      expect((await manage("PATCH", "/auth/settings", { jwks })).status).toBe(200);
+      expect((await clientsWith(issued.body.access_token)).status, `after ${jwks?.issuer} ${jwks?.uri}`).toBe(401);
+      expect((await me(issued.body.access_token)).status).toBe(401);
+    }
+    await manage("PATCH", "/auth/settings", { jwks: { ...settings.jwks, name: "as before, by another name" } });
+    expect((await clientsWith((await exchanged({})).body.access_token)).status).toBe(200);
     await manage("DELETE", `/management/users/${id}`);
-    expect((await call(`${own.base}/auth/clients`, { token: issued.body.access_token })).status).toBe(401);
+    expect((await clientsWith(issued.body.access_token)).status).toBe(401);
     expect((await me(await sign())).status).toBe(401);
     await idp.close();
   });

@@ -39,7 +39,7 @@ export async function beginLogin(directory: Directory, request: SendRequest): Pr
   const identifier = await readIdentifier(request);
   const person = await findPerson(storage.read, master_keys, account_id, user_type, identifier);
   const { user } = person;
-  const signup = client.settings.signup && user === null && !person.shared;
+  const signup = client.settings.signup && user === null && !person.barred;
   const own = user ?? (signup ? asIdentified(request, identifier) : { email: null, phone_number: null });
   return {
     session_id: login_session_id ?? randomUUID(),

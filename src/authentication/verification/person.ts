@@ -11,8 +11,8 @@ export interface Person {
   /** The user's uuid, or `x:` and a keyed digest of an identifier nobody is known by. */
   readonly id: string;
   readonly user: KnownUser | null;
-  /** Several users have it, so it logs none of them in. */
-  readonly shared: boolean;
+  /** It logs nobody in: several users have it, or one whom the account's own provider logs in. */
+  readonly barred: boolean;
 }
 
 export async function findPerson(
@@ -23,9 +23,9 @@ export async function findPerson(
   identifier: Identifier,
 ): Promise<Person> {
   const found = await findUsers(db, account_id, user_type, identifier);
-  const shared = found.length > 1;
-  const user = shared ? null : (found[0] ?? null);
-  return { id: user?.id ?? unknownPerson(keys, account_id, user_type, identifier), user, shared };
+  const barred = found.length > 1 || found.some(({ external }) => external);
+  const user = barred ? null : (found[0] ?? null);
+  return { id: user?.id ?? unknownPerson(keys, account_id, user_type, identifier), user, barred };
 }
 
 /** `user_id` may be the account's own name for a user, as where a code is minted for them. */

@@ -1,4 +1,5 @@
 import type { UserType } from "../../directory/clients/client.ts";
+import { EXTERNAL } from "../../directory/users/account-user.ts";
 import type { Identifier } from "../../directory/users/identifier.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
 import { columns, type LoginSessions, type VerificationCodes } from "../../storage/tables.ts";
@@ -10,6 +11,8 @@ export interface KnownUser {
   readonly id: string;
   readonly email: string | null;
   readonly phone_number: string | null;
+  /** The account's own provider logs them in. */
+  readonly external: boolean;
 }
 
 export type CodeRow = {
@@ -58,6 +61,16 @@ export async function selectUsersBy(
         .whereRef("o.phone_number", "=", "u.phone_number")
         .where("o.phone_verified_at", "is not", null)
         .as("sharing"),
+      eb
+        .exists(
+          eb
+            .selectFrom("users as e")
+            .select("e.id")
+            .whereRef("e.account_id", "=", "u.account_id")
+            .whereRef("e.id", "=", "u.id")
+            .where("e.profile", "like", EXTERNAL),
+        )
+        .as("external"),
     ])
     .where("u.account_id", "=", account_id)
     .where("u.type", "=", type)
@@ -65,8 +78,8 @@ export async function selectUsersBy(
     .where(`u.${verifying[identifier.type]}`, "is not", null)
     .limit(2)
     .execute();
-  return found.map(({ id, email, phone_number, sharing }) => ({
-    ...{ id, email },
+  return found.map(({ id, email, phone_number, sharing, external }) => ({
+    ...{ id, email, external: Boolean(external) },
     phone_number: Number(sharing) > 1 ? null : phone_number,
   }));
 }

@@ -1,6 +1,8 @@
+import type { Static } from "typebox";
 import { listEvents } from "../../audit/list-events.ts";
 import { refuseField } from "../../errors.ts";
 import { type Bearer, bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
+import { sendList } from "../../http/send-list.ts";
 import type { App } from "../../http/server.ts";
 import { findAccount } from "../accounts/find-account.ts";
 import { actorOf } from "../actor.ts";
@@ -23,7 +25,8 @@ import {
 } from "./account-user-schema.ts";
 import { changeAccountUser } from "./change-account-user.ts";
 import { createUser } from "./create-user.ts";
-import { findAccountUser, listAccountUsers } from "./find-account-user.ts";
+import { findAccountUser } from "./find-account-user.ts";
+import { pagesOfAccountUsers } from "./list-account-users.ts";
 import { removeUser } from "./remove-user.ts";
 
 const tags = ["account users"];
@@ -45,6 +48,10 @@ export function accountUserRoutes(app: App, { directory, configurationOf }: Acco
     const ids = users.map(({ id }) => id);
     const configurations = await configurationOf(users[0]?.account_id ?? "", ids);
     return users.map((user) => accountUserView(user, expand !== undefined, configurations.get(user.id)));
+  }
+
+  async function* showAll(account_id: string, query: Static<typeof AccountUserQuery>) {
+    for await (const users of pagesOfAccountUsers(directory, account_id, query)) yield await show(users, query.expand);
   }
 
   async function showOne(user: AccountUser, expand: string | undefined) {
@@ -80,7 +87,7 @@ export function accountUserRoutes(app: App, { directory, configurationOf }: Acco
       querystring: AccountUserQuery,
       response: { 200: AccountUserList, ...found },
     },
-    handler: async ({ account_id, query }) => show(await listAccountUsers(directory, account_id, query), query.expand),
+    handler: (request, reply) => sendList(request, reply, showAll(request.account_id, request.query), (user) => user),
   });
 
   app.route({

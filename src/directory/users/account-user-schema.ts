@@ -48,7 +48,8 @@ export const NewAccountUserBody = Type.Object({
   email: Type.String({ minLength: 3, maxLength: 320 }),
   authentication_type: Type.Optional(
     Type.Enum(["external"], {
-      description: "Logs in with an ID token that the account's own `jwks` signs; Latchkey keeps no password.",
+      description:
+        "Logs in with an ID token that the account's own `jwks` signs, and in no other way: no code reaches them.",
     }),
   ),
   ...changeable,

@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import { contains } from "../../storage/contains.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
-import type { AccountUser, AccountUserProfile } from "./account-user.ts";
+import { type AccountUser, type AccountUserProfile, EXTERNAL } from "./account-user.ts";
 import { columns } from "./store.ts";
 
 export interface AccountUserFilter {
@@ -9,11 +9,23 @@ export interface AccountUserFilter {
   readonly email_canonical?: string;
 }
 
-type AccountUserRow = Omit<AccountUser, "roles">;
+export type AccountUserRow = Omit<AccountUser, "roles">;
 const accountUserColumns = [...columns, "profile", "scope", "last_seen_at"] as const;
 
 const accountUserOf = ({ profile, scope, ...row }: { readonly profile: string; readonly scope: string }) =>
   ({ ...row, profile: JSON.parse(profile), scope: JSON.parse(scope) }) as unknown as AccountUserRow;
+
+/** Whether the account's own provider logs them in. */
+export async function selectIsExternal(db: Database, account_id: string, id: string): Promise<boolean> {
+  const row = await db
+    .selectFrom("users")
+    .select("id")
+    .where("account_id", "=", account_id)
+    .where("id", "=", id)
+    .where("profile", "like", EXTERNAL)
+    .executeTakeFirst();
+  return row !== undefined;
+}
 
 function accountUsers(db: Database, account_id: string) {
   return db

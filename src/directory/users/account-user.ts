@@ -3,6 +3,7 @@
  * through roles, and log in by a code, a password, or an ID token of the account's own provider (`external`).
  */
 import type { Static } from "typebox";
+import { sha256Text } from "../../secrets/digest.ts";
 import type { Role } from "../roles/role.ts";
 import type { Agreement as AgreementSchema } from "./account-user-schema.ts";
 import type { User } from "./user.ts";
@@ -25,6 +26,9 @@ export interface AccountUser extends User {
   readonly last_seen_at: string | null;
 }
 
+/** Of a stored profile: whom the account's own provider logs in, and nothing else. */
+export const EXTERNAL = '%"authentication_type":"external"%';
+
 /** What a person holds at the account API, and the names under which it can be revoked. */
 export interface Holdings {
   readonly scope: readonly string[];
@@ -34,6 +38,10 @@ export interface Holdings {
 
 export const holdingOfUser = (id: string, scope_version: string) => `held:${id}@${scope_version}`;
 export const holdingOfRole = ({ id, updated_at }: Pick<Role, "id" | "updated_at">) => `role:${id}@${updated_at}`;
+
+/** The account's own provider, while it is this one. */
+export const holdingOfProvider = ({ issuer, uri }: { readonly issuer: string; readonly uri: string }) =>
+  `provider:${sha256Text(JSON.stringify([issuer, uri]))}`;
 
 export function holdingsOf({ id, scope, roles, profile }: AccountUser): Holdings {
   return {

@@ -3,6 +3,7 @@ import { refuse } from "../../errors.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import type { UserType } from "../clients/client.ts";
+import { selectIsExternal } from "./account-user-store.ts";
 import { canonicalEmail } from "./identifier.ts";
 import { insertUser, selectUser, selectUserByVerifiedEmail, selectUsersByPhone } from "./store.ts";
 import { takeAddress } from "./take-address.ts";
@@ -28,7 +29,8 @@ export interface SignUp {
  * transaction; or finds the one who verified it in the meantime. One that somebody merely entered is no reason to let
  * its owner in as them: an address leaves their record.
  *
- * @throws 400 invalid_verification_code where several users have verified the number.
+ * @throws 400 invalid_verification_code where several users have verified the number, or the account's own provider logs in
+ *   whose address it is.
  */
 export async function signUpUser(tx: Transaction, person: SignUp): Promise<User> {
   const { account_id, type, email, phone_number, locale, now } = person;
@@ -36,7 +38,7 @@ export async function signUpUser(tx: Transaction, person: SignUp): Promise<User>
   const taken = email_canonical
     ? await selectUserByVerifiedEmail(tx.db, account_id, type, email_canonical)
     : phone_number && (await findByPhone(tx, account_id, type, phone_number));
-  if (taken) return taken;
+  if (taken) return checkLogsInHere(tx, taken);
   const id = uuidv7(now);
   const created_at = instant(now);
   const verified = { email_verified_at: email && created_at, phone_verified_at: phone_number && created_at };
@@ -65,6 +67,11 @@ export async function signUpUser(tx: Transaction, person: SignUp): Promise<User>
     (await selectUser(tx.db, account_id, id)) ??
     (email_canonical && (await selectUserByVerifiedEmail(tx.db, account_id, type, email_canonical)));
   if (!user) throw new Error("a user was neither created nor found");
+  return checkLogsInHere(tx, user);
+}
+
+async function checkLogsInHere(tx: Transaction, user: User): Promise<User> {
+  if (await selectIsExternal(tx.db, user.account_id, user.id)) throw refuse("invalid_verification_code");
   return user;
 }
 

@@ -12,6 +12,7 @@ import { checkOrigin } from "../../directory/clients/allowed-origins.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { isAccountApi } from "../../directory/grants/audience.ts";
+import { holdingOfProvider } from "../../directory/users/account-user.ts";
 import { errorDescription, type Refusal, refuse } from "../../errors.ts";
 import type { Bearer, RouteContract } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
@@ -154,7 +155,17 @@ export async function findAlive(
   const verified = await verifyAccessToken(tokens, account_id, issuer, token, directory.storage.now());
   directory.revocations.checkAlive(account_id, subjectsOf(verified), verified);
   if (verified.partner_account !== undefined) await checkPartner(directory, verified, verified.partner_account);
+  await checkProvider(directory, verified);
   return verified;
+}
+
+/** What came of an ID token of the account's own provider ends when that is taken away, or another takes its place. */
+async function checkProvider(directory: Directory, { account_id, holds = [] }: AccessToken): Promise<void> {
+  const provider = holds.find((held) => held.startsWith("provider:"));
+  if (provider === undefined) return;
+  const jwks = (await lookUpAccount(directory, account_id))?.settings.jwks;
+  if (!jwks || holdingOfProvider(jwks) !== provider)
+    throw refuse("invalid_token", { detail: "the provider is not the account's any more" });
 }
 
 /** What a partner does here hangs on its own client and grant, which live with it, and on a merchant that lets it in. */

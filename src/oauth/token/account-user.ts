@@ -7,7 +7,7 @@ import { checkAlive } from "../../directory/check-alive.ts";
 import { findClient } from "../../directory/clients/find-client.ts";
 import { isAccountApi } from "../../directory/grants/audience.ts";
 import { pickGrantById } from "../../directory/grants/find-grant.ts";
-import { holdingsOf } from "../../directory/users/account-user.ts";
+import { holdingOfProvider, holdingsOf } from "../../directory/users/account-user.ts";
 import { lookUpAccountUser, noteSeen } from "../../directory/users/find-account-user.ts";
 import { refuse } from "../../errors.ts";
 import { instant } from "../../storage/storage.ts";
@@ -70,6 +70,7 @@ export async function exchangeAccountUser(oauth: Oauth, caller: Caller, audience
   }
   await noteSeen(directory, account_id, user.id);
   const { scope, holds } = holdingsOf(user);
+  const { jwks } = account.settings;
   const subject = { type: "user", id: user.id, auth_time, amr, acr: acrOf(amr) } as const;
   return issueAccessToken(
     tokens,
@@ -80,7 +81,7 @@ export async function exchangeAccountUser(oauth: Oauth, caller: Caller, audience
       // Nobody's client: the token is the person's own.
       client_id: user.id,
       client_uuid: user.id,
-      holds,
+      holds: external && jwks ? [...holds, holdingOfProvider(jwks)] : holds,
       audience: wanted,
       scope: [...new Set(["openid", "profile", "email", ...scope])],
       id_token_alg: "RS256",

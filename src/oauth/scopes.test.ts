@@ -1,0 +1,27 @@
+import { describe, expect, it } from "vitest";
+import { often } from "../../test/support/often.ts";
+import { givenBy, narrowScope, personScope } from "./scopes.ts";
+
+const scopes = (what: string, length: number) => Array.from({ length }, (_, n) => `read:accounts:/${what}/${n}`);
+
+describe("a person's scopes", () => {
+  it("are what they and the grant both hold, and what is personal", () => {
+    const grant = ["openid", "user:customers", "read:accounts", "admin:customers"];
+    const own = ["admin:accounts", "write:customers:/users", "read:orders"];
+    const both = ["openid", "user:customers", "read:accounts", "write:customers:/users"];
+    expect(personScope(grant, true, own)).toEqual(both);
+    expect(personScope(grant, true)).toEqual(["openid", "user:customers"]);
+    expect(personScope(grant, false, own)).toEqual(grant);
+    expect([givenBy(grant, true)("write:customers"), givenBy(grant, false)("write:customers")]).toEqual([true, false]);
+  });
+
+  it("are not each compared with each", () => {
+    const [own, grant, given, asked] = [300, 300, 300, 300].map((length, n) => often(scopes(`${n}`, length)));
+    personScope(grant?.list ?? [], true, own?.list);
+    for (const at_account_api of [true, false])
+      expect(scopes("x", 300).filter(givenBy(given?.list ?? [], at_account_api))).toEqual([]);
+    const named = asked?.list.toReversed().join(" ");
+    expect(narrowScope(asked?.list ?? [], named)).toHaveLength(300);
+    for (const one of [own, grant, given, asked]) expect(one?.reads()).toBeLessThan(3_000);
+  });
+});

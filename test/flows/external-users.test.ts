@@ -1,0 +1,58 @@
+/** Account users whom the account's own provider logs in have no way in past it. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeOnBothEngines } from "../support/engines.ts";
+import {
+  addClient,
+  addGrant,
+  askForCode,
+  call,
+  createTenant,
+  inbox,
+  type Latchkey,
+  type Reply,
+  receiveCode,
+  startLatchkey,
+} from "../support/latchkey.ts";
+import { token } from "../support/people.ts";
+
+const code = (reply: Reply) => [reply.status, reply.body.error?.code];
+
+describeOnBothEngines("external account users", (engine) => {
+  let latchkey: Latchkey;
+  beforeAll(async () => {
+    latchkey = await startLatchkey(engine);
+  });
+  afterAll(() => latchkey.close());
+
+  it("log in past their provider by no code, which makes nobody else of their address either", async () => {
+    const own = await createTenant(latchkey);
+    const send = (method: string, path: string, json: object) =>
+      call(`${own.base}${path}`, { method, token: own.token, json });
+    const jwks = { name: "IdP", uri: "https://idp.example/jwks", issuer: "https://idp.example" };
+    await send("PATCH", "/auth/settings", { jwks });
+    const client = await addClient(latchkey, own.account_id, { user_type: "account_user", signup: true });
+    await addGrant(latchkey, own.account_id, client, own.issuer, ["openid", "admin:accounts"]);
+    const email = "ada@corp.example";
+    const user = { email, authentication_type: "external", scope: ["admin:accounts"] };
+    const early = await receiveCode(own, { client, email, audience: own.issuer });
+    const { id } = (await send("POST", "/management/users", user)).body;
+    const logIn = (verification_code: string) => {
+      const named = { ident_type: "email", ident: email, verification_code };
+      return token(own, { grant_type: "authorization_code", audience: own.issuer, ...named });
+    };
+    expect(code(await logIn(early)), "of before they were one").toEqual([400, "invalid_verification_code"]);
+    const before = (await inbox(own, email)).length;
+    for (const settings of [{}, { jwks: null }]) {
+      await send("PATCH", "/auth/settings", settings);
+      expect((await askForCode(own, { client, email, audience: own.issuer })).status).toBe(204);
+      expect(await inbox(own, email)).toHaveLength(before);
+    }
+    const staff = (await call(`${own.base}/management/users`, { token: own.token })).body;
+    expect(staff.map((one: { id: string }) => one.id)).toEqual([id]);
+    const colleague = "bo@corp.example";
+    await send("POST", "/management/users", { email: colleague, scope: ["admin:accounts"] });
+    const shown = { grant_type: "authorization_code", ident_type: "email", ident: colleague, audience: own.issuer };
+    const verification_code = await receiveCode(own, { client, email: colleague, audience: own.issuer });
+    expect((await token(own, { ...shown, verification_code })).status, "whom no provider logs in").toBe(200);
+  });
+});
