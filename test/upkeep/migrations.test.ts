@@ -3,6 +3,7 @@ import pg from "pg";
 import { describe, expect, it } from "vitest";
 import { isSqlite, sqlitePath } from "../../src/config.ts";
 import { migrate, migrationNames } from "../../src/storage/migrate.ts";
+import { openStorage } from "../../src/storage/open.ts";
 import { openSqliteFile } from "../../src/storage/sqlite/connection.ts";
 import { createTestDatabase, describeOnBothEngines } from "../support/engines.ts";
 import { admin } from "../support/global-setup.ts";
@@ -67,6 +68,26 @@ describeOnBothEngines("a database of a build from before", (engine) => {
     await run(database_url, sql);
     expect(await migrate(database_url)).toEqual(migrationNames().filter((name) => name >= from));
     expect(await indexesOf(database_url)).toEqual(fresh);
+    await drop();
+  });
+
+  it("keeps what was agreed to at clients that are there, and nothing of those that are gone", async () => {
+    const { database_url, drop } = await createTestDatabase(engine);
+    const [kept, gone] = ["client", "gone"].map(
+      (id) => `('T1', 'user', '${id}', '', '[]', '2026-01-01T00:00:00.000Z')`,
+    );
+    await run(
+      database_url,
+      `insert into clients (account_id, id, client_id, settings, created_at, created_by, updated_at)
+        values ('T1', 'client', 'shop', '{}', '', '', '');
+      insert into consents (account_id, user_id, client_id, audience, scope, granted_at) values ${kept}, ${gone};
+      drop index consents_client;
+      delete from migrations where name > '0018';`,
+    );
+    await migrate(database_url);
+    const { read, close } = await openStorage({ database_url });
+    expect(await read.selectFrom("consents").select("client_id").execute()).toEqual([{ client_id: "client" }]);
+    await close();
     await drop();
   });
 });
