@@ -2,7 +2,7 @@ import type { Directory } from "../../directory/directory.ts";
 import { refuse } from "../../errors.ts";
 import { takeBudget } from "../../limits/limits.ts";
 import { sourceSubject } from "../../limits/source.ts";
-import { updateUncounted } from "../guesses/store.ts";
+import { uncount } from "../guesses/guess.ts";
 
 /**
  * Counts an attempt at a provider's login before anything comes of it: what a stranger makes up costs that provider a request
@@ -11,14 +11,14 @@ import { updateUncounted } from "../guesses/store.ts";
  * @returns what gives it back, where it was right. @throws 429 too_many_requests when the source's are used up.
  */
 export async function takeAttempt(
-  { storage, master_keys }: Pick<Directory, "storage" | "master_keys">,
+  directory: Pick<Directory, "storage" | "master_keys">,
   account_id: string,
   source: string,
   now: number,
 ): Promise<() => Promise<void>> {
   const budget = "upstream_source" as const;
-  const subject = sourceSubject(master_keys, account_id, source);
-  const { allowed, retry_after } = await takeBudget(storage, { account_id, budget, subject }, now);
+  const charge = { account_id, budget, subject: sourceSubject(directory.master_keys, account_id, source) };
+  const { allowed, retry_after } = await takeBudget(directory.storage, charge, now);
   if (!allowed) throw refuse("too_many_requests", { retry_after });
-  return () => storage.write((tx) => updateUncounted(tx.db, { account_id, budget, subject }));
+  return () => uncount(directory, charge);
 }

@@ -5,6 +5,7 @@
  */
 import type { Directory } from "../../directory/directory.ts";
 import { refuse } from "../../errors.ts";
+import type { Charge } from "../../limits/budgets.ts";
 import { takeBudget } from "../../limits/limits.ts";
 import { sourceSubject } from "../../limits/source.ts";
 import type { Transaction } from "../../storage/storage.ts";
@@ -53,6 +54,12 @@ export function orGiveBack(
     throw error;
   };
 }
+
+/** What was counted was nothing that its budget is about. */
+export const uncount = (
+  { storage }: Pick<Directory, "storage">,
+  counted: Pick<Charge, "account_id" | "budget" | "subject">,
+): Promise<void> => storage.write((tx) => updateUncounted(tx.db, counted));
 
 /** The guess was right; part of the transaction of what it led to. */
 export async function forgiveIn(

@@ -14,11 +14,6 @@ export const familyLives = (f: string): string =>
   `${allLive((column) => `${f}.${column}`)}
     and (${f}.holder_id is null or ${clientLives(`${f}.account_id`, `${f}.holder_id`)})`;
 
-/** SQL: the authorization of that `sid` was ended, whether it had begun a family or not (`upsertRevoked`). */
-export const familyEnded = (account_id: string, sid: string): string =>
-  `exists (select 1 from refresh_families f
-    where f.account_id = ${account_id} and f.id = ${sid} and f.revoked_at is not null)`;
-
 /** Who holds its refresh tokens. */
 export const holder = (f: string): string => `coalesce(${f}.holder_id, ${f}.client_id)`;
 

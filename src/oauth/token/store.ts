@@ -3,7 +3,7 @@ import { allLive } from "../../directory/lives.ts";
 import { loginStands } from "../../directory/users/logins-ended.ts";
 import { inputOf } from "../../storage/set-form.ts";
 import type { Database, HotStatement, Instant } from "../../storage/storage.ts";
-import { familyEnded } from "../refresh/store.ts";
+import { familyEnded } from "../refresh/family-ended.ts";
 
 export interface RedeemInput {
   readonly account_id: string;
