@@ -1,8 +1,19 @@
 /** Codes that confirm a person's address or number: how many guesses there are, and for how long they are good. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
-import { addUser, call, createTenant, inbox, type Latchkey, type Reply, startLatchkey } from "../support/latchkey.ts";
-import { addPerson, PASSWORD, token } from "../support/people.ts";
+import {
+  addClient,
+  addGrant,
+  addUser,
+  call,
+  createTenant,
+  inbox,
+  type Latchkey,
+  type Reply,
+  startLatchkey,
+  tokenOf,
+} from "../support/latchkey.ts";
+import { addPerson, PASSWORD, personToken, token } from "../support/people.ts";
 import { letPass } from "../support/time.ts";
 import { wrongGuesses } from "../support/verification.ts";
 
@@ -11,7 +22,7 @@ const code = (reply: Reply) => [reply.status, reply.body?.error?.code];
 describeOnBothEngines("a code that confirms an address or number", (engine) => {
   let latchkey: Latchkey;
   beforeAll(async () => {
-    latchkey = await startLatchkey(engine);
+    latchkey = await startLatchkey(engine, { env: { TRUSTED_PROXIES: "127.0.0.1" } });
   });
   afterAll(() => latchkey.close());
 
@@ -48,6 +59,34 @@ describeOnBothEngines("a code that confirms an address or number", (engine) => {
       expect((await token(tenant, about)).status, "their password is no part of this").toBe(200);
     },
   );
+
+  it("goes to one address no more often than codes of a login do, whoever of the people there ask for it", async () => {
+    const tenant = await createTenant(latchkey, { scope: ["admin:accounts", "user:customers"] });
+    const staff = await addClient(latchkey, tenant.account_id, { grant_types: ["client_credentials"] });
+    await addGrant(latchkey, tenant.account_id, staff, tenant.issuer, ["write:customers"]);
+    const staff_token = await tokenOf(latchkey, tenant.account_id, staff);
+    const value = `aimed-at-${tenant.user.email}`;
+    const ask = (token: string, id: string, ip = "203.0.113.40") =>
+      call(`${tenant.base}/customers/users/${id}/communication/send-verification-code/email`, {
+        ...{ method: "POST", token, json: { value }, headers: { "x-forwarded-for": ip } },
+      });
+    const people: { id: string; token: string }[] = [];
+    for (let n = 0; n < 2; n++) {
+      const { id } = n === 0 ? tenant.user : await addUser(latchkey, tenant.account_id);
+      people.push({ id, token: await personToken({ ...tenant, user: { ...tenant.user, id } }) });
+    }
+    const [one, other] = people as [(typeof people)[0], (typeof people)[0]];
+    for (const { id, token } of [one, one, one, other, other]) expect((await ask(token, id)).status).toBe(204);
+    expect(code(await ask(other.token, other.id)), "from this source").toEqual([429, "too_many_requests"]);
+    expect((await ask(other.token, other.id, "203.0.113.41")).status).toBe(204);
+    expect((await ask(staff_token, other.id)).status, "who writes customers decides for themselves").toBe(204);
+    const { storage } = latchkey.server.core;
+    await storage.write((tx) =>
+      tx.db.updateTable("budgets").set({ count: 20 }).where("budget", "=", "send_identifier").execute(),
+    );
+    expect(code(await ask(one.token, one.id, "203.0.113.42")), "from all together").toEqual([429, "too_many_requests"]);
+    expect(await inbox(tenant, value)).toHaveLength(7);
+  });
 
   it("is no guess where it is right and somebody else has the address by now", async () => {
     const { tenant, user, value, right, confirm } = await begin("email");

@@ -68,7 +68,9 @@ export function contactRoutes(app: App, { directory, nudge }: Authentication): v
       if (user.type === "account_user") throw noSuch("user");
       const contact = { account: await findAccount(directory, account_id), user, field };
       if (operation === "send-verification-code") {
-        await sendContactCode(directory, contact, body?.value, actorOf(request));
+        const own = !writes.some((scope) => bearer.scope.includes(scope));
+        const asked = { ...contact, value: body?.value, source: own ? request.ip : null };
+        await sendContactCode(directory, asked, actorOf(request));
       } else {
         if (body?.code === undefined) throw refuseField("code", "required", "is required to confirm");
         await confirmContact(directory, contact, secret(body.code), actorOf(request));

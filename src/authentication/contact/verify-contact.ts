@@ -2,17 +2,20 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { recordDeed } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
-import { readEmail, readPhone } from "../../directory/users/identifier.ts";
+import { type Identifier, readEmail, readPhone } from "../../directory/users/identifier.ts";
 import type { User } from "../../directory/users/user.ts";
 import { type VerifiedField, verifyContact } from "../../directory/users/verify-contact.ts";
 import { refuse, refuseField } from "../../errors.ts";
-import { chargeAll } from "../../limits/limits.ts";
+import type { BudgetName, Charge } from "../../limits/budgets.ts";
+import { chargeAll, takeBudgets } from "../../limits/limits.ts";
+import { sourceSubject } from "../../limits/source.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import { forgiveIn, orGiveBack, takeGuess } from "../guesses/guess.ts";
 import { firstCode, isCode } from "../verification/code.ts";
 import { enqueueMessage, noCode } from "../verification/enqueue-message.ts";
 import { leaveAddress } from "../verification/leave-address.ts";
+import { identifierDigest } from "../verification/person.ts";
 import { type Recipient, recipientOf } from "../verification/recipient.ts";
 import { enteredFrom, reached } from "../verification/sms-limits.ts";
 import { CONTACT_CODE_LENGTH, CONTACT_LIFETIME, type ContactChallenge, contactGuesser } from "./contact.ts";
@@ -24,6 +27,13 @@ export interface Contact {
   readonly field: VerifiedField;
 }
 
+export interface ContactRequest extends Contact {
+  /** A new address or number; else the record's own. */
+  readonly value: string | undefined;
+  /** Where a person is who acts for themselves; null for a caller that may change their record. */
+  readonly source: string | null;
+}
+
 const strategyOf = (field: VerifiedField) => (field === "email" ? ("email" as const) : ("sms" as const));
 
 /**
@@ -33,8 +43,7 @@ const strategyOf = (field: VerifiedField) => (field === "email" ? ("email" as co
  */
 export async function sendContactCode(
   directory: Directory,
-  { account, user, field }: Contact,
-  value: string | undefined,
+  { account, user, field, value, source }: ContactRequest,
   actor: Actor,
 ): Promise<void> {
   const { storage, master_keys } = directory;
@@ -54,9 +63,8 @@ export async function sendContactCode(
   const { format, ...parts } = begun;
   const challenge: ContactChallenge = { ...parts, counter, user_id: user.id, field, value: target, ...times };
   const recipient = await recipientOf(strategyOf(field), target, account);
-  const retry_after = await storage.write(async (tx) => {
-    const [taken] = await chargeAll(tx, [{ account_id, budget: "factor_send", subject: contactGuesser(user.id) }], now);
-    if (taken && !taken.allowed) return taken.retry_after;
+  await chargeContact(directory, user, { type: field, value: target }, source, now);
+  await storage.write(async (tx) => {
     const to = await reached(tx, account, recipient, now);
     await upsertChallenge(tx.db, challenge);
     const code = { ...challenge, id: randomUUID(), format };
@@ -66,9 +74,35 @@ export async function sendContactCode(
     await enqueueMessage(tx, { ...about, connection: strategy, strategy, to, locale });
     const deed = { account_id, action: "contact.challenged", entity: user.id, now: instant(now), actor };
     await recordDeed(tx, { ...deed, facts: { field } });
-    return undefined;
   });
-  if (retry_after !== undefined) throw refuse("too_many_requests", { retry_after });
+}
+
+/**
+ * What a person may send in their own name, and to whom: an address gets no more than by the codes of logins, with which it
+ * shares its budgets. Those come last, so that a refusal takes nothing of what others may send there.
+ *
+ * @throws 429 too_many_requests.
+ */
+async function chargeContact(
+  { storage, master_keys }: Directory,
+  { account_id, id, type }: User,
+  identifier: Identifier,
+  source: string | null,
+  now: number,
+): Promise<void> {
+  const charge = (budget: BudgetName, subject: string): Charge => ({ account_id, budget, subject });
+  const steps = [[charge("factor_send", contactGuesser(id))]];
+  if (source !== null) {
+    const from = sourceSubject(master_keys, account_id, source);
+    const target = identifierDigest(master_keys, account_id, type, identifier);
+    steps.push([charge("send_identifier_source", `${target} ${from}`), charge("send_source", from)]);
+    steps.push([charge("send_identifier", target)]);
+  }
+  for (const step of steps) {
+    const refused = (await takeBudgets(storage, step, now)).filter(({ allowed }) => !allowed);
+    const retry_after = Math.max(0, ...refused.map((taken) => taken.retry_after));
+    if (refused.length > 0) throw refuse("too_many_requests", { retry_after });
+  }
 }
 
 /**

@@ -8,17 +8,18 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { reveal, type Secret } from "../../secrets/secret.ts";
+import { uuidv7 } from "../../secrets/uuid.ts";
 import { issuerOf } from "../accounts/account.ts";
-import { createAccount } from "../accounts/create-account.ts";
+import { createAccountIn } from "../accounts/create-account.ts";
 import { lookUpAccount } from "../accounts/find-account.ts";
 import { rotateSecret } from "../clients/change-client.ts";
 import type { Client } from "../clients/client.ts";
-import { createClient } from "../clients/create-client.ts";
+import { createClientIn } from "../clients/create-client.ts";
 import { lookUpClient } from "../clients/find-client.ts";
+import { mintSecret } from "../clients/secret.ts";
 import type { Actor, Directory } from "../directory.ts";
-import { createGrant } from "../grants/change-grants.ts";
-import { listGrants } from "../grants/find-grant.ts";
-import { createUser } from "../users/create-user.ts";
+import { createGrantIn } from "../grants/change-grants.ts";
+import { createUserIn } from "../users/create-user.ts";
 
 const ACCOUNT = "T00000001";
 const CLIENT = "demo";
@@ -28,19 +29,12 @@ const actor: Actor = { id: "first start", context: {} };
 
 /** @returns true when this start made the secret that the file holds. */
 export async function prepareDemo(directory: Directory, file: string): Promise<boolean> {
-  const known = await lookUpAccount(directory, ACCOUNT);
-  const account = known ?? (await createAccount(directory, { account_id: ACCOUNT, name: "Demo" }, actor));
   const audience = issuerOf(directory.public_url, ACCOUNT);
-  const client = await lookUpClient(directory, ACCOUNT, CLIENT);
+  const known = await lookUpAccount(directory, ACCOUNT);
+  const client = known && (await lookUpClient(directory, ACCOUNT, CLIENT));
   if (known && !client) return false;
-  const made = client === undefined ? await makeClient(directory) : await readable(directory, client, file);
-  const grants = await listGrants(directory, ACCOUNT, { client_id: made.client.id });
-  if (!grants.some((grant) => grant.audience === audience)) {
-    const scope = ["admin:accounts", "admin:customers"];
-    await createGrant(directory, { client: made.client, audience, scope, type: "any" }, actor);
-  }
-  if (!known)
-    await createUser(directory, account, { type: "customer", email: USER, name: "Ada Example", verified: true }, actor);
+  const made = client ? await readable(directory, client, file) : await makeDemo(directory, audience);
+  if (!made) return false;
   writeDemo(file, directory, made.client_secret, audience);
   return made.client_secret !== null;
 }
@@ -51,12 +45,26 @@ interface DemoClient {
   readonly client_secret: Secret | null;
 }
 
-async function makeClient(directory: Directory): Promise<DemoClient> {
+/** All of it or nothing. @returns undefined when another server that starts at this moment made it. */
+async function makeDemo(directory: Directory, audience: string): Promise<DemoClient | undefined> {
+  const now = directory.storage.now();
+  const id = uuidv7(now);
+  const { client_secret, row: secret } = mintSecret(ACCOUNT, id, now);
   const settings = {
     callbacks: [CALLBACK],
     response_types: ["authenticate" as const, "token" as const, "code" as const],
   };
-  return createClient(directory, ACCOUNT, { client_id: CLIENT, name: "Demo", settings }, actor);
+  const named = { account_id: ACCOUNT, id, client_id: CLIENT, name: "Demo", settings, secret };
+  const person = { type: "customer" as const, email: USER, name: "Ada Example", verified: true };
+  const client = await directory.storage.write(async (tx) => {
+    if (!(await createAccountIn(tx, { account_id: ACCOUNT, name: "Demo" }, actor, now))) return undefined;
+    const client = await createClientIn(tx, named, actor, now);
+    const grant = { client, audience, scope: ["admin:accounts", "admin:customers"], type: "any" as const };
+    await createGrantIn(tx, directory, grant, actor);
+    await createUserIn(tx, ACCOUNT, person, actor, now);
+    return client;
+  });
+  return client && { client, client_secret };
 }
 
 /** A start or a disk that was cut short may have left no file, or half of one: then the client gets a new secret. */
