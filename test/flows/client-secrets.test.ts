@@ -70,6 +70,23 @@ describeOnBothEngines("a client's secrets", (engine) => {
     expect((await send("GET", "/auth/clients")).text).not.toContain("digest");
   });
 
+  it("are twenty at a time, of which none ends early for another", async () => {
+    const client = await addClient(latchkey, tenant.account_id);
+    await addGrant(latchkey, tenant.account_id, client, tenant.issuer, ["read:accounts"]);
+    const rotate = (overlap: number) =>
+      send("POST", `/auth/clients/${client.id}/rotate-secret?overlap_seconds=${overlap}`);
+    for (let n = 1; n < 20; n++) expect((await rotate(2_592_000)).status).toBe(200);
+    const refused = await rotate(2_592_000);
+    const fault = expect.objectContaining({ path: "overlap_seconds", code: "too_many" });
+    expect([refused.status, refused.body.error?.errors], refused.text).toEqual([400, [fault]]);
+    expect((await send("GET", `/auth/clients/${client.id}`)).body.secrets).toHaveLength(20);
+    expect(await tokenStatus(client)).toBe(200);
+    const alone = await rotate(0);
+    expect([alone.status, alone.body.secrets?.length]).toEqual([200, 1]);
+    expect(await tokenStatus(client)).toBe(401);
+    expect(await tokenStatus({ ...client, client_secret: alone.body.client_secret })).toBe(200);
+  });
+
   it("has none to rotate where it authenticates by none", async () => {
     for (const token_endpoint_auth_method of ["none", "private_key_jwt"] as const) {
       const client = await addClient(latchkey, tenant.account_id, { token_endpoint_auth_method });

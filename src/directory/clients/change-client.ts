@@ -8,7 +8,15 @@ import type { Client } from "./client.ts";
 import { findClientById, forgetClient } from "./find-client.ts";
 import { mintSecret } from "./secret.ts";
 import { type ClientSettings, clientSettings } from "./settings.ts";
-import { deleteClient, deleteForGood, holdSettings, insertSecret, updateClient, updateSecretsEnd } from "./store.ts";
+import {
+  deleteClient,
+  deleteForGood,
+  holdSettings,
+  insertSecret,
+  selectSecrets,
+  updateClient,
+  updateSecretsEnd,
+} from "./store.ts";
 
 export interface ClientChange {
   readonly name?: string | null | undefined;
@@ -48,10 +56,13 @@ export interface RotatedSecret {
   readonly client_secret: Secret;
 }
 
+/** So many secrets of a client are good at a time: one a week, with the longest overlap, are six. */
+const MOST_SECRETS = 20;
+
 /**
- * A new secret; the old ones go on for `overlap` seconds.
+ * A new secret; the old ones go on for `overlap` seconds, and none ends before it was said to: that could be one in use.
  *
- * @throws 400 invalid_request for a client that authenticates by none; 404 not_found.
+ * @throws 400 invalid_request for a client that authenticates by none, or has too many; 404 not_found.
  */
 export async function rotateSecret(
   directory: Directory,
@@ -70,6 +81,12 @@ export async function rotateSecret(
     if (!method.startsWith("client_secret_"))
       throw refuseField("token_endpoint_auth_method", "no_secret", `is ${method}, which takes no secret`);
     await updateSecretsEnd(tx.db, account_id, id, instant(milliseconds + overlap * 1000), now);
+    if ((await selectSecrets(tx.db, account_id, id, now)).length >= MOST_SECRETS)
+      throw refuseField(
+        "overlap_seconds",
+        "too_many",
+        `would leave more than ${MOST_SECRETS} secrets good: a shorter one ends older ones sooner, 0 all of them at once`,
+      );
     await insertSecret(tx.db, row);
     const facts = { overlap_seconds: overlap };
     await recordDeed(tx, { account_id, action: "client.secret_rotated", entity: id, now, actor, facts });

@@ -72,6 +72,6 @@ export const RotateQuery = Type.Object({
     minimum: 0,
     maximum: 2_592_000,
     default: 0,
-    description: "How long the old secret goes on beside the new one.",
+    description: "How long the old secrets go on beside the new one; 20 may be good at a time.",
   }),
 });

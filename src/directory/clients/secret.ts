@@ -129,9 +129,11 @@ async function matchSecret(
   const known = await matchAmong(directory, client, first, presented, now);
   if (known || fresh) return known;
   secrets.forget(key);
-  const compared = (one: StoredSecret) =>
-    first.some(({ id, digest }) => id === one.id && sameBytes(digest, one.digest));
-  const others = ((await secrets.get(key, load)) ?? []).filter((one) => !compared(one));
+  const compared = new Map(first.map(({ id, digest }) => [id, digest]));
+  const others = ((await secrets.get(key, load)) ?? []).filter(({ id, digest }) => {
+    const before = compared.get(id);
+    return !(before && sameBytes(before, digest));
+  });
   return matchAmong(directory, client, others, presented, now);
 }
 
