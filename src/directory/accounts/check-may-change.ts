@@ -3,7 +3,7 @@ import type { Database } from "../../storage/storage.ts";
 import type { Directory } from "../directory.ts";
 import { listGrants } from "../grants/find-grant.ts";
 import { checkMayAssign, checkMayHandOn } from "../may-hand-on.ts";
-import { listAccountUsers } from "../users/find-account-user.ts";
+import { pagesHeld } from "../users/find-account-user.ts";
 import type { Account } from "./account.ts";
 import type { AccountSettings } from "./settings.ts";
 
@@ -22,14 +22,8 @@ export async function checkMayChange(
   { jwks, api_audiences, public_client_grants }: Partial<AccountSettings>,
 ): Promise<void> {
   const { account_id, settings } = account;
-  if (jwks !== undefined) {
-    const users = await listAccountUsers(directory, account_id, {}, db);
-    const external = users.filter(({ profile }) => profile.authentication_type === "external");
-    checkMayAssign(
-      bearer,
-      external.flatMap((user) => [user, ...user.roles]),
-    );
-  }
+  if (jwks !== undefined)
+    for await (const held of pagesHeld(directory, db, account_id, { external: true })) checkMayAssign(bearer, held);
   const added = (api_audiences ?? []).filter((audience) => !settings.api_audiences.includes(audience));
   const open = new Map(Object.entries({ ...settings.public_client_grants, ...public_client_grants }));
   for (const audience of added) {

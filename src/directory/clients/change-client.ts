@@ -1,7 +1,7 @@
 import { recordDeed } from "../../audit/audit.ts";
 import { noSuch, refuseField } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
-import { instant, type Transaction } from "../../storage/storage.ts";
+import { type Database, instant, type Transaction } from "../../storage/storage.ts";
 import type { Actor, Directory } from "../directory.ts";
 import { checkSettings } from "./check-settings.ts";
 import type { Client } from "./client.ts";
@@ -25,12 +25,16 @@ export interface ClientChange {
   readonly settings: Partial<ClientSettings> | ((held: ClientSettings) => Partial<ClientSettings>);
 }
 
-/** Sets what the change names and leaves the rest. @throws 400 invalid_request, 404 not_found; what `settings` throws. */
+/** May refuse a change, by what the client is when nobody else changes it, and by what it becomes. */
+type Permit = (db: Database, before: ClientSettings, after: ClientSettings) => Promise<void>;
+
+/** Sets what the change names and leaves the rest. @throws 400 invalid_request, 404 not_found; what `settings` and `permit` throw. */
 export async function changeClient(
   directory: Directory,
   client: Client,
   change: ClientChange,
   actor: Actor,
+  permit?: Permit,
 ): Promise<Client> {
   const { account_id, id } = client;
   const now = instant(directory.storage.now());
@@ -39,11 +43,13 @@ export async function changeClient(
     if (!stored) throw noSuch("client");
     const held = clientSettings(stored);
     const settings = typeof change.settings === "function" ? change.settings(held) : change.settings;
+    const after = { ...stored, ...settings };
+    await permit?.(tx.db, held, clientSettings(after));
     const { callbacks, login_uri, subject_type, sector_identifier_uri } = held;
     checkSettings({ callbacks, login_uri, subject_type, sector_identifier_uri, ...settings });
     const { name, description } = change;
     const fields = { ...(name === undefined ? {} : { name }), ...(description === undefined ? {} : { description }) };
-    await updateClient(tx.db, account_id, id, { ...fields, settings: { ...stored, ...settings } }, now);
+    await updateClient(tx.db, account_id, id, { ...fields, settings: after }, now);
     const facts = { changed: Object.keys({ ...fields, ...settings }) };
     await recordDeed(tx, { account_id, action: "client.changed", entity: id, now, actor, facts });
   });

@@ -3,12 +3,13 @@ import { bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
 import { sendList } from "../../http/send-list.ts";
 import type { App } from "../../http/server.ts";
 import { reveal } from "../../secrets/secret.ts";
+import type { Database } from "../../storage/storage.ts";
 import { findAccount } from "../accounts/find-account.ts";
 import { actorOf } from "../actor.ts";
 import type { Directory } from "../directory.ts";
 import { withoutNulls } from "../entity.ts";
 import { listHeld } from "../grants/find-grant.ts";
-import { checkMayHandOn } from "../may-hand-on.ts";
+import { checkMayHandOn, checkMayStandFor } from "../may-hand-on.ts";
 import { changeClient, removeClient, rotateSecret } from "./change-client.ts";
 import type { Client } from "./client.ts";
 import { type CreatedClient, createClient } from "./create-client.ts";
@@ -23,12 +24,16 @@ import {
   RotateQuery,
 } from "./schema.ts";
 import { listSecrets } from "./secret.ts";
+import type { ClientSettings } from "./settings.ts";
 
 const subject_types = ["client", "user"] as const;
 const tags = ["clients"];
 const reads = { surface: "account", scopes: ["admin:accounts", "read:accounts"], subject_types } as const;
 const writes = { surface: "account", scopes: ["admin:accounts", "write:accounts"], subject_types } as const;
 const missing = refusals("account", ...bearer_refusals, "not_found");
+/** See checkMayStandFor. */
+const STANDS_FOR =
+  "One that logs account users in and is first-party takes admin:accounts, and every scope that they hold.";
 
 export function clientRoutes(app: App, directory: Directory): void {
   app.route({
@@ -52,7 +57,7 @@ export function clientRoutes(app: App, directory: Directory): void {
     schema: {
       operationId: "aid_auth_clients_post",
       summary: "Create a client",
-      description: "Answers with the only copy of the client's secret.",
+      description: `Answers with the only copy of the client's secret. ${STANDS_FOR}`,
       tags,
       params: OidParams,
       body: NewClientBody,
@@ -60,6 +65,7 @@ export function clientRoutes(app: App, directory: Directory): void {
     },
     handler: async (request, reply) => {
       const { client_id, name, description, ...settings } = request.body ?? {};
+      await checkMayStandFor(directory, directory.storage.read, request.account_id, request.bearer, settings);
       const input = { client_id, name, description, settings };
       reply.header("cache-control", "no-store");
       return withSecret(directory, await createClient(directory, request.account_id, input, actorOf(request)));
@@ -88,16 +94,20 @@ export function clientRoutes(app: App, directory: Directory): void {
     schema: {
       operationId: "auth_clients_id_patch",
       summary: "Change a client",
-      description: "Sets the fields it names. The caller must hold every scope that the client's grants hold.",
+      description: `Sets the fields it names. The caller must hold every scope that the client's grants hold. ${STANDS_FOR}`,
       tags,
       params: ClientParams,
       body: ClientChangeBody,
       response: { 200: ClientView, ...missing },
     },
     handler: async (request) => {
-      const client = await findTrusted(directory, request, request.params.id);
+      const { account_id, bearer, params } = request;
+      const client = await findTrusted(directory, request, params.id);
       const { name, description, ...settings } = request.body;
-      return view(directory, await changeClient(directory, client, { name, description, settings }, actorOf(request)));
+      const change = { name, description, settings };
+      const permit = (db: Database, before: ClientSettings, after: ClientSettings) =>
+        checkMayStandFor(directory, db, account_id, bearer, before, after);
+      return view(directory, await changeClient(directory, client, change, actorOf(request), permit));
     },
   });
 
@@ -108,7 +118,7 @@ export function clientRoutes(app: App, directory: Directory): void {
     schema: {
       operationId: "aid_auths_clients_id_delete",
       summary: "Delete a client",
-      description: "Nothing new is issued to it, and what was issued stops. The caller must hold every scope it holds.",
+      description: `Nothing new is issued to it, and what was issued stops. The caller must hold every scope it holds. ${STANDS_FOR}`,
       tags,
       params: ClientParams,
       response: { 200: ClientView, ...missing },
@@ -126,7 +136,7 @@ export function clientRoutes(app: App, directory: Directory): void {
     schema: {
       operationId: "aid_auths_clients_id_rotate_post",
       summary: "Rotate a client's secret",
-      description: "The caller must hold every scope that the client's grants hold.",
+      description: `The caller must hold every scope that the client's grants hold. ${STANDS_FOR}`,
       tags,
       params: ClientParams,
       querystring: RotateQuery,
@@ -141,12 +151,13 @@ export function clientRoutes(app: App, directory: Directory): void {
   });
 }
 
-/** A client that the bearer may change: it holds every scope that the client holds. */
+/** A client that the bearer may change: it holds every scope that the client holds, and those of whom it stands for. */
 async function findTrusted(directory: Directory, request: FastifyRequest, id: string): Promise<Client> {
   const { account_id, bearer } = request;
   const client = await findClientById(directory, account_id, id);
   const account = await findAccount(directory, account_id);
   checkMayHandOn(directory, account, bearer, await listHeld(directory, client));
+  await checkMayStandFor(directory, directory.storage.read, account_id, bearer, client.settings);
   return client;
 }
 

@@ -1,5 +1,5 @@
 import { noSuch } from "../../errors.ts";
-import { bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
+import { type Bearer, bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
 import { sendList } from "../../http/send-list.ts";
 import type { App } from "../../http/server.ts";
 import { secret } from "../../secrets/secret.ts";
@@ -9,7 +9,7 @@ import { actorOf } from "../actor.ts";
 import { lookUpClient } from "../clients/find-client.ts";
 import type { Directory } from "../directory.ts";
 import { withoutNulls } from "../entity.ts";
-import { checkMayHandOn } from "../may-hand-on.ts";
+import { checkMayHandOn, checkMayStandFor } from "../may-hand-on.ts";
 import { changeScope, createGrant, removeGrant } from "./change-grants.ts";
 import { findGrantById, listGrants, listHeld, pageGrants } from "./find-grant.ts";
 import type { Grant } from "./grant.ts";
@@ -67,6 +67,7 @@ export function grantRoutes(app: App, directory: Directory): void {
       const { account_id, bearer, body } = request;
       const client = await lookUpClient(directory, account_id, body.client_id);
       if (!client) throw noSuch("client");
+      await checkMayStandFor(directory, directory.storage.read, account_id, bearer, client.settings);
       const { audience, scope, type = "any" } = body;
       const held = await listHeld(directory, client);
       const permit = (account: Account) => checkMayHandOn(directory, account, bearer, [...held, { audience, scope }]);
@@ -92,7 +93,7 @@ export function grantRoutes(app: App, directory: Directory): void {
       const { account_id, bearer, body } = request;
       const grant = await findGrantById(directory, account_id, request.params.id);
       const after = { audience: grant.audience, scope: body.scope };
-      const held = await heldBeside(directory, grant);
+      const held = await heldBeside(directory, bearer, grant);
       const permit = (account: Account) => checkMayHandOn(directory, account, bearer, [...held, after]);
       return view(await changeScope(directory, grant, body.scope, actorOf(request), permit));
     },
@@ -114,15 +115,21 @@ export function grantRoutes(app: App, directory: Directory): void {
     handler: async (request) => {
       const { account_id, bearer } = request;
       const grant = await findGrantById(directory, account_id, request.params.id);
-      const held = await heldBeside(directory, grant);
+      const held = await heldBeside(directory, bearer, grant);
       checkMayHandOn(directory, await findAccount(directory, account_id), bearer, held);
       return view(await removeGrant(directory, grant, actorOf(request)));
     },
   });
 }
 
-/** What the client of a grant holds, the grant among it. */
-async function heldBeside(directory: Directory, { account_id, client_id }: Grant): Promise<readonly Grant[]> {
+/** What the client of a grant holds, the grant among it. @throws 403 insufficient_scope, for whom the client stands. */
+async function heldBeside(
+  directory: Directory,
+  bearer: Bearer,
+  { account_id, client_id }: Grant,
+): Promise<readonly Grant[]> {
   const client = await lookUpClient(directory, account_id, client_id);
-  return client ? listHeld(directory, client) : listGrants(directory, account_id, { client_id });
+  if (!client) return listGrants(directory, account_id, { client_id });
+  await checkMayStandFor(directory, directory.storage.read, account_id, bearer, client.settings);
+  return listHeld(directory, client);
 }

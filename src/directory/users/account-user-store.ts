@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import { contains } from "../../storage/contains.ts";
+import { inPages } from "../../storage/pages.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
 import { type AccountUser, type AccountUserProfile, EXTERNAL } from "./account-user.ts";
 import { columns } from "./store.ts";
@@ -84,6 +85,64 @@ export function selectRoleIds(
     .where("account_id", "=", account_id)
     .where("user_id", "in", user_ids)
     .execute();
+}
+
+/** Users or roles whose scopes a page holds: those of one may be forty thousand characters. */
+const PAGE = 200;
+
+export interface Holders {
+  /** Those alone whom the account's own provider logs in. */
+  readonly external: boolean;
+}
+
+const EXTERNAL = '%"authentication_type":"external"%';
+
+/** What account users hold by themselves, of those who hold anything. */
+export function pagesOfOwnScopes(
+  db: Database,
+  account_id: string,
+  { external }: Holders,
+): AsyncIterable<readonly { readonly id: string; readonly scope: readonly string[] }[]> {
+  return inPages(PAGE, async (last) => {
+    const rows = await accountUsers(db, account_id)
+      .clearSelect()
+      .select(["id", "scope"])
+      .where("scope", "!=", "[]")
+      .$if(external, (query) => query.where("profile", "like", EXTERNAL))
+      .where("id", ">", last?.id ?? "")
+      .orderBy("id")
+      .limit(PAGE)
+      .execute();
+    return rows.map(({ id, scope }) => ({ id, scope: JSON.parse(scope) as string[] }));
+  });
+}
+
+/** The roles that account users have, each once. */
+export function pagesOfRoleIds(
+  db: Database,
+  account_id: string,
+  { external }: Holders,
+): AsyncIterable<readonly { readonly role_id: string }[]> {
+  return inPages<{ readonly role_id: string }>(PAGE, (last) =>
+    db
+      .selectFrom("user_roles")
+      .select("role_id")
+      .distinct()
+      .where("account_id", "=", account_id)
+      .where("role_id", ">", last?.role_id ?? "")
+      .where("user_id", "in", (eb) =>
+        eb
+          .selectFrom("users")
+          .select("id")
+          .where("account_id", "=", account_id)
+          .where("type", "=", "account_user")
+          .where("deleted_at", "is", null)
+          .$if(external, (query) => query.where("profile", "like", EXTERNAL)),
+      )
+      .orderBy("role_id")
+      .limit(PAGE)
+      .execute(),
+  );
 }
 
 export async function replaceUserRoles(

@@ -7,6 +7,9 @@ import { type AccountUser, type Holdings, holdingsOf } from "./account-user.ts";
 import {
   type AccountUserFilter,
   type AccountUserPage,
+  type Holders,
+  pagesOfOwnScopes,
+  pagesOfRoleIds,
   selectAccountsOfAddress,
   selectAccountUser,
   selectAccountUsers,
@@ -61,6 +64,20 @@ export async function listAccountUsers(
     const ids = held.filter(({ user_id }) => user_id === row.id).map(({ role_id }) => role_id);
     return { ...row, roles: roles.filter(({ id }) => ids.includes(id)) };
   });
+}
+
+/** What all of them hold, by themselves and by their roles, a page at a time; as a transaction sees it. */
+export async function* pagesHeld(
+  directory: Directory,
+  db: Database,
+  account_id: string,
+  holders: Holders,
+): AsyncGenerator<readonly { readonly scope: readonly string[] }[]> {
+  yield* pagesOfOwnScopes(db, account_id, holders);
+  for await (const page of pagesOfRoleIds(db, account_id, holders)) {
+    const ids = page.map(({ role_id }) => role_id);
+    yield await findRolesOf(directory, account_id, ids, db);
+  }
 }
 
 const NOTHING: Holdings = { scope: [], holds: [] };
