@@ -29,6 +29,7 @@ import { grantRoutes } from "./directory/grants/routes.ts";
 import { roleRoutes } from "./directory/roles/routes.ts";
 import { accountUserRoutes } from "./directory/users/account-user-routes.ts";
 import { canonicalRecipient } from "./directory/users/canonical-recipient.ts";
+import type { EndLogins } from "./directory/users/remove-user.ts";
 import { userRoutes } from "./directory/users/routes.ts";
 import { type Documents, openDocuments } from "./egress/documents.ts";
 import { isWithin, openEgress, parseRange } from "./egress/egress.ts";
@@ -225,17 +226,27 @@ async function mount(
   logoutRoutes(app, oauth);
   app.errorPage = errorPage(directory);
   discoveryRoutes(app, { directory, tokens, languages });
+  const endLogins: EndLogins = (tx, person) => endLoginsOf(tx, directory, person);
   accountRoutes(app, directory);
   clientRoutes(app, directory);
   grantRoutes(app, directory);
   roleRoutes(app, directory);
-  userRoutes(app, { directory, preparePasswords, chargeQuestion: (bearer) => chargeQuestion(storage, bearer) });
+  userRoutes(app, {
+    directory,
+    endLogins,
+    preparePasswords,
+    chargeQuestion: (bearer) => chargeQuestion(storage, bearer),
+  });
   contactRoutes(app, oauth);
-  usernameRoutes(app, { directory, endLogins: (tx, person) => endLoginsOf(tx, directory, person) });
+  usernameRoutes(app, { directory, endLogins });
   customerRoutes(app, oauth);
   accountUserSelfRoutes(app, directory);
   signupRoutes(app, oauth);
-  accountUserRoutes(app, { directory, configurationOf: (id, users) => configurationsOf(directory, id, users) });
+  accountUserRoutes(app, {
+    directory,
+    endLogins,
+    configurationOf: (id, users) => configurationsOf(directory, id, users),
+  });
   const recipient = (id: string, to: string) => canonicalRecipient(directory, id, to);
   sandboxRoutes(app, { storage, renderCode: code, canonicalRecipient: recipient });
   sandboxPageRoutes(app, oauth, async (id, to) =>

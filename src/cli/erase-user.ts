@@ -5,6 +5,7 @@ import { eraseUser, soleContact, erasures as userErasures } from "../directory/u
 import { removeUser } from "../directory/users/remove-user.ts";
 import type { User } from "../directory/users/user.ts";
 import { erasures as oauthErasures } from "../oauth/erasures.ts";
+import { endLoginsOf } from "../oauth/refresh/end-logins.ts";
 import { erasures as outboxErasures } from "../outbox/erasures.ts";
 import { uuidv7 } from "../secrets/uuid.ts";
 import { collectNames, type Erasure, eraseRows, findSpeaking, type PersonToErase } from "../storage/erasure.ts";
@@ -26,7 +27,9 @@ export async function tryErasing(core: Core, user: User): Promise<ErasedRows> {
 
 /** Deletes a user who still lives, so that what was issued stops, and then erases in one transaction what says who they were. */
 export async function eraseEverywhere(core: Core, user: User): Promise<ErasedRows> {
-  if (user.deleted_at === null) await removeUser(core.directory, user, actor);
+  const { directory } = core;
+  if (user.deleted_at === null)
+    await removeUser(directory, user, actor, (tx, person) => endLoginsOf(tx, directory, person));
   return core.storage.write(await erasing(core, user));
 }
 

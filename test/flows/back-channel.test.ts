@@ -1,7 +1,15 @@
 /** Clients that are told that somebody logged out, and want to hear nothing, or nothing more: nobody goes on telling them. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
-import { addClient, call, createTenant, type Latchkey, startLatchkey, type Tenant } from "../support/latchkey.ts";
+import {
+  addClient,
+  addUser,
+  call,
+  createTenant,
+  type Latchkey,
+  startLatchkey,
+  type Tenant,
+} from "../support/latchkey.ts";
 import { openReceiver, type Receiver } from "../support/receiver.ts";
 import { until } from "../support/smtp.ts";
 import { answered, standardClient } from "../support/standard-client.ts";
@@ -74,5 +82,26 @@ describeOnBothEngines("a client that is told of a logout", (engine) => {
     expect(changed.status, why).toBeLessThan(300);
     const { state, last_error } = await fateOf(client);
     expect([state, last_error]).toEqual(["failed", "the client is gone, or wants to hear nothing more"]);
+  });
+
+  it("is told of the end of people who are deleted, which is the end of their logins", async () => {
+    status = 200;
+    const own = await createTenant(latchkey, { scope: ["admin:accounts", "admin:customers"] });
+    for (const [type, address] of [
+      ["customer", "customers/users"],
+      ["account_user", "management/users"],
+    ] as const) {
+      const client = await addClient(latchkey, own.account_id, {
+        ...{ first_party: true, user_type: type },
+        backchannel_logout_uri: `${listener.url}/${type}`,
+      });
+      const standard = standardClient(latchkey, own, client);
+      const person = await addUser(latchkey, own.account_id, { type });
+      const shown = await openSurfer(latchkey).logIn(standard.address(), own, person.email);
+      expect((await standard.redeem(answered(shown).get("code") ?? "")).status).toBe(200);
+      const gone = await call(`${own.base}/${address}/${person.id}`, { method: "DELETE", token: own.token });
+      expect(gone.status, gone.text).toBe(200);
+      await until("a logout token", () => heard(`/${type}`) > 0 || undefined);
+    }
   });
 });

@@ -4,7 +4,7 @@ import type { Actor, Directory } from "../../directory/directory.ts";
 import { createUser } from "../../directory/users/create-user.ts";
 import { findUser } from "../../directory/users/find-user.ts";
 import { holdPerson } from "../../directory/users/hold-user.ts";
-import { removeUserIn } from "../../directory/users/remove-user.ts";
+import { type EndLogins, removeUserIn } from "../../directory/users/remove-user.ts";
 import type { User } from "../../directory/users/user.ts";
 import { noSuch, refuseField, unlessRefused } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
@@ -46,12 +46,6 @@ export async function findUsername(directory: Directory, account_id: string, use
   if (!found) throw noSuch("user");
   return found;
 }
-
-/** Ends what the password opened: part of the transaction that changes it. */
-export type EndLogins = (
-  tx: Transaction,
-  person: { readonly account_id: string; readonly user_id: string },
-) => Promise<void>;
 
 /**
  * A name with a password: of a user of its own, or of the customer whom a link names. Their password is this one then,
@@ -218,9 +212,9 @@ export async function removeUsername(
     if (deleted.mfa !== null) {
       await setChannels(tx, { account_id, user_id }, await channelsOfNames(left, account), now);
     }
-    if (left.length === 0 && !customer) await removeUserIn(tx, directory, user, actor, at);
+    if (left.length === 0 && !customer) await removeUserIn(tx, directory, user, actor, at, endLogins);
+    else await endLogins(tx, { account_id, user_id });
     await record(tx, before, "username.deleted", at, actor);
-    await endLogins(tx, { account_id, user_id });
     return deleted;
   });
 }

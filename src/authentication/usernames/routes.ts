@@ -2,17 +2,11 @@ import { findAccount } from "../../directory/accounts/find-account.ts";
 import { actorOf } from "../../directory/actor.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { withoutNulls } from "../../directory/entity.ts";
+import type { EndLogins } from "../../directory/users/remove-user.ts";
 import { bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { secret } from "../../secrets/secret.ts";
-import {
-  changeUsername,
-  createUsername,
-  type EndLogins,
-  findUsername,
-  removeUsername,
-  renameUsername,
-} from "./change-usernames.ts";
+import { changeUsername, createUsername, findUsername, removeUsername, renameUsername } from "./change-usernames.ts";
 import { NewUsernameBody, RenameBody, UsernameBody, UsernameParams, UsernameView } from "./schema.ts";
 import type { Username } from "./username.ts";
 

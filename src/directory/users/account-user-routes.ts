@@ -27,7 +27,7 @@ import { changeAccountUser } from "./change-account-user.ts";
 import { createUser } from "./create-user.ts";
 import { findAccountUser } from "./find-account-user.ts";
 import { pagesOfAccountUsers } from "./list-account-users.ts";
-import { removeUser } from "./remove-user.ts";
+import { type EndLogins, removeUser } from "./remove-user.ts";
 
 const tags = ["account users"];
 const subject_types = ["client", "user"] as const;
@@ -39,11 +39,12 @@ const ACTIVITIES = 100;
 
 export interface AccountUserDeps {
   readonly directory: Directory;
+  readonly endLogins: EndLogins;
   /** Which second factors a user has; another wing keeps them. */
   configurationOf(account_id: string, user_ids: readonly string[]): Promise<ReadonlyMap<string, Configuration>>;
 }
 
-export function accountUserRoutes(app: App, { directory, configurationOf }: AccountUserDeps): void {
+export function accountUserRoutes(app: App, { directory, endLogins, configurationOf }: AccountUserDeps): void {
   async function show(users: readonly AccountUser[], expand: string | undefined) {
     const ids = users.map(({ id }) => id);
     const configurations = await configurationOf(users[0]?.account_id ?? "", ids);
@@ -158,7 +159,7 @@ export function accountUserRoutes(app: App, { directory, configurationOf }: Acco
       const { account_id, bearer } = request;
       const user = await findAccountUser(directory, account_id, request.params.uid);
       checkMayAssign(bearer, [user, ...user.roles]);
-      const { deleted_at, deleted_by, updated_at } = await removeUser(directory, user, actorOf(request));
+      const { deleted_at, deleted_by, updated_at } = await removeUser(directory, user, actorOf(request), endLogins);
       return showOne({ ...user, deleted_at, deleted_by, updated_at }, request.query.expand);
     },
   });

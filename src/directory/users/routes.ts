@@ -8,7 +8,7 @@ import type { Directory } from "../directory.ts";
 import { withoutNulls } from "../entity.ts";
 import { createUser, type NewUser } from "./create-user.ts";
 import { findUser, userExists } from "./find-user.ts";
-import { removeUser } from "./remove-user.ts";
+import { type EndLogins, removeUser } from "./remove-user.ts";
 import { LONGEST_NAME, NewUserBody, UserExistsQuery, UserParams, UserView } from "./schema.ts";
 import type { User } from "./user.ts";
 
@@ -19,6 +19,7 @@ const missing = refusals("account", ...bearer_refusals, "not_found");
 
 export interface UserDeps {
   readonly directory: Directory;
+  readonly endLogins: EndLogins;
   /** Hashes passwords, which another wing keeps; what it answers stores them. */
   preparePasswords(given: {
     readonly password?: string;
@@ -31,7 +32,7 @@ export interface UserDeps {
 const READERS = ["admin:customers", "read:customers"];
 const PASSWORD_SCOPES = ["write:accounts:/auth/users", "write:accounts", "admin:accounts"];
 
-export function userRoutes(app: App, { directory, preparePasswords, chargeQuestion }: UserDeps): void {
+export function userRoutes(app: App, { directory, endLogins, preparePasswords, chargeQuestion }: UserDeps): void {
   app.route({
     method: "POST",
     url: "/v1/accounts/:oid/customers/users",
@@ -99,7 +100,7 @@ export function userRoutes(app: App, { directory, preparePasswords, chargeQuesti
     },
     handler: async (request) => {
       const user = await findCustomer(directory, request.account_id, request.params.customer_id);
-      return view(await removeUser(directory, user, actorOf(request)));
+      return view(await removeUser(directory, user, actorOf(request), endLogins));
     },
   });
 
