@@ -100,4 +100,30 @@ describeOnBothEngines("a client's secrets", (engine) => {
       expect([rotated.status, typeof rotated.body.client_secret]).toEqual([200, "string"]);
     }
   });
+
+  it("end with the method that takes them, and none comes back with it", async () => {
+    const client = await addClient(latchkey, tenant.account_id);
+    await addGrant(latchkey, tenant.account_id, client, tenant.issuer, ["read:accounts"]);
+    const path = `/auth/clients/${client.id}`;
+    expect(await tokenStatus(client)).toBe(200);
+    expect((await send("PATCH", path, { token_endpoint_auth_method: "client_secret_post" })).body.secrets).toHaveLength(
+      1,
+    );
+    expect((await send("PATCH", path, { token_endpoint_auth_method: "none" })).body.secrets).toEqual([]);
+    expect((await send("PATCH", path, { token_endpoint_auth_method: "client_secret_basic" })).body.secrets).toEqual([]);
+    expect(await tokenStatus(client)).toBe(401);
+  });
+
+  it("are no keys: those are in one place", async () => {
+    const jwks = { keys: [] };
+    const jwks_uri = "https://keys.example/jwks";
+    const fault = expect.objectContaining({ path: "jwks_uri", code: "jwks" });
+    const refused = await send("POST", "/auth/clients", { jwks, jwks_uri });
+    expect([refused.status, refused.body.error?.errors], refused.text).toEqual([400, [fault]]);
+    const { id } = (await send("POST", "/auth/clients", { jwks })).body;
+    const moved = await send("PATCH", `/auth/clients/${id}`, { jwks_uri });
+    expect([moved.status, moved.body.error?.errors], moved.text).toEqual([400, [fault]]);
+    expect((await send("PATCH", `/auth/clients/${id}`, { jwks: null, jwks_uri })).status).toBe(200);
+    expect((await send("PATCH", `/auth/clients/${id}`, { jwks })).status).toBe(400);
+  });
 });

@@ -11,6 +11,7 @@ import { type ClientSettings, clientSettings } from "./settings.ts";
 import {
   deleteClient,
   deleteForGood,
+  deleteSecrets,
   holdSettings,
   insertSecret,
   selectSecrets,
@@ -28,7 +29,14 @@ export interface ClientChange {
 /** May refuse a change, by what the client is when nobody else changes it, and by what it becomes. */
 type Permit = (db: Database, before: ClientSettings, after: ClientSettings) => Promise<void>;
 
-/** Sets what the change names and leaves the rest. @throws 400 invalid_request, 404 not_found; what `settings` and `permit` throw. */
+const takesSecret = ({ token_endpoint_auth_method }: Pick<ClientSettings, "token_endpoint_auth_method">) =>
+  token_endpoint_auth_method.startsWith("client_secret_");
+
+/**
+ * Sets what the change names and leaves the rest; secrets end where the client takes none any more.
+ *
+ * @throws 400 invalid_request, 404 not_found; what `settings` and `permit` throw.
+ */
 export async function changeClient(
   directory: Directory,
   client: Client,
@@ -45,11 +53,12 @@ export async function changeClient(
     const settings = typeof change.settings === "function" ? change.settings(held) : change.settings;
     const after = { ...stored, ...settings };
     await permit?.(tx.db, held, clientSettings(after));
-    const { callbacks, login_uri, subject_type, sector_identifier_uri } = held;
-    checkSettings({ callbacks, login_uri, subject_type, sector_identifier_uri, ...settings });
+    const { callbacks, login_uri, subject_type, sector_identifier_uri, jwks, jwks_uri } = held;
+    checkSettings({ callbacks, login_uri, subject_type, sector_identifier_uri, jwks, jwks_uri, ...settings });
     const { name, description } = change;
     const fields = { ...(name === undefined ? {} : { name }), ...(description === undefined ? {} : { description }) };
     await updateClient(tx.db, account_id, id, { ...fields, settings: after }, now);
+    if (!takesSecret(clientSettings(after))) await deleteSecrets(tx.db, account_id, id);
     const facts = { changed: Object.keys({ ...fields, ...settings }) };
     await recordDeed(tx, { account_id, action: "client.changed", entity: id, now, actor, facts });
   });
@@ -84,7 +93,7 @@ export async function rotateSecret(
     const stored = await holdSettings(tx.db, account_id, id, now);
     if (!stored) throw noSuch("client");
     const { token_endpoint_auth_method: method } = clientSettings(stored);
-    if (!method.startsWith("client_secret_"))
+    if (!takesSecret({ token_endpoint_auth_method: method }))
       throw refuseField("token_endpoint_auth_method", "no_secret", `is ${method}, which takes no secret`);
     await updateSecretsEnd(tx.db, account_id, id, instant(milliseconds + overlap * 1000), now);
     if ((await selectSecrets(tx.db, account_id, id, now)).length >= MOST_SECRETS)

@@ -27,7 +27,9 @@ function addressFaults(settings: Partial<ClientSettings>): Fault[] {
 /** So many public keys, more than whoever changes them needs at a time. */
 const MOST_KEYS = 20;
 
-function keyFaults({ jwks }: Partial<ClientSettings>): Fault[] {
+function keyFaults({ jwks, jwks_uri }: Partial<ClientSettings>): Fault[] {
+  if (jwks && jwks_uri)
+    return [{ path: "jwks_uri", code: "jwks", message: "takes the place of jwks, which must be null (RFC 7591 §2)" }];
   if (!jwks) return [];
   const path = "jwks";
   if (!Array.isArray(jwks.keys)) return [{ path, code: "jwks", message: "must be a set of keys (RFC 7517 §5)" }];

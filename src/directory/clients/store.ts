@@ -155,8 +155,16 @@ export async function deleteClient(
 ): Promise<Client | undefined> {
   const row = await markDeleted<StoredClient>(db, "clients", { account_id, id }, deleted_by, now);
   if (!row) return undefined;
-  await db.deleteFrom("client_secrets").where("account_id", "=", account_id).where("client_id", "=", id).execute();
+  await deleteSecrets(db, account_id, id);
   return decode(row);
+}
+
+export async function deleteSecrets(db: Database, account_id: string, client_id: string): Promise<void> {
+  await db
+    .deleteFrom("client_secrets")
+    .where("account_id", "=", account_id)
+    .where("client_id", "=", client_id)
+    .execute();
 }
 
 /** Of what the account did not make. @returns its client_id; undefined where nothing went. */
