@@ -51,6 +51,18 @@ describeOnBothEngines("what is asked for again and again", (engine) => {
     }
   });
 
+  it("a list of the grants for the account API has those for each of its names", async () => {
+    const tenant = await createTenant(latchkey);
+    const client = await addClient(latchkey, tenant.account_id);
+    const other = `https://api.dintero.com/v1/accounts/${tenant.account_id}`;
+    const id = await addGrant(latchkey, tenant.account_id, client, other, ["admin:accounts"]);
+    for (const audience of [tenant.issuer, other]) {
+      const query = { audience };
+      const listed = await call(`${tenant.base}/auth/client-grants`, { token: tenant.token, query });
+      expect(listed.body.map((grant: { id: string }) => grant.id)).toContain(id);
+    }
+  });
+
   const authorizing = async (tenant: Tenant, { client_id }: { readonly client_id: string }) => {
     const pkce = { code_challenge: "x".repeat(43), code_challenge_method: "S256" };
     const about = { client_id, redirect_uri: CALLBACK, response_type: "code", scope: "openid", ...pkce };

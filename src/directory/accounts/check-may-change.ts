@@ -27,7 +27,7 @@ export async function checkMayChange(
   const added = (api_audiences ?? []).filter((audience) => !settings.api_audiences.includes(audience));
   const open = new Map(Object.entries({ ...settings.public_client_grants, ...public_client_grants }));
   for (const audience of added) {
-    const grants = await listGrants(directory, account_id, { audience }, db);
+    const grants = await listGrants(directory, account_id, { audiences: [audience] }, db);
     checkMayAssign(bearer, [...grants, { scope: open.get(audience) ?? [] }]);
   }
   if (public_client_grants !== undefined) {

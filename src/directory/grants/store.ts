@@ -30,7 +30,8 @@ const decode = (row: StoredGrant): Grant => ({
 
 export interface GrantFilter {
   readonly client_id?: string | undefined;
-  readonly audience?: string | undefined;
+  /** Any of these, as they were written. */
+  readonly audiences?: readonly string[] | undefined;
 }
 
 /** A grant lives no longer than its client. */
@@ -40,11 +41,11 @@ const liveGrants = (db: Database, account_id: string) =>
   db.selectFrom("grants").select(columns).where("account_id", "=", account_id).where("deleted_at", "is", null);
 
 /** A filter that names a client saves the look whether that one lives: whoever names it has just found it. */
-const matching = (db: Database, account_id: string, { client_id, audience }: GrantFilter) =>
+const matching = (db: Database, account_id: string, { client_id, audiences }: GrantFilter) =>
   liveGrants(db, account_id)
     .$if(client_id === undefined, (query) => query.where(ofLiveClient))
     .$if(client_id !== undefined, (query) => query.where("client_id", "=", client_id ?? ""))
-    .$if(audience !== undefined, (query) => query.where("audience", "=", audience ?? ""))
+    .$if(audiences !== undefined, (query) => query.where("audience", "in", audiences ?? []))
     .orderBy("id");
 
 export async function selectGrants(db: Database, account_id: string, filter: GrantFilter): Promise<readonly Grant[]> {
