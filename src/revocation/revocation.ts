@@ -3,7 +3,7 @@
  * and grant); revoking one of those ends it, at once on this process and within 5 s on every other.
  *
  * In: subjects (`sid:`, `exchange:`, `client:`, `user:`, `grant:` or `role:` and an id), recorded in the transaction of the
- * deed that killed them.
+ * deed that killed them; and `changed:` with a grant's name, which ends nothing by itself but says what to look at.
  * Out: whether a token still lives, answered from memory. A process that could not read revocations for 10 s does not know,
  * and says so instead of guessing.
  */
@@ -33,6 +33,8 @@ export interface Revocations {
    *   10 s.
    */
   checkAlive(account_id: string, subjects: readonly string[], login?: Login): void;
+  /** Whether this was recorded, also where it ends nothing by itself. */
+  knows(account_id: string, subject: string): boolean;
   /** True while revocations are read as they should be. */
   isFresh(): boolean;
   stop(): Promise<void>;
@@ -80,8 +82,7 @@ export async function openRevocations(storage: Storage, options: RevocationOptio
   let since = storage.now() - TOKENS_LIVE;
   let readAt = monotonic();
   let failing = false;
-  let lateAt = Number.NEGATIVE_INFINITY;
-  let pause = 0;
+  let [lateAt, pause] = [Number.NEGATIVE_INFINITY, 0];
 
   function note({ account_id, subject, expires_at }: RevocationRow): void {
     const until = Date.parse(expires_at);
@@ -152,6 +153,7 @@ export async function openRevocations(storage: Storage, options: RevocationOptio
       const gone = dead.find(account_id, subjects);
       if (gone) throw refuse("invalid_token", { detail: `revoked: ${gone}` });
     },
+    knows: (account_id, subject) => dead.find(account_id, [subject]) !== undefined,
     isFresh,
     async stop() {
       await Promise.all(readings.map((stop) => stop()));

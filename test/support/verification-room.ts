@@ -27,6 +27,7 @@ export function openRoom(storage: Storage, master_keys: MasterKeys = test_keys):
     record: async (_tx, account_id, subjects) => void revoked.push(...subjects.map((one) => `${account_id} ${one}`)),
     async endLogins() {},
     checkAlive() {},
+    knows: () => false,
     isFresh: () => true,
     async stop() {},
   };

@@ -89,7 +89,10 @@ function publicOidc({ client_id, authority, trusted_domains }: GrantOidc): Grant
   return { client_id, authority, ...(trusted_domains ? { trusted_domains } : {}) };
 }
 
-/** @throws 404 not_found. */
+/** What says, of a grant as tokens name it, that its scopes have changed: those that hold what it gives no more end. */
+export const changedSubject = (named: string) => `changed:${named}`;
+
+/** Tokens that hold a scope that is taken end, and no others. @throws 404 not_found. */
 export async function changeScope(
   directory: Directory,
   grant: Grant,
@@ -103,6 +106,7 @@ export async function changeScope(
   await directory.storage.write(async (tx) => {
     permit?.((await holdAccount(tx, account_id, now)).account);
     if (!(await updateScope(tx.db, account_id, id, distinct, now))) throw noSuch("grant");
+    await directory.revocations.record(tx, account_id, [changedSubject(`grant:${id}`)]);
     await recordDeed(tx, { account_id, action: "grant.changed", entity: id, now, actor, facts: { client_id } });
   });
   directory.grants.forget(cacheKey(account_id, client_id));

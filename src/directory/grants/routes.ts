@@ -10,6 +10,7 @@ import { lookUpClient } from "../clients/find-client.ts";
 import type { Directory } from "../directory.ts";
 import { withoutNulls } from "../entity.ts";
 import { checkMayHandOn, checkMayStandFor } from "../may-hand-on.ts";
+import { audiencesOf, isAccountApi } from "./audience.ts";
 import { changeScope, createGrant, removeGrant } from "./change-grants.ts";
 import { findGrantById, listGrants, listHeld, pageGrants } from "./find-grant.ts";
 import type { Grant } from "./grant.ts";
@@ -29,6 +30,13 @@ export function grantRoutes(app: App, directory: Directory): void {
     return { ...whole, oidc: { ...oidc, redirect_uri: providerCallback(directory.public_url, account_id, oidc) } };
   }
 
+  /** A grant that names any alias of the account API serves all of them. */
+  async function namesOf(account_id: string, audience: string): Promise<readonly string[]> {
+    const account = await findAccount(directory, account_id);
+    const { public_url } = directory;
+    return isAccountApi(account, public_url, audience) ? audiencesOf(account, public_url) : [audience];
+  }
+
   app.route({
     method: "GET",
     url: "/v1/accounts/:oid/auth/client-grants",
@@ -45,7 +53,8 @@ export function grantRoutes(app: App, directory: Directory): void {
       const { client_id, audience } = request.query;
       const client = client_id === undefined ? undefined : await lookUpClient(directory, request.account_id, client_id);
       if (client_id !== undefined && !client) return [];
-      sendList(request, reply, pageGrants(directory, request.account_id, { audience, client_id: client?.id }), view);
+      const audiences = audience === undefined ? undefined : await namesOf(request.account_id, audience);
+      sendList(request, reply, pageGrants(directory, request.account_id, { audiences, client_id: client?.id }), view);
       return reply;
     },
   });
@@ -83,7 +92,8 @@ export function grantRoutes(app: App, directory: Directory): void {
     schema: {
       operationId: "aid_auths_client_grants_id_patch",
       summary: "Change the scopes of a client grant",
-      description: "The caller must hold every scope that the grant has and gets.",
+      description:
+        "Tokens that hold a scope that is taken stop. The caller must hold every scope that the grant has and gets.",
       tags,
       params: GrantParams,
       body: GrantChangeBody,

@@ -21,6 +21,7 @@ import { type AccessToken, subjectsOf, verifyAccessToken } from "../../tokens/ve
 import { checkProof, type Presented, presentedBy } from "../dpop/dpop.ts";
 import type { Oauth } from "../oauth.ts";
 import { externalBearer } from "./external-bearer.ts";
+import { checkStillGiven } from "./still-given.ts";
 
 export function requireBearer(app: App, deps: Oauth): void {
   app.decorateRequest("account_id", "");
@@ -154,6 +155,7 @@ export async function findAlive(
   const issuer = issuerOf(directory.public_url, account_id);
   const verified = await verifyAccessToken(tokens, account_id, issuer, token, directory.storage.now());
   directory.revocations.checkAlive(account_id, subjectsOf(verified), verified);
+  await checkStillGiven(directory, account_id, verified);
   if (verified.partner_account !== undefined) await checkPartner(directory, verified, verified.partner_account);
   await checkProvider(directory, verified);
   return verified;
@@ -171,6 +173,7 @@ async function checkProvider(directory: Directory, { account_id, holds = [] }: A
 /** What a partner does here hangs on its own client and grant, which live with it, and on a merchant that lets it in. */
 async function checkPartner(directory: Directory, token: AccessToken, partner_account: string): Promise<void> {
   directory.revocations.checkAlive(partner_account, subjectsOf(token));
+  await checkStillGiven(directory, partner_account, token);
   const merchant = await lookUpAccount(directory, token.account_id);
   if (!merchant?.settings.partner_access) throw refuse("invalid_token", { detail: "partners are not let in" });
 }

@@ -1,0 +1,41 @@
+import { findAccount } from "../../directory/accounts/find-account.ts";
+import { lookUpClient } from "../../directory/clients/find-client.ts";
+import type { Directory } from "../../directory/directory.ts";
+import { isAnAccountApi } from "../../directory/grants/audience.ts";
+import { changedSubject } from "../../directory/grants/change-grants.ts";
+import { findGrantById, pickGrantById } from "../../directory/grants/find-grant.ts";
+import type { Grant } from "../../directory/grants/grant.ts";
+import { refuse, unlessRefused } from "../../errors.ts";
+import { type AccessToken, restsOn } from "../../tokens/verify.ts";
+import { givenBy, identity_scopes } from "../scopes.ts";
+
+/**
+ * A token lives while it holds nothing that was taken from the grants of this account that it hangs on, its own and that of
+ * what it was exchanged for. Looked at only where such a grant has changed since any token began.
+ *
+ * @throws 401 invalid_token.
+ */
+export async function checkStillGiven(directory: Directory, account_id: string, token: AccessToken): Promise<void> {
+  for (const named of restsOn(token)) {
+    if (!named.startsWith("grant:") || !directory.revocations.knows(account_id, changedSubject(named))) continue;
+    const { audience, scope } = await grantAt(directory, account_id, token, named.slice("grant:".length));
+    const at_account_api = isAnAccountApi(await findAccount(directory, account_id), directory.public_url, audience);
+    const given = givenBy(scope, at_account_api);
+    const taken = token.scope.find((one) => !identity_scopes.includes(one) && !given(one));
+    if (taken !== undefined) throw refuse("invalid_token", { detail: `taken from ${named}: ${taken}` });
+  }
+}
+
+/** At most 5 s old where it is the client's own. @throws 401 invalid_token where it is gone. */
+async function grantAt(
+  directory: Directory,
+  account_id: string,
+  { client_uuid }: AccessToken,
+  id: string,
+): Promise<Pick<Grant, "audience" | "scope">> {
+  const client = await lookUpClient(directory, account_id, client_uuid);
+  const own = client && (await pickGrantById(directory, client, id));
+  const grant = own ?? (await findGrantById(directory, account_id, id).catch(unlessRefused("not_found")));
+  if (!grant) throw refuse("invalid_token", { detail: "a grant is gone" });
+  return grant;
+}

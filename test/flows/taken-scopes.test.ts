@@ -1,0 +1,97 @@
+/** What is taken from a grant ends in the tokens that hold it, and in no others. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeOnBothEngines } from "../support/engines.ts";
+import {
+  addClient,
+  addGrant,
+  basic,
+  call,
+  createTenant,
+  type Latchkey,
+  startLatchkey,
+  type Tenant,
+  type TestClient,
+  tokenOf,
+} from "../support/latchkey.ts";
+import { logInAccountUser } from "../support/people.ts";
+
+describeOnBothEngines("a scope that is taken from a grant", (engine) => {
+  let latchkey: Latchkey;
+  let tenant: Tenant;
+  beforeAll(async () => {
+    latchkey = await startLatchkey(engine);
+    tenant = await createTenant(latchkey);
+  });
+  afterAll(() => latchkey.close());
+
+  const set = async (grant: string, scope: readonly string[]) => {
+    const path = `${tenant.base}/auth/client-grants/${grant}`;
+    const reply = await call(path, { method: "PATCH", token: tenant.token, json: { scope } });
+    expect(reply.status, reply.text).toBe(200);
+  };
+  const list = async (token: string) => (await call(`${tenant.base}/auth/clients`, { token })).status;
+  const active = async (client: TestClient, token: string) => {
+    const headers = { authorization: basic(client) };
+    return (await call(`${tenant.base}/oauth/introspect`, { method: "POST", headers, form: { token } })).body.active;
+  };
+
+  it("ends the client's tokens that hold it, and the ones after it are good", async () => {
+    const client = await addClient(latchkey, tenant.account_id);
+    const both = ["read:accounts", "read:customers"];
+    const grant = await addGrant(latchkey, tenant.account_id, client, tenant.issuer, both);
+    const wide = await tokenOf(latchkey, tenant.account_id, client);
+    const headers = { authorization: basic(client) };
+    const form = { grant_type: "client_credentials", audience: tenant.issuer, scope: "read:accounts" };
+    const narrow = (await call(`${tenant.base}/oauth/token`, { method: "POST", headers, form })).body.access_token;
+    await set(grant, [...both, "write:customers"]);
+    expect([await list(wide), await list(narrow)], "nothing was taken").toEqual([200, 200]);
+    await set(grant, ["read:accounts"]);
+    expect([await list(wide), await list(narrow)]).toEqual([401, 200]);
+    expect([await active(client, wide), await active(client, narrow)]).toEqual([false, true]);
+    expect(await list(await tokenOf(latchkey, tenant.account_id, client))).toBe(200);
+  });
+
+  it("ends what another client exchanged such a token for", async () => {
+    const api = "https://orders.example";
+    const [first, second] = [
+      await addClient(latchkey, tenant.account_id),
+      await addClient(latchkey, tenant.account_id, {
+        grant_types: ["urn:ietf:params:oauth:grant-type:token-exchange"],
+        resource_for: [api],
+      }),
+    ];
+    const grant = await addGrant(latchkey, tenant.account_id, first, api, ["orders:read", "orders:write"]);
+    await addGrant(latchkey, tenant.account_id, second, api, ["orders:read", "orders:write"]);
+    const subject = await call(`${tenant.base}/auth/token`, {
+      method: "POST",
+      headers: { authorization: basic(first) },
+      json: { grant_type: "client_credentials", audience: api },
+    });
+    const subject_token = subject.body.access_token;
+    const exchange = async (scope: string) => {
+      const form = {
+        grant_type: "urn:ietf:params:oauth:grant-type:token-exchange",
+        subject_token_type: "urn:ietf:params:oauth:token-type:access_token",
+        ...{ subject_token, audience: api, scope },
+      };
+      const headers = { authorization: basic(second) };
+      const reply = await call(`${tenant.base}/oauth/token`, { method: "POST", headers, form });
+      expect(reply.status, reply.text).toBe(200);
+      return reply.body.access_token;
+    };
+    const [reading, writing] = [await exchange("orders:read"), await exchange("orders:write")];
+    await set(grant, ["orders:read"]);
+    expect([await active(second, reading), await active(second, writing)]).toEqual([true, false]);
+  });
+
+  it("ends tokens of people by what they hold, under a scope that covers it too", async () => {
+    const me = await logInAccountUser(latchkey, tenant, { scope: ["read:accounts"] });
+    const [grant] = (await call(`${tenant.base}/auth/client-grants?client_id=${me.client.id}`, { token: tenant.token }))
+      .body;
+    expect(await list(me.token)).toBe(200);
+    await set(grant.id, ["openid", "profile", "email", "admin:accounts"]);
+    expect(await list(me.token), "still covered").toBe(200);
+    await set(grant.id, ["openid"]);
+    expect(await list(me.token)).toBe(401);
+  });
+});
