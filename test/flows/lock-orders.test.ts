@@ -9,6 +9,7 @@ import type { User } from "../../src/directory/users/user.ts";
 import { logBrowserIn } from "../../src/oauth/browser/log-browser-in.ts";
 import type { OpenRequest } from "../../src/oauth/browser/open-request.ts";
 import type { Oauth } from "../../src/oauth/oauth.ts";
+import { endLoginsOf } from "../../src/oauth/refresh/end-logins.ts";
 import type { Storage, Transaction } from "../../src/storage/storage.ts";
 import { engines } from "../support/engines.ts";
 import { actor, addUser, createTenant, type Latchkey, startLatchkey, type Tenant } from "../support/latchkey.ts";
@@ -98,7 +99,10 @@ describe.runIf(engines.includes("postgres"))("locks are taken in one order", () 
     const role = { account_id, user_id: user.id, role_id: "any" };
     await storage.write(async ({ db }) => void (await db.insertInto("user_roles").values(role).execute()));
     const { directory } = latchkey.server.core;
-    const removing = () => removeUser(directory, { account_id, id: user.id } as User, actor);
+    const removing = () =>
+      removeUser(directory, { account_id, id: user.id } as User, actor, (tx, person) =>
+        endLoginsOf(tx, directory, person),
+      );
     const both = await overlap(
       storage,
       hold("users", "id", user.id),

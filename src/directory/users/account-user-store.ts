@@ -95,8 +95,6 @@ export interface Holders {
   readonly external: boolean;
 }
 
-const EXTERNAL = '%"authentication_type":"external"%';
-
 /** What account users hold by themselves, of those who hold anything. */
 export function pagesOfOwnScopes(
   db: Database,
