@@ -339,6 +339,12 @@ describeOnBothEngines("registered clients", (engine) => {
     const moved = await replace(made, { ...both, redirect_uris: [EVIL] });
     expect(moved.status, moved.text).toBe(200);
     expect(asks(await surfer.visit(address(made, EVIL))), "nobody agreed to that host").toBe(true);
+    const other = await register([], { grant_types: [DEVICE], redirect_uris: undefined });
+    const json = { grant_types: ["client_credentials"] };
+    const at = `${tenant.base}/auth/clients/${other.client_id}`;
+    expect((await call(at, { method: "PATCH", token: tenant.token, json })).status).toBe(200);
+    const read = await call(other.registration_client_uri, { token: other.registration_access_token });
+    expect((await replace(other, read.body)).status, "with the grant that it was given instead").toBe(200);
   });
 
   it("are in no sector whose document names nothing of theirs", async () => {

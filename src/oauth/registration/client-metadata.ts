@@ -81,8 +81,9 @@ export function settingsOf(
   const grants = metadata.grant_types ?? ["authorization_code"];
   if (grants.some((type) => !grant_types.includes(type) && !held.includes(type)))
     throw wrong(`grant_types may hold ${grant_types.join(", ")}.`);
-  const only_device = grants.includes(DEVICE_CODE) && !grants.includes("authorization_code");
-  if (redirect_uris.length === 0 && !only_device)
+  // What only refreshes began by a code.
+  const sends_codes = grants.includes("authorization_code") || grants.every((type) => type === "refresh_token");
+  if (redirect_uris.length === 0 && sends_codes)
     throw refuse("invalid_redirect_uri", { message: "redirect_uris is required." });
   const method = metadata.token_endpoint_auth_method ?? otherwise;
   if (!methods.includes(method)) throw wrong(`token_endpoint_auth_method may be ${methods.join(", ")}.`);
