@@ -6,7 +6,14 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { belongingsOf, inventedBelongings, openProvider, textsOf } from "../support/belongings.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
-import { createTenant, type Latchkey, type Reply, startLatchkey, type Tenant } from "../support/latchkey.ts";
+import {
+  createTenant,
+  type Latchkey,
+  newOwnerId,
+  type Reply,
+  startLatchkey,
+  type Tenant,
+} from "../support/latchkey.ts";
 import type { Receiver } from "../support/receiver.ts";
 import { keepRows, rowsOf } from "../support/rows.ts";
 import { attemptAt, type Belongings, STANDARD_ATTEMPTS } from "../support/standard-attempts.ts";
@@ -22,8 +29,8 @@ describeOnBothEngines("tenants on the standard surface", (engine) => {
   beforeAll(async () => {
     provider = await openProvider();
     latchkey = await startLatchkey(engine, { env: { EGRESS_ALLOW: "127.0.0.0/8" } });
-    mine = await createTenant(latchkey);
-    theirs = await createTenant(latchkey);
+    mine = await createTenant(latchkey, { account_id: newOwnerId() });
+    theirs = await createTenant(latchkey, { account_id: newOwnerId() });
     own = await belongingsOf(latchkey, mine, provider.url);
     other = await belongingsOf(latchkey, theirs, provider.url);
   });
@@ -66,7 +73,7 @@ describeOnBothEngines("tenants on the standard surface", (engine) => {
   );
 
   it("is tried with what does something in the right hands", async () => {
-    const right = await createTenant(latchkey);
+    const right = await createTenant(latchkey, { account_id: newOwnerId() });
     const belongings = await belongingsOf(latchkey, right, provider.url);
     const all = [belongings, inventedBelongings];
     const idle: string[] = [];

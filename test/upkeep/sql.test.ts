@@ -57,7 +57,7 @@ async function exercise(latchkey: Latchkey): Promise<void> {
     await call(`${tenant.base}${path(ids)}`, { method, token: tenant.token, ...options?.(ids) });
   }
   const provider = await openProvider();
-  const standard = await createTenant(latchkey);
+  const standard = await createTenant(latchkey, { account_id: newOwnerId() });
   const own = await belongingsOf(latchkey, standard, provider.url);
   for (const attempt of STANDARD_ATTEMPTS) await attemptAt(standard, attempt, own, own);
   await provider.close();
