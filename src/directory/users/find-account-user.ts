@@ -6,13 +6,11 @@ import { findRolesOf } from "../roles/find-role.ts";
 import { type AccountUser, type Holdings, holdingsOf } from "./account-user.ts";
 import {
   type AccountUserFilter,
-  type AccountUserPage,
   type Holders,
   pagesOfOwnScopes,
   pagesOfRoleIds,
   selectAccountsOfAddress,
   selectAccountUser,
-  selectAccountUsers,
   selectRoleIds,
 } from "./account-user-store.ts";
 import { updateLastSeen } from "./store.ts";
@@ -39,31 +37,6 @@ export async function lookUpAccountUser(
     ids.map(({ role_id }) => role_id),
   );
   return { ...row, roles };
-}
-
-/** All of them or one page, in the order of their ids; as committed, or as a transaction sees them. */
-export async function listAccountUsers(
-  directory: Directory,
-  account_id: string,
-  page: AccountUserPage = {},
-  db: Database = directory.storage.read,
-): Promise<readonly AccountUser[]> {
-  const rows = await selectAccountUsers(db, account_id, page);
-  const held = await selectRoleIds(
-    db,
-    account_id,
-    rows.map(({ id }) => id),
-  );
-  const roles = await findRolesOf(
-    directory,
-    account_id,
-    held.map(({ role_id }) => role_id),
-    db,
-  );
-  return rows.map((row) => {
-    const ids = held.filter(({ user_id }) => user_id === row.id).map(({ role_id }) => role_id);
-    return { ...row, roles: roles.filter(({ id }) => ids.includes(id)) };
-  });
 }
 
 /** What all of them hold, by themselves and by their roles, a page at a time; as a transaction sees it. */
