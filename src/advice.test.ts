@@ -39,6 +39,10 @@ describe("advice", () => {
     ],
     [coded("ERR_TLS_CERT_ALTNAME_INVALID"), /^DATABASE_URL names a server whose certificate/],
     [coded("53300"), /^DATABASE_URL names a server that has no connection left.*max_connections/],
+    [
+      coded("22P05"),
+      /^DATABASE_URL names a database that does not hold all characters: create it with encoding 'UTF8'/,
+    ],
     [coded("57P03"), /^DATABASE_URL names a server that is only starting: try again/],
     [coded("25006"), /^DATABASE_URL names a standby/],
     [coded("EHOSTUNREACH"), /^DATABASE_URL names a server that does not answer/],

@@ -40,6 +40,7 @@ const POSTGRES: Readonly<Record<string, string>> = {
   "3D000": "names a database that does not exist: create it",
   "42501": "names a user that may not create tables: make it the owner, by alter database … owner to …",
   "25006": "names a standby, or a server that may only be read: name the primary",
+  "22P05": "names a database that does not hold all characters: create it with encoding 'UTF8'",
   "53300": "names a server that has no connection left: raise its max_connections, or run fewer processes",
   "57P03": "names a server that is only starting: try again",
 };

@@ -185,6 +185,8 @@ describe("settings", () => {
       ["MASTERKEY", "MASTER_KEY"],
       ["MAIL_FORM", "MAIL_FROM"],
       ["TRUSTED_PROXIS", "TRUSTED_PROXIES"],
+      ["TRUSTED_PROXY", "TRUSTED_PROXIES"],
+      ["MASTER_KEYS", "MASTER_KEY"],
     ],
     ...[
       ["LATCHKEY_HOST", "HOST"],

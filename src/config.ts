@@ -362,7 +362,7 @@ const OF_A_SERVICE =
 /** Shorter names are a slip away from too many that others use. */
 const LONG_ENOUGH = 8;
 
-/** What fingers make of a name: neighbours swapped, a letter left out or typed twice, URI for URL. */
+/** What fingers make of a name: neighbours swapped, a letter left out or typed twice, URI for URL, one for several. */
 function slips(name: string): readonly string[] {
   if (name.length < LONG_ENOUGH) return [];
   const single = [...name].flatMap((letter, index) => {
@@ -373,7 +373,8 @@ function slips(name: string): readonly string[] {
       `${before}${letter}${letter}${after}`,
     ];
   });
-  return [...single, name.replace(/URL$/, "URI")];
+  const plural = name.endsWith("S") ? name.slice(0, -1) : `${name}S`;
+  return [...single, name.replace(/URL$/, "URI"), name.replace(/IES$/, "Y"), plural];
 }
 
 /** Names that were meant to be one of ours: all that bear our prefix, and slips for one that is not set. */

@@ -217,6 +217,8 @@ export interface RefusalOptions {
   /** Replaces the catalogue's public sentence. */
   readonly message?: string;
   readonly errors?: readonly Fault[];
+  /** The sentence without what it tells of the network behind this server: for strangers. */
+  readonly bare?: string;
   /** Log only. */
   readonly detail?: string;
   /** Log only. */

@@ -111,33 +111,37 @@ export async function ask(egress: Egress, request: Parameters<typeof egressFetch
   try {
     return await egressFetch(egress, request);
   } catch (cause) {
-    throw unreached(`${hostOf(request.url)} cannot be reached`, cause as Error & { readonly code?: string });
+    throw unreached(hostOf(request.url), cause as Error & { readonly code?: string });
   }
 }
 
 /**
- * A stranger may name the address: why it is not reached would tell them what lies in the network behind, and whether a
- * name there exists. So that is for the log, and no name is as bad as one that may not be reached.
+ * Where a stranger named the address, the reason would tell them what lies in the network behind, and whether a name there
+ * exists: `bare` goes without, and no name is as bad as one that may not be reached.
  */
-function unreached(why: string, cause: Error & { readonly code?: string }): Refusal {
-  const detail = `${why}: ${cause.message}`;
+function unreached(host: string, cause: Error & { readonly code?: string }): Refusal {
+  const bare = `${host} cannot be reached`;
+  const why = `${bare}: ${cause.message}`;
   const lasts = cause instanceof Unfit || cause.code === "ENOTFOUND";
-  return lasts ? upstreamFailed(why, cause, detail) : outOfReach(why, cause, detail);
+  const { code, options } = lasts ? upstreamFailed(why, cause) : outOfReach(why, cause);
+  return refuse(code, { ...options, bare: `${bare}.` });
 }
 
 /** Whether a server with this status says nothing about what it was asked for, and may in a moment. */
 export const isMomentary = (status: number) => status === 429 || status >= 500;
 
-function outOfReach(why: string, cause?: unknown, detail?: string): Refusal {
-  const { code, options } = upstreamFailed(why, cause, detail);
+function outOfReach(why: string, cause?: unknown): Refusal {
+  const { code, options } = upstreamFailed(why, cause);
   return refuse(code, { ...options, momentary: true });
 }
 
 /**
  * What a client is told when an address that it named is in its way: this code, or client_unreachable where the server
- * there has said nothing, so that nobody knows what the client is.
+ * there has said nothing, so that nobody knows what the client is. Anybody may have named it. `about` comes before the
+ * sentence.
  */
-export function blame(code: ErrorCode, error: Refusal, message = error.message): Refusal {
+export function blame(code: ErrorCode, error: Refusal, about = ""): Refusal {
+  const message = `${about}${error.options.bare ?? error.message}`;
   if (error.options.momentary)
     return refuse("client_unreachable", { message, cause: error, retry_after: RENEWED / 1000 });
   return code === error.code ? error : refuse(code, { message, cause: error });

@@ -60,6 +60,7 @@ export const budgets = {
     window: MINUTE,
     counts: "questions of one client whether a user exists, where public:customers is all that lets it ask",
   },
+  client_change: { limit: 20, window: HOUR, counts: "changes that a client that registered itself makes of itself" },
   client_source: { limit: 10, window: HOUR, counts: "new clients that register themselves, by source" },
   signup_guess: { limit: 100, window: 10 * MINUTE, counts: "wrong sign-up codes by one caller" },
 

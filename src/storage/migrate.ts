@@ -126,6 +126,8 @@ async function applyNext(client: pg.Client): Promise<{ readonly name: string; re
   let next: Migration | undefined;
   await client.query("begin");
   try {
+    // A role's or database's own: an index takes as long as its table is large.
+    await client.query("set local statement_timeout = 0");
     await client.query("lock table migrations in exclusive mode");
     const { rows } = await client.query<{ name: string }>("select name from migrations");
     next = migrations().find(({ name }) => !rows.some((row) => row.name === name));

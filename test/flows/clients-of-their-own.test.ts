@@ -290,6 +290,22 @@ describeOnBothEngines("clients of their own", (engine) => {
     expect(statuses).toEqual([...Array(10).fill(201), 429]);
   });
 
+  it("have a sector's document asked for, and an event written, no more than twenty times an hour by what they change", async () => {
+    const own = await createTenant(latchkey, { settings: { open_registration: true } });
+    const { body: made } = await register(own, { redirect_uris: [BACK] });
+    const { registration_client_uri, registration_access_token: token } = made;
+    const asked = () => web.all.filter(({ path }) => path.startsWith("/sector-of-others")).length;
+    const replies = [];
+    for (let n = 0; n < 22; n++) {
+      const json = { redirect_uris: [BACK], sector_identifier_uri: `${web.url}/sector-of-others?${n}` };
+      replies.push(await call(registration_client_uri, { method: "PUT", token, json }));
+    }
+    expect(replies.map(({ status }) => status)).toEqual([...Array(20).fill(400), 429, 429]);
+    expect(replies.at(-1)?.headers.get("retry-after")).toBeTruthy();
+    expect(asked()).toBe(20);
+    expect((await call(registration_client_uri, { token })).status).toBe(200);
+  });
+
   it("are counted by the /64 of an IPv6 address", async () => {
     const own = await createTenant(latchkey, { settings: { open_registration: true } });
     const from = async (address: string) => {

@@ -4,13 +4,14 @@ import { sendCode } from "../../src/authentication/verification/send.ts";
 import { findAccount } from "../../src/directory/accounts/find-account.ts";
 import { findClient } from "../../src/directory/clients/find-client.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
-import { authorize, createTenant, type Latchkey, startLatchkey } from "../support/latchkey.ts";
+import { addUser, askForCode, authorize, createTenant, type Latchkey, startLatchkey } from "../support/latchkey.ts";
 import { countRows, difference } from "../support/rows.ts";
 
 describeOnBothEngines("known or not", (engine) => {
   let latchkey: Latchkey;
+  const asked: string[] = [];
   beforeAll(async () => {
-    latchkey = await startLatchkey(engine);
+    latchkey = await startLatchkey(engine, { onQuery: (text) => void asked.push(text) });
   });
   afterAll(() => latchkey.close());
 
@@ -36,6 +37,20 @@ describeOnBothEngines("known or not", (engine) => {
       });
       expect(looks, email).toBe(1);
     }
+  });
+
+  it("asks the same of the database for an SMS to somebody and to nobody, wherever their number is", async () => {
+    const tenant = await createTenant(latchkey, { settings: { sms_countries: ["NO"] } });
+    const known = ["+4790000001", "+46701234561"];
+    for (const phone_number of known) await addUser(latchkey, tenant.account_id, { phone_number });
+    const counts: Record<string, readonly number[]> = {};
+    for (const phone_number of [...known, "+4790000002", "+46701234562"]) {
+      asked.length = 0;
+      await askForCode(tenant, { connection: "sms", phone_number });
+      const of = (table: string) => asked.filter((text) => text.includes(table)).length;
+      counts[phone_number] = [of("budgets"), of("verification_codes"), of("login_sessions")];
+    }
+    expect(new Set(Object.values(counts).map(String)).size, JSON.stringify(counts)).toBe(1);
   });
 
   it("writes the same rows for known and unknown people when a wrong guess closes their numeric codes", async () => {

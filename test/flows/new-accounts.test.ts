@@ -3,6 +3,7 @@ import { sql } from "kysely";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
+  askForCode,
   call,
   createTenant,
   inbox,
@@ -74,6 +75,20 @@ describeOnBothEngines("a new account", (engine) => {
     const { verification_code } = await apply();
     expect(code(await verify(merchant, verification_code))).toEqual([403, "access_denied"]);
     expect((await send(merchant, "PATCH", "/auth/settings", { json: { code_lifetime: 90 } })).status).toBe(200);
+  });
+
+  it("is mailed to no more addresses a minute than its client may write to, whose logins are counted beside", async () => {
+    const settings = { signup: true, client_sends_per_minute: 5 };
+    const strict = await createTenant(latchkey, { account_id: newOwnerId(), settings });
+    const begin = (email: string) => send(strict, "POST", "/signup", { json: { email } });
+    const statuses = [];
+    for (let n = 0; n < 6; n++) statuses.push((await begin("same@example.com")).status);
+    expect(statuses, "to one address").toEqual([...Array(5).fill(200), 429]);
+    await letPass(latchkey, "budgets", strict.account_id, 3_600);
+    statuses.length = 0;
+    for (let n = 0; n < 7; n++) statuses.push((await begin(`p${n}@example.com`)).status);
+    expect(statuses).toEqual([...Array(5).fill(200), 429, 429]);
+    expect((await askForCode(strict)).status).toBe(204);
   });
 
   it("is named again to whoever repeats its code within the hour, who is let in by it once at most", async () => {

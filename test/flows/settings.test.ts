@@ -195,6 +195,17 @@ describeOnBothEngines("the setting", (engine) => {
     expect(await see(await createTenant(latchkey, { settings, client }), latchkey), "as it was set").toEqual(changed);
   });
 
+  it("no audience is the server's own, or none", async () => {
+    const { base, token } = await createTenant(latchkey);
+    for (const audience of ["urn:latchkey:login:abc", "urn:latchkey:", ""])
+      for (const json of [{ api_audiences: [audience] }, { public_client_grants: { [audience]: ["x"] } }]) {
+        const { status, body } = await call(`${base}/auth/settings`, { method: "PATCH", token, json });
+        expect([status, body.error.code], JSON.stringify(json)).toEqual([400, "invalid_request"]);
+      }
+    const json = { api_audiences: ["urn:shop"], public_client_grants: { "urn:shop:api": ["x"] } };
+    expect((await call(`${base}/auth/settings`, { method: "PATCH", token, json })).status).toBe(200);
+  });
+
   it("jwks is fetched by https, or from this machine", async () => {
     const { base, token } = await createTenant(latchkey);
     const name = "IdP";

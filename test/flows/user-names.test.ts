@@ -61,6 +61,20 @@ describeOnBothEngines("a user name", (engine) => {
     return counts.filter(([, count]) => count > 0).map(([to]) => to);
   };
 
+  it("is none that an address leaves out, so that nobody could change or delete it", async () => {
+    await add("...");
+    for (const username of [".", ".."]) {
+      const json = { username, password: PASSWORD };
+      for (const [method, path] of [
+        ["POST", "/auth/users"],
+        ["POST", "/auth/users/.../change_username"],
+      ] as const) {
+        const { status, body } = await call(`${tenant.base}${path}`, { method, token: tenant.token, json });
+        expect([status, body.error.errors[0].path], `${method} ${username}`).toEqual([400, "username"]);
+      }
+    }
+  });
+
   it("takes the second factor with it that it had set", async () => {
     const { id } = await addUser(latchkey, tenant.account_id);
     await add("gone", { links: [customer(id), phone("+4740001101")], mfa });

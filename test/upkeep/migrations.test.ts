@@ -93,6 +93,28 @@ describeOnBothEngines("a database of a build from before", (engine) => {
 });
 
 describe("a migration that waits for a table", () => {
+  it("has the time that it needs, whatever a role or database grants its statements", async () => {
+    const { database_url, drop } = await createTestDatabase("postgres");
+    await run(database_url, BACK);
+    const writer = new pg.Client(database_url);
+    await writer.connect();
+    await writer.query("begin; lock table migrations in exclusive mode");
+    const hasty = new URL(database_url);
+    hasty.searchParams.set("options", "-c statement_timeout=100");
+    const migrating = migrate(hasty.href);
+    const waits = async () => {
+      const { rows } = await writer.query(
+        "select 1 from pg_locks where not granted and relation = 'migrations'::regclass",
+      );
+      return rows.length > 0 || undefined;
+    };
+    await until("the migration to wait", waits);
+    await writer.query("select pg_sleep(0.5); commit");
+    expect(await migrating).toEqual(migrationNames().filter((name) => name > "0013"));
+    await writer.end();
+    await drop();
+  });
+
   it.each([
     ["signing_keys", "row exclusive"],
     ["budgets", "row exclusive"],

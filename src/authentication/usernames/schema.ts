@@ -2,7 +2,8 @@ import { Type } from "typebox";
 import { entity_properties } from "../../directory/entity.ts";
 import { Oid } from "../../http/contract.ts";
 
-const username = Type.String({ minLength: 1, maxLength: 255 });
+/** A path that ends in a dot or two is another one (URL Standard §4.4), so nobody could name them. */
+const username = Type.String({ minLength: 1, maxLength: 255, pattern: "^(?!\\.{1,2}$)" });
 const password = Type.String({ minLength: 8, maxLength: 255 });
 
 const links = Type.Array(

@@ -46,7 +46,7 @@ export async function deliverCode(
   if (paused) return { code, withheld: "sent a moment ago" };
   const to = connection.strategy === "email" ? login.email : login.phone_number;
   const recipient = { strategy: connection.strategy, to, country: login.country };
-  const silent = to === null ? "nobody to send to" : await withhold(tx, account, recipient, now);
+  const silent = await withhold(tx, account, recipient, now);
   const reached = silent === undefined ? to : null;
   if (pending) await noteSent(tx, request, login, code, reached);
   const host = pageHost(directory.public_url, login.audience);

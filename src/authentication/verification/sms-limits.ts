@@ -27,9 +27,9 @@ export async function reached(
 }
 
 /**
- * Whether a message may go out; mail may. The limits of SMS depend on the record, so nobody is told: the countries an
+ * Whether a message may go out; mail to somebody may. The limits of SMS depend on the record, so nobody is told: the countries an
  * account sends to, its daily budget, and a breaker for ranges of numbers to which codes are sent that nobody enters
- * (toll fraud).
+ * (toll fraud). What reaches nobody takes nothing, and asks for as much: a stopwatch would see who is known.
  *
  * @param holds_code otherwise there is nothing to enter, and the range is not judged by it.
  * @returns why it is withheld, or undefined.
@@ -41,20 +41,24 @@ export async function withhold(
   now: number,
   holds_code = true,
 ): Promise<string | undefined> {
-  if (strategy === "email" || number === null) return undefined;
+  const nobody = number === null ? "nobody to send to" : undefined;
+  if (strategy === "email") return nobody;
   const countries = settings.sms_countries.length > 0 ? settings.sms_countries : [settings.country];
-  if (country === null || !countries.includes(country)) return "country not allowed";
-  const range = rangeOf(account_id, number);
+  const abroad = country === null || !countries.includes(country) ? "country not allowed" : undefined;
+  const barred = nobody ?? abroad;
+  const range = rangeOf(account_id, barred === undefined && number !== null ? number : "");
   const sent = await peekBudget(tx.db, { ...range, budget: "sms_prefix_sent" }, now);
   const verified = await peekBudget(tx.db, { ...range, budget: "sms_prefix_verified" }, now);
-  if (!sent.allowed && verified.count < sent.count * SUCCESS_RATE) return "range of numbers is stopped";
+  const stopped = !sent.allowed && verified.count < sent.count * SUCCESS_RATE;
+  const why = barred ?? (stopped ? "range of numbers is stopped" : undefined);
+  const cost = why === undefined ? 1 : 0;
   const daily = { account_id, budget: "sms_daily", subject: account_id, limit: settings.sms_daily_budget } as const;
-  const [taken] = await chargeAll(tx, [daily], now);
-  if (!taken?.allowed) {
+  const [taken] = await chargeAll(tx, [{ ...daily, cost }], now);
+  if (why === undefined && !taken?.allowed) {
     // It costs nothing, and nobody can enter it: the day and the range count what goes out.
     await chargeAll(tx, [{ ...daily, cost: -1 }], now);
     return "daily budget used up";
   }
-  if (holds_code) await chargeAll(tx, [{ ...range, budget: "sms_prefix_sent" }], now);
-  return undefined;
+  if (holds_code) await chargeAll(tx, [{ ...range, budget: "sms_prefix_sent", cost }], now);
+  return why;
 }

@@ -1,6 +1,5 @@
 import { type Account, canonicalAccountId, readAccountId } from "../../directory/accounts/account.ts";
-import { checkCountries } from "../../directory/accounts/check-countries.ts";
-import { checkJwks } from "../../directory/accounts/check-jwks.ts";
+import { checkSettings as checkAccountSettings } from "../../directory/accounts/check-settings.ts";
 import { lookUpAccount } from "../../directory/accounts/find-account.ts";
 import { accountSettings } from "../../directory/accounts/settings.ts";
 import { checkClientId, checkSettings } from "../../directory/clients/check-settings.ts";
@@ -39,8 +38,10 @@ export async function readPlan(directory: Directory, document: unknown): Promise
   const names = roles.map(({ name }) => name);
   const checks = [
     () => readAccountId(account.account_id, "account.account_id"),
-    () => named("account.settings", () => checkCountries(account.settings ?? {})),
-    () => named("account.settings", () => checkJwks(account.settings ?? {})),
+    () =>
+      named("account.settings", () =>
+        checkAccountSettings(canonicalAccountId(account.account_id) ?? "", account.settings ?? {}),
+      ),
     ...clients.flatMap((client, at) => checksOfClient(directory, here, client, `clients.${at}`)),
     ...users.flatMap((user, at) => checksOfUser(directory, here, user, country, names, `users.${at}`)),
   ];

@@ -2,9 +2,7 @@ import { recordDeed } from "../../audit/audit.ts";
 import { type Database, instant } from "../../storage/storage.ts";
 import type { Actor, Directory } from "../directory.ts";
 import type { Account } from "./account.ts";
-import { checkCountries } from "./check-countries.ts";
-import { checkJwks } from "./check-jwks.ts";
-import { checkSignup } from "./check-signup.ts";
+import { checkSettings } from "./check-settings.ts";
 import { findAccount } from "./find-account.ts";
 import { holdAccount } from "./hold-account.ts";
 import type { AccountSettings } from "./settings.ts";
@@ -22,9 +20,7 @@ export async function changeSettings(
   actor: Actor,
   permit?: (db: Database, account: Account) => Promise<void>,
 ): Promise<Account> {
-  await checkCountries(change);
-  checkJwks(change);
-  checkSignup(account_id, change);
+  await checkSettings(account_id, change);
   const now = instant(directory.storage.now());
   await directory.storage.write(async (tx) => {
     const { account, stored } = await holdAccount(tx, account_id, now);

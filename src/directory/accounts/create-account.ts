@@ -4,9 +4,7 @@ import { instant, type Transaction } from "../../storage/storage.ts";
 import { createConnections } from "../connections/connection.ts";
 import type { Actor, Directory } from "../directory.ts";
 import { type Account, readAccountId } from "./account.ts";
-import { checkCountries } from "./check-countries.ts";
-import { checkJwks } from "./check-jwks.ts";
-import { checkSignup } from "./check-signup.ts";
+import { checkSettings } from "./check-settings.ts";
 import type { AccountSettings } from "./settings.ts";
 import { insertAccount } from "./store.ts";
 
@@ -25,9 +23,7 @@ export interface NewAccount {
  */
 export async function createAccount(directory: Directory, input: NewAccount, actor: Actor): Promise<Account> {
   const account_id = readAccountId(input.account_id);
-  await checkCountries(input.settings ?? {});
-  checkJwks(input.settings ?? {});
-  checkSignup(account_id, input.settings ?? {});
+  await checkSettings(account_id, input.settings ?? {});
   const now = directory.storage.now();
   const account = await directory.storage.write((tx) => createAccountIn(tx, { ...input, account_id }, actor, now));
   if (!account) throw refuseField("account_id", "taken", "is taken");

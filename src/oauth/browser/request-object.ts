@@ -47,7 +47,7 @@ export async function openRequestObject(
   } catch (error) {
     if (isBadJwt(error)) throw wrong("its signature or claims", error);
     if (error instanceof Refusal && error.code === "upstream_login_failed")
-      throw blame("invalid_request_object", error, `The client's keys: ${error.message}`);
+      throw blame("invalid_request_object", error, "The client's keys: ");
     throw error;
   }
 }

@@ -55,7 +55,7 @@ export async function matchAssertion(
   } catch (error) {
     if (isBadJwt(error)) return undefined;
     if (error instanceof Refusal && error.code === "upstream_login_failed")
-      throw blame("invalid_client", error, `The client's keys: ${error.message}`);
+      throw blame("invalid_client", error, "The client's keys: ");
     throw error;
   }
 }

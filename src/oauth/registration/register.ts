@@ -91,6 +91,13 @@ export async function chargeNewClient(
   if (!allowed) throw refuse("too_many_requests", { retry_after });
 }
 
+/** @throws 429 too_many_requests. */
+async function chargeChange({ storage }: Directory, { account_id, id: subject }: Client): Promise<void> {
+  const charge = { account_id, budget: "client_change", subject } as const;
+  const { allowed, retry_after } = await takeBudget(storage, charge, storage.now());
+  if (!allowed) throw refuse("too_many_requests", { retry_after });
+}
+
 /** The client whose registration access token this is (RFC 7592 §2). @throws 401 invalid_token. */
 export async function findRegistered(
   { directory }: Oauth,
@@ -110,9 +117,11 @@ export async function findRegistered(
 
 /**
  * Replaces what a client registered (RFC 7592 §2.2): what it leaves out is as if it had never been said. How it authenticates
- * stays, and so does what the account has set; a grant type that the account gave it stays if it is named.
+ * stays, and so does what the account has set; a grant type that the account gave it stays if it is named. Only so often:
+ * each writes an audit event, and may have us ask for a sector's document.
  *
- * @throws 400 invalid_request for another client_id or secret than its own; 400 invalid_redirect_uri, invalid_client_metadata.
+ * @throws 400 invalid_request for another client_id or secret than its own; 400 invalid_redirect_uri, invalid_client_metadata;
+ *   429 too_many_requests.
  */
 export async function replaceRegistered(
   oauth: Oauth,
@@ -123,7 +132,9 @@ export async function replaceRegistered(
   await checkRepeated(oauth.directory, client, metadata);
   // The account may have taken something away since, or take it while the sector's document is asked for.
   const settings = (held: ClientSettings) => replacedBy(metadata, { ...client, settings: held });
-  await checkSector(oauth.documents, settings(client.settings));
+  const after = settings(client.settings);
+  await chargeChange(oauth.directory, client);
+  await checkSector(oauth.documents, after);
   const change = { name: metadata.client_name ?? null, settings };
   return inRegistrationTerms(() => changeClient(oauth.directory, client, change, actor));
 }
@@ -197,9 +208,9 @@ export async function inRegistrationTerms<T>(work: () => Promise<T>): Promise<T>
   }
 }
 
-function registrationFault({ message, options }: Refusal): Refusal {
+function registrationFault({ message: full, options }: Refusal): Refusal {
   const about_callbacks = options.errors?.some(({ path }) => /^(callbacks|redirect_uris)(\.|$)/.test(path));
-  const { momentary } = options;
+  const { momentary, bare: message = full } = options;
   return refuse(about_callbacks ? "invalid_redirect_uri" : "invalid_client_metadata", {
     message,
     ...(momentary ? { momentary } : {}),

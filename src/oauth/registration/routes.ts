@@ -115,7 +115,7 @@ export function registrationRoutes(app: App, oauth: Oauth): void {
       tags,
       params: Params,
       body: ClientReplacement,
-      response: { 200: Information, ...refusals("oauth", ...wrong) },
+      response: { 200: Information, ...refusals("oauth", ...wrong, "too_many_requests") },
     },
     handler: async (request, reply) => {
       const client = await find(request, request.params.client_id);

@@ -4,10 +4,11 @@ import { codeDigest, firstCode, TYPABLE_LENGTH } from "../../authentication/veri
 import { enqueueMessage } from "../../authentication/verification/enqueue-message.ts";
 import { identifierDigest } from "../../authentication/verification/person.ts";
 import { type Account, isOwner } from "../../directory/accounts/account.ts";
-import type { Actor } from "../../directory/directory.ts";
+import type { Actor, Directory } from "../../directory/directory.ts";
 import { readEmail } from "../../directory/users/identifier.ts";
 import { refuse } from "../../errors.ts";
-import { chargeAll } from "../../limits/limits.ts";
+import type { Charge } from "../../limits/budgets.ts";
+import { takeBudget } from "../../limits/limits.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Oauth } from "../oauth.ts";
@@ -24,6 +25,7 @@ export async function beginSignup(
   owner: Account,
   applicant: Readonly<Record<string, unknown>> & { readonly email: string },
   locale: string | undefined,
+  client_uuid: string,
   actor: Actor,
 ): Promise<Pick<Signup, "id" | "email">> {
   checkOpen(owner);
@@ -47,10 +49,8 @@ export async function beginSignup(
     verified_at: null,
     created_account_id: null,
   };
-  const retry_after = await storage.write(async (tx) => {
-    const subject = `signup ${identifierDigest(master_keys, account_id, "account_user", { type: "email", value: email })}`;
-    const [taken] = await chargeAll(tx, [{ account_id, budget: "factor_send", subject }], now);
-    if (taken && !taken.allowed) return taken.retry_after;
+  await chargeSignup(directory, owner, { email, client_uuid }, now);
+  await storage.write(async (tx) => {
     await insertSignup(tx.db, row);
     const message = {
       account: owner,
@@ -66,11 +66,28 @@ export async function beginSignup(
     } as const;
     await enqueueMessage(tx, { ...message, ...about, code: { ...row, format: "typable", length }, now });
     await recordDeed(tx, { account_id, action: "signup.begun", entity: row.id, now: row.created_at, actor });
-    return undefined;
   });
-  if (retry_after !== undefined) throw refuse("too_many_requests", { retry_after });
   nudge();
   return { id: row.id, email };
+}
+
+/** First by the address, so that a refusal takes nothing of what the client's other applicants share. @throws 429. */
+async function chargeSignup(
+  { storage, master_keys }: Directory,
+  { account_id, settings }: Account,
+  { email, client_uuid }: { readonly email: string; readonly client_uuid: string },
+  now: number,
+): Promise<void> {
+  const address = identifierDigest(master_keys, account_id, "account_user", { type: "email", value: email });
+  const charges: readonly Charge[] = [
+    { account_id, budget: "factor_send", subject: `signup ${address}` },
+    // Beside its logins: applicants are strangers, who could use those up.
+    { account_id, budget: "send_client", subject: `signup ${client_uuid}`, limit: settings.client_sends_per_minute },
+  ];
+  for (const charge of charges) {
+    const { allowed, retry_after } = await takeBudget(storage, charge, now);
+    if (!allowed) throw refuse("too_many_requests", { retry_after });
+  }
 }
 
 /** Accounts are opened under owners alone: the numbers are theirs. @throws 403 access_denied. */

@@ -35,7 +35,7 @@ export function signupRoutes(app: App, oauth: Oauth): void {
     handler: async (request) => {
       const owner = await findAccount(directory, request.account_id);
       const locale = requestedLanguage(request.headers["accept-language"]);
-      return beginSignup(oauth, owner, request.body, locale, actorOf(request));
+      return beginSignup(oauth, owner, request.body, locale, request.bearer.client_uuid, actorOf(request));
     },
   });
 

@@ -1,0 +1,57 @@
+import type { Fault } from "../../errors.ts";
+import { malformed } from "../../http/error-reply.ts";
+import { isFetchable } from "../clients/callback.ts";
+import { OWN_AUDIENCES } from "../grants/audience.ts";
+import { isOwner } from "./account.ts";
+import type { AccountSettings } from "./settings.ts";
+
+type Settings = Partial<AccountSettings>;
+
+/** What no schema can say of an account's settings. @throws 400 invalid_request with every fault. */
+export async function checkSettings(account_id: string, settings: Settings): Promise<void> {
+  const faults = [
+    ...(await countryFaults(settings)),
+    ...jwksFaults(settings),
+    ...signupFaults(account_id, settings),
+    ...audienceFaults(settings),
+  ];
+  if (faults.length > 0) throw malformed(faults);
+}
+
+/**
+ * Telephone numbers have to know the countries of an account: with `UK` for `GB` its numbers would be read wrong, or
+ * get no SMS, and nobody would be told.
+ */
+async function countryFaults({ country, sms_countries = [] }: Settings): Promise<readonly Fault[]> {
+  const named = sms_countries.map((code, index) => [`sms_countries.${index}`, code] as const);
+  const all = country === undefined ? named : [["country", country] as const, ...named];
+  if (all.length === 0) return [];
+  const { isSupportedCountry } = await import("libphonenumber-js/min");
+  const message = "must be a country of ISO 3166-1 alpha-2 that has telephone numbers, such as NO or GB";
+  return all.flatMap(([path, code]) => (isSupportedCountry(code) ? [] : [{ path, code: "country", message }]));
+}
+
+/** With keys that can never be fetched none of the account's own users could log in. */
+function jwksFaults({ jwks }: Settings): readonly Fault[] {
+  if (!jwks || isFetchable(jwks.uri)) return [];
+  const message = "must be https, or http on a loopback address, without a user name";
+  return [{ path: "jwks.uri", code: "https", message }];
+}
+
+/** Accounts are opened under owners alone. */
+function signupFaults(account_id: string, { signup }: Settings): readonly Fault[] {
+  if (!signup || isOwner(account_id)) return [];
+  return [{ path: "signup", code: "owner", message: "is for owners alone, whose last five digits are 0" }];
+}
+
+/** A setting names no audience that a grant may not. */
+function audienceFaults({ api_audiences = [], public_client_grants = {} }: Settings): readonly Fault[] {
+  const named = [
+    ...api_audiences.map((audience, index) => [`api_audiences.${index}`, audience] as const),
+    ...Object.keys(public_client_grants).map((audience) => [`public_client_grants.${audience}`, audience] as const),
+  ];
+  const message = `must not be empty or begin with ${OWN_AUDIENCES}, which is the server's own`;
+  return named.flatMap(([path, audience]) =>
+    audience === "" || audience.startsWith(OWN_AUDIENCES) ? [{ path, code: "reserved", message }] : [],
+  );
+}
