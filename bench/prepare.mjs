@@ -6,6 +6,7 @@
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { sql } from "kysely";
+import { newBrowser } from "../dist/authentication/sessions/session.js";
 import { beginSession } from "../dist/authentication/sessions/sessions.js";
 import { codeDigest, firstCode } from "../dist/authentication/verification/code.js";
 import { unknownPerson } from "../dist/authentication/verification/person.js";
@@ -15,6 +16,7 @@ import { lookUpAccount } from "../dist/directory/accounts/find-account.js";
 import { createClient } from "../dist/directory/clients/create-client.js";
 import { createGrant } from "../dist/directory/grants/change-grants.js";
 import { createUser } from "../dist/directory/users/create-user.js";
+import { sha256 } from "../dist/secrets/digest.js";
 import { reveal } from "../dist/secrets/secret.js";
 import { uuidv7 } from "../dist/secrets/uuid.js";
 import { openSqliteFile } from "../dist/storage/sqlite/connection.js";
@@ -62,7 +64,9 @@ export async function prepareSession({ core: { directory, storage } }) {
   const { id } = await createUser(directory, account, input, actor);
   const now = storage.now();
   const subject = { user_id: id, authenticated_at: now, amr: ["otp"] };
-  const { browser } = await storage.write((tx) => beginSession(tx, storage.engine, account, subject, undefined, now));
+  const browser = newBrowser();
+  const cookies = { now: sha256(reveal(browser)) };
+  await storage.write((tx) => beginSession(tx, storage.engine, account, subject, cookies, now));
   return { cookie: `lk_${ACCOUNT}=${reveal(browser)}` };
 }
 
