@@ -142,5 +142,8 @@ async function registrationOperations(latchkey: Latchkey, tenant: Tenant, saw: (
     expect(await manage(method, undefined)).toBe(401);
     expect(await manage(method, token, `${latchkey.url}/v1/accounts/X1`)).toBe(400);
     expect(await manage(method, token)).toBe(method === "DELETE" ? 204 : 200);
+    if (method !== "PUT") continue;
+    for (let n = 1; n < 20; n++) await manage(method, token);
+    expect(await manage(method, token)).toBe(429);
   }
 }
