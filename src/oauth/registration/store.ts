@@ -1,3 +1,4 @@
+import type { Client } from "../../directory/clients/client.ts";
 import { type Database, type Instant, instant } from "../../storage/storage.ts";
 import { columns } from "../../storage/tables.ts";
 import { KEPT, NOBODY, type Registration } from "./registration.ts";
@@ -26,33 +27,26 @@ export function selectRegistration(
     .executeTakeFirst();
 }
 
-/** A document comes without a registration access token. */
+/** Clients that live and that a document describes. */
 export async function countDocuments(db: Database, account_id: string): Promise<number> {
-  const { n } = await countLiving(db, account_id)
-    .where("registered.token_digest", "is", null)
-    .executeTakeFirstOrThrow();
+  const { n } = await countLiving(db, account_id, "metadata").executeTakeFirstOrThrow();
   return Number(n);
 }
 
-/** Those that somebody registered without an initial access token. */
+/** Clients that live and that somebody registered without an initial access token. */
 export async function countOpenlyRegistered(db: Database, account_id: string): Promise<number> {
-  const { n } = await countLiving(db, account_id)
-    .where("registered.token_digest", "is not", null)
-    .where("clients.created_by", "=", NOBODY)
-    .executeTakeFirstOrThrow();
+  const { n } = await countLiving(db, account_id, "dynamic").where("created_by", "=", NOBODY).executeTakeFirstOrThrow();
   return Number(n);
 }
 
-/** What is known of a client outlives it, until it is swept; the room that it took does not. */
-const countLiving = (db: Database, account_id: string) =>
+/** What was noted of a registration outlives its client, until it is swept; the room that the client took does not. */
+const countLiving = (db: Database, account_id: string, origin: Client["origin"]) =>
   db
-    .selectFrom("client_registrations as registered")
-    .innerJoin("clients", (join) =>
-      join.onRef("clients.account_id", "=", "registered.account_id").onRef("clients.id", "=", "registered.client_id"),
-    )
+    .selectFrom("clients")
     .select((eb) => eb.fn.countAll<number>().as("n"))
-    .where("registered.account_id", "=", account_id)
-    .where("clients.deleted_at", "is", null);
+    .where("account_id", "=", account_id)
+    .where("origin", "=", origin)
+    .where("deleted_at", "is", null);
 
 /** Notes that a client was used, if that was last noted before `before`. `now` in milliseconds. */
 export async function updateUsedAt(
