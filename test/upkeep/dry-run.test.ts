@@ -192,7 +192,7 @@ describeOnBothEngines("a file to import", (engine) => {
     await latchkey.close();
   });
 
-  it("sets no jwks that could never be fetched", async () => {
+  it("sets nothing that could mean nothing, such as a jwks that could never be fetched", async () => {
     const { database_url, drop } = await createTestDatabase(engine);
     const plan = (uri: string) => {
       const jwks = { name: "IdP", uri, issuer: "https://idp.example" };
@@ -200,8 +200,13 @@ describeOnBothEngines("a file to import", (engine) => {
     };
     for (const uri of ["http://idp.example/jwks", "ftp://idp.example/jwks"])
       expect(await faulty(database_url, plan(uri))).toEqual([
-        "account.settings.jwks.uri must be https, or http on a loopback address",
+        "account.settings.jwks.uri must be https, or http on a loopback address, without a user name",
       ]);
+    const merchant = { account: { account_id: "P11200002", settings: { signup: true, country: "UK" } } };
+    expect(await faulty(database_url, merchant)).toEqual([
+      "account.settings.country must be a country of ISO 3166-1 alpha-2 that has telephone numbers, such as NO or GB",
+      "account.settings.signup is for owners alone, whose last five digits are 0",
+    ]);
     const right = await importing(database_url, plan("https://idp.example/jwks"), "--dry-run");
     expect(right.imported, JSON.stringify(right)).toBe(false);
     await drop();
