@@ -21,7 +21,7 @@ import { type AccessToken, subjectsOf, verifyAccessToken } from "../../tokens/ve
 import { checkProof, type Presented, presentedBy } from "../dpop/dpop.ts";
 import type { Oauth } from "../oauth.ts";
 import { externalBearer } from "./external-bearer.ts";
-import { checkStillGiven } from "./still-given.ts";
+import { checkStillGiven, mayHaveLost } from "./still-given.ts";
 
 export function requireBearer(app: App, deps: Oauth): void {
   app.decorateRequest("account_id", "");
@@ -155,14 +155,18 @@ export async function findAlive(
   const issuer = issuerOf(directory.public_url, account_id);
   const verified = await verifyAccessToken(tokens, account_id, issuer, token, directory.storage.now());
   directory.revocations.checkAlive(account_id, subjectsOf(verified), verified);
-  await checkStillGiven(directory, account_id, verified);
+  if (mayHaveLost(directory, account_id, verified)) await checkStillGiven(directory, account_id, verified);
   if (verified.partner_account !== undefined) await checkPartner(directory, verified, verified.partner_account);
-  await checkProvider(directory, verified);
+  if (verified.holds) await checkProvider(directory, verified, verified.holds);
   return verified;
 }
 
 /** What came of an ID token of the account's own provider ends when that is taken away, or another takes its place. */
-async function checkProvider(directory: Directory, { account_id, holds = [] }: AccessToken): Promise<void> {
+async function checkProvider(
+  directory: Directory,
+  { account_id }: AccessToken,
+  holds: readonly string[],
+): Promise<void> {
   const provider = holds.find((held) => held.startsWith("provider:"));
   if (provider === undefined) return;
   const jwks = (await lookUpAccount(directory, account_id))?.settings.jwks;

@@ -9,6 +9,14 @@ import { refuse, unlessRefused } from "../../errors.ts";
 import { type AccessToken, restsOn } from "../../tokens/verify.ts";
 import { givenBy, identity_scopes } from "../scopes.ts";
 
+/** Grants of this account that a token hangs on, and that have changed since any token began. */
+const changedGrants = ({ revocations }: Directory, account_id: string, token: AccessToken) =>
+  restsOn(token).filter((named) => named.startsWith("grant:") && revocations.knows(account_id, changedSubject(named)));
+
+/** Whether `checkStillGiven` has anything to look at. */
+export const mayHaveLost = (directory: Directory, account_id: string, token: AccessToken): boolean =>
+  changedGrants(directory, account_id, token).length > 0;
+
 /**
  * A token lives while it holds nothing that was taken from the grants of this account that it hangs on, its own and that of
  * what it was exchanged for. Looked at only where such a grant has changed since any token began.
@@ -16,8 +24,7 @@ import { givenBy, identity_scopes } from "../scopes.ts";
  * @throws 401 invalid_token.
  */
 export async function checkStillGiven(directory: Directory, account_id: string, token: AccessToken): Promise<void> {
-  for (const named of restsOn(token)) {
-    if (!named.startsWith("grant:") || !directory.revocations.knows(account_id, changedSubject(named))) continue;
+  for (const named of changedGrants(directory, account_id, token)) {
     const { audience, scope } = await grantAt(directory, account_id, token, named.slice("grant:".length));
     const at_account_api = isAnAccountApi(await findAccount(directory, account_id), directory.public_url, audience);
     const given = givenBy(scope, at_account_api);
