@@ -6,6 +6,7 @@
  * is counted even when it is refused, and windows are fixed: hammering does not make them longer. When the database does not
  * answer, the caller gets that error: nothing is allowed because it could not be counted.
  */
+import { refuse } from "../errors.ts";
 import type { Storage, Transaction } from "../storage/storage.ts";
 import { type Charge, limitOf, type Taken } from "./budgets.ts";
 import {
@@ -20,6 +21,12 @@ import {
 /** `now` in milliseconds since the epoch, here and below. */
 export async function takeBudget(storage: Storage, charge: Charge, now: number): Promise<Taken> {
   return taken(charge, await storage.hot(takeStatement, { charge, now }), now);
+}
+
+/** As `takeBudget`, where nothing else decides. @throws 429 too_many_requests. */
+export async function spendBudget(storage: Storage, charge: Charge, now: number): Promise<void> {
+  const { allowed, retry_after } = await takeBudget(storage, charge, now);
+  if (!allowed) throw refuse("too_many_requests", { retry_after });
 }
 
 /** Takes several at once, each on disk before the answer; answers in the order given. */

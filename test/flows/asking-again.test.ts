@@ -183,7 +183,7 @@ describeOnBothEngines("asking again", (engine) => {
       const asked = await surfer.act(page, "resend");
       const [second = "", ...older] = await codes(email);
       expect(older, `${tried}`).toEqual([first]);
-      // It rests as any other does.
+      // It rests like every other code.
       const hasty = await press(surfer, asked, 3);
       expect(await codes(email)).toHaveLength(2);
       expect(answered(await surfer.act(hasty, "code", { code: second })).get("code")).toBeTruthy();

@@ -1,6 +1,5 @@
 import type { Directory } from "../../directory/directory.ts";
-import { refuse } from "../../errors.ts";
-import { takeBudget } from "../../limits/limits.ts";
+import { spendBudget } from "../../limits/limits.ts";
 import { sourceSubject } from "../../limits/source.ts";
 import { uncount } from "../guesses/guess.ts";
 
@@ -18,7 +17,6 @@ export async function takeAttempt(
 ): Promise<() => Promise<void>> {
   const budget = "upstream_source" as const;
   const charge = { account_id, budget, subject: sourceSubject(directory.master_keys, account_id, source) };
-  const { allowed, retry_after } = await takeBudget(directory.storage, charge, now);
-  if (!allowed) throw refuse("too_many_requests", { retry_after });
+  await spendBudget(directory.storage, charge, now);
   return () => uncount(directory, charge);
 }

@@ -50,7 +50,7 @@ export async function deliverCode(
   const reached = silent === undefined ? to : null;
   if (pending) await noteSent(tx, request, login, code, reached);
   const host = pageHost(directory.public_url, login.audience);
-  // At the hosted login whoever guesses may ask too: their code is told as any other, the guesses in a message of their own.
+  // At the hosted login whoever guesses may ask too: their code is told like every other code, the guesses in a message of their own.
   const told = host === undefined && closed && request.client.settings.code_format === "numeric";
   const purpose = purposeOf(request, login, told);
   await enqueueMessage(tx, {

@@ -13,7 +13,7 @@ import { type Documents, fetchList } from "../../egress/documents.ts";
 import { Refusal, refuse, unlessRefused } from "../../errors.ts";
 import { malformed } from "../../http/error-reply.ts";
 import { faultsOf, MOST_FAULTS } from "../../http/faults.ts";
-import { takeBudget } from "../../limits/limits.ts";
+import { spendBudget } from "../../limits/limits.ts";
 import { sourceSubject } from "../../limits/source.ts";
 import { base64url, sameBytes } from "../../secrets/digest.ts";
 import { type Secret, secret } from "../../secrets/secret.ts";
@@ -83,19 +83,13 @@ export async function chargeNewClient(
   source: string,
 ): Promise<void> {
   const subject = sourceSubject(master_keys, account_id, source);
-  const { allowed, retry_after } = await takeBudget(
-    storage,
-    { account_id, budget: "client_source", subject },
-    storage.now(),
-  );
-  if (!allowed) throw refuse("too_many_requests", { retry_after });
+  await spendBudget(storage, { account_id, budget: "client_source", subject }, storage.now());
 }
 
 /** @throws 429 too_many_requests. */
 async function chargeChange({ storage }: Directory, { account_id, id: subject }: Client): Promise<void> {
   const charge = { account_id, budget: "client_change", subject } as const;
-  const { allowed, retry_after } = await takeBudget(storage, charge, storage.now());
-  if (!allowed) throw refuse("too_many_requests", { retry_after });
+  await spendBudget(storage, charge, storage.now());
 }
 
 /** The client whose registration access token this is (RFC 7592 §2). @throws 401 invalid_token. */

@@ -8,7 +8,7 @@ import type { Actor, Directory } from "../../directory/directory.ts";
 import { readEmail } from "../../directory/users/identifier.ts";
 import { refuse } from "../../errors.ts";
 import type { Charge } from "../../limits/budgets.ts";
-import { takeBudget } from "../../limits/limits.ts";
+import { spendBudget } from "../../limits/limits.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Oauth } from "../oauth.ts";
@@ -84,10 +84,7 @@ async function chargeSignup(
     // Beside its logins: applicants are strangers, who could use those up.
     { account_id, budget: "send_client", subject: `signup ${client_uuid}`, limit: settings.client_sends_per_minute },
   ];
-  for (const charge of charges) {
-    const { allowed, retry_after } = await takeBudget(storage, charge, now);
-    if (!allowed) throw refuse("too_many_requests", { retry_after });
-  }
+  for (const charge of charges) await spendBudget(storage, charge, now);
 }
 
 /** Accounts are opened under owners alone: the numbers are theirs. @throws 403 access_denied. */
