@@ -34,6 +34,12 @@ export function takeBudgets(storage: Storage, charges: readonly Charge[], now: n
   return Promise.all(charges.map((charge) => takeBudget(storage, charge, now)));
 }
 
+/** @returns seconds until all of these allow it; undefined where they do. */
+export function longestWait(taken: readonly Taken[]): number | undefined {
+  const refused = taken.filter(({ allowed }) => !allowed).map(({ retry_after }) => retry_after);
+  return refused.length === 0 ? undefined : Math.max(...refused);
+}
+
 /**
  * Takes several inside a write transaction, in the one order that cannot deadlock; answers in the order given. The counts
  * commit with the transaction, so a refused caller must be answered after it, not by throwing inside.

@@ -7,7 +7,7 @@ import type { User } from "../../directory/users/user.ts";
 import { type VerifiedField, verifyContact } from "../../directory/users/verify-contact.ts";
 import { refuse, refuseField } from "../../errors.ts";
 import type { BudgetName, Charge } from "../../limits/budgets.ts";
-import { chargeAll, takeBudgets } from "../../limits/limits.ts";
+import { chargeAll, longestWait, takeBudgets } from "../../limits/limits.ts";
 import { sourceSubject } from "../../limits/source.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
@@ -99,9 +99,8 @@ async function chargeContact(
     steps.push([charge("send_identifier", target)]);
   }
   for (const step of steps) {
-    const refused = (await takeBudgets(storage, step, now)).filter(({ allowed }) => !allowed);
-    const retry_after = Math.max(0, ...refused.map((taken) => taken.retry_after));
-    if (refused.length > 0) throw refuse("too_many_requests", { retry_after });
+    const retry_after = longestWait(await takeBudgets(storage, step, now));
+    if (retry_after !== undefined) throw refuse("too_many_requests", { retry_after });
   }
 }
 

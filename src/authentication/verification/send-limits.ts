@@ -1,6 +1,6 @@
 import type { Directory } from "../../directory/directory.ts";
-import type { Charge, Taken } from "../../limits/budgets.ts";
-import { takeBudget, takeBudgets } from "../../limits/limits.ts";
+import type { Charge } from "../../limits/budgets.ts";
+import { longestWait, takeBudget, takeBudgets } from "../../limits/limits.ts";
 import { sourceSubject } from "../../limits/source.ts";
 import type { Login } from "./login.ts";
 import type { SendRequest } from "./send.ts";
@@ -39,9 +39,4 @@ export async function chargeSend(
     if (wait !== undefined) return wait;
   }
   return longestWait(await takeBudgets(storage, [charge("send_identifier", identifier), perClient], now));
-}
-
-function longestWait(taken: readonly Taken[]): number | undefined {
-  const refused = taken.filter(({ allowed }) => !allowed).map(({ retry_after }) => retry_after);
-  return refused.length === 0 ? undefined : Math.max(...refused);
 }
