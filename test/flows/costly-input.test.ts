@@ -252,4 +252,36 @@ describeOnBothEngines("costly input", (engine) => {
     expect(await ids("limit=3&search=CORP")).toEqual(made.slice(0, 3));
     expect(await ids("search=nobody")).toEqual([]);
   });
+
+  it("is no search that looks at all of an account's rows in one statement", async () => {
+    const own = await createTenant(latchkey);
+    const { storage } = latchkey.server.core;
+    const at = new Date().toISOString();
+    const about = { account_id: own.account_id, created_at: at, updated_at: at, created_by: "test" };
+    const ids = Array.from({ length: 450 }, (_, n) => `row-${String(n).padStart(3, "0")}`);
+    const staff = { ...about, type: "account_user", profile: "{}", scope: "[]" } as const;
+    await storage.write(async ({ db }) => {
+      const roles = ids.map((id) => ({ ...about, id, name: "Größe", description: id, scope: "[]" }));
+      await db.insertInto("roles").values(roles).execute();
+      const users = ids.map((id) => ({ ...staff, id, name: "Größe", email: `${id}@x.example`, email_canonical: id }));
+      for (const user of users) await db.insertInto("users").values(user).execute();
+    });
+    for (const [path, table] of [
+      ["/auth/roles", "roles"],
+      ["/management/users", "users"],
+    ] as const) {
+      const search = async (query: object) => {
+        asked.splice(0);
+        const reply = await call(`${own.base}${path}`, { token: own.token, query: { ...query } });
+        const looks = asked.filter((text) => text.startsWith("select") && text.includes(`from "${table}"`));
+        expect(looks.filter((text) => !/ limit | in \(/.test(text) || / like |replace\(/.test(text))).toEqual([]);
+        return { found: (reply.body as { id: string }[]).map(({ id }) => id), looks: looks.length };
+      };
+      const rare = await search({ search: "W-449" });
+      expect([rare.found, rare.looks >= 3], path).toEqual([["row-449"], true]);
+      expect((await search({ search: "GRÖSSE", limit: 3 })).found, path).toEqual(ids.slice(0, 3));
+      expect((await search({ search: "größe", limit: 3, starting_after: "row-447" })).found).toEqual(ids.slice(448));
+      expect((await search({ search: "nobody has this" })).found, path).toEqual([]);
+    }
+  });
 });

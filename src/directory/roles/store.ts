@@ -1,5 +1,5 @@
-import { contains } from "../../storage/contains.ts";
 import { markDeleted } from "../../storage/mark-deleted.ts";
+import { searchIds } from "../../storage/search.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
 import { columns } from "../../storage/tables.ts";
 import type { Role } from "./role.ts";
@@ -19,20 +19,37 @@ export interface RoleFilter {
 }
 
 export async function selectRoles(db: Database, account_id: string, filter: RoleFilter): Promise<readonly Role[]> {
-  const { search, name, include_deleted, limit, starting_after } = filter;
-  let query = db
-    .selectFrom("roles")
-    .select(columns.roles)
-    .where("account_id", "=", account_id)
-    .orderBy("id")
-    .limit(limit);
-  if (!include_deleted) query = query.where("deleted_at", "is", null);
-  if (name !== undefined) query = query.where("name", "=", name);
-  if (starting_after !== undefined) query = query.where("id", ">", starting_after);
-  if (search !== undefined) {
-    query = query.where(({ or }) => or(["id", "name", "description"].map((column) => contains(column, search))));
+  const { search, limit, starting_after } = filter;
+  const listed = listedRoles(db, account_id, filter).select(columns.roles).orderBy("id");
+  if (search === undefined) {
+    const rows = await listed
+      .where("id", ">", starting_after ?? "")
+      .limit(limit)
+      .execute();
+    return rows.map(decode);
   }
-  return (await query.execute()).map(decode);
+  const ids = await searchIds({
+    text: search,
+    limit,
+    starting_after,
+    read: (after, most) =>
+      listedRoles(db, account_id, filter)
+        .select(["id", "name", "description"])
+        .where("id", ">", after)
+        .orderBy("id")
+        .limit(most)
+        .execute(),
+    textsOf: ({ id, name, description }) => [id, name, description],
+  });
+  return ids.length === 0 ? [] : (await listed.where("id", "in", ids).execute()).map(decode);
+}
+
+function listedRoles(db: Database, account_id: string, { name, include_deleted }: RoleFilter) {
+  return db
+    .selectFrom("roles")
+    .where("account_id", "=", account_id)
+    .$if(!include_deleted, (query) => query.where("deleted_at", "is", null))
+    .$if(name !== undefined, (query) => query.where("name", "=", name ?? ""));
 }
 
 export async function selectRole(db: Database, account_id: string, id: string): Promise<Role | undefined> {

@@ -1,6 +1,6 @@
 import { sql } from "kysely";
-import { contains } from "../../storage/contains.ts";
 import { inPages } from "../../storage/pages.ts";
+import { searchIds } from "../../storage/search.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
 import { type AccountUser, type AccountUserProfile, EXTERNAL } from "./account-user.ts";
 import { columns } from "./store.ts";
@@ -52,8 +52,7 @@ export async function selectAccountUser(
 export interface AccountUserPage {
   /** Part of the address or name, whatever the case. */
   readonly search?: string | undefined;
-  /** All of them without it. */
-  readonly limit?: number | undefined;
+  readonly limit: number;
   /** id of the last user of the page before. */
   readonly starting_after?: string | undefined;
 }
@@ -63,14 +62,23 @@ export async function selectAccountUsers(
   account_id: string,
   { search, limit, starting_after }: AccountUserPage,
 ): Promise<readonly AccountUserRow[]> {
-  const matches = (column: "email_canonical" | "name") => contains(column, search ?? "");
-  const rows = await accountUsers(db, account_id)
-    .$if(search !== undefined, (query) => query.where(({ or }) => or([matches("email_canonical"), matches("name")])))
-    .$if(starting_after !== undefined, (query) => query.where("id", ">", starting_after ?? ""))
-    .orderBy("id")
-    .$if(limit !== undefined, (query) => query.limit(limit ?? 0))
-    .execute();
-  return rows.map(accountUserOf);
+  const listed = accountUsers(db, account_id).orderBy("id");
+  if (search === undefined) {
+    const rows = await listed
+      .where("id", ">", starting_after ?? "")
+      .limit(limit)
+      .execute();
+    return rows.map(accountUserOf);
+  }
+  const ids = await searchIds({
+    text: search,
+    limit,
+    starting_after,
+    read: (after, most) =>
+      listed.clearSelect().select(["id", "email_canonical", "name"]).where("id", ">", after).limit(most).execute(),
+    textsOf: ({ email_canonical, name }) => [email_canonical, name],
+  });
+  return ids.length === 0 ? [] : (await listed.where("id", "in", ids).execute()).map(accountUserOf);
 }
 
 export function selectRoleIds(
