@@ -19,7 +19,8 @@ interface SmtpError extends Error {
   readonly originalCode?: string;
 }
 
-const CONNECTIONS = 5;
+/** As many as an outbox sends mails at once. */
+const CONNECTIONS = 6;
 /** A connection that lies idle for longer is closed; milliseconds. */
 const IDLE = 30_000;
 /**

@@ -4,8 +4,8 @@ import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../
 import { until } from "../../test/support/smtp.ts";
 import { instant, type Storage } from "../storage/storage.ts";
 import { openOutboxCounts } from "./counts.ts";
-import { enqueue, type OutboxMessage, type OutboxRow } from "./outbox.ts";
-import { selectDueQueues } from "./store.ts";
+import { enqueue, type OutboxMessage, type OutboxRow, type SentChannel } from "./outbox.ts";
+import { beginning, selectDueQueues } from "./store.ts";
 import { startOutbox } from "./worker.ts";
 
 describeOnBothEngines("an outbox with much in it", (engine) => {
@@ -26,28 +26,29 @@ describeOnBothEngines("an outbox with much in it", (engine) => {
   const put = (fields: Partial<OutboxMessage>) => storage.write((tx) => enqueue(tx, message(fields), storage.now()));
 
   /** One message for each of very many destinations, of which none is due for a while. */
-  async function putForMany(count: number): Promise<readonly string[]> {
+  async function putForMany(count: number, channel: SentChannel = "http"): Promise<readonly string[]> {
     const later = storage.now() + 300_000;
     const destinations = Array.from({ length: count }, (_, n) => `many.example:${10_000 + n}`);
     await storage.write(async (tx) => {
       for (const destination of destinations)
-        await enqueue(tx, message({ destination, expires_at: later + 60_000 }), later);
+        await enqueue(tx, message({ channel, destination, expires_at: later + 60_000 }), later);
     });
     return destinations;
   }
 
-  it("comes to every destination, and to a bounded number of them each time", async () => {
-    const destinations = await putForMany(450);
-    await put({ channel: "mail", destination: "" });
+  it.each(["mail", "sms", "http"] as const)("comes to all of %s, and to a bounded number each time", async (over) => {
+    const destinations = await putForMany(450, over);
+    const other = over === "mail" ? "sms" : "mail";
+    await put({ channel: other, destination: "" });
     const now = instant(storage.now() + 300_000);
     const seen: string[][] = [];
-    let from = "";
+    let from = beginning;
     do {
       const { due, next } = await selectDueQueues(storage.read, now, from);
-      expect(due.filter(({ channel }) => channel === "mail")).toHaveLength(1);
-      seen.push(due.flatMap(({ channel, destination }) => (channel === "http" ? destination : [])));
+      expect(due.filter(({ channel }) => channel === other)).toHaveLength(1);
+      seen.push(due.flatMap(({ channel, destination }) => (channel === over ? destination : [])));
       from = next;
-    } while (from !== "");
+    } while (from[over] !== "");
     expect(seen.map(({ length }) => length)).toEqual([200, 200, 52]);
     expect([...new Set(seen.flat())].toSorted()).toEqual(destinations);
   });

@@ -22,7 +22,7 @@ export interface OutboxMessage {
   /** Names the renderer and sender that `startOutbox` was given. */
   readonly kind: string;
   readonly channel: Channel;
-  /** Host and port where a client named the server that it goes to; empty where it is the operator's own. */
+  /** Who waits for themselves alone: host and port of a server that a client named, else the account. */
   readonly destination: string;
   /** Whose sandbox inbox the message is in; null for a production account. */
   readonly inbox: string | null;

@@ -33,7 +33,7 @@ export async function insertRow(db: Database, row: NewRow, withheld: boolean): P
     .execute();
 }
 
-/** What goes to one server over one channel. */
+/** What goes over one channel to one server that a client named, or by the operator's own server for one account. */
 export interface Queue {
   readonly channel: SentChannel;
   readonly destination: string;
@@ -44,24 +44,32 @@ export interface DueQueue extends Queue {
   readonly due_at: Instant;
 }
 
+/** Of each channel the destination at which a look begins. */
+export type Places = Readonly<Record<SentChannel, string>>;
+
+export const beginning: Places = { mail: "", sms: "", http: "" };
+
 export interface Look {
   readonly due: readonly DueQueue[];
-  /** The destination over HTTP from which the next look goes on: clients name as many as they like. */
-  readonly next: string;
+  /** Where the next look goes on. */
+  readonly next: Places;
 }
 
 /** Destinations of one channel that a look comes to. */
 const DESTINATIONS = 200;
 
 /**
- * Looks for queues with a message that is due. From one queue to the next by an index, however much waits in each; over
- * HTTP from the destination `from` on, and no further than a look goes.
+ * Looks for queues with a message that is due. From one queue to the next by an index, however much waits in each; from
+ * the destinations `from` on, and no further than a look goes: there may be any number of them.
  */
-export async function selectDueQueues(db: Database, now: Instant, from: string): Promise<Look> {
+export async function selectDueQueues(db: Database, now: Instant, from: Places): Promise<Look> {
   const least = (column: "destination" | "next_attempt_at", where: RawBuilder<unknown>) =>
     sql`(select min(${sql.ref(column)}) from outbox where state = 'pending' and outbox.channel = ${where})`;
+  const begun = sql.join(
+    Object.entries(from).map(([channel, start]) => sql`(${sql.lit(channel)}, cast(${start} as text))`),
+  );
   const { rows } = await sql<DueQueue & { place: number }>`with recursive
-    channels (channel, start) as (values ('mail', ''), ('sms', ''), ('http', cast(${from} as text))),
+    channels (channel, start) as (values ${begun}),
     queues (channel, destination, place) as (
       select channel,
         ${least("destination", sql`channels.channel and outbox.destination >= channels.start`)}, 1 from channels
@@ -74,8 +82,9 @@ export async function selectDueQueues(db: Database, now: Instant, from: string):
         from queues where destination is not null)
     select channel, destination, place, due_at from waiting
       where due_at <= ${now} or place = ${sql.lit(DESTINATIONS)} order by due_at`.execute(db);
-  const last = rows.find(({ place }) => Number(place) === DESTINATIONS);
-  return { due: rows.filter(({ due_at }) => due_at <= now), next: last?.destination ?? "" };
+  const last = rows.filter(({ place }) => Number(place) === DESTINATIONS);
+  const next = { ...beginning, ...Object.fromEntries(last.map(({ channel, destination }) => [channel, destination])) };
+  return { due: rows.filter(({ due_at }) => due_at <= now), next };
 }
 
 export interface Claim {

@@ -3,7 +3,9 @@ import { instant, type Storage } from "../storage/storage.ts";
 import { type AttemptContext, attemptDelivery } from "./attempt.ts";
 import type { OutboxRow, SentChannel } from "./outbox.ts";
 import {
+  beginning,
   type DueQueue,
+  type Places,
   type Queue,
   selectDueQueues,
   updateClaim,
@@ -18,10 +20,10 @@ interface Slots {
   readonly each: number;
 }
 
-/** A channel waits for itself alone, and no server that clients named gets more than its share. */
+/** A channel waits for itself alone, and no account and no server that clients named gets more than its share. */
 const SLOTS: Readonly<Record<SentChannel, Slots>> = {
-  mail: { all: 6, each: 6 },
-  sms: { all: 6, each: 6 },
+  mail: { all: 6, each: 5 },
+  sms: { all: 6, each: 5 },
   http: { all: 8, each: 2 },
 };
 
@@ -49,8 +51,8 @@ interface Worker extends AttemptContext {
   readonly slots: Readonly<Record<SentChannel, Slots>>;
   readonly lease: number;
   readonly inFlight: Map<string, UnderWay>;
-  /** Where the next look for what goes over HTTP begins. */
-  from: string;
+  /** Where the next look begins. */
+  from: Places;
 }
 
 interface UnderWay extends Pick<OutboxRow, "channel" | "destination"> {
@@ -79,7 +81,7 @@ export function startOutbox(storage: Storage, kinds: AttemptContext["kinds"], op
     slots,
     lease,
     inFlight,
-    from: "",
+    from: beginning,
   };
   const sleeper = openSleeper();
   let stopping = false;

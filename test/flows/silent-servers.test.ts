@@ -82,6 +82,39 @@ describeOnBothEngines("a server that never answers", (engine) => {
     );
   });
 
+  it("holds up no other tenant's codes where it takes its time over those of one", async () => {
+    const slow = new Set<string>();
+    let goOn = () => {};
+    const hours = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    let waiting = 0;
+    mailbox.beforeAccept = async (mail) => {
+      if (!slow.has(recipientOf(mail))) return;
+      waiting += 1;
+      await hours;
+    };
+    await beside(
+      () => `127.0.0.1:${mailbox.port}`,
+      async () => {
+        const [busy, other] = [newAccountId("P"), newAccountId("P")];
+        const tenant = await createTenant(latchkey, { account_id: busy });
+        for (let n = 0; n < MANY; n++) {
+          const { email } = await addUser(latchkey, tenant.account_id);
+          slow.add(email);
+          expect((await askForCode(tenant, { email })).status).toBe(204);
+        }
+        await until("mails to hang", () => waiting >= 5 || undefined);
+        const beside = await createTenant(latchkey, { account_id: other });
+        await askForCode(beside);
+        await until("the code", () => mailbox.mails.find((mail) => recipientOf(mail) === beside.user.email), 60_000);
+        expect(waiting, "and most of the others had not even been tried").toBeLessThan(MANY / 2);
+        goOn();
+        mailbox.beforeAccept = undefined;
+      },
+    );
+  });
+
   it("holds up no SMS where it is the mail server", async () => {
     await beside(
       ({ host }) => host,

@@ -67,7 +67,8 @@ export async function enqueueMessage(tx: Transaction, message: CodeMessage): Pro
   };
   const channel = channelOf(account_id, message);
   const inbox = channel === "sandbox" && to !== null ? (canonicalEmail(to) ?? to) : null;
-  await enqueue(tx, { account_id, kind, channel, destination: "", inbox, payload: { ...payload }, expires_at }, now);
+  const destination = account_id;
+  await enqueue(tx, { account_id, kind, channel, destination, inbox, payload: { ...payload }, expires_at }, now);
 }
 
 /**
