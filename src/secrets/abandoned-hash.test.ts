@@ -20,10 +20,42 @@ vi.mock("node:child_process", () => ({
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
+/** Of all that are asked for, one after another. */
+async function finish(count: number): Promise<void> {
+  for (let n = 0; n < count; n++) {
+    hasher.answer(hasher.asked[n] ?? 0);
+    await vi.advanceTimersByTimeAsync(0);
+  }
+}
+
+it("leaves others their turn, and room, whatever one account wants hashed", async () => {
+  const ended: string[] = [];
+  const begin = (account_id: string, name = account_id) =>
+    slowHash(account_id, secret("a long password")).then(
+      () => void ended.push(name),
+      ({ code }) => void ended.push(`${name}: ${code}`),
+    );
+  const flood = Array.from({ length: ROOM }, (_, n) => begin("T11200001", `flood ${n}`));
+  await vi.advanceTimersByTimeAsync(0);
+  expect(ended, "there was room for just so many").toEqual([]);
+  await begin("T11200001", "one more");
+  expect(ended.splice(0)).toEqual(["one more: temporarily_unavailable"]);
+  const others = [begin("T11200002"), begin("T11200002"), begin("T11200003")];
+  await vi.advanceTimersByTimeAsync(0);
+  const last = [ROOM - 1, ROOM - 2, ROOM - 3].map((n) => `flood ${n}: temporarily_unavailable`);
+  expect(ended.splice(0), "whoever came last of those with most gave way").toEqual(last);
+  await finish(ROOM);
+  await Promise.all([...flood, ...others]);
+  const places = ["T11200002", "T11200003", "T11200002"].map((name) => ended.indexOf(name));
+  expect(Math.max(...places), "each in its turn").toBeLessThan(12);
+  expect(ended).toHaveLength(ROOM);
+  hasher.asked.splice(0);
+});
+
 it("keeps its place until the process has done with it, and then whoever is next has it", async () => {
   const WAITING = 200;
   const refused: unknown[] = [];
-  const begin = () => slowHash(secret("a long password")).catch(({ code }) => void refused.push(code));
+  const begin = () => slowHash("T11200001", secret("a long password")).catch(({ code }) => void refused.push(code));
   const first = Array.from({ length: ROOM - WAITING }, begin);
   await vi.advanceTimersByTimeAsync(5_000);
   await Promise.all(first);

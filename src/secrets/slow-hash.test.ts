@@ -14,13 +14,13 @@ it.runIf(process.platform === "linux")(
   "keeps nobody waiting for a process that stands still, and goes on when it does",
   { timeout: 60_000 },
   async () => {
-    const hash = await slowHash(secret("a long password"));
+    const hash = await slowHash("T11200001", secret("a long password"));
     process.kill(hasher(), "SIGSTOP");
-    const refused = Array.from({ length: 6 }, () => slowHash(secret("another password")));
+    const refused = Array.from({ length: 6 }, () => slowHash("T11200001", secret("another password")));
     for (const one of await Promise.allSettled(refused))
       expect(one).toMatchObject({ status: "rejected", reason: { code: "temporarily_unavailable" } });
     process.kill(hasher(), "SIGCONT");
-    expect(await slowVerify(hash, secret("a long password"))).toBe(true);
-    expect(await slowVerify(hash, secret("a long passwort"))).toBe(false);
+    expect(await slowVerify("T11200001", hash, secret("a long password"))).toBe(true);
+    expect(await slowVerify("T11200001", hash, secret("a long passwort"))).toBe(false);
   },
 );

@@ -1,6 +1,7 @@
 /**
  * Slow hashes, for what people choose: passwords, PINs, short client secrets. argon2id in a process of its own, at a lower
- * priority and in bounded number, so that a flood of logins slows nothing but itself. The process begins with the first hash.
+ * priority and in bounded number, so that a flood of logins slows nothing but itself; accounts take turns, so that one
+ * account's flood keeps no other from its logins. The process begins with the first hash.
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { availableParallelism } from "node:os";
@@ -29,12 +30,20 @@ interface Answer {
 let child: ChildProcess | undefined;
 let ids = 0;
 let running = 0;
-const queue = new Set<() => void>();
+/** Who waits for a turn. */
+interface Waiter {
+  begin(): void;
+  turnAway(): void;
+}
+
+/** By account, first whose turn is next; of an account, first who came first. */
+const queues = new Map<string, Set<Waiter>>();
+let queued = 0;
 const waiting = new Map<number, (answer: Answer) => void>();
 
 /** argon2id in the PHC string format. @throws 503 temporarily_unavailable when too many wait, or it waited too long. */
-export async function slowHash(text: Secret): Promise<string> {
-  const { hash } = await inTurn(text, undefined);
+export async function slowHash(account_id: string, text: Secret): Promise<string> {
+  const { hash } = await inTurn(account_id, text, undefined);
   if (hash === undefined) throw new Error("nothing was hashed");
   return hash;
 }
@@ -44,14 +53,14 @@ export async function slowHash(text: Secret): Promise<string> {
  *
  * @throws 503 temporarily_unavailable when too many wait, or it waited too long.
  */
-export async function slowVerify(against: string, text: Secret): Promise<boolean> {
-  if (!(await hashFault(against))) return (await inTurn(text, against)).same === true;
-  await slowHash(text);
+export async function slowVerify(account_id: string, against: string, text: Secret): Promise<boolean> {
+  if (!(await hashFault(against))) return (await inTurn(account_id, text, against)).same === true;
+  await slowHash(account_id, text);
   return false;
 }
 
-async function inTurn(text: Secret, against: string | undefined): Promise<Answer> {
-  if (running >= AT_ONCE) await turn();
+async function inTurn(account_id: string, text: Secret, against: string | undefined): Promise<Answer> {
+  if (running >= AT_ONCE) await turn(account_id);
   else running += 1;
   const answer = await inTime(ask(text, against).finally(passOn));
   if (answer.error !== undefined) throw new Error(`a hash failed: ${answer.error}`);
@@ -60,9 +69,17 @@ async function inTurn(text: Secret, against: string | undefined): Promise<Answer
 
 /** The place of a hash is free when the process has done with it, whether or not anybody still waits for it. */
 function passOn(): void {
-  const [next] = queue;
-  if (next) next();
-  else running -= 1;
+  const [next] = queues;
+  if (!next) {
+    running -= 1;
+    return;
+  }
+  const [account_id, waiters] = next;
+  // Its next turn comes after everybody else's.
+  queues.delete(account_id);
+  queues.set(account_id, waiters);
+  const [first] = waiters;
+  first?.begin();
 }
 
 /** @throws 503 temporarily_unavailable. */
@@ -74,20 +91,39 @@ function inTime(answer: Promise<Answer>): Promise<Answer> {
 }
 
 /** Resolves with the place of one that has ended. */
-function turn(): Promise<void> {
-  if (queue.size >= WAITING) throw busy();
+function turn(account_id: string): Promise<void> {
+  if (queued >= WAITING && !hasRoomFor(account_id)) throw busy();
   return new Promise((resolve, reject) => {
-    const begin = () => {
+    const waiters = queues.get(account_id) ?? new Set();
+    const leave = () => {
       clearTimeout(tooLate);
-      queue.delete(begin);
-      resolve();
+      waiters.delete(waiter);
+      if (waiters.size === 0) queues.delete(account_id);
+      queued -= 1;
     };
-    const tooLate = setTimeout(() => {
-      queue.delete(begin);
-      reject(busy());
-    }, PATIENCE);
-    queue.add(begin);
+    const waiter = {
+      begin() {
+        leave();
+        resolve();
+      },
+      turnAway() {
+        leave();
+        reject(busy());
+      },
+    };
+    const tooLate = setTimeout(waiter.turnAway, PATIENCE);
+    queues.set(account_id, waiters.add(waiter));
+    queued += 1;
   });
+}
+
+/** Whoever came last of the account with the most who wait gives way to one of an account with fewer. */
+function hasRoomFor(account_id: string): boolean {
+  const [most] = [...queues.values()].toSorted((one, other) => other.size - one.size);
+  const own = queues.get(account_id)?.size ?? 0;
+  if (!most || most.size <= own + 1) return false;
+  [...most].at(-1)?.turnAway();
+  return true;
 }
 
 const busy = () => refuse("temporarily_unavailable", { detail: "too many logins", retry_after: 1 });

@@ -184,7 +184,10 @@ describeOnBothEngines("a login between its factors", (engine) => {
     const [first, late] = [await begin(), await begin()];
     expect((await finish(first)).status, "as long as it stands").toBe(200);
     const { storage } = latchkey.server.core;
-    const hashed = { kind: shown, hash: await hashPassword(secret(shown === "pin" ? "730214" : "a new battery")) };
+    const hashed = {
+      kind: shown,
+      hash: await hashPassword(own.account_id, secret(shown === "pin" ? "730214" : "a new battery")),
+    };
     await storage.write((tx) => storePassword(tx, own.account_id, created.body.id, hashed, storage.now()));
     expect(code(await finish(late))).toEqual([400, "invalid_grant"]);
   });

@@ -25,17 +25,17 @@ interface Way {
 }
 
 /** Whether it was hashed. */
-const hash = () =>
-  slowHash(secret("somebody else's")).then(
+const hash = (account_id: string) =>
+  slowHash(account_id, secret("somebody else's")).then(
     () => true,
     () => false,
   );
 
-/** Nobody else finds room while this runs: what ends takes its place again before anybody can come. */
-async function withoutRoom(work: () => Promise<void>): Promise<void> {
+/** Nobody else of the account finds room while this runs: what ends takes its place again before anybody can come. */
+async function withoutRoom(account_id: string, work: () => Promise<void>): Promise<void> {
   let held = true;
   async function hold() {
-    while (held) if (!(await hash()) && !(await hash())) await new Promise(setImmediate);
+    while (held) if (!(await hash(account_id)) && !(await hash(account_id))) await new Promise(setImmediate);
   }
   const holders = Array.from({ length: ROOM }, hold);
   await work().finally(() => {
@@ -110,7 +110,7 @@ describeOnBothEngines("no room to hash", (engine) => {
 
   it("turns people away who then have guessed at nothing and spent nothing, whichever way they came", async () => {
     const ways = Object.entries(await waysIn());
-    await withoutRoom(async () => {
+    await withoutRoom(tenant.account_id, async () => {
       for (const [name, { attempt }] of ways)
         for (let n = 0; n < TIMES; n++) expect((await attempt()).status, name).toBe(503);
     });
@@ -125,7 +125,7 @@ describeOnBothEngines("no room to hash", (engine) => {
     const json = { grant_type: "password", username: email, password: PASSWORD, audience: tenant.audience };
     const headers = { "end-user-ip": "203.0.113.40" };
     const attempt = () => call(`${tenant.base}/auth/token`, { method: "POST", token: tenant.token, json, headers });
-    await withoutRoom(async () => {
+    await withoutRoom(tenant.account_id, async () => {
       for (let n = 0; n < 21; n++) expect((await attempt()).status, `attempt ${n}`).toBe(503);
     });
     expect(await guessesAt(id)).toBe(0);

@@ -24,7 +24,7 @@ export const PASSWORD = "correct horse battery";
 
 export async function setPassword(latchkey: Latchkey, account_id: string, user_id: string, text = PASSWORD) {
   const { storage } = latchkey.server.core;
-  const hash = await hashPassword(secret(text));
+  const hash = await hashPassword(account_id, secret(text));
   await storage.write((tx) => storePassword(tx, account_id, user_id, { kind: "password", hash }, storage.now()));
 }
 

@@ -5,7 +5,9 @@ import type { Storage } from "../../storage/storage.ts";
 import { checkPassword } from "./password.ts";
 
 it("of nobody is compared again once there is room, when there was none for the first login of a process", async () => {
-  const hashes = Array.from({ length: 250 }, () => slowHash(secret("somebody else's")).catch(() => undefined));
+  const hashes = Array.from({ length: 250 }, () =>
+    slowHash("T11200001", secret("somebody else's")).catch(() => undefined),
+  );
   const check = () => checkPassword({} as Storage, "T11200001", undefined, ["password"], secret("anything at all"));
   await expect(check()).rejects.toThrow("temporarily unavailable");
   await Promise.all(hashes);

@@ -12,17 +12,17 @@ import { deletePasswords, lockPasswords, type PasswordRow, selectPassword, upser
 
 export type PasswordKind = "password" | "pin";
 
-export function hashPassword(text: Secret): Promise<string> {
-  return slowHash(text);
+export function hashPassword(account_id: string, text: Secret): Promise<string> {
+  return slowHash(account_id, text);
 }
 
 /** Of nobody: what is compared when there is nothing to compare with. */
 let nobody: Promise<string> | undefined;
 
 /** Made once; where there was no room to make it, the next login tries again, and only who waits for it hears of that. */
-function hashOfNobody(): Promise<string> {
+function hashOfNobody(account_id: string): Promise<string> {
   if (nobody) return nobody;
-  const made = slowHash(secret("nobody's password"));
+  const made = slowHash(account_id, secret("nobody's password"));
   made.catch(() => {
     nobody = undefined;
   });
@@ -31,10 +31,10 @@ function hashOfNobody(): Promise<string> {
 }
 
 /** Takes as long where there is nothing to compare with. */
-async function matches(hash: string | undefined, text: Secret): Promise<boolean> {
-  const of_nobody = hashOfNobody();
+async function matches(account_id: string, hash: string | undefined, text: Secret): Promise<boolean> {
+  const of_nobody = hashOfNobody(account_id);
   const against = hash ?? (await of_nobody);
-  const same = await slowVerify(against, text);
+  const same = await slowVerify(account_id, against, text);
   return same && hash !== undefined;
 }
 
@@ -53,7 +53,7 @@ export async function checkPassword(
   const usable = stored.filter(({ kind }) => kinds.includes(kind));
   const pin = /^\d{6}$/.test(reveal(text)) ? usable.find(({ kind }) => kind === "pin") : undefined;
   const row = pin ?? usable.find(({ kind }) => kind === "password");
-  return (await matches(row?.hash, text)) ? row : undefined;
+  return (await matches(account_id, row?.hash, text)) ? row : undefined;
 }
 
 /** What tells a password that was shown from whatever took its place. */
@@ -117,13 +117,16 @@ export async function hasPassword({ read }: Storage, account_id: string, user_id
 }
 
 /** Hashes what is given now; the answer stores it for whoever it turns out to be. @throws 400 invalid_request. */
-export async function preparePasswords(given: { readonly password?: string; readonly pin?: string }) {
+export async function preparePasswords(
+  account_id: string,
+  given: { readonly password?: string; readonly pin?: string },
+) {
   const hashed: HashedPassword[] = [];
   for (const kind of ["password", "pin"] as const) {
     const text = given[kind];
     if (text === undefined) continue;
     checkNewPassword(secret(text), kind, kind);
-    hashed.push({ kind, hash: await hashPassword(secret(text)) });
+    hashed.push({ kind, hash: await hashPassword(account_id, secret(text)) });
   }
   return async (tx: Transaction, owner: { account_id: string; user_id: string }, now: number) => {
     for (const one of hashed) await storePassword(tx, owner.account_id, owner.user_id, one, now);

@@ -67,7 +67,7 @@ export async function createUsername(
   const read = await readLinks(links, account);
   const channels = channelsFor(mfa ?? null, read);
   if (await lookUpUsername(directory, account_id, username)) throw taken();
-  const hashed = { kind: "password", hash: await hashPassword(password) } as const;
+  const hashed = { kind: "password", hash: await hashPassword(account_id, password) } as const;
   const customer = await customerOf(directory, account_id, read);
   const now = storage.now();
   const created_at = instant(now);
@@ -146,7 +146,7 @@ export async function changeUsername(
 ): Promise<Username> {
   const { account_id, id, user_id } = before;
   checkNewPassword(password, "password", "password");
-  const hashed: HashedPassword = { kind: "password", hash: await hashPassword(password) };
+  const hashed: HashedPassword = { kind: "password", hash: await hashPassword(account_id, password) };
   const kept = await keepCustomer(directory, account, before, links);
   const now = directory.storage.now();
   const change = { ...(kept === undefined ? {} : { links: kept }), ...(mfa === undefined ? {} : { mfa }) };

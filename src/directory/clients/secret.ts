@@ -59,7 +59,7 @@ export async function adoptSecret(
   const text = reveal(client_secret);
   const { row } = mintSecret(account_id, client_uuid, now);
   if (bitsOf(text) >= STRONG) return { client_secret, row: { ...row, digest: sha256(text) } };
-  const digest = Buffer.from(await slowHash(client_secret), "utf8");
+  const digest = Buffer.from(await slowHash(account_id, client_secret), "utf8");
   return { client_secret, row: { ...row, algorithm: "argon2id", digest } };
 }
 

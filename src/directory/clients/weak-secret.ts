@@ -38,7 +38,7 @@ export async function matchWeak(
   let right: StoredSecret | undefined;
   let counts = false;
   try {
-    right = await firstRight(secrets, presented);
+    right = await firstRight(account_id, secrets, presented);
     counts = right === undefined;
   } finally {
     // A right one was no guess, nor was what could not be compared because too many others are.
@@ -51,8 +51,14 @@ export async function matchWeak(
 }
 
 /** @throws 503 temporarily_unavailable when too many wait for a slow hash. */
-async function firstRight(secrets: readonly StoredSecret[], presented: Secret): Promise<StoredSecret | undefined> {
-  for (const one of secrets) if (await slowVerify(Buffer.from(one.digest).toString("utf8"), presented)) return one;
+async function firstRight(
+  account_id: string,
+  secrets: readonly StoredSecret[],
+  presented: Secret,
+): Promise<StoredSecret | undefined> {
+  for (const one of secrets) {
+    if (await slowVerify(account_id, Buffer.from(one.digest).toString("utf8"), presented)) return one;
+  }
   return undefined;
 }
 

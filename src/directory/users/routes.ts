@@ -21,10 +21,10 @@ export interface UserDeps {
   readonly directory: Directory;
   readonly endLogins: EndLogins;
   /** Hashes passwords, which another wing keeps; what it answers stores them. */
-  preparePasswords(given: {
-    readonly password?: string;
-    readonly pin?: string;
-  }): Promise<NonNullable<NewUser["within"]>>;
+  preparePasswords(
+    account_id: string,
+    given: { readonly password?: string; readonly pin?: string },
+  ): Promise<NonNullable<NewUser["within"]>>;
   /** @throws 429 too_many_requests when the client asked too often who exists. */
   chargeQuestion(bearer: Bearer): Promise<void>;
 }
@@ -67,7 +67,7 @@ export function userRoutes(app: App, { directory, endLogins, preparePasswords, c
         fields.name ?? ([first_name, last_name].filter(Boolean).join(" ").slice(0, LONGEST_NAME) || undefined);
       const verified = request.bearer.scope.some((scope) => ["admin:customers", "write:customers"].includes(scope));
       const account = await findAccount(directory, request.account_id);
-      const within = guarded ? await preparePasswords(secrets) : undefined;
+      const within = guarded ? await preparePasswords(request.account_id, secrets) : undefined;
       return view(await createUser(directory, account, { ...fields, type, name, verified, within }, actorOf(request)));
     },
   });

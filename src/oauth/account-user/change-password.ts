@@ -49,7 +49,7 @@ export async function changePassword(
     shown = await comparing.catch(orGiveBack(directory, guesser));
     if (!shown) throw wrong();
   }
-  const hashing = hashPassword(proposed);
+  const hashing = hashPassword(account_id, proposed);
   // A right one was no guess either where there is no room to hash what takes its place.
   const hash = await (guessed ? hashing.catch(orGiveBack(directory, guesser)) : hashing);
   const hashed = { kind: "password", hash } as const;

@@ -54,7 +54,7 @@ export async function resetPassword(
   const { account_id } = account;
   checkNewPassword(password, "password", "password");
   // There may be no room to hash it: then the code is still good.
-  const hashed = { kind: "password", hash: await hashPassword(password), set_over: "email" } as const;
+  const hashed = { kind: "password", hash: await hashPassword(account_id, password), set_over: "email" } as const;
   const about = {
     account,
     client,
