@@ -21,7 +21,12 @@ export const budgets = {
   send_identifier_source: { limit: 5, window: 15 * MINUTE, counts: "requests naming one identifier, from one source" },
   send_identifier: { limit: 20, window: HOUR, counts: "requests naming one identifier" },
   send_source: { limit: 50, window: HOUR, counts: "requests from one source" },
-  send_client: { limit: 600, window: MINUTE, counts: "requests for one client" },
+  send_site: { limit: 1_000, window: HOUR, counts: "requests from one IPv6 site (/48), all of its networks together" },
+  send_client: {
+    limit: 600,
+    window: MINUTE,
+    counts: "requests for one client; apart from these, sends that callers have of their own",
+  },
   send_own: {
     limit: 5,
     window: HOUR,

@@ -2,13 +2,24 @@ import ipaddr from "ipaddr.js";
 import { base64url, hmac } from "../secrets/digest.ts";
 import type { MasterKeys } from "../secrets/master-keys.ts";
 
+/** Many networks (/64) of one IPv6 site (/48), which one attacker may have; undefined for what is no IPv6 address. */
+export function siteSubject(keys: MasterKeys, account_id: string, source: string): string | undefined {
+  const parsed = ipaddr.isValid(source) ? ipaddr.process(source) : undefined;
+  return parsed instanceof ipaddr.IPv6
+    ? subjectOf(keys, account_id, `${parsed.parts.slice(0, 3).join(":")}/48`)
+    : undefined;
+}
+
 /**
  * What a source is called in a budget: a keyed digest, because an address says who somebody is. IPv6 counts by /64,
  * which one household or attacker has for itself; what is no address counts as it is.
  */
 export function sourceSubject(keys: MasterKeys, account_id: string, source: string): string {
-  return base64url(hmac(keys.derive(keys.current, account_id, "identifier"), "source", networkOf(source)));
+  return subjectOf(keys, account_id, networkOf(source));
 }
+
+const subjectOf = (keys: MasterKeys, account_id: string, network: string) =>
+  base64url(hmac(keys.derive(keys.current, account_id, "identifier"), "source", network));
 
 function networkOf(source: string): string {
   if (!ipaddr.isValid(source)) return source;

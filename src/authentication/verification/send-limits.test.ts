@@ -1,7 +1,10 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../../test/support/engines.ts";
 import { senderOn } from "../../../test/support/sender.ts";
+import { test_keys } from "../../../test/support/verification.ts";
 import { openRoom, type Room } from "../../../test/support/verification-room.ts";
+import { takeBudget } from "../../limits/limits.ts";
+import { siteSubject } from "../../limits/source.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { SendRequest } from "./send.ts";
 
@@ -67,13 +70,25 @@ describeOnBothEngines("how much may be sent", (engine) => {
     expect(await waits(21, calm, {}), "none of which was a common one").toEqual([...Array(20).fill(0), 3_600]);
   });
 
-  it("counts each send of an administrator once by client, and refuses it by that alone", async () => {
+  it("counts what somebody has of their own by client as well, apart from what strangers use up", async () => {
     const who = await open();
-    const settings = { account: { client_sends_per_minute: 7 } };
-    expect(await waits(8, who, { own: "admin" }, settings)).toEqual([0, 0, 0, 0, 0, 0, 0, 60]);
-    const other = await open();
-    const strict = { account: { client_sends_per_minute: 2 } };
-    expect(await waits(3, other, { own: "admin" }, strict)).toEqual([0, 0, 60]);
+    const settings = { account: { client_sends_per_minute: 2 } };
+    const stranger = (n: number) => ({ source: `2001:db8:1:${n}::`, email: `p${n}@example.com` });
+    for (const [n, wait] of [0, 0, 60, 60].entries()) expect(await waitOf(who, stranger(n), settings)).toBe(wait);
+    expect(await waits(3, who, { own: "admin" }, settings)).toEqual([0, 0, 60]);
+    expect(await waitOf(who, { now: now + MINUTE, own: "browser" }, settings)).toBe(0);
+  });
+
+  it("counts the networks of one IPv6 site together too, so that whoever has one does not use up a client's", async () => {
+    const who = await open();
+    const from = (n: number) => ({ source: `2001:db8:a:${n.toString(16)}::1`, email: `p${n % 100}@example.com` });
+    const subject = siteSubject(test_keys, who.account_id, from(0).source) ?? "";
+    await takeBudget(storage, { account_id: who.account_id, budget: "send_site", subject, cost: 994 }, now);
+    expect(await waits(60, who, from(0)), "what one network may not send takes nothing of the site's").toContain(900);
+    expect(await waitOf(who, from(1))).toBe(0);
+    for (let n = 2; n <= 4; n++) expect(await waitOf(who, from(n))).toBe(3_600);
+    expect(await waitOf(who, { ...from(9), source: "2001:db8:b::1" }), "from another site").toBe(0);
+    expect(await waitOf(who, { ...from(9), own: "browser" }), "in a browser that knows its person").toBe(0);
   });
 
   it("takes nothing of what people share for what a source may not send any more", async () => {

@@ -1,14 +1,14 @@
 import type { Directory } from "../../directory/directory.ts";
 import type { Charge } from "../../limits/budgets.ts";
 import { longestWait, takeBudget, takeBudgets } from "../../limits/limits.ts";
-import { sourceSubject } from "../../limits/source.ts";
+import { siteSubject, sourceSubject } from "../../limits/source.ts";
 import type { Login } from "./login.ts";
 import type { SendRequest } from "./send.ts";
 
 /**
  * Takes the visible budgets of a send: they depend on nothing but what the caller sent. A caller that administers the
- * account, and a browser that knows the person, has sends of its own for each identifier, which nobody else can spend;
- * after those it shares the common ones. What its source may not send any more takes nothing of those: they would be
+ * account, and a browser that knows the person, has sends of its own for each identifier, which nobody else can spend,
+ * nor use up what a client may send of them; after those it shares the common ones. What its source may not send any more takes nothing of those: they would be
  * used up by refusals.
  *
  * Counted before anything is sent, since others wait for whoever holds the row of a whole client's sends.
@@ -21,22 +21,30 @@ export async function chargeSend(
   { identifier }: Login,
 ): Promise<number | undefined> {
   const { account_id, settings } = account;
-  const from = source === null ? null : sourceSubject(master_keys, account_id, source);
   const charge = (budget: Charge["budget"], subject: string, limit?: number): Charge => ({
     account_id,
     budget,
     subject,
     ...(limit === undefined ? {} : { limit }),
   });
-  const perClient = charge("send_client", client.id, settings.client_sends_per_minute);
+  const perClient = (subject: string) => charge("send_client", subject, settings.client_sends_per_minute);
   if (own !== null) {
     const mine = await takeBudget(storage, charge("send_own", `${identifier} ${own}`), now);
-    if (mine.allowed) return longestWait([await takeBudget(storage, perClient, now)]);
+    if (mine.allowed) return longestWait([await takeBudget(storage, perClient(`own ${client.id}`), now)]);
   }
-  if (from !== null) {
-    const of_source = [charge("send_identifier_source", `${identifier} ${from}`), charge("send_source", from)];
-    const wait = longestWait(await takeBudgets(storage, of_source, now));
+  const common = [charge("send_identifier", identifier), perClient(client.id)];
+  for (const step of [...fromSource(), common]) {
+    const wait = longestWait(await takeBudgets(storage, step, now));
     if (wait !== undefined) return wait;
   }
-  return longestWait(await takeBudgets(storage, [charge("send_identifier", identifier), perClient], now));
+  return undefined;
+
+  /** First what is its own, then what it shares with its neighbours. */
+  function fromSource(): readonly (readonly Charge[])[] {
+    if (source === null) return [];
+    const from = sourceSubject(master_keys, account_id, source);
+    const site = siteSubject(master_keys, account_id, source);
+    const narrow = [charge("send_identifier_source", `${identifier} ${from}`), charge("send_source", from)];
+    return site === undefined ? [narrow] : [narrow, [charge("send_site", site)]];
+  }
 }
