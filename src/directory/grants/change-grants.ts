@@ -92,6 +92,12 @@ function publicOidc({ client_id, authority, trusted_domains }: GrantOidc): Grant
 /** What says, of a grant as tokens name it, that its scopes have changed: those that hold what it gives no more end. */
 export const changedSubject = (named: string) => `changed:${named}`;
 
+/** What names, in tokens, that the account's `public_client_grants` gave what they hold at an audience. */
+export const publicGrantAt = (audience: string) => `public_grant:${audience}`;
+
+/** What says that those have changed, at whatever audience. */
+export const PUBLIC_GRANTS_CHANGED = changedSubject("public_grants");
+
 /** Tokens that hold a scope that is taken end, and no others. @throws 404 not_found. */
 export async function changeScope(
   directory: Directory,
