@@ -4,11 +4,12 @@ import type { Client } from "../directory/clients/client.ts";
 import { sectorOf } from "../directory/clients/sector.ts";
 import type { Directory } from "../directory/directory.ts";
 import { isAccountApi } from "../directory/grants/audience.ts";
+import { publicGrantAt } from "../directory/grants/change-grants.ts";
 import type { Grant } from "../directory/grants/grant.ts";
 import type { Holdings } from "../directory/users/account-user.ts";
 import { findHoldings } from "../directory/users/find-account-user.ts";
 import type { Authorization, Issuing } from "../tokens/authorization.ts";
-import { personScope } from "./scopes.ts";
+import { personScope, userinfoAudience } from "./scopes.ts";
 
 /** Authentication context classes of this server: one factor, or two different ones (OpenID Connect Core §2). */
 export const acr_values = ["urn:latchkey:acr:1fa", "urn:latchkey:acr:2fa"] as const;
@@ -41,8 +42,10 @@ export async function authorizePerson(
   const at_account_api = isAccountApi(account, directory.public_url, audience);
   const own = at_account_api && client.settings.user_type === "account_user";
   const { scope, holds } = own ? await findHoldings(directory, account.account_id, user_id) : NOTHING;
+  const issuing = issuingOf(directory, account);
+  const by_setting = grant.id === "" && audience !== userinfoAudience(issuing.issuer);
   return {
-    issuing: issuingOf(directory, account),
+    issuing,
     sid: authorization_id,
     began_at,
     subject: {
@@ -59,7 +62,7 @@ export async function authorizePerson(
     client_id: client.client_id,
     client_uuid: client.id,
     grant_id: grant.id,
-    holds,
+    holds: by_setting ? [...holds, publicGrantAt(audience)] : holds,
     audience,
     scope: personScope(grant.scope, at_account_api, scope),
     sector: sectorOf(client),

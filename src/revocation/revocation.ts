@@ -3,7 +3,7 @@
  * and grant); revoking one of those ends it, at once on this process and within 5 s on every other.
  *
  * In: subjects (`sid:`, `exchange:`, `client:`, `user:`, `grant:` or `role:` and an id), recorded in the transaction of the
- * deed that killed them; and `changed:` with a grant's name, which ends nothing by itself but says what to look at.
+ * deed that killed them; and `changed:` with the name of grants, which ends nothing by itself but says what to look at.
  * Out: whether a token still lives, answered from memory. A process that could not read revocations for 10 s does not know,
  * and says so instead of guessing.
  */

@@ -321,6 +321,7 @@ export interface Sessions {
   idle_expires_at: string;
   expires_at: string;
   ended_at: string | null;
+  previous_digest: Uint8Array | null;
 }
 
 export interface SigningKeys {
@@ -495,7 +496,7 @@ export const columns = {
   revocations: ["account_id", "subject", "revoked_at", "expires_at"],
   roles: ["account_id", "id", "name", "description", "scope", "created_at", "created_by", "updated_at", "deleted_at", "deleted_by"],
   session_authorizations: ["account_id", "session_id", "sid", "client_id", "created_at", "expires_at"],
-  sessions: ["account_id", "id", "browser_digest", "user_id", "auth_time", "amr", "provider", "created_at", "idle_expires_at", "expires_at", "ended_at"],
+  sessions: ["account_id", "id", "browser_digest", "user_id", "auth_time", "amr", "provider", "created_at", "idle_expires_at", "expires_at", "ended_at", "previous_digest"],
   signing_keys: ["account_id", "kid", "alg", "public_jwk", "private_key", "created_at", "active_at", "retired_at", "expires_at"],
   signups: ["account_id", "id", "email", "applicant", "digest", "challenge_id", "key_version", "counter", "created_at", "expires_at", "verified_at", "created_account_id"],
   used_tokens: ["account_id", "id", "expires_at"],

@@ -1,11 +1,14 @@
 /** A new password ends the logins that were begun before it: those that are just under way as well, however they began. */
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, expect, it, vi } from "vitest";
+import { hashPassword, storePassword } from "../../src/authentication/passwords/password.ts";
+import { provePassword } from "../../src/authentication/passwords/prove-password.ts";
 import { beginSession } from "../../src/authentication/sessions/sessions.ts";
 import type { AuthenticatedSubject } from "../../src/authentication/subject.ts";
 import { findAccount } from "../../src/directory/accounts/find-account.ts";
 import { beginStatement, type NewFamily } from "../../src/oauth/refresh/begin-statement.ts";
 import { endLoginsOf } from "../../src/oauth/refresh/end-logins.ts";
+import { secret } from "../../src/secrets/secret.ts";
 import { type HotStatement, instant, type Storage, type Transaction } from "../../src/storage/storage.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
@@ -168,5 +171,43 @@ describeOnBothEngines("a login under way while the person's logins end", (engine
     expect(logged_out).toMatchObject([{ status: "fulfilled" }, { status: "fulfilled" }]);
     expect([await lasting(), await browsers()]).toEqual([0, 0]);
     expect((await call(`${tenant.base}/auth/clients`, { token: tenant.token })).status, "whom nobody ended").toBe(200);
+  });
+
+  it("by a password that was right when it was compared is no guess", async () => {
+    const { directory } = latchkey.server.core;
+    const set = async (text: string) => {
+      const hash = await hashPassword(secret(text));
+      await storage.write((tx) =>
+        storePassword(tx, tenant.account_id, person.id, { kind: "password", hash }, storage.now()),
+      );
+    };
+    const guesses = async () => {
+      const budgets = storage.read.selectFrom("budgets").select(["budget", "count"]);
+      const rows = await budgets.where("subject", "=", person.id).where("budget", "=", "factor_guess").execute();
+      return rows.map(({ count }) => Number(count));
+    };
+    /** `meanwhile`: once it was compared, before they are let in by it. */
+    const logIn = async (text: string, meanwhile = async () => {}) => {
+      let writes = 0;
+      const write: Storage["write"] = async (work) => {
+        writes += 1;
+        if (writes === 2) await meanwhile();
+        return storage.write(work);
+      };
+      const account = await findAccount(directory, tenant.account_id);
+      const about = { account, client_id: tenant.client.id, grant_id: "", actor: "x", now: storage.now() };
+      const facts = { request_id: "x", ip: "127.0.0.1" };
+      const login = { ...about, person: person.id, password: secret(text), source: null, facts };
+      return provePassword({ ...directory, storage: { ...storage, write } }, login, () => ["password"]);
+    };
+    await set("an old battery");
+    expect((await logIn("an old battery")).user_id).toBe(person.id);
+    await expect(logIn("a wrong battery")).rejects.toMatchObject({ code: "invalid_grant" });
+    expect(await guesses()).toEqual([1]);
+    await passed(storage.now());
+    const changed = logIn("an old battery", () => set("a new battery"));
+    await expect(changed).rejects.toMatchObject({ code: "invalid_grant" });
+    expect(await guesses(), "the wrong one alone").toEqual([1]);
+    expect((await logIn("a new battery")).user_id).toBe(person.id);
   });
 });

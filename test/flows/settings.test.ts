@@ -223,4 +223,30 @@ describeOnBothEngines("the setting", (engine) => {
       expect((await call(`${base}/auth/settings`, { method: "PATCH", token, json })).status, uri).toBe(status);
     }
   });
+
+  it("the issuer of a grant's provider is an address by https, or on this machine", async () => {
+    const tenant = await createTenant(latchkey);
+    const grant = { client_id: tenant.client.id, audience: "urn:a", scope: [], type: "authorization_code" };
+    for (const [authority, status] of [
+      ["no address at all", 400],
+      ["login.example", 400],
+      ["https:login.example", 400],
+      [" https://login.example", 400],
+      ["http://login.example", 400],
+      ["ftp://login.example", 400],
+      ["https://", 400],
+      ["https://ada@login.example", 400],
+      ["https://login.example/a b", 400],
+      ["https://login.example?tenant=1", 400],
+      ["https://login.example/#", 400],
+      ["https://login.example/tenants/1/", 200],
+      ["http://localhost:8080", 200],
+      ["http://127.0.0.1:1", 200],
+    ] as const) {
+      const json = { ...grant, oidc: { client_id: "up", client_secret: "x", authority } };
+      const made = await call(`${tenant.base}/auth/client-grants`, { method: "POST", token: tenant.token, json });
+      const path = status === 400 ? "oidc.authority" : undefined;
+      expect([made.status, made.body.error?.errors?.[0]?.path], authority).toEqual([status, path]);
+    }
+  });
 });

@@ -1,10 +1,13 @@
 /** What is taken from a grant ends in the tokens that hold it, and in no others. */
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { changeSettings } from "../../src/directory/accounts/change-settings.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
   addGrant,
+  addUser,
   basic,
+  CALLBACK,
   call,
   createTenant,
   type Latchkey,
@@ -14,6 +17,10 @@ import {
   tokenOf,
 } from "../support/latchkey.ts";
 import { logInAccountUser } from "../support/people.ts";
+import { answered, pkce, standardClient, VERIFIER } from "../support/standard-client.ts";
+import { openSurfer } from "../support/surfer.ts";
+
+const EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange";
 
 describeOnBothEngines("a scope that is taken from a grant", (engine) => {
   let latchkey: Latchkey;
@@ -55,10 +62,7 @@ describeOnBothEngines("a scope that is taken from a grant", (engine) => {
     const api = "https://orders.example";
     const [first, second] = [
       await addClient(latchkey, tenant.account_id),
-      await addClient(latchkey, tenant.account_id, {
-        grant_types: ["urn:ietf:params:oauth:grant-type:token-exchange"],
-        resource_for: [api],
-      }),
+      await addClient(latchkey, tenant.account_id, { grant_types: [EXCHANGE], resource_for: [api] }),
     ];
     const grant = await addGrant(latchkey, tenant.account_id, first, api, ["orders:read", "orders:write"]);
     await addGrant(latchkey, tenant.account_id, second, api, ["orders:read", "orders:write"]);
@@ -70,7 +74,7 @@ describeOnBothEngines("a scope that is taken from a grant", (engine) => {
     const subject_token = subject.body.access_token;
     const exchange = async (scope: string) => {
       const form = {
-        grant_type: "urn:ietf:params:oauth:grant-type:token-exchange",
+        grant_type: EXCHANGE,
         subject_token_type: "urn:ietf:params:oauth:token-type:access_token",
         ...{ subject_token, audience: api, scope },
       };
@@ -93,5 +97,53 @@ describeOnBothEngines("a scope that is taken from a grant", (engine) => {
     expect(await list(me.token), "still covered").toBe(200);
     await set(grant.id, ["openid"]);
     expect(await list(me.token)).toBe(401);
+  });
+
+  it("ends what clients that registered themselves were given of it, and what that was exchanged for", async () => {
+    const [api, store] = ["https://tools.example", "https://store.example"];
+    const scope = ["tools:list", "tools:call"];
+    const given = { open_registration: true, public_client_grants: { [api]: scope, "urn:other": ["x"] } };
+    const open = await createTenant(latchkey, { settings: given });
+    const reply = await call(`${open.base}/oauth/register`, { method: "POST", json: { redirect_uris: [CALLBACK] } });
+    const { client_id } = reply.body;
+    const server = await addClient(latchkey, open.account_id, { grant_types: [EXCHANGE], resource_for: [api] });
+    await addGrant(latchkey, open.account_id, server, store, scope);
+    const standard = standardClient(latchkey, open, server);
+    const logIn = async (more: Readonly<Record<string, string>>) => {
+      const { email } = await addUser(latchkey, open.account_id);
+      const url = standard.address({ client_id }, { ...pkce, ...more });
+      const code = answered(await openSurfer(latchkey).logIn(url, open, email)).get("code") ?? "";
+      const form = { grant_type: "authorization_code", client_id, code, redirect_uri: CALLBACK };
+      return (await standard.token({ ...form, code_verifier: VERIFIER }, null)).body.access_token;
+    };
+    const exchange = async (subject_token: string) => {
+      const subject_token_type = "urn:ietf:params:oauth:token-type:access_token";
+      const form = { grant_type: EXCHANGE, subject_token_type, subject_token, audience: store };
+      return (await standard.token(form)).body.access_token;
+    };
+    const wide = await logIn({ resource: api, scope: "openid tools:list tools:call" });
+    const narrow = await logIn({ resource: api, scope: "openid tools:list" });
+    const about_me = await logIn({ scope: "openid" });
+    const tokens = [wide, await exchange(wide), narrow, await exchange(narrow)];
+    const alive = async () => {
+      const form = (token: string) => ({ method: "POST", headers: { authorization: basic(server) }, form: { token } });
+      const told = await Promise.all(tokens.map((token) => call(`${open.base}/oauth/introspect`, form(token))));
+      return told.map(({ body }) => body.active);
+    };
+    const change = (public_client_grants: Readonly<Record<string, readonly string[]>>) =>
+      changeSettings(
+        latchkey.server.core.directory,
+        open.account_id,
+        { public_client_grants },
+        { id: "x", context: {} },
+      );
+    expect(await alive()).toEqual([true, true, true, true]);
+    await change({ [api]: [...scope, "tools:more"] });
+    expect(await alive(), "nothing was taken").toEqual([true, true, true, true]);
+    await change({ [api]: ["tools:list"] });
+    expect(await alive()).toEqual([false, false, true, true]);
+    await change({});
+    expect(await alive()).toEqual([false, false, false, false]);
+    expect((await call(`${open.base}/oauth/userinfo`, { token: about_me })).status).toBe(200);
   });
 });

@@ -38,22 +38,27 @@ describeOnBothEngines("a provider whose userinfo alone tells the address", (engi
     });
     latchkey = await startLatchkey(engine, { env: { EGRESS_ALLOW: "127.0.0.0/8" } });
     tenant = await createTenant(latchkey);
-    client = await addClient(latchkey, tenant.account_id, { signup: true });
-    const oidc = { client_id: "latchkey", client_secret: "upstream-secret", authority: provider.url };
-    const json = {
-      ...{ client_id: client.id, audience: tenant.audience, scope: ["orders:read"], type: "authorization_code" },
-      oidc: { ...oidc, trusted_domains: ["example.com"] },
-    };
-    const reply = await call(`${tenant.base}/auth/client-grants`, { method: "POST", token: tenant.token, json });
-    expect(reply.status, reply.text).toBe(200);
+    client = await addClientOf(["example.com"]);
   });
   afterAll(async () => {
     await latchkey.close();
     await provider.close();
   });
 
+  async function addClientOf(trusted_domains: readonly string[]): Promise<TestClient> {
+    const own = await addClient(latchkey, tenant.account_id, { signup: true });
+    const oidc = { client_id: "latchkey", client_secret: "upstream-secret", authority: provider.url };
+    const json = {
+      ...{ client_id: own.id, audience: tenant.audience, scope: ["orders:read"], type: "authorization_code" },
+      oidc: { ...oidc, trusted_domains },
+    };
+    const reply = await call(`${tenant.base}/auth/client-grants`, { method: "POST", token: tenant.token, json });
+    expect(reply.status, reply.text).toBe(200);
+    return own;
+  }
+
   /** `told`: claims at the userinfo endpoint, or a status. */
-  async function logIn(sub: string, told: object | number, claims: object = {}) {
+  async function logIn(sub: string, told: object | number, claims: object = {}, { client_id } = client) {
     const jwt = new SignJWT({ ...claims }).setProtectedHeader({ alg: "ES256", kid: "1" }).setSubject(sub);
     id_token = await jwt
       .setIssuer(provider.url)
@@ -62,7 +67,6 @@ describeOnBothEngines("a provider whose userinfo alone tells the address", (engi
       .setExpirationTime("1m")
       .sign(key);
     userinfo = typeof told === "number" ? [told, "{}"] : [200, JSON.stringify({ sub, ...told })];
-    const { client_id } = client;
     const { status, body } = await call(`${tenant.base}/auth/oidc/token`, {
       method: "POST",
       token: tenant.token,
@@ -85,6 +89,15 @@ describeOnBothEngines("a provider whose userinfo alone tells the address", (engi
     expect(refused.message).toContain("userinfo");
     expect((await logIn(sub, { email, email_verified: true })).user_id, "once it tells the address").toBe(id);
     expect((await logIn(sub, failure)).user_id, "who is linked").toBe(id);
+  });
+
+  it.each([401, 403, 503])("lets in whoever is new where no domain is trusted, when it answers %i", async (failure) => {
+    const { email } = await addUser(latchkey, tenant.account_id);
+    const trusting_none = await addClientOf([]);
+    const sub = `of none ${failure}`;
+    const first = await logIn(sub, failure, {}, trusting_none);
+    expect([first.status, first.code]).toEqual([200, undefined]);
+    expect((await logIn(sub, { email, email_verified: true }, {}, trusting_none)).user_id).toBe(first.user_id);
   });
 
   it("is asked about the address that it tells, whatever the ID token says is verified", async () => {

@@ -149,6 +149,23 @@ describeOnBothEngines("a file to import", (engine) => {
     await drop();
   });
 
+  it("gives no account user more than a token can name", async () => {
+    const { database_url, drop } = await createTestDatabase(engine);
+    const scope = (from: number, to: number) =>
+      Array.from({ length: to - from }, (_, n) => `read:accounts:/${from + n}`);
+    const roles = [
+      { name: "first", scope: scope(0, 150) },
+      { name: "second", scope: scope(100, 200) },
+    ];
+    const user = { type: "account_user", email: "ada@example.com", roles: ["first", "second"], scope: scope(190, 200) };
+    const much = { ...user, email: "bo@example.com", scope: scope(200, 201) };
+    const plan = { account: { account_id: "P11200001" }, roles, users: [user, much] };
+    const said = "give 201 different scopes, the user's own among them; 200 is the limit";
+    expect(await faulty(database_url, plan)).toEqual([`users.1.roles ${said}`]);
+    expect((await importing(database_url, { ...plan, users: [user] })).created.users).toBe(1);
+    await drop();
+  });
+
   it("is refused before anything of it is written", async () => {
     const latchkey = await startLatchkey(engine);
     const tenant = await createTenant(latchkey);

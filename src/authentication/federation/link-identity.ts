@@ -31,7 +31,7 @@ export interface UpstreamLogin extends UpstreamPerson {
  * user: who is linked already and of another type is nobody to it.
  *
  * @throws 403 user_not_linked; 403 unauthorized_client when client, grant or user died meanwhile; for who is not linked
- *   yet, 400 upstream_login_failed when nobody knows their address.
+ *   yet, 400 upstream_login_failed when nobody knows their address, by which they might be somebody here.
  */
 export async function linkIdentity(directory: Directory, login: UpstreamLogin): Promise<AuthenticatedSubject> {
   const { account, client, grant_id, claims, actor, facts, now } = login;
@@ -87,8 +87,9 @@ function trustedEmail({ claims, trusted_domains }: UpstreamLogin): string | null
 }
 
 async function findOrCreate(tx: Transaction, login: UpstreamLogin, email: string | null): Promise<string> {
-  const { account, client, claims, untold, now } = login;
-  if (untold) throw untold;
+  const { account, client, claims, trusted_domains, untold, now } = login;
+  // Where no address of this provider's joins anybody, nothing it might have said makes a difference.
+  if (untold && trusted_domains.length > 0) throw untold;
   const { account_id, settings } = account;
   const type = client.settings.user_type;
   const known = email === null ? undefined : await lookUpUserByVerifiedEmail(tx.db, account_id, type, email);

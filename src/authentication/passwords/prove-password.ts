@@ -54,7 +54,7 @@ export async function provePassword(
   }
   const { kind } = shown;
   const authorization_id = randomUUID();
-  await storage.write(async (tx) => {
+  const letting_in = storage.write(async (tx) => {
     await checkAlive(tx.db, { account_id, client_id, grant_id, user_id: user.id });
     if (!(await passwordStands(tx, storage.engine, { account_id, user_id: user.id }, shown))) throw wrong();
     await forgiveIn(tx, guesser);
@@ -62,6 +62,8 @@ export async function provePassword(
     const deed = { account_id, action: "auth.token", entity: user.id, now: instant(now), facts: about };
     await recordDeed(tx, { ...deed, actor: actorFrom(user.id, facts) });
   });
+  // It was right when it was compared, so it was no guess.
+  await letting_in.catch(orGiveBack(directory, guesser));
   const amr = [kind === "pin" ? "pin" : "pwd"];
   const { updated_at: password_set_at, set_over } = shown;
   const password_set_over = set_over ?? undefined;

@@ -31,6 +31,8 @@ export interface NewSession {
 export interface Session extends NewSession {
   /** Clients log in one type of user each. */
   readonly user_type: UserType;
+  /** It followed its browser to a cookie that has not been shown yet. */
+  readonly unsettled: boolean;
 }
 
 /** What the cookie of a browser holds. */

@@ -10,7 +10,7 @@ import { TOKENS_LIVE } from "../../revocation/revocation.ts";
 import { expirySweep } from "../../storage/delete-expired.ts";
 import { type Engine, instant, type Transaction } from "../../storage/storage.ts";
 import type { AuthenticatedSubject } from "../subject.ts";
-import { moveToCookie } from "./move-to-cookie.ts";
+import { moveSessions, settleSessions } from "./move-to-cookie.ts";
 import type { NewSession, Session } from "./session.ts";
 import {
   insertSession,
@@ -25,18 +25,23 @@ import {
   updateShown,
 } from "./store.ts";
 
-/** Who is logged in in a browser, the newest login first. */
+/** Who is logged in in a browser, the newest login first. By its cookie coming, the answer that set it has arrived. */
 export async function findSessions(
   { storage }: Directory,
   account_id: string,
   browser: Uint8Array | undefined,
 ): Promise<readonly Session[]> {
-  return browser ? selectSessions(storage.read, account_id, browser, instant(storage.now())) : [];
+  if (!browser) return [];
+  const found = await selectSessions(storage.read, account_id, browser, instant(storage.now()));
+  if (found.some(({ unsettled }) => unsettled))
+    await storage.write((tx) => settleSessions(tx.db, storage.engine, account_id, browser));
+  return found;
 }
 
 /**
  * Whom a logout in a browser may mean: every session that was not ended. One that lies idle or whose time is over
- * counts, because what it led to lives on until it is ended.
+ * counts, because what it led to lives on until it is ended; and so does one that moved to another cookie, as long as
+ * that was not shown.
  */
 export async function findUnended(
   { storage }: Directory,
@@ -98,7 +103,8 @@ export async function beginSession(
 
 /** The browser's sessions follow its new cookie, all of them held before one is changed. @returns as `updateShown`. */
 async function goOn(tx: Transaction, engine: Engine, session: NewSession, before: Uint8Array, now: Uint8Array) {
-  await moveToCookie(tx.db, engine, "sessions", { account_id: session.account_id, from: before, to: now });
+  const { account_id, created_at } = session;
+  await moveSessions(tx.db, engine, { account_id, from: before, to: now }, created_at);
   if (session.provider !== null) await keepOwnLogin(tx.db, now, session);
   return updateShown(tx.db, now, session);
 }

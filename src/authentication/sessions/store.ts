@@ -16,8 +16,8 @@ export async function insertSession(
     .execute();
 }
 
-/** Those of a browser whose people live, newest login first, unless they were ended. */
-const unended = (db: Database, account_id: string, browser_digest: Uint8Array) =>
+/** Those whose people live, newest login first, unless they were ended. */
+const unended = (db: Database, account_id: string) =>
   db
     .selectFrom("sessions as s")
     .innerJoin("live_users as u", (join) =>
@@ -34,15 +34,18 @@ const unended = (db: Database, account_id: string, browser_digest: Uint8Array) =
       "s.created_at",
       "s.idle_expires_at",
       "s.expires_at",
+      "s.previous_digest",
     ])
     .where("s.account_id", "=", account_id)
-    .where("s.browser_digest", "=", Buffer.from(browser_digest))
     .where("s.ended_at", "is", null)
     .orderBy("s.auth_time", "desc")
     .orderBy("s.id", "desc");
 
-const decode = (row: Awaited<ReturnType<ReturnType<typeof unended>["execute"]>>[number]): Session => ({
+type UnendedRow = Awaited<ReturnType<ReturnType<typeof unended>["execute"]>>[number];
+
+const decode = ({ previous_digest, ...row }: UnendedRow): Session => ({
   ...row,
+  unsettled: previous_digest !== null,
   user_type: row.user_type as Session["user_type"],
   auth_time: Number(row.auth_time),
   amr: JSON.parse(row.amr) as string[],
@@ -55,18 +58,24 @@ export async function selectSessions(
   browser_digest: Uint8Array,
   now: Instant,
 ): Promise<readonly Session[]> {
-  const live = unended(db, account_id, browser_digest)
+  const live = unended(db, account_id)
+    .where("s.browser_digest", "=", Buffer.from(browser_digest))
     .where("s.idle_expires_at", ">", now)
     .where("s.expires_at", ">", now);
   return (await live.limit(20).execute()).map(decode);
 }
 
+/** Those too that have moved to a cookie which was not shown yet. */
 export async function selectUnended(
   db: Database,
   account_id: string,
   browser_digest: Uint8Array,
 ): Promise<readonly Session[]> {
-  return (await unended(db, account_id, browser_digest).execute()).map(decode);
+  const digest = Buffer.from(browser_digest);
+  const either = unended(db, account_id).where((eb) =>
+    eb.or([eb("s.browser_digest", "=", digest), eb("s.previous_digest", "=", digest)]),
+  );
+  return (await either.execute()).map(decode);
 }
 
 export interface PersonsSessions {

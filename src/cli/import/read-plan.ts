@@ -10,6 +10,7 @@ import type { Directory } from "../../directory/directory.ts";
 import { checkAudience, checkRoom } from "../../directory/grants/change-grants.ts";
 import { listGrants } from "../../directory/grants/find-grant.ts";
 import { changeOf } from "../../directory/settings.ts";
+import { checkHeld } from "../../directory/users/check-held.ts";
 import { isUserId } from "../../directory/users/find-user.ts";
 import { readEmail, readPhone } from "../../directory/users/identifier.ts";
 import { type Fault, Refusal, refuseField } from "../../errors.ts";
@@ -35,7 +36,6 @@ export async function readPlan(directory: Directory, document: unknown): Promise
   const { account, roles = [], clients = [], users = [] } = plan;
   const here = await lookUpAccount(directory, canonicalAccountId(account.account_id) ?? "");
   const { country } = here?.settings ?? accountSettings(account.settings ?? {});
-  const names = roles.map(({ name }) => name);
   const checks = [
     () => readAccountId(account.account_id, "account.account_id"),
     () =>
@@ -43,7 +43,7 @@ export async function readPlan(directory: Directory, document: unknown): Promise
         checkAccountSettings(canonicalAccountId(account.account_id) ?? "", account.settings ?? {}),
       ),
     ...clients.flatMap((client, at) => checksOfClient(directory, here, client, `clients.${at}`)),
-    ...users.flatMap((user, at) => checksOfUser(directory, here, user, country, names, `users.${at}`)),
+    ...users.flatMap((user, at) => checksOfUser(directory, here, user, country, roles, `users.${at}`)),
   ];
   const faults: Fault[] = [];
   for (const check of checks) faults.push(...(await faultsOf(check)));
@@ -121,10 +121,10 @@ function checksOfUser(
   here: Account | undefined,
   user: PlannedUser,
   country: string,
-  known: readonly string[],
+  known: NonNullable<Plan["roles"]>,
   place: string,
 ): readonly Check[] {
-  const { type = "customer", customer_id, email, phone_number, roles = [], password_hash } = user;
+  const { type = "customer", customer_id, email, phone_number, scope = [], roles = [], password_hash } = user;
   const checks: readonly Check[] = [
     () => {
       if (type === "account_user" && !email) throw refuseField("email", "required", "is needed for an account user");
@@ -134,10 +134,11 @@ function checksOfUser(
     () => (email === undefined ? email : readEmail(email)),
     () => (phone_number === undefined ? phone_number : readPhone(phone_number, country)),
     ...roles
-      .filter((name) => !known.includes(name))
+      .filter((name) => !known.some((role) => role.name === name))
       .map((name) =>
         throwing(() => refuseField("roles", "unknown", `names the role ${name}, which the file does not have`)),
       ),
+    () => checkHeld([{ scope }, ...known.filter(({ name }) => roles.includes(name))]),
     () => {
       const given = (["scope", "roles"] as const).find((name) => user[name] !== undefined);
       if (given && type !== "account_user")

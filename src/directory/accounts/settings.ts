@@ -72,7 +72,7 @@ export const AccountSettings = Type.Object({
     maxProperties: 50,
     default: {},
     description:
-      "What clients that registered themselves may ask people for, as audience → scopes; without it only userinfo.",
+      "What clients that registered themselves may ask people for, as audience → scopes; without it only userinfo. Tokens that hold a scope that is taken stop.",
   }),
   mfa_login: Type.Boolean({
     default: false,

@@ -6,6 +6,7 @@ import { uuidv7 } from "../../secrets/uuid.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import type { Account } from "../accounts/account.ts";
 import { holdAccount } from "../accounts/hold-account.ts";
+import { isFetchable } from "../clients/callback.ts";
 import type { Client } from "../clients/client.ts";
 import { type Actor, cacheKey, type Directory } from "../directory.ts";
 import { OWN_AUDIENCES } from "./audience.ts";
@@ -32,6 +33,13 @@ export function checkAudience(audience: string): void {
   throw refuseField("audience", "reserved", `must not begin with ${OWN_AUDIENCES}, which is the server's own`);
 }
 
+/** An issuer is an address (OpenID Connect Discovery §3), and one that can be asked. @throws 400 invalid_request. */
+function checkAuthority(authority: string): void {
+  if (/^https?:\/\/[^\s?#]+$/i.test(authority) && isFetchable(authority)) return;
+  const message = "must be https, or http on a loopback address, without a user name, query or fragment";
+  throw refuseField("oidc.authority", "https", message);
+}
+
 /** @throws 400 invalid_request when a client with so many grants may have no other. */
 export function checkRoom(grants: number): void {
   if (grants < LIMIT_PER_CLIENT) return;
@@ -56,6 +64,7 @@ export async function createGrantIn(
     throw refuseField("type", "oidc", "must be authorization_code where oidc is set");
   }
   checkAudience(audience);
+  if (oidc) checkAuthority(oidc.authority);
   const { account_id } = client;
   const now = directory.storage.now();
   const id = uuidv7(now);
@@ -91,6 +100,12 @@ function publicOidc({ client_id, authority, trusted_domains }: GrantOidc): Grant
 
 /** What says, of a grant as tokens name it, that its scopes have changed: those that hold what it gives no more end. */
 export const changedSubject = (named: string) => `changed:${named}`;
+
+/** What names, in tokens, that the account's `public_client_grants` gave what they hold at an audience. */
+export const publicGrantAt = (audience: string) => `public_grant:${audience}`;
+
+/** What says that those have changed, at whatever audience. */
+export const PUBLIC_GRANTS_CHANGED = changedSubject("public_grants");
 
 /** Tokens that hold a scope that is taken end, and no others. @throws 404 not_found. */
 export async function changeScope(

@@ -62,13 +62,13 @@ export function pickGrantById(
 }
 
 /** Pure: which of these grants serves an audience and type. */
-export function matchGrant(
+export function matchGrant<G extends Pick<Grant, "audience" | "type">>(
   directory: Directory,
   account: Account,
-  grants: readonly Grant[],
+  grants: readonly G[],
   audience: string,
   type: Exclude<GrantType, "any">,
-): Grant | undefined {
+): G | undefined {
   const wanted = canonicalAudience(account, directory.public_url, audience);
   return grants.find(
     (grant) =>
@@ -88,17 +88,32 @@ export async function grantsOf(
   return withPublic(directory, client, (await directory.grants[how](cacheKey(account_id, id), load)) ?? []);
 }
 
-/** What the account lets every client that registered itself ask people for: grants without a row, so without an id. */
+/** What the account lets every client that registered itself ask people for. */
+const openTo = ({ settings }: Account) =>
+  Object.entries(settings.public_client_grants).map(([audience, scope]) => ({
+    ...{ audience, scope },
+    type: "authorization_code" as const,
+  }));
+
+/** … as grants without a row, so without an id. */
 async function publicGrants(directory: Directory, client: Client): Promise<readonly Grant[]> {
   const { account_id, id: client_id, created_at, updated_at } = client;
-  const { settings } = await findAccount(directory, account_id);
   const nobody = { created_at, created_by: null, updated_at, deleted_at: null, deleted_by: null };
-  const kind = { type: "authorization_code" as const, oidc: null };
-  return Object.entries(settings.public_client_grants).map(([audience, scope]) => ({
-    ...{ account_id, id: "", client_id, audience, scope },
-    ...kind,
+  return openTo(await findAccount(directory, account_id)).map((grant) => ({
+    ...{ account_id, id: "", client_id, oidc: null },
+    ...grant,
     ...nobody,
   }));
+}
+
+/** … at one audience, at most 5 s old; undefined where it lets them nothing there. */
+export async function lookUpPublicGrant(
+  directory: Directory,
+  account_id: string,
+  audience: string,
+): Promise<Pick<Grant, "audience" | "scope"> | undefined> {
+  const account = await findAccount(directory, account_id);
+  return matchGrant(directory, account, openTo(account), audience, "authorization_code");
 }
 
 /**

@@ -13,7 +13,10 @@ const audience = Type.String({ minLength: 1, description: "The API that the gran
 const type = Type.Enum(["any", "authorization_code", "client_credentials", "password"], {
   description: "The kind of flow that it serves.",
 });
-const authority = Type.String({ minLength: 1, description: "Issuer of the external authorization server." });
+const authority = Type.String({
+  minLength: 1,
+  description: "Issuer of the external authorization server: https, or http on a loopback address.",
+});
 
 const trusted_domains = Type.Array(Type.String({ pattern: "^[A-Za-z0-9.-]{1,253}$" }), {
   maxItems: 100,

@@ -4,6 +4,7 @@ import { uuidv7 } from "../../secrets/uuid.ts";
 import { epoch, instant } from "../../storage/storage.ts";
 import type { Actor, Directory } from "../directory.ts";
 import { holdingOfRole } from "../users/account-user.ts";
+import { checkHolders } from "../users/check-held.ts";
 import type { Role } from "./role.ts";
 import { deleteRole, holdRole, insertRole, updateRole } from "./store.ts";
 
@@ -33,7 +34,11 @@ export async function createRole(
 
 type Nullable<T> = { [K in keyof T]: T[K] | null };
 
-/** Sets every field. Tokens that carry the role as it was stop; the next ones carry it as it is. @throws 404 not_found. */
+/**
+ * Sets every field. Tokens that carry the role as it was stop; the next ones carry it as it is.
+ *
+ * @throws 404 not_found; 400 invalid_request when somebody would hold too much by it.
+ */
 export async function replaceRole(directory: Directory, role: Role, fields: RoleFields, actor: Actor): Promise<Role> {
   const { account_id, id } = role;
   const milliseconds = directory.storage.now();
@@ -43,6 +48,7 @@ export async function replaceRole(directory: Directory, role: Role, fields: Role
     description: fields.description ?? null,
     scope: [...new Set(fields.scope)],
   };
+  await checkHolders(directory, role, change.scope);
   const updated_at = await directory.storage.write(async (tx) => {
     const before = await holdRole(tx.db, account_id, id);
     if (before === undefined) throw noSuch("role");

@@ -71,7 +71,8 @@ export function roleRoutes(app: App, directory: Directory): void {
     schema: {
       operationId: "aid_auths_roles_id_put",
       summary: "Replace a role",
-      description: "The caller must hold every scope that it has and gets.",
+      description:
+        "The caller must hold every scope that it has and gets. By it and all else, no account user holds more than 200.",
       tags,
       params: RoleParams,
       body: RoleBody,

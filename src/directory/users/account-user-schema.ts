@@ -40,7 +40,12 @@ export const AccountUserList = Type.Array(AccountUserView);
 const changeable = {
   name: Type.Optional(short),
   scope: Type.Optional(scopes),
-  roles: Type.Optional(Type.Array(Type.Object({ id: Type.String({ maxLength: 64 }) }), { maxItems: 100 })),
+  roles: Type.Optional(
+    Type.Array(Type.Object({ id: Type.String({ maxLength: 64 }) }), {
+      maxItems: 100,
+      description: "With `scope` they give 200 different scopes at most.",
+    }),
+  ),
   agreement: Type.Optional(Agreement),
 };
 

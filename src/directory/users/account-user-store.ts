@@ -151,6 +151,25 @@ export function pagesOfRoleIds(
   );
 }
 
+/** Who has a role. */
+export function pagesOfHolders(
+  db: Database,
+  account_id: string,
+  role_id: string,
+): AsyncIterable<readonly { readonly user_id: string }[]> {
+  return inPages<{ readonly user_id: string }>(PAGE, (last) =>
+    db
+      .selectFrom("user_roles")
+      .select("user_id")
+      .where("account_id", "=", account_id)
+      .where("role_id", "=", role_id)
+      .where("user_id", ">", last?.user_id ?? "")
+      .orderBy("user_id")
+      .limit(PAGE)
+      .execute(),
+  );
+}
+
 export async function replaceUserRoles(
   db: Database,
   account_id: string,

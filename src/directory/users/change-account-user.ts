@@ -3,8 +3,15 @@ import { noSuch } from "../../errors.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Actor, Directory } from "../directory.ts";
-import { type AccountUser, type AccountUserProfile, type Agreement, holdingOfUser } from "./account-user.ts";
+import {
+  type AccountUser,
+  type AccountUserProfile,
+  type Agreement,
+  holdingOfUser,
+  holdingsOf,
+} from "./account-user.ts";
 import { replaceUserRoles, updateAccountUser } from "./account-user-store.ts";
+import { checkHeldBy } from "./check-held.ts";
 import { findAccountUser } from "./find-account-user.ts";
 import { holdUser } from "./store.ts";
 
@@ -18,7 +25,7 @@ export interface AccountUserFields {
 /**
  * Sets what the change names and leaves the rest. When it changes what the user holds, tokens that carry the old scopes stop.
  *
- * @throws 404 not_found.
+ * @throws 404 not_found; 400 invalid_request when they would hold too much.
  */
 export async function changeAccountUser(
   directory: Directory,
@@ -47,6 +54,7 @@ export async function changeAccountUser(
       now,
     );
     if (role_ids) await replaceUserRoles(tx.db, account_id, id, role_ids);
+    if (holdsAnew) await checkHeldBy(tx, directory, account_id, id, holdingsOf(user).scope.length);
     const before = holdingOfUser(id, profile.scope_version);
     if (holdsAnew) await directory.revocations.record(tx, account_id, [before]);
     await recordDeed(tx, { account_id, action: "user.changed", entity: id, now, actor });

@@ -7,6 +7,7 @@ import type { UserType } from "../clients/client.ts";
 import type { Actor, Directory } from "../directory.ts";
 import type { Agreement } from "./account-user.ts";
 import { replaceUserRoles } from "./account-user-store.ts";
+import { checkHeldBy } from "./check-held.ts";
 import { findUser } from "./find-user.ts";
 import { readEmail, readPhone } from "./identifier.ts";
 import { insertUser, selectIsId, selectUserByCustomerId } from "./store.ts";
@@ -33,7 +34,10 @@ export interface NewUser {
     | undefined;
 }
 
-/** @throws 400 invalid_request: no identifier at all, one that cannot be read, or one that is taken. */
+/**
+ * @throws 400 invalid_request: no identifier at all, one that cannot be read, or one that is taken; or an account user who
+ *   would hold too much.
+ */
 export async function createUser(directory: Directory, account: Account, input: NewUser, actor: Actor): Promise<User> {
   const { account_id } = account;
   const phone_number =
@@ -42,7 +46,11 @@ export async function createUser(directory: Directory, account: Account, input: 
       : (await readPhone(input.phone_number, account.settings.country)).number;
   const now = directory.storage.now();
   const read = { ...input, phone_number };
-  const id = await directory.storage.write((tx) => createUserIn(tx, account_id, read, actor, now));
+  const id = await directory.storage.write(async (tx) => {
+    const made = await createUserIn(tx, account_id, read, actor, now);
+    if (made !== undefined && input.role_ids) await checkHeldBy(tx, directory, account_id, made);
+    return made;
+  });
   if (id === undefined) throw await takenField(directory, account_id, input.customer_id);
   return findUser(directory, account_id, id);
 }

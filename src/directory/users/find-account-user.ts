@@ -22,21 +22,17 @@ export async function findAccountUser(directory: Directory, account_id: string, 
   return found;
 }
 
-/** By uuid or canonical address; undefined when there is none. */
+/** By uuid or canonical address, as committed, or as a transaction sees it; undefined when there is none. */
 export async function lookUpAccountUser(
   directory: Directory,
   account_id: string,
   filter: AccountUserFilter,
+  db: Database = directory.storage.read,
 ): Promise<AccountUser | undefined> {
-  const row = await selectAccountUser(directory.storage.read, account_id, filter);
+  const row = await selectAccountUser(db, account_id, filter);
   if (!row) return undefined;
-  const ids = await selectRoleIds(directory.storage.read, account_id, [row.id]);
-  const roles = await findRolesOf(
-    directory,
-    account_id,
-    ids.map(({ role_id }) => role_id),
-  );
-  return { ...row, roles };
+  const ids = (await selectRoleIds(db, account_id, [row.id])).map(({ role_id }) => role_id);
+  return { ...row, roles: await findRolesOf(directory, account_id, ids, db) };
 }
 
 /** What all of them hold, by themselves and by their roles, a page at a time; as a transaction sees it. */

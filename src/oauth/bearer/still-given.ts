@@ -2,16 +2,22 @@ import { findAccount } from "../../directory/accounts/find-account.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { isAnAccountApi } from "../../directory/grants/audience.ts";
-import { changedSubject } from "../../directory/grants/change-grants.ts";
-import { findGrantById, pickGrantById } from "../../directory/grants/find-grant.ts";
+import { changedSubject, PUBLIC_GRANTS_CHANGED, publicGrantAt } from "../../directory/grants/change-grants.ts";
+import { findGrantById, lookUpPublicGrant, pickGrantById } from "../../directory/grants/find-grant.ts";
 import type { Grant } from "../../directory/grants/grant.ts";
 import { refuse, unlessRefused } from "../../errors.ts";
 import { type AccessToken, restsOn } from "../../tokens/verify.ts";
 import { givenBy, identity_scopes } from "../scopes.ts";
 
+const GRANT = "grant:";
+const PUBLIC = publicGrantAt("");
+
 /** Grants of this account that a token hangs on, and that have changed since any token began. */
 const changedGrants = ({ revocations }: Directory, account_id: string, token: AccessToken) =>
-  restsOn(token).filter((named) => named.startsWith("grant:") && revocations.knows(account_id, changedSubject(named)));
+  restsOn(token).filter((named) => {
+    if (named.startsWith(PUBLIC)) return revocations.knows(account_id, PUBLIC_GRANTS_CHANGED);
+    return named.startsWith(GRANT) && revocations.knows(account_id, changedSubject(named));
+  });
 
 /** Whether `checkStillGiven` has anything to look at. */
 export const mayHaveLost = (directory: Directory, account_id: string, token: AccessToken): boolean =>
@@ -25,7 +31,11 @@ export const mayHaveLost = (directory: Directory, account_id: string, token: Acc
  */
 export async function checkStillGiven(directory: Directory, account_id: string, token: AccessToken): Promise<void> {
   for (const named of changedGrants(directory, account_id, token)) {
-    const { audience, scope } = await grantAt(directory, account_id, token, named.slice("grant:".length));
+    const grant = named.startsWith(PUBLIC)
+      ? await lookUpPublicGrant(directory, account_id, named.slice(PUBLIC.length))
+      : await lookUpGrantAt(directory, account_id, token, named.slice(GRANT.length));
+    if (!grant) throw refuse("invalid_token", { detail: `${named} is gone` });
+    const { audience, scope } = grant;
     const at_account_api = isAnAccountApi(await findAccount(directory, account_id), directory.public_url, audience);
     const given = givenBy(scope, at_account_api);
     const taken = token.scope.find((one) => !identity_scopes.includes(one) && !given(one));
@@ -33,16 +43,14 @@ export async function checkStillGiven(directory: Directory, account_id: string, 
   }
 }
 
-/** At most 5 s old where it is the client's own. @throws 401 invalid_token where it is gone. */
-async function grantAt(
+/** At most 5 s old where it is the client's own. */
+async function lookUpGrantAt(
   directory: Directory,
   account_id: string,
   { client_uuid }: AccessToken,
   id: string,
-): Promise<Pick<Grant, "audience" | "scope">> {
+): Promise<Grant | undefined> {
   const client = await lookUpClient(directory, account_id, client_uuid);
   const own = client && (await pickGrantById(directory, client, id));
-  const grant = own ?? (await findGrantById(directory, account_id, id).catch(unlessRefused("not_found")));
-  if (!grant) throw refuse("invalid_token", { detail: "a grant is gone" });
-  return grant;
+  return own ?? (await findGrantById(directory, account_id, id).catch(unlessRefused("not_found")));
 }

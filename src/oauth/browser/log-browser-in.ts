@@ -1,4 +1,4 @@
-import { moveToCookie } from "../../authentication/sessions/move-to-cookie.ts";
+import { moveRequests } from "../../authentication/sessions/move-to-cookie.ts";
 import { newBrowser } from "../../authentication/sessions/session.ts";
 import { beginSession } from "../../authentication/sessions/sessions.ts";
 import type { AuthenticatedSubject } from "../../authentication/subject.ts";
@@ -28,7 +28,7 @@ export async function logBrowserIn(
     const digest = sha256(reveal(cookie));
     // Before any row of a session, as whoever answers a request does.
     const { account_id } = account;
-    await moveToCookie(tx.db, storage.engine, "authorization_requests", { account_id, from: browser, to: digest });
+    await moveRequests(tx.db, storage.engine, { account_id, from: browser, to: digest });
     const cookies = { before: browser, now: digest };
     const session_id = await beginSession(tx, storage.engine, account, subject, cookies, now);
     if (!(await updateProgress(tx.db, request, digest, { session_id, fresh: true }))) throw gone();

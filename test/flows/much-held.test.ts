@@ -1,0 +1,85 @@
+/** What account users hold, by themselves and by roles, is as much as their tokens can name, whoever gives it and how. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeOnBothEngines } from "../support/engines.ts";
+import { call, createTenant, type Latchkey, type Reply, startLatchkey, type Tenant } from "../support/latchkey.ts";
+import { addAccountUser, logInByMail } from "../support/people.ts";
+
+const fault = ({ status, body }: Reply) => [status, body.error?.code, body.error?.errors?.[0]?.path];
+const message = ({ body }: Reply) => body.error?.message;
+
+describeOnBothEngines("an account user who would hold too much", (engine) => {
+  let latchkey: Latchkey;
+  let tenant: Tenant;
+  beforeAll(async () => {
+    latchkey = await startLatchkey(engine);
+    tenant = await createTenant(latchkey);
+  });
+  afterAll(() => latchkey.close());
+
+  const scopes = (from: number, to: number) =>
+    Array.from({ length: to - from }, (_, n) => `read:accounts:/shelves/${from + n}`);
+  const send = (method: string, path: string, json?: object) =>
+    call(`${tenant.base}${path}`, { method, token: tenant.token, ...(json ? { json } : {}) });
+  const addRole = async (from: number, to: number): Promise<{ id: string }> => {
+    const { body } = await send("POST", "/auth/roles", { scope: scopes(from, to) });
+    return { id: body.id };
+  };
+  const held = async (id: string) => {
+    const users = (await send("GET", "/management/users?expand=roles")).body as {
+      id: string;
+      scope: string[];
+      roles: { scope: string[] }[];
+    }[];
+    const user = users.find((one) => one.id === id);
+    return new Set([...(user?.scope ?? []), ...(user?.roles ?? []).flatMap(({ scope }) => scope)]).size;
+  };
+
+  it("gets no role, scope or user of their own beyond 200, and logs in with as many", async () => {
+    const roles = [await addRole(0, 150), await addRole(100, 200)];
+    const { id, email, client } = await addAccountUser(latchkey, tenant);
+    const change = (json: object) => send("PUT", `/management/users/${id}`, json);
+    expect((await change({ roles, scope: scopes(50, 60) })).status).toBe(200);
+    const one_more = [...roles, await addRole(200, 201)];
+    for (const json of [{ roles: one_more }, { scope: scopes(200, 201) }, { roles, scope: scopes(199, 201) }]) {
+      const refused = await change(json);
+      expect(fault(refused)).toEqual([400, "invalid_request", "roles"]);
+      expect(message(refused)).toContain("give 201 different scopes");
+    }
+    expect(await held(id), "as before").toBe(200);
+    const person = { email: "new@example.com", roles: one_more };
+    expect(fault(await send("POST", "/management/users", person))).toEqual([400, "invalid_request", "roles"]);
+    expect((await send("POST", "/management/users", { ...person, roles })).status, "nobody was made").toBe(200);
+    const { access_token } = (await logInByMail(tenant, client, email)).body;
+    const me = await call(`${latchkey.url}/v1/account/user`, { token: access_token });
+    expect(me.status, me.text).toBe(200);
+  });
+
+  it("gets nothing beyond that by a role that they have", async () => {
+    const [role, other] = [await addRole(0, 150), await addRole(150, 190)];
+    const user = await send("POST", "/management/users", {
+      email: "holder@example.com",
+      roles: [role, other],
+      scope: scopes(190, 199),
+    });
+    const replace = (scope: readonly string[]) => send("PUT", `/auth/roles/${other.id}`, { scope });
+    expect((await replace(scopes(140, 200))).status).toBe(200);
+    const refused = await replace(scopes(150, 201));
+    expect(fault(refused)).toEqual([400, "invalid_request", "scope"]);
+    expect(message(refused)).toContain(`the user ${user.body.id} 201 different scopes`);
+    expect(await held(user.body.id)).toBe(200);
+    expect((await replace(scopes(300, 341))).status, "others in their place").toBe(200);
+    expect((await send("DELETE", `/management/users/${user.body.id}`)).status).toBe(200);
+    expect((await replace(scopes(150, 201))).status, "nobody has it").toBe(200);
+  });
+
+  it("who held more before may hold less", async () => {
+    const roles = [await addRole(0, 150), await addRole(150, 250), await addRole(250, 260)];
+    const { id } = await addAccountUser(latchkey, tenant);
+    const rows = roles.map((role) => ({ account_id: tenant.account_id, user_id: id, role_id: role.id }));
+    await latchkey.server.core.storage.write(({ db }) => db.insertInto("user_roles").values(rows).execute());
+    const set = async (given: readonly object[]) =>
+      (await send("PUT", `/management/users/${id}`, { roles: given })).status;
+    expect([await held(id), await set(roles.slice(0, 2)), await held(id)]).toEqual([260, 200, 250]);
+    expect(await set(roles)).toBe(400);
+  });
+});
