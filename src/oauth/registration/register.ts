@@ -21,7 +21,7 @@ import { instant, type Transaction } from "../../storage/storage.ts";
 import { forgetConsents } from "../consents/consent.ts";
 import type { Oauth } from "../oauth.ts";
 import { type ClientMetadata, type ClientReplacement, settingsOf } from "./client-metadata.ts";
-import { KEPT, tokenDigest } from "./registration.ts";
+import { KEPT, NOBODY, tokenDigest } from "./registration.ts";
 import { countOpenlyRegistered, deleteRegistration, selectRegistration, upsertRegistration } from "./store.ts";
 
 export interface Registered extends CreatedClient {
@@ -33,7 +33,7 @@ export interface Registered extends CreatedClient {
 const LIMIT = 1_000;
 
 /**
- * A client registers itself (RFC 7591 §3). Without a token only where the account lets it, only as a public client, and only so
+ * A client registers itself (RFC 7591 §3). Without a token only where the account lets it, without a secret, and only so
  * often from one address.
  *
  * @throws 400 invalid_redirect_uri, invalid_client_metadata; 401 invalid_token; 429 too_many_requests.
@@ -51,13 +51,8 @@ export async function registerClient(
     const headers = { "www-authenticate": 'Bearer realm="latchkey"' };
     throw refuse("invalid_token", { message: "Clients register here with an initial access token.", headers });
   }
-  const settings = settingsOf(metadata, allowed ? "client_secret_basic" : "none");
-  if (!allowed && !isPublic(settings)) {
-    throw refuse("invalid_client_metadata", {
-      message: "Without an initial access token only public clients can register.",
-    });
-  }
-  // PKCE is what protects the others; whoever sends out device codes is somebody the account knows.
+  const settings = allowed ? settingsOf(metadata, "client_secret_basic") : settingsOf(withinReach(metadata), "none");
+  // PKCE or a key is what protects the others; whoever sends out device codes is somebody the account knows.
   if (!allowed && settings.grant_types?.includes(DEVICE_CODE)) {
     throw refuse("invalid_client_metadata", {
       message: "Without an initial access token device codes are not allowed.",
@@ -75,6 +70,22 @@ export async function registerClient(
   const created = await inRegistrationTerms(() => createClient(directory, account_id, input, actor));
   return { ...created, registration_access_token };
 }
+
+/**
+ * What a client is given that nobody knows, in place of what it asks for because the metadata names it: no secret, and
+ * beside codes no grant type but that of refresh tokens. The answer says so (RFC 7591 §3.2.1).
+ */
+function withinReach(metadata: ClientMetadata): ClientMetadata {
+  const { token_endpoint_auth_method: method, grant_types } = metadata;
+  const asks_codes = grant_types?.includes("authorization_code");
+  return {
+    ...metadata,
+    ...(method?.startsWith("client_secret_") ? { token_endpoint_auth_method: "none" } : {}),
+    ...(asks_codes ? { grant_types: grant_types?.filter((type) => within_reach.includes(type)) } : {}),
+  };
+}
+
+const within_reach: readonly string[] = ["authorization_code", "refresh_token"];
 
 /** @throws 429 too_many_requests. */
 export async function chargeNewClient(
@@ -137,7 +148,8 @@ function replacedBy(metadata: ClientReplacement, client: Client): Partial<Client
   const { token_endpoint_auth_method: method, grant_types: held } = client.settings;
   const settings = settingsOf(metadata, method, held);
   const sends = ({ grant_types }: Partial<ClientSettings>) => grant_types?.includes(DEVICE_CODE) === true;
-  if (method === "none" && sends(settings) && !sends(client.settings))
+  const unknown = isPublic(client.settings) || client.created_by === NOBODY;
+  if (unknown && sends(settings) && !sends(client.settings))
     throw refuse("invalid_client_metadata", { message: "Device codes need an initial access token." });
   if (settings.token_endpoint_auth_method !== method)
     throw refuse("invalid_client_metadata", { message: `token_endpoint_auth_method stays ${method}.` });
