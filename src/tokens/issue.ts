@@ -75,7 +75,10 @@ export async function issueAccessToken(
 }
 
 /** Who somebody is to this client. */
-async function subOf(tokens: Tokens, { issuing, subject, sector }: Authorization): Promise<string> {
+async function subOf(
+  tokens: Tokens,
+  { issuing, subject, sector }: Pick<Authorization, "issuing" | "subject" | "sector">,
+): Promise<string> {
   return subject.type === "client" ? subject.id : subjectIn(tokens, issuing.account_id, sector, subject.id);
 }
 
@@ -94,10 +97,13 @@ export function accessTokenHash(access_token: Secret, id_token_alg: SigningAlg):
   return digest.subarray(0, digest.length / 2).toString("base64url");
 }
 
+/** … of a login whose session in a browser need not be known: `sid`. */
+type Spoken = Omit<Authorization, "sid"> & Partial<Pick<Authorization, "sid">>;
+
 /** An ID token of OpenID Connect Core §2 for a person. @throws when the subject is a client. */
 export async function issueIdToken(
   tokens: Tokens,
-  authorization: Authorization,
+  authorization: Spoken,
   { audience, lifetime, nonce, claims: further }: IdTokenFields,
   now: number,
 ): Promise<Secret> {

@@ -12,7 +12,7 @@ import { approveDevice } from "../device/answer-device.ts";
 import { LIFETIME } from "../device/device-code.ts";
 import type { Oauth } from "../oauth.ts";
 import { identity_scopes, userinfoAudience } from "../scopes.ts";
-import { claimsAbout } from "../userinfo/claims-about.ts";
+import { claimsAbout, toldByScope } from "../userinfo/claims-about.ts";
 import { type Answer, codeAnswer } from "./answer.ts";
 import { type Answered, answerStatement } from "./answer-statement.ts";
 import type { AuthorizationParameters, AuthorizationRequest } from "./authorization-request.ts";
@@ -128,13 +128,9 @@ async function contentFor(
 
 /** What the client may know of the person. */
 function subjectOf(user: User, identity: readonly string[], session: Session, sid: string) {
-  const { email, name, phone_number } = user;
-  const email_verified = user.email_verified_at !== null;
   return {
     user_id: user.id,
-    ...(identity.includes("email") && email ? { email, email_verified } : {}),
-    ...(identity.includes("profile") && name ? { name } : {}),
-    ...(identity.includes("phone") && phone_number ? { phone_number } : {}),
+    ...toldByScope(user, identity),
     authenticated_at: session.auth_time,
     amr: session.amr,
     second_factor: user.second_factor === 1,
