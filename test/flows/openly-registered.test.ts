@@ -31,6 +31,8 @@ describeOnBothEngines("clients that register without a token", (engine) => {
     const eager = { ...asked, grant_types: metadata.grant_types_supported, token_endpoint_auth_method: "none" };
     const { status, body } = await register(own, eager);
     expect([status, body.grant_types], body.error_description).toEqual([201, asked.grant_types]);
+    const several = await register(own, { ...asked, response_types: ["code", "id_token"] });
+    expect([several.status, several.body.response_types], several.text).toEqual([201, ["code"]]);
     const kept = await call(body.registration_client_uri, { token: body.registration_access_token });
     expect(kept.body).toMatchObject({ token_endpoint_auth_method: "none", grant_types: asked.grant_types });
     for (const grant_types of [[DEVICE], [DEVICE, "refresh_token"], ["client_credentials"]]) {

@@ -20,7 +20,7 @@ import { type Secret, secret } from "../../secrets/secret.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import { forgetConsents } from "../consents/consent.ts";
 import type { Oauth } from "../oauth.ts";
-import { type ClientMetadata, type ClientReplacement, settingsOf } from "./client-metadata.ts";
+import { type ClientMetadata, type ClientReplacement, settingsOf, settingsOfStranger } from "./client-metadata.ts";
 import { KEPT, NOBODY, tokenDigest } from "./registration.ts";
 import { countOpenlyRegistered, deleteRegistration, selectRegistration, upsertRegistration } from "./store.ts";
 
@@ -51,13 +51,7 @@ export async function registerClient(
     const headers = { "www-authenticate": 'Bearer realm="latchkey"' };
     throw refuse("invalid_token", { message: "Clients register here with an initial access token.", headers });
   }
-  const settings = allowed ? settingsOf(metadata, "client_secret_basic") : settingsOf(withinReach(metadata), "none");
-  // PKCE or a key is what protects the others; whoever sends out device codes is somebody the account knows.
-  if (!allowed && settings.grant_types?.includes(DEVICE_CODE)) {
-    throw refuse("invalid_client_metadata", {
-      message: "Without an initial access token device codes are not allowed.",
-    });
-  }
+  const settings = allowed ? settingsOf(metadata, "client_secret_basic") : settingsOfStranger(withoutSecret(metadata));
   if (!allowed) await chargeNewClient(directory, account_id, source);
   await checkSector(oauth.documents, settings);
   if (!allowed && (await countOpenlyRegistered(storage.read, account_id)) >= LIMIT) throw refuse("too_many_requests");
@@ -71,21 +65,11 @@ export async function registerClient(
   return { ...created, registration_access_token };
 }
 
-/**
- * What a client is given that nobody knows, in place of what it asks for because the metadata names it: no secret, and
- * beside codes no grant type but that of refresh tokens. The answer says so (RFC 7591 §3.2.1).
- */
-function withinReach(metadata: ClientMetadata): ClientMetadata {
-  const { token_endpoint_auth_method: method, grant_types } = metadata;
-  const asks_codes = grant_types?.includes("authorization_code");
-  return {
-    ...metadata,
-    ...(method?.startsWith("client_secret_") ? { token_endpoint_auth_method: "none" } : {}),
-    ...(asks_codes ? { grant_types: grant_types?.filter((type) => within_reach.includes(type)) } : {}),
-  };
+/** Who asks for a secret has none all the same, and is told so (RFC 7591 §3.2.1). */
+function withoutSecret(metadata: ClientMetadata): ClientMetadata {
+  const asks = metadata.token_endpoint_auth_method?.startsWith("client_secret_");
+  return asks ? { ...metadata, token_endpoint_auth_method: "none" } : metadata;
 }
-
-const within_reach: readonly string[] = ["authorization_code", "refresh_token"];
 
 /** @throws 429 too_many_requests. */
 export async function chargeNewClient(
