@@ -87,6 +87,8 @@ export interface IdTokenFields {
   /** Seconds. */
   readonly lifetime: number;
   readonly nonce?: string | undefined;
+  /** A class that the login reached, in place of its highest. */
+  readonly acr?: string | undefined;
   /** Further claims. */
   readonly claims?: Readonly<Record<string, unknown>> | undefined;
 }
@@ -104,7 +106,7 @@ type Spoken = Omit<Authorization, "sid"> & Partial<Pick<Authorization, "sid">>;
 export async function issueIdToken(
   tokens: Tokens,
   authorization: Spoken,
-  { audience, lifetime, nonce, claims: further }: IdTokenFields,
+  { audience, lifetime, nonce, acr: named_acr, claims: further }: IdTokenFields,
   now: number,
 ): Promise<Secret> {
   const { issuing, subject, sid, client_id, id_token_alg } = authorization;
@@ -123,7 +125,7 @@ export async function issueIdToken(
     sid,
     auth_time,
     amr,
-    acr,
+    acr: named_acr ?? acr,
     ...(nonce === undefined ? {} : { nonce }),
     ...(email === undefined ? {} : { email, email_verified: email_verified === true }),
     ...(name === undefined ? {} : { name }),

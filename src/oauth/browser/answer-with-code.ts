@@ -54,11 +54,15 @@ export async function answerWithCode(
   throw waitsNoMore(parameters);
 }
 
-/** Pure. Two factors are worth more than one. @throws RedirectedRefusal where a class that is essential was not reached. */
-function checkClass(parameters: AuthorizationParameters, { amr }: Session): void {
+/** Two factors are worth more than one. @returns the classes that a login reached, the highest first. */
+const reachedBy = ({ amr }: Session): readonly string[] =>
+  acr_values.slice(0, amr.includes("mfa") ? undefined : 1).toReversed();
+
+/** Pure. @throws RedirectedRefusal where a class that is essential was not reached. */
+function checkClass(parameters: AuthorizationParameters, session: Session): void {
   const { essential_acr } = parameters;
-  const reached = amr.includes("mfa") ? acr_values : acr_values.slice(0, 1);
-  if (essential_acr === undefined || essential_acr.some((one) => (reached as readonly string[]).includes(one))) return;
+  const reached = reachedBy(session);
+  if (essential_acr === undefined || essential_acr.some((one) => reached.includes(one))) return;
   throw new RedirectedRefusal(
     parameters,
     "unmet_authentication_requirements",
@@ -122,6 +126,7 @@ async function contentFor(
   return {
     authorization: { ...authorization, scope: whole, userinfo_claims: claims?.userinfo, dpop_jkt },
     claims: claimsAbout(user, claims?.id_token ?? []),
+    acr: reachedBy(session).find((one) => parameters.named_acr?.includes(one)),
     ...{ redirect_uri, redirect_uri_named, code_challenge, nonce, openid, session_id: session.id },
   };
 }

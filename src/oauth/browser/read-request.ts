@@ -91,6 +91,7 @@ async function understand(
     subject_hint: oneSubject(hinted, named),
     ui_locales: spaceSeparated(raw.ui_locales),
     two_factors: asksTwoFactors(raw.acr_values, asked_claims),
+    named_acr: asked_claims.named_acr,
     essential_acr: asked_claims.essential_acr,
     claims: asked_claims.claims,
   };

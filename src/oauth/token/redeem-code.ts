@@ -97,6 +97,7 @@ export async function redeemAuthorizationCode(
     audience: client.client_id,
     lifetime: ID_TOKEN_LIFETIME,
     nonce: content.nonce,
+    acr: content.acr,
     claims: content.claims,
   };
   const { session_id } = content;
