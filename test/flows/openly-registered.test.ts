@@ -15,8 +15,7 @@ describeOnBothEngines("clients that register without a token", (engine) => {
   afterAll(() => latchkey.close());
 
   const openTenant = () => createTenant(latchkey, { settings: { open_registration: true } });
-  const register = (tenant: Tenant, json: object) =>
-    call(`${tenant.base}/oauth/register`, { method: "POST", json });
+  const register = (tenant: Tenant, json: object) => call(`${tenant.base}/oauth/register`, { method: "POST", json });
 
   it("are given what such clients may have where they ask for what the metadata names, and are told so", async () => {
     const own = await openTenant();

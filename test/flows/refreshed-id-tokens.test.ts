@@ -24,7 +24,11 @@ describeOnBothEngines("an ID token of a refresh", (engine) => {
       grant_types: [...LASTING],
       ...settings,
     });
-  const logIn = async (client: TestClient, more: Readonly<Record<string, string>>, surfer = openSurfer(scene.latchkey)) => {
+  const logIn = async (
+    client: TestClient,
+    more: Readonly<Record<string, string>>,
+    surfer = openSurfer(scene.latchkey),
+  ) => {
     const url = scene.address(client, { ...pkce, ...more });
     const code = answered(await surfer.logIn(url, scene.tenant, await scene.someone())).get("code") ?? "";
     const redeemed = await scene.redeem(code, client, { code_verifier: VERIFIER });
@@ -64,7 +68,7 @@ describeOnBothEngines("an ID token of a refresh", (engine) => {
     expect(Number(payload.exp) - Number(payload.iat)).toBe(600);
     expect(payload.jti).not.toBe(before.jti);
     expect([payload.nonce, payload.sid], "what was said once").toEqual([undefined, undefined]);
-    const next = await refresh(client, refresh_token, { scope: "openid" });
+    const next = await refresh(client, refresh_token, { scope: "openid profile" });
     const narrowed = claimsOf(next.id_token ?? "");
     expect([narrowed.sub, narrowed.email], "no more than the scopes that were asked for").toEqual([
       before.sub,

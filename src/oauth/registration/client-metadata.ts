@@ -123,7 +123,8 @@ export function settingsOfStranger(metadata: ClientMetadata): Partial<ClientSett
     },
     "none",
   );
-  if (settings.grant_types?.includes(DEVICE_CODE)) throw wrong("Device codes alone are for clients that the account knows.");
+  if (settings.grant_types?.includes(DEVICE_CODE))
+    throw wrong("Device codes alone are for clients that the account knows.");
   return settings;
 }
 
