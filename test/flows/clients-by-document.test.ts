@@ -84,15 +84,17 @@ describeOnBothEngines("clients that a document describes", (engine) => {
   });
 
   it("keep what they may have of the grants and responses that they name, since they say the same to every server", async () => {
+    // How many new ones come from one address is limited.
+    const at = await createTenant(latchkey);
     const code = ["authorization_code", "refresh_token"];
     const client_id = describe("/eager.json", {
       grant_types: [...code, "urn:ietf:params:oauth:grant-type:jwt-bearer", DEVICE],
       response_types: ["code", "code id_token"],
       token_endpoint_auth_method: "none",
     });
-    const shown = await authorize(client_id);
+    const shown = await authorize(client_id, at);
     expect(shown.status, shown.html).toBe(200);
-    const { settings } = await findClient(latchkey.server.core.directory, tenant.account_id, client_id);
+    const { settings } = await findClient(latchkey.server.core.directory, at.account_id, client_id);
     expect([settings.grant_types, settings.response_types]).toEqual([code, ["code"]]);
     const useless = [
       { grant_types: [DEVICE] },
@@ -101,7 +103,7 @@ describeOnBothEngines("clients that a document describes", (engine) => {
       { response_types: ["id_token"] },
     ];
     for (const [n, more] of useless.entries())
-      expect((await authorize(describe(`/useless-${n}.json`, more))).status, JSON.stringify(more)).toBe(400);
+      expect((await authorize(describe(`/useless-${n}.json`, more), at)).status, JSON.stringify(more)).toBe(400);
   });
 
   it("belong to no sector that its document names", async () => {

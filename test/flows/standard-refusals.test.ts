@@ -62,6 +62,16 @@ describeOnBothEngines("a refusal of the standard surface", (engine) => {
     expect(listener.all.length, "and it is never fetched").toBe(before);
   });
 
+  it("tells a client that has to push its requests so at its address", async () => {
+    const { latchkey, tenant } = scene;
+    const settings = { first_party: true, require_pushed_authorization_requests: true };
+    const client = await addClient(latchkey, tenant.account_id, settings);
+    const answer = answered(await openSurfer(latchkey).visit(scene.address(client, { state: "s" })));
+    expect([answer.get("error"), answer.get("state"), answer.get("iss")]).toEqual([
+      ...["invalid_request", "s", tenant.issuer],
+    ]);
+  });
+
   it("refuses a method in the form that the address has for its other errors", async () => {
     const { latchkey, tenant } = scene;
     const { pathname } = new URL(tenant.issuer);

@@ -75,9 +75,12 @@ export async function beginRequest(oauth: Oauth, account_id: string, sent: SentR
   const { raw, faults = [] } = sent;
   if (raw.request_uri === undefined) {
     const read = await readRequest(oauth, account_id, sent);
-    if (read.client.settings.require_pushed_authorization_requests) {
-      throw refuse("invalid_request", { message: "This client pushes its requests: use oauth/par." });
-    }
+    if (read.client.settings.require_pushed_authorization_requests)
+      throw new RedirectedRefusal(
+        read.parameters,
+        "invalid_request",
+        "This client pushes its requests: use oauth/par.",
+      );
     return newRequest(oauth, read, "browser", null);
   }
   if (faults.length > 0) throw refuseParameters(faults);
