@@ -37,7 +37,9 @@ describeOnBothEngines("a refusal of the standard surface", (engine) => {
     const error = "unsupported_response_type";
     const parts = async (more: Record<string, string>) => {
       const { search, hash } = new URL((await openSurfer(scene.latchkey).visit(scene.address(scene.own, more))).url);
-      return [search, hash].map((part) => new URLSearchParams(part.slice(1)).get("error"));
+      const told = [search, hash].map((part) => new URLSearchParams(part.slice(1)));
+      expect(told.map((answer) => answer.get("iss")).filter(Boolean)).toEqual([scene.tenant.issuer]);
+      return told.map((answer) => answer.get("error"));
     };
     for (const response_type of ["token", "id_token", "id_token token", "code id_token", "code token"])
       for (const mode of [{}, { response_mode: "query" }, { response_mode: "fragment" }])
