@@ -53,16 +53,16 @@ describeOnBothEngines("an ID token of a refresh", (engine) => {
   it.each(["public", "pairwise"] as const)("says who logged in, when and how, to a %s client", async (subject_type) => {
     const { tenant, latchkey } = scene;
     const client = await clientWith({ subject_type });
-    const asked = { scope: "openid offline_access email profile", nonce: "n-0S6_WzA2Mj" };
+    const asked = { scope: "openid offline_access email phone profile", nonce: "n-0S6_WzA2Mj" };
     const first = await logIn(client, asked);
     await age(claimsOf(first.access_token).sid);
     const { id_token = "", refresh_token = "" } = await refresh(client, first.refresh_token);
     const keys = createRemoteJWKSet(new URL(`${latchkey.url}/v1/accounts/${tenant.account_id}/oauth/jwks.json`));
     const { payload } = await jwtVerify(id_token, keys, { issuer: tenant.issuer, audience: client.client_id });
     const before = claimsOf(first.id_token);
-    for (const name of ["sub", "aud", "azp", "amr", "acr", "email", "email_verified"])
+    for (const name of ["sub", "aud", "azp", "amr", "acr", "email", "email_verified", "name", "phone_number"])
       expect(payload[name], name).toEqual(before[name]);
-    expect(before.email).toBeTruthy();
+    expect([before.email, before.name, before.phone_number].every(Boolean)).toBe(true);
     expect(payload.auth_time, "of the login, not of the refresh").toBe(before.auth_time - HOUR);
     expect(payload.iat).toBeGreaterThanOrEqual(before.iat);
     expect(Number(payload.exp) - Number(payload.iat)).toBe(600);
