@@ -39,8 +39,8 @@ export function refuseParameters(faults: readonly Fault[]): Refusal {
 
 /**
  * The address's length, faults of its encoding and of a form's, parameters that came as a form instead, and those that
- * came more than once, which none may that the route declares (RFC 6749 §3.1 and its erratum 5708). Runs after the bearer
- * was checked.
+ * came more than once, which none may that the route declares (RFC 6749 §3.1 and its erratum 5708). Runs after the
+ * bearer was checked.
  */
 export function checkParameters(request: FastifyRequest): Error | undefined {
   if ((request.raw.url ?? "").length > URL_LIMIT) return refuse("uri_too_long");

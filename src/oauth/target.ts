@@ -36,8 +36,8 @@ async function areOfAnApi(
 
 /**
  * What the token will be for: the API that the request or the client's setting names, else userinfo alone. There a login
- * leaves out what it asks for that nobody here knows (OpenID Connect Core §3.1.2.1). Nobody is promised a login that lasts
- * by a client that gets no refresh tokens (§11).
+ * leaves out what it asks for that nobody here knows (OpenID Connect Core §3.1.2.1). Nobody is promised a login that
+ * lasts by a client that gets no refresh tokens (§11).
  *
  * @throws 400 invalid_scope, invalid_target.
  */

@@ -1,4 +1,4 @@
-/** Clients that register without an initial access token: given what such clients may have, not refused for asking for more. */
+/** Clients that register without an initial access token are given what they may have, not refused for asking for more. */
 import { exportJWK, generateKeyPair } from "jose";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";

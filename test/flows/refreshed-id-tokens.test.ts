@@ -1,4 +1,4 @@
-/** ID tokens of a refresh (OpenID Connect Core §12.2): of the same login, and only where it was one of OpenID Connect. */
+/** ID tokens of a refresh (OpenID Connect Core §12.2): of the same login, and only where it has `openid`. */
 import { createRemoteJWKSet, jwtVerify } from "jose";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { claimsOf } from "../support/claims.ts";

@@ -1,4 +1,4 @@
-/** Parameters that come twice: whoever knows them refuses them, where the client hears of it, and nobody else counts them. */
+/** Parameters that come twice: those that are known are refused, where the client hears of it; no others count. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
 import { addClient, addGrant, basic, CALLBACK, call, type TestClient } from "../support/latchkey.ts";

@@ -33,8 +33,8 @@ export interface Registered extends CreatedClient {
 const LIMIT = 1_000;
 
 /**
- * A client registers itself (RFC 7591 §3). Without a token only where the account lets it, without a secret, and only so
- * often from one address.
+ * A client registers itself (RFC 7591 §3). Without a token only where the account lets it, without a secret, and only
+ * so often from one address.
  *
  * @throws 400 invalid_redirect_uri, invalid_client_metadata; 401 invalid_token; 429 too_many_requests.
  */

@@ -111,7 +111,8 @@ export async function refreshLogin(
   const authorization = { ...current, scope, userinfo_claims: login.userinfo_claims, dpop_jkt };
   const issued = { ...(await issueAccessToken(tokens, authorization, now)), refresh_token };
   if (!id_token || issuing.id !== client.id || !scope.includes("openid")) return issued;
-  // OpenID Connect Core §12.2: of the same login; without its nonce, and without the browser's session, which may be over.
+  // OpenID Connect Core §12.2: of the same login; without its nonce, and without the session of its browser, which
+  // may be over.
   const { sid: _, ...spoken } = authorization;
   const fields = { audience: client.client_id, lifetime: ID_TOKEN_LIFETIME };
   return { ...issued, id_token: await issueIdToken(tokens, spoken, fields, now) };
