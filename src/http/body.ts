@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { refuse } from "../errors.ts";
 import { malformed } from "./error-reply.ts";
-import { parseStrict } from "./strict-form.ts";
+import { readForm } from "./parameters.ts";
 
 /** Objects and arrays within one another. */
 const DEPTH_LIMIT = 32;
@@ -32,7 +32,7 @@ export function readBodies(app: FastifyInstance): void {
     async (request: FastifyRequest, body: Buffer) => {
       if (body.length === 0) return undefined;
       if (!request.routeOptions.config.form) throw refuse("unsupported_media_type");
-      return parseForm(body);
+      return readForm(body.toString("latin1"));
     },
   );
   app.addContentTypeParser("*", asBuffer, async (_request: FastifyRequest, body: Buffer) => {
@@ -80,10 +80,4 @@ function isUnfit(value: unknown): boolean {
   if (typeof value === "string") return UNFIT.test(value);
   if (typeof value !== "object" || value === null) return false;
   return Object.entries(value).some(([name, member]) => UNFIT.test(name) || isUnfit(member));
-}
-
-function parseForm(body: Buffer): Record<string, string> {
-  const { values, faults } = parseStrict(body.toString("latin1"));
-  if (faults.length > 0) throw malformed(faults);
-  return values;
 }

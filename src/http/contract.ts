@@ -56,6 +56,11 @@ export interface RouteContract {
    * which keeps them out of proxies' logs.
    */
   readonly form?: "body" | "query";
+  /**
+   * Parameters that name an API. They alone may come several times (RFC 8707 §2, RFC 8693 §2.1): the same API again is
+   * no fault, and another one is `invalid_target`.
+   */
+  readonly targets?: readonly string[];
   /** A browser is looking: errors are pages where it asks for HTML. */
   readonly page?: true;
   /** `Access-Control-Allow-Origin: *`; default true on `account` and `oauth`. */

@@ -17,6 +17,12 @@ interface Schema {
   readonly anyOf?: readonly Schema[];
 }
 
+/** What a schema declares by name; of alternatives, what any of them does. */
+export const namesIn = (schema: unknown): object => {
+  const { anyOf, properties = {} } = (schema ?? {}) as Schema;
+  return anyOf ? (oneOf(anyOf).properties ?? {}) : properties;
+};
+
 /** Where a schema says `additionalProperties`, or declares no members at all, everything stays. */
 export function keepDeclared(app: FastifyInstance): void {
   app.addHook("onRoute", (route: RouteOptions) => {

@@ -21,7 +21,7 @@ import { errorReply, refusalOf } from "./error-reply.ts";
 import { readForwarded } from "./forwarded.ts";
 import { gatherAnswers } from "./gather-answers.ts";
 import { noSuchAddress } from "./no-such-address.ts";
-import { checkParameters, leaveOutEmpty, readQuery } from "./parameters.ts";
+import { checkParameters, leaveOutEmpty, readForm } from "./parameters.ts";
 import { refuseEarly } from "./refuse-early.ts";
 
 export type App = FastifyInstance<
@@ -70,7 +70,7 @@ export function openHttp({ logger, trustProxy, metrics, secure, tracing, gather 
     bodyLimit: BODY_LIMIT,
     routerOptions: {
       maxParamLength: 512,
-      querystringParser: readQuery,
+      querystringParser: readForm,
       caseSensitive: true,
       ignoreTrailingSlash: false,
     },

@@ -3,18 +3,22 @@ import { MOST_FAULTS } from "./faults.ts";
 
 /** What a query string or form body said, and what is wrong with how it said it. */
 export interface StrictForm {
+  /** The first of each name. */
   readonly values: Record<string, string>;
   readonly faults: readonly Fault[];
+  /** All the values of those names that came more than once, each value once. */
+  readonly repeated?: ReadonlyMap<string, ReadonlySet<string>> | undefined;
 }
 
 /**
- * Reads `application/x-www-form-urlencoded` without mercy: a repeated name, an invalid percent sequence, bytes that are not
- * UTF-8 and U+0000 are faults (RFC 6749 §3.1: parameters must not be included more than once). `text` holds one byte in
- * each character, as HTTP delivers it; nothing is read behind the last fault that a request is told of.
+ * Reads `application/x-www-form-urlencoded` without mercy: an invalid percent sequence, bytes that are not UTF-8 and
+ * U+0000 are faults; whether a name may be repeated is for those to say who know it. `text` holds one byte in each
+ * character, as HTTP delivers it; nothing is read behind the last fault that a request is told of.
  */
 export function parseStrict(text: string): StrictForm {
   const values = new Values();
   const faults: Fault[] = [];
+  let repeated: Map<string, Set<string>> | undefined;
   const read = ENCODED.test(text) ? decode : (part: string) => part;
   for (const pair of text.split("&")) {
     if (pair === "") continue;
@@ -24,14 +28,18 @@ export function parseStrict(text: string): StrictForm {
     const value = read(split < 0 ? "" : pair.slice(split + 1));
     if (name === undefined)
       faults.push({ path: "query", code: "encoding", message: "is not valid percent-encoded UTF-8" });
-    else if (values[name] !== undefined)
-      faults.push({ path: shown(name), code: "repeated", message: "must not be repeated" });
     else if (value === undefined) {
-      values[name] = "";
+      values[name] ??= "";
       faults.push({ path: shown(name), code: "encoding", message: "is not valid percent-encoded UTF-8" });
-    } else values[name] = value;
+    } else if (values[name] === undefined) values[name] = value;
+    else {
+      repeated ??= new Map();
+      const all = repeated.get(name);
+      if (all) all.add(value);
+      else repeated.set(name, new Set([values[name], value]));
+    }
   }
-  return { values, faults };
+  return { values, faults, repeated };
 }
 
 /** Inherits nothing, and is quicker to fill and to read than what `Object.create(null)` makes. */

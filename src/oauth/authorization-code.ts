@@ -22,6 +22,8 @@ export interface AuthorizationCode {
   readonly nonce?: string | undefined;
   /** Single claims for the ID token. */
   readonly claims?: Readonly<Record<string, unknown>> | undefined;
+  /** The class that the ID token names where its client asked for certain ones (OpenID Connect Core §5.5.1.1). */
+  readonly acr?: string | undefined;
   /** scope=openid was asked for. */
   readonly openid: boolean;
   /** The browser session that it came from; `sid` of the ID token. */

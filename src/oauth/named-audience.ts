@@ -1,5 +1,8 @@
 import { refuse } from "../errors.ts";
 
+/** The parameters that name an API. */
+export const targets = ["resource", "audience"] as const;
+
 /**
  * The API that a request names, by whichever name of the parameter (RFC 8707 §2, RFC 8693 §2.1): a token is for one.
  *

@@ -36,7 +36,8 @@ async function areOfAnApi(
 
 /**
  * What the token will be for: the API that the request or the client's setting names, else userinfo alone. There a login
- * leaves out what it asks for that nobody here knows (OpenID Connect Core §3.1.2.1).
+ * leaves out what it asks for that nobody here knows (OpenID Connect Core §3.1.2.1). Nobody is promised a login that
+ * lasts by a client that gets no refresh tokens (§11).
  *
  * @throws 400 invalid_scope, invalid_target.
  */
@@ -48,7 +49,8 @@ export async function targetOf(
   asked: readonly string[],
 ): Promise<Target> {
   const all = [...new Set([...asked, ...askedByGrant(client)])];
-  const about = all.filter((scope) => identity_scopes.includes(scope));
+  const may_last = client.settings.grant_types.includes("refresh_token");
+  const about = all.filter((scope) => identity_scopes.includes(scope) && (may_last || scope !== "offline_access"));
   const others = asked.filter((scope) => !identity_scopes.includes(scope));
   const wanted = namedAudience(named) ?? client.settings.default_audience ?? undefined;
   if (wanted === undefined || wanted === userinfoAudience(issuerOf(directory.public_url, account.account_id))) {

@@ -75,7 +75,10 @@ export async function issueAccessToken(
 }
 
 /** Who somebody is to this client. */
-async function subOf(tokens: Tokens, { issuing, subject, sector }: Authorization): Promise<string> {
+async function subOf(
+  tokens: Tokens,
+  { issuing, subject, sector }: Pick<Authorization, "issuing" | "subject" | "sector">,
+): Promise<string> {
   return subject.type === "client" ? subject.id : subjectIn(tokens, issuing.account_id, sector, subject.id);
 }
 
@@ -84,6 +87,8 @@ export interface IdTokenFields {
   /** Seconds. */
   readonly lifetime: number;
   readonly nonce?: string | undefined;
+  /** A class that the login reached, in place of its highest. */
+  readonly acr?: string | undefined;
   /** Further claims. */
   readonly claims?: Readonly<Record<string, unknown>> | undefined;
 }
@@ -94,11 +99,14 @@ export function accessTokenHash(access_token: Secret, id_token_alg: SigningAlg):
   return digest.subarray(0, digest.length / 2).toString("base64url");
 }
 
+/** … of a login whose session in a browser need not be known: `sid`. */
+type Spoken = Omit<Authorization, "sid"> & Partial<Pick<Authorization, "sid">>;
+
 /** An ID token of OpenID Connect Core §2 for a person. @throws when the subject is a client. */
 export async function issueIdToken(
   tokens: Tokens,
-  authorization: Authorization,
-  { audience, lifetime, nonce, claims: further }: IdTokenFields,
+  authorization: Spoken,
+  { audience, lifetime, nonce, acr: named_acr, claims: further }: IdTokenFields,
   now: number,
 ): Promise<Secret> {
   const { issuing, subject, sid, client_id, id_token_alg } = authorization;
@@ -117,7 +125,7 @@ export async function issueIdToken(
     sid,
     auth_time,
     amr,
-    acr,
+    acr: named_acr ?? acr,
     ...(nonce === undefined ? {} : { nonce }),
     ...(email === undefined ? {} : { email, email_verified: email_verified === true }),
     ...(name === undefined ? {} : { name }),

@@ -19,6 +19,8 @@ export interface AccessToken {
   readonly client_uuid: string;
   readonly scope: readonly string[];
   readonly sid: string;
+  /** Of this one token. */
+  readonly jti?: string | undefined;
   readonly grant_id?: string | undefined;
   /** Seconds since the epoch. */
   readonly expires_at: number;
@@ -27,6 +29,8 @@ export interface AccessToken {
   readonly began_at: number;
   readonly auth_time?: number | undefined;
   readonly amr?: readonly string[] | undefined;
+  /** Class of the login (OpenID Connect Core §2). */
+  readonly acr?: string | undefined;
   readonly holds?: readonly string[] | undefined;
   /** Whose client acts here: revocations of that account count too. */
   readonly partner_account?: string | undefined;
@@ -116,6 +120,7 @@ function readClaims(account_id: string, issuer: string, kid: string, { claims }:
     jti,
     auth_time,
     amr,
+    acr,
     holds,
     act,
     cnf,
@@ -144,7 +149,9 @@ function readClaims(account_id: string, issuer: string, kid: string, { claims }:
     began_at: (typeof jti === "string" ? timeOf(jti) : undefined) ?? iat * 1000,
     ...(typeof grant_id === "string" ? { grant_id } : {}),
     ...(typeof auth_time === "number" ? { auth_time } : {}),
+    ...(typeof jti === "string" ? { jti } : {}),
     ...(Array.isArray(amr) ? { amr: amr.map(String) } : {}),
+    ...(typeof acr === "string" ? { acr } : {}),
     ...actorOf(act),
     ...keyOf(cnf),
     ...(typeof sector === "string" ? { sector } : {}),

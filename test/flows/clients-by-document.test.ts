@@ -15,6 +15,7 @@ import { openSurfer } from "../support/surfer.ts";
 import { letPass } from "../support/time.ts";
 
 const BACK = "https://agent.example/back";
+const DEVICE = "urn:ietf:params:oauth:grant-type:device_code";
 const ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 describeOnBothEngines("clients that a document describes", (engine) => {
@@ -80,6 +81,29 @@ describeOnBothEngines("clients that a document describes", (engine) => {
     const leaving = { client_id, post_logout_redirect_uri: bye, confirm: "yes" };
     const left = await surfer.visit(`${own.issuer}/oauth/logout`, leaving);
     expect([left.status, left.url.startsWith(bye)]).toEqual([400, false]);
+  });
+
+  it("keep what they may have of the grants and responses that they name, since they say the same to every server", async () => {
+    // How many new ones come from one address is limited.
+    const at = await createTenant(latchkey);
+    const code = ["authorization_code", "refresh_token"];
+    const client_id = describe("/eager.json", {
+      grant_types: [...code, "urn:ietf:params:oauth:grant-type:jwt-bearer", DEVICE],
+      response_types: ["code", "code id_token"],
+      token_endpoint_auth_method: "none",
+    });
+    const shown = await authorize(client_id, at);
+    expect(shown.status, shown.html).toBe(200);
+    const { settings } = await findClient(latchkey.server.core.directory, at.account_id, client_id);
+    expect([settings.grant_types, settings.response_types]).toEqual([code, ["code"]]);
+    const useless = [
+      { grant_types: [DEVICE] },
+      { grant_types: [DEVICE, "refresh_token"] },
+      { grant_types: ["urn:ietf:params:oauth:grant-type:jwt-bearer"] },
+      { response_types: ["id_token"] },
+    ];
+    for (const [n, more] of useless.entries())
+      expect((await authorize(describe(`/useless-${n}.json`, more), at)).status, JSON.stringify(more)).toBe(400);
   });
 
   it("belong to no sector that its document names", async () => {

@@ -45,6 +45,7 @@ describeOnBothEngines("costly input", (engine) => {
 
   it("is told of fifty of its faults, wherever they are", async () => {
     const names = Array.from({ length: 1_000 }, (_, index) => `x${index}`);
+    const faulty = "a=%&".repeat(1_000);
     const form = (text: string) => ({
       method: "POST",
       headers: { "content-type": "application/x-www-form-urlencoded" },
@@ -52,13 +53,10 @@ describeOnBothEngines("costly input", (engine) => {
     });
     const { base, token } = tenant;
     const replies = {
-      "a form": await call(`${base}/auth/token`, form("a&".repeat(1_000))),
-      "a query": await call(`${base}/auth/token?${"a&".repeat(1_000)}`, { method: "POST" }),
+      "a form": await call(`${base}/auth/token`, form(faulty)),
+      "a query": await call(`${base}/auth/token?${faulty}`, { method: "POST" }),
       "a form that is not encoded": await call(`${base}/auth/token`, form("%ff&".repeat(1_000))),
-      "a form and a query": await call(`${base}/auth/authorize?${names.join("=1&")}`, {
-        ...form(`${names.join("=1&")}=1`),
-        token,
-      }),
+      "a form and a query": await call(`${base}/auth/authorize?${faulty}`, { ...form(faulty), token }),
       JSON: await call(`${base}/auth/roles`, { method: "POST", token, json: { scope: names.map(() => 1) } }),
     };
     for (const [what, { status, body, text }] of Object.entries(replies)) {

@@ -68,6 +68,14 @@ describeOnBothEngines("a step of the hosted login", (engine) => {
     const essential = JSON.stringify({ id_token: { acr: { essential: true, values: [TWO] } } });
     for (const more of [wished, { claims: essential }])
       expect(await idTokenOf(await silently(more), me.client), JSON.stringify(more)).toMatchObject(reached);
+    const named = async (acr: object) => {
+      const claims = JSON.stringify({ id_token: { acr } });
+      return (await idTokenOf(await silently({ claims }), me.client)).acr;
+    };
+    for (const acr of [{ essential: true, values: [ONE] }, { essential: true, value: ONE }, { value: ONE }])
+      expect(await named(acr), JSON.stringify(acr)).toBe(ONE);
+    for (const acr of [{ values: [ONE, TWO] }, { essential: true }, { value: "urn:nobody:knows" }])
+      expect(await named(acr), JSON.stringify(acr)).toBe(TWO);
   });
 
   it("asks nobody for a second factor that they have not, unless the client insists", async () => {

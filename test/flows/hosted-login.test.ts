@@ -302,8 +302,7 @@ describeOnBothEngines("the hosted login", (engine) => {
     }
     expect((await surfer.visit(address({ ...first, client_id: "nobody" }))).status).toBe(400);
     const wrong: [Record<string, string>, string][] = [
-      [{ response_type: "token" }, "unsupported_response_type"],
-      [{ response_type: "id_token" }, "unsupported_response_type"],
+      [{ response_type: "none" }, "unsupported_response_type"],
       [{ scope: "admin:everything", code_challenge: "x".repeat(43), code_challenge_method: "S256" }, "invalid_scope"],
       [{ resource: "https://nobody.example" }, "invalid_target"],
       [{ code_challenge: "x", code_challenge_method: "plain" }, "invalid_request"],

@@ -9,6 +9,7 @@ import {
   CALLBACK,
   call,
   createTenant,
+  inbox,
   type Latchkey,
   mintCode,
   type Reply,
@@ -18,7 +19,8 @@ import {
 } from "../support/latchkey.ts";
 import { addPerson, PASSWORD, token } from "../support/people.ts";
 import { until } from "../support/smtp.ts";
-import { pkce, standardClient, VERIFIER } from "../support/standard-client.ts";
+import { answered, pkce, standardClient, VERIFIER } from "../support/standard-client.ts";
+import { openSurfer } from "../support/surfer.ts";
 
 const claims = (jwt: string) => JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString());
 const code = (reply: Reply) => [reply.status, reply.body.error?.code];
@@ -287,6 +289,25 @@ describeOnBothEngines("a refresh token", (engine) => {
     expect(await tooMuch(), "in its grace").toEqual(refused);
     const again = await renew({ resource: tenant.audience, scope: "orders:read" });
     expect([again.body.refresh_token, again.body.scope], again.text).toEqual([first.body.refresh_token, "orders:read"]);
+  });
+
+  it("is promised to nobody at a client that gets none", async () => {
+    const promised = async (grant_types: ("authorization_code" | "refresh_token")[]) => {
+      const client = await addClient(latchkey, tenant.account_id, { grant_types });
+      const standard = standardClient(latchkey, tenant, client);
+      const surfer = openSurfer(latchkey);
+      const identifier = await standard.someone();
+      const url = standard.address(client, { scope: "openid email offline_access" });
+      const waiting = await surfer.act(await surfer.visit(url), "identify", { identifier });
+      const [mail] = await inbox(tenant, identifier);
+      const asking = await surfer.act(waiting, "code", { code: mail?.verification_code ?? "" });
+      const answer = answered(await surfer.act(asking, "allow")).get("code") ?? "";
+      const { scope, refresh_token } = (await standard.redeem(answer)).body;
+      return [asking.html.includes("stay logged in while you are away"), scope, refresh_token !== undefined];
+    };
+    expect(await promised(["authorization_code"])).toEqual([false, "openid email", false]);
+    const lasting = await promised(["authorization_code", "refresh_token"]);
+    expect(lasting).toEqual([true, "openid email offline_access", true]);
   });
 
   it("is revoked for nobody else by a client that may do no more than renew its own", async () => {

@@ -144,7 +144,7 @@ describeOnBothEngines("registered clients", (engine) => {
     const { page } = await askedAt(surfer, address(made, BANK));
     const { body } = await redeem(made, answered(await surfer.act(page, "allow")).get("code"), BANK);
     const wrong = { response_type: "token" };
-    expect((await surfer.visit(address(made, BANK, wrong))).url).toContain(`${BANK}?error=`);
+    expect((await surfer.visit(address(made, BANK, wrong))).url).toContain(`${BANK}#error=`);
     expect((await surfer.visit(address(made, EVIL, wrong))).status).toBe(400);
     const leave = (post_logout_redirect_uri: string, id_token_hint: string) => {
       const query = new URLSearchParams({ client_id: made.client_id, post_logout_redirect_uri, id_token_hint });

@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
 import { addClient, addGrant, basic, call } from "../support/latchkey.ts";
-import { openScene, type Scene } from "../support/standard-client.ts";
+import { answered, openScene, type Scene } from "../support/standard-client.ts";
+import { openSurfer } from "../support/surfer.ts";
 
 describeOnBothEngines("a refusal of the standard surface", (engine) => {
   let scene: Scene;
@@ -30,6 +31,47 @@ describeOnBothEngines("a refusal of the standard surface", (engine) => {
     const own = { method: "POST", headers: { authorization: basic(service) }, json };
     const { status, body } = await call(`${tenant.base}/auth/token`, own);
     expect([status, body.error.code]).toEqual([403, "unauthorized_client"]);
+  });
+
+  it("tells what would be answered with tokens in the fragment, where no query may be", async () => {
+    const error = "unsupported_response_type";
+    const parts = async (more: Record<string, string>) => {
+      const { search, hash } = new URL((await openSurfer(scene.latchkey).visit(scene.address(scene.own, more))).url);
+      const told = [search, hash].map((part) => new URLSearchParams(part.slice(1)));
+      expect(told.map((answer) => answer.get("iss")).filter(Boolean)).toEqual([scene.tenant.issuer]);
+      return told.map((answer) => answer.get("error"));
+    };
+    for (const response_type of ["token", "id_token", "id_token token", "code id_token", "code token"])
+      for (const mode of [{}, { response_mode: "query" }, { response_mode: "fragment" }])
+        expect(await parts({ response_type, ...mode }), response_type).toEqual([null, error]);
+    for (const response_type of ["none", "device", "tokens"])
+      expect(await parts({ response_type }), response_type).toEqual([error, null]);
+  });
+
+  it("tells a client that names a request of its own by its address that this is not supported", async () => {
+    const { latchkey, tenant, own, listener } = scene;
+    const before = listener.all.length;
+    const request_uri = `${listener.url}/request.jwt`;
+    const told = async (more: Record<string, string>) =>
+      openSurfer(latchkey).visit(scene.address(own, { request_uri, state: "s", ...more }));
+    const answer = answered(await told({}));
+    expect([answer.get("error"), answer.get("state"), answer.get("iss")]).toEqual([
+      ...["request_uri_not_supported", "s", tenant.issuer],
+    ]);
+    for (const more of [{ redirect_uri: "https://evil.example/" }, { client_id: "nobody" }] as Record<string, string>[])
+      expect((await told(more)).status, JSON.stringify(more)).toBe(400);
+    expect(answered(await told({ request_uri: "urn:ietf:params:oauth:request_uri:x" })).get("error")).toBeNull();
+    expect(listener.all.length, "and it is never fetched").toBe(before);
+  });
+
+  it("tells a client that has to push its requests so at its address", async () => {
+    const { latchkey, tenant } = scene;
+    const settings = { first_party: true, require_pushed_authorization_requests: true };
+    const client = await addClient(latchkey, tenant.account_id, settings);
+    const answer = answered(await openSurfer(latchkey).visit(scene.address(client, { state: "s" })));
+    expect([answer.get("error"), answer.get("state"), answer.get("iss")]).toEqual([
+      ...["invalid_request", "s", tenant.issuer],
+    ]);
   });
 
   it("refuses a method in the form that the address has for its other errors", async () => {

@@ -123,6 +123,42 @@ describeOnBothEngines("a token exchange", (engine) => {
     }
   });
 
+  it("is for the client's default API where it names none", async () => {
+    const { latchkey, tenant } = scene;
+    const grant_types = ["authorization_code", EXCHANGE] as const;
+    const settings = { first_party: true, grant_types: [...grant_types], default_audience: STOCK };
+    const client = await addClient(latchkey, tenant.account_id, settings);
+    await addGrant(latchkey, tenant.account_id, client, STOCK, ["orders:read"]);
+    const code = await scene.codeFor(client, { scope: "openid orders:read" });
+    const { access_token } = (await scene.redeem(code, client)).body;
+    const about = { grant_type: EXCHANGE, subject_token: access_token, subject_token_type: ACCESS_TOKEN };
+    const { status, body, text } = await scene.token(about, client);
+    expect([status, body.scope], text).toEqual([200, "orders:read"]);
+    expect(claims(body.access_token)).toMatchObject({ aud: STOCK, act: { sub: client.id } });
+    const nameless = await exchange(await logIn(), { audience: "" });
+    expect([nameless.status, nameless.body.error]).toEqual([400, "invalid_target"]);
+  });
+
+  it("is told the API that introspects it with whoever acts, and with how the person logged in", async () => {
+    const { latchkey, tenant } = scene;
+    const api = await addClient(latchkey, tenant.account_id, { resource_for: [STOCK] });
+    const introspect = async (token: string, client: TestClient) => {
+      const headers = { authorization: basic(client) };
+      return (await call(`${tenant.base}/oauth/introspect`, { method: "POST", headers, form: { token } })).body;
+    };
+    const token = await logIn();
+    const own_token = claims(token);
+    const told = await introspect(token, own);
+    expect(told).toMatchObject({ active: true, jti: own_token.jti, acr: own_token.acr, amr: own_token.amr });
+    expect([told.acr, told.act]).toEqual(["urn:latchkey:acr:1fa", undefined]);
+    const { access_token } = (await exchange(token)).body;
+    const { act, jti, acr, sub } = claims(access_token);
+    expect(act).toEqual({ iss: tenant.issuer, sub: own.id });
+    expect(await introspect(access_token, api)).toMatchObject({ active: true, sub, act, jti, acr });
+    const again = (await exchange(access_token)).body.access_token;
+    expect((await introspect(again, api)).act, "with the whole chain").toEqual({ ...act, act });
+  });
+
   it("is never refused for openid, nor narrowed by it", async () => {
     const token = await logIn();
     for (const scope of ["openid", "openid orders:read", "orders:read openid"]) {

@@ -4,6 +4,7 @@
  */
 import { createLocalJWKSet, exportJWK, generateKeyPair, jwtVerify, SignJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { claimsOf } from "../support/claims.ts";
 import { engines } from "../support/engines.ts";
 import {
   addClient,
@@ -313,13 +314,17 @@ describe.each(ways)("the OpenID provider (%s), with response_mode=%s:", (engine,
   it("oidcc-refresh-token", async () => {
     await somebody();
     const { code } = await logIn({ scope: "openid offline_access", prompt: "consent" });
-    const { refresh_token } = (await redeem(code)).body;
+    const { refresh_token, id_token } = (await redeem(code)).body;
     const next = await call(`${tenant.base}/oauth/token`, {
       method: "POST",
       headers: { authorization: basic(own) },
       form: { grant_type: "refresh_token", refresh_token },
     });
     expect(next.body.access_token).toBeTruthy();
+    const [before, after] = [claimsOf(id_token), claimsOf(next.body.id_token)];
+    for (const name of ["iss", "sub", "aud", "azp", "auth_time"]) expect(after[name], name).toEqual(before[name]);
+    expect(after.iat).toBeGreaterThanOrEqual(before.iat);
+    expect(after.nonce).toBeUndefined();
     const theirs = await call(`${tenant.base}/oauth/token`, {
       method: "POST",
       form: {

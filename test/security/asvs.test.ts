@@ -157,7 +157,7 @@ describeOnBothEngines("OWASP ASVS 5.0", (engine) => {
       require_pushed_authorization_requests: true,
     });
     const refused = await openSurfer(scene.latchkey).visit(scene.address(held));
-    expect([refused.status, refused.html.includes('value="identify"')]).toEqual([400, false]);
+    expect(answered(refused).get("error")).toBe("invalid_request");
     const { tenant } = scene;
     const about = Object.fromEntries(new URL(scene.address(held)).searchParams);
     const headers = {

@@ -207,7 +207,8 @@ describeOnBothEngines("RFC 9700 at the authorization endpoint", (engine) => {
     expect((await authorize(scene.tenant, off)).body.error.code).toBe("unsupported_response_type");
     for (const response_type of ["token", "id_token", "code token", "id_token token"]) {
       const shown = await openSurfer(scene.latchkey).visit(scene.address(scene.own, { response_type }));
-      expect(answered(shown).get("error"), response_type).toBe("unsupported_response_type");
+      const told = new URLSearchParams(new URL(shown.url).hash.slice(1));
+      expect(told.get("error"), response_type).toBe("unsupported_response_type");
     }
   });
 
@@ -251,11 +252,15 @@ describeOnBothEngines("RFC 9700 at the authorization endpoint", (engine) => {
     const state = "æøå %2B+ =&\"'<>|~ 日本";
     const shown = await openSurfer(scene.latchkey).visit(scene.address(scene.own, { state, prompt: "none" }));
     expect(answered(shown).get("state")).toBe(state);
-    for (const again of ["state=x&state=y", `scope=openid&scope=email`, "nonce=a&nonce=a"]) {
-      const reply = await call(
-        `${scene.address().replace(scene.latchkey.config.public_url, scene.latchkey.url)}&${again}`,
-      );
+    const address = scene.address().replace(scene.latchkey.config.public_url, scene.latchkey.url);
+    for (const again of ["state=x&state=y", `client_id=${scene.own.client_id}`, `redirect_uri=${CALLBACK}`]) {
+      const reply = await call(`${address}&${again}`);
       expect([reply.status, reply.headers.get("location")], again).toEqual([400, null]);
+    }
+    // Of others the client hears at its own address, without a code.
+    for (const again of ["scope=email", "nonce=a&nonce=a", "response_type=code", "code_challenge=a&code_challenge=b"]) {
+      const { searchParams } = new URL((await call(`${address}&${again}`)).headers.get("location") ?? "");
+      expect([searchParams.get("error"), searchParams.get("code")], again).toEqual(["invalid_request", null]);
     }
   });
 

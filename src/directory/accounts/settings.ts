@@ -60,7 +60,8 @@ export const AccountSettings = Type.Object({
   ),
   open_registration: Type.Boolean({
     default: false,
-    description: "Public clients may register themselves without a token (RFC 7591).",
+    description:
+      "Clients may register themselves without a token (RFC 7591), as public ones or with keys of their own: who asks for a secret is given none, and beside codes only refresh tokens, as the answer says.",
   }),
   client_id_metadata_documents: Type.Boolean({
     default: true,

@@ -12,7 +12,7 @@ import { approveDevice } from "../device/answer-device.ts";
 import { LIFETIME } from "../device/device-code.ts";
 import type { Oauth } from "../oauth.ts";
 import { identity_scopes, userinfoAudience } from "../scopes.ts";
-import { claimsAbout } from "../userinfo/claims-about.ts";
+import { claimsAbout, toldByScope } from "../userinfo/claims-about.ts";
 import { type Answer, codeAnswer } from "./answer.ts";
 import { type Answered, answerStatement } from "./answer-statement.ts";
 import type { AuthorizationParameters, AuthorizationRequest } from "./authorization-request.ts";
@@ -54,11 +54,15 @@ export async function answerWithCode(
   throw waitsNoMore(parameters);
 }
 
-/** Pure. Two factors are worth more than one. @throws RedirectedRefusal where a class that is essential was not reached. */
-function checkClass(parameters: AuthorizationParameters, { amr }: Session): void {
+/** Two factors are worth more than one. @returns the classes that a login reached, the highest first. */
+const reachedBy = ({ amr }: Session): readonly string[] =>
+  acr_values.slice(0, amr.includes("mfa") ? undefined : 1).toReversed();
+
+/** Pure. @throws RedirectedRefusal where a class that is essential was not reached. */
+function checkClass(parameters: AuthorizationParameters, session: Session): void {
   const { essential_acr } = parameters;
-  const reached = amr.includes("mfa") ? acr_values : acr_values.slice(0, 1);
-  if (essential_acr === undefined || essential_acr.some((one) => (reached as readonly string[]).includes(one))) return;
+  const reached = reachedBy(session);
+  if (essential_acr === undefined || essential_acr.some((one) => reached.includes(one))) return;
   throw new RedirectedRefusal(
     parameters,
     "unmet_authentication_requirements",
@@ -122,19 +126,16 @@ async function contentFor(
   return {
     authorization: { ...authorization, scope: whole, userinfo_claims: claims?.userinfo, dpop_jkt },
     claims: claimsAbout(user, claims?.id_token ?? []),
+    acr: reachedBy(session).find((one) => parameters.named_acr?.includes(one)),
     ...{ redirect_uri, redirect_uri_named, code_challenge, nonce, openid, session_id: session.id },
   };
 }
 
 /** What the client may know of the person. */
 function subjectOf(user: User, identity: readonly string[], session: Session, sid: string) {
-  const { email, name, phone_number } = user;
-  const email_verified = user.email_verified_at !== null;
   return {
     user_id: user.id,
-    ...(identity.includes("email") && email ? { email, email_verified } : {}),
-    ...(identity.includes("profile") && name ? { name } : {}),
-    ...(identity.includes("phone") && phone_number ? { phone_number } : {}),
+    ...toldByScope(user, identity),
     authenticated_at: session.auth_time,
     amr: session.amr,
     second_factor: user.second_factor === 1,

@@ -36,6 +36,8 @@ export interface AuthorizationParameters extends Target {
   readonly ui_locales: readonly string[];
   /** A second factor is asked for (acr_values). */
   readonly two_factors: boolean;
+  /** The classes of which the ID token names one (`claims`), where the login reaches it. */
+  readonly named_acr?: readonly string[] | undefined;
   /** The classes of which the login has to reach one (`claims`); no answer is given without. */
   readonly essential_acr?: readonly string[] | undefined;
   /** Single claims, beside what the scopes tell. */

@@ -2,14 +2,15 @@ import { randomBytes } from "node:crypto";
 import { issuerOf } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { refuse } from "../../errors.ts";
+import { refuseParameters } from "../../http/parameters.ts";
 import { base64url } from "../../secrets/digest.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Oauth } from "../oauth.ts";
 import { lookUpCurrentClient } from "../registration/find-registered-client.ts";
 import type { AuthorizationRequest } from "./authorization-request.ts";
 import { checkStanding } from "./check-standing.ts";
-import { type ReadRequest, readRequest } from "./read-request.ts";
-import type { RawParameters } from "./schema.ts";
+import { answerTo, findAsking, type ReadRequest, readRequest, type SentRequest } from "./read-request.ts";
+import { RedirectedRefusal } from "./redirected-refusal.ts";
 import { insertRequest, selectRequest, updateUsed } from "./store.ts";
 
 /** A browser has so long to log in; milliseconds. */
@@ -66,23 +67,30 @@ export const loginPageOf = (public_url: string, { account_id, id }: Authorizatio
  * The request that a browser brings, by value or pushed before (RFC 9126 §4): a pushed one works once, for its client
  * alone. It is not kept yet: who is logged in already needs no page.
  *
- * @throws as readRequest; 400 invalid_request for a request_uri that is none of ours, which is never fetched.
+ * @throws as readRequest; 400 invalid_request for a request_uri that is none of ours, which is never fetched: where a
+ *   redirect_uri is named beside it, it is told there (OpenID Connect Core §6.2).
  */
-export async function beginRequest(
-  oauth: Oauth,
-  account_id: string,
-  raw: RawParameters,
-  source: string,
-): Promise<AuthorizationRequest> {
+export async function beginRequest(oauth: Oauth, account_id: string, sent: SentRequest): Promise<AuthorizationRequest> {
   const { storage } = oauth.directory;
+  const { raw, faults = [] } = sent;
   if (raw.request_uri === undefined) {
-    const read = await readRequest(oauth, account_id, raw, source);
-    if (read.client.settings.require_pushed_authorization_requests) {
-      throw refuse("invalid_request", { message: "This client pushes its requests: use oauth/par." });
-    }
+    const read = await readRequest(oauth, account_id, sent);
+    if (read.client.settings.require_pushed_authorization_requests)
+      throw new RedirectedRefusal(
+        read.parameters,
+        "invalid_request",
+        "This client pushes its requests: use oauth/par.",
+      );
     return newRequest(oauth, read, "browser", null);
   }
-  const id = raw.request_uri.startsWith(PUSHED) ? raw.request_uri.slice(PUSHED.length) : "";
+  if (faults.length > 0) throw refuseParameters(faults);
+  const pushed_here = raw.request_uri.startsWith(PUSHED);
+  if (!pushed_here && raw.redirect_uri !== undefined) {
+    const { client } = await findAsking(oauth, account_id, sent);
+    const said = "request_uri is taken of oauth/par alone.";
+    throw new RedirectedRefusal(answerTo(client, raw), "request_uri_not_supported", said);
+  }
+  const id = pushed_here ? raw.request_uri.slice(PUSHED.length) : "";
   const now = instant(storage.now());
   const pushed = id === "" ? undefined : await selectRequest(storage.read, account_id, id, now);
   const client = pushed && raw.client_id !== undefined && (await sameClient(oauth, pushed, raw.client_id));

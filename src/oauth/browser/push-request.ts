@@ -27,7 +27,7 @@ export async function pushRequest(oauth: Oauth, pushed: Pushed): Promise<Authori
   if (body.request_uri !== undefined) throw refuse("invalid_request", { message: "request_uri is not pushed." });
   try {
     const proven = await keyOf(oauth.directory, account_id, presented, false);
-    const { parameters, ...read } = await readRequest(oauth, account_id, body, source);
+    const { parameters, ...read } = await readRequest(oauth, account_id, { raw: body, source });
     // Beside what was understood, and not among what was sent, of which a signed request leaves nothing.
     const { dpop_jkt = proven } = parameters;
     if (proven !== undefined && dpop_jkt !== proven)

@@ -7,6 +7,8 @@ export interface ReadClaims {
   readonly claims?: AuthorizationParameters["claims"];
   /** The class that is asked for. */
   readonly acr?: string | undefined;
+  /** Classes of ours of which the ID token is to name one; undefined where it may name any. */
+  readonly named_acr?: readonly string[] | undefined;
   /** The classes of which one has to be reached; undefined where none has to. */
   readonly essential_acr?: readonly string[] | undefined;
   /** Whom the ID token has to be about. */
@@ -26,6 +28,7 @@ export function readClaims(text: string | undefined): ReadClaims {
   return {
     claims: { id_token: known(token), userinfo: known(info) },
     acr: acrOf(token.acr),
+    named_acr: namedAcr(token.acr),
     essential_acr: essentialAcr(token.acr),
     sub: namedValue(token.sub),
   };
@@ -54,6 +57,12 @@ const namedValue = (asked: unknown): string | undefined => {
 function acrsOf(asked: unknown): readonly unknown[] {
   const { values } = (asked ?? {}) as { values?: unknown };
   return Array.isArray(values) ? values : [namedValue(asked)].filter((value) => value !== undefined);
+}
+
+function namedAcr(asked: unknown): readonly string[] | undefined {
+  const values = acrsOf(asked);
+  const named = acr_values.filter((one) => values.includes(one));
+  return named.length === 0 ? undefined : named;
 }
 
 /** OpenID Connect Core §5.5.1.1: without a value any class will do. */

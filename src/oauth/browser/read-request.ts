@@ -2,7 +2,8 @@ import type { Account } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { matchRedirectUri } from "../../directory/clients/callback.ts";
 import { type Client, needsPkce } from "../../directory/clients/client.ts";
-import { refuse } from "../../errors.ts";
+import { type Fault, refuse } from "../../errors.ts";
+import { refuseParameters } from "../../http/parameters.ts";
 import { acr_values } from "../authorization-for.ts";
 import type { Oauth } from "../oauth.ts";
 import { readHint, userOfSub } from "../read-hint.ts";
@@ -13,13 +14,25 @@ import type { AuthorizationParameters, Prompt, ResponseMode } from "./authorizat
 import { type ReadClaims, readClaims } from "./read-claims.ts";
 import { type AnswerTo, redirecting, refuseRequest } from "./redirected-refusal.ts";
 import { openRequestObject } from "./request-object.ts";
-import type { RawParameters } from "./schema.ts";
+import { RawParameters } from "./schema.ts";
 
 export interface ReadRequest {
   readonly account: Account;
   readonly client: Client;
   readonly parameters: AuthorizationParameters;
 }
+
+/** A request as it came. */
+export interface SentRequest {
+  readonly raw: RawParameters;
+  /** What is wrong with how its parameters are said. */
+  readonly faults?: readonly Fault[];
+  /** The address that it came from, for what is counted by it. */
+  readonly source: string;
+}
+
+/** Parameters on which it hangs whether, where and how a client is told what is wrong. */
+const leading: readonly string[] = ["client_id", "redirect_uri", "response_mode", "state", "request", "request_uri"];
 
 /**
  * Understands a request in the order in which it becomes trustworthy: the client, its redirect_uri, and only then everything that
@@ -28,25 +41,39 @@ export interface ReadRequest {
  * @throws 400 invalid_request, invalid_request_object, redirect_uri_mismatch and 403 unauthorized_client, which no
  *   browser is redirected for; RedirectedRefusal.
  */
-export async function readRequest(
-  oauth: Oauth,
-  account_id: string,
-  sent: RawParameters,
-  source: string,
-): Promise<ReadRequest> {
-  const { directory } = oauth;
-  const account = await findAccount(directory, account_id);
-  if (sent.client_id === undefined) throw refuseRequest("client_id is required.");
-  const client = await lookUpAnyClient(oauth, account, sent.client_id, source);
+export async function readRequest(oauth: Oauth, account_id: string, sent: SentRequest): Promise<ReadRequest> {
+  const { faults = [] } = sent;
+  if (faults.some(({ path }) => leading.includes(path) || !Object.hasOwn(RawParameters.properties, path)))
+    throw refuseParameters(faults);
+  const { account, client } = await findAsking(oauth, account_id, sent);
+  const raw = await openRequestObject(oauth, client, sent.raw);
+  const to = answerTo(client, raw);
+  const parameters = await redirecting(to, () => {
+    if (faults.length > 0) throw refuseParameters(faults);
+    return understand(oauth, account, client, raw, to);
+  });
+  return { account, client, parameters };
+}
+
+/** Whose request it is. @throws 400 invalid_request; 403 unauthorized_client; as lookUpAnyClient. */
+export async function findAsking(oauth: Oauth, account_id: string, { raw: { client_id }, source }: SentRequest) {
+  const account = await findAccount(oauth.directory, account_id);
+  if (client_id === undefined) throw refuseRequest("client_id is required.");
+  const client = await lookUpAnyClient(oauth, account, client_id, source);
   if (!client) throw refuse("unauthorized_client", { message: "There is no such client." });
-  const raw = await openRequestObject(oauth, client, sent);
+  return { account, client };
+}
+
+/** Where a request is answered. @throws 400 redirect_uri_required, redirect_uri_mismatch. */
+export function answerTo(client: Client, raw: RawParameters): AnswerTo {
   const redirect_uri = matchRedirectUri(client, raw.redirect_uri);
-  const response_mode = modeOf(raw.response_mode) ?? "query";
+  const mode = modeOf(raw.response_mode) ?? "query";
+  // Of what would answer with tokens nothing stands in a query (OAuth 2.0 Multiple Response Types §3, §5).
+  const asks_tokens = spaceSeparated(raw.response_type).some((one) => one === "token" || one === "id_token");
+  const response_mode = asks_tokens && mode === "query" ? "fragment" : mode;
   const unchecked = client.origin === "account" ? undefined : client.id;
   const ui_locales = spaceSeparated(raw.ui_locales);
-  const to: AnswerTo = { redirect_uri, response_mode, state: raw.state, unchecked, ui_locales };
-  const parameters = await redirecting(to, () => understand(oauth, account, client, raw, to));
-  return { account, client, parameters };
+  return { redirect_uri, response_mode, state: raw.state, unchecked, ui_locales };
 }
 
 const modeOf = (mode: string | undefined): ResponseMode | undefined =>
@@ -91,6 +118,7 @@ async function understand(
     subject_hint: oneSubject(hinted, named),
     ui_locales: spaceSeparated(raw.ui_locales),
     two_factors: asksTwoFactors(raw.acr_values, asked_claims),
+    named_acr: asked_claims.named_acr,
     essential_acr: asked_claims.essential_acr,
     claims: asked_claims.claims,
   };

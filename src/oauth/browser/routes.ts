@@ -2,10 +2,12 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { OidParams, refusals } from "../../http/contract.ts";
+import { parameterFaults } from "../../http/parameters.ts";
 import type { App } from "../../http/server.ts";
 import { authenticate } from "../client-authentication/client-authentication.ts";
 import { ClientCredentials } from "../client-authentication/schema.ts";
 import { presentedBy } from "../dpop/dpop.ts";
+import { targets } from "../named-audience.ts";
 import type { Oauth } from "../oauth.ts";
 import { lookUpAnyClient } from "../registration/find-registered-client.ts";
 import { type FormPage, sendAnswer } from "./answer.ts";
@@ -41,7 +43,11 @@ export function authorizationRoutes(app: App, oauth: Oauth, postAnswer: FormPage
   async function begin(request: FastifyRequest, reply: FastifyReply, raw: RawParameters) {
     const { account_id } = request;
     try {
-      const begun = await beginRequest(oauth, account_id, raw, request.ip);
+      const begun = await beginRequest(oauth, account_id, {
+        raw,
+        faults: parameterFaults(request),
+        source: request.ip,
+      });
       const resumed = await nextStep(oauth, begun, browserOf(request, directory));
       const { next } = resumed;
       if (next.step === "done")
@@ -66,7 +72,8 @@ export function authorizationRoutes(app: App, oauth: Oauth, postAnswer: FormPage
   app.route({
     method: "GET",
     url: "/v1/accounts/:oid/oauth/authorize",
-    config: { surface: "oauth", public: true, cors: false, page: true },
+    config: { surface: "oauth", public: true, cors: false, page: true, targets },
+    attachValidation: true,
     schema: {
       operationId: "oauth_authorize_get",
       summary: "Authorization endpoint",
@@ -82,7 +89,8 @@ export function authorizationRoutes(app: App, oauth: Oauth, postAnswer: FormPage
   app.route({
     method: "POST",
     url: "/v1/accounts/:oid/oauth/authorize",
-    config: { surface: "oauth", public: true, cors: false, page: true, form: "body" },
+    config: { surface: "oauth", public: true, cors: false, page: true, form: "body", targets },
+    attachValidation: true,
     schema: {
       operationId: "oauth_authorize_post",
       summary: "Authorization endpoint, with a form",
@@ -94,7 +102,9 @@ export function authorizationRoutes(app: App, oauth: Oauth, postAnswer: FormPage
     handler: async (request, reply) => {
       // No cookie comes with a form of another site (SameSite=Lax), so the browser is sent to ask again.
       try {
-        const begun = await beginRequest(oauth, request.account_id, request.body, request.ip);
+        const { account_id, body: raw, ip: source } = request;
+        const faults = parameterFaults(request as FastifyRequest);
+        const begun = await beginRequest(oauth, account_id, { raw, faults, source });
         return reply.header("cache-control", "no-store").redirect(pageOf(await keepRequest(oauth, begun)), 303);
       } catch (error) {
         return refuseAt(request, reply as FastifyReply, error);
@@ -105,7 +115,7 @@ export function authorizationRoutes(app: App, oauth: Oauth, postAnswer: FormPage
   app.route({
     method: "POST",
     url: "/v1/accounts/:oid/oauth/par",
-    config: { surface: "oauth", public: true, credentials: ["client", "none"], form: "body" },
+    config: { surface: "oauth", public: true, credentials: ["client", "none"], form: "body", targets },
     schema: {
       operationId: "oauth_par_post",
       summary: "Push an authorization request",

@@ -5,6 +5,7 @@ import { LONGEST_TOKEN } from "../../secrets/longest-token.ts";
 import { reveal } from "../../secrets/secret.ts";
 import { authenticate } from "../client-authentication/client-authentication.ts";
 import { ClientCredentials } from "../client-authentication/schema.ts";
+import { targets } from "../named-audience.ts";
 import type { Oauth } from "../oauth.ts";
 import { no_store } from "../token-reply.ts";
 import { requestDevice } from "./request-device.ts";
@@ -23,7 +24,7 @@ export function deviceRoutes(app: App, oauth: Oauth): void {
   app.route({
     method: "POST",
     url: "/v1/accounts/:oid/oauth/device_authorization",
-    config: { surface: "oauth", public: true, credentials: ["client", "none"], form: "body" },
+    config: { surface: "oauth", public: true, credentials: ["client", "none"], form: "body", targets },
     schema: {
       operationId: "oauth_device_authorization_post",
       summary: "Codes for a device without a browser",

@@ -36,6 +36,7 @@ export async function introspect(oauth: Oauth, client: Client, presented: string
   return told ? aboutToken(token) : inactive;
 }
 
+/** Also who acts here for somebody else (RFC 8693 §4.1), and by which class the person logged in (RFC 9470 §6.2). */
 function aboutToken(token: AccessToken): Answer {
   return {
     active: true,
@@ -48,9 +49,12 @@ function aboutToken(token: AccessToken): Answer {
     client_id: token.client_id,
     iss: token.issuer,
     aud: token.audience,
+    jti: token.jti,
+    act: token.act,
     subject_type: token.subject_type,
     auth_time: token.auth_time,
     amr: token.amr,
+    acr: token.acr,
   };
 }
 

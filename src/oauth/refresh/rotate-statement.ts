@@ -26,14 +26,14 @@ export interface Rotation {
 }
 
 /** Whose login it is, as committed. */
-export type Person = Pick<User, "id" | "email" | "email_verified_at" | "name" | "second_factor">;
+export type Person = Pick<User, "id" | "email" | "email_verified_at" | "name" | "phone_number" | "second_factor">;
 
 export interface Continued {
   readonly login: Login;
   readonly person: Person;
 }
 
-const PERSON = "email, email_verified_at, name, second_factor";
+const PERSON = "email, email_verified_at, name, phone_number, second_factor";
 
 const columns = [
   ["account_id", "text"],
@@ -119,6 +119,7 @@ const continued = (row: Row, person: Row): Continued => ({
     email: person.email as string | null,
     email_verified_at: person.email_verified_at as Instant | null,
     name: person.name as string | null,
+    phone_number: person.phone_number as string | null,
     second_factor: Number(person.second_factor),
   },
 });

@@ -106,6 +106,30 @@ export function settingsOf(
   return settings as Partial<ClientSettings>;
 }
 
+/**
+ * As `settingsOf`, of a client that nobody checked. It says the same to every server, and nobody is there to be told
+ * what to leave out: beside codes it has refresh tokens, and none of the grants and responses that others may know.
+ *
+ * @throws as settingsOf; 400 invalid_client_metadata for device codes without others: who sends those out is somebody
+ *   whom the account knows. PKCE, or a key, protects the rest.
+ */
+export function settingsOfStranger(metadata: ClientMetadata): Partial<ClientSettings> {
+  const { grant_types = [], response_types = [] } = metadata;
+  const settings = settingsOf(
+    {
+      ...metadata,
+      ...(grant_types.includes("authorization_code") ? { grant_types: grant_types.filter(isLogin) } : {}),
+      ...(response_types.includes("code") ? { response_types: ["code"] } : {}),
+    },
+    "none",
+  );
+  if (settings.grant_types?.includes(DEVICE_CODE))
+    throw wrong("Device codes alone are for clients that the account knows.");
+  return settings;
+}
+
+const isLogin = (grant_type: string) => grant_type === "authorization_code" || grant_type === "refresh_token";
+
 function algOf(metadata: ClientMetadata, name: "id_token_signed_response_alg" | "userinfo_signed_response_alg") {
   const alg = metadata[name];
   if (alg === undefined) return { [name]: clientSettings({})[name] };

@@ -6,13 +6,13 @@ import { changeClient } from "../../directory/clients/change-client.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { createClient, type NewClient } from "../../directory/clients/create-client.ts";
 import { isDeleted, lookUpClient } from "../../directory/clients/find-client.ts";
-import { type ClientSettings, DEVICE_CODE } from "../../directory/clients/settings.ts";
+import type { ClientSettings } from "../../directory/clients/settings.ts";
 import { cacheKey, type Directory } from "../../directory/directory.ts";
 import { ask, blame, isMomentary } from "../../egress/documents.ts";
 import { Refusal, refuse } from "../../errors.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import type { Oauth } from "../oauth.ts";
-import { ClientMetadata, emptyLeftOut, settingsOf } from "./client-metadata.ts";
+import { ClientMetadata, emptyLeftOut, settingsOfStranger } from "./client-metadata.ts";
 import { chargeNewClient, checkSameSector, inRegistrationTerms } from "./register.ts";
 import { KEPT } from "./registration.ts";
 import { countDocuments, selectRegistration, upsertRegistration } from "./store.ts";
@@ -187,17 +187,11 @@ async function fetchClient({ documents }: Asking, client_id: string): Promise<Fe
   const { client_id: named, client_secret } = document as { client_id?: unknown; client_secret?: unknown };
   if (named !== client_id) throw wrong("its client_id is not its address");
   if (client_secret !== undefined) throw wrong("it holds a secret");
-  const settings = settingsOf(document, "none");
+  const settings = settingsOfStranger(document);
   if (settings.sector_identifier_uri) throw wrong("it has a sector_identifier_uri, whose list nobody reads");
   const { token_endpoint_auth_method: method } = settings;
   if (method !== "none" && method !== "private_key_jwt") throw wrong("a document has no secret to authenticate with");
-  // A document speaks to every server alike; here whoever sends out device codes is somebody the account knows.
-  const grant_types = settings.grant_types?.filter((type) => type !== DEVICE_CODE) ?? [];
-  return {
-    name: document.client_name,
-    settings: { ...settings, grant_types },
-    fresh: freshness(String(answered["cache-control"] ?? "")),
-  };
+  return { name: document.client_name, settings, fresh: freshness(String(answered["cache-control"] ?? "")) };
 }
 
 function parse(body: string): unknown {

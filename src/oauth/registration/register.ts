@@ -20,8 +20,8 @@ import { type Secret, secret } from "../../secrets/secret.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import { forgetConsents } from "../consents/consent.ts";
 import type { Oauth } from "../oauth.ts";
-import { type ClientMetadata, type ClientReplacement, settingsOf } from "./client-metadata.ts";
-import { KEPT, tokenDigest } from "./registration.ts";
+import { type ClientMetadata, type ClientReplacement, settingsOf, settingsOfStranger } from "./client-metadata.ts";
+import { KEPT, NOBODY, tokenDigest } from "./registration.ts";
 import { countOpenlyRegistered, deleteRegistration, selectRegistration, upsertRegistration } from "./store.ts";
 
 export interface Registered extends CreatedClient {
@@ -33,8 +33,8 @@ export interface Registered extends CreatedClient {
 const LIMIT = 1_000;
 
 /**
- * A client registers itself (RFC 7591 §3). Without a token only where the account lets it, only as a public client, and only so
- * often from one address.
+ * A client registers itself (RFC 7591 §3). Without a token only where the account lets it, without a secret, and only
+ * so often from one address.
  *
  * @throws 400 invalid_redirect_uri, invalid_client_metadata; 401 invalid_token; 429 too_many_requests.
  */
@@ -51,18 +51,7 @@ export async function registerClient(
     const headers = { "www-authenticate": 'Bearer realm="latchkey"' };
     throw refuse("invalid_token", { message: "Clients register here with an initial access token.", headers });
   }
-  const settings = settingsOf(metadata, allowed ? "client_secret_basic" : "none");
-  if (!allowed && !isPublic(settings)) {
-    throw refuse("invalid_client_metadata", {
-      message: "Without an initial access token only public clients can register.",
-    });
-  }
-  // PKCE is what protects the others; whoever sends out device codes is somebody the account knows.
-  if (!allowed && settings.grant_types?.includes(DEVICE_CODE)) {
-    throw refuse("invalid_client_metadata", {
-      message: "Without an initial access token device codes are not allowed.",
-    });
-  }
+  const settings = allowed ? settingsOf(metadata, "client_secret_basic") : settingsOfStranger(withoutSecret(metadata));
   if (!allowed) await chargeNewClient(directory, account_id, source);
   await checkSector(oauth.documents, settings);
   if (!allowed && (await countOpenlyRegistered(storage.read, account_id)) >= LIMIT) throw refuse("too_many_requests");
@@ -74,6 +63,12 @@ export async function registerClient(
   const input = { name: metadata.client_name, settings, origin: "dynamic" as const, within };
   const created = await inRegistrationTerms(() => createClient(directory, account_id, input, actor));
   return { ...created, registration_access_token };
+}
+
+/** Who asks for a secret has none all the same, and is told so (RFC 7591 §3.2.1). */
+function withoutSecret(metadata: ClientMetadata): ClientMetadata {
+  const asks = metadata.token_endpoint_auth_method?.startsWith("client_secret_");
+  return asks ? { ...metadata, token_endpoint_auth_method: "none" } : metadata;
 }
 
 /** @throws 429 too_many_requests. */
@@ -137,7 +132,8 @@ function replacedBy(metadata: ClientReplacement, client: Client): Partial<Client
   const { token_endpoint_auth_method: method, grant_types: held } = client.settings;
   const settings = settingsOf(metadata, method, held);
   const sends = ({ grant_types }: Partial<ClientSettings>) => grant_types?.includes(DEVICE_CODE) === true;
-  if (method === "none" && sends(settings) && !sends(client.settings))
+  const unknown = isPublic(client.settings) || client.created_by === NOBODY;
+  if (unknown && sends(settings) && !sends(client.settings))
     throw refuse("invalid_client_metadata", { message: "Device codes need an initial access token." });
   if (settings.token_endpoint_auth_method !== method)
     throw refuse("invalid_client_metadata", { message: `token_endpoint_auth_method stays ${method}.` });

@@ -50,7 +50,7 @@ export function registrationRoutes(app: App, oauth: Oauth): void {
     schema: {
       operationId: "oauth_register_post",
       summary: "Register a client",
-      description: `RFC 7591, with an initial access token: one for the account API that holds admin:accounts, write:accounts or ${REGISTER_SCOPE}. Where the account's open_registration is on, public clients need none.`,
+      description: `RFC 7591, with an initial access token: one for the account API that holds admin:accounts, write:accounts or ${REGISTER_SCOPE}. Where the account's open_registration is on, a client needs none: it is registered without a secret, with no grant types but authorization_code and refresh_token, and the answer says so (§3.2.1). Device codes alone are refused.`,
       tags,
       params: OidParams,
       body: ClientMetadata,

@@ -31,6 +31,7 @@ export interface SubjectExchange {
   readonly requested_token_type: string | undefined;
   /** Somebody else is to be the actor, by a token of theirs. */
   readonly names_actor: boolean;
+  /** The API that the token is to be for; undefined: the client's default. */
   readonly audience: string | undefined;
   readonly scope: string | undefined;
   readonly dpop_jkt: string | undefined;
@@ -54,7 +55,7 @@ export async function exchangeSubject(
   facts: RequestFacts,
 ): Promise<ExchangedToken> {
   const { directory, tokens } = oauth;
-  const { client, audience } = exchange;
+  const { client, audience = client.settings.default_audience ?? undefined } = exchange;
   const { account_id, settings } = client;
   if (!settings.grant_types.includes(EXCHANGE))
     throw refuse("unauthorized_client", { message: "The client may not exchange tokens." });

@@ -38,7 +38,7 @@ export interface CodeTokens extends IssuedAccessToken {
 }
 
 /** ID tokens that a client fetches itself; seconds. */
-const ID_TOKEN_LIFETIME = 600;
+export const ID_TOKEN_LIFETIME = 600;
 /** A redeemed code is remembered so long, to notice when it comes again; milliseconds. */
 const MEMORY = 3_600_000;
 
@@ -97,6 +97,7 @@ export async function redeemAuthorizationCode(
     audience: client.client_id,
     lifetime: ID_TOKEN_LIFETIME,
     nonce: content.nonce,
+    acr: content.acr,
     claims: content.claims,
   };
   const { session_id } = content;

@@ -1,5 +1,4 @@
 import type { RequestFacts } from "../../audit/audit.ts";
-import { subjectOf } from "../../authentication/subject.ts";
 import { type Account, issuerOf } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import type { Client } from "../../directory/clients/client.ts";
@@ -11,7 +10,7 @@ import { noteSeenAt } from "../../directory/users/find-account-user.ts";
 import { refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import type { Authorization } from "../../tokens/authorization.ts";
-import { issueAccessToken } from "../../tokens/issue.ts";
+import { issueAccessToken, issueIdToken } from "../../tokens/issue.ts";
 import { authorizePerson } from "../authorization-for.ts";
 import { checkBound } from "../dpop/check-bound.ts";
 import type { PersonTokens } from "../issue-for-person.ts";
@@ -21,7 +20,9 @@ import { lookUpFamilyOf } from "../refresh/find-family.ts";
 import { rotateRefreshToken } from "../refresh/rotate.ts";
 import { noteUsed } from "../registration/note-used.ts";
 import { givenBy, identity_scopes, narrowScope, userinfoAudience } from "../scopes.ts";
+import { toldByScope } from "../userinfo/claims-about.ts";
 import { checkTarget } from "./check-target.ts";
+import { ID_TOKEN_LIFETIME } from "./redeem-code.ts";
 
 /** What the login may still have: of its grant's row, of the account's public grants, or nothing but userinfo. */
 async function grantOf(
@@ -46,12 +47,18 @@ export interface Wanted {
   readonly user_id?: string | undefined;
   /** The key that the request shows. */
   readonly dpop_jkt?: string | undefined;
+  /** An ID token is wanted too. */
+  readonly id_token?: boolean;
+}
+
+export interface RefreshedTokens extends PersonTokens {
+  readonly id_token?: Secret;
 }
 
 /**
  * A new access token and the next refresh token of a login, for the client that holds it; what the token says of its
  * client is whose login it is. Scopes are what the login had, the grant still gives and the person
- * still holds.
+ * still holds. An ID token comes with `openid` alone, to the client whose login it is: signing it is the dearest part.
  *
  * @throws 400 invalid_grant; 400 invalid_scope for more than the login had; 400 invalid_target for another API.
  */
@@ -60,8 +67,8 @@ export async function refreshLogin(
   client: Client & { readonly secret_id?: string },
   token: Secret,
   facts: RequestFacts,
-  { scope: requested, audience: target, user_id, dpop_jkt }: Wanted = {},
-): Promise<PersonTokens> {
+  { scope: requested, audience: target, user_id, dpop_jkt, id_token }: Wanted = {},
+): Promise<RefreshedTokens> {
   const { directory, tokens } = oauth;
   const { account_id } = client;
   checkBound(client, dpop_jkt);
@@ -88,19 +95,25 @@ export async function refreshLogin(
   checkBound(issuing, dpop_jkt);
   const grant = await grantOf(directory, account, issuing, login);
   if (!grant) throw refuse("invalid_grant", { message: "The client's grant no longer exists." });
-  const { auth_time: authenticated_at, amr, id: authorization_id } = login;
-  const subject = subjectOf(person, { authenticated_at, amr, authorization_id });
-  const { audience } = login;
+  const asked = narrowScope(login.scope, requested);
+  const { auth_time: authenticated_at, amr, id: authorization_id, audience } = login;
+  const second_factor = person.second_factor === 1;
+  const about_person = { user_id: person.id, ...toldByScope(person, asked), second_factor };
+  const subject = { ...about_person, authenticated_at, amr, authorization_id };
   const given = login.scope.filter(givenBy(grant.scope, isAccountApi(account, directory.public_url, audience)));
   const still_granted = { id: grant.id, scope: given };
   const about = { account, client: issuing, grant: still_granted, audience, subject };
   const current: Authorization = await authorizePerson(directory, about);
   const still = new Set([...identity, ...current.scope]);
   // What the grant has lost since is left out, named or not: the token is spent, and a refusal would be the end of the login.
-  const scope = narrowScope(login.scope, requested).filter((one) => still.has(one));
+  const scope = asked.filter((one) => still.has(one));
   await noteSeenAt(directory, issuing, login.user_id);
-  return {
-    ...(await issueAccessToken(tokens, { ...current, scope, userinfo_claims: login.userinfo_claims, dpop_jkt }, now)),
-    refresh_token,
-  };
+  const authorization = { ...current, scope, userinfo_claims: login.userinfo_claims, dpop_jkt };
+  const issued = { ...(await issueAccessToken(tokens, authorization, now)), refresh_token };
+  if (!id_token || issuing.id !== client.id || !scope.includes("openid")) return issued;
+  // OpenID Connect Core §12.2: of the same login; without its nonce, and without the session of its browser, which
+  // may be over.
+  const { sid: _, ...spoken } = authorization;
+  const fields = { audience: client.client_id, lifetime: ID_TOKEN_LIFETIME };
+  return { ...issued, id_token: await issueIdToken(tokens, spoken, fields, now) };
 }

@@ -6,6 +6,7 @@ import type { App } from "../../http/server.ts";
 import { reveal } from "../../secrets/secret.ts";
 import { authenticate } from "../client-authentication/client-authentication.ts";
 import { keyOf, nonceHeader, presentedBy } from "../dpop/dpop.ts";
+import { targets } from "../named-audience.ts";
 import type { Oauth } from "../oauth.ts";
 import { AccessTokenReply, accessTokenReply, no_store } from "../token-reply.ts";
 import { getToken } from "./auth-token.ts";
@@ -59,7 +60,7 @@ export function tokenRoutes(app: App, oauth: Oauth): void {
   app.route({
     method: "POST",
     url: "/v1/accounts/:oid/oauth/token",
-    config: { surface: "oauth", public: true, credentials: ["client", "none"], form: "body" },
+    config: { surface: "oauth", public: true, credentials: ["client", "none"], form: "body", targets },
     schema: {
       operationId: "oauth_token_post",
       summary: "Token endpoint",

@@ -38,11 +38,8 @@ export async function standardToken(
     }
     case "refresh_token": {
       checkMayUse(client, "refresh_token");
-      return refreshLogin(oauth, client, required(body.refresh_token, "refresh_token"), facts, {
-        scope,
-        audience,
-        dpop_jkt,
-      });
+      const wanted = { scope, audience, dpop_jkt, id_token: true };
+      return refreshLogin(oauth, client, required(body.refresh_token, "refresh_token"), facts, wanted);
     }
     case "client_credentials":
       return issueClientCredentials(oauth, { client, audience, ungranted: "invalid_target", scope, dpop_jkt }, facts);

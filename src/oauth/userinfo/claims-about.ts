@@ -1,4 +1,5 @@
 import type { User } from "../../directory/users/user.ts";
+import type { UserSubject } from "../../tokens/authorization.ts";
 
 /** Which scope tells what about a person (OpenID Connect Core §5.4); a claim may also be asked for by itself (§5.5). */
 const scopes = {
@@ -35,4 +36,16 @@ export function claimsAbout(user: User, names: readonly string[]): Readonly<Reco
   };
   const told = claim_names.filter((claim) => names.includes(claim) && all[claim] !== null);
   return Object.fromEntries(told.map((claim) => [claim, all[claim]]));
+}
+
+/** What an ID token tells of somebody because of its scopes. */
+export function toldByScope(
+  { email, email_verified_at, name, phone_number }: Pick<User, "email" | "email_verified_at" | "name" | "phone_number">,
+  scope: readonly string[],
+): Pick<UserSubject, "email" | "email_verified" | "name" | "phone_number"> {
+  return {
+    ...(scope.includes("email") && email ? { email, email_verified: email_verified_at !== null } : {}),
+    ...(scope.includes("profile") && name ? { name } : {}),
+    ...(scope.includes("phone") && phone_number ? { phone_number } : {}),
+  };
 }

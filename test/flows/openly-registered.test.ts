@@ -1,0 +1,60 @@
+/** Clients that register without an initial access token are given what they may have, not refused for asking for more. */
+import { exportJWK, generateKeyPair } from "jose";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeOnBothEngines } from "../support/engines.ts";
+import { call, createTenant, type Latchkey, startLatchkey, type Tenant } from "../support/latchkey.ts";
+
+const BACK = "https://agent.example/back";
+const DEVICE = "urn:ietf:params:oauth:grant-type:device_code";
+
+describeOnBothEngines("clients that register without a token", (engine) => {
+  let latchkey: Latchkey;
+  beforeAll(async () => {
+    latchkey = await startLatchkey(engine);
+  });
+  afterAll(() => latchkey.close());
+
+  const openTenant = () => createTenant(latchkey, { settings: { open_registration: true } });
+  const register = (tenant: Tenant, json: object) => call(`${tenant.base}/oauth/register`, { method: "POST", json });
+
+  it("are given what such clients may have where they ask for what the metadata names, and are told so", async () => {
+    const own = await openTenant();
+    const metadata = (await call(`${own.base}/.well-known/openid-configuration`)).body;
+    const asked = { redirect_uris: [BACK], grant_types: ["authorization_code", "refresh_token"] };
+    for (const token_endpoint_auth_method of ["client_secret_post", "client_secret_basic"]) {
+      const { status, body } = await register(own, { ...asked, token_endpoint_auth_method });
+      expect(status, body.error_description).toBe(201);
+      expect(body).toMatchObject({ token_endpoint_auth_method: "none", grant_types: asked.grant_types });
+      expect([body.client_secret, body.client_secret_expires_at]).toEqual([undefined, undefined]);
+    }
+    const eager = { ...asked, grant_types: metadata.grant_types_supported, token_endpoint_auth_method: "none" };
+    const { status, body } = await register(own, eager);
+    expect([status, body.grant_types], body.error_description).toEqual([201, asked.grant_types]);
+    const several = await register(own, { ...asked, response_types: ["code", "id_token"] });
+    expect([several.status, several.body.response_types], several.text).toEqual([201, ["code"]]);
+    const kept = await call(body.registration_client_uri, { token: body.registration_access_token });
+    expect(kept.body).toMatchObject({ token_endpoint_auth_method: "none", grant_types: asked.grant_types });
+    for (const grant_types of [[DEVICE], [DEVICE, "refresh_token"], ["client_credentials"]]) {
+      const refused = await register(own, { ...asked, grant_types });
+      expect([refused.status, refused.body.error], grant_types.join()).toEqual([400, "invalid_client_metadata"]);
+    }
+  });
+
+  it("prove themselves by keys of their own where they like, which give them no device codes either", async () => {
+    const own = await openTenant();
+    const { publicKey } = await generateKeyPair("ES256");
+    const jwks = { keys: [{ ...(await exportJWK(publicKey)), kid: "1", alg: "ES256" }] };
+    const json = { redirect_uris: [BACK], token_endpoint_auth_method: "private_key_jwt", jwks };
+    const { status, body } = await register(own, json);
+    expect([status, body.token_endpoint_auth_method, body.client_secret], body.error_description).toEqual([
+      201,
+      "private_key_jwt",
+      undefined,
+    ]);
+    const { registration_client_uri: address, registration_access_token: token } = body;
+    const change = { ...json, grant_types: ["authorization_code", DEVICE] };
+    const added = await call(address, { method: "PUT", token, json: change });
+    expect([added.status, added.body.error]).toEqual([400, "invalid_client_metadata"]);
+    expect((await register(own, { ...json, jwks: undefined })).body.error).toBe("invalid_client_metadata");
+  });
+});
