@@ -15,6 +15,7 @@ import {
   type Tenant,
 } from "../support/latchkey.ts";
 import { openReceiver, type Receiver } from "../support/receiver.ts";
+import { until } from "../support/smtp.ts";
 import { answered, pkce, VERIFIER } from "../support/standard-client.ts";
 import { openSurfer, type Shown, type Surfer } from "../support/surfer.ts";
 
@@ -193,5 +194,27 @@ describeOnBothEngines("the home of a client", (engine) => {
       expect(sub).toMatch(/^[A-Za-z0-9_-]{22}$/);
       expect(sub).not.toBe(bank);
     }
+  });
+
+  it("is no sector of a host's for a client that hears of logouts elsewhere", async () => {
+    const surfer = openSurfer(latchkey);
+    await surfer.logIn(address(tenant.client, CALLBACK), tenant);
+    const settings = { first_party: true, require_pkce: false, ...PAIR, callbacks: [BANK] };
+    const bank = await subAt(await addClient(latchkey, tenant.account_id, settings), BANK, surfer);
+    const elsewhere = { ...PAIR, backchannel_logout_uri: `${web.url}/bye` };
+    const subs = [
+      await subAt(await register([BANK], elsewhere), BANK, surfer),
+      await subAt(describe("/listening.json", [BANK], elsewhere), BANK, surfer),
+    ];
+    expect(subs).not.toContain(bank);
+    const there = { ...PAIR, backchannel_logout_uri: `https://${HOST}/bye` };
+    expect(await subAt(await register([BANK], there), BANK, surfer), "whoever proves the host").toBe(bank);
+    await surfer.visit(`${tenant.issuer}/oauth/logout`, { confirm: "yes" });
+    const told = await until("both logouts", async () => {
+      const heard = web.all.filter(({ path }) => path === "/bye");
+      return heard.length === 2 ? heard : undefined;
+    });
+    const named = told.map(({ body }) => claimsOf(new URLSearchParams(body).get("logout_token") ?? "").sub);
+    expect(named.toSorted()).toEqual(subs.toSorted());
   });
 });
