@@ -88,7 +88,7 @@ describeOnBothEngines("the home of a client", (engine) => {
   }
 
   async function askedForDevice(made: Made, email: string, surfer = openSurfer(latchkey)) {
-    const form = { client_id: made.client_id, scope: "openid" };
+    const form = { client_id: made.client_id, scope: "openid email" };
     const { body } = await call(`${tenant.base}/oauth/device_authorization`, { method: "POST", form });
     const { mail, page } = await askedAt(surfer, `${tenant.issuer}/device`, email, { user_code: body.user_code });
     const tokens = async () => {
@@ -177,6 +177,22 @@ describeOnBothEngines("the home of a client", (engine) => {
       expect(mail?.text).toContain(name);
       for (const name of [HOST, made.client_id]) expect(mail?.text).not.toContain(name);
     }
+  });
+
+  it("is where a person has agreed to the client, whatever they allow its devices", async () => {
+    const settings = { grant_types: ["authorization_code", DEVICE], scope: "openid email" };
+    const made = await register([BANK], settings);
+    const surfer = openSurfer(latchkey);
+    const email = await someone();
+    const { page } = await askedAt(surfer, address(made, BANK), email);
+    await surfer.act(page, "allow");
+    expect(answered(await surfer.visit(address(made, BANK, { prompt: "none" }))).get("code")).toBeTruthy();
+    const { tokens } = await askedForDevice(made, email, openSurfer(latchkey));
+    expect((await tokens()).access_token).toBeTruthy();
+    const silent = await surfer.visit(address(made, BANK, { prompt: "none" }));
+    expect(answered(silent).get("code"), silent.html).toBeTruthy();
+    const wider = await surfer.visit(address(made, BANK, { scope: "openid email" }));
+    expect(asks(wider), "nothing was agreed to there by it").toBe(true);
   });
 
   it("is no sector of a host's for a client whose tokens go to devices", async () => {
