@@ -25,24 +25,25 @@ export const mayHaveLost = (directory: Directory, account_id: string, token: Acc
  */
 export async function checkStillGiven(directory: Directory, account_id: string, token: AccessToken): Promise<void> {
   for (const named of changedGrants(directory, account_id, token)) {
-    const { audience, scope } = await grantAt(directory, account_id, token, named.slice("grant:".length));
-    const at_account_api = isAnAccountApi(await findAccount(directory, account_id), directory.public_url, audience);
-    const given = givenBy(scope, at_account_api);
-    const taken = token.scope.find((one) => !identity_scopes.includes(one) && !given(one));
+    const id = named.slice("grant:".length);
+    const client = await lookUpClient(directory, account_id, token.client_uuid);
+    const known = client && (await pickGrantById(directory, client, id));
+    if (known && (await takenBy(directory, known, token)) === undefined) continue;
+    // Another process may have given a moment ago what is not known here.
+    const grant = await findGrantById(directory, account_id, id).catch(unlessRefused("not_found"));
+    if (!grant) throw refuse("invalid_token", { detail: "a grant is gone" });
+    const taken = await takenBy(directory, grant, token);
     if (taken !== undefined) throw refuse("invalid_token", { detail: `taken from ${named}: ${taken}` });
   }
 }
 
-/** At most 5 s old where it is the client's own. @throws 401 invalid_token where it is gone. */
-async function grantAt(
+/** A scope of the token that a grant gives no more. */
+async function takenBy(
   directory: Directory,
-  account_id: string,
-  { client_uuid }: AccessToken,
-  id: string,
-): Promise<Pick<Grant, "audience" | "scope">> {
-  const client = await lookUpClient(directory, account_id, client_uuid);
-  const own = client && (await pickGrantById(directory, client, id));
-  const grant = own ?? (await findGrantById(directory, account_id, id).catch(unlessRefused("not_found")));
-  if (!grant) throw refuse("invalid_token", { detail: "a grant is gone" });
-  return grant;
+  { account_id, audience, scope }: Grant,
+  token: AccessToken,
+): Promise<string | undefined> {
+  const at_account_api = isAnAccountApi(await findAccount(directory, account_id), directory.public_url, audience);
+  const given = givenBy(scope, at_account_api);
+  return token.scope.find((one) => !identity_scopes.includes(one) && !given(one));
 }
