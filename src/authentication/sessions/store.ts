@@ -266,3 +266,15 @@ export async function selectKnown(
     .execute();
   return rows.length > 0;
 }
+
+/** Whether there is a session under this cookie, also an ended one. */
+export async function selectAny(db: Database, account_id: string, browser_digest: Uint8Array): Promise<boolean> {
+  const row = await db
+    .selectFrom("sessions")
+    .select("id")
+    .where("account_id", "=", account_id)
+    .where("browser_digest", "=", Buffer.from(browser_digest))
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
+}
