@@ -13,6 +13,7 @@ describe("documents of other servers", () => {
   beforeAll(async () => {
     server = createServer(({ url = "" }, response) => {
       asked.set(url, (asked.get(url) ?? 0) + 1);
+      response.statusCode = Number(/^\/status-(\d+)/.exec(url)?.[1] ?? 200);
       response.end(text);
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -35,5 +36,30 @@ describe("documents of other servers", () => {
     await get(299);
     await get(0);
     expect([asked.get("/299"), asked.get("/0")]).toEqual([1, 2]);
+  });
+
+  it.each([
+    [404, 10_000],
+    [503, 2_000],
+  ])("are not asked for again, whoever asks, for a while after %i", async (status, milliseconds) => {
+    let time = 0;
+    const documents = openDocuments(openEgress(["127.0.0.0/8"]), () => time);
+    const get = () => fetchDocument(documents, `${base}/status-${status}`, AbortSignal.timeout(60_000));
+    const before = asked.get(`/status-${status}`) ?? 0;
+    const times = () => (asked.get(`/status-${status}`) ?? 0) - before;
+    for (let n = 0; n < 5; n++) await expect(get()).rejects.toMatchObject({ code: "upstream_login_failed" });
+    expect(times()).toBe(1);
+    time += milliseconds - 1;
+    await expect(get()).rejects.toThrow(`${status}`);
+    expect(times()).toBe(1);
+    time += 1;
+    await expect(get()).rejects.toThrow(`${status}`);
+    expect(times()).toBe(2);
+  });
+
+  it("are asked for again where only the time of whoever asked was up", async () => {
+    const documents = openDocuments(openEgress(["127.0.0.0/8"]));
+    await expect(fetchDocument(documents, `${base}/soon`, AbortSignal.abort())).rejects.toThrow();
+    expect((await fetchDocument(documents, `${base}/soon`, AbortSignal.timeout(60_000))).keys).toEqual([]);
   });
 });

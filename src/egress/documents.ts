@@ -5,7 +5,8 @@
  * In: an address. Out: a document as it was sent, whose reader checks what it says; or 400 upstream_login_failed, which
  * some endpoints say in words of their own, `momentary` where there was no answer that says anything.
  */
-import { type ErrorCode, type Refusal, refuse } from "../errors.ts";
+import { type ErrorCode, Refusal, refuse } from "../errors.ts";
+import { type BoundedMap, openBoundedMap } from "../storage/bounded-map.ts";
 import { type Cache, openCache } from "../storage/cache.ts";
 import { type Egress, egressFetch, Unfit } from "./egress.ts";
 
@@ -18,12 +19,18 @@ export interface Documents {
    * came of it.
    */
   readonly renewed: Cache<{ readonly failure?: unknown }>;
+  /** By address, why it could not be had a moment ago: until then nobody asks there again. */
+  readonly failed: BoundedMap<{ readonly failure: Refusal; readonly until: number }>;
+  /** Milliseconds of a clock that never goes back. */
+  readonly monotonic: () => number;
 }
 
 /** Metadata and keys are asked for again after so long; milliseconds. */
 const KEPT = 300_000;
 /** What lies at one address is asked for again no more often than this, whatever signatures tokens bear; milliseconds. */
 const RENEWED = 10_000;
+/** What failed is not asked for again before `RENEWED` either, or before this where it may be well in a moment; milliseconds. */
+const MOMENT = 2_000;
 
 /** How JOSE says that keys may have been changed: a key without `kid` (RFC 7517 §4.5) is simply another one then. */
 const OUTDATED: readonly unknown[] = ["ERR_JWKS_NO_MATCHING_KEY", "ERR_JWS_SIGNATURE_VERIFICATION_FAILED"];
@@ -31,10 +38,10 @@ const OUTDATED: readonly unknown[] = ["ERR_JWKS_NO_MATCHING_KEY", "ERR_JWS_SIGNA
 /** All that one login asks of another server takes no longer; milliseconds. */
 export const PATIENCE = 4_500;
 
-/** `monotonic` is any clock that never goes back. */
-export function openDocuments(egress: Egress, monotonic?: () => number): Documents {
+export function openDocuments(egress: Egress, monotonic: () => number = () => performance.now()): Documents {
   const kept = openCache<string>({ sizeOf: ({ length }) => length, ttl: KEPT, limit: 1_000, monotonic });
-  return { egress, kept, renewed: openCache({ ttl: RENEWED, limit: 1_000, monotonic }) };
+  const renewed: Documents["renewed"] = openCache({ ttl: RENEWED, limit: 1_000, monotonic });
+  return { egress, kept, renewed, failed: openBoundedMap(1_000), monotonic };
 }
 
 /**
@@ -60,34 +67,47 @@ export async function withKeysAt<T>(
 }
 
 /** While they cannot be had, those that are known stay. @throws 400 upstream_login_failed. */
-async function renew({ egress, kept, renewed }: Documents, url: string, signal: AbortSignal): Promise<void> {
-  const renewal = await renewed.get(url, async () => {
-    try {
-      const text = await loadDocument(egress, url, signal);
-      kept.forget(url);
-      await kept.get(url, async () => text);
-      return {};
-    } catch (failure) {
-      // Who had no time left says nothing about the address.
-      if (signal.aborted) throw failure;
-      return { failure };
-    }
+async function renew(documents: Documents, url: string, signal: AbortSignal): Promise<void> {
+  const { kept, renewed } = documents;
+  await renewed.get(url, async () => {
+    const text = await loadDocument(documents, url, signal);
+    kept.forget(url);
+    await kept.get(url, async () => text);
+    return {};
   });
-  if (renewal?.failure !== undefined) throw renewal.failure;
 }
 
 /** A JSON object by GET, kept for a while. @throws 400 upstream_login_failed. */
 export async function fetchDocument(
-  { egress, kept }: Documents,
+  documents: Documents,
   url: string,
   signal: AbortSignal,
 ): Promise<Readonly<Record<string, unknown>>> {
-  const text = await kept.get(url, () => loadDocument(egress, url, signal));
+  const text = await documents.kept.get(url, () => loadDocument(documents, url, signal));
   return readObject(text ?? "{}", hostOf(url));
 }
 
-/** @returns the text of a JSON object. */
-async function loadDocument(egress: Egress, url: string, signal: AbortSignal): Promise<string> {
+/** @returns the text of a JSON object. @throws 400 upstream_login_failed, also where it failed a moment ago. */
+async function loadDocument(
+  { egress, failed, monotonic }: Documents,
+  url: string,
+  signal: AbortSignal,
+): Promise<string> {
+  const known = failed.get(url);
+  if (known && monotonic() < known.until) throw known.failure;
+  try {
+    return await askForDocument(egress, url, signal);
+  } catch (failure) {
+    // Who had no time left says nothing about the address.
+    if (failure instanceof Refusal && !signal.aborted) {
+      const until = monotonic() + (failure.options.momentary ? MOMENT : RENEWED);
+      failed.set(url, { failure, until }, 0);
+    }
+    throw failure;
+  }
+}
+
+async function askForDocument(egress: Egress, url: string, signal: AbortSignal): Promise<string> {
   const { status, body } = await ask(egress, { url, method: "GET", headers: { accept: "application/json" }, signal });
   const why = `${hostOf(url)} answered ${status} for its metadata or keys`;
   if (isMomentary(status)) throw outOfReach(why);

@@ -52,6 +52,11 @@ export const budgets = {
     window: MINUTE,
     counts: "attempts at a provider's login on our pages, from one source, of which nothing came",
   },
+  upstream_under_way: {
+    limit: 200,
+    window: MINUTE,
+    counts: "attempts at a provider's login on our pages, from one source, that have not come right yet",
+  },
   factor_send: { limit: 5, window: 15 * MINUTE, counts: "binding codes sent for one person" },
   recovery_send: {
     limit: 5,

@@ -121,13 +121,16 @@ async function migratePostgres(database_url: string, onWait: OnWait): Promise<st
   }
 }
 
+/** The last of them is one of PostgreSQL 17. */
+const TIMEOUTS = "'statement_timeout', 'lock_timeout', 'transaction_timeout'";
+
 /** @returns the one whose turn it was, not `done` where its table was not free; undefined where none is missing. */
 async function applyNext(client: pg.Client): Promise<{ readonly name: string; readonly done: boolean } | undefined> {
   let next: Migration | undefined;
   await client.query("begin");
   try {
-    // A role's or database's own: an index takes as long as its table is large.
-    await client.query("set local statement_timeout = 0");
+    // A role's or database's own: an index takes as long as its table is large, and others may be making it.
+    await client.query(`select set_config(name, '0', true) from pg_settings where name in (${TIMEOUTS})`);
     await client.query("lock table migrations in exclusive mode");
     const { rows } = await client.query<{ name: string }>("select name from migrations");
     next = migrations().find(({ name }) => !rows.some((row) => row.name === name));

@@ -91,8 +91,10 @@ describeOnBothEngines("clients whose document or keys lie elsewhere", (engine) =
       const path = `/keys-${status}`;
       const prove = await signing(path);
       answers.set(path, [status, "{}"]);
-      expect((await prove(privateKey)).outcome, path).toEqual(unavailable);
+      for (let n = 0; n < 3; n++) expect((await prove(privateKey)).outcome, path).toEqual(unavailable);
+      expect(asked(path), "within two seconds").toBe(1);
       await publish(path, publicKey);
+      time += 2_000;
       expect((await prove(privateKey)).outcome, path).toEqual([200, undefined]);
     }
     for (const answer of [
@@ -103,7 +105,8 @@ describeOnBothEngines("clients whose document or keys lie elsewhere", (engine) =
       const path = `/none-${answer[1].length}`;
       const prove = await signing(path);
       answers.set(path, [...answer]);
-      expect((await prove(privateKey)).outcome, path).toEqual(invalid);
+      for (let n = 0; n < 3; n++) expect((await prove(privateKey)).outcome, path).toEqual(invalid);
+      expect(asked(path), "within ten seconds").toBe(1);
     }
     for (const host of ["https://no-such.invalid", "https://127.0.0.1.nip.invalid", "https://10.0.0.1"]) {
       const refused = await (await signing("/jwks", { ...web, url: host }))(privateKey);
@@ -160,8 +163,15 @@ describeOnBothEngines("clients whose document or keys lie elsewhere", (engine) =
     answers.set("/request-keys", [503, "{}"]);
     expect(await push()).toEqual(unavailable);
     answers.set("/request-keys", [404, "{}"]);
+    time += 2_000;
     expect(await push()).toEqual([400, "invalid_request_object"]);
     await publish("/request-keys", publicKey);
+    const before = asked("/request-keys");
+    const query = new URLSearchParams({ client_id, request: `${request.slice(0, -6)}AAAAAA` });
+    for (let n = 0; n < 5; n++)
+      expect((await call(`${tenant.base}/oauth/authorize?${query}`)).body.error).toBe("invalid_request_object");
+    expect(asked("/request-keys"), "for strangers within ten seconds").toBe(before);
+    time += 10_000;
     expect(await push()).toEqual([201, undefined]);
   });
 

@@ -68,7 +68,7 @@ describeOnBothEngines("a code that confirms an address or number", (engine) => {
     const value = `aimed-at-${tenant.user.email}`;
     const ask = (token: string, id: string, ip = "203.0.113.40") =>
       call(`${tenant.base}/customers/users/${id}/communication/send-verification-code/email`, {
-        ...{ method: "POST", token, json: { value }, headers: { "x-forwarded-for": ip } },
+        ...{ method: "POST", token, json: { value }, headers: { "end-user-ip": ip } },
       });
     const people: { id: string; token: string }[] = [];
     for (let n = 0; n < 2; n++) {
@@ -86,6 +86,50 @@ describeOnBothEngines("a code that confirms an address or number", (engine) => {
     );
     expect(code(await ask(one.token, one.id, "203.0.113.42")), "from all together").toEqual([429, "too_many_requests"]);
     expect(await inbox(tenant, value)).toHaveLength(7);
+  });
+
+  it("counts people where they are: where their client's server says, or by the connection of a browser", async () => {
+    const { storage } = latchkey.server.core;
+    const scope = ["admin:accounts", "user:customers"];
+    for (const [called_from, header] of [
+      ["server", "end-user-ip"],
+      ["browser", "x-forwarded-for"],
+    ] as const) {
+      const tenant = await createTenant(latchkey, { scope, client: { called_from } });
+      const token = await personToken(tenant);
+      let sent = 0;
+      const ask = async (headers: Record<string, string>) => {
+        sent += 1;
+        const path = `/customers/users/${tenant.user.id}/communication/send-verification-code/email`;
+        const json = { value: `n${sent}-${tenant.user.email}` };
+        return (await call(`${tenant.base}${path}`, { method: "POST", token, json, headers })).status;
+      };
+      const [one, other] = [{ [header]: "203.0.113.50" }, { [header]: "203.0.113.51" }];
+      expect(await ask(one)).toBe(204);
+      await storage.write((tx) =>
+        tx.db
+          .updateTable("budgets")
+          .set({ count: 50 })
+          .where("account_id", "=", tenant.account_id)
+          .where("budget", "=", "send_source")
+          .execute(),
+      );
+      expect([await ask(one), await ask(other)], called_from).toEqual([429, 204]);
+      expect(await ask({}), "from nobody knows where").toBe(204);
+    }
+  });
+
+  it("is one of the messages that its client may ask for in a minute", async () => {
+    const settings = { client_sends_per_minute: 3 };
+    const tenant = await createTenant(latchkey, { scope: ["write:customers"], settings });
+    const statuses = [];
+    for (let n = 0; n < 5; n++) {
+      const { id } = await addUser(latchkey, tenant.account_id);
+      const path = `${tenant.base}/customers/users/${id}/communication/send-verification-code/email`;
+      const json = { value: `written-${n}-${tenant.user.email}` };
+      statuses.push((await call(path, { method: "POST", token: tenant.token, json })).status);
+    }
+    expect(statuses).toEqual([204, 204, 204, 429, 429]);
   });
 
   it("is no guess where it is right and somebody else has the address by now", async () => {

@@ -14,13 +14,14 @@ import {
   startLatchkey,
 } from "../support/latchkey.ts";
 import { token } from "../support/people.ts";
+import { openReceiver } from "../support/receiver.ts";
 
 const code = (reply: Reply) => [reply.status, reply.body.error?.code];
 
 describeOnBothEngines("external account users", (engine) => {
   let latchkey: Latchkey;
   beforeAll(async () => {
-    latchkey = await startLatchkey(engine);
+    latchkey = await startLatchkey(engine, { env: { EGRESS_ALLOW: "127.0.0.0/8" }, monotonic: () => 0 });
   });
   afterAll(() => latchkey.close());
 
@@ -54,5 +55,35 @@ describeOnBothEngines("external account users", (engine) => {
     const shown = { grant_type: "authorization_code", ident_type: "email", ident: colleague, audience: own.issuer };
     const verification_code = await receiveCode(own, { client, email: colleague, audience: own.issuer });
     expect((await token(own, { ...shown, verification_code })).status, "whom no provider logs in").toBe(200);
+  });
+
+  it("are asked to come again while their provider does not answer, and strangers are told nothing of its network", async () => {
+    const own = await createTenant(latchkey);
+    const made_up = (iss: string) => {
+      const part = (json: object) => Buffer.from(JSON.stringify(json)).toString("base64url");
+      return `${part({ alg: "ES256" })}.${part({ iss, aud: own.account_id })}.AAAA`;
+    };
+    let status = 503;
+    const provider = await openReceiver(() => [status, "{}"]);
+    const ask = async (uri: string) => {
+      const jwks = { name: "IdP", uri, issuer: "https://idp.example" };
+      await call(`${own.base}/auth/settings`, { method: "PATCH", token: own.token, json: { jwks } });
+      return call(`${latchkey.url}/v1/account/user`, { token: made_up("https://idp.example") });
+    };
+    for (let n = 0; n < 3; n++) {
+      const later = await ask(`${provider.url}/busy`);
+      expect([...code(later), later.headers.get("retry-after")]).toEqual([503, "temporarily_unavailable", "1"]);
+    }
+    expect(provider.all, "asked once").toHaveLength(1);
+    status = 404;
+    expect(code(await ask(`${provider.url}/gone`))).toEqual([401, "invalid_token"]);
+    await provider.close();
+    const closed = await ask(`${provider.url}/closed`);
+    expect(code(closed)).toEqual([503, "temporarily_unavailable"]);
+    const unknown = await ask("https://no-such.invalid/jwks");
+    expect(code(unknown)).toEqual([401, "invalid_token"]);
+    expect(unknown.body.error.message).toBe("no-such.invalid cannot be reached.");
+    for (const { text, headers } of [closed, unknown])
+      expect(`${text} ${headers.get("www-authenticate")}`).not.toMatch(/ECONN|ENOTFOUND|getaddrinfo|connect/);
   });
 });

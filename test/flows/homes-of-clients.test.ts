@@ -15,6 +15,7 @@ import {
   type Tenant,
 } from "../support/latchkey.ts";
 import { openReceiver, type Receiver } from "../support/receiver.ts";
+import { until } from "../support/smtp.ts";
 import { answered, pkce, VERIFIER } from "../support/standard-client.ts";
 import { openSurfer, type Shown, type Surfer } from "../support/surfer.ts";
 
@@ -87,7 +88,7 @@ describeOnBothEngines("the home of a client", (engine) => {
   }
 
   async function askedForDevice(made: Made, email: string, surfer = openSurfer(latchkey)) {
-    const form = { client_id: made.client_id, scope: "openid" };
+    const form = { client_id: made.client_id, scope: "openid email" };
     const { body } = await call(`${tenant.base}/oauth/device_authorization`, { method: "POST", form });
     const { mail, page } = await askedAt(surfer, `${tenant.issuer}/device`, email, { user_code: body.user_code });
     const tokens = async () => {
@@ -178,6 +179,22 @@ describeOnBothEngines("the home of a client", (engine) => {
     }
   });
 
+  it("is where a person has agreed to the client, whatever they allow its devices", async () => {
+    const settings = { grant_types: ["authorization_code", DEVICE], scope: "openid email" };
+    const made = await register([BANK], settings);
+    const surfer = openSurfer(latchkey);
+    const email = await someone();
+    const { page } = await askedAt(surfer, address(made, BANK), email);
+    await surfer.act(page, "allow");
+    expect(answered(await surfer.visit(address(made, BANK, { prompt: "none" }))).get("code")).toBeTruthy();
+    const { tokens } = await askedForDevice(made, email, openSurfer(latchkey));
+    expect((await tokens()).access_token).toBeTruthy();
+    const silent = await surfer.visit(address(made, BANK, { prompt: "none" }));
+    expect(answered(silent).get("code"), silent.html).toBeTruthy();
+    const wider = await surfer.visit(address(made, BANK, { scope: "openid email" }));
+    expect(asks(wider), "nothing was agreed to there by it").toBe(true);
+  });
+
   it("is no sector of a host's for a client whose tokens go to devices", async () => {
     const email = await someone();
     const settings = { first_party: true, require_pkce: false, ...PAIR, callbacks: [BANK] };
@@ -193,5 +210,27 @@ describeOnBothEngines("the home of a client", (engine) => {
       expect(sub).toMatch(/^[A-Za-z0-9_-]{22}$/);
       expect(sub).not.toBe(bank);
     }
+  });
+
+  it("is no sector of a host's for a client that hears of logouts elsewhere", async () => {
+    const surfer = openSurfer(latchkey);
+    await surfer.logIn(address(tenant.client, CALLBACK), tenant);
+    const settings = { first_party: true, require_pkce: false, ...PAIR, callbacks: [BANK] };
+    const bank = await subAt(await addClient(latchkey, tenant.account_id, settings), BANK, surfer);
+    const elsewhere = { ...PAIR, backchannel_logout_uri: `${web.url}/bye` };
+    const subs = [
+      await subAt(await register([BANK], elsewhere), BANK, surfer),
+      await subAt(describe("/listening.json", [BANK], elsewhere), BANK, surfer),
+    ];
+    expect(subs).not.toContain(bank);
+    const there = { ...PAIR, backchannel_logout_uri: `https://${HOST}/bye` };
+    expect(await subAt(await register([BANK], there), BANK, surfer), "whoever proves the host").toBe(bank);
+    await surfer.visit(`${tenant.issuer}/oauth/logout`, { confirm: "yes" });
+    const told = await until("both logouts", async () => {
+      const heard = web.all.filter(({ path }) => path === "/bye");
+      return heard.length === 2 ? heard : undefined;
+    });
+    const named = told.map(({ body }) => claimsOf(new URLSearchParams(body).get("logout_token") ?? "").sub);
+    expect(named.toSorted()).toEqual(subs.toSorted());
   });
 });

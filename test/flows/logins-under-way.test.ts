@@ -176,7 +176,7 @@ describeOnBothEngines("a login under way while the person's logins end", (engine
   it("by a password that was right when it was compared is no guess", async () => {
     const { directory } = latchkey.server.core;
     const set = async (text: string) => {
-      const hash = await hashPassword(secret(text));
+      const hash = await hashPassword(tenant.account_id, secret(text));
       await storage.write((tx) =>
         storePassword(tx, tenant.account_id, person.id, { kind: "password", hash }, storage.now()),
       );

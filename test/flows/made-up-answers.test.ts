@@ -3,6 +3,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
+import { attempt } from "../../src/authentication/federation/attempts.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import { addClient, call, createTenant, type Latchkey, startLatchkey, type Tenant } from "../support/latchkey.ts";
 import { answered, type StandardClient, standardClient } from "../support/standard-client.ts";
@@ -16,7 +17,7 @@ describeOnBothEngines("answers that somebody makes up", (engine) => {
   let latchkey: Latchkey;
   let server: Server;
   let issuer: string;
-  /** How often the provider was asked for tokens, and what its next ID token says. */
+  /** How often the provider was asked for tokens, and what its next ID token says where the code, `right:…`, does not. */
   let asked = 0;
   let nonce: string | null = null;
   beforeAll(async () => {
@@ -30,8 +31,15 @@ describeOnBothEngines("answers that somebody makes up", (engine) => {
       }
       if (request.url?.endsWith("/jwks")) return void answer({ keys: [jwk] });
       asked += 1;
-      if (nonce === null) return void response.writeHead(400).end("{}");
-      const jwt = new SignJWT({ sub: "ada", nonce }).setProtectedHeader({ alg: "ES256", kid: "1" });
+      let sent = "";
+      for await (const chunk of request) sent += chunk;
+      const own = /^right:(.*)/.exec(new URLSearchParams(sent).get("code") ?? "")?.[1];
+      if (own === undefined && nonce === null) return void response.writeHead(400).end("{}");
+      const jwt = new SignJWT({
+        sub: "ada",
+        nonce: own ?? nonce,
+        auth_time: Math.floor(Date.now() / 1000),
+      }).setProtectedHeader({ alg: "ES256", kid: "1" });
       jwt.setIssuer(issuer).setAudience("latchkey").setIssuedAt().setExpirationTime("5m");
       answer({ id_token: await jwt.sign(privateKey), access_token: "x", token_type: "Bearer" });
     });
@@ -57,8 +65,8 @@ describeOnBothEngines("answers that somebody makes up", (engine) => {
     expect(made.status, made.text).toBe(200);
     return { tenant, standard: standardClient(latchkey, tenant, client) };
   };
-  const begin = async (surfer: Surfer, standard: StandardClient) => {
-    const page = await surfer.visit(standard.address());
+  const begin = async (surfer: Surfer, standard: StandardClient, more: Readonly<Record<string, string>> = {}) => {
+    const page = await surfer.visit(standard.address(undefined, more));
     const link = /href="(login\/upstream[^"]+)"/.exec(page.html)?.[1]?.replaceAll("&amp;", "&") ?? "";
     const start = new URL(link, page.url).href;
     return { start, away: answered(await surfer.visit(start)) };
@@ -110,5 +118,49 @@ describeOnBothEngines("answers that somebody makes up", (engine) => {
       none.searchParams.set("with", "none");
       for (let round = 0; round < ATTEMPTS; round++) await surfer.visit(none.href);
       expect(await events(tenant)).toBe(LIMIT);
+    }));
+
+  it("are told from right ones that come at once, of which none is refused", () =>
+    standing(async () => {
+      const { directory, storage } = latchkey.server.core;
+      const { account_id } = await createTenant(latchkey);
+      const people = LIMIT + 5;
+      let [under_way, release] = [0, () => {}];
+      const all = new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      const work = async () => {
+        under_way += 1;
+        if (under_way === people) release();
+        await all;
+      };
+      const from = { browser: undefined, address: "203.0.113.70" };
+      const once = (deed: () => Promise<void>) => attempt(directory, account_id, from, storage.now(), deed);
+      const together = Promise.all(Array.from({ length: people }, () => once(work)));
+      await together.catch((error: unknown) => {
+        release();
+        throw error;
+      });
+      const wrong = async () => {
+        throw new Error("made up");
+      };
+      for (let round = 0; round < LIMIT; round++) await expect(once(wrong)).rejects.toThrow("made up");
+      await expect(once(wrong)).rejects.toMatchObject({ code: "too_many_requests" });
+    }));
+
+  it("use up nothing of a browser in which somebody has logged in", () =>
+    standing(async () => {
+      const { standard } = await open();
+      nonce = null;
+      const right = async (surfer: Surfer) => {
+        const { away } = await begin(surfer, standard, { prompt: "login" });
+        return surfer.visit(back(away, `right:${away.get("nonce")}`));
+      };
+      const [ada, stranger] = [openSurfer(latchkey), openSurfer(latchkey)];
+      expect(answered(await right(ada)).get("code")).toBeTruthy();
+      const { away } = await begin(stranger, standard);
+      for (let round = 0; round < ATTEMPTS; round++) await stranger.visit(back(away, `made-up-${round}`));
+      expect((await stranger.visit(back(away, "made-up"))).html).toContain(TOO_MANY);
+      expect(answered(await right(ada)).get("code")).toBeTruthy();
     }));
 });

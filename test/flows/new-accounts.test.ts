@@ -91,6 +91,27 @@ describeOnBothEngines("a new account", (engine) => {
     expect((await askForCode(strict)).status).toBe(204);
   });
 
+  it("is refused to a source that asks too often, which takes nothing of what other applicants share", async () => {
+    const settings = { signup: true, client_sends_per_minute: 5 };
+    const strict = await createTenant(latchkey, { account_id: newOwnerId(), settings });
+    const begin = async (email: string, address: string) =>
+      (await send(strict, "POST", "/signup", { json: { email }, headers: { "end-user-ip": address } })).status;
+    expect(await begin("first@example.com", "203.0.113.60")).toBe(200);
+    await latchkey.server.core.storage.write(({ db }) =>
+      db
+        .updateTable("budgets")
+        .set({ count: 50 })
+        .where("account_id", "=", strict.account_id)
+        .where("budget", "=", "send_source")
+        .execute(),
+    );
+    for (let n = 0; n < 10; n++) expect(await begin(`made-up-${n}@example.com`, "203.0.113.60")).toBe(429);
+    for (let n = 0; n < 6; n++)
+      expect(await begin("named@example.com", "203.0.113.60"), "nor of the address").toBe(429);
+    expect(await begin("named@example.com", "203.0.113.61")).toBe(200);
+    expect(await begin("other@example.com", "203.0.113.61")).toBe(200);
+  });
+
   it("is named again to whoever repeats its code within the hour, who is let in by it once at most", async () => {
     const { email, verification_code } = await apply();
     const first = await verify(owner, verification_code, { authorize });

@@ -1,6 +1,8 @@
 /** What is taken from a grant ends in the tokens that hold it, and in no others. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { changeSettings } from "../../src/directory/accounts/change-settings.ts";
+import { cacheKey } from "../../src/directory/directory.ts";
+import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
@@ -145,5 +147,44 @@ describeOnBothEngines("a scope that is taken from a grant", (engine) => {
     await change({});
     expect(await alive()).toEqual([false, false, false, false]);
     expect((await call(`${open.base}/oauth/userinfo`, { token: about_me })).status).toBe(200);
+  });
+
+  it("is in no token that a code is redeemed for afterwards, and the rest is", async () => {
+    const api = "https://orders.example";
+    const client = await addClient(latchkey, tenant.account_id, {
+      ...{ first_party: true, require_pkce: false, refresh_without_offline_access: true },
+      grant_types: ["authorization_code", "refresh_token"],
+    });
+    const grant = await addGrant(latchkey, tenant.account_id, client, api, ["orders:read", "orders:write"]);
+    const standard = standardClient(latchkey, tenant, client);
+    const asked = { scope: "openid orders:read orders:write", resource: api };
+    const codes = [await standard.codeFor(client, asked), await standard.codeFor(client, asked)];
+    await set(grant, ["orders:read"]);
+    const { body } = await standard.redeem(codes[0] ?? "");
+    expect([body.scope, claimsOf(body.access_token).scope]).toEqual(["openid orders:read", "openid orders:read"]);
+    expect(await active(client, body.access_token)).toBe(true);
+    const form = { grant_type: "refresh_token", refresh_token: body.refresh_token };
+    expect((await standard.token(form)).body.scope).toBe("openid orders:read");
+    await set(grant, ["orders:read", "orders:write"]);
+    expect((await standard.redeem(codes[1] ?? "")).body.scope, "given again").toBe("openid orders:read orders:write");
+  });
+
+  it("is told from one that was given a moment ago, by whatever process", async () => {
+    const client = await addClient(latchkey, tenant.account_id);
+    const grant = await addGrant(latchkey, tenant.account_id, client, tenant.issuer, ["read:customers"]);
+    const { grants } = latchkey.server.core.directory;
+    const key = cacheKey(tenant.account_id, client.id);
+    await tokenOf(latchkey, tenant.account_id, client);
+    const before = await grants.get(key, async () => []);
+    await set(grant, ["read:customers", "read:accounts"]);
+    const wide = await tokenOf(latchkey, tenant.account_id, client);
+    grants.forget(key);
+    await grants.get(key, async () => before);
+    expect([await list(wide), await active(client, wide)], "where the grant is remembered as it was").toEqual([
+      200,
+      true,
+    ]);
+    await set(grant, ["read:customers"]);
+    expect(await list(wide)).toBe(401);
   });
 });

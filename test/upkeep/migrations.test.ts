@@ -106,7 +106,7 @@ describe("a migration that waits for a table", () => {
     await writer.connect();
     await writer.query("begin; lock table migrations in exclusive mode");
     const hasty = new URL(database_url);
-    hasty.searchParams.set("options", "-c statement_timeout=100");
+    hasty.searchParams.set("options", "-c statement_timeout=100 -c lock_timeout=100");
     const migrating = migrate(hasty.href);
     const waits = async () => {
       const { rows } = await writer.query(

@@ -1,12 +1,14 @@
 import { Type } from "typebox";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { actorOf } from "../../directory/actor.ts";
+import { lookUpClient } from "../../directory/clients/find-client.ts";
 import { findUserFor } from "../../directory/users/find-user.ts";
 import { noSuch, refuseField } from "../../errors.ts";
-import { bearer_refusals, Oid, refusals } from "../../http/contract.ts";
+import { bearer_refusals, EndUserHeaders, Oid, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { secret } from "../../secrets/secret.ts";
 import type { Authentication } from "../authentication.ts";
+import { sourceOf } from "../verification/source.ts";
 import { confirmContact, sendContactCode } from "./verify-contact.ts";
 
 const writes = ["admin:customers", "write:customers"] as const;
@@ -48,6 +50,7 @@ export function contactRoutes(app: App, { directory, nudge }: Authentication): v
         "Sends a code there, or confirms it. A new value takes the old one's place once it is confirmed, and the old one is told. With user:customers alone, a person does this for themselves.",
       tags: ["users"],
       params: ContactParams,
+      headers: EndUserHeaders,
       body: ContactBody,
       response: {
         204: Type.Null({ description: "Done." }),
@@ -68,8 +71,11 @@ export function contactRoutes(app: App, { directory, nudge }: Authentication): v
       if (user.type === "account_user") throw noSuch("user");
       const contact = { account: await findAccount(directory, account_id), user, field };
       if (operation === "send-verification-code") {
+        const { client_uuid } = bearer;
         const own = !writes.some((scope) => bearer.scope.includes(scope));
-        const asked = { ...contact, value: body?.value, source: own ? request.ip : null };
+        const client = await lookUpClient(directory, account_id, client_uuid);
+        const source = client ? sourceOf(client, request.headers["end-user-ip"], request.ip) : null;
+        const asked = { ...contact, value: body?.value, caller: { own, source, client_uuid } };
         await sendContactCode(directory, asked, actorOf(request));
       } else {
         if (body?.code === undefined) throw refuseField("code", "required", "is required to confirm");

@@ -30,8 +30,17 @@ export interface Contact {
 export interface ContactRequest extends Contact {
   /** A new address or number; else the record's own. */
   readonly value: string | undefined;
-  /** Where a person is who acts for themselves; null for a caller that may change their record. */
+  /** By whom it is asked for. */
+  readonly caller: Caller;
+}
+
+export interface Caller {
+  /** A person who acts for themselves, and not one that may change their record. */
+  readonly own: boolean;
+  /** Where that person is; null when nothing is known. */
   readonly source: string | null;
+  /** Its client's. */
+  readonly client_uuid: string;
 }
 
 const strategyOf = (field: VerifiedField) => (field === "email" ? ("email" as const) : ("sms" as const));
@@ -43,7 +52,7 @@ const strategyOf = (field: VerifiedField) => (field === "email" ? ("email" as co
  */
 export async function sendContactCode(
   directory: Directory,
-  { account, user, field, value, source }: ContactRequest,
+  { account, user, field, value, caller }: ContactRequest,
   actor: Actor,
 ): Promise<void> {
   const { storage, master_keys } = directory;
@@ -63,7 +72,7 @@ export async function sendContactCode(
   const { format, ...parts } = begun;
   const challenge: ContactChallenge = { ...parts, counter, user_id: user.id, field, value: target, ...times };
   const recipient = await recipientOf(strategyOf(field), target, account);
-  await chargeContact(directory, user, { type: field, value: target }, source, now);
+  await chargeContact(directory, { account, user }, { type: field, value: target }, caller, now);
   await storage.write(async (tx) => {
     const to = await reached(tx, account, recipient, now);
     await upsertChallenge(tx.db, challenge);
@@ -79,25 +88,27 @@ export async function sendContactCode(
 
 /**
  * What a person may send in their own name, and to whom: an address gets no more than by the codes of logins, with which it
- * shares its budgets. Those come last, so that a refusal takes nothing of what others may send there.
+ * shares its budgets; and what a client may, whoever asks. What others share comes last, so that a refusal takes nothing
+ * of it.
  *
  * @throws 429 too_many_requests.
  */
 async function chargeContact(
   { storage, master_keys }: Directory,
-  { account_id, id, type }: User,
+  { account: { account_id, settings }, user: { id, type } }: Pick<Contact, "account" | "user">,
   identifier: Identifier,
-  source: string | null,
+  { own, source, client_uuid }: Caller,
   now: number,
 ): Promise<void> {
   const charge = (budget: BudgetName, subject: string): Charge => ({ account_id, budget, subject });
   const steps = [[charge("factor_send", contactGuesser(id))]];
-  if (source !== null) {
+  const target = identifierDigest(master_keys, account_id, type, identifier);
+  if (own && source !== null) {
     const from = sourceSubject(master_keys, account_id, source);
-    const target = identifierDigest(master_keys, account_id, type, identifier);
     steps.push([charge("send_identifier_source", `${target} ${from}`), charge("send_source", from)]);
-    steps.push([charge("send_identifier", target)]);
   }
+  if (own) steps.push([charge("send_identifier", target)]);
+  steps.push([{ ...charge("send_client", client_uuid), limit: settings.client_sends_per_minute }]);
   for (const step of steps) {
     const retry_after = longestWait(await takeBudgets(storage, step, now));
     if (retry_after !== undefined) throw refuse("too_many_requests", { retry_after });

@@ -1,7 +1,7 @@
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { canonicalEmail, canonicalPhoneNumber } from "../../directory/users/identifier.ts";
-import { selectKnown } from "./store.ts";
+import { selectAny, selectKnown } from "./store.ts";
 
 /**
  * Whether the person behind an address or number has logged in in this browser before, as long as its sessions are
@@ -18,3 +18,10 @@ export async function knowsPerson(
     : (await canonicalPhoneNumber(identifier, settings.country))?.number;
   return selectKnown(storage.read, account_id, browser, canonical ?? "");
 }
+
+/** Whether anybody has logged in in this browser, as long as its sessions are remembered. */
+export const hasLoggedIn = (
+  { read }: Pick<Directory["storage"], "read">,
+  account_id: string,
+  browser: Uint8Array,
+): Promise<boolean> => selectAny(read, account_id, browser);

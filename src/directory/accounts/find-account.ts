@@ -10,6 +10,11 @@ export async function findAccount(directory: Directory, account_id: string): Pro
   return account;
 }
 
-export function lookUpAccount(directory: Directory, account_id: string): Promise<Account | undefined> {
-  return directory.accounts.get(account_id, () => selectAccount(directory.storage.read, account_id));
+/** … or undefined; at most a second old where it is loaded again. */
+export function lookUpAccount(
+  directory: Directory,
+  account_id: string,
+  how: "get" | "reload" = "get",
+): Promise<Account | undefined> {
+  return directory.accounts[how](account_id, () => selectAccount(directory.storage.read, account_id));
 }

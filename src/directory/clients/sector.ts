@@ -9,7 +9,7 @@ type Settings = Partial<Pick<ClientSettings, "subject_type" | "sector_identifier
 /**
  * The sector whose people have a `sub` of their own (OpenID Connect Core §8.1); undefined where everybody's is public.
  * An app has no host of its own: its private scheme stands for it, and behind a loopback address is nobody but the
- * client. One that the account did not make, and that gets tokens otherwise than at a host, has proved none.
+ * client. One that the account did not make, and that hears of people otherwise than at a host, has proved none.
  */
 export function sectorOf({ id, origin, settings }: Pick<Client, "id" | "origin" | "settings">): string | undefined {
   if (settings.subject_type !== "pairwise") return undefined;
@@ -20,9 +20,14 @@ export function sectorOf({ id, origin, settings }: Pick<Client, "id" | "origin" 
   return callback && (isLoopback(new URL(callback)) ? id : hostOf(callback));
 }
 
-/** Whether whoever gets its tokens holds a host of its callbacks: an app's scheme is anybody's, and so is a device. */
-const isAtHosts = ({ callbacks, grant_types }: ClientSettings): boolean =>
-  !grant_types.includes(DEVICE_CODE) && callbacks.every((callback) => /^https:/i.test(callback));
+/**
+ * Whether whoever hears how it knows people, by tokens or when they log out, holds a host of its callbacks: an app's scheme
+ * is anybody's, and so is a device.
+ */
+const isAtHosts = ({ callbacks, grant_types, backchannel_logout_uri: told }: ClientSettings): boolean =>
+  !grant_types.includes(DEVICE_CODE) &&
+  callbacks.every((callback) => /^https:/i.test(callback)) &&
+  (told === null || hostsOf(callbacks).includes(hostOf(told)));
 
 const hostsOf = (callbacks: readonly string[]): string[] => [
   ...new Set(callbacks.filter((callback) => URL.canParse(callback)).map(hostOf)),

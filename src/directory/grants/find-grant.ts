@@ -1,7 +1,7 @@
 import { noSuch, refuse } from "../../errors.ts";
 import type { Database } from "../../storage/storage.ts";
 import type { Account } from "../accounts/account.ts";
-import { findAccount } from "../accounts/find-account.ts";
+import { findAccount, lookUpAccount } from "../accounts/find-account.ts";
 import type { Client } from "../clients/client.ts";
 import { cacheKey, type Directory } from "../directory.ts";
 import { canonicalAudience } from "./audience.ts";
@@ -106,14 +106,15 @@ async function publicGrants(directory: Directory, client: Client): Promise<reado
   }));
 }
 
-/** … at one audience, at most 5 s old; undefined where it lets them nothing there. */
+/** … at one audience, at most 5 s old, a second where it is loaded again; undefined where it lets them nothing there. */
 export async function lookUpPublicGrant(
   directory: Directory,
   account_id: string,
   audience: string,
+  how: "get" | "reload" = "get",
 ): Promise<Pick<Grant, "audience" | "scope"> | undefined> {
-  const account = await findAccount(directory, account_id);
-  return matchGrant(directory, account, openTo(account), audience, "authorization_code");
+  const account = await lookUpAccount(directory, account_id, how);
+  return account && matchGrant(directory, account, openTo(account), audience, "authorization_code");
 }
 
 /**

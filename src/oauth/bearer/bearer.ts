@@ -259,7 +259,11 @@ function challenge(error: Error | undefined): Error {
     const said = `DPoP realm="latchkey", error="${code}"`;
     return refuse("invalid_token", { message, headers: { ...options.headers, "www-authenticate": said } });
   }
-  if (code === "upstream_login_failed") return challenge(refuse("invalid_token", { message, cause: error }));
+  if (code === "upstream_login_failed") {
+    // The token may be good: nobody knows while its issuer does not answer.
+    if (options.momentary) return refuse("temporarily_unavailable", { cause: error, retry_after: 1 });
+    return challenge(refuse("invalid_token", { message: options.bare ?? message, cause: error }));
+  }
   if (code !== "invalid_token") return error;
   const headers = {
     "www-authenticate": `Bearer realm="latchkey", error="invalid_token", error_description="${errorDescription(message)}"`,

@@ -31,26 +31,43 @@ export const mayHaveLost = (directory: Directory, account_id: string, token: Acc
  */
 export async function checkStillGiven(directory: Directory, account_id: string, token: AccessToken): Promise<void> {
   for (const named of changedGrants(directory, account_id, token)) {
-    const grant = named.startsWith(PUBLIC)
-      ? await lookUpPublicGrant(directory, account_id, named.slice(PUBLIC.length))
-      : await lookUpGrantAt(directory, account_id, token, named.slice(GRANT.length));
+    const known = await lookUpKnown(directory, account_id, token, named);
+    if (known && (await takenBy(directory, account_id, known, token)) === undefined) continue;
+    // Another process may have given a moment ago what is not known here.
+    const grant = await lookUpCommitted(directory, account_id, named);
     if (!grant) throw refuse("invalid_token", { detail: `${named} is gone` });
-    const { audience, scope } = grant;
-    const at_account_api = isAnAccountApi(await findAccount(directory, account_id), directory.public_url, audience);
-    const given = givenBy(scope, at_account_api);
-    const taken = token.scope.find((one) => !identity_scopes.includes(one) && !given(one));
+    const taken = await takenBy(directory, account_id, grant, token);
     if (taken !== undefined) throw refuse("invalid_token", { detail: `taken from ${named}: ${taken}` });
   }
 }
 
-/** At most 5 s old where it is the client's own. */
-async function lookUpGrantAt(
+type Gives = Pick<Grant, "audience" | "scope">;
+
+/** At most 5 s old; undefined also where it is another client's, whose token this one was exchanged for. */
+async function lookUpKnown(
   directory: Directory,
   account_id: string,
   { client_uuid }: AccessToken,
-  id: string,
-): Promise<Grant | undefined> {
+  named: string,
+): Promise<Gives | undefined> {
+  if (named.startsWith(PUBLIC)) return lookUpPublicGrant(directory, account_id, named.slice(PUBLIC.length));
   const client = await lookUpClient(directory, account_id, client_uuid);
-  const own = client && (await pickGrantById(directory, client, id));
-  return own ?? (await findGrantById(directory, account_id, id).catch(unlessRefused("not_found")));
+  return client && pickGrantById(directory, client, named.slice(GRANT.length));
+}
+
+async function lookUpCommitted(directory: Directory, account_id: string, named: string): Promise<Gives | undefined> {
+  if (named.startsWith(PUBLIC)) return lookUpPublicGrant(directory, account_id, named.slice(PUBLIC.length), "reload");
+  return findGrantById(directory, account_id, named.slice(GRANT.length)).catch(unlessRefused("not_found"));
+}
+
+/** A scope of the token that a grant gives no more. */
+async function takenBy(
+  directory: Directory,
+  account_id: string,
+  { audience, scope }: Gives,
+  token: AccessToken,
+): Promise<string | undefined> {
+  const at_account_api = isAnAccountApi(await findAccount(directory, account_id), directory.public_url, audience);
+  const given = givenBy(scope, at_account_api);
+  return token.scope.find((one) => !identity_scopes.includes(one) && !given(one));
 }

@@ -37,14 +37,19 @@ const columns = [
 const OPEN = `select 1 from authorization_requests
   where account_id = ?1 and id = ?2 and used_at is null and expires_at > ?3`;
 const SESSION = "select user_id, expires_at from sessions where account_id = ?1 and id = ?2 and ended_at is null";
-const CONSENT = `select scope from consents
-  where account_id = ?1 and user_id = ?2 and client_id = ?3 and audience = ?4 and host = ?5`;
+const CONSENT = `select scope, host from consents
+  where account_id = ?1 and user_id = ?2 and client_id = ?3 and audience = ?4`;
 const authorization_columns = "account_id, session_id, sid, client_id, created_at, expires_at";
 
-/** What was agreed to covers what is asked for, in JSON. */
-function covers(consent: Row | undefined, asked: string | null): boolean {
-  const agreed: readonly string[] = consent ? JSON.parse(String(consent.scope)) : [];
-  return consent !== undefined && (JSON.parse(asked ?? "[]") as string[]).every((one) => agreed.includes(one));
+/**
+ * What was agreed to covers what is asked for, in JSON. Of what was agreed to for no host, as at a device, nothing is kept
+ * beside what stands for one (`addConsent`): then it stands as long as that.
+ */
+function covers(consent: Row | undefined, host: string | null, asked: string | null): boolean {
+  if (consent === undefined) return false;
+  if (consent.host !== host) return host === "";
+  const agreed = JSON.parse(String(consent.scope)) as string[];
+  return (JSON.parse(asked ?? "[]") as string[]).every((one) => agreed.includes(one));
 }
 
 /**
@@ -63,7 +68,7 @@ export const answerStatement: HotStatement<Answering, Answered> = {
     if (!session) return "session_ended";
     const { user_id, expires_at } = session as { user_id: string; expires_at: Instant };
     const { consent_audience: audience, consent_host: host, consent_scope: asked } = consent;
-    if (audience !== null && !covers(db.one(CONSENT, account_id, user_id, client_id, audience, host), asked))
+    if (audience !== null && !covers(db.one(CONSENT, account_id, user_id, client_id, audience), host, asked))
       return "consent_withdrawn";
     const name = [account_id, session_id] as const;
     db.run("update sessions set idle_expires_at = ?3 where account_id = ?1 and id = ?2", ...name, idle_expires_at);
@@ -111,8 +116,9 @@ export const answerStatement: HotStatement<Answering, Answered> = {
       agreed as materialized (
         select l.n from live l
           join consents c on c.account_id = l.account_id and c.user_id = l.user_id and c.client_id = l.client_id
-            and c.audience = l.consent_audience and c.host = l.consent_host
-            and c.scope::jsonb @> l.consent_scope::jsonb
+            and c.audience = l.consent_audience
+            and case when c.host = l.consent_host then c.scope::jsonb @> l.consent_scope::jsonb
+              else l.consent_host = '' end
         order by c.account_id, c.user_id, c.client_id, c.audience
         for share of c
       ),

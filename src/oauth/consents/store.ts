@@ -26,8 +26,9 @@ export async function selectConsent(
 }
 
 /**
- * Adds to what was agreed to at this host; what was agreed to at another is forgotten. The row is held first, so that of
- * several who add, or take back, none undoes what another did.
+ * Adds to what was agreed to at this host; what was agreed to at another is forgotten, but for no host, as at a device,
+ * where a person is asked each time. The row is held first, so that of several who add, or take back, none undoes what
+ * another did.
  */
 export async function addConsent(db: Database, { scope, host, granted_at, ...key }: StoredConsent): Promise<void> {
   const unique = ["account_id", "user_id", "client_id", "audience"] as const;
@@ -37,6 +38,7 @@ export async function addConsent(db: Database, { scope, host, granted_at, ...key
     .onConflict((conflict) => conflict.columns(unique).doUpdateSet({ granted_at }))
     .returning(["scope", "host"])
     .executeTakeFirstOrThrow();
+  if (host === "" && held.host !== "") return;
   const before = held.host === host ? (JSON.parse(held.scope) as string[]) : [];
   const all = [...new Set([...before, ...scope])];
   await db

@@ -9,11 +9,19 @@ import { readEmail } from "../../directory/users/identifier.ts";
 import { refuse } from "../../errors.ts";
 import type { Charge } from "../../limits/budgets.ts";
 import { spendBudget } from "../../limits/limits.ts";
+import { sourceSubject } from "../../limits/source.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Oauth } from "../oauth.ts";
 import { SIGNUP_LIFETIME, type Signup } from "./signup.ts";
 import { insertSignup } from "./store.ts";
+
+interface Applying {
+  /** Where the applicant is; null when nothing is known. */
+  readonly source: string | null;
+  /** The client by which they apply. */
+  readonly client_uuid: string;
+}
 
 /**
  * Mails the applicant a code.
@@ -25,7 +33,7 @@ export async function beginSignup(
   owner: Account,
   applicant: Readonly<Record<string, unknown>> & { readonly email: string },
   locale: string | undefined,
-  client_uuid: string,
+  applying: Applying,
   actor: Actor,
 ): Promise<Pick<Signup, "id" | "email">> {
   checkOpen(owner);
@@ -49,7 +57,7 @@ export async function beginSignup(
     verified_at: null,
     created_account_id: null,
   };
-  await chargeSignup(directory, owner, { email, client_uuid }, now);
+  await chargeSignup(directory, owner, { email, ...applying }, now);
   await storage.write(async (tx) => {
     await insertSignup(tx.db, row);
     const message = {
@@ -71,15 +79,24 @@ export async function beginSignup(
   return { id: row.id, email };
 }
 
-/** First by the address, so that a refusal takes nothing of what the client's other applicants share. @throws 429. */
+/**
+ * By the source first and by the client last, so that a refusal takes nothing of what its other applicants share.
+ *
+ * @throws 429 too_many_requests.
+ */
 async function chargeSignup(
   { storage, master_keys }: Directory,
   { account_id, settings }: Account,
-  { email, client_uuid }: { readonly email: string; readonly client_uuid: string },
+  { email, source, client_uuid }: { readonly email: string } & Applying,
   now: number,
 ): Promise<void> {
   const address = identifierDigest(master_keys, account_id, "account_user", { type: "email", value: email });
+  const from: readonly Charge[] =
+    source === null
+      ? []
+      : [{ account_id, budget: "send_source", subject: sourceSubject(master_keys, account_id, source) }];
   const charges: readonly Charge[] = [
+    ...from,
     { account_id, budget: "factor_send", subject: `signup ${address}` },
     // Beside its logins: applicants are strangers, who could use those up.
     { account_id, budget: "send_client", subject: `signup ${client_uuid}`, limit: settings.client_sends_per_minute },

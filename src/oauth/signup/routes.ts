@@ -1,8 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { requestedLanguage } from "../../authentication/verification/requested-language.ts";
+import { sourceOf } from "../../authentication/verification/source.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { actorOf } from "../../directory/actor.ts";
-import { bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
+import { lookUpClient } from "../../directory/clients/find-client.ts";
+import { bearer_refusals, EndUserHeaders, OidParams, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { base64url } from "../../secrets/digest.ts";
 import { secret } from "../../secrets/secret.ts";
@@ -26,6 +28,7 @@ export function signupRoutes(app: App, oauth: Oauth): void {
       description: "Mails the applicant a code. The owner's setting signup must be on.",
       tags,
       params: OidParams,
+      headers: EndUserHeaders,
       body: SignupBody,
       response: {
         200: SignupReply,
@@ -35,7 +38,10 @@ export function signupRoutes(app: App, oauth: Oauth): void {
     handler: async (request) => {
       const owner = await findAccount(directory, request.account_id);
       const locale = requestedLanguage(request.headers["accept-language"]);
-      return beginSignup(oauth, owner, request.body, locale, request.bearer.client_uuid, actorOf(request));
+      const { client_uuid } = request.bearer;
+      const client = await lookUpClient(directory, request.account_id, client_uuid);
+      const source = client ? sourceOf(client, request.headers["end-user-ip"], request.ip) : null;
+      return beginSignup(oauth, owner, request.body, locale, { source, client_uuid }, actorOf(request));
     },
   });
 

@@ -1,8 +1,11 @@
 import type { RequestFacts } from "../../audit/audit.ts";
+import type { Account } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { actorFrom } from "../../directory/actor.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import type { ProvenClient } from "../../directory/clients/secret.ts";
+import type { Directory } from "../../directory/directory.ts";
+import { isAccountApi } from "../../directory/grants/audience.ts";
 import { by_reuse, revoke } from "../../directory/revoke.ts";
 import { noteSeenAt } from "../../directory/users/find-account-user.ts";
 import { type Refusal, refuse } from "../../errors.ts";
@@ -17,6 +20,7 @@ import { issuingOf } from "../authorization-for.ts";
 import type { Oauth } from "../oauth.ts";
 import { beginFamily } from "../refresh/begin-family.ts";
 import { noteUsed } from "../registration/note-used.ts";
+import { givenBy, identity_scopes } from "../scopes.ts";
 import { checkTarget } from "./check-target.ts";
 import { redeemStatement, selectRedeemed } from "./store.ts";
 
@@ -44,7 +48,7 @@ const MEMORY = 3_600_000;
 
 /**
  * Redeems an authorization code, once (RFC 6749 §4.1.3, RFC 7636 §4.6). A second use, or use by another client, revokes what
- * the first one issued (RFC 9700 §4.5.3).
+ * the first one issued (RFC 9700 §4.5.3). What was taken from the client's grant since is left out.
  *
  * @throws 400 invalid_grant, 400 invalid_target; 503 when nobody knows whether the authorization was revoked.
  */
@@ -82,12 +86,13 @@ export async function redeemAuthorizationCode(
     user_id: subject.id,
   };
   const times = { began_at: instant(began_at), now: instant(now), expires_at: instant(now + MEMORY) };
-  const { alive, redeemed } = await storage.hot(redeemStatement, { ...ids, ...times });
+  const { alive, redeemed, scope: held } = await storage.hot(redeemStatement, { ...ids, ...times });
   if (!alive) throw invalidGrant("The client, its secret, its grant, the user or the login is gone.");
   if (!redeemed) return stolen();
   await noteUsed(directory, client);
   await noteSeenAt(directory, client, subject.id);
-  const authorization = { ...content.authorization, issuing: issuingOf(directory, account), dpop_jkt };
+  const scope = held === null ? content.authorization.scope : stillGiven(directory, account, content, held);
+  const authorization = { ...content.authorization, scope, issuing: issuingOf(directory, account), dpop_jkt };
   const issued = await issueAccessToken(tokens, authorization, now);
   const lasting = lasts(client, authorization.scope)
     ? { refresh_token: await beginFamily(directory, account, client, authorization, client.id, now) }
@@ -104,6 +109,17 @@ export async function redeemAuthorizationCode(
   const session = session_id && (await sessionIn(tokens, account_id, authorization.sector, session_id));
   const spoken = session ? { ...authorization, sid: session } : authorization;
   return { ...issued, ...lasting, id_token: await issueIdToken(tokens, spoken, fields, now) };
+}
+
+/** What was authorized, without what was taken from the client's grant since. `held`: JSON. */
+function stillGiven(
+  { public_url }: Directory,
+  account: Account,
+  { authorization: { audience, scope } }: AuthorizationCode,
+  held: string,
+): readonly string[] {
+  const given = givenBy(JSON.parse(held) as string[], isAccountApi(account, public_url, audience));
+  return scope.filter((one) => identity_scopes.includes(one) || given(one));
 }
 
 /** The client may refresh, and the person agreed to it or the account says it need not be asked. */

@@ -27,6 +27,8 @@ export interface RedeemAnswer {
   readonly alive: boolean;
   /** This attempt, and no other, redeemed the code. */
   readonly redeemed: boolean;
+  /** JSON: what the grant holds now; null where none is needed. */
+  readonly scope: string | null;
 }
 
 /** Who and what has to live, and when. */
@@ -41,7 +43,12 @@ const lives = (named: (column: (typeof concerned)[number]) => string): string =>
       and ${loginStands("u", named("began_at"))})
     and not ${familyEnded(named("account_id"), named("sid"))}`;
 
-const SQLITE_LIVES = `select 1 where ${lives((column) => `?${concerned.indexOf(column) + 1}`)}`;
+const holds = (named: (column: (typeof concerned)[number]) => string): string =>
+  `(select g.scope from live_grants g where g.account_id = ${named("account_id")} and g.id = ${named("grant_id")})`;
+
+const place = (column: (typeof concerned)[number]) => `?${concerned.indexOf(column) + 1}`;
+const field = (column: (typeof concerned)[number]) => `i.${column}`;
+const SQLITE_LIVES = `select ${holds(place)} as scope where ${lives(place)}`;
 
 /** Whether a code was redeemed, and is remembered. */
 export async function selectRedeemed(db: Database, account_id: string, code_id: string): Promise<boolean> {
@@ -64,7 +71,8 @@ export const redeemStatement: HotStatement<RedeemInput, RedeemAnswer> = {
   mode: { kind: "spending" },
   key: ({ account_id, code_id }) => `${account_id} ${code_id}`,
   sqlite(db, input) {
-    if (!db.one(SQLITE_LIVES, ...concerned.map((column) => input[column]))) return { alive: false, redeemed: false };
+    const alive = db.one(SQLITE_LIVES, ...concerned.map((column) => input[column]));
+    if (!alive) return { alive: false, redeemed: false, scope: null };
     const { account_id, code_id, sid, now, expires_at } = input;
     const inserted = db.run(
       `insert into redeemed_authorization_codes (account_id, id, sid, redeemed_at, expires_at) values (?, ?, ?, ?, ?)
@@ -75,12 +83,12 @@ export const redeemStatement: HotStatement<RedeemInput, RedeemAnswer> = {
       now,
       expires_at,
     );
-    return { alive: true, redeemed: inserted === 1 };
+    return { alive: true, redeemed: inserted === 1, scope: alive.scope as string | null };
   },
   postgres: {
     text: `with ${inputOf(columns.map((column) => [column, "text"]))},
       judged as materialized (
-        select i.*, ${lives((column) => `i.${column}`)} as alive
+        select i.*, ${lives(field)} as alive, ${holds(field)} as scope
         from input i
       ),
       redeemed as (
@@ -89,10 +97,15 @@ export const redeemStatement: HotStatement<RedeemInput, RedeemAnswer> = {
         on conflict (account_id, id) do nothing
         returning account_id, id
       )
-      select j.alive, r.id is not null as redeemed
+      select j.alive, j.scope, r.id is not null as redeemed
       from judged j left join redeemed r on r.account_id = j.account_id and r.id = j.code_id
       order by j.n`,
     parameters: (inputs) => columns.map((column) => inputs.map((input) => input[column])),
-    answers: (rows) => rows.map((row) => ({ alive: row.alive === true, redeemed: row.redeemed === true })),
+    answers: (rows) =>
+      rows.map(({ alive, redeemed, scope }) => ({
+        alive: alive === true,
+        redeemed: redeemed === true,
+        scope: scope as string | null,
+      })),
   },
 };

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
-import { takeAttempt } from "../../authentication/federation/attempts.ts";
+import { attempt } from "../../authentication/federation/attempts.ts";
 import { recordRefused } from "../../authentication/federation/record-refused.ts";
 import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
@@ -43,10 +43,14 @@ export function upstreamRoutes(app: App, oauth: Oauth): void {
   const postAnswer = formPage(oauth.directory);
   const open = (request: FastifyRequest, id: string | undefined) =>
     openRequest(oauth, request.account_id, id, browserOf(request, oauth.directory), false);
-  const taken = (request: FastifyRequest) =>
-    takeAttempt(oauth.directory, request.account_id, request.ip, oauth.directory.storage.now());
-  const recorded = (request: FastifyRequest, { account, client }: Resumed) =>
-    recordRefused(oauth.directory, { account, client, actor: client.id, facts: factsOf(request) });
+  /** Counted by where it comes from, and recorded where it is refused. */
+  const attempted = <T>(request: FastifyRequest, { account, client }: Resumed, work: () => Promise<T>) => {
+    const { directory } = oauth;
+    const { account_id, ip: address } = request;
+    const recorded = recordRefused(directory, { account, client, actor: client.id, facts: factsOf(request) });
+    const from = { browser: browserOf(request, directory), address };
+    return attempt(directory, account_id, from, directory.storage.now(), () => work().catch(recorded));
+  };
 
   app.route({
     method: "GET",
@@ -59,10 +63,8 @@ export function upstreamRoutes(app: App, oauth: Oauth): void {
       const resumed = await nextStep(oauth, opened.request, opened.browser);
       reply.header("cache-control", "no-store");
       try {
-        const giveBack = await taken(request);
-        const finding = upstreamAddress(oauth, resumed, opened.request, grant_id);
-        const address = await finding.catch(recorded(request, resumed));
-        await giveBack();
+        const finding = () => upstreamAddress(oauth, resumed, opened.request, grant_id);
+        const address = await attempted(request, resumed, finding);
         return reply.redirect(reveal(address), 303);
       } catch (error) {
         await keepProblem(oauth, request, opened.request, opened.request.progress, error);
@@ -91,10 +93,7 @@ export function upstreamRoutes(app: App, oauth: Oauth): void {
       const answer = { ...query, provider, error: spoken.includes(query.error) ? query.error : undefined };
       try {
         await checkStanding(oauth, resumed, opened.request);
-        const giveBack = await taken(request);
-        const finishing = finishUpstream(oauth, resumed, about, answer);
-        const proved = await finishing.catch(recorded(request, resumed));
-        await giveBack();
+        const proved = await attempted(request, resumed, () => finishUpstream(oauth, resumed, about, answer));
         const cookie = await afterFirstFactor(oauth, { opened, resumed }, proved.subject, proved.grant_id, now);
         if (cookie) setCookie(reply, public_url, account_id, cookie);
       } catch (error) {
