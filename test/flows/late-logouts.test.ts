@@ -140,6 +140,28 @@ describeOnBothEngines("late", (engine) => {
     }
   }, 60_000);
 
+  it("a logout reads a client's settings once, however many logins its session led to", async () => {
+    const { storage } = latchkey.server.core;
+    const { account_id } = tenant;
+    const marked = await addOwn({ backchannel_logout_uri: `${listener.url}/marked` });
+    const surfer = openSurfer(latchkey);
+    const { id_token, refresh_token } = await logIn(surfer, await standard.someone(), marked);
+    const authorizations = storage.read.selectFrom("session_authorizations").where("account_id", "=", account_id);
+    const led = await authorizations.selectAll().where("client_id", "=", marked.id).executeTakeFirstOrThrow();
+    const silent = Array.from({ length: 50 }, (_, index) => ({ ...led, sid: `${led.sid}-${index}` }));
+    await storage.write((tx) => tx.db.insertInto("session_authorizations").values(silent).execute());
+    const heard = listener.all.length;
+    const parsing = vi.spyOn(JSON, "parse");
+    expect((await logOut(surfer, { id_token_hint: id_token })).html).toContain(OUT);
+    const read = parsing.mock.calls.filter(([text]) => String(text).includes(`${listener.url}/marked`)).length;
+    parsing.mockRestore();
+    expect(read, "at the page, at the deed, at the message").toBeLessThan(10);
+    expect(await refresh(refresh_token, marked)).toBe(400);
+    const { revocations } = latchkey.server.core.directory;
+    for (const { sid } of silent) expect(revocations.knows(account_id, `sid:${sid}`)).toBe(true);
+    await expect.poll(() => listener.all.length, { timeout: 10_000 }).toBe(heard + 1);
+  });
+
   it("a logout without an ID token asks about an idle session, and ends it after a yes", async () => {
     const surfer = openSurfer(latchkey);
     const { refresh_token } = await logIn(surfer, await standard.someone());

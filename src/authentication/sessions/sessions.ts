@@ -16,6 +16,7 @@ import {
   insertSession,
   keepOwnLogin,
   type PersonsSessions,
+  pagesOfListening,
   selectAuthorizations,
   selectAuthorizationsOf,
   selectSessions,
@@ -141,17 +142,18 @@ async function close(
   if (!(await updateEnded(tx.db, account_id, id, now))) return [];
   // Whoever was using it has finished, and is among these, or sees that it has ended.
   const led = await selectAuthorizations(tx.db, account_id, id);
-  const listening = new Map(led.map(({ client_id, settings }) => [client_id, settings?.backchannel_logout_uri]));
-  for (const [client_id, uri] of listening) {
-    if (!uri) continue;
-    const payload = { client_id, session_id: id, user_id };
-    const message = { account_id, kind: BACKCHANNEL_LOGOUT, channel: "http" as const, inbox: null, payload };
-    const expires_at = milliseconds + TOLD_FOR;
-    await enqueue(tx, { ...message, destination: hostOf(uri), expires_at }, milliseconds);
+  for await (const listening of pagesOfListening(tx.db, account_id, id)) {
+    for (const { id: client_id, backchannel_logout_uri: uri } of listening) {
+      if (uri === null) continue;
+      const payload = { client_id, session_id: id, user_id };
+      const message = { account_id, kind: BACKCHANNEL_LOGOUT, channel: "http" as const, inbox: null, payload };
+      const expires_at = milliseconds + TOLD_FOR;
+      await enqueue(tx, { ...message, destination: hostOf(uri), expires_at }, milliseconds);
+    }
   }
   const actor = { id: user_id, context: {} };
   await recordDeed(tx, { account_id, action: "session.ended", entity: id, now, actor });
-  return led.map(({ sid }) => `sid:${sid}`);
+  return led.map((sid) => `sid:${sid}`);
 }
 
 /** Every authorization that a person's sessions led to at one client. */

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { type ExpressionBuilder, sql } from "kysely";
 import { type ClientSettings, clientSettings } from "../../directory/clients/settings.ts";
+import { inPages } from "../../storage/pages.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
 import type { Tables } from "../../storage/tables.ts";
 import type { NewSession, Session } from "./session.ts";
@@ -149,24 +150,59 @@ export async function updateShown(
   return id;
 }
 
-/** What a session led to, and how the clients are set that still live. */
+/** `sid` of everything that a session led to: of silent logins there may be thousands. */
 export async function selectAuthorizations(
   db: Database,
   account_id: string,
   session_id: string,
-): Promise<readonly { readonly sid: string; readonly client_id: string; readonly settings?: ClientSettings }[]> {
+): Promise<readonly string[]> {
   const rows = await db
-    .selectFrom("session_authorizations as a")
-    .leftJoin("clients as c", (join) =>
-      join.onRef("c.account_id", "=", "a.account_id").onRef("c.id", "=", "a.client_id").on("c.deleted_at", "is", null),
-    )
-    .select(["a.sid", "a.client_id", "c.settings"])
-    .where("a.account_id", "=", account_id)
-    .where("a.session_id", "=", session_id)
+    .selectFrom("session_authorizations")
+    .select("sid")
+    .where("account_id", "=", account_id)
+    .where("session_id", "=", session_id)
     .execute();
-  return rows.map(({ settings, ...led }) =>
-    settings === null ? led : { ...led, settings: clientSettings(JSON.parse(settings) as Partial<ClientSettings>) },
-  );
+  return rows.map(({ sid }) => sid);
+}
+
+/** Clients that a page holds: their settings may be half a megabyte each. */
+const PAGE = 20;
+
+interface Listening {
+  /** uuid */
+  readonly id: string;
+  readonly backchannel_logout_uri: string | null;
+}
+
+/** Live clients that a session led to and that hear of logouts, each once. */
+export function pagesOfListening(
+  db: Database,
+  account_id: string,
+  session_id: string,
+): AsyncIterable<readonly Listening[]> {
+  return inPages<Listening>(PAGE, async (last) => {
+    const rows = await db
+      .selectFrom("clients as c")
+      .select(["c.id", "c.settings"])
+      .where("c.account_id", "=", account_id)
+      .where("c.id", ">", last?.id ?? "")
+      .where("c.deleted_at", "is", null)
+      .where("c.settings", "like", '%"backchannel_logout_uri":"%')
+      .where("c.id", "in", (eb) =>
+        eb
+          .selectFrom("session_authorizations as a")
+          .select("a.client_id")
+          .where("a.account_id", "=", account_id)
+          .where("a.session_id", "=", session_id),
+      )
+      .orderBy("c.id")
+      .limit(PAGE)
+      .execute();
+    return rows.map(({ id, settings }) => {
+      const { backchannel_logout_uri } = clientSettings(JSON.parse(settings) as Partial<ClientSettings>);
+      return { id, backchannel_logout_uri };
+    });
+  });
 }
 
 export async function selectAuthorizationsOf(
