@@ -2,7 +2,7 @@ import type { RequestFacts } from "../../audit/audit.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { actorFrom } from "../../directory/actor.ts";
 import type { Client } from "../../directory/clients/client.ts";
-import type { ProvenClient } from "../../directory/clients/secret.ts";
+import { checkSecretStands, type ProvenClient } from "../../directory/clients/secret.ts";
 import { by_reuse, revoke } from "../../directory/revoke.ts";
 import { noteSeenAt } from "../../directory/users/find-account-user.ts";
 import { type Refusal, refuse } from "../../errors.ts";
@@ -46,7 +46,7 @@ const MEMORY = 3_600_000;
  * Redeems an authorization code, once (RFC 6749 §4.1.3, RFC 7636 §4.6). A second use, or use by another client, revokes what
  * the first one issued (RFC 9700 §4.5.3).
  *
- * @throws 400 invalid_grant, 400 invalid_target; 503 when nobody knows whether the authorization was revoked.
+ * @throws 400 invalid_grant, 400 invalid_target; 401 invalid_client when the client's secret ended meanwhile; 503 when nobody knows whether the authorization was revoked.
  */
 export async function redeemAuthorizationCode(
   { directory, tokens }: Pick<Oauth, "directory" | "tokens">,
@@ -83,6 +83,7 @@ export async function redeemAuthorizationCode(
   };
   const times = { began_at: instant(began_at), now: instant(now), expires_at: instant(now + MEMORY) };
   const { alive, redeemed } = await storage.hot(redeemStatement, { ...ids, ...times });
+  if (!alive) await checkSecretStands(directory, client);
   if (!alive) throw invalidGrant("The client, its secret, its grant, the user or the login is gone.");
   if (!redeemed) return stolen();
   await noteUsed(directory, client);
