@@ -10,6 +10,7 @@ import { adviceOn } from "./advice.ts";
 import { contactRoutes } from "./authentication/contact/routes.ts";
 import { configurationsOf } from "./authentication/mfa/factors.ts";
 import { preparePasswords } from "./authentication/passwords/password.ts";
+import { endingSweep } from "./authentication/sessions/endings.ts";
 import { sweeps as authenticationSweeps } from "./authentication/sweeps.ts";
 import { usernameRoutes } from "./authentication/usernames/routes.ts";
 import { renderCode } from "./authentication/verification/message.ts";
@@ -177,7 +178,14 @@ export function sweepsOf({ directory, tokens }: Core) {
   const leadOf = async (account_id: string) =>
     (await lookUpAccount(directory, account_id))?.settings.key_publication_lead ?? 86_400;
   const budgets = [budgetSweep, rememberedBudgetSweep];
-  const own = [...budgets, outboxSweep, revocationSweep, registrationSweep(directory), keySweep(tokens, leadOf)];
+  const own = [
+    ...budgets,
+    outboxSweep,
+    revocationSweep,
+    registrationSweep(directory),
+    keySweep(tokens, leadOf),
+    endingSweep(directory),
+  ];
   return [...own, ...authenticationSweeps, ...oauthSweeps];
 }
 

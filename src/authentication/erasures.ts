@@ -13,6 +13,7 @@ export const erasures: readonly Erasure[] = [
   { table: "verification_codes", by: ["person", "id"], ids: ["id"], addresses: ["email", "phone_number"] },
   { table: "login_sessions", by: ["person", "user_id"], ids: ["id"] },
   { table: "sessions", by: ["user_id"], ids: ["id"] },
+  { table: "session_endings", by: ["user_id"] },
   { table: "session_authorizations", by: ["session_id"], ids: ["sid"] },
 ];
 

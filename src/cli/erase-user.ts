@@ -1,5 +1,6 @@
 import { blankEvents, findPersonalEvents } from "../audit/blank-events.ts";
 import { erasures as authenticationErasures, formerPersons } from "../authentication/erasures.ts";
+import { finishEndings } from "../authentication/sessions/endings.ts";
 import type { Core } from "../core.ts";
 import { eraseUser, soleContact, erasures as userErasures } from "../directory/users/erase-user.ts";
 import { removeUser } from "../directory/users/remove-user.ts";
@@ -30,6 +31,7 @@ export async function eraseEverywhere(core: Core, user: User): Promise<ErasedRow
   const { directory } = core;
   if (user.deleted_at === null)
     await removeUser(directory, user, actor, (tx, person) => endLoginsOf(tx, directory, person));
+  await finishEndings(directory, { account_id: user.account_id, user_id: user.id });
   return core.storage.write(await erasing(core, user));
 }
 

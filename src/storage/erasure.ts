@@ -105,9 +105,14 @@ export function speaksOf({ ids, addresses }: PersonToErase, text: string | null 
   return valuesIn(text).some((value) => ids.has(value) || addresses.has(value.toLowerCase()));
 }
 
+/** Pure. What begins as JSON and is none is a text: addresses may begin so. */
 function valuesIn(text: string | null | undefined): readonly string[] {
-  if (!text) return [];
-  return text.startsWith("{") ? leavesOf(JSON.parse(text)) : [text];
+  if (!text?.startsWith("{")) return text ? [text] : [];
+  try {
+    return leavesOf(JSON.parse(text));
+  } catch {
+    return [text];
+  }
 }
 
 function leavesOf(value: unknown): readonly string[] {

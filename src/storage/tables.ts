@@ -309,6 +309,14 @@ export interface SessionAuthorizations {
   expires_at: string;
 }
 
+export interface SessionEndings {
+  account_id: string;
+  session_id: string;
+  user_id: string;
+  client_id: string;
+  sid: string;
+}
+
 export interface Sessions {
   account_id: string;
   id: string;
@@ -457,6 +465,7 @@ export interface Tables {
   revocations: Revocations;
   roles: Roles;
   session_authorizations: SessionAuthorizations;
+  session_endings: SessionEndings;
   sessions: Sessions;
   signing_keys: SigningKeys;
   signups: Signups;
@@ -496,6 +505,7 @@ export const columns = {
   revocations: ["account_id", "subject", "revoked_at", "expires_at"],
   roles: ["account_id", "id", "name", "description", "scope", "created_at", "created_by", "updated_at", "deleted_at", "deleted_by"],
   session_authorizations: ["account_id", "session_id", "sid", "client_id", "created_at", "expires_at"],
+  session_endings: ["account_id", "session_id", "user_id", "client_id", "sid"],
   sessions: ["account_id", "id", "browser_digest", "user_id", "auth_time", "amr", "provider", "created_at", "idle_expires_at", "expires_at", "ended_at", "previous_digest"],
   signing_keys: ["account_id", "kid", "alg", "public_jwk", "private_key", "created_at", "active_at", "retired_at", "expires_at"],
   signups: ["account_id", "id", "email", "applicant", "digest", "challenge_id", "key_version", "counter", "created_at", "expires_at", "verified_at", "created_account_id"],

@@ -1,5 +1,6 @@
 /** Account users: out of reach for who administers customers, and what they do with a login of their own. */
 import { decodeJwt } from "jose";
+import { sql } from "kysely";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { reveal, secret } from "../../src/secrets/secret.ts";
 import { slowHash } from "../../src/secrets/slow-hash.ts";
@@ -72,6 +73,31 @@ describeOnBothEngines("an account user", (engine) => {
     expect(await row()).toEqual(before);
     expect([await inbox(tenant, staff.email), await inbox(tenant, evil)]).toEqual([[], []]);
     expect((await ask("GET", "", undefined, tenant.user.id)).status).toBe(200);
+  });
+
+  it("keeps their login where it cannot be noted that they were seen", async () => {
+    const client = await addClient(latchkey, tenant.account_id, {
+      ...({ first_party: true, user_type: "account_user", require_pkce: false } as const),
+      grant_types: ["authorization_code", "refresh_token"],
+    });
+    await addGrant(latchkey, tenant.account_id, client, tenant.issuer, ["openid", "admin:accounts"]);
+    const { email } = await addAccountUser(latchkey, tenant);
+    const standard = standardClient(latchkey, tenant, client);
+    const asked = { scope: "openid offline_access", resource: tenant.issuer };
+    const shown = await openSurfer(latchkey).logIn(standard.address(client, asked), tenant, email);
+    const { storage } = latchkey.server.core;
+    const run = (statement: string) => storage.write(({ db }) => sql.raw(statement).execute(db));
+    const fails = "before update of last_seen_at on users";
+    if (engine === "sqlite") await run(`create trigger unseen ${fails} begin select raise(abort, 'held'); end`);
+    else {
+      await run("create function unseen() returns trigger language plpgsql as $$ begin raise 'held'; end $$");
+      await run(`create trigger unseen ${fails} for each row execute function unseen()`);
+    }
+    const login = await standard.redeem(answered(shown).get("code") ?? "");
+    expect(login.status, login.text).toBe(200);
+    const { refresh_token } = login.body;
+    expect((await standard.token({ grant_type: "refresh_token", refresh_token })).status).toBe(200);
+    await run(engine === "sqlite" ? "drop trigger unseen" : "drop trigger unseen on users");
   });
 
   it("is seen whenever they log in by the hosted pages or their login is refreshed, on either surface", async () => {

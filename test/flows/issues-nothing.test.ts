@@ -7,6 +7,7 @@ import {
   call,
   createTenant,
   type Latchkey,
+  type Reply,
   startLatchkey,
   type Tenant,
   type TestClient,
@@ -92,6 +93,27 @@ describe("another process on the same PostgreSQL", () => {
     expect((await end(own, me, claimsOf(me.token).grant_id)).status).toBe(200);
     const refused = await exchange();
     expect([400, 401, 403], refused.text).toContain(refused.status);
+  });
+
+  it("tells a client whose secret is gone that, and its refresh tokens and codes stay good", async () => {
+    const own = await add();
+    const standard = standardClient(latchkey, tenant, own);
+    const { refresh_token } = (await standard.redeem(await standard.codeFor())).body;
+    const code = await standard.codeFor();
+    const refresh = (by: TestClient, token: string) =>
+      standard.token({ grant_type: "refresh_token", refresh_token: token }, by, base());
+    const first = await refresh(own, refresh_token);
+    expect(first.status, "known there").toBe(200);
+    const newest = first.body.refresh_token;
+    const { client_secret } = (await rotateSecret(own)).body;
+    const redeem = (by: TestClient) =>
+      standard.token({ grant_type: "authorization_code", code, redirect_uri: CALLBACK }, by, base());
+    const renewed = { ...own, client_secret };
+    const told = ({ status, body }: Reply) => `${status} ${body.error}`;
+    expect(told(await redeem(own))).toBe("401 invalid_client");
+    expect((await redeem(renewed)).status).toBe(200);
+    expect(told(await refresh(own, newest))).toBe("401 invalid_client");
+    expect((await refresh(renewed, newest)).status).toBe(200);
   });
 
   it("answers no refresh a second time to a secret that is gone", async () => {

@@ -2,8 +2,10 @@
 import { randomBytes } from "node:crypto";
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { sendContactCode } from "../../src/authentication/contact/verify-contact.ts";
 import type { AuthenticatedSubject } from "../../src/authentication/subject.ts";
 import { findAccount } from "../../src/directory/accounts/find-account.ts";
+import { findUser } from "../../src/directory/users/find-user.ts";
 import { removeUser } from "../../src/directory/users/remove-user.ts";
 import type { User } from "../../src/directory/users/user.ts";
 import { logBrowserIn } from "../../src/oauth/browser/log-browser-in.ts";
@@ -90,6 +92,25 @@ describe.runIf(engines.includes("postgres"))("locks are taken in one order", () 
     const browser = await openBrowser();
     const free = stillFree(then, "id", browser[which]);
     const both = await overlap(storage, hold(held, "id", browser.first), browser.logIn, free);
+    expect(both).toMatchObject([{ status: "fulfilled" }, { status: "fulfilled" }]);
+  });
+
+  it("by whoever asks for a contact code once more: the code before what the account shares", async () => {
+    const { directory } = latchkey.server.core;
+    const { account_id } = tenant;
+    const account = await findAccount(directory, account_id);
+    const { id } = await addUser(latchkey, account_id);
+    const user = await findUser(directory, account_id, id);
+    const caller = { own: false, source: null, client_uuid: tenant.client.id };
+    const wanted = { account, user, field: "phone_number", value: "+46701234567", caller } as const;
+    const send = () => sendContactCode(directory, wanted, actor);
+    await send();
+    const both = await overlap(
+      storage,
+      hold("contact_challenges", "user_id", id),
+      send,
+      stillFree("budgets", "budget", "sms_daily"),
+    );
     expect(both).toMatchObject([{ status: "fulfilled" }, { status: "fulfilled" }]);
   });
 

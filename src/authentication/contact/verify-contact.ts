@@ -74,8 +74,9 @@ export async function sendContactCode(
   const recipient = await recipientOf(strategyOf(field), target, account);
   await chargeContact(directory, { account, user }, { type: field, value: target }, caller, now);
   await storage.write(async (tx) => {
-    const to = await reached(tx, account, recipient, now);
+    // Before what the whole account shares, as whoever confirms one does.
     await upsertChallenge(tx.db, challenge);
+    const to = await reached(tx, account, recipient, now);
     const code = { ...challenge, id: randomUUID(), format };
     const about = { account, sender: senderIs(account), code, kind: "verification", purpose: "contact", now } as const;
     const locale = user.locale ?? settings.locale;

@@ -3,21 +3,18 @@ import { recordDeed } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { holdLogin } from "../../directory/users/logins-ended.ts";
-import { hostOf } from "../../egress/documents.ts";
 import { refuse } from "../../errors.ts";
-import { enqueue } from "../../outbox/outbox.ts";
 import { TOKENS_LIVE } from "../../revocation/revocation.ts";
 import { expirySweep } from "../../storage/delete-expired.ts";
 import { type Engine, instant, type Transaction } from "../../storage/storage.ts";
 import type { AuthenticatedSubject } from "../subject.ts";
+import { beginEndings, type Ending, finishEndings, newEnding } from "./endings.ts";
 import { moveSessions, settleSessions } from "./move-to-cookie.ts";
 import type { NewSession, Session } from "./session.ts";
 import {
   insertSession,
   keepOwnLogin,
   type PersonsSessions,
-  pagesOfListening,
-  selectAuthorizations,
   selectAuthorizationsOf,
   selectSessions,
   selectUnended,
@@ -51,9 +48,6 @@ export async function findUnended(
 ): Promise<readonly Session[]> {
   return browser ? selectUnended(storage.read, account_id, browser) : [];
 }
-
-/** The outbox kind that tells clients. */
-const BACKCHANNEL_LOGOUT = "backchannel_logout";
 
 /** A browser's cookies, digested. */
 export interface Cookies {
@@ -110,56 +104,51 @@ async function goOn(tx: Transaction, engine: Engine, session: NewSession, before
   return updateShown(tx.db, now, session);
 }
 
-/** Clients are told that a session ended for so long; milliseconds. */
-const TOLD_FOR = 3_600_000;
-
 type EndedSession = Pick<Session, "account_id" | "id" | "user_id">;
 
-/** Ends a session with everything it led to, at once; clients that asked for it are told (OpenID Connect Back-Channel Logout). */
-export async function endSession({ storage, revocations }: Directory, session: EndedSession): Promise<void> {
-  await storage.write(async (tx) => {
-    await revocations.record(tx, session.account_id, await close(tx, session, storage.now()));
+/**
+ * Ends a session, and then everything it led to, page by page; clients that asked for it are told (OpenID Connect Back-Channel
+ * Logout).
+ */
+export async function endSession(directory: Directory, { account_id, id, user_id }: EndedSession): Promise<void> {
+  const { storage, revocations } = directory;
+  const left = await storage.write(async (tx) => {
+    const now = storage.now();
+    const ended = await updateEnded(tx.db, account_id, [id], instant(now));
+    const endings = ended.map((session_id) => newEnding(account_id, session_id, user_id));
+    const { led, left } = await beginEndings(tx, storage.engine, endings, now);
+    await revocations.record(tx, account_id, led);
+    return left;
   });
+  if (left) await finishEndings(directory, { account_id, user_id });
 }
+
+/** As many as one statement takes. */
+const SLICE = 500;
 
 /**
  * Ends every session of a person but that which led to the login that goes on (empty for none): part of a transaction.
+ * Nobody is logged in by them any more; of what they led to it ends the first page, and the rest after that transaction.
  *
- * @returns what they led to, for the same transaction to revoke.
+ * @returns the first page, for the same transaction to revoke.
  */
 export async function endSessionsOf(
   tx: Transaction,
+  directory: Directory,
   { account_id, user_id, except }: PersonsSessions,
   now: number,
 ): Promise<readonly string[]> {
-  const led: string[] = [];
-  for (const id of await selectUnendedOf(tx.db, { account_id, user_id, except }))
-    led.push(...(await close(tx, { account_id, id, user_id }, now)));
-  return led;
-}
-
-/** @returns what it led to, as revocations name that. */
-async function close(
-  tx: Transaction,
-  { account_id, id, user_id }: EndedSession,
-  milliseconds: number,
-): Promise<readonly string[]> {
-  const now = instant(milliseconds);
-  if (!(await updateEnded(tx.db, account_id, id, now))) return [];
-  // Whoever was using it has finished, and is among these, or sees that it has ended.
-  const led = await selectAuthorizations(tx.db, account_id, id);
-  for await (const listening of pagesOfListening(tx.db, account_id, id)) {
-    for (const { id: client_id, backchannel_logout_uri: uri } of listening) {
-      if (uri === null) continue;
-      const payload = { client_id, session_id: id, user_id };
-      const message = { account_id, kind: BACKCHANNEL_LOGOUT, channel: "http" as const, inbox: null, payload };
-      const expires_at = milliseconds + TOLD_FOR;
-      await enqueue(tx, { ...message, destination: hostOf(uri), expires_at }, milliseconds);
-    }
+  const { engine } = directory.storage;
+  const unended = await selectUnendedOf(tx.db, engine, { account_id, user_id, except });
+  const endings: Ending[] = [];
+  for (let from = 0; from < unended.length; from += SLICE) {
+    const ended = await updateEnded(tx.db, account_id, unended.slice(from, from + SLICE), instant(now));
+    for (const id of ended) endings.push(newEnding(account_id, id, user_id));
   }
-  const actor = { id: user_id, context: {} };
-  await recordDeed(tx, { account_id, action: "session.ended", entity: id, now, actor });
-  return led.map((sid) => `sid:${sid}`);
+  const { led, left } = await beginEndings(tx, engine, endings, now);
+  // Where it fails, or the process ends first, the janitor goes on.
+  if (left) tx.onDisk(() => void finishEndings(directory, { account_id, user_id }).catch(() => {}));
+  return led;
 }
 
 /** Every authorization that a person's sessions led to at one client. */

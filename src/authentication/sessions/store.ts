@@ -1,8 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { type ExpressionBuilder, sql } from "kysely";
-import { type ClientSettings, clientSettings } from "../../directory/clients/settings.ts";
-import { inPages } from "../../storage/pages.ts";
-import type { Database, Instant } from "../../storage/storage.ts";
+import type { Database, Engine, Instant } from "../../storage/storage.ts";
 import type { Tables } from "../../storage/tables.ts";
 import type { NewSession, Session } from "./session.ts";
 
@@ -86,35 +84,43 @@ export interface PersonsSessions {
   readonly except: string;
 }
 
-/** @returns ids, in the order in which everybody locks those rows who takes several. */
+/** @returns ids, held in the order in which everybody locks those rows who takes several. */
 export async function selectUnendedOf(
   db: Database,
+  engine: Engine,
   { account_id, user_id, except }: PersonsSessions,
 ): Promise<readonly string[]> {
   const led = sql<boolean>`exists (select 1 from session_authorizations a
     where a.account_id = s.account_id and a.session_id = s.id and a.sid = ${except})`;
-  const rows = await db
+  const found = db
     .selectFrom("sessions as s")
     .select("s.id")
     .where("s.account_id", "=", account_id)
     .where("s.user_id", "=", user_id)
     .where("s.ended_at", "is", null)
     .where(({ not }) => not(led))
-    .orderBy("s.id")
-    .execute();
+    .orderBy("s.id");
+  // SQLite runs one write at a time.
+  const rows = await (engine === "postgres" ? found.forUpdate() : found).execute();
   return rows.map(({ id }) => id);
 }
 
-export async function updateEnded(db: Database, account_id: string, id: string, now: Instant): Promise<boolean> {
+/** @returns which of them were not ended before. */
+export async function updateEnded(
+  db: Database,
+  account_id: string,
+  ids: readonly string[],
+  now: Instant,
+): Promise<readonly string[]> {
   const rows = await db
     .updateTable("sessions")
     .set({ ended_at: now })
     .where("account_id", "=", account_id)
-    .where("id", "=", id)
+    .where("id", "in", ids)
     .where("ended_at", "is", null)
     .returning("id")
     .execute();
-  return rows.length === 1;
+  return rows.map(({ id }) => id);
 }
 
 /** The session that goes on for the same person in the same browser. */
@@ -157,61 +163,6 @@ export async function updateShown(
     .where("session_id", "=", id)
     .execute();
   return id;
-}
-
-/** `sid` of everything that a session led to: of silent logins there may be thousands. */
-export async function selectAuthorizations(
-  db: Database,
-  account_id: string,
-  session_id: string,
-): Promise<readonly string[]> {
-  const rows = await db
-    .selectFrom("session_authorizations")
-    .select("sid")
-    .where("account_id", "=", account_id)
-    .where("session_id", "=", session_id)
-    .execute();
-  return rows.map(({ sid }) => sid);
-}
-
-/** Clients that a page holds: their settings may be half a megabyte each. */
-const PAGE = 20;
-
-interface Listening {
-  /** uuid */
-  readonly id: string;
-  readonly backchannel_logout_uri: string | null;
-}
-
-/** Live clients that a session led to and that hear of logouts, each once. */
-export function pagesOfListening(
-  db: Database,
-  account_id: string,
-  session_id: string,
-): AsyncIterable<readonly Listening[]> {
-  return inPages<Listening>(PAGE, async (last) => {
-    const rows = await db
-      .selectFrom("clients as c")
-      .select(["c.id", "c.settings"])
-      .where("c.account_id", "=", account_id)
-      .where("c.id", ">", last?.id ?? "")
-      .where("c.deleted_at", "is", null)
-      .where("c.settings", "like", '%"backchannel_logout_uri":"%')
-      .where("c.id", "in", (eb) =>
-        eb
-          .selectFrom("session_authorizations as a")
-          .select("a.client_id")
-          .where("a.account_id", "=", account_id)
-          .where("a.session_id", "=", session_id),
-      )
-      .orderBy("c.id")
-      .limit(PAGE)
-      .execute();
-    return rows.map(({ id, settings }) => {
-      const { backchannel_logout_uri } = clientSettings(JSON.parse(settings) as Partial<ClientSettings>);
-      return { id, backchannel_logout_uri };
-    });
-  });
 }
 
 export async function selectAuthorizationsOf(

@@ -7,7 +7,7 @@ import { uuidv7 } from "../../secrets/uuid.ts";
 import { epoch, type Instant, instant } from "../../storage/storage.ts";
 import { cacheKey, type Directory } from "../directory.ts";
 import type { Client } from "./client.ts";
-import { lookUpClient } from "./find-client.ts";
+import { forgetClient, lookUpClient } from "./find-client.ts";
 import { type NewSecret, selectSecrets, updateSecretUsed } from "./store.ts";
 import { matchWeak } from "./weak-secret.ts";
 
@@ -96,6 +96,23 @@ export async function authenticateClient(
   if (!matched) throw refuse("invalid_client");
   await noteUse(directory, client, matched, now);
   return provenBy(client, matched.id);
+}
+
+/**
+ * For whoever was refused something that also looks whether that secret is good: as committed, whatever this process
+ * remembers. What they showed beside it may be good. @throws 401 invalid_client when the secret ended meanwhile.
+ */
+export async function checkSecretStands(
+  directory: Directory,
+  client: Client & { readonly secret_id?: string },
+): Promise<void> {
+  const { storage } = directory;
+  const { account_id, id, secret_id } = client;
+  if (!secret_id) return;
+  const standing = await selectSecrets(storage.read, account_id, id, instant(storage.now()));
+  if (standing.some((secret) => secret.id === secret_id)) return;
+  forgetClient(directory, client);
+  throw refuse("invalid_client");
 }
 
 /** One for as long as the client is known: to copy a client takes longer than to compare its secret. */

@@ -57,9 +57,14 @@ export async function findHoldings(directory: Directory, account_id: string, use
   return user ? holdingsOf(user) : NOTHING;
 }
 
-/** A person of this account got a token. */
-export async function noteSeen({ storage }: Directory, account_id: string, user_id: string): Promise<void> {
-  await storage.write((tx) => updateLastSeen(tx.db, account_id, user_id, instant(storage.now())));
+/** How often it is noted that somebody was seen; milliseconds. */
+const SEEN_RESOLUTION = 60_000;
+
+/** A person of this account got a token. They have it whether that can be noted or not. */
+export async function noteSeen({ storage }: Directory, account_id: string, id: string): Promise<void> {
+  const now = storage.now();
+  const [before, at] = [instant(now - SEEN_RESOLUTION), instant(now)];
+  await storage.write(({ db }) => updateLastSeen(db, storage.engine, { account_id, id }, before, at)).catch(() => {});
 }
 
 /** As `noteSeen`, for whoever comes by a client; one of customers notes nobody. */

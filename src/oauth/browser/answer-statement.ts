@@ -19,7 +19,7 @@ export interface Answering {
 }
 
 /** `given`, or what stands against it; then nothing was written. */
-export type Answered = "given" | "given_before" | "session_ended" | "consent_withdrawn";
+export type Answered = "given" | "given_before" | "session_ended" | "consent_withdrawn" | "session_full";
 
 const columns = [
   "account_id",
@@ -39,6 +39,12 @@ const OPEN = `select 1 from authorization_requests
 const SESSION = "select user_id, expires_at from sessions where account_id = ?1 and id = ?2 and ended_at is null";
 const CONSENT = `select scope, host from consents
   where account_id = ?1 and user_id = ?2 and client_id = ?3 and audience = ?4`;
+/** What one session may have led to at a time: two hundred logins an hour, all day long. */
+const LED_LIMIT = 5_000;
+const ledBy = (account_id: string, session_id: string) => `(select count(*) from (
+  select 1 from session_authorizations where account_id = ${account_id} and session_id = ${session_id} limit ${LED_LIMIT}
+) led)`;
+const FULL = `select 1 where ${ledBy("?1", "?2")} >= ${LED_LIMIT}`;
 const authorization_columns = "account_id, session_id, sid, client_id, created_at, expires_at";
 
 /**
@@ -70,6 +76,7 @@ export const answerStatement: HotStatement<Answering, Answered> = {
     const { consent_audience: audience, consent_host: host, consent_scope: asked } = consent;
     if (audience !== null && !covers(db.one(CONSENT, account_id, user_id, client_id, audience), host, asked))
       return "consent_withdrawn";
+    if (sid !== null && db.one(FULL, account_id, session_id)) return "session_full";
     const name = [account_id, session_id] as const;
     db.run("update sessions set idle_expires_at = ?3 where account_id = ?1 and id = ?2", ...name, idle_expires_at);
     if (request_id !== null)
@@ -122,8 +129,11 @@ export const answerStatement: HotStatement<Answering, Answered> = {
         order by c.account_id, c.user_id, c.client_id, c.audience
         for share of c
       ),
-      given as materialized (
+      standing as materialized (
         select l.* from live l where l.consent_audience is null or exists (select from agreed a where a.n = l.n)
+      ),
+      given as materialized (
+        select s.* from standing s where s.sid is null or ${ledBy("s.account_id", "s.session_id")} < ${LED_LIMIT}
       ),
       used as (
         update authorization_requests r set used_at = g.now
@@ -137,13 +147,15 @@ export const answerStatement: HotStatement<Answering, Answered> = {
         insert into session_authorizations (${authorization_columns})
         select account_id, session_id, sid, client_id, now, expires_at from given where sid is not null
       )
-      select o.n is not null as open, l.n is not null as live, g.n is not null as given
-      from input i left join open o on o.n = i.n left join live l on l.n = i.n left join given g on g.n = i.n
+      select o.n is not null as open, l.n is not null as live, s.n is not null as standing, g.n is not null as given
+      from input i left join open o on o.n = i.n left join live l on l.n = i.n
+        left join standing s on s.n = i.n left join given g on g.n = i.n
       order by i.n`,
     parameters: (inputs) => columns.map((column) => inputs.map((input) => input[column])),
     answers: (rows) =>
-      rows.map(({ open, live, given }) => {
+      rows.map(({ open, live, standing, given }) => {
         if (given) return "given";
+        if (standing) return "session_full";
         if (live) return "consent_withdrawn";
         return open ? "session_ended" : "given_before";
       }),

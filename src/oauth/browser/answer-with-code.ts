@@ -14,8 +14,9 @@ import type { Oauth } from "../oauth.ts";
 import { identity_scopes, userinfoAudience } from "../scopes.ts";
 import { claimsAbout, toldByScope } from "../userinfo/claims-about.ts";
 import { type Answer, codeAnswer } from "./answer.ts";
-import { type Answered, answerStatement } from "./answer-statement.ts";
+import { type Answered, type Answering, answerStatement } from "./answer-statement.ts";
 import type { AuthorizationParameters, AuthorizationRequest } from "./authorization-request.ts";
+import { forgetSpent } from "./forget-spent.ts";
 import { agreementTo } from "./needs-consent.ts";
 import { type RedirectError, RedirectedRefusal, waitsNoMore } from "./redirected-refusal.ts";
 import { noteValues } from "./repeated-values.ts";
@@ -74,6 +75,7 @@ const refusals: Record<Exclude<Answered, "given">, readonly [ErrorCode | Redirec
   given_before: ["invalid_request", "This login was answered already."],
   session_ended: ["login_required", "The session has ended."],
   consent_withdrawn: ["consent_required", "What was agreed to has been taken back."],
+  session_full: ["temporarily_unavailable", "This session has led to too many logins. Try again later."],
 };
 
 /** @throws RedirectedRefusal when there is no answer to give. */
@@ -88,7 +90,7 @@ async function spend(
   const { own_page } = parameters;
   const asking = { account, client, user_id: session.user_id, parameters };
   const agreement = own_page || !isForeign(client) ? undefined : agreementTo(asking);
-  const answered = await storage.hot(answerStatement, {
+  const answering: Answering = {
     account_id,
     session_id: session.id,
     now: instant(now),
@@ -99,7 +101,10 @@ async function spend(
     consent_audience: agreement?.audience ?? null,
     consent_host: agreement?.host ?? null,
     consent_scope: agreement ? JSON.stringify(agreement.scope) : null,
-  });
+  };
+  let answered = await storage.hot(answerStatement, answering);
+  if (answered === "session_full" && (await forgetSpent(storage, answering, now)))
+    answered = await storage.hot(answerStatement, answering);
   if (answered !== "given") throw new RedirectedRefusal(parameters, ...refusals[answered]);
 }
 

@@ -2,7 +2,7 @@ import { endSessionsOf } from "../../authentication/sessions/sessions.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { noteLoginsEnded } from "../../directory/users/logins-ended.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
-import { selectFamiliesOf } from "./store.ts";
+import { selectNewestFamilies, updateRevoked } from "./store.ts";
 
 interface PersonsLogins {
   readonly account_id: string;
@@ -12,6 +12,12 @@ interface PersonsLogins {
 }
 
 /**
+ * The newest logins end one by one as well, whatever the clock of the process says by which they began; of older ones
+ * the time at which they began is enough.
+ */
+const NAMED = 500;
+
+/**
  * Ends every login of a person but the one at hand, because their password has changed: part of that transaction, once it
  * holds the password's row, for which whoever logs in by the one before waits. Then it holds the person's, for which
  * whoever else logs in waits, and looks for what they have begun. Browsers in which they are logged in are logged out;
@@ -19,15 +25,17 @@ interface PersonsLogins {
  */
 export async function endOtherLogins(
   tx: Transaction,
-  { storage, revocations }: Directory,
+  directory: Directory,
   { account_id, user_id, except }: PersonsLogins,
 ): Promise<void> {
+  const { storage, revocations } = directory;
   const now = storage.now();
   await noteLoginsEnded(tx, { account_id, user_id }, instant(now));
-  const led = await endSessionsOf(tx, { account_id, user_id, except }, now);
-  const lasting = await selectFamiliesOf(tx.db, { account_id, user_id });
-  const ended = lasting.filter((sid) => sid !== except).map((sid) => `sid:${sid}`);
-  await revocations.record(tx, account_id, [...led, ...ended]);
+  const led = await endSessionsOf(tx, directory, { account_id, user_id, except }, now);
+  const lasting = await selectNewestFamilies(tx.db, { account_id, user_id, except }, NAMED);
+  await revocations.record(tx, account_id, [...led, ...lasting.map((sid) => `sid:${sid}`)]);
+  if (lasting.length === NAMED)
+    await updateRevoked(tx.db, storage.engine, { account_id, user_id, except }, instant(now));
   await revocations.endLogins(tx, account_id, { user_id, except }, now);
 }
 

@@ -2,6 +2,7 @@ import type { RequestFacts } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import { actorFrom } from "../../directory/actor.ts";
 import type { Client } from "../../directory/clients/client.ts";
+import { checkSecretStands } from "../../directory/clients/secret.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { by_reuse } from "../../directory/revoke.ts";
 import { lookUpUser } from "../../directory/users/find-user.ts";
@@ -33,7 +34,7 @@ const GRACE = 10_000;
  * Spends a refresh token and derives its successor, in one statement that also checks that client, grant and user live. A
  * second use, or use by another client than its holder, ends the family. `now` in milliseconds.
  *
- * @throws 400 invalid_grant.
+ * @throws 400 invalid_grant; 401 invalid_client when its secret ended meanwhile: the token is as good as it was.
  */
 export async function rotateRefreshToken(
   directory: Directory,
@@ -83,6 +84,7 @@ async function answerAgain(
   const found = await selectFamily(storage.read, account_id, id);
   const stolen = found && found.revoked_at === null && (found.generation > generation || holderOf(found) !== client.id);
   if (stolen) await revokeFamily(directory, found, { actor: actorFrom(client.id, facts), facts: by_reuse });
+  else await checkSecretStands(directory, client);
   throw invalid();
 }
 

@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import { secretLives } from "../../directory/clients/secret-lives.ts";
 import { allLive, clientLives } from "../../directory/lives.ts";
-import { type Database, epoch, type Instant, instant, type Row } from "../../storage/storage.ts";
+import { type Database, type Engine, epoch, type Instant, instant, type Row } from "../../storage/storage.ts";
 import { columns, type RefreshFamilies } from "../../storage/tables.ts";
 import type { Family, Login } from "./family.ts";
 
@@ -141,4 +141,27 @@ export async function selectFamiliesOf(
     .where("revoked_at", "is", null);
   const rows = await (client_id === undefined ? found : found.where("client_id", "=", client_id)).execute();
   return rows.map(({ id }) => id);
+}
+
+interface OthersOf extends Pick<Family, "account_id" | "user_id"> {
+  /** The family that is left out; empty for none. */
+  readonly except: string;
+}
+
+const othersOf = ({ account_id, user_id, except }: OthersOf) =>
+  sql`account_id = ${account_id} and user_id = ${user_id} and id <> ${except} and revoked_at is null`;
+
+/** @returns the ids of those families of a person that were not ended and began last. */
+export async function selectNewestFamilies(db: Database, whose: OthersOf, limit: number): Promise<readonly string[]> {
+  const { rows } = await sql<{ id: string }>`select id from refresh_families where ${othersOf(whose)}
+    order by created_at desc, id limit ${sql.lit(limit)}`.execute(db);
+  return rows.map(({ id }) => id);
+}
+
+/** Ends a person's families together, locked in the order in which everybody does who takes several. */
+export async function updateRevoked(db: Database, engine: Engine, whose: OthersOf, now: Instant): Promise<void> {
+  // SQLite runs one write at a time.
+  if (engine === "postgres")
+    await sql`select id from refresh_families where ${othersOf(whose)} order by id for update`.execute(db);
+  await sql`update refresh_families set revoked_at = ${now} where ${othersOf(whose)}`.execute(db);
 }

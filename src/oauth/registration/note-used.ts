@@ -4,12 +4,17 @@ import { instant } from "../../storage/storage.ts";
 import { NOTED_EVERY } from "./registration.ts";
 import { selectRegistration, updateUsedAt } from "./store.ts";
 
-/** A client that registered itself is in use, so it stays. Whoever was noted lately costs a read and no write. */
+/**
+ * A client that registered itself is in use, so it stays. Whoever was noted lately costs a read and no write; what it got
+ * it has whether that can be noted or not.
+ */
 export async function noteUsed({ storage }: Directory, { account_id, id, origin }: Client): Promise<void> {
   if (origin === "account") return;
   const now = storage.now();
   const before = instant(now - NOTED_EVERY);
-  const registration = await selectRegistration(storage.read, account_id, id);
-  if (!registration || registration.used_at >= before) return;
-  await storage.write((tx) => updateUsedAt(tx.db, registration, before, now));
+  try {
+    const registration = await selectRegistration(storage.read, account_id, id);
+    if (!registration || registration.used_at >= before) return;
+    await storage.write((tx) => updateUsedAt(tx.db, registration, before, now));
+  } catch {}
 }

@@ -3,7 +3,7 @@ import type { Account } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { actorFrom } from "../../directory/actor.ts";
 import type { Client } from "../../directory/clients/client.ts";
-import type { ProvenClient } from "../../directory/clients/secret.ts";
+import { checkSecretStands, type ProvenClient } from "../../directory/clients/secret.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { isAccountApi } from "../../directory/grants/audience.ts";
 import { by_reuse, revoke } from "../../directory/revoke.ts";
@@ -50,7 +50,7 @@ const MEMORY = 3_600_000;
  * Redeems an authorization code, once (RFC 6749 §4.1.3, RFC 7636 §4.6). A second use, or use by another client, revokes what
  * the first one issued (RFC 9700 §4.5.3). What was taken from the client's grant since is left out.
  *
- * @throws 400 invalid_grant, 400 invalid_target; 503 when nobody knows whether the authorization was revoked.
+ * @throws 400 invalid_grant, 400 invalid_target; 401 invalid_client when the client's secret ended meanwhile; 503 when nobody knows whether the authorization was revoked.
  */
 export async function redeemAuthorizationCode(
   { directory, tokens }: Pick<Oauth, "directory" | "tokens">,
@@ -87,6 +87,7 @@ export async function redeemAuthorizationCode(
   };
   const times = { began_at: instant(began_at), now: instant(now), expires_at: instant(now + MEMORY) };
   const { alive, redeemed, scope: held } = await storage.hot(redeemStatement, { ...ids, ...times });
+  if (!alive) await checkSecretStands(directory, client);
   if (!alive) throw invalidGrant("The client, its secret, its grant, the user or the login is gone.");
   if (!redeemed) return stolen();
   await noteUsed(directory, client);

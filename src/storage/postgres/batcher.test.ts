@@ -69,4 +69,34 @@ describe("calls that travel together", () => {
     batches[1]?.answer();
     expect(await answer).toBe("b");
   });
+
+  it("go again in a place of their own where somebody holds a row, and keep nobody else's", async () => {
+    const held = new Set(["a0", "a1", "a2", "a3"]);
+    const execute = async (inputs: readonly string[]) => {
+      if (inputs.some((input) => held.has(input))) throw Object.assign(new Error("held"), { code: "55P03" });
+      return inputs;
+    };
+    batcher = openBatcher(statement, execute, 5_000, openTurns());
+    const stuck = [];
+    for (const name of held) {
+      stuck.push(batcher(name));
+      vi.advanceTimersByTime(2);
+      await turns(20);
+    }
+    expect(await batcher("b")).toBe("b");
+    const last = batcher("a4");
+    last.catch(() => {});
+    held.add("a4").delete("a0");
+    for (let pause = 0; pause < 10; pause++) {
+      vi.advanceTimersByTime(50);
+      await turns(20);
+    }
+    expect(await stuck[0]).toBe("a0");
+    held.clear();
+    for (let pause = 0; pause < 10; pause++) {
+      vi.advanceTimersByTime(50);
+      await turns(20);
+    }
+    expect(await Promise.all([...stuck, last])).toEqual(["a0", "a1", "a2", "a3", "a4"]);
+  });
 });

@@ -1,12 +1,15 @@
 import { refuse } from "../../errors.ts";
 import type { HotStatement } from "../storage.ts";
 import { BATCH_LEAST, type Turns } from "../turns.ts";
+import { isHeld } from "./errors.ts";
 
 interface Call<I, O> {
   readonly key: string;
   readonly input: I;
   resolve(answer: O): void;
   reject(error: unknown): void;
+  /** Somebody still waits for it. */
+  waits(): boolean;
 }
 
 /** What travels as one item of a batch: one call, or all calls of one key merged. */
@@ -27,6 +30,8 @@ const PATIENCE = 2;
 /** With fewer, a batch would wait for another's flush; PostgreSQL flushes those that commit together at once. */
 const IN_FLIGHT_LIMIT = 4;
 const QUEUE_LIMIT = 20_000;
+/** Milliseconds between two attempts of what waits for a row that somebody holds for long. */
+const PAUSE = 50;
 
 export type Batcher<I, O> = (input: I) => Promise<O>;
 
@@ -35,7 +40,8 @@ export type Batcher<I, O> = (input: I) => Promise<O>;
  * pays for one round trip and one flush instead of sixty-four. An idle one waits for nobody.
  *
  * Keys are sorted within a batch, so that two batches lock rows in one order. When a batch fails, its items go again one by
- * one, so a bad row fails alone. `deadline` in milliseconds; after it a caller is refused, whatever becomes of the statement.
+ * one, so a bad row fails alone. So does a row that somebody holds for long, for which no batch waits: what needs it is tried
+ * again and again in a place of its own, one after the other, and keeps none of the others'. `deadline` in milliseconds; after it a caller is refused, whatever becomes of the statement.
  */
 export function openBatcher<I, O>(
   statement: HotStatement<I, O>,
@@ -48,6 +54,8 @@ export function openBatcher<I, O>(
   let scheduled = false;
   let patience: NodeJS.Timeout | undefined;
   const busy = new Set<string>();
+  const held: Item<I, O>[] = [];
+  let retrying = false;
 
   function schedule(): void {
     if (scheduled || inFlight >= IN_FLIGHT_LIMIT || queue.length === 0) return;
@@ -76,12 +84,37 @@ export function openBatcher<I, O>(
       inFlight++;
       turns.left();
       for (const item of items) busy.add(item.key);
-      void settle(statement, (inputs) => turns.take(execute(inputs)), items).finally(() => {
+      const waiting = new Set<Item<I, O>>();
+      const hold = (item: Item<I, O>) => void waiting.add(item);
+      void settle(statement, (inputs) => turns.take(execute(inputs)), items, hold).finally(() => {
         inFlight--;
-        for (const item of items) busy.delete(item.key);
+        for (const item of items) if (!waiting.has(item)) busy.delete(item.key);
+        held.push(...waiting);
+        if (!retrying && held.length > 0) void retry();
         schedule();
       });
     }
+  }
+
+  /** Until each has its answer, or nobody waits for it any more. */
+  async function retry(): Promise<void> {
+    retrying = true;
+    for (let item = held.shift(); item !== undefined; item = held.shift()) {
+      const { key, calls } = item;
+      let again = false;
+      if (calls.some((call) => call.waits()))
+        await settle(statement, execute, [item], () => {
+          again = true;
+        });
+      if (again) {
+        held.push(item);
+        await new Promise((resolve) => setTimeout(resolve, PAUSE));
+      } else {
+        busy.delete(key);
+        schedule();
+      }
+    }
+    retrying = false;
   }
 
   return (input) =>
@@ -92,7 +125,9 @@ export function openBatcher<I, O>(
         );
         return;
       }
+      let waits = true;
       const timer = setTimeout(() => {
+        waits = false;
         queue = queue.filter((waiting) => waiting !== call);
         reject(
           refuse("temporarily_unavailable", {
@@ -104,6 +139,7 @@ export function openBatcher<I, O>(
       const call: Call<I, O> = {
         key: statement.key(input),
         input,
+        waits: () => waits,
         resolve: (answer) => {
           clearTimeout(timer);
           resolve(answer);
@@ -148,6 +184,7 @@ async function settle<I, O>(
   statement: HotStatement<I, O>,
   execute: (inputs: readonly I[]) => Promise<readonly O[]>,
   items: readonly Item<I, O>[],
+  hold: (item: Item<I, O>) => void,
 ): Promise<void> {
   try {
     const answers = await execute(items.map((item) => item.input));
@@ -155,11 +192,13 @@ async function settle<I, O>(
       answer(statement, item, answers[index] as O);
     });
   } catch (error) {
-    if (items.length === 1 || !isRowError(error)) {
+    const [first] = items;
+    if (items.length === 1 && first && isHeld(error)) return hold(first);
+    if (items.length === 1 || !(isRowError(error) || isHeld(error))) {
       for (const item of items) for (const call of item.calls) call.reject(error);
       return;
     }
-    for (const item of items) await settle(statement, execute, [item]);
+    for (const item of items) await settle(statement, execute, [item], hold);
   }
 }
 

@@ -32,6 +32,11 @@ export function isRetriable(error: unknown): boolean {
   return /^(40001|40P01|23505)$/.test(codeOf(error) ?? "");
 }
 
+/** Somebody held a row, or a table, for longer than the connection waits (lock_not_available). */
+export function isHeld(error: unknown): boolean {
+  return codeOf(error) === "55P03";
+}
+
 /** The database did not answer, or said that it cannot: nobody should use that connection again. */
 export function isUnavailable(error: unknown): boolean {
   const message = error instanceof Error ? error.message : "";

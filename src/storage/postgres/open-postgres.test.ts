@@ -5,6 +5,7 @@ import { createTestDatabase } from "../../../test/support/engines.ts";
 import { admin } from "../../../test/support/global-setup.ts";
 import { openWire } from "../../../test/support/wire.ts";
 import { insertOnce } from "../insert-once.ts";
+import type { HotStatement } from "../storage.ts";
 import { openPostgres } from "./open-postgres.ts";
 
 const unavailable = { code: "temporarily_unavailable" };
@@ -121,6 +122,59 @@ describe("a statement that comes often", () => {
     });
     expect(answers).toEqual(Array(20).fill([]));
     expect(known).toEqual(['select "name" from "accounts" where "account_id" = $1']);
+    await storage.close();
+    await database.drop();
+  });
+});
+
+describe("a row that somebody holds for long", () => {
+  it("keeps those waiting who need it, and nobody else", async () => {
+    const database = await createTestDatabase("postgres");
+    const storage = await openPostgres({ url: database.database_url, strict: false });
+    const statement: HotStatement<string, string> = {
+      name: "test_held",
+      key: (input) => input,
+      mode: { kind: "spending" },
+      sqlite: (_, input) => input,
+      postgres: {
+        text: `select i.key from unnest($1::text[]) with ordinality as i(key, n)
+          join test_rows r on r.id = split_part(i.key, ' ', 1) order by i.n for update of r`,
+        parameters: (inputs) => [inputs],
+        answers: (rows) => rows.map(({ key }) => String(key)),
+      },
+    };
+    await storage.write(async ({ db }) => {
+      await sql`create table test_rows (id text primary key)`.execute(db);
+      await sql`insert into test_rows (id) values ('a'), ('b')`.execute(db);
+    });
+    const waiting: Promise<string>[] = [];
+    await storage.write(async ({ db }) => {
+      await sql`select id from test_rows where id = 'a' for update`.execute(db);
+      for (let n = 0; n < 6; n++) {
+        waiting.push(storage.hot(statement, `a ${n}`));
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      expect(await storage.hot(statement, "b 0")).toBe("b 0");
+      const other = storage.write((tx) => sql`update test_rows set id = 'a' where id = 'a'`.execute(tx.db));
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      waiting.push(other.then(() => "a transaction waits as before"));
+    });
+    const answers = Array.from({ length: 6 }, (_, n) => `a ${n}`);
+    expect(await Promise.all(waiting)).toEqual([...answers, "a transaction waits as before"]);
+    await storage.close();
+    await database.drop();
+  });
+
+  it("is waited for by whoever reads, where it is a table", async () => {
+    const database = await createTestDatabase("postgres");
+    const storage = await openPostgres({ url: database.database_url, strict: false });
+    let read: Promise<unknown> | undefined;
+    await storage.write(async ({ db }) => {
+      await sql`lock table accounts in access exclusive mode`.execute(db);
+      read = storage.read.selectFrom("accounts").selectAll().execute();
+      await new Promise((resolve) => setTimeout(resolve, 600));
+    });
+    expect(await read).toEqual([]);
     await storage.close();
     await database.drop();
   });

@@ -5,7 +5,7 @@ import type { Tables } from "../tables.ts";
 import { openTurns } from "../turns.ts";
 import { type Batcher, openBatcher } from "./batcher.ts";
 import { openClock } from "./clock.ts";
-import { isRetriable, isUnavailable, mapUnavailable } from "./errors.ts";
+import { isHeld, isRetriable, isUnavailable, mapUnavailable } from "./errors.ts";
 import { openStatementNames } from "./statement-names.ts";
 
 export interface PostgresOptions {
@@ -24,6 +24,12 @@ const POOL_SIZE = 10;
 /** Milliseconds after which a request is refused rather than kept waiting for the database. */
 const DEADLINE = 5_000;
 const TRIES = 4;
+/**
+ * Milliseconds for which a single statement waits for a lock: a batch that waited longer would keep its place from everybody. A
+ * transaction waits as long as its server says.
+ */
+const LOCK_PATIENCE = 200;
+const BEGIN = "begin; set local lock_timeout = 0";
 
 /** int8 as a number: every 64-bit column of ours holds counts. */
 const types = {
@@ -59,7 +65,7 @@ export async function openPostgres(options: PostgresOptions): Promise<EngineStor
 
   return {
     engine: "postgres",
-    read: kyselyOver(pool, context),
+    read: kyselyOver(patient(pool), context),
     write: (work) => retrying(() => transact(pool, work, context)),
     hot: (statement, input) => batcherOf(statement)(input),
     now: clock.now,
@@ -81,7 +87,7 @@ function openPool(options: PostgresOptions): pg.Pool {
     statement_timeout: DEADLINE,
     idle_in_transaction_session_timeout: 2 * DEADLINE,
     application_name: "latchkey",
-    onConnect: preparePlanner,
+    onConnect: prepareConnection,
   });
   // A connection that breaks is replaced by the pool, and whoever was using it learns of it from their query. Without a
   // listener it would end the process: the pool listens to idle connections only.
@@ -94,10 +100,11 @@ function openPool(options: PostgresOptions): pg.Pool {
  * Hot statements are planned while tables are small, and have to be good when they are not. An engine that speaks
  * PostgreSQL but does not know these goes without.
  */
-async function preparePlanner(client: pg.ClientBase): Promise<void> {
-  await client.query("set jit = off; set enable_seqscan = off").catch((error: unknown) => {
-    if (isUnavailable(error)) throw error;
-  });
+async function prepareConnection(client: pg.ClientBase): Promise<void> {
+  for (const settings of ["set jit = off; set enable_seqscan = off", `set lock_timeout = ${LOCK_PATIENCE}`])
+    await client.query(settings).catch((error: unknown) => {
+      if (isUnavailable(error)) throw error;
+    });
 }
 
 /**
@@ -136,7 +143,7 @@ async function transact<T>(pool: pg.Pool, work: (tx: EngineTransaction) => Promi
   const client = await pool.connect().catch(rethrow);
   let broken: Error | undefined;
   try {
-    await client.query("begin");
+    await client.query(BEGIN);
     const value = await work(transactionOn(client, context));
     await client.query("commit");
     return value;
@@ -164,6 +171,26 @@ function transactionOn(client: pg.PoolClient, context: Context): EngineTransacti
 interface PoolLike {
   connect(): Promise<{ query: pg.PoolClient["query"]; release(broken?: Error): void }>;
   end(): Promise<void>;
+}
+
+/** What is read waits for a table that a migration holds, as long as for anything. */
+function patient(pool: pg.Pool): PoolLike {
+  return {
+    end: () => pool.end(),
+    connect: async () => {
+      const client = await pool.connect();
+      const query = async (asked: pg.QueryConfig) => {
+        for (const until = performance.now() + DEADLINE; ; ) {
+          try {
+            return await client.query(asked);
+          } catch (error) {
+            if (!isHeld(error) || performance.now() > until) throw error;
+          }
+        }
+      };
+      return { query: query as pg.PoolClient["query"], release: (broken) => client.release(broken) };
+    },
+  };
 }
 
 function kyselyOver(pool: PoolLike, { nameOf, onQuery }: Context): Database {

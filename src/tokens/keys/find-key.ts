@@ -35,24 +35,28 @@ function opened(tokens: Tokens, row: StoredKey): SigningKey {
   return { ...known, ...timesOf(row) };
 }
 
-/** The key that signs at `now` (milliseconds): the youngest active one. Made on the spot when the account has none. */
+/**
+ * The key that signs at `now` (milliseconds): the youngest active one; where the clock was set back to before all of them,
+ * the first. Made on the spot when the account has none.
+ */
 export async function signingKey(
   tokens: Tokens,
   account_id: string,
   alg: SigningAlg,
   now: number,
 ): Promise<SigningKey> {
-  const found = youngest(await keysOf(tokens, account_id), alg, now);
+  const found = signing(await keysOf(tokens, account_id), alg, now);
   if (found) return found;
   await firstKey(tokens, account_id, alg, now);
-  // Another process may have made it, a moment after this request took its time.
-  const created = youngest(await keysOf(tokens, account_id), alg, tokens.storage.now() + 1_000);
+  const created = signing(await keysOf(tokens, account_id), alg, now);
   if (!created) throw new Error(`no ${alg} key could be made for ${account_id}`);
   return created;
 }
 
-function youngest(keys: readonly SigningKey[], alg: SigningAlg, now: number): SigningKey | undefined {
-  return keys.findLast((key) => key.alg === alg && key.active_at <= now && key.retired_at > now);
+/** Pure: as `signingKey`, of these. */
+export function signing(keys: readonly SigningKey[], alg: SigningAlg, now: number): SigningKey | undefined {
+  const standing = keys.filter((key) => key.alg === alg && key.retired_at > now);
+  return standing.findLast((key) => key.active_at <= now) ?? standing[0];
 }
 
 /** Made once in this process, whoever asks meanwhile: an RSA key takes a tenth of a second of a core, and threads that sign. */

@@ -1,0 +1,127 @@
+/**
+ * What sessions led to, ended page by page: a session may have led to thousands of logins, and a person may have thousands
+ * of sessions, for which nobody else waits.
+ *
+ * In: sessions that their transaction ends. Out: their authorizations revoked, their clients told (OpenID Connect Back-Channel
+ * Logout) and an event for each session, the first page in that transaction, and each further one in its own. How far it
+ * is lies in `session_endings`, from where the janitor goes on when a process ended half-way.
+ */
+import { recordDeed } from "../../audit/audit.ts";
+import type { Directory } from "../../directory/directory.ts";
+import { hostOf } from "../../egress/documents.ts";
+import { enqueue } from "../../outbox/outbox.ts";
+import type { Sweep } from "../../storage/janitor.ts";
+import { type Engine, instant, type Transaction } from "../../storage/storage.ts";
+import {
+  deleteEndings,
+  type Ending,
+  insertEndings,
+  selectEndings,
+  selectLed,
+  selectListening,
+} from "./endings-store.ts";
+
+export type { Ending } from "./endings-store.ts";
+
+export const newEnding = (account_id: string, session_id: string, user_id: string): Ending => ({
+  account_id,
+  session_id,
+  user_id,
+  client_id: "",
+  sid: "",
+});
+
+/** The outbox kind that tells clients. */
+const BACKCHANNEL_LOGOUT = "backchannel_logout";
+/** Clients are told that a session ended for so long; milliseconds. */
+const TOLD_FOR = 3_600_000;
+/** Sessions, and what they led to, that one transaction ends. */
+const PAGE = 100;
+
+interface Page {
+  /** What is to be revoked now, as revocations name it. */
+  readonly led: readonly string[];
+  /** What is left of them, and from where. */
+  readonly left: readonly Ending[];
+}
+
+/**
+ * The first page of sessions that end now, of one account: part of the transaction that ends them. `milliseconds`: when.
+ *
+ * @returns what that transaction revokes, and whether something is left for `finishEndings`.
+ */
+export async function beginEndings(
+  tx: Transaction,
+  engine: Engine,
+  endings: readonly Ending[],
+  milliseconds: number,
+): Promise<{ readonly led: readonly string[]; readonly left: boolean }> {
+  const { led, left } = await takePage(tx, engine, endings, milliseconds);
+  await insertEndings(tx.db, left);
+  return { led, left: left.length > 0 };
+}
+
+type Whose = Pick<Ending, "account_id" | "user_id">;
+
+/** Ends what is left of a person's sessions that have ended. */
+export async function finishEndings(directory: Directory, whose: Whose): Promise<void> {
+  while ((await nextPage(directory, whose)) > 0) await new Promise((turn) => setImmediate(turn));
+}
+
+/** For the janitor: what others left. */
+export const endingSweep = (directory: Directory): Sweep => ({
+  name: "endings of sessions",
+  // A page is less than a batch, and there may be another.
+  sweep: async (_storage, batch) => ((await nextPage(directory)) > 0 ? batch : 0),
+});
+
+/** @returns how many sessions it found. */
+function nextPage({ storage, revocations }: Directory, whose?: Whose): Promise<number> {
+  return storage.write(async (tx) => {
+    const found = await selectEndings(tx.db, storage.engine, whose, PAGE);
+    const [first] = found;
+    if (!first) return 0;
+    // Of one account, so that everything that is revoked together is locked in order.
+    const endings = found.filter(({ account_id }) => account_id === first.account_id);
+    const { led, left } = await takePage(tx, storage.engine, endings, storage.now());
+    await revocations.record(tx, first.account_id, led);
+    await deleteEndings(tx.db, endings);
+    await insertEndings(tx.db, left);
+    return found.length;
+  });
+}
+
+async function takePage(
+  tx: Transaction,
+  engine: Engine,
+  endings: readonly Ending[],
+  milliseconds: number,
+): Promise<Page> {
+  const led: string[] = [];
+  let room = PAGE;
+  for (const [index, ending] of endings.entries()) {
+    if (room <= 0) return { led, left: endings.slice(index) };
+    const { account_id, session_id, user_id, client_id } = ending;
+    if (client_id === "") await noteEnded(tx, ending, milliseconds);
+    // Whoever was using it has finished, and is among these, or sees that it has ended.
+    const some = await selectLed(tx.db, ending, room);
+    for (const row of some) led.push(`sid:${row.sid}`);
+    const clients = new Set(some.map((row) => row.client_id).filter((id) => id !== client_id));
+    for (const { id, uri } of await selectListening(tx.db, engine, account_id, [...clients])) {
+      const payload = { client_id: id, session_id, user_id };
+      const message = { account_id, kind: BACKCHANNEL_LOGOUT, channel: "http" as const, inbox: null, payload };
+      const expires_at = milliseconds + TOLD_FOR;
+      await enqueue(tx, { ...message, destination: hostOf(uri), expires_at }, milliseconds);
+    }
+    const last = some.at(-1);
+    if (last && some.length === room) return { led, left: [{ ...ending, ...last }, ...endings.slice(index + 1)] };
+    room -= some.length + 1;
+  }
+  return { led, left: [] };
+}
+
+function noteEnded(tx: Transaction, { account_id, session_id, user_id }: Ending, milliseconds: number): Promise<void> {
+  const actor = { id: user_id, context: {} };
+  const now = instant(milliseconds);
+  return recordDeed(tx, { account_id, action: "session.ended", entity: session_id, now, actor });
+}

@@ -1,0 +1,37 @@
+import { sql } from "kysely";
+import { TOKENS_LIVE } from "../../revocation/revocation.ts";
+import { instant, type Storage } from "../../storage/storage.ts";
+import type { Answering } from "./answer-statement.ts";
+
+/** Rows that one transaction takes. */
+const BATCH = 500;
+
+/**
+ * Makes room in a session that has led to much: what nothing lives of any more, because its last access token is over and
+ * nobody may refresh, need not be ended with it. `now` in milliseconds.
+ *
+ * @returns whether there was any.
+ */
+export function forgetSpent(
+  { engine, write }: Storage,
+  { account_id, session_id }: Pick<Answering, "account_id" | "session_id">,
+  now: number,
+): Promise<boolean> {
+  const held = sql.raw(engine === "postgres" ? "for update" : "");
+  return write(async ({ db }) => {
+    // As everybody does who changes what several of its rows say.
+    await sql`select id from sessions where account_id = ${account_id} and id = ${session_id} ${held}`.execute(db);
+    // Materialized, so that it is read once.
+    const { numAffectedRows } = await sql`delete from session_authorizations
+      where account_id = ${account_id} and session_id = ${session_id} and sid in (
+        with spent as materialized (
+          select a.sid from session_authorizations a
+          where a.account_id = ${account_id} and a.session_id = ${session_id}
+            and a.created_at < ${instant(now - TOKENS_LIVE)}
+            and not exists (select 1 from refresh_families f
+              where f.account_id = a.account_id and f.id = a.sid and f.revoked_at is null)
+          limit ${sql.lit(BATCH)}
+        ) select sid from spent)`.execute(db);
+    return Number(numAffectedRows) > 0;
+  });
+}

@@ -1,0 +1,192 @@
+/** A session may have led to thousands of logins, and a person may have thousands of sessions: nobody else waits for their end. */
+import { afterAll, beforeAll, beforeEach, expect, it, vi } from "vitest";
+import { sweepsOf } from "../../src/server.ts";
+import { describeOnBothEngines } from "../support/engines.ts";
+import {
+  addClient,
+  addUser,
+  call,
+  createTenant,
+  type Latchkey,
+  startLatchkey,
+  type Tenant,
+  type TestClient,
+} from "../support/latchkey.ts";
+import { openReceiver, type Receiver } from "../support/receiver.ts";
+import { answered, type StandardClient, standardClient } from "../support/standard-client.ts";
+import { openSurfer, type Surfer } from "../support/surfer.ts";
+
+const DAY = 86_400_000;
+const OUT = "You are logged out";
+
+describeOnBothEngines("long", (engine) => {
+  let latchkey: Latchkey;
+  let tenant: Tenant;
+  let own: TestClient;
+  let standard: StandardClient;
+  let listener: Receiver;
+  beforeAll(async () => {
+    listener = await openReceiver();
+    latchkey = await startLatchkey(engine, { env: { EGRESS_ALLOW: "127.0.0.0/8" } });
+    tenant = await createTenant(latchkey);
+    own = await addOwn("/own");
+    standard = standardClient(latchkey, tenant, own);
+  });
+  beforeEach(() => {
+    vi.restoreAllMocks();
+  });
+  afterAll(async () => {
+    await latchkey.close();
+    await listener.close();
+  });
+
+  const lasting: Parameters<typeof addClient>[2] = { grant_types: ["authorization_code", "refresh_token"] };
+  const addOwn = (path: string) => {
+    const backchannel_logout_uri = `${listener.url}${path}`;
+    return addClient(latchkey, tenant.account_id, { ...lasting, first_party: true, backchannel_logout_uri });
+  };
+  const heardAt = (path: string) => listener.all.filter((received) => received.path === path).length;
+  const core = () => latchkey.server.core;
+  const logIn = async (surfer: Surfer, email: string) => {
+    const shown = await surfer.logIn(standard.address(own, { scope: "openid offline_access" }), tenant, email);
+    return (await standard.redeem(answered(shown).get("code") ?? "", own)).body;
+  };
+  const silently = async (surfer: Surfer) =>
+    answered(await surfer.visit(standard.address(own, { scope: "openid", prompt: "none" })));
+  const logOut = (surfer: Surfer, id_token_hint: string) =>
+    surfer.visit(`${tenant.issuer}/oauth/logout?${new URLSearchParams({ id_token_hint })}`);
+  const refresh = async (refresh_token: string) =>
+    (await standard.token({ grant_type: "refresh_token", refresh_token }, own)).status;
+
+  const sessionsOf = (user_id: string) =>
+    core()
+      .storage.read.selectFrom("sessions")
+      .selectAll()
+      .where("account_id", "=", tenant.account_id)
+      .where("user_id", "=", user_id)
+      .execute();
+  /** What silent logins leave of themselves. @returns their `sid`. */
+  const addLed = async (session_id: string, clients: readonly TestClient[], count: number, created = Date.now()) => {
+    const created_at = new Date(created).toISOString();
+    const led = Array.from({ length: count }, (_, index) => ({
+      account_id: tenant.account_id,
+      session_id,
+      sid: `${session_id}-${created}-${index}`,
+      client_id: clients[index % clients.length]?.id ?? "",
+      created_at,
+      expires_at: new Date(created + 30 * DAY).toISOString(),
+    }));
+    for (let from = 0; from < count; from += 1_000)
+      await core().storage.write(({ db }) =>
+        db
+          .insertInto("session_authorizations")
+          .values(led.slice(from, from + 1_000))
+          .execute(),
+      );
+    return led.map(({ sid }) => sid);
+  };
+  const sessionOf = async (email: string, surfer: Surfer) => {
+    const tokens = await logIn(surfer, email);
+    const { id: user_id } = await core()
+      .storage.read.selectFrom("users")
+      .select("id")
+      .where("account_id", "=", tenant.account_id)
+      .where("email_canonical", "=", email)
+      .executeTakeFirstOrThrow();
+    const [session] = await sessionsOf(user_id);
+    if (!session) throw new Error("no session");
+    return { tokens, session, user_id };
+  };
+  const pages = () => {
+    const record = vi.spyOn(core().directory.revocations, "record");
+    return () => record.mock.calls.map(([, , subjects]) => subjects.length);
+  };
+  const unknownOf = (sids: readonly string[]) =>
+    sids.filter((sid) => !core().directory.revocations.knows(tenant.account_id, `sid:${sid}`)).length;
+  const left = () => core().storage.read.selectFrom("session_endings").selectAll().execute();
+  const eventsOf = async (entities: readonly string[]) => {
+    const events = await core()
+      .storage.read.selectFrom("audit_events")
+      .select("entity")
+      .where("account_id", "=", tenant.account_id)
+      .where("action", "=", "session.ended")
+      .execute();
+    return events.filter(({ entity }) => entities.includes(entity ?? "")).length;
+  };
+
+  it("a logout ends what much a session led to page by page, and tells each client once", async () => {
+    const [second, third] = [await addOwn("/second"), await addOwn("/third")];
+    const surfer = openSurfer(latchkey);
+    const { tokens, session } = await sessionOf(await standard.someone(), surfer);
+    const sids = await addLed(session.id, [second, third, own], 450);
+    const sizes = pages();
+    expect((await logOut(surfer, tokens.id_token)).html).toContain(OUT);
+    expect(Math.max(...sizes())).toBeLessThanOrEqual(100);
+    expect(unknownOf(sids)).toBe(0);
+    expect(await refresh(tokens.refresh_token)).toBe(400);
+    expect([await eventsOf([session.id]), await left()]).toEqual([1, []]);
+    await expect.poll(() => heardAt("/second") + heardAt("/third"), { timeout: 10_000 }).toBe(2);
+  });
+
+  it("a logout that stops half-way has ended the session, and the janitor ends the rest", async () => {
+    const fourth = await addOwn("/fourth");
+    const surfer = openSurfer(latchkey);
+    const { tokens, session } = await sessionOf(await standard.someone(), surfer);
+    const sids = await addLed(session.id, [own, fourth], 450);
+    const { revocations } = core().directory;
+    const whole = revocations.record.bind(revocations);
+    let taken = 0;
+    vi.spyOn(revocations, "record").mockImplementation((tx, account_id, subjects) => {
+      if (++taken === 3) throw new Error("the process ends here");
+      return whole(tx, account_id, subjects);
+    });
+    expect((await logOut(surfer, tokens.id_token)).status).toBe(500);
+    vi.restoreAllMocks();
+    expect((await silently(surfer)).get("error")).toBe("login_required");
+    expect([unknownOf(sids) > 0, (await left()).length]).toEqual([true, 1]);
+    const sweep = sweepsOf(core()).find(({ name }) => name === "endings of sessions");
+    if (!sweep) throw new Error("no such sweep");
+    while ((await sweep.sweep(core().storage, 500)) > 0);
+    expect([unknownOf(sids), await left(), await eventsOf([session.id])]).toEqual([0, [], 1]);
+    await expect.poll(() => heardAt("/fourth"), { timeout: 10_000 }).toBe(1);
+  });
+
+  it("a person with many sessions is deleted at once, and each session ends after that", async () => {
+    const fifth = await addOwn("/fifth");
+    const { email, id: user_id } = await addUser(latchkey, tenant.account_id);
+    const surfer = openSurfer(latchkey);
+    const { tokens, session } = await sessionOf(email, surfer);
+    const many = Array.from({ length: 700 }, (_, index) => ({ ...session, id: `${session.id}-${index}` }));
+    await core().storage.write(({ db }) => db.insertInto("sessions").values(many).execute());
+    const sids: string[] = [];
+    for (const { id } of many.slice(0, 60)) sids.push(...(await addLed(id, [fifth], 3)));
+    const sizes = pages();
+    const user = `${tenant.base}/customers/users/${user_id}`;
+    expect((await call(user, { method: "DELETE", token: tenant.token })).status).toBe(200);
+    expect((await sessionsOf(user_id)).filter(({ ended_at }) => ended_at === null)).toEqual([]);
+    expect(await refresh(tokens.refresh_token)).toBe(400);
+    await expect.poll(async () => (await left()).length, { timeout: 30_000 }).toBe(0);
+    expect(Math.max(...sizes())).toBeLessThanOrEqual(101);
+    expect([unknownOf(sids), await eventsOf(many.map(({ id }) => id))]).toEqual([0, 700]);
+    await expect.poll(() => heardAt("/fifth"), { timeout: 30_000 }).toBe(60);
+  }, 90_000);
+
+  it("a session leads to no more than can be ended with it, and what nothing lives of makes room", async () => {
+    const surfer = openSurfer(latchkey);
+    const { tokens, session } = await sessionOf(await standard.someone(), surfer);
+    await addLed(session.id, [own], 4_000);
+    const old = await addLed(session.id, [own], 1, Date.now() - 2 * DAY);
+    expect((await silently(surfer)).get("code")).toBeTruthy();
+    await addLed(session.id, [own], 997, Date.now() + 1);
+    const third = await silently(surfer);
+    expect(third.get("code"), `in place of the old one: ${third}`).toBeTruthy();
+    expect((await silently(surfer)).get("error")).toBe("temporarily_unavailable");
+    expect(await refresh(tokens.refresh_token)).toBe(200);
+    const rows = await core()
+      .storage.read.selectFrom("session_authorizations")
+      .select("sid")
+      .where("session_id", "=", session.id)
+      .execute();
+    expect(rows.filter(({ sid }) => old.includes(sid))).toEqual([]);
+  });
+});
