@@ -1,4 +1,4 @@
-/** An answer to a login that is lost: its browser can still end all that it had, and its cookie of before lets nobody in. */
+/** An answer to a login is lost: its browser can still end all that it had, and its cookie of before lets nobody in. */
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {

@@ -1,4 +1,4 @@
-/** What account users hold, by themselves and by roles, is as much as their tokens can name, whoever gives it and how. */
+/** Account users hold, by themselves and by roles, as much as their tokens can name, whoever gives it and how. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
 import { call, createTenant, type Latchkey, type Reply, startLatchkey, type Tenant } from "../support/latchkey.ts";

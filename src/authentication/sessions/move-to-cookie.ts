@@ -15,9 +15,9 @@ export async function moveRequests(db: Database, engine: Engine, { account_id, f
 }
 
 /**
- * Its sessions follow, and so do those that followed to a cookie which no browser has shown, because the answer that set it
- * was lost: to be ended here with all that they led to. Whoever shows the cookie of before is not known to be who logged
- * in since, so they lie idle from `now` on, and let nobody in.
+ * Its sessions follow, and so do those that followed to a cookie which no browser has shown, because the answer that
+ * set it was lost: to be ended here with all that they led to. Whoever shows the cookie of before is not known to be
+ * who logged in since, so they lie idle from `now` on, and let nobody in.
  */
 export async function moveSessions(
   db: Database,
@@ -50,7 +50,7 @@ async function change(
   table: "sessions" | "authorization_requests",
   account_id: string,
   own: RawBuilder<unknown>,
-  change: RawBuilder<unknown>,
+  set: RawBuilder<unknown>,
 ): Promise<void> {
   const name = sql.table(table);
   const whole = sql`account_id = ${account_id} and ${own}`;
@@ -59,5 +59,5 @@ async function change(
     engine === "postgres"
       ? sql`account_id = ${account_id} and id in (select id from ${name} where ${whole} order by id for update)`
       : whole;
-  await sql`update ${name} set ${change} where ${held}`.execute(db);
+  await sql`update ${name} set ${set} where ${held}`.execute(db);
 }

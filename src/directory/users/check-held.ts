@@ -9,8 +9,8 @@ import { lookUpAccountUser, pagesHeld } from "./find-account-user.ts";
 type Holding = Pick<Role, "scope">;
 
 /**
- * Different scopes that an account user may hold, by themselves and by their roles: as many as a client's grant gives, since
- * their tokens name each of them.
+ * Different scopes that an account user may hold, by themselves and by their roles: as many as a client's grant gives,
+ * since their tokens name each of them.
  */
 const MOST_HELD = 200;
 

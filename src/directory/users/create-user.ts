@@ -35,8 +35,8 @@ export interface NewUser {
 }
 
 /**
- * @throws 400 invalid_request: no identifier at all, one that cannot be read, or one that is taken; or an account user who
- *   would hold too much.
+ * @throws 400 invalid_request: no identifier at all, one that cannot be read, or one that is taken; or an account user
+ *   who would hold too much.
  */
 export async function createUser(directory: Directory, account: Account, input: NewUser, actor: Actor): Promise<User> {
   const { account_id } = account;
