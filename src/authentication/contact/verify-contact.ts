@@ -11,7 +11,8 @@ import { chargeAll, longestWait, takeBudgets } from "../../limits/limits.ts";
 import { sourceSubject } from "../../limits/source.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
-import { forgiveIn, orGiveBack, takeGuess } from "../guesses/guess.ts";
+import { forgiveIn, type Guesser, orGiveBack, takeGuess } from "../guesses/guess.ts";
+import { inLine } from "../guesses/in-line.ts";
 import { firstCode, isCode } from "../verification/code.ts";
 import { enqueueMessage, noCode } from "../verification/enqueue-message.ts";
 import { leaveAddress } from "../verification/leave-address.ts";
@@ -111,14 +112,26 @@ async function chargeContact(
  */
 export async function confirmContact(
   directory: Directory,
+  contact: Contact,
+  presented: Secret,
+  actor: Actor,
+): Promise<void> {
+  const { account_id, settings } = contact.account;
+  const person = contactGuesser(contact.user.id);
+  const guesser = { account_id, person, source: null, limit: settings.factor_guess_limit };
+  return inLine(guesser, () => compareCode(directory, contact, guesser, presented, actor));
+}
+
+async function compareCode(
+  directory: Directory,
   { account, user, field }: Contact,
+  guesser: Guesser,
   presented: Secret,
   actor: Actor,
 ): Promise<void> {
   const { storage, master_keys } = directory;
-  const { account_id, settings } = account;
+  const { account_id } = account;
   const now = storage.now();
-  const guesser = { account_id, person: contactGuesser(user.id), source: null, limit: settings.factor_guess_limit };
   await takeGuess(directory, guesser, now);
   const challenge = await selectChallenge(storage.read, { account_id, user_id: user.id, field });
   // One that hangs on a key which is gone is as good as none.
@@ -131,7 +144,7 @@ export async function confirmContact(
     if (!(await verifyContact(tx, user, field, challenge.value, instant(now)))) {
       throw refuseField("code", "taken", "confirms an address that belongs to another user");
     }
-    await forgiveIn(tx, guesser);
+    await forgiveIn(tx, directory, guesser);
     if (field === "phone_number") await chargeAll(tx, [enteredFrom(account_id, challenge.value)], now);
     await leaveOld(tx, { account, user, field }, old, challenge.value, now);
     const deed = { account_id, action: "contact.verified", entity: user.id, now: instant(now), actor };

@@ -1,5 +1,6 @@
 import { recordDeed } from "../../audit/audit.ts";
-import { forgiveIn, orGiveBack, takeGuess } from "../../authentication/guesses/guess.ts";
+import { forgiveIn, type Guesser, orGiveBack, takeGuess } from "../../authentication/guesses/guess.ts";
+import { inLine } from "../../authentication/guesses/in-line.ts";
 import {
   checkNewPassword,
   checkPassword,
@@ -33,13 +34,23 @@ export interface PasswordChange {
 export async function changePassword(
   directory: Directory,
   { account_id, settings }: Account,
+  change: PasswordChange,
+  actor: Actor,
+): Promise<void> {
+  checkNewPassword(change.proposed, "password", "proposed_password");
+  const guesser = { account_id, person: change.user_id, source: null, limit: settings.factor_guess_limit };
+  return inLine(guesser, () => compareAndSet(directory, guesser, change, actor));
+}
+
+async function compareAndSet(
+  directory: Directory,
+  guesser: Guesser,
   { user_id, sid, previous, proposed }: PasswordChange,
   actor: Actor,
 ): Promise<void> {
   const { storage } = directory;
+  const { account_id } = guesser;
   const now = storage.now();
-  checkNewPassword(proposed, "password", "proposed_password");
-  const guesser = { account_id, person: user_id, source: null, limit: settings.factor_guess_limit };
   const guessed = await hasPassword(storage, account_id, user_id);
   let shown: ShownPassword | undefined;
   if (guessed) {
@@ -58,7 +69,7 @@ export async function changePassword(
     await holdPerson(tx, account_id, user_id);
     // Of two who change it at once, the second has not shown what stands by then.
     if (!(await passwordStands(tx, storage.engine, { account_id, user_id }, shown, "update"))) return false;
-    if (shown) await forgiveIn(tx, guesser);
+    if (shown) await forgiveIn(tx, directory, guesser);
     await storePassword(tx, account_id, user_id, hashed, storage.now());
     await recordDeed(tx, { account_id, action: "password.changed", entity: user_id, now: instant(now), actor });
     await endOtherLogins(tx, directory, { account_id, user_id, except: sid });
