@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { recordDeed } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
-import { type Identifier, readEmail, readPhone } from "../../directory/users/identifier.ts";
+import { canonicalEmail, type Identifier, readEmail, readPhone } from "../../directory/users/identifier.ts";
 import type { User } from "../../directory/users/user.ts";
 import { type VerifiedField, verifyContact } from "../../directory/users/verify-contact.ts";
 import { refuse, refuseField } from "../../errors.ts";
@@ -19,6 +19,7 @@ import { leaveAddress } from "../verification/leave-address.ts";
 import { identifierDigest } from "../verification/person.ts";
 import { type Recipient, recipientOf } from "../verification/recipient.ts";
 import { enteredFrom, reached } from "../verification/sms-limits.ts";
+import { waitForTurn } from "../verification/wait-for-turn.ts";
 import { CONTACT_CODE_LENGTH, CONTACT_LIFETIME, type ContactChallenge, contactGuesser } from "./contact.ts";
 import { deleteChallenge, selectChallenge, upsertChallenge } from "./store.ts";
 
@@ -38,7 +39,7 @@ export interface ContactRequest extends Contact {
 const strategyOf = (field: VerifiedField) => (field === "email" ? ("email" as const) : ("sms" as const));
 
 /**
- * Sends a code to an address or number of the user, or to a new one.
+ * Sends a code to an address or number of the user, or to a new one: the one on its way once more while half its life is left.
  *
  * @throws 400 invalid_request when there is none; 429 too_many_requests.
  */
@@ -62,12 +63,16 @@ export async function sendContactCode(
   const { counter } = firstCode(master_keys, begun);
   const times = { created_at: instant(now), expires_at: instant(now + CONTACT_LIFETIME) };
   const { format, ...parts } = begun;
-  const challenge: ContactChallenge = { ...parts, counter, user_id: user.id, field, value: target, ...times };
+  const another: ContactChallenge = { ...parts, counter, user_id: user.id, field, value: target, ...times };
   const recipient = await recipientOf(strategyOf(field), target, account);
   await chargeContact(directory, user, { type: field, value: target }, source, now);
   await storage.write(async (tx) => {
+    await waitForTurn(tx, account_id, contactGuesser(user.id), now);
     const to = await reached(tx, account, recipient, now);
-    await upsertChallenge(tx.db, challenge);
+    const pending = await selectChallenge(tx.db, another);
+    const goesOn = pending && pending.value === target && isFresh(directory, pending, now);
+    const challenge = goesOn ? pending : another;
+    if (!goesOn) await upsertChallenge(tx.db, another);
     const code = { ...challenge, id: randomUUID(), format };
     const about = { account, sender: senderIs(account), code, kind: "verification", purpose: "contact", now } as const;
     const locale = user.locale ?? settings.locale;
@@ -77,6 +82,10 @@ export async function sendContactCode(
     await recordDeed(tx, { ...deed, facts: { field } });
   });
 }
+
+/** Whether half its life is left, and the key that it hangs on is there. `now` in milliseconds. */
+const isFresh = ({ master_keys }: Directory, { key_version, expires_at }: ContactChallenge, now: number) =>
+  master_keys.versions.includes(key_version) && expires_at >= instant(now + CONTACT_LIFETIME / 2);
 
 /**
  * What a person may send in their own name, and to whom: an address gets no more than by the codes of logins, with which it
@@ -163,7 +172,7 @@ async function leaveOld(
   now: number,
 ): Promise<void> {
   const verified_at = field === "email" ? user.email_verified_at : user.phone_verified_at;
-  if (old.to === null || verified_at === null || old.to.toLowerCase() === value) return;
+  if (old.to === null || verified_at === null || (canonicalEmail(old.to) ?? old.to) === value) return;
   await leaveAddress(tx, { account_id: account.account_id, user_id: user.id }, now);
   const to = await reached(tx, account, old, now, false);
   const code = noCode(now);
