@@ -63,9 +63,9 @@ export async function selectAccountUsers(
   account_id: string,
   { search, limit, starting_after }: AccountUserPage,
 ): Promise<readonly AccountUserRow[]> {
-  const matches = (column: "email_canonical" | "name") => contains(column, search ?? "");
+  const found = (["email_canonical", "email", "name"] as const).map((column) => contains(column, search ?? ""));
   const rows = await accountUsers(db, account_id)
-    .$if(search !== undefined, (query) => query.where(({ or }) => or([matches("email_canonical"), matches("name")])))
+    .$if(search !== undefined, (query) => query.where(({ or }) => or(found)))
     .$if(starting_after !== undefined, (query) => query.where("id", ">", starting_after ?? ""))
     .orderBy("id")
     .$if(limit !== undefined, (query) => query.limit(limit ?? 0))
