@@ -12,8 +12,11 @@ import { deletePasswords, lockPasswords, type PasswordRow, selectPassword, upser
 
 export type PasswordKind = "password" | "pin";
 
+/** One text for what looks alike, whatever keyboard it was typed on (NIST SP 800-63B-4 §3.1.1.2). */
+const stable = (text: Secret): Secret => secret(reveal(text).normalize("NFKC"));
+
 export function hashPassword(text: Secret): Promise<string> {
-  return slowHash(text);
+  return slowHash(stable(text));
 }
 
 /** Of nobody: what is compared when there is nothing to compare with. */
@@ -30,11 +33,13 @@ function hashOfNobody(): Promise<string> {
   return made;
 }
 
-/** Takes as long where there is nothing to compare with. */
+/** Takes as long where there is nothing to compare with. A hash from elsewhere may be that of the text as it is typed. */
 async function matches(hash: string | undefined, text: Secret): Promise<boolean> {
   const of_nobody = hashOfNobody();
   const against = hash ?? (await of_nobody);
-  const same = await slowVerify(against, text);
+  const typed = stable(text);
+  const same =
+    (await slowVerify(against, typed)) || (reveal(typed) !== reveal(text) && (await slowVerify(against, text)));
   return same && hash !== undefined;
 }
 
