@@ -71,7 +71,8 @@ export function roleRoutes(app: App, directory: Directory): void {
     schema: {
       operationId: "aid_auths_roles_id_put",
       summary: "Replace a role",
-      description: "The caller must hold every scope that it has and gets. Where its scope stays, so do updated_at and tokens.",
+      description:
+        "The caller must hold every scope that it has and gets. Where its scope stays, so do updated_at and tokens.",
       tags,
       params: RoleParams,
       body: RoleBody,
