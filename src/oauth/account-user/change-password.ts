@@ -1,6 +1,5 @@
 import { recordDeed } from "../../audit/audit.ts";
-import { forgiveIn, type Guesser, orGiveBack, takeGuess } from "../../authentication/guesses/guess.ts";
-import { inLine } from "../../authentication/guesses/in-line.ts";
+import { forgiveIn, orGiveBack, takeGuess } from "../../authentication/guesses/guess.ts";
 import {
   checkNewPassword,
   checkPassword,
@@ -34,23 +33,13 @@ export interface PasswordChange {
 export async function changePassword(
   directory: Directory,
   { account_id, settings }: Account,
-  change: PasswordChange,
-  actor: Actor,
-): Promise<void> {
-  checkNewPassword(change.proposed, "password", "proposed_password");
-  const guesser = { account_id, person: change.user_id, source: null, limit: settings.factor_guess_limit };
-  return inLine(guesser, () => compareAndSet(directory, guesser, change, actor));
-}
-
-async function compareAndSet(
-  directory: Directory,
-  guesser: Guesser,
   { user_id, sid, previous, proposed }: PasswordChange,
   actor: Actor,
 ): Promise<void> {
   const { storage } = directory;
-  const { account_id } = guesser;
   const now = storage.now();
+  checkNewPassword(proposed, "password", "proposed_password");
+  const guesser = { account_id, person: user_id, source: null, limit: settings.factor_guess_limit };
   const guessed = await hasPassword(storage, account_id, user_id);
   let shown: ShownPassword | undefined;
   if (guessed) {
