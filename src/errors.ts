@@ -145,7 +145,8 @@ export const catalogue = {
   unauthorized_client: {
     status: 403,
     message: "The client is unknown or holds no grant for this.",
-    remedy: "Create the client, or a client grant for the audience with the right type.",
+    remedy:
+      "Create the client, or a client grant for the audience with the right type, or list the calling page under its allowed_origins.",
     redirectable: true,
   },
   insufficient_scope: {

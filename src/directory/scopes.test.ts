@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { often } from "../../test/support/often.ts";
 import type { Bearer } from "../http/contract.ts";
-import { checkHoldsAll, coverageOf } from "./scopes.ts";
+import { checkHoldsAll, coverageOf, heldNow } from "./scopes.ts";
 
 /** What the words of `coverageOf` mean, one scope against one. */
 function covers(held: string, wanted: string): boolean {
@@ -37,6 +37,27 @@ describe("scopes", () => {
       }
     }
     expect(all.filter(coverageOf([]))).toEqual([]);
+  });
+
+  it("mean by a former name what they do by the one of now, whatever holds words of it", () => {
+    for (const [former, now] of [
+      ["accounts:auth:users", "write:accounts:/auth/users"],
+      ["accounts:admin", "admin:accounts"],
+      ["customer_customers:write", "write:customers"],
+    ] as const) {
+      expect(coverageOf([former])(now), former).toBe(true);
+      expect(coverageOf([now])(former), former).toBe(true);
+      expect(heldNow(["openid", former])).toEqual(["openid", former, now]);
+      const verbs = ["admin", "write", "read", "accounts", "customer_customers", "users"];
+      const others = verbs.flatMap((verb) =>
+        ["auth", "auth:users", "users", "admin", "write"].map((at) => `${verb}:${at}`),
+      );
+      const words = others.filter((one) => heldNow([one]).length === 1);
+      expect(coverageOf(words)(former), former).toBe(false);
+    }
+    expect(coverageOf(["accounts:admin"])("write:accounts:/auth/users")).toBe(true);
+    const held = ["openid", "read:accounts"];
+    expect(heldNow(held)).toBe(held);
   });
 
   it("are not looked at once for each that somebody holds", () => {

@@ -4,6 +4,24 @@
 import { refuse } from "../errors.ts";
 import type { Bearer } from "../http/contract.ts";
 
+/** Scopes of the account API by the names that they had before, which its clients may have been made with. */
+const FORMER = new Map([
+  ["accounts:admin", "admin:accounts"],
+  ["accounts:write", "write:accounts"],
+  ["accounts:read", "read:accounts"],
+  ["accounts:auth:users", "write:accounts:/auth/users"],
+  ["customer_customers:admin", "admin:customers"],
+  ["customer_customers:write", "write:customers"],
+  ["customer_customers:read", "read:customers"],
+]);
+
+const nowOf = (scope: string) => FORMER.get(scope) ?? scope;
+
+/** What somebody holds at the account API as its operations name it; what came by a former name stays beside that. */
+export function heldNow(scope: readonly string[]): readonly string[] {
+  return scope.some((one) => FORMER.has(one)) ? [...new Set([...scope, ...scope.map(nowOf)])] : scope;
+}
+
 /** Harmless in anybody's hands: they speak about the person who logs in, or are public. */
 export function isPersonal(scope: string): boolean {
   return ["openid", "profile", "email", "phone"].includes(scope) || /^(user|public):[^\s"\\]+$/.test(scope);
@@ -14,14 +32,16 @@ const DEEP = ["admin", "write", "read"];
 
 /**
  * Whether one of these covers a scope: each itself, `admin:x` every verb on x and below it, `write:x` and `read:x`
- * themselves below x. People and grants may hold thousands, so each is read once and not once for each that is asked about.
+ * themselves below x. A former name says what the one of now does, and nothing else. People and grants may hold thousands, so
+ * each is read once and not once for each that is asked about.
  */
 export function coverageOf(held: readonly string[]): (wanted: string) => boolean {
-  const named = new Set(held);
+  const named = new Set(held.map(nowOf));
   const read = [...named].map(partsOf);
   const of = (verb: string) => read.flatMap((one) => (one.verb === verb && one.path ? [one.path] : []));
   const tops = new Map(DEEP.map((verb) => [verb, topmost(of(verb))]));
-  return (wanted) => {
+  return (asked) => {
+    const wanted = nowOf(asked);
     if (named.has(wanted)) return true;
     const { verb, path } = partsOf(wanted);
     return path !== undefined && ["admin", verb].some((one) => isBelow(tops.get(one) ?? [], path));

@@ -122,7 +122,7 @@ const OAuthError = Type.Object({
 export function refusals(surface: "account" | "oauth", ...codes: readonly ErrorCode[]): Record<number, TSchema> {
   const always: readonly ErrorCode[] = ["internal_error", "temporarily_unavailable"];
   const byStatus = new Map<number, ErrorCode[]>();
-  for (const code of [...codes, ...always]) {
+  for (const code of new Set([...codes, ...always])) {
     const { status } = catalogue[code];
     byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
   }
@@ -140,4 +140,5 @@ export const bearer_refusals = [
   "invalid_request",
   "invalid_token",
   "insufficient_scope",
+  "unauthorized_client",
 ] as const satisfies ErrorCode[];

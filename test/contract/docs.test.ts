@@ -15,6 +15,16 @@ describe("the documents of the interface", () => {
   });
   afterAll(() => latchkey.stop());
 
+  it("declare for every operation with a bearer what a page hears that its client does not list", async () => {
+    const { paths } = (await call(`${latchkey.url}/openapi.json`)).body as {
+      paths: Record<string, { get?: { responses: Record<string, { description: string }> } }>;
+    };
+    for (const path of ["auth/roles", "auth/clients", "management/users", "auth/settings"]) {
+      const { description = "" } = paths[`/v1/accounts/{oid}/${path}`]?.get?.responses["403"] ?? {};
+      expect(description.split("`unauthorized_client`"), path).toHaveLength(2);
+    }
+  });
+
   it("are the same for all who ask first at once, and after them", async () => {
     const ask = () => call(`${latchkey.url}/openapi.json`);
     const [first, ...others] = await Promise.all([ask(), ask(), ask()]);

@@ -44,6 +44,17 @@ describeOnBothEngines("a client's secrets", (engine) => {
     expect(await tokenStatus({ ...client, client_secret: second.body.client_secret })).toBe(200);
   });
 
+  it("that are short and right let everybody in who shows one before this process knows it", async () => {
+    const client = await addClient(latchkey, tenant.account_id, {}, `short-${engine}`, "s3cr3t-of-shop");
+    await addGrant(latchkey, tenant.account_id, client, tenant.issuer, ["read:accounts"]);
+    const shown = { ...client, client_secret: "s3cr3t-of-shop" };
+    const wrong = { ...client, client_secret: "another secret" };
+    const statuses = await Promise.all(Array.from({ length: 240 }, () => tokenStatus(shown)));
+    expect([...new Set(statuses)]).toEqual([200]);
+    expect(await Promise.all(Array.from({ length: 5 }, () => tokenStatus(wrong)))).toEqual(Array(5).fill(401));
+    expect(await tokenStatus(shown)).toBe(200);
+  });
+
   it("shows when each secret of a client was last used and which one ends, and no secret", async () => {
     const client = await addClient(latchkey, tenant.account_id);
     await addGrant(latchkey, tenant.account_id, client, tenant.issuer, ["read:accounts"]);

@@ -62,6 +62,20 @@ describeOnBothEngines("clients that a document describes", (engine) => {
     return [status, body.error];
   };
 
+  it("are named by their address wherever a client can be named, however long it is", async () => {
+    const own = await createTenant(latchkey);
+    const client_id = describe(`/oauth/clients/${"desktop-".repeat(20)}application.json`);
+    expect((await authorize(client_id, own)).status).toBeLessThan(400);
+    const { audience, base, token, user } = own;
+    const post = (path: string, json: object) => call(`${base}/auth/${path}`, { method: "POST", token, json });
+    const granted = await post("client-grants", { client_id, audience, scope: [], type: "authorization_code" });
+    expect(granted.status, granted.text).toBe(200);
+    const query = { client_id };
+    expect((await call(`${base}/auth/client-grants`, { token, query })).body[0]?.id).toBe(granted.body.id);
+    const asked = await post("passwordless", { client_id, audience, connection: "email", email: user.email });
+    expect(asked.status, asked.text).toBe(204);
+  });
+
   it("get nobody any more, neither from a login under way nor from a logout, once the account takes no such clients", async () => {
     const own = await createTenant(latchkey);
     const bye = "https://agent.example/bye";

@@ -5,11 +5,13 @@ import {
   addClient,
   addGrant,
   addUser,
+  authorize,
   call,
   createTenant,
   inbox,
   type Latchkey,
   type Reply,
+  receiveCode,
   startLatchkey,
   tokenOf,
 } from "../support/latchkey.ts";
@@ -43,7 +45,7 @@ describeOnBothEngines("a code that confirms an address or number", (engine) => {
       const path = `${tenant.base}/customers/users/${user.id}`;
       return (await call(path, { token: tenant.token })).body[field];
     };
-    return { tenant, user, value, right, confirm, shown };
+    return { tenant, user, value, right, confirm, send, shown };
   };
 
   it.each(["email", "phone_number"] as const)(
@@ -141,6 +143,48 @@ describeOnBothEngines("a code that confirms an address or number", (engine) => {
     const counts = await guesses.where("budget", "=", "factor_guess").execute();
     expect(counts.map(({ count }) => Number(count))).toEqual([0]);
   });
+
+  it("is the one on its way, also when it is asked for again, at once or twice at a time", async () => {
+    const { tenant, value, right, confirm, send, shown } = await begin("email");
+    const again = () => send("send-verification-code", { value });
+    expect((await Promise.all([again(), again()])).map(({ status }) => status)).toEqual([204, 204]);
+    const codes = (await inbox(tenant, value)).map(({ verification_code }) => verification_code);
+    expect(codes).toEqual([right, right, right]);
+    expect((await confirm(right)).status).toBe(204);
+    expect(await shown()).toBe(value);
+    expect(code(await confirm(right)), "once").toEqual([400, "invalid_verification_code"]);
+  });
+
+  it("is another one for another address, and after half its life", async () => {
+    const { tenant, user, value, right, confirm, send, shown } = await begin("email");
+    await letPass(latchkey, "contact_challenges", tenant.account_id, 310);
+    expect((await send("send-verification-code", { value })).status).toBe(204);
+    const [newer] = await inbox(tenant, value);
+    expect(newer?.verification_code).not.toBe(right);
+    const next = `yet-${user.email}`;
+    expect((await send("send-verification-code", { value: next })).status).toBe(204);
+    expect(code(await confirm(newer?.verification_code ?? ""))).toEqual([400, "invalid_verification_code"]);
+    expect((await confirm((await inbox(tenant, next))[0]?.verification_code ?? "")).status).toBe(204);
+    expect(await shown()).toBe(next);
+  });
+
+  it.each(["Ada@M\u00fcller.example", "ada@Mu\u0308ller.example.", "ADA@plain.example"])(
+    "of the address that %s has is no change: it stays as it was written, and nobody is warned",
+    async (email) => {
+      const tenant = await createTenant(latchkey);
+      const post = (path: string, json: object) =>
+        call(`${tenant.base}/customers/users${path}`, { method: "POST", token: tenant.token, json });
+      const { id } = (await post("", { email })).body;
+      const waiting = await receiveCode(tenant, { email });
+      expect((await post(`/${id}/communication/send-verification-code/email`, {})).status).toBe(204);
+      const [newest] = await inbox(tenant, email);
+      const confirm = { code: newest?.verification_code };
+      expect((await post(`/${id}/communication/confirm-verification-code/email`, confirm)).status).toBe(204);
+      expect((await inbox(tenant, email)).map(({ subject }) => subject)).toHaveLength(2);
+      expect((await call(`${tenant.base}/customers/users/${id}`, { token: tenant.token })).body.email).toBe(email);
+      expect((await authorize(tenant, { verification_code: waiting })).status, "its codes are good").toBe(302);
+    },
+  );
 
   it("is good for ten minutes and no longer", async () => {
     const [quick, slow] = [await begin("email"), await begin("email")];

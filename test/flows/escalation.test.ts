@@ -226,7 +226,7 @@ describeOnBothEngines("a bearer that holds less than all", (engine) => {
     ];
     for (const [what, change] of changes) {
       const made = await send("POST", "/auth/roles", tenant.token, { json: { scope: ["read:accounts"] } });
-      const me = await logInAccountUser(latchkey, tenant, { role_ids: [made.body.id] });
+      const me = await logInAccountUser(latchkey, tenant, { scope: ["read:customers"], role_ids: [made.body.id] });
       expect((await send("GET", "/auth/clients", me.token)).status, what).toBe(200);
       expect((await change(me, made.body.id)).status, what).toBe(200);
       expect((await send("GET", "/auth/clients", me.token)).status, what).toBe(401);

@@ -51,6 +51,38 @@ describeOnBothEngines("what is asked for again and again", (engine) => {
     }
   });
 
+  it("a list of account users that no limit bounds has all of them, also what their addresses are written with", async () => {
+    const { account_id, base, token } = await createTenant(latchkey);
+    const { storage } = latchkey.server.core;
+    const now = storage.now();
+    const stamps = { created_at: instant(now), updated_at: instant(now), created_by: "test" };
+    const about = {
+      account_id,
+      type: "account_user",
+      profile: '{"scope_version":"1"}',
+      scope: "[]",
+      ...stamps,
+    } as const;
+    const rows = Array.from({ length: 1_003 }, (_, n) => {
+      const email = n === 0 ? "ada@b\u00fccher.example" : `user-${n}@example.com`;
+      const email_canonical = n === 0 ? "ada@xn--bcher-kva.example" : email;
+      return { ...about, id: uuidv7(now), email, email_canonical, email_verified_at: instant(now) };
+    });
+    for (let from = 0; from < rows.length; from += 200)
+      await storage.write(async ({ db }) => {
+        await db
+          .insertInto("users")
+          .values(rows.slice(from, from + 200))
+          .execute();
+      });
+    const list = async (query = "") => (await call(`${base}/management/users${query}`, { token })).body.length;
+    expect(await list()).toBe(rows.length);
+    expect(await list("?search=example")).toBe(rows.length);
+    expect(await list("?limit=7")).toBe(7);
+    for (const search of ["b\u00fccher", "B\u00dcCHER.ex", "xn--bcher", "ada@b"])
+      expect(await list(`?search=${encodeURIComponent(search)}`), search).toBe(1);
+  });
+
   it("a list of the grants for the account API has those for each of its names", async () => {
     const tenant = await createTenant(latchkey);
     const client = await addClient(latchkey, tenant.account_id);

@@ -116,6 +116,10 @@ describeOnBothEngines("a new account", (engine) => {
     const { email, verification_code } = await apply();
     const first = await verify(owner, verification_code, { authorize });
     expect([first.status, first.body.access_token]).toEqual([200, expect.any(String)]);
+    const { client_id, refresh_token } = first.body;
+    const form = { grant_type: "refresh_token", client_id, refresh_token };
+    const opened = `${latchkey.url}/v1/accounts/T${first.body.account_id}`;
+    expect((await call(`${opened}/oauth/token`, { method: "POST", form })).status, "as its client").toBe(200);
     const before = await accounts();
     const named = { account_id: first.body.account_id, email };
     for (const more of [{}, { authorize }]) {

@@ -54,6 +54,35 @@ describeOnBothEngines("a password set by mail", (engine) => {
     return body.id as string;
   };
 
+  it("is offered to nobody who has no account, also where a login would sign them up", async () => {
+    const own = await createTenant(latchkey, { client: { signup: true } });
+    const email = "stranger@example.com";
+    const about = { email, audience: own.audience, type: "customer" };
+    expect((await send(own, "/customers/change_password", about)).status).toBe(204);
+    expect(await inbox(own, email)).toEqual([]);
+    const verification_code = await receiveCode(own, { email });
+    const chosen = { ...about, verification_code, password: CHOSEN };
+    expect(code(await send(own, "/customers/change_password", chosen))).toEqual([400, "invalid_verification_code"]);
+    expect(code(await logIn(own, email))).toEqual([400, "invalid_grant"]);
+    expect((await authorize(own, { verification_code })).status, "a login signs them up").toBe(302);
+    expect((await reset(own, email)).status).toBe(204);
+    expect((await logIn(own, email)).status).toBe(200);
+  });
+
+  it("is the way to one for whom a client entered that verifies nobody", async () => {
+    const scope = ["write:accounts:/auth/users", "create:customers:/users"];
+    const own = await createTenant(latchkey, { scope: [...scope, "read:accounts:/sandbox"] });
+    for (const fields of [{ password: PASSWORD }, { pin: "123456" }]) {
+      for (const named of [{ email: "in@example.com" }, { phone_number: "40000077", customer_id: "c-77" }]) {
+        const refused = await send(own, "/customers/users", { ...named, ...fields });
+        expect(code(refused), JSON.stringify(named)).toEqual([403, "insufficient_scope"]);
+        expect(refused.body.error.message).toContain("not verified");
+      }
+    }
+    for (const fields of [{ email: "in@example.com" }, { customer_id: "c-78", password: PASSWORD }])
+      expect((await send(own, "/customers/users", fields)).status, JSON.stringify(fields)).toBe(200);
+  });
+
   it("opens no second factor in that mailbox, but over every other channel of the person", async () => {
     const both = await addPerson(latchkey, tenant.account_id, { factors: ["sms", "email"] });
     const mail = await addPerson(latchkey, tenant.account_id, { factors: ["email"] });

@@ -1,5 +1,7 @@
 /** User names: each is one of its own, beside the other names of its person. */
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { secret } from "../../src/secrets/secret.ts";
+import { slowHash } from "../../src/secrets/slow-hash.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addUser,
@@ -73,6 +75,74 @@ describeOnBothEngines("a user name", (engine) => {
         expect([status, body.error.errors[0].path], `${method} ${username}`).toEqual([400, "username"]);
       }
     }
+  });
+
+  it("and its password are the same however a keyboard composes their letters", async () => {
+    const [composed, decomposed] = ["\u00c5se", "A\u030ase"];
+    const [password, typed] = ["bl\u00e5b\u00e6r til \u00e5se", "bla\u030ab\u00e6r til a\u030ase"];
+    const enter = (username: string, text: string) =>
+      token(tenant, { grant_type: "password", username, password: text, audience: tenant.audience });
+    const post = (json: object) => call(`${tenant.base}/auth/users`, { method: "POST", token: tenant.token, json });
+    const ways = [
+      [composed, decomposed, password, typed],
+      [decomposed, composed, typed, password],
+    ] as const;
+    for (const [n, [name, other, first, second]] of ways.entries()) {
+      const made = await add(`${name}-${n}`, { password: first });
+      expect(made.username).toBe(`${composed}-${n}`);
+      for (const [username, text] of [
+        [name, first],
+        [other, second],
+      ])
+        expect((await enter(`${username}-${n}`, text ?? "")).status, `${n} ${username}`).toBe(200);
+      expect(code(await enter(`${other}-${n}`, "wrong password"))).toEqual([400, "invalid_grant"]);
+      const twin = await post({ username: `${other}-${n}`, password: first });
+      expect([...code(twin), twin.body.error.errors[0].code]).toEqual([400, "invalid_request", "taken"]);
+      expect((await change(encodeURIComponent(`${other}-${n}`), { password: second })).username).toBe(
+        `${composed}-${n}`,
+      );
+      await remove(encodeURIComponent(`${other}-${n}`));
+    }
+  });
+
+  it("and a password that were stored as they were typed are good as they are typed", async () => {
+    const [name, text] = ["Ame\u0301lie", "le mot cache\u0301"];
+    const { storage } = latchkey.server.core;
+    await add("amelie");
+    const user_id = await subjectOf("amelie");
+    const hash = await slowHash(secret(text));
+    await storage.write(async ({ db }) => {
+      const mine = { account_id: tenant.account_id, user_id };
+      await db.updateTable("usernames").set({ username: name }).where("user_id", "=", user_id).execute();
+      await db.deleteFrom("passwords").where("user_id", "=", user_id).execute();
+      const since = { updated_at: new Date().toISOString(), set_over: null };
+      await db
+        .insertInto("passwords")
+        .values({ ...mine, kind: "password", hash, ...since })
+        .execute();
+    });
+    const enter = (password: string) =>
+      token(tenant, { grant_type: "password", username: name, password, audience: tenant.audience });
+    expect((await enter(text)).status).toBe(200);
+    expect(code(await enter("wrong cache\u0301"))).toEqual([400, "invalid_grant"]);
+    const read = storage.read.selectFrom("budgets").select("count").where("subject", "=", user_id);
+    expect(Number((await read.executeTakeFirst())?.count), "counted once").toBe(1);
+    await remove(encodeURIComponent(name));
+  });
+
+  it("that is nobody's is one person's however it is composed, whose guesses are counted like anybody's", async () => {
+    const guess = (username: string) =>
+      token(tenant, { grant_type: "password", username, password: "wrong password", audience: tenant.audience });
+    for (let n = 0; n < 10; n++) expect((await guess(n % 2 ? "nobod\u00fd" : "nobody\u0301")).status).toBe(400);
+    for (const name of ["nobod\u00fd", "nobody\u0301"]) expect((await guess(name)).status).toBe(429);
+  });
+
+  it("of a user of its own is one that the client logs in, which made it", async () => {
+    const own = await createTenant(latchkey, { client: { user_type: "company" } });
+    const json = { username: "till-4", password: PASSWORD };
+    expect((await call(`${own.base}/auth/users`, { method: "POST", token: own.token, json })).status).toBe(200);
+    const login = { grant_type: "password", username: "till-4", password: PASSWORD, audience: own.audience };
+    expect((await token(own, login)).status).toBe(200);
   });
 
   it("takes the second factor with it that it had set", async () => {

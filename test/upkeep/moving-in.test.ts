@@ -7,7 +7,7 @@ import type { PortableAccount } from "../../src/cli/portable/portable.ts";
 import { readAccount } from "../../src/cli/portable/read-account.ts";
 import { endLoginsOf } from "../../src/oauth/refresh/end-logins.ts";
 import { createTestDatabase, describeOnBothEngines } from "../support/engines.ts";
-import { basic, call, createTenant, type Latchkey, MASTER_KEY, startLatchkey } from "../support/latchkey.ts";
+import { addClient, basic, call, createTenant, type Latchkey, MASTER_KEY, startLatchkey } from "../support/latchkey.ts";
 import { personToken } from "../support/people.ts";
 import { cli } from "../support/process.ts";
 
@@ -49,6 +49,31 @@ describeOnBothEngines("an import", (engine) => {
     const again = await importing(database_url, plan);
     expect([again.created?.users, again.kept]).toEqual([0, 4]);
     await drop();
+  });
+
+  it("keeps the uuid by which a client is known", async () => {
+    const latchkey = await startLatchkey(engine);
+    const { account_id } = await createTenant(latchkey);
+    const { database_url } = latchkey.database;
+    const [client_id, client_secret] = ["0c6f7a4e-93d1-4b57-8a55-6d1f0f6a2b11", "a secret of thirty-two characters"];
+    const audience = `${latchkey.config.public_url}/v1/accounts/${account_id}`;
+    const grants = [{ audience, scope: ["read:accounts"] }];
+    const plan = { account: { account_id }, clients: [{ client_id, client_secret, grants }] };
+    expect((await importing(database_url, plan)).created).toMatchObject({ clients: 1, grants: 1 });
+    expect((await importing(database_url, plan)).created).toMatchObject({ clients: 0, grants: 0 });
+    const base = `${latchkey.url}/v1/accounts/${account_id}`;
+    const headers = { authorization: basic({ client_id, client_secret }) };
+    const json = { grant_type: "client_credentials", audience };
+    const { status, body } = await call(`${base}/auth/token`, { method: "POST", headers, json });
+    expect(status).toBe(200);
+    const shown = await call(`${base}/auth/clients/${client_id}`, { token: body.access_token });
+    expect(shown.body).toMatchObject({ id: client_id, client_id });
+    const named = await addClient(latchkey, account_id, {}, "named");
+    for (const taken of [named.id, client_id.toUpperCase()]) {
+      const [fault] = await importing(database_url, { account: { account_id }, clients: [{ client_id: taken }] });
+      expect(fault.path, taken).toBe("clients.0.client_id");
+    }
+    await latchkey.close();
   });
 
   it("takes no hash that no password could be held against", async () => {

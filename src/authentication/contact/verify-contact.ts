@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { recordDeed } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
-import { type Identifier, readEmail, readPhone } from "../../directory/users/identifier.ts";
+import { canonicalEmail, type Identifier, readEmail, readPhone } from "../../directory/users/identifier.ts";
 import type { User } from "../../directory/users/user.ts";
 import { type VerifiedField, verifyContact } from "../../directory/users/verify-contact.ts";
 import { refuse, refuseField } from "../../errors.ts";
@@ -11,13 +11,15 @@ import { chargeAll, longestWait, takeBudgets } from "../../limits/limits.ts";
 import { sourceSubject } from "../../limits/source.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
-import { forgiveIn, orGiveBack, takeGuess } from "../guesses/guess.ts";
+import { forgiveIn, type Guesser, orGiveBack, takeGuess } from "../guesses/guess.ts";
+import { inLine } from "../guesses/in-line.ts";
 import { firstCode, isCode } from "../verification/code.ts";
 import { enqueueMessage, noCode } from "../verification/enqueue-message.ts";
 import { leaveAddress } from "../verification/leave-address.ts";
 import { identifierDigest } from "../verification/person.ts";
 import { type Recipient, recipientOf } from "../verification/recipient.ts";
 import { enteredFrom, reached } from "../verification/sms-limits.ts";
+import { waitForTurn } from "../verification/wait-for-turn.ts";
 import { CONTACT_CODE_LENGTH, CONTACT_LIFETIME, type ContactChallenge, contactGuesser } from "./contact.ts";
 import { deleteChallenge, selectChallenge, upsertChallenge } from "./store.ts";
 
@@ -46,7 +48,7 @@ export interface Caller {
 const strategyOf = (field: VerifiedField) => (field === "email" ? ("email" as const) : ("sms" as const));
 
 /**
- * Sends a code to an address or number of the user, or to a new one.
+ * Sends a code to an address or number of the user, or to a new one: the one on its way once more while half its life is left.
  *
  * @throws 400 invalid_request when there is none; 429 too_many_requests.
  */
@@ -70,12 +72,16 @@ export async function sendContactCode(
   const { counter } = firstCode(master_keys, begun);
   const times = { created_at: instant(now), expires_at: instant(now + CONTACT_LIFETIME) };
   const { format, ...parts } = begun;
-  const challenge: ContactChallenge = { ...parts, counter, user_id: user.id, field, value: target, ...times };
+  const another: ContactChallenge = { ...parts, counter, user_id: user.id, field, value: target, ...times };
   const recipient = await recipientOf(strategyOf(field), target, account);
   await chargeContact(directory, { account, user }, { type: field, value: target }, caller, now);
   await storage.write(async (tx) => {
+    await waitForTurn(tx, account_id, contactGuesser(user.id), now);
+    const pending = await selectChallenge(tx.db, another);
+    const goesOn = pending && pending.value === target && isFresh(directory, pending, now);
+    const challenge = goesOn ? pending : another;
     // Before what the whole account shares, as whoever confirms one does.
-    await upsertChallenge(tx.db, challenge);
+    if (!goesOn) await upsertChallenge(tx.db, another);
     const to = await reached(tx, account, recipient, now);
     const code = { ...challenge, id: randomUUID(), format };
     const about = { account, sender: senderIs(account), code, kind: "verification", purpose: "contact", now } as const;
@@ -86,6 +92,10 @@ export async function sendContactCode(
     await recordDeed(tx, { ...deed, facts: { field } });
   });
 }
+
+/** Whether half its life is left, and the key that it hangs on is there. `now` in milliseconds. */
+const isFresh = ({ master_keys }: Directory, { key_version, expires_at }: ContactChallenge, now: number) =>
+  master_keys.versions.includes(key_version) && expires_at >= instant(now + CONTACT_LIFETIME / 2);
 
 /**
  * What a person may send in their own name, and to whom: an address gets no more than by the codes of logins, with which it
@@ -123,14 +133,26 @@ async function chargeContact(
  */
 export async function confirmContact(
   directory: Directory,
+  contact: Contact,
+  presented: Secret,
+  actor: Actor,
+): Promise<void> {
+  const { account_id, settings } = contact.account;
+  const person = contactGuesser(contact.user.id);
+  const guesser = { account_id, person, source: null, limit: settings.factor_guess_limit };
+  return inLine(guesser, () => compareCode(directory, contact, guesser, presented, actor));
+}
+
+async function compareCode(
+  directory: Directory,
   { account, user, field }: Contact,
+  guesser: Guesser,
   presented: Secret,
   actor: Actor,
 ): Promise<void> {
   const { storage, master_keys } = directory;
-  const { account_id, settings } = account;
+  const { account_id } = account;
   const now = storage.now();
-  const guesser = { account_id, person: contactGuesser(user.id), source: null, limit: settings.factor_guess_limit };
   await takeGuess(directory, guesser, now);
   const challenge = await selectChallenge(storage.read, { account_id, user_id: user.id, field });
   // One that hangs on a key which is gone is as good as none.
@@ -143,7 +165,7 @@ export async function confirmContact(
     if (!(await verifyContact(tx, user, field, challenge.value, instant(now)))) {
       throw refuseField("code", "taken", "confirms an address that belongs to another user");
     }
-    await forgiveIn(tx, guesser);
+    await forgiveIn(tx, directory, guesser);
     if (field === "phone_number") await chargeAll(tx, [enteredFrom(account_id, challenge.value)], now);
     await leaveOld(tx, { account, user, field }, old, challenge.value, now);
     const deed = { account_id, action: "contact.verified", entity: user.id, now: instant(now), actor };
@@ -162,7 +184,7 @@ async function leaveOld(
   now: number,
 ): Promise<void> {
   const verified_at = field === "email" ? user.email_verified_at : user.phone_verified_at;
-  if (old.to === null || verified_at === null || old.to.toLowerCase() === value) return;
+  if (old.to === null || verified_at === null || (canonicalEmail(old.to) ?? old.to) === value) return;
   await leaveAddress(tx, { account_id: account.account_id, user_id: user.id }, now);
   const to = await reached(tx, account, old, now, false);
   const code = noCode(now);

@@ -1,7 +1,9 @@
 /**
  * Guesses at a person's password, PIN or second factor. A guess is taken and on disk before anything is compared, so that of
  * any number of parallel ones no more than the limit are; a right one gives itself back and ends the memory of earlier
- * closings. Windows last an hour, doubled at each closing up to a day (NIST SP 800-63B §5.2.2). Codes stay open meanwhile.
+ * closings, and so does what was refused, since nothing was compared. Attempts at one person wait for each other, or right
+ * ones that come together would shut each other out. Windows last an hour, doubled at each closing up to a day
+ * (NIST SP 800-63B §5.2.2). Codes stay open meanwhile.
  */
 import type { Directory } from "../../directory/directory.ts";
 import { refuse } from "../../errors.ts";
@@ -21,38 +23,53 @@ export interface Guesser {
   readonly limit: number;
 }
 
-/** @throws 429 too_many_attempts when the person's guesses, or the source's, are used up. `now` in milliseconds. */
-export async function takeGuess(
-  { storage, master_keys }: Pick<Directory, "storage" | "master_keys">,
-  { account_id, person, source, limit }: Guesser,
-  now: number,
-) {
+type Counting = Pick<Directory, "storage" | "master_keys">;
+
+/**
+ * Within `inLine`, which holds until the guess is compared and, where it was right, given back.
+ *
+ * @throws 429 too_many_attempts when the person's guesses, or the source's, are used up. `now` in milliseconds.
+ */
+export async function takeGuess(directory: Counting, guesser: Guesser, now: number): Promise<void> {
+  const { storage, master_keys } = directory;
+  const { account_id, person, source, limit } = guesser;
   if (source !== null) {
     const subject = sourceSubject(master_keys, account_id, source);
     const taken = await takeBudget(storage, { account_id, budget: "factor_source", subject }, now);
     if (!taken.allowed) throw refuse("too_many_attempts", { retry_after: taken.retry_after });
   }
-  const { count, window_ends_at } = await storage.write((tx) =>
-    upsertGuess(tx.db, { account_id, person, limit, now, ends: windowEnds(now) }),
-  );
+  const { count, window_ends_at } = await storage.write(async (tx) => {
+    const counted = await upsertGuess(tx.db, { account_id, person, limit, now, ends: windowEnds(now) });
+    if (counted.count > limit) await giveBack(tx, directory, guesser);
+    return counted;
+  });
   if (count <= limit) return;
   throw refuse("too_many_attempts", { retry_after: Math.max(1, (Date.parse(window_ends_at) - now) / 1000) });
 }
 
 /** What was not compared, because too many others are, or was right after all, was no guess of this person or source. */
-export function orGiveBack(
-  { storage, master_keys }: Pick<Directory, "storage" | "master_keys">,
-  { account_id, person, source }: Guesser,
-) {
+export function orGiveBack(directory: Counting, guesser: Guesser) {
   return async (error: unknown): Promise<never> => {
-    await storage.write(async (tx) => {
-      await updateUncounted(tx.db, { account_id, budget: "factor_guess", subject: person });
-      if (source === null) return;
-      const subject = sourceSubject(master_keys, account_id, source);
-      await updateUncounted(tx.db, { account_id, budget: "factor_source", subject });
-    });
+    await directory.storage.write((tx) => giveBack(tx, directory, guesser));
     throw error;
   };
+}
+
+async function giveBack(tx: Transaction, directory: Counting, guesser: Guesser): Promise<void> {
+  const { account_id, person } = guesser;
+  await updateUncounted(tx.db, { account_id, budget: "factor_guess", subject: person });
+  await giveBackOfSource(tx, directory, guesser);
+}
+
+/** The person's row comes before the source's, wherever both are written: two who met would wait for each other. */
+async function giveBackOfSource(
+  tx: Transaction,
+  { master_keys }: Counting,
+  { account_id, source }: Guesser,
+): Promise<void> {
+  if (source === null) return;
+  const subject = sourceSubject(master_keys, account_id, source);
+  await updateUncounted(tx.db, { account_id, budget: "factor_source", subject });
 }
 
 /** What was counted was nothing that its budget is about. */
@@ -62,9 +79,7 @@ export const uncount = (
 ): Promise<void> => storage.write((tx) => updateUncounted(tx.db, counted));
 
 /** The guess was right; part of the transaction of what it led to. */
-export async function forgiveIn(
-  tx: Transaction,
-  { account_id, person }: Pick<Guesser, "account_id" | "person">,
-): Promise<void> {
-  await updateForgiven(tx.db, account_id, person);
+export async function forgiveIn(tx: Transaction, directory: Counting, guesser: Guesser): Promise<void> {
+  await updateForgiven(tx.db, guesser.account_id, guesser.person);
+  await giveBackOfSource(tx, directory, guesser);
 }

@@ -8,7 +8,8 @@ import { chargeAll } from "../../limits/limits.ts";
 import { reveal, type Secret, secret } from "../../secrets/secret.ts";
 import { openTicket } from "../../secrets/ticket.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
-import { forgiveIn, orGiveBack, takeGuess } from "../guesses/guess.ts";
+import { forgiveIn, type Guesser, orGiveBack, takeGuess } from "../guesses/guess.ts";
+import { inLine } from "../guesses/in-line.ts";
 import { passwordStands, shownKind } from "../passwords/password.ts";
 import type { AuthenticatedSubject } from "../subject.ts";
 import { isCode } from "../verification/code.ts";
@@ -52,11 +53,21 @@ type Proof =
  *   or used one; 403 mfa_required after the first channel of a recovery; 429 too_many_attempts.
  */
 export async function finishFactor(directory: Directory, request: FinishRequest): Promise<AuthenticatedSubject> {
-  const { account, pending, source, now } = request;
-  const { storage, master_keys } = directory;
+  const { account, pending, source } = request;
   const { account_id, settings } = account;
   const guesser = { account_id, person: guesserOf(pending), source, limit: settings.factor_guess_limit };
   checkPresented(request.presented, pending.first);
+  return inLine(guesser, () => compareFactor(directory, request, guesser));
+}
+
+async function compareFactor(
+  directory: Directory,
+  request: FinishRequest,
+  guesser: Guesser,
+): Promise<AuthenticatedSubject> {
+  const { pending, now } = request;
+  const { storage, master_keys } = directory;
+  const { account_id } = guesser;
   await takeGuess(directory, guesser, now);
   const proof = await matchFactor(directory, request);
   if (!proof) throw await refuseFactor(directory, request);
@@ -65,7 +76,7 @@ export async function finishFactor(directory: Directory, request: FinishRequest)
   const done = await storage.write(async (tx) => {
     if (password && !(await passwordStands(tx, storage.engine, { account_id, user_id }, password))) return false;
     if (!(await spend(tx, request, proof))) return false;
-    await forgiveIn(tx, guesser);
+    await forgiveIn(tx, directory, guesser);
     if (proof.kind === "sms") await chargeAll(tx, [enteredFrom(account_id, proof.sent_to)], now);
     return true;
   });

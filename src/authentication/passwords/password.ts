@@ -12,8 +12,11 @@ import { deletePasswords, lockPasswords, type PasswordRow, selectPassword, upser
 
 export type PasswordKind = "password" | "pin";
 
+/** One text for what looks alike, whatever keyboard it was typed on (NIST SP 800-63B-4 §3.1.1.2). */
+const stable = (text: Secret): Secret => secret(reveal(text).normalize("NFKC"));
+
 export function hashPassword(account_id: string, text: Secret): Promise<string> {
-  return slowHash(account_id, text);
+  return slowHash(account_id, stable(text));
 }
 
 /** Of nobody: what is compared when there is nothing to compare with. */
@@ -30,11 +33,14 @@ function hashOfNobody(account_id: string): Promise<string> {
   return made;
 }
 
-/** Takes as long where there is nothing to compare with. */
+/** Takes as long where there is nothing to compare with. A hash from elsewhere may be that of the text as it is typed. */
 async function matches(account_id: string, hash: string | undefined, text: Secret): Promise<boolean> {
   const of_nobody = hashOfNobody(account_id);
   const against = hash ?? (await of_nobody);
-  const same = await slowVerify(account_id, against, text);
+  const typed = stable(text);
+  const same =
+    (await slowVerify(account_id, against, typed)) ||
+    (reveal(typed) !== reveal(text) && (await slowVerify(account_id, against, text)));
   return same && hash !== undefined;
 }
 

@@ -9,7 +9,8 @@ import type { User } from "../../directory/users/user.ts";
 import { refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
-import { forgiveIn, orGiveBack, takeGuess } from "../guesses/guess.ts";
+import { forgiveIn, type Guesser, orGiveBack, takeGuess } from "../guesses/guess.ts";
+import { inLine } from "../guesses/in-line.ts";
 import { type AuthenticatedSubject, subjectOf } from "../subject.ts";
 import { checkPassword, type PasswordKind, passwordStands } from "./password.ts";
 
@@ -38,10 +39,21 @@ export async function provePassword(
   login: PasswordLogin,
   kindsFor: (user: User) => readonly PasswordKind[],
 ): Promise<AuthenticatedSubject> {
-  const { account, client_id, grant_id, person, source, actor, facts, now } = login;
+  const { account, person, source } = login;
   const { account_id, settings } = account;
-  const { storage } = directory;
   const guesser = { account_id, person, source, limit: settings.factor_guess_limit };
+  return inLine(guesser, () => compare(directory, login, guesser, kindsFor));
+}
+
+async function compare(
+  directory: Directory,
+  login: PasswordLogin,
+  guesser: Guesser,
+  kindsFor: (user: User) => readonly PasswordKind[],
+): Promise<AuthenticatedSubject> {
+  const { client_id, grant_id, person, actor, facts, now } = login;
+  const { account_id } = guesser;
+  const { storage } = directory;
   await takeGuess(directory, guesser, now);
   const user = await lookUpUser(directory, account_id, person);
   const kinds = user ? kindsFor(user) : [];
@@ -57,7 +69,7 @@ export async function provePassword(
   const letting_in = storage.write(async (tx) => {
     await checkAlive(tx.db, { account_id, client_id, grant_id, user_id: user.id });
     if (!(await passwordStands(tx, storage.engine, { account_id, user_id: user.id }, shown))) throw wrong();
-    await forgiveIn(tx, guesser);
+    await forgiveIn(tx, directory, guesser);
     const about = { client_id, bearer: actor, sid: authorization_id, factor: kind };
     const deed = { account_id, action: "auth.token", entity: user.id, now: instant(now), facts: about };
     await recordDeed(tx, { ...deed, actor: actorFrom(user.id, facts) });

@@ -25,6 +25,7 @@ import {
   insertUsername,
   selectUsername,
   selectUsernamesOf,
+  stableName,
   updateUsername,
 } from "./store.ts";
 import type { Link, Username, UsernameMfa } from "./username.ts";
@@ -34,6 +35,12 @@ export interface UsernameFields {
   readonly links?: readonly Link[] | undefined;
   /** Null switches the second factor off. */
   readonly mfa?: UsernameMfa | null | undefined;
+}
+
+export interface NewUsername extends UsernameFields {
+  readonly username: string;
+  /** Of a user of its own. */
+  readonly type: "customer" | "company";
 }
 
 function lookUpUsername({ storage }: Directory, account_id: string, username: string) {
@@ -56,17 +63,17 @@ export async function findUsername(directory: Directory, account_id: string, use
 export async function createUsername(
   directory: Directory,
   account: Account,
-  username: string,
-  { password, links = [], mfa }: UsernameFields,
+  { username: typed, type, password, links = [], mfa }: NewUsername,
   actor: Actor,
   endLogins: EndLogins,
 ): Promise<Username> {
   const { account_id } = account;
+  const username = stableName(typed);
   const { storage } = directory;
   checkNewPassword(password, "password", "password");
   const read = await readLinks(links, account);
   const channels = channelsFor(mfa ?? null, read);
-  if (await lookUpUsername(directory, account_id, username)) throw taken();
+  if (await lookUpUsername(directory, account_id, typed)) throw taken();
   const hashed = { kind: "password", hash: await hashPassword(account_id, password) } as const;
   const customer = await customerOf(directory, account_id, read);
   const now = storage.now();
@@ -83,7 +90,7 @@ export async function createUsername(
   };
   const named = (user_id: string) => ({ ...row, user_id, deleted_at: null, deleted_by: null });
   if (!customer) {
-    const owner = await createUser(directory, account, { type: "customer", verified: false, within: name }, actor);
+    const owner = await createUser(directory, account, { type, verified: false, within: name }, actor);
     return named(owner.id);
   }
   const owner = { account_id, user_id: customer.id };
@@ -168,13 +175,14 @@ export async function changeUsername(
 export async function renameUsername(
   directory: Directory,
   before: Username,
-  username: string,
+  typed: string,
   actor: Actor,
 ): Promise<Username> {
   const { account_id, id } = before;
+  const username = stableName(typed);
   const now = instant(directory.storage.now());
   return directory.storage.write(async (tx) => {
-    const other = await selectUsername(tx.db, account_id, username);
+    const other = await selectUsername(tx.db, account_id, typed);
     if (other && other.id !== id) throw taken();
     await freeUsername(tx.db, account_id, username, actor.id, now);
     const changed = await updateUsername(tx.db, account_id, id, { username }, now);

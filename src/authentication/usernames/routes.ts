@@ -1,5 +1,6 @@
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { actorOf } from "../../directory/actor.ts";
+import { lookUpClient } from "../../directory/clients/find-client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { withoutNulls } from "../../directory/entity.ts";
 import type { EndLogins } from "../../directory/users/remove-user.ts";
@@ -33,17 +34,21 @@ export function usernameRoutes(app: App, { directory, endLogins }: UsernameDeps)
     schema: {
       operationId: "aid_auth_users_post",
       summary: "Create a user with a name and a password",
-      description: "For a customer whom links name it sets their password, and their logins end.",
+      description:
+        "For a customer whom links name it sets their password, and their logins end. Else it is a new customer's, or a new company's where the client logs companies in.",
       tags,
       params: OidParams,
       body: NewUsernameBody,
       response: { 200: UsernameView, ...found },
     },
     handler: async (request) => {
-      const { username, password, links, mfa } = request.body;
-      const account = await findAccount(directory, request.account_id);
-      const fields = { password: secret(password), links, mfa };
-      return view(await createUsername(directory, account, username, fields, actorOf(request), endLogins));
+      const { account_id, bearer, body } = request;
+      const account = await findAccount(directory, account_id);
+      // Whom the calling client can log in.
+      const client = await lookUpClient(directory, account_id, bearer.client_uuid);
+      const type = client?.settings.user_type === "company" ? "company" : "customer";
+      const fields = { ...body, type, password: secret(body.password) } as const;
+      return view(await createUsername(directory, account, fields, actorOf(request), endLogins));
     },
   });
 

@@ -16,19 +16,24 @@ const decode = (row: StoredUsername): Username => ({
 /** A name goes with its user. */
 const ofLiveUser = sql.raw<boolean>(userLives("usernames.account_id", "usernames.user_id"));
 
+/** As it is stored: one text for what looks alike, whatever keyboard it was typed on (RFC 8265 §3.3.2). Case counts. */
+export const stableName = (username: string): string => username.normalize("NFC");
+
+/** Also one that was stored as it was typed. */
 export async function selectUsername(
   db: Database,
   account_id: string,
   username: string,
 ): Promise<Username | undefined> {
-  const row = await db
+  const rows = await db
     .selectFrom("usernames")
     .select(columns.usernames)
     .where("account_id", "=", account_id)
-    .where("username", "=", username)
+    .where("username", "in", [...new Set([username, stableName(username)])])
     .where("deleted_at", "is", null)
     .where(ofLiveUser)
-    .executeTakeFirst();
+    .execute();
+  const row = rows.find((one) => one.username === username) ?? rows[0];
   return row && decode(row);
 }
 

@@ -7,7 +7,7 @@ import { instant } from "../../storage/storage.ts";
 import { codeDigest, normaliseCode, type PresentedCode } from "./code.ts";
 import { type Naming, readIdentifier } from "./name-person.ts";
 import { findPerson, formerPerson } from "./person.ts";
-import { selectClientOfDigest, selectClientsOfPerson, selectLoginSession } from "./store.ts";
+import { type LoginKey, selectClientOfDigest, selectClientsOfPerson, selectLoginSession } from "./store.ts";
 import { REMEMBERED } from "./verification.ts";
 
 export interface CodeNaming extends Omit<Naming, "client"> {
@@ -21,7 +21,7 @@ export interface CodeNaming extends Omit<Naming, "client"> {
 /**
  * The client that a presented code was made for: a strong code is found by itself, any other, and a mistyped one,
  * belongs to the login session that is named beside it, else it is looked for among the live codes of the person it was
- * sent to, where the caller's own client comes first.
+ * sent to, where digits say whose they are, and else the caller's own client comes first.
  *
  * @returns undefined when nothing names a client.
  * @throws 400 invalid_request, as naming a person does.
@@ -57,26 +57,50 @@ async function ofSession(
     ?.client_id;
 }
 
-/** The client says which type of user an identifier names, and is not known yet: the type of the caller's own goes first. */
+/**
+ * The client says which type of user an identifier names, and is not known yet: the type of the caller's own goes first. Digits
+ * are found with their client alone, so of several that wait for digits of this person the right ones say themselves whose
+ * they are.
+ */
 async function ofPerson(
+  directory: Directory,
+  naming: CodeNaming,
+  presented: PresentedCode,
+): Promise<string | undefined> {
+  const waiting = await waitingFor(directory, naming, presented.kind);
+  const [first, second] = waiting;
+  if (second === undefined || presented.kind !== "numeric") return first?.client_id;
+  const { storage, master_keys } = directory;
+  const { account_id } = naming.account;
+  const digests = waiting.flatMap((login) =>
+    master_keys.versions.map((version) => codeDigest(master_keys, version, login, "numeric", presented.code)),
+  );
+  return (await selectClientOfDigest(storage.read, account_id, "typed_digest", digests)) ?? first?.client_id;
+}
+
+/** What the caller may act for of the logins of a person that wait for a code, by every name that codes know them by. */
+async function waitingFor(
   { storage, master_keys, public_url }: Directory,
   { account, audience, ident_type, ident, own, mayActFor, now }: CodeNaming,
-  { kind }: PresentedCode,
-): Promise<string | undefined> {
-  if (ident_type === undefined || ident === undefined) return undefined;
+  kind: PresentedCode["kind"],
+): Promise<readonly LoginKey[]> {
+  if (ident_type === undefined || ident === undefined) return [];
   const { account_id, settings } = account;
   const identifier = await readIdentifier(ident_type, ident, settings.country);
-  const about = { account_id, audience: canonicalAudience(account, public_url, audience), first: kind, own: own?.id };
+  const about = { account_id, audience: canonicalAudience(account, public_url, audience) };
   const types = new Set([...(own ? [own.settings.user_type] : []), ...user_types]);
+  const waiting: LoginKey[] = [];
   for (const type of types) {
     const found = await findPerson(storage.read, master_keys, account_id, type, identifier);
     const named = [found.id];
     if (ident_type !== "user_id") named.push(formerPerson(master_keys, account_id, type, identifier, found));
     for (const person of named) {
-      const clients = await selectClientsOfPerson(storage.read, { ...about, person }, instant(now));
-      const client = clients.find(mayActFor);
-      if (client !== undefined) return client;
+      const key = { ...about, person, first: kind, own: own?.id };
+      const clients = await selectClientsOfPerson(storage.read, key, instant(now));
+      const those = [...new Set(clients)].filter(mayActFor);
+      waiting.push(...those.map((client_id) => ({ ...about, person, client_id })));
+      if (waiting.length > 0 && kind !== "numeric") return waiting;
     }
   }
-  return undefined;
+  return waiting;
 }

@@ -4,7 +4,7 @@ const audience = Type.String({
   minLength: 1,
   description: "The API that the person will be let in to; a grant names it.",
 });
-const client_id = Type.String({ minLength: 1, maxLength: 64, description: "client_id or uuid." });
+const client_id = Type.String({ minLength: 1, maxLength: 2_048, description: "client_id or uuid." });
 
 export const PasswordlessBody = Type.Object({
   audience,

@@ -3,6 +3,7 @@ import type { Core } from "../../core.ts";
 import { readAccountId } from "../../directory/accounts/account.ts";
 import { createAccount } from "../../directory/accounts/create-account.ts";
 import { lookUpAccount } from "../../directory/accounts/find-account.ts";
+import { isUuid } from "../../directory/clients/check-settings.ts";
 import { createClient } from "../../directory/clients/create-client.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
 import type { Directory } from "../../directory/directory.ts";
@@ -79,7 +80,9 @@ async function importClient(directory: Directory, result: Imported, planned: Pla
   if (client) result.kept += 1;
   else {
     const own = client_secret === undefined ? {} : { client_secret: secret(client_secret) };
-    ({ client } = await createClient(directory, account_id, { client_id, name, description, settings, ...own }, actor));
+    // A uuid is the client's own, by which this server would have named it too.
+    const called = isUuid(client_id) ? { id: client_id } : { client_id };
+    ({ client } = await createClient(directory, account_id, { ...called, name, description, settings, ...own }, actor));
     result.created.clients += 1;
   }
   const held = await listGrants(directory, account_id, { client_id: client.id });

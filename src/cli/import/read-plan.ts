@@ -2,7 +2,7 @@ import { type Account, canonicalAccountId, readAccountId } from "../../directory
 import { checkSettings as checkAccountSettings } from "../../directory/accounts/check-settings.ts";
 import { lookUpAccount } from "../../directory/accounts/find-account.ts";
 import { accountSettings } from "../../directory/accounts/settings.ts";
-import { checkClientId, checkSettings } from "../../directory/clients/check-settings.ts";
+import { checkClientId, checkSettings, isUuid } from "../../directory/clients/check-settings.ts";
 import { takenClientId } from "../../directory/clients/create-client.ts";
 import { isDeleted, lookUpClient } from "../../directory/clients/find-client.ts";
 import { ClientSettings } from "../../directory/clients/settings.ts";
@@ -81,7 +81,7 @@ function checksOfClient(
   place: string,
 ): readonly Check[] {
   return [
-    () => named(place, () => checkClientId(client_id)),
+    () => named(place, () => isUuid(client_id) || checkClientId(client_id)),
     () => named(`${place}.settings`, () => checkClientSettings(settings)),
     ...grants.map(
       ({ audience }, at) =>
@@ -90,7 +90,9 @@ function checksOfClient(
     ),
     () => named(place, () => checkGrants(directory, here, client_id, grants)),
     async () => {
-      if (here && (await isDeleted(directory, here.account_id, client_id))) await named(place, throwing(takenClientId));
+      const known = here && (await lookUpClient(directory, here.account_id, client_id));
+      const gone = here && (await isDeleted(directory, here.account_id, client_id));
+      if (gone || (known && known.client_id !== client_id)) await named(place, throwing(takenClientId));
     },
   ];
 }

@@ -7,6 +7,9 @@ import type { ClientSettings } from "./settings.ts";
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
+/** Whether it is a uuid as this server writes them, in lower case. */
+export const isUuid = (text: string): boolean => UUID.test(text) && text === text.toLowerCase();
+
 /** A name that somebody chose. @throws 400 invalid_request. */
 export function checkClientId(client_id: string): void {
   if (!/^[A-Za-z0-9._~-]{1,64}$/.test(client_id)) {

@@ -11,6 +11,8 @@ import type { ClientSettings } from "./settings.ts";
 import { insertClient, insertSecret, type NewSecret } from "./store.ts";
 
 export interface NewClient {
+  /** One that it has already, from elsewhere; else one is made. */
+  readonly id?: string | undefined;
   /** Omitted: the client's uuid. */
   readonly client_id?: string | undefined;
   readonly name?: string | undefined;
@@ -39,7 +41,7 @@ export async function createClient(
 ): Promise<CreatedClient> {
   checkSettings(input.settings);
   const now = directory.storage.now();
-  const id = uuidv7(now);
+  const id = input.id ?? uuidv7(now);
   if (input.client_id !== undefined && input.origin !== "metadata") checkClientId(input.client_id);
   const minted = await secretOf(account_id, id, input, now);
   const named = { ...input, account_id, id, secret: minted?.row };

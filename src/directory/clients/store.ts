@@ -41,7 +41,7 @@ export async function selectDeleted(db: Database, account_id: string, client_id:
     .selectFrom("clients")
     .select("id")
     .where("account_id", "=", account_id)
-    .where("client_id", "=", client_id)
+    .where((eb) => eb.or([eb("id", "=", client_id), eb("client_id", "=", client_id)]))
     .where("deleted_at", "is not", null)
     .executeTakeFirst();
   return row !== undefined;
@@ -98,7 +98,7 @@ export async function insertClient(db: Database, client: NewClient): Promise<Cli
   const [row] = await db
     .insertInto("clients")
     .values({ ...client, settings: encode(client.settings), updated_at: client.created_at })
-    .onConflict((conflict) => conflict.columns(["account_id", "client_id"]).doNothing())
+    .onConflict((conflict) => conflict.doNothing())
     .returning(columns.clients)
     .execute();
   return row && decode(row);

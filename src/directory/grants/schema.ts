@@ -6,7 +6,7 @@ import { scopes } from "../scopes-schema.ts";
 const scope = scopes;
 const client_id = Type.String({
   minLength: 1,
-  maxLength: 64,
+  maxLength: 2_048,
   description: "The client's uuid or client_id; answers name the uuid.",
 });
 const audience = Type.String({ minLength: 1, description: "The API that the grant is for." });
@@ -69,7 +69,7 @@ export const GrantChangeBody = Type.Object({ scope });
 
 export const GrantFilterQuery = Type.Object({
   audience: Type.Optional(Type.String()),
-  client_id: Type.Optional(Type.String({ maxLength: 64 })),
+  client_id: Type.Optional(Type.String({ maxLength: 2_048 })),
 });
 
 export const GrantParams = Type.Object({

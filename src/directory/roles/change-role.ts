@@ -3,10 +3,11 @@ import { noSuch } from "../../errors.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
 import { epoch, instant } from "../../storage/storage.ts";
 import type { Actor, Directory } from "../directory.ts";
+import { sameSet } from "../same-set.ts";
 import { holdingOfRole } from "../users/account-user.ts";
 import { checkHolders } from "../users/check-held.ts";
 import type { Role } from "./role.ts";
-import { deleteRole, holdRole, insertRole, updateRole } from "./store.ts";
+import { deleteRole, holdRole, insertRole, selectRole, updateRole } from "./store.ts";
 
 export interface RoleFields {
   readonly name?: string | undefined;
@@ -35,7 +36,8 @@ export async function createRole(
 type Nullable<T> = { [K in keyof T]: T[K] | null };
 
 /**
- * Sets every field. Tokens that carry the role as it was stop; the next ones carry it as it is.
+ * Sets every field. Where that is another scope, tokens that carry the role as it was stop, and the next ones carry it as it
+ * is.
  *
  * @throws 404 not_found; 400 invalid_request when somebody would hold too much by it.
  */
@@ -52,10 +54,11 @@ export async function replaceRole(directory: Directory, role: Role, fields: Role
   const updated_at = await directory.storage.write(async (tx) => {
     const before = await holdRole(tx.db, account_id, id);
     if (before === undefined) throw noSuch("role");
-    // Tokens name the role as of this instant, so no two versions of it share one.
-    const after = instant(Math.max(milliseconds, epoch(before) + 1));
+    const same = sameSet((await selectRole(tx.db, account_id, id))?.scope ?? [], change.scope);
+    // Tokens name the role as of this instant, so no two versions of what it gives share one, and a name changes none.
+    const after = same ? before : instant(Math.max(milliseconds, epoch(before) + 1));
     await updateRole(tx.db, account_id, id, change, after);
-    await directory.revocations.record(tx, account_id, [holdingOfRole({ id, updated_at: before })]);
+    if (!same) await directory.revocations.record(tx, account_id, [holdingOfRole({ id, updated_at: before })]);
     await recordDeed(tx, { account_id, action: "role.changed", entity: id, now, actor });
     return after;
   });

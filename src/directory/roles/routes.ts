@@ -72,7 +72,7 @@ export function roleRoutes(app: App, directory: Directory): void {
       operationId: "aid_auths_roles_id_put",
       summary: "Replace a role",
       description:
-        "The caller must hold every scope that it has and gets. By it and all else, no account user holds more than 200.",
+        "The caller must hold every scope that it has and gets. Where its scope stays, so do updated_at and tokens. By it and all else, no account user holds more than 200.",
       tags,
       params: RoleParams,
       body: RoleBody,

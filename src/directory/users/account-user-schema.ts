@@ -73,7 +73,7 @@ export const ExpandQuery = Type.Object({ expand });
 export const AccountUserQuery = Type.Object({
   expand,
   search: Type.Optional(Type.String({ maxLength: 200, description: "Found in e-mail or name, whatever the case." })),
-  limit: Type.Integer({ minimum: 1, maximum: 1_000, default: 1_000 }),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000, description: "All of them without it." })),
   starting_after: Type.Optional(Type.String({ maxLength: 64, description: "id of the last user of the page before." })),
 });
 

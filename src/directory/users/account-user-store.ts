@@ -75,8 +75,13 @@ export async function selectAccountUsers(
     limit,
     starting_after,
     read: (after, most) =>
-      listed.clearSelect().select(["id", "email_canonical", "name"]).where("id", ">", after).limit(most).execute(),
-    textsOf: ({ email_canonical, name }) => [email_canonical, name],
+      listed
+        .clearSelect()
+        .select(["id", "email_canonical", "email", "name"])
+        .where("id", ">", after)
+        .limit(most)
+        .execute(),
+    textsOf: ({ email_canonical, email, name }) => [email_canonical, email, name],
   });
   return ids.length === 0 ? [] : (await listed.where("id", "in", ids).execute()).map(accountUserOf);
 }

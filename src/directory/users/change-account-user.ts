@@ -1,8 +1,10 @@
 import { recordDeed } from "../../audit/audit.ts";
 import { noSuch } from "../../errors.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
-import { instant } from "../../storage/storage.ts";
+import { type Database, instant } from "../../storage/storage.ts";
 import type { Actor, Directory } from "../directory.ts";
+import { selectRolesById } from "../roles/store.ts";
+import { sameSet } from "../same-set.ts";
 import {
   type AccountUser,
   type AccountUserProfile,
@@ -10,7 +12,7 @@ import {
   holdingOfUser,
   holdingsOf,
 } from "./account-user.ts";
-import { replaceUserRoles, updateAccountUser } from "./account-user-store.ts";
+import { replaceUserRoles, selectAccountUser, selectRoleIds, updateAccountUser } from "./account-user-store.ts";
 import { checkHeldBy } from "./check-held.ts";
 import { findAccountUser } from "./find-account-user.ts";
 import { holdUser } from "./store.ts";
@@ -36,11 +38,11 @@ export async function changeAccountUser(
   const { account_id, id } = user;
   const milliseconds = directory.storage.now();
   const now = instant(milliseconds);
-  const holdsAnew = scope !== undefined || role_ids !== undefined;
   await directory.storage.write(async (tx) => {
     const held = await holdUser(tx.db, account_id, id);
     if (held === undefined) throw noSuch("user");
     const profile = JSON.parse(held) as AccountUserProfile;
+    const holdsAnew = await holdsOther(tx.db, user, { scope, role_ids });
     const scope_version = holdsAnew ? uuidv7(milliseconds) : profile.scope_version;
     await updateAccountUser(
       tx.db,
@@ -60,4 +62,23 @@ export async function changeAccountUser(
     await recordDeed(tx, { account_id, action: "user.changed", entity: id, now, actor });
   });
   return findAccountUser(directory, account_id, id);
+}
+
+/** Whether these are other scopes or roles than the user has; a role that is gone is none. */
+async function holdsOther(
+  db: Database,
+  { account_id, id }: AccountUser,
+  { scope, role_ids }: Pick<AccountUserFields, "scope" | "role_ids">,
+): Promise<boolean> {
+  if (scope !== undefined) {
+    const held = await selectAccountUser(db, account_id, { id });
+    if (!held || !sameSet(scope, held.scope)) return true;
+  }
+  if (role_ids === undefined) return false;
+  const given = (await selectRoleIds(db, account_id, [id])).map(({ role_id }) => role_id);
+  const roles = await selectRolesById(db, account_id, given);
+  return !sameSet(
+    role_ids,
+    roles.map((role) => role.id),
+  );
 }

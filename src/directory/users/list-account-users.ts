@@ -11,7 +11,8 @@ const ROLES = 100;
 export interface AccountUserQuery {
   /** Part of the address or name, whatever the case. */
   readonly search?: string | undefined;
-  readonly limit: number;
+  /** All of them without it. */
+  readonly limit?: number | undefined;
   /** id of the last user of the page before. */
   readonly starting_after?: string | undefined;
 }
@@ -20,7 +21,7 @@ export interface AccountUserQuery {
 export async function* pagesOfAccountUsers(
   directory: Directory,
   account_id: string,
-  { search, limit, starting_after }: AccountUserQuery,
+  { search, limit = Number.POSITIVE_INFINITY, starting_after }: AccountUserQuery,
 ): AsyncGenerator<readonly AccountUser[]> {
   const { read } = directory.storage;
   let left = limit;

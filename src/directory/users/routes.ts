@@ -29,6 +29,8 @@ export interface UserDeps {
   chargeQuestion(bearer: Bearer): Promise<void>;
 }
 
+/** What they enter counts as verified. */
+const VERIFIERS = ["admin:customers", "write:customers"];
 const READERS = ["admin:customers", "read:customers"];
 const PASSWORD_SCOPES = ["write:accounts:/auth/users", "write:accounts", "admin:accounts"];
 
@@ -44,7 +46,8 @@ export function userRoutes(app: App, { directory, endLogins, preparePasswords, c
     schema: {
       operationId: "aid_customers_post",
       summary: "Create a user",
-      description: "With admin:customers or write:customers, address and number count as verified.",
+      description:
+        "With admin:customers or write:customers, address and number count as verified. Others log nobody in before they are, so there is no password or PIN beside them: it comes with customers/change_password, or a user name.",
       tags,
       params: OidParams,
       body: NewUserBody,
@@ -65,7 +68,14 @@ export function userRoutes(app: App, { directory, endLogins, preparePasswords, c
       }
       const name =
         fields.name ?? ([first_name, last_name].filter(Boolean).join(" ").slice(0, LONGEST_NAME) || undefined);
-      const verified = request.bearer.scope.some((scope) => ["admin:customers", "write:customers"].includes(scope));
+      const verified = request.bearer.scope.some((scope) => VERIFIERS.includes(scope));
+      if (guarded && !verified && (fields.email !== undefined || fields.phone_number !== undefined)) {
+        throw refuse("insufficient_scope", {
+          message:
+            "With create:customers:/users alone, address and number are not verified, so nobody could log in by them with a password or PIN.",
+          scopes: VERIFIERS,
+        });
+      }
       const account = await findAccount(directory, request.account_id);
       const within = guarded ? await preparePasswords(request.account_id, secrets) : undefined;
       return view(await createUser(directory, account, { ...fields, type, name, verified, within }, actorOf(request)));

@@ -268,7 +268,9 @@ export async function updateContact(
   value: string,
   now: Instant,
 ): Promise<boolean> {
-  const email = { email: value, email_canonical: value, email_verified_at: now };
+  // The address that it is already stays as it was written.
+  const written = sql<string>`case when email_canonical = ${value} then email else ${value} end`;
+  const email = { email: written, email_canonical: value, email_verified_at: now };
   const rows = await db
     .updateTable("users")
     .set({ ...(field === "email" ? email : { phone_number: value, phone_verified_at: now }), updated_at: now })

@@ -58,7 +58,7 @@ export async function changePassword(
     await holdPerson(tx, account_id, user_id);
     // Of two who change it at once, the second has not shown what stands by then.
     if (!(await passwordStands(tx, storage.engine, { account_id, user_id }, shown, "update"))) return false;
-    if (shown) await forgiveIn(tx, guesser);
+    if (shown) await forgiveIn(tx, directory, guesser);
     await storePassword(tx, account_id, user_id, hashed, storage.now());
     await recordDeed(tx, { account_id, action: "password.changed", entity: user_id, now: instant(now), actor });
     await endOtherLogins(tx, directory, { account_id, user_id, except: sid });

@@ -12,6 +12,7 @@ import { checkOrigin } from "../../directory/clients/allowed-origins.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { isAccountApi } from "../../directory/grants/audience.ts";
+import { heldNow } from "../../directory/scopes.ts";
 import { holdingOfProvider } from "../../directory/users/account-user.ts";
 import { errorDescription, type Refusal, refuse } from "../../errors.ts";
 import type { Bearer, RouteContract } from "../../http/contract.ts";
@@ -243,8 +244,9 @@ export async function lookUpToken(
 }
 
 function bearerOf(token: AccessToken): Bearer {
-  const { account_id, subject_type, subject, client_id, client_uuid, scope, sid, began_at } = token;
+  const { account_id, subject_type, subject, client_id, client_uuid, sid, began_at } = token;
   const { grant_id, auth_time, amr } = token;
+  const scope = heldNow(token.scope);
   return { account_id, subject_type, subject, client_id, client_uuid, scope, sid, began_at, grant_id, auth_time, amr };
 }
 

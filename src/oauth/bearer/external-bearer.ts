@@ -2,6 +2,7 @@ import { lookUpExternalUser } from "../../authentication/federation/external-use
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { audiencesOf } from "../../directory/grants/audience.ts";
+import { heldNow } from "../../directory/scopes.ts";
 import { holdingsOf } from "../../directory/users/account-user.ts";
 import type { Documents } from "../../egress/documents.ts";
 import type { Bearer } from "../../http/contract.ts";
@@ -19,7 +20,7 @@ export async function externalBearer(
   if (!login) return undefined;
   const { user, authenticated_at } = login;
   const { id } = user;
-  const scope = ["openid", "profile", "email", ...holdingsOf(user).scope];
+  const scope = ["openid", "profile", "email", ...heldNow(holdingsOf(user).scope)];
   const who = { account_id, subject_type: "user", subject: id, client_id: id, client_uuid: id } as const;
   return { ...who, scope, sid: id, auth_time: authenticated_at, amr: [], external: true };
 }

@@ -5,6 +5,7 @@ import { checkNewPassword, hashPassword, storePassword } from "../../authenticat
 import { redeemCode } from "../../authentication/verification/redeem.ts";
 import { sendCode } from "../../authentication/verification/send.ts";
 import { actorFrom } from "../../directory/actor.ts";
+import type { Client } from "../../directory/clients/client.ts";
 import { findConnection } from "../../directory/connections/connection.ts";
 import { holdPerson } from "../../directory/users/hold-user.ts";
 import { refuse } from "../../errors.ts";
@@ -24,14 +25,21 @@ export interface Reset {
 
 const purpose = "password_reset" as const;
 
+/**
+ * Whoever has no account has no password that could be lost, so nobody is signed up by it; and a link would lead to a page that
+ * logs in, which this code does not.
+ */
+const forResets = (client: Client): Client => ({
+  ...client,
+  settings: { ...client.settings, login_uri: null, signup: false },
+});
+
 /** Mails a code with which a new password may be chosen; known and unknown people cannot be told apart. @throws 429. */
 export async function offerReset(oauth: Oauth, customer: NamedCustomer, { bearer, email, audience, facts }: Reset) {
   const { account, client, source, now } = customer;
   const { user_type } = client.settings;
   const connection = await findConnection(oauth.directory, client, "email");
-  // A link would lead to a page that logs in, which this code does not.
-  const sending = { ...client, settings: { ...client.settings, login_uri: null } };
-  const about = { account, client: sending, audience, purpose, connection, email, user_type, source };
+  const about = { account, client: forResets(client), audience, purpose, connection, email, user_type, source };
   const own = bearer.scope.includes("admin:accounts") ? bearer.subject : null;
   await sendCode(oauth, { ...about, own, actor: bearer.subject, facts, now });
 }
@@ -57,7 +65,7 @@ export async function resetPassword(
   const hashed = { kind: "password", hash: await hashPassword(account_id, password), set_over: "email" } as const;
   const about = {
     account,
-    client,
+    client: forResets(client),
     grant_id: grant.id,
     audience,
     purpose,

@@ -4,7 +4,7 @@ import { AccessTokenReply } from "../token-reply.ts";
 export const OidcTokenBody = Type.Object({
   grant_type: Type.Enum(["authorization_code"]),
   code: Type.String({ minLength: 1, maxLength: 4_096, description: "The external server's code." }),
-  client_id: Type.String({ minLength: 1, maxLength: 64 }),
+  client_id: Type.String({ minLength: 1, maxLength: 2_048 }),
   audience: Type.String({ minLength: 1, description: "Names a grant of the client that has oidc." }),
   redirect_uri: Type.Optional(Type.String({ minLength: 1, description: "Where the browser came back to." })),
   nonce: Type.Optional(

@@ -21,8 +21,8 @@ import { selectCreated, selectSignup, updateCreated, updateVerified } from "./st
 export interface NewTenant {
   readonly account_id: string;
   readonly email: string;
-  /** Only of the answer that the code was spent for, where it asked to log in. */
-  readonly tokens?: PersonTokens;
+  /** Only of the answer that the code was spent for, where it asked to log in; with the client that they are for. */
+  readonly login?: { readonly client_id: string; readonly tokens: PersonTokens };
 }
 
 /** What the first user of an account holds: all of it. */
@@ -71,7 +71,7 @@ export async function finishSignup(
     authorization_id: randomUUID(),
   };
   const tokens = await issueForPerson(oauth, { ...login, account, subject, holder_id: login.client.id }, now);
-  return { account_id, email, tokens };
+  return { account_id, email, login: { client_id: login.client.client_id, tokens } };
 }
 
 /**

@@ -67,13 +67,14 @@ export function signupRoutes(app: App, oauth: Oauth): void {
       const owner = await findAccount(directory, request.account_id);
       const log_in = authorize === "Bearer";
       const opened = await finishSignup(oauth, owner, secret(verification_code), log_in, actorOf(request));
-      const { account_id, email, tokens } = opened;
+      const { account_id, email, login } = opened;
       const about = { account_id: account_id.slice(1), email };
       reply.headers(no_store);
-      if (!tokens) return reply.code(202).send(about);
+      if (!login) return reply.code(202).send(about);
       // Nothing reads it: until there is a password, none has to be shown.
       const previous_password_token = base64url(randomBytes(32));
-      return { ...about, ...accessTokenReply(tokens), previous_password_token };
+      const { client_id, tokens } = login;
+      return { ...about, ...accessTokenReply(tokens), client_id, previous_password_token };
     },
   });
 }

@@ -25,7 +25,10 @@ export const VerifyReply = Type.Object({
   access_token: Type.String(),
   token_type: Type.Literal("Bearer"),
   expires_in: Type.Integer(),
-  refresh_token: Type.Optional(Type.String()),
+  refresh_token: Type.Optional(
+    Type.String({ description: "Taken by oauth/token of the new account, with client_id." }),
+  ),
+  client_id: Type.String({ description: "The account's first client, which is public; people log in with it." }),
   email: Type.String(),
   previous_password_token: Type.String({
     description: "May be sent as the previous password, of which there is none yet.",

@@ -3,6 +3,7 @@ import { Type } from "typebox";
 import type { Session } from "../../authentication/sessions/session.ts";
 import { findSessions } from "../../authentication/sessions/sessions.ts";
 import { issuerOf, isTestAccount } from "../../directory/accounts/account.ts";
+import { heldNow } from "../../directory/scopes.ts";
 import { findHoldings } from "../../directory/users/find-account-user.ts";
 import { refuse } from "../../errors.ts";
 import type { App } from "../../http/server.ts";
@@ -48,7 +49,7 @@ export function sandboxPageRoutes(app: App, oauth: Oauth, readInbox: ReadInbox):
 
   async function mayRead({ account_id }: FastifyRequest, sessions: readonly Session[]): Promise<boolean> {
     const held = await Promise.all(sessions.map(({ user_id }) => findHoldings(directory, account_id, user_id)));
-    return held.some(({ scope }) => scope.some((one) => scopes.includes(one)));
+    return held.some(({ scope }) => heldNow(scope).some((one) => scopes.includes(one)));
   }
 
   app.route({
