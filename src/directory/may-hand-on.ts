@@ -4,7 +4,7 @@ import type { ClientSettings } from "./clients/settings.ts";
 import type { Directory } from "./directory.ts";
 import { isAnAccountApi } from "./grants/audience.ts";
 import { checkHoldsAll, coverageOf } from "./scopes.ts";
-import type { Holders } from "./users/account-user-store.ts";
+import type { Holders } from "./users/account-user.ts";
 import { pagesHeld } from "./users/find-account-user.ts";
 
 /**

@@ -2,8 +2,7 @@ import { refuse } from "../../errors.ts";
 import type { Bearer } from "../../http/contract.ts";
 import { type Database, instant } from "../../storage/storage.ts";
 import type { Directory } from "../directory.ts";
-import { pageGrants } from "../grants/find-grant.ts";
-import { selectScopesSince } from "../grants/store.ts";
+import { listScopesSince, pageGrants } from "../grants/find-grant.ts";
 import { checkHoldsTheirs, checkMayAssign, checkMayHandOn } from "../may-hand-on.ts";
 import { coverageOf } from "../scopes.ts";
 import type { Account } from "./account.ts";
@@ -52,7 +51,7 @@ export async function mayChange(
       bearer,
       added.map((audience) => ({ scope: open.get(audience) ?? [] })),
     );
-    checkMayAssign(bearer, await selectScopesSince(db, account_id, added, since));
+    checkMayAssign(bearer, await listScopesSince(db, account_id, added, since));
     if (public_client_grants === undefined) return;
     const concerned = [settings.public_client_grants, public_client_grants].flatMap(Object.entries<readonly string[]>);
     checkMayHandOn(

@@ -2,7 +2,7 @@ import { sql } from "kysely";
 import { inPages } from "../../storage/pages.ts";
 import { searchIds } from "../../storage/search.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
-import { type AccountUser, type AccountUserProfile, EXTERNAL } from "./account-user.ts";
+import { type AccountUser, type AccountUserProfile, EXTERNAL, type Holders } from "./account-user.ts";
 import { columns } from "./store.ts";
 
 export interface AccountUserFilter {
@@ -98,11 +98,6 @@ export function selectRoleIds(
 
 /** Users or roles whose scopes a page holds: those of one may be forty thousand characters. */
 const PAGE = 50;
-
-export interface Holders {
-  /** Those alone whom the account's own provider logs in. */
-  readonly external: boolean;
-}
 
 /** Scopes as they are stored. */
 type PagesOfScopes = AsyncIterable<readonly { readonly id: string; readonly scope: string }[]>;

@@ -4,10 +4,9 @@ import { instant } from "../../storage/storage.ts";
 import type { Client } from "../clients/client.ts";
 import type { Directory } from "../directory.ts";
 import { findRolesOf } from "../roles/find-role.ts";
-import { type AccountUser, type Holdings, holdingsOf } from "./account-user.ts";
+import { type AccountUser, type Holders, type Holdings, holdingsOf } from "./account-user.ts";
 import {
   type AccountUserFilter,
-  type Holders,
   pagesOfOwnScopes,
   pagesOfRoleScopes,
   selectAccountsOfAddress,
