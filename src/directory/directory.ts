@@ -9,6 +9,7 @@
 import type { Revocations } from "../revocation/revocation.ts";
 import type { MasterKeys } from "../secrets/master-keys.ts";
 import { type Cache, openRowCache } from "../storage/cache.ts";
+import { type InTurn, openInTurn } from "../storage/in-turn.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Account } from "./accounts/account.ts";
 import type { Client } from "./clients/client.ts";
@@ -32,6 +33,8 @@ export interface Directory {
   /** By `account uuid`: all live grants of a client. */
   readonly grants: Cache<readonly Grant[]>;
   readonly connections: Cache<readonly Connection[]>;
+  /** Of an account, what looks at all of its people. */
+  readonly inTurn: InTurn;
 }
 
 export interface DirectoryOptions {
@@ -50,6 +53,7 @@ export function openDirectory(options: DirectoryOptions): Directory {
     secrets: openRowCache(),
     grants: openRowCache(),
     connections: openRowCache(),
+    inTurn: openInTurn(),
   };
 }
 

@@ -1,16 +1,24 @@
 import type { Bearer } from "../http/contract.ts";
-import type { Database } from "../storage/storage.ts";
 import type { Account } from "./accounts/account.ts";
 import type { ClientSettings } from "./clients/settings.ts";
 import type { Directory } from "./directory.ts";
 import { isAnAccountApi } from "./grants/audience.ts";
-import { checkHoldsAll } from "./scopes.ts";
+import { checkHoldsAll, coverageOf } from "./scopes.ts";
+import type { Holders } from "./users/account-user.ts";
 import { pagesHeld } from "./users/find-account-user.ts";
 
-/** @throws 403 insufficient_scope unless the bearer holds every scope of these roles. */
-export function checkMayAssign(bearer: Bearer, roles: readonly { readonly scope: readonly string[] }[]): void {
+/**
+ * `isHeld`: what the bearer's own scopes cover, where it is asked more than once.
+ *
+ * @throws 403 insufficient_scope unless the bearer holds every scope of these roles.
+ */
+export function checkMayAssign(
+  bearer: Bearer,
+  roles: readonly { readonly scope: readonly string[] }[],
+  isHeld?: (scope: string) => boolean,
+): void {
   const scopes = roles.flatMap(({ scope }) => scope.map((one) => ({ scope: one, at_account_api: true })));
-  checkHoldsAll(bearer, scopes);
+  checkHoldsAll(bearer, scopes, isHeld);
 }
 
 /** @throws 403 insufficient_scope unless the bearer holds every scope of these grants. */
@@ -27,23 +35,44 @@ export function checkMayHandOn(
   checkHoldsAll(bearer, scopes);
 }
 
-type Kind = Pick<ClientSettings, "first_party" | "user_type">;
+type Kind = Partial<Pick<ClientSettings, "first_party" | "user_type">>;
+
+/** A first-party client for account users is taken for each of them: its token sets their password and second factor. */
+export const standsForPeople = ({ first_party, user_type }: Kind): boolean =>
+  first_party === true && user_type === "account_user";
 
 /**
- * A first-party client for account users is taken for each of them: its token sets their password and second factor. So
- * whoever may say what becomes of one holds all that they hold, and administers the account, since others may come.
+ * Whoever may say what becomes of a client that stands for account users holds all that they hold, and administers the
+ * account, since others may come.
  *
  * @param kinds What the client is, and what it becomes.
  * @throws 403 insufficient_scope.
  */
 export async function checkMayStandFor(
   directory: Directory,
-  db: Database,
   account_id: string,
   bearer: Bearer,
-  ...kinds: readonly Partial<Kind>[]
+  ...kinds: readonly Kind[]
 ): Promise<void> {
-  if (!kinds.some(({ first_party, user_type }) => first_party && user_type === "account_user")) return;
+  if (!kinds.some(standsForPeople)) return;
   checkMayAssign(bearer, [{ scope: ["admin:accounts"] }]);
-  for await (const held of pagesHeld(directory, db, account_id, { external: false })) checkMayAssign(bearer, held);
+  await checkHoldsTheirs(directory, account_id, bearer, { external: false });
+}
+
+/**
+ * Outside of a transaction, since there may be any number of them: what they get meanwhile they could as well get after
+ * it. One look at an account at a time, since each takes turns from everybody.
+ *
+ * @throws 403 insufficient_scope unless the bearer holds all that these account users hold.
+ */
+export function checkHoldsTheirs(
+  directory: Directory,
+  account_id: string,
+  bearer: Bearer,
+  holders: Holders,
+): Promise<void> {
+  return directory.inTurn(account_id, async () => {
+    const isHeld = coverageOf(bearer.scope);
+    for await (const held of pagesHeld(directory, account_id, holders)) checkMayAssign(bearer, held, isHeld);
+  });
 }

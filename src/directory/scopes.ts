@@ -85,8 +85,8 @@ function isBelow(tops: readonly string[], path: string): boolean {
 export function checkHoldsAll(
   bearer: Bearer,
   scopes: readonly { readonly scope: string; readonly at_account_api: boolean }[],
+  isHeld = coverageOf(bearer.scope),
 ): void {
-  const isHeld = coverageOf(bearer.scope);
   const missing = scopes
     .filter(({ scope }) => !isPersonal(scope) && !isHeld(scope))
     .filter(({ at_account_api }) => at_account_api || !bearer.scope.includes("admin:accounts"))

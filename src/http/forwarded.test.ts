@@ -50,4 +50,15 @@ describe("Forwarded", () => {
   it("is made of nothing where there is neither", () => {
     expect(read({})).toBeUndefined();
   });
+
+  it("has no more hops than a chain of proxies may have, the nearest of them", () => {
+    const near = Array.from({ length: 20 }, (_, n) => `192.0.2.${n}`);
+    for (const far of [["1.1.1.1"], Array.from({ length: 30_000 }, () => "")]) {
+      const all = [...far, ...near];
+      expect(read({ "x-forwarded-for": all.join(",") })).toBe(near.join(", "));
+      expect(read({ forwarded: all.map((hop) => `for=${hop}`).join(",") })).toBe(near.join(", "));
+    }
+    expect(read({ "x-forwarded-for": near.join(",") })).toBe(near.join(", "));
+    expect(read({ "x-forwarded-for": ",192.0.2.1" })).toMatch(/192\.0\.2\.1$/);
+  });
 });

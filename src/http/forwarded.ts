@@ -13,10 +13,19 @@ export function readForwarded({ headers }: IncomingMessage): void {
   if (hops) headers["x-forwarded-for"] = hops.join(", ");
 }
 
+/** No chain of proxies is longer; of more than that the nearest count, since whoever is further away may write any number. */
+const HOPS = 20;
+
 /** Undefined where there is no such header, or nothing in it. */
 function hopsOf(header: string | readonly string[] | undefined, read: (hop: string) => string) {
   const text = String(header ?? "").trim();
-  return text === "" ? undefined : text.split(",").map((hop) => read(hop).toLowerCase());
+  if (text === "") return undefined;
+  let from = text.length;
+  for (let hop = 0; hop < HOPS && from > 0; hop++) from = text.lastIndexOf(",", from - 1);
+  return text
+    .slice(from + 1)
+    .split(",")
+    .map((hop) => read(hop).toLowerCase());
 }
 
 function commonEnd(one: readonly string[], other: readonly string[]): readonly string[] {

@@ -1,6 +1,7 @@
+import { type AddressInfo, connect } from "node:net";
 import { Readable } from "node:stream";
 import { fastify } from "fastify";
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
 import { sendList } from "./send-list.ts";
 
 async function* twoPages(read: number[]) {
@@ -49,5 +50,61 @@ it("leaves a page in pieces, of which none holds much more than one item", async
   expect((await app.inject("/list")).json()).toEqual(items);
   expect(Math.max(...pieces)).toBeLessThan(110_000);
   expect(pieces.length).toBeLessThan(10);
+  await app.close();
+});
+
+it("leaves an item in pieces, and gives everybody a turn between two of them", async () => {
+  const app = fastify();
+  let turns = 0;
+  let over = false;
+  const turn = () => {
+    turns++;
+    if (!over) setImmediate(turn);
+  };
+  const text = JSON.stringify("x".repeat(40_000));
+  const seen: number[] = [];
+  const view = async function* (count: number) {
+    yield `{"count":${count},"texts":[`;
+    for (let n = 0; n < count; n++) {
+      seen.push(turns);
+      yield n === 0 ? text : `,${text}`;
+    }
+    yield "]}";
+  };
+  const pages = async function* () {
+    yield [8, 0, 1];
+  };
+  app.get("/list", (request, reply) => sendList(request, reply, pages(), view));
+  setImmediate(turn);
+  const { payload } = await app.inject("/list");
+  over = true;
+  const texts = (count: number) => Array.from({ length: count }, () => "x".repeat(40_000));
+  expect(JSON.parse(payload)).toEqual([8, 0, 1].map((count) => ({ count, texts: texts(count) })));
+  expect(new Set(seen).size).toBeGreaterThan(3);
+  await app.close();
+});
+
+it("is given up where nobody reads it any more", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  const app = fastify();
+  let over = false;
+  const pages = async function* () {
+    try {
+      for (;;) yield [{ text: "x".repeat(60_000) }];
+    } finally {
+      over = true;
+    }
+  };
+  app.get("/list", (request, reply) => sendList(request, reply, pages(), (item) => item));
+  await app.listen({ port: 0, host: "127.0.0.1" });
+  const socket = connect((app.server.address() as AddressInfo).port, "127.0.0.1");
+  socket.on("error", () => {}).pause();
+  socket.write("GET /list HTTP/1.1\r\nhost: localhost\r\n\r\n");
+  while (!over) {
+    await new Promise((turn) => setImmediate(turn));
+    vi.advanceTimersByTime(1_000);
+  }
+  socket.destroy();
+  vi.useRealTimers();
   await app.close();
 });

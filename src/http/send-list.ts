@@ -1,8 +1,9 @@
 /**
  * A JSON array that is read while it is sent: what an account may have any number of never lies in memory as a whole.
  *
- * In: pages, and how an item looks on the wire. Out: a reply whose next page is read when the one before has left; to a
- * HEAD, of the first page no more than the status.
+ * In: pages, and how an item looks on the wire: an object, or its JSON in pieces where it may be large. Out: a reply whose
+ * next page is read when the one before has left, and which ends where nobody reads it; to a HEAD, of the first page no
+ * more than the status.
  */
 import { Readable } from "node:stream";
 import type { FastifyReply, FastifyRequest } from "fastify";
@@ -11,11 +12,11 @@ export function sendList<T>(
   request: Pick<FastifyRequest, "method">,
   reply: Pick<FastifyReply, "type" | "send">,
   pages: AsyncIterable<readonly T[]>,
-  view: (item: T) => object,
+  view: (item: T) => object | AsyncIterable<string>,
 ): void {
   reply.type("application/json; charset=utf-8");
   const list = write(pages, view);
-  if (request.method !== "HEAD") return void reply.send(Readable.from(list));
+  if (request.method !== "HEAD") return void reply.send(whileRead(list));
   // Whether it can be read decides the status; the rest would be read for nobody.
   list.next().then(
     () => reply.send(Readable.from([])),
@@ -23,19 +24,46 @@ export function sendList<T>(
   );
 }
 
-/** Characters of a piece, unless one item alone has more. */
+/** Milliseconds for which a piece waits for a reader who takes nothing. */
+const PATIENCE = 60_000;
+
+/** What is sent holds a page of rows meanwhile: who has stopped reading is sent no more of it, and the connection ends. */
+function whileRead(list: AsyncGenerator<string>): Readable {
+  async function* pieces() {
+    for await (const piece of list) {
+      const given_up = setTimeout(() => stream.destroy(new Error("nobody reads the list any more")), PATIENCE);
+      try {
+        yield piece;
+      } finally {
+        clearTimeout(given_up);
+      }
+    }
+  }
+  const stream = Readable.from(pieces());
+  return stream;
+}
+
+/** Characters of a piece, unless a piece of one item alone has more. */
 const PIECE = 65_536;
 
-async function* write<T>(pages: AsyncIterable<readonly T[]>, view: (item: T) => object): AsyncGenerator<string> {
+async function* write<T>(
+  pages: AsyncIterable<readonly T[]>,
+  view: (item: T) => object | AsyncIterable<string>,
+): AsyncGenerator<string> {
   let [text, before] = ["[", ""];
   for await (const page of pages) {
     for (const item of page) {
-      if (text.length >= PIECE) {
+      text += before;
+      before = ",";
+      const shown = view(item);
+      for await (const piece of Symbol.asyncIterator in shown ? shown : [JSON.stringify(shown)]) {
+        text += piece;
+        if (text.length < PIECE) continue;
         yield text;
         text = "";
+        // A reader who takes whatever comes gives nobody else a turn.
+        await new Promise((turn) => setImmediate(turn));
       }
-      text += before + JSON.stringify(view(item));
-      before = ",";
     }
     yield text;
     text = "";

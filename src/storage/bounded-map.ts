@@ -1,4 +1,4 @@
-/** Characters that all values of one map hold together, unless one alone holds more. */
+/** Characters of a map that is not told how many. */
 const LARGEST = 16 * 1_024 * 1_024;
 
 /** What a process keeps although it could be had again: when it is full, the oldest make room for what comes. */
@@ -13,8 +13,8 @@ export interface BoundedMap<V> {
   clear(): void;
 }
 
-/** `limit`: most entries. */
-export function openBoundedMap<V>(limit = 10_000): BoundedMap<V> {
+/** `limit`: most entries. `largest`: characters that all values hold together, unless one alone holds more. */
+export function openBoundedMap<V>(limit = 10_000, largest = LARGEST): BoundedMap<V> {
   const entries = new Map<string, { readonly value: V; readonly characters: number }>();
   let held = 0;
 
@@ -32,7 +32,7 @@ export function openBoundedMap<V>(limit = 10_000): BoundedMap<V> {
     set(key, value, characters) {
       drop(key);
       for (const oldest of entries.keys()) {
-        if (entries.size < limit && held + characters <= LARGEST) break;
+        if (entries.size < limit && held + characters <= largest) break;
         drop(oldest);
       }
       entries.set(key, { value, characters });

@@ -38,7 +38,7 @@ describeOnBothEngines("what is asked for again and again", (engine) => {
     }
     for (const [list, pages] of [
       ["clients", 4],
-      ["client-grants", 2],
+      ["client-grants", 4],
     ] as const) {
       const ask = (method: string) => call(`${tenant.base}/auth/${list}`, { method, token: tenant.token });
       const [table] = /clients|grants$/.exec(list) ?? [];

@@ -110,7 +110,7 @@ describeOnBothEngines("a user name", (engine) => {
     const { storage } = latchkey.server.core;
     await add("amelie");
     const user_id = await subjectOf("amelie");
-    const hash = await slowHash(secret(text));
+    const hash = await slowHash(tenant.account_id, secret(text));
     await storage.write(async ({ db }) => {
       const mine = { account_id: tenant.account_id, user_id };
       await db.updateTable("usernames").set({ username: name }).where("user_id", "=", user_id).execute();

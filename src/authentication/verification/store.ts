@@ -54,13 +54,17 @@ export async function selectUsersBy(
       eb.case().when("u.email_verified_at", "is not", null).then(eb.ref("u.email")).end().as("email"),
       eb.case().when("u.phone_verified_at", "is not", null).then(eb.ref("u.phone_number")).end().as("phone_number"),
       eb
-        .selectFrom("live_users as o")
-        .select((count) => count.fn.countAll<number>().as("n"))
-        .whereRef("o.account_id", "=", "u.account_id")
-        .whereRef("o.type", "=", "u.type")
-        .whereRef("o.phone_number", "=", "u.phone_number")
-        .where("o.phone_verified_at", "is not", null)
-        .as("sharing"),
+        .exists(
+          eb
+            .selectFrom("live_users as o")
+            .select("o.id")
+            .whereRef("o.account_id", "=", "u.account_id")
+            .whereRef("o.type", "=", "u.type")
+            .whereRef("o.phone_number", "=", "u.phone_number")
+            .where("o.phone_verified_at", "is not", null)
+            .whereRef("o.id", "!=", "u.id"),
+        )
+        .as("shared"),
       eb
         .exists(
           eb
@@ -78,9 +82,9 @@ export async function selectUsersBy(
     .where(`u.${verifying[identifier.type]}`, "is not", null)
     .limit(2)
     .execute();
-  return found.map(({ id, email, phone_number, sharing, external }) => ({
+  return found.map(({ id, email, phone_number, shared, external }) => ({
     ...{ id, email, external: Boolean(external) },
-    phone_number: Number(sharing) > 1 ? null : phone_number,
+    phone_number: shared ? null : phone_number,
   }));
 }
 

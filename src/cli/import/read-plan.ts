@@ -114,7 +114,7 @@ async function checkGrants(
   const fresh = grants.filter(
     ({ audience, type = "any" }) => !held.some((grant) => grant.audience === audience && grant.type === type),
   );
-  if (fresh.length > 0) checkRoom(held.length + fresh.length - 1);
+  if (fresh.length > 0) checkRoom(held, [...held, ...fresh]);
 }
 
 /** Each finds its own fault. */

@@ -1,36 +1,58 @@
+import { refuse } from "../../errors.ts";
 import type { Bearer } from "../../http/contract.ts";
-import type { Database } from "../../storage/storage.ts";
+import { type Database, instant } from "../../storage/storage.ts";
 import type { Directory } from "../directory.ts";
-import { listGrants } from "../grants/find-grant.ts";
-import { checkMayAssign, checkMayHandOn } from "../may-hand-on.ts";
-import { pagesHeld } from "../users/find-account-user.ts";
+import { listScopesSince, pageGrants } from "../grants/find-grant.ts";
+import { checkHoldsTheirs, checkMayAssign, checkMayHandOn } from "../may-hand-on.ts";
+import { coverageOf } from "../scopes.ts";
 import type { Account } from "./account.ts";
+import { findAccount } from "./find-account.ts";
 import type { AccountSettings } from "./settings.ts";
+
+/** Milliseconds for which a grant may be on its way into the database before a look finds it there. */
+const ON_ITS_WAY = 30_000;
 
 /**
  * Three settings give power, so that changing them takes what they could give: `jwks` logs in every external account
  * user, a further name of the account API turns the grants that name it into grants of the account API, and
  * `public_client_grants` are grants of every client that registers itself.
  *
- * @throws 403 insufficient_scope.
+ * There may be any number of people and grants, so they are looked at before the transaction.
+ *
+ * @returns what is left to be asked within it, where the account is held.
+ * @throws 403 insufficient_scope, as that does.
  */
-export async function checkMayChange(
+export async function mayChange(
   directory: Directory,
-  db: Database,
-  account: Account,
+  account_id: string,
   bearer: Bearer,
   { jwks, api_audiences, public_client_grants }: Partial<AccountSettings>,
-): Promise<void> {
-  const { account_id, settings } = account;
-  if (jwks !== undefined)
-    for await (const held of pagesHeld(directory, db, account_id, { external: true })) checkMayAssign(bearer, held);
-  const added = (api_audiences ?? []).filter((audience) => !settings.api_audiences.includes(audience));
-  const open = new Map(Object.entries({ ...settings.public_client_grants, ...public_client_grants }));
-  for (const audience of added) {
-    const grants = await listGrants(directory, account_id, { audiences: [audience] }, db);
-    checkMayAssign(bearer, [...grants, { scope: open.get(audience) ?? [] }]);
+): Promise<(db: Database, held: Account) => Promise<void>> {
+  const since = instant(directory.storage.now() - ON_ITS_WAY);
+  const addedTo = ({ settings }: Account) =>
+    (api_audiences ?? []).filter((audience) => !settings.api_audiences.includes(audience));
+  const compared = addedTo(await findAccount(directory, account_id));
+  if (jwks !== undefined) await checkHoldsTheirs(directory, account_id, bearer, { external: true });
+  if (compared.length > 0) {
+    const isHeld = coverageOf(bearer.scope);
+    for await (const grants of pageGrants(directory, account_id, { audiences: compared }))
+      checkMayAssign(bearer, grants, isHeld);
   }
-  if (public_client_grants !== undefined) {
+  return async (db, account) => {
+    const { settings } = account;
+    const added = addedTo(account);
+    if (added.some((audience) => !compared.includes(audience)))
+      throw refuse("temporarily_unavailable", {
+        message: "Somebody else has just changed the settings.",
+        retry_after: 1,
+      });
+    const open = new Map(Object.entries({ ...settings.public_client_grants, ...public_client_grants }));
+    checkMayAssign(
+      bearer,
+      added.map((audience) => ({ scope: open.get(audience) ?? [] })),
+    );
+    checkMayAssign(bearer, await listScopesSince(db, account_id, added, since));
+    if (public_client_grants === undefined) return;
     const concerned = [settings.public_client_grants, public_client_grants].flatMap(Object.entries<readonly string[]>);
     checkMayHandOn(
       directory,
@@ -38,5 +60,5 @@ export async function checkMayChange(
       bearer,
       concerned.map(([audience, scope]) => ({ audience, scope })),
     );
-  }
+  };
 }

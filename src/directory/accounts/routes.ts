@@ -1,11 +1,9 @@
 import { bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
-import type { Database } from "../../storage/storage.ts";
 import { actorOf } from "../actor.ts";
 import type { Directory } from "../directory.ts";
-import type { Account } from "./account.ts";
 import { changeSettings } from "./change-settings.ts";
-import { checkMayChange } from "./check-may-change.ts";
+import { mayChange } from "./check-may-change.ts";
 import { findAccount } from "./find-account.ts";
 import { AccountSettings, AccountSettingsChange } from "./settings.ts";
 
@@ -42,7 +40,7 @@ export function accountRoutes(app: App, directory: Directory): void {
     },
     handler: async (request) => {
       const { account_id, bearer, body } = request;
-      const permit = (db: Database, account: Account) => checkMayChange(directory, db, account, bearer, body);
+      const permit = await mayChange(directory, account_id, bearer, body);
       return (await changeSettings(directory, account_id, body, actorOf(request), permit)).settings;
     },
   });

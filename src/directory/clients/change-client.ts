@@ -1,7 +1,7 @@
 import { recordDeed } from "../../audit/audit.ts";
 import { noSuch, refuseField } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
-import { type Database, instant, type Transaction } from "../../storage/storage.ts";
+import { instant, type Transaction } from "../../storage/storage.ts";
 import type { Actor, Directory } from "../directory.ts";
 import { checkSettings } from "./check-settings.ts";
 import type { Client } from "./client.ts";
@@ -27,7 +27,7 @@ export interface ClientChange {
 }
 
 /** May refuse a change, by what the client is when nobody else changes it, and by what it becomes. */
-type Permit = (db: Database, before: ClientSettings, after: ClientSettings) => Promise<void>;
+type Permit = (before: ClientSettings, after: ClientSettings) => void;
 
 const takesSecret = ({ token_endpoint_auth_method }: Pick<ClientSettings, "token_endpoint_auth_method">) =>
   token_endpoint_auth_method.startsWith("client_secret_");
@@ -52,7 +52,7 @@ export async function changeClient(
     const held = clientSettings(stored);
     const settings = typeof change.settings === "function" ? change.settings(held) : change.settings;
     const after = { ...stored, ...settings };
-    await permit?.(tx.db, held, clientSettings(after));
+    permit?.(held, clientSettings(after));
     const { callbacks, login_uri, subject_type, sector_identifier_uri, jwks, jwks_uri } = held;
     checkSettings({ callbacks, login_uri, subject_type, sector_identifier_uri, jwks, jwks_uri, ...settings });
     const { name, description } = change;

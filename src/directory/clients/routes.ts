@@ -1,15 +1,15 @@
 import type { FastifyRequest } from "fastify";
-import { bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
+import { refuse } from "../../errors.ts";
+import { type Bearer, bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
 import { sendList } from "../../http/send-list.ts";
 import type { App } from "../../http/server.ts";
 import { reveal } from "../../secrets/secret.ts";
-import type { Database } from "../../storage/storage.ts";
 import { findAccount } from "../accounts/find-account.ts";
 import { actorOf } from "../actor.ts";
 import type { Directory } from "../directory.ts";
 import { withoutNulls } from "../entity.ts";
 import { listHeld } from "../grants/find-grant.ts";
-import { checkMayHandOn, checkMayStandFor } from "../may-hand-on.ts";
+import { checkMayAssign, checkMayHandOn, checkMayStandFor, standsForPeople } from "../may-hand-on.ts";
 import { changeClient, removeClient, rotateSecret } from "./change-client.ts";
 import type { Client } from "./client.ts";
 import { type CreatedClient, createClient } from "./create-client.ts";
@@ -65,7 +65,7 @@ export function clientRoutes(app: App, directory: Directory): void {
     },
     handler: async (request, reply) => {
       const { client_id, name, description, ...settings } = request.body ?? {};
-      await checkMayStandFor(directory, directory.storage.read, request.account_id, request.bearer, settings);
+      await checkMayStandFor(directory, request.account_id, request.bearer, settings);
       const input = { client_id, name, description, settings };
       reply.header("cache-control", "no-store");
       return withSecret(directory, await createClient(directory, request.account_id, input, actorOf(request)));
@@ -101,12 +101,13 @@ export function clientRoutes(app: App, directory: Directory): void {
       response: { 200: ClientView, ...missing },
     },
     handler: async (request) => {
-      const { account_id, bearer, params } = request;
-      const client = await findTrusted(directory, request, params.id);
       const { name, description, ...settings } = request.body;
+      const client = await findTrusted(directory, request, request.params.id, settings);
       const change = { name, description, settings };
-      const permit = (db: Database, before: ClientSettings, after: ClientSettings) =>
-        checkMayStandFor(directory, db, account_id, bearer, before, after);
+      const compared = [client.settings, { ...client.settings, ...settings }].some(standsForPeople);
+      const permit = (...kinds: readonly ClientSettings[]) => {
+        if (!compared && kinds.some(standsForPeople)) throw becameAnother(request.bearer);
+      };
       return view(directory, await changeClient(directory, client, change, actorOf(request), permit));
     },
   });
@@ -151,14 +152,28 @@ export function clientRoutes(app: App, directory: Directory): void {
   });
 }
 
-/** A client that the bearer may change: it holds every scope that the client holds, and those of whom it stands for. */
-async function findTrusted(directory: Directory, request: FastifyRequest, id: string): Promise<Client> {
+/**
+ * A client that the bearer may change: it holds every scope that the client holds, and those of whom it stands for, or
+ * would stand for with these settings.
+ */
+async function findTrusted(
+  directory: Directory,
+  request: FastifyRequest,
+  id: string,
+  settings: Partial<ClientSettings> = {},
+): Promise<Client> {
   const { account_id, bearer } = request;
   const client = await findClientById(directory, account_id, id);
   const account = await findAccount(directory, account_id);
   checkMayHandOn(directory, account, bearer, await listHeld(directory, client));
-  await checkMayStandFor(directory, directory.storage.read, account_id, bearer, client.settings);
+  await checkMayStandFor(directory, account_id, bearer, client.settings, { ...client.settings, ...settings });
   return client;
+}
+
+/** Of a client that stands for account users since it was looked at: whoever may have a say over it asks once more. */
+function becameAnother(bearer: Bearer): Error {
+  checkMayAssign(bearer, [{ scope: ["admin:accounts"] }]);
+  return refuse("temporarily_unavailable", { message: "Somebody else has just changed the client.", retry_after: 1 });
 }
 
 function listed({ settings, account_id: _account, ...client }: Client) {

@@ -23,6 +23,8 @@ export interface NewGrant {
 }
 
 const LIMIT_PER_CLIENT = 200;
+/** Of the scopes of all its grants: they lie in memory together, and strangers may have them read. */
+const CHARACTERS_PER_CLIENT = 100_000;
 
 /** May refuse it, by the account as it is when nobody else changes it. */
 type Permit = (account: Account) => void;
@@ -40,10 +42,21 @@ function checkAuthority(authority: string): void {
   throw refuseField("oidc.authority", "https", message);
 }
 
-/** @throws 400 invalid_request when a client with so many grants may have no other. */
-export function checkRoom(grants: number): void {
-  if (grants < LIMIT_PER_CLIENT) return;
-  throw refuseField("client_id", "too_many", `has ${LIMIT_PER_CLIENT} grants, which is the limit`);
+type Scopes = readonly Pick<Grant, "scope">[];
+
+const charactersOf = (grants: Scopes) => grants.flatMap(({ scope }) => scope).reduce((sum, one) => sum + one.length, 0);
+
+/**
+ * @param before The grants of a client, whose scopes may be more than that from earlier.
+ * @throws 400 invalid_request when a client may not have these after them.
+ */
+export function checkRoom(before: Scopes, after: Scopes): void {
+  if (after.length > LIMIT_PER_CLIENT)
+    throw refuseField("client_id", "too_many", `has ${LIMIT_PER_CLIENT} grants, which is the limit`);
+  const characters = charactersOf(after);
+  if (characters <= CHARACTERS_PER_CLIENT || characters <= charactersOf(before)) return;
+  const told = CHARACTERS_PER_CLIENT.toLocaleString("en");
+  throw refuseField("scope", "too_many", `the scopes of a client's grants may have ${told} characters together`);
 }
 
 /** @throws 400 invalid_request. */
@@ -85,7 +98,8 @@ export async function createGrantIn(
     created_by: actor.id,
   };
   permit?.((await holdAccount(tx, account_id, created_at)).account);
-  checkRoom((await selectGrants(tx.db, account_id, { client_id: client.id })).length);
+  const before = await selectGrants(tx.db, account_id, { client_id: client.id });
+  checkRoom(before, [...before, row]);
   await insertGrant(tx.db, row);
   const facts = { client_id: client.id };
   await recordDeed(tx, { account_id, action: "grant.created", entity: id, now: created_at, actor, facts });
@@ -107,7 +121,7 @@ export const publicGrantAt = (audience: string) => `public_grant:${audience}`;
 /** What says that those have changed, at whatever audience. */
 export const PUBLIC_GRANTS_CHANGED = changedSubject("public_grants");
 
-/** Tokens that hold a scope that is taken end, and no others. @throws 404 not_found. */
+/** Tokens that hold a scope that is taken end, and no others. @throws 400 invalid_request, 404 not_found. */
 export async function changeScope(
   directory: Directory,
   grant: Grant,
@@ -120,6 +134,11 @@ export async function changeScope(
   const distinct = [...new Set(scope)];
   await directory.storage.write(async (tx) => {
     permit?.((await holdAccount(tx, account_id, now)).account);
+    const before = await selectGrants(tx.db, account_id, { client_id });
+    checkRoom(
+      before,
+      before.map((one) => (one.id === id ? { scope: distinct } : one)),
+    );
     if (!(await updateScope(tx.db, account_id, id, distinct, now))) throw noSuch("grant");
     await directory.revocations.record(tx, account_id, [changedSubject(`grant:${id}`)]);
     await recordDeed(tx, { account_id, action: "grant.changed", entity: id, now, actor, facts: { client_id } });

@@ -1,12 +1,12 @@
 import { noSuch, refuse } from "../../errors.ts";
-import type { Database } from "../../storage/storage.ts";
+import type { Database, Instant } from "../../storage/storage.ts";
 import type { Account } from "../accounts/account.ts";
 import { findAccount, lookUpAccount } from "../accounts/find-account.ts";
 import type { Client } from "../clients/client.ts";
 import { cacheKey, type Directory } from "../directory.ts";
 import { canonicalAudience } from "./audience.ts";
 import type { Grant, GrantType } from "./grant.ts";
-import { type GrantFilter, pagesOfGrants, selectGrant, selectGrants } from "./store.ts";
+import { type GrantFilter, pagesOfGrants, selectGrant, selectGrants, selectScopesSince } from "./store.ts";
 
 /**
  * The client's grant for an audience that serves a flow of this type; of several the first made. A grant that names any
@@ -145,12 +145,17 @@ export function pageGrants(
   return pagesOfGrants(storage.read, account_id, filter);
 }
 
-/** As committed, or as a transaction sees them. */
-export function listGrants(
-  { storage }: Directory,
+/** As committed. */
+export function listGrants({ storage }: Directory, account_id: string, filter: GrantFilter): Promise<readonly Grant[]> {
+  return selectGrants(storage.read, account_id, filter);
+}
+
+/** What grants for these audiences give that came or changed at an instant or later, as a transaction sees them. */
+export function listScopesSince(
+  db: Database,
   account_id: string,
-  filter: GrantFilter,
-  db: Database = storage.read,
-): Promise<readonly Grant[]> {
-  return selectGrants(db, account_id, filter);
+  audiences: readonly string[],
+  since: Instant,
+): Promise<readonly Pick<Grant, "scope">[]> {
+  return selectScopesSince(db, account_id, audiences, since);
 }

@@ -21,6 +21,7 @@ const subject_types = ["client", "user"] as const;
 const tags = ["client grants"];
 const writes = { surface: "account", scopes: ["admin:accounts", "write:accounts"], subject_types } as const;
 const missing = refusals("account", ...bearer_refusals, "not_found");
+const TOGETHER = "The scopes of a client's grants may have 100,000 characters together.";
 
 export function grantRoutes(app: App, directory: Directory): void {
   function view({ account_id, ...grant }: Grant) {
@@ -66,7 +67,7 @@ export function grantRoutes(app: App, directory: Directory): void {
     schema: {
       operationId: "aid_auths_client_grants_post",
       summary: "Create a client grant",
-      description: "The caller must hold every scope that it gives.",
+      description: `The caller must hold every scope that it gives. ${TOGETHER}`,
       tags,
       params: OidParams,
       body: NewGrantBody,
@@ -76,7 +77,7 @@ export function grantRoutes(app: App, directory: Directory): void {
       const { account_id, bearer, body } = request;
       const client = await lookUpClient(directory, account_id, body.client_id);
       if (!client) throw noSuch("client");
-      await checkMayStandFor(directory, directory.storage.read, account_id, bearer, client.settings);
+      await checkMayStandFor(directory, account_id, bearer, client.settings);
       const { audience, scope, type = "any" } = body;
       const held = await listHeld(directory, client);
       const permit = (account: Account) => checkMayHandOn(directory, account, bearer, [...held, { audience, scope }]);
@@ -92,8 +93,7 @@ export function grantRoutes(app: App, directory: Directory): void {
     schema: {
       operationId: "aid_auths_client_grants_id_patch",
       summary: "Change the scopes of a client grant",
-      description:
-        "Tokens that hold a scope that is taken stop. The caller must hold every scope that the grant has and gets.",
+      description: `Tokens that hold a scope that is taken stop. The caller must hold every scope that the grant has and gets. ${TOGETHER}`,
       tags,
       params: GrantParams,
       body: GrantChangeBody,
@@ -140,6 +140,6 @@ async function heldBeside(
 ): Promise<readonly Grant[]> {
   const client = await lookUpClient(directory, account_id, client_id);
   if (!client) return listGrants(directory, account_id, { client_id });
-  await checkMayStandFor(directory, directory.storage.read, account_id, bearer, client.settings);
+  await checkMayStandFor(directory, account_id, bearer, client.settings);
   return listHeld(directory, client);
 }

@@ -53,7 +53,7 @@ export async function selectGrants(db: Database, account_id: string, filter: Gra
 }
 
 /** Grants that a page holds: the scope of one may be forty thousand characters. */
-const PAGE = 50;
+const PAGE = 20;
 
 /** The same, the oldest first, of which no more than a page is held at a time. */
 export function pagesOfGrants(db: Database, account_id: string, filter: GrantFilter): AsyncIterable<readonly Grant[]> {
@@ -61,6 +61,26 @@ export function pagesOfGrants(db: Database, account_id: string, filter: GrantFil
     const further = matching(db, account_id, filter).where("id", ">", last?.id ?? "");
     return (await further.limit(PAGE).execute()).map(decode);
   });
+}
+
+/** What grants for these audiences give that were made or changed at an instant or later; equal lists once. */
+export async function selectScopesSince(
+  db: Database,
+  account_id: string,
+  audiences: readonly string[],
+  since: Instant,
+): Promise<readonly { readonly scope: readonly string[] }[]> {
+  if (audiences.length === 0) return [];
+  const rows = await db
+    .selectFrom("grants")
+    .select("scope")
+    .distinct()
+    .where("account_id", "=", account_id)
+    .where("audience", "in", audiences)
+    .where("updated_at", ">=", since)
+    .where("deleted_at", "is", null)
+    .execute();
+  return rows.map(({ scope }) => ({ scope: JSON.parse(scope) as string[] }));
 }
 
 export async function selectGrant(db: Database, account_id: string, id: string): Promise<Grant | undefined> {

@@ -2,7 +2,7 @@ import { noSuch } from "../../errors.ts";
 import type { Database } from "../../storage/storage.ts";
 import type { Directory } from "../directory.ts";
 import type { Role } from "./role.ts";
-import { type RoleFilter, selectRole, selectRoles, selectRolesById } from "./store.ts";
+import { type RoleFilter, selectLiveIds, selectRole, selectRoles, selectRolesById } from "./store.ts";
 
 /** The live ones of these; as committed, or as a transaction sees them. */
 export function findRolesOf(
@@ -12,6 +12,15 @@ export function findRolesOf(
   db: Database = storage.read,
 ): Promise<readonly Role[]> {
   return selectRolesById(db, account_id, [...new Set(ids)]);
+}
+
+/** The ids of the live ones of these, as committed. */
+export function findLiveOf(
+  { storage }: Directory,
+  account_id: string,
+  ids: readonly string[],
+): Promise<readonly string[]> {
+  return selectLiveIds(storage.read, account_id, ids);
 }
 
 export function listRoles({ storage }: Directory, account_id: string, filter: RoleFilter): Promise<readonly Role[]> {

@@ -81,6 +81,22 @@ export async function selectRolesById(
   return rows.map(decode);
 }
 
+export async function selectLiveIds(
+  db: Database,
+  account_id: string,
+  ids: readonly string[],
+): Promise<readonly string[]> {
+  if (ids.length === 0) return [];
+  const rows = await db
+    .selectFrom("roles")
+    .select("id")
+    .where("account_id", "=", account_id)
+    .where("id", "in", ids)
+    .where("deleted_at", "is", null)
+    .execute();
+  return rows.map(({ id }) => id);
+}
+
 export async function insertRole(db: Database, { scope, ...role }: Omit<Role, "deleted_at" | "deleted_by">) {
   await db
     .insertInto("roles")

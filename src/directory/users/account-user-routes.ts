@@ -23,10 +23,11 @@ import {
   ExpandQuery,
   NewAccountUserBody,
 } from "./account-user-schema.ts";
+import type { AccountUserRow } from "./account-user-store.ts";
 import { changeAccountUser } from "./change-account-user.ts";
 import { createUser } from "./create-user.ts";
 import { findAccountUser } from "./find-account-user.ts";
-import { pagesOfAccountUsers } from "./list-account-users.ts";
+import { openRoleTexts, pagesOfAccountUsers } from "./list-account-users.ts";
 import { type EndLogins, removeUser } from "./remove-user.ts";
 
 const tags = ["account users"];
@@ -45,20 +46,18 @@ export interface AccountUserDeps {
 }
 
 export function accountUserRoutes(app: App, { directory, endLogins, configurationOf }: AccountUserDeps): void {
-  async function show(users: readonly AccountUser[], expand: string | undefined) {
-    const ids = users.map(({ id }) => id);
-    const configurations = await configurationOf(users[0]?.account_id ?? "", ids);
-    return users.map((user) => accountUserView(user, expand !== undefined, configurations.get(user.id)));
-  }
-
   async function* showAll(account_id: string, query: Static<typeof AccountUserQuery>) {
-    for await (const users of pagesOfAccountUsers(directory, account_id, query)) yield await show(users, query.expand);
+    for await (const users of pagesOfAccountUsers(directory, account_id, query)) {
+      const ids = users.map(({ id }) => id);
+      const configurations = await configurationOf(account_id, ids);
+      yield users.map((user) => ({ user, configuration: configurations.get(user.id) }));
+    }
   }
 
   async function showOne(user: AccountUser, expand: string | undefined) {
-    const [shown] = await show([user], expand);
-    if (!shown) throw new Error("a user was not shown");
-    return shown;
+    const configuration = (await configurationOf(user.account_id, [user.id])).get(user.id);
+    const roles = user.roles.map((role) => (expand === undefined ? { id: role.id } : roleView(role)));
+    return { ...accountUserView(user, configuration), roles };
   }
 
   /** @throws 403 unless the bearer holds everything that the user would hold, and holds now. */
@@ -88,7 +87,16 @@ export function accountUserRoutes(app: App, { directory, endLogins, configuratio
       querystring: AccountUserQuery,
       response: { 200: AccountUserList, ...found },
     },
-    handler: (request, reply) => sendList(request, reply, showAll(request.account_id, request.query), (user) => user),
+    handler: (request, reply) => {
+      const { account_id, query } = request;
+      const textsOf = openRoleTexts(directory, account_id);
+      sendList(request, reply, showAll(account_id, query), ({ user, configuration }) => {
+        const shown = accountUserView(user, configuration);
+        return query.expand === undefined
+          ? { ...shown, roles: user.role_ids.map((id) => ({ id })) }
+          : withRoles(shown, textsOf(user.role_ids));
+      });
+    },
   });
 
   app.route({
@@ -189,17 +197,27 @@ export function accountUserRoutes(app: App, { directory, endLogins, configuratio
   });
 }
 
-function accountUserView(user: AccountUser, expanded: boolean, configuration: Configuration | undefined) {
-  const { id, email, name, scope, roles, profile, last_seen_at } = user;
+function accountUserView(user: AccountUserRow, configuration: Configuration | undefined) {
+  const { id, email, name, scope, profile, last_seen_at } = user;
   const { created_at, created_by, updated_at, deleted_at, deleted_by } = user;
   const { authentication_type, agreement } = profile;
   return {
     ...withoutNulls({ id, created_at, created_by, updated_at, deleted_at, deleted_by, name, last_seen_at }),
     email: email ?? "",
     scope: [...scope],
-    roles: roles.map((role) => (expanded ? roleView(role) : { id: role.id })),
     ...(authentication_type ? { authentication_type } : {}),
     ...(agreement ? { agreement } : {}),
     ...(configuration ? { configuration } : {}),
   };
+}
+
+/** The JSON of a user whose roles are read while they are sent. */
+async function* withRoles(shown: object, roles: AsyncIterable<string>): AsyncGenerator<string> {
+  yield `${JSON.stringify(shown).slice(0, -1)},"roles":[`;
+  let before = "";
+  for await (const role of roles) {
+    yield before + role;
+    before = ",";
+  }
+  yield "]}";
 }

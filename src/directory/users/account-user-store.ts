@@ -2,7 +2,7 @@ import { sql } from "kysely";
 import { inPages } from "../../storage/pages.ts";
 import { searchIds } from "../../storage/search.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
-import { type AccountUser, type AccountUserProfile, EXTERNAL } from "./account-user.ts";
+import { type AccountUser, type AccountUserProfile, EXTERNAL, type Holders } from "./account-user.ts";
 import { columns } from "./store.ts";
 
 export interface AccountUserFilter {
@@ -28,12 +28,13 @@ export async function selectIsExternal(db: Database, account_id: string, id: str
   return row !== undefined;
 }
 
+/** Their index is for account users alone, and the statement says so in a literal, since a parameter could be anybody. */
 function accountUsers(db: Database, account_id: string) {
   return db
     .selectFrom("users")
     .select(accountUserColumns)
     .where("account_id", "=", account_id)
-    .where("type", "=", "account_user")
+    .where("type", "=", sql.lit("account_user" as const))
     .where("deleted_at", "is", null);
 }
 
@@ -101,56 +102,48 @@ export function selectRoleIds(
 }
 
 /** Users or roles whose scopes a page holds: those of one may be forty thousand characters. */
-const PAGE = 200;
+const PAGE = 50;
 
-export interface Holders {
-  /** Those alone whom the account's own provider logs in. */
-  readonly external: boolean;
-}
+/** Scopes as they are stored. */
+type PagesOfScopes = AsyncIterable<readonly { readonly id: string; readonly scope: string }[]>;
+
+const holdersOf = (db: Database, account_id: string, { external }: Holders) =>
+  accountUsers(db, account_id)
+    .clearSelect()
+    .$if(external, (query) => query.where("profile", "like", EXTERNAL));
 
 /** What account users hold by themselves, of those who hold anything. */
-export function pagesOfOwnScopes(
-  db: Database,
-  account_id: string,
-  { external }: Holders,
-): AsyncIterable<readonly { readonly id: string; readonly scope: readonly string[] }[]> {
-  return inPages(PAGE, async (last) => {
-    const rows = await accountUsers(db, account_id)
-      .clearSelect()
+export function pagesOfOwnScopes(db: Database, account_id: string, holders: Holders): PagesOfScopes {
+  return inPages(PAGE, (last) =>
+    holdersOf(db, account_id, holders)
       .select(["id", "scope"])
       .where("scope", "!=", "[]")
-      .$if(external, (query) => query.where("profile", "like", EXTERNAL))
       .where("id", ">", last?.id ?? "")
       .orderBy("id")
       .limit(PAGE)
-      .execute();
-    return rows.map(({ id, scope }) => ({ id, scope: JSON.parse(scope) as string[] }));
-  });
+      .execute(),
+  );
 }
 
-/** The roles that account users have, each once. */
-export function pagesOfRoleIds(
-  db: Database,
-  account_id: string,
-  { external }: Holders,
-): AsyncIterable<readonly { readonly role_id: string }[]> {
-  return inPages<{ readonly role_id: string }>(PAGE, (last) =>
+/** What the live roles hold that account users have, each once. */
+export function pagesOfRoleScopes(db: Database, account_id: string, holders: Holders): PagesOfScopes {
+  return inPages(PAGE, (last) =>
     db
-      .selectFrom("user_roles")
-      .select("role_id")
-      .distinct()
+      .selectFrom("roles")
+      .select(["id", "scope"])
       .where("account_id", "=", account_id)
-      .where("role_id", ">", last?.role_id ?? "")
-      .where("user_id", "in", (eb) =>
-        eb
-          .selectFrom("users")
-          .select("id")
-          .where("account_id", "=", account_id)
-          .where("type", "=", "account_user")
-          .where("deleted_at", "is", null)
-          .$if(external, (query) => query.where("profile", "like", EXTERNAL)),
+      .where("deleted_at", "is", null)
+      .where("id", ">", last?.id ?? "")
+      .where(({ exists, selectFrom }) =>
+        exists(
+          selectFrom("user_roles as held")
+            .select("held.role_id")
+            .where("held.account_id", "=", account_id)
+            .whereRef("held.role_id", "=", "roles.id")
+            .where("held.user_id", "in", holdersOf(db, account_id, holders).select("id")),
+        ),
       )
-      .orderBy("role_id")
+      .orderBy("id")
       .limit(PAGE)
       .execute(),
   );
@@ -217,8 +210,7 @@ export async function updateAccountUser(
 }
 
 /**
- * Every account that a verified address belongs to; the one lookup that crosses accounts. Its index is for account
- * users alone, and the statement says so in a literal, since a parameter could be anybody.
+ * Every account that a verified address belongs to; the one lookup that crosses accounts. By an index as `accountUsers`.
  */
 export function selectAccountsOfAddress(
   db: Database,

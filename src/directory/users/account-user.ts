@@ -29,6 +29,12 @@ export interface AccountUser extends User {
 /** Of a stored profile: whom the account's own provider logs in, and nothing else. */
 export const EXTERNAL = '%"authentication_type":"external"%';
 
+/** Account users who are looked at for what they hold. */
+export interface Holders {
+  /** Those alone whom the account's own provider logs in. */
+  readonly external: boolean;
+}
+
 /** What a person holds at the account API, and the names under which it can be revoked. */
 export interface Holdings {
   readonly scope: readonly string[];

@@ -53,7 +53,7 @@ export async function checkHolders(directory: Directory, role: Role, scope: read
 /** Whether all that the account's users hold, with these, is so little that nobody can hold too much. */
 async function holdFew(directory: Directory, account_id: string, scope: readonly string[]): Promise<boolean> {
   const all = new Set(scope);
-  for await (const held of pagesHeld(directory, directory.storage.read, account_id, { external: false })) {
+  for await (const held of pagesHeld(directory, account_id, { external: false })) {
     for (const one of held.flatMap((holding) => holding.scope)) all.add(one);
     if (all.size > MOST_HELD) return false;
   }

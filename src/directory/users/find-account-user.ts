@@ -1,14 +1,14 @@
 import { noSuch } from "../../errors.ts";
+import { sha256Text } from "../../secrets/digest.ts";
 import { type Database, instant } from "../../storage/storage.ts";
 import type { Client } from "../clients/client.ts";
 import type { Directory } from "../directory.ts";
 import { findRolesOf } from "../roles/find-role.ts";
-import { type AccountUser, type Holdings, holdingsOf } from "./account-user.ts";
+import { type AccountUser, type Holders, type Holdings, holdingsOf } from "./account-user.ts";
 import {
   type AccountUserFilter,
-  type Holders,
   pagesOfOwnScopes,
-  pagesOfRoleIds,
+  pagesOfRoleScopes,
   selectAccountsOfAddress,
   selectAccountUser,
   selectRoleIds,
@@ -35,18 +35,20 @@ export async function lookUpAccountUser(
   return { ...row, roles: await findRolesOf(directory, account_id, ids, db) };
 }
 
-/** What all of them hold, by themselves and by their roles, a page at a time; as a transaction sees it. */
+/** What all of them hold, by themselves and by their roles: as committed, a page at a time, and equal lists once. */
 export async function* pagesHeld(
-  directory: Directory,
-  db: Database,
+  { storage: { read } }: Directory,
   account_id: string,
   holders: Holders,
 ): AsyncGenerator<readonly { readonly scope: readonly string[] }[]> {
-  yield* pagesOfOwnScopes(db, account_id, holders);
-  for await (const page of pagesOfRoleIds(db, account_id, holders)) {
-    const ids = page.map(({ role_id }) => role_id);
-    yield await findRolesOf(directory, account_id, ids, db);
-  }
+  const seen = new Set<string>();
+  const isNew = ({ scope }: { readonly scope: string }) => {
+    const digest = sha256Text(scope);
+    return !seen.has(digest) && seen.add(digest);
+  };
+  for (const pages of [pagesOfOwnScopes(read, account_id, holders), pagesOfRoleScopes(read, account_id, holders)])
+    for await (const page of pages)
+      yield page.filter(isNew).map(({ scope }) => ({ scope: JSON.parse(scope) as string[] }));
 }
 
 const NOTHING: Holdings = { scope: [], holds: [] };

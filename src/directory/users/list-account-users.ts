@@ -1,12 +1,17 @@
+import { openBoundedMap } from "../../storage/bounded-map.ts";
 import { inPages } from "../../storage/pages.ts";
 import type { Directory } from "../directory.ts";
-import { findRolesOf } from "../roles/find-role.ts";
-import type { AccountUser } from "./account-user.ts";
+import { findLiveOf, findRolesOf } from "../roles/find-role.ts";
+import { roleView } from "../roles/view.ts";
 import { type AccountUserRow, selectAccountUsers, selectRoleIds } from "./account-user-store.ts";
 
-/** Users of a page, and roles that are read at once unless one user alone has more: each may hold forty thousand characters. */
-const USERS = 50;
-const ROLES = 100;
+/** Users of a page, and roles that are read at once: what one of them holds may be forty thousand characters. */
+const USERS = 10;
+const ROLES = 5;
+/** Roles of which a list remembers whether they live. */
+const KNOWN = 1_000;
+/** Characters of roles that a list keeps for those who have them too. */
+const KEPT = 100_000;
 
 export interface AccountUserQuery {
   /** Part of the address or name, whatever the case. */
@@ -17,12 +22,17 @@ export interface AccountUserQuery {
   readonly starting_after?: string | undefined;
 }
 
-/** In the order of their ids, as committed, of whom no more are held at a time than their roles leave room for. */
+export interface ListedAccountUser extends AccountUserRow {
+  /** Of the live ones, in their order. */
+  readonly role_ids: readonly string[];
+}
+
+/** In the order of their ids, as committed. */
 export async function* pagesOfAccountUsers(
   directory: Directory,
   account_id: string,
   { search, limit = Number.POSITIVE_INFINITY, starting_after }: AccountUserQuery,
-): AsyncGenerator<readonly AccountUser[]> {
+): AsyncGenerator<readonly ListedAccountUser[]> {
   const { read } = directory.storage;
   let left = limit;
   const pages = inPages<AccountUserRow>(USERS, async (last) => {
@@ -31,37 +41,43 @@ export async function* pagesOfAccountUsers(
     left -= rows.length;
     return rows;
   });
+  const areLive = openLiveRoles(directory, account_id);
   for await (const rows of pages) {
     const ids = rows.map(({ id }) => id);
     const held = new Map<string, string[]>(ids.map((id) => [id, []]));
     for (const { user_id, role_id } of await selectRoleIds(read, account_id, ids)) held.get(user_id)?.push(role_id);
-    for (const some of inRoom(rows, held)) {
-      const role_ids = some.flatMap(({ id }) => held.get(id) ?? []);
-      const roles = new Map((await findRolesOf(directory, account_id, role_ids)).map((role) => [role.id, role]));
-      yield some.map((row) => ({
-        ...row,
-        roles: (held.get(row.id) ?? []).toSorted().flatMap((id) => roles.get(id) ?? []),
-      }));
-    }
+    const live = await areLive([...held.values()].flat());
+    yield rows.map((row) => ({ ...row, role_ids: (held.get(row.id) ?? []).filter((id) => live.has(id)).toSorted() }));
   }
 }
 
-function inRoom(
-  rows: readonly AccountUserRow[],
-  held: ReadonlyMap<string, readonly string[]>,
-): readonly (readonly AccountUserRow[])[] {
-  const groups: AccountUserRow[][] = [];
-  let roles = new Set<string>();
-  for (const row of rows) {
-    const own = held.get(row.id) ?? [];
-    const group = groups.at(-1);
-    roles = new Set([...roles, ...own]);
-    if (group && roles.size <= ROLES) {
-      group.push(row);
-    } else {
-      groups.push([row]);
-      roles = new Set(own);
+/** Which of these roles live; without a look at what is in them. */
+function openLiveRoles(directory: Directory, account_id: string) {
+  const known = openBoundedMap<boolean>(KNOWN);
+  return async (ids: readonly string[]): Promise<ReadonlySet<string>> => {
+    const named = new Set(ids);
+    const unknown = [...named].filter((id) => !known.has(id));
+    const live = new Set([...named].filter((id) => known.get(id)));
+    for (const id of await findLiveOf(directory, account_id, unknown)) live.add(id);
+    for (const id of unknown) known.set(id, live.has(id), 0);
+    return live;
+  };
+}
+
+/** Of a list: the JSON of roles, one after the other. Made once for all who have a role, while there is room to keep it. */
+export function openRoleTexts(directory: Directory, account_id: string) {
+  const kept = openBoundedMap<string>(KNOWN, KEPT);
+  return async function* (ids: readonly string[]): AsyncGenerator<string> {
+    for (let from = 0; from < ids.length; from += ROLES) {
+      const some = ids.slice(from, from + ROLES);
+      const texts = new Map(some.map((id) => [id, kept.get(id)]));
+      const unknown = some.filter((id) => texts.get(id) === undefined);
+      for (const role of await findRolesOf(directory, account_id, unknown)) {
+        const text = JSON.stringify(roleView(role));
+        texts.set(role.id, text);
+        kept.set(role.id, text, text.length);
+      }
+      for (const text of texts.values()) if (text !== undefined) yield text;
     }
-  }
-  return groups;
+  };
 }

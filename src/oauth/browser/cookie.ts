@@ -12,9 +12,16 @@ const isSecure = (public_url: string) => public_url.startsWith("https:");
 const cookieName = (public_url: string, account_id: string) =>
   `${isSecure(public_url) ? "__Host-" : ""}lk_${account_id}`;
 
-function readCookie(request: Pick<FastifyRequest, "headers">, name: string): string | undefined {
-  const pairs = (request.headers.cookie ?? "").split(";").map((pair) => pair.trim().split("="));
-  const values = pairs.filter(([key]) => key === name).map(([, value]) => value);
+/** Strangers fill this header with whatever they like: it is searched for the name, and not taken to pieces. */
+function readCookie({ headers: { cookie = "" } }: Pick<FastifyRequest, "headers">, name: string): string | undefined {
+  const named = `${name}=`;
+  const values: string[] = [];
+  for (let at = cookie.indexOf(named); at >= 0 && values.length < 2; at = cookie.indexOf(named, at + 1)) {
+    const before = cookie.slice(0, at).trimEnd();
+    if (before !== "" && !before.endsWith(";")) continue;
+    const [value = ""] = /^[^;=]*/.exec(cookie.slice(at + named.length)) ?? [];
+    values.push(value.trim());
+  }
   // Two of one name: somebody else set one of them.
   return values.length === 1 ? values[0] : undefined;
 }

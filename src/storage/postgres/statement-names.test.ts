@@ -18,11 +18,24 @@ describe("names of statements", () => {
 
   it("are few, and stay with those who have one", () => {
     const nameOf = openStatementNames();
-    const texts = Array.from({ length: 300 }, (_, n) => `select a from t where b in (${"$1, ".repeat(n)}$2)`);
+    const texts = Array.from({ length: 300 }, (_, n) => `select a${n} from t where b = $1`);
     const names = new Set(texts.map((text) => often(nameOf, text)));
     expect(names.size, "and undefined").toBe(101);
     expect(nameOf(texts[0] ?? "", [1])).toBe([...names][0]);
     for (let n = 0; n < 5_000; n++) nameOf(`select ${n} where a = $1`, [1]);
     expect(nameOf(texts[99] ?? "", [1])).toBe([...names][99]);
+  });
+
+  it("are left for others where a text comes with lists of every length", () => {
+    const nameOf = openStatementNames();
+    const list = (count: number, entry = "$1") => Array.from({ length: count }, () => entry).join(", ");
+    for (let n = 1; n <= 100; n++) {
+      often(nameOf, `select a from t where b in (${list(n)}) and c = $101`);
+      often(nameOf, `insert into t (a, b) values ${list(n, "($1, $2)")} returning a`);
+    }
+    expect(often(nameOf, "select a from t where b in ($1)")).toMatch(/^q_/);
+    expect(often(nameOf, "select a from t where b in ($1) and c = $101"), "came first").toMatch(/^q_/);
+    expect(often(nameOf, `select a from t where b in (${list(50)}) and c = $101`)).toBeUndefined();
+    for (let n = 0; n < 80; n++) expect(often(nameOf, `select b${n} from t where a = $1`)).toMatch(/^q_/);
   });
 });

@@ -1,0 +1,206 @@
+/** An account of many people, roles and grants: what is asked about all of them keeps nobody else waiting. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { sqlitePath } from "../../src/config.ts";
+import { mayChange } from "../../src/directory/accounts/check-may-change.ts";
+import { findAccount } from "../../src/directory/accounts/find-account.ts";
+import { openSqliteFile } from "../../src/storage/sqlite/connection.ts";
+import { describeOnBothEngines } from "../support/engines.ts";
+import {
+  addClient,
+  addGrant,
+  addUser,
+  askForCode,
+  call,
+  createTenant,
+  type Latchkey,
+  startLatchkey,
+  type Tenant,
+  tokenOf,
+} from "../support/latchkey.ts";
+
+const [NOW, AGES_AGO] = [new Date().toISOString(), "2020-01-01T00:00:00.000Z"];
+const LONG = (n: number) => Array.from({ length: 200 }, (_, at) => `read:accounts:/${n}-${at}-`.padEnd(195, "x"));
+
+describeOnBothEngines("an account with much in it", (engine) => {
+  let latchkey: Latchkey;
+  const asked: string[] = [];
+  beforeAll(async () => {
+    latchkey = await startLatchkey(engine, { onQuery: (text) => void asked.push(text.replaceAll(/\s+/g, " ")) });
+  });
+  afterAll(() => latchkey.close());
+
+  const send = (own: Tenant, method: string, path: string, json?: object) =>
+    call(`${own.base}${path}`, { method, token: own.token, ...(json ? { json } : {}) });
+
+  /** Account users of whom each holds something else, and a role of their own. */
+  async function addHolders({ account_id }: Tenant, count: number, profile = "{}") {
+    const ids = Array.from({ length: count }, (_, n) => `00000000-0000-7000-8000-${String(n).padStart(12, "0")}`);
+    const about = { account_id, created_at: NOW, updated_at: NOW };
+    await latchkey.server.core.storage.write(async ({ db }) => {
+      const scope = (n: number) => JSON.stringify([`read:accounts:/users/${n}`]);
+      const users = ids.map((id, n) => ({ ...about, id, type: "account_user", profile, scope: scope(n) }));
+      await db.insertInto("users").values(users).execute();
+      const roles = ids.map((id, n) => ({ ...about, id: `role-${id}`, scope: scope(1_000 + n) }));
+      await db.insertInto("roles").values(roles).execute();
+      const held = ids.map((id) => ({ account_id, user_id: id, role_id: `role-${id}` }));
+      await db.insertInto("user_roles").values(held).execute();
+    });
+  }
+
+  /** Statements of one change that ask what people hold, and the first that holds a row of this table. */
+  async function changing(table: string, change: () => Promise<{ readonly status: number; readonly text: string }>) {
+    asked.splice(0);
+    const { status, text } = await change();
+    expect(status, text).toBe(200);
+    const people = asked.flatMap((one, at) => (/^select "id", "scope" from "(users|roles)"/.test(one) ? [at] : []));
+    return { people, held: asked.findIndex((one) => one.startsWith(`update "${table}"`)) };
+  }
+
+  it("looks at all that its people hold before anything is held, a page at a time", async () => {
+    const own = await createTenant(latchkey);
+    await addHolders(own, 210, '{"authentication_type":"external"}');
+    const staff = await addClient(latchkey, own.account_id, { first_party: true, user_type: "account_user" });
+    const jwks = { name: "IdP", uri: "https://idp.example/jwks", issuer: "https://idp.example" };
+    for (const [table, path, json] of [
+      ["clients", `/auth/clients/${staff.id}`, { name: "other" }],
+      ["accounts", "/auth/settings", { jwks }],
+    ] as const) {
+      const { people, held } = await changing(table, () => send(own, "PATCH", path, json));
+      expect(people.length, "five pages of people, and five of roles").toBe(10);
+      expect(people.at(-1), path).toBeLessThan(held);
+    }
+    const lesser = await addClient(latchkey, own.account_id);
+    await addGrant(latchkey, own.account_id, lesser, own.issuer, ["admin:accounts"]);
+    const token = await tokenOf(latchkey, own.account_id, lesser);
+    const patch = (json: object) => call(`${own.base}/auth/clients/${staff.id}`, { method: "PATCH", token, json });
+    expect((await patch({ name: "third" })).status, "admin:accounts covers all below it").toBe(200);
+    const { storage } = latchkey.server.core;
+    await storage.write(({ db }) =>
+      db
+        .updateTable("roles")
+        .set({ scope: '["admin:customers"]' })
+        .where("account_id", "=", own.account_id)
+        .where("id", "like", "role-%209")
+        .execute(),
+    );
+    const refused = await patch({ name: "fourth" });
+    expect([refused.status, refused.body.error?.code], refused.text).toEqual([403, "insufficient_scope"]);
+  });
+
+  it("lets nobody put two halves together who holds less than its people", async () => {
+    const own = await createTenant(latchkey);
+    const role = (await send(own, "POST", "/auth/roles", { scope: ["admin:customers"] })).body;
+    await send(own, "POST", "/management/users", { email: "ada@corp.example", roles: [{ id: role.id }] });
+    const lesser = await addClient(latchkey, own.account_id);
+    await addGrant(latchkey, own.account_id, lesser, own.issuer, ["admin:accounts"]);
+    const token = await tokenOf(latchkey, own.account_id, lesser);
+    const target = await addClient(latchkey, own.account_id);
+    const set = (json: object) => call(`${own.base}/auth/clients/${target.id}`, { method: "PATCH", token, json });
+    for (let n = 0; n < 5; n++) {
+      const both = await Promise.all([set({ user_type: "account_user" }), set({ first_party: true })]);
+      const [done, not] = both.map(({ status }) => status).toSorted();
+      expect([done, [403, 503].includes(not ?? 0)], both.map(({ text }) => text).join()).toEqual([200, true]);
+      expect((await set({ user_type: "customer" })).status).toBe(200);
+      expect((await set({ first_party: false })).status).toBe(200);
+    }
+  });
+
+  async function insertGrants(own: Tenant, audience: string, scopes: readonly (readonly string[])[]) {
+    const rows = scopes.map((scope, n) => ({
+      ...{ account_id: own.account_id, id: `${audience}-${n}`, client_id: own.client.id, audience, type: "any" },
+      ...{ scope: JSON.stringify(scope), created_at: AGES_AGO, updated_at: AGES_AGO },
+    }));
+    await latchkey.server.core.storage.write(({ db }) => db.insertInto("grants").values(rows).execute());
+  }
+
+  it("compares a further name of its API with the grants that name it, a page at a time", async () => {
+    const own = await createTenant(latchkey);
+    const audience = "urn:other-name";
+    const scopes = Array.from({ length: 45 }, (_, n) => [`read:accounts:/${n}`]);
+    await insertGrants(own, audience, scopes);
+    asked.splice(0);
+    const patched = await send(own, "PATCH", "/auth/settings", { api_audiences: [audience] });
+    expect(patched.status, patched.text).toBe(200);
+    const reads = asked.filter((text) => /^select .* from "grants" .*"audience" in/.test(text));
+    const pages = reads.filter((text) => text.includes(" limit "));
+    expect(pages).toHaveLength(3);
+    const [rest, ...others] = reads.filter((text) => !text.includes(" limit "));
+    expect([rest, others]).toEqual([expect.stringMatching(/^select distinct "scope" .*"updated_at" >=/), []]);
+    expect(asked.indexOf(pages.at(-1) ?? "")).toBeLessThan(asked.findIndex((text) => text.startsWith('update "accou')));
+  });
+
+  it("compares it also with grants that came while it was looked at those from before", async () => {
+    const own = await createTenant(latchkey);
+    const { directory, storage } = latchkey.server.core;
+    const bearer = { scope: ["admin:accounts"] } as never;
+    const change = { api_audiences: ["urn:a"] };
+    const permit = await mayChange(directory, own.account_id, bearer, change);
+    const inside = async () => permit(storage.read, await findAccount(directory, own.account_id));
+    await inside();
+    await insertGrants(own, "urn:a", [["admin:customers"]]);
+    await inside();
+    await expect(mayChange(directory, own.account_id, bearer, change)).rejects.toMatchObject({
+      code: "insufficient_scope",
+    });
+    await addGrant(latchkey, own.account_id, own.client, "urn:a", ["admin:payments"]);
+    await expect(inside()).rejects.toMatchObject({ code: "insufficient_scope" });
+    const other = await mayChange(directory, own.account_id, bearer, { api_audiences: [] });
+    await other(storage.read, await findAccount(directory, own.account_id));
+  });
+
+  it("has clients whose grants hold no more together than is read for any stranger who names them", async () => {
+    const own = await createTenant(latchkey);
+    const client = await addClient(latchkey, own.account_id);
+    const grant = (n: number, scope: readonly string[]) =>
+      send(own, "POST", "/auth/client-grants", { client_id: client.id, audience: `https://${n}.example`, scope });
+    const made = [await grant(0, LONG(0)), await grant(1, LONG(1))];
+    expect(made.map(({ status }) => status)).toEqual([200, 200]);
+    const fault = { path: "scope", code: "too_many", message: expect.stringContaining("100,000 characters") };
+    const many = await grant(2, LONG(2));
+    expect([many.status, many.body.error?.errors]).toEqual([400, [fault]]);
+    const small = await grant(2, ["read"]);
+    expect(small.status, small.text).toBe(200);
+    const change = (scope: readonly string[]) => send(own, "PATCH", `/auth/client-grants/${small.body.id}`, { scope });
+    const grown = await change(LONG(2));
+    expect([grown.status, grown.body.error?.errors]).toEqual([400, [fault]]);
+    expect((await change(["read", "write"])).status).toBe(200);
+    // What was given before there was a limit can be made less, and not more.
+    const { storage } = latchkey.server.core;
+    await storage.write(({ db }) =>
+      db
+        .updateTable("grants")
+        .set({ scope: JSON.stringify(LONG(2)) })
+        .where("account_id", "=", own.account_id)
+        .where("id", "=", small.body.id)
+        .execute(),
+    );
+    expect((await change([...LONG(2).slice(1), "x".repeat(196)])).status).toBe(400);
+    expect((await change(LONG(2).slice(1))).status).toBe(200);
+  });
+
+  it.runIf(engine === "sqlite")("finds account users, and who verified a number, by indexes of their own", async () => {
+    const own = await createTenant(latchkey);
+    const { phone_number } = await addUser(latchkey, own.account_id, { phone_number: "+4745000099" });
+    asked.splice(0);
+    const file = openSqliteFile(sqlitePath(latchkey.database.database_url));
+    const plansOf = (statement: RegExp) => {
+      const found = [...new Set(asked)].filter((text) => statement.test(text));
+      expect(found.length, `${statement}`).toBeGreaterThan(0);
+      return found.map((text) =>
+        file
+          .all(`explain query plan ${text.replaceAll("?", "1")}`)
+          .map(({ detail }) => String(detail))
+          .filter((detail) => /^SEARCH (users|u|o)\b/.test(detail)),
+      );
+    };
+    expect((await send(own, "GET", "/management/users")).status).toBe(200);
+    const staff = { first_party: true, user_type: "account_user" };
+    expect((await send(own, "POST", "/auth/clients", staff)).status).toBe(200);
+    for (const plan of plansOf(/^select .* from "(users|roles)" where .* order by "id"/))
+      expect(plan).toEqual([expect.stringContaining("users_account_users (account_id=? AND type=?")]);
+    expect((await askForCode(own, { connection: "sms", phone_number })).status).toBe(204);
+    for (const plan of plansOf(/"shared"/))
+      for (const detail of plan.slice(0, 2)) expect(detail).toContain("users_verified_phone (");
+    file.close();
+  });
+});
