@@ -137,4 +137,34 @@ describeOnBothEngines("a client's secrets", (engine) => {
     expect((await send("PATCH", `/auth/clients/${id}`, { jwks: null, jwks_uri })).status).toBe(200);
     expect((await send("PATCH", `/auth/clients/${id}`, { jwks })).status).toBe(400);
   });
+
+  it("and settings that were taken before are in the way of no change that does not name them", async () => {
+    const { storage } = latchkey.server.core;
+    const uri = "https://keys.example/jwks";
+    const before: readonly object[] = [
+      { jwks: { keys: [] }, jwks_uri: uri },
+      { jwks_uri: "https://u:p@keys.example/jwks" },
+      { jwks: { keys: Array.from({ length: 21 }, () => ({ kty: "RSA" })) } },
+      { subject_type: "pairwise", callbacks: ["https://app.example/cb", "com.example.app://app.example/cb"] },
+    ];
+    for (const settings of before) {
+      const { id } = await addClient(latchkey, tenant.account_id);
+      await storage.write(
+        async ({ db }) =>
+          void (await db
+            .updateTable("clients")
+            .set({ settings: JSON.stringify(settings) })
+            .where("id", "=", id)
+            .execute()),
+      );
+      for (const change of [{ name: "new" }, { login_uri: null }]) {
+        const { status, text } = await send("PATCH", `/auth/clients/${id}`, change);
+        expect(status, `${JSON.stringify(settings).slice(0, 80)} ${text}`).toBe(200);
+      }
+      const named = await send("PATCH", `/auth/clients/${id}`, settings);
+      expect(named.status, named.text).toBe(400);
+    }
+    const { body } = await send("POST", "/auth/clients", { jwks_uri: "https://u:p@keys.example/jwks" });
+    expect(body.error.message).toContain("without a user name or fragment");
+  });
 });

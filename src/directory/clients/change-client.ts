@@ -32,6 +32,19 @@ type Permit = (before: ClientSettings, after: ClientSettings) => void;
 const takesSecret = ({ token_endpoint_auth_method }: Pick<ClientSettings, "token_endpoint_auth_method">) =>
   token_endpoint_auth_method.startsWith("client_secret_");
 
+/** What is judged by one another. */
+const judged_together: readonly (readonly (keyof ClientSettings)[])[] = [
+  ["callbacks", "login_uri"],
+  ["callbacks", "subject_type", "sector_identifier_uri"],
+  ["jwks", "jwks_uri"],
+];
+
+/** Of what is held, that by which a change is judged: what was taken before a rule is in the way of no other change. */
+function besideOf(held: ClientSettings, change: Partial<ClientSettings>): Partial<ClientSettings> {
+  const names = judged_together.filter((group) => group.some((name) => name in change)).flat();
+  return Object.fromEntries(names.map((name) => [name, held[name]]));
+}
+
 /**
  * Sets what the change names and leaves the rest; secrets end where the client takes none any more.
  *
@@ -53,8 +66,7 @@ export async function changeClient(
     const settings = typeof change.settings === "function" ? change.settings(held) : change.settings;
     const after = { ...stored, ...settings };
     permit?.(held, clientSettings(after));
-    const { callbacks, login_uri, subject_type, sector_identifier_uri, jwks, jwks_uri } = held;
-    checkSettings({ callbacks, login_uri, subject_type, sector_identifier_uri, jwks, jwks_uri, ...settings });
+    checkSettings({ ...besideOf(held, settings), ...settings });
     const { name, description } = change;
     const fields = { ...(name === undefined ? {} : { name }), ...(description === undefined ? {} : { description }) };
     await updateClient(tx.db, account_id, id, { ...fields, settings: after }, now);

@@ -23,7 +23,7 @@ function addressFaults(settings: Partial<ClientSettings>): Fault[] {
   return (["jwks_uri", "backchannel_logout_uri"] as const).flatMap((path) => {
     const address = settings[path] ?? null;
     if (address === null || (isFetchable(address) && !address.includes("#"))) return [];
-    return [{ path, code: "https", message: "must be https, without a fragment" }];
+    return [{ path, code: "https", message: "must be https, without a user name or fragment" }];
   });
 }
 
