@@ -1,7 +1,11 @@
 import { expect, it } from "vitest";
 import { speaksOf } from "./erasure.ts";
 
-const ada = { account_id: "T00000001", ids: new Set(["ada"]), addresses: new Set(["{ada@example.com", "ada@example.com"]) };
+const ada = {
+  account_id: "T00000001",
+  ids: new Set(["ada"]),
+  addresses: new Set(["{ada@example.com", "ada@example.com"]),
+};
 
 it("a person is found in texts and in JSON, whatever a text begins with", () => {
   expect(speaksOf(ada, "{Ada@example.com")).toBe(true);
