@@ -41,6 +41,11 @@ describeOnBothEngines("signing keys", (engine) => {
   });
   afterAll(() => test.close());
 
+  it("are none at first, and any master key will do", async () => {
+    expect(await keysOf(fresh(), "T00000001")).toEqual([]);
+    await checkMasterKeys(test.storage, masterKeys([Buffer.alloc(32, 4)]));
+  });
+
   it("are replaced a few at a time, each told of in its own transaction", async () => {
     const own = fresh();
     const now = test.storage.now();
@@ -62,11 +67,6 @@ describeOnBothEngines("signing keys", (engine) => {
       const [, next] = await keysOf(own, account_id);
       expect(told).toContain(`${account_id} ES256 ${next?.kid}`);
     }
-  });
-
-  it("are none at first, and any master key will do", async () => {
-    expect(await keysOf(fresh(), "T00000001")).toEqual([]);
-    await checkMasterKeys(test.storage, masterKeys([Buffer.alloc(32, 4)]));
   });
 
   it("are made once for an account, whoever asks at the same time", async () => {
