@@ -7,6 +7,7 @@ import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import ipaddr from "ipaddr.js";
 import { adviceOn } from "./advice.ts";
+import { recordDeed } from "./audit/audit.ts";
 import { contactRoutes } from "./authentication/contact/routes.ts";
 import { configurationsOf } from "./authentication/mfa/factors.ts";
 import { preparePasswords } from "./authentication/passwords/password.ts";
@@ -74,11 +75,12 @@ import { languages } from "./pages/texts/languages.ts";
 import { revocationSweep } from "./revocation/revocation.ts";
 import { startJanitor } from "./storage/janitor.ts";
 import type { OnWait } from "./storage/migrate.ts";
+import { instant } from "./storage/storage.ts";
 import { type Logger, openLogger } from "./telemetry/log.ts";
 import { type Metrics, openMetrics } from "./telemetry/metrics.ts";
 import { serveMetrics } from "./telemetry/metrics-server.ts";
 import { openTracing, type Tracing } from "./telemetry/tracing.ts";
-import { keySweep } from "./tokens/keys/rotate-key.ts";
+import { keySweep, type NoteRotated } from "./tokens/keys/rotate-key.ts";
 import { tuneEngine } from "./tune-engine.ts";
 import { serveWithWorkers } from "./workers.ts";
 
@@ -177,13 +179,24 @@ const waitOf =
 export function sweepsOf({ directory, tokens }: Core) {
   const leadOf = async (account_id: string) =>
     (await lookUpAccount(directory, account_id))?.settings.key_publication_lead ?? 86_400;
+  const noteRotated: NoteRotated = (tx, { account_id, alg }, kid) => {
+    const now = instant(directory.storage.now());
+    const about = {
+      account_id,
+      action: "keys.rotated",
+      entity: account_id,
+      now,
+      facts: { alg, kid, immediately: false },
+    };
+    return recordDeed(tx, { ...about, actor: { id: null, context: {} } });
+  };
   const budgets = [budgetSweep, rememberedBudgetSweep];
   const own = [
     ...budgets,
     outboxSweep,
     revocationSweep,
     registrationSweep(directory),
-    keySweep(tokens, leadOf),
+    keySweep(tokens, leadOf, noteRotated),
     endingSweep(directory),
   ];
   return [...own, ...authenticationSweeps, ...oauthSweeps];

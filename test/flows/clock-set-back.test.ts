@@ -14,7 +14,8 @@ describeOnBothEngines("a clock that is set back", (engine) => {
     const { account_id, client, base } = await createTenant(latchkey);
     const { storage, tokens } = latchkey.server.core;
     const ahead = new Date(storage.now() + 7_200_000).toISOString();
-    const keys = () => storage.read.selectFrom("signing_keys").select("kid").where("account_id", "=", account_id).execute();
+    const keys = () =>
+      storage.read.selectFrom("signing_keys").select("kid").where("account_id", "=", account_id).execute();
     await tokenOf(latchkey, account_id, client);
     const before = await keys();
     await storage.write(async ({ db }) => {

@@ -41,10 +41,9 @@ const CONSENT = `select scope, host from consents
   where account_id = ?1 and user_id = ?2 and client_id = ?3 and audience = ?4`;
 /** What one session may have led to at a time: two hundred logins an hour, all day long. */
 const LED_LIMIT = 5_000;
-const ledBy = (account_id: string, session_id: string) => `(select count(*) from (
-  select 1 from session_authorizations where account_id = ${account_id} and session_id = ${session_id} limit ${LED_LIMIT}
-) led)`;
-const FULL = `select 1 where ${ledBy("?1", "?2")} >= ${LED_LIMIT}`;
+const full = (account_id: string, session_id: string) => `select 1 from session_authorizations
+  where account_id = ${account_id} and session_id = ${session_id} limit 1 offset ${LED_LIMIT - 1}`;
+const FULL = full("?1", "?2");
 const authorization_columns = "account_id, session_id, sid, client_id, created_at, expires_at";
 
 /**
@@ -133,7 +132,7 @@ export const answerStatement: HotStatement<Answering, Answered> = {
         select l.* from live l where l.consent_audience is null or exists (select from agreed a where a.n = l.n)
       ),
       given as materialized (
-        select s.* from standing s where s.sid is null or ${ledBy("s.account_id", "s.session_id")} < ${LED_LIMIT}
+        select s.* from standing s where s.sid is null or not exists (${full("s.account_id", "s.session_id")})
       ),
       used as (
         update authorization_requests r set used_at = g.now

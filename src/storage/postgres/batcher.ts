@@ -40,8 +40,8 @@ export type Batcher<I, O> = (input: I) => Promise<O>;
  * pays for one round trip and one flush instead of sixty-four. An idle one waits for nobody.
  *
  * Keys are sorted within a batch, so that two batches lock rows in one order. When a batch fails, its items go again one by
- * one, so a bad row fails alone. So does a row that somebody holds for long, for which no batch waits: what needs it is tried
- * again and again in a place of its own, one after the other, and keeps none of the others'. `deadline` in milliseconds; after it a caller is refused, whatever becomes of the statement.
+ * one, so a bad row fails alone. So does what needs a row that somebody holds for long: it is tried again in a place of its own,
+ * and keeps none of the others'. `deadline` in milliseconds; after it a caller is refused, whatever becomes of the statement.
  */
 export function openBatcher<I, O>(
   statement: HotStatement<I, O>,
@@ -54,8 +54,10 @@ export function openBatcher<I, O>(
   let scheduled = false;
   let patience: NodeJS.Timeout | undefined;
   const busy = new Set<string>();
-  const held: Item<I, O>[] = [];
-  let retrying = false;
+  const hold = openHeld(statement, execute, ({ key }) => {
+    busy.delete(key);
+    schedule();
+  });
 
   function schedule(): void {
     if (scheduled || inFlight >= IN_FLIGHT_LIMIT || queue.length === 0) return;
@@ -85,74 +87,97 @@ export function openBatcher<I, O>(
       turns.left();
       for (const item of items) busy.add(item.key);
       const waiting = new Set<Item<I, O>>();
-      const hold = (item: Item<I, O>) => void waiting.add(item);
-      void settle(statement, (inputs) => turns.take(execute(inputs)), items, hold).finally(() => {
+      const wait = (item: Item<I, O>) => void waiting.add(item);
+      void settle(statement, (inputs) => turns.take(execute(inputs)), items, wait).finally(() => {
         inFlight--;
         for (const item of items) if (!waiting.has(item)) busy.delete(item.key);
-        held.push(...waiting);
-        if (!retrying && held.length > 0) void retry();
+        hold([...waiting]);
         schedule();
       });
     }
   }
 
-  /** Until each has its answer, or nobody waits for it any more. */
-  async function retry(): Promise<void> {
-    retrying = true;
-    for (let item = held.shift(); item !== undefined; item = held.shift()) {
-      const { key, calls } = item;
-      let again = false;
-      if (calls.some((call) => call.waits()))
-        await settle(statement, execute, [item], () => {
-          again = true;
-        });
-      if (again) {
-        held.push(item);
-        await new Promise((resolve) => setTimeout(resolve, PAUSE));
-      } else {
-        busy.delete(key);
-        schedule();
-      }
-    }
-    retrying = false;
+  function drop(call: Call<I, O>): void {
+    queue = queue.filter((waiting) => waiting !== call);
   }
 
   return (input) =>
     new Promise<O>((resolve, reject) => {
       if (queue.length >= QUEUE_LIMIT) {
-        reject(
-          refuse("temporarily_unavailable", { detail: `${statement.name}: too many calls waiting`, retry_after: 1 }),
-        );
+        reject(unanswered(statement, "too many calls waiting"));
         return;
       }
-      let waits = true;
-      const timer = setTimeout(() => {
-        waits = false;
-        queue = queue.filter((waiting) => waiting !== call);
-        reject(
-          refuse("temporarily_unavailable", {
-            detail: `${statement.name}: no answer from the database`,
-            retry_after: 1,
-          }),
-        );
-      }, deadline);
-      const call: Call<I, O> = {
-        key: statement.key(input),
-        input,
-        waits: () => waits,
-        resolve: (answer) => {
-          clearTimeout(timer);
-          resolve(answer);
-        },
-        reject: (error) => {
-          clearTimeout(timer);
-          reject(error);
-        },
-      };
-      queue.push(call);
+      queue.push(openCall(statement, input, { resolve, reject }, deadline, drop));
       turns.came();
       schedule();
     });
+}
+
+const unanswered = ({ name }: { readonly name: string }, why: string) =>
+  refuse("temporarily_unavailable", { detail: `${name}: ${why}`, retry_after: 1 });
+
+/** `late` is told of one that had no answer in time. */
+function openCall<I, O>(
+  statement: HotStatement<I, O>,
+  input: I,
+  { resolve, reject }: Pick<Call<I, O>, "resolve" | "reject">,
+  deadline: number,
+  late: (call: Call<I, O>) => void,
+): Call<I, O> {
+  let waits = true;
+  const timer = setTimeout(() => {
+    waits = false;
+    late(call);
+    reject(unanswered(statement, "no answer from the database"));
+  }, deadline);
+  const call: Call<I, O> = {
+    key: statement.key(input),
+    input,
+    waits: () => waits,
+    resolve: (answer) => {
+      clearTimeout(timer);
+      resolve(answer);
+    },
+    reject: (error) => {
+      clearTimeout(timer);
+      reject(error);
+    },
+  };
+  return call;
+}
+
+/**
+ * What waits for a row that somebody holds for long: tried one after the other, until each has its answer or nobody waits
+ * for it any more; `done` hears of that.
+ */
+function openHeld<I, O>(
+  statement: HotStatement<I, O>,
+  execute: (inputs: readonly I[]) => Promise<readonly O[]>,
+  done: (item: Item<I, O>) => void,
+): (items: readonly Item<I, O>[]) => void {
+  const held: Item<I, O>[] = [];
+  let trying = false;
+
+  async function tryAll(): Promise<void> {
+    trying = true;
+    for (let item = held.shift(); item !== undefined; item = held.shift()) {
+      let again = false;
+      const wait = () => {
+        again = true;
+      };
+      if (item.calls.some((call) => call.waits())) await settle(statement, execute, [item], wait);
+      if (again) {
+        held.push(item);
+        await new Promise((resolve) => setTimeout(resolve, PAUSE));
+      } else done(item);
+    }
+    trying = false;
+  }
+
+  return (items) => {
+    held.push(...items);
+    if (!trying && held.length > 0) void tryAll();
+  };
 }
 
 /** Takes what may travel now; leaves the rest in order. */

@@ -46,6 +46,29 @@ describeOnBothEngines("signing keys", (engine) => {
     await checkMasterKeys(test.storage, masterKeys([Buffer.alloc(32, 4)]));
   });
 
+  it("are replaced a few at a time, each told of in its own transaction", async () => {
+    const own = fresh();
+    const now = test.storage.now();
+    const accounts = Array.from({ length: 12 }, (_, n) => `T000001${n.toString(16).toUpperCase().padStart(2, "0")}`);
+    for (const account_id of accounts) {
+      const account = { account_id, name: "x", settings: "{}", created_at: "", updated_at: "" };
+      await test.storage.write(({ db }) => db.insertInto("accounts").values(account).execute());
+      await signingKey(own, account_id, "ES256", now - 91 * DAY);
+    }
+    const told: string[] = [];
+    const { sweep } = keySweep(
+      own,
+      async () => 86_400,
+      async (_, { account_id, alg }, kid) => void told.push(`${account_id} ${alg} ${kid}`),
+    );
+    expect([await sweep(test.storage, 500), told.length]).toEqual([500, 10]);
+    expect([(await sweep(test.storage, 500)) < 500, told.length]).toEqual([true, 12]);
+    for (const account_id of accounts) {
+      const [, next] = await keysOf(own, account_id);
+      expect(told).toContain(`${account_id} ES256 ${next?.kid}`);
+    }
+  });
+
   it("are made once for an account, whoever asks at the same time", async () => {
     const { storage } = test;
     const askers = [fresh(), fresh(), fresh()].flatMap((tokens) => [tokens, tokens]);

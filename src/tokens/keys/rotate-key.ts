@@ -4,7 +4,7 @@ import { deleteExpired } from "../../storage/delete-expired.ts";
 import { instant, type Storage, type Transaction } from "../../storage/storage.ts";
 import type { Tokens } from "../tokens.ts";
 import { makeKey } from "./key.ts";
-import { insertKey, lockAccount, selectKeys, selectOldKeys, updateRetired } from "./store.ts";
+import { insertKey, lockAccount, type StoredKey, selectKeys, selectOldKeys, updateRetired } from "./store.ts";
 
 export interface Rotation {
   /** Seconds that the new key is published before it signs. */
@@ -31,12 +31,16 @@ export async function rotateKey(
   const active_at = instant(now + (immediately ? 0 : publication_lead * 1000));
   const expires_at = immediately ? at : instant(now + (publication_lead + longest_lifetime) * 1000);
   const times = { created_at: at, active_at, retired_at: null, expires_at: null };
+  const isUnderWay = (keys: readonly StoredKey[]) =>
+    !immediately && keys.some((key) => key.alg === alg && key.active_at > at);
+  // A key costs a tenth of a second of a core: it is made for whom nobody else has made one.
+  if (isUnderWay(await selectKeys(tokens.storage.read, account_id, at))) return null;
   const made = await makeKey(tokens.master_keys, account_id, alg, times);
   const rotated = await tokens.storage.write(async (tx) => {
     const { db } = tx;
     await lockAccount(db, account_id);
     const keys = (await selectKeys(db, account_id, at)).filter((key) => key.alg === alg);
-    if (keys.some((key) => key.active_at > at) && !immediately) return false;
+    if (isUnderWay(keys)) return false;
     // The first of an algorithm signs at once: until a later one did, nothing could.
     await insertKey(db, keys.length > 0 ? made : { ...made, active_at: at });
     await updateRetired(db, made, active_at, expires_at);
@@ -48,17 +52,30 @@ export async function rotateKey(
 }
 
 const AGE = 90 * 86_400_000;
+/** Keys that are made at a time: a process that is to stop waits for no more. */
+const AT_A_TIME = 10;
+
+/** What is noted of a key that took another's place. */
+export type NoteRotated = (
+  tx: Transaction,
+  replaced: { account_id: string; alg: SigningAlg },
+  kid: string,
+) => Promise<void>;
 
 /** For the janitor: keys are replaced after 90 days, and removed a day after they stopped verifying. */
-export function keySweep(tokens: Tokens, leadOf: (account_id: string) => Promise<number>) {
+export function keySweep(tokens: Tokens, leadOf: (account_id: string) => Promise<number>, note?: NoteRotated) {
   return {
     name: "signing keys",
     async sweep(storage: Storage, batch: number): Promise<number> {
       const now = storage.now();
-      const old = await selectOldKeys(storage.read, instant(now - AGE), batch);
-      for (const { account_id, alg } of old) {
-        await rotateKey(tokens, account_id, alg, { publication_lead: await leadOf(account_id) }, now);
+      const old = await selectOldKeys(storage.read, instant(now - AGE), AT_A_TIME);
+      for (const replaced of old) {
+        const { account_id, alg } = replaced;
+        const within = note && ((tx: Transaction, kid: string) => note(tx, replaced, kid));
+        const rotation = { publication_lead: await leadOf(account_id), ...(within ? { within } : {}) };
+        await rotateKey(tokens, account_id, alg, rotation, now);
       }
+      if (old.length === AT_A_TIME) return batch;
       return deleteExpired(storage, { table: "signing_keys", key: ["kid"] }, instant(now - 86_400_000), batch);
     },
   };
