@@ -70,8 +70,8 @@ describeOnBothEngines("clients that a document describes", (engine) => {
     const post = (path: string, json: object) => call(`${base}/auth/${path}`, { method: "POST", token, json });
     const granted = await post("client-grants", { client_id, audience, scope: [], type: "authorization_code" });
     expect(granted.status, granted.text).toBe(200);
-    const query = { client_id };
-    expect((await call(`${base}/auth/client-grants`, { token, query })).body[0]?.id).toBe(granted.body.id);
+    const found = await call(`${base}/auth/client-grants`, { token, query: { client_id } });
+    expect(found.body[0]?.id).toBe(granted.body.id);
     const asked = await post("passwordless", { client_id, audience, connection: "email", email: user.email });
     expect(asked.status, asked.text).toBe(204);
   });
@@ -110,12 +110,9 @@ describeOnBothEngines("clients that a document describes", (engine) => {
     expect(shown.status, shown.html).toBe(200);
     const { settings } = await findClient(latchkey.server.core.directory, at.account_id, client_id);
     expect([settings.grant_types, settings.response_types]).toEqual([code, ["code"]]);
-    const useless = [
-      { grant_types: [DEVICE] },
-      { grant_types: [DEVICE, "refresh_token"] },
-      { grant_types: ["urn:ietf:params:oauth:grant-type:jwt-bearer"] },
-      { response_types: ["id_token"] },
-    ];
+    const devices = [{ grant_types: [DEVICE] }, { grant_types: [DEVICE, "refresh_token"] }];
+    const others = { grant_types: ["urn:ietf:params:oauth:grant-type:jwt-bearer"] };
+    const useless = [...devices, others, { response_types: ["id_token"] }];
     for (const [n, more] of useless.entries())
       expect((await authorize(describe(`/useless-${n}.json`, more), at)).status, JSON.stringify(more)).toBe(400);
   });
