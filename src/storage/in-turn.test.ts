@@ -13,6 +13,7 @@ it("what is done in turn is done one at a time for each key, whatever became of 
   };
   const done = [inTurn("a", work("first")), inTurn("a", work("second")), inTurn("a", work("third"))];
   const other = inTurn("b", work("other"));
+  await Promise.resolve();
   expect(happened).toEqual(["first begins", "other begins"]);
   const outcomes = await Promise.allSettled([...done, other]);
   expect(outcomes.map((one) => (one.status === "fulfilled" ? one.value : "failed"))).toEqual([

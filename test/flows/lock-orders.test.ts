@@ -95,20 +95,20 @@ describe.runIf(engines.includes("postgres"))("locks are taken in one order", () 
     expect(both).toMatchObject([{ status: "fulfilled" }, { status: "fulfilled" }]);
   });
 
-  it("by whoever asks for a contact code once more: the code before what the account shares", async () => {
+  it("by whoever asks for another contact code: the code before what the account shares", async () => {
     const { directory } = latchkey.server.core;
     const { account_id } = tenant;
     const account = await findAccount(directory, account_id);
     const { id } = await addUser(latchkey, account_id);
     const user = await findUser(directory, account_id, id);
     const caller = { own: false, source: null, client_uuid: tenant.client.id };
-    const wanted = { account, user, field: "phone_number", value: "+46701234567", caller } as const;
-    const send = () => sendContactCode(directory, wanted, actor);
-    await send();
+    const wanted = { account, user, field: "phone_number", caller } as const;
+    const send = (value: string) => sendContactCode(directory, { ...wanted, value }, actor);
+    await send("+46701234567");
     const both = await overlap(
       storage,
       hold("contact_challenges", "user_id", id),
-      send,
+      () => send("+46701234568"),
       stillFree("budgets", "budget", "sms_daily"),
     );
     expect(both).toMatchObject([{ status: "fulfilled" }, { status: "fulfilled" }]);

@@ -47,6 +47,14 @@ describeOnBothEngines("a parameter that comes twice", (engine) => {
   };
   const credentials = () => ({ grant_type: "client_credentials", resource: scene.tenant.audience });
 
+  it("and one that is no text are refused", async () => {
+    for (const more of [{ response_type: {} }, { ui_locales: [] }, { response_type: [[]], scope: {} }]) {
+      const json = { ...about, ...more };
+      const reply = await call(`${scene.tenant.base}/oauth/authorize`, { method: "POST", json });
+      expect([reply.status, reply.body.error], JSON.stringify(more)).toEqual([400, "invalid_request"]);
+    }
+  });
+
   it("is ignored where nobody here knows it, however often it comes", async () => {
     const { tenant, latchkey } = scene;
     const shown = await openSurfer(latchkey).visit(`${tenant.issuer}/oauth/authorize?${encoded(about)}&${UNKNOWN}`);

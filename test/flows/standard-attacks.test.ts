@@ -260,8 +260,8 @@ describeOnBothEngines("attacks on the standard surface", (engine) => {
     await storage.write(async ({ db }) => {
       await db.updateTable("client_secrets").set({ not_after: ended }).where("client_id", "=", web.id).execute();
     });
-    expect((await standard.redeem(code)).body.error).toBe("invalid_grant");
-    expect((await standard.token({ grant_type: "refresh_token", refresh_token })).body.error).toBe("invalid_grant");
+    expect((await standard.redeem(code)).body.error).toBe("invalid_client");
+    expect((await standard.token({ grant_type: "refresh_token", refresh_token })).body.error).toBe("invalid_client");
     const deleted = await warm();
     await storage.write(async ({ db }) => {
       await db.updateTable("clients").set({ deleted_at: ended }).where("id", "=", deleted.own.id).execute();

@@ -111,13 +111,16 @@ describeOnBothEngines("a scope that is taken from a grant", (engine) => {
     const server = await addClient(latchkey, open.account_id, { grant_types: [EXCHANGE], resource_for: [api] });
     await addGrant(latchkey, open.account_id, server, store, scope);
     const standard = standardClient(latchkey, open, server);
-    const logIn = async (more: Readonly<Record<string, string>>) => {
+    const codeOf = async (more: Readonly<Record<string, string>>) => {
       const { email } = await addUser(latchkey, open.account_id);
       const url = standard.address({ client_id }, { ...pkce, ...more });
-      const code = answered(await openSurfer(latchkey).logIn(url, open, email)).get("code") ?? "";
-      const form = { grant_type: "authorization_code", client_id, code, redirect_uri: CALLBACK };
-      return (await standard.token({ ...form, code_verifier: VERIFIER }, null)).body.access_token;
+      return answered(await openSurfer(latchkey).logIn(url, open, email)).get("code") ?? "";
     };
+    const redeem = async (code: string) => {
+      const form = { grant_type: "authorization_code", client_id, code, redirect_uri: CALLBACK };
+      return (await standard.token({ ...form, code_verifier: VERIFIER }, null)).body;
+    };
+    const logIn = async (more: Readonly<Record<string, string>>) => (await redeem(await codeOf(more))).access_token;
     const exchange = async (subject_token: string) => {
       const subject_token_type = "urn:ietf:params:oauth:token-type:access_token";
       const form = { grant_type: EXCHANGE, subject_token_type, subject_token, audience: store };
@@ -126,6 +129,7 @@ describeOnBothEngines("a scope that is taken from a grant", (engine) => {
     const wide = await logIn({ resource: api, scope: "openid tools:list tools:call" });
     const narrow = await logIn({ resource: api, scope: "openid tools:list" });
     const about_me = await logIn({ scope: "openid" });
+    const late = await codeOf({ resource: api, scope: "openid tools:list tools:call" });
     const tokens = [wide, await exchange(wide), narrow, await exchange(narrow)];
     const alive = async () => {
       const form = (token: string) => ({ method: "POST", headers: { authorization: basic(server) }, form: { token } });
@@ -144,6 +148,7 @@ describeOnBothEngines("a scope that is taken from a grant", (engine) => {
     expect(await alive(), "nothing was taken").toEqual([true, true, true, true]);
     await change({ [api]: ["tools:list"] });
     expect(await alive()).toEqual([false, false, true, true]);
+    expect((await redeem(late)).scope, "of a code that was out").toBe("openid tools:list");
     await change({});
     expect(await alive()).toEqual([false, false, false, false]);
     expect((await call(`${open.base}/oauth/userinfo`, { token: about_me })).status).toBe(200);

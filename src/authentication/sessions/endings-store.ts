@@ -6,23 +6,38 @@ import { columns, type SessionEndings } from "../../storage/tables.ts";
 export type Ending = Readonly<SessionEndings>;
 
 /**
- * Of one person, or of anybody. On PostgreSQL it passes over what another process is ending, and holds the rest.
+ * Of an account or person, or of anybody. On PostgreSQL it passes over what another process is ending, and holds the rest.
  */
 export async function selectEndings(
   db: Database,
   engine: Engine,
-  whose: Pick<Ending, "account_id" | "user_id"> | undefined,
+  whose: Whose | undefined,
   limit: number,
 ): Promise<readonly Ending[]> {
-  let found = db
-    .selectFrom("session_endings")
+  const found = ofWhom(db, whose)
     .select(columns.session_endings)
     .orderBy("account_id")
     .orderBy("session_id")
     .limit(limit);
-  if (whose) found = found.where("account_id", "=", whose.account_id).where("user_id", "=", whose.user_id);
   // SQLite runs one write at a time.
   return (engine === "postgres" ? found.forUpdate().skipLocked() : found).execute();
+}
+
+/** Whether anything of theirs is left, also what another process holds. */
+export async function isLeft(db: Database, whose: Whose): Promise<boolean> {
+  const [row] = await ofWhom(db, whose).select("session_id").limit(1).execute();
+  return row !== undefined;
+}
+
+/** Of an account, or of one person of it. */
+export type Whose = Pick<Ending, "account_id"> & Partial<Pick<Ending, "user_id">>;
+
+function ofWhom(db: Database, whose: Whose | undefined) {
+  const { account_id, user_id } = whose ?? {};
+  return db
+    .selectFrom("session_endings")
+    .$if(account_id !== undefined, (query) => query.where("account_id", "=", account_id ?? ""))
+    .$if(user_id !== undefined, (query) => query.where("user_id", "=", user_id ?? ""));
 }
 
 /** As many as one statement takes. */

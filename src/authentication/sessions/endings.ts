@@ -16,9 +16,11 @@ import {
   deleteEndings,
   type Ending,
   insertEndings,
+  isLeft,
   selectEndings,
   selectLed,
   selectListening,
+  type Whose,
 } from "./endings-store.ts";
 
 export type { Ending } from "./endings-store.ts";
@@ -61,11 +63,16 @@ export async function beginEndings(
   return { led, left: left.length > 0 };
 }
 
-type Whose = Pick<Ending, "account_id" | "user_id">;
+/** Milliseconds between two looks at what somebody else is ending. */
+const LOOK = 20;
 
-/** Ends what is left of a person's sessions that have ended. */
+/** Ends what is left of an account's or person's sessions that have ended, and waits for what others are ending. */
 export async function finishEndings(directory: Directory, whose: Whose): Promise<void> {
-  while ((await nextPage(directory, whose)) > 0) await new Promise((turn) => setImmediate(turn));
+  for (;;) {
+    while ((await nextPage(directory, whose)) > 0) await new Promise((turn) => setImmediate(turn));
+    if (!(await isLeft(directory.storage.read, whose))) return;
+    await new Promise((turn) => setTimeout(turn, LOOK));
+  }
 }
 
 /** For the janitor: what others left. */

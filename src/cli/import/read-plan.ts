@@ -140,7 +140,6 @@ function checksOfUser(
       .map((name) =>
         throwing(() => refuseField("roles", "unknown", `names the role ${name}, which the file does not have`)),
       ),
-    () => checkHeld([{ scope }, ...known.filter(({ name }) => roles.includes(name))]),
     () => {
       const given = (["scope", "roles"] as const).find((name) => user[name] !== undefined);
       if (given && type !== "account_user")
@@ -148,8 +147,9 @@ function checksOfUser(
     },
     async () => password_hash !== undefined && checkHash(password_hash),
     async () => {
-      if (!here || (await lookUpKnown(directory, here, await identityOf(user, country)))) return;
-      if (customer_id !== undefined && (await isUserId(directory, here.account_id, customer_id)))
+      if (here && (await lookUpKnown(directory, here, await identityOf(user, country)))) return;
+      checkHeld([{ scope }, ...known.filter(({ name }) => roles.includes(name))]);
+      if (here && customer_id !== undefined && (await isUserId(directory, here.account_id, customer_id)))
         throw refuseField("customer_id", "taken", "is taken");
     },
   ];

@@ -1,4 +1,5 @@
 import { sql } from "kysely";
+import { finishEndings } from "../../authentication/sessions/endings.ts";
 import type { Core } from "../../core.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { sealedVersion } from "../../secrets/seal.ts";
@@ -27,6 +28,8 @@ type Row = Readonly<Record<string, unknown>>;
  */
 export async function readAccount({ storage, directory }: Core, account_id: string, write: Write): Promise<Exported> {
   await findAccount(directory, account_id);
+  // Else nothing would go on with them at the other server.
+  await finishEndings(directory, { account_id });
   const versions = new Set<string>();
   const counts: Record<string, number> = {};
   const exported_at = instant(storage.now());

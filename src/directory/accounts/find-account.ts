@@ -10,11 +10,12 @@ export async function findAccount(directory: Directory, account_id: string): Pro
   return account;
 }
 
-/** … or undefined; at most a second old where it is loaded again. */
-export function lookUpAccount(
-  directory: Directory,
-  account_id: string,
-  how: "get" | "reload" = "get",
-): Promise<Account | undefined> {
-  return directory.accounts[how](account_id, () => selectAccount(directory.storage.read, account_id));
+/** … or undefined. */
+export function lookUpAccount(directory: Directory, account_id: string): Promise<Account | undefined> {
+  return directory.accounts.get(account_id, () => readAccount(directory, account_id));
+}
+
+/** As committed. */
+export function readAccount({ storage }: Directory, account_id: string): Promise<Account | undefined> {
+  return selectAccount(storage.read, account_id);
 }

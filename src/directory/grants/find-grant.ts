@@ -1,7 +1,7 @@
 import { noSuch, refuse } from "../../errors.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
 import type { Account } from "../accounts/account.ts";
-import { findAccount, lookUpAccount } from "../accounts/find-account.ts";
+import { findAccount, lookUpAccount, type readAccount } from "../accounts/find-account.ts";
 import type { Client } from "../clients/client.ts";
 import { cacheKey, type Directory } from "../directory.ts";
 import { canonicalAudience } from "./audience.ts";
@@ -106,14 +106,14 @@ async function publicGrants(directory: Directory, client: Client): Promise<reado
   }));
 }
 
-/** … at one audience, at most 5 s old, a second where it is loaded again; undefined where it lets them nothing there. */
+/** … at one audience, at most 5 s old, or as committed; undefined where it lets them nothing there. */
 export async function lookUpPublicGrant(
   directory: Directory,
   account_id: string,
   audience: string,
-  how: "get" | "reload" = "get",
+  read: typeof readAccount = lookUpAccount,
 ): Promise<Pick<Grant, "audience" | "scope"> | undefined> {
-  const account = await lookUpAccount(directory, account_id, how);
+  const account = await read(directory, account_id);
   return account && matchGrant(directory, account, openTo(account), audience, "authorization_code");
 }
 

@@ -150,7 +150,7 @@ export function pagesOfRoleScopes(db: Database, account_id: string, holders: Hol
 }
 
 /** Users of whom all that they hold is read: a hundred roles each. */
-const FEW = 5;
+const FEW = 1;
 
 /** Who has a role. */
 export function pagesOfHolders(

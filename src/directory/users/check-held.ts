@@ -37,15 +37,21 @@ export async function checkHeldBy(
 /** … of whoever has a role, once it gives these scopes. @throws 400 invalid_request. */
 export async function checkHolders(directory: Directory, role: Role, scope: readonly string[]): Promise<void> {
   const before = new Set(role.scope);
-  if (scope.every((one) => before.has(one)) || (await holdFew(directory, role.account_id, scope))) return;
-  const { account_id, id } = role;
+  if (scope.every((one) => before.has(one))) return;
+  // One look at an account at a time, since each takes turns from everybody.
+  await directory.inTurn(role.account_id, () => checkEach(directory, role, scope));
+}
+
+async function checkEach(directory: Directory, { account_id, id }: Role, scope: readonly string[]): Promise<void> {
+  if (await holdFew(directory, account_id, scope)) return;
   for await (const page of pagesOfHolders(directory.storage.read, account_id, id)) {
     for (const { user_id } of page) {
       const user = await lookUpAccountUser(directory, account_id, { id: user_id });
-      const roles = user?.roles.map((one) => (one.id === id ? { ...one, scope } : one)) ?? [];
-      const { length } = user ? holdingsOf({ ...user, roles }).scope : [];
+      if (!user) continue;
+      const roles = user.roles.map((one) => (one.id === id ? { ...one, scope } : one));
+      const { length } = holdingsOf({ ...user, roles }).scope;
       const message = `would give the user ${user_id} ${length} different scopes; ${MOST_HELD} is the limit`;
-      if (length > MOST_HELD) throw refuseField("scope", "too_many", message);
+      if (length > MOST_HELD && length > holdingsOf(user).scope.length) throw refuseField("scope", "too_many", message);
     }
   }
 }

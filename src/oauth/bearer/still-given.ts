@@ -1,4 +1,4 @@
-import { findAccount } from "../../directory/accounts/find-account.ts";
+import { findAccount, readAccount } from "../../directory/accounts/find-account.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { isAnAccountApi } from "../../directory/grants/audience.ts";
@@ -56,7 +56,8 @@ async function lookUpKnown(
 }
 
 async function lookUpCommitted(directory: Directory, account_id: string, named: string): Promise<Gives | undefined> {
-  if (named.startsWith(PUBLIC)) return lookUpPublicGrant(directory, account_id, named.slice(PUBLIC.length), "reload");
+  if (named.startsWith(PUBLIC))
+    return lookUpPublicGrant(directory, account_id, named.slice(PUBLIC.length), readAccount);
   return findGrantById(directory, account_id, named.slice(GRANT.length)).catch(unlessRefused("not_found"));
 }
 

@@ -8,7 +8,8 @@ const BATCH = 500;
 
 /**
  * Makes room in a session that has led to much: what nothing lives of any more, because its last access token is over and
- * nobody may refresh, need not be ended with it. `now` in milliseconds.
+ * nobody may refresh, need not be ended with it; of each client something stays, by which it is told of the end. An account
+ * user's token is exchanged for others for a day, each of which lives for one. `now` in milliseconds.
  *
  * @returns whether there was any.
  */
@@ -17,6 +18,7 @@ export function forgetSpent(
   { account_id, session_id }: Pick<Answering, "account_id" | "session_id">,
   now: number,
 ): Promise<boolean> {
+  const over = instant(now - TOKENS_LIVE);
   const held = sql.raw(engine === "postgres" ? "for update" : "");
   return write(async ({ db }) => {
     // As everybody does who changes what several of its rows say.
@@ -27,9 +29,13 @@ export function forgetSpent(
         with spent as materialized (
           select a.sid from session_authorizations a
           where a.account_id = ${account_id} and a.session_id = ${session_id}
-            and a.created_at < ${instant(now - TOKENS_LIVE)}
+            and a.created_at < ${instant(now - 2 * TOKENS_LIVE)}
             and not exists (select 1 from refresh_families f
-              where f.account_id = a.account_id and f.id = a.sid and f.revoked_at is null)
+              where f.account_id = a.account_id and f.id = a.sid and f.revoked_at is null
+                and f.idle_expires_at > ${over} and f.expires_at > ${over})
+            and exists (select 1 from session_authorizations b
+              where b.account_id = a.account_id and b.session_id = a.session_id and b.sid > a.sid
+                and b.client_id = a.client_id)
           limit ${sql.lit(BATCH)}
         ) select sid from spent)`.execute(db);
     return Number(numAffectedRows) > 0;

@@ -43,8 +43,10 @@ const leading: readonly string[] = ["client_id", "redirect_uri", "response_mode"
  */
 export async function readRequest(oauth: Oauth, account_id: string, sent: SentRequest): Promise<ReadRequest> {
   const { faults = [] } = sent;
-  if (faults.some(({ path }) => leading.includes(path) || !Object.hasOwn(RawParameters.properties, path)))
-    throw refuseParameters(faults);
+  // What is no text came as JSON, and nothing else of it is read.
+  const untold = ({ path, code }: Fault) =>
+    code === "type" || leading.includes(path) || !Object.hasOwn(RawParameters.properties, path);
+  if (faults.some(untold)) throw refuseParameters(faults);
   const { account, client } = await findAsking(oauth, account_id, sent);
   const raw = await openRequestObject(oauth, client, sent.raw);
   const to = answerTo(client, raw);

@@ -6,6 +6,8 @@ import type { Client } from "../../directory/clients/client.ts";
 import { checkSecretStands, type ProvenClient } from "../../directory/clients/secret.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { isAccountApi } from "../../directory/grants/audience.ts";
+import { publicGrantAt } from "../../directory/grants/change-grants.ts";
+import { lookUpPublicGrant } from "../../directory/grants/find-grant.ts";
 import { by_reuse, revoke } from "../../directory/revoke.ts";
 import { noteSeenAt } from "../../directory/users/find-account-user.ts";
 import { type Refusal, refuse } from "../../errors.ts";
@@ -92,7 +94,7 @@ export async function redeemAuthorizationCode(
   if (!redeemed) return stolen();
   await noteUsed(directory, client);
   await noteSeenAt(directory, client, subject.id);
-  const scope = held === null ? content.authorization.scope : stillGiven(directory, account, content, held);
+  const scope = await stillGiven(directory, account, content, held);
   const authorization = { ...content.authorization, scope, issuing: issuingOf(directory, account), dpop_jkt };
   const issued = await issueAccessToken(tokens, authorization, now);
   const lasting = lasts(client, authorization.scope)
@@ -112,14 +114,18 @@ export async function redeemAuthorizationCode(
   return { ...issued, ...lasting, id_token: await issueIdToken(tokens, spoken, fields, now) };
 }
 
-/** What was authorized, without what was taken from the client's grant since. `held`: JSON. */
-function stillGiven(
-  { public_url }: Directory,
+/** What was authorized, without what was taken since from the client's grant or `public_client_grants`. `held`: JSON. */
+async function stillGiven(
+  directory: Directory,
   account: Account,
-  { authorization: { audience, scope } }: AuthorizationCode,
-  held: string,
-): readonly string[] {
-  const given = givenBy(JSON.parse(held) as string[], isAccountApi(account, public_url, audience));
+  { authorization: { audience, scope, holds = [] } }: AuthorizationCode,
+  held: string | null,
+): Promise<readonly string[]> {
+  const by_setting = held === null && holds.includes(publicGrantAt(audience));
+  if (held === null && !by_setting) return scope;
+  const open = by_setting ? await lookUpPublicGrant(directory, account.account_id, audience) : undefined;
+  const gives = held === null ? (open?.scope ?? []) : (JSON.parse(held) as string[]);
+  const given = givenBy(gives, isAccountApi(account, directory.public_url, audience));
   return scope.filter((one) => identity_scopes.includes(one) || given(one));
 }
 

@@ -1,5 +1,6 @@
 import { Kysely, PostgresDialect } from "kysely";
 import pg from "pg";
+import { refuse } from "../../errors.ts";
 import type { Database, EngineStorage, EngineTransaction, HotStatement, Row } from "../storage.ts";
 import type { Tables } from "../tables.ts";
 import { openTurns } from "../turns.ts";
@@ -184,7 +185,9 @@ function patient(pool: pg.Pool): PoolLike {
           try {
             return await client.query(asked);
           } catch (error) {
-            if (!isHeld(error) || performance.now() > until) throw error;
+            if (!isHeld(error)) throw error;
+            if (performance.now() > until)
+              throw refuse("temporarily_unavailable", { detail: "a table is held", cause: error, retry_after: 1 });
           }
         }
       };
