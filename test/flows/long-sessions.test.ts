@@ -175,9 +175,10 @@ describeOnBothEngines("long", (engine) => {
     const surfer = openSurfer(latchkey);
     const { tokens, session } = await sessionOf(await standard.someone(), surfer);
     await addLed(session.id, [own], 4_000);
-    const old = await addLed(session.id, [own], 1, Date.now() - 2 * DAY);
+    const old = await addLed(session.id, [own], 1, Date.now() - 3 * DAY);
+    const alone = await addLed(session.id, [await addClient(latchkey, tenant.account_id)], 1, Date.now() - 3 * DAY);
     expect((await silently(surfer)).get("code")).toBeTruthy();
-    await addLed(session.id, [own], 997, Date.now() + 1);
+    await addLed(session.id, [own], 996, Date.now() + 1);
     const third = await silently(surfer);
     expect(third.get("code"), `in place of the old one: ${third}`).toBeTruthy();
     expect((await silently(surfer)).get("error")).toBe("temporarily_unavailable");
@@ -188,5 +189,9 @@ describeOnBothEngines("long", (engine) => {
       .where("session_id", "=", session.id)
       .execute();
     expect(rows.filter(({ sid }) => old.includes(sid))).toEqual([]);
+    expect(
+      rows.filter(({ sid }) => alone.includes(sid)),
+      "by which its client hears of the end",
+    ).toHaveLength(1);
   });
 });
