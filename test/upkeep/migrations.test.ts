@@ -9,13 +9,14 @@ import { createTestDatabase, describeOnBothEngines } from "../support/engines.ts
 import { admin } from "../support/global-setup.ts";
 import { until } from "../support/smtp.ts";
 
-/** Takes back a column, which no database gets twice. */
-const COLUMN_BACK = `
+/** Takes back a table and a column, which no database gets twice. */
+const ADDED_BACK = `
+  drop table session_endings;
   drop index sessions_previous;
   alter table sessions drop column previous_digest;`;
 
 /** Takes back what came after 0012. */
-const BACK = `${COLUMN_BACK}
+const BACK = `${ADDED_BACK}
   drop index if exists revocations_pages;
   drop index if exists signing_keys_unretired;
   drop index if exists signing_keys_expiry;
@@ -87,7 +88,7 @@ describeOnBothEngines("a database of a build from before", (engine) => {
         values ('T1', 'client', 'shop', '{}', '', '', '');
       insert into consents (account_id, user_id, client_id, audience, scope, granted_at) values ${kept}, ${gone};
       drop index consents_client;
-      ${COLUMN_BACK}
+      ${ADDED_BACK}
       delete from migrations where name > '0018';`,
     );
     await migrate(database_url);
