@@ -1,5 +1,6 @@
 /** A session may have led to thousands of logins, and a person may have thousands of sessions: nobody else waits for their end. */
 import { afterAll, beforeAll, beforeEach, expect, it, vi } from "vitest";
+import { finishEndings } from "../../src/authentication/sessions/endings.ts";
 import { sweepsOf } from "../../src/server.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
@@ -193,5 +194,25 @@ describeOnBothEngines("long", (engine) => {
       rows.filter(({ sid }) => alone.includes(sid)),
       "by which its client hears of the end",
     ).toHaveLength(1);
+  });
+
+  it.runIf(engine === "postgres")("what another process is ending is waited for", async () => {
+    const { storage, directory } = core();
+    const whose = { account_id: tenant.account_id, user_id: "held" };
+    const ending = { ...whose, session_id: "held", client_id: "", sid: "" };
+    await storage.write(async ({ db }) => void (await db.insertInto("session_endings").values(ending).execute()));
+    let over = false;
+    let waiting: Promise<void> | undefined;
+    await storage.write(async ({ db }) => {
+      await db.selectFrom("session_endings").select("sid").where("user_id", "=", "held").forUpdate().execute();
+      waiting = finishEndings(directory, whose).then(() => {
+        over = true;
+      });
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      expect(over).toBe(false);
+    });
+    await waiting;
+    const left = storage.read.selectFrom("session_endings").select("sid").where("user_id", "=", "held");
+    expect(await left.execute()).toEqual([]);
   });
 });

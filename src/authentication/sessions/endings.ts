@@ -65,11 +65,20 @@ export async function beginEndings(
 
 /** Milliseconds between two looks at what somebody else is ending. */
 const LOOK = 20;
+/** Milliseconds for which anybody waits for that: a process that stands still may hold it for long. */
+const PATIENCE = 5_000;
 
-/** Ends what is left of an account's or person's sessions that have ended, and waits for what others are ending. */
+/**
+ * Ends what is left of an account's or person's sessions that have ended, and waits a while for what others are ending; the
+ * janitor goes on with what is left then.
+ */
 export async function finishEndings(directory: Directory, whose: Whose): Promise<void> {
-  for (;;) {
-    while ((await nextPage(directory, whose)) > 0) await new Promise((turn) => setImmediate(turn));
+  let until = performance.now() + PATIENCE;
+  while (performance.now() < until) {
+    while ((await nextPage(directory, whose)) > 0) {
+      await new Promise((turn) => setImmediate(turn));
+      until = performance.now() + PATIENCE;
+    }
     if (!(await isLeft(directory.storage.read, whose))) return;
     await new Promise((turn) => setTimeout(turn, LOOK));
   }

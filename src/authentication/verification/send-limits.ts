@@ -8,8 +8,8 @@ import type { SendRequest } from "./send.ts";
 /**
  * Takes the visible budgets of a send: they depend on nothing but what the caller sent. A caller that administers the
  * account, and a browser that knows the person, has sends of its own for each identifier, which nobody else can spend,
- * nor use up what a client may send of them; after those it shares the common ones. What its source may not send any more takes nothing of those: they would be
- * used up by refusals.
+ * nor use up what a client may send of them; after those it shares the common ones. What its source may not send any more
+ * takes nothing of those: they would be used up by refusals.
  *
  * Counted before anything is sent, since others wait for whoever holds the row of a whole client's sends.
  *
