@@ -18,6 +18,7 @@ import {
   type Tenant,
   tokenOf,
 } from "../support/latchkey.ts";
+import { addPerson, PASSWORD, token } from "../support/people.ts";
 import { countRows, difference } from "../support/rows.ts";
 
 describeOnBothEngines("auth/passwordless", (engine) => {
@@ -280,6 +281,33 @@ describeOnBothEngines("auth/passwordless", (engine) => {
     const other = await addUser(latchkey, tenant.account_id, { locale: "nb" });
     await askForCode(tenant, { email: other.email, headers: { "accept-language": "en-GB" } });
     expect((await inbox(tenant, other.email))[0]?.subject).toBe("Your login code for The Shop");
+  });
+
+  it("says so of every message: a second factor's, a new password's, a new address's", async () => {
+    const tenant = await createTenant(latchkey);
+    const { id, email, phone_number } = await addPerson(latchkey, tenant.account_id, { factors: ["sms"] });
+    const post = async (path: string, json: object) => {
+      const headers = { "accept-language": "nb" };
+      const { status, text, body } = await call(`${tenant.base}/${path}`, {
+        ...{ method: "POST", token: tenant.token, headers, json },
+      });
+      expect([200, 204], text).toContain(status);
+      return body;
+    };
+    const { audience } = tenant;
+    const named = { grant_type: "password", username: email, password: PASSWORD, audience };
+    const { mfa_token } = (await token(tenant, named)).body;
+    await post("auth/mfa/challenge", { challenge_type: "oob", mfa_token, oob_channel: "sms" });
+    await post("auth/mfa/recovery", { challenge_type: "oob", username: email, audience, oob_channel: "sms" });
+    const texts = (await inbox(tenant, phone_number)).map(({ text }) => text);
+    expect(texts).toHaveLength(2);
+    for (const text of texts) expect(text).toContain("er den andre koden din");
+    await post("customers/change_password", { email, audience, type: "customer" });
+    await post("customers/mfa_login_recovery", { ident_type: "email", ident: email, audience, type: "customer" });
+    const value = `new-${id}@example.com`;
+    await post(`customers/users/${id}/communication/send-verification-code/email`, { value });
+    for (const to of [email, value])
+      for (const { html } of await inbox(tenant, to)) expect(html).toContain('<html lang="nb">');
   });
 
   it("refuses what it cannot read, and clients it may not act for", async () => {

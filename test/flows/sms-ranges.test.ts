@@ -56,6 +56,29 @@ describeOnBothEngines("a range of numbers", (engine) => {
     expect(await textsFor(young, (await addUser(latchkey, young.account_id)).phone_number)).toBe(0);
   });
 
+  it("and an SMS that is withheld for another reason, is told of in the audit trail, whatever its code is for", async () => {
+    const tenant = await createTenant(latchkey, { settings: { sms_daily_budget: 0 } });
+    const { email } = await addPerson(latchkey, tenant.account_id, { factors: ["sms"] });
+    const first = { grant_type: "password", username: email, password: PASSWORD, audience: tenant.audience };
+    const { mfa_token } = (await token(tenant, first)).body;
+    const post = (path: string, json: object) =>
+      call(`${tenant.base}/${path}`, { method: "POST", token: tenant.token, json });
+    expect((await post("auth/mfa/challenge", { challenge_type: "oob", mfa_token })).status).toBe(200);
+    const to = `customers/users/${tenant.user.id}/communication/send-verification-code/phone_number`;
+    expect((await post(to, {})).status).toBe(204);
+    const told = await latchkey.server.core.storage.read
+      .selectFrom("audit_events")
+      .select(["action", "outcome", "context"])
+      .where("account_id", "=", tenant.account_id)
+      .where("action", "in", ["second_factor.challenged", "contact.challenged"])
+      .execute();
+    const withheld = { outcome: "failure", withheld: "daily budget used up" };
+    expect(told.map(({ action, outcome, context }) => ({ action, outcome, ...JSON.parse(context) }))).toEqual([
+      expect.objectContaining({ action: "second_factor.challenged", channel: "sms", ...withheld }),
+      expect.objectContaining({ action: "contact.challenged", field: "phone_number", ...withheld }),
+    ]);
+  });
+
   const ways: [string, (tenant: Tenant) => Promise<unknown>][] = [
     [
       "logs in",

@@ -8,6 +8,7 @@ import { bearer_refusals, EndUserHeaders, Oid, refusals } from "../../http/contr
 import type { App } from "../../http/server.ts";
 import { secret } from "../../secrets/secret.ts";
 import type { Authentication } from "../authentication.ts";
+import { requestedLanguage } from "../verification/requested-language.ts";
 import { sourceOf } from "../verification/source.ts";
 import { confirmContact, sendContactCode } from "./verify-contact.ts";
 
@@ -75,7 +76,8 @@ export function contactRoutes(app: App, { directory, nudge }: Authentication): v
         const own = !writes.some((scope) => bearer.scope.includes(scope));
         const client = await lookUpClient(directory, account_id, client_uuid);
         const source = client ? sourceOf(client, request.headers["end-user-ip"], request.ip) : null;
-        const asked = { ...contact, value: body?.value, caller: { own, source, client_uuid } };
+        const locale = requestedLanguage(request.headers["accept-language"]);
+        const asked = { ...contact, value: body?.value, locale, caller: { own, source, client_uuid } };
         await sendContactCode(directory, asked, actorOf(request));
       } else {
         if (body?.code === undefined) throw refuseField("code", "required", "is required to confirm");

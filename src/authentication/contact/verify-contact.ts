@@ -32,6 +32,8 @@ export interface Contact {
 export interface ContactRequest extends Contact {
   /** A new address or number; else the record's own. */
   readonly value: string | undefined;
+  /** BCP 47; what the request asks for. Where it asks for none, the person's own counts, then the account's. */
+  readonly locale: string | undefined;
   /** By whom it is asked for. */
   readonly caller: Caller;
 }
@@ -54,7 +56,7 @@ const strategyOf = (field: VerifiedField) => (field === "email" ? ("email" as co
  */
 export async function sendContactCode(
   directory: Directory,
-  { account, user, field, value, caller }: ContactRequest,
+  { account, user, field, value, locale, caller }: ContactRequest,
   actor: Actor,
 ): Promise<void> {
   const { storage, master_keys } = directory;
@@ -82,14 +84,14 @@ export async function sendContactCode(
     const challenge = goesOn ? pending : another;
     // Before what the whole account shares, as whoever confirms one does.
     if (!goesOn) await upsertChallenge(tx.db, another);
-    const to = await reached(tx, account, recipient, now);
+    const { to, told } = await reached(tx, account, recipient, now);
     const code = { ...challenge, id: randomUUID(), format };
     const about = { account, sender: senderIs(account), code, kind: "verification", purpose: "contact", now } as const;
-    const locale = user.locale ?? settings.locale;
     const { strategy } = recipient;
-    await enqueueMessage(tx, { ...about, connection: strategy, strategy, to, locale });
+    const language = locale ?? user.locale ?? settings.locale;
+    await enqueueMessage(tx, { ...about, connection: strategy, strategy, to, locale: language });
     const deed = { account_id, action: "contact.challenged", entity: user.id, now: instant(now), actor };
-    await recordDeed(tx, { ...deed, facts: { field } });
+    await recordDeed(tx, { ...deed, ...told, facts: { field, ...told.facts } });
   });
 }
 
@@ -186,7 +188,7 @@ async function leaveOld(
   const verified_at = field === "email" ? user.email_verified_at : user.phone_verified_at;
   if (old.to === null || verified_at === null || (canonicalEmail(old.to) ?? old.to) === value) return;
   await leaveAddress(tx, { account_id: account.account_id, user_id: user.id }, now);
-  const to = await reached(tx, account, old, now, false);
+  const { to } = await reached(tx, account, old, now, false);
   const code = noCode(now);
   const about = { account, sender: senderIs(account), code, kind: "notice", purpose: "contact_changed", now } as const;
   const locale = user.locale ?? account.settings.locale;

@@ -14,7 +14,7 @@ import type { Authentication } from "../authentication.ts";
 import { type Challenge, firstCode } from "../verification/code.ts";
 import { type CodeMessage, enqueueMessage } from "../verification/enqueue-message.ts";
 import { recipientOf } from "../verification/recipient.ts";
-import { reached } from "../verification/sms-limits.ts";
+import { type Reach, reached } from "../verification/sms-limits.ts";
 import { channelsOf, preferredChannel } from "./factors.ts";
 import { BINDING_LENGTH, type OobChallenge, type OobChannel, oobTicket, type PendingLogin } from "./mfa.ts";
 import { spent } from "./open-login.ts";
@@ -25,6 +25,8 @@ export interface ChallengeRequest {
   /** Undefined where nobody says: one that is left, the account's own channel first. */
   readonly channel: OobChannel | undefined;
   readonly sender: CodeMessage["sender"];
+  /** BCP 47; what the request asks for. Where it asks for none, the person's own counts, then the account's. */
+  readonly locale: string | undefined;
   readonly actor: string;
   readonly facts: RequestFacts;
   readonly now: number;
@@ -60,8 +62,14 @@ export async function challengeFactor(
     const budget = pending.first === "nothing" ? "recovery_send" : "factor_send";
     const [taken] = await chargeAll(tx, [{ account_id, budget, subject: pending.subject.user_id }], now);
     if (taken && !taken.allowed) return taken.retry_after;
-    const to = await reached(tx, account, recipient, now);
-    await send(tx, { ...request, channel }, challenge, to, user?.locale ?? account.settings.locale);
+    const reach = await reached(tx, account, recipient, now);
+    await send(
+      tx,
+      { ...request, channel },
+      challenge,
+      reach,
+      request.locale ?? user?.locale ?? account.settings.locale,
+    );
     return undefined;
   });
   if (retry_after !== undefined) throw refuse("too_many_requests", { retry_after });
@@ -100,7 +108,7 @@ async function send(
   tx: Transaction,
   { account, pending, channel, sender, actor, facts, now }: ChallengeRequest & { readonly channel: OobChannel },
   challenge: OobChallenge,
-  to: string | null,
+  { to, told }: Reach,
   locale: string,
 ): Promise<void> {
   const { account_id } = account;
@@ -113,5 +121,5 @@ async function send(
   const message = { account, sender, code, kind: "verification", purpose: "second_factor", locale, now } as const;
   await enqueueMessage(tx, { ...message, connection: channel, strategy: channel, to });
   const deed = { account_id, action: "second_factor.challenged", entity: pending.subject.user_id, now: instant(now) };
-  await recordDeed(tx, { ...deed, actor: actorFrom(actor, facts), facts: { channel } });
+  await recordDeed(tx, { ...deed, ...told, actor: actorFrom(actor, facts), facts: { channel, ...told.facts } });
 }

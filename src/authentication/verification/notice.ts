@@ -57,7 +57,7 @@ export async function sendClosingNotice(
     const there = await selectPersonNow(tx.db, account_id, person);
     const to = found === (strategy === "sms" ? there.phone_number : there.email) ? found : null;
     const holds_code = host === undefined;
-    const reaches = await reached(tx, account, { ...recipient, to }, now, holds_code);
+    const reach = await reached(tx, account, { ...recipient, to }, now, holds_code);
     const code = {
       account,
       client,
@@ -80,12 +80,12 @@ export async function sendClosingNotice(
       purpose: holds_code ? "numeric_closed" : "page_guessed",
       connection: strategy,
       strategy,
-      to: reaches,
+      to: reach.to,
       locale: there.locale ?? settings.locale,
       now,
     });
     const deed = { account_id, action: "verification_code.numeric_closed", entity: person, now: instant(now) };
-    await recordDeed(tx, { ...deed, actor: actorFrom(actor, facts) });
+    await recordDeed(tx, { ...deed, ...reach.told, actor: actorFrom(actor, facts) });
   });
   nudge();
 }

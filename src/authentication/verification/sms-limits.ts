@@ -1,3 +1,4 @@
+import type { Deed } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Charge } from "../../limits/budgets.ts";
 import { chargeAll, peekBudget } from "../../limits/limits.ts";
@@ -15,15 +16,24 @@ export function enteredFrom(account_id: string, number: string): Charge {
 /** Of the SMS to a range whose budget is used up, so many have to have been entered. */
 const SUCCESS_RATE = 0.2;
 
-/** @returns whom the message reaches; null where it is for nobody, or withheld as `withhold` has it. */
+export interface Reach {
+  /** null where the message is for nobody, or withheld. */
+  readonly to: string | null;
+  /** What the event of the message says of that. */
+  readonly told: Pick<Deed, "outcome" | "facts">;
+}
+
+/** Whom a message reaches, by the limits of `withhold`. */
 export async function reached(
   tx: Transaction,
   account: Account,
   recipient: Recipient,
   now: number,
   holds_code = true,
-): Promise<string | null> {
-  return (await withhold(tx, account, recipient, now, holds_code)) === undefined ? recipient.to : null;
+): Promise<Reach> {
+  const withheld = await withhold(tx, account, recipient, now, holds_code);
+  if (withheld === undefined) return { to: recipient.to, told: {} };
+  return { to: null, told: { outcome: "failure", facts: { withheld } } };
 }
 
 /**

@@ -29,6 +29,8 @@ export interface CustomerRequest {
   readonly ident: string;
   readonly end_user_ip: string | undefined;
   readonly ip: string;
+  /** BCP 47; the language of messages that the request asks for. */
+  readonly locale: string | undefined;
   readonly facts: RequestFacts;
 }
 

@@ -20,6 +20,8 @@ export interface Reset {
   readonly bearer: Bearer;
   readonly email: string;
   readonly audience: string;
+  /** BCP 47; what the request asks for. */
+  readonly locale: string | undefined;
   readonly facts: RequestFacts;
 }
 
@@ -35,13 +37,14 @@ const forResets = (client: Client): Client => ({
 });
 
 /** Mails a code with which a new password may be chosen; known and unknown people cannot be told apart. @throws 429. */
-export async function offerReset(oauth: Oauth, customer: NamedCustomer, { bearer, email, audience, facts }: Reset) {
+export async function offerReset(oauth: Oauth, customer: NamedCustomer, reset: Reset) {
+  const { bearer, email, audience, locale, facts } = reset;
   const { account, client, source, now } = customer;
   const { user_type } = client.settings;
   const connection = await findConnection(oauth.directory, client, "email");
   const about = { account, client: forResets(client), audience, purpose, connection, email, user_type, source };
   const own = bearer.scope.includes("admin:accounts") ? bearer.subject : null;
-  await sendCode(oauth, { ...about, own, actor: bearer.subject, facts, now });
+  await sendCode(oauth, { ...about, own, locale, actor: bearer.subject, facts, now });
 }
 
 /**

@@ -2,6 +2,7 @@ import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import { recoverLogin } from "../../authentication/mfa/recover.ts";
 import { senderOf } from "../../authentication/verification/enqueue-message.ts";
+import { requestedLanguage } from "../../authentication/verification/requested-language.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
 import { refuseField } from "../../errors.ts";
 import { bearer_refusals, EndUserHeaders, OidParams, refusals } from "../../http/contract.ts";
@@ -33,7 +34,8 @@ function customerRequest(request: FastifyRequest, named: Named): CustomerRequest
   const { bearer, headers, ip } = request;
   const end_user_ip = headers["end-user-ip"] as string | undefined;
   const { audience, type, ident_type, ident } = named;
-  return { audience, type, ident_type, ident, bearer, end_user_ip, ip, facts: factsOf(request) };
+  const locale = requestedLanguage(headers["accept-language"]);
+  return { audience, type, ident_type, ident, bearer, end_user_ip, ip, locale, facts: factsOf(request) };
 }
 
 export function customerRoutes(app: App, oauth: Oauth): void {
@@ -119,6 +121,7 @@ export function customerRoutes(app: App, oauth: Oauth): void {
         channel: account.settings.mfa_recovery_channel,
         continuation: { kind: "token", audience: body.audience, lasting: true },
         sender: senderOf(account, client),
+        locale: customer.locale,
         actor: customer.bearer.subject,
         facts: customer.facts,
       });
@@ -167,7 +170,8 @@ export function customerRoutes(app: App, oauth: Oauth): void {
         ident: email,
       });
       const named = await nameCustomer(oauth, customer);
-      const reset = { bearer: customer.bearer, email, audience, facts: customer.facts };
+      const { bearer, locale, facts } = customer;
+      const reset = { bearer, email, audience, locale, facts };
       if (verification_code === undefined) await offerReset(oauth, named, reset);
       else if (password === undefined)
         throw refuseField("password", "required", "is required beside verification_code");

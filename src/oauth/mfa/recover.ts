@@ -20,13 +20,15 @@ export interface Forgotten {
   readonly username: string;
   readonly audience: string;
   readonly channel: OobChannel;
+  /** BCP 47; what the request asks for. */
+  readonly locale: string | undefined;
 }
 
 /** A login without the password, by the client that calls. @throws 403 unauthorized_client; 429 too_many_requests. */
 export async function recoverNamed(
   oauth: Oauth,
   bearer: Bearer,
-  { username, audience, channel }: Forgotten,
+  { username, audience, channel, locale }: Forgotten,
   facts: RequestFacts,
 ): Promise<Recovery> {
   const { directory } = oauth;
@@ -38,5 +40,5 @@ export async function recoverNamed(
   const person = await findNamedPerson(directory, account, client, username);
   const continuation = { kind: "token", audience, lasting: true };
   const login = { account, client, grant_id, person, continuation, now: directory.storage.now() };
-  return recoverLogin(oauth, { ...login, channel, sender: senderOf(account, client), actor, facts });
+  return recoverLogin(oauth, { ...login, channel, locale, sender: senderOf(account, client), actor, facts });
 }

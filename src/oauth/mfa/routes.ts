@@ -1,6 +1,7 @@
 import { challengeFactor } from "../../authentication/mfa/challenge.ts";
 import { openLogin } from "../../authentication/mfa/open-login.ts";
 import { senderOf } from "../../authentication/verification/enqueue-message.ts";
+import { requestedLanguage } from "../../authentication/verification/requested-language.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { findClient } from "../../directory/clients/find-client.ts";
 import { checkActsFor } from "../../directory/scopes.ts";
@@ -45,6 +46,7 @@ export function mfaRoutes(app: App, oauth: Oauth): void {
         account,
         pending,
         sender: senderOf(account, client),
+        locale: requestedLanguage(request.headers["accept-language"]),
         actor: bearer.subject,
         facts: factsOf(request),
         now,
@@ -75,7 +77,8 @@ export function mfaRoutes(app: App, oauth: Oauth): void {
     handler: async (request, reply) => {
       const { bearer, body } = request;
       const { username, audience, oob_channel: channel = "sms" } = body;
-      const forgotten = { username, audience, channel };
+      const locale = requestedLanguage(request.headers["accept-language"]);
+      const forgotten = { username, audience, channel, locale };
       const { mfa_token, oob_code } = await recoverNamed(oauth, bearer, forgotten, factsOf(request));
       reply.headers(no_store);
       const codes = { oob_code: reveal(oob_code), mfa_token: reveal(mfa_token) };

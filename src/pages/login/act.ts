@@ -179,7 +179,7 @@ async function enterCode(oauth: Oauth, acting: Acting, code: Secret): Promise<Se
 
 /** The app needs no message: what was sent before is waited for no more. */
 async function challenge(oauth: Oauth, acting: Acting, named: string | undefined): Promise<void> {
-  const { opened, resumed, facts } = acting;
+  const { opened, resumed, locale, facts } = acting;
   const { account, client } = resumed;
   const { mfa_token = "" } = opened.request.progress;
   const now = oauth.directory.storage.now();
@@ -187,7 +187,7 @@ async function challenge(oauth: Oauth, acting: Acting, named: string | undefined
   if (named === "app") return saveProgress(oauth, opened.request, { mfa_token, another: true });
   const channel: OobChannel = named === "email" ? "email" : "sms";
   const sender = senderOf(account, ledTo(acting), pageHost(oauth.directory.public_url, audienceOf(opened)));
-  const about = { account, pending, channel, sender, actor: client.id, facts, now };
+  const about = { account, pending, channel, sender, locale, actor: client.id, facts, now };
   const oob_code = reveal(await challengeFactor(oauth, about));
   await saveProgress(oauth, opened.request, { mfa_token, oob_code, oob_channel: channel, another: true });
 }
