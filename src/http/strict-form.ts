@@ -3,10 +3,10 @@ import { MOST_FAULTS } from "./faults.ts";
 
 /** What a query string or form body said, and what is wrong with how it said it. */
 export interface StrictForm {
-  /** The first of each name. */
+  /** The first of each name that says something. */
   readonly values: Record<string, string>;
   readonly faults: readonly Fault[];
-  /** All the values of those names that came more than once, each value once. */
+  /** All the values of those names that came more than once with one, each value once. */
   readonly repeated?: ReadonlyMap<string, ReadonlySet<string>> | undefined;
 }
 
@@ -31,8 +31,8 @@ export function parseStrict(text: string): StrictForm {
     else if (value === undefined) {
       values[name] ??= "";
       faults.push({ path: shown(name), code: "encoding", message: "is not valid percent-encoded UTF-8" });
-    } else if (values[name] === undefined) values[name] = value;
-    else {
+    } else if (!values[name]) values[name] = value;
+    else if (value !== "") {
       repeated ??= new Map();
       const all = repeated.get(name);
       if (all) all.add(value);

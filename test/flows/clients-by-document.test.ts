@@ -132,6 +132,17 @@ describeOnBothEngines("clients that a document describes", (engine) => {
     expect((await authorize(stored)).status).toBe(200);
     const { settings } = await findClient(directory, tenant.account_id, stored);
     expect(settings.sector_identifier_uri, "said by a document before").toBeNull();
+    describe("/stored.json", { subject_type: "pairwise", backchannel_logout_uri: "x" });
+    await outdate();
+    const before = asked("/stored.json");
+    for (let n = 0; n < 3; n++) {
+      const { status, html } = await authorize(stored);
+      expect([status, html], "an address that is none").toEqual([
+        400,
+        expect.stringContaining("backchannel_logout_uri"),
+      ]);
+    }
+    expect(asked("/stored.json") - before).toBe(1);
   });
 
   it("authenticate by the keys that the document names now, at every endpoint", async () => {

@@ -278,6 +278,15 @@ describeOnBothEngines("registered clients", (engine) => {
     expect((await openSurfer(latchkey).visit(address({ client_id }, BANK))).status, "by a document").toBe(400);
   });
 
+  it("are told of an address that is none, where they know people by their sector", async () => {
+    const json = { redirect_uris: [BANK], token_endpoint_auth_method: "none", subject_type: "pairwise" };
+    const made = await register([BANK]);
+    for (const wrong of [{ backchannel_logout_uri: "x" }, { sector_identifier_uri: "https://" }]) {
+      const { status, body } = await replace(made, { ...json, ...wrong });
+      expect([status, body.error]).toEqual([400, "invalid_client_metadata"]);
+    }
+  });
+
   it("change neither their client_id nor their secret", async () => {
     const made = await register([BANK], { token_endpoint_auth_method: "client_secret_basic" });
     const open = await register([EVIL]);

@@ -10,12 +10,13 @@ type Settings = Partial<Pick<ClientSettings, "subject_type" | "sector_identifier
  * The sector whose people have a `sub` of their own (OpenID Connect Core §8.1); undefined where everybody's is public.
  * An app has no host of its own: its private scheme stands for it, and behind a loopback address is nobody but the
  * client. One that the account did not make, and that hears of people otherwise than at a host, has proved none.
+ * What is no address names none: it is refused where settings are judged.
  */
 export function sectorOf({ id, origin, settings }: Pick<Client, "id" | "origin" | "settings">): string | undefined {
   if (settings.subject_type !== "pairwise") return undefined;
   const { sector_identifier_uri, callbacks } = settings;
   if (origin !== "account" && !isAtHosts(settings)) return id;
-  if (sector_identifier_uri !== null) return new URL(sector_identifier_uri).host;
+  if (URL.canParse(sector_identifier_uri ?? "")) return new URL(sector_identifier_uri ?? "").host;
   const [callback] = callbacks.filter((text) => URL.canParse(text));
   return callback && (isLoopback(new URL(callback)) ? id : hostOf(callback));
 }
@@ -27,7 +28,7 @@ export function sectorOf({ id, origin, settings }: Pick<Client, "id" | "origin" 
 const isAtHosts = ({ callbacks, grant_types, backchannel_logout_uri: told }: ClientSettings): boolean =>
   !grant_types.includes(DEVICE_CODE) &&
   callbacks.every((callback) => /^https:/i.test(callback)) &&
-  (told === null || hostsOf(callbacks).includes(hostOf(told)));
+  hostsOf([told ?? ""]).every((host) => hostsOf(callbacks).includes(host));
 
 const hostsOf = (callbacks: readonly string[]): string[] => [
   ...new Set(callbacks.filter((callback) => URL.canParse(callback)).map(hostOf)),
