@@ -1,5 +1,6 @@
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
+import { isLoopbackUrl } from "../config.ts";
 import { noSuch } from "../errors.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { refusals } from "./contract.ts";
@@ -68,7 +69,7 @@ export function systemRoutes(app: App, { readiness, metrics }: SystemOptions): v
       operationId: "metrics_get",
       summary: "Figures for Prometheus",
       description:
-        "Answers callers on this machine only; anybody else gets 404. METRICS_PORT moves it to a port of its own.",
+        "Answers callers on this machine only, who ask by localhost or 127.0.0.1; anybody else gets 404. METRICS_PORT moves it to a port of its own.",
       tags,
       response: {
         200: { description: "Prometheus' text format.", content: { "text/plain": { schema: Type.String() } } },
@@ -83,9 +84,10 @@ export function systemRoutes(app: App, { readiness, metrics }: SystemOptions): v
   });
 }
 
-/** By the connection itself; what a proxy on this machine passes on is not local. */
+/** By the connection, and by the name that was asked for; what a proxy on this machine passes on is not local. */
 function isLocal({ headers, socket }: FastifyRequest): boolean {
   const { remoteAddress = "" } = socket;
+  if (!isLoopbackUrl(`http://${headers.host}`)) return false;
   const proxied = headers["x-forwarded-for"] !== undefined || headers.forwarded !== undefined;
   return !proxied && /^(::1|(::ffff:)?127\.\d+\.\d+\.\d+)$/.test(remoteAddress);
 }

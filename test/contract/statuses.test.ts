@@ -375,6 +375,8 @@ describeOnBothEngines("the contract", (engine) => {
     saw("metrics_get", await call(`${latchkey.url}/metrics`));
     const proxied = { headers: { "x-forwarded-for": "203.0.113.7" } };
     expect(saw("metrics_get", await call(`${latchkey.url}/metrics`, proxied)).status).toBe(404);
+    const passed_on = { headers: { host: "login.example" } };
+    expect(saw("metrics_get", await call(`${latchkey.url}/metrics`, passed_on)).status).toBe(404);
   });
 
   it("has produced every success and 4xx that is declared", () => {

@@ -93,12 +93,15 @@ describeOnBothEngines("a code that confirms an address or number", (engine) => {
   it("counts people where they are: where their client's server says, or by the connection of a browser", async () => {
     const { storage } = latchkey.server.core;
     const scope = ["admin:accounts", "user:customers"];
-    for (const [called_from, header] of [
-      ["server", "end-user-ip"],
-      ["browser", "x-forwarded-for"],
+    for (const [called_from, method, header] of [
+      ["server", "client_secret_basic", "end-user-ip"],
+      ["browser", "client_secret_basic", "x-forwarded-for"],
+      ["server", "none", "x-forwarded-for"],
     ] as const) {
       const tenant = await createTenant(latchkey, { scope, client: { called_from } });
       const token = await personToken(tenant);
+      const change = { method: "PATCH", token: tenant.token, json: { token_endpoint_auth_method: method } };
+      expect((await call(`${tenant.base}/auth/clients/${tenant.client.id}`, change)).status).toBe(200);
       let sent = 0;
       const ask = async (headers: Record<string, string>) => {
         sent += 1;
@@ -116,7 +119,7 @@ describeOnBothEngines("a code that confirms an address or number", (engine) => {
           .where("budget", "=", "send_source")
           .execute(),
       );
-      expect([await ask(one), await ask(other)], called_from).toEqual([429, 204]);
+      expect([await ask(one), await ask(other)], `${called_from} ${method}`).toEqual([429, 204]);
       expect(await ask({}), "from nobody knows where").toBe(204);
     }
   });

@@ -22,7 +22,7 @@ export const PasswordlessBody = Type.Object({
     Type.String({
       pattern: "^[A-Za-z0-9._~-]{1,128}$",
       description:
-        "Chosen by you, or of an earlier answer: then the same code is sent again, and nothing else here counts.",
+        "Chosen by you, or of an earlier answer: then the same code is sent again, to the same person, whoever is named here.",
     }),
   ),
   locale: Type.Optional(

@@ -1,13 +1,14 @@
 import ipaddr from "ipaddr.js";
-import type { Client } from "../../directory/clients/client.ts";
+import { type Client, isPublic } from "../../directory/clients/client.ts";
 
 /**
  * Where the end user is, as far as it can be known: for a client that is called from a server what its header says, else the
- * connection's own address.
+ * connection's own address. A client without a secret or key runs where its people are, whatever is set.
  *
  * @returns null when nothing is known: then there is no limit by source.
  */
 export function sourceOf({ settings }: Client, end_user_ip: string | undefined, ip: string): string | null {
-  const address = settings.called_from === "server" ? end_user_ip?.trim() : ip;
+  const by_server = settings.called_from === "server" && !isPublic(settings);
+  const address = by_server ? end_user_ip?.trim() : ip;
   return address !== undefined && ipaddr.isValid(address) ? address : null;
 }

@@ -83,7 +83,7 @@ export const AccountSettings = Type.Object({
   mfa_login_channel: Type.Enum(["sms", "email"], { default: "sms", description: "Where the second factor is sent." }),
   mfa_recovery_channel: Type.Enum(["sms", "email"], {
     default: "email",
-    description: "Where recovery begins; its second step uses another channel.",
+    description: "Where customers/mfa_login_recovery begins; its second step uses another channel.",
   }),
   jwks: Type.Union(
     [

@@ -23,7 +23,10 @@ export const ClientSettings = Type.Object({
     default: ["authenticate", "code"],
     description: "`authenticate` and `code` are always enabled; `token` only where it is listed.",
   }),
-  code_format: Type.Enum(["typable", "numeric"], { default: "typable", description: "Format of codes that are sent." }),
+  code_format: Type.Enum(["typable", "numeric"], {
+    default: "typable",
+    description: "Format of codes that are sent over the account API; hosted logins choose their own.",
+  }),
   signup: Type.Boolean({ default: false, description: "Redeeming a code may create the user." }),
   login_uri: Type.Union([Type.Null(), text("https, on the origin of a callback.")], {
     default: null,
@@ -32,7 +35,8 @@ export const ClientSettings = Type.Object({
   user_type: Type.Enum(user_types, { default: "customer", description: "The one type of user that it logs in." }),
   called_from: Type.Enum(["server", "browser"], {
     default: "server",
-    description: "`server`: the end user's address is what its header End-User-IP says. `browser`: the connection's.",
+    description:
+      "`server`: the end user's address is what its header End-User-IP says. `browser`: the connection's, as of every client without a secret or key.",
   }),
   default_audience: Type.Union([Type.Null(), text("An audience that a grant names.")], {
     default: null,
@@ -49,7 +53,8 @@ export const ClientSettings = Type.Object({
   grant_types: Type.Array(Type.Enum(grant_types), {
     uniqueItems: true,
     default: ["authorization_code", "client_credentials"],
-    description: "What it may ask for at the token endpoints.",
+    description:
+      "What it may ask for at oauth/token and oauth/authorize. Logins at auth/token go by the scopes of its grant.",
   }),
   first_party: Type.Boolean({
     default: false,

@@ -35,7 +35,7 @@ export const GrantView = Type.Object({
       client_id: Type.String(),
       authority,
       redirect_uri: Type.String({
-        description: "Where the external server sends browsers back to; to be registered there. It has no other one.",
+        description: "Where the external server sends browsers of hosted logins back to; to be registered there.",
       }),
       trusted_domains: Type.Optional(trusted_domains),
     }),

@@ -47,7 +47,7 @@ export function userRoutes(app: App, { directory, endLogins, preparePasswords, c
       operationId: "aid_customers_post",
       summary: "Create a user",
       description:
-        "With admin:customers or write:customers, address and number count as verified. Others log nobody in before they are, so there is no password or PIN beside them: it comes with customers/change_password, or a user name.",
+        "With admin:customers or write:customers, address and number count as verified. Others log nobody in before they are, so there is no password or PIN beside them: it comes with customers/change_password, once an administrator has verified them, or a user name.",
       tags,
       params: OidParams,
       body: NewUserBody,
