@@ -1,29 +1,47 @@
+import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { defineConfig } from "vitest/config";
+import { defineConfig, type Plugin } from "vitest/config";
 
-const project = (name: string, ...include: string[]) => ({ extends: true as const, test: { name, include } });
+const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+const [src, dist] = [at("./src/"), at("./dist/")];
 
+/** Rooms as the build made them, which Node reads by itself: each test file would have them made anew. */
+const rooms: Plugin = {
+  name: "rooms-as-built",
+  enforce: "pre",
+  resolveId(source, importer) {
+    const path = importer && source.startsWith(".") ? resolve(dirname(importer), source) : "";
+    return path.startsWith(src) ? path.replace(src, dist).replace(/\.ts$/, ".js") : undefined;
+  },
+};
 /** Libraries of a thousand little modules, as the build packs them: each test file would read them anew. */
-const packed = (name: string) => fileURLToPath(new URL(`./dist/node_modules/${name}.js`, import.meta.url));
+const packed = (name: string) => at(`./dist/node_modules/${name}.js`);
 const alias = [
   { find: /^kysely$/, replacement: packed("kysely/index") },
   { find: /^typebox$/, replacement: packed("typebox/index") },
   { find: /^typebox\/(\w+)$/, replacement: packed("typebox/$1") },
 ];
 
-/** `npx vitest run --project rooms` runs one of them. */
-export default defineConfig({
+const project = (name: string, ...include: string[]) => ({
   resolve: { alias },
+  test: { name, include, testTimeout: 180_000, hookTimeout: 180_000 },
+});
+/** Of tests that come to the rooms from outside. */
+const outside = (name: string, ...include: string[]) => {
+  const { resolve, test } = project(name, ...include);
+  return { resolve, plugins: [rooms], test: { ...test, server: { deps: { external: [new RegExp(`^${dist}`)] } } } };
+};
+
+/** `npx vitest run --project rooms` runs one of them. None extends this one: it would be set up once for each. */
+export default defineConfig({
   test: {
     globalSetup: ["test/support/global-setup.ts"],
-    testTimeout: 180_000,
-    hookTimeout: 180_000,
     // One more than the cores of a small machine: many tests wait for a clock or another process.
     maxWorkers: 3,
     projects: [
       project("rooms", "src/**/*.test.ts"),
-      project("flows", "test/{flows,isolation,contract,interop,browser,security,model,fuzz}/**/*.test.ts"),
-      project("process", "test/{first-run,guides,upkeep,faults}/**/*.test.ts"),
+      outside("flows", "test/{flows,isolation,contract,interop,browser,security,model,fuzz}/**/*.test.ts"),
+      outside("process", "test/{first-run,guides,upkeep,faults}/**/*.test.ts"),
     ],
   },
 });

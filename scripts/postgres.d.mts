@@ -4,7 +4,8 @@ export interface PostgresServer {
   readonly stop: () => Promise<void>;
 }
 
-export function startPostgres(): Promise<PostgresServer>;
+/** `settings`: of a server that is started, `fsync=off`. */
+export function startPostgres(settings?: readonly string[]): Promise<PostgresServer>;
 export function freePort(): Promise<number>;
 /** The folder of PostgreSQL's programs; embedded ones are copied to `folder`. */
 export function findBinaries(folder: string): string;

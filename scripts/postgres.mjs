@@ -9,7 +9,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import pg from "pg";
-export async function startPostgres() {
+export async function startPostgres(settings = []) {
   const given = process.env.TEST_DATABASE_URL;
   if (given) return { url: given, stop: async () => {} };
   const folder = mkdtempSync(join(tmpdir(), "latchkey-pg-"));
@@ -22,7 +22,8 @@ export async function startPostgres() {
   const run = { ...identity, cwd: data, stdio: "pipe", env: { ...process.env, LC_ALL: "C", HOME: data } };
   execFileSync(join(bin, "initdb"), ["-D", data, "-U", "latchkey", "-A", "trust", "-E", "UTF8", "--no-sync"], run);
   const port = await freePort();
-  const flags = ["-D", data, "-h", "127.0.0.1", "-p", String(port), "-k", "", "-c", "max_connections=300"];
+  const all = ["max_connections=300", ...settings].flatMap((setting) => ["-c", setting]);
+  const flags = ["-D", data, "-h", "127.0.0.1", "-p", String(port), "-k", "", ...all];
   const server = spawn(join(bin, "postgres"), flags, { ...run, stdio: "ignore" });
   const url = `postgres://latchkey@127.0.0.1:${port}/postgres`;
   await untilReady(url, server);

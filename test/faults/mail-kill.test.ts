@@ -1,42 +1,43 @@
-/** A server that dies while it hands a mail over: before the mail server's yes the mail arrives once, after it at most twice. */
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
+/**
+ * A server that dies while it hands a mail over: before the mail server's yes the mail arrives once, after it at most
+ * twice. Both engines at once, since what is waited for is the outbox's patience.
+ */
+import { describe, expect, it, type TestContext } from "vitest";
 import { freePort } from "../../scripts/postgres.mjs";
-import { createTestDatabase, describeOnBothEngines, type TestDatabase } from "../support/engines.ts";
-import { askForCode, authorize, newAccountId, type Tenant } from "../support/latchkey.ts";
-import { type ServerProcess, startProcess } from "../support/process.ts";
-import { codeIn, type Mailbox, openMailbox, until } from "../support/smtp.ts";
+import type { Engine } from "../../src/storage/storage.ts";
+import { createTestDatabase, engines } from "../support/engines.ts";
+import { askForCode, authorize, newAccountId } from "../support/latchkey.ts";
+import { startProcess } from "../support/process.ts";
+import { codeIn, openMailbox, until } from "../support/smtp.ts";
 import { createTenantBeside } from "../support/tenants.ts";
 
-describeOnBothEngines("kill -9 while mail is handed over", (engine) => {
-  let database: TestDatabase;
-  let port: number;
-  let server: ServerProcess;
-  let mailbox: Mailbox;
-  let tenant: Tenant;
-  const env = () => ({
-    PUBLIC_URL: `http://localhost:${port}`,
-    SMTP_URL: mailbox.url,
-    MAIL_FROM: "login@latchkey.example",
-  });
-  const start = () => startProcess({ database_url: database.database_url, port, env: env() });
-  beforeAll(async () => {
-    database = await createTestDatabase(engine);
-    port = await freePort();
-  });
-  beforeEach(async () => {
-    mailbox = await openMailbox();
-    await mailbox.start();
-    server = await start();
-    const account_id = newAccountId("P");
-    tenant = await createTenantBeside(database.database_url, server.url, env().PUBLIC_URL, { account_id });
-  });
-  afterEach(async () => {
+/** A server with a mail server of its own, until the test is over. */
+async function open(engine: Engine, { onTestFinished }: TestContext) {
+  const database = await createTestDatabase(engine);
+  const port = await freePort();
+  const mailbox = await openMailbox();
+  await mailbox.start();
+  const PUBLIC_URL = `http://localhost:${port}`;
+  const env = { PUBLIC_URL, SMTP_URL: mailbox.url, MAIL_FROM: "login@latchkey.example" };
+  const start = () => startProcess({ database_url: database.database_url, port, env });
+  let server = await start();
+  onTestFinished(async () => {
     await server.kill("SIGTERM");
     await mailbox.stop();
+    await database.drop();
   });
-  afterAll(() => database.drop());
+  const account_id = newAccountId("P");
+  const tenant = await createTenantBeside(database.database_url, server.url, PUBLIC_URL, { account_id });
+  const kill = () => server.kill("SIGKILL");
+  const startAgain = async () => {
+    server = await start();
+  };
+  return { mailbox, tenant, kill, startAgain };
+}
 
-  it("before the 250: once after the restart", { timeout: 120_000 }, async () => {
+describe.concurrent.each(engines)("kill -9 while mail is handed over (%s)", (engine) => {
+  it("before the 250: once after the restart", { timeout: 240_000 }, async (context) => {
+    const { mailbox, tenant, kill, startAgain } = await open(engine, context);
     let stalled = 0;
     mailbox.beforeAccept = () => {
       stalled++;
@@ -44,17 +45,18 @@ describeOnBothEngines("kill -9 while mail is handed over", (engine) => {
     };
     expect((await askForCode(tenant)).status).toBe(204);
     await until("the mail at the server's door", () => (stalled > 0 ? true : undefined));
-    await server.kill("SIGKILL");
+    await kill();
     const refused = mailbox.mails.length;
     mailbox.beforeAccept = undefined;
-    server = await start();
-    const mail = await until("the mail after the restart", () => mailbox.mails[refused], 90_000);
+    await startAgain();
+    const mail = await until("the mail after the restart", () => mailbox.mails[refused], 120_000);
     await new Promise((resolve) => setTimeout(resolve, 1_500));
     expect(mailbox.mails.length - refused, "accepted once").toBe(1);
     expect((await authorize(tenant, { verification_code: codeIn(mail) })).status).toBe(302);
   });
 
-  it("after the 250: at most twice, and recognisably the same", { timeout: 120_000 }, async () => {
+  it("after the 250: at most twice, and recognisably the same", { timeout: 240_000 }, async (context) => {
+    const { mailbox, tenant, kill, startAgain } = await open(engine, context);
     let accepted = () => {};
     const acceptance = new Promise<void>((resolve) => {
       accepted = resolve;
@@ -62,9 +64,9 @@ describeOnBothEngines("kill -9 while mail is handed over", (engine) => {
     mailbox.beforeAccept = async () => accepted();
     expect((await askForCode(tenant)).status).toBe(204);
     await acceptance;
-    await server.kill("SIGKILL");
+    await kill();
     mailbox.beforeAccept = undefined;
-    server = await start();
+    await startAgain();
     await new Promise((resolve) => setTimeout(resolve, engine === "sqlite" ? 3_000 : 34_000));
     expect(mailbox.mails.length).toBeGreaterThanOrEqual(1);
     expect(mailbox.mails.length).toBeLessThanOrEqual(2);

@@ -23,8 +23,11 @@ export default async function setup(project: TestProject): Promise<() => Promise
   return providePostgres(project);
 }
 
+/** Tests kill processes, never the machine: whatever was handed to the system comes to its disk. */
+const IN_NO_HURRY = ["fsync=off", "full_page_writes=off"];
+
 export async function providePostgres(project: TestProject): Promise<() => Promise<void>> {
-  const server = await startPostgres();
+  const server = await startPostgres(IN_NO_HURRY);
   const template = `latchkey_template_${process.pid}`;
   await admin(server.url, `create database ${template}`);
   await migrate(server.url.replace(/\/[^/]*$/, `/${template}`));

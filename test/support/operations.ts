@@ -10,7 +10,7 @@ import {
   receiveCode,
   type Tenant,
 } from "./latchkey.ts";
-import { addPerson, consent, PASSWORD, setPassword, token } from "./people.ts";
+import { addPerson, consent, PASSWORD, QUICK_HASH, setPassword, token } from "./people.ts";
 
 /** What an operation can be pointed at. */
 export interface Ids {
@@ -354,8 +354,8 @@ export const invented: Ids = {
 export async function idsOf(latchkey: Latchkey, tenant: Tenant): Promise<Ids> {
   const { client, user, account_id } = tenant;
   await receiveCode(tenant);
-  await setPassword(latchkey, account_id, user.id);
-  const staff = await addPerson(latchkey, account_id, { factors: ["sms", "email"] });
+  await setPassword(latchkey, account_id, user.id, PASSWORD, QUICK_HASH);
+  const staff = await addPerson(latchkey, account_id, { factors: ["sms", "email"], hash: QUICK_HASH });
   const made = (path: string, body: object, method = "POST") =>
     call(`${tenant.base}${path}`, { method, token: tenant.token, json: body });
   await made("/auth/settings", { signup: true }, "PATCH");

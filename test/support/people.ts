@@ -1,5 +1,6 @@
 /** People who can do more than read a code: with passwords, second factors, tokens of their own, and scopes. */
 import { createHmac } from "node:crypto";
+import { hashSync } from "@node-rs/argon2";
 import { setChannels } from "../../src/authentication/mfa/change-factors.ts";
 import { hashPassword, storePassword } from "../../src/authentication/passwords/password.ts";
 import { findAccount } from "../../src/directory/accounts/find-account.ts";
@@ -22,9 +23,28 @@ import {
 
 export const PASSWORD = "correct horse battery";
 
-export async function setPassword(latchkey: Latchkey, account_id: string, user_id: string, text = PASSWORD) {
+/** Of `PASSWORD`, at costs that nobody waits for. */
+export const QUICK_HASH = hashSync(PASSWORD, { memoryCost: 8, timeCost: 1, parallelism: 1 });
+
+const hashes = new Map<string, string>();
+
+/** As a server hashes it, which takes a while: once for everybody who has the same. */
+async function hashOnce(account_id: string, text: string): Promise<string> {
+  const hash = hashes.get(text) ?? (await hashPassword(account_id, secret(text)));
+  hashes.set(text, hash);
+  return hash;
+}
+
+/** `known`: the password's hash. */
+export async function setPassword(
+  latchkey: Latchkey,
+  account_id: string,
+  user_id: string,
+  text = PASSWORD,
+  known?: string,
+) {
   const { storage } = latchkey.server.core;
-  const hash = await hashPassword(account_id, secret(text));
+  const hash = known ?? (await hashOnce(account_id, text));
   await storage.write((tx) => storePassword(tx, account_id, user_id, { kind: "password", hash }, storage.now()));
 }
 
@@ -38,14 +58,14 @@ export async function setFactors(
   await storage.write((tx) => setChannels(tx, { account_id, user_id }, channels, storage.now()));
 }
 
-/** A customer with a password and, where wanted, second factors. */
+/** A customer with a password and, where wanted, second factors. `hash`: the password's, where it is known. */
 export async function addPerson(
   latchkey: Latchkey,
   account_id: string,
-  { factors = [] as readonly ("sms" | "email")[], password = PASSWORD } = {},
+  { factors = [] as readonly ("sms" | "email")[], password = PASSWORD, hash = undefined as string | undefined } = {},
 ) {
   const user = await addUser(latchkey, account_id);
-  await setPassword(latchkey, account_id, user.id, password);
+  await setPassword(latchkey, account_id, user.id, password, hash);
   const channels = {
     ...(factors.includes("sms") ? { sms: user.phone_number } : {}),
     ...(factors.includes("email") ? { email: user.email } : {}),
