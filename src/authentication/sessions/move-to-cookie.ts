@@ -8,11 +8,24 @@ export interface Moved {
   readonly to: Uint8Array;
 }
 
-/** What a browser has under way follows its new cookie. */
-export async function moveRequests(db: Database, engine: Engine, { account_id, from, to }: Moved): Promise<void> {
+/** Requests that follow: as many as anybody has open in tabs. */
+const TABS = 100;
+
+/** What a browser has under way follows its new cookie: the request that is answered (`id`), and others that are open. */
+export async function moveRequests(
+  db: Database,
+  engine: Engine,
+  { account_id, id, from, to }: Moved & { readonly id: string },
+): Promise<void> {
   const own = sql`browser_digest = ${Buffer.from(from)}`;
-  await change(db, engine, "authorization_requests", account_id, own, sql`browser_digest = ${Buffer.from(to)}`);
+  const open = sql`select id from authorization_requests
+    where account_id = ${account_id} and ${own} and used_at is null limit ${sql.lit(TABS)}`;
+  const some = sql`${own} and id in (select ${id} union all select id from (${open}) as open)`;
+  await change(db, engine, "authorization_requests", account_id, some, sql`browser_digest = ${Buffer.from(to)}`);
 }
+
+/** Ended sessions that follow: by the newest ones it is known who has logged in in a browser. */
+const ENDED = 100;
 
 /**
  * Its sessions follow, and so do those that followed to a cookie which no browser has shown, because the answer that
@@ -29,7 +42,10 @@ export async function moveSessions(
   const moved = sql`browser_digest = ${Buffer.from(to)}, previous_digest = ${before},
     idle_expires_at = case when browser_digest = ${before} then idle_expires_at else ${now} end`;
   const own = sql`(browser_digest = ${before} or previous_digest = ${before})`;
-  await change(db, engine, "sessions", account_id, own, moved);
+  const ended = sql`select id from sessions where account_id = ${account_id} and ${own} and ended_at is not null
+    order by created_at desc limit ${sql.lit(ENDED)}`;
+  const some = sql`${own} and (ended_at is null or id in (${ended}))`;
+  await change(db, engine, "sessions", account_id, some, moved);
 }
 
 /** The browser has shown its cookie: the one before means nothing any more. */
