@@ -122,7 +122,9 @@ describeOnBothEngines("an account user", (engine) => {
     const seen = async (by: string) => {
       const look = storage.read.selectFrom("users").select("last_seen_at").where("id", "=", id);
       await expect.poll(async () => (await look.executeTakeFirst())?.last_seen_at, { message: by }).toBeTruthy();
-      await storage.write(({ db }) => db.updateTable("users").set({ last_seen_at: null }).where("id", "=", id).execute());
+      await storage.write(({ db }) =>
+        db.updateTable("users").set({ last_seen_at: null }).where("id", "=", id).execute(),
+      );
     };
     const standard = standardClient(latchkey, tenant, client);
     const asked = { scope: "openid email offline_access", resource: tenant.issuer };

@@ -244,7 +244,13 @@ describeOnBothEngines("long", (engine) => {
       Buffer.from((await sessionsOf(user_id)).find(({ id }) => id === session.id)?.browser_digest ?? []);
     const browser_digest = await digest();
     const [now, later] = [new Date().toISOString(), new Date(Date.now() + DAY).toISOString()];
-    const about = { account_id: tenant.account_id, client_id: own.id, kind: "browser", parameters: "{}", progress: "{}" };
+    const about = {
+      account_id: tenant.account_id,
+      client_id: own.id,
+      kind: "browser",
+      parameters: "{}",
+      progress: "{}",
+    };
     const rows = Array.from({ length: 300 }, (_, index) => ({
       ...{ ...about, id: `${user_id}-${index}`, browser_digest, created_at: now, expires_at: later },
       used_at: index < 150 ? now : null,

@@ -95,7 +95,10 @@ describeOnBothEngines("an account with much in it", (engine) => {
     const ids = Array.from({ length: 120 }, (_, n) => `10000000-0000-7000-8000-${String(n).padStart(12, "0")}`);
     const about = { account_id, created_at: NOW, updated_at: NOW, type: "account_user", profile: "{}", scope: "[]" };
     await latchkey.server.core.storage.write(async ({ db }) => {
-      await db.insertInto("users").values(ids.map((id) => ({ ...about, id }))).execute();
+      await db
+        .insertInto("users")
+        .values(ids.map((id) => ({ ...about, id })))
+        .execute();
       const held = ids.map((user_id) => ({ account_id, user_id, role_id: role.id }));
       await db.insertInto("user_roles").values(held).execute();
     });

@@ -114,7 +114,9 @@ describeOnBothEngines("unused clients", (engine) => {
     expect([asked.status, asked.body]).toEqual([200, { active: false }]);
     const registered = db().selectFrom("client_registrations").select("used_at").where("client_id", "=", client.id);
     const recent = instant(directory().storage.now() - OLD / 2);
-    await expect.poll(async () => (await registered.executeTakeFirst())?.used_at).toSatisfy((at) => String(at) > recent);
+    await expect
+      .poll(async () => (await registered.executeTakeFirst())?.used_at)
+      .toSatisfy((at) => String(at) > recent);
     await sweep();
     expect(await isKept(client)).toBe(true);
   });

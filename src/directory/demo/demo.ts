@@ -75,7 +75,9 @@ async function makeDemo(directory: Directory, audience: string): Promise<DemoCli
  * not contradicted.
  */
 async function grantHere(directory: Directory, client: Client, audience: string): Promise<void> {
-  const held = (await listHeld(directory, client)).filter((grant) => grant.audience.endsWith(`/v1/accounts/${ACCOUNT}`));
+  const held = (await listHeld(directory, client)).filter((grant) =>
+    grant.audience.endsWith(`/v1/accounts/${ACCOUNT}`),
+  );
   const [before] = held;
   if (!before || held.some((grant) => grant.audience === audience)) return;
   const { scope, type } = before;

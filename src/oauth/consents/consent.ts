@@ -91,7 +91,10 @@ export async function withdrawConsent(
   }
   return storage.write(async (tx) => {
     if (!(await deleteConsents(tx.db, account_id, user_id, client_id))) return false;
-    const begun = [...(await authorizationsSince(tx.db, holding, since)), ...(await familiesSince(tx.db, holding, since))];
+    const begun = [
+      ...(await authorizationsSince(tx.db, holding, since)),
+      ...(await familiesSince(tx.db, holding, since)),
+    ];
     await revocations.record(tx, account_id, [...last, ...begun.filter((sid) => !seen.has(sid)).map(named)]);
     const deed = { account_id, action: "consent.withdrawn", entity: client_id, now: instant(storage.now()), actor };
     await recordDeed(tx, { ...deed, facts: { user_id } });

@@ -36,7 +36,11 @@ const PAGE = 100;
 /** Those with refresh tokens that were not ended: each is an authorization to revoke. */
 export async function* pagesOfFamilies(db: Database, held: HeldAt): AsyncGenerator<readonly string[]> {
   const pages = inPages<{ readonly id: string }>(PAGE, (last) =>
-    selectFamiliesAt(db, held).where("id", ">", last?.id ?? "").orderBy("id").limit(PAGE).execute(),
+    selectFamiliesAt(db, held)
+      .where("id", ">", last?.id ?? "")
+      .orderBy("id")
+      .limit(PAGE)
+      .execute(),
   );
   for await (const page of pages) yield page.map(({ id }) => id);
 }

@@ -63,7 +63,10 @@ export function openBatcher<I, O>(
   let scheduled = false;
   let patience: NodeJS.Timeout | undefined;
   const busy = new Set<string>();
-  const inTurn = (execute: Execute<I, O>): Execute<I, O> => (inputs) => turns.take(execute(inputs));
+  const inTurn =
+    (execute: Execute<I, O>): Execute<I, O> =>
+    (inputs) =>
+      turns.take(execute(inputs));
   const turned = { together: inTurn(execution.together), briefly: inTurn(execution.briefly) };
   const hold = openHeld(statement, execution, ({ key }) => {
     busy.delete(key);
