@@ -11,7 +11,7 @@ export interface Moved {
 /** Requests that follow: as many as anybody has open in tabs. */
 const TABS = 100;
 
-/** What a browser has under way follows its new cookie: the request that is answered (`id`), and others that are open. */
+/** What a browser has under way follows its new cookie: the request that is answered (`id`), others that are open. */
 export async function moveRequests(
   db: Database,
   engine: Engine,

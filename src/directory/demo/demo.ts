@@ -71,8 +71,8 @@ async function makeDemo(directory: Directory, audience: string): Promise<DemoCli
 }
 
 /**
- * A start at another address, as where the first one found its port taken, is another API. Whoever took the grant away is
- * not contradicted.
+ * A start at another address, as where the first one found its port taken, is another API. Whoever took the grant away
+ * is not contradicted.
  */
 async function grantHere(directory: Directory, client: Client, audience: string): Promise<void> {
   const held = (await listHeld(directory, client)).filter((grant) =>

@@ -27,8 +27,8 @@ export async function needsConsent(directory: Directory, asking: Asking): Promis
 }
 
 /**
- * Whether what a person allows is kept for them to look at and to take back. Of the account's own clients that is what they
- * allowed to a device: it may be anybody's, and no browser of theirs tells of it.
+ * Whether what a person allows is kept for them to look at and to take back. Of the account's own clients that is what
+ * they allowed to a device: it may be anybody's, and no browser of theirs tells of it.
  */
 export const keepsConsent = (client: Client, { device, own_page }: AuthorizationParameters): boolean =>
   !own_page && (device !== undefined || isForeign(client));

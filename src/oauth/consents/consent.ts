@@ -62,8 +62,9 @@ const LAG = 60_000;
 
 /**
  * A person takes back what they agreed to: the client's logins in their name end at once. Of many all but the last ones
- * end page by page before, while the consent stands: whoever was interrupted takes it back again. @returns false when there was
- * nothing.
+ * end page by page before, while the consent stands: whoever was interrupted takes it back again.
+ *
+ * @returns false when there was nothing.
  */
 export async function withdrawConsent(
   directory: Directory,
@@ -105,8 +106,8 @@ export async function withdrawConsent(
 const named = (sid: string) => `sid:${sid}`;
 
 /**
- * Part of a transaction that removes a client for good, or goes before it where more agreed to it than one transaction takes:
- * nobody can agree to it any more, nor take that back. @returns how many consents went, at most `limit`.
+ * Part of a transaction that removes a client for good, or goes before it where more agreed to it than one transaction
+ * takes: nobody can agree to it any more, nor take that back. @returns how many consents went, at most `limit`.
  */
 export function forgetConsents(
   { db }: Transaction,

@@ -80,7 +80,10 @@ export async function selectUnused(db: Database, now: Instant, limit: number): P
     .execute();
 }
 
-/** Looks again, as committed, whether nobody used it meanwhile, and holds it. @returns false when somebody did, or when it is gone. */
+/**
+ * Looks again, as committed, whether nobody used it meanwhile, and holds it. @returns false when somebody did, or when
+ * it is gone.
+ */
 export async function holdUnused(
   db: Database,
   engine: Engine,

@@ -161,8 +161,8 @@ function openCall<I, O>(
 }
 
 /**
- * What waits for a row that somebody holds for long: tried one after the other, round by round, until each has its answer or
- * nobody waits for it any more; `done` hears of that.
+ * What waits for a row that somebody holds for long: tried one after the other, round by round, until each has its
+ * answer or nobody waits for it any more; `done` hears of that.
  */
 function openHeld<I, O>(
   statement: HotStatement<I, O>,

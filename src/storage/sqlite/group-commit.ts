@@ -56,7 +56,8 @@ export interface GroupCommitOptions {
  * the thread is idle, so that one of the two holds the file. A batch in which anything failed left nothing behind and runs
  * here again, one by one, where each failure is its caller's.
  *
- * While another process holds the file everybody waits by timers, each for their own time, and those who read are answered.
+ * While another process holds the file everybody waits by timers, each for their own time, and those who read are
+ * answered.
  *
  * `strict` rejects a `write` that outlives a turn of the event loop: it awaited something other than its own `tx`.
  */
