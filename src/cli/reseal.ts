@@ -2,7 +2,7 @@ import { sql } from "kysely";
 import { seedContext } from "../authentication/mfa/seed.ts";
 import type { Core } from "../core.ts";
 import { secretContext } from "../directory/grants/oidc-secret.ts";
-import { allLive, clientLives } from "../directory/lives.ts";
+import { familyLives } from "../oauth/refresh/family-lives.ts";
 import { type SealContext, seal, sealedVersion, unseal } from "../secrets/seal.ts";
 import { type SealedTable, sealed_columns } from "../storage/sealed.ts";
 import { instant } from "../storage/storage.ts";
@@ -22,9 +22,7 @@ const contexts: Readonly<Record<SealedTable, (row: Row) => SealContext>> = {
 const EXPIRY = sql`expires_at`;
 /** A login that nobody refreshes is over when it was idle for too long. */
 const IDLE_OR_EXPIRY = sql`case when idle_expires_at < expires_at then idle_expires_at else expires_at end`;
-/** Whoever it is for lives, and whoever holds its refresh tokens. */
-const FAMILY = sql`revoked_at is null and ${sql.raw(allLive((column) => `refresh_families.${column}`))}
-  and (holder_id is null or ${sql.raw(clientLives("refresh_families.account_id", "refresh_families.holder_id"))})`;
+const FAMILY = sql`revoked_at is null and ${sql.raw(familyLives("refresh_families"))}`;
 
 /** Rows whose codes and tokens are derived from the key that they name: those that are still good for something, and when they end. */
 const derived = [

@@ -1,4 +1,4 @@
-import { noteSeenAt } from "../directory/users/find-account-user.ts";
+import { noteSeenAt } from "../directory/users/note-seen.ts";
 import type { Secret } from "../secrets/secret.ts";
 import { type IssuedAccessToken, issueAccessToken } from "../tokens/issue.ts";
 import { authorizePerson, type PersonLogin } from "./authorization-for.ts";
@@ -23,7 +23,7 @@ export async function issueForPerson({ directory, tokens }: Oauth, login: Lastin
   const { account, client, subject, holder_id } = login;
   const authorization = await authorizePerson(directory, login);
   const issued = await issueAccessToken(tokens, authorization, now);
-  await noteSeenAt(directory, client, subject.user_id);
+  noteSeenAt(directory, client, subject.user_id);
   if (holder_id === undefined) return issued;
   const begun = { ...authorization, password_set_at: subject.password_set_at };
   return { ...issued, refresh_token: await beginFamily(directory, account, client, begun, holder_id, now) };

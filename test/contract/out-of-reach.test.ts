@@ -46,6 +46,28 @@ describeOnBothEngines("a database that is out of reach", (engine) => {
     ]);
   });
 
+  it.runIf(engine === "sqlite")("that another process writes to holds up nobody who only reads", async () => {
+    const { directory, storage } = latchkey.server.core;
+    await storage.write(({ db }) => db.updateTable("client_secrets").set({ last_used_at: null }).execute());
+    directory.secrets.clear();
+    const asking = { method: "POST", headers: { authorization: basic(tenant.client) }, form: { token: tenant.token } };
+    latchkey.cut();
+    let over = false;
+    const written = storage
+      .write(({ db }) => db.updateTable("accounts").set({ name: "Held" }).execute())
+      .finally(() => {
+        over = true;
+      });
+    written.catch(() => {});
+    expect((await call(`${latchkey.url}/healthz`)).status).toBe(200);
+    expect((await call(`${tenant.base}/oauth/introspect`, asking)).body).toMatchObject({ active: true });
+    expect(over, "it still waits").toBe(false);
+    latchkey.mend();
+    await written;
+    const used = () => storage.read.selectFrom("client_secrets").select("id").where("last_used_at", "is not", null);
+    await expect.poll(() => used().execute()).toHaveLength(1);
+  });
+
   it("is a 503 on each surface, which spends nothing, and shows in /readyz", async () => {
     const verification_code = await mintCode(tenant);
     const form = { grant_type: "client_credentials", audience: tenant.issuer };

@@ -36,6 +36,43 @@ describeOnBothEngines("starts at once", (engine) => {
     expect(token.status, token.text).toBe(200);
   });
 
+  it("in another folder each leave the secrets good that others have printed, of however many", async () => {
+    const { directory } = latchkey.server.core;
+    const start = async (name: string) => {
+      const file = join(folder, `${name}.json`);
+      const made = await prepareDemo(directory, file);
+      return { made, demo: JSON.parse(readFileSync(file, "utf8")) };
+    };
+    const ask = async ({ demo }: Awaited<ReturnType<typeof start>>) => {
+      const form = { grant_type: "client_credentials", resource: demo.audience };
+      const asking = { method: "POST", headers: { authorization: basic(demo) }, form };
+      return (await call(`${latchkey.url}/v1/accounts/T00000001/oauth/token`, asking)).status;
+    };
+    const [first, second] = [await start("first"), await start("second")];
+    expect([await ask(first), await ask(second)]).toEqual([200, 200]);
+    expect((await start("first")).made, "its secret is good").toBe(false);
+    for (let n = 0; n < 20; n++) await start(`further-${n}`);
+    expect(await ask(first), "there are too many").toBe(401);
+    const again = await start("first");
+    expect([again.made, await ask(again)]).toEqual([true, 200]);
+  });
+
+  it("at another address each find a grant for it, unless somebody took all of them away", async () => {
+    const { directory } = latchkey.server.core;
+    const file = join(folder, "moved.json");
+    const start = async (public_url: string) => {
+      await prepareDemo({ ...directory, public_url }, file);
+      const demo = JSON.parse(readFileSync(file, "utf8"));
+      const form = { grant_type: "client_credentials", resource: demo.audience };
+      const asking = { method: "POST", headers: { authorization: basic(demo) }, form };
+      return (await call(`${latchkey.url}/v1/accounts/T00000001/oauth/token`, asking)).status;
+    };
+    expect([await start(directory.public_url), await start("http://localhost:8081")]).toEqual([200, 200]);
+    await directory.storage.write(({ db }) => db.deleteFrom("grants").where("account_id", "=", "T00000001").execute());
+    directory.grants.clear();
+    expect(await start("http://localhost:8082")).toBe(400);
+  });
+
   it("leave nothing behind where the last step fails, so that the next one makes it", async () => {
     const other = await startLatchkey(engine);
     const { directory, storage } = other.server.core;

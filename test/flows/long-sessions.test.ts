@@ -199,6 +199,84 @@ describeOnBothEngines("long", (engine) => {
     ).toHaveLength(1);
   });
 
+  it("taking back a consent ends what many logins led to page by page, and begins anew where it was cut short", async () => {
+    const third = await addClient(latchkey, tenant.account_id, lasting);
+    const surfer = openSurfer(latchkey);
+    const { session, user_id } = await sessionOf(await standard.someone(), surfer);
+    const offline = { scope: "openid offline_access" };
+    const logInThere = async () => {
+      const asked = await surfer.visit(standard.address(third, offline));
+      const shown = asked.html.includes('value="allow"') ? await surfer.act(asked, "allow") : asked;
+      return (await standard.redeem(answered(shown).get("code") ?? "", third)).body;
+    };
+    const tokens = await logInThere();
+    const sids = await addLed(session.id, [third, own], 640);
+    const at_third = sids.filter((_, index) => index % 2 === 0);
+    const { revocations } = core().directory;
+    const whole = revocations.record.bind(revocations);
+    const sizes: number[] = [];
+    let later = "";
+    vi.spyOn(revocations, "record").mockImplementation(async (tx, account_id, subjects) => {
+      sizes.push(subjects.length);
+      if (sizes.length === 2) throw new Error("the process ends here");
+      return whole(tx, account_id, subjects);
+    });
+    const path = `${tenant.base}/customers/users/${user_id}/consents`;
+    const takeBack = async () => (await call(`${path}/${third.id}`, { method: "DELETE", token: tenant.token })).status;
+    const agreed = async () => (await call(path, { token: tenant.token })).body.length;
+    expect([await takeBack(), await agreed()]).toEqual([500, 1]);
+    later = (await logInThere()).access_token;
+    expect([await takeBack(), await agreed()]).toEqual([204, 0]);
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(200);
+    await expect.poll(() => unknownOf(at_third)).toBe(0);
+    expect(unknownOf(sids), "the other client's").toBe(320);
+    const form = { grant_type: "refresh_token", refresh_token: tokens.refresh_token };
+    expect((await standard.token(form, third)).status).toBe(400);
+    expect((await call(`${tenant.base}/oauth/userinfo`, { token: later })).status).toBe(401);
+    expect(await takeBack(), "nothing is left").toBe(404);
+  });
+
+  it("a browser's new cookie takes along what is going on, and of very much else some", async () => {
+    const surfer = openSurfer(latchkey);
+    const email = await standard.someone();
+    const { user_id, session } = await sessionOf(email, surfer);
+    const digest = async () =>
+      Buffer.from((await sessionsOf(user_id)).find(({ id }) => id === session.id)?.browser_digest ?? []);
+    const browser_digest = await digest();
+    const [now, later] = [new Date().toISOString(), new Date(Date.now() + DAY).toISOString()];
+    const about = {
+      account_id: tenant.account_id,
+      client_id: own.id,
+      kind: "browser",
+      parameters: "{}",
+      progress: "{}",
+    };
+    const rows = Array.from({ length: 300 }, (_, index) => ({
+      ...{ ...about, id: `${user_id}-${index}`, browser_digest, created_at: now, expires_at: later },
+      used_at: index < 150 ? now : null,
+    }));
+    const ended = rows.map(({ id }) => ({ ...session, id, ended_at: now }));
+    await core().storage.write(async ({ db }) => {
+      await db.insertInto("authorization_requests").values(rows).execute();
+      await db.insertInto("sessions").values(ended).execute();
+    });
+    const shown = await surfer.logIn(standard.address(own, { prompt: "login" }), tenant, email);
+    expect(answered(shown).get("code"), `${shown.status} ${shown.url} ${shown.html}`).toBeTruthy();
+    const moved = core()
+      .storage.read.selectFrom("authorization_requests")
+      .select(["id", "used_at"])
+      .where("account_id", "=", tenant.account_id)
+      .where("browser_digest", "=", await digest());
+    const open = (await moved.execute()).filter(({ id }) => id.startsWith(user_id));
+    expect([open.length, open.filter(({ used_at }) => used_at !== null).length]).toEqual([100, 0]);
+    const now_at = await digest();
+    const followed = (await sessionsOf(user_id)).filter((one) => now_at.equals(Buffer.from(one.browser_digest)));
+    expect(followed.map(({ id, ended_at }) => [id === session.id, ended_at === null]).toSorted()).toEqual([
+      ...Array(100).fill([false, false]),
+      [true, true],
+    ]);
+  });
+
   it.runIf(engine === "postgres")("what another process is ending is waited for", async () => {
     const { storage, directory } = core();
     const whose = { account_id: tenant.account_id, user_id: "held" };

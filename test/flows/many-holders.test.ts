@@ -87,6 +87,29 @@ describeOnBothEngines("an account with much in it", (engine) => {
     expect([refused.status, refused.body.error?.code], refused.text).toEqual([403, "insufficient_scope"]);
   });
 
+  it("looks at who has a role many at a time, and once at what many of them hold alike", async () => {
+    const own = await createTenant(latchkey);
+    const { account_id } = own;
+    await addHolders(own, 210);
+    const role = (await send(own, "POST", "/auth/roles", { scope: ["read:customers"] })).body;
+    const ids = Array.from({ length: 120 }, (_, n) => `10000000-0000-7000-8000-${String(n).padStart(12, "0")}`);
+    const about = { account_id, created_at: NOW, updated_at: NOW, type: "account_user", profile: "{}", scope: "[]" };
+    await latchkey.server.core.storage.write(async ({ db }) => {
+      await db
+        .insertInto("users")
+        .values(ids.map((id) => ({ ...about, id })))
+        .execute();
+      const held = ids.map((user_id) => ({ account_id, user_id, role_id: role.id }));
+      await db.insertInto("user_roles").values(held).execute();
+    });
+    asked.splice(0);
+    const replaced = await send(own, "PUT", `/auth/roles/${role.id}`, { scope: ["read:customers", "write:customers"] });
+    expect(replaced.status, replaced.text).toBe(200);
+    const of_holders = asked.filter((text) => /^select "(user_id|id)".* from "(users|user_roles)".* in \(/.test(text));
+    expect(of_holders, "three slices, of each the roles and the own scopes").toHaveLength(6);
+    expect(asked.filter((text) => /^select .* from "roles" .*"id" in \(/.test(text))).toHaveLength(1);
+  });
+
   it("lets nobody put two halves together who holds less than its people", async () => {
     const own = await createTenant(latchkey);
     const role = (await send(own, "POST", "/auth/roles", { scope: ["admin:customers"] })).body;

@@ -135,16 +135,21 @@ describeOnBothEngines("in two tabs", (engine) => {
     expect((await poll(device.device_code, own)).error).toBe("authorization_pending");
   });
 
-  it("promises no list of what was agreed to where none is kept", async () => {
-    for (const [client, kept] of [
-      [own, false],
-      [third, true],
-    ] as const) {
-      const { surfer, asked } = await ask(client);
-      expect(asked.html.includes("login/consents"), `${kept}`).toBe(kept);
+  it("lists what a device was allowed, of whosever client, and ends its login where that is taken back", async () => {
+    for (const [name, client] of Object.entries({ own, third })) {
+      const { surfer, device, asked } = await ask(client);
+      expect(asked.html, name).toContain("login/consents");
       await surfer.act(asked, "allow");
-      const { html } = await surfer.visit(`${tenant.issuer}/login/consents`);
-      expect(html.includes("agreed to nothing"), `${kept}`).toBe(!kept);
+      const { access_token } = await poll(device.device_code, client);
+      const look = async () => (await call(`${tenant.base}/oauth/userinfo`, { token: access_token })).status;
+      const list = `${tenant.issuer}/login/consents`;
+      const { html } = await surfer.visit(list);
+      const [, of_client = ""] = /name="client" value="([^"]+)"/.exec(html) ?? [];
+      const [, session = ""] = /name="session" value="([^"]+)"/.exec(html) ?? [];
+      expect([of_client, await look()], name).toEqual([client.id, 200]);
+      const after = await surfer.visit(list, { client: of_client, session });
+      expect(after.html).toContain("agreed to nothing");
+      expect(await look(), name).toBe(401);
     }
   });
 

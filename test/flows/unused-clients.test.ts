@@ -112,6 +112,11 @@ describeOnBothEngines("unused clients", (engine) => {
     const headers = { authorization: basic({ client_id: client.client_id, client_secret: secret }) };
     const asked = await call(`${tenant.base}/oauth/introspect`, { method: "POST", headers, form: { token: "x" } });
     expect([asked.status, asked.body]).toEqual([200, { active: false }]);
+    const registered = db().selectFrom("client_registrations").select("used_at").where("client_id", "=", client.id);
+    const recent = instant(directory().storage.now() - OLD / 2);
+    await expect
+      .poll(async () => (await registered.executeTakeFirst())?.used_at)
+      .toSatisfy((at) => String(at) > recent);
     await sweep();
     expect(await isKept(client)).toBe(true);
   });
@@ -157,6 +162,32 @@ describeOnBothEngines("unused clients", (engine) => {
     expect(await isKept(client)).toBe(false);
     const agreed = db().selectFrom("consents").select("client_id").where("client_id", "=", client.id);
     expect(await agreed.execute()).toEqual([]);
+  });
+
+  it("go after what many agreed to at them, of which no transaction takes more than a part", async () => {
+    const { storage } = directory();
+    const left = async (client_id: string) =>
+      (await db().selectFrom("consents").select("user_id").where("client_id", "=", client_id).execute()).length;
+    const addAgreed = async ({ account_id, id: client_id }: Client) => {
+      const about = { account_id, client_id, audience: "", scope: "[]", host: "", granted_at: instant(storage.now()) };
+      const rows = Array.from({ length: 1_100 }, () => ({ ...about, user_id: randomUUID() }));
+      await storage.write((tx) => tx.db.insertInto("consents").values(rows).execute());
+    };
+    const [swept, leaving] = [(await addUnused()).client, (await addUnused()).client];
+    for (const client of [swept, leaving]) await addAgreed(client);
+    const sizes: number[] = [];
+    const write: typeof storage.write = async (work) => {
+      const before = await left(leaving.id);
+      const done = await storage.write(work);
+      sizes.push(before - (await left(leaving.id)));
+      return done;
+    };
+    await removeRegistered({ directory: { ...directory(), storage: { ...storage, write } } } as Oauth, leaving, actor);
+    expect([await isKept(leaving), await left(leaving.id), Math.max(...sizes)]).toEqual([false, 0, 500]);
+    await sweep();
+    expect([await isKept(swept), await left(swept.id)]).toEqual([true, 600]);
+    while ((await sweep()) === 100);
+    expect([await isKept(swept), await left(swept.id)]).toEqual([false, 0]);
   });
 
   it("hide no other from those who agreed to them, however many went", async () => {

@@ -6,7 +6,8 @@ import { holdLogin } from "../../directory/users/logins-ended.ts";
 import { refuse } from "../../errors.ts";
 import { TOKENS_LIVE } from "../../revocation/revocation.ts";
 import { expirySweep } from "../../storage/delete-expired.ts";
-import { type Engine, instant, type Transaction } from "../../storage/storage.ts";
+import { inPages } from "../../storage/pages.ts";
+import { type Database, type Engine, type Instant, instant, type Transaction } from "../../storage/storage.ts";
 import type { AuthenticatedSubject } from "../subject.ts";
 import { beginEndings, type Ending, finishEndings, newEnding } from "./endings.ts";
 import { moveSessions, settleSessions } from "./move-to-cookie.ts";
@@ -15,8 +16,10 @@ import {
   insertSession,
   keepOwnLogin,
   type PersonsSessions,
-  selectAuthorizationsOf,
+  selectAuthorizationsSince,
+  selectLedTo,
   selectSessions,
+  selectSessionsAt,
   selectUnended,
   selectUnendedOf,
   updateEnded,
@@ -151,15 +154,37 @@ export async function endSessionsOf(
   return led;
 }
 
-/** Every authorization that a person's sessions led to at one client. */
-export function authorizationsOf(
-  { db }: Transaction,
-  account_id: string,
-  user_id: string,
-  client_id: string,
-): Promise<readonly string[]> {
-  return selectAuthorizationsOf(db, account_id, user_id, client_id);
+/** A person's sessions, as far as they led to one client. */
+interface LedTo {
+  readonly account_id: string;
+  readonly user_id: string;
+  readonly client_id: string;
 }
+
+/** Rows that are read together. */
+const PAGE = 100;
+
+/** Every authorization that they led to there. */
+export async function* pagesOfAuthorizations(
+  db: Database,
+  { account_id, user_id, client_id }: LedTo,
+): AsyncGenerator<readonly string[]> {
+  const sessions = inPages<{ readonly id: string }>(PAGE, (last) =>
+    selectSessionsAt(db, { account_id, user_id, client_id }, last?.id ?? "", PAGE),
+  );
+  for await (const page of sessions) {
+    for (const { id: session_id } of page) {
+      const led = inPages<{ readonly sid: string }>(PAGE, (last) =>
+        selectLedTo(db, { account_id, session_id, client_id }, last?.sid ?? "", PAGE),
+      );
+      for await (const some of led) yield some.map(({ sid }) => sid);
+    }
+  }
+}
+
+/** … that began since. */
+export const authorizationsSince = (db: Database, led: LedTo, since: Instant): Promise<readonly string[]> =>
+  selectAuthorizationsSince(db, led, since);
 
 /** What a session led to is known until every access token of it is over, so that taking back consent ends those too. */
 export const browserSweeps = [

@@ -165,11 +165,63 @@ export async function updateShown(
   return id;
 }
 
-export async function selectAuthorizationsOf(
+interface LedTo {
+  readonly account_id: string;
+  readonly user_id: string;
+  readonly client_id: string;
+}
+
+/** A person's sessions that led to anything at a client; those that come after one. */
+export function selectSessionsAt(
   db: Database,
-  account_id: string,
-  user_id: string,
-  client_id: string,
+  { account_id, user_id, client_id }: LedTo,
+  after: string,
+  limit: number,
+): Promise<readonly { readonly id: string }[]> {
+  return db
+    .selectFrom("sessions as s")
+    .select("s.id")
+    .where("s.account_id", "=", account_id)
+    .where("s.user_id", "=", user_id)
+    .where("s.id", ">", after)
+    .where(({ exists, selectFrom }) =>
+      exists(
+        selectFrom("session_authorizations as a")
+          .select("a.sid")
+          .whereRef("a.account_id", "=", "s.account_id")
+          .whereRef("a.session_id", "=", "s.id")
+          .where("a.client_id", "=", client_id),
+      ),
+    )
+    .orderBy("s.id")
+    .limit(limit)
+    .execute();
+}
+
+/** What a session led to at a client; what comes after one. */
+export function selectLedTo(
+  db: Database,
+  { account_id, session_id, client_id }: { readonly session_id: string } & Omit<LedTo, "user_id">,
+  after: string,
+  limit: number,
+): Promise<readonly { readonly sid: string }[]> {
+  return db
+    .selectFrom("session_authorizations")
+    .select("sid")
+    .where("account_id", "=", account_id)
+    .where("session_id", "=", session_id)
+    .where("client_id", "=", client_id)
+    .where("sid", ">", after)
+    .orderBy("sid")
+    .limit(limit)
+    .execute();
+}
+
+/** What a person's sessions led to at a client since; one that ended before led to nothing. */
+export async function selectAuthorizationsSince(
+  db: Database,
+  { account_id, user_id, client_id }: LedTo,
+  since: Instant,
 ): Promise<readonly string[]> {
   const rows = await db
     .selectFrom("session_authorizations as a")
@@ -179,7 +231,9 @@ export async function selectAuthorizationsOf(
     .select("a.sid")
     .where("a.account_id", "=", account_id)
     .where("s.user_id", "=", user_id)
+    .where((eb) => eb.or([eb("s.ended_at", "is", null), eb("s.ended_at", ">=", since)]))
     .where("a.client_id", "=", client_id)
+    .where("a.created_at", ">=", since)
     .execute();
   return rows.map(({ sid }) => sid);
 }

@@ -94,7 +94,7 @@ export async function authenticateClient(
   const now = directory.storage.now();
   const matched = await matchSecret(directory, client, presented, instant(now));
   if (!matched) throw refuse("invalid_client");
-  await noteUse(directory, client, matched, now);
+  noteUse(directory, client, matched, now);
   return provenBy(client, matched.id);
 }
 
@@ -177,13 +177,17 @@ export async function listSecrets({ storage }: Directory, client: Client): Promi
   return secrets.map(({ id, created_at, not_after, last_used_at }) => ({ id, created_at, not_after, last_used_at }));
 }
 
-async function noteUse(
-  { storage, secrets }: Directory,
-  { account_id, id }: Client,
-  used: StoredSecret,
-  now: number,
-): Promise<void> {
-  if (used.last_used_at !== null && now - epoch(used.last_used_at) < USE_RESOLUTION) return;
-  await storage.write(({ db }) => updateSecretUsed(db, account_id, id, used.id, instant(now)));
-  secrets.forget(cacheKey(account_id, id));
+/** Uses that are noted already, by the secret as it was read. */
+const noted = new WeakSet<StoredSecret>();
+
+/** Nobody waits for it, nor is refused because it cannot be noted: it is tried again once the secret is read anew. */
+function noteUse({ storage, secrets }: Directory, { account_id, id }: Client, used: StoredSecret, now: number): void {
+  if (noted.has(used) || (used.last_used_at !== null && now - epoch(used.last_used_at) < USE_RESOLUTION)) return;
+  noted.add(used);
+  storage
+    .write(({ db }) => updateSecretUsed(db, account_id, id, used.id, instant(now)))
+    .then(
+      () => secrets.forget(cacheKey(account_id, id)),
+      () => {},
+    );
 }

@@ -7,7 +7,8 @@
  */
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { reveal, type Secret } from "../../secrets/secret.ts";
+import { unlessRefused } from "../../errors.ts";
+import { reveal, type Secret, secret } from "../../secrets/secret.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
 import { issuerOf } from "../accounts/account.ts";
 import { createAccountIn } from "../accounts/create-account.ts";
@@ -16,9 +17,10 @@ import { rotateSecret } from "../clients/change-client.ts";
 import type { Client } from "../clients/client.ts";
 import { createClientIn } from "../clients/create-client.ts";
 import { lookUpClient } from "../clients/find-client.ts";
-import { mintSecret } from "../clients/secret.ts";
+import { authenticateClient, mintSecret } from "../clients/secret.ts";
 import type { Actor, Directory } from "../directory.ts";
-import { createGrantIn } from "../grants/change-grants.ts";
+import { createGrant, createGrantIn } from "../grants/change-grants.ts";
+import { listHeld } from "../grants/find-grant.ts";
 import { createUserIn } from "../users/create-user.ts";
 
 const ACCOUNT = "T00000001";
@@ -35,6 +37,7 @@ export async function prepareDemo(directory: Directory, file: string): Promise<b
   if (known && !client) return false;
   const made = client ? await readable(directory, client, file) : await makeDemo(directory, audience);
   if (!made) return false;
+  await grantHere(directory, made.client, audience);
   writeDemo(file, directory, made.client_secret, audience);
   return made.client_secret !== null;
 }
@@ -49,12 +52,12 @@ interface DemoClient {
 async function makeDemo(directory: Directory, audience: string): Promise<DemoClient | undefined> {
   const now = directory.storage.now();
   const id = uuidv7(now);
-  const { client_secret, row: secret } = mintSecret(ACCOUNT, id, now);
+  const { client_secret, row } = mintSecret(ACCOUNT, id, now);
   const settings = {
     callbacks: [CALLBACK],
     response_types: ["authenticate" as const, "token" as const, "code" as const],
   };
-  const named = { account_id: ACCOUNT, id, client_id: CLIENT, name: "Demo", settings, secret };
+  const named = { account_id: ACCOUNT, id, client_id: CLIENT, name: "Demo", settings, secret: row };
   const person = { type: "customer" as const, email: USER, name: "Ada Example", verified: true };
   const client = await directory.storage.write(async (tx) => {
     if (!(await createAccountIn(tx, { account_id: ACCOUNT, name: "Demo" }, actor, now))) return undefined;
@@ -67,10 +70,39 @@ async function makeDemo(directory: Directory, audience: string): Promise<DemoCli
   return client && { client, client_secret };
 }
 
-/** A start or a disk that was cut short may have left no file, or half of one: then the client gets a new secret. */
-async function readable(directory: Directory, client: Client, file: string): Promise<DemoClient> {
-  if (secretIn(file) !== undefined) return { client, client_secret: null };
-  return rotateSecret(directory, client, 0, actor);
+/**
+ * A start at another address, as where the first one found its port taken, is another API. Whoever took the grant away
+ * is not contradicted.
+ */
+async function grantHere(directory: Directory, client: Client, audience: string): Promise<void> {
+  const held = (await listHeld(directory, client)).filter((grant) =>
+    grant.audience.endsWith(`/v1/accounts/${ACCOUNT}`),
+  );
+  const [before] = held;
+  if (!before || held.some((grant) => grant.audience === audience)) return;
+  const { scope, type } = before;
+  await createGrant(directory, { client, audience, scope, type }, actor);
+}
+
+/** Seconds for which secrets of before go on: as long as any may (`overlap_seconds`). */
+const OVERLAP = 2_592_000;
+
+/**
+ * A start or a disk that was cut short may have left no file, or half of one, and its secret may have ended: then the
+ * client gets a new secret. Another folder's file may hold another, which goes on; only where there are too many do all
+ * of them end. @returns undefined where the client takes none any more.
+ */
+async function readable(directory: Directory, client: Client, file: string): Promise<DemoClient | undefined> {
+  const held = secretIn(file);
+  if (held !== undefined && (await isGood(directory, held))) return { client, client_secret: null };
+  const rotate = (overlap: number) =>
+    rotateSecret(directory, client, overlap, actor).catch(unlessRefused("invalid_request"));
+  return (await rotate(OVERLAP)) ?? (await rotate(0));
+}
+
+async function isGood(directory: Directory, held: string): Promise<boolean> {
+  const proven = authenticateClient(directory, ACCOUNT, CLIENT, secret(held));
+  return (await proven.catch(unlessRefused("invalid_client"))) !== undefined;
 }
 
 function secretIn(file: string): string | undefined {

@@ -149,8 +149,8 @@ export function pagesOfRoleScopes(db: Database, account_id: string, holders: Hol
   );
 }
 
-/** Users of whom all that they hold is read: a hundred roles each. */
-const FEW = 1;
+/** Ids of a page. */
+const IDS = 1_000;
 
 /** Who has a role. */
 export function pagesOfHolders(
@@ -158,7 +158,7 @@ export function pagesOfHolders(
   account_id: string,
   role_id: string,
 ): AsyncIterable<readonly { readonly user_id: string }[]> {
-  return inPages<{ readonly user_id: string }>(FEW, (last) =>
+  return inPages<{ readonly user_id: string }>(IDS, (last) =>
     db
       .selectFrom("user_roles")
       .select("user_id")
@@ -166,9 +166,18 @@ export function pagesOfHolders(
       .where("role_id", "=", role_id)
       .where("user_id", ">", last?.user_id ?? "")
       .orderBy("user_id")
-      .limit(FEW)
+      .limit(IDS)
       .execute(),
   );
+}
+
+/** What live account users hold by themselves, as it is stored. */
+export function selectOwnScopes(
+  db: Database,
+  account_id: string,
+  ids: readonly string[],
+): Promise<readonly { readonly id: string; readonly scope: string }[]> {
+  return accountUsers(db, account_id).clearSelect().select(["id", "scope"]).where("id", "in", ids).execute();
 }
 
 export async function replaceUserRoles(

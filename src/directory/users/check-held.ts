@@ -1,9 +1,11 @@
 import { refuseField } from "../../errors.ts";
+import { sha256Text } from "../../secrets/digest.ts";
+import { openBoundedMap } from "../../storage/bounded-map.ts";
 import type { Transaction } from "../../storage/storage.ts";
 import type { Directory } from "../directory.ts";
+import { findRolesOf } from "../roles/find-role.ts";
 import type { Role } from "../roles/role.ts";
-import { holdingsOf } from "./account-user.ts";
-import { pagesOfHolders } from "./account-user-store.ts";
+import { pagesOfHolders, selectOwnScopes, selectRoleIds } from "./account-user-store.ts";
 import { lookUpAccountUser, pagesHeld } from "./find-account-user.ts";
 
 type Holding = Pick<Role, "scope">;
@@ -42,18 +44,55 @@ export async function checkHolders(directory: Directory, role: Role, scope: read
   await directory.inTurn(role.account_id, () => checkEach(directory, role, scope));
 }
 
-async function checkEach(directory: Directory, { account_id, id }: Role, scope: readonly string[]): Promise<void> {
+/** Users who are looked at together, and roles of one: the scopes of each may be forty thousand characters. */
+const USERS = 50;
+const ROLES = 5;
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+async function checkEach(directory: Directory, role: Role, scope: readonly string[]): Promise<void> {
+  const { account_id } = role;
   if (await holdFew(directory, account_id, scope)) return;
-  for await (const page of pagesOfHolders(directory.storage.read, account_id, id)) {
-    for (const { user_id } of page) {
-      const user = await lookUpAccountUser(directory, account_id, { id: user_id });
-      if (!user) continue;
-      const roles = user.roles.map((one) => (one.id === id ? { ...one, scope } : one));
-      const { length } = holdingsOf({ ...user, roles }).scope;
-      const message = `would give the user ${user_id} ${length} different scopes; ${MOST_HELD} is the limit`;
-      if (length > MOST_HELD && length > holdingsOf(user).scope.length) throw refuseField("scope", "too_many", message);
+  const { read } = directory.storage;
+  const judged = openBoundedMap<true>();
+  for await (const page of pagesOfHolders(read, account_id, role.id)) {
+    for (let from = 0; from < page.length; from += USERS) {
+      const ids = page.slice(from, from + USERS).map(({ user_id }) => user_id);
+      const held = new Map<string, string[]>(ids.map((id) => [id, []]));
+      for (const { user_id, role_id } of await selectRoleIds(read, account_id, ids)) held.get(user_id)?.push(role_id);
+      for (const user of await selectOwnScopes(read, account_id, ids)) {
+        const role_ids = (held.get(user.id) ?? []).toSorted();
+        // Most of them hold the same.
+        const holdings = sha256Text(JSON.stringify([user.scope, role_ids]));
+        if (judged.has(holdings)) continue;
+        await checkHolder(directory, { ...user, role_ids }, role, scope);
+        judged.set(holdings, true, 0);
+      }
+      await turn();
     }
   }
+}
+
+interface Holder {
+  readonly id: string;
+  /** Their own, as it is stored. */
+  readonly scope: string;
+  readonly role_ids: readonly string[];
+}
+
+async function checkHolder(directory: Directory, holder: Holder, role: Role, scope: readonly string[]): Promise<void> {
+  const own = JSON.parse(holder.scope) as string[];
+  const [before, after] = [new Set(own), new Set(own)];
+  for (let from = 0; from < holder.role_ids.length; from += ROLES) {
+    const some = holder.role_ids.slice(from, from + ROLES);
+    for (const one of await findRolesOf(directory, role.account_id, some)) {
+      for (const given of one.scope) before.add(given);
+      for (const given of one.id === role.id ? scope : one.scope) after.add(given);
+    }
+    await turn();
+  }
+  const message = `would give the user ${holder.id} ${after.size} different scopes; ${MOST_HELD} is the limit`;
+  if (after.size > MOST_HELD && after.size > before.size) throw refuseField("scope", "too_many", message);
 }
 
 /** Whether all that the account's users hold, with these, is so little that nobody can hold too much. */

@@ -1,7 +1,6 @@
 import { noSuch } from "../../errors.ts";
 import { sha256Text } from "../../secrets/digest.ts";
-import { type Database, instant } from "../../storage/storage.ts";
-import type { Client } from "../clients/client.ts";
+import type { Database } from "../../storage/storage.ts";
 import type { Directory } from "../directory.ts";
 import { findRolesOf } from "../roles/find-role.ts";
 import { type AccountUser, type Holders, type Holdings, holdingsOf } from "./account-user.ts";
@@ -13,7 +12,6 @@ import {
   selectAccountUser,
   selectRoleIds,
 } from "./account-user-store.ts";
-import { updateLastSeen } from "./store.ts";
 
 /** As committed. @throws 404 not_found. */
 export async function findAccountUser(directory: Directory, account_id: string, id: string): Promise<AccountUser> {
@@ -57,25 +55,6 @@ const NOTHING: Holdings = { scope: [], holds: [] };
 export async function findHoldings(directory: Directory, account_id: string, user_id: string): Promise<Holdings> {
   const user = await lookUpAccountUser(directory, account_id, { id: user_id });
   return user ? holdingsOf(user) : NOTHING;
-}
-
-/** How often it is noted that somebody was seen; milliseconds. */
-const SEEN_RESOLUTION = 60_000;
-
-/** A person of this account got a token. They have it whether that can be noted or not. */
-export async function noteSeen({ storage }: Directory, account_id: string, id: string): Promise<void> {
-  const now = storage.now();
-  const [before, at] = [instant(now - SEEN_RESOLUTION), instant(now)];
-  await storage.write(({ db }) => updateLastSeen(db, storage.engine, { account_id, id }, before, at)).catch(() => {});
-}
-
-/** As `noteSeen`, for whoever comes by a client; one of customers notes nobody. */
-export async function noteSeenAt(
-  directory: Directory,
-  { account_id, settings }: Client,
-  user_id: string,
-): Promise<void> {
-  if (settings.user_type === "account_user") await noteSeen(directory, account_id, user_id);
 }
 
 /** Where this verified address is an account user; the one lookup that crosses accounts. */

@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import { markDeleted } from "../../storage/mark-deleted.ts";
-import type { Database, Engine, Instant } from "../../storage/storage.ts";
+import type { Database, Instant } from "../../storage/storage.ts";
 import type { UserType } from "../clients/client.ts";
 import type { User } from "./user.ts";
 
@@ -243,21 +243,6 @@ export async function updateSecondFactor(db: Database, account_id: string, id: s
     .where("account_id", "=", account_id)
     .where("id", "=", id)
     .execute();
-}
-
-/** Unless somebody was seen since `before`, or anybody holds their row, for which this does not wait. */
-export async function updateLastSeen(
-  db: Database,
-  engine: Engine,
-  { account_id, id }: { readonly account_id: string; readonly id: string },
-  before: Instant,
-  now: Instant,
-): Promise<void> {
-  // SQLite runs one write at a time.
-  const passing = sql.raw(engine === "postgres" ? "for no key update skip locked" : "");
-  await sql`update users set last_seen_at = ${now} where account_id = ${account_id} and id in (
-    select id from users where account_id = ${account_id} and id = ${id}
-      and (last_seen_at is null or last_seen_at < ${before}) ${passing})`.execute(db);
 }
 
 export async function updateContact(

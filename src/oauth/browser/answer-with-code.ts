@@ -7,7 +7,6 @@ import type { ErrorCode } from "../../errors.ts";
 import { instant } from "../../storage/storage.ts";
 import { type AuthorizationCode, mintAuthorizationCode, newAuthorizationCode } from "../authorization-code.ts";
 import { acr_values, authorizePerson } from "../authorization-for.ts";
-import { isForeign } from "../consents/consent.ts";
 import { approveDevice } from "../device/answer-device.ts";
 import { LIFETIME } from "../device/device-code.ts";
 import type { Oauth } from "../oauth.ts";
@@ -17,7 +16,7 @@ import { type Answer, codeAnswer } from "./answer.ts";
 import { type Answered, type Answering, answerStatement } from "./answer-statement.ts";
 import type { AuthorizationParameters, AuthorizationRequest } from "./authorization-request.ts";
 import { forgetSpent } from "./forget-spent.ts";
-import { agreementTo } from "./needs-consent.ts";
+import { agreementTo, keepsConsent } from "./needs-consent.ts";
 import { type RedirectError, RedirectedRefusal, waitsNoMore } from "./redirected-refusal.ts";
 import { noteValues } from "./repeated-values.ts";
 import type { Resumed } from "./resume.ts";
@@ -89,7 +88,7 @@ async function spend(
   const now = storage.now();
   const { own_page } = parameters;
   const asking = { account, client, user_id: session.user_id, parameters };
-  const agreement = own_page || !isForeign(client) ? undefined : agreementTo(asking);
+  const agreement = keepsConsent(client, parameters) ? agreementTo(asking) : undefined;
   const answering: Answering = {
     account_id,
     session_id: session.id,

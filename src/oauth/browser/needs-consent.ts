@@ -26,6 +26,13 @@ export async function needsConsent(directory: Directory, asking: Asking): Promis
   return !(await hasAgreed(directory, agreementTo(asking)));
 }
 
+/**
+ * Whether what a person allows is kept for them to look at and to take back. Of the account's own clients that is what
+ * they allowed to a device: it may be anybody's, and no browser of theirs tells of it.
+ */
+export const keepsConsent = (client: Client, { device, own_page }: AuthorizationParameters): boolean =>
+  !own_page && (device !== undefined || isForeign(client));
+
 /** What a person who agrees to a request has agreed to. */
 export const agreementTo = ({ account, client, user_id, parameters }: Asking): Agreement => ({
   account_id: account.account_id,

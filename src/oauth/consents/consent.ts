@@ -5,17 +5,18 @@
  * at and to take back, which ends what the client got by it.
  */
 import { recordDeed } from "../../audit/audit.ts";
-import { authorizationsOf } from "../../authentication/sessions/sessions.ts";
+import { authorizationsSince, pagesOfAuthorizations } from "../../authentication/sessions/sessions.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
-import { instant, type Transaction } from "../../storage/storage.ts";
-import { familiesAt } from "../refresh/revoke-family.ts";
+import { type Engine, instant, type Transaction } from "../../storage/storage.ts";
+import { familiesSince, pagesOfFamilies } from "../refresh/find-family.ts";
 import {
   addConsent,
   type ConsentKey,
   deleteConsents,
   deleteConsentsAt,
+  selectAgreed,
   selectConsent,
   selectConsents,
 } from "./store.ts";
@@ -52,9 +53,18 @@ export async function listConsents(directory: Directory, account_id: string, use
   });
 }
 
+/** Consents that one transaction removes. */
+export const CONSENTS = 500;
+/** Logins that one transaction ends. */
+const PAGE = 100;
+/** Milliseconds by which the clock that a login began by may lag behind ours. */
+const LAG = 60_000;
+
 /**
- * A person takes back what they agreed to: the client's logins in their name end at once. @returns false when there was
- * nothing.
+ * A person takes back what they agreed to: the client's logins in their name end at once. Of many all but the last ones
+ * end page by page before, while the consent stands: whoever was interrupted takes it back again.
+ *
+ * @returns false when there was nothing.
  */
 export async function withdrawConsent(
   directory: Directory,
@@ -64,20 +74,46 @@ export async function withdrawConsent(
   actor: Actor,
 ): Promise<boolean> {
   const { storage, revocations } = directory;
+  if (!(await selectAgreed(storage.read, account_id, user_id, client_id))) return false;
+  const holding = { account_id, user_id, client_id };
+  const since = instant(storage.now() - LAG);
+  const seen = new Set<string>();
+  let last: readonly string[] = [];
+  // Refresh tokens may outlive the session that led to them.
+  for (const pages of [pagesOfAuthorizations(storage.read, holding), pagesOfFamilies(storage.read, holding)]) {
+    for await (const page of pages) {
+      for (const sid of page) seen.add(sid);
+      last = [...last, ...page.map(named)];
+      if (last.length < PAGE) continue;
+      const some = last;
+      await storage.write((tx) => revocations.record(tx, account_id, some));
+      last = [];
+    }
+  }
   return storage.write(async (tx) => {
     if (!(await deleteConsents(tx.db, account_id, user_id, client_id))) return false;
-    const led = await authorizationsOf(tx, account_id, user_id, client_id);
-    // Refresh tokens may outlive the session that led to them.
-    const lasting = await familiesAt(tx, { account_id, user_id, client_id });
-    const ended = [...led, ...lasting].map((sid) => `sid:${sid}`);
-    await revocations.record(tx, account_id, ended);
+    const begun = [
+      ...(await authorizationsSince(tx.db, holding, since)),
+      ...(await familiesSince(tx.db, holding, since)),
+    ];
+    await revocations.record(tx, account_id, [...last, ...begun.filter((sid) => !seen.has(sid)).map(named)]);
     const deed = { account_id, action: "consent.withdrawn", entity: client_id, now: instant(storage.now()), actor };
     await recordDeed(tx, { ...deed, facts: { user_id } });
     return true;
   });
 }
 
-/** Part of the transaction that removes a client for good: nobody can agree to it any more, nor take that back. */
-export function forgetConsents({ db }: Transaction, account_id: string, client_id: string): Promise<void> {
-  return deleteConsentsAt(db, account_id, client_id);
+const named = (sid: string) => `sid:${sid}`;
+
+/**
+ * Part of a transaction that removes a client for good, or goes before it where more agreed to it than one transaction
+ * takes: nobody can agree to it any more, nor take that back. @returns how many consents went, at most `limit`.
+ */
+export function forgetConsents(
+  { db }: Transaction,
+  engine: Engine,
+  { account_id, id }: Pick<Client, "account_id" | "id">,
+  limit: number,
+): Promise<number> {
+  return deleteConsentsAt(db, engine, account_id, id, limit);
 }

@@ -1,4 +1,5 @@
-import type { Database, Instant } from "../../storage/storage.ts";
+import { sql } from "kysely";
+import type { Database, Engine, Instant } from "../../storage/storage.ts";
 import { columns } from "../../storage/tables.ts";
 
 export interface ConsentKey {
@@ -83,6 +84,23 @@ export async function selectConsents(
   return rows.map((row) => ({ ...row, scope: JSON.parse(row.scope) as string[] }));
 }
 
+export async function selectAgreed(
+  db: Database,
+  account_id: string,
+  user_id: string,
+  client_id: string,
+): Promise<boolean> {
+  const row = await db
+    .selectFrom("consents")
+    .select("audience")
+    .where("account_id", "=", account_id)
+    .where("user_id", "=", user_id)
+    .where("client_id", "=", client_id)
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
 /** @returns false when there was none. */
 export async function deleteConsents(
   db: Database,
@@ -100,7 +118,20 @@ export async function deleteConsents(
   return rows.length > 0;
 }
 
-/** Of everybody at one client. */
-export async function deleteConsentsAt(db: Database, account_id: string, client_id: string): Promise<void> {
-  await db.deleteFrom("consents").where("account_id", "=", account_id).where("client_id", "=", client_id).execute();
+/** Of everybody at one client, each held by key, as everybody holds them who takes several. @returns how many went. */
+export async function deleteConsentsAt(
+  db: Database,
+  engine: Engine,
+  account_id: string,
+  client_id: string,
+  limit: number,
+): Promise<number> {
+  const whole = sql`account_id = ${account_id} and client_id = ${client_id}`;
+  // SQLite runs one write at a time.
+  const held = sql.raw(engine === "postgres" ? "for update" : "");
+  const { numAffectedRows } = await sql`delete from consents where ${whole} and (user_id, audience) in (
+    with page as materialized (
+      select user_id, audience from consents where ${whole} order by user_id, audience limit ${sql.lit(limit)} ${held}
+    ) select user_id, audience from page)`.execute(db);
+  return Number(numAffectedRows);
 }

@@ -2,7 +2,7 @@ import type { Directory } from "../../directory/directory.ts";
 import { type Revoked, revoke } from "../../directory/revoke.ts";
 import type { Instant, Transaction } from "../../storage/storage.ts";
 import type { Family } from "./family.ts";
-import { selectFamiliesOf, upsertRevoked } from "./store.ts";
+import { upsertRevoked } from "./store.ts";
 
 /** Ends a family with every access token of it. */
 export const revokeFamily = (
@@ -18,9 +18,3 @@ export const endFamilies = (
   sids: readonly string[],
   now: Instant,
 ): Promise<void> => upsertRevoked(tx.db, account_id, sids, now);
-
-/** Every login with refresh tokens that a client holds of a person: each is an authorization to revoke. */
-export const familiesAt = (
-  { db }: Transaction,
-  holding: Pick<Family, "account_id" | "user_id" | "client_id">,
-): Promise<readonly string[]> => selectFamiliesOf(db, holding);

@@ -3,7 +3,8 @@ import type { User } from "../../directory/users/user.ts";
 import { inputOf } from "../../storage/set-form.ts";
 import type { HotStatement, Instant, Row } from "../../storage/storage.ts";
 import type { Login } from "./family.ts";
-import { decodeLogin, familyLives, holder, LOGIN } from "./store.ts";
+import { familyLives } from "./family-lives.ts";
+import { decodeLogin, holder, LOGIN } from "./store.ts";
 
 export interface Rotation {
   readonly account_id: string;

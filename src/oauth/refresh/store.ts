@@ -1,18 +1,13 @@
 import { sql } from "kysely";
 import { secretLives } from "../../directory/clients/secret-lives.ts";
-import { allLive, clientLives } from "../../directory/lives.ts";
 import { type Database, type Engine, epoch, type Instant, instant, type Row } from "../../storage/storage.ts";
 import { columns, type RefreshFamilies } from "../../storage/tables.ts";
 import type { Family, Login } from "./family.ts";
+import { familyLives } from "./family-lives.ts";
 
 type StoredFamily = { readonly [K in keyof RefreshFamilies]: unknown };
 
 const ALL = sql.raw(columns.refresh_families.join(", "));
-
-/** Client, holder, grant and user of a family live; `f` is how a body names its row. */
-export const familyLives = (f: string): string =>
-  `${allLive((column) => `${f}.${column}`)}
-    and (${f}.holder_id is null or ${clientLives(`${f}.account_id`, `${f}.holder_id`)})`;
 
 /** Who holds its refresh tokens. */
 export const holder = (f: string): string => `coalesce(${f}.holder_id, ${f}.client_id)`;
@@ -128,20 +123,18 @@ export async function upsertRevoked(
     .execute();
 }
 
-/** @returns the ids of a person's families, at one client where that is named, that were not ended. */
-export async function selectFamiliesOf(
+/** The ids of a person's families at a client that were not ended. */
+export const selectFamiliesAt = (
   db: Database,
-  { account_id, user_id, client_id }: Pick<Family, "account_id" | "user_id"> & Partial<Pick<Family, "client_id">>,
-): Promise<string[]> {
-  const found = db
+  { account_id, user_id, client_id }: Pick<Family, "account_id" | "user_id" | "client_id">,
+) =>
+  db
     .selectFrom("refresh_families")
     .select("id")
     .where("account_id", "=", account_id)
     .where("user_id", "=", user_id)
+    .where("client_id", "=", client_id)
     .where("revoked_at", "is", null);
-  const rows = await (client_id === undefined ? found : found.where("client_id", "=", client_id)).execute();
-  return rows.map(({ id }) => id);
-}
 
 interface OthersOf extends Pick<Family, "account_id" | "user_id"> {
   /** The family that is left out; empty for none. */

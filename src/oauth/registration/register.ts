@@ -18,7 +18,7 @@ import { sourceSubject } from "../../limits/source.ts";
 import { base64url, sameBytes } from "../../secrets/digest.ts";
 import { type Secret, secret } from "../../secrets/secret.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
-import { forgetConsents } from "../consents/consent.ts";
+import { CONSENTS, forgetConsents } from "../consents/consent.ts";
 import type { Oauth } from "../oauth.ts";
 import { type ClientMetadata, type ClientReplacement, settingsOf, settingsOfStranger } from "./client-metadata.ts";
 import { KEPT, NOBODY, tokenDigest } from "./registration.ts";
@@ -159,10 +159,13 @@ async function checkRepeated(
 export async function removeRegistered({ directory }: Oauth, client: Client, actor: Actor): Promise<void> {
   await removeClient(directory, client, actor);
   const { account_id, id } = client;
-  await directory.storage.write(async (tx) => {
+  const { engine, write } = directory.storage;
+  const forget = (tx: Transaction) => forgetConsents(tx, engine, client, CONSENTS);
+  while ((await write(forget)) === CONSENTS);
+  await write(async (tx) => {
     await deleteRegistration(tx.db, { account_id, client_id: id });
     await purgeClient(tx, account_id, id);
-    await forgetConsents(tx, account_id, id);
+    while ((await forget(tx)) === CONSENTS);
   });
 }
 

@@ -1,5 +1,5 @@
 import type { Client } from "../../directory/clients/client.ts";
-import { type Database, type Instant, instant } from "../../storage/storage.ts";
+import { type Database, type Engine, type Instant, instant } from "../../storage/storage.ts";
 import { columns } from "../../storage/tables.ts";
 import { KEPT, NOBODY, type Registration } from "./registration.ts";
 
@@ -80,19 +80,24 @@ export async function selectUnused(db: Database, now: Instant, limit: number): P
     .execute();
 }
 
-/** Looks again, as committed, whether nobody used it meanwhile. @returns false when somebody did, or when it is gone. */
-export async function deleteUnused(
+/**
+ * Looks again, as committed, whether nobody used it meanwhile, and holds it. @returns false when somebody did, or when
+ * it is gone.
+ */
+export async function holdUnused(
   db: Database,
+  engine: Engine,
   { account_id, client_id }: Registered,
   now: Instant,
 ): Promise<boolean> {
-  const rows = await db
-    .deleteFrom("client_registrations")
+  const found = db
+    .selectFrom("client_registrations")
+    .select("client_id")
     .where("account_id", "=", account_id)
     .where("client_id", "=", client_id)
-    .where("expires_at", "<", now)
-    .returning("client_id")
-    .execute();
+    .where("expires_at", "<", now);
+  // SQLite runs one write at a time.
+  const rows = await (engine === "postgres" ? found.forUpdate() : found).execute();
   return rows.length === 1;
 }
 

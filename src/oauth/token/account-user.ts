@@ -8,7 +8,8 @@ import { findClient } from "../../directory/clients/find-client.ts";
 import { isAccountApi } from "../../directory/grants/audience.ts";
 import { pickGrantById } from "../../directory/grants/find-grant.ts";
 import { holdingOfProvider, holdingsOf } from "../../directory/users/account-user.ts";
-import { lookUpAccountUser, noteSeen } from "../../directory/users/find-account-user.ts";
+import { lookUpAccountUser } from "../../directory/users/find-account-user.ts";
+import { noteSeen } from "../../directory/users/note-seen.ts";
 import { refuse } from "../../errors.ts";
 import { instant } from "../../storage/storage.ts";
 import { issueAccessToken } from "../../tokens/issue.ts";
@@ -68,7 +69,7 @@ export async function exchangeAccountUser(oauth: Oauth, caller: Caller, audience
     const within = { id: grant.id, scope: bearer.scope.filter(givenBy(grant.scope, true)) };
     return issueForPerson(oauth, { account, client, grant: within, audience: wanted, subject }, now);
   }
-  await noteSeen(directory, account_id, user.id);
+  noteSeen(directory, account_id, user.id);
   const { scope, holds } = holdingsOf(user);
   const { jwks } = account.settings;
   const subject = { type: "user", id: user.id, auth_time, amr, acr: acrOf(amr) } as const;

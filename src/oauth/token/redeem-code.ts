@@ -9,7 +9,7 @@ import { isAccountApi } from "../../directory/grants/audience.ts";
 import { publicGrantAt } from "../../directory/grants/change-grants.ts";
 import { lookUpPublicGrant } from "../../directory/grants/find-grant.ts";
 import { by_reuse, revoke } from "../../directory/revoke.ts";
-import { noteSeenAt } from "../../directory/users/find-account-user.ts";
+import { noteSeenAt } from "../../directory/users/note-seen.ts";
 import { type Refusal, refuse } from "../../errors.ts";
 import type { Revocations } from "../../revocation/revocation.ts";
 import { sha256Text } from "../../secrets/digest.ts";
@@ -93,7 +93,7 @@ export async function redeemAuthorizationCode(
   if (!alive) throw invalidGrant("The client, its secret, its grant, the user or the login is gone.");
   if (!redeemed) return stolen();
   await noteUsed(directory, client);
-  await noteSeenAt(directory, client, subject.id);
+  noteSeenAt(directory, client, subject.id);
   const scope = await stillGiven(directory, account, content, held);
   const authorization = { ...content.authorization, scope, issuing: issuingOf(directory, account), dpop_jkt };
   const issued = await issueAccessToken(tokens, authorization, now);

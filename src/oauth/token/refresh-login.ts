@@ -6,7 +6,7 @@ import { findClient } from "../../directory/clients/find-client.ts";
 import { isAccountApi } from "../../directory/grants/audience.ts";
 import { lookUpGrant, pickGrantById } from "../../directory/grants/find-grant.ts";
 import type { Grant } from "../../directory/grants/grant.ts";
-import { noteSeenAt } from "../../directory/users/find-account-user.ts";
+import { noteSeenAt } from "../../directory/users/note-seen.ts";
 import { refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import type { Authorization } from "../../tokens/authorization.ts";
@@ -107,7 +107,7 @@ export async function refreshLogin(
   const still = new Set([...identity, ...current.scope]);
   // What the grant has lost since is left out, named or not: the token is spent, and a refusal would be the end of the login.
   const scope = asked.filter((one) => still.has(one));
-  await noteSeenAt(directory, issuing, login.user_id);
+  noteSeenAt(directory, issuing, login.user_id);
   const authorization = { ...current, scope, userinfo_claims: login.userinfo_claims, dpop_jkt };
   const issued = { ...(await issueAccessToken(tokens, authorization, now)), refresh_token };
   if (!id_token || issuing.id !== client.id || !scope.includes("openid")) return issued;

@@ -4,9 +4,8 @@ import { hostOf } from "../../directory/clients/home.ts";
 import type { User } from "../../directory/users/user.ts";
 import { oneLine } from "../../http/one-line.ts";
 import { type AuthorizationRequest, askedScope } from "../../oauth/browser/authorization-request.ts";
-import { shownHome } from "../../oauth/browser/needs-consent.ts";
+import { keepsConsent, shownHome } from "../../oauth/browser/needs-consent.ts";
 import { hostOfProvider } from "../../oauth/browser/upstream.ts";
-import { isForeign } from "../../oauth/consents/consent.ts";
 import { instant } from "../../storage/storage.ts";
 import { breakable, type Html, html } from "../html.ts";
 import { nameOf } from "../name-of.ts";
@@ -236,6 +235,6 @@ export function consentView(context: Context, person: KnownPerson): View {
 ${request.parameters.device === undefined && html`<p class="quiet">${texts.consent_at(placeOf(texts, hostOf(redirect_uri)))}</p>`}
 ${form(context, "allow", html`<input type="hidden" name="session" value="${person.session.id}"><button class="main">${texts.allow}</button>`)}
 ${form(context, "deny", html`<button class="other">${texts.deny}</button>`)}
-${isForeign(client) && html`<p class="quiet">${texts.consent_intro} <a href="login/consents">${texts.consents}</a>.</p>`}`,
+${keepsConsent(client, request.parameters) && html`<p class="quiet">${texts.consent_intro} <a href="login/consents">${texts.consents}</a>.</p>`}`,
   };
 }

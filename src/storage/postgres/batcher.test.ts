@@ -20,7 +20,7 @@ describe("calls that travel together", () => {
     batches = [];
     const execute = (inputs: readonly string[]) =>
       new Promise<readonly string[]>((resolve) => batches.push({ inputs, answer: () => resolve(inputs) }));
-    batcher = openBatcher(statement, execute, 5_000, openTurns());
+    batcher = openBatcher(statement, { together: execute, briefly: execute }, 5_000, openTurns());
   });
   afterEach(() => vi.useRealTimers());
 
@@ -76,7 +76,7 @@ describe("calls that travel together", () => {
       if (inputs.some((input) => held.has(input))) throw Object.assign(new Error("held"), { code: "55P03" });
       return inputs;
     };
-    batcher = openBatcher(statement, execute, 5_000, openTurns());
+    batcher = openBatcher(statement, { together: execute, briefly: execute }, 5_000, openTurns());
     const stuck = [];
     for (const name of held) {
       stuck.push(batcher(name));
@@ -98,5 +98,28 @@ describe("calls that travel together", () => {
       await turns(20);
     }
     expect(await Promise.all([...stuck, last])).toEqual(["a0", "a1", "a2", "a3", "a4"]);
+  });
+
+  it("wait for rows that somebody holds once together, and from then on briefly, each as often as the others", async () => {
+    const names = Array.from({ length: 20 }, (_, n) => `a${n + 10}`);
+    const held = new Set(names.slice(0, -1));
+    const refuseHeld = async (inputs: readonly string[]) => {
+      if (inputs.some((input) => held.has(input))) throw Object.assign(new Error("held"), { code: "55P03" });
+      return inputs;
+    };
+    const together = vi.fn(refuseHeld);
+    batcher = openBatcher(statement, { together, briefly: refuseHeld }, 5_000, openTurns());
+    const answers = names.map((name) => batcher(name));
+    expect(await answers[19], "nobody holds it").toBe("a29");
+    await turns(60);
+    held.delete("a28");
+    vi.advanceTimersByTime(50);
+    expect(await answers[18], "after one round").toBe("a28");
+    expect(together.mock.calls.every(([inputs]) => inputs.length > 1)).toBe(true);
+    held.clear();
+    vi.advanceTimersByTime(50);
+    await turns(60);
+    vi.advanceTimersByTime(50);
+    expect(await Promise.all(answers)).toEqual(names);
   });
 });

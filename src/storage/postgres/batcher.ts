@@ -30,10 +30,18 @@ const PATIENCE = 2;
 /** With fewer, a batch would wait for another's flush; PostgreSQL flushes those that commit together at once. */
 const IN_FLIGHT_LIMIT = 4;
 const QUEUE_LIMIT = 20_000;
-/** Milliseconds between two attempts of what waits for a row that somebody holds for long. */
+/** Milliseconds between two rounds of what waits for rows that somebody holds for long. */
 const PAUSE = 50;
 
 export type Batcher<I, O> = (input: I) => Promise<O>;
+
+type Execute<I, O> = (inputs: readonly I[]) => Promise<readonly O[]>;
+
+/** How a statement is executed: for a batch, and for one item that may be held. */
+export interface Execution<I, O> {
+  readonly together: Execute<I, O>;
+  readonly briefly: Execute<I, O>;
+}
 
 /**
  * Micro-batching: calls of one hot statement that arrive while batches are in flight travel as one, so a busy process
@@ -41,11 +49,12 @@ export type Batcher<I, O> = (input: I) => Promise<O>;
  *
  * Keys are sorted within a batch, so that two batches lock rows in one order. When a batch fails, its items go again one by
  * one, so a bad row fails alone. So does what needs a row that somebody holds for long: it is tried again in a place of its own,
- * and keeps none of the others'. `deadline` in milliseconds; after it a caller is refused, whatever becomes of the statement.
+ * and keeps none of the others'. `briefly` hardly waits for such a row, since many of a batch may be held.
+ * `deadline` in milliseconds; after it a caller is refused, whatever becomes of the statement.
  */
 export function openBatcher<I, O>(
   statement: HotStatement<I, O>,
-  execute: (inputs: readonly I[]) => Promise<readonly O[]>,
+  execution: Execution<I, O>,
   deadline: number,
   turns: Turns,
 ): Batcher<I, O> {
@@ -54,7 +63,12 @@ export function openBatcher<I, O>(
   let scheduled = false;
   let patience: NodeJS.Timeout | undefined;
   const busy = new Set<string>();
-  const hold = openHeld(statement, execute, ({ key }) => {
+  const inTurn =
+    (execute: Execute<I, O>): Execute<I, O> =>
+    (inputs) =>
+      turns.take(execute(inputs));
+  const turned = { together: inTurn(execution.together), briefly: inTurn(execution.briefly) };
+  const hold = openHeld(statement, execution, ({ key }) => {
     busy.delete(key);
     schedule();
   });
@@ -88,7 +102,7 @@ export function openBatcher<I, O>(
       for (const item of items) busy.add(item.key);
       const waiting = new Set<Item<I, O>>();
       const wait = (item: Item<I, O>) => void waiting.add(item);
-      void settle(statement, (inputs) => turns.take(execute(inputs)), items, wait).finally(() => {
+      void settle(statement, turned, items, wait).finally(() => {
         inFlight--;
         for (const item of items) if (!waiting.has(item)) busy.delete(item.key);
         hold([...waiting]);
@@ -147,29 +161,30 @@ function openCall<I, O>(
 }
 
 /**
- * What waits for a row that somebody holds for long: tried one after the other, until each has its answer or nobody waits
- * for it any more; `done` hears of that.
+ * What waits for a row that somebody holds for long: tried one after the other, round by round, until each has its
+ * answer or nobody waits for it any more; `done` hears of that.
  */
 function openHeld<I, O>(
   statement: HotStatement<I, O>,
-  execute: (inputs: readonly I[]) => Promise<readonly O[]>,
+  { briefly }: Execution<I, O>,
   done: (item: Item<I, O>) => void,
 ): (items: readonly Item<I, O>[]) => void {
-  const held: Item<I, O>[] = [];
+  let held: Item<I, O>[] = [];
   let trying = false;
 
   async function tryAll(): Promise<void> {
     trying = true;
-    for (let item = held.shift(); item !== undefined; item = held.shift()) {
-      let again = false;
-      const wait = () => {
-        again = true;
-      };
-      if (item.calls.some((call) => call.waits())) await settle(statement, execute, [item], wait);
-      if (again) {
-        held.push(item);
-        await new Promise((resolve) => setTimeout(resolve, PAUSE));
-      } else done(item);
+    while (held.length > 0) {
+      const round = held;
+      held = [];
+      const again = new Set<Item<I, O>>();
+      for (const item of round) {
+        if (item.calls.some((call) => call.waits()))
+          await settle(statement, { together: briefly, briefly }, [item], (one) => again.add(one));
+        if (!again.has(item)) done(item);
+      }
+      held.push(...again);
+      if (again.size > 0) await new Promise((resolve) => setTimeout(resolve, PAUSE));
     }
     trying = false;
   }
@@ -207,12 +222,12 @@ function selectBatch<I, O>(
 
 async function settle<I, O>(
   statement: HotStatement<I, O>,
-  execute: (inputs: readonly I[]) => Promise<readonly O[]>,
+  { together, briefly }: Execution<I, O>,
   items: readonly Item<I, O>[],
   hold: (item: Item<I, O>) => void,
 ): Promise<void> {
   try {
-    const answers = await execute(items.map((item) => item.input));
+    const answers = await together(items.map((item) => item.input));
     items.forEach((item, index) => {
       answer(statement, item, answers[index] as O);
     });
@@ -223,7 +238,7 @@ async function settle<I, O>(
       for (const item of items) for (const call of item.calls) call.reject(error);
       return;
     }
-    for (const item of items) await settle(statement, execute, [item], hold);
+    for (const item of items) await settle(statement, { together: briefly, briefly }, [item], hold);
   }
 }
 

@@ -31,6 +31,8 @@ const TRIES = 4;
  */
 const LOCK_PATIENCE = 200;
 const BEGIN = "begin; set local lock_timeout = 0";
+/** … one of a batch that had to wait too long: as many as are in it may each have to wait. */
+const BRIEFLY = "begin; set local lock_timeout = 5";
 
 /** int8 as a number: every 64-bit column of ours holds counts. */
 const types = {
@@ -56,7 +58,10 @@ export async function openPostgres(options: PostgresOptions): Promise<EngineStor
     if (known) return known as unknown as Batcher<I, O>;
     const batcher = openBatcher(
       statement,
-      (inputs) => retrying(() => runHot(pool, statement, inputs, context)),
+      {
+        together: (inputs) => retrying(() => runHot(pool, statement, inputs, context)),
+        briefly: (inputs) => retrying(() => transact(pool, ({ hot }) => hot(statement, inputs), context, BRIEFLY)),
+      },
       DEADLINE,
       turns,
     );
@@ -140,11 +145,16 @@ async function runHot<I, O>(
   return answers(result.rows as Row[], inputs);
 }
 
-async function transact<T>(pool: pg.Pool, work: (tx: EngineTransaction) => Promise<T>, context: Context): Promise<T> {
+async function transact<T>(
+  pool: pg.Pool,
+  work: (tx: EngineTransaction) => Promise<T>,
+  context: Context,
+  begin = BEGIN,
+): Promise<T> {
   const client = await pool.connect().catch(rethrow);
   let broken: Error | undefined;
   try {
-    await client.query(BEGIN);
+    await client.query(begin);
     const value = await work(transactionOn(client, context));
     await client.query("commit");
     return value;

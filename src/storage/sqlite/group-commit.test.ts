@@ -2,10 +2,12 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { takeStatement } from "../../limits/store.ts";
 import type { HotStatement } from "../storage.ts";
 import { openSqliteFile, type SqliteFile } from "./connection.ts";
 import { type GroupCommit, openGroupCommit } from "./group-commit.ts";
+import { openWriterThread, type WriterThread } from "./thread.ts";
 
 const add: HotStatement<string, number> = {
   name: "test_add",
@@ -41,7 +43,7 @@ describe("group commit", () => {
     file = openSqliteFile(join(folder, "test.db"));
     file.exec("pragma journal_mode = wal; create table things (name text not null unique) strict");
     disk = slowDisk();
-    group = openGroupCommit({ file, flush: disk.flush, strict: true });
+    group = openGroupCommit({ file, flush: disk.flush, strict: true, patience: 10_000 });
   });
   afterEach(() => {
     file.close();
@@ -101,6 +103,41 @@ describe("group commit", () => {
     disk.waiting[0]?.done();
     expect((await outcomes).map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
     expect(names()).toEqual(["a", "b"]);
+  });
+
+  describe("beside another process that writes", () => {
+    let other: SqliteFile;
+    beforeEach(() => {
+      other = openSqliteFile(join(folder, "test.db"));
+      other.exec("begin immediate");
+    });
+    afterEach(() => other.close());
+    const open = (patience: number, thread?: WriterThread) =>
+      openGroupCommit({ file, flush: async () => {}, strict: true, patience, thread });
+
+    it("waits while the event loop goes on", async () => {
+      const written = open(10_000).write(async ({ hot }) => hot(add, ["a"]));
+      setTimeout(() => other.exec("commit"), 1);
+      expect(await written).toEqual([1]);
+    });
+
+    it("refuses who has waited too long, and goes on with the rest", async () => {
+      const hasty = open(0);
+      await expect(hasty.hot(add, "a")).rejects.toMatchObject({ rawCode: 5 });
+      other.exec("commit");
+      expect(await hasty.hot(add, "b")).toBe(1);
+      expect(names()).toEqual(["b"]);
+    });
+
+    it("refuses what the thread has waited with, and does not begin to wait anew", async () => {
+      const thread = openWriterThread({ path: join(folder, "test.db"), watched: false });
+      const tried = vi.spyOn(file, "run");
+      const charge = { account_id: "T00000001", budget: "send_client", subject: "one" } as const;
+      const held = open(0, thread).hot(takeStatement, { charge, now: Date.parse("2026-01-01T00:00:00Z") });
+      await expect(held).rejects.toMatchObject({ code: "temporarily_unavailable" });
+      expect(tried).not.toHaveBeenCalled();
+      await thread.close();
+    });
   });
 
   it("refuses a write that awaits something other than its own transaction", async () => {

@@ -1,5 +1,6 @@
 import type { EngineTransaction, HotStatement } from "../storage.ts";
 import { BATCH_LEAST, openTurns, type Turns } from "../turns.ts";
+import { begin, leaveWaiting } from "./begin.ts";
 import type { SqliteFile } from "./connection.ts";
 import { kyselyOn } from "./dialect.ts";
 import type { Call, WriterThread } from "./thread.ts";
@@ -16,6 +17,8 @@ interface Member {
   readonly hot: boolean;
   /** What the thread needs to carry it out; undefined for what has to run here. */
   readonly call?: Call | undefined;
+  /** Until when it waits for another process that holds the file, by `performance.now`. */
+  readonly until: number;
   run(): unknown;
   resolve(value: unknown): void;
   reject(error: unknown): void;
@@ -33,6 +36,8 @@ export interface GroupCommitOptions {
   /** Resolves when everything that was committed on `file` is on disk. */
   readonly flush: () => Promise<void>;
   readonly strict: boolean;
+  /** Milliseconds for which each member waits for another process that holds the file. */
+  readonly patience: number;
   /** Carries out hot statements on a connection of its own. */
   readonly thread?: WriterThread | undefined;
 }
@@ -51,9 +56,13 @@ export interface GroupCommitOptions {
  * the thread is idle, so that one of the two holds the file. A batch in which anything failed left nothing behind and runs
  * here again, one by one, where each failure is its caller's.
  *
+ * While another process holds the file everybody waits by timers, each for their own time, and those who read are
+ * answered.
+ *
  * `strict` rejects a `write` that outlives a turn of the event loop: it awaited something other than its own `tx`.
  */
-export function openGroupCommit({ file, flush, strict, thread }: GroupCommitOptions): GroupCommit {
+export function openGroupCommit({ file, flush, strict, patience, thread }: GroupCommitOptions): GroupCommit {
+  leaveWaiting(file);
   const queue: Member[] = [];
   const unanswered = new Set<Promise<void>>();
   const turns = openTurns();
@@ -68,17 +77,24 @@ export function openGroupCommit({ file, flush, strict, thread }: GroupCommitOpti
     draining = undefined;
   }
 
-  function begin(): void {
+  function work(): void {
     draining ??= Promise.resolve().then(drain);
   }
 
   async function commitHere(): Promise<void> {
     try {
       await thread?.idle();
+      await begin(file, refuseLate);
     } catch (failure) {
       return keep(settle({ members: queue.splice(0), answers: [], failure }, flush));
     }
     keep(settle(await commitGroup(file, queue), flush));
+  }
+
+  /** Those who came first are first in the queue. @returns true when nobody waits any more. */
+  function refuseLate(held: unknown): boolean {
+    while (queue[0] && queue[0].until <= performance.now()) queue.shift()?.reject(held);
+    return queue.length === 0;
   }
 
   async function handOver(to: WriterThread): Promise<void> {
@@ -108,7 +124,7 @@ export function openGroupCommit({ file, flush, strict, thread }: GroupCommitOpti
   function repeatHere(members: readonly Member[]): void {
     if (members.length === 0) return;
     queue.unshift(...members);
-    begin();
+    work();
   }
 
   function keep(answered: Promise<void>): void {
@@ -121,10 +137,11 @@ export function openGroupCommit({ file, flush, strict, thread }: GroupCommitOpti
 
   function enqueue<T>({ hot, call, run }: Pick<Member, "hot" | "call" | "run">): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      queue.push({ hot, call, run, resolve: resolve as (value: unknown) => void, reject });
+      const until = performance.now() + patience;
+      queue.push({ hot, call, until, run, resolve: resolve as (value: unknown) => void, reject });
       turns.came();
       if (queue.length >= BATCH_LEAST || !call) gathered();
-      begin();
+      work();
     });
   }
 
@@ -147,7 +164,9 @@ function callOf<I, O>({ name, source }: HotStatement<I, O>, input: I): Call | un
 /** @returns those that have to run here, since one of them failed. */
 async function carryOut(thread: WriterThread, members: readonly Member[], turns: Turns): Promise<readonly Member[]> {
   try {
-    const answers = await turns.take(thread.carryOut(members.map(({ call }) => call as Call)));
+    const calls = members.map(({ call }) => call as Call);
+    const patience = (members.at(-1)?.until ?? 0) - performance.now();
+    const answers = await turns.take(thread.carryOut(calls, patience));
     if (!answers) return members.map((member) => ({ ...member, call: undefined }));
     members.forEach((member, index) => {
       member.resolve(answers[index]);
@@ -176,11 +195,11 @@ async function settle({ members, answers, failure }: Group, flush: () => Promise
   for (const answer of answers) answer();
 }
 
+/** In the transaction that has begun. */
 async function commitGroup(file: SqliteFile, queue: Member[]): Promise<Group> {
   const members: Member[] = [];
   const answers: Answer[] = [];
   try {
-    file.run("begin immediate");
     do {
       while (queue.length > 0 && members.length < GROUP_LIMIT) {
         const next = takeNext(queue, GROUP_LIMIT - members.length);
@@ -193,7 +212,6 @@ async function commitGroup(file: SqliteFile, queue: Member[]): Promise<Group> {
     return { members, answers };
   } catch (failure) {
     abandon(file);
-    if (members.length === 0) members.push(...queue.splice(0));
     return { members, answers: [], failure };
   }
 }

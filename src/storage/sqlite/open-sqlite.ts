@@ -18,6 +18,11 @@ export interface SqliteOptions {
   readonly onQuery?: (sql: string) => void;
 }
 
+/** Milliseconds for which whoever writes waits for another process that writes. */
+const PATIENCE = 5_000;
+/** … a command beside a busy server, which would rather wait than fail; it keeps nobody else waiting. */
+const OF_COMMANDS = 30_000;
+
 /**
  * The embedded engine: one writer with group commit, a thread for hot statements, one that keeps the log short, one
  * reader that cannot write, all in WAL mode.
@@ -29,10 +34,10 @@ export function openSqlite({ path: named, exclusive, strict, onQuery }: SqliteOp
   // SQLite keeps its log beside the file itself, whatever link led there.
   const path = existsSync(named) ? realpathSync(named) : named;
   const ownership = exclusive ? takeOwnership(path) : undefined;
+  const patience = exclusive ? PATIENCE : OF_COMMANDS;
   const writer = openConfigured(path, onQuery);
+  writer.exec(`pragma busy_timeout = ${patience}`);
   if (exclusive) leaveCheckpoints(writer);
-  // A command beside a busy server would rather wait than fail; it keeps nobody else waiting.
-  else writer.exec("pragma busy_timeout = 30000");
   const reader = openConfigured(path, onQuery);
   reader.exec("pragma query_only = 1");
   // The first transaction makes sure that there is a log to flush.
@@ -42,7 +47,7 @@ export function openSqlite({ path: named, exclusive, strict, onQuery }: SqliteOp
   const flusher = openFlusher(path);
   const thread = exclusive ? openWriterThread({ path, watched: onQuery !== undefined }, onQuery) : undefined;
   const checkpointer = exclusive ? openCheckpointer(path) : undefined;
-  const group = openGroupCommit({ file: writer, flush: flusher.flush, strict, thread });
+  const group = openGroupCommit({ file: writer, flush: flusher.flush, strict, patience, thread });
   let broken: BrokenDisk | undefined;
   const told = <T>(work: Promise<T>) =>
     work.catch((error: unknown) => {

@@ -3,6 +3,7 @@
  * over and not yet answered are the thread's turn; `idle` ends it.
  */
 import { Worker } from "node:worker_threads";
+import { refuse } from "../../errors.ts";
 import { builtFrom } from "./built-from.ts";
 import { BrokenDisk } from "./errors.ts";
 
@@ -19,17 +20,21 @@ export interface Batch {
   readonly id: number;
   /** The statement's place among those that were announced so far, and the input. */
   readonly calls: readonly (readonly [number, unknown])[];
+  /** Milliseconds for which it waits for another process that holds the file. */
+  readonly patience: number;
   /** Statements that the thread has not heard of, and the built modules that export them. */
   readonly announced?: readonly Omit<Call, "input">[];
 }
 
 /**
- * `durable`: on disk. `undone`: one of them failed, and nothing of any remains. `unknown`: committed, but the disk refused the
+ * `durable`: on disk. `undone`: one of them failed, and nothing of any remains. `held`: nothing was done, since another
+ * process held the file for too long. `unknown`: committed, but the disk refused the
  * flush, so nobody knows.
  */
 export type Outcome = { readonly id: number; readonly texts?: readonly string[] } & (
   | { readonly fate: "durable"; readonly answers: readonly unknown[] }
   | { readonly fate: "undone" }
+  | { readonly fate: "held" }
   | { readonly fate: "unknown"; readonly message: string }
 );
 
@@ -41,10 +46,12 @@ export interface ThreadOptions {
 
 export interface WriterThread {
   /**
-   * @returns the answers once they are on disk; undefined when nothing of it remains, since one failed. @throws when
-   * nobody knows.
+   * `patience`: milliseconds for which they wait for another process that holds the file.
+   *
+   * @returns the answers once they are on disk; undefined when nothing of it remains, since one failed. @throws 503
+   *   temporarily_unavailable when the file was held for longer, or nobody knows.
    */
-  carryOut(calls: readonly Call[]): Promise<readonly unknown[] | undefined>;
+  carryOut(calls: readonly Call[], patience: number): Promise<readonly unknown[] | undefined>;
   /** Resolves when a further batch may be handed over. */
   room(): Promise<void>;
   /** Resolves when it holds no transaction, and will not before it is asked again. */
@@ -54,6 +61,9 @@ export interface WriterThread {
 
 /** One batch is carried out while others wait for it or for the disk, so that the thread is never without work. */
 const IN_FLIGHT_LIMIT = 4;
+
+const held = () =>
+  refuse("temporarily_unavailable", { detail: "another process holds the database's file", retry_after: 1 });
 
 interface Pending {
   resolve(answers: readonly unknown[] | undefined): void;
@@ -85,6 +95,7 @@ export function openWriterThread(options: ThreadOptions, onQuery?: (sql: string)
     const one = settled(outcome.id);
     if (outcome.fate === "durable") one?.resolve(outcome.answers);
     else if (outcome.fate === "undone") one?.resolve(undefined);
+    else if (outcome.fate === "held") one?.reject(held());
     else one?.reject(fail(new BrokenDisk(outcome.message)));
   }
 
@@ -99,7 +110,7 @@ export function openWriterThread(options: ThreadOptions, onQuery?: (sql: string)
     return broken;
   }
 
-  function batchOf(id: number, calls: readonly Call[]): Batch {
+  function batchOf(id: number, calls: readonly Call[], patience: number): Batch {
     const announced: Omit<Call, "input">[] = [];
     const placeOf = ({ name, source }: Call) => {
       const known = places.get(name);
@@ -108,17 +119,17 @@ export function openWriterThread(options: ThreadOptions, onQuery?: (sql: string)
       places.set(name, places.size);
       return places.size - 1;
     };
-    return { id, calls: calls.map((call) => [placeOf(call), call.input] as const), announced };
+    return { id, calls: calls.map((call) => [placeOf(call), call.input] as const), patience, announced };
   }
 
   return {
-    async carryOut(calls) {
+    async carryOut(calls, patience) {
       if (broken) throw broken;
       batches += 1;
       const id = batches;
       return new Promise((resolve, reject) => {
         pending.set(id, { resolve, reject });
-        worker.postMessage(JSON.stringify(batchOf(id, calls)));
+        worker.postMessage(JSON.stringify(batchOf(id, calls, patience)));
       });
     },
     async room() {

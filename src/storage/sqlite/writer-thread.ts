@@ -4,6 +4,8 @@
  */
 import { parentPort, workerData } from "node:worker_threads";
 import type { HotStatement } from "../storage.ts";
+import { begin, leaveWaiting } from "./begin.ts";
+import { sqliteCode } from "./errors.ts";
 import { openFlusher } from "./flusher.ts";
 import { leaveCheckpoints, openConfigured } from "./open-file.ts";
 import { statementsIn } from "./statements-in.ts";
@@ -15,6 +17,7 @@ const { path, watched } = workerData as ThreadOptions;
 const seen = new Set<string>();
 const file = openConfigured(path, watched ? (sql) => seen.add(sql) : undefined);
 leaveCheckpoints(file);
+leaveWaiting(file);
 const flusher = openFlusher(path);
 const statements: (Statement | undefined)[] = [];
 
@@ -24,13 +27,19 @@ const statements: (Statement | undefined)[] = [];
  */
 let turn: Promise<unknown> = Promise.resolve();
 parentPort?.on("message", (message: string) => {
+  const came = performance.now();
   turn = turn
-    .then(() => (message === "close" ? close() : carryOut(JSON.parse(message) as Batch)))
+    .then(() => (message === "close" ? close() : carryOut(JSON.parse(message) as Batch, came)))
     .then(() => new Promise((resolve) => setImmediate(resolve)));
 });
 
-async function carryOut({ id, calls, announced = [] }: Batch): Promise<void> {
+async function carryOut({ id, calls, patience, announced = [] }: Batch, came: number): Promise<void> {
   for (const { name, source } of announced) statements.push(await find(name, source));
+  try {
+    await begin(file, () => came + patience <= performance.now());
+  } catch (error) {
+    return reply({ id, fate: sqliteCode(error) === "SQLITE_BUSY" ? "held" : "undone" });
+  }
   const answers = commit(calls);
   if (!answers) return reply({ id, fate: "undone" });
   flusher.flush().then(
@@ -39,10 +48,9 @@ async function carryOut({ id, calls, announced = [] }: Batch): Promise<void> {
   );
 }
 
-/** @returns undefined, and leaves nothing behind, when any of them failed. */
+/** In the transaction that has begun. @returns undefined, and leaves nothing behind, when any of them failed. */
 function commit(calls: Batch["calls"]): readonly unknown[] | undefined {
   try {
-    file.run("begin immediate");
     const answers = calls.map(([place, input]) => (statements[place] as Statement).sqlite(file, input));
     file.run("commit");
     return answers;
@@ -50,7 +58,7 @@ function commit(calls: Batch["calls"]): readonly unknown[] | undefined {
     try {
       file.run("rollback");
     } catch {
-      // There was no transaction, or the error had already ended it.
+      // The error had already ended it.
     }
     return undefined;
   }
