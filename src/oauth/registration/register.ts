@@ -20,7 +20,13 @@ import { type Secret, secret } from "../../secrets/secret.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import { forgetConsents } from "../consents/consent.ts";
 import type { Oauth } from "../oauth.ts";
-import { type ClientMetadata, type ClientReplacement, settingsOf, settingsOfStranger } from "./client-metadata.ts";
+import {
+  type ClientMetadata,
+  type ClientReplacement,
+  settingsOf,
+  settingsOfStranger,
+  withoutSecret,
+} from "./client-metadata.ts";
 import { KEPT, NOBODY, tokenDigest } from "./registration.ts";
 import { countOpenlyRegistered, deleteRegistration, selectRegistration, upsertRegistration } from "./store.ts";
 
@@ -65,12 +71,6 @@ export async function registerClient(
   return { ...created, registration_access_token };
 }
 
-/** Who asks for a secret has none all the same, and is told so (RFC 7591 §3.2.1). */
-function withoutSecret(metadata: ClientMetadata): ClientMetadata {
-  const asks = metadata.token_endpoint_auth_method?.startsWith("client_secret_");
-  return asks ? { ...metadata, token_endpoint_auth_method: "none" } : metadata;
-}
-
 /** @throws 429 too_many_requests. */
 export async function chargeNewClient(
   { storage, master_keys }: Directory,
@@ -106,8 +106,9 @@ export async function findRegistered(
 
 /**
  * Replaces what a client registered (RFC 7592 §2.2): what it leaves out is as if it had never been said. How it authenticates
- * stays, and so does what the account has set; a grant type that the account gave it stays if it is named. Only so often:
- * each writes an audit event, and may have us ask for a sector's document.
+ * stays, and so does what the account has set; a grant type that the account gave it stays if it is named. Who registered
+ * without a token is given what such clients may have of what it says, as it was then. Only so often: each writes an audit
+ * event, and may have us ask for a sector's document.
  *
  * @throws 400 invalid_request for another client_id or secret than its own; 400 invalid_redirect_uri, invalid_client_metadata;
  *   429 too_many_requests.
@@ -130,10 +131,12 @@ export async function replaceRegistered(
 
 function replacedBy(metadata: ClientReplacement, client: Client): Partial<ClientSettings> {
   const { token_endpoint_auth_method: method, grant_types: held } = client.settings;
-  const settings = settingsOf(metadata, method, held);
+  const settings =
+    client.created_by === NOBODY
+      ? settingsOfStranger(isPublic(client.settings) ? withoutSecret(metadata) : metadata, method, held)
+      : settingsOf(metadata, method, held);
   const sends = ({ grant_types }: Partial<ClientSettings>) => grant_types?.includes(DEVICE_CODE) === true;
-  const unknown = isPublic(client.settings) || client.created_by === NOBODY;
-  if (unknown && sends(settings) && !sends(client.settings))
+  if (isPublic(client.settings) && sends(settings) && !sends(client.settings))
     throw refuse("invalid_client_metadata", { message: "Device codes need an initial access token." });
   if (settings.token_endpoint_auth_method !== method)
     throw refuse("invalid_client_metadata", { message: `token_endpoint_auth_method stays ${method}.` });
