@@ -66,7 +66,7 @@ export async function changeClient(
     const settings = typeof change.settings === "function" ? change.settings(held) : change.settings;
     const after = { ...stored, ...settings };
     permit?.(held, clientSettings(after));
-    checkSettings({ ...besideOf(held, settings), ...settings });
+    checkSettings(settings, besideOf(held, settings));
     const { name, description } = change;
     const fields = { ...(name === undefined ? {} : { name }), ...(description === undefined ? {} : { description }) };
     await updateClient(tx.db, account_id, id, { ...fields, settings: after }, now);
