@@ -15,6 +15,7 @@ import type { Revocations } from "../../revocation/revocation.ts";
 import { sha256Text } from "../../secrets/digest.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
+import type { Authorization } from "../../tokens/authorization.ts";
 import { type IssuedAccessToken, issueAccessToken, issueIdToken } from "../../tokens/issue.ts";
 import { sessionIn } from "../../tokens/pairwise.ts";
 import { type AuthorizationCode, readAuthorizationCode } from "../authorization-code.ts";
@@ -97,8 +98,10 @@ export async function redeemAuthorizationCode(
   const scope = await stillGiven(directory, account, content, held);
   const authorization = { ...content.authorization, scope, issuing: issuingOf(directory, account), dpop_jkt };
   const issued = await issueAccessToken(tokens, authorization, now);
+  const { session_id = sid } = content;
+  const begun = content.openid ? { ...authorization, session_id } : authorization;
   const lasting = lasts(client, authorization.scope)
-    ? { refresh_token: await beginFamily(directory, account, client, authorization, client.id, now) }
+    ? { refresh_token: await beginFamily(directory, account, client, begun, client.id, now) }
     : {};
   if (!content.openid) return { ...issued, ...lasting };
   const fields = {
@@ -108,11 +111,17 @@ export async function redeemAuthorizationCode(
     acr: content.acr,
     claims: content.claims,
   };
-  const { session_id } = content;
-  const session = session_id && (await sessionIn(tokens, account_id, authorization.sector, session_id));
-  const spoken = session ? { ...authorization, sid: session } : authorization;
+  const spoken = { ...authorization, sid: await spokenSid(tokens, authorization, session_id) };
   return { ...issued, ...lasting, id_token: await issueIdToken(tokens, spoken, fields, now) };
 }
+
+/** `sid` of an ID token: what the browser session behind the login is called there, else the login itself. */
+export const spokenSid = (
+  tokens: Oauth["tokens"],
+  { issuing, sid, sector }: Pick<Authorization, "issuing" | "sid" | "sector">,
+  session_id: string,
+): Promise<string> | string =>
+  session_id === sid ? sid : sessionIn(tokens, issuing.account_id, sector, session_id);
 
 /** What was authorized, without what was taken since from the client's grant or `public_client_grants`. `held`: JSON. */
 async function stillGiven(
