@@ -11,6 +11,7 @@ import { until } from "../support/smtp.ts";
 
 /** Takes back a table and columns, which no database gets twice. */
 const ADDED_BACK = `
+  alter table clients drop column set_by_account;
   alter table refresh_families drop column session_id;
   drop table session_endings;
   drop index sessions_previous;

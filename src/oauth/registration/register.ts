@@ -1,7 +1,13 @@
 import { randomBytes } from "node:crypto";
 import type { FastifySchemaValidationError } from "fastify";
 import { findAccount } from "../../directory/accounts/find-account.ts";
-import { changeClient, purgeClient, removeClient } from "../../directory/clients/change-client.ts";
+import {
+  type ClientChange,
+  changeClient,
+  purgeClient,
+  removeClient,
+  withoutSet,
+} from "../../directory/clients/change-client.ts";
 import { type Client, isPublic } from "../../directory/clients/client.ts";
 import { type CreatedClient, createClient } from "../../directory/clients/create-client.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
@@ -106,9 +112,9 @@ export async function findRegistered(
 
 /**
  * Replaces what a client registered (RFC 7592 §2.2): what it leaves out is as if it had never been said. How it authenticates
- * stays, and so does what the account has set; a grant type that the account gave it stays if it is named. Who registered
- * without a token is given what such clients may have of what it says, as it was then. Only so often: each writes an audit
- * event, and may have us ask for a sector's document.
+ * stays, and so does what the account has set, as the answer tells. Who registered without a token is given what such clients
+ * may have of what it says, as it was then. Only so often: each writes an audit event, and may have us ask for a sector's
+ * document.
  *
  * @throws 400 invalid_request for another client_id or secret than its own; 400 invalid_redirect_uri, invalid_client_metadata;
  *   429 too_many_requests.
@@ -121,15 +127,14 @@ export async function replaceRegistered(
 ): Promise<Client> {
   await checkRepeated(oauth.directory, client, metadata);
   // The account may have taken something away since, or take it while the sector's document is asked for.
-  const settings = (held: ClientSettings) => replacedBy(metadata, { ...client, settings: held });
-  const after = settings(client.settings);
+  const change = (held: Client) => replacedBy(metadata, held);
+  const { settings } = change(client);
   await chargeChange(oauth.directory, client);
-  await checkSector(oauth.documents, after);
-  const change = { name: metadata.client_name ?? null, settings };
+  await checkSector(oauth.documents, { ...client.settings, ...settings });
   return inRegistrationTerms(() => changeClient(oauth.directory, client, change, actor));
 }
 
-function replacedBy(metadata: ClientReplacement, client: Client): Partial<ClientSettings> {
+function replacedBy(metadata: ClientReplacement, client: Client): ClientChange {
   const { token_endpoint_auth_method: method, grant_types: held } = client.settings;
   const settings =
     client.created_by === NOBODY
@@ -140,9 +145,20 @@ function replacedBy(metadata: ClientReplacement, client: Client): Partial<Client
     throw refuse("invalid_client_metadata", { message: "Device codes need an initial access token." });
   if (settings.token_endpoint_auth_method !== method)
     throw refuse("invalid_client_metadata", { message: `token_endpoint_auth_method stays ${method}.` });
-  checkSameSector(client, settings);
-  return settings;
+  const change = leftToIt(client, metadata.client_name, settings);
+  checkSameSector(client, change.settings);
+  return change;
 }
+
+/** Of what a client says of itself, what is left to it: the rest the account has set. */
+export const leftToIt = (
+  client: Client,
+  client_name: string | undefined,
+  settings: Partial<ClientSettings>,
+): ClientChange => ({
+  ...withoutSet({ name: client_name ?? null }, client),
+  settings: withoutSet(settings, client),
+});
 
 /** A client chooses neither its client_id nor its secret (RFC 7592 §2.2). @throws 400 invalid_request. */
 async function checkRepeated(
