@@ -1,6 +1,6 @@
 import type { RequestFacts } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
-import { findAccount } from "../../directory/accounts/find-account.ts";
+import { findAccount, readAccount } from "../../directory/accounts/find-account.ts";
 import { actorFrom } from "../../directory/actor.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { checkSecretStands, type ProvenClient } from "../../directory/clients/secret.ts";
@@ -130,12 +130,16 @@ async function stillGiven(
   { authorization: { audience, scope, holds = [] } }: AuthorizationCode,
   held: string | null,
 ): Promise<readonly string[]> {
-  const by_setting = held === null && holds.includes(publicGrantAt(audience));
-  if (held === null && !by_setting) return scope;
-  const open = by_setting ? await lookUpPublicGrant(directory, account.account_id, audience) : undefined;
-  const gives = held === null ? (open?.scope ?? []) : (JSON.parse(held) as string[]);
-  const given = givenBy(gives, isAccountApi(account, directory.public_url, audience));
-  return scope.filter((one) => identity_scopes.includes(one) || given(one));
+  const leftBy = (gives: readonly string[]) => {
+    const given = givenBy(gives, isAccountApi(account, directory.public_url, audience));
+    return scope.filter((one) => identity_scopes.includes(one) || given(one));
+  };
+  if (held !== null) return leftBy(JSON.parse(held) as string[]);
+  if (!holds.includes(publicGrantAt(audience))) return scope;
+  const known = leftBy((await lookUpPublicGrant(directory, account.account_id, audience))?.scope ?? []);
+  if (known.length === scope.length) return known;
+  // Another process may have given a moment ago what is not known here.
+  return leftBy((await lookUpPublicGrant(directory, account.account_id, audience, readAccount))?.scope ?? []);
 }
 
 /** The client may refresh, and the person agreed to it or the account says it need not be asked. */
