@@ -20,7 +20,7 @@ import { Refusal, refuse, unlessRefused } from "../../errors.ts";
 import { malformed } from "../../http/error-reply.ts";
 import { faultsOf, MOST_FAULTS } from "../../http/faults.ts";
 import { spendBudget } from "../../limits/limits.ts";
-import { sourceSubject } from "../../limits/source.ts";
+import { siteSubject, sourceSubject } from "../../limits/source.ts";
 import { base64url, sameBytes } from "../../secrets/digest.ts";
 import { type Secret, secret } from "../../secrets/secret.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
@@ -84,7 +84,10 @@ export async function chargeNewClient(
   source: string,
 ): Promise<void> {
   const subject = sourceSubject(master_keys, account_id, source);
-  await spendBudget(storage, { account_id, budget: "client_source", subject }, storage.now());
+  const site = siteSubject(master_keys, account_id, source);
+  const now = storage.now();
+  await spendBudget(storage, { account_id, budget: "client_source", subject }, now);
+  if (site !== undefined) await spendBudget(storage, { account_id, budget: "client_site", subject: site }, now);
 }
 
 /** @throws 429 too_many_requests. */
