@@ -10,10 +10,12 @@ import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
   addGrant,
+  authorize,
   call,
   createTenant,
   inbox,
   type Latchkey,
+  mintCode,
   type Reply,
   startLatchkey,
   type Tenant,
@@ -100,10 +102,11 @@ describeOnBothEngines("an account user", (engine) => {
     await run(engine === "sqlite" ? "drop trigger unseen" : "drop trigger unseen on users");
   });
 
-  it("is seen whenever they log in by the hosted pages or their login is refreshed, on either surface", async () => {
+  it("is seen whenever they log in by the hosted pages or a code, or their login is refreshed, on either surface", async () => {
     const client = await addClient(latchkey, tenant.account_id, {
       ...({ first_party: true, user_type: "account_user", require_pkce: false } as const),
       grant_types: ["authorization_code", "refresh_token", "client_credentials"],
+      response_types: ["authenticate", "code", "token"],
     });
     const scope = ["openid", "profile", "email", "admin:accounts", "create:accounts:auth:refresh_token"];
     await addGrant(latchkey, tenant.account_id, client, tenant.issuer, scope);
@@ -132,6 +135,12 @@ describeOnBothEngines("an account user", (engine) => {
     const again = await token(tenant, json, await tokenOf(latchkey, tenant.account_id, client));
     expect(again.status, again.text).toBe(200);
     expect(await seen(), "auth/token").not.toBeNull();
+    const { client_id } = client;
+    const verification_code = await mintCode(tenant, { client_id, audience: tenant.issuer, user_id: id });
+    const wanted = { client_id, audience: tenant.issuer, response_type: "token", verification_code };
+    const given = await authorize(tenant, wanted);
+    expect(new URL(given.headers.get("location") ?? "").hash, given.text).toContain("access_token=");
+    expect(await seen(), "auth/authorize").not.toBeNull();
   });
 
   it("changes their password, which ends their other logins and leaves the one at hand", async () => {
