@@ -79,8 +79,8 @@ const judgeByPart: Compiler = (externals, options) => {
 };
 
 /**
- * A body is read as far as its first fault, and then anew for all of them, unless so much is in it that they alone would be
- * work out of all proportion.
+ * A body is read as far as its first fault, and then anew for all of them, unless so much is in it that they alone
+ * would be work out of all proportion.
  */
 const judgeBodies: Compiler = (externals, options) => {
   const toFirst = buildValidator(externals, { customOptions: { ...options.customOptions, allErrors: false } });

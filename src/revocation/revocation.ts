@@ -17,8 +17,9 @@ import { insertRevocations, type RevocationRow, revokedSince } from "./store.ts"
 
 export interface Revocations {
   /**
-   * Part of the transaction that deletes or revokes; this process knows once that is on disk. `more`: what else ends with
-   * them unnamed, which comes after their rows and before what hangs on each, so that everybody locks in one order.
+   * Part of the transaction that deletes or revokes; this process knows once that is on disk. `more`: what else ends
+   * with them unnamed, which comes after their rows and before what hangs on each, so that everybody locks in one
+   * order.
    */
   record(tx: Transaction, account_id: string, subjects: readonly string[], more?: () => Promise<void>): Promise<void>;
   /**

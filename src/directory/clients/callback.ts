@@ -79,9 +79,9 @@ export function loginUriFault(login_uri: string | null, callbacks: readonly stri
 }
 
 /**
- * The callback that a request names, compared as exact strings (RFC 9700 §2.1). Only the port of a loopback IP may differ
- * (RFC 8252 §7.3), and that of `localhost` for native clients: public ones, and those that the account did not make and that
- * prove themselves by a key. Without a name: the client's only callback.
+ * The callback that a request names, compared as exact strings (RFC 9700 §2.1). Only the port of a loopback IP may
+ * differ (RFC 8252 §7.3), and that of `localhost` for native clients: public ones, and those that the account did not
+ * make and that prove themselves by a key. Without a name: the client's only callback.
  *
  * @throws 400 redirect_uri_required, 400 redirect_uri_mismatch.
  */

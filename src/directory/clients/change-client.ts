@@ -26,8 +26,8 @@ export interface ClientChange {
 }
 
 /**
- * What a client that the account did not make says of itself, told by what it is: as committed, and held until then. It may
- * refuse.
+ * What a client that the account did not make says of itself, told by what it is: as committed, and held until then. It
+ * may refuse.
  */
 type OwnChange = (held: Client) => ClientChange;
 
@@ -55,8 +55,8 @@ export const withoutSet = <T extends object>(said: T, { set_by_account }: Pick<C
   Object.fromEntries(Object.entries(said).filter(([name]) => !set_by_account.includes(name))) as Partial<T>;
 
 /**
- * Sets what the change names and leaves the rest; secrets end where the client takes none any more. What the account sets
- * at a client that it did not make is noted.
+ * Sets what the change names and leaves the rest; secrets end where the client takes none any more. What the account
+ * sets at a client that it did not make is noted.
  *
  * @throws 400 invalid_request, 404 not_found; what an own change and `permit` throw.
  */
@@ -81,8 +81,9 @@ export async function changeClient(
     checkSettings(settings, besideOf(held, settings));
     const fields = { ...(name === undefined ? {} : { name }), ...(description === undefined ? {} : { description }) };
     const changed = Object.keys({ ...fields, ...settings });
-    const set = by_itself || client.origin === "account" ? set_by_account : [...new Set([...set_by_account, ...changed])];
-    await updateClient(tx.db, account_id, id, { ...fields, settings: after, set_by_account: set }, now);
+    const set = by_itself || client.origin === "account" ? [] : changed;
+    const names = [...new Set([...set_by_account, ...set])];
+    await updateClient(tx.db, account_id, id, { ...fields, settings: after, set_by_account: names }, now);
     if (!takesSecret(clientSettings(after))) await deleteSecrets(tx.db, account_id, id);
     const facts = { changed };
     await recordDeed(tx, { account_id, action: "client.changed", entity: id, now, actor, facts });

@@ -44,8 +44,8 @@ function keyFaults({ jwks }: Partial<ClientSettings>): Fault[] {
 }
 
 /**
- * What a schema cannot say about a client's settings. `beside`: what the client has already and they are judged together
- * with; it is not judged by itself. @throws 400 invalid_request with every fault.
+ * What a schema cannot say about a client's settings. `beside`: what the client has already and they are judged
+ * together with; it is not judged by itself. @throws 400 invalid_request with every fault.
  */
 export function checkSettings(settings: Partial<ClientSettings>, beside: Partial<ClientSettings> = {}): void {
   const { callbacks = [], post_logout_redirect_uris = [], allowed_origins = [] } = settings;

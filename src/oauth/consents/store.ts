@@ -29,9 +29,9 @@ export async function selectConsent(
 const MOST_SCOPES = 400;
 
 /**
- * Adds to what was agreed to at this host, of which the oldest is forgotten where it is very much; what was agreed to at another is forgotten, but for no host, as at a device,
- * where a person is asked each time. The row is held first, so that of several who add, or take back, none undoes what
- * another did.
+ * Adds to what was agreed to at this host, of which the oldest is forgotten where it is very much; what was agreed to
+ * at another is forgotten, but for no host, as at a device, where a person is asked each time. The row is held first,
+ * so that of several who add, or take back, none undoes what another did.
  */
 export async function addConsent(db: Database, { scope, host, granted_at, ...key }: StoredConsent): Promise<void> {
   const unique = ["account_id", "user_id", "client_id", "audience"] as const;

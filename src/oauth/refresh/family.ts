@@ -36,8 +36,8 @@ export interface Family {
   /** Thumbprint of the DPoP key that its tokens are bound to (RFC 9449 §5). */
   readonly dpop_jkt: string | null;
   /**
-   * What its ID tokens name as `sid`: the browser session that it came from, or `id` where there was none. Null where no ID
-   * token came of it, and where a version before began it.
+   * What its ID tokens name as `sid`: the browser session that it came from, or `id` where there was none. Null where
+   * no ID token came of it, and where a version before began it.
    */
   readonly session_id: string | null;
   /** When the login began: before the family did, where it came out of a code. */

@@ -108,8 +108,8 @@ export function settingsOf(
 
 /**
  * As `settingsOf`, of a client that nobody checked. It says the same to every server, and nobody is there to be told
- * what to leave out: beside codes it has refresh tokens and what it holds, and none of the grants and responses that others
- * may know.
+ * what to leave out: beside codes it has refresh tokens and what it holds, and none of the grants and responses that
+ * others may know.
  *
  * @throws as settingsOf; 400 invalid_client_metadata for device codes without others: who sends those out is somebody
  *   whom the account knows. PKCE, or a key, protects the rest.

@@ -114,10 +114,10 @@ export async function findRegistered(
 }
 
 /**
- * Replaces what a client registered (RFC 7592 §2.2): what it leaves out is as if it had never been said. How it authenticates
- * stays, and so does what the account has set, as the answer tells. Who registered without a token is given what such clients
- * may have of what it says, as it was then. Only so often: each writes an audit event, and may have us ask for a sector's
- * document.
+ * Replaces what a client registered (RFC 7592 §2.2): what it leaves out is as if it had never been said. How it
+ * authenticates stays, and so does what the account has set, as the answer tells. Who registered without a token is
+ * given what such clients may have of what it says, as it was then. Only so often: each writes an audit event, and may
+ * have us ask for a sector's document.
  *
  * @throws 400 invalid_request for another client_id or secret than its own; 400 invalid_redirect_uri, invalid_client_metadata;
  *   429 too_many_requests.
