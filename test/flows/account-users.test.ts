@@ -15,8 +15,8 @@ import {
   createTenant,
   inbox,
   type Latchkey,
-  mintCode,
   type Reply,
+  receiveCode,
   startLatchkey,
   type Tenant,
   tokenOf,
@@ -136,7 +136,7 @@ describeOnBothEngines("an account user", (engine) => {
     expect(again.status, again.text).toBe(200);
     expect(await seen(), "auth/token").not.toBeNull();
     const { client_id } = client;
-    const verification_code = await mintCode(tenant, { client_id, audience: tenant.issuer, user_id: id });
+    const verification_code = await receiveCode(tenant, { client, email, audience: tenant.issuer });
     const wanted = { client_id, audience: tenant.issuer, response_type: "token", verification_code };
     const given = await authorize(tenant, wanted);
     expect(new URL(given.headers.get("location") ?? "").hash, given.text).toContain("access_token=");
