@@ -72,7 +72,10 @@ describeOnBothEngines("costly input", (engine) => {
     const registered = await call(`${base}/oauth/register`, { method: "POST", json });
     expect([registered.status, registered.body], registered.text.slice(0, 200)).toEqual([
       400,
-      { error: "invalid_redirect_uri", error_description: expect.stringMatching(/^redirect_uris [^;.]*50 entries\.?$/) },
+      {
+        error: "invalid_redirect_uri",
+        error_description: expect.stringMatching(/^redirect_uris [^;.]*50 entries\.?$/),
+      },
     ]);
     for (const [method, path, sent] of [
       ["POST", "auth/roles", { scope: numbers }],

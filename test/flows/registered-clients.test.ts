@@ -1,10 +1,8 @@
 /** Clients that registered themselves: what people agreed to by one host is no other's, and they get nothing unasked. */
-import { randomUUID } from "node:crypto";
 import { exportJWK, generateKeyPair } from "jose";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { lookUpClient } from "../../src/directory/clients/find-client.ts";
 import { cacheKey } from "../../src/directory/directory.ts";
-import { hasAgreed, recordConsent } from "../../src/oauth/consents/consent.ts";
 import type { Oauth } from "../../src/oauth/oauth.ts";
 import { registerClient } from "../../src/oauth/registration/register.ts";
 import { claimsOf } from "../support/claims.ts";
@@ -124,19 +122,6 @@ describeOnBothEngines("registered clients", (engine) => {
     expect(asks(await surfer.visit(address(made, EVIL)))).toBe(true);
   });
 
-  it("are asked about again only where it is long ago, and by much, that a person agreed to it", async () => {
-    const { directory } = latchkey.server.core;
-    const about = { account_id: tenant.account_id, user_id: randomUUID(), client_id: randomUUID(), audience: "" };
-    const agreed = [0, 1, 2].map((round) => ({
-      ...{ ...about, host: "" },
-      scope: Array.from({ length: 200 }, (_, index) => `round-${round}:${index}`),
-    }));
-    for (const agreement of agreed) await recordConsent(directory, agreement);
-    const held = directory.storage.read.selectFrom("consents").select("scope").where("user_id", "=", about.user_id);
-    expect(JSON.parse((await held.executeTakeFirstOrThrow()).scope)).toHaveLength(400);
-    expect(await Promise.all(agreed.map((agreement) => hasAgreed(directory, agreement)))).toEqual([false, true, true]);
-  });
-
   it("have none at any host by a device's code, whose page names none", async () => {
     const made = await register([BANK, EVIL], { grant_types: ["authorization_code", DEVICE] });
     const form = { client_id: made.client_id, scope: "openid email" };
@@ -246,44 +231,6 @@ describeOnBothEngines("registered clients", (engine) => {
     expect((await replace(made, more)).body.error).toBe("invalid_client_metadata");
     const less = await replace(made, { redirect_uris: [BANK] });
     expect(less.body.grant_types, "left out").toEqual(given);
-  });
-
-  it("leave what the account has set as it is, whatever they or their documents say next", async () => {
-    const { directory } = latchkey.server.core;
-    const cut = {
-      name: "Nobody's bank",
-      callbacks: [BANK],
-      grant_types: ["authorization_code"],
-      require_pushed_authorization_requests: true,
-      dpop_bound_access_tokens: true,
-    };
-    const cutDown = async (client_id: string) => {
-      const id = (await lookUpClient(directory, tenant.account_id, client_id))?.id;
-      const change = { method: "PATCH", token: tenant.token, json: cut };
-      const { status, text } = await call(`${tenant.base}/auth/clients/${id}`, change);
-      expect(status, text).toBe(200);
-      return id;
-    };
-    const { name: client_name, callbacks: redirect_uris, ...kept } = cut;
-    const said = { client_name: "The Bank", grant_types: LASTING, dpop_bound_access_tokens: false };
-
-    const made = await register([BANK, EVIL], said);
-    await cutDown(made.client_id);
-    const moved = { post_logout_redirect_uris: [EVIL] };
-    const back = await replace(made, { redirect_uris: [BANK, EVIL], ...said, ...moved });
-    expect([back.status, back.body], back.text).toMatchObject([200, { ...kept, client_name, redirect_uris, ...moved }]);
-
-    const client_id = `${web.url}/cut.json`;
-    const document = { client_id, redirect_uris: [BANK, EVIL], token_endpoint_auth_method: "none", ...said };
-    documents.set("/cut.json", document);
-    expect((await openSurfer(latchkey).visit(address({ client_id }, EVIL))).status).toBe(200);
-    const id = await cutDown(client_id);
-    documents.set("/cut.json", { ...document, ...moved });
-    await letPass(latchkey, "client_registrations", tenant.account_id, 600, ["fresh_until"]);
-    expect((await openSurfer(latchkey).visit(address({ client_id }, EVIL))).status, "at its other callback").toBe(400);
-    const { body } = await call(`${tenant.base}/auth/clients/${id}`, { token: tenant.token });
-    expect(body, "by a document").toMatchObject({ ...cut, ...moved });
-    expect(body).not.toHaveProperty("set_by_account");
   });
 
   it("take back nothing that the account has just taken, at a process that still remembers it", async () => {

@@ -31,8 +31,7 @@ const decode = (row: StoredFamily): Family =>
   }) as Family;
 
 /** Columns of a login that goes on. */
-export const LOGIN =
-  "id, client_id, user_id, grant_id, audience, scope, auth_time, amr, userinfo_claims, session_id";
+export const LOGIN = "id, client_id, user_id, grant_id, audience, scope, auth_time, amr, userinfo_claims, session_id";
 
 export const decodeLogin = (row: Row): Login => ({
   id: String(row.id),

@@ -120,8 +120,7 @@ export const spokenSid = (
   tokens: Oauth["tokens"],
   { issuing, sid, sector }: Pick<Authorization, "issuing" | "sid" | "sector">,
   session_id: string,
-): Promise<string> | string =>
-  session_id === sid ? sid : sessionIn(tokens, issuing.account_id, sector, session_id);
+): Promise<string> | string => (session_id === sid ? sid : sessionIn(tokens, issuing.account_id, sector, session_id));
 
 /** What was authorized, without what was taken since from the client's grant or `public_client_grants`. `held`: JSON. */
 async function stillGiven(
