@@ -9,10 +9,11 @@ import { SerializerSelector } from "@fastify/fast-json-stringify-compiler";
 import type { FastifyInstance } from "fastify";
 
 type Compiled = ((value: unknown) => unknown) & { errors?: unknown };
+type Options = { readonly customOptions?: object };
 type Compile = (route: { readonly httpPart?: string; readonly schema?: unknown }) => Compiled;
 
 /** Fastify's compilers, as far as this file needs to know them. */
-type Compiler = (externals: unknown, options: { readonly customOptions?: object }) => Compile;
+type Compiler = (externals: unknown, options: Options) => Compile;
 
 export interface LateCompilers {
   /** For Fastify's `compilersFactory`. */
@@ -56,7 +57,7 @@ export function lateCompilers(): LateCompilers {
   };
   return {
     factory: {
-      buildValidator: late(coerceAllButBodies) as never,
+      buildValidator: late(judgeByPart) as never,
       buildSerializer: late(writeOpenPlainly) as never,
     },
     compileOnListen(app) {
@@ -71,11 +72,49 @@ export function lateCompilers(): LateCompilers {
 const buildValidator = AjvCompiler() as unknown as Compiler;
 
 /** Path, query and headers are text, so that their numbers are read from it; a JSON body says what it means. */
-const coerceAllButBodies: Compiler = (externals, options) => {
+const judgeByPart: Compiler = (externals, options) => {
   const coercing = buildValidator(externals, options);
-  const exact = buildValidator(externals, { customOptions: { ...options.customOptions, coerceTypes: false } });
-  return (route) => (route.httpPart === "body" ? exact : coercing)(route);
+  const ofBodies = judgeBodies(externals, { customOptions: { ...options.customOptions, coerceTypes: false } });
+  return (route) => (route.httpPart === "body" ? ofBodies : coercing)(route);
 };
+
+/**
+ * A body is read as far as its first fault, and then anew for all of them, unless so much is in it that they alone
+ * would be work out of all proportion.
+ */
+const judgeBodies: Compiler = (externals, options) => {
+  const toFirst = buildValidator(externals, { customOptions: { ...options.customOptions, allErrors: false } });
+  let toLast: Compile | undefined;
+  return (route) => {
+    const findFirst = toFirst(route);
+    let findAll: Compiled | undefined;
+    const judge: Compiled = (body) => {
+      if (findFirst(body)) return true;
+      judge.errors = findFirst.errors;
+      if (isLarge(body)) return false;
+      toLast ??= buildValidator(externals, options);
+      findAll ??= toLast(route);
+      if (!findAll(body)) judge.errors = findAll.errors;
+      return false;
+    };
+    return judge;
+  };
+};
+
+/** Values within one another, of which each may be at fault. */
+const MOST_VALUES = 1_000;
+
+function isLarge(body: unknown): boolean {
+  const rest = [body];
+  let left = MOST_VALUES;
+  for (let next = rest.pop(); next !== undefined; next = rest.pop()) {
+    const members = typeof next === "object" && next !== null ? Object.values(next) : [];
+    left -= members.length;
+    if (left < 0) return true;
+    rest.push(...members);
+  }
+  return false;
+}
 
 const buildSerializer = SerializerSelector() as unknown as Compiler;
 

@@ -72,6 +72,7 @@ export const budgets = {
   },
   client_change: { limit: 20, window: HOUR, counts: "changes that a client that registered itself makes of itself" },
   client_source: { limit: 10, window: HOUR, counts: "new clients that register themselves, by source" },
+  client_site: { limit: 100, window: HOUR, counts: "those from one IPv6 site (/48), all of its networks together" },
   signup_guess: { limit: 100, window: 10 * MINUTE, counts: "wrong sign-up codes by one caller" },
 
   // These depend on the record.

@@ -3,6 +3,7 @@ import type { Client } from "../directory/clients/client.ts";
 import type { Directory } from "../directory/directory.ts";
 import { isAccountApi } from "../directory/grants/audience.ts";
 import { findGrant, grantsOf } from "../directory/grants/find-grant.ts";
+import type { Grant } from "../directory/grants/grant.ts";
 import { refuse, unlessRefused } from "../errors.ts";
 import { namedAudience } from "./named-audience.ts";
 import { givenBy, identity_scopes, userinfoAudience } from "./scopes.ts";
@@ -29,10 +30,15 @@ async function areOfAnApi(
   scopes: readonly string[],
 ): Promise<boolean> {
   const held = await grantsOf(directory, client);
-  return held.some(({ scope, audience }) =>
-    scopes.some(givenBy(scope, isAccountApi(account, directory.public_url, audience))),
-  );
+  const isHere = ({ audience }: Pick<Grant, "audience">) => isAccountApi(account, directory.public_url, audience);
+  return [true, false].some((here) => {
+    const gives = held.filter((grant) => isHere(grant) === here).flatMap(({ scope }) => scope);
+    return scopes.some(givenBy(gives, here));
+  });
 }
+
+/** A grant gives no more scopes, so no more can be meant. */
+const MOST_SCOPES = 200;
 
 /**
  * What the token will be for: the API that the request or the client's setting names, else userinfo alone. There a login
@@ -51,7 +57,8 @@ export async function targetOf(
   const all = [...new Set([...asked, ...askedByGrant(client)])];
   const may_last = client.settings.grant_types.includes("refresh_token");
   const about = all.filter((scope) => identity_scopes.includes(scope) && (may_last || scope !== "offline_access"));
-  const others = asked.filter((scope) => !identity_scopes.includes(scope));
+  const others = [...new Set(asked)].filter((scope) => !identity_scopes.includes(scope));
+  if (others.length > MOST_SCOPES) throw refuse("invalid_scope", { message: "No grant gives so many scopes." });
   const wanted = namedAudience(named) ?? client.settings.default_audience ?? undefined;
   if (wanted === undefined || wanted === userinfoAudience(issuerOf(directory.public_url, account.account_id))) {
     if (others.length > 0 && (!asked.includes("openid") || (await areOfAnApi(directory, account, client, others))))

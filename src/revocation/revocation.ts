@@ -16,8 +16,12 @@ import { EndedLogins, endedLogins, type Login } from "./ended-logins.ts";
 import { insertRevocations, type RevocationRow, revokedSince } from "./store.ts";
 
 export interface Revocations {
-  /** Part of the transaction that deletes or revokes; this process knows once that is on disk. */
-  record(tx: Transaction, account_id: string, subjects: readonly string[]): Promise<void>;
+  /**
+   * Part of the transaction that deletes or revokes; this process knows once that is on disk. `more`: what else ends
+   * with them unnamed, which comes after their rows and before what hangs on each, so that everybody locks in one
+   * order.
+   */
+  record(tx: Transaction, account_id: string, subjects: readonly string[], more?: () => Promise<void>): Promise<void>;
   /**
    * Ends every login of a person that began before `now`, in milliseconds, recorded anywhere or not, but the one whose
    * `sid` goes on (empty for none). Part of a transaction, as `record`.
@@ -62,12 +66,9 @@ const LATE_PAUSE = 60_000;
 
 export interface RevocationOptions {
   /** What else ends with an authorization, in the same transaction: its refresh tokens. */
-  readonly authorizationsEnd?: (
-    tx: Transaction,
-    account_id: string,
-    sids: readonly string[],
-    now: Instant,
-  ) => Promise<void>;
+  readonly authorizationsEnd?:
+    | ((tx: Transaction, account_id: string, sids: readonly string[], now: Instant) => Promise<void>)
+    | undefined;
   readonly poll?: number;
   readonly monotonic?: () => number;
   /** Hears why it cannot be read, once until it was read again. */
@@ -128,24 +129,12 @@ export async function openRevocations(storage: Storage, options: RevocationOptio
   await readNew();
   const readings = [readNew, readLate].map((read) => repeat(read, poll, failed));
 
-  async function record(tx: Transaction, account_id: string, subjects: readonly string[], now = storage.now()) {
-    const [revoked_at, expires_at] = [instant(now), instant(now + TOKENS_LIVE)];
-    // In order, as everybody locks rows who takes several.
-    for (const some of slices([...new Set(subjects)].sort())) {
-      await insertRevocations(tx.db, account_id, some, revoked_at, expires_at);
-      const sids = some.filter((subject) => subject.startsWith("sid:")).map((subject) => subject.slice(4));
-      if (sids.length > 0) await authorizationsEnd?.(tx, account_id, sids, revoked_at);
-    }
-    tx.onDisk(() => {
-      for (const subject of subjects) note({ account_id, subject, expires_at });
-    });
-  }
-
   const isFresh = () => monotonic() - readAt < STALE;
   return {
-    record: (tx, account_id, subjects) => record(tx, account_id, subjects),
+    record: (tx, account_id, subjects, more) =>
+      write(tx, { account_id, subjects, more, authorizationsEnd }, storage.now(), note),
     endLogins: (tx, account_id, { user_id, except }, now) =>
-      record(tx, account_id, [endedLogins(user_id, except)], now),
+      write(tx, { account_id, subjects: [endedLogins(user_id, except)] }, now, note),
     checkAlive(account_id, subjects, login) {
       if (!isFresh()) throw refuse("temporarily_unavailable", { detail: "revocations are stale", retry_after: 1 });
       if (login && ended.size > 0 && ended.has(account_id, login))
@@ -159,6 +148,30 @@ export async function openRevocations(storage: Storage, options: RevocationOptio
       await Promise.all(readings.map((stop) => stop()));
     },
   };
+}
+
+interface Ended extends Pick<RevocationOptions, "authorizationsEnd"> {
+  readonly account_id: string;
+  readonly subjects: readonly string[];
+  readonly more?: (() => Promise<void>) | undefined;
+}
+
+/** In order, as everybody locks rows who takes several. `note` hears of each once it is on disk. */
+async function write(
+  tx: Transaction,
+  { account_id, subjects, more, authorizationsEnd }: Ended,
+  now: number,
+  note: (row: RevocationRow) => void,
+): Promise<void> {
+  const [revoked_at, expires_at] = [instant(now), instant(now + TOKENS_LIVE)];
+  const ordered = [...new Set(subjects)].sort();
+  for (const some of slices(ordered)) await insertRevocations(tx.db, account_id, some, revoked_at, expires_at);
+  await more?.();
+  const sids = ordered.filter((subject) => subject.startsWith("sid:")).map((subject) => subject.slice(4));
+  for (const some of slices(sids)) await authorizationsEnd?.(tx, account_id, some, revoked_at);
+  tx.onDisk(() => {
+    for (const subject of subjects) note({ account_id, subject, expires_at });
+  });
 }
 
 /** Begins `read` anew every so many milliseconds, unless it is under way. @returns what ends that. */

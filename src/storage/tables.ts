@@ -86,6 +86,7 @@ export interface Clients {
   deleted_at: string | null;
   deleted_by: string | null;
   origin: Generated<string>;
+  set_by_account: string | null;
 }
 
 export interface Connections {
@@ -278,6 +279,7 @@ export interface RefreshFamilies {
   expires_at: string;
   revoked_at: string | null;
   holder_id: string | null;
+  session_id: string | null;
 }
 
 export interface Revocations {
@@ -488,7 +490,7 @@ export const columns = {
   budgets: ["account_id", "budget", "subject", "count", "window_ends_at", "level", "failures"],
   client_registrations: ["account_id", "client_id", "token_digest", "fresh_until", "used_at", "expires_at"],
   client_secrets: ["account_id", "id", "client_id", "algorithm", "digest", "created_at", "not_after", "last_used_at"],
-  clients: ["account_id", "id", "client_id", "name", "description", "settings", "created_at", "created_by", "updated_at", "deleted_at", "deleted_by", "origin"],
+  clients: ["account_id", "id", "client_id", "name", "description", "settings", "created_at", "created_by", "updated_at", "deleted_at", "deleted_by", "origin", "set_by_account"],
   connections: ["account_id", "name", "strategy", "settings", "created_at", "updated_at", "deleted_at"],
   consents: ["account_id", "user_id", "client_id", "audience", "scope", "granted_at", "host"],
   contact_challenges: ["account_id", "user_id", "field", "value", "challenge_id", "key_version", "counter", "length", "created_at", "expires_at"],
@@ -501,7 +503,7 @@ export const columns = {
   outbox: ["account_id", "id", "kind", "channel", "payload", "inbox", "state", "attempts", "next_attempt_at", "claimed_by", "last_error", "created_at", "expires_at", "finished_at", "destination", "unanswered"],
   passwords: ["account_id", "user_id", "kind", "hash", "updated_at", "set_over"],
   redeemed_authorization_codes: ["account_id", "id", "sid", "redeemed_at", "expires_at"],
-  refresh_families: ["account_id", "id", "client_id", "user_id", "grant_id", "audience", "scope", "auth_time", "amr", "generation", "digest", "key_version", "created_at", "userinfo_claims", "dpop_jkt", "rotated_at", "grace_used", "idle_expires_at", "expires_at", "revoked_at", "holder_id"],
+  refresh_families: ["account_id", "id", "client_id", "user_id", "grant_id", "audience", "scope", "auth_time", "amr", "generation", "digest", "key_version", "created_at", "userinfo_claims", "dpop_jkt", "rotated_at", "grace_used", "idle_expires_at", "expires_at", "revoked_at", "holder_id", "session_id"],
   revocations: ["account_id", "subject", "revoked_at", "expires_at"],
   roles: ["account_id", "id", "name", "description", "scope", "created_at", "created_by", "updated_at", "deleted_at", "deleted_by"],
   session_authorizations: ["account_id", "session_id", "sid", "client_id", "created_at", "expires_at"],

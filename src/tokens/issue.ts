@@ -100,7 +100,7 @@ export function accessTokenHash(access_token: Secret, id_token_alg: SigningAlg):
 }
 
 /** … of a login whose session in a browser need not be known: `sid`. */
-type Spoken = Omit<Authorization, "sid"> & Partial<Pick<Authorization, "sid">>;
+type Spoken = Omit<Authorization, "sid"> & { readonly sid: string | undefined };
 
 /** An ID token of OpenID Connect Core §2 for a person. @throws when the subject is a client. */
 export async function issueIdToken(

@@ -10,11 +10,13 @@ import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
   addGrant,
+  authorize,
   call,
   createTenant,
   inbox,
   type Latchkey,
   type Reply,
+  receiveCode,
   startLatchkey,
   type Tenant,
   tokenOf,
@@ -110,10 +112,11 @@ describeOnBothEngines("an account user", (engine) => {
     noted.mockRestore();
   });
 
-  it("is seen whenever they log in by the hosted pages or their login is refreshed, on either surface", async () => {
+  it("is seen whenever they log in by the hosted pages or a code, or their login is refreshed, on either surface", async () => {
     const client = await addClient(latchkey, tenant.account_id, {
       ...({ first_party: true, user_type: "account_user", require_pkce: false } as const),
       grant_types: ["authorization_code", "refresh_token", "client_credentials"],
+      response_types: ["authenticate", "code", "token"],
     });
     const scope = ["openid", "profile", "email", "admin:accounts", "create:accounts:auth:refresh_token"];
     await addGrant(latchkey, tenant.account_id, client, tenant.issuer, scope);
@@ -141,6 +144,12 @@ describeOnBothEngines("an account user", (engine) => {
     const again = await token(tenant, json, await tokenOf(latchkey, tenant.account_id, client));
     expect(again.status, again.text).toBe(200);
     await seen("auth/token");
+    const { client_id } = client;
+    const verification_code = await receiveCode(tenant, { client, email, audience: tenant.issuer });
+    const wanted = { client_id, audience: tenant.issuer, response_type: "token", verification_code };
+    const given = await authorize(tenant, wanted);
+    expect(new URL(given.headers.get("location") ?? "").hash, given.text).toContain("access_token=");
+    await seen("auth/authorize");
   });
 
   it("changes their password, which ends their other logins and leaves the one at hand", async () => {

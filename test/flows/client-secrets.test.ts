@@ -152,23 +152,26 @@ describeOnBothEngines("a client's secrets", (engine) => {
   it("and settings that were taken before are in the way of no change that does not name them", async () => {
     const { storage } = latchkey.server.core;
     const uri = "https://keys.example/jwks";
-    const before: readonly object[] = [
-      { jwks: { keys: [] }, jwks_uri: uri },
-      { jwks_uri: "https://u:p@keys.example/jwks" },
-      { jwks: { keys: Array.from({ length: 21 }, () => ({ kty: "RSA" })) } },
-      { subject_type: "pairwise", callbacks: ["https://app.example/cb", "com.example.app://app.example/cb"] },
+    const two = ["https://app.example/cb", "com.example.app://app.example/cb"];
+    const sector = { subject_type: "pairwise", sector_identifier_uri: "https://u:p@app.example/sector" };
+    /** What is held, and what is judged together with it and named without it. */
+    const before: readonly (readonly [object, ...(readonly object[])])[] = [
+      [{ jwks: { keys: [] }, jwks_uri: uri }, { jwks_uri: null }],
+      [{ jwks_uri: "https://u:p@keys.example/jwks" }, { jwks: null }],
+      [{ jwks: { keys: Array.from({ length: 21 }, () => ({ kty: "RSA" })) } }, { jwks_uri: null }],
+      [{ subject_type: "pairwise", callbacks: two }, { subject_type: "public" }],
+      [{ callbacks: ["https://app.example/cb?code=1"] }, { subject_type: "pairwise" }, { login_uri: null }],
+      [sector, { callbacks: ["https://app.example/cb"] }],
     ];
-    for (const settings of before) {
+    for (const [settings, ...beside] of before) {
       const { id } = await addClient(latchkey, tenant.account_id);
-      await storage.write(
-        async ({ db }) =>
-          void (await db
-            .updateTable("clients")
-            .set({ settings: JSON.stringify(settings) })
-            .where("id", "=", id)
-            .execute()),
-      );
-      for (const change of [{ name: "new" }, { login_uri: null }]) {
+      const hold = (stored: object) =>
+        storage.write(async ({ db }) => {
+          const set = { settings: JSON.stringify(stored) };
+          await db.updateTable("clients").set(set).where("id", "=", id).execute();
+        });
+      for (const change of [{ name: "new" }, { login_uri: null }, ...beside]) {
+        await hold(settings);
         const { status, text } = await send("PATCH", `/auth/clients/${id}`, change);
         expect(status, `${JSON.stringify(settings).slice(0, 80)} ${text}`).toBe(200);
       }

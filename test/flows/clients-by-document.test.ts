@@ -128,7 +128,7 @@ describeOnBothEngines("clients that a document describes", (engine) => {
     expect((await authorize(stored)).status).toBe(200);
     const { directory } = latchkey.server.core;
     const client = await findClient(directory, tenant.account_id, stored);
-    await changeClient(directory, client, { settings: { sector_identifier_uri } }, actor);
+    await changeClient(directory, client, () => ({ settings: { sector_identifier_uri } }), actor);
     expect((await authorize(stored)).status).toBe(200);
     const { settings } = await findClient(directory, tenant.account_id, stored);
     expect(settings.sector_identifier_uri, "said by a document before").toBeNull();

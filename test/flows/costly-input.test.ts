@@ -57,10 +57,32 @@ describeOnBothEngines("costly input", (engine) => {
       "a query": await call(`${base}/auth/token?${faulty}`, { method: "POST" }),
       "a form that is not encoded": await call(`${base}/auth/token`, form("%ff&".repeat(1_000))),
       "a form and a query": await call(`${base}/auth/authorize?${faulty}`, { ...form(faulty), token }),
-      JSON: await call(`${base}/auth/roles`, { method: "POST", token, json: { scope: names.map(() => 1) } }),
+      JSON: await call(`${base}/auth/roles`, { method: "POST", token, json: { scope: names.slice(500).map(() => 1) } }),
     };
     for (const [what, { status, body, text }] of Object.entries(replies)) {
       expect([status, body?.error?.errors?.length], `${what} ${text.slice(0, 200)}`).toEqual([400, 50]);
+    }
+  });
+
+  it("is told of its first fault alone where it holds more than a thousand values", async () => {
+    const { base, token } = tenant;
+    const numbers = Array.from({ length: 30_000 }, () => 1);
+    const unknown = Object.fromEntries(numbers.slice(25_000).map((one, index) => [`x${index}`, one]));
+    const json = { redirect_uris: numbers };
+    const registered = await call(`${base}/oauth/register`, { method: "POST", json });
+    expect([registered.status, registered.body], registered.text.slice(0, 200)).toEqual([
+      400,
+      {
+        error: "invalid_redirect_uri",
+        error_description: expect.stringMatching(/^redirect_uris [^;.]*50 entries\.?$/),
+      },
+    ]);
+    for (const [method, path, sent] of [
+      ["POST", "auth/roles", { scope: numbers }],
+      ["PATCH", `auth/clients/${tenant.client.id}`, unknown],
+    ] as const) {
+      const { status, body } = await call(`${base}/${path}`, { method, token, json: sent });
+      expect([status, body.error.errors.length], path).toEqual([400, 1]);
     }
   });
 

@@ -114,6 +114,32 @@ describe.runIf(engines.includes("postgres"))("locks are taken in one order", () 
     expect(both).toMatchObject([{ status: "fulfilled" }, { status: "fulfilled" }]);
   });
 
+  it("by whoever ends a person's logins, however many: families by key", async () => {
+    const { account_id } = tenant;
+    const { directory } = latchkey.server.core;
+    const { id: user_id } = await addUser(latchkey, account_id);
+    const now = storage.now();
+    const at = (milliseconds: number) => new Date(milliseconds).toISOString();
+    const ids = Array.from({ length: 501 }, (_, index) => `${randomBytes(8).toString("hex")}-${index}`).toSorted();
+    const login = { client_id: "", grant_id: "", audience: "", scope: "[]", auth_time: 0, amr: "[]" };
+    const token = { generation: 0, digest: Buffer.alloc(0), key_version: "" };
+    const ends = { idle_expires_at: at(now + 600_000), expires_at: at(now + 600_000) };
+    const families = ids.map((id, index) => {
+      return { account_id, id, user_id, ...login, ...token, ...ends, created_at: at(now - 1_000 + index) };
+    });
+    await storage.write(async ({ db }) => void (await db.insertInto("refresh_families").values(families).execute()));
+    const [oldest = "", newest = ""] = [ids.at(0), ids.at(-1)];
+    const both = await overlap(
+      storage,
+      hold("refresh_families", "id", oldest),
+      () => storage.write((tx) => endLoginsOf(tx, directory, { account_id, user_id })),
+      stillFree("refresh_families", "id", newest),
+    );
+    expect(both).toMatchObject([{ status: "fulfilled" }, { status: "fulfilled" }]);
+    const whose = storage.read.selectFrom("refresh_families").select("id").where("user_id", "=", user_id);
+    expect(await whose.where("revoked_at", "is", null).execute()).toEqual([]);
+  });
+
   it("by whoever deletes an account user: the user before their roles", async () => {
     const { account_id } = tenant;
     const user = await addUser(latchkey, account_id);

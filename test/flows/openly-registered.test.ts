@@ -1,18 +1,35 @@
 /** Clients that register without an initial access token are given what they may have, not refused for asking for more. */
+import { randomUUID } from "node:crypto";
 import { exportJWK, generateKeyPair } from "jose";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { lookUpClient } from "../../src/directory/clients/find-client.ts";
+import { takeBudget } from "../../src/limits/limits.ts";
+import { siteSubject } from "../../src/limits/source.ts";
+import { hasAgreed, recordConsent } from "../../src/oauth/consents/consent.ts";
+import { chargeNewClient } from "../../src/oauth/registration/register.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import { call, createTenant, type Latchkey, startLatchkey, type Tenant } from "../support/latchkey.ts";
+import { openReceiver, type Receiver } from "../support/receiver.ts";
+import { pkce } from "../support/standard-client.ts";
+import { openSurfer } from "../support/surfer.ts";
+import { letPass } from "../support/time.ts";
 
 const BACK = "https://agent.example/back";
+const OTHER = "https://agent.example/other";
 const DEVICE = "urn:ietf:params:oauth:grant-type:device_code";
 
 describeOnBothEngines("clients that register without a token", (engine) => {
   let latchkey: Latchkey;
+  let web: Receiver;
+  const documents = new Map<string, object>();
   beforeAll(async () => {
-    latchkey = await startLatchkey(engine);
+    web = await openReceiver(({ path }) => [documents.has(path) ? 200 : 404, JSON.stringify(documents.get(path))]);
+    latchkey = await startLatchkey(engine, { env: { EGRESS_ALLOW: "127.0.0.0/8" } });
   });
-  afterAll(() => latchkey.close());
+  afterAll(async () => {
+    await latchkey.close();
+    await web.close();
+  });
 
   const openTenant = () => createTenant(latchkey, { settings: { open_registration: true } });
   const register = (tenant: Tenant, json: object) => call(`${tenant.base}/oauth/register`, { method: "POST", json });
@@ -34,10 +51,91 @@ describeOnBothEngines("clients that register without a token", (engine) => {
     expect([several.status, several.body.response_types], several.text).toEqual([201, ["code"]]);
     const kept = await call(body.registration_client_uri, { token: body.registration_access_token });
     expect(kept.body).toMatchObject({ token_endpoint_auth_method: "none", grant_types: asked.grant_types });
+    const { registration_client_uri: address, registration_access_token: token } = body;
+    const again = { ...eager, response_types: ["code", "id_token"], token_endpoint_auth_method: "client_secret_post" };
+    const said = await call(address, { method: "PUT", token, json: again });
+    expect([said.status, said.body], said.text).toMatchObject([200, { ...kept.body, response_types: ["code"] }]);
+    const alone = await call(address, { method: "PUT", token, json: { ...asked, grant_types: [DEVICE] } });
+    expect([alone.status, alone.body.error]).toEqual([400, "invalid_client_metadata"]);
     for (const grant_types of [[DEVICE], [DEVICE, "refresh_token"], ["client_credentials"]]) {
       const refused = await register(own, { ...asked, grant_types });
       expect([refused.status, refused.body.error], grant_types.join()).toEqual([400, "invalid_client_metadata"]);
     }
+  });
+
+  it("are a hundred an hour from the networks of one IPv6 site, and take nothing of another's", async () => {
+    const { account_id } = await openTenant();
+    const { directory } = latchkey.server.core;
+    const { storage, master_keys } = directory;
+    const from = (site: number, network: number) => `2001:db8:${site}:${network.toString(16)}::1`;
+    const subject = siteSubject(master_keys, account_id, from(1, 0)) ?? "";
+    await takeBudget(storage, { account_id, budget: "client_site", subject, cost: 99 }, storage.now());
+    await chargeNewClient(directory, account_id, from(1, 0));
+    await expect(chargeNewClient(directory, account_id, from(1, 1))).rejects.toMatchObject({
+      code: "too_many_requests",
+    });
+    for (const other of [from(2, 1), "192.0.2.1"]) await chargeNewClient(directory, account_id, other);
+  });
+
+  it("leave what the account has set as it is, whatever they or their documents say next", async () => {
+    const own = await openTenant();
+    const { directory } = latchkey.server.core;
+    const cut = {
+      name: "Nobody's bank",
+      callbacks: [BACK],
+      grant_types: ["authorization_code"],
+      require_pushed_authorization_requests: true,
+      dpop_bound_access_tokens: true,
+    };
+    const cutDown = async (client_id: string) => {
+      const id = (await lookUpClient(directory, own.account_id, client_id))?.id;
+      const change = { method: "PATCH", token: own.token, json: cut };
+      const { status, text } = await call(`${own.base}/auth/clients/${id}`, change);
+      expect(status, text).toBe(200);
+      return id;
+    };
+    const { name: client_name, callbacks: redirect_uris, ...kept } = cut;
+    const said = {
+      client_name: "The Bank",
+      grant_types: ["authorization_code", "refresh_token"],
+      dpop_bound_access_tokens: false,
+    };
+
+    const made = await register(own, { redirect_uris: [BACK, OTHER], ...said });
+    await cutDown(made.body.client_id);
+    const moved = { post_logout_redirect_uris: [OTHER] };
+    const { registration_client_uri, registration_access_token: token } = made.body;
+    const json = { redirect_uris: [BACK, OTHER], ...said, ...moved };
+    const back = await call(registration_client_uri, { method: "PUT", token, json });
+    expect([back.status, back.body], back.text).toMatchObject([200, { ...kept, client_name, redirect_uris, ...moved }]);
+
+    const client_id = `${web.url}/cut.json`;
+    const document = { client_id, redirect_uris: [BACK, OTHER], token_endpoint_auth_method: "none", ...said };
+    documents.set("/cut.json", document);
+    const about = { client_id, redirect_uri: OTHER, response_type: "code", scope: "openid", ...pkce };
+    const visit = () => openSurfer(latchkey).visit(`${own.issuer}/oauth/authorize?${new URLSearchParams(about)}`);
+    expect((await visit()).status).toBe(200);
+    const id = await cutDown(client_id);
+    documents.set("/cut.json", { ...document, ...moved });
+    await letPass(latchkey, "client_registrations", own.account_id, 600, ["fresh_until"]);
+    expect((await visit()).status, "at its other callback").toBe(400);
+    const { body } = await call(`${own.base}/auth/clients/${id}`, { token: own.token });
+    expect(body, "by a document").toMatchObject({ ...cut, ...moved });
+    expect(body).not.toHaveProperty("set_by_account");
+  });
+
+  it("are asked about again only where it is long ago, and by much, that a person agreed to it", async () => {
+    const { account_id } = await openTenant();
+    const { directory } = latchkey.server.core;
+    const about = { account_id, user_id: randomUUID(), client_id: randomUUID(), audience: "" };
+    const agreed = [0, 1, 2].map((round) => ({
+      ...{ ...about, host: "" },
+      scope: Array.from({ length: 200 }, (_, index) => `round-${round}:${index}`),
+    }));
+    for (const agreement of agreed) await recordConsent(directory, agreement);
+    const held = directory.storage.read.selectFrom("consents").select("scope").where("user_id", "=", about.user_id);
+    expect(JSON.parse((await held.executeTakeFirstOrThrow()).scope)).toHaveLength(400);
+    expect(await Promise.all(agreed.map((agreement) => hasAgreed(directory, agreement)))).toEqual([false, true, true]);
   });
 
   it("prove themselves by keys of their own where they like, which give them no device codes either", async () => {
@@ -54,7 +152,10 @@ describeOnBothEngines("clients that register without a token", (engine) => {
     const { registration_client_uri: address, registration_access_token: token } = body;
     const change = { ...json, grant_types: ["authorization_code", DEVICE] };
     const added = await call(address, { method: "PUT", token, json: change });
-    expect([added.status, added.body.error]).toEqual([400, "invalid_client_metadata"]);
+    expect([added.status, added.body.grant_types], added.text).toEqual([200, ["authorization_code"]]);
+    const weaker = { ...json, token_endpoint_auth_method: "client_secret_post" };
+    const unproven = await call(address, { method: "PUT", token, json: weaker });
+    expect([unproven.status, unproven.body.error]).toEqual([400, "invalid_client_metadata"]);
     expect((await register(own, { ...json, jwks: undefined })).body.error).toBe("invalid_client_metadata");
   });
 });

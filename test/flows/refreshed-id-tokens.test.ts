@@ -3,7 +3,7 @@ import { createRemoteJWKSet, jwtVerify } from "jose";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
-import { addClient, addGrant, type TestClient, tokenOf } from "../support/latchkey.ts";
+import { addClient, addGrant, authorize, mintCode, type TestClient, tokenOf } from "../support/latchkey.ts";
 import { token } from "../support/people.ts";
 import { answered, openScene, pkce, type Scene, VERIFIER } from "../support/standard-client.ts";
 import { openSurfer } from "../support/surfer.ts";
@@ -60,14 +60,16 @@ describeOnBothEngines("an ID token of a refresh", (engine) => {
     const keys = createRemoteJWKSet(new URL(`${latchkey.url}/v1/accounts/${tenant.account_id}/oauth/jwks.json`));
     const { payload } = await jwtVerify(id_token, keys, { issuer: tenant.issuer, audience: client.client_id });
     const before = claimsOf(first.id_token);
-    for (const name of ["sub", "aud", "azp", "amr", "acr", "email", "email_verified", "name", "phone_number"])
+    for (const name of ["sub", "aud", "azp", "sid", "amr", "acr", "email", "email_verified", "name", "phone_number"])
       expect(payload[name], name).toEqual(before[name]);
+    const again = await refresh(client, first.refresh_token);
+    expect([claimsOf(again.id_token ?? "").sid, typeof before.sid], "a lost answer").toEqual([before.sid, "string"]);
     expect([before.email, before.name, before.phone_number].every(Boolean)).toBe(true);
     expect(payload.auth_time, "of the login, not of the refresh").toBe(before.auth_time - HOUR);
     expect(payload.iat).toBeGreaterThanOrEqual(before.iat);
     expect(Number(payload.exp) - Number(payload.iat)).toBe(600);
     expect(payload.jti).not.toBe(before.jti);
-    expect([payload.nonce, payload.sid], "what was said once").toEqual([undefined, undefined]);
+    expect(payload.nonce, "what was said once").toBeUndefined();
     const next = await refresh(client, refresh_token, { scope: "openid profile" });
     const narrowed = claimsOf(next.id_token ?? "");
     expect([narrowed.sub, narrowed.email], "no more than the scopes that were asked for").toEqual([
@@ -94,6 +96,27 @@ describeOnBothEngines("an ID token of a refresh", (engine) => {
     const reply = await token(tenant, about, bearer);
     expect([reply.status, reply.body.id_token], reply.text).toEqual([200, undefined]);
     expect(reply.body.refresh_token).toBeTruthy();
+  });
+
+  it("names the session that the first one named, also where no browser has it, and none where that was not noted", async () => {
+    const { tenant, latchkey } = scene;
+    const client = await clientWith({ subject_type: "pairwise", refresh_without_offline_access: true });
+    await addGrant(latchkey, tenant.account_id, client, tenant.audience, ["openid"]);
+    const { client_id } = client;
+    const asked = { client_id, response_type: "code", scope: "openid", ...pkce };
+    const verification_code = await mintCode(tenant, { client_id });
+    const given = await authorize(tenant, { ...asked, verification_code });
+    const code = new URL(given.headers.get("location") ?? "").searchParams.get("code") ?? "";
+    const first = (await scene.redeem(code, client, { code_verifier: VERIFIER })).body;
+    const { sid } = claimsOf(first.id_token);
+    expect(sid).toBe(claimsOf(first.access_token).sid);
+    const next = await refresh(client, first.refresh_token);
+    expect(claimsOf(next.id_token ?? "").sid).toBe(sid);
+    await latchkey.server.core.storage.write(async ({ db }) => {
+      await db.updateTable("refresh_families").set({ session_id: null }).where("id", "=", sid).execute();
+    });
+    const unnoted = claimsOf((await refresh(client, next.refresh_token ?? "")).id_token ?? "");
+    expect([unnoted.sub, "sid" in unnoted]).toEqual([claimsOf(first.id_token).sub, false]);
   });
 
   it("logs its person out, as the first one does", async () => {

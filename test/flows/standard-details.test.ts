@@ -252,6 +252,9 @@ describeOnBothEngines("the standard surface in detail", (engine) => {
     for (const scope of ["groups", "openid orders:read", "openid groups orders:read", "openid read:customers"])
       expect(await refused({ scope }), scope).toBe("invalid_scope");
     expect(await refused({ scope: "openid groups", resource: tenant.audience })).toBe("invalid_scope");
+    const unknown = (count: number) => ["openid", ...Array.from({ length: count }, (_, n) => `groups:${n}`)].join(" ");
+    expect(await refused({ scope: unknown(200) }), "as many as a grant may have").toBeNull();
+    expect(await refused({ scope: unknown(201) }), "more than any grant has").toBe("invalid_scope");
   });
 
   it("takes an assertion for the address of pushed requests there and nowhere else", async () => {

@@ -1,6 +1,7 @@
 /** What is taken from a grant ends in the tokens that hold it, and in no others. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { changeSettings } from "../../src/directory/accounts/change-settings.ts";
+import { findAccount } from "../../src/directory/accounts/find-account.ts";
 import { cacheKey } from "../../src/directory/directory.ts";
 import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
@@ -146,6 +147,16 @@ describeOnBothEngines("a scope that is taken from a grant", (engine) => {
     expect(await alive()).toEqual([true, true, true, true]);
     await change({ [api]: [...scope, "tools:more"] });
     expect(await alive(), "nothing was taken").toEqual([true, true, true, true]);
+    const { accounts } = latchkey.server.core.directory;
+    await change({ [api]: scope });
+    const before = await findAccount(latchkey.server.core.directory, open.account_id);
+    await change({ [api]: [...scope, "tools:more"] });
+    const given_now = await codeOf({ resource: api, scope: "openid tools:list tools:more" });
+    accounts.forget(open.account_id);
+    await accounts.get(open.account_id, async () => before);
+    expect((await redeem(given_now)).scope, "where the settings are remembered as they were").toBe(
+      "openid tools:list tools:more",
+    );
     await change({ [api]: ["tools:list"] });
     expect(await alive()).toEqual([false, false, true, true]);
     expect((await redeem(late)).scope, "of a code that was out").toBe("openid tools:list");

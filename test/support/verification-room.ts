@@ -57,6 +57,7 @@ export function clientOf({ account_id, client_id }: Login, settings: Partial<Cli
     client_id,
     settings: clientSettings(settings),
     origin: "account",
+    set_by_account: [],
   };
 }
 

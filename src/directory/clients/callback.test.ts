@@ -167,11 +167,15 @@ describe("the callback that a request names", () => {
   });
 
   it("varies the port of localhost for native clients alone, because a name can be made to mean something else", () => {
-    for (const origin of ["account", "dynamic"] as const)
-      for (const method of ["client_secret_basic", "private_key_jwt"])
-        expect(matched([NAME], "http://localhost:4000/cb", method, origin)).toBe("redirect_uri_mismatch");
-    const described = matched([NAME], "http://localhost:4000/cb", "private_key_jwt", "metadata");
-    expect(described, "whatever a document proves itself by").toBe("http://localhost:4000/cb");
+    const other = "http://localhost:4000/cb";
+    for (const [method, origin] of [
+      ["client_secret_basic", "account"],
+      ["private_key_jwt", "account"],
+      ["client_secret_basic", "dynamic"],
+    ] as const)
+      expect(matched([NAME], other, method, origin), `${method} ${origin}`).toBe("redirect_uri_mismatch");
+    for (const origin of ["metadata", "dynamic"] as const)
+      expect(matched([NAME], other, "private_key_jwt", origin), `by a key of its own, ${origin}`).toBe(other);
     expect(matched([NAME], NAME, "client_secret_basic")).toBe(NAME);
     expect(matched([IPV4], "http://127.0.0.1:4000/cb", "client_secret_basic")).toBe("http://127.0.0.1:4000/cb");
   });

@@ -79,9 +79,9 @@ export function loginUriFault(login_uri: string | null, callbacks: readonly stri
 }
 
 /**
- * The callback that a request names, compared as exact strings (RFC 9700 §2.1). Only the port of a loopback IP may differ
- * (RFC 8252 §7.3), and that of `localhost` for native clients: public ones, and those that a document describes, however they
- * prove themselves. Without a name: the client's only callback.
+ * The callback that a request names, compared as exact strings (RFC 9700 §2.1). Only the port of a loopback IP may
+ * differ (RFC 8252 §7.3), and that of `localhost` for native clients: public ones, and those that the account did not
+ * make and that prove themselves by a key. Without a name: the client's only callback.
  *
  * @throws 400 redirect_uri_required, 400 redirect_uri_mismatch.
  */
@@ -97,7 +97,8 @@ export function matchRedirectUri({ origin, settings }: Client, redirect_uri: str
     return only;
   }
   if (callbacks.includes(redirect_uri)) return redirect_uri;
-  const wanted = withoutLoopbackPort(redirect_uri, isPublic(settings) || origin === "metadata");
+  const by_key = settings.token_endpoint_auth_method === "private_key_jwt";
+  const wanted = withoutLoopbackPort(redirect_uri, isPublic(settings) || (by_key && origin !== "account"));
   if (wanted !== undefined && callbacks.some((callback) => withoutLoopbackPort(callback, true) === wanted))
     return redirect_uri;
   throw refuse("redirect_uri_mismatch");

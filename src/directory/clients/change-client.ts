@@ -22,9 +22,14 @@ import {
 export interface ClientChange {
   readonly name?: string | null | undefined;
   readonly description?: string | undefined;
-  /** Or what they are to be, told by what they are: as committed, and held until then. It may refuse. */
-  readonly settings: Partial<ClientSettings> | ((held: ClientSettings) => Partial<ClientSettings>);
+  readonly settings: Partial<ClientSettings>;
 }
+
+/**
+ * What a client that the account did not make says of itself, told by what it is: as committed, and held until then. It
+ * may refuse.
+ */
+type OwnChange = (held: Client) => ClientChange;
 
 /** May refuse a change, by what the client is when nobody else changes it, and by what it becomes. */
 type Permit = (before: ClientSettings, after: ClientSettings) => void;
@@ -45,33 +50,42 @@ function besideOf(held: ClientSettings, change: Partial<ClientSettings>): Partia
   return Object.fromEntries(names.map((name) => [name, held[name]]));
 }
 
+/** What a client says of itself, without what the account has set. */
+export const withoutSet = <T extends object>(said: T, { set_by_account }: Pick<Client, "set_by_account">) =>
+  Object.fromEntries(Object.entries(said).filter(([name]) => !set_by_account.includes(name))) as Partial<T>;
+
 /**
- * Sets what the change names and leaves the rest; secrets end where the client takes none any more.
+ * Sets what the change names and leaves the rest; secrets end where the client takes none any more. What the account
+ * sets at a client that it did not make is noted.
  *
- * @throws 400 invalid_request, 404 not_found; what `settings` and `permit` throw.
+ * @throws 400 invalid_request, 404 not_found; what an own change and `permit` throw.
  */
 export async function changeClient(
   directory: Directory,
   client: Client,
-  change: ClientChange,
+  change: ClientChange | OwnChange,
   actor: Actor,
   permit?: Permit,
 ): Promise<Client> {
   const { account_id, id } = client;
   const now = instant(directory.storage.now());
   await directory.storage.write(async (tx) => {
-    const stored = await holdSettings(tx.db, account_id, id, now);
-    if (!stored) throw noSuch("client");
+    const found = await holdSettings(tx.db, account_id, id, now);
+    if (!found) throw noSuch("client");
+    const { stored, set_by_account } = found;
     const held = clientSettings(stored);
-    const settings = typeof change.settings === "function" ? change.settings(held) : change.settings;
+    const by_itself = typeof change === "function";
+    const { name, description, settings } = by_itself ? change({ ...client, settings: held, set_by_account }) : change;
     const after = { ...stored, ...settings };
     permit?.(held, clientSettings(after));
-    checkSettings({ ...besideOf(held, settings), ...settings });
-    const { name, description } = change;
+    checkSettings(settings, besideOf(held, settings));
     const fields = { ...(name === undefined ? {} : { name }), ...(description === undefined ? {} : { description }) };
-    await updateClient(tx.db, account_id, id, { ...fields, settings: after }, now);
+    const changed = Object.keys({ ...fields, ...settings });
+    const set = by_itself || client.origin === "account" ? [] : changed;
+    const names = [...new Set([...set_by_account, ...set])];
+    await updateClient(tx.db, account_id, id, { ...fields, settings: after, set_by_account: names }, now);
     if (!takesSecret(clientSettings(after))) await deleteSecrets(tx.db, account_id, id);
-    const facts = { changed: Object.keys({ ...fields, ...settings }) };
+    const facts = { changed };
     await recordDeed(tx, { account_id, action: "client.changed", entity: id, now, actor, facts });
   });
   forgetClient(directory, client);
@@ -102,9 +116,9 @@ export async function rotateSecret(
   const now = instant(milliseconds);
   const { client_secret, row } = mintSecret(account_id, id, milliseconds);
   await directory.storage.write(async (tx) => {
-    const stored = await holdSettings(tx.db, account_id, id, now);
-    if (!stored) throw noSuch("client");
-    const { token_endpoint_auth_method: method } = clientSettings(stored);
+    const held = await holdSettings(tx.db, account_id, id, now);
+    if (!held) throw noSuch("client");
+    const { token_endpoint_auth_method: method } = clientSettings(held.stored);
     if (!takesSecret({ token_endpoint_auth_method: method }))
       throw refuseField("token_endpoint_auth_method", "no_secret", `is ${method}, which takes no secret`);
     await updateSecretsEnd(tx.db, account_id, id, instant(milliseconds + overlap * 1000), now);

@@ -2,7 +2,7 @@ import { type Fault, refuseField } from "../../errors.ts";
 import { malformed } from "../../http/error-reply.ts";
 import { originFaults } from "./allowed-origins.ts";
 import { callbackFaults, isFetchable, loginUriFault } from "./callback.ts";
-import { sectorFaults } from "./sector.ts";
+import { sectorAddressFaults, sectorFaults } from "./sector.ts";
 import type { ClientSettings } from "./settings.ts";
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
@@ -30,9 +30,12 @@ function addressFaults(settings: Partial<ClientSettings>): Fault[] {
 /** So many public keys, more than whoever changes them needs at a time. */
 const MOST_KEYS = 20;
 
-function keyFaults({ jwks, jwks_uri }: Partial<ClientSettings>): Fault[] {
-  if (jwks && jwks_uri)
-    return [{ path: "jwks_uri", code: "jwks", message: "takes the place of jwks, which must be null (RFC 7591 §2)" }];
+function keyPlaceFaults({ jwks, jwks_uri }: Partial<ClientSettings>): Fault[] {
+  if (!jwks || !jwks_uri) return [];
+  return [{ path: "jwks_uri", code: "jwks", message: "takes the place of jwks, which must be null (RFC 7591 §2)" }];
+}
+
+function keyFaults({ jwks }: Partial<ClientSettings>): Fault[] {
   if (!jwks) return [];
   const path = "jwks";
   if (!Array.isArray(jwks.keys)) return [{ path, code: "jwks", message: "must be a set of keys (RFC 7517 §5)" }];
@@ -40,18 +43,23 @@ function keyFaults({ jwks, jwks_uri }: Partial<ClientSettings>): Fault[] {
   return [{ path, code: "too_many", message: `may hold ${MOST_KEYS} keys` }];
 }
 
-/** What a schema cannot say about a client's settings. @throws 400 invalid_request with every fault. */
-export function checkSettings(settings: Partial<ClientSettings>): void {
-  const { callbacks = [], login_uri = null } = settings;
-  const { post_logout_redirect_uris = [] } = settings;
+/**
+ * What a schema cannot say about a client's settings. `beside`: what the client has already and they are judged
+ * together with; it is not judged by itself. @throws 400 invalid_request with every fault.
+ */
+export function checkSettings(settings: Partial<ClientSettings>, beside: Partial<ClientSettings> = {}): void {
+  const { callbacks = [], post_logout_redirect_uris = [], allowed_origins = [] } = settings;
+  const together = { ...beside, ...settings };
   const faults = [
     ...callbackFaults(callbacks),
     ...callbackFaults(post_logout_redirect_uris, "post_logout_redirect_uris"),
     ...addressFaults(settings),
     ...keyFaults(settings),
-    ...loginUriFault(login_uri, callbacks),
-    ...sectorFaults(settings),
-    ...originFaults(settings.allowed_origins ?? []),
+    ...keyPlaceFaults(together),
+    ...loginUriFault(together.login_uri ?? null, together.callbacks ?? []),
+    ...sectorAddressFaults(settings),
+    ...sectorFaults(together),
+    ...originFaults(allowed_origins),
   ];
   if (faults.length > 0) throw malformed(faults);
 }

@@ -18,6 +18,8 @@ export interface Client {
   readonly settings: ClientSettings;
   /** Made by the account, registered by itself (RFC 7591), or described by a document at its address. */
   readonly origin: "account" | "dynamic" | "metadata";
+  /** What the account has set at one that it did not make, by name (`name`, settings): the client does not change it. */
+  readonly set_by_account: readonly string[];
   readonly created_at: string;
   readonly created_by: string | null;
   readonly updated_at: string;

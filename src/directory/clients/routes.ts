@@ -94,7 +94,7 @@ export function clientRoutes(app: App, directory: Directory): void {
     schema: {
       operationId: "auth_clients_id_patch",
       summary: "Change a client",
-      description: `Sets the fields it names. The caller must hold every scope that the client's grants hold. ${STANDS_FOR}`,
+      description: `Sets the fields it names. At a client that the account did not make they stay so, whatever it says of itself. The caller must hold every scope that the client's grants hold. ${STANDS_FOR}`,
       tags,
       params: ClientParams,
       body: ClientChangeBody,
@@ -176,7 +176,7 @@ function becameAnother(bearer: Bearer): Error {
   return refuse("temporarily_unavailable", { message: "Somebody else has just changed the client.", retry_after: 1 });
 }
 
-function listed({ settings, account_id: _account, ...client }: Client) {
+function listed({ settings, account_id: _account, set_by_account: _set, ...client }: Client) {
   return { ...withoutNulls(client), ...settings };
 }
 

@@ -34,12 +34,15 @@ const hostsOf = (callbacks: readonly string[]): string[] => [
   ...new Set(callbacks.filter((callback) => URL.canParse(callback)).map(hostOf)),
 ];
 
+const path = "sector_identifier_uri";
+
+export function sectorAddressFaults({ sector_identifier_uri = null }: Settings): Fault[] {
+  if (sector_identifier_uri === null || isFetchable(sector_identifier_uri)) return [];
+  return [{ path, code: "https", message: "must be https" }];
+}
+
 /** Callbacks on several hosts share a sector only where a document says so. */
 export function sectorFaults({ subject_type, sector_identifier_uri = null, callbacks = [] }: Settings): Fault[] {
-  const path = "sector_identifier_uri";
-  if (sector_identifier_uri !== null) {
-    return isFetchable(sector_identifier_uri) ? [] : [{ path, code: "https", message: "must be https" }];
-  }
-  if (subject_type !== "pairwise" || hostsOf(callbacks).length === 1) return [];
+  if (sector_identifier_uri !== null || subject_type !== "pairwise" || hostsOf(callbacks).length === 1) return [];
   return [{ path, code: "required", message: "is required for pairwise subjects unless every callback has one host" }];
 }

@@ -7,16 +7,20 @@ import type { Client } from "./client.ts";
 import type { StoredSecret } from "./secret.ts";
 import { type ClientSettings, clientSettings } from "./settings.ts";
 
-interface StoredClient extends Omit<Client, "settings" | "origin"> {
+interface StoredClient extends Omit<Client, "settings" | "origin" | "set_by_account"> {
   readonly settings: string;
   readonly origin: string;
+  readonly set_by_account: string | null;
 }
 
 const decode = (row: StoredClient): Client => ({
   ...row,
   origin: row.origin as Client["origin"],
   settings: clientSettings(JSON.parse(row.settings) as Partial<ClientSettings>),
+  set_by_account: namesOf(row.set_by_account),
 });
+
+const namesOf = (stored: string | null): readonly string[] => (stored === null ? [] : JSON.parse(stored));
 
 /** Of keys only what is read of them: whoever looks a client up holds all of it. */
 function encode(settings: Partial<ClientSettings>): string {
@@ -108,6 +112,7 @@ export interface ClientChange {
   readonly name?: string | null;
   readonly description?: string | null;
   readonly settings: Partial<ClientSettings>;
+  readonly set_by_account: readonly string[];
 }
 
 /** Of a client that is held. */
@@ -115,34 +120,40 @@ export async function updateClient(
   db: Database,
   account_id: string,
   id: string,
-  { settings, ...fields }: ClientChange,
+  { settings, set_by_account, ...fields }: ClientChange,
   now: Instant,
 ): Promise<void> {
+  const names = set_by_account.length > 0 ? JSON.stringify(set_by_account) : null;
   await db
     .updateTable("clients")
-    .set({ ...fields, settings: encode(settings), updated_at: now })
+    .set({ ...fields, settings: encode(settings), set_by_account: names, updated_at: now })
     .where("account_id", "=", account_id)
     .where("id", "=", id)
     .where("deleted_at", "is", null)
     .execute();
 }
 
-/** What was set, without defaults, held until this transaction ends; undefined when the client is gone. */
+/** What was set, without defaults, and by whom; undefined when the client is gone. */
+export interface HeldSettings extends Pick<Client, "set_by_account"> {
+  readonly stored: Partial<ClientSettings>;
+}
+
+/** Held until this transaction ends. */
 export async function holdSettings(
   db: Database,
   account_id: string,
   id: string,
   now: Instant,
-): Promise<Partial<ClientSettings> | undefined> {
+): Promise<HeldSettings | undefined> {
   const [row] = await db
     .updateTable("clients")
     .set({ updated_at: now })
     .where("account_id", "=", account_id)
     .where("id", "=", id)
     .where("deleted_at", "is", null)
-    .returning("settings")
+    .returning(["settings", "set_by_account"])
     .execute();
-  return row && (JSON.parse(row.settings) as Partial<ClientSettings>);
+  return row && { stored: JSON.parse(row.settings), set_by_account: namesOf(row.set_by_account) };
 }
 
 /** Marks the client deleted and removes its secrets. @returns undefined when it was gone. */

@@ -1,3 +1,4 @@
+import { noteSeenAt } from "../../directory/users/note-seen.ts";
 import type { Authorization } from "../../tokens/authorization.ts";
 import { accessTokenHash, issueAccessToken, issueIdToken } from "../../tokens/issue.ts";
 import { mintAuthorizationCode } from "../authorization-code.ts";
@@ -22,6 +23,7 @@ export async function issueResult(
       return { response_type, id_token };
     }
     case "token": {
+      noteSeenAt(directory, client, authorization.subject.id);
       const { access_token, expires_in, scope: granted } = await issueAccessToken(tokens, authorization, now);
       const issued = { response_type, access_token, expires_in, scope: granted };
       if (!openid) return issued;

@@ -34,7 +34,9 @@ export const isForeign = ({ settings, origin }: Client) => !settings.first_party
 /** @returns whether they agreed to all of it, at once or bit by bit, and to the client at this host last. */
 export async function hasAgreed({ storage }: Directory, { scope, host, ...key }: Agreement): Promise<boolean> {
   const agreed = await selectConsent(storage.read, key);
-  return agreed?.host === host && scope.every((one) => agreed.scope.includes(one));
+  if (agreed?.host !== host) return false;
+  const agreed_to = new Set(agreed.scope);
+  return scope.every((one) => agreed_to.has(one));
 }
 
 /** The person agreed; remembered with what they agreed to before at the same host. */

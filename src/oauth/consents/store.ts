@@ -26,10 +26,13 @@ export async function selectConsent(
   return row && { host: row.host, scope: JSON.parse(row.scope) as string[] };
 }
 
+/** So many scopes of an agreement are remembered: two grants full of them. */
+const MOST_SCOPES = 400;
+
 /**
- * Adds to what was agreed to at this host; what was agreed to at another is forgotten, but for no host, as at a device,
- * where a person is asked each time. The row is held first, so that of several who add, or take back, none undoes what
- * another did.
+ * Adds to what was agreed to at this host, of which the oldest is forgotten where it is very much; what was agreed to
+ * at another is forgotten, but for no host, as at a device, where a person is asked each time. The row is held first,
+ * so that of several who add, or take back, none undoes what another did.
  */
 export async function addConsent(db: Database, { scope, host, granted_at, ...key }: StoredConsent): Promise<void> {
   const unique = ["account_id", "user_id", "client_id", "audience"] as const;
@@ -41,7 +44,8 @@ export async function addConsent(db: Database, { scope, host, granted_at, ...key
     .executeTakeFirstOrThrow();
   if (host === "" && held.host !== "") return;
   const before = held.host === host ? (JSON.parse(held.scope) as string[]) : [];
-  const all = [...new Set([...before, ...scope])];
+  const again = new Set(scope);
+  const all = [...before.filter((one) => !again.has(one)), ...again].slice(-MOST_SCOPES);
   await db
     .updateTable("consents")
     .set({ scope: JSON.stringify(all), host })

@@ -11,6 +11,9 @@ import type { Authorization } from "../../tokens/authorization.ts";
 import { beginStatement, type NewFamily } from "./begin-statement.ts";
 import { boundTo, digestOf, refreshToken } from "./family.ts";
 
+/** What a login came of; `session_id` as in Family. */
+type Begun = Authorization & Pick<AuthenticatedSubject, "password_set_at"> & { readonly session_id?: string };
+
 /**
  * The first refresh token of a person's login at a client, for its holder (a client's uuid). `now` in milliseconds: when
  * the request came.
@@ -21,7 +24,7 @@ export async function beginFamily(
   { storage, master_keys }: Directory,
   { account_id, settings }: Account,
   client: Client,
-  authorization: Authorization & Pick<AuthenticatedSubject, "password_set_at">,
+  authorization: Begun,
   holder_id: string,
   now: number,
 ): Promise<Secret> {
@@ -42,6 +45,7 @@ export async function beginFamily(
     digest: digestOf(token),
     userinfo_claims: JSON.stringify(authorization.userinfo_claims ?? []),
     dpop_jkt: boundTo(client, authorization.dpop_jkt),
+    session_id: authorization.session_id ?? null,
     created_at: instant(began_at),
     idle_expires_at: instant(now + settings.refresh_idle_lifetime * 1000),
     expires_at: instant(now + settings.refresh_lifetime * 1000),

@@ -17,6 +17,7 @@ export interface NewFamily
     | "generation"
     | "key_version"
     | "dpop_jkt"
+    | "session_id"
     | "created_at"
     | "idle_expires_at"
     | "expires_at"
@@ -48,6 +49,7 @@ export const beginStatement = insertOnce<NewFamily>({
     key_version: "text",
     userinfo_claims: "text",
     dpop_jkt: "text",
+    session_id: "text",
     created_at: "text",
     idle_expires_at: "text",
     expires_at: "text",

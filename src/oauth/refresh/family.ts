@@ -35,6 +35,11 @@ export interface Family {
   readonly userinfo_claims: readonly string[];
   /** Thumbprint of the DPoP key that its tokens are bound to (RFC 9449 §5). */
   readonly dpop_jkt: string | null;
+  /**
+   * What its ID tokens name as `sid`: the browser session that it came from, or `id` where there was none. Null where
+   * no ID token came of it, and where a version before began it.
+   */
+  readonly session_id: string | null;
   /** When the login began: before the family did, where it came out of a code. */
   readonly created_at: Instant;
   readonly rotated_at: Instant | null;
@@ -47,7 +52,16 @@ export interface Family {
 /** What the next access token of a login is made of. */
 export type Login = Pick<
   Family,
-  "id" | "client_id" | "user_id" | "grant_id" | "audience" | "scope" | "auth_time" | "amr" | "userinfo_claims"
+  | "id"
+  | "client_id"
+  | "user_id"
+  | "grant_id"
+  | "audience"
+  | "scope"
+  | "auth_time"
+  | "amr"
+  | "userinfo_claims"
+  | "session_id"
 >;
 
 /** The uuid of the client that a family's refresh tokens are bound to (RFC 6749 §6). */

@@ -26,7 +26,7 @@ const decode = (row: StoredFamily): Family =>
   }) as Family;
 
 /** Columns of a login that goes on. */
-export const LOGIN = "id, client_id, user_id, grant_id, audience, scope, auth_time, amr, userinfo_claims";
+export const LOGIN = "id, client_id, user_id, grant_id, audience, scope, auth_time, amr, userinfo_claims, session_id";
 
 export const decodeLogin = (row: Row): Login => ({
   id: String(row.id),
@@ -38,6 +38,7 @@ export const decodeLogin = (row: Row): Login => ({
   auth_time: Number(row.auth_time),
   amr: listOf(row.amr),
   userinfo_claims: listOf(row.userinfo_claims),
+  session_id: row.session_id as string | null,
 });
 
 export async function selectFamily(db: Database, account_id: string, id: string): Promise<Family | undefined> {

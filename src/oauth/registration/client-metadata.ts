@@ -108,27 +108,40 @@ export function settingsOf(
 
 /**
  * As `settingsOf`, of a client that nobody checked. It says the same to every server, and nobody is there to be told
- * what to leave out: beside codes it has refresh tokens, and none of the grants and responses that others may know.
+ * what to leave out: beside codes it has refresh tokens and what it holds, and none of the grants and responses that
+ * others may know.
  *
  * @throws as settingsOf; 400 invalid_client_metadata for device codes without others: who sends those out is somebody
  *   whom the account knows. PKCE, or a key, protects the rest.
  */
-export function settingsOfStranger(metadata: ClientMetadata): Partial<ClientSettings> {
+export function settingsOfStranger(
+  metadata: ClientMetadata,
+  otherwise: ClientSettings["token_endpoint_auth_method"] = "none",
+  held: readonly string[] = [],
+): Partial<ClientSettings> {
   const { grant_types = [], response_types = [] } = metadata;
+  const mayHave = (type: string) => isLogin(type) || held.includes(type);
   const settings = settingsOf(
     {
       ...metadata,
-      ...(grant_types.includes("authorization_code") ? { grant_types: grant_types.filter(isLogin) } : {}),
+      ...(grant_types.includes("authorization_code") ? { grant_types: grant_types.filter(mayHave) } : {}),
       ...(response_types.includes("code") ? { response_types: ["code"] } : {}),
     },
-    "none",
+    otherwise,
+    held,
   );
-  if (settings.grant_types?.includes(DEVICE_CODE))
+  if (settings.grant_types?.includes(DEVICE_CODE) && !held.includes(DEVICE_CODE))
     throw wrong("Device codes alone are for clients that the account knows.");
   return settings;
 }
 
 const isLogin = (grant_type: string) => grant_type === "authorization_code" || grant_type === "refresh_token";
+
+/** Who asks for a secret has none all the same, and is told so (RFC 7591 §3.2.1). */
+export function withoutSecret<T extends ClientMetadata>(metadata: T): T {
+  const asks = metadata.token_endpoint_auth_method?.startsWith("client_secret_");
+  return asks ? { ...metadata, token_endpoint_auth_method: "none" } : metadata;
+}
 
 function algOf(metadata: ClientMetadata, name: "id_token_signed_response_alg" | "userinfo_signed_response_alg") {
   const alg = metadata[name];

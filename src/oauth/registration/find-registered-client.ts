@@ -13,7 +13,7 @@ import { Refusal, refuse } from "../../errors.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import type { Oauth } from "../oauth.ts";
 import { ClientMetadata, emptyLeftOut, settingsOfStranger } from "./client-metadata.ts";
-import { chargeNewClient, checkSameSector, inRegistrationTerms } from "./register.ts";
+import { chargeNewClient, checkSameSector, inRegistrationTerms, leftToIt } from "./register.ts";
 import { KEPT } from "./registration.ts";
 import { countDocuments, selectRegistration, upsertRegistration } from "./store.ts";
 
@@ -100,9 +100,12 @@ export const isOutOfReach = (error: unknown): boolean =>
   error instanceof Refusal && error.code === "client_unreachable";
 
 /** A sector that was taken from a document unread is read away. */
-async function isFresh({ storage }: Directory, { account_id, id, settings }: Client): Promise<boolean> {
-  const { fresh_until } = (await selectRegistration(storage.read, account_id, id)) ?? {};
-  return !!fresh_until && fresh_until > instant(storage.now()) && settings.sector_identifier_uri === null;
+const isUnread = ({ settings, set_by_account }: Client): boolean =>
+  settings.sector_identifier_uri !== null && !set_by_account.includes("sector_identifier_uri");
+
+async function isFresh({ storage }: Directory, client: Client): Promise<boolean> {
+  const { fresh_until } = (await selectRegistration(storage.read, client.account_id, client.id)) ?? {};
+  return !!fresh_until && fresh_until > instant(storage.now()) && !isUnread(client);
 }
 
 /**
@@ -143,12 +146,12 @@ async function readDocument(
     const input = { client_id, name, settings, origin: "metadata" as const, within: note };
     return inRegistrationTerms(() => createDocumentClient(directory, account_id, input, actor));
   }
-  const describedBy = (held: ClientSettings) => {
-    if (held.sector_identifier_uri === null) checkSameSector({ ...known, settings: held }, settings);
-    return settings;
+  const describedBy = (held: Client) => {
+    const change = leftToIt(held, name, settings);
+    if (!isUnread(held)) checkSameSector(held, change.settings);
+    return change;
   };
-  const change = { name: name ?? null, settings: describedBy };
-  await inRegistrationTerms(() => changeClient(directory, known, change, actor));
+  await inRegistrationTerms(() => changeClient(directory, known, describedBy, actor));
   await storage.write((tx) => note(tx, known.id));
 }
 

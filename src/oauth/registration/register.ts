@@ -1,7 +1,13 @@
 import { randomBytes } from "node:crypto";
 import type { FastifySchemaValidationError } from "fastify";
 import { findAccount } from "../../directory/accounts/find-account.ts";
-import { changeClient, purgeClient, removeClient } from "../../directory/clients/change-client.ts";
+import {
+  type ClientChange,
+  changeClient,
+  purgeClient,
+  removeClient,
+  withoutSet,
+} from "../../directory/clients/change-client.ts";
 import { type Client, isPublic } from "../../directory/clients/client.ts";
 import { type CreatedClient, createClient } from "../../directory/clients/create-client.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
@@ -14,13 +20,19 @@ import { Refusal, refuse, unlessRefused } from "../../errors.ts";
 import { malformed } from "../../http/error-reply.ts";
 import { faultsOf, MOST_FAULTS } from "../../http/faults.ts";
 import { spendBudget } from "../../limits/limits.ts";
-import { sourceSubject } from "../../limits/source.ts";
+import { siteSubject, sourceSubject } from "../../limits/source.ts";
 import { base64url, sameBytes } from "../../secrets/digest.ts";
 import { type Secret, secret } from "../../secrets/secret.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import { CONSENTS, forgetConsents } from "../consents/consent.ts";
 import type { Oauth } from "../oauth.ts";
-import { type ClientMetadata, type ClientReplacement, settingsOf, settingsOfStranger } from "./client-metadata.ts";
+import {
+  type ClientMetadata,
+  type ClientReplacement,
+  settingsOf,
+  settingsOfStranger,
+  withoutSecret,
+} from "./client-metadata.ts";
 import { KEPT, NOBODY, tokenDigest } from "./registration.ts";
 import { countOpenlyRegistered, deleteRegistration, selectRegistration, upsertRegistration } from "./store.ts";
 
@@ -65,12 +77,6 @@ export async function registerClient(
   return { ...created, registration_access_token };
 }
 
-/** Who asks for a secret has none all the same, and is told so (RFC 7591 §3.2.1). */
-function withoutSecret(metadata: ClientMetadata): ClientMetadata {
-  const asks = metadata.token_endpoint_auth_method?.startsWith("client_secret_");
-  return asks ? { ...metadata, token_endpoint_auth_method: "none" } : metadata;
-}
-
 /** @throws 429 too_many_requests. */
 export async function chargeNewClient(
   { storage, master_keys }: Directory,
@@ -78,7 +84,10 @@ export async function chargeNewClient(
   source: string,
 ): Promise<void> {
   const subject = sourceSubject(master_keys, account_id, source);
-  await spendBudget(storage, { account_id, budget: "client_source", subject }, storage.now());
+  const site = siteSubject(master_keys, account_id, source);
+  const now = storage.now();
+  await spendBudget(storage, { account_id, budget: "client_source", subject }, now);
+  if (site !== undefined) await spendBudget(storage, { account_id, budget: "client_site", subject: site }, now);
 }
 
 /** @throws 429 too_many_requests. */
@@ -105,9 +114,10 @@ export async function findRegistered(
 }
 
 /**
- * Replaces what a client registered (RFC 7592 §2.2): what it leaves out is as if it had never been said. How it authenticates
- * stays, and so does what the account has set; a grant type that the account gave it stays if it is named. Only so often:
- * each writes an audit event, and may have us ask for a sector's document.
+ * Replaces what a client registered (RFC 7592 §2.2): what it leaves out is as if it had never been said. How it
+ * authenticates stays, and so does what the account has set, as the answer tells. Who registered without a token is
+ * given what such clients may have of what it says, as it was then. Only so often: each writes an audit event, and may
+ * have us ask for a sector's document.
  *
  * @throws 400 invalid_request for another client_id or secret than its own; 400 invalid_redirect_uri, invalid_client_metadata;
  *   429 too_many_requests.
@@ -120,26 +130,38 @@ export async function replaceRegistered(
 ): Promise<Client> {
   await checkRepeated(oauth.directory, client, metadata);
   // The account may have taken something away since, or take it while the sector's document is asked for.
-  const settings = (held: ClientSettings) => replacedBy(metadata, { ...client, settings: held });
-  const after = settings(client.settings);
+  const change = (held: Client) => replacedBy(metadata, held);
+  const { settings } = change(client);
   await chargeChange(oauth.directory, client);
-  await checkSector(oauth.documents, after);
-  const change = { name: metadata.client_name ?? null, settings };
+  await checkSector(oauth.documents, { ...client.settings, ...settings });
   return inRegistrationTerms(() => changeClient(oauth.directory, client, change, actor));
 }
 
-function replacedBy(metadata: ClientReplacement, client: Client): Partial<ClientSettings> {
+function replacedBy(metadata: ClientReplacement, client: Client): ClientChange {
   const { token_endpoint_auth_method: method, grant_types: held } = client.settings;
-  const settings = settingsOf(metadata, method, held);
+  const settings =
+    client.created_by === NOBODY
+      ? settingsOfStranger(isPublic(client.settings) ? withoutSecret(metadata) : metadata, method, held)
+      : settingsOf(metadata, method, held);
   const sends = ({ grant_types }: Partial<ClientSettings>) => grant_types?.includes(DEVICE_CODE) === true;
-  const unknown = isPublic(client.settings) || client.created_by === NOBODY;
-  if (unknown && sends(settings) && !sends(client.settings))
+  if (isPublic(client.settings) && sends(settings) && !sends(client.settings))
     throw refuse("invalid_client_metadata", { message: "Device codes need an initial access token." });
   if (settings.token_endpoint_auth_method !== method)
     throw refuse("invalid_client_metadata", { message: `token_endpoint_auth_method stays ${method}.` });
-  checkSameSector(client, settings);
-  return settings;
+  const change = leftToIt(client, metadata.client_name, settings);
+  checkSameSector(client, change.settings);
+  return change;
 }
+
+/** Of what a client says of itself, what is left to it: the rest the account has set. */
+export const leftToIt = (
+  client: Client,
+  client_name: string | undefined,
+  settings: Partial<ClientSettings>,
+): ClientChange => ({
+  ...withoutSet({ name: client_name ?? null }, client),
+  settings: withoutSet(settings, client),
+});
 
 /** A client chooses neither its client_id nor its secret (RFC 7592 §2.2). @throws 400 invalid_request. */
 async function checkRepeated(

@@ -1,6 +1,6 @@
 import type { RequestFacts } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
-import { findAccount } from "../../directory/accounts/find-account.ts";
+import { findAccount, readAccount } from "../../directory/accounts/find-account.ts";
 import { actorFrom } from "../../directory/actor.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { checkSecretStands, type ProvenClient } from "../../directory/clients/secret.ts";
@@ -15,6 +15,7 @@ import type { Revocations } from "../../revocation/revocation.ts";
 import { sha256Text } from "../../secrets/digest.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
+import type { Authorization } from "../../tokens/authorization.ts";
 import { type IssuedAccessToken, issueAccessToken, issueIdToken } from "../../tokens/issue.ts";
 import { sessionIn } from "../../tokens/pairwise.ts";
 import { type AuthorizationCode, readAuthorizationCode } from "../authorization-code.ts";
@@ -97,8 +98,10 @@ export async function redeemAuthorizationCode(
   const scope = await stillGiven(directory, account, content, held);
   const authorization = { ...content.authorization, scope, issuing: issuingOf(directory, account), dpop_jkt };
   const issued = await issueAccessToken(tokens, authorization, now);
+  const { session_id = sid } = content;
+  const begun = content.openid ? { ...authorization, session_id } : authorization;
   const lasting = lasts(client, authorization.scope)
-    ? { refresh_token: await beginFamily(directory, account, client, authorization, client.id, now) }
+    ? { refresh_token: await beginFamily(directory, account, client, begun, client.id, now) }
     : {};
   if (!content.openid) return { ...issued, ...lasting };
   const fields = {
@@ -108,11 +111,16 @@ export async function redeemAuthorizationCode(
     acr: content.acr,
     claims: content.claims,
   };
-  const { session_id } = content;
-  const session = session_id && (await sessionIn(tokens, account_id, authorization.sector, session_id));
-  const spoken = session ? { ...authorization, sid: session } : authorization;
+  const spoken = { ...authorization, sid: await spokenSid(tokens, authorization, session_id) };
   return { ...issued, ...lasting, id_token: await issueIdToken(tokens, spoken, fields, now) };
 }
+
+/** `sid` of an ID token: what the browser session behind the login is called there, else the login itself. */
+export const spokenSid = (
+  tokens: Oauth["tokens"],
+  { issuing, sid, sector }: Pick<Authorization, "issuing" | "sid" | "sector">,
+  session_id: string,
+): Promise<string> | string => (session_id === sid ? sid : sessionIn(tokens, issuing.account_id, sector, session_id));
 
 /** What was authorized, without what was taken since from the client's grant or `public_client_grants`. `held`: JSON. */
 async function stillGiven(
@@ -121,12 +129,16 @@ async function stillGiven(
   { authorization: { audience, scope, holds = [] } }: AuthorizationCode,
   held: string | null,
 ): Promise<readonly string[]> {
-  const by_setting = held === null && holds.includes(publicGrantAt(audience));
-  if (held === null && !by_setting) return scope;
-  const open = by_setting ? await lookUpPublicGrant(directory, account.account_id, audience) : undefined;
-  const gives = held === null ? (open?.scope ?? []) : (JSON.parse(held) as string[]);
-  const given = givenBy(gives, isAccountApi(account, directory.public_url, audience));
-  return scope.filter((one) => identity_scopes.includes(one) || given(one));
+  const leftBy = (gives: readonly string[]) => {
+    const given = givenBy(gives, isAccountApi(account, directory.public_url, audience));
+    return scope.filter((one) => identity_scopes.includes(one) || given(one));
+  };
+  if (held !== null) return leftBy(JSON.parse(held) as string[]);
+  if (!holds.includes(publicGrantAt(audience))) return scope;
+  const known = leftBy((await lookUpPublicGrant(directory, account.account_id, audience))?.scope ?? []);
+  if (known.length === scope.length) return known;
+  // Another process may have given a moment ago what is not known here.
+  return leftBy((await lookUpPublicGrant(directory, account.account_id, audience, readAccount))?.scope ?? []);
 }
 
 /** The client may refresh, and the person agreed to it or the account says it need not be asked. */

@@ -22,7 +22,7 @@ import { noteUsed } from "../registration/note-used.ts";
 import { givenBy, identity_scopes, narrowScope, userinfoAudience } from "../scopes.ts";
 import { toldByScope } from "../userinfo/claims-about.ts";
 import { checkTarget } from "./check-target.ts";
-import { ID_TOKEN_LIFETIME } from "./redeem-code.ts";
+import { ID_TOKEN_LIFETIME, spokenSid } from "./redeem-code.ts";
 
 /** What the login may still have: of its grant's row, of the account's public grants, or nothing but userinfo. */
 async function grantOf(
@@ -111,9 +111,10 @@ export async function refreshLogin(
   const authorization = { ...current, scope, userinfo_claims: login.userinfo_claims, dpop_jkt };
   const issued = { ...(await issueAccessToken(tokens, authorization, now)), refresh_token };
   if (!id_token || issuing.id !== client.id || !scope.includes("openid")) return issued;
-  // OpenID Connect Core §12.2: of the same login; without its nonce, and without the session of its browser, which
-  // may be over.
-  const { sid: _, ...spoken } = authorization;
+  // OpenID Connect Core §12.2: of the same login and session, without its nonce.
+  const { session_id } = login;
+  const sid = session_id === null ? undefined : await spokenSid(tokens, authorization, session_id);
+  const spoken = { ...authorization, sid };
   const fields = { audience: client.client_id, lifetime: ID_TOKEN_LIFETIME };
   return { ...issued, id_token: await issueIdToken(tokens, spoken, fields, now) };
 }
