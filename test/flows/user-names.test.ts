@@ -132,6 +132,26 @@ describeOnBothEngines("a user name", (engine) => {
     await add("per");
   });
 
+  it("that was stored as it was typed is found, and taken, however it is composed and in any case", async () => {
+    const { storage } = latchkey.server.core;
+    const [stored, ways] = ["Ste\u0301phane", ["Ste\u0301phane", "St\u00e9phane", "ST\u00c9PHANE"]];
+    await add("stephane");
+    const sub = await subjectOf("stephane");
+    for (const username_canonical of [null, stored.toLowerCase()]) {
+      await storage.write(async ({ db }) => {
+        const before = { username: stored, username_canonical };
+        await db.updateTable("usernames").set(before).where("user_id", "=", sub).execute();
+      });
+      for (const username of username_canonical === null ? ways.slice(0, 2) : ways) {
+        expect(await subjectOf(username), username).toBe(sub);
+        const json = { username, password: PASSWORD };
+        const twin = await call(`${tenant.base}/auth/users`, { method: "POST", token: tenant.token, json });
+        expect(code(twin), username).toEqual([400, "invalid_request"]);
+      }
+    }
+    await remove(encodeURIComponent(stored));
+  });
+
   it("of before that differs from another in case alone is its own as it is written", async () => {
     const { storage } = latchkey.server.core;
     for (const username of ["eva-1", "eva-2"]) await add(username);

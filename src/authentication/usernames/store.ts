@@ -48,8 +48,12 @@ export async function selectUsername(
   return row && decode(row);
 }
 
-const isNamed = (username: string) =>
-  sql<boolean>`(username in (${username}, ${stableName(username)}) or username_canonical = ${canonicalName(username)})`;
+const isNamed = (username: string) => {
+  const canonical = canonicalName(username);
+  const written = [...new Set([username, stableName(username), username.normalize("NFD")])];
+  return sql<boolean>`(username in (${sql.join(written)})
+    or username_canonical in (${canonical}, ${canonical.normalize("NFD")}))`;
+};
 
 /** The live names of a person, the one that was changed last at the end. */
 export async function selectUsernamesOf(
