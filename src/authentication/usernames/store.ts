@@ -27,8 +27,8 @@ export const stableName = (username: string): string => username.normalize("NFC"
 export const canonicalName = (username: string): string => stableName(stableName(username).toLowerCase());
 
 /**
- * In any case. One that is written just so comes first: names of before may have no canonical form, as they differed in case
- * alone, or were stored as they were typed.
+ * In any case. One that is written just so comes first: names of before may have no canonical form, since they differed
+ * in case alone, or were stored as they were typed.
  */
 export async function selectUsername(
   db: Database,
