@@ -50,12 +50,13 @@ export const budgets = {
   upstream_source: {
     limit: 20,
     window: MINUTE,
-    counts: "attempts at a provider's login on our pages, from one source, of which nothing came",
+    counts: "attempts at a provider's login on our pages, from one browser, of which nothing came",
   },
   upstream_under_way: {
     limit: 200,
     window: MINUTE,
-    counts: "attempts at a provider's login on our pages, from one source, that have not come right yet",
+    counts:
+      "attempts at a provider's login on our pages that have not come right yet, from one browser in which somebody has logged in, or one address",
   },
   factor_send: { limit: 5, window: 15 * MINUTE, counts: "binding codes sent for one person" },
   recovery_send: {

@@ -1,5 +1,7 @@
 import { Type } from "typebox";
+import type { PresentedFactor } from "../authentication/mfa/finish.ts";
 import { LONGEST_TOKEN } from "../secrets/longest-token.ts";
+import { optionalSecret } from "../secrets/secret.ts";
 
 /** What finishes a login with a second factor: `mfa_token` with `oob_code` and `binding_code`, or with `otp`. */
 export const factor_properties = {
@@ -20,3 +22,16 @@ export const factor_properties = {
     Type.String({ minLength: 1, maxLength: 64, description: "One-time password of an authenticator app instead." }),
   ),
 };
+
+/** … but for the mfa_token. */
+export const presentedFactor = ({
+  oob_code,
+  binding_code,
+  otp,
+}: {
+  readonly [K in keyof PresentedFactor]: string | undefined;
+}): PresentedFactor => ({
+  oob_code: optionalSecret(oob_code),
+  binding_code: optionalSecret(binding_code),
+  otp: optionalSecret(otp),
+});

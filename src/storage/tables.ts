@@ -385,6 +385,7 @@ export interface Usernames {
   updated_at: string;
   deleted_at: string | null;
   deleted_by: string | null;
+  username_canonical: string | null;
 }
 
 export interface Users {
@@ -513,7 +514,7 @@ export const columns = {
   signups: ["account_id", "id", "email", "applicant", "digest", "challenge_id", "key_version", "counter", "created_at", "expires_at", "verified_at", "created_account_id"],
   used_tokens: ["account_id", "id", "expires_at"],
   user_roles: ["account_id", "user_id", "role_id"],
-  usernames: ["account_id", "id", "username", "user_id", "links", "mfa", "created_at", "created_by", "updated_at", "deleted_at", "deleted_by"],
+  usernames: ["account_id", "id", "username", "user_id", "links", "mfa", "created_at", "created_by", "updated_at", "deleted_at", "deleted_by", "username_canonical"],
   users: ["account_id", "id", "type", "customer_id", "email", "email_canonical", "email_verified_at", "phone_number", "phone_verified_at", "name", "locale", "profile", "scope", "created_at", "created_by", "updated_at", "deleted_at", "deleted_by", "last_seen_at", "second_factor", "logins_ended_at"],
   verification_codes: ["account_id", "id", "client_id", "audience", "person", "user_id", "connections", "format", "length", "challenge_id", "counter", "key_version", "typed_digest", "link_digest", "signup", "email", "phone_number", "guesses", "guess_limit", "created_at", "created_by", "expires_at", "last_sent_at", "spent_at", "redeemed_by"],
 } as const satisfies { readonly [T in keyof Tables]?: readonly (keyof Tables[T])[] };

@@ -1,5 +1,5 @@
 /** Who waits for numeric codes of several clients enters the right one of each, and no other is guessed at by it. */
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
@@ -82,5 +82,61 @@ describeOnBothEngines("auth/token, for numeric codes of several clients", (engin
     const bearer = await tokenOf(latchkey, tenant.account_id, app);
     expect((await enter(email, older, bearer)).body.error.code).toBe("invalid_verification_code");
     expect((await enter(email, newer, bearer)).status).toBe(200);
+  });
+
+  it("asks little for the right one of the caller's own client", async () => {
+    const { read } = latchkey.server.core.storage;
+    const { id, email } = await addUser(latchkey, tenant.account_id);
+    await addGrant(latchkey, tenant.account_id, app, tenant.issuer, ["write:accounts:/auth/users/no-mfa"]);
+    const bearer = await tokenOf(latchkey, tenant.account_id, app);
+    const code = await receiveCode(tenant, { client: app, email });
+    const asked = vi.spyOn(read, "selectFrom");
+    const reply = await enter(email, code, bearer);
+    const tables = asked.mock.calls.map(([name]) => String(name));
+    asked.mockRestore();
+    expect([reply.status, await guesses(id)]).toEqual([200, 0]);
+    const of = (table: string) => tables.filter((name) => name.startsWith(table)).length;
+    // Whose address it is, once to find the client and once for that client.
+    expect([of("live_users"), of("verification_codes")]).toEqual([2, 1]);
+  });
+
+  it("counts every wrong one, also when one client's codes are dead by guesses, until digits are closed", async () => {
+    const { id, email } = await addUser(latchkey, tenant.account_id);
+    const older = await receiveCode(tenant, { client: web, email });
+    const newer = await receiveCode(tenant, { client: app, email });
+    const wrong = wrongGuesses(older, 12).filter((one) => one !== newer);
+    for (const [n, one] of wrong.slice(0, 10).entries())
+      expect((await enter(email, one)).body.error.code, `guess ${n}`).toBe("invalid_verification_code");
+    expect(await guesses(id)).toBe(10);
+    for (const right of [older, newer])
+      expect((await enter(email, right)).body.error.code, "right").toBe("too_many_attempts");
+  });
+
+  it("counts them against the other whom they may mean where digits are closed for the first", async () => {
+    const third = await addClient(latchkey, tenant.account_id, { code_format: "numeric" });
+    await addGrant(latchkey, tenant.account_id, third, tenant.audience, ["orders:read"], "authorization_code");
+    const { id, email } = await addUser(latchkey, tenant.account_id);
+    const company = await addUser(latchkey, tenant.account_id, { email, type: "company" });
+    const codes: string[] = [];
+    for (const client of [third, web, app]) codes.push(await receiveCode(tenant, { client, email }));
+    const wrong = wrongGuesses(codes[0] ?? "", 30).filter((one) => !codes.includes(one));
+    for (const one of wrong.slice(0, 10)) await enter(email, one);
+    expect([await guesses(id), (await enter(email, codes[0] ?? "")).body.error.code]).toEqual([
+      10,
+      "too_many_attempts",
+    ]);
+    const theirs = await receiveCode(tenant, { client: business, email });
+    for (const one of wrong.filter((one) => one !== theirs).slice(10, 16)) await enter(email, one);
+    expect(await guesses(company.id)).toBe(5);
+    expect((await enter(email, theirs)).body.error.code).toBe("too_many_attempts");
+  });
+
+  it("says that one was used, and counts no guess at another that waits", async () => {
+    const { id, email } = await addUser(latchkey, tenant.account_id);
+    const older = await receiveCode(tenant, { client: web, email });
+    await receiveCode(tenant, { client: app, email });
+    expect((await enter(email, older)).status).toBe(200);
+    expect((await enter(email, older)).body.error.code).toBe("verification_code_used");
+    expect(await guesses(id)).toBe(0);
   });
 });

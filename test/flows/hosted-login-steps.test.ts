@@ -4,7 +4,7 @@
  */
 import { randomBytes, randomUUID } from "node:crypto";
 import { sql } from "kysely";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { knowsPerson } from "../../src/authentication/sessions/known-browser.ts";
 import { beginSession, findSessions } from "../../src/authentication/sessions/sessions.ts";
 import { findAccount } from "../../src/directory/accounts/find-account.ts";
@@ -13,7 +13,7 @@ import { findClient } from "../../src/directory/clients/find-client.ts";
 import { logBrowserIn } from "../../src/oauth/browser/log-browser-in.ts";
 import type { OpenRequest } from "../../src/oauth/browser/open-request.ts";
 import type { Oauth } from "../../src/oauth/oauth.ts";
-import { instant } from "../../src/storage/storage.ts";
+import { type HotStatement, instant } from "../../src/storage/storage.ts";
 import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import { actor, addClient, addUser, CALLBACK, call, inbox } from "../support/latchkey.ts";
@@ -114,6 +114,36 @@ describeOnBothEngines("a step of the hosted login", (engine) => {
     expect([back.html.includes("Code from your authenticator app"), offers(back)]).toEqual([true, ["sms"]]);
     const done = await surfer.act(back, "factor", { code: oneTimePassword(secret, 1) });
     expect((await idTokenOf(done, me.client)).sub).toBe(me.id);
+  });
+
+  it("keeps the first factor of who sends the code twice at once", async () => {
+    const { latchkey, tenant } = scene;
+    const { storage } = latchkey.server.core;
+    const person = await addPerson(latchkey, tenant.account_id, { factors: ["sms"] });
+    const surfer = openSurfer(latchkey);
+    const waiting = await begin(surfer, scene.address(), person.email);
+    const code = await newest(person.email);
+    // Both have read where the login is before one of them goes on, and the other goes on when that one is through.
+    const event = () => {
+      let happen = () => {};
+      return { happened: new Promise<void>((resolve) => (happen = resolve)), happen: () => happen() };
+    };
+    const [both, one] = [event(), event()];
+    const hot = storage.hot.bind(storage);
+    let came = 0;
+    const spy = vi.spyOn(storage, "hot").mockImplementation(async <I, O>(statement: HotStatement<I, O>, input: I) => {
+      if (/^redeem_/.test(statement.name)) {
+        came += 1;
+        if (came === 2) both.happen();
+        await (came === 2 ? one : both).happened;
+      }
+      return hot(statement, input);
+    });
+    const sent = [1, 2].map(() => surfer.act(waiting, "code", { code }).finally(one.happen));
+    await Promise.all(sent).finally(() => spy.mockRestore());
+    const asked = await surfer.act(await surfer.visit(waiting.url), "challenge", { channel: "sms" });
+    const done = await surfer.act(asked, "factor", { code: await newest(person.phone_number) });
+    expect((await idTokenOf(done)).sub).toBe(person.id);
   });
 
   it("begins anew for whoever is somebody else after all, and what was waited for before is no use then", async () => {

@@ -63,7 +63,7 @@ describeOnBothEngines("whoever only knows an address", (engine) => {
       expect(status, text).toBe(200);
       return claimsOf(body.access_token).sub;
     };
-    for (const username of [victim.email, plain.email, plain.email.toUpperCase(), plain.phone_number])
+    for (const username of [victim.email, plain.email.toUpperCase(), plain.phone_number])
       expect((await post("/auth/users", { username, password: mine })).status, username).toBe(200);
     for (const username of [plain.email, plain.email.toUpperCase()]) {
       expect(subjectOf(await logIn(username, PASSWORD)), username).toBe(plain.id);

@@ -1,4 +1,5 @@
 /** Answers of another provider that somebody made up: few of them reach that provider, or the audit trail. */
+import { randomBytes } from "node:crypto";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
@@ -6,6 +7,7 @@ import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { attempt } from "../../src/authentication/federation/attempts.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import { addClient, call, createTenant, type Latchkey, startLatchkey, type Tenant } from "../support/latchkey.ts";
+import { setFactors } from "../support/people.ts";
 import { answered, type StandardClient, standardClient } from "../support/standard-client.ts";
 import { openSurfer, type Surfer } from "../support/surfer.ts";
 
@@ -20,6 +22,8 @@ describeOnBothEngines("answers that somebody makes up", (engine) => {
   /** How often the provider was asked for tokens, and what its next ID token says where the code, `right:…`, does not. */
   let asked = 0;
   let nonce: string | null = null;
+  /** For which it waits before it answers the code `held`. */
+  let released: Promise<void> = Promise.resolve();
   beforeAll(async () => {
     const { publicKey, privateKey } = await generateKeyPair("ES256");
     const jwk = { ...(await exportJWK(publicKey)), kid: "1", alg: "ES256", use: "sig" };
@@ -33,7 +37,9 @@ describeOnBothEngines("answers that somebody makes up", (engine) => {
       asked += 1;
       let sent = "";
       for await (const chunk of request) sent += chunk;
-      const own = /^right:(.*)/.exec(new URLSearchParams(sent).get("code") ?? "")?.[1];
+      const code = new URLSearchParams(sent).get("code") ?? "";
+      if (code === "held") await released;
+      const own = /^right:(.*)/.exec(code)?.[1];
       if (own === undefined && nonce === null) return void response.writeHead(400).end("{}");
       const jwt = new SignJWT({
         sub: "ada",
@@ -134,7 +140,7 @@ describeOnBothEngines("answers that somebody makes up", (engine) => {
         if (under_way === people) release();
         await all;
       };
-      const from = { browser: undefined, address: "203.0.113.70" };
+      const from = { browser: randomBytes(32), address: "203.0.113.70" };
       const once = (deed: () => Promise<void>) => attempt(directory, account_id, from, storage.now(), deed);
       const together = Promise.all(Array.from({ length: people }, () => once(work)));
       await together.catch((error: unknown) => {
@@ -148,7 +154,7 @@ describeOnBothEngines("answers that somebody makes up", (engine) => {
       await expect(once(wrong)).rejects.toMatchObject({ code: "too_many_requests" });
     }));
 
-  it("use up nothing of a browser in which somebody has logged in", () =>
+  it("use up nothing of other browsers at their address, whether or not somebody has logged in there", () =>
     standing(async () => {
       const { standard } = await open();
       nonce = null;
@@ -156,11 +162,56 @@ describeOnBothEngines("answers that somebody makes up", (engine) => {
         const { away } = await begin(surfer, standard, { prompt: "login" });
         return surfer.visit(back(away, `right:${away.get("nonce")}`));
       };
-      const [ada, stranger] = [openSurfer(latchkey), openSurfer(latchkey)];
+      const [ada, stranger, somebody] = [openSurfer(latchkey), openSurfer(latchkey), openSurfer(latchkey)];
       expect(answered(await right(ada)).get("code")).toBeTruthy();
       const { away } = await begin(stranger, standard);
       for (let round = 0; round < ATTEMPTS; round++) await stranger.visit(back(away, `made-up-${round}`));
       expect((await stranger.visit(back(away, "made-up"))).html).toContain(TOO_MANY);
-      expect(answered(await right(ada)).get("code")).toBeTruthy();
+      for (const own of [ada, somebody]) expect(answered(await right(own)).get("code")).toBeTruthy();
     }));
+
+  it("are bounded at one address, however many cookies bring them", () =>
+    standing(async () => {
+      const { directory, storage } = latchkey.server.core;
+      const { account_id } = await createTenant(latchkey);
+      const made_up = async (browser: Uint8Array, address = "203.0.113.71") => {
+        const work = () => Promise.reject(new Error("made up"));
+        await attempt(directory, account_id, { browser, address }, storage.now(), work).catch(() => {});
+      };
+      const counted = async () => {
+        const found = storage.read.selectFrom("budgets").select("count").where("account_id", "=", account_id);
+        return (await found.where("budget", "=", "upstream_source").execute()).map(({ count }) => Number(count));
+      };
+      for (let n = 0; n < 11; n++) {
+        const browser = randomBytes(32);
+        for (let round = 0; round < LIMIT; round++) await made_up(browser);
+      }
+      expect(await counted()).toEqual(Array(10).fill(LIMIT));
+      await made_up(randomBytes(32), "203.0.113.72");
+      expect((await counted()).toSorted()).toEqual([1, ...Array(10).fill(LIMIT)]);
+    }));
+
+  it("take no first factor back that was shown meanwhile in the same browser", async () => {
+    const { tenant, standard } = await open();
+    nonce = null;
+    const surfer = openSurfer(latchkey);
+    const { away } = await begin(surfer, standard);
+    const linked = latchkey.server.core.storage.read.selectFrom("federated_identities").select("user_id");
+    const known = openSurfer(latchkey);
+    const own = await begin(known, standard);
+    await known.visit(back(own.away, `right:${own.away.get("nonce")}`));
+    const { user_id } = await linked.where("account_id", "=", tenant.account_id).executeTakeFirstOrThrow();
+    await setFactors(latchkey, tenant.account_id, user_id, { sms: "+4740999801" });
+    let release = () => {};
+    released = new Promise((resolve) => {
+      release = resolve;
+    });
+    asked = 0;
+    const late = surfer.visit(back(away, "held"));
+    await expect.poll(() => asked).toBe(1);
+    const right = await surfer.visit(back(away, `right:${away.get("nonce")}`));
+    expect(right.html).toContain('value="challenge"');
+    release();
+    expect((await late).html).toContain('value="challenge"');
+  });
 });

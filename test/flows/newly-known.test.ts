@@ -101,6 +101,28 @@ describeOnBothEngines("a code for who was not known when it was sent", (engine) 
     },
   );
 
+  it.each(["typable", "numeric"] as const)(
+    "is spent with the one that they got under their own name, whichever comes first: %s",
+    async (code_format) => {
+      const [tenant] = await openShop(code_format);
+      for (const first of [0, 1]) {
+        const email = `spent.${first}@example.com`;
+        const codes = [await receiveCode(tenant, { email })];
+        const json = { email };
+        const made = await call(`${tenant.base}/customers/users`, { method: "POST", token: tenant.token, json });
+        expect(made.status, made.text).toBe(200);
+        codes.push(await receiveCode(tenant, { email }));
+        expect(codes[0]).not.toBe(codes[1]);
+        const enter = (n: number) => authorize(tenant, { verification_code: codes[n], ...named(email) });
+        const logged_in = await enter(first);
+        expect(code(logged_in)).toEqual([302, undefined]);
+        expect(subject(logged_in)).toBe(made.body.id);
+        expect(code(await enter(1 - first)), `after ${first}`).toEqual([400, "verification_code_used"]);
+        expect(await guessesOf(tenant, made.body.id)).toBe(0);
+      }
+    },
+  );
+
   it("that comes twice says that it was used, and revokes what it began after a double click's time", async () => {
     const [tenant] = await openShop("numeric");
     const email = "twice@example.com";

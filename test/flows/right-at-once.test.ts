@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
 import { call, createTenant, type Latchkey, type Reply, startLatchkey, type Tenant } from "../support/latchkey.ts";
-import { addPerson, PASSWORD } from "../support/people.ts";
+import { addPerson, logInAccountUser, PASSWORD, setPassword } from "../support/people.ts";
 
 const statuses = (replies: readonly Reply[]) => [...new Set(replies.map(({ status }) => status))];
 
@@ -59,5 +59,20 @@ describeOnBothEngines("right passwords", (engine) => {
       expect((await logIn(other, "wrong password", headers)).status, `guess ${n}`).toBe(400);
     }
     expect((await logIn("nobody@example.com", "wrong password", headers)).status).toBe(429);
+  });
+
+  it("that come together to change it are no guesses, and one of them changes it", async () => {
+    const { id, token: bearer } = await logInAccountUser(latchkey, tenant);
+    await setPassword(latchkey, tenant.account_id, id);
+    const json = { previous_password: PASSWORD, proposed_password: "another battery" };
+    const change = () => call(`${latchkey.url}/v1/account/user/password`, { method: "POST", token: bearer, json });
+    const replies = await times(14, change);
+    const others = replies.filter(({ status }) => status !== 201);
+    expect(others).toHaveLength(13);
+    // A slow machine has no patience for all of them.
+    expect(statuses(others).filter((status) => status !== 400 && status !== 503)).toEqual([]);
+    expect(await guessesAt(id)).toBe(0);
+    expect((await change()).status, "wrong by now").toBe(400);
+    expect(await guessesAt(id)).toBe(1);
   });
 });

@@ -105,6 +105,71 @@ describeOnBothEngines("a user name", (engine) => {
     }
   });
 
+  it("is one person's in upper and lower case, and comes back as it was made", async () => {
+    const post = (json: object) => call(`${tenant.base}/auth/users`, { method: "POST", token: tenant.token, json });
+    await add("\u00c5se.Olsen");
+    const sub = await subjectOf("\u00c5se.Olsen");
+    const others = ["\u00e5se.olsen", "A\u030aSE.OLSEN"];
+    for (const username of others) {
+      expect(await subjectOf(username), username).toBe(sub);
+      const twin = await post({ username, password: PASSWORD });
+      expect([...code(twin), twin.body.error.errors[0].code], username).toEqual([400, "invalid_request", "taken"]);
+      expect((await change(encodeURIComponent(username), {})).username).toBe("\u00c5se.Olsen");
+    }
+    await add("Per");
+    const rename = (from: string, username: string) => {
+      const path = `${tenant.base}/auth/users/${encodeURIComponent(from)}/change_username`;
+      return call(path, { method: "POST", token: tenant.token, json: { username } });
+    };
+    expect(code(await rename("per", others[0] ?? ""))).toEqual([400, "invalid_request"]);
+    expect((await rename("per", "PER")).body.username, "their own").toBe("PER");
+    const at_once = await Promise.all(
+      ["Kari", "KARI", "kari"].map((username) => post({ username, password: PASSWORD })),
+    );
+    expect(at_once.map(({ status }) => status).toSorted()).toEqual([200, 400, 400]);
+    await remove("pEr");
+    expect(code(await logIn("PER"))).toEqual([400, "invalid_grant"]);
+    await add("per");
+  });
+
+  it("that was stored as it was typed is found, and taken, however it is composed and in any case", async () => {
+    const { storage } = latchkey.server.core;
+    const [stored, ways] = ["Ste\u0301phane", ["Ste\u0301phane", "St\u00e9phane", "ST\u00c9PHANE"]];
+    await add("stephane");
+    const sub = await subjectOf("stephane");
+    for (const username_canonical of [null, stored.toLowerCase()]) {
+      await storage.write(async ({ db }) => {
+        const before = { username: stored, username_canonical };
+        await db.updateTable("usernames").set(before).where("user_id", "=", sub).execute();
+      });
+      for (const username of username_canonical === null ? ways.slice(0, 2) : ways) {
+        expect(await subjectOf(username), username).toBe(sub);
+        const json = { username, password: PASSWORD };
+        const twin = await call(`${tenant.base}/auth/users`, { method: "POST", token: tenant.token, json });
+        expect(code(twin), username).toEqual([400, "invalid_request"]);
+      }
+    }
+    await remove(encodeURIComponent(stored));
+  });
+
+  it("of before that differs from another in case alone is its own as it is written", async () => {
+    const { storage } = latchkey.server.core;
+    for (const username of ["eva-1", "eva-2"]) await add(username);
+    const subjects = [await subjectOf("eva-1"), await subjectOf("eva-2")];
+    await storage.write(async ({ db }) => {
+      for (const [n, username] of ["Eva", "eva"].entries()) {
+        const before = { username, username_canonical: null };
+        await db
+          .updateTable("usernames")
+          .set(before)
+          .where("user_id", "=", subjects[n] ?? "")
+          .execute();
+      }
+    });
+    expect([await subjectOf("Eva"), await subjectOf("eva")]).toEqual(subjects);
+    expect(code(await logIn("EVA"))).toEqual([400, "invalid_grant"]);
+  });
+
   it("and a password that were stored as they were typed are good as they are typed", async () => {
     const [name, text] = ["Ame\u0301lie", "le mot cache\u0301"];
     const { storage } = latchkey.server.core;
@@ -113,7 +178,8 @@ describeOnBothEngines("a user name", (engine) => {
     const hash = await slowHash(tenant.account_id, secret(text));
     await storage.write(async ({ db }) => {
       const mine = { account_id: tenant.account_id, user_id };
-      await db.updateTable("usernames").set({ username: name }).where("user_id", "=", user_id).execute();
+      const before = { username: name, username_canonical: null };
+      await db.updateTable("usernames").set(before).where("user_id", "=", user_id).execute();
       await db.deleteFrom("passwords").where("user_id", "=", user_id).execute();
       const since = { updated_at: new Date().toISOString(), set_over: null };
       await db
@@ -130,11 +196,12 @@ describeOnBothEngines("a user name", (engine) => {
     await remove(encodeURIComponent(name));
   });
 
-  it("that is nobody's is one person's however it is composed, whose guesses are counted like anybody's", async () => {
+  it("that is nobody's is one person's however it is composed or in capitals, whose guesses are counted like anybody's", async () => {
     const guess = (username: string) =>
       token(tenant, { grant_type: "password", username, password: "wrong password", audience: tenant.audience });
-    for (let n = 0; n < 10; n++) expect((await guess(n % 2 ? "nobod\u00fd" : "nobody\u0301")).status).toBe(400);
-    for (const name of ["nobod\u00fd", "nobody\u0301"]) expect((await guess(name)).status).toBe(429);
+    const ways = ["nobod\u00fd", "nobody\u0301", "Nobod\u00dd"];
+    for (let n = 0; n < 10; n++) expect((await guess(ways[n % 3] ?? "")).status).toBe(400);
+    for (const name of ways) expect((await guess(name)).status).toBe(429);
   });
 
   it("of a user of its own is one that the client logs in, which made it", async () => {

@@ -11,6 +11,8 @@ import { until } from "../support/smtp.ts";
 
 /** Takes back a table and columns, which no database gets twice. */
 const ADDED_BACK = `
+  drop index usernames_canonical;
+  alter table usernames drop column username_canonical;
   alter table clients drop column set_by_account;
   alter table refresh_families drop column session_id;
   drop table session_endings;
@@ -96,6 +98,41 @@ describeOnBothEngines("a database of a build from before", (engine) => {
     await migrate(database_url);
     const { read, close } = await openStorage({ database_url });
     expect(await read.selectFrom("consents").select("client_id").execute()).toEqual([{ client_id: "client" }]);
+    await close();
+    await drop();
+  });
+});
+
+describeOnBothEngines("user names of a build from before", (engine) => {
+  it("are found in any case, but for those that differ in case alone", async () => {
+    const { database_url, drop } = await createTestDatabase(engine);
+    const names = ["Anna", "anna", "Bob", "carl", "\u00c5se"];
+    const rows = names.map(
+      (name, n) => `('T1', 'id-${n}', '${name}', 'user-${n}', '[]', '', '', ${name === "anna" ? "'now'" : "null"})`,
+    );
+    await run(
+      database_url,
+      `${ADDED_BACK}
+      insert into usernames (account_id, id, username, user_id, links, created_at, updated_at, deleted_at)
+        values ${rows.join(", ")}, ('T1', 'x', 'Dora', 'x', '[]', '', '', null), ('T1', 'y', 'DORA', 'y', '[]', '', '', null),
+          ('T2', 'id-0', 'bob', 'user-0', '[]', '', '', null);
+      delete from migrations where name > '0018';`,
+    );
+    await migrate(database_url);
+    const { read, close } = await openStorage({ database_url });
+    const found = await read.selectFrom("usernames").select(["username", "username_canonical"]).execute();
+    expect(new Map(found.map((row) => [row.username, row.username_canonical]))).toEqual(
+      new Map([
+        ["Anna", "anna"],
+        ["anna", null],
+        ["Bob", "bob"],
+        ["carl", "carl"],
+        ["\u00c5se", "\u00c5se"],
+        ["Dora", null],
+        ["DORA", null],
+        ["bob", "bob"],
+      ]),
+    );
     await close();
     await drop();
   });

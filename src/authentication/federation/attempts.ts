@@ -8,18 +8,19 @@ import { uncount } from "../guesses/guess.ts";
 import { hasLoggedIn } from "../sessions/known-browser.ts";
 
 export interface From {
-  /** The digest of its cookie; undefined where it brings none. */
-  readonly browser: Uint8Array | undefined;
+  /** The digest of its cookie. */
+  readonly browser: Uint8Array;
   readonly address: string;
 }
 
 /**
  * An attempt at a provider's login: what a stranger makes up costs that provider a request in the tenant's name, and the
  * audit trail an event. Those of which nothing came are counted, so that of people who log in at once none is in another's
- * way; how many are under way is bounded before anything comes of them. A browser in which somebody has logged in counts
- * by itself, whatever others do at its address. `now` in milliseconds.
+ * way, and against the browser that made them, so that nobody uses up what others at their address have. Cookies cost
+ * nothing: how many have not come right is bounded at an address as well, but for browsers in which somebody has logged
+ * in. `now` in milliseconds.
  *
- * @returns what `work` gives. @throws 429 too_many_requests when the source's are used up; what `work` throws.
+ * @returns what `work` gives. @throws 429 too_many_requests when they are used up; what `work` throws.
  */
 export async function attempt<T>(
   directory: Pick<Directory, "storage" | "master_keys">,
@@ -29,10 +30,11 @@ export async function attempt<T>(
   work: () => Promise<T>,
 ): Promise<T> {
   const { storage, master_keys } = directory;
-  const known = browser && (await hasLoggedIn(storage, account_id, browser)) ? browser : undefined;
-  const subject = known ? `browser ${base64url(known)}` : sourceSubject(master_keys, account_id, address);
-  const failed: Charge = { account_id, budget: "upstream_source", subject };
-  const under_way: Charge = { account_id, budget: "upstream_under_way", subject };
+  const own = `browser ${base64url(browser)}`;
+  const known = await hasLoggedIn(storage, account_id, browser);
+  const failed: Charge = { account_id, budget: "upstream_source", subject: own };
+  const source = known ? own : sourceSubject(master_keys, account_id, address);
+  const under_way: Charge = { account_id, budget: "upstream_under_way", subject: source };
   const before = await peekBudget(storage.read, failed, now);
   if (!before.allowed) throw refuse("too_many_requests", { retry_after: before.retry_after });
   const { allowed, retry_after } = await takeBudget(storage, under_way, now);

@@ -118,8 +118,13 @@ export function deletePassword(tx: Transaction, account_id: string, user_id: str
   return deletePasswords(tx.db, account_id, user_id);
 }
 
-export async function hasPassword({ read }: Storage, account_id: string, user_id: string): Promise<boolean> {
-  return (await selectPassword(read, account_id, user_id)).some(({ kind }) => kind === "password");
+export async function hasPassword(storage: Storage, account_id: string, user_id: string): Promise<boolean> {
+  return (await setSince(storage, account_id, user_id)) !== undefined;
+}
+
+/** When their password was set; undefined where there is none. */
+export async function setSince({ read }: Storage, account_id: string, user_id: string): Promise<Instant | undefined> {
+  return (await selectPassword(read, account_id, user_id)).find(({ kind }) => kind === "password")?.updated_at;
 }
 
 /** Hashes what is given now; the answer stores it for whoever it turns out to be. @throws 400 invalid_request. */

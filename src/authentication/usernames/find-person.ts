@@ -5,7 +5,7 @@ import { lookUpUser } from "../../directory/users/find-user.ts";
 import { canonicalEmail, type Identifier } from "../../directory/users/identifier.ts";
 import { hasPassword } from "../passwords/password.ts";
 import { findPerson, unknownPerson } from "../verification/person.ts";
-import { selectUsername, stableName } from "./store.ts";
+import { canonicalName, selectUsername } from "./store.ts";
 
 /**
  * Whom a user name means: a name of the account, else a verified address, of a user of the client's type. A name that is
@@ -25,7 +25,7 @@ export async function findNamedPerson(
   const named_id = owner?.type === user_type ? owner.id : undefined;
   const email = canonicalEmail(username);
   if (email === undefined) {
-    const unknown: Identifier = { type: "user_id", value: `username ${stableName(username)}` };
+    const unknown: Identifier = { type: "user_id", value: `username ${canonicalName(username)}` };
     return named_id ?? unknownPerson(master_keys, account_id, user_type, unknown);
   }
   const identifier = { type: "email", value: email } as const;

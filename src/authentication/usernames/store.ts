@@ -5,9 +5,13 @@ import type { Database, Instant } from "../../storage/storage.ts";
 import { columns } from "../../storage/tables.ts";
 import type { Link, Username, UsernameMfa } from "./username.ts";
 
-type StoredUsername = Omit<Username, "links" | "mfa"> & { readonly links: string; readonly mfa: string | null };
+type StoredUsername = Omit<Username, "links" | "mfa"> & {
+  readonly links: string;
+  readonly mfa: string | null;
+  readonly username_canonical: string | null;
+};
 
-const decode = (row: StoredUsername): Username => ({
+const decode = ({ username_canonical: _canonical, ...row }: StoredUsername): Username => ({
   ...row,
   links: JSON.parse(row.links) as Link[],
   mfa: row.mfa === null ? null : (JSON.parse(row.mfa) as UsernameMfa),
@@ -16,10 +20,16 @@ const decode = (row: StoredUsername): Username => ({
 /** A name goes with its user. */
 const ofLiveUser = sql.raw<boolean>(userLives("usernames.account_id", "usernames.user_id"));
 
-/** As it is stored: one text for what looks alike, whatever keyboard it was typed on (RFC 8265 §3.3.2). Case counts. */
+/** As it is shown: one text for what looks alike, whatever keyboard it was typed on (RFC 8265 §3.3.2). */
 export const stableName = (username: string): string => username.normalize("NFC");
 
-/** Also one that was stored as it was typed. */
+/** What it is found by: upper and lower case name the same person (RFC 8265 §3.3). */
+export const canonicalName = (username: string): string => stableName(stableName(username).toLowerCase());
+
+/**
+ * In any case. One that is written just so comes first: names of before may have no canonical form, since they differed
+ * in case alone, or were stored as they were typed.
+ */
 export async function selectUsername(
   db: Database,
   account_id: string,
@@ -29,13 +39,27 @@ export async function selectUsername(
     .selectFrom("usernames")
     .select(columns.usernames)
     .where("account_id", "=", account_id)
-    .where("username", "in", [...new Set([username, stableName(username)])])
+    .where(isNamed(account_id, username))
     .where("deleted_at", "is", null)
     .where(ofLiveUser)
     .execute();
-  const row = rows.find((one) => one.username === username) ?? rows[0];
+  const found = (as: (name: string) => string) => rows.find((row) => as(row.username) === as(username));
+  const row = found((name) => name) ?? found(stableName) ?? found(canonicalName);
   return row && decode(row);
 }
+
+/** Each of the two by an index of its own: an `or` of them would read all names of the account. */
+const isNamed = (account_id: string, username: string) => {
+  const canonical = canonicalName(username);
+  const written = [...new Set([username, stableName(username), username.normalize("NFD")])];
+  return sql<boolean>`id in (
+    select id from usernames
+    where account_id = ${account_id} and username in (${sql.join(written)}) and deleted_at is null
+    union all
+    select id from usernames
+    where account_id = ${account_id} and username_canonical in (${canonical}, ${canonical.normalize("NFD")})
+      and deleted_at is null)`;
+};
 
 /** The live names of a person, the one that was changed last at the end. */
 export async function selectUsernamesOf(
@@ -67,7 +91,7 @@ export async function freeUsername(
     .updateTable("usernames")
     .set({ deleted_at: now, deleted_by, updated_at: now })
     .where("account_id", "=", account_id)
-    .where("username", "=", username)
+    .where(isNamed(account_id, username))
     .where("deleted_at", "is", null)
     .where(sql<boolean>`not ${ofLiveUser}`)
     .execute();
@@ -80,7 +104,12 @@ export async function insertUsername(
 ): Promise<boolean> {
   const rows = await db
     .insertInto("usernames")
-    .values({ ...row, links: JSON.stringify(links), mfa: mfa && JSON.stringify(mfa) })
+    .values({
+      ...row,
+      username_canonical: canonicalName(row.username),
+      links: JSON.stringify(links),
+      mfa: mfa && JSON.stringify(mfa),
+    })
     .onConflict((conflict) => conflict.doNothing())
     .returning("id")
     .execute();
@@ -104,7 +133,7 @@ export async function updateUsername(
   const row = await db
     .updateTable("usernames")
     .set({
-      ...(username === undefined ? {} : { username }),
+      ...(username === undefined ? {} : { username, username_canonical: canonicalName(username) }),
       ...(links === undefined ? {} : { links: JSON.stringify(links) }),
       ...(mfa === undefined ? {} : { mfa: mfa && JSON.stringify(mfa) }),
       updated_at: now,

@@ -1,13 +1,22 @@
-import type { Client } from "../../directory/clients/client.ts";
+import type { Client, UserType } from "../../directory/clients/client.ts";
 import { user_types } from "../../directory/clients/settings.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { canonicalAudience } from "../../directory/grants/audience.ts";
+import type { Identifier } from "../../directory/users/identifier.ts";
+import { sameBytes } from "../../secrets/digest.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
 import { codeDigest, normaliseCode, type PresentedCode } from "./code.ts";
+import { isShut } from "./guess-window.ts";
 import { type Naming, readIdentifier } from "./name-person.ts";
 import { findPerson, formerPerson } from "./person.ts";
-import { type LoginKey, selectClientOfDigest, selectClientsOfPerson, selectLoginSession } from "./store.ts";
+import {
+  type PersonsCode,
+  selectClientOfDigest,
+  selectCodesOfPerson,
+  selectGuessWindow,
+  selectLoginSession,
+} from "./store.ts";
 import { REMEMBERED } from "./verification.ts";
 
 export interface CodeNaming extends Omit<Naming, "client"> {
@@ -60,47 +69,65 @@ async function ofSession(
 /**
  * The client says which type of user an identifier names, and is not known yet: the type of the caller's own goes first. Digits
  * are found with their client alone, so of several that wait for digits of this person the right ones say themselves whose
- * they are.
+ * they are, and so do those that were right a moment ago; no further type is looked at then. Any others are a guess where
+ * guesses are counted, as long as there is such a code: neither at those that are dead by guesses, nor at those of whom
+ * digits are closed for.
  */
 async function ofPerson(
   directory: Directory,
   naming: CodeNaming,
   presented: PresentedCode,
 ): Promise<string | undefined> {
-  const waiting = await waitingFor(directory, naming, presented.kind);
-  const [first, second] = waiting;
-  if (second === undefined || presented.kind !== "numeric") return first?.client_id;
-  const { storage, master_keys } = directory;
-  const { account_id } = naming.account;
-  const digests = waiting.flatMap((login) =>
-    master_keys.versions.map((version) => codeDigest(master_keys, version, login, "numeric", presented.code)),
-  );
-  return (await selectClientOfDigest(storage.read, account_id, "typed_digest", digests)) ?? first?.client_id;
+  const { account, ident_type, ident, own, now } = naming;
+  if (ident_type === undefined || ident === undefined) return undefined;
+  const identifier = await readIdentifier(ident_type, ident, account.settings.country);
+  const waiting: WaitingCode[] = [];
+  for (const type of new Set([...(own ? [own.settings.user_type] : []), ...user_types])) {
+    const codes = await codesOf(directory, naming, type, identifier, presented.kind);
+    const theirs = presented.kind === "numeric" && codes.find(isOf(directory, naming, presented.code));
+    if (theirs) return theirs.client_id;
+    waiting.push(...codes.filter(({ spent_at }) => spent_at === null));
+    if (waiting.length > 0 && presented.kind !== "numeric") return waiting[0]?.client_id;
+  }
+  const alive = waiting.filter(isAlive);
+  for (const person of new Set(alive.map(({ whose }) => whose))) {
+    const window = await selectGuessWindow(directory.storage.read, account.account_id, person);
+    if (!isShut(window, account.settings.numeric_guess_limit, instant(now)))
+      return alive.find(({ whose }) => whose === person)?.client_id;
+  }
+  return waiting[0]?.client_id;
 }
 
-/** What the caller may act for of the logins of a person that wait for a code, by every name that codes know them by. */
-async function waitingFor(
+interface WaitingCode extends PersonsCode {
+  /** Whom guesses at it are counted against. */
+  readonly whose: string;
+}
+
+const isAlive = ({ format, guesses, guess_limit }: PersonsCode) => format === "numeric" && guesses < guess_limit;
+
+/** What has not expired of an identifier's codes, by every name that codes know its person by, where the caller may act for the client. */
+async function codesOf(
   { storage, master_keys, public_url }: Directory,
-  { account, audience, ident_type, ident, own, mayActFor, now }: CodeNaming,
-  kind: PresentedCode["kind"],
-): Promise<readonly LoginKey[]> {
-  if (ident_type === undefined || ident === undefined) return [];
-  const { account_id, settings } = account;
-  const identifier = await readIdentifier(ident_type, ident, settings.country);
-  const about = { account_id, audience: canonicalAudience(account, public_url, audience) };
-  const types = new Set([...(own ? [own.settings.user_type] : []), ...user_types]);
-  const waiting: LoginKey[] = [];
-  for (const type of types) {
-    const found = await findPerson(storage.read, master_keys, account_id, type, identifier);
-    const named = [found.id];
-    if (ident_type !== "user_id") named.push(formerPerson(master_keys, account_id, type, identifier, found));
-    for (const person of named) {
-      const key = { ...about, person, first: kind, own: own?.id };
-      const clients = await selectClientsOfPerson(storage.read, key, instant(now));
-      const those = [...new Set(clients)].filter(mayActFor);
-      waiting.push(...those.map((client_id) => ({ ...about, person, client_id })));
-      if (waiting.length > 0 && kind !== "numeric") return waiting;
-    }
-  }
-  return waiting;
+  { account, audience, own, mayActFor, now }: CodeNaming,
+  type: UserType,
+  identifier: Identifier,
+  first: PresentedCode["kind"],
+): Promise<readonly WaitingCode[]> {
+  const { account_id } = account;
+  const found = await findPerson(storage.read, master_keys, account_id, type, identifier);
+  const persons = [found.id];
+  if (identifier.type !== "user_id") persons.push(formerPerson(master_keys, account_id, type, identifier, found));
+  const about = { account_id, audience: canonicalAudience(account, public_url, audience), persons };
+  const codes = await selectCodesOfPerson(storage.read, { ...about, first, own: own?.id }, instant(now));
+  return codes.filter(({ client_id }) => mayActFor(client_id)).map((code) => ({ ...code, whose: found.id }));
+}
+
+/** Whether a code is these digits. */
+function isOf({ master_keys, public_url }: Directory, { account, audience: named }: CodeNaming, digits: Secret) {
+  const audience = canonicalAudience(account, public_url, named);
+  return ({ client_id, person, typed_digest }: PersonsCode): boolean => {
+    const binding = { account_id: account.account_id, client_id, audience, person };
+    const digests = master_keys.versions.map((version) => codeDigest(master_keys, version, binding, "numeric", digits));
+    return typed_digest !== null && digests.some((digest) => sameBytes(digest, typed_digest));
+  };
 }

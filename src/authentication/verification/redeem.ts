@@ -26,7 +26,7 @@ import {
 } from "./redeem-statement.ts";
 import { enteredFrom } from "./sms-limits.ts";
 import { noteSpray } from "./spray.ts";
-import { updateCodeUser } from "./store.ts";
+import { updateCodeUser, updateSpentBeside } from "./store.ts";
 import { boundAudience, type CodePurpose, REMEMBERED } from "./verification.ts";
 import { waitForTurn } from "./wait-for-turn.ts";
 
@@ -148,12 +148,13 @@ function redeemInput(
 /** Whose code it was; who had only an address or number is signed up with it. */
 async function redeemer(
   directory: Directory,
-  { account, client, now }: RedeemRequest,
+  request: RedeemRequest,
   code: FoundCode,
   found: FoundUser | null,
 ): Promise<AuthenticatedSubject> {
-  const { account_id } = account;
-  const user = found ?? (await signUp(directory, account, client, code, now));
+  const { now } = request;
+  const { account_id } = request.account;
+  const user = found ?? (await signUp(directory, request, code));
   const sms = wentBySms(code);
   if (sms && code.phone_number) await takeBudget(directory.storage, enteredFrom(account_id, code.phone_number), now);
   const either = wentByBoth(code);
@@ -173,23 +174,30 @@ function wentByBoth({ connections, email, phone_number }: FoundCode): boolean {
   return (connections ?? "").includes(" ") && email !== null && phone_number !== null;
 }
 
-/** The code has proved that the address or number is the person's own. */
-function signUp(
-  { storage }: Directory,
-  { account_id, settings }: Account,
-  client: Client,
-  code: FoundCode,
-  now: number,
-): Promise<FoundUser> {
+/**
+ * The code has proved that the address or number is the person's own. Whose it has become since it was sent may have codes
+ * under their own name: of this login one success spends them all, and this one with them where it came too late.
+ *
+ * @throws 400 verification_code_used, and what `signUpUser` does.
+ */
+function signUp(directory: Directory, request: RedeemRequest, code: FoundCode): Promise<FoundUser> {
+  const { account, client, now } = request;
+  const { account_id, settings } = account;
   const { id, person, email, phone_number } = code;
+  const audience = boundAudience(directory, account, request.audience, request.purpose);
   const by_sms = wentBySms(code);
   const identifier = by_sms ? { email: null, phone_number } : { email, phone_number: null };
-  return storage.write(async (tx) => {
+  return directory.storage.write(async (tx) => {
     // Of two codes that sign up one person, the second finds whom the first made.
     await waitForTurn(tx, account_id, person, now);
     const type = client.settings.user_type;
     const user = await signUpUser(tx, { account_id, type, ...identifier, locale: settings.locale, code_id: id, now });
     await updateCodeUser(tx.db, account_id, id, user.id);
+    // Nobody has sent anything to whom this instant made.
+    const known = user.created_at !== instant(now);
+    const login = { account_id, client_id: client.id, audience, person: user.id };
+    if (known && (await updateSpentBeside(tx.db, login, code.created_at, instant(now))))
+      throw refuse("verification_code_used");
     return user;
   });
 }

@@ -183,6 +183,41 @@ export async function updateCodeUser(db: Database, account_id: string, id: strin
     .execute();
 }
 
+/**
+ * Spends a person's live codes of one login, once whoever is redeeming one of them is done.
+ *
+ * @returns whether one of that login was redeemed at an instant or later.
+ */
+export async function updateSpentBeside(
+  db: Database,
+  { account_id, client_id, audience, person }: LoginKey,
+  since: Instant,
+  now: Instant,
+): Promise<boolean> {
+  await db
+    .updateTable("verification_codes")
+    .set({ spent_at: now })
+    .where("account_id", "=", account_id)
+    .where("client_id", "=", client_id)
+    .where("audience", "=", audience)
+    .where("person", "=", person)
+    .where("spent_at", "is", null)
+    .where("expires_at", ">", now)
+    .execute();
+  const redeemed = await db
+    .selectFrom("verification_codes")
+    .select("id")
+    .where("account_id", "=", account_id)
+    .where("client_id", "=", client_id)
+    .where("audience", "=", audience)
+    .where("person", "=", person)
+    .where("expires_at", ">", since)
+    .where("spent_at", ">=", since)
+    .where("redeemed_by", "is not", null)
+    .executeTakeFirst();
+  return redeemed !== undefined;
+}
+
 /** Codes that were sent before an address or number was left are worth nothing: they went there, or could be sent there again. */
 export async function updateMisled(
   db: Database,
@@ -257,6 +292,21 @@ export async function selectPersonNow(db: Database, account_id: string, person: 
   return { window, lives: user_id !== null, email, phone_number, locale };
 }
 
+/** The wrong guesses at a person's numeric codes, where any are remembered. */
+export async function selectGuessWindow(
+  db: Database,
+  account_id: string,
+  person: string,
+): Promise<GuessWindow | undefined> {
+  return db
+    .selectFrom("budgets")
+    .select(["count", "window_ends_at", "level", "failures"])
+    .where("account_id", "=", account_id)
+    .where("budget", "=", "numeric_guess")
+    .where("subject", "=", person)
+    .executeTakeFirst();
+}
+
 /** The client of the newest code with one of these digests. */
 export async function selectClientOfDigest(
   db: Database,
@@ -278,27 +328,34 @@ export async function selectClientOfDigest(
   return row?.client_id;
 }
 
-export interface PersonsCodes extends Omit<LoginKey, "client_id"> {
+export interface PersonsCodes extends Pick<LoginKey, "account_id" | "audience"> {
+  /** The names that codes know the person by. */
+  readonly persons: readonly string[];
   /** Codes of this format before all others. */
   readonly first: string;
   /** A client that comes before others with such a code. */
   readonly own: string | undefined;
 }
 
-/** Clients for which a person has a live code, of any format; newest code first. */
-export async function selectClientsOfPerson(
+export type PersonsCode = Pick<
+  CodeRow,
+  "client_id" | "person" | "format" | "typed_digest" | "guesses" | "guess_limit" | "spent_at"
+>;
+
+/** A person's codes that have not expired, of every client and format: unspent before spent, newest first. */
+export async function selectCodesOfPerson(
   db: Database,
-  { account_id, audience, person, first, own }: PersonsCodes,
+  { account_id, audience, persons, first, own }: PersonsCodes,
   now: Instant,
-): Promise<readonly string[]> {
-  const rows = await db
+): Promise<readonly PersonsCode[]> {
+  return db
     .selectFrom("verification_codes")
-    .select("client_id")
+    .select(["client_id", "person", "format", "typed_digest", "guesses", "guess_limit", "spent_at"])
     .where("account_id", "=", account_id)
-    .where("person", "=", person)
+    .where("person", "in", persons)
     .where("audience", "=", audience)
-    .where("spent_at", "is", null)
     .where("expires_at", ">", now)
+    .orderBy((eb) => eb.case().when("spent_at", "is", null).then(0).else(1).end())
     .orderBy((eb) =>
       eb
         .case()
@@ -316,7 +373,6 @@ export async function selectClientsOfPerson(
         .end(),
     )
     .orderBy("created_at", "desc")
-    .limit(10)
+    .limit(50)
     .execute();
-  return rows.map(({ client_id }) => client_id);
 }

@@ -9,8 +9,8 @@ import type { Grant, GrantType } from "./grant.ts";
 import { type GrantFilter, pagesOfGrants, selectGrant, selectGrants, selectScopesSince } from "./store.ts";
 
 /**
- * The client's grant for an audience that serves a flow of this type; of several the first made. A grant that names any
- * alias of the account API serves all of them.
+ * The client's grant for an audience that serves a flow of this type; of several that `matchGrant` does not tell apart the
+ * first made. A grant that names any alias of the account API serves all of them.
  *
  * @throws 403 unauthorized_client.
  */
@@ -61,8 +61,12 @@ export function pickGrantById(
   return pickGrant(directory, client, (grants) => grants.find(({ id }) => id === grant_id));
 }
 
-/** Pure: which of these grants serves an audience and type. */
-export function matchGrant<G extends Pick<Grant, "audience" | "type">>(
+/**
+ * Pure: which of these grants serves an audience and type. One of that very type was made for the flow, and comes before
+ * one of any type, as a client's own comes before what the account gives all that registered themselves. One with a
+ * provider is for logins there, and comes last.
+ */
+export function matchGrant<G extends Pick<Grant, "audience" | "type"> & Partial<Pick<Grant, "id" | "oidc">>>(
   directory: Directory,
   account: Account,
   grants: readonly G[],
@@ -70,10 +74,13 @@ export function matchGrant<G extends Pick<Grant, "audience" | "type">>(
   type: Exclude<GrantType, "any">,
 ): G | undefined {
   const wanted = canonicalAudience(account, directory.public_url, audience);
-  return grants.find(
-    (grant) =>
-      (grant.type === type || grant.type === "any") &&
-      canonicalAudience(account, directory.public_url, grant.audience) === wanted,
+  const find = (fits: (grant: G) => boolean) =>
+    grants.find((grant) => fits(grant) && canonicalAudience(account, directory.public_url, grant.audience) === wanted);
+  return (
+    find((grant) => grant.type === type && !grant.oidc && grant.id !== "") ??
+    find((grant) => grant.type === "any") ??
+    find((grant) => grant.type === type && !grant.oidc) ??
+    find((grant) => grant.type === type)
   );
 }
 

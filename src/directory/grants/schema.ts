@@ -11,7 +11,8 @@ const client_id = Type.String({
 });
 const audience = Type.String({ minLength: 1, description: "The API that the grant is for." });
 const type = Type.Enum(["any", "authorization_code", "client_credentials", "password"], {
-  description: "The kind of flow that it serves.",
+  description:
+    "The kind of flow that it serves. Of a client's grants for one audience a flow takes the one of its own type, else one of `any`, else one with `oidc`.",
 });
 const authority = Type.String({
   minLength: 1,

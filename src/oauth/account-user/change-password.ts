@@ -1,12 +1,13 @@
 import { recordDeed } from "../../audit/audit.ts";
-import { forgiveIn, orGiveBack, takeGuess } from "../../authentication/guesses/guess.ts";
+import { forgiveIn, type Guesser, orGiveBack, takeGuess } from "../../authentication/guesses/guess.ts";
+import { inLine } from "../../authentication/guesses/in-line.ts";
 import {
   checkNewPassword,
   checkPassword,
   hashPassword,
-  hasPassword,
   passwordStands,
   type ShownPassword,
+  setSince,
   storePassword,
 } from "../../authentication/passwords/password.ts";
 import type { Account } from "../../directory/accounts/account.ts";
@@ -33,41 +34,50 @@ export interface PasswordChange {
 export async function changePassword(
   directory: Directory,
   { account_id, settings }: Account,
-  { user_id, sid, previous, proposed }: PasswordChange,
+  change: PasswordChange,
+  actor: Actor,
+): Promise<void> {
+  const { user_id, previous, proposed } = change;
+  checkNewPassword(proposed, "password", "proposed_password");
+  const guesser = { account_id, person: user_id, source: null, limit: settings.factor_guess_limit };
+  const { storage } = directory;
+  const since = await setSince(storage, account_id, user_id);
+  if (since === undefined) return replace(directory, guesser, change, undefined, actor);
+  if (!previous) throw refuseField("previous_password", "required", "is required");
+  return inLine(guesser, async () => {
+    // Changed while this waited: what it shows was the one before, which is no guess at what stands now.
+    if ((await setSince(storage, account_id, user_id)) !== since) throw wrong();
+    await takeGuess(directory, guesser, storage.now());
+    const comparing = checkPassword(storage, account_id, user_id, ["password"], previous);
+    const shown = await comparing.catch(orGiveBack(directory, guesser));
+    if (!shown) throw wrong();
+    // It was right when it was compared, so it was no guess, also where there is no room to hash what takes its place.
+    await replace(directory, guesser, change, shown, actor).catch(orGiveBack(directory, guesser));
+  });
+}
+
+/** @throws 400 invalid_grant where what was shown, or that there was none, stands no more. */
+async function replace(
+  directory: Directory,
+  guesser: Guesser,
+  { user_id, sid, proposed }: PasswordChange,
+  shown: ShownPassword | undefined,
   actor: Actor,
 ): Promise<void> {
   const { storage } = directory;
-  const now = storage.now();
-  checkNewPassword(proposed, "password", "proposed_password");
-  const guesser = { account_id, person: user_id, source: null, limit: settings.factor_guess_limit };
-  const guessed = await hasPassword(storage, account_id, user_id);
-  let shown: ShownPassword | undefined;
-  if (guessed) {
-    if (!previous) throw refuseField("previous_password", "required", "is required");
-    await takeGuess(directory, guesser, now);
-    const comparing = checkPassword(storage, account_id, user_id, ["password"], previous);
-    shown = await comparing.catch(orGiveBack(directory, guesser));
-    if (!shown) throw wrong();
-  }
-  const hashing = hashPassword(account_id, proposed);
-  // A right one was no guess either where there is no room to hash what takes its place.
-  const hash = await (guessed ? hashing.catch(orGiveBack(directory, guesser)) : hashing);
-  const hashed = { kind: "password", hash } as const;
-  const changed = await storage.write(async (tx) => {
+  const { account_id } = guesser;
+  const hashed = { kind: "password", hash: await hashPassword(account_id, proposed) } as const;
+  await storage.write(async (tx) => {
     // The person before the password, in the order of whoever changes either.
     await holdPerson(tx, account_id, user_id);
     // Of two who change it at once, the second has not shown what stands by then.
-    if (!(await passwordStands(tx, storage.engine, { account_id, user_id }, shown, "update"))) return false;
+    if (!(await passwordStands(tx, storage.engine, { account_id, user_id }, shown, "update"))) throw wrong();
+    const now = storage.now();
     if (shown) await forgiveIn(tx, directory, guesser);
-    await storePassword(tx, account_id, user_id, hashed, storage.now());
+    await storePassword(tx, account_id, user_id, hashed, now);
     await recordDeed(tx, { account_id, action: "password.changed", entity: user_id, now: instant(now), actor });
     await endOtherLogins(tx, directory, { account_id, user_id, except: sid });
-    return true;
   });
-  if (changed) return;
-  // It was right when it was compared, so it was no guess.
-  if (guessed) await orGiveBack(directory, guesser)(wrong());
-  throw wrong();
 }
 
 const wrong = () => refuse("invalid_grant", { message: "The previous password is wrong." });

@@ -9,7 +9,8 @@ import type { Directory } from "../../directory/directory.ts";
 import { checkActsFor } from "../../directory/scopes.ts";
 import { refuse, refuseField } from "../../errors.ts";
 import type { Bearer } from "../../http/contract.ts";
-import { optionalSecret, secret } from "../../secrets/secret.ts";
+import { secret } from "../../secrets/secret.ts";
+import { presentedFactor } from "../factor-schema.ts";
 import type { PermittedRequest } from "./authorize.ts";
 import type { AuthorizeRequest } from "./schema.ts";
 
@@ -73,12 +74,7 @@ export function finish(
   pending: PendingLogin,
   { request, bearer, facts, source, now }: Finishing,
 ): Promise<AuthenticatedSubject> {
-  const { oob_code, binding_code, otp } = request;
-  const presented = {
-    oob_code: optionalSecret(oob_code),
-    binding_code: optionalSecret(binding_code),
-    otp: optionalSecret(otp),
-  };
+  const presented = presentedFactor(request);
   const about = { account, pending, presented, source: source(client), actor: bearer.subject, facts, now };
   return finishFactor(directory, about);
 }

@@ -5,7 +5,7 @@ import { reveal, type Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Oauth } from "../oauth.ts";
 import type { AuthorizationRequest, Progress } from "./authorization-request.ts";
-import { selectRequest, updateBound, updateProgress } from "./store.ts";
+import { selectRequest, updateBound, updateProgress, updateProgressAsRead } from "./store.ts";
 
 export interface OpenRequest {
   readonly request: AuthorizationRequest;
@@ -50,6 +50,20 @@ export async function saveProgress(
 ): Promise<void> {
   const { browser_digest } = request;
   if (!(await directory.storage.write((tx) => updateProgress(tx.db, request, browser_digest, progress)))) throw gone();
+}
+
+/**
+ * What was noticed on the way and moves nothing on. Whoever was somewhere else by then, by a second click or in another
+ * tab, stays there: what was read before knows nothing of it. @throws as saveProgress.
+ */
+export async function noteProgress(
+  { directory }: Oauth,
+  request: AuthorizationRequest,
+  progress: Progress,
+): Promise<void> {
+  const { browser_digest } = request;
+  const noting = directory.storage.write((tx) => updateProgressAsRead(tx.db, request, browser_digest, progress));
+  if (!(await noting)) throw gone();
 }
 
 export const gone = () =>

@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import type { Database, Instant } from "../../storage/storage.ts";
 import { columns } from "../../storage/tables.ts";
 import type { AuthorizationRequest, Progress } from "./authorization-request.ts";
@@ -60,6 +61,25 @@ export async function updateProgress(
   const rows = await db
     .updateTable("authorization_requests")
     .set({ progress: JSON.stringify(progress) })
+    .where("account_id", "=", account_id)
+    .where("id", "=", id)
+    .where("browser_digest", "=", browser_digest && Buffer.from(browser_digest))
+    .returning("id")
+    .execute();
+  return rows.length === 1;
+}
+
+/** Leaves alone what has moved on since it was read. @returns as updateProgress. */
+export async function updateProgressAsRead(
+  db: Database,
+  { account_id, id, progress: read }: AuthorizationRequest,
+  browser_digest: Uint8Array | null,
+  progress: Progress,
+): Promise<boolean> {
+  const stands = sql<boolean>`progress = ${JSON.stringify(read)}`;
+  const rows = await db
+    .updateTable("authorization_requests")
+    .set({ progress: sql`case when ${stands} then ${JSON.stringify(progress)} else progress end` })
     .where("account_id", "=", account_id)
     .where("id", "=", id)
     .where("browser_digest", "=", browser_digest && Buffer.from(browser_digest))

@@ -11,10 +11,11 @@ import { checkOrigin } from "../../directory/clients/allowed-origins.ts";
 import { refuse } from "../../errors.ts";
 import { malformed } from "../../http/error-reply.ts";
 import { factsOf } from "../../http/facts.ts";
-import { optionalSecret, secret } from "../../secrets/secret.ts";
+import { secret } from "../../secrets/secret.ts";
 import { checkBearer, findBearer } from "../bearer/bearer.ts";
 import { authenticateBasic } from "../client-authentication/client-authentication.ts";
 import { presentedBy } from "../dpop/dpop.ts";
+import { presentedFactor } from "../factor-schema.ts";
 import type { Caller } from "../finish-first-factor.ts";
 import type { PersonTokens } from "../issue-for-person.ts";
 import type { Oauth } from "../oauth.ts";
@@ -55,13 +56,7 @@ export async function getToken(oauth: Oauth, request: FastifyRequest, body: Auth
     case "mfa-oob": {
       const caller = await loginClient(oauth, request);
       const { mfa_token } = required(body, "mfa_token");
-      const { oob_code, binding_code, otp } = body;
-      const presented = {
-        oob_code: optionalSecret(oob_code),
-        binding_code: optionalSecret(binding_code),
-        otp: optionalSecret(otp),
-      };
-      return finishWithFactor(oauth, caller, secret(mfa_token), presented);
+      return finishWithFactor(oauth, caller, secret(mfa_token), presentedFactor(body));
     }
     case "refresh_token": {
       const { bearer, account } = await callerOf(oauth, request, ["client", "user"]);

@@ -15,7 +15,7 @@ import type { RequestFacts } from "../../http/facts.ts";
 import type { Progress } from "../../oauth/browser/authorization-request.ts";
 import { logBrowserIn } from "../../oauth/browser/log-browser-in.ts";
 import { agreementTo, keepsConsent } from "../../oauth/browser/needs-consent.ts";
-import { type OpenRequest, saveProgress } from "../../oauth/browser/open-request.ts";
+import { noteProgress, type OpenRequest, saveProgress } from "../../oauth/browser/open-request.ts";
 import { RedirectedRefusal, waitsNoMore } from "../../oauth/browser/redirected-refusal.ts";
 import type { Resumed } from "../../oauth/browser/resume.ts";
 import { recordConsent } from "../../oauth/consents/consent.ts";
@@ -136,7 +136,8 @@ async function identify(
     now,
   });
   const asked = { ...before, identifier: text, connection: kind, login_session_id, asked_at: instant(now) };
-  await saveProgress(oauth, opened.request, { ...asked, another: true });
+  const save = before.again ? noteProgress : saveProgress;
+  await save(oauth, opened.request, { ...asked, another: true });
 }
 
 /**
@@ -152,7 +153,7 @@ async function resend(oauth: Oauth, acting: Acting): Promise<void> {
   const goes_on = login_session_id && (await hasLiveCode(storage, request.account_id, login_session_id, now));
   const soon = asked_at !== undefined && now - Date.parse(asked_at) < PAUSE;
   if (goes_on && soon && problem === undefined)
-    return saveProgress(oauth, request, { ...request.progress, again: true });
+    return noteProgress(oauth, request, { ...request.progress, again: true });
   await identify(oauth, acting, identifier, { again: true, ...(goes_on ? { login_session_id } : {}) });
 }
 
@@ -215,7 +216,7 @@ async function allow(oauth: Oauth, { opened, resumed }: Acting, shown: string | 
   if (next.step !== "consent") return;
   const { request } = opened;
   const { user_id, id: session_id } = next.session;
-  if (session_id !== shown) return saveProgress(oauth, request, { ...request.progress, problem: "login_changed" });
+  if (session_id !== shown) return noteProgress(oauth, request, { ...request.progress, problem: "login_changed" });
   const agreement = agreementTo({ account, client, user_id, parameters: request.parameters });
   if (keepsConsent(client, request.parameters)) await recordConsent(oauth.directory, agreement);
   const { fresh } = request.progress;

@@ -2,7 +2,7 @@ import type { FastifyRequest } from "fastify";
 import { Refusal } from "../../errors.ts";
 import { noteRefusal } from "../../http/error-reply.ts";
 import type { AuthorizationRequest, Progress } from "../../oauth/browser/authorization-request.ts";
-import { saveProgress } from "../../oauth/browser/open-request.ts";
+import { noteProgress } from "../../oauth/browser/open-request.ts";
 import type { Oauth } from "../../oauth/oauth.ts";
 
 /**
@@ -18,5 +18,5 @@ export async function keepProblem(
 ): Promise<void> {
   if (!(error instanceof Refusal) || error.status >= 500) throw error;
   noteRefusal(error, received);
-  await saveProgress(oauth, request, { ...progress, problem: error.code });
+  await noteProgress(oauth, request, { ...progress, problem: error.code });
 }

@@ -8,7 +8,7 @@ import { sendAnswer } from "../../oauth/browser/answer.ts";
 import { loginPageOf } from "../../oauth/browser/begin.ts";
 import { checkStanding } from "../../oauth/browser/check-standing.ts";
 import { browserOf, setCookie } from "../../oauth/browser/cookie.ts";
-import { openRequest } from "../../oauth/browser/open-request.ts";
+import { type OpenRequest, openRequest } from "../../oauth/browser/open-request.ts";
 import { RedirectedRefusal } from "../../oauth/browser/redirected-refusal.ts";
 import { nextStep, type Resumed } from "../../oauth/browser/resume.ts";
 import { silentAnswer } from "../../oauth/browser/unchecked.ts";
@@ -44,12 +44,16 @@ export function upstreamRoutes(app: App, oauth: Oauth): void {
   const open = (request: FastifyRequest, id: string | undefined) =>
     openRequest(oauth, request.account_id, id, browserOf(request, oauth.directory), false);
   /** Counted by where it comes from, and recorded where it is refused. */
-  const attempted = <T>(request: FastifyRequest, { account, client }: Resumed, work: () => Promise<T>) => {
+  const attempted = <T>(
+    request: FastifyRequest,
+    { browser }: OpenRequest,
+    { account, client }: Resumed,
+    work: () => Promise<T>,
+  ) => {
     const { directory } = oauth;
     const { account_id, ip: address } = request;
     const recorded = recordRefused(directory, { account, client, actor: client.id, facts: factsOf(request) });
-    const from = { browser: browserOf(request, directory), address };
-    return attempt(directory, account_id, from, directory.storage.now(), () => work().catch(recorded));
+    return attempt(directory, account_id, { browser, address }, directory.storage.now(), () => work().catch(recorded));
   };
 
   app.route({
@@ -64,7 +68,7 @@ export function upstreamRoutes(app: App, oauth: Oauth): void {
       reply.header("cache-control", "no-store");
       try {
         const finding = () => upstreamAddress(oauth, resumed, opened.request, grant_id);
-        const address = await attempted(request, resumed, finding);
+        const address = await attempted(request, opened, resumed, finding);
         return reply.redirect(reveal(address), 303);
       } catch (error) {
         await keepProblem(oauth, request, opened.request, opened.request.progress, error);
@@ -93,7 +97,7 @@ export function upstreamRoutes(app: App, oauth: Oauth): void {
       const answer = { ...query, provider, error: spoken.includes(query.error) ? query.error : undefined };
       try {
         await checkStanding(oauth, resumed, opened.request);
-        const proved = await attempted(request, resumed, () => finishUpstream(oauth, resumed, about, answer));
+        const proved = await attempted(request, opened, resumed, () => finishUpstream(oauth, resumed, about, answer));
         const cookie = await afterFirstFactor(oauth, { opened, resumed }, proved.subject, proved.grant_id, now);
         if (cookie) setCookie(reply, public_url, account_id, cookie);
       } catch (error) {
