@@ -178,6 +178,22 @@ describeOnBothEngines("an account with much in it", (engine) => {
     expect((await change(LONG(2).slice(1))).status).toBe(200);
   });
 
+  it("counts with them what they name beside scopes: audiences, and domains that a provider is trusted with", async () => {
+    const own = await createTenant(latchkey);
+    const { id: client_id } = await addClient(latchkey, own.account_id);
+    const trusted_domains = Array.from({ length: 100 }, (_, n) => `${n}.`.padEnd(253, "x"));
+    const oidc = { client_id: "c", client_secret: "s", authority: "https://idp.example", trusted_domains };
+    const grant = (n: number, more: object, audience = `https://${n}.example`) =>
+      send(own, "POST", "/auth/client-grants", { client_id, audience, type: "authorization_code", scope: [], ...more });
+    for (const n of [0, 1, 2]) expect((await grant(n, { oidc })).status).toBe(200);
+    const refused = [await grant(3, { oidc }), await grant(3, { scope: LONG(0) })];
+    const fault = (path: string) => [expect.objectContaining({ path, code: "too_many" })];
+    expect(refused.map(({ body }) => body.error?.errors)).toEqual([fault("oidc"), fault("scope")]);
+    const long = (n: number) => `https://${n}.example/`.padEnd(2_000, "x");
+    for (let n = 0; n < 11; n++) expect((await grant(n, {}, long(n))).status).toBe(200);
+    expect((await grant(12, {}, long(12))).body.error?.errors).toEqual(fault("audience"));
+  });
+
   it.runIf(engine === "sqlite")("finds account users, and who verified a number, by indexes of their own", async () => {
     const own = await createTenant(latchkey);
     const { phone_number } = await addUser(latchkey, own.account_id, { phone_number: "+4745000099" });
