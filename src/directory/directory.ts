@@ -33,7 +33,7 @@ export interface Directory {
   /** By `account uuid`: all live grants of a client. */
   readonly grants: Cache<readonly Grant[]>;
   readonly connections: Cache<readonly Connection[]>;
-  /** Of an account, what looks at all of its people. */
+  /** Of an account, what looks at all of its people; and searches, in a line of their own. */
   readonly inTurn: InTurn;
 }
 
@@ -56,6 +56,14 @@ export function openDirectory(options: DirectoryOptions): Directory {
     inTurn: openInTurn(),
   };
 }
+
+/**
+ * One search of an account at a time: each takes turns from everybody, and any number would take each turn together.
+ *
+ * @throws 503 temporarily_unavailable when too many wait.
+ */
+export const searchInTurn = <T>({ inTurn }: Directory, account_id: string, search: () => Promise<T>): Promise<T> =>
+  inTurn(`search ${account_id}`, search);
 
 export const cacheKey = (account_id: string, name: string) => `${account_id} ${name}`;
 

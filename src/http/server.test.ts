@@ -77,6 +77,10 @@ it("stops only when whoever reads slowly has the whole answer", async () => {
   expect(received).toBeGreaterThan(size);
 });
 
+it("keeps no connection on which nothing moves", () => {
+  expect(openTestHttp().app.server.timeout).toBe(60_000);
+});
+
 it("looks at fifty findings of a schema, and finds no words for more", async () => {
   const { app } = openTestHttp();
   let read = 0;

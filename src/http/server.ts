@@ -49,6 +49,8 @@ const BODY_LIMIT = 64 * 1024;
 const REQUEST_TIMEOUT = 30_000;
 /** … and its head. */
 const HEADERS_TIMEOUT = 15_000;
+/** Milliseconds in which something moves on a connection, or it ends: whoever reads no further holds a whole answer. */
+const STILL = 60_000;
 /** Seconds for which a browser remembers to come by https. */
 const YEAR = 31_536_000;
 /** Bytes; what an address leaves is for the headers. Beyond it Node answers, which does not say what was too long. */
@@ -84,6 +86,7 @@ export function openHttp({ logger, trustProxy, metrics, secure, tracing, gather 
     forceCloseConnections: "idle",
     return503OnClosing: false,
     requestTimeout: REQUEST_TIMEOUT,
+    connectionTimeout: STILL,
     http: { headersTimeout: HEADERS_TIMEOUT, maxHeaderSize: HEAD_LIMIT, connectionsCheckingInterval: 1_000 },
     schemaController: { compilersFactory: compilers.factory },
     ajv: { customOptions: { coerceTypes: true, allErrors: true, removeAdditional: false, useDefaults: true } },

@@ -44,9 +44,12 @@ function whenItsTurn<T>(turn: Promise<void>, work: () => Promise<T>) {
       gone = true;
       reject(busy());
     }, PATIENCE);
-    over = turn.then(() => {
+    over = turn.then(async () => {
       clearTimeout(too_late);
-      return gone ? undefined : work().then(resolve, reject);
+      if (gone) return;
+      await work().then(resolve, reject);
+      // SQLite answers without one, and others are to have their turn before the next of this line.
+      await new Promise((turned) => setImmediate(turned));
     });
   });
   return { answer, over };

@@ -3,6 +3,8 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { sqlitePath } from "../../src/config.ts";
 import { mayChange } from "../../src/directory/accounts/check-may-change.ts";
 import { findAccount } from "../../src/directory/accounts/find-account.ts";
+import { pagesOfRoles } from "../../src/directory/roles/find-role.ts";
+import { pagesOfAccountUsers } from "../../src/directory/users/list-account-users.ts";
 import { openSqliteFile } from "../../src/storage/sqlite/connection.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
@@ -199,6 +201,112 @@ describeOnBothEngines("an account with much in it", (engine) => {
     );
     expect((await change([...LONG(2).slice(1), "x".repeat(196)])).status).toBe(400);
     expect((await change(LONG(2).slice(1))).status).toBe(200);
+  });
+
+  it("counts with them what they name beside scopes: audiences, and domains that a provider is trusted with", async () => {
+    const own = await createTenant(latchkey);
+    const { id: client_id } = await addClient(latchkey, own.account_id);
+    const trusted_domains = Array.from({ length: 100 }, (_, n) => `${n}.`.padEnd(253, "x"));
+    const oidc = { client_id: "c", client_secret: "s", authority: "https://idp.example", trusted_domains };
+    const grant = (n: number, more: object, audience = `https://${n}.example`) =>
+      send(own, "POST", "/auth/client-grants", { client_id, audience, type: "authorization_code", scope: [], ...more });
+    for (const n of [0, 1, 2]) expect((await grant(n, { oidc })).status).toBe(200);
+    const refused = [await grant(3, { oidc }), await grant(3, { scope: LONG(0) })];
+    const fault = (path: string) => [expect.objectContaining({ path, code: "too_many" })];
+    expect(refused.map(({ body }) => body.error?.errors)).toEqual([fault("oidc"), fault("scope")]);
+    const long = (n: number) => `https://${n}.example/`.padEnd(2_000, "x");
+    for (let n = 0; n < 11; n++) expect((await grant(n, {}, long(n))).status).toBe(200);
+    expect((await grant(12, {}, long(12))).body.error?.errors).toEqual(fault("audience"));
+  });
+
+  it("has clients whose settings hold no more together than is read for any stranger who names them", async () => {
+    const own = await createTenant(latchkey);
+    const client = await addClient(latchkey, own.account_id);
+    const addresses = (count: number) =>
+      Array.from({ length: count }, (_, n) => `https://${n}.example/`.padEnd(2_000, "x"));
+    const change = (json: object) => send(own, "PATCH", `/auth/clients/${client.id}`, json);
+    expect((await change({ callbacks: addresses(28) })).status).toBe(200);
+    const refused = await change({ name: "more", post_logout_redirect_uris: addresses(28) });
+    const fault = { path: "post_logout_redirect_uris", code: "too_many" };
+    expect([refused.status, refused.body.error?.errors]).toEqual([400, [expect.objectContaining(fault)]]);
+    // What was set before there was a limit can be made less.
+    await latchkey.server.core.storage.write(({ db }) =>
+      db
+        .updateTable("clients")
+        .set({ settings: JSON.stringify({ callbacks: addresses(50), post_logout_redirect_uris: addresses(50) }) })
+        .where("account_id", "=", own.account_id)
+        .where("id", "=", client.id)
+        .execute(),
+    );
+    expect((await change({ post_logout_redirect_uris: addresses(20) })).status).toBe(200);
+    expect((await change({ name: "other", signup: false })).status).toBe(400);
+    expect((await change({ post_logout_redirect_uris: [] })).status).toBe(200);
+  });
+
+  it("has users whose roles hold no more together than is read at each look at one, however much of it is the same", async () => {
+    const own = await createTenant(latchkey);
+    const role = async (scope: readonly string[]) => (await send(own, "POST", "/auth/roles", { scope })).body.id;
+    const [a, b, c, short] = [await role(LONG(0)), await role(LONG(0)), await role(LONG(0)), await role([])];
+    const roles = (...ids: string[]) => ({ roles: ids.map((id) => ({ id })) });
+    const create = (email: string, ...ids: string[]) =>
+      send(own, "POST", "/management/users", { email, ...roles(...ids) });
+    const fault = (path: string) => [expect.objectContaining({ path, code: "too_many" })];
+    const many = await create("many@corp.example", a, b, c);
+    expect([many.status, many.body.error?.errors]).toEqual([400, fault("roles")]);
+    const { id } = (await create("ada@corp.example", a, b, short)).body;
+    const put = (path: string, json: object) => send(own, "PUT", path, json);
+    const more = await put(`/management/users/${id}`, roles(a, b, c));
+    expect([more.status, more.body.error?.errors]).toEqual([400, fault("roles")]);
+    const grown = await put(`/auth/roles/${short}`, { scope: LONG(0) });
+    expect([grown.status, grown.body.error?.errors]).toEqual([400, fault("scope")]);
+    expect((await put(`/auth/roles/${short}`, { scope: LONG(0).slice(0, 4) })).status).toBe(200);
+    expect((await put(`/management/users/${id}`, roles(a, short))).status).toBe(200);
+    expect((await put(`/auth/roles/${short}`, { scope: LONG(0) })).status).toBe(200);
+    asked.splice(0);
+    expect((await send(own, "GET", `/management/users/${id}/activities`)).status).toBe(200);
+    expect(asked.filter((text) => text.includes('from "roles"'))).toEqual([]);
+  });
+
+  it("does one search at a time, and lists roles a few at a time", async () => {
+    const own = await createTenant(latchkey);
+    await addHolders(own, 410);
+    const { directory } = latchkey.server.core;
+    asked.splice(0);
+    const query = { search: "nobody has this", limit: 10 };
+    await Promise.all([
+      pagesOfRoles(directory, own.account_id, { ...query, include_deleted: false }).next(),
+      pagesOfAccountUsers(directory, own.account_id, query).next(),
+    ]);
+    const looks = asked.flatMap(
+      (text) => /^select .* from "(roles|users)" where .* order by "id"/.exec(text)?.[1] ?? [],
+    );
+    expect(looks).toEqual(["roles", "users"].flatMap((table) => [table, table, table]));
+    asked.splice(0);
+    const listed = await send(own, "GET", "/auth/roles?limit=12");
+    const reads = asked.filter((text) => /^select .*"scope".* from "roles" where/.test(text));
+    expect([listed.body.length, reads.length], listed.text.slice(0, 200)).toEqual([12, 3]);
+    const found = await send(own, "GET", `/auth/roles?limit=12&search=ROLE-`);
+    expect(found.body).toEqual(listed.body);
+    const after = await send(own, "GET", `/auth/roles?limit=2&starting_after=${listed.body[9].id}`);
+    expect(after.body).toEqual(listed.body.slice(10));
+  });
+
+  it.runIf(engine === "sqlite")("finds what lives without a look at what was deleted", async () => {
+    const own = await createTenant(latchkey);
+    asked.splice(0);
+    const grant = { client_id: own.client.id, audience: "https://further.example", scope: [] };
+    expect((await send(own, "POST", "/auth/client-grants", grant)).status).toBe(200);
+    for (const path of ["/auth/roles", "/auth/clients", "/auth/client-grants"])
+      expect((await send(own, "GET", path)).status).toBe(200);
+    const headers = { origin: latchkey.config.public_url, "content-type": "application/x-www-form-urlencoded" };
+    expect((await call(`${own.base}/sandbox`, { method: "POST", headers, raw: "" })).status).toBe(404);
+    const file = openSqliteFile(sqlitePath(latchkey.database.database_url));
+    const plans = [...new Set(asked)]
+      .filter((text) => /^select .* from "(roles|clients|grants)" where .* order by/.test(text))
+      .map((text) => String(file.all(`explain query plan ${text.replaceAll("?", "1")}`)[0]?.detail));
+    file.close();
+    const indexes = ["clients_live", "clients_staff", "grants_live", "grants_of_client", "roles_live"];
+    expect(plans.map((plan) => /USING INDEX (\w+)/.exec(plan)?.[1] ?? plan).toSorted()).toEqual(indexes);
   });
 
   it.runIf(engine === "sqlite")("finds account users, and who verified a number, by indexes of their own", async () => {

@@ -174,7 +174,7 @@ describe("what runs on SQLite for a request", () => {
     return planOf(text)
       .filter(
         (step) =>
-          /^SCAN (?!CONSTANT|\d+ CONSTANT ROWS|(one|longest|channels|queues|others|ended|page)\b)|\((account_id=\?|ANY\(.*)\)$/.test(
+          /^SCAN (?!CONSTANT|\d+ CONSTANT ROWS|(one|longest|channels|queues|others|ended|page)\b)|\((account_id=\?( AND deleted_at=\?)?|ANY\(.*)\)$/.test(
             step,
           ) && !FEW.test(step),
       )

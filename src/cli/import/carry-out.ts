@@ -10,7 +10,7 @@ import type { Directory } from "../../directory/directory.ts";
 import { createGrant } from "../../directory/grants/change-grants.ts";
 import { listGrants } from "../../directory/grants/find-grant.ts";
 import { createRole } from "../../directory/roles/change-role.ts";
-import { listRoles } from "../../directory/roles/find-role.ts";
+import { pagesOfRoles } from "../../directory/roles/find-role.ts";
 import { createUser } from "../../directory/users/create-user.ts";
 import { refuse } from "../../errors.ts";
 import { secret } from "../../secrets/secret.ts";
@@ -46,12 +46,10 @@ export async function carryOut(
     result.created.accounts += 1;
   }
   step();
-  const roles = new Map(
-    (await listRoles(directory, account_id, { include_deleted: false, limit: 10_000 })).map((role) => [
-      role.name,
-      role.id,
-    ]),
-  );
+  const roles = new Map<string | null, string>();
+  const all = { include_deleted: false, limit: Number.POSITIVE_INFINITY };
+  for await (const page of pagesOfRoles(directory, account_id, all))
+    for (const { name, id } of page) roles.set(name, id);
   for (const role of plan.roles ?? []) {
     if (roles.has(role.name)) result.kept += 1;
     else {

@@ -11,6 +11,7 @@ import { checkAudience, checkRoom } from "../../directory/grants/change-grants.t
 import { listGrants } from "../../directory/grants/find-grant.ts";
 import { changeOf } from "../../directory/settings.ts";
 import { checkHeld } from "../../directory/users/check-held.ts";
+import { checkLength } from "../../directory/users/check-length.ts";
 import { isUserId } from "../../directory/users/find-user.ts";
 import { readEmail, readPhone } from "../../directory/users/identifier.ts";
 import { type Fault, Refusal, refuseField } from "../../errors.ts";
@@ -148,7 +149,9 @@ function checksOfUser(
     async () => password_hash !== undefined && checkHash(password_hash),
     async () => {
       if (here && (await lookUpKnown(directory, here, await identityOf(user, country)))) return;
-      checkHeld([{ scope }, ...known.filter(({ name }) => roles.includes(name))]);
+      const given = known.filter(({ name }) => roles.includes(name));
+      checkHeld([{ scope }, ...given]);
+      checkLength(given);
       if (here && customer_id !== undefined && (await isUserId(directory, here.account_id, customer_id)))
         throw refuseField("customer_id", "taken", "is taken");
     },

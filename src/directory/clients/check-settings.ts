@@ -4,6 +4,7 @@ import { originFaults } from "./allowed-origins.ts";
 import { callbackFaults, isFetchable, loginUriFault } from "./callback.ts";
 import { sectorAddressFaults, sectorFaults } from "./sector.ts";
 import type { ClientSettings } from "./settings.ts";
+import { encode } from "./store.ts";
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
@@ -41,6 +42,25 @@ function keyFaults({ jwks }: Partial<ClientSettings>): Fault[] {
   if (!Array.isArray(jwks.keys)) return [{ path, code: "jwks", message: "must be a set of keys (RFC 7517 §5)" }];
   if (jwks.keys.length <= MOST_KEYS) return [];
   return [{ path, code: "too_many", message: `may hold ${MOST_KEYS} keys` }];
+}
+
+/** Characters of all that is set: whoever looks a client up holds all of it, and strangers may. */
+const LONGEST = 100_000;
+
+const lengthOf = (settings: Partial<ClientSettings>) => encode(settings).length;
+
+/**
+ * @param before What is set, which may be more than that from earlier.
+ * @throws 400 invalid_request when a client may not have it with this change, told of the longest that it brings.
+ */
+export function checkLength(change: Partial<ClientSettings>, before: Partial<ClientSettings> = {}): void {
+  const length = lengthOf({ ...before, ...change });
+  if (length <= LONGEST || length <= lengthOf(before)) return;
+  const names = Object.keys(change) as (keyof ClientSettings)[];
+  const ofOne = (name: keyof ClientSettings) => lengthOf({ [name]: change[name] });
+  const longest = names.toSorted((a, b) => ofOne(b) - ofOne(a))[0] ?? "callbacks";
+  const told = LONGEST.toLocaleString("en");
+  throw refuseField(longest, "too_many", `all settings of a client may have ${told} characters together`);
 }
 
 /**

@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import { usableOf } from "../../secrets/public-key.ts";
 import { markDeleted } from "../../storage/mark-deleted.ts";
 import { inPages } from "../../storage/pages.ts";
@@ -23,7 +24,7 @@ const decode = (row: StoredClient): Client => ({
 const namesOf = (stored: string | null): readonly string[] => (stored === null ? [] : JSON.parse(stored));
 
 /** Of keys only what is read of them: whoever looks a client up holds all of it. */
-function encode(settings: Partial<ClientSettings>): string {
+export function encode(settings: Partial<ClientSettings>): string {
   const { jwks } = settings;
   return JSON.stringify(jwks ? { ...settings, jwks: usableOf(jwks) } : settings);
 }
@@ -51,8 +52,8 @@ export async function selectDeleted(db: Database, account_id: string, client_id:
   return row !== undefined;
 }
 
-/** Clients that a page holds: their settings may be half a megabyte each. */
-const PAGE = 20;
+/** Clients that a page holds: their settings may be a hundred thousand characters each, and from before a limit more. */
+const PAGE = 5;
 
 /** Live clients of an account, the oldest first, of which no more than a page is held at a time. */
 export function pagesOfClients(db: Database, account_id: string): AsyncIterable<readonly Client[]> {
@@ -70,14 +71,14 @@ export function pagesOfClients(db: Database, account_id: string): AsyncIterable<
   });
 }
 
-/** The oldest live client of the account's own that logs account users in. */
+/** The oldest live client of the account's own that logs account users in; their index is for such settings, in these words. */
 export async function selectStaffClient(db: Database, account_id: string): Promise<Client | undefined> {
   const row = await db
     .selectFrom("clients")
     .select(columns.clients)
     .where("account_id", "=", account_id)
-    .where("settings", "like", '%"first_party":true%')
-    .where("settings", "like", '%"user_type":"account_user"%')
+    .where("origin", "=", "account")
+    .where(sql<boolean>`settings like '%"first_party":true%' and settings like '%"user_type":"account_user"%'`)
     .where("deleted_at", "is", null)
     .orderBy("id")
     .limit(1)

@@ -23,7 +23,7 @@ export interface NewGrant {
 }
 
 const LIMIT_PER_CLIENT = 200;
-/** Of the scopes of all its grants: they lie in memory together, and strangers may have them read. */
+/** Of all that its grants hold: they lie in memory together, and strangers may have them read. */
 const CHARACTERS_PER_CLIENT = 100_000;
 
 /** May refuse it, by the account as it is when nobody else changes it. */
@@ -42,21 +42,34 @@ function checkAuthority(authority: string): void {
   throw refuseField("oidc.authority", "https", message);
 }
 
-type Scopes = readonly Pick<Grant, "scope">[];
+type Held = readonly (Pick<Grant, "audience" | "scope"> & Partial<Pick<Grant, "oidc">>)[];
 
-const charactersOf = (grants: Scopes) => grants.flatMap(({ scope }) => scope).reduce((sum, one) => sum + one.length, 0);
+/** Characters, by the field of a grant that they stand in. */
+function charactersOf(grants: Held) {
+  const lengthOf = (texts: readonly string[]) => texts.reduce((sum, text) => sum + text.length, 0);
+  return {
+    scope: lengthOf(grants.flatMap(({ scope }) => scope)),
+    audience: lengthOf(grants.map(({ audience }) => audience)),
+    oidc: lengthOf(
+      grants.flatMap(({ oidc }) => (oidc ? [oidc.client_id, oidc.authority, ...(oidc.trusted_domains ?? [])] : [])),
+    ),
+  };
+}
 
 /**
- * @param before The grants of a client, whose scopes may be more than that from earlier.
- * @throws 400 invalid_request when a client may not have these after them.
+ * @param before The grants of a client, which may hold more than that from earlier.
+ * @throws 400 invalid_request when a client may not have these after them, told of what they have most more of.
  */
-export function checkRoom(before: Scopes, after: Scopes): void {
+export function checkRoom(before: Held, after: Held): void {
   if (after.length > LIMIT_PER_CLIENT)
     throw refuseField("client_id", "too_many", `has ${LIMIT_PER_CLIENT} grants, which is the limit`);
-  const characters = charactersOf(after);
-  if (characters <= CHARACTERS_PER_CLIENT || characters <= charactersOf(before)) return;
+  const [had, has] = [charactersOf(before), charactersOf(after)];
+  const more = (["scope", "audience", "oidc"] as const).map((field) => ({ field, by: has[field] - had[field] }));
+  const sum = has.scope + has.audience + has.oidc;
+  if (sum <= CHARACTERS_PER_CLIENT || more.reduce((all, { by }) => all + by, 0) <= 0) return;
+  const field = more.toSorted((a, b) => b.by - a.by)[0]?.field ?? "scope";
   const told = CHARACTERS_PER_CLIENT.toLocaleString("en");
-  throw refuseField("scope", "too_many", `the scopes of a client's grants may have ${told} characters together`);
+  throw refuseField(field, "too_many", `a client's grants may hold ${told} characters together`);
 }
 
 /** @throws 400 invalid_request. */
@@ -137,7 +150,7 @@ export async function changeScope(
     const before = await selectGrants(tx.db, account_id, { client_id });
     checkRoom(
       before,
-      before.map((one) => (one.id === id ? { scope: distinct } : one)),
+      before.map((one) => (one.id === id ? { ...one, scope: distinct } : one)),
     );
     if (!(await updateScope(tx.db, account_id, id, distinct, now))) throw noSuch("grant");
     await directory.revocations.record(tx, account_id, [changedSubject(`grant:${id}`)]);

@@ -21,7 +21,8 @@ const subject_types = ["client", "user"] as const;
 const tags = ["client grants"];
 const writes = { surface: "account", scopes: ["admin:accounts", "write:accounts"], subject_types } as const;
 const missing = refusals("account", ...bearer_refusals, "not_found");
-const TOGETHER = "The scopes of a client's grants may have 100,000 characters together.";
+const TOGETHER =
+  "All that a client's grants hold, scopes, audiences and domains, may have 100,000 characters together.";
 
 export function grantRoutes(app: App, directory: Directory): void {
   function view({ account_id, ...grant }: Grant) {

@@ -6,6 +6,7 @@ import type { Actor, Directory } from "../directory.ts";
 import { sameSet } from "../same-set.ts";
 import { holdingOfRole } from "../users/account-user.ts";
 import { checkHolders } from "../users/check-held.ts";
+import { checkLengthsWith } from "../users/check-length.ts";
 import type { Role } from "./role.ts";
 import { deleteRole, holdRole, insertRole, selectRole, updateRole } from "./store.ts";
 
@@ -51,6 +52,7 @@ export async function replaceRole(directory: Directory, role: Role, fields: Role
     scope: [...new Set(fields.scope)],
   };
   await checkHolders(directory, role, change.scope);
+  await checkLengthsWith(directory, role, change.scope);
   const updated_at = await directory.storage.write(async (tx) => {
     const before = await holdRole(tx.db, account_id, id);
     if (before === undefined) throw noSuch("role");

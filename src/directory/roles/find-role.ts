@@ -1,8 +1,17 @@
 import { noSuch } from "../../errors.ts";
+import { inPages } from "../../storage/pages.ts";
 import type { Database } from "../../storage/storage.ts";
-import type { Directory } from "../directory.ts";
+import { type Directory, searchInTurn } from "../directory.ts";
 import type { Role } from "./role.ts";
-import { type RoleFilter, selectLiveIds, selectRole, selectRoles, selectRolesById } from "./store.ts";
+import {
+  type RoleFilter,
+  searchRoles,
+  selectListed,
+  selectLiveIds,
+  selectRole,
+  selectRoles,
+  selectRolesById,
+} from "./store.ts";
 
 /** The live ones of these; as committed, or as a transaction sees them. */
 export function findRolesOf(
@@ -23,8 +32,36 @@ export function findLiveOf(
   return selectLiveIds(storage.read, account_id, ids);
 }
 
-export function listRoles({ storage }: Directory, account_id: string, filter: RoleFilter): Promise<readonly Role[]> {
-  return selectRoles(storage.read, account_id, filter);
+/** Roles that are read at once: the scope of each may be forty thousand characters. */
+const PAGE = 5;
+
+export interface RoleQuery extends RoleFilter {
+  /** Part of the id, name or description, whatever the case. */
+  readonly search?: string | undefined;
+}
+
+/** In the order of their ids, as committed. */
+export async function* pagesOfRoles(
+  directory: Directory,
+  account_id: string,
+  { search, ...filter }: RoleQuery,
+): AsyncGenerator<readonly Role[]> {
+  const { read } = directory.storage;
+  if (search !== undefined) {
+    const ids = await searchInTurn(directory, account_id, () =>
+      searchRoles(read, account_id, { ...filter, text: search }),
+    );
+    for (let from = 0; from < ids.length; from += PAGE)
+      yield await selectListed(read, account_id, filter, ids.slice(from, from + PAGE));
+    return;
+  }
+  let left = filter.limit;
+  yield* inPages<Role>(PAGE, async (last) => {
+    const page = { ...filter, limit: Math.min(left, PAGE), starting_after: last?.id ?? filter.starting_after };
+    const rows = left > 0 ? await selectRoles(read, account_id, page) : [];
+    left -= rows.length;
+    return rows;
+  });
 }
 
 /** As committed. @throws 404 not_found. */

@@ -1,10 +1,11 @@
 import { bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
+import { sendList } from "../../http/send-list.ts";
 import type { App } from "../../http/server.ts";
 import { actorOf } from "../actor.ts";
 import type { Directory } from "../directory.ts";
 import { checkMayAssign } from "../may-hand-on.ts";
 import { createRole, removeRole, replaceRole } from "./change-role.ts";
-import { findRole, listRoles } from "./find-role.ts";
+import { findRole, pagesOfRoles } from "./find-role.ts";
 import { RoleBody, RoleList, RoleParams, RoleQuery, RoleView } from "./schema.ts";
 import { roleView } from "./view.ts";
 
@@ -28,7 +29,8 @@ export function roleRoutes(app: App, directory: Directory): void {
       querystring: RoleQuery,
       response: { 200: RoleList, ...found },
     },
-    handler: async (request) => (await listRoles(directory, request.account_id, request.query)).map(roleView),
+    handler: (request, reply) =>
+      sendList(request, reply, pagesOfRoles(directory, request.account_id, request.query), roleView),
   });
 
   app.route({

@@ -9,8 +9,6 @@ type StoredRole = Omit<Role, "scope"> & { readonly scope: string };
 const decode = (row: StoredRole): Role => ({ ...row, scope: JSON.parse(row.scope) as string[] });
 
 export interface RoleFilter {
-  /** Matched in id, name and description, whatever the case. */
-  readonly search?: string | undefined;
   readonly name?: string | undefined;
   readonly include_deleted: boolean;
   readonly limit: number;
@@ -19,19 +17,25 @@ export interface RoleFilter {
 }
 
 export async function selectRoles(db: Database, account_id: string, filter: RoleFilter): Promise<readonly Role[]> {
-  const { search, limit, starting_after } = filter;
-  const listed = listedRoles(db, account_id, filter).select(columns.roles).orderBy("id");
-  if (search === undefined) {
-    const rows = await listed
-      .where("id", ">", starting_after ?? "")
-      .limit(limit)
-      .execute();
-    return rows.map(decode);
-  }
-  const ids = await searchIds({
-    text: search,
-    limit,
-    starting_after,
+  const rows = await listedRoles(db, account_id, filter)
+    .select(columns.roles)
+    .where("id", ">", filter.starting_after ?? "")
+    .orderBy("id")
+    .limit(filter.limit)
+    .execute();
+  return rows.map(decode);
+}
+
+/** The ids of those in whose id, name or description a text is found, whatever the case. */
+export function searchRoles(
+  db: Database,
+  account_id: string,
+  { text, ...filter }: RoleFilter & { readonly text: string },
+): Promise<readonly string[]> {
+  return searchIds({
+    text,
+    limit: filter.limit,
+    starting_after: filter.starting_after,
     read: (after, most) =>
       listedRoles(db, account_id, filter)
         .select(["id", "name", "description"])
@@ -41,7 +45,17 @@ export async function selectRoles(db: Database, account_id: string, filter: Role
         .execute(),
     textsOf: ({ id, name, description }) => [id, name, description],
   });
-  return ids.length === 0 ? [] : (await listed.where("id", "in", ids).execute()).map(decode);
+}
+
+/** Those of these, in the order of their ids. */
+export async function selectListed(
+  db: Database,
+  account_id: string,
+  filter: RoleFilter,
+  ids: readonly string[],
+): Promise<readonly Role[]> {
+  const listed = listedRoles(db, account_id, filter).select(columns.roles).where("id", "in", ids);
+  return (await listed.orderBy("id").execute()).map(decode);
 }
 
 function listedRoles(db: Database, account_id: string, { name, include_deleted }: RoleFilter) {

@@ -25,8 +25,9 @@ import {
 } from "./account-user-schema.ts";
 import type { AccountUserRow } from "./account-user-store.ts";
 import { changeAccountUser } from "./change-account-user.ts";
+import { checkLength } from "./check-length.ts";
 import { createUser } from "./create-user.ts";
-import { findAccountUser } from "./find-account-user.ts";
+import { checkIsAccountUser, findAccountUser } from "./find-account-user.ts";
 import { openRoleTexts, pagesOfAccountUsers } from "./list-account-users.ts";
 import { type EndLogins, removeUser } from "./remove-user.ts";
 
@@ -60,7 +61,7 @@ export function accountUserRoutes(app: App, { directory, endLogins, configuratio
     return { ...accountUserView(user, configuration), roles };
   }
 
-  /** @throws 403 unless the bearer holds everything that the user would hold, and holds now. */
+  /** @throws 403 unless the bearer holds everything that the user would hold, and holds now; 400 for too much of it. */
   async function rolesToAssign(
     account_id: string,
     bearer: Bearer,
@@ -71,6 +72,7 @@ export function accountUserRoutes(app: App, { directory, endLogins, configuratio
     const roles = await findRoles(directory, account_id, role_ids ?? []);
     const held = before ? [before, ...before.roles] : [];
     checkMayAssign(bearer, [{ scope: body.scope ?? [] }, ...roles, ...held]);
+    checkLength(roles, before?.roles);
     return role_ids;
   }
 
@@ -185,8 +187,8 @@ export function accountUserRoutes(app: App, { directory, endLogins, configuratio
       response: { 200: AuditEventList, ...missing },
     },
     handler: async ({ account_id, params }) => {
-      const { id } = await findAccountUser(directory, account_id, params.uid);
-      const events = await listEvents(directory.storage.read, account_id, id, ACTIVITIES);
+      await checkIsAccountUser(directory, account_id, params.uid);
+      const events = await listEvents(directory.storage.read, account_id, params.uid, ACTIVITIES);
       return events.map(({ account_id: _account, outcome, entity, actor, ...event }) => ({
         ...event,
         entity: entity ?? account_id,

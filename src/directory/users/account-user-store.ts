@@ -236,3 +236,23 @@ export function selectAccountsOfAddress(
     .limit(100)
     .execute();
 }
+
+/** Of everybody who has a role: how many characters their other live roles hold, of which those up to `short` hold none. */
+export function pagesOfOtherRoles(
+  db: Database,
+  account_id: string,
+  role_id: string,
+  short: number,
+): AsyncIterable<readonly { readonly user_id: string; readonly characters: number }[]> {
+  return inPages<{ readonly user_id: string; readonly characters: number }>(PAGE, async (last) => {
+    const { rows } = await sql<{ user_id: string; characters: number }>`select held.user_id,
+      (select coalesce(sum(length(roles.scope)), 0) from user_roles other
+        join roles on roles.account_id = other.account_id and roles.id = other.role_id
+        where other.account_id = held.account_id and other.user_id = held.user_id and other.role_id <> held.role_id
+          and roles.deleted_at is null and length(roles.scope) > ${short}) as characters
+      from user_roles held
+      where held.account_id = ${account_id} and held.role_id = ${role_id} and held.user_id > ${last?.user_id ?? ""}
+      order by held.user_id limit ${PAGE}`.execute(db);
+    return rows.map(({ user_id, characters }) => ({ user_id, characters: Number(characters) }));
+  });
+}

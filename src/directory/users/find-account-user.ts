@@ -20,6 +20,11 @@ export async function findAccountUser(directory: Directory, account_id: string, 
   return found;
 }
 
+/** Without a look at what they hold. @throws 404 not_found when there is no such user. */
+export async function checkIsAccountUser({ storage }: Directory, account_id: string, id: string): Promise<void> {
+  if (!(await selectAccountUser(storage.read, account_id, { id }))) throw noSuch("user");
+}
+
 /** By uuid or canonical address, as committed, or as a transaction sees it; undefined when there is none. */
 export async function lookUpAccountUser(
   directory: Directory,

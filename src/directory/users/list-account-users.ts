@@ -1,6 +1,6 @@
 import { openBoundedMap } from "../../storage/bounded-map.ts";
 import { inPages } from "../../storage/pages.ts";
-import type { Directory } from "../directory.ts";
+import { type Directory, searchInTurn } from "../directory.ts";
 import { findLiveOf, findRolesOf } from "../roles/find-role.ts";
 import { roleView } from "../roles/view.ts";
 import { type AccountUserRow, selectAccountUsers, selectRoleIds } from "./account-user-store.ts";
@@ -37,7 +37,8 @@ export async function* pagesOfAccountUsers(
   let left = limit;
   const pages = inPages<AccountUserRow>(USERS, async (last) => {
     const page = { search, limit: Math.min(left, USERS), starting_after: last?.id ?? starting_after };
-    const rows = left > 0 ? await selectAccountUsers(read, account_id, page) : [];
+    const select = () => selectAccountUsers(read, account_id, page);
+    const rows = left <= 0 ? [] : await (search === undefined ? select() : searchInTurn(directory, account_id, select));
     left -= rows.length;
     return rows;
   });
