@@ -28,7 +28,7 @@ export async function moveSessions(
   const before = Buffer.from(from);
   const moved = sql`browser_digest = ${Buffer.from(to)}, previous_digest = ${before},
     idle_expires_at = case when browser_digest = ${before} then idle_expires_at else ${now} end`;
-  const own = sql`(browser_digest = ${before} or previous_digest = ${before})`;
+  const own = sql`(browser_digest = ${before} or (previous_digest = ${before} and ended_at is null))`;
   await change(db, engine, "sessions", account_id, own, moved);
 }
 
