@@ -52,7 +52,7 @@ describeOnBothEngines("an account with much in it", (engine) => {
     asked.splice(0);
     const { status, text } = await change();
     expect(status, text).toBe(200);
-    const people = asked.flatMap((one, at) => (/^select "id", "scope" from "(users|roles)"/.test(one) ? [at] : []));
+    const people = asked.flatMap((one, at) => (/^select "id", "scope".* from "(users|roles)"/.test(one) ? [at] : []));
     return { people, held: asked.findIndex((one) => one.startsWith(`update "${table}"`)) };
   }
 
@@ -85,6 +85,49 @@ describeOnBothEngines("an account with much in it", (engine) => {
     );
     const refused = await patch({ name: "fourth" });
     expect([refused.status, refused.body.error?.code], refused.text).toEqual([403, "insufficient_scope"]);
+  });
+
+  it("goes from people to the roles that they have, so that one that nobody has costs nothing", async () => {
+    const own = await createTenant(latchkey);
+    await addHolders(own, 60);
+    const { account_id } = own;
+    const unheld = Array.from({ length: 60 }, (_, n) => ({
+      ...{ account_id, id: `unheld-${n}`, scope: '["admin:customers"]', created_at: NOW, updated_at: NOW },
+    }));
+    const { storage } = latchkey.server.core;
+    await storage.write(({ db }) => db.insertInto("roles").values(unheld).execute());
+    const lesser = await addClient(latchkey, account_id);
+    await addGrant(latchkey, account_id, lesser, own.issuer, ["admin:accounts"]);
+    const token = await tokenOf(latchkey, account_id, lesser);
+    asked.splice(0);
+    const staff = { first_party: true, user_type: "account_user" };
+    const made = await call(`${own.base}/auth/clients`, { method: "POST", token, json: staff });
+    expect(made.status, made.text).toBe(200);
+    const roles = asked.filter((text) => /from "roles"/.test(text));
+    const byId =
+      /^select "id", "scope" from "roles" where "account_id" = \S+ and "id" in \([^()]*\) and "deleted_at" is null$/;
+    expect(roles).toEqual([expect.stringMatching(byId), expect.stringMatching(byId)]);
+    const jwks = { name: "IdP", uri: "https://idp.example/jwks", issuer: "https://idp.example" };
+    const set = () => call(`${own.base}/auth/settings`, { method: "PATCH", token, json: { jwks } });
+    const give = (user: number, role_id: string) =>
+      storage.write(({ db }) =>
+        db
+          .insertInto("user_roles")
+          .values({ account_id, role_id, user_id: `00000000-0000-7000-8000-${String(user).padStart(12, "0")}` })
+          .execute(),
+      );
+    await give(55, "unheld-1");
+    expect((await set()).status, "the provider logs in others").toBe(200);
+    await storage.write(({ db }) =>
+      db
+        .updateTable("users")
+        .set({ profile: '{"authentication_type":"external"}' })
+        .where("account_id", "=", account_id)
+        .where("id", "like", "%056")
+        .execute(),
+    );
+    await give(56, "unheld-2");
+    expect((await set()).body.error?.code).toBe("insufficient_scope");
   });
 
   it("lets nobody put two halves together who holds less than its people", async () => {
