@@ -4,6 +4,7 @@ import { uuidv7 } from "../../secrets/uuid.ts";
 import { type Database, instant } from "../../storage/storage.ts";
 import type { Actor, Directory } from "../directory.ts";
 import { findRolesOf } from "../roles/find-role.ts";
+import { selectLiveIds } from "../roles/store.ts";
 import { sameSet } from "../same-set.ts";
 import {
   type AccountUser,
@@ -13,7 +14,7 @@ import {
   holdingsOf,
 } from "./account-user.ts";
 import { replaceUserRoles, selectAccountUser, selectRoleIds, updateAccountUser } from "./account-user-store.ts";
-import { checkHeldBy } from "./check-held.ts";
+import { checkHeld } from "./check-held.ts";
 import { findAccountUser } from "./find-account-user.ts";
 import { holdUser } from "./store.ts";
 
@@ -38,11 +39,14 @@ export async function changeAccountUser(
   const { account_id, id } = user;
   const milliseconds = directory.storage.now();
   const now = instant(milliseconds);
+  // Before anybody is held: their roles may be a hundred, of two hundred scopes each.
+  const roles = role_ids === undefined ? user.roles : await findRolesOf(directory, account_id, role_ids);
+  checkHeld([{ scope: scope ?? user.scope }, ...roles], holdingsOf(user).scope.length);
   await directory.storage.write(async (tx) => {
     const held = await holdUser(tx.db, account_id, id);
     if (held === undefined) throw noSuch("user");
     const profile = JSON.parse(held) as AccountUserProfile;
-    const holdsAnew = await holdsOther(directory, tx.db, user, { scope, role_ids });
+    const holdsAnew = await holdsOther(tx.db, user, { scope, role_ids });
     const scope_version = holdsAnew ? uuidv7(milliseconds) : profile.scope_version;
     await updateAccountUser(
       tx.db,
@@ -56,7 +60,6 @@ export async function changeAccountUser(
       now,
     );
     if (role_ids) await replaceUserRoles(tx.db, account_id, id, role_ids);
-    if (holdsAnew) await checkHeldBy(tx, directory, account_id, id, holdingsOf(user).scope.length);
     const before = holdingOfUser(id, profile.scope_version);
     if (holdsAnew) await directory.revocations.record(tx, account_id, [before]);
     await recordDeed(tx, { account_id, action: "user.changed", entity: id, now, actor });
@@ -66,7 +69,6 @@ export async function changeAccountUser(
 
 /** Whether these are other scopes or roles than the user has; a role that is gone is none. */
 async function holdsOther(
-  directory: Directory,
   db: Database,
   { account_id, id }: AccountUser,
   { scope, role_ids }: Pick<AccountUserFields, "scope" | "role_ids">,
@@ -77,9 +79,5 @@ async function holdsOther(
   }
   if (role_ids === undefined) return false;
   const given = (await selectRoleIds(db, account_id, [id])).map(({ role_id }) => role_id);
-  const roles = await findRolesOf(directory, account_id, given, db);
-  return !sameSet(
-    role_ids,
-    roles.map((role) => role.id),
-  );
+  return !sameSet(role_ids, await selectLiveIds(db, account_id, given));
 }
