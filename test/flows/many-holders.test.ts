@@ -165,10 +165,10 @@ describeOnBothEngines("an account with much in it", (engine) => {
     const patched = await send(own, "PATCH", "/auth/settings", { api_audiences: [audience] });
     expect(patched.status, patched.text).toBe(200);
     const reads = asked.filter((text) => /^select .* from "grants" .*"audience" in/.test(text));
-    const pages = reads.filter((text) => text.includes(" limit "));
+    const pages = reads.filter((text) => text.includes('"id" >'));
     expect(pages).toHaveLength(3);
-    const [rest, ...others] = reads.filter((text) => !text.includes(" limit "));
-    expect([rest, others]).toEqual([expect.stringMatching(/^select distinct "scope" .*"updated_at" >=/), []]);
+    const since = asked.filter((text) => text.includes('"updated_at" >='));
+    expect(since).toEqual([expect.stringMatching(/^select "scope" from "grants" .* limit \S+$/)]);
     expect(asked.indexOf(pages.at(-1) ?? "")).toBeLessThan(asked.findIndex((text) => text.startsWith('update "accou')));
   });
 
@@ -189,6 +189,58 @@ describeOnBothEngines("an account with much in it", (engine) => {
     await expect(inside()).rejects.toMatchObject({ code: "insufficient_scope" });
     const other = await mayChange(directory, own.account_id, bearer, { api_audiences: [] });
     await other(storage.read, await findAccount(directory, own.account_id));
+  });
+
+  it("takes no further name while more of its grants have just changed than are read within a change", async () => {
+    const own = await createTenant(latchkey);
+    const api_audiences = ["urn:busy"];
+    await insertGrants(
+      own,
+      "urn:busy",
+      Array.from({ length: 51 }, (_, n) => [`read:accounts:/${n}`]),
+    );
+    const touch = (updated_at: string, like: string) =>
+      latchkey.server.core.storage.write(({ db }) =>
+        db
+          .updateTable("grants")
+          .set({ updated_at })
+          .where("account_id", "=", own.account_id)
+          .where("id", "like", like)
+          .execute(),
+      );
+    await touch(new Date().toISOString(), "urn:busy-%");
+    const set = () => send(own, "PATCH", "/auth/settings", { api_audiences });
+    const busy = await set();
+    expect([busy.status, busy.body.error?.code, busy.headers.get("retry-after")]).toEqual([
+      503,
+      "temporarily_unavailable",
+      "30",
+    ]);
+    await touch(AGES_AGO, "urn:busy-7");
+    expect((await set()).status).toBe(200);
+  });
+
+  it("reads nothing of roles while it holds whom it gives them", async () => {
+    const own = await createTenant(latchkey);
+    const roles: object[] = [];
+    for (const n of [0, 1]) {
+      const { body } = await send(own, "POST", "/auth/roles", { scope: [`read:accounts:/${n}`] });
+      roles.push({ id: body.id });
+    }
+    const within = async (method: string, path: string, json: object) => {
+      asked.splice(0);
+      const answer = await send(own, method, path, json);
+      expect(answer.status, answer.text).toBe(200);
+      const held = asked.slice(asked.findIndex((one) => /^(update|insert into) "users"/.test(one)));
+      const until = held.findIndex((one) => one.startsWith('insert into "audit_events"'));
+      expect(until, "its deed is the last thing").toBeGreaterThan(0);
+      const reads = held.slice(0, until).filter((one) => /^select .*"scope".* from "roles"/.test(one));
+      expect(reads, method).toEqual([]);
+      return answer.body;
+    };
+    const { id } = await within("POST", "/management/users", { email: "ada@corp.example", roles: [roles[0]] });
+    const changed = await within("PUT", `/management/users/${id}`, { roles, scope: ["read:accounts"] });
+    expect(changed.roles).toHaveLength(2);
   });
 
   it("has clients whose grants hold no more together than is read for any stranger who names them", async () => {
@@ -233,7 +285,7 @@ describeOnBothEngines("an account with much in it", (engine) => {
         file
           .all(`explain query plan ${text.replaceAll("?", "1")}`)
           .map(({ detail }) => String(detail))
-          .filter((detail) => /^SEARCH (users|u|o)\b/.test(detail)),
+          .filter((detail) => /^SEARCH (users|u|o|grants)\b/.test(detail)),
       );
     };
     expect((await send(own, "GET", "/management/users")).status).toBe(200);
@@ -244,6 +296,10 @@ describeOnBothEngines("an account with much in it", (engine) => {
     expect((await askForCode(own, { connection: "sms", phone_number })).status).toBe(204);
     for (const plan of plansOf(/"shared"/))
       for (const detail of plan.slice(0, 2)) expect(detail).toContain("users_verified_phone (");
+    expect((await send(own, "PATCH", "/auth/settings", { api_audiences: ["urn:x"] })).status).toBe(200);
+    expect(plansOf(/"updated_at" >=/)).toEqual([
+      [expect.stringContaining("grants_changed (account_id=? AND updated_at>?)")],
+    ]);
     file.close();
   });
 });
