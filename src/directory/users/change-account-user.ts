@@ -3,8 +3,7 @@ import { noSuch } from "../../errors.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
 import { type Database, instant } from "../../storage/storage.ts";
 import type { Actor, Directory } from "../directory.ts";
-import { findRolesOf } from "../roles/find-role.ts";
-import { selectLiveIds } from "../roles/store.ts";
+import { findLiveOf, findRolesOf } from "../roles/find-role.ts";
 import { sameSet } from "../same-set.ts";
 import {
   type AccountUser,
@@ -46,7 +45,7 @@ export async function changeAccountUser(
     const held = await holdUser(tx.db, account_id, id);
     if (held === undefined) throw noSuch("user");
     const profile = JSON.parse(held) as AccountUserProfile;
-    const holdsAnew = await holdsOther(tx.db, user, { scope, role_ids });
+    const holdsAnew = await holdsOther(directory, tx.db, user, { scope, role_ids });
     const scope_version = holdsAnew ? uuidv7(milliseconds) : profile.scope_version;
     await updateAccountUser(
       tx.db,
@@ -69,6 +68,7 @@ export async function changeAccountUser(
 
 /** Whether these are other scopes or roles than the user has; a role that is gone is none. */
 async function holdsOther(
+  directory: Directory,
   db: Database,
   { account_id, id }: AccountUser,
   { scope, role_ids }: Pick<AccountUserFields, "scope" | "role_ids">,
@@ -79,5 +79,5 @@ async function holdsOther(
   }
   if (role_ids === undefined) return false;
   const given = (await selectRoleIds(db, account_id, [id])).map(({ role_id }) => role_id);
-  return !sameSet(role_ids, await selectLiveIds(db, account_id, given));
+  return !sameSet(role_ids, await findLiveOf(directory, account_id, given, db));
 }
