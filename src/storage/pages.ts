@@ -1,3 +1,6 @@
+/** The event loop turns: SQLite answers without that, and so do streams that nobody slows down. */
+export const nextTurn = (): Promise<void> => new Promise((turn) => setImmediate(turn));
+
 /**
  * Rows by pages: of any number of them no more than a page lies in memory, and the event loop turns in between.
  *
@@ -13,7 +16,6 @@ export async function* inPages<R>(
     if (rows.length > 0) yield rows;
     last = rows[limit - 1];
     if (last === undefined) return;
-    // SQLite answers without one, and so do streams that nobody slows down.
-    await new Promise((turn) => setImmediate(turn));
+    await nextTurn();
   }
 }

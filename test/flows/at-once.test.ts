@@ -338,6 +338,31 @@ describeOnBothEngines("changes at once", (engine) => {
       expect((await Promise.all(sessions.map(answer))).toSorted()).toEqual(["given", "given_before"]);
     }
   });
+
+  it("of a login and a session that another browser's login has laid idle is no answer", async () => {
+    const { storage } = latchkey.server.core;
+    const { account_id } = tenant;
+    const milliseconds = storage.now();
+    const [now, later] = [instant(milliseconds), instant(milliseconds + 60_000)];
+    const session = { account_id, user_id: "one", auth_time: 1, amr: "[]", browser_digest: Buffer.alloc(32, 2) };
+    const idle = { ...lifetimes(now, later), idle_expires_at: now };
+    await storage.write(async ({ db }) => {
+      await db
+        .insertInto("sessions")
+        .values({ ...session, id: "idle", ...idle })
+        .execute();
+      await db
+        .insertInto("sessions")
+        .values({ ...session, id: "live", ...lifetimes(now, later) })
+        .execute();
+    });
+    const about = { account_id, request_id: null, now, idle_expires_at: later, client_id: "any", ...nobody_asked };
+    const answer = (session_id: string) =>
+      storage.hot(answerStatement, { ...about, session_id, sid: `login-${session_id}` });
+    expect([await answer("idle"), await answer("live")]).toEqual(["session_ended", "given"]);
+    const read = storage.read.selectFrom("sessions").select("idle_expires_at").where("account_id", "=", account_id);
+    expect(await read.where("id", "=", "idle").execute()).toEqual([{ idle_expires_at: now }]);
+  });
 });
 
 const nobody_asked = { consent_audience: null, consent_host: null, consent_scope: null };

@@ -120,4 +120,24 @@ describeOnBothEngines("a browser that the answer to a login does not reach", (en
     await logOut(surfer);
     expect([await first(), await second(), await third()]).toEqual([false, false, false]);
   });
+
+  it("knows nothing of it then either where all that it had lay idle when somebody logged in there", async () => {
+    const first = await logIn(surfer, who);
+    const { storage } = latchkey.server.core;
+    await storage.write(({ db }) =>
+      db
+        .updateTable("sessions")
+        .set({ idle_expires_at: "2020-01-01T00:00:00.000Z" })
+        .where("account_id", "=", tenant.account_id)
+        .execute(),
+    );
+    const thief = copyOf(surfer);
+    const second = await logIn(surfer, await somebody());
+    expect(await silently(surfer)).toBe("logged in");
+    await logIn(thief, await somebody());
+    await logOut(thief);
+    expect([await first(), await second()]).toEqual([true, true]);
+    await logOut(surfer);
+    expect([await first(), await second()]).toEqual([false, false]);
+  });
 });

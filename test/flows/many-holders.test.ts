@@ -54,7 +54,7 @@ describeOnBothEngines("an account with much in it", (engine) => {
     asked.splice(0);
     const { status, text } = await change();
     expect(status, text).toBe(200);
-    const people = asked.flatMap((one, at) => (/^select "id", "scope" from "(users|roles)"/.test(one) ? [at] : []));
+    const people = asked.flatMap((one, at) => (/^select "id", "scope".* from "(users|roles)"/.test(one) ? [at] : []));
     return { people, held: asked.findIndex((one) => one.startsWith(`update "${table}"`)) };
   }
 
@@ -112,6 +112,49 @@ describeOnBothEngines("an account with much in it", (engine) => {
     expect(asked.filter((text) => /^select .* from "roles" .*"id" in \(/.test(text))).toHaveLength(1);
   });
 
+  it("goes from people to the roles that they have, so that one that nobody has costs nothing", async () => {
+    const own = await createTenant(latchkey);
+    await addHolders(own, 60);
+    const { account_id } = own;
+    const unheld = Array.from({ length: 60 }, (_, n) => ({
+      ...{ account_id, id: `unheld-${n}`, scope: '["admin:customers"]', created_at: NOW, updated_at: NOW },
+    }));
+    const { storage } = latchkey.server.core;
+    await storage.write(({ db }) => db.insertInto("roles").values(unheld).execute());
+    const lesser = await addClient(latchkey, account_id);
+    await addGrant(latchkey, account_id, lesser, own.issuer, ["admin:accounts"]);
+    const token = await tokenOf(latchkey, account_id, lesser);
+    asked.splice(0);
+    const staff = { first_party: true, user_type: "account_user" };
+    const made = await call(`${own.base}/auth/clients`, { method: "POST", token, json: staff });
+    expect(made.status, made.text).toBe(200);
+    const roles = asked.filter((text) => /from "roles"/.test(text));
+    const byId =
+      /^select "id", "scope" from "roles" where "account_id" = \S+ and "id" in \([^()]*\) and "deleted_at" is null$/;
+    expect(roles).toEqual([expect.stringMatching(byId), expect.stringMatching(byId)]);
+    const jwks = { name: "IdP", uri: "https://idp.example/jwks", issuer: "https://idp.example" };
+    const set = () => call(`${own.base}/auth/settings`, { method: "PATCH", token, json: { jwks } });
+    const give = (user: number, role_id: string) =>
+      storage.write(({ db }) =>
+        db
+          .insertInto("user_roles")
+          .values({ account_id, role_id, user_id: `00000000-0000-7000-8000-${String(user).padStart(12, "0")}` })
+          .execute(),
+      );
+    await give(55, "unheld-1");
+    expect((await set()).status, "the provider logs in others").toBe(200);
+    await storage.write(({ db }) =>
+      db
+        .updateTable("users")
+        .set({ profile: '{"authentication_type":"external"}' })
+        .where("account_id", "=", account_id)
+        .where("id", "like", "%056")
+        .execute(),
+    );
+    await give(56, "unheld-2");
+    expect((await set()).body.error?.code).toBe("insufficient_scope");
+  });
+
   it("lets nobody put two halves together who holds less than its people", async () => {
     const own = await createTenant(latchkey);
     const role = (await send(own, "POST", "/auth/roles", { scope: ["admin:customers"] })).body;
@@ -147,10 +190,10 @@ describeOnBothEngines("an account with much in it", (engine) => {
     const patched = await send(own, "PATCH", "/auth/settings", { api_audiences: [audience] });
     expect(patched.status, patched.text).toBe(200);
     const reads = asked.filter((text) => /^select .* from "grants" .*"audience" in/.test(text));
-    const pages = reads.filter((text) => text.includes(" limit "));
+    const pages = reads.filter((text) => text.includes('"id" >'));
     expect(pages).toHaveLength(3);
-    const [rest, ...others] = reads.filter((text) => !text.includes(" limit "));
-    expect([rest, others]).toEqual([expect.stringMatching(/^select distinct "scope" .*"updated_at" >=/), []]);
+    const since = asked.filter((text) => text.includes('"updated_at" >='));
+    expect(since).toEqual([expect.stringMatching(/^select "scope" from "grants" .* limit \S+$/)]);
     expect(asked.indexOf(pages.at(-1) ?? "")).toBeLessThan(asked.findIndex((text) => text.startsWith('update "accou')));
   });
 
@@ -171,6 +214,58 @@ describeOnBothEngines("an account with much in it", (engine) => {
     await expect(inside()).rejects.toMatchObject({ code: "insufficient_scope" });
     const other = await mayChange(directory, own.account_id, bearer, { api_audiences: [] });
     await other(storage.read, await findAccount(directory, own.account_id));
+  });
+
+  it("takes no further name while more of its grants have just changed than are read within a change", async () => {
+    const own = await createTenant(latchkey);
+    const api_audiences = ["urn:busy"];
+    await insertGrants(
+      own,
+      "urn:busy",
+      Array.from({ length: 51 }, (_, n) => [`read:accounts:/${n}`]),
+    );
+    const touch = (updated_at: string, like: string) =>
+      latchkey.server.core.storage.write(({ db }) =>
+        db
+          .updateTable("grants")
+          .set({ updated_at })
+          .where("account_id", "=", own.account_id)
+          .where("id", "like", like)
+          .execute(),
+      );
+    await touch(new Date().toISOString(), "urn:busy-%");
+    const set = () => send(own, "PATCH", "/auth/settings", { api_audiences });
+    const busy = await set();
+    expect([busy.status, busy.body.error?.code, busy.headers.get("retry-after")]).toEqual([
+      503,
+      "temporarily_unavailable",
+      "30",
+    ]);
+    await touch(AGES_AGO, "urn:busy-7");
+    expect((await set()).status).toBe(200);
+  });
+
+  it("reads nothing of roles while it holds whom it gives them", async () => {
+    const own = await createTenant(latchkey);
+    const roles: object[] = [];
+    for (const n of [0, 1]) {
+      const { body } = await send(own, "POST", "/auth/roles", { scope: [`read:accounts:/${n}`] });
+      roles.push({ id: body.id });
+    }
+    const within = async (method: string, path: string, json: object) => {
+      asked.splice(0);
+      const answer = await send(own, method, path, json);
+      expect(answer.status, answer.text).toBe(200);
+      const held = asked.slice(asked.findIndex((one) => /^(update|insert into) "users"/.test(one)));
+      const until = held.findIndex((one) => one.startsWith('insert into "audit_events"'));
+      expect(until, "its deed is the last thing").toBeGreaterThan(0);
+      const reads = held.slice(0, until).filter((one) => /^select .*"scope".* from "roles"/.test(one));
+      expect(reads, method).toEqual([]);
+      return answer.body;
+    };
+    const { id } = await within("POST", "/management/users", { email: "ada@corp.example", roles: [roles[0]] });
+    const changed = await within("PUT", `/management/users/${id}`, { roles, scope: ["read:accounts"] });
+    expect(changed.roles).toHaveLength(2);
   });
 
   it("has clients whose grants hold no more together than is read for any stranger who names them", async () => {
@@ -321,7 +416,7 @@ describeOnBothEngines("an account with much in it", (engine) => {
         file
           .all(`explain query plan ${text.replaceAll("?", "1")}`)
           .map(({ detail }) => String(detail))
-          .filter((detail) => /^SEARCH (users|u|o)\b/.test(detail)),
+          .filter((detail) => /^SEARCH (users|u|o|grants)\b/.test(detail)),
       );
     };
     expect((await send(own, "GET", "/management/users")).status).toBe(200);
@@ -332,6 +427,10 @@ describeOnBothEngines("an account with much in it", (engine) => {
     expect((await askForCode(own, { connection: "sms", phone_number })).status).toBe(204);
     for (const plan of plansOf(/"shared"/))
       for (const detail of plan.slice(0, 2)) expect(detail).toContain("users_verified_phone (");
+    expect((await send(own, "PATCH", "/auth/settings", { api_audiences: ["urn:x"] })).status).toBe(200);
+    expect(plansOf(/"updated_at" >=/)).toEqual([
+      [expect.stringContaining("grants_changed (account_id=? AND updated_at>?)")],
+    ]);
     file.close();
   });
 });

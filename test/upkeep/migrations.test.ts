@@ -15,6 +15,7 @@ const ADDED_BACK = `
   alter table usernames drop column username_canonical;
   alter table clients drop column set_by_account;
   alter table refresh_families drop column session_id;
+  drop index grants_changed;
   drop table session_endings;
   drop index sessions_previous;
   alter table sessions drop column previous_digest;`;

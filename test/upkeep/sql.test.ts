@@ -116,6 +116,8 @@ const FEW =
   /^(SCAN|SEARCH) (migrations|accounts|connections|roles|account_keys|session_endings)\b|^SEARCH (signing_keys|newer)\b/;
 /** Asked once, at the start, of all accounts: under which keys something is sealed. */
 const START = /^with recursive sealed_under\b/;
+/** The janitor's, a page from the first key on, where the run takes so long that its turn comes. */
+const PAGED = /^select [^()]* from "session_endings" order by "account_id", "session_id" limit \?$/;
 /** A list of all there are, in the order of their keys. */
 const LIST =
   /^select (?!count)[^()]* from "(clients|grants|users|outbox)" where "account_id" = \?.* order by "id"( desc)?( limit \?)?$/;
@@ -185,7 +187,7 @@ describe("what runs on SQLite for a request", () => {
     await exercise(latchkey);
     const statements = [...texts].filter((text) => /^(select|insert|update|delete|with)\b/i.test(text));
     expect(statements.length).toBeGreaterThan(80);
-    const onPaths = statements.filter((text) => !LIST.test(text) && !START.test(text));
+    const onPaths = statements.filter((text) => !LIST.test(text) && !START.test(text) && !PAGED.test(text));
     expect(onPaths.flatMap(broadSteps)).toEqual([]);
   });
 

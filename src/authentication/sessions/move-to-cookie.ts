@@ -44,7 +44,7 @@ export async function moveSessions(
   const before = Buffer.from(from);
   const moved = sql`browser_digest = ${Buffer.from(to)}, previous_digest = ${before},
     idle_expires_at = case when browser_digest = ${before} then idle_expires_at else ${now} end`;
-  const own = sql`account_id = ${account_id} and (browser_digest = ${before} or previous_digest = ${before})`;
+  const own = sql`account_id = ${account_id} and (browser_digest = ${before} or (previous_digest = ${before} and ended_at is null))`;
   const ids = sql`select id from sessions where ${own} and ended_at is null
     union all
     select id from (

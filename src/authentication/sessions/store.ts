@@ -4,14 +4,25 @@ import type { Database, Engine, Instant } from "../../storage/storage.ts";
 import type { Tables } from "../../storage/tables.ts";
 import type { NewSession, Session } from "./session.ts";
 
+/** It remembers the cookie of before with those that came from there, so that all of them are settled together. */
 export async function insertSession(
   db: Database,
   { amr, ...session }: NewSession,
   browser_digest: Uint8Array,
 ): Promise<void> {
+  const digest = Buffer.from(browser_digest);
   await db
     .insertInto("sessions")
-    .values({ ...session, amr: JSON.stringify(amr), browser_digest: Buffer.from(browser_digest), ended_at: null })
+    .values(({ selectFrom }) => ({
+      ...{ ...session, amr: JSON.stringify(amr), browser_digest: digest, ended_at: null },
+      previous_digest: selectFrom("sessions as s")
+        .select("s.previous_digest")
+        .where("s.account_id", "=", session.account_id)
+        .where("s.browser_digest", "=", digest)
+        .where("s.ended_at", "is", null)
+        .where("s.previous_digest", "is not", null)
+        .limit(1),
+    }))
     .execute();
 }
 

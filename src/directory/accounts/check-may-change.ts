@@ -11,6 +11,8 @@ import type { AccountSettings } from "./settings.ts";
 
 /** Milliseconds for which a grant may be on its way into the database before a look finds it there. */
 const ON_ITS_WAY = 30_000;
+/** Grants that are compared while the account is held: each may give two hundred scopes. */
+const FEW = 50;
 
 /**
  * Three settings give power, so that changing them takes what they could give: `jwks` logs in every external account
@@ -20,7 +22,8 @@ const ON_ITS_WAY = 30_000;
  * There may be any number of people and grants, so they are looked at before the transaction.
  *
  * @returns what is left to be asked within it, where the account is held.
- * @throws 403 insufficient_scope, as that does.
+ * @throws 403 insufficient_scope, as that does, which throws 503 temporarily_unavailable as well: more grants have just
+ *   changed than can be compared there.
  */
 export async function mayChange(
   directory: Directory,
@@ -33,8 +36,8 @@ export async function mayChange(
     (api_audiences ?? []).filter((audience) => !settings.api_audiences.includes(audience));
   const compared = addedTo(await findAccount(directory, account_id));
   if (jwks !== undefined) await checkHoldsTheirs(directory, account_id, bearer, { external: true });
+  const isHeld = coverageOf(bearer.scope);
   if (compared.length > 0) {
-    const isHeld = coverageOf(bearer.scope);
     for await (const grants of pageGrants(directory, account_id, { audiences: compared }))
       checkMayAssign(bearer, grants, isHeld);
   }
@@ -51,7 +54,13 @@ export async function mayChange(
       bearer,
       added.map((audience) => ({ scope: open.get(audience) ?? [] })),
     );
-    checkMayAssign(bearer, await listScopesSince(db, account_id, added, since));
+    const late = await listScopesSince(db, account_id, added, since, FEW + 1);
+    if (late.length > FEW)
+      throw refuse("temporarily_unavailable", {
+        message: "Many grants for these audiences have just changed.",
+        retry_after: ON_ITS_WAY / 1000,
+      });
+    checkMayAssign(bearer, late, isHeld);
     if (public_client_grants === undefined) return;
     const concerned = [settings.public_client_grants, public_client_grants].flatMap(Object.entries<readonly string[]>);
     checkMayHandOn(

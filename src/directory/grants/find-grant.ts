@@ -157,12 +157,13 @@ export function listGrants({ storage }: Directory, account_id: string, filter: G
   return selectGrants(storage.read, account_id, filter);
 }
 
-/** What grants for these audiences give that came or changed at an instant or later, as a transaction sees them. */
+/** What grants give that came or changed at an instant or later, as a transaction sees them; `limit` of them at most. */
 export function listScopesSince(
   db: Database,
   account_id: string,
   audiences: readonly string[],
   since: Instant,
+  limit: number,
 ): Promise<readonly Pick<Grant, "scope">[]> {
-  return selectScopesSince(db, account_id, audiences, since);
+  return selectScopesSince(db, account_id, audiences, since, limit);
 }

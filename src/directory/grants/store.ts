@@ -63,22 +63,23 @@ export function pagesOfGrants(db: Database, account_id: string, filter: GrantFil
   });
 }
 
-/** What grants for these audiences give that were made or changed at an instant or later; equal lists once. */
+/** What grants for these audiences give that were made or changed at an instant or later; `limit` of them at most. */
 export async function selectScopesSince(
   db: Database,
   account_id: string,
   audiences: readonly string[],
   since: Instant,
+  limit: number,
 ): Promise<readonly { readonly scope: readonly string[] }[]> {
   if (audiences.length === 0) return [];
   const rows = await db
     .selectFrom("grants")
     .select("scope")
-    .distinct()
     .where("account_id", "=", account_id)
     .where("audience", "in", audiences)
     .where("updated_at", ">=", since)
     .where("deleted_at", "is", null)
+    .limit(limit)
     .execute();
   return rows.map(({ scope }) => ({ scope: JSON.parse(scope) as string[] }));
 }

@@ -23,13 +23,14 @@ export function findRolesOf(
   return selectRolesById(db, account_id, [...new Set(ids)]);
 }
 
-/** The ids of the live ones of these, as committed. */
+/** The ids of the live ones of these; as committed, or as a transaction sees them. */
 export function findLiveOf(
   { storage }: Directory,
   account_id: string,
   ids: readonly string[],
+  db: Database = storage.read,
 ): Promise<readonly string[]> {
-  return selectLiveIds(storage.read, account_id, ids);
+  return selectLiveIds(db, account_id, ids);
 }
 
 /** Roles that are read at once: the scope of each may be forty thousand characters. */

@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import { inPages } from "../../storage/pages.ts";
+import { inPages, nextTurn } from "../../storage/pages.ts";
 import { searchIds } from "../../storage/search.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
 import { type AccountUser, type AccountUserProfile, EXTERNAL, type Holders } from "./account-user.ts";
@@ -101,52 +101,61 @@ export function selectRoleIds(
     .execute();
 }
 
-/** Users or roles whose scopes a page holds: those of one may be forty thousand characters. */
+/** Users looked at, or roles whose scopes a page holds: those of one may be forty thousand characters. */
 const PAGE = 50;
 
 /** Scopes as they are stored. */
-type PagesOfScopes = AsyncIterable<readonly { readonly id: string; readonly scope: string }[]>;
-
-const holdersOf = (db: Database, account_id: string, { external }: Holders) =>
-  accountUsers(db, account_id)
-    .clearSelect()
-    .$if(external, (query) => query.where("profile", "like", EXTERNAL));
-
-/** What account users hold by themselves, of those who hold anything. */
-export function pagesOfOwnScopes(db: Database, account_id: string, holders: Holders): PagesOfScopes {
-  return inPages(PAGE, (last) =>
-    holdersOf(db, account_id, holders)
-      .select(["id", "scope"])
-      .where("scope", "!=", "[]")
-      .where("id", ">", last?.id ?? "")
-      .orderBy("id")
-      .limit(PAGE)
-      .execute(),
-  );
+interface StoredScope {
+  readonly id: string;
+  readonly scope: string;
 }
 
-/** What the live roles hold that account users have, each once. */
-export function pagesOfRoleScopes(db: Database, account_id: string, holders: Holders): PagesOfScopes {
-  return inPages(PAGE, (last) =>
-    db
-      .selectFrom("roles")
-      .select(["id", "scope"])
-      .where("account_id", "=", account_id)
-      .where("deleted_at", "is", null)
+const isExternal = ({ profile }: { readonly profile: string }) =>
+  (JSON.parse(profile) as AccountUserProfile).authentication_type === "external";
+
+/**
+ * What account users hold by themselves, and what the live roles hold that they have, each role once. From people to what
+ * they have, so that a role that nobody has costs nothing; a page of people, whoever they are, is all that one statement
+ * looks at.
+ */
+export async function* pagesOfScopes(
+  db: Database,
+  account_id: string,
+  { external }: Holders,
+): AsyncGenerator<readonly StoredScope[]> {
+  const known = new Set<string>();
+  const people = inPages<StoredScope & { readonly profile: string }>(PAGE, (last) =>
+    accountUsers(db, account_id)
+      .clearSelect()
+      .select(["id", "scope", "profile"])
       .where("id", ">", last?.id ?? "")
-      .where(({ exists, selectFrom }) =>
-        exists(
-          selectFrom("user_roles as held")
-            .select("held.role_id")
-            .where("held.account_id", "=", account_id)
-            .whereRef("held.role_id", "=", "roles.id")
-            .where("held.user_id", "in", holdersOf(db, account_id, holders).select("id")),
-        ),
-      )
       .orderBy("id")
       .limit(PAGE)
       .execute(),
   );
+  for await (const page of people) {
+    const holders = external ? page.filter(isExternal) : page;
+    yield holders;
+    const ids = holders.map(({ id }) => id);
+    const held = (await selectRoleIds(db, account_id, ids)).map(({ role_id }) => role_id);
+    const further = [...new Set(held)].filter((id) => !known.has(id));
+    for (let from = 0; from < further.length; from += PAGE) {
+      const slice = further.slice(from, from + PAGE);
+      for (const id of slice) known.add(id);
+      yield await selectRoleScopes(db, account_id, slice);
+      await nextTurn();
+    }
+  }
+}
+
+function selectRoleScopes(db: Database, account_id: string, ids: readonly string[]): Promise<readonly StoredScope[]> {
+  return db
+    .selectFrom("roles")
+    .select(["id", "scope"])
+    .where("account_id", "=", account_id)
+    .where("id", "in", ids)
+    .where("deleted_at", "is", null)
+    .execute();
 }
 
 /** Ids of a page. */

@@ -3,7 +3,7 @@ import { noSuch } from "../../errors.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
 import { type Database, instant } from "../../storage/storage.ts";
 import type { Actor, Directory } from "../directory.ts";
-import { findRolesOf } from "../roles/find-role.ts";
+import { findLiveOf, findRolesOf } from "../roles/find-role.ts";
 import { sameSet } from "../same-set.ts";
 import {
   type AccountUser,
@@ -13,7 +13,7 @@ import {
   holdingsOf,
 } from "./account-user.ts";
 import { replaceUserRoles, selectAccountUser, selectRoleIds, updateAccountUser } from "./account-user-store.ts";
-import { checkHeldBy } from "./check-held.ts";
+import { checkHeld } from "./check-held.ts";
 import { findAccountUser } from "./find-account-user.ts";
 import { holdUser } from "./store.ts";
 
@@ -38,6 +38,9 @@ export async function changeAccountUser(
   const { account_id, id } = user;
   const milliseconds = directory.storage.now();
   const now = instant(milliseconds);
+  // Before anybody is held: their roles may be a hundred, of two hundred scopes each.
+  const roles = role_ids === undefined ? user.roles : await findRolesOf(directory, account_id, role_ids);
+  checkHeld([{ scope: scope ?? user.scope }, ...roles], holdingsOf(user).scope.length);
   await directory.storage.write(async (tx) => {
     const held = await holdUser(tx.db, account_id, id);
     if (held === undefined) throw noSuch("user");
@@ -56,7 +59,6 @@ export async function changeAccountUser(
       now,
     );
     if (role_ids) await replaceUserRoles(tx.db, account_id, id, role_ids);
-    if (holdsAnew) await checkHeldBy(tx, directory, account_id, id, holdingsOf(user).scope.length);
     const before = holdingOfUser(id, profile.scope_version);
     if (holdsAnew) await directory.revocations.record(tx, account_id, [before]);
     await recordDeed(tx, { account_id, action: "user.changed", entity: id, now, actor });
@@ -77,9 +79,5 @@ async function holdsOther(
   }
   if (role_ids === undefined) return false;
   const given = (await selectRoleIds(db, account_id, [id])).map(({ role_id }) => role_id);
-  const roles = await findRolesOf(directory, account_id, given, db);
-  return !sameSet(
-    role_ids,
-    roles.map((role) => role.id),
-  );
+  return !sameSet(role_ids, await findLiveOf(directory, account_id, given, db));
 }

@@ -1,7 +1,6 @@
 import { refuseField } from "../../errors.ts";
 import { sha256Text } from "../../secrets/digest.ts";
 import { openBoundedMap } from "../../storage/bounded-map.ts";
-import type { Transaction } from "../../storage/storage.ts";
 import type { Directory } from "../directory.ts";
 import { findRolesOf } from "../roles/find-role.ts";
 import type { Role } from "../roles/role.ts";
@@ -22,18 +21,6 @@ export function checkHeld(held: readonly Holding[], before = 0): void {
   if (size <= MOST_HELD || size <= before) return;
   const message = `give ${size} different scopes, the user's own among them; ${MOST_HELD} is the limit`;
   throw refuseField("roles", "too_many", message);
-}
-
-/** … as a transaction leaves it, of a user who held so many scopes `before`. @throws 400 invalid_request. */
-export async function checkHeldBy(
-  { db }: Transaction,
-  directory: Directory,
-  account_id: string,
-  id: string,
-  before = 0,
-): Promise<void> {
-  const user = await lookUpAccountUser(directory, account_id, { id }, db);
-  if (user) checkHeld([user, ...user.roles], before);
 }
 
 /** … of whoever has a role, once it gives these scopes. @throws 400 invalid_request. */

@@ -5,9 +5,10 @@ import { instant, type Transaction } from "../../storage/storage.ts";
 import type { Account } from "../accounts/account.ts";
 import type { UserType } from "../clients/client.ts";
 import type { Actor, Directory } from "../directory.ts";
+import { findRolesOf } from "../roles/find-role.ts";
 import type { Agreement } from "./account-user.ts";
 import { replaceUserRoles } from "./account-user-store.ts";
-import { checkHeldBy } from "./check-held.ts";
+import { checkHeld } from "./check-held.ts";
 import { findUser } from "./find-user.ts";
 import { readEmail, readPhone } from "./identifier.ts";
 import { insertUser, selectIsId, selectUserByCustomerId } from "./store.ts";
@@ -46,11 +47,11 @@ export async function createUser(directory: Directory, account: Account, input: 
       : (await readPhone(input.phone_number, account.settings.country)).number;
   const now = directory.storage.now();
   const read = { ...input, phone_number };
-  const id = await directory.storage.write(async (tx) => {
-    const made = await createUserIn(tx, account_id, read, actor, now);
-    if (made !== undefined && input.role_ids) await checkHeldBy(tx, directory, account_id, made);
-    return made;
-  });
+  if (input.role_ids) {
+    const roles = await findRolesOf(directory, account_id, input.role_ids);
+    checkHeld([{ scope: input.scope ?? [] }, ...roles]);
+  }
+  const id = await directory.storage.write((tx) => createUserIn(tx, account_id, read, actor, now));
   if (id === undefined) throw await takenField(directory, account_id, input.customer_id);
   return findUser(directory, account_id, id);
 }

@@ -6,8 +6,7 @@ import { findRolesOf } from "../roles/find-role.ts";
 import { type AccountUser, type Holders, type Holdings, holdingsOf } from "./account-user.ts";
 import {
   type AccountUserFilter,
-  pagesOfOwnScopes,
-  pagesOfRoleScopes,
+  pagesOfScopes,
   selectAccountsOfAddress,
   selectAccountUser,
   selectRoleIds,
@@ -49,9 +48,8 @@ export async function* pagesHeld(
     const digest = sha256Text(scope);
     return !seen.has(digest) && seen.add(digest);
   };
-  for (const pages of [pagesOfOwnScopes(read, account_id, holders), pagesOfRoleScopes(read, account_id, holders)])
-    for await (const page of pages)
-      yield page.filter(isNew).map(({ scope }) => ({ scope: JSON.parse(scope) as string[] }));
+  for await (const page of pagesOfScopes(read, account_id, holders))
+    yield page.filter(isNew).map(({ scope }) => ({ scope: JSON.parse(scope) as string[] }));
 }
 
 const NOTHING: Holdings = { scope: [], holds: [] };

@@ -36,7 +36,8 @@ const columns = [
 
 const OPEN = `select 1 from authorization_requests
   where account_id = ?1 and id = ?2 and used_at is null and expires_at > ?3`;
-const SESSION = "select user_id, expires_at from sessions where account_id = ?1 and id = ?2 and ended_at is null";
+const SESSION = `select user_id, expires_at from sessions
+  where account_id = ?1 and id = ?2 and ended_at is null and idle_expires_at > ?3`;
 const CONSENT = `select scope, host from consents
   where account_id = ?1 and user_id = ?2 and client_id = ?3 and audience = ?4`;
 /** What one session may have led to at a time: two hundred logins an hour, all day long. */
@@ -69,7 +70,7 @@ export const answerStatement: HotStatement<Answering, Answered> = {
   key: ({ account_id, session_id }) => `${account_id} ${session_id}`,
   sqlite(db, { account_id, session_id, now, idle_expires_at, request_id, sid, client_id, ...consent }) {
     if (request_id !== null && !db.one(OPEN, account_id, request_id, now)) return "given_before";
-    const session = db.one(SESSION, account_id, session_id);
+    const session = db.one(SESSION, account_id, session_id, now);
     if (!session) return "session_ended";
     const { user_id, expires_at } = session as { user_id: string; expires_at: Instant };
     const { consent_audience: audience, consent_host: host, consent_scope: asked } = consent;
@@ -115,7 +116,7 @@ export const answerStatement: HotStatement<Answering, Answered> = {
       live as materialized (
         select o.*, s.user_id, s.expires_at from open o
           join sessions s on s.account_id = o.account_id and s.id = o.session_id
-        where s.ended_at is null
+        where s.ended_at is null and s.idle_expires_at > o.now
         order by s.account_id, s.id
         for update of s
       ),

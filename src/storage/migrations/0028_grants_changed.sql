@@ -1,0 +1,2 @@
+-- Which grants of an account have just changed, without a look at all of them.
+create index if not exists grants_changed on grants (account_id, updated_at) where deleted_at is null;
