@@ -33,6 +33,11 @@ export const budgets = {
     counts:
       "requests naming one identifier, by one caller that administers the account or one browser that knows the person",
   },
+  send_refused: {
+    limit: 100,
+    window: HOUR,
+    counts: "sends of one client that are the first to be refused in a window: so many leave an audit event",
+  },
   code_mint: {
     limit: 5,
     window: 10 * MINUTE,
@@ -40,6 +45,12 @@ export const budgets = {
   },
   numeric_guess: { limit: 10, window: HOUR, counts: "wrong numeric codes of one person" },
   page_guess: { limit: 20, window: HOUR, counts: "wrong codes of any kind at one hosted login" },
+  page_source: {
+    limit: 50,
+    window: HOUR,
+    counts: "wrong codes at hosted logins from one source: so many leave an audit event",
+  },
+  page_site: { limit: 1_000, window: HOUR, counts: "the same from one IPv6 site (/48), all of its networks together" },
   factor_guess: {
     limit: 10,
     window: HOUR,

@@ -4,6 +4,7 @@ import { actorFrom } from "../../directory/actor.ts";
 import type { Client, UserType } from "../../directory/clients/client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { refuse, refuseField } from "../../errors.ts";
+import { takeBudget } from "../../limits/limits.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import type { Authentication } from "../authentication.ts";
 import { type Delivery, deliverCode } from "./deliver-code.ts";
@@ -87,12 +88,20 @@ async function findResend(directory: Directory, request: SendRequest): Promise<L
   return resumeLogin(request, session);
 }
 
-/** @throws 429 too_many_requests. */
+/**
+ * Records the first refusal of a window, and not those that follow: a stranger sends as many as they like.
+ *
+ * @throws 429 too_many_requests.
+ */
 async function stayWithinLimits(directory: Directory, request: SendRequest, login: Login): Promise<void> {
-  const retry_after = await chargeSend(directory, request, login);
-  if (retry_after === undefined) return;
-  await directory.storage.write((tx) => record(tx, request, login, { code_id: null, withheld: "limit" }));
-  throw refuse("too_many_requests", { retry_after });
+  const refused = await chargeSend(directory, request, login);
+  if (!refused) return;
+  const { storage } = directory;
+  const { account, client, now } = request;
+  const noted = { account_id: account.account_id, budget: "send_refused", subject: client.id } as const;
+  if (refused.first && (await takeBudget(storage, noted, now)).allowed)
+    await storage.write((tx) => record(tx, request, login, { code_id: null, withheld: "limit" }));
+  throw refuse("too_many_requests", { retry_after: refused.retry_after });
 }
 
 async function sendIn(tx: Transaction, directory: Directory, request: SendRequest, begun: Login): Promise<true> {
