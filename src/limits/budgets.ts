@@ -92,11 +92,12 @@ export const budgets = {
     counts: "codes on their way to one person: refuses nobody, but two at once wait for each other here",
   },
   closing_notice: { limit: 1, window: 90 * DAY, counts: "notices to one person of one closing of their numeric codes" },
-  sms_daily: { limit: 1_000, window: DAY, counts: "SMS of one account" },
+  sms_daily: { limit: 1_000, window: DAY, counts: "SMS of one account, of which the last are for people's own numbers" },
   sms_prefix_sent: {
     limit: 50,
     window: DAY,
-    counts: "SMS of one account to one range of numbers: from so many on, codes there have to be entered",
+    counts:
+      "SMS of one account to one range of numbers, apart for numbers that nobody has yet, people's own, and sends that callers have of their own: from so many on, codes there have to be entered",
   },
   sms_prefix_verified: { limit: 50, window: DAY, counts: "codes that went to one range of numbers and were entered" },
   secret_guess: {

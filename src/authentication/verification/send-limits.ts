@@ -5,6 +5,13 @@ import { siteSubject, sourceSubject } from "../../limits/source.ts";
 import type { Login } from "./login.ts";
 import type { SendRequest } from "./send.ts";
 
+export interface ChargedSend {
+  /** It is one of those that the caller has of its own. */
+  readonly own: boolean;
+  /** Undefined when the send is allowed. */
+  readonly refused: SendRefusal | undefined;
+}
+
 export interface SendRefusal {
   /** Seconds to wait. */
   readonly retry_after: number;
@@ -19,14 +26,12 @@ export interface SendRefusal {
  * or the identifier not get, takes nothing of what others share: that would be used up by refusals.
  *
  * Counted before anything is sent, since others wait for whoever holds the row of a whole client's sends.
- *
- * @returns undefined when the send is allowed.
  */
 export async function chargeSend(
   { storage, master_keys }: Directory,
   { account, client, source, own, now }: SendRequest,
   { identifier }: Login,
-): Promise<SendRefusal | undefined> {
+): Promise<ChargedSend> {
   const { account_id, settings } = account;
   const charge = (budget: Charge["budget"], subject: string, limit?: number): Charge => ({
     account_id,
@@ -37,14 +42,14 @@ export async function chargeSend(
   const perClient = (subject: string) => charge("send_client", subject, settings.client_sends_per_minute);
   if (own !== null) {
     const mine = await takeBudget(storage, charge("send_own", `${identifier} ${own}`), now);
-    if (mine.allowed) return take([perClient(`own ${client.id}`)]);
+    if (mine.allowed) return { own: true, refused: await take([perClient(`own ${client.id}`)]) };
   }
   const common = [charge("send_identifier", identifier), perClient(client.id)];
   for (const step of [...fromSource(), common]) {
     const refused = await take(step);
-    if (refused) return refused;
+    if (refused) return { own: false, refused };
   }
-  return undefined;
+  return { own: false, refused: undefined };
 
   async function take(step: readonly Charge[]): Promise<SendRefusal | undefined> {
     return refusalOf(step, await takeBudgets(storage, step, now));
