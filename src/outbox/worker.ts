@@ -41,7 +41,7 @@ interface Worker extends AttemptContext {
   readonly turns: Turns;
 }
 
-interface UnderWay extends Pick<OutboxRow, "channel" | "destination"> {
+interface UnderWay extends Pick<OutboxRow, "account_id" | "channel" | "destination"> {
   readonly done: Promise<void>;
 }
 
@@ -127,12 +127,13 @@ function track(worker: Worker, row: OutboxRow, wake: () => void): void {
     worker.inFlight.delete(key);
     wake();
   });
-  worker.inFlight.set(key, { channel: row.channel, destination: row.destination, done: attempt.then(() => {}) });
+  const { account_id, channel, destination } = row;
+  worker.inFlight.set(key, { account_id, channel, destination, done: attempt.then(() => {}) });
 }
 
 async function renew({ storage, claimed_by, now, lease, inFlight }: Worker): Promise<void> {
-  const ids = [...inFlight.keys()];
-  if (ids.length > 0) await storage.write((tx) => updateClaimRenewed(tx.db, claimed_by, ids, instant(now() + lease)));
+  const keys = [...inFlight].map(([id, { account_id }]) => ({ account_id, id }));
+  if (keys.length > 0) await storage.write((tx) => updateClaimRenewed(tx.db, claimed_by, keys, instant(now() + lease)));
 }
 
 async function reported<T>({ log }: Worker, what: string, work: () => Promise<T>): Promise<T | undefined> {
