@@ -92,7 +92,11 @@ export const budgets = {
     counts: "codes on their way to one person: refuses nobody, but two at once wait for each other here",
   },
   closing_notice: { limit: 1, window: 90 * DAY, counts: "notices to one person of one closing of their numeric codes" },
-  sms_daily: { limit: 1_000, window: DAY, counts: "SMS of one account, of which the last are for people's own numbers" },
+  sms_daily: {
+    limit: 1_000,
+    window: DAY,
+    counts: "SMS of one account, of which the last are for people's own numbers",
+  },
   sms_prefix_sent: {
     limit: 50,
     window: DAY,
