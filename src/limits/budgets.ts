@@ -33,6 +33,11 @@ export const budgets = {
     counts:
       "requests naming one identifier, by one caller that administers the account or one browser that knows the person",
   },
+  send_refused: {
+    limit: 100,
+    window: HOUR,
+    counts: "sends of one client that are the first to be refused in a window: so many leave an audit event",
+  },
   code_mint: {
     limit: 5,
     window: 10 * MINUTE,
@@ -40,6 +45,12 @@ export const budgets = {
   },
   numeric_guess: { limit: 10, window: HOUR, counts: "wrong numeric codes of one person" },
   page_guess: { limit: 20, window: HOUR, counts: "wrong codes of any kind at one hosted login" },
+  page_source: {
+    limit: 50,
+    window: HOUR,
+    counts: "wrong codes at hosted logins from one source: so many leave an audit event",
+  },
+  page_site: { limit: 1_000, window: HOUR, counts: "the same from one IPv6 site (/48), all of its networks together" },
   factor_guess: {
     limit: 10,
     window: HOUR,
@@ -83,11 +94,16 @@ export const budgets = {
     counts: "codes on their way to one person: refuses nobody, but two at once wait for each other here",
   },
   closing_notice: { limit: 1, window: 90 * DAY, counts: "notices to one person of one closing of their numeric codes" },
-  sms_daily: { limit: 1_000, window: DAY, counts: "SMS of one account" },
+  sms_daily: {
+    limit: 1_000,
+    window: DAY,
+    counts: "SMS of one account, of which the last are for people's own numbers",
+  },
   sms_prefix_sent: {
     limit: 50,
     window: DAY,
-    counts: "SMS of one account to one range of numbers: from so many on, codes there have to be entered",
+    counts:
+      "SMS of one account to one range of numbers, apart for numbers that nobody has yet, people's own, and sends that callers have of their own: from so many on, codes there have to be entered",
   },
   sms_prefix_verified: { limit: 50, window: DAY, counts: "codes that went to one range of numbers and were entered" },
   secret_guess: {

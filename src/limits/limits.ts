@@ -11,6 +11,7 @@ import type { Storage, Transaction } from "../storage/storage.ts";
 import { type Charge, limitOf, type Taken } from "./budgets.ts";
 import {
   type Counted,
+  costOf,
   deleteEndedBudgets,
   deleteRememberedBudgets,
   keyOf,
@@ -29,9 +30,21 @@ export async function spendBudget(storage: Storage, charge: Charge, now: number)
   if (!allowed) throw refuse("too_many_requests", { retry_after });
 }
 
-/** Takes several at once, each on disk before the answer; answers in the order given. */
-export function takeBudgets(storage: Storage, charges: readonly Charge[], now: number): Promise<readonly Taken[]> {
-  return Promise.all(charges.map((charge) => takeBudget(storage, charge, now)));
+/**
+ * Takes several at once, each on disk before the answer; answers in the order given. First the narrower ones: what one
+ * of them refuses takes nothing of those after it, which others share.
+ */
+export async function takeBudgets(
+  storage: Storage,
+  charges: readonly Charge[],
+  now: number,
+): Promise<readonly Taken[]> {
+  const takeAll = (wanted: readonly Charge[]) => Promise.all(wanted.map((charge) => takeBudget(storage, charge, now)));
+  const all = await takeAll(charges);
+  const refused = all.findIndex(({ allowed }) => !allowed);
+  const unused = charges.filter((_, place) => refused >= 0 && place > refused && all[place]?.allowed);
+  await takeAll(unused.map((charge) => ({ ...charge, cost: -costOf(charge) })));
+  return all;
 }
 
 /** @returns seconds until all of these allow it; undefined where they do. */

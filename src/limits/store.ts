@@ -17,7 +17,7 @@ export function keyOf({ account_id, budget, subject }: Charge): string {
   return `${account_id} ${budget} ${subject}`;
 }
 
-const costOf = ({ charge }: TakeInput) => charge.cost ?? 1;
+export const costOf = ({ cost = 1 }: Charge) => cost;
 const endOf = ({ charge, now }: TakeInput) => instant(now + budgets[charge.budget].window * 1000);
 
 /** A window that has ended begins again with this step; `%now` is the engine's parameter. */
@@ -41,7 +41,7 @@ export const takeStatement: HotStatement<TakeInput, Counted> = {
       account_id,
       budget,
       subject,
-      costOf(input),
+      costOf(input.charge),
       endOf(input),
       instant(input.now),
     );
@@ -56,7 +56,7 @@ export const takeStatement: HotStatement<TakeInput, Counted> = {
       inputs.map(({ charge }) => charge.account_id),
       inputs.map(({ charge }) => charge.budget),
       inputs.map(({ charge }) => charge.subject),
-      inputs.map(costOf),
+      inputs.map(({ charge }) => costOf(charge)),
       inputs.map(endOf),
       [instant(Math.max(...inputs.map(({ now }) => now)))],
     ],
@@ -69,15 +69,15 @@ export const takeStatement: HotStatement<TakeInput, Counted> = {
 
 function mergeSteps(inputs: readonly TakeInput[]): TakeInput {
   const [first] = inputs as [TakeInput, ...TakeInput[]];
-  const cost = inputs.reduce((sum, input) => sum + costOf(input), 0);
+  const cost = inputs.reduce((sum, input) => sum + costOf(input.charge), 0);
   return { charge: { ...first.charge, cost }, now: Math.max(...inputs.map(({ now }) => now)) };
 }
 
 /** Each step gets the place it would have had alone. */
 function splitCount({ count, window_ends_at }: Counted, inputs: readonly TakeInput[]): Counted[] {
-  let place = count - inputs.reduce((sum, input) => sum + costOf(input), 0);
+  let place = count - inputs.reduce((sum, input) => sum + costOf(input.charge), 0);
   return inputs.map((input) => {
-    place += costOf(input);
+    place += costOf(input.charge);
     return { count: place, window_ends_at };
   });
 }

@@ -3,7 +3,7 @@ import { expirySweep } from "../storage/delete-expired.ts";
 import { instant, type Storage } from "../storage/storage.ts";
 import { countFailedSince, countPendingBefore } from "./store.ts";
 
-/** What `/readyz` shows as degraded and `/metrics` exports. */
+/** What `/readyz` shows as degraded and `/metrics` exports; of either at most ten thousand are counted. */
 export interface OutboxCounts {
   /** Waiting to be sent for more than a minute, retries included. */
   readonly late: number;

@@ -42,7 +42,7 @@ describeOnBothEngines("an outbox with much in it", (engine) => {
     await put({ channel: other, destination: "" });
     const now = instant(storage.now() + 300_000);
     const seen: string[][] = [];
-    let from = beginning;
+    let from: Partial<typeof beginning> = beginning;
     do {
       const { due, next } = await selectDueQueues(storage.read, now, from);
       expect(due.filter(({ channel }) => channel === other)).toHaveLength(1);
@@ -58,7 +58,6 @@ describeOnBothEngines("an outbox with much in it", (engine) => {
     const sent: string[] = [];
     const send = async ({ destination }: OutboxRow) => void sent.push(destination);
     const kinds = { note: { render: async (row: OutboxRow) => row, send } };
-    const log = { info() {}, warn() {}, error() {} };
     const outbox = startOutbox(storage, kinds, { log, poll: 10, recordFailure: async () => {} });
     for (const destination of ["other.example", "some.example", "a.example"]) {
       await put({ destination });
@@ -66,6 +65,65 @@ describeOnBothEngines("an outbox with much in it", (engine) => {
     }
     await outbox.stop();
     expect(sent).toEqual(["other.example", "some.example", "a.example"]);
+  });
+
+  const log = { info() {}, warn() {}, error() {} };
+
+  /** An outbox whose sends end when the test says so, and what they went to in the order in which they began. */
+  function startHeld(each: number) {
+    const slots = { mail: { all: 6, each }, sms: { all: 6, each }, http: { all: 6, each } };
+    const begun: { readonly destination: string; readonly end: () => void }[] = [];
+    const send = ({ destination }: OutboxRow) =>
+      new Promise<void>((end) => {
+        begun.push({ destination, end });
+      });
+    const kinds = { note: { render: async (row: OutboxRow) => row, send } };
+    const outbox = startOutbox(storage, kinds, { log, slots, poll: 10, drain: 0, recordFailure: async () => {} });
+    const destinations = () => begun.map(({ destination }) => destination);
+    const underWay = async (count: number) => {
+      await until(`${count} to begin`, () => begun.length >= count || undefined);
+      return destinations();
+    };
+    return { outbox, begun, underWay };
+  }
+
+  it("gives its places one at a time, where the fewest are under way", async () => {
+    for (const destination of ["busy", "other"]) for (let n = 0; n < 8; n++) await put({ destination });
+    const { outbox, underWay } = startHeld(5);
+    expect((await underWay(6)).toSorted()).toEqual(["busy", "busy", "busy", "other", "other", "other"]);
+    await outbox.stop();
+  });
+
+  it("gives a place first to who was served longest ago, or never", async () => {
+    const busy = ["a", "b", "c", "d", "e", "f"];
+    for (const destination of busy) for (let n = 0; n < 4; n++) await put({ destination });
+    const { outbox, begun, underWay } = startHeld(1);
+    expect((await underWay(6)).toSorted()).toEqual(busy);
+    await put({ destination: "late" });
+    begun[3]?.end();
+    expect((await underWay(7))[6]).toBe("late");
+    begun[6]?.end();
+    const longest_ago = begun[3]?.destination;
+    expect((await underWay(8))[7]).toBe(longest_ago);
+    await put({ destination: "later" });
+    begun[5]?.end();
+    expect((await underWay(9))[8]).toBe("later");
+    await outbox.stop();
+  });
+
+  it("finds what a nudge is for in one round of looks, however many destinations wait", async () => {
+    await putForMany(450);
+    const sent: string[] = [];
+    const send = async ({ destination }: OutboxRow) => void sent.push(destination);
+    const kinds = { note: { render: async (row: OutboxRow) => row, send } };
+    const outbox = startOutbox(storage, kinds, { log, poll: 3_600_000, recordFailure: async () => {} });
+    for (const destination of ["other.example", "a.example", "some.example"]) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      await put({ destination });
+      outbox.nudge();
+      await until(`what goes to ${destination}`, () => sent.includes(destination) || undefined);
+    }
+    await outbox.stop();
   });
 
   it("is counted once in five seconds, whoever asks, and nothing is told where it cannot be", async () => {

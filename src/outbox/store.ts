@@ -50,9 +50,10 @@ export type Places = Readonly<Record<SentChannel, string>>;
 export const beginning: Places = { mail: "", sms: "", http: "" };
 
 export interface Look {
+  /** In the order in which they were due. */
   readonly due: readonly DueQueue[];
-  /** Where the next look goes on. */
-  readonly next: Places;
+  /** Where the next look at the same channels goes on: `beginning` where this one came to the end. */
+  readonly next: Partial<Places>;
 }
 
 /** Destinations of one channel that a look comes to. */
@@ -60,9 +61,10 @@ const DESTINATIONS = 200;
 
 /**
  * Looks for queues with a message that is due. From one queue to the next by an index, however much waits in each; from
- * the destinations `from` on, and no further than a look goes: there may be any number of them.
+ * the destinations `from` on, and no further than a look goes: there may be any number of them. `from` names a channel at
+ * least; of the others nothing is looked for.
  */
-export async function selectDueQueues(db: Database, now: Instant, from: Places): Promise<Look> {
+export async function selectDueQueues(db: Database, now: Instant, from: Partial<Places>): Promise<Look> {
   const least = (column: "destination" | "next_attempt_at", where: RawBuilder<unknown>) =>
     sql`(select min(${sql.ref(column)}) from outbox where state = 'pending' and outbox.channel = ${where})`;
   const begun = sql.join(
@@ -82,8 +84,10 @@ export async function selectDueQueues(db: Database, now: Instant, from: Places):
         from queues where destination is not null)
     select channel, destination, place, due_at from waiting
       where due_at <= ${now} or place = ${sql.lit(DESTINATIONS)} order by due_at`.execute(db);
+  const begun_anew = (Object.keys(from) as SentChannel[]).map((channel) => [channel, beginning[channel]]);
   const last = rows.filter(({ place }) => Number(place) === DESTINATIONS);
-  const next = { ...beginning, ...Object.fromEntries(last.map(({ channel, destination }) => [channel, destination])) };
+  const further = last.map(({ channel, destination }) => [channel, destination]);
+  const next = Object.fromEntries([...begun_anew, ...further]);
   return { due: rows.filter(({ due_at }) => due_at <= now), next };
 }
 
@@ -128,18 +132,18 @@ export async function updateClaim(db: Database, engine: Engine, claim: Claim): P
   return rows.map(decode);
 }
 
+/** By their whole keys and nothing beside: any number of others may wait. What is claimed is pending. */
 export async function updateClaimRenewed(
   db: Database,
   claimed_by: string,
-  ids: readonly string[],
+  keys: readonly Pick<OutboxRow, "account_id" | "id">[],
   until: Instant,
 ): Promise<void> {
   await db
     .updateTable("outbox")
     .set({ next_attempt_at: until })
-    .where("state", "=", "pending")
+    .where((eb) => eb.or(keys.map(({ account_id, id }) => eb.and({ account_id, id }))))
     .where("claimed_by", "=", claimed_by)
-    .where("id", "in", ids)
     .execute();
 }
 
@@ -204,10 +208,14 @@ export const countPendingBefore = (db: Database, than: Instant) =>
 export const countFailedSince = (db: Database, than: Instant) =>
   count(db, sql<boolean>`state = 'failed' and finished_at >= ${than}`);
 
+/** More than so many are not counted: there may be any number, and whoever asks wants to know of few. */
+const MOST_COUNTED = 10_000;
+
 /** The state stands in the text of `which`: an index that holds rows of one state serves no other text. */
 async function count(db: Database, which: RawBuilder<boolean>): Promise<number> {
-  const all = db.selectFrom("outbox").select((eb) => eb.fn.countAll<number>().as("n"));
-  return Number((await all.where(which).executeTakeFirstOrThrow()).n);
+  const found = db.selectFrom("outbox").select(sql`1`.as("one")).where(which).limit(sql.lit(MOST_COUNTED)).as("found");
+  const all = db.selectFrom(found).select((eb) => eb.fn.countAll<number>().as("n"));
+  return Number((await all.executeTakeFirstOrThrow()).n);
 }
 
 function decode(row: StoredRow): OutboxRow {

@@ -2,23 +2,8 @@ import { randomUUID } from "node:crypto";
 import { instant, type Storage } from "../storage/storage.ts";
 import { type AttemptContext, attemptDelivery } from "./attempt.ts";
 import type { OutboxRow, SentChannel } from "./outbox.ts";
-import {
-  beginning,
-  type DueQueue,
-  type Places,
-  type Queue,
-  selectDueQueues,
-  updateClaim,
-  updateClaimRenewed,
-  updateForeignClaims,
-} from "./store.ts";
-
-interface Slots {
-  /** Messages of the channel under way at once in this process. */
-  readonly all: number;
-  /** Of those, to any one destination. */
-  readonly each: number;
-}
+import { selectDueQueues, updateClaim, updateClaimRenewed, updateForeignClaims } from "./store.ts";
+import { openTurns, type Slots, type Turns } from "./turns.ts";
 
 /** A channel waits for itself alone, and no account and no server that clients named gets more than its share. */
 const SLOTS: Readonly<Record<SentChannel, Slots>> = {
@@ -26,6 +11,9 @@ const SLOTS: Readonly<Record<SentChannel, Slots>> = {
   sms: { all: 6, each: 5 },
   http: { all: 8, each: 2 },
 };
+
+/** Milliseconds between two looks of one round: of very many destinations that wait, a look comes to a few. */
+const REST = 10;
 
 export interface OutboxOptions extends Pick<AttemptContext, "log" | "recordFailure"> {
   readonly now?: () => number;
@@ -48,14 +36,12 @@ export interface RunningOutbox {
 }
 
 interface Worker extends AttemptContext {
-  readonly slots: Readonly<Record<SentChannel, Slots>>;
   readonly lease: number;
   readonly inFlight: Map<string, UnderWay>;
-  /** Where the next look begins. */
-  from: Places;
+  readonly turns: Turns;
 }
 
-interface UnderWay extends Pick<OutboxRow, "channel" | "destination"> {
+interface UnderWay extends Pick<OutboxRow, "account_id" | "channel" | "destination"> {
   readonly done: Promise<void>;
 }
 
@@ -78,10 +64,9 @@ export function startOutbox(storage: Storage, kinds: AttemptContext["kinds"], op
     random,
     claimed_by,
     send_timeout,
-    slots,
     lease,
     inFlight,
-    from: beginning,
+    turns: openTurns(slots),
   };
   const sleeper = openSleeper();
   let stopping = false;
@@ -89,10 +74,11 @@ export function startOutbox(storage: Storage, kinds: AttemptContext["kinds"], op
   async function run(): Promise<void> {
     if (storage.engine === "sqlite") await reported(worker, "taking over", () => takeOver(worker));
     while (!stopping) {
-      const rows = (await reported(worker, "claiming", () => claim(worker))) ?? [];
+      const rows = await reported(worker, "claiming", () => claim(worker));
       // What is still under way had outlived its claim, and has it again now.
-      for (const row of rows) if (!inFlight.has(row.id)) track(worker, row, sleeper.wake);
-      if (rows.length === 0) await sleeper.sleep(poll);
+      for (const row of rows ?? []) if (!inFlight.has(row.id)) track(worker, row, sleeper.wake);
+      const goes_on = rows?.length === 0 && Object.keys(placesOf(worker)).length > 0;
+      if (rows?.length || (await sleeper.sleep(goes_on ? REST : poll)) || !goes_on) worker.turns.beginRound();
     }
   }
 
@@ -115,39 +101,25 @@ function takeOver({ storage, claimed_by, now }: Worker): Promise<void> {
 }
 
 async function claim(worker: Worker): Promise<OutboxRow[]> {
-  const { storage, claimed_by, now, lease } = worker;
+  const { storage, claimed_by, now, lease, turns, inFlight } = worker;
+  const from = placesOf(worker);
+  if (Object.keys(from).length === 0) return [];
   // A look is cheap and disturbs no writer; most of them find nothing.
-  const { due, next } = await selectDueQueues(storage.read, instant(now()), worker.from);
-  worker.from = next;
-  const shares = sharesOf(worker, due);
+  const { due, next } = await selectDueQueues(storage.read, instant(now()), from);
+  turns.lookedUntil(next);
+  const shares = turns.sharesOf(due, [...inFlight.values()]);
   if (shares.length === 0) return [];
   const claimed = { claimed_by, now: instant(now()), until: instant(now() + lease) };
-  return storage.write(async (tx) => {
+  const rows = await storage.write(async (tx) => {
     const rows: OutboxRow[] = [];
     for (const share of shares) rows.push(...(await updateClaim(tx.db, storage.engine, { ...claimed, ...share })));
     return rows;
   });
+  rows.forEach(turns.noteServed);
+  return rows;
 }
 
-/** How many messages of which queue this process has room for: first where the fewest are under way, then in their order. */
-function sharesOf({ slots, inFlight }: Worker, due: readonly DueQueue[]): { queue: Queue; limit: number }[] {
-  const under_way = [...inFlight.values()];
-  const ofChannel = ({ channel }: Queue) => under_way.filter((other) => other.channel === channel);
-  const busy = new Map(
-    due.map((queue) => [queue, ofChannel(queue).filter((other) => other.destination === queue.destination).length]),
-  );
-  const busyOf = (queue: DueQueue) => busy.get(queue) ?? 0;
-  const taken = { mail: 0, sms: 0, http: 0 };
-  return due
-    .toSorted((one, other) => busyOf(one) - busyOf(other))
-    .flatMap((queue) => {
-      const { all, each } = slots[queue.channel];
-      const limit = Math.min(all - ofChannel(queue).length - taken[queue.channel], each - busyOf(queue));
-      if (limit <= 0) return [];
-      taken[queue.channel] += limit;
-      return [{ queue, limit }];
-    });
-}
+const placesOf = ({ turns, inFlight }: Worker) => turns.places([...inFlight.values()]);
 
 function track(worker: Worker, row: OutboxRow, wake: () => void): void {
   const key = row.id;
@@ -155,12 +127,13 @@ function track(worker: Worker, row: OutboxRow, wake: () => void): void {
     worker.inFlight.delete(key);
     wake();
   });
-  worker.inFlight.set(key, { channel: row.channel, destination: row.destination, done: attempt.then(() => {}) });
+  const { account_id, channel, destination } = row;
+  worker.inFlight.set(key, { account_id, channel, destination, done: attempt.then(() => {}) });
 }
 
 async function renew({ storage, claimed_by, now, lease, inFlight }: Worker): Promise<void> {
-  const ids = [...inFlight.keys()];
-  if (ids.length > 0) await storage.write((tx) => updateClaimRenewed(tx.db, claimed_by, ids, instant(now() + lease)));
+  const keys = [...inFlight].map(([id, { account_id }]) => ({ account_id, id }));
+  if (keys.length > 0) await storage.write((tx) => updateClaimRenewed(tx.db, claimed_by, keys, instant(now() + lease)));
 }
 
 async function reported<T>({ log }: Worker, what: string, work: () => Promise<T>): Promise<T | undefined> {
@@ -173,8 +146,12 @@ async function reported<T>({ log }: Worker, what: string, work: () => Promise<T>
 }
 
 interface Sleeper {
-  /** Resolves after `ms` or at the next `wake`; at once when `wake` was called since the last sleep. */
-  sleep(ms: number): Promise<void>;
+  /**
+   * Resolves after `ms` or at the next `wake`; at once when `wake` was called since the last sleep.
+   *
+   * @returns whether it was woken.
+   */
+  sleep(ms: number): Promise<boolean>;
   wake(): void;
 }
 
@@ -192,8 +169,10 @@ function openSleeper(): Sleeper {
           };
         });
       }
+      const roused = woken;
       woken = false;
       rouse = () => {};
+      return roused;
     },
     wake() {
       woken = true;

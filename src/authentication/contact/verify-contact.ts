@@ -75,7 +75,8 @@ export async function sendContactCode(
   const times = { created_at: instant(now), expires_at: instant(now + CONTACT_LIFETIME) };
   const { format, ...parts } = begun;
   const another: ContactChallenge = { ...parts, counter, user_id: user.id, field, value: target, ...times };
-  const recipient = await recipientOf(strategyOf(field), target, account);
+  const standing = field === "phone_number" && target === user.phone_number && user.phone_verified_at ? "known" : "new";
+  const recipient = await recipientOf(strategyOf(field), target, account, standing);
   await chargeContact(directory, { account, user }, { type: field, value: target }, caller, now);
   await storage.write(async (tx) => {
     await waitForTurn(tx, account_id, contactGuesser(user.id), now);
@@ -161,7 +162,7 @@ async function compareCode(
   const known = challenge && master_keys.versions.includes(challenge.key_version);
   const right = known && isCode(master_keys, { ...challenge, format: "numeric" }, presented);
   if (!challenge || !right || challenge.expires_at <= instant(now)) throw refuse("invalid_verification_code");
-  const old = await recipientOf(strategyOf(field), user[field], account);
+  const old = await recipientOf(strategyOf(field), user[field], account, "known");
   const confirming = storage.write(async (tx) => {
     if (!(await deleteChallenge(tx.db, challenge))) throw refuse("invalid_verification_code");
     if (!(await verifyContact(tx, user, field, challenge.value, instant(now)))) {

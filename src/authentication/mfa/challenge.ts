@@ -55,7 +55,8 @@ export async function challengeFactor(
   const target = (user && channels.get(channel)) ?? null;
   if (target === null && pending.first !== "nothing")
     throw refuse("not_found", { message: `There is no second factor by ${channel}.` });
-  const recipient = await recipientOf(channel, target, account);
+  const standing = pending.first === "nothing" ? "known" : "own";
+  const recipient = await recipientOf(channel, target, account, standing);
   const challenge = newChallenge(master_keys, account_id, pending, { channel, target });
   const retry_after = await storage.write(async (tx) => {
     // Whoever only knows a name spends nothing of what its owner may have sent.

@@ -45,7 +45,8 @@ export async function deliverCode(
   const paused = pending !== undefined && sentJustNow(pending, connection.name, now);
   if (paused) return { code, withheld: "sent a moment ago" };
   const to = connection.strategy === "email" ? login.email : login.phone_number;
-  const recipient = { strategy: connection.strategy, to, country: login.country };
+  const standing = login.user_id === null ? "new" : request.own === null ? "known" : "own";
+  const recipient = { strategy: connection.strategy, to, country: login.country, standing } as const;
   const silent = await withhold(tx, account, recipient, now);
   const reached = silent === undefined ? to : null;
   if (pending) await noteSent(tx, request, login, code, reached);

@@ -47,7 +47,7 @@ export async function sendClosingNotice(
   const { email, phone_number } = user ?? { email: null, phone_number: null };
   const strategy = email === null && phone_number !== null ? ("sms" as const) : ("email" as const);
   const found = email ?? phone_number;
-  const recipient = await recipientOf(strategy, found, account);
+  const recipient = await recipientOf(strategy, found, account, "known");
   const host = pageHost(public_url, audience);
   await storage.write(async (tx) => {
     const [told] = await chargeAll(tx, [telling], now);

@@ -1,19 +1,28 @@
 import type { Account } from "../../directory/accounts/account.ts";
 import { canonicalPhoneNumber } from "../../directory/users/identifier.ts";
 
+/**
+ * Whose number it is, and who has it asked for: nobody's yet; a person's own; a person's own, and whoever asks has proved
+ * to be that person or administers the account.
+ */
+export type Standing = "new" | "known" | "own";
+
 /** Whom a message is for, and null where that is nobody; the country that a number is of. */
 export interface Recipient {
   readonly strategy: "email" | "sms";
   readonly to: string | null;
   readonly country: string | null;
+  readonly standing: Standing;
 }
 
 export async function recipientOf(
   strategy: Recipient["strategy"],
   to: string | null,
   account: Account,
+  standing: Standing,
 ): Promise<Recipient> {
-  return { strategy, to, country: strategy === "sms" && to !== null ? await countryOf(to, account) : null };
+  const country = strategy === "sms" && to !== null ? await countryOf(to, account) : null;
+  return { strategy, to, country, standing };
 }
 
 /** @returns ISO 3166-1 alpha-2; null for what is no number. */

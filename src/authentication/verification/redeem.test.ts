@@ -5,7 +5,9 @@ import { accountOf, clientOf, openRoom, type Room, refusalOf } from "../../../te
 import { listEvents } from "../../audit/list-events.ts";
 import type { AccountSettings } from "../../directory/accounts/settings.ts";
 import type { ClientSettings } from "../../directory/clients/settings.ts";
-import { peekBudget } from "../../limits/limits.ts";
+import { hostedLogin } from "../../directory/grants/audience.ts";
+import { peekBudget, takeBudget } from "../../limits/limits.ts";
+import { siteSubject, sourceSubject } from "../../limits/source.ts";
 import { masterKeys } from "../../secrets/master-keys.ts";
 import { reveal, type Secret, secret } from "../../secrets/secret.ts";
 import { instant, type Storage } from "../../storage/storage.ts";
@@ -333,6 +335,23 @@ describeOnBothEngines("redeemCode", (engine) => {
     const alone = await refusalOf(redeem(who, short.code, {}, settings));
     expect([alone.code, alone.message]).toEqual(["ident_required", expect.stringContaining("ten symbols")]);
     expect((await redeem(who, short.code, named(who), settings)).user_id).toBe(who.user_id);
+  });
+
+  it("leaves an event of so many wrong codes that one source, or site, enters at hosted logins, and none of more", async () => {
+    const who = await insertLogin(storage);
+    const take = (budget: "page_source" | "page_site", subject: string | undefined, cost: number) =>
+      takeBudget(storage, { account_id: who.account_id, budget, subject: subject ?? "", cost }, now);
+    const [ip, near] = ["2001:db8:7:1::1", "2001:db8:7:2::1"];
+    let logins = 0;
+    const enter = (from: string) => {
+      logins += 1;
+      const facts = { request_id: "r", ip: from };
+      return refusedWith(who, "7KQM4-X2PVD", { audience: hostedLogin(`login-${logins}`), facts });
+    };
+    await take("page_source", sourceSubject(test_keys, who.account_id, ip), 49);
+    await take("page_site", siteSubject(test_keys, who.account_id, ip), 998);
+    for (const from of [ip, ip, near, near]) expect(await enter(from)).toBe("invalid_verification_code");
+    expect((await events(who.client_id)).map(({ context }) => context.ip).toSorted()).toEqual([ip, near]);
   });
 
   it("revokes what a code began when it comes again: in other hands at once, else after a double click's time", async () => {

@@ -7,7 +7,9 @@ import { canonicalAudience, pageHost } from "../../directory/grants/audience.ts"
 import { by_reuse, revoke } from "../../directory/revoke.ts";
 import { signUpUser } from "../../directory/users/sign-up.ts";
 import { type ErrorCode, type Refusal, refuse } from "../../errors.ts";
+import type { Charge } from "../../limits/budgets.ts";
 import { chargeAll, takeBudget } from "../../limits/limits.ts";
+import { siteSubject, sourceSubject } from "../../limits/source.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
 import { instant } from "../../storage/storage.ts";
@@ -277,10 +279,11 @@ async function fateOf(
 
 /**
  * Records a refused attempt. A wrong typable code or link is counted against the client, since no person can be blamed. What
- * is entered at the hosted login can be a code of that login alone, and is counted there: beyond that it leaves no trace.
+ * is entered at the hosted login can be a code of that login alone, and is counted there: beyond that it leaves no trace, nor
+ * does what is beyond the limits of its source, which begins as many logins as it likes.
  */
 async function refuseGuess(
-  { storage, public_url }: Directory,
+  { storage, public_url, master_keys }: Directory,
   { account, client, audience, actor, facts, now }: Omit<RedeemRequest, "grant_id">,
   { kind, person }: Guess,
   reason: ErrorCode,
@@ -293,6 +296,14 @@ async function refuseGuess(
     if (at_page) {
       const [guess] = await chargeAll(tx, [{ account_id, budget: "page_guess", subject: audience }], now);
       if (guess && !guess.allowed) return guess;
+      const source = sourceSubject(master_keys, account_id, facts.ip);
+      const site = siteSubject(master_keys, account_id, facts.ip);
+      const steps: Charge[] = [{ account_id, budget: "page_source", subject: source }];
+      if (site !== undefined) steps.push({ account_id, budget: "page_site", subject: site });
+      for (const step of steps) {
+        const [noted] = await chargeAll(tx, [step], now);
+        if (noted && !noted.allowed) return undefined;
+      }
     }
     if (counted) {
       const ofClient = { account_id, subject: client.id };

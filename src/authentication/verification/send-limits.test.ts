@@ -4,7 +4,7 @@ import { senderOn } from "../../../test/support/sender.ts";
 import { test_keys } from "../../../test/support/verification.ts";
 import { openRoom, type Room } from "../../../test/support/verification-room.ts";
 import { takeBudget } from "../../limits/limits.ts";
-import { siteSubject } from "../../limits/source.ts";
+import { siteSubject, sourceSubject } from "../../limits/source.ts";
 import type { Storage } from "../../storage/storage.ts";
 import type { SendRequest } from "./send.ts";
 
@@ -22,7 +22,7 @@ describeOnBothEngines("how much may be sent", (engine) => {
     now = storage.now();
   });
   afterAll(() => test.close());
-  const { open, waitOf, waits, of, events } = senderOn(() => ({ storage, room, now }));
+  const { open, waitOf, waits, of, events, withheldFrom } = senderOn(() => ({ storage, room, now }));
 
   it("counts by identifier, by source, and by both; the longest wait is the one that is told", async () => {
     const who = await open();
@@ -34,7 +34,7 @@ describeOnBothEngines("how much may be sent", (engine) => {
     expect(await waitOf(who, at("c", 0, { now: now + 60 * MINUTE }))).toBe(0);
     const crowd = await open();
     expect(await waits(6, crowd, at("a"))).toEqual([0, 0, 0, 0, 0, 900]);
-    for (let n = 1; n < 45; n++) expect(await waitOf(crowd, at("a", n))).toBe(0);
+    for (let n = 1; n <= 45; n++) expect(await waitOf(crowd, at("a", n))).toBe(0);
     expect(await waitOf(crowd, at("a", 50))).toBe(3_600);
     expect(await waitOf(crowd, at("a")), "of a quarter of an hour and an hour").toBe(3_600);
     expect([await waitOf(crowd, at("b", 51)), await waitOf(crowd, at(null, 52))]).toEqual([0, 0]);
@@ -100,10 +100,36 @@ describeOnBothEngines("how much may be sent", (engine) => {
     expect(await waits(5, who, from("b"), settings), "to the same address").toEqual(Array(5).fill(0));
     const all: unknown[] = [];
     for (let n = 1; n <= 80; n++) all.push(await waitOf(who, from("a", n), settings));
-    expect(all).toEqual([...Array(20).fill(0), ...Array(60).fill(3_600)]);
+    expect(all).toEqual([...Array(45).fill(0), ...Array(35).fill(3_600)]);
     expect(await waitOf(who, from("b", 81), settings), "through the same client").toBe(0);
     const own = from("a", 82, { own: "browser" });
     expect(await waits(65, who, own, settings)).toEqual([...Array(5).fill(0), ...Array(60).fill(3_600)]);
     expect(await waitOf(who, from("c", 83), settings), "after one who had sends of their own").toBe(0);
+  });
+
+  it("takes nothing of a client's or a network's sends for what one identifier may not get any more", async () => {
+    const who = await open();
+    const settings = { account: { client_sends_per_minute: 30 } };
+    expect(await waits(50, who, {}, settings)).toEqual([...Array(20).fill(0), ...Array(30).fill(3_600)]);
+    expect(await waitOf(who, { email: "else@example.com" }, settings), "to another").toBe(0);
+    const near = { source: "a", email: "near@example.com" };
+    expect(await waits(60, who, near, { account: {} })).toEqual([...Array(5).fill(0), ...Array(55).fill(900)]);
+    expect(await waitOf(who, { source: "a", email: "beside@example.com" }), "from the same network").toBe(0);
+  });
+
+  it("leaves an event of what a window refuses first, and of one client's no more than a hundred an hour", async () => {
+    const who = await open();
+    const refused = async () => (await withheldFrom(who)).filter((why) => why === "limit").length;
+    const near = { source: "a", email: "near@example.com" };
+    await waits(12, who, near);
+    expect(await refused()).toBe(1);
+    const subject = sourceSubject(test_keys, who.account_id, "a");
+    await takeBudget(storage, { account_id: who.account_id, budget: "send_source", subject, cost: 44 }, now);
+    await waits(8, who, { ...near, email: "other@example.com" });
+    expect(await refused(), "the first that the network may not send, and none of another address there").toBe(2);
+    const noted = { account_id: who.account_id, budget: "send_refused", subject: who.client_id } as const;
+    await takeBudget(storage, { ...noted, cost: 97 }, now);
+    for (const source of ["b", "c", "d"]) await waits(6, who, { source, email: `${source}@example.com` });
+    expect(await refused()).toBe(3);
   });
 });

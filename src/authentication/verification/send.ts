@@ -4,6 +4,7 @@ import { actorFrom } from "../../directory/actor.ts";
 import type { Client, UserType } from "../../directory/clients/client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { refuse, refuseField } from "../../errors.ts";
+import { takeBudget } from "../../limits/limits.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import type { Authentication } from "../authentication.ts";
 import { type Delivery, deliverCode } from "./deliver-code.ts";
@@ -62,10 +63,12 @@ const TRIES = 3;
  * @throws 400 invalid_request; 429 too_many_requests, which depends on nothing but what the caller sent.
  */
 export async function sendCode({ directory, nudge }: Authentication, request: SendRequest): Promise<Sent> {
+  let charged: SendRequest | undefined;
   for (let attempt = 1; attempt <= TRIES; attempt++) {
     const login = (await findResend(directory, request)) ?? (await beginLogin(directory, request));
-    if (attempt === 1) await stayWithinLimits(directory, request, login);
-    const sent = await directory.storage.write((tx) => sendIn(tx, directory, request, login)).catch(raced);
+    charged ??= await stayWithinLimits(directory, request, login);
+    const within = charged;
+    const sent = await directory.storage.write((tx) => sendIn(tx, directory, within, login)).catch(raced);
     if (!sent) continue;
     // Also where nothing goes out: the look would tell who is known by the time that it takes.
     nudge();
@@ -87,12 +90,21 @@ async function findResend(directory: Directory, request: SendRequest): Promise<L
   return resumeLogin(request, session);
 }
 
-/** @throws 429 too_many_requests. */
-async function stayWithinLimits(directory: Directory, request: SendRequest, login: Login): Promise<void> {
-  const retry_after = await chargeSend(directory, request, login);
-  if (retry_after === undefined) return;
-  await directory.storage.write((tx) => record(tx, request, login, { code_id: null, withheld: "limit" }));
-  throw refuse("too_many_requests", { retry_after });
+/**
+ * Records the first refusal of a window, and not those that follow: a stranger sends as many as they like.
+ *
+ * @returns the request, with sends of its own where this is one of them.
+ * @throws 429 too_many_requests.
+ */
+async function stayWithinLimits(directory: Directory, request: SendRequest, login: Login): Promise<SendRequest> {
+  const { own, refused } = await chargeSend(directory, request, login);
+  if (!refused) return own ? request : { ...request, own: null };
+  const { storage } = directory;
+  const { account, client, now } = request;
+  const noted = { account_id: account.account_id, budget: "send_refused", subject: client.id } as const;
+  if (refused.first && (await takeBudget(storage, noted, now)).allowed)
+    await storage.write((tx) => record(tx, request, login, { code_id: null, withheld: "limit" }));
+  throw refuse("too_many_requests", { retry_after: refused.retry_after });
 }
 
 async function sendIn(tx: Transaction, directory: Directory, request: SendRequest, begun: Login): Promise<true> {

@@ -5,6 +5,7 @@ import { openRoom, type Room } from "../../../test/support/verification-room.ts"
 import type { AccountSettings } from "../../directory/accounts/settings.ts";
 import { takeBudget } from "../../limits/limits.ts";
 import { instant, type Storage } from "../../storage/storage.ts";
+import type { SendRequest } from "./send.ts";
 import { enteredFrom } from "./sms-limits.ts";
 
 const MINUTE = 60_000;
@@ -77,12 +78,11 @@ describeOnBothEngines("which SMS go out", (engine) => {
     for (const { sent, entered, stopped } of cases) {
       const who = await open();
       const window_ends_at = instant(now + MINUTE);
-      const subject = "+47400";
-      const rows = Object.entries({ sms_prefix_sent: sent, sms_prefix_verified: entered - 1 }).map(
-        ([budget, count]) => ({
-          ...{ account_id: who.account_id, budget, count, window_ends_at, subject },
-        }),
-      );
+      const { account_id } = who;
+      const rows = [
+        { account_id, budget: "sms_prefix_sent", count: sent, window_ends_at, subject: "new +47400" },
+        { account_id, budget: "sms_prefix_verified", count: entered - 1, window_ends_at, subject: "+47400" },
+      ];
       await storage.write(({ db }) => db.insertInto("budgets").values(rows).execute());
       await takeBudget(storage, enteredFrom(who.account_id, "+4740000009"), now);
       const text = async (phone_number: string) => {
@@ -94,5 +94,46 @@ describeOnBothEngines("which SMS go out", (engine) => {
       const expected = stopped ? "range of numbers is stopped" : undefined;
       expect(await text("+4740000001"), `${entered} of ${sent}`).toBe(expected);
     }
+  });
+
+  /** Gives the account's person a number; each step is a minute later than the one before. */
+  async function known() {
+    const who = await open();
+    const theirs = { phone_number: "+4740009999", phone_verified_at: instant(now) };
+    await storage.write((tx) => tx.db.updateTable("users").set(theirs).where("id", "=", who.user_id).execute());
+    let steps = 0;
+    const text = async (fields: Partial<SendRequest>, sms_daily_budget = 1_000) => {
+      steps += 1;
+      const settings = { account: { sms_daily_budget }, client: { signup: true } };
+      await send(who, { connection: sms, now: now + steps * MINUTE, ...fields }, settings);
+      return (await withheldFrom(who)).at(-1);
+    };
+    const textStranger = (n: number, sms_daily_budget?: number) =>
+      text({ email: undefined, phone_number: `+474000${String(n).padStart(4, "0")}` }, sms_daily_budget);
+    return { who, text, textStranger };
+  }
+
+  it("stops a range for numbers that nobody has yet, and not for people's own, nor for who sends for themselves", async () => {
+    const { who, text, textStranger } = await known();
+    const stopped = "range of numbers is stopped";
+    for (let n = 0; n < 50; n++) expect(await textStranger(n)).toBe("sent");
+    expect(await textStranger(50)).toBe(stopped);
+    expect(await text({})).toBe("sent");
+    const range = { account_id: who.account_id, budget: "sms_prefix_sent", subject: "+47400" } as const;
+    await takeBudget(storage, { ...range, cost: 50 }, now + 52 * MINUTE);
+    expect(await text({})).toBe(stopped);
+    expect(await text({ own: "browser" })).toBe("sent");
+  });
+
+  it("keeps the last of a day's SMS for people's own numbers, and the very last for who sends for themselves", async () => {
+    const { who, text, textStranger } = await known();
+    const used_up = "daily budget used up";
+    const day = { account_id: who.account_id, budget: "sms_daily", subject: who.account_id } as const;
+    await takeBudget(storage, { ...day, cost: 14 }, now);
+    expect([await textStranger(1, 20), await textStranger(2, 20)]).toEqual(["sent", used_up]);
+    await takeBudget(storage, { ...day, cost: 2 }, now);
+    expect([await text({}, 20), await text({}, 20)]).toEqual(["sent", used_up]);
+    const own = { own: "browser" };
+    expect([await text(own, 20), await text(own, 20), await text(own, 20)]).toEqual(["sent", "sent", used_up]);
   });
 });

@@ -3,15 +3,22 @@ import type { Account } from "../../directory/accounts/account.ts";
 import type { Charge } from "../../limits/budgets.ts";
 import { chargeAll, peekBudget } from "../../limits/limits.ts";
 import type { Transaction } from "../../storage/storage.ts";
-import type { Recipient } from "./recipient.ts";
+import type { Recipient, Standing } from "./recipient.ts";
 
 /** The range a number is in, for counting how many codes to it are ever entered: calling code and first digits. */
-const rangeOf = (account_id: string, number: string) => ({ account_id, subject: number.slice(0, 6) });
+const rangeOf = (number: string) => number.slice(0, 6);
 
 /** A code that went to this number was entered, whatever for: that keeps its range open. */
 export function enteredFrom(account_id: string, number: string): Charge {
-  return { ...rangeOf(account_id, number), budget: "sms_prefix_verified" };
+  return { account_id, budget: "sms_prefix_verified", subject: rangeOf(number) };
 }
+
+/** The part of a day's SMS after which those of this standing wait for another day: strangers leave the rest to people. */
+const DAILY: Readonly<Record<Standing, number>> = { new: 0.75, known: 0.9, own: 1 };
+
+/** What is sent to a range is counted apart for each standing, so that strangers stop nobody's own number. */
+const sentTo = (number: string, standing: Standing) =>
+  standing === "known" ? rangeOf(number) : `${standing} ${rangeOf(number)}`;
 
 /** Of the SMS to a range whose budget is used up, so many have to have been entered. */
 const SUCCESS_RATE = 0.2;
@@ -39,7 +46,7 @@ export async function reached(
 /**
  * Whether a message may go out; mail to somebody may. The limits of SMS depend on the record, so nobody is told: the countries an
  * account sends to, its daily budget, and a breaker for ranges of numbers to which codes are sent that nobody enters
- * (toll fraud). What reaches nobody takes nothing, and asks for as much: a stopwatch would see who is known.
+ * (toll fraud). Whose numbers nobody has yet use up neither for people's own. What reaches nobody takes nothing, and asks for as much: a stopwatch would see who is known.
  *
  * @param holds_code otherwise there is nothing to enter, and the range is not judged by it.
  * @returns why it is withheld, or undefined.
@@ -47,7 +54,7 @@ export async function reached(
 export async function withhold(
   tx: Transaction,
   { account_id, settings }: Account,
-  { strategy, to: number, country }: Recipient,
+  { strategy, to: number, country, standing }: Recipient,
   now: number,
   holds_code = true,
 ): Promise<string | undefined> {
@@ -56,19 +63,21 @@ export async function withhold(
   const countries = settings.sms_countries.length > 0 ? settings.sms_countries : [settings.country];
   const abroad = country === null || !countries.includes(country) ? "country not allowed" : undefined;
   const barred = nobody ?? abroad;
-  const range = rangeOf(account_id, barred === undefined && number !== null ? number : "");
-  const sent = await peekBudget(tx.db, { ...range, budget: "sms_prefix_sent" }, now);
-  const verified = await peekBudget(tx.db, { ...range, budget: "sms_prefix_verified" }, now);
+  const counted = barred === undefined && number !== null ? number : "";
+  const to_range: Charge = { account_id, budget: "sms_prefix_sent", subject: sentTo(counted, standing) };
+  const sent = await peekBudget(tx.db, to_range, now);
+  const verified = await peekBudget(tx.db, enteredFrom(account_id, counted), now);
   const stopped = !sent.allowed && verified.count < sent.count * SUCCESS_RATE;
   const why = barred ?? (stopped ? "range of numbers is stopped" : undefined);
   const cost = why === undefined ? 1 : 0;
-  const daily = { account_id, budget: "sms_daily", subject: account_id, limit: settings.sms_daily_budget } as const;
+  const limit = Math.ceil(settings.sms_daily_budget * DAILY[standing]);
+  const daily = { account_id, budget: "sms_daily", subject: account_id, limit } as const;
   const [taken] = await chargeAll(tx, [{ ...daily, cost }], now);
   if (why === undefined && !taken?.allowed) {
     // It costs nothing, and nobody can enter it: the day and the range count what goes out.
     await chargeAll(tx, [{ ...daily, cost: -1 }], now);
     return "daily budget used up";
   }
-  if (holds_code) await chargeAll(tx, [{ ...range, budget: "sms_prefix_sent", cost }], now);
+  if (holds_code) await chargeAll(tx, [{ ...to_range, cost }], now);
   return why;
 }
