@@ -1,4 +1,4 @@
-import { type AddressInfo, connect } from "node:net";
+import { type AddressInfo, connect, type Socket } from "node:net";
 import { Readable } from "node:stream";
 import { fastify } from "fastify";
 import { expect, it, vi } from "vitest";
@@ -106,5 +106,33 @@ it("is given up where nobody reads it any more", async () => {
   }
   socket.destroy();
   vi.useRealTimers();
+  await app.close();
+});
+
+it("ends those who do not read on, the longest idle first, where they hold too much together", async () => {
+  const app = fastify();
+  const over: number[] = [];
+  const pages = async function* (reader: number) {
+    try {
+      for (;;) yield [{ text: "x".repeat(4_000_000) }];
+    } finally {
+      over.push(reader);
+    }
+  };
+  app.get<{ Params: { reader: string } }>("/list/:reader", (request, reply) =>
+    sendList(request, reply, pages(Number(request.params.reader)), (item) => item),
+  );
+  const ends: Socket[] = [];
+  app.server.on("connection", (socket) => void ends.push(socket));
+  await app.listen({ port: 0, host: "127.0.0.1" });
+  const clients: Socket[] = [];
+  for (let reader = 1; reader <= 10 && over.length < 2; reader++) {
+    const client = connect((app.server.address() as AddressInfo).port, "127.0.0.1");
+    clients.push(client.on("error", () => {}).pause());
+    client.write(`GET /list/${reader} HTTP/1.1\r\nhost: localhost\r\n\r\n`);
+    while (!ends[reader - 1]?.bytesWritten) await new Promise((turn) => setImmediate(turn));
+  }
+  for (const client of clients) client.destroy();
+  expect(over.slice(0, 2)).toEqual([1, 2]);
   await app.close();
 });

@@ -5,18 +5,20 @@
  * next page is read when the one before has left, and which ends where nobody reads it; to a HEAD, of the first page no
  * more than the status.
  */
+import type { ServerResponse } from "node:http";
 import { Readable } from "node:stream";
 import type { FastifyReply, FastifyRequest } from "fastify";
+import { noteUnread } from "./unread.ts";
 
 export function sendList<T>(
   request: Pick<FastifyRequest, "method">,
-  reply: Pick<FastifyReply, "type" | "send">,
+  reply: Pick<FastifyReply, "type" | "send" | "raw">,
   pages: AsyncIterable<readonly T[]>,
   view: (item: T) => object | AsyncIterable<string>,
 ): void {
   reply.type("application/json; charset=utf-8");
   const list = write(pages, view);
-  if (request.method !== "HEAD") return void reply.send(whileRead(list));
+  if (request.method !== "HEAD") return void reply.send(whileRead(list, reply.raw));
   // Whether it can be read decides the status; the rest would be read for nobody.
   list.next().then(
     () => reply.send(Readable.from([])),
@@ -27,17 +29,23 @@ export function sendList<T>(
 /** Milliseconds for which a piece waits for a reader who takes nothing. */
 const PATIENCE = 60_000;
 
+/** Characters of a page, more or less, beside the item that is sent. */
+const PAGE = 100_000;
+
 /** What is sent holds a page of rows meanwhile: who has stopped reading is sent no more of it, and the connection ends. */
-function whileRead(list: AsyncGenerator<string>): Readable {
+function whileRead(list: AsyncGenerator<string>, answer: ServerResponse): Readable {
   async function* pieces() {
     for await (const piece of list) {
       const given_up = setTimeout(() => stream.destroy(new Error("nobody reads the list any more")), PATIENCE);
+      // The piece, what it was made of, and the one before it.
+      noteUnread(answer, PAGE + 2 * piece.length + answer.writableLength);
       try {
         yield piece;
       } finally {
         clearTimeout(given_up);
       }
     }
+    noteUnread(answer, answer.writableLength);
   }
   const stream = Readable.from(pieces());
   return stream;

@@ -1,8 +1,8 @@
-import { type AddressInfo, connect } from "node:net";
+import { type AddressInfo, connect, type Socket } from "node:net";
 import { expect, it } from "vitest";
 import { openLogger } from "../telemetry/log.ts";
 import type { ObservedRequest } from "../telemetry/metrics.ts";
-import { openHttp } from "./server.ts";
+import { type App, openHttp } from "./server.ts";
 
 /** A server with one route that takes JSON, what it wrote to its log, and what it counted. */
 function openTestHttp() {
@@ -123,3 +123,52 @@ it.each([
     await app.close();
   },
 );
+
+/** The server's ends of connections that each ask for an answer and take none of it. */
+async function openIdle(app: App, url: string) {
+  const ends: Socket[] = [];
+  app.server.on("connection", (socket) => void ends.push(socket));
+  await app.listen({ port: 0, host: "127.0.0.1" });
+  const { port } = app.server.address() as AddressInfo;
+  const clients: Socket[] = [];
+  const ask = async () => {
+    const client = connect(port, "127.0.0.1");
+    clients.push(client.on("error", () => {}).pause());
+    const before = ends.length;
+    client.write(`GET ${url} HTTP/1.1\r\nhost: localhost\r\n\r\n`);
+    for (;;) {
+      const end = ends[before];
+      if (end?.bytesWritten) return end;
+      await new Promise((turn) => setImmediate(turn));
+    }
+  };
+  const close = () => {
+    for (const client of clients) client.destroy();
+    return app.close();
+  };
+  return { ask, close, port };
+}
+
+it("ends a connection on which nothing moves while it is answered", async () => {
+  const { app } = openTestHttp();
+  app.get("/large", { schema: { hide: true } }, async () => "x".repeat(20_000_000));
+  const { ask, close } = await openIdle(app, "/large");
+  const socket = await ask();
+  expect(socket.timeout).toBe(60_000);
+  socket.emit("timeout");
+  expect(socket.destroyed).toBe(true);
+  await close();
+});
+
+it("ends the connections that have taken nothing for longest, where all hold too much together", async () => {
+  const { app } = openTestHttp();
+  const text = "x".repeat(15_000_000);
+  app.get("/large", { schema: { hide: true } }, async () => text);
+  const { ask, close, port } = await openIdle(app, "/large");
+  const idle = [await ask(), await ask(), await ask()];
+  const ended = () => idle.map(({ destroyed }) => destroyed);
+  expect(ended()).toEqual([true, false, false]);
+  for (let n = 0; n < 3; n++) expect(await (await fetch(`http://127.0.0.1:${port}/large`)).text()).toBe(text);
+  expect(ended(), "those who read make room again").toEqual([true, true, false]);
+  await close();
+});

@@ -23,6 +23,7 @@ import { gatherAnswers } from "./gather-answers.ts";
 import { noSuchAddress } from "./no-such-address.ts";
 import { checkParameters, leaveOutEmpty, readForm } from "./parameters.ts";
 import { refuseEarly } from "./refuse-early.ts";
+import { countUnread } from "./unread.ts";
 
 export type App = FastifyInstance<
   RawServerDefault,
@@ -105,6 +106,7 @@ export function openHttp({ logger, trustProxy, metrics, secure, tracing, gather 
   app.setErrorHandler(errorReply);
   app.setNotFoundHandler(noSuchAddress);
   app.server.on("checkExpectation", early.expectation);
+  countUnread(app);
   if (gather) gatherAnswers(app);
   drainConnections(app as App);
   if (tracing) traceRequests(app as App, tracing);
