@@ -57,8 +57,12 @@ describeOnBothEngines("clients that a document describes", (engine) => {
         void (await db.updateTable("client_registrations").set({ fresh_until: "2020-01-01T00:00:00.000Z" }).execute()),
     );
   const redeem = async (client_id: string) => {
-    const form = { grant_type: "authorization_code", client_id, code: "x", redirect_uri: BACK };
-    const { status, body } = await post("token", form);
+    const { status, body } = await post("token", {
+      grant_type: "authorization_code",
+      client_id,
+      code: "x",
+      redirect_uri: BACK,
+    });
     return [status, body.error];
   };
 
@@ -121,27 +125,20 @@ describeOnBothEngines("clients that a document describes", (engine) => {
     const sector_identifier_uri = `${web.url}/sector`;
     documents.set("/sector", [BACK]);
     const client_id = describe("/sector.json", { subject_type: "pairwise", sector_identifier_uri });
-    const shown = await authorize(client_id);
-    expect([shown.status, shown.html.includes("sector_identifier_uri")]).toEqual([400, true]);
+    expect((await authorize(client_id)).html).toContain("sector_identifier_uri");
     expect(asked("/sector")).toBe(0);
     const stored = describe("/stored.json", { subject_type: "pairwise" });
     expect((await authorize(stored)).status).toBe(200);
     const { directory } = latchkey.server.core;
-    const client = await findClient(directory, tenant.account_id, stored);
-    await changeClient(directory, client, () => ({ settings: { sector_identifier_uri } }), actor);
+    const known = () => findClient(directory, tenant.account_id, stored);
+    await changeClient(directory, await known(), () => ({ settings: { sector_identifier_uri } }), actor);
     expect((await authorize(stored)).status).toBe(200);
-    const { settings } = await findClient(directory, tenant.account_id, stored);
-    expect(settings.sector_identifier_uri, "said by a document before").toBeNull();
+    expect((await known()).settings.sector_identifier_uri, "said by a document before").toBeNull();
     describe("/stored.json", { subject_type: "pairwise", backchannel_logout_uri: "x" });
     await outdate();
     const before = asked("/stored.json");
-    for (let n = 0; n < 3; n++) {
-      const { status, html } = await authorize(stored);
-      expect([status, html], "an address that is none").toEqual([
-        400,
-        expect.stringContaining("backchannel_logout_uri"),
-      ]);
-    }
+    for (const { html } of [await authorize(stored), await authorize(stored)])
+      expect(html).toContain("backchannel_logout_uri");
     expect(asked("/stored.json") - before).toBe(1);
   });
 
@@ -378,12 +375,10 @@ describeOnBothEngines("clients that a document describes", (engine) => {
     });
     expect((await authorize(describe("/last.json"), own)).status, "the ten-thousandth").toBe(200);
     expect((await authorize(describe("/beyond.json"), own)).status).toBe(429);
-    expect(asked("/beyond.json")).toBe(0);
-    expect((await authorize(known, own)).status).toBe(200);
-    const named = storage.read.selectFrom("clients").select("id").where("account_id", "=", own.account_id);
-    const { id } = await named.where("client_id", "=", known).executeTakeFirstOrThrow();
-    const removed = await call(`${own.base}/auth/clients/${id}`, { method: "DELETE", token: own.token });
-    expect(removed.status).toBe(200);
+    expect([asked("/beyond.json"), (await authorize(known, own)).status]).toEqual([0, 200]);
+    const { id } = await findClient(latchkey.server.core.directory, own.account_id, known);
+    const remove = { method: "DELETE", token: own.token };
+    expect((await call(`${own.base}/auth/clients/${id}`, remove)).status).toBe(200);
     expect((await authorize(describe("/room.json"), own)).status, "in the room of a deleted one").toBe(200);
     expect((await authorize(describe("/more.json"), own)).status).toBe(429);
   });

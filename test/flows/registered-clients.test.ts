@@ -278,15 +278,6 @@ describeOnBothEngines("registered clients", (engine) => {
     expect(described?.settings.subject_type, "by a document").toBe("public");
   });
 
-  it("are told of an address that is none, where they know people by their sector", async () => {
-    const json = { redirect_uris: [BANK], token_endpoint_auth_method: "none", subject_type: "pairwise" };
-    const made = await register([BANK]);
-    for (const wrong of [{ backchannel_logout_uri: "x" }, { sector_identifier_uri: "https://" }]) {
-      const { status, body } = await replace(made, { ...json, ...wrong });
-      expect([status, body.error]).toEqual([400, "invalid_client_metadata"]);
-    }
-  });
-
   it("change neither their client_id nor their secret", async () => {
     const made = await register([BANK], { token_endpoint_auth_method: "client_secret_basic" });
     const open = await register([EVIL]);
@@ -372,6 +363,10 @@ describeOnBothEngines("registered clients", (engine) => {
       invalid_client_metadata: [
         ...[{ client_name: 5 }, { client_name: "a".repeat(201) }, { dpop_bound_access_tokens: "true" }],
         ...[{ grant_types: [DEVICE, DEVICE] }, { post_logout_redirect_uris: [""] }, { jwks: [] }],
+        ...[{ backchannel_logout_uri: "x" }, { sector_identifier_uri: "https://" }].map((none) => ({
+          subject_type: "pairwise",
+          ...none,
+        })),
       ].map((more) => ({ redirect_uris: [BANK], ...more })),
     });
     for (const [code, all] of refused) {

@@ -5,7 +5,7 @@ import type { Directory } from "../directory.ts";
 import { findRolesOf } from "../roles/find-role.ts";
 import type { Role } from "../roles/role.ts";
 import { pagesOfHolders, selectOwnScopes, selectRoleIds } from "./account-user-store.ts";
-import { lookUpAccountUser, pagesHeld } from "./find-account-user.ts";
+import { pagesHeld } from "./find-account-user.ts";
 
 type Holding = Pick<Role, "scope">;
 
