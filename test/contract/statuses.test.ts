@@ -3,6 +3,7 @@
  * for 503 see out-of-reach.test.ts.
  */
 import { randomUUID } from "node:crypto";
+import { get } from "node:http";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
@@ -375,8 +376,12 @@ describeOnBothEngines("the contract", (engine) => {
     saw("metrics_get", await call(`${latchkey.url}/metrics`));
     const proxied = { headers: { "x-forwarded-for": "203.0.113.7" } };
     expect(saw("metrics_get", await call(`${latchkey.url}/metrics`, proxied)).status).toBe(404);
-    const passed_on = { headers: { host: "login.example" } };
-    expect(saw("metrics_get", await call(`${latchkey.url}/metrics`, passed_on)).status).toBe(404);
+    const passed_on = await new Promise((resolve, reject) =>
+      get(`${latchkey.url}/metrics`, { headers: { host: "login.example" } }, (answer) =>
+        resolve(answer.resume().statusCode),
+      ).on("error", reject),
+    );
+    expect(passed_on, "by another name than this machine's own").toBe(404);
   });
 
   it("has produced every success and 4xx that is declared", () => {
