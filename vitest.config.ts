@@ -4,6 +4,7 @@ import { defineConfig, type Plugin } from "vitest/config";
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const [src, dist] = [at("./src/"), at("./dist/")];
+const in_dist = new RegExp(`^${dist.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}`);
 
 /** Rooms as the build made them, which Node reads by itself: each test file would have them made anew. */
 const rooms: Plugin = {
@@ -29,12 +30,14 @@ const project = (name: string, ...include: string[]) => ({
 /** Of tests that come to the rooms from outside. */
 const outside = (name: string, ...include: string[]) => {
   const { resolve, test } = project(name, ...include);
-  return { resolve, plugins: [rooms], test: { ...test, server: { deps: { external: [new RegExp(`^${dist}`)] } } } };
+  return { resolve, plugins: [rooms], test: { ...test, server: { deps: { external: [in_dist] } } } };
 };
 
 /** `npx vitest run --project rooms` runs one of them. None extends this one: it would be set up once for each. */
 export default defineConfig({
   test: {
+    // Rooms are built before a run, and tests from outside do not see that their sources change.
+    watch: false,
     globalSetup: ["test/support/global-setup.ts"],
     // One more than the cores of a small machine: many tests wait for a clock or another process.
     maxWorkers: 3,

@@ -1,6 +1,6 @@
 /** Compiles src to dist and copies what is not TypeScript (migrations, the hashing process) beside it. */
 import { execFileSync } from "node:child_process";
-import { chmodSync, cpSync, existsSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { packLibraries } from "./pack-libraries.mjs";
@@ -8,6 +8,7 @@ import { packLibraries } from "./pack-libraries.mjs";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const tsc = createRequire(import.meta.url).resolve("typescript/bin/tsc");
 
+const begun = new Date();
 rmSync(`${root}dist`, { recursive: true, force: true });
 execFileSync(process.execPath, [tsc, "-p", `${root}tsconfig.build.json`], { stdio: "inherit" });
 cpSync(`${root}src`, `${root}dist`, {
@@ -16,5 +17,6 @@ cpSync(`${root}src`, `${root}dist`, {
 });
 if (existsSync(`${root}dist/cli/latchkey.js`)) chmodSync(`${root}dist/cli/latchkey.js`, 0o755);
 await packLibraries(`${root}dist`);
-// What scripts/ready.mjs compares the sources with.
+// What scripts/ready.mjs compares the sources with: what was saved since the build began is not in it.
 writeFileSync(`${root}dist/.built`, "");
+utimesSync(`${root}dist/.built`, begun, begun);

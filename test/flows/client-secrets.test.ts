@@ -61,6 +61,7 @@ describeOnBothEngines("a client's secrets", (engine) => {
     const { storage } = latchkey.server.core;
     const noting = vi.spyOn(storage, "write").mockRejectedValue(new Error("away"));
     const status = await tokenStatus(client);
+    expect(noting).toHaveBeenCalled();
     noting.mockRestore();
     expect(status).toBe(200);
   });

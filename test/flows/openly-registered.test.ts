@@ -86,6 +86,7 @@ describeOnBothEngines("clients that register without a token", (engine) => {
       grant_types: ["authorization_code"],
       require_pushed_authorization_requests: true,
       dpop_bound_access_tokens: true,
+      jwks: { keys: [] },
     };
     const cutDown = async (client_id: string) => {
       const id = (await lookUpClient(directory, own.account_id, client_id))?.id;
@@ -116,7 +117,7 @@ describeOnBothEngines("clients that register without a token", (engine) => {
     const visit = () => openSurfer(latchkey).visit(`${own.issuer}/oauth/authorize?${new URLSearchParams(about)}`);
     expect((await visit()).status).toBe(200);
     const id = await cutDown(client_id);
-    documents.set("/cut.json", { ...document, ...moved });
+    documents.set("/cut.json", { ...document, ...moved, jwks_uri: `${web.url}/keys` });
     await letPass(latchkey, "client_registrations", own.account_id, 600, ["fresh_until"]);
     expect((await visit()).status, "at its other callback").toBe(400);
     const { body } = await call(`${own.base}/auth/clients/${id}`, { token: own.token });

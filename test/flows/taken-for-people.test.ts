@@ -95,7 +95,8 @@ describeOnBothEngines("a bearer that holds less than the account's users", (engi
       expect((await manage("PATCH", "/auth/settings", { jwks })).status).toBe(200);
       const staff = { user_type: "account_user", first_party: true };
       expect((await manage("POST", "/auth/clients", staff)).status).toBe(200);
-      return new Set(asked.filter((text) => text.includes('"user_roles"')));
+      const texts = asked.map((text) => text.replaceAll(/ in \([^()]*\)/g, " in (…)"));
+      return new Set(texts.filter((text) => text.includes('"user_roles"')));
     };
     const addUsers = async (count: number) => {
       for (let n = 0; n < count; n++) {

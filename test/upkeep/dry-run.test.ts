@@ -209,7 +209,7 @@ describeOnBothEngines("a file to import", (engine) => {
     await latchkey.close();
   });
 
-  it("sets nothing that could mean nothing, such as a jwks that could never be fetched", async () => {
+  it("sets nothing that could mean nothing, such as a jwks that could never be fetched, nor more than a client holds", async () => {
     const { database_url, drop } = await createTestDatabase(engine);
     const plan = (uri: string) => {
       const jwks = { name: "IdP", uri, issuer: "https://idp.example" };
@@ -219,6 +219,10 @@ describeOnBothEngines("a file to import", (engine) => {
       expect(await faulty(database_url, plan(uri))).toEqual([
         "account.settings.jwks.uri must be https, or http on a loopback address, without a user name",
       ]);
+    const addresses = Array.from({ length: 50 }, (_, n) => `https://${n}.example/`.padEnd(2_000, "x"));
+    const long = { client_id: "long", settings: { callbacks: addresses, post_logout_redirect_uris: addresses } };
+    const together = { account: { account_id: "P11200002" }, clients: [long] };
+    expect(await faulty(database_url, together)).toEqual([expect.stringContaining("100,000 characters together")]);
     const merchant = { account: { account_id: "P11200002", settings: { signup: true, country: "UK" } } };
     expect(await faulty(database_url, merchant)).toEqual([
       "account.settings.country must be a country of ISO 3166-1 alpha-2 that has telephone numbers, such as NO or GB",

@@ -2,7 +2,12 @@ import { type Account, canonicalAccountId, readAccountId } from "../../directory
 import { checkSettings as checkAccountSettings } from "../../directory/accounts/check-settings.ts";
 import { lookUpAccount } from "../../directory/accounts/find-account.ts";
 import { accountSettings } from "../../directory/accounts/settings.ts";
-import { checkClientId, checkSettings, isUuid } from "../../directory/clients/check-settings.ts";
+import {
+  checkClientId,
+  checkSettings,
+  checkLength as checkSettingsLength,
+  isUuid,
+} from "../../directory/clients/check-settings.ts";
 import { takenClientId } from "../../directory/clients/create-client.ts";
 import { isDeleted, lookUpClient } from "../../directory/clients/find-client.ts";
 import { ClientSettings } from "../../directory/clients/settings.ts";
@@ -101,7 +106,9 @@ function checksOfClient(
 async function checkClientSettings(settings: object): Promise<void> {
   // None at all are no change, and no fault.
   if (Object.keys(settings).length === 0) return;
-  checkSettings((await checkSchema(changeOf(ClientSettings), settings)) as Partial<ClientSettings>);
+  const given = (await checkSchema(changeOf(ClientSettings), settings)) as Partial<ClientSettings>;
+  checkSettings(given);
+  checkSettingsLength(given);
 }
 
 async function checkGrants(

@@ -50,6 +50,10 @@ function besideOf(held: ClientSettings, change: Partial<ClientSettings>): Partia
   return Object.fromEntries(names.map((name) => [name, held[name]]));
 }
 
+/** Keys are in one place or the other: whoever says one has said both. */
+const KEYS: readonly string[] = ["jwks", "jwks_uri"];
+const saidWith = (name: string) => (KEYS.includes(name) ? KEYS : [name]);
+
 /** What a client says of itself, without what the account has set. */
 export const withoutSet = <T extends object>(said: T, { set_by_account }: Pick<Client, "set_by_account">) =>
   Object.fromEntries(Object.entries(said).filter(([name]) => !set_by_account.includes(name))) as Partial<T>;
@@ -82,7 +86,7 @@ export async function changeClient(
     checkLength(settings, stored);
     const fields = { ...(name === undefined ? {} : { name }), ...(description === undefined ? {} : { description }) };
     const changed = Object.keys({ ...fields, ...settings });
-    const set = by_itself || client.origin === "account" ? [] : changed;
+    const set = by_itself || client.origin === "account" ? [] : changed.flatMap(saidWith);
     const names = [...new Set([...set_by_account, ...set])];
     await updateClient(tx.db, account_id, id, { ...fields, settings: after, set_by_account: names }, now);
     if (!takesSecret(clientSettings(after))) await deleteSecrets(tx.db, account_id, id);
