@@ -57,7 +57,7 @@ describeOnBothEngines("starts at once", (engine) => {
     expect([again.made, await ask(again)]).toEqual([true, 200]);
   });
 
-  it("at another address each find a grant for it, unless somebody took all of them away", async () => {
+  it("at another address each find a grant for it, unless there is no room or somebody took all of them away", async () => {
     const { directory } = latchkey.server.core;
     const file = join(folder, "moved.json");
     const start = async (public_url: string) => {
@@ -68,6 +68,14 @@ describeOnBothEngines("starts at once", (engine) => {
       return (await call(`${latchkey.url}/v1/accounts/T00000001/oauth/token`, asking)).status;
     };
     expect([await start(directory.public_url), await start("http://localhost:8081")]).toEqual([200, 200]);
+    await directory.storage.write(async ({ db }) => {
+      const held = db.selectFrom("grants").selectAll().where("account_id", "=", "T00000001");
+      const one = await held.executeTakeFirstOrThrow();
+      const further = Array.from({ length: 200 }, (_, n) => ({ ...one, id: `further-${n}`, audience: `urn:${n}` }));
+      for (const grant of further) await db.insertInto("grants").values(grant).execute();
+    });
+    directory.grants.clear();
+    expect(await start("http://localhost:8083"), "the client has as many as it may have").toBe(400);
     await directory.storage.write(({ db }) => db.deleteFrom("grants").where("account_id", "=", "T00000001").execute());
     directory.grants.clear();
     expect(await start("http://localhost:8082")).toBe(400);

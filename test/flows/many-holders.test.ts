@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { sqlitePath } from "../../src/config.ts";
 import { mayChange } from "../../src/directory/accounts/check-may-change.ts";
 import { findAccount } from "../../src/directory/accounts/find-account.ts";
+import { searchInTurn } from "../../src/directory/directory.ts";
 import { pagesOfRoles } from "../../src/directory/roles/find-role.ts";
 import { pagesOfAccountUsers } from "../../src/directory/users/list-account-users.ts";
 import { openSqliteFile } from "../../src/storage/sqlite/connection.ts";
@@ -291,6 +292,23 @@ describeOnBothEngines("an account with much in it", (engine) => {
     expect(found.body).toEqual(listed.body);
     const after = await send(own, "GET", `/auth/roles?limit=2&starting_after=${listed.body[9].id}`);
     expect(after.body).toEqual(listed.body.slice(10));
+  });
+
+  it("goes on with a list that has begun, whoever searches beside it", async () => {
+    const own = await createTenant(latchkey);
+    await addHolders(own, 25);
+    const { directory, storage } = latchkey.server.core;
+    await storage.write(({ db }) =>
+      db.updateTable("users").set({ name: "Ada" }).where("account_id", "=", own.account_id).execute(),
+    );
+    const pages = pagesOfAccountUsers(directory, own.account_id, { search: "ada" });
+    const found = [...((await pages.next()).value ?? [])];
+    let end = () => {};
+    const beside = searchInTurn(directory, own.account_id, () => new Promise<void>((resolve) => (end = resolve)));
+    for await (const users of pages) found.push(...users);
+    end();
+    await beside;
+    expect(found.map(({ id }) => Number(id.slice(-12)))).toEqual(Array.from({ length: 25 }, (_, n) => n));
   });
 
   it.runIf(engine === "sqlite")("finds what lives without a look at what was deleted", async () => {

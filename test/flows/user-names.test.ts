@@ -170,6 +170,29 @@ describeOnBothEngines("a user name", (engine) => {
     expect(code(await logIn("EVA"))).toEqual([400, "invalid_grant"]);
   });
 
+  it("that a build from before took away beside this one is nobody's, and can be given", async () => {
+    const { storage } = latchkey.server.core;
+    for (const [n, give] of [
+      (username: string) => add(username),
+      (username: string) => send("POST", "/auth/users/other-old/change_username", { username }),
+    ].entries()) {
+      await add(`old-${n}`);
+      if (n === 1) await add("other-old");
+      const sub = await subjectOf(`old-${n}`);
+      await storage.write(({ db }) =>
+        db
+          .updateTable("usernames")
+          .set({ username: `renamed-${n}` })
+          .where("user_id", "=", sub)
+          .execute(),
+      );
+      expect(code(await logIn(`old-${n}`))).toEqual([400, "invalid_grant"]);
+      await give(`old-${n}`);
+      expect(await subjectOf(`OLD-${n}`)).not.toBe(sub);
+      expect(await subjectOf(`renamed-${n}`)).toBe(sub);
+    }
+  });
+
   it("and a password that were stored as they were typed are good as they are typed", async () => {
     const [name, text] = ["Ame\u0301lie", "le mot cache\u0301"];
     const { storage } = latchkey.server.core;

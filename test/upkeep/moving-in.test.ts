@@ -5,10 +5,12 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { PortableAccount } from "../../src/cli/portable/portable.ts";
 import { readAccount } from "../../src/cli/portable/read-account.ts";
+import { readConfig } from "../../src/config.ts";
+import { openCore } from "../../src/core.ts";
 import { endLoginsOf } from "../../src/oauth/refresh/end-logins.ts";
 import { createTestDatabase, describeOnBothEngines } from "../support/engines.ts";
 import { addClient, basic, call, createTenant, type Latchkey, MASTER_KEY, startLatchkey } from "../support/latchkey.ts";
-import { personToken } from "../support/people.ts";
+import { PASSWORD, personToken } from "../support/people.ts";
 import { cli } from "../support/process.ts";
 
 describeOnBothEngines("an import", (engine) => {
@@ -123,6 +125,39 @@ describeOnBothEngines("an import", (engine) => {
     await expect.poll(() => active(dead), { timeout: 10_000 }).toBe(false);
     expect(await active(alive)).toBe(true);
     await Promise.all([from.close(), to.close()]);
+  });
+
+  it("has names of a file from before found in any case, where no two differ in case alone", async () => {
+    const from = await startLatchkey(engine);
+    const tenant = await createTenant(from);
+    const json = { username: "one", password: PASSWORD };
+    const made = await call(`${tenant.base}/auth/users`, { method: "POST", token: tenant.token, json });
+    expect(made.status, made.text).toBe(200);
+    const { tables, ...account } = await exportOf(from, tenant.account_id);
+    const { username_canonical, ...one } = tables.usernames[0] ?? {};
+    expect(username_canonical).toBe("one");
+    const names: readonly [object, string | null][] = [
+      [{ username: "\u00c5se.Olsen" }, "\u00e5se.olsen"],
+      [{ username: "Eva" }, null],
+      [{ username: "eva" }, null],
+      [{ username: "KARI", username_canonical: null }, null],
+      [{ username: "Kari", username_canonical: "kari" }, "kari"],
+      [{ username: "ola", username_canonical: "per" }, "ola"],
+      [{ username: "Per", username_canonical: null }, "per"],
+      [{ username: "OLA", deleted_at: one.created_at }, null],
+    ];
+    const usernames = names.map(([row], n) => ({ ...one, id: `name-${n}`, ...row }));
+    const { database_url, drop } = await createTestDatabase(engine);
+    const done = await importing(database_url, { ...account, tables: { ...tables, usernames } });
+    expect(done.imported, JSON.stringify(done)).toBe(true);
+    const to = await openCore(readConfig({ DATABASE_URL: database_url, MASTER_KEY }), { exclusive: false });
+    const stored = to.storage.read.selectFrom("usernames").select("username_canonical").orderBy("id");
+    expect((await stored.execute()).map((row) => row.username_canonical)).toEqual(
+      names.map(([, found_by]) => found_by),
+    );
+    await to.close();
+    await drop();
+    await from.close();
   });
 
   it("keeps alive what began after a person's logins ended, and ends what began before", async () => {

@@ -79,7 +79,7 @@ export async function selectUsernamesOf(
   return rows.map(decode);
 }
 
-/** Gives a name back whose user is gone. */
+/** Gives a name back whose user is gone, or from which a build from before renamed somebody. */
 export async function freeUsername(
   db: Database,
   account_id: string,
@@ -87,6 +87,23 @@ export async function freeUsername(
   deleted_by: string,
   now: Instant,
 ): Promise<void> {
+  const canonical = canonicalName(username);
+  const rows = await db
+    .selectFrom("usernames")
+    .select(["id", "username"])
+    .where("account_id", "=", account_id)
+    .where("username_canonical", "=", canonical)
+    .where("deleted_at", "is", null)
+    .execute();
+  // Such a build leaves the form that the former name is found by.
+  for (const { id } of rows.filter((row) => canonicalName(row.username) !== canonical)) {
+    await db
+      .updateTable("usernames")
+      .set({ username_canonical: null })
+      .where("account_id", "=", account_id)
+      .where("id", "=", id)
+      .execute();
+  }
   await db
     .updateTable("usernames")
     .set({ deleted_at: now, deleted_by, updated_at: now })

@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import { recordDeed } from "../../audit/audit.ts";
+import { canonicalName } from "../../authentication/usernames/store.ts";
 import type { Core } from "../../core.ts";
 import { refuseField } from "../../errors.ts";
 import { migrate } from "../../storage/migrate.ts";
@@ -7,7 +8,7 @@ import { openStorage } from "../../storage/open.ts";
 import { type Database, instant, type Transaction } from "../../storage/storage.ts";
 import { actor, rehearse } from "../run.ts";
 import { errorOfTrial, makeTrialDatabase } from "../trial.ts";
-import { decodeRow, type PortableAccount, type PortableTable, portable_tables } from "./portable.ts";
+import { decodeRow, type PortableAccount, type PortableRow, type PortableTable, portable_tables } from "./portable.ts";
 
 /**
  * Does all that `writeAccount` does, and undoes it; with SQLite, where nobody else could write for as long as that
@@ -33,6 +34,25 @@ export async function tryAccount(core: Core, portable: PortableAccount): Promise
 /** Servers that run here read what was revoked since they last looked; `expires_at` goes on saying when it was. */
 function arrivingIn(table: PortableTable, now: string) {
   return table === "revocations" ? { revoked_at: now } : {};
+}
+
+/**
+ * What a name that lives is found by in any case. A file of a build from before does not say it, and one of a server beside
+ * which such a build ran may say another's: as the migration has it, names that differ in case alone get none.
+ */
+function canonicalNames(rows: readonly PortableRow[]) {
+  const nameOf = ({ username }: PortableRow) => canonicalName(String(username));
+  const lives = ({ deleted_at }: PortableRow) => deleted_at === null;
+  const known = new Set<string>();
+  const shared = new Set<string>();
+  for (const name of rows.filter(lives).map(nameOf)) (known.has(name) ? shared : known).add(name);
+  return (row: PortableRow): { readonly username_canonical?: string | null } => {
+    if (!lives(row)) return {};
+    const name = nameOf(row);
+    if (!shared.has(name)) return { username_canonical: name };
+    const said = row.username_canonical;
+    return { username_canonical: typeof said === "string" && canonicalName(said) === name ? said : null };
+  };
 }
 
 /**
@@ -66,13 +86,19 @@ function writing(
   }
   return async (tx) => {
     await refuseTaken(tx.db, account_id);
+    const canonical = canonicalNames(tables.usernames ?? []);
+    const arriving = (table: PortableTable, row: PortableRow) => ({
+      ...decodeRow(row),
+      ...(table === "usernames" ? canonical(row) : {}),
+      ...arrivingIn(table, instant(storage.now())),
+    });
     for (const table of portable_tables) {
       for (const row of tables[table] ?? []) {
         if (row.account_id !== account_id)
           throw refuseField(`tables.${table}`, "foreign", "holds a row of another account");
         await tx.db
           .insertInto(table)
-          .values({ ...decodeRow(row), ...arrivingIn(table, instant(storage.now())) } as never)
+          .values(arriving(table, row) as never)
           .execute();
       }
     }

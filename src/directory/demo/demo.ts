@@ -81,7 +81,8 @@ async function grantHere(directory: Directory, client: Client, audience: string)
   const [before] = held;
   if (!before || held.some((grant) => grant.audience === audience)) return;
   const { scope, type } = before;
-  await createGrant(directory, { client, audience, scope, type }, actor);
+  // Where the client has as many as it may have, the start goes without.
+  await createGrant(directory, { client, audience, scope, type }, actor).catch(unlessRefused("invalid_request"));
 }
 
 /** Seconds for which secrets of before go on: as long as any may (`overlap_seconds`). */

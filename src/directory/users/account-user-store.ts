@@ -51,8 +51,6 @@ export async function selectAccountUser(
 }
 
 export interface AccountUserPage {
-  /** Part of the address or name, whatever the case. */
-  readonly search?: string | undefined;
   readonly limit: number;
   /** id of the last user of the page before. */
   readonly starting_after?: string | undefined;
@@ -61,30 +59,46 @@ export interface AccountUserPage {
 export async function selectAccountUsers(
   db: Database,
   account_id: string,
-  { search, limit, starting_after }: AccountUserPage,
+  { limit, starting_after }: AccountUserPage,
 ): Promise<readonly AccountUserRow[]> {
-  const listed = accountUsers(db, account_id).orderBy("id");
-  if (search === undefined) {
-    const rows = await listed
-      .where("id", ">", starting_after ?? "")
-      .limit(limit)
-      .execute();
-    return rows.map(accountUserOf);
-  }
-  const ids = await searchIds({
-    text: search,
+  const rows = await accountUsers(db, account_id)
+    .where("id", ">", starting_after ?? "")
+    .orderBy("id")
+    .limit(limit)
+    .execute();
+  return rows.map(accountUserOf);
+}
+
+/** Those of these, in the order of their ids. */
+export async function selectAccountUsersById(
+  db: Database,
+  account_id: string,
+  ids: readonly string[],
+): Promise<readonly AccountUserRow[]> {
+  const rows = await accountUsers(db, account_id).where("id", "in", ids).orderBy("id").execute();
+  return rows.map(accountUserOf);
+}
+
+/** The ids of those who have this text in their address or name, in their order. */
+export function searchAccountUsers(
+  db: Database,
+  account_id: string,
+  { text, limit, starting_after }: AccountUserPage & { readonly text: string },
+): Promise<readonly string[]> {
+  return searchIds({
+    text,
     limit,
     starting_after,
     read: (after, most) =>
-      listed
+      accountUsers(db, account_id)
         .clearSelect()
         .select(["id", "email_canonical", "email", "name"])
         .where("id", ">", after)
+        .orderBy("id")
         .limit(most)
         .execute(),
     textsOf: ({ email_canonical, email, name }) => [email_canonical, email, name],
   });
-  return ids.length === 0 ? [] : (await listed.where("id", "in", ids).execute()).map(accountUserOf);
 }
 
 export function selectRoleIds(

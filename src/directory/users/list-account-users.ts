@@ -3,7 +3,13 @@ import { inPages } from "../../storage/pages.ts";
 import { type Directory, searchInTurn } from "../directory.ts";
 import { findLiveOf, findRolesOf } from "../roles/find-role.ts";
 import { roleView } from "../roles/view.ts";
-import { type AccountUserRow, selectAccountUsers, selectRoleIds } from "./account-user-store.ts";
+import {
+  type AccountUserRow,
+  searchAccountUsers,
+  selectAccountUsers,
+  selectAccountUsersById,
+  selectRoleIds,
+} from "./account-user-store.ts";
 
 /** Users of a page, and roles that are read at once: what one of them holds may be forty thousand characters. */
 const USERS = 10;
@@ -27,29 +33,45 @@ export interface ListedAccountUser extends AccountUserRow {
   readonly role_ids: readonly string[];
 }
 
-/** In the order of their ids, as committed. */
+/** In the order of their ids, as committed. @throws 503 temporarily_unavailable when too many search, before the first. */
 export async function* pagesOfAccountUsers(
   directory: Directory,
   account_id: string,
-  { search, limit = Number.POSITIVE_INFINITY, starting_after }: AccountUserQuery,
+  query: AccountUserQuery,
 ): AsyncGenerator<readonly ListedAccountUser[]> {
   const { read } = directory.storage;
-  let left = limit;
-  const pages = inPages<AccountUserRow>(USERS, async (last) => {
-    const page = { search, limit: Math.min(left, USERS), starting_after: last?.id ?? starting_after };
-    const select = () => selectAccountUsers(read, account_id, page);
-    const rows = left <= 0 ? [] : await (search === undefined ? select() : searchInTurn(directory, account_id, select));
-    left -= rows.length;
-    return rows;
-  });
   const areLive = openLiveRoles(directory, account_id);
-  for await (const rows of pages) {
+  for await (const rows of pagesOfRows(directory, account_id, query)) {
     const ids = rows.map(({ id }) => id);
     const held = new Map<string, string[]>(ids.map((id) => [id, []]));
     for (const { user_id, role_id } of await selectRoleIds(read, account_id, ids)) held.get(user_id)?.push(role_id);
     const live = await areLive([...held.values()].flat());
     yield rows.map((row) => ({ ...row, role_ids: (held.get(row.id) ?? []).filter((id) => live.has(id)).toSorted() }));
   }
+}
+
+async function* pagesOfRows(
+  directory: Directory,
+  account_id: string,
+  { search, limit = Number.POSITIVE_INFINITY, starting_after }: AccountUserQuery,
+): AsyncGenerator<readonly AccountUserRow[]> {
+  const { read } = directory.storage;
+  if (search !== undefined) {
+    // One turn for all: a list that has begun could no longer be refused another.
+    const ids = await searchInTurn(directory, account_id, () =>
+      searchAccountUsers(read, account_id, { text: search, limit, starting_after }),
+    );
+    for (let from = 0; from < ids.length; from += USERS)
+      yield await selectAccountUsersById(read, account_id, ids.slice(from, from + USERS));
+    return;
+  }
+  let left = limit;
+  yield* inPages<AccountUserRow>(USERS, async (last) => {
+    const page = { limit: Math.min(left, USERS), starting_after: last?.id ?? starting_after };
+    const rows = left > 0 ? await selectAccountUsers(read, account_id, page) : [];
+    left -= rows.length;
+    return rows;
+  });
 }
 
 /** Which of these roles live; without a look at what is in them. */
