@@ -37,8 +37,8 @@ function arrivingIn(table: PortableTable, now: string) {
 }
 
 /**
- * What a name that lives is found by in any case. A file of a build from before does not say it, and one of a server beside
- * which such a build ran may say another's: as the migration has it, names that differ in case alone get none.
+ * What a name that lives is found by in any case. A file of a build from before does not say it, and one of a server
+ * beside which such a build ran may say another's: as the migration has it, names that differ in case alone get none.
  */
 function canonicalNames(rows: readonly PortableRow[]) {
   const nameOf = ({ username }: PortableRow) => canonicalName(String(username));

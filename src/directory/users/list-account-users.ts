@@ -33,7 +33,7 @@ export interface ListedAccountUser extends AccountUserRow {
   readonly role_ids: readonly string[];
 }
 
-/** In the order of their ids, as committed. @throws 503 temporarily_unavailable when too many search, before the first. */
+/** In the order of ids, as committed. @throws 503 temporarily_unavailable when too many search: before the first. */
 export async function* pagesOfAccountUsers(
   directory: Directory,
   account_id: string,
