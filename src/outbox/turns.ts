@@ -3,8 +3,8 @@
  *
  * In: what is under way in this process, and what a look found due. Out: where the next look begins, and how many messages
  * of which queue to claim. Places are given one at a time: first where the fewest are under way, then to who has waited
- * longest since it was due or served: nobody waits for more than one message of each of the others, nor for whoever comes
- * after it.
+ * longest since it was due or served: nobody waits for more than one message of each of the others, nor for whoever
+ * comes after it.
  */
 import { openBoundedMap } from "../storage/bounded-map.ts";
 import type { Instant } from "../storage/storage.ts";
