@@ -2,6 +2,7 @@ import { type AddressInfo, connect, type Socket } from "node:net";
 import { expect, it } from "vitest";
 import { openLogger } from "../telemetry/log.ts";
 import type { ObservedRequest } from "../telemetry/metrics.ts";
+import { sendList } from "./send-list.ts";
 import { type App, openHttp } from "./server.ts";
 
 /** A server with one route that takes JSON, what it wrote to its log, and what it counted. */
@@ -124,21 +125,21 @@ it.each([
   },
 );
 
-/** The server's ends of connections that each ask for an answer and take none of it. */
+/** The server's ends of connections that each ask for an answer, or several at once, and take none of it. */
 async function openIdle(app: App, url: string) {
   const ends: Socket[] = [];
   app.server.on("connection", (socket) => void ends.push(socket));
   await app.listen({ port: 0, host: "127.0.0.1" });
   const { port } = app.server.address() as AddressInfo;
   const clients: Socket[] = [];
-  const ask = async () => {
+  const ask = async (asked = url, times = 1) => {
     const client = connect(port, "127.0.0.1");
     clients.push(client.on("error", () => {}).pause());
     const before = ends.length;
-    client.write(`GET ${url} HTTP/1.1\r\nhost: localhost\r\n\r\n`);
+    client.write(`GET ${asked} HTTP/1.1\r\nhost: localhost\r\n\r\n`.repeat(times));
     for (;;) {
       const end = ends[before];
-      if (end?.bytesWritten) return end;
+      if (end?.bytesWritten || end?.destroyed) return end;
       await new Promise((turn) => setImmediate(turn));
     }
   };
@@ -170,5 +171,23 @@ it("ends the connections that have taken nothing for longest, where all hold too
   expect(ended()).toEqual([true, false, false]);
   for (let n = 0; n < 3; n++) expect(await (await fetch(`http://127.0.0.1:${port}/large`)).text()).toBe(text);
   expect(ended(), "those who read make room again").toEqual([true, true, false]);
+  await close();
+});
+
+it("ends the connection that holds most, and not one that reads a list meanwhile", async () => {
+  const { app } = openTestHttp();
+  const text = "x".repeat(530_000);
+  app.get("/large", { schema: { hide: true } }, async () => text);
+  const pages = async function* () {
+    for (let page = 0; page < 200; page++) yield [text];
+  };
+  app.get("/list", { schema: { hide: true } }, (request, reply) =>
+    sendList(request, reply, pages(), (item) => ({ item })),
+  );
+  const { ask, close } = await openIdle(app, "/list");
+  const reader = await ask();
+  const burst = await ask("/large", 80);
+  while (!burst.destroyed) await new Promise((turn) => setImmediate(turn));
+  expect(reader.destroyed).toBe(false);
   await close();
 });

@@ -1,6 +1,7 @@
 /**
- * What has been answered and is not taken lies in the memory of this process. Together, all connections may leave so much; beyond it
- * those end that have taken nothing for longest. Who reads on is never among them for long.
+ * What has been answered and is not taken lies in the memory of this process. Together, all connections may leave so
+ * much; beyond it those end that hold most, of them first those that have taken nothing for longest. Who holds little
+ * is not ended by others that ask for much.
  */
 import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
@@ -29,7 +30,10 @@ export function countUnread(app: FastifyInstance): void {
   });
 }
 
-/** Of an answer, `held` characters lie here now. To say so again is to say that its client has taken some; at its end none are left. */
+/**
+ * Of an answer, `held` characters lie here now. To say so again is to say that its client has taken some; at its end
+ * none are left.
+ */
 export function noteUnread(answer: ServerResponse, held: number): void {
   const { socket } = answer.req;
   if (socket.destroyed) return;
@@ -39,11 +43,24 @@ export function noteUnread(answer: ServerResponse, held: number): void {
   else moveToEnd(socket, waiting);
   waiting.answers.set(answer, held);
   characters += held - (before ?? 0);
-  for (const [longest] of connections) {
-    if (characters <= ROOM) break;
-    forget(longest);
-    longest.destroy();
+  while (characters > ROOM) {
+    const most = holdsMost();
+    if (!most) break;
+    forget(most);
+    most.destroy();
   }
+}
+
+/** Among those that hold as much, the one that has taken nothing for longest. */
+function holdsMost(): Socket | undefined {
+  let most: Socket | undefined;
+  let largest = 0;
+  for (const [socket, { answers }] of connections) {
+    let held = 0;
+    for (const one of answers.values()) held += one;
+    if (held > largest) [most, largest] = [socket, held];
+  }
+  return most;
 }
 
 function begin(socket: Socket): Waiting {

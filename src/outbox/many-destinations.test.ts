@@ -94,20 +94,39 @@ describeOnBothEngines("an outbox with much in it", (engine) => {
     await outbox.stop();
   });
 
-  it("gives a place first to who was served longest ago, or never", async () => {
+  /** What comes after it comes at a later instant. */
+  const nextInstant = () => new Promise((resolve) => setTimeout(resolve, 5));
+
+  it("gives a place first to who has waited longest since it was due or served", async () => {
     const busy = ["a", "b", "c", "d", "e", "f"];
     for (const destination of busy) for (let n = 0; n < 4; n++) await put({ destination });
     const { outbox, begun, underWay } = startHeld(1);
     expect((await underWay(6)).toSorted()).toEqual(busy);
+    await nextInstant();
     await put({ destination: "late" });
+    await nextInstant();
     begun[3]?.end();
-    expect((await underWay(7))[6]).toBe("late");
+    expect((await underWay(7))[6]).toBe(begun[3]?.destination);
     begun[6]?.end();
-    const longest_ago = begun[3]?.destination;
-    expect((await underWay(8))[7]).toBe(longest_ago);
-    await put({ destination: "later" });
-    begun[5]?.end();
-    expect((await underWay(9))[8]).toBe("later");
+    expect((await underWay(8))[7]).toBe("late");
+    await outbox.stop();
+  });
+
+  it("lets nobody be overtaken by destinations that come after it, never served before", async () => {
+    for (const destination of ["a", "b", "c", "d", "e", "legit"]) await put({ destination });
+    const { outbox, begun, underWay } = startHeld(1);
+    await underWay(6);
+    begun.find(({ destination }) => destination === "legit")?.end();
+    await put({ destination: "first" });
+    expect((await underWay(7))[6]).toBe("first");
+    for (const destination of ["legit", "n1", "n2", "n3"]) {
+      await put({ destination });
+      await nextInstant();
+    }
+    begun[6]?.end();
+    expect((await underWay(8))[7]).toBe("legit");
+    begun[7]?.end();
+    expect((await underWay(9))[8]).toBe("n1");
     await outbox.stop();
   });
 

@@ -2,10 +2,12 @@
  * Whose turn it is: what an outbox looks at next, and to which queues it gives the places that are free.
  *
  * In: what is under way in this process, and what a look found due. Out: where the next look begins, and how many messages
- * of which queue to claim. Places are given one at a time: first where the fewest are under way, then to who was served
- * longest ago, so that nobody waits for more than one message of each of the others.
+ * of which queue to claim. Places are given one at a time: first where the fewest are under way, then to who has waited
+ * longest since it was due or served: nobody waits for more than one message of each of the others, nor for whoever
+ * comes after it.
  */
 import { openBoundedMap } from "../storage/bounded-map.ts";
+import type { Instant } from "../storage/storage.ts";
 import type { OutboxRow, SentChannel } from "./outbox.ts";
 import { beginning, type DueQueue, type Places, type Queue } from "./store.ts";
 
@@ -34,20 +36,23 @@ export interface Turns {
   /** @param due in the order in which they were due. */
   sharesOf(due: readonly DueQueue[], under_way: readonly Target[]): readonly Share[];
   /** One message of it was claimed. */
-  noteServed(queue: Target): void;
+  noteServed(queue: Target, at: Instant): void;
 }
 
 const keyOf = ({ channel, destination }: Target) => `${channel} ${destination}`;
 
 export function openTurns(slots: Readonly<Record<SentChannel, Slots>>): Turns {
   const channels = Object.keys(slots) as SentChannel[];
-  const served = openBoundedMap<number>();
-  let services = 0;
+  const served = openBoundedMap<Instant>();
   let from = beginning;
   /** How often a channel's looks come to the end of its queues before this round has seen all of them. */
   const ends = { mail: 1, sms: 1, http: 1 };
 
-  const servedAt = (queue: Queue) => served.get(keyOf(queue)) ?? 0;
+  /** Since when it waits for its turn. Who is forgotten goes by when it was due. */
+  const waitsSince = (queue: DueQueue): Instant => {
+    const last = served.get(keyOf(queue));
+    return last !== undefined && last > queue.due_at ? last : queue.due_at;
+  };
 
   return {
     beginRound() {
@@ -69,10 +74,11 @@ export function openTurns(slots: Readonly<Record<SentChannel, Slots>>): Turns {
       const add = (key: string) => busy.set(key, (busy.get(key) ?? 0) + 1);
       for (const message of under_way) [message.channel, keyOf(message)].forEach(add);
       const shares = new Map<Queue, number>();
-      const sorted = due.toSorted((one, other) => servedAt(one) - servedAt(other));
+      const waiting = due.map((queue) => ({ queue, since: waitsSince(queue) }));
+      waiting.sort((one, other) => (one.since < other.since ? -1 : one.since > other.since ? 1 : 0));
       const most = Math.max(...channels.map((channel) => slots[channel].each));
       for (let round = 0; round < most; round++) {
-        for (const queue of sorted) {
+        for (const { queue } of waiting) {
           const { all, each } = slots[queue.channel];
           const mine = busy.get(keyOf(queue)) ?? 0;
           if (mine !== round || mine >= each || (busy.get(queue.channel) ?? 0) >= all) continue;
@@ -82,9 +88,8 @@ export function openTurns(slots: Readonly<Record<SentChannel, Slots>>): Turns {
       }
       return [...shares].map(([queue, limit]) => ({ queue, limit }));
     },
-    noteServed(queue) {
-      services += 1;
-      served.set(keyOf(queue), services, 0);
+    noteServed(queue, at) {
+      served.set(keyOf(queue), at, 0);
     },
   };
 }

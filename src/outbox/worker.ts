@@ -115,7 +115,7 @@ async function claim(worker: Worker): Promise<OutboxRow[]> {
     for (const share of shares) rows.push(...(await updateClaim(tx.db, storage.engine, { ...claimed, ...share })));
     return rows;
   });
-  rows.forEach(turns.noteServed);
+  for (const row of rows) turns.noteServed(row, claimed.now);
   return rows;
 }
 
