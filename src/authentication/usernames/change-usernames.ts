@@ -25,10 +25,9 @@ import {
   insertUsername,
   selectUsername,
   selectUsernamesOf,
-  stableName,
   updateUsername,
 } from "./store.ts";
-import type { Link, Username, UsernameMfa } from "./username.ts";
+import { type Link, stableName, type Username, type UsernameMfa } from "./username.ts";
 
 export interface UsernameFields {
   readonly password: Secret;

@@ -5,7 +5,8 @@ import { lookUpUser } from "../../directory/users/find-user.ts";
 import { canonicalEmail, type Identifier } from "../../directory/users/identifier.ts";
 import { hasPassword } from "../passwords/password.ts";
 import { findPerson, unknownPerson } from "../verification/person.ts";
-import { canonicalName, selectUsername } from "./store.ts";
+import { selectUsername } from "./store.ts";
+import { canonicalName } from "./username.ts";
 
 /**
  * Whom a user name means: a name of the account, else a verified address, of a user of the client's type. A name that is

@@ -3,7 +3,7 @@ import { userLives } from "../../directory/lives.ts";
 import { markDeleted } from "../../storage/mark-deleted.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
 import { columns } from "../../storage/tables.ts";
-import type { Link, Username, UsernameMfa } from "./username.ts";
+import { canonicalName, type Link, stableName, type Username, type UsernameMfa } from "./username.ts";
 
 type StoredUsername = Omit<Username, "links" | "mfa"> & {
   readonly links: string;
@@ -19,12 +19,6 @@ const decode = ({ username_canonical: _canonical, ...row }: StoredUsername): Use
 
 /** A name goes with its user. */
 const ofLiveUser = sql.raw<boolean>(userLives("usernames.account_id", "usernames.user_id"));
-
-/** As it is shown: one text for what looks alike, whatever keyboard it was typed on (RFC 8265 §3.3.2). */
-export const stableName = (username: string): string => username.normalize("NFC");
-
-/** What it is found by: upper and lower case name the same person (RFC 8265 §3.3). */
-export const canonicalName = (username: string): string => stableName(stableName(username).toLowerCase());
 
 /**
  * In any case. One that is written just so comes first: names of before may have no canonical form, since they differed

@@ -28,3 +28,9 @@ export interface Username {
   readonly deleted_at: string | null;
   readonly deleted_by: string | null;
 }
+
+/** As it is shown: one text for what looks alike, whatever keyboard it was typed on (RFC 8265 §3.3.2). */
+export const stableName = (username: string): string => username.normalize("NFC");
+
+/** What it is found by: upper and lower case name the same person (RFC 8265 §3.3). */
+export const canonicalName = (username: string): string => stableName(stableName(username).toLowerCase());

@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import { recordDeed } from "../../audit/audit.ts";
-import { canonicalName } from "../../authentication/usernames/store.ts";
+import { canonicalName } from "../../authentication/usernames/username.ts";
 import type { Core } from "../../core.ts";
 import { refuseField } from "../../errors.ts";
 import { migrate } from "../../storage/migrate.ts";
