@@ -64,13 +64,8 @@ export async function challengeFactor(
     const [taken] = await chargeAll(tx, [{ account_id, budget, subject: pending.subject.user_id }], now);
     if (taken && !taken.allowed) return taken.retry_after;
     const reach = await reached(tx, account, recipient, now);
-    await send(
-      tx,
-      { ...request, channel },
-      challenge,
-      reach,
-      request.locale ?? user?.locale ?? account.settings.locale,
-    );
+    const locale = request.locale ?? user?.locale ?? account.settings.locale;
+    await send(tx, { ...request, channel }, challenge, reach, locale);
     return undefined;
   });
   if (retry_after !== undefined) throw refuse("too_many_requests", { retry_after });

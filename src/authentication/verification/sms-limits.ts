@@ -46,7 +46,8 @@ export async function reached(
 /**
  * Whether a message may go out; mail to somebody may. The limits of SMS depend on the record, so nobody is told: the countries an
  * account sends to, its daily budget, and a breaker for ranges of numbers to which codes are sent that nobody enters
- * (toll fraud). Whose numbers nobody has yet use up neither for people's own. What reaches nobody takes nothing, and asks for as much: a stopwatch would see who is known.
+ * (toll fraud). What goes to numbers that nobody has yet uses up neither for people's own. What reaches nobody takes
+ * nothing, and asks for as much: a stopwatch would see who is known.
  *
  * @param holds_code otherwise there is nothing to enter, and the range is not judged by it.
  * @returns why it is withheld, or undefined.

@@ -2,12 +2,7 @@ import { type Account, canonicalAccountId, readAccountId } from "../../directory
 import { checkSettings as checkAccountSettings } from "../../directory/accounts/check-settings.ts";
 import { lookUpAccount } from "../../directory/accounts/find-account.ts";
 import { accountSettings } from "../../directory/accounts/settings.ts";
-import {
-  checkClientId,
-  checkSettings,
-  checkLength as checkSettingsLength,
-  isUuid,
-} from "../../directory/clients/check-settings.ts";
+import { checkClientId, checkSettings, checkSettingsLength, isUuid } from "../../directory/clients/check-settings.ts";
 import { takenClientId } from "../../directory/clients/create-client.ts";
 import { isDeleted, lookUpClient } from "../../directory/clients/find-client.ts";
 import { ClientSettings } from "../../directory/clients/settings.ts";

@@ -3,7 +3,7 @@ import { noSuch, refuseField } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import type { Actor, Directory } from "../directory.ts";
-import { checkLength, checkSettings } from "./check-settings.ts";
+import { checkSettings, checkSettingsLength } from "./check-settings.ts";
 import type { Client } from "./client.ts";
 import { findClientById, forgetClient } from "./find-client.ts";
 import { mintSecret } from "./secret.ts";
@@ -83,7 +83,7 @@ export async function changeClient(
     const after = { ...stored, ...settings };
     permit?.(held, clientSettings(after));
     checkSettings(settings, besideOf(held, settings));
-    checkLength(settings, stored);
+    checkSettingsLength(settings, stored);
     const fields = { ...(name === undefined ? {} : { name }), ...(description === undefined ? {} : { description }) };
     const changed = Object.keys({ ...fields, ...settings });
     const set = by_itself || client.origin === "account" ? [] : changed.flatMap(saidWith);

@@ -53,7 +53,7 @@ const lengthOf = (settings: Partial<ClientSettings>) => encode(settings).length;
  * @param before What is set, which may be more than that from earlier.
  * @throws 400 invalid_request when a client may not have it with this change, told of the longest that it brings.
  */
-export function checkLength(change: Partial<ClientSettings>, before: Partial<ClientSettings> = {}): void {
+export function checkSettingsLength(change: Partial<ClientSettings>, before: Partial<ClientSettings> = {}): void {
   const length = lengthOf({ ...before, ...change });
   if (length <= LONGEST || length <= lengthOf(before)) return;
   const names = Object.keys(change) as (keyof ClientSettings)[];

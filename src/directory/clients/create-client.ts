@@ -4,7 +4,7 @@ import type { Secret } from "../../secrets/secret.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import type { Actor, Directory } from "../directory.ts";
-import { checkClientId, checkLength, checkSettings } from "./check-settings.ts";
+import { checkClientId, checkSettings, checkSettingsLength } from "./check-settings.ts";
 import { type Client, isPublic } from "./client.ts";
 import { adoptSecret, mintSecret } from "./secret.ts";
 import type { ClientSettings } from "./settings.ts";
@@ -40,7 +40,7 @@ export async function createClient(
   actor: Actor,
 ): Promise<CreatedClient> {
   checkSettings(input.settings);
-  checkLength(input.settings);
+  checkSettingsLength(input.settings);
   const now = directory.storage.now();
   const id = input.id ?? uuidv7(now);
   if (input.client_id !== undefined && input.origin !== "metadata") checkClientId(input.client_id);

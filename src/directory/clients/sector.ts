@@ -16,7 +16,7 @@ export function sectorOf({ id, origin, settings }: Pick<Client, "id" | "origin" 
   if (settings.subject_type !== "pairwise") return undefined;
   const { sector_identifier_uri, callbacks } = settings;
   if (origin !== "account" && !isAtHosts(settings)) return id;
-  if (URL.canParse(sector_identifier_uri ?? "")) return new URL(sector_identifier_uri ?? "").host;
+  if (sector_identifier_uri !== null && URL.canParse(sector_identifier_uri)) return new URL(sector_identifier_uri).host;
   const [callback] = callbacks.filter((text) => URL.canParse(text));
   return callback && (isLoopback(new URL(callback)) ? id : hostOf(callback));
 }

@@ -85,7 +85,7 @@ async function grantHere(directory: Directory, client: Client, audience: string)
   await createGrant(directory, { client, audience, scope, type }, actor).catch(unlessRefused("invalid_request"));
 }
 
-/** Seconds for which secrets of before go on: as long as any may (`overlap_seconds`). */
+/** Seconds for which secrets of before go on: the longest overlap there is (`overlap_seconds`). */
 const OVERLAP = 2_592_000;
 
 /**
