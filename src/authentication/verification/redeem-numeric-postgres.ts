@@ -1,7 +1,7 @@
 import { audit_columns } from "../../audit/audit.ts";
 import { userLives } from "../../directory/lives.ts";
 import { FAILURES_LIMIT, NOT_BEGUN } from "./guess-window.ts";
-import { CODE_COLUMNS, FITS, INPUT_POSTGRES, LIVES_POSTGRES, USER_COLUMNS } from "./redeem-rows.ts";
+import { codeColumns, FITS, INPUT_POSTGRES, LIVES_POSTGRES, USER_COLUMNS } from "./redeem-rows.ts";
 
 /** May this row log somebody in: its user lives, or it signs one up where the client allows that. */
 const MAY_LOG_IN = `case when l.user_id is null then l.signup = 1 and i.signup = 1
@@ -21,7 +21,7 @@ left join live_users u on u.account_id = f.account_id and u.id = f.user_id
 order by i.n`;
 
 const ANSWER_COLUMNS = `i.client_lives, i.grant_lives, s.id is not null as won, f.fits, l.id is not null as locked,
-  ${CODE_COLUMNS.replaceAll(/\b(\w+)/g, "f.$1")}, ${USER_COLUMNS}`;
+  ${codeColumns("f")}, ${USER_COLUMNS}`;
 
 /** Numeric codes: the guess is counted against the person before it is compared. */
 export const REDEEM_NUMERIC_POSTGRES = `

@@ -36,8 +36,14 @@ digest as materialized (
   select * from unnest($${after + 1}::bigint[], $${after + 2}::bytea[]) as digest (n, digest)
 )`;
 
-export const CODE_COLUMNS =
-  "id, client_id, person, user_id, format, connections, signup, email, phone_number, created_at, expires_at, spent_at, redeemed_by";
+const CODE_COLUMNS =
+  "id client_id person user_id format connections signup email phone_number created_at expires_at spent_at redeemed_by";
+
+/** What `foundCode` reads, of a table or CTE by its name in the statement. */
+export const codeColumns = (of: string): string =>
+  CODE_COLUMNS.split(" ")
+    .map((column) => `${of}.${column}`)
+    .join(", ");
 
 export const FITS = `c.client_id = i.client_id and c.audience = i.audience
   and (i.person is null or c.person in (i.person, i.former))
@@ -50,6 +56,7 @@ export const livesColumns = (account_id: string, client_id: string, grant_id: st
 
 export const LIVES_POSTGRES = livesColumns("i.account_id", "i.client_id", "i.grant_id");
 
+/** What `foundUser` reads. */
 export const USER_COLUMNS = `u.id as live_user_id, u.email as user_email, u.email_verified_at, u.phone_number as user_phone_number,
   u.phone_verified_at, u.name as user_name, u.second_factor`;
 

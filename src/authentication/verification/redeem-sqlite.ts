@@ -1,7 +1,7 @@
 import { audit_columns } from "../../audit/audit.ts";
 import type { Row, SqliteConnection } from "../../storage/storage.ts";
 import { type GuessWindow, nextWindow, wasCompared } from "./guess-window.ts";
-import { foundCode, foundUser, livesColumns } from "./redeem-rows.ts";
+import { codeColumns, foundCode, foundUser, livesColumns, USER_COLUMNS } from "./redeem-rows.ts";
 import type { RedeemAnswer, RedeemInput } from "./redeem-statement.ts";
 
 /** The same decisions as the PostgreSQL body, one after another: nothing else runs inside this savepoint. */
@@ -38,22 +38,6 @@ export function redeemOnSqlite(db: SqliteConnection, input: RedeemInput): Redeem
   };
 }
 
-const CODE = [
-  "id",
-  "client_id",
-  "person",
-  "user_id",
-  "format",
-  "connections",
-  "signup",
-  "email",
-  "phone_number",
-  "guesses",
-]
-  .concat(["guess_limit", "created_at", "expires_at", "spent_at", "redeemed_by"])
-  .map((column) => `c.${column}`)
-  .join(", ");
-
 const FITS = `c.client_id = ?2 and c.audience = ?3 and (?4 is null or c.person in (?4, ?11))
   and (?5 is null or c.connections is null or instr(' ' || c.connections || ' ', ' ' || ?5 || ' ') > 0)`;
 
@@ -71,12 +55,11 @@ function findText(column: "typed_digest" | "link_digest", digests: number): stri
 function findTextOf(column: "typed_digest" | "link_digest", digests: number): string {
   const places = Array.from({ length: digests }, (_, index) => `unhex(?${index + 12})`).join(", ");
   return `
-  select ${CODE}, (${FITS}) as fits,
+  select ${codeColumns("c")}, c.guesses, c.guess_limit, (${FITS}) as fits,
     ${livesColumns("?1", "?2", "?6")},
     ?7 = 1 and exists (select 1 from budgets where account_id = ?1 and budget = 'typable_pressure' and subject = ?2
       and window_ends_at > ?8) as pressed,
-    u.id as live_user_id, u.email as user_email, u.email_verified_at, u.phone_number as user_phone_number,
-    u.phone_verified_at, u.name as user_name, u.second_factor,
+    ${USER_COLUMNS},
     b.count as guess_count, b.window_ends_at, b.level, b.failures
   from (select 1) one
   left join verification_codes c on c.account_id = ?1 and c.${column} in (${places}) and c.expires_at > ?9

@@ -1,5 +1,5 @@
 import { audit_columns } from "../../audit/audit.ts";
-import { CODE_COLUMNS, FITS, INPUT_POSTGRES, LIVES_POSTGRES, USER_COLUMNS } from "./redeem-rows.ts";
+import { codeColumns, FITS, INPUT_POSTGRES, LIVES_POSTGRES, USER_COLUMNS } from "./redeem-rows.ts";
 
 /** Asked for by its key: `is true` keeps the index over all open windows of all accounts out of the plan. */
 const PRESSED = `i.length = 10 and i.person is null and exists (
@@ -22,7 +22,7 @@ asked as materialized (
 -- What the presented codes name, spent and expired rows included, as it was when the statement began.
 found as materialized (
   select i.n, i.account_id, i.pressed, i.client_lives, i.grant_lives, i.attempt, i.now,
-    c.audience, (${FITS}) as fits, ${CODE_COLUMNS.replaceAll(/\b(\w+)/g, "c.$1")}, ${USER_COLUMNS},
+    c.audience, (${FITS}) as fits, ${codeColumns("c")}, ${USER_COLUMNS},
     case when c.user_id is null then c.signup = 1 and i.signup = 1 else u.id is not null end as may_log_in
   from asked i join digest d using (n)
     left join verification_codes c on c.account_id = i.account_id and c.${kind === "typable" ? "typed_digest" : "link_digest"} = d.digest
@@ -72,7 +72,7 @@ audited as (
   from spent s join input i using (n) where s.won
 )
 select f.n, f.pressed, f.client_lives, f.grant_lives, s.id is not null as won, f.fits, l.id is not null as locked,
-  ${CODE_COLUMNS.replaceAll(/\b(\w+)/g, "f.$1")}, f.live_user_id, f.user_email, f.email_verified_at, f.user_phone_number,
+  ${codeColumns("f")}, f.live_user_id, f.user_email, f.email_verified_at, f.user_phone_number,
   f.phone_verified_at, f.user_name, f.second_factor
 from found f
   left join spent s on s.n = f.n and s.id = f.id and s.won

@@ -28,7 +28,7 @@ import {
 } from "./redeem-statement.ts";
 import { enteredFrom } from "./sms-limits.ts";
 import { noteSpray } from "./spray.ts";
-import { updateCodeUser, updateSpentBeside } from "./store.ts";
+import { selectRedeemedSince, updateCodeUser, updateLiveSpent } from "./store.ts";
 import { boundAudience, type CodePurpose, REMEMBERED } from "./verification.ts";
 import { waitForTurn } from "./wait-for-turn.ts";
 
@@ -196,10 +196,10 @@ function signUp(directory: Directory, request: RedeemRequest, code: FoundCode): 
     const user = await signUpUser(tx, { account_id, type, ...identifier, locale: settings.locale, code_id: id, now });
     await updateCodeUser(tx.db, account_id, id, user.id);
     // Nobody has sent anything to whom this instant made.
-    const known = user.created_at !== instant(now);
+    if (user.created_at === instant(now)) return user;
     const login = { account_id, client_id: client.id, audience, person: user.id };
-    if (known && (await updateSpentBeside(tx.db, login, code.created_at, instant(now))))
-      throw refuse("verification_code_used");
+    await updateLiveSpent(tx.db, login, instant(now));
+    if (await selectRedeemedSince(tx.db, login, code.created_at)) throw refuse("verification_code_used");
     return user;
   });
 }

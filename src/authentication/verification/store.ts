@@ -1,8 +1,9 @@
+import type { ExpressionBuilder } from "kysely";
 import type { UserType } from "../../directory/clients/client.ts";
 import { EXTERNAL } from "../../directory/users/account-user.ts";
 import type { Identifier } from "../../directory/users/identifier.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
-import { columns, type LoginSessions, type VerificationCodes } from "../../storage/tables.ts";
+import { columns, type LoginSessions, type Tables, type VerificationCodes } from "../../storage/tables.ts";
 import type { CodeFormat } from "./code.ts";
 import type { GuessWindow } from "./guess-window.ts";
 
@@ -129,17 +130,23 @@ export interface LoginKey {
   readonly person: string;
 }
 
-/** Unspent and unexpired, newest first. */
+type Codes = ExpressionBuilder<Tables, "verification_codes">;
+
+const isOfLogin =
+  ({ account_id, client_id, audience, person }: LoginKey) =>
+  (eb: Codes) =>
+    eb.and({ account_id, client_id, audience, person });
+
+/** Unspent and unexpired; wrong guesses may have killed it all the same. */
+const isLive = (now: Instant) => (eb: Codes) => eb.and([eb("spent_at", "is", null), eb("expires_at", ">", now)]);
+
+/** Newest first. */
 export async function selectLiveCodes(db: Database, login: LoginKey, now: Instant): Promise<readonly CodeRow[]> {
   return db
     .selectFrom("verification_codes")
     .select(columns.verification_codes)
-    .where("account_id", "=", login.account_id)
-    .where("client_id", "=", login.client_id)
-    .where("audience", "=", login.audience)
-    .where("person", "=", login.person)
-    .where("spent_at", "is", null)
-    .where("expires_at", ">", now)
+    .where(isOfLogin(login))
+    .where(isLive(now))
     .orderBy("created_at", "desc")
     .orderBy("id", "desc")
     .execute();
@@ -183,34 +190,22 @@ export async function updateCodeUser(db: Database, account_id: string, id: strin
     .execute();
 }
 
-/**
- * Spends a person's live codes of one login, once whoever is redeeming one of them is done.
- *
- * @returns whether one of that login was redeemed at an instant or later.
- */
-export async function updateSpentBeside(
-  db: Database,
-  { account_id, client_id, audience, person }: LoginKey,
-  since: Instant,
-  now: Instant,
-): Promise<boolean> {
+/** Spends the live codes of a login, once whoever is redeeming one of them is done. */
+export async function updateLiveSpent(db: Database, login: LoginKey, now: Instant): Promise<void> {
   await db
     .updateTable("verification_codes")
     .set({ spent_at: now })
-    .where("account_id", "=", account_id)
-    .where("client_id", "=", client_id)
-    .where("audience", "=", audience)
-    .where("person", "=", person)
-    .where("spent_at", "is", null)
-    .where("expires_at", ">", now)
+    .where(isOfLogin(login))
+    .where(isLive(now))
     .execute();
+}
+
+/** Whether a code of a login was redeemed at an instant or later. */
+export async function selectRedeemedSince(db: Database, login: LoginKey, since: Instant): Promise<boolean> {
   const redeemed = await db
     .selectFrom("verification_codes")
     .select("id")
-    .where("account_id", "=", account_id)
-    .where("client_id", "=", client_id)
-    .where("audience", "=", audience)
-    .where("person", "=", person)
+    .where(isOfLogin(login))
     .where("expires_at", ">", since)
     .where("spent_at", ">=", since)
     .where("redeemed_by", "is not", null)
@@ -230,8 +225,7 @@ export async function updateMisled(
     .where("account_id", "=", account_id)
     .where("person", "=", person)
     .where("connections", "is not", null)
-    .where("spent_at", "is", null)
-    .where("expires_at", ">", now)
+    .where(isLive(now))
     .execute();
 }
 
@@ -245,8 +239,7 @@ export async function selectMinted(db: Database, account_id: string, client_id: 
     .where("person", "=", user_id)
     .where("connections", "is", null)
     .where("created_by", "is not", null)
-    .where("spent_at", "is", null)
-    .where("expires_at", ">", now)
+    .where(isLive(now))
     .orderBy("expires_at")
     .execute();
 }
