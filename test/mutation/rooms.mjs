@@ -28,8 +28,8 @@ export const rooms = {
     tests: [`${verification}/redeem-statement{,-rows}.test.ts`],
   },
   redemption: {
-    mutate: [`${verification}/{redeem,name-person,spray}.ts`],
-    tests: [`${verification}/{redeem,name-person,spray}.test.ts`],
+    mutate: [`${verification}/{redeem,sent-over,name-person,spray}.ts`],
+    tests: [`${verification}/{redeem,sent-over,name-person,spray}.test.ts`],
   },
   sending: {
     mutate: [`${verification}/{send,send-limits,recipient,sms-limits,issue-code,mint}.ts`],

@@ -8,6 +8,7 @@ import { isShut } from "./guess-window.ts";
 import { issueCode } from "./issue-code.ts";
 import type { Login } from "./login.ts";
 import type { SendRequest } from "./send.ts";
+import { wentOver, wentOverAlone, wentOverSeveral, withConnection } from "./sent-over.ts";
 import { withhold } from "./sms-limits.ts";
 import { type CodeRow, type PersonNow, selectCode, selectLiveCodes, selectLoginSession, updateSent } from "./store.ts";
 
@@ -91,10 +92,10 @@ async function findPending(
   const login = { account_id: account.account_id, client_id: client.id, audience, person };
   const live = await selectLiveCodes(tx.db, login, instant(now));
   const usable = live.filter((code) => code.connections !== null && code.format === format && isOpen(code));
-  const own = usable.filter(({ connections }) => connections === connection.name);
+  const own = usable.filter((code) => wentOverAlone(code, connection.name));
   const [newest] = own;
   if (!newest) {
-    const resent = usable.filter(({ connections }) => connections?.includes(" "));
+    const resent = usable.filter(wentOverSeveral);
     return resent.length > 1 ? resent[0] : undefined;
   }
   const life = Date.parse(newest.expires_at) - Date.parse(newest.created_at);
@@ -149,9 +150,9 @@ async function newCode(
   return row;
 }
 
-function sentJustNow({ connections, last_sent_at }: CodeRow, connection: string, now: number): boolean {
-  const over = (connections ?? "").split(" ").includes(connection);
-  return over && last_sent_at !== null && now - Date.parse(last_sent_at) < PAUSE;
+function sentJustNow(code: CodeRow, connection: string, now: number): boolean {
+  const { last_sent_at } = code;
+  return wentOver(code, connection) && last_sent_at !== null && now - Date.parse(last_sent_at) < PAUSE;
 }
 
 async function noteSent(
@@ -161,10 +162,9 @@ async function noteSent(
   code: CodeRow,
   to: string | null,
 ): Promise<void> {
-  const connections = [...new Set([...(code.connections ?? "").split(" "), connection.name])].filter(Boolean).join(" ");
   const by_email = connection.strategy === "email";
   await updateSent(tx.db, account.account_id, code.id, {
-    connections,
+    connections: withConnection(code, connection.name),
     email: by_email && to !== null ? login.email : code.email,
     phone_number: !by_email && to !== null ? login.phone_number : code.phone_number,
     last_sent_at: instant(now),

@@ -26,6 +26,7 @@ import {
   type RedeemInput,
   redeemStatement,
 } from "./redeem-statement.ts";
+import { wentByBoth, wentBySms } from "./sent-over.ts";
 import { enteredFrom } from "./sms-limits.ts";
 import { noteSpray } from "./spray.ts";
 import { selectRedeemedSince, updateCodeUser, updateLiveSpent } from "./store.ts";
@@ -163,17 +164,6 @@ async function redeemer(
   const amr = sms || either ? ["otp", "sms"] : ["otp"];
   const code_sent_over = either ? ("email" as const) : undefined;
   return subjectOf(user, { authenticated_at: now, amr, code_sent_over, authorization_id: code.id });
-}
-
-/** By SMS and nowhere else: one may have been asked for by mail too, where there was no address to send it to. */
-function wentBySms({ connections, email, phone_number }: FoundCode): boolean {
-  if (connections === "sms") return true;
-  return (connections ?? "").split(" ").includes("sms") && email === null && phone_number !== null;
-}
-
-/** By mail and by SMS: nobody can say which of them was read. */
-function wentByBoth({ connections, email, phone_number }: FoundCode): boolean {
-  return (connections ?? "").includes(" ") && email !== null && phone_number !== null;
 }
 
 /**
