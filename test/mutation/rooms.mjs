@@ -28,7 +28,7 @@ export const rooms = {
     tests: [`${verification}/redeem-statement{,-rows}.test.ts`],
   },
   redemption: {
-    mutate: [`${verification}/{redeem,sent-over,name-person,spray}.ts`],
+    mutate: [`${verification}/{redeem,refuse-redemption,sent-over,name-person,spray}.ts`],
     tests: [`${verification}/{redeem,sent-over,name-person,spray}.test.ts`],
   },
   sending: {

@@ -1,34 +1,22 @@
-import { auditEvent, type RequestFacts, recordDeed } from "../../audit/audit.ts";
+import { auditEvent, type RequestFacts } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
-import { actorFrom } from "../../directory/actor.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import type { Directory } from "../../directory/directory.ts";
-import { canonicalAudience, pageHost } from "../../directory/grants/audience.ts";
-import { by_reuse, revoke } from "../../directory/revoke.ts";
 import { signUpUser } from "../../directory/users/sign-up.ts";
-import { type ErrorCode, type Refusal, refuse } from "../../errors.ts";
-import type { Charge } from "../../limits/budgets.ts";
-import { chargeAll, takeBudget } from "../../limits/limits.ts";
-import { siteSubject, sourceSubject } from "../../limits/source.ts";
+import { refuse } from "../../errors.ts";
+import { takeBudget } from "../../limits/limits.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Authentication } from "../authentication.ts";
 import { type AuthenticatedSubject, subjectOf } from "../subject.ts";
 import { codeDigestHex, normaliseCode, type PresentedCode } from "./code.ts";
-import { FAILURES_LIMIT, isShut, wasCompared, windowEnds } from "./guess-window.ts";
+import { windowEnds } from "./guess-window.ts";
 import { type NamedPerson, namePerson } from "./name-person.ts";
-import { sendClosingNotice } from "./notice.ts";
-import {
-  type FoundCode,
-  type FoundUser,
-  type RedeemAnswer,
-  type RedeemInput,
-  redeemStatement,
-} from "./redeem-statement.ts";
+import { type FoundCode, type FoundUser, type RedeemInput, redeemStatement } from "./redeem-statement.ts";
+import { refuseAnswer, refuseGuess } from "./refuse-redemption.ts";
 import { wentByBoth, wentBySms } from "./sent-over.ts";
 import { enteredFrom } from "./sms-limits.ts";
-import { noteSpray } from "./spray.ts";
 import { selectRedeemedSince, updateCodeUser, updateLiveSpent } from "./store.ts";
 import { boundAudience, type CodePurpose, REMEMBERED } from "./verification.ts";
 import { waitForTurn } from "./wait-for-turn.ts";
@@ -52,9 +40,6 @@ export interface RedeemRequest {
   /** Milliseconds since the epoch. */
   readonly now: number;
 }
-
-/** A second use this soon is a double click. */
-const GRACE = 10_000;
 
 /**
  * Spends a verification code: of any number of parallel attempts exactly one resolves. The comparison, the count of a wrong
@@ -89,7 +74,7 @@ export async function refuseUnknownCode(
   throw await refuseGuess(directory, request, await readGuess(directory, request), "invalid_verification_code");
 }
 
-type Guess = PresentedCode & NamedPerson;
+export type Guess = PresentedCode & NamedPerson;
 
 /** @throws 400 ident_required for digits alone; 400 invalid_request, as naming a person does. */
 async function readGuess(directory: Directory, request: Omit<RedeemRequest, "grant_id">): Promise<Guess> {
@@ -192,126 +177,4 @@ function signUp(directory: Directory, request: RedeemRequest, code: FoundCode): 
     if (await selectRedeemedSince(tx.db, login, code.created_at)) throw refuse("verification_code_used");
     return user;
   });
-}
-
-/** The reason in the order that the API promises: budget, no match, used, expired. */
-async function refuseAnswer(
-  authentication: Authentication,
-  request: RedeemRequest,
-  guess: Guess,
-  input: RedeemInput,
-  answer: RedeemAnswer,
-): Promise<never> {
-  const { directory } = authentication;
-  if (!answer.client_lives || !answer.grant_lives) {
-    throw refuse("unauthorized_client", { detail: "the client or its grant was deleted meanwhile" });
-  }
-  await tellWhereClosed(authentication, request, input, answer);
-  const retry_after = closedFor(input, answer);
-  if (retry_after !== undefined) {
-    throw await refuseGuess(directory, request, guess, "too_many_attempts", retry_after);
-  }
-  if (answer.pressed) {
-    throw refuse("ident_required", {
-      message:
-        "So many wrong codes were presented for this client that codes of ten symbols need ident or login_session_id beside them for now.",
-    });
-  }
-  if (answer.wrong && input.person) await noteSpray(directory.storage, request.account, input.person, request.now);
-  throw await refuseGuess(directory, request, guess, await fateOf(directory, request, input, answer));
-}
-
-/** By the window that this guess left behind: what a fault kept from being told once, the next guess tells. */
-async function tellWhereClosed(
-  authentication: Authentication,
-  request: RedeemRequest,
-  { person, guess_limit, now }: RedeemInput,
-  { window }: RedeemAnswer,
-): Promise<void> {
-  if (!person || !window || !isShut(window, guess_limit, now)) return;
-  // What the notice carries is there to log in, whatever the guesses were at.
-  const audience = canonicalAudience(request.account, authentication.directory.public_url, request.audience);
-  await sendClosingNotice(authentication, { ...request, audience, person, window });
-}
-
-/** Seconds to wait when numeric codes were not compared, because the person's or the code's guesses are used up. */
-function closedFor({ kind, now, guess_limit }: RedeemInput, answer: RedeemAnswer): number | undefined {
-  if (kind !== "numeric") return undefined;
-  const { window, wrong, exhausted_until } = answer;
-  const seconds = (until: string) => Math.max(1, Math.ceil((Date.parse(until) - Date.parse(now)) / 1000));
-  if (window && !wasCompared(window, { wrong, limit: guess_limit })) {
-    const wait = seconds(window.window_ends_at);
-    return window.failures >= FAILURES_LIMIT ? Math.max(3_600, wait) : wait;
-  }
-  return exhausted_until === null ? undefined : seconds(exhausted_until);
-}
-
-async function fateOf(
-  directory: Directory,
-  { account, client, actor, facts, now }: RedeemRequest,
-  input: RedeemInput,
-  { code, fits, locked, user, wrong }: RedeemAnswer,
-): Promise<ErrorCode> {
-  if (!code) return "invalid_verification_code";
-  const foreign = code.client_id !== client.id;
-  const reused = code.redeemed_by !== null && code.spent_at !== null;
-  if (reused && code.expires_at > input.now && (foreign || now - Date.parse(code.spent_at ?? "") > GRACE)) {
-    const by = { actor: actorFrom(actor, facts), facts: by_reuse };
-    await revoke(directory, { account_id: account.account_id, entity: code.id, ...by });
-  }
-  // Dead by wrong guesses, it is worth no more than a wrong one.
-  if (!fits || wrong) return "invalid_verification_code";
-  if (code.spent_at !== null) return "verification_code_used";
-  if (code.expires_at <= input.now) return "verification_code_expired";
-  const nobody = code.user_id === null ? !(code.signup && input.signup) : user === null;
-  return nobody && locked ? "invalid_verification_code" : "verification_code_used";
-}
-
-/**
- * Records a refused attempt. A wrong typable code or link is counted against the client, since no person can be blamed. What
- * is entered at the hosted login can be a code of that login alone, and is counted there: beyond that it leaves no trace, nor
- * does what is beyond the limits of its source, which begins as many logins as it likes.
- */
-async function refuseGuess(
-  { storage, public_url, master_keys }: Directory,
-  { account, client, audience, actor, facts, now }: Omit<RedeemRequest, "grant_id">,
-  { kind, person }: Guess,
-  reason: ErrorCode,
-  retry_after?: number,
-): Promise<Refusal> {
-  const { account_id, settings } = account;
-  const at_page = pageHost(public_url, audience) !== undefined;
-  const counted = !at_page && kind !== "numeric" && reason === "invalid_verification_code";
-  const beyond = await storage.write(async (tx) => {
-    if (at_page) {
-      const [guess] = await chargeAll(tx, [{ account_id, budget: "page_guess", subject: audience }], now);
-      if (guess && !guess.allowed) return guess;
-      const source = sourceSubject(master_keys, account_id, facts.ip);
-      const site = siteSubject(master_keys, account_id, facts.ip);
-      const steps: Charge[] = [{ account_id, budget: "page_source", subject: source }];
-      if (site !== undefined) steps.push({ account_id, budget: "page_site", subject: site });
-      for (const step of steps) {
-        const [noted] = await chargeAll(tx, [step], now);
-        if (noted && !noted.allowed) return undefined;
-      }
-    }
-    if (counted) {
-      const ofClient = { account_id, subject: client.id };
-      const limit = settings.typable_guess_limit;
-      const [guess] = await chargeAll(tx, [{ ...ofClient, budget: "typable_guess", limit }], now);
-      if (guess && !guess.allowed) await chargeAll(tx, [{ ...ofClient, budget: "typable_pressure" }], now);
-    }
-    await recordDeed(tx, {
-      account_id,
-      action: "verification_code.refused",
-      outcome: "failure",
-      entity: client.id,
-      now: instant(now),
-      actor: actorFrom(actor, facts),
-      facts: { client_id: client.id, reason, format: kind, ...(person ? { person } : {}) },
-    });
-    return undefined;
-  });
-  if (beyond) return refuse("too_many_attempts", { retry_after: beyond.retry_after });
-  return refuse(reason, retry_after === undefined ? {} : { retry_after });
 }
