@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { recordDeed } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
-import { canonicalEmail, type Identifier, readEmail, readPhone } from "../../directory/users/identifier.ts";
+import { canonicalEmail, type Identifier, readIdentifier } from "../../directory/users/identifier.ts";
 import type { User } from "../../directory/users/user.ts";
 import { type VerifiedField, verifyContact } from "../../directory/users/verify-contact.ts";
 import { refuse, refuseField } from "../../errors.ts";
@@ -63,8 +63,8 @@ export async function sendContactCode(
   const { account_id, settings } = account;
   const given = value ?? user[field];
   if (given === null) throw refuseField("value", "required", `is required: the user has no ${field}`);
-  const target =
-    field === "email" ? readEmail(given, "value") : (await readPhone(given, settings.country, "value")).number;
+  const identifier = await readIdentifier(field, given, settings.country, "value");
+  const target = identifier.value;
   const now = storage.now();
   const begun = {
     ...{ account_id, challenge_id: randomBytes(16), key_version: master_keys.current, length: CONTACT_CODE_LENGTH },
@@ -77,7 +77,7 @@ export async function sendContactCode(
   const another: ContactChallenge = { ...parts, counter, user_id: user.id, field, value: target, ...times };
   const standing = field === "phone_number" && target === user.phone_number && user.phone_verified_at ? "known" : "new";
   const recipient = await recipientOf(strategyOf(field), target, account, standing);
-  await chargeContact(directory, { account, user }, { type: field, value: target }, caller, now);
+  await chargeContact(directory, { account, user }, identifier, caller, now);
   await storage.write(async (tx) => {
     await waitForTurn(tx, account_id, contactGuesser(user.id), now);
     const pending = await selectChallenge(tx.db, another);

@@ -2,13 +2,13 @@ import type { Client, UserType } from "../../directory/clients/client.ts";
 import { user_types } from "../../directory/clients/settings.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { canonicalAudience } from "../../directory/grants/audience.ts";
-import type { Identifier } from "../../directory/users/identifier.ts";
+import { type Identifier, readIdentifier } from "../../directory/users/identifier.ts";
 import { sameBytes } from "../../secrets/digest.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
 import { codeDigest, normaliseCode, type PresentedCode } from "./code.ts";
 import { isShut } from "./guess-window.ts";
-import { type Naming, readIdentifier } from "./name-person.ts";
+import type { Naming } from "./name-person.ts";
 import { findPerson, formerPerson } from "./person.ts";
 import {
   type PersonsCode,
@@ -80,7 +80,7 @@ async function ofPerson(
 ): Promise<string | undefined> {
   const { account, ident_type, ident, own, now } = naming;
   if (ident_type === undefined || ident === undefined) return undefined;
-  const identifier = await readIdentifier(ident_type, ident, account.settings.country);
+  const identifier = await readIdentifier(ident_type, ident, account.settings.country, "ident");
   const waiting: WaitingCode[] = [];
   for (const type of new Set([...(own ? [own.settings.user_type] : []), ...user_types])) {
     const codes = await codesOf(directory, naming, type, identifier, presented.kind);

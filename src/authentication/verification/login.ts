@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Directory } from "../../directory/directory.ts";
-import { type Identifier, readEmail, readPhone } from "../../directory/users/identifier.ts";
+import { type Identifier, readIdentifier } from "../../directory/users/identifier.ts";
 import { refuseField } from "../../errors.ts";
 import { findPerson, identifierDigest } from "./person.ts";
 import { countryOf } from "./recipient.ts";
@@ -36,7 +36,7 @@ export async function beginLogin(directory: Directory, request: SendRequest): Pr
   }
   const { storage, master_keys } = directory;
   const { account_id } = account;
-  const identifier = await readIdentifier(request);
+  const identifier = await identifierOf(request);
   const person = await findPerson(storage.read, master_keys, account_id, user_type, identifier);
   const { user } = person;
   const signup = client.settings.signup && user === null && !person.barred;
@@ -65,10 +65,10 @@ function asIdentified({ connection }: SendRequest, { type, value }: Identifier) 
 }
 
 /** `email` names the person, for SMS too; `phone_number` may, for SMS. */
-async function readIdentifier({ connection, email, phone_number, account }: SendRequest): Promise<Identifier> {
-  if (connection.strategy === "sms" && phone_number !== undefined) {
-    return { type: "phone_number", value: (await readPhone(phone_number, account.settings.country)).number };
-  }
+async function identifierOf({ connection, email, phone_number, account }: SendRequest): Promise<Identifier> {
+  const { country } = account.settings;
+  if (connection.strategy === "sms" && phone_number !== undefined)
+    return readIdentifier("phone_number", phone_number, country);
   if (email === undefined) {
     throw refuseField(
       "email",
@@ -76,7 +76,7 @@ async function readIdentifier({ connection, email, phone_number, account }: Send
       connection.strategy === "sms" ? "or phone_number is required" : "is required",
     );
   }
-  return { type: "email", value: readEmail(email) };
+  return readIdentifier("email", email, country);
 }
 
 /** A login under way: nothing of it can be changed by asking again. */

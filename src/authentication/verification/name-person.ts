@@ -2,7 +2,7 @@ import type { Account } from "../../directory/accounts/account.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { canonicalAudience } from "../../directory/grants/audience.ts";
-import { type Identifier, readEmail, readPhone } from "../../directory/users/identifier.ts";
+import { readIdentifier } from "../../directory/users/identifier.ts";
 import { refuseField } from "../../errors.ts";
 import { instant } from "../../storage/storage.ts";
 import { findPerson, formerPerson } from "./person.ts";
@@ -54,7 +54,7 @@ async function fromIdent(directory: Directory, naming: Naming): Promise<NamedPer
   if (ident_type === undefined && ident === undefined) return { person: null, former: "", agrees: true };
   if (ident_type === undefined) throw refuseField("ident_type", "required", "is required beside ident");
   if (ident === undefined) throw refuseField("ident", "required", "is required beside ident_type");
-  const identifier = await readIdentifier(ident_type, ident, account.settings.country);
+  const identifier = await readIdentifier(ident_type, ident, account.settings.country, "ident");
   const { storage, master_keys } = directory;
   const { signup, user_type } = client.settings;
   const found = await findPerson(storage.read, master_keys, account.account_id, user_type, identifier);
@@ -62,16 +62,4 @@ async function fromIdent(directory: Directory, naming: Naming): Promise<NamedPer
   const may_be_new = signup && identifier.type !== "user_id";
   const former = may_be_new ? formerPerson(master_keys, account.account_id, user_type, identifier, found) : "";
   return { person: found.id, former, agrees: true };
-}
-
-/** @throws 400 invalid_request. */
-export async function readIdentifier(type: Identifier["type"], ident: string, country: string): Promise<Identifier> {
-  switch (type) {
-    case "email":
-      return { type, value: readEmail(ident, "ident") };
-    case "phone_number":
-      return { type, value: (await readPhone(ident, country, "ident")).number };
-    case "user_id":
-      return { type, value: ident };
-  }
 }

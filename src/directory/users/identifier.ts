@@ -46,6 +46,28 @@ export async function canonicalPhoneNumber(number: string, country: string): Pro
   return { number: parsed.number, country: parsed.country ?? null };
 }
 
+/**
+ * As somebody wrote it; a user's id is taken as it is. `country` is assumed for a number without `+`.
+ *
+ * @param path of the field that the error names.
+ * @throws 400 invalid_request when it is no address, or cannot be a number.
+ */
+export async function readIdentifier(
+  type: IdentifierType,
+  text: string,
+  country: string,
+  path: string = type,
+): Promise<Identifier> {
+  switch (type) {
+    case "email":
+      return { type, value: readEmail(text, path) };
+    case "phone_number":
+      return { type, value: (await readPhone(text, country, path)).number };
+    case "user_id":
+      return { type, value: text };
+  }
+}
+
 /** @throws 400 invalid_request when it is no address. */
 export function readEmail(email: string, path = "email"): string {
   const canonical = canonicalEmail(email);

@@ -6,7 +6,6 @@ import type { RequestFacts } from "../../audit/audit.ts";
 import { asksForFactor } from "../../authentication/mfa/factors.ts";
 import { provePassword } from "../../authentication/passwords/prove-password.ts";
 import type { AuthenticatedSubject } from "../../authentication/subject.ts";
-import { readIdentifier } from "../../authentication/verification/name-person.ts";
 import { findPerson } from "../../authentication/verification/person.ts";
 import { sourceOf } from "../../authentication/verification/source.ts";
 import type { Account } from "../../directory/accounts/account.ts";
@@ -15,6 +14,7 @@ import type { Client } from "../../directory/clients/client.ts";
 import { findClient } from "../../directory/clients/find-client.ts";
 import { findGrant } from "../../directory/grants/find-grant.ts";
 import type { Grant } from "../../directory/grants/grant.ts";
+import { readIdentifier } from "../../directory/users/identifier.ts";
 import { refuseField } from "../../errors.ts";
 import type { Bearer } from "../../http/contract.ts";
 import type { Secret } from "../../secrets/secret.ts";
@@ -57,7 +57,7 @@ export async function nameCustomer({ directory }: Oauth, request: CustomerReques
   }
   checkBound(client);
   const grant = await findGrant(directory, account, client, audience, "password");
-  const identifier = await readIdentifier(ident_type, ident, account.settings.country);
+  const identifier = await readIdentifier(ident_type, ident, account.settings.country, "ident");
   const { id } = await findPerson(storage.read, master_keys, account.account_id, type, identifier);
   return { account, client, grant, person: id, source: sourceOf(client, end_user_ip, ip), now: storage.now() };
 }
