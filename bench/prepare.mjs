@@ -6,9 +6,9 @@
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { sql } from "kysely";
+import { codeDigest, firstCode } from "../dist/authentication/codes/code.js";
 import { newBrowser } from "../dist/authentication/sessions/session.js";
 import { beginSession } from "../dist/authentication/sessions/sessions.js";
-import { codeDigest, firstCode } from "../dist/authentication/verification/code.js";
 import { unknownPerson } from "../dist/authentication/verification/person.js";
 import { sqlitePath } from "../dist/config.js";
 import { createAccount } from "../dist/directory/accounts/create-account.js";

@@ -7,7 +7,7 @@ import { generateKeyPairSync, sign } from "node:crypto";
 import { appendFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { normaliseCode } from "../../src/authentication/verification/code.ts";
+import { normaliseCode } from "../../src/authentication/codes/code.ts";
 import { renderMail, renderSms } from "../../src/delivery/render.ts";
 import { canonicalAccountId } from "../../src/directory/accounts/account.ts";
 import { callbackFault, matchRedirectUri } from "../../src/directory/clients/callback.ts";

@@ -3,7 +3,7 @@
  * it has to be a history of an object that does one thing at a time.
  */
 import { createLocalJWKSet, decodeProtectedHeader, type JSONWebKeySet, jwtVerify } from "jose";
-import { codeDigest, normaliseCode } from "../../src/authentication/verification/code.ts";
+import { codeDigest, normaliseCode } from "../../src/authentication/codes/code.ts";
 import { secret } from "../../src/secrets/secret.ts";
 import { instant } from "../../src/storage/storage.ts";
 import {

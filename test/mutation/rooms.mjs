@@ -3,6 +3,8 @@
  * Flows run on PostgreSQL, where everything happens in the process that is watched; on SQLite a server's hot statements
  * run on a thread. `engines` is empty where nothing is stored.
  */
+const codes = "src/authentication/codes";
+const messages = "src/authentication/messages";
 const verification = "src/authentication/verification";
 
 export const rooms = {
@@ -17,8 +19,8 @@ export const rooms = {
     engines: "",
   },
   codes: {
-    mutate: [`${verification}/{code,guess-window}.ts`],
-    tests: [`${verification}/{code,guess-window}.test.ts`],
+    mutate: [`${codes}/code.ts`, `${verification}/guess-window.ts`],
+    tests: [`${codes}/code.test.ts`, `${verification}/guess-window.test.ts`],
     engines: "",
   },
   statements: {
@@ -32,7 +34,7 @@ export const rooms = {
     tests: [`${verification}/{redeem,sent-over,name-person,spray}.test.ts`],
   },
   sending: {
-    mutate: [`${verification}/{send,send-limits,recipient,sms-limits,issue-code,mint}.ts`],
+    mutate: [`${verification}/{send,send-limits,issue-code,mint}.ts`, `${messages}/{recipient,sms-limits}.ts`],
     tests: [`${verification}/{send,mint}.test.ts`],
   },
   tokens: {

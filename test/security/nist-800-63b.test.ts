@@ -3,7 +3,7 @@
  * docs/security-tests.md lists all.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { deriveCode, formatBytes } from "../../src/authentication/verification/code.ts";
+import { deriveCode, formatBytes } from "../../src/authentication/codes/code.ts";
 import { readConfig } from "../../src/config.ts";
 import { reveal } from "../../src/secrets/secret.ts";
 import { claimsOf } from "../support/claims.ts";

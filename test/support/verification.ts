@@ -1,7 +1,7 @@
 /** Rows that a redemption needs, written straight into the tables: a client with a grant, a user, and codes of any kind. */
 import { randomBytes } from "node:crypto";
 import { auditEvent } from "../../src/audit/audit.ts";
-import { type CodeFormat, codeDigest, firstCode } from "../../src/authentication/verification/code.ts";
+import { type CodeFormat, codeDigest, firstCode } from "../../src/authentication/codes/code.ts";
 import { windowEnds } from "../../src/authentication/verification/guess-window.ts";
 import { type RedeemInput, redeemStatement } from "../../src/authentication/verification/redeem-statement.ts";
 import { hex } from "../../src/secrets/digest.ts";

@@ -1,6 +1,7 @@
 import { Type } from "typebox";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { actorOf } from "../../directory/actor.ts";
+import { sourceOf } from "../../directory/clients/end-user-source.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
 import { findUserFor } from "../../directory/users/find-user.ts";
 import { noSuch, refuseField } from "../../errors.ts";
@@ -8,8 +9,7 @@ import { bearer_refusals, EndUserHeaders, Oid, refusals } from "../../http/contr
 import type { App } from "../../http/server.ts";
 import { secret } from "../../secrets/secret.ts";
 import type { Authentication } from "../authentication.ts";
-import { requestedLanguage } from "../verification/requested-language.ts";
-import { sourceOf } from "../verification/source.ts";
+import { requestedLanguage } from "../messages/requested-language.ts";
 import { confirmContact, sendContactCode } from "./verify-contact.ts";
 
 const writes = ["admin:customers", "write:customers"] as const;

@@ -2,14 +2,14 @@ import type { MessagePurpose } from "../../delivery/delivery.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { pageHost } from "../../directory/grants/audience.ts";
 import { type Database, instant, type Storage, type Transaction } from "../../storage/storage.ts";
-import type { CodeFormat } from "./code.ts";
-import { enqueueMessage, senderOf } from "./enqueue-message.ts";
+import type { CodeFormat } from "../codes/code.ts";
+import { enqueueMessage, senderOf } from "../messages/enqueue-message.ts";
+import { withhold } from "../messages/sms-limits.ts";
 import { isShut } from "./guess-window.ts";
 import { issueCode } from "./issue-code.ts";
 import type { Login } from "./login.ts";
 import type { SendRequest } from "./send.ts";
 import { wentOver, wentOverAlone, wentOverSeveral, withConnection } from "./sent-over.ts";
-import { withhold } from "./sms-limits.ts";
 import { type CodeRow, type PersonNow, selectCode, selectLiveCodes, selectLoginSession, updateSent } from "./store.ts";
 
 export interface Delivery {

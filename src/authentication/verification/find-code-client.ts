@@ -6,7 +6,7 @@ import { type Identifier, readIdentifier } from "../../directory/users/identifie
 import { sameBytes } from "../../secrets/digest.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
-import { codeDigest, normaliseCode, type PresentedCode } from "./code.ts";
+import { codeDigest, normaliseCode, type PresentedCode } from "../codes/code.ts";
 import { isShut } from "./guess-window.ts";
 import type { Naming } from "./name-person.ts";
 import { findPerson, formerPerson } from "./person.ts";

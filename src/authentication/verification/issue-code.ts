@@ -15,7 +15,7 @@ import {
   LINK_LENGTH,
   LONG_TYPABLE_LENGTH,
   TYPABLE_LENGTH,
-} from "./code.ts";
+} from "../codes/code.ts";
 import { type CodeRow, insertCode } from "./store.ts";
 
 export interface NewCode {

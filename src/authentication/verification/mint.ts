@@ -9,7 +9,7 @@ import { budgets } from "../../limits/budgets.ts";
 import { chargeAll } from "../../limits/limits.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { type Instant, instant, type Transaction } from "../../storage/storage.ts";
-import { type CodeFormat, showCode } from "./code.ts";
+import { type CodeFormat, showCode } from "../codes/code.ts";
 import { type IssuedCode, issueCode } from "./issue-code.ts";
 import { selectMinted } from "./store.ts";
 

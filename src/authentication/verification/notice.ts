@@ -7,11 +7,11 @@ import type { Charge } from "../../limits/budgets.ts";
 import { chargeAll, peekBudget } from "../../limits/limits.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Authentication } from "../authentication.ts";
-import { enqueueMessage, noCode, senderOf } from "./enqueue-message.ts";
+import { enqueueMessage, noCode, senderOf } from "../messages/enqueue-message.ts";
+import { recipientOf } from "../messages/recipient.ts";
+import { reached } from "../messages/sms-limits.ts";
 import type { GuessWindow } from "./guess-window.ts";
 import { issueCode } from "./issue-code.ts";
-import { recipientOf } from "./recipient.ts";
-import { reached } from "./sms-limits.ts";
 import { selectPersonNow, selectUserBy } from "./store.ts";
 import { waitForTurn } from "./wait-for-turn.ts";
 

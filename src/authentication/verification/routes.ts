@@ -1,5 +1,6 @@
 import { Type } from "typebox";
 import { findAccount } from "../../directory/accounts/find-account.ts";
+import { sourceOf } from "../../directory/clients/end-user-source.ts";
 import { findClient } from "../../directory/clients/find-client.ts";
 import { findConnection } from "../../directory/connections/connection.ts";
 import { findGrant } from "../../directory/grants/find-grant.ts";
@@ -11,11 +12,10 @@ import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
 import { reveal } from "../../secrets/secret.ts";
 import type { Authentication } from "../authentication.ts";
+import { requestedLanguage } from "../messages/requested-language.ts";
 import { mintCode } from "./mint.ts";
-import { requestedLanguage } from "./requested-language.ts";
 import { MintBody, MintReply, PasswordlessBody } from "./schema.ts";
 import { sendCode } from "./send.ts";
-import { sourceOf } from "./source.ts";
 
 const SEND = "write:accounts:/auth/passwordless";
 const send_scopes = [SEND, `${SEND}-sms`, `${SEND}-email`];

@@ -11,7 +11,7 @@ import {
   refusalOf,
 } from "../../../test/support/verification-room.ts";
 import { instant, type Storage } from "../../storage/storage.ts";
-import { type CodeFormat, deriveCode } from "./code.ts";
+import { type CodeFormat, deriveCode } from "../codes/code.ts";
 import { leaveAddress } from "./leave-address.ts";
 import { sendClosingNotice } from "./notice.ts";
 import { redeemCode } from "./redeem.ts";

@@ -4,7 +4,7 @@ import { EXTERNAL } from "../../directory/users/account-user.ts";
 import type { Identifier } from "../../directory/users/identifier.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
 import { columns, type LoginSessions, type Tables, type VerificationCodes } from "../../storage/tables.ts";
-import type { CodeFormat } from "./code.ts";
+import type { CodeFormat } from "../codes/code.ts";
 import type { GuessWindow } from "./guess-window.ts";
 
 /** A live user; only verified addresses and numbers, and only a number that nobody shares. */

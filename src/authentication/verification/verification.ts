@@ -7,7 +7,7 @@
  * pending, and no new code gives a wrong guess back. What may be known about a person (that they exist, that their codes are
  * closed) cannot be read off any answer.
  *
- * `code.ts` says what a code looks like, `redeem-statement.ts` is the one place where it is spent.
+ * `codes/code.ts` says what a code looks like, `redeem-statement.ts` is the one place where it is spent.
  */
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Directory } from "../../directory/directory.ts";

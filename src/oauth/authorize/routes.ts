@@ -1,4 +1,4 @@
-import { sourceOf } from "../../authentication/verification/source.ts";
+import { sourceOf } from "../../directory/clients/end-user-source.ts";
 import { bearer_refusals, EndUserHeaders, OidParams, refusals } from "../../http/contract.ts";
 import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";

@@ -1,8 +1,8 @@
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
+import { senderOf } from "../../authentication/messages/enqueue-message.ts";
+import { requestedLanguage } from "../../authentication/messages/requested-language.ts";
 import { recoverLogin } from "../../authentication/mfa/recover.ts";
-import { senderOf } from "../../authentication/verification/enqueue-message.ts";
-import { requestedLanguage } from "../../authentication/verification/requested-language.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
 import { refuseField } from "../../errors.ts";
 import { bearer_refusals, EndUserHeaders, OidParams, refusals } from "../../http/contract.ts";

@@ -5,10 +5,10 @@
  * In: an mfa_token, or the name of whoever forgot it. Out: a code that was sent; `auth/token` and `auth/authorize` take it.
  */
 import type { RequestFacts } from "../../audit/audit.ts";
+import { senderOf } from "../../authentication/messages/enqueue-message.ts";
 import type { OobChannel } from "../../authentication/mfa/mfa.ts";
 import { type Recovery, recoverLogin } from "../../authentication/mfa/recover.ts";
 import { findNamedPerson } from "../../authentication/usernames/find-person.ts";
-import { senderOf } from "../../authentication/verification/enqueue-message.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { findClient } from "../../directory/clients/find-client.ts";
 import { findGrant } from "../../directory/grants/find-grant.ts";

@@ -1,7 +1,7 @@
+import { senderOf } from "../../authentication/messages/enqueue-message.ts";
+import { requestedLanguage } from "../../authentication/messages/requested-language.ts";
 import { challengeFactor } from "../../authentication/mfa/challenge.ts";
 import { openLogin } from "../../authentication/mfa/open-login.ts";
-import { senderOf } from "../../authentication/verification/enqueue-message.ts";
-import { requestedLanguage } from "../../authentication/verification/requested-language.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { findClient } from "../../directory/clients/find-client.ts";
 import { checkActsFor } from "../../directory/scopes.ts";

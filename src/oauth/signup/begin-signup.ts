@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { recordDeed } from "../../audit/audit.ts";
-import { codeDigest, firstCode, TYPABLE_LENGTH } from "../../authentication/verification/code.ts";
-import { enqueueMessage } from "../../authentication/verification/enqueue-message.ts";
+import { codeDigest, firstCode, TYPABLE_LENGTH } from "../../authentication/codes/code.ts";
+import { enqueueMessage } from "../../authentication/messages/enqueue-message.ts";
 import { identifierDigest } from "../../authentication/verification/person.ts";
 import { type Account, isOwner } from "../../directory/accounts/account.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";

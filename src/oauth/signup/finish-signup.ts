@@ -1,5 +1,5 @@
 import { randomInt, randomUUID } from "node:crypto";
-import { codeDigest, normaliseCode } from "../../authentication/verification/code.ts";
+import { codeDigest, normaliseCode } from "../../authentication/codes/code.ts";
 import { type Account, issuerOf } from "../../directory/accounts/account.ts";
 import { createAccountIn } from "../../directory/accounts/create-account.ts";
 import { createClientIn, type NamedClient } from "../../directory/clients/create-client.ts";

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { requestedLanguage } from "../../authentication/verification/requested-language.ts";
-import { sourceOf } from "../../authentication/verification/source.ts";
+import { requestedLanguage } from "../../authentication/messages/requested-language.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { actorOf } from "../../directory/actor.ts";
+import { sourceOf } from "../../directory/clients/end-user-source.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
 import { bearer_refusals, EndUserHeaders, OidParams, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";

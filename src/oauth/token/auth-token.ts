@@ -5,9 +5,9 @@
  * In: the Authorization header and the body. Out: tokens, or a refusal.
  */
 import type { FastifyRequest } from "fastify";
-import { sourceOf } from "../../authentication/verification/source.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { checkOrigin } from "../../directory/clients/allowed-origins.ts";
+import { sourceOf } from "../../directory/clients/end-user-source.ts";
 import { refuse } from "../../errors.ts";
 import { malformed } from "../../http/error-reply.ts";
 import { factsOf } from "../../http/facts.ts";

@@ -1,10 +1,10 @@
+import { senderOf } from "../../authentication/messages/enqueue-message.ts";
 import { challengeFactor } from "../../authentication/mfa/challenge.ts";
 import { finishFactor } from "../../authentication/mfa/finish.ts";
 import type { OobChannel } from "../../authentication/mfa/mfa.ts";
 import { openLogin } from "../../authentication/mfa/open-login.ts";
 import { knowsPerson } from "../../authentication/sessions/known-browser.ts";
 import { hasLiveCode, PAUSE } from "../../authentication/verification/deliver-code.ts";
-import { senderOf } from "../../authentication/verification/enqueue-message.ts";
 import { redeemCode } from "../../authentication/verification/redeem.ts";
 import { sendCode } from "../../authentication/verification/send.ts";
 import { isSprayed } from "../../authentication/verification/spray.ts";

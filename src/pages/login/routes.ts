@@ -1,10 +1,10 @@
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
+import { requestedLanguage } from "../../authentication/messages/requested-language.ts";
 import { channelsOf, factorsOf } from "../../authentication/mfa/factors.ts";
 import type { PendingLogin } from "../../authentication/mfa/mfa.ts";
 import { openLogin } from "../../authentication/mfa/open-login.ts";
 import type { Session } from "../../authentication/sessions/session.ts";
-import { requestedLanguage } from "../../authentication/verification/requested-language.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
 import { lookUpUser } from "../../directory/users/find-user.ts";
 import { unlessRefused } from "../../errors.ts";

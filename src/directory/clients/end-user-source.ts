@@ -1,5 +1,5 @@
 import ipaddr from "ipaddr.js";
-import { type Client, isPublic } from "../../directory/clients/client.ts";
+import { type Client, isPublic } from "./client.ts";
 
 /**
  * Where the end user is, as far as it can be known: for a client that is called from a server what its header says, else the

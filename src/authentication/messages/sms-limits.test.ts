@@ -5,7 +5,7 @@ import { openRoom, type Room } from "../../../test/support/verification-room.ts"
 import type { AccountSettings } from "../../directory/accounts/settings.ts";
 import { takeBudget } from "../../limits/limits.ts";
 import { instant, type Storage } from "../../storage/storage.ts";
-import type { SendRequest } from "./send.ts";
+import type { SendRequest } from "../verification/send.ts";
 import { enteredFrom } from "./sms-limits.ts";
 
 const MINUTE = 60_000;

@@ -1,13 +1,16 @@
 /**
- * What a message about a code says, as it lies in the outbox: everything but the code, which is derived when the message is
- * sent or shown in the sandbox. `kind` of its outbox row is `verification`, or `notice` when nobody asked for it.
+ * Messages to people about their codes, and about what somebody did or tried in their name: how each comes into the
+ * outbox, who signs it, which language it is in, and whom it may reach (`sms-limits.ts`).
+ *
+ * In: a code's challenge, or none, and a `Recipient`. Out: a row of the outbox. Its payload says everything but the
+ * code, which is derived when the message is sent or shown in the sandbox; its `kind` is `verification`, or `notice`
+ * when nobody asked for it.
  */
-
 import type { MessagePurpose } from "../../delivery/delivery.ts";
 import type { MasterKeys } from "../../secrets/master-keys.ts";
 import { reveal, type Secret, secret } from "../../secrets/secret.ts";
 import type { Instant } from "../../storage/storage.ts";
-import { type CodeFormat, deriveCode, showCode } from "./code.ts";
+import { type CodeFormat, deriveCode, showCode } from "../codes/code.ts";
 
 export interface VerificationPayload {
   readonly purpose: MessagePurpose;

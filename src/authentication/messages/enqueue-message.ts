@@ -7,18 +7,19 @@ import { canonicalEmail } from "../../directory/users/identifier.ts";
 import { oneLine } from "../../http/one-line.ts";
 import { type Channel, enqueue } from "../../outbox/outbox.ts";
 import { base64url } from "../../secrets/digest.ts";
-import { instant, type Transaction } from "../../storage/storage.ts";
-import type { CodeFormat } from "./code.ts";
+import { type Instant, instant, type Transaction } from "../../storage/storage.ts";
+import type { Challenge, CodeFormat } from "../codes/code.ts";
 import type { VerificationPayload } from "./message.ts";
-import type { CodeRow } from "./store.ts";
 
 /** What a message derives its code from; a message without one says how long it is of use. */
-export type MessageCode = Pick<CodeRow, "id" | "key_version" | "counter" | "length" | "expires_at"> & {
-  readonly format: string;
+export interface MessageCode extends Pick<Challenge, "key_version" | "counter" | "length"> {
+  readonly id: string;
   readonly challenge_id: Uint8Array | null;
+  readonly format: string;
   /** The message may link to the client's page. */
   readonly link_digest?: Uint8Array | null;
-};
+  readonly expires_at: Instant;
+}
 
 /** For a message without one: it is of use for a day. `now` in milliseconds. */
 export function noCode(now: number): MessageCode {
