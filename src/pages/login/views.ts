@@ -4,7 +4,7 @@ import { hostOf } from "../../directory/clients/home.ts";
 import type { User } from "../../directory/users/user.ts";
 import { oneLine } from "../../http/one-line.ts";
 import { type AuthorizationRequest, askedScope } from "../../oauth/browser/authorization-request.ts";
-import { keepsConsent, shownHome } from "../../oauth/browser/needs-consent.ts";
+import { shownHome } from "../../oauth/browser/needs-consent.ts";
 import { hostOfProvider } from "../../oauth/browser/upstream.ts";
 import { instant } from "../../storage/storage.ts";
 import { breakable, type Html, html } from "../html.ts";
@@ -235,6 +235,6 @@ export function consentView(context: Context, person: KnownPerson): View {
 ${request.parameters.device === undefined && html`<p class="quiet">${texts.consent_at(placeOf(texts, hostOf(redirect_uri)))}</p>`}
 ${form(context, "allow", html`<input type="hidden" name="session" value="${person.session.id}"><button class="main">${texts.allow}</button>`)}
 ${form(context, "deny", html`<button class="other">${texts.deny}</button>`)}
-${keepsConsent(client, request.parameters) && html`<p class="quiet">${texts.consent_intro} <a href="login/consents">${texts.consents}</a>.</p>`}`,
+<p class="quiet">${texts.consent_intro} <a href="login/consents">${texts.consents}</a>.</p>`,
   };
 }
