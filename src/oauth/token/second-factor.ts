@@ -6,7 +6,7 @@ import { checkActsFor } from "../../directory/scopes.ts";
 import { refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { checkBound } from "../dpop/check-bound.ts";
-import { type Caller, holderFor, type TokenContinuation } from "../finish-first-factor.ts";
+import { type Caller, holderFor, readContinuation } from "../finish-first-factor.ts";
 import { issueForPerson, type PersonTokens } from "../issue-for-person.ts";
 import type { Oauth } from "../oauth.ts";
 
@@ -26,9 +26,7 @@ export async function finishWithFactor(
   const { account, bearer, facts, source, now } = caller;
   const pending = await openLogin(directory, account.account_id, mfa_token, now);
   checkActsFor(bearer, { id: pending.client_id });
-  const { kind, audience, lasting } = pending.continuation as TokenContinuation;
-  if (kind !== "token")
-    throw refuse("invalid_grant", { message: "This login began at auth/authorize, and ends there." });
+  const { audience, lasting } = readContinuation(pending);
   const client = await findClient(directory, account.account_id, pending.client_id);
   checkBound(client);
   const about = { account, pending, presented, source: source(client), actor: bearer.subject, facts, now };
