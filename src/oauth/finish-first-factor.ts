@@ -1,27 +1,16 @@
-import type { RequestFacts } from "../audit/audit.ts";
 import type { PendingLogin } from "../authentication/mfa/mfa.ts";
 import { requireFactor } from "../authentication/mfa/require-factor.ts";
 import type { AuthenticatedSubject } from "../authentication/subject.ts";
-import type { Account } from "../directory/accounts/account.ts";
 import type { Client } from "../directory/clients/client.ts";
 import { lookUpClient } from "../directory/clients/find-client.ts";
 import type { Directory } from "../directory/directory.ts";
 import type { Grant } from "../directory/grants/grant.ts";
 import { refuse } from "../errors.ts";
 import type { Bearer } from "../http/contract.ts";
+import type { Caller } from "./caller.ts";
 import { issueForPerson, type PersonTokens } from "./issue-for-person.ts";
 import type { Oauth } from "./oauth.ts";
 import { NO_MFA, REFRESH_SCOPE } from "./scopes.ts";
-
-/** Who asks for a person's token, from where. */
-export interface Caller {
-  readonly account: Account;
-  readonly bearer: Bearer;
-  readonly facts: RequestFacts;
-  /** Where the end user is, for this client. */
-  readonly source: (client: Client) => string | null;
-  readonly now: number;
-}
 
 export interface FirstProof {
   readonly client: Client;
