@@ -17,7 +17,7 @@ import { presentedBy } from "../dpop/dpop.ts";
 import { presentedFactor } from "../factor-schema.ts";
 import type { PersonTokens } from "../issue-for-person.ts";
 import type { Oauth } from "../oauth.ts";
-import { findHoldersClient } from "../registration/find-registered-client.ts";
+import { findHoldersClient } from "../registration/find-current-client.ts";
 import { NO_MFA } from "../scopes.ts";
 import { exchangeAccountUser } from "./account-user.ts";
 import { issueClientCredentials } from "./client-credentials.ts";
