@@ -1,6 +1,6 @@
 import type { Session } from "../../authentication/sessions/session.ts";
 import type { Client } from "../../directory/clients/client.ts";
-import { hostOf } from "../../directory/clients/home.ts";
+import { callbackHost } from "../../directory/clients/home.ts";
 import type { User } from "../../directory/users/user.ts";
 import { oneLine } from "../../http/one-line.ts";
 import { type AuthorizationRequest, askedScope } from "../../oauth/browser/authorization-request.ts";
@@ -232,7 +232,7 @@ export function consentView(context: Context, person: KnownPerson): View {
     title: texts.consent(nameOf(client)),
     body: html`${request.progress.problem === "login_changed" && problemOf(context)}${client.origin !== "account" && html`<p class="quiet">${texts.unchecked} ${from}</p>`}${request.parameters.device !== undefined && html`<p class="problem">${texts.device.warning}</p>`}${scopeList(texts, { audience, scope })}
 <div class="who"><span>${labelOf(context, person)}</span>${form(context, "another", html`<button class="link">${texts.not_you}</button>`)}</div>
-${request.parameters.device === undefined && html`<p class="quiet">${texts.consent_at(placeOf(texts, hostOf(redirect_uri)))}</p>`}
+${request.parameters.device === undefined && html`<p class="quiet">${texts.consent_at(placeOf(texts, callbackHost(redirect_uri)))}</p>`}
 ${form(context, "allow", html`<input type="hidden" name="session" value="${person.session.id}"><button class="main">${texts.allow}</button>`)}
 ${form(context, "deny", html`<button class="other">${texts.deny}</button>`)}
 <p class="quiet">${texts.consent_intro} <a href="login/consents">${texts.consents}</a>.</p>`,
