@@ -1,25 +1,16 @@
-import type { RequestFacts } from "../audit/audit.ts";
+import type { PendingLogin } from "../authentication/mfa/mfa.ts";
 import { requireFactor } from "../authentication/mfa/require-factor.ts";
 import type { AuthenticatedSubject } from "../authentication/subject.ts";
-import type { Account } from "../directory/accounts/account.ts";
 import type { Client } from "../directory/clients/client.ts";
 import { lookUpClient } from "../directory/clients/find-client.ts";
 import type { Directory } from "../directory/directory.ts";
 import type { Grant } from "../directory/grants/grant.ts";
+import { refuse } from "../errors.ts";
 import type { Bearer } from "../http/contract.ts";
+import type { Caller } from "./caller.ts";
 import { issueForPerson, type PersonTokens } from "./issue-for-person.ts";
 import type { Oauth } from "./oauth.ts";
 import { NO_MFA, REFRESH_SCOPE } from "./scopes.ts";
-
-/** Who asks for a person's token, from where. */
-export interface Caller {
-  readonly account: Account;
-  readonly bearer: Bearer;
-  readonly facts: RequestFacts;
-  /** Where the end user is, for this client. */
-  readonly source: (client: Client) => string | null;
-  readonly now: number;
-}
 
 export interface FirstProof {
   readonly client: Client;
@@ -31,10 +22,15 @@ export interface FirstProof {
 }
 
 /** What a login over auth/token goes on with after its second factor. */
-export interface TokenContinuation {
-  readonly kind: "token";
-  readonly audience: string;
-  readonly lasting: boolean;
+type TokenContinuation = Pick<FirstProof, "audience" | "lasting">;
+
+export const tokenContinuation = ({ audience, lasting }: TokenContinuation) => ({ kind: "token", audience, lasting });
+
+/** @throws 400 invalid_grant for a login that began at auth/authorize. */
+export function readContinuation({ continuation }: PendingLogin): TokenContinuation {
+  const { kind, audience, lasting } = continuation as TokenContinuation & { readonly kind: string };
+  if (kind === "token") return { audience, lasting };
+  throw refuse("invalid_grant", { message: "This login began at auth/authorize, and ends there." });
 }
 
 /** A first factor was right: the second one, where it is asked for, else tokens. @throws 403 mfa_required, access_denied. */
@@ -42,7 +38,7 @@ export async function finishFirstFactor(oauth: Oauth, caller: Caller, proof: Fir
   const { account, bearer, now } = caller;
   const { client, grant, audience, subject, lasting } = proof;
   if (!bearer.scope.includes(NO_MFA)) {
-    const continuation = (): TokenContinuation => ({ kind: "token", audience, lasting });
+    const continuation = () => tokenContinuation(proof);
     await requireFactor(oauth.directory, { account, client, grant_id: grant.id, subject, continuation, now });
   }
   const holder_id = lasting ? await holderFor(oauth.directory, bearer) : undefined;

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { hostOf } from "../directory/clients/home.ts";
+import { callbackHost } from "../directory/clients/home.ts";
 import type { Directory } from "../directory/directory.ts";
 import { oneLine } from "../http/one-line.ts";
 import type { FormPage } from "../oauth/browser/answer.ts";
@@ -16,7 +16,7 @@ export function formPage(directory: Directory): FormPage {
   return async (reply, { redirect_uri, ui_locales }, fields) => {
     const { account, texts } = await readerOf(directory, reply.request, ui_locales);
     const nonce = randomBytes(16).toString("base64");
-    const title = texts.consent_at(placeOf(texts, hostOf(redirect_uri)));
+    const title = texts.consent_at(placeOf(texts, callbackHost(redirect_uri)));
     const { markup } = html`<!doctype html>
 <html lang="${texts.language}">
 <head>

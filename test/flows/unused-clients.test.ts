@@ -5,7 +5,7 @@ import type { Client } from "../../src/directory/clients/client.ts";
 import { createClient } from "../../src/directory/clients/create-client.ts";
 import { listConsents, recordConsent } from "../../src/oauth/consents/consent.ts";
 import type { Oauth } from "../../src/oauth/oauth.ts";
-import { removeRegistered } from "../../src/oauth/registration/register.ts";
+import { removeRegistered } from "../../src/oauth/registration/manage-registered.ts";
 import { KEPT } from "../../src/oauth/registration/registration.ts";
 import { updateUsedAt, upsertRegistration } from "../../src/oauth/registration/store.ts";
 import { registrationSweep } from "../../src/oauth/registration/sweep.ts";

@@ -6,13 +6,13 @@ import type { Client } from "./client.ts";
  * scheme stands for it, with its colon, which no host ends with (RFC 8252 §7.1). The port of a loopback address is
  * another at each run, so it is no part of the place (§7.3).
  */
-export function hostOf(address: string): string {
+export function callbackHost(address: string): string {
   const url = new URL(address);
   if (!/^https?:$/.test(url.protocol)) return url.protocol;
   return isLoopback(url) ? url.hostname : url.host;
 }
 
-/** Whether what `hostOf` gave is an app's scheme: it may read like somebody's host, and proves nothing. */
+/** Whether what `callbackHost` gave is an app's scheme: it may read like somebody's host, and proves nothing. */
 export const isScheme = (host: string): boolean => host.endsWith(":");
 
 /**
@@ -26,5 +26,5 @@ export function homeOf(
   callback: string | undefined,
 ): string | undefined {
   if (origin === "metadata") return new URL(client_id).host;
-  return callback === undefined ? undefined : hostOf(callback);
+  return callback === undefined ? undefined : callbackHost(callback);
 }

@@ -1,7 +1,7 @@
 import type { Fault } from "../../errors.ts";
 import { isFetchable, isLoopback } from "./callback.ts";
 import type { Client } from "./client.ts";
-import { hostOf } from "./home.ts";
+import { callbackHost } from "./home.ts";
 import { type ClientSettings, DEVICE_CODE } from "./settings.ts";
 
 type Settings = Partial<Pick<ClientSettings, "subject_type" | "sector_identifier_uri" | "callbacks">>;
@@ -18,7 +18,7 @@ export function sectorOf({ id, origin, settings }: Pick<Client, "id" | "origin" 
   if (origin !== "account" && !isAtHosts(settings)) return id;
   if (sector_identifier_uri !== null && URL.canParse(sector_identifier_uri)) return new URL(sector_identifier_uri).host;
   const [callback] = callbacks.filter((text) => URL.canParse(text));
-  return callback && (isLoopback(new URL(callback)) ? id : hostOf(callback));
+  return callback && (isLoopback(new URL(callback)) ? id : callbackHost(callback));
 }
 
 /**
@@ -31,7 +31,7 @@ const isAtHosts = ({ callbacks, grant_types, backchannel_logout_uri: told }: Cli
   hostsOf([told ?? ""]).every((host) => hostsOf(callbacks).includes(host));
 
 const hostsOf = (callbacks: readonly string[]): string[] => [
-  ...new Set(callbacks.filter((callback) => URL.canParse(callback)).map(hostOf)),
+  ...new Set(callbacks.filter((callback) => URL.canParse(callback)).map(callbackHost)),
 ];
 
 const path = "sector_identifier_uri";

@@ -1,21 +1,12 @@
-import type { RequestFacts } from "../../audit/audit.ts";
-import { finishFactor } from "../../authentication/mfa/finish.ts";
 import type { PendingLogin } from "../../authentication/mfa/mfa.ts";
 import { openLogin } from "../../authentication/mfa/open-login.ts";
-import type { AuthenticatedSubject } from "../../authentication/subject.ts";
-import type { Client } from "../../directory/clients/client.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { checkActsFor } from "../../directory/scopes.ts";
 import { refuse, refuseField } from "../../errors.ts";
-import type { Bearer } from "../../http/contract.ts";
 import { secret } from "../../secrets/secret.ts";
-import { presentedFactor } from "../factor-schema.ts";
-import type { PermittedRequest } from "./authorize.ts";
+import type { Caller } from "../caller.ts";
 import type { AuthorizeRequest } from "./schema.ts";
-
-/** Where the end user is, for this client. */
-export type SourceOf = (client: Client) => string | null;
 
 /** What is remembered of a request whose code was right: all but the code. */
 export function continuationOf({ verification_code: _code, ...request }: AuthorizeRequest): object {
@@ -39,9 +30,8 @@ const REPEATED = [
  */
 export async function resume(
   directory: Directory,
-  bearer: Bearer,
+  { bearer, now }: Caller,
   request: AuthorizeRequest,
-  now: number,
 ): Promise<PendingLogin | undefined> {
   if (request.mfa_token === undefined) return undefined;
   if (request.verification_code !== undefined) {
@@ -58,23 +48,4 @@ export async function resume(
     throw refuse("invalid_grant", { message: "mfa_token belongs to another request." });
   }
   return pending;
-}
-
-export interface Finishing {
-  readonly request: AuthorizeRequest;
-  readonly bearer: Bearer;
-  readonly facts: RequestFacts;
-  readonly source: SourceOf;
-  readonly now: number;
-}
-
-export function finish(
-  directory: Directory,
-  { account, client }: PermittedRequest,
-  pending: PendingLogin,
-  { request, bearer, facts, source, now }: Finishing,
-): Promise<AuthenticatedSubject> {
-  const presented = presentedFactor(request);
-  const about = { account, pending, presented, source: source(client), actor: bearer.subject, facts, now };
-  return finishFactor(directory, about);
 }

@@ -2,16 +2,17 @@ import { noteSeenAt } from "../../directory/users/note-seen.ts";
 import type { Authorization } from "../../tokens/authorization.ts";
 import { accessTokenHash, issueAccessToken, issueIdToken } from "../../tokens/issue.ts";
 import { mintAuthorizationCode } from "../authorization-code.ts";
+import type { Caller } from "../caller.ts";
 import type { Oauth } from "../oauth.ts";
 import type { PermittedRequest } from "./authorize.ts";
 import type { AuthorizationResult } from "./response.ts";
 
-/** What the redirect will carry, by response_type. `now` in milliseconds. */
+/** What the redirect will carry, by response_type. */
 export async function issueResult(
   { tokens, directory }: Pick<Oauth, "tokens" | "directory">,
-  { request, account, client, redirect_uri }: PermittedRequest,
+  { account, now }: Caller,
+  { request, client, redirect_uri }: PermittedRequest,
   authorization: Authorization,
-  now: number,
 ): Promise<AuthorizationResult> {
   const { response_type, nonce, scope } = request;
   const openid = scope === "openid";

@@ -1,8 +1,7 @@
-import { sourceOf } from "../../directory/clients/end-user-source.ts";
 import { bearer_refusals, EndUserHeaders, OidParams, refusals } from "../../http/contract.ts";
-import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
 import { reveal } from "../../secrets/secret.ts";
+import { callerOf } from "../caller.ts";
 import type { Oauth } from "../oauth.ts";
 import { authorize } from "./authorize.ts";
 import { AuthorizeParameters, AuthorizeRedirect, Found } from "./schema.ts";
@@ -43,10 +42,8 @@ export function authorizeRoutes(app: App, oauth: Oauth): void {
       },
     },
     handler: async (request, reply) => {
-      const { bearer, query, headers, ip } = request;
-      const location = await authorize(oauth, bearer, query, factsOf(request), (client) =>
-        sourceOf(client, headers["end-user-ip"], ip),
-      );
+      const caller = await callerOf(oauth.directory, request, request.bearer);
+      const location = await authorize(oauth, caller, request.query);
       reply.headers({ "cache-control": "no-store", "referrer-policy": "no-referrer" });
       if (request.query.response_mode === "json") return { redirect_uri: reveal(location) };
       return reply.redirect(reveal(location), 302);

@@ -16,7 +16,7 @@ import { type Answer, codeAnswer } from "./answer.ts";
 import { type Answered, type Answering, answerStatement } from "./answer-statement.ts";
 import type { AuthorizationParameters, AuthorizationRequest } from "./authorization-request.ts";
 import { forgetSpent } from "./forget-spent.ts";
-import { agreementTo, keepsConsent } from "./needs-consent.ts";
+import { agreementTo, asksConsent } from "./needs-consent.ts";
 import { type RedirectError, RedirectedRefusal, waitsNoMore } from "./redirected-refusal.ts";
 import { noteValues } from "./repeated-values.ts";
 import type { Resumed } from "./resume.ts";
@@ -88,7 +88,7 @@ async function spend(
   const now = storage.now();
   const { own_page } = parameters;
   const asking = { account, client, user_id: session.user_id, parameters };
-  const agreement = keepsConsent(client, parameters) ? agreementTo(asking) : undefined;
+  const agreement = asksConsent(client, parameters) ? agreementTo(asking) : undefined;
   const answering: Answering = {
     account_id,
     session_id: session.id,

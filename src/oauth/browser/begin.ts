@@ -6,7 +6,7 @@ import { refuseParameters } from "../../http/parameters.ts";
 import { base64url } from "../../secrets/digest.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Oauth } from "../oauth.ts";
-import { lookUpCurrentClient } from "../registration/find-registered-client.ts";
+import { lookUpCurrentClient } from "../registration/find-current-client.ts";
 import type { AuthorizationRequest } from "./authorization-request.ts";
 import { checkStanding } from "./check-standing.ts";
 import { answerTo, findAsking, type ReadRequest, readRequest, type SentRequest } from "./read-request.ts";

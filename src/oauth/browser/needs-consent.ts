@@ -13,25 +13,24 @@ interface Asking {
 }
 
 /**
- * Whether this person has to be asked: never for a client of the account's own; otherwise until they agreed to all of
- * these scopes, at this host where the client registered itself (RFC 7591 §5). What they agreed to is never applied
- * silently where anybody on the device may pose as the client (RFC 8252 §8.6).
+ * Whether people are asked at this client, and what they allow is kept for them to look at and to take back: at whichever
+ * is not the account's own, and for a device at any client, since it may be anybody's. Never for a page of ours.
+ */
+export const asksConsent = (client: Client, { device, own_page }: AuthorizationParameters): boolean =>
+  !own_page && (device !== undefined || isForeign(client));
+
+/**
+ * Whether this person has to be asked, where people are: until they agreed to all of these scopes, at this host where the
+ * client registered itself (RFC 7591 §5).
  */
 export async function needsConsent(directory: Directory, asking: Asking): Promise<boolean> {
   const { client, parameters } = asking;
-  if (parameters.device !== undefined) return true;
-  if (parameters.own_page || !isForeign(client)) return false;
-  if (parameters.prompt.includes("consent")) return true;
+  if (!asksConsent(client, parameters)) return false;
+  if (parameters.device !== undefined || parameters.prompt.includes("consent")) return true;
+  // Nothing is given silently where anybody on the device may pose as the client (RFC 8252 §8.6).
   if (isPublic(client.settings) && !parameters.redirect_uri.startsWith("https:")) return true;
   return !(await hasAgreed(directory, agreementTo(asking)));
 }
-
-/**
- * Whether what a person allows is kept for them to look at and to take back. Of the account's own clients that is what
- * they allowed to a device: it may be anybody's, and no browser of theirs tells of it.
- */
-export const keepsConsent = (client: Client, { device, own_page }: AuthorizationParameters): boolean =>
-  !own_page && (device !== undefined || isForeign(client));
 
 /** What a person who agrees to a request has agreed to. */
 export const agreementTo = ({ account, client, user_id, parameters }: Asking): Agreement => ({

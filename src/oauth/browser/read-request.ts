@@ -7,7 +7,7 @@ import { refuseParameters } from "../../http/parameters.ts";
 import { acr_values } from "../authorization-for.ts";
 import type { Oauth } from "../oauth.ts";
 import { readHint, userOfSub } from "../read-hint.ts";
-import { lookUpAnyClient } from "../registration/find-registered-client.ts";
+import { lookUpAnyClient } from "../registration/find-current-client.ts";
 import { spaceSeparated } from "../space-separated.ts";
 import { targetOf } from "../target.ts";
 import type { AuthorizationParameters, Prompt, ResponseMode } from "./authorization-request.ts";

@@ -8,7 +8,7 @@ import { withoutSlash } from "../../directory/grants/provider-callback.ts";
 import { lookUpUser } from "../../directory/users/find-user.ts";
 import { acr_values } from "../authorization-for.ts";
 import type { Oauth } from "../oauth.ts";
-import { findHoldersClient } from "../registration/find-registered-client.ts";
+import { findHoldersClient } from "../registration/find-current-client.ts";
 import type { AuthorizationRequest } from "./authorization-request.ts";
 import { needsConsent } from "./needs-consent.ts";
 import { RedirectedRefusal } from "./redirected-refusal.ts";

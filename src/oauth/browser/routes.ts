@@ -9,7 +9,7 @@ import { ClientCredentials } from "../client-authentication/schema.ts";
 import { presentedBy } from "../dpop/dpop.ts";
 import { targets } from "../named-audience.ts";
 import type { Oauth } from "../oauth.ts";
-import { lookUpAnyClient } from "../registration/find-registered-client.ts";
+import { lookUpAnyClient } from "../registration/find-current-client.ts";
 import { type FormPage, sendAnswer } from "./answer.ts";
 import { answerWithCode } from "./answer-with-code.ts";
 import type { AuthorizationRequest } from "./authorization-request.ts";

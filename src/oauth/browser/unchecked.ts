@@ -1,6 +1,6 @@
 import { findSessions } from "../../authentication/sessions/sessions.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
-import { hostOf } from "../../directory/clients/home.ts";
+import { callbackHost } from "../../directory/clients/home.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { listConsents } from "../consents/consent.ts";
 import { type Answer, errorAnswer } from "./answer.ts";
@@ -37,7 +37,7 @@ export async function mayGoThere(
   if (unchecked === undefined) return true;
   const sessions = await findSessions(directory, account_id, browser);
   const agreed = await Promise.all(sessions.map(({ user_id }) => listConsents(directory, account_id, user_id)));
-  const here = hostOf(redirect_uri);
+  const here = callbackHost(redirect_uri);
   const to_this = agreed.flat().filter(({ client_id }) => client_id === unchecked);
   return to_this.some(({ client, host }) => client.origin !== "dynamic" || host === here);
 }

@@ -9,7 +9,7 @@ import { isBadJwt } from "../../secrets/bad-jwt.ts";
 import { sha256Text } from "../../secrets/digest.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Oauth } from "../oauth.ts";
-import { lookUpCurrentClient } from "../registration/find-registered-client.ts";
+import { lookUpCurrentClient } from "../registration/find-current-client.ts";
 import { verifyByClient } from "./client-keys.ts";
 
 /** An assertion lives no longer; seconds. */

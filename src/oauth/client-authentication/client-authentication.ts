@@ -13,7 +13,8 @@ import { Refusal, type RefusalOptions, refuse } from "../../errors.ts";
 import { decode } from "../../http/strict-form.ts";
 import { type Secret, secret } from "../../secrets/secret.ts";
 import type { Oauth } from "../oauth.ts";
-import { isMisdescribed, lookUpCurrentClient } from "../registration/find-registered-client.ts";
+import { isMisdescribed } from "../registration/client-document.ts";
+import { lookUpCurrentClient } from "../registration/find-current-client.ts";
 import { type Endpoint, matchAssertion } from "./client-assertion.ts";
 
 /** Credentials in the form. */

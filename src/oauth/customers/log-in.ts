@@ -1,9 +1,11 @@
+import { senderOf } from "../../authentication/messages/enqueue-message.ts";
 import { channelsOf, preferredChannel } from "../../authentication/mfa/factors.ts";
 import type { OobChannel } from "../../authentication/mfa/mfa.ts";
+import { type Recovery, recoverLogin } from "../../authentication/mfa/recover.ts";
 import { pendingAfter, sealLogin } from "../../authentication/mfa/require-factor.ts";
 import { refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
-import { finishFirstFactor } from "../finish-first-factor.ts";
+import { finishFirstFactor, tokenContinuation } from "../finish-first-factor.ts";
 import type { PersonTokens } from "../issue-for-person.ts";
 import type { Oauth } from "../oauth.ts";
 import { NO_MFA } from "../scopes.ts";
@@ -32,11 +34,21 @@ export async function beginCustomersLogin(oauth: Oauth, request: CustomerRequest
   const named = await nameCustomer(oauth, request);
   const subject = await proveCustomer(oauth, named, request, shown, true);
   const { account, client, grant, now } = named;
-  const continuation = () => ({ kind: "token", audience: request.audience, lasting: true });
+  const continuation = () => tokenContinuation({ audience: request.audience, lasting: true });
   const pending = await pendingAfter(directory, { account, client, grant_id: grant.id, subject, continuation, now });
   if (!pending) throw refuse("access_denied", { message: "This customer has no second factor: use customers/login." });
   return {
     mfa_token: sealLogin(directory.master_keys, account.account_id, pending),
     oob_channel: preferredChannel(account, await channelsOf(directory, account, pending)),
   };
+}
+
+/** A login without the password or PIN, over the account's mfa_recovery_channel first. @throws 403; 429 too_many_requests. */
+export async function recoverCustomer(oauth: Oauth, request: CustomerRequest): Promise<Recovery> {
+  const { account, client, grant, person, now } = await nameCustomer(oauth, request);
+  const { audience, bearer, locale, facts } = request;
+  const continuation = tokenContinuation({ audience, lasting: true });
+  const login = { account, client, grant_id: grant.id, person, continuation, now };
+  const message = { channel: account.settings.mfa_recovery_channel, locale, sender: senderOf(account, client) };
+  return recoverLogin(oauth, { ...login, ...message, actor: bearer.subject, facts });
 }

@@ -1,8 +1,6 @@
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
-import { senderOf } from "../../authentication/messages/enqueue-message.ts";
 import { requestedLanguage } from "../../authentication/messages/requested-language.ts";
-import { recoverLogin } from "../../authentication/mfa/recover.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
 import { refuseField } from "../../errors.ts";
 import { bearer_refusals, EndUserHeaders, OidParams, refusals } from "../../http/contract.ts";
@@ -13,7 +11,7 @@ import type { Oauth } from "../oauth.ts";
 import { NO_MFA } from "../scopes.ts";
 import { AccessTokenReply, accessTokenReply, no_store } from "../token-reply.ts";
 import { type CustomerRequest, nameCustomer } from "./customer.ts";
-import { beginCustomersLogin, logInCustomer } from "./log-in.ts";
+import { beginCustomersLogin, logInCustomer, recoverCustomer } from "./log-in.ts";
 import { offerReset, resetPassword } from "./reset-password.ts";
 import { ChangePasswordBody, LoginBody, MfaLoginBody, MfaLoginReply, RecoveryBody, RecoveryReply } from "./schema.ts";
 
@@ -114,17 +112,7 @@ export function customerRoutes(app: App, oauth: Oauth): void {
     },
     handler: async (request, reply) => {
       const { body, account_id } = request;
-      const customer = customerRequest(request, body);
-      const { account, client, grant, person, now } = await nameCustomer(oauth, customer);
-      const { mfa_token, oob_code } = await recoverLogin(oauth, {
-        ...{ account, client, grant_id: grant.id, person, now },
-        channel: account.settings.mfa_recovery_channel,
-        continuation: { kind: "token", audience: body.audience, lasting: true },
-        sender: senderOf(account, client),
-        locale: customer.locale,
-        actor: customer.bearer.subject,
-        facts: customer.facts,
-      });
+      const { mfa_token, oob_code } = await recoverCustomer(oauth, customerRequest(request, body));
       reply.headers(no_store);
       const codes = { oob_code: reveal(oob_code), mfa_token: reveal(mfa_token) };
       const method = { binding_method: "prompt" as const, challenge_type: "oob" as const };

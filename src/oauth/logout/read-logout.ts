@@ -11,7 +11,8 @@ import { openTicket, sealTicket, type TicketKind } from "../../secrets/ticket.ts
 import type { Oauth } from "../oauth.ts";
 import { type Hint, readHint } from "../read-hint.ts";
 import { addToQuery } from "../redirect-address.ts";
-import { isMisdescribed, isOutOfReach, lookUpCurrentClient } from "../registration/find-registered-client.ts";
+import { isMisdescribed, isOutOfReach } from "../registration/client-document.ts";
+import { lookUpCurrentClient } from "../registration/find-current-client.ts";
 
 export interface Logout {
   readonly client: Client | undefined;

@@ -14,6 +14,7 @@ import { findClient } from "../../directory/clients/find-client.ts";
 import { findGrant } from "../../directory/grants/find-grant.ts";
 import type { Bearer } from "../../http/contract.ts";
 import { checkBound } from "../dpop/check-bound.ts";
+import { tokenContinuation } from "../finish-first-factor.ts";
 import type { Oauth } from "../oauth.ts";
 
 export interface Forgotten {
@@ -38,7 +39,7 @@ export async function recoverNamed(
   checkBound(client);
   const { id: grant_id } = await findGrant(directory, account, client, audience, "password");
   const person = await findNamedPerson(directory, account, client, username);
-  const continuation = { kind: "token", audience, lasting: true };
+  const continuation = tokenContinuation({ audience, lasting: true });
   const login = { account, client, grant_id, person, continuation, now: directory.storage.now() };
   return recoverLogin(oauth, { ...login, channel, locale, sender: senderOf(account, client), actor, facts });
 }

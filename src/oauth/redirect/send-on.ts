@@ -20,7 +20,7 @@ import { acrOf, issuingOf } from "../authorization-for.ts";
 import { isForeign } from "../consents/consent.ts";
 import type { Oauth } from "../oauth.ts";
 import { addToQuery } from "../redirect-address.ts";
-import { findHoldersClient } from "../registration/find-registered-client.ts";
+import { findHoldersClient } from "../registration/find-current-client.ts";
 import type { RedirectRequest } from "./schema.ts";
 
 /**

@@ -1,4 +1,5 @@
 import { type Static, Type } from "typebox";
+import { type ClientChange, withoutSet } from "../../directory/clients/change-client.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { type ClientSettings, clientSettings, DEVICE_CODE } from "../../directory/clients/settings.ts";
 import { refuse } from "../../errors.ts";
@@ -166,3 +167,13 @@ export function metadataOfClient({ name, settings }: Pick<Client, "name" | "sett
     ...Object.fromEntries(set.map((key) => [key, settings[key]])),
   };
 }
+
+/** Of what a client says of itself, what is left to it: the rest the account has set. */
+export const leftToIt = (
+  client: Client,
+  client_name: string | undefined,
+  settings: Partial<ClientSettings>,
+): ClientChange => ({
+  ...withoutSet({ name: client_name ?? null }, client),
+  settings: withoutSet(settings, client),
+});

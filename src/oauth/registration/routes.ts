@@ -12,8 +12,10 @@ import { presentedBy } from "../dpop/dpop.ts";
 import type { Oauth } from "../oauth.ts";
 import { no_store } from "../token-reply.ts";
 import { ClientMetadata, ClientReplacement, emptyLeftOut, metadataOfClient } from "./client-metadata.ts";
-import { findRegistered, registerClient, removeRegistered, replaceRegistered, schemaFault } from "./register.ts";
+import { findRegistered, removeRegistered, replaceRegistered } from "./manage-registered.ts";
+import { registerClient } from "./register.ts";
 import { NOBODY, REGISTER_SCOPE } from "./registration.ts";
+import { schemaFault } from "./registration-terms.ts";
 
 const tags = ["oauth"];
 const Params = Type.Object({ oid: Oid, client_id: Type.String({ maxLength: 64 }) });

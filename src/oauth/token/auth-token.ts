@@ -5,21 +5,19 @@
  * In: the Authorization header and the body. Out: tokens, or a refusal.
  */
 import type { FastifyRequest } from "fastify";
-import { findAccount } from "../../directory/accounts/find-account.ts";
 import { checkOrigin } from "../../directory/clients/allowed-origins.ts";
-import { sourceOf } from "../../directory/clients/end-user-source.ts";
 import { refuse } from "../../errors.ts";
 import { malformed } from "../../http/error-reply.ts";
 import { factsOf } from "../../http/facts.ts";
 import { secret } from "../../secrets/secret.ts";
 import { checkBearer, findBearer } from "../bearer/bearer.ts";
+import { type Caller, callerOf } from "../caller.ts";
 import { authenticateBasic } from "../client-authentication/client-authentication.ts";
 import { presentedBy } from "../dpop/dpop.ts";
 import { presentedFactor } from "../factor-schema.ts";
-import type { Caller } from "../finish-first-factor.ts";
 import type { PersonTokens } from "../issue-for-person.ts";
 import type { Oauth } from "../oauth.ts";
-import { findHoldersClient } from "../registration/find-registered-client.ts";
+import { findHoldersClient } from "../registration/find-current-client.ts";
 import { NO_MFA } from "../scopes.ts";
 import { exchangeAccountUser } from "./account-user.ts";
 import { issueClientCredentials } from "./client-credentials.ts";
@@ -59,7 +57,7 @@ export async function getToken(oauth: Oauth, request: FastifyRequest, body: Auth
       return finishWithFactor(oauth, caller, secret(mfa_token), presentedFactor(body));
     }
     case "refresh_token": {
-      const { bearer, account } = await callerOf(oauth, request, ["client", "user"]);
+      const { bearer, account } = await bearerCaller(oauth, request, ["client", "user"]);
       const { refresh_token } = required(body, "refresh_token");
       const client = await findHoldersClient(oauth, account.account_id, bearer.client_uuid);
       const user_id = bearer.subject_type === "user" ? bearer.subject : undefined;
@@ -67,7 +65,7 @@ export async function getToken(oauth: Oauth, request: FastifyRequest, body: Auth
     }
     case "account_user":
     case "account_user_token":
-      return exchangeAccountUser(oauth, await callerOf(oauth, request, ["user"], true), body.audience);
+      return exchangeAccountUser(oauth, await bearerCaller(oauth, request, ["user"], true), body.audience);
     default:
       throw refuse("unsupported_grant_type");
   }
@@ -93,24 +91,21 @@ async function clientCredentials(oauth: Oauth, request: FastifyRequest, { audien
 }
 
 async function loginClient(oauth: Oauth, request: FastifyRequest): Promise<Caller> {
-  const caller = await callerOf(oauth, request, ["client"]);
+  const caller = await bearerCaller(oauth, request, ["client"]);
   checkBearer(caller.bearer, { scopes: login_scopes });
   return caller;
 }
 
-async function callerOf(
+/** Whoever comes with a token of one of these subjects. */
+async function bearerCaller(
   oauth: Oauth,
   request: FastifyRequest,
   subject_types: readonly ("client" | "user")[],
   external = false,
 ): Promise<Caller> {
-  const { account_id, headers, ip } = request;
-  const bearer = await findBearer(oauth, account_id, presentedBy(request), external);
+  const bearer = await findBearer(oauth, request.account_id, presentedBy(request), external);
   checkBearer(bearer, { subject_types });
-  const account = await findAccount(oauth.directory, account_id);
-  const end_user = headers["end-user-ip"] as string | undefined;
-  const source: Caller["source"] = (client) => sourceOf(client, end_user, ip);
-  return { account, bearer, facts: factsOf(request), source, now: oauth.directory.storage.now() };
+  return callerOf(oauth.directory, request, bearer);
 }
 
 /** @throws 400 invalid_request with an entry for each field that this grant_type needs and the body lacks. */

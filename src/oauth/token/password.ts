@@ -3,8 +3,9 @@ import { findNamedPerson } from "../../authentication/usernames/find-person.ts";
 import { findClient } from "../../directory/clients/find-client.ts";
 import { findGrant } from "../../directory/grants/find-grant.ts";
 import type { Secret } from "../../secrets/secret.ts";
+import type { Caller } from "../caller.ts";
 import { checkBound } from "../dpop/check-bound.ts";
-import { type Caller, finishFirstFactor } from "../finish-first-factor.ts";
+import { finishFirstFactor } from "../finish-first-factor.ts";
 import type { PersonTokens } from "../issue-for-person.ts";
 import type { Oauth } from "../oauth.ts";
 

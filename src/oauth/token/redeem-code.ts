@@ -15,9 +15,7 @@ import type { Revocations } from "../../revocation/revocation.ts";
 import { sha256Text } from "../../secrets/digest.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
-import type { Authorization } from "../../tokens/authorization.ts";
-import { type IssuedAccessToken, issueAccessToken, issueIdToken } from "../../tokens/issue.ts";
-import { sessionIn } from "../../tokens/pairwise.ts";
+import { type IssuedAccessToken, issueAccessToken } from "../../tokens/issue.ts";
 import { type AuthorizationCode, readAuthorizationCode } from "../authorization-code.ts";
 import { issuingOf } from "../authorization-for.ts";
 import type { Oauth } from "../oauth.ts";
@@ -25,6 +23,7 @@ import { beginFamily } from "../refresh/begin-family.ts";
 import { noteUsed } from "../registration/note-used.ts";
 import { givenBy, identity_scopes } from "../scopes.ts";
 import { checkTarget } from "./check-target.ts";
+import { issueLoginIdToken } from "./login-id-token.ts";
 import { redeemStatement, selectRedeemed } from "./store.ts";
 
 export interface CodeRequest {
@@ -44,8 +43,6 @@ export interface CodeTokens extends IssuedAccessToken {
   readonly refresh_token?: Secret;
 }
 
-/** ID tokens that a client fetches itself; seconds. */
-export const ID_TOKEN_LIFETIME = 600;
 /** A redeemed code is remembered so long, to notice when it comes again; milliseconds. */
 const MEMORY = 3_600_000;
 
@@ -57,30 +54,66 @@ const MEMORY = 3_600_000;
  */
 export async function redeemAuthorizationCode(
   { directory, tokens }: Pick<Oauth, "directory" | "tokens">,
-  { client, code, redirect_uri, code_verifier, audience, dpop_jkt, facts }: CodeRequest,
+  request: CodeRequest,
 ): Promise<CodeTokens> {
+  const { client, code, audience, dpop_jkt } = request;
   const { account_id } = client;
-  const { storage, revocations, master_keys } = directory;
-  const content = readAuthorizationCode(master_keys, account_id, code);
-  const now = storage.now();
-  const { sid, subject, grant_id = "", began_at = now } = content.authorization;
-  const stolen = async (): Promise<never> => {
-    await revoke(directory, { account_id, entity: sid, actor: actorFrom(client.id, facts), facts: by_reuse });
-    throw invalidGrant("The authorization code was used before, or belongs to another client.");
-  };
-  if (content.authorization.client_uuid !== client.id) return stolen();
-  checkBinding(content, redirect_uri, code_verifier);
-  const { dpop_jkt: promised } = content.authorization;
-  if (promised !== undefined && promised !== dpop_jkt) throw invalidGrant("The code is bound to another DPoP key.");
-  if (content.expires_at <= now) {
-    if (await selectRedeemed(storage.read, account_id, content.id)) return stolen();
-    throw invalidGrant("The authorization code has expired.");
-  }
+  const content = readAuthorizationCode(directory.master_keys, account_id, code);
+  const now = directory.storage.now();
+  await checkPresented(directory, content, request, now);
   const account = await findAccount(directory, account_id);
   checkTarget(directory, account, content.authorization.audience, audience);
-  checkUnrevoked(revocations, account_id, content.authorization);
+  checkUnrevoked(directory.revocations, account_id, content.authorization);
+  const held = await spend(directory, content, request, now);
+  await noteUsed(directory, client);
+  noteSeenAt(directory, client, content.authorization.subject.id);
+  const scope = await stillGiven(directory, account, content, held);
+  const authorization = { ...content.authorization, scope, issuing: issuingOf(directory, account), dpop_jkt };
+  const issued = await issueAccessToken(tokens, authorization, now);
+  const { openid, session_id = authorization.sid, nonce, acr, claims } = content;
+  const begun = openid ? { ...authorization, session_id } : authorization;
+  const lasting = lasts(client, scope)
+    ? { refresh_token: await beginFamily(directory, account, client, begun, client.id, now) }
+    : {};
+  if (!openid) return { ...issued, ...lasting };
+  const said = { session_id, nonce, acr, claims };
+  return { ...issued, ...lasting, id_token: await issueLoginIdToken(tokens, client, authorization, said, now) };
+}
+
+/** That the code is this client's, bound to what it shows, and not over. @throws 400 invalid_grant. */
+async function checkPresented(
+  directory: Directory,
+  content: AuthorizationCode,
+  request: CodeRequest,
+  now: number,
+): Promise<void> {
+  const { client, redirect_uri, code_verifier, dpop_jkt } = request;
+  const { client_uuid, dpop_jkt: promised } = content.authorization;
+  if (client_uuid !== client.id) return endStolen(directory, content, request);
+  checkBinding(content, redirect_uri, code_verifier);
+  if (promised !== undefined && promised !== dpop_jkt) throw invalidGrant("The code is bound to another DPoP key.");
+  if (content.expires_at > now) return;
+  if (await selectRedeemed(directory.storage.read, client.account_id, content.id))
+    return endStolen(directory, content, request);
+  throw invalidGrant("The authorization code has expired.");
+}
+
+/**
+ * Notes that the code was redeemed, once, while everybody concerned lives.
+ *
+ * @returns what the client's grant holds now: JSON, or null where none is needed.
+ * @throws 400 invalid_grant; 401 invalid_client when the client's secret ended meanwhile.
+ */
+async function spend(
+  directory: Directory,
+  content: AuthorizationCode,
+  request: CodeRequest,
+  now: number,
+): Promise<string | null> {
+  const { client } = request;
+  const { sid, subject, grant_id = "", began_at = now } = content.authorization;
   const ids = {
-    account_id,
+    account_id: client.account_id,
     code_id: content.id,
     sid,
     client_id: client.id,
@@ -89,38 +122,21 @@ export async function redeemAuthorizationCode(
     user_id: subject.id,
   };
   const times = { began_at: instant(began_at), now: instant(now), expires_at: instant(now + MEMORY) };
-  const { alive, redeemed, scope: held } = await storage.hot(redeemStatement, { ...ids, ...times });
+  const { alive, redeemed, scope } = await directory.storage.hot(redeemStatement, { ...ids, ...times });
   if (!alive) await checkSecretStands(directory, client);
   if (!alive) throw invalidGrant("The client, its secret, its grant, the user or the login is gone.");
-  if (!redeemed) return stolen();
-  await noteUsed(directory, client);
-  noteSeenAt(directory, client, subject.id);
-  const scope = await stillGiven(directory, account, content, held);
-  const authorization = { ...content.authorization, scope, issuing: issuingOf(directory, account), dpop_jkt };
-  const issued = await issueAccessToken(tokens, authorization, now);
-  const { session_id = sid } = content;
-  const begun = content.openid ? { ...authorization, session_id } : authorization;
-  const lasting = lasts(client, authorization.scope)
-    ? { refresh_token: await beginFamily(directory, account, client, begun, client.id, now) }
-    : {};
-  if (!content.openid) return { ...issued, ...lasting };
-  const fields = {
-    audience: client.client_id,
-    lifetime: ID_TOKEN_LIFETIME,
-    nonce: content.nonce,
-    acr: content.acr,
-    claims: content.claims,
-  };
-  const spoken = { ...authorization, sid: await spokenSid(tokens, authorization, session_id) };
-  return { ...issued, ...lasting, id_token: await issueIdToken(tokens, spoken, fields, now) };
+  return redeemed ? scope : endStolen(directory, content, request);
 }
 
-/** `sid` of an ID token: what the browser session behind the login is called there, else the login itself. */
-export const spokenSid = (
-  tokens: Oauth["tokens"],
-  { issuing, sid, sector }: Pick<Authorization, "issuing" | "sid" | "sector">,
-  session_id: string,
-): Promise<string> | string => (session_id === sid ? sid : sessionIn(tokens, issuing.account_id, sector, session_id));
+/** @throws 400 invalid_grant once everything that the code led to is revoked. */
+async function endStolen(
+  directory: Directory,
+  { authorization: { sid } }: AuthorizationCode,
+  { client: { account_id, id }, facts }: CodeRequest,
+): Promise<never> {
+  await revoke(directory, { account_id, entity: sid, actor: actorFrom(id, facts), facts: by_reuse });
+  throw invalidGrant("The authorization code was used before, or belongs to another client.");
+}
 
 /** What was authorized, without what was taken since from the client's grant or `public_client_grants`. `held`: JSON. */
 async function stillGiven(

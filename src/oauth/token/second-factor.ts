@@ -1,12 +1,14 @@
-import { finishFactor, type PresentedFactor } from "../../authentication/mfa/finish.ts";
+import type { PresentedFactor } from "../../authentication/mfa/finish.ts";
 import { openLogin } from "../../authentication/mfa/open-login.ts";
 import { findClient } from "../../directory/clients/find-client.ts";
 import { pickGrantById } from "../../directory/grants/find-grant.ts";
 import { checkActsFor } from "../../directory/scopes.ts";
 import { refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
+import type { Caller } from "../caller.ts";
 import { checkBound } from "../dpop/check-bound.ts";
-import { type Caller, holderFor, type TokenContinuation } from "../finish-first-factor.ts";
+import { holderFor, readContinuation } from "../finish-first-factor.ts";
+import { finishSecondFactor } from "../finish-second-factor.ts";
 import { issueForPerson, type PersonTokens } from "../issue-for-person.ts";
 import type { Oauth } from "../oauth.ts";
 
@@ -23,16 +25,13 @@ export async function finishWithFactor(
   presented: PresentedFactor,
 ): Promise<PersonTokens> {
   const { directory } = oauth;
-  const { account, bearer, facts, source, now } = caller;
+  const { account, bearer, now } = caller;
   const pending = await openLogin(directory, account.account_id, mfa_token, now);
   checkActsFor(bearer, { id: pending.client_id });
-  const { kind, audience, lasting } = pending.continuation as TokenContinuation;
-  if (kind !== "token")
-    throw refuse("invalid_grant", { message: "This login began at auth/authorize, and ends there." });
+  const { audience, lasting } = readContinuation(pending);
   const client = await findClient(directory, account.account_id, pending.client_id);
   checkBound(client);
-  const about = { account, pending, presented, source: source(client), actor: bearer.subject, facts, now };
-  const subject = await finishFactor(directory, about);
+  const subject = await finishSecondFactor(directory, caller, client, pending, presented);
   const grant = await pickGrantById(directory, client, pending.grant_id);
   if (!grant) throw refuse("unauthorized_client", { message: "The client's grant no longer exists." });
   const holder_id = lasting ? await holderFor(directory, bearer) : undefined;

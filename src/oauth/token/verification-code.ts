@@ -5,8 +5,9 @@ import { findGrant, lookUpGrant } from "../../directory/grants/find-grant.ts";
 import { actsFor, checkActsFor } from "../../directory/scopes.ts";
 import { refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
+import type { Caller } from "../caller.ts";
 import { checkBound } from "../dpop/check-bound.ts";
-import { type Caller, finishFirstFactor } from "../finish-first-factor.ts";
+import { finishFirstFactor } from "../finish-first-factor.ts";
 import type { PersonTokens } from "../issue-for-person.ts";
 import type { Oauth } from "../oauth.ts";
 

@@ -14,7 +14,7 @@ import { hostedLogin, pageHost } from "../../directory/grants/audience.ts";
 import type { RequestFacts } from "../../http/facts.ts";
 import type { Progress } from "../../oauth/browser/authorization-request.ts";
 import { logBrowserIn } from "../../oauth/browser/log-browser-in.ts";
-import { agreementTo, keepsConsent } from "../../oauth/browser/needs-consent.ts";
+import { agreementTo } from "../../oauth/browser/needs-consent.ts";
 import { noteProgress, type OpenRequest, saveProgress } from "../../oauth/browser/open-request.ts";
 import { RedirectedRefusal, waitsNoMore } from "../../oauth/browser/redirected-refusal.ts";
 import type { Resumed } from "../../oauth/browser/resume.ts";
@@ -218,7 +218,7 @@ async function allow(oauth: Oauth, { opened, resumed }: Acting, shown: string | 
   const { user_id, id: session_id } = next.session;
   if (session_id !== shown) return noteProgress(oauth, request, { ...request.progress, problem: "login_changed" });
   const agreement = agreementTo({ account, client, user_id, parameters: request.parameters });
-  if (keepsConsent(client, request.parameters)) await recordConsent(oauth.directory, agreement);
+  await recordConsent(oauth.directory, agreement);
   const { fresh } = request.progress;
   await saveProgress(oauth, request, { session_id, consented: true, ...(fresh ? { fresh } : {}) });
 }

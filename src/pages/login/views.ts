@@ -1,10 +1,10 @@
 import type { Session } from "../../authentication/sessions/session.ts";
 import type { Client } from "../../directory/clients/client.ts";
-import { hostOf } from "../../directory/clients/home.ts";
+import { callbackHost } from "../../directory/clients/home.ts";
 import type { User } from "../../directory/users/user.ts";
 import { oneLine } from "../../http/one-line.ts";
 import { type AuthorizationRequest, askedScope } from "../../oauth/browser/authorization-request.ts";
-import { keepsConsent, shownHome } from "../../oauth/browser/needs-consent.ts";
+import { shownHome } from "../../oauth/browser/needs-consent.ts";
 import { hostOfProvider } from "../../oauth/browser/upstream.ts";
 import { instant } from "../../storage/storage.ts";
 import { breakable, type Html, html } from "../html.ts";
@@ -232,9 +232,9 @@ export function consentView(context: Context, person: KnownPerson): View {
     title: texts.consent(nameOf(client)),
     body: html`${request.progress.problem === "login_changed" && problemOf(context)}${client.origin !== "account" && html`<p class="quiet">${texts.unchecked} ${from}</p>`}${request.parameters.device !== undefined && html`<p class="problem">${texts.device.warning}</p>`}${scopeList(texts, { audience, scope })}
 <div class="who"><span>${labelOf(context, person)}</span>${form(context, "another", html`<button class="link">${texts.not_you}</button>`)}</div>
-${request.parameters.device === undefined && html`<p class="quiet">${texts.consent_at(placeOf(texts, hostOf(redirect_uri)))}</p>`}
+${request.parameters.device === undefined && html`<p class="quiet">${texts.consent_at(placeOf(texts, callbackHost(redirect_uri)))}</p>`}
 ${form(context, "allow", html`<input type="hidden" name="session" value="${person.session.id}"><button class="main">${texts.allow}</button>`)}
 ${form(context, "deny", html`<button class="other">${texts.deny}</button>`)}
-${keepsConsent(client, request.parameters) && html`<p class="quiet">${texts.consent_intro} <a href="login/consents">${texts.consents}</a>.</p>`}`,
+<p class="quiet">${texts.consent_intro} <a href="login/consents">${texts.consents}</a>.</p>`,
   };
 }

@@ -1,94 +1,37 @@
 import { Check } from "typebox/value";
-import type { Account } from "../../directory/accounts/account.ts";
-import { findAccount } from "../../directory/accounts/find-account.ts";
 import { isFetchable } from "../../directory/clients/callback.ts";
 import { changeClient } from "../../directory/clients/change-client.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { createClient, type NewClient } from "../../directory/clients/create-client.ts";
-import { isDeleted, lookUpClient } from "../../directory/clients/find-client.ts";
+import { lookUpClient } from "../../directory/clients/find-client.ts";
 import type { ClientSettings } from "../../directory/clients/settings.ts";
-import { cacheKey, type Directory } from "../../directory/directory.ts";
+import { type Actor, cacheKey, type Directory } from "../../directory/directory.ts";
 import { ask, blame, isMomentary } from "../../egress/documents.ts";
 import { Refusal, refuse } from "../../errors.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import type { Oauth } from "../oauth.ts";
-import { ClientMetadata, emptyLeftOut, settingsOfStranger } from "./client-metadata.ts";
-import { chargeNewClient, checkSameSector, inRegistrationTerms, leftToIt } from "./register.ts";
+import { checkSameSector } from "./check-sector.ts";
+import { ClientMetadata, emptyLeftOut, leftToIt, settingsOfStranger } from "./client-metadata.ts";
 import { KEPT } from "./registration.ts";
-import { countDocuments, selectRegistration, upsertRegistration } from "./store.ts";
+import { inRegistrationTerms } from "./registration-terms.ts";
+import { selectRegistration, upsertRegistration } from "./store.ts";
 
 /** Bytes. */
 const LONGEST = 5_120;
 /** Seconds that a document is believed: at least, unless its headers say, and at most. */
 const [SHORTEST, USUAL, MOST] = [30, 300, 86_400];
-/** An account keeps no more of them. */
-const LIMIT = 10_000;
 
-type Asking = Pick<Oauth, "directory" | "documents">;
+/** What asking for a document needs. */
+export type Asking = Pick<Oauth, "directory" | "documents">;
 
 /**
  * Whether a client_id is the address of a document: https (http on a loopback address, which EGRESS_ALLOW has to open),
  * with a path, and nothing that could be read in two ways.
  */
-function isDocumentAddress(client_id: string): boolean {
+export function isDocumentAddress(client_id: string): boolean {
   if (client_id.length > 2_048 || !isFetchable(client_id)) return false;
   const { href, pathname, hash } = new URL(client_id);
   return href === client_id && pathname.length > 1 && hash === "";
-}
-
-/**
- * A client by client_id or uuid. One that a document describes (OAuth Client ID Metadata Document) is what its document
- * says: read anew when it is no longer fresh, and known only where the account takes such clients.
- *
- * @throws 400 invalid_client_metadata, invalid_redirect_uri: see `isMisdescribed`; 400 client_unreachable while its
- *   document does not answer.
- */
-export async function lookUpCurrentClient(
-  oauth: Asking,
-  account_id: string,
-  name: string,
-): Promise<Client | undefined> {
-  const { directory } = oauth;
-  const client = await lookUpClient(directory, account_id, name);
-  if (client?.origin !== "metadata") return client;
-  const { settings } = await findAccount(directory, account_id);
-  if (!settings.client_id_metadata_documents) return undefined;
-  return (await isFresh(directory, client)) ? client : readAnew(oauth, account_id, client.client_id);
-}
-
-/**
- * The client of somebody's token, or of a login under way, by client_id or uuid.
- *
- * @throws 403 unauthorized_client also for one whose document says so no more; 400 client_unreachable when it does not answer.
- */
-export async function findHoldersClient(oauth: Asking, account_id: string, name: string): Promise<Client> {
-  const client = await lookUpCurrentClient(oauth, account_id, name).catch((error: unknown) => {
-    throw isMisdescribed(error) ? blame("unauthorized_client", error) : error;
-  });
-  if (!client) throw refuse("unauthorized_client", { message: "The client is unknown." });
-  return client;
-}
-
-/**
- * As `lookUpCurrentClient`; who is not known and has the address of a document for a client_id is from now on a client
- * of the account, which it is until nobody uses it for a month; one that was deleted stays unknown. It holds no secret,
- * and nothing else at its address is fetched.
- *
- * @throws 400 invalid_client_metadata, invalid_redirect_uri, client_unreachable; 429.
- */
-export async function lookUpAnyClient(
-  oauth: Asking,
-  { account_id, settings }: Account,
-  client_id: string,
-  source: string,
-): Promise<Client | undefined> {
-  const known = await lookUpCurrentClient(oauth, account_id, client_id);
-  if (known || !settings.client_id_metadata_documents || !isDocumentAddress(client_id)) return known;
-  const { directory } = oauth;
-  if (await isDeleted(directory, account_id, client_id)) return undefined;
-  await chargeNewClient(directory, account_id, source);
-  if ((await countDocuments(directory.storage.read, account_id)) >= LIMIT) throw refuse("too_many_requests");
-  return readAnew(oauth, account_id, client_id);
 }
 
 /** Whether a client is in the way of itself, by what its document says or because it is not there. */
@@ -103,16 +46,19 @@ export const isOutOfReach = (error: unknown): boolean =>
 const isUnread = ({ settings, set_by_account }: Client): boolean =>
   settings.sector_identifier_uri !== null && !set_by_account.includes("sector_identifier_uri");
 
-async function isFresh({ storage }: Directory, client: Client): Promise<boolean> {
+/** Whether what its document said last is still believed. */
+export async function isFresh({ storage }: Directory, client: Client): Promise<boolean> {
   const { fresh_until } = (await selectRegistration(storage.read, client.account_id, client.id)) ?? {};
   return !!fresh_until && fresh_until > instant(storage.now()) && !isUnread(client);
 }
 
 /**
- * Many at once ask its address once, also who comes when it has just been read, and a moment after it failed nobody
- * asks again.
+ * A client as its document describes it now. Many at once ask its address once, also who comes when it has just been read,
+ * and a moment after it failed nobody asks again.
+ *
+ * @throws 400 invalid_client_metadata, invalid_redirect_uri, client_unreachable.
  */
-async function readAnew(oauth: Asking, account_id: string, client_id: string): Promise<Client | undefined> {
+export async function readAnew(oauth: Asking, account_id: string, client_id: string): Promise<Client | undefined> {
   const { directory, documents } = oauth;
   const renewal = await documents.renewed.get(cacheKey(account_id, client_id), async () => {
     try {
@@ -160,7 +106,7 @@ async function createDocumentClient(
   directory: Directory,
   account_id: string,
   input: NewClient & { readonly client_id: string },
-  actor: Parameters<typeof createClient>[3],
+  actor: Actor,
 ): Promise<void> {
   try {
     await createClient(directory, account_id, input, actor);

@@ -1,0 +1,28 @@
+import type { FastifyRequest } from "fastify";
+import type { Account } from "../directory/accounts/account.ts";
+import { findAccount } from "../directory/accounts/find-account.ts";
+import type { Client } from "../directory/clients/client.ts";
+import { sourceOf } from "../directory/clients/end-user-source.ts";
+import type { Directory } from "../directory/directory.ts";
+import type { Bearer } from "../http/contract.ts";
+import { factsOf, type RequestFacts } from "../http/facts.ts";
+
+/** Who asks for something in a person's name, from where. */
+export interface Caller {
+  readonly account: Account;
+  readonly bearer: Bearer;
+  readonly facts: RequestFacts;
+  /** Where the end user is, for this client; null where nobody knows. */
+  readonly source: (client: Client) => string | null;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+}
+
+/** Of a request whose bearer is known. */
+export async function callerOf(directory: Directory, request: FastifyRequest, bearer: Bearer): Promise<Caller> {
+  const { headers, ip } = request;
+  const account = await findAccount(directory, bearer.account_id);
+  const end_user_ip = headers["end-user-ip"] as string | undefined;
+  const source = (client: Client) => sourceOf(client, end_user_ip, ip);
+  return { account, bearer, facts: factsOf(request), source, now: directory.storage.now() };
+}
