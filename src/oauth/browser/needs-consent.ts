@@ -13,15 +13,15 @@ interface Asking {
 }
 
 /**
- * Whether people are asked at this client, and what they allow is kept for them to look at and to take back: at whichever
- * is not the account's own, and for a device at any client, since it may be anybody's. Never for a page of ours.
+ * Whether people are asked at this client, and what they allow is kept for them to look at and to take back: at
+ * whichever is not the account's own, and for a device at any client, since it may be anybody's. Never for a page of ours.
  */
 export const asksConsent = (client: Client, { device, own_page }: AuthorizationParameters): boolean =>
   !own_page && (device !== undefined || isForeign(client));
 
 /**
- * Whether this person has to be asked, where people are: until they agreed to all of these scopes, at this host where the
- * client registered itself (RFC 7591 §5).
+ * Whether this person has to be asked, where people are: until they agreed to all of these scopes, at this host where
+ * the client registered itself (RFC 7591 §5).
  */
 export async function needsConsent(directory: Directory, asking: Asking): Promise<boolean> {
   const { client, parameters } = asking;

@@ -43,7 +43,11 @@ export async function beginCustomersLogin(oauth: Oauth, request: CustomerRequest
   };
 }
 
-/** A login without the password or PIN, over the account's mfa_recovery_channel first. @throws 403; 429 too_many_requests. */
+/**
+ * A login without the password or PIN, over the account's mfa_recovery_channel first.
+ *
+ * @throws 400 invalid_request; 403 unauthorized_client; 429 too_many_requests.
+ */
 export async function recoverCustomer(oauth: Oauth, request: CustomerRequest): Promise<Recovery> {
   const { account, client, grant, person, now } = await nameCustomer(oauth, request);
   const { audience, bearer, locale, facts } = request;

@@ -53,8 +53,8 @@ export async function isFresh({ storage }: Directory, client: Client): Promise<b
 }
 
 /**
- * A client as its document describes it now. Many at once ask its address once, also who comes when it has just been read,
- * and a moment after it failed nobody asks again.
+ * A client as its document describes it now. Many at once ask its address once, also who comes when it has just been
+ * read, and a moment after it failed nobody asks again.
  *
  * @throws 400 invalid_client_metadata, invalid_redirect_uri, client_unreachable.
  */

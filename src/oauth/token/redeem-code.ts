@@ -50,7 +50,8 @@ const MEMORY = 3_600_000;
  * Redeems an authorization code, once (RFC 6749 §4.1.3, RFC 7636 §4.6). A second use, or use by another client, revokes what
  * the first one issued (RFC 9700 §4.5.3). What was taken from the client's grant since is left out.
  *
- * @throws 400 invalid_grant, 400 invalid_target; 401 invalid_client when the client's secret ended meanwhile; 503 when nobody knows whether the authorization was revoked.
+ * @throws 400 invalid_grant, invalid_target; 401 invalid_client when the client's secret ended meanwhile; 503 when nobody
+ *   knows whether the authorization was revoked.
  */
 export async function redeemAuthorizationCode(
   { directory, tokens }: Pick<Oauth, "directory" | "tokens">,

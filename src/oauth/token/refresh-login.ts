@@ -100,8 +100,8 @@ async function checkAsked(
 }
 
 /**
- * What the login is by now, of what was asked for. What the grant has lost since is left out, named or not: the token is
- * spent, and a refusal would be the end of the login.
+ * What the login is by now, of what was asked for. What the grant has lost since is left out, named or not: the token
+ * is spent, and a refusal would be the end of the login.
  */
 async function authorizationNow(
   directory: Directory,
