@@ -66,7 +66,7 @@ export async function prepareSession({ core: { directory, storage } }) {
   const subject = { user_id: id, authenticated_at: now, amr: ["otp"] };
   const browser = newBrowser();
   const cookies = { now: sha256(reveal(browser)) };
-  await storage.write((tx) => beginSession(tx, storage.engine, account, subject, cookies, now));
+  await storage.write((tx) => beginSession(tx, account, subject, cookies, now));
   return { cookie: `lk_${ACCOUNT}=${reveal(browser)}` };
 }
 

@@ -74,7 +74,7 @@ async function compareFactor(
   const { user_id, amr, password_set_at } = pending.subject;
   const password = password_set_at && { kind: shownKind(amr), updated_at: password_set_at };
   const done = await storage.write(async (tx) => {
-    if (password && !(await passwordStands(tx, storage.engine, { account_id, user_id }, password))) return false;
+    if (password && !(await passwordStands(tx, { account_id, user_id }, password))) return false;
     if (!(await spend(tx, request, proof))) return false;
     await forgiveIn(tx, directory, guesser);
     if (proof.kind === "sms") await chargeAll(tx, [enteredFrom(account_id, proof.sent_to)], now);

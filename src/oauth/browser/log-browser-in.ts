@@ -28,9 +28,9 @@ export async function logBrowserIn(
     const digest = sha256(reveal(cookie));
     // Before any row of a session, as whoever answers a request does.
     const { account_id } = account;
-    await moveRequests(tx.db, storage.engine, { account_id, id: request.id, from: browser, to: digest });
+    await moveRequests(tx.db, { account_id, id: request.id, from: browser, to: digest });
     const cookies = { before: browser, now: digest };
-    const session_id = await beginSession(tx, storage.engine, account, subject, cookies, now);
+    const session_id = await beginSession(tx, account, subject, cookies, now);
     if (!(await updateProgress(tx.db, request, digest, { session_id, fresh: true }))) throw gone();
     return cookie;
   });
