@@ -16,7 +16,6 @@ import { lookUpAccount } from "../dist/directory/accounts/find-account.js";
 import { createClient } from "../dist/directory/clients/create-client.js";
 import { createGrant } from "../dist/directory/grants/change-grants.js";
 import { createUser } from "../dist/directory/users/create-user.js";
-import { sha256 } from "../dist/secrets/digest.js";
 import { reveal } from "../dist/secrets/secret.js";
 import { uuidv7 } from "../dist/secrets/uuid.js";
 import { openSqliteFile } from "../dist/storage/sqlite/connection.js";
@@ -64,10 +63,9 @@ export async function prepareSession({ core: { directory, storage } }) {
   const { id } = await createUser(directory, account, input, actor);
   const now = storage.now();
   const subject = { user_id: id, authenticated_at: now, amr: ["otp"] };
-  const browser = newBrowser();
-  const cookies = { now: sha256(reveal(browser)) };
-  await storage.write((tx) => beginSession(tx, storage.engine, account, subject, cookies, now));
-  return { cookie: `lk_${ACCOUNT}=${reveal(browser)}` };
+  const { cookie, digest } = newBrowser();
+  await storage.write((tx) => beginSession(tx, account, subject, { now: digest }, now));
+  return { cookie: `lk_${ACCOUNT}=${reveal(cookie)}` };
 }
 
 /** A code for each of so many new people, of these tenants in turn. */

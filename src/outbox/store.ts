@@ -1,5 +1,5 @@
 import { type RawBuilder, type Selectable, sql } from "kysely";
-import type { Database, Engine, Instant } from "../storage/storage.ts";
+import type { Database, Instant } from "../storage/storage.ts";
 import type { Outbox } from "../storage/tables.ts";
 import type { Channel, OutboxRow, SentChannel } from "./outbox.ts";
 
@@ -101,13 +101,13 @@ export interface Claim {
 }
 
 /**
- * Takes due rows of one queue for one process. Concurrent claims never take the same row: PostgreSQL skips rows that
- * another claim holds, SQLite runs one write at a time. A claimed row is due again when its claim runs out.
+ * Takes due rows of one queue for one process. Concurrent claims never take the same row: each skips those that another
+ * holds. A claimed row is due again when its claim runs out.
  */
-export async function updateClaim(db: Database, engine: Engine, claim: Claim): Promise<OutboxRow[]> {
+export async function updateClaim(db: Database, claim: Claim): Promise<OutboxRow[]> {
   const rows = await db
-    .with("due", (cte) => {
-      const due = cte
+    .with("due", (cte) =>
+      cte
         .selectFrom("outbox")
         .select(["account_id", "id"])
         .where("state", "=", "pending")
@@ -115,9 +115,10 @@ export async function updateClaim(db: Database, engine: Engine, claim: Claim): P
         .where("destination", "=", claim.queue.destination)
         .where("next_attempt_at", "<=", claim.now)
         .orderBy("next_attempt_at")
-        .limit(claim.limit);
-      return engine === "postgres" ? due.forUpdate().skipLocked() : due;
-    })
+        .limit(claim.limit)
+        .forUpdate()
+        .skipLocked(),
+    )
     .updateTable("outbox")
     .set({ claimed_by: claim.claimed_by, next_attempt_at: claim.until, attempts: sql`attempts + 1` })
     .where((eb) =>

@@ -112,7 +112,7 @@ async function claim(worker: Worker): Promise<OutboxRow[]> {
   const claimed = { claimed_by, now: instant(now()), until: instant(now() + lease) };
   const rows = await storage.write(async (tx) => {
     const rows: OutboxRow[] = [];
-    for (const share of shares) rows.push(...(await updateClaim(tx.db, storage.engine, { ...claimed, ...share })));
+    for (const share of shares) rows.push(...(await updateClaim(tx.db, { ...claimed, ...share })));
     return rows;
   });
   for (const row of rows) turns.noteServed(row, claimed.now);

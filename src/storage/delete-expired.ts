@@ -1,5 +1,6 @@
 import { type RawBuilder, sql } from "kysely";
 import type { Sweep } from "./janitor.ts";
+import { FOR_UPDATE, SKIP_LOCKED } from "./row-locks.ts";
 import { type Instant, instant, type Storage } from "./storage.ts";
 import type { Tables } from "./tables.ts";
 
@@ -27,11 +28,10 @@ interface Ended extends Keyed {
  */
 export function deleteEnded(storage: Storage, { table, key, by, which }: Ended, batch: number): Promise<number> {
   const [name, columns] = [sql.table(table), sql.join(["account_id", ...key].map((column) => sql.ref(column)))];
-  const passing = sql.raw(storage.engine === "postgres" ? "for update skip locked" : "");
   // Materialized, so that it is read once; the batch stands in the text, so that PostgreSQL plans for a few rows.
   const statement = sql`delete from ${name} where (${columns}) in (
     with longest as materialized (
-      select ${columns} from ${name} where ${which} order by ${sql.ref(by)} limit ${sql.lit(batch)} ${passing}
+      select ${columns} from ${name} where ${which} order by ${sql.ref(by)} limit ${sql.lit(batch)} ${FOR_UPDATE} ${SKIP_LOCKED}
     ) select ${columns} from longest)`;
   return storage.write(async ({ db }) => Number((await statement.execute(db)).numAffectedRows));
 }

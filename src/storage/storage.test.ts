@@ -1,5 +1,7 @@
+import { sql } from "kysely";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../test/support/engines.ts";
+import { FOR_UPDATE, SKIP_LOCKED } from "./row-locks.ts";
 import { type HotStatement, instant, type Storage } from "./storage.ts";
 
 interface Count {
@@ -118,6 +120,20 @@ describeOnBothEngines("storage", (engine) => {
       "rejected",
       "fulfilled",
     ]);
+  });
+
+  it("reads rows that are to be held on both engines, and says so to the one that holds them", async () => {
+    await insertAccount(storage, "T00000011");
+    const found = storage.read.selectFrom("accounts").select("name").distinct().where("account_id", "=", "T00000011");
+    expect(await found.execute()).toEqual([{ name: "n" }]);
+    await storage.write(async ({ db }) => {
+      const built = db.selectFrom("accounts").select("name").where("account_id", "=", "T00000011");
+      const written = sql`select name from accounts where account_id = 'T00000011' ${FOR_UPDATE} ${SKIP_LOCKED}`;
+      for (const query of [built.forUpdate().skipLocked().compile(), written.compile(db)]) {
+        expect(query.sql.includes("for update skip locked")).toBe(engine === "postgres");
+        expect((await db.executeQuery(query)).rows).toEqual([{ name: "n" }]);
+      }
+    });
   });
 
   it("rolls back a failing write alone, and keeps its neighbours", async () => {

@@ -293,9 +293,7 @@ describeOnBothEngines("a step of the hosted login", (engine) => {
       const subject = { user_id, second_factor: false, ...shown };
       const cookies = { before, now: randomBytes(32) };
       before = cookies.now;
-      const session_id = await storage.write((tx) =>
-        beginSession(tx, storage.engine, account, subject, cookies, storage.now()),
-      );
+      const session_id = await storage.write((tx) => beginSession(tx, account, subject, cookies, storage.now()));
       return { session_id, known: await knowsPerson(directory, account, cookies.now, email) };
     };
     const upstream = "https://provider.example";

@@ -144,7 +144,7 @@ describeOnBothEngines("a login under way while the person's logins end", (engine
       authorization_id: crypto.randomUUID(),
     });
     const begin = (now: number) => (tx: Transaction) =>
-      beginSession(tx, storage.engine, account, subject(), { now: randomBytes(32) }, now);
+      beginSession(tx, account, subject(), { now: randomBytes(32) }, now);
     const browsers = async () => {
       const sessions = storage.read.selectFrom("sessions").select("id").where("user_id", "=", person.id);
       return (await sessions.where("ended_at", "is", null).execute()).length;

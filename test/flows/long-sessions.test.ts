@@ -252,7 +252,8 @@ describeOnBothEngines("long", (engine) => {
       progress: "{}",
     };
     const rows = Array.from({ length: 300 }, (_, index) => ({
-      ...{ ...about, id: `${user_id}-${index}`, browser_digest, created_at: now, expires_at: later },
+      // Before any that is drawn: which of very many follow is up to the engine, and it may read them in this order.
+      ...{ ...about, id: `!${user_id}-${index}`, browser_digest, created_at: now, expires_at: later },
       used_at: index < 150 ? now : null,
     }));
     const ended = rows.map(({ id }) => ({ ...session, id, ended_at: now }));
@@ -267,7 +268,7 @@ describeOnBothEngines("long", (engine) => {
       .select(["id", "used_at"])
       .where("account_id", "=", tenant.account_id)
       .where("browser_digest", "=", await digest());
-    const open = (await moved.execute()).filter(({ id }) => id.startsWith(user_id));
+    const open = (await moved.execute()).filter(({ id }) => id.includes(user_id));
     expect([open.length, open.filter(({ used_at }) => used_at !== null).length]).toEqual([100, 0]);
     const now_at = await digest();
     const followed = (await sessionsOf(user_id)).filter((one) => now_at.equals(Buffer.from(one.browser_digest)));

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { type RequestFacts, recordDeed } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import { actorFrom } from "../../directory/actor.ts";
+import { areAlive } from "../../directory/check-alive.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { type Refusal, refuse, refuseField } from "../../errors.ts";
 import { chargeAll } from "../../limits/limits.ts";
@@ -14,13 +15,14 @@ import { inLine } from "../guesses/in-line.ts";
 import { enteredFrom } from "../messages/sms-limits.ts";
 import { passwordStands, shownKind } from "../passwords/password.ts";
 import type { AuthenticatedSubject } from "../subject.ts";
+import { useStatement } from "../used-tokens.ts";
 import { bindingChallenge } from "./challenge.ts";
 import { channelsOf } from "./factors.ts";
 import { MFA_LIFETIME, type OobChallenge, oobTicket, type PendingLogin } from "./mfa.ts";
 import { spent } from "./open-login.ts";
 import { mfaRequired } from "./require-factor.ts";
 import { openSeed } from "./seed.ts";
-import { insertFinished, selectFactors, updateStep } from "./store.ts";
+import { selectFactors, updateStep } from "./store.ts";
 import { matchTotp } from "./totp.ts";
 
 /** A code by SMS or mail with the challenge it answers, or a one-time password of an app. */
@@ -74,7 +76,7 @@ async function compareFactor(
   const { user_id, amr, password_set_at } = pending.subject;
   const password = password_set_at && { kind: shownKind(amr), updated_at: password_set_at };
   const done = await storage.write(async (tx) => {
-    if (password && !(await passwordStands(tx, storage.engine, { account_id, user_id }, password))) return false;
+    if (password && !(await passwordStands(tx, { account_id, user_id }, password))) return false;
     if (!(await spend(tx, request, proof))) return false;
     await forgiveIn(tx, directory, guesser);
     if (proof.kind === "sms") await chargeAll(tx, [enteredFrom(account_id, proof.sent_to)], now);
@@ -129,6 +131,7 @@ async function matchFactor(
     : undefined;
 }
 
+/** @returns false where the login was ended before, or client, grant or user is gone. */
 async function spend(
   tx: Transaction,
   { account, pending, actor, facts, now }: FinishRequest,
@@ -137,8 +140,9 @@ async function spend(
   const { account_id } = account;
   const { client_id, grant_id, subject } = pending;
   const { user_id } = subject;
-  const ids = { account_id, id: pending.id, client_id, grant_id, user_id };
-  if (!(await insertFinished(tx.db, { ...ids, expires_at: instant(pending.expires_at) }))) return false;
+  if (!(await areAlive(tx.db, { account_id, client_id, grant_id, user_id }))) return false;
+  const [first] = await tx.hot(useStatement, [{ account_id, id: pending.id, expires_at: instant(pending.expires_at) }]);
+  if (!first) return false;
   // Raised so that the login itself stays as it was: the next step of the app may still end it.
   if (proof.kind === "totp" && !(await updateStep(tx.db, account_id, user_id, proof.step))) throw used();
   const deed = { account_id, action: "second_factor.accepted", entity: user_id, now: instant(now) };

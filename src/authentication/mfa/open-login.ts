@@ -2,8 +2,8 @@ import type { Directory } from "../../directory/directory.ts";
 import { type Refusal, refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { openTicket } from "../../secrets/ticket.ts";
+import { wasUsed } from "../used-tokens.ts";
 import { loginTicket, type PendingLogin } from "./mfa.ts";
-import { selectFinished } from "./store.ts";
 
 /** The login that an mfa_token holds. `now` in milliseconds. @throws 400 invalid_grant when it is over or none of ours. */
 export async function openLogin(
@@ -15,7 +15,7 @@ export async function openLogin(
   const pending = openTicket<PendingLogin>(directory.master_keys, loginTicket(account_id), mfa_token);
   if (!pending) throw refuse("invalid_grant", { message: "mfa_token is not valid." });
   if (pending.expires_at <= now) throw refuse("invalid_grant", { message: "mfa_token has expired: log in again." });
-  if (await selectFinished(directory.storage.read, account_id, pending.id)) throw spent();
+  if (await wasUsed(directory.storage.read, account_id, pending.id)) throw spent();
   return pending;
 }
 

@@ -1,4 +1,3 @@
-import { sql } from "kysely";
 import type { Database, Instant } from "../../storage/storage.ts";
 import { columns } from "../../storage/tables.ts";
 import type { FactorKind } from "./mfa.ts";
@@ -70,36 +69,5 @@ export async function updateStep(db: Database, account_id: string, user_id: stri
     .where("last_step", "<", step)
     .returning("kind")
     .execute();
-  return rows.length === 1;
-}
-
-export async function selectFinished(db: Database, account_id: string, id: string): Promise<boolean> {
-  const row = await db
-    .selectFrom("used_tokens")
-    .select("id")
-    .where("account_id", "=", account_id)
-    .where("id", "=", id)
-    .executeTakeFirst();
-  return row !== undefined;
-}
-
-export interface Finish {
-  readonly account_id: string;
-  readonly id: string;
-  readonly client_id: string;
-  readonly grant_id: string;
-  readonly user_id: string;
-  readonly expires_at: Instant;
-}
-
-/** Spends a pending login, once and only while client, grant and user live. @returns false otherwise. */
-export async function insertFinished(db: Database, finish: Finish): Promise<boolean> {
-  const { account_id, id, client_id, grant_id, user_id, expires_at } = finish;
-  const { rows } = await sql<{ id: string }>`insert into used_tokens (account_id, id, expires_at)
-    select ${account_id}, ${id}, ${expires_at}
-    where exists (select 1 from live_clients where account_id = ${account_id} and id = ${client_id})
-      and (${grant_id} = '' or exists (select 1 from live_grants where account_id = ${account_id} and id = ${grant_id}))
-      and exists (select 1 from live_users where account_id = ${account_id} and id = ${user_id})
-    on conflict (account_id, id) do nothing returning id`.execute(db);
   return rows.length === 1;
 }

@@ -7,7 +7,7 @@
 import { refuseField } from "../../errors.ts";
 import { reveal, type Secret, secret } from "../../secrets/secret.ts";
 import { slowHash, slowVerify } from "../../secrets/slow-hash.ts";
-import { type Engine, type Instant, instant, type Storage, type Transaction } from "../../storage/storage.ts";
+import { type Instant, instant, type Storage, type Transaction } from "../../storage/storage.ts";
 import { deletePasswords, lockPasswords, type PasswordRow, selectPassword, upsertPassword } from "./store.ts";
 
 export type PasswordKind = "password" | "pin";
@@ -72,12 +72,11 @@ export type ShownPassword = Pick<PasswordRow, "kind" | "updated_at">;
  */
 export async function passwordStands(
   tx: Transaction,
-  engine: Engine,
   { account_id, user_id }: { readonly account_id: string; readonly user_id: string },
   shown: ShownPassword | undefined,
   lock: "share" | "update" = "share",
 ): Promise<boolean> {
-  const rows = await lockPasswords(tx.db, engine, account_id, user_id, lock);
+  const rows = await lockPasswords(tx.db, account_id, user_id, lock);
   if (!shown) return rows.every(({ kind }) => kind !== "password");
   return rows.some(({ kind, updated_at }) => kind === shown.kind && updated_at === shown.updated_at);
 }

@@ -68,7 +68,7 @@ async function compare(
   const authorization_id = randomUUID();
   const letting_in = storage.write(async (tx) => {
     await checkAlive(tx.db, { account_id, client_id, grant_id, user_id: user.id });
-    if (!(await passwordStands(tx, storage.engine, { account_id, user_id: user.id }, shown))) throw wrong();
+    if (!(await passwordStands(tx, { account_id, user_id: user.id }, shown))) throw wrong();
     await forgiveIn(tx, directory, guesser);
     const about = { client_id, bearer: actor, sid: authorization_id, factor: kind };
     const deed = { account_id, action: "auth.token", entity: user.id, now: instant(now), facts: about };

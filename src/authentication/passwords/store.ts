@@ -1,4 +1,4 @@
-import type { Database, Engine, Instant } from "../../storage/storage.ts";
+import type { Database, Instant } from "../../storage/storage.ts";
 import { columns } from "../../storage/tables.ts";
 import type { PasswordKind } from "./password.ts";
 
@@ -29,7 +29,6 @@ export async function selectPassword(
 /** Whoever changes one waits for this transaction, and the other way round: what comes back is what stands then. */
 export async function lockPasswords(
   db: Database,
-  engine: Engine,
   account_id: string,
   user_id: string,
   lock: "share" | "update",
@@ -39,9 +38,7 @@ export async function lockPasswords(
     .select(columns.passwords)
     .where("account_id", "=", account_id)
     .where("user_id", "=", user_id);
-  const locking = lock === "share" ? found.forShare() : found.forUpdate();
-  // SQLite runs one write at a time.
-  return (await (engine === "postgres" ? locking : found).execute()) as PasswordRow[];
+  return (await (lock === "share" ? found.forShare() : found.forUpdate()).execute()) as PasswordRow[];
 }
 
 export async function deletePasswords(db: Database, account_id: string, user_id: string): Promise<void> {

@@ -5,22 +5,16 @@ import { columns, type SessionEndings } from "../../storage/tables.ts";
 /** An ended session, and which of its authorizations was ended last, by client and `sid`. */
 export type Ending = Readonly<SessionEndings>;
 
-/**
- * Of an account or person, or of anybody. On PostgreSQL it passes over what another process is ending, and holds the rest.
- */
-export async function selectEndings(
-  db: Database,
-  engine: Engine,
-  whose: Whose | undefined,
-  limit: number,
-): Promise<readonly Ending[]> {
-  const found = ofWhom(db, whose)
+/** Of an account or person, or of anybody. It passes over what another process is ending, and holds the rest. */
+export function selectEndings(db: Database, whose: Whose | undefined, limit: number): Promise<readonly Ending[]> {
+  return ofWhom(db, whose)
     .select(columns.session_endings)
     .orderBy("account_id")
     .orderBy("session_id")
-    .limit(limit);
-  // SQLite runs one write at a time.
-  return (engine === "postgres" ? found.forUpdate().skipLocked() : found).execute();
+    .limit(limit)
+    .forUpdate()
+    .skipLocked()
+    .execute();
 }
 
 /** Whether anything of theirs is left, also what another process holds. */

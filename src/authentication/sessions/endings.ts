@@ -94,7 +94,7 @@ export const endingSweep = (directory: Directory): Sweep => ({
 /** @returns how many sessions it found. */
 function nextPage({ storage, revocations }: Directory, whose?: Whose): Promise<number> {
   return storage.write(async (tx) => {
-    const found = await selectEndings(tx.db, storage.engine, whose, PAGE);
+    const found = await selectEndings(tx.db, whose, PAGE);
     const [first] = found;
     if (!first) return 0;
     // Of one account, so that everything that is revoked together is locked in order.

@@ -1,5 +1,6 @@
 import { type RawBuilder, sql } from "kysely";
-import type { Database, Engine, Instant } from "../../storage/storage.ts";
+import { FOR_UPDATE } from "../../storage/row-locks.ts";
+import type { Database, Instant } from "../../storage/storage.ts";
 
 export interface Moved {
   readonly account_id: string;
@@ -14,7 +15,6 @@ const TABS = 100;
 /** What a browser has under way follows its new cookie: the request that is answered (`id`), others that are open. */
 export async function moveRequests(
   db: Database,
-  engine: Engine,
   { account_id, id, from, to }: Moved & { readonly id: string },
 ): Promise<void> {
   const own = sql`account_id = ${account_id} and browser_digest = ${Buffer.from(from)}`;
@@ -24,7 +24,7 @@ export async function moveRequests(
       select id from authorization_requests where ${own} and used_at is null limit ${sql.lit(TABS)}
     ) as others`;
   const moved = sql`browser_digest = ${Buffer.from(to)}`;
-  await change(db, engine, "authorization_requests", { account_id, own, ids }, moved);
+  await change(db, "authorization_requests", { account_id, own, ids }, moved);
 }
 
 /** Ended sessions that follow: by the newest ones it is known who has logged in in a browser. */
@@ -35,12 +35,7 @@ const ENDED = 100;
  * set it was lost: to be ended here with all that they led to. Whoever shows the cookie of before is not known to be
  * who logged in since, so they lie idle from `now` on, and let nobody in.
  */
-export async function moveSessions(
-  db: Database,
-  engine: Engine,
-  { account_id, from, to }: Moved,
-  now: Instant,
-): Promise<void> {
+export async function moveSessions(db: Database, { account_id, from, to }: Moved, now: Instant): Promise<void> {
   const before = Buffer.from(from);
   const moved = sql`browser_digest = ${Buffer.from(to)}, previous_digest = ${before},
     idle_expires_at = case when browser_digest = ${before} then idle_expires_at else ${now} end`;
@@ -50,20 +45,15 @@ export async function moveSessions(
     select id from (
       select id from sessions where ${own} and ended_at is not null order by created_at desc limit ${sql.lit(ENDED)}
     ) as ended`;
-  await change(db, engine, "sessions", { account_id, own, ids }, moved);
+  await change(db, "sessions", { account_id, own, ids }, moved);
 }
 
 /** The browser has shown its cookie: the one before means nothing any more. */
-export async function settleSessions(
-  db: Database,
-  engine: Engine,
-  account_id: string,
-  browser: Uint8Array,
-): Promise<void> {
+export async function settleSessions(db: Database, account_id: string, browser: Uint8Array): Promise<void> {
   const own = sql`account_id = ${account_id} and browser_digest = ${Buffer.from(browser)}
     and previous_digest is not null`;
   const ids = sql`select id from sessions where ${own}`;
-  await change(db, engine, "sessions", { account_id, own, ids }, sql`previous_digest = null`);
+  await change(db, "sessions", { account_id, own, ids }, sql`previous_digest = null`);
 }
 
 interface Rows {
@@ -76,18 +66,14 @@ interface Rows {
 /** Each row held by key, as everybody locks them who takes several. */
 async function change(
   db: Database,
-  engine: Engine,
   table: "sessions" | "authorization_requests",
   { account_id, own, ids }: Rows,
   set: RawBuilder<unknown>,
 ): Promise<void> {
   const name = sql.table(table);
-  // SQLite runs one write at a time. Materialized, so that each is read once, whatever the planner expects.
-  const held =
-    engine === "postgres"
-      ? sql`with found as materialized (${ids}), held as materialized (
-            select id from ${name} where ${own} and id in (select id from found) order by id for update
-          ) select id from held`
-      : ids;
+  // Materialized, so that each is read once, whatever the planner expects.
+  const held = sql`with found as materialized (${ids}), held as materialized (
+      select id from ${name} where ${own} and id in (select id from found) order by id ${FOR_UPDATE}
+    ) select id from held`;
   await sql`update ${name} set ${set} where account_id = ${account_id} and id in (${held})`.execute(db);
 }

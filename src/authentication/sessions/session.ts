@@ -35,9 +35,10 @@ export interface Session extends NewSession {
   readonly unsettled: boolean;
 }
 
-/** What the cookie of a browser holds. */
-export function newBrowser(): Secret {
-  return secret(base64url(randomBytes(32)));
+/** What the cookie of a browser holds, and the digest by which the browser is known. */
+export function newBrowser(): { readonly cookie: Secret; readonly digest: Uint8Array } {
+  const cookie = base64url(randomBytes(32));
+  return { cookie: secret(cookie), digest: sha256(cookie) };
 }
 
 /** @returns undefined when no browser of ours holds such a cookie. */

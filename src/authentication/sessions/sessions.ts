@@ -7,7 +7,7 @@ import { refuse } from "../../errors.ts";
 import { TOKENS_LIVE } from "../../revocation/revocation.ts";
 import { expirySweep } from "../../storage/delete-expired.ts";
 import { inPages } from "../../storage/pages.ts";
-import { type Database, type Engine, type Instant, instant, type Transaction } from "../../storage/storage.ts";
+import { type Database, type Instant, instant, type Transaction } from "../../storage/storage.ts";
 import type { AuthenticatedSubject } from "../subject.ts";
 import { beginEndings, type Ending, finishEndings, newEnding } from "./endings.ts";
 import { moveSessions, settleSessions } from "./move-to-cookie.ts";
@@ -34,8 +34,7 @@ export async function findSessions(
 ): Promise<readonly Session[]> {
   if (!browser) return [];
   const found = await selectSessions(storage.read, account_id, browser, instant(storage.now()));
-  if (found.some(({ unsettled }) => unsettled))
-    await storage.write((tx) => settleSessions(tx.db, storage.engine, account_id, browser));
+  if (found.some(({ unsettled }) => unsettled)) await storage.write((tx) => settleSessions(tx.db, account_id, browser));
   return found;
 }
 
@@ -69,7 +68,6 @@ export interface Cookies {
  */
 export async function beginSession(
   tx: Transaction,
-  engine: Engine,
   { account_id, settings }: Account,
   subject: AuthenticatedSubject,
   cookies: Cookies,
@@ -77,7 +75,7 @@ export async function beginSession(
 ): Promise<string> {
   const now = instant(milliseconds);
   // Before any row of a session, as whoever ends them does.
-  if (!(await holdLogin(tx, engine, { account_id, user_id: subject.user_id }, now)))
+  if (!(await holdLogin(tx, { account_id, user_id: subject.user_id }, now)))
     throw refuse("invalid_grant", { message: "The login was revoked." });
   const session: NewSession = {
     account_id,
@@ -90,7 +88,7 @@ export async function beginSession(
     idle_expires_at: instant(milliseconds + settings.session_idle_lifetime * 1000),
     expires_at: instant(milliseconds + settings.session_lifetime * 1000),
   };
-  const going = cookies.before && (await goOn(tx, engine, session, cookies.before, cookies.now));
+  const going = cookies.before && (await goOn(tx, session, cookies.before, cookies.now));
   if (going === undefined) await insertSession(tx.db, session, cookies.now);
   const session_id = going ?? session.id;
   const actor = { id: subject.user_id, context: { amr: subject.amr } };
@@ -100,9 +98,9 @@ export async function beginSession(
 }
 
 /** The browser's sessions follow its new cookie, all of them held before one is changed. @returns as `updateShown`. */
-async function goOn(tx: Transaction, engine: Engine, session: NewSession, before: Uint8Array, now: Uint8Array) {
+async function goOn(tx: Transaction, session: NewSession, before: Uint8Array, now: Uint8Array) {
   const { account_id, created_at } = session;
-  await moveSessions(tx.db, engine, { account_id, from: before, to: now }, created_at);
+  await moveSessions(tx.db, { account_id, from: before, to: now }, created_at);
   if (session.provider !== null) await keepOwnLogin(tx.db, now, session);
   return updateShown(tx.db, now, session);
 }
@@ -141,14 +139,13 @@ export async function endSessionsOf(
   { account_id, user_id, except }: PersonsSessions,
   now: number,
 ): Promise<readonly string[]> {
-  const { engine } = directory.storage;
-  const unended = await selectUnendedOf(tx.db, engine, { account_id, user_id, except });
+  const unended = await selectUnendedOf(tx.db, { account_id, user_id, except });
   const endings: Ending[] = [];
   for (let from = 0; from < unended.length; from += SLICE) {
     const ended = await updateEnded(tx.db, account_id, unended.slice(from, from + SLICE), instant(now));
     for (const id of ended) endings.push(newEnding(account_id, id, user_id));
   }
-  const { led, left } = await beginEndings(tx, engine, endings, now);
+  const { led, left } = await beginEndings(tx, directory.storage.engine, endings, now);
   // Where it fails, or the process ends first, the janitor goes on.
   if (left) tx.onDisk(() => void finishEndings(directory, { account_id, user_id }).catch(() => {}));
   return led;

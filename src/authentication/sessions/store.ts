@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { type ExpressionBuilder, sql } from "kysely";
-import type { Database, Engine, Instant } from "../../storage/storage.ts";
+import type { Database, Instant } from "../../storage/storage.ts";
 import type { Tables } from "../../storage/tables.ts";
 import type { NewSession, Session } from "./session.ts";
 
@@ -98,21 +98,20 @@ export interface PersonsSessions {
 /** @returns ids, held in the order in which everybody locks those rows who takes several. */
 export async function selectUnendedOf(
   db: Database,
-  engine: Engine,
   { account_id, user_id, except }: PersonsSessions,
 ): Promise<readonly string[]> {
   const led = sql<boolean>`exists (select 1 from session_authorizations a
     where a.account_id = s.account_id and a.session_id = s.id and a.sid = ${except})`;
-  const found = db
+  const rows = await db
     .selectFrom("sessions as s")
     .select("s.id")
     .where("s.account_id", "=", account_id)
     .where("s.user_id", "=", user_id)
     .where("s.ended_at", "is", null)
     .where(({ not }) => not(led))
-    .orderBy("s.id");
-  // SQLite runs one write at a time.
-  const rows = await (engine === "postgres" ? found.forUpdate() : found).execute();
+    .orderBy("s.id")
+    .forUpdate()
+    .execute();
   return rows.map(({ id }) => id);
 }
 

@@ -2,7 +2,7 @@
  * When a person's logins ended together, in their row: what began before begins nothing more that lasts. Whoever ends them
  * and whoever begins one hold that row, so the one comes before the other, whatever their processes have heard.
  */
-import type { Engine, Instant, Transaction } from "../../storage/storage.ts";
+import type { Instant, Transaction } from "../../storage/storage.ts";
 
 interface Person {
   readonly account_id: string;
@@ -27,18 +27,14 @@ export async function noteLoginsEnded(tx: Transaction, { account_id, user_id }: 
 }
 
 /** Part of the transaction that lets a person in: whether a login of theirs that began then stands. */
-export async function holdLogin(
-  tx: Transaction,
-  engine: Engine,
-  { account_id, user_id }: Person,
-  began_at: Instant,
-): Promise<boolean> {
-  const found = tx.db
+export async function holdLogin(tx: Transaction, { account_id, user_id }: Person, began_at: Instant): Promise<boolean> {
+  const rows = await tx.db
     .selectFrom("users")
     .select("id")
     .where("account_id", "=", account_id)
     .where("id", "=", user_id)
-    .where((eb) => eb.or([eb("logins_ended_at", "is", null), eb("logins_ended_at", "<=", began_at)]));
-  // SQLite runs one write at a time.
-  return (await (engine === "postgres" ? found.forShare() : found).execute()).length === 1;
+    .where((eb) => eb.or([eb("logins_ended_at", "is", null), eb("logins_ended_at", "<=", began_at)]))
+    .forShare()
+    .execute();
+  return rows.length === 1;
 }

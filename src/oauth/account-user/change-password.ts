@@ -71,7 +71,7 @@ async function replace(
     // The person before the password, in the order of whoever changes either.
     await holdPerson(tx, account_id, user_id);
     // Of two who change it at once, the second has not shown what stands by then.
-    if (!(await passwordStands(tx, storage.engine, { account_id, user_id }, shown, "update"))) throw wrong();
+    if (!(await passwordStands(tx, { account_id, user_id }, shown, "update"))) throw wrong();
     const now = storage.now();
     if (shown) await forgiveIn(tx, directory, guesser);
     await storePassword(tx, account_id, user_id, hashed, now);

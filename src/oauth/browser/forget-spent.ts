@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import { TOKENS_LIVE } from "../../revocation/revocation.ts";
+import { FOR_UPDATE } from "../../storage/row-locks.ts";
 import { instant, type Storage } from "../../storage/storage.ts";
 import type { Answering } from "./answer-statement.ts";
 
@@ -14,15 +15,15 @@ const BATCH = 500;
  * @returns whether there was any.
  */
 export function forgetSpent(
-  { engine, write }: Storage,
+  { write }: Storage,
   { account_id, session_id }: Pick<Answering, "account_id" | "session_id">,
   now: number,
 ): Promise<boolean> {
   const over = instant(now - TOKENS_LIVE);
-  const held = sql.raw(engine === "postgres" ? "for update" : "");
   return write(async ({ db }) => {
     // As everybody does who changes what several of its rows say.
-    await sql`select id from sessions where account_id = ${account_id} and id = ${session_id} ${held}`.execute(db);
+    await sql`select id from sessions
+      where account_id = ${account_id} and id = ${session_id} ${FOR_UPDATE}`.execute(db);
     // Materialized, so that it is read once.
     const { numAffectedRows } = await sql`delete from session_authorizations
       where account_id = ${account_id} and session_id = ${session_id} and sid in (

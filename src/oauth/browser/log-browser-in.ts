@@ -3,8 +3,7 @@ import { newBrowser } from "../../authentication/sessions/session.ts";
 import { beginSession } from "../../authentication/sessions/sessions.ts";
 import type { AuthenticatedSubject } from "../../authentication/subject.ts";
 import type { Account } from "../../directory/accounts/account.ts";
-import { sha256 } from "../../secrets/digest.ts";
-import { reveal, type Secret } from "../../secrets/secret.ts";
+import type { Secret } from "../../secrets/secret.ts";
 import type { Oauth } from "../oauth.ts";
 import { gone, type OpenRequest } from "./open-request.ts";
 import { updateProgress } from "./store.ts";
@@ -24,13 +23,12 @@ export async function logBrowserIn(
   now: number,
 ): Promise<Secret> {
   return storage.write(async (tx) => {
-    const cookie = newBrowser();
-    const digest = sha256(reveal(cookie));
+    const { cookie, digest } = newBrowser();
     // Before any row of a session, as whoever answers a request does.
     const { account_id } = account;
-    await moveRequests(tx.db, storage.engine, { account_id, id: request.id, from: browser, to: digest });
+    await moveRequests(tx.db, { account_id, id: request.id, from: browser, to: digest });
     const cookies = { before: browser, now: digest };
-    const session_id = await beginSession(tx, storage.engine, account, subject, cookies, now);
+    const session_id = await beginSession(tx, account, subject, cookies, now);
     if (!(await updateProgress(tx.db, request, digest, { session_id, fresh: true }))) throw gone();
     return cookie;
   });

@@ -1,7 +1,7 @@
 import { newBrowser } from "../../authentication/sessions/session.ts";
 import { refuse } from "../../errors.ts";
-import { sameBytes, sha256 } from "../../secrets/digest.ts";
-import { reveal, type Secret } from "../../secrets/secret.ts";
+import { sameBytes } from "../../secrets/digest.ts";
+import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Oauth } from "../oauth.ts";
 import type { AuthorizationRequest, Progress } from "./authorization-request.ts";
@@ -11,7 +11,7 @@ export interface OpenRequest {
   readonly request: AuthorizationRequest;
   readonly browser: Uint8Array;
   /** A cookie that the browser has to get first. */
-  readonly cookie?: Secret;
+  readonly cookie?: Secret | undefined;
 }
 
 /**
@@ -36,10 +36,9 @@ export async function openRequest(
     return { request, browser: known };
   }
   if (!may_bind) throw gone();
-  const fresh = known ? undefined : newBrowser();
-  const browser = known ?? sha256(reveal(fresh ?? newBrowser()));
+  const { cookie, digest: browser } = known ? { cookie: undefined, digest: known } : newBrowser();
   if (!(await storage.write((tx) => updateBound(tx.db, account_id, request.id, browser)))) throw gone();
-  return { request: { ...request, browser_digest: browser }, browser, ...(fresh ? { cookie: fresh } : {}) };
+  return { request: { ...request, browser_digest: browser }, browser, cookie };
 }
 
 /** @throws 404 not_found when the request is not this browser's any more: it has logged in by another of its requests. */

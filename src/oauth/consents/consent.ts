@@ -9,7 +9,7 @@ import { authorizationsSince, pagesOfAuthorizations } from "../../authentication
 import type { Client } from "../../directory/clients/client.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
-import { type Engine, instant, type Transaction } from "../../storage/storage.ts";
+import { instant, type Transaction } from "../../storage/storage.ts";
 import { familiesSince, pagesOfFamilies } from "../refresh/find-family.ts";
 import {
   addConsent,
@@ -113,9 +113,8 @@ const named = (sid: string) => `sid:${sid}`;
  */
 export function forgetConsents(
   { db }: Transaction,
-  engine: Engine,
   { account_id, id }: Pick<Client, "account_id" | "id">,
   limit: number,
 ): Promise<number> {
-  return deleteConsentsAt(db, engine, account_id, id, limit);
+  return deleteConsentsAt(db, account_id, id, limit);
 }

@@ -1,5 +1,6 @@
 import { sql } from "kysely";
-import type { Database, Engine, Instant } from "../../storage/storage.ts";
+import { FOR_UPDATE } from "../../storage/row-locks.ts";
+import type { Database, Instant } from "../../storage/storage.ts";
 import { columns } from "../../storage/tables.ts";
 
 export interface ConsentKey {
@@ -125,17 +126,14 @@ export async function deleteConsents(
 /** Of everybody at one client, each held by key, as everybody holds them who takes several. @returns how many went. */
 export async function deleteConsentsAt(
   db: Database,
-  engine: Engine,
   account_id: string,
   client_id: string,
   limit: number,
 ): Promise<number> {
   const whole = sql`account_id = ${account_id} and client_id = ${client_id}`;
-  // SQLite runs one write at a time.
-  const held = sql.raw(engine === "postgres" ? "for update" : "");
   const { numAffectedRows } = await sql`delete from consents where ${whole} and (user_id, audience) in (
     with page as materialized (
-      select user_id, audience from consents where ${whole} order by user_id, audience limit ${sql.lit(limit)} ${held}
+      select user_id, audience from consents where ${whole} order by user_id, audience limit ${sql.lit(limit)} ${FOR_UPDATE}
     ) select user_id, audience from page)`.execute(db);
   return Number(numAffectedRows);
 }

@@ -6,7 +6,7 @@ import type { Directory } from "../../directory/directory.ts";
 import { holdLogin } from "../../directory/users/logins-ended.ts";
 import { refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
-import { type Engine, instant, type Transaction } from "../../storage/storage.ts";
+import { instant, type Transaction } from "../../storage/storage.ts";
 import type { Authorization } from "../../tokens/authorization.ts";
 import { beginStatement, type NewFamily } from "./begin-statement.ts";
 import { boundTo, digestOf, refreshToken } from "./family.ts";
@@ -52,7 +52,7 @@ export async function beginFamily(
   };
   const password = password_set_at && { kind: shownKind(subject.amr), updated_at: password_set_at };
   const begun = password
-    ? await storage.write((tx) => beginUnderPassword(tx, storage.engine, family, password))
+    ? await storage.write((tx) => beginUnderPassword(tx, family, password))
     : await storage.hot(beginStatement, family);
   if (!begun) throw ended("The login was revoked.");
   return token;
@@ -63,9 +63,9 @@ export async function beginFamily(
  *
  * @throws 400 invalid_grant where the password that was shown is theirs no more.
  */
-async function beginUnderPassword(tx: Transaction, engine: Engine, family: NewFamily, shown: ShownPassword) {
-  if (!(await holdLogin(tx, engine, family, family.created_at))) return false;
-  if (!(await passwordStands(tx, engine, family, shown))) throw ended("The password has been changed.");
+async function beginUnderPassword(tx: Transaction, family: NewFamily, shown: ShownPassword) {
+  if (!(await holdLogin(tx, family, family.created_at))) return false;
+  if (!(await passwordStands(tx, family, shown))) throw ended("The password has been changed.");
   const [begun] = await tx.hot(beginStatement, [family]);
   return begun;
 }

@@ -33,7 +33,7 @@ export async function endOtherLogins(
   await noteLoginsEnded(tx, { account_id, user_id }, instant(now));
   const led = await endSessionsOf(tx, directory, { account_id, user_id, except }, now);
   const lasting = await selectNewestFamilies(tx.db, { account_id, user_id, except }, NAMED);
-  const older = () => updateRevoked(tx.db, storage.engine, { account_id, user_id, except }, instant(now));
+  const older = () => updateRevoked(tx.db, { account_id, user_id, except }, instant(now));
   const named = [...led, ...lasting.map((sid) => `sid:${sid}`)];
   await revocations.record(tx, account_id, named, lasting.length === NAMED ? older : undefined);
   await revocations.endLogins(tx, account_id, { user_id, except }, now);

@@ -1,6 +1,7 @@
 import { sql } from "kysely";
 import { secretLives } from "../../directory/clients/secret-lives.ts";
-import { type Database, type Engine, epoch, type Instant, instant, type Row } from "../../storage/storage.ts";
+import { FOR_UPDATE } from "../../storage/row-locks.ts";
+import { type Database, epoch, type Instant, instant, type Row } from "../../storage/storage.ts";
 import { columns, type RefreshFamilies } from "../../storage/tables.ts";
 import type { Family, Login } from "./family.ts";
 import { familyLives } from "./family-lives.ts";
@@ -153,9 +154,7 @@ export async function selectNewestFamilies(db: Database, whose: OthersOf, limit:
 }
 
 /** Ends a person's families together, locked in the order in which everybody does who takes several. */
-export async function updateRevoked(db: Database, engine: Engine, whose: OthersOf, now: Instant): Promise<void> {
-  // SQLite runs one write at a time.
-  if (engine === "postgres")
-    await sql`select id from refresh_families where ${othersOf(whose)} order by id for update`.execute(db);
+export async function updateRevoked(db: Database, whose: OthersOf, now: Instant): Promise<void> {
+  await sql`select id from refresh_families where ${othersOf(whose)} order by id ${FOR_UPDATE}`.execute(db);
   await sql`update refresh_families set revoked_at = ${now} where ${othersOf(whose)}`.execute(db);
 }

@@ -98,8 +98,8 @@ function replacedBy(metadata: ClientReplacement, client: Client): ClientChange {
 export async function removeRegistered({ directory }: Oauth, client: Client, actor: Actor): Promise<void> {
   await removeClient(directory, client, actor);
   const { account_id, id } = client;
-  const { engine, write } = directory.storage;
-  const forget = (tx: Transaction) => forgetConsents(tx, engine, client, CONSENTS);
+  const { write } = directory.storage;
+  const forget = (tx: Transaction) => forgetConsents(tx, client, CONSENTS);
   while ((await write(forget)) === CONSENTS);
   await write(async (tx) => {
     await deleteRegistration(tx.db, { account_id, client_id: id });

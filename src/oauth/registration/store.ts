@@ -1,5 +1,5 @@
 import type { Client } from "../../directory/clients/client.ts";
-import { type Database, type Engine, type Instant, instant } from "../../storage/storage.ts";
+import { type Database, type Instant, instant } from "../../storage/storage.ts";
 import { columns } from "../../storage/tables.ts";
 import { KEPT, NOBODY, type Registration } from "./registration.ts";
 
@@ -84,20 +84,15 @@ export async function selectUnused(db: Database, now: Instant, limit: number): P
  * Looks again, as committed, whether nobody used it meanwhile, and holds it. @returns false when somebody did, or when
  * it is gone.
  */
-export async function holdUnused(
-  db: Database,
-  engine: Engine,
-  { account_id, client_id }: Registered,
-  now: Instant,
-): Promise<boolean> {
-  const found = db
+export async function holdUnused(db: Database, { account_id, client_id }: Registered, now: Instant): Promise<boolean> {
+  const rows = await db
     .selectFrom("client_registrations")
     .select("client_id")
     .where("account_id", "=", account_id)
     .where("client_id", "=", client_id)
-    .where("expires_at", "<", now);
-  // SQLite runs one write at a time.
-  const rows = await (engine === "postgres" ? found.forUpdate() : found).execute();
+    .where("expires_at", "<", now)
+    .forUpdate()
+    .execute();
   return rows.length === 1;
 }
 

@@ -21,9 +21,9 @@ async function removeUnused(directory: Directory, tx: Transaction, batch: number
   const unused = await selectUnused(tx.db, now, batch);
   let room = CONSENTS;
   for (const registration of unused) {
-    if (!(await holdUnused(tx.db, storage.engine, registration, now))) continue;
+    if (!(await holdUnused(tx.db, registration, now))) continue;
     const { account_id, client_id: id } = registration;
-    room -= await forgetConsents(tx, storage.engine, { account_id, id }, room);
+    room -= await forgetConsents(tx, { account_id, id }, room);
     // What is left of them goes next time, and then the client.
     if (room === 0) return batch;
     await deleteRegistration(tx.db, registration);

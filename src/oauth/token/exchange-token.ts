@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { type RequestFacts, recordDeed } from "../../audit/audit.ts";
 import { useStatement } from "../../authentication/used-tokens.ts";
 import { type Account, issuerOf, ownerOf } from "../../directory/accounts/account.ts";
-import { findAccount, lookUpAccount } from "../../directory/accounts/find-account.ts";
+import { lookUpAccount } from "../../directory/accounts/find-account.ts";
 import { actorFrom } from "../../directory/actor.ts";
 import { findClientById } from "../../directory/clients/find-client.ts";
 import { isAccountApi, isAccountUrl } from "../../directory/grants/audience.ts";
@@ -69,7 +69,7 @@ export async function redeemExchangeToken(
   return issueAccessToken(
     tokens,
     {
-      issuing: issuingOf(directory, await findAccount(directory, account_id)),
+      issuing: issuingOf(directory, merchant),
       sid,
       subject: { type: "client", id: client.id },
       client_id: client.client_id,

@@ -3,6 +3,7 @@ import {
   type DatabaseConnection,
   Kysely,
   type QueryResult,
+  type SelectModifierNode,
   SqliteAdapter,
   SqliteIntrospector,
   SqliteQueryCompiler,
@@ -12,6 +13,13 @@ import type { Tables } from "../tables.ts";
 import type { SqliteFile } from "./connection.ts";
 
 const READS = /^\s*(select|with|pragma)\b|\breturning\b/i;
+
+/** One write runs at a time, so no row need be held: SQLite has no words for that. */
+class LocklessCompiler extends SqliteQueryCompiler {
+  protected override visitSelectModifier(node: SelectModifierNode): void {
+    if (node.modifier === "Distinct" || node.rawModifier) super.visitSelectModifier(node);
+  }
+}
 
 /**
  * Kysely over one open SQLite connection, without a pool and without a mutex: the caller owns the transaction, and
@@ -36,7 +44,7 @@ export function kyselyOn(file: SqliteFile, checkUsable: () => void = () => {}): 
     dialect: {
       createAdapter: () => new SqliteAdapter(),
       createIntrospector: (db) => new SqliteIntrospector(db),
-      createQueryCompiler: () => new SqliteQueryCompiler(),
+      createQueryCompiler: () => new LocklessCompiler(),
       createDriver: () => ({
         init: nothing,
         acquireConnection: async () => connection,
