@@ -4,7 +4,7 @@ import type { Database, Instant } from "../storage/storage.ts";
 
 export interface UsedToken {
   readonly account_id: string;
-  /** Its jti, behind what kind of token it is. */
+  /** Its jti, behind what kind of token it is; of an mfa_token the uuid of the login that it holds. */
   readonly id: string;
   readonly expires_at: Instant;
 }
