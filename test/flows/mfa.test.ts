@@ -160,7 +160,13 @@ describeOnBothEngines("a second factor", (engine) => {
 
   it("lets parallel guesses have no more than the budget", async () => {
     const user = await person();
-    const replies = await Promise.all(Array.from({ length: 30 }, (_, n) => logIn(user.email, `wrong password ${n}`)));
+    /** Whose hash was not made in time on a busy machine is told so, loses no guess, and asks again. */
+    const guess = async (password: string) => {
+      let reply = await logIn(user.email, password);
+      while (reply.status === 503) reply = await logIn(user.email, password);
+      return reply;
+    };
+    const replies = await Promise.all(Array.from({ length: 30 }, (_, n) => guess(`wrong password ${n}`)));
     expect(replies.filter(({ status }) => status === 400)).toHaveLength(10);
     expect(replies.filter(({ status }) => status === 429)).toHaveLength(20);
   });
