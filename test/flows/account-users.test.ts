@@ -152,6 +152,33 @@ describeOnBothEngines("an account user", (engine) => {
     await seen("auth/authorize");
   });
 
+  it("is noted as seen once nothing of their login holds their row any more", async () => {
+    const client = await addClient(latchkey, tenant.account_id, {
+      ...({ first_party: true, user_type: "account_user", require_pkce: false } as const),
+      ...{ grant_types: ["authorization_code", "refresh_token", "client_credentials"] },
+    });
+    const scope = ["openid", "email", "admin:accounts", "create:accounts:auth:refresh_token"];
+    await addGrant(latchkey, tenant.account_id, client, tenant.issuer, scope);
+    const { email } = await addAccountUser(latchkey, tenant);
+    const standard = standardClient(latchkey, tenant, client);
+    const asked = { scope: "openid offline_access", resource: tenant.issuer };
+    const shown = await openSurfer(latchkey).logIn(standard.address(client, asked), tenant, email);
+    const { storage } = latchkey.server.core;
+    const { hot } = storage;
+    const done: string[] = [];
+    const watched = vi.spyOn(storage, "hot").mockImplementation(async (statement, input) => {
+      if (statement.name === "note_seen") done.push(statement.name);
+      const answer = await hot(statement, input);
+      if (statement.name === "begin_refresh_family") done.push(statement.name);
+      return answer;
+    });
+    expect((await standard.redeem(answered(shown).get("code") ?? "")).body.refresh_token).toBeTruthy();
+    expect(done.splice(0), "oauth/token").toEqual(["begin_refresh_family", "note_seen"]);
+    expect((await logInByMail(tenant, client, email)).body.refresh_token).toBeTruthy();
+    expect(done, "auth/token").toEqual(["begin_refresh_family", "note_seen"]);
+    watched.mockRestore();
+  });
+
   it("changes their password, which ends their other logins and leaves the one at hand", async () => {
     const client = await addClient(latchkey, tenant.account_id, { first_party: true, user_type: "account_user" });
     const scope = ["openid", "profile", "email", "admin:accounts", "create:accounts:auth:refresh_token"];
