@@ -179,6 +179,29 @@ describeOnBothEngines("an account user", (engine) => {
     watched.mockRestore();
   });
 
+  it("is shown with whole roles where a caller asks for them, and else with none, since a role has its scopes", async () => {
+    const send = async (method: string, path: string, json?: object) =>
+      (await call(`${tenant.base}${path}`, { method, token: tenant.token, ...(json ? { json } : {}) })).body;
+    const role = await send("POST", "/auth/roles", { name: "reads", scope: ["read:accounts"] });
+    const roles = [{ id: role.id }];
+    const { id } = await send("POST", "/management/users", { email: "role@corp.example", roles });
+    const forms: [string, readonly object[] | undefined][] = [
+      ["", undefined],
+      ["expand=roles", [role]],
+    ];
+    for (const [query, shown] of forms) {
+      const json = { email: `${query}new@corp.example`, roles };
+      const added = await send("POST", `/management/users?${query}`, json);
+      const [listed] = await send("GET", `/management/users?search=role@corp&${query}`);
+      const changed = await send("PUT", `/management/users/${id}?${query}`, { name: "Di" });
+      const deleted = await send("DELETE", `/management/users/${added.id}?${query}`);
+      expect([listed.id, changed.id, deleted.id]).toEqual([id, id, added.id]);
+      for (const one of [added, listed, changed, deleted]) expect(one.roles, query).toEqual(shown);
+    }
+    const wrong = await send("GET", "/management/users?expand=all");
+    expect(wrong.error.errors).toEqual([{ path: "expand", code: "enum", message: 'must be one of "roles"' }]);
+  });
+
   it("changes their password, which ends their other logins and leaves the one at hand", async () => {
     const client = await addClient(latchkey, tenant.account_id, { first_party: true, user_type: "account_user" });
     const scope = ["openid", "profile", "email", "admin:accounts", "create:accounts:auth:refresh_token"];
