@@ -202,6 +202,19 @@ describeOnBothEngines("an account user", (engine) => {
     expect(wrong.error.errors).toEqual([{ path: "expand", code: "enum", message: 'must be one of "roles"' }]);
   });
 
+  it("sees their account's icon, and its keys as a client does", async () => {
+    const own = await createTenant(latchkey, { settings: { brand: { logo_uri: "https://shop.example/icon.png" } } });
+    const me = await logInAccountUser(latchkey, own, { scope: ["read:accounts"] });
+    const { accounts } = (await mine("GET", "", me.token)).body;
+    expect(accounts).toMatchObject([{ account_id: own.account_id, icon_url: "https://shop.example/icon.png" }]);
+    const keys = (bearer: string) => call(`${own.base}/auth/keys`, { token: bearer });
+    expect(code(await keys((await logInAccountUser(latchkey, own, { scope: [] })).token))[1]).toBe(
+      "insufficient_scope",
+    );
+    const seen = await keys(me.token);
+    expect([seen.status, seen.body]).toEqual([200, (await keys(own.token)).body]);
+  });
+
   it("changes their password, which ends their other logins and leaves the one at hand", async () => {
     const client = await addClient(latchkey, tenant.account_id, { first_party: true, user_type: "account_user" });
     const scope = ["openid", "profile", "email", "admin:accounts", "create:accounts:auth:refresh_token"];
