@@ -78,6 +78,7 @@ type Body = NonNullable<Operation["requestBody"]>;
 
 interface BodySchema {
   readonly type: string;
+  readonly anyOf: readonly { readonly type?: string }[];
   readonly required: readonly string[];
   readonly minProperties: number;
 }
@@ -85,11 +86,12 @@ interface BodySchema {
 /** It is another place for what the query may hold as well. */
 const isFormAlone = ({ content = {} }: Body) => !("application/json" in content);
 
-/** Where every member may be left out, all may. */
+/** Where every member may be left out, all may; and where null will do, nothing does. */
 function isNeeded(body: Body): boolean {
   const schema = (body.content?.["application/json"]?.schema ?? {}) as Partial<BodySchema>;
-  const { type, required = [], minProperties = 0 } = schema;
-  return !isFormAlone(body) && !(type === "object" && required.length === 0 && minProperties === 0);
+  const { type, anyOf = [], required = [], minProperties = 0 } = schema;
+  if (isFormAlone(body) || anyOf.some((one) => one.type === "null")) return false;
+  return !(type === "object" && required.length === 0 && minProperties === 0);
 }
 
 /** Bodies that are too long or of another kind, and names in the path that are too long: in the shape of the other refusals. */

@@ -118,12 +118,17 @@ const OAuthError = Type.Object({
   error_description: Type.Optional(Type.String()),
 });
 
+/** RFC 6749 §5.2: refusals of the standard surface are 400, save failed client authentication. */
+export function statusOn(surface: Surface, { code, status }: { readonly code: ErrorCode; readonly status: number }) {
+  return surface === "oauth" && code === "unauthorized_client" ? 400 : status;
+}
+
 /** Response schemas for the error codes an operation can answer, grouped by status, each code named with its meaning. */
 export function refusals(surface: "account" | "oauth", ...codes: readonly ErrorCode[]): Record<number, TSchema> {
   const always: readonly ErrorCode[] = ["internal_error", "temporarily_unavailable"];
   const byStatus = new Map<number, ErrorCode[]>();
   for (const code of new Set([...codes, ...always])) {
-    const { status } = catalogue[code];
+    const status = statusOn(surface, { code, status: catalogue[code].status });
     byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
   }
   const shape = surface === "account" ? ErrorObject : OAuthError;

@@ -4,7 +4,7 @@ import type { Surface } from "./contract.ts";
 import { errorReply } from "./error-reply.ts";
 
 const ALLOWED = "Authorization, Content-Type, Accept, DPoP";
-const EXPOSED = "Location, Login-Session-Id, Retry-After, WWW-Authenticate, DPoP-Nonce, Request-Id";
+const EXPOSED = "Location, Login-Session-Id, Retry-After, WWW-Authenticate, DPoP-Nonce, Request-Id, total-count";
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const;
 
 /** Any origin may call and read, never with credentials: what protects these routes is the bearer token. */

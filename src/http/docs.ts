@@ -96,11 +96,12 @@ async function openDocs(routes: readonly RouteOptions[], public_url: string): Pr
     transformObject: (document) =>
       ("openapiObject" in document ? completed(document.openapiObject as Document) : {}) as never,
     transform: ({ schema, url, route }) => {
-      const { public: open, credentials = [], scopes, surface, form } = route.config ?? {};
+      const { public: open, credentials = [], scopes = [], subject_types, surface, form } = route.config ?? {};
       const security = open ? credentials.map((name) => SECURITY[name]) : [{ JWT: [] }];
-      const needs =
-        scopes && scopes.length > 0 ? `Scopes, any of: ${scopes.map((scope) => `\`${scope}\``).join(", ")}.` : "";
-      const description = [schema?.description, needs].filter(Boolean).join("\n\n");
+      const takes = `Takes ${(subject_types ?? ["client"]).map((type) => WHOSE[type]).join(" or ")} token.`;
+      const needs = scopes.length > 0 ? ` Scopes, any of: ${scopes.map((scope) => `\`${scope}\``).join(", ")}.` : "";
+      const bearer = open || !surface ? "" : takes + needs;
+      const description = [schema?.description, bearer].filter(Boolean).join("\n\n");
       return {
         url,
         schema: {
@@ -121,6 +122,7 @@ async function openDocs(routes: readonly RouteOptions[], public_url: string): Pr
 
 const JSON_TYPE = "application/json";
 const FORM_TYPE = "application/x-www-form-urlencoded";
+const WHOSE = { client: "a client's", user: "a person's" } as const;
 const SECURITY = { client: { clientAuth: [] }, bearer: { JWT: [] }, none: {} } as const;
 
 /** The parameters of a query, of which any may stand in the form instead. */

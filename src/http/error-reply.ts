@@ -1,7 +1,7 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
 import { type ErrorCode, errorDescription, type Fault, Refusal, refuse } from "../errors.ts";
 import { accepts } from "./accepts.ts";
-import type { Surface } from "./contract.ts";
+import { type Surface, statusOn } from "./contract.ts";
 import { faultsOf, MOST_FAULTS } from "./faults.ts";
 
 /** How an error looks where a browser is looking; handed in by whoever has pages. */
@@ -124,11 +124,6 @@ function oauthCode({ code, status }: Refusal): string {
   if (known) return known;
   if (spoken.includes(code)) return code;
   return status === 400 && !/^(invalid|unsupported|unauthorized)_/.test(code) ? "invalid_request" : code;
-}
-
-function statusOn(surface: Surface, { code, status }: Refusal): number {
-  // RFC 6749 §5.2: refusals of the token endpoint are 400, save failed client authentication.
-  return surface === "oauth" && code === "unauthorized_client" ? 400 : status;
 }
 
 function toRefusal(error: unknown): Refusal {

@@ -9,7 +9,7 @@ const sentences: Record<string, (params: Record<string, unknown>) => [code: stri
   type: ({ type }) => ["type", `must be ${article(String(type))}`],
   enum: ({ allowedValues }) => ["enum", `must be one of ${listed(allowedValues)}`],
   const: ({ allowedValue }) => ["enum", `must be ${String(allowedValue)}`],
-  pattern: () => ["pattern", "has a character or form that is not allowed"],
+  pattern: ({ pattern }) => ["pattern", `must match ${String(pattern)}`],
   format: ({ format }) => ["format", `is not a valid ${String(format)}`],
   minLength: ({ limit }) =>
     limit === 1 ? ["empty", "must not be empty"] : ["too_short", `must have at least ${limit} characters`],

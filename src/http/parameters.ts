@@ -72,12 +72,15 @@ function faultsIn(values: unknown, schema: unknown, config: Partial<RouteContrac
   const declared = namesIn(schema);
   const repeated = [...(read.repeated ?? [])].filter(([name]) => Object.hasOwn(declared, name));
   const several = repeated.flatMap(([path, all]): readonly Fault[] => {
+    // What came without a value was sent on the account API alone (see leaveOutEmpty).
+    const sent = surface === "oauth" ? all.filter((value) => value !== "") : all;
+    if (sent.length < 2) return [];
     if (!targets.includes(path)) return [{ path, code: "repeated", message: "must not be repeated" }];
-    return all.size === 1 ? [] : [{ path, code: "invalid_target", message: "must name one API alone" }];
+    return new Set(sent).size === 1 ? [] : [{ path, code: "invalid_target", message: "must name one API alone" }];
   });
   // Parameters that nobody here knows are ignored (RFC 6749 §3.1, §3.2), however they are written; nothing was read behind too many.
   const all = surface !== "oauth" || read.faults.length === MOST_FAULTS;
-  const heard = read.faults.filter(({ path }) => all || path === "query" || Object.hasOwn(declared, path));
+  const heard = read.faults.filter(({ path }) => all || Object.hasOwn(declared, path));
   return heard.concat(several);
 }
 

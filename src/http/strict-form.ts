@@ -6,8 +6,8 @@ export interface StrictForm {
   /** The first of each name that says something. */
   readonly values: Record<string, string>;
   readonly faults: readonly Fault[];
-  /** All the values of those names that came more than once with one, each value once. */
-  readonly repeated?: ReadonlyMap<string, ReadonlySet<string>> | undefined;
+  /** All the values of those names that came more than once, also those that say nothing. */
+  readonly repeated?: ReadonlyMap<string, readonly string[]> | undefined;
 }
 
 /**
@@ -18,7 +18,7 @@ export interface StrictForm {
 export function parseStrict(text: string): StrictForm {
   const values = new Values();
   const faults: Fault[] = [];
-  let repeated: Map<string, Set<string>> | undefined;
+  let repeated: Map<string, string[]> | undefined;
   const read = ENCODED.test(text) ? decode : (part: string) => part;
   for (const pair of text.split("&")) {
     if (pair === "") continue;
@@ -31,12 +31,14 @@ export function parseStrict(text: string): StrictForm {
     else if (value === undefined) {
       values[name] ??= "";
       faults.push({ path: shown(name), code: "encoding", message: "is not valid percent-encoded UTF-8" });
-    } else if (!values[name]) values[name] = value;
-    else if (value !== "") {
+    } else {
+      const first = values[name];
+      if (!first) values[name] = value;
+      if (first === undefined) continue;
       repeated ??= new Map();
-      const all = repeated.get(name);
-      if (all) all.add(value);
-      else repeated.set(name, new Set([values[name], value]));
+      const all = repeated.get(name) ?? [first];
+      all.push(value);
+      repeated.set(name, all);
     }
   }
   return { values, faults, repeated };

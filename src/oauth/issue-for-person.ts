@@ -23,8 +23,11 @@ export async function issueForPerson({ directory, tokens }: Oauth, login: Lastin
   const { account, client, subject, holder_id } = login;
   const authorization = await authorizePerson(directory, login);
   const issued = await issueAccessToken(tokens, authorization, now);
-  noteSeenAt(directory, client, subject.user_id);
-  if (holder_id === undefined) return issued;
   const begun = { ...authorization, password_set_at: subject.password_set_at };
-  return { ...issued, refresh_token: await beginFamily(directory, account, client, begun, holder_id, now) };
+  const lasting =
+    holder_id === undefined
+      ? {}
+      : { refresh_token: await beginFamily(directory, account, client, begun, holder_id, now) };
+  noteSeenAt(directory, client, subject.user_id);
+  return { ...issued, ...lasting };
 }

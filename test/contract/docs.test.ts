@@ -1,6 +1,6 @@
 /** The description of all operations and its viewer, which are made when somebody first asks. No engine has a part in it. */
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { call, type Latchkey, startLatchkey } from "../support/latchkey.ts";
+import { basic, call, createTenant, type Latchkey, startLatchkey } from "../support/latchkey.ts";
 
 interface Operation {
   readonly parameters?: readonly { readonly name: string; readonly schema: { readonly pattern?: string } }[];
@@ -19,10 +19,46 @@ describe("the documents of the interface", () => {
     const { paths } = (await call(`${latchkey.url}/openapi.json`)).body as {
       paths: Record<string, { get?: { responses: Record<string, { description: string }> } }>;
     };
-    for (const path of ["auth/roles", "auth/clients", "management/users", "auth/settings"]) {
-      const { description = "" } = paths[`/v1/accounts/{oid}/${path}`]?.get?.responses["403"] ?? {};
+    const names = ["auth/roles", "auth/clients", "management/users", "auth/settings"];
+    for (const path of [...names.map((name) => `/v1/accounts/{oid}/${name}`), "/v1/account/user"]) {
+      const { description = "" } = paths[path]?.get?.responses["403"] ?? {};
       expect(description.split("`unauthorized_client`"), path).toHaveLength(2);
     }
+  });
+
+  it("say whose token every operation with a bearer takes", async () => {
+    const { paths } = (await call(`${latchkey.url}/openapi.json`)).body as {
+      paths: Record<string, Record<string, { description?: string; security?: readonly object[] }>>;
+    };
+    const said = (method: string, path: string) =>
+      /^Takes (.*) token\.( Scopes, any of: `[^`]+`.*)?$/m.exec(paths[path]?.[method]?.description ?? "")?.[1];
+    expect(said("post", "/v1/accounts/{oid}/auth/revoke")).toBe("a client's");
+    expect(said("get", "/v1/accounts/{oid}/auth/keys")).toBe("a client's or a person's");
+    expect(said("post", "/v1/account/user/password")).toBe("a person's");
+    expect(said("post", "/v1/accounts/{oid}/auth/token"), "as its grant_type wants").toBeUndefined();
+    for (const [path, methods] of Object.entries(paths))
+      for (const [method, { security = [] }] of Object.entries(methods))
+        if (JSON.stringify(security) === '[{"JWT":[]}]' && !path.includes("/oauth/"))
+          expect(said(method, path), `${method} ${path}`).toBeDefined();
+  });
+
+  it("say what a refused value has to look like, and which fields are required where none came", async () => {
+    const { base, token, client } = await createTenant(latchkey);
+    const errors = async (path: string, options: object) => {
+      const { status, body } = await call(`${base}${path}`, { method: "POST", token, ...options });
+      expect(status, path).toBe(400);
+      return body.error.errors;
+    };
+    const pattern = "^[PT]{1}\\d{8}$";
+    expect(await errors("/auth/exchange_token", { json: { account_id: "T112" } })).toEqual([
+      { path: "account_id", code: "pattern", message: `must match ${pattern}` },
+    ]);
+    for (const path of ["/auth/passwordless/code", "/auth/roles", "/auth/passwordless"])
+      expect(await errors(path, {}), path).toEqual(await errors(path, { json: {} }));
+    expect((await errors("/auth/roles", {})).map((one: { path: string }) => one.path)).toContain("scope");
+    const json = { grant_type: "magic" };
+    const magic = await call(`${base}/auth/token`, { method: "POST", headers: { authorization: basic(client) }, json });
+    expect(magic.body.error.message).toMatch(/client_credentials.*mfa_oob.*account_user/);
   });
 
   it("are the same for all who ask first at once, and after them", async () => {
@@ -102,6 +138,9 @@ describe("the documents of the interface", () => {
     expect(one("patch", "settings")?.requestBody?.required).toBe(true);
     expect(one("patch", "clients/{id}")?.requestBody?.required).toBe(true);
     expect(one("post", "clients")?.requestBody?.required, "a client may be made of nothing").toBe(false);
+    const contact = "customers/users/{customer_id}/communication/{operation}/{field}";
+    const asking = paths[`/v1/accounts/{oid}/${contact}`] as Record<string, Operation>;
+    expect(asking.post?.requestBody?.required, "a code is sent without a body").toBe(false);
     expect(one("post", "token")?.security).toEqual([{ clientAuth: [] }, { JWT: [] }]);
   });
 

@@ -41,6 +41,7 @@ import { standardOperations } from "../support/standard-operations.ts";
 import { openUpstream } from "../support/upstream.ts";
 
 interface Answer {
+  readonly description: string;
   readonly content?: Record<string, { schema?: object }>;
 }
 
@@ -95,6 +96,8 @@ describeOnBothEngines("the contract", (engine) => {
     const schema = declared?.content?.["application/json"]?.schema;
     if (schema && reply.text !== "")
       expect(ajv.validate(schema, reply.body), `${operationId} ${reply.status}: ${ajv.errorsText()}`).toBe(true);
+    const refused = reply.status >= 400 ? (reply.body?.error?.code ?? reply.body?.error) : undefined;
+    if (refused) expect(declared?.description, `${operationId} ${reply.text}`).toContain(`\`${refused}\``);
     seen.add(`${operationId} ${reply.status}`);
     return reply;
   }
@@ -298,6 +301,7 @@ describeOnBothEngines("the contract", (engine) => {
       "account_user_mfa_totp_put",
     ];
     expect((await send("account_user_get", "GET", "", me.token)).status).toBe(200);
+    expect((await send("account_user_get", "GET", "?x=%zz", me.token)).status).toBe(400);
     expect((await send(sms, "PUT", "/mfa/sms", me.token, { enabled: true })).status).toBe(400);
     expect(await send(sms, "PUT", "/mfa/sms", me.token, { enabled: false })).toMatchObject({ status: 201, text: "" });
     const associated = await send("account_user_mfa_totp_post", "POST", "/mfa/totp", me.token);
@@ -330,6 +334,10 @@ describeOnBothEngines("the contract", (engine) => {
     expect(await account({ grant_type: "magic", audience: tenant.issuer })).toBe(400);
     expect(await account({ grant_type, audience: tenant.issuer }, {})).toBe(401);
     expect(await account({ grant_type, audience: "https://nobody.example" })).toBe(403);
+    const json = { grant_type, audience: tenant.issuer };
+    const nowhere = `${latchkey.url}/v1/accounts/T99999999/auth/token`;
+    const unknown = await call(nowhere, { method: "POST", headers: { authorization }, json });
+    expect(saw("aid_auths_oauth_token_post", unknown).status, "no such account").toBe(404);
 
     const authorized = await authorize(tenant, {
       verification_code: await mintCode(tenant),

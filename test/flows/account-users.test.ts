@@ -152,6 +152,69 @@ describeOnBothEngines("an account user", (engine) => {
     await seen("auth/authorize");
   });
 
+  it("is noted as seen once nothing of their login holds their row any more", async () => {
+    const client = await addClient(latchkey, tenant.account_id, {
+      ...({ first_party: true, user_type: "account_user", require_pkce: false } as const),
+      ...{ grant_types: ["authorization_code", "refresh_token", "client_credentials"] },
+    });
+    const scope = ["openid", "email", "admin:accounts", "create:accounts:auth:refresh_token"];
+    await addGrant(latchkey, tenant.account_id, client, tenant.issuer, scope);
+    const { email } = await addAccountUser(latchkey, tenant);
+    const standard = standardClient(latchkey, tenant, client);
+    const asked = { scope: "openid offline_access", resource: tenant.issuer };
+    const shown = await openSurfer(latchkey).logIn(standard.address(client, asked), tenant, email);
+    const { storage } = latchkey.server.core;
+    const { hot } = storage;
+    const done: string[] = [];
+    const watched = vi.spyOn(storage, "hot").mockImplementation(async (statement, input) => {
+      if (statement.name === "note_seen") done.push(statement.name);
+      const answer = await hot(statement, input);
+      if (statement.name === "begin_refresh_family") done.push(statement.name);
+      return answer;
+    });
+    expect((await standard.redeem(answered(shown).get("code") ?? "")).body.refresh_token).toBeTruthy();
+    expect(done.splice(0), "oauth/token").toEqual(["begin_refresh_family", "note_seen"]);
+    expect((await logInByMail(tenant, client, email)).body.refresh_token).toBeTruthy();
+    expect(done, "auth/token").toEqual(["begin_refresh_family", "note_seen"]);
+    watched.mockRestore();
+  });
+
+  it("is shown with whole roles where a caller asks for them, and else with none, since a role has its scopes", async () => {
+    const send = async (method: string, path: string, json?: object) =>
+      (await call(`${tenant.base}${path}`, { method, token: tenant.token, ...(json ? { json } : {}) })).body;
+    const role = await send("POST", "/auth/roles", { name: "reads", scope: ["read:accounts"] });
+    const roles = [{ id: role.id }];
+    const { id } = await send("POST", "/management/users", { email: "role@corp.example", roles });
+    const forms: [string, readonly object[] | undefined][] = [
+      ["", undefined],
+      ["expand=roles", [role]],
+    ];
+    for (const [query, shown] of forms) {
+      const json = { email: `${query}new@corp.example`, roles };
+      const added = await send("POST", `/management/users?${query}`, json);
+      const [listed] = await send("GET", `/management/users?search=role@corp&${query}`);
+      const changed = await send("PUT", `/management/users/${id}?${query}`, { name: "Di" });
+      const deleted = await send("DELETE", `/management/users/${added.id}?${query}`);
+      expect([listed.id, changed.id, deleted.id]).toEqual([id, id, added.id]);
+      for (const one of [added, listed, changed, deleted]) expect(one.roles, query).toEqual(shown);
+    }
+    const wrong = await send("GET", "/management/users?expand=all");
+    expect(wrong.error.errors).toEqual([{ path: "expand", code: "enum", message: 'must be one of "roles"' }]);
+  });
+
+  it("sees their account's icon, and its keys as a client does", async () => {
+    const own = await createTenant(latchkey, { settings: { brand: { logo_uri: "https://shop.example/icon.png" } } });
+    const me = await logInAccountUser(latchkey, own, { scope: ["read:accounts"] });
+    const { accounts } = (await mine("GET", "", me.token)).body;
+    expect(accounts).toMatchObject([{ account_id: own.account_id, icon_url: "https://shop.example/icon.png" }]);
+    const keys = (bearer: string) => call(`${own.base}/auth/keys`, { token: bearer });
+    expect(code(await keys((await logInAccountUser(latchkey, own, { scope: [] })).token))[1]).toBe(
+      "insufficient_scope",
+    );
+    const seen = await keys(me.token);
+    expect([seen.status, seen.body]).toEqual([200, (await keys(own.token)).body]);
+  });
+
   it("changes their password, which ends their other logins and leaves the one at hand", async () => {
     const client = await addClient(latchkey, tenant.account_id, { first_party: true, user_type: "account_user" });
     const scope = ["openid", "profile", "email", "admin:accounts", "create:accounts:auth:refresh_token"];

@@ -46,6 +46,15 @@ describeOnBothEngines("allowed_origins", (engine) => {
     expect(foreign).toEqual([each, each]);
   });
 
+  it("are no matter of a preflight, which is answered for every account, so that a page reads why it is refused", async () => {
+    for (const oid of [tenant.account_id, "T99999999", "t55500001"]) {
+      const url = `${latchkey.url}/v1/accounts/${oid}/auth/token`;
+      const preflight = await call(url, { method: "OPTIONS", headers: from(OURS) });
+      expect([preflight.status, preflight.headers.get("access-control-allow-methods")], oid).toEqual([204, "POST"]);
+      expect((await call(url, { method: "POST", json: {} })).headers.get("access-control-allow-origin"), oid).toBe("*");
+    }
+  });
+
   it("are origins, as browsers write them", async () => {
     const path = `${tenant.base}/auth/clients/${tenant.client.id}`;
     const change = (origin: string) =>

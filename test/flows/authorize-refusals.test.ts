@@ -240,6 +240,8 @@ describeOnBothEngines("auth/authorize refuses", (engine) => {
         `${good}&audience=${encodeURIComponent(tenant.audience)}`,
         /audience must not be repeated/,
       ],
+      ["repeated, once without a value", `${good}&state=a&state=`, /state must not be repeated/],
+      ["repeated, first without a value", `verification_code=&${good}`, /verification_code must not be repeated/],
       ["invalid percent", `${good}&state=%zz`, /state is not valid/],
       ["cut percent", `${good}&state=%4`, /state is not valid/],
       ["not UTF-8", `${good}&state=%ff%fe`, /state is not valid/],

@@ -266,7 +266,7 @@ describeOnBothEngines("an account with much in it", (engine) => {
       return answer.body;
     };
     const { id } = await within("POST", "/management/users", { email: "ada@corp.example", roles: [roles[0]] });
-    const changed = await within("PUT", `/management/users/${id}`, { roles, scope: ["read:accounts"] });
+    const changed = await within("PUT", `/management/users/${id}?expand=roles`, { roles, scope: ["read:accounts"] });
     expect(changed.roles).toHaveLength(2);
   });
 

@@ -197,7 +197,7 @@ describeOnBothEngines("odd values", (engine) => {
     const own = { customer_id: randomUUID(), email: "own@ids.example" };
     expect((await add("/customers/users", own)).status, "a uuid that is nobody's").toBe(200);
     const { id } = (await add("/auth/roles", { name: "reader", scope: ["read:accounts"] })).body;
-    const twice = await add("/management/users", { email: "twice@ids.example", roles: [{ id }, { id }] });
+    const twice = await add("/management/users?expand=roles", { email: "twice@ids.example", roles: [{ id }, { id }] });
     expect([twice.status, twice.body.roles?.length]).toEqual([200, 1]);
   });
 });

@@ -248,6 +248,7 @@ describeOnBothEngines("a partner", (engine) => {
     expect(me.body.accounts[0]).toMatchObject({
       account_id: `T${done?.body.account_id}`,
       business_name: "Ada's Shop",
+      organization_number: "999",
       user: { email, agreement: { name: "terms" } },
     });
     const base = `${latchkey.url}/v1/accounts/T${done?.body.account_id}`;

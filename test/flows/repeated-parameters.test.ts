@@ -73,14 +73,16 @@ describeOnBothEngines("a parameter that comes twice", (engine) => {
   it("is none where all but one are empty, and one that nobody knows is ignored however it is written", async () => {
     const { audience } = scene.tenant;
     const empty = "scope=&prompt=&resource=&audience=";
-    const broken = "utm=100%&utm=%ff";
+    const broken = "utm=100%&utm=%ff&caf%e9=1&%=x&a%00=1";
     const query = `${empty}&${broken}&${encoded({ ...about, resource: audience })}&${empty}`;
     expect((await ask(query)).headers.get("location")).toContain("/login?request=");
     const said = encoded({ grant_type: "client_credentials", audience, scope: "orders:read" });
     const given = await post("token", `${empty}&${said}&${empty}&${broken}`);
     expect([given.status, given.body.scope], given.text).toEqual([200, "orders:read"]);
-    const many = await post("token", `${"utm=%&".repeat(50)}&${said}`);
-    expect([many.status, many.body.error], "nothing is read behind so many").toEqual([400, "invalid_request"]);
+    for (const one of ["utm=%&", "%=x&"]) {
+      const many = await post("token", `${one.repeat(50)}&${said}`);
+      expect([many.status, many.body.error], "nothing is read behind so many").toEqual([400, "invalid_request"]);
+    }
     const badly = await ask(`${encoded(about)}&nonce=%`);
     expect(badly.headers.get("location") ?? badly.body.error).toContain("invalid_request");
   });
@@ -160,7 +162,6 @@ describeOnBothEngines("a parameter that comes twice", (engine) => {
       response_mode: "response_mode=query&response_mode=fragment",
       "a long state": `state=${"s".repeat(2_049)}`,
       "a pushed request": `${encoded({ request_uri: pushed })}&nonce=a&nonce=a`,
-      "a name that is no text": "%ff=1",
     };
     for (const [what, fault] of Object.entries(leading)) {
       const reply = await ask(`${encoded(about)}&${fault}`);

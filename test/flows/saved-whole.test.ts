@@ -23,7 +23,7 @@ describeOnBothEngines("an account user or a role", (engine) => {
   const saved = async (id: string) => {
     const users: { id: string; name?: string; scope: string[]; roles: { id: string }[] }[] = await send(
       "GET",
-      "/management/users",
+      "/management/users?expand=roles",
     );
     const user = users.find((one) => one.id === id);
     if (!user) throw new Error("not listed");

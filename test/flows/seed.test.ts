@@ -226,6 +226,7 @@ describeOnBothEngines("a code for a redirect", (engine) => {
     const refused = await call(`${tenant.base}/auth/authorize`, { method: "POST" });
     expect(refused.status).toBe(401);
     expect(refused.headers.get("access-control-allow-origin")).toBe("*");
-    expect(refused.headers.get("access-control-expose-headers")).toContain("Location");
+    const exposed = refused.headers.get("access-control-expose-headers")?.split(", ") ?? [];
+    expect(exposed).toEqual(expect.arrayContaining(["Location", "Login-Session-Id", "total-count"]));
   });
 });

@@ -56,6 +56,9 @@ export async function standardOperations(
   expect(await par(about)).toBe(201);
   expect(await par({ ...about, response_type: "token" })).toBe(400);
   expect(await par(about, {})).toBe(401);
+  for (const more of [{ request: "x" }, { scope: "orders:read" }, { resource: "https://nobody.example" }])
+    expect(await par({ ...about, ...more }), JSON.stringify(more)).toBe(400);
+  expect(saw("oauth_par_post", await call(`${nobody}/oauth/par`, { method: "POST", form: about })).status).toBe(404);
   for (const operation of ["oauth_introspect_post", "oauth_revoke_post"]) {
     const path = `${tenant.base}/oauth/${operation.split("_")[1]}`;
     const post = (form: Record<string, string>, own: Record<string, string> = headers) =>
@@ -83,9 +86,38 @@ export async function standardOperations(
     expect(await ask(tenant.base, fragment.get("access_token") ?? "")).toBe(403);
   }
 
+  await foreignPages(latchkey, saw);
   await deviceOperations(latchkey, tenant, saw);
   await registrationOperations(latchkey, tenant, saw);
   await documentOperations(latchkey, saw);
+}
+
+/** A page that a client does not list is told so wherever it shows what that client holds. */
+async function foreignPages(latchkey: Latchkey, saw: (name: string, reply: Reply) => Reply) {
+  const client = { allowed_origins: ["https://app.shop.example"] };
+  const { base, token, client: own } = await createTenant(latchkey, { client });
+  const origin = "https://foreign.example";
+  const headers = { authorization: basic(own), origin };
+  for (const [operation, path, form] of [
+    ["oauth_token_post", "token", { grant_type: "client_credentials" }],
+    ["oauth_par_post", "par", { response_type: "code" }],
+    ["oauth_device_authorization_post", "device_authorization", {}],
+    ["oauth_introspect_post", "introspect", { token: "x" }],
+    ["oauth_revoke_post", "revoke", { token: "x" }],
+  ] as const) {
+    const { status, body } = saw(operation, await call(`${base}/oauth/${path}`, { method: "POST", headers, form }));
+    expect([status, body.error], operation).toEqual([400, "unauthorized_client"]);
+  }
+  for (const method of ["GET", "POST"]) {
+    const { status, body } = saw(
+      `oauth_userinfo_${method.toLowerCase()}`,
+      await call(`${base}/oauth/userinfo`, { method, token, headers: { origin } }),
+    );
+    expect([status, body.error], method).toEqual([400, "unauthorized_client"]);
+  }
+  const json = { redirect_uris: [CALLBACK] };
+  const registering = await call(`${base}/oauth/register`, { method: "POST", token, headers: { origin }, json });
+  expect(saw("oauth_register_post", registering).body.error).toBe("unauthorized_client");
 }
 
 async function deviceOperations(latchkey: Latchkey, tenant: Tenant, saw: (name: string, reply: Reply) => Reply) {
@@ -124,6 +156,8 @@ async function registrationOperations(latchkey: Latchkey, tenant: Tenant, saw: (
   expect(made.status).toBe(201);
   expect((await register({ json: {}, token: tenant.token })).status).toBe(400);
   expect((await register({ json })).status).toBe(401);
+  const nowhere = `${latchkey.url}/v1/accounts/T99999999/oauth/register`;
+  expect((await register({ json }, nowhere)).status).toBe(404);
   const weak = await createTenant(latchkey, { scope: ["read:nothing"] });
   expect((await register({ json, token: weak.token }, `${weak.base}/oauth/register`)).status).toBe(403);
   const open = await createTenant(latchkey, { settings: { open_registration: true } });

@@ -28,7 +28,7 @@ import { changeAccountUser } from "./change-account-user.ts";
 import { checkLength } from "./check-length.ts";
 import { createUser } from "./create-user.ts";
 import { checkIsAccountUser, findAccountUser } from "./find-account-user.ts";
-import { openRoleTexts, pagesOfAccountUsers } from "./list-account-users.ts";
+import { openHeldRoles, openRoleTexts, pagesOfAccountUsers } from "./list-account-users.ts";
 import { type EndLogins, removeUser } from "./remove-user.ts";
 
 const tags = ["account users"];
@@ -48,17 +48,22 @@ export interface AccountUserDeps {
 
 export function accountUserRoutes(app: App, { directory, endLogins, configurationOf }: AccountUserDeps): void {
   async function* showAll(account_id: string, query: Static<typeof AccountUserQuery>) {
+    const rolesOf = openHeldRoles(directory, account_id);
     for await (const users of pagesOfAccountUsers(directory, account_id, query)) {
       const ids = users.map(({ id }) => id);
       const configurations = await configurationOf(account_id, ids);
-      yield users.map((user) => ({ user, configuration: configurations.get(user.id) }));
+      const held = query.expand === undefined ? undefined : await rolesOf(ids);
+      yield users.map((user) => ({
+        shown: accountUserView(user, configurations.get(user.id)),
+        role_ids: held?.get(user.id),
+      }));
     }
   }
 
   async function showOne(user: AccountUser, expand: string | undefined) {
     const configuration = (await configurationOf(user.account_id, [user.id])).get(user.id);
-    const roles = user.roles.map((role) => (expand === undefined ? { id: role.id } : roleView(role)));
-    return { ...accountUserView(user, configuration), roles };
+    const shown = accountUserView(user, configuration);
+    return expand === undefined ? shown : { ...shown, roles: user.roles.map(roleView) };
   }
 
   /** @throws 403 unless the bearer holds everything that the user would hold, and holds now; 400 for too much of it. */
@@ -92,12 +97,9 @@ export function accountUserRoutes(app: App, { directory, endLogins, configuratio
     handler: (request, reply) => {
       const { account_id, query } = request;
       const textsOf = openRoleTexts(directory, account_id);
-      sendList(request, reply, showAll(account_id, query), ({ user, configuration }) => {
-        const shown = accountUserView(user, configuration);
-        return query.expand === undefined
-          ? { ...shown, roles: user.role_ids.map((id) => ({ id })) }
-          : withRoles(shown, textsOf(user.role_ids));
-      });
+      sendList(request, reply, showAll(account_id, query), ({ shown, role_ids }) =>
+        role_ids === undefined ? shown : withRoles(shown, textsOf(role_ids)),
+      );
     },
   });
 

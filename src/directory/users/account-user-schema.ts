@@ -30,7 +30,7 @@ export const AccountUserView = Type.Object({
   scope: scopes,
   authentication_type: Type.Optional(Type.Literal("external")),
   agreement: Type.Optional(Agreement),
-  roles: Type.Array(Type.Union([RoleView, Type.Object({ id: Type.String() })])),
+  roles: Type.Optional(Type.Array(RoleView, { description: "Where `expand` asks for them." })),
   last_seen_at: Type.Optional(Type.String({ format: "date-time" })),
   configuration: Type.Optional(Configuration),
 });
@@ -64,9 +64,7 @@ export const AccountUserChangeBody = Type.Object(changeable);
 
 export const AccountUserParams = Type.Object({ oid: Oid, uid: Type.String({ maxLength: 255 }) });
 
-const expand = Type.Optional(
-  Type.String({ pattern: "^roles(,roles)*$", description: "`roles` shows each role whole, not only its id." }),
-);
+const expand = Type.Optional(Type.Enum(["roles"], { description: "`roles` shows the roles that a user has." }));
 
 export const ExpandQuery = Type.Object({ expand });
 

@@ -28,29 +28,8 @@ export interface AccountUserQuery {
   readonly starting_after?: string | undefined;
 }
 
-export interface ListedAccountUser extends AccountUserRow {
-  /** Of the live ones, in their order. */
-  readonly role_ids: readonly string[];
-}
-
 /** In the order of ids, as committed. @throws 503 temporarily_unavailable when too many search: before the first. */
 export async function* pagesOfAccountUsers(
-  directory: Directory,
-  account_id: string,
-  query: AccountUserQuery,
-): AsyncGenerator<readonly ListedAccountUser[]> {
-  const { read } = directory.storage;
-  const areLive = openLiveRoles(directory, account_id);
-  for await (const rows of pagesOfRows(directory, account_id, query)) {
-    const ids = rows.map(({ id }) => id);
-    const held = new Map<string, string[]>(ids.map((id) => [id, []]));
-    for (const { user_id, role_id } of await selectRoleIds(read, account_id, ids)) held.get(user_id)?.push(role_id);
-    const live = await areLive([...held.values()].flat());
-    yield rows.map((row) => ({ ...row, role_ids: (held.get(row.id) ?? []).filter((id) => live.has(id)).toSorted() }));
-  }
-}
-
-async function* pagesOfRows(
   directory: Directory,
   account_id: string,
   { search, limit = Number.POSITIVE_INFINITY, starting_after }: AccountUserQuery,
@@ -72,6 +51,18 @@ async function* pagesOfRows(
     left -= rows.length;
     return rows;
   });
+}
+
+/** Of a list: the ids of the live roles that each of these users has, in their order. */
+export function openHeldRoles(directory: Directory, account_id: string) {
+  const areLive = openLiveRoles(directory, account_id);
+  return async (user_ids: readonly string[]): Promise<ReadonlyMap<string, readonly string[]>> => {
+    const held = new Map<string, string[]>(user_ids.map((id) => [id, []]));
+    for (const { user_id, role_id } of await selectRoleIds(directory.storage.read, account_id, user_ids))
+      held.get(user_id)?.push(role_id);
+    const live = await areLive([...held.values()].flat());
+    return new Map([...held].map(([id, role_ids]) => [id, role_ids.filter((one) => live.has(one)).toSorted()]));
+  };
 }
 
 /** Which of these roles live; without a look at what is in them. */

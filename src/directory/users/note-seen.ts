@@ -43,7 +43,10 @@ export const seenStatement: HotStatement<Seen, null> = {
 /** How often it is noted that somebody was seen; milliseconds. */
 const SEEN_RESOLUTION = 60_000;
 
-/** A person of this account got a token. They wait for no note of it, and have it whether that can be made or not. */
+/**
+ * A person of this account got a token. They wait for no note of it, and have it whether that can be made or not. To be called
+ * when no further statement of their login takes their row, since a note passes over whoever is held.
+ */
 export function noteSeen({ storage }: Directory, account_id: string, id: string): void {
   const now = storage.now();
   const seen = { account_id, id, since: instant(now - SEEN_RESOLUTION), now: instant(now) };

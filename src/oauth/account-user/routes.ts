@@ -33,7 +33,7 @@ export function accountUserSelfRoutes(app: App, directory: Directory): void {
       summary: "The authenticated account user",
       description: "Takes the account user's own token, or an ID token of the account's own provider.",
       tags,
-      response: { 200: Me, ...refusals("account", "invalid_token", "insufficient_scope") },
+      response: { 200: Me, ...found },
     },
     handler: async ({ bearer }) => showMe(directory, await findMe(directory, bearer), bearer),
   });

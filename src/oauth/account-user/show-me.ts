@@ -42,10 +42,15 @@ async function membership(directory: Directory, user: AccountUser) {
   const account = await lookUpAccount(directory, user.account_id);
   if (!account) return undefined;
   const { id, email, last_seen_at, name, profile } = user;
+  const { brand, applicant } = account.settings;
+  const organization_number = applicant?.organization_number;
   return {
     account_id: account.account_id,
     business_name: account.name,
+    public_business_name: account.name,
     display_name: account.name,
+    ...(typeof organization_number === "string" ? { organization_number } : {}),
+    ...(brand.logo_uri === undefined ? {} : { icon_url: brand.logo_uri }),
     user: {
       id,
       email: email ?? "",

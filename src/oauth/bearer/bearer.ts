@@ -60,7 +60,8 @@ declare module "fastify" {
 async function authenticate(deps: Oauth, request: FastifyRequest): Promise<void> {
   const { config } = request.routeOptions;
   const { oid } = (request.params ?? {}) as { oid?: string };
-  if (oid !== undefined) request.account_id = readAccountId(oid, "oid");
+  // A page whose preflight is refused never learns what is wrong with its request (Fetch §4.8).
+  if (oid !== undefined && request.method !== "OPTIONS") request.account_id = readAccountId(oid, "oid");
   if (config.public || config.scopes === undefined) return;
   const presented = presentedBy(request);
   const { authorization } = presented;

@@ -29,6 +29,7 @@ const undescribed = [
 const misses = refusals(
   "oauth",
   ...(["invalid_request", "redirect_uri_mismatch", "redirect_uri_required", "not_found"] as const),
+  ...(["invalid_request_object", "unauthorized_client"] as const),
   ...undescribed,
 );
 
@@ -127,7 +128,9 @@ export function authorizationRoutes(app: App, oauth: Oauth, postAnswer: FormPage
         201: Type.Object({ request_uri: Type.String(), expires_in: Type.Integer() }),
         ...refusals(
           "oauth",
-          ...(["invalid_request", "invalid_client", "invalid_dpop_proof", "use_dpop_nonce"] as const),
+          ...(["invalid_request", "invalid_client", "unauthorized_client", "not_found"] as const),
+          ...(["invalid_request_object", "unsupported_response_type", "invalid_scope", "invalid_target"] as const),
+          ...(["invalid_dpop_proof", "use_dpop_nonce"] as const),
           ...undescribed,
         ),
       },

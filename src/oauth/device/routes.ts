@@ -47,6 +47,7 @@ export function deviceRoutes(app: App, oauth: Oauth): void {
           "invalid_scope",
           "invalid_target",
           "invalid_client",
+          "unauthorized_client",
           "client_unreachable",
         ),
       },

@@ -92,7 +92,7 @@ export function discoveryRoutes(app: App, deps: DiscoveryDeps): void {
   app.route({
     method: "GET",
     url: "/v1/accounts/:oid/auth/keys",
-    config: { surface: "account", scopes: ["admin:accounts", "read:accounts"] },
+    config: { surface: "account", scopes: ["admin:accounts", "read:accounts"], subject_types: ["client", "user"] },
     schema: {
       operationId: "aid_auths_keys_get",
       summary: "Public keys as a bare array",

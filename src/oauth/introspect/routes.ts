@@ -28,7 +28,10 @@ export function introspectionRoutes(app: App, oauth: Oauth): void {
       tags: ["oauth"],
       params: OidParams,
       body: ClientForm,
-      response: { 200: Answer, ...refusals("oauth", "invalid_request", "invalid_client", "client_unreachable") },
+      response: {
+        200: Answer,
+        ...refusals("oauth", "invalid_request", "invalid_client", "unauthorized_client", "client_unreachable"),
+      },
     },
     handler: async (request, reply) => {
       const { account_id, body } = request;

@@ -56,7 +56,10 @@ export function registrationRoutes(app: App, oauth: Oauth): void {
       tags,
       params: OidParams,
       body: ClientMetadata,
-      response: { 201: Information, ...refusals("oauth", ...wrong, "insufficient_scope", "too_many_requests") },
+      response: {
+        201: Information,
+        ...refusals("oauth", ...wrong, "insufficient_scope", "unauthorized_client", "not_found", "too_many_requests"),
+      },
     },
     handler: async (request, reply) => {
       const { account_id, body, ip: source } = request;

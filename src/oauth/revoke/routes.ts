@@ -43,7 +43,11 @@ export function revokeRoutes(app: App, oauth: Oauth): void {
       body: ClientForm,
       response: {
         200: Type.Object({}),
-        ...refusals("oauth", "invalid_request", "invalid_grant", "invalid_client", "client_unreachable"),
+        ...refusals(
+          "oauth",
+          ...(["invalid_request", "invalid_grant", "invalid_client", "unauthorized_client"] as const),
+          "client_unreachable",
+        ),
       },
     },
     handler: async (request) => {

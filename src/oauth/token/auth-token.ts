@@ -5,6 +5,7 @@
  * In: the Authorization header and the body. Out: tokens, or a refusal.
  */
 import type { FastifyRequest } from "fastify";
+import { findAccount } from "../../directory/accounts/find-account.ts";
 import { checkOrigin } from "../../directory/clients/allowed-origins.ts";
 import { refuse } from "../../errors.ts";
 import { malformed } from "../../http/error-reply.ts";
@@ -33,7 +34,7 @@ const login_scopes = ["admin:accounts", "write:accounts", "write:accounts:/auth/
 
 /**
  * @throws 400 invalid_request, unsupported_grant_type; 401 invalid_token, or invalid_client for client_credentials; 403
- *   insufficient_scope, unauthorized_client; what each way throws.
+ *   insufficient_scope, unauthorized_client; 404 not_found for client_credentials at no account; what each way throws.
  */
 export async function getToken(oauth: Oauth, request: FastifyRequest, body: AuthTokenRequest): Promise<PersonTokens> {
   switch (body.grant_type) {
@@ -67,9 +68,14 @@ export async function getToken(oauth: Oauth, request: FastifyRequest, body: Auth
     case "account_user_token":
       return exchangeAccountUser(oauth, await bearerCaller(oauth, request, ["user"], true), body.audience);
     default:
-      throw refuse("unsupported_grant_type");
+      throw refuse("unsupported_grant_type", { message: `grant_type must be one of ${grant_types.join(", ")}.` });
   }
 }
+
+const grant_types = [
+  ...["client_credentials", "authorization_code", "password", "mfa_oob", "mfa-oob"],
+  ...["refresh_token", "account_user", "account_user_token"],
+];
 
 const identity = ["ident_type", "ident"] as const;
 
@@ -85,6 +91,8 @@ async function clientCredentials(oauth: Oauth, request: FastifyRequest, { audien
   const { account_id } = request;
   const facts = factsOf(request);
   if (/^Bearer /i.test(authorization)) return redeemExchangeToken(oauth, account_id, authorization, audience, facts);
+  // A wrong secret is not what is wrong where there is no such account.
+  await findAccount(oauth.directory, account_id);
   const client = await authenticateBasic(oauth.directory, account_id, authorization);
   checkOrigin(oauth.directory, client, origin);
   return issueClientCredentials(oauth, { client, audience, ungranted: "unauthorized_client" }, facts);

@@ -67,7 +67,6 @@ export async function redeemAuthorizationCode(
   checkUnrevoked(directory.revocations, account_id, content.authorization);
   const held = await spend(directory, content, request, now);
   await noteUsed(directory, client);
-  noteSeenAt(directory, client, content.authorization.subject.id);
   const scope = await stillGiven(directory, account, content, held);
   const authorization = { ...content.authorization, scope, issuing: issuingOf(directory, account), dpop_jkt };
   const issued = await issueAccessToken(tokens, authorization, now);
@@ -76,6 +75,7 @@ export async function redeemAuthorizationCode(
   const lasting = lasts(client, scope)
     ? { refresh_token: await beginFamily(directory, account, client, begun, client.id, now) }
     : {};
+  noteSeenAt(directory, client, authorization.subject.id);
   if (!openid) return { ...issued, ...lasting };
   const said = { session_id, nonce, acr, claims };
   return { ...issued, ...lasting, id_token: await issueLoginIdToken(tokens, client, authorization, said, now) };

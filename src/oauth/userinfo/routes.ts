@@ -1,7 +1,7 @@
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import { refuse } from "../../errors.ts";
-import { OidParams, refusals } from "../../http/contract.ts";
+import { bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { LONGEST_TOKEN } from "../../secrets/longest-token.ts";
 import { reveal } from "../../secrets/secret.ts";
@@ -37,7 +37,7 @@ export function userinfoRoutes(app: App, oauth: Oauth): void {
         tags: ["oauth"],
         params: OidParams,
         ...(method === "POST" ? { body: Form } : {}),
-        response: { 200: Claims, ...refusals("oauth", "invalid_request", "invalid_token", "insufficient_scope") },
+        response: { 200: Claims, ...refusals("oauth", ...bearer_refusals) },
       },
       handler: async (request, reply) => {
         reply.header("cache-control", "no-store");
