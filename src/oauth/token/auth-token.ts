@@ -6,6 +6,7 @@
  */
 import type { FastifyRequest } from "fastify";
 import { checkOrigin } from "../../directory/clients/allowed-origins.ts";
+import { clientToUse, judgeClient } from "../../directory/clients/find-client.ts";
 import { refuse } from "../../errors.ts";
 import { malformed } from "../../http/error-reply.ts";
 import { factsOf } from "../../http/facts.ts";
@@ -85,8 +86,10 @@ async function clientCredentials(oauth: Oauth, request: FastifyRequest, { audien
   const { account_id } = request;
   const facts = factsOf(request);
   if (/^Bearer /i.test(authorization)) return redeemExchangeToken(oauth, account_id, authorization, audience, facts);
-  const client = await authenticateBasic(oauth.directory, account_id, authorization);
-  checkOrigin(oauth.directory, client, origin);
+  const { directory } = oauth;
+  const known = await authenticateBasic(directory, account_id, authorization);
+  const client = await clientToUse(directory, known, "client_credentials");
+  await judgeClient(directory, client, (current) => checkOrigin(directory, current, origin));
   return issueClientCredentials(oauth, { client, audience, ungranted: "unauthorized_client" }, facts);
 }
 
