@@ -1,7 +1,7 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { fetchDocument, openDocuments } from "./documents.ts";
+import { fetchDocument, openDocuments, withKeysAt } from "./documents.ts";
 import { openEgress } from "./egress.ts";
 
 describe("documents of other servers", () => {
@@ -10,11 +10,14 @@ describe("documents of other servers", () => {
   let server: Server;
   let base: string;
   const asked = new Map<string, number>();
+  /** Those that wait under /held until the test lets them go. */
+  const held: (() => void)[] = [];
   beforeAll(async () => {
     server = createServer(({ url = "" }, response) => {
       asked.set(url, (asked.get(url) ?? 0) + 1);
       response.statusCode = Number(/^\/status-(\d+)/.exec(url)?.[1] ?? 200);
-      response.end(text);
+      if (url.startsWith("/held")) held.push(() => response.end(text));
+      else response.end(text);
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -61,5 +64,40 @@ describe("documents of other servers", () => {
     const documents = openDocuments(openEgress(["127.0.0.0/8"]));
     await expect(fetchDocument(documents, `${base}/soon`, AbortSignal.abort())).rejects.toThrow();
     expect((await fetchDocument(documents, `${base}/soon`, AbortSignal.timeout(60_000))).keys).toEqual([]);
+  });
+
+  it.each(["for the first time", "anew"])("come to whoever has time, though who asked %s gave up", async (how) => {
+    const documents = openDocuments(openEgress(["127.0.0.0/8"]));
+    const url = `${base}/held/${how.length}`;
+    const times = () => asked.get(url.slice(base.length)) ?? 0;
+    const arrived = async (count: number) => {
+      while (times() < count) await new Promise((resolve) => setImmediate(resolve));
+    };
+    const outdated = Object.assign(new Error("no such key"), { code: "ERR_JWKS_NO_MATCHING_KEY" });
+    const get = (signal: AbortSignal) => {
+      let first = true;
+      return withKeysAt(documents, url, signal, async ({ keys }) => {
+        if (how === "anew" && first) {
+          first = false;
+          throw outdated;
+        }
+        return keys;
+      });
+    };
+    if (how === "anew") {
+      const before = fetchDocument(documents, url, AbortSignal.timeout(60_000));
+      await arrived(1);
+      held.pop()?.();
+      await before;
+    }
+    const before = times();
+    const hasty = new AbortController();
+    const [first, second] = [get(hasty.signal), get(AbortSignal.timeout(60_000))];
+    await arrived(before + 1);
+    hasty.abort();
+    await expect(first).rejects.toMatchObject({ code: "upstream_login_failed", options: { momentary: true } });
+    held.pop()?.();
+    expect(await second).toEqual([]);
+    expect(times(), "asked for once").toBe(before + 1);
   });
 });

@@ -8,7 +8,7 @@
 import { type ErrorCode, Refusal, refuse } from "../errors.ts";
 import { type BoundedMap, openBoundedMap } from "../storage/bounded-map.ts";
 import { type Cache, openCache } from "../storage/cache.ts";
-import { type Egress, egressFetch, Unfit } from "./egress.ts";
+import { type Egress, egressFetch, Unfit, within } from "./egress.ts";
 
 export interface Documents {
   readonly egress: Egress;
@@ -69,12 +69,13 @@ export async function withKeysAt<T>(
 /** While they cannot be had, those that are known stay. @throws 400 upstream_login_failed. */
 async function renew(documents: Documents, url: string, signal: AbortSignal): Promise<void> {
   const { kept, renewed } = documents;
-  await renewed.get(url, async () => {
-    const text = await loadDocument(documents, url, signal);
+  const renewing = renewed.get(url, async () => {
+    const text = await loadDocument(documents, url);
     kept.forget(url);
     await kept.get(url, async () => text);
     return {};
   });
+  await whileThereIsTime(url, signal, renewing);
 }
 
 /** A JSON object by GET, kept for a while. @throws 400 upstream_login_failed. */
@@ -83,23 +84,32 @@ export async function fetchDocument(
   url: string,
   signal: AbortSignal,
 ): Promise<Readonly<Record<string, unknown>>> {
-  const text = await documents.kept.get(url, () => loadDocument(documents, url, signal));
+  const loading = documents.kept.get(url, () => loadDocument(documents, url));
+  const text = await whileThereIsTime(url, signal, loading);
   return readObject(text ?? "{}", hostOf(url));
 }
 
-/** @returns the text of a JSON object. @throws 400 upstream_login_failed, also where it failed a moment ago. */
-async function loadDocument(
-  { egress, failed, monotonic }: Documents,
-  url: string,
-  signal: AbortSignal,
-): Promise<string> {
+/** Who has no time left leaves the others that wait for the same. @throws 400 upstream_login_failed. */
+async function whileThereIsTime<T>(url: string, signal: AbortSignal, loading: Promise<T>): Promise<T> {
+  try {
+    return await within(signal, hostOf(url), loading);
+  } catch (failure) {
+    throw failure instanceof Refusal ? failure : unreached(hostOf(url), failure as Error);
+  }
+}
+
+/**
+ * For everybody who asks for it meanwhile, in nobody's time but that of `egressFetch`.
+ *
+ * @returns the text of a JSON object. @throws 400 upstream_login_failed, also where it failed a moment ago.
+ */
+async function loadDocument({ egress, failed, monotonic }: Documents, url: string): Promise<string> {
   const known = failed.get(url);
   if (known && monotonic() < known.until) throw known.failure;
   try {
-    return await askForDocument(egress, url, signal);
+    return await askForDocument(egress, url);
   } catch (failure) {
-    // Who had no time left says nothing about the address.
-    if (failure instanceof Refusal && !signal.aborted) {
+    if (failure instanceof Refusal) {
       const until = monotonic() + (failure.options.momentary ? MOMENT : RENEWED);
       failed.set(url, { failure, until }, 0);
     }
@@ -107,8 +117,8 @@ async function loadDocument(
   }
 }
 
-async function askForDocument(egress: Egress, url: string, signal: AbortSignal): Promise<string> {
-  const { status, body } = await ask(egress, { url, method: "GET", headers: { accept: "application/json" }, signal });
+async function askForDocument(egress: Egress, url: string): Promise<string> {
+  const { status, body } = await ask(egress, { url, method: "GET", headers: { accept: "application/json" } });
   const why = `${hostOf(url)} answered ${status} for its metadata or keys`;
   if (isMomentary(status)) throw outOfReach(why);
   if (status !== 200) throw upstreamFailed(why);

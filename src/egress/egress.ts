@@ -84,7 +84,7 @@ export async function egressFetch(egress: Egress, request: EgressRequest): Promi
   if (request.signal?.aborted) giveUp();
   request.signal?.addEventListener("abort", giveUp);
   try {
-    const address = await within(given_up.signal, url, resolve(egress, url, request, given_up.signal));
+    const address = await within(given_up.signal, url.host, resolve(egress, url, request, given_up.signal));
     return await send(url, address, request, given_up.signal);
   } finally {
     clearTimeout(timer);
@@ -92,8 +92,8 @@ export async function egressFetch(egress: Egress, request: EgressRequest): Promi
   }
 }
 
-/** The system's lookup cannot be aborted, but need not be waited for. */
-function within<T>(signal: AbortSignal, { host }: URL, work: Promise<T>): Promise<T> {
+/** Waits no longer than `signal` allows for what goes on: others may wait for it, or it cannot be aborted. */
+export function within<T>(signal: AbortSignal, host: string, work: Promise<T>): Promise<T> {
   return new Promise((done, failed) => {
     const late = () => failed(new Error(`no answer from ${host} in time`));
     if (signal.aborted) late();

@@ -15,17 +15,25 @@ export interface Tokens {
   readonly keys: Cache<readonly SigningKey[]>;
   /** Private keys stay opened by kid, because opening one is dear. */
   readonly opened: Map<string, SigningKey>;
+  /** Readings of keys to publish, by account: the last that began, or the one that begins when that has ended. */
+  readonly publishing: Map<string, KeyReading>;
   /** First keys that are being made, by account and algorithm. */
   readonly first_keys: Map<string, Promise<void>>;
-  /** Keys that accounts keep for good: some of them, opened. */
-  readonly account_keys: Map<string, Uint8Array>;
+  /** Keys that accounts keep for good, opened; at most 5 s old, since a database may lose what it has just taken. */
+  readonly account_keys: Cache<Uint8Array>;
   /** Tokens whose signature was right, by account and digest. */
   readonly verified: BoundedMap<AccessToken>;
+}
+
+export interface KeyReading {
+  begun: boolean;
+  readonly keys: Promise<readonly SigningKey[]>;
 }
 
 export function openTokens(storage: Storage, master_keys: MasterKeys): Tokens {
   return {
     ...{ storage, master_keys, keys: openCache<readonly SigningKey[]>() },
-    ...{ opened: new Map(), first_keys: new Map(), account_keys: new Map(), verified: openBoundedMap() },
+    ...{ publishing: new Map(), opened: new Map(), first_keys: new Map() },
+    ...{ account_keys: openCache<Uint8Array>(), verified: openBoundedMap() },
   };
 }

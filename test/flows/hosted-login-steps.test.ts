@@ -319,6 +319,42 @@ describeOnBothEngines("a step of the hosted login", (engine) => {
     expect([left.status, left.url.startsWith(CALLBACK)]).toEqual([400, false]);
   });
 
+  it.each([
+    ["60", 100, "identify"],
+    ["0", 10, "allow"],
+    ["0", 100, "identify"],
+    ["600", 100, "allow"],
+  ])("holds max_age=%s against a login that lay %i s at the question of consent: %s", async (max_age, age, page) => {
+    const { latchkey, tenant } = scene;
+    const { account_id } = tenant;
+    const third = await addClient(latchkey, account_id);
+    const person = await someone();
+    const surfer = openSurfer(latchkey);
+    const logIn = async () => {
+      const waiting = await surfer.act(await surfer.visit(begun.url), "identify", { identifier: person.email });
+      return surfer.act(waiting, "code", { code: await newest(person.email) });
+    };
+    const begun = await surfer.visit(scene.address(third, { max_age }));
+    const asked = await logIn();
+    expect(asked.html).toContain('value="allow"');
+    await latchkey.server.core.storage.write(({ db }) =>
+      db
+        .updateTable("sessions")
+        .set((eb) => ({ auth_time: eb("auth_time", "-", age * 1000) }))
+        .where("account_id", "=", account_id)
+        .where("user_id", "=", person.id)
+        .execute(),
+    );
+    expect((await surfer.visit(asked.url)).html).toContain(`value="${page}"`);
+    const answer = await surfer.act(asked, "allow");
+    expect(answered(answer).has("code")).toBe(page === "allow");
+    if (page !== "identify") return;
+    await letCodesRest(latchkey, account_id, 60);
+    const again = await logIn();
+    const { auth_time, iat } = await idTokenOf(await surfer.act(again, "allow"), third);
+    expect(iat - auth_time).toBeLessThan(60);
+  });
+
   it("asks for consent once more where the client wants that, and a no takes back nothing", async () => {
     const { latchkey, tenant, own } = scene;
     const third = await addClient(latchkey, tenant.account_id);

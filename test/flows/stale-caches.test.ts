@@ -2,13 +2,18 @@
  * What another process took away lets nobody in here, though this one still remembers it; what another process has just
  * made is good here, though this one still remembers that it was not there.
  */
+import { randomUUID } from "node:crypto";
+import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { changeClient } from "../../src/directory/clients/change-client.ts";
 import { findClient } from "../../src/directory/clients/find-client.ts";
+import type { ClientSettings } from "../../src/directory/clients/settings.ts";
 import { cacheKey } from "../../src/directory/directory.ts";
 import { grantsOf } from "../../src/directory/grants/find-grant.ts";
 import { describeOnBothEngines, engines } from "../support/engines.ts";
 import {
+  actor,
   addClient,
   addGrant,
   authorize,
@@ -21,10 +26,12 @@ import {
   type Reply,
   startLatchkey,
   type Tenant,
+  type TestClient,
   tokenOf,
 } from "../support/latchkey.ts";
 import { addPerson, PASSWORD, setPassword, token } from "../support/people.ts";
-import { standardClient } from "../support/standard-client.ts";
+import { pkce, standardClient } from "../support/standard-client.ts";
+import { openSurfer } from "../support/surfer.ts";
 import { openUpstream, type Upstream } from "../support/upstream.ts";
 
 /** A way in that has just been taken once, and what it hangs on. */
@@ -154,6 +161,123 @@ describeOnBothEngines("what is remembered here and gone from the database", (eng
       expect([200, 302], text).toContain(status);
     },
   );
+
+  /** Another process changes a client: this one goes on with what it knew. */
+  async function changedElsewhere(client: TestClient, settings: Partial<ClientSettings>): Promise<void> {
+    const { directory } = latchkey.server.core;
+    const { account_id } = tenant;
+    const before = await findClient(directory, account_id, client.client_id);
+    // Two changes of one millisecond are one.
+    await new Promise((resolve) => setTimeout(resolve, 2));
+    await changeClient(directory, before, { settings }, actor);
+    directory.clients.clear();
+    for (const name of [client.client_id, client.id])
+      await directory.clients.get(cacheKey(account_id, name), async () => before);
+  }
+
+  const NEW = "https://shop.example/new";
+  const moved = { callbacks: [CALLBACK, NEW] };
+  const DEVICE = "urn:ietf:params:oauth:grant-type:device_code" as const;
+  const BYE = "https://shop.example/bye";
+  const PAGE = "https://page.shop.example";
+  const CREDENTIALS = { grant_type: "client_credentials", resource: "https://api.shop.example" };
+
+  async function keyPair() {
+    const { publicKey, privateKey } = await generateKeyPair("ES256");
+    const jwks = { keys: [{ ...(await exportJWK(publicKey)), kid: randomUUID(), alg: "ES256" }] };
+    const assertion = ({ client_id }: TestClient) =>
+      new SignJWT({ jti: randomUUID() })
+        .setProtectedHeader({ alg: "ES256" })
+        .setIssuer(client_id)
+        .setSubject(client_id)
+        .setAudience(tenant.issuer)
+        .setExpirationTime("1m")
+        .sign(privateKey);
+    return { jwks, assertion };
+  }
+  const own = async (settings: Partial<ClientSettings>) => {
+    const client = await addClient(latchkey, tenant.account_id, { first_party: true, ...settings });
+    await addGrant(latchkey, tenant.account_id, client, tenant.audience, ["orders:read"]);
+    return client;
+  };
+  const byKey = async (client: TestClient, { assertion }: Awaited<ReturnType<typeof keyPair>>) => {
+    const client_assertion_type = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+    const form = { ...CREDENTIALS, client_assertion: await assertion(client), client_assertion_type };
+    return (await call(`${tenant.base}/oauth/token`, { method: "POST", form })).status;
+  };
+
+  const changes: Record<string, () => Promise<number | string>> = {
+    async "a callback at oauth/authorize, and at the pages behind it"() {
+      const client = await own({});
+      await changedElsewhere(client, moved);
+      const surfer = openSurfer(latchkey);
+      const { directory } = latchkey.server.core;
+      const stale = await directory.clients.get(cacheKey(tenant.account_id, client.id), async () => undefined);
+      const begun = await surfer.visit(standardClient(latchkey, tenant, client).address(client, { redirect_uri: NEW }));
+      if (begun.status !== 200 || !stale) return begun.status;
+      directory.clients.clear();
+      for (const name of [client.client_id, client.id])
+        await directory.clients.get(cacheKey(tenant.account_id, name), async () => stale);
+      return (await surfer.visit(begun.url)).status;
+    },
+    async "a callback at auth/authorize"() {
+      const client = await own({});
+      await changedElsewhere(client, moved);
+      const { client_id } = client;
+      const verification_code = await mintCode(tenant, { client_id });
+      const { status } = await authorize(tenant, { client_id, verification_code, redirect_uri: NEW });
+      return status === 302 ? 200 : status;
+    },
+    async "a grant type at oauth/token"() {
+      const client = await own({ grant_types: ["authorization_code"] });
+      await changedElsewhere(client, { grant_types: ["authorization_code", "client_credentials"] });
+      return (await standardClient(latchkey, tenant, client).token(CREDENTIALS)).status;
+    },
+    async "device codes"() {
+      const client = await own({ grant_types: ["authorization_code"] });
+      await changedElsewhere(client, { grant_types: ["authorization_code", DEVICE] });
+      const asking = { method: "POST", headers: { authorization: basic(client) }, form: { scope: "openid" } };
+      return (await call(`${tenant.base}/oauth/device_authorization`, asking)).status;
+    },
+    async "a key in the place of another"() {
+      const [first, next] = [await keyPair(), await keyPair()];
+      const by_key = { token_endpoint_auth_method: "private_key_jwt", grant_types: ["client_credentials"] } as const;
+      const client = await own({ ...by_key, grant_types: [...by_key.grant_types], jwks: first.jwks });
+      await changedElsewhere(client, { jwks: next.jwks });
+      return byKey(client, next);
+    },
+    async "a key in the place of a secret"() {
+      const client = await own({ grant_types: ["client_credentials"] });
+      const next = await keyPair();
+      await changedElsewhere(client, { token_endpoint_auth_method: "private_key_jwt", jwks: next.jwks });
+      return byKey(client, next);
+    },
+    async "no secret any more"() {
+      const client = await own({ grant_types: ["authorization_code"] });
+      await changedElsewhere(client, { token_endpoint_auth_method: "none" });
+      const { client_id } = client;
+      const form = { client_id, response_type: "code", redirect_uri: CALLBACK, scope: "openid", ...pkce };
+      return (await call(`${tenant.base}/oauth/par`, { method: "POST", form })).status === 201 ? 200 : 401;
+    },
+    async "the origin of a page"() {
+      const client = await own({ grant_types: ["client_credentials"], allowed_origins: ["https://shop.example"] });
+      await changedElsewhere(client, { allowed_origins: [PAGE] });
+      const headers = { authorization: basic(client), origin: PAGE };
+      return (await call(`${tenant.base}/oauth/token`, { method: "POST", headers, form: CREDENTIALS })).status;
+    },
+    async "an address after logout"() {
+      const client = await own({});
+      const standard = standardClient(latchkey, tenant, client);
+      const { id_token } = (await standard.redeem(await standard.codeFor())).body;
+      await changedElsewhere(client, { post_logout_redirect_uris: [BYE] });
+      const query = new URLSearchParams({ id_token_hint: id_token, post_logout_redirect_uri: BYE });
+      const { url } = await openSurfer(latchkey).visit(`${tenant.issuer}/oauth/logout?${query}`);
+      return url.startsWith(BYE) ? 200 : url;
+    },
+  };
+  it.each(Object.keys(changes))("takes what another process has just set at a client: %s", async (what) => {
+    expect(await changes[what]?.()).toBe(200);
+  });
 });
 
 // Two servers share no SQLite file.
@@ -186,5 +310,16 @@ describe.runIf(engines.includes("postgres"))("a signing key that another server 
     else expect((await known(token)).status).toBe(200);
     const { keys } = (await call(`${base}/oauth/jwks.json`)).body;
     expect(keys.map((key: { kid: string }) => key.kid)).toContain(kid);
+  });
+
+  it("is published here before anybody showed a token by it", async () => {
+    const { account_id, base, client, token: bearer } = await createTenant(here);
+    const kids = async () => (await call(`${base}/oauth/jwks.json`)).body.keys.map(({ kid }: { kid: string }) => kid);
+    expect(await kids()).toHaveLength(2);
+    const settings = `${elsewhere.url}/v1/accounts/${account_id}/auth/settings`;
+    await call(settings, { method: "PATCH", token: bearer, json: { signing_alg: "EdDSA" } });
+    const token = await tokenOf(elsewhere, account_id, client);
+    const { kid } = JSON.parse(Buffer.from(token.split(".")[0] ?? "", "base64url").toString());
+    expect(await kids()).toContain(kid);
   });
 });

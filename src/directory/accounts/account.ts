@@ -40,6 +40,9 @@ export function issuerOf(public_url: string, account_id: string): string {
   return `${public_url}/v1/accounts/${account_id}`;
 }
 
+/** What stands before `/v1` in the path of an issuer: empty where PUBLIC_URL is a host alone. */
+export const pathOf = (public_url: string) => new URL(public_url).pathname.replace(/\/$/, "");
+
 /** The owner (partner) of an account: its letter and first three digits. */
 export const ownerOf = (account_id: string) => `${account_id.slice(0, 4)}00000`;
 

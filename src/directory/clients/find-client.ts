@@ -1,4 +1,5 @@
-import { noSuch, refuse } from "../../errors.ts";
+import { noSuch, Refusal, refuse } from "../../errors.ts";
+import { isBadJwt } from "../../secrets/bad-jwt.ts";
 import { cacheKey, type Directory } from "../directory.ts";
 import type { Client } from "./client.ts";
 import { pagesOfClients, selectClient, selectDeleted, selectStaffClient } from "./store.ts";
@@ -13,6 +14,47 @@ export async function findClient(directory: Directory, account_id: string, name:
 export function lookUpClient(directory: Directory, account_id: string, name: string): Promise<Client | undefined> {
   const load = () => selectClient(directory.storage.read, account_id, name);
   return directory.clients.get(cacheKey(account_id, name), load);
+}
+
+/** The same, as committed. */
+export function readClient({ storage }: Directory, account_id: string, name: string): Promise<Client | undefined> {
+  return selectClient(storage.read, account_id, name);
+}
+
+/**
+ * What `judge` makes of a client that is known here. Where that is a refusal, another process may have changed the
+ * client a moment ago: then what it makes of that. Anybody may ask for what a client may not, so that is looked for
+ * about once a second. `judge` runs twice then.
+ */
+export async function judgeClient<C extends Client, T>(
+  directory: Directory,
+  client: C,
+  judge: (client: C) => T | Promise<T>,
+): Promise<T> {
+  try {
+    return await judge(client);
+  } catch (refusal) {
+    if (refusal instanceof Refusal ? refusal.code === "temporarily_unavailable" : !isBadJwt(refusal)) throw refusal;
+    const current = await reloadClient(directory, client);
+    if (!current || current.updated_at === client.updated_at) throw refusal;
+    return judge({ ...client, ...current });
+  }
+}
+
+/**
+ * The client as it is known here; where it may not use this grant type so, as another process may have changed it.
+ * What it may is for the caller to check.
+ */
+export async function clientToUse<C extends Client>(directory: Directory, client: C, grant_type: string): Promise<C> {
+  if (client.settings.grant_types.some((one) => one === grant_type)) return client;
+  return { ...client, ...(await reloadClient(directory, client)) };
+}
+
+/** For who misses something at a client that is known here. Undefined where it is gone, or forgotten already. */
+export async function reloadClient(directory: Directory, { account_id, id, client_id }: Client) {
+  const reload = (name: string) =>
+    directory.clients.reload(cacheKey(account_id, name), () => readClient(directory, account_id, name));
+  return (await reload(client_id)) ?? (await reload(id));
 }
 
 /** Whether a client_id was a client's that is deleted: it is taken for ever. */

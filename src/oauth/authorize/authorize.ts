@@ -14,7 +14,7 @@ import type { AuthenticatedSubject } from "../../authentication/subject.ts";
 import { redeemCode } from "../../authentication/verification/redeem.ts";
 import { matchRedirectUri } from "../../directory/clients/callback.ts";
 import type { Client } from "../../directory/clients/client.ts";
-import { findClient } from "../../directory/clients/find-client.ts";
+import { findClient, judgeClient } from "../../directory/clients/find-client.ts";
 import { findConnection } from "../../directory/connections/connection.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { findGrant } from "../../directory/grants/find-grant.ts";
@@ -73,7 +73,8 @@ async function identify(
 ): Promise<IdentifiedRequest> {
   const client = await findClient(directory, bearer.account_id, request.client_id);
   checkActsFor(bearer, client);
-  return { request, client, redirect_uri: matchRedirectUri(client, request.redirect_uri) };
+  const match = (current: Client) => matchRedirectUri(current, request.redirect_uri);
+  return { request, client, redirect_uri: await judgeClient(directory, client, match) };
 }
 
 async function permit(

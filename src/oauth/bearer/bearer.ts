@@ -6,10 +6,10 @@
  * that is none, 401 for a token that is missing, foreign or dead, 403 for one that is not enough.
  */
 import type { FastifyRequest } from "fastify";
-import { canonicalAccountId, issuerOf, readAccountId } from "../../directory/accounts/account.ts";
+import { canonicalAccountId, issuerOf, pathOf, readAccountId } from "../../directory/accounts/account.ts";
 import { lookUpAccount } from "../../directory/accounts/find-account.ts";
 import { checkOrigin } from "../../directory/clients/allowed-origins.ts";
-import { lookUpClient } from "../../directory/clients/find-client.ts";
+import { judgeClient, lookUpClient } from "../../directory/clients/find-client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { isAccountApi } from "../../directory/grants/audience.ts";
 import { heldNow } from "../../directory/scopes.ts";
@@ -40,7 +40,8 @@ export function requireBearer(app: App, deps: Oauth): void {
 /** In the scheme in which the token came (RFC 9449 §7.1), with where it is written who may give a better one (RFC 9728 §5.1). */
 function finishChallenge(public_url: string, said: string, { headers, account_id }: FastifyRequest): string {
   const scheme = comesByProof(headers.authorization) ? "DPoP" : said.split(" ", 1)[0];
-  const place = `${public_url}/.well-known/oauth-protected-resource/v1/accounts/${account_id}`;
+  const { origin } = new URL(public_url);
+  const place = `${origin}/.well-known/oauth-protected-resource${pathOf(public_url)}/v1/accounts/${account_id}`;
   const parts = [
     said.replace(/^\w+/, scheme ?? ""),
     ...(scheme === "DPoP" ? [`algs="${asymmetric_algs.join(" ")}"`] : []),
@@ -227,7 +228,7 @@ async function checkPage(
 ): Promise<void> {
   if (origin === undefined) return;
   const client = await lookUpClient(directory, partner_account ?? account_id, client_uuid);
-  if (client) checkOrigin(directory, client, origin);
+  if (client) await judgeClient(directory, client, (current) => checkOrigin(directory, current, origin));
 }
 
 /** As findAlive; undefined when it is none. */

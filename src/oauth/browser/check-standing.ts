@@ -1,4 +1,5 @@
 import { matchRedirectUri } from "../../directory/clients/callback.ts";
+import { judgeClient } from "../../directory/clients/find-client.ts";
 import { refuse } from "../../errors.ts";
 import type { Oauth } from "../oauth.ts";
 import { targetOf } from "../target.ts";
@@ -7,11 +8,13 @@ import { redirecting } from "./redirected-refusal.ts";
 import type { Resumed } from "./resume.ts";
 
 /** Whether a browser may still go there, whatever is the answer. @throws 400 redirect_uri_mismatch. */
-export function checkCallback(
+export async function checkCallback(
+  { directory }: Pick<Oauth, "directory">,
   { client }: Pick<Resumed, "client">,
   { parameters: { redirect_uri, own_page, device } }: Pick<AuthorizationRequest, "parameters">,
-): void {
-  if (!own_page && device === undefined) matchRedirectUri(client, redirect_uri);
+): Promise<void> {
+  if (own_page || device !== undefined) return;
+  await judgeClient(directory, client, (current) => matchRedirectUri(current, redirect_uri));
 }
 
 /**
@@ -27,7 +30,7 @@ export async function checkStanding(
 ): Promise<void> {
   const { audience, scope, grant_id, own_page } = parameters;
   if (own_page) return;
-  checkCallback({ client }, { parameters });
+  await checkCallback({ directory }, { client }, { parameters });
   if (audience === null) return;
   await redirecting(parameters, async () => {
     const target = await targetOf(directory, account, client, { audience }, scope);

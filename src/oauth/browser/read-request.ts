@@ -2,6 +2,7 @@ import type { Account } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { matchRedirectUri } from "../../directory/clients/callback.ts";
 import { type Client, needsPkce } from "../../directory/clients/client.ts";
+import { judgeClient } from "../../directory/clients/find-client.ts";
 import { type Fault, refuse } from "../../errors.ts";
 import { refuseParameters } from "../../http/parameters.ts";
 import { acr_values } from "../authorization-for.ts";
@@ -47,14 +48,18 @@ export async function readRequest(oauth: Oauth, account_id: string, sent: SentRe
   const untold = ({ path, code }: Fault) =>
     code === "type" || leading.includes(path) || !Object.hasOwn(RawParameters.properties, path);
   if (faults.some(untold)) throw refuseParameters(faults);
-  const { account, client } = await findAsking(oauth, account_id, sent);
-  const raw = await openRequestObject(oauth, client, sent.raw);
-  const to = answerTo(client, raw);
-  const parameters = await redirecting(to, () => {
-    if (faults.length > 0) throw refuseParameters(faults);
-    return understand(oauth, account, client, raw, to);
+  const { account, client: known } = await findAsking(oauth, account_id, sent);
+  const { raw, to, answered } = await judgeClient(oauth.directory, known, async (answered) => {
+    const raw = await openRequestObject(oauth, answered, sent.raw);
+    return { raw, to: answerTo(answered, raw), answered };
   });
-  return { account, client, parameters };
+  return redirecting(to, () => {
+    if (faults.length > 0) throw refuseParameters(faults);
+    return judgeClient(oauth.directory, answered, async (client) => {
+      const parameters = await understand(oauth, account, client, raw, to);
+      return { account, client, parameters };
+    });
+  });
 }
 
 /** Whose request it is. @throws 400 invalid_request; 403 unauthorized_client; as lookUpAnyClient. */

@@ -70,6 +70,9 @@ export async function countsAt({ directory }: Pick<Oauth, "directory">, { provid
   return grants.some(({ oidc }) => oidc && withoutSlash(oidc.authority) === withoutSlash(provider));
 }
 
+/** Seconds that a login is new enough for the request that it was made for, or a `max_age` of 0 could never be met. */
+const TIME_TO_AGREE = 60;
+
 async function decide(
   directory: Oauth["directory"],
   { account, client }: Pick<Resumed, "account" | "client">,
@@ -90,8 +93,10 @@ async function decide(
   // What a session showed or agreed to for this request says nothing of another.
   const fresh = progress.fresh && chosen !== undefined;
   const consented = progress.consented && chosen !== undefined;
-  const too_old = max_age !== undefined && directory.storage.now() - session.auth_time > max_age * 1000;
-  if (!fresh && (too_old || prompt.includes("login"))) return { step: "login" };
+  const age = (directory.storage.now() - session.auth_time) / 1000;
+  // Also who logged in for this very request, and left it lying since.
+  const too_old = max_age !== undefined && age > (fresh ? Math.max(max_age, TIME_TO_AGREE) : max_age);
+  if (too_old || (!fresh && prompt.includes("login"))) return { step: "login" };
   if (subject_hint !== undefined && session.user_id !== subject_hint) return { step: "login" };
   const one_factor = two_factors && !session.amr.includes("mfa");
   if (one_factor && !fresh && (await mayReachTwo(directory, session, parameters))) return { step: "login" };

@@ -2,9 +2,10 @@ import type { JWTPayload } from "jose";
 import { useStatement } from "../../authentication/used-tokens.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
 import type { Client } from "../../directory/clients/client.ts";
+import { judgeClient } from "../../directory/clients/find-client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { blame } from "../../egress/documents.ts";
-import { Refusal } from "../../errors.ts";
+import { Refusal, refuse } from "../../errors.ts";
 import { isBadJwt } from "../../secrets/bad-jwt.ts";
 import { sha256Text } from "../../secrets/digest.ts";
 import { instant } from "../../storage/storage.ts";
@@ -38,20 +39,24 @@ export async function matchAssertion(
   try {
     const claimed = decodeJwt(assertion);
     const { sub } = claimed;
-    const client = typeof sub === "string" ? await lookUpCurrentClient(oauth, account_id, sub) : undefined;
-    if (client?.settings.token_endpoint_auth_method !== "private_key_jwt") return undefined;
+    const known = typeof sub === "string" ? await lookUpCurrentClient(oauth, account_id, sub) : undefined;
+    if (!known) return undefined;
     const issuer = issuerOf(directory.public_url, account_id);
     const now = directory.storage.now();
-    const verified = await verifyByClient(documents, client, assertion, {
-      issuer: client.client_id,
-      subject: client.client_id,
-      audience: [issuer, `${issuer}/oauth/token`, `${issuer}/oauth/${endpoint}`],
-      requiredClaims: ["exp", "jti"],
-      clockTolerance: SKEW,
-      currentDate: new Date(now),
+    const { client, payload } = await judgeClient(directory, known, async (client) => {
+      if (client.settings.token_endpoint_auth_method !== "private_key_jwt") throw refuse("invalid_client");
+      const verified = await verifyByClient(documents, client, assertion, {
+        issuer: client.client_id,
+        subject: client.client_id,
+        audience: [issuer, `${issuer}/oauth/token`, `${issuer}/oauth/${endpoint}`],
+        requiredClaims: ["exp", "jti"],
+        clockTolerance: SKEW,
+        currentDate: new Date(now),
+      });
+      if (!verified) throw refuse("invalid_client");
+      return { client, payload: verified.payload };
     });
-    if (!verified) return undefined;
-    return (await isFirstUse(directory, account_id, client, verified.payload, now)) ? client : undefined;
+    return (await isFirstUse(directory, account_id, client, payload, now)) ? client : undefined;
   } catch (error) {
     if (isBadJwt(error)) return undefined;
     if (error instanceof Refusal && error.code === "upstream_login_failed")

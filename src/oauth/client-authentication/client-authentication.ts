@@ -6,6 +6,7 @@
  */
 import { checkOrigin } from "../../directory/clients/allowed-origins.ts";
 import { isPublic } from "../../directory/clients/client.ts";
+import { judgeClient } from "../../directory/clients/find-client.ts";
 import { authenticateClient, type ProvenClient } from "../../directory/clients/secret.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { blame } from "../../egress/documents.ts";
@@ -49,7 +50,7 @@ export async function authenticate(
   endpoint: Endpoint = "token",
 ): Promise<ProvenClient> {
   const client = await prove(oauth, account_id, authorization, form, endpoint);
-  checkOrigin(oauth.directory, client, origin);
+  await judgeClient(oauth.directory, client, (current) => checkOrigin(oauth.directory, current, origin));
   return client;
 }
 
@@ -66,7 +67,7 @@ async function prove(
   if (authorization !== undefined) {
     const client = await authenticateBasic(oauth.directory, account_id, authorization);
     if (client_id !== undefined && client_id !== client.client_id && client_id !== client.id) throw unknownClient();
-    return checkWay(client, "client_secret_basic");
+    return judgeClient(oauth.directory, client, (current) => checkWay(current, "client_secret_basic"));
   }
   try {
     return await authenticateByForm(oauth, account_id, form, endpoint);
@@ -89,15 +90,19 @@ async function authenticateByForm(
     const client = await matchAssertion(oauth, account_id, client_assertion, endpoint);
     if (!client || (client_id !== undefined && ![client.client_id, client.id].includes(client_id)))
       throw unknownClient();
-    return checkWay({ ...client, secret_id: "" }, "private_key_jwt");
+    return { ...client, secret_id: "" };
   }
   if (client_id === undefined) throw unknownClient({ message: "Client authentication is required." });
   if (client_secret !== undefined) {
-    return checkWay(await tryPair(oauth.directory, account_id, client_id, secret(client_secret)), "client_secret_post");
+    const client = await tryPair(oauth.directory, account_id, client_id, secret(client_secret));
+    return judgeClient(oauth.directory, client, (current) => checkWay(current, "client_secret_post"));
   }
   const client = await lookUpCurrentClient(oauth, account_id, client_id);
-  if (!client || !isPublic(client.settings)) throw unknownClient();
-  return { ...client, secret_id: "" };
+  if (!client) throw unknownClient();
+  return judgeClient(oauth.directory, client, (current) => {
+    if (!isPublic(current.settings)) throw unknownClient();
+    return { ...current, secret_id: "" };
+  });
 }
 
 const ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -105,7 +110,7 @@ const ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 /** Secrets may come either way, as RFC 6749 §2.3.1 lets clients choose; a key never gives way to a secret. */
 function checkWay(
   client: ProvenClient,
-  way: "client_secret_basic" | "client_secret_post" | "private_key_jwt",
+  way: "client_secret_basic" | "client_secret_post",
 ): ProvenClient {
   const { token_endpoint_auth_method: registered } = client.settings;
   const by_secret = (method: string) => method.startsWith("client_secret_");
@@ -127,10 +132,11 @@ export async function authenticateBasic(
   const decoded = [decode(sent[0]), decode(sent[1])] as const;
   const same = decoded[0] === sent[0] && decoded[1] === sent[1];
   try {
-    return checkKind(await tryPair(directory, account_id, sent[0], secret(sent[1])));
+    return await judgeClient(directory, await tryPair(directory, account_id, sent[0], secret(sent[1])), checkKind);
   } catch (error) {
     if (!isUnknown(error) || same || decoded[0] === undefined || decoded[1] === undefined) throw error;
-    return checkKind(await tryPair(directory, account_id, decoded[0], secret(decoded[1])));
+    const client = await tryPair(directory, account_id, decoded[0], secret(decoded[1]));
+    return judgeClient(directory, client, checkKind);
   }
 }
 

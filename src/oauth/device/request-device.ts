@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { issuerOf } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import type { Client } from "../../directory/clients/client.ts";
+import { clientToUse } from "../../directory/clients/find-client.ts";
 import { DEVICE_CODE } from "../../directory/clients/settings.ts";
 import { refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
@@ -41,8 +42,9 @@ export interface DeviceAsks {
  *
  * @throws 400 unauthorized_client, invalid_scope, invalid_target.
  */
-export async function requestDevice({ directory }: Oauth, client: Client, asks: DeviceAsks): Promise<DeviceCodes> {
-  const { account_id } = client;
+export async function requestDevice({ directory }: Oauth, known: Client, asks: DeviceAsks): Promise<DeviceCodes> {
+  const { account_id } = known;
+  const client = await clientToUse(directory, known, DEVICE_CODE);
   if (!client.settings.grant_types.includes(DEVICE_CODE)) {
     throw refuse("unauthorized_client", { message: "The client may not use device codes." });
   }

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
-import type { Account } from "../../directory/accounts/account.ts";
+import { type Account, pathOf } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { refuse } from "../../errors.ts";
@@ -31,6 +31,7 @@ export function discoveryRoutes(app: App, deps: DiscoveryDeps): void {
     ["/v1/accounts/:oid/.well-known/openid-configuration", "openid_configuration_get"],
     ["/v1/accounts/:oid/.well-known/oauth-authorization-server", "oauth_authorization_server_get"],
     ["/.well-known/oauth-authorization-server/v1/accounts/:oid", "well_known_oauth_authorization_server_get"],
+    ...betweenHostAndPath(directory.public_url, "oauth-authorization-server"),
   ] as const;
   for (const [url, operationId] of metadata) {
     app.route({
@@ -38,7 +39,7 @@ export function discoveryRoutes(app: App, deps: DiscoveryDeps): void {
       url,
       config: { surface: "oauth", public: true },
       schema: {
-        operationId,
+        ...(operationId === undefined ? { hide: true } : { operationId }),
         summary: "Issuer metadata",
         tags,
         params: OidParams,
@@ -52,24 +53,30 @@ export function discoveryRoutes(app: App, deps: DiscoveryDeps): void {
     });
   }
 
-  app.route({
-    method: "GET",
-    url: "/.well-known/oauth-protected-resource/v1/accounts/:oid",
-    config: { surface: "oauth", public: true },
-    schema: {
-      operationId: "oauth_protected_resource_get",
-      summary: "Metadata of the account API as a protected resource",
-      description: "RFC 9728; a refused request names this address in its challenge.",
-      tags,
-      params: OidParams,
-      response: { 200: Metadata, ...misses },
-    },
-    handler: async (request, reply) => {
-      const { account_id, name } = await findCanonical(directory, request);
-      reply.headers(cacheable);
-      return resourceMetadataOf(directory.public_url, account_id, name);
-    },
-  });
+  const resource_metadata = [
+    ["/.well-known/oauth-protected-resource/v1/accounts/:oid", "oauth_protected_resource_get"],
+    ...betweenHostAndPath(directory.public_url, "oauth-protected-resource"),
+  ] as const;
+  for (const [url, operationId] of resource_metadata) {
+    app.route({
+      method: "GET",
+      url,
+      config: { surface: "oauth", public: true },
+      schema: {
+        ...(operationId === undefined ? { hide: true } : { operationId }),
+        summary: "Metadata of the account API as a protected resource",
+        description: "RFC 9728; a refused request names this address in its challenge.",
+        tags,
+        params: OidParams,
+        response: { 200: Metadata, ...misses },
+      },
+      handler: async (request, reply) => {
+        const { account_id, name } = await findCanonical(directory, request);
+        reply.headers(cacheable);
+        return resourceMetadataOf(directory.public_url, account_id, name);
+      },
+    });
+  }
 
   app.route({
     method: "GET",
@@ -102,6 +109,15 @@ export function discoveryRoutes(app: App, deps: DiscoveryDeps): void {
     },
     handler: async (request) => readyKeys(deps, await findAccount(directory, request.account_id)),
   });
+}
+
+/**
+ * The route of a document where the issuer has a path before `/v1`: such a document lies between host and path (RFC
+ * 8414 §3.1, RFC 9728 §3.1). Not described: it is another one at each server.
+ */
+function betweenHostAndPath(public_url: string, document: string): (readonly [url: string, operation?: undefined])[] {
+  const path = pathOf(public_url).replaceAll(":", "::");
+  return path === "" ? [] : [[`/.well-known/${document}${path}/v1/accounts/:oid`]];
 }
 
 /** Metadata has one address: that of the canonical id. */

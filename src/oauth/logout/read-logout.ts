@@ -5,6 +5,8 @@
  * In: the parameters of RP-Initiated Logout. Out: whom they mean, and where the browser may go on to.
  */
 import type { Client } from "../../directory/clients/client.ts";
+import { reloadClient } from "../../directory/clients/find-client.ts";
+import type { Directory } from "../../directory/directory.ts";
 import { refuse } from "../../errors.ts";
 import { type Secret, secret } from "../../secrets/secret.ts";
 import { openTicket, sealTicket, type TicketKind } from "../../secrets/ticket.ts";
@@ -80,16 +82,23 @@ export async function readLogout(
   if (name !== undefined && hint?.azp !== undefined && hint.azp !== (client?.client_id ?? name)) {
     throw refuse("invalid_request", { message: "client_id is not the client of id_token_hint." });
   }
-  const registered =
-    post_logout_redirect_uri !== undefined &&
-    client?.settings.post_logout_redirect_uris.includes(post_logout_redirect_uri);
+  const to = post_logout_redirect_uri;
+  const leads_on = client && to !== undefined && (await isRegistered(oauth.directory, client, to));
   return {
     client,
     ...(client && client.origin !== "account" ? { unchecked: client.id } : {}),
     ...(hint ? { user_id: hint.user_id } : {}),
     ...(hint?.sid === undefined ? {} : { session_id: hint.sid }),
-    ...(registered ? { address: addToQuery(post_logout_redirect_uri, [["state", state]]) } : {}),
+    ...(leads_on ? { address: addToQuery(to, [["state", state]]) } : {}),
   };
+}
+
+/** Another process may have registered it a moment ago. */
+async function isRegistered(directory: Directory, client: Client, address: string): Promise<boolean> {
+  const has = ({ settings }: Client) => settings.post_logout_redirect_uris.includes(address);
+  if (has(client)) return true;
+  const current = await reloadClient(directory, client);
+  return current !== undefined && has(current);
 }
 
 /** Whose document is wrong, or cannot be had, is as good as unknown: people can log out all the same. */

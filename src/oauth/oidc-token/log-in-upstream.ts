@@ -11,7 +11,7 @@ import { linkIdentity } from "../../authentication/federation/link-identity.ts";
 import { recordRefused } from "../../authentication/federation/record-refused.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { matchRedirectUri } from "../../directory/clients/callback.ts";
-import { findClient } from "../../directory/clients/find-client.ts";
+import { findClient, judgeClient } from "../../directory/clients/find-client.ts";
 import { canonicalAudience } from "../../directory/grants/audience.ts";
 import { pickGrant } from "../../directory/grants/find-grant.ts";
 import { openOidcSecret } from "../../directory/grants/oidc-secret.ts";
@@ -51,7 +51,8 @@ export async function logInUpstream(
   const client = await findClient(directory, bearer.account_id, name);
   checkActsFor(bearer, client);
   checkBound(client);
-  if (redirect_uri !== undefined) matchRedirectUri(client, redirect_uri);
+  if (redirect_uri !== undefined)
+    await judgeClient(directory, client, (current) => matchRedirectUri(current, redirect_uri));
   const canonical = (one: string) => canonicalAudience(account, directory.public_url, one);
   const grant = await pickGrant(directory, client, (grants) =>
     grants.find((one) => one.oidc && canonical(one.audience) === canonical(audience)),

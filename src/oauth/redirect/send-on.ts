@@ -7,6 +7,8 @@ import { recordDeed } from "../../audit/audit.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { checkAlive } from "../../directory/check-alive.ts";
 import { matchRedirectUri } from "../../directory/clients/callback.ts";
+import type { Client } from "../../directory/clients/client.ts";
+import { judgeClient } from "../../directory/clients/find-client.ts";
 import { sectorOf } from "../../directory/clients/sector.ts";
 import type { Actor } from "../../directory/directory.ts";
 import { findUser } from "../../directory/users/find-user.ts";
@@ -35,7 +37,8 @@ export async function sendOn(oauth: Oauth, bearer: Bearer, request: RedirectRequ
   const { storage } = directory;
   const account = await findAccount(directory, account_id);
   const client = await findHoldersClient(oauth, account_id, bearer.client_uuid);
-  const redirect_uri = matchRedirectUri(client, request.redirect_uri);
+  const match = (current: Client) => matchRedirectUri(current, request.redirect_uri);
+  const redirect_uri = await judgeClient(directory, client, match);
   const claims = customClaims(request.custom_claims ?? {}, client.settings.custom_claims);
   const agreed = (scope: string) => !isForeign(client) || bearer.scope.includes(scope);
   const wanted = (request.claims ?? []).filter((claim) => agreed(SCOPE_OF[claim]));

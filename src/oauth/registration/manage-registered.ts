@@ -1,6 +1,6 @@
 import { type ClientChange, changeClient, purgeClient, removeClient } from "../../directory/clients/change-client.ts";
 import { type Client, isPublic } from "../../directory/clients/client.ts";
-import { lookUpClient } from "../../directory/clients/find-client.ts";
+import { readClient } from "../../directory/clients/find-client.ts";
 import { authenticateClient } from "../../directory/clients/secret.ts";
 import { type ClientSettings, DEVICE_CODE } from "../../directory/clients/settings.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
@@ -24,7 +24,7 @@ export async function findRegistered(
   client_id: string,
   token: Secret,
 ): Promise<Client> {
-  const client = await lookUpClient(directory, account_id, client_id);
+  const client = await readClient(directory, account_id, client_id);
   const registration = client && (await selectRegistration(directory.storage.read, account_id, client.id));
   const digest = registration?.token_digest;
   if (!client || !digest || !sameBytes(digest, tokenDigest(token))) {

@@ -7,6 +7,7 @@
 import type { FastifyRequest } from "fastify";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { checkOrigin } from "../../directory/clients/allowed-origins.ts";
+import { clientToUse, judgeClient } from "../../directory/clients/find-client.ts";
 import { refuse } from "../../errors.ts";
 import { malformed } from "../../http/error-reply.ts";
 import { factsOf } from "../../http/facts.ts";
@@ -91,10 +92,12 @@ async function clientCredentials(oauth: Oauth, request: FastifyRequest, { audien
   const { account_id } = request;
   const facts = factsOf(request);
   if (/^Bearer /i.test(authorization)) return redeemExchangeToken(oauth, account_id, authorization, audience, facts);
+  const { directory } = oauth;
   // A wrong secret is not what is wrong where there is no such account.
-  await findAccount(oauth.directory, account_id);
-  const client = await authenticateBasic(oauth.directory, account_id, authorization);
-  checkOrigin(oauth.directory, client, origin);
+  await findAccount(directory, account_id);
+  const known = await authenticateBasic(directory, account_id, authorization);
+  const client = await clientToUse(directory, known, "client_credentials");
+  await judgeClient(directory, client, (current) => checkOrigin(directory, current, origin));
   return issueClientCredentials(oauth, { client, audience, ungranted: "unauthorized_client" }, facts);
 }
 

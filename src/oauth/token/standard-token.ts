@@ -1,5 +1,6 @@
 import type { RequestFacts } from "../../audit/audit.ts";
 import type { Client } from "../../directory/clients/client.ts";
+import { clientToUse } from "../../directory/clients/find-client.ts";
 import type { ProvenClient } from "../../directory/clients/secret.ts";
 import { DEVICE_CODE, EXCHANGE } from "../../directory/clients/settings.ts";
 import { refuse, refuseField } from "../../errors.ts";
@@ -23,13 +24,14 @@ export interface StandardTokens extends IssuedAccessToken {
 /** `oauth/token`, once the client is known (RFC 6749 §3.2). @throws as each grant does; 400 unsupported_grant_type. */
 export async function standardToken(
   oauth: Oauth,
-  client: ProvenClient,
+  known: ProvenClient,
   body: OAuthTokenRequest,
   facts: RequestFacts,
   dpop_jkt?: string,
 ): Promise<StandardTokens> {
   const { grant_type, redirect_uri, code_verifier, scope } = body;
   const audience = namedAudience(body);
+  const client = await clientToUse(oauth.directory, known, grant_type);
   switch (grant_type) {
     case "authorization_code": {
       const code = required(body.code, "code");

@@ -112,7 +112,7 @@ export function loginRoutes(app: App, oauth: Oauth): void {
       } catch (error) {
         // The person wants to leave, so they go wherever they came from, unless that is the client's no more.
         if (error instanceof RedirectedRefusal) {
-          checkCallback(resumed, opened.request);
+          await checkCallback(oauth, resumed, opened.request);
           return sendAnswer(reply, errorAnswer(error, issuerOf(public_url, request.account_id)), postAnswer);
         }
         const { action, identifier = "" } = request.body;

@@ -1,6 +1,6 @@
 import type { SigningAlg } from "../../secrets/signing-alg.ts";
 import { instant } from "../../storage/storage.ts";
-import type { Tokens } from "../tokens.ts";
+import type { KeyReading, Tokens } from "../tokens.ts";
 import { type Jwk, makeKey, openKey, type SigningKey, timesOf } from "./key.ts";
 import { insertKey, lockAccount, type StoredKey, selectKeys } from "./store.ts";
 
@@ -84,8 +84,29 @@ async function createFirstKey(tokens: Tokens, account_id: string, alg: SigningAl
   });
 }
 
-/** What verifiers need, RSA first, because some read nothing else. */
+/**
+ * What verifiers need, RSA first, because some read nothing else. As committed: another process may sign by a key that
+ * it has just made, and who misses it here does not ask again for half a minute.
+ */
 export async function publishedKeys(tokens: Tokens, account_id: string): Promise<readonly Jwk[]> {
-  const keys = (await keysOf(tokens, account_id)).map(({ public_jwk }) => public_jwk);
+  const keys = (await readAnew(tokens, account_id)).map(({ public_jwk }) => public_jwk);
   return keys.toSorted((a, b) => Number(b.kty === "RSA") - Number(a.kty === "RSA"));
+}
+
+/** One reading of an account at a time, as anybody may ask: whoever comes while one is under way shares the next. */
+function readAnew(tokens: Tokens, account_id: string): Promise<readonly SigningKey[]> {
+  const { publishing } = tokens;
+  const last = publishing.get(account_id);
+  if (last && !last.begun) return last.keys;
+  const read = async () => {
+    await last?.keys.catch(() => {});
+    reading.begun = true;
+    return (await loadKeys(tokens, account_id)) ?? [];
+  };
+  const ended = () => {
+    if (publishing.get(account_id) === reading) publishing.delete(account_id);
+  };
+  const reading: KeyReading = { begun: false, keys: Promise.resolve().then(read).finally(ended) };
+  publishing.set(account_id, reading);
+  return reading.keys;
 }

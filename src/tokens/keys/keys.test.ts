@@ -146,6 +146,37 @@ describeOnBothEngines("signing keys", (engine) => {
       expect(Object.keys(key).filter((name) => ["d", "p", "q", "dp", "dq", "qi", "k"].includes(name))).toEqual([]);
   });
 
+  it("are published at once, also those that another process made and signs with this moment", async () => {
+    const account_id = "T0000000A";
+    const asked = fresh();
+    const now = test.storage.now();
+    await signingKey(asked, account_id, "ES256", now);
+    const kids = async () => (await publishedKeys(asked, account_id)).map(({ kid }) => kid);
+    expect(await kids()).toHaveLength(2);
+    const first = await signingKey(fresh(), account_id, "EdDSA", now);
+    expect(await kids(), "the first of an algorithm").toContain(first.kid);
+    const next = await rotateKey(fresh(), account_id, "EdDSA", { ...rotation, immediately: true }, now);
+    expect(await kids(), "in the place of a leaked one").toContain(next);
+  });
+
+  it("are published to many who ask by one reading at a time, which began after each of them asked", async () => {
+    let readings = 0;
+    const { read } = test.storage;
+    const selectFrom = (table: string) => {
+      if (table === "signing_keys") readings++;
+      return read.selectFrom(table as "signing_keys");
+    };
+    const tokens = openTokens({ ...test.storage, read: { selectFrom } as unknown as typeof read }, master_keys);
+    const ask = () => publishedKeys(tokens, "T0000000A");
+    await ask();
+    expect(readings).toBe(1);
+    const early = [ask(), ask()];
+    while (readings < 2) await Promise.resolve();
+    await Promise.all([...early, ...Array.from({ length: 20 }, ask)]);
+    expect(readings, "one for the early, and one for who came when that had begun").toBe(3);
+    expect(tokens.publishing.size).toBe(0);
+  });
+
   it("are named by their thumbprint (RFC 7638), and what is published checks what they sign", async () => {
     for (const alg of signing_algs) {
       const key = await signingKey(fresh(), "T00000004", alg, test.storage.now());
@@ -212,6 +243,27 @@ describeOnBothEngines("signing keys", (engine) => {
     expect(await sweep(storage, 100)).toBe(1);
     expect(await kept("T00000008")).toHaveLength(3);
     expect(await kept("T00000008")).toContain(before.kid);
+  });
+
+  it("are replaced once, however many processes find them old, also where the next signs at once", async () => {
+    const { storage } = test;
+    const account_id = "T0000000B";
+    const account = { account_id, name: "x", settings: "{}", created_at: "", updated_at: "" };
+    await storage.write(({ db }) => db.insertInto("accounts").values(account).execute());
+    const now = storage.now();
+    await signingKey(fresh(), account_id, "ES256", now - 91 * DAY);
+    const told: string[] = [];
+    const note = async (_: unknown, replaced: { account_id: string }) => void told.push(replaced.account_id);
+    const at = (milliseconds: number) => ({ ...storage, now: () => milliseconds });
+    const elsewhere = keySweep(fresh(), async () => 0, note);
+    // Between this one's look at what is old and its own rotation.
+    const leadOf = async () => {
+      await elsewhere.sweep(at(now - 1_000), 500);
+      return 0;
+    };
+    await keySweep(fresh(), leadOf, note).sweep(at(now), 500);
+    expect(told.filter((one) => one === account_id)).toHaveLength(1);
+    expect(await keysOf(fresh(), account_id)).toHaveLength(2);
   });
 
   it("stay opened, because opening one is dear, but not without end", async () => {
@@ -292,9 +344,32 @@ describeOnBothEngines("a key that an account keeps for good", (engine) => {
 
   it("is kept opened for some accounts, not for all that there are", async () => {
     const tokens = openTokens(test.storage, masterKeys([Buffer.alloc(32, 3)]));
-    for (let n = 0; n < 10_000; n++) tokens.account_keys.set(`${n}`, new Uint8Array());
+    for (let n = 0; n < 10_000; n++) await tokens.account_keys.get(`${n}`, async () => new Uint8Array());
     await accountKey(tokens, "T00000001", "pairwise");
-    expect([...tokens.account_keys.keys()].slice(0, 2)).toEqual(["T00000001 pairwise"]);
+    const kept = (name: string) => tokens.account_keys.get(name, async () => undefined);
+    expect(await kept("0")).toBeUndefined();
+    expect(await kept("T00000001 pairwise")).toBeDefined();
+  });
+
+  it("is soon another at every process where the database lost the first", async () => {
+    const elapsed = vi.spyOn(performance, "now").mockReturnValue(0);
+    const [here, elsewhere] = [0, 0].map(() => openTokens(test.storage, masterKeys([Buffer.alloc(32, 3)])));
+    if (!here || !elsewhere) throw new Error("no processes");
+    const key = (tokens: Tokens) => accountKey(tokens, "T00000002", "pairwise").then(hex);
+    try {
+      const lost = await key(here);
+      await test.storage.write(({ db }) =>
+        db.deleteFrom("account_keys").where("account_id", "=", "T00000002").execute(),
+      );
+      const next = await key(elsewhere);
+      expect(next).not.toBe(lost);
+      expect(await key(here), "read once in five seconds").toBe(lost);
+      elapsed.mockReturnValue(5_001);
+      expect(await key(here)).toBe(next);
+      expect(await key(elsewhere)).toBe(next);
+    } finally {
+      elapsed.mockRestore();
+    }
   });
 });
 

@@ -1,7 +1,7 @@
 import { LONGEST_LIFETIME } from "../../secrets/longest-token.ts";
 import type { SigningAlg } from "../../secrets/signing-alg.ts";
 import { deleteExpired } from "../../storage/delete-expired.ts";
-import { instant, type Storage, type Transaction } from "../../storage/storage.ts";
+import { type Instant, instant, type Storage, type Transaction } from "../../storage/storage.ts";
 import type { Tokens } from "../tokens.ts";
 import { makeKey } from "./key.ts";
 import { insertKey, lockAccount, type StoredKey, selectKeys, selectOldKeys, updateRetired } from "./store.ts";
@@ -13,11 +13,13 @@ export interface Rotation {
   readonly longest_lifetime?: number;
   /** The new key signs at once, and the old one is trusted no longer: for a key that leaked. */
   readonly immediately?: boolean;
+  /** Nothing is done where a key has signed only since this instant, or will: another process was quicker. */
+  readonly due_before?: Instant;
   /** What is noted of a new key, in its own transaction. */
   readonly within?: (tx: Transaction, kid: string) => Promise<void>;
 }
 
-/** @returns the new key's kid, or null when a rotation is under way already. `now` in milliseconds. */
+/** @returns the new key's kid, or null when a rotation is under way already, or none is due. `now` in milliseconds. */
 export async function rotateKey(
   tokens: Tokens,
   account_id: string,
@@ -26,13 +28,15 @@ export async function rotateKey(
   now: number,
 ): Promise<string | null> {
   const { publication_lead, longest_lifetime = LONGEST_LIFETIME } = rotation;
-  const { immediately = false, within = async () => {} } = rotation;
+  const { immediately = false, due_before, within = async () => {} } = rotation;
   const at = instant(now);
   const active_at = instant(now + (immediately ? 0 : publication_lead * 1000));
   const expires_at = immediately ? at : instant(now + (publication_lead + longest_lifetime) * 1000);
   const times = { created_at: at, active_at, retired_at: null, expires_at: null };
+  const isTaken = (key: StoredKey) =>
+    key.active_at > at || (due_before !== undefined && key.retired_at === null && key.active_at >= due_before);
   const isUnderWay = (keys: readonly StoredKey[]) =>
-    !immediately && keys.some((key) => key.alg === alg && key.active_at > at);
+    !immediately && keys.some((key) => key.alg === alg && isTaken(key));
   // A key costs a tenth of a second of a core: it is made for whom nobody else has made one.
   if (isUnderWay(await selectKeys(tokens.storage.read, account_id, at))) return null;
   const made = await makeKey(tokens.master_keys, account_id, alg, times);
@@ -68,11 +72,13 @@ export function keySweep(tokens: Tokens, leadOf: (account_id: string) => Promise
     name: "signing keys",
     async sweep(storage: Storage, batch: number): Promise<number> {
       const now = storage.now();
-      const old = await selectOldKeys(storage.read, instant(now - AGE), AT_A_TIME);
+      const due_before = instant(now - AGE);
+      const old = await selectOldKeys(storage.read, due_before, AT_A_TIME);
       for (const replaced of old) {
         const { account_id, alg } = replaced;
         const within = note && ((tx: Transaction, kid: string) => note(tx, replaced, kid));
-        const rotation = { publication_lead: await leadOf(account_id), ...(within ? { within } : {}) };
+        const publication_lead = await leadOf(account_id);
+        const rotation = { publication_lead, due_before, ...(within ? { within } : {}) };
         await rotateKey(tokens, account_id, alg, rotation, now);
       }
       if (old.length === AT_A_TIME) return batch;
