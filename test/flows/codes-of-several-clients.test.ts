@@ -5,6 +5,7 @@ import {
   addClient,
   addGrant,
   addUser,
+  call,
   createTenant,
   type Latchkey,
   receiveCode,
@@ -40,10 +41,10 @@ describeOnBothEngines("auth/token, for numeric codes of several clients", (engin
     const about = { grant_type: "authorization_code", ident_type: "email", ident: email, audience: tenant.audience };
     return token(tenant, { ...about, verification_code }, bearer);
   };
-  const guesses = async (user_id: string) => {
+  const guesses = async (subject: string, budget = "numeric_guess") => {
     const { read } = latchkey.server.core.storage;
     const found = read.selectFrom("budgets").select("count").where("account_id", "=", tenant.account_id);
-    const row = await found.where("budget", "=", "numeric_guess").where("subject", "=", user_id).executeTakeFirst();
+    const row = await found.where("budget", "=", budget).where("subject", "=", subject).executeTakeFirst();
     return Number(row?.count ?? 0);
   };
 
@@ -138,5 +139,74 @@ describeOnBothEngines("auth/token, for numeric codes of several clients", (engin
     expect((await enter(email, older)).status).toBe(200);
     expect((await enter(email, older)).body.error.code).toBe("verification_code_used");
     expect(await guesses(id)).toBe(0);
+  });
+
+  it("counts every wrong one at a code that was just used, so that nobody finds it and ends its login", async () => {
+    const form = await addClient(latchkey, tenant.account_id);
+    await addGrant(latchkey, tenant.account_id, form, tenant.issuer, ["write:accounts:/auth/users"]);
+    const bearer = await tokenOf(latchkey, tenant.account_id, form);
+    const { id, email } = await addUser(latchkey, tenant.account_id);
+    const code = await receiveCode(tenant, { client: web, email });
+    expect((await enter(email, code, bearer)).status).toBe(200);
+    for (const one of wrongGuesses(code, 10))
+      expect((await enter(email, one, bearer)).body.error.code).toBe("invalid_verification_code");
+    expect(await guesses(id)).toBe(10);
+    expect((await enter(email, code, bearer)).body.error.code).toBe("too_many_attempts");
+  });
+
+  const change = (client: TestClient, json: object) => {
+    const changed = { method: "PATCH", token: tenant.token, json };
+    return call(`${tenant.base}/auth/clients/${client.id}`, changed);
+  };
+  const unredeemable: Record<string, (client: TestClient, grant_id: string) => Promise<{ status: number }>> = {
+    "takes tokens bound to a key alone": (client) => change(client, { dpop_bound_access_tokens: true }),
+    "logs in people of another type by now": (client) => change(client, { user_type: "company" }),
+    "holds no grant any more": (_client, grant_id) =>
+      call(`${tenant.base}/auth/client-grants/${grant_id}`, { method: "DELETE", token: tenant.token }),
+    "is deleted": ({ id }) => call(`${tenant.base}/auth/clients/${id}`, { method: "DELETE", token: tenant.token }),
+  };
+  for (const [what, make] of Object.entries(unredeemable)) {
+    it(`counts every wrong one at the others beside a newer code whose client ${what}`, async () => {
+      const client = await addClient(latchkey, tenant.account_id, { code_format: "numeric" });
+      const scope = ["orders:read"];
+      const grant_id = await addGrant(
+        latchkey,
+        tenant.account_id,
+        client,
+        tenant.audience,
+        scope,
+        "authorization_code",
+      );
+      const { id, email } = await addUser(latchkey, tenant.account_id);
+      const code = await receiveCode(tenant, { client: web, email });
+      const newer = await receiveCode(tenant, { client, email });
+      expect((await make(client, grant_id)).status).toBeLessThan(300);
+      const wrong = wrongGuesses(code, 6).filter((one) => one !== newer);
+      for (const one of wrong.slice(0, 5))
+        expect((await enter(email, one)).body.error.code).toBe("invalid_verification_code");
+      expect(await guesses(id)).toBe(5);
+      expect((await enter(email, newer)).body.error.code).toBe("too_many_attempts");
+      expect((await enter(email, code)).body.error.code).toBe("too_many_attempts");
+    });
+  }
+
+  it("says of a client whose tokens are bound to a key where its digits alone are waited for, whatever they are", async () => {
+    const bound = await addClient(latchkey, tenant.account_id, {
+      code_format: "numeric",
+      dpop_bound_access_tokens: true,
+    });
+    await addGrant(latchkey, tenant.account_id, bound, tenant.audience, ["orders:read"], "authorization_code");
+    const { id, email } = await addUser(latchkey, tenant.account_id);
+    const code = await receiveCode(tenant, { client: bound, email });
+    for (const one of [...wrongGuesses(code, 1), code]) {
+      const reply = await enter(email, one);
+      expect([reply.status, reply.body.error.code]).toEqual([403, "unauthorized_client"]);
+      expect(reply.text).toContain("oauth/token");
+    }
+    expect(await guesses(id)).toBe(0);
+    // Codes that are found by themselves are compared all the same: a wrong one is blamed on the caller's own client.
+    const before = await guesses(tenant.client.id, "typable_guess");
+    expect((await enter(email, "Q7WXK-3M9TV")).body.error.code).toBe("invalid_verification_code");
+    expect(await guesses(tenant.client.id, "typable_guess")).toBe(before + 1);
   });
 });

@@ -277,6 +277,33 @@ describeOnBothEngines("costly input", (engine) => {
     expect(await ids("search=nobody")).toEqual([]);
   });
 
+  it("is no user with a hundred long roles: none of them is read before it is refused", async () => {
+    const own = await createTenant(latchkey);
+    const { storage } = latchkey.server.core;
+    const at = new Date().toISOString();
+    const scope = JSON.stringify(Array.from({ length: 200 }, (_, n) => `read:accounts:/${n}${"x".repeat(180)}`));
+    const about = { account_id: own.account_id, created_at: at, updated_at: at, created_by: "test", scope };
+    const roles = Array.from({ length: 100 }, (_, n) => ({ ...about, id: `long-${String(n).padStart(3, "0")}` }));
+    await storage.write(({ db }) => db.insertInto("roles").values(roles).execute());
+    const manage = (method: string, path: string, ids: readonly { id: string }[], fields = {}) => {
+      const json = { ...fields, roles: ids.map(({ id }) => ({ id })) };
+      return call(`${own.base}/management/users${path}`, { method, token: own.token, json });
+    };
+    const user = (await manage("POST", "", [], { email: "few@corp.example" })).body;
+    for (const ask of [
+      () => manage("POST", "", roles, { email: "many@corp.example" }),
+      () => manage("PUT", `/${user.id}`, roles),
+    ]) {
+      asked.splice(0);
+      const { status, body } = await ask();
+      expect([status, body.error.errors[0].code]).toEqual([400, "too_many"]);
+      expect(body.error.message).toContain("100000 is the limit");
+      expect(asked.filter((text) => text.includes('from "roles"') && text.includes(' "scope"'))).toEqual([]);
+    }
+    expect((await manage("PUT", `/${user.id}`, roles.slice(0, 2))).status).toBe(200);
+    expect((await manage("PUT", `/${user.id}`, [{ id: "nothing" }])).status).toBe(404);
+  });
+
   it("is no search that looks at all of an account's rows in one statement", async () => {
     const own = await createTenant(latchkey);
     const { storage } = latchkey.server.core;

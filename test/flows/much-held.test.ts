@@ -72,6 +72,22 @@ describeOnBothEngines("an account user who would hold too much", (engine) => {
     expect((await replace(scopes(150, 201))).status, "nobody has it").toBe(200);
   });
 
+  it("gets no more by roles that grow at once, or beside what they are given", async () => {
+    const roles = await Promise.all(Array.from({ length: 10 }, (_, n) => addRole(n, n + 1)));
+    const { id } = (await send("POST", "/management/users", { email: "grown@example.com", roles })).body;
+    const grow = ({ id }: { id: string }, n: number) =>
+      send("PUT", `/auth/roles/${id}`, { scope: scopes(1_000 * n, 1_000 * n + 150) });
+    const change = (json: object) => send("PUT", `/management/users/${id}`, json);
+    expect((await Promise.all(roles.map(grow))).filter(({ status }) => status === 200)).toHaveLength(1);
+    expect(await held(id)).toBeLessThanOrEqual(200);
+    for (let n = 20; n < 26; n++) {
+      expect((await change({ roles: [], scope: [] })).status).toBe(200);
+      const role = await addRole(0, 1);
+      await Promise.all([grow(role, n), change({ roles: [role] }), change({ scope: scopes(0, 150) })]);
+      expect(await held(id)).toBeLessThanOrEqual(200);
+    }
+  });
+
   it("who held more before may hold less", async () => {
     const roles = [await addRole(0, 150), await addRole(150, 250), await addRole(250, 260)];
     const { id } = await addAccountUser(latchkey, tenant);

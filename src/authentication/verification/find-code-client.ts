@@ -25,6 +25,8 @@ export interface CodeNaming extends Omit<Naming, "client"> {
   readonly verification_code: Secret;
   /** Whether the caller may act for the client of this uuid. */
   readonly mayActFor: (client_id: string) => boolean;
+  /** Whether a right code of this client, for this type of user, is redeemed here: only there is a wrong one counted. */
+  readonly isRedeemedFor: (client_id: string, type: UserType) => Promise<boolean>;
 }
 
 /**
@@ -70,8 +72,8 @@ async function ofSession(
  * The client says which type of user an identifier names, and is not known yet: the type of the caller's own goes first. Digits
  * are found with their client alone, so of several that wait for digits of this person the right ones say themselves whose
  * they are, and so do those that were right a moment ago; no further type is looked at then. Any others are a guess where
- * guesses are counted, as long as there is such a code: neither at those that are dead by guesses, nor at those of whom
- * digits are closed for.
+ * guesses are counted, as long as they were compared with such a code: neither at those that are dead by guesses, nor at those
+ * of whom digits are closed for. With what would not be redeemed nothing is compared.
  */
 async function ofPerson(
   directory: Directory,
@@ -81,34 +83,41 @@ async function ofPerson(
   const { account, ident_type, ident, own, now } = naming;
   if (ident_type === undefined || ident === undefined) return undefined;
   const identifier = await readIdentifier(ident_type, ident, account.settings.country, "ident");
-  const waiting: WaitingCode[] = [];
+  const is_numeric = presented.kind === "numeric";
+  const found: WaitingCode[] = [];
   for (const type of new Set([...(own ? [own.settings.user_type] : []), ...user_types])) {
     const codes = await codesOf(directory, naming, type, identifier, presented.kind);
-    const theirs = presented.kind === "numeric" && codes.find(isOf(directory, naming, presented.code));
+    const theirs = is_numeric ? codes.find(isOf(directory, naming, presented.code)) : codes.find(isWaiting);
     if (theirs) return theirs.client_id;
-    waiting.push(...codes.filter(({ spent_at }) => spent_at === null));
-    if (waiting.length > 0 && presented.kind !== "numeric") return waiting[0]?.client_id;
+    found.push(...codes);
   }
-  const alive = waiting.filter(isAlive);
-  for (const person of new Set(alive.map(({ whose }) => whose))) {
+  if (!is_numeric) return undefined;
+  const guessed = [...found.filter(isAlive), ...found.filter(wasAlive)];
+  for (const person of new Set(guessed.map(({ whose }) => whose))) {
     const window = await selectGuessWindow(directory.storage.read, account.account_id, person);
     if (!isShut(window, account.settings.numeric_guess_limit, instant(now)))
-      return alive.find(({ whose }) => whose === person)?.client_id;
+      return guessed.find(({ whose }) => whose === person)?.client_id;
   }
-  return waiting[0]?.client_id;
+  return (guessed[0] ?? found.find(isWaiting) ?? found.find(({ spent_at }) => spent_at === null))?.client_id;
 }
 
 interface WaitingCode extends PersonsCode {
   /** Whom guesses at it are counted against. */
   readonly whose: string;
+  readonly is_redeemed: boolean;
 }
 
-const isAlive = ({ format, guesses, guess_limit }: PersonsCode) => format === "numeric" && guesses < guess_limit;
+const isWaiting = ({ is_redeemed, spent_at }: WaitingCode) => is_redeemed && spent_at === null;
+
+const isAlive = (code: WaitingCode) => isWaiting(code) && code.format === "numeric" && code.guesses < code.guess_limit;
+
+const wasAlive = ({ is_redeemed, format, spent_at }: WaitingCode) =>
+  is_redeemed && format === "numeric" && spent_at !== null;
 
 /** What has not expired of an identifier's codes, by every name that codes know its person by, where the caller may act for the client. */
 async function codesOf(
   { storage, master_keys, public_url }: Directory,
-  { account, audience, own, mayActFor, now }: CodeNaming,
+  { account, audience, own, mayActFor, isRedeemedFor, now }: CodeNaming,
   type: UserType,
   identifier: Identifier,
   first: PresentedCode["kind"],
@@ -119,13 +128,19 @@ async function codesOf(
   if (identifier.type !== "user_id") persons.push(formerPerson(master_keys, account_id, type, identifier, found));
   const about = { account_id, audience: canonicalAudience(account, public_url, audience), persons };
   const codes = await selectCodesOfPerson(storage.read, { ...about, first, own: own?.id }, instant(now));
-  return codes.filter(({ client_id }) => mayActFor(client_id)).map((code) => ({ ...code, whose: found.id }));
+  const theirs = codes.filter(({ client_id }) => mayActFor(client_id));
+  const redeemed = new Map<string, boolean>();
+  for (const { client_id } of theirs) {
+    if (!redeemed.has(client_id)) redeemed.set(client_id, await isRedeemedFor(client_id, type));
+  }
+  return theirs.map((code) => ({ ...code, whose: found.id, is_redeemed: redeemed.get(code.client_id) === true }));
 }
 
-/** Whether a code is these digits. */
+/** Whether a code is these digits, and would be redeemed. */
 function isOf({ master_keys, public_url }: Directory, { account, audience: named }: CodeNaming, digits: Secret) {
   const audience = canonicalAudience(account, public_url, named);
-  return ({ client_id, person, typed_digest }: PersonsCode): boolean => {
+  return ({ client_id, person, typed_digest, is_redeemed }: WaitingCode): boolean => {
+    if (!is_redeemed) return false;
     const binding = { account_id: account.account_id, client_id, audience, person };
     const digests = master_keys.versions.map((version) => codeDigest(master_keys, version, binding, "numeric", digits));
     return typed_digest !== null && digests.some((digest) => sameBytes(digest, typed_digest));

@@ -38,7 +38,7 @@ type Nullable<T> = { [K in keyof T]: T[K] | null };
 
 /**
  * Sets every field. Where that is another scope, tokens that carry the role as it was stop, and the next ones carry it as it
- * is.
+ * is. In its account's turn, or what others give meanwhile would not count.
  *
  * @throws 404 not_found; 400 invalid_request when somebody would hold too much by it.
  */

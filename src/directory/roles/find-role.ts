@@ -1,11 +1,12 @@
 import { noSuch } from "../../errors.ts";
-import { inPages } from "../../storage/pages.ts";
+import { inPages, nextTurn } from "../../storage/pages.ts";
 import type { Database } from "../../storage/storage.ts";
 import { type Directory, searchInTurn } from "../directory.ts";
 import type { Role } from "./role.ts";
 import {
   type RoleFilter,
   searchRoles,
+  selectLengths,
   selectListed,
   selectLiveIds,
   selectRole,
@@ -63,6 +64,21 @@ export async function* pagesOfRoles(
     left -= rows.length;
     return rows;
   });
+}
+
+/** How many characters the scopes of each live one of these have, without a look at what they are; as committed. */
+export async function findLengthsOf(
+  { storage }: Directory,
+  account_id: string,
+  ids: readonly string[],
+): Promise<readonly number[]> {
+  const distinct = [...new Set(ids)];
+  const lengths: number[] = [];
+  for (let from = 0; from < distinct.length; from += PAGE) {
+    lengths.push(...(await selectLengths(storage.read, account_id, distinct.slice(from, from + PAGE))));
+    await nextTurn();
+  }
+  return lengths;
 }
 
 /** As committed. @throws 404 not_found. */

@@ -80,11 +80,12 @@ export function roleRoutes(app: App, directory: Directory): void {
       body: RoleBody,
       response: { 200: RoleView, ...missing },
     },
-    handler: async (request) => {
-      const role = await findRole(directory, request.account_id, request.params.role_id);
-      checkMayAssign(request.bearer, [role, request.body]);
-      return roleView(await replaceRole(directory, role, request.body, actorOf(request)));
-    },
+    handler: (request) =>
+      directory.inTurn(request.account_id, async () => {
+        const role = await findRole(directory, request.account_id, request.params.role_id);
+        checkMayAssign(request.bearer, [role, request.body]);
+        return roleView(await replaceRole(directory, role, request.body, actorOf(request)));
+      }),
   });
 
   app.route({

@@ -95,6 +95,18 @@ export async function selectRolesById(
   return rows.map(decode);
 }
 
+/** How many characters the scopes of the live ones of these have, as they are stored. */
+export async function selectLengths(db: Database, account_id: string, ids: readonly string[]): Promise<number[]> {
+  const rows = await db
+    .selectFrom("roles")
+    .select((eb) => eb.fn<number>("length", ["scope"]).as("characters"))
+    .where("account_id", "=", account_id)
+    .where("id", "in", ids)
+    .where("deleted_at", "is", null)
+    .execute();
+  return rows.map(({ characters }) => Number(characters));
+}
+
 export async function selectLiveIds(
   db: Database,
   account_id: string,

@@ -25,7 +25,7 @@ import {
 } from "./account-user-schema.ts";
 import type { AccountUserRow } from "./account-user-store.ts";
 import { changeAccountUser } from "./change-account-user.ts";
-import { checkLength } from "./check-length.ts";
+import { checkLengthOf } from "./check-length.ts";
 import { createUser } from "./create-user.ts";
 import { checkIsAccountUser, findAccountUser } from "./find-account-user.ts";
 import { openHeldRoles, openRoleTexts, pagesOfAccountUsers } from "./list-account-users.ts";
@@ -44,6 +44,11 @@ export interface AccountUserDeps {
   readonly endLogins: EndLogins;
   /** Which second factors a user has; another wing keeps them. */
   configurationOf(account_id: string, user_ids: readonly string[]): Promise<ReadonlyMap<string, Configuration>>;
+}
+
+interface Given {
+  readonly scope?: readonly string[];
+  readonly roles?: readonly { readonly id: string }[];
 }
 
 export function accountUserRoutes(app: App, { directory, endLogins, configurationOf }: AccountUserDeps): void {
@@ -66,18 +71,27 @@ export function accountUserRoutes(app: App, { directory, endLogins, configuratio
     return expand === undefined ? shown : { ...shown, roles: user.roles.map(roleView) };
   }
 
+  /**
+   * What somebody would hold is looked at and given in one turn of the account, or what they get meanwhile would not count; nor are
+   * the roles of any number of users read at once.
+   */
+  function inTurn<T>(account_id: string, { scope, roles }: Given, work: () => Promise<T>): Promise<T> {
+    return scope || roles ? directory.inTurn(account_id, work) : work();
+  }
+
   /** @throws 403 unless the bearer holds everything that the user would hold, and holds now; 400 for too much of it. */
   async function rolesToAssign(
     account_id: string,
     bearer: Bearer,
-    body: { readonly scope?: readonly string[]; readonly roles?: readonly { readonly id: string }[] },
+    body: Given,
     before?: AccountUser,
   ): Promise<readonly string[] | undefined> {
     const role_ids = body.roles?.map(({ id }) => id);
+    // Before they are read: a hundred may be 4 MB.
+    await checkLengthOf(directory, account_id, role_ids ?? [], before?.roles ?? []);
     const roles = await findRoles(directory, account_id, role_ids ?? []);
     const held = before ? [before, ...before.roles] : [];
     checkMayAssign(bearer, [{ scope: body.scope ?? [] }, ...roles, ...held]);
-    checkLength(roles, before?.roles);
     return role_ids;
   }
 
@@ -122,10 +136,12 @@ export function accountUserRoutes(app: App, { directory, endLogins, configuratio
       const account = await findAccount(directory, account_id);
       if (body.authentication_type === "external" && account.settings.jwks === null)
         throw refuseField("authentication_type", "jwks", "needs the account's setting jwks");
-      const role_ids = await rolesToAssign(account_id, bearer, body);
       const { roles: _roles, scope = [], ...fields } = body;
-      const input = { ...fields, type: "account_user" as const, verified: true, scope, role_ids };
-      const { id } = await createUser(directory, account, input, actorOf(request));
+      const { id } = await inTurn(account_id, body, async () => {
+        const role_ids = await rolesToAssign(account_id, bearer, body);
+        const input = { ...fields, type: "account_user" as const, verified: true, scope, role_ids };
+        return createUser(directory, account, input, actorOf(request));
+      });
       return showOne(await findAccountUser(directory, account_id, id), request.query.expand);
     },
   });
@@ -146,10 +162,12 @@ export function accountUserRoutes(app: App, { directory, endLogins, configuratio
     },
     handler: async (request) => {
       const { account_id, bearer, body } = request;
-      const user = await findAccountUser(directory, account_id, request.params.uid);
-      const role_ids = await rolesToAssign(account_id, bearer, body, user);
       const { roles: _roles, ...fields } = body;
-      const changed = await changeAccountUser(directory, user, { ...fields, role_ids }, actorOf(request));
+      const changed = await inTurn(account_id, body, async () => {
+        const user = await findAccountUser(directory, account_id, request.params.uid);
+        const role_ids = await rolesToAssign(account_id, bearer, body, user);
+        return changeAccountUser(directory, user, { ...fields, role_ids }, actorOf(request));
+      });
       return showOne(changed, request.query.expand);
     },
   });

@@ -23,12 +23,11 @@ export function checkHeld(held: readonly Holding[], before = 0): void {
   throw refuseField("roles", "too_many", message);
 }
 
-/** … of whoever has a role, once it gives these scopes. @throws 400 invalid_request. */
+/** … of whoever has a role, once it gives these scopes; in its account's turn. @throws 400 invalid_request. */
 export async function checkHolders(directory: Directory, role: Role, scope: readonly string[]): Promise<void> {
   const before = new Set(role.scope);
   if (scope.every((one) => before.has(one))) return;
-  // One look at an account at a time, since each takes turns from everybody.
-  await directory.inTurn(role.account_id, () => checkEach(directory, role, scope));
+  await checkEach(directory, role, scope);
 }
 
 /** Users who are looked at together, and roles of one: the scopes of each may be forty thousand characters. */

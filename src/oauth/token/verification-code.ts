@@ -1,5 +1,6 @@
 import { lookUpCodeClient } from "../../authentication/verification/find-code-client.ts";
 import { redeemCode, refuseUnknownCode } from "../../authentication/verification/redeem.ts";
+import type { UserType } from "../../directory/clients/client.ts";
 import { findClient, lookUpClient } from "../../directory/clients/find-client.ts";
 import { findGrant, lookUpGrant } from "../../directory/grants/find-grant.ts";
 import { actsFor, checkActsFor } from "../../directory/scopes.ts";
@@ -47,7 +48,12 @@ async function clientOf({ directory }: Oauth, { account, bearer, now }: Caller, 
   const { account_id } = account;
   const own = await lookUpClient(directory, account_id, bearer.client_uuid);
   const mayActFor = (client_id: string) => actsFor(bearer, client_id);
-  const named = await lookUpCodeClient(directory, { ...login, account, own, mayActFor, now });
+  const isRedeemedFor = async (client_id: string, type: UserType) => {
+    const client = await lookUpClient(directory, account_id, client_id);
+    if (client?.settings.user_type !== type || client.settings.dpop_bound_access_tokens) return false;
+    return (await lookUpGrant(directory, account, client, login.audience, "authorization_code")) !== undefined;
+  };
+  const named = await lookUpCodeClient(directory, { ...login, account, own, mayActFor, isRedeemedFor, now });
   const client = named === undefined ? own : await findClient(directory, account_id, named);
   if (!client) throw refuse("invalid_verification_code");
   return { client, named: named !== undefined };
