@@ -20,6 +20,7 @@ import { drainConnections } from "./drain.ts";
 import { errorReply, refusalOf } from "./error-reply.ts";
 import { readForwarded } from "./forwarded.ts";
 import { gatherAnswers } from "./gather-answers.ts";
+import { answerHeads } from "./heads.ts";
 import { noSuchAddress } from "./no-such-address.ts";
 import { checkParameters, leaveOutEmpty, readForm } from "./parameters.ts";
 import { refuseEarly } from "./refuse-early.ts";
@@ -125,6 +126,7 @@ export function openHttp({ logger, trustProxy, metrics, secure, tracing, gather 
     standIn(request);
     done(fault);
   });
+  app.addHook("preHandler", answerHeads);
   app.addHook("onResponse", (request, reply, done) => {
     recordRequest(metrics, request, reply);
     done();

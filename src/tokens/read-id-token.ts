@@ -22,8 +22,9 @@ export async function readIdToken(
 ): Promise<ReadIdToken | "key_gone" | undefined> {
   const jws = parseJws(id_token);
   if (jws?.header.typ !== "JWT") return undefined;
-  const { iss, sub, sid, azp } = jws.claims;
-  if (iss !== issuer || typeof sub !== "string") return undefined;
+  const { iss, sub, exp, sid, azp } = jws.claims;
+  // An ID token has an end, which what userinfo signs has not: one kind of JWT is not taken for another (RFC 8725 §3.12).
+  if (iss !== issuer || typeof sub !== "string" || typeof exp !== "number") return undefined;
   const key = await keyNamed(tokens, account_id, jws.header.kid);
   if (!key) return "key_gone";
   if (!verifyJws(key.public_key, key.alg, jws)) return undefined;

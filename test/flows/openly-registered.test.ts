@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { exportJWK, generateKeyPair } from "jose";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { lookUpClient } from "../../src/directory/clients/find-client.ts";
+import { ClientChangeBody } from "../../src/directory/clients/schema.ts";
 import { takeBudget } from "../../src/limits/limits.ts";
 import { siteSubject } from "../../src/limits/source.ts";
 import { hasAgreed, recordConsent } from "../../src/oauth/consents/consent.ts";
@@ -122,7 +123,88 @@ describeOnBothEngines("clients that register without a token", (engine) => {
     expect((await visit()).status, "at its other callback").toBe(400);
     const { body } = await call(`${own.base}/auth/clients/${id}`, { token: own.token });
     expect(body, "by a document").toMatchObject({ ...cut, ...moved });
-    expect(body).not.toHaveProperty("set_by_account");
+    expect(new Set(body.set_by_account), "with both places of its keys").toEqual(
+      new Set([...Object.keys(cut), "jwks_uri"]),
+    );
+  });
+
+  it("show what the account has changed, saved whole or not, and have it back where it is given back", async () => {
+    const own = await openTenant();
+    const made = (await register(own, { redirect_uris: [BACK], post_logout_redirect_uris: [OTHER] })).body;
+    const id = (await lookUpClient(latchkey.server.core.directory, own.account_id, made.client_id))?.id;
+    const at = (method: string, json?: object, of = id) =>
+      call(`${own.base}/auth/clients/${of}`, { method, token: own.token, ...(json ? { json } : {}) });
+    const read = async () => (await at("GET")).body;
+    const save = async (json: object) => {
+      const { status, body, text } = await at("PATCH", json);
+      expect(status, text).toBe(200);
+      return body.set_by_account;
+    };
+    const whole = async () => {
+      const shown = Object.entries(await read());
+      return Object.fromEntries(shown.filter(([name]) => name in ClientChangeBody.properties));
+    };
+    const moveTo = async (there: string) => {
+      const { registration_client_uri: address, registration_access_token: token } = made;
+      const { status, body, text } = await call(address, { method: "PUT", token, json: { redirect_uris: [there] } });
+      expect(status, text).toBe(200);
+      return body.redirect_uris[0];
+    };
+    expect((await read()).set_by_account).toEqual([]);
+    expect(await save({ ...(await whole()), description: "ours" })).toEqual(["description"]);
+    expect(await moveTo(OTHER), "callbacks that were only repeated").toBe(OTHER);
+    expect(await save({ callbacks: [BACK] })).toEqual(["description", "callbacks"]);
+    expect(await save(await whole()), "as it was read").toEqual(["description", "callbacks"]);
+    expect(await moveTo(OTHER)).toBe(BACK);
+    expect(await save({ set_by_account: ["jwks"], description: "theirs" }), "given back").toEqual([
+      ...["jwks", "jwks_uri", "description"],
+    ]);
+    expect(await moveTo(OTHER)).toBe(OTHER);
+    expect(await save({ set_by_account: ["callbacks"] }), "as it stands now").toEqual(["callbacks"]);
+    expect(await moveTo(BACK)).toBe(OTHER);
+    for (const [set_by_account, of] of [
+      [["nothing"], id],
+      [["callbacks"], own.client.id],
+    ] as const)
+      expect((await at("PATCH", { set_by_account }, of)).status, of).toBe(400);
+    expect((await at("GET", undefined, own.client.id)).body).not.toHaveProperty("set_by_account");
+  });
+
+  it("may say what they registered with again, however the account has cut it", async () => {
+    const own = await openTenant();
+    const { publicKey } = await generateKeyPair("ES256");
+    const jwks = { keys: [{ ...(await exportJWK(publicKey)), kid: "1", alg: "ES256" }] };
+    const by_key = { token_endpoint_auth_method: "private_key_jwt" };
+    const back = { redirect_uris: [BACK] };
+    for (const [said, cut, shown, token] of [
+      [
+        { ...back, token_endpoint_auth_method: "none" },
+        { ...by_key, jwks },
+        { ...by_key, jwks },
+      ],
+      [back, { ...by_key, jwks }, { ...by_key, jwks }],
+      [{ ...back, ...by_key, jwks_uri: `${web.url}/keys` }, { jwks, jwks_uri: null }, { jwks }],
+      [
+        { ...back, token_endpoint_auth_method: "none", grant_types: ["authorization_code", DEVICE] },
+        { grant_types: ["authorization_code"] },
+        { grant_types: ["authorization_code"] },
+        own.token,
+      ],
+      [{ grant_types: [DEVICE] }, { grant_types: ["authorization_code"], callbacks: [BACK] }, back, own.token],
+      [back, { response_types: ["authenticate", "code", "token"] }, { response_types: ["code"] }],
+    ] as const) {
+      const why = JSON.stringify([said, cut]);
+      const url = `${own.base}/oauth/register`;
+      const made = await call(url, { method: "POST", json: said, ...(token === undefined ? {} : { token }) });
+      expect(made.status, made.text).toBe(201);
+      const { directory } = latchkey.server.core;
+      const id = (await lookUpClient(directory, own.account_id, made.body.client_id))?.id;
+      const change = { method: "PATCH", token: own.token, json: cut };
+      expect((await call(`${own.base}/auth/clients/${id}`, change)).status, why).toBe(200);
+      const { registration_client_uri: address, registration_access_token } = made.body;
+      const again = await call(address, { method: "PUT", token: registration_access_token, json: said });
+      expect([again.status, again.body], why).toMatchObject([200, shown]);
+    }
   });
 
   it("are asked about again only where it is long ago, and by much, that a person agreed to it", async () => {

@@ -3,7 +3,7 @@ import { createRemoteJWKSet, jwtVerify } from "jose";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
-import { addClient, addGrant, authorize, mintCode, type TestClient, tokenOf } from "../support/latchkey.ts";
+import { addClient, addGrant, authorize, call, mintCode, type TestClient, tokenOf } from "../support/latchkey.ts";
 import { token } from "../support/people.ts";
 import { answered, openScene, pkce, type Scene, VERIFIER } from "../support/standard-client.ts";
 import { openSurfer } from "../support/surfer.ts";
@@ -129,5 +129,19 @@ describeOnBothEngines("an ID token of a refresh", (engine) => {
     const shown = await surfer.visit(`${scene.tenant.issuer}/oauth/logout?id_token_hint=${id_token}`);
     expect([shown.status, shown.html.includes('name="confirm"')]).toEqual([200, false]);
     expect(answered(await surfer.visit(silent)).get("error")).toBe("login_required");
+  });
+
+  it("is another thing than what userinfo signs, which means nobody and logs nobody out", async () => {
+    const { tenant, latchkey } = scene;
+    const client = await clientWith({ userinfo_signed_response_alg: "RS256" });
+    const surfer = openSurfer(latchkey);
+    const { access_token } = await logIn(client, { scope: "openid" }, surfer);
+    const { text: told } = await call(`${tenant.base}/oauth/userinfo`, { token: access_token });
+    expect(claimsOf(told).sub).toBe(claimsOf(access_token).sub);
+    const silent = (more: Readonly<Record<string, string>>) =>
+      surfer.visit(scene.address(client, { prompt: "none", ...more }));
+    expect(answered(await silent({ id_token_hint: told })).get("error")).toBe("invalid_request");
+    await surfer.visit(`${tenant.issuer}/oauth/logout?id_token_hint=${told}`);
+    expect(answered(await silent({})).get("code"), "still logged in").toBeTruthy();
   });
 });

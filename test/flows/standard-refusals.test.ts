@@ -1,7 +1,10 @@
 /** In which words the standard surface refuses, by the document that each address follows. */
+import { randomUUID } from "node:crypto";
+import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { openKey } from "../support/dpop.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
-import { addClient, addGrant, basic, call } from "../support/latchkey.ts";
+import { addClient, addGrant, basic, CALLBACK, call } from "../support/latchkey.ts";
 import { answered, openScene, type Scene } from "../support/standard-client.ts";
 import { openSurfer } from "../support/surfer.ts";
 
@@ -91,5 +94,40 @@ describeOnBothEngines("a refusal of the standard surface", (engine) => {
     }
     const { status, body } = await call(`${tenant.base}/auth/token`, { method: "DELETE" });
     expect([status, body.error.code]).toEqual([405, "method_not_allowed"]);
+  });
+
+  it("that asks for a nonce has spent nothing that came with it", async () => {
+    const { latchkey, tenant } = scene;
+    const keys = await generateKeyPair("ES256");
+    const jwks = { keys: [{ ...(await exportJWK(keys.publicKey)), kid: "1", alg: "ES256" }] };
+    const token_endpoint_auth_method = "private_key_jwt";
+    const client = await addClient(latchkey, tenant.account_id, { token_endpoint_auth_method, jwks });
+    await addGrant(latchkey, tenant.account_id, client, tenant.audience, ["orders:read"]);
+    const key = await openKey(tenant.issuer);
+    for (const [path, form] of [
+      ["token", { grant_type: "client_credentials", audience: tenant.audience }],
+      ["par", { response_type: "code", redirect_uri: CALLBACK, scope: "openid" }],
+    ] as const) {
+      const client_assertion = await new SignJWT({ jti: randomUUID() })
+        .setProtectedHeader({ alg: "ES256", kid: "1" })
+        .setIssuer(client.client_id)
+        .setSubject(client.client_id)
+        .setAudience(tenant.issuer)
+        .setExpirationTime("1m")
+        .sign(keys.privateKey);
+      const client_assertion_type = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+      const ask = async (nonce?: string) =>
+        call(`${tenant.issuer}/oauth/${path}`, {
+          method: "POST",
+          headers: { dpop: await key.proof({ nonce }, {}, `/oauth/${path}`) },
+          form: { ...form, client_assertion, client_assertion_type },
+        });
+      const first = await ask();
+      expect([first.status, first.body.error], path).toEqual([400, "use_dpop_nonce"]);
+      const nonce = first.headers.get("dpop-nonce") ?? "";
+      expect((await ask(nonce)).status, path).toBe(path === "par" ? 201 : 200);
+      const again = await ask(nonce);
+      expect([again.status, again.body.error], `${path}: once, though`).toEqual([401, "invalid_client"]);
+    }
   });
 });

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { recordDeed } from "../../audit/audit.ts";
 import { noSuch, refuseField } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
@@ -23,6 +24,8 @@ export interface ClientChange {
   readonly name?: string | null | undefined;
   readonly description?: string | undefined;
   readonly settings: Partial<ClientSettings>;
+  /** What stays as the account has set it from now on, beside what is changed here; left out, as before. */
+  readonly set_by_account?: readonly string[] | undefined;
 }
 
 /**
@@ -58,9 +61,17 @@ const saidWith = (name: string) => (KEYS.includes(name) ? KEYS : [name]);
 export const withoutSet = <T extends object>(said: T, { set_by_account }: Pick<Client, "set_by_account">) =>
   Object.fromEntries(Object.entries(said).filter(([name]) => !set_by_account.includes(name))) as Partial<T>;
 
+/** What stays as the account has it: as before or as it says, and what it gives another value. */
+function setAfter(before: Client, after: Client, named: readonly string[] | undefined): readonly string[] {
+  const values = ({ name, description, settings }: Client) => ({ name, description, ...settings });
+  const [was, is]: Readonly<Record<string, unknown>>[] = [values(before), values(after)];
+  const changed = Object.keys(is ?? {}).filter((name) => !isDeepStrictEqual(was?.[name], is?.[name]));
+  return [...new Set([...(named ?? before.set_by_account), ...changed].flatMap(saidWith))];
+}
+
 /**
  * Sets what the change names and leaves the rest; secrets end where the client takes none any more. What the account
- * sets at a client that it did not make is noted.
+ * changes at a client that it did not make is noted: who saves what they read has set nothing by it.
  *
  * @throws 400 invalid_request, 404 not_found; what an own change and `permit` throw.
  */
@@ -78,16 +89,21 @@ export async function changeClient(
     if (!found) throw noSuch("client");
     const { stored, set_by_account } = found;
     const held = clientSettings(stored);
+    const before = { ...client, settings: held, set_by_account };
     const by_itself = typeof change === "function";
-    const { name, description, settings } = by_itself ? change({ ...client, settings: held, set_by_account }) : change;
+    const { name, description, settings, set_by_account: named } = by_itself ? change(before) : change;
     const after = { ...stored, ...settings };
     permit?.(held, clientSettings(after));
     checkSettings(settings, besideOf(held, settings));
     checkSettingsLength(settings, stored);
     const fields = { ...(name === undefined ? {} : { name }), ...(description === undefined ? {} : { description }) };
-    const changed = Object.keys({ ...fields, ...settings });
-    const set = by_itself || client.origin === "account" ? [] : changed.flatMap(saidWith);
-    const names = [...new Set([...set_by_account, ...set])];
+    if (named !== undefined && client.origin === "account")
+      throw refuseField("set_by_account", "its_own", "is of clients that the account did not make");
+    const changed = Object.keys({ ...fields, ...settings, ...(named === undefined ? {} : { set_by_account: named }) });
+    const stays = by_itself || client.origin === "account";
+    const names = stays
+      ? set_by_account
+      : setAfter(before, { ...before, ...fields, settings: clientSettings(after) }, named);
     await updateClient(tx.db, account_id, id, { ...fields, settings: after, set_by_account: names }, now);
     if (!takesSecret(clientSettings(after))) await deleteSecrets(tx.db, account_id, id);
     const facts = { changed };

@@ -94,16 +94,16 @@ export function clientRoutes(app: App, directory: Directory): void {
     schema: {
       operationId: "auth_clients_id_patch",
       summary: "Change a client",
-      description: `Sets the fields it names. At a client that the account did not make they stay so, whatever it says of itself. The caller must hold every scope that the client's grants hold. ${STANDS_FOR}`,
+      description: `Sets the fields it names. At a client that the account did not make, what is changed stays so, whatever the client says of itself, until \`set_by_account\` gives it back. The caller must hold every scope that the client's grants hold. ${STANDS_FOR}`,
       tags,
       params: ClientParams,
       body: ClientChangeBody,
       response: { 200: ClientView, ...missing },
     },
     handler: async (request) => {
-      const { name, description, ...settings } = request.body;
+      const { name, description, set_by_account, ...settings } = request.body;
       const client = await findTrusted(directory, request, request.params.id, settings);
-      const change = { name, description, settings };
+      const change = { name, description, settings, set_by_account };
       const compared = [client.settings, { ...client.settings, ...settings }].some(standsForPeople);
       const permit = (...kinds: readonly ClientSettings[]) => {
         if (!compared && kinds.some(standsForPeople)) throw becameAnother(request.bearer);
@@ -176,8 +176,12 @@ function becameAnother(bearer: Bearer): Error {
   return refuse("temporarily_unavailable", { message: "Somebody else has just changed the client.", retry_after: 1 });
 }
 
-function listed({ settings, account_id: _account, set_by_account: _set, ...client }: Client) {
-  return { ...withoutNulls(client), ...settings };
+function listed({ settings, account_id: _account, set_by_account, ...client }: Client) {
+  return {
+    ...withoutNulls(client),
+    ...settings,
+    ...(client.origin === "account" ? {} : { set_by_account: [...set_by_account] }),
+  };
 }
 
 async function view(directory: Directory, client: Client) {

@@ -9,6 +9,12 @@ const description = Type.String({ maxLength: 2_000 });
 
 const settings = withoutDefaults(ClientSettings) as typeof ClientSettings.properties;
 
+const set_by_account = Type.Array(Type.Enum(["name", "description", ...Object.keys(ClientSettings.properties)]), {
+  uniqueItems: true,
+  description:
+    "At a client that the account did not make: what stays as the account has set it, whatever the client or its document says. A change adds what it gives another value to those that are named here, or stay so already; what is left out is the client's again.",
+});
+
 const moment = (description: string) => Type.String({ format: "date-time", description });
 
 /** Of a secret that is good now; the secret itself is nowhere. */
@@ -28,6 +34,7 @@ const ListedClient = Type.Object({
     description: "Made by the account, registered by itself, or described by a document at its address.",
   }),
   ...ClientSettings.properties,
+  set_by_account: Type.Optional(set_by_account),
 });
 
 export const ClientView = Type.Object({
@@ -57,7 +64,7 @@ export const NewClientBody = Type.Partial(
 );
 export type NewClientBody = Static<typeof NewClientBody>;
 
-export const ClientChangeBody = Type.Partial(Type.Object({ name, description, ...settings }), {
+export const ClientChangeBody = Type.Partial(Type.Object({ name, description, ...settings, set_by_account }), {
   additionalProperties: false,
   minProperties: 1,
 });

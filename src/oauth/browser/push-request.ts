@@ -1,5 +1,5 @@
 import { refuse } from "../../errors.ts";
-import { keyOf, type Presented } from "../dpop/dpop.ts";
+import { keyOf, type Proof } from "../dpop/dpop.ts";
 import type { Oauth } from "../oauth.ts";
 import type { AuthorizationRequest } from "./authorization-request.ts";
 import { storeRequest } from "./begin.ts";
@@ -12,7 +12,7 @@ export interface Pushed {
   /** With the `client_id` of the client that authenticated. */
   readonly body: RawParameters;
   /** Its proof of a key, where it sent one. */
-  readonly presented: Presented;
+  readonly proof: Proof | undefined;
   /** Its address, for what is counted by it. */
   readonly source: string;
 }
@@ -23,10 +23,10 @@ export interface Pushed {
  * @throws what is wrong with it, told to the client itself: there is no browser yet (RFC 9126 §2.3).
  */
 export async function pushRequest(oauth: Oauth, pushed: Pushed): Promise<AuthorizationRequest> {
-  const { account_id, body, presented, source } = pushed;
+  const { account_id, body, proof, source } = pushed;
   if (body.request_uri !== undefined) throw refuse("invalid_request", { message: "request_uri is not pushed." });
   try {
-    const proven = await keyOf(oauth.directory, account_id, presented, false);
+    const proven = await keyOf(oauth.directory, account_id, proof, false);
     const { parameters, ...read } = await readRequest(oauth, account_id, { raw: body, source });
     // Beside what was understood, and not among what was sent, of which a signed request leaves nothing.
     const { dpop_jkt = proven } = parameters;

@@ -6,7 +6,7 @@ import { parameterFaults } from "../../http/parameters.ts";
 import type { App } from "../../http/server.ts";
 import { authenticate } from "../client-authentication/client-authentication.ts";
 import { ClientCredentials } from "../client-authentication/schema.ts";
-import { presentedBy } from "../dpop/dpop.ts";
+import { presentedBy, shownProof } from "../dpop/dpop.ts";
 import { targets } from "../named-audience.ts";
 import type { Oauth } from "../oauth.ts";
 import { lookUpAnyClient } from "../registration/find-current-client.ts";
@@ -141,10 +141,10 @@ export function authorizationRoutes(app: App, oauth: Oauth, postAnswer: FormPage
         const account = await findAccount(directory, account_id);
         await lookUpAnyClient(oauth, account, body.client_id, request.ip);
       }
+      const proof = await shownProof(directory, account_id, presentedBy(request));
       const client = await authenticate(oauth, account_id, headers, body, "par");
       const named = { ...body, client_id: client.client_id };
-      const presented = presentedBy(request);
-      const pushed = await pushRequest(oauth, { account_id, body: named, presented, source: request.ip });
+      const pushed = await pushRequest(oauth, { account_id, body: named, proof, source: request.ip });
       reply.code(201).header("cache-control", "no-store");
       return { request_uri: requestUriOf(pushed), expires_in: PUSHED_LIFETIME / 1000 };
     },

@@ -41,17 +41,34 @@ const MEMORY = 300_000;
 /** A nonce is handed out so long, and taken once more as long; milliseconds. */
 const NONCE_WINDOW = 120_000;
 
+/** What a proof that is right shows, before it is spent. */
+export interface Proof {
+  /** The thumbprint of its key. */
+  readonly jkt: string;
+  readonly jti: string;
+}
+
 /**
- * Checks a proof (RFC 9449 §4.3). With `access_token` it must be for that token (`ath`).
+ * Checks a proof and spends it (RFC 9449 §4.3). With `access_token` it must be for that token (`ath`).
  *
  * @returns the thumbprint of its key. @throws 400 invalid_dpop_proof, use_dpop_nonce.
  */
 export async function checkProof(
+  directory: Directory,
+  account_id: string,
+  presented: Presented,
+  access_token?: string,
+): Promise<string> {
+  return useProof(directory, account_id, await readProof(directory, account_id, presented, access_token));
+}
+
+/** Checks everything of a proof but whether it was used before. @throws as checkProof. */
+async function readProof(
   { storage, master_keys, public_url }: Directory,
   account_id: string,
   { proof = "", method, path }: Presented,
   access_token?: string,
-): Promise<string> {
+): Promise<Proof> {
   const { calculateJwkThumbprint, decodeProtectedHeader, EmbeddedJWK, jwtVerify } = await import("jose");
   const now = storage.now();
   try {
@@ -70,24 +87,42 @@ export async function checkProof(
       throw refuse("use_dpop_nonce", { headers: nonceHeader(master_keys, account_id, now) });
     }
     if (typeof jti !== "string") throw invalid("jti is no text");
-    const thumbprint = await calculateJwkThumbprint(jwk);
-    const used = { account_id, id: `dpop ${thumbprint} ${sha256Text(jti)}`, expires_at: instant(now + MEMORY) };
-    if (!(await storage.hot(useStatement, used))) throw invalid("it was used before");
-    return thumbprint;
+    return { jkt: await calculateJwkThumbprint(jwk), jti };
   } catch (error) {
     if (isBadJwt(error)) throw invalid("it is no proof", error);
     throw error;
   }
 }
 
-/** For the token endpoint: the key that tokens are to be bound to, if the request shows one. @throws as checkProof. */
-export async function keyOf(
+async function useProof({ storage }: Directory, account_id: string, { jkt, jti }: Proof): Promise<string> {
+  const expires_at = instant(storage.now() + MEMORY);
+  const used = { account_id, id: `dpop ${jkt} ${sha256Text(jti)}`, expires_at };
+  if (!(await storage.hot(useStatement, used))) throw invalid("it was used before");
+  return jkt;
+}
+
+/**
+ * The proof that came to an endpoint of clients, if one did. Asked for before the client is authenticated: a client that is
+ * told to use a nonce makes a new proof and sends the rest again (RFC 9449 §8), so nothing of that may be spent by then.
+ *
+ * @throws as checkProof.
+ */
+export async function shownProof(
   directory: Directory,
   account_id: string,
   presented: Presented,
+): Promise<Proof | undefined> {
+  return presented.proof === undefined ? undefined : readProof(directory, account_id, presented);
+}
+
+/** Spends the proof: the key that tokens are to be bound to, if the request showed one. @throws 400 invalid_dpop_proof. */
+export async function keyOf(
+  directory: Directory,
+  account_id: string,
+  proof: Proof | undefined,
   required: boolean,
 ): Promise<string | undefined> {
-  if (presented.proof !== undefined) return checkProof(directory, account_id, presented);
+  if (proof !== undefined) return useProof(directory, account_id, proof);
   if (required) throw refuse("invalid_dpop_proof", { message: "This client's tokens are bound to a key: send DPoP." });
   return undefined;
 }

@@ -168,6 +168,19 @@ export function metadataOfClient({ name, settings }: Pick<Client, "name" | "sett
   };
 }
 
+/** Metadata that becomes a setting of the same name, but for the addresses. */
+const judged = [
+  ...["token_endpoint_auth_method", "grant_types", "subject_type", "id_token_signed_response_alg"],
+  ...taken_over,
+].map((name) => [name, name]);
+
+/** What a client says of itself, with what the account has set in place of what it says of that: by this it is judged. */
+export function withSet<T extends ClientMetadata>(metadata: T, { settings, set_by_account }: Client): T {
+  const held: Readonly<Record<string, unknown>> = settings;
+  const set = [["redirect_uris", "callbacks"], ...judged].filter(([, name = ""]) => set_by_account.includes(name));
+  return { ...metadata, ...Object.fromEntries(set.map(([said, name = ""]) => [said, held[name] ?? undefined])) };
+}
+
 /** Of what a client says of itself, what is left to it: the rest the account has set. */
 export const leftToIt = (
   client: Client,

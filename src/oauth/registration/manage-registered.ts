@@ -12,7 +12,14 @@ import type { Transaction } from "../../storage/storage.ts";
 import { CONSENTS, forgetConsents } from "../consents/consent.ts";
 import type { Oauth } from "../oauth.ts";
 import { checkSameSector, checkSector } from "./check-sector.ts";
-import { type ClientReplacement, leftToIt, settingsOf, settingsOfStranger, withoutSecret } from "./client-metadata.ts";
+import {
+  type ClientReplacement,
+  leftToIt,
+  settingsOf,
+  settingsOfStranger,
+  withoutSecret,
+  withSet,
+} from "./client-metadata.ts";
 import { NOBODY, tokenDigest } from "./registration.ts";
 import { inRegistrationTerms } from "./registration-terms.ts";
 import { deleteRegistration, selectRegistration } from "./store.ts";
@@ -80,10 +87,11 @@ async function checkRepeated(
 
 function replacedBy(metadata: ClientReplacement, client: Client): ClientChange {
   const { token_endpoint_auth_method: method, grant_types: held } = client.settings;
+  const said = withSet(metadata, client);
   const settings =
     client.created_by === NOBODY
-      ? settingsOfStranger(isPublic(client.settings) ? withoutSecret(metadata) : metadata, method, held)
-      : settingsOf(metadata, method, held);
+      ? settingsOfStranger(isPublic(client.settings) ? withoutSecret(said) : said, method, held)
+      : settingsOf(said, method, held);
   const sends = ({ grant_types }: Partial<ClientSettings>) => grant_types?.includes(DEVICE_CODE) === true;
   if (isPublic(client.settings) && sends(settings) && !sends(client.settings))
     throw refuse("invalid_client_metadata", { message: "Device codes need an initial access token." });
