@@ -44,7 +44,7 @@ export async function hasAgreed({ storage }: Directory, { scope, host, ...key }:
   return scope.every((one) => agreed_to.has(one));
 }
 
-/** The person agreed; remembered with what they agreed to before at the same host and for other APIs, unless it is very much. */
+/** The person agreed; remembered with what they agreed to before at the same host, and at this client, as far as it fits. */
 export async function recordConsent({ storage }: Directory, agreement: Agreement): Promise<void> {
   const granted_at = instant(storage.now());
   await storage.write(async ({ db }) => {

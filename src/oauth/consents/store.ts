@@ -111,7 +111,7 @@ export async function selectConsents(
   return rows.map((row) => ({ ...row, scope: JSON.parse(row.scope) as string[] }));
 }
 
-/** What a person agreed to at clients that live, newest first; the scopes are null where they take more than `told` bytes. */
+/** What a person agreed to at clients that live, newest first; scopes that take more than `told` bytes are null. */
 export async function selectNewestConsents(
   db: Database,
   account_id: string,
