@@ -109,12 +109,48 @@ it("is given up where nobody reads it any more", async () => {
   await app.close();
 });
 
-it("ends those who do not read on, the longest idle first, where they hold too much together", async () => {
+it("is answered to its end, by however many it is read at once", async () => {
+  const app = fastify();
+  let begun = 0;
+  let open = () => {};
+  const all_begun = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  const pages = async function* () {
+    yield [{ page: 1 }];
+    if (++begun === READERS) open();
+    await all_begun;
+    yield [{ page: 2 }];
+  };
+  app.get("/list", (request, reply) => sendList(request, reply, pages(), (item) => item));
+  const url = await app.listen({ port: 0, host: "127.0.0.1" });
+  const read = async () => (await fetch(`${url}/list`)).text().catch(() => "cut off");
+  const READERS = 400;
+  const answers = await Promise.all(Array.from({ length: READERS }, read));
+  expect(new Set(answers)).toEqual(new Set(['[{"page":1},{"page":2}]']));
+  await app.close();
+});
+
+/** Pieces that a connection has no room for, after which the first reader's list waits for its database. */
+const FIRST = 8;
+
+/** Readers of endless lists, who take nothing until they are resumed, and which of them were cut off. */
+async function openReaders() {
+  let open = () => {};
+  const until_open = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
   const app = fastify();
   const over: number[] = [];
+  let made = 0;
   const pages = async function* (reader: number) {
     try {
-      for (;;) yield [{ text: "x".repeat(4_000_000) }];
+      for (let n = 0; ; n++) {
+        if (reader === 1 && n === FIRST) await until_open;
+        made++;
+        yield [{ text: "x".repeat(4_000_000) }];
+      }
     } finally {
       over.push(reader);
     }
@@ -125,14 +161,53 @@ it("ends those who do not read on, the longest idle first, where they hold too m
   const ends: Socket[] = [];
   app.server.on("connection", (socket) => void ends.push(socket));
   await app.listen({ port: 0, host: "127.0.0.1" });
+  const { port } = app.server.address() as AddressInfo;
   const clients: Socket[] = [];
-  for (let reader = 1; reader <= 10 && over.length < 2; reader++) {
-    const client = connect((app.server.address() as AddressInfo).port, "127.0.0.1");
-    clients.push(client.on("error", () => {}).pause());
-    client.write(`GET /list/${reader} HTTP/1.1\r\nhost: localhost\r\n\r\n`);
-    while (!ends[reader - 1]?.bytesWritten) await new Promise((turn) => setImmediate(turn));
-  }
-  for (const client of clients) client.destroy();
-  expect(over.slice(0, 2)).toEqual([1, 2]);
-  await app.close();
+  const turn = () => new Promise((next) => setImmediate(next));
+  /** Until it takes no more, and that for a moment. */
+  const stop = async () => {
+    for (let [before, turns] = [-1, 0]; turns < 50; turns++, await turn()) {
+      if (made !== before) [before, turns] = [made, 0];
+    }
+    vi.advanceTimersByTime(1_000);
+    await turn();
+    await turn();
+  };
+  return {
+    over,
+    ends,
+    stop,
+    async add() {
+      const client = connect(port, "127.0.0.1");
+      clients.push(client.on("error", () => {}).pause());
+      const before = made;
+      client.write(`GET /list/${clients.length} HTTP/1.1\r\nhost: localhost\r\n\r\n`);
+      while (made === before) await turn();
+      await stop();
+      return client;
+    },
+    async close() {
+      open();
+      for (const client of clients) client.destroy();
+      vi.useRealTimers();
+      await app.close();
+    },
+  };
+}
+
+it("ends those who do not read on, the longest idle first, where they hold too much together", async () => {
+  const readers = await openReaders();
+  for (let n = 0; n < 10 && readers.over.length < 2; n++) await readers.add();
+  expect(readers.over.slice(0, 2)).toEqual([1, 2]);
+  await readers.close();
+});
+
+it("counts nothing against who has taken what lay there, while their list waits for its database", async () => {
+  const readers = await openReaders();
+  const first = await readers.add();
+  first.resume();
+  await readers.stop();
+  for (let n = 0; n < 2; n++) await readers.add();
+  expect(readers.ends.map(({ destroyed }) => destroyed)).toEqual([false, false, false]);
+  await readers.close();
 });

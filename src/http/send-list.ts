@@ -8,7 +8,7 @@
 import type { ServerResponse } from "node:http";
 import { Readable } from "node:stream";
 import type { FastifyReply, FastifyRequest } from "fastify";
-import { noteUnread } from "./unread.ts";
+import { noteTaken, noteUnread } from "./unread.ts";
 
 export function sendList<T>(
   request: Pick<FastifyRequest, "method">,
@@ -29,6 +29,9 @@ export function sendList<T>(
 /** Milliseconds for which a piece waits for a reader who takes nothing. */
 const PATIENCE = 60_000;
 
+/** Milliseconds after which a piece counts that was not taken: who reads on leaves none for as long. */
+const MOMENT = 500;
+
 /** Characters of a page, more or less, beside the item that is sent. */
 const PAGE = 100_000;
 
@@ -41,17 +44,30 @@ function whileRead(list: AsyncGenerator<string>, answer: ServerResponse): Readab
       const given_up = setTimeout(() => stream.destroy(new Error("nobody reads the list any more")), PATIENCE);
       // The piece, what it was made of, and the one before it.
       largest = Math.max(largest, piece.length);
-      noteUnread(answer, PAGE + 2 * largest + answer.writableLength);
+      const forget = afterMoment(() => noteUnread(answer, PAGE + 2 * largest + answer.writableLength));
       try {
         yield piece;
       } finally {
         clearTimeout(given_up);
+        forget();
+        noteTaken(answer);
       }
     }
-    noteUnread(answer, answer.writableLength);
   }
   const stream = Readable.from(pieces());
   return stream;
+}
+
+/** Calls it then, unless told not to; where the event loop stood still, once that has heard of what was taken meanwhile. */
+function afterMoment(work: () => void): () => void {
+  let turn: NodeJS.Immediate | undefined;
+  const wait = setTimeout(() => {
+    turn = setImmediate(work);
+  }, MOMENT);
+  return () => {
+    clearTimeout(wait);
+    clearImmediate(turn);
+  };
 }
 
 /** Characters of a piece, unless a piece of one item alone has more. */

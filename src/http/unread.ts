@@ -51,6 +51,11 @@ export function noteUnread(answer: ServerResponse, held: number): void {
   }
 }
 
+/** Of an answer that counts, its client has taken what lay here, but for what is being written. */
+export function noteTaken(answer: ServerResponse): void {
+  if (connections.get(answer.req.socket)?.answers.has(answer)) noteUnread(answer, answer.writableLength);
+}
+
 /** Among those that hold as much, the one that has taken nothing for longest. */
 function holdsMost(): Socket | undefined {
   let most: Socket | undefined;

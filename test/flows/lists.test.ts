@@ -1,12 +1,15 @@
 /** What lists and look-ups ask the database for, where somebody asks for them again and again. */
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { lookUpClient } from "../../src/directory/clients/find-client.ts";
 import { insertGrant } from "../../src/directory/grants/store.ts";
+import { recordConsent } from "../../src/oauth/consents/consent.ts";
 import { uuidv7 } from "../../src/secrets/uuid.ts";
 import { instant } from "../../src/storage/storage.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
   addGrant,
+  addUser,
   CALLBACK,
   call,
   createTenant,
@@ -15,6 +18,8 @@ import {
   startLatchkey,
   type Tenant,
 } from "../support/latchkey.ts";
+import { pkce } from "../support/standard-client.ts";
+import { openSurfer } from "../support/surfer.ts";
 
 describeOnBothEngines("what is asked for again and again", (engine) => {
   let latchkey: Latchkey;
@@ -95,8 +100,95 @@ describeOnBothEngines("what is asked for again and again", (engine) => {
     }
   });
 
+  /** Of a person who logged in here in this browser and then agreed to very much at one client. */
+  async function agreeing() {
+    const tenant = await createTenant(latchkey);
+    const { storage } = latchkey.server.core;
+    const user = await addUser(latchkey, tenant.account_id);
+    const own = await addClient(latchkey, tenant.account_id, { first_party: true });
+    const about = { client_id: own.client_id, redirect_uri: CALLBACK, response_type: "code", scope: "openid" };
+    const surfer = openSurfer(latchkey);
+    await surfer.logIn(`${tenant.issuer}/oauth/authorize?${new URLSearchParams(about)}`, tenant, user.email);
+    const rows = Array.from({ length: 203 }, (_, n) => ({
+      account_id: tenant.account_id,
+      user_id: user.id,
+      client_id: tenant.client.id,
+      audience: `urn:api:${n}`,
+      scope: JSON.stringify(Array.from({ length: n === 200 ? 400 : 10 }, (_, one) => `s${n}:${one}`.padEnd(190, "x"))),
+      granted_at: instant(storage.now() + n),
+    }));
+    await storage.write(async ({ db }) => void (await db.insertInto("consents").values(rows).execute()));
+    return { tenant, user, surfer, rows };
+  }
+
+  it("what a person agreed to is read page by page, all of it, and a HEAD of it one page", async () => {
+    const { tenant, user, rows } = await agreeing();
+    const ask = (method: string) =>
+      call(`${tenant.base}/customers/users/${user.id}/consents`, { method, token: tenant.token });
+    const page = /from "consents" .* limit (\?|\$\d)/;
+    expect(await countOf(page, async () => expect((await ask("HEAD")).status).toBe(200))).toBe(1);
+    const read = await countOf(page, async () => {
+      const listed = (await ask("GET")).body as { audience: string; scope: string[] }[];
+      const told = new Map(listed.map(({ audience, scope }) => [audience, JSON.stringify(scope).length]));
+      expect(told).toEqual(new Map(rows.map(({ audience, scope }) => [audience, scope.length])));
+    });
+    expect(read).toBe(41);
+  });
+
+  it("the page tells no more of what a person agreed to than they read, and takes back any of it", async () => {
+    const { tenant, user, surfer } = await agreeing();
+    const other = await addClient(latchkey, tenant.account_id);
+    const about = { account_id: tenant.account_id, user_id: user.id, client_id: other.id, audience: "" };
+    await recordConsent(latchkey.server.core.directory, { ...about, scope: ["openid", "email"], host: "" });
+    // Told in full are the newest, but for what one may do very much with.
+    const { html, url } = await surfer.visit(`${tenant.issuer}/login/consents`);
+    expect(html.length).toBeLessThan(300_000);
+    const told = (n: number) =>
+      new RegExp(`use urn:api:${n} in your name: <span class="quiet">([^<]*)<`).exec(html)?.[1];
+    expect([told(202)?.slice(0, 7), told(200), told(201)?.slice(0, 7), told(9)]).toEqual([
+      "s202:0x",
+      "…",
+      "s201:0x",
+      "…",
+    ]);
+    const session = /name="session" value="([^"]+)"/.exec(html)?.[1] ?? "";
+    const read = await countOf(/scope.* from "consents"/, async () => {
+      expect((await surfer.visit(url, { client: other.id, session })).status).toBe(200);
+    });
+    expect(read, "for the page that follows").toBe(1);
+    const left = latchkey.server.core.storage.read.selectFrom("consents").select("audience");
+    expect(await left.where("client_id", "=", other.id).execute()).toEqual([]);
+  });
+
+  it("who agreed to a client that nobody checked is sent back to it, however much came after", async () => {
+    const { tenant, user, surfer } = await agreeing();
+    const { directory } = latchkey.server.core;
+    const there = "https://agent.example/back";
+    const json = { redirect_uris: [there], token_endpoint_auth_method: "none" };
+    const made = (await call(`${tenant.base}/oauth/register`, { method: "POST", token: tenant.token, json })).body;
+    const id = (await lookUpClient(directory, tenant.account_id, made.client_id))?.id ?? "";
+    const silently = async () => {
+      const asked = { ...pkce, prompt: "none", max_age: "0" };
+      const query = {
+        client_id: made.client_id,
+        redirect_uri: there,
+        response_type: "code",
+        scope: "openid",
+        ...asked,
+      };
+      return (await surfer.visit(`${tenant.issuer}/oauth/authorize?${new URLSearchParams(query)}`)).url;
+    };
+    expect(await silently()).not.toContain(there);
+    const row = { account_id: tenant.account_id, user_id: user.id, client_id: id, audience: "", scope: '["openid"]' };
+    const agreed = { ...row, host: "agent.example", granted_at: "2026-01-01T00:00:00.000Z" };
+    await directory.storage.write(async ({ db }) => void (await db.insertInto("consents").values(agreed).execute()));
+    const read = await countOf(/scope.* from "consents"/, async () => {
+      expect(await silently()).toContain(`${there}?error=login_required`);
+    });
+    expect(read).toBe(0);
+  });
+
   const authorizing = async (tenant: Tenant, { client_id }: { readonly client_id: string }) => {
-    const pkce = { code_challenge: "x".repeat(43), code_challenge_method: "S256" };
     const about = { client_id, redirect_uri: CALLBACK, response_type: "code", scope: "openid", ...pkce };
     const query = { ...about, resource: "https://nix.example" };
     const { text, headers } = await call(`${tenant.base}/oauth/authorize`, { query });

@@ -221,6 +221,23 @@ describeOnBothEngines("clients that register without a token", (engine) => {
     expect(await Promise.all(agreed.map((agreement) => hasAgreed(directory, agreement)))).toEqual([false, true, true]);
   });
 
+  it("are remembered with so much of what a person agreed to, the newest, however many APIs it was for", async () => {
+    const { account_id } = await openTenant();
+    const { directory } = latchkey.server.core;
+    const about = { account_id, user_id: randomUUID(), client_id: randomUUID(), host: "" };
+    const other = { ...about, client_id: randomUUID(), audience: "urn:api:other", scope: ["other"] };
+    const agreed = [0, 1, 2].map((api) => ({
+      ...{ ...about, audience: `urn:api:${api}` },
+      scope: Array.from({ length: 200 }, (_, index) => `api-${api}:${index}:`.padEnd(195, "x")),
+    }));
+    for (const agreement of [other, ...agreed]) await recordConsent(directory, agreement);
+    const has = (agreement: typeof other) => hasAgreed(directory, agreement);
+    expect(await Promise.all([...agreed, other].map(has))).toEqual([false, true, true, true]);
+    // What is agreed to once more is the newest again.
+    for (const agreement of [agreed[1], agreed[0]]) if (agreement) await recordConsent(directory, agreement);
+    expect(await Promise.all(agreed.map(has))).toEqual([true, true, false]);
+  });
+
   it("prove themselves by keys of their own where they like, which give them no device codes either", async () => {
     const own = await openTenant();
     const { publicKey } = await generateKeyPair("ES256");

@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Client } from "../../src/directory/clients/client.ts";
 import { createClient } from "../../src/directory/clients/create-client.ts";
-import { listConsents, recordConsent } from "../../src/oauth/consents/consent.ts";
+import { newestConsents, recordConsent } from "../../src/oauth/consents/consent.ts";
 import type { Oauth } from "../../src/oauth/oauth.ts";
 import { removeRegistered } from "../../src/oauth/registration/manage-registered.ts";
 import { KEPT } from "../../src/oauth/registration/registration.ts";
@@ -195,7 +195,7 @@ describeOnBothEngines("unused clients", (engine) => {
     const user_id = randomUUID();
     await agree(client.id, user_id);
     for (let n = 0; n < 201; n++) await agree(randomUUID(), user_id);
-    const listed = await listConsents(directory(), tenant.account_id, user_id);
+    const listed = await newestConsents(directory(), tenant.account_id, user_id);
     expect(listed.map(({ client_id }) => client_id)).toEqual([client.id]);
   });
 });

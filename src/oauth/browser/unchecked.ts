@@ -1,8 +1,9 @@
 import { findSessions } from "../../authentication/sessions/sessions.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
+import { lookUpClient } from "../../directory/clients/find-client.ts";
 import { callbackHost } from "../../directory/clients/home.ts";
 import type { Directory } from "../../directory/directory.ts";
-import { listConsents } from "../consents/consent.ts";
+import { anyAgreed } from "../consents/consent.ts";
 import { type Answer, errorAnswer } from "./answer.ts";
 import { type AnswerTo, directly, RedirectedRefusal } from "./redirected-refusal.ts";
 
@@ -35,9 +36,8 @@ export async function mayGoThere(
   browser: Uint8Array | undefined,
 ): Promise<boolean> {
   if (unchecked === undefined) return true;
-  const sessions = await findSessions(directory, account_id, browser);
-  const agreed = await Promise.all(sessions.map(({ user_id }) => listConsents(directory, account_id, user_id)));
-  const here = callbackHost(redirect_uri);
-  const to_this = agreed.flat().filter(({ client_id }) => client_id === unchecked);
-  return to_this.some(({ client, host }) => client.origin !== "dynamic" || host === here);
+  const client = await lookUpClient(directory, account_id, unchecked);
+  const sessions = client ? await findSessions(directory, account_id, browser) : [];
+  const people = sessions.map(({ user_id }) => user_id);
+  return client !== undefined && anyAgreed(directory, client, people, callbackHost(redirect_uri));
 }

@@ -9,6 +9,7 @@ import { authorizationsSince, pagesOfAuthorizations } from "../../authentication
 import type { Client } from "../../directory/clients/client.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
+import { inPages } from "../../storage/pages.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import { familiesSince, pagesOfFamilies } from "../refresh/find-family.ts";
 import {
@@ -16,9 +17,13 @@ import {
   type ConsentKey,
   deleteConsents,
   deleteConsentsAt,
+  forgetOldest,
+  type NewestConsent,
+  type StoredConsent,
   selectAgreed,
   selectConsent,
   selectConsents,
+  selectNewestConsents,
 } from "./store.ts";
 
 /** What somebody agrees to. */
@@ -39,20 +44,51 @@ export async function hasAgreed({ storage }: Directory, { scope, host, ...key }:
   return scope.every((one) => agreed_to.has(one));
 }
 
-/** The person agreed; remembered with what they agreed to before at the same host. */
+/** The person agreed; remembered with what they agreed to before at the same host, and at this client, as far as it fits. */
 export async function recordConsent({ storage }: Directory, agreement: Agreement): Promise<void> {
   const granted_at = instant(storage.now());
-  await storage.write((tx) => addConsent(tx.db, { ...agreement, granted_at }));
+  await storage.write(async ({ db }) => {
+    await addConsent(db, { ...agreement, granted_at });
+    await forgetOldest(db, storage.engine, agreement);
+  });
 }
 
-/** What a person agreed to, with the clients that still live. */
-export async function listConsents(directory: Directory, account_id: string, user_id: string) {
-  const consents = await selectConsents(directory.storage.read, account_id, user_id);
+/** Rows that are read together: each may hold as much as two grants. */
+const ROWS = 5;
+
+/** What a person agreed to, in pages, with the clients that still live. */
+export async function* listConsents(directory: Directory, account_id: string, user_id: string) {
+  const pages = inPages<StoredConsent>(ROWS, (last) =>
+    selectConsents(directory.storage.read, account_id, user_id, last, ROWS),
+  );
+  for await (const page of pages) yield await withClients(directory, account_id, page);
+}
+
+/** Bytes of the scopes of one agreement, beyond which nobody reads them on a page. */
+const TOLD = 4_000;
+
+/** The newest of them, with the scopes where a person would read them. */
+export async function newestConsents(directory: Directory, account_id: string, user_id: string) {
+  const newest = await selectNewestConsents(directory.storage.read, account_id, user_id, TOLD);
+  return withClients<NewestConsent>(directory, account_id, newest);
+}
+
+async function withClients<C extends NewestConsent>(directory: Directory, account_id: string, consents: readonly C[]) {
   const clients = await Promise.all(consents.map(({ client_id }) => lookUpClient(directory, account_id, client_id)));
   return consents.flatMap((consent, index) => {
     const client = clients[index];
     return client ? [{ ...consent, client }] : [];
   });
+}
+
+/** Whether one of these people agreed to a client: to one that registered itself, at this host. */
+export function anyAgreed(
+  { storage }: Directory,
+  { account_id, id, origin }: Pick<Client, "account_id" | "id" | "origin">,
+  user_ids: readonly string[],
+  host: string,
+): Promise<boolean> {
+  return selectAgreed(storage.read, account_id, user_ids, id, origin === "dynamic" ? host : undefined);
 }
 
 /** Consents that one transaction removes. */
@@ -76,7 +112,7 @@ export async function withdrawConsent(
   actor: Actor,
 ): Promise<boolean> {
   const { storage, revocations } = directory;
-  if (!(await selectAgreed(storage.read, account_id, user_id, client_id))) return false;
+  if (!(await selectAgreed(storage.read, account_id, [user_id], client_id))) return false;
   const holding = { account_id, user_id, client_id };
   const since = instant(storage.now() - LAG);
   const seen = new Set<string>();

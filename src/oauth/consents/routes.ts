@@ -1,8 +1,9 @@
-import { Type } from "typebox";
+import { type Static, Type } from "typebox";
 import { actorOf } from "../../directory/actor.ts";
 import { findUserFor } from "../../directory/users/find-user.ts";
 import { refuse } from "../../errors.ts";
 import { bearer_refusals, Oid, refusals } from "../../http/contract.ts";
+import { sendList } from "../../http/send-list.ts";
 import type { App } from "../../http/server.ts";
 import type { Oauth } from "../oauth.ts";
 import { listConsents, withdrawConsent } from "./consent.ts";
@@ -14,15 +15,13 @@ const tags = ["users"];
 const user = { oid: Oid, customer_id: Type.String({ maxLength: 128 }) };
 const missing = refusals("account", ...bearer_refusals, "not_found");
 
-const Consents = Type.Array(
-  Type.Object({
-    client_id: Type.String({ description: "uuid of the client." }),
-    client_name: Type.Optional(Type.String()),
-    audience: Type.Optional(Type.String({ description: "None: what userinfo tells." })),
-    scope: Type.Array(Type.String()),
-    granted_at: Type.String({ format: "date-time" }),
-  }),
-);
+const Consent = Type.Object({
+  client_id: Type.String({ description: "uuid of the client." }),
+  client_name: Type.Optional(Type.String()),
+  audience: Type.Optional(Type.String({ description: "None: what userinfo tells." })),
+  scope: Type.Array(Type.String()),
+  granted_at: Type.String({ format: "date-time" }),
+});
 
 export function consentRoutes(app: App, { directory }: Oauth): void {
   app.route({
@@ -35,17 +34,24 @@ export function consentRoutes(app: App, { directory }: Oauth): void {
       description: "With user:customers alone, a person reads their own.",
       tags,
       params: Type.Object(user),
-      response: { 200: Consents, ...missing },
+      response: { 200: Type.Array(Consent), ...missing },
     },
-    handler: async ({ account_id, bearer, params }) => {
+    handler: async (request, reply) => {
+      const { account_id, bearer, params } = request;
       const { id } = await findUserFor(directory, bearer, params.customer_id, reads);
-      return (await listConsents(directory, account_id, id)).map(({ client, audience, scope, granted_at }) => ({
-        client_id: client.id,
-        ...(client.name === null ? {} : { client_name: client.name }),
-        ...(audience === "" ? {} : { audience }),
-        scope: [...scope],
-        granted_at,
-      }));
+      sendList(
+        request,
+        reply,
+        listConsents(directory, account_id, id),
+        ({ client, audience, scope, granted_at }): Static<typeof Consent> => ({
+          client_id: client.id,
+          ...(client.name === null ? {} : { client_name: client.name }),
+          ...(audience === "" ? {} : { audience }),
+          scope: [...scope],
+          granted_at,
+        }),
+      );
+      return reply;
     },
   });
 

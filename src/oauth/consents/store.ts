@@ -29,6 +29,8 @@ export async function selectConsent(
 
 /** So many scopes of an agreement are remembered: two grants full of them. */
 const MOST_SCOPES = 400;
+/** Bytes of all that one person agreed to at one client, as the grants of a client have no more. */
+const MOST_BYTES = 100_000;
 
 /**
  * Adds to what was agreed to at this host, of which the oldest is forgotten where it is very much; what was agreed to
@@ -57,6 +59,27 @@ export async function addConsent(db: Database, { scope, host, granted_at, ...key
     .execute();
 }
 
+/**
+ * Forgets what a person agreed to at a client before this, the oldest, where that is very much together. It waits for
+ * nobody who agrees at the same moment: what they agree to is new.
+ */
+export async function forgetOldest(
+  db: Database,
+  engine: Engine,
+  { account_id, user_id, client_id, audience }: ConsentKey,
+): Promise<void> {
+  const whole = sql`account_id = ${account_id} and user_id = ${user_id} and client_id = ${client_id}`;
+  const passing = sql.raw(engine === "postgres" ? "for update skip locked" : "");
+  await sql`delete from consents where ${whole} and audience in (
+    with sized as (
+      select audience, sum(octet_length(scope)) over (order by granted_at desc, audience) as bytes
+      from consents where ${whole}
+    ), oldest as materialized (
+      select audience from consents where ${whole} and audience <> ${audience}
+        and audience in (select audience from sized where bytes > ${sql.lit(MOST_BYTES)}) ${passing}
+    ) select audience from oldest)`.execute(db);
+}
+
 export interface StoredConsent extends ConsentKey {
   readonly scope: readonly string[];
   /** As in Agreement. */
@@ -64,15 +87,43 @@ export interface StoredConsent extends ConsentKey {
   readonly granted_at: Instant;
 }
 
-/** What a person agreed to at clients that live, newest first. */
+/** What a person agreed to; what comes after one. */
 export async function selectConsents(
   db: Database,
   account_id: string,
   user_id: string,
+  after: Pick<StoredConsent, "client_id" | "audience"> | undefined,
+  limit: number,
 ): Promise<readonly StoredConsent[]> {
   const rows = await db
     .selectFrom("consents")
     .select(columns.consents)
+    .where("account_id", "=", account_id)
+    .where("user_id", "=", user_id)
+    .$if(after !== undefined, (query) =>
+      query.where((eb) =>
+        eb(eb.refTuple("client_id", "audience"), ">", eb.tuple(after?.client_id ?? "", after?.audience ?? "")),
+      ),
+    )
+    .orderBy("client_id")
+    .orderBy("audience")
+    .limit(limit)
+    .execute();
+  return rows.map((row) => ({ ...row, scope: JSON.parse(row.scope) as string[] }));
+}
+
+/** What a person agreed to at clients that live, newest first; scopes that take more than `told` bytes are null. */
+export async function selectNewestConsents(
+  db: Database,
+  account_id: string,
+  user_id: string,
+  told: number,
+): Promise<readonly NewestConsent[]> {
+  const rows = await db
+    .selectFrom("consents")
+    .select(["client_id", "audience"])
+    // Neither engine reads a long text to tell how long it is.
+    .select(sql<string | null>`case when octet_length(scope) <= ${sql.lit(told)} then scope end`.as("scope"))
     .where("account_id", "=", account_id)
     .where("user_id", "=", user_id)
     .where(({ exists, selectFrom }) =>
@@ -86,21 +137,29 @@ export async function selectConsents(
     .orderBy("granted_at", "desc")
     .limit(200)
     .execute();
-  return rows.map((row) => ({ ...row, scope: JSON.parse(row.scope) as string[] }));
+  return rows.map((row) => ({ ...row, scope: row.scope === null ? null : (JSON.parse(row.scope) as string[]) }));
 }
 
+export interface NewestConsent extends Pick<ConsentKey, "client_id" | "audience"> {
+  readonly scope: readonly string[] | null;
+}
+
+/** Whether one of these people agreed to a client; where a host is given, at that. */
 export async function selectAgreed(
   db: Database,
   account_id: string,
-  user_id: string,
+  user_ids: readonly string[],
   client_id: string,
+  host?: string,
 ): Promise<boolean> {
+  if (user_ids.length === 0) return false;
   const row = await db
     .selectFrom("consents")
     .select("audience")
     .where("account_id", "=", account_id)
-    .where("user_id", "=", user_id)
+    .where("user_id", "in", user_ids)
     .where("client_id", "=", client_id)
+    .$if(host !== undefined, (query) => query.where("host", "=", host ?? ""))
     .limit(1)
     .executeTakeFirst();
   return row !== undefined;

@@ -4,13 +4,15 @@ import type { Session } from "../../authentication/sessions/session.ts";
 import { findSessions } from "../../authentication/sessions/sessions.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
 import { actorFrom } from "../../directory/actor.ts";
+import { lookUpClient } from "../../directory/clients/find-client.ts";
 import { refuse } from "../../errors.ts";
 import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
 import { browserOf } from "../../oauth/browser/cookie.ts";
 import { countsAt } from "../../oauth/browser/resume.ts";
-import { listConsents, withdrawConsent } from "../../oauth/consents/consent.ts";
+import { newestConsents, withdrawConsent } from "../../oauth/consents/consent.ts";
 import type { Oauth } from "../../oauth/oauth.ts";
+import { nextTurn } from "../../storage/pages.ts";
 import { html } from "../html.ts";
 import { nameOf } from "../name-of.ts";
 import { PageParams, page_route, readerOf, sendPage } from "../page.ts";
@@ -19,13 +21,16 @@ import { scopeList } from "../scope-list.ts";
 
 const Form = Type.Object({ client: Type.String({ maxLength: 64 }), session: Type.String({ maxLength: 64 }) });
 
+/** Characters of scopes that a page tells in full: the newest of each person, one after the other. */
+const TOLD = 100_000;
+
 /** What the people logged in in this browser agreed to, and how they take it back. */
 export function consentPageRoutes(app: App, { directory }: Oauth): void {
   const sessionsOf = (request: FastifyRequest) =>
     findSessions(directory, request.account_id, browserOf(request, directory));
   /** What the person of a session agreed to, at clients where that session counts. */
   const consentsOf = async (session: Session) => {
-    const consents = await listConsents(directory, session.account_id, session.user_id);
+    const consents = await newestConsents(directory, session.account_id, session.user_id);
     const counts = await Promise.all(consents.map(({ client }) => countsAt({ directory }, session, client)));
     return consents.filter((_, index) => counts[index]).map((consent) => ({ session, consent }));
   };
@@ -40,7 +45,15 @@ export function consentPageRoutes(app: App, { directory }: Oauth): void {
       const { account_id } = request;
       const { account, texts } = await readerOf(directory, request);
       const sessions = await sessionsOf(request);
-      const rows = (await Promise.all(sessions.map(consentsOf))).flat();
+      const rows: Awaited<ReturnType<typeof consentsOf>> = [];
+      let left = TOLD;
+      for (const session of sessions) {
+        for (const { consent } of await consentsOf(session)) {
+          left -= consent.scope?.join().length ?? 0;
+          rows.push({ session, consent: { ...consent, scope: left < 0 ? null : consent.scope } });
+        }
+        await nextTurn();
+      }
       const body = html`${rows.map(
         (
           { session, consent: { client, audience, scope } },
@@ -66,9 +79,10 @@ ${rows.length === 0 && html`<p>${sessions.length === 0 ? texts.nobody_logged_in 
       refuseForeignForm(request);
       const session = (await sessionsOf(request)).find(({ id }) => id === body.session);
       if (!session) throw refuse("access_denied", { message: "Nobody is logged in here." });
-      const agreed = (await consentsOf(session)).some(({ consent }) => consent.client.id === body.client);
+      const client = await lookUpClient(directory, session.account_id, body.client);
       const actor = actorFrom(session.user_id, factsOf(request));
-      if (agreed) await withdrawConsent(directory, account_id, session.user_id, body.client, actor);
+      if (client?.id === body.client && (await countsAt({ directory }, session, client)))
+        await withdrawConsent(directory, account_id, session.user_id, body.client, actor);
       return reply.header("cache-control", "no-store").redirect(addressOf(account_id), 303);
     },
   });
