@@ -61,14 +61,14 @@ const mayRotate = (f: string, input: (column: Column) => string, bytes: (text: s
     and (${f}.dpop_jkt is null or ${f}.dpop_jkt = ${input("dpop_jkt")}) and ${familyLives(f)}
     and ${secretLives(input("account_id"), input("client_id"), input("secret_id"), input("now"))}`;
 
-const set = (f: string, input: (column: Column) => string, bytes: (text: string) => string) =>
+const set = (f: string, input: (column: Column) => string, bytes: (text: string) => string, rotated_at: string) =>
   `generation = ${input("generation")} + 1, digest = ${bytes(input("next_digest"))},
-    key_version = ${input("next_key_version")}, rotated_at = ${input("now")}, grace_used = 0,
+    key_version = ${input("next_key_version")}, rotated_at = ${rotated_at}, grace_used = 0,
     idle_expires_at = ${input("idle_expires_at")}, dpop_jkt = coalesce(${f}.dpop_jkt, ${input("bind_jkt")})`;
 
 const place = (column: Column) => `?${columns.findIndex(([name]) => name === column) + 1}`;
 const unhex = (text: string) => `unhex(${text})`;
-const SQLITE_ROTATE = `update refresh_families as f set ${set("f", place, unhex)}
+const SQLITE_ROTATE = `update refresh_families as f set ${set("f", place, unhex, place("now"))}
   where f.account_id = ${place("account_id")} and f.id = ${place("id")} and ${mayRotate("f", place, unhex)}
   returning ${LOGIN}`;
 const SQLITE_PERSON = `select ${PERSON} from live_users where account_id = ?1 and id = ?2`;
@@ -76,6 +76,11 @@ const SQLITE_PERSON = `select ${PERSON} from live_users where account_id = ?1 an
 const of = (table: string, names: string) => names.replaceAll(/\b(\w+)/g, `${table}.$1`);
 const field = (column: Column) => `i.${column}`;
 const decoded = (text: string) => `decode(${text}, 'hex')`;
+/**
+ * When it is carried out: a database that stood still does so long after whoever asked was told to ask again, and from
+ * then on an answer may be lost.
+ */
+const POSTGRES_AT = `greatest(i.now, to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))`;
 
 /** Spends a refresh token: of any number of parallel uses exactly one goes on. */
 export const rotateStatement: HotStatement<Rotation, Continued | null> = {
@@ -98,7 +103,7 @@ export const rotateStatement: HotStatement<Rotation, Continued | null> = {
         for update of f
       ),
       rotated as (
-        update refresh_families f set ${set("f", field, decoded)}
+        update refresh_families f set ${set("f", field, decoded, POSTGRES_AT)}
         from locked i
         where f.account_id = i.account_id and f.id = i.id
         returning i.n, ${of("f", LOGIN)}
