@@ -4,8 +4,17 @@ import { masterKeys } from "../secrets/master-keys.ts";
 import { openStorage } from "../storage/open.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Charge } from "./budgets.ts";
-import { budgetSweep, chargeAll, peekBudget, rememberedBudgetSweep, takeBudget, takeBudgets } from "./limits.ts";
-import { sourceSubject } from "./source.ts";
+import {
+  budgetSweep,
+  chargeAll,
+  longestWait,
+  peekBudget,
+  rememberedBudgetSweep,
+  spendBudget,
+  takeBudget,
+  takeBudgets,
+} from "./limits.ts";
+import { siteSubject, sourceSubject } from "./source.ts";
 
 const account_id = "T00000001";
 const NOW = Date.parse("2026-01-01T00:00:00.000Z");
@@ -98,6 +107,41 @@ describeOnBothEngines("limits", (engine) => {
     ]);
   });
 
+  it("gives back what others share of several, where a narrower one refuses", async () => {
+    const refused = send("narrow", { limit: 1 });
+    await takeBudget(storage, refused, NOW);
+    const charges = [send("before", { cost: 2 }), refused, send("wide", { cost: 3 }), send("full", { cost: 6 })];
+    await takeBudget(storage, send("wide"), NOW);
+    const taken = await takeBudgets(storage, charges, NOW);
+    expect(taken.map(({ allowed, count }) => [allowed, count])).toEqual([
+      [true, 2],
+      [false, 2],
+      [true, 4],
+      [false, 6],
+    ]);
+    const left = await Promise.all(charges.map((charge) => peekBudget(storage.read, charge, NOW)));
+    expect(left.map(({ count }) => count)).toEqual([2, 2, 1, 6]);
+  });
+
+  it("gives nothing back where all allow it, nor where the first refuses and nothing else was asked", async () => {
+    const [one, two] = [send("all-1", { limit: 1 }), send("all-2")];
+    await takeBudgets(storage, [one, two], NOW);
+    await takeBudgets(storage, [one], NOW);
+    expect((await peekBudget(storage.read, one, NOW)).count).toBe(2);
+    expect((await peekBudget(storage.read, two, NOW)).count).toBe(1);
+    await takeBudgets(storage, [one, two], NOW);
+    expect((await peekBudget(storage.read, two, NOW)).count).toBe(1);
+  });
+
+  it("spends what there is, and says how long to wait for more", async () => {
+    const last = send("spent", { limit: 1 });
+    expect(await spendBudget(storage, last, NOW)).toBeUndefined();
+    await expect(spendBudget(storage, last, NOW + MINUTE)).rejects.toMatchObject({
+      code: "too_many_requests",
+      options: { retry_after: 14 * 60 },
+    });
+  });
+
   it("peeks without taking", async () => {
     expect(await peekBudget(storage.read, send("g"), NOW)).toMatchObject({ allowed: true, count: 0 });
     await takeBudget(storage, send("g", { cost: 5 }), NOW);
@@ -162,6 +206,13 @@ it("counts exactly over three processes' pools on one PostgreSQL, single and in 
   await test.close();
 });
 
+it("waits for the one that takes longest of those that refuse", () => {
+  const taken = (allowed: boolean, retry_after: number) => ({ allowed, count: 1, retry_after });
+  expect(longestWait([taken(true, 900), taken(false, 60), taken(false, 300), taken(false, 1)])).toBe(300);
+  expect(longestWait([taken(true, 900)])).toBeUndefined();
+  expect(longestWait([])).toBeUndefined();
+});
+
 it("calls a source by a name that is the account's own and does not tell the address", () => {
   const name = (account = account_id, source = "192.0.2.1", key = 1) =>
     sourceSubject(masterKeys([Buffer.alloc(32, key)]), account, source);
@@ -180,4 +231,12 @@ it("counts IPv6 by its /64, IPv4 as it is however it is written, and what is no 
   expect(name("::ffff:192.0.2.1")).toBe(name("192.0.2.1"));
   expect(name("192.0.2.2")).not.toBe(name("192.0.2.1"));
   expect(name("unknown")).not.toBe(name("another"));
+});
+
+it("counts the networks of an IPv6 site together, and names none for anything else", () => {
+  const name = (source: string) => siteSubject(masterKeys([Buffer.alloc(32, 1)]), account_id, source);
+  expect(name("2001:db8:1:2::")).toBe(name("2001:DB8:1:3:4::5"));
+  expect(name("2001:db8:2:2::")).not.toBe(name("2001:db8:1:2::"));
+  expect(name("2001:db8:1:2::")).toMatch(/^[\w-]{43}$/);
+  for (const source of ["192.0.2.1", "::ffff:192.0.2.1", "unknown"]) expect(name(source), source).toBeUndefined();
 });

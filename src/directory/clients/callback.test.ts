@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { callbackFault, callbackFaults, loginUriFault, matchRedirectUri } from "./callback.ts";
+import { callbackFault, callbackFaults, isFetchable, loginUriFault, matchRedirectUri } from "./callback.ts";
 import type { Client } from "./client.ts";
 
 describe("an address that is registered as a callback", () => {
@@ -74,6 +74,20 @@ describe("an address that is registered as a callback", () => {
   });
 });
 
+describe("an address that the outbound client may ask", () => {
+  it.each(["https://login.example/jwks?x=1#y", "http://localhost:3000/", "http://127.0.0.1/", "http://[::1]:4000/"])(
+    "may be %s",
+    (address) => expect(isFetchable(address)).toBe(true),
+  );
+
+  it.each([
+    ...["", "/jwks", "login.example", "https://"],
+    ...["http://login.example/", "http://localhost.evil.example/", "http://10.0.0.1/"],
+    ...["ftp://localhost/", "ws://127.0.0.1/", "com.example.app:/jwks", "data:text/html,x"],
+    ...["https://ada@login.example/", "https://:word@login.example/", "http://ada:word@localhost/"],
+  ])("may not be %j", (address) => expect(isFetchable(address)).toBe(false));
+});
+
 describe("a page that takes link codes", () => {
   const callbacks = ["com.example.app:/cb", "http://localhost:3000/cb", "https://shop.example/cb"];
 
@@ -125,6 +139,11 @@ describe("the callback that a request names", () => {
     expect(matched(["https://shop.example/", "https://shop.example/b"])).toBe("redirect_uri_required");
     expect(matched([])).toBe("redirect_uri_required");
     expect(matched(["https://shop.example/"], "")).toBe("redirect_uri_mismatch");
+  });
+
+  it("is said to be missing at the client where there is none to name", () => {
+    const client = { origin: "account", settings: { callbacks: [] as readonly string[] } } as Client;
+    expect(() => matchRedirectUri(client, undefined)).toThrow("The client has no callback");
   });
 
   it.each([
