@@ -49,7 +49,7 @@ export async function recordConsent({ storage }: Directory, agreement: Agreement
   const granted_at = instant(storage.now());
   await storage.write(async ({ db }) => {
     await addConsent(db, { ...agreement, granted_at });
-    await forgetOldest(db, storage.engine, agreement);
+    await forgetOldest(db, agreement);
   });
 }
 

@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import { FOR_UPDATE } from "../../storage/row-locks.ts";
+import { FOR_UPDATE, SKIP_LOCKED } from "../../storage/row-locks.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
 import { columns } from "../../storage/tables.ts";
 
@@ -65,18 +65,17 @@ export async function addConsent(db: Database, { scope, host, granted_at, ...key
  */
 export async function forgetOldest(
   db: Database,
-  engine: Engine,
   { account_id, user_id, client_id, audience }: ConsentKey,
 ): Promise<void> {
   const whole = sql`account_id = ${account_id} and user_id = ${user_id} and client_id = ${client_id}`;
-  const passing = sql.raw(engine === "postgres" ? "for update skip locked" : "");
   await sql`delete from consents where ${whole} and audience in (
     with sized as (
       select audience, sum(octet_length(scope)) over (order by granted_at desc, audience) as bytes
       from consents where ${whole}
     ), oldest as materialized (
       select audience from consents where ${whole} and audience <> ${audience}
-        and audience in (select audience from sized where bytes > ${sql.lit(MOST_BYTES)}) ${passing}
+        and audience in (select audience from sized where bytes > ${sql.lit(MOST_BYTES)})
+        ${FOR_UPDATE} ${SKIP_LOCKED}
     ) select audience from oldest)`.execute(db);
 }
 
