@@ -39,6 +39,7 @@ import { serveDocs, version } from "./http/docs.ts";
 import { type App, openHttp } from "./http/server.ts";
 import { type Readiness, systemRoutes } from "./http/system-routes.ts";
 import { budgetSweep, rememberedBudgetSweep } from "./limits/limits.ts";
+import { loadModules } from "./load-modules.ts";
 import { accountUserSelfRoutes } from "./oauth/account-user/routes.ts";
 import { authorizeRoutes } from "./oauth/authorize/routes.ts";
 import { requireBearer } from "./oauth/bearer/bearer.ts";
@@ -146,6 +147,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     stops.push(async () => app.close());
     const offer = config.demo && !options.follower ? await offerDemo(directory, config.database_url) : undefined;
     const { host, port } = config;
+    await loadModules();
     await app.listen({ host, port }).catch((error) => {
       offer?.withdraw();
       throw listenFault("PORT", host, port, error);

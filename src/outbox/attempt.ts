@@ -4,6 +4,8 @@ import { retryDelay } from "./retry.ts";
 import { type Outcome, updateOutcome } from "./store.ts";
 
 const NOTE_TRIES = 5;
+/** Milliseconds between two tries to note an outcome, at most. */
+const NOTE_PAUSE = 2_000;
 /** How many attempts may end without an answer: the receiver may have taken the message at each of them. */
 const UNCERTAIN_TRIES = 2;
 
@@ -29,6 +31,8 @@ export interface AttemptContext {
   readonly claimed_by: string;
   /** Milliseconds after which an attempt is given up. */
   readonly send_timeout: number;
+  /** Fires when nobody waits any more for what is under way. */
+  readonly over: AbortSignal;
   /** Runs in the transaction that gives the message up; records the audit event. */
   recordFailure(tx: Transaction, row: OutboxRow, reason: string, now: number): Promise<void>;
 }
@@ -41,7 +45,10 @@ export async function attemptDelivery(context: AttemptContext, row: OutboxRow): 
   );
   const now = context.now();
   const outcome = outcomeOf(row, error, now, context.random);
-  const noted = await insist(() => note(context, row, outcome, now));
+  const noted = await insist(
+    () => note(context, row, outcome, now),
+    () => !context.over.aborted && Date.parse(row.expires_at) > context.now(),
+  );
   if (noted) tell(context.log, row, outcome);
 }
 
@@ -86,14 +93,18 @@ function outcomeOf(row: OutboxRow, error: Error | undefined, now: number, random
   return { state: "pending", next_attempt_at: instant(next), last_error, finished_at: null, unanswered };
 }
 
-/** A note that is lost means a second message: the claim is still being renewed, so there is time to try again. */
-async function insist<T>(work: () => Promise<T>): Promise<T> {
+/**
+ * A note that is lost means a second message: the claim is still being renewed, so there is time to try again. While the
+ * database is away it is tried for as long as somebody `waits`.
+ */
+async function insist<T>(work: () => Promise<T>, waits: () => boolean): Promise<T> {
   for (let tries = 1; ; tries++) {
     try {
       return await work();
     } catch (error) {
-      if (tries === NOTE_TRIES) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 500 * tries));
+      const away = (error as { code?: unknown }).code === "temporarily_unavailable";
+      if (tries >= NOTE_TRIES && !(away && waits())) throw error;
+      await new Promise((resolve) => setTimeout(resolve, Math.min(500 * tries, NOTE_PAUSE)));
     }
   }
 }

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../test/support/engines.ts";
+import { refuse } from "../errors.ts";
 import { openStorage } from "../storage/open.ts";
 import { instant, type Storage } from "../storage/storage.ts";
 import type { OutboxKind } from "./attempt.ts";
@@ -211,6 +212,27 @@ describeOnBothEngines("outbox", (engine) => {
     expect(calls).toBe(1);
     release();
     await until(async () => (await stateOf(storage, id)).state === "sent");
+  });
+
+  it("sends once what the database, away meanwhile, hears of late", { timeout: 60_000 }, async () => {
+    let calls = 0;
+    let back = Number.POSITIVE_INFINITY;
+    const away = Object.create(storage, {
+      write: {
+        value: (work: Parameters<Storage["write"]>[0]) => {
+          if (calls > 0 && performance.now() < back) throw refuse("temporarily_unavailable");
+          return storage.write(work);
+        },
+      },
+    }) as Storage;
+    const send = async () => {
+      calls++;
+      back = Math.min(back, performance.now() + 5_500);
+    };
+    start(send, { lease: 500 }, away);
+    const id = await put(storage);
+    await until(async () => (await stateOf(storage, id)).state === "sent");
+    expect(calls).toBe(1);
   });
 
   it("gives up an attempt that hangs and sends on the next", async () => {

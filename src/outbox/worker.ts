@@ -55,6 +55,7 @@ export function startOutbox(storage: Storage, kinds: AttemptContext["kinds"], op
   const { now = () => storage.now(), random = Math.random, log, recordFailure } = options;
   const inFlight = new Map<string, UnderWay>();
   const claimed_by = randomUUID();
+  const over = new AbortController();
   const worker: Worker = {
     storage,
     kinds,
@@ -64,6 +65,7 @@ export function startOutbox(storage: Storage, kinds: AttemptContext["kinds"], op
     random,
     claimed_by,
     send_timeout,
+    over: over.signal,
     lease,
     inFlight,
     turns: openTurns(slots),
@@ -91,6 +93,7 @@ export function startOutbox(storage: Storage, kinds: AttemptContext["kinds"], op
       sleeper.wake();
       await running;
       await settledWithin(drain, inFlight);
+      over.abort();
       clearInterval(renewal);
     },
   };

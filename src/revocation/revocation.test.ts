@@ -95,6 +95,34 @@ describeOnBothEngines("revocation", (engine) => {
     await Promise.all([here, elsewhere].map(({ stop }) => stop()));
   });
 
+  it("keeps ended what was, also where it is ended again by a clock that was set back", async () => {
+    const [user_id, now] = ["uma", test.storage.now()];
+    const ahead = now + 3_600_000;
+    let time = ahead;
+    const clock = vi.spyOn(test.storage, "now").mockImplementation(() => time);
+    const revocations = await openRevocations(test.storage);
+    const end = () =>
+      test.storage.write(async (tx) => {
+        await revocations.record(tx, account_id, ["user:uma"]);
+        await revocations.endLogins(tx, account_id, { user_id, except: "" }, time);
+      });
+    await end();
+    time = now;
+    await end();
+    const rows = await test.storage.read
+      .selectFrom("revocations")
+      .select(["revoked_at", "expires_at"])
+      .where("subject", "in", ["user:uma", "logins:uma "])
+      .execute();
+    // Others read on from when it was written last.
+    expect(rows).toEqual(Array(2).fill({ revoked_at: instant(now), expires_at: instant(ahead + TOKENS_LIVE) }));
+    const later = await openRevocations(test.storage);
+    const login = { subject: user_id, sid: "s", began_at: ahead - 1 };
+    expect(() => later.checkAlive(account_id, [], login)).toThrow("expired, revoked");
+    clock.mockRestore();
+    await Promise.all([revocations, later].map(({ stop }) => stop()));
+  });
+
   it("sees what a transaction wrote two minutes before it committed", async () => {
     const elsewhere = await openRevocations(test.storage, { poll: 20 });
     const [now, subject] = [test.storage.now(), "sid:late"];

@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import { inPages } from "../storage/pages.ts";
 import type { Database, Instant } from "../storage/storage.ts";
 
@@ -8,7 +9,11 @@ export interface RevocationRow {
   readonly expires_at: Instant;
 }
 
-/** No subject twice. */
+/** A clock that was set back ends nothing earlier than it was ended. */
+const laterEnd = sql<Instant>`case when revocations.expires_at > excluded.expires_at
+  then revocations.expires_at else excluded.expires_at end`;
+
+/** No subject twice. What was revoked before is remembered for as long as either. */
 export async function insertRevocations(
   db: Database,
   account_id: string,
@@ -19,7 +24,9 @@ export async function insertRevocations(
   await db
     .insertInto("revocations")
     .values(subjects.map((subject) => ({ account_id, subject, revoked_at, expires_at })))
-    .onConflict((conflict) => conflict.columns(["account_id", "subject"]).doUpdateSet({ revoked_at, expires_at }))
+    .onConflict((conflict) =>
+      conflict.columns(["account_id", "subject"]).doUpdateSet({ revoked_at, expires_at: laterEnd }),
+    )
     .execute();
 }
 

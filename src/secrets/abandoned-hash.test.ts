@@ -4,7 +4,11 @@ import { secret } from "./secret.ts";
 import { ROOM, slowHash } from "./slow-hash.ts";
 
 /** A process that hashes when it is told to. */
-const hasher = vi.hoisted(() => ({ asked: [] as number[], answer: (_id: number) => {} }));
+const hasher = vi.hoisted(() => ({
+  asked: [] as number[],
+  answer: (_id: number) => {},
+  tell: (_event: "error" | "exit") => {},
+}));
 
 vi.mock("node:child_process", () => ({
   fork() {
@@ -12,6 +16,7 @@ vi.mock("node:child_process", () => ({
       ...{ ref() {}, unref() {} },
       send: ({ id }: { id: number }) => void hasher.asked.push(id),
     });
+    hasher.tell = (event) => void child.emit(event);
     hasher.answer = (id) => void child.emit("message", { id, hash: `of ${id}` });
     return child;
   },
@@ -73,4 +78,19 @@ it("keeps its place until the process has done with it, and then whoever is next
   expect(more).toEqual([]);
   hasher.answer(id);
   expect(await third).toBe(`of ${id}`);
+});
+
+it("fails with the process that was asked, and with no other", async () => {
+  hasher.asked.splice(0);
+  const lost = slowHash("T11200001", secret("a long password")).catch(({ code }) => code);
+  await vi.advanceTimersByTimeAsync(0);
+  const { tell } = hasher;
+  tell("error");
+  expect(await lost).toBe("temporarily_unavailable");
+  const next = slowHash("T11200001", secret("a long password"));
+  await vi.advanceTimersByTimeAsync(0);
+  tell("exit");
+  const [, id = 0] = hasher.asked;
+  hasher.answer(id);
+  expect(await next).toBe(`of ${id}`);
 });

@@ -10,6 +10,16 @@ function hasher(): number {
   return pid;
 }
 
+it.runIf(process.platform === "linux")("tells whoever waited for a process that ended to come back", async () => {
+  await slowHash("T11200001", secret("a long password"));
+  const pid = hasher();
+  process.kill(pid, "SIGSTOP");
+  const lost = slowHash("T11200001", secret("another password"));
+  process.kill(pid, "SIGKILL");
+  await expect(lost).rejects.toMatchObject({ code: "temporarily_unavailable", options: { retry_after: 1 } });
+  expect(await slowHash("T11200001", secret("another password"))).toContain("argon2id");
+});
+
 it.runIf(process.platform === "linux")(
   "keeps nobody waiting for a process that stands still, and goes on when it does",
   { timeout: 60_000 },

@@ -27,7 +27,13 @@ interface Answer {
   readonly error?: string;
 }
 
-let child: ChildProcess | undefined;
+/** A process that hashes, and who waits for what it was asked. */
+interface Hasher {
+  readonly child: ChildProcess;
+  readonly waiting: Map<number, { resolve(answer: Answer): void; reject(error: unknown): void }>;
+}
+
+let hasher: Hasher | undefined;
 let ids = 0;
 let running = 0;
 /** Who waits for a turn. */
@@ -39,9 +45,8 @@ interface Waiter {
 /** By account, first whose turn is next; of an account, first who came first. */
 const queues = new Map<string, Set<Waiter>>();
 let queued = 0;
-const waiting = new Map<number, (answer: Answer) => void>();
 
-/** argon2id in the PHC string format. @throws 503 temporarily_unavailable when too many wait, or it waited too long. */
+/** argon2id in the PHC string format. @throws 503 temporarily_unavailable when too many wait, it waited too long, or the process ended. */
 export async function slowHash(account_id: string, text: Secret): Promise<string> {
   const { hash } = await inTurn(account_id, text, undefined);
   if (hash === undefined) throw new Error("nothing was hashed");
@@ -51,7 +56,7 @@ export async function slowHash(account_id: string, text: Secret): Promise<string
 /**
  * No text is that of a hash with a fault, and to find that out takes as long as with a hash of our own.
  *
- * @throws 503 temporarily_unavailable when too many wait, or it waited too long.
+ * @throws 503 temporarily_unavailable when too many wait, it waited too long, or the process ended.
  */
 export async function slowVerify(account_id: string, against: string, text: Secret): Promise<boolean> {
   if (!(await hashFault(against))) return (await inTurn(account_id, text, against)).same === true;
@@ -126,34 +131,38 @@ function hasRoomFor(account_id: string): boolean {
   return true;
 }
 
-const busy = () => refuse("temporarily_unavailable", { detail: "too many logins", retry_after: 1 });
+const unavailable = (detail: string) => refuse("temporarily_unavailable", { detail, retry_after: 1 });
+const busy = () => unavailable("too many logins");
 
 async function ask(text: Secret, against: string | undefined): Promise<Answer> {
-  child ??= start();
+  hasher ??= start();
+  const { child, waiting } = hasher;
   const id = ++ids;
-  const answer = new Promise<Answer>((resolve) => waiting.set(id, resolve));
+  const answer = new Promise<Answer>((resolve, reject) => waiting.set(id, { resolve, reject }));
   child.ref();
   child.channel?.ref();
   child.send({ id, text: reveal(text), ...(against === undefined ? {} : { against }) });
   return answer;
 }
 
-/** Does not keep the server alive; what it did not answer when it ends failed, and the next hash begins another. */
-function start(): ChildProcess {
-  const started = fork(PROCESS, { stdio: ["ignore", "ignore", "inherit", "ipc"], execArgv: [] });
+/** Does not keep the server alive; whoever waits for it when it ends is told so, and the next hash begins another. */
+function start(): Hasher {
+  const child = fork(PROCESS, { stdio: ["ignore", "ignore", "inherit", "ipc"], execArgv: [] });
+  const started: Hasher = { child, waiting: new Map() };
+  const { waiting } = started;
   const ended = () => {
-    if (child === started) child = undefined;
-    for (const [id, resolve] of waiting) resolve({ id, error: "the hashing process ended" });
+    if (hasher === started) hasher = undefined;
+    for (const { reject } of waiting.values()) reject(unavailable("the hashing process ended"));
     waiting.clear();
   };
-  started.on("message", (answer: Answer) => {
-    waiting.get(answer.id)?.(answer);
+  child.on("message", (answer: Answer) => {
+    waiting.get(answer.id)?.resolve(answer);
     waiting.delete(answer.id);
-    if (waiting.size === 0) release(started);
+    if (waiting.size === 0) release(child);
   });
-  started.on("error", ended);
-  started.on("exit", ended);
-  started.unref();
+  child.on("error", ended);
+  child.on("exit", ended);
+  child.unref();
   return started;
 }
 

@@ -91,6 +91,8 @@ function hasTable(file: SqliteFile, name: string): boolean {
 /** Waits no longer for a server than a request does; for a lock and a migration it waits as long as they take. */
 async function connect(database_url: string): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: database_url, connectionTimeoutMillis: 5_000 });
+  // Where it breaks while nothing is asked, the next statement says so. Without a listener it would end the process.
+  client.on("error", () => {});
   await client.connect();
   return client;
 }

@@ -3,10 +3,11 @@
  * nothing of them stays.
  */
 import { readdirSync } from "node:fs";
+import { Agent, request } from "node:http";
 import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../support/engines.ts";
-import { authorize, mintCode, type Tenant } from "../support/latchkey.ts";
+import { authorize, basic, mintCode, type Tenant } from "../support/latchkey.ts";
 import { judge, startLoad } from "../support/load.ts";
 import { type ServerProcess, startProcess } from "../support/process.ts";
 import { until } from "../support/smtp.ts";
@@ -92,5 +93,45 @@ describe("clients who never finish", () => {
     }
     if (linux) await until("their handles to be given back", () => handles() <= before + ROOM || undefined);
     await judge(tenant, load, { fault: `${CLIENTS} clients who never finish`, engine: "sqlite", runs: 1, back_ms: 0 });
+  });
+});
+
+/** Of the server, of which it has some tens open by itself. */
+const DESCRIPTORS = 300;
+
+describe.runIf(process.platform === "linux")("clients who leave the server no descriptor", () => {
+  it("leave it what it has not needed yet", { timeout: 120_000 }, async () => {
+    const { database_url, drop } = await createTestDatabase("sqlite");
+    const server = await startProcess({ database_url, env: { PUBLIC_URL }, descriptors: DESCRIPTORS });
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    try {
+      const { base, client } = await createTenantBeside(database_url, server.url, PUBLIC_URL);
+      // One that is connected before they are.
+      const ask = (url: string, options = {}, body = "") =>
+        new Promise<number | undefined>((resolve, reject) => {
+          const asked = request(url, { ...options, agent }, (reply) => {
+            reply.resume().once("end", () => resolve(reply.statusCode));
+          });
+          asked.once("error", reject).end(body);
+        });
+      const form = { authorization: basic(client), "content-type": "application/x-www-form-urlencoded" };
+      const proving = { method: "POST", headers: { ...form, dpop: "e30.e30.e30" } };
+      const prove = () => ask(`${base}/oauth/token`, proving, "grant_type=client_credentials");
+      const stay = () => ask(`${server.url}/healthz`);
+      await stay();
+      const sockets = Array.from({ length: 2 * DESCRIPTORS }, () => connect(server.port, "127.0.0.1"));
+      for (const socket of sockets) socket.on("error", () => {});
+      const handles = () => readdirSync(`/proc/${server.pid}/fd`).length;
+      await until("all to be taken", async () => (await stay()) && (handles() >= DESCRIPTORS - 2 || undefined));
+      const meanwhile = await prove();
+      for (const socket of sockets) socket.destroy();
+      await until("them to be given back", async () => (await stay()) && (handles() < DESCRIPTORS / 2 || undefined));
+      expect(meanwhile).toBe(400);
+      expect(await prove()).toBe(400);
+    } finally {
+      agent.destroy();
+      await server.kill("SIGTERM");
+      await drop();
+    }
   });
 });

@@ -32,6 +32,8 @@ export interface ProcessOptions {
   readonly main?: string;
   /** What it writes its log to, else `output`. */
   readonly stdout?: number;
+  /** How many files and connections it may have open. */
+  readonly descriptors?: number;
 }
 
 /** Resolves when it answers. */
@@ -50,9 +52,14 @@ export async function spawnServer({
   args,
   main = SERVER,
   stdout,
+  descriptors,
 }: ProcessOptions): Promise<ServerProcess & { readonly child: ChildProcess }> {
   const chosen = port ?? (await freePort());
-  const child = spawn(process.execPath, args ? [CLI, ...args] : [main], {
+  const own = [process.execPath, ...(args ? [CLI, ...args] : [main])] as const;
+  const [command, ...rest] = descriptors
+    ? (["sh", "-c", `ulimit -n ${descriptors}; exec "$@"`, "sh", ...own] as const)
+    : own;
+  const child = spawn(command, rest, {
     cwd,
     env: {
       PATH: process.env.PATH,

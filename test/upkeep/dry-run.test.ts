@@ -163,6 +163,16 @@ describeOnBothEngines("a file to import", (engine) => {
     const said = "give 201 different scopes, the user's own among them; 200 is the limit";
     expect(await faulty(database_url, plan)).toEqual([`users.1.roles ${said}`]);
     expect((await importing(database_url, { ...plan, users: [user] })).created.users).toBe(1);
+    // A role that is here is kept as it is.
+    const named = (name: string, from: number, to: number) => ({
+      account: plan.account,
+      roles: [{ name, scope: scope(from, to) }],
+      users: [{ ...much, roles: [name], scope: scope(200, 300) }],
+    });
+    expect(await faulty(database_url, named("first", 0, 1))).toEqual([
+      "users.0.roles give 250 different scopes, the user's own among them; 200 is the limit",
+    ]);
+    expect((await importing(database_url, named("second", 0, 150))).created.users).toBe(1);
     await drop();
   });
 

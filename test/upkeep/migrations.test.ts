@@ -162,6 +162,20 @@ describe("a migration that waits for a table", () => {
     await drop();
   });
 
+  it("fails with a sentence where its connection ends meanwhile", async () => {
+    const { database_url, drop } = await createTestDatabase("postgres");
+    await run(database_url, BACK);
+    const writer = new pg.Client(database_url);
+    await writer.connect();
+    await writer.query("begin; lock table signing_keys in row exclusive mode");
+    const end = "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid()";
+    // Between two of its statements, when nobody asks anything.
+    const migrating = migrate(database_url, () => void writer.query(`${end} and datname = current_database()`));
+    await expect(migrating).rejects.toThrow("connection");
+    await writer.end();
+    await drop();
+  });
+
   it.each([
     ["signing_keys", "row exclusive"],
     ["budgets", "row exclusive"],

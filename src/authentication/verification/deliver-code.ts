@@ -1,7 +1,7 @@
 import type { MessagePurpose } from "../../delivery/delivery.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { pageHost } from "../../directory/grants/audience.ts";
-import { type Database, instant, type Storage, type Transaction } from "../../storage/storage.ts";
+import { type Database, type Instant, instant, type Storage, type Transaction } from "../../storage/storage.ts";
 import type { CodeFormat } from "../codes/code.ts";
 import { enqueueMessage, senderOf } from "../messages/enqueue-message.ts";
 import { withhold } from "../messages/sms-limits.ts";
@@ -152,8 +152,11 @@ async function newCode(
 
 function sentJustNow(code: CodeRow, connection: string, now: number): boolean {
   const { last_sent_at } = code;
-  return wentOver(code, connection) && last_sent_at !== null && now - Date.parse(last_sent_at) < PAUSE;
+  return wentOver(code, connection) && last_sent_at !== null && isRecent(last_sent_at, now);
 }
+
+/** Less than `PAUSE` ago; a time to come, of a clock that was set back since, is no such time. `now` in milliseconds. */
+export const isRecent = (at: Instant, now: number): boolean => Math.abs(now - Date.parse(at)) < PAUSE;
 
 async function noteSent(
   tx: Transaction,

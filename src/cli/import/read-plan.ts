@@ -9,6 +9,8 @@ import { ClientSettings } from "../../directory/clients/settings.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { checkAudience, checkRoom } from "../../directory/grants/change-grants.ts";
 import { listGrants } from "../../directory/grants/find-grant.ts";
+import { pagesOfRoles } from "../../directory/roles/find-role.ts";
+import type { Role } from "../../directory/roles/role.ts";
 import { changeOf } from "../../directory/settings.ts";
 import { checkHeld } from "../../directory/users/check-held.ts";
 import { checkLength } from "../../directory/users/check-length.ts";
@@ -36,6 +38,7 @@ export async function readPlan(directory: Directory, document: unknown): Promise
   if (unstorable.length > 0) throw malformed(unstorable);
   const { account, roles = [], clients = [], users = [] } = plan;
   const here = await lookUpAccount(directory, canonicalAccountId(account.account_id) ?? "");
+  const given = here ? await asHere(directory, here, roles) : roles;
   const { country } = here?.settings ?? accountSettings(account.settings ?? {});
   const checks = [
     () => readAccountId(account.account_id, "account.account_id"),
@@ -44,7 +47,7 @@ export async function readPlan(directory: Directory, document: unknown): Promise
         checkAccountSettings(canonicalAccountId(account.account_id) ?? "", account.settings ?? {}),
       ),
     ...clients.flatMap((client, at) => checksOfClient(directory, here, client, `clients.${at}`)),
-    ...users.flatMap((user, at) => checksOfUser(directory, here, user, country, roles, `users.${at}`)),
+    ...users.flatMap((user, at) => checksOfUser(directory, here, user, country, given, `users.${at}`)),
   ];
   const faults: Fault[] = [];
   for (const check of checks) faults.push(...(await faultsOf(check)));
@@ -70,6 +73,18 @@ function faultsOfText(value: unknown, path = ""): readonly Fault[] {
   if (typeof value === "string") return UNFIT.test(value) ? [{ path, code: "encoding", message: UNFIT_SAID }] : [];
   if (typeof value !== "object" || value === null) return [];
   return Object.entries(value).flatMap(([name, inner]) => faultsOfText(inner, path === "" ? name : `${path}.${name}`));
+}
+
+type PlannedRoles = NonNullable<Plan["roles"]>;
+
+/** As they are once the file is imported: a role that is here is kept as it is. */
+async function asHere(directory: Directory, { account_id }: Account, roles: PlannedRoles): Promise<PlannedRoles> {
+  const held = new Map<string, Role>();
+  const all = { include_deleted: false, limit: Number.POSITIVE_INFINITY };
+  if (roles.length > 0)
+    for await (const page of pagesOfRoles(directory, account_id, all))
+      for (const role of page) if (roles.some(({ name }) => name === role.name)) held.set(role.name ?? "", role);
+  return roles.map((role) => ({ ...role, scope: [...(held.get(role.name)?.scope ?? role.scope)] }));
 }
 
 type PlannedClient = NonNullable<Plan["clients"]>[number];
@@ -126,7 +141,7 @@ function checksOfUser(
   here: Account | undefined,
   user: PlannedUser,
   country: string,
-  known: NonNullable<Plan["roles"]>,
+  known: PlannedRoles,
   place: string,
 ): readonly Check[] {
   const { type = "customer", customer_id, email, phone_number, scope = [], roles = [], password_hash } = user;

@@ -2,6 +2,7 @@
  * When a person's logins ended together, in their row: what began before begins nothing more that lasts. Whoever ends them
  * and whoever begins one hold that row, so the one comes before the other, whatever their processes have heard.
  */
+import { sql } from "kysely";
 import type { Instant, Transaction } from "../../storage/storage.ts";
 
 interface Person {
@@ -15,12 +16,12 @@ export const loginStands = (u: string, began_at: string): string =>
 
 /**
  * Part of the transaction that ends what of a person's logins began before `now`, and looks for that after this: whoever
- * begins one waits until it ends, or is found.
+ * begins one waits until it ends, or is found. A clock that was set back takes nothing from what ended before.
  */
 export async function noteLoginsEnded(tx: Transaction, { account_id, user_id }: Person, now: Instant): Promise<void> {
   await tx.db
     .updateTable("users")
-    .set({ logins_ended_at: now })
+    .set({ logins_ended_at: sql`case when logins_ended_at > ${now} then logins_ended_at else ${now} end` })
     .where("account_id", "=", account_id)
     .where("id", "=", user_id)
     .execute();

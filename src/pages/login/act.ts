@@ -4,7 +4,7 @@ import { finishFactor } from "../../authentication/mfa/finish.ts";
 import type { OobChannel } from "../../authentication/mfa/mfa.ts";
 import { openLogin } from "../../authentication/mfa/open-login.ts";
 import { knowsPerson } from "../../authentication/sessions/known-browser.ts";
-import { hasLiveCode, PAUSE } from "../../authentication/verification/deliver-code.ts";
+import { hasLiveCode, isRecent } from "../../authentication/verification/deliver-code.ts";
 import { redeemCode } from "../../authentication/verification/redeem.ts";
 import { sendCode } from "../../authentication/verification/send.ts";
 import { isSprayed } from "../../authentication/verification/spray.ts";
@@ -151,7 +151,7 @@ async function resend(oauth: Oauth, acting: Acting): Promise<void> {
   const { identifier = "", login_session_id, asked_at, problem } = request.progress;
   const now = storage.now();
   const goes_on = login_session_id && (await hasLiveCode(storage, request.account_id, login_session_id, now));
-  const soon = asked_at !== undefined && now - Date.parse(asked_at) < PAUSE;
+  const soon = asked_at !== undefined && isRecent(asked_at, now);
   if (goes_on && soon && problem === undefined)
     return noteProgress(oauth, request, { ...request.progress, again: true });
   await identify(oauth, acting, identifier, { again: true, ...(goes_on ? { login_session_id } : {}) });

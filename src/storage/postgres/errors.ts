@@ -4,9 +4,9 @@ import { refuseText } from "../refuse-text.ts";
 /**
  * A fault of the connection or of the server's state, not of the statement (classes 08, 53, 57, 58 and the socket's
  * own). 25006: a server that another one has taken over from still reads, and a connection to it would never write
- * again.
+ * again. 25P03: a transaction stood still for so long that its session was ended.
  */
-const UNAVAILABLE = /^(08|53|57|58|25006$)/;
+const UNAVAILABLE = /^(08|53|57|58|25006$|25P03$)/;
 /** character_not_in_repertoire: U+0000. */
 const UNSTORABLE = "22021";
 /** program_limit_exceeded: more than a row of an index holds. */
@@ -52,11 +52,15 @@ export function mapUnavailable(error: unknown): unknown {
   if (error instanceof Refusal) return error;
   if (codeOf(error) === UNSTORABLE) return refuseText();
   if (codeOf(error) === TOO_LONG) return refuse("invalid_request", { message: "A value is too long.", cause: error });
-  if (isUnavailable(error)) {
-    return refuse("temporarily_unavailable", { detail: "the database does not answer", cause: error, retry_after: 1 });
-  }
-  return error;
+  return isUnavailable(error) ? unreachable(error) : error;
 }
+
+/**
+ * 503 with its cause kept for the log. Whatever keeps a connection from coming about is such a cause: a network or a
+ * resolver says it in many ways, and so does a server that lets nobody in just now.
+ */
+export const unreachable = (cause: unknown): Refusal =>
+  refuse("temporarily_unavailable", { detail: "the database does not answer", cause, retry_after: 1 });
 
 function codeOf(error: unknown): string | undefined {
   const code = (error as { code?: unknown } | null)?.code;

@@ -48,6 +48,54 @@ describe("a connection that breaks", () => {
   });
 });
 
+describe("a database to which no connection comes about", () => {
+  it("is one that is not there, whatever it or the network says", async () => {
+    const database = await createTestDatabase("postgres");
+    const name = new URL(database.database_url).pathname.slice(1);
+    const elsewhere = database.database_url.replace(`/${name}`, "/postgres");
+    const storage = await openPostgres({ url: database.database_url, strict: true });
+    const statement = insertOnce<{ account_id: string; id: string; expires_at: string }>({
+      name: "unreached_test",
+      source: import.meta.url,
+      table: "used_tokens",
+      columns: { account_id: "text", id: "text", expires_at: "text" },
+    });
+    const used = { account_id: "T1", id: "a", expires_at: "2026-01-01T00:00:00.000Z" };
+    const asked = () => [
+      storage.read.selectFrom("accounts").selectAll().execute(),
+      storage.write((tx) => tx.db.deleteFrom("accounts").execute()),
+      storage.hot(statement, used),
+      storage.ping(),
+    ];
+    await Promise.all(asked());
+    // As for a restore: 3D000 says so, as 28P01 does of a password that is changed at both ends one after the other.
+    await admin(elsewhere, `alter database ${name} with allow_connections false`);
+    await admin(elsewhere, `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${name}'`);
+    await admin(elsewhere, `alter database ${name} rename to ${name}_away`);
+    const codes = (await Promise.allSettled(asked())).map((one) => one.status === "rejected" && one.reason.code);
+    expect(codes).toEqual(Array(4).fill("temporarily_unavailable"));
+    await admin(elsewhere, `alter database ${name}_away rename to ${name}`);
+    await admin(elsewhere, `alter database ${name} with allow_connections true`);
+    await Promise.all(asked());
+    await storage.close();
+    await database.drop();
+  });
+
+  it("is one that is not there where it ended a transaction that stood still", async () => {
+    const database = await createTestDatabase("postgres");
+    const storage = await openPostgres({ url: database.database_url, strict: true });
+    const still = storage.write(async (tx) => {
+      await sql`set local idle_in_transaction_session_timeout = 50`.execute(tx.db);
+      // As a process that is paused: it hears of it when it has asked again.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
+      await tx.db.selectFrom("accounts").selectAll().execute();
+    });
+    await expect(still).rejects.toMatchObject(unavailable);
+    await storage.close();
+    await database.drop();
+  });
+});
+
 describe("a database that was handed over", () => {
   it("takes reads alone, says so as one that is not there, and takes writes again once it may", async () => {
     const database = await createTestDatabase("postgres");

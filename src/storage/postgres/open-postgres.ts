@@ -6,7 +6,7 @@ import type { Tables } from "../tables.ts";
 import { openTurns } from "../turns.ts";
 import { type Batcher, openBatcher } from "./batcher.ts";
 import { openClock } from "./clock.ts";
-import { isHeld, isRetriable, isUnavailable, mapUnavailable } from "./errors.ts";
+import { isHeld, isRetriable, isUnavailable, mapUnavailable, unreachable } from "./errors.ts";
 import { openStatementNames } from "./statement-names.ts";
 
 export interface PostgresOptions {
@@ -59,7 +59,8 @@ export async function openPostgres(options: PostgresOptions): Promise<EngineStor
     const batcher = openBatcher(
       statement,
       {
-        together: (inputs) => retrying(() => runHot(pool, statement, inputs, context)),
+        together: (inputs) =>
+          retrying(() => onConnection(pool, (client) => runHot(client, statement, inputs, context))),
         briefly: (inputs) => retrying(() => transact(pool, ({ hot }) => hot(statement, inputs), context, BRIEFLY)),
       },
       DEADLINE,
@@ -117,22 +118,35 @@ async function prepareConnection(client: pg.ClientBase): Promise<void> {
  * Rejects also for a server that has become a standby, or may only be read otherwise: as a write there would, and with
  * it goes the connection, since the address may lead to the primary by now.
  */
-async function ping(pool: pg.Pool): Promise<void> {
-  const client = await pool.connect().catch(rethrow);
+function ping(pool: pg.Pool): Promise<void> {
+  return onConnection(pool, async (client) => {
+    const { rows } = await client.query("select current_setting('transaction_read_only') as read_only").catch(rethrow);
+    if (rows[0]?.read_only === "on") throw unreachable(new Error("it may only be read"));
+  });
+}
+
+/** @throws 503 temporarily_unavailable when none comes about. */
+const connect = (pool: pg.Pool): Promise<pg.PoolClient> =>
+  pool.connect().catch((cause: unknown) => {
+    throw unreachable(cause);
+  });
+
+/** Whatever is unavailable there ends the connection. */
+async function onConnection<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+  const client = await connect(pool);
   let broken: Error | undefined;
   try {
-    const { rows } = await client.query("select current_setting('transaction_read_only') as read_only");
-    if (rows[0]?.read_only === "on") throw Object.assign(new Error("it may only be read"), { code: "25006" });
+    return await work(client);
   } catch (error) {
-    broken = toError(error);
-    rethrow(error);
+    if (isUnavailable(error)) broken = toError(error);
+    throw error;
   } finally {
     client.release(broken);
   }
 }
 
 async function runHot<I, O>(
-  client: pg.Pool | pg.PoolClient,
+  client: pg.PoolClient,
   statement: HotStatement<I, O>,
   inputs: readonly I[],
   { onQuery }: Context,
@@ -151,7 +165,7 @@ async function transact<T>(
   context: Context,
   begin = BEGIN,
 ): Promise<T> {
-  const client = await pool.connect().catch(rethrow);
+  const client = await connect(pool);
   let broken: Error | undefined;
   try {
     await client.query(begin);
@@ -189,7 +203,7 @@ function patient(pool: pg.Pool): PoolLike {
   return {
     end: () => pool.end(),
     connect: async () => {
-      const client = await pool.connect();
+      const client = await connect(pool);
       const query = async (asked: pg.QueryConfig) => {
         for (const until = performance.now() + DEADLINE; ; ) {
           try {
@@ -210,7 +224,7 @@ function kyselyOver(pool: PoolLike, { nameOf, onQuery }: Context): Database {
   const watched = {
     end: () => pool.end(),
     connect: async () => {
-      const client = await pool.connect().catch(rethrow);
+      const client = await pool.connect();
       let broken: Error | undefined;
       return {
         // One that did not answer in time may never answer: the pool must not hand it out again.
