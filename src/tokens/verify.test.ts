@@ -10,7 +10,7 @@ import { signingKey } from "./keys/find-key.ts";
 import { rotateKey } from "./keys/rotate-key.ts";
 import { readIdToken } from "./read-id-token.ts";
 import { openTokens, type Tokens } from "./tokens.ts";
-import { subjectsOf, verifyAccessToken } from "./verify.ts";
+import { issuedWith, subjectsOf, verifyAccessToken } from "./verify.ts";
 
 const issuer = "https://login.example/v1/accounts/T00000001";
 const account_id = "T00000001";
@@ -24,7 +24,7 @@ describeOnBothEngines("an access token", (engine) => {
   const fresh = () => openTokens(test.storage, masterKeys([Buffer.alloc(32, 3)]));
   beforeAll(async () => {
     test = await openTestStorage(engine);
-    for (const id of [account_id, "T00000002", "T00000003", "T00000004"])
+    for (const id of [account_id, "T00000002", "T00000003", "T00000004", "T00000005"])
       await test.storage.write((tx) =>
         tx.db
           .insertInto("accounts")
@@ -81,6 +81,9 @@ describeOnBothEngines("an access token", (engine) => {
       grant_id: "g",
       auth_time: 1,
       amr: ["otp"],
+      acr: "1fa",
+      jti: expect.stringMatching(/^[\da-f-]{36}$/),
+      began_at: now,
       holds: ["role:1"],
       jkt: "thumb",
       userinfo_claims: ["name"],
@@ -94,6 +97,7 @@ describeOnBothEngines("an access token", (engine) => {
       "grant_id",
       "auth_time",
       "amr",
+      "acr",
       "holds",
       "jkt",
       "userinfo_claims",
@@ -151,12 +155,15 @@ describeOnBothEngines("an access token", (engine) => {
     await refused(verify("x.y.z"), /compact JWS/);
     const [header, payload] = token.split(".");
     await refused(verify(`${header}.${payload}.${"A".repeat(86)}`), /signature/);
-    const odd = { act: "x", cnf: "x", amr: "x", holds: "x", grant_id: 1, auth_time: "x", sector: 1 };
-    for (const claims of [odd, { ...odd, act: null, cnf: null }]) {
+    const jti = ["01a2145e-b02f-7ef9-ac93-1d4fd7179c55"];
+    const odd = { act: "x", cnf: "x", amr: "x", holds: "x", grant_id: 1, auth_time: "x", sector: 1, acr: 1, jti };
+    for (const claims of [odd, { ...odd, act: null, cnf: null, userinfo_claims: "x" }, { ...odd, cnf: { jkt: 1 } }]) {
       const read = await verify(await signed(claims));
-      for (const name of ["act", "jkt", "amr", "holds", "grant_id", "auth_time", "partner_account", "sector"])
+      for (const name of [...Object.keys(odd), "jkt", "partner_account", "userinfo_claims"])
         expect(read, name).not.toHaveProperty(name);
+      expect(read.began_at, "as exactly as iat says it").toBe(read.issued_at * 1000);
     }
+    expect((await verify(await signed({ jti: "x" }))).began_at % 1000).toBe(0);
   });
 
   it("has a sub of its own in each sector, which leads back to the person", async () => {
@@ -168,6 +175,13 @@ describeOnBothEngines("an access token", (engine) => {
     expect(verified.subject).toBe("01a2145e-b02f-7ef9-ac93-1d4fd7179c55");
     expect(verified.pairwise_subject).toMatch(/^[\w-]{22}$/);
     await refused(verify(await signed({ sector: "a.example", sub: "AAAA", subject_type: "user" })), /not ours/);
+  });
+
+  it("was issued with the exchange that it came from, or else with the login", async () => {
+    const issuedFor = async (fields: Partial<Authorization>) => issuedWith(await verify(await issue(fields)));
+    expect(await issuedFor({ holds: ["role:1", "exchange:e", "grant:g"] })).toBe("exchange:e");
+    expect(await issuedFor({ holds: ["role:1", "my-exchange:e"] })).toBe("sid:sid-1");
+    expect(await issuedFor({})).toBe("sid:sid-1");
   });
 
   it("is known again only while its key is trusted", async () => {
@@ -205,6 +219,27 @@ describeOnBothEngines("an access token", (engine) => {
       const by = { account_id: "T00000003", issuer };
       expect(await readExchangeToken(fresh(), by, audience, exchange, now)).toMatchObject({ client_uuid: "7d3a" });
     }
+  });
+
+  it("is signed by a key that another process has just made, or by one that is known", async () => {
+    const by = async (alg: "ES256" | "EdDSA") => {
+      const issuing = { ...authorization().issuing, account_id: "T00000005", access_token_alg: alg };
+      return reveal((await issueAccessToken(fresh(), authorization({ issuing }), now)).access_token);
+    };
+    const own = fresh();
+    let reloaded = 0;
+    const reload: Tokens["keys"]["reload"] = (...asked) => {
+      reloaded += 1;
+      return own.keys.reload(...asked);
+    };
+    const counting = { ...own, keys: { ...own.keys, reload } };
+    await by("ES256");
+    await verify(await by("ES256"), now, counting, "T00000005");
+    expect(reloaded, "known").toBe(0);
+    await verify(await by("EdDSA"), now, counting, "T00000005");
+    expect(reloaded, "new").toBe(1);
+    for (const alg of ["ES256", "EdDSA"] as const) await verify(await by(alg), now, counting, "T00000005");
+    expect(reloaded, "both known").toBe(1);
   });
 
   it("lasts no longer than its key, which may be half a minute ahead of whoever checks", async () => {
@@ -311,6 +346,9 @@ describeOnBothEngines("an access token", (engine) => {
     const { email, ...nobody } = person;
     expect(await idToken(nobody)).toEqual(id);
     expect(await idToken({ ...nobody, email_verified: true })).toEqual(id);
+    const named = { audience: "shop", lifetime: 60, acr: "lower" };
+    const lower = read(reveal(await issueIdToken(tokens, authorization({ subject: nobody }), named, now)));
+    expect(lower, "a class that was named").toEqual({ ...id, acr: "lower" });
     const known = { name: "Ada", phone_number: "+4740000001", email, email_verified: true };
     expect(await idToken({ ...nobody, ...known })).toEqual({ ...id, ...known });
     // What was asked for beside them stays where the subject itself says nothing of it.
