@@ -92,20 +92,23 @@ describeOnBothEngines("a refresh token", (engine) => {
     expect(code(await refresh(answers[0]?.body.refresh_token))).toEqual([400, "invalid_grant"]);
   });
 
-  it.skipIf(engine === "sqlite")("is answered once more after a database that stood still, which carried it out late", async () => {
-    const { storage } = latchkey.server.core.directory;
-    const first = (await logIn()).refresh_token;
-    const hot = storage.hot.bind(storage);
-    const late = vi.spyOn(storage, "hot").mockImplementation(<I, O>(statement: HotStatement<I, O>, input: I) => {
-      if (statement.name !== "rotate_refresh_token") return hot(statement, input);
-      const { now } = input as Rotation;
-      return hot(statement, { ...input, now: instant(Date.parse(now) - 20_000) });
-    });
-    const lost = await refresh(first);
-    late.mockRestore();
-    const again = await refresh(first);
-    expect([again.status, again.body.refresh_token], again.text).toEqual([200, lost.body.refresh_token]);
-  });
+  it.skipIf(engine === "sqlite")(
+    "is answered once more after a database that stood still, which carried it out late",
+    async () => {
+      const { storage } = latchkey.server.core.directory;
+      const first = (await logIn()).refresh_token;
+      const hot = storage.hot.bind(storage);
+      const late = vi.spyOn(storage, "hot").mockImplementation(<I, O>(statement: HotStatement<I, O>, input: I) => {
+        if (statement.name !== "rotate_refresh_token") return hot(statement, input);
+        const { now } = input as Rotation;
+        return hot(statement, { ...input, now: instant(Date.parse(now) - 20_000) });
+      });
+      const lost = await refresh(first);
+      late.mockRestore();
+      const again = await refresh(first);
+      expect([again.status, again.body.refresh_token], again.text).toEqual([200, lost.body.refresh_token]);
+    },
+  );
 
   it("ends the login when it is used twice: family and access tokens", async () => {
     const own = await createTenant(latchkey);
