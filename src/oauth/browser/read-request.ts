@@ -48,10 +48,11 @@ export async function readRequest(oauth: Oauth, account_id: string, sent: SentRe
     code === "type" || leading.includes(path) || !Object.hasOwn(RawParameters.properties, path);
   if (faults.some(untold)) throw refuseParameters(faults);
   const { account, client } = await findAsking(oauth, account_id, sent);
-  const raw = await openRequestObject(oauth, client, sent.raw);
+  const { raw, faults: held } = await openRequestObject(oauth, client, sent.raw);
   const to = answerTo(client, raw);
   const parameters = await redirecting(to, () => {
-    if (faults.length > 0) throw refuseParameters(faults);
+    const all = [...faults, ...held];
+    if (all.length > 0) throw refuseParameters(all);
     return understand(oauth, account, client, raw, to);
   });
   return { account, client, parameters };
