@@ -10,7 +10,8 @@ import { placeOf } from "./place-of.ts";
 /**
  * An answer that the browser posts to the client (OAuth 2.0 Form Post Response Mode §2): by itself, and by a button where
  * no script runs. It is seen for a moment at most, so it brings no style and no logo, and its policy
- * allows none; light or dark is the browser's own.
+ * allows none; light or dark is the browser's own. It may be framed, as who asks with `prompt=none` does: an answer in the
+ * address reaches a frame as well. The client is told the origin that posts to it, and no address.
  */
 export function formPage(directory: Directory): FormPage {
   return async (reply, { redirect_uri, ui_locales }, fields) => {
@@ -37,8 +38,8 @@ ${fields.map(([name, value]) => html`<input type="hidden" name="${name}" value="
 </body>
 </html>
 `;
-    const policy = `default-src 'none'; script-src 'nonce-${nonce}'; frame-ancestors 'none'; base-uri 'none'`;
-    reply.header("content-security-policy", policy);
+    const policy = `default-src 'none'; script-src 'nonce-${nonce}'; base-uri 'none'`;
+    reply.headers({ "content-security-policy": policy, "referrer-policy": "origin" });
     return reply.type("text/html; charset=utf-8").serializer(String).send(markup);
   };
 }

@@ -195,6 +195,13 @@ describeOnBothEngines("a page of the hosted login", (engine) => {
     expect(shown.html).toContain('<meta name="color-scheme" content="light dark">');
   });
 
+  it("that posts itself may do so in a frame, as answers without a page are read there, and says where it is from", async () => {
+    const { headers } = await authorize(openSurfer(latchkey), { prompt: "none", response_mode: "form_post" });
+    const policy = headers.get("content-security-policy");
+    expect([policy?.startsWith("default-src 'none'"), policy?.includes("frame-ancestors")]).toEqual([true, false]);
+    expect([headers.get("x-frame-options"), headers.get("referrer-policy")]).toEqual([null, "origin"]);
+  });
+
   it("answers a browser at a wrong address, in its language, and a program as ever", async () => {
     for (const path of ["/", "/v1/accounts", `/v1/accounts/${tenant.account_id}/device/`]) {
       for (const language of languages) {

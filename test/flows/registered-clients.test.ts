@@ -255,7 +255,7 @@ describeOnBothEngines("registered clients", (engine) => {
     directory.clients.clear();
     await elsewhere(given, { grant_types: ["authorization_code"] });
     expect((await told()).body.grant_types).toEqual(["authorization_code"]);
-    expect((await replace(given, { ...json, grant_types })).body.grant_types, "a grant").toEqual(["authorization_code"]);
+    expect((await replace(given, { ...json, grant_types })).body.grant_types, "grant").toEqual(["authorization_code"]);
     expect((await settingsOf(given)).grant_types).toEqual(["authorization_code"]);
 
     const { publicKey } = await generateKeyPair("ES256");

@@ -100,7 +100,7 @@ describeOnBothEngines("the standard surface in detail", (engine) => {
     const keys = await generateKeyPair("ES256");
     const jwks = { keys: [{ ...(await exportJWK(keys.publicKey)), kid: "1", alg: "ES256" }] };
     const { latchkey, tenant } = scene;
-    const own = await addClient(latchkey, tenant.account_id, { first_party: true, jwks });
+    const own = await addClient(latchkey, tenant.account_id, { first_party: true, jwks }, `signs-${randomUUID()}`);
     const signed = async (claims: object) => {
       const about = { client_id: own.client_id, redirect_uri: CALLBACK, response_type: "code", scope: "openid" };
       const times = { iss: own.client_id, aud: tenant.issuer, exp: Math.floor(Date.now() / 1000) + 60 };
@@ -139,6 +139,22 @@ describeOnBothEngines("the standard surface in detail", (engine) => {
     }
   });
 
+  it("reads what a signed request holds as it reads a query: what is empty is not there, and an API may repeat", async () => {
+    const { ask } = await signingClient();
+    const told = async (claims: object) => {
+      const answer = answered(await ask(claims));
+      return [answer.get("error"), answer.get("state")];
+    };
+    for (const name of ["max_age", "response_mode", "id_token_hint", "claims", "code_challenge", "resource", "state"])
+      expect(await told({ [name]: "" }), name).toEqual(["login_required", null]);
+    const [one, other] = ["https://one.example", "https://other.example"];
+    for (const resource of [[one, other], [one, one], one])
+      expect(await told({ resource, state: "s" }), JSON.stringify(resource)).toEqual(["invalid_target", "s"]);
+    const { issuer } = scene.tenant;
+    expect(await told({ resource: Array(2).fill(`${issuer}/oauth/userinfo`) })).toEqual(["login_required", null]);
+    for (const resource of [[], [[one]]]) expect((await ask({ resource })).status).toBe(400);
+  });
+
   it("refuses a signed request whose parameters are other than text, or claims nested without end", async () => {
     const { ask } = await signingClient();
     for (const claims of [{ state: {} }, { scope: ["openid"] }, { nonce: null }, { claims: DEEP }]) {
@@ -174,6 +190,14 @@ describeOnBothEngines("the standard surface in detail", (engine) => {
     const { body } = await call(`${tenant.base}/.well-known/openid-configuration`);
     const methods = (of: string) => body[`${of}_endpoint_auth_methods_supported`].includes("none");
     expect([methods("introspection"), methods("revocation"), methods("token")]).toEqual([false, true, true]);
+  });
+
+  it("takes a signed request of a client that names itself by its uuid", async () => {
+    const { own, ask } = await signingClient();
+    for (const named of [{ iss: own.id }, { client_id: own.id }, { iss: own.id, client_id: own.id }])
+      expect(answered(await ask(named)).get("error"), JSON.stringify(named)).toBe("login_required");
+    for (const other of [scene.own.id, scene.own.client_id])
+      expect((await ask({ iss: own.id, client_id: other })).status).toBe(400);
   });
 
   it("refuses a signed request whose text no form could hold", async () => {
@@ -255,39 +279,6 @@ describeOnBothEngines("the standard surface in detail", (engine) => {
     const unknown = (count: number) => ["openid", ...Array.from({ length: count }, (_, n) => `groups:${n}`)].join(" ");
     expect(await refused({ scope: unknown(200) }), "as many as a grant may have").toBeNull();
     expect(await refused({ scope: unknown(201) }), "more than any grant has").toBe("invalid_scope");
-  });
-
-  it("takes an assertion for the address of pushed requests there and nowhere else", async () => {
-    const keys = await generateKeyPair("ES256");
-    const jwks = { keys: [{ ...(await exportJWK(keys.publicKey)), kid: "1", alg: "ES256" }] };
-    const { latchkey, tenant } = scene;
-    const token_endpoint_auth_method = "private_key_jwt";
-    const own = await addClient(latchkey, tenant.account_id, { first_party: true, token_endpoint_auth_method, jwks });
-    const post = async (path: string, audience: string, form: Record<string, string>) => {
-      const client_assertion = await new SignJWT({ jti: randomUUID() })
-        .setProtectedHeader({ alg: "ES256", kid: "1" })
-        .setIssuer(own.client_id)
-        .setSubject(own.client_id)
-        .setAudience(audience)
-        .setExpirationTime("1m")
-        .sign(keys.privateKey);
-      const client_assertion_type = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-      const proven = { ...form, client_assertion, client_assertion_type };
-      return (await call(`${tenant.base}/oauth/${path}`, { method: "POST", form: proven })).status;
-    };
-    const { issuer } = tenant;
-    const request = { response_type: "code", redirect_uri: CALLBACK, scope: "openid" };
-    for (const audience of [issuer, `${issuer}/oauth/token`, `${issuer}/oauth/par`])
-      expect(await post("par", audience, request), audience).toBe(201);
-    expect(await post("par", `${issuer}/oauth/introspect`, request)).toBe(401);
-    for (const [client_id, status] of [
-      [own.client_id, 201],
-      [own.id, 201],
-      [scene.own.client_id, 401],
-    ] as const)
-      expect(await post("par", issuer, { ...request, client_id }), client_id).toBe(status);
-    for (const path of ["token", "introspect", "revoke"])
-      expect(await post(path, `${issuer}/oauth/par`, { token: "x", grant_type: "client_credentials" }), path).toBe(401);
   });
 
   it("logs out by an ID token whose client is named in either way", async () => {

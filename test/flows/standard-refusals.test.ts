@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { openKey } from "../support/dpop.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import { addClient, addGrant, basic, CALLBACK, call } from "../support/latchkey.ts";
-import { answered, openScene, type Scene } from "../support/standard-client.ts";
+import { answered, openScene, pkce, type Scene } from "../support/standard-client.ts";
 import { openSurfer } from "../support/surfer.ts";
 
 describeOnBothEngines("a refusal of the standard surface", (engine) => {
@@ -129,5 +129,86 @@ describeOnBothEngines("a refusal of the standard surface", (engine) => {
       const again = await ask(nonce);
       expect([again.status, again.body.error], `${path}: once, though`).toEqual([401, "invalid_client"]);
     }
+  });
+
+  it("says of a refresh token or a device code of another server's form that it is over, however long it is", async () => {
+    const { latchkey, tenant, own } = scene;
+    const device_code = "urn:ietf:params:oauth:grant-type:device_code";
+    const device = await addClient(latchkey, tenant.account_id, { grant_types: [device_code] });
+    for (const length of [70, 700, 8_000]) {
+      const token = "x".repeat(length);
+      for (const [form, client] of [
+        [{ grant_type: "refresh_token", refresh_token: token }, own],
+        [{ grant_type: device_code, device_code: token }, device],
+      ] as const) {
+        const { status, body } = await scene.token(form, client);
+        expect([status, body.error], `${form.grant_type} ${length}`).toEqual([400, "invalid_grant"]);
+      }
+      const json = { grant_type: "refresh_token", refresh_token: token };
+      const { status, body } = await call(`${tenant.base}/auth/token`, { method: "POST", token: tenant.token, json });
+      expect([status, body.error.code], `auth/token ${length}`).toEqual([400, "invalid_grant"]);
+    }
+  });
+
+  it("tells a client that asks for nothing, of nothing, before anybody logs in", async () => {
+    const { latchkey, tenant } = scene;
+    const device_code = "urn:ietf:params:oauth:grant-type:device_code";
+    const grant_types = ["authorization_code" as const, device_code as typeof device_code];
+    const client = await addClient(latchkey, tenant.account_id, { first_party: true, grant_types });
+    const device = () =>
+      call(`${tenant.base}/oauth/device_authorization`, { method: "POST", headers: { authorization: basic(client) } });
+    for (const scope of ["", "offline_access"])
+      expect(
+        answered(await openSurfer(latchkey).visit(scene.address(client, { ...pkce, scope }))).get("error"),
+        scope,
+      ).toBe("invalid_scope");
+    const { status, body } = await device();
+    expect([status, body.error]).toEqual([400, "invalid_scope"]);
+    await addGrant(latchkey, tenant.account_id, client, tenant.audience, ["orders:read"]);
+    const change = { method: "PATCH", token: tenant.token, json: { default_audience: tenant.audience } };
+    expect((await call(`${tenant.base}/auth/clients/${client.id}`, change)).status).toBe(200);
+    expect((await device()).status, "what its default gives").toBe(200);
+    expect((await openSurfer(latchkey).visit(scene.address(client, { ...pkce, scope: "" }))).html).toContain(
+      'value="identify"',
+    );
+  });
+
+  it("takes an assertion for the address of pushed requests there and nowhere else", async () => {
+    const keys = await generateKeyPair("ES256");
+    const jwks = { keys: [{ ...(await exportJWK(keys.publicKey)), kid: "1", alg: "ES256" }] };
+    const { latchkey, tenant } = scene;
+    const token_endpoint_auth_method = "private_key_jwt";
+    const settings = { first_party: true, token_endpoint_auth_method, jwks } as const;
+    const own = await addClient(latchkey, tenant.account_id, settings, "signs-by-either-name");
+    const names = [own.client_id, own.client_id];
+    const post = async (path: string, audience: string, form: Record<string, string>, [iss = "", sub = ""] = names) => {
+      const client_assertion = await new SignJWT({ jti: randomUUID(), iss, sub })
+        .setProtectedHeader({ alg: "ES256", kid: "1" })
+        .setAudience(audience)
+        .setExpirationTime("1m")
+        .sign(keys.privateKey);
+      const client_assertion_type = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+      const proven = { ...form, client_assertion, client_assertion_type };
+      return (await call(`${tenant.base}/oauth/${path}`, { method: "POST", form: proven })).status;
+    };
+    const { issuer } = tenant;
+    const request = { response_type: "code", redirect_uri: CALLBACK, scope: "openid" };
+    for (const audience of [issuer, `${issuer}/oauth/token`, `${issuer}/oauth/par`])
+      expect(await post("par", audience, request), audience).toBe(201);
+    expect(await post("par", `${issuer}/oauth/introspect`, request)).toBe(401);
+    for (const [client_id, status] of [
+      [own.client_id, 201],
+      [own.id, 201],
+      [scene.own.client_id, 401],
+    ] as const)
+      expect(await post("par", issuer, { ...request, client_id }), client_id).toBe(status);
+    expect(await post("par", issuer, request, [own.id, own.id]), "by its uuid").toBe(201);
+    for (const mixed of [
+      [own.id, own.client_id],
+      [scene.own.client_id, own.id],
+    ])
+      expect(await post("par", issuer, request, mixed), "by two names").toBe(401);
+    for (const path of ["token", "introspect", "revoke"])
+      expect(await post(path, `${issuer}/oauth/par`, { token: "x", grant_type: "client_credentials" }), path).toBe(401);
   });
 });

@@ -108,6 +108,21 @@ describe.each(ways)("the OpenID provider (%s), with response_mode=%s:", (engine,
     expect((payload.exp ?? 0) - (payload.iat ?? 0)).toBeGreaterThan(0);
   });
 
+  it("oidcc-idtoken-signature", async () => {
+    await somebody();
+    const { protectedHeader } = await idToken(await redeem((await logIn()).code));
+    const { keys } = (await call(`${tenant.base}/oauth/jwks.json`)).body;
+    expect(keys.filter((key: { kid: string }) => key.kid === protectedHeader.kid)).toMatchObject([{ alg: "RS256" }]);
+  });
+
+  it("oidcc-idtoken-unsigned", async () => {
+    const { body } = await call(`${tenant.base}/.well-known/openid-configuration`);
+    expect(body.id_token_signing_alg_values_supported).not.toContain("none");
+    const json = { redirect_uris: [CALLBACK], id_token_signed_response_alg: "none" };
+    const refused = await call(`${tenant.base}/oauth/register`, { method: "POST", token: tenant.token, json });
+    expect([refused.status, refused.body.error]).toEqual([400, "invalid_client_metadata"]);
+  });
+
   it("oidcc-response-type-missing", async () => {
     const { response_type: _none, ...rest } = about();
     expect(answer(await openSurfer(latchkey).visit(url(rest))).get("error")).toBe("invalid_request");
@@ -290,6 +305,12 @@ describe.each(ways)("the OpenID provider (%s), with response_mode=%s:", (engine,
     expect([shown.status, shown.html.includes("request object is not valid")]).toEqual([400, true]);
   });
 
+  it("oidcc-request-uri-unsigned-supported-correctly-or-rejected-as-unsupported", async () => {
+    const request_uri = "https://rp.example/request.jwt";
+    const got = answer(await openSurfer(latchkey).visit(url(about({ request_uri }))));
+    expect([got.get("error"), got.get("state")]).toEqual(["request_uri_not_supported", "a state"]);
+  });
+
   it("oidcc-claims-essential", async () => {
     const claims = JSON.stringify({ userinfo: { name: { essential: true } } });
     expect((await claimsFor("openid", { claims })).told).toMatchObject({ name: "Ada Example" });
@@ -307,7 +328,8 @@ describe.each(ways)("the OpenID provider (%s), with response_mode=%s:", (engine,
       .setAudience(tenant.issuer)
       .setExpirationTime("1m")
       .sign(privateKey);
-    const got = answer(await openSurfer(latchkey).logIn(url({ ...rest, request }), tenant, user.email));
+    const beside = { ...rest, redirect_uri: `${CALLBACK}/not-registered`, request };
+    const got = answer(await openSurfer(latchkey).logIn(url(beside), tenant, user.email));
     expect(got.get("code")).toBeTruthy();
   });
 

@@ -49,12 +49,13 @@ export async function readRequest(oauth: Oauth, account_id: string, sent: SentRe
     code === "type" || leading.includes(path) || !Object.hasOwn(RawParameters.properties, path);
   if (faults.some(untold)) throw refuseParameters(faults);
   const { account, client: known } = await findAsking(oauth, account_id, sent);
-  const { raw, to, answered } = await judgeClient(oauth.directory, known, async (answered) => {
-    const raw = await openRequestObject(oauth, answered, sent.raw);
-    return { raw, to: answerTo(answered, raw), answered };
+  const { raw, held, to, answered } = await judgeClient(oauth.directory, known, async (answered) => {
+    const { raw, faults: held } = await openRequestObject(oauth, answered, sent.raw);
+    return { raw, held, to: answerTo(answered, raw), answered };
   });
   return redirecting(to, () => {
-    if (faults.length > 0) throw refuseParameters(faults);
+    const all = [...faults, ...held];
+    if (all.length > 0) throw refuseParameters(all);
     return judgeClient(oauth.directory, answered, async (client) => {
       const parameters = await understand(oauth, account, client, raw, to);
       return { account, client, parameters };

@@ -21,8 +21,8 @@ const SKEW = 30;
 export type Endpoint = "token" | "par";
 
 /**
- * The client that signed an assertion about itself (RFC 7523 §3, private_key_jwt): `iss` = `sub` = client_id, `aud` our
- * issuer, token endpoint or the endpoint that is called where its own standard says so, at most five minutes, each
+ * The client that signed an assertion about itself (RFC 7523 §3, private_key_jwt): `iss` = `sub` = its client_id or
+ * uuid, `aud` our issuer, token endpoint or the endpoint that is called where its own standard says so, at most five minutes, each
  * `jti` once.
  *
  * @returns undefined when it is not right. @throws 401 invalid_client when the client's keys cannot be had; 400
@@ -39,15 +39,16 @@ export async function matchAssertion(
   try {
     const claimed = decodeJwt(assertion);
     const { sub } = claimed;
-    const known = typeof sub === "string" ? await lookUpCurrentClient(oauth, account_id, sub) : undefined;
+    if (typeof sub !== "string") return undefined;
+    const known = await lookUpCurrentClient(oauth, account_id, sub);
     if (!known) return undefined;
     const issuer = issuerOf(directory.public_url, account_id);
     const now = directory.storage.now();
     const { client, payload } = await judgeClient(directory, known, async (client) => {
       if (client.settings.token_endpoint_auth_method !== "private_key_jwt") throw refuse("invalid_client");
       const verified = await verifyByClient(documents, client, assertion, {
-        issuer: client.client_id,
-        subject: client.client_id,
+        issuer: sub,
+        subject: sub,
         audience: [issuer, `${issuer}/oauth/token`, `${issuer}/oauth/${endpoint}`],
         requiredClaims: ["exp", "jti"],
         clockTolerance: SKEW,

@@ -24,7 +24,7 @@ export const AuthTokenBody = Type.Object({
   connection: text("The connection that the code was sent over.", 64),
   username: text("A user name, or the address of a user.", 320),
   password: text("Password of the user.", 255),
-  refresh_token: text("A refresh token; each works once.", 256),
+  refresh_token: text("A refresh token; each works once.", LONGEST_TOKEN),
   ...factor_properties,
 });
 export type AuthTokenRequest = Static<typeof AuthTokenBody>;
@@ -44,8 +44,9 @@ export const OAuthTokenBody = Type.Object({
   audience: Type.Optional(Type.String({ minLength: 1 })),
   resource: Type.Optional(Type.String({ minLength: 1, description: "RFC 8707; another name for audience." })),
   scope: Type.Optional(Type.String({ maxLength: LONGEST_TOKEN })),
-  refresh_token: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
-  device_code: Type.Optional(Type.String({ minLength: 1, maxLength: 128, description: "RFC 8628 §3.4." })),
+  // One of another server, from which a client has moved here, is over like any that nobody knows.
+  refresh_token: Type.Optional(Type.String({ minLength: 1, maxLength: LONGEST_TOKEN })),
+  device_code: Type.Optional(Type.String({ minLength: 1, maxLength: LONGEST_TOKEN, description: "RFC 8628 §3.4." })),
   subject_token: Type.Optional(Type.String({ minLength: 1, maxLength: LONGEST_TOKEN })),
   subject_token_type: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
   actor_token: Type.Optional(
