@@ -49,8 +49,8 @@ function migrations(): Migration[] {
 }
 
 /**
- * PostgreSQL's column types are the spelling of record; SQLite gets its own names, strict tables, and rows kept in their key,
- * unless a comment inside a table has a semicolon.
+ * PostgreSQL's column types are the spelling of record; SQLite gets its own names, strict tables, and rows kept in their
+ * key, unless a comment inside a table has a semicolon.
  */
 function toSqlite(sql: string): string {
   return sql
