@@ -48,7 +48,10 @@ function migrations(): Migration[] {
     .map((file) => ({ name: file.slice(0, -".sql".length), sql: readFileSync(`${FOLDER}${file}`, "utf8") }));
 }
 
-/** PostgreSQL's column types are the spelling of record; SQLite gets its own names, strict tables, and rows kept in their key. */
+/**
+ * PostgreSQL's column types are the spelling of record; SQLite gets its own names, strict tables, and rows kept in their
+ * key, unless a comment inside a table has a semicolon.
+ */
 function toSqlite(sql: string): string {
   return sql
     .replace(/\bbigint\b/g, "integer")

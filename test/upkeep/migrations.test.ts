@@ -11,6 +11,8 @@ import { until } from "../support/smtp.ts";
 
 /** Takes back a table and columns, which no database gets twice. */
 const ADDED_BACK = `
+  drop index refresh_families_held;
+  drop index sessions_person;
   drop index usernames_canonical;
   alter table usernames drop column username_canonical;
   alter table clients drop column set_by_account;
@@ -107,13 +109,23 @@ describeOnBothEngines("a database of a build from before", (engine) => {
 describeOnBothEngines("user names of a build from before", (engine) => {
   it("are found in any case, but for those that differ in case alone", async () => {
     const { database_url, drop } = await createTestDatabase(engine);
-    const names = ["Anna", "anna", "Bob", "carl", "\u00c5se"];
+    const names = ["Anna", "anna", "Bob", "carl", "\u00c5se", "Eva", "eva"];
+    const person = (account: string, id: string) =>
+      `('${account}', '${id}', 'customer', '{}', '[]', '', '', '', ${id === "user-5" ? "'now'" : "null"})`;
+    const people = [
+      ...names.map((_, n) => person("T1", `user-${n}`)),
+      person("T1", "x"),
+      person("T1", "y"),
+      person("T2", "user-0"),
+    ];
     const rows = names.map(
       (name, n) => `('T1', 'id-${n}', '${name}', 'user-${n}', '[]', '', '', ${name === "anna" ? "'now'" : "null"})`,
     );
     await run(
       database_url,
       `${ADDED_BACK}
+      insert into users (account_id, id, type, profile, scope, created_at, created_by, updated_at, deleted_at)
+        values ${people.join(", ")};
       insert into usernames (account_id, id, username, user_id, links, created_at, updated_at, deleted_at)
         values ${rows.join(", ")}, ('T1', 'x', 'Dora', 'x', '[]', '', '', null), ('T1', 'y', 'DORA', 'y', '[]', '', '', null),
           ('T2', 'id-0', 'bob', 'user-0', '[]', '', '', null);
@@ -129,6 +141,8 @@ describeOnBothEngines("user names of a build from before", (engine) => {
         ["Bob", "bob"],
         ["carl", "carl"],
         ["\u00c5se", "\u00c5se"],
+        ["Eva", null],
+        ["eva", "eva"],
         ["Dora", null],
         ["DORA", null],
         ["bob", "bob"],
@@ -136,6 +150,25 @@ describeOnBothEngines("user names of a build from before", (engine) => {
     );
     await close();
     await drop();
+  });
+});
+
+describe("a table of SQLite", () => {
+  /** A semicolon in a comment inside them has kept these from it, and databases are as they were made. */
+  const WITH_ROWID = [
+    ...["budgets", "device_codes", "factors", "login_sessions", "outbox", "session_endings", "sessions"],
+    ...["signing_keys", "verification_codes"],
+  ];
+
+  it("is strict and kept in its key", async () => {
+    const { database_url, drop } = await createTestDatabase("sqlite");
+    const file = openSqliteFile(sqlitePath(database_url));
+    const tables = file.all("select name, wr, strict from pragma_table_list where schema = 'main' and type = 'table'");
+    file.close();
+    await drop();
+    const loose = tables.filter(({ wr, strict }) => Number(wr) === 0 || Number(strict) === 0).map(({ name }) => name);
+    const own = loose.filter((name) => name !== "migrations" && !String(name).startsWith("sqlite_"));
+    expect(own.toSorted()).toEqual(WITH_ROWID);
   });
 });
 

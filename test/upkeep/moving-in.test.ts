@@ -145,10 +145,14 @@ describeOnBothEngines("an import", (engine) => {
       [{ username: "ola", username_canonical: "per" }, "ola"],
       [{ username: "Per", username_canonical: null }, "per"],
       [{ username: "OLA", deleted_at: one.created_at }, null],
+      [{ username: "Ada", user_id: "gone", username_canonical: "ada" }, null],
+      [{ username: "ada" }, "ada"],
     ];
+    const gone = { ...tables.users.find(({ id }: { id: string }) => id === one.user_id), id: "gone" };
+    const users = [...tables.users, { ...gone, deleted_at: one.created_at }];
     const usernames = names.map(([row], n) => ({ ...one, id: `name-${n}`, ...row }));
     const { database_url, drop } = await createTestDatabase(engine);
-    const done = await importing(database_url, { ...account, tables: { ...tables, usernames } });
+    const done = await importing(database_url, { ...account, tables: { ...tables, users, usernames } });
     expect(done.imported, JSON.stringify(done)).toBe(true);
     const to = await openCore(readConfig({ DATABASE_URL: database_url, MASTER_KEY }), { exclusive: false });
     const stored = to.storage.read.selectFrom("usernames").select("username_canonical").orderBy("id");

@@ -3,9 +3,11 @@
  * nothing that reads an account's rows to find a few of them.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { pagesOfAuthorizations } from "../../src/authentication/sessions/sessions.ts";
 import { sweeps as authenticationSweeps } from "../../src/authentication/sweeps.ts";
 import { sqlitePath } from "../../src/config.ts";
 import { budgetSweep, rememberedBudgetSweep } from "../../src/limits/limits.ts";
+import { familiesSince, pagesOfFamilies } from "../../src/oauth/refresh/find-family.ts";
 import { sweeps as oauthSweeps } from "../../src/oauth/sweeps.ts";
 import { countOutbox, outboxSweep } from "../../src/outbox/counts.ts";
 import { updateClaimRenewed } from "../../src/outbox/store.ts";
@@ -210,6 +212,22 @@ describe("what runs on SQLite for a request", () => {
     expect(outbox.length).toBeGreaterThan(4);
     const bounded = /outbox_queues \(state=\? AND channel=\?|\(account_id=\? AND id=\?\)$/;
     expect(outbox.filter((step) => !bounded.test(step))).toEqual([]);
+  });
+
+  it("reads what a consent led to in the order of an index, and of refresh tokens none of other clients", async () => {
+    const seen: string[] = [];
+    const { storage, close } = await openTestStorage("sqlite", (text) => void seen.push(text));
+    const held = { account_id: "T1", user_id: "user", client_id: "client" };
+    for (const pages of [pagesOfAuthorizations(storage.read, held), pagesOfFamilies(storage.read, held)])
+      for await (const page of pages) expect(page).toEqual([]);
+    await familiesSince(storage.read, held, instant(0));
+    await close();
+    const steps = seen.filter((text) => text.includes('"user_id" = ')).flatMap(planOf);
+    expect(steps.map((step) => step.replace(/^SEARCH \w+ USING (COVERING )?INDEX /, "")).toSorted()).toEqual([
+      "refresh_families_held (account_id=? AND user_id=? AND client_id=? AND revoked_at=? AND id>?)",
+      "refresh_families_held (account_id=? AND user_id=? AND client_id=? AND revoked_at=?)",
+      "sessions_person (account_id=? AND user_id=? AND id>?)",
+    ]);
   });
 
   it("starts without reading what is sealed", () => {

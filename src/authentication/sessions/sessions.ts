@@ -6,7 +6,7 @@ import { holdLogin } from "../../directory/users/logins-ended.ts";
 import { refuse } from "../../errors.ts";
 import { TOKENS_LIVE } from "../../revocation/revocation.ts";
 import { expirySweep } from "../../storage/delete-expired.ts";
-import { inPages } from "../../storage/pages.ts";
+import { inPages, nextTurn } from "../../storage/pages.ts";
 import { type Database, type Instant, instant, type Transaction } from "../../storage/storage.ts";
 import type { AuthenticatedSubject } from "../subject.ts";
 import { beginEndings, type Ending, finishEndings, newEnding } from "./endings.ts";
@@ -19,7 +19,7 @@ import {
   selectAuthorizationsSince,
   selectLedTo,
   selectSessions,
-  selectSessionsAt,
+  selectSessionsOf,
   selectUnended,
   selectUnendedOf,
   updateEnded,
@@ -167,7 +167,7 @@ export async function* pagesOfAuthorizations(
   { account_id, user_id, client_id }: LedTo,
 ): AsyncGenerator<readonly string[]> {
   const sessions = inPages<{ readonly id: string }>(PAGE, (last) =>
-    selectSessionsAt(db, { account_id, user_id, client_id }, last?.id ?? "", PAGE),
+    selectSessionsOf(db, { account_id, user_id }, last?.id ?? "", PAGE),
   );
   for await (const page of sessions) {
     for (const { id: session_id } of page) {
@@ -175,6 +175,8 @@ export async function* pagesOfAuthorizations(
         selectLedTo(db, { account_id, session_id, client_id }, last?.sid ?? "", PAGE),
       );
       for await (const some of led) yield some.map(({ sid }) => sid);
+      // One that led to very much elsewhere is read for nothing.
+      await nextTurn();
     }
   }
 }

@@ -181,29 +181,20 @@ interface LedTo {
   readonly client_id: string;
 }
 
-/** A person's sessions that led to anything at a client; those that come after one. */
-export function selectSessionsAt(
+/** A person's sessions, whatever became of them; those that come after one. */
+export function selectSessionsOf(
   db: Database,
-  { account_id, user_id, client_id }: LedTo,
+  { account_id, user_id }: Omit<LedTo, "client_id">,
   after: string,
   limit: number,
 ): Promise<readonly { readonly id: string }[]> {
   return db
-    .selectFrom("sessions as s")
-    .select("s.id")
-    .where("s.account_id", "=", account_id)
-    .where("s.user_id", "=", user_id)
-    .where("s.id", ">", after)
-    .where(({ exists, selectFrom }) =>
-      exists(
-        selectFrom("session_authorizations as a")
-          .select("a.sid")
-          .whereRef("a.account_id", "=", "s.account_id")
-          .whereRef("a.session_id", "=", "s.id")
-          .where("a.client_id", "=", client_id),
-      ),
-    )
-    .orderBy("s.id")
+    .selectFrom("sessions")
+    .select("id")
+    .where("account_id", "=", account_id)
+    .where("user_id", "=", user_id)
+    .where("id", ">", after)
+    .orderBy("id")
     .limit(limit)
     .execute();
 }

@@ -38,16 +38,21 @@ function arrivingIn(table: PortableTable, now: string) {
 
 /**
  * What a name that lives is found by in any case. A file of a build from before does not say it, and one of a server
- * beside which such a build ran may say another's: as the migration has it, names that differ in case alone get none.
+ * beside which such a build ran may say another's: as the migration has it, names of living people that differ in case
+ * alone get none, nor do those of people who are gone.
  */
-function canonicalNames(rows: readonly PortableRow[]) {
+function canonicalNames(rows: readonly PortableRow[], users: readonly PortableRow[]) {
   const nameOf = ({ username }: PortableRow) => canonicalName(String(username));
-  const lives = ({ deleted_at }: PortableRow) => deleted_at === null;
+  const people = new Set(users.filter(({ deleted_at }) => deleted_at === null).map(({ id }) => id));
+  const stands = ({ deleted_at }: PortableRow) => deleted_at === null;
+  const lives = ({ user_id }: PortableRow) => people.has(user_id);
   const known = new Set<string>();
   const shared = new Set<string>();
-  for (const name of rows.filter(lives).map(nameOf)) (known.has(name) ? shared : known).add(name);
+  for (const name of rows.filter((row) => stands(row) && lives(row)).map(nameOf))
+    (known.has(name) ? shared : known).add(name);
   return (row: PortableRow): { readonly username_canonical?: string | null } => {
-    if (!lives(row)) return {};
+    if (!stands(row)) return {};
+    if (!lives(row)) return { username_canonical: null };
     const name = nameOf(row);
     if (!shared.has(name)) return { username_canonical: name };
     const said = row.username_canonical;
@@ -86,7 +91,7 @@ function writing(
   }
   return async (tx) => {
     await refuseTaken(tx.db, account_id);
-    const canonical = canonicalNames(tables.usernames ?? []);
+    const canonical = canonicalNames(tables.usernames ?? [], tables.users ?? []);
     const arriving = (table: PortableTable, row: PortableRow) => ({
       ...decodeRow(row),
       ...(table === "usernames" ? canonical(row) : {}),
