@@ -23,6 +23,6 @@ export async function callerOf(directory: Directory, request: FastifyRequest, be
   const { headers, ip } = request;
   const account = await findAccount(directory, bearer.account_id);
   const end_user_ip = headers["end-user-ip"] as string | undefined;
-  const source = (client: Client) => sourceOf(client, end_user_ip, ip);
+  const source = (client: Client) => sourceOf(bearer, client, end_user_ip, ip);
   return { account, bearer, facts: factsOf(request), source, now: directory.storage.now() };
 }

@@ -206,6 +206,25 @@ describeOnBothEngines("auth/passwordless", (engine) => {
     expect((await authorize(tenant, { verification_code: pending })).status).toBe(302);
   });
 
+  it("counts people of an app without a secret where its server says, not all of them where that is", async () => {
+    const tenant = await createTenant(latchkey, { scope: ["write:accounts"] });
+    const client = await addClient(latchkey, tenant.account_id, { token_endpoint_auth_method: "none" });
+    await addGrant(latchkey, tenant.account_id, client, tenant.audience, [], "authorization_code");
+    const ask = (host: string, n: number) =>
+      askForCode(tenant, { client, email: `app${n}@example.com`, headers: { "end-user-ip": host } });
+    expect((await ask("203.0.113.60", 1)).status).toBe(204);
+    const { storage } = latchkey.server.core;
+    await storage.write(({ db }) =>
+      db
+        .updateTable("budgets")
+        .set({ count: 50 })
+        .where("account_id", "=", tenant.account_id)
+        .where("budget", "in", ["send_source", "send_site"])
+        .execute(),
+    );
+    expect([(await ask("203.0.113.60", 2)).status, (await ask("203.0.113.61", 3)).status]).toEqual([429, 204]);
+  });
+
   it("counts by source: 50 an hour from one address, IPv6 by its /64, whoever is asked for", async () => {
     const tenant = await createTenant(latchkey, { scope: ["write:accounts"] });
     const from = (host: string, n: number) =>

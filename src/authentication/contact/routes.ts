@@ -75,7 +75,7 @@ export function contactRoutes(app: App, { directory, nudge }: Authentication): v
         const { client_uuid } = bearer;
         const own = !writes.some((scope) => bearer.scope.includes(scope));
         const client = await lookUpClient(directory, account_id, client_uuid);
-        const source = client ? sourceOf(client, request.headers["end-user-ip"], request.ip) : null;
+        const source = client ? sourceOf(bearer, client, request.headers["end-user-ip"], request.ip) : null;
         const locale = requestedLanguage(request.headers["accept-language"]);
         const asked = { ...contact, value: body?.value, locale, caller: { own, source, client_uuid } };
         await sendContactCode(directory, asked, actorOf(request));

@@ -55,7 +55,7 @@ export function passwordlessRoutes(app: App, authentication: Authentication): vo
         connection,
         user_type: client.settings.user_type,
         locale: body.locale ?? requestedLanguage(request.headers["accept-language"]),
-        source: sourceOf(client, request.headers["end-user-ip"], request.ip),
+        source: sourceOf(bearer, client, request.headers["end-user-ip"], request.ip),
         own: bearer.scope.includes("admin:accounts") ? bearer.subject : null,
         actor: bearer.subject,
         facts: factsOf(request),

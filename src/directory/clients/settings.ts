@@ -36,7 +36,7 @@ export const ClientSettings = Type.Object({
   called_from: Type.Enum(["server", "browser"], {
     default: "server",
     description:
-      "`server`: the end user's address is what its header End-User-IP says. `browser`: the connection's, as of every client without a secret or key.",
+      "`server`: the end user's address is what its header End-User-IP says. `browser`: the connection's, as wherever a client without a secret or key asks by itself.",
   }),
   default_audience: Type.Union([Type.Null(), text("An audience that a grant names.")], {
     default: null,

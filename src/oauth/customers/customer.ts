@@ -59,7 +59,7 @@ export async function nameCustomer({ directory }: Oauth, request: CustomerReques
   const grant = await findGrant(directory, account, client, audience, "password");
   const identifier = await readIdentifier(ident_type, ident, account.settings.country, "ident");
   const { id } = await findPerson(storage.read, master_keys, account.account_id, type, identifier);
-  return { account, client, grant, person: id, source: sourceOf(client, end_user_ip, ip), now: storage.now() };
+  return { account, client, grant, person: id, source: sourceOf(bearer, client, end_user_ip, ip), now: storage.now() };
 }
 
 /** @throws 400 invalid_grant, 429 too_many_attempts. */

@@ -40,7 +40,7 @@ export function signupRoutes(app: App, oauth: Oauth): void {
       const locale = requestedLanguage(request.headers["accept-language"]);
       const { client_uuid } = request.bearer;
       const client = await lookUpClient(directory, request.account_id, client_uuid);
-      const source = client ? sourceOf(client, request.headers["end-user-ip"], request.ip) : null;
+      const source = client ? sourceOf(request.bearer, client, request.headers["end-user-ip"], request.ip) : null;
       return beginSignup(oauth, owner, request.body, locale, { source, client_uuid }, actorOf(request));
     },
   });
