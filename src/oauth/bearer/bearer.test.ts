@@ -56,6 +56,16 @@ describeOnBothEngines("a bearer", (engine) => {
     const directory = openDirectory({ storage, master_keys, revocations, public_url });
     return { directory, tokens: openTokens(storage, master_keys), documents: {} as Oauth["documents"], nudge() {} };
   }
+  /** The same, whose database answers no more: what it says, it knows. */
+  function cutOff(own: Oauth): Oauth {
+    const storage = {
+      ...own.directory.storage,
+      get read(): never {
+        throw new Error("the database was asked");
+      },
+    };
+    return { ...own, directory: { ...own.directory, storage } };
+  }
   const addClient = async (settings: Partial<ClientSettings> = {}, account = account_id) =>
     (await createClient(deps.directory, account, { name: "The Shop", settings }, actor)).client;
   const addGrant = (scope: readonly string[], audience = api, of = client) =>
@@ -243,6 +253,7 @@ describeOnBothEngines("a bearer", (engine) => {
         dead(/^taken from grant:/),
       );
       for (const token of [kept, personal, beside]) expect(await alive(token, own)).toBeDefined();
+      expect(await alive(kept, cutOff(own)), "asks nobody what is known").toBeDefined();
     }
     await removeGrant(deps.directory, grant, actor);
     await expect(alive(kept)).rejects.toMatchObject({ code: "invalid_token" });
@@ -282,6 +293,7 @@ describeOnBothEngines("a bearer", (engine) => {
     expect(await alive(token)).toBeDefined();
     const own = open();
     expect(await alive(token, own)).toBeDefined();
+    expect(await alive(token, cutOff(own)), "asks nobody what is known").toBeDefined();
     await give({ [api]: ["c:d"] });
     await expect(alive(token)).rejects.toMatchObject(dead(/^taken from public_grant:.*: a:b$/));
     const late = open();
