@@ -6,7 +6,7 @@ const servers = tests.some((path) => path.startsWith("test/"));
 const postgres = process.env.ENGINES?.includes("postgres");
 const setup = servers ? "test/support/global-setup.ts" : "test/mutation/global-setup.ts";
 
-/** The tests of one room, as Stryker runs them. */
+/** The tests of one room, as Stryker runs them: they read `src`, where it is broken, and flows do so here as well. */
 export default defineConfig({
   test: {
     root: new URL("../..", import.meta.url).pathname,

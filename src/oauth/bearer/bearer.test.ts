@@ -1,0 +1,338 @@
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../../test/support/engines.ts";
+import { refusalOf } from "../../../test/support/verification-room.ts";
+import { issuerOf } from "../../directory/accounts/account.ts";
+import { changeSettings } from "../../directory/accounts/change-settings.ts";
+import { createAccount } from "../../directory/accounts/create-account.ts";
+import type { Client } from "../../directory/clients/client.ts";
+import { createClient } from "../../directory/clients/create-client.ts";
+import type { ClientSettings } from "../../directory/clients/settings.ts";
+import { openDirectory } from "../../directory/directory.ts";
+import { changeScope, createGrant, publicGrantAt, removeGrant } from "../../directory/grants/change-grants.ts";
+import { holdingOfProvider } from "../../directory/users/account-user.ts";
+import { refuse } from "../../errors.ts";
+import { openHttp } from "../../http/server.ts";
+import { openRevocations, type Revocations } from "../../revocation/revocation.ts";
+import { masterKeys } from "../../secrets/master-keys.ts";
+import { asymmetric_algs } from "../../secrets/public-key.ts";
+import { reveal } from "../../secrets/secret.ts";
+import { openLogger } from "../../telemetry/log.ts";
+import type { Authorization } from "../../tokens/authorization.ts";
+import { issueAccessToken } from "../../tokens/issue.ts";
+import { openTokens } from "../../tokens/tokens.ts";
+import type { Presented } from "../dpop/dpop.ts";
+import type { Oauth } from "../oauth.ts";
+import { findAlive, findBearer, findToken, lookUpToken, requireBearer } from "./bearer.ts";
+
+const public_url = "http://localhost:8080";
+const actor = { id: "test", context: {} };
+const account_id = "T10000001";
+const [merchant, partner] = ["T10000002", "P10000003"];
+const issuer = issuerOf(public_url, account_id);
+const api = "https://api.shop.example";
+const master_keys = masterKeys([Buffer.alloc(32, 3)]);
+
+describeOnBothEngines("a bearer", (engine) => {
+  let test: TestStorage;
+  let revocations: Revocations;
+  let deps: Oauth;
+  let client: Client;
+  beforeAll(async () => {
+    test = await openTestStorage(engine);
+    revocations = await openRevocations(test.storage);
+    deps = open();
+    for (const id of [account_id, merchant, partner])
+      await createAccount(deps.directory, { account_id: id, name: "Shop", settings: {} }, actor);
+    client = await addClient();
+  });
+  afterAll(async () => {
+    await revocations.stop();
+    await test.close();
+  });
+
+  /** As another process would, which has read nothing yet. */
+  function open(): Oauth {
+    const { storage } = test;
+    const directory = openDirectory({ storage, master_keys, revocations, public_url });
+    return { directory, tokens: openTokens(storage, master_keys), documents: {} as Oauth["documents"], nudge() {} };
+  }
+  /** The same, whose database answers no more: what it says, it knows. */
+  function cutOff(own: Oauth): Oauth {
+    const storage = {
+      ...own.directory.storage,
+      get read(): never {
+        throw new Error("the database was asked");
+      },
+    };
+    return { ...own, directory: { ...own.directory, storage } };
+  }
+  const addClient = async (settings: Partial<ClientSettings> = {}, account = account_id) =>
+    (await createClient(deps.directory, account, { name: "The Shop", settings }, actor)).client;
+  const addGrant = (scope: readonly string[], audience = api, of = client) =>
+    createGrant(deps.directory, { client: of, audience, scope, type: "any" }, actor);
+
+  async function issue(fields: Partial<Authorization> = {}, account = account_id): Promise<string> {
+    const at = { account_id: account, issuer: issuerOf(public_url, account) };
+    const authorization: Authorization = {
+      issuing: { ...at, access_token_alg: "ES256", access_token_lifetime: 600 },
+      sid: "sid-1",
+      subject: { type: "client", id: client.id },
+      client_id: client.client_id,
+      client_uuid: client.id,
+      audience: at.issuer,
+      scope: ["a:b"],
+      id_token_alg: "RS256",
+      ...fields,
+    };
+    const { access_token } = await issueAccessToken(deps.tokens, authorization, test.storage.now());
+    return reveal(access_token);
+  }
+  const show = (token: string, fields: Partial<Presented> = {}): Presented => ({
+    ...{ authorization: `Bearer ${token}`, method: "GET", path: "/" },
+    ...fields,
+  });
+  const alive = (token: string, own = deps, account = account_id) => findAlive(own, account, token);
+  const dead = (detail: RegExp) => ({
+    code: "invalid_token",
+    options: expect.objectContaining({ detail: expect.stringMatching(detail) }),
+  });
+
+  it("is who its token says, at the account API and in its account alone", async () => {
+    const person = { type: "user", id: "9c1f", auth_time: 1, amr: ["otp"], acr: "1fa" } as const;
+    const token = await issue({ subject: person, grant_id: "g" });
+    const { began_at, ...bearer } = await findBearer(deps, account_id, show(token));
+    const { id: client_uuid, client_id } = client;
+    const login = { sid: "sid-1", grant_id: "g", auth_time: 1, amr: ["otp"] };
+    const who = { account_id, subject_type: "user", subject: "9c1f", client_id, client_uuid, scope: ["a:b"] };
+    expect(bearer).toEqual({ ...who, ...login });
+    expect(began_at).toBeGreaterThan(test.storage.now() - 60_000);
+    const elsewhere = show(await issue({ audience: api }));
+    await expect(findBearer(deps, account_id, elsewhere)).rejects.toMatchObject(dead(/audience/));
+    expect(await findToken(deps, account_id, elsewhere)).toMatchObject({ audience: api });
+    await expect(findBearer(deps, merchant, show(token))).rejects.toMatchObject(dead(/unknown key/));
+    await expect(findToken(deps, merchant, show(token))).rejects.toMatchObject(dead(/unknown key/));
+    await expect(findBearer(deps, "T19999999", show(token))).rejects.toMatchObject(dead(/no such account/));
+  });
+
+  it("calls from a page that its client lists, where a page calls", async () => {
+    const listing = await addClient({ allowed_origins: ["https://shop.example"] });
+    const token = await issue({ client_uuid: listing.id, subject: { type: "client", id: listing.id } });
+    const gone = await issue({ client_uuid: "nobody" });
+    for (const find of [findBearer, findToken]) {
+      for (const origin of [undefined, "https://shop.example", public_url])
+        expect(await find(deps, account_id, show(token, { origin })), origin).toBeDefined();
+      const other = { origin: "https://other.example" };
+      await expect(find(deps, account_id, show(token, other))).rejects.toMatchObject({ code: "unauthorized_client" });
+      expect(await find(deps, account_id, show(gone, other))).toBeDefined();
+    }
+  });
+
+  it("shows a token that is bound to a key with a proof, and no other with one", async () => {
+    const bound = await issue({ dpop_jkt: "thumb" });
+    const free = await issue();
+    for (const find of [findBearer, findToken]) {
+      await expect(find(deps, account_id, show(bound))).rejects.toMatchObject(dead(/bound to a key/));
+      const proved = (token: string) => show(token, { authorization: `DPoP ${token}` });
+      await expect(find(deps, account_id, proved(free))).rejects.toMatchObject(dead(/bound to a key/));
+      const { code, options } = await refusalOf(find(deps, account_id, proved(bound)));
+      expect([code, options?.headers?.["www-authenticate"]]).toEqual([
+        "invalid_token",
+        'DPoP realm="latchkey", error="invalid_dpop_proof"',
+      ]);
+    }
+  });
+
+  it("is nobody with a token that is none, and unknown while nobody can tell", async () => {
+    expect(await lookUpToken(deps, account_id, await issue())).toMatchObject({ sid: "sid-1" });
+    expect(await lookUpToken(deps, account_id, "x.y.z")).toBeUndefined();
+    const blind = { ...deps, directory: { ...deps.directory, revocations: { ...revocations, checkAlive: blindly } } };
+    function blindly() {
+      throw refuse("temporarily_unavailable");
+    }
+    await expect(lookUpToken(blind, account_id, await issue())).rejects.toMatchObject({
+      code: "temporarily_unavailable",
+    });
+  });
+
+  /** Routes behind the hook: of an account, of whoever calls, and open to everybody. */
+  function openRoutes() {
+    const app = openHttp({
+      logger: openLogger("silent"),
+      trustProxy: false,
+      metrics: { observe() {}, text: async () => "", content_type: "text/plain" },
+      secure: false,
+    });
+    requireBearer(app, deps);
+    const schema = { hide: true };
+    app.get("/accounts/:oid/things", { schema, config: { scopes: ["a:b"] } }, async ({ account_id, bearer }) => ({
+      account_id,
+      subject: bearer.subject,
+    }));
+    app.get("/me", { schema, config: { scopes: [] } }, async ({ bearer }) => ({ account_id: bearer.account_id }));
+    app.get("/open/:oid", { schema, config: { public: true, scopes: ["a:b"] } }, async ({ account_id }) => ({
+      account_id,
+    }));
+    app.get("/undeclared", { schema }, async () => ({}));
+    app.get("/careless", { schema, config: { public: true } }, async ({ bearer }) => bearer);
+    return async (url: string, authorization?: string) => {
+      const { statusCode, headers, body } = await app.inject({ url, headers: authorization ? { authorization } : {} });
+      return { status: statusCode, said: headers["www-authenticate"], body: JSON.parse(body) };
+    };
+  }
+  const metadataOf = (id: string) =>
+    `resource_metadata="${public_url}/.well-known/oauth-protected-resource/v1/accounts/${id}"`;
+
+  it("is asked for by every route that is not open to everybody", async () => {
+    const get = openRoutes();
+    const good = `Bearer ${await issue()}`;
+    const things = `/accounts/${account_id}/things`;
+    expect(await get(things, good)).toMatchObject({ status: 200, body: { account_id, subject: client.id } });
+    expect(await get("/me", good)).toMatchObject({ status: 200, body: { account_id } });
+    expect(await get(`/open/${account_id}`)).toMatchObject({ status: 200, body: { account_id } });
+    expect((await get("/undeclared")).status).toBe(200);
+    expect((await get("/careless", good)).status).toBe(500);
+    for (const url of ["/accounts/x/things", "/open/x"]) expect((await get(url, good)).status, url).toBe(400);
+    const weak = await get(things, `Bearer ${await issue({ scope: ["c:d"] })}`);
+    expect(weak.status).toBe(403);
+    expect(weak.said).toMatch(/^Bearer realm="latchkey", error="insufficient_scope", .* scope="a:b", resource_m/);
+    expect(weak.said).toContain(metadataOf(account_id));
+  });
+
+  it("is told where to get a token, in the scheme in which the last one came", async () => {
+    const get = openRoutes();
+    const things = `/accounts/${account_id}/things`;
+    const [bare, wrong, proved] = [await get(things), await get(things, "Bearer x"), await get(things, "dpop x")];
+    expect([bare.status, bare.said]).toEqual([401, `Bearer realm="latchkey", ${metadataOf(account_id)}`]);
+    expect(wrong.said).toMatch(
+      /^Bearer realm="latchkey", error="invalid_token", error_description="[^"]+", resource_m/,
+    );
+    expect(proved.said).toMatch(/^DPoP realm="latchkey", error="invalid_token"/);
+    expect(proved.said).toMatch(new RegExp(` algs="${asymmetric_algs.join(" ")}", resource_metadata="[^"]+"$`));
+    expect((await get("/me")).said).toBe('Bearer realm="latchkey"');
+  });
+
+  it("is taken for one of the account that its token names, until that is read in full", async () => {
+    const get = openRoutes();
+    const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
+    const said = async (claims: unknown) => (await get("/me", `Bearer ${part({})}.${part(claims)}.AAAA`)).said;
+    const named = [
+      [account_id, { oid: account_id, iss: issuer }],
+      [merchant, { oid: account_id, iss: issuerOf(public_url, merchant), aud: issuerOf(public_url, merchant) }],
+      [merchant, { oid: account_id, aud: ["https://api.example", `x/accounts/${merchant}`, `/accounts/${partner}`] }],
+      [partner, { aud: partner }],
+    ] as const;
+    for (const [id, claims] of named) expect(await said(claims), JSON.stringify(claims)).toContain(metadataOf(id));
+    const nobody = [
+      {},
+      null,
+      account_id,
+      { oid: account_id },
+      { oid: 1, iss: issuer },
+      { aud: 1 },
+      { aud: ["x", null] },
+    ];
+    for (const claims of nobody) expect(await said(claims), JSON.stringify(claims)).not.toContain("resource_metadata");
+    for (const token of ["x", "a.b.c"]) {
+      const { status, said } = await get("/me", `Bearer ${token}`);
+      expect([status, said], token).toEqual([401, expect.not.stringContaining("resource_metadata")]);
+    }
+  });
+
+  it("keeps what its grant still gives, and loses its token with a scope that is taken", async () => {
+    const grant = await addGrant(["a:b", "c:d", "openid"]);
+    const other = await addGrant(["x:y"], "https://other.example");
+    const of = (scope: readonly string[], fields: Partial<Authorization> = {}) =>
+      issue({ audience: api, scope, grant_id: grant.id, ...fields });
+    const [both, kept, personal] = [await of(["a:b", "c:d"]), await of(["a:b"]), await of(["a:b", "profile"])];
+    const exchanged = await of(["c:d"], { grant_id: other.id, holds: [`grant:${grant.id}`] });
+    const beside = await of(["c:d"], { grant_id: other.id, holds: ["role:1"] });
+    await changeScope(deps.directory, grant, ["a:b"], actor);
+    for (const own of [deps, open()]) {
+      await expect(alive(both, own)).rejects.toMatchObject(dead(/^taken from grant:.*: c:d$/));
+      await expect(alive(exchanged, own), "what it was exchanged for").rejects.toMatchObject(
+        dead(/^taken from grant:/),
+      );
+      for (const token of [kept, personal, beside]) expect(await alive(token, own)).toBeDefined();
+      expect(await alive(kept, cutOff(own)), "asks nobody what is known").toBeDefined();
+    }
+    await removeGrant(deps.directory, grant, actor);
+    await expect(alive(kept)).rejects.toMatchObject({ code: "invalid_token" });
+  });
+
+  it("is not refused for what another process gave a moment ago", async () => {
+    const grant = await addGrant(["a:b"], "https://given.example");
+    const own = open();
+    const token = await issue({ audience: "https://given.example", scope: ["c:d"], grant_id: grant.id });
+    await changeScope(deps.directory, grant, ["x:y"], actor);
+    await expect(alive(token, own)).rejects.toMatchObject(dead(/^taken/));
+    await changeScope(deps.directory, grant, ["c:d"], actor);
+    expect(await alive(token, own)).toBeDefined();
+    await changeScope(deps.directory, grant, ["x:y"], actor);
+    await removeGrant(deps.directory, grant, actor);
+    const { checkStillGiven } = await import("./still-given.ts");
+    const named = await alive(await issue({ holds: ["role:1"] }));
+    const of = { ...named, grant_id: grant.id };
+    await expect(checkStillGiven(open().directory, account_id, of)).rejects.toMatchObject(dead(/is gone$/));
+  });
+
+  it("keeps at an account API what a scope of its grant covers", async () => {
+    const grant = await addGrant(["admin:accounts", "x:y"], issuer);
+    const token = await issue({ scope: ["write:accounts"], grant_id: grant.id });
+    const elsewhere = await addGrant(["admin:accounts"], "https://covered.example");
+    const there = await issue({ scope: ["write:accounts"], grant_id: elsewhere.id, audience: elsewhere.audience });
+    for (const one of [grant, elsewhere]) await changeScope(deps.directory, one, ["admin:accounts"], actor);
+    expect(await alive(token)).toMatchObject({ scope: ["write:accounts"] });
+    await expect(alive(there)).rejects.toMatchObject(dead(/write:accounts$/));
+  });
+
+  it("keeps what the account gives all that registered themselves, as long as it does", async () => {
+    const give = (public_client_grants: Record<string, string[]>) =>
+      changeSettings(deps.directory, account_id, { public_client_grants }, actor);
+    const token = await issue({ scope: ["a:b"], audience: api, holds: [publicGrantAt(api)] });
+    await give({ [api]: ["a:b"], "https://other.example": ["c:d"] });
+    expect(await alive(token)).toBeDefined();
+    const own = open();
+    expect(await alive(token, own)).toBeDefined();
+    expect(await alive(token, cutOff(own)), "asks nobody what is known").toBeDefined();
+    await give({ [api]: ["c:d"] });
+    await expect(alive(token)).rejects.toMatchObject(dead(/^taken from public_grant:.*: a:b$/));
+    const late = open();
+    await expect(alive(token, late)).rejects.toMatchObject(dead(/^taken/));
+    await give({ [api]: ["a:b"] });
+    expect(await alive(token, late), "given again elsewhere").toBeDefined();
+    await give({});
+    await expect(alive(token)).rejects.toMatchObject(dead(/^public_grant:.* is gone$/));
+  });
+
+  it("of the account's own provider lives while that is the provider", async () => {
+    const jwks = { name: "Staff", issuer: "https://id.example", uri: "https://id.example/jwks" };
+    const token = await issue({ holds: ["held:x", holdingOfProvider(jwks)] });
+    const plain = await issue({ holds: ["held:x"] });
+    await expect(alive(token)).rejects.toMatchObject(dead(/provider/));
+    await changeSettings(deps.directory, account_id, { jwks }, actor);
+    expect(await alive(token)).toBeDefined();
+    await changeSettings(deps.directory, account_id, { jwks: { ...jwks, issuer: "https://other.example" } }, actor);
+    await expect(alive(token)).rejects.toMatchObject(dead(/provider/));
+    expect(await alive(plain)).toBeDefined();
+  });
+
+  it("of a partner lives with its client and grant at home, and while the merchant lets partners in", async () => {
+    const theirs = await addClient({}, partner);
+    const there = issuerOf(public_url, merchant);
+    const grant = await addGrant(["a:b"], there, theirs);
+    const act = { iss: issuerOf(public_url, partner), sub: theirs.id, account_id: partner };
+    const fields = { client_id: theirs.client_id, client_uuid: theirs.id, grant_id: grant.id, act };
+    const token = await issue({ ...fields, subject: { type: "client", id: theirs.id } }, merchant);
+    const let_in = (partner_access: boolean) => changeSettings(deps.directory, merchant, { partner_access }, actor);
+    await let_in(false);
+    await expect(alive(token, deps, merchant)).rejects.toMatchObject(dead(/not let in/));
+    await let_in(true);
+    expect(await alive(token, deps, merchant)).toMatchObject({ partner_account: partner });
+    await changeScope(deps.directory, grant, ["x:y"], actor);
+    await expect(alive(token, deps, merchant)).rejects.toMatchObject(dead(/^taken from grant:/));
+    await changeScope(deps.directory, grant, ["a:b"], actor);
+    expect(await alive(token, deps, merchant)).toBeDefined();
+    await removeGrant(deps.directory, grant, actor);
+    await expect(alive(token, deps, merchant)).rejects.toMatchObject({ code: "invalid_token" });
+  });
+});
