@@ -13,6 +13,7 @@ import { until } from "../support/smtp.ts";
 const ADDED_BACK = `
   drop index refresh_families_held;
   drop index sessions_person;
+  create index sessions_user on sessions (account_id, user_id);
   drop index usernames_canonical;
   alter table usernames drop column username_canonical;
   alter table clients drop column set_by_account;
