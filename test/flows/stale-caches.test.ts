@@ -163,7 +163,7 @@ describeOnBothEngines("what is remembered here and gone from the database", (eng
   );
 
   /** Another process changes a client: this one goes on with what it knew. */
-  async function changedElsewhere(client: TestClient, settings: Partial<ClientSettings>): Promise<void> {
+  const changedElsewhere = async (client: TestClient, settings: Partial<ClientSettings>): Promise<void> => {
     const { directory } = latchkey.server.core;
     const { account_id } = tenant;
     const before = await findClient(directory, account_id, client.client_id);
@@ -173,7 +173,7 @@ describeOnBothEngines("what is remembered here and gone from the database", (eng
     directory.clients.clear();
     for (const name of [client.client_id, client.id])
       await directory.clients.get(cacheKey(account_id, name), async () => before);
-  }
+  };
 
   const NEW = "https://shop.example/new";
   const moved = { callbacks: [CALLBACK, NEW] };
@@ -182,7 +182,7 @@ describeOnBothEngines("what is remembered here and gone from the database", (eng
   const PAGE = "https://page.shop.example";
   const CREDENTIALS = { grant_type: "client_credentials", resource: "https://api.shop.example" };
 
-  async function keyPair() {
+  const keyPair = async () => {
     const { publicKey, privateKey } = await generateKeyPair("ES256");
     const jwks = { keys: [{ ...(await exportJWK(publicKey)), kid: randomUUID(), alg: "ES256" }] };
     const assertion = ({ client_id }: TestClient) =>
@@ -194,7 +194,7 @@ describeOnBothEngines("what is remembered here and gone from the database", (eng
         .setExpirationTime("1m")
         .sign(privateKey);
     return { jwks, assertion };
-  }
+  };
   const own = async (settings: Partial<ClientSettings>) => {
     const client = await addClient(latchkey, tenant.account_id, { first_party: true, ...settings });
     await addGrant(latchkey, tenant.account_id, client, tenant.audience, ["orders:read"]);
@@ -244,13 +244,13 @@ describeOnBothEngines("what is remembered here and gone from the database", (eng
       const by_key = { token_endpoint_auth_method: "private_key_jwt", grant_types: ["client_credentials"] } as const;
       const client = await own({ ...by_key, grant_types: [...by_key.grant_types], jwks: first.jwks });
       await changedElsewhere(client, { jwks: next.jwks });
-      return byKey(client, next);
+      return await byKey(client, next);
     },
     async "a key in the place of a secret"() {
       const client = await own({ grant_types: ["client_credentials"] });
       const next = await keyPair();
       await changedElsewhere(client, { token_endpoint_auth_method: "private_key_jwt", jwks: next.jwks });
-      return byKey(client, next);
+      return await byKey(client, next);
     },
     async "no secret any more"() {
       const client = await own({ grant_types: ["authorization_code"] });
@@ -264,6 +264,15 @@ describeOnBothEngines("what is remembered here and gone from the database", (eng
       await changedElsewhere(client, { allowed_origins: [PAGE] });
       const headers = { authorization: basic(client), origin: PAGE };
       return (await call(`${tenant.base}/oauth/token`, { method: "POST", headers, form: CREDENTIALS })).status;
+    },
+    async "what a client that registered itself reads back"() {
+      const json = { redirect_uris: [CALLBACK] };
+      const { body } = await call(`${tenant.base}/oauth/register`, { method: "POST", token: tenant.token, json });
+      const { id } = await findClient(latchkey.server.core.directory, tenant.account_id, body.client_id);
+      await changedElsewhere({ ...body, id }, moved);
+      const read = await call(body.registration_client_uri, { token: body.registration_access_token });
+      expect(read.body.redirect_uris).toEqual(moved.callbacks);
+      return read.status;
     },
     async "an address after logout"() {
       const client = await own({});

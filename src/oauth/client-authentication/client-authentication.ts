@@ -108,10 +108,7 @@ async function authenticateByForm(
 const ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /** Secrets may come either way, as RFC 6749 §2.3.1 lets clients choose; a key never gives way to a secret. */
-function checkWay(
-  client: ProvenClient,
-  way: "client_secret_basic" | "client_secret_post",
-): ProvenClient {
+function checkWay(client: ProvenClient, way: "client_secret_basic" | "client_secret_post"): ProvenClient {
   const { token_endpoint_auth_method: registered } = client.settings;
   const by_secret = (method: string) => method.startsWith("client_secret_");
   if (registered === way || (by_secret(registered) && by_secret(way))) return client;

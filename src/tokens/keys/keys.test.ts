@@ -13,7 +13,6 @@ import { issueAccessToken, issueIdToken } from "../issue.ts";
 import { readIdToken } from "../read-id-token.ts";
 import { openTokens, type Tokens } from "../tokens.ts";
 import { verifyAccessToken } from "../verify.ts";
-import { accountKey } from "./account-key.ts";
 import { checkMasterKeys } from "./check-master-keys.ts";
 import { keysOf, publishedKeys, signingKey } from "./find-key.ts";
 import { keySweep, rotateKey } from "./rotate-key.ts";
@@ -29,7 +28,7 @@ describeOnBothEngines("signing keys", (engine) => {
   const fresh = (): Tokens => openTokens(test.storage, master_keys);
   beforeAll(async () => {
     test = await openTestStorage(engine);
-    for (let n = 1; n <= 10; n++) {
+    for (let n = 1; n <= 11; n++) {
       const account_id = `T0000000${n.toString(16).toUpperCase()}`;
       await test.storage.write((tx) =>
         tx.db
@@ -248,8 +247,6 @@ describeOnBothEngines("signing keys", (engine) => {
   it("are replaced once, however many processes find them old, also where the next signs at once", async () => {
     const { storage } = test;
     const account_id = "T0000000B";
-    const account = { account_id, name: "x", settings: "{}", created_at: "", updated_at: "" };
-    await storage.write(({ db }) => db.insertInto("accounts").values(account).execute());
     const now = storage.now();
     await signingKey(fresh(), account_id, "ES256", now - 91 * DAY);
     const told: string[] = [];
@@ -257,10 +254,7 @@ describeOnBothEngines("signing keys", (engine) => {
     const at = (milliseconds: number) => ({ ...storage, now: () => milliseconds });
     const elsewhere = keySweep(fresh(), async () => 0, note);
     // Between this one's look at what is old and its own rotation.
-    const leadOf = async () => {
-      await elsewhere.sweep(at(now - 1_000), 500);
-      return 0;
-    };
+    const leadOf = () => elsewhere.sweep(at(now - 1_000), 500).then(() => 0);
     await keySweep(fresh(), leadOf, note).sweep(at(now), 500);
     expect(told.filter((one) => one === account_id)).toHaveLength(1);
     expect(await keysOf(fresh(), account_id)).toHaveLength(2);
@@ -313,63 +307,6 @@ describeOnBothEngines("signing keys", (engine) => {
       `MASTER_KEY lacks a key: ${newer.current} is needed`,
     );
     await expect(checkMasterKeys(test.storage, newer)).rejects.toThrow(`${older.current} is needed`);
-  });
-});
-
-describeOnBothEngines("a key that an account keeps for good", (engine) => {
-  let test: TestStorage;
-  beforeAll(async () => {
-    test = await openTestStorage(engine);
-    for (const account_id of ["T00000001", "T00000002"])
-      await test.storage.write((tx) =>
-        tx.db
-          .insertInto("accounts")
-          .values({ account_id, name: "x", settings: "{}", created_at: "", updated_at: "" })
-          .execute(),
-      );
-  });
-  afterAll(() => test.close());
-  const hex = (key: Uint8Array) => Buffer.from(key).toString("hex");
-
-  it("is one, whoever asks at the same time, and another for each account", async () => {
-    const fresh = () => openTokens(test.storage, masterKeys([Buffer.alloc(32, 3)]));
-    const processes = [fresh(), fresh(), fresh()];
-    const asked = await Promise.all(processes.map((tokens) => accountKey(tokens, "T00000001", "pairwise")));
-    const [key, ...others] = asked.map(hex);
-    expect(key).toMatch(/^[\da-f]{64}$/);
-    expect(others).toEqual([key, key]);
-    expect(hex(await accountKey(fresh(), "T00000001", "pairwise"))).toBe(key);
-    expect(hex(await accountKey(fresh(), "T00000002", "pairwise"))).not.toBe(key);
-  });
-
-  it("is kept opened for some accounts, not for all that there are", async () => {
-    const tokens = openTokens(test.storage, masterKeys([Buffer.alloc(32, 3)]));
-    for (let n = 0; n < 10_000; n++) await tokens.account_keys.get(`${n}`, async () => new Uint8Array());
-    await accountKey(tokens, "T00000001", "pairwise");
-    const kept = (name: string) => tokens.account_keys.get(name, async () => undefined);
-    expect(await kept("0")).toBeUndefined();
-    expect(await kept("T00000001 pairwise")).toBeDefined();
-  });
-
-  it("is soon another at every process where the database lost the first", async () => {
-    const elapsed = vi.spyOn(performance, "now").mockReturnValue(0);
-    const [here, elsewhere] = [0, 0].map(() => openTokens(test.storage, masterKeys([Buffer.alloc(32, 3)])));
-    if (!here || !elsewhere) throw new Error("no processes");
-    const key = (tokens: Tokens) => accountKey(tokens, "T00000002", "pairwise").then(hex);
-    try {
-      const lost = await key(here);
-      await test.storage.write(({ db }) =>
-        db.deleteFrom("account_keys").where("account_id", "=", "T00000002").execute(),
-      );
-      const next = await key(elsewhere);
-      expect(next).not.toBe(lost);
-      expect(await key(here), "read once in five seconds").toBe(lost);
-      elapsed.mockReturnValue(5_001);
-      expect(await key(here)).toBe(next);
-      expect(await key(elsewhere)).toBe(next);
-    } finally {
-      elapsed.mockRestore();
-    }
   });
 });
 
