@@ -148,7 +148,7 @@ describeOnBothEngines("an import", (engine) => {
       [{ username: "Ada", user_id: "gone", username_canonical: "ada" }, null],
       [{ username: "ada" }, "ada"],
     ];
-    const gone = { ...tables.users.find(({ id }: { id: string }) => id === one.user_id), id: "gone" };
+    const gone = { ...tables.users.find(({ id }) => id === one.user_id), id: "gone" };
     const users = [...tables.users, { ...gone, deleted_at: one.created_at }];
     const usernames = names.map(([row], n) => ({ ...one, id: `name-${n}`, ...row }));
     const { database_url, drop } = await createTestDatabase(engine);
