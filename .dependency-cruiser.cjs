@@ -97,7 +97,7 @@ module.exports = {
     {
       name: "server-knows-no-command",
       severity: "error",
-      from: { path: "^src/(server|core|workers|tune-engine|check-settings|advice)\\.ts$" },
+      from: { path: "^src/(server|core|workers|tune-engine|load-modules|check-settings|advice)\\.ts$" },
       to: { path: "^src/cli/" },
     },
     {
@@ -133,7 +133,7 @@ module.exports = {
         path: "^src/",
         pathNot: [
           wing([...WINGS, ...GROUND, "cli"]),
-          "^src/(server|core|workers|tune-engine|check-settings|advice)\\.ts$",
+          "^src/(server|core|workers|tune-engine|load-modules|check-settings|advice)\\.ts$",
           TEST,
         ],
       },
