@@ -147,11 +147,11 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     stops.push(async () => app.close());
     const offer = config.demo && !options.follower ? await offerDemo(directory, config.database_url) : undefined;
     const { host, port } = config;
-    await loadModules();
     await app.listen({ host, port }).catch((error) => {
       offer?.withdraw();
       throw listenFault("PORT", host, port, error);
     });
+    await loadModules();
     log.info({ public_url: config.public_url, engine: storage.engine }, "listening");
     if (!options.json) offer?.print();
     return { app, core, stop: () => stopAll(stops, core) };
