@@ -48,7 +48,7 @@ export const budgets = {
   page_source: {
     limit: 50,
     window: HOUR,
-    counts: "wrong codes at hosted logins from one source: so many leave an audit event",
+    counts: "wrong codes and providers' answers at hosted logins from one source: so many leave an audit event",
   },
   page_site: { limit: 1_000, window: HOUR, counts: "the same from one IPv6 site (/48), all of its networks together" },
   factor_guess: {

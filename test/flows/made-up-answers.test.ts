@@ -96,6 +96,26 @@ describeOnBothEngines("answers that somebody makes up", (engine) => {
     }
   };
 
+  it("leave no more traces from one address than wrong codes do, by however many browsers, and are refused all the same", () =>
+    standing(async () => {
+      const { tenant, standard } = await open();
+      nonce = null;
+      const make = async () => {
+        const surfer = openSurfer(latchkey);
+        const { away } = await begin(surfer, standard);
+        return (await surfer.visit(back(away, "made-up"))).html;
+      };
+      const page = await make();
+      expect(await events(tenant)).toBe(1);
+      await latchkey.server.core.storage.write(async ({ db }) => {
+        const used = db.updateTable("budgets").set({ count: 50 }).where("account_id", "=", tenant.account_id);
+        await used.where("budget", "=", "page_source").execute();
+      });
+      const status = /role="alert"[^>]*>([^<]+)/;
+      expect(status.exec(await make())?.[1]).toBe(status.exec(page)?.[1]);
+      expect(await events(tenant)).toBe(1);
+    }));
+
   it("ask the provider a few times a minute, and whoever does log in there counts for nothing", () =>
     standing(async (pass) => {
       const { tenant, standard } = await open();

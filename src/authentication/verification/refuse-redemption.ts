@@ -4,12 +4,10 @@ import type { Directory } from "../../directory/directory.ts";
 import { canonicalAudience, pageHost } from "../../directory/grants/audience.ts";
 import { by_reuse, revoke } from "../../directory/revoke.ts";
 import { type ErrorCode, type Refusal, refuse } from "../../errors.ts";
-import type { Charge } from "../../limits/budgets.ts";
 import { chargeAll, longestWait } from "../../limits/limits.ts";
-import { siteSubject, sourceSubject } from "../../limits/source.ts";
-import type { MasterKeys } from "../../secrets/master-keys.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import type { Authentication } from "../authentication.ts";
+import { leavesTrace } from "../guesses/trace.ts";
 import { FAILURES_LIMIT, isShut, wasCompared } from "./guess-window.ts";
 import { sendClosingNotice } from "./notice.ts";
 import type { Guess, RedeemRequest } from "./redeem.ts";
@@ -120,7 +118,7 @@ export async function refuseGuess(
       const login = { account_id, budget: "page_guess", subject: audience } as const;
       const login_wait = longestWait(await chargeAll(tx, [login], now));
       if (login_wait !== undefined) return login_wait;
-      if (!(await chargeSource(tx, master_keys, request))) return undefined;
+      if (!(await leavesTrace(tx, master_keys, account_id, request.facts.ip, now))) return undefined;
     } else if (is_blamed) {
       await blameClient(tx, request);
     }
@@ -129,22 +127,6 @@ export async function refuseGuess(
   });
   if (wait !== undefined) return refuse("too_many_attempts", { retry_after: wait });
   return refuse(reason, retry_after === undefined ? {} : { retry_after });
-}
-
-/**
- * What its own network may not do any more takes nothing of what that shares with its neighbours.
- *
- * @returns whether it may.
- */
-async function chargeSource(tx: Transaction, keys: MasterKeys, { account, facts, now }: Refused): Promise<boolean> {
-  const { account_id } = account;
-  const source: Charge = { account_id, budget: "page_source", subject: sourceSubject(keys, account_id, facts.ip) };
-  const site = siteSubject(keys, account_id, facts.ip);
-  const steps = site === undefined ? [source] : [source, { account_id, budget: "page_site", subject: site } as const];
-  for (const step of steps) {
-    if (longestWait(await chargeAll(tx, [step], now)) !== undefined) return false;
-  }
-  return true;
 }
 
 /** Beyond the limit its codes are longer for a while. */

@@ -52,7 +52,8 @@ export function upstreamRoutes(app: App, oauth: Oauth): void {
   ) => {
     const { directory } = oauth;
     const { account_id, ip: address } = request;
-    const recorded = recordRefused(directory, { account, client, actor: client.id, facts: factsOf(request) });
+    const facts = factsOf(request);
+    const recorded = recordRefused(directory, { account, client, actor: client.id, facts, at_page: true });
     return attempt(directory, account_id, { browser, address }, directory.storage.now(), () => work().catch(recorded));
   };
 

@@ -1,0 +1,25 @@
+import type { Charge } from "../../limits/budgets.ts";
+import { chargeAll, longestWait } from "../../limits/limits.ts";
+import { siteSubject, sourceSubject } from "../../limits/source.ts";
+import type { MasterKeys } from "../../secrets/master-keys.ts";
+import type { Transaction } from "../../storage/storage.ts";
+
+/**
+ * Whether what a stranger has tried at a hosted page, who begins as many logins as they like, is still to be in the audit
+ * trail; counted as one more. What its own network may not do any more takes nothing of what that shares with its neighbours.
+ */
+export async function leavesTrace(
+  tx: Transaction,
+  keys: MasterKeys,
+  account_id: string,
+  ip: string,
+  now: number,
+): Promise<boolean> {
+  const source: Charge = { account_id, budget: "page_source", subject: sourceSubject(keys, account_id, ip) };
+  const site = siteSubject(keys, account_id, ip);
+  const steps = site === undefined ? [source] : [source, { account_id, budget: "page_site", subject: site } as const];
+  for (const step of steps) {
+    if (longestWait(await chargeAll(tx, [step], now)) !== undefined) return false;
+  }
+  return true;
+}
