@@ -16,7 +16,7 @@ import type { Oauth } from "../../src/oauth/oauth.ts";
 import { type HotStatement, instant } from "../../src/storage/storage.ts";
 import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
-import { actor, addClient, addUser, basic, CALLBACK, call, inbox } from "../support/latchkey.ts";
+import { actor, addClient, addUser, CALLBACK, call, inbox } from "../support/latchkey.ts";
 import { addPerson, logInAccountUser, oneTimePassword, setFactors } from "../support/people.ts";
 import { answered, openScene, type Scene } from "../support/standard-client.ts";
 import { openSurfer, type Shown, type Surfer } from "../support/surfer.ts";
@@ -372,37 +372,5 @@ describeOnBothEngines("a step of the hosted login", (engine) => {
     const asked = await surfer.act(waiting, "code", { code: await newest(other.email) });
     expect(asked.html).toContain(`<span>${other.email}</span>`);
     expect((await idTokenOf(await surfer.act(asked, "allow"), third)).sub).toBe(other.id);
-  });
-
-  it("is not taken by a HEAD, which begins, spends and ends nothing", async () => {
-    const { latchkey, tenant, own } = scene;
-    const surfer = openSurfer(latchkey);
-    const head = async (url: string) => {
-      const cookie = [...surfer.jar].map(([name, value]) => `${name}=${value}`).join("; ");
-      const reply = await call(url.replace(latchkey.config.public_url, latchkey.url), {
-        method: "HEAD",
-        headers: { cookie, accept: "text/html" },
-      });
-      expect([reply.status, reply.headers.get("content-type"), reply.headers.has("set-cookie")], url).toEqual([
-        ...[200, "text/html; charset=utf-8", false],
-      ]);
-    };
-    const post = (path: string, form: Readonly<Record<string, string>>, headers = {}) =>
-      call(`${tenant.base}/oauth/${path}`, { method: "POST", form, headers });
-    const asked = Object.fromEntries(new URL(scene.address()).searchParams);
-    const begun = (await post("authorize", asked)).headers.get("location") ?? "";
-    await head(begun);
-    const page = await surfer.visit(begun);
-    const { email } = await someone();
-    const waiting = await surfer.act(page, "identify", { identifier: email });
-    const done = await surfer.act(waiting, "code", { code: await newest(email) });
-    const { body } = await scene.redeem(answered(done).get("code") ?? "");
-    const { request_uri } = (await post("par", asked, { authorization: basic(own) })).body;
-    const pushed = new URLSearchParams({ client_id: own.client_id, request_uri });
-    await head(`${tenant.issuer}/oauth/authorize?${pushed}`);
-    expect(answered(await surfer.visit(`${tenant.issuer}/oauth/authorize?${pushed}`)).get("code")).toBeTruthy();
-    await head(`${tenant.issuer}/oauth/logout?id_token_hint=${body.id_token}`);
-    await head(`${tenant.issuer}/login/upstream/callback/none?state=a.b.c`);
-    expect(answered(await surfer.visit(scene.address(own, { prompt: "none" }))).get("code")).toBeTruthy();
   });
 });

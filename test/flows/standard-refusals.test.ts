@@ -4,7 +4,7 @@ import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { openKey } from "../support/dpop.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
-import { addClient, addGrant, basic, CALLBACK, call } from "../support/latchkey.ts";
+import { addClient, addGrant, addUser, basic, CALLBACK, call, inbox } from "../support/latchkey.ts";
 import { answered, openScene, pkce, type Scene } from "../support/standard-client.ts";
 import { openSurfer } from "../support/surfer.ts";
 
@@ -210,5 +210,37 @@ describeOnBothEngines("a refusal of the standard surface", (engine) => {
       expect(await post("par", issuer, request, mixed), "by two names").toBe(401);
     for (const path of ["token", "introspect", "revoke"])
       expect(await post(path, `${issuer}/oauth/par`, { token: "x", grant_type: "client_credentials" }), path).toBe(401);
+  });
+
+  it("is not what a HEAD of a page is answered with, and it begins, spends and ends nothing", async () => {
+    const { latchkey, tenant, own } = scene;
+    const surfer = openSurfer(latchkey);
+    const head = async (url: string) => {
+      const cookie = [...surfer.jar].map(([name, value]) => `${name}=${value}`).join("; ");
+      const reply = await call(url.replace(latchkey.config.public_url, latchkey.url), {
+        method: "HEAD",
+        headers: { cookie, accept: "text/html" },
+      });
+      expect([reply.status, reply.headers.get("content-type"), reply.headers.has("set-cookie")], url).toEqual([
+        ...[200, "text/html; charset=utf-8", false],
+      ]);
+    };
+    const post = (path: string, form: Readonly<Record<string, string>>, headers = {}) =>
+      call(`${tenant.base}/oauth/${path}`, { method: "POST", form, headers });
+    const asked = Object.fromEntries(new URL(scene.address()).searchParams);
+    const begun = (await post("authorize", asked)).headers.get("location") ?? "";
+    await head(begun);
+    const { email } = await addUser(latchkey, tenant.account_id);
+    const waiting = await surfer.act(await surfer.visit(begun), "identify", { identifier: email });
+    const code = (await inbox(tenant, email))[0]?.verification_code ?? "";
+    const done = await surfer.act(waiting, "code", { code });
+    const { body } = await scene.redeem(answered(done).get("code") ?? "");
+    const { request_uri } = (await post("par", asked, { authorization: basic(own) })).body;
+    const pushed = new URLSearchParams({ client_id: own.client_id, request_uri });
+    await head(`${tenant.issuer}/oauth/authorize?${pushed}`);
+    expect(answered(await surfer.visit(`${tenant.issuer}/oauth/authorize?${pushed}`)).get("code")).toBeTruthy();
+    await head(`${tenant.issuer}/oauth/logout?id_token_hint=${body.id_token}`);
+    await head(`${tenant.issuer}/login/upstream/callback/none?state=a.b.c`);
+    expect(answered(await surfer.visit(scene.address(own, { prompt: "none" }))).get("code")).toBeTruthy();
   });
 });
