@@ -108,6 +108,9 @@ export interface ServerOptions {
 /** @throws an Error whose message says what to do. */
 export async function startServer(config: Config, options: ServerOptions = {}): Promise<RunningServer> {
   const log = options.log ?? openLogger(config.log_level);
+  const loaded = loadModules();
+  // It is heard of where it is waited for.
+  loaded.catch(() => {});
   const tracing = config.otlp_endpoint === null ? undefined : await openTracing(config.otlp_endpoint, version, log);
   const onUnread = (error: unknown) => log.error({ err: error }, "revocations cannot be read");
   const { onQuery, abandoned } = options;
@@ -145,13 +148,13 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       tracing,
     });
     stops.push(async () => app.close());
+    await loaded;
     const offer = config.demo && !options.follower ? await offerDemo(directory, config.database_url) : undefined;
     const { host, port } = config;
     await app.listen({ host, port }).catch((error) => {
       offer?.withdraw();
       throw listenFault("PORT", host, port, error);
     });
-    await loadModules();
     log.info({ public_url: config.public_url, engine: storage.engine }, "listening");
     if (!options.json) offer?.print();
     return { app, core, stop: () => stopAll(stops, core) };

@@ -33,7 +33,7 @@ export interface Directory {
   /** By `account uuid`: all live grants of a client. */
   readonly grants: Cache<readonly Grant[]>;
   readonly connections: Cache<readonly Connection[]>;
-  /** Of an account, what looks at all of its people; and searches, in a line of their own. */
+  /** Of an account, what looks at all of its people; in lines of their own searches, and what people are given. */
   readonly inTurn: InTurn;
 }
 
@@ -64,6 +64,14 @@ export function openDirectory(options: DirectoryOptions): Directory {
  */
 export const searchInTurn = <T>({ inTurn }: Directory, account_id: string, search: () => Promise<T>): Promise<T> =>
   inTurn(`search ${account_id}`, search);
+
+/**
+ * What somebody is given, by themselves or by a role, one after the other: together it would be more than each may hold.
+ *
+ * @throws 503 temporarily_unavailable when too many wait.
+ */
+export const giveInTurn = <T>({ inTurn }: Directory, account_id: string, give: () => Promise<T>): Promise<T> =>
+  inTurn(`give ${account_id}`, give);
 
 export const cacheKey = (account_id: string, name: string) => `${account_id} ${name}`;
 

@@ -21,7 +21,7 @@ export function serveDocs(app: App, public_url: string): void {
   let opened: Promise<FastifyInstance> | undefined;
   const open = () => {
     opened ??= openDocs(routes, public_url).catch((error: unknown) => {
-      // Whoever asks next tries again.
+      // Whoever asks next tries again, save where a module could not be read: Node.js does not.
       opened = undefined;
       throw error;
     });

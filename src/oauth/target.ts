@@ -63,8 +63,6 @@ export async function targetOf(
   if (wanted === undefined || wanted === userinfoAudience(issuerOf(directory.public_url, account.account_id))) {
     if (others.length > 0 && (!asked.includes("openid") || (await areOfAnApi(directory, account, client, others))))
       throw refuse("invalid_scope", { message: "These scopes need an API: name it as resource." });
-    // A token always has a scope (RFC 6749 §3.3).
-    if (about.length === 0) throw refuse("invalid_scope", { message: "Name a scope, or an API as resource." });
     return { audience: null, grant_id: "", scope: about };
   }
   const none = unlessRefused("unauthorized_client");

@@ -141,7 +141,13 @@ async function ask(text: Secret, against: string | undefined): Promise<Answer> {
   const answer = new Promise<Answer>((resolve, reject) => waiting.set(id, { resolve, reject }));
   child.ref();
   child.channel?.ref();
-  child.send({ id, text: reveal(text), ...(against === undefined ? {} : { against }) });
+  try {
+    child.send({ id, text: reveal(text), ...(against === undefined ? {} : { against }) });
+  } catch {
+    // Where no descriptor was left to begin the process with, it has no channel.
+    waiting.delete(id);
+    throw unavailable("the hashing process could not begin");
+  }
   return answer;
 }
 

@@ -343,7 +343,7 @@ describeOnBothEngines("the directory", (engine) => {
       call(`${own.base}/oauth/device_authorization`, { method: "POST", ...options });
     await call(`${own.base}/auth/clients/${own.client.id}`, {
       ...{ method: "PATCH", token: own.token },
-      json: { grant_types: ["urn:ietf:params:oauth:grant-type:device_code"], default_audience: own.audience },
+      json: { grant_types: ["urn:ietf:params:oauth:grant-type:device_code"] },
     });
     for (const options of [{ headers }, type("application/x-www-form-urlencoded"), type("application/json")]) {
       const begun = await device(options);

@@ -257,7 +257,7 @@ describeOnBothEngines("late", (engine) => {
     const surfer = openSurfer(latchkey);
     const { id_token } = await logIn(surfer, await standard.someone());
     const key = await signingKey(tokens, tenant.account_id, "RS256", storage.now());
-    const about = { iss: tenant.issuer, sub: "somebody" };
+    const about = { iss: tenant.issuer, sub: "somebody", exp: Math.floor(storage.now() / 1000) + 600 };
     const gone = { ...key, kid: "gone", private_key: generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey };
     const none = [`${id_token.slice(0, -8)}AAAAAAAA`, "x.y.z"];
     for (const by of [key, gone]) {

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { openKey } from "../support/dpop.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import { addClient, addGrant, addUser, basic, CALLBACK, call, inbox } from "../support/latchkey.ts";
-import { answered, openScene, pkce, type Scene } from "../support/standard-client.ts";
+import { answered, openScene, type Scene } from "../support/standard-client.ts";
 import { openSurfer } from "../support/surfer.ts";
 
 describeOnBothEngines("a refusal of the standard surface", (engine) => {
@@ -148,29 +148,6 @@ describeOnBothEngines("a refusal of the standard surface", (engine) => {
       const { status, body } = await call(`${tenant.base}/auth/token`, { method: "POST", token: tenant.token, json });
       expect([status, body.error.code], `auth/token ${length}`).toEqual([400, "invalid_grant"]);
     }
-  });
-
-  it("tells a client that asks for nothing, of nothing, before anybody logs in", async () => {
-    const { latchkey, tenant } = scene;
-    const device_code = "urn:ietf:params:oauth:grant-type:device_code";
-    const grant_types = ["authorization_code" as const, device_code as typeof device_code];
-    const client = await addClient(latchkey, tenant.account_id, { first_party: true, grant_types });
-    const device = () =>
-      call(`${tenant.base}/oauth/device_authorization`, { method: "POST", headers: { authorization: basic(client) } });
-    for (const scope of ["", "offline_access"])
-      expect(
-        answered(await openSurfer(latchkey).visit(scene.address(client, { ...pkce, scope }))).get("error"),
-        scope,
-      ).toBe("invalid_scope");
-    const { status, body } = await device();
-    expect([status, body.error]).toEqual([400, "invalid_scope"]);
-    await addGrant(latchkey, tenant.account_id, client, tenant.audience, ["orders:read"]);
-    const change = { method: "PATCH", token: tenant.token, json: { default_audience: tenant.audience } };
-    expect((await call(`${tenant.base}/auth/clients/${client.id}`, change)).status).toBe(200);
-    expect((await device()).status, "what its default gives").toBe(200);
-    expect((await openSurfer(latchkey).visit(scene.address(client, { ...pkce, scope: "" }))).html).toContain(
-      'value="identify"',
-    );
   });
 
   it("takes an assertion for the address of pushed requests there and nowhere else", async () => {

@@ -151,7 +151,12 @@ describeOnBothEngines("OWASP ASVS 5.0 about what is written down", (engine) => {
       expect([status, body.error.code ?? body.error, headers.get("retry-after")]).toEqual([
         ...[503, "temporarily_unavailable", "1"],
       ]);
-    await broken.server.core.storage.close().catch(() => {});
+    const { storage } = broken.server.core;
+    Object.defineProperty(storage, "read", {
+      get: () => {
+        throw new Error("select 1: sqlite or postgres failed at storage.ts");
+      },
+    });
     const failed = await call(`${own.base}/auth/roles`, { token: own.token });
     const request_id = failed.headers.get("request-id");
     const message = `The server failed. Request-Id: ${request_id}`;

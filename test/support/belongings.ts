@@ -4,6 +4,7 @@ import { addClient, addGrant, basic, CALLBACK, call, inbox, type Latchkey, type 
 import { idsOf, invented } from "./operations.ts";
 import { addAccountUser, logInByMail } from "./people.ts";
 import { openReceiver, type Receiver } from "./receiver.ts";
+import { until } from "./smtp.ts";
 import { type Belongings, DEVICE, EXCHANGE } from "./standard-attempts.ts";
 import { answered, standardClient } from "./standard-client.ts";
 import { openSurfer } from "./surfer.ts";
@@ -53,8 +54,15 @@ export async function belongingsOf(latchkey: Latchkey, tenant: Tenant, authority
   const pushed = await post("par", { redirect_uri: CALLBACK, response_type: "code", scope: "openid" });
   const json = { redirect_uris: [CALLBACK] };
   const registered = (await call(`${base}/oauth/register`, { method: "POST", token, json })).body;
+  const staff_token = (await logInByMail(tenant, staff.client, staff.email)).body.access_token;
+  // Nobody who logs in waits for this note.
+  await until("the note of when they were seen", async () => {
+    const users = latchkey.server.core.storage.read.selectFrom("users").select("last_seen_at");
+    const [seen] = await users.where("account_id", "=", account_id).where("id", "=", staff.id).execute();
+    return seen?.last_seen_at ?? undefined;
+  });
   return whole({
-    ...{ ids, client, token, staff_token: (await logInByMail(tenant, staff.client, staff.email)).body.access_token },
+    ...{ ids, client, token, staff_token },
     ...{ oob_code: challenged.body.oob_code, binding_code: binding?.verification_code ?? "" },
     code: answered(second).get("code") ?? "",
     access_token: tokens.access_token,

@@ -6,7 +6,7 @@ import { sendList } from "../../http/send-list.ts";
 import type { App } from "../../http/server.ts";
 import { findAccount } from "../accounts/find-account.ts";
 import { actorOf } from "../actor.ts";
-import type { Directory } from "../directory.ts";
+import { type Directory, giveInTurn } from "../directory.ts";
 import { withoutNulls } from "../entity.ts";
 import { checkMayAssign } from "../may-hand-on.ts";
 import { findRoles } from "../roles/find-role.ts";
@@ -76,7 +76,7 @@ export function accountUserRoutes(app: App, { directory, endLogins, configuratio
    * the roles of any number of users read at once.
    */
   function inTurn<T>(account_id: string, { scope, roles }: Given, work: () => Promise<T>): Promise<T> {
-    return scope || roles ? directory.inTurn(account_id, work) : work();
+    return scope || roles ? giveInTurn(directory, account_id, work) : work();
   }
 
   /** @throws 403 unless the bearer holds everything that the user would hold, and holds now; 400 for too much of it. */
@@ -137,7 +137,9 @@ export function accountUserRoutes(app: App, { directory, endLogins, configuratio
       if (body.authentication_type === "external" && account.settings.jwks === null)
         throw refuseField("authentication_type", "jwks", "needs the account's setting jwks");
       const { roles: _roles, scope = [], ...fields } = body;
-      const { id } = await inTurn(account_id, body, async () => {
+      // Who is new has no roles but these, which may grow meanwhile.
+      const given = body.roles?.length ? { roles: body.roles } : {};
+      const { id } = await inTurn(account_id, given, async () => {
         const role_ids = await rolesToAssign(account_id, bearer, body);
         const input = { ...fields, type: "account_user" as const, verified: true, scope, role_ids };
         return createUser(directory, account, input, actorOf(request));

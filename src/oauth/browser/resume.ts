@@ -94,8 +94,9 @@ async function decide(
   const fresh = progress.fresh && chosen !== undefined;
   const consented = progress.consented && chosen !== undefined;
   const age = (directory.storage.now() - session.auth_time) / 1000;
-  // Also who logged in for this very request, and left it lying since.
-  const too_old = max_age !== undefined && age > (fresh ? Math.max(max_age, TIME_TO_AGREE) : max_age);
+  // Also who logged in for this very request, and left it lying since; a login elsewhere was judged when it came.
+  const judged = fresh && session.provider !== null;
+  const too_old = max_age !== undefined && !judged && age > (fresh ? Math.max(max_age, TIME_TO_AGREE) : max_age);
   if (too_old || (!fresh && prompt.includes("login"))) return { step: "login" };
   if (subject_hint !== undefined && session.user_id !== subject_hint) return { step: "login" };
   const one_factor = two_factors && !session.amr.includes("mfa");

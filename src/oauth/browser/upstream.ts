@@ -133,7 +133,8 @@ export async function finishUpstream(
   const person = await exchangeCode(documents, redemption, signal);
   if (!isFreshEnough(request, person.claims, now)) {
     const stale = "The login at the other server is older than was asked for, or does not say when it was.";
-    await recordRefusal(directory, { account, client, actor: client.id, facts }, "login_required", stale);
+    const refused = { account, client, actor: client.id, facts, at_page: true };
+    await recordRefusal(directory, refused, "login_required", stale);
     throw new RedirectedRefusal(request.parameters, "login_required", stale);
   }
   const about = { ...person, account, client, grant_id: grant.id, trusted_domains };

@@ -59,9 +59,9 @@ export async function matchAssertion(
     });
     return (await isFirstUse(directory, account_id, client, payload, now)) ? client : undefined;
   } catch (error) {
-    if (isBadJwt(error)) return undefined;
-    if (error instanceof Refusal && error.code === "upstream_login_failed")
-      throw blame("invalid_client", error, "The client's keys: ");
+    const code = error instanceof Refusal ? error.code : undefined;
+    if (isBadJwt(error) || code === "invalid_client") return undefined;
+    if (code === "upstream_login_failed") throw blame("invalid_client", error as Refusal, "The client's keys: ");
     throw error;
   }
 }

@@ -177,7 +177,13 @@ const judged = [
 /** What a client says of itself, with what the account has set in place of what it says of that: by this it is judged. */
 export function withSet<T extends ClientMetadata>(metadata: T, { settings, set_by_account }: Client): T {
   const held: Readonly<Record<string, unknown>> = settings;
-  const set = [["redirect_uris", "callbacks"], ...judged].filter(([, name = ""]) => set_by_account.includes(name));
+  const has_keys = settings.jwks !== null || settings.jwks_uri !== null;
+  // By what the account has emptied nothing can be judged.
+  const judges = (name: string) =>
+    name === "callbacks" ? settings.callbacks.length > 0 : has_keys || !["jwks", "jwks_uri"].includes(name);
+  const set = [["redirect_uris", "callbacks"], ...judged].filter(
+    ([, name = ""]) => set_by_account.includes(name) && judges(name),
+  );
   return { ...metadata, ...Object.fromEntries(set.map(([said, name = ""]) => [said, held[name] ?? undefined])) };
 }
 

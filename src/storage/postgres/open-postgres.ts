@@ -121,7 +121,8 @@ async function prepareConnection(client: pg.ClientBase): Promise<void> {
 function ping(pool: pg.Pool): Promise<void> {
   return onConnection(pool, async (client) => {
     const { rows } = await client.query("select current_setting('transaction_read_only') as read_only").catch(rethrow);
-    if (rows[0]?.read_only === "on") throw unreachable(new Error("it may only be read"));
+    if (rows[0]?.read_only === "on")
+      throw unreachable(Object.assign(new Error("it may only be read"), { code: "25006" }));
   });
 }
 
