@@ -114,6 +114,7 @@ describeOnBothEngines("a fresh login at another provider", (engine) => {
     ["just now", { prompt: "login" }, 0],
     ["just now, by a clock that is slow", { prompt: "login" }, 20],
     ["within max_age", { max_age: "3600" }, 600],
+    ["within max_age, by a clock that is slow", { max_age: "60" }, 80],
     ["long ago, where nothing fresh was asked for", {}, HOURS],
     ["at a time that is not told, where nothing fresh was asked for", {}, "silent"],
   ] as const)("is one of %s, and the ID token says when it was", async (what, more, ago) => {
@@ -122,5 +123,17 @@ describeOnBothEngines("a fresh login at another provider", (engine) => {
     const { body } = await standardClient(latchkey, tenant, client).redeem(code, client);
     if (typeof ago === "number") expect(claimsOf(body.id_token).auth_time).toBe(auth_time);
     else expect(claimsOf(body.id_token).sub).toBeTruthy();
+  });
+
+  it("leaves no more traces where it is old, from one address, than wrong codes do", async () => {
+    const refused = async (sub: string) => answered((await logIn({ prompt: "login" }, HOURS, sub)).shown).get("error");
+    expect(await refused("first")).toBe("login_required");
+    const { reasons } = await tracesOf("first");
+    await latchkey.server.core.storage.write(async ({ db }) => {
+      const used = db.updateTable("budgets").set({ count: 50 }).where("account_id", "=", tenant.account_id);
+      await used.where("budget", "=", "page_source").execute();
+    });
+    expect(await refused("second")).toBe("login_required");
+    expect((await tracesOf("second")).reasons).toEqual(reasons);
   });
 });

@@ -1,5 +1,6 @@
 /** Account users hold, by themselves and by roles, as much as their tokens can name, whoever gives it and how. */
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { giveInTurn } from "../../src/directory/directory.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import { call, createTenant, type Latchkey, type Reply, startLatchkey, type Tenant } from "../support/latchkey.ts";
 import { addAccountUser, logInByMail } from "../support/people.ts";
@@ -86,6 +87,25 @@ describeOnBothEngines("an account user who would hold too much", (engine) => {
       await Promise.all([grow(role, n), change({ roles: [role] }), change({ scope: scopes(0, 150) })]);
       expect(await held(id)).toBeLessThanOrEqual(200);
     }
+  });
+
+  it("waits for what others are given alone, and not where they are new and have no role", async () => {
+    const { directory } = latchkey.server.core;
+    const { account_id } = tenant;
+    const role = await addRole(0, 1);
+    const { id } = await addAccountUser(latchkey, tenant);
+    const give = () => send("PUT", `/management/users/${id}`, { roles: [role] });
+    const open: (() => void)[] = [];
+    const until_open = () => new Promise<void>((resolve) => void open.push(resolve));
+    const looking = directory.inTurn(account_id, until_open);
+    expect((await give()).status, "while what everybody holds is looked through").toBe(200);
+    const giving = giveInTurn(directory, account_id, until_open);
+    const person = { email: "free@example.com", scope: scopes(0, 1), roles: [] };
+    expect((await send("POST", "/management/users", person)).status).toBe(200);
+    const given = give();
+    for (const resolve of open) resolve();
+    expect((await given).status).toBe(200);
+    await Promise.all([looking, giving]);
   });
 
   it("who held more before may hold less", async () => {

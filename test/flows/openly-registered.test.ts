@@ -192,6 +192,8 @@ describeOnBothEngines("clients that register without a token", (engine) => {
       ],
       [{ grant_types: [DEVICE] }, { grant_types: ["authorization_code"], callbacks: [BACK] }, back, own.token],
       [back, { response_types: ["authenticate", "code", "token"] }, { response_types: ["code"] }],
+      [back, { callbacks: [] }, { redirect_uris: [] }],
+      [{ ...back, ...by_key, jwks_uri: `${web.url}/keys` }, { jwks: null, jwks_uri: null }, by_key],
     ] as const) {
       const why = JSON.stringify([said, cut]);
       const url = `${own.base}/oauth/register`;
