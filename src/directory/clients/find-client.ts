@@ -42,8 +42,8 @@ export async function judgeClient<C extends Client, T>(
 }
 
 /**
- * The client as it is known here; where it may not use this grant type so, as another process may have changed it.
- * What it may is for the caller to check.
+ * The client as it is known here; where that may not use this grant type, as another process may have changed it a moment
+ * ago. What it may is for the caller to check.
  */
 export async function clientToUse<C extends Client>(directory: Directory, client: C, grant_type: string): Promise<C> {
   if (client.settings.grant_types.some((one) => one === grant_type)) return client;

@@ -75,8 +75,8 @@ export function accountUserRoutes(app: App, { directory, endLogins, configuratio
    * What somebody would hold is looked at and given in one turn of the account, or what they get meanwhile would not count; nor are
    * the roles of any number of users read at once.
    */
-  function inTurn<T>(account_id: string, { scope, roles }: Given, work: () => Promise<T>): Promise<T> {
-    return scope || roles ? giveInTurn(directory, account_id, work) : work();
+  function inTurn<T>(account_id: string, gives: boolean, work: () => Promise<T>): Promise<T> {
+    return gives ? giveInTurn(directory, account_id, work) : work();
   }
 
   /** @throws 403 unless the bearer holds everything that the user would hold, and holds now; 400 for too much of it. */
@@ -136,10 +136,9 @@ export function accountUserRoutes(app: App, { directory, endLogins, configuratio
       const account = await findAccount(directory, account_id);
       if (body.authentication_type === "external" && account.settings.jwks === null)
         throw refuseField("authentication_type", "jwks", "needs the account's setting jwks");
-      const { roles: _roles, scope = [], ...fields } = body;
+      const { roles = [], scope = [], ...fields } = body;
       // Who is new has no roles but these, which may grow meanwhile.
-      const given = body.roles?.length ? { roles: body.roles } : {};
-      const { id } = await inTurn(account_id, given, async () => {
+      const { id } = await inTurn(account_id, roles.length > 0, async () => {
         const role_ids = await rolesToAssign(account_id, bearer, body);
         const input = { ...fields, type: "account_user" as const, verified: true, scope, role_ids };
         return createUser(directory, account, input, actorOf(request));
@@ -164,8 +163,9 @@ export function accountUserRoutes(app: App, { directory, endLogins, configuratio
     },
     handler: async (request) => {
       const { account_id, bearer, body } = request;
-      const { roles: _roles, ...fields } = body;
-      const changed = await inTurn(account_id, body, async () => {
+      const { roles, ...fields } = body;
+      const gives = roles !== undefined || body.scope !== undefined;
+      const changed = await inTurn(account_id, gives, async () => {
         const user = await findAccountUser(directory, account_id, request.params.uid);
         const role_ids = await rolesToAssign(account_id, bearer, body, user);
         return changeAccountUser(directory, user, { ...fields, role_ids }, actorOf(request));

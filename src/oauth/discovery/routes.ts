@@ -25,58 +25,57 @@ interface DiscoveryDeps extends Pick<Oauth, "directory" | "tokens"> {
   readonly languages: readonly string[];
 }
 
+/** A route, and what it is called where it is described. */
+type Address = readonly [url: string, operation?: string];
+
 export function discoveryRoutes(app: App, deps: DiscoveryDeps): void {
   const { directory, languages } = deps;
-  const metadata = [
-    ["/v1/accounts/:oid/.well-known/openid-configuration", "openid_configuration_get"],
-    ["/v1/accounts/:oid/.well-known/oauth-authorization-server", "oauth_authorization_server_get"],
-    ["/.well-known/oauth-authorization-server/v1/accounts/:oid", "well_known_oauth_authorization_server_get"],
-    ...betweenHostAndPath(directory.public_url, "oauth-authorization-server"),
-  ] as const;
-  for (const [url, operationId] of metadata) {
-    app.route({
-      method: "GET",
-      url,
-      config: { surface: "oauth", public: true },
-      schema: {
-        ...(operationId === undefined ? { hide: true } : { operationId }),
-        summary: "Issuer metadata",
-        tags,
-        params: OidParams,
-        response: { 200: Metadata, ...misses },
-      },
-      handler: async (request, reply) => {
-        const account = await findCanonical(directory, request);
-        reply.headers(cacheable);
-        return metadataOf(directory.public_url, account, languages);
-      },
-    });
-  }
+  /** One document at each of its addresses. */
+  const publish = (
+    addresses: readonly Address[],
+    about: { readonly summary: string; readonly description?: string },
+    documentOf: (account: Account) => Record<string, unknown>,
+  ) => {
+    for (const [url, operationId] of addresses) {
+      app.route({
+        method: "GET",
+        url,
+        config: { surface: "oauth", public: true },
+        schema: {
+          ...(operationId === undefined ? { hide: true } : { operationId }),
+          ...{ ...about, tags, params: OidParams },
+          response: { 200: Metadata, ...misses },
+        },
+        handler: async (request, reply) => {
+          const account = await findCanonical(directory, request);
+          reply.headers(cacheable);
+          return documentOf(account);
+        },
+      });
+    }
+  };
 
-  const resource_metadata = [
-    ["/.well-known/oauth-protected-resource/v1/accounts/:oid", "oauth_protected_resource_get"],
-    ...betweenHostAndPath(directory.public_url, "oauth-protected-resource"),
-  ] as const;
-  for (const [url, operationId] of resource_metadata) {
-    app.route({
-      method: "GET",
-      url,
-      config: { surface: "oauth", public: true },
-      schema: {
-        ...(operationId === undefined ? { hide: true } : { operationId }),
-        summary: "Metadata of the account API as a protected resource",
-        description: "RFC 9728; a refused request names this address in its challenge.",
-        tags,
-        params: OidParams,
-        response: { 200: Metadata, ...misses },
-      },
-      handler: async (request, reply) => {
-        const { account_id, name } = await findCanonical(directory, request);
-        reply.headers(cacheable);
-        return resourceMetadataOf(directory.public_url, account_id, name);
-      },
-    });
-  }
+  publish(
+    [
+      ["/v1/accounts/:oid/.well-known/openid-configuration", "openid_configuration_get"],
+      ["/v1/accounts/:oid/.well-known/oauth-authorization-server", "oauth_authorization_server_get"],
+      ["/.well-known/oauth-authorization-server/v1/accounts/:oid", "well_known_oauth_authorization_server_get"],
+      ...betweenHostAndPath(directory.public_url, "oauth-authorization-server"),
+    ],
+    { summary: "Issuer metadata" },
+    (account) => metadataOf(directory.public_url, account, languages),
+  );
+  publish(
+    [
+      ["/.well-known/oauth-protected-resource/v1/accounts/:oid", "oauth_protected_resource_get"],
+      ...betweenHostAndPath(directory.public_url, "oauth-protected-resource"),
+    ],
+    {
+      summary: "Metadata of the account API as a protected resource",
+      description: "RFC 9728; a refused request names this address in its challenge.",
+    },
+    ({ account_id, name }) => resourceMetadataOf(directory.public_url, account_id, name),
+  );
 
   app.route({
     method: "GET",
@@ -115,7 +114,7 @@ export function discoveryRoutes(app: App, deps: DiscoveryDeps): void {
  * The route of a document where the issuer has a path before `/v1`: such a document lies between host and path (RFC
  * 8414 §3.1, RFC 9728 §3.1). Not described: it is another one at each server.
  */
-function betweenHostAndPath(public_url: string, document: string): (readonly [url: string, operation?: undefined])[] {
+function betweenHostAndPath(public_url: string, document: string): Address[] {
   const path = pathOf(public_url).replaceAll(":", "::");
   return path === "" ? [] : [[`/.well-known/${document}${path}/v1/accounts/:oid`]];
 }
