@@ -1,8 +1,9 @@
-/** Compiles src to dist and copies what is not TypeScript (migrations, the hashing process) beside it. */
+/** Compiles src to dist, copies what is not TypeScript (migrations, the hashing process) beside it, and bundles what people start. */
 import { execFileSync } from "node:child_process";
-import { chmodSync, cpSync, existsSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { cpSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
+import { bundle } from "./bundle.mjs";
 import { packLibraries } from "./pack-libraries.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -15,8 +16,8 @@ cpSync(`${root}src`, `${root}dist`, {
   recursive: true,
   filter: (source) => !source.endsWith(".ts"),
 });
-if (existsSync(`${root}dist/cli/latchkey.js`)) chmodSync(`${root}dist/cli/latchkey.js`, 0o755);
 await packLibraries(`${root}dist`);
+await bundle(`${root}dist`);
 // What scripts/ready.mjs compares the sources with: what was saved since the build began is not in it.
 writeFileSync(`${root}dist/.built`, "");
 utimesSync(`${root}dist/.built`, begun, begun);

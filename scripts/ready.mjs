@@ -13,7 +13,7 @@ const at = (...path) => join(root, ...path);
 /** What the build depends on. */
 const SOURCES = [
   ...["src", "tsconfig.json", "tsconfig.build.json"],
-  ...["scripts/build.mjs", "scripts/pack-libraries.mjs", "node_modules/.latchkey-lock"],
+  ...["scripts/build.mjs", "scripts/bundle.mjs", "scripts/pack-libraries.mjs", "node_modules/.latchkey-lock"],
 ];
 const [major, minor] = process.versions.node.split(".").map(Number);
 
