@@ -7,9 +7,10 @@
 import { AjvCompiler } from "@fastify/ajv-compiler";
 import { SerializerSelector } from "@fastify/fast-json-stringify-compiler";
 import type { FastifyInstance } from "fastify";
+import { measureTexts } from "./text-lengths.ts";
 
 type Compiled = ((value: unknown) => unknown) & { errors?: unknown };
-type Options = { readonly customOptions?: object };
+type Options = { readonly customOptions?: object; readonly onCreate?: typeof measureTexts };
 type Compile = (route: { readonly httpPart?: string; readonly schema?: unknown }) => Compiled;
 
 /** Fastify's compilers, as far as this file needs to know them. */
@@ -69,7 +70,8 @@ export function lateCompilers(): LateCompilers {
   };
 }
 
-const buildValidator = AjvCompiler() as unknown as Compiler;
+const ajv = AjvCompiler() as unknown as Compiler;
+const buildValidator: Compiler = (externals, options) => ajv(externals, { ...options, onCreate: measureTexts });
 
 /** Path, query and headers are text, so that their numbers are read from it; a JSON body says what it means. */
 const judgeByPart: Compiler = (externals, options) => {
