@@ -21,6 +21,7 @@ import { asymmetric_algs } from "../../secrets/public-key.ts";
 import { type AccessToken, subjectsOf, verifyAccessToken } from "../../tokens/verify.ts";
 import { checkProof, type Presented, presentedBy } from "../dpop/dpop.ts";
 import type { Oauth } from "../oauth.ts";
+import { countedScope } from "../scopes.ts";
 import { externalBearer } from "./external-bearer.ts";
 import { checkStillGiven, mayHaveLost } from "./still-given.ts";
 
@@ -156,12 +157,21 @@ export async function findAlive(
   token: string,
 ): Promise<AccessToken> {
   const issuer = issuerOf(directory.public_url, account_id);
-  const verified = await verifyAccessToken(tokens, account_id, issuer, token, directory.storage.now());
+  const signed = await verifyAccessToken(tokens, account_id, issuer, token, directory.storage.now());
+  const verified = await asCounted(directory, signed);
   directory.revocations.checkAlive(account_id, subjectsOf(verified), verified);
   if (mayHaveLost(directory, account_id, verified)) await checkStillGiven(directory, account_id, verified);
   if (verified.partner_account !== undefined) await checkPartner(directory, verified, verified.partner_account);
   if (verified.holds) await checkProvider(directory, verified, verified.holds);
   return verified;
+}
+
+/** The audience may have become a name of the account API (`api_audiences`) since the token was given. */
+async function asCounted(directory: Directory, token: AccessToken): Promise<AccessToken> {
+  if (token.subject_type !== "user") return token;
+  const account = await lookUpAccount(directory, token.account_id);
+  if (!account || !isAccountApi(account, directory.public_url, token.audience)) return token;
+  return { ...token, scope: countedScope(token.scope, token.holds) };
 }
 
 /** What came of an ID token of the account's own provider ends when that is taken away, or another takes its place. */
