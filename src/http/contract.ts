@@ -27,6 +27,8 @@ export interface Bearer {
   /** Seconds since the epoch; of a person's token. */
   readonly auth_time?: number | undefined;
   readonly amr?: readonly string[] | undefined;
+  /** Thumbprint of the key that it is bound to (RFC 9449 §6.1). */
+  readonly jkt?: string | undefined;
   /** An ID token of the account's own provider, not a token of ours. */
   readonly external?: true;
 }

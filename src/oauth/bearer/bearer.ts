@@ -256,10 +256,10 @@ export async function lookUpToken(
 }
 
 function bearerOf(token: AccessToken): Bearer {
-  const { account_id, subject_type, subject, client_id, client_uuid, sid, began_at } = token;
-  const { grant_id, auth_time, amr } = token;
-  const scope = heldNow(token.scope);
-  return { account_id, subject_type, subject, client_id, client_uuid, scope, sid, began_at, grant_id, auth_time, amr };
+  const { account_id, subject_type, subject, client_id, client_uuid } = token;
+  const { sid, began_at, grant_id, auth_time, amr, jkt } = token;
+  const who = { account_id, subject_type, subject, client_id, client_uuid };
+  return { ...who, scope: heldNow(token.scope), sid, began_at, grant_id, auth_time, amr, jkt };
 }
 
 /** RFC 6750 §3: without any credentials the challenge names no error. */
