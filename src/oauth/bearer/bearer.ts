@@ -256,9 +256,9 @@ export async function lookUpToken(
 }
 
 function bearerOf(token: AccessToken): Bearer {
-  const { account_id, subject_type, subject, client_id, client_uuid } = token;
+  const { account_id, subject_type, subject, pairwise_subject, client_id, client_uuid } = token;
   const { sid, began_at, grant_id, auth_time, amr, jkt } = token;
-  const who = { account_id, subject_type, subject, client_id, client_uuid };
+  const who = { account_id, subject_type, subject, pairwise_subject, client_id, client_uuid };
   return { ...who, scope: heldNow(token.scope), sid, began_at, grant_id, auth_time, amr, jkt };
 }
 
