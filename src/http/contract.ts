@@ -16,6 +16,8 @@ export interface Bearer {
   readonly subject_type: SubjectType;
   /** uuid of the client or user. */
   readonly subject: string;
+  /** The person as the client knows them, where that is another id (OpenID Connect Core §8). */
+  readonly pairwise_subject?: string | undefined;
   /** The client that the token was issued to: its registered client_id, and its uuid. */
   readonly client_id: string;
   readonly client_uuid: string;
@@ -27,6 +29,8 @@ export interface Bearer {
   /** Seconds since the epoch; of a person's token. */
   readonly auth_time?: number | undefined;
   readonly amr?: readonly string[] | undefined;
+  /** Thumbprint of the key that it is bound to (RFC 9449 §6.1). */
+  readonly jkt?: string | undefined;
   /** An ID token of the account's own provider, not a token of ours. */
   readonly external?: true;
 }

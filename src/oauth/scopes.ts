@@ -1,4 +1,5 @@
 import { coverageOf, isPersonal } from "../directory/scopes.ts";
+import { isHoldingOfUser } from "../directory/users/account-user.ts";
 import { refuse } from "../errors.ts";
 import { spaceSeparated } from "./space-separated.ts";
 
@@ -52,4 +53,13 @@ export function personScope(
   const granted = grant_scope.filter((scope) => isPersonal(scope) || isOwn(scope));
   const own = own_scope.filter(coverageOf(grant_scope));
   return [...new Set([...granted, ...own])];
+}
+
+/**
+ * What of a person's scopes counts at the account API. More than personal ones come with the names of what the person holds
+ * there; without such a name they were given while the audience was another API's, where the grant's scopes pass whole.
+ */
+export function countedScope(scope: readonly string[], holds: readonly string[] = []): readonly string[] {
+  if (holds.some(isHoldingOfUser)) return scope;
+  return scope.filter((one) => isPersonal(one) || identity_scopes.includes(one));
 }

@@ -192,8 +192,14 @@ export function subjectsOf(token: AccessToken): readonly string[] {
 
 /** … beside the login and the person, which are those of every token that this one is exchanged for. */
 export function restsOn({ client_uuid, grant_id, holds = [] }: AccessToken): readonly string[] {
-  return [`client:${client_uuid}`, ...(grant_id === undefined ? [] : [`grant:${grant_id}`]), ...holds];
+  return [`${CLIENT}${client_uuid}`, ...(grant_id === undefined ? [] : [`grant:${grant_id}`]), ...holds];
 }
+
+const CLIENT = "client:";
+
+/** The uuids of the clients to which it was given, and what it was exchanged for. */
+export const clientsOf = (token: AccessToken): readonly string[] =>
+  restsOn(token).flatMap((named) => (named.startsWith(CLIENT) ? [named.slice(CLIENT.length)] : []));
 
 /** An exchange by its id, as something that can be revoked. */
 export const exchangeSubjectOf = (id: string) => `exchange:${id}`;

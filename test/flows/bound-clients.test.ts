@@ -3,12 +3,16 @@
  * keeps whatever it came with.
  */
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { claimsOf } from "../support/claims.ts";
+import { athOf, openKey } from "../support/dpop.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
   addGrant,
+  addUser,
   authorize,
   basic,
+  CALLBACK,
   call,
   createTenant,
   inbox,
@@ -23,6 +27,8 @@ import {
 import { addPerson, logInAccountUser, PASSWORD, token } from "../support/people.ts";
 import { openReceiver, type Receiver } from "../support/receiver.ts";
 import { keepRows } from "../support/rows.ts";
+import { answered, standardClient } from "../support/standard-client.ts";
+import { openSurfer } from "../support/surfer.ts";
 
 const UPSTREAM = "https://upstream.example";
 
@@ -144,5 +150,34 @@ describeOnBothEngines("a client with bound tokens alone", (engine) => {
     const ask = (response_type: string) => authorize(tenant, { client_id, verification_code, response_type });
     expect((await ask("token")).body.error.code).toBe("unsupported_response_type");
     expect((await ask("authenticate")).status).toBe(302);
+  });
+
+  it("gives no token without a key for one that is bound to a key, whichever client's, and spends nothing", async () => {
+    const { id: staff, email } = await addUser(latchkey, tenant.account_id, { type: "account_user" });
+    const own = await addClient(latchkey, tenant.account_id, {
+      ...{ first_party: true, user_type: "account_user", refresh_without_offline_access: true },
+      grant_types: ["authorization_code", "refresh_token"],
+    });
+    await addGrant(latchkey, tenant.account_id, own, tenant.issuer, ["openid", "user:customers"]);
+    const standard = standardClient(latchkey, tenant, own);
+    const shown = await openSurfer(latchkey).logIn(standard.address(own, { resource: tenant.issuer }), tenant, email);
+    const key = await openKey(tenant.issuer);
+    const ask = async (form: Record<string, string>, nonce?: string) => {
+      const headers = { authorization: basic(own), dpop: await key.proof(nonce ? { nonce } : {}) };
+      return call(`${tenant.base}/oauth/token`, { method: "POST", headers, form });
+    };
+    const code = answered(shown).get("code") ?? "";
+    const redeeming = { grant_type: "authorization_code", code, redirect_uri: CALLBACK };
+    const nonce = (await ask(redeeming)).headers.get("dpop-nonce") ?? "";
+    const { access_token, refresh_token, token_type } = (await ask(redeeming, nonce)).body;
+    expect([token_type, claimsOf(access_token).sub]).toEqual(["DPoP", staff]);
+    for (const json of [{ grant_type: "account_user" }, { grant_type: "refresh_token", refresh_token }]) {
+      const dpop = await key.proof({ nonce, ath: athOf(access_token) }, {}, "/auth/token");
+      const headers = { authorization: `DPoP ${access_token}`, dpop };
+      const reply = await call(`${tenant.base}/auth/token`, { method: "POST", headers, json });
+      expect(refused(reply), json.grant_type).toEqual([403, "unauthorized_client", true]);
+    }
+    const refreshed = await ask({ grant_type: "refresh_token", refresh_token }, nonce);
+    expect([refreshed.status, refreshed.body.token_type], refreshed.text).toEqual([200, "DPoP"]);
   });
 });

@@ -138,4 +138,20 @@ describeOnBothEngines("pairwise subjects", (engine) => {
     const address = new URL(sent_on.headers.get("location") ?? "");
     expect(claimsOf(address.searchParams.get("id_token") ?? "").sub).toBe(claimsOf(id_token).sub);
   });
+
+  it("name the person to themselves, and nobody to anybody else", async () => {
+    const pair = { first_party: true, subject_type: "pairwise", require_pkce: false } as const;
+    const app = await addClient(latchkey, tenant.account_id, pair);
+    await addGrant(latchkey, tenant.account_id, app, tenant.issuer, ["openid", "user:customers"]);
+    const logIn = async () =>
+      (await standard.redeem(await standard.codeFor(app, { resource: tenant.issuer }), app)).body.access_token;
+    const [token, another] = [await logIn(), await logIn()];
+    const { sub } = claimsOf(token);
+    const user = `${tenant.base}/customers/users/${sub}`;
+    const consents = async (by: string) => (await call(`${user}/consents`, { token: by })).status;
+    expect([await consents(token), await consents(another), await consents(tenant.token)]).toEqual([200, 403, 404]);
+    const path = `${user}/communication/send-verification-code/email`;
+    const asked = { method: "POST", token, json: { value: `${sub}@example.com` } };
+    expect((await call(path, asked)).status).toBe(204);
+  });
 });

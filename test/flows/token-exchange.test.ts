@@ -5,7 +5,8 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
 import { addClient, addGrant, basic, call, type Reply, type TestClient } from "../support/latchkey.ts";
-import { openScene, type Scene } from "../support/standard-client.ts";
+import { answered, openScene, type Scene } from "../support/standard-client.ts";
+import { openSurfer } from "../support/surfer.ts";
 
 const EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token";
@@ -180,5 +181,46 @@ describeOnBothEngines("a token exchange", (engine) => {
     const bare = "https://bare.example";
     await addGrant(latchkey, tenant.account_id, own, bare, [], "client_credentials");
     expect((await exchange(token, { audience: bare })).status, "an API without scopes").toBe(200);
+  });
+
+  it("leads a third party to no API and scope that the person was not asked about there", async () => {
+    const { latchkey, tenant } = scene;
+    const [bought, bare] = ["https://bought.example", "https://bare.example"];
+    const third = await addClient(latchkey, tenant.account_id, { grant_types: ["authorization_code", EXCHANGE] });
+    for (const api of [tenant.audience, bought])
+      await addGrant(latchkey, tenant.account_id, third, api, ["orders:read", "orders:write"]);
+    await addGrant(latchkey, tenant.account_id, third, STOCK, ["orders:read"], "client_credentials");
+    await addGrant(latchkey, tenant.account_id, third, bare, [], "client_credentials");
+    const surfer = openSurfer(latchkey);
+    const tokenFor = async (code: string | null) => (await scene.redeem(code ?? "", third)).body.access_token;
+    const about = (subject_token: string, more: Record<string, string>) =>
+      ({ grant_type: EXCHANGE, subject_token_type: ACCESS_TOKEN, subject_token, ...more }) as const;
+    const at = async (subject_token: string, audience: string, scope?: string, client = third) => {
+      const { body } = await scene.token(about(subject_token, { audience, ...(scope ? { scope } : {}) }), client);
+      return body.error ?? body.scope;
+    };
+    const allow = async (resource: string, scope: string) =>
+      tokenFor(answered(await surfer.act(await surfer.visit(asking(resource, scope)), "allow")).get("code"));
+    const asking = (resource: string, scope: string) => scene.address(third, { resource, scope });
+    const shown = await surfer.logIn(scene.address(third), tenant, tenant.user.email);
+    const known = await tokenFor(answered(shown).get("code"));
+    expect(await at(known, bare), "who only said who they are").toBe("invalid_target");
+    const token = await allow(tenant.audience, "openid orders:read orders:write");
+    for (const audience of [bought, STOCK, bare]) expect(await at(token, audience), audience).toBe("invalid_target");
+    expect(await at(token, tenant.audience, "orders:read"), "the same API").toBe("orders:read");
+    await allow(bought, "openid orders:read");
+    expect([await at(token, bought), await at(token, bought, "orders:write")]).toEqual([
+      "orders:read",
+      "invalid_scope",
+    ]);
+    const service = await addClient(latchkey, tenant.account_id, {
+      grant_types: [EXCHANGE],
+      resource_for: [tenant.audience],
+    });
+    await addGrant(latchkey, tenant.account_id, service, STOCK, ["orders:read"], "client_credentials");
+    await addGrant(latchkey, tenant.account_id, service, bare, [], "client_credentials");
+    const sent = await scene.token(about(token, { audience: STOCK }), service);
+    expect([sent.status, sent.body.scope], "a service that was sent it").toEqual([200, "orders:read"]);
+    expect(await at(sent.body.access_token, bare, undefined, service), "and goes on with it").toBe("");
   });
 });

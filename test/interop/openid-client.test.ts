@@ -336,6 +336,7 @@ describeOnBothEngines("openid-client", (engine) => {
 
   it("exchanges a token that it holds for a narrower one", async () => {
     const own = await addClient(latchkey, tenant.account_id, {
+      first_party: true,
       grant_types: ["authorization_code", EXCHANGE],
       default_audience: tenant.audience,
     });

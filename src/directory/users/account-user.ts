@@ -42,7 +42,11 @@ export interface Holdings {
   readonly holds: readonly string[];
 }
 
-export const holdingOfUser = (id: string, scope_version: string) => `held:${id}@${scope_version}`;
+const HELD = "held:";
+
+export const holdingOfUser = (id: string, scope_version: string) => `${HELD}${id}@${scope_version}`;
+/** Whether it says what somebody holds, little or nothing too. */
+export const isHoldingOfUser = (held: string): boolean => held.startsWith(HELD);
 export const holdingOfRole = ({ id, updated_at }: Pick<Role, "id" | "updated_at">) => `role:${id}@${updated_at}`;
 
 /** The account's own provider, while it is this one. */

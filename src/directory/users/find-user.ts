@@ -23,8 +23,8 @@ export async function findUser(directory: Directory, account_id: string, name: s
 }
 
 /**
- * The customer whom a bearer with one of these scopes names, or a person who names themselves; nobody else finds
- * account users here.
+ * The customer whom a bearer with one of these scopes names, or a person who names themselves, also as their client knows
+ * them; nobody else finds account users here.
  *
  * @throws 403 insufficient_scope, alike for others and for nobody; 404 not_found.
  */
@@ -34,9 +34,10 @@ export async function findUserFor(
   name: string,
   scopes: readonly string[],
 ): Promise<User> {
-  const user = await lookUpNamed(directory, bearer.account_id, name);
+  const { account_id, subject, pairwise_subject } = bearer;
+  const user = await lookUpNamed(directory, account_id, name === pairwise_subject ? subject : name);
   checkActsForUser(bearer, user?.id, scopes);
-  const is_customer = user?.type !== "account_user" || user.id === bearer.subject;
+  const is_customer = user?.type !== "account_user" || user.id === subject;
   return found(is_customer ? user : undefined);
 }
 

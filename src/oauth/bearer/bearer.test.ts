@@ -99,13 +99,15 @@ describeOnBothEngines("a bearer", (engine) => {
 
   it("is who its token says, at the account API and in its account alone", async () => {
     const person = { type: "user", id: "9c1f", auth_time: 1, amr: ["otp"], acr: "1fa" } as const;
-    const token = await issue({ subject: person, grant_id: "g" });
+    const token = await issue({ subject: person, grant_id: "g", holds: ["held:9c1f@1"] });
     const { began_at, ...bearer } = await findBearer(deps, account_id, show(token));
     const { id: client_uuid, client_id } = client;
     const login = { sid: "sid-1", grant_id: "g", auth_time: 1, amr: ["otp"] };
     const who = { account_id, subject_type: "user", subject: "9c1f", client_id, client_uuid, scope: ["a:b"] };
     expect(bearer).toEqual({ ...who, ...login });
     expect(began_at).toBeGreaterThan(test.storage.now() - 60_000);
+    const given_elsewhere = await issue({ subject: person, scope: ["a:b", "user:b", "email", "address"] });
+    expect((await findBearer(deps, account_id, show(given_elsewhere))).scope).toEqual(["user:b", "email", "address"]);
     const elsewhere = show(await issue({ audience: api }));
     await expect(findBearer(deps, account_id, elsewhere)).rejects.toMatchObject(dead(/audience/));
     expect(await findToken(deps, account_id, elsewhere)).toMatchObject({ audience: api });

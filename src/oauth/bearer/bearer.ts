@@ -21,6 +21,7 @@ import { asymmetric_algs } from "../../secrets/public-key.ts";
 import { type AccessToken, subjectsOf, verifyAccessToken } from "../../tokens/verify.ts";
 import { checkProof, type Presented, presentedBy } from "../dpop/dpop.ts";
 import type { Oauth } from "../oauth.ts";
+import { countedScope } from "../scopes.ts";
 import { externalBearer } from "./external-bearer.ts";
 import { checkStillGiven, mayHaveLost } from "./still-given.ts";
 
@@ -156,12 +157,21 @@ export async function findAlive(
   token: string,
 ): Promise<AccessToken> {
   const issuer = issuerOf(directory.public_url, account_id);
-  const verified = await verifyAccessToken(tokens, account_id, issuer, token, directory.storage.now());
+  const signed = await verifyAccessToken(tokens, account_id, issuer, token, directory.storage.now());
+  const verified = await asCounted(directory, signed);
   directory.revocations.checkAlive(account_id, subjectsOf(verified), verified);
   if (mayHaveLost(directory, account_id, verified)) await checkStillGiven(directory, account_id, verified);
   if (verified.partner_account !== undefined) await checkPartner(directory, verified, verified.partner_account);
   if (verified.holds) await checkProvider(directory, verified, verified.holds);
   return verified;
+}
+
+/** The audience may have become a name of the account API (`api_audiences`) since the token was given. */
+async function asCounted(directory: Directory, token: AccessToken): Promise<AccessToken> {
+  if (token.subject_type !== "user") return token;
+  const account = await lookUpAccount(directory, token.account_id);
+  if (!account || !isAccountApi(account, directory.public_url, token.audience)) return token;
+  return { ...token, scope: countedScope(token.scope, token.holds) };
 }
 
 /** What came of an ID token of the account's own provider ends when that is taken away, or another takes its place. */
@@ -246,10 +256,10 @@ export async function lookUpToken(
 }
 
 function bearerOf(token: AccessToken): Bearer {
-  const { account_id, subject_type, subject, client_id, client_uuid, sid, began_at } = token;
-  const { grant_id, auth_time, amr } = token;
-  const scope = heldNow(token.scope);
-  return { account_id, subject_type, subject, client_id, client_uuid, scope, sid, began_at, grant_id, auth_time, amr };
+  const { account_id, subject_type, subject, pairwise_subject, client_id, client_uuid } = token;
+  const { sid, began_at, grant_id, auth_time, amr, jkt } = token;
+  const who = { account_id, subject_type, subject, pairwise_subject, client_id, client_uuid };
+  return { ...who, scope: heldNow(token.scope), sid, began_at, grant_id, auth_time, amr, jkt };
 }
 
 /** RFC 6750 §3: without any credentials the challenge names no error. */

@@ -36,6 +36,11 @@ export interface Agreement extends ConsentKey {
 /** People agree to a client unless the account made it and calls it its own. */
 export const isForeign = ({ settings, origin }: Client) => !settings.first_party || origin !== "account";
 
+/** The scopes that a person agreed to, at whichever host; undefined where they did not. */
+export async function lookUpAgreed({ storage }: Directory, key: ConsentKey): Promise<readonly string[] | undefined> {
+  return (await selectConsent(storage.read, key))?.scope;
+}
+
 /** @returns whether they agreed to all of it, at once or bit by bit, and to the client at this host last. */
 export async function hasAgreed({ storage }: Directory, { scope, host, ...key }: Agreement): Promise<boolean> {
   const agreed = await selectConsent(storage.read, key);

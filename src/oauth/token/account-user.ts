@@ -17,7 +17,7 @@ import type { Authorization } from "../../tokens/authorization.ts";
 import { issueAccessToken } from "../../tokens/issue.ts";
 import { acrOf, issuingOf } from "../authorization-for.ts";
 import type { Caller } from "../caller.ts";
-import { checkBound } from "../dpop/check-bound.ts";
+import { checkBound, checkUnbound } from "../dpop/check-bound.ts";
 import { issueForPerson, type PersonTokens } from "../issue-for-person.ts";
 import type { Oauth } from "../oauth.ts";
 import { givenBy } from "../scopes.ts";
@@ -40,7 +40,7 @@ interface Exchange {
  * token that was narrowed gives no wider one.
  *
  * @throws 400 invalid_target for an audience that is not the account API; 401 invalid_token; 403 insufficient_scope; 403
- *   unauthorized_client when client, grant or user died meanwhile, or the client's tokens are bound to a key.
+ *   unauthorized_client when client, grant or user died meanwhile, or tokens of the client or the caller are bound to a key.
  */
 export async function exchangeAccountUser(oauth: Oauth, caller: Caller, wanted?: string): Promise<PersonTokens> {
   const { directory } = oauth;
@@ -69,6 +69,7 @@ async function exchangeOwn(
   const { account, bearer, now } = caller;
   const client = await findClient(directory, account.account_id, bearer.client_uuid);
   checkBound(client);
+  checkUnbound(bearer);
   const grant = await pickGrantById(directory, client, bearer.grant_id);
   if (!client.settings.first_party || !grant) throw refuse("insufficient_scope");
   await recordExchange(directory, caller, { user_id: user.id, client_id: client.id, grant_id: grant.id }, bearer.sid);

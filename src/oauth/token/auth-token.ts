@@ -15,6 +15,7 @@ import { secret } from "../../secrets/secret.ts";
 import { checkBearer, findBearer } from "../bearer/bearer.ts";
 import { type Caller, callerOf } from "../caller.ts";
 import { authenticateBasic } from "../client-authentication/client-authentication.ts";
+import { checkUnbound } from "../dpop/check-bound.ts";
 import { presentedBy } from "../dpop/dpop.ts";
 import { presentedFactor } from "../factor-schema.ts";
 import type { PersonTokens } from "../issue-for-person.ts";
@@ -60,6 +61,7 @@ export async function getToken(oauth: Oauth, request: FastifyRequest, body: Auth
     }
     case "refresh_token": {
       const { bearer, account } = await bearerCaller(oauth, request, ["client", "user"]);
+      checkUnbound(bearer);
       const { refresh_token } = required(body, "refresh_token");
       const client = await findHoldersClient(oauth, account.account_id, bearer.client_uuid);
       const user_id = bearer.subject_type === "user" ? bearer.subject : undefined;

@@ -2,20 +2,22 @@ import { randomUUID } from "node:crypto";
 import type { RequestFacts } from "../../audit/audit.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
-import { isPublic } from "../../directory/clients/client.ts";
+import { type Client, isPublic } from "../../directory/clients/client.ts";
 import { forgetClient } from "../../directory/clients/find-client.ts";
 import type { ProvenClient } from "../../directory/clients/secret.ts";
 import { sectorOf } from "../../directory/clients/sector.ts";
 import { EXCHANGE } from "../../directory/clients/settings.ts";
+import type { Directory } from "../../directory/directory.ts";
 import { isAccountApi } from "../../directory/grants/audience.ts";
 import { listGrants, matchGrant } from "../../directory/grants/find-grant.ts";
 import { Refusal, refuse } from "../../errors.ts";
 import { reveal, type Secret } from "../../secrets/secret.ts";
 import type { Authorization } from "../../tokens/authorization.ts";
 import { type IssuedAccessToken, issueAccessToken } from "../../tokens/issue.ts";
-import { type AccessToken, exchangeSubjectOf, restsOn } from "../../tokens/verify.ts";
+import { type AccessToken, clientsOf, exchangeSubjectOf, restsOn } from "../../tokens/verify.ts";
 import { acrOf, issuingOf } from "../authorization-for.ts";
 import { findAlive } from "../bearer/bearer.ts";
+import { isForeign, lookUpAgreed } from "../consents/consent.ts";
 import { isApiFor } from "../is-api-for.ts";
 import type { Oauth } from "../oauth.ts";
 import { noteUsed } from "../registration/note-used.ts";
@@ -78,7 +80,8 @@ export async function exchangeSubject(
   // A person never inherits a client's power.
   if (isAccountApi(account, directory.public_url, audience))
     throw refuse("invalid_target", { message: "The account API is no target of an exchange." });
-  scopeFor(subject, grant.scope, exchange.scope);
+  const agreed = await withinConsent(directory, client, subject, audience);
+  scopeFor(agreed, grant.scope, exchange.scope);
   const exchanged = randomUUID();
   const context = { ...facts, audience, sid: subject.sid, exchange: exchanged };
   const issue = { client, grant_id: grant.id, user_id: subject.subject_type === "user" ? subject.subject : "", now };
@@ -99,7 +102,7 @@ export async function exchangeSubject(
     grant_id: grant.id,
     holds: [exchangeSubjectOf(exchanged), ...restsOn(subject)],
     audience,
-    scope: scopeFor(subject, held, exchange.scope),
+    scope: scopeFor(agreed, held, exchange.scope),
     id_token_alg: settings.id_token_signed_response_alg,
     act: {
       iss: issuerOf(directory.public_url, account_id),
@@ -138,6 +141,29 @@ async function readSubject(oauth: Oauth, account_id: string, token: Secret): Pro
     }
     throw error;
   }
+}
+
+/**
+ * The subject's token with the scopes that may lead to this API. A third party that logged the person in leads them to
+ * another one with what they agreed to there alone: it is asked for where they are asked (RFC 8707 §2.2).
+ *
+ * @throws 400 invalid_target.
+ */
+async function withinConsent(
+  directory: Directory,
+  client: Client,
+  subject: AccessToken,
+  audience: string,
+): Promise<AccessToken> {
+  const { subject_type, subject: user_id } = subject;
+  // What was sent here is for whoever sent it to answer for.
+  const logged_in_here = clientsOf(subject).every((id) => id === client.id);
+  if (subject_type !== "user" || !logged_in_here || !isForeign(client)) return subject;
+  if (subject.audience === audience) return subject;
+  const key = { account_id: client.account_id, user_id, client_id: client.id, audience };
+  const agreed = await lookUpAgreed(directory, key);
+  if (!agreed) throw refuse("invalid_target", { message: "The person was not asked about this API." });
+  return { ...subject, scope: subject.scope.filter((one) => agreed.includes(one)) };
 }
 
 function subjectFor(

@@ -21,7 +21,7 @@ import { issuingOf } from "../authorization-for.ts";
 import type { Oauth } from "../oauth.ts";
 import { beginFamily } from "../refresh/begin-family.ts";
 import { noteUsed } from "../registration/note-used.ts";
-import { givenBy, identity_scopes } from "../scopes.ts";
+import { countedScope, givenBy, identity_scopes } from "../scopes.ts";
 import { checkTarget } from "./check-target.ts";
 import { issueLoginIdToken } from "./login-id-token.ts";
 import { redeemStatement, selectRedeemed } from "./store.ts";
@@ -139,15 +139,20 @@ async function endStolen(
   throw invalidGrant("The authorization code was used before, or belongs to another client.");
 }
 
-/** What was authorized, without what was taken since from the client's grant or `public_client_grants`. `held`: JSON. */
+/**
+ * What was authorized, without what was taken since from the client's grant or `public_client_grants`; where the audience
+ * is a name of the account API by now, what counts there. `held`: JSON.
+ */
 async function stillGiven(
   directory: Directory,
   account: Account,
-  { authorization: { audience, scope, holds = [] } }: AuthorizationCode,
+  { authorization: { audience, scope: authorized, holds = [] } }: AuthorizationCode,
   held: string | null,
 ): Promise<readonly string[]> {
+  const at_account_api = isAccountApi(account, directory.public_url, audience);
+  const scope = at_account_api ? countedScope(authorized, holds) : authorized;
   const leftBy = (gives: readonly string[]) => {
-    const given = givenBy(gives, isAccountApi(account, directory.public_url, audience));
+    const given = givenBy(gives, at_account_api);
     return scope.filter((one) => identity_scopes.includes(one) || given(one));
   };
   if (held !== null) return leftBy(JSON.parse(held) as string[]);
