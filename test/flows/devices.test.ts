@@ -1,4 +1,5 @@
 /** Devices that wait too long or ask too often, and whose codes somebody guesses at from one address. */
+import { sql } from "kysely";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { deviceSweep } from "../../src/oauth/device/device-code.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
@@ -103,6 +104,23 @@ describeOnBothEngines("a device", (engine) => {
     await other.surfer.act(other.asked, "deny");
     expect((await one.surfer.act(one.asked, "allow")).html).toContain("the device waits no more");
     expect(await poll(refused.device_code)).toBe("access_denied");
+  });
+
+  it("is let in where it was allowed in its last seconds and asks after them, for as long as what it earned is good", async () => {
+    const [quick, slow] = [await begin(), await begin()];
+    await wait(595);
+    for (const { user_code } of [quick, slow]) {
+      const { surfer, asked } = await ask(user_code);
+      expect((await surfer.act(asked, "allow")).html).toContain("The device is connected");
+    }
+    await wait(10);
+    expect(await poll(quick.device_code)).toBe(200);
+    await latchkey.server.core.storage.write(async ({ db }) => {
+      const codes = db.updateTable("device_codes").where("account_id", "=", tenant.account_id);
+      const over = sql<string>`replace(answer, '"expires_at":', '"expires_at":1,"then":')`;
+      await codes.set({ answer: over }).where("answer", "is not", null).execute();
+    });
+    expect(await poll(slow.device_code)).toBe("expired_token");
   });
 
   it("is guessed at fifty times an hour from one address, with however many browsers; right codes count for nothing", async () => {
