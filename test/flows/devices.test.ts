@@ -123,6 +123,22 @@ describeOnBothEngines("a device", (engine) => {
     expect(await poll(slow.device_code)).toBe("expired_token");
   });
 
+  it("asks again where its answer was lost, and ends nothing by that; ten seconds later it is a thief", async () => {
+    const { device_code, user_code } = await begin();
+    const { surfer, asked } = await ask(user_code);
+    await surfer.act(asked, "allow");
+    const [first, ...again] = await Promise.all(
+      [0, 1, 2].map(() => standard.token({ grant_type: DEVICE, device_code })),
+    );
+    const answers = [first, ...again].toSorted((one, other) => (one?.status ?? 0) - (other?.status ?? 0));
+    expect(answers.map((one) => one?.body.error ?? one?.status)).toEqual([200, "invalid_grant", "invalid_grant"]);
+    const told = async () =>
+      (await call(`${tenant.base}/oauth/userinfo`, { token: answers[0]?.body.access_token })).status;
+    expect([await poll(device_code), await told()]).toEqual(["invalid_grant", 200]);
+    await letPass(latchkey, "redeemed_authorization_codes", tenant.account_id, 11);
+    expect([await poll(device_code), await told()]).toEqual(["invalid_grant", 401]);
+  });
+
   it("is guessed at fifty times an hour from one address, with however many browsers; right codes count for nothing", async () => {
     const { user_code } = await begin();
     const from = (address: string) => openSurfer(latchkey, { "x-forwarded-for": address });

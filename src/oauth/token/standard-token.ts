@@ -48,7 +48,7 @@ export async function standardToken(
     case DEVICE_CODE: {
       checkMayUse(client, DEVICE_CODE);
       const code = await pollDevice(oauth, client, required(body.device_code, "device_code"));
-      return redeemAuthorizationCode(oauth, { client, code, audience, dpop_jkt, facts });
+      return redeemAuthorizationCode(oauth, { client, code, audience, dpop_jkt, facts, polled: true });
     }
     case EXCHANGE: {
       const { subject_token_type, requested_token_type } = body;
