@@ -117,6 +117,21 @@ describeOnBothEngines("auth/authorize, understanding the request, refuses", (eng
     );
   });
 
+  it("a code for a client from which the account took authorization_code, and spends nothing", async () => {
+    const client = await addClient(latchkey, tenant.account_id, { grant_types: ["client_credentials"] });
+    await addGrant(latchkey, tenant.account_id, client, tenant.audience, [], "authorization_code");
+    const { client_id } = client;
+    const verification_code = await mintCode(tenant, { client_id });
+    const pkce = { code_challenge: "a".repeat(43), code_challenge_method: "S256" };
+    const coded = { client_id, verification_code, response_type: "code", ...pkce };
+    expectRefusal(
+      await authorize(tenant, coded),
+      [403, "unauthorized_client", /may not use authorization_code/],
+      "code",
+    );
+    expect((await authorize(tenant, { client_id, verification_code })).status, "authenticate").toBe(302);
+  });
+
   it("codes: unknown, another client's or audience's, another connection's, used", async () => {
     const other = await addClient(latchkey, tenant.account_id, {});
     await addGrant(latchkey, tenant.account_id, other, tenant.audience, []);

@@ -1,4 +1,5 @@
 /** Devices that wait too long or ask too often, and whose codes somebody guesses at from one address. */
+import { sql } from "kysely";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { deviceSweep } from "../../src/oauth/device/device-code.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
@@ -103,6 +104,39 @@ describeOnBothEngines("a device", (engine) => {
     await other.surfer.act(other.asked, "deny");
     expect((await one.surfer.act(one.asked, "allow")).html).toContain("the device waits no more");
     expect(await poll(refused.device_code)).toBe("access_denied");
+  });
+
+  it("is let in where it was allowed in its last seconds and asks after them, for as long as what it earned is good", async () => {
+    const [quick, slow] = [await begin(), await begin()];
+    await wait(595);
+    for (const { user_code } of [quick, slow]) {
+      const { surfer, asked } = await ask(user_code);
+      expect((await surfer.act(asked, "allow")).html).toContain("The device is connected");
+    }
+    await wait(10);
+    expect(await poll(quick.device_code)).toBe(200);
+    await latchkey.server.core.storage.write(async ({ db }) => {
+      const codes = db.updateTable("device_codes").where("account_id", "=", tenant.account_id);
+      const over = sql<string>`replace(answer, '"expires_at":', '"expires_at":1,"then":')`;
+      await codes.set({ answer: over }).where("answer", "is not", null).execute();
+    });
+    expect(await poll(slow.device_code)).toBe("expired_token");
+  });
+
+  it("asks again where its answer was lost, and ends nothing by that; ten seconds later it is a thief", async () => {
+    const { device_code, user_code } = await begin();
+    const { surfer, asked } = await ask(user_code);
+    await surfer.act(asked, "allow");
+    const [first, ...again] = await Promise.all(
+      [0, 1, 2].map(() => standard.token({ grant_type: DEVICE, device_code })),
+    );
+    const answers = [first, ...again].toSorted((one, other) => (one?.status ?? 0) - (other?.status ?? 0));
+    expect(answers.map((one) => one?.body.error ?? one?.status)).toEqual([200, "invalid_grant", "invalid_grant"]);
+    const told = async () =>
+      (await call(`${tenant.base}/oauth/userinfo`, { token: answers[0]?.body.access_token })).status;
+    expect([await poll(device_code), await told()]).toEqual(["invalid_grant", 200]);
+    await letPass(latchkey, "redeemed_authorization_codes", tenant.account_id, 11);
+    expect([await poll(device_code), await told()]).toEqual(["invalid_grant", 401]);
   });
 
   it("is guessed at fifty times an hour from one address, with however many browsers; right codes count for nothing", async () => {

@@ -11,6 +11,7 @@ const instants = {
   refresh_families: ["rotated_at", "idle_expires_at", "expires_at"],
   contact_challenges: ["created_at", "expires_at"],
   signups: ["created_at", "expires_at"],
+  redeemed_authorization_codes: ["redeemed_at", "expires_at"],
   device_codes: ["created_at", "polled_at", "expires_at"],
   client_registrations: ["fresh_until", "used_at", "expires_at"],
 } as const;

@@ -4,6 +4,7 @@
  *
  * In: a `client_id` in either form. Out: a live `Client`, or a refusal.
  */
+import { refuse } from "../../errors.ts";
 import type { ClientSettings } from "./settings.ts";
 
 export type { ResponseType, UserType } from "./settings.ts";
@@ -37,3 +38,10 @@ export const isPublic = ({ token_endpoint_auth_method }: Pick<Partial<ClientSett
  */
 export const needsPkce = (settings: ClientSettings, openid: boolean): boolean =>
   isPublic(settings) || (settings.require_pkce ?? !openid);
+
+/** That the account has not taken this grant type away from it. @throws 403 unauthorized_client. */
+export function checkMayUse({ settings }: Client, grant_type: ClientSettings["grant_types"][number]): void {
+  if (!settings.grant_types.includes(grant_type)) {
+    throw refuse("unauthorized_client", { message: `The client may not use ${grant_type}.` });
+  }
+}

@@ -21,7 +21,8 @@ export const ClientSettings = Type.Object({
   response_types: Type.Array(Type.Enum(["authenticate", "token", "code"]), {
     uniqueItems: true,
     default: ["authenticate", "code"],
-    description: "`authenticate` and `code` are always enabled; `token` only where it is listed.",
+    description:
+      "`authenticate` is always enabled, `code` where grant_types has authorization_code, `token` only where it is listed.",
   }),
   code_format: Type.Enum(["typable", "numeric"], {
     default: "typable",

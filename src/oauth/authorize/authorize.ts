@@ -83,7 +83,7 @@ async function permit(
   { request, client, redirect_uri }: IdentifiedRequest,
 ): Promise<PermittedRequest> {
   const grant = await findGrant(directory, account, client, request.audience, "authorization_code");
-  checkResponseType(client, request);
+  await judgeClient(directory, client, (current) => checkResponseType(current, request));
   if (request.connection !== undefined) await findConnection(directory, client, request.connection);
   return { request, client, redirect_uri, grant };
 }

@@ -1,7 +1,7 @@
 import type { Account } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { matchRedirectUri } from "../../directory/clients/callback.ts";
-import { type Client, needsPkce } from "../../directory/clients/client.ts";
+import { type Client, checkMayUse, needsPkce } from "../../directory/clients/client.ts";
 import { judgeClient } from "../../directory/clients/find-client.ts";
 import { type Fault, refuse } from "../../errors.ts";
 import { refuseParameters } from "../../http/parameters.ts";
@@ -94,14 +94,13 @@ async function understand(
   raw: RawParameters,
   { redirect_uri, response_mode, unchecked }: AnswerTo,
 ): Promise<AuthorizationParameters> {
-  const { settings } = client;
   if (raw.response_mode !== undefined && !modeOf(raw.response_mode)) throw refuseRequest("response_mode is unknown.");
   if (raw.response_type !== "code") {
     throw raw.response_type === undefined
       ? refuseRequest("response_type is required.")
       : refuse("unsupported_response_type");
   }
-  if (!settings.grant_types.includes("authorization_code")) throw refuse("unauthorized_client");
+  checkMayUse(client, "authorization_code");
   const asked = [...new Set(spaceSeparated(raw.scope))];
   checkChallenge(client, raw, asked.includes("openid"));
   const target = await targetOf(oauth.directory, account, client, raw, asked);

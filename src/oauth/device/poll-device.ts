@@ -19,9 +19,11 @@ export async function pollDevice({ directory }: Oauth, client: Client, device_co
   if (request?.client_id !== client.id) throw refuse("invalid_grant", { message: "The device code is not valid." });
   const now = storage.now();
   if (request.state === "denied") throw refuse("device_denied");
-  if (request.expires_at <= instant(now)) throw refuse("expired_token");
-  if (request.answer !== null)
-    return sealAuthorizationCode(master_keys, client.account_id, JSON.parse(request.answer) as AuthorizationCode);
+  // What was allowed in the last seconds has a time of its own.
+  const earned = request.answer === null ? undefined : (JSON.parse(request.answer) as AuthorizationCode);
+  const ends = earned?.expires_at ?? Date.parse(request.expires_at);
+  if (ends <= now) throw refuse("expired_token");
+  if (earned) return sealAuthorizationCode(master_keys, client.account_id, earned);
   const hasty = isHasty(request, now);
   const next = request.poll_interval + (hasty ? INTERVAL : 0);
   await storage.write((tx) => updatePolled(tx.db, request, instant(now), next));

@@ -35,6 +35,8 @@ export interface CodeRequest {
   readonly audience?: string | undefined;
   /** The key that the tokens are to be bound to. */
   readonly dpop_jkt?: string | undefined;
+  /** By a device, which asks again where the answer was lost (RFC 8628 §3.5). */
+  readonly polled?: true;
   readonly facts: RequestFacts;
 }
 
@@ -45,10 +47,12 @@ export interface CodeTokens extends IssuedAccessToken {
 
 /** A redeemed code is remembered so long, to notice when it comes again; milliseconds. */
 const MEMORY = 3_600_000;
+/** A device that asks again so soon is no thief; milliseconds. */
+const GRACE = 10_000;
 
 /**
  * Redeems an authorization code, once (RFC 6749 §4.1.3, RFC 7636 §4.6). A second use, or use by another client, revokes what
- * the first one issued (RFC 9700 §4.5.3). What was taken from the client's grant since is left out.
+ * the first one issued (RFC 9700 §4.5.3), save where a device asks again at once. What was taken from the client's grant since is left out.
  *
  * @throws 400 invalid_grant, invalid_target; 401 invalid_client when the client's secret ended meanwhile; 503 when nobody
  *   knows whether the authorization was revoked.
@@ -126,7 +130,10 @@ async function spend(
   const { alive, redeemed, scope } = await directory.storage.hot(redeemStatement, { ...ids, ...times });
   if (!alive) await checkSecretStands(directory, client);
   if (!alive) throw invalidGrant("The client, its secret, its grant, the user or the login is gone.");
-  return redeemed ? scope : endStolen(directory, content, request);
+  if (redeemed) return scope;
+  const before = request.polled && (await selectRedeemed(directory.storage.read, client.account_id, content.id));
+  if (before && now - Date.parse(before) <= GRACE) throw invalidGrant("The device code was used before.");
+  return endStolen(directory, content, request);
 }
 
 /** @throws 400 invalid_grant once everything that the code led to is revoked. */

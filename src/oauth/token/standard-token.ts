@@ -1,5 +1,5 @@
 import type { RequestFacts } from "../../audit/audit.ts";
-import type { Client } from "../../directory/clients/client.ts";
+import { checkMayUse } from "../../directory/clients/client.ts";
 import { clientToUse } from "../../directory/clients/find-client.ts";
 import type { ProvenClient } from "../../directory/clients/secret.ts";
 import { DEVICE_CODE, EXCHANGE } from "../../directory/clients/settings.ts";
@@ -48,7 +48,7 @@ export async function standardToken(
     case DEVICE_CODE: {
       checkMayUse(client, DEVICE_CODE);
       const code = await pollDevice(oauth, client, required(body.device_code, "device_code"));
-      return redeemAuthorizationCode(oauth, { client, code, audience, dpop_jkt, facts });
+      return redeemAuthorizationCode(oauth, { client, code, audience, dpop_jkt, facts, polled: true });
     }
     case EXCHANGE: {
       const { subject_token_type, requested_token_type } = body;
@@ -59,12 +59,6 @@ export async function standardToken(
     }
     default:
       throw refuse("unsupported_grant_type");
-  }
-}
-
-function checkMayUse({ settings }: Client, grant_type: Client["settings"]["grant_types"][number]): void {
-  if (!settings.grant_types.includes(grant_type)) {
-    throw refuse("unauthorized_client", { message: `The client may not use ${grant_type}.` });
   }
 }
 

@@ -50,15 +50,15 @@ const place = (column: (typeof concerned)[number]) => `?${concerned.indexOf(colu
 const field = (column: (typeof concerned)[number]) => `i.${column}`;
 const SQLITE_LIVES = `select ${holds(place)} as scope where ${lives(place)}`;
 
-/** Whether a code was redeemed, and is remembered. */
-export async function selectRedeemed(db: Database, account_id: string, code_id: string): Promise<boolean> {
+/** When a code was redeemed that is remembered. */
+export async function selectRedeemed(db: Database, account_id: string, code_id: string): Promise<Instant | undefined> {
   const row = await db
     .selectFrom("redeemed_authorization_codes")
-    .select("id")
+    .select("redeemed_at")
     .where("account_id", "=", account_id)
     .where("id", "=", code_id)
     .executeTakeFirst();
-  return row !== undefined;
+  return row?.redeemed_at;
 }
 
 /**
