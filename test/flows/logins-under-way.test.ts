@@ -197,8 +197,9 @@ describeOnBothEngines("a login under way while the person's logins end", (engine
       const account = await findAccount(directory, tenant.account_id);
       const about = { account, client_id: tenant.client.id, grant_id: "", actor: "x", now: storage.now() };
       const facts = { request_id: "x", ip: "127.0.0.1" };
-      const login = { ...about, person: person.id, password: secret(text), source: null, facts };
-      return provePassword({ ...directory, storage: { ...storage, write } }, login, () => ["password"]);
+      const asked = { asks_for_factor: false, pin: false, source: null, facts };
+      const login = { ...about, ...asked, person: person.id, password: secret(text) };
+      return provePassword({ ...directory, storage: { ...storage, write } }, login);
     };
     await set("an old battery");
     expect((await logIn("an old battery")).user_id).toBe(person.id);

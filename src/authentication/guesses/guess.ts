@@ -1,7 +1,8 @@
 /**
  * Guesses at a person's password, PIN or second factor. A guess is taken and on disk before anything is compared, so that of
- * any number of parallel ones no more than the limit are; a right one gives itself back and ends the memory of earlier
- * closings, and so does what was refused, since nothing was compared. Attempts at one person wait for each other, or right
+ * any number of parallel ones no more than the limit are; a right one gives itself back, and so does what was refused, since
+ * nothing was compared. The right one that is the last to be asked for ends the memory of earlier closings: one that a
+ * second factor follows would let whoever has stolen it guess at that by windows of an hour for ever. Attempts at one person wait for each other, or right
  * ones that come together would shut each other out. Windows last an hour, doubled at each closing up to a day
  * (NIST SP 800-63B §5.2.2). Codes stay open meanwhile.
  */
@@ -12,7 +13,7 @@ import { takeBudget } from "../../limits/limits.ts";
 import { sourceSubject } from "../../limits/source.ts";
 import type { Transaction } from "../../storage/storage.ts";
 import { windowEnds } from "../verification/guess-window.ts";
-import { updateForgiven, updateUncounted, upsertGuess } from "./store.ts";
+import { updateForgiven, updateUncounted, updateUnguessed, upsertGuess } from "./store.ts";
 
 export interface Guesser {
   readonly account_id: string;
@@ -55,9 +56,9 @@ export function orGiveBack(directory: Counting, guesser: Guesser) {
   };
 }
 
-async function giveBack(tx: Transaction, directory: Counting, guesser: Guesser): Promise<void> {
-  const { account_id, person } = guesser;
-  await updateUncounted(tx.db, { account_id, budget: "factor_guess", subject: person });
+/** It was no guess; part of the transaction of what it led to. */
+export async function giveBack(tx: Transaction, directory: Counting, guesser: Guesser): Promise<void> {
+  await updateUnguessed(tx.db, guesser);
   await giveBackOfSource(tx, directory, guesser);
 }
 
@@ -78,7 +79,7 @@ export const uncount = (
   counted: Pick<Charge, "account_id" | "budget" | "subject">,
 ): Promise<void> => storage.write((tx) => updateUncounted(tx.db, counted));
 
-/** The guess was right; part of the transaction of what it led to. */
+/** The guess was right, and nothing follows that could be guessed at; part of the transaction of what it led to. */
 export async function forgiveIn(tx: Transaction, directory: Counting, guesser: Guesser): Promise<void> {
   await updateForgiven(tx.db, guesser.account_id, guesser.person);
   await giveBackOfSource(tx, directory, guesser);

@@ -38,13 +38,23 @@ export async function upsertGuess(
   );
   const { rows } = await sql<GuessCount>`update budgets set
       count = ${count},
-      level = case when (${count}) = ${limit} and level < ${last} then level + 1 else level end,
+      level = case when (${count}) = ${limit} then level + 1 else level end,
       window_ends_at = case when ${over} then case ${levels} else ${ends[last] ?? at} end else window_ends_at end
     where account_id = ${account_id} and budget = ${BUDGET} and subject = ${person}
     returning count, window_ends_at`.execute(db);
   const [row] = rows;
   if (!row) throw new Error("a guess was not counted");
   return { count: Number(row.count), window_ends_at: row.window_ends_at };
+}
+
+/** Takes back a guess that was none, and the closing where it had closed. */
+export async function updateUnguessed(
+  db: Database,
+  { account_id, person, limit }: Pick<GuessStep, "account_id" | "person" | "limit">,
+): Promise<void> {
+  await sql`update budgets set count = count - 1,
+      level = case when count = ${limit} and level > 0 then level - 1 else level end
+    where account_id = ${account_id} and budget = ${BUDGET} and subject = ${person} and count > 0`.execute(db);
 }
 
 export async function updateForgiven(db: Database, account_id: string, person: string): Promise<void> {

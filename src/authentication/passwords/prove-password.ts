@@ -5,14 +5,14 @@ import { actorFrom } from "../../directory/actor.ts";
 import { checkAlive } from "../../directory/check-alive.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { lookUpUser } from "../../directory/users/find-user.ts";
-import type { User } from "../../directory/users/user.ts";
 import { refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
-import { forgiveIn, type Guesser, orGiveBack, takeGuess } from "../guesses/guess.ts";
+import { forgiveIn, type Guesser, giveBack, orGiveBack, takeGuess } from "../guesses/guess.ts";
 import { inLine } from "../guesses/in-line.ts";
+import { asksForFactor } from "../mfa/factors.ts";
 import { type AuthenticatedSubject, subjectOf } from "../subject.ts";
-import { checkPassword, type PasswordKind, passwordStands } from "./password.ts";
+import { checkPassword, passwordStands } from "./password.ts";
 
 export interface PasswordLogin {
   readonly account: Account;
@@ -22,6 +22,10 @@ export interface PasswordLogin {
   /** The user's uuid, or a name for somebody who is not known. */
   readonly person: string;
   readonly password: Secret;
+  /** Whether a second factor will follow where one is asked of this person. */
+  readonly asks_for_factor: boolean;
+  /** Whether a PIN does as well before a second factor. */
+  readonly pin: boolean;
   readonly source: string | null;
   readonly actor: string;
   readonly facts: RequestFacts;
@@ -29,34 +33,27 @@ export interface PasswordLogin {
 }
 
 /**
- * A person shows their password, or their PIN where a second factor will follow. Somebody who is not known costs the same, and
+ * A person shows their password, or their PIN where a second factor follows. Somebody who is not known costs the same, and
  * answers the same.
  *
  * @throws 400 invalid_grant; 429 too_many_attempts; 403 unauthorized_client when client, grant or user died meanwhile.
  */
-export async function provePassword(
-  directory: Directory,
-  login: PasswordLogin,
-  kindsFor: (user: User) => readonly PasswordKind[],
-): Promise<AuthenticatedSubject> {
+export async function provePassword(directory: Directory, login: PasswordLogin): Promise<AuthenticatedSubject> {
   const { account, person, source } = login;
   const { account_id, settings } = account;
   const guesser = { account_id, person, source, limit: settings.factor_guess_limit };
-  return inLine(guesser, () => compare(directory, login, guesser, kindsFor));
+  return inLine(guesser, () => compare(directory, login, guesser));
 }
 
-async function compare(
-  directory: Directory,
-  login: PasswordLogin,
-  guesser: Guesser,
-  kindsFor: (user: User) => readonly PasswordKind[],
-): Promise<AuthenticatedSubject> {
-  const { client_id, grant_id, person, actor, facts, now } = login;
+async function compare(directory: Directory, login: PasswordLogin, guesser: Guesser): Promise<AuthenticatedSubject> {
+  const { account, client_id, grant_id, person, actor, facts, now } = login;
   const { account_id } = guesser;
   const { storage } = directory;
   await takeGuess(directory, guesser, now);
   const user = await lookUpUser(directory, account_id, person);
-  const kinds = user ? kindsFor(user) : [];
+  const follows =
+    user !== undefined && login.asks_for_factor && asksForFactor(account, user.second_factor === 1, "pwd", user.type);
+  const kinds = follows && login.pin ? (["password", "pin"] as const) : (["password"] as const);
   const comparing = checkPassword(storage, account_id, user?.id, kinds, login.password);
   const shown = await comparing.catch(orGiveBack(directory, guesser));
   const wrong = () => refuse("invalid_grant", { message: "The user name or the password is wrong." });
@@ -69,7 +66,7 @@ async function compare(
   const letting_in = storage.write(async (tx) => {
     await checkAlive(tx.db, { account_id, client_id, grant_id, user_id: user.id });
     if (!(await passwordStands(tx, { account_id, user_id: user.id }, shown))) throw wrong();
-    await forgiveIn(tx, directory, guesser);
+    await (follows ? giveBack : forgiveIn)(tx, directory, guesser);
     const about = { client_id, bearer: actor, sid: authorization_id, factor: kind };
     const deed = { account_id, action: "auth.token", entity: user.id, now: instant(now), facts: about };
     await recordDeed(tx, { ...deed, actor: actorFrom(user.id, facts) });

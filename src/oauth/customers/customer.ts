@@ -3,7 +3,6 @@
  * already use. A PIN is only ever good before a second factor.
  */
 import type { RequestFacts } from "../../audit/audit.ts";
-import { asksForFactor } from "../../authentication/mfa/factors.ts";
 import { provePassword } from "../../authentication/passwords/prove-password.ts";
 import type { AuthenticatedSubject } from "../../authentication/subject.ts";
 import { findPerson } from "../../authentication/verification/person.ts";
@@ -68,10 +67,8 @@ export function proveCustomer(
   { account, client, grant, person, source, now }: NamedCustomer,
   { bearer, facts }: CustomerRequest,
   password: Secret,
-  factor_follows: boolean,
+  asks_for_factor: boolean,
 ): Promise<AuthenticatedSubject> {
   const login = { account, client_id: client.id, grant_id: grant.id, person, password, source };
-  return provePassword(directory, { ...login, actor: bearer.subject, facts, now }, ({ second_factor, type }) =>
-    factor_follows && asksForFactor(account, second_factor === 1, "pwd", type) ? ["password", "pin"] : ["password"],
-  );
+  return provePassword(directory, { ...login, asks_for_factor, pin: true, actor: bearer.subject, facts, now });
 }

@@ -15,8 +15,8 @@ import { type CustomerRequest, nameCustomer, proveCustomer } from "./customer.ts
 export async function logInCustomer(oauth: Oauth, request: CustomerRequest, password: Secret): Promise<PersonTokens> {
   const { bearer, audience, facts } = request;
   const named = await nameCustomer(oauth, request);
-  const factor_follows = !bearer.scope.includes(NO_MFA);
-  const subject = await proveCustomer(oauth, named, request, password, factor_follows);
+  const asks_for_factor = !bearer.scope.includes(NO_MFA);
+  const subject = await proveCustomer(oauth, named, request, password, asks_for_factor);
   const { account, client, grant, source, now } = named;
   const caller = { account, bearer, facts, source: () => source, now };
   return finishFirstFactor(oauth, caller, { client, grant, audience, subject, lasting: true });

@@ -8,6 +8,7 @@ import { checkBound } from "../dpop/check-bound.ts";
 import { finishFirstFactor } from "../finish-first-factor.ts";
 import type { PersonTokens } from "../issue-for-person.ts";
 import type { Oauth } from "../oauth.ts";
+import { NO_MFA } from "../scopes.ts";
 
 export interface UsernameLogin {
   readonly username: string;
@@ -29,6 +30,7 @@ export async function logInWithPassword(oauth: Oauth, caller: Caller, login: Use
   const grant = await findGrant(directory, account, client, audience, "password");
   const person = await findNamedPerson(directory, account, client, username);
   const about = { account, client_id: client.id, grant_id: grant.id, person, password, source: source(client) };
-  const subject = await provePassword(directory, { ...about, actor: bearer.subject, facts, now }, () => ["password"]);
+  const asked = { asks_for_factor: !bearer.scope.includes(NO_MFA), pin: false };
+  const subject = await provePassword(directory, { ...about, ...asked, actor: bearer.subject, facts, now });
   return finishFirstFactor(oauth, caller, { client, grant, audience, subject, lasting: true });
 }
