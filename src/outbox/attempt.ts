@@ -49,7 +49,7 @@ export async function attemptDelivery(context: AttemptContext, row: OutboxRow): 
     () => note(context, row, outcome, now),
     () => !context.over.aborted && Date.parse(row.expires_at) > context.now(),
   );
-  if (noted) tell(context.log, row, outcome);
+  tell(context.log, row, outcome, noted);
 }
 
 async function deliver({ kinds, now, send_timeout }: AttemptContext, row: OutboxRow): Promise<void> {
@@ -117,7 +117,8 @@ function note(context: AttemptContext, row: OutboxRow, outcome: Outcome, now: nu
   });
 }
 
-function tell(log: OutboxLog, row: OutboxRow, { state, last_error, next_attempt_at }: Outcome): void {
+function tell(log: OutboxLog, row: OutboxRow, outcome: Outcome, noted: boolean): void {
+  const { state, last_error, next_attempt_at } = outcome;
   const facts = {
     account_id: row.account_id,
     message_id: row.id,
@@ -125,7 +126,8 @@ function tell(log: OutboxLog, row: OutboxRow, { state, last_error, next_attempt_
     channel: row.channel,
     attempts: row.attempts,
   };
-  if (state === "sent") log.info(facts, "message sent");
+  if (!noted) log.warn({ ...facts, state }, "message taken over by another process");
+  else if (state === "sent") log.info(facts, "message sent");
   else if (state === "pending")
     log.warn({ ...facts, reason: last_error, next_attempt_at }, "message not sent; will try again");
   else log.error({ ...facts, reason: last_error }, "message undeliverable");

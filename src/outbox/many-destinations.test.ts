@@ -44,7 +44,7 @@ describeOnBothEngines("an outbox with much in it", (engine) => {
     const seen: string[][] = [];
     let from: Partial<typeof beginning> = beginning;
     do {
-      const { due, next } = await selectDueQueues(storage.read, now, from);
+      const { due, next } = await selectDueQueues(storage.read, now, from, { claimed_by: "me", takes_over: false });
       expect(due.filter(({ channel }) => channel === other)).toHaveLength(1);
       seen.push(due.flatMap(({ channel, destination }) => (channel === over ? destination : [])));
       from = next;

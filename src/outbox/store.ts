@@ -49,6 +49,12 @@ export type Places = Readonly<Record<SentChannel, string>>;
 
 export const beginning: Places = { mail: "", sms: "", http: "" };
 
+export interface Claimant {
+  readonly claimed_by: string;
+  /** Takes also what others had claimed, once their claims have run out. */
+  readonly takes_over: boolean;
+}
+
 export interface Look {
   /** In the order in which they were due. */
   readonly due: readonly DueQueue[];
@@ -60,11 +66,16 @@ export interface Look {
 const DESTINATIONS = 200;
 
 /**
- * Looks for queues with a message that is due. From one queue to the next by an index, however much waits in each; from
- * the destinations `from` on, and no further than a look goes: there may be any number of them. `from` names a channel at
- * least; of the others nothing is looked for.
+ * Looks for queues with a message that is due and that `whose` may take. From one queue to the next by an index, however
+ * much waits in each; from the destinations `from` on, and no further than a look goes: there may be any number of them.
+ * `from` names a channel at least; of the others nothing is looked for.
  */
-export async function selectDueQueues(db: Database, now: Instant, from: Partial<Places>): Promise<Look> {
+export async function selectDueQueues(
+  db: Database,
+  now: Instant,
+  from: Partial<Places>,
+  whose: Claimant,
+): Promise<Look> {
   const least = (column: "destination" | "next_attempt_at", where: RawBuilder<unknown>) =>
     sql`(select min(${sql.ref(column)}) from outbox where state = 'pending' and outbox.channel = ${where})`;
   const begun = sql.join(
@@ -80,7 +91,7 @@ export async function selectDueQueues(db: Database, now: Instant, from: Partial<
         from queues where destination is not null and place < ${sql.lit(DESTINATIONS)}),
     waiting (channel, destination, place, due_at) as (
       select channel, destination, place,
-        ${least("next_attempt_at", sql`queues.channel and outbox.destination = queues.destination`)}
+        ${least("next_attempt_at", sql`queues.channel and outbox.destination = queues.destination and ${takenBy(whose)}`)}
         from queues where destination is not null)
     select channel, destination, place, due_at from waiting
       where due_at <= ${now} or place = ${sql.lit(DESTINATIONS)} order by due_at`.execute(db);
@@ -91,9 +102,12 @@ export async function selectDueQueues(db: Database, now: Instant, from: Partial<
   return { due: rows.filter(({ due_at }) => due_at <= now), next };
 }
 
-export interface Claim {
+/** What is claimed is few, so a row that is due is found beside it. */
+const takenBy = ({ claimed_by, takes_over }: Claimant) =>
+  takes_over ? sql<boolean>`true` : sql<boolean>`(claimed_by is null or claimed_by = ${claimed_by})`;
+
+export interface Claim extends Claimant {
   readonly queue: Queue;
-  readonly claimed_by: string;
   readonly now: Instant;
   /** When the claim runs out unless it is renewed. */
   readonly until: Instant;
@@ -102,7 +116,7 @@ export interface Claim {
 
 /**
  * Takes due rows of one queue for one process. Concurrent claims never take the same row: each skips those that another
- * holds. A claimed row is due again when its claim runs out.
+ * holds. A claimed row is due again when its claim runs out: to the process that claimed it, and to whoever takes over.
  */
 export async function updateClaim(db: Database, claim: Claim): Promise<OutboxRow[]> {
   const rows = await db
@@ -114,6 +128,7 @@ export async function updateClaim(db: Database, claim: Claim): Promise<OutboxRow
         .where("channel", "=", claim.queue.channel)
         .where("destination", "=", claim.queue.destination)
         .where("next_attempt_at", "<=", claim.now)
+        .where(takenBy(claim))
         .orderBy("next_attempt_at")
         .limit(claim.limit)
         .forUpdate()

@@ -37,6 +37,8 @@ export interface RunningOutbox {
 
 interface Worker extends AttemptContext {
   readonly lease: number;
+  /** Since when the database has answered whatever it was asked; no time at all where it did not the last time. */
+  readonly answered: { since: number };
   readonly inFlight: Map<string, UnderWay>;
   readonly turns: Turns;
 }
@@ -48,7 +50,7 @@ interface UnderWay extends Pick<OutboxRow, "account_id" | "channel" | "destinati
 /**
  * Starts the worker of this process. `kinds` are the renderers and senders by name; a message of an unknown kind waits for a
  * process that knows it. On SQLite the caller is the only server on the file, so what an earlier process had claimed is due
- * at once; on PostgreSQL it is due when the claim runs out.
+ * at once; on PostgreSQL it is due when the claim has run out and its owner, the database being there, had time to renew it.
  */
 export function startOutbox(storage: Storage, kinds: AttemptContext["kinds"], options: OutboxOptions): RunningOutbox {
   const { slots = SLOTS, lease = 30_000, send_timeout = 240_000, poll = 500, drain = 15_000 } = options;
@@ -67,6 +69,7 @@ export function startOutbox(storage: Storage, kinds: AttemptContext["kinds"], op
     send_timeout,
     over: over.signal,
     lease,
+    answered: { since: Number.POSITIVE_INFINITY },
     inFlight,
     turns: openTurns(slots),
   };
@@ -104,15 +107,17 @@ function takeOver({ storage, claimed_by, now }: Worker): Promise<void> {
 }
 
 async function claim(worker: Worker): Promise<OutboxRow[]> {
-  const { storage, claimed_by, now, lease, turns, inFlight } = worker;
+  const { storage, claimed_by, now, lease, turns, inFlight, answered } = worker;
   const from = placesOf(worker);
   if (Object.keys(from).length === 0) return [];
+  const whose = { claimed_by, takes_over: othersHadTime(worker) };
   // A look is cheap and disturbs no writer; most of them find nothing.
-  const { due, next } = await selectDueQueues(storage.read, instant(now()), from);
+  const { due, next } = await selectDueQueues(storage.read, instant(now()), from, whose);
+  answered.since = Math.min(answered.since, now());
   turns.lookedUntil(next);
   const shares = turns.sharesOf(due, [...inFlight.values()]);
   if (shares.length === 0) return [];
-  const claimed = { claimed_by, now: instant(now()), until: instant(now() + lease) };
+  const claimed = { ...whose, now: instant(now()), until: instant(now() + lease) };
   const rows = await storage.write(async (tx) => {
     const rows: OutboxRow[] = [];
     for (const share of shares) rows.push(...(await updateClaim(tx.db, { ...claimed, ...share })));
@@ -121,6 +126,12 @@ async function claim(worker: Worker): Promise<OutboxRow[]> {
   for (const row of rows) turns.noteServed(row, claimed.now);
   return rows;
 }
+
+/**
+ * Claims of others that ran out while nobody could renew them are theirs still: a renewal, which comes three times in a
+ * lease, is waited for.
+ */
+const othersHadTime = ({ now, lease, answered }: Worker) => now() - answered.since >= lease / 2;
 
 const placesOf = ({ turns, inFlight }: Worker) => turns.places([...inFlight.values()]);
 
@@ -139,10 +150,11 @@ async function renew({ storage, claimed_by, now, lease, inFlight }: Worker): Pro
   if (keys.length > 0) await storage.write((tx) => updateClaimRenewed(tx.db, claimed_by, keys, instant(now() + lease)));
 }
 
-async function reported<T>({ log }: Worker, what: string, work: () => Promise<T>): Promise<T | undefined> {
+async function reported<T>({ log, answered }: Worker, what: string, work: () => Promise<T>): Promise<T | undefined> {
   try {
     return await work();
   } catch (error) {
+    answered.since = Number.POSITIVE_INFINITY;
     log.error({ err: error }, `outbox: ${what} failed`);
     return undefined;
   }

@@ -1,5 +1,5 @@
 import { issuerOf } from "../../directory/accounts/account.ts";
-import { lookUpClient } from "../../directory/clients/find-client.ts";
+import { readClient } from "../../directory/clients/find-client.ts";
 import { sectorOf } from "../../directory/clients/sector.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { type Egress, egressFetch } from "../../egress/egress.ts";
@@ -7,7 +7,7 @@ import type { OutboxKind } from "../../outbox/attempt.ts";
 import { undeliverable } from "../../outbox/outbox.ts";
 import { reveal, type Secret } from "../../secrets/secret.ts";
 import { signJws } from "../../tokens/jws.ts";
-import { signingKey } from "../../tokens/keys/find-key.ts";
+import { committedSigningKey } from "../../tokens/keys/find-key.ts";
 import { sessionIn, subjectIn } from "../../tokens/pairwise.ts";
 import type { Tokens } from "../../tokens/tokens.ts";
 
@@ -33,7 +33,8 @@ export function backChannelLogout(
   const kind: OutboxKind<LogoutMessage> = {
     async render({ account_id, id, payload }, now) {
       const { client_id, session_id, user_id } = payload as Record<"client_id" | "session_id" | "user_id", string>;
-      const client = await lookUpClient(directory, account_id, client_id);
+      // Its memory may be older than the choice of whom to tell, and nobody would be told again.
+      const client = await readClient(directory, account_id, client_id);
       const url = client?.settings.backchannel_logout_uri;
       if (!client || !url) throw undeliverable("the client is gone, or wants to hear nothing more");
       const sector = sectorOf(client);
@@ -42,7 +43,7 @@ export function backChannelLogout(
       const iat = Math.floor(now / 1000);
       const about = { iss: issuerOf(directory.public_url, account_id), sub, aud: client.client_id, sid };
       const claims = { ...about, iat, exp: iat + LIFETIME, jti: id, events: { [EVENT]: {} } };
-      const key = await signingKey(tokens, account_id, client.settings.id_token_signed_response_alg, now);
+      const key = await committedSigningKey(tokens, account_id, client.settings.id_token_signed_response_alg, now);
       return { url, logout_token: await signJws(key, "logout+jwt", claims) };
     },
     async send({ url, logout_token }, signal) {

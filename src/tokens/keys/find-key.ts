@@ -53,6 +53,19 @@ export async function signingKey(
   return created;
 }
 
+/**
+ * The same, of the keys as committed: for what is lost where it is signed by a key that another process has just given up.
+ * It reads each time.
+ */
+export async function committedSigningKey(
+  tokens: Tokens,
+  account_id: string,
+  alg: SigningAlg,
+  now: number,
+): Promise<SigningKey> {
+  return signing(await readAnew(tokens, account_id), alg, now) ?? signingKey(tokens, account_id, alg, now);
+}
+
 /** Pure: as `signingKey`, of these. */
 export function signing(keys: readonly SigningKey[], alg: SigningAlg, now: number): SigningKey | undefined {
   const standing = keys.filter((key) => key.alg === alg && key.retired_at > now);
