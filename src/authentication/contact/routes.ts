@@ -4,7 +4,7 @@ import { actorOf } from "../../directory/actor.ts";
 import { sourceOf } from "../../directory/clients/end-user-source.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
 import { findUserFor } from "../../directory/users/find-user.ts";
-import { noSuch, refuseField } from "../../errors.ts";
+import { noSuch, refuse, refuseField } from "../../errors.ts";
 import { bearer_refusals, EndUserHeaders, Oid, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { secret } from "../../secrets/secret.ts";
@@ -48,7 +48,7 @@ export function contactRoutes(app: App, { directory, nudge }: Authentication): v
       operationId: "aid_customers_cid_verify_post",
       summary: "Verify a customer's address or number",
       description:
-        "Sends a code there, or confirms it. A new value takes the old one's place once it is confirmed, and the old one is told. With user:customers alone, a person does this for themselves.",
+        "Sends a code there, or confirms it. A new value takes the old one's place once it is confirmed, and the old one is told. With user:customers alone, a person does this for themselves, once they have logged in here: not by another provider alone.",
       tags: ["users"],
       params: ContactParams,
       headers: EndUserHeaders,
@@ -70,10 +70,11 @@ export function contactRoutes(app: App, { directory, nudge }: Authentication): v
       const { customer_id, operation, field } = params;
       const user = await findUserFor(directory, bearer, customer_id, writes);
       if (user.type === "account_user") throw noSuch("user");
+      const own = !writes.some((scope) => bearer.scope.includes(scope));
+      if (own && !bearer.amr?.length) throw byProviderAlone();
       const contact = { account: await findAccount(directory, account_id), user, field };
       if (operation === "send-verification-code") {
         const { client_uuid } = bearer;
-        const own = !writes.some((scope) => bearer.scope.includes(scope));
         const client = await lookUpClient(directory, account_id, client_uuid);
         const source = client ? sourceOf(bearer, client, request.headers["end-user-ip"], request.ip) : null;
         const locale = requestedLanguage(request.headers["accept-language"]);
@@ -88,3 +89,7 @@ export function contactRoutes(app: App, { directory, nudge }: Authentication): v
     },
   });
 }
+
+/** What another provider says counts at the clients that ask it; an address logs in at all of them. */
+const byProviderAlone = () =>
+  refuse("insufficient_scope", { message: "Log in here first: by a code, a password or a factor of your own." });
