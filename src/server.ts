@@ -263,7 +263,7 @@ async function mount(
     preparePasswords,
     chargeQuestion: (bearer) => chargeQuestion(storage, bearer),
   });
-  contactRoutes(app, oauth);
+  contactRoutes(app, { directory, nudge, endLogins });
   usernameRoutes(app, { directory, endLogins });
   customerRoutes(app, oauth);
   accountUserSelfRoutes(app, directory);

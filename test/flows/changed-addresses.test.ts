@@ -3,6 +3,9 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
+  addClient,
+  addGrant,
+  addUser,
   CALLBACK,
   call,
   createTenant,
@@ -11,7 +14,10 @@ import {
   type Reply,
   startLatchkey,
   type Tenant,
+  type TestClient,
 } from "../support/latchkey.ts";
+import { answered, standardClient } from "../support/standard-client.ts";
+import { openSurfer } from "../support/surfer.ts";
 import { openUpstream } from "../support/upstream.ts";
 
 const code = (reply: Reply) => [reply.status, reply.body?.error?.code];
@@ -52,5 +58,74 @@ describeOnBothEngines("an address or number that changes", (engine) => {
     expect(code(await change(tenant, user.id, "confirm", right, access_token))).toEqual([403, "insufficient_scope"]);
     expect((await change(tenant, user.id, "confirm", right, tenant.token)).status).toBe(204);
     await upstream.close();
+  });
+
+  /** Somebody's login in a browser of its own, at the account API, with what it led to. */
+  async function logIn(tenant: Tenant, shop: TestClient, who: string) {
+    const standard = standardClient(latchkey, tenant, shop);
+    const surfer = openSurfer(latchkey);
+    const shown = await surfer.logIn(standard.address(shop, { resource: tenant.issuer }), tenant, who);
+    const { body } = await standard.redeem(answered(shown).get("code") ?? "");
+    expect(claimsOf(body.access_token).scope).toContain("user:customers");
+    return { surfer, standard, tokens: body as { access_token: string; refresh_token: string } };
+  }
+
+  /** What a login is good for: its token, its refresh token, another answer in its browser. */
+  async function lives({ surfer, standard, tokens }: Awaited<ReturnType<typeof logIn>>, id: string) {
+    const { access_token: token, refresh_token } = tokens;
+    const consents = `${standard.address().split("/oauth/")[0]}/customers/users/${id}/consents`;
+    const used = await call(consents.replace(latchkey.config.public_url, latchkey.url), { token });
+    const refreshed = await standard.token({ grant_type: "refresh_token", refresh_token });
+    const silent = answered(await surfer.visit(standard.address(undefined, { prompt: "none" })));
+    return [used.status, refreshed.status, silent.get("error") ?? "code"];
+  }
+
+  async function openShop() {
+    const tenant = await createTenant(latchkey);
+    const shop = await addClient(latchkey, tenant.account_id, {
+      ...{ first_party: true, refresh_without_offline_access: true },
+      grant_types: ["authorization_code", "refresh_token"],
+    });
+    await addGrant(latchkey, tenant.account_id, shop, tenant.issuer, ["user:customers"]);
+    const { id, email } = await addUser(latchkey, tenant.account_id);
+    const [own, thief] = [await logIn(tenant, shop, email), await logIn(tenant, shop, email)];
+    const to = async (field: "email" | "phone_number", value: string, token: string) => {
+      const path = (operation: string) =>
+        `${tenant.base}/customers/users/${id}/communication/${operation}-verification-code/${field}`;
+      await call(path("send"), { method: "POST", token, json: { value } });
+      const json = { code: (await inbox(tenant, value))[0]?.verification_code };
+      return (await call(path("confirm"), { method: "POST", token, json })).status;
+    };
+    return { tenant, id, email, own, thief, to };
+  }
+
+  it.each([
+    ["email", "elsewhere@example.com"],
+    ["phone_number", "+4740222444"],
+  ] as const)(
+    "ends with the %s of before what came by it, and leaves the login that makes the change",
+    async (field, value) => {
+      const { id, own, thief, to } = await openShop();
+      expect(await to(field, value, own.tokens.access_token)).toBe(204);
+      expect(await lives(thief, id)).toEqual([401, 400, "login_required"]);
+      expect(await lives(own, id)).toEqual([200, 200, "code"]);
+    },
+  );
+
+  it("ends all that came by it where somebody else makes the change", async () => {
+    const { tenant, id, own, thief, to } = await openShop();
+    expect(await to("email", "elsewhere@example.com", tenant.token)).toBe(204);
+    for (const login of [thief, own]) expect(await lives(login, id)).toEqual([401, 400, "login_required"]);
+  });
+
+  it("ends nothing where it is the one of before, or the first one", async () => {
+    const { tenant, id, email, own, thief, to } = await openShop();
+    const { storage } = latchkey.server.core;
+    await storage.write(({ db }) =>
+      db.updateTable("users").set({ phone_verified_at: null }).where("id", "=", id).execute(),
+    );
+    expect(await to("email", email.toUpperCase(), tenant.token)).toBe(204);
+    expect(await to("phone_number", "+4740222555", tenant.token)).toBe(204);
+    for (const login of [thief, own]) expect(await lives(login, id)).toEqual([200, 200, "code"]);
   });
 });

@@ -129,31 +129,38 @@ async function chargeContact(
   }
 }
 
+export interface ContactProof {
+  readonly presented: Secret;
+  /** Ends what came by the address or number that is left, save the login at hand: part of the transaction. */
+  endLogins(tx: Transaction): Promise<void>;
+}
+
 /**
- * The code came back: the address or number is the user's own, and may log in.
+ * The code came back: the address or number is the user's own, and may log in. Where another one was, what came by it ends.
  *
  * @throws 400 invalid_verification_code; 400 invalid_request when somebody else has the address by now; 429.
  */
 export async function confirmContact(
   directory: Directory,
   contact: Contact,
-  presented: Secret,
+  proof: ContactProof,
   actor: Actor,
 ): Promise<void> {
   const { account_id, settings } = contact.account;
   const person = contactGuesser(contact.user.id);
   const guesser = { account_id, person, source: null, limit: settings.factor_guess_limit };
-  return inLine(guesser, () => compareCode(directory, contact, guesser, presented, actor));
+  return inLine(guesser, () => compareCode(directory, contact, guesser, proof, actor));
 }
 
 async function compareCode(
   directory: Directory,
-  { account, user, field }: Contact,
+  contact: Contact,
   guesser: Guesser,
-  presented: Secret,
+  { presented, endLogins }: ContactProof,
   actor: Actor,
 ): Promise<void> {
   const { storage, master_keys } = directory;
+  const { account, user, field } = contact;
   const { account_id } = account;
   const now = storage.now();
   await takeGuess(directory, guesser, now);
@@ -163,6 +170,7 @@ async function compareCode(
   const right = known && isCode(master_keys, { ...challenge, format: "numeric" }, presented);
   if (!challenge || !right || challenge.expires_at <= instant(now)) throw refuse("invalid_verification_code");
   const old = await recipientOf(strategyOf(field), user[field], account, "known");
+  const leaves = leavesAnother(contact, challenge.value);
   const confirming = storage.write(async (tx) => {
     if (!(await deleteChallenge(tx.db, challenge))) throw refuse("invalid_verification_code");
     if (!(await verifyContact(tx, user, field, challenge.value, instant(now)))) {
@@ -170,24 +178,24 @@ async function compareCode(
     }
     await forgiveIn(tx, directory, guesser);
     if (field === "phone_number") await chargeAll(tx, [enteredFrom(account_id, challenge.value)], now);
-    await leaveOld(tx, { account, user, field }, old, challenge.value, now);
+    if (leaves) await leaveOld(tx, contact, old, now);
     const deed = { account_id, action: "contact.verified", entity: user.id, now: instant(now), actor };
     await recordDeed(tx, { ...deed, facts: { field } });
+    if (leaves) await endLogins(tx);
   });
   // The code was right when it was compared, so it was no guess, also where another of the same click was faster.
   await confirming.catch(orGiveBack(directory, guesser));
 }
 
-/** A change is reported to the address or number that it replaces, and codes that went there log nobody in any more. */
-async function leaveOld(
-  tx: Transaction,
-  { account, user, field }: Contact,
-  old: Recipient,
-  value: string,
-  now: number,
-): Promise<void> {
+/** Whether an address or number other than this was the user's own. */
+function leavesAnother({ user, field }: Contact, value: string): boolean {
   const verified_at = field === "email" ? user.email_verified_at : user.phone_verified_at;
-  if (old.to === null || verified_at === null || (canonicalEmail(old.to) ?? old.to) === value) return;
+  const old = user[field];
+  return verified_at !== null && old !== null && (canonicalEmail(old) ?? old) !== value;
+}
+
+/** A change is reported to the address or number that it replaces, and codes that went there log nobody in any more. */
+async function leaveOld(tx: Transaction, { account, user }: Contact, old: Recipient, now: number): Promise<void> {
   await leaveAddress(tx, { account_id: account.account_id, user_id: user.id }, now);
   const { to } = await reached(tx, account, old, now, false);
   const code = noCode(now);

@@ -16,7 +16,7 @@ import { holdPerson } from "../../directory/users/hold-user.ts";
 import { refuse, refuseField } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
-import { endOtherLogins } from "../refresh/end-logins.ts";
+import { endLoginsOf } from "../refresh/end-logins.ts";
 
 export interface PasswordChange {
   readonly user_id: string;
@@ -76,7 +76,7 @@ async function replace(
     if (shown) await forgiveIn(tx, directory, guesser);
     await storePassword(tx, account_id, user_id, hashed, now);
     await recordDeed(tx, { account_id, action: "password.changed", entity: user_id, now: instant(now), actor });
-    await endOtherLogins(tx, directory, { account_id, user_id, except: sid });
+    await endLoginsOf(tx, directory, { account_id, user_id, except: sid });
   });
 }
 
