@@ -127,6 +127,22 @@ export async function disableFactor({ storage }: Directory, owner: Owner, kind: 
   });
 }
 
+/** Switches off a factor that its owner has lost, in their place: all of their logins end. Where none is on, nothing is done. */
+export async function takeFactorAway(
+  { storage }: Directory,
+  owner: Owner,
+  kind: AppOrSms,
+  { actor, endLogins }: FactorChange,
+): Promise<void> {
+  await storage.write(async (tx) => {
+    await holdPerson(tx, owner.account_id, owner.user_id);
+    const rows = await selectFactors(tx.db, owner.account_id, owner.user_id);
+    if (!rows.some((row) => row.kind === kind && row.enabled_at !== null)) return;
+    await disable(tx, owner, kind, instant(storage.now()), actor);
+    await endLogins(tx);
+  });
+}
+
 async function disable(tx: Transaction, owner: Owner, kind: AppOrSms, at: Instant, actor: Actor): Promise<void> {
   await deleteFactors(tx.db, owner.account_id, owner.user_id, [kind]);
   await noteFactors(tx, owner);

@@ -75,8 +75,10 @@ export function accountUserSelfRoutes(app: App, directory: Directory): void {
     handler: async (request, reply) => {
       const { previous_password, proposed_password } = request.body;
       const { account_id, id } = await findMeFresh(directory, request.bearer);
+      const { sid, amr = [] } = request.bearer;
+      const recovered = amr.includes("mfa") && !amr.includes("pwd");
       const previous = optionalSecret(previous_password);
-      const change = { user_id: id, sid: request.bearer.sid, previous, proposed: secret(proposed_password) };
+      const change = { user_id: id, sid, recovered, previous, proposed: secret(proposed_password) };
       await changePassword(directory, await findAccount(directory, account_id), change, actorOf(request));
       return reply.code(201).send(NOTHING);
     },
