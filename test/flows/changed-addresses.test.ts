@@ -16,6 +16,7 @@ import {
   type Tenant,
   type TestClient,
 } from "../support/latchkey.ts";
+import { PASSWORD, token } from "../support/people.ts";
 import { answered, standardClient } from "../support/standard-client.ts";
 import { openSurfer } from "../support/surfer.ts";
 import { openUpstream } from "../support/upstream.ts";
@@ -127,5 +128,45 @@ describeOnBothEngines("an address or number that changes", (engine) => {
     expect(await to("email", email.toUpperCase(), tenant.token)).toBe(204);
     expect(await to("phone_number", "+4740222555", tenant.token)).toBe(204);
     for (const login of [thief, own]) expect(await lives(login, id)).toEqual([200, 200, "code"]);
+  });
+
+  it("takes along the second factor of a user name that went there, and no other", async () => {
+    const tenant = await createTenant(latchkey);
+    const send = async (method: string, path: string, json?: object) => {
+      const reply = await call(`${tenant.base}${path}`, { method, token: tenant.token, ...(json ? { json } : {}) });
+      expect(reply.status, `${method} ${path} ${reply.text}`).toBeLessThan(300);
+      return reply.body;
+    };
+    const { id, phone_number } = await addUser(latchkey, tenant.account_id);
+    const links = (number: string) => [
+      { rel: "customers_user", href: `https://shop.example/users/${id}` },
+      { rel: "phone_number", href: `tel:${number.slice(0, 3)}%20${number.slice(3)}` },
+    ];
+    const about = { password: PASSWORD, mfa: { challenge_type: "oob", oob_channels: ["sms"] } };
+    await send("POST", "/auth/users", { username: "margaret", ...about, links: links(phone_number) });
+    /** Where a binding code arrives after the password. */
+    const asked = async (numbers: readonly string[]) => {
+      const login = { grant_type: "password", username: "margaret", password: PASSWORD, audience: tenant.audience };
+      const { mfa_token } = (await token(tenant, login)).body;
+      const before = await Promise.all(numbers.map(async (to) => (await inbox(tenant, to)).length));
+      await send("POST", "/auth/mfa/challenge", { challenge_type: "oob", mfa_token });
+      const after = await Promise.all(numbers.map(async (to) => (await inbox(tenant, to)).length));
+      return numbers.filter((_, at) => (after[at] ?? 0) > (before[at] ?? 0));
+    };
+    const move = async (value: string) => {
+      const at = (operation: string) =>
+        `/customers/users/${id}/communication/${operation}-verification-code/phone_number`;
+      await send("POST", at("send"), { value });
+      await send("POST", at("confirm"), { code: (await inbox(tenant, value))[0]?.verification_code });
+    };
+    const [next, apart, last] = ["+4740222666", "+4740222777", "+4740222888"];
+    await move(next);
+    expect(await asked([phone_number, next])).toEqual([next]);
+    const { links: shown } = await send("PUT", "/auth/users/margaret", about);
+    expect(shown).toEqual([links(phone_number)[0], { rel: "phone_number", href: `tel:${next}` }]);
+    expect(await asked([phone_number, next])).toEqual([next]);
+    await send("PUT", "/auth/users/margaret", { ...about, links: links(apart) });
+    await move(last);
+    expect(await asked([next, apart, last])).toEqual([apart]);
   });
 });

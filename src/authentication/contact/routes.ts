@@ -89,7 +89,11 @@ export function contactRoutes(app: App, { directory, nudge, endLogins }: Contact
       } else {
         if (body?.code === undefined) throw refuseField("code", "required", "is required to confirm");
         const person = { account_id, user_id: user.id, ...(own ? { except: bearer.sid } : {}) };
-        const proof = { presented: secret(body.code), endLogins: (tx: Transaction) => endLogins(tx, person) };
+        const proof = {
+          presented: secret(body.code),
+          moves_factors: !own || bearer.amr?.includes("mfa") === true,
+          endLogins: (tx: Transaction) => endLogins(tx, person),
+        };
         await confirmContact(directory, contact, proof, actorOf(request));
       }
       nudge();

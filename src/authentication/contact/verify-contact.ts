@@ -17,6 +17,8 @@ import { inLine } from "../guesses/in-line.ts";
 import { enqueueMessage, noCode } from "../messages/enqueue-message.ts";
 import { type Recipient, recipientOf } from "../messages/recipient.ts";
 import { enteredFrom, reached } from "../messages/sms-limits.ts";
+import { moveChannel } from "../mfa/change-factors.ts";
+import { moveLinks } from "../usernames/move-links.ts";
 import { leaveAddress } from "../verification/leave-address.ts";
 import { identifierDigest } from "../verification/person.ts";
 import { waitForTurn } from "../verification/wait-for-turn.ts";
@@ -131,6 +133,8 @@ async function chargeContact(
 
 export interface ContactProof {
   readonly presented: Secret;
+  /** Second factors that went to what is left go along: not for somebody who acts for themselves and has shown none. */
+  readonly moves_factors: boolean;
   /** Ends what came by the address or number that is left, save the login at hand: part of the transaction. */
   endLogins(tx: Transaction): Promise<void>;
 }
@@ -156,7 +160,7 @@ async function compareCode(
   directory: Directory,
   contact: Contact,
   guesser: Guesser,
-  { presented, endLogins }: ContactProof,
+  { presented, moves_factors, endLogins }: ContactProof,
   actor: Actor,
 ): Promise<void> {
   const { storage, master_keys } = directory;
@@ -170,28 +174,32 @@ async function compareCode(
   const right = known && isCode(master_keys, { ...challenge, format: "numeric" }, presented);
   if (!challenge || !right || challenge.expires_at <= instant(now)) throw refuse("invalid_verification_code");
   const old = await recipientOf(strategyOf(field), user[field], account, "known");
-  const leaves = leavesAnother(contact, challenge.value);
+  const left = leftFor(contact, challenge.value);
+  const person = { account_id, user_id: user.id };
   const confirming = storage.write(async (tx) => {
     if (!(await deleteChallenge(tx.db, challenge))) throw refuse("invalid_verification_code");
+    if (left && moves_factors) await moveLinks(tx, account, user.id, field, left);
     if (!(await verifyContact(tx, user, field, challenge.value, instant(now)))) {
       throw refuseField("code", "taken", "confirms an address that belongs to another user");
     }
     await forgiveIn(tx, directory, guesser);
     if (field === "phone_number") await chargeAll(tx, [enteredFrom(account_id, challenge.value)], now);
-    if (leaves) await leaveOld(tx, contact, old, now);
+    if (left && moves_factors) await moveChannel(tx, person, strategyOf(field), left, now);
+    if (left) await leaveOld(tx, contact, old, now);
     const deed = { account_id, action: "contact.verified", entity: user.id, now: instant(now), actor };
     await recordDeed(tx, { ...deed, facts: { field } });
-    if (leaves) await endLogins(tx);
+    if (left) await endLogins(tx);
   });
   // The code was right when it was compared, so it was no guess, also where another of the same click was faster.
   await confirming.catch(orGiveBack(directory, guesser));
 }
 
-/** Whether an address or number other than this was the user's own. */
-function leavesAnother({ user, field }: Contact, value: string): boolean {
+/** The user's own address or number until now, where it is another than this, which takes its place. */
+function leftFor({ user, field }: Contact, to: string): { readonly from: string; readonly to: string } | undefined {
   const verified_at = field === "email" ? user.email_verified_at : user.phone_verified_at;
-  const old = user[field];
-  return verified_at !== null && old !== null && (canonicalEmail(old) ?? old) !== value;
+  if (verified_at === null) return undefined;
+  const from = canonicalEmail(user[field] ?? "") ?? user[field];
+  return from === null || from === to ? undefined : { from, to };
 }
 
 /** A change is reported to the address or number that it replaces, and codes that went there log nobody in any more. */

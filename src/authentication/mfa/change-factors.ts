@@ -5,9 +5,9 @@ import { noteSecondFactor } from "../../directory/users/note-second-factor.ts";
 import { refuse, refuseField } from "../../errors.ts";
 import { reveal, type Secret, secret } from "../../secrets/secret.ts";
 import { type Instant, instant, type Transaction } from "../../storage/storage.ts";
-import type { FactorKind } from "./mfa.ts";
+import type { FactorKind, OobChannel } from "./mfa.ts";
 import { openSeed, sealSeed } from "./seed.ts";
-import { deleteFactors, selectFactors, updateStep, upsertFactor } from "./store.ts";
+import { deleteFactors, selectFactors, updateStep, updateTarget, upsertFactor } from "./store.ts";
 import { base32, matchTotp, newSeed, otpauthUri } from "./totp.ts";
 
 export interface Owner {
@@ -34,6 +34,15 @@ export async function setChannels(tx: Transaction, { account_id, user_id }: Owne
   }
   await noteFactors(tx, { account_id, user_id });
 }
+
+/** Binding codes that went to an address or number which their person has left go to the other one; for whoever holds them. */
+export const moveChannel = (
+  tx: Transaction,
+  owner: Owner,
+  channel: OobChannel,
+  { from, to }: { readonly from: string; readonly to: string },
+  now: number,
+): Promise<void> => updateTarget(tx.db, { ...owner, kind: channel, target: from }, to, instant(now));
 
 /** Who changes a factor, and what ends with it, as part of the transaction. */
 export interface FactorChange {
