@@ -11,6 +11,7 @@ import { recordDeed } from "./audit/audit.ts";
 import { contactRoutes } from "./authentication/contact/routes.ts";
 import { renderCode } from "./authentication/messages/message.ts";
 import { configurationsOf } from "./authentication/mfa/factors.ts";
+import { factorRoutes } from "./authentication/mfa/routes.ts";
 import { preparePasswords } from "./authentication/passwords/password.ts";
 import { endingSweep } from "./authentication/sessions/endings.ts";
 import { sweeps as authenticationSweeps } from "./authentication/sweeps.ts";
@@ -263,7 +264,7 @@ async function mount(
     preparePasswords,
     chargeQuestion: (bearer) => chargeQuestion(storage, bearer),
   });
-  contactRoutes(app, oauth);
+  contactRoutes(app, { directory, nudge, endLogins });
   usernameRoutes(app, { directory, endLogins });
   customerRoutes(app, oauth);
   accountUserSelfRoutes(app, directory);
@@ -273,6 +274,7 @@ async function mount(
     endLogins,
     configurationOf: (id, users) => configurationsOf(directory, id, users),
   });
+  factorRoutes(app, { directory, endLogins });
   const recipient = (id: string, to: string) => canonicalRecipient(directory, id, to);
   sandboxRoutes(app, { storage, renderCode: code, canonicalRecipient: recipient });
   sandboxPageRoutes(app, oauth, async (id, to) =>

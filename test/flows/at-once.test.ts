@@ -1,6 +1,6 @@
 /** Changes that come at once: each that was acknowledged is there afterwards, and what follows from several fits all of them. */
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { associateTotp, disableTotp, enableTotp, setSms } from "../../src/authentication/mfa/change-factors.ts";
+import { associateTotp, disableFactor, enableSms, enableTotp } from "../../src/authentication/mfa/change-factors.ts";
 import { selectFactors, updateStep, upsertFactor } from "../../src/authentication/mfa/store.ts";
 import { changeSettings } from "../../src/directory/accounts/change-settings.ts";
 import { createRole, replaceRole } from "../../src/directory/roles/change-role.ts";
@@ -38,6 +38,8 @@ import {
 } from "../support/people.ts";
 
 const ROUNDS = 5;
+/** Of a factor, where no login is to end. */
+const change_of_factor = { actor, endLogins: async () => {} };
 
 describeOnBothEngines("changes at once", (engine) => {
   let latchkey: Latchkey;
@@ -152,8 +154,8 @@ describeOnBothEngines("changes at once", (engine) => {
       const totp = { ...owner, kind: "totp" as const, target: null, seed: Buffer.alloc(20), last_step: 0 };
       await core.storage.write((tx) => upsertFactor(tx.db, { ...totp, enabled_at: now, updated_at: now }));
       await Promise.all([
-        setSms(core.directory, owner, phone_number, actor),
-        disableTotp(core.directory, owner, actor),
+        enableSms(core.directory, owner, phone_number, change_of_factor),
+        disableFactor(core.directory, owner, "totp", actor),
       ]);
       const users = core.storage.read.selectFrom("users").select("second_factor").where("id", "=", user_id);
       expect((await users.executeTakeFirst())?.second_factor, `round ${round}`).toBe(1);
@@ -166,11 +168,11 @@ describeOnBothEngines("changes at once", (engine) => {
     const { id: user_id } = await addUser(latchkey, tenant.account_id);
     const owner = { account_id: tenant.account_id, user_id };
     const seed = reveal((await associateTotp(core.directory, owner, "ada@example.com", "Shop")).secret);
-    await enableTotp(core.directory, owner, secret(oneTimePassword(seed, -1)), actor);
+    await enableTotp(core.directory, owner, secret(oneTimePassword(seed, -1)), change_of_factor);
     const spent = Math.floor(storage.now() / 30_000) + 1;
     const login = async ({ db }: Transaction) =>
       expect(await updateStep(db, tenant.account_id, user_id, spent)).toBe(true);
-    const again = () => enableTotp(core.directory, owner, secret(oneTimePassword(seed)), actor);
+    const again = () => enableTotp(core.directory, owner, secret(oneTimePassword(seed)), change_of_factor);
     const [first, refused] = await overlap(storage, login, again);
     expect(first.status).toBe("fulfilled");
     const [factor] = await selectFactors(storage.read, tenant.account_id, user_id);

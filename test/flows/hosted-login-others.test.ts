@@ -138,6 +138,13 @@ describeOnBothEngines("the hosted login, otherwise", (engine) => {
       expect(answered(await surfer.visit(address(own, { prompt: "none" }))).get("code")).toBeTruthy();
   });
 
+  it("leads no account user to another provider, which decides about none", async () => {
+    const staff = await addClient(latchkey, tenant.account_id, { first_party: true, user_type: "account_user" });
+    await addProvider(staff);
+    const { html } = await openSurfer(latchkey).visit(address(staff));
+    expect([html.includes('value="identify"'), html.includes("login/upstream")]).toEqual([true, false]);
+  });
+
   it("asks for no address where the client sends no codes, and leaves the other provider's button", async () => {
     const own = await addClient(latchkey, tenant.account_id, { first_party: true, connections: [] });
     const signing = await addClient(latchkey, tenant.account_id, { signup: true, connections: [] });

@@ -162,6 +162,11 @@ export const ATTEMPTS: readonly Attempt[] = [
     path: (ids) => `/management/users/${ids.account_user}/activities`,
   },
   {
+    operation: "aid_accounts_aid_mgmnt_users_mfa_delete",
+    method: "DELETE",
+    path: (ids) => `/management/users/${ids.account_user}/mfa/totp`,
+  },
+  {
     operation: "aid_accounts_aid_mgmnt_users_delete",
     method: "DELETE",
     path: (ids) => `/management/users/${ids.account_user}`,

@@ -129,7 +129,10 @@ describeOnBothEngines("a person who is erased", (engine) => {
     await setFactors(latchkey, account_id, id, { sms: phone_number, email });
     const { directory } = latchkey.server.core;
     const totp = await associateTotp(directory, owner, email, "Shop");
-    await enableTotp(directory, owner, secret(oneTimePassword(reveal(totp.secret))), actor);
+    await enableTotp(directory, owner, secret(oneTimePassword(reveal(totp.secret))), {
+      actor,
+      endLogins: async () => {},
+    });
     const created_at = new Date(storage().now()).toISOString();
     const subject = `upstream|${letters}`;
     const identity = { ...owner, issuer: "https://idp.example", subject, created_at };

@@ -4,10 +4,12 @@ import { actorOf } from "../../directory/actor.ts";
 import { sourceOf } from "../../directory/clients/end-user-source.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
 import { findUserFor } from "../../directory/users/find-user.ts";
-import { noSuch, refuseField } from "../../errors.ts";
+import type { EndLogins } from "../../directory/users/remove-user.ts";
+import { noSuch, refuse, refuseField } from "../../errors.ts";
 import { bearer_refusals, EndUserHeaders, Oid, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { secret } from "../../secrets/secret.ts";
+import type { Transaction } from "../../storage/storage.ts";
 import type { Authentication } from "../authentication.ts";
 import { requestedLanguage } from "../messages/requested-language.ts";
 import { confirmContact, sendContactCode } from "./verify-contact.ts";
@@ -35,7 +37,11 @@ const ContactBody = Type.Union([
   Type.Null(),
 ]);
 
-export function contactRoutes(app: App, { directory, nudge }: Authentication): void {
+interface ContactDeps extends Authentication {
+  readonly endLogins: EndLogins;
+}
+
+export function contactRoutes(app: App, { directory, nudge, endLogins }: ContactDeps): void {
   app.route({
     method: "POST",
     url: "/v1/accounts/:oid/customers/users/:customer_id/communication/:operation/:field",
@@ -48,7 +54,7 @@ export function contactRoutes(app: App, { directory, nudge }: Authentication): v
       operationId: "aid_customers_cid_verify_post",
       summary: "Verify a customer's address or number",
       description:
-        "Sends a code there, or confirms it. A new value takes the old one's place once it is confirmed, and the old one is told. With user:customers alone, a person does this for themselves.",
+        "Sends a code there, or confirms it. A new value takes the old one's place once it is confirmed, and the old one is told; the person's other logins end, and all of them where somebody else changes it. With user:customers alone, a person does this for themselves, once they have logged in here: not by another provider alone.",
       tags: ["users"],
       params: ContactParams,
       headers: EndUserHeaders,
@@ -70,10 +76,11 @@ export function contactRoutes(app: App, { directory, nudge }: Authentication): v
       const { customer_id, operation, field } = params;
       const user = await findUserFor(directory, bearer, customer_id, writes);
       if (user.type === "account_user") throw noSuch("user");
+      const own = !writes.some((scope) => bearer.scope.includes(scope));
+      if (own && !bearer.amr?.length) throw byProviderAlone();
       const contact = { account: await findAccount(directory, account_id), user, field };
       if (operation === "send-verification-code") {
         const { client_uuid } = bearer;
-        const own = !writes.some((scope) => bearer.scope.includes(scope));
         const client = await lookUpClient(directory, account_id, client_uuid);
         const source = client ? sourceOf(bearer, client, request.headers["end-user-ip"], request.ip) : null;
         const locale = requestedLanguage(request.headers["accept-language"]);
@@ -81,10 +88,20 @@ export function contactRoutes(app: App, { directory, nudge }: Authentication): v
         await sendContactCode(directory, asked, actorOf(request));
       } else {
         if (body?.code === undefined) throw refuseField("code", "required", "is required to confirm");
-        await confirmContact(directory, contact, secret(body.code), actorOf(request));
+        const person = { account_id, user_id: user.id, ...(own ? { except: bearer.sid } : {}) };
+        const proof = {
+          presented: secret(body.code),
+          moves_factors: !own || bearer.amr?.includes("mfa") === true,
+          endLogins: (tx: Transaction) => endLogins(tx, person),
+        };
+        await confirmContact(directory, contact, proof, actorOf(request));
       }
       nudge();
       return reply.code(204).send(null);
     },
   });
 }
+
+/** What another provider says counts at the clients that ask it; an address logs in at all of them. */
+const byProviderAlone = () =>
+  refuse("insufficient_scope", { message: "Log in here first: by a code, a password or a factor of your own." });

@@ -17,6 +17,8 @@ import { inLine } from "../guesses/in-line.ts";
 import { enqueueMessage, noCode } from "../messages/enqueue-message.ts";
 import { type Recipient, recipientOf } from "../messages/recipient.ts";
 import { enteredFrom, reached } from "../messages/sms-limits.ts";
+import { moveChannel } from "../mfa/change-factors.ts";
+import { moveLinks } from "../usernames/move-links.ts";
 import { leaveAddress } from "../verification/leave-address.ts";
 import { identifierDigest } from "../verification/person.ts";
 import { waitForTurn } from "../verification/wait-for-turn.ts";
@@ -129,31 +131,40 @@ async function chargeContact(
   }
 }
 
+export interface ContactProof {
+  readonly presented: Secret;
+  /** Second factors that went to what is left go along: not for somebody who acts for themselves and has shown none. */
+  readonly moves_factors: boolean;
+  /** Ends what came by the address or number that is left, save the login at hand: part of the transaction. */
+  endLogins(tx: Transaction): Promise<void>;
+}
+
 /**
- * The code came back: the address or number is the user's own, and may log in.
+ * The code came back: the address or number is the user's own, and may log in. Where another one was, what came by it ends.
  *
  * @throws 400 invalid_verification_code; 400 invalid_request when somebody else has the address by now; 429.
  */
 export async function confirmContact(
   directory: Directory,
   contact: Contact,
-  presented: Secret,
+  proof: ContactProof,
   actor: Actor,
 ): Promise<void> {
   const { account_id, settings } = contact.account;
   const person = contactGuesser(contact.user.id);
   const guesser = { account_id, person, source: null, limit: settings.factor_guess_limit };
-  return inLine(guesser, () => compareCode(directory, contact, guesser, presented, actor));
+  return inLine(guesser, () => compareCode(directory, contact, guesser, proof, actor));
 }
 
 async function compareCode(
   directory: Directory,
-  { account, user, field }: Contact,
+  contact: Contact,
   guesser: Guesser,
-  presented: Secret,
+  { presented, moves_factors, endLogins }: ContactProof,
   actor: Actor,
 ): Promise<void> {
   const { storage, master_keys } = directory;
+  const { account, user, field } = contact;
   const { account_id } = account;
   const now = storage.now();
   await takeGuess(directory, guesser, now);
@@ -163,31 +174,36 @@ async function compareCode(
   const right = known && isCode(master_keys, { ...challenge, format: "numeric" }, presented);
   if (!challenge || !right || challenge.expires_at <= instant(now)) throw refuse("invalid_verification_code");
   const old = await recipientOf(strategyOf(field), user[field], account, "known");
+  const left = leftFor(contact, challenge.value);
+  const person = { account_id, user_id: user.id };
   const confirming = storage.write(async (tx) => {
     if (!(await deleteChallenge(tx.db, challenge))) throw refuse("invalid_verification_code");
+    if (left && moves_factors) await moveLinks(tx, account, user.id, field, left);
     if (!(await verifyContact(tx, user, field, challenge.value, instant(now)))) {
       throw refuseField("code", "taken", "confirms an address that belongs to another user");
     }
     await forgiveIn(tx, directory, guesser);
     if (field === "phone_number") await chargeAll(tx, [enteredFrom(account_id, challenge.value)], now);
-    await leaveOld(tx, { account, user, field }, old, challenge.value, now);
+    if (left && moves_factors) await moveChannel(tx, person, strategyOf(field), left, now);
+    if (left) await leaveOld(tx, contact, old, now);
     const deed = { account_id, action: "contact.verified", entity: user.id, now: instant(now), actor };
     await recordDeed(tx, { ...deed, facts: { field } });
+    if (left) await endLogins(tx);
   });
   // The code was right when it was compared, so it was no guess, also where another of the same click was faster.
   await confirming.catch(orGiveBack(directory, guesser));
 }
 
-/** A change is reported to the address or number that it replaces, and codes that went there log nobody in any more. */
-async function leaveOld(
-  tx: Transaction,
-  { account, user, field }: Contact,
-  old: Recipient,
-  value: string,
-  now: number,
-): Promise<void> {
+/** The user's own address or number until now, where it is another than this, which takes its place. */
+function leftFor({ user, field }: Contact, to: string): { readonly from: string; readonly to: string } | undefined {
   const verified_at = field === "email" ? user.email_verified_at : user.phone_verified_at;
-  if (old.to === null || verified_at === null || (canonicalEmail(old.to) ?? old.to) === value) return;
+  if (verified_at === null) return undefined;
+  const from = canonicalEmail(user[field] ?? "") ?? user[field];
+  return from === null || from === to ? undefined : { from, to };
+}
+
+/** A change is reported to the address or number that it replaces, and codes that went there log nobody in any more. */
+async function leaveOld(tx: Transaction, { account, user }: Contact, old: Recipient, now: number): Promise<void> {
   await leaveAddress(tx, { account_id: account.account_id, user_id: user.id }, now);
   const { to } = await reached(tx, account, old, now, false);
   const code = noCode(now);

@@ -4,16 +4,19 @@ import { holdPerson } from "../../directory/users/hold-user.ts";
 import { noteSecondFactor } from "../../directory/users/note-second-factor.ts";
 import { refuse, refuseField } from "../../errors.ts";
 import { reveal, type Secret, secret } from "../../secrets/secret.ts";
-import { instant, type Transaction } from "../../storage/storage.ts";
-import type { FactorKind } from "./mfa.ts";
+import { type Instant, instant, type Transaction } from "../../storage/storage.ts";
+import type { FactorKind, OobChannel } from "./mfa.ts";
 import { openSeed, sealSeed } from "./seed.ts";
-import { deleteFactors, selectFactors, updateStep, upsertFactor } from "./store.ts";
+import { deleteFactors, selectFactors, updateStep, updateTarget, upsertFactor } from "./store.ts";
 import { base32, matchTotp, newSeed, otpauthUri } from "./totp.ts";
 
 export interface Owner {
   readonly account_id: string;
   readonly user_id: string;
 }
+
+/** What account users switch on and off for themselves. */
+export type AppOrSms = "totp" | "sms";
 
 export interface Channels {
   readonly sms?: string | undefined;
@@ -32,21 +35,35 @@ export async function setChannels(tx: Transaction, { account_id, user_id }: Owne
   await noteFactors(tx, { account_id, user_id });
 }
 
-/** Switches the person's SMS factor on or off. `phone_number` in E.164. */
-export async function setSms(
-  directory: Directory,
+/** Binding codes that went to an address or number which their person has left go to the other one; for whoever holds them. */
+export const moveChannel = (
+  tx: Transaction,
   owner: Owner,
-  phone_number: string | undefined,
-  actor: Actor,
+  channel: OobChannel,
+  { from, to }: { readonly from: string; readonly to: string },
+  now: number,
+): Promise<void> => updateTarget(tx.db, { ...owner, kind: channel, target: from }, to, instant(now));
+
+/** Who changes a factor, and what ends with it, as part of the transaction. */
+export interface FactorChange {
+  readonly actor: Actor;
+  endLogins(tx: Transaction): Promise<void>;
+}
+
+/** Switches the person's SMS factor on, which ends the logins that have not shown it. `phone_number` in E.164. */
+export async function enableSms(
+  { storage }: Directory,
+  owner: Owner,
+  phone_number: string,
+  { actor, endLogins }: FactorChange,
 ): Promise<void> {
-  const { storage } = directory;
   const at = instant(storage.now());
   await storage.write(async (tx) => {
     await holdPerson(tx, owner.account_id, owner.user_id);
-    if (phone_number === undefined) await deleteFactors(tx.db, owner.account_id, owner.user_id, ["sms"]);
-    else await upsertFactor(tx.db, { ...factor(owner, "sms", at), target: phone_number, enabled_at: at });
+    await upsertFactor(tx.db, { ...factor(owner, "sms", at), target: phone_number, enabled_at: at });
     await noteFactors(tx, owner);
-    await record(tx, owner, "sms", phone_number !== undefined, at, actor);
+    await record(tx, owner, "sms", true, at, actor);
+    await endLogins(tx);
   });
 }
 
@@ -82,8 +99,17 @@ export async function associateTotp(
   return { secret: secret(base32(seed)), uri: secret(otpauthUri(seed, label, issuer)) };
 }
 
-/** Switches TOTP on with a password of the associated seed. @throws 400 invalid_request when it is wrong. */
-export async function enableTotp(directory: Directory, owner: Owner, otp: Secret, actor: Actor): Promise<void> {
+/**
+ * Switches TOTP on with a password of the associated seed, which ends the logins that have not shown it.
+ *
+ * @throws 400 invalid_request when it is wrong.
+ */
+export async function enableTotp(
+  directory: Directory,
+  owner: Owner,
+  otp: Secret,
+  { actor, endLogins }: FactorChange,
+): Promise<void> {
   const { storage, master_keys } = directory;
   const now = storage.now();
   const at = instant(now);
@@ -98,17 +124,38 @@ export async function enableTotp(directory: Directory, owner: Owner, otp: Secret
     await upsertFactor(tx.db, { ...row, enabled_at: row.enabled_at ?? at, last_step: step, updated_at: at });
     await noteFactors(tx, owner);
     await record(tx, owner, "totp", true, at, actor);
+    await endLogins(tx);
   });
 }
 
-export async function disableTotp(directory: Directory, owner: Owner, actor: Actor): Promise<void> {
-  const { storage } = directory;
+/** Switches a factor off, whose owner has shown it. */
+export async function disableFactor({ storage }: Directory, owner: Owner, kind: AppOrSms, actor: Actor): Promise<void> {
   await storage.write(async (tx) => {
     await holdPerson(tx, owner.account_id, owner.user_id);
-    await deleteFactors(tx.db, owner.account_id, owner.user_id, ["totp"]);
-    await noteFactors(tx, owner);
-    await record(tx, owner, "totp", false, instant(storage.now()), actor);
+    await disable(tx, owner, kind, instant(storage.now()), actor);
   });
+}
+
+/** Switches off a factor that its owner has lost, in their place: all of their logins end. Where none is on, nothing is done. */
+export async function takeFactorAway(
+  { storage }: Directory,
+  owner: Owner,
+  kind: AppOrSms,
+  { actor, endLogins }: FactorChange,
+): Promise<void> {
+  await storage.write(async (tx) => {
+    await holdPerson(tx, owner.account_id, owner.user_id);
+    const rows = await selectFactors(tx.db, owner.account_id, owner.user_id);
+    if (!rows.some((row) => row.kind === kind && row.enabled_at !== null)) return;
+    await disable(tx, owner, kind, instant(storage.now()), actor);
+    await endLogins(tx);
+  });
+}
+
+async function disable(tx: Transaction, owner: Owner, kind: AppOrSms, at: Instant, actor: Actor): Promise<void> {
+  await deleteFactors(tx.db, owner.account_id, owner.user_id, [kind]);
+  await noteFactors(tx, owner);
+  await record(tx, owner, kind, false, at, actor);
 }
 
 const factor = ({ account_id, user_id }: Owner, kind: FactorKind, updated_at: string) => ({

@@ -58,6 +58,22 @@ export async function deleteFactors(
     .execute();
 }
 
+export async function updateTarget(
+  db: Database,
+  { account_id, user_id, kind, target }: Pick<FactorRow, "account_id" | "user_id" | "kind" | "target">,
+  to: string,
+  updated_at: Instant,
+): Promise<void> {
+  await db
+    .updateTable("factors")
+    .set({ target: to, updated_at })
+    .where("account_id", "=", account_id)
+    .where("user_id", "=", user_id)
+    .where("kind", "=", kind)
+    .where("target", "=", target)
+    .execute();
+}
+
 /** A TOTP step works once. @returns false when it, or a later one, was used. */
 export async function updateStep(db: Database, account_id: string, user_id: string, step: number): Promise<boolean> {
   const rows = await db

@@ -5,10 +5,13 @@ import type { Actor, Directory } from "../directory.ts";
 import { deleteUser } from "./store.ts";
 import type { User } from "./user.ts";
 
-/** Ends every login of a person, in the browsers too, and tells their clients: part of a transaction, which another wing does. */
+/**
+ * Ends every login of a person but the one whose `sid` goes on, in the browsers too, and tells their clients: part of a
+ * transaction, which another wing does.
+ */
 export type EndLogins = (
   tx: Transaction,
-  person: { readonly account_id: string; readonly user_id: string },
+  person: { readonly account_id: string; readonly user_id: string; readonly except?: string },
 ) => Promise<void>;
 
 /**

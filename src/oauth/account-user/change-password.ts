@@ -16,18 +16,21 @@ import { holdPerson } from "../../directory/users/hold-user.ts";
 import { refuse, refuseField } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
-import { endOtherLogins } from "../refresh/end-logins.ts";
+import { endLoginsOf } from "../refresh/end-logins.ts";
 
 export interface PasswordChange {
   readonly user_id: string;
   /** The login at hand, which goes on. */
   readonly sid: string;
+  /** That login showed two factors, and no password: it may have been forgotten. */
+  readonly recovered: boolean;
   readonly previous: Secret | undefined;
   readonly proposed: Secret;
 }
 
 /**
- * Sets a person's password once they have shown the one before, where there is one. Their other logins end.
+ * Sets a person's password once they have shown the one before, where there is one, or two other factors. Their other
+ * logins end.
  *
  * @throws 400 invalid_request; 400 invalid_grant for a wrong previous password; 429 too_many_attempts.
  */
@@ -37,12 +40,14 @@ export async function changePassword(
   change: PasswordChange,
   actor: Actor,
 ): Promise<void> {
-  const { user_id, previous, proposed } = change;
+  const { user_id, recovered, previous, proposed } = change;
   checkNewPassword(proposed, "password", "proposed_password");
   const guesser = { account_id, person: user_id, source: null, limit: settings.factor_guess_limit };
   const { storage } = directory;
   const since = await setSince(storage, account_id, user_id);
   if (since === undefined) return replace(directory, guesser, change, undefined, actor);
+  if (!previous && recovered)
+    return replace(directory, guesser, change, { kind: "password", updated_at: since }, actor);
   if (!previous) throw refuseField("previous_password", "required", "is required");
   return inLine(guesser, async () => {
     // Changed while this waited: what it shows was the one before, which is no guess at what stands now.
@@ -76,7 +81,7 @@ async function replace(
     if (shown) await forgiveIn(tx, directory, guesser);
     await storePassword(tx, account_id, user_id, hashed, now);
     await recordDeed(tx, { account_id, action: "password.changed", entity: user_id, now: instant(now), actor });
-    await endOtherLogins(tx, directory, { account_id, user_id, except: sid });
+    await endLoginsOf(tx, directory, { account_id, user_id, except: sid });
   });
 }
 

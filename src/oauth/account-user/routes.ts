@@ -1,5 +1,12 @@
+import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
-import { associateTotp, disableTotp, enableTotp, setSms } from "../../authentication/mfa/change-factors.ts";
+import {
+  associateTotp,
+  disableFactor,
+  enableSms,
+  enableTotp,
+  type FactorChange,
+} from "../../authentication/mfa/change-factors.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { actorOf } from "../../directory/actor.ts";
 import type { Directory } from "../../directory/directory.ts";
@@ -8,6 +15,7 @@ import { refuseField } from "../../errors.ts";
 import { bearer_refusals, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { optionalSecret, reveal, secret } from "../../secrets/secret.ts";
+import { endLoginsOf } from "../refresh/end-logins.ts";
 import { changePassword } from "./change-password.ts";
 import { findMe, findMeFresh } from "./fresh-login.ts";
 import { Me, PasswordBody, SmsBody, TotpBody, TotpReply } from "./schema.ts";
@@ -21,9 +29,19 @@ const NOTHING = undefined as never;
 const found = refusals("account", ...bearer_refusals);
 const FRESH =
   "Takes the person's own token of a login in the last 5 minutes, with their second factor where they have one.";
+const ENDS = "To switch it on ends the person's other logins.";
 
 /** Paths without an account: the token says whose it is. */
 export function accountUserSelfRoutes(app: App, directory: Directory): void {
+  /** Their other logins end. */
+  const changeBy = (request: FastifyRequest): FactorChange => {
+    const { account_id, subject: user_id, sid: except } = request.bearer;
+    return {
+      actor: actorOf(request),
+      endLogins: (tx) => endLoginsOf(tx, directory, { account_id, user_id, except }),
+    };
+  };
+
   app.route({
     method: "GET",
     url: "/v1/account/user",
@@ -57,8 +75,10 @@ export function accountUserSelfRoutes(app: App, directory: Directory): void {
     handler: async (request, reply) => {
       const { previous_password, proposed_password } = request.body;
       const { account_id, id } = await findMeFresh(directory, request.bearer);
+      const { sid, amr = [] } = request.bearer;
+      const recovered = amr.includes("mfa") && !amr.includes("pwd");
       const previous = optionalSecret(previous_password);
-      const change = { user_id: id, sid: request.bearer.sid, previous, proposed: secret(proposed_password) };
+      const change = { user_id: id, sid, recovered, previous, proposed: secret(proposed_password) };
       await changePassword(directory, await findAccount(directory, account_id), change, actorOf(request));
       return reply.code(201).send(NOTHING);
     },
@@ -71,7 +91,7 @@ export function accountUserSelfRoutes(app: App, directory: Directory): void {
     schema: {
       operationId: "account_user_mfa_sms_put",
       summary: "Switch your second factor by SMS on or off",
-      description: FRESH,
+      description: `${FRESH} ${ENDS}`,
       tags,
       body: SmsBody,
       response: { 201: done, ...found },
@@ -79,11 +99,13 @@ export function accountUserSelfRoutes(app: App, directory: Directory): void {
     handler: async (request, reply) => {
       const { enabled, phone_number } = request.body;
       const { account_id, id } = await findMeFresh(directory, request.bearer);
-      if (enabled && phone_number === undefined)
-        throw refuseField("phone_number", "required", "is required to enable it");
-      const { settings } = await findAccount(directory, account_id);
-      const number = enabled ? (await readPhone(phone_number ?? "", settings.country)).number : undefined;
-      await setSms(directory, { account_id, user_id: id }, number, actorOf(request));
+      const owner = { account_id, user_id: id };
+      if (enabled) {
+        if (phone_number === undefined) throw refuseField("phone_number", "required", "is required to enable it");
+        const { settings } = await findAccount(directory, account_id);
+        const { number } = await readPhone(phone_number, settings.country);
+        await enableSms(directory, owner, number, changeBy(request));
+      } else await disableFactor(directory, owner, "sms", actorOf(request));
       return reply.code(201).send(NOTHING);
     },
   });
@@ -115,7 +137,7 @@ export function accountUserSelfRoutes(app: App, directory: Directory): void {
     schema: {
       operationId: "account_user_mfa_totp_put",
       summary: "Switch your authenticator app on or off",
-      description: FRESH,
+      description: `${FRESH} ${ENDS}`,
       tags,
       body: TotpBody,
       response: { 201: done, ...found },
@@ -124,8 +146,8 @@ export function accountUserSelfRoutes(app: App, directory: Directory): void {
       const { otp, enabled } = request.body;
       const { account_id, id } = await findMeFresh(directory, request.bearer);
       const owner = { account_id, user_id: id };
-      if (enabled === false) await disableTotp(directory, owner, actorOf(request));
-      else if (otp !== undefined) await enableTotp(directory, owner, secret(otp), actorOf(request));
+      if (enabled === false) await disableFactor(directory, owner, "totp", actorOf(request));
+      else if (otp !== undefined) await enableTotp(directory, owner, secret(otp), changeBy(request));
       else throw refuseField("otp", "required", "is required to enable it");
       return reply.code(201).send(NOTHING);
     },

@@ -21,12 +21,16 @@ import { isFreshEnough, maxAgeThere } from "./upstream-freshness.ts";
 
 type Provided = Grant & { readonly oidc: GrantOidc };
 
-/** The other servers that may log this client's people in: those of its grants for what is asked, or of all where nothing is. */
+/**
+ * The other servers that may log this client's people in: those of its grants for what is asked, or of all where nothing is.
+ * None where they are account users, about whom none decides (`linkIdentity`).
+ */
 export async function providersOf(
   { directory }: Oauth,
   { account, client }: Pick<Resumed, "account" | "client">,
   { parameters }: AuthorizationRequest,
 ): Promise<readonly Provided[]> {
+  if (client.settings.user_type === "account_user") return [];
   const canonical = (audience: string) => canonicalAudience(account, directory.public_url, audience);
   const { audience } = parameters;
   const grants = (await grantsOf(directory, client)).filter((grant): grant is Provided => grant.oidc !== null);

@@ -7,8 +7,8 @@ import { selectNewestFamilies, updateRevoked } from "./store.ts";
 interface PersonsLogins {
   readonly account_id: string;
   readonly user_id: string;
-  /** `sid` of the one that goes on; empty for none. */
-  readonly except: string;
+  /** `sid` of the one that goes on; none where somebody else makes the change, in the person's place. */
+  readonly except?: string;
 }
 
 /**
@@ -18,15 +18,15 @@ interface PersonsLogins {
 const NAMED = 500;
 
 /**
- * Ends every login of a person but the one at hand, because their password has changed: part of that transaction, once it
- * holds the password's row, for which whoever logs in by the one before waits. Then it holds the person's, for which
- * whoever else logs in waits, and looks for what they have begun. Browsers in which they are logged in are logged out;
- * what nothing tells of ends by the time at which it began.
+ * Ends every login of a person but the one at hand, because what proves them has changed: a password, an address or number,
+ * a second factor. Part of that transaction, once it holds the row of what changed, for which whoever logs in by the one
+ * before waits. Then it holds the person's, for which whoever else logs in waits, and looks for what they have begun.
+ * Browsers in which they are logged in are logged out; what nothing tells of ends by the time at which it began.
  */
-export async function endOtherLogins(
+export async function endLoginsOf(
   tx: Transaction,
   directory: Directory,
-  { account_id, user_id, except }: PersonsLogins,
+  { account_id, user_id, except = "" }: PersonsLogins,
 ): Promise<void> {
   const { storage, revocations } = directory;
   const now = storage.now();
@@ -38,10 +38,3 @@ export async function endOtherLogins(
   await revocations.record(tx, account_id, named, lasting.length === NAMED ? older : undefined);
   await revocations.endLogins(tx, account_id, { user_id, except }, now);
 }
-
-/** As `endOtherLogins`, for whoever sets the password in a person's place: none goes on. */
-export const endLoginsOf = (
-  tx: Transaction,
-  directory: Directory,
-  { account_id, user_id }: { readonly account_id: string; readonly user_id: string },
-): Promise<void> => endOtherLogins(tx, directory, { account_id, user_id, except: "" });
