@@ -165,6 +165,31 @@ describe("settings", () => {
     expect(master_key_file).toBe(join(folder, "keys"));
   });
 
+  const OTHER = Buffer.alloc(32, 1).toString("base64");
+
+  it.each(["", ";", ":", "|", ";\n", "garbage"])(
+    "take no two master keys for one, between which is only %j",
+    (between) => {
+      const text = `${KEY}${between}${OTHER}`;
+      expect(faultsOf({ MASTER_KEY: text })).toEqual([expect.stringMatching(/^MASTER_KEY must .*separated by commas/)]);
+      writeFileSync(join(folder, "keys"), text);
+      expect(faultsOf({ MASTER_KEY_FILE: join(folder, "keys") })).toEqual([
+        expect.stringMatching(/^MASTER_KEY_FILE must .*one a line/),
+      ]);
+    },
+  );
+
+  it.each([
+    `${KEY}, ${OTHER}`,
+    `"${KEY},${OTHER}"`,
+    `'${KEY}','${OTHER}'`,
+    `${KEY}\r\n${OTHER}\r\n`,
+    `${KEY.replace("=", "")},${OTHER.replace("=", "")}`,
+  ])("take the master keys of %j", (MASTER_KEY) => {
+    const { master_keys } = readConfig({ MASTER_KEY });
+    expect(master_keys.map((key) => Buffer.from(key).toString("base64"))).toEqual([KEY, OTHER]);
+  });
+
   it("leave other programs' variables alone", () => {
     expect(faultsOf({ MASTER_KEY: KEY, HOME: "/", NODE_ENV: "test", npm_config_x: "1", HOSTNAME: "h" })).toEqual([]);
   });

@@ -344,15 +344,18 @@ function readKeyFile(path: string, say: Say): readonly Uint8Array[] {
   }
 }
 
+/** In either alphabet of base64. Node.js would stop at the first `=`, and drop whatever stands behind it. */
+const KEY = /^[A-Za-z0-9+/_-]{43}=?$/;
+
 function parseKeys(text: string, say: Say): readonly Uint8Array[] {
-  const keys = text
-    .split(/[,\s]+/)
-    .filter(Boolean)
-    .map((entry) => Buffer.from(entry, "base64"));
-  if (keys.length === 0 || keys.some((key) => key.length !== 32)) {
-    say("must hold 32 bytes in base64 for each version, for example from `openssl rand -base64 32`.");
+  // Files of an environment, as some programs read them, keep their quotes.
+  const entries = text.split(/[,\s"']+/).filter(Boolean);
+  if (entries.length === 0 || !entries.every((entry) => KEY.test(entry))) {
+    say(
+      "must hold 32 bytes in base64 for each version, one a line or separated by commas, for example from `openssl rand -base64 32`.",
+    );
   }
-  return keys;
+  return entries.map((entry) => Buffer.from(entry, "base64"));
 }
 
 /** What Kubernetes and Docker's links tell every container of a service, under the service's name. */
