@@ -16,7 +16,7 @@ import { authorizePerson } from "../authorization-for.ts";
 import { checkBound } from "../dpop/check-bound.ts";
 import type { PersonTokens } from "../issue-for-person.ts";
 import type { Oauth } from "../oauth.ts";
-import { holderOf, type Login } from "../refresh/family.ts";
+import { holderOf, type Login, type LoginSurface, surfaceOf } from "../refresh/family.ts";
 import { lookUpFamilyOf } from "../refresh/find-family.ts";
 import { rotateRefreshToken } from "../refresh/rotate.ts";
 import type { Continued } from "../refresh/rotate-statement.ts";
@@ -27,6 +27,8 @@ import { checkTarget } from "./check-target.ts";
 import { issueLoginIdToken } from "./login-id-token.ts";
 
 export interface Wanted {
+  /** Where it is asked; absent: at the account API, where clients show no more than an access token of theirs. */
+  readonly surface?: LoginSurface;
   /** Space-separated; absent: all that the login had. */
   readonly scope?: string | undefined;
   /** The API that the token is to be for; absent: the login's. */
@@ -48,7 +50,8 @@ export interface RefreshedTokens extends PersonTokens {
  * client is whose login it is. Scopes are what the login had, the grant still gives and the person
  * still holds. An ID token comes with `openid` alone, to the client whose login it is: signing it is the dearest part.
  *
- * @throws 400 invalid_grant; 400 invalid_scope for more than the login had; 400 invalid_target for another API.
+ * @throws 400 invalid_grant; 400 invalid_scope for more than the login had; 400 invalid_target for another API; 403
+ *   unauthorized_client.
  */
 export async function refreshLogin(
   { directory, tokens }: Oauth,
@@ -81,18 +84,23 @@ export async function refreshLogin(
 /**
  * Before the token is spent, or answered once more: whoever asked for too much asks again with the same one.
  *
- * @throws 400 invalid_grant, invalid_scope, invalid_target.
+ * @throws 400 invalid_grant, invalid_scope, invalid_target; 403 unauthorized_client at the account API, for a login that
+ *   began at oauth/token: its client authenticates at each refresh (RFC 6749 §6), and may do so as its settings say.
  */
 async function checkAsked(
   directory: Directory,
   account: Account,
   client: Client,
   token: Secret,
-  { scope, audience, user_id }: Wanted,
+  { surface = "account", scope, audience, user_id }: Wanted,
 ): Promise<void> {
-  if (scope === undefined && audience === undefined && user_id === undefined) return;
+  if (surface === "oauth" && scope === undefined && audience === undefined) return;
   const login = await lookUpFamilyOf(directory, account.account_id, token);
   if (!login || holderOf(login) !== client.id) return;
+  if (surface !== "oauth" && surfaceOf(login, client) === "oauth")
+    throw refuse("unauthorized_client", {
+      message: "The login began at oauth/token: refresh it there, where the client shows who it is.",
+    });
   if (user_id !== undefined && login.user_id !== user_id)
     throw refuse("invalid_grant", { message: "The refresh token is another person's." });
   narrowScope(login.scope, scope);
