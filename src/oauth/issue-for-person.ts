@@ -15,7 +15,7 @@ export interface Lasting extends PersonLogin {
 }
 
 /**
- * What a finished login gives. `now` in milliseconds.
+ * What a finished login of the account API gives. `now` in milliseconds.
  *
  * @throws 400 invalid_grant when the login cannot be refreshed: it was ended meanwhile, or that password is theirs no more.
  */
@@ -23,7 +23,7 @@ export async function issueForPerson({ directory, tokens }: Oauth, login: Lastin
   const { account, client, subject, holder_id } = login;
   const authorization = await authorizePerson(directory, login);
   const issued = await issueAccessToken(tokens, authorization, now);
-  const begun = { ...authorization, password_set_at: subject.password_set_at };
+  const begun = { ...authorization, password_set_at: subject.password_set_at, surface: "account" as const };
   const lasting =
     holder_id === undefined
       ? {}

@@ -280,6 +280,8 @@ export interface RefreshFamilies {
   revoked_at: string | null;
   holder_id: string | null;
   session_id: string | null;
+  surface: string | null;
+  provider: string | null;
 }
 
 export interface Revocations {
@@ -504,7 +506,7 @@ export const columns = {
   outbox: ["account_id", "id", "kind", "channel", "payload", "inbox", "state", "attempts", "next_attempt_at", "claimed_by", "last_error", "created_at", "expires_at", "finished_at", "destination", "unanswered"],
   passwords: ["account_id", "user_id", "kind", "hash", "updated_at", "set_over"],
   redeemed_authorization_codes: ["account_id", "id", "sid", "redeemed_at", "expires_at"],
-  refresh_families: ["account_id", "id", "client_id", "user_id", "grant_id", "audience", "scope", "auth_time", "amr", "generation", "digest", "key_version", "created_at", "userinfo_claims", "dpop_jkt", "rotated_at", "grace_used", "idle_expires_at", "expires_at", "revoked_at", "holder_id", "session_id"],
+  refresh_families: ["account_id", "id", "client_id", "user_id", "grant_id", "audience", "scope", "auth_time", "amr", "generation", "digest", "key_version", "created_at", "userinfo_claims", "dpop_jkt", "rotated_at", "grace_used", "idle_expires_at", "expires_at", "revoked_at", "holder_id", "session_id", "surface", "provider"],
   revocations: ["account_id", "subject", "revoked_at", "expires_at"],
   roles: ["account_id", "id", "name", "description", "scope", "created_at", "created_by", "updated_at", "deleted_at", "deleted_by"],
   session_authorizations: ["account_id", "session_id", "sid", "client_id", "created_at", "expires_at"],

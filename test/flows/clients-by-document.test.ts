@@ -240,7 +240,7 @@ describeOnBothEngines("clients that a document describes", (engine) => {
     expect(asked("/unused.json"), "swept, and read anew").toBe(2);
   });
 
-  it("refresh at auth/token as long as they are clients, and no longer", async () => {
+  it("refresh at oauth/token as long as they are clients, and no longer, and nowhere else", async () => {
     const { directory } = latchkey.server.core;
     const own = await createTenant(latchkey);
     const set = (settings: Parameters<typeof changeSettings>[2]) =>
@@ -261,23 +261,25 @@ describeOnBothEngines("clients that a document describes", (engine) => {
       expect(body.refresh_token, text).toBeTruthy();
       return body;
     };
-    const refresh = async ({ access_token, refresh_token }: { access_token: string; refresh_token: string }) => {
-      const json = { grant_type: "refresh_token", refresh_token };
-      const reply = await call(`${own.base}/auth/token`, { method: "POST", token: access_token, json });
-      return { ...reply.body, outcome: [reply.status, reply.body?.error?.code] };
+    const refresh = async (client_id: string, { refresh_token }: { refresh_token: string }) => {
+      const form = { grant_type: "refresh_token", client_id, refresh_token };
+      const reply = await call(`${own.base}/oauth/token`, { method: "POST", form });
+      return { ...reply.body, outcome: [reply.status, reply.body?.error] };
     };
     const more = { grant_types: ["authorization_code", "refresh_token"] };
     const [kept, gone] = [describe("/refreshing.json", more), describe("/refreshing-gone.json", more)];
     const [first, other] = [await logIn(kept), await logIn(gone)];
-    const next = await refresh(first);
-    expect(next.outcome).toEqual([200, undefined]);
+    const json = { grant_type: "refresh_token", refresh_token: first.refresh_token };
+    const there = await call(`${own.base}/auth/token`, { method: "POST", token: first.access_token, json });
+    expect([there.status, there.body.error?.code]).toEqual([403, "unauthorized_client"]);
+    const next = await refresh(kept, first);
     documents.delete("/refreshing-gone.json");
     await outdate();
-    expect((await refresh(other)).outcome, "its document is gone").toEqual([403, "unauthorized_client"]);
+    expect((await refresh(gone, other)).outcome, "its document is gone").toEqual([401, "invalid_client"]);
     await set({ client_id_metadata_documents: false });
-    expect((await refresh(next)).outcome, "the account takes none").toEqual([403, "unauthorized_client"]);
+    expect((await refresh(kept, next)).outcome, "the account takes none").toEqual([401, "invalid_client"]);
     await set({ client_id_metadata_documents: true });
-    expect((await refresh(next)).outcome, "nothing was spent").toEqual([200, undefined]);
+    expect((await refresh(kept, next)).outcome, "nothing was spent").toEqual([200, undefined]);
   });
 
   it("send a person on only to where the document says now, and to nowhere once they are no clients", async () => {

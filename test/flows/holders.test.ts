@@ -143,6 +143,29 @@ describeOnBothEngines("a refresh token that one client got for another", (engine
     expect(code(await refresh(next.refresh_token))).toEqual([400, "invalid_grant"]);
   });
 
+  it.each(["auth/token", "oauth/token"])("is as good as it was once %s has refused it for that client", async (at) => {
+    const own = await addShop("client_secret_basic");
+    const { access_token, refresh_token } = await logIn(own);
+    const bind = async (dpop_bound_access_tokens: boolean) => {
+      const json = { dpop_bound_access_tokens };
+      const changed = { method: "PATCH", token: tenant.token, json };
+      expect((await call(`${tenant.base}/auth/clients/${own.id}`, changed)).status).toBe(200);
+    };
+    const form = { grant_type: "refresh_token", refresh_token };
+    const ask = () => (at === "auth/token" ? refresh(refresh_token) : standard("token", form, backend));
+    await bind(true);
+    expect(code(await ask())[1]).toBe("unauthorized_client");
+    const { storage } = latchkey.server.core;
+    const rotated_at = new Date(storage.now() - 20_000).toISOString();
+    const { sid } = claimsOf(access_token);
+    await storage.write(async ({ db }) => {
+      await db.updateTable("refresh_families").set({ rotated_at }).where("id", "=", sid).execute();
+    });
+    expect(code(await ask())[1]).toBe("unauthorized_client");
+    await bind(false);
+    expect((await ask()).status).toBe(200);
+  });
+
   it.each(["the holder", "the other client"])("ends with %s, at once", async (who) => {
     const [by, own] = [await addBackend(), await addShop("client_secret_basic")];
     const { refresh_token } = await logIn(own, by);

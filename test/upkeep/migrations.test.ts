@@ -11,6 +11,8 @@ import { until } from "../support/smtp.ts";
 
 /** Takes back a table and columns, which no database gets twice. */
 const ADDED_BACK = `
+  alter table refresh_families drop column provider;
+  alter table refresh_families drop column surface;
   drop index refresh_families_held;
   drop index sessions_person;
   create index sessions_user on sessions (account_id, user_id);

@@ -9,10 +9,11 @@ import type { Secret } from "../../secrets/secret.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import type { Authorization } from "../../tokens/authorization.ts";
 import { beginStatement, type NewFamily } from "./begin-statement.ts";
-import { boundTo, digestOf, refreshToken } from "./family.ts";
+import { boundTo, digestOf, type LoginSurface, refreshToken } from "./family.ts";
 
-/** What a login came of; `session_id` as in Family. */
-type Begun = Authorization & Pick<AuthenticatedSubject, "password_set_at"> & { readonly session_id?: string };
+/** What a login came of; `session_id` and `surface` as in Family. */
+type Begun = Authorization &
+  Pick<AuthenticatedSubject, "password_set_at"> & { readonly session_id?: string; readonly surface: LoginSurface };
 
 /**
  * The first refresh token of a person's login at a client, for its holder (a client's uuid). `now` in milliseconds: when
@@ -46,6 +47,7 @@ export async function beginFamily(
     userinfo_claims: JSON.stringify(authorization.userinfo_claims ?? []),
     dpop_jkt: boundTo(client, authorization.dpop_jkt),
     session_id: authorization.session_id ?? null,
+    surface: authorization.surface,
     created_at: instant(began_at),
     idle_expires_at: instant(now + settings.refresh_idle_lifetime * 1000),
     expires_at: instant(now + settings.refresh_lifetime * 1000),

@@ -18,6 +18,7 @@ export interface NewFamily
     | "key_version"
     | "dpop_jkt"
     | "session_id"
+    | "surface"
     | "created_at"
     | "idle_expires_at"
     | "expires_at"
@@ -50,6 +51,7 @@ export const beginStatement = insertOnce<NewFamily>({
     userinfo_claims: "text",
     dpop_jkt: "text",
     session_id: "text",
+    surface: "text",
     created_at: "text",
     idle_expires_at: "text",
     expires_at: "text",

@@ -7,11 +7,15 @@
  * then. A family ends when it lies idle, when its time is over, and with its client, grant or user.
  */
 import { type Client, isPublic } from "../../directory/clients/client.ts";
+import type { Surface } from "../../http/contract.ts";
 import { base64url, hex, hmac, sameBytes, sha256 } from "../../secrets/digest.ts";
 import type { MasterKeys } from "../../secrets/master-keys.ts";
 import { reveal, type Secret, secret } from "../../secrets/secret.ts";
 import { uuidOf } from "../../secrets/uuid.ts";
 import type { Instant } from "../../storage/storage.ts";
+
+/** Where people's logins begin: at auth/token and its neighbours, or at oauth/token. */
+export type LoginSurface = Exclude<Surface, "system">;
 
 export interface Family {
   readonly account_id: string;
@@ -40,6 +44,8 @@ export interface Family {
    * no ID token came of it, and where a version before began it.
    */
   readonly session_id: string | null;
+  /** Where the login began; null where a version before did not note it. */
+  readonly surface: LoginSurface | null;
   /** When the login began: before the family did, where it came out of a code. */
   readonly created_at: Instant;
   readonly rotated_at: Instant | null;
@@ -67,6 +73,21 @@ export type Login = Pick<
 /** The uuid of the client that a family's refresh tokens are bound to (RFC 6749 §6). */
 export const holderOf = ({ client_id, holder_id }: Pick<Family, "client_id" | "holder_id">): string =>
   holder_id ?? client_id;
+
+/**
+ * Where a login of this holder began. Of what a version before did not note, holders of others' logins came by the account
+ * API, which gives no ID tokens beside refresh tokens, no `offline_access` and no tokens bound to keys: one of these came with
+ * every login at oauth/token, but at clients that need none of them.
+ */
+export function surfaceOf(
+  { surface, holder_id, session_id, dpop_jkt, scope }: Family,
+  { settings }: Client,
+): LoginSurface {
+  if (surface !== null) return surface;
+  if (holder_id !== null) return "account";
+  const marked = session_id !== null || dpop_jkt !== null || scope.includes("offline_access");
+  return marked || settings.refresh_without_offline_access ? "oauth" : "account";
+}
 
 /**
  * The key that a client's refresh token is bound to, of the one that it shows (RFC 9449 §5): clients that are not public

@@ -75,7 +75,7 @@ export async function redeemAuthorizationCode(
   const authorization = { ...content.authorization, scope, issuing: issuingOf(directory, account), dpop_jkt };
   const issued = await issueAccessToken(tokens, authorization, now);
   const { openid, session_id = authorization.sid, nonce, acr, claims } = content;
-  const begun = openid ? { ...authorization, session_id } : authorization;
+  const begun = { ...authorization, ...(openid ? { session_id } : {}), surface: "oauth" as const };
   const lasting = lasts(client, scope)
     ? { refresh_token: await beginFamily(directory, account, client, begun, client.id, now) }
     : {};

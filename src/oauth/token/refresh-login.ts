@@ -5,7 +5,7 @@ import type { Client } from "../../directory/clients/client.ts";
 import { findClient } from "../../directory/clients/find-client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { isAccountApi } from "../../directory/grants/audience.ts";
-import { lookUpGrant, pickGrantById } from "../../directory/grants/find-grant.ts";
+import { grantsOf, lookUpGrant, pickGrantById } from "../../directory/grants/find-grant.ts";
 import type { Grant } from "../../directory/grants/grant.ts";
 import { noteSeenAt } from "../../directory/users/note-seen.ts";
 import { refuse } from "../../errors.ts";
@@ -16,17 +16,19 @@ import { authorizePerson } from "../authorization-for.ts";
 import { checkBound } from "../dpop/check-bound.ts";
 import type { PersonTokens } from "../issue-for-person.ts";
 import type { Oauth } from "../oauth.ts";
-import { holderOf, type Login } from "../refresh/family.ts";
+import { holderOf, type Login, type LoginSurface, surfaceOf } from "../refresh/family.ts";
 import { lookUpFamilyOf } from "../refresh/find-family.ts";
 import { rotateRefreshToken } from "../refresh/rotate.ts";
 import type { Continued } from "../refresh/rotate-statement.ts";
 import { noteUsed } from "../registration/note-used.ts";
-import { givenBy, identity_scopes, narrowScope, userinfoAudience } from "../scopes.ts";
+import { givenBy, identity_scopes, narrowScope, REFRESH_SCOPE, userinfoAudience } from "../scopes.ts";
 import { toldByScope } from "../userinfo/claims-about.ts";
 import { checkTarget } from "./check-target.ts";
 import { issueLoginIdToken } from "./login-id-token.ts";
 
 export interface Wanted {
+  /** Where it is asked; absent: at the account API, where clients show no more than an access token of theirs. */
+  readonly surface?: LoginSurface;
   /** Space-separated; absent: all that the login had. */
   readonly scope?: string | undefined;
   /** The API that the token is to be for; absent: the login's. */
@@ -48,7 +50,8 @@ export interface RefreshedTokens extends PersonTokens {
  * client is whose login it is. Scopes are what the login had, the grant still gives and the person
  * still holds. An ID token comes with `openid` alone, to the client whose login it is: signing it is the dearest part.
  *
- * @throws 400 invalid_grant; 400 invalid_scope for more than the login had; 400 invalid_target for another API.
+ * @throws 400 invalid_grant; 400 invalid_scope for more than the login had; 400 invalid_target for another API; 403
+ *   unauthorized_client.
  */
 export async function refreshLogin(
   { directory, tokens }: Oauth,
@@ -81,23 +84,36 @@ export async function refreshLogin(
 /**
  * Before the token is spent, or answered once more: whoever asked for too much asks again with the same one.
  *
- * @throws 400 invalid_grant, invalid_scope, invalid_target.
+ * @throws 400 invalid_grant, invalid_scope, invalid_target; 403 unauthorized_client at the account API, for a login that
+ *   began at oauth/token: its client authenticates at each refresh (RFC 6749 §6), and may do so as its settings say; without
+ *   a key, for one of another client that takes bound tokens alone by now.
  */
 async function checkAsked(
   directory: Directory,
   account: Account,
   client: Client,
   token: Secret,
-  { scope, audience, user_id }: Wanted,
+  { surface = "account", scope, audience, user_id, dpop_jkt }: Wanted,
 ): Promise<void> {
-  if (scope === undefined && audience === undefined && user_id === undefined) return;
+  const asks_little = surface === "oauth" && scope === undefined && audience === undefined;
+  if (asks_little && (dpop_jkt !== undefined || !(await mayHoldOthers(directory, client)))) return;
   const login = await lookUpFamilyOf(directory, account.account_id, token);
   if (!login || holderOf(login) !== client.id) return;
+  if (surface !== "oauth" && surfaceOf(login, client) === "oauth")
+    throw refuse("unauthorized_client", {
+      message: "The login began at oauth/token: refresh it there, where the client shows who it is.",
+    });
   if (user_id !== undefined && login.user_id !== user_id)
     throw refuse("invalid_grant", { message: "The refresh token is another person's." });
   narrowScope(login.scope, scope);
   checkTarget(directory, account, login.audience, audience);
+  if (login.client_id !== client.id)
+    checkBound(await findClient(directory, account.account_id, login.client_id), dpop_jkt);
 }
+
+/** Whether logins of other clients may be its to refresh: no others are looked up for the sake of that. */
+const mayHoldOthers = async (directory: Directory, client: Client) =>
+  (await grantsOf(directory, client)).some(({ scope }) => scope.includes(REFRESH_SCOPE));
 
 /**
  * What the login is by now, of what was asked for. What the grant has lost since is left out, named or not: the token

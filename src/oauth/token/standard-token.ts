@@ -40,7 +40,7 @@ export async function standardToken(
     }
     case "refresh_token": {
       checkMayUse(client, "refresh_token");
-      const wanted = { scope, audience, dpop_jkt, id_token: true };
+      const wanted = { surface: "oauth", scope, audience, dpop_jkt, id_token: true } as const;
       return refreshLogin(oauth, client, required(body.refresh_token, "refresh_token"), facts, wanted);
     }
     case "client_credentials":
