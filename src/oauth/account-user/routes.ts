@@ -58,7 +58,8 @@ export function accountUserSelfRoutes(app: App, directory: Directory): void {
       const { previous_password, proposed_password } = request.body;
       const { account_id, id } = await findMeFresh(directory, request.bearer);
       const previous = optionalSecret(previous_password);
-      const change = { user_id: id, sid: request.bearer.sid, previous, proposed: secret(proposed_password) };
+      const { sid, began_at = 0 } = request.bearer;
+      const change = { user_id: id, kept: { sid, began_at }, previous, proposed: secret(proposed_password) };
       await changePassword(directory, await findAccount(directory, account_id), change, actorOf(request));
       return reply.code(201).send(NOTHING);
     },
