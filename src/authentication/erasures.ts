@@ -14,6 +14,7 @@ export const erasures: readonly Erasure[] = [
   { table: "login_sessions", by: ["person", "user_id"], ids: ["id"] },
   { table: "sessions", by: ["user_id"], ids: ["id"] },
   { table: "session_endings", by: ["user_id"] },
+  { table: "person_endings", by: ["user_id"] },
   { table: "session_authorizations", by: ["session_id"], ids: ["sid"] },
 ];
 

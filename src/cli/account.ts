@@ -3,7 +3,7 @@ import { createAccount } from "../directory/accounts/create-account.ts";
 import { NewAccount } from "../directory/accounts/settings.ts";
 import type { SigningAlg } from "../secrets/signing-alg.ts";
 import { signing_algs } from "../secrets/signing-alg.ts";
-import { signingKey } from "../tokens/keys/find-key.ts";
+import { readyKeys } from "../tokens/keys/find-key.ts";
 import { checkSchema } from "./check-schema.ts";
 import { account_argument, actor, type Flags, type Output, print, withCore } from "./run.ts";
 
@@ -41,9 +41,7 @@ export function accountCommand(): Command {
           const settings = { signing_alg, country, locale };
           await checkSchema(NewAccount, { account_id, name, settings });
           const account = await createAccount(directory, { account_id, name, settings }, actor);
-          for (const alg of new Set(["RS256", signing_alg] as const)) {
-            await signingKey(tokens, account.account_id, alg, storage.now());
-          }
+          await readyKeys(tokens, account.account_id, signing_alg, storage.now());
           const issuer = `${directory.public_url}/v1/accounts/${account.account_id}`;
           print({ account_id: account.account_id, name, issuer }, options, [
             `Account ${account.account_id} (${name})`,

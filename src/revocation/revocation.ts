@@ -16,12 +16,8 @@ import { EndedLogins, endedLogins, type Login } from "./ended-logins.ts";
 import { insertRevocations, type RevocationRow, revokedSince } from "./store.ts";
 
 export interface Revocations {
-  /**
-   * Part of the transaction that deletes or revokes; this process knows once that is on disk. `more`: what else ends
-   * with them unnamed, which comes after their rows and before what hangs on each, so that everybody locks in one
-   * order.
-   */
-  record(tx: Transaction, account_id: string, subjects: readonly string[], more?: () => Promise<void>): Promise<void>;
+  /** Part of the transaction that deletes or revokes; this process knows once that is on disk. */
+  record(tx: Transaction, account_id: string, subjects: readonly string[]): Promise<void>;
   /**
    * Ends every login of a person that began before `now`, in milliseconds, recorded anywhere or not, but the one whose
    * `sid` goes on (empty for none). Part of a transaction, as `record`.
@@ -131,8 +127,7 @@ export async function openRevocations(storage: Storage, options: RevocationOptio
 
   const isFresh = () => monotonic() - readAt < STALE;
   return {
-    record: (tx, account_id, subjects, more) =>
-      write(tx, { account_id, subjects, more, authorizationsEnd }, storage.now(), note),
+    record: (tx, account_id, subjects) => write(tx, { account_id, subjects, authorizationsEnd }, storage.now(), note),
     endLogins: (tx, account_id, { user_id, except }, now) =>
       write(tx, { account_id, subjects: [endedLogins(user_id, except)] }, now, note),
     checkAlive(account_id, subjects, login) {
@@ -153,20 +148,18 @@ export async function openRevocations(storage: Storage, options: RevocationOptio
 interface Ended extends Pick<RevocationOptions, "authorizationsEnd"> {
   readonly account_id: string;
   readonly subjects: readonly string[];
-  readonly more?: (() => Promise<void>) | undefined;
 }
 
 /** In order, as everybody locks rows who takes several. `note` hears of each once it is on disk. */
 async function write(
   tx: Transaction,
-  { account_id, subjects, more, authorizationsEnd }: Ended,
+  { account_id, subjects, authorizationsEnd }: Ended,
   now: number,
   note: (row: RevocationRow) => void,
 ): Promise<void> {
   const [revoked_at, expires_at] = [instant(now), instant(now + TOKENS_LIVE)];
   const ordered = [...new Set(subjects)].sort();
   for (const some of slices(ordered)) await insertRevocations(tx.db, account_id, some, revoked_at, expires_at);
-  await more?.();
   const sids = ordered.filter((subject) => subject.startsWith("sid:")).map((subject) => subject.slice(4));
   for (const some of slices(sids)) await authorizationsEnd?.(tx, account_id, some, revoked_at);
   tx.onDisk(() => {

@@ -249,6 +249,12 @@ export interface Passwords {
   set_over: string | null;
 }
 
+export interface PersonEndings {
+  account_id: string;
+  user_id: string;
+  session_id: string;
+}
+
 export interface RedeemedAuthorizationCodes {
   account_id: string;
   id: string;
@@ -412,6 +418,7 @@ export interface Users {
   last_seen_at: string | null;
   second_factor: Generated<number>;
   logins_ended_at: string | null;
+  logins_ended_but: string | null;
 }
 
 export interface VerificationCodes {
@@ -465,6 +472,7 @@ export interface Tables {
   migrations: Migrations;
   outbox: Outbox;
   passwords: Passwords;
+  person_endings: PersonEndings;
   redeemed_authorization_codes: RedeemedAuthorizationCodes;
   refresh_families: RefreshFamilies;
   revocations: Revocations;
@@ -505,6 +513,7 @@ export const columns = {
   migrations: ["name", "applied_at"],
   outbox: ["account_id", "id", "kind", "channel", "payload", "inbox", "state", "attempts", "next_attempt_at", "claimed_by", "last_error", "created_at", "expires_at", "finished_at", "destination", "unanswered"],
   passwords: ["account_id", "user_id", "kind", "hash", "updated_at", "set_over"],
+  person_endings: ["account_id", "user_id", "session_id"],
   redeemed_authorization_codes: ["account_id", "id", "sid", "redeemed_at", "expires_at"],
   refresh_families: ["account_id", "id", "client_id", "user_id", "grant_id", "audience", "scope", "auth_time", "amr", "generation", "digest", "key_version", "created_at", "userinfo_claims", "dpop_jkt", "rotated_at", "grace_used", "idle_expires_at", "expires_at", "revoked_at", "holder_id", "session_id", "surface", "provider"],
   revocations: ["account_id", "subject", "revoked_at", "expires_at"],
@@ -517,6 +526,6 @@ export const columns = {
   used_tokens: ["account_id", "id", "expires_at"],
   user_roles: ["account_id", "user_id", "role_id"],
   usernames: ["account_id", "id", "username", "user_id", "links", "mfa", "created_at", "created_by", "updated_at", "deleted_at", "deleted_by", "username_canonical"],
-  users: ["account_id", "id", "type", "customer_id", "email", "email_canonical", "email_verified_at", "phone_number", "phone_verified_at", "name", "locale", "profile", "scope", "created_at", "created_by", "updated_at", "deleted_at", "deleted_by", "last_seen_at", "second_factor", "logins_ended_at"],
+  users: ["account_id", "id", "type", "customer_id", "email", "email_canonical", "email_verified_at", "phone_number", "phone_verified_at", "name", "locale", "profile", "scope", "created_at", "created_by", "updated_at", "deleted_at", "deleted_by", "last_seen_at", "second_factor", "logins_ended_at", "logins_ended_but"],
   verification_codes: ["account_id", "id", "client_id", "audience", "person", "user_id", "connections", "format", "length", "challenge_id", "counter", "key_version", "typed_digest", "link_digest", "signup", "email", "phone_number", "guesses", "guess_limit", "created_at", "created_by", "expires_at", "last_sent_at", "spent_at", "redeemed_by"],
 } as const satisfies { readonly [T in keyof Tables]?: readonly (keyof Tables[T])[] };

@@ -45,7 +45,7 @@ describeOnBothEngines("a clock that is set back", (engine) => {
     const { storage } = latchkey.server.core;
     const now = storage.now();
     const end = async (at: number) => {
-      const whose = { account_id, user_id: user.id };
+      const whose = { account_id, user_id: user.id, kept: undefined };
       await storage.write((tx) => noteLoginsEnded(tx, whose, new Date(at).toISOString()));
       const row = storage.read.selectFrom("users").select("logins_ended_at").where("id", "=", user.id);
       return Date.parse((await row.executeTakeFirstOrThrow()).logins_ended_at ?? "") - now;

@@ -179,7 +179,10 @@ describeOnBothEngines("a person who is erased", (engine) => {
     expect(planned.rows).toMatchObject({ users: 1, passwords: 1, factors: 3, federated_identities: 1, consents: 1 });
     // No session of theirs has an end that is under way.
     const none = Object.entries(planned.rows).filter(([, count]) => count === 0);
-    expect(none).toEqual([["session_endings", 0]]);
+    expect(none).toEqual([
+      ["session_endings", 0],
+      ["person_endings", 0],
+    ]);
     expect(await found(person)).toEqual(traces(person));
 
     const done = await erase(person.email, "--yes");

@@ -117,11 +117,11 @@ describe("what runs on PostgreSQL for a request", () => {
 
 /** An account has a handful of these, or there are few at any moment. */
 const FEW =
-  /^(SCAN|SEARCH) (migrations|accounts|connections|roles|account_keys|session_endings)\b|^SEARCH (signing_keys|newer)\b/;
+  /^(SCAN|SEARCH) (migrations|accounts|connections|roles|account_keys|session_endings|person_endings)\b|^SEARCH (signing_keys|newer)\b/;
 /** Asked once, at the start, of all accounts: under which keys something is sealed. */
 const START = /^with recursive sealed_under\b/;
 /** The janitor's, a page from the first key on, where the run takes so long that its turn comes. */
-const PAGED = /^select [^()]* from "session_endings" order by "account_id", "session_id" limit \?\s*$/;
+const PAGED = /^select [^()]* from "(session|person)_endings" order by "account_id", "(session|user)_id" limit \?\s*$/;
 /** A list of all there are, in the order of their keys. */
 const LIST =
   /^select (?!count)[^()]* from "(clients|grants|users|outbox)" where "account_id" = \?.* order by "id"( desc)?( limit \?)?$/;

@@ -4,6 +4,7 @@ import { actorOf } from "../../directory/actor.ts";
 import { sourceOf } from "../../directory/clients/end-user-source.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
 import { findUserFor } from "../../directory/users/find-user.ts";
+import { loginAtHand } from "../../directory/users/logins-ended.ts";
 import type { EndLogins } from "../../directory/users/remove-user.ts";
 import { noSuch, refuse, refuseField } from "../../errors.ts";
 import { bearer_refusals, EndUserHeaders, Oid, refusals } from "../../http/contract.ts";
@@ -88,7 +89,7 @@ export function contactRoutes(app: App, { directory, nudge, endLogins }: Contact
         await sendContactCode(directory, asked, actorOf(request));
       } else {
         if (body?.code === undefined) throw refuseField("code", "required", "is required to confirm");
-        const person = { account_id, user_id: user.id, ...(own ? { except: bearer.sid } : {}) };
+        const person = { account_id, user_id: user.id, kept: own ? loginAtHand(bearer) : undefined };
         const proof = {
           presented: secret(body.code),
           moves_factors: !own || bearer.amr?.includes("mfa") === true,

@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import type { Database, Engine } from "../../storage/storage.ts";
-import { columns, type SessionEndings } from "../../storage/tables.ts";
+import { columns, type PersonEndings, type SessionEndings } from "../../storage/tables.ts";
 
 /** An ended session, and which of its authorizations was ended last, by client and `sid`. */
 export type Ending = Readonly<SessionEndings>;
@@ -19,17 +19,69 @@ export function selectEndings(db: Database, whose: Whose | undefined, limit: num
 
 /** Whether anything of theirs is left, also what another process holds. */
 export async function isLeft(db: Database, whose: Whose): Promise<boolean> {
-  const [row] = await ofWhom(db, whose).select("session_id").limit(1).execute();
-  return row !== undefined;
+  const rows = await Promise.all(
+    (["session_endings", "person_endings"] as const).map((table) =>
+      ofWhom(db, whose, table).select("session_id").limit(1).execute(),
+    ),
+  );
+  return rows.some(([row]) => row !== undefined);
+}
+
+/** Somebody whose logins ended together, and which of their sessions was looked at last. */
+export type PersonEnding = Readonly<PersonEndings>;
+
+/** As `selectEndings`, one. */
+export async function selectPersonEnding(db: Database, whose: Whose | undefined): Promise<PersonEnding | undefined> {
+  const [row] = await ofWhom(db, whose, "person_endings")
+    .select(columns.person_endings)
+    .orderBy("account_id")
+    .orderBy("user_id")
+    .limit(1)
+    .forUpdate()
+    .skipLocked()
+    .execute();
+  return row;
+}
+
+/** Begins anew where one is under way: logins have ended since that it passed over. */
+export async function upsertPersonEnding(db: Database, ending: PersonEnding): Promise<void> {
+  const { session_id } = ending;
+  await db
+    .insertInto("person_endings")
+    .values(ending)
+    .onConflict((conflict) => conflict.columns(["account_id", "user_id"]).doUpdateSet({ session_id }))
+    .execute();
+}
+
+export async function deletePersonEnding(
+  db: Database,
+  { account_id, user_id }: Omit<PersonEnding, "session_id">,
+): Promise<void> {
+  await db.deleteFrom("person_endings").where("account_id", "=", account_id).where("user_id", "=", user_id).execute();
+}
+
+/** Whether a person has had more sessions than so many that are remembered. */
+export async function hasMore(
+  db: Database,
+  { account_id, user_id }: Omit<PersonEnding, "session_id">,
+  count: number,
+): Promise<boolean> {
+  const { rows } = await sql`select 1 from sessions where account_id = ${account_id} and user_id = ${user_id}
+    limit 1 offset ${sql.lit(count)}`.execute(db);
+  return rows.length > 0;
 }
 
 /** Of an account, or of one person of it. */
 export type Whose = Pick<Ending, "account_id"> & Partial<Pick<Ending, "user_id">>;
 
-function ofWhom(db: Database, whose: Whose | undefined) {
+function ofWhom(
+  db: Database,
+  whose: Whose | undefined,
+  table: "session_endings" | "person_endings" = "session_endings",
+) {
   const { account_id, user_id } = whose ?? {};
   return db
-    .selectFrom("session_endings")
+    .selectFrom(table)
     .$if(account_id !== undefined, (query) => query.where("account_id", "=", account_id ?? ""))
     .$if(user_id !== undefined, (query) => query.where("user_id", "=", user_id ?? ""));
 }

@@ -4,24 +4,30 @@
  *
  * In: sessions that their transaction ends. Out: their authorizations revoked, their clients told (OpenID Connect Back-Channel
  * Logout) and an event for each session, the first page in that transaction, and each further one in its own. How far it
- * is lies in `session_endings`, from where the janitor goes on when a process ended half-way.
+ * is lies in `session_endings`, from where the janitor goes on when a process ended half-way. Of a person's sessions that end
+ * together the older ones are marked like that too, from `person_endings`: their person's row ends them at once.
  */
 import { recordDeed } from "../../audit/audit.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { hostOf } from "../../egress/documents.ts";
 import { enqueue } from "../../outbox/outbox.ts";
 import type { Sweep } from "../../storage/janitor.ts";
-import { type Engine, instant, type Transaction } from "../../storage/storage.ts";
+import { type Engine, instant, type Storage, type Transaction } from "../../storage/storage.ts";
 import {
   deleteEndings,
+  deletePersonEnding,
   type Ending,
+  hasMore,
   insertEndings,
   isLeft,
   selectEndings,
   selectLed,
   selectListening,
+  selectPersonEnding,
+  upsertPersonEnding,
   type Whose,
 } from "./endings-store.ts";
+import { selectWhichEnd, updateEnded } from "./store.ts";
 
 export type { Ending } from "./endings-store.ts";
 
@@ -63,6 +69,21 @@ export async function beginEndings(
   return { led, left: left.length > 0 };
 }
 
+interface Person {
+  readonly account_id: string;
+  readonly user_id: string;
+}
+
+/**
+ * Leaves those sessions of a person for `finishEndings` that do not stand by their row, where they have more than so many, which
+ * this transaction has ended. @returns whether they have.
+ */
+export async function leaveOlder(tx: Transaction, { account_id, user_id }: Person, ended: number): Promise<boolean> {
+  if (!(await hasMore(tx.db, { account_id, user_id }, ended))) return false;
+  await upsertPersonEnding(tx.db, { account_id, user_id, session_id: "" });
+  return true;
+}
+
 /** Milliseconds between two looks at what somebody else is ending. */
 const LOOK = 20;
 /** Milliseconds for which anybody waits for that: a process that stands still may hold it for long. */
@@ -96,7 +117,7 @@ function nextPage({ storage, revocations }: Directory, whose?: Whose): Promise<n
   return storage.write(async (tx) => {
     const found = await selectEndings(tx.db, whose, PAGE);
     const [first] = found;
-    if (!first) return 0;
+    if (!first) return endOlder(tx, storage, whose);
     // Of one account, so that everything that is revoked together is locked in order.
     const endings = found.filter(({ account_id }) => account_id === first.account_id);
     const { led, left } = await takePage(tx, storage.engine, endings, storage.now());
@@ -105,6 +126,23 @@ function nextPage({ storage, revocations }: Directory, whose?: Whose): Promise<n
     await insertEndings(tx.db, left);
     return found.length;
   });
+}
+
+/** The next page of a person's older sessions: what they led to is ended after it. @returns how many it looked at. */
+async function endOlder(tx: Transaction, storage: Storage, whose?: Whose): Promise<number> {
+  const ending = await selectPersonEnding(tx.db, whose);
+  if (!ending) return 0;
+  const { account_id, user_id } = ending;
+  const looked = await selectWhichEnd(tx.db, ending, ending.session_id, PAGE);
+  const ids = looked.filter(({ ends }) => ends).map(({ id }) => id);
+  const ended = ids.length > 0 ? await updateEnded(tx.db, account_id, ids, instant(storage.now())) : [];
+  await insertEndings(
+    tx.db,
+    ended.map((id) => newEnding(account_id, id, user_id)),
+  );
+  const last = looked[PAGE - 1];
+  await (last ? upsertPersonEnding(tx.db, { ...ending, session_id: last.id }) : deletePersonEnding(tx.db, ending));
+  return Math.max(looked.length, 1);
 }
 
 async function takePage(

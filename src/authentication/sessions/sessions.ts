@@ -9,7 +9,7 @@ import { expirySweep } from "../../storage/delete-expired.ts";
 import { inPages, nextTurn } from "../../storage/pages.ts";
 import { type Database, type Instant, instant, type Transaction } from "../../storage/storage.ts";
 import type { AuthenticatedSubject } from "../subject.ts";
-import { beginEndings, type Ending, finishEndings, newEnding } from "./endings.ts";
+import { beginEndings, finishEndings, leaveOlder, newEnding } from "./endings.ts";
 import { moveSessions, settleSessions } from "./move-to-cookie.ts";
 import type { NewSession, Session } from "./session.ts";
 import {
@@ -18,10 +18,10 @@ import {
   type PersonsSessions,
   selectAuthorizationsSince,
   selectLedTo,
+  selectNewestOf,
   selectSessions,
   selectSessionsOf,
   selectUnended,
-  selectUnendedOf,
   updateEnded,
   updateShown,
 } from "./store.ts";
@@ -125,11 +125,12 @@ export async function endSession(directory: Directory, { account_id, id, user_id
 }
 
 /** As many as one statement takes. */
-const SLICE = 500;
+const NEWEST = 500;
 
 /**
- * Ends every session of a person but that which led to the login that goes on (empty for none): part of a transaction.
- * Nobody is logged in by them any more; of what they led to it ends the first page, and the rest after that transaction.
+ * Ends every session of a person but that which led to the login that goes on (empty for none): part of the transaction that
+ * has noted it in their row, by which nobody is logged in by them any more. The newest end here, whatever the clock by
+ * which they began, with the first page of what they led to; the rest after that transaction.
  *
  * @returns the first page, for the same transaction to revoke.
  */
@@ -139,15 +140,13 @@ export async function endSessionsOf(
   { account_id, user_id, except }: PersonsSessions,
   now: number,
 ): Promise<readonly string[]> {
-  const unended = await selectUnendedOf(tx.db, { account_id, user_id, except });
-  const endings: Ending[] = [];
-  for (let from = 0; from < unended.length; from += SLICE) {
-    const ended = await updateEnded(tx.db, account_id, unended.slice(from, from + SLICE), instant(now));
-    for (const id of ended) endings.push(newEnding(account_id, id, user_id));
-  }
+  const newest = await selectNewestOf(tx.db, { account_id, user_id, except }, NEWEST);
+  const ended = newest.length > 0 ? await updateEnded(tx.db, account_id, newest, instant(now)) : [];
+  const endings = ended.map((id) => newEnding(account_id, id, user_id));
   const { led, left } = await beginEndings(tx, directory.storage.engine, endings, now);
+  const older = await leaveOlder(tx, { account_id, user_id }, NEWEST);
   // Where it fails, or the process ends first, the janitor goes on.
-  if (left) tx.onDisk(() => void finishEndings(directory, { account_id, user_id }).catch(() => {}));
+  if (left || older) tx.onDisk(() => void finishEndings(directory, { account_id, user_id }).catch(() => {}));
   return led;
 }
 

@@ -3,6 +3,7 @@ import { type ExpressionBuilder, sql } from "kysely";
 import type { Database, Instant } from "../../storage/storage.ts";
 import type { Tables } from "../../storage/tables.ts";
 import type { NewSession, Session } from "./session.ts";
+import { sessionLives, sessionStands } from "./session-lives.ts";
 
 /** It remembers the cookie of before with those that came from there, so that all of them are settled together. */
 export async function insertSession(
@@ -71,7 +72,8 @@ export async function selectSessions(
   const live = unended(db, account_id)
     .where("s.browser_digest", "=", Buffer.from(browser_digest))
     .where("s.idle_expires_at", ">", now)
-    .where("s.expires_at", ">", now);
+    .where("s.expires_at", ">", now)
+    .where(sql<boolean>`${sql.raw(sessionLives("s"))}`);
   return (await live.limit(20).execute()).map(decode);
 }
 
@@ -95,27 +97,44 @@ export interface PersonsSessions {
   readonly except: string;
 }
 
-/** @returns ids, held in the order in which everybody locks those rows who takes several. */
-export async function selectUnendedOf(
+/** @returns of those that began last the ids of which were not ended. */
+export async function selectNewestOf(
   db: Database,
   { account_id, user_id, except }: PersonsSessions,
+  limit: number,
 ): Promise<readonly string[]> {
-  const led = sql<boolean>`exists (select 1 from session_authorizations a
-    where a.account_id = s.account_id and a.session_id = s.id and a.sid = ${except})`;
-  const rows = await db
-    .selectFrom("sessions as s")
-    .select("s.id")
-    .where("s.account_id", "=", account_id)
-    .where("s.user_id", "=", user_id)
-    .where("s.ended_at", "is", null)
-    .where(({ not }) => not(led))
-    .orderBy("s.id")
-    .forUpdate()
-    .execute();
+  const { rows } = await sql<{ id: string }>`select s.id from sessions s
+    where s.account_id = ${account_id} and s.id in (
+        select id from sessions where account_id = ${account_id} and user_id = ${user_id}
+        order by created_at desc limit ${sql.lit(limit)}
+      )
+      and s.ended_at is null and not exists (select 1 from session_authorizations a
+        where a.account_id = s.account_id and a.session_id = s.id and a.sid = ${except})`.execute(db);
   return rows.map(({ id }) => id);
 }
 
-/** @returns which of them were not ended before. */
+interface Looked {
+  readonly id: string;
+  /** It was not ended, and does not stand: its person's logins have ended. */
+  readonly ends: boolean;
+}
+
+/** Sessions of a person that come after one. */
+export async function selectWhichEnd(
+  db: Database,
+  { account_id, user_id }: Omit<PersonsSessions, "except">,
+  after: string,
+  limit: number,
+): Promise<readonly Looked[]> {
+  const { rows } = await sql<{ id: string; ends: number }>`select s.id,
+      case when s.ended_at is null and not ${sql.raw(sessionStands("s", "u"))} then 1 else 0 end as ends
+    from sessions s join users u on u.account_id = s.account_id and u.id = s.user_id
+    where s.account_id = ${account_id} and s.user_id = ${user_id} and s.id > ${after}
+    order by s.id limit ${sql.lit(limit)}`.execute(db);
+  return rows.map(({ id, ends }) => ({ id, ends: Number(ends) === 1 }));
+}
+
+/** Held in the order in which everybody locks those rows who takes several. @returns which of them were not ended before. */
 export async function updateEnded(
   db: Database,
   account_id: string,
@@ -126,7 +145,15 @@ export async function updateEnded(
     .updateTable("sessions")
     .set({ ended_at: now })
     .where("account_id", "=", account_id)
-    .where("id", "in", ids)
+    .where("id", "in", ({ selectFrom }) =>
+      selectFrom("sessions")
+        .select("id")
+        .where("account_id", "=", account_id)
+        .where("id", "in", ids)
+        .where("ended_at", "is", null)
+        .orderBy("id")
+        .forUpdate(),
+    )
     .where("ended_at", "is", null)
     .returning("id")
     .execute();
@@ -144,6 +171,7 @@ const isLiving =
       eb("ended_at", "is", null),
       eb("idle_expires_at", ">", now),
       eb("expires_at", ">", now),
+      sql<boolean>`${sql.raw(sessionLives("sessions"))}`,
     ]);
 
 /**

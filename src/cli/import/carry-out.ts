@@ -14,6 +14,7 @@ import { pagesOfRoles } from "../../directory/roles/find-role.ts";
 import { createUser } from "../../directory/users/create-user.ts";
 import { refuse } from "../../errors.ts";
 import { secret } from "../../secrets/secret.ts";
+import { readyKeys } from "../../tokens/keys/find-key.ts";
 import { actor } from "../run.ts";
 import { identityOf, lookUpKnown, type PlannedUser } from "./known.ts";
 import { named } from "./named.ts";
@@ -28,7 +29,7 @@ export interface Imported {
 
 /** Makes what is missing; `progress` hears how far it is. */
 export async function carryOut(
-  { directory }: Core,
+  { directory, tokens, storage }: Core,
   plan: Plan,
   progress: (done: number, of: number) => void,
 ): Promise<Imported> {
@@ -42,7 +43,9 @@ export async function carryOut(
   if (await lookUpAccount(directory, account_id)) result.kept += 1;
   else {
     const { name = account_id, settings = {} } = plan.account;
-    await createAccount(directory, { account_id, name, settings }, actor);
+    const account = await createAccount(directory, { account_id, name, settings }, actor);
+    // Before anybody asks, as for one that is made here.
+    await readyKeys(tokens, account_id, account.settings.signing_alg, storage.now());
     result.created.accounts += 1;
   }
   step();

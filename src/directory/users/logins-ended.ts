@@ -3,25 +3,54 @@
  * and whoever begins one hold that row, so the one comes before the other, whatever their processes have heard.
  */
 import { sql } from "kysely";
-import type { Instant, Transaction } from "../../storage/storage.ts";
+import type { Bearer } from "../../http/contract.ts";
+import { type Instant, instant, type Transaction } from "../../storage/storage.ts";
 
 interface Person {
   readonly account_id: string;
   readonly user_id: string;
 }
 
+/** The login that goes on where a person's others end. */
+export interface GoesOn {
+  readonly sid: string;
+  /** When it began, in milliseconds: what has ended goes on no more. */
+  readonly began_at: number;
+}
+
+/** The login by which somebody changes what proves them. */
+export const loginAtHand = ({ sid, began_at = 0 }: Pick<Bearer, "sid" | "began_at">): GoesOn => ({ sid, began_at });
+
 /** SQL: a login that began then has not ended with the others of the person whose row is `u`. */
 export const loginStands = (u: string, began_at: string): string =>
   `(${u}.logins_ended_at is null or ${u}.logins_ended_at <= ${began_at})`;
 
 /**
+ * SQL: the same of what is there since then, which may have gone on. `isKept` says of a `sid` whether it is that; what ended in
+ * builds that noted none was marked one by one.
+ */
+export const stillStands = (u: string, began_at: string, isKept: (sid: string) => string): string =>
+  `(${loginStands(u, began_at)} or ${u}.logins_ended_but is null or ${isKept(`${u}.logins_ended_but`)})`;
+
+/**
  * Part of the transaction that ends what of a person's logins began before `now`, and looks for that after this: whoever
  * begins one waits until it ends, or is found. A clock that was set back takes nothing from what ended before.
  */
-export async function noteLoginsEnded(tx: Transaction, { account_id, user_id }: Person, now: Instant): Promise<void> {
+export async function noteLoginsEnded(
+  tx: Transaction,
+  { account_id, user_id, kept }: Person & { readonly kept: GoesOn | undefined },
+  now: Instant,
+): Promise<void> {
+  const stood = sql.raw(stillStands("users", "began.at", (sid) => `${sid} = began.sid`));
+  const began =
+    kept &&
+    sql`select began.sid from (select ${kept.sid} as sid, ${instant(kept.began_at)} as at) as began where ${stood}`;
   await tx.db
     .updateTable("users")
-    .set({ logins_ended_at: sql`case when logins_ended_at > ${now} then logins_ended_at else ${now} end` })
+    .set({
+      logins_ended_at: sql`case when logins_ended_at > ${now} then logins_ended_at else ${now} end`,
+      logins_ended_but: began ? sql<string>`coalesce((${began}), '')` : "",
+    })
     .where("account_id", "=", account_id)
     .where("id", "=", user_id)
     .execute();

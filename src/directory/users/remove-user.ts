@@ -2,16 +2,17 @@ import { recordDeed } from "../../audit/audit.ts";
 import { noSuch } from "../../errors.ts";
 import { type Instant, instant, type Transaction } from "../../storage/storage.ts";
 import type { Actor, Directory } from "../directory.ts";
+import type { GoesOn } from "./logins-ended.ts";
 import { deleteUser } from "./store.ts";
 import type { User } from "./user.ts";
 
 /**
- * Ends every login of a person but the one whose `sid` goes on, in the browsers too, and tells their clients: part of a
+ * Ends every login of a person but the one that goes on, in the browsers too, and tells their clients: part of a
  * transaction, which another wing does.
  */
 export type EndLogins = (
   tx: Transaction,
-  person: { readonly account_id: string; readonly user_id: string; readonly except?: string },
+  person: { readonly account_id: string; readonly user_id: string; readonly kept?: GoesOn | undefined },
 ) => Promise<void>;
 
 /**

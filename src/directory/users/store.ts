@@ -211,7 +211,7 @@ export async function updateErased(db: Database, account_id: string, id: string,
   const contact = { email: null, email_canonical: null, email_verified_at: null };
   const number = { phone_number: null, phone_verified_at: null };
   const nobody = { customer_id: null, name: null, locale: null, profile: "{}", scope: "[]" };
-  const times = { last_seen_at: null, logins_ended_at: null, updated_at: now };
+  const times = { last_seen_at: null, logins_ended_at: null, logins_ended_but: null, updated_at: now };
   await db
     .updateTable("users")
     .set({ ...contact, ...number, ...nobody, ...times, second_factor: 0 })

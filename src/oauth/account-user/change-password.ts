@@ -13,6 +13,7 @@ import {
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
 import { holdPerson } from "../../directory/users/hold-user.ts";
+import type { GoesOn } from "../../directory/users/logins-ended.ts";
 import { refuse, refuseField } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
@@ -21,7 +22,7 @@ import { endLoginsOf } from "../refresh/end-logins.ts";
 export interface PasswordChange {
   readonly user_id: string;
   /** The login at hand, which goes on. */
-  readonly sid: string;
+  readonly kept: GoesOn;
   /** That login showed two factors, and no password: it may have been forgotten. */
   readonly recovered: boolean;
   readonly previous: Secret | undefined;
@@ -65,7 +66,7 @@ export async function changePassword(
 async function replace(
   directory: Directory,
   guesser: Guesser,
-  { user_id, sid, proposed }: PasswordChange,
+  { user_id, kept, proposed }: PasswordChange,
   shown: ShownPassword | undefined,
   actor: Actor,
 ): Promise<void> {
@@ -81,7 +82,7 @@ async function replace(
     if (shown) await forgiveIn(tx, directory, guesser);
     await storePassword(tx, account_id, user_id, hashed, now);
     await recordDeed(tx, { account_id, action: "password.changed", entity: user_id, now: instant(now), actor });
-    await endLoginsOf(tx, directory, { account_id, user_id, except: sid });
+    await endLoginsOf(tx, directory, { account_id, user_id, kept });
   });
 }
 

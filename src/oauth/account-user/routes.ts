@@ -11,6 +11,7 @@ import { findAccount } from "../../directory/accounts/find-account.ts";
 import { actorOf } from "../../directory/actor.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { readPhone } from "../../directory/users/identifier.ts";
+import { loginAtHand } from "../../directory/users/logins-ended.ts";
 import { refuseField } from "../../errors.ts";
 import { bearer_refusals, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
@@ -35,10 +36,11 @@ const ENDS = "To switch it on ends the person's other logins.";
 export function accountUserSelfRoutes(app: App, directory: Directory): void {
   /** Their other logins end. */
   const changeBy = (request: FastifyRequest): FactorChange => {
-    const { account_id, subject: user_id, sid: except } = request.bearer;
+    const { account_id, subject: user_id } = request.bearer;
+    const kept = loginAtHand(request.bearer);
     return {
       actor: actorOf(request),
-      endLogins: (tx) => endLoginsOf(tx, directory, { account_id, user_id, except }),
+      endLogins: (tx) => endLoginsOf(tx, directory, { account_id, user_id, kept }),
     };
   };
 
@@ -75,10 +77,11 @@ export function accountUserSelfRoutes(app: App, directory: Directory): void {
     handler: async (request, reply) => {
       const { previous_password, proposed_password } = request.body;
       const { account_id, id } = await findMeFresh(directory, request.bearer);
-      const { sid, amr = [] } = request.bearer;
+      const { amr = [] } = request.bearer;
       const recovered = amr.includes("mfa") && !amr.includes("pwd");
       const previous = optionalSecret(previous_password);
-      const change = { user_id: id, sid, recovered, previous, proposed: secret(proposed_password) };
+      const kept = loginAtHand(request.bearer);
+      const change = { user_id: id, kept, recovered, previous, proposed: secret(proposed_password) };
       await changePassword(directory, await findAccount(directory, account_id), change, actorOf(request));
       return reply.code(201).send(NOTHING);
     },

@@ -1,3 +1,4 @@
+import { sessionLives } from "../../authentication/sessions/session-lives.ts";
 import { inputOf } from "../../storage/set-form.ts";
 import type { HotStatement, Instant, Row } from "../../storage/storage.ts";
 
@@ -37,7 +38,7 @@ const columns = [
 const OPEN = `select 1 from authorization_requests
   where account_id = ?1 and id = ?2 and used_at is null and expires_at > ?3`;
 const SESSION = `select user_id, expires_at from sessions
-  where account_id = ?1 and id = ?2 and ended_at is null and idle_expires_at > ?3`;
+  where account_id = ?1 and id = ?2 and ended_at is null and idle_expires_at > ?3 and ${sessionLives("sessions")}`;
 const CONSENT = `select scope, host from consents
   where account_id = ?1 and user_id = ?2 and client_id = ?3 and audience = ?4`;
 /** What one session may have led to at a time: two hundred logins an hour, all day long. */
@@ -116,7 +117,7 @@ export const answerStatement: HotStatement<Answering, Answered> = {
       live as materialized (
         select o.*, s.user_id, s.expires_at from open o
           join sessions s on s.account_id = o.account_id and s.id = o.session_id
-        where s.ended_at is null and s.idle_expires_at > o.now
+        where s.ended_at is null and s.idle_expires_at > o.now and ${sessionLives("s")}
         order by s.account_id, s.id
         for update of s
       ),

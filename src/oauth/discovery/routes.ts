@@ -6,7 +6,7 @@ import type { Directory } from "../../directory/directory.ts";
 import { refuse } from "../../errors.ts";
 import { bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
-import { publishedKeys, signingKey } from "../../tokens/keys/find-key.ts";
+import { publishedKeys, readyKeys } from "../../tokens/keys/find-key.ts";
 import type { Jwk } from "../../tokens/keys/key.ts";
 import type { Oauth } from "../oauth.ts";
 import { metadataOf, resourceMetadataOf } from "./metadata.ts";
@@ -89,7 +89,7 @@ export function discoveryRoutes(app: App, deps: DiscoveryDeps): void {
       response: { 200: Type.Object({ keys: Type.Array(Key) }), ...misses },
     },
     handler: async (request, reply) => {
-      const keys = await readyKeys(deps, await findCanonical(directory, request));
+      const keys = await keysReady(deps, await findCanonical(directory, request));
       reply.headers(cacheable);
       return { keys };
     },
@@ -106,7 +106,7 @@ export function discoveryRoutes(app: App, deps: DiscoveryDeps): void {
       params: OidParams,
       response: { 200: Type.Array(Key), ...refusals("account", ...bearer_refusals) },
     },
-    handler: async (request) => readyKeys(deps, await findAccount(directory, request.account_id)),
+    handler: async (request) => keysReady(deps, await findAccount(directory, request.account_id)),
   });
 }
 
@@ -128,9 +128,8 @@ async function findCanonical(directory: Directory, request: FastifyRequest): Pro
   return account;
 }
 
-/** Published before anything is signed with them: the account's own algorithm, and RS256 for ID tokens. */
-async function readyKeys({ tokens, directory }: DiscoveryDeps, { account_id, settings }: Account): Promise<Jwk[]> {
-  const now = directory.storage.now();
-  for (const alg of new Set(["RS256", settings.signing_alg] as const)) await signingKey(tokens, account_id, alg, now);
+/** Published before anything is signed with them. */
+async function keysReady({ tokens, directory }: DiscoveryDeps, { account_id, settings }: Account): Promise<Jwk[]> {
+  await readyKeys(tokens, account_id, settings.signing_alg, directory.storage.now());
   return [...(await publishedKeys(tokens, account_id))];
 }

@@ -1,19 +1,19 @@
 import { endSessionsOf } from "../../authentication/sessions/sessions.ts";
 import type { Directory } from "../../directory/directory.ts";
-import { noteLoginsEnded } from "../../directory/users/logins-ended.ts";
+import { type GoesOn, noteLoginsEnded } from "../../directory/users/logins-ended.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
-import { selectNewestFamilies, updateRevoked } from "./store.ts";
+import { selectNewestFamilies } from "./store.ts";
 
 interface PersonsLogins {
   readonly account_id: string;
   readonly user_id: string;
-  /** `sid` of the one that goes on; none where somebody else makes the change, in the person's place. */
-  readonly except?: string;
+  /** The one that goes on; none where somebody else makes the change, in the person's place. */
+  readonly kept?: GoesOn | undefined;
 }
 
 /**
- * The newest logins end one by one as well, whatever the clock of the process says by which they began; of older ones
- * the time at which they began is enough.
+ * The newest logins end one by one as well, whatever the clock of the process says by which they began. Older ones, of
+ * which there may be very many, end by when they began, which their person's row says at once.
  */
 const NAMED = 500;
 
@@ -26,15 +26,14 @@ const NAMED = 500;
 export async function endLoginsOf(
   tx: Transaction,
   directory: Directory,
-  { account_id, user_id, except = "" }: PersonsLogins,
+  { account_id, user_id, kept }: PersonsLogins,
 ): Promise<void> {
   const { storage, revocations } = directory;
   const now = storage.now();
-  await noteLoginsEnded(tx, { account_id, user_id }, instant(now));
+  const except = kept?.sid ?? "";
+  await noteLoginsEnded(tx, { account_id, user_id, kept }, instant(now));
   const led = await endSessionsOf(tx, directory, { account_id, user_id, except }, now);
   const lasting = await selectNewestFamilies(tx.db, { account_id, user_id, except }, NAMED);
-  const older = () => updateRevoked(tx.db, { account_id, user_id, except }, instant(now));
-  const named = [...led, ...lasting.map((sid) => `sid:${sid}`)];
-  await revocations.record(tx, account_id, named, lasting.length === NAMED ? older : undefined);
+  await revocations.record(tx, account_id, [...led, ...lasting.map((sid) => `sid:${sid}`)]);
   await revocations.endLogins(tx, account_id, { user_id, except }, now);
 }

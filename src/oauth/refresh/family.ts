@@ -68,6 +68,7 @@ export type Login = Pick<
   | "amr"
   | "userinfo_claims"
   | "session_id"
+  | "created_at"
 >;
 
 /** The uuid of the client that a family's refresh tokens are bound to (RFC 6749 §6). */

@@ -1,6 +1,5 @@
 import { sql } from "kysely";
 import { secretLives } from "../../directory/clients/secret-lives.ts";
-import { FOR_UPDATE } from "../../storage/row-locks.ts";
 import { type Database, epoch, type Instant, instant, type Row } from "../../storage/storage.ts";
 import { columns, type RefreshFamilies } from "../../storage/tables.ts";
 import type { Family, Login } from "./family.ts";
@@ -27,7 +26,8 @@ const decode = (row: StoredFamily): Family =>
   }) as Family;
 
 /** Columns of a login that goes on. */
-export const LOGIN = "id, client_id, user_id, grant_id, audience, scope, auth_time, amr, userinfo_claims, session_id";
+export const LOGIN =
+  "id, client_id, user_id, grant_id, audience, scope, auth_time, amr, userinfo_claims, session_id, created_at";
 
 export const decodeLogin = (row: Row): Login => ({
   id: String(row.id),
@@ -40,6 +40,7 @@ export const decodeLogin = (row: Row): Login => ({
   amr: listOf(row.amr),
   userinfo_claims: listOf(row.userinfo_claims),
   session_id: row.session_id as string | null,
+  created_at: row.created_at as Instant,
 });
 
 export async function selectFamily(db: Database, account_id: string, id: string): Promise<Family | undefined> {
@@ -143,18 +144,15 @@ interface OthersOf extends Pick<Family, "account_id" | "user_id"> {
   readonly except: string;
 }
 
-const othersOf = ({ account_id, user_id, except }: OthersOf) =>
-  sql`account_id = ${account_id} and user_id = ${user_id} and id <> ${except} and revoked_at is null`;
-
-/** @returns the ids of those families of a person that were not ended and began last. */
-export async function selectNewestFamilies(db: Database, whose: OthersOf, limit: number): Promise<readonly string[]> {
-  const { rows } = await sql<{ id: string }>`select id from refresh_families where ${othersOf(whose)}
-    order by created_at desc, id limit ${sql.lit(limit)}`.execute(db);
+/** @returns of those families of a person that began last the ids of which were not ended. */
+export async function selectNewestFamilies(
+  db: Database,
+  { account_id, user_id, except }: OthersOf,
+  limit: number,
+): Promise<readonly string[]> {
+  const { rows } = await sql<{ id: string }>`select id from (
+      select id, revoked_at from refresh_families where account_id = ${account_id} and user_id = ${user_id}
+      order by created_at desc limit ${sql.lit(limit)}
+    ) as newest where revoked_at is null and id <> ${except}`.execute(db);
   return rows.map(({ id }) => id);
-}
-
-/** Ends a person's families together, locked in the order in which everybody does who takes several. */
-export async function updateRevoked(db: Database, whose: OthersOf, now: Instant): Promise<void> {
-  await sql`select id from refresh_families where ${othersOf(whose)} order by id ${FOR_UPDATE}`.execute(db);
-  await sql`update refresh_families set revoked_at = ${now} where ${othersOf(whose)}`.execute(db);
 }

@@ -12,6 +12,7 @@ import { takeBudget } from "../../limits/limits.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
+import { readyKeys } from "../../tokens/keys/find-key.ts";
 import { issueForPerson, type PersonTokens } from "../issue-for-person.ts";
 import type { Oauth } from "../oauth.ts";
 import { checkOpen } from "./begin-signup.ts";
@@ -59,7 +60,9 @@ export async function finishSignup(
   const { email } = signup;
   if (typeof opened === "string") return { account_id: opened, email };
   const { account, user_id, ...login } = opened;
-  const { account_id } = account;
+  const { account_id, settings } = account;
+  // Before anybody asks; where it fails, who asks first has them made.
+  void readyKeys(oauth.tokens, account_id, settings.signing_alg, now).catch(() => {});
   if (!log_in) return { account_id, email };
   const subject = {
     user_id,

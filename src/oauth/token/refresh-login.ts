@@ -10,6 +10,7 @@ import type { Grant } from "../../directory/grants/grant.ts";
 import { noteSeenAt } from "../../directory/users/note-seen.ts";
 import { refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
+import { epoch } from "../../storage/storage.ts";
 import type { Authorization } from "../../tokens/authorization.ts";
 import { issueAccessToken } from "../../tokens/issue.ts";
 import { authorizePerson } from "../authorization-for.ts";
@@ -132,7 +133,9 @@ async function authorizationNow(
   const asked = narrowScope(login.scope, requested);
   const second_factor = person.second_factor === 1;
   const about_person = { user_id: person.id, ...toldByScope(person, asked), second_factor };
-  const subject = { ...about_person, authenticated_at, amr, authorization_id };
+  // As the login did: then its person's logins end together with it, whenever it was refreshed.
+  const began_at = epoch(login.created_at);
+  const subject = { ...about_person, authenticated_at, amr, authorization_id, began_at };
   const given = login.scope.filter(givenBy(grant.scope, isAccountApi(account, directory.public_url, audience)));
   const about = { account, client, grant: { id: grant.id, scope: given }, audience, subject };
   const current = await authorizePerson(directory, about);

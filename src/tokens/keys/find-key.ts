@@ -1,7 +1,7 @@
 import type { SigningAlg } from "../../secrets/signing-alg.ts";
 import { instant } from "../../storage/storage.ts";
 import type { KeyReading, Tokens } from "../tokens.ts";
-import { type Jwk, makeKey, openKey, type SigningKey, timesOf } from "./key.ts";
+import { type Jwk, makeKeyInTurn, openKey, type SigningKey, timesOf } from "./key.ts";
 import { insertKey, lockAccount, type StoredKey, selectKeys } from "./store.ts";
 
 const OPENED_LIMIT = 5_000;
@@ -66,6 +66,11 @@ export async function committedSigningKey(
   return signing(await readAnew(tokens, account_id), alg, now) ?? signingKey(tokens, account_id, alg, now);
 }
 
+/** Makes what an account signs with: keys of its own algorithm, and of RS256 for ID tokens. */
+export async function readyKeys(tokens: Tokens, account_id: string, own: SigningAlg, now: number): Promise<void> {
+  for (const alg of new Set(["RS256", own] as const)) await signingKey(tokens, account_id, alg, now);
+}
+
 /** Pure: as `signingKey`, of these. */
 export function signing(keys: readonly SigningKey[], alg: SigningAlg, now: number): SigningKey | undefined {
   const standing = keys.filter((key) => key.alg === alg && key.retired_at > now);
@@ -89,7 +94,7 @@ function firstKey(tokens: Tokens, account_id: string, alg: SigningAlg, now: numb
 async function createFirstKey(tokens: Tokens, account_id: string, alg: SigningAlg, now: number): Promise<void> {
   const at = instant(now);
   const times = { created_at: at, active_at: at, retired_at: null, expires_at: null };
-  const made = await makeKey(tokens.master_keys, account_id, alg, times);
+  const made = await makeKeyInTurn(tokens, account_id, alg, times);
   await tokens.storage.write(async ({ db }) => {
     await lockAccount(db, account_id);
     const keys = await selectKeys(db, account_id, at);

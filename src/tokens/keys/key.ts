@@ -12,6 +12,7 @@ import type { MasterKeys } from "../../secrets/master-keys.ts";
 import { seal, unseal } from "../../secrets/seal.ts";
 import type { SigningAlg } from "../../secrets/signing-alg.ts";
 import type { Instant } from "../../storage/storage.ts";
+import type { Tokens } from "../tokens.ts";
 import type { StoredKey } from "./store.ts";
 
 export interface SigningKey {
@@ -53,6 +54,14 @@ export async function makeKey(
   const public_jwk = { ...members, kid, alg, use: "sig" } as Jwk;
   return { account_id, kid, alg, public_jwk, private_key: seal(keys, keyContext(account_id, kid), pkcs8), ...times };
 }
+
+/** The same, when those are made that others asked for before. @throws 503 temporarily_unavailable when too many wait. */
+export const makeKeyInTurn = (
+  { master_keys, making }: Pick<Tokens, "master_keys" | "making">,
+  account_id: string,
+  alg: SigningAlg,
+  times: KeyTimes,
+): Promise<StoredKey> => making(alg, () => makeKey(master_keys, account_id, alg, times));
 
 export interface KeyTimes {
   readonly created_at: Instant;

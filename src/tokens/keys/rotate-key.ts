@@ -3,7 +3,7 @@ import type { SigningAlg } from "../../secrets/signing-alg.ts";
 import { deleteExpired } from "../../storage/delete-expired.ts";
 import { type Instant, instant, type Storage, type Transaction } from "../../storage/storage.ts";
 import type { Tokens } from "../tokens.ts";
-import { makeKey } from "./key.ts";
+import { makeKeyInTurn } from "./key.ts";
 import { insertKey, lockAccount, type StoredKey, selectKeys, selectOldKeys, updateRetired } from "./store.ts";
 
 export interface Rotation {
@@ -39,7 +39,7 @@ export async function rotateKey(
     !immediately && keys.some((key) => key.alg === alg && isTaken(key));
   // A key costs a tenth of a second of a core: it is made for whom nobody else has made one.
   if (isUnderWay(await selectKeys(tokens.storage.read, account_id, at))) return null;
-  const made = await makeKey(tokens.master_keys, account_id, alg, times);
+  const made = await makeKeyInTurn(tokens, account_id, alg, times);
   const rotated = await tokens.storage.write(async (tx) => {
     const { db } = tx;
     await lockAccount(db, account_id);

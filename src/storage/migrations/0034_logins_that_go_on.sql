@@ -1,0 +1,15 @@
+-- With logins_ended_at: the sid of the one login that went on, empty where none did. Null where each that ended was marked, as
+-- in builds from before.
+alter table users add column
+  logins_ended_but text;
+-- People whose logins ended together, and some of whose sessions are not marked as ended yet: how far that is. A row goes when it is done.
+create table person_endings (
+  account_id text not null,
+  user_id text not null,
+  -- the last of their sessions that was looked at; empty before the first
+  session_id text not null,
+  primary key (account_id, user_id)
+);
+-- What a person began last is found without a look at all that they began.
+create index if not exists refresh_families_begun on refresh_families (account_id, user_id, created_at);
+create index if not exists sessions_begun on sessions (account_id, user_id, created_at);

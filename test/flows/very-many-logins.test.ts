@@ -1,0 +1,157 @@
+/** Of ever so many logins of one person all end at once, by the person's row: the newest are marked then, and sessions after that. */
+import { randomUUID } from "node:crypto";
+import { afterAll, beforeAll, beforeEach, expect, it, vi } from "vitest";
+import type { GoesOn } from "../../src/directory/users/logins-ended.ts";
+import { endLoginsOf } from "../../src/oauth/refresh/end-logins.ts";
+import { uuidv7 } from "../../src/secrets/uuid.ts";
+import { sweepsOf } from "../../src/server.ts";
+import { epoch, instant } from "../../src/storage/storage.ts";
+import { describeOnBothEngines } from "../support/engines.ts";
+import {
+  addClient,
+  addUser,
+  call,
+  createTenant,
+  type Latchkey,
+  startLatchkey,
+  type Tenant,
+  type TestClient,
+} from "../support/latchkey.ts";
+import { answered, type StandardClient, standardClient } from "../support/standard-client.ts";
+import { openSurfer, type Surfer } from "../support/surfer.ts";
+
+const MANY = 700;
+/** That are marked in the transaction that ends all of them. */
+const NAMED = 500;
+
+describeOnBothEngines("very many logins of one person", (engine) => {
+  let latchkey: Latchkey;
+  let tenant: Tenant;
+  let own: TestClient;
+  let standard: StandardClient;
+  let user: { readonly id: string; readonly email: string };
+  beforeAll(async () => {
+    latchkey = await startLatchkey(engine);
+    tenant = await createTenant(latchkey);
+    own = await addClient(latchkey, tenant.account_id, {
+      grant_types: ["authorization_code", "refresh_token"],
+      first_party: true,
+    });
+    standard = standardClient(latchkey, tenant, own);
+  });
+  beforeEach(async () => {
+    vi.restoreAllMocks();
+    user = await addUser(latchkey, tenant.account_id);
+  });
+  afterAll(() => latchkey.close());
+
+  const core = () => latchkey.server.core;
+  const whose = () => ({ account_id: tenant.account_id, user_id: user.id });
+  const passed = async () => {
+    const now = core().storage.now();
+    await expect.poll(() => core().storage.now() > now, { timeout: 5_000 }).toBe(true);
+  };
+  const rowsOf = (table: "refresh_families" | "sessions") =>
+    core()
+      .storage.read.selectFrom(table)
+      .selectAll()
+      .where("account_id", "=", tenant.account_id)
+      .where("user_id", "=", user.id)
+      .execute();
+  const marked = async () =>
+    (await rowsOf("refresh_families")).filter((row) => "revoked_at" in row && row.revoked_at).length;
+  const unended = async () => (await rowsOf("sessions")).filter((row) => "ended_at" in row && row.ended_at === null);
+  /** The first of them, and then very many more. */
+  async function logIn(surfer: Surfer) {
+    const shown = await surfer.logIn(standard.address(own, { scope: "openid offline_access" }), tenant, user.email);
+    const { body } = await standard.redeem(answered(shown).get("code") ?? "", own);
+    await passed();
+    const [family] = await rowsOf("refresh_families");
+    const [session] = await rowsOf("sessions");
+    const now = core().storage.now();
+    const later = (index: number) => instant(now - MANY + index);
+    if (!family || !session) throw new Error("nothing began");
+    const times = epoch(family.created_at);
+    await expect.poll(() => core().storage.now() - MANY > times, { timeout: 10_000 }).toBe(true);
+    await core().storage.write(async ({ db }) => {
+      const indexes = Array.from({ length: MANY }, (_, index) => index);
+      const families = indexes.map((index) => ({ ...family, id: uuidv7(now), created_at: later(index) }));
+      const sessions = indexes.map((index) => ({ ...session, id: randomUUID(), created_at: later(index) }));
+      await db
+        .insertInto("refresh_families")
+        .values(families as never)
+        .execute();
+      await db
+        .insertInto("sessions")
+        .values(sessions as never)
+        .execute();
+    });
+    const kept: GoesOn = { sid: family.id, began_at: times };
+    return { refresh_token: body.refresh_token as string, access_token: body.access_token as string, kept, session };
+  }
+  const refresh = async (refresh_token: string) => standard.token({ grant_type: "refresh_token", refresh_token }, own);
+  const status = async (refresh_token: string) => (await refresh(refresh_token)).status;
+  const silently = async (surfer: Surfer) =>
+    answered(await surfer.visit(standard.address(own, { prompt: "none" }))).get("error") ?? "let in";
+  const endAll = () => core().storage.write((tx) => endLoginsOf(tx, core().directory, whose()));
+  const endOthers = (kept: GoesOn) =>
+    core().storage.write((tx) => endLoginsOf(tx, core().directory, { ...whose(), kept }));
+  const userinfo = async (token: string) => (await call(`${tenant.base}/oauth/userinfo`, { token })).status;
+
+  it("are refreshed no more, and lead to nobody's being let in, while few of them are marked", async () => {
+    const surfer = openSurfer(latchkey);
+    const { refresh_token } = await logIn(surfer);
+    const next = (await refresh(refresh_token)).body;
+    const { revocations } = core().directory;
+    const whole = revocations.record.bind(revocations);
+    let taken = 0;
+    vi.spyOn(revocations, "record").mockImplementation((tx, account_id, subjects) => {
+      if (++taken > 1) throw new Error("the process ends here");
+      return whole(tx, account_id, subjects);
+    });
+    await endAll();
+    expect(await silently(surfer)).toBe("login_required");
+    expect(await marked()).toBe(NAMED);
+    expect(await status(next.refresh_token)).toBe(400);
+    expect(await userinfo(next.access_token), "begun with the login").toBe(401);
+    expect((await unended()).length).toBeGreaterThan(0);
+    await surfer.logIn(standard.address(own), tenant, user.email);
+    expect(await silently(surfer), "anew").toBe("let in");
+    vi.restoreAllMocks();
+    expect(await status(refresh_token), "the answer that may be lost").toBe(400);
+    const sweep = sweepsOf(core()).find(({ name }) => name === "endings of sessions");
+    if (!sweep) throw new Error("no such sweep");
+    while ((await sweep.sweep(core().storage, 500)) > 0);
+    expect((await unended()).length, "the one of afterwards").toBe(1);
+    const left = core().storage.read.selectFrom("person_endings").selectAll();
+    expect(await left.execute()).toEqual([]);
+  }, 120_000);
+
+  it("end but for one, which ends with the next and is not brought back", async () => {
+    const surfer = openSurfer(latchkey);
+    const { refresh_token, kept, session } = await logIn(surfer);
+    await passed();
+    await endOthers(kept);
+    await expect.poll(async () => (await unended()).map(({ id }) => id), { timeout: 30_000 }).toEqual([session.id]);
+    expect(await silently(surfer)).toBe("let in");
+    const next = await refresh(refresh_token);
+    expect([next.status, await userinfo(next.body.access_token)]).toEqual([200, 200]);
+    await passed();
+    await endAll();
+    expect(await status(next.body.refresh_token)).toBe(400);
+    await endOthers(kept);
+    expect([await status(next.body.refresh_token), await silently(surfer)]).toEqual([400, "login_required"]);
+    expect(await userinfo(next.body.access_token)).toBe(401);
+  }, 120_000);
+
+  it("are a deleted person's, who is let in nowhere", async () => {
+    const surfer = openSurfer(latchkey);
+    const { refresh_token, access_token } = await logIn(surfer);
+    const path = `${tenant.base}/customers/users/${user.id}`;
+    expect((await call(path, { method: "DELETE", token: tenant.token })).status).toBe(200);
+    expect(await marked()).toBe(NAMED);
+    expect([await status(refresh_token), await userinfo(access_token)]).toEqual([400, 401]);
+    expect(await silently(surfer)).toBe("login_required");
+    await expect.poll(async () => (await unended()).length, { timeout: 30_000 }).toBe(0);
+  }, 120_000);
+});
