@@ -1,7 +1,7 @@
 /** Recoveries that strangers begin: what they tell of people, and how many messages come of them. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
-import { call, createTenant, inbox, type Latchkey, startLatchkey, type Tenant } from "../support/latchkey.ts";
+import { addUser, call, createTenant, inbox, type Latchkey, startLatchkey, type Tenant } from "../support/latchkey.ts";
 import { countRows, difference } from "../support/rows.ts";
 import { letPass } from "../support/time.ts";
 
@@ -27,6 +27,29 @@ describeOnBothEngines("recoveries", (engine) => {
   };
   const challenge = ({ base, token }: Tenant, mfa_token: string) =>
     call(`${base}/auth/mfa/challenge`, { method: "POST", token, json: { challenge_type: "oob", mfa_token } });
+
+  it.each(ways)("tell nobody who exists, nor which channels they have, by the length of %s", async (way) => {
+    const tenants = [
+      await createTenant(latchkey),
+      await createTenant(latchkey, { settings: { mfa_recovery_channel: "sms" } }),
+    ];
+    for (const [place, own] of tenants.entries()) {
+      const mail_alone = await addUser(latchkey, own.account_id, { email: `${"long.".repeat(12)}x@example.com` });
+      await latchkey.server.core.storage.write(({ db }) =>
+        db.updateTable("users").set({ phone_verified_at: null }).where("id", "=", mail_alone.id).execute(),
+      );
+      const people = [own.user.email, mail_alone.email, "nobody@example.com", `${"no.".repeat(19)}body@example.com`];
+      const lengths: number[][] = [];
+      for (const ident of people) {
+        const { status, text, body } = await recover(own, way, ident, { channel: place === 0 ? "email" : "sms" });
+        expect(status, text).toBe(200);
+        const again = await challenge(own, body.mfa_token);
+        expect(again.status, again.text).toBe(200);
+        lengths.push([body.mfa_token, body.oob_code, again.body.oob_code].map((token) => token.length));
+      }
+      expect(new Set(lengths.map(String)).size, JSON.stringify(lengths)).toBe(1);
+    }
+  });
 
   it.each(ways)("at %s are as many from one address as logins are, and take nothing of those", async (way) => {
     const own = await createTenant(latchkey);

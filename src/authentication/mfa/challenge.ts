@@ -18,7 +18,14 @@ import { type Recipient, recipientOf } from "../messages/recipient.ts";
 import { type Reach, reached } from "../messages/sms-limits.ts";
 import { commonSteps } from "../verification/send-limits.ts";
 import { channelsOf, preferredChannel } from "./factors.ts";
-import { BINDING_LENGTH, type OobChallenge, type OobChannel, oobTicket, type PendingLogin } from "./mfa.ts";
+import {
+  BINDING_LENGTH,
+  LONGEST_TARGET,
+  type OobChallenge,
+  type OobChannel,
+  oobTicket,
+  type PendingLogin,
+} from "./mfa.ts";
 import { spent } from "./open-login.ts";
 
 export interface ChallengeRequest {
@@ -75,7 +82,7 @@ export async function challengeFactor(
   });
   if (retry_after !== undefined) throw refuse("too_many_requests", { retry_after });
   nudge();
-  return sealTicket(master_keys, oobTicket(account_id), challenge);
+  return sealTicket(master_keys, oobTicket(account_id), challenge, { part: target, longest: LONGEST_TARGET });
 }
 
 /** @throws 429 too_many_requests by what whoever began the recovery sent. */

@@ -59,6 +59,11 @@ export const MFA_LIFETIME = 600_000;
 /** Digits of a binding code. */
 export const BINDING_LENGTH = 6;
 
+/** What the person of a recovery takes of an mfa_token, known or not; bytes. */
+export const LONGEST_PERSON = 48;
+/** What the address or number that a binding code goes to takes of an oob_code, where there is one or not; bytes. */
+export const LONGEST_TARGET = 400;
+
 export const loginTicket = (account_id: string): TicketKind => ({ account_id, purpose: "mfa", kind: "mfa_token/v1" });
 export const oobTicket = (account_id: string): TicketKind => ({ account_id, purpose: "mfa", kind: "oob_code/v1" });
 
