@@ -59,7 +59,7 @@ export const budgets = {
     limit: 10,
     window: HOUR,
     counts:
-      "wrong passwords of one person, and second factors after a right one; apart from these second factors after a code or a provider, and first channels of a recovery",
+      "wrong passwords of one person, and second factors after a right one; apart from these second factors after a code or a provider, first channels of a recovery, and what is shown to change a password",
   },
   factor_source: { limit: 20, window: MINUTE, counts: "guesses at passwords from one source" },
   upstream_source: {

@@ -1,5 +1,5 @@
 import { recordDeed } from "../../audit/audit.ts";
-import { forgiveIn, type Guesser, orGiveBack, takeGuess } from "../../authentication/guesses/guess.ts";
+import { forgetGuesses, forgiveIn, type Guesser, orGiveBack, takeGuess } from "../../authentication/guesses/guess.ts";
 import { inLine } from "../../authentication/guesses/in-line.ts";
 import {
   checkNewPassword,
@@ -39,7 +39,9 @@ export async function changePassword(
 ): Promise<void> {
   const { user_id, previous, proposed } = change;
   checkNewPassword(proposed, "password", "proposed_password");
-  const guesser = { account_id, person: user_id, source: null, limit: settings.factor_guess_limit };
+  // Apart from logins: who tries those keeps nobody who is logged in from changing what they try.
+  const person = `change ${user_id}`;
+  const guesser = { account_id, person, source: null, limit: settings.factor_guess_limit };
   const { storage } = directory;
   const since = await setSince(storage, account_id, user_id);
   if (since === undefined) return replace(directory, guesser, change, undefined, actor);
@@ -75,6 +77,7 @@ async function replace(
     const now = storage.now();
     if (shown) await forgiveIn(tx, directory, guesser);
     await storePassword(tx, account_id, user_id, hashed, now);
+    await forgetGuesses(tx, { account_id, user_id });
     await recordDeed(tx, { account_id, action: "password.changed", entity: user_id, now: instant(now), actor });
     await endOtherLogins(tx, directory, { account_id, user_id, except: sid });
   });
