@@ -18,7 +18,11 @@ const DAY = 86_400;
 
 export const budgets = {
   // These depend only on what the caller sent.
-  send_identifier_source: { limit: 5, window: 15 * MINUTE, counts: "requests naming one identifier, from one source" },
+  send_identifier_source: {
+    limit: 5,
+    window: 15 * MINUTE,
+    counts: "requests naming one identifier, from one source; recoveries apart, here and below",
+  },
   send_identifier: { limit: 20, window: HOUR, counts: "requests naming one identifier" },
   send_source: { limit: 50, window: HOUR, counts: "requests from one source" },
   send_site: { limit: 1_000, window: HOUR, counts: "requests from one IPv6 site (/48), all of its networks together" },
@@ -55,7 +59,7 @@ export const budgets = {
     limit: 10,
     window: HOUR,
     counts:
-      "wrong passwords of one person, and second factors after a right one; apart from these second factors after a code or a provider, and first channels of a recovery",
+      "wrong passwords of one person, and second factors after a right one; apart from these second factors after a code or a provider, first channels of a recovery, and what is shown to change a password",
   },
   factor_source: { limit: 20, window: MINUTE, counts: "guesses at passwords from one source" },
   upstream_source: {
@@ -70,11 +74,6 @@ export const budgets = {
       "attempts at a provider's login on our pages that have not come right yet, from one browser in which somebody has logged in, or one address",
   },
   factor_send: { limit: 5, window: 15 * MINUTE, counts: "binding codes sent for one person" },
-  recovery_send: {
-    limit: 5,
-    window: 15 * MINUTE,
-    counts: "binding codes sent for one person whom nobody has proved to be yet: they recover a password",
-  },
   device_guess: { limit: 10, window: 10 * MINUTE, counts: "wrong device codes from one browser" },
   device_source: { limit: 50, window: HOUR, counts: "wrong device codes from one source" },
   exists_client: {
@@ -88,6 +87,11 @@ export const budgets = {
   signup_guess: { limit: 100, window: 10 * MINUTE, counts: "wrong sign-up codes by one caller" },
 
   // These depend on the record.
+  recovery_send: {
+    limit: 5,
+    window: 15 * MINUTE,
+    counts: "binding codes sent for one person whom nobody has proved to be yet: they recover a password",
+  },
   send_person: {
     limit: Number.POSITIVE_INFINITY,
     window: HOUR,

@@ -16,8 +16,15 @@ export interface TicketKind {
 
 const contextOf = ({ account_id, purpose, kind }: TicketKind) => ({ account_id, purpose, subject: kind });
 
-export function sealTicket(keys: MasterKeys, kind: TicketKind, content: object): Secret {
-  const sealed = seal(keys, contextOf(kind), Buffer.from(JSON.stringify(content), "utf8"));
+/** A part of a ticket that nobody is to read off its length: it takes as much room as the longest, in bytes of JSON. */
+export interface Hidden {
+  readonly part: string | null;
+  readonly longest: number;
+}
+
+export function sealTicket(keys: MasterKeys, kind: TicketKind, content: object, hidden?: Hidden): Secret {
+  const blanks = hidden ? Math.max(0, hidden.longest - Buffer.byteLength(JSON.stringify(hidden.part))) : 0;
+  const sealed = seal(keys, contextOf(kind), Buffer.from(JSON.stringify(content) + " ".repeat(blanks), "utf8"));
   return secret(Buffer.from(sealed).toString("base64url"));
 }
 

@@ -225,9 +225,9 @@ describeOnBothEngines("the contract", (engine) => {
     await send("aid_auth_mfa_challenge_post", "/auth/mfa/challenge", { ...challenge, oob_channel: "sms" });
     await many("aid_auth_mfa_challenge_post", "/auth/mfa/challenge", { ...challenge, oob_channel: "email" }, 5);
     const recovery = { challenge_type: "oob", username: "nobody", audience };
-    await many("aid_auth_mfa_recovery_post", "/auth/mfa/recovery", recovery, 5);
+    await many("aid_auth_mfa_recovery_post", "/auth/mfa/recovery", recovery, 20);
     const lost = { ...person, ident_type: "email", ident: "lost@example.com" };
-    await many("aid_customers_mfa_login_initiate_recovery_post", "/customers/mfa_login_recovery", lost, 5);
+    await many("aid_customers_mfa_login_initiate_recovery_post", "/customers/mfa_login_recovery", lost, 20);
     const contact = `/customers/users/${own.user.id}/communication/send-verification-code/email`;
     await many("aid_customers_cid_verify_post", contact, {}, 5);
     await many("accounts_oid_signup_post", "/signup", { email: "new@example.com" }, 5);

@@ -1,8 +1,18 @@
 /** Guesses at passwords and second factors: what closes a way in, for how long, and what opens it again. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
-import { call, createTenant, inbox, type Latchkey, startLatchkey, type Tenant } from "../support/latchkey.ts";
-import { addPerson, PASSWORD, token } from "../support/people.ts";
+import {
+  addClient,
+  addGrant,
+  call,
+  createTenant,
+  inbox,
+  type Latchkey,
+  startLatchkey,
+  type Tenant,
+  tokenOf,
+} from "../support/latchkey.ts";
+import { addPerson, logInAccountUser, PASSWORD, QUICK_HASH, setPassword, token } from "../support/people.ts";
 import { letPass } from "../support/time.ts";
 import { wrongGuesses } from "../support/verification.ts";
 
@@ -37,7 +47,7 @@ describeOnBothEngines("closings", (engine) => {
 
   it("of a second factor get longer until it is shown, however often the password before it is", async () => {
     const own = await createTenant(latchkey, { settings: { factor_guess_limit: 3 } });
-    const user = await addPerson(latchkey, own.account_id, { factors: ["sms"] });
+    const user = await addPerson(latchkey, own.account_id, { factors: ["sms"], hash: QUICK_HASH });
     const hours: number[] = [];
     for (let window = 0; window < 3; window++) {
       const { right, guess } = await showPassword(own, user);
@@ -56,5 +66,69 @@ describeOnBothEngines("closings", (engine) => {
       expect((await token(own, { ...about(own, user.email), password: "wrong password" })).status).toBe(400);
     expect(await closedFor(own, user.email), "begins anew").toBe(1);
     await showPassword(own, user);
+  });
+
+  const CHOSEN = "a new battery";
+  const guesses = async (own: Tenant, username: string, bearer = own.token, audience = own.audience) => {
+    const guess = () => token(own, { grant_type: "password", username, password: "wrong password", audience }, bearer);
+    for (const status of [400, 400, 429]) expect((await guess()).status).toBe(status);
+  };
+  const resetByMail = async (own: Tenant, email: string) => {
+    const send = (json: object) =>
+      call(`${own.base}/customers/change_password`, { method: "POST", token: own.token, json });
+    const customer = { email, audience: own.audience, type: "customer" };
+    expect((await send(customer)).status).toBe(204);
+    const verification_code = (await inbox(own, email))[0]?.verification_code;
+    const reset = await send({ ...customer, verification_code, password: CHOSEN });
+    expect(reset.status, reset.text).toBe(204);
+  };
+
+  it("that wrong passwords made end with the password that was guessed at, where no second factor is behind it", async () => {
+    const own = await createTenant(latchkey, { settings: { factor_guess_limit: 2 } });
+    const user = await addPerson(latchkey, own.account_id, { hash: QUICK_HASH });
+    await guesses(own, user.email);
+    await resetByMail(own, user.email);
+    expect((await token(own, { ...about(own, user.email), password: CHOSEN })).status).toBe(200);
+    await guesses(own, user.email);
+    expect(await closedFor(own, user.email), "begins anew").toBe(1);
+    const guarded = await addPerson(latchkey, own.account_id, { factors: ["sms"], hash: QUICK_HASH });
+    await guesses(own, guarded.email);
+    await resetByMail(own, guarded.email);
+    const refused = await token(own, { ...about(own, guarded.email), password: CHOSEN });
+    expect(refused.status, "or whoever reads their mail would guess at it for ever").toBe(429);
+  });
+
+  it("end where a user name is given another password", async () => {
+    const own = await createTenant(latchkey, { settings: { factor_guess_limit: 2 } });
+    const set = (method: string, path: string, json: object) =>
+      call(`${own.base}/auth/users${path}`, { method, token: own.token, json });
+    const made = await set("POST", "", { username: "grace", password: PASSWORD });
+    expect(made.status, made.text).toBe(200);
+    await guesses(own, "grace");
+    const changed = await set("PUT", "/grace", { password: CHOSEN });
+    expect(changed.status, changed.text).toBe(200);
+    expect((await token(own, { ...about(own, "grace"), password: CHOSEN })).status).toBe(200);
+  });
+
+  it("that a stranger makes keep nobody who is logged in from changing their password, which ends them", async () => {
+    const own = await createTenant(latchkey, { settings: { factor_guess_limit: 2 } });
+    const me = await logInAccountUser(latchkey, own);
+    await setPassword(latchkey, own.account_id, me.id, PASSWORD, QUICK_HASH);
+    const client = await addClient(latchkey, own.account_id, { first_party: true, user_type: "account_user" });
+    await addGrant(latchkey, own.account_id, client, own.issuer, ["openid", "admin:accounts"]);
+    const bearer = await tokenOf(latchkey, own.account_id, client);
+    await guesses(own, me.email, bearer, own.issuer);
+    const change = (previous_password: string) =>
+      call(`${latchkey.url}/v1/account/user/password`, {
+        method: "POST",
+        token: me.token,
+        json: { previous_password, proposed_password: CHOSEN },
+      });
+    const done = await change(PASSWORD);
+    expect(done.status, done.text).toBe(201);
+    const login = { grant_type: "password", username: me.email, password: CHOSEN, audience: own.issuer };
+    expect((await token(own, login, bearer)).status).toBe(200);
+    for (const status of [400, 400, 429]) expect((await change("wrong password")).status).toBe(status);
+    expect((await token(own, login, bearer)).status, "which closes nothing else").toBe(200);
   });
 });

@@ -107,7 +107,7 @@ describeOnBothEngines("no room to hash", (engine) => {
           }),
       },
       "account/user/password": {
-        ...{ person: me.id, done: 201 },
+        ...{ person: `change ${me.id}`, done: 201 },
         attempt: () =>
           call(`${latchkey.url}/v1/account/user/password`, { method: "POST", token: me.token, json: change }),
       },

@@ -54,6 +54,22 @@ describeOnBothEngines("a password set by mail", (engine) => {
     return body.id as string;
   };
 
+  it("takes the place of the PIN as well, which begins no login any more", async () => {
+    const [email, pin] = ["with-a-pin@example.com", "295837"];
+    const made = await send(strict, "/customers/users", {
+      email,
+      phone_number: "+4741600001",
+      password: PASSWORD,
+      pin,
+    });
+    expect(made.status, made.text).toBe(200);
+    const about = { audience: strict.audience, type: "customer", ident_type: "email", ident: email };
+    const begin = async (secret: string) => (await send(strict, "/customers/mfa_login", { ...about, secret })).status;
+    expect([await begin(pin), await begin(PASSWORD)]).toEqual([200, 200]);
+    expect((await reset(strict, email)).status).toBe(204);
+    expect([await begin(pin), await begin(PASSWORD), await begin(CHOSEN)]).toEqual([400, 400, 200]);
+  });
+
   it("is offered to nobody who has no account, also where a login would sign them up", async () => {
     const own = await createTenant(latchkey, { client: { signup: true } });
     const email = "stranger@example.com";

@@ -1,10 +1,10 @@
 /**
- * Guesses at a person's password, PIN or second factor. A guess is taken and on disk before anything is compared, so that of
- * any number of parallel ones no more than the limit are; a right one gives itself back, and so does what was refused, since
- * nothing was compared. The right one that is the last to be asked for ends the memory of earlier closings: one that a
- * second factor follows would let whoever has stolen it guess at that by windows of an hour for ever. Attempts at one person wait for each other, or right
- * ones that come together would shut each other out. Windows last an hour, doubled at each closing up to a day
- * (NIST SP 800-63B §5.2.2). Codes stay open meanwhile.
+ * Guesses at a person's password, PIN or second factor. A guess is taken and on disk before anything is compared, so that
+ * of any number of parallel ones no more than the limit are; a right one gives itself back, and so does what was refused,
+ * since nothing was compared. Only the last one that a login asks for ends the memory of earlier closings: with a password
+ * that a second factor follows, whoever has stolen it would guess at that by windows of an hour for ever. Attempts at one
+ * person wait for each other, or right ones that come together would shut each other out. Windows last an hour, doubled at
+ * each closing up to a day (NIST SP 800-63B §5.2.2). Codes stay open meanwhile.
  */
 import type { Directory } from "../../directory/directory.ts";
 import { refuse } from "../../errors.ts";
@@ -13,7 +13,7 @@ import { takeBudget } from "../../limits/limits.ts";
 import { sourceSubject } from "../../limits/source.ts";
 import type { Transaction } from "../../storage/storage.ts";
 import { windowEnds } from "../verification/guess-window.ts";
-import { updateForgiven, updateUncounted, updateUnguessed, upsertGuess } from "./store.ts";
+import { updateForgiven, updateForgotten, updateUncounted, updateUnguessed, upsertGuess } from "./store.ts";
 
 export interface Guesser {
   readonly account_id: string;
@@ -83,4 +83,15 @@ export const uncount = (
 export async function forgiveIn(tx: Transaction, directory: Counting, guesser: Guesser): Promise<void> {
   await updateForgiven(tx.db, guesser.account_id, guesser.person);
   await giveBackOfSource(tx, directory, guesser);
+}
+
+/**
+ * What was guessed at is gone, and with it what the guesses closed; part of the transaction that sets another password.
+ * Not for whoever shows less for that than a login takes: guesses at the factor behind a password are among these.
+ */
+export function forgetGuesses(
+  tx: Transaction,
+  { account_id, user_id }: { readonly account_id: string; readonly user_id: string },
+): Promise<void> {
+  return updateForgotten(tx.db, account_id, user_id);
 }

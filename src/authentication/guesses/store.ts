@@ -62,6 +62,11 @@ export async function updateForgiven(db: Database, account_id: string, person: s
     where account_id = ${account_id} and budget = ${BUDGET} and subject = ${person}`.execute(db);
 }
 
+export async function updateForgotten(db: Database, account_id: string, person: string): Promise<void> {
+  await sql`update budgets set count = 0, level = 0
+    where account_id = ${account_id} and budget = ${BUDGET} and subject = ${person}`.execute(db);
+}
+
 export async function updateUncounted(
   db: Database,
   { account_id, budget, subject }: { account_id: string; budget: BudgetName; subject: string },

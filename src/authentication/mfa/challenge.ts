@@ -2,9 +2,10 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { type RequestFacts, recordDeed } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import { actorFrom } from "../../directory/actor.ts";
+import type { Directory } from "../../directory/directory.ts";
 import { lookUpUser } from "../../directory/users/find-user.ts";
 import { refuse, refuseField } from "../../errors.ts";
-import { chargeAll } from "../../limits/limits.ts";
+import { chargeAll, longestWait, takeBudgets } from "../../limits/limits.ts";
 import { base64url } from "../../secrets/digest.ts";
 import type { MasterKeys } from "../../secrets/master-keys.ts";
 import type { Secret } from "../../secrets/secret.ts";
@@ -13,10 +14,18 @@ import { instant, type Transaction } from "../../storage/storage.ts";
 import type { Authentication } from "../authentication.ts";
 import { type Challenge, firstCode } from "../codes/code.ts";
 import { type CodeMessage, enqueueMessage } from "../messages/enqueue-message.ts";
-import { recipientOf } from "../messages/recipient.ts";
+import { type Recipient, recipientOf } from "../messages/recipient.ts";
 import { type Reach, reached } from "../messages/sms-limits.ts";
+import { commonSteps } from "../verification/send-limits.ts";
 import { channelsOf, preferredChannel } from "./factors.ts";
-import { BINDING_LENGTH, type OobChallenge, type OobChannel, oobTicket, type PendingLogin } from "./mfa.ts";
+import {
+  BINDING_LENGTH,
+  LONGEST_TARGET,
+  type OobChallenge,
+  type OobChannel,
+  oobTicket,
+  type PendingLogin,
+} from "./mfa.ts";
 import { spent } from "./open-login.ts";
 
 export interface ChallengeRequest {
@@ -55,22 +64,45 @@ export async function challengeFactor(
   const target = (user && channels.get(channel)) ?? null;
   if (target === null && pending.first !== "nothing")
     throw refuse("not_found", { message: `There is no second factor by ${channel}.` });
-  const standing = pending.first === "nothing" ? "known" : "own";
+  const unproved = pending.first === "nothing";
+  const standing = unproved ? "known" : "own";
   const recipient = await recipientOf(channel, target, account, standing);
   const challenge = newChallenge(master_keys, account_id, pending, { channel, target });
+  if (unproved) await chargeAsker(directory, account, pending, now);
   const retry_after = await storage.write(async (tx) => {
-    // Whoever only knows a name spends nothing of what its owner may have sent.
-    const budget = pending.first === "nothing" ? "recovery_send" : "factor_send";
+    // Whoever only knows a name spends nothing of what its owner may have sent, nor is told what that is.
+    const budget = unproved ? "recovery_send" : "factor_send";
     const [taken] = await chargeAll(tx, [{ account_id, budget, subject: pending.subject.user_id }], now);
-    if (taken && !taken.allowed) return taken.retry_after;
-    const reach = await reached(tx, account, recipient, now);
+    const beyond = taken !== undefined && !taken.allowed;
+    if (beyond && !unproved) return taken.retry_after;
+    const reach = await (beyond ? withheld : reached)(tx, account, recipient, now);
     const locale = request.locale ?? user?.locale ?? account.settings.locale;
     await send(tx, { ...request, channel }, challenge, reach, locale);
     return undefined;
   });
   if (retry_after !== undefined) throw refuse("too_many_requests", { retry_after });
   nudge();
-  return sealTicket(master_keys, oobTicket(account_id), challenge);
+  return sealTicket(master_keys, oobTicket(account_id), challenge, { part: target, longest: LONGEST_TARGET });
+}
+
+/** @throws 429 too_many_requests by what whoever began the recovery sent. */
+async function chargeAsker(
+  { storage, master_keys }: Directory,
+  account: Account,
+  { asker, client_id }: PendingLogin,
+  now: number,
+): Promise<void> {
+  if (!asker) return;
+  for (const step of commonSteps(master_keys, account, { ...asker, client_id }, "recovery ")) {
+    const retry_after = longestWait(await takeBudgets(storage, step, now));
+    if (retry_after !== undefined) throw refuse("too_many_requests", { retry_after });
+  }
+}
+
+/** What reaches nobody, since they have got enough, asks the database for as much as what does. */
+async function withheld(tx: Transaction, account: Account, recipient: Recipient, now: number): Promise<Reach> {
+  await reached(tx, account, { ...recipient, to: null, country: null }, now);
+  return { to: null, told: { outcome: "failure", facts: { withheld: "recovered too often" } } };
 }
 
 /** The same one for everybody while nothing is proved. @throws 404 not_found when the first factor was the only channel. */

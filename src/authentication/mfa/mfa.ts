@@ -15,6 +15,13 @@ import type { AuthenticatedSubject } from "../subject.ts";
 export type FactorKind = "totp" | "sms" | "email";
 export type OobChannel = "sms" | "email";
 
+export interface Asker {
+  /** A keyed digest of the name that was given. */
+  readonly identifier: string;
+  /** Where they are; null when nothing is known. */
+  readonly source: string | null;
+}
+
 /** A login between its two factors; lives sealed inside the mfa_token. */
 export interface PendingLogin {
   readonly id: string;
@@ -27,6 +34,8 @@ export interface PendingLogin {
   readonly first: FactorKind | "pwd" | "upstream" | "nothing";
   /** The person recovers a forgotten password, so the channels of their record serve as well. */
   readonly recovery: boolean;
+  /** Who began a recovery: until something is proved, its messages are counted by what that person sent. */
+  readonly asker?: Asker;
   /** The caller's own: what to go on with. */
   readonly continuation: unknown;
   /** Milliseconds since the epoch. */
@@ -49,6 +58,11 @@ export interface OobChallenge {
 export const MFA_LIFETIME = 600_000;
 /** Digits of a binding code. */
 export const BINDING_LENGTH = 6;
+
+/** What the person of a recovery takes of an mfa_token, known or not; bytes. */
+export const LONGEST_PERSON = 48;
+/** What the address or number that a binding code goes to takes of an oob_code, where there is one or not; bytes. */
+export const LONGEST_TARGET = 400;
 
 export const loginTicket = (account_id: string): TicketKind => ({ account_id, purpose: "mfa", kind: "mfa_token/v1" });
 export const oobTicket = (account_id: string): TicketKind => ({ account_id, purpose: "mfa", kind: "oob_code/v1" });

@@ -7,7 +7,7 @@ import { reveal, type Secret } from "../../secrets/secret.ts";
 import { sealTicket } from "../../secrets/ticket.ts";
 import type { AuthenticatedSubject } from "../subject.ts";
 import { asksForFactor, factorsOf, isShown } from "./factors.ts";
-import { firstFactor, loginTicket, MFA_LIFETIME, type PendingLogin } from "./mfa.ts";
+import { firstFactor, LONGEST_PERSON, loginTicket, MFA_LIFETIME, type PendingLogin } from "./mfa.ts";
 
 export interface FirstFactor {
   readonly account: Account;
@@ -49,7 +49,8 @@ export async function pendingAfter(
 }
 
 export function sealLogin(keys: MasterKeys, account_id: string, pending: PendingLogin): Secret {
-  return sealTicket(keys, loginTicket(account_id), pending);
+  const hidden = { part: pending.subject.user_id, longest: LONGEST_PERSON };
+  return sealTicket(keys, loginTicket(account_id), pending, hidden);
 }
 
 export function mfaRequired(keys: MasterKeys, account_id: string, pending: PendingLogin): Refusal {

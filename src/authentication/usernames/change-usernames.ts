@@ -10,6 +10,7 @@ import { noSuch, refuseField, unlessRefused } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
+import { forgetGuesses } from "../guesses/guess.ts";
 import { type Channels, setChannels } from "../mfa/change-factors.ts";
 import {
   checkNewPassword,
@@ -84,6 +85,7 @@ export async function createUsername(
     if (!(await insertUsername(tx.db, { ...row, user_id }))) throw taken();
     if (!(await holdPerson(tx, account_id, user_id))) throw unknown();
     await storePassword(tx, account_id, user_id, hashed, now);
+    await forgetGuesses(tx, { account_id, user_id });
     if (mfa !== undefined) await setChannels(tx, { account_id, user_id }, channels, now);
     await recordDeed(tx, { account_id, action: "username.created", entity: user_id, now: created_at, actor });
   };
@@ -160,6 +162,7 @@ export async function changeUsername(
     const changed = await updateUsername(tx.db, account_id, id, change, instant(now));
     if (!changed || !(await holdPerson(tx, account_id, user_id))) throw noSuch("user");
     await storePassword(tx, account_id, user_id, hashed, now);
+    await forgetGuesses(tx, { account_id, user_id });
     if (mfa !== undefined || (links !== undefined && changed.mfa !== null)) {
       const names = changed.mfa === null ? await selectUsernamesOf(tx.db, account_id, user_id) : [changed];
       await setChannels(tx, { account_id, user_id }, await channelsOfNames(names, account), now);

@@ -24,13 +24,17 @@ export async function findNamedPerson(
   const named = await selectUsername(storage.read, account_id, username);
   const owner = named && (await lookUpUser(directory, account_id, named.user_id));
   const named_id = owner?.type === user_type ? owner.id : undefined;
-  const email = canonicalEmail(username);
-  if (email === undefined) {
-    const unknown: Identifier = { type: "user_id", value: `username ${canonicalName(username)}` };
-    return named_id ?? unknownPerson(master_keys, account_id, user_type, unknown);
-  }
-  const identifier = { type: "email", value: email } as const;
+  const identifier = namedBy(username);
+  if (identifier.type !== "email") return named_id ?? unknownPerson(master_keys, account_id, user_type, identifier);
   const { id, user } = await findPerson(storage.read, master_keys, account_id, user_type, identifier);
   if (named_id === undefined) return id;
   return user && (await hasPassword(storage, account_id, id)) ? id : named_id;
+}
+
+/** What somebody is named by who is called by a user name. */
+export function namedBy(username: string): Identifier {
+  const email = canonicalEmail(username);
+  return email === undefined
+    ? { type: "user_id", value: `username ${canonicalName(username)}` }
+    : { type: "email", value: email };
 }

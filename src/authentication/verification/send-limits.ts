@@ -1,7 +1,9 @@
+import type { Account } from "../../directory/accounts/account.ts";
 import type { Directory } from "../../directory/directory.ts";
-import { type Charge, limitOf, type Taken } from "../../limits/budgets.ts";
+import { type BudgetName, type Charge, limitOf, type Taken } from "../../limits/budgets.ts";
 import { longestWait, takeBudget, takeBudgets } from "../../limits/limits.ts";
 import { siteSubject, sourceSubject } from "../../limits/source.ts";
+import type { MasterKeys } from "../../secrets/master-keys.ts";
 import type { Login } from "./login.ts";
 import type { SendRequest } from "./send.ts";
 
@@ -32,20 +34,14 @@ export async function chargeSend(
   { account, client, source, own, now }: SendRequest,
   { identifier }: Login,
 ): Promise<ChargedSend> {
-  const { account_id, settings } = account;
-  const charge = (budget: Charge["budget"], subject: string, limit?: number): Charge => ({
-    account_id,
-    budget,
-    subject,
-    ...(limit === undefined ? {} : { limit }),
-  });
-  const perClient = (subject: string) => charge("send_client", subject, settings.client_sends_per_minute);
+  const { account_id } = account;
+  const client_id = client.id;
   if (own !== null) {
-    const mine = await takeBudget(storage, charge("send_own", `${identifier} ${own}`), now);
-    if (mine.allowed) return { own: true, refused: await take([perClient(`own ${client.id}`)]) };
+    const charge: Charge = { account_id, budget: "send_own", subject: `${identifier} ${own}` };
+    const mine = await takeBudget(storage, charge, now);
+    if (mine.allowed) return { own: true, refused: await take([ofClient(account, `own ${client_id}`)]) };
   }
-  const common = [charge("send_identifier", identifier), perClient(client.id)];
-  for (const step of [...fromSource(), common]) {
+  for (const step of commonSteps(master_keys, account, { identifier, source, client_id })) {
     const refused = await take(step);
     if (refused) return { own: false, refused };
   }
@@ -54,16 +50,40 @@ export async function chargeSend(
   async function take(step: readonly Charge[]): Promise<SendRefusal | undefined> {
     return refusalOf(step, await takeBudgets(storage, step, now));
   }
-
-  /** First what is its own, then what it shares with its neighbours. */
-  function fromSource(): readonly (readonly Charge[])[] {
-    if (source === null) return [];
-    const from = sourceSubject(master_keys, account_id, source);
-    const site = siteSubject(master_keys, account_id, source);
-    const narrow = [charge("send_identifier_source", `${identifier} ${from}`), charge("send_source", from)];
-    return site === undefined ? [narrow] : [narrow, [charge("send_site", site)]];
-  }
 }
+
+export interface CommonSend {
+  /** A keyed digest of what the caller named. */
+  readonly identifier: string;
+  /** Where the end user is; null when nothing is known. */
+  readonly source: string | null;
+  readonly client_id: string;
+}
+
+/**
+ * What a send takes that no caller has of its own, to be taken step by step: first what is its source's alone, then
+ * what that shares with its neighbours, then everybody's. `apart` stands before the subjects of sends that take nothing
+ * of logins.
+ */
+export function commonSteps(
+  keys: MasterKeys,
+  account: Account,
+  { identifier, source, client_id }: CommonSend,
+  apart = "",
+): readonly (readonly Charge[])[] {
+  const { account_id } = account;
+  const charge = (budget: BudgetName, subject: string) => ({ account_id, budget, subject: `${apart}${subject}` });
+  const common = [charge("send_identifier", identifier), ofClient(account, `${apart}${client_id}`)];
+  if (source === null) return [common];
+  const from = sourceSubject(keys, account_id, source);
+  const site = siteSubject(keys, account_id, source);
+  const narrow = [charge("send_identifier_source", `${identifier} ${from}`), charge("send_source", from)];
+  return [narrow, ...(site === undefined ? [] : [[charge("send_site", site)]]), common];
+}
+
+const ofClient = ({ account_id, settings }: Account, subject: string): Charge => {
+  return { account_id, budget: "send_client", subject, limit: settings.client_sends_per_minute };
+};
 
 function refusalOf(step: readonly Charge[], taken: readonly Taken[]): SendRefusal | undefined {
   const retry_after = longestWait(taken);

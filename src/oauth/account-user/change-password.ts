@@ -1,5 +1,5 @@
 import { recordDeed } from "../../audit/audit.ts";
-import { forgiveIn, type Guesser, orGiveBack, takeGuess } from "../../authentication/guesses/guess.ts";
+import { forgetGuesses, forgiveIn, type Guesser, orGiveBack, takeGuess } from "../../authentication/guesses/guess.ts";
 import { inLine } from "../../authentication/guesses/in-line.ts";
 import {
   checkNewPassword,
@@ -43,7 +43,9 @@ export async function changePassword(
 ): Promise<void> {
   const { user_id, recovered, previous, proposed } = change;
   checkNewPassword(proposed, "password", "proposed_password");
-  const guesser = { account_id, person: user_id, source: null, limit: settings.factor_guess_limit };
+  // Apart from logins: who tries those keeps nobody who is logged in from changing what they try.
+  const person = `change ${user_id}`;
+  const guesser = { account_id, person, source: null, limit: settings.factor_guess_limit };
   const { storage } = directory;
   const since = await setSince(storage, account_id, user_id);
   if (since === undefined) return replace(directory, guesser, change, undefined, actor);
@@ -81,6 +83,7 @@ async function replace(
     const now = storage.now();
     if (shown) await forgiveIn(tx, directory, guesser);
     await storePassword(tx, account_id, user_id, hashed, now);
+    await forgetGuesses(tx, { account_id, user_id });
     await recordDeed(tx, { account_id, action: "password.changed", entity: user_id, now: instant(now), actor });
     await endLoginsOf(tx, directory, { account_id, user_id, kept });
   });

@@ -13,7 +13,7 @@ import { sourceOf } from "../../directory/clients/end-user-source.ts";
 import { findClient } from "../../directory/clients/find-client.ts";
 import { findGrant } from "../../directory/grants/find-grant.ts";
 import type { Grant } from "../../directory/grants/grant.ts";
-import { readIdentifier } from "../../directory/users/identifier.ts";
+import { type Identifier, readIdentifier } from "../../directory/users/identifier.ts";
 import { refuseField } from "../../errors.ts";
 import type { Bearer } from "../../http/contract.ts";
 import type { Secret } from "../../secrets/secret.ts";
@@ -40,6 +40,8 @@ export interface NamedCustomer {
   readonly grant: Grant;
   /** The user's uuid, or a name for somebody who is not known. */
   readonly person: string;
+  /** What they are named by. */
+  readonly named: Identifier;
   readonly source: string | null;
   readonly now: number;
 }
@@ -56,9 +58,10 @@ export async function nameCustomer({ directory }: Oauth, request: CustomerReques
   }
   checkBound(client);
   const grant = await findGrant(directory, account, client, audience, "password");
-  const identifier = await readIdentifier(ident_type, ident, account.settings.country, "ident");
-  const { id } = await findPerson(storage.read, master_keys, account.account_id, type, identifier);
-  return { account, client, grant, person: id, source: sourceOf(bearer, client, end_user_ip, ip), now: storage.now() };
+  const named = await readIdentifier(ident_type, ident, account.settings.country, "ident");
+  const { id: person } = await findPerson(storage.read, master_keys, account.account_id, type, named);
+  const source = sourceOf(bearer, client, end_user_ip, ip);
+  return { account, client, grant, person, named, source, now: storage.now() };
 }
 
 /** @throws 400 invalid_grant, 429 too_many_attempts. */

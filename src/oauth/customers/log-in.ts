@@ -49,10 +49,10 @@ export async function beginCustomersLogin(oauth: Oauth, request: CustomerRequest
  * @throws 400 invalid_request; 403 unauthorized_client; 429 too_many_requests.
  */
 export async function recoverCustomer(oauth: Oauth, request: CustomerRequest): Promise<Recovery> {
-  const { account, client, grant, person, now } = await nameCustomer(oauth, request);
+  const { account, client, grant, person, named, source, now } = await nameCustomer(oauth, request);
   const { audience, bearer, locale, facts } = request;
   const continuation = tokenContinuation({ audience, lasting: true });
-  const login = { account, client, grant_id: grant.id, person, continuation, now };
+  const login = { account, client, grant_id: grant.id, person, named, source, continuation, now };
   const message = { channel: account.settings.mfa_recovery_channel, locale, sender: senderOf(account, client) };
   return recoverLogin(oauth, { ...login, ...message, actor: bearer.subject, facts });
 }

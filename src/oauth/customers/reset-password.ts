@@ -1,7 +1,13 @@
 import type { RequestFacts } from "../../audit/audit.ts";
 import { recordDeed } from "../../audit/audit.ts";
-import { factorsOf } from "../../authentication/mfa/factors.ts";
-import { checkNewPassword, hashPassword, storePassword } from "../../authentication/passwords/password.ts";
+import { forgetGuesses } from "../../authentication/guesses/guess.ts";
+import { asksForFactor, factorsOf } from "../../authentication/mfa/factors.ts";
+import {
+  checkNewPassword,
+  deletePassword,
+  hashPassword,
+  storePassword,
+} from "../../authentication/passwords/password.ts";
 import { redeemCode } from "../../authentication/verification/redeem.ts";
 import { sendCode } from "../../authentication/verification/send.ts";
 import { actorFrom } from "../../directory/actor.ts";
@@ -48,8 +54,9 @@ export async function offerReset(oauth: Oauth, customer: NamedCustomer, reset: R
 }
 
 /**
- * Sets the password of whoever holds the code that was mailed for it (one for logging in, which may have gone by SMS, is
- * none), which is no second factor beside it. Their logins end.
+ * Sets the password of whoever holds the code that was mailed for it (one for logging in, which may have gone by SMS,
+ * is none), which is no second factor beside it, in place of the PIN as well. Their logins end, and so does what wrong
+ * guesses at the one before closed, where no second factor is asked for behind it.
  *
  * @throws what redeeming a code does; 400 invalid_request for a password that is too short, 503 where it cannot be hashed
  * now, both before the code is spent; 403 access_denied where that mailbox is the person's only second factor.
@@ -87,7 +94,12 @@ export async function resetPassword(
   await directory.storage.write(async (tx) => {
     // The person before the password, in the order of whoever changes either.
     await holdPerson(tx, account_id, user_id);
+    // The PIN goes as well: whoever knows it is to begin no login by it.
+    await deletePassword(tx, account_id, user_id);
     await storePassword(tx, account_id, user_id, hashed, directory.storage.now());
+    // A mailbox alone gives back no guesses at what else a login takes.
+    const { user_type } = client.settings;
+    if (!asksForFactor(account, second_factor, "pwd", user_type)) await forgetGuesses(tx, { account_id, user_id });
     const deed = { account_id, action: "password.changed", entity: user_id, now: instant(now) };
     await recordDeed(tx, { ...deed, actor: actorFrom(user_id, facts) });
     await endLoginsOf(tx, directory, { account_id, user_id });

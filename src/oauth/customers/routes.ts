@@ -104,6 +104,7 @@ export function customerRoutes(app: App, oauth: Oauth): void {
         "Sends a binding code over the account's mfa_recovery_channel. It answers 403 mfa_required at auth/token, whose mfa_token takes a second one over another channel.",
       tags,
       params: OidParams,
+      headers: EndUserHeaders,
       body: RecoveryBody,
       response: {
         200: RecoveryReply,

@@ -8,8 +8,9 @@ import type { RequestFacts } from "../../audit/audit.ts";
 import { senderOf } from "../../authentication/messages/enqueue-message.ts";
 import type { OobChannel } from "../../authentication/mfa/mfa.ts";
 import { type Recovery, recoverLogin } from "../../authentication/mfa/recover.ts";
-import { findNamedPerson } from "../../authentication/usernames/find-person.ts";
+import { findNamedPerson, namedBy } from "../../authentication/usernames/find-person.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
+import { sourceOf } from "../../directory/clients/end-user-source.ts";
 import { findClient } from "../../directory/clients/find-client.ts";
 import { findGrant } from "../../directory/grants/find-grant.ts";
 import type { Bearer } from "../../http/contract.ts";
@@ -23,13 +24,15 @@ export interface Forgotten {
   readonly channel: OobChannel;
   /** BCP 47; what the request asks for. */
   readonly locale: string | undefined;
+  readonly end_user_ip: string | undefined;
+  readonly ip: string;
 }
 
 /** A login without the password, by the client that calls. @throws 403 unauthorized_client; 429 too_many_requests. */
 export async function recoverNamed(
   oauth: Oauth,
   bearer: Bearer,
-  { username, audience, channel, locale }: Forgotten,
+  { username, audience, channel, locale, end_user_ip, ip }: Forgotten,
   facts: RequestFacts,
 ): Promise<Recovery> {
   const { directory } = oauth;
@@ -40,6 +43,8 @@ export async function recoverNamed(
   const { id: grant_id } = await findGrant(directory, account, client, audience, "password");
   const person = await findNamedPerson(directory, account, client, username);
   const continuation = tokenContinuation({ audience, lasting: true });
-  const login = { account, client, grant_id, person, continuation, now: directory.storage.now() };
+  const source = sourceOf(bearer, client, end_user_ip, ip);
+  const who = { person, named: namedBy(username), source };
+  const login = { account, client, grant_id, ...who, continuation, now: directory.storage.now() };
   return recoverLogin(oauth, { ...login, channel, locale, sender: senderOf(account, client), actor, facts });
 }

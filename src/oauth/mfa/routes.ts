@@ -5,7 +5,7 @@ import { openLogin } from "../../authentication/mfa/open-login.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { findClient } from "../../directory/clients/find-client.ts";
 import { checkActsFor } from "../../directory/scopes.ts";
-import { bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
+import { bearer_refusals, EndUserHeaders, OidParams, refusals } from "../../http/contract.ts";
 import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
 import { reveal, secret } from "../../secrets/secret.ts";
@@ -68,6 +68,7 @@ export function mfaRoutes(app: App, oauth: Oauth): void {
         "Two binding codes over different channels. The first one, at auth/token with grant_type=mfa_oob, answers 403 mfa_required with an mfa_token for the second.",
       tags,
       params: OidParams,
+      headers: EndUserHeaders,
       body: RecoveryBody,
       response: {
         200: RecoveryReply,
@@ -75,10 +76,10 @@ export function mfaRoutes(app: App, oauth: Oauth): void {
       },
     },
     handler: async (request, reply) => {
-      const { bearer, body } = request;
+      const { bearer, body, headers, ip } = request;
       const { username, audience, oob_channel: channel = "sms" } = body;
-      const locale = requestedLanguage(request.headers["accept-language"]);
-      const forgotten = { username, audience, channel, locale };
+      const locale = requestedLanguage(headers["accept-language"]);
+      const forgotten = { username, audience, channel, locale, end_user_ip: headers["end-user-ip"], ip };
       const { mfa_token, oob_code } = await recoverNamed(oauth, bearer, forgotten, factsOf(request));
       reply.headers(no_store);
       const codes = { oob_code: reveal(oob_code), mfa_token: reveal(mfa_token) };
