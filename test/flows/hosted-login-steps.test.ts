@@ -342,6 +342,7 @@ describeOnBothEngines("a step of the hosted login", (engine) => {
     const answer = await surfer.act(asked, "allow");
     expect(answered(answer).has("code")).toBe(page === "allow");
     if (page !== "identify") return;
+    expect(answer.html, "and is told why").toContain("Log in once more before you allow this.");
     await letCodesRest(latchkey, account_id, 60);
     const again = await logIn();
     const { auth_time, iat } = await idTokenOf(await surfer.act(again, "allow"), third);
