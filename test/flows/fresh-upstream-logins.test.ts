@@ -20,6 +20,7 @@ import {
 } from "../support/latchkey.ts";
 import { answered, standardClient } from "../support/standard-client.ts";
 import { openSurfer } from "../support/surfer.ts";
+import { letLoginsRest } from "../support/time.ts";
 
 const HOURS = 10_800;
 
@@ -50,12 +51,15 @@ describeOnBothEngines("a fresh login at another provider", (engine) => {
     latchkey = await startLatchkey(engine, { env: { EGRESS_ALLOW: "127.0.0.0/8" } });
     tenant = await createTenant(latchkey);
     client = await addClient(latchkey, tenant.account_id, { first_party: true, signup: true });
+    await addProvider(client);
+  });
+  const addProvider = async (client: TestClient) => {
     const oidc = { client_id: "latchkey", client_secret: "upstream-secret", authority: issuer };
     const grant = { client_id: client.id, audience: "https://orders.example", scope: [], type: "authorization_code" };
     const json = { ...grant, oidc };
     const reply = await call(`${tenant.base}/auth/client-grants`, { method: "POST", token: tenant.token, json });
     expect(reply.status, reply.text).toBe(200);
-  });
+  };
   afterAll(async () => {
     await latchkey.close();
     await new Promise<void>((resolve) => {
@@ -65,9 +69,9 @@ describeOnBothEngines("a fresh login at another provider", (engine) => {
   });
 
   /** Somebody new logs in there. `ago`: seconds since they did so, as the provider says it. */
-  async function logIn(more: Record<string, string>, ago: number | "silent" | "in words", sub: string) {
+  async function logIn(more: Record<string, string>, ago: number | "silent" | "in words", sub: string, at = client) {
     const surfer = openSurfer(latchkey);
-    const page = await surfer.visit(standardClient(latchkey, tenant, client).address(client, { state: "s", ...more }));
+    const page = await surfer.visit(standardClient(latchkey, tenant, at).address(at, { state: "s", ...more }));
     const link = /href="(login\/upstream[^"]+)"/.exec(page.html)?.[1]?.replaceAll("&amp;", "&") ?? "";
     const asked = answered(await surfer.visit(new URL(link, page.url).href));
     const auth_time = typeof ago === "number" ? Math.floor(Date.now() / 1000) - ago : "just now";
@@ -124,6 +128,27 @@ describeOnBothEngines("a fresh login at another provider", (engine) => {
     if (typeof ago === "number") expect(claimsOf(body.id_token).auth_time).toBe(auth_time);
     else expect(claimsOf(body.id_token).sub).toBeTruthy();
   });
+
+  it.each([
+    ["60", 0, 50, true],
+    ["60", 0, 100, false],
+    ["60", 50, 20, true],
+    ["3600", 3_540, 50, true],
+    ["3600", 3_540, 100, false],
+    ["0", 0, 50, true],
+    ["0", 0, 100, false],
+  ] as const)(
+    "holds max_age=%s against one of %i s ago that lay %i s at the question of consent",
+    async (max_age, ago, age, good) => {
+      const third = await addClient(latchkey, tenant.account_id, { signup: true });
+      await addProvider(third);
+      const { surfer, shown } = await logIn({ max_age }, ago, `${max_age} ${ago} ${age}`, third);
+      expect(shown.html).toContain('value="allow"');
+      await letLoginsRest(latchkey, tenant.account_id, age);
+      const answer = await surfer.act(shown, "allow");
+      expect([answered(answer).has("code"), answer.html.includes('value="identify"')]).toEqual([good, !good]);
+    },
+  );
 
   it("leaves no more traces where it is old, from one address, than wrong codes do", async () => {
     const refused = async (sub: string) => answered((await logIn({ prompt: "login" }, HOURS, sub)).shown).get("error");

@@ -99,6 +99,20 @@ describeOnBothEngines("the home of a client", (engine) => {
     return { mail, page, tokens };
   }
 
+  it("may be told by ever so long an address: its people log out by a form of its pages too", async () => {
+    const made = describe(`/${"a-long-way-home/".repeat(110)}`, [BANK]);
+    const surfer = openSurfer(latchkey);
+    const { page } = await askedAt(surfer, address(made, BANK), await someone());
+    const code = answered(await surfer.act(page, "allow")).get("code") ?? "";
+    const redeeming = { grant_type: "authorization_code", redirect_uri: BANK, code, code_verifier: VERIFIER };
+    const form = { ...redeeming, client_id: made.client_id };
+    const { body } = await call(`${tenant.base}/oauth/token`, { method: "POST", form });
+    const leaving = { method: "POST", form: { id_token_hint: body.id_token } };
+    const sent = await call(`${tenant.base}/oauth/logout`, leaving);
+    const left = await surfer.visit(sent.headers.get("location") ?? "");
+    expect([sent.status, left.status, left.html.includes("You are logged out")]).toEqual([303, 200, true]);
+  });
+
   it("is an app's where its address has an app's scheme, whatever host stands under it", async () => {
     const app = address(await register([POSING]), POSING);
     const surfer = openSurfer(latchkey);

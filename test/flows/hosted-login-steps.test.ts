@@ -20,7 +20,7 @@ import { actor, addClient, addUser, CALLBACK, call, inbox } from "../support/lat
 import { addPerson, logInAccountUser, oneTimePassword, setFactors } from "../support/people.ts";
 import { answered, openScene, type Scene } from "../support/standard-client.ts";
 import { openSurfer, type Shown, type Surfer } from "../support/surfer.ts";
-import { letCodesRest } from "../support/time.ts";
+import { letCodesRest, letLoginsRest } from "../support/time.ts";
 
 const [ONE, TWO] = ["urn:latchkey:acr:1fa", "urn:latchkey:acr:2fa"];
 
@@ -337,18 +337,12 @@ describeOnBothEngines("a step of the hosted login", (engine) => {
     const begun = await surfer.visit(scene.address(third, { max_age }));
     const asked = await logIn();
     expect(asked.html).toContain('value="allow"');
-    await latchkey.server.core.storage.write(({ db }) =>
-      db
-        .updateTable("sessions")
-        .set((eb) => ({ auth_time: eb("auth_time", "-", age * 1000) }))
-        .where("account_id", "=", account_id)
-        .where("user_id", "=", person.id)
-        .execute(),
-    );
+    await letLoginsRest(latchkey, account_id, age);
     expect((await surfer.visit(asked.url)).html).toContain(`value="${page}"`);
     const answer = await surfer.act(asked, "allow");
     expect(answered(answer).has("code")).toBe(page === "allow");
     if (page !== "identify") return;
+    expect(answer.html, "and is told why").toContain("Log in once more before you allow this.");
     await letCodesRest(latchkey, account_id, 60);
     const again = await logIn();
     const { auth_time, iat } = await idTokenOf(await surfer.act(again, "allow"), third);

@@ -64,6 +64,18 @@ describeOnBothEngines("clients that register without a token", (engine) => {
     }
   });
 
+  it("use up nothing of their address by what is refused: what is taken is counted", async () => {
+    const own = await openTenant();
+    const wrong = { redirect_uris: ["http://evil.example/cb"] };
+    for (let n = 0; n < 12; n++) {
+      const { status, body } = await register(own, wrong);
+      expect([status, body.error], `${n}`).toEqual([400, "invalid_redirect_uri"]);
+    }
+    const good = { redirect_uris: [BACK] };
+    for (let n = 0; n < 10; n++) expect((await register(own, good)).status, `${n}`).toBe(201);
+    for (const json of [good, wrong]) expect((await register(own, json)).status).toBe(json === good ? 429 : 400);
+  });
+
   it("are a hundred an hour from the networks of one IPv6 site, and take nothing of another's", async () => {
     const { account_id } = await openTenant();
     const { directory } = latchkey.server.core;

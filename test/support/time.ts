@@ -45,15 +45,37 @@ export async function letPass<T extends keyof typeof instants>(
 /** `seconds` pass since browsers asked for a code: for the codes, and for the logins that wait for them. */
 export async function letCodesRest(latchkey: Latchkey, account_id: string, seconds: number): Promise<void> {
   await letPass(latchkey, "verification_codes", account_id, seconds);
+  await changeProgress(latchkey, account_id, ({ asked_at, ...more }) => {
+    if (asked_at === undefined) return undefined;
+    return { ...more, asked_at: new Date(Date.parse(String(asked_at)) - seconds * 1000).toISOString() };
+  });
+}
+
+/** `seconds` pass since people logged in: for their sessions, and for the requests that they did it for. */
+export async function letLoginsRest(latchkey: Latchkey, account_id: string, seconds: number): Promise<void> {
   await latchkey.server.core.storage.write(async ({ db }) => {
+    const sessions = db.updateTable("sessions").where("account_id", "=", account_id);
+    await sessions.set((eb) => ({ auth_time: eb("auth_time", "-", seconds * 1000) })).execute();
+  });
+  await changeProgress(latchkey, account_id, ({ fresh, ...more }) =>
+    typeof fresh === "number" ? { ...more, fresh: fresh - seconds * 1000 } : undefined,
+  );
+}
+
+/** `change` returns undefined where nothing changes. */
+async function changeProgress(
+  { server }: Latchkey,
+  account_id: string,
+  change: (progress: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>> | undefined,
+): Promise<void> {
+  await server.core.storage.write(async ({ db }) => {
     const about = db.selectFrom("authorization_requests").where("account_id", "=", account_id);
     for (const { id, progress } of await about.select(["id", "progress"]).execute()) {
-      const { asked_at, ...more } = JSON.parse(progress);
-      if (asked_at === undefined) continue;
-      const earlier = new Date(Date.parse(asked_at) - seconds * 1000).toISOString();
+      const changed = change(JSON.parse(progress));
+      if (!changed) continue;
       await db
         .updateTable("authorization_requests")
-        .set({ progress: JSON.stringify({ ...more, asked_at: earlier }) })
+        .set({ progress: JSON.stringify(changed) })
         .where("account_id", "=", account_id)
         .where("id", "=", id)
         .execute();

@@ -54,8 +54,8 @@ export interface AuthorizationParameters extends Target {
 export interface Progress {
   /** The session that the person chose or has just begun. */
   readonly session_id?: string;
-  /** They logged in during this request, which is what prompt=login and max_age ask for. */
-  readonly fresh?: boolean;
+  /** When they logged in during this request, which is what prompt=login and max_age ask for; milliseconds. */
+  readonly fresh?: number;
   readonly consented?: boolean;
   /** They are logging in as this. */
   readonly identifier?: string;

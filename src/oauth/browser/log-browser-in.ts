@@ -29,7 +29,7 @@ export async function logBrowserIn(
     await moveRequests(tx.db, { account_id, id: request.id, from: browser, to: digest });
     const cookies = { before: browser, now: digest };
     const session_id = await beginSession(tx, account, subject, cookies, now);
-    if (!(await updateProgress(tx.db, request, digest, { session_id, fresh: true }))) throw gone();
+    if (!(await updateProgress(tx.db, request, digest, { session_id, fresh: now }))) throw gone();
     return cookie;
   });
 }

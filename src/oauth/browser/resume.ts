@@ -70,8 +70,11 @@ export async function countsAt({ directory }: Pick<Oauth, "directory">, { provid
   return grants.some(({ oidc }) => oidc && withoutSlash(oidc.authority) === withoutSlash(provider));
 }
 
-/** Seconds that a login is new enough for the request that it was made for, or a `max_age` of 0 could never be met. */
-const TIME_TO_AGREE = 60;
+/**
+ * Milliseconds for which a login is new enough for the request that it was made for, or a `max_age` of 0 could never be met, nor
+ * one by a login at another provider, which was judged when it came.
+ */
+const TIME_TO_AGREE = 60_000;
 
 async function decide(
   directory: Oauth["directory"],
@@ -91,12 +94,12 @@ async function decide(
   const session = chosen ?? candidates[0];
   if (!session) return { step: "login" };
   // What a session showed or agreed to for this request says nothing of another.
-  const fresh = progress.fresh && chosen !== undefined;
+  const fresh = chosen && progress.fresh;
   const consented = progress.consented && chosen !== undefined;
-  const age = (directory.storage.now() - session.auth_time) / 1000;
-  // Also who logged in for this very request, and left it lying since; a login elsewhere was judged when it came.
-  const judged = fresh && session.provider !== null;
-  const too_old = max_age !== undefined && !judged && age > (fresh ? Math.max(max_age, TIME_TO_AGREE) : max_age);
+  const now = directory.storage.now();
+  const just_now = fresh !== undefined && now - fresh <= TIME_TO_AGREE;
+  // Also who logged in for this very request, and left it lying since.
+  const too_old = max_age !== undefined && !just_now && now - session.auth_time > max_age * 1000;
   if (too_old || (!fresh && prompt.includes("login"))) return { step: "login" };
   if (subject_hint !== undefined && session.user_id !== subject_hint) return { step: "login" };
   const one_factor = two_factors && !session.amr.includes("mfa");

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { findAccount } from "../../directory/accounts/find-account.ts";
+import { checkSettings, checkSettingsLength } from "../../directory/clients/check-settings.ts";
 import { type CreatedClient, createClient } from "../../directory/clients/create-client.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
 import { refuse } from "../../errors.ts";
@@ -43,6 +44,11 @@ export async function registerClient(
     throw refuse("invalid_token", { message: "Clients register here with an initial access token.", headers });
   }
   const settings = allowed ? settingsOf(metadata, "client_secret_basic") : settingsOfStranger(withoutSecret(metadata));
+  // Before it is counted: what is refused for itself uses up nothing that others share.
+  await inRegistrationTerms(async () => {
+    checkSettings(settings);
+    checkSettingsLength(settings);
+  });
   if (!allowed) await chargeNewClient(directory, account_id, source);
   await checkSector(oauth.documents, settings);
   if (!allowed && (await countOpenlyRegistered(storage.read, account_id)) >= LIMIT) throw refuse("too_many_requests");

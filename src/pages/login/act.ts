@@ -213,12 +213,16 @@ async function choose(oauth: Oauth, { opened, resumed }: Acting, session_id: str
 /** `shown`: the session of whom the page named. Nobody else allows by it (OpenID Connect Core §3.1.2.4): they are asked. */
 async function allow(oauth: Oauth, { opened, resumed }: Acting, shown: string | undefined): Promise<void> {
   const { account, client, next } = resumed;
-  if (next.step !== "consent") return;
   const { request } = opened;
+  const { progress } = request;
+  // They have read what is asked for so long that they have to log in again, unless they are about to.
+  if (next.step === "login" && !progress.another)
+    return noteProgress(oauth, request, { ...progress, problem: "login_over" });
+  if (next.step !== "consent") return;
   const { user_id, id: session_id } = next.session;
-  if (session_id !== shown) return noteProgress(oauth, request, { ...request.progress, problem: "login_changed" });
+  if (session_id !== shown) return noteProgress(oauth, request, { ...progress, problem: "login_changed" });
   const agreement = agreementTo({ account, client, user_id, parameters: request.parameters });
   await recordConsent(oauth.directory, agreement);
-  const { fresh } = request.progress;
+  const { fresh } = progress;
   await saveProgress(oauth, request, { session_id, consented: true, ...(fresh ? { fresh } : {}) });
 }

@@ -23,7 +23,7 @@ import type { Texts } from "../texts/texts.ts";
 const text = (maxLength = 2_048) => Type.Optional(Type.String({ maxLength }));
 const Parameters = Type.Object({
   id_token_hint: text(8_192),
-  posted_hint: text(),
+  posted_hint: text(8_192),
   client_id: text(),
   post_logout_redirect_uri: text(),
   state: text(),

@@ -111,6 +111,7 @@ export const da: Texts = {
     invalid_grant: "Koden er forkert eller er brugt. Prøv igen.",
     access_denied: "Du kan ikke logge ind her.",
     login_changed: "Det er et andet login i denne browser nu. Se, hvem der er logget ind, før du tillader dette.",
+    login_over: "Dit login er afsluttet eller for gammelt til dette nu. Log ind en gang til, før du tillader dette.",
     upstream_login_failed: "Den anden server loggede dig ikke ind. Prøv igen, eller brug en kode.",
     user_not_linked: "Ingen bruger her er knyttet til det login. Brug en kode eller et andet login.",
     failed: "Noget gik galt. Prøv igen.",

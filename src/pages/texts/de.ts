@@ -114,6 +114,8 @@ export const de: Texts = {
     access_denied: "Sie können sich hier nicht anmelden.",
     login_changed:
       "Die Anmeldung in diesem Browser ist jetzt eine andere. Sehen Sie nach, wer angemeldet ist, bevor Sie das erlauben.",
+    login_over:
+      "Ihre Anmeldung ist beendet oder inzwischen zu alt dafür. Melden Sie sich noch einmal an, bevor Sie das erlauben.",
     upstream_login_failed:
       "Der andere Server hat Sie nicht angemeldet. Versuchen Sie es noch einmal, oder nehmen Sie einen Code.",
     user_not_linked:

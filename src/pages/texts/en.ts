@@ -111,6 +111,7 @@ export const en: Texts = {
     invalid_grant: "That code is wrong or was used. Try again.",
     access_denied: "You cannot log in here.",
     login_changed: "The login in this browser has changed. See who is logged in before you allow this.",
+    login_over: "Your login has ended, or is too old for this by now. Log in once more before you allow this.",
     upstream_login_failed: "The other server did not log you in. Try again, or use a code.",
     user_not_linked: "No user here is linked to that login. Use a code, or another login.",
     failed: "Something went wrong. Try again.",

@@ -113,6 +113,8 @@ export const nb: Texts = {
     access_denied: "Du kan ikke logge inn her.",
     login_changed:
       "Det er en annen innlogging i denne nettleseren nå. Se hvem som er logget inn, før du tillater dette.",
+    login_over:
+      "Innloggingen din er avsluttet eller for gammel til dette nå. Logg inn en gang til før du tillater dette.",
     upstream_login_failed: "Den andre serveren logget deg ikke inn. Prøv igjen, eller bruk en kode.",
     user_not_linked: "Ingen bruker her er knyttet til den innloggingen. Bruk en kode, eller en annen innlogging.",
     failed: "Noe gikk galt. Prøv igjen.",

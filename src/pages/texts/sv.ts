@@ -113,6 +113,8 @@ export const sv: Texts = {
     access_denied: "Du kan inte logga in här.",
     login_changed:
       "Det är en annan inloggning i den här webbläsaren nu. Se vem som är inloggad innan du tillåter detta.",
+    login_over:
+      "Din inloggning är avslutad eller för gammal för detta nu. Logga in en gång till innan du tillåter detta.",
     upstream_login_failed: "Den andra servern loggade inte in dig. Försök igen, eller använd en kod.",
     user_not_linked: "Ingen användare här är kopplad till den inloggningen. Använd en kod eller en annan inloggning.",
     failed: "Något gick fel. Försök igen.",

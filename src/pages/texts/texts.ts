@@ -116,6 +116,7 @@ export type Problem =
   | "invalid_grant"
   | "access_denied"
   | "login_changed"
+  | "login_over"
   | "upstream_login_failed"
   | "user_not_linked"
   | "failed";
