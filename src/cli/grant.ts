@@ -1,8 +1,8 @@
 import { Command, Option } from "commander";
 import { issuerOf } from "../directory/accounts/account.ts";
 import { findClient } from "../directory/clients/find-client.ts";
-import { createGrant } from "../directory/grants/change-grants.ts";
-import type { GrantType } from "../directory/grants/grant.ts";
+import { addToGrant, createGrant } from "../directory/grants/change-grants.ts";
+import type { Grant, GrantType } from "../directory/grants/grant.ts";
 import { NewGrantBody } from "../directory/grants/schema.ts";
 import { spaceSeparated } from "../oauth/space-separated.ts";
 import { checkSchema } from "./check-schema.ts";
@@ -12,6 +12,7 @@ interface Options extends Output {
   readonly audience?: string;
   readonly scope?: string[];
   readonly type: GrantType;
+  readonly add?: boolean;
 }
 
 const flags: Flags = {
@@ -21,6 +22,8 @@ const flags: Flags = {
   scope: "--scope",
   type: "--type",
 };
+
+const shown = ({ id, client_id, audience, scope, type }: Grant) => ({ id, client_id, audience, scope, type });
 
 export function grantCommand(): Command {
   const create = new Command("create")
@@ -34,6 +37,7 @@ export function grantCommand(): Command {
         .choices(["any", "authorization_code", "client_credentials", "password"])
         .default("any"),
     )
+    .option("--add", "where there is such a grant, add the scopes to it")
     .option("--json", "print JSON")
     .action((account: string, client_id: string, options: Options) =>
       withCore(
@@ -45,13 +49,14 @@ export function grantCommand(): Command {
           const scope = (options.scope ?? []).flatMap(spaceSeparated);
           await checkSchema(NewGrantBody, { client_id, audience, scope, type });
           const client = await findClient(directory, account_id, client_id);
-          const { id } = await createGrant(directory, { client, audience, scope, type }, actor);
-          print({ id, client_id: client.id, audience, scope, type }, options, [
-            `Grant ${id}`,
+          const make = options.add ? addToGrant : createGrant;
+          const grant = await make(directory, { client, audience, scope, type }, actor);
+          print(shown(grant), options, [
+            `Grant ${grant.id}`,
             `  client    ${client.client_id}`,
-            `  audience  ${audience}`,
-            `  scope     ${scope.join(" ") || "(none)"}`,
-            `  type      ${type}`,
+            `  audience  ${grant.audience}`,
+            `  scope     ${grant.scope.join(" ") || "(none)"}`,
+            `  type      ${grant.type}`,
           ]);
         },
         { flags },

@@ -212,7 +212,7 @@ describeOnBothEngines("an account with much in it", (engine) => {
     await expect(mayChange(directory, own.account_id, bearer, change)).rejects.toMatchObject({
       code: "insufficient_scope",
     });
-    await addGrant(latchkey, own.account_id, own.client, "urn:a", ["admin:payments"]);
+    await addGrant(latchkey, own.account_id, own.client, "urn:a", ["admin:payments"], "password");
     await expect(inside()).rejects.toMatchObject({ code: "insufficient_scope" });
     const other = await mayChange(directory, own.account_id, bearer, { api_audiences: [] });
     await other(storage.read, await findAccount(directory, own.account_id));

@@ -63,6 +63,35 @@ describeOnBothEngines("commands that create", (engine) => {
     await latchkey.close();
   });
 
+  it("name the grant that a client has already, and add scopes to it where that is asked for", async () => {
+    const database = await createTestDatabase(engine);
+    const env = { DATABASE_URL: database.database_url, MASTER_KEY };
+    await cli(env, "account", "create", "T11200001");
+    await cli(env, "client", "create", "T11200001", "--client-id", "admin");
+    const grant = (...args: string[]) => cli(env, "grant", "create", "T11200001", "admin", "--json", ...args);
+    const made = JSON.parse((await grant("--scope", "read:customers", "--add")).stdout) as { id: string };
+    const again = await grant("--scope", "admin:accounts", "admin:customers");
+    expect([again.code, JSON.parse(again.stderr).error]).toMatchObject([
+      1,
+      { message: expect.stringContaining(made.id), errors: [{ path: "--audience", code: "taken" }] },
+    ]);
+    const added = await grant("--scope", "admin:accounts", "read:customers", "--add");
+    const [audience, type] = ["http://localhost:8080/v1/accounts/T11200001", "any"];
+    const scope = ["read:customers", "admin:accounts"];
+    expect(JSON.parse(added.stdout)).toEqual({ ...made, client_id: expect.any(String), audience, scope, type });
+    const latchkey = await startLatchkey(engine, { database });
+    const { read } = latchkey.server.core.storage;
+    const rows = await read
+      .selectFrom("grants")
+      .select(["id", "scope"])
+      .where("account_id", "=", "T11200001")
+      .execute();
+    expect(rows).toEqual([{ id: made.id, scope: JSON.stringify(scope) }]);
+    const audit = read.selectFrom("audit_events").select("action").where("entity", "=", made.id).orderBy("id");
+    expect((await audit.execute()).map(({ action }) => action)).toEqual(["grant.created", "grant.changed"]);
+    await latchkey.close();
+  });
+
   it("make the client and the user that the page of the sandbox inbox asks for", async () => {
     const database = await createTestDatabase(engine);
     const env = { DATABASE_URL: database.database_url, MASTER_KEY };
@@ -93,10 +122,12 @@ describe("commands that print", () => {
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   it("take scopes as words and as one text", async () => {
-    const scopeOf = async (...scope: string[]) =>
-      JSON.parse((await cli(env, "grant", "create", "P11200001", "web", "--scope", ...scope, "--json")).stdout).scope;
-    expect(await scopeOf("a", "b")).toEqual(["a", "b"]);
-    expect(await scopeOf("a b", " c")).toEqual(["a", "b", "c"]);
+    const scopeOf = async (audience: string, ...scope: string[]) => {
+      const command = ["grant", "create", "P11200001", "web", "--audience", audience, "--scope", ...scope];
+      return JSON.parse((await cli(env, ...command, "--json")).stdout).scope;
+    };
+    expect(await scopeOf("https://words.example", "a", "b")).toEqual(["a", "b"]);
+    expect(await scopeOf("https://text.example", "a b", " c")).toEqual(["a", "b", "c"]);
   });
 
   it("say of a user what is kept, not what was typed", async () => {

@@ -53,6 +53,24 @@ describeOnBothEngines("an import", (engine) => {
     await drop();
   });
 
+  it("brings no grant that nothing would take, by whatever name of the account API, here or in the file", async () => {
+    const { database_url, drop } = await createTestDatabase(engine);
+    const issuer = "http://localhost:8080/v1/accounts/P11200001";
+    const of_before = "https://api.dintero.com/v1/accounts/P11200001";
+    const planned = (...audiences: string[]) => ({
+      account: { account_id: "P11200001", settings: { api_audiences: ["https://own.example"] } },
+      clients: [{ client_id: "web", grants: audiences.map((audience) => ({ audience, scope: [] })) }],
+    });
+    const taken = { path: "clients.0.grants.1.audience", code: "duplicate" };
+    for (const name of [of_before, "https://own.example"])
+      expect(await importing(database_url, planned(issuer, name), "--dry-run"), name).toMatchObject([taken]);
+    expect((await importing(database_url, planned(issuer))).created).toMatchObject({ clients: 1, grants: 1 });
+    const again = await importing(database_url, planned("https://api.shop.example", of_before));
+    expect(again).toMatchObject([{ ...taken, code: "taken" }]);
+    expect((await importing(database_url, planned(issuer))).created).toMatchObject({ clients: 0, grants: 0 });
+    await drop();
+  });
+
   it("keeps the uuid by which a client is known", async () => {
     const latchkey = await startLatchkey(engine);
     const { account_id } = await createTenant(latchkey);

@@ -7,7 +7,8 @@ import { takenClientId } from "../../directory/clients/create-client.ts";
 import { isDeleted, lookUpClient } from "../../directory/clients/find-client.ts";
 import { ClientSettings } from "../../directory/clients/settings.ts";
 import type { Directory } from "../../directory/directory.ts";
-import { checkAudience, checkRoom } from "../../directory/grants/change-grants.ts";
+import { canonicalAudience } from "../../directory/grants/audience.ts";
+import { checkAudience, checkFree, checkRoom } from "../../directory/grants/change-grants.ts";
 import { listGrants } from "../../directory/grants/find-grant.ts";
 import { pagesOfRoles } from "../../directory/roles/find-role.ts";
 import type { Role } from "../../directory/roles/role.ts";
@@ -37,23 +38,24 @@ export async function readPlan(directory: Directory, document: unknown): Promise
   const unstorable = faultsOfText(plan);
   if (unstorable.length > 0) throw malformed(unstorable);
   const { account, roles = [], clients = [], users = [] } = plan;
-  const here = await lookUpAccount(directory, canonicalAccountId(account.account_id) ?? "");
+  const account_id = canonicalAccountId(account.account_id) ?? "";
+  const here = await lookUpAccount(directory, account_id);
   const given = here ? await asHere(directory, here, roles) : roles;
-  const { country } = here?.settings ?? accountSettings(account.settings ?? {});
+  const { settings = {} } = account;
+  const of_settings = await faultsOf(() => named("account.settings", () => checkAccountSettings(account_id, settings)));
+  const to_be = here ?? { account_id, settings: accountSettings(of_settings.length > 0 ? {} : settings) };
+  const { country } = to_be.settings;
   const checks = [
     () => readAccountId(account.account_id, "account.account_id"),
-    () =>
-      named("account.settings", () =>
-        checkAccountSettings(canonicalAccountId(account.account_id) ?? "", account.settings ?? {}),
-      ),
     ...clients.flatMap((client, at) => checksOfClient(directory, here, client, `clients.${at}`)),
     ...users.flatMap((user, at) => checksOfUser(directory, here, user, country, given, `users.${at}`)),
   ];
-  const faults: Fault[] = [];
+  const faults = [...of_settings];
   for (const check of checks) faults.push(...(await faultsOf(check)));
   const people = [];
   for (const user of users) people.push(await identityOf(user, country));
-  faults.push(...faultsOfTwice(plan, people));
+  const canonical = (audience: string) => canonicalAudience(to_be, directory.public_url, audience);
+  faults.push(...faultsOfTwice(plan, people, canonical));
   if (faults.length > 0) throw malformed(faults);
   return plan;
 }
@@ -132,6 +134,11 @@ async function checkGrants(
   const fresh = grants.filter(
     ({ audience, type = "any" }) => !held.some((grant) => grant.audience === audience && grant.type === type),
   );
+  for (const grant of fresh)
+    await named(
+      `grants.${grants.indexOf(grant)}`,
+      () => here && checkFree(here, directory.public_url, held, { type: "any", ...grant }),
+    );
   if (fresh.length > 0) checkRoom(held, [...held, ...fresh]);
 }
 

@@ -3,14 +3,22 @@ import type { Fault } from "../../errors.ts";
 import type { Identity } from "./known.ts";
 import type { Plan } from "./plan.ts";
 
-/** `people` are the plan's users, in its order. */
-export function faultsOfTwice({ roles = [], clients = [] }: Plan, people: readonly Identity[]): readonly Fault[] {
+/** `people` are the plan's users, in its order; `canonical` gives an audience of several names one. */
+export function faultsOfTwice(
+  { roles = [], clients = [] }: Plan,
+  people: readonly Identity[],
+  canonical: (audience: string) => string,
+): readonly Fault[] {
   return [
     ...twice(roles.map(({ name }, at) => [name, `roles.${at}`, "name"])),
     ...twice(clients.map(({ client_id }, at) => [client_id, `clients.${at}`, "client_id"])),
     ...clients.flatMap(({ grants = [] }, at) =>
       twice(
-        grants.map(({ audience, type = "any" }, n) => [`${type} ${audience}`, `clients.${at}.grants.${n}`, "audience"]),
+        grants.map(({ audience, type = "any" }, n) => [
+          `${type} ${canonical(audience)}`,
+          `clients.${at}.grants.${n}`,
+          "audience",
+        ]),
       ),
     ),
     ...twice(people.map(({ type, email }, at) => [email && `${type} ${email}`, `users.${at}`, "email"])),

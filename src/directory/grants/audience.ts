@@ -13,11 +13,14 @@ export function pageHost(public_url: string, audience: string): string | undefin
   return audience.startsWith(HOSTED_LOGINS) ? new URL(public_url).hostname : undefined;
 }
 
+/** What an account's names follow from. */
+export type Named = Pick<Account, "account_id" | "settings">;
+
 /**
  * An audience is an opaque string, save for the account API: its issuer, the names that its clients were written with and
  * the account's own `api_audiences` are aliases of one audience.
  */
-export function isAccountApi(account: Account, public_url: string, audience: string): boolean {
+export function isAccountApi(account: Named, public_url: string, audience: string): boolean {
   const known = names.get(account) ?? namesOf(account, public_url);
   names.set(account, known);
   return known.has(audience);
@@ -44,9 +47,9 @@ export function audiencesOf(account: Account, public_url: string): readonly stri
 }
 
 /** An account is read again when it changes, so what was worked out for one may be kept as long as it is. */
-const names = new WeakMap<Account, ReadonlySet<string>>();
+const names = new WeakMap<Named, ReadonlySet<string>>();
 
-function namesOf({ account_id, settings }: Account, public_url: string): ReadonlySet<string> {
+function namesOf({ account_id, settings }: Named, public_url: string): ReadonlySet<string> {
   const short = account_id.endsWith("00000") ? [account_id.slice(0, 4)] : [];
   return new Set([...settings.api_audiences, ...[account_id, ...short].flatMap((id) => aliases(public_url, id))]);
 }
@@ -62,6 +65,6 @@ function aliases(public_url: string, id: string): string[] {
 }
 
 /** One name for an audience, whatever alias of it was asked for. */
-export function canonicalAudience(account: Account, public_url: string, audience: string): string {
+export function canonicalAudience(account: Named, public_url: string, audience: string): string {
   return isAccountApi(account, public_url, audience) ? issuerOf(public_url, account.account_id) : audience;
 }

@@ -9,7 +9,8 @@ import { holdAccount } from "../accounts/hold-account.ts";
 import { isFetchable } from "../clients/callback.ts";
 import type { Client } from "../clients/client.ts";
 import { type Actor, cacheKey, type Directory } from "../directory.ts";
-import { OWN_AUDIENCES } from "./audience.ts";
+import { type Named, OWN_AUDIENCES } from "./audience.ts";
+import { type Asked, matchSame } from "./find-grant.ts";
 import type { Grant, GrantOidc, GrantType } from "./grant.ts";
 import { secretContext } from "./oidc-secret.ts";
 import { deleteGrant, insertGrant, selectGrants, updateScope } from "./store.ts";
@@ -72,6 +73,14 @@ export function checkRoom(before: Held, after: Held): void {
   throw refuseField(field, "too_many", `a client's grants may hold ${told} characters together`);
 }
 
+/** @throws 400 invalid_request where a grant is there already that would be taken before this one, by every flow. */
+export function checkFree(account: Named, public_url: string, held: readonly Grant[], grant: Asked): void {
+  const there = matchSame(account, public_url, held, grant);
+  if (!there) return;
+  const message = `has grant ${there.id} of type ${there.type} already, and a second would never be taken: add the scopes to that one`;
+  throw refuseField("audience", "taken", message);
+}
+
 /** @throws 400 invalid_request. */
 export function createGrant(directory: Directory, input: NewGrant, actor: Actor, permit?: Permit): Promise<Grant> {
   return directory.storage.write((tx) => createGrantIn(tx, directory, input, actor, permit));
@@ -110,8 +119,10 @@ export async function createGrantIn(
     created_at,
     created_by: actor.id,
   };
-  permit?.((await holdAccount(tx, account_id, created_at)).account);
+  const { account } = await holdAccount(tx, account_id, created_at);
+  permit?.(account);
   const before = await selectGrants(tx.db, account_id, { client_id: client.id });
+  if (!oidc) checkFree(account, directory.public_url, before, row);
   checkRoom(before, [...before, row]);
   await insertGrant(tx.db, row);
   const facts = { client_id: client.id };
@@ -134,8 +145,32 @@ export const publicGrantAt = (audience: string) => `public_grant:${audience}`;
 /** What says that those have changed, at whatever audience. */
 export const PUBLIC_GRANTS_CHANGED = changedSubject("public_grants");
 
+/** Adds the scopes to the grant that is there for the same, or makes it. @throws 400 invalid_request. */
+export function addToGrant(directory: Directory, input: Omit<NewGrant, "oidc">, actor: Actor): Promise<Grant> {
+  const { client, scope } = input;
+  return directory.storage.write(async (tx) => {
+    const { account } = await holdAccount(tx, client.account_id, instant(directory.storage.now()));
+    const held = await selectGrants(tx.db, client.account_id, { client_id: client.id });
+    const there = matchSame(account, directory.public_url, held, input);
+    return there
+      ? changeScopeIn(tx, directory, there, [...there.scope, ...scope], actor)
+      : createGrantIn(tx, directory, input, actor);
+  });
+}
+
 /** Tokens that hold a scope that is taken end, and no others. @throws 400 invalid_request, 404 not_found. */
-export async function changeScope(
+export function changeScope(
+  directory: Directory,
+  grant: Grant,
+  scope: readonly string[],
+  actor: Actor,
+  permit?: Permit,
+): Promise<Grant> {
+  return directory.storage.write((tx) => changeScopeIn(tx, directory, grant, scope, actor, permit));
+}
+
+async function changeScopeIn(
+  tx: Transaction,
   directory: Directory,
   grant: Grant,
   scope: readonly string[],
@@ -145,18 +180,16 @@ export async function changeScope(
   const { account_id, id, client_id } = grant;
   const now = instant(directory.storage.now());
   const distinct = [...new Set(scope)];
-  await directory.storage.write(async (tx) => {
-    permit?.((await holdAccount(tx, account_id, now)).account);
-    const before = await selectGrants(tx.db, account_id, { client_id });
-    checkRoom(
-      before,
-      before.map((one) => (one.id === id ? { ...one, scope: distinct } : one)),
-    );
-    if (!(await updateScope(tx.db, account_id, id, distinct, now))) throw noSuch("grant");
-    await directory.revocations.record(tx, account_id, [changedSubject(`grant:${id}`)]);
-    await recordDeed(tx, { account_id, action: "grant.changed", entity: id, now, actor, facts: { client_id } });
-  });
-  directory.grants.forget(cacheKey(account_id, client_id));
+  permit?.((await holdAccount(tx, account_id, now)).account);
+  const before = await selectGrants(tx.db, account_id, { client_id });
+  checkRoom(
+    before,
+    before.map((one) => (one.id === id ? { ...one, scope: distinct } : one)),
+  );
+  if (!(await updateScope(tx.db, account_id, id, distinct, now))) throw noSuch("grant");
+  await directory.revocations.record(tx, account_id, [changedSubject(`grant:${id}`)]);
+  await recordDeed(tx, { account_id, action: "grant.changed", entity: id, now, actor, facts: { client_id } });
+  tx.onDisk(() => directory.grants.forget(cacheKey(account_id, client_id)));
   return { ...grant, scope: distinct, updated_at: now };
 }
 

@@ -4,7 +4,7 @@ import type { Account } from "../accounts/account.ts";
 import { findAccount, lookUpAccount, type readAccount } from "../accounts/find-account.ts";
 import type { Client } from "../clients/client.ts";
 import { cacheKey, type Directory } from "../directory.ts";
-import { canonicalAudience } from "./audience.ts";
+import { canonicalAudience, type Named } from "./audience.ts";
 import type { Grant, GrantType } from "./grant.ts";
 import { type GrantFilter, pagesOfGrants, selectGrant, selectGrants, selectScopesSince } from "./store.ts";
 
@@ -81,6 +81,20 @@ export function matchGrant<G extends Pick<Grant, "audience" | "type"> & Partial<
     find((grant) => grant.type === "any") ??
     find((grant) => grant.type === type && !grant.oidc) ??
     find((grant) => grant.type === type)
+  );
+}
+
+/** What a flow looks for in a grant. */
+export type Asked = Pick<Grant, "audience" | "type">;
+
+/**
+ * Pure: the one of these grants that every flow takes before a later one for this audience of the same type. One with a
+ * provider stands in nobody's way, as logins there are a way of their own.
+ */
+export function matchSame(account: Named, public_url: string, grants: readonly Grant[], asked: Asked) {
+  const canonical = (audience: string) => canonicalAudience(account, public_url, audience);
+  return grants.find(
+    ({ audience, type, oidc }) => type === asked.type && !oidc && canonical(audience) === canonical(asked.audience),
   );
 }
 
