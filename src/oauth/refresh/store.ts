@@ -27,7 +27,7 @@ const decode = (row: StoredFamily): Family =>
 
 /** Columns of a login that goes on. */
 export const LOGIN =
-  "id, client_id, user_id, grant_id, audience, scope, auth_time, amr, userinfo_claims, session_id, created_at";
+  "id, client_id, user_id, grant_id, audience, scope, auth_time, amr, userinfo_claims, session_id, created_at, provider";
 
 export const decodeLogin = (row: Row): Login => ({
   id: String(row.id),
@@ -41,6 +41,7 @@ export const decodeLogin = (row: Row): Login => ({
   userinfo_claims: listOf(row.userinfo_claims),
   session_id: row.session_id as string | null,
   created_at: row.created_at as Instant,
+  provider: row.provider as string | null,
 });
 
 export async function selectFamily(db: Database, account_id: string, id: string): Promise<Family | undefined> {

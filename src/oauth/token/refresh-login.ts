@@ -19,6 +19,7 @@ import type { PersonTokens } from "../issue-for-person.ts";
 import type { Oauth } from "../oauth.ts";
 import { holderOf, type Login, type LoginSurface, surfaceOf } from "../refresh/family.ts";
 import { lookUpFamilyOf } from "../refresh/find-family.ts";
+import { checkProvider } from "../refresh/provider-stands.ts";
 import { rotateRefreshToken } from "../refresh/rotate.ts";
 import type { Continued } from "../refresh/rotate-statement.ts";
 import { noteUsed } from "../registration/note-used.ts";
@@ -129,6 +130,7 @@ async function authorizationNow(
 ): Promise<Authorization> {
   const grant = await grantOf(directory, account, client, login);
   if (!grant) throw refuse("invalid_grant", { message: "The client's grant no longer exists." });
+  await checkProvider(directory, account, client, login);
   const { id: authorization_id, audience, auth_time: authenticated_at, amr, userinfo_claims } = login;
   const asked = narrowScope(login.scope, requested);
   const second_factor = person.second_factor === 1;
