@@ -106,6 +106,20 @@ describeOnBothEngines("late", (engine) => {
     for (const [{ refresh_token }, client] of kept) expect(await refresh(refresh_token, client)).toBe(200);
   });
 
+  it("taking back consent ends what a client has of when it was the account's own, and nobody was asked", async () => {
+    const former = await addOwn();
+    const user = await addUser(latchkey, tenant.account_id);
+    const { refresh_token, access_token } = await logIn(openSurfer(latchkey), user.email, former);
+    const path = `${tenant.base}/customers/users/${user.id}/consents/${former.id}`;
+    const status = async () => (await call(path, { method: "DELETE", token: tenant.token })).status;
+    expect([await status(), await isActive(access_token, former)], "the account's own").toEqual([404, true]);
+    const json = { first_party: false };
+    await call(`${tenant.base}/auth/clients/${former.id}`, { method: "PATCH", token: tenant.token, json });
+    await takeBack(user.id, former);
+    expect([await refresh(refresh_token, former), await isActive(access_token, former)]).toEqual([400, false]);
+    expect(await status(), "nothing is left").toBe(404);
+  });
+
   it("taking back consent ends access tokens that outlive their session or their refresh tokens", async () => {
     const third = await addClient(latchkey, tenant.account_id, lasting);
     const [user, other] = [await addUser(latchkey, tenant.account_id), await addUser(latchkey, tenant.account_id)];

@@ -11,7 +11,7 @@ import { lookUpClient } from "../../directory/clients/find-client.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
 import { inPages } from "../../storage/pages.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
-import { familiesSince, pagesOfFamilies } from "../refresh/find-family.ts";
+import { familiesSince, type HeldAt, pagesOfFamilies } from "../refresh/find-family.ts";
 import {
   addConsent,
   type ConsentKey,
@@ -103,6 +103,14 @@ const PAGE = 100;
 /** Milliseconds by which the clock that a login began by may lag behind ours. */
 const LAG = 60_000;
 
+/** Whether a client that people are asked about by now has logins of before, when it was the account's own. */
+async function holdsUnasked(directory: Directory, held: HeldAt): Promise<boolean> {
+  const client = await lookUpClient(directory, held.account_id, held.client_id);
+  if (client?.id !== held.client_id || !isForeign(client)) return false;
+  for await (const _ of pagesOfFamilies(directory.storage.read, held)) return true;
+  return false;
+}
+
 /**
  * A person takes back what they agreed to: the client's logins in their name end at once. Of many all but the last ones
  * end page by page before, while the consent stands: whoever was interrupted takes it back again.
@@ -117,8 +125,9 @@ export async function withdrawConsent(
   actor: Actor,
 ): Promise<boolean> {
   const { storage, revocations } = directory;
-  if (!(await selectAgreed(storage.read, account_id, [user_id], client_id))) return false;
   const holding = { account_id, user_id, client_id };
+  const agreed = await selectAgreed(storage.read, account_id, [user_id], client_id);
+  if (!agreed && !(await holdsUnasked(directory, holding))) return false;
   const since = instant(storage.now() - LAG);
   const seen = new Set<string>();
   let last: readonly string[] = [];
@@ -134,7 +143,7 @@ export async function withdrawConsent(
     }
   }
   return storage.write(async (tx) => {
-    if (!(await deleteConsents(tx.db, account_id, user_id, client_id))) return false;
+    if (!(await deleteConsents(tx.db, account_id, user_id, client_id)) && agreed) return false;
     const begun = [
       ...(await authorizationsSince(tx.db, holding, since)),
       ...(await familiesSince(tx.db, holding, since)),
