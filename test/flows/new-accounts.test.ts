@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   askForCode,
+  CALLBACK,
   call,
   createTenant,
   inbox,
@@ -14,6 +15,8 @@ import {
   startLatchkey,
   type Tenant,
 } from "../support/latchkey.ts";
+import { answered, pkce } from "../support/standard-client.ts";
+import { openSurfer } from "../support/surfer.ts";
 import { letPass } from "../support/time.ts";
 
 const code = ({ status, body }: Reply) => [status, body.error?.code];
@@ -154,5 +157,46 @@ describeOnBothEngines("a new account", (engine) => {
     expect(await signingKeys(quiet)).toEqual([]);
     const loud = await verify(owner, (await apply()).verification_code, { authorize });
     expect(await signingKeys(loud)).toHaveLength(1);
+  });
+
+  it("lets its founder back in once their client has a callback, by the first tokens or the owner's", async () => {
+    const at = (account_id: string) => `${latchkey.url}/v1/accounts/T${account_id}`;
+    const json = { callbacks: [CALLBACK] };
+    const first = (await verify(owner, (await apply()).verification_code, { authorize })).body;
+    const { verification_code, email } = await apply();
+    const second = (await verify(owner, verification_code)).body;
+    const path = { method: "POST", token: owner.token, json: { account_id: `T${second.account_id}` } };
+    const { access_token: exchanged } = (await call(`${owner.base}/auth/exchange_token`, path)).body;
+    const audience = `${latchkey.config.public_url}/v1/accounts/T${second.account_id}`;
+    const form = { grant_type: "client_credentials", audience };
+    const owners = (await call(`${at(second.account_id)}/auth/token`, { method: "POST", token: exchanged, form })).body;
+    const [client] = (await call(`${at(second.account_id)}/auth/clients`, { token: owners.access_token })).body;
+    for (const [account_id, client_id, token] of [
+      [first.account_id, first.client_id, first.access_token],
+      [second.account_id, client.client_id, owners.access_token],
+    ]) {
+      const about = { client_id, response_type: "code", scope: "openid", ...pkce };
+      const hosted = () =>
+        openSurfer(latchkey).visit(`${at(account_id)}/oauth/authorize?${new URLSearchParams(about)}`);
+      expect((await hosted()).status).toBe(400);
+      const changed = await call(`${at(account_id)}/auth/clients/${client_id}`, { method: "PATCH", token, json });
+      expect(changed.status, changed.text).toBe(200);
+      const page = await hosted();
+      expect([page.status, page.html.includes('value="identify"')]).toEqual([200, true]);
+    }
+    const issuer = `${latchkey.config.public_url}/v1/accounts/T${second.account_id}`;
+    const about = { client_id: client.client_id, response_type: "code", scope: "openid", ...pkce };
+    const there = {
+      ...owner,
+      account_id: `T${second.account_id}`,
+      base: at(second.account_id),
+      token: owners.access_token,
+    };
+    const shown = await openSurfer(latchkey).logIn(
+      `${issuer}/oauth/authorize?${new URLSearchParams(about)}`,
+      there,
+      email,
+    );
+    expect(answered(shown).get("code")).toBeTruthy();
   });
 });
