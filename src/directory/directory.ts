@@ -66,12 +66,28 @@ export const searchInTurn = <T>({ inTurn }: Directory, account_id: string, searc
   inTurn(`search ${account_id}`, search);
 
 /**
- * What somebody is given, by themselves or by a role, one after the other: together it would be more than each may hold.
+ * What somebody is given, while no role changes: by both it would be more than they may hold. One person, named by `who`,
+ * is given one thing after the other.
  *
  * @throws 503 temporarily_unavailable when too many wait.
  */
-export const giveInTurn = <T>({ inTurn }: Directory, account_id: string, give: () => Promise<T>): Promise<T> =>
-  inTurn(`give ${account_id}`, give);
+export function giveInTurn<T>(
+  { inTurn }: Directory,
+  account_id: string,
+  who: string | undefined,
+  give: () => Promise<T>,
+): Promise<T> {
+  const beside = () => inTurn(`give ${account_id}`, give, "together");
+  return who === undefined ? beside() : inTurn(`give ${account_id} ${who}`, beside);
+}
+
+/**
+ * What a role gives to all who have it, one role after the other, and while nobody is given anything else.
+ *
+ * @throws 503 temporarily_unavailable when too many wait.
+ */
+export const changeInTurn = <T>({ inTurn }: Directory, account_id: string, change: () => Promise<T>): Promise<T> =>
+  inTurn(`give ${account_id}`, change);
 
 export const cacheKey = (account_id: string, name: string) => `${account_id} ${name}`;
 

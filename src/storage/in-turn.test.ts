@@ -25,3 +25,37 @@ it("what is done in turn is done one at a time for each key, whatever became of 
   );
   expect(await inTurn("a", work("again"))).toBe("again");
 });
+
+it("what may be done together waits for what is done alone, which it does not overtake, and is done by a few at a time", async () => {
+  const inTurn = openInTurn();
+  const happened: string[] = [];
+  const ends: (() => void)[] = [];
+  const work = (name: string) => () => {
+    happened.push(name);
+    return new Promise<void>((resolve) => void ends.push(resolve));
+  };
+  const turned = () => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+  const together = (name: string) => inTurn("a", work(name), "together");
+  const done = [
+    together("one"),
+    together("two"),
+    inTurn("a", work("alone")),
+    ...Array.from({ length: 12 }, () => together("later")),
+  ];
+  await turned();
+  expect(happened).toEqual(["one", "two"]);
+  ends[0]?.();
+  await turned();
+  expect(happened).toHaveLength(2);
+  ends[1]?.();
+  await turned();
+  expect(happened.slice(2)).toEqual(["alone"]);
+  ends[2]?.();
+  await turned();
+  expect(happened.slice(3)).toEqual(Array.from({ length: 10 }, () => "later"));
+  for (let n = 3; n < done.length; n++) {
+    ends[n]?.();
+    await turned();
+  }
+  await Promise.all(done);
+});

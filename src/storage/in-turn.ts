@@ -1,58 +1,90 @@
 import { refuse } from "../errors.ts";
 
 /**
- * Does of one key's work one at a time, in the order in which it came; what others have failed at fails nobody else.
+ * Does one key's work in the order in which it came: alone, or with a few of those beside it that may be done `together`. What
+ * others have failed at fails nobody else.
  *
  * @throws 503 temporarily_unavailable when too many wait, or it waited too long: then nothing of it was done.
  */
-export type InTurn = <T>(key: string, work: () => Promise<T>) => Promise<T>;
+export type InTurn = <T>(key: string, work: () => Promise<T>, how?: "alone" | "together") => Promise<T>;
 
-interface Line {
-  last: Promise<void>;
-  length: number;
-}
-
-/** Work of one key, under way and waiting. */
-const LONGEST = 100;
+/** Who works alone has all of the places, who works together one. */
+const PLACES = 10;
+/** Places of one key's work, under way and waiting. */
+const LONGEST = 100 * PLACES;
 /** Milliseconds for which anybody waits for a turn. */
 const PATIENCE = 5_000;
 
+interface Waiting {
+  readonly places: number;
+  begin(): void;
+}
+
+interface Line {
+  free: number;
+  /** Places of those under way and of those waiting. */
+  length: number;
+  readonly waiting: Set<Waiting>;
+}
+
 export function openInTurn(): InTurn {
   const lines = new Map<string, Line>();
-  return async (key, work) => {
-    const line = lines.get(key) ?? { last: Promise.resolve(), length: 0 };
-    if (line.length >= LONGEST) throw busy();
+  return async (key, work, how = "alone") => {
+    const places = how === "alone" ? PLACES : 1;
+    const line = lines.get(key) ?? { free: PLACES, length: 0, waiting: new Set() };
+    if (line.length + places > LONGEST) throw busy();
     lines.set(key, line);
-    line.length += 1;
-    const mine = whenItsTurn(line.last, work);
-    line.last = mine.over;
+    line.length += places;
     try {
-      return await mine.answer;
+      await turnIn(line, places);
+    } catch (error) {
+      line.length -= places;
+      throw error;
+    }
+    try {
+      return await work();
     } finally {
-      line.length -= 1;
-      if (line.length === 0) lines.delete(key);
+      line.length -= places;
+      const leave = () => {
+        line.free += places;
+        admit(line);
+        if (line.free === PLACES) lines.delete(key);
+      };
+      // SQLite answers without one, and others are to have their turn before the next of this line.
+      if (line.waiting.size > 0) setImmediate(leave);
+      else leave();
     }
   };
 }
 
-/** Who has gone when their turn comes does nothing. */
-function whenItsTurn<T>(turn: Promise<void>, work: () => Promise<T>) {
-  let gone = false;
-  let over = turn;
-  const answer = new Promise<T>((resolve, reject) => {
+/** Resolves with so many places of the line. Who has gone when their turn comes gets none. */
+function turnIn(line: Line, places: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const me = {
+      places,
+      begin() {
+        clearTimeout(too_late);
+        resolve();
+      },
+    };
     const too_late = setTimeout(() => {
-      gone = true;
+      line.waiting.delete(me);
+      admit(line);
       reject(busy());
     }, PATIENCE);
-    over = turn.then(async () => {
-      clearTimeout(too_late);
-      if (gone) return;
-      await work().then(resolve, reject);
-      // SQLite answers without one, and others are to have their turn before the next of this line.
-      await new Promise((turned) => setImmediate(turned));
-    });
+    line.waiting.add(me);
+    admit(line);
   });
-  return { answer, over };
+}
+
+/** Nobody overtakes: whoever needs more places than there are has them before all who came later. */
+function admit(line: Line): void {
+  for (const next of line.waiting) {
+    if (next.places > line.free) return;
+    line.free -= next.places;
+    line.waiting.delete(next);
+    next.begin();
+  }
 }
 
 const busy = () =>

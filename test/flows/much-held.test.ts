@@ -1,6 +1,6 @@
 /** Account users hold, by themselves and by roles, as much as their tokens can name, whoever gives it and how. */
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { giveInTurn } from "../../src/directory/directory.ts";
+import { changeInTurn, giveInTurn } from "../../src/directory/directory.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import { call, createTenant, type Latchkey, type Reply, startLatchkey, type Tenant } from "../support/latchkey.ts";
 import { addAccountUser, logInByMail } from "../support/people.ts";
@@ -89,7 +89,7 @@ describeOnBothEngines("an account user who would hold too much", (engine) => {
     }
   });
 
-  it("waits for what others are given alone, and not where they are new and have no role", async () => {
+  it("waits for roles that change alone, and not where they are new and have no role", async () => {
     const { directory } = latchkey.server.core;
     const { account_id } = tenant;
     const role = await addRole(0, 1);
@@ -98,14 +98,32 @@ describeOnBothEngines("an account user who would hold too much", (engine) => {
     const open: (() => void)[] = [];
     const until_open = () => new Promise<void>((resolve) => void open.push(resolve));
     const looking = directory.inTurn(account_id, until_open);
-    expect((await give()).status, "while what everybody holds is looked through").toBe(200);
-    const giving = giveInTurn(directory, account_id, until_open);
+    const others = giveInTurn(directory, account_id, undefined, until_open);
+    expect((await give()).status, "while what everybody holds is looked through, and others are given something").toBe(
+      200,
+    );
+    const changing = changeInTurn(directory, account_id, until_open);
     const person = { email: "free@example.com", scope: scopes(0, 1), roles: [] };
     expect((await send("POST", "/management/users", person)).status).toBe(200);
     const given = give();
+    while (open.length < 3) {
+      for (const resolve of open) resolve();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(await Promise.race([given, new Promise((resolve) => setTimeout(resolve, 200, "waits"))])).toBe("waits");
     for (const resolve of open) resolve();
     expect((await given).status).toBe(200);
-    await Promise.all([looking, giving]);
+    await Promise.all([looking, others, changing]);
+  });
+
+  it("is one of many who move in at once, with their roles", async () => {
+    const own = await createTenant(latchkey);
+    const asTheirs = (path: string, json: object) =>
+      call(`${own.base}${path}`, { method: "POST", token: own.token, json });
+    const { id } = (await asTheirs("/auth/roles", { scope: scopes(0, 1) })).body;
+    const move = (n: number) => asTheirs("/management/users", { email: `${n}@example.com`, roles: [{ id }] });
+    const moved = await Promise.all(Array.from({ length: 150 }, (_, n) => move(n)));
+    expect(moved.filter(({ status }) => status !== 200).map(({ text }) => text)).toEqual([]);
   });
 
   it("who held more before may hold less", async () => {

@@ -2,7 +2,7 @@ import { bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
 import { sendList } from "../../http/send-list.ts";
 import type { App } from "../../http/server.ts";
 import { actorOf } from "../actor.ts";
-import { type Directory, giveInTurn } from "../directory.ts";
+import { changeInTurn, type Directory } from "../directory.ts";
 import { checkMayAssign } from "../may-hand-on.ts";
 import { createRole, removeRole, replaceRole } from "./change-role.ts";
 import { findRole, pagesOfRoles } from "./find-role.ts";
@@ -81,7 +81,7 @@ export function roleRoutes(app: App, directory: Directory): void {
       response: { 200: RoleView, ...missing },
     },
     handler: (request) =>
-      giveInTurn(directory, request.account_id, async () => {
+      changeInTurn(directory, request.account_id, async () => {
         const role = await findRole(directory, request.account_id, request.params.role_id);
         checkMayAssign(request.bearer, [role, request.body]);
         return roleView(await replaceRole(directory, role, request.body, actorOf(request)));

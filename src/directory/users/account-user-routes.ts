@@ -71,14 +71,6 @@ export function accountUserRoutes(app: App, { directory, endLogins, configuratio
     return expand === undefined ? shown : { ...shown, roles: user.roles.map(roleView) };
   }
 
-  /**
-   * What somebody would hold is looked at and given in one turn of the account, or what they get meanwhile would not count; nor are
-   * the roles of any number of users read at once.
-   */
-  function inTurn<T>(account_id: string, gives: boolean, work: () => Promise<T>): Promise<T> {
-    return gives ? giveInTurn(directory, account_id, work) : work();
-  }
-
   /** @throws 403 unless the bearer holds everything that the user would hold, and holds now; 400 for too much of it. */
   async function rolesToAssign(
     account_id: string,
@@ -137,12 +129,13 @@ export function accountUserRoutes(app: App, { directory, endLogins, configuratio
       if (body.authentication_type === "external" && account.settings.jwks === null)
         throw refuseField("authentication_type", "jwks", "needs the account's setting jwks");
       const { roles = [], scope = [], ...fields } = body;
-      // Who is new has no roles but these, which may grow meanwhile.
-      const { id } = await inTurn(account_id, roles.length > 0, async () => {
+      const create = async () => {
         const role_ids = await rolesToAssign(account_id, bearer, body);
         const input = { ...fields, type: "account_user" as const, verified: true, scope, role_ids };
         return createUser(directory, account, input, actorOf(request));
-      });
+      };
+      // Who is new has no roles but these, which may grow meanwhile.
+      const { id } = await (roles.length > 0 ? giveInTurn(directory, account_id, undefined, create) : create());
       return showOne(await findAccountUser(directory, account_id, id), request.query.expand);
     },
   });
@@ -163,13 +156,16 @@ export function accountUserRoutes(app: App, { directory, endLogins, configuratio
     },
     handler: async (request) => {
       const { account_id, bearer, body } = request;
+      const { uid } = request.params;
       const { roles, ...fields } = body;
-      const gives = roles !== undefined || body.scope !== undefined;
-      const changed = await inTurn(account_id, gives, async () => {
-        const user = await findAccountUser(directory, account_id, request.params.uid);
+      const change = async () => {
+        const user = await findAccountUser(directory, account_id, uid);
         const role_ids = await rolesToAssign(account_id, bearer, body, user);
         return changeAccountUser(directory, user, { ...fields, role_ids }, actorOf(request));
-      });
+      };
+      // What they hold with it is looked at in the same turn: what they get meanwhile would not count.
+      const gives = roles !== undefined || body.scope !== undefined;
+      const changed = await (gives ? giveInTurn(directory, account_id, uid, change) : change());
       return showOne(changed, request.query.expand);
     },
   });
