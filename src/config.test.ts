@@ -133,6 +133,8 @@ describe("settings", () => {
     [{ MASTER_KEY: KEY, WORKERS: "2" }, "WORKERS"],
     [{ MASTER_KEY: KEY, PUBLIC_URL: "https://a.example/?x=1" }, "PUBLIC_URL"],
     [{ MASTER_KEY: KEY, SMTP_URL: "smtp://mail.example" }, "MAIL_FROM"],
+    [{ MASTER_KEY: KEY, SMTP_URL: "smtp://mail.example", MAIL_FROM: "Example <login@example.com" }, "MAIL_FROM"],
+    [{ MASTER_KEY: KEY, SMTP_URL: "smtp://mail.example", MAIL_FROM: "a@example.com, b@example.com" }, "MAIL_FROM"],
     [{ MASTER_KEY: KEY, LATCHKEY_PORT: "1" }, "LATCHKEY_PORT"],
     [{ MASTER_KEY: KEY, PUBLIC_URI: "https://a.example" }, "PUBLIC_URI"],
     [{ MASTER_KEY: KEY, PUBLIC_URL: "ftp://localhost" }, "PUBLIC_URL"],
@@ -154,6 +156,16 @@ describe("settings", () => {
       variable,
     ]);
   });
+
+  it.each([
+    "login@example.com",
+    "Example <login@example.com>",
+    '"Shop, Inc." <login@example.com>',
+    "<a@b>",
+    "Ærlig <a@b>",
+  ])("take the sender %s", (MAIL_FROM) =>
+    expect(faultsOf({ MASTER_KEY: KEY, SMTP_URL: "smtp://mail.example", MAIL_FROM })).toEqual([]),
+  );
 
   it("never repeat a value in a fault", () => {
     const faults = faultsOf({ MASTER_KEY: "hunter2-key", SMTP_URL: "hunter2-mail", DATABASE_URL: "hunter2-db" });

@@ -270,6 +270,9 @@ function readPublicUrl(text: string | undefined, port: number, fault: Fault): st
   return url;
 }
 
+/** An address, or a name and an address in angle brackets. */
+const SENDER = /^([^<>\r\n]*<[^\s<>,;@]+@[^\s<>,;@]+>|[^\s<>,;@]+@[^\s<>,;@]+)$/;
+
 function checkMail(smtp_url: string | undefined, mail_from: string, fault: Fault): void {
   if (smtp_url === undefined) return;
   if (!URL.canParse(smtp_url) || !/^smtps?:$/.test(new URL(smtp_url).protocol) || new URL(smtp_url).hostname === "") {
@@ -278,8 +281,8 @@ function checkMail(smtp_url: string | undefined, mail_from: string, fault: Fault
       "must be smtp://host:port or smtps://host:port, with user:password@ where the server asks for it.",
     );
   }
-  if (!/^[^\r\n]*@[^\r\n]+$/.test(mail_from))
-    fault("MAIL_FROM", "is required beside SMTP_URL, for example Example <login@example.com>.");
+  if (!SENDER.test(mail_from))
+    fault("MAIL_FROM", "must be one address beside SMTP_URL, for example Example <login@example.com>.");
 }
 
 interface MasterKeySettings {
