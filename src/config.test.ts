@@ -86,6 +86,12 @@ describe("settings", () => {
     }
   });
 
+  it("say so where there can be no folder, and do not wait for one", () => {
+    expect(faultsOf({ DATABASE_URL: "sqlite:/proc/latchkey/a.db" })).toEqual([
+      expect.stringMatching(/^MASTER_KEY is not set, and none can be written to \/proc\/latchkey: E[A-Z]+\. Make/),
+    ]);
+  });
+
   it("take a base with a port and a path, as browsers write it", () => {
     const bases = ["https://login.example:8443/auth", "http://127.0.0.1:9", "http://[::1]:8080", "https://a.example/"];
     for (const PUBLIC_URL of bases) expect(faultsOf({ MASTER_KEY: KEY, PUBLIC_URL })).toEqual([]);

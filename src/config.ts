@@ -335,9 +335,20 @@ function readMasterKeys(
   return { master_keys: readKeyFile(path, unusable), master_key_file: path };
 }
 
+/** With those above it. Where there can be none, as below /proc, `recursive` of Node.js 20 never returns. */
+export function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  makeFolder(dirname(path));
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  }
+}
+
 /** It has its name once it is whole, or never: two processes that start at once end up with the same key. */
 function generateKey(path: string): void {
-  mkdirSync(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   const draft = `${path}.${randomBytes(8).toString("hex")}`;
   try {
     writeFileSync(draft, `${randomBytes(32).toString("base64")}\n`, { mode: 0o600, flag: "wx", flush: true });

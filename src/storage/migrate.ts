@@ -3,11 +3,11 @@
  * it was applied. Expand first, contract in a later release, so that two neighbouring versions run side by side; a database
  * that is newer than this program is therefore no error.
  */
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import pg from "pg";
-import { isSqlite, sqlitePath } from "../config.ts";
+import { isSqlite, makeFolder, sqlitePath } from "../config.ts";
 import type { SqliteFile } from "./sqlite/connection.ts";
 
 const FOLDER = fileURLToPath(new URL("./migrations/", import.meta.url));
@@ -76,7 +76,7 @@ function makeOwn(path: string): void {
 async function migrateSqlite(path: string): Promise<string[]> {
   const { openSqliteFile } = await import("./sqlite/connection.ts");
   const { describeTables } = await import("./sqlite/describe-tables.ts");
-  mkdirSync(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   makeOwn(path);
   const file = openSqliteFile(path);
   try {
