@@ -43,6 +43,11 @@ describe("advice", () => {
       coded("22P05"),
       /^DATABASE_URL names a database that does not hold all characters: create it with encoding 'UTF8'/,
     ],
+    [
+      coded("ENOENT"),
+      /^DATABASE_URL names a socket that is not there: start PostgreSQL, or correct the folder \(ENOENT/,
+    ],
+    [coded("3F000"), /^DATABASE_URL names a user that has no schema/],
     [coded("57P03"), /^DATABASE_URL names a server that is only starting: try again/],
     [coded("25006"), /^DATABASE_URL names a standby/],
     [coded("EHOSTUNREACH"), /^DATABASE_URL names a server that does not answer/],

@@ -29,6 +29,7 @@ const ENDED = "names a server that ends the connection: check host and port, and
 /** By error code of the connection or of PostgreSQL. */
 const POSTGRES: Readonly<Record<string, string>> = {
   ECONNREFUSED: "names a server that takes no connections: start PostgreSQL, or correct host and port",
+  ENOENT: "names a socket that is not there: start PostgreSQL, or correct the folder",
   ENOTFOUND: "names a host that does not exist: correct it",
   EAI_AGAIN: "names a host that cannot be looked up now: check the name server",
   ETIMEDOUT: SILENT,
@@ -38,6 +39,7 @@ const POSTGRES: Readonly<Record<string, string>> = {
   "28P01": "holds a wrong user or password",
   "28000": "names a user that the server does not let in: check user, password and pg_hba.conf",
   "3D000": "names a database that does not exist: create it",
+  "3F000": "names a user that has no schema to create tables in: create one, or set its search_path",
   "42501": "names a user that may not create tables: make it the owner, by alter database … owner to …",
   "25006": "names a standby, or a server that may only be read: name the primary",
   "22P05": "names a database that does not hold all characters: create it with encoding 'UTF8'",

@@ -86,6 +86,12 @@ describe("settings", () => {
     }
   });
 
+  it("say so where there can be no folder, and do not wait for one", () => {
+    expect(faultsOf({ DATABASE_URL: "sqlite:/proc/latchkey/a.db" })).toEqual([
+      expect.stringMatching(/^MASTER_KEY is not set, and none can be written to \/proc\/latchkey: E[A-Z]+\. Make/),
+    ]);
+  });
+
   it("take a base with a port and a path, as browsers write it", () => {
     const bases = ["https://login.example:8443/auth", "http://127.0.0.1:9", "http://[::1]:8080", "https://a.example/"];
     for (const PUBLIC_URL of bases) expect(faultsOf({ MASTER_KEY: KEY, PUBLIC_URL })).toEqual([]);
@@ -133,12 +139,18 @@ describe("settings", () => {
     [{ MASTER_KEY: KEY, WORKERS: "2" }, "WORKERS"],
     [{ MASTER_KEY: KEY, PUBLIC_URL: "https://a.example/?x=1" }, "PUBLIC_URL"],
     [{ MASTER_KEY: KEY, SMTP_URL: "smtp://mail.example" }, "MAIL_FROM"],
+    [{ MASTER_KEY: KEY, SMTP_URL: "smtp://mail.example", MAIL_FROM: "Example <login@example.com" }, "MAIL_FROM"],
+    [{ MASTER_KEY: KEY, SMTP_URL: "smtp://mail.example", MAIL_FROM: "a@example.com, b@example.com" }, "MAIL_FROM"],
     [{ MASTER_KEY: KEY, LATCHKEY_PORT: "1" }, "LATCHKEY_PORT"],
     [{ MASTER_KEY: KEY, PUBLIC_URI: "https://a.example" }, "PUBLIC_URI"],
     [{ MASTER_KEY: KEY, PUBLIC_URL: "ftp://localhost" }, "PUBLIC_URL"],
     [{ MASTER_KEY: KEY, PUBLIC_URL: "https://Login.example" }, "PUBLIC_URL"],
     [{ MASTER_KEY: KEY, PUBLIC_URL: "https://login.example:443" }, "PUBLIC_URL"],
     [{ MASTER_KEY: KEY, PUBLIC_URL: "https://login.example?" }, "PUBLIC_URL"],
+    [{ MASTER_KEY: KEY, PUBLIC_URL: "https://login.example/a*b" }, "PUBLIC_URL"],
+    [{ MASTER_KEY: KEY, PUBLIC_URL: "https://login.example/a%2Ab" }, "PUBLIC_URL"],
+    [{ MASTER_KEY: KEY, PUBLIC_URL: "https://login.example/%E5" }, "PUBLIC_URL"],
+    [{ MASTER_KEY: KEY, PUBLIC_URL: "https://login.example/a%2Fb" }, "PUBLIC_URL"],
     [{ MASTER_KEY: KEY, PORT: "9464", METRICS_PORT: "9464" }, "METRICS_PORT"],
     [{ MASTER_KEY: KEY, DATABASE_URL: "sqlite:" }, "DATABASE_URL"],
     [{ MASTER_KEY: KEY, DATABASE_URL: "sqlite::memory:" }, "DATABASE_URL"],
@@ -150,6 +162,16 @@ describe("settings", () => {
       variable,
     ]);
   });
+
+  it.each([
+    "login@example.com",
+    "Example <login@example.com>",
+    '"Shop, Inc." <login@example.com>',
+    "<a@b>",
+    "Ærlig <a@b>",
+  ])("take the sender %s", (MAIL_FROM) =>
+    expect(faultsOf({ MASTER_KEY: KEY, SMTP_URL: "smtp://mail.example", MAIL_FROM })).toEqual([]),
+  );
 
   it("never repeat a value in a fault", () => {
     const faults = faultsOf({ MASTER_KEY: "hunter2-key", SMTP_URL: "hunter2-mail", DATABASE_URL: "hunter2-db" });

@@ -5,6 +5,7 @@
 import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { misspelled } from "./misspelled.ts";
 import { type Secret, secret } from "./secrets/secret.ts";
 
 export interface Config {
@@ -96,6 +97,8 @@ export const variables: readonly Variable[] = [
   },
 ];
 
+const known = variables.map(({ name }) => name);
+
 const defaultOf = (name: string): string => variables.find((variable) => variable.name === name)?.default ?? "";
 
 export class ConfigError extends Error {
@@ -156,7 +159,7 @@ export function readConfig(env: Environment, { generate = true, check = () => []
   const fault: Fault = (variable, sentence) => faults.push(`${variable} ${sentence}`);
   const given = (name: string) => env[name]?.trim() || undefined;
   const value = (name: string) => given(name) ?? defaultOf(name);
-  for (const [typed, meant] of misspelled(env)) fault(typed, `is not a setting. Did you mean ${meant}?`);
+  for (const [typed, meant] of misspelled(env, known)) fault(typed, `is not a setting. Did you mean ${meant}?`);
   const port = integer(value("PORT"), "PORT", 0, 65_535, fault);
   const database_url = value("DATABASE_URL");
   const sqlite = isSqlite(database_url);
@@ -238,6 +241,16 @@ function checkDatabase(database_url: string, fault: Fault): boolean {
   return of("must be postgres://user:password@host:5432/database, with special characters percent-encoded.");
 }
 
+/** Whether routes may stand below the path: a router compares what is decoded, and reads `*` as whatever follows. */
+function isRoutable(path: string): boolean {
+  try {
+    const decoded = decodeURI(path);
+    return decoded === decodeURIComponent(path) && !decoded.includes("*");
+  } catch {
+    return false;
+  }
+}
+
 /** It is compared with what browsers and clients send, so it has to be written as they write it. */
 function readPublicUrl(text: string | undefined, port: number, fault: Fault): string {
   const url = text?.replace(/\/+$/, "") ?? new URL(defaultOf("PUBLIC_URL").replace("$PORT", String(port))).origin;
@@ -251,9 +264,14 @@ function readPublicUrl(text: string | undefined, port: number, fault: Fault): st
       "PUBLIC_URL",
       "must be written as browsers send it: the host in lower case or xn--…, no :443 or :80, no spaces.",
     );
+  } else if (!isRoutable(new URL(url).pathname)) {
+    fault("PUBLIC_URL", "must have no * in its path, and percent-encoded there only what has to be, as UTF-8.");
   }
   return url;
 }
+
+/** An address, or a name and an address in angle brackets. */
+const SENDER = /^([^<>\r\n]*<[^\s<>,;@]+@[^\s<>,;@]+>|[^\s<>,;@]+@[^\s<>,;@]+)$/;
 
 function checkMail(smtp_url: string | undefined, mail_from: string, fault: Fault): void {
   if (smtp_url === undefined) return;
@@ -263,8 +281,8 @@ function checkMail(smtp_url: string | undefined, mail_from: string, fault: Fault
       "must be smtp://host:port or smtps://host:port, with user:password@ where the server asks for it.",
     );
   }
-  if (!/^[^\r\n]*@[^\r\n]+$/.test(mail_from))
-    fault("MAIL_FROM", "is required beside SMTP_URL, for example Example <login@example.com>.");
+  if (!SENDER.test(mail_from))
+    fault("MAIL_FROM", "must be one address beside SMTP_URL, for example Example <login@example.com>.");
 }
 
 interface MasterKeySettings {
@@ -317,9 +335,20 @@ function readMasterKeys(
   return { master_keys: readKeyFile(path, unusable), master_key_file: path };
 }
 
+/** With those above it. Where there can be none, as below /proc, `recursive` of Node.js 20 never returns. */
+export function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  makeFolder(dirname(path));
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  }
+}
+
 /** It has its name once it is whole, or never: two processes that start at once end up with the same key. */
 function generateKey(path: string): void {
-  mkdirSync(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   const draft = `${path}.${randomBytes(8).toString("hex")}`;
   try {
     writeFileSync(draft, `${randomBytes(32).toString("base64")}\n`, { mode: 0o600, flag: "wx", flush: true });
@@ -356,42 +385,4 @@ function parseKeys(text: string, say: Say): readonly Uint8Array[] {
     );
   }
   return entries.map((entry) => Buffer.from(entry, "base64"));
-}
-
-/** What Kubernetes and Docker's links tell every container of a service, under the service's name. */
-const OF_A_SERVICE =
-  /_SERVICE_(HOST|PORT(_\w+)?)=|_PORT(_\d+_(TCP|UDP|SCTP))?=(tcp|udp|sctp):|_PORT_\d+_(TCP|UDP|SCTP)_\w+=/;
-
-/** Shorter names are a slip away from too many that others use. */
-const LONG_ENOUGH = 8;
-
-/** What fingers make of a name: neighbours swapped, a letter left out or typed twice, URI for URL, one for several. */
-function slips(name: string): readonly string[] {
-  if (name.length < LONG_ENOUGH) return [];
-  const single = [...name].flatMap((letter, index) => {
-    const [before, after] = [name.slice(0, index), name.slice(index + 1)];
-    return [
-      `${before}${after.slice(0, 1)}${letter}${after.slice(1)}`,
-      `${before}${after}`,
-      `${before}${letter}${letter}${after}`,
-    ];
-  });
-  const plural = name.endsWith("S") ? name.slice(0, -1) : `${name}S`;
-  return [...single, name.replace(/URL$/, "URI"), name.replace(/IES$/, "Y"), plural];
-}
-
-/** Names that were meant to be one of ours: all that bear our prefix, and slips for one that is not set. */
-function misspelled(env: Environment): [string, string][] {
-  const names = variables.map(({ name }) => name);
-  const meanings = new Map([
-    ...names.flatMap((name) => slips(name).map((slip) => [slip, name] as const)),
-    ...names.map((name) => [name, name] as const),
-  ]);
-  return Object.keys(env)
-    .filter((name) => !names.includes(name) && !OF_A_SERVICE.test(`${name}=${env[name]}`))
-    .flatMap((typed): [string, string][] => {
-      const meant = meanings.get(typed.replace(/^LATCHKEY_/, ""));
-      if (typed.startsWith("LATCHKEY_")) return [[typed, meant ?? "one of the settings in the README"]];
-      return meant !== undefined && !env[meant]?.trim() ? [[typed, meant]] : [];
-    });
 }

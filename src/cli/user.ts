@@ -67,7 +67,11 @@ export function userCommand(): Command {
           const { email, phoneNumber: phone_number, customerId: customer_id, type, locale } = options;
           if ([email, phone_number, customer_id].every((given) => given === undefined))
             throw refuseField("email", "required", "or --phone-number or --customer-id is required");
-          const fields = { email, phone_number, customer_id, name: options.name, locale };
+          const given = { email, phone_number, customer_id, name: options.name, locale };
+          // A flag that was not given is no field that is nothing.
+          const fields: Partial<typeof given> = Object.fromEntries(
+            Object.entries(given).filter(([, value]) => value !== undefined),
+          );
           const scope = options.scope?.flatMap(spaceSeparated);
           await checkSchema(NewUserBody, fields);
           if (type === "account_user") await checkSchema(NewAccountUserBody, { ...fields, scope });

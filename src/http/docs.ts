@@ -36,15 +36,15 @@ export function serveDocs(app: App, public_url: string): void {
       return reply.type("application/json; charset=utf-8").send(text);
     });
   }
-  for (const address of ["/docs", "/docs/*"]) {
-    app.get(address, { schema }, async (request, reply) => {
-      const docs = await open();
-      for (const [name, value] of Object.entries(reply.getHeaders())) reply.raw.setHeader(name, value as string);
-      for (const [name, value] of Object.entries(viewer_headers(public_url))) reply.raw.setHeader(name, value);
-      reply.hijack();
-      docs.routing(request.raw, reply.raw);
-    });
-  }
+  // Relative, as all the viewer's addresses are below this one: PUBLIC_URL may have a path.
+  app.get("/docs", { schema }, (_, reply) => reply.headers(viewer_headers(public_url)).redirect("docs/"));
+  app.get("/docs/*", { schema }, async (request, reply) => {
+    const docs = await open();
+    for (const [name, value] of Object.entries(reply.getHeaders())) reply.raw.setHeader(name, value as string);
+    for (const [name, value] of Object.entries(viewer_headers(public_url))) reply.raw.setHeader(name, value);
+    reply.hijack();
+    docs.routing(request.raw, reply.raw);
+  });
   app.addHook("onRoute", (route) => {
     // The HEAD that comes with a GET comes with it there as well.
     const isGet = ({ method, url }: RouteOptions) => [method].flat().includes("GET") && url === route.url;

@@ -3,11 +3,11 @@
  * it was applied. Expand first, contract in a later release, so that two neighbouring versions run side by side; a database
  * that is newer than this program is therefore no error.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import pg from "pg";
-import { isSqlite, sqlitePath } from "../config.ts";
+import { isSqlite, makeFolder, sqlitePath } from "../config.ts";
 import type { SqliteFile } from "./sqlite/connection.ts";
 
 const FOLDER = fileURLToPath(new URL("./migrations/", import.meta.url));
@@ -64,10 +64,20 @@ function toPostgres(sql: string): string {
   return sql.replace(/^-- postgres: /gm, "").replace(/^(\s+\w+ text)\b/gm, '$1 collate "C"');
 }
 
+/** A file that is not there yet becomes its owner's alone, and so does its log, which SQLite makes like it. */
+function makeOwn(path: string): void {
+  try {
+    closeSync(openSync(path, "wx", 0o600));
+  } catch {
+    // It is there, or SQLite says what stands against it.
+  }
+}
+
 async function migrateSqlite(path: string): Promise<string[]> {
   const { openSqliteFile } = await import("./sqlite/connection.ts");
   const { describeTables } = await import("./sqlite/describe-tables.ts");
-  mkdirSync(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
+  makeOwn(path);
   const file = openSqliteFile(path);
   try {
     file.exec("pragma busy_timeout = 10000; pragma journal_mode = wal; pragma synchronous = full");

@@ -61,6 +61,18 @@ describe("the documents of the interface", () => {
     expect(magic.body.error.message).toMatch(/client_credentials.*mfa_oob.*account_user/);
   });
 
+  it("show a viewer whose parts lie below its own address, whatever stands before that", async () => {
+    const { status, headers } = await call(`${latchkey.url}/docs`, { redirect: "manual" });
+    expect([status, headers.get("location")]).toEqual([302, "docs/"]);
+    const { text } = await call(`${latchkey.url}/docs/`);
+    const parts = [...text.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, address = ""]) => address);
+    expect(parts.length).toBeGreaterThan(3);
+    for (const part of parts) {
+      expect(part).not.toMatch(/^\/|:/);
+      expect((await call(new URL(part, `${latchkey.url}/docs/`).href)).status, part).toBe(200);
+    }
+  });
+
   it("are the same for all who ask first at once, and after them", async () => {
     const ask = () => call(`${latchkey.url}/openapi.json`);
     const [first, ...others] = await Promise.all([ask(), ask(), ask()]);

@@ -46,25 +46,28 @@ describeOnBothEngines("a challenge", (engine) => {
     expect(metadata.body).toMatchObject({ resource: tenant.issuer, authorization_servers: [tenant.issuer] });
   });
 
-  it("leads to an address between host and path where the issuer has one (RFC 9728 §3.1, RFC 8414 §3.1)", async () => {
-    const behind = await startLatchkey(engine, { public_url: "http://localhost:8080/auth/x" });
-    try {
-      const path = `/v1/accounts/${(await createTenant(behind)).account_id}`;
-      const issuer = `http://localhost:8080/auth/x${path}`;
-      const { parts } = await challenge(`${behind.url}${path}/auth/clients`);
-      const place = `http://localhost:8080/.well-known/oauth-protected-resource/auth/x${path}`;
-      expect(parts.resource_metadata).toBe(place);
-      for (const below of ["/auth/x", ""]) {
-        const at = (document: string) => call(`${behind.url}/.well-known/${document}${below}${path}`);
-        expect((await at("oauth-protected-resource")).body).toMatchObject({ resource: issuer });
-        expect((await at("oauth-authorization-server")).body).toMatchObject({ issuer });
+  it.each(["/auth/x", "/%C3%A5", "/a%20b/100%25", "/a:b/(c)"])(
+    "leads to an address between host and path where the issuer has %s (RFC 9728 §3.1, RFC 8414 §3.1)",
+    async (base) => {
+      const behind = await startLatchkey(engine, { public_url: `http://localhost:8080${base}` });
+      try {
+        const path = `/v1/accounts/${(await createTenant(behind)).account_id}`;
+        const issuer = `http://localhost:8080${base}${path}`;
+        const { parts } = await challenge(`${behind.url}${path}/auth/clients`);
+        const place = `http://localhost:8080/.well-known/oauth-protected-resource${base}${path}`;
+        expect(parts.resource_metadata).toBe(place);
+        for (const below of [base, ""]) {
+          const at = (document: string) => call(`${behind.url}/.well-known/${document}${below}${path}`);
+          expect((await at("oauth-protected-resource")).body).toMatchObject({ resource: issuer });
+          expect((await at("oauth-authorization-server")).body).toMatchObject({ issuer });
+        }
         const other = await call(`${behind.url}/.well-known/oauth-authorization-server/auth${path}`);
         expect(other.status).toBe(404);
+      } finally {
+        await behind.close();
       }
-    } finally {
-      await behind.close();
-    }
-  });
+    },
+  );
 
   it("says that a token is not good, in the words of the reply", async () => {
     for (const authorization of ["Bearer x.y.z", "Basic YTpi", `Bearer ${tenant.token}x`, "Bearer"]) {

@@ -53,6 +53,8 @@ describeOnBothEngines("commands that create", (engine) => {
       const { code, stderr } = await cli(env, ...args);
       expect([code, stderr.split(" ")[0]], `${command.join(" ")}: ${stderr}`).toEqual([1, flag]);
     }
+    const nameless = ["--type", "account_user", "--phone-number", "40000001"];
+    expect((await cli(env, "user", "create", "P11200001", ...nameless)).stderr).toBe("--email is required.\n");
     const json = JSON.parse((await cli(env, "user", "create", "P11200001", "--email", "ada", "--json")).stderr);
     expect(json.error).toMatchObject({ code: "invalid_request", errors: [{ path: "--email" }] });
     const latchkey = await startLatchkey(engine, { database });

@@ -126,6 +126,29 @@ describeOnBothEngines("an account that moves to another server", (engine) => {
     await from.database.drop();
   });
 
+  it("is told to go to a newer version where it comes from one, and writes nothing", async () => {
+    const [from, to] = [await createTestDatabase(engine), await createTestDatabase(engine)];
+    const file = join(folder, `${engine}-newer.json`);
+    const at = ({ database_url }: typeof from) => ({ DATABASE_URL: database_url, MASTER_KEY });
+    await cli(at(from), "account", "create", "P11200001");
+    await cli(at(from), "client", "create", "P11200001", "--client-id", "web");
+    expect((await cli(at(from), "export", "P11200001", "--out", file)).code).toBe(0);
+    const { tables, ...document } = JSON.parse(readFileSync(file, "utf8"));
+    const clients = tables.clients.map((row: object) => ({ ...row, later: 1, latest: null }));
+    writeFileSync(file, JSON.stringify({ ...document, tables: { ...tables, clients } }));
+    for (const further of [["--dry-run"], []]) {
+      const { code, stderr } = await cli(at(to), "import", file, ...further);
+      expect([code, stderr]).toEqual([
+        1,
+        "tables.clients: has what this version does not know (later, latest): import it with the version that exported it, or a newer one\n",
+      ]);
+    }
+    writeFileSync(file, JSON.stringify({ ...document, tables }));
+    expect((await cli(at(to), "import", file)).code).toBe(0);
+    await from.drop();
+    await to.drop();
+  });
+
   it("comes from another system with the credentials that its clients have", async () => {
     const database = await createTestDatabase(engine);
     const env = { DATABASE_URL: database.database_url, MASTER_KEY };

@@ -5,8 +5,9 @@
  * In: the directory and where to write. Out: a file (0600) with everything the walk-through needs. The secret is in that
  * file and nowhere else.
  */
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
+import { makeFolder } from "../../config.ts";
 import { unlessRefused } from "../../errors.ts";
 import { reveal, type Secret, secret } from "../../secrets/secret.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
@@ -126,7 +127,7 @@ function writeDemo(file: string, { public_url }: Directory, client_secret: Secre
     redirect_uri: CALLBACK,
     user_email: USER,
   };
-  mkdirSync(dirname(file), { recursive: true });
+  makeFolder(dirname(file));
   writeFileSync(`${file}.new`, `${JSON.stringify(demo, null, 2)}\n`, { mode: 0o600, flush: true });
   renameSync(`${file}.new`, file);
 }

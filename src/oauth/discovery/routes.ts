@@ -112,10 +112,11 @@ export function discoveryRoutes(app: App, deps: DiscoveryDeps): void {
 
 /**
  * The route of a document where the issuer has a path before `/v1`: such a document lies between host and path (RFC
- * 8414 §3.1, RFC 9728 §3.1). Not described: it is another one at each server.
+ * 8414 §3.1, RFC 9728 §3.1). Not described: it is another one at each server. The router compares what is
+ * decoded.
  */
 function betweenHostAndPath(public_url: string, document: string): Address[] {
-  const path = pathOf(public_url).replaceAll(":", "::");
+  const path = decodeURI(pathOf(public_url)).replaceAll(":", "::");
   return path === "" ? [] : [[`/.well-known/${document}${path}/v1/accounts/:oid`]];
 }
 

@@ -1,7 +1,8 @@
-import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync, statSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
+import { migrate } from "../migrate.ts";
 import { openSqlite } from "./open-sqlite.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "latchkey-"));
@@ -21,4 +22,25 @@ it("is one database by whichever name, a link of the file included, and one serv
   );
   expect(() => open(path)).toThrow("in use by another running server");
   await storage.close();
+});
+
+it("is its owner's alone once it is made, with its log, and stays as somebody else makes it", async () => {
+  const path = join(folder, "own.db");
+  const modes = () => ["", "-wal", "-shm"].map((name) => (statSync(`${path}${name}`).mode & 0o777).toString(8));
+  const opened = async () => {
+    await migrate(`sqlite:${path}`);
+    return openSqlite({ path, exclusive: true, strict: true });
+  };
+  const umask = process.umask(0o022);
+  try {
+    const first = await opened();
+    expect(modes()).toEqual(["600", "600", "600"]);
+    await first.close();
+    chmodSync(path, 0o640);
+    const second = await opened();
+    expect(modes()[0]).toBe("640");
+    await second.close();
+  } finally {
+    process.umask(umask);
+  }
 });

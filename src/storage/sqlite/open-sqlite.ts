@@ -1,5 +1,6 @@
-import { existsSync, mkdirSync, realpathSync } from "node:fs";
+import { existsSync, realpathSync } from "node:fs";
 import { dirname } from "node:path";
+import { makeFolder } from "../../config.ts";
 import type { EngineStorage } from "../storage.ts";
 import { openCheckpointer } from "./checkpointer.ts";
 import { openSqliteFile, type SqliteFile } from "./connection.ts";
@@ -30,7 +31,7 @@ const OF_COMMANDS = 30_000;
  * @throws when the file is owned by another running server.
  */
 export function openSqlite({ path: named, exclusive, strict, onQuery }: SqliteOptions): EngineStorage {
-  mkdirSync(dirname(named), { recursive: true });
+  makeFolder(dirname(named));
   // SQLite keeps its log beside the file itself, whatever link led there.
   const path = existsSync(named) ? realpathSync(named) : named;
   const ownership = exclusive ? takeOwnership(path) : undefined;
