@@ -1,6 +1,6 @@
 import type { Directory } from "../../directory/directory.ts";
 import { type Charge, limitOf, type Taken } from "../../limits/budgets.ts";
-import { longestWait, takeBudget, takeBudgets } from "../../limits/limits.ts";
+import { longestWait, takeBudget, takeBudgets, takeNarrowing } from "../../limits/limits.ts";
 import { siteSubject, sourceSubject } from "../../limits/source.ts";
 import type { Login } from "./login.ts";
 import type { SendRequest } from "./send.ts";
@@ -42,26 +42,22 @@ export async function chargeSend(
   const perClient = (subject: string) => charge("send_client", subject, settings.client_sends_per_minute);
   if (own !== null) {
     const mine = await takeBudget(storage, charge("send_own", `${identifier} ${own}`), now);
-    if (mine.allowed) return { own: true, refused: await take([perClient(`own ${client.id}`)]) };
+    if (mine.allowed) return { own: true, refused: await take(takeBudgets, [perClient(`own ${client.id}`)]) };
   }
   const common = [charge("send_identifier", identifier), perClient(client.id)];
-  for (const step of [...fromSource(), common]) {
-    const refused = await take(step);
-    if (refused) return { own: false, refused };
-  }
-  return { own: false, refused: undefined };
+  return { own: false, refused: (await take(takeNarrowing, fromSource())) ?? (await take(takeBudgets, common)) };
 
-  async function take(step: readonly Charge[]): Promise<SendRefusal | undefined> {
-    return refusalOf(step, await takeBudgets(storage, step, now));
+  async function take(by: typeof takeBudgets, step: readonly Charge[]): Promise<SendRefusal | undefined> {
+    return refusalOf(step, await by(storage, step, now));
   }
 
-  /** First what is its own, then what it shares with its neighbours. */
-  function fromSource(): readonly (readonly Charge[])[] {
+  /** What it may send at all, what its neighbours and it may, and what it may send to this identifier. */
+  function fromSource(): readonly Charge[] {
     if (source === null) return [];
     const from = sourceSubject(master_keys, account_id, source);
     const site = siteSubject(master_keys, account_id, source);
-    const narrow = [charge("send_identifier_source", `${identifier} ${from}`), charge("send_source", from)];
-    return site === undefined ? [narrow] : [narrow, [charge("send_site", site)]];
+    const wide = site === undefined ? [] : [charge("send_site", site)];
+    return [charge("send_source", from), ...wide, charge("send_identifier_source", `${identifier} ${from}`)];
   }
 }
 
