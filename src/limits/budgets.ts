@@ -75,6 +75,12 @@ export const budgets = {
     window: 15 * MINUTE,
     counts: "binding codes sent for one person whom nobody has proved to be yet: they recover a password",
   },
+  request_source: {
+    limit: 600,
+    window: MINUTE,
+    counts:
+      "authorization requests that are kept for a login, from one browser in which somebody has logged in, or one address; pushed ones of clients without a secret too",
+  },
   device_guess: { limit: 10, window: 10 * MINUTE, counts: "wrong device codes from one browser" },
   device_source: { limit: 50, window: HOUR, counts: "wrong device codes from one source" },
   exists_client: {
