@@ -74,6 +74,12 @@ export const budgets = {
       "attempts at a provider's login on our pages that have not come right yet, from one browser in which somebody has logged in, or one address",
   },
   factor_send: { limit: 5, window: 15 * MINUTE, counts: "binding codes sent for one person" },
+  request_source: {
+    limit: 600,
+    window: MINUTE,
+    counts:
+      "authorization requests that are kept for a login, from one browser in which somebody has logged in, or one address; pushed ones of clients without a secret too",
+  },
   device_guess: { limit: 10, window: 10 * MINUTE, counts: "wrong device codes from one browser" },
   device_source: { limit: 50, window: HOUR, counts: "wrong device codes from one source" },
   exists_client: {

@@ -39,13 +39,37 @@ export async function takeBudgets(
   charges: readonly Charge[],
   now: number,
 ): Promise<readonly Taken[]> {
-  const takeAll = (wanted: readonly Charge[]) => Promise.all(wanted.map((charge) => takeBudget(storage, charge, now)));
-  const all = await takeAll(charges);
+  const all = await Promise.all(charges.map((charge) => takeBudget(storage, charge, now)));
   const refused = all.findIndex(({ allowed }) => !allowed);
   const unused = charges.filter((_, place) => refused >= 0 && place > refused && all[place]?.allowed);
-  await takeAll(unused.map((charge) => ({ ...charge, cost: -costOf(charge) })));
+  await giveBack(storage, unused, now);
   return all;
 }
+
+/**
+ * Takes several one after the other, the wider ones first: one that refuses leaves no row of those after it, of which anybody
+ * may make up as many as they like, and takes nothing of those before it.
+ *
+ * @returns those that were asked, in order; the last of them may have refused.
+ */
+export async function takeNarrowing(
+  storage: Storage,
+  charges: readonly Charge[],
+  now: number,
+): Promise<readonly Taken[]> {
+  const all: Taken[] = [];
+  for (const charge of charges) {
+    const taken = await takeBudget(storage, charge, now);
+    all.push(taken);
+    if (taken.allowed) continue;
+    await giveBack(storage, charges.slice(0, all.length - 1), now);
+    break;
+  }
+  return all;
+}
+
+const giveBack = (storage: Storage, charges: readonly Charge[], now: number) =>
+  Promise.all(charges.map((charge) => takeBudget(storage, { ...charge, cost: -costOf(charge) }, now)));
 
 /** @returns seconds until all of these allow it; undefined where they do. */
 export function longestWait(taken: readonly Taken[]): number | undefined {

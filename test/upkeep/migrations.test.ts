@@ -13,6 +13,9 @@ import { until } from "../support/smtp.ts";
 const ADDED_BACK = `
   drop table person_endings;
   alter table users drop column logins_ended_but;
+  drop index roles_named;
+  drop index session_endings_person;
+  drop index outbox_inboxes;
   drop index refresh_families_begun;
   drop index sessions_begun;
   create index refresh_families_user on refresh_families (account_id, user_id);

@@ -5,7 +5,7 @@ import { actorFrom } from "../../directory/actor.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { lookUpUser } from "../../directory/users/find-user.ts";
 import { refuse, refuseField } from "../../errors.ts";
-import { chargeAll, longestWait, takeBudgets } from "../../limits/limits.ts";
+import { chargeAll } from "../../limits/limits.ts";
 import { base64url } from "../../secrets/digest.ts";
 import type { MasterKeys } from "../../secrets/master-keys.ts";
 import type { Secret } from "../../secrets/secret.ts";
@@ -16,7 +16,7 @@ import { type Challenge, firstCode } from "../codes/code.ts";
 import { type CodeMessage, enqueueMessage } from "../messages/enqueue-message.ts";
 import { type Recipient, recipientOf } from "../messages/recipient.ts";
 import { type Reach, reached } from "../messages/sms-limits.ts";
-import { commonSteps } from "../verification/send-limits.ts";
+import { takeCommon } from "../verification/send-limits.ts";
 import { channelsOf, preferredChannel } from "./factors.ts";
 import {
   BINDING_LENGTH,
@@ -87,16 +87,13 @@ export async function challengeFactor(
 
 /** @throws 429 too_many_requests by what whoever began the recovery sent. */
 async function chargeAsker(
-  { storage, master_keys }: Directory,
+  directory: Directory,
   account: Account,
   { asker, client_id }: PendingLogin,
   now: number,
 ): Promise<void> {
-  if (!asker) return;
-  for (const step of commonSteps(master_keys, account, { ...asker, client_id }, "recovery ")) {
-    const retry_after = longestWait(await takeBudgets(storage, step, now));
-    if (retry_after !== undefined) throw refuse("too_many_requests", { retry_after });
-  }
+  const refused = asker && (await takeCommon(directory, account, { ...asker, client_id }, now, "recovery "));
+  if (refused) throw refuse("too_many_requests", { retry_after: refused.retry_after });
 }
 
 /** What reaches nobody, since they have got enough, asks the database for as much as what does. */

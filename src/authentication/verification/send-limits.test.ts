@@ -101,6 +101,9 @@ describeOnBothEngines("how much may be sent", (engine) => {
     const all: unknown[] = [];
     for (let n = 1; n <= 80; n++) all.push(await waitOf(who, from("a", n), settings));
     expect(all).toEqual([...Array(45).fill(0), ...Array(35).fill(3_600)]);
+    const rows = storage.read.selectFrom("budgets").select("subject").where("account_id", "=", who.account_id);
+    const named = await rows.where("budget", "=", "send_identifier_source").execute();
+    expect(named, "addresses that were never sent to leave nothing").toHaveLength(47);
     expect(await waitOf(who, from("b", 81), settings), "through the same client").toBe(0);
     const own = from("a", 82, { own: "browser" });
     expect(await waits(65, who, own, settings)).toEqual([...Array(5).fill(0), ...Array(60).fill(3_600)]);

@@ -1,7 +1,7 @@
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { type BudgetName, type Charge, limitOf, type Taken } from "../../limits/budgets.ts";
-import { longestWait, takeBudget, takeBudgets } from "../../limits/limits.ts";
+import { longestWait, takeBudget, takeBudgets, takeNarrowing } from "../../limits/limits.ts";
 import { siteSubject, sourceSubject } from "../../limits/source.ts";
 import type { MasterKeys } from "../../secrets/master-keys.ts";
 import type { Login } from "./login.ts";
@@ -30,26 +30,22 @@ export interface SendRefusal {
  * Counted before anything is sent, since others wait for whoever holds the row of a whole client's sends.
  */
 export async function chargeSend(
-  { storage, master_keys }: Directory,
+  directory: Directory,
   { account, client, source, own, now }: SendRequest,
   { identifier }: Login,
 ): Promise<ChargedSend> {
+  const { storage } = directory;
   const { account_id } = account;
   const client_id = client.id;
   if (own !== null) {
     const charge: Charge = { account_id, budget: "send_own", subject: `${identifier} ${own}` };
     const mine = await takeBudget(storage, charge, now);
-    if (mine.allowed) return { own: true, refused: await take([ofClient(account, `own ${client_id}`)]) };
+    if (mine.allowed) {
+      const of_client = [ofClient(account, `own ${client_id}`)];
+      return { own: true, refused: refusalOf(of_client, await takeBudgets(storage, of_client, now)) };
+    }
   }
-  for (const step of commonSteps(master_keys, account, { identifier, source, client_id })) {
-    const refused = await take(step);
-    if (refused) return { own: false, refused };
-  }
-  return { own: false, refused: undefined };
-
-  async function take(step: readonly Charge[]): Promise<SendRefusal | undefined> {
-    return refusalOf(step, await takeBudgets(storage, step, now));
-  }
+  return { own: false, refused: await takeCommon(directory, account, { identifier, source, client_id }, now) };
 }
 
 export interface CommonSend {
@@ -61,29 +57,40 @@ export interface CommonSend {
 }
 
 /**
- * What a send takes that no caller has of its own, to be taken step by step: first what is its source's alone, then
- * what that shares with its neighbours, then everybody's. `apart` stands before the subjects of sends that take nothing
- * of logins.
+ * Takes what no caller has of its own: first what its source may send at all, then what that shares with its neighbours, then
+ * what it may send to this identifier, and last what is everybody's. `apart` stands before the subjects of sends that take
+ * nothing of logins. `now` in milliseconds.
  */
-export function commonSteps(
-  keys: MasterKeys,
+export async function takeCommon(
+  { storage, master_keys }: Directory,
   account: Account,
   { identifier, source, client_id }: CommonSend,
+  now: number,
   apart = "",
-): readonly (readonly Charge[])[] {
+): Promise<SendRefusal | undefined> {
   const { account_id } = account;
   const charge = (budget: BudgetName, subject: string) => ({ account_id, budget, subject: `${apart}${subject}` });
+  const of_source = source === null ? [] : fromSource(source);
   const common = [charge("send_identifier", identifier), ofClient(account, `${apart}${client_id}`)];
-  if (source === null) return [common];
-  const from = sourceSubject(keys, account_id, source);
-  const site = siteSubject(keys, account_id, source);
-  const narrow = [charge("send_identifier_source", `${identifier} ${from}`), charge("send_source", from)];
-  return [narrow, ...(site === undefined ? [] : [[charge("send_site", site)]]), common];
+  return (
+    refusalOf(of_source, await takeNarrowing(storage, of_source, now)) ??
+    refusalOf(common, await takeBudgets(storage, common, now))
+  );
+
+  function fromSource(address: string): readonly Charge[] {
+    const from = sourceSubject(master_keys, account_id, address);
+    const site = siteSubject(master_keys, account_id, address);
+    const wide = site === undefined ? [] : [charge("send_site", site)];
+    return [charge("send_source", from), ...wide, charge("send_identifier_source", `${identifier} ${from}`)];
+  }
 }
 
-const ofClient = ({ account_id, settings }: Account, subject: string): Charge => {
-  return { account_id, budget: "send_client", subject, limit: settings.client_sends_per_minute };
-};
+const ofClient = ({ account_id, settings }: Account, subject: string): Charge => ({
+  account_id,
+  budget: "send_client",
+  subject,
+  limit: settings.client_sends_per_minute,
+});
 
 function refusalOf(step: readonly Charge[], taken: readonly Taken[]): SendRefusal | undefined {
   const retry_after = longestWait(taken);

@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import { findAccount } from "../../directory/accounts/find-account.ts";
+import { isPublic } from "../../directory/clients/client.ts";
 import { OidParams, refusals } from "../../http/contract.ts";
 import { parameterFaults } from "../../http/parameters.ts";
 import type { App } from "../../http/server.ts";
@@ -13,7 +14,7 @@ import { lookUpAnyClient } from "../registration/find-current-client.ts";
 import { type FormPage, sendAnswer } from "./answer.ts";
 import { answerWithCode } from "./answer-with-code.ts";
 import type { AuthorizationRequest } from "./authorization-request.ts";
-import { beginRequest, keepRequest, loginPageOf, PUSHED_LIFETIME, requestUriOf } from "./begin.ts";
+import { beginRequest, chargeRequest, keepRequest, loginPageOf, PUSHED_LIFETIME, requestUriOf } from "./begin.ts";
 import { browserOf } from "./cookie.ts";
 import { pushRequest } from "./push-request.ts";
 import { checkSilent, nextStep } from "./resume.ts";
@@ -41,6 +42,12 @@ export function authorizationRoutes(app: App, oauth: Oauth, postAnswer: FormPage
 
   const pageOf = (request: AuthorizationRequest) => loginPageOf(directory.public_url, request);
 
+  /** For its login page, where the browser goes. */
+  async function keep(request: FastifyRequest, reply: FastifyReply, begun: AuthorizationRequest) {
+    await chargeRequest(oauth, request.account_id, { address: request.ip, browser: browserOf(request, directory) });
+    return reply.header("cache-control", "no-store").redirect(pageOf(await keepRequest(oauth, begun)), 303);
+  }
+
   async function begin(request: FastifyRequest, reply: FastifyReply, raw: RawParameters) {
     const { account_id } = request;
     try {
@@ -54,7 +61,7 @@ export function authorizationRoutes(app: App, oauth: Oauth, postAnswer: FormPage
       if (next.step === "done")
         return sendAnswer(reply, await answerWithCode(oauth, resumed, begun, next.session), postAnswer);
       checkSilent(begun, next);
-      return reply.header("cache-control", "no-store").redirect(pageOf(await keepRequest(oauth, begun)), 303);
+      return await keep(request, reply, begun);
     } catch (error) {
       return refuseAt(request, reply, error);
     }
@@ -106,7 +113,7 @@ export function authorizationRoutes(app: App, oauth: Oauth, postAnswer: FormPage
         const { account_id, body: raw, ip: source } = request;
         const faults = parameterFaults(request as FastifyRequest);
         const begun = await beginRequest(oauth, account_id, { raw, faults, source });
-        return reply.header("cache-control", "no-store").redirect(pageOf(await keepRequest(oauth, begun)), 303);
+        return await keep(request as FastifyRequest, reply as FastifyReply, begun);
       } catch (error) {
         return refuseAt(request, reply as FastifyReply, error);
       }
@@ -143,6 +150,7 @@ export function authorizationRoutes(app: App, oauth: Oauth, postAnswer: FormPage
       }
       const proof = await shownProof(directory, account_id, presentedBy(request));
       const client = await authenticate(oauth, account_id, headers, body, "par");
+      if (isPublic(client.settings)) await chargeRequest(oauth, account_id, { address: request.ip });
       const named = { ...body, client_id: client.client_id };
       const pushed = await pushRequest(oauth, { account_id, body: named, proof, source: request.ip });
       reply.code(201).header("cache-control", "no-store");

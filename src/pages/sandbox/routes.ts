@@ -7,7 +7,7 @@ import { heldNow } from "../../directory/scopes.ts";
 import { findHoldings } from "../../directory/users/find-account-user.ts";
 import { refuse } from "../../errors.ts";
 import type { App } from "../../http/server.ts";
-import { loginPageOf } from "../../oauth/browser/begin.ts";
+import { chargeRequest, loginPageOf } from "../../oauth/browser/begin.ts";
 import { browserOf } from "../../oauth/browser/cookie.ts";
 import { requestOwnPage } from "../../oauth/browser/own-page.ts";
 import type { Oauth } from "../../oauth/oauth.ts";
@@ -82,6 +82,7 @@ export function sandboxPageRoutes(app: App, oauth: Oauth, readInbox: ReadInbox):
       refuseForeignForm(request);
       const { account, texts } = await begin(request);
       const somebody = (await sessionsOf(request)).length > 0;
+      await chargeRequest(oauth, account.account_id, { address: request.ip, browser: browserOf(request, directory) });
       const begun = await requestOwnPage(oauth, account, addressOf(account.account_id), somebody);
       if (!begun) {
         const command = `latchkey client create ${account.account_id} --first-party --user-type account_user`;

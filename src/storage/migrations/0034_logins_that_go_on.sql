@@ -13,3 +13,7 @@ create table person_endings (
 -- What a person began last is found without a look at all that they began.
 create index if not exists refresh_families_begun on refresh_families (account_id, user_id, created_at);
 create index if not exists sessions_begun on sessions (account_id, user_id, created_at);
+-- Roles of one name, what is left of one person, and messages to an inbox are found without a look at all others of the account.
+create index if not exists roles_named on roles (account_id, name, deleted_at, id);
+create index if not exists session_endings_person on session_endings (account_id, user_id, session_id);
+create index if not exists outbox_inboxes on outbox (account_id, id) where inbox is not null;

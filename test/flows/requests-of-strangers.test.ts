@@ -1,0 +1,79 @@
+/** An authorization request is kept for half an hour, and anybody may send one: one address fills no database. */
+import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
+import { budgets } from "../../src/limits/budgets.ts";
+import { takeBudget } from "../../src/limits/limits.ts";
+import { sourceSubject } from "../../src/limits/source.ts";
+import { describeOnBothEngines } from "../support/engines.ts";
+import {
+  addClient,
+  call,
+  createTenant,
+  type Latchkey,
+  startLatchkey,
+  type Tenant,
+  type TestClient,
+} from "../support/latchkey.ts";
+import { answered, type StandardClient, standardClient } from "../support/standard-client.ts";
+import { openSurfer } from "../support/surfer.ts";
+
+describeOnBothEngines("requests of strangers", (engine) => {
+  let latchkey: Latchkey;
+  let tenant: Tenant;
+  let own: TestClient;
+  let open: TestClient;
+  let standard: StandardClient;
+  beforeAll(async () => {
+    latchkey = await startLatchkey(engine, { env: { TRUSTED_PROXIES: "127.0.0.0/8" } });
+  });
+  beforeEach(async () => {
+    tenant = await createTenant(latchkey);
+    own = await addClient(latchkey, tenant.account_id, { first_party: true });
+    open = await addClient(latchkey, tenant.account_id, { token_endpoint_auth_method: "none" });
+    standard = standardClient(latchkey, tenant, own);
+  });
+  afterAll(() => latchkey.close());
+
+  const from = (address: string) => ({ "x-forwarded-for": address });
+  const CROWD = "192.0.2.1";
+  /** All but one of what an address has; the windows of two minutes may meet here. */
+  const useUp = async () => {
+    const { storage, directory } = latchkey.server.core;
+    const { account_id } = tenant;
+    const subject = sourceSubject(directory.master_keys, account_id, CROWD);
+    const cost = budgets.request_source.limit - 1;
+    await takeBudget(storage, { account_id, budget: "request_source", subject, cost }, storage.now());
+  };
+  const kept = async () => {
+    const { read } = latchkey.server.core.storage;
+    const rows = read.selectFrom("authorization_requests").select("id").where("account_id", "=", tenant.account_id);
+    return (await rows.execute()).length;
+  };
+  const ask = async (address: string) => {
+    const reply = await call(standard.address(own), { headers: from(address) });
+    return reply.status;
+  };
+  const push = async () => {
+    const challenge = { code_challenge: "c".repeat(43), code_challenge_method: "S256" };
+    const form = Object.fromEntries(new URL(standard.address(open, challenge)).searchParams);
+    return (await call(`${tenant.issuer}/oauth/par`, { method: "POST", headers: from(CROWD), form })).status;
+  };
+
+  it("are counted by address, of each account alone, and leave nothing where they are refused", async () => {
+    await useUp();
+    expect([await ask(CROWD), await ask(CROWD), await push()]).toEqual([303, 429, 429]);
+    expect(await kept()).toBe(1);
+    expect(await ask("192.0.2.2"), "at the same client").toBe(303);
+    const refused = await call(standard.address(own), { headers: { ...from(CROWD), accept: "application/json" } });
+    expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
+  });
+
+  it("use up nothing of browsers behind the same address in which somebody has logged in", async () => {
+    const surfer = openSurfer(latchkey, from(CROWD));
+    await surfer.logIn(standard.address(own), tenant, await standard.someone());
+    await useUp();
+    expect(await ask(CROWD), "its login was one of them").toBe(429);
+    const silent = await surfer.visit(standard.address(own, { prompt: "none" }));
+    expect(answered(silent).get("code")).toBeTruthy();
+    expect((await surfer.visit(standard.address(own, { prompt: "login" }))).status).toBe(200);
+  });
+});

@@ -1,0 +1,103 @@
+/** Pages of few among very many are found by an index that leads to no others: each of these may be asked for by tenants at will. */
+import { sql } from "kysely";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { finishEndings } from "../../src/authentication/sessions/endings.ts";
+import { sqlitePath } from "../../src/config.ts";
+import type { Directory } from "../../src/directory/directory.ts";
+import { pagesOfRoles } from "../../src/directory/roles/find-role.ts";
+import { listInbox } from "../../src/outbox/inbox.ts";
+import { openSqliteFile } from "../../src/storage/sqlite/connection.ts";
+import type { Storage } from "../../src/storage/storage.ts";
+import { describeOnBothEngines, openTestStorage, type TestStorage } from "../support/engines.ts";
+
+const MANY = 5_000;
+const account_id = "T00000001";
+const times = { created_at: "2026-01-01T00:00:00.000Z", updated_at: "2026-01-01T00:00:00.000Z" };
+const indexes = Array.from({ length: MANY }, (_, index) => index);
+
+describeOnBothEngines("a page of few", (engine) => {
+  let test: TestStorage;
+  const asked: string[] = [];
+  beforeAll(async () => {
+    test = await openTestStorage(engine, (text) => asked.push(text));
+    const roles = indexes.map((n) => ({
+      account_id,
+      id: `role-${n}`,
+      name: `role ${n}`,
+      scope: "[]",
+      created_by: "x",
+      ...times,
+    }));
+    const endings = indexes.map((n) => ({
+      account_id,
+      session_id: `s-${n}`,
+      user_id: "other",
+      client_id: "",
+      sid: "",
+    }));
+    const messages = indexes.map((n) => ({
+      ...{ account_id, id: `m-${n}`, kind: "backchannel_logout", channel: "http", destination: "x", inbox: null },
+      ...{
+        payload: "{}",
+        state: "sent",
+        attempts: 1,
+        next_attempt_at: times.created_at,
+        created_at: times.created_at,
+        expires_at: "2027",
+      },
+    }));
+    for (let from = 0; from < MANY; from += 500)
+      await test.storage.write(async ({ db }) => {
+        await db
+          .insertInto("roles")
+          .values(roles.slice(from, from + 500) as never)
+          .execute();
+        await db
+          .insertInto("session_endings")
+          .values(endings.slice(from, from + 500))
+          .execute();
+        await db
+          .insertInto("outbox")
+          .values(messages.slice(from, from + 500) as never)
+          .execute();
+      });
+    if (engine === "postgres") await test.storage.write(async ({ db }) => void (await sql`analyze`.execute(db)));
+  });
+  afterAll(() => test.close());
+
+  /** How the engine carries out the last statement of a kind that was asked. */
+  async function planOf(kind: RegExp): Promise<string> {
+    const text = asked.findLast((one) => kind.test(one));
+    if (text === undefined) throw new Error(`none was asked: ${asked.slice(-5).join("\n")}`);
+    // The account comes first; of the rest there is none.
+    let place = 0;
+    const filled = text
+      .replaceAll(/\$(\d+)|\?/g, (_, numbered = String(++place)) => (numbered === "1" ? `'${account_id}'` : "'none'"))
+      .replace(/limit '\w+'/, "limit 5");
+    if (engine === "postgres") {
+      const { rows } = await sql<Record<string, string>>`${sql.raw(`explain ${filled}`)}`.execute(test.storage.read);
+      return rows.map((row) => row["QUERY PLAN"]).join("\n");
+    }
+    const file = openSqliteFile(sqlitePath(test.database_url));
+    const rows = file.all(`explain query plan ${filled}`);
+    file.close();
+    return rows.map(({ detail }) => String(detail)).join("\n");
+  }
+  const own = (): Pick<Directory, "storage"> => ({ storage: test.storage as Storage });
+
+  it("of roles of one name", async () => {
+    const query = { name: "none", include_deleted: false, limit: 5 };
+    for await (const _ of pagesOfRoles(own() as Directory, account_id, query));
+    expect(await planOf(/from "roles"/)).toContain("roles_named");
+  });
+
+  it("of what is left of one person's sessions", async () => {
+    await finishEndings(own() as Directory, { account_id, user_id: "nobody" });
+    expect(await planOf(/from "session_endings" where .*limit \S+$/)).toContain("session_endings_person");
+  });
+
+  it("of messages to any inbox", async () => {
+    await listInbox(test.storage, account_id, null, 5);
+    expect(await planOf(/from "outbox"/)).toContain("outbox_inboxes");
+  });
+});
