@@ -15,9 +15,9 @@ import type { AccessToken } from "../../tokens/verify.ts";
 import { lookUpToken } from "../bearer/bearer.ts";
 import { isApiFor } from "../is-api-for.ts";
 import type { Oauth } from "../oauth.ts";
+import { providerStands } from "../provider-stands.ts";
 import { holderOf } from "../refresh/family.ts";
 import { lookUpLiveFamily } from "../refresh/find-family.ts";
-import { providerStands } from "../refresh/provider-stands.ts";
 
 type Answer = Record<string, unknown>;
 

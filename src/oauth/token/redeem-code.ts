@@ -19,8 +19,8 @@ import { type IssuedAccessToken, issueAccessToken } from "../../tokens/issue.ts"
 import { type AuthorizationCode, readAuthorizationCode } from "../authorization-code.ts";
 import { issuingOf } from "../authorization-for.ts";
 import type { Oauth } from "../oauth.ts";
+import { checkProvider } from "../provider-stands.ts";
 import { beginFamily } from "../refresh/begin-family.ts";
-import { checkProvider } from "../refresh/provider-stands.ts";
 import { noteUsed } from "../registration/note-used.ts";
 import { countedScope, givenBy, identity_scopes } from "../scopes.ts";
 import { checkTarget } from "./check-target.ts";

@@ -1,10 +1,10 @@
-import { type Account, issuerOf } from "../../directory/accounts/account.ts";
-import type { Client } from "../../directory/clients/client.ts";
-import type { Directory } from "../../directory/directory.ts";
-import { listHeld } from "../../directory/grants/find-grant.ts";
-import { namesProvider, providedFor } from "../../directory/grants/provided.ts";
-import { refuse } from "../../errors.ts";
-import { userinfoAudience } from "../scopes.ts";
+import { type Account, issuerOf } from "../directory/accounts/account.ts";
+import type { Client } from "../directory/clients/client.ts";
+import type { Directory } from "../directory/directory.ts";
+import { listHeld } from "../directory/grants/find-grant.ts";
+import { namesProvider, providedFor } from "../directory/grants/provided.ts";
+import { refuse } from "../errors.ts";
+import { userinfoAudience } from "./scopes.ts";
 
 interface Vouched {
   /** What the login is for. */
