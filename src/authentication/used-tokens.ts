@@ -1,4 +1,5 @@
 import { expirySweep } from "../storage/delete-expired.ts";
+import { hotSource } from "../storage/hot-sources.ts";
 import { insertOnce } from "../storage/insert-once.ts";
 import type { Database, Instant } from "../storage/storage.ts";
 
@@ -12,7 +13,7 @@ export interface UsedToken {
 /** Says that a token was used, and whether that was the first time. */
 export const useStatement = insertOnce<UsedToken>({
   name: "use_token",
-  source: import.meta.url,
+  source: hotSource(import.meta.url),
   table: "used_tokens",
   columns: { account_id: "text", id: "text", expires_at: "text" },
 });

@@ -1,5 +1,6 @@
 import { type RawBuilder, sql } from "kysely";
 import { deleteEnded } from "../storage/delete-expired.ts";
+import { hotSource } from "../storage/hot-sources.ts";
 import { type Database, type HotStatement, type Instant, instant, type Row, type Storage } from "../storage/storage.ts";
 import { budgets, type Charge } from "./budgets.ts";
 
@@ -29,7 +30,7 @@ const COLUMNS = "account_id, budget, subject, count, window_ends_at";
 
 export const takeStatement: HotStatement<TakeInput, Counted> = {
   name: "take_budget",
-  source: import.meta.url,
+  source: hotSource(import.meta.url),
   key: ({ charge }) => keyOf(charge),
   mode: { kind: "counting", merge: mergeSteps, split: splitCount },
   sqlite(db, input) {

@@ -16,17 +16,8 @@ const anybody = { claimed_by: "", takes_over: true };
 const quiet = { info() {}, warn() {}, error() {} };
 
 function message(storage: Storage, fields: Partial<OutboxMessage> = {}): OutboxMessage {
-  const expires_at = storage.now() + 600_000;
-  return {
-    account_id,
-    kind: "note",
-    channel: "mail",
-    destination: "",
-    inbox: null,
-    payload: { n: 1 },
-    expires_at,
-    ...fields,
-  };
+  const about = { kind: "note", channel: "mail", destination: "", inbox: null, payload: { n: 1 } } as const;
+  return { account_id, ...about, expires_at: storage.now() + 600_000, ...fields };
 }
 
 const slotsOf = (all: number, each = all) => ({ mail: { all, each }, sms: { all, each }, http: { all, each } });
@@ -98,14 +89,12 @@ describeOnBothEngines("outbox", (engine) => {
 
   /** The same database, which nobody reaches while it `isAway`. */
   function unreachable(isAway: () => boolean): Storage {
-    const reach = <T>(what: T): T => {
+    const reach = () => {
       if (isAway()) throw refuse("temporarily_unavailable");
-      return what;
+      return storage;
     };
-    return Object.create(storage, {
-      read: { get: () => reach(storage.read) },
-      write: { value: (work: Parameters<Storage["write"]>[0]) => reach(storage).write(work) },
-    }) as Storage;
+    const write: Storage["write"] = (work) => reach().write(work);
+    return Object.create(storage, { read: { get: () => reach().read }, write: { value: write } }) as Storage;
   }
 
   it("sends what was enqueued, once, with its payload", async () => {

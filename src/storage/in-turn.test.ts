@@ -26,7 +26,7 @@ it("what is done in turn is done one at a time for each key, whatever became of 
   expect(await inTurn("a", work("again"))).toBe("again");
 });
 
-it("what may be done together waits for what is done alone, which it does not overtake, and is done by a few at a time", async () => {
+it("what may be done together is done by a few at a time, and does not overtake what is done alone", async () => {
   const inTurn = openInTurn();
   const happened: string[] = [];
   const ends: (() => void)[] = [];

@@ -75,7 +75,7 @@ export interface SqliteConnection {
 export interface HotStatement<I, O> {
   readonly name: string;
   /**
-   * `import.meta.url` of the module that exports it; a thread loads it there, and inputs and answers travel as JSON.
+   * The module that exports it (`hotSource`); a thread loads it there, and inputs and answers travel as JSON.
    * What has none runs where it is asked for.
    */
   readonly source?: string;

@@ -7,6 +7,7 @@
  * other. Whether a guess is compared is decided on locked rows, never on what the statement saw when it began.
  */
 import type { AuditRow } from "../../audit/audit.ts";
+import { hotSource } from "../../storage/hot-sources.ts";
 import type { HotStatement, Instant } from "../../storage/storage.ts";
 import type { GuessWindow } from "./guess-window.ts";
 import { REDEEM_NUMERIC_POSTGRES } from "./redeem-numeric-postgres.ts";
@@ -101,7 +102,7 @@ const mode = { kind: "spending" } as const;
 
 const numericStatement: HotStatement<RedeemInput, RedeemAnswer> = {
   name: "redeem_numeric_code",
-  source: import.meta.url,
+  source: hotSource(import.meta.url),
   mode,
   key: ({ account_id, person }) => `${account_id} ${person}`,
   sqlite: redeemOnSqlite,
@@ -110,7 +111,7 @@ const numericStatement: HotStatement<RedeemInput, RedeemAnswer> = {
 
 const strongStatement = (name: string, kind: "typable" | "link"): HotStatement<RedeemInput, RedeemAnswer> => ({
   name,
-  source: import.meta.url,
+  source: hotSource(import.meta.url),
   mode,
   key: ({ account_id, digests }) => `${account_id} ${digests[0]}`,
   sqlite: redeemOnSqlite,

@@ -1,3 +1,4 @@
+import { hotSource } from "../../storage/hot-sources.ts";
 import { inputOf } from "../../storage/set-form.ts";
 import { type HotStatement, type Instant, instant } from "../../storage/storage.ts";
 import type { Client } from "../clients/client.ts";
@@ -16,7 +17,7 @@ const columns = ["account_id", "id", "since", "now"] as const;
 /** Passes over a person whose row anybody holds, and over one who was deleted. */
 export const seenStatement: HotStatement<Seen, null> = {
   name: "note_seen",
-  source: import.meta.url,
+  source: hotSource(import.meta.url),
   mode: { kind: "spending" },
   key: ({ account_id, id }) => `${account_id} ${id}`,
   sqlite(db, seen) {

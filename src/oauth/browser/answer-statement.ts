@@ -1,4 +1,5 @@
 import { sessionLives } from "../../authentication/sessions/session-lives.ts";
+import { hotSource } from "../../storage/hot-sources.ts";
 import { inputOf } from "../../storage/set-form.ts";
 import type { HotStatement, Instant, Row } from "../../storage/storage.ts";
 
@@ -66,7 +67,7 @@ function covers(consent: Row | undefined, host: string | null, asked: string | n
  */
 export const answerStatement: HotStatement<Answering, Answered> = {
   name: "answer_request",
-  source: import.meta.url,
+  source: hotSource(import.meta.url),
   mode: { kind: "spending" },
   key: ({ account_id, session_id }) => `${account_id} ${session_id}`,
   sqlite(db, { account_id, session_id, now, idle_expires_at, request_id, sid, client_id, ...consent }) {

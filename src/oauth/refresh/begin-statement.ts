@@ -1,4 +1,5 @@
 import { loginStands } from "../../directory/users/logins-ended.ts";
+import { hotSource } from "../../storage/hot-sources.ts";
 import { insertOnce } from "../../storage/insert-once.ts";
 import type { Family } from "./family.ts";
 
@@ -33,7 +34,7 @@ export interface NewFamily
 /** Begins a family, unless it or all that the person had begun has ended already; says whether it did. */
 export const beginStatement = insertOnce<NewFamily>({
   name: "begin_refresh_family",
-  source: import.meta.url,
+  source: hotSource(import.meta.url),
   table: "refresh_families",
   columns: {
     account_id: "text",

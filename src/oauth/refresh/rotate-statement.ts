@@ -1,5 +1,6 @@
 import { secretLives } from "../../directory/clients/secret-lives.ts";
 import type { User } from "../../directory/users/user.ts";
+import { hotSource } from "../../storage/hot-sources.ts";
 import { inputOf } from "../../storage/set-form.ts";
 import type { HotStatement, Instant, Row } from "../../storage/storage.ts";
 import type { Login } from "./family.ts";
@@ -85,7 +86,7 @@ const POSTGRES_AT = `greatest(i.now, to_char(clock_timestamp() at time zone 'UTC
 /** Spends a refresh token: of any number of parallel uses exactly one goes on. */
 export const rotateStatement: HotStatement<Rotation, Continued | null> = {
   name: "rotate_refresh_token",
-  source: import.meta.url,
+  source: hotSource(import.meta.url),
   mode: { kind: "spending" },
   key: ({ account_id, id }) => `${account_id} ${id}`,
   sqlite(db, input) {

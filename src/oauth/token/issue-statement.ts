@@ -2,6 +2,7 @@ import { type AuditEvent, type AuditRow, audit_columns, auditEvent } from "../..
 import type { ProvenClient } from "../../directory/clients/secret.ts";
 import { secretLives } from "../../directory/clients/secret-lives.ts";
 import { clientLives, userLives } from "../../directory/lives.ts";
+import { hotSource } from "../../storage/hot-sources.ts";
 import { inputOf } from "../../storage/set-form.ts";
 import { type HotStatement, instant, type Storage } from "../../storage/storage.ts";
 
@@ -52,7 +53,7 @@ const SQLITE_LIVES = lives((column) => `?${columns.indexOf(column) + 1}`);
 /** Says in the audit trail that a client got a token, if everybody concerned lives: as committed, whatever a cache holds. */
 export const issueStatement: HotStatement<IssueInput, IssueAnswer> = {
   name: "issue_token",
-  source: import.meta.url,
+  source: hotSource(import.meta.url),
   mode: { kind: "spending" },
   key: ({ event }) => event.id,
   sqlite(db, { account_id, client_id, secret_id, grant_id, user_id, event }) {

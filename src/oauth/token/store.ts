@@ -1,6 +1,7 @@
 import { secretLives } from "../../directory/clients/secret-lives.ts";
 import { allLive } from "../../directory/lives.ts";
 import { loginStands } from "../../directory/users/logins-ended.ts";
+import { hotSource } from "../../storage/hot-sources.ts";
 import { inputOf } from "../../storage/set-form.ts";
 import type { Database, HotStatement, Instant } from "../../storage/storage.ts";
 import { familyEnded } from "../refresh/family-ended.ts";
@@ -67,7 +68,7 @@ export async function selectRedeemed(db: Database, account_id: string, code_id: 
  */
 export const redeemStatement: HotStatement<RedeemInput, RedeemAnswer> = {
   name: "redeem_authorization_code",
-  source: import.meta.url,
+  source: hotSource(import.meta.url),
   mode: { kind: "spending" },
   key: ({ account_id, code_id }) => `${account_id} ${code_id}`,
   sqlite(db, input) {

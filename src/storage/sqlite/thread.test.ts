@@ -1,9 +1,12 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { sql } from "kysely";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { until } from "../../../test/support/smtp.ts";
 import { takeStatement } from "../../limits/store.ts";
+import { hotSource } from "../hot-sources.ts";
 import { migrate } from "../migrate.ts";
 import { openStorage } from "../open.ts";
 import type { HotStatement, Storage } from "../storage.ts";
@@ -86,6 +89,26 @@ describe("the writer thread", () => {
     },
   );
 
+  it("carries out a statement whose module it could not read at first", async () => {
+    const file = join(folder, "late.mjs");
+    const late = { ...takeStatement, name: "late", source: pathToFileURL(file).href };
+    writeFileSync(file, "half of it, which Node.js remembers as");
+    expect((await storage.hot(late, step("a"))).count, "here").toBe(1);
+    writeFileSync(file, "export const late = { name: 'late', sqlite: () => ({ count: -1 }) }");
+    await until("the thread's answer", async () => (await storage.hot(late, step("a"))).count === -1);
+  });
+
+  it("reads modules that declare statements before any is asked for", async () => {
+    const file = join(folder, "read");
+    const text = `import { writeFileSync } from "node:fs"; writeFileSync(${JSON.stringify(file)}, "")`;
+    hotSource(`data:text/javascript,${encodeURIComponent(text)}`);
+    const other = join(folder, "other.db");
+    await migrate(`sqlite:${other}`);
+    const opened = await openStorage({ database_url: `sqlite:${other}`, exclusive: true });
+    await until("the module", () => existsSync(file));
+    await opened.close();
+  });
+
   it("has ended: nobody is answered as if it were on disk, and whoever watches over the server is told", async () => {
     const leave: HotStatement<string, number> = {
       name: "leave",
@@ -123,7 +146,8 @@ it("the writer thread finds every hot statement of the house, each under a name 
   );
   const names: string[] = [];
   for (const file of files) {
-    const declared = readFileSync(join(house, file), "utf8").match(/\bsource: import\.meta\.url/g)?.length ?? 0;
+    const declared =
+      readFileSync(join(house, file), "utf8").match(/\bsource: hotSource\(import\.meta\.url\)/g)?.length ?? 0;
     if (declared === 0) continue;
     const found = statementsIn((await import(join(house, file))) as object);
     expect(found.length, `${file} exports what it declares`).toBeGreaterThanOrEqual(declared);

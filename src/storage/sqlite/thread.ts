@@ -4,6 +4,7 @@
  */
 import { Worker } from "node:worker_threads";
 import { refuse } from "../../errors.ts";
+import { hotSources } from "../hot-sources.ts";
 import { builtFrom } from "./built-from.ts";
 import { BrokenDisk } from "./errors.ts";
 
@@ -44,6 +45,11 @@ export interface ThreadOptions {
   readonly watched: boolean;
 }
 
+/** What the thread begins with: built modules to read before any of their statements is called. */
+export interface ThreadData extends ThreadOptions {
+  readonly sources: readonly string[];
+}
+
 export interface WriterThread {
   /**
    * `patience`: milliseconds for which they wait for another process that holds the file.
@@ -71,8 +77,9 @@ interface Pending {
 }
 
 export function openWriterThread(options: ThreadOptions, onQuery?: (sql: string) => void): WriterThread {
+  const workerData: ThreadData = { ...options, sources: hotSources().map(builtFrom) };
   const worker = new Worker(new URL(builtFrom(new URL("./writer-thread.ts", import.meta.url).href)), {
-    workerData: options,
+    workerData,
     execArgv: [],
   });
   const gone = new Promise((resolve) => worker.once("exit", resolve));

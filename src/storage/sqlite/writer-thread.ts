@@ -9,17 +9,26 @@ import { sqliteCode } from "./errors.ts";
 import { openFlusher } from "./flusher.ts";
 import { leaveCheckpoints, openConfigured } from "./open-file.ts";
 import { statementsIn } from "./statements-in.ts";
-import type { Batch, Outcome, ThreadOptions } from "./thread.ts";
+import type { Batch, Outcome, ThreadData } from "./thread.ts";
 
 type Statement = HotStatement<unknown, unknown>;
 
-const { path, watched } = workerData as ThreadOptions;
+const { path, watched, sources } = workerData as ThreadData;
 const seen = new Set<string>();
 const file = openConfigured(path, watched ? (sql) => seen.add(sql) : undefined);
 leaveCheckpoints(file);
 leaveWaiting(file);
 const flusher = openFlusher(path);
+const places: { readonly name: string; readonly source: string }[] = [];
+/** By place, as soon as they were found. */
 const statements: (Statement | undefined)[] = [];
+const readings = new Map<string, Promise<readonly Statement[]>>();
+const failed = new Set<string>();
+const told = new Set<number>();
+/** Milliseconds after which a module that could not be read may be tried again. */
+const PAUSE = 2_000;
+let repeated = 0;
+for (const source of sources) void read(source).catch(() => {});
 
 /**
  * Batches are carried out in the order in which they came; a flush does not hold up the next of them. Between two of
@@ -34,7 +43,8 @@ parentPort?.on("message", (message: string) => {
 });
 
 async function carryOut({ id, calls, patience, announced = [] }: Batch, came: number): Promise<void> {
-  for (const { name, source } of announced) statements.push(await find(name, source));
+  places.push(...announced);
+  for (const [place] of calls) statements[place] ??= await find(place);
   try {
     await begin(file, () => came + patience <= performance.now());
   } catch (error) {
@@ -65,18 +75,36 @@ function commit(calls: Batch["calls"]): readonly unknown[] | undefined {
 }
 
 /**
- * @returns undefined where the module exports none of that name: batches that call it are left undone, and run where
- * they came from.
+ * @returns undefined where the module cannot be read, or exports none of that name: batches that call it are left undone,
+ * and run where they came from.
  */
-async function find(name: string, source: string): Promise<Statement | undefined> {
+async function find(place: number): Promise<Statement | undefined> {
+  const { name, source } = places[place] as (typeof places)[number];
   try {
-    const found = statementsIn((await import(source)) as object).find((one) => one.name === name);
+    const found = (await read(source)).find((one) => one.name === name);
     if (found) return found;
     throw new Error("the module exports no such statement");
   } catch (error) {
-    process.emitWarning(`the writer thread cannot run ${name} of ${source}: ${(error as Error).message}`);
+    const reason = (error as Error).message;
+    if (!told.has(place)) process.emitWarning(`the writer thread cannot run ${name} of ${source}: ${reason}`);
+    told.add(place);
     return undefined;
   }
+}
+
+/** The hot statements of a module. One that could not be read, as where no descriptor was left, is tried again later. */
+function read(source: string): Promise<readonly Statement[]> {
+  const known = readings.get(source);
+  if (known) return known;
+  // Node.js never reads again what it could not read once, save under another address.
+  const address = failed.has(source) ? `${source}#${++repeated}` : source;
+  const reading = import(address).then((exported: object) => statementsIn(exported));
+  readings.set(source, reading);
+  reading.catch(() => {
+    failed.add(source);
+    setTimeout(() => readings.delete(source), PAUSE).unref();
+  });
+  return reading;
 }
 
 function reply(outcome: Outcome): void {
