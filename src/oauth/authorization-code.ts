@@ -28,6 +28,8 @@ export interface AuthorizationCode {
   readonly openid: boolean;
   /** The browser session that it came from; `sid` of the ID token. */
   readonly session_id?: string | undefined;
+  /** Issuer of the other server that vouched for the person. */
+  readonly provider?: string | undefined;
   /** Milliseconds since the epoch. */
   readonly expires_at: number;
 }

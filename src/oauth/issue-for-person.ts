@@ -23,7 +23,8 @@ export async function issueForPerson({ directory, tokens }: Oauth, login: Lastin
   const { account, client, subject, holder_id } = login;
   const authorization = await authorizePerson(directory, login);
   const issued = await issueAccessToken(tokens, authorization, now);
-  const begun = { ...authorization, password_set_at: subject.password_set_at, surface: "account" as const };
+  const { password_set_at, provider } = subject;
+  const begun = { ...authorization, password_set_at, provider, surface: "account" as const };
   const lasting =
     holder_id === undefined
       ? {}

@@ -4,7 +4,7 @@ import type { Account } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { grantsOf } from "../../directory/grants/find-grant.ts";
-import { withoutSlash } from "../../directory/grants/provider-callback.ts";
+import { namesProvider } from "../../directory/grants/provided.ts";
 import { lookUpUser } from "../../directory/users/find-user.ts";
 import { acr_values } from "../authorization-for.ts";
 import type { Oauth } from "../oauth.ts";
@@ -59,15 +59,13 @@ async function usableSessions(
   const found = await findSessions(oauth.directory, request.account_id, browser);
   const sessions = found.filter(({ user_type }) => user_type === wanted);
   if (sessions.every(({ provider }) => provider === null)) return sessions;
-  const asked = (await providersOf(oauth, resumed, request)).map(({ oidc }) => withoutSlash(oidc.authority));
-  return sessions.filter(({ provider }) => provider === null || asked.includes(withoutSlash(provider)));
+  const asked = await providersOf(oauth, resumed, request);
+  return sessions.filter(({ provider }) => provider === null || namesProvider(asked, provider));
 }
 
 /** Whether a session says anything at a client, whatever is asked there. */
 export async function countsAt({ directory }: Pick<Oauth, "directory">, { provider }: Session, client: Client) {
-  if (provider === null) return true;
-  const grants = await grantsOf(directory, client);
-  return grants.some(({ oidc }) => oidc && withoutSlash(oidc.authority) === withoutSlash(provider));
+  return provider === null || namesProvider(await grantsOf(directory, client), provider);
 }
 
 /** Seconds that a login is new enough for the request that it was made for, or a `max_age` of 0 could never be met. */

@@ -2,10 +2,10 @@ import { discover, exchangeCode, type Provider } from "../../authentication/fede
 import { linkIdentity } from "../../authentication/federation/link-identity.ts";
 import { recordRefusal } from "../../authentication/federation/record-refused.ts";
 import type { AuthenticatedSubject } from "../../authentication/subject.ts";
-import { canonicalAudience } from "../../directory/grants/audience.ts";
 import { grantsOf } from "../../directory/grants/find-grant.ts";
-import type { Grant, GrantOidc } from "../../directory/grants/grant.ts";
+import type { GrantOidc } from "../../directory/grants/grant.ts";
 import { openOidcSecret } from "../../directory/grants/oidc-secret.ts";
+import { type Provided, providedFor } from "../../directory/grants/provided.ts";
 import { providerCallback, providerDigest } from "../../directory/grants/provider-callback.ts";
 import { hostOf, PATIENCE, upstreamFailed } from "../../egress/documents.ts";
 import { noSuch } from "../../errors.ts";
@@ -19,18 +19,13 @@ import { RedirectedRefusal } from "./redirected-refusal.ts";
 import type { Resumed } from "./resume.ts";
 import { isFreshEnough, maxAgeThere } from "./upstream-freshness.ts";
 
-type Provided = Grant & { readonly oidc: GrantOidc };
-
 /** The other servers that may log this client's people in: those of its grants for what is asked, or of all where nothing is. */
 export async function providersOf(
   { directory }: Oauth,
   { account, client }: Pick<Resumed, "account" | "client">,
   { parameters }: AuthorizationRequest,
 ): Promise<readonly Provided[]> {
-  const canonical = (audience: string) => canonicalAudience(account, directory.public_url, audience);
-  const { audience } = parameters;
-  const grants = (await grantsOf(directory, client)).filter((grant): grant is Provided => grant.oidc !== null);
-  return audience === null ? grants : grants.filter((grant) => canonical(grant.audience) === canonical(audience));
+  return providedFor(directory, account, await grantsOf(directory, client), parameters.audience);
 }
 
 /** What a person knows it by. */

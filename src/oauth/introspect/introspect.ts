@@ -4,6 +4,7 @@
  * In: the authenticated client, and a token of any kind, whether or not it is one. Out: its claims where it lives and is this
  * client's business; else `active: false`, whatever the reason.
  */
+import type { Account } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { findClient } from "../../directory/clients/find-client.ts";
@@ -14,6 +15,7 @@ import type { AccessToken } from "../../tokens/verify.ts";
 import { lookUpToken } from "../bearer/bearer.ts";
 import { isApiFor } from "../is-api-for.ts";
 import type { Oauth } from "../oauth.ts";
+import { providerStands } from "../provider-stands.ts";
 import { holderOf } from "../refresh/family.ts";
 import { lookUpLiveFamily } from "../refresh/find-family.ts";
 
@@ -31,7 +33,7 @@ export async function introspect(oauth: Oauth, client: Client, presented: string
   const { directory } = oauth;
   const account = await findAccount(directory, client.account_id);
   const token = await lookUpToken(oauth, client.account_id, presented);
-  if (!token) return aboutLogin(oauth, client, presented);
+  if (!token) return aboutLogin(oauth, account, client, presented);
   const told = token.client_uuid === client.id || isApiFor(client, account, directory.public_url, token.audience);
   return told ? aboutToken(token) : inactive;
 }
@@ -59,11 +61,17 @@ function aboutToken(token: AccessToken): Answer {
 }
 
 /** A refresh token is worth a login, to its holder; whose login it is may be another client. */
-async function aboutLogin({ directory, tokens }: Oauth, client: Client, presented: string): Promise<Answer> {
+async function aboutLogin(
+  { directory, tokens }: Oauth,
+  account: Account,
+  client: Client,
+  presented: string,
+): Promise<Answer> {
   const { account_id } = client;
   const family = await lookUpLiveFamily(directory, account_id, secret(presented));
   if (!family || holderOf(family) !== client.id) return inactive;
   const issuing = family.client_id === client.id ? client : await findClient(directory, account_id, family.client_id);
+  if (!(await providerStands(directory, account, issuing, family))) return inactive;
   const exp = Math.floor(Math.min(Date.parse(family.expires_at), Date.parse(family.idle_expires_at)) / 1000);
   const sub = await subjectIn(tokens, account_id, sectorOf(issuing), family.user_id);
   return { active: true, scope: family.scope.join(" "), sub, client_id: issuing.client_id, exp };

@@ -13,7 +13,10 @@ import { boundTo, digestOf, type LoginSurface, refreshToken } from "./family.ts"
 
 /** What a login came of; `session_id` and `surface` as in Family. */
 type Begun = Authorization &
-  Pick<AuthenticatedSubject, "password_set_at"> & { readonly session_id?: string; readonly surface: LoginSurface };
+  Pick<AuthenticatedSubject, "password_set_at" | "provider"> & {
+    readonly session_id?: string;
+    readonly surface: LoginSurface;
+  };
 
 /**
  * The first refresh token of a person's login at a client, for its holder (a client's uuid). `now` in milliseconds: when
@@ -48,6 +51,7 @@ export async function beginFamily(
     dpop_jkt: boundTo(client, authorization.dpop_jkt),
     session_id: authorization.session_id ?? null,
     surface: authorization.surface,
+    provider: authorization.provider ?? null,
     created_at: instant(began_at),
     idle_expires_at: instant(now + settings.refresh_idle_lifetime * 1000),
     expires_at: instant(now + settings.refresh_lifetime * 1000),

@@ -19,6 +19,7 @@ export interface NewFamily
     | "dpop_jkt"
     | "session_id"
     | "surface"
+    | "provider"
     | "created_at"
     | "idle_expires_at"
     | "expires_at"
@@ -52,6 +53,7 @@ export const beginStatement = insertOnce<NewFamily>({
     dpop_jkt: "text",
     session_id: "text",
     surface: "text",
+    provider: "text",
     created_at: "text",
     idle_expires_at: "text",
     expires_at: "text",

@@ -46,6 +46,8 @@ export interface Family {
   readonly session_id: string | null;
   /** Where the login began; null where a version before did not note it. */
   readonly surface: LoginSurface | null;
+  /** Issuer of the other server that vouched for the person; null also where a version before did not note it. */
+  readonly provider: string | null;
   /** When the login began: before the family did, where it came out of a code. */
   readonly created_at: Instant;
   readonly rotated_at: Instant | null;
@@ -68,6 +70,7 @@ export type Login = Pick<
   | "amr"
   | "userinfo_claims"
   | "session_id"
+  | "provider"
 >;
 
 /** The uuid of the client that a family's refresh tokens are bound to (RFC 6749 §6). */

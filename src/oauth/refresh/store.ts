@@ -27,7 +27,8 @@ const decode = (row: StoredFamily): Family =>
   }) as Family;
 
 /** Columns of a login that goes on. */
-export const LOGIN = "id, client_id, user_id, grant_id, audience, scope, auth_time, amr, userinfo_claims, session_id";
+export const LOGIN =
+  "id, client_id, user_id, grant_id, audience, scope, auth_time, amr, userinfo_claims, session_id, provider";
 
 export const decodeLogin = (row: Row): Login => ({
   id: String(row.id),
@@ -40,6 +41,7 @@ export const decodeLogin = (row: Row): Login => ({
   amr: listOf(row.amr),
   userinfo_claims: listOf(row.userinfo_claims),
   session_id: row.session_id as string | null,
+  provider: row.provider as string | null,
 });
 
 export async function selectFamily(db: Database, account_id: string, id: string): Promise<Family | undefined> {

@@ -19,6 +19,7 @@ import { type IssuedAccessToken, issueAccessToken } from "../../tokens/issue.ts"
 import { type AuthorizationCode, readAuthorizationCode } from "../authorization-code.ts";
 import { issuingOf } from "../authorization-for.ts";
 import type { Oauth } from "../oauth.ts";
+import { checkProvider } from "../provider-stands.ts";
 import { beginFamily } from "../refresh/begin-family.ts";
 import { noteUsed } from "../registration/note-used.ts";
 import { givenBy, identity_scopes } from "../scopes.ts";
@@ -66,12 +67,14 @@ export async function redeemAuthorizationCode(
   checkTarget(directory, account, content.authorization.audience, audience);
   checkUnrevoked(directory.revocations, account_id, content.authorization);
   const held = await spend(directory, content, request, now);
+  const { provider } = content;
+  await checkProvider(directory, account, client, { audience: content.authorization.audience, provider });
   await noteUsed(directory, client);
   const scope = await stillGiven(directory, account, content, held);
   const authorization = { ...content.authorization, scope, issuing: issuingOf(directory, account), dpop_jkt };
   const issued = await issueAccessToken(tokens, authorization, now);
   const { openid, session_id = authorization.sid, nonce, acr, claims } = content;
-  const begun = { ...authorization, ...(openid ? { session_id } : {}), surface: "oauth" as const };
+  const begun = { ...authorization, ...(openid ? { session_id } : {}), provider, surface: "oauth" as const };
   const lasting = lasts(client, scope)
     ? { refresh_token: await beginFamily(directory, account, client, begun, client.id, now) }
     : {};

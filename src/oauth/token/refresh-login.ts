@@ -16,6 +16,7 @@ import { authorizePerson } from "../authorization-for.ts";
 import { checkBound } from "../dpop/check-bound.ts";
 import type { PersonTokens } from "../issue-for-person.ts";
 import type { Oauth } from "../oauth.ts";
+import { checkProvider } from "../provider-stands.ts";
 import { holderOf, type Login, type LoginSurface, surfaceOf } from "../refresh/family.ts";
 import { lookUpFamilyOf } from "../refresh/find-family.ts";
 import { rotateRefreshToken } from "../refresh/rotate.ts";
@@ -128,6 +129,7 @@ async function authorizationNow(
 ): Promise<Authorization> {
   const grant = await grantOf(directory, account, client, login);
   if (!grant) throw refuse("invalid_grant", { message: "The client's grant no longer exists." });
+  await checkProvider(directory, account, client, login);
   const { id: authorization_id, audience, auth_time: authenticated_at, amr, userinfo_claims } = login;
   const asked = narrowScope(login.scope, requested);
   const second_factor = person.second_factor === 1;
