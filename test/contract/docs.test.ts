@@ -62,7 +62,7 @@ describe("the documents of the interface", () => {
   });
 
   it("show a viewer whose parts lie below its own address, whatever stands before that", async () => {
-    const { status, headers } = await call(`${latchkey.url}/docs`, { redirect: "manual" });
+    const { status, headers } = await call(`${latchkey.url}/docs`);
     expect([status, headers.get("location")]).toEqual([302, "docs/"]);
     const { text } = await call(`${latchkey.url}/docs/`);
     const parts = [...text.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, address = ""]) => address);
