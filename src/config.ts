@@ -5,7 +5,7 @@
 import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { misspelled } from "./misspelled.ts";
+import { misspelled } from "./config/misspelled.ts";
 import { type Secret, secret } from "./secrets/secret.ts";
 
 export interface Config {
