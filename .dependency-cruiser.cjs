@@ -97,7 +97,7 @@ module.exports = {
     {
       name: "server-knows-no-command",
       severity: "error",
-      from: { path: "^src/(server|core|workers|tune-engine|load-modules|check-settings|advice)\\.ts$" },
+      from: { path: "^src/(server|start-server|core|workers|tune-engine|load-modules|check-settings|advice)\\.ts$" },
       to: { path: "^src/cli/" },
     },
     {
@@ -105,12 +105,12 @@ module.exports = {
       comment: "Reading its modules takes longer than most commands do.",
       severity: "error",
       from: { path: "^src/(cli/|core\\.ts$)", pathNot: TEST },
-      to: { path: "^src/server\\.ts$|routes\\.ts$", dynamic: false },
+      to: { path: "^src/(start-)?server\\.ts$|routes\\.ts$", dynamic: false },
     },
     {
       name: "only-server-mounts-routes",
       severity: "error",
-      from: { path: "^src/", pathNot: ["^src/server\\.ts$", "routes\\.ts$"] },
+      from: { path: "^src/", pathNot: ["^src/start-server\\.ts$", "routes\\.ts$"] },
       to: { path: "routes\\.ts$" },
     },
     {
@@ -133,7 +133,7 @@ module.exports = {
         path: "^src/",
         pathNot: [
           wing([...WINGS, ...GROUND, "cli"]),
-          "^src/(server|core|workers|tune-engine|load-modules|check-settings|advice)\\.ts$",
+          "^src/(server|start-server|core|workers|tune-engine|load-modules|check-settings|advice)\\.ts$",
           TEST,
         ],
       },

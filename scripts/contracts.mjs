@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { operationsPage } from "./operations.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const { startServer } = await import("../dist/server.js");
+const { startServer } = await import("../dist/start-server.js");
 const { readConfig, variables } = await import("../dist/config.js");
 const { AccountSettings } = await import("../dist/directory/accounts/settings.js");
 const { ClientSettings } = await import("../dist/directory/clients/settings.js");

@@ -1,7 +1,7 @@
 /** A session may have led to thousands of logins, and a person may have thousands of sessions: nobody else waits for their end. */
 import { afterAll, beforeAll, beforeEach, expect, it, vi } from "vitest";
 import { finishEndings } from "../../src/authentication/sessions/endings.ts";
-import { sweepsOf } from "../../src/server.ts";
+import { sweepsOf } from "../../src/start-server.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,

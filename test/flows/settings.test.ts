@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { AccountSettings } from "../../src/directory/accounts/settings.ts";
 import type { ClientSettings } from "../../src/directory/clients/settings.ts";
-import { sweepsOf } from "../../src/server.ts";
+import { sweepsOf } from "../../src/start-server.ts";
 import { claimsOf, headerOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, expect, it, vi } from "vitest";
 import type { GoesOn } from "../../src/directory/users/logins-ended.ts";
 import { endLoginsOf } from "../../src/oauth/refresh/end-logins.ts";
 import { uuidv7 } from "../../src/secrets/uuid.ts";
-import { sweepsOf } from "../../src/server.ts";
+import { sweepsOf } from "../../src/start-server.ts";
 import { epoch, instant } from "../../src/storage/storage.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {

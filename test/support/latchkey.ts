@@ -15,7 +15,7 @@ import { createGrant } from "../../src/directory/grants/change-grants.ts";
 import type { GrantType } from "../../src/directory/grants/grant.ts";
 import { createUser } from "../../src/directory/users/create-user.ts";
 import { reveal, secret } from "../../src/secrets/secret.ts";
-import { type RunningServer, startServer } from "../../src/server.ts";
+import { type RunningServer, startServer } from "../../src/start-server.ts";
 import type { Engine } from "../../src/storage/storage.ts";
 import type { Logger } from "../../src/telemetry/log.ts";
 import { createTestDatabase, type TestDatabase } from "./engines.ts";
