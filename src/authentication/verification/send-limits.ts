@@ -3,7 +3,6 @@ import type { Directory } from "../../directory/directory.ts";
 import { type BudgetName, type Charge, limitOf, type Taken } from "../../limits/budgets.ts";
 import { longestWait, takeBudget, takeBudgets, takeNarrowing } from "../../limits/limits.ts";
 import { siteSubject, sourceSubject } from "../../limits/source.ts";
-import type { MasterKeys } from "../../secrets/master-keys.ts";
 import type { Login } from "./login.ts";
 import type { SendRequest } from "./send.ts";
 
