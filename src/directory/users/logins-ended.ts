@@ -34,7 +34,7 @@ export const stillStands = (u: string, began_at: string, isKept: (sid: string) =
  */
 export async function noteLoginsEnded(
   tx: Transaction,
-  { account_id, user_id, kept }: Person & { readonly kept: GoesOn | undefined },
+  { account_id, user_id, kept }: Person & { readonly kept?: GoesOn | undefined },
   now: Instant,
 ): Promise<void> {
   const stood = sql.raw(stillStands("users", "began.at", (sid) => `${sid} = began.sid`));
