@@ -20,7 +20,9 @@ export interface Tokens {
   readonly publishing: Map<string, KeyReading>;
   /** First keys that are being made, by account and algorithm. */
   readonly first_keys: Map<string, Promise<void>>;
-  /** Keys of one algorithm are made one after the other, whoever they are for: flushes wait for the same few threads. */
+  /**
+   * Keys of one algorithm are made one after the other, whoever they are for: flushes wait for the same few threads.
+   */
   readonly making: InTurn;
   /** Keys that accounts keep for good, opened; at most 5 s old, since a database may lose what it has just taken. */
   readonly account_keys: Cache<Uint8Array>;

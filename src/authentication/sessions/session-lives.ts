@@ -1,6 +1,8 @@
 import { stillStands } from "../../directory/users/logins-ended.ts";
 
-/** SQL: a session has not ended with others of its person, whose row is `u`; it goes on with the login that it led to. */
+/**
+ * SQL: a session has not ended with others of its person, whose row is `u`; it goes on with the login that it led to.
+ */
 export const sessionStands = (s: string, u: string): string =>
   stillStands(
     u,

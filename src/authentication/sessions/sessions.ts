@@ -128,7 +128,8 @@ export async function endSession(directory: Directory, { account_id, id, user_id
 const NEWEST = 500;
 
 /**
- * Ends every session of a person but that which led to the login that goes on (empty for none): part of the transaction that
+ * Ends every session of a person but that which led to the login that goes on (empty for none): part of the transaction
+ * that
  * has noted it in their row, by which nobody is logged in by them any more. The newest end here, whatever the clock by
  * which they began, with the first page of what they led to; the rest after that transaction.
  *

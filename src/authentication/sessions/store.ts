@@ -134,7 +134,10 @@ export async function selectWhichEnd(
   return rows.map(({ id, ends }) => ({ id, ends: Number(ends) === 1 }));
 }
 
-/** Held in the order in which everybody locks those rows who takes several. @returns which of them were not ended before. */
+/**
+ * Held in the order in which everybody locks those rows who takes several. @returns which of them were not ended
+ * before.
+ */
 export async function updateEnded(
   db: Database,
   account_id: string,

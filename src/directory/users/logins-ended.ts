@@ -26,7 +26,8 @@ export const loginStands = (u: string, began_at: string): string =>
   `(${u}.logins_ended_at is null or ${u}.logins_ended_at <= ${began_at})`;
 
 /**
- * SQL: the same of what is there since then, which may have gone on. `isKept` says of a `sid` whether it is that; what ended in
+ * SQL: the same of what is there since then, which may have gone on. `isKept` says of a `sid` whether it is that; what
+ * ended in
  * builds that noted none was marked one by one.
  */
 export const stillStands = (u: string, began_at: string, isKept: (sid: string) => string): string =>
@@ -38,7 +39,7 @@ export const stillStands = (u: string, began_at: string, isKept: (sid: string) =
  */
 export async function noteLoginsEnded(
   tx: Transaction,
-  { account_id, user_id, kept }: Person & { readonly kept: GoesOn | undefined },
+  { account_id, user_id, kept }: Person & { readonly kept?: GoesOn | undefined },
   now: Instant,
 ): Promise<void> {
   const stood = sql.raw(stillStands("users", "began.at", (sid) => `${sid} = began.sid`));

@@ -55,7 +55,9 @@ export async function makeKey(
   return { account_id, kid, alg, public_jwk, private_key: seal(keys, keyContext(account_id, kid), pkcs8), ...times };
 }
 
-/** The same, when those are made that others asked for before. @throws 503 temporarily_unavailable when too many wait. */
+/**
+ * The same, when those are made that others asked for before. @throws 503 temporarily_unavailable when too many wait.
+ */
 export const makeKeyInTurn = (
   { master_keys, making }: Pick<Tokens, "master_keys" | "making">,
   account_id: string,
