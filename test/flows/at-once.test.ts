@@ -318,6 +318,7 @@ describeOnBothEngines("changes at once", (engine) => {
     const [now, later] = [instant(milliseconds), instant(milliseconds + 60_000)];
     const browser_digest = Buffer.alloc(32, 1);
     const kept = { account_id, client_id: tenant.client.client_id, created_at: now, expires_at: later };
+    const people = [await addUser(latchkey, account_id), await addUser(latchkey, account_id)];
     for (let round = 0; round < ROUNDS; round++) {
       const request_id = `request-${round}`;
       const sessions = [`one-${round}`, `other-${round}`];
@@ -327,11 +328,13 @@ describeOnBothEngines("changes at once", (engine) => {
           .insertInto("authorization_requests")
           .values({ ...kept, ...texts, id: request_id, browser_digest })
           .execute();
-        for (const id of sessions)
+        for (const [place, id] of sessions.entries()) {
+          const whose = { account_id, id, browser_digest, user_id: people[place]?.id ?? "" };
           await db
             .insertInto("sessions")
-            .values({ account_id, id, browser_digest, user_id: id, auth_time: 1, amr: "[]", ...lifetimes(now, later) })
+            .values({ ...whose, auth_time: 1, amr: "[]", ...lifetimes(now, later) })
             .execute();
+        }
       });
       const about = { account_id, request_id, now, idle_expires_at: later, client_id: "any", ...nobody_asked };
       const answer = (session_id: string) =>
@@ -345,7 +348,8 @@ describeOnBothEngines("changes at once", (engine) => {
     const { account_id } = tenant;
     const milliseconds = storage.now();
     const [now, later] = [instant(milliseconds), instant(milliseconds + 60_000)];
-    const session = { account_id, user_id: "one", auth_time: 1, amr: "[]", browser_digest: Buffer.alloc(32, 2) };
+    const { id: user_id } = await addUser(latchkey, account_id);
+    const session = { account_id, user_id, auth_time: 1, amr: "[]", browser_digest: Buffer.alloc(32, 2) };
     const idle = { ...lifetimes(now, later), idle_expires_at: now };
     await storage.write(async ({ db }) => {
       await db

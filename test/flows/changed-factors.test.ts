@@ -89,7 +89,11 @@ describeOnBothEngines("a factor of an account user", (engine) => {
     const shown = await call(path, { method: "PUT", token: tenant.token, json: {} });
     expect(shown.body.configuration).toEqual({ mfa: {} });
     const events = latchkey.server.core.storage.read.selectFrom("audit_events").select(["actor", "context"]);
-    const told = await events.where("action", "=", "second_factor.changed").where("entity", "=", me.id).execute();
+    const told = await events
+      .where("action", "=", "second_factor.changed")
+      .where("entity", "=", me.id)
+      .orderBy("created_at")
+      .execute();
     const facts = told.map(({ actor, context }) => [actor, JSON.parse(context).factor, JSON.parse(context).enabled]);
     expect(facts).toEqual([
       [me.id, "totp", true],

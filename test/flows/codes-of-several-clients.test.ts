@@ -33,6 +33,7 @@ describeOnBothEngines("auth/token, for numeric codes of several clients", (engin
     };
     web = await waiting();
     app = await waiting();
+    await addGrant(latchkey, tenant.account_id, app, tenant.issuer, ["write:accounts:/auth/users/no-mfa"]);
     business = await waiting({ user_type: "company" });
   });
   afterAll(() => latchkey.close());
@@ -79,7 +80,6 @@ describeOnBothEngines("auth/token, for numeric codes of several clients", (engin
     const [wrong = ""] = wrongGuesses(older, 3).filter((one) => one !== newer);
     expect((await enter(email, wrong)).body.error.code).toBe("invalid_verification_code");
     expect(await guesses(id)).toBe(1);
-    await addGrant(latchkey, tenant.account_id, app, tenant.issuer, ["write:accounts:/auth/users/no-mfa"]);
     const bearer = await tokenOf(latchkey, tenant.account_id, app);
     expect((await enter(email, older, bearer)).body.error.code).toBe("invalid_verification_code");
     expect((await enter(email, newer, bearer)).status).toBe(200);
@@ -88,7 +88,6 @@ describeOnBothEngines("auth/token, for numeric codes of several clients", (engin
   it("asks little for the right one of the caller's own client", async () => {
     const { read } = latchkey.server.core.storage;
     const { id, email } = await addUser(latchkey, tenant.account_id);
-    await addGrant(latchkey, tenant.account_id, app, tenant.issuer, ["write:accounts:/auth/users/no-mfa"]);
     const bearer = await tokenOf(latchkey, tenant.account_id, app);
     const code = await receiveCode(tenant, { client: app, email });
     const asked = vi.spyOn(read, "selectFrom");

@@ -122,8 +122,7 @@ describeOnBothEngines("whoever only knows an address", (engine) => {
 
   it("spends no message of the person's by recovering in their name, however often", async () => {
     const victim = await person();
-    for (let n = 0; n < 5; n++) expect((await recover(victim.email)).status).toBe(200);
-    expect(code(await recover(victim.email))).toEqual([429, "too_many_requests"]);
+    for (let n = 0; n < 7; n++) expect((await recover(victim.email)).status).toBe(200);
     await comesIn(victim);
   });
 

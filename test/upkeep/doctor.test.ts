@@ -79,6 +79,7 @@ describe("doctor", () => {
     const env = { DATABASE_URL: `sqlite:${folder}/a.db`, MASTER_KEY: KEY };
     expect((await cli(env, "account", "create", "T11200001")).code).toBe(0);
     chmodSync(folder, 0o777);
+    chmodSync(`${folder}/a.db`, 0o644);
     const options = { env: { PATH: process.env.PATH, ...env }, ...identity };
     const doctor = promisify(execFile)(process.execPath, [CLI, "doctor"], options);
     const { code, stdout } = await doctor.then(
