@@ -151,6 +151,7 @@ describe("settings", () => {
     [{ MASTER_KEY: KEY, PUBLIC_URL: "https://login.example/a%2Ab" }, "PUBLIC_URL"],
     [{ MASTER_KEY: KEY, PUBLIC_URL: "https://login.example/%E5" }, "PUBLIC_URL"],
     [{ MASTER_KEY: KEY, PUBLIC_URL: "https://login.example/a%2Fb" }, "PUBLIC_URL"],
+    [{ MASTER_KEY: KEY, PUBLIC_URL: "https://login.example/a%25b" }, "PUBLIC_URL"],
     [{ MASTER_KEY: KEY, PORT: "9464", METRICS_PORT: "9464" }, "METRICS_PORT"],
     [{ MASTER_KEY: KEY, DATABASE_URL: "sqlite:" }, "DATABASE_URL"],
     [{ MASTER_KEY: KEY, DATABASE_URL: "sqlite::memory:" }, "DATABASE_URL"],

@@ -245,7 +245,7 @@ function checkDatabase(database_url: string, fault: Fault): boolean {
 function isRoutable(path: string): boolean {
   try {
     const decoded = decodeURI(path);
-    return decoded === decodeURIComponent(path) && !decoded.includes("*");
+    return decoded === decodeURIComponent(path) && !/[*%]/.test(decoded);
   } catch {
     return false;
   }

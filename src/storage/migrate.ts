@@ -136,6 +136,9 @@ async function migratePostgres(database_url: string, onWait: OnWait): Promise<st
   }
 }
 
+/** A table was not free, or what holds it waited for another one that the migration holds. */
+const BUSY = new Set<string | undefined>(["55P03", "40P01"]);
+
 /** The last of them is one of PostgreSQL 17. */
 const TIMEOUTS = "'statement_timeout', 'lock_timeout', 'transaction_timeout'";
 
@@ -158,7 +161,7 @@ async function applyNext(client: pg.Client): Promise<{ readonly name: string; re
     await client.query("commit");
     return next && { name: next.name, done: true };
   } catch (error) {
-    if (!next || (error as { code?: string }).code !== "55P03") throw error;
+    if (!next || !BUSY.has((error as { code?: string }).code)) throw error;
     await client.query("rollback");
     return { name: next.name, done: false };
   }

@@ -70,13 +70,12 @@ describeOnBothEngines("a login is refreshed", (engine) => {
     token(tenant, { grant_type: "refresh_token", refresh_token }, bearer);
 
   it.each([
-    ["with an ID token", "openid offline_access user:customers", false, {}],
-    ["without one", "offline_access user:customers", false, {}],
-    ["with an ID token, in a version before", "openid offline_access user:customers", true, {}],
-    ["without one, in a version before", "offline_access user:customers", true, {}],
-    ["without asking for it, in a version before", "user:customers", true, { refresh_without_offline_access: true }],
-  ])("at oauth/token alone where it began there, %s", async (_how, scope, before, settings) => {
-    const { client, bearer } = await openClient(settings);
+    ["with an ID token", "openid offline_access user:customers", false],
+    ["without one", "offline_access user:customers", false],
+    ["with an ID token, in a version before", "openid offline_access user:customers", true],
+    ["without one, in a version before", "offline_access user:customers", true],
+  ])("at oauth/token alone where it began there, %s", async (_how, scope, before) => {
+    const { client, bearer } = await openClient();
     const login = await logInThere(client, scope);
     if (before) await forget(login.access_token);
     for (const by of [login.access_token, bearer]) {

@@ -148,6 +148,18 @@ describeOnBothEngines("very many logins of one person", (engine) => {
     expect(await userinfo(next.body.access_token)).toBe(401);
   }, 120_000);
 
+  it("leave the one that a process of before lets go on", async () => {
+    await endOthers({ sid: randomUUID(), began_at: 0 });
+    const surfer = openSurfer(latchkey);
+    const shown = await surfer.logIn(standard.address(own, { scope: "openid offline_access" }), tenant, user.email);
+    const { body } = await standard.redeem(answered(shown).get("code") ?? "", own);
+    await passed();
+    // It marks those that end one by one, and notes none.
+    const ended = { logins_ended_at: instant(core().storage.now()) };
+    await core().storage.write(({ db }) => db.updateTable("users").set(ended).where("id", "=", user.id).execute());
+    expect([await status(body.refresh_token), await silently(surfer)]).toEqual([200, "let in"]);
+  });
+
   it("are a deleted person's, who is let in nowhere", async () => {
     const surfer = openSurfer(latchkey);
     const { refresh_token, access_token } = await logIn(surfer);

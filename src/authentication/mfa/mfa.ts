@@ -62,7 +62,7 @@ export const BINDING_LENGTH = 6;
 /** What the person of a recovery takes of an mfa_token, known or not; bytes. */
 export const LONGEST_PERSON = 48;
 /** What the address or number that a binding code goes to takes of an oob_code, where there is one or not; bytes. */
-export const LONGEST_TARGET = 400;
+export const LONGEST_TARGET = 520;
 
 export const loginTicket = (account_id: string): TicketKind => ({ account_id, purpose: "mfa", kind: "mfa_token/v1" });
 export const oobTicket = (account_id: string): TicketKind => ({ account_id, purpose: "mfa", kind: "oob_code/v1" });

@@ -3,7 +3,7 @@ import type { VerifiedField } from "../../directory/users/verify-contact.ts";
 import { unlessRefused } from "../../errors.ts";
 import type { Transaction } from "../../storage/storage.ts";
 import { readLinks } from "./read-links.ts";
-import { selectUsernamesOf, updateUsername } from "./store.ts";
+import { holdUsernamesOf, updateUsername } from "./store.ts";
 import type { Link } from "./username.ts";
 
 const SCHEMES = { phone_number: "tel", email: "mailto" } as const;
@@ -24,7 +24,7 @@ export async function moveLinks(
     const read = link.rel === field && (await readLinks([link], account).catch(unlessRefused("invalid_request")));
     return read && read[field] === from ? { rel: field, href: `${SCHEMES[field]}:${encodeURI(to)}` } : link;
   };
-  for (const { id, links, updated_at } of await selectUsernamesOf(tx.db, account_id, user_id)) {
+  for (const { id, links, updated_at } of await holdUsernamesOf(tx.db, account_id, user_id)) {
     const after = await Promise.all(links.map(moved));
     // As old as before: the name that was changed last says where codes go.
     if (after.some((link, at) => link !== links[at]))

@@ -61,17 +61,21 @@ export async function selectUsernamesOf(
   account_id: string,
   user_id: string,
 ): Promise<readonly Username[]> {
-  const rows = await db
+  return (await namesOf(db, account_id, user_id).orderBy("updated_at").orderBy("id").execute()).map(decode);
+}
+
+/** The same, for whoever changes them by what they say: nobody else does meanwhile. */
+export async function holdUsernamesOf(db: Database, account_id: string, user_id: string): Promise<readonly Username[]> {
+  return (await namesOf(db, account_id, user_id).orderBy("id").forUpdate().execute()).map(decode);
+}
+
+const namesOf = (db: Database, account_id: string, user_id: string) =>
+  db
     .selectFrom("usernames")
     .select(columns.usernames)
     .where("account_id", "=", account_id)
     .where("user_id", "=", user_id)
-    .where("deleted_at", "is", null)
-    .orderBy("updated_at")
-    .orderBy("id")
-    .execute();
-  return rows.map(decode);
-}
+    .where("deleted_at", "is", null);
 
 /** Gives a name back whose user is gone, or from which a build from before renamed somebody. */
 export async function freeUsername(

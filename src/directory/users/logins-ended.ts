@@ -25,13 +25,16 @@ export const loginAtHand = ({ sid, began_at = 0 }: Pick<Bearer, "sid" | "began_a
 export const loginStands = (u: string, began_at: string): string =>
   `(${u}.logins_ended_at is null or ${u}.logins_ended_at <= ${began_at})`;
 
+/** SQL: the `sid` of the login that went on when a person's others ended, behind that instant and a blank. */
+export const wentOn = (u: string): string => `substr(${u}.logins_ended_but, 26)`;
+
 /**
- * SQL: the same of what is there since then, which may have gone on. `isKept` says of a `sid` whether it is that; what
- * ended in
- * builds that noted none was marked one by one.
+ * SQL: the same of what is there since then, which may have gone on. `isKept` says of a `sid` whether it is that. Builds of
+ * before mark each one that ends: where they were last, none was noted, or one of another instant.
  */
 export const stillStands = (u: string, began_at: string, isKept: (sid: string) => string): string =>
-  `(${loginStands(u, began_at)} or ${u}.logins_ended_but is null or ${isKept(`${u}.logins_ended_but`)})`;
+  `(${loginStands(u, began_at)} or ${u}.logins_ended_but is null
+    or substr(${u}.logins_ended_but, 1, 24) <> ${u}.logins_ended_at or ${isKept(wentOn(u))})`;
 
 /**
  * Part of the transaction that ends what of a person's logins began before `now`, and looks for that after this: whoever
@@ -46,11 +49,12 @@ export async function noteLoginsEnded(
   const began =
     kept &&
     sql`select began.sid from (select ${kept.sid} as sid, ${instant(kept.began_at)} as at) as began where ${stood}`;
+  const ended_at = sql<string>`case when logins_ended_at > ${now} then logins_ended_at else ${now} end`;
   await tx.db
     .updateTable("users")
     .set({
-      logins_ended_at: sql`case when logins_ended_at > ${now} then logins_ended_at else ${now} end`,
-      logins_ended_but: began ? sql<string>`coalesce((${began}), '')` : "",
+      logins_ended_at: ended_at,
+      logins_ended_but: sql<string>`${ended_at} || ' ' || ${began ? sql`coalesce((${began}), '')` : sql.lit("")}`,
     })
     .where("account_id", "=", account_id)
     .where("id", "=", user_id)

@@ -14,6 +14,7 @@ import type { AuthorizationRequest } from "./authorization-request.ts";
 import { checkStanding } from "./check-standing.ts";
 import { answerTo, findAsking, type ReadRequest, readRequest, type SentRequest } from "./read-request.ts";
 import { RedirectedRefusal } from "./redirected-refusal.ts";
+import type { RawParameters } from "./schema.ts";
 import { insertRequest, selectRequest, updateUsed } from "./store.ts";
 
 /** A browser has so long to log in; milliseconds. */
@@ -82,6 +83,9 @@ export function storeRequest(
 }
 
 export const requestUriOf = ({ id }: AuthorizationRequest) => `${PUSHED}${id}`;
+
+/** Whether it names one that was pushed here. */
+export const isPushed = ({ request_uri }: RawParameters): boolean => request_uri?.startsWith(PUSHED) === true;
 
 /** Where its browser goes on with it; the pages live in another wing. */
 export const loginPageOf = (public_url: string, { account_id, id }: AuthorizationRequest) =>

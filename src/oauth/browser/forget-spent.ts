@@ -1,4 +1,5 @@
 import { sql } from "kysely";
+import { wentOn } from "../../directory/users/logins-ended.ts";
 import { TOKENS_LIVE } from "../../revocation/revocation.ts";
 import { FOR_UPDATE } from "../../storage/row-locks.ts";
 import { instant, type Storage } from "../../storage/storage.ts";
@@ -9,7 +10,8 @@ const BATCH = 500;
 
 /**
  * Makes room in a session that has led to much: what nothing lives of any more, because its last access token is over and
- * nobody may refresh, need not be ended with it; of each client something stays, by which it is told of the end. An account
+ * nobody may refresh, need not be ended with it; of each client something stays, by which it is told of the end, and so does what
+ * the session goes on with where its person's others ended. An account
  * user's token is exchanged for others for a day, each of which lives for one. `now` in milliseconds.
  *
  * @returns whether there was any.
@@ -37,6 +39,9 @@ export function forgetSpent(
             and exists (select 1 from session_authorizations b
               where b.account_id = a.account_id and b.session_id = a.session_id and b.sid > a.sid
                 and b.client_id = a.client_id)
+            and not exists (select 1 from sessions s
+              join users u on u.account_id = s.account_id and u.id = s.user_id
+              where s.account_id = a.account_id and s.id = a.session_id and ${sql.raw(wentOn("u"))} = a.sid)
           limit ${sql.lit(BATCH)}
         ) select sid from spent)`.execute(db);
     return Number(numAffectedRows) > 0;

@@ -14,7 +14,15 @@ import { lookUpAnyClient } from "../registration/find-current-client.ts";
 import { type FormPage, sendAnswer } from "./answer.ts";
 import { answerWithCode } from "./answer-with-code.ts";
 import type { AuthorizationRequest } from "./authorization-request.ts";
-import { beginRequest, chargeRequest, keepRequest, loginPageOf, PUSHED_LIFETIME, requestUriOf } from "./begin.ts";
+import {
+  beginRequest,
+  chargeRequest,
+  isPushed,
+  keepRequest,
+  loginPageOf,
+  PUSHED_LIFETIME,
+  requestUriOf,
+} from "./begin.ts";
 import { browserOf } from "./cookie.ts";
 import { pushRequest } from "./push-request.ts";
 import { checkSilent, nextStep } from "./resume.ts";
@@ -42,9 +50,10 @@ export function authorizationRoutes(app: App, oauth: Oauth, postAnswer: FormPage
 
   const pageOf = (request: AuthorizationRequest) => loginPageOf(directory.public_url, request);
 
-  /** For its login page, where the browser goes. */
-  async function keep(request: FastifyRequest, reply: FastifyReply, begun: AuthorizationRequest) {
-    await chargeRequest(oauth, request.account_id, { address: request.ip, browser: browserOf(request, directory) });
+  /** For its login page, where the browser goes. What was pushed was counted then, or its client showed who it is. */
+  async function keep(request: FastifyRequest, reply: FastifyReply, begun: AuthorizationRequest, raw: RawParameters) {
+    if (!isPushed(raw))
+      await chargeRequest(oauth, request.account_id, { address: request.ip, browser: browserOf(request, directory) });
     return reply.header("cache-control", "no-store").redirect(pageOf(await keepRequest(oauth, begun)), 303);
   }
 
@@ -61,7 +70,7 @@ export function authorizationRoutes(app: App, oauth: Oauth, postAnswer: FormPage
       if (next.step === "done")
         return sendAnswer(reply, await answerWithCode(oauth, resumed, begun, next.session), postAnswer);
       checkSilent(begun, next);
-      return await keep(request, reply, begun);
+      return await keep(request, reply, begun, raw);
     } catch (error) {
       return refuseAt(request, reply, error);
     }
@@ -113,7 +122,7 @@ export function authorizationRoutes(app: App, oauth: Oauth, postAnswer: FormPage
         const { account_id, body: raw, ip: source } = request;
         const faults = parameterFaults(request as FastifyRequest);
         const begun = await beginRequest(oauth, account_id, { raw, faults, source });
-        return await keep(request as FastifyRequest, reply as FastifyReply, begun);
+        return await keep(request as FastifyRequest, reply as FastifyReply, begun, raw);
       } catch (error) {
         return refuseAt(request, reply as FastifyReply, error);
       }

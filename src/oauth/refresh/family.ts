@@ -79,18 +79,15 @@ export const holderOf = ({ client_id, holder_id }: Pick<Family, "client_id" | "h
   holder_id ?? client_id;
 
 /**
- * Where a login of this holder began. Of what a version before did not note, holders of others' logins came by the account
- * API, which gives no ID tokens beside refresh tokens, no `offline_access` and no tokens bound to keys: one of these came with
- * every login at oauth/token, but at clients that need none of them.
+ * Where a login began. Of what a version before did not note, holders of others' logins came by the account API, which gives
+ * no ID tokens beside refresh tokens, no `offline_access` and no tokens bound to keys: one of these came with every login at
+ * oauth/token, but at clients that need none of them, of which it cannot be told.
  */
-export function surfaceOf(
-  { surface, holder_id, session_id, dpop_jkt, scope }: Family,
-  { settings }: Client,
-): LoginSurface {
+export function surfaceOf({ surface, holder_id, session_id, dpop_jkt, scope }: Family): LoginSurface {
   if (surface !== null) return surface;
   if (holder_id !== null) return "account";
   const marked = session_id !== null || dpop_jkt !== null || scope.includes("offline_access");
-  return marked || settings.refresh_without_offline_access ? "oauth" : "account";
+  return marked ? "oauth" : "account";
 }
 
 /**

@@ -162,7 +162,11 @@ async function withinConsent(
   if (subject.audience === audience) return subject;
   const key = { account_id: client.account_id, user_id, client_id: client.id, audience };
   const agreed = await lookUpAgreed(directory, key);
-  if (!agreed) throw refuse("invalid_target", { message: "The person was not asked about this API." });
+  if (!agreed)
+    throw refuse("invalid_target", {
+      message:
+        "The person was not asked about this API: have them asked for it (resource), or make the client first_party.",
+    });
   return { ...subject, scope: subject.scope.filter((one) => agreed.includes(one)) };
 }
 

@@ -48,8 +48,8 @@ export interface CodeTokens extends IssuedAccessToken {
 
 /** A redeemed code is remembered so long, to notice when it comes again; milliseconds. */
 const MEMORY = 3_600_000;
-/** A device that asks again so soon is no thief; milliseconds. */
-const GRACE = 10_000;
+/** A device that asks again before its next turn asks after an answer that was lost; milliseconds. */
+const GRACE = 4_000;
 
 /**
  * Redeems an authorization code, once (RFC 6749 §4.1.3, RFC 7636 §4.6). A second use, or use by another client, revokes what

@@ -2,7 +2,7 @@ import type { RequestFacts } from "../../audit/audit.ts";
 import { type Account, issuerOf } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import type { Client } from "../../directory/clients/client.ts";
-import { findClient } from "../../directory/clients/find-client.ts";
+import { findClient, lookUpClient } from "../../directory/clients/find-client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { isAccountApi } from "../../directory/grants/audience.ts";
 import { grantsOf, lookUpGrant, pickGrantById } from "../../directory/grants/find-grant.ts";
@@ -101,7 +101,7 @@ async function checkAsked(
   if (asks_little && (dpop_jkt !== undefined || !(await mayHoldOthers(directory, client)))) return;
   const login = await lookUpFamilyOf(directory, account.account_id, token);
   if (!login || holderOf(login) !== client.id) return;
-  if (surface !== "oauth" && surfaceOf(login, client) === "oauth")
+  if (surface !== "oauth" && surfaceOf(login) === "oauth")
     throw refuse("unauthorized_client", {
       message: "The login began at oauth/token: refresh it there, where the client shows who it is.",
     });
@@ -109,8 +109,9 @@ async function checkAsked(
     throw refuse("invalid_grant", { message: "The refresh token is another person's." });
   narrowScope(login.scope, scope);
   checkTarget(directory, account, login.audience, audience);
-  if (login.client_id !== client.id)
-    checkBound(await findClient(directory, account.account_id, login.client_id), dpop_jkt);
+  if (login.client_id === client.id) return;
+  const issuing = await lookUpClient(directory, account.account_id, login.client_id);
+  if (issuing) checkBound(issuing, dpop_jkt);
 }
 
 /** Whether logins of other clients may be its to refresh: no others are looked up for the sake of that. */

@@ -77,7 +77,7 @@ interface Pending {
 }
 
 export function openWriterThread(options: ThreadOptions, onQuery?: (sql: string) => void): WriterThread {
-  const workerData: ThreadData = { ...options, sources: hotSources().map(builtFrom) };
+  const workerData: ThreadData = { ...options, sources: hotSources().map((source) => builtFrom(source)) };
   const worker = new Worker(new URL(builtFrom(new URL("./writer-thread.ts", import.meta.url).href)), {
     workerData,
     execArgv: [],

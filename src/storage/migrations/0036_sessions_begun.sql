@@ -1,0 +1,1 @@
+create index if not exists sessions_begun on sessions (account_id, user_id, created_at);
