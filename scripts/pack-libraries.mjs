@@ -1,7 +1,7 @@
 /**
- * Libraries that come as hundreds of little modules, in one or two files each: reading a thousand files took half of
- * the time to start. They go to `dist/node_modules`, where what is built looks first; versions and licences are those
- * of `node_modules`.
+ * Libraries that come as hundreds of little modules, in one or two files each, for what runs beside the bundles: the threads
+ * of a server, and tests. They go to `dist/node_modules`, where what is built looks first; versions and licences are those of
+ * `node_modules`.
  */
 import { copyFileSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -48,8 +48,7 @@ export async function takeBudgets(
 
 /**
  * Takes several one after the other, the wider ones first: one that refuses leaves no row of those after it, of which
- * anybody
- * may make up as many as they like, and takes nothing of those before it.
+ * anybody may make up as many as they like, and takes nothing of those before it.
  *
  * @returns those that were asked, in order; the last of them may have refused.
  */

@@ -93,8 +93,7 @@ describeOnBothEngines("very many logins of one person", (engine) => {
   const status = async (refresh_token: string) => (await refresh(refresh_token)).status;
   const silently = async (surfer: Surfer) =>
     answered(await surfer.visit(standard.address(own, { prompt: "none" }))).get("error") ?? "let in";
-  const endAll = () => core().storage.write((tx) => endLoginsOf(tx, core().directory, whose()));
-  const endOthers = (kept: GoesOn) =>
+  const endLogins = (kept?: GoesOn) =>
     core().storage.write((tx) => endLoginsOf(tx, core().directory, { ...whose(), kept }));
   const userinfo = async (token: string) => (await call(`${tenant.base}/oauth/userinfo`, { token })).status;
 
@@ -109,7 +108,7 @@ describeOnBothEngines("very many logins of one person", (engine) => {
       if (++taken > 1) throw new Error("the process ends here");
       return whole(tx, account_id, subjects);
     });
-    await endAll();
+    await endLogins();
     expect(await silently(surfer)).toBe("login_required");
     expect(await marked()).toBe(NAMED);
     expect(await status(next.refresh_token)).toBe(400);
@@ -135,21 +134,21 @@ describeOnBothEngines("very many logins of one person", (engine) => {
     const surfer = openSurfer(latchkey);
     const { refresh_token, kept, session } = await logIn(surfer);
     await passed();
-    await endOthers(kept);
+    await endLogins(kept);
     await expect.poll(async () => (await unended()).map(({ id }) => id), { timeout: 30_000 }).toEqual([session.id]);
     expect(await silently(surfer)).toBe("let in");
     const next = await refresh(refresh_token);
     expect([next.status, await userinfo(next.body.access_token)]).toEqual([200, 200]);
     await passed();
-    await endAll();
+    await endLogins();
     expect(await status(next.body.refresh_token)).toBe(400);
-    await endOthers(kept);
+    await endLogins(kept);
     expect([await status(next.body.refresh_token), await silently(surfer)]).toEqual([400, "login_required"]);
     expect(await userinfo(next.body.access_token)).toBe(401);
   }, 120_000);
 
   it("leave the one that a process of before lets go on", async () => {
-    await endOthers({ sid: randomUUID(), began_at: 0 });
+    await endLogins({ sid: randomUUID(), began_at: 0 });
     const surfer = openSurfer(latchkey);
     const shown = await surfer.logIn(standard.address(own, { scope: "openid offline_access" }), tenant, user.email);
     const { body } = await standard.redeem(answered(shown).get("code") ?? "", own);

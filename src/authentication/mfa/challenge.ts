@@ -57,14 +57,13 @@ export async function challengeFactor(
   const { account_id } = account;
   if (pending.recovery && request.channel === pending.first)
     throw refuseField("oob_channel", "used", "must be another one than that of the first code");
+  const unproved = pending.first === "nothing";
   const user = await lookUpUser(directory, account_id, pending.subject.user_id);
-  if (!user && pending.first !== "nothing") throw spent();
+  if (!user && !unproved) throw spent();
   const channels = await channelsOf(directory, account, pending);
   const channel = request.channel ?? nextChannel(account, pending, channels);
   const target = (user && channels.get(channel)) ?? null;
-  if (target === null && pending.first !== "nothing")
-    throw refuse("not_found", { message: `There is no second factor by ${channel}.` });
-  const unproved = pending.first === "nothing";
+  if (target === null && !unproved) throw refuse("not_found", { message: `There is no second factor by ${channel}.` });
   const standing = unproved ? "known" : "own";
   const recipient = await recipientOf(channel, target, account, standing);
   const challenge = newChallenge(master_keys, account_id, pending, { channel, target });

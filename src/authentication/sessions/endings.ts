@@ -5,8 +5,8 @@
  * In: sessions that their transaction ends. Out: their authorizations revoked, their clients told (OpenID Connect Back-Channel
  * Logout) and an event for each session, the first page in that transaction, and each further one in its own. How far it
  * is lies in `session_endings`, from where the janitor goes on when a process ended half-way. Of a person's sessions
- * that end
- * together the older ones are marked like that too, from `person_endings`: their person's row ends them at once.
+ * that end together the older ones are marked like that too, from `person_endings`: their person's row ends them at
+ * once.
  */
 import { recordDeed } from "../../audit/audit.ts";
 import type { Directory } from "../../directory/directory.ts";
@@ -77,8 +77,7 @@ interface Person {
 
 /**
  * Leaves those sessions of a person for `finishEndings` that do not stand by their row, where they have more than so
- * many, which
- * this transaction has ended. @returns whether they have.
+ * many, which this transaction has ended. @returns whether they have.
  */
 export async function leaveOlder(tx: Transaction, { account_id, user_id }: Person, ended: number): Promise<boolean> {
   if (!(await hasMore(tx.db, { account_id, user_id }, ended))) return false;

@@ -129,9 +129,8 @@ const NEWEST = 500;
 
 /**
  * Ends every session of a person but that which led to the login that goes on (empty for none): part of the transaction
- * that
- * has noted it in their row, by which nobody is logged in by them any more. The newest end here, whatever the clock by
- * which they began, with the first page of what they led to; the rest after that transaction.
+ * that has noted it in their row, by which nobody is logged in by them any more. The newest end here, whatever the
+ * clock by which they began, with the first page of what they led to; the rest after that transaction.
  *
  * @returns the first page, for the same transaction to revoke.
  */

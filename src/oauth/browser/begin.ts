@@ -52,9 +52,8 @@ export interface Stranger {
 }
 
 /**
- * Counts a request that nobody answers for. Cookies cost nothing: browsers in which somebody has logged in have
- * requests of
- * their own, which others at their address do not use up. @throws 429 too_many_requests.
+ * Counts a request that nobody answers for. Cookies cost nothing: browsers in which somebody has logged in have requests
+ * of their own, which others at their address do not use up. @throws 429 too_many_requests.
  */
 export async function chargeRequest(
   { directory: { storage, master_keys } }: Pick<Oauth, "directory">,

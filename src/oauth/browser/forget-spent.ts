@@ -10,9 +10,9 @@ const BATCH = 500;
 
 /**
  * Makes room in a session that has led to much: what nothing lives of any more, because its last access token is over and
- * nobody may refresh, need not be ended with it; of each client something stays, by which it is told of the end, and so does what
- * the session goes on with where its person's others ended. An account
- * user's token is exchanged for others for a day, each of which lives for one. `now` in milliseconds.
+ * nobody may refresh, need not be ended with it. Of each client something stays, by which it is told of the end, and so
+ * does what the session goes on with where its person's others ended. An account user's token is exchanged for others for
+ * a day, each of which lives for one. `now` in milliseconds.
  *
  * @returns whether there was any.
  */
