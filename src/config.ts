@@ -241,7 +241,7 @@ function checkDatabase(database_url: string, fault: Fault): boolean {
   return of("must be postgres://user:password@host:5432/database, with special characters percent-encoded.");
 }
 
-/** Whether routes may stand below the path: a router compares what is decoded, and reads `*` as whatever follows. */
+/** Whether routes may stand below the path: a router compares what is decoded, and knows `*` and `%` as more than signs. */
 function isRoutable(path: string): boolean {
   try {
     const decoded = decodeURI(path);
@@ -265,7 +265,10 @@ function readPublicUrl(text: string | undefined, port: number, fault: Fault): st
       "must be written as browsers send it: the host in lower case or xn--…, no :443 or :80, no spaces.",
     );
   } else if (!isRoutable(new URL(url).pathname)) {
-    fault("PUBLIC_URL", "must have no * in its path, and percent-encoded there only what has to be, as UTF-8.");
+    fault(
+      "PUBLIC_URL",
+      "must have no * and no %25 in its path, and percent-encoded there only what has to be, as UTF-8.",
+    );
   }
   return url;
 }
