@@ -78,7 +78,12 @@ export const budgets = {
     limit: 600,
     window: MINUTE,
     counts:
-      "authorization requests that are kept for a login, from one browser in which somebody has logged in, or one address; pushed ones of clients without a secret too",
+      "authorization requests that are kept for a login, from one browser in which somebody has logged in, or one address; those that clients without a secret push, and their devices', too",
+  },
+  request_site: {
+    limit: 12_000,
+    window: MINUTE,
+    counts: "the same from one IPv6 site (/48), all of its networks together",
   },
   device_guess: { limit: 10, window: 10 * MINUTE, counts: "wrong device codes from one browser" },
   device_source: { limit: 50, window: HOUR, counts: "wrong device codes from one source" },
@@ -94,9 +99,10 @@ export const budgets = {
 
   // These depend on the record.
   recovery_send: {
-    limit: 5,
-    window: 15 * MINUTE,
-    counts: "binding codes sent for one person whom nobody has proved to be yet: they recover a password",
+    limit: 20,
+    window: HOUR,
+    counts:
+      "binding codes sent for one person whom nobody has proved to be yet, by whatever name: they recover a password",
   },
   send_person: {
     limit: Number.POSITIVE_INFINITY,

@@ -68,6 +68,12 @@ export async function takeNarrowing(
   return all;
 }
 
+/** As `takeNarrowing`, where nothing else decides. @throws 429 too_many_requests. */
+export async function spendNarrowing(storage: Storage, charges: readonly Charge[], now: number): Promise<void> {
+  const retry_after = longestWait(await takeNarrowing(storage, charges, now));
+  if (retry_after !== undefined) throw refuse("too_many_requests", { retry_after });
+}
+
 const giveBack = (storage: Storage, charges: readonly Charge[], now: number) =>
   Promise.all(charges.map((charge) => takeBudget(storage, { ...charge, cost: -costOf(charge) }, now)));
 

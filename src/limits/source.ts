@@ -1,6 +1,22 @@
 import ipaddr from "ipaddr.js";
 import { base64url, hmac } from "../secrets/digest.ts";
 import type { MasterKeys } from "../secrets/master-keys.ts";
+import type { BudgetName, Charge } from "./budgets.ts";
+
+/**
+ * What a stranger at an address takes of: what its own network has, then what all networks of its IPv6 site have. In this
+ * order: what the first refuses takes nothing of what it shares with its neighbours.
+ */
+export function sourceCharges(
+  keys: MasterKeys,
+  account_id: string,
+  address: string,
+  [of_source, of_site]: readonly [BudgetName, BudgetName],
+): readonly Charge[] {
+  const source = { account_id, budget: of_source, subject: sourceSubject(keys, account_id, address) };
+  const site = siteSubject(keys, account_id, address);
+  return site === undefined ? [source] : [source, { account_id, budget: of_site, subject: site }];
+}
 
 /** Many networks (/64) of one IPv6 site (/48), which one attacker may have; undefined for what is no IPv6 address. */
 export function siteSubject(keys: MasterKeys, account_id: string, source: string): string | undefined {

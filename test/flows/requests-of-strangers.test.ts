@@ -1,11 +1,10 @@
 /** An authorization request is kept for half an hour, and anybody may send one: one address fills no database. */
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
-import { budgets } from "../../src/limits/budgets.ts";
-import { takeBudget } from "../../src/limits/limits.ts";
-import { sourceSubject } from "../../src/limits/source.ts";
+import { DEVICE_CODE } from "../../src/directory/clients/settings.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
+  basic,
   call,
   createTenant,
   type Latchkey,
@@ -15,6 +14,7 @@ import {
 } from "../support/latchkey.ts";
 import { answered, type StandardClient, standardClient } from "../support/standard-client.ts";
 import { openSurfer } from "../support/surfer.ts";
+import { useUpSite, useUpSource } from "../support/used-up.ts";
 
 describeOnBothEngines("requests of strangers", (engine) => {
   let latchkey: Latchkey;
@@ -36,13 +36,7 @@ describeOnBothEngines("requests of strangers", (engine) => {
   const from = (address: string) => ({ "x-forwarded-for": address });
   const CROWD = "192.0.2.1";
   /** All but one of what an address has; the windows of two minutes may meet here. */
-  const useUp = async () => {
-    const { storage, directory } = latchkey.server.core;
-    const { account_id } = tenant;
-    const subject = sourceSubject(directory.master_keys, account_id, CROWD);
-    const cost = budgets.request_source.limit - 1;
-    await takeBudget(storage, { account_id, budget: "request_source", subject, cost }, storage.now());
-  };
+  const useUp = () => useUpSource(latchkey, tenant, "request_source", CROWD, 1);
   const kept = async () => {
     const { read } = latchkey.server.core.storage;
     const rows = read.selectFrom("authorization_requests").select("id").where("account_id", "=", tenant.account_id);
@@ -65,6 +59,32 @@ describeOnBothEngines("requests of strangers", (engine) => {
     expect(await ask("192.0.2.2"), "at the same client").toBe(303);
     const refused = await call(standard.address(own), { headers: { ...from(CROWD), accept: "application/json" } });
     expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
+  });
+
+  it("are counted where a device of a client without a secret asks", async () => {
+    const grant_types = [DEVICE_CODE];
+    const device = await addClient(latchkey, tenant.account_id, { grant_types, token_endpoint_auth_method: "none" });
+    const kept_secret = await addClient(latchkey, tenant.account_id, { grant_types });
+    const ofDevice = ({ client_id }: TestClient, headers: Record<string, string> = {}) => {
+      const form = { client_id, scope: "openid" };
+      const options = { method: "POST", headers: { ...from(CROWD), ...headers }, form };
+      return call(`${tenant.issuer}/oauth/device_authorization`, options);
+    };
+    const begin = async (...asks: Parameters<typeof ofDevice>) => (await ofDevice(...asks)).status;
+    await useUp();
+    expect([await begin(device), await begin(device)]).toEqual([200, 429]);
+    const { user_code } = (await ofDevice(kept_secret, { authorization: basic(kept_secret) })).body;
+    const entered = { method: "POST", headers: from(CROWD), form: { user_code } };
+    expect((await call(`${tenant.issuer}/device`, entered)).status, "at the page").toBe(429);
+    expect(await begin(kept_secret, { authorization: basic(kept_secret) }), "who shows who it is").toBe(200);
+  });
+
+  it("are counted by IPv6 site as well, of which an address that may ask no more takes nothing", async () => {
+    await useUpSite(latchkey, tenant, "request_site", "2001:db8:1::1", 2);
+    await useUpSource(latchkey, tenant, "request_source", "2001:db8:1:1::1");
+    expect([await ask("2001:db8:1:1::1"), await ask("2001:db8:1:1::2")]).toEqual([429, 429]);
+    expect([await ask("2001:db8:1:2::1"), await ask("2001:db8:1:3::1")]).toEqual([303, 303]);
+    expect([await ask("2001:db8:1:4::1"), await ask("2001:db8:2::1")]).toEqual([429, 303]);
   });
 
   it("use up nothing of browsers behind the same address in which somebody has logged in", async () => {

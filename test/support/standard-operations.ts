@@ -13,6 +13,7 @@ import {
   type Tenant,
 } from "./latchkey.ts";
 import { openSurfer } from "./surfer.ts";
+import { useUpSource } from "./used-up.ts";
 
 const DEVICE = "urn:ietf:params:oauth:grant-type:device_code";
 
@@ -87,7 +88,7 @@ export async function standardOperations(
   }
 
   await foreignPages(latchkey, saw);
-  await deviceOperations(latchkey, tenant, saw);
+  await deviceOperations(latchkey, saw);
   await registrationOperations(latchkey, tenant, saw);
   await documentOperations(latchkey, saw);
 }
@@ -120,7 +121,8 @@ async function foreignPages(latchkey: Latchkey, saw: (name: string, reply: Reply
   expect(saw("oauth_register_post", registering).body.error).toBe("unauthorized_client");
 }
 
-async function deviceOperations(latchkey: Latchkey, tenant: Tenant, saw: (name: string, reply: Reply) => Reply) {
+async function deviceOperations(latchkey: Latchkey, saw: (name: string, reply: Reply) => Reply) {
+  const tenant = await createTenant(latchkey);
   const own = await addClient(latchkey, tenant.account_id, { grant_types: [DEVICE] });
   const ask = async (form: Record<string, string>, headers: Record<string, string> = { authorization: basic(own) }) =>
     saw(
@@ -130,6 +132,12 @@ async function deviceOperations(latchkey: Latchkey, tenant: Tenant, saw: (name: 
   expect(await ask({ scope: "openid" })).toBe(200);
   expect(await ask({ scope: "openid", resource: "https://nobody.example" })).toBe(400);
   expect(await ask({ scope: "openid" }, {})).toBe(401);
+  const open = await addClient(latchkey, tenant.account_id, {
+    grant_types: [DEVICE],
+    token_endpoint_auth_method: "none",
+  });
+  await useUpSource(latchkey, tenant, "request_source", "127.0.0.1");
+  expect(await ask({ scope: "openid", client_id: open.client_id }, {})).toBe(429);
 }
 
 /** Who makes clients known by their documents too often is told so by every door that knows such clients. */

@@ -1,6 +1,5 @@
-import type { Charge } from "../../limits/budgets.ts";
 import { chargeAll, longestWait } from "../../limits/limits.ts";
-import { siteSubject, sourceSubject } from "../../limits/source.ts";
+import { sourceCharges } from "../../limits/source.ts";
 import type { MasterKeys } from "../../secrets/master-keys.ts";
 import type { Transaction } from "../../storage/storage.ts";
 
@@ -15,10 +14,7 @@ export async function leavesTrace(
   ip: string,
   now: number,
 ): Promise<boolean> {
-  const source: Charge = { account_id, budget: "page_source", subject: sourceSubject(keys, account_id, ip) };
-  const site = siteSubject(keys, account_id, ip);
-  const steps = site === undefined ? [source] : [source, { account_id, budget: "page_site", subject: site } as const];
-  for (const step of steps) {
+  for (const step of sourceCharges(keys, account_id, ip, ["page_source", "page_site"])) {
     if (longestWait(await chargeAll(tx, [step], now)) !== undefined) return false;
   }
   return true;

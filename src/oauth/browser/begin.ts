@@ -1,11 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { hasLoggedIn } from "../../authentication/sessions/known-browser.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { refuse } from "../../errors.ts";
 import { refuseParameters } from "../../http/parameters.ts";
-import { spendBudget } from "../../limits/limits.ts";
-import { sourceSubject } from "../../limits/source.ts";
 import { base64url } from "../../secrets/digest.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Oauth } from "../oauth.ts";
@@ -43,26 +40,6 @@ function newRequest(
     expires_at: instant(now + (kind === "pushed" ? PUSHED_LIFETIME : BROWSER_LIFETIME)),
     used_at: null,
   };
-}
-
-/** Who sends a request: the address, and the digest of the browser's cookie where it has one. */
-export interface Stranger {
-  readonly address: string;
-  readonly browser?: Uint8Array | undefined;
-}
-
-/**
- * Counts a request that nobody answers for. Cookies cost nothing: browsers in which somebody has logged in have requests
- * of their own, which others at their address do not use up. @throws 429 too_many_requests.
- */
-export async function chargeRequest(
-  { directory: { storage, master_keys } }: Pick<Oauth, "directory">,
-  account_id: string,
-  { address, browser }: Stranger,
-): Promise<void> {
-  const known = browser !== undefined && (await hasLoggedIn(storage, account_id, browser));
-  const subject = known ? `browser ${base64url(browser)}` : sourceSubject(master_keys, account_id, address);
-  await spendBudget(storage, { account_id, budget: "request_source", subject }, storage.now());
 }
 
 /** Keeps a request for the pages, or for the browser that will bring its request_uri. */

@@ -5,6 +5,7 @@ import { isPublic } from "../../directory/clients/client.ts";
 import { OidParams, refusals } from "../../http/contract.ts";
 import { parameterFaults } from "../../http/parameters.ts";
 import type { App } from "../../http/server.ts";
+import { chargeRequest } from "../charge-request.ts";
 import { authenticate } from "../client-authentication/client-authentication.ts";
 import { ClientCredentials } from "../client-authentication/schema.ts";
 import { presentedBy, shownProof } from "../dpop/dpop.ts";
@@ -14,15 +15,7 @@ import { lookUpAnyClient } from "../registration/find-current-client.ts";
 import { type FormPage, sendAnswer } from "./answer.ts";
 import { answerWithCode } from "./answer-with-code.ts";
 import type { AuthorizationRequest } from "./authorization-request.ts";
-import {
-  beginRequest,
-  chargeRequest,
-  isPushed,
-  keepRequest,
-  loginPageOf,
-  PUSHED_LIFETIME,
-  requestUriOf,
-} from "./begin.ts";
+import { beginRequest, isPushed, keepRequest, loginPageOf, PUSHED_LIFETIME, requestUriOf } from "./begin.ts";
 import { browserOf } from "./cookie.ts";
 import { pushRequest } from "./push-request.ts";
 import { checkSilent, nextStep } from "./resume.ts";

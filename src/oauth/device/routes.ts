@@ -1,8 +1,10 @@
 import { Type } from "typebox";
+import { isPublic } from "../../directory/clients/client.ts";
 import { OidParams, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { LONGEST_TOKEN } from "../../secrets/longest-token.ts";
 import { reveal } from "../../secrets/secret.ts";
+import { chargeRequest } from "../charge-request.ts";
 import { authenticate } from "../client-authentication/client-authentication.ts";
 import { ClientCredentials } from "../client-authentication/schema.ts";
 import { targets } from "../named-audience.ts";
@@ -49,12 +51,14 @@ export function deviceRoutes(app: App, oauth: Oauth): void {
           "invalid_client",
           "unauthorized_client",
           "client_unreachable",
+          "too_many_requests",
         ),
       },
     },
     handler: async (request, reply) => {
       const { account_id, body, headers } = request;
       const client = await authenticate(oauth, account_id, headers, body);
+      if (isPublic(client.settings)) await chargeRequest(oauth, account_id, { address: request.ip });
       const { device_code, ...codes } = await requestDevice(oauth, client, body);
       reply.headers(no_store);
       return { device_code: reveal(device_code), ...codes };

@@ -4,8 +4,8 @@ import { checkSettings, checkSettingsLength } from "../../directory/clients/chec
 import { type CreatedClient, createClient } from "../../directory/clients/create-client.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
 import { refuse } from "../../errors.ts";
-import { spendBudget } from "../../limits/limits.ts";
-import { siteSubject, sourceSubject } from "../../limits/source.ts";
+import { spendNarrowing } from "../../limits/limits.ts";
+import { sourceCharges } from "../../limits/source.ts";
 import { base64url } from "../../secrets/digest.ts";
 import { type Secret, secret } from "../../secrets/secret.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
@@ -68,9 +68,6 @@ export async function chargeNewClient(
   account_id: string,
   source: string,
 ): Promise<void> {
-  const subject = sourceSubject(master_keys, account_id, source);
-  const site = siteSubject(master_keys, account_id, source);
-  const now = storage.now();
-  await spendBudget(storage, { account_id, budget: "client_source", subject }, now);
-  if (site !== undefined) await spendBudget(storage, { account_id, budget: "client_site", subject: site }, now);
+  const charges = sourceCharges(master_keys, account_id, source, ["client_source", "client_site"]);
+  await spendNarrowing(storage, charges, storage.now());
 }

@@ -4,6 +4,7 @@ import type { App } from "../../http/server.ts";
 import { loginPageOf } from "../../oauth/browser/begin.ts";
 import { beginForDevice } from "../../oauth/browser/begin-for-device.ts";
 import { browserOf, setCookie } from "../../oauth/browser/cookie.ts";
+import { chargeRequest } from "../../oauth/charge-request.ts";
 import { enterUserCode } from "../../oauth/device/enter-user-code.ts";
 import type { Oauth } from "../../oauth/oauth.ts";
 import { html } from "../html.ts";
@@ -47,6 +48,7 @@ export function devicePageRoutes(app: App, oauth: Oauth): void {
       const page = await readerOf(directory, request);
       const waiting = await enterUserCode(oauth, { account_id, user_code, browser, source });
       if (!waiting) return sendPage(reply, { ...page, ...viewOf(page.texts, { ...body, wrong: true }) });
+      await chargeRequest(oauth, account_id, { address: source, browser: known });
       const begun = await beginForDevice(oauth, waiting, browser);
       return reply.header("cache-control", "no-store").redirect(loginPageOf(public_url, begun), 303);
     },
