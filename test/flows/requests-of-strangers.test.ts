@@ -62,9 +62,11 @@ describeOnBothEngines("requests of strangers", (engine) => {
   });
 
   it("are counted where a device of a client without a secret asks", async () => {
-    const grant_types = [DEVICE_CODE];
-    const device = await addClient(latchkey, tenant.account_id, { grant_types, token_endpoint_auth_method: "none" });
-    const kept_secret = await addClient(latchkey, tenant.account_id, { grant_types });
+    const device = await addClient(latchkey, tenant.account_id, {
+      grant_types: [DEVICE_CODE],
+      token_endpoint_auth_method: "none",
+    });
+    const kept_secret = await addClient(latchkey, tenant.account_id, { grant_types: [DEVICE_CODE] });
     const ofDevice = ({ client_id }: TestClient, headers: Record<string, string> = {}) => {
       const form = { client_id, scope: "openid" };
       const options = { method: "POST", headers: { ...from(CROWD), ...headers }, form };
