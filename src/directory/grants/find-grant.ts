@@ -52,13 +52,28 @@ export async function pickGrant(
   return pick(await grantsOf(directory, client)) ?? pick(await grantsOf(directory, client, "reload"));
 }
 
-/** Of those that a token or login hangs on, by its id. */
-export function pickGrantById(
+/** What a login came by. */
+export interface CameBy {
+  /** Empty where that is what the account gives all that registered themselves, which has no row. */
+  readonly grant_id: string;
+  readonly audience: string;
+}
+
+/**
+ * The grant of a login, while it is for the login's audience: a name that is taken out of the account API's is another
+ * API's from then on, and so is a grant that names it.
+ */
+export async function lookUpGrantOf(
   directory: Directory,
+  account: Account,
   client: Client,
-  grant_id: string | undefined,
+  { grant_id, audience }: CameBy,
 ): Promise<Grant | undefined> {
-  return pickGrant(directory, client, (grants) => grants.find(({ id }) => id === grant_id));
+  if (grant_id === "") return lookUpGrant(directory, account, client, audience, "authorization_code");
+  const canonical = (name: string) => canonicalAudience(account, directory.public_url, name);
+  return pickGrant(directory, client, (grants) =>
+    grants.find((grant) => grant.id === grant_id && canonical(grant.audience) === canonical(audience)),
+  );
 }
 
 /**

@@ -3,7 +3,7 @@ import { lookUpClient } from "../../directory/clients/find-client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { isAnAccountApi } from "../../directory/grants/audience.ts";
 import { changedSubject, PUBLIC_GRANTS_CHANGED, publicGrantAt } from "../../directory/grants/change-grants.ts";
-import { findGrantById, lookUpPublicGrant, pickGrantById } from "../../directory/grants/find-grant.ts";
+import { findGrantById, lookUpPublicGrant, pickGrant } from "../../directory/grants/find-grant.ts";
 import type { Grant } from "../../directory/grants/grant.ts";
 import { refuse, unlessRefused } from "../../errors.ts";
 import { type AccessToken, restsOn } from "../../tokens/verify.ts";
@@ -52,7 +52,7 @@ async function lookUpKnown(
 ): Promise<Gives | undefined> {
   if (named.startsWith(PUBLIC)) return lookUpPublicGrant(directory, account_id, named.slice(PUBLIC.length));
   const client = await lookUpClient(directory, account_id, client_uuid);
-  return client && pickGrantById(directory, client, named.slice(GRANT.length));
+  return client && pickGrant(directory, client, (grants) => grants.find(({ id }) => id === named.slice(GRANT.length)));
 }
 
 async function lookUpCommitted(directory: Directory, account_id: string, named: string): Promise<Gives | undefined> {

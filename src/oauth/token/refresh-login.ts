@@ -5,7 +5,7 @@ import type { Client } from "../../directory/clients/client.ts";
 import { findClient, lookUpClient } from "../../directory/clients/find-client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { isAccountApi } from "../../directory/grants/audience.ts";
-import { grantsOf, lookUpGrant, pickGrantById } from "../../directory/grants/find-grant.ts";
+import { grantsOf, lookUpGrantOf } from "../../directory/grants/find-grant.ts";
 import type { Grant } from "../../directory/grants/grant.ts";
 import { noteSeenAt } from "../../directory/users/note-seen.ts";
 import { refuse } from "../../errors.ts";
@@ -130,7 +130,7 @@ async function authorizationNow(
   { scope: requested, dpop_jkt }: Wanted,
 ): Promise<Authorization> {
   const grant = await grantOf(directory, account, client, login);
-  if (!grant) throw refuse("invalid_grant", { message: "The client's grant no longer exists." });
+  if (!grant) throw refuse("invalid_grant", { message: "The client's grant for this audience no longer exists." });
   await checkProvider(directory, account, client, login);
   const { id: authorization_id, audience, auth_time: authenticated_at, amr, userinfo_claims } = login;
   const asked = narrowScope(login.scope, requested);
@@ -151,11 +151,9 @@ async function grantOf(
   directory: Directory,
   account: Account,
   client: Client,
-  { grant_id, audience }: Login,
+  login: Login,
 ): Promise<Pick<Grant, "id" | "scope"> | undefined> {
-  if (grant_id === "" && audience === userinfoAudience(issuerOf(directory.public_url, account.account_id)))
-    return { id: "", scope: [] };
-  return grant_id === ""
-    ? lookUpGrant(directory, account, client, audience, "authorization_code")
-    : pickGrantById(directory, client, grant_id);
+  const for_userinfo = login.audience === userinfoAudience(issuerOf(directory.public_url, account.account_id));
+  if (login.grant_id === "" && for_userinfo) return { id: "", scope: [] };
+  return lookUpGrantOf(directory, account, client, login);
 }
