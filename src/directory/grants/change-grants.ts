@@ -145,6 +145,9 @@ export const publicGrantAt = (audience: string) => `public_grant:${audience}`;
 /** What says that those have changed, at whatever audience. */
 export const PUBLIC_GRANTS_CHANGED = changedSubject("public_grants");
 
+/** What says that a name was taken from the account API's, so that grants for it are for another API. */
+export const NAMES_TAKEN = changedSubject("api_audiences");
+
 /** Adds the scopes to the grant that is there for the same, or makes it. @throws 400 invalid_request. */
 export function addToGrant(directory: Directory, input: Omit<NewGrant, "oidc">, actor: Actor): Promise<Grant> {
   const { client, scope } = input;
