@@ -14,6 +14,8 @@ export interface Rotation {
   readonly client_id: string;
   /** The secret that the client showed; empty where it showed none. */
   readonly secret_id: string;
+  /** "1" where it may use tokens of other clients' logins. */
+  readonly of_others: "1" | "";
   readonly dpop_jkt: string | null;
   /** The key that the next token is bound to, where the one that is shown is bound to none. */
   readonly bind_jkt: string | null;
@@ -42,6 +44,7 @@ const columns = [
   ["id", "text"],
   ["client_id", "text"],
   ["secret_id", "text"],
+  ["of_others", "text"],
   ["dpop_jkt", "text"],
   ["bind_jkt", "text"],
   ["generation", "bigint"],
@@ -56,7 +59,8 @@ type Column = (typeof columns)[number][0];
 
 /** The token is the login's newest, and everybody concerned lives; `input` says how a body names what it was asked. */
 const mayRotate = (f: string, input: (column: Column) => string, bytes: (text: string) => string) =>
-  `${holder(f)} = ${input("client_id")} and ${f}.generation = ${input("generation")}
+  `${holder(f)} = ${input("client_id")} and (${f}.holder_id is null or ${input("of_others")} = '1')
+    and ${f}.generation = ${input("generation")}
     and ${f}.digest = ${bytes(input("digest"))} and ${f}.revoked_at is null
     and ${f}.idle_expires_at > ${input("now")} and ${f}.expires_at > ${input("now")}
     and (${f}.dpop_jkt is null or ${f}.dpop_jkt = ${input("dpop_jkt")}) and ${familyLives(f)}
