@@ -19,7 +19,7 @@ import { checkBound } from "../dpop/check-bound.ts";
 import type { PersonTokens } from "../issue-for-person.ts";
 import type { Oauth } from "../oauth.ts";
 import { checkProvider } from "../provider-stands.ts";
-import { holderOf, type Login, type LoginSurface, surfaceOf } from "../refresh/family.ts";
+import { type Family, holderOf, type Login, type LoginSurface, surfaceOf } from "../refresh/family.ts";
 import { lookUpFamilyOf } from "../refresh/find-family.ts";
 import { rotateRefreshToken } from "../refresh/rotate.ts";
 import type { Continued } from "../refresh/rotate-statement.ts";
@@ -103,7 +103,7 @@ async function checkAsked(
   if (asks_little && (dpop_jkt !== undefined || !may.others)) return;
   const login = await lookUpFamilyOf(directory, account.account_id, token);
   if (!login || holderOf(login) !== client.id) return;
-  if (surface !== "oauth" && surfaceOf(login) === "oauth")
+  if (surface !== "oauth" && (await beganAt(directory, account, client, login)) === "oauth")
     throw refuse("unauthorized_client", {
       message: "The login began at oauth/token: refresh it there, where the client shows who it is.",
     });
@@ -119,6 +119,10 @@ async function checkAsked(
   const issuing = await lookUpClient(directory, account.account_id, login.client_id);
   if (issuing) checkBound(issuing, dpop_jkt);
 }
+
+/** Where a login began, also one of which a version before did not note it. */
+const beganAt = async (directory: Directory, account: Account, client: Client, login: Family) =>
+  login.surface ?? surfaceOf(login, (await grantOf(directory, account, client, login))?.scope ?? []);
 
 interface MayRefresh {
   /** Logins that are its own, by its settings or by its grant for the account API. */
