@@ -64,6 +64,21 @@ describeOnBothEngines("a name that becomes one of the account API", (engine) => 
     }
   });
 
+  it("hides no grant of a client from whoever asks by the name that it has", async () => {
+    const tenant = await createTenant(latchkey);
+    const client = await addClient(latchkey, tenant.account_id);
+    await addGrant(latchkey, tenant.account_id, client, NAME, ["read:accounts"]);
+    await addGrant(latchkey, tenant.account_id, client, tenant.issuer, ["read:accounts", "read:customers"]);
+    const before = claimsOf(await tokenOf(latchkey, tenant.account_id, client)).scope;
+    const changed = { method: "PATCH", token: tenant.token, json: { api_audiences: [NAME] } };
+    expect((await call(`${tenant.base}/auth/settings`, changed)).status).toBe(200);
+    expect(claimsOf(await tokenOf(latchkey, tenant.account_id, client)).scope).toBe(before);
+    const headers = { authorization: basic(client) };
+    const json = { grant_type: "client_credentials", audience: NAME };
+    const by_name = await call(`${tenant.base}/auth/token`, { method: "POST", headers, json });
+    expect(claimsOf(by_name.body.access_token).scope).toBe("read:accounts");
+  });
+
   it("ends what hangs on a grant that has it, once it is taken out again", async () => {
     const tenant = await createTenant(latchkey, { settings: { api_audiences: [NAME] } });
     const held = ["admin:accounts", "admin:customers"];

@@ -73,11 +73,11 @@ export function checkRoom(before: Held, after: Held): void {
   throw refuseField(field, "too_many", `a client's grants may hold ${told} characters together`);
 }
 
-/** @throws 400 invalid_request where a grant is there already that would be taken before this one, by every flow. */
+/** @throws 400 invalid_request where a grant is there already for the same audience and type. */
 export function checkFree(account: Named, public_url: string, held: readonly Grant[], grant: Asked): void {
   const there = matchSame(account, public_url, held, grant);
   if (!there) return;
-  const message = `has grant ${there.id} of type ${there.type} already, and a second would never be taken: add the scopes to that one`;
+  const message = `has grant ${there.id} of type ${there.type} for this audience already: add the scopes to that one`;
   throw refuseField("audience", "taken", message);
 }
 
