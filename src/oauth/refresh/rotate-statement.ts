@@ -30,14 +30,17 @@ export interface Rotation {
 }
 
 /** Whose login it is, as committed. */
-export type Person = Pick<User, "id" | "email" | "email_verified_at" | "name" | "phone_number" | "second_factor">;
+export type Person = Pick<
+  User,
+  "id" | "type" | "email" | "email_verified_at" | "name" | "phone_number" | "second_factor"
+>;
 
 export interface Continued {
   readonly login: Login;
   readonly person: Person;
 }
 
-const PERSON = "email, email_verified_at, name, phone_number, second_factor";
+const PERSON = "type, email, email_verified_at, name, phone_number, second_factor";
 
 const columns = [
   ["account_id", "text"],
@@ -127,6 +130,7 @@ const continued = (row: Row, person: Row): Continued => ({
   login: decodeLogin(row),
   person: {
     id: String(row.user_id),
+    type: person.type as Person["type"],
     email: person.email as string | null,
     email_verified_at: person.email_verified_at as Instant | null,
     name: person.name as string | null,

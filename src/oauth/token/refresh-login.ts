@@ -158,6 +158,8 @@ async function authorizationNow(
 ): Promise<Authorization> {
   const grant = await grantOf(directory, account, client, login);
   if (!grant) throw refuse("invalid_grant", { message: "The client's grant for this audience no longer exists." });
+  if (person.type !== client.settings.user_type)
+    throw refuse("invalid_grant", { message: "The client logs in another type of user by now." });
   await checkProvider(directory, account, client, login);
   const { id: authorization_id, audience, auth_time: authenticated_at, amr, userinfo_claims } = login;
   const asked = narrowScope(login.scope, requested);
