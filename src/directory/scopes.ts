@@ -102,9 +102,12 @@ export function checkHoldsAll(
 /** Scopes with which a bearer acts for every client of its account. */
 const FOR_ANY = ["admin:accounts", "write:accounts", "write:accounts:/auth/users"];
 
+export const actsForAny = ({ scope }: Pick<Bearer, "scope">): boolean =>
+  FOR_ANY.some((wanted) => scope.includes(wanted));
+
 /** A bearer acts for its own client, and for any other with one of those scopes. */
-export function actsFor({ client_uuid, scope }: Bearer, client_id: string): boolean {
-  return client_uuid === client_id || FOR_ANY.some((wanted) => scope.includes(wanted));
+export function actsFor(bearer: Bearer, client_id: string): boolean {
+  return bearer.client_uuid === client_id || actsForAny(bearer);
 }
 
 /**

@@ -10,6 +10,7 @@ import {
   addClient,
   addGrant,
   authorize,
+  CALLBACK,
   call,
   createTenant,
   inbox,
@@ -20,7 +21,7 @@ import {
   type Tenant,
   tokenOf,
 } from "../support/latchkey.ts";
-import { addPerson, PASSWORD, token } from "../support/people.ts";
+import { addAccountUser, addPerson, logInByMail, PASSWORD, setFactors, token } from "../support/people.ts";
 
 const claims = (jwt: string) => JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString());
 const code = (reply: Reply) => [reply.status, reply.body?.error?.code];
@@ -190,6 +191,51 @@ describeOnBothEngines("a login between its factors", (engine) => {
     };
     await storage.write((tx) => storePassword(tx, own.account_id, created.body.id, hashed, storage.now()));
     expect(code(await finish(late))).toEqual([400, "invalid_grant"]);
+  });
+
+  /** A login's second factor, by SMS. */
+  const finishBySms = async (own: Tenant, { mfa_token }: { mfa_token: string }, phone_number: string) => {
+    const { oob_code } = (await send("POST", "/auth/mfa/challenge", { challenge_type: "oob", mfa_token }, own)).body;
+    const binding_code = await newest(phone_number, own);
+    return () => token(own, { grant_type: "mfa_oob", mfa_token, oob_code, binding_code });
+  };
+
+  it("gets of what the account gives registered clients what is for its audience, as without a second factor", async () => {
+    const [first, audience] = ["https://a.example", "https://b.example"];
+    const public_client_grants = { [first]: ["admin:customers", "a:delete"], [audience]: ["b:read"] };
+    const own = await createTenant(latchkey, { settings: { open_registration: true, public_client_grants } });
+    const registered = await send("POST", "/oauth/register", { redirect_uris: [CALLBACK] }, own);
+    const { client_id } = registered.body;
+    const logIn = async (ident: string) => {
+      const about = { grant_type: "authorization_code", ident_type: "user_id", ident, audience };
+      return token(own, { ...about, verification_code: await mintCode(own, { client_id, user_id: ident, audience }) });
+    };
+    const plain = await logIn((await addPerson(latchkey, own.account_id)).id);
+    const guarded = await addPerson(latchkey, own.account_id, { factors: ["sms"] });
+    const half = await logIn(guarded.id);
+    expect(code(half)).toEqual([403, "mfa_required"]);
+    const done = await (await finishBySms(own, half.body, guarded.phone_number))();
+    for (const reply of [plain, done]) {
+      expect(reply.status, reply.text).toBe(200);
+      expect(claims(reply.body.access_token)).toMatchObject({ aud: audience, scope: "b:read" });
+    }
+  });
+
+  it("gets nothing at the account API by a grant whose name is none of that by then", async () => {
+    const name = "https://api.custom.example/v1";
+    const own = await createTenant(latchkey, { settings: { api_audiences: [name] } });
+    const ada = await addAccountUser(latchkey, own, { scope: ["admin:accounts", "admin:customers"] });
+    const phone_number = "+4741600001";
+    await setFactors(latchkey, own.account_id, ada.id, { sms: phone_number });
+    const client = await addClient(latchkey, own.account_id, { user_type: "account_user" });
+    const grant = await addGrant(latchkey, own.account_id, client, name, ["openid", "admin:accounts"]);
+    const half = await logInByMail(own, client, ada.email);
+    expect(code(half)).toEqual([403, "mfa_required"]);
+    const finish = await finishBySms(own, half.body, phone_number);
+    expect((await send("PATCH", "/auth/settings", { api_audiences: [] }, own)).status).toBe(200);
+    const wider = { scope: ["openid", "admin:accounts", "admin:customers"] };
+    expect((await send("PATCH", `/auth/client-grants/${grant}`, wider, own)).status).toBe(200);
+    expect(code(await finish())).toEqual([403, "unauthorized_client"]);
   });
 
   it("tells a client what it should have called or sent", async () => {

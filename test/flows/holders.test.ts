@@ -21,6 +21,8 @@ import { addPerson, token } from "../support/people.ts";
 
 const code = (reply: Reply) => [reply.status, reply.body?.error?.code ?? reply.body?.error];
 
+const BACKEND = ["write:accounts:/auth/users", "write:accounts:/auth/mfa", "create:accounts:auth:refresh_token"];
+
 describeOnBothEngines("a refresh token that one client got for another", (engine) => {
   let latchkey: Latchkey;
   let tenant: Tenant;
@@ -38,9 +40,8 @@ describeOnBothEngines("a refresh token that one client got for another", (engine
   async function addBackend() {
     const grant_types = ["authorization_code", "refresh_token", "client_credentials"] as const;
     const client = await addClient(latchkey, tenant.account_id, { grant_types: [...grant_types] });
-    const scope = ["write:accounts:/auth/users", "write:accounts:/auth/mfa", "create:accounts:auth:refresh_token"];
-    await addGrant(latchkey, tenant.account_id, client, tenant.issuer, scope);
-    return { ...client, bearer: await tokenOf(latchkey, tenant.account_id, client) };
+    const grant = await addGrant(latchkey, tenant.account_id, client, tenant.issuer, BACKEND);
+    return { ...client, grant, bearer: await tokenOf(latchkey, tenant.account_id, client) };
   }
   async function addShop(token_endpoint_auth_method: "none" | "client_secret_basic") {
     const grant_types = ["authorization_code", "refresh_token", "client_credentials"] as const;
@@ -186,5 +187,48 @@ describeOnBothEngines("a refresh token that one client got for another", (engine
     const families = storage.read.selectFrom("refresh_families").selectAll().where("client_id", "=", tenant.client.id);
     expect(await families.execute()).toMatchObject([{ holder_id: null }]);
     expect((await refresh(refresh_token, tenant.token)).status).toBe(200);
+  });
+
+  it.each([
+    ["auth/token", "to act for others", ["create:accounts:auth:refresh_token"]],
+    ["auth/token", "to what lasts", ["write:accounts:/auth/users"]],
+    ["oauth/token", "to act for others", ["create:accounts:auth:refresh_token"]],
+    ["oauth/token", "to what lasts", ["write:accounts:/auth/users"]],
+    ["oauth/token", "to both", ["read:customers"]],
+  ])("is refused at %s without the holder's right %s, and spent by nothing", async (at, _what, scope) => {
+    const by = await addBackend();
+    const { refresh_token } = await logIn(shop, by);
+    const set = async (scope: readonly string[]) => {
+      const changed = { method: "PATCH", token: tenant.token, json: { scope } };
+      expect((await call(`${tenant.base}/auth/client-grants/${by.grant}`, changed)).status).toBe(200);
+      return tokenOf(latchkey, tenant.account_id, by);
+    };
+    const ask = async (bearer: string, token = refresh_token) =>
+      at === "auth/token"
+        ? refresh(token, bearer)
+        : standard("token", { grant_type: "refresh_token", refresh_token: token }, by);
+    const next = (await ask(by.bearer)).body.refresh_token;
+    const without = await set(scope);
+    const refused = at === "auth/token" ? [403, "unauthorized_client"] : [400, "unauthorized_client"];
+    expect(code(await ask(without, next))).toEqual(refused);
+    expect(code(await ask(without)), "an answer that was lost").toEqual(refused);
+    const again = await ask(await set(BACKEND), next);
+    expect(again.status, again.text).toBe(200);
+  });
+
+  it("is refused to a client whose own login it is once neither its grant nor its settings let logins last", async () => {
+    const client = await addClient(latchkey, tenant.account_id);
+    const grant = await addGrant(latchkey, tenant.account_id, client, tenant.issuer, BACKEND);
+    await addGrant(latchkey, tenant.account_id, client, tenant.audience, ["orders:read"]);
+    const bearer = await tokenOf(latchkey, tenant.account_id, client);
+    const { access_token, refresh_token } = (await redeem(client, bearer)).body;
+    const patch = async (path: string, json: object) =>
+      expect((await call(`${tenant.base}${path}`, { method: "PATCH", token: tenant.token, json })).status).toBe(200);
+    await patch(`/auth/client-grants/${grant}`, { scope: ["write:accounts:/auth/users"] });
+    const without = await tokenOf(latchkey, tenant.account_id, client);
+    expect(code(await refresh(refresh_token, without))).toEqual([403, "unauthorized_client"]);
+    expect(claimsOf(access_token).scope, "of a grant that lost nothing").toBe("orders:read");
+    await patch(`/auth/clients/${client.id}`, { grant_types: ["client_credentials", "refresh_token"] });
+    expect((await refresh(refresh_token, without)).status, "nothing was spent").toBe(200);
   });
 });

@@ -111,4 +111,17 @@ describeOnBothEngines("a login is refreshed", (engine) => {
     expect(fourth.status, fourth.text).toBe(200);
     expect((await refreshHere(fourth.body.refresh_token, bearer)).status).toBe(200);
   });
+
+  it("at auth/token where a version before began it there, by a grant that gives offline_access itself", async () => {
+    const { client, bearer } = await openClient({ grant_types: ["authorization_code", "client_credentials"] });
+    const { audience } = tenant;
+    await addGrant(latchkey, tenant.account_id, client, audience, ["orders:read", "offline_access"]);
+    const verification_code = await mintCode(tenant, { client_id: client.client_id });
+    const about = { grant_type: "authorization_code", ident_type: "user_id", ident: tenant.user.id, audience };
+    const login = await token(tenant, { ...about, verification_code }, bearer);
+    await forget(login.body.access_token);
+    const next = await refreshHere(login.body.refresh_token, bearer);
+    expect(next.status, next.text).toBe(200);
+    expect(claimsOf(next.body.access_token).scope).toBe("orders:read offline_access");
+  });
 });

@@ -1,4 +1,4 @@
-/** A grant that no flow would ever take is refused: whoever made it would think that the client has its scopes. */
+/** A second grant for the same is refused: whoever made it would think that the client has the scopes of both. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
 import { addClient, call, createTenant, type Latchkey, startLatchkey, type Tenant } from "../support/latchkey.ts";

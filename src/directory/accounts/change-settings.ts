@@ -1,7 +1,7 @@
 import { recordDeed } from "../../audit/audit.ts";
 import { type Database, instant } from "../../storage/storage.ts";
 import type { Actor, Directory } from "../directory.ts";
-import { PUBLIC_GRANTS_CHANGED } from "../grants/change-grants.ts";
+import { NAMES_TAKEN, PUBLIC_GRANTS_CHANGED } from "../grants/change-grants.ts";
 import type { Account } from "./account.ts";
 import { checkSettings } from "./check-settings.ts";
 import { findAccount } from "./find-account.ts";
@@ -10,8 +10,8 @@ import type { AccountSettings } from "./settings.ts";
 import { updateSettings } from "./store.ts";
 
 /**
- * Sets what the change names and leaves the rest. Tokens that hold what `public_client_grants` gives no more end.
- * `permit` may refuse it, by the account as it is when nobody else changes it.
+ * Sets what the change names and leaves the rest. Tokens that hold what `public_client_grants` gives no more end,
+ * and those of the account API by a grant that names what is no name of it any more. `permit` may refuse it, by the account as it is when nobody else changes it.
  *
  * @throws 400 invalid_request, 404 not_found.
  */
@@ -27,7 +27,10 @@ export async function changeSettings(
   await directory.storage.write(async (tx) => {
     const { account, stored } = await holdAccount(tx, account_id, now);
     await permit?.(tx.db, account);
-    if (change.public_client_grants) await directory.revocations.record(tx, account_id, [PUBLIC_GRANTS_CHANGED]);
+    const { api_audiences: names = account.settings.api_audiences } = change;
+    const takes = account.settings.api_audiences.some((name) => !names.includes(name));
+    const told = [...(change.public_client_grants ? [PUBLIC_GRANTS_CHANGED] : []), ...(takes ? [NAMES_TAKEN] : [])];
+    await directory.revocations.record(tx, account_id, told);
     await updateSettings(tx.db, account_id, { ...stored, ...change }, now);
     const facts = { changed: Object.keys(change) };
     await recordDeed(tx, { account_id, action: "account.changed", entity: account_id, now, actor, facts });

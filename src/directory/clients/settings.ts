@@ -55,7 +55,7 @@ export const ClientSettings = Type.Object({
     uniqueItems: true,
     default: ["authorization_code", "client_credentials"],
     description:
-      "What it may ask for at oauth/token and oauth/authorize. Logins at auth/token go by the scopes of its grant.",
+      "What it may ask for at oauth/token and oauth/authorize. Logins at auth/token go by the scopes of its grant; the client's own are refreshed by either.",
   }),
   first_party: Type.Boolean({
     default: false,

@@ -73,11 +73,11 @@ export function checkRoom(before: Held, after: Held): void {
   throw refuseField(field, "too_many", `a client's grants may hold ${told} characters together`);
 }
 
-/** @throws 400 invalid_request where a grant is there already that would be taken before this one, by every flow. */
+/** @throws 400 invalid_request where a grant is there already for the same audience and type. */
 export function checkFree(account: Named, public_url: string, held: readonly Grant[], grant: Asked): void {
   const there = matchSame(account, public_url, held, grant);
   if (!there) return;
-  const message = `has grant ${there.id} of type ${there.type} already, and a second would never be taken: add the scopes to that one`;
+  const message = `has grant ${there.id} of type ${there.type} for this audience already: add the scopes to that one`;
   throw refuseField("audience", "taken", message);
 }
 
@@ -144,6 +144,9 @@ export const publicGrantAt = (audience: string) => `public_grant:${audience}`;
 
 /** What says that those have changed, at whatever audience. */
 export const PUBLIC_GRANTS_CHANGED = changedSubject("public_grants");
+
+/** What says that a name was taken from the account API's, so that grants for it are for another API. */
+export const NAMES_TAKEN = changedSubject("api_audiences");
 
 /** Adds the scopes to the grant that is there for the same, or makes it. @throws 400 invalid_request. */
 export function addToGrant(directory: Directory, input: Omit<NewGrant, "oidc">, actor: Actor): Promise<Grant> {

@@ -27,3 +27,15 @@ it("the grant for a flow is the one that was made for it, whichever was first, a
   expect(match({ ...of_flow, type: "password" }, { ...any, audience: "https://other.example" })).toBeUndefined();
   expect(match({ ...of_flow, id: "another" }, of_flow), "the first made").toBe("another");
 });
+
+it("of grants that are alike the one for a flow has the name that is asked for, else it is the first made", () => {
+  const directory = { public_url: "https://us.example" } as Directory;
+  const [issuer, former] = ["https://us.example/v1/accounts/T11200001", "https://api.former.example"];
+  const account = { account_id: "T11200001", settings: { api_audiences: [former] } } as unknown as Account;
+  const grants = [former, issuer].map((audience) => ({ ...any, audience }));
+  const asked = [issuer, former, "https://api.dintero.com/v1/accounts/T11200001"];
+  const found = asked.map((name) => matchGrant(directory, account, grants, name, "client_credentials")?.audience);
+  expect(found).toEqual([issuer, former, former]);
+  const of_the_flow = [...grants, { ...of_flow, audience: former }];
+  expect(matchGrant(directory, account, of_the_flow, issuer, "authorization_code")?.id).toBe(of_flow.id);
+});

@@ -10,7 +10,7 @@ import { type GrantFilter, pagesOfGrants, selectGrant, selectGrants, selectScope
 
 /**
  * The client's grant for an audience that serves a flow of this type; of several that `matchGrant` does not tell apart the
- * first made. A grant that names any alias of the account API serves all of them.
+ * one that names the very audience, else the first made. A grant that names any alias of the account API serves all of them.
  *
  * @throws 403 unauthorized_client.
  */
@@ -52,13 +52,28 @@ export async function pickGrant(
   return pick(await grantsOf(directory, client)) ?? pick(await grantsOf(directory, client, "reload"));
 }
 
-/** Of those that a token or login hangs on, by its id. */
-export function pickGrantById(
+/** What a login came by. */
+export interface CameBy {
+  /** Empty where that is what the account gives all that registered themselves, which has no row. */
+  readonly grant_id: string;
+  readonly audience: string;
+}
+
+/**
+ * The grant of a login, while it is for the login's audience: a name that is taken out of the account API's is another
+ * API's from then on, and so is a grant that names it.
+ */
+export async function lookUpGrantOf(
   directory: Directory,
+  account: Account,
   client: Client,
-  grant_id: string | undefined,
+  { grant_id, audience }: CameBy,
 ): Promise<Grant | undefined> {
-  return pickGrant(directory, client, (grants) => grants.find(({ id }) => id === grant_id));
+  if (grant_id === "") return lookUpGrant(directory, account, client, audience, "authorization_code");
+  const canonical = (name: string) => canonicalAudience(account, directory.public_url, name);
+  return pickGrant(directory, client, (grants) =>
+    grants.find((grant) => grant.id === grant_id && canonical(grant.audience) === canonical(audience)),
+  );
 }
 
 /**
@@ -73,9 +88,7 @@ export function matchGrant<G extends Pick<Grant, "audience" | "type"> & Partial<
   audience: string,
   type: Exclude<GrantType, "any">,
 ): G | undefined {
-  const wanted = canonicalAudience(account, directory.public_url, audience);
-  const find = (fits: (grant: G) => boolean) =>
-    grants.find((grant) => fits(grant) && canonicalAudience(account, directory.public_url, grant.audience) === wanted);
+  const find = (fits: (grant: G) => boolean) => findFor(account, directory.public_url, grants, audience, fits);
   return (
     find((grant) => grant.type === type && !grant.oidc && grant.id !== "") ??
     find((grant) => grant.type === "any") ??
@@ -84,18 +97,30 @@ export function matchGrant<G extends Pick<Grant, "audience" | "type"> & Partial<
   );
 }
 
+/** Pure: of grants that fit the one that names this audience, else the first that names it by an alias. */
+function findFor<G extends Pick<Grant, "audience">>(
+  account: Named,
+  public_url: string,
+  grants: readonly G[],
+  audience: string,
+  fits: (grant: G) => boolean,
+): G | undefined {
+  const wanted = canonicalAudience(account, public_url, audience);
+  return (
+    grants.find((grant) => grant.audience === audience && fits(grant)) ??
+    grants.find((grant) => fits(grant) && canonicalAudience(account, public_url, grant.audience) === wanted)
+  );
+}
+
 /** What a flow looks for in a grant. */
 export type Asked = Pick<Grant, "audience" | "type">;
 
 /**
- * Pure: the one of these grants that every flow takes before a later one for this audience of the same type. One with a
- * provider stands in nobody's way, as logins there are a way of their own.
+ * Pure: of these grants the one for this audience and very type. One with a provider stands in nobody's way, as logins there
+ * are a way of their own.
  */
-export function matchSame(account: Named, public_url: string, grants: readonly Grant[], asked: Asked) {
-  const canonical = (audience: string) => canonicalAudience(account, public_url, audience);
-  return grants.find(
-    ({ audience, type, oidc }) => type === asked.type && !oidc && canonical(audience) === canonical(asked.audience),
-  );
+export function matchSame(account: Named, public_url: string, grants: readonly Grant[], { audience, type }: Asked) {
+  return findFor(account, public_url, grants, audience, (grant) => grant.type === type && !grant.oidc);
 }
 
 /** All live grants of a client, none too, at most 5 s old; a second where they are loaded again. */

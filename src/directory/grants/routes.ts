@@ -68,7 +68,7 @@ export function grantRoutes(app: App, directory: Directory): void {
     schema: {
       operationId: "aid_auths_client_grants_post",
       summary: "Create a client grant",
-      description: `The caller must hold every scope that it gives. A second one without \`oidc\` for the same client, audience and type would never be taken, and is refused. ${TOGETHER}`,
+      description: `The caller must hold every scope that it gives. A second one without \`oidc\` for the same client, audience and type is refused: scopes are added to the one that is there. ${TOGETHER}`,
       tags,
       params: OidParams,
       body: NewGrantBody,

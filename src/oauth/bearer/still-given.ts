@@ -1,9 +1,14 @@
 import { findAccount, readAccount } from "../../directory/accounts/find-account.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
 import type { Directory } from "../../directory/directory.ts";
-import { isAnAccountApi } from "../../directory/grants/audience.ts";
-import { changedSubject, PUBLIC_GRANTS_CHANGED, publicGrantAt } from "../../directory/grants/change-grants.ts";
-import { findGrantById, lookUpPublicGrant, pickGrantById } from "../../directory/grants/find-grant.ts";
+import { isAccountApi, isAnAccountApi } from "../../directory/grants/audience.ts";
+import {
+  changedSubject,
+  NAMES_TAKEN,
+  PUBLIC_GRANTS_CHANGED,
+  publicGrantAt,
+} from "../../directory/grants/change-grants.ts";
+import { findGrantById, lookUpPublicGrant, pickGrant } from "../../directory/grants/find-grant.ts";
 import type { Grant } from "../../directory/grants/grant.ts";
 import { refuse, unlessRefused } from "../../errors.ts";
 import { type AccessToken, restsOn } from "../../tokens/verify.ts";
@@ -12,12 +17,19 @@ import { givenBy, identity_scopes } from "../scopes.ts";
 const GRANT = "grant:";
 const PUBLIC = publicGrantAt("");
 
-/** Grants of this account that a token hangs on, and that have changed since any token began. */
-const changedGrants = ({ revocations }: Directory, account_id: string, token: AccessToken) =>
-  restsOn(token).filter((named) => {
-    if (named.startsWith(PUBLIC)) return revocations.knows(account_id, PUBLIC_GRANTS_CHANGED);
+/**
+ * Grants of this account that a token hangs on, and that have changed since any token began. Where a name was taken from
+ * the account API, its own may be another API's by now; a partner's is none of this account, and lasts an hour.
+ */
+const changedGrants = ({ revocations }: Directory, account_id: string, token: AccessToken) => {
+  const { grant_id, partner_account } = token;
+  const renamed = partner_account === undefined && revocations.knows(account_id, NAMES_TAKEN);
+  return restsOn(token).filter((named) => {
+    if (named.startsWith(PUBLIC)) return renamed || revocations.knows(account_id, PUBLIC_GRANTS_CHANGED);
+    if (renamed && named === `${GRANT}${grant_id}`) return true;
     return named.startsWith(GRANT) && revocations.knows(account_id, changedSubject(named));
   });
+};
 
 /** Whether `checkStillGiven` has anything to look at. */
 export const mayHaveLost = (directory: Directory, account_id: string, token: AccessToken): boolean =>
@@ -52,7 +64,7 @@ async function lookUpKnown(
 ): Promise<Gives | undefined> {
   if (named.startsWith(PUBLIC)) return lookUpPublicGrant(directory, account_id, named.slice(PUBLIC.length));
   const client = await lookUpClient(directory, account_id, client_uuid);
-  return client && pickGrantById(directory, client, named.slice(GRANT.length));
+  return client && pickGrant(directory, client, (grants) => grants.find(({ id }) => id === named.slice(GRANT.length)));
 }
 
 async function lookUpCommitted(directory: Directory, account_id: string, named: string): Promise<Gives | undefined> {
@@ -61,14 +73,17 @@ async function lookUpCommitted(directory: Directory, account_id: string, named: 
   return findGrantById(directory, account_id, named.slice(GRANT.length)).catch(unlessRefused("not_found"));
 }
 
-/** A scope of the token that a grant gives no more. */
+/** A scope of the token that a grant gives no more; its audience where that is the account API's and none of the grant's. */
 async function takenBy(
   directory: Directory,
   account_id: string,
   { audience, scope }: Gives,
   token: AccessToken,
 ): Promise<string | undefined> {
-  const at_account_api = isAnAccountApi(await findAccount(directory, account_id), directory.public_url, audience);
+  const account = await findAccount(directory, account_id);
+  const { public_url } = directory;
+  const at_account_api = isAnAccountApi(account, public_url, audience);
+  if (!at_account_api && isAccountApi(account, public_url, token.audience)) return token.audience;
   const given = givenBy(scope, at_account_api);
   return token.scope.find((one) => !identity_scopes.includes(one) && !given(one));
 }

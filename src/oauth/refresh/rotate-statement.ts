@@ -14,6 +14,8 @@ export interface Rotation {
   readonly client_id: string;
   /** The secret that the client showed; empty where it showed none. */
   readonly secret_id: string;
+  /** "1" where it may use tokens of other clients' logins. */
+  readonly of_others: "1" | "";
   readonly dpop_jkt: string | null;
   /** The key that the next token is bound to, where the one that is shown is bound to none. */
   readonly bind_jkt: string | null;
@@ -28,20 +30,24 @@ export interface Rotation {
 }
 
 /** Whose login it is, as committed. */
-export type Person = Pick<User, "id" | "email" | "email_verified_at" | "name" | "phone_number" | "second_factor">;
+export type Person = Pick<
+  User,
+  "id" | "type" | "email" | "email_verified_at" | "name" | "phone_number" | "second_factor"
+>;
 
 export interface Continued {
   readonly login: Login;
   readonly person: Person;
 }
 
-const PERSON = "email, email_verified_at, name, phone_number, second_factor";
+const PERSON = "type, email, email_verified_at, name, phone_number, second_factor";
 
 const columns = [
   ["account_id", "text"],
   ["id", "text"],
   ["client_id", "text"],
   ["secret_id", "text"],
+  ["of_others", "text"],
   ["dpop_jkt", "text"],
   ["bind_jkt", "text"],
   ["generation", "bigint"],
@@ -56,7 +62,8 @@ type Column = (typeof columns)[number][0];
 
 /** The token is the login's newest, and everybody concerned lives; `input` says how a body names what it was asked. */
 const mayRotate = (f: string, input: (column: Column) => string, bytes: (text: string) => string) =>
-  `${holder(f)} = ${input("client_id")} and ${f}.generation = ${input("generation")}
+  `${holder(f)} = ${input("client_id")} and (${f}.holder_id is null or ${input("of_others")} = '1')
+    and ${f}.generation = ${input("generation")}
     and ${f}.digest = ${bytes(input("digest"))} and ${f}.revoked_at is null
     and ${f}.idle_expires_at > ${input("now")} and ${f}.expires_at > ${input("now")}
     and (${f}.dpop_jkt is null or ${f}.dpop_jkt = ${input("dpop_jkt")}) and ${familyLives(f)}
@@ -123,6 +130,7 @@ const continued = (row: Row, person: Row): Continued => ({
   login: decodeLogin(row),
   person: {
     id: String(row.user_id),
+    type: person.type as Person["type"],
     email: person.email as string | null,
     email_verified_at: person.email_verified_at as Instant | null,
     name: person.name as string | null,

@@ -22,6 +22,8 @@ export interface Rotated extends Continued {
 export interface Shown {
   readonly client: Client & { readonly secret_id?: string };
   readonly token: Secret;
+  /** It may use tokens of other clients' logins. */
+  readonly others: boolean;
   /** Thumbprint of the DPoP key that the request proves. */
   readonly dpop_jkt: string | null;
   readonly facts: RequestFacts;
@@ -34,7 +36,8 @@ const GRACE = 10_000;
  * Spends a refresh token and derives its successor, in one statement that also checks that client, grant and user live. A
  * second use, or use by another client than its holder, ends the family. `now` in milliseconds.
  *
- * @throws 400 invalid_grant; 401 invalid_client when its secret ended meanwhile: the token is as good as it was.
+ * @throws 400 invalid_grant; 401 invalid_client when its secret ended meanwhile, 403 unauthorized_client for another client's
+ *   login where it may use none: the token is as good as it was.
  */
 export async function rotateRefreshToken(
   directory: Directory,
@@ -42,7 +45,7 @@ export async function rotateRefreshToken(
   shown: Shown,
   now: number,
 ): Promise<Rotated> {
-  const { client, token, dpop_jkt } = shown;
+  const { client, token, others, dpop_jkt } = shown;
   const { storage, master_keys } = directory;
   const read = readRefreshToken(master_keys, account_id, token);
   if (!read) throw invalid();
@@ -54,6 +57,7 @@ export async function rotateRefreshToken(
     id,
     client_id: client.id,
     secret_id: client.secret_id ?? "",
+    of_others: others ? "1" : "",
     dpop_jkt,
     bind_jkt: boundTo(client, dpop_jkt),
     generation,
@@ -71,11 +75,15 @@ export async function rotateRefreshToken(
 async function answerAgain(
   directory: Directory,
   account_id: string,
-  { client, dpop_jkt, facts }: Shown,
+  { client, others, dpop_jkt, facts }: Shown,
   { family_id: id, generation }: ReadToken,
   now: number,
 ): Promise<Rotated> {
   const { storage, master_keys } = directory;
+  if (!others && (await selectFamily(storage.read, account_id, id))?.holder_id === client.id)
+    throw refuse("unauthorized_client", {
+      message: "The client's grant for the account API no longer lets it refresh logins of other clients.",
+    });
   const who = { client_id: client.id, secret_id: client.secret_id ?? "", dpop_jkt };
   const grace = { account_id, id, ...who, generation, now: instant(now), since: instant(now - GRACE) };
   const family = await storage.write((tx) => updateGrace(tx.db, grace));

@@ -7,7 +7,7 @@ import { type Concerned, checkAlive } from "../../directory/check-alive.ts";
 import { findClient } from "../../directory/clients/find-client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { isAccountApi } from "../../directory/grants/audience.ts";
-import { pickGrantById } from "../../directory/grants/find-grant.ts";
+import { lookUpGrantOf } from "../../directory/grants/find-grant.ts";
 import { type AccountUser, holdingOfProvider, holdingsOf } from "../../directory/users/account-user.ts";
 import { lookUpAccountUser } from "../../directory/users/find-account-user.ts";
 import { noteSeen } from "../../directory/users/note-seen.ts";
@@ -70,7 +70,7 @@ async function exchangeOwn(
   const client = await findClient(directory, account.account_id, bearer.client_uuid);
   checkBound(client);
   checkUnbound(bearer);
-  const grant = await pickGrantById(directory, client, bearer.grant_id);
+  const grant = await lookUpGrantOf(directory, account, client, { grant_id: bearer.grant_id ?? "", audience });
   if (!client.settings.first_party || !grant) throw refuse("insufficient_scope");
   await recordExchange(directory, caller, { user_id: user.id, client_id: client.id, grant_id: grant.id }, bearer.sid);
   const subject: AuthenticatedSubject = {

@@ -128,11 +128,12 @@ async function spend(
     secret_id: client.secret_id,
     grant_id,
     user_id: subject.id,
+    user_type: client.settings.user_type,
   };
   const times = { began_at: instant(began_at), now: instant(now), expires_at: instant(now + MEMORY) };
   const { alive, redeemed, scope } = await directory.storage.hot(redeemStatement, { ...ids, ...times });
   if (!alive) await checkSecretStands(directory, client);
-  if (!alive) throw invalidGrant("The client, its secret, its grant, the user or the login is gone.");
+  if (!alive) throw invalidGrant("The client, its secret, its grant, a user of its type or the login is gone.");
   if (redeemed) return scope;
   const before = request.polled && (await selectRedeemed(directory.storage.read, client.account_id, content.id));
   if (before && now - Date.parse(before) <= GRACE) throw invalidGrant("The device code was used before.");

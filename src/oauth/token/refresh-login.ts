@@ -5,8 +5,9 @@ import type { Client } from "../../directory/clients/client.ts";
 import { findClient, lookUpClient } from "../../directory/clients/find-client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { isAccountApi } from "../../directory/grants/audience.ts";
-import { grantsOf, lookUpGrant, pickGrantById } from "../../directory/grants/find-grant.ts";
+import { grantsOf, lookUpGrantOf, matchGrant } from "../../directory/grants/find-grant.ts";
 import type { Grant } from "../../directory/grants/grant.ts";
+import { actsForAny, heldNow } from "../../directory/scopes.ts";
 import { noteSeenAt } from "../../directory/users/note-seen.ts";
 import { refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
@@ -18,7 +19,7 @@ import { checkBound } from "../dpop/check-bound.ts";
 import type { PersonTokens } from "../issue-for-person.ts";
 import type { Oauth } from "../oauth.ts";
 import { checkProvider } from "../provider-stands.ts";
-import { holderOf, type Login, type LoginSurface, surfaceOf } from "../refresh/family.ts";
+import { type Family, holderOf, type Login, type LoginSurface, surfaceOf } from "../refresh/family.ts";
 import { lookUpFamilyOf } from "../refresh/find-family.ts";
 import { rotateRefreshToken } from "../refresh/rotate.ts";
 import type { Continued } from "../refresh/rotate-statement.ts";
@@ -65,9 +66,10 @@ export async function refreshLogin(
   const { dpop_jkt } = wanted;
   checkBound(client, dpop_jkt);
   const account = await findAccount(directory, client.account_id);
-  await checkAsked(directory, account, client, token, wanted);
+  const may = await mayRefresh(directory, account, client);
+  await checkAsked(directory, account, client, token, { ...wanted, may });
   const now = directory.storage.now();
-  const shown = { client, token, dpop_jkt: dpop_jkt ?? null, facts };
+  const shown = { client, token, others: may.others, dpop_jkt: dpop_jkt ?? null, facts };
   const rotated = await rotateRefreshToken(directory, account, shown, now);
   await noteUsed(directory, client);
   const { login, refresh_token } = rotated;
@@ -87,23 +89,27 @@ export async function refreshLogin(
  * Before the token is spent, or answered once more: whoever asked for too much asks again with the same one.
  *
  * @throws 400 invalid_grant, invalid_scope, invalid_target; 403 unauthorized_client at the account API, for a login that
- *   began at oauth/token: its client authenticates at each refresh (RFC 6749 §6), and may do so as its settings say; without
- *   a key, for one of another client that takes bound tokens alone by now.
+ *   began at oauth/token: its client authenticates at each refresh (RFC 6749 §6), and may do so as its settings say; for a
+ *   client that may refresh nothing by now; without a key, for one of another client that takes bound tokens alone by now.
  */
 async function checkAsked(
   directory: Directory,
   account: Account,
   client: Client,
   token: Secret,
-  { surface = "account", scope, audience, user_id, dpop_jkt }: Wanted,
+  { surface = "account", scope, audience, user_id, dpop_jkt, may }: Wanted & { readonly may: MayRefresh },
 ): Promise<void> {
   const asks_little = surface === "oauth" && scope === undefined && audience === undefined;
-  if (asks_little && (dpop_jkt !== undefined || !(await mayHoldOthers(directory, client)))) return;
+  if (asks_little && (dpop_jkt !== undefined || !may.others)) return;
   const login = await lookUpFamilyOf(directory, account.account_id, token);
   if (!login || holderOf(login) !== client.id) return;
-  if (surface !== "oauth" && surfaceOf(login) === "oauth")
+  if (surface !== "oauth" && (await beganAt(directory, account, client, login)) === "oauth")
     throw refuse("unauthorized_client", {
       message: "The login began at oauth/token: refresh it there, where the client shows who it is.",
+    });
+  if (!may.own)
+    throw refuse("unauthorized_client", {
+      message: `The client's grant for the account API gives no ${REFRESH_SCOPE} any more, nor do its grant_types name refresh_token.`,
     });
   if (user_id !== undefined && login.user_id !== user_id)
     throw refuse("invalid_grant", { message: "The refresh token is another person's." });
@@ -114,9 +120,30 @@ async function checkAsked(
   if (issuing) checkBound(issuing, dpop_jkt);
 }
 
-/** Whether logins of other clients may be its to refresh: no others are looked up for the sake of that. */
-const mayHoldOthers = async (directory: Directory, client: Client) =>
-  (await grantsOf(directory, client)).some(({ scope }) => scope.includes(REFRESH_SCOPE));
+/** Where a login began, also one of which a version before did not note it. */
+const beganAt = async (directory: Directory, account: Account, client: Client, login: Family) =>
+  login.surface ?? surfaceOf(login, (await grantOf(directory, account, client, login))?.scope ?? []);
+
+interface MayRefresh {
+  /** Logins that are its own, by its settings or by its grant for the account API. */
+  readonly own: boolean;
+  /** Those that it got for other clients, as long as it would get them. */
+  readonly others: boolean;
+}
+
+/** By what tokens of its own give it at the account API, whichever name of that they ask for. */
+async function mayRefresh(directory: Directory, account: Account, client: Client): Promise<MayRefresh> {
+  const grants = await grantsOf(directory, client);
+  const named = grants.filter(({ audience }) => isAccountApi(account, directory.public_url, audience));
+  const scope = heldNow(
+    named.flatMap(
+      ({ audience }) => matchGrant(directory, account, grants, audience, "client_credentials")?.scope ?? [],
+    ),
+  );
+  const lasting = scope.includes(REFRESH_SCOPE);
+  const own = lasting || client.settings.grant_types.includes("refresh_token");
+  return { own, others: lasting && actsForAny({ scope }) };
+}
 
 /**
  * What the login is by now, of what was asked for. What the grant has lost since is left out, named or not: the token
@@ -130,7 +157,9 @@ async function authorizationNow(
   { scope: requested, dpop_jkt }: Wanted,
 ): Promise<Authorization> {
   const grant = await grantOf(directory, account, client, login);
-  if (!grant) throw refuse("invalid_grant", { message: "The client's grant no longer exists." });
+  if (!grant) throw refuse("invalid_grant", { message: "The client's grant for this audience no longer exists." });
+  if (person.type !== client.settings.user_type)
+    throw refuse("invalid_grant", { message: "The client logs in another type of user by now." });
   await checkProvider(directory, account, client, login);
   const { id: authorization_id, audience, auth_time: authenticated_at, amr, userinfo_claims } = login;
   const asked = narrowScope(login.scope, requested);
@@ -151,11 +180,9 @@ async function grantOf(
   directory: Directory,
   account: Account,
   client: Client,
-  { grant_id, audience }: Login,
+  login: Login,
 ): Promise<Pick<Grant, "id" | "scope"> | undefined> {
-  if (grant_id === "" && audience === userinfoAudience(issuerOf(directory.public_url, account.account_id)))
-    return { id: "", scope: [] };
-  return grant_id === ""
-    ? lookUpGrant(directory, account, client, audience, "authorization_code")
-    : pickGrantById(directory, client, grant_id);
+  const for_userinfo = login.audience === userinfoAudience(issuerOf(directory.public_url, account.account_id));
+  if (login.grant_id === "" && for_userinfo) return { id: "", scope: [] };
+  return lookUpGrantOf(directory, account, client, login);
 }

@@ -1,7 +1,7 @@
 import type { PresentedFactor } from "../../authentication/mfa/finish.ts";
 import { openLogin } from "../../authentication/mfa/open-login.ts";
 import { findClient } from "../../directory/clients/find-client.ts";
-import { pickGrantById } from "../../directory/grants/find-grant.ts";
+import { lookUpGrantOf } from "../../directory/grants/find-grant.ts";
 import { checkActsFor } from "../../directory/scopes.ts";
 import { refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
@@ -32,8 +32,9 @@ export async function finishWithFactor(
   const client = await findClient(directory, account.account_id, pending.client_id);
   checkBound(client);
   const subject = await finishSecondFactor(directory, caller, client, pending, presented);
-  const grant = await pickGrantById(directory, client, pending.grant_id);
-  if (!grant) throw refuse("unauthorized_client", { message: "The client's grant no longer exists." });
+  const grant = await lookUpGrantOf(directory, account, client, { grant_id: pending.grant_id, audience });
+  if (!grant)
+    throw refuse("unauthorized_client", { message: "The client's grant for this audience no longer exists." });
   const holder_id = lasting ? await holderFor(directory, bearer) : undefined;
   return issueForPerson(oauth, { account, client, grant, audience, subject, holder_id }, now);
 }

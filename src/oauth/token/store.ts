@@ -1,3 +1,4 @@
+import type { UserType } from "../../directory/clients/client.ts";
 import { secretLives } from "../../directory/clients/secret-lives.ts";
 import { allLive } from "../../directory/lives.ts";
 import { loginStands } from "../../directory/users/logins-ended.ts";
@@ -17,6 +18,8 @@ export interface RedeemInput {
   /** Empty where none is needed. */
   readonly grant_id: string;
   readonly user_id: string;
+  /** The one that the client logs in. */
+  readonly user_type: UserType;
   /** When the login began. */
   readonly began_at: Instant;
   readonly now: Instant;
@@ -24,7 +27,7 @@ export interface RedeemInput {
 }
 
 export interface RedeemAnswer {
-  /** Client, secret, grant and user live, and nothing has ended the login. */
+  /** Client, secret, grant and user live, the user of that type, and nothing has ended the login. */
   readonly alive: boolean;
   /** This attempt, and no other, redeemed the code. */
   readonly redeemed: boolean;
@@ -33,7 +36,10 @@ export interface RedeemAnswer {
 }
 
 /** Who and what has to live, and when. */
-const concerned = ["account_id", "client_id", "secret_id", "grant_id", "user_id", "sid", "began_at", "now"] as const;
+const concerned = [
+  ...(["account_id", "client_id", "secret_id", "grant_id", "user_id", "user_type", "sid"] as const),
+  ...(["began_at", "now"] as const),
+] as const;
 
 const columns = [...concerned, "code_id", "expires_at"] as const;
 
@@ -41,7 +47,7 @@ const lives = (named: (column: (typeof concerned)[number]) => string): string =>
   `${allLive(named)}
     and ${secretLives(named("account_id"), named("client_id"), named("secret_id"), named("now"))}
     and exists (select 1 from users u where u.account_id = ${named("account_id")} and u.id = ${named("user_id")}
-      and ${loginStands("u", named("began_at"))})
+      and u.type = ${named("user_type")} and ${loginStands("u", named("began_at"))})
     and not ${familyEnded(named("account_id"), named("sid"))}`;
 
 const holds = (named: (column: (typeof concerned)[number]) => string): string =>
