@@ -10,7 +10,6 @@ import { noSuch, refuse, refuseField } from "../../errors.ts";
 import { bearer_refusals, EndUserHeaders, Oid, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { secret } from "../../secrets/secret.ts";
-import type { Transaction } from "../../storage/storage.ts";
 import type { Authentication } from "../authentication.ts";
 import { requestedLanguage } from "../messages/requested-language.ts";
 import { confirmContact, sendContactCode } from "./verify-contact.ts";
@@ -89,11 +88,11 @@ export function contactRoutes(app: App, { directory, nudge, endLogins }: Contact
         await sendContactCode(directory, asked, actorOf(request));
       } else {
         if (body?.code === undefined) throw refuseField("code", "required", "is required to confirm");
-        const person = { account_id, user_id: user.id, kept: own ? loginAtHand(bearer) : undefined };
         const proof = {
           presented: secret(body.code),
           moves_factors: !own || bearer.amr?.includes("mfa") === true,
-          endLogins: (tx: Transaction) => endLogins(tx, person),
+          login: own ? loginAtHand(bearer) : undefined,
+          endLogins,
         };
         await confirmContact(directory, contact, proof, actorOf(request));
       }

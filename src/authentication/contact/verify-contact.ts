@@ -3,6 +3,8 @@ import { recordDeed } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
 import { canonicalEmail, type Identifier, readIdentifier } from "../../directory/users/identifier.ts";
+import { holdByLogin, type LoginAtHand } from "../../directory/users/logins-ended.ts";
+import type { EndLogins } from "../../directory/users/remove-user.ts";
 import type { User } from "../../directory/users/user.ts";
 import { type VerifiedField, verifyContact } from "../../directory/users/verify-contact.ts";
 import { refuse, refuseField } from "../../errors.ts";
@@ -135,14 +137,16 @@ export interface ContactProof {
   readonly presented: Secret;
   /** Second factors that went to what is left go along: not for somebody who acts for themselves and has shown none. */
   readonly moves_factors: boolean;
-  /** Ends what came by the address or number that is left, save the login at hand: part of the transaction. */
-  endLogins(tx: Transaction): Promise<void>;
+  /** Of somebody who acts for themselves: it goes on where what came by the address or number that is left ends. */
+  readonly login: LoginAtHand | undefined;
+  readonly endLogins: EndLogins;
 }
 
 /**
  * The code came back: the address or number is the user's own, and may log in. Where another one was, what came by it ends.
  *
- * @throws 400 invalid_verification_code; 400 invalid_request when somebody else has the address by now; 429.
+ * @throws 400 invalid_verification_code; 400 invalid_request when somebody else has the address by now; 401 invalid_token for a
+ *   login that has ended; 429.
  */
 export async function confirmContact(
   directory: Directory,
@@ -160,7 +164,7 @@ async function compareCode(
   directory: Directory,
   contact: Contact,
   guesser: Guesser,
-  { presented, moves_factors, endLogins }: ContactProof,
+  { presented, moves_factors, login, endLogins }: ContactProof,
   actor: Actor,
 ): Promise<void> {
   const { storage, master_keys } = directory;
@@ -182,13 +186,14 @@ async function compareCode(
     if (!(await verifyContact(tx, user, field, challenge.value, instant(now)))) {
       throw refuseField("code", "taken", "confirms an address that belongs to another user");
     }
+    if (login) await holdByLogin(tx, person, login);
     await forgiveIn(tx, directory, guesser);
     if (field === "phone_number") await chargeAll(tx, [enteredFrom(account_id, challenge.value)], now);
     if (left && moves_factors) await moveChannel(tx, person, strategyOf(field), left, now);
     if (left) await leaveOld(tx, contact, old, now);
     const deed = { account_id, action: "contact.verified", entity: user.id, now: instant(now), actor };
     await recordDeed(tx, { ...deed, facts: { field } });
-    if (left) await endLogins(tx);
+    if (left) await endLogins(tx, { ...person, kept: login });
   });
   // The code was right when it was compared, so it was no guess, also where another of the same click was faster.
   await confirming.catch(orGiveBack(directory, guesser));

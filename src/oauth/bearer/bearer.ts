@@ -259,7 +259,8 @@ function bearerOf(token: AccessToken): Bearer {
   const { account_id, subject_type, subject, pairwise_subject, client_id, client_uuid } = token;
   const { sid, began_at, grant_id, auth_time, amr, jkt } = token;
   const who = { account_id, subject_type, subject, pairwise_subject, client_id, client_uuid };
-  return { ...who, scope: heldNow(token.scope), sid, began_at, grant_id, auth_time, amr, jkt };
+  const hangs_on = subjectsOf(token);
+  return { ...who, scope: heldNow(token.scope), sid, began_at, hangs_on, grant_id, auth_time, amr, jkt };
 }
 
 /** RFC 6750 §3: without any credentials the challenge names no error. */
