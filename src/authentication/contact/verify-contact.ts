@@ -20,6 +20,7 @@ import { enqueueMessage, noCode } from "../messages/enqueue-message.ts";
 import { type Recipient, recipientOf } from "../messages/recipient.ts";
 import { enteredFrom, reached } from "../messages/sms-limits.ts";
 import { moveChannel } from "../mfa/change-factors.ts";
+import { leavePasswordsOfMail } from "../passwords/password.ts";
 import { moveLinks } from "../usernames/move-links.ts";
 import { leaveAddress } from "../verification/leave-address.ts";
 import { identifierDigest } from "../verification/person.ts";
@@ -189,6 +190,7 @@ async function compareCode(
     if (login) await holdByLogin(tx, person, login);
     await forgiveIn(tx, directory, guesser);
     if (field === "phone_number") await chargeAll(tx, [enteredFrom(account_id, challenge.value)], now);
+    if (left && field === "email") await leavePasswordsOfMail(tx, account_id, user.id);
     if (left && moves_factors) await moveChannel(tx, person, strategyOf(field), left, now);
     if (left) await leaveOld(tx, contact, old, now);
     const deed = { account_id, action: "contact.verified", entity: user.id, now: instant(now), actor };
