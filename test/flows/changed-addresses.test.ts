@@ -130,6 +130,44 @@ describeOnBothEngines("an address or number that changes", (engine) => {
     for (const login of [thief, own]) expect(await lives(login, id)).toEqual([200, 200, "code"]);
   });
 
+  it.each([
+    ["phone_number", "+4740222999"],
+    ["email", "first@example.com"],
+  ] as const)(
+    "is told, where it is a first %s, to the other that logs them in, and to nobody else",
+    async (field, value) => {
+      const { tenant, id, email, own, to } = await openShop();
+      const { storage } = latchkey.server.core;
+      const { phone_number } = await storage.read
+        .selectFrom("users")
+        .select("phone_number")
+        .where("id", "=", id)
+        .executeTakeFirstOrThrow();
+      const set = (fields: Readonly<Record<string, null>>) =>
+        storage.write(({ db }) => db.updateTable("users").set(fields).where("id", "=", id).execute());
+      const none = {
+        email: { email: null, email_canonical: null, email_verified_at: null },
+        phone_number: { phone_number: null, phone_verified_at: null },
+      };
+      await set(none[field]);
+      const other = field === "email" ? String(phone_number) : email;
+      const before = (await inbox(tenant, other)).length;
+      expect(await to(field, value, own.tokens.access_token)).toBe(204);
+      const [told, ...rest] = await inbox(tenant, other);
+      expect([told?.text, rest.length]).toEqual([
+        expect.stringContaining("Another address or number now logs in"),
+        before,
+      ]);
+      expect(told?.verification_code).toBeUndefined();
+      expect(await to(field, value, own.tokens.access_token), "verified once more").toBe(204);
+      expect(await inbox(tenant, other)).toHaveLength(before + 1);
+      await set(none[field]);
+      await set(field === "email" ? { phone_verified_at: null } : { email_verified_at: null });
+      expect(await to(field, value, own.tokens.access_token)).toBe(204);
+      expect(await inbox(tenant, other), "which is not theirs").toHaveLength(before + 1);
+    },
+  );
+
   it("takes along the second factor of a user name that went there, and no other", async () => {
     const tenant = await createTenant(latchkey);
     const send = async (method: string, path: string, json?: object) => {

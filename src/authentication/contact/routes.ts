@@ -54,7 +54,7 @@ export function contactRoutes(app: App, { directory, nudge, endLogins }: Contact
       operationId: "aid_customers_cid_verify_post",
       summary: "Verify a customer's address or number",
       description:
-        "Sends a code there, or confirms it. A new value takes the old one's place once it is confirmed, and the old one is told; the person's other logins end, and all of them where somebody else changes it. With a mailbox goes a password that was set by mail. With user:customers alone, a person does this for themselves, once they have logged in here: not by another provider alone.",
+        "Sends a code there, or confirms it. A new value takes the old one's place once it is confirmed, and the old one is told; the person's other logins end, and all of them where somebody else changes it. With a mailbox goes a password that was set by mail. Of a first address or number the other one is told. With user:customers alone, a person does this for themselves, once they have logged in here: not by another provider alone.",
       tags: ["users"],
       params: ContactParams,
       headers: EndUserHeaders,

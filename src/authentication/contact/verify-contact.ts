@@ -178,8 +178,9 @@ async function compareCode(
   const known = challenge && master_keys.versions.includes(challenge.key_version);
   const right = known && isCode(master_keys, { ...challenge, format: "numeric" }, presented);
   if (!challenge || !right || challenge.expires_at <= instant(now)) throw refuse("invalid_verification_code");
-  const old = await recipientOf(strategyOf(field), user[field], account, "known");
   const left = leftFor(contact, challenge.value);
+  const hearer = left ? field : hearerOfFirst(contact);
+  const told = hearer && (await recipientOf(strategyOf(hearer), user[hearer], account, "known"));
   const person = { account_id, user_id: user.id };
   const confirming = storage.write(async (tx) => {
     if (!(await deleteChallenge(tx.db, challenge))) throw refuse("invalid_verification_code");
@@ -192,7 +193,8 @@ async function compareCode(
     if (field === "phone_number") await chargeAll(tx, [enteredFrom(account_id, challenge.value)], now);
     if (left && field === "email") await leavePasswordsOfMail(tx, account_id, user.id);
     if (left && moves_factors) await moveChannel(tx, person, strategyOf(field), left, now);
-    if (left) await leaveOld(tx, contact, old, now);
+    if (left) await leaveAddress(tx, person, now);
+    if (told) await tell(tx, contact, told, now);
     const deed = { account_id, action: "contact.verified", entity: user.id, now: instant(now), actor };
     await recordDeed(tx, { ...deed, facts: { field } });
     if (left) await endLogins(tx, { ...person, kept: login });
@@ -209,14 +211,20 @@ function leftFor({ user, field }: Contact, to: string): { readonly from: string;
   return from === null || from === to ? undefined : { from, to };
 }
 
-/** A change is reported to the address or number that it replaces, and codes that went there log nobody in any more. */
-async function leaveOld(tx: Transaction, { account, user }: Contact, old: Recipient, now: number): Promise<void> {
-  await leaveAddress(tx, { account_id: account.account_id, user_id: user.id }, now);
-  const { to } = await reached(tx, account, old, now, false);
+/** Who hears of the first address or number that logs the person in: the one of the other kind, where it did until now. */
+function hearerOfFirst({ user, field }: Contact): VerifiedField | undefined {
+  const verified = { email: user.email_verified_at !== null, phone_number: user.phone_verified_at !== null };
+  const other = field === "email" ? "phone_number" : "email";
+  return verified[other] && !verified[field] ? other : undefined;
+}
+
+/** A change is reported to the address or number that it replaces, and a first one to the other that there is. */
+async function tell(tx: Transaction, { account, user }: Contact, hearer: Recipient, now: number): Promise<void> {
+  const { to } = await reached(tx, account, hearer, now, false);
   const code = noCode(now);
   const about = { account, sender: senderIs(account), code, kind: "notice", purpose: "contact_changed", now } as const;
   const locale = user.locale ?? account.settings.locale;
-  const { strategy } = old;
+  const { strategy } = hearer;
   await enqueueMessage(tx, { ...about, connection: strategy, strategy, to, locale });
 }
 
