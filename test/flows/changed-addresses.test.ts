@@ -1,8 +1,10 @@
 /** An address or number that changes, by whom it may, and what ends with the one before. */
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { changeSettings } from "../../src/directory/accounts/change-settings.ts";
 import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
+  actor,
   addClient,
   addGrant,
   addUser,
@@ -16,8 +18,8 @@ import {
   type Tenant,
   type TestClient,
 } from "../support/latchkey.ts";
-import { PASSWORD, token } from "../support/people.ts";
-import { answered, standardClient } from "../support/standard-client.ts";
+import { PASSWORD, personToken, token } from "../support/people.ts";
+import { answered, pkce, standardClient, VERIFIER } from "../support/standard-client.ts";
 import { openSurfer } from "../support/surfer.ts";
 import { openUpstream } from "../support/upstream.ts";
 
@@ -59,6 +61,48 @@ describeOnBothEngines("an address or number that changes", (engine) => {
     expect(code(await change(tenant, user.id, "confirm", right, access_token))).toEqual([403, "insufficient_scope"]);
     expect((await change(tenant, user.id, "confirm", right, tenant.token)).status).toBe(204);
     await upstream.close();
+  });
+
+  it("is changed by no client that the person was asked about, or that the account did not make", async () => {
+    const tenant = await createTenant(latchkey, {
+      settings: { open_registration: true },
+      scope: ["admin:accounts", "user:customers"],
+    });
+    const { directory } = latchkey.server.core;
+    await changeSettings(
+      directory,
+      tenant.account_id,
+      { public_client_grants: { [tenant.issuer]: ["user:customers"] } },
+      actor,
+    );
+    const { user, base } = tenant;
+    const json = { redirect_uris: [CALLBACK], token_endpoint_auth_method: "none" };
+    const registered = (await call(`${base}/oauth/register`, { method: "POST", json })).body as { client_id: string };
+    const third = await addClient(latchkey, tenant.account_id);
+    await addGrant(latchkey, tenant.account_id, third, tenant.issuer, ["user:customers"]);
+    const standard = standardClient(latchkey, tenant, third);
+    const asked = { scope: "openid user:customers", resource: tenant.issuer };
+    const by = async (client: Pick<TestClient, "client_id">, own: TestClient | null) => {
+      const shown = await openSurfer(latchkey).logIn(standard.address(client, { ...asked, ...pkce }), tenant);
+      const code = answered(shown).get("code") ?? "";
+      const form = { grant_type: "authorization_code", redirect_uri: CALLBACK, code_verifier: VERIFIER, code };
+      const { body } = await standard.token(own ? form : { ...form, client_id: client.client_id }, own);
+      expect(claimsOf(body.access_token).scope).toContain("user:customers");
+      return body.access_token as string;
+    };
+    const value = `mallory-${user.email}`;
+    const of_others = [await by(registered, null), await by(third, third)];
+    for (const token of of_others)
+      expect(code(await change(tenant, user.id, "send", { value }, token))).toEqual([403, "insufficient_scope"]);
+    expect(await inbox(tenant, value)).toEqual([]);
+    const own = await personToken(tenant);
+    expect((await change(tenant, user.id, "send", { value }, own)).status, "nobody was asked").toBe(204);
+    const right = { code: (await inbox(tenant, value))[0]?.verification_code };
+    for (const token of of_others)
+      expect(code(await change(tenant, user.id, "confirm", right, token))).toEqual([403, "insufficient_scope"]);
+    const consents = `${base}/customers/users/${user.id}/consents`;
+    for (const token of of_others) expect((await call(consents, { token })).status, "harms nobody").toBe(200);
+    expect((await change(tenant, user.id, "confirm", right, own)).status).toBe(204);
   });
 
   /** Somebody's login in a browser of its own, at the account API, with what it led to. */
