@@ -43,6 +43,7 @@ import { accountUserSelfRoutes } from "./oauth/account-user/routes.ts";
 import { authorizeRoutes } from "./oauth/authorize/routes.ts";
 import { requireBearer } from "./oauth/bearer/bearer.ts";
 import { authorizationRoutes } from "./oauth/browser/routes.ts";
+import { actsAsStranger } from "./oauth/consents/consent.ts";
 import { consentRoutes } from "./oauth/consents/routes.ts";
 import { chargeQuestion } from "./oauth/customers/charge-question.ts";
 import { customerRoutes } from "./oauth/customers/routes.ts";
@@ -262,7 +263,7 @@ async function mount(
     preparePasswords,
     chargeQuestion: (bearer) => chargeQuestion(storage, bearer),
   });
-  contactRoutes(app, { directory, nudge, endLogins });
+  contactRoutes(app, { directory, nudge, endLogins, actsAsStranger: (bearer) => actsAsStranger(directory, bearer) });
   usernameRoutes(app, { directory, endLogins });
   customerRoutes(app, oauth);
   accountUserSelfRoutes(app, directory);

@@ -25,6 +25,10 @@ export interface Bearer {
   readonly sid: string;
   /** When that login began; milliseconds since the epoch. */
   readonly began_at?: number | undefined;
+  /** What it is for, by the name that was asked for. */
+  readonly audience?: string | undefined;
+  /** What a revocation can name to end it. */
+  readonly hangs_on?: readonly string[] | undefined;
   readonly grant_id?: string | undefined;
   /** Seconds since the epoch; of a person's token. */
   readonly auth_time?: number | undefined;

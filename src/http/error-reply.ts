@@ -79,13 +79,14 @@ export function errorReply(
 
 /** What a bearer that is refused learns: RFC 6750 §3. */
 function challengeOf(refusal: Refusal, request: FastifyRequest): string | undefined {
-  const said = refusal.options.headers?.["www-authenticate"] ?? lackingScope(refusal);
+  const said = refusal.options.headers?.["www-authenticate"] ?? bearerError(refusal);
   if (!said || !/^(Bearer|DPoP) /.test(said)) return said;
   return request.server.finishChallenge?.(said, request) ?? said;
 }
 
-function lackingScope({ code, message, options }: Refusal): string | undefined {
-  if (code !== "insufficient_scope") return undefined;
+/** Of what is refused after the bearer was let in as well. */
+function bearerError({ code, message, options }: Refusal): string | undefined {
+  if (code !== "insufficient_scope" && code !== "invalid_token") return undefined;
   const said = `Bearer realm="latchkey", error="${code}", error_description="${errorDescription(message)}"`;
   return options.scopes ? `${said}, scope="${options.scopes.join(" ")}"` : said;
 }

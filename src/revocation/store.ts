@@ -52,6 +52,21 @@ export async function upsertFirst(
   return rows.length > 0;
 }
 
+export async function selectAnyRevoked(
+  db: Database,
+  account_id: string,
+  subjects: readonly string[],
+): Promise<boolean> {
+  const row = await db
+    .selectFrom("revocations")
+    .select("subject")
+    .where("account_id", "=", account_id)
+    .where("subject", "in", subjects)
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
 const PAGE = 1_000;
 
 /** Page by page, by when they came into this database: `revoked_at` of what an import brought is when it arrived. */

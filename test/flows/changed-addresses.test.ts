@@ -1,8 +1,10 @@
 /** An address or number that changes, by whom it may, and what ends with the one before. */
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { changeSettings } from "../../src/directory/accounts/change-settings.ts";
 import { claimsOf } from "../support/claims.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
+  actor,
   addClient,
   addGrant,
   addUser,
@@ -16,8 +18,8 @@ import {
   type Tenant,
   type TestClient,
 } from "../support/latchkey.ts";
-import { PASSWORD, token } from "../support/people.ts";
-import { answered, standardClient } from "../support/standard-client.ts";
+import { PASSWORD, personToken, token } from "../support/people.ts";
+import { answered, pkce, standardClient, VERIFIER } from "../support/standard-client.ts";
 import { openSurfer } from "../support/surfer.ts";
 import { openUpstream } from "../support/upstream.ts";
 
@@ -59,6 +61,48 @@ describeOnBothEngines("an address or number that changes", (engine) => {
     expect(code(await change(tenant, user.id, "confirm", right, access_token))).toEqual([403, "insufficient_scope"]);
     expect((await change(tenant, user.id, "confirm", right, tenant.token)).status).toBe(204);
     await upstream.close();
+  });
+
+  it("is changed by no client that the person was asked about, or that the account did not make", async () => {
+    const tenant = await createTenant(latchkey, {
+      settings: { open_registration: true },
+      scope: ["admin:accounts", "user:customers"],
+    });
+    const { directory } = latchkey.server.core;
+    await changeSettings(
+      directory,
+      tenant.account_id,
+      { public_client_grants: { [tenant.issuer]: ["user:customers"] } },
+      actor,
+    );
+    const { user, base } = tenant;
+    const json = { redirect_uris: [CALLBACK], token_endpoint_auth_method: "none" };
+    const registered = (await call(`${base}/oauth/register`, { method: "POST", json })).body as { client_id: string };
+    const third = await addClient(latchkey, tenant.account_id);
+    await addGrant(latchkey, tenant.account_id, third, tenant.issuer, ["user:customers"]);
+    const standard = standardClient(latchkey, tenant, third);
+    const asked = { scope: "openid user:customers", resource: tenant.issuer };
+    const by = async (client: Pick<TestClient, "client_id">, own: TestClient | null) => {
+      const shown = await openSurfer(latchkey).logIn(standard.address(client, { ...asked, ...pkce }), tenant);
+      const code = answered(shown).get("code") ?? "";
+      const form = { grant_type: "authorization_code", redirect_uri: CALLBACK, code_verifier: VERIFIER, code };
+      const { body } = await standard.token(own ? form : { ...form, client_id: client.client_id }, own);
+      expect(claimsOf(body.access_token).scope).toContain("user:customers");
+      return body.access_token as string;
+    };
+    const value = `mallory-${user.email}`;
+    const of_others = [await by(registered, null), await by(third, third)];
+    for (const token of of_others)
+      expect(code(await change(tenant, user.id, "send", { value }, token))).toEqual([403, "insufficient_scope"]);
+    expect(await inbox(tenant, value)).toEqual([]);
+    const own = await personToken(tenant);
+    expect((await change(tenant, user.id, "send", { value }, own)).status, "nobody was asked").toBe(204);
+    const right = { code: (await inbox(tenant, value))[0]?.verification_code };
+    for (const token of of_others)
+      expect(code(await change(tenant, user.id, "confirm", right, token))).toEqual([403, "insufficient_scope"]);
+    const consents = `${base}/customers/users/${user.id}/consents`;
+    for (const token of of_others) expect((await call(consents, { token })).status, "harms nobody").toBe(200);
+    expect((await change(tenant, user.id, "confirm", right, own)).status).toBe(204);
   });
 
   /** Somebody's login in a browser of its own, at the account API, with what it led to. */
@@ -129,6 +173,44 @@ describeOnBothEngines("an address or number that changes", (engine) => {
     expect(await to("phone_number", "+4740222555", tenant.token)).toBe(204);
     for (const login of [thief, own]) expect(await lives(login, id)).toEqual([200, 200, "code"]);
   });
+
+  it.each([
+    ["phone_number", "+4740222999"],
+    ["email", "first@example.com"],
+  ] as const)(
+    "is told, where it is a first %s, to the other that logs them in, and to nobody else",
+    async (field, value) => {
+      const { tenant, id, email, own, to } = await openShop();
+      const { storage } = latchkey.server.core;
+      const { phone_number } = await storage.read
+        .selectFrom("users")
+        .select("phone_number")
+        .where("id", "=", id)
+        .executeTakeFirstOrThrow();
+      const set = (fields: Readonly<Record<string, null>>) =>
+        storage.write(({ db }) => db.updateTable("users").set(fields).where("id", "=", id).execute());
+      const none = {
+        email: { email: null, email_canonical: null, email_verified_at: null },
+        phone_number: { phone_number: null, phone_verified_at: null },
+      };
+      await set(none[field]);
+      const other = field === "email" ? String(phone_number) : email;
+      const before = (await inbox(tenant, other)).length;
+      expect(await to(field, value, own.tokens.access_token)).toBe(204);
+      const [told, ...rest] = await inbox(tenant, other);
+      expect([told?.text, rest.length]).toEqual([
+        expect.stringContaining("Another address or number now logs in"),
+        before,
+      ]);
+      expect(told?.verification_code).toBeUndefined();
+      expect(await to(field, value, own.tokens.access_token), "verified once more").toBe(204);
+      expect(await inbox(tenant, other)).toHaveLength(before + 1);
+      await set(none[field]);
+      await set(field === "email" ? { phone_verified_at: null } : { email_verified_at: null });
+      expect(await to(field, value, own.tokens.access_token)).toBe(204);
+      expect(await inbox(tenant, other), "which is not theirs").toHaveLength(before + 1);
+    },
+  );
 
   it("takes along the second factor of a user name that went there, and no other", async () => {
     const tenant = await createTenant(latchkey);

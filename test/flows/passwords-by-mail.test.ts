@@ -1,5 +1,6 @@
 /** A password that was set by mail: whoever reads that mail has it, so a code by mail beside it proves nothing more. */
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it, vi } from "vitest";
+import { endLoginsOf } from "../../src/oauth/refresh/end-logins.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   authorize,
@@ -188,6 +189,48 @@ describeOnBothEngines("a password set by mail", (engine) => {
     const [mail] = await inbox(own, email);
     expect(mail?.subject).toContain("new password");
     expect(mail?.text).not.toContain("#verification_code=");
+  });
+
+  it("goes with that mailbox when its person leaves it, and no other does, nor with a number", async () => {
+    const [theirs, own] = [await addPerson(latchkey, tenant.account_id), await addPerson(latchkey, tenant.account_id)];
+    const move = async (id: string, field: string, value: string) => {
+      const at = (operation: string) => `/customers/users/${id}/communication/${operation}-verification-code/${field}`;
+      await send(tenant, at("send"), { value });
+      return (await send(tenant, at("confirm"), { code: await newest(tenant, value) })).status;
+    };
+    const byNumber = (ident: string, password: string) =>
+      send(tenant, "/customers/login", {
+        ...{ audience: tenant.audience, type: "customer", ident_type: "phone_number", ident, password },
+      });
+    expect((await reset(tenant, theirs.email)).status).toBe(204);
+    expect(await move(theirs.id, "phone_number", "+4741600055")).toBe(204);
+    expect((await byNumber("+4741600055", CHOSEN)).status).toBe(200);
+    const to = `left-${theirs.email}`;
+    expect(await move(theirs.id, "email", to)).toBe(204);
+    for (const reply of [await byNumber("+4741600055", CHOSEN), await logIn(tenant, to)])
+      expect(code(reply)).toEqual([400, "invalid_grant"]);
+    expect((await reset(tenant, to)).status, "set out of the next one").toBe(204);
+    expect((await logIn(tenant, to)).status).toBe(200);
+    expect(await move(own.id, "email", `left-${own.email}`)).toBe(204);
+    expect((await logIn(tenant, `left-${own.email}`, PASSWORD)).status, "not set by mail").toBe(200);
+  });
+
+  it("is not set by a code of a mailbox that was left since it was spent", async () => {
+    const { id, email } = await addPerson(latchkey, tenant.account_id);
+    const { directory, storage } = latchkey.server.core;
+    const hot = storage.hot.bind(storage);
+    const spy = vi.spyOn(storage, "hot").mockImplementation(async (statement, input) => {
+      const answer = await hot(statement, input);
+      if (/^redeem_(?:\w+_)?code$/.test(statement.name)) {
+        spy.mockRestore();
+        // As a change of it does.
+        await storage.write((tx) => endLoginsOf(tx, directory, { account_id: tenant.account_id, user_id: id }));
+      }
+      return answer;
+    });
+    expect(code(await reset(tenant, email))).toEqual([400, "invalid_verification_code"]);
+    expect(code(await logIn(tenant, email))).toEqual([400, "invalid_grant"]);
+    expect((await logIn(tenant, email, PASSWORD)).status, "the one before stands").toBe(200);
   });
 
   it("gives way to one that came otherwise, beside which mail is a second factor again", async () => {

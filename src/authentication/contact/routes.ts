@@ -7,10 +7,9 @@ import { findUserFor } from "../../directory/users/find-user.ts";
 import { loginAtHand } from "../../directory/users/logins-ended.ts";
 import type { EndLogins } from "../../directory/users/remove-user.ts";
 import { noSuch, refuse, refuseField } from "../../errors.ts";
-import { bearer_refusals, EndUserHeaders, Oid, refusals } from "../../http/contract.ts";
+import { type Bearer, bearer_refusals, EndUserHeaders, Oid, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { secret } from "../../secrets/secret.ts";
-import type { Transaction } from "../../storage/storage.ts";
 import type { Authentication } from "../authentication.ts";
 import { requestedLanguage } from "../messages/requested-language.ts";
 import { confirmContact, sendContactCode } from "./verify-contact.ts";
@@ -39,10 +38,12 @@ const ContactBody = Type.Union([
 ]);
 
 interface ContactDeps extends Authentication {
+  /** Whether a person let the token's client act for them as they let a stranger. */
+  readonly actsAsStranger: (bearer: Bearer) => Promise<boolean>;
   readonly endLogins: EndLogins;
 }
 
-export function contactRoutes(app: App, { directory, nudge, endLogins }: ContactDeps): void {
+export function contactRoutes(app: App, { directory, nudge, endLogins, actsAsStranger }: ContactDeps): void {
   app.route({
     method: "POST",
     url: "/v1/accounts/:oid/customers/users/:customer_id/communication/:operation/:field",
@@ -55,7 +56,7 @@ export function contactRoutes(app: App, { directory, nudge, endLogins }: Contact
       operationId: "aid_customers_cid_verify_post",
       summary: "Verify a customer's address or number",
       description:
-        "Sends a code there, or confirms it. A new value takes the old one's place once it is confirmed, and the old one is told; the person's other logins end, and all of them where somebody else changes it. With user:customers alone, a person does this for themselves, once they have logged in here: not by another provider alone.",
+        "Sends a code there, or confirms it. A new value takes the old one's place once it is confirmed, and the old one is told; the person's other logins end, and all of them where somebody else changes it. With a mailbox goes a password that was set by mail. Of a first address or number the other one is told. With user:customers alone, a person does this for themselves, once they have logged in here, not by another provider alone, and at no client that they were asked about or that the account did not make.",
       tags: ["users"],
       params: ContactParams,
       headers: EndUserHeaders,
@@ -79,6 +80,7 @@ export function contactRoutes(app: App, { directory, nudge, endLogins }: Contact
       if (user.type === "account_user") throw noSuch("user");
       const own = !writes.some((scope) => bearer.scope.includes(scope));
       if (own && !bearer.amr?.length) throw byProviderAlone();
+      if (own && (await actsAsStranger(bearer))) throw byStranger();
       const contact = { account: await findAccount(directory, account_id), user, field };
       if (operation === "send-verification-code") {
         const { client_uuid } = bearer;
@@ -89,11 +91,11 @@ export function contactRoutes(app: App, { directory, nudge, endLogins }: Contact
         await sendContactCode(directory, asked, actorOf(request));
       } else {
         if (body?.code === undefined) throw refuseField("code", "required", "is required to confirm");
-        const person = { account_id, user_id: user.id, kept: own ? loginAtHand(bearer) : undefined };
         const proof = {
           presented: secret(body.code),
           moves_factors: !own || bearer.amr?.includes("mfa") === true,
-          endLogins: (tx: Transaction) => endLogins(tx, person),
+          login: own ? loginAtHand(bearer) : undefined,
+          endLogins,
         };
         await confirmContact(directory, contact, proof, actorOf(request));
       }
@@ -106,3 +108,7 @@ export function contactRoutes(app: App, { directory, nudge, endLogins }: Contact
 /** What another provider says counts at the clients that ask it; an address logs in at all of them. */
 const byProviderAlone = () =>
   refuse("insufficient_scope", { message: "Log in here first: by a code, a password or a factor of your own." });
+
+/** Who may see more of a person in their name is not trusted with what proves them. */
+const byStranger = () =>
+  refuse("insufficient_scope", { message: "This takes a token of a client of the account's own." });

@@ -3,6 +3,8 @@ import { recordDeed } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
 import { canonicalEmail, type Identifier, readIdentifier } from "../../directory/users/identifier.ts";
+import { holdByLogin, type LoginAtHand } from "../../directory/users/logins-ended.ts";
+import type { EndLogins } from "../../directory/users/remove-user.ts";
 import type { User } from "../../directory/users/user.ts";
 import { type VerifiedField, verifyContact } from "../../directory/users/verify-contact.ts";
 import { refuse, refuseField } from "../../errors.ts";
@@ -18,6 +20,7 @@ import { enqueueMessage, noCode } from "../messages/enqueue-message.ts";
 import { type Recipient, recipientOf } from "../messages/recipient.ts";
 import { enteredFrom, reached } from "../messages/sms-limits.ts";
 import { moveChannel } from "../mfa/change-factors.ts";
+import { leavePasswordsOfMail } from "../passwords/password.ts";
 import { moveLinks } from "../usernames/move-links.ts";
 import { leaveAddress } from "../verification/leave-address.ts";
 import { identifierDigest } from "../verification/person.ts";
@@ -135,14 +138,16 @@ export interface ContactProof {
   readonly presented: Secret;
   /** Second factors that went to what is left go along: not for somebody who acts for themselves and has shown none. */
   readonly moves_factors: boolean;
-  /** Ends what came by the address or number that is left, save the login at hand: part of the transaction. */
-  endLogins(tx: Transaction): Promise<void>;
+  /** Of somebody who acts for themselves: it goes on where what came by the address or number that is left ends. */
+  readonly login: LoginAtHand | undefined;
+  readonly endLogins: EndLogins;
 }
 
 /**
  * The code came back: the address or number is the user's own, and may log in. Where another one was, what came by it ends.
  *
- * @throws 400 invalid_verification_code; 400 invalid_request when somebody else has the address by now; 429.
+ * @throws 400 invalid_verification_code; 400 invalid_request when somebody else has the address by now; 401 invalid_token for a
+ *   login that has ended; 429.
  */
 export async function confirmContact(
   directory: Directory,
@@ -160,7 +165,7 @@ async function compareCode(
   directory: Directory,
   contact: Contact,
   guesser: Guesser,
-  { presented, moves_factors, endLogins }: ContactProof,
+  { presented, moves_factors, login, endLogins }: ContactProof,
   actor: Actor,
 ): Promise<void> {
   const { storage, master_keys } = directory;
@@ -173,8 +178,9 @@ async function compareCode(
   const known = challenge && master_keys.versions.includes(challenge.key_version);
   const right = known && isCode(master_keys, { ...challenge, format: "numeric" }, presented);
   if (!challenge || !right || challenge.expires_at <= instant(now)) throw refuse("invalid_verification_code");
-  const old = await recipientOf(strategyOf(field), user[field], account, "known");
   const left = leftFor(contact, challenge.value);
+  const hearer = left ? field : hearerOfFirst(contact);
+  const told = hearer && (await recipientOf(strategyOf(hearer), user[hearer], account, "known"));
   const person = { account_id, user_id: user.id };
   const confirming = storage.write(async (tx) => {
     if (!(await deleteChallenge(tx.db, challenge))) throw refuse("invalid_verification_code");
@@ -182,13 +188,16 @@ async function compareCode(
     if (!(await verifyContact(tx, user, field, challenge.value, instant(now)))) {
       throw refuseField("code", "taken", "confirms an address that belongs to another user");
     }
+    if (login) await holdByLogin(tx, person, login);
     await forgiveIn(tx, directory, guesser);
     if (field === "phone_number") await chargeAll(tx, [enteredFrom(account_id, challenge.value)], now);
+    if (left && field === "email") await leavePasswordsOfMail(tx, account_id, user.id);
     if (left && moves_factors) await moveChannel(tx, person, strategyOf(field), left, now);
-    if (left) await leaveOld(tx, contact, old, now);
+    if (left) await leaveAddress(tx, person, now);
+    if (told) await tell(tx, contact, told, now);
     const deed = { account_id, action: "contact.verified", entity: user.id, now: instant(now), actor };
     await recordDeed(tx, { ...deed, facts: { field } });
-    if (left) await endLogins(tx);
+    if (left) await endLogins(tx, { ...person, kept: login });
   });
   // The code was right when it was compared, so it was no guess, also where another of the same click was faster.
   await confirming.catch(orGiveBack(directory, guesser));
@@ -202,14 +211,20 @@ function leftFor({ user, field }: Contact, to: string): { readonly from: string;
   return from === null || from === to ? undefined : { from, to };
 }
 
-/** A change is reported to the address or number that it replaces, and codes that went there log nobody in any more. */
-async function leaveOld(tx: Transaction, { account, user }: Contact, old: Recipient, now: number): Promise<void> {
-  await leaveAddress(tx, { account_id: account.account_id, user_id: user.id }, now);
-  const { to } = await reached(tx, account, old, now, false);
+/** Who hears of the first address or number that logs the person in: the one of the other kind, where it did until now. */
+function hearerOfFirst({ user, field }: Contact): VerifiedField | undefined {
+  const verified = { email: user.email_verified_at !== null, phone_number: user.phone_verified_at !== null };
+  const other = field === "email" ? "phone_number" : "email";
+  return verified[other] && !verified[field] ? other : undefined;
+}
+
+/** A change is reported to the address or number that it replaces, and a first one to the other that there is. */
+async function tell(tx: Transaction, { account, user }: Contact, hearer: Recipient, now: number): Promise<void> {
+  const { to } = await reached(tx, account, hearer, now, false);
   const code = noCode(now);
   const about = { account, sender: senderIs(account), code, kind: "notice", purpose: "contact_changed", now } as const;
   const locale = user.locale ?? account.settings.locale;
-  const { strategy } = old;
+  const { strategy } = hearer;
   await enqueueMessage(tx, { ...about, connection: strategy, strategy, to, locale });
 }
 

@@ -1,6 +1,7 @@
 import { recordDeed } from "../../audit/audit.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
 import { holdPerson } from "../../directory/users/hold-user.ts";
+import { holdByLogin, type LoginAtHand } from "../../directory/users/logins-ended.ts";
 import { noteSecondFactor } from "../../directory/users/note-second-factor.ts";
 import { refuse, refuseField } from "../../errors.ts";
 import { reveal, type Secret, secret } from "../../secrets/secret.ts";
@@ -50,16 +51,21 @@ export interface FactorChange {
   endLogins(tx: Transaction): Promise<void>;
 }
 
+/** … where they do so themselves. */
+export interface OwnFactorChange extends FactorChange {
+  readonly login: LoginAtHand;
+}
+
 /** Switches the person's SMS factor on, which ends the logins that have not shown it. `phone_number` in E.164. */
 export async function enableSms(
   { storage }: Directory,
   owner: Owner,
   phone_number: string,
-  { actor, endLogins }: FactorChange,
+  { actor, login, endLogins }: OwnFactorChange,
 ): Promise<void> {
   const at = instant(storage.now());
   await storage.write(async (tx) => {
-    await holdPerson(tx, owner.account_id, owner.user_id);
+    await holdByLogin(tx, owner, login);
     await upsertFactor(tx.db, { ...factor(owner, "sms", at), target: phone_number, enabled_at: at });
     await noteFactors(tx, owner);
     await record(tx, owner, "sms", true, at, actor);
@@ -83,13 +89,14 @@ export async function associateTotp(
   owner: Owner,
   label: string,
   issuer: string,
+  login: LoginAtHand,
 ): Promise<NewTotp> {
   const { storage, master_keys } = directory;
   const seed = newSeed();
   const at = instant(storage.now());
   const row = { ...factor(owner, "totp", at), seed: sealSeed(master_keys, owner, seed) };
   await storage.write(async (tx) => {
-    await holdPerson(tx, owner.account_id, owner.user_id);
+    await holdByLogin(tx, owner, login);
     const rows = await selectFactors(tx.db, owner.account_id, owner.user_id);
     if (rows.some(({ kind, enabled_at }) => kind === "totp" && enabled_at !== null)) {
       throw refuse("invalid_request", { message: "TOTP is switched on already: switch it off first." });
@@ -108,13 +115,13 @@ export async function enableTotp(
   directory: Directory,
   owner: Owner,
   otp: Secret,
-  { actor, endLogins }: FactorChange,
+  { actor, login, endLogins }: OwnFactorChange,
 ): Promise<void> {
   const { storage, master_keys } = directory;
   const now = storage.now();
   const at = instant(now);
   await storage.write(async (tx) => {
-    await holdPerson(tx, owner.account_id, owner.user_id);
+    await holdByLogin(tx, owner, login);
     const row = (await selectFactors(tx.db, owner.account_id, owner.user_id)).find(({ kind }) => kind === "totp");
     if (!row) throw refuseField("otp", "unassociated", "goes with a secret: associate TOTP first");
     const step = matchTotp(openSeed(master_keys, row), reveal(otp), now);
@@ -129,9 +136,14 @@ export async function enableTotp(
 }
 
 /** Switches a factor off, whose owner has shown it. */
-export async function disableFactor({ storage }: Directory, owner: Owner, kind: AppOrSms, actor: Actor): Promise<void> {
+export async function disableFactor(
+  { storage }: Directory,
+  owner: Owner,
+  kind: AppOrSms,
+  { actor, login }: Pick<OwnFactorChange, "actor" | "login">,
+): Promise<void> {
   await storage.write(async (tx) => {
-    await holdPerson(tx, owner.account_id, owner.user_id);
+    await holdByLogin(tx, owner, login);
     await disable(tx, owner, kind, instant(storage.now()), actor);
   });
 }

@@ -8,7 +8,14 @@ import { refuseField } from "../../errors.ts";
 import { reveal, type Secret, secret } from "../../secrets/secret.ts";
 import { slowHash, slowVerify } from "../../secrets/slow-hash.ts";
 import { type Instant, instant, type Storage, type Transaction } from "../../storage/storage.ts";
-import { deletePasswords, lockPasswords, type PasswordRow, selectPassword, upsertPassword } from "./store.ts";
+import {
+  deletePasswords,
+  deletePasswordsSetOver,
+  lockPasswords,
+  type PasswordRow,
+  selectPassword,
+  upsertPassword,
+} from "./store.ts";
 
 export type PasswordKind = "password" | "pin";
 
@@ -115,6 +122,14 @@ export async function storePassword(
 /** Neither password nor PIN is left. */
 export function deletePassword(tx: Transaction, account_id: string, user_id: string): Promise<void> {
   return deletePasswords(tx.db, account_id, user_id);
+}
+
+/**
+ * The person leaves the mailbox out of which they were set: whoever reads it had that said of them too. Part of that
+ * transaction, which holds the person.
+ */
+export function leavePasswordsOfMail(tx: Transaction, account_id: string, user_id: string): Promise<void> {
+  return deletePasswordsSetOver(tx.db, account_id, user_id, "email");
 }
 
 export async function hasPassword(storage: Storage, account_id: string, user_id: string): Promise<boolean> {

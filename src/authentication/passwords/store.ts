@@ -45,6 +45,16 @@ export async function deletePasswords(db: Database, account_id: string, user_id:
   await db.deleteFrom("passwords").where("account_id", "=", account_id).where("user_id", "=", user_id).execute();
 }
 
+export async function deletePasswordsSetOver(
+  db: Database,
+  account_id: string,
+  user_id: string,
+  set_over: NonNullable<PasswordRow["set_over"]>,
+): Promise<void> {
+  const own = db.deleteFrom("passwords").where("account_id", "=", account_id).where("user_id", "=", user_id);
+  await own.where("set_over", "=", set_over).execute();
+}
+
 export async function upsertPassword(db: Database, row: PasswordRow): Promise<void> {
   const { hash, updated_at, set_over } = row;
   await db

@@ -43,9 +43,9 @@ export const da: Template = {
       sms: (client, code) => `${code} er din kode til at bekræfte dette nummer over for ${client}.`,
     },
     contact_changed: {
-      subject: (client) => `Din loginadresse hos ${client} er ændret`,
+      subject: (client) => `Dit login hos ${client} er ændret`,
       intro: (client) =>
-        `En anden adresse eller et andet nummer logger nu ind hos ${client} i dit navn. Var det ikke dig, så sig det til ${client} med det samme.`,
+        `En ny adresse eller et nyt nummer logger nu ind hos ${client} i dit navn. Var det ikke dig, så sig det til ${client} med det samme.`,
     },
     account_signup: {
       subject: (client) => `Fuldfør registreringen hos ${client}`,

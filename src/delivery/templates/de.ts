@@ -44,9 +44,9 @@ export const de: Template = {
       sms: (client, code) => `${code} ist Ihr Code, um diese Nummer gegenüber ${client} zu bestätigen.`,
     },
     contact_changed: {
-      subject: (client) => `Ihre Anmeldeadresse bei ${client} hat sich geändert`,
+      subject: (client) => `Ihre Anmeldung bei ${client} hat sich geändert`,
       intro: (client) =>
-        `Mit einer anderen Adresse oder Nummer meldet man sich jetzt in Ihrem Namen bei ${client} an. Waren Sie das nicht, wenden Sie sich sofort an ${client}.`,
+        `Mit einer neuen Adresse oder Nummer meldet man sich jetzt in Ihrem Namen bei ${client} an. Waren Sie das nicht, wenden Sie sich sofort an ${client}.`,
     },
     account_signup: {
       subject: (client) => `Schließen Sie die Registrierung bei ${client} ab`,

@@ -43,7 +43,7 @@ export const en: Template = {
       sms: (client, code) => `${code} is your code to confirm this number to ${client}.`,
     },
     contact_changed: {
-      subject: (client) => `Your login address at ${client} has changed`,
+      subject: (client) => `How you log in at ${client} has changed`,
       intro: (client) =>
         `Another address or number now logs in to ${client} in your name. If that was not you, tell ${client} at once.`,
     },

@@ -43,9 +43,9 @@ export const nb: Template = {
       sms: (client, code) => `${code} er koden din for å bekrefte dette nummeret overfor ${client}.`,
     },
     contact_changed: {
-      subject: (client) => `Innloggingsadressen din hos ${client} er endret`,
+      subject: (client) => `Innloggingen din hos ${client} er endret`,
       intro: (client) =>
-        `En annen adresse eller et annet nummer logger nå inn hos ${client} i ditt navn. Var det ikke deg, si fra til ${client} med en gang.`,
+        `En ny adresse eller et nytt nummer logger nå inn hos ${client} i ditt navn. Var det ikke deg, si fra til ${client} med en gang.`,
     },
     account_signup: {
       subject: (client) => `Fullfør registreringen hos ${client}`,

@@ -43,9 +43,9 @@ export const sv: Template = {
       sms: (client, code) => `${code} är din kod för att bekräfta det här numret för ${client}.`,
     },
     contact_changed: {
-      subject: (client) => `Din inloggningsadress hos ${client} har ändrats`,
+      subject: (client) => `Din inloggning hos ${client} har ändrats`,
       intro: (client) =>
-        `En annan adress eller ett annat nummer används nu för att logga in hos ${client} i ditt namn. Om det inte var du, kontakta ${client} genast.`,
+        `En ny adress eller ett nytt nummer används nu för att logga in hos ${client} i ditt namn. Om det inte var du, kontakta ${client} genast.`,
     },
     account_signup: {
       subject: (client) => `Slutför registreringen hos ${client}`,

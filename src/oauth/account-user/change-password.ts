@@ -12,8 +12,7 @@ import {
 } from "../../authentication/passwords/password.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
-import { holdPerson } from "../../directory/users/hold-user.ts";
-import type { GoesOn } from "../../directory/users/logins-ended.ts";
+import { holdByLogin, type LoginAtHand } from "../../directory/users/logins-ended.ts";
 import { refuse, refuseField } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
@@ -21,8 +20,8 @@ import { endLoginsOf } from "../refresh/end-logins.ts";
 
 export interface PasswordChange {
   readonly user_id: string;
-  /** The login at hand, which goes on. */
-  readonly kept: GoesOn;
+  /** Goes on. */
+  readonly login: LoginAtHand;
   /** That login showed two factors, and no password: it may have been forgotten. */
   readonly recovered: boolean;
   readonly previous: Secret | undefined;
@@ -68,7 +67,7 @@ export async function changePassword(
 async function replace(
   directory: Directory,
   guesser: Guesser,
-  { user_id, kept, proposed }: PasswordChange,
+  { user_id, login, proposed }: PasswordChange,
   shown: ShownPassword | undefined,
   actor: Actor,
 ): Promise<void> {
@@ -77,7 +76,7 @@ async function replace(
   const hashed = { kind: "password", hash: await hashPassword(account_id, proposed) } as const;
   await storage.write(async (tx) => {
     // The person before the password, in the order of whoever changes either.
-    await holdPerson(tx, account_id, user_id);
+    await holdByLogin(tx, { account_id, user_id }, login);
     // Of two who change it at once, the second has not shown what stands by then.
     if (!(await passwordStands(tx, { account_id, user_id }, shown, "update"))) throw wrong();
     const now = storage.now();
@@ -85,7 +84,7 @@ async function replace(
     await storePassword(tx, account_id, user_id, hashed, now);
     await forgetGuesses(tx, { account_id, user_id });
     await recordDeed(tx, { account_id, action: "password.changed", entity: user_id, now: instant(now), actor });
-    await endLoginsOf(tx, directory, { account_id, user_id, kept });
+    await endLoginsOf(tx, directory, { account_id, user_id, kept: login });
   });
 }
 

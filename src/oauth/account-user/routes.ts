@@ -5,7 +5,7 @@ import {
   disableFactor,
   enableSms,
   enableTotp,
-  type FactorChange,
+  type OwnFactorChange,
 } from "../../authentication/mfa/change-factors.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { actorOf } from "../../directory/actor.ts";
@@ -35,12 +35,12 @@ const ENDS = "To switch it on ends the person's other logins.";
 /** Paths without an account: the token says whose it is. */
 export function accountUserSelfRoutes(app: App, directory: Directory): void {
   /** Their other logins end. */
-  const changeBy = (request: FastifyRequest): FactorChange => {
+  const changeBy = (request: FastifyRequest): OwnFactorChange => {
     const { account_id, subject: user_id } = request.bearer;
-    const kept = loginAtHand(request.bearer);
+    const login = loginAtHand(request.bearer);
     return {
-      actor: actorOf(request),
-      endLogins: (tx) => endLoginsOf(tx, directory, { account_id, user_id, kept }),
+      ...{ actor: actorOf(request), login },
+      endLogins: (tx) => endLoginsOf(tx, directory, { account_id, user_id, kept: login }),
     };
   };
 
@@ -80,8 +80,8 @@ export function accountUserSelfRoutes(app: App, directory: Directory): void {
       const { amr = [] } = request.bearer;
       const recovered = amr.includes("mfa") && !amr.includes("pwd");
       const previous = optionalSecret(previous_password);
-      const kept = loginAtHand(request.bearer);
-      const change = { user_id: id, kept, recovered, previous, proposed: secret(proposed_password) };
+      const login = loginAtHand(request.bearer);
+      const change = { user_id: id, login, recovered, previous, proposed: secret(proposed_password) };
       await changePassword(directory, await findAccount(directory, account_id), change, actorOf(request));
       return reply.code(201).send(NOTHING);
     },
@@ -108,7 +108,7 @@ export function accountUserSelfRoutes(app: App, directory: Directory): void {
         const { settings } = await findAccount(directory, account_id);
         const { number } = await readPhone(phone_number, settings.country);
         await enableSms(directory, owner, number, changeBy(request));
-      } else await disableFactor(directory, owner, "sms", actorOf(request));
+      } else await disableFactor(directory, owner, "sms", changeBy(request));
       return reply.code(201).send(NOTHING);
     },
   });
@@ -124,10 +124,11 @@ export function accountUserSelfRoutes(app: App, directory: Directory): void {
       tags,
       response: { 200: TotpReply, ...found },
     },
-    handler: async (request, reply) => {
-      const { account_id, id, email } = await findMeFresh(directory, request.bearer);
+    handler: async ({ bearer }, reply) => {
+      const { account_id, id, email } = await findMeFresh(directory, bearer);
       const { name } = await findAccount(directory, account_id);
-      const totp = await associateTotp(directory, { account_id, user_id: id }, email ?? id, name);
+      const owner = { account_id, user_id: id };
+      const totp = await associateTotp(directory, owner, email ?? id, name, loginAtHand(bearer));
       reply.header("cache-control", "no-store");
       return { secret: reveal(totp.secret), uri: reveal(totp.uri) };
     },
@@ -149,7 +150,7 @@ export function accountUserSelfRoutes(app: App, directory: Directory): void {
       const { otp, enabled } = request.body;
       const { account_id, id } = await findMeFresh(directory, request.bearer);
       const owner = { account_id, user_id: id };
-      if (enabled === false) await disableFactor(directory, owner, "totp", actorOf(request));
+      if (enabled === false) await disableFactor(directory, owner, "totp", changeBy(request));
       else if (otp !== undefined) await enableTotp(directory, owner, secret(otp), changeBy(request));
       else throw refuseField("otp", "required", "is required to enable it");
       return reply.code(201).send(NOTHING);

@@ -9,6 +9,7 @@ import { authorizationsSince, pagesOfAuthorizations } from "../../authentication
 import type { Client } from "../../directory/clients/client.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
+import type { Bearer } from "../../http/contract.ts";
 import { inPages } from "../../storage/pages.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import { familiesSince, type HeldAt, pagesOfFamilies } from "../refresh/find-family.ts";
@@ -39,6 +40,24 @@ export const isForeign = ({ settings, origin }: Client) => !settings.first_party
 /** The scopes that a person agreed to, at whichever host; undefined where they did not. */
 export async function lookUpAgreed({ storage }: Directory, key: ConsentKey): Promise<readonly string[] | undefined> {
   return (await selectConsent(storage.read, key))?.scope;
+}
+
+/** What people do about themselves at the account API. */
+const FOR_THEMSELVES = "user:customers";
+
+/**
+ * Whether the client of a person's token acts for them as they let a stranger: the account did not make it, or it is not
+ * the account's own and they were asked. One at which nobody was asked logs its people in over the account API.
+ */
+export async function actsAsStranger(
+  directory: Directory,
+  { account_id, client_uuid, subject: user_id, audience = "" }: Bearer,
+): Promise<boolean> {
+  const client = await lookUpClient(directory, account_id, client_uuid);
+  if (client?.origin !== "account") return true;
+  if (!isForeign(client)) return false;
+  const agreed = await lookUpAgreed(directory, { account_id, user_id, client_id: client.id, audience });
+  return agreed?.includes(FOR_THEMSELVES) === true;
 }
 
 /** @returns whether they agreed to all of it, at once or bit by bit, and to the client at this host last. */

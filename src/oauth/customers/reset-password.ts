@@ -14,6 +14,7 @@ import { actorFrom } from "../../directory/actor.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { findConnection } from "../../directory/connections/connection.ts";
 import { holdPerson } from "../../directory/users/hold-user.ts";
+import { holdLogin } from "../../directory/users/logins-ended.ts";
 import { refuse } from "../../errors.ts";
 import type { Bearer } from "../../http/contract.ts";
 import type { Secret } from "../../secrets/secret.ts";
@@ -94,6 +95,8 @@ export async function resetPassword(
   await directory.storage.write(async (tx) => {
     // The person before the password, in the order of whoever changes either.
     await holdPerson(tx, account_id, user_id);
+    // Whoever left that mailbox since the code was spent has nothing set out of it any more.
+    if (!(await holdLogin(tx, { account_id, user_id }, instant(now)))) throw refuse("invalid_verification_code");
     // The PIN goes as well: whoever knows it is to begin no login by it.
     await deletePassword(tx, account_id, user_id);
     await storePassword(tx, account_id, user_id, hashed, directory.storage.now());
