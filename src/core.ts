@@ -1,7 +1,7 @@
 /** What commands and the server share: the database, migrated, and the rooms over it. */
 import type { Config } from "./config.ts";
 import { type Directory, openDirectory } from "./directory/directory.ts";
-import { endFamilies } from "./oauth/refresh/revoke-family.ts";
+import { endFamilies, endOlderFamilies } from "./oauth/refresh/revoke-family.ts";
 import { openRevocations } from "./revocation/revocation.ts";
 import { masterKeys } from "./secrets/master-keys.ts";
 import { migrate, type OnWait } from "./storage/migrate.ts";
@@ -43,7 +43,8 @@ export async function openCore(config: Config, options: CoreOptions): Promise<Co
     const master_keys = masterKeys(config.master_keys);
     await checkMasterKeys(storage, master_keys);
     const report = onUnread ? { report: onUnread } : {};
-    const revocations = await openRevocations(storage, { authorizationsEnd: endFamilies, ...report });
+    const ends = { authorizationsEnd: endFamilies, loginsEnd: endOlderFamilies };
+    const revocations = await openRevocations(storage, { ...ends, ...report });
     const directory = openDirectory({ storage, master_keys, revocations, public_url: config.public_url });
     const tokens = openTokens(storage, master_keys);
     const close = async () => {

@@ -15,6 +15,18 @@ import { DeadSubjects } from "./dead-subjects.ts";
 import { EndedLogins, endedLogins, type Login } from "./ended-logins.ts";
 import { insertRevocations, type RevocationRow, revokedSince } from "./store.ts";
 
+interface Person {
+  readonly account_id: string;
+  readonly user_id: string;
+}
+
+export interface PageEnded {
+  /** What was looked at last, after which the next page begins. */
+  readonly last: string;
+  /** Nothing comes after it. */
+  readonly all: boolean;
+}
+
 export interface Revocations {
   /** Part of the transaction that deletes or revokes; this process knows once that is on disk. */
   record(tx: Transaction, account_id: string, subjects: readonly string[]): Promise<void>;
@@ -28,6 +40,11 @@ export interface Revocations {
     whose: { readonly user_id: string; readonly except: string },
     now: number,
   ): Promise<void>;
+  /**
+   * Marks a page of what a person's logins can be refreshed by, from after `after` (empty at first), as far as the
+   * person's row says that they have ended.
+   */
+  endOlder(tx: Transaction, whose: Person, after: string): Promise<PageEnded>;
   /**
    * @throws 401 invalid_token when one of them, or the login, is dead; 503 when this process has not read revocations for
    *   10 s.
@@ -65,6 +82,10 @@ export interface RevocationOptions {
   readonly authorizationsEnd?:
     | ((tx: Transaction, account_id: string, sids: readonly string[], now: Instant) => Promise<void>)
     | undefined;
+  /** … and a page of those whose logins their person's row has ended. */
+  readonly loginsEnd?:
+    | ((tx: Transaction, whose: Person, after: string, now: Instant) => Promise<PageEnded>)
+    | undefined;
   readonly poll?: number;
   readonly monotonic?: () => number;
   /** Hears why it cannot be read, once until it was read again. */
@@ -73,7 +94,7 @@ export interface RevocationOptions {
 
 /** Reads what is dead, then keeps reading. @throws when the first reading fails. */
 export async function openRevocations(storage: Storage, options: RevocationOptions = {}): Promise<Revocations> {
-  const { poll = POLL, monotonic = () => performance.now(), report = () => {}, authorizationsEnd } = options;
+  const { poll = POLL, monotonic = () => performance.now(), report = () => {}, authorizationsEnd, loginsEnd } = options;
   const dead = new DeadSubjects();
   const ended = new EndedLogins();
   let since = storage.now() - TOKENS_LIVE;
@@ -130,6 +151,8 @@ export async function openRevocations(storage: Storage, options: RevocationOptio
     record: (tx, account_id, subjects) => write(tx, { account_id, subjects, authorizationsEnd }, storage.now(), note),
     endLogins: (tx, account_id, { user_id, except }, now) =>
       write(tx, { account_id, subjects: [endedLogins(user_id, except)] }, now, note),
+    endOlder: async (tx, whose, after) =>
+      (await loginsEnd?.(tx, whose, after, instant(storage.now()))) ?? { last: after, all: true },
     checkAlive(account_id, subjects, login) {
       if (!isFresh()) throw refuse("temporarily_unavailable", { detail: "revocations are stale", retry_after: 1 });
       if (login && ended.size > 0 && ended.has(account_id, login))

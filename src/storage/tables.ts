@@ -253,6 +253,7 @@ export interface PersonEndings {
   account_id: string;
   user_id: string;
   session_id: string;
+  family: Generated<string>;
 }
 
 export interface RedeemedAuthorizationCodes {
@@ -513,7 +514,7 @@ export const columns = {
   migrations: ["name", "applied_at"],
   outbox: ["account_id", "id", "kind", "channel", "payload", "inbox", "state", "attempts", "next_attempt_at", "claimed_by", "last_error", "created_at", "expires_at", "finished_at", "destination", "unanswered"],
   passwords: ["account_id", "user_id", "kind", "hash", "updated_at", "set_over"],
-  person_endings: ["account_id", "user_id", "session_id"],
+  person_endings: ["account_id", "user_id", "session_id", "family"],
   redeemed_authorization_codes: ["account_id", "id", "sid", "redeemed_at", "expires_at"],
   refresh_families: ["account_id", "id", "client_id", "user_id", "grant_id", "audience", "scope", "auth_time", "amr", "generation", "digest", "key_version", "created_at", "userinfo_claims", "dpop_jkt", "rotated_at", "grace_used", "idle_expires_at", "expires_at", "revoked_at", "holder_id", "session_id", "surface", "provider"],
   revocations: ["account_id", "subject", "revoked_at", "expires_at"],

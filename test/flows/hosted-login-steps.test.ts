@@ -349,6 +349,27 @@ describeOnBothEngines("a step of the hosted login", (engine) => {
     expect(iat - auth_time).toBeLessThan(60);
   });
 
+  it("goes on with whoever logged in at a build from before, which noted that they did and not when", async () => {
+    const { latchkey, tenant } = scene;
+    const third = await addClient(latchkey, tenant.account_id);
+    const { email } = await someone();
+    const surfer = openSurfer(latchkey);
+    const waiting = await begin(surfer, scene.address(third, { max_age: "0" }), email);
+    const asked = await surfer.act(waiting, "code", { code: await newest(email) });
+    const { storage } = latchkey.server.core;
+    const { progress, id } = await storage.read
+      .selectFrom("authorization_requests")
+      .select(["progress", "id"])
+      .where("client_id", "=", third.id)
+      .executeTakeFirstOrThrow();
+    const noted = JSON.stringify({ ...JSON.parse(progress), fresh: true });
+    await storage.write(({ db }) =>
+      db.updateTable("authorization_requests").set({ progress: noted }).where("id", "=", id).execute(),
+    );
+    expect((await surfer.visit(asked.url)).html).toContain('value="allow"');
+    expect(answered(await surfer.act(asked, "allow")).get("code")).toBeTruthy();
+  });
+
   it("asks for consent once more where the client wants that, and a no takes back nothing", async () => {
     const { latchkey, tenant, own } = scene;
     const third = await addClient(latchkey, tenant.account_id);

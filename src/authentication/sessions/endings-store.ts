@@ -1,4 +1,4 @@
-import { sql } from "kysely";
+import { type Selectable, sql } from "kysely";
 import type { Database, Engine } from "../../storage/storage.ts";
 import { columns, type PersonEndings, type SessionEndings } from "../../storage/tables.ts";
 
@@ -27,8 +27,10 @@ export async function isLeft(db: Database, whose: Whose): Promise<boolean> {
   return rows.some(([row]) => row !== undefined);
 }
 
-/** Somebody whose logins ended together, and which of their sessions was looked at last. */
-export type PersonEnding = Readonly<PersonEndings>;
+/** Somebody whose logins ended together, and which of their sessions and refresh tokens was looked at last. */
+export type PersonEnding = Readonly<Selectable<PersonEndings>>;
+
+export type Person = Pick<PersonEnding, "account_id" | "user_id">;
 
 /** As `selectEndings`, one. */
 export async function selectPersonEnding(db: Database, whose: Whose | undefined): Promise<PersonEnding | undefined> {
@@ -45,27 +47,20 @@ export async function selectPersonEnding(db: Database, whose: Whose | undefined)
 
 /** Begins anew where one is under way: logins have ended since that it passed over. */
 export async function upsertPersonEnding(db: Database, ending: PersonEnding): Promise<void> {
-  const { session_id } = ending;
+  const { session_id, family } = ending;
   await db
     .insertInto("person_endings")
     .values(ending)
-    .onConflict((conflict) => conflict.columns(["account_id", "user_id"]).doUpdateSet({ session_id }))
+    .onConflict((conflict) => conflict.columns(["account_id", "user_id"]).doUpdateSet({ session_id, family }))
     .execute();
 }
 
-export async function deletePersonEnding(
-  db: Database,
-  { account_id, user_id }: Omit<PersonEnding, "session_id">,
-): Promise<void> {
+export async function deletePersonEnding(db: Database, { account_id, user_id }: Person): Promise<void> {
   await db.deleteFrom("person_endings").where("account_id", "=", account_id).where("user_id", "=", user_id).execute();
 }
 
 /** Whether a person has had more sessions than so many that are remembered. */
-export async function hasMore(
-  db: Database,
-  { account_id, user_id }: Omit<PersonEnding, "session_id">,
-  count: number,
-): Promise<boolean> {
+export async function hasMore(db: Database, { account_id, user_id }: Person, count: number): Promise<boolean> {
   const { rows } = await sql`select 1 from sessions where account_id = ${account_id} and user_id = ${user_id}
     limit 1 offset ${sql.lit(count)}`.execute(db);
   return rows.length > 0;

@@ -4,23 +4,25 @@
  *
  * In: sessions that their transaction ends. Out: their authorizations revoked, their clients told (OpenID Connect Back-Channel
  * Logout) and an event for each session, the first page in that transaction, and each further one in its own. How far it
- * is lies in `session_endings`, from where the janitor goes on when a process ended half-way. Of a person's sessions
- * that end together the older ones are marked like that too, from `person_endings`: their person's row ends them at
- * once.
+ * is lies in `session_endings`, from where the janitor goes on when a process ended half-way. Of a person's sessions and
+ * refresh tokens that end together the older ones are marked like that too, from `person_endings`: their person's row
+ * ends them at once, but a build from before does not ask it.
  */
 import { recordDeed } from "../../audit/audit.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { hostOf } from "../../egress/documents.ts";
 import { enqueue } from "../../outbox/outbox.ts";
+import type { PageEnded } from "../../revocation/revocation.ts";
 import type { Sweep } from "../../storage/janitor.ts";
 import { type Engine, instant, type Storage, type Transaction } from "../../storage/storage.ts";
 import {
   deleteEndings,
   deletePersonEnding,
   type Ending,
-  hasMore,
   insertEndings,
   isLeft,
+  type Person,
+  type PersonEnding,
   selectEndings,
   selectLed,
   selectListening,
@@ -70,20 +72,9 @@ export async function beginEndings(
   return { led, left: left.length > 0 };
 }
 
-interface Person {
-  readonly account_id: string;
-  readonly user_id: string;
-}
-
-/**
- * Leaves those sessions of a person for `finishEndings` that do not stand by their row, where they have more than so
- * many, which this transaction has ended. @returns whether they have.
- */
-export async function leaveOlder(tx: Transaction, { account_id, user_id }: Person, ended: number): Promise<boolean> {
-  if (!(await hasMore(tx.db, { account_id, user_id }, ended))) return false;
-  await upsertPersonEnding(tx.db, { account_id, user_id, session_id: "" });
-  return true;
-}
+/** Leaves those sessions and refresh tokens of a person for `finishEndings` that do not stand by their row. */
+export const leaveOlder = (tx: Transaction, { account_id, user_id }: Person): Promise<void> =>
+  upsertPersonEnding(tx.db, { account_id, user_id, session_id: "", family: "" });
 
 /** Milliseconds between two looks at what somebody else is ending. */
 const LOOK = 20;
@@ -113,12 +104,12 @@ export const endingSweep = (directory: Directory): Sweep => ({
   sweep: async (_storage, batch) => ((await nextPage(directory)) > 0 ? batch : 0),
 });
 
-/** @returns how many sessions it found. */
+/** @returns how many sessions it found; 0 where nothing was left. */
 function nextPage({ storage, revocations }: Directory, whose?: Whose): Promise<number> {
   return storage.write(async (tx) => {
     const found = await selectEndings(tx.db, whose, PAGE);
     const [first] = found;
-    if (!first) return endOlder(tx, storage, whose);
+    if (!first) return endOlder(tx, { storage, revocations }, whose);
     // Of one account, so that everything that is revoked together is locked in order.
     const endings = found.filter(({ account_id }) => account_id === first.account_id);
     const { led, left } = await takePage(tx, storage.engine, endings, storage.now());
@@ -129,10 +120,23 @@ function nextPage({ storage, revocations }: Directory, whose?: Whose): Promise<n
   });
 }
 
-/** The next page of a person's older sessions: what they led to is ended after it. @returns how many it looked at. */
-async function endOlder(tx: Transaction, storage: Storage, whose?: Whose): Promise<number> {
+/** The next page of a person's older sessions, and of their older refresh tokens. @returns 0 where nobody was left. */
+async function endOlder(
+  tx: Transaction,
+  { storage, revocations }: Pick<Directory, "storage" | "revocations">,
+  whose?: Whose,
+): Promise<number> {
   const ending = await selectPersonEnding(tx.db, whose);
   if (!ending) return 0;
+  const sessions = await endOlderSessions(tx, storage, ending);
+  const families = await revocations.endOlder(tx, ending, ending.family);
+  const far = { ...ending, session_id: sessions.last, family: families.last };
+  await (sessions.all && families.all ? deletePersonEnding(tx.db, ending) : upsertPersonEnding(tx.db, far));
+  return 1;
+}
+
+/** What they led to is ended after it. */
+async function endOlderSessions(tx: Transaction, storage: Storage, ending: PersonEnding): Promise<PageEnded> {
   const { account_id, user_id } = ending;
   const looked = await selectWhichEnd(tx.db, ending, ending.session_id, PAGE);
   const ids = looked.filter(({ ends }) => ends).map(({ id }) => id);
@@ -141,9 +145,7 @@ async function endOlder(tx: Transaction, storage: Storage, whose?: Whose): Promi
     tx.db,
     ended.map((id) => newEnding(account_id, id, user_id)),
   );
-  const last = looked[PAGE - 1];
-  await (last ? upsertPersonEnding(tx.db, { ...ending, session_id: last.id }) : deletePersonEnding(tx.db, ending));
-  return Math.max(looked.length, 1);
+  return { last: looked.at(-1)?.id ?? ending.session_id, all: looked.length < PAGE };
 }
 
 async function takePage(

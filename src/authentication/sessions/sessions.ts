@@ -10,6 +10,7 @@ import { inPages, nextTurn } from "../../storage/pages.ts";
 import { type Database, type Instant, instant, type Transaction } from "../../storage/storage.ts";
 import type { AuthenticatedSubject } from "../subject.ts";
 import { beginEndings, finishEndings, leaveOlder, newEnding } from "./endings.ts";
+import { hasMore } from "./endings-store.ts";
 import { moveSessions, settleSessions } from "./move-to-cookie.ts";
 import type { NewSession, Session } from "./session.ts";
 import {
@@ -130,21 +131,23 @@ const NEWEST = 500;
 /**
  * Ends every session of a person but that which led to the login that goes on (empty for none): part of the transaction
  * that has noted it in their row, by which nobody is logged in by them any more. The newest end here, whatever the
- * clock by which they began, with the first page of what they led to; the rest after that transaction.
+ * clock by which they began, with the first page of what they led to; the rest after that transaction, and older
+ * refresh tokens, where there are more than have ended in it.
  *
  * @returns the first page, for the same transaction to revoke.
  */
 export async function endSessionsOf(
   tx: Transaction,
   directory: Directory,
-  { account_id, user_id, except }: PersonsSessions,
+  { account_id, user_id, except, more_families }: PersonsSessions & { readonly more_families: boolean },
   now: number,
 ): Promise<readonly string[]> {
   const newest = await selectNewestOf(tx.db, { account_id, user_id, except }, NEWEST);
   const ended = newest.length > 0 ? await updateEnded(tx.db, account_id, newest, instant(now)) : [];
   const endings = ended.map((id) => newEnding(account_id, id, user_id));
   const { led, left } = await beginEndings(tx, directory.storage.engine, endings, now);
-  const older = await leaveOlder(tx, { account_id, user_id }, NEWEST);
+  const older = more_families || (await hasMore(tx.db, { account_id, user_id }, NEWEST));
+  if (older) await leaveOlder(tx, { account_id, user_id });
   // Where it fails, or the process ends first, the janitor goes on.
   if (left || older) tx.onDisk(() => void finishEndings(directory, { account_id, user_id }).catch(() => {}));
   return led;

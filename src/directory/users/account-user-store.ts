@@ -162,6 +162,16 @@ export async function* pagesOfScopes(
   }
 }
 
+/** Characters of what a user holds by themselves and by the live roles that they have, as it is stored. */
+export async function selectLengthHeld(db: Database, account_id: string, id: string): Promise<number> {
+  const { rows } = await sql<{ characters: number }>`select length(u.scope) +
+      (select coalesce(sum(length(roles.scope)), 0) from user_roles held
+        join roles on roles.account_id = held.account_id and roles.id = held.role_id
+        where held.account_id = u.account_id and held.user_id = u.id and roles.deleted_at is null) as characters
+    from users u where u.account_id = ${account_id} and u.id = ${id}`.execute(db);
+  return Number(rows[0]?.characters ?? 0);
+}
+
 function selectRoleScopes(db: Database, account_id: string, ids: readonly string[]): Promise<readonly StoredScope[]> {
   return db
     .selectFrom("roles")

@@ -6,9 +6,11 @@ import { findRolesOf } from "../roles/find-role.ts";
 import { type AccountUser, type Holders, type Holdings, holdingsOf } from "./account-user.ts";
 import {
   type AccountUserFilter,
+  type AccountUserRow,
   pagesOfScopes,
   selectAccountsOfAddress,
   selectAccountUser,
+  selectLengthHeld,
   selectRoleIds,
 } from "./account-user-store.ts";
 
@@ -35,6 +37,26 @@ export async function lookUpAccountUser(
   if (!row) return undefined;
   const ids = (await selectRoleIds(db, account_id, [row.id])).map(({ role_id }) => role_id);
   return { ...row, roles: await findRolesOf(directory, account_id, ids, db) };
+}
+
+export interface BrieflyShown {
+  readonly user: AccountUserRow;
+  /** What they hold by own scope or role; undefined where that is longer. */
+  readonly scope?: readonly string[];
+}
+
+/** As committed, and what they hold where that has no more characters than so many: else it is not read. */
+export async function lookUpBriefly(
+  directory: Directory,
+  account_id: string,
+  id: string,
+  longest: number,
+): Promise<BrieflyShown | undefined> {
+  const { read } = directory.storage;
+  const user = await selectAccountUser(read, account_id, { id });
+  if (!user) return undefined;
+  if ((await selectLengthHeld(read, account_id, id)) > longest) return { user };
+  return { user, scope: (await findHoldings(directory, account_id, id)).scope };
 }
 
 /** What all of them hold, by themselves and by their roles: as committed, a page at a time, and equal lists once. */

@@ -17,7 +17,11 @@ export const Me = Type.Object({
         id: Type.String(),
         email: Type.String(),
         last_seen_at: text,
-        scope: Type.Array(Type.String()),
+        scope: Type.Optional(
+          Type.Array(Type.String(), {
+            description: "Left out where it is too long to be shown beside other accounts.",
+          }),
+        ),
         name: text,
         agreement: Type.Optional(Agreement),
       }),

@@ -54,8 +54,11 @@ export interface AuthorizationParameters extends Target {
 export interface Progress {
   /** The session that the person chose or has just begun. */
   readonly session_id?: string;
-  /** When they logged in during this request, which is what prompt=login and max_age ask for; milliseconds. */
-  readonly fresh?: number;
+  /**
+   * When they logged in during this request, which is what prompt=login and max_age ask for; milliseconds. True where a
+   * build from before noted no more than that they did.
+   */
+  readonly fresh?: number | true;
   readonly consented?: boolean;
   /** They are logging in as this. */
   readonly identifier?: string;

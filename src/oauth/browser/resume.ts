@@ -95,7 +95,7 @@ async function decide(
   const fresh = chosen && progress.fresh;
   const consented = progress.consented && chosen !== undefined;
   const now = directory.storage.now();
-  const just_now = fresh !== undefined && now - fresh <= TIME_TO_AGREE;
+  const just_now = typeof fresh === "number" ? now - fresh <= TIME_TO_AGREE : fresh === true;
   // Also who logged in for this very request, and left it lying since.
   const too_old = max_age !== undefined && !just_now && now - session.auth_time > max_age * 1000;
   if (too_old || (!fresh && prompt.includes("login"))) return { step: "login" };

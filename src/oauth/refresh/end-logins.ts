@@ -2,7 +2,7 @@ import { endSessionsOf } from "../../authentication/sessions/sessions.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { type GoesOn, noteLoginsEnded } from "../../directory/users/logins-ended.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
-import { selectNewestFamilies } from "./store.ts";
+import { hasMoreFamilies, selectNewestFamilies } from "./store.ts";
 
 interface PersonsLogins {
   readonly account_id: string;
@@ -13,7 +13,7 @@ interface PersonsLogins {
 
 /**
  * The newest logins end one by one as well, whatever the clock of the process says by which they began. Older ones, of
- * which there may be very many, end by when they began, which their person's row says at once.
+ * which there may be very many, end by when they began, which their person's row says at once, and are marked later.
  */
 const NAMED = 500;
 
@@ -32,7 +32,8 @@ export async function endLoginsOf(
   const now = storage.now();
   const except = kept?.sid ?? "";
   await noteLoginsEnded(tx, { account_id, user_id, kept }, instant(now));
-  const led = await endSessionsOf(tx, directory, { account_id, user_id, except }, now);
+  const more_families = await hasMoreFamilies(tx.db, { account_id, user_id }, NAMED);
+  const led = await endSessionsOf(tx, directory, { account_id, user_id, except, more_families }, now);
   const lasting = await selectNewestFamilies(tx.db, { account_id, user_id, except }, NAMED);
   await revocations.record(tx, account_id, [...led, ...lasting.map((sid) => `sid:${sid}`)]);
   await revocations.endLogins(tx, account_id, { user_id, except }, now);
