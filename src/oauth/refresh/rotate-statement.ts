@@ -102,13 +102,14 @@ export const rotateStatement: HotStatement<Rotation, Continued | null> = {
   },
   postgres: {
     text: `with ${inputOf(columns)},
-      -- By key, as everybody locks them who takes several.
+      -- By key, as everybody locks them who takes several. One after the other, so that no plan begins with all families.
       locked as materialized (
-        select i.*
-        from input i join refresh_families f on f.account_id = i.account_id and f.id = i.id
-        where ${mayRotate("f", field, decoded)}
-        order by f.account_id, f.id
-        for update of f
+        select i.* from (select * from input order by account_id, id) i
+          cross join lateral (
+            select from refresh_families f
+            where f.account_id = i.account_id and f.id = i.id and ${mayRotate("f", field, decoded)}
+            for update of f
+          ) as family
       ),
       rotated as (
         update refresh_families f set ${set("f", field, decoded, POSTGRES_AT)}
