@@ -10,9 +10,9 @@ import type { AccountSettings } from "./settings.ts";
 import { updateSettings } from "./store.ts";
 
 /**
- * Sets what the change names and leaves the rest. Tokens that hold what `public_client_grants` gives no more end, and so
- * do those of the account API by a grant that names what is no name of it any more. `permit` may refuse it, by the account
- * as it is when nobody else changes it.
+ * Sets what the change names and leaves the rest. Tokens that hold what `public_client_grants` gives no more end, and those
+ * of the account API by a grant that names what is no name of it any more. `permit` may refuse it, by the account as it is
+ * when nobody else changes it.
  *
  * @throws 400 invalid_request, 404 not_found.
  */

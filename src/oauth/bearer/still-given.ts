@@ -73,7 +73,7 @@ async function lookUpCommitted(directory: Directory, account_id: string, named: 
   return findGrantById(directory, account_id, named.slice(GRANT.length)).catch(unlessRefused("not_found"));
 }
 
-/** A scope of the token that a grant gives no more; its audience where that is the account API's and none of the grant's. */
+/** A scope of the token that a grant gives no more; its audience where that is the account API's and not the grant's. */
 async function takenBy(
   directory: Directory,
   account_id: string,

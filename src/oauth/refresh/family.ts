@@ -79,10 +79,10 @@ export const holderOf = ({ client_id, holder_id }: Pick<Family, "client_id" | "h
   holder_id ?? client_id;
 
 /**
- * Where a login began of which a version before did not note it: holders of others' logins came by the account API, which gives
- * no ID tokens beside refresh tokens, no `offline_access` and no tokens bound to keys: one of these came with every login at
- * oauth/token, but at clients that need none of them, of which it cannot be told. `gives`: the scopes of its grant, which
- * pass whole at other APIs, an `offline_access` among them too.
+ * Where a login began of which a version before did not note it: holders of others' logins came by the account API, which
+ * gives no ID tokens beside refresh tokens, no `offline_access` and no tokens bound to keys: one of these came with every
+ * login at oauth/token, but at clients that need none of them, of which it cannot be told. `gives`: the scopes of its
+ * grant, which pass whole at other APIs, an `offline_access` among them too.
  */
 export function surfaceOf({ holder_id, session_id, dpop_jkt, scope }: Family, gives: readonly string[]): LoginSurface {
   if (holder_id !== null) return "account";

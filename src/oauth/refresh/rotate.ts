@@ -36,8 +36,8 @@ const GRACE = 10_000;
  * Spends a refresh token and derives its successor, in one statement that also checks that client, grant and user live. A
  * second use, or use by another client than its holder, ends the family. `now` in milliseconds.
  *
- * @throws 400 invalid_grant; 401 invalid_client when its secret ended meanwhile, 403 unauthorized_client for another client's
- *   login where it may use none: the token is as good as it was.
+ * @throws 400 invalid_grant; 401 invalid_client when its secret ended meanwhile, 403 unauthorized_client for another
+ *   client's login where it may use none: the token is as good as it was.
  */
 export async function rotateRefreshToken(
   directory: Directory,
