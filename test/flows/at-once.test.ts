@@ -6,6 +6,7 @@ import { changeSettings } from "../../src/directory/accounts/change-settings.ts"
 import { createRole, replaceRole } from "../../src/directory/roles/change-role.ts";
 import { findRole } from "../../src/directory/roles/find-role.ts";
 import { holdPerson } from "../../src/directory/users/hold-user.ts";
+import { loginAtHand } from "../../src/directory/users/logins-ended.ts";
 import { answerStatement } from "../../src/oauth/browser/answer-statement.ts";
 import { addConsent, deleteConsents, selectConsent } from "../../src/oauth/consents/store.ts";
 import { reveal, secret } from "../../src/secrets/secret.ts";
@@ -39,7 +40,7 @@ import {
 
 const ROUNDS = 5;
 /** Of a factor, where no login is to end. */
-const change_of_factor = { actor, endLogins: async () => {} };
+const change_of_factor = { actor, login: loginAtHand({ sid: "at-hand" }), endLogins: async () => {} };
 
 describeOnBothEngines("changes at once", (engine) => {
   let latchkey: Latchkey;
@@ -155,7 +156,7 @@ describeOnBothEngines("changes at once", (engine) => {
       await core.storage.write((tx) => upsertFactor(tx.db, { ...totp, enabled_at: now, updated_at: now }));
       await Promise.all([
         enableSms(core.directory, owner, phone_number, change_of_factor),
-        disableFactor(core.directory, owner, "totp", actor),
+        disableFactor(core.directory, owner, "totp", change_of_factor),
       ]);
       const users = core.storage.read.selectFrom("users").select("second_factor").where("id", "=", user_id);
       expect((await users.executeTakeFirst())?.second_factor, `round ${round}`).toBe(1);
@@ -167,7 +168,8 @@ describeOnBothEngines("changes at once", (engine) => {
     const { storage } = core;
     const { id: user_id } = await addUser(latchkey, tenant.account_id);
     const owner = { account_id: tenant.account_id, user_id };
-    const seed = reveal((await associateTotp(core.directory, owner, "ada@example.com", "Shop")).secret);
+    const { login: own } = change_of_factor;
+    const seed = reveal((await associateTotp(core.directory, owner, "ada@example.com", "Shop", own)).secret);
     await enableTotp(core.directory, owner, secret(oneTimePassword(seed, -1)), change_of_factor);
     const spent = Math.floor(storage.now() / 30_000) + 1;
     const login = async ({ db }: Transaction) =>

@@ -2,6 +2,7 @@
 import { sql } from "kysely";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { associateTotp, enableTotp } from "../../src/authentication/mfa/change-factors.ts";
+import { loginAtHand } from "../../src/directory/users/logins-ended.ts";
 import { reveal, secret } from "../../src/secrets/secret.ts";
 import { uuidv7 } from "../../src/secrets/uuid.ts";
 import type { Tables } from "../../src/storage/tables.ts";
@@ -128,9 +129,10 @@ describeOnBothEngines("a person who is erased", (engine) => {
     await setPassword(latchkey, account_id, id);
     await setFactors(latchkey, account_id, id, { sms: phone_number, email });
     const { directory } = latchkey.server.core;
-    const totp = await associateTotp(directory, owner, email, "Shop");
+    const login = loginAtHand({ sid: "at-hand", began_at: storage().now() });
+    const totp = await associateTotp(directory, owner, email, "Shop", login);
     await enableTotp(directory, owner, secret(oneTimePassword(reveal(totp.secret))), {
-      actor,
+      ...{ actor, login },
       endLogins: async () => {},
     });
     const created_at = new Date(storage().now()).toISOString();

@@ -102,9 +102,10 @@ describeOnBothEngines("a bearer", (engine) => {
     const token = await issue({ subject: person, grant_id: "g", holds: ["held:9c1f@1"] });
     const { began_at, ...bearer } = await findBearer(deps, account_id, show(token));
     const { id: client_uuid, client_id } = client;
-    const login = { sid: "sid-1", grant_id: "g", auth_time: 1, amr: ["otp"] };
+    const hangs_on = ["sid:sid-1", "user:9c1f", `client:${client_uuid}`, "grant:g", "held:9c1f@1"];
+    const login = { sid: "sid-1", hangs_on, grant_id: "g", auth_time: 1, amr: ["otp"] };
     const who = { account_id, subject_type: "user", subject: "9c1f", client_id, client_uuid, scope: ["a:b"] };
-    expect(bearer).toEqual({ ...who, ...login });
+    expect(bearer).toEqual({ ...who, ...login, audience: issuer });
     expect(began_at).toBeGreaterThan(test.storage.now() - 60_000);
     const given_elsewhere = await issue({ subject: person, scope: ["a:b", "user:b", "email", "address"] });
     expect((await findBearer(deps, account_id, show(given_elsewhere))).scope).toEqual(["user:b", "email", "address"]);
