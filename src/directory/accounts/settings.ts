@@ -93,6 +93,9 @@ export const AccountSettings = Type.Object({
           name: text("What the provider is called.", 200),
           uri: text("Its JWKS, by https."),
           issuer: text("`iss` of its ID tokens."),
+          audience: Type.Optional(
+            text("What it calls this account in `aud` of its ID tokens, where that is neither the id nor a URL of it."),
+          ),
         },
         { additionalProperties: false },
       ),
