@@ -104,7 +104,8 @@ export const AccountSettings = Type.Object({
   ),
   partner_access: Type.Boolean({
     default: true,
-    description: "The owner may exchange its token for one of this account.",
+    description:
+      "The owner may exchange its token for one of this account; turning it on takes admin:accounts and admin:customers.",
   }),
   applicant: Type.Union(
     [Type.Null(), Type.Unsafe<Readonly<Record<string, unknown>>>({ type: "object", additionalProperties: true })],
