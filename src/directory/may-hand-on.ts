@@ -37,9 +37,13 @@ export function checkMayHandOn(
 
 type Kind = Partial<Pick<ClientSettings, "first_party" | "user_type">>;
 
-/** A first-party client for account users is taken for each of them: its token sets their password and second factor. */
-export const standsForPeople = ({ first_party, user_type }: Kind): boolean =>
-  first_party === true && user_type === "account_user";
+/**
+ * A first-party client for account users is taken for each of them: its token sets their password and second factor. Of
+ * several kinds, what a client is and what it becomes, one may be the one half and another the other: who has logged in
+ * account users is not first-party the moment that it gives them up.
+ */
+export const standsForPeople = (...kinds: readonly Kind[]): boolean =>
+  kinds.some(({ first_party }) => first_party === true) && kinds.some(({ user_type }) => user_type === "account_user");
 
 /**
  * Whoever may say what becomes of a client that stands for account users holds all that they hold, and administers the
@@ -54,7 +58,7 @@ export async function checkMayStandFor(
   bearer: Bearer,
   ...kinds: readonly Kind[]
 ): Promise<void> {
-  if (!kinds.some(standsForPeople)) return;
+  if (!standsForPeople(...kinds)) return;
   checkMayAssign(bearer, [{ scope: ["admin:accounts"] }]);
   await checkHoldsTheirs(directory, account_id, bearer, { external: false });
 }

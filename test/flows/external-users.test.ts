@@ -1,4 +1,5 @@
 /** Account users whom the account's own provider logs in have no way in past it. */
+import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
@@ -12,6 +13,7 @@ import {
   type Reply,
   receiveCode,
   startLatchkey,
+  tokenOf,
 } from "../support/latchkey.ts";
 import { token } from "../support/people.ts";
 import { openReceiver } from "../support/receiver.ts";
@@ -85,5 +87,42 @@ describeOnBothEngines("external account users", (engine) => {
     expect(unknown.body.error.message).toBe("no-such.invalid cannot be reached.");
     for (const { text, headers } of [closed, unknown])
       expect(`${text} ${headers.get("www-authenticate")}`).not.toMatch(/ECONN|ENOTFOUND|getaddrinfo|connect/);
+  });
+
+  it("are nobody by what their provider tells another app, unless it is named as the provider's name of the account", async () => {
+    const { publicKey, privateKey } = await generateKeyPair("ES256");
+    const published = JSON.stringify({ keys: [await exportJWK(publicKey)] });
+    const provider = await openReceiver(() => [200, published]);
+    const own = await createTenant(latchkey);
+    const writing = await addClient(latchkey, own.account_id);
+    await addGrant(latchkey, own.account_id, writing, own.issuer, ["write:accounts"]);
+    const writer = await tokenOf(latchkey, own.account_id, writing);
+    const set = (json: object, token = own.token) =>
+      call(`${own.base}/auth/settings`, { method: "PATCH", token, json });
+    const jwks = { name: "IdP", uri: `${provider.url}/jwks`, issuer: "https://idp.example" };
+    expect((await set({ jwks })).status).toBe(200);
+    const user = { email: "ada@corp.example", authentication_type: "external", scope: ["admin:accounts"] };
+    const made = await call(`${own.base}/management/users`, { method: "POST", token: own.token, json: user });
+    expect(made.status, made.text).toBe(200);
+    const logIn = async (aud: string) => {
+      const claims = new SignJWT({ iss: jwks.issuer, aud, sub: "1", email: user.email });
+      const signed = claims.setProtectedHeader({ alg: "ES256" }).setIssuedAt().setExpirationTime("1 minute");
+      return token(own, { grant_type: "account_user" }, await signed.sign(privateKey));
+    };
+    const look = (bearer: string) => call(`${own.base}/auth/clients`, { token: bearer });
+    const [another, refused] = ["canteen-app", [401, "invalid_token"]];
+    expect(code(await logIn(another))).toEqual(refused);
+    expect((await set({ api_audiences: [another] }, writer)).status).toBe(200);
+    expect(code(await logIn(another)), "a name of the account's API").toEqual(refused);
+    const named = { jwks: { ...jwks, audience: another } };
+    expect(code(await set(named, writer))).toEqual([403, "insufficient_scope"]);
+    expect((await set({ ...named, api_audiences: [] })).status).toBe(200);
+    for (const aud of [own.account_id, own.issuer, another]) expect((await logIn(aud)).status, aud).toBe(200);
+    const { access_token } = (await logIn(another)).body;
+    expect((await look(access_token)).status).toBe(200);
+    expect((await set({ jwks })).status).toBe(200);
+    expect(code(await logIn(another)), "taken back").toEqual(refused);
+    expect((await look(access_token)).status).toBe(401);
+    await provider.close();
   });
 });

@@ -128,6 +128,22 @@ describeOnBothEngines("a partner", (engine) => {
     expect(replies.map(({ status }) => status).toSorted()).toEqual([200, 401, 401, 401]);
   });
 
+  it("is let in by nobody who holds less than it might there", async () => {
+    const { account_id, base, issuer, token } = await createTenant(latchkey, { account_id: "T11200003" });
+    const set = (bearer: string, partner_access: boolean) =>
+      call(`${base}/auth/settings`, { method: "PATCH", token: bearer, json: { partner_access } });
+    for (const scope of ["write:accounts", "admin:accounts"]) {
+      const client = await addClient(latchkey, account_id);
+      await addGrant(latchkey, account_id, client, issuer, [scope]);
+      const bearer = await tokenOf(latchkey, account_id, client);
+      for (const as_it_is_or_off of [true, false, false]) expect((await set(bearer, as_it_is_or_off)).status).toBe(200);
+      expect(code(await set(bearer, true)), scope).toEqual([403, "insufficient_scope"]);
+      expect(code(await exchange(account_id))).toEqual([403, "access_denied"]);
+      expect((await set(token, true)).status).toBe(200);
+      expect((await exchange(account_id)).status).toBe(200);
+    }
+  });
+
   it("stays out where the merchant says so, and stops when its client is deleted", async () => {
     const { access_token } = (await exchange(merchant.account_id)).body;
     const set = (partner_access: boolean) =>

@@ -11,8 +11,9 @@ import {
   startLatchkey,
   tokenOf,
 } from "../support/latchkey.ts";
+import { addAccountUser, logInByMail } from "../support/people.ts";
 
-const code = (reply: Reply) => [reply.status, reply.body.error?.code];
+const code = (reply: Reply) => [reply.status, reply.body?.error?.code];
 
 describeOnBothEngines("a bearer that holds less than the account's users", (engine) => {
   let latchkey: Latchkey;
@@ -126,5 +127,34 @@ describeOnBothEngines("a bearer that holds less than the account's users", (engi
       expect((await set({ user_type: "customer" })).status).toBe(200);
       expect((await set({ first_party: false })).status).toBe(200);
     }
+  });
+
+  it("makes no first party of who has logged them in, by giving up that it does", async () => {
+    const own = await createTenant(latchkey);
+    const writing = await addClient(latchkey, own.account_id);
+    await addGrant(latchkey, own.account_id, writing, own.issuer, ["write:accounts"]);
+    const writer = await tokenOf(latchkey, own.account_id, writing);
+    const ada = await addAccountUser(latchkey, own, { scope: ["admin:accounts"] });
+    const third = await addClient(latchkey, own.account_id, { user_type: "account_user" });
+    await addGrant(latchkey, own.account_id, third, own.issuer, ["openid"]);
+    const { access_token } = (await logInByMail(own, third, ada.email)).body;
+    const me = (path: string, json?: object) =>
+      call(`${latchkey.url}/v1/account/user${path}`, {
+        token: access_token,
+        ...(json ? { method: "POST", json } : {}),
+      });
+    const set = (json: object) =>
+      call(`${own.base}/auth/clients/${third.id}`, { method: "PATCH", token: writer, json });
+    const [first, another] = [{ first_party: true }, { user_type: "customer" }];
+    const refused = [403, "insufficient_scope"];
+    for (const json of [first, { ...first, ...another }])
+      expect(code(await set(json)), JSON.stringify(json)).toEqual(refused);
+    for (const json of [another, first]) expect((await set(json)).status, JSON.stringify(json)).toBe(200);
+    for (const reply of [
+      await me("/password", { proposed_password: "a new battery" }),
+      await me("/mfa/totp", {}),
+      await me(""),
+    ])
+      expect(code(reply), reply.text).toEqual(refused);
   });
 });

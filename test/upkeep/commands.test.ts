@@ -94,6 +94,24 @@ describeOnBothEngines("commands that create", (engine) => {
     await latchkey.close();
   });
 
+  it("add no more scopes to a grant than one may give", async () => {
+    const database = await createTestDatabase(engine);
+    const env = { DATABASE_URL: database.database_url, MASTER_KEY };
+    await cli(env, "account", "create", "T11200001");
+    await cli(env, "client", "create", "T11200001", "--client-id", "admin");
+    const scopes = (from: number, to: number) => Array.from({ length: to - from }, (_, n) => `orders:${from + n}`);
+    const add = (from: number, to: number) =>
+      cli(env, "grant", "create", "T11200001", "admin", "--json", "--add", "--scope", ...scopes(from, to));
+    expect(JSON.parse((await add(0, 150)).stdout).scope).toEqual(scopes(0, 150));
+    const refused = await add(100, 201);
+    expect([refused.code, JSON.parse(refused.stderr).error]).toMatchObject([
+      1,
+      { code: "invalid_request", errors: [{ path: "--scope", code: "too_many" }] },
+    ]);
+    expect(JSON.parse((await add(100, 200)).stdout).scope).toEqual(scopes(0, 200));
+    await database.drop();
+  });
+
   it("make the client and the user that the page of the sandbox inbox asks for", async () => {
     const database = await createTestDatabase(engine);
     const env = { DATABASE_URL: database.database_url, MASTER_KEY };

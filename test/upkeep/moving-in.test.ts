@@ -71,6 +71,25 @@ describeOnBothEngines("an import", (engine) => {
     await drop();
   });
 
+  it("takes no grant of a provider for one without", async () => {
+    const latchkey = await startLatchkey(engine);
+    const { account_id, client, token, base } = await createTenant(latchkey);
+    const given = { audience: "urn:orders", type: "authorization_code" } as const;
+    const oidc = { client_id: "us", client_secret: "upstream-secret", authority: "https://login.example" };
+    const json = { client_id: client.id, ...given, scope: ["of:provider"], oidc };
+    const made = await call(`${base}/auth/client-grants`, { method: "POST", token, json });
+    expect(made.status, made.text).toBe(200);
+    const grants = [{ ...given, scope: ["orders:read"] }];
+    const plan = { account: { account_id }, clients: [{ client_id: client.client_id, grants }] };
+    const { database_url } = latchkey.database;
+    for (const created of [1, 0])
+      expect((await importing(database_url, plan)).created).toMatchObject({ clients: 0, grants: created });
+    const named = `${base}/auth/client-grants?audience=urn:orders`;
+    const held = (await call(named, { token })).body as { scope: string[] }[];
+    expect(held.map(({ scope }) => scope).toSorted()).toEqual([["of:provider"], ["orders:read"]]);
+    await latchkey.close();
+  });
+
   it("keeps the uuid by which a client is known", async () => {
     const latchkey = await startLatchkey(engine);
     const { account_id } = await createTenant(latchkey);

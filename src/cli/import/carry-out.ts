@@ -16,7 +16,7 @@ import { refuse } from "../../errors.ts";
 import { secret } from "../../secrets/secret.ts";
 import { readyKeys } from "../../tokens/keys/find-key.ts";
 import { actor } from "../run.ts";
-import { identityOf, lookUpKnown, type PlannedUser } from "./known.ts";
+import { identityOf, isHeld, lookUpKnown, type PlannedUser } from "./known.ts";
 import { named } from "./named.ts";
 import type { Plan } from "./plan.ts";
 
@@ -87,9 +87,10 @@ async function importClient(directory: Directory, result: Imported, planned: Pla
     result.created.clients += 1;
   }
   const held = await listGrants(directory, account_id, { client_id: client.id });
-  for (const { audience, scope, type = "any" } of grants) {
-    if (held.some((grant) => grant.audience === audience && grant.type === type)) result.kept += 1;
+  for (const grant of grants) {
+    if (isHeld(held, grant)) result.kept += 1;
     else {
+      const { audience, scope, type = "any" } = grant;
       await createGrant(directory, { client, audience, scope, type }, actor);
       result.created.grants += 1;
     }

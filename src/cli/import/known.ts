@@ -1,5 +1,6 @@
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Directory } from "../../directory/directory.ts";
+import type { Grant } from "../../directory/grants/grant.ts";
 import { lookUpUserByCustomerId, lookUpUserByEmail, lookUpUserByPhone } from "../../directory/users/find-user.ts";
 import { canonicalEmail, canonicalPhoneNumber } from "../../directory/users/identifier.ts";
 import type { User } from "../../directory/users/user.ts";
@@ -7,6 +8,7 @@ import { refuseField } from "../../errors.ts";
 import type { Plan } from "./plan.ts";
 
 export type PlannedUser = NonNullable<Plan["users"]>[number];
+export type PlannedGrant = NonNullable<NonNullable<Plan["clients"]>[number]["grants"]>[number];
 
 /** What a planned person is told from others by; in canonical form, and left out where it cannot be read. */
 export interface Identity {
@@ -53,4 +55,9 @@ export async function lookUpKnown(
     throw refuseField("customer_id", "conflict", `is that of ${others}: correct one of them`);
   }
   return addressed ?? named;
+}
+
+/** Whether a client holds the planned grant already; a plan has none with a provider, beside which it is made. */
+export function isHeld(held: readonly Grant[], { audience, type = "any" }: PlannedGrant): boolean {
+  return held.some((grant) => grant.audience === audience && grant.type === type && !grant.oidc);
 }

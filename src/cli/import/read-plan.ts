@@ -22,7 +22,7 @@ import { UNFIT, UNFIT_SAID } from "../../http/body.ts";
 import { malformed } from "../../http/error-reply.ts";
 import { hashFault } from "../../secrets/hash-fault.ts";
 import { checkSchema } from "../check-schema.ts";
-import { identityOf, lookUpKnown, type PlannedUser } from "./known.ts";
+import { identityOf, isHeld, lookUpKnown, type PlannedGrant, type PlannedUser } from "./known.ts";
 import { named } from "./named.ts";
 import { Plan } from "./plan.ts";
 import { faultsOfTwice } from "./twice.ts";
@@ -127,13 +127,11 @@ async function checkGrants(
   directory: Directory,
   here: Account | undefined,
   client_id: string,
-  grants: NonNullable<PlannedClient["grants"]>,
+  grants: readonly PlannedGrant[],
 ): Promise<void> {
   const client = here && (await lookUpClient(directory, here.account_id, client_id));
   const held = client ? await listGrants(directory, client.account_id, { client_id: client.id }) : [];
-  const fresh = grants.filter(
-    ({ audience, type = "any" }) => !held.some((grant) => grant.audience === audience && grant.type === type),
-  );
+  const fresh = grants.filter((grant) => !isHeld(held, grant));
   for (const grant of fresh)
     await named(
       `grants.${grants.indexOf(grant)}`,

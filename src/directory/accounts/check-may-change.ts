@@ -14,10 +14,13 @@ const ON_ITS_WAY = 30_000;
 /** Grants that are compared while the account is held: each may give two hundred scopes. */
 const FEW = 50;
 
+/** What the owner's grants give here is the owner's affair: anything that this account's operations take. */
+const GIVEN_BY_OWNER = ["admin:accounts", "admin:customers"];
+
 /**
- * Three settings give power, so that changing them takes what they could give: `jwks` logs in every external account
- * user, a further name of the account API turns the grants that name it into grants of the account API, and
- * `public_client_grants` are grants of every client that registers itself.
+ * Four settings give power, so that changing them takes what they could give: `jwks` logs in every external account
+ * user, a further name of the account API turns the grants that name it into grants of the account API,
+ * `public_client_grants` are grants of every client that registers itself, and `partner_access` lets the owner in.
  *
  * There may be any number of people and grants, so they are looked at before the transaction.
  *
@@ -29,7 +32,7 @@ export async function mayChange(
   directory: Directory,
   account_id: string,
   bearer: Bearer,
-  { jwks, api_audiences, public_client_grants }: Partial<AccountSettings>,
+  { jwks, api_audiences, public_client_grants, partner_access }: Partial<AccountSettings>,
 ): Promise<(db: Database, held: Account) => Promise<void>> {
   const since = instant(directory.storage.now() - ON_ITS_WAY);
   const addedTo = ({ settings }: Account) =>
@@ -43,6 +46,7 @@ export async function mayChange(
   }
   return async (db, account) => {
     const { settings } = account;
+    if (partner_access && !settings.partner_access) checkMayAssign(bearer, [{ scope: GIVEN_BY_OWNER }]);
     const added = addedTo(account);
     if (added.some((audience) => !compared.includes(audience)))
       throw refuse("temporarily_unavailable", {

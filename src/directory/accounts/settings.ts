@@ -93,6 +93,9 @@ export const AccountSettings = Type.Object({
           name: text("What the provider is called.", 200),
           uri: text("Its JWKS, by https."),
           issuer: text("`iss` of its ID tokens."),
+          audience: Type.Optional(
+            text("What it calls this account in `aud` of its ID tokens, where that is neither the id nor a URL of it."),
+          ),
         },
         { additionalProperties: false },
       ),
@@ -101,7 +104,8 @@ export const AccountSettings = Type.Object({
   ),
   partner_access: Type.Boolean({
     default: true,
-    description: "The owner may exchange its token for one of this account.",
+    description:
+      "The owner may exchange its token for one of this account; turning it on takes admin:accounts and admin:customers.",
   }),
   applicant: Type.Union(
     [Type.Null(), Type.Unsafe<Readonly<Record<string, unknown>>>({ type: "object", additionalProperties: true })],

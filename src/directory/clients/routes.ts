@@ -104,9 +104,9 @@ export function clientRoutes(app: App, directory: Directory): void {
       const { name, description, set_by_account, ...settings } = request.body;
       const client = await findTrusted(directory, request, request.params.id, settings);
       const change = { name, description, settings, set_by_account };
-      const compared = [client.settings, { ...client.settings, ...settings }].some(standsForPeople);
+      const compared = standsForPeople(client.settings, { ...client.settings, ...settings });
       const permit = (...kinds: readonly ClientSettings[]) => {
-        if (!compared && kinds.some(standsForPeople)) throw becameAnother(request.bearer);
+        if (!compared && standsForPeople(...kinds)) throw becameAnother(request.bearer);
       };
       return view(directory, await changeClient(directory, client, change, actorOf(request), permit));
     },

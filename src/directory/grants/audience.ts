@@ -41,6 +41,12 @@ export function isAccountUrl(account_id: string, public_url: string, audience: s
   return aliases(public_url, account_id).includes(audience);
 }
 
+/** Every URL of an account, none of the names that it gave its API itself. */
+export function urlsOf(account_id: string, public_url: string): readonly string[] {
+  const short = account_id.endsWith("00000") ? [account_id.slice(0, 4)] : [];
+  return [account_id, ...short].flatMap((id) => aliases(public_url, id));
+}
+
 /** Every name of the account API's audience. */
 export function audiencesOf(account: Account, public_url: string): readonly string[] {
   return [...(names.get(account) ?? namesOf(account, public_url))];
@@ -50,8 +56,7 @@ export function audiencesOf(account: Account, public_url: string): readonly stri
 const names = new WeakMap<Named, ReadonlySet<string>>();
 
 function namesOf({ account_id, settings }: Named, public_url: string): ReadonlySet<string> {
-  const short = account_id.endsWith("00000") ? [account_id.slice(0, 4)] : [];
-  return new Set([...settings.api_audiences, ...[account_id, ...short].flatMap((id) => aliases(public_url, id))]);
+  return new Set([...settings.api_audiences, ...urlsOf(account_id, public_url)]);
 }
 
 function aliases(public_url: string, id: string): string[] {

@@ -9,6 +9,7 @@ import { holdAccount } from "../accounts/hold-account.ts";
 import { isFetchable } from "../clients/callback.ts";
 import type { Client } from "../clients/client.ts";
 import { type Actor, cacheKey, type Directory } from "../directory.ts";
+import { MOST_SCOPES } from "../scopes-schema.ts";
 import { type Named, OWN_AUDIENCES } from "./audience.ts";
 import { type Asked, matchSame } from "./find-grant.ts";
 import type { Grant, GrantOidc, GrantType } from "./grant.ts";
@@ -183,6 +184,8 @@ async function changeScopeIn(
   const { account_id, id, client_id } = grant;
   const now = instant(directory.storage.now());
   const distinct = [...new Set(scope)];
+  if (distinct.length > MOST_SCOPES && distinct.length > grant.scope.length)
+    throw refuseField("scope", "too_many", `would be ${distinct.length} of one grant; ${MOST_SCOPES} is the limit`);
   permit?.((await holdAccount(tx, account_id, now)).account);
   const before = await selectGrants(tx.db, account_id, { client_id });
   checkRoom(

@@ -4,6 +4,7 @@
  */
 import type { Static } from "typebox";
 import { sha256Text } from "../../secrets/digest.ts";
+import type { AccountSettings } from "../accounts/settings.ts";
 import type { Role } from "../roles/role.ts";
 import type { Agreement as AgreementSchema } from "./account-user-schema.ts";
 import type { User } from "./user.ts";
@@ -49,9 +50,11 @@ export const holdingOfUser = (id: string, scope_version: string) => `${HELD}${id
 export const isHoldingOfUser = (held: string): boolean => held.startsWith(HELD);
 export const holdingOfRole = ({ id, updated_at }: Pick<Role, "id" | "updated_at">) => `role:${id}@${updated_at}`;
 
+type Provider = Omit<NonNullable<AccountSettings["jwks"]>, "name">;
+
 /** The account's own provider, while it is this one. */
-export const holdingOfProvider = ({ issuer, uri }: { readonly issuer: string; readonly uri: string }) =>
-  `provider:${sha256Text(JSON.stringify([issuer, uri]))}`;
+export const holdingOfProvider = ({ issuer, uri, audience }: Provider) =>
+  `provider:${sha256Text(JSON.stringify([issuer, uri].concat(audience ?? [])))}`;
 
 export function holdingsOf({ id, scope, roles, profile }: AccountUser): Holdings {
   return {

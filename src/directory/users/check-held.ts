@@ -4,22 +4,21 @@ import { openBoundedMap } from "../../storage/bounded-map.ts";
 import type { Directory } from "../directory.ts";
 import { findRolesOf } from "../roles/find-role.ts";
 import type { Role } from "../roles/role.ts";
+import { MOST_SCOPES } from "../scopes-schema.ts";
 import { pagesOfHolders, selectOwnScopes, selectRoleIds } from "./account-user-store.ts";
 import { pagesHeld } from "./find-account-user.ts";
 
 type Holding = Pick<Role, "scope">;
 
 /**
- * Different scopes that an account user may hold, by themselves and by their roles: as many as a client's grant gives,
- * since their tokens name each of them.
+ * An account user holds as many different scopes, by themselves and by their roles, as a client's grant gives.
+ *
+ * @throws 400 invalid_request when these are more than one user may hold, and more than `before`.
  */
-const MOST_HELD = 200;
-
-/** @throws 400 invalid_request when these are more than one user may hold, and more than `before`. */
 export function checkHeld(held: readonly Holding[], before = 0): void {
   const { size } = new Set(held.flatMap(({ scope }) => scope));
-  if (size <= MOST_HELD || size <= before) return;
-  const message = `give ${size} different scopes, the user's own among them; ${MOST_HELD} is the limit`;
+  if (size <= MOST_SCOPES || size <= before) return;
+  const message = `give ${size} different scopes, the user's own among them; ${MOST_SCOPES} is the limit`;
   throw refuseField("roles", "too_many", message);
 }
 
@@ -77,8 +76,8 @@ async function checkHolder(directory: Directory, holder: Holder, role: Role, sco
     }
     await turn();
   }
-  const message = `would give the user ${holder.id} ${after.size} different scopes; ${MOST_HELD} is the limit`;
-  if (after.size > MOST_HELD && after.size > before.size) throw refuseField("scope", "too_many", message);
+  const message = `would give the user ${holder.id} ${after.size} different scopes; ${MOST_SCOPES} is the limit`;
+  if (after.size > MOST_SCOPES && after.size > before.size) throw refuseField("scope", "too_many", message);
 }
 
 /** Whether all that the account's users hold, with these, is so little that nobody can hold too much. */
@@ -86,7 +85,7 @@ async function holdFew(directory: Directory, account_id: string, scope: readonly
   const all = new Set(scope);
   for await (const held of pagesHeld(directory, account_id, { external: false })) {
     for (const one of held.flatMap((holding) => holding.scope)) all.add(one);
-    if (all.size > MOST_HELD) return false;
+    if (all.size > MOST_SCOPES) return false;
   }
   return true;
 }

@@ -1,5 +1,6 @@
 import { findClient } from "../../directory/clients/find-client.ts";
 import type { Directory } from "../../directory/directory.ts";
+import { standsForPeople } from "../../directory/may-hand-on.ts";
 import type { AccountUser } from "../../directory/users/account-user.ts";
 import { lookUpAccountUser } from "../../directory/users/find-account-user.ts";
 import { refuse } from "../../errors.ts";
@@ -9,7 +10,7 @@ import type { Bearer } from "../../http/contract.ts";
 const FRESH = 300;
 
 /**
- * The account user whose own token this is, issued to a client that belongs to the account itself.
+ * The account user whose own token this is, issued to a client that belongs to the account itself and logs its users in.
  *
  * @throws 403 insufficient_scope.
  */
@@ -19,8 +20,8 @@ export async function findMe(directory: Directory, bearer: Bearer): Promise<Acco
   // A token that an external login was exchanged for is nobody's client's.
   if (bearer.external || bearer.client_uuid === user.id) return user;
   const { settings } = await findClient(directory, bearer.account_id, bearer.client_uuid);
-  if (!settings.first_party)
-    throw refuse("insufficient_scope", { message: "This takes a token of a first-party client." });
+  if (!standsForPeople(settings))
+    throw refuse("insufficient_scope", { message: "This takes a token of a first-party client for account users." });
   return user;
 }
 

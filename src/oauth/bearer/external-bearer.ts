@@ -1,7 +1,7 @@
 import { lookUpExternalUser } from "../../authentication/federation/external-user.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Directory } from "../../directory/directory.ts";
-import { audiencesOf } from "../../directory/grants/audience.ts";
+import { urlsOf } from "../../directory/grants/audience.ts";
 import { heldNow } from "../../directory/scopes.ts";
 import { holdingsOf } from "../../directory/users/account-user.ts";
 import type { Documents } from "../../egress/documents.ts";
@@ -14,8 +14,9 @@ export async function externalBearer(
   account: Account,
   id_token: string,
 ): Promise<Bearer | undefined> {
-  const { account_id } = account;
-  const names = [account_id, ...audiencesOf(account, directory.public_url)];
+  const { account_id, settings } = account;
+  // Whoever may give the account API a name of any other app (`api_audiences`) may not say who comes here.
+  const names = [account_id, ...urlsOf(account_id, directory.public_url), settings.jwks?.audience ?? []].flat();
   const login = await lookUpExternalUser(directory, documents, account, names, id_token);
   if (!login) return undefined;
   const { user, authenticated_at } = login;
