@@ -112,6 +112,8 @@ async function forgive(
   const { account_id } = guesser;
   if (first === "nothing") return giveBack(tx, directory, guesser);
   if (recovery) await forgiveFirst(tx, { account_id, budget: "factor_guess", subject: recoverer(user_id) });
+  else if (first === "sms" || first === "email")
+    await forgiveFirst(tx, { account_id, budget: "numeric_guess", subject: user_id });
   return forgiveIn(tx, directory, guesser);
 }
 
