@@ -8,6 +8,7 @@ import {
   createTenant,
   inbox,
   type Latchkey,
+  receiveCode,
   startLatchkey,
   type Tenant,
   tokenOf,
@@ -66,6 +67,86 @@ describeOnBothEngines("closings", (engine) => {
       expect((await token(own, { ...about(own, user.email), password: "wrong password" })).status).toBe(400);
     expect(await closedFor(own, user.email), "begins anew").toBe(1);
     await showPassword(own, user);
+  });
+
+  it("of a recovery get longer until both of its channels are shown, however often whoever has one shows that", async () => {
+    const own = await createTenant(latchkey, { settings: { factor_guess_limit: 3 } });
+    const { email, phone_number } = await addPerson(latchkey, own.account_id, { hash: QUICK_HASH });
+    const challenge = { challenge_type: "oob", audience: own.audience };
+    const send = (path: string, json: object) =>
+      call(`${own.base}/auth/mfa/${path}`, { method: "POST", token: own.token, json: { ...challenge, ...json } });
+    const begin = async (oob_channel: "sms" | "email") =>
+      (await send("recovery", { oob_channel, username: email })).body;
+    const enter = ({ mfa_token, oob_code }: { mfa_token: string; oob_code: string }, binding_code: string) =>
+      token(own, { grant_type: "mfa_oob", mfa_token, oob_code, binding_code });
+    const codeAt = async (to: string) => (await inbox(own, to))[0]?.verification_code ?? "";
+    const showPhone = async () => {
+      const shown = await enter(await begin("sms"), await codeAt(phone_number));
+      expect(shown.body.error?.code, shown.text).toBe("mfa_required");
+      return shown.body.mfa_token as string;
+    };
+    const closeMail = async () => {
+      const mailed = await begin("email");
+      for (const wrong of wrongGuesses(await codeAt(email), 3)) expect((await enter(mailed, wrong)).status).toBe(400);
+      const refused = await enter(mailed, await codeAt(email));
+      expect(refused.status, refused.text).toBe(429);
+      const seconds = Number(refused.headers.get("retry-after"));
+      await letPass(latchkey, "budgets", own.account_id, seconds + 1);
+      return Math.ceil(seconds / 3_600);
+    };
+    const hours: number[] = [];
+    for (let window = 0; window < 3; window++) {
+      await showPhone();
+      hours.push(await closeMail());
+    }
+    expect(hours).toEqual([1, 2, 4]);
+    const mfa_token = await showPhone();
+    const { oob_code } = (await send("challenge", { mfa_token, oob_channel: "email" })).body;
+    const done = await enter({ mfa_token, oob_code }, await codeAt(email));
+    expect(done.status, done.text).toBe(200);
+    await letPass(latchkey, "budgets", own.account_id, 8 * 3_600);
+    expect(await closeMail(), "begins anew").toBe(1);
+  });
+
+  it("of login codes get longer until the second factor behind them is shown, whoever has one of the channels", async () => {
+    const settings = { numeric_guess_limit: 3 };
+    const own = await createTenant(latchkey, { settings, client: { code_format: "numeric" } });
+    const { phone_number, email } = await addPerson(latchkey, own.account_id, {
+      factors: ["sms", "email"],
+      hash: QUICK_HASH,
+    });
+    const { audience } = own;
+    const enter = (verification_code: string) => {
+      const named = { ident_type: "phone_number", ident: phone_number, audience };
+      return token(own, { grant_type: "authorization_code", verification_code, ...named });
+    };
+    const showPhone = async () => {
+      const shown = await enter(await receiveCode(own, { connection: "sms", phone_number }));
+      expect(shown.body.error?.code, shown.text).toBe("mfa_required");
+      return shown.body.mfa_token as string;
+    };
+    const close = async () => {
+      for (const wrong of wrongGuesses("", 3)) expect((await enter(wrong)).status).toBe(400);
+      const refused = await enter("000000");
+      expect(refused.status, refused.text).toBe(429);
+      const seconds = Number(refused.headers.get("retry-after"));
+      await letPass(latchkey, "budgets", own.account_id, seconds + 1);
+      return Math.ceil(seconds / 3_600);
+    };
+    const hours: number[] = [];
+    for (let window = 0; window < 3; window++) {
+      await showPhone();
+      hours.push(await close());
+    }
+    expect(hours).toEqual([1, 2, 4]);
+    const mfa_token = await showPhone();
+    const json = { challenge_type: "oob", mfa_token, oob_channel: "email" };
+    const asked = await call(`${own.base}/auth/mfa/challenge`, { method: "POST", token: own.token, json });
+    const [mail] = await inbox(own, email);
+    const binding = { oob_code: asked.body.oob_code, binding_code: mail?.verification_code };
+    const done = await token(own, { grant_type: "mfa_oob", mfa_token, ...binding });
+    expect(done.status, done.text).toBe(200);
+    expect(await close(), "begins anew").toBe(1);
   });
 
   const CHOSEN = "a new battery";

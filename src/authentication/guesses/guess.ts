@@ -8,12 +8,18 @@
  */
 import type { Directory } from "../../directory/directory.ts";
 import { refuse } from "../../errors.ts";
-import type { Charge } from "../../limits/budgets.ts";
 import { takeBudget } from "../../limits/limits.ts";
 import { sourceSubject } from "../../limits/source.ts";
 import type { Transaction } from "../../storage/storage.ts";
 import { windowEnds } from "../verification/guess-window.ts";
-import { updateForgiven, updateForgotten, updateUncounted, updateUnguessed, upsertGuess } from "./store.ts";
+import {
+  type CountedGuess,
+  updateForgiven,
+  updateForgotten,
+  updateUncounted,
+  updateUnguessed,
+  upsertGuess,
+} from "./store.ts";
 
 export interface Guesser {
   readonly account_id: string;
@@ -74,16 +80,18 @@ async function giveBackOfSource(
 }
 
 /** What was counted was nothing that its budget is about. */
-export const uncount = (
-  { storage }: Pick<Directory, "storage">,
-  counted: Pick<Charge, "account_id" | "budget" | "subject">,
-): Promise<void> => storage.write((tx) => updateUncounted(tx.db, counted));
+export const uncount = ({ storage }: Pick<Directory, "storage">, counted: CountedGuess): Promise<void> =>
+  storage.write((tx) => updateUncounted(tx.db, counted));
 
 /** The guess was right, and nothing follows that could be guessed at; part of the transaction of what it led to. */
 export async function forgiveIn(tx: Transaction, directory: Counting, guesser: Guesser): Promise<void> {
-  await updateForgiven(tx.db, guesser.account_id, guesser.person);
+  const { account_id, person: subject } = guesser;
+  await updateForgiven(tx.db, { account_id, budget: "factor_guess", subject }, 1);
   await giveBackOfSource(tx, directory, guesser);
 }
+
+/** So is what was shown on the way to it, and given back then; before that, in the order of whoever shows it again. */
+export const forgiveFirst = (tx: Transaction, first: CountedGuess): Promise<void> => updateForgiven(tx.db, first, 0);
 
 /**
  * What was guessed at is gone, and with it what the guesses closed; part of the transaction that sets another password.

@@ -16,6 +16,12 @@ export interface GuessCount {
   readonly window_ends_at: Instant;
 }
 
+export interface CountedGuess {
+  readonly account_id: string;
+  readonly budget: BudgetName;
+  readonly subject: string;
+}
+
 const BUDGET = "factor_guess";
 
 /** Counts one guess under the row's lock. */
@@ -57,9 +63,14 @@ export async function updateUnguessed(
     where account_id = ${account_id} and budget = ${BUDGET} and subject = ${person} and count > 0`.execute(db);
 }
 
-export async function updateForgiven(db: Database, account_id: string, person: string): Promise<void> {
-  await sql`update budgets set count = case when count > 0 then count - 1 else 0 end, level = 0
-    where account_id = ${account_id} and budget = ${BUDGET} and subject = ${person}`.execute(db);
+/** A guess that was right, `own`, is given back where it is counted still. */
+export async function updateForgiven(
+  db: Database,
+  { account_id, budget, subject }: CountedGuess,
+  own: 0 | 1,
+): Promise<void> {
+  await sql`update budgets set count = case when count > 0 then count - ${own} else 0 end, level = 0, failures = 0
+    where account_id = ${account_id} and budget = ${budget} and subject = ${subject}`.execute(db);
 }
 
 export async function updateForgotten(db: Database, account_id: string, person: string): Promise<void> {
@@ -67,10 +78,7 @@ export async function updateForgotten(db: Database, account_id: string, person: 
     where account_id = ${account_id} and budget = ${BUDGET} and subject = ${person}`.execute(db);
 }
 
-export async function updateUncounted(
-  db: Database,
-  { account_id, budget, subject }: { account_id: string; budget: BudgetName; subject: string },
-): Promise<void> {
+export async function updateUncounted(db: Database, { account_id, budget, subject }: CountedGuess): Promise<void> {
   await sql`update budgets set count = count - 1
     where account_id = ${account_id} and budget = ${budget} and subject = ${subject} and count > 0`.execute(db);
 }

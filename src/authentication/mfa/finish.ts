@@ -10,7 +10,7 @@ import { reveal, type Secret, secret } from "../../secrets/secret.ts";
 import { openTicket } from "../../secrets/ticket.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import { isCode } from "../codes/code.ts";
-import { forgiveIn, type Guesser, orGiveBack, takeGuess } from "../guesses/guess.ts";
+import { forgiveFirst, forgiveIn, type Guesser, giveBack, orGiveBack, takeGuess } from "../guesses/guess.ts";
 import { inLine } from "../guesses/in-line.ts";
 import { enteredFrom } from "../messages/sms-limits.ts";
 import { passwordStands, shownKind } from "../passwords/password.ts";
@@ -78,7 +78,7 @@ async function compareFactor(
   const done = await storage.write(async (tx) => {
     if (password && !(await passwordStands(tx, { account_id, user_id }, password))) return false;
     if (!(await spend(tx, request, proof))) return false;
-    await forgiveIn(tx, directory, guesser);
+    await forgive(tx, directory, guesser, pending);
     if (proof.kind === "sms") await chargeAll(tx, [enteredFrom(account_id, proof.sent_to)], now);
     return true;
   });
@@ -97,7 +97,24 @@ async function compareFactor(
  */
 function guesserOf({ first, subject: { user_id } }: PendingLogin): string {
   if (first === "pwd") return user_id;
-  return first === "nothing" ? `recovery ${user_id}` : `factor ${user_id}`;
+  return first === "nothing" ? recoverer(user_id) : `factor ${user_id}`;
+}
+
+const recoverer = (user_id: string) => `recovery ${user_id}`;
+
+/** With its last factor a login has come through, and not before: whoever holds one of two guesses at the other. */
+async function forgive(
+  tx: Transaction,
+  directory: Directory,
+  guesser: Guesser,
+  { first, recovery, subject: { user_id } }: PendingLogin,
+): Promise<void> {
+  const { account_id } = guesser;
+  if (first === "nothing") return giveBack(tx, directory, guesser);
+  if (recovery) await forgiveFirst(tx, { account_id, budget: "factor_guess", subject: recoverer(user_id) });
+  else if (first === "sms" || first === "email")
+    await forgiveFirst(tx, { account_id, budget: "numeric_guess", subject: user_id });
+  return forgiveIn(tx, directory, guesser);
 }
 
 /** An app's one-time password is presented without a challenge, which would have refused the first factor again. */

@@ -27,11 +27,12 @@ export interface GuessWindow {
   readonly failures: number;
 }
 
-/** What one attempt does to the window: a wrong numeric guess, or a right code of any format. */
+/** What one attempt does to the window: a wrong numeric guess, or a success. */
 export interface Step {
   readonly now: Instant;
   readonly limit: number;
   readonly wrong: boolean;
+  /** A right code of any format, of somebody of whom no second factor is asked: with one, that is the success (`finish.ts`). */
   readonly right: boolean;
   /** The right code was typable or a link, so it counts while numeric codes are closed. */
   readonly strong: boolean;

@@ -7,6 +7,9 @@ import { codeColumns, FITS, INPUT_POSTGRES, LIVES_POSTGRES, USER_COLUMNS } from 
 const MAY_LOG_IN = `case when l.user_id is null then l.signup = 1 and i.signup = 1
   else ${userLives("l.account_id", "l.user_id")} end`;
 
+/** No second factor is asked of this row's user, or of whom it signs up. Not by an exists, whose plan may read all users. */
+const IS_ALL = `(select u.second_factor from live_users u where u.account_id = l.account_id and u.id = l.user_id) is distinct from 1`;
+
 /** The row that a presented code is judged by, its user, and whether this statement holds it. */
 const FATE = `
 left join winner w on w.n = i.n
@@ -54,14 +57,14 @@ locked as materialized (
   for update of c
 ),
 judged as materialized (
-  select i.*, r.id as right_id, r.person as right_person, e.until as exhausted_until,
+  select i.*, r.id as right_id, r.is_all, e.until as exhausted_until,
     case when e.until is null and not exists (
       select from found f left join locked l on l.account_id = f.account_id and l.id = f.id
       where f.n = i.n and f.fits and (l.id is null or l.expires_at <= i.now or l.guesses < l.guess_limit)
     ) then 1 else 0 end as wrong
   from asked i
   left join lateral (
-    select l.id, l.person from found f join locked l on l.account_id = f.account_id and l.id = f.id
+    select l.id, ${IS_ALL} as is_all from found f join locked l on l.account_id = f.account_id and l.id = f.id
     where f.n = i.n and f.fits and i.client_lives and i.grant_lives and l.expires_at > i.now
       and l.guesses < l.guess_limit
       and ${MAY_LOG_IN}
@@ -77,7 +80,7 @@ judged as materialized (
   where (select count(*) from locked) >= 0
 ),
 touching as materialized (
-  select account_id, person, max(wrong) as wrong, max(case when right_id is null then 0 else 1 end) as is_right,
+  select account_id, person, max(wrong) as wrong, max(case when is_all then 1 else 0 end) as succeeds,
     max(guess_limit) as guess_limit, max(now) as now, max(window_ends) as window_ends
   from judged
   group by account_id, person
@@ -86,8 +89,8 @@ touched as (
   insert into budgets (account_id, budget, subject, count, window_ends_at, level, failures)
   select t.account_id, 'numeric_guess', t.person, t.wrong,
     case when t.wrong = 1 then split_part(t.window_ends, ' ', 1) else '${NOT_BEGUN}' end,
-    case when t.wrong >= t.guess_limit and t.is_right = 0 then 1 else 0 end,
-    case when t.is_right = 1 then 0 else t.wrong end
+    case when t.wrong >= t.guess_limit and t.succeeds = 0 then 1 else 0 end,
+    case when t.succeeds = 1 then 0 else t.wrong end
   from touching t order by t.account_id, t.person
   on conflict (account_id, budget, subject) do update set (count, window_ends_at, level, failures) = (
     select
@@ -100,7 +103,7 @@ touched as (
       case when s.forgiven then 0 when s.shut then budgets.failures else budgets.failures + t.wrong end
     from touching t cross join lateral (
       select o.*, (case when o.open then budgets.count else 0 end) + t.wrong as place,
-        t.is_right = 1 and not o.shut as forgiven
+        t.succeeds = 1 and not o.shut as forgiven
       from (select budgets.window_ends_at > t.now as open,
         budgets.failures >= ${FAILURES_LIMIT} or (budgets.window_ends_at > t.now and budgets.count >= t.guess_limit) as shut) o
     ) s

@@ -119,7 +119,7 @@ function exhaustedUntil(db: SqliteConnection, input: RedeemInput): string | null
   return live.map(({ until }) => String(until)).reduce((one, other) => (one > other ? one : other));
 }
 
-/** Counts a wrong guess, forgives after a right code; null where there is nothing to remember. */
+/** Counts a wrong guess, forgives after a right code that nothing follows; null where there is nothing to remember. */
 function countGuess(
   db: SqliteConnection,
   input: RedeemInput,
@@ -130,8 +130,9 @@ function countGuess(
   const strong = input.kind !== "numeric";
   const person = strong ? right?.person : input.person;
   if (typeof person !== "string") return null;
-  if (strong && !(before && (before.level > 0 || before.failures > 0))) return null;
-  const step = { now: input.now, limit: input.guess_limit, wrong, right: right !== undefined, strong };
+  const succeeds = right !== undefined && right.second_factor !== 1;
+  if (strong && !(succeeds && before && (before.level > 0 || before.failures > 0))) return null;
+  const step = { now: input.now, limit: input.guess_limit, wrong, right: succeeds, strong };
   const next = nextWindow(before, step);
   db.run(
     `insert into budgets (account_id, budget, subject, count, window_ends_at, level, failures)

@@ -42,7 +42,8 @@ locked as materialized (
   for update of c
 ),
 winner as materialized (
-  select distinct on (l.login) l.login, f.n, f.account_id, f.id, f.person, f.attempt, f.now, 'numeric_guess' as budget
+  select distinct on (l.login) l.login, f.n, f.account_id, f.id, f.person, f.attempt, f.now, f.second_factor,
+    'numeric_guess' as budget
   from found f join locked l on l.id = f.id and l.account_id = f.account_id
   where f.fits and f.client_lives and f.grant_lives and f.expires_at > f.now and f.may_log_in
   order by l.login, f.n
@@ -54,11 +55,12 @@ spent as (
   where c.account_id = l.account_id and c.id = l.id and c.spent_at is null
   returning w.n, c.id, c.user_id, w.id = c.id as won
 ),
--- A success ends the memory of wrong numeric guesses. Every code is locked before the first budget is.
+-- A success, which no second factor follows, ends the memory of wrong numeric guesses. Every code is locked before the
+-- first budget is.
 remembered as materialized (
   select b.account_id, b.budget, b.subject from winner w
     join budgets b on b.account_id = w.account_id and b.budget = w.budget and b.subject = w.person
-  where b.level > 0 or b.failures > 0
+  where w.second_factor is distinct from 1 and (b.level > 0 or b.failures > 0)
   order by b.account_id, b.subject
   for update of b
 ),
