@@ -33,7 +33,7 @@ export interface Directory {
   /** By `account uuid`: all live grants of a client. */
   readonly grants: Cache<readonly Grant[]>;
   readonly connections: Cache<readonly Connection[]>;
-  /** Of an account, what looks at all of its people; in lines of their own searches, and what people are given. */
+  /** Of an account, what looks at all of its people; in lines of their own searches, and what people and clients are given. */
   readonly inTurn: InTurn;
 }
 
@@ -88,6 +88,15 @@ export function giveInTurn<T>(
  */
 export const changeInTurn = <T>({ inTurn }: Directory, account_id: string, change: () => Promise<T>): Promise<T> =>
   inTurn(`give ${account_id}`, change);
+
+/**
+ * What clients may ask for, one change of an account after the other: each reads all that its client has, refused or not, and
+ * holds the account meanwhile.
+ *
+ * @throws 503 temporarily_unavailable when too many wait.
+ */
+export const grantInTurn = <T>({ inTurn }: Directory, account_id: string, change: () => Promise<T>): Promise<T> =>
+  inTurn(`grants ${account_id}`, change);
 
 export const cacheKey = (account_id: string, name: string) => `${account_id} ${name}`;
 

@@ -1,7 +1,7 @@
 import { instant, type Storage, type Transaction } from "../storage/storage.ts";
 import { isUncertain, isUndeliverable, type OutboxRow, undeliverable } from "./outbox.ts";
 import { retryDelay } from "./retry.ts";
-import { type Outcome, updateOutcome } from "./store.ts";
+import { hasOutcome, type Outcome, updateOutcome } from "./store.ts";
 
 const NOTE_TRIES = 5;
 /** Milliseconds between two tries to note an outcome, at most. */
@@ -113,7 +113,8 @@ function note(context: AttemptContext, row: OutboxRow, outcome: Outcome, now: nu
   return context.storage.write(async (tx) => {
     const ours = await updateOutcome(tx.db, row, context.claimed_by, outcome);
     if (ours && outcome.state === "failed") await context.recordFailure(tx, row, outcome.last_error ?? "", now);
-    return ours;
+    // The try before may have written it, and only the answer to that was lost.
+    return ours || hasOutcome(tx.db, row, outcome);
   });
 }
 

@@ -201,6 +201,24 @@ export async function updateOutcome(
   return changed.length > 0;
 }
 
+/** Whether the row has this very outcome. */
+export async function hasOutcome(
+  db: Database,
+  { account_id, id }: OutboxRow,
+  { state, next_attempt_at, unanswered }: Outcome,
+): Promise<boolean> {
+  const rows = await db
+    .selectFrom("outbox")
+    .select("id")
+    .where("account_id", "=", account_id)
+    .where("id", "=", id)
+    .where("state", "=", state)
+    .where("next_attempt_at", "=", next_attempt_at)
+    .where("unanswered", "=", unanswered)
+    .execute();
+  return rows.length > 0;
+}
+
 export async function selectInbox(
   db: Database,
   account_id: string,

@@ -46,6 +46,26 @@ describeOnBothEngines("an account", (engine) => {
     expect((await change(LONG(2).slice(1))).status).toBe(200);
   });
 
+  it("waits by itself where many more grants are refused at once", async () => {
+    const [own, other] = [await createTenant(latchkey), await createTenant(latchkey)];
+    const { id: client_id } = await addClient(latchkey, own.account_id);
+    const short = Array.from({ length: 100 }, (_, n) => `${n}:`.padEnd(180, "x"));
+    const grant = (n: number) =>
+      send(own, "POST", "/auth/client-grants", { client_id, audience: `https://${n}.example`, scope: short });
+    for (let n = 0; n < 5; n++) expect((await grant(n)).status).toBe(200);
+    const { id } = (await send(own, "GET", `/auth/client-grants?client_id=${client_id}`)).body[0];
+    const grow = () => send(own, "PATCH", `/auth/client-grants/${id}`, { scope: LONG(0) });
+    for (const refuse of [grant, grow]) {
+      const answers: number[] = [];
+      const all = Array.from({ length: 40 }, async (_, n) => answers.push((await refuse(100 + n)).status));
+      await Promise.race(all);
+      expect((await send(other, "GET", "/auth/clients")).status).toBe(200);
+      expect(answers.length, "answered before another account").toBeLessThan(20);
+      await Promise.all(all);
+      expect(new Set(answers)).toEqual(new Set([400]));
+    }
+  });
+
   it("counts with them what they name beside scopes: audiences, and domains that a provider is trusted with", async () => {
     const own = await createTenant(latchkey);
     const { id: client_id } = await addClient(latchkey, own.account_id);

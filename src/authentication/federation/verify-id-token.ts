@@ -1,6 +1,6 @@
 import type { JWTPayload } from "jose";
 import { type Documents, upstreamFailed, withKeysAt } from "../../egress/documents.ts";
-import { UNFIT } from "../../http/body.ts";
+import { UNFIT } from "../../http/json.ts";
 import { isBadJwt } from "../../secrets/bad-jwt.ts";
 import { usableOf } from "../../secrets/public-key.ts";
 

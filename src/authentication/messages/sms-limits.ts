@@ -1,5 +1,6 @@
 import type { Deed } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
+import { refuseField } from "../../errors.ts";
 import type { Charge } from "../../limits/budgets.ts";
 import { chargeAll, peekBudget } from "../../limits/limits.ts";
 import type { Transaction } from "../../storage/storage.ts";
@@ -43,6 +44,22 @@ export async function reached(
   return { to: null, told: { outcome: "failure", facts: { withheld } } };
 }
 
+/** `country` as a number's prefix tells it. */
+function sendsTo({ sms_countries, country: own }: Account["settings"], country: string | null): boolean {
+  return country !== null && (sms_countries.length > 0 ? sms_countries : [own]).includes(country);
+}
+
+/**
+ * For whoever sets a number that codes are to go to: that none would ever go there follows from the account's settings alone, so
+ * they are told.
+ *
+ * @throws 400 invalid_request.
+ */
+export function checkSmsCountry({ settings }: Account, country: string | null, path: string, said = "is"): void {
+  if (sendsTo(settings, country)) return;
+  throw refuseField(path, "country", `${said} of a country that this account sends no SMS to`);
+}
+
 /**
  * Whether a message may go out; mail to somebody may. The limits of SMS depend on the record, so nobody is told: the countries an
  * account sends to, its daily budget, and a breaker for ranges of numbers to which codes are sent that nobody enters
@@ -61,8 +78,7 @@ export async function withhold(
 ): Promise<string | undefined> {
   const nobody = number === null ? "nobody to send to" : undefined;
   if (strategy === "email") return nobody;
-  const countries = settings.sms_countries.length > 0 ? settings.sms_countries : [settings.country];
-  const abroad = country === null || !countries.includes(country) ? "country not allowed" : undefined;
+  const abroad = sendsTo(settings, country) ? undefined : "country not allowed";
   const barred = nobody ?? abroad;
   const counted = barred === undefined && number !== null ? number : "";
   const to_range: Charge = { account_id, budget: "sms_prefix_sent", subject: sentTo(counted, standing) };

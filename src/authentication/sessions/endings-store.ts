@@ -1,5 +1,6 @@
 import { type Selectable, sql } from "kysely";
-import type { Database, Engine } from "../../storage/storage.ts";
+import { inPages } from "../../storage/pages.ts";
+import type { Database } from "../../storage/storage.ts";
 import { columns, type PersonEndings, type SessionEndings } from "../../storage/tables.ts";
 
 /** An ended session, and which of its authorizations was ended last, by client and `sid`. */
@@ -125,21 +126,38 @@ export function selectLed(
     .execute();
 }
 
-/** Those of some clients that live and want to hear of logouts. Of their settings, which may be long, no more is read. */
+/** Clients whose settings are held at a time: those of one may be a hundred thousand characters. */
+const FEW = 5;
+
+/**
+ * Those of some clients that live and want to hear of logouts. What a client says of itself is read here and not by
+ * PostgreSQL, whose JSON refuses some of it: nobody's logout hangs on that.
+ */
 export async function selectListening(
   db: Database,
-  engine: Engine,
   account_id: string,
   ids: readonly string[],
 ): Promise<readonly { readonly id: string; readonly uri: string }[]> {
   if (ids.length === 0) return [];
-  const uri = sql.raw(
-    engine === "postgres"
-      ? "cast(settings as json) ->> 'backchannel_logout_uri'"
-      : "json_extract(settings, '$.backchannel_logout_uri')",
+  const pages = inPages<{ readonly id: string; readonly settings: string }>(FEW, (last) =>
+    db
+      .selectFrom("clients")
+      .select(["id", "settings"])
+      .where("account_id", "=", account_id)
+      .where("id", "in", ids)
+      .where("id", ">", last?.id ?? "")
+      .where(sql<boolean>`settings like '%"backchannel_logout_uri":"%'`)
+      .where("deleted_at", "is", null)
+      .orderBy("id")
+      .limit(FEW)
+      .execute(),
   );
-  const { rows } = await sql<{ id: string; uri: string }>`select id, ${uri} as uri from clients
-    where account_id = ${account_id} and id in (${sql.join(ids)}) and deleted_at is null and ${uri} is not null
-    order by id`.execute(db);
-  return rows;
+  const listening: { readonly id: string; readonly uri: string }[] = [];
+  for await (const page of pages) {
+    for (const { id, settings } of page) {
+      const { backchannel_logout_uri: uri } = JSON.parse(settings) as { backchannel_logout_uri?: string | null };
+      if (uri) listening.push({ id, uri });
+    }
+  }
+  return listening;
 }

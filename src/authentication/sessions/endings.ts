@@ -14,7 +14,7 @@ import { hostOf } from "../../egress/documents.ts";
 import { enqueue } from "../../outbox/outbox.ts";
 import type { PageEnded } from "../../revocation/revocation.ts";
 import type { Sweep } from "../../storage/janitor.ts";
-import { type Engine, instant, type Storage, type Transaction } from "../../storage/storage.ts";
+import { instant, type Storage, type Transaction } from "../../storage/storage.ts";
 import {
   deleteEndings,
   deletePersonEnding,
@@ -63,11 +63,10 @@ interface Page {
  */
 export async function beginEndings(
   tx: Transaction,
-  engine: Engine,
   endings: readonly Ending[],
   milliseconds: number,
 ): Promise<{ readonly led: readonly string[]; readonly left: boolean }> {
-  const { led, left } = await takePage(tx, engine, endings, milliseconds);
+  const { led, left } = await takePage(tx, endings, milliseconds);
   await insertEndings(tx.db, left);
   return { led, left: left.length > 0 };
 }
@@ -112,7 +111,7 @@ function nextPage({ storage, revocations }: Directory, whose?: Whose): Promise<n
     if (!first) return endOlder(tx, { storage, revocations }, whose);
     // Of one account, so that everything that is revoked together is locked in order.
     const endings = found.filter(({ account_id }) => account_id === first.account_id);
-    const { led, left } = await takePage(tx, storage.engine, endings, storage.now());
+    const { led, left } = await takePage(tx, endings, storage.now());
     await revocations.record(tx, first.account_id, led);
     await deleteEndings(tx.db, endings);
     await insertEndings(tx.db, left);
@@ -148,12 +147,7 @@ async function endOlderSessions(tx: Transaction, storage: Storage, ending: Perso
   return { last: looked.at(-1)?.id ?? ending.session_id, all: looked.length < PAGE };
 }
 
-async function takePage(
-  tx: Transaction,
-  engine: Engine,
-  endings: readonly Ending[],
-  milliseconds: number,
-): Promise<Page> {
+async function takePage(tx: Transaction, endings: readonly Ending[], milliseconds: number): Promise<Page> {
   const led: string[] = [];
   let room = PAGE;
   for (const [index, ending] of endings.entries()) {
@@ -164,7 +158,7 @@ async function takePage(
     const some = await selectLed(tx.db, ending, room);
     for (const row of some) led.push(`sid:${row.sid}`);
     const clients = new Set(some.map((row) => row.client_id).filter((id) => id !== client_id));
-    for (const { id, uri } of await selectListening(tx.db, engine, account_id, [...clients])) {
+    for (const { id, uri } of await selectListening(tx.db, account_id, [...clients])) {
       const payload = { client_id: id, session_id, user_id };
       const message = { account_id, kind: BACKCHANNEL_LOGOUT, channel: "http" as const, inbox: null, payload };
       const expires_at = milliseconds + TOLD_FOR;

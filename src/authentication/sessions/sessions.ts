@@ -118,7 +118,7 @@ export async function endSession(directory: Directory, { account_id, id, user_id
     const now = storage.now();
     const ended = await updateEnded(tx.db, account_id, [id], instant(now));
     const endings = ended.map((session_id) => newEnding(account_id, session_id, user_id));
-    const { led, left } = await beginEndings(tx, storage.engine, endings, now);
+    const { led, left } = await beginEndings(tx, endings, now);
     await revocations.record(tx, account_id, led);
     return left;
   });
@@ -145,7 +145,7 @@ export async function endSessionsOf(
   const newest = await selectNewestOf(tx.db, { account_id, user_id, except }, NEWEST);
   const ended = newest.length > 0 ? await updateEnded(tx.db, account_id, newest, instant(now)) : [];
   const endings = ended.map((id) => newEnding(account_id, id, user_id));
-  const { led, left } = await beginEndings(tx, directory.storage.engine, endings, now);
+  const { led, left } = await beginEndings(tx, endings, now);
   const older = more_families || (await hasMore(tx.db, { account_id, user_id }, NEWEST));
   if (older) await leaveOlder(tx, { account_id, user_id });
   // Where it fails, or the process ends first, the janitor goes on.

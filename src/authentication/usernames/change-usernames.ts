@@ -19,7 +19,7 @@ import {
   hashPassword,
   storePassword,
 } from "../passwords/password.ts";
-import { channelsFor, type ReadLinks, readLinks } from "./read-links.ts";
+import { channelsFor, channelsSet, type ReadLinks, readLinks } from "./read-links.ts";
 import {
   deleteUsername,
   freeUsername,
@@ -72,7 +72,7 @@ export async function createUsername(
   const { storage } = directory;
   checkNewPassword(password, "password", "password");
   const read = await readLinks(links, account);
-  const channels = channelsFor(mfa ?? null, read);
+  const channels = channelsSet(mfa ?? null, read, account);
   if (await lookUpUsername(directory, account_id, typed)) throw taken();
   const hashed = { kind: "password", hash: await hashPassword(account_id, password) } as const;
   const customer = await customerOf(directory, account_id, read);
@@ -164,8 +164,11 @@ export async function changeUsername(
     await storePassword(tx, account_id, user_id, hashed, now);
     await forgetGuesses(tx, { account_id, user_id });
     if (mfa !== undefined || (links !== undefined && changed.mfa !== null)) {
-      const names = changed.mfa === null ? await selectUsernamesOf(tx.db, account_id, user_id) : [changed];
-      await setChannels(tx, { account_id, user_id }, await channelsOfNames(names, account), now);
+      const channels =
+        changed.mfa === null
+          ? await channelsOfNames(await selectUsernamesOf(tx.db, account_id, user_id), account)
+          : channelsSet(changed.mfa, await readLinks(changed.links, account), account);
+      await setChannels(tx, { account_id, user_id }, channels, now);
     }
     await record(tx, before, "username.changed", instant(now), actor);
     await endLogins(tx, { account_id, user_id });

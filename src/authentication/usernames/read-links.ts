@@ -1,6 +1,7 @@
 import type { Account } from "../../directory/accounts/account.ts";
 import { readEmail, readPhone } from "../../directory/users/identifier.ts";
 import { refuseField } from "../../errors.ts";
+import { checkSmsCountry } from "../messages/sms-limits.ts";
 import type { Channels } from "../mfa/change-factors.ts";
 import type { Link, UsernameMfa } from "./username.ts";
 
@@ -8,21 +9,25 @@ export interface ReadLinks {
   /** Of the customer that the name belongs to. */
   readonly customer_id?: string | undefined;
   readonly phone_number?: string | undefined;
+  /** Of the number. */
+  readonly country?: string | null | undefined;
   readonly email?: string | undefined;
 }
 
 /** @throws 400 invalid_request for a link that cannot be read. */
 export async function readLinks(links: readonly Link[], { settings }: Account): Promise<ReadLinks> {
-  const read: { customer_id?: string; phone_number?: string; email?: string } = {};
+  const read: { customer_id?: string; phone_number?: string; country?: string | null; email?: string } = {};
   for (const [index, { rel, href }] of links.entries()) {
     const path = `links.${index}.href`;
     switch (rel) {
       case "customers_user":
         read.customer_id = customerOf(href, path);
         break;
-      case "phone_number":
-        read.phone_number = (await readPhone(restOf(href, "tel:", path), settings.country, path)).number;
+      case "phone_number": {
+        const { number, country } = await readPhone(restOf(href, "tel:", path), settings.country, path);
+        Object.assign(read, { phone_number: number, country });
         break;
+      }
       case "email":
         read.email = readEmail(restOf(href, "mailto:", path), path);
     }
@@ -58,4 +63,11 @@ export function channelsFor(mfa: UsernameMfa | null, { phone_number, email }: Re
   if (wanted.includes("email") && !email) throw refuseField("links", "required", "need an email for email");
   if (wanted.length === 0) throw refuseField("links", "required", "need a phone_number or email where mfa is set");
   return { ...(wanted.includes("sms") ? { sms: phone_number } : {}), ...(wanted.includes("email") ? { email } : {}) };
+}
+
+/** As `channelsFor`, for whoever sets them. @throws 400 invalid_request also where no SMS would ever go to that number. */
+export function channelsSet(mfa: UsernameMfa | null, read: ReadLinks, account: Account): Channels {
+  const channels = channelsFor(mfa, read);
+  if (channels.sms !== undefined) checkSmsCountry(account, read.country ?? null, "links", "lead to a number");
+  return channels;
 }

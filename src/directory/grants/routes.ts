@@ -7,7 +7,7 @@ import type { Account } from "../accounts/account.ts";
 import { findAccount } from "../accounts/find-account.ts";
 import { actorOf } from "../actor.ts";
 import { lookUpClient } from "../clients/find-client.ts";
-import type { Directory } from "../directory.ts";
+import { type Directory, grantInTurn } from "../directory.ts";
 import { withoutNulls } from "../entity.ts";
 import { checkMayHandOn, checkMayStandFor } from "../may-hand-on.ts";
 import { audiencesOf, isAccountApi } from "./audience.ts";
@@ -80,10 +80,12 @@ export function grantRoutes(app: App, directory: Directory): void {
       if (!client) throw noSuch("client");
       await checkMayStandFor(directory, account_id, bearer, client.settings);
       const { audience, scope, type = "any" } = body;
-      const held = await listHeld(directory, client);
-      const permit = (account: Account) => checkMayHandOn(directory, account, bearer, [...held, { audience, scope }]);
       const oidc = body.oidc && { ...body.oidc, client_secret: secret(body.oidc.client_secret) };
-      return view(await createGrant(directory, { client, audience, scope, type, oidc }, actorOf(request), permit));
+      return grantInTurn(directory, account_id, async () => {
+        const held = await listHeld(directory, client);
+        const permit = (account: Account) => checkMayHandOn(directory, account, bearer, [...held, { audience, scope }]);
+        return view(await createGrant(directory, { client, audience, scope, type, oidc }, actorOf(request), permit));
+      });
     },
   });
 
@@ -104,9 +106,11 @@ export function grantRoutes(app: App, directory: Directory): void {
       const { account_id, bearer, body } = request;
       const grant = await findGrantById(directory, account_id, request.params.id);
       const after = { audience: grant.audience, scope: body.scope };
-      const held = await heldBeside(directory, bearer, grant);
-      const permit = (account: Account) => checkMayHandOn(directory, account, bearer, [...held, after]);
-      return view(await changeScope(directory, grant, body.scope, actorOf(request), permit));
+      return grantInTurn(directory, account_id, async () => {
+        const held = await heldBeside(directory, bearer, grant);
+        const permit = (account: Account) => checkMayHandOn(directory, account, bearer, [...held, after]);
+        return view(await changeScope(directory, grant, body.scope, actorOf(request), permit));
+      });
     },
   });
 
@@ -126,9 +130,11 @@ export function grantRoutes(app: App, directory: Directory): void {
     handler: async (request) => {
       const { account_id, bearer } = request;
       const grant = await findGrantById(directory, account_id, request.params.id);
-      const held = await heldBeside(directory, bearer, grant);
-      checkMayHandOn(directory, await findAccount(directory, account_id), bearer, held);
-      return view(await removeGrant(directory, grant, actorOf(request)));
+      return grantInTurn(directory, account_id, async () => {
+        const held = await heldBeside(directory, bearer, grant);
+        checkMayHandOn(directory, await findAccount(directory, account_id), bearer, held);
+        return view(await removeGrant(directory, grant, actorOf(request)));
+      });
     },
   });
 }

@@ -1,5 +1,6 @@
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
+import { checkSmsCountry } from "../../authentication/messages/sms-limits.ts";
 import {
   associateTotp,
   disableFactor,
@@ -105,8 +106,9 @@ export function accountUserSelfRoutes(app: App, directory: Directory): void {
       const owner = { account_id, user_id: id };
       if (enabled) {
         if (phone_number === undefined) throw refuseField("phone_number", "required", "is required to enable it");
-        const { settings } = await findAccount(directory, account_id);
-        const { number } = await readPhone(phone_number, settings.country);
+        const account = await findAccount(directory, account_id);
+        const { number, country } = await readPhone(phone_number, account.settings.country);
+        checkSmsCountry(account, country, "phone_number");
         await enableSms(directory, owner, number, changeBy(request));
       } else await disableFactor(directory, owner, "sms", changeBy(request));
       return reply.code(201).send(NOTHING);

@@ -1,3 +1,4 @@
+import { readJson } from "../../http/json.ts";
 import { acr_values } from "../authorization-for.ts";
 import { type ClaimName, claim_names } from "../userinfo/claims-about.ts";
 import type { AuthorizationParameters } from "./authorization-request.ts";
@@ -35,11 +36,9 @@ export function readClaims(text: string | undefined): ReadClaims {
 }
 
 function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw refuseRequest("claims is no JSON.");
-  }
+  const { value, fault } = readJson(text);
+  if (fault) throw refuseRequest(`claims ${fault.message}.`);
+  return value;
 }
 
 function objectOf(value: unknown): Readonly<Record<string, unknown>> {

@@ -3,7 +3,7 @@ import { issuerOf } from "../../directory/accounts/account.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { blame } from "../../egress/documents.ts";
 import { type Fault, Refusal, refuse } from "../../errors.ts";
-import { isDeep, UNFIT } from "../../http/body.ts";
+import { isDeep, UNFIT } from "../../http/json.ts";
 import { isBadJwt } from "../../secrets/bad-jwt.ts";
 import { verifyByClient } from "../client-authentication/client-keys.ts";
 import type { Oauth } from "../oauth.ts";

@@ -8,6 +8,7 @@ import type { ClientSettings } from "../../directory/clients/settings.ts";
 import { type Actor, cacheKey, type Directory } from "../../directory/directory.ts";
 import { ask, blame, isMomentary } from "../../egress/documents.ts";
 import { Refusal, refuse } from "../../errors.ts";
+import { readJson } from "../../http/json.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import type { Oauth } from "../oauth.ts";
 import { checkSameSector } from "./check-sector.ts";
@@ -144,11 +145,9 @@ async function fetchClient({ documents }: Asking, client_id: string): Promise<Fe
 }
 
 function parse(body: string): unknown {
-  try {
-    return emptyLeftOut(JSON.parse(body));
-  } catch {
-    throw wrong("it is no JSON");
-  }
+  const { value, fault } = readJson(body);
+  if (fault) throw wrong(`it ${fault.message}`);
+  return emptyLeftOut(value);
 }
 
 function freshness(cache_control: string): number {
