@@ -10,9 +10,9 @@ import { judgeClient } from "../../directory/clients/find-client.ts";
 import { authenticateClient, type ProvenClient, type Sender } from "../../directory/clients/secret.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { blame } from "../../egress/documents.ts";
-import { Refusal, type RefusalOptions, refuse } from "../../errors.ts";
+import { refuse } from "../../errors.ts";
 import { decode } from "../../http/strict-form.ts";
-import { type Secret, secret } from "../../secrets/secret.ts";
+import { secret } from "../../secrets/secret.ts";
 import type { Oauth } from "../oauth.ts";
 import { isMisdescribed } from "../registration/client-document.ts";
 import { lookUpCurrentClient } from "../registration/find-current-client.ts";
@@ -25,8 +25,6 @@ export interface FormCredentials {
   readonly client_assertion?: string | undefined;
   readonly client_assertion_type?: string | undefined;
 }
-
-const headers = { "www-authenticate": 'Basic realm="latchkey", charset="UTF-8"' };
 
 /** A request, with the headers that say who calls, and from which page where one does. */
 export interface ClientRequest extends Sender {
@@ -65,16 +63,14 @@ async function prove(
   if (ways.length > 1) throw refuse("invalid_request", { message: "Credentials must come in one way only." });
   if (authorization !== undefined) {
     const client = await authenticateBasic(oauth.directory, request);
-    if (client_id !== undefined && client_id !== client.client_id && client_id !== client.id) throw unknownClient();
+    if (client_id !== undefined && client_id !== client.client_id && client_id !== client.id)
+      throw refuse("invalid_client");
     return judgeClient(oauth.directory, client, (current) => checkWay(current, "client_secret_basic"));
   }
   try {
     return await authenticateByForm(oauth, request, form, endpoint);
   } catch (error) {
-    // Basic is asked for only of those who tried it (RFC 6749 §5.2).
-    if (isMisdescribed(error)) throw blame("invalid_client", error);
-    if (!isUnknown(error)) throw error;
-    throw refuse("invalid_client", { message: (error as Refusal).message, cause: error });
+    throw isMisdescribed(error) ? blame("invalid_client", error) : error;
   }
 }
 
@@ -86,21 +82,22 @@ async function authenticateByForm(
 ): Promise<ProvenClient> {
   const { account_id } = request;
   if (client_assertion !== undefined) {
-    if (client_assertion_type !== ASSERTION_TYPE) throw unknownClient({ message: "client_assertion_type is unknown." });
+    if (client_assertion_type !== ASSERTION_TYPE)
+      throw refuse("invalid_client", { message: "client_assertion_type is unknown." });
     const client = await matchAssertion(oauth, account_id, client_assertion, endpoint);
     if (!client || (client_id !== undefined && ![client.client_id, client.id].includes(client_id)))
-      throw unknownClient();
+      throw refuse("invalid_client");
     return { ...client, secret_id: "" };
   }
-  if (client_id === undefined) throw unknownClient({ message: "Client authentication is required." });
+  if (client_id === undefined) throw refuse("invalid_client", { message: "Client authentication is required." });
   if (client_secret !== undefined) {
-    const client = await tryPair(oauth.directory, request, client_id, secret(client_secret));
+    const client = await authenticateClient(oauth.directory, request, client_id, secret(client_secret));
     return judgeClient(oauth.directory, client, (current) => checkWay(current, "client_secret_post"));
   }
   const client = await lookUpCurrentClient(oauth, account_id, client_id);
-  if (!client) throw unknownClient();
+  if (!client) throw refuse("invalid_client");
   return judgeClient(oauth.directory, client, (current) => {
-    if (!isPublic(current.settings)) throw unknownClient();
+    if (!isPublic(current.settings)) throw refuse("invalid_client");
     return { ...current, secret_id: "" };
   });
 }
@@ -112,7 +109,7 @@ function checkWay(client: ProvenClient, way: "client_secret_basic" | "client_sec
   const { token_endpoint_auth_method: registered } = client.settings;
   const by_secret = (method: string) => method.startsWith("client_secret_");
   if (registered === way || (by_secret(registered) && by_secret(way))) return client;
-  throw unknownClient({ message: `This client authenticates by ${registered}.` });
+  throw refuse("invalid_client", { message: `This client authenticates by ${registered}.` });
 }
 
 /** RFC 7617, and RFC 6749 §2.3.1: no client_id of ours means another by being form-decoded. @throws 401 invalid_client. */
@@ -120,38 +117,21 @@ export async function authenticateBasic(directory: Directory, request: ClientReq
   const [, encoded] = /^Basic +([A-Za-z0-9+/_-]+=*) *$/i.exec(request.headers.authorization ?? "") ?? [];
   const text = encoded === undefined ? "" : Buffer.from(encoded, "base64").toString("utf8");
   const split = text.indexOf(":");
-  if (split < 1) throw unknownClient();
+  if (split < 1) throw refuse("invalid_client");
   const [name, sent] = [text.slice(0, split), text.slice(split + 1)];
   const client_id = decode(name) ?? name;
   const decoded = decode(sent) ?? sent;
   const spellings = decoded === sent ? [sent] : [sent, decoded];
-  return judgeClient(directory, await tryPair(directory, request, client_id, ...spellings.map(secret)), checkKind);
-}
-
-async function tryPair(
-  directory: Directory,
-  sender: Sender,
-  client_id: string,
-  ...spellings: readonly Secret[]
-): Promise<ProvenClient> {
-  try {
-    return await authenticateClient(directory, sender, client_id, ...spellings);
-  } catch (error) {
-    throw isUnknown(error) ? unknownClient() : error;
-  }
+  return judgeClient(
+    directory,
+    await authenticateClient(directory, request, client_id, ...spellings.map(secret)),
+    checkKind,
+  );
 }
 
 function checkKind(client: ProvenClient): ProvenClient {
   const { token_endpoint_auth_method } = client.settings;
   if (token_endpoint_auth_method === "client_secret_basic" || token_endpoint_auth_method === "client_secret_post")
     return client;
-  throw unknownClient();
-}
-
-function isUnknown(error: unknown): boolean {
-  return error instanceof Refusal && error.code === "invalid_client";
-}
-
-function unknownClient(options: RefusalOptions = {}): Refusal {
-  return refuse("invalid_client", { ...options, headers });
+  throw refuse("invalid_client");
 }
