@@ -277,6 +277,26 @@ describeOnBothEngines("a challenge", (engine) => {
     ]);
   });
 
+  it("answers an empty Authorization as none", async () => {
+    const { client_id, client_secret } = tenant.client;
+    const headers = { authorization: "" };
+    const form = { grant_type: "client_credentials", resource: tenant.audience, client_id, client_secret };
+    const told = await call(`${tenant.base}/oauth/token`, { method: "POST", headers, form });
+    expect(told.status, told.text).toBe(200);
+    const open = await addClient(latchkey, tenant.account_id, { token_endpoint_auth_method: "none" });
+    const revoked = { client_id: open.client_id, token: "x" };
+    expect((await call(`${tenant.base}/oauth/revoke`, { method: "POST", headers, form: revoked })).status).toBe(200);
+    const by_form = { access_token: await personToken(tenant) };
+    const asked = await call(`${tenant.base}/oauth/userinfo`, { method: "POST", headers, form: by_form });
+    expect(asked.body.error).not.toBe("invalid_request");
+    const { scheme, parts } = await challenge(`${tenant.base}/auth/clients`, headers);
+    expect([scheme, Object.keys(parts).sort()]).toEqual(["Bearer", ["realm", "resource_metadata"]]);
+    const owner = await createTenant(latchkey, { settings: { open_registration: true } });
+    const json = { client_name: "App", redirect_uris: ["https://app.example/cb"], token_endpoint_auth_method: "none" };
+    const registered = await call(`${owner.base}/oauth/register`, { method: "POST", headers, json });
+    expect(registered.status, registered.text).toBe(201);
+  });
+
   it("comes with what userinfo refuses; elsewhere such a token is inactive, and no error", async () => {
     const person = await personToken(tenant, tenant.audience);
     const at = (path: string) => `${tenant.base}/oauth/${path}`;
