@@ -118,6 +118,8 @@ export function openHttp({ logger, trustProxy, metrics, secure, tracing, gather 
   answerPreflights(app);
   app.addHook("onRequest", (request, reply, done) => {
     begin(request, reply, secure);
+    // What is empty was not sent: proxies that take a header away may write it so.
+    if (request.headers.authorization === "") request.headers.authorization = undefined;
     done();
   });
   app.addHook("preValidation", (request, _reply, done) => {

@@ -123,9 +123,14 @@ export const budgets = {
   },
   sms_prefix_verified: { limit: 50, window: DAY, counts: "codes that went to one range of numbers and were entered" },
   secret_guess: {
-    limit: 100,
+    limit: 20,
     window: HOUR,
-    counts: "wrong secrets of one client that has a short one, brought along by an import",
+    counts: "wrong secrets of one client that has a short one, brought along by an import, from one source",
+  },
+  secret_guess_site: {
+    limit: 200,
+    window: HOUR,
+    counts: "the same from one IPv6 site (/48), all of its networks together",
   },
   spray_person: { limit: 1, window: 10 * MINUTE, counts: "wrong numeric codes of one person, for a spray" },
   spray_people: { limit: 20, window: 10 * MINUTE, counts: "people of an account with wrong numeric codes" },

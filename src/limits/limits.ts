@@ -74,7 +74,8 @@ export async function spendNarrowing(storage: Storage, charges: readonly Charge[
   if (retry_after !== undefined) throw refuse("too_many_requests", { retry_after });
 }
 
-const giveBack = (storage: Storage, charges: readonly Charge[], now: number) =>
+/** For what turned out to be nothing that counts. */
+export const giveBack = (storage: Storage, charges: readonly Charge[], now: number) =>
   Promise.all(charges.map((charge) => takeBudget(storage, { ...charge, cost: -costOf(charge) }, now)));
 
 /** @returns seconds until all of these allow it; undefined where they do. */

@@ -237,6 +237,66 @@ describeOnBothEngines("a challenge", (engine) => {
     }
   });
 
+  it("comes with every 401 of a client too: Basic for those who tried it, and no password window for others", async () => {
+    const { client } = tenant;
+    const wrong = { ...client, client_secret: "wrong" };
+    const ended = await addClient(latchkey, tenant.account_id);
+    await addGrant(latchkey, tenant.account_id, ended, tenant.audience, ["orders:read"]);
+    const [basic_only, in_form] = ['Basic realm="latchkey", charset="UTF-8"', 'Form realm="latchkey"'];
+    const about = { grant_type: "client_credentials", resource: tenant.audience, token: "x" };
+    const ask = async (path: string, form: Record<string, string>, headers = {}) => {
+      const reply = await call(`${tenant.base}/${path}`, { method: "POST", headers, form: { ...about, ...form } });
+      return [reply.status, reply.body.error, reply.headers.get("www-authenticate")];
+    };
+    const { client_id, client_secret } = wrong;
+    const client_assertion_type = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+    for (const path of ["token", "introspect", "revoke", "par", "device_authorization"].map((one) => `oauth/${one}`)) {
+      for (const form of [{}, { client_id, client_secret }, { client_assertion: "x", client_assertion_type }])
+        expect(await ask(path, form), path).toEqual([401, "invalid_client", in_form]);
+      const tried = await ask(path, {}, { authorization: basic(wrong) });
+      expect(tried, path).toEqual([401, "invalid_client", basic_only]);
+    }
+    const [status, , said] = await ask("auth/token", { audience: tenant.audience });
+    expect([status, said], "where nothing else is taken").toEqual([401, basic_only]);
+    const authorization = basic(ended);
+    expect((await ask("oauth/token", {}, { authorization }))[0]).toBe(200);
+    await latchkey.server.core.storage.write(async ({ db }) => {
+      const not_after = new Date(latchkey.server.core.storage.now()).toISOString();
+      await db.updateTable("client_secrets").set({ not_after }).where("client_id", "=", ended.id).execute();
+    });
+    expect(await ask("oauth/token", {}, { authorization }), "an end that is not known here yet").toEqual([
+      ...[401, "invalid_client", basic_only],
+    ]);
+  });
+
+  it("comes where an access token comes in two ways", async () => {
+    const form = { access_token: tenant.token };
+    const twice = await call(`${tenant.base}/oauth/userinfo`, { method: "POST", token: tenant.token, form });
+    expect([twice.status, twice.body.error, twice.headers.get("www-authenticate")]).toEqual([
+      ...[400, "invalid_request", expect.stringMatching(/^Bearer realm="latchkey", error="invalid_request"/)],
+    ]);
+  });
+
+  it("answers an empty Authorization as none", async () => {
+    const { client_id, client_secret } = tenant.client;
+    const headers = { authorization: "" };
+    const form = { grant_type: "client_credentials", resource: tenant.audience, client_id, client_secret };
+    const told = await call(`${tenant.base}/oauth/token`, { method: "POST", headers, form });
+    expect(told.status, told.text).toBe(200);
+    const open = await addClient(latchkey, tenant.account_id, { token_endpoint_auth_method: "none" });
+    const revoked = { client_id: open.client_id, token: "x" };
+    expect((await call(`${tenant.base}/oauth/revoke`, { method: "POST", headers, form: revoked })).status).toBe(200);
+    const by_form = { access_token: await personToken(tenant) };
+    const asked = await call(`${tenant.base}/oauth/userinfo`, { method: "POST", headers, form: by_form });
+    expect(asked.body.error).not.toBe("invalid_request");
+    const { scheme, parts } = await challenge(`${tenant.base}/auth/clients`, headers);
+    expect([scheme, Object.keys(parts).sort()]).toEqual(["Bearer", ["realm", "resource_metadata"]]);
+    const owner = await createTenant(latchkey, { settings: { open_registration: true } });
+    const json = { client_name: "App", redirect_uris: ["https://app.example/cb"], token_endpoint_auth_method: "none" };
+    const registered = await call(`${owner.base}/oauth/register`, { method: "POST", headers, json });
+    expect(registered.status, registered.text).toBe(201);
+  });
+
   it("comes with what userinfo refuses; elsewhere such a token is inactive, and no error", async () => {
     const person = await personToken(tenant, tenant.audience);
     const at = (path: string) => `${tenant.base}/oauth/${path}`;

@@ -9,7 +9,7 @@ import { cacheKey, type Directory } from "../directory.ts";
 import type { Client } from "./client.ts";
 import { forgetClient, lookUpClient } from "./find-client.ts";
 import { type NewSecret, selectSecrets, updateSecretUsed } from "./store.ts";
-import { matchWeak } from "./weak-secret.ts";
+import { guessWeak, isRemembered } from "./weak-secret.ts";
 
 /** A client secret as the database holds it: 256 random bits need no slow hash, imported ones may. */
 export interface StoredSecret {
@@ -77,22 +77,29 @@ export interface ProvenClient extends Client {
   readonly secret_id: string;
 }
 
+/** Who shows a secret, such as a request. */
+export interface Sender {
+  readonly account_id: string;
+  /** Asked for only where they guess. */
+  readonly ip: string;
+}
+
 /**
  * The client that a client_id (or uuid) and secret belong to (RFC 6749 §2.3.1). Unknown clients and wrong secrets cannot be
  * told apart. Secrets are at most 5 s old here, and never where something is issued: the statement that issues looks again.
  *
- * @throws 401 invalid_client.
+ * `spellings`: what was shown, in each way in which it may be meant. @throws 401 invalid_client.
  */
 export async function authenticateClient(
   directory: Directory,
-  account_id: string,
+  sender: Sender,
   client_id: string,
-  presented: Secret,
+  ...spellings: readonly Secret[]
 ): Promise<ProvenClient> {
-  const client = await lookUpClient(directory, account_id, client_id);
+  const client = await lookUpClient(directory, sender.account_id, client_id);
   if (!client) throw refuse("invalid_client");
   const now = directory.storage.now();
-  const matched = await matchSecret(directory, client, presented, instant(now));
+  const matched = await matchSecret(directory, client, sender, spellings, instant(now));
   if (!matched) throw refuse("invalid_client");
   noteUse(directory, client, matched, now);
   return provenBy(client, matched.id);
@@ -126,11 +133,15 @@ function provenBy(client: Client, secret_id: string): ProvenClient {
   return made;
 }
 
-/** What is not known may have been made a moment ago by another process. */
+/**
+ * What is not known may have been made a moment ago by another process. Anybody may show what is wrong, so that is looked
+ * for about once a second; only what is not known then either is a guess at a short one.
+ */
 async function matchSecret(
   directory: Directory,
   client: Client,
-  presented: Secret,
+  sender: Sender,
+  spellings: readonly Secret[],
   now: Instant,
 ): Promise<StoredSecret | undefined> {
   const { storage, secrets } = directory;
@@ -142,34 +153,34 @@ async function matchSecret(
     const found = await selectSecrets(storage.read, account_id, id, now);
     return found.length > 0 ? found : undefined;
   };
-  const first = (await secrets.get(key, load)) ?? [];
-  const known = await matchAmong(directory, client, first, presented, now);
-  if (known || fresh) return known;
-  secrets.forget(key);
-  const compared = new Map(first.map(({ id, digest }) => [id, digest]));
-  const others = ((await secrets.get(key, load)) ?? []).filter(({ id, digest }) => {
-    const before = compared.get(id);
-    return !(before && sameBytes(before, digest));
-  });
-  return matchAmong(directory, client, others, presented, now);
+  let held = (await secrets.get(key, load)) ?? [];
+  let known = findKnown(held, spellings, now);
+  if (!known && !fresh) {
+    held = (await secrets.reload(key, load)) ?? (await secrets.get(key, load)) ?? [];
+    known = findKnown(held, spellings, now);
+  }
+  if (known) return known;
+  const weak = held.filter((one) => one.algorithm === "argon2id" && isGood(one, now));
+  return guessWeak(directory, client, { secrets: weak, spellings, ip: sender.ip });
 }
 
-async function matchAmong(
-  directory: Directory,
-  client: Client,
+/** One of which it is known without a slow hash that it is what was shown. */
+function findKnown(
   secrets: readonly StoredSecret[],
-  presented: Secret,
+  spellings: readonly Secret[],
   now: Instant,
-): Promise<StoredSecret | undefined> {
-  const digest = sha256(reveal(presented));
-  const weak: StoredSecret[] = [];
-  for (const candidate of secrets) {
-    if (candidate.not_after !== null && candidate.not_after <= now) continue;
-    if (candidate.algorithm === "argon2id") weak.push(candidate);
-    else if (sameBytes(candidate.digest, digest)) return candidate;
+): StoredSecret | undefined {
+  for (const shown of spellings) {
+    const digest = sha256(reveal(shown));
+    const isShown = (one: StoredSecret) =>
+      one.algorithm === "argon2id" ? isRemembered(one, shown) : sameBytes(one.digest, digest);
+    const known = secrets.find((one) => isGood(one, now) && isShown(one));
+    if (known) return known;
   }
-  return matchWeak(directory, client, weak, presented);
+  return undefined;
 }
+
+const isGood = ({ not_after }: StoredSecret, now: Instant) => not_after === null || not_after > now;
 
 /** A client's secrets that are good now, the newest first, as committed. */
 export async function listSecrets({ storage }: Directory, client: Client): Promise<readonly SecretUse[]> {

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { takeBudget } from "../../limits/limits.ts";
+import { giveBack, takeBudgets } from "../../limits/limits.ts";
+import { sourceCharges } from "../../limits/source.ts";
 import { base64url, hmac, sameBytes } from "../../secrets/digest.ts";
 import { reveal, type Secret } from "../../secrets/secret.ts";
 import { slowVerify } from "../../secrets/slow-hash.ts";
@@ -14,69 +15,71 @@ interface Right {
 }
 
 const key = randomBytes(32);
-/** Comparisons under way: whoever shows the same text to the same secrets waits for the same answer. */
+/** Comparisons under way: whoever shows the same text from the same place waits for the same answer. */
 const under_way = new Map<string, Promise<StoredSecret | undefined>>();
 const remembered = new Map<string, Right>();
 const MEMORY = 10_000;
 
+/** Whether this process has seen that text to be right: to find that out is no guess, and takes no slow hash. */
+export function isRemembered(one: StoredSecret, shown: Secret): boolean {
+  const known = remembered.get(one.id);
+  return known !== undefined && sameBytes(known.digest, one.digest) && sameBytes(known.mac, macOf(one, shown));
+}
+
+const macOf = (one: StoredSecret, shown: Secret) => hmac(key, one.id, reveal(shown));
+
+export interface WeakGuess {
+  /** Secrets that somebody chose, which are therefore hashed slowly. */
+  readonly secrets: readonly StoredSecret[];
+  /** One text, in the ways in which it may be meant. */
+  readonly spellings: readonly Secret[];
+  /** Of whoever shows it. */
+  readonly ip: string;
+}
+
 /**
- * Whether it is one of these secrets, which somebody chose and which are therefore hashed slowly. A right one is hashed
- * once a process, however many show it at once. Others are guesses: each is counted before it is compared, and when a client's are used up nothing is
- * compared any more but what this process has seen to be right, so that guessing shuts nobody out who is at work.
+ * Whether a text that this process has not seen to be right is one of these secrets. It is counted before it is compared,
+ * against where it comes from: when the guesses of one place are used up nothing more is compared for it, and whoever has
+ * the right one elsewhere is let in. A right one gives its guess back, and is hashed once a process, however many show it.
  */
-export async function matchWeak(
-  directory: Pick<Directory, "storage">,
+export async function guessWeak(
+  directory: Pick<Directory, "storage" | "master_keys">,
   client: Client,
-  secrets: readonly StoredSecret[],
-  presented: Secret,
+  guess: WeakGuess,
 ): Promise<StoredSecret | undefined> {
+  const { secrets, spellings, ip } = guess;
   if (secrets.length === 0) return undefined;
-  const known = secrets.find((one) => isRight(remembered.get(one.id), one, macOf(one, presented)));
-  if (known) return known;
-  const name = secrets.map((one) => `${one.id} ${base64url(macOf(one, presented))}`).join(" ");
-  const comparing = under_way.get(name) ?? compare(directory, client, secrets, presented);
+  const texts = secrets.flatMap((one) => spellings.map((shown) => `${one.id} ${base64url(macOf(one, shown))}`));
+  const name = [ip, ...texts].join(" ");
+  const comparing = under_way.get(name) ?? compare(directory, client, guess);
   under_way.set(name, comparing);
   return comparing.finally(() => under_way.delete(name));
 }
 
-const macOf = (one: StoredSecret, presented: Secret) => hmac(key, one.id, reveal(presented));
-
 async function compare(
-  { storage }: Pick<Directory, "storage">,
+  { storage, master_keys }: Pick<Directory, "storage" | "master_keys">,
   { account_id, id }: Client,
-  secrets: readonly StoredSecret[],
-  presented: Secret,
+  { secrets, spellings, ip }: WeakGuess,
 ): Promise<StoredSecret | undefined> {
-  const guess = { account_id, budget: "secret_guess", subject: id } as const;
+  const charges = sourceCharges(master_keys, account_id, ip, ["secret_guess", "secret_guess_site"]).map((charge) => ({
+    ...charge,
+    subject: `${id} ${charge.subject}`,
+  }));
   const now = storage.now();
-  if (!(await takeBudget(storage, guess, now)).allowed) return undefined;
-  let right: StoredSecret | undefined;
+  if ((await takeBudgets(storage, charges, now)).some(({ allowed }) => !allowed)) return undefined;
   let counts = false;
   try {
-    right = await firstRight(account_id, secrets, presented);
-    counts = right === undefined;
+    for (const one of secrets)
+      for (const shown of spellings) {
+        if (!(await slowVerify(account_id, Buffer.from(one.digest).toString("utf8"), shown))) continue;
+        if (remembered.size >= MEMORY) remembered.clear();
+        remembered.set(one.id, { digest: one.digest, mac: macOf(one, shown) });
+        return one;
+      }
+    counts = true;
+    return undefined;
   } finally {
     // A right one was no guess, nor was what could not be compared because too many others are.
-    if (!counts) await takeBudget(storage, { ...guess, cost: -1 }, now);
+    if (!counts) await giveBack(storage, charges, now);
   }
-  if (right === undefined) return undefined;
-  if (remembered.size >= MEMORY) remembered.clear();
-  remembered.set(right.id, { digest: right.digest, mac: macOf(right, presented) });
-  return right;
-}
-
-/** @throws 503 temporarily_unavailable when too many wait for a slow hash. */
-async function firstRight(
-  account_id: string,
-  secrets: readonly StoredSecret[],
-  presented: Secret,
-): Promise<StoredSecret | undefined> {
-  for (const one of secrets) {
-    if (await slowVerify(account_id, Buffer.from(one.digest).toString("utf8"), presented)) return one;
-  }
-  return undefined;
-}
-
-function isRight(known: Right | undefined, { digest }: StoredSecret, mac: Uint8Array): boolean {
-  return known !== undefined && sameBytes(known.digest, digest) && sameBytes(known.mac, mac);
 }

@@ -103,7 +103,8 @@ async function readable(directory: Directory, client: Client, file: string): Pro
 }
 
 async function isGood(directory: Directory, held: string): Promise<boolean> {
-  const proven = authenticateClient(directory, ACCOUNT, CLIENT, secret(held));
+  const sender = { account_id: ACCOUNT, ip: "" };
+  const proven = authenticateClient(directory, sender, CLIENT, secret(held));
   return (await proven.catch(unlessRefused("invalid_client"))) !== undefined;
 }
 

@@ -145,13 +145,13 @@ export function authorizationRoutes(app: App, oauth: Oauth, postAnswer: FormPage
       },
     },
     handler: async (request, reply) => {
-      const { account_id, body, headers } = request;
+      const { account_id, body } = request;
       if (body.client_id !== undefined) {
         const account = await findAccount(directory, account_id);
         await lookUpAnyClient(oauth, account, body.client_id, request.ip);
       }
       const proof = await shownProof(directory, account_id, presentedBy(request));
-      const client = await authenticate(oauth, account_id, headers, body, "par");
+      const client = await authenticate(oauth, request, body, "par");
       if (isPublic(client.settings)) await chargeRequest(oauth, account_id, { address: request.ip });
       const named = { ...body, client_id: client.client_id };
       const pushed = await pushRequest(oauth, { account_id, body: named, proof, source: request.ip });

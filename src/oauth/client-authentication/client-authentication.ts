@@ -7,12 +7,12 @@
 import { checkOrigin } from "../../directory/clients/allowed-origins.ts";
 import { isPublic } from "../../directory/clients/client.ts";
 import { judgeClient } from "../../directory/clients/find-client.ts";
-import { authenticateClient, type ProvenClient } from "../../directory/clients/secret.ts";
+import { authenticateClient, type ProvenClient, type Sender } from "../../directory/clients/secret.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { blame } from "../../egress/documents.ts";
-import { Refusal, type RefusalOptions, refuse } from "../../errors.ts";
+import { refuse } from "../../errors.ts";
 import { decode } from "../../http/strict-form.ts";
-import { type Secret, secret } from "../../secrets/secret.ts";
+import { secret } from "../../secrets/secret.ts";
 import type { Oauth } from "../oauth.ts";
 import { isMisdescribed } from "../registration/client-document.ts";
 import { lookUpCurrentClient } from "../registration/find-current-client.ts";
@@ -26,17 +26,14 @@ export interface FormCredentials {
   readonly client_assertion_type?: string | undefined;
 }
 
-const headers = { "www-authenticate": 'Basic realm="latchkey", charset="UTF-8"' };
-
-/** Headers that say who calls, and from which page where one does. */
-export interface CallerHeaders {
-  readonly authorization?: string | undefined;
-  readonly origin?: string | undefined;
+/** A request, with the headers that say who calls, and from which page where one does. */
+export interface ClientRequest extends Sender {
+  readonly headers: { readonly authorization?: string | undefined; readonly origin?: string | undefined };
 }
 
 /**
  * Who calls: Basic, form credentials, a signed assertion, or the bare client_id of a public client (RFC 6749 §2.3, RFC
- * 7523 §2.2); one way only, and the one that the client is registered for. Basic credentials are tried as sent and then
+ * 7523 §2.2); one way only, and the one that the client is registered for. A secret that comes by Basic is tried as sent and
  * form-decoded, because clients do either.
  *
  * @throws 401 invalid_client; 400 invalid_request when credentials come in two ways at once; 403 unauthorized_client
@@ -44,63 +41,63 @@ export interface CallerHeaders {
  */
 export async function authenticate(
   oauth: Pick<Oauth, "directory" | "documents">,
-  account_id: string,
-  { authorization, origin }: CallerHeaders,
+  request: ClientRequest,
   form: FormCredentials,
   endpoint: Endpoint = "token",
 ): Promise<ProvenClient> {
-  const client = await prove(oauth, account_id, authorization, form, endpoint);
-  await judgeClient(oauth.directory, client, (current) => checkOrigin(oauth.directory, current, origin));
+  const { directory } = oauth;
+  const client = await prove(oauth, request, form, endpoint);
+  await judgeClient(directory, client, (current) => checkOrigin(directory, current, request.headers.origin));
   return client;
 }
 
 async function prove(
   oauth: Pick<Oauth, "directory" | "documents">,
-  account_id: string,
-  authorization: string | undefined,
+  request: ClientRequest,
   form: FormCredentials,
   endpoint: Endpoint,
 ): Promise<ProvenClient> {
+  const { authorization } = request.headers;
   const { client_id, client_secret, client_assertion } = form;
   const ways = [authorization, client_secret, client_assertion].filter((way) => way !== undefined);
   if (ways.length > 1) throw refuse("invalid_request", { message: "Credentials must come in one way only." });
   if (authorization !== undefined) {
-    const client = await authenticateBasic(oauth.directory, account_id, authorization);
-    if (client_id !== undefined && client_id !== client.client_id && client_id !== client.id) throw unknownClient();
+    const client = await authenticateBasic(oauth.directory, request);
+    if (client_id !== undefined && client_id !== client.client_id && client_id !== client.id)
+      throw refuse("invalid_client");
     return judgeClient(oauth.directory, client, (current) => checkWay(current, "client_secret_basic"));
   }
   try {
-    return await authenticateByForm(oauth, account_id, form, endpoint);
+    return await authenticateByForm(oauth, request, form, endpoint);
   } catch (error) {
-    // Basic is asked for only of those who tried it (RFC 6749 §5.2).
-    if (isMisdescribed(error)) throw blame("invalid_client", error);
-    if (!isUnknown(error)) throw error;
-    throw refuse("invalid_client", { message: (error as Refusal).message, cause: error });
+    throw isMisdescribed(error) ? blame("invalid_client", error) : error;
   }
 }
 
 async function authenticateByForm(
   oauth: Pick<Oauth, "directory" | "documents">,
-  account_id: string,
+  request: ClientRequest,
   { client_id, client_secret, client_assertion, client_assertion_type }: FormCredentials,
   endpoint: Endpoint,
 ): Promise<ProvenClient> {
+  const { account_id } = request;
   if (client_assertion !== undefined) {
-    if (client_assertion_type !== ASSERTION_TYPE) throw unknownClient({ message: "client_assertion_type is unknown." });
+    if (client_assertion_type !== ASSERTION_TYPE)
+      throw refuse("invalid_client", { message: "client_assertion_type is unknown." });
     const client = await matchAssertion(oauth, account_id, client_assertion, endpoint);
     if (!client || (client_id !== undefined && ![client.client_id, client.id].includes(client_id)))
-      throw unknownClient();
+      throw refuse("invalid_client");
     return { ...client, secret_id: "" };
   }
-  if (client_id === undefined) throw unknownClient({ message: "Client authentication is required." });
+  if (client_id === undefined) throw refuse("invalid_client", { message: "Client authentication is required." });
   if (client_secret !== undefined) {
-    const client = await tryPair(oauth.directory, account_id, client_id, secret(client_secret));
+    const client = await authenticateClient(oauth.directory, request, client_id, secret(client_secret));
     return judgeClient(oauth.directory, client, (current) => checkWay(current, "client_secret_post"));
   }
   const client = await lookUpCurrentClient(oauth, account_id, client_id);
-  if (!client) throw unknownClient();
+  if (!client) throw refuse("invalid_client");
   return judgeClient(oauth.directory, client, (current) => {
-    if (!isPublic(current.settings)) throw unknownClient();
+    if (!isPublic(current.settings)) throw refuse("invalid_client");
     return { ...current, secret_id: "" };
   });
 }
@@ -112,55 +109,29 @@ function checkWay(client: ProvenClient, way: "client_secret_basic" | "client_sec
   const { token_endpoint_auth_method: registered } = client.settings;
   const by_secret = (method: string) => method.startsWith("client_secret_");
   if (registered === way || (by_secret(registered) && by_secret(way))) return client;
-  throw unknownClient({ message: `This client authenticates by ${registered}.` });
+  throw refuse("invalid_client", { message: `This client authenticates by ${registered}.` });
 }
 
-/** RFC 7617, and RFC 6749 §2.3.1. */
-export async function authenticateBasic(
-  directory: Directory,
-  account_id: string,
-  authorization: string,
-): Promise<ProvenClient> {
-  const [, encoded] = /^Basic +([A-Za-z0-9+/_-]+=*) *$/i.exec(authorization) ?? [];
+/** RFC 7617, and RFC 6749 §2.3.1: no client_id of ours means another by being form-decoded. @throws 401 invalid_client. */
+export async function authenticateBasic(directory: Directory, request: ClientRequest): Promise<ProvenClient> {
+  const [, encoded] = /^Basic +([A-Za-z0-9+/_-]+=*) *$/i.exec(request.headers.authorization ?? "") ?? [];
   const text = encoded === undefined ? "" : Buffer.from(encoded, "base64").toString("utf8");
   const split = text.indexOf(":");
-  if (split < 1) throw unknownClient();
-  const sent = [text.slice(0, split), text.slice(split + 1)] as const;
-  const decoded = [decode(sent[0]), decode(sent[1])] as const;
-  const same = decoded[0] === sent[0] && decoded[1] === sent[1];
-  try {
-    return await judgeClient(directory, await tryPair(directory, account_id, sent[0], secret(sent[1])), checkKind);
-  } catch (error) {
-    if (!isUnknown(error) || same || decoded[0] === undefined || decoded[1] === undefined) throw error;
-    const client = await tryPair(directory, account_id, decoded[0], secret(decoded[1]));
-    return judgeClient(directory, client, checkKind);
-  }
-}
-
-async function tryPair(
-  directory: Directory,
-  account_id: string,
-  client_id: string,
-  client_secret: Secret,
-): Promise<ProvenClient> {
-  try {
-    return await authenticateClient(directory, account_id, client_id, client_secret);
-  } catch (error) {
-    throw isUnknown(error) ? unknownClient() : error;
-  }
+  if (split < 1) throw refuse("invalid_client");
+  const [name, sent] = [text.slice(0, split), text.slice(split + 1)];
+  const client_id = decode(name) ?? name;
+  const decoded = decode(sent) ?? sent;
+  const spellings = decoded === sent ? [sent] : [sent, decoded];
+  return judgeClient(
+    directory,
+    await authenticateClient(directory, request, client_id, ...spellings.map(secret)),
+    checkKind,
+  );
 }
 
 function checkKind(client: ProvenClient): ProvenClient {
   const { token_endpoint_auth_method } = client.settings;
   if (token_endpoint_auth_method === "client_secret_basic" || token_endpoint_auth_method === "client_secret_post")
     return client;
-  throw unknownClient();
-}
-
-function isUnknown(error: unknown): boolean {
-  return error instanceof Refusal && error.code === "invalid_client";
-}
-
-function unknownClient(options: RefusalOptions = {}): Refusal {
-  return refuse("invalid_client", { ...options, headers });
+  throw refuse("invalid_client");
 }

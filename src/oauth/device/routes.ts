@@ -56,8 +56,8 @@ export function deviceRoutes(app: App, oauth: Oauth): void {
       },
     },
     handler: async (request, reply) => {
-      const { account_id, body, headers } = request;
-      const client = await authenticate(oauth, account_id, headers, body);
+      const { account_id, body } = request;
+      const client = await authenticate(oauth, request, body);
       if (isPublic(client.settings)) await chargeRequest(oauth, account_id, { address: request.ip });
       const { device_code, ...codes } = await requestDevice(oauth, client, body);
       reply.headers(no_store);

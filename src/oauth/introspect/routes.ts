@@ -34,8 +34,8 @@ export function introspectionRoutes(app: App, oauth: Oauth): void {
       },
     },
     handler: async (request, reply) => {
-      const { account_id, body } = request;
-      const client = await authenticate(oauth, account_id, request.headers, body);
+      const { body } = request;
+      const client = await authenticate(oauth, request, body);
       if (isPublic(client.settings)) throw refuse("invalid_client", { message: "Public clients may not introspect." });
       // Who asks waits for nobody who writes.
       void noteUsed(oauth.directory, client);

@@ -80,7 +80,9 @@ async function checkRepeated(
   if (sent.client_id !== undefined && sent.client_id !== client_id)
     throw refuse("invalid_request", { message: `client_id stays ${client_id}.` });
   if (sent.client_secret === undefined) return;
-  const proven = authenticateClient(directory, account_id, id, secret(sent.client_secret));
+  // It has none that could be guessed.
+  const sender = { account_id, ip: "" };
+  const proven = authenticateClient(directory, sender, id, secret(sent.client_secret));
   if (await proven.catch(unlessRefused("invalid_client"))) return;
   throw refuse("invalid_request", { message: "client_secret must be the client's own, or left out." });
 }

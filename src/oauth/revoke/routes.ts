@@ -51,8 +51,8 @@ export function revokeRoutes(app: App, oauth: Oauth): void {
       },
     },
     handler: async (request) => {
-      const { account_id, body } = request;
-      const client = await authenticate(oauth, account_id, request.headers, body);
+      const { body } = request;
+      const client = await authenticate(oauth, request, body);
       const actor = actorFrom(client.id, factsOf(request));
       await revokeOwn(oauth, client, body.token, actor);
       return {};

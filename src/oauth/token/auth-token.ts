@@ -97,7 +97,7 @@ async function clientCredentials(oauth: Oauth, request: FastifyRequest, { audien
   const { directory } = oauth;
   // A wrong secret is not what is wrong where there is no such account.
   await findAccount(directory, account_id);
-  const known = await authenticateBasic(directory, account_id, authorization);
+  const known = await authenticateBasic(directory, request);
   const client = await clientToUse(directory, known, "client_credentials");
   await judgeClient(directory, client, (current) => checkOrigin(directory, current, origin));
   return issueClientCredentials(oauth, { client, audience, ungranted: "unauthorized_client" }, facts);

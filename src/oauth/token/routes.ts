@@ -95,7 +95,7 @@ export function tokenRoutes(app: App, oauth: Oauth): void {
       const { body, account_id } = request;
       const { directory } = oauth;
       const proof = await shownProof(directory, account_id, presentedBy(request));
-      const client = await authenticate(oauth, account_id, request.headers, body);
+      const client = await authenticate(oauth, request, body);
       const dpop_jkt = await keyOf(directory, account_id, proof, client.settings.dpop_bound_access_tokens);
       reply.headers(no_store);
       if (dpop_jkt) reply.headers(nonceHeader(directory.master_keys, account_id, directory.storage.now()));

@@ -55,7 +55,9 @@ function shownBy(request: FastifyRequest): Presented {
   const presented = presentedBy(request);
   const { access_token } = (request.body ?? {}) as { access_token?: string };
   if (access_token === undefined) return presented;
-  if (presented.authorization !== undefined)
-    throw refuse("invalid_request", { message: "The access token must come in one way only." });
+  if (presented.authorization !== undefined) {
+    const headers = { "www-authenticate": 'Bearer realm="latchkey", error="invalid_request"' };
+    throw refuse("invalid_request", { message: "The access token must come in one way only.", headers });
+  }
   return { ...presented, authorization: `Bearer ${access_token}` };
 }

@@ -1,0 +1,103 @@
+/** Short secrets of clients that an import brought along: who has the right one is let in, whoever guesses beside them. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeOnBothEngines } from "../support/engines.ts";
+import {
+  addClient,
+  basic,
+  call,
+  createTenant,
+  type Latchkey,
+  startLatchkey,
+  type Tenant,
+} from "../support/latchkey.ts";
+import { startProcess } from "../support/process.ts";
+
+const SECRET = "Summer-2019!";
+/** As RFC 6749 §2.3.1 has it, and libraries write it. */
+const ENCODED = "Summer%2D2019%21";
+/** More guesses than anybody has in an hour. */
+const MANY = 101;
+const HOME = "198.51.100.7";
+const STRANGER = "203.0.113.5";
+
+describeOnBothEngines("a client's short secret", (engine) => {
+  let latchkey: Latchkey;
+  let tenant: Tenant;
+  const selects: string[] = [];
+  const env = { TRUSTED_PROXIES: "127.0.0.1" };
+  const onQuery = (sql: string) => {
+    if (/^select\b.* from "client_secrets"/.test(sql)) selects.push(sql);
+  };
+  beforeAll(async () => {
+    latchkey = await startLatchkey(engine, { env, onQuery });
+    tenant = await createTenant(latchkey);
+  });
+  afterAll(() => latchkey.close());
+
+  const ask = async (client_id: string, client_secret: string, from = HOME, url = latchkey.url) => {
+    const headers = { authorization: basic({ client_id, client_secret }), "x-forwarded-for": from };
+    const at = `${url}/v1/accounts/${tenant.account_id}/oauth/introspect`;
+    return (await call(at, { method: "POST", headers, form: { token: "x" } })).status;
+  };
+  /** In the place of this process, as after a deployment. */
+  const atAnother = async (use: (url: string) => Promise<void>) => {
+    const { database, config } = latchkey;
+    await latchkey.stop();
+    const { database_url } = database;
+    const server = await startProcess({ database_url, env: { ...env, PUBLIC_URL: config.public_url } });
+    try {
+      await use(server.url);
+    } finally {
+      await server.kill("SIGTERM");
+      latchkey = await startLatchkey(engine, { env, onQuery, database, public_url: config.public_url });
+    }
+  };
+  const guesses = async (id: string) => {
+    const rows = latchkey.server.core.storage.read.selectFrom("budgets").where("subject", "like", `%${id}%`);
+    return (await rows.select("count").execute()).reduce((sum, { count }) => sum + Number(count), 0);
+  };
+
+  it("is no guess in either spelling, and right at a process that starts", async () => {
+    const { id, client_id } = await addClient(latchkey, tenant.account_id, {}, `encoded-${engine}`, SECRET);
+    for (let n = 0; n < MANY; n++) expect(await ask(client_id, ENCODED), `request ${n}`).toBe(200);
+    expect(await ask(client_id, SECRET)).toBe(200);
+    expect(await guesses(id)).toBe(0);
+    await atAnother(async (url) => {
+      expect(await ask(client_id, ENCODED, HOME, url)).toBe(200);
+      expect(await ask(client_id, SECRET, HOME, url)).toBe(200);
+    });
+  });
+
+  it("is let in by a process that starts while strangers guess, who learn nothing there", async () => {
+    const { client_id } = await addClient(latchkey, tenant.account_id, {}, `guessed-${engine}`, SECRET);
+    expect(await ask(client_id, SECRET)).toBe(200);
+    for (let n = 0; n < MANY; n++) expect(await ask(client_id, `guess ${n}`, STRANGER), `guess ${n}`).toBe(401);
+    expect(await ask(client_id, SECRET)).toBe(200);
+    await atAnother(async (url) => {
+      expect(await ask(client_id, SECRET, STRANGER, url), "a guess too many").toBe(401);
+      expect(await ask(client_id, SECRET, HOME, url)).toBe(200);
+    });
+  });
+
+  it("and no other is read anew because of strangers who show wrong ones", async () => {
+    const chosen = "a-long_secret-of-their-own-0123456789";
+    for (const [client_id, right] of [
+      [`short-${engine}`, SECRET],
+      [`long-${engine}`, chosen],
+    ] as const) {
+      const { id } = await addClient(latchkey, tenant.account_id, {}, client_id, right);
+      const spelled = right.replaceAll(/[-_]/g, (mark) => (mark === "-" ? "%2D" : "%5F"));
+      const noted = latchkey.server.core.storage.read.selectFrom("client_secrets").where("client_id", "=", id);
+      expect(await ask(client_id, right)).toBe(200);
+      await expect.poll(async () => (await noted.select("last_used_at").execute())[0]?.last_used_at).toBeTruthy();
+      expect(await ask(client_id, right)).toBe(200);
+      selects.length = 0;
+      const began = performance.now();
+      const mostReads = (milliseconds: number) => Math.ceil((performance.now() - began) / milliseconds);
+      for (let n = 0; n < 5; n++) expect(await ask(client_id, spelled), client_id).toBe(200);
+      expect(selects.length, "as a library spells it").toBeLessThanOrEqual(mostReads(5_000));
+      for (let n = 0; n < 10; n++) expect(await ask(client_id, `wrong ${n}`, STRANGER)).toBe(401);
+      expect(selects.length, "by wrong ones").toBeLessThanOrEqual(1 + mostReads(1_000));
+    }
+  });
+});
