@@ -14,6 +14,9 @@ import { admin } from "../support/global-setup.ts";
 import { basic, call, MASTER_KEY } from "../support/latchkey.ts";
 import { cli, spawnServer, startProcess } from "../support/process.ts";
 import { until } from "../support/smtp.ts";
+import { createTenantBeside } from "../support/tenants.ts";
+
+const PUBLIC_URL = "http://localhost:9";
 
 let folder: string;
 beforeAll(() => {
@@ -99,6 +102,22 @@ describe("a start", () => {
     },
     60_000,
   );
+
+  it("of a worker in place of one that died takes the keys that its parent read, whatever their file holds by now", async () => {
+    const { database_url, drop } = await createTestDatabase("postgres");
+    const MASTER_KEY_FILE = join(folder, "workers.key");
+    writeFileSync(MASTER_KEY_FILE, MASTER_KEY);
+    const env = { PUBLIC_URL, WORKERS: "2", MASTER_KEY: undefined, MASTER_KEY_FILE };
+    const server = await startProcess({ database_url, env });
+    await createTenantBeside(database_url, server.url, PUBLIC_URL);
+    const listening = () => [...server.output().matchAll(/"pid":(\d+).*"listening"/g)].map(([, pid]) => Number(pid));
+    const [victim = 0] = await until("both workers", () => (listening().length === 2 ? listening() : undefined));
+    writeFileSync(MASTER_KEY_FILE, Buffer.alloc(32, 99).toString("base64"));
+    process.kill(victim, "SIGKILL");
+    await until("a third worker", () => listening().length === 3 || undefined);
+    expect(await server.kill("SIGTERM"), server.output()).toBe(0);
+    await drop();
+  });
 });
 
 describe("a migration that waits for a table", () => {
