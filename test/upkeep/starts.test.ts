@@ -1,22 +1,25 @@
 /** What a start makes of settings and files that will not do, and what it leaves as it was. */
 import { execFile } from "node:child_process";
+import dns from "node:dns";
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import pg from "pg";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { freePort } from "../../scripts/postgres.mjs";
 import { migrate, pendingMigrations } from "../../src/storage/migrate.ts";
 import { createTestDatabase, describeOnBothEngines } from "../support/engines.ts";
 import { admin } from "../support/global-setup.ts";
-import { basic, call, MASTER_KEY } from "../support/latchkey.ts";
+import { basic, call, MASTER_KEY, startLatchkey } from "../support/latchkey.ts";
 import { cli, spawnServer, startProcess } from "../support/process.ts";
 import { until } from "../support/smtp.ts";
 import { createTenantBeside } from "../support/tenants.ts";
 
 const PUBLIC_URL = "http://localhost:9";
+
+type Told = (error: NodeJS.ErrnoException | null, addresses: dns.LookupAddress[]) => void;
 
 let folder: string;
 beforeAll(() => {
@@ -117,6 +120,22 @@ describe("a start", () => {
     await until("a third worker", () => listening().length === 3 || undefined);
     expect(await server.kill("SIGTERM"), server.output()).toBe(0);
     await drop();
+  });
+
+  it("listens once, at the first address of HOST", async () => {
+    const localhost = [
+      { address: "127.0.0.1", family: 4 },
+      { address: "::1", family: 6 },
+    ];
+    const { lookup } = dns;
+    const looked_up = vi
+      .spyOn(dns, "lookup")
+      .mockImplementation(((host: string, ...asked: [dns.LookupAllOptions, Told]) =>
+        host === "localhost" && asked[0].all ? asked[1](null, localhost) : lookup(host, ...asked)) as never);
+    const latchkey = await startLatchkey("sqlite", { env: { HOST: "localhost" } });
+    looked_up.mockRestore();
+    expect(latchkey.server.app.addresses()).toHaveLength(1);
+    await latchkey.close();
   });
 });
 
