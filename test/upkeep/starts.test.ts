@@ -193,6 +193,21 @@ describeOnBothEngines("a start that finds its demo's file", (engine) => {
   });
 });
 
+describe("Node.js", () => {
+  it.each(["18.20.8", "20.18.3", "21.7.3", "22.11.0"])(
+    "%s, in which not everything works, is refused",
+    async (node) => {
+      const posing = `Object.defineProperty(process, "versions", { value: { ...process.versions, node: "${node}" } })`;
+      const ready = fileURLToPath(new URL("../../scripts/ready.mjs", import.meta.url));
+      const args = [`--import=data:text/javascript,${encodeURIComponent(posing)}`, ready];
+      await expect(promisify(execFile)(process.execPath, args)).rejects.toMatchObject({
+        code: 1,
+        stderr: `Latchkey needs Node.js 20 (from 20.19) or 22.12 and newer; this is ${node}.\n`,
+      });
+    },
+  );
+});
+
 describe("the container", () => {
   it("runs as a user by number, whom Kubernetes can tell from root", () => {
     const dockerfile = readFileSync(fileURLToPath(new URL("../../Dockerfile", import.meta.url)), "utf8");
