@@ -1,6 +1,7 @@
 /** What a start makes of settings and files that will not do, and what it leaves as it was. */
 import { execFile } from "node:child_process";
 import dns from "node:dns";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -136,6 +137,21 @@ describe("a start", () => {
     looked_up.mockRestore();
     expect(latchkey.server.app.addresses()).toHaveLength(1);
     await latchkey.close();
+  });
+
+  it("that can write no file of the demo makes no demo, and says how to do without", async () => {
+    const { database_url, drop } = await createTestDatabase("postgres");
+    const cwd = mkdtempSync(join(folder, "closed-"));
+    symlinkSync(join(cwd, "nowhere"), join(cwd, "data"));
+    const server = await spawnServer({ database_url, cwd, env: { DEMO: "1" } });
+    await once(server.child, "close");
+    const said = new RegExp(`^DEMO: ${cwd}/data/demo.json cannot be written \\(ENOENT\\)\\. Set DEMO to 0.*\\n$`);
+    expect([server.child.exitCode, server.output()]).toEqual([1, expect.stringMatching(said)]);
+    const database = new pg.Client(database_url);
+    await database.connect();
+    expect((await database.query("select account_id from accounts")).rows).toEqual([]);
+    await database.end();
+    await drop();
   });
 });
 
