@@ -17,8 +17,9 @@ const SOURCES = [
 ];
 const [major, minor] = process.versions.node.split(".").map(Number);
 
-if (major < 20 || (major === 20 && minor < 19)) {
-  console.error(`Latchkey needs Node.js 20.19 or newer; this is ${process.versions.node}.`);
+// Those before cannot `require` an ES module, as a library does.
+if (!(major > 22 || (major === 22 && minor >= 12) || (major === 20 && minor >= 19))) {
+  console.error(`Latchkey needs Node.js 20 (from 20.19) or 22.12 and newer; this is ${process.versions.node}.`);
   process.exit(1);
 }
 

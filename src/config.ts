@@ -41,7 +41,11 @@ export interface Variable {
 
 /** Everything the process reads from its environment; printed in the docs and in config.schema.json. */
 export const variables: readonly Variable[] = [
-  { name: "HOST", default: "127.0.0.1", meaning: "Address to listen on." },
+  {
+    name: "HOST",
+    default: "127.0.0.1",
+    meaning: "Address to listen on, or a name, for the first that it has. :: for all.",
+  },
   { name: "PORT", default: "8080", meaning: "Port to listen on." },
   {
     name: "PUBLIC_URL",

@@ -3,6 +3,7 @@
  * installs the hooks and starts the workers. Nothing else in the house does any of this.
  */
 
+import { lookup } from "node:dns/promises";
 import ipaddr from "ipaddr.js";
 import { adviceOn } from "./advice.ts";
 import { recordDeed } from "./audit/audit.ts";
@@ -151,7 +152,9 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     await loaded;
     const offer = config.demo && !options.follower ? await offerDemo(directory, config.database_url) : undefined;
     const { host, port } = config;
-    await app.listen({ host, port }).catch((error) => {
+    // By its address: for `localhost` Fastify opens another server of its own, which no hook of ours knows.
+    const listening = lookup(host).then(({ address }) => app.listen({ host: address, port }));
+    await listening.catch((error) => {
       offer?.withdraw();
       throw listenFault("PORT", host, port, error);
     });

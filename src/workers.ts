@@ -9,9 +9,9 @@ const FIRST_PAUSE = 1_000;
 const LONGEST_PAUSE = 30_000;
 
 /**
- * WORKERS processes that share the port. The parent only keeps them running: one that dies is replaced, and SIGTERM reaches
- * every one of them. Where the first cannot serve, the parent ends as it did. `run` serves until it is told to stop; all but the
- * first are followers.
+ * WORKERS processes that share the port, with the master keys that their parent read. It only keeps them running: one that
+ * dies is replaced, and SIGTERM reaches every one of them. Where the first cannot serve, the parent ends as it did. `run`
+ * serves until it is told to stop; all but the first are followers.
  */
 export async function serveWithWorkers(
   config: Config,
@@ -19,6 +19,9 @@ export async function serveWithWorkers(
   onWait: OnWait,
 ): Promise<void> {
   if (cluster.isWorker) return run(config, { follower: cluster.worker?.id !== 1 });
+  // Their file may change meanwhile, and one that read it then would refuse what the others issue.
+  const keys = config.master_keys.map((key) => Buffer.from(key).toString("base64")).join(",");
+  const fork = () => cluster.fork({ MASTER_KEY: keys, MASTER_KEY_FILE: "" });
   let stopping = false;
   let worst = 0;
   const stop = () => {
@@ -38,7 +41,7 @@ export async function serveWithWorkers(
     if (served || stopping) return;
     served = true;
     // The first one alone finds out whether there is anything to serve, and says once what is wrong.
-    for (let id = 1; id < config.workers; id++) cluster.fork();
+    for (let id = 1; id < config.workers; id++) fork();
   });
   cluster.on("exit", (_worker, code, signal) => {
     if (stopping) {
@@ -49,9 +52,9 @@ export async function serveWithWorkers(
     }
     if (!served) process.exit(code || 1);
     setTimeout(() => {
-      if (!stopping) cluster.fork();
+      if (!stopping) fork();
     }, pause);
     pause = Math.min(2 * pause, LONGEST_PAUSE);
   });
-  cluster.fork();
+  fork();
 }

@@ -95,8 +95,10 @@ async function databaseFindings({ database_url, master_keys }: Config): Promise<
     const pending = await pendingMigrations(database_url);
     const storage = await openStorage({ database_url });
     const offset = Math.abs(storage.now() - Date.now());
+    let transactions: Finding[];
     try {
       await storage.ping();
+      transactions = await transactionFindings(storage);
       await (pending.length < migrationNames().length ? writeNothing(storage) : createNothing(storage));
       if (pending.length === 0 && master_keys.length > 0) await checkMasterKeys(storage, masterKeys(master_keys));
     } finally {
@@ -118,10 +120,23 @@ async function databaseFindings({ database_url, master_keys }: Config): Promise<
             state: "warning",
             message: `differs from the database's clock, which counts, by ${offset} ms. Check time synchronisation.`,
           };
-    return [{ check: "database", state: "ok", message: `${engine} answers.` }, migrations, clock];
+    return [{ check: "database", state: "ok", message: `${engine} answers.` }, migrations, ...transactions, clock];
   } catch (error) {
     return [{ check: "database", state: "failed", message: adviceOn(error) }];
   }
+}
+
+/** Of what role and database set for them, one counts that no connection of ours sets for itself. */
+async function transactionFindings({ engine, read }: Storage): Promise<Finding[]> {
+  const check = "transactions";
+  if (engine === "sqlite") return [];
+  const { rows } = await sql<{ isolation: string; durable: string | null; role: string }>`
+    select current_setting('transaction_isolation') as isolation, current_setting('synchronous_commit', true) as durable,
+      quote_ident(current_user) as role`.execute(read);
+  const [{ isolation, durable, role } = { isolation: "", durable: null, role: "" }] = rows;
+  if (durable !== "off") return [{ check, state: "ok", message: `${isolation}.` }];
+  const message = `synchronous_commit is off there, so what was answered may be lost with the server. Set it: alter role ${role} set synchronous_commit = on.`;
+  return [{ check, state: "warning", message }];
 }
 
 /** @throws where the database may only be read: it refuses also a write that changes no row. */

@@ -2,7 +2,7 @@
  * How a server stops without losing a request. While it says farewell it still accepts, and every answer asks its client to close
  * the connection; then it accepts nothing more, closes what is idle and answers what is under way; in the end it closes the rest.
  */
-import type { Server } from "node:http";
+import type { Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import type { App } from "./server.ts";
@@ -26,6 +26,8 @@ export function drainConnections(app: App): void {
   });
   app.addHook("preClose", async () => {
     // A connection that is closed while its client sends is a lost request: what is kept alive has to be closed by an answer.
+    // Fastify does so to those that come from now on.
+    for (const { latest } of connections.values()) if (!latest?.headersSent) latest?.setHeader("connection", "close");
     const began = performance.now();
     const waiting = () => {
       const now = performance.now();
@@ -43,6 +45,8 @@ export function drainConnections(app: App): void {
 interface Connection {
   /** Requests whose answer has not left. */
   unanswered: number;
+  /** To the request that came last; others of its connection are answered before it. */
+  latest?: ServerResponse;
   /** Bytes that had come when the last answer left: more than these belong to a further request. -1 before there was any. */
   heard: number;
 }
@@ -62,6 +66,7 @@ function keepConnections(server: Server): ReadonlyMap<Socket, Connection> {
     const connection = connections.get(socket);
     if (!connection) return;
     connection.unanswered += 1;
+    connection.latest = response;
     response.once("close", () => {
       connection.unanswered -= 1;
       connection.heard = socket.bytesRead;

@@ -145,7 +145,8 @@ const TIMEOUTS = "'statement_timeout', 'lock_timeout', 'transaction_timeout'";
 /** @returns the one whose turn it was, not `done` where its table was not free; undefined where none is missing. */
 async function applyNext(client: pg.Client): Promise<{ readonly name: string; readonly done: boolean } | undefined> {
   let next: Migration | undefined;
-  await client.query("begin");
+  // What others applied while it waited for the lock is seen, whatever role or database say.
+  await client.query("begin isolation level read committed");
   try {
     // A role's or database's own: an index takes as long as its table is large, and others may be making it.
     await client.query(`select set_config(name, '0', true) from pg_settings where name in (${TIMEOUTS})`);

@@ -39,6 +39,11 @@ export async function providePostgres(project: TestProject): Promise<() => Promi
   };
 }
 
+/** What transactions of that database are from now on, where they do not say so themselves. */
+export async function isolate(url: string, level: string): Promise<void> {
+  await admin(url, `alter database ${new URL(url).pathname.slice(1)} set default_transaction_isolation = '${level}'`);
+}
+
 export async function admin(url: string, sql: string): Promise<void> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();

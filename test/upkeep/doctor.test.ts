@@ -11,7 +11,7 @@ import { freePort, unprivileged } from "../../scripts/postgres.mjs";
 import { migrationNames, pendingMigrations } from "../../src/storage/migrate.ts";
 import { openStorage } from "../../src/storage/open.ts";
 import { createTestDatabase, engines } from "../support/engines.ts";
-import { admin } from "../support/global-setup.ts";
+import { admin, isolate } from "../support/global-setup.ts";
 import { CLI, cli } from "../support/process.ts";
 import { openReceiver } from "../support/receiver.ts";
 import { openMailbox } from "../support/smtp.ts";
@@ -116,6 +116,19 @@ describe("doctor", () => {
       message: expect.stringMatching(/may not create tables: make it the owner, .*\(42501\)\.$/),
     });
     await admin(database_url, `drop role ${user}`);
+    await drop();
+  });
+
+  it("warns of a PostgreSQL database that answers before what it answers is on disk, and of nothing that we set", async () => {
+    const { database_url, drop } = await createTestDatabase("postgres");
+    const transactions = () => findingOn("transactions", { DATABASE_URL: database_url });
+    await isolate(database_url, "serializable");
+    expect(await transactions()).toMatchObject({ state: "ok", message: expect.stringContaining("read committed") });
+    await admin(database_url, `alter database ${new URL(database_url).pathname.slice(1)} set synchronous_commit = off`);
+    expect(await transactions()).toMatchObject({
+      state: "warning",
+      message: expect.stringMatching(/^synchronous_commit is off .*alter role \w+ set synchronous_commit = on/),
+    });
     await drop();
   });
 

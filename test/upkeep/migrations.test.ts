@@ -6,7 +6,7 @@ import { migrate, migrationNames } from "../../src/storage/migrate.ts";
 import { openStorage } from "../../src/storage/open.ts";
 import { openSqliteFile } from "../../src/storage/sqlite/connection.ts";
 import { createTestDatabase, describeOnBothEngines } from "../support/engines.ts";
-import { admin } from "../support/global-setup.ts";
+import { admin, isolate } from "../support/global-setup.ts";
 import { until } from "../support/smtp.ts";
 
 /** Takes back a table and columns, which no database gets twice. */
@@ -212,6 +212,24 @@ describe("a migration that waits for a table", () => {
     await writer.query("select pg_sleep(0.5); commit");
     expect(await migrating).toEqual(migrationNames().filter((name) => name > "0013"));
     await writer.end();
+    await drop();
+  });
+
+  it("sees what another process applied meanwhile, however a role or database isolates transactions", async () => {
+    const { database_url, drop } = await createTestDatabase("postgres");
+    const newest = migrationNames().at(-1);
+    await isolate(database_url, "repeatable read");
+    const other = new pg.Client(database_url);
+    await other.connect();
+    await other.query("delete from migrations where name = $1", [newest]);
+    await other.query("begin isolation level read committed; lock table migrations in exclusive mode");
+    await other.query("insert into migrations (name, applied_at) values ($1, '')", [newest]);
+    const migrating = migrate(database_url);
+    const waits = "select 1 from pg_locks where not granted and relation = 'migrations'::regclass";
+    await until("the migration to wait", async () => (await other.query(waits)).rowCount !== 0 || undefined);
+    await other.query("commit");
+    expect(await migrating).toEqual([]);
+    await other.end();
     await drop();
   });
 

@@ -137,7 +137,7 @@ describe("the process", () => {
     const gone = server.kill("SIGTERM");
     await until("it to hear of it", () => (server.output().includes('"stopping"') ? true : undefined));
     for (const answer of await Promise.all(waiting.map(({ finish }) => finish())))
-      expect(answer).toMatch(/^HTTP\/1.1 302 /);
+      expect(answer).toMatch(/^HTTP\/1.1 302 .*\r\nconnection: close\r\n/is);
     expect(await gone).toBe(0);
     expect(server.output()).toContain('"signal":"SIGTERM"');
   });

@@ -1,19 +1,26 @@
 /** What a start makes of settings and files that will not do, and what it leaves as it was. */
 import { execFile } from "node:child_process";
+import dns from "node:dns";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import pg from "pg";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { freePort } from "../../scripts/postgres.mjs";
 import { migrate, pendingMigrations } from "../../src/storage/migrate.ts";
 import { createTestDatabase, describeOnBothEngines } from "../support/engines.ts";
 import { admin } from "../support/global-setup.ts";
-import { basic, call, MASTER_KEY } from "../support/latchkey.ts";
+import { basic, call, MASTER_KEY, startLatchkey } from "../support/latchkey.ts";
 import { cli, spawnServer, startProcess } from "../support/process.ts";
 import { until } from "../support/smtp.ts";
+import { createTenantBeside } from "../support/tenants.ts";
+
+const PUBLIC_URL = "http://localhost:9";
+
+type Told = (error: NodeJS.ErrnoException | null, addresses: dns.LookupAddress[]) => void;
 
 let folder: string;
 beforeAll(() => {
@@ -99,6 +106,53 @@ describe("a start", () => {
     },
     60_000,
   );
+
+  it("of a worker in place of one that died takes the keys that its parent read, whatever their file holds by now", async () => {
+    const { database_url, drop } = await createTestDatabase("postgres");
+    const MASTER_KEY_FILE = join(folder, "workers.key");
+    writeFileSync(MASTER_KEY_FILE, MASTER_KEY);
+    const env = { PUBLIC_URL, WORKERS: "2", MASTER_KEY: undefined, MASTER_KEY_FILE };
+    const server = await startProcess({ database_url, env });
+    await createTenantBeside(database_url, server.url, PUBLIC_URL);
+    const listening = () => [...server.output().matchAll(/"pid":(\d+).*"listening"/g)].map(([, pid]) => Number(pid));
+    const [victim = 0] = await until("both workers", () => (listening().length === 2 ? listening() : undefined));
+    writeFileSync(MASTER_KEY_FILE, Buffer.alloc(32, 99).toString("base64"));
+    process.kill(victim, "SIGKILL");
+    await until("a third worker", () => listening().length === 3 || undefined);
+    expect(await server.kill("SIGTERM"), server.output()).toBe(0);
+    await drop();
+  });
+
+  it("listens once, at the first address of HOST", async () => {
+    const localhost = [
+      { address: "127.0.0.1", family: 4 },
+      { address: "::1", family: 6 },
+    ];
+    const { lookup } = dns;
+    const looked_up = vi
+      .spyOn(dns, "lookup")
+      .mockImplementation(((host: string, ...asked: [dns.LookupAllOptions, Told]) =>
+        host === "localhost" && asked[0].all ? asked[1](null, localhost) : lookup(host, ...asked)) as never);
+    const latchkey = await startLatchkey("sqlite", { env: { HOST: "localhost" } });
+    looked_up.mockRestore();
+    expect(latchkey.server.app.addresses()).toHaveLength(1);
+    await latchkey.close();
+  });
+
+  it("that can write no file of the demo makes no demo, and says how to do without", async () => {
+    const { database_url, drop } = await createTestDatabase("postgres");
+    const cwd = mkdtempSync(join(folder, "closed-"));
+    symlinkSync(join(cwd, "nowhere"), join(cwd, "data"));
+    const server = await spawnServer({ database_url, cwd, env: { DEMO: "1" } });
+    await once(server.child, "close");
+    const said = new RegExp(`^DEMO: ${cwd}/data/demo.json cannot be written \\(ENOENT\\)\\. Set DEMO to 0.*\\n$`);
+    expect([server.child.exitCode, server.output()]).toEqual([1, expect.stringMatching(said)]);
+    const database = new pg.Client(database_url);
+    await database.connect();
+    expect((await database.query("select account_id from accounts")).rows).toEqual([]);
+    await database.end();
+    await drop();
+  });
 });
 
 describe("a migration that waits for a table", () => {
@@ -153,6 +207,21 @@ describeOnBothEngines("a start that finds its demo's file", (engine) => {
     await server.kill("SIGTERM");
     await database?.drop();
   });
+});
+
+describe("Node.js", () => {
+  it.each(["18.20.8", "20.18.3", "21.7.3", "22.11.0"])(
+    "%s, in which not everything works, is refused",
+    async (node) => {
+      const posing = `Object.defineProperty(process, "versions", { value: { ...process.versions, node: "${node}" } })`;
+      const ready = fileURLToPath(new URL("../../scripts/ready.mjs", import.meta.url));
+      const args = [`--import=data:text/javascript,${encodeURIComponent(posing)}`, ready];
+      await expect(promisify(execFile)(process.execPath, args)).rejects.toMatchObject({
+        code: 1,
+        stderr: `Latchkey needs Node.js 20 (from 20.19) or 22.12 and newer; this is ${node}.\n`,
+      });
+    },
+  );
 });
 
 describe("the container", () => {

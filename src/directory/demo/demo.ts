@@ -5,7 +5,7 @@
  * In: the directory and where to write. Out: a file (0600) with everything the walk-through needs. The secret is in that
  * file and nowhere else.
  */
-import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { accessSync, constants, existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { makeFolder } from "../../config.ts";
 import { unlessRefused } from "../../errors.ts";
@@ -36,11 +36,24 @@ export async function prepareDemo(directory: Directory, file: string): Promise<b
   const known = await lookUpAccount(directory, ACCOUNT);
   const client = known && (await lookUpClient(directory, ACCOUNT, CLIENT));
   if (known && !client) return false;
+  checkWritable(file);
   const made = client ? await readable(directory, client, file) : await makeDemo(directory, audience);
   if (!made) return false;
   await grantHere(directory, made.client, audience);
   writeDemo(file, directory, made.client_secret, audience);
   return made.client_secret !== null;
+}
+
+/** @throws before anything is made: a secret that no file holds is of no use. */
+function checkWritable(file: string): void {
+  try {
+    makeFolder(dirname(file));
+    accessSync(dirname(file), constants.W_OK);
+  } catch (error) {
+    const { code = "unknown error" } = error as NodeJS.ErrnoException;
+    const remedy = "Set DEMO to 0 to go without, or make its folder writable for this user.";
+    throw new Error(`DEMO: ${file} cannot be written (${code}). ${remedy}`);
+  }
 }
 
 interface DemoClient {
@@ -128,7 +141,6 @@ function writeDemo(file: string, { public_url }: Directory, client_secret: Secre
     redirect_uri: CALLBACK,
     user_email: USER,
   };
-  makeFolder(dirname(file));
   writeFileSync(`${file}.new`, `${JSON.stringify(demo, null, 2)}\n`, { mode: 0o600, flush: true });
   renameSync(`${file}.new`, file);
 }

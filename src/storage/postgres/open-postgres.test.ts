@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { sql } from "kysely";
 import { describe, expect, it } from "vitest";
 import { createTestDatabase } from "../../../test/support/engines.ts";
-import { admin } from "../../../test/support/global-setup.ts";
+import { admin, isolate } from "../../../test/support/global-setup.ts";
 import { openWire } from "../../../test/support/wire.ts";
 import { insertOnce } from "../insert-once.ts";
 import type { HotStatement } from "../storage.ts";
@@ -225,5 +225,28 @@ describe("a row that somebody holds for long", () => {
     expect(await read).toEqual([]);
     await storage.close();
     await database.drop();
+  });
+});
+
+describe("a database whose transactions are isolated from each other", () => {
+  it.each(["repeatable read", "serializable"])("more than ours need (%s) isolates ours as any other", async (level) => {
+    const { database_url, drop } = await createTestDatabase("postgres");
+    await isolate(database_url, level);
+    const storage = await openPostgres({ url: database_url, strict: false });
+    await storage.write(async ({ db }) => {
+      await sql`create table test_rows (id text primary key, n bigint not null)`.execute(db);
+      await sql`insert into test_rows values ('a', 0)`.execute(db);
+    });
+    const look = sql<{ n: number }>`select n from test_rows`;
+    const count = sql`update test_rows set n = n + 1`;
+    const seen = await storage.write(async ({ db }) => {
+      await look.execute(db);
+      await storage.write((other) => count.execute(other.db));
+      await count.execute(db);
+      return (await look.execute(db)).rows;
+    });
+    expect(seen).toEqual([{ n: 2 }]);
+    await storage.close();
+    await drop();
   });
 });

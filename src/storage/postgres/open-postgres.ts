@@ -104,11 +104,18 @@ function openPool(options: PostgresOptions): pg.Pool {
 }
 
 /**
- * Hot statements are planned while tables are small, and have to be good when they are not. An engine that speaks
- * PostgreSQL but does not know these goes without.
+ * Hot statements are planned while tables are small, and have to be good when they are not. A statement sees what was
+ * committed before it began, and goes on with a row that it waited for, whatever role or database say of transactions. An
+ * engine that speaks PostgreSQL but does not know these goes without.
  */
+const SETTINGS = [
+  "set jit = off; set enable_seqscan = off",
+  `set lock_timeout = ${LOCK_PATIENCE}`,
+  "set default_transaction_isolation = 'read committed'",
+];
+
 async function prepareConnection(client: pg.ClientBase): Promise<void> {
-  for (const settings of ["set jit = off; set enable_seqscan = off", `set lock_timeout = ${LOCK_PATIENCE}`])
+  for (const settings of SETTINGS)
     await client.query(settings).catch((error: unknown) => {
       if (isUnavailable(error)) throw error;
     });

@@ -97,6 +97,17 @@ describe("group commit", () => {
     expect(names()).toContain("c");
   });
 
+  it("tells each member what ended the transaction, not that there is nothing left to take back", async () => {
+    const [{ page_count } = {}] = file.all("pragma page_count");
+    file.exec(`pragma max_page_count = ${Number(page_count) + 2}`);
+    const large = "x".repeat(20_000);
+    const full = { rawCode: 13 };
+    const together = Promise.allSettled([group.hot(add, `${large}a`), group.hot(add, "b")]);
+    expect(await together).toMatchObject([{ reason: full }, { reason: full }]);
+    const alone = group.write(async ({ hot }) => hot(add, [large]));
+    await expect(alone).rejects.toMatchObject(full);
+  });
+
   it("lets a member fail alone", async () => {
     const outcomes = Promise.allSettled([group.hot(add, "a"), group.hot(add, "a"), group.hot(add, "b")]);
     await disk.asked(1);

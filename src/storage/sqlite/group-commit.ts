@@ -237,14 +237,23 @@ function runTogether(file: SqliteFile, members: readonly Member[]): readonly Ans
     const values = members.map((member) => member.run());
     file.run("release member");
     return values.map((value, index) => () => members[index]?.resolve(value));
-  } catch {
-    file.run("rollback to member");
-    file.run("release member");
+  } catch (error) {
+    undoMember(file, error);
     return undefined;
   }
 }
 
-/** Runs one member in its savepoint. Throws only when the savepoint could not be undone: then the whole group is lost. */
+/** @throws `error` where that ended the transaction, and the savepoint with it: then the whole group is lost. */
+function undoMember(file: SqliteFile, error: unknown): void {
+  try {
+    file.run("rollback to member");
+    file.run("release member");
+  } catch {
+    throw error;
+  }
+}
+
+/** Runs one member in its savepoint. */
 async function runMember(file: SqliteFile, member: Member): Promise<Answer> {
   file.run("savepoint member");
   try {
@@ -253,8 +262,7 @@ async function runMember(file: SqliteFile, member: Member): Promise<Answer> {
     file.run("release member");
     return () => member.resolve(value);
   } catch (error) {
-    file.run("rollback to member");
-    file.run("release member");
+    undoMember(file, error);
     return () => member.reject(error);
   }
 }
