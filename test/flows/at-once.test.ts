@@ -274,7 +274,9 @@ describeOnBothEngines("changes at once", (engine) => {
     const replies = await Promise.all(
       logins.map((one, index) => choose(one, { proposed_password: `battery ${index}` })),
     );
-    expect(replies.map(({ status }) => status).toSorted()).toEqual([201, 400]);
+    // The other has nothing to show, or its login has ended.
+    const [done, refused] = replies.map(({ status }) => status).toSorted();
+    expect([done, refused === 400 || refused === 401]).toEqual([201, true]);
   });
 
   it("of a password and a user name never wait for each other: the person is held before the password", async () => {

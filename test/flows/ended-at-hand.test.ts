@@ -1,4 +1,4 @@
-/** A login that has ended changes nothing that proves its person, at a process that has not heard of that end either. */
+/** A login that has ended changes nothing that proves its person, also at a process that has not heard of that end. */
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { holdByLogin } from "../../src/directory/users/logins-ended.ts";
 import { endLoginsOf } from "../../src/oauth/refresh/end-logins.ts";

@@ -146,8 +146,8 @@ export interface ContactProof {
 /**
  * The code came back: the address or number is the user's own, and may log in. Where another one was, what came by it ends.
  *
- * @throws 400 invalid_verification_code; 400 invalid_request when somebody else has the address by now; 401 invalid_token for a
- *   login that has ended; 429.
+ * @throws 400 invalid_verification_code; 400 invalid_request when somebody else has the address by now; 401
+ *   invalid_token for a login that has ended; 429.
  */
 export async function confirmContact(
   directory: Directory,
@@ -211,7 +211,7 @@ function leftFor({ user, field }: Contact, to: string): { readonly from: string;
   return from === null || from === to ? undefined : { from, to };
 }
 
-/** Who hears of the first address or number that logs the person in: the one of the other kind, where it did until now. */
+/** Who hears of a first address or number that logs the person in: the one of the other kind, where it did so far. */
 function hearerOfFirst({ user, field }: Contact): VerifiedField | undefined {
   const verified = { email: user.email_verified_at !== null, phone_number: user.phone_verified_at !== null };
   const other = field === "email" ? "phone_number" : "email";

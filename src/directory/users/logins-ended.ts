@@ -48,8 +48,8 @@ export const stillStands = (u: string, began_at: string, isKept: (sid: string) =
     or substr(${u}.logins_ended_but, 1, 24) <> ${u}.logins_ended_at or ${isKept(wentOn(u))})`;
 
 /**
- * Part of the transaction in which somebody changes what proves them, whose row it holds: the login at hand stands, also by
- * what this process has not heard of yet. What it changes lasts longer than any token.
+ * Part of the transaction in which somebody changes what proves them, whose row it holds: the login at hand stands,
+ * also by what this process has not heard of yet. What it changes lasts longer than any token.
  *
  * @throws 401 invalid_token.
  */
@@ -75,8 +75,8 @@ export async function holdByLogin(
 
 /**
  * Part of the transaction that ends what of a person's logins began before `now`, and looks for that after this: whoever
- * begins one waits until it ends, or is found. The one that goes on was held. A clock that was set back takes nothing from
- * what ended before.
+ * begins one waits until it ends, or is found. The one that goes on was held. A clock that was set back takes nothing
+ * from what ended before.
  */
 export async function noteLoginsEnded(
   tx: Transaction,

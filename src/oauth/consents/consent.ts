@@ -46,8 +46,8 @@ export async function lookUpAgreed({ storage }: Directory, key: ConsentKey): Pro
 const FOR_THEMSELVES = "user:customers";
 
 /**
- * Whether the client of a person's token acts for them as they let a stranger: the account did not make it, or it is not
- * the account's own and they were asked. One at which nobody was asked logs its people in over the account API.
+ * Whether the client of a person's token acts for them as they let a stranger: the account did not make it, or it is
+ * not the account's own and they were asked. One at which nobody was asked logs its people in over the account API.
  */
 export async function actsAsStranger(
   directory: Directory,
