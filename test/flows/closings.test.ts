@@ -1,5 +1,6 @@
 /** Guesses at passwords and second factors: what closes a way in, for how long, and what opens it again. */
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { budgetSweep } from "../../src/limits/limits.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
@@ -67,6 +68,30 @@ describeOnBothEngines("closings", (engine) => {
       expect((await token(own, { ...about(own, user.email), password: "wrong password" })).status).toBe(400);
     expect(await closedFor(own, user.email), "begins anew").toBe(1);
     await showPassword(own, user);
+  });
+
+  it("come of wrong ones in a row, however slowly", async () => {
+    const own = await createTenant(latchkey, { settings: { factor_guess_limit: 3 } });
+    const { email } = await addPerson(latchkey, own.account_id, { hash: QUICK_HASH });
+    const show = async (password: string) => (await token(own, { ...about(own, email), password })).status;
+    const wait = (hours: number) => letPass(latchkey, "budgets", own.account_id, hours * 3_600);
+    for (const hours of [1, 2]) {
+      for (const late of [48, 48, 0]) {
+        expect(await show("wrong password")).toBe(400);
+        await wait(late);
+        await budgetSweep.sweep(latchkey.server.core.storage, 100);
+      }
+      expect(await closedFor(own, email)).toBe(hours);
+    }
+    for (let n = 0; n < 2; n++) expect(await show("wrong password")).toBe(400);
+    expect(await show(PASSWORD)).toBe(200);
+    expect(await show("wrong password"), "what is wrong in one window stays").toBe(400);
+    expect(await closedFor(own, email)).toBe(4);
+    for (let window = 0; window < 2; window++) {
+      for (let n = 0; n < 2; n++) expect(await show("wrong password")).toBe(400);
+      expect(await show(PASSWORD), "what was before a success does not").toBe(200);
+      await wait(48);
+    }
   });
 
   it("of a recovery get longer until both of its channels are shown, however often whoever has one shows that", async () => {

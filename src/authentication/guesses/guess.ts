@@ -4,7 +4,8 @@
  * since nothing was compared. Only the last one that a login asks for ends the memory of earlier closings: with a password
  * that a second factor follows, whoever has stolen it would guess at that by windows of an hour for ever. Attempts at one
  * person wait for each other, or right ones that come together would shut each other out. Windows last an hour, doubled at
- * each closing up to a day (NIST SP 800-63B §5.2.2). Codes stay open meanwhile.
+ * each closing up to a day (NIST SP 800-63B §5.2.2), and what is wrong in one counts on in the next until a success.
+ * Codes stay open meanwhile.
  */
 import type { Directory } from "../../directory/directory.ts";
 import { refuse } from "../../errors.ts";

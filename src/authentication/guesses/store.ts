@@ -24,7 +24,10 @@ export interface CountedGuess {
 
 const BUDGET = "factor_guess";
 
-/** Counts one guess under the row's lock. */
+/**
+ * Counts one guess under the row's lock. Those since the last success that have closed nothing (`failures`) are counted on in the
+ * next window, so that however slowly they come, the last that is allowed closes.
+ */
 export async function upsertGuess(
   db: Database,
   { account_id, person, limit, now, ends }: GuessStep,
@@ -36,7 +39,8 @@ export async function upsertGuess(
     .onConflict((conflict) => conflict.doNothing())
     .execute();
   const over = sql`window_ends_at <= ${at}`;
-  const count = sql`case when ${over} then 1 else count + 1 end`;
+  const anew = sql`${over} and count >= ${limit}`;
+  const count = sql`case when ${anew} then 1 when ${over} then failures + 1 else count + 1 end`;
   const last = ends.length - 1;
   const levels = sql.join(
     ends.map((end, level) => sql`when level = ${level} then ${end}`),
@@ -44,6 +48,7 @@ export async function upsertGuess(
   );
   const { rows } = await sql<GuessCount>`update budgets set
       count = ${count},
+      failures = case when ${anew} then 1 else failures + 1 end,
       level = case when (${count}) = ${limit} then level + 1 else level end,
       window_ends_at = case when ${over} then case ${levels} else ${ends[last] ?? at} end else window_ends_at end
     where account_id = ${account_id} and budget = ${BUDGET} and subject = ${person}
@@ -59,6 +64,7 @@ export async function updateUnguessed(
   { account_id, person, limit }: Pick<GuessStep, "account_id" | "person" | "limit">,
 ): Promise<void> {
   await sql`update budgets set count = count - 1,
+      failures = case when failures > 0 then failures - 1 else 0 end,
       level = case when count = ${limit} and level > 0 then level - 1 else level end
     where account_id = ${account_id} and budget = ${BUDGET} and subject = ${person} and count > 0`.execute(db);
 }
@@ -74,7 +80,7 @@ export async function updateForgiven(
 }
 
 export async function updateForgotten(db: Database, account_id: string, person: string): Promise<void> {
-  await sql`update budgets set count = 0, level = 0
+  await sql`update budgets set count = 0, level = 0, failures = 0
     where account_id = ${account_id} and budget = ${BUDGET} and subject = ${person}`.execute(db);
 }
 
