@@ -87,11 +87,12 @@ function challengeOf(refusal: Refusal, request: FastifyRequest): string | undefi
 
 /**
  * No 401 is without one (RFC 9110 §15.5.2). Basic is asked for of those who tried it, and where nothing else is taken;
- * others' credentials belong in the form, and for Basic a browser would open its password window.
+ * others' credentials belong in the form, and for Basic a browser would open its password window. It names the
+ * error, since libraries that find a challenge do not read the body.
  */
 function clientChallenge(request: FastifyRequest): string {
   const by_form = surfaceOf(request) === "oauth" && request.headers.authorization === undefined;
-  return by_form ? 'Form realm="latchkey"' : 'Basic realm="latchkey", charset="UTF-8"';
+  return by_form ? 'Form realm="latchkey", error="invalid_client"' : 'Basic realm="latchkey", charset="UTF-8"';
 }
 
 /** Of what is refused after the bearer was let in as well. */

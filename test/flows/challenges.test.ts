@@ -242,7 +242,10 @@ describeOnBothEngines("a challenge", (engine) => {
     const wrong = { ...client, client_secret: "wrong" };
     const ended = await addClient(latchkey, tenant.account_id);
     await addGrant(latchkey, tenant.account_id, ended, tenant.audience, ["orders:read"]);
-    const [basic_only, in_form] = ['Basic realm="latchkey", charset="UTF-8"', 'Form realm="latchkey"'];
+    const [basic_only, in_form] = [
+      'Basic realm="latchkey", charset="UTF-8"',
+      'Form realm="latchkey", error="invalid_client"',
+    ];
     const about = { grant_type: "client_credentials", resource: tenant.audience, token: "x" };
     const ask = async (path: string, form: Record<string, string>, headers = {}) => {
       const reply = await call(`${tenant.base}/${path}`, { method: "POST", headers, form: { ...about, ...form } });

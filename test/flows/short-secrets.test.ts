@@ -1,4 +1,4 @@
-/** Short secrets of clients that an import brought along: who has the right one is let in, whoever guesses beside them. */
+/** Short secrets of clients that came by an import: who has the right one is let in, whoever guesses beside them. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {

@@ -134,8 +134,8 @@ function provenBy(client: Client, secret_id: string): ProvenClient {
 }
 
 /**
- * What is not known may have been made a moment ago by another process. Anybody may show what is wrong, so that is looked
- * for about once a second; only what is not known then either is a guess at a short one.
+ * What is not known may have been made a moment ago by another process. Anybody may show what is wrong, so that is
+ * looked for about once a second; only what is not known then either is a guess at a short one.
  */
 async function matchSecret(
   directory: Directory,

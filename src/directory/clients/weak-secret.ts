@@ -38,9 +38,10 @@ export interface WeakGuess {
 }
 
 /**
- * Whether a text that this process has not seen to be right is one of these secrets. It is counted before it is compared,
- * against where it comes from: when the guesses of one place are used up nothing more is compared for it, and whoever has
- * the right one elsewhere is let in. A right one gives its guess back, and is hashed once a process, however many show it.
+ * Whether a text that this process has not seen to be right is one of these secrets. It is counted before it is
+ * compared, against where it comes from: when the guesses of one place are used up nothing more is compared for it, and
+ * whoever has the right one elsewhere is let in. A right one gives its guess back, and is hashed once a process,
+ * however many show it.
  */
 export async function guessWeak(
   directory: Pick<Directory, "storage" | "master_keys">,

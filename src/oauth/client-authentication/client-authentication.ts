@@ -33,8 +33,8 @@ export interface ClientRequest extends Sender {
 
 /**
  * Who calls: Basic, form credentials, a signed assertion, or the bare client_id of a public client (RFC 6749 §2.3, RFC
- * 7523 §2.2); one way only, and the one that the client is registered for. A secret that comes by Basic is tried as sent and
- * form-decoded, because clients do either.
+ * 7523 §2.2); one way only, and the one that the client is registered for. A secret that comes by Basic is tried as
+ * sent and form-decoded, because clients do either.
  *
  * @throws 401 invalid_client; 400 invalid_request when credentials come in two ways at once; 403 unauthorized_client
  *   for a page that the client does not list; 400 client_unreachable while its document or keys do not answer.
@@ -112,7 +112,7 @@ function checkWay(client: ProvenClient, way: "client_secret_basic" | "client_sec
   throw refuse("invalid_client", { message: `This client authenticates by ${registered}.` });
 }
 
-/** RFC 7617, and RFC 6749 §2.3.1: no client_id of ours means another by being form-decoded. @throws 401 invalid_client. */
+/** RFC 7617, and RFC 6749 §2.3.1: no client_id of ours means another when form-decoded. @throws 401 invalid_client. */
 export async function authenticateBasic(directory: Directory, request: ClientRequest): Promise<ProvenClient> {
   const [, encoded] = /^Basic +([A-Za-z0-9+/_-]+=*) *$/i.exec(request.headers.authorization ?? "") ?? [];
   const text = encoded === undefined ? "" : Buffer.from(encoded, "base64").toString("utf8");
