@@ -21,10 +21,10 @@ export async function readLinks(links: readonly Link[], { settings }: Account): 
         read.customer_id = customerOf(href, path);
         break;
       case "phone_number":
-        read.phone_number = (await readPhone(restOf(href, "tel:", path), settings.country, path)).number;
+        read.phone_number = (await readPhone(restOf(href, `${SCHEMES[rel]}:`, path), settings.country, path)).number;
         break;
       case "email":
-        read.email = readEmail(restOf(href, "mailto:", path), path);
+        read.email = readEmail(restOf(href, `${SCHEMES[rel]}:`, path), path);
     }
   }
   return read;
@@ -48,6 +48,13 @@ function decoded(text: string, path: string): string {
   } catch {
     throw refuseField(path, "format", "is not valid percent-encoded UTF-8");
   }
+}
+
+const SCHEMES = { phone_number: "tel", email: "mailto" } as const;
+
+/** A link that leads to this address or number, whoever reads it: of an address, the signs that RFC 6068 §2 names are encoded. */
+export function linkTo(rel: keyof typeof SCHEMES, to: string): Link {
+  return { rel, href: `${SCHEMES[rel]}:${encodeURI(to).replace(/[/?#&;=]/g, encodeURIComponent)}` };
 }
 
 /** The channels that a name's second factor uses. @throws 400 invalid_request when a link for one is missing. */
