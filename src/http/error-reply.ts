@@ -79,21 +79,18 @@ export function errorReply(
 
 /** What a client or a bearer that is refused learns: RFC 6749 §5.2, RFC 6750 §3. */
 function challengeOf(refusal: Refusal, request: FastifyRequest): string | undefined {
-  if (refusal.code === "invalid_client") return clientChallenge(request);
+  if (refusal.code === "invalid_client" && triedBasic(request)) return 'Basic realm="latchkey", charset="UTF-8"';
   const said = refusal.options.headers?.["www-authenticate"] ?? bearerError(refusal);
   if (!said || !/^(Bearer|DPoP) /.test(said)) return said;
   return request.server.finishChallenge?.(said, request) ?? said;
 }
 
 /**
- * No 401 is without one (RFC 9110 §15.5.2). Basic is asked for of those who tried it, and where nothing else is taken;
- * others' credentials belong in the form, and for Basic a browser would open its password window. It names the
- * error, since libraries that find a challenge do not read the body.
+ * Whose credentials belong in a form is not told of Basic, for which a browser would open its password window, nor of
+ * anything else: libraries that find a challenge do not read which error it is.
  */
-function clientChallenge(request: FastifyRequest): string {
-  const by_form = surfaceOf(request) === "oauth" && request.headers.authorization === undefined;
-  return by_form ? 'Form realm="latchkey", error="invalid_client"' : 'Basic realm="latchkey", charset="UTF-8"';
-}
+const triedBasic = (request: FastifyRequest): boolean =>
+  surfaceOf(request) !== "oauth" || request.headers.authorization !== undefined;
 
 /** Of what is refused after the bearer was let in as well. */
 function bearerError({ code, message, options }: Refusal): string | undefined {

@@ -1,4 +1,5 @@
 /** User names: each is one of its own, beside the other names of its person. */
+import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { secret } from "../../src/secrets/secret.ts";
 import { slowHash } from "../../src/secrets/slow-hash.ts";
@@ -62,6 +63,33 @@ describeOnBothEngines("a user name", (engine) => {
     const counts = await Promise.all(numbers.map(async (to) => [to, (await inbox(tenant, to)).length] as const));
     return counts.filter(([, count]) => count > 0).map(([to]) => to);
   };
+
+  it("is one of twenty that a customer may have", async () => {
+    const own = await createTenant(latchkey);
+    const { id } = await addUser(latchkey, own.account_id);
+    const set = async (method: string, path: string, json?: object) => {
+      const about = { method, token: own.token, ...(json ? { json } : {}) };
+      const { body } = await call(`${own.base}/auth/users${path}`, about);
+      return body?.error?.errors?.[0]?.message ?? body?.username;
+    };
+    const make = (n: number, of = id) =>
+      set("POST", "", { username: `grace-${n}`, password: PASSWORD, links: [customer(of)] });
+    const at = new Date().toISOString();
+    const rows = Array.from({ length: 19 }, (_, n) => {
+      const named = { username: `grace-${n}`, username_canonical: `grace-${n}`, user_id: id, links: "[]" };
+      return { account_id: own.account_id, id: randomUUID(), ...named, created_at: at, updated_at: at };
+    });
+    await latchkey.server.core.storage.write(({ db }) => db.insertInto("usernames").values(rows).execute());
+    expect(await make(19)).toBe("grace-19");
+    expect(await make(20)).toBe("name a customer with 20 user names already: delete one");
+    expect(await make(21, own.user.id), "those of others are their own").toBe("grace-21");
+    expect(await set("DELETE", "/grace-3")).toBe("grace-3");
+    const both = await Promise.all([make(20), make(22)]);
+    expect(
+      both.filter((shown) => /^grace/.test(shown)),
+      String(both),
+    ).toHaveLength(1);
+  });
 
   it("is none that an address leaves out, so that nobody could change or delete it", async () => {
     await add("...");

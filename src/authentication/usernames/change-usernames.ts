@@ -21,6 +21,7 @@ import {
 } from "../passwords/password.ts";
 import { channelsFor, channelsSet, type ReadLinks, readLinks } from "./read-links.ts";
 import {
+  countUsernamesOf,
   deleteUsername,
   freeUsername,
   insertUsername,
@@ -28,7 +29,7 @@ import {
   selectUsernamesOf,
   updateUsername,
 } from "./store.ts";
-import { type Link, stableName, type Username, type UsernameMfa } from "./username.ts";
+import { type Link, MOST_NAMES, stableName, type Username, type UsernameMfa } from "./username.ts";
 
 export interface UsernameFields {
   readonly password: Secret;
@@ -58,7 +59,8 @@ export async function findUsername(directory: Directory, account_id: string, use
  * A name with a password: of a user of its own, or of the customer whom a link names. Their password is this one then,
  * and their logins end; their second factors stay as they are where `mfa` is not named.
  *
- * @throws 400 invalid_request: a name that is taken, a password that is too short, a link that cannot be read.
+ * @throws 400 invalid_request: a name that is taken, or one more than a customer may have, a password that is too short, a
+ *   link that cannot be read.
  */
 export async function createUsername(
   directory: Directory,
@@ -84,6 +86,7 @@ export async function createUsername(
     await freeUsername(tx.db, account_id, username, actor.id, created_at);
     if (!(await insertUsername(tx.db, { ...row, user_id }))) throw taken();
     if (!(await holdPerson(tx, account_id, user_id))) throw unknown();
+    if ((await countUsernamesOf(tx.db, account_id, user_id)) > MOST_NAMES) throw tooMany();
     await storePassword(tx, account_id, user_id, hashed, now);
     await forgetGuesses(tx, { account_id, user_id });
     if (mfa !== undefined) await setChannels(tx, { account_id, user_id }, channels, now);
@@ -243,4 +246,6 @@ function record(tx: Transaction, { account_id, user_id }: Username, action: stri
 }
 
 const taken = () => refuseField("username", "taken", "is taken");
+const tooMany = () =>
+  refuseField("links", "limit", `name a customer with ${MOST_NAMES} user names already: delete one`);
 const unknown = () => refuseField("links", "unknown", "name no customer of this account");

@@ -2,11 +2,9 @@ import type { Account } from "../../directory/accounts/account.ts";
 import type { VerifiedField } from "../../directory/users/verify-contact.ts";
 import { unlessRefused } from "../../errors.ts";
 import type { Transaction } from "../../storage/storage.ts";
-import { readLinks } from "./read-links.ts";
+import { linkTo, readLinks } from "./read-links.ts";
 import { holdUsernamesOf, updateUsername } from "./store.ts";
 import type { Link } from "./username.ts";
-
-const SCHEMES = { phone_number: "tel", email: "mailto" } as const;
 
 /**
  * Names whose links lead to an address or number that their person has left lead to the other one. Part of the transaction of
@@ -22,7 +20,7 @@ export async function moveLinks(
   const { account_id } = account;
   const moved = async (link: Link): Promise<Link> => {
     const read = link.rel === field && (await readLinks([link], account).catch(unlessRefused("invalid_request")));
-    return read && read[field] === from ? { rel: field, href: `${SCHEMES[field]}:${encodeURI(to)}` } : link;
+    return read && read[field] === from ? linkTo(field, to) : link;
   };
   for (const { id, links, updated_at } of await holdUsernamesOf(tx.db, account_id, user_id)) {
     const after = await Promise.all(links.map(moved));

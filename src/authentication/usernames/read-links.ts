@@ -3,7 +3,7 @@ import { readEmail, readPhone } from "../../directory/users/identifier.ts";
 import { refuseField } from "../../errors.ts";
 import { checkSmsCountry } from "../messages/sms-limits.ts";
 import type { Channels } from "../mfa/change-factors.ts";
-import type { Link, UsernameMfa } from "./username.ts";
+import { type Link, SCHEMES, type UsernameMfa } from "./username.ts";
 
 export interface ReadLinks {
   /** Of the customer that the name belongs to. */
@@ -24,12 +24,12 @@ export async function readLinks(links: readonly Link[], { settings }: Account): 
         read.customer_id = customerOf(href, path);
         break;
       case "phone_number": {
-        const { number, country } = await readPhone(restOf(href, "tel:", path), settings.country, path);
+        const { number, country } = await readPhone(restOf(href, `${SCHEMES[rel]}:`, path), settings.country, path);
         Object.assign(read, { phone_number: number, country });
         break;
       }
       case "email":
-        read.email = readEmail(restOf(href, "mailto:", path), path);
+        read.email = readEmail(restOf(href, `${SCHEMES[rel]}:`, path), path);
     }
   }
   return read;
@@ -53,6 +53,13 @@ function decoded(text: string, path: string): string {
   } catch {
     throw refuseField(path, "format", "is not valid percent-encoded UTF-8");
   }
+}
+
+const SCHEMES = { phone_number: "tel", email: "mailto" } as const;
+
+/** A link that leads to this address or number, whoever reads it: of an address, the signs that RFC 6068 §2 names are encoded. */
+export function linkTo(rel: keyof typeof SCHEMES, to: string): Link {
+  return { rel, href: `${SCHEMES[rel]}:${encodeURI(to).replace(/[/?#&;=]/g, encodeURIComponent)}` };
 }
 
 /** The channels that a name's second factor uses. @throws 400 invalid_request when a link for one is missing. */

@@ -3,7 +3,7 @@ import { userLives } from "../../directory/lives.ts";
 import { markDeleted } from "../../storage/mark-deleted.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
 import { columns } from "../../storage/tables.ts";
-import { canonicalName, type Link, stableName, type Username, type UsernameMfa } from "./username.ts";
+import { canonicalName, type Link, MOST_NAMES, stableName, type Username, type UsernameMfa } from "./username.ts";
 
 type StoredUsername = Omit<Username, "links" | "mfa"> & {
   readonly links: string;
@@ -64,9 +64,18 @@ export async function selectUsernamesOf(
   return (await namesOf(db, account_id, user_id).orderBy("updated_at").orderBy("id").execute()).map(decode);
 }
 
-/** The same, for whoever changes them by what they say: nobody else does meanwhile. */
+/** The same, for whoever changes them by what they say: nobody else does meanwhile. Of more, from before, those changed last. */
 export async function holdUsernamesOf(db: Database, account_id: string, user_id: string): Promise<readonly Username[]> {
-  return (await namesOf(db, account_id, user_id).orderBy("id").forUpdate().execute()).map(decode);
+  const ids = namesOf(db, account_id, user_id).clearSelect().select("id");
+  const last = ids.orderBy("updated_at", "desc").orderBy("id", "desc").limit(MOST_NAMES);
+  const names = namesOf(db, account_id, user_id).where("id", "in", last);
+  return (await names.orderBy("id").forUpdate().execute()).map(decode);
+}
+
+/** As many as there are, and no more than one too many. */
+export async function countUsernamesOf(db: Database, account_id: string, user_id: string): Promise<number> {
+  const names = namesOf(db, account_id, user_id).clearSelect().select("id");
+  return (await names.limit(MOST_NAMES + 1).execute()).length;
 }
 
 const namesOf = (db: Database, account_id: string, user_id: string) =>

@@ -29,6 +29,9 @@ export interface Username {
   readonly deleted_by: string | null;
 }
 
+/** Live names of one person. What changes for all of them is done in one transaction, which nobody else is to wait long for. */
+export const MOST_NAMES = 20;
+
 /** As it is shown: one text for what looks alike, whatever keyboard it was typed on (RFC 8265 §3.3.2). */
 export const stableName = (username: string): string => username.normalize("NFC");
 
