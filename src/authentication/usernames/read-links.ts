@@ -3,7 +3,7 @@ import { readEmail, readPhone } from "../../directory/users/identifier.ts";
 import { refuseField } from "../../errors.ts";
 import { checkSmsCountry } from "../messages/sms-limits.ts";
 import type { Channels } from "../mfa/change-factors.ts";
-import { type Link, SCHEMES, type UsernameMfa } from "./username.ts";
+import type { Link, UsernameMfa } from "./username.ts";
 
 export interface ReadLinks {
   /** Of the customer that the name belongs to. */
