@@ -153,7 +153,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     const offer = config.demo && !options.follower ? await offerDemo(directory, config.database_url) : undefined;
     const { host, port } = config;
     // By its address: for `localhost` Fastify opens another server of its own, which no hook of ours knows.
-    const listening = lookup(host).then(({ address }) => app.listen({ host: address, port }));
+    const listening = addressOf(host).then((address) => app.listen({ host: address, port }));
     await listening.catch((error) => {
       offer?.withdraw();
       throw listenFault("PORT", host, port, error);
@@ -358,4 +358,10 @@ async function run(config: Config, options: ServerOptions): Promise<void> {
 function explainInLines(error: unknown): void {
   process.stderr.write(`${adviceOn(error)}\n`);
   process.exitCode = error instanceof ConfigError ? 2 : 1;
+}
+
+/** Of `localhost` the address that everybody finds it by, where it has that. */
+async function addressOf(host: string): Promise<string> {
+  const found = host === "localhost" ? await lookup(host, { family: 4 }).catch(() => undefined) : undefined;
+  return (found ?? (await lookup(host))).address;
 }

@@ -18,7 +18,11 @@ export async function serveWithWorkers(
   run: (config: Config, options: { readonly follower: boolean }) => Promise<void>,
   onWait: OnWait,
 ): Promise<void> {
-  if (cluster.isWorker) return run(config, { follower: cluster.worker?.id !== 1 });
+  if (cluster.isWorker) {
+    // They came by it, and neither what hashes passwords nor a report of a crash has any use for them.
+    delete process.env.MASTER_KEY;
+    return run(config, { follower: cluster.worker?.id !== 1 });
+  }
   // Their file may change meanwhile, and one that read it then would refuse what the others issue.
   const keys = config.master_keys.map((key) => Buffer.from(key).toString("base64")).join(",");
   const fork = () => cluster.fork({ MASTER_KEY: keys, MASTER_KEY_FILE: "" });

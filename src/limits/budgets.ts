@@ -123,12 +123,12 @@ export const budgets = {
   },
   sms_prefix_verified: { limit: 50, window: DAY, counts: "codes that went to one range of numbers and were entered" },
   secret_guess: {
-    limit: 20,
+    limit: 100,
     window: HOUR,
     counts: "wrong secrets of one client that has a short one, brought along by an import, from one source",
   },
   secret_guess_site: {
-    limit: 200,
+    limit: 1_000,
     window: HOUR,
     counts: "the same from one IPv6 site (/48), all of its networks together",
   },

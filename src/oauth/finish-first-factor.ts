@@ -1,5 +1,5 @@
 import type { PendingLogin } from "../authentication/mfa/mfa.ts";
-import { requireFactor } from "../authentication/mfa/require-factor.ts";
+import { passWithOne, requireFactor } from "../authentication/mfa/require-factor.ts";
 import type { AuthenticatedSubject } from "../authentication/subject.ts";
 import type { Client } from "../directory/clients/client.ts";
 import { lookUpClient } from "../directory/clients/find-client.ts";
@@ -37,7 +37,9 @@ export function readContinuation({ continuation }: PendingLogin): TokenContinuat
 export async function finishFirstFactor(oauth: Oauth, caller: Caller, proof: FirstProof): Promise<PersonTokens> {
   const { account, bearer, now } = caller;
   const { client, grant, audience, subject, lasting } = proof;
-  if (!bearer.scope.includes(NO_MFA)) {
+  if (bearer.scope.includes(NO_MFA)) {
+    await passWithOne(oauth.directory, account.account_id, subject);
+  } else {
     const continuation = () => tokenContinuation(proof);
     await requireFactor(oauth.directory, { account, client, grant_id: grant.id, subject, continuation, now });
   }

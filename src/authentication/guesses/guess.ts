@@ -98,9 +98,10 @@ export const forgiveFirst = (tx: Transaction, first: CountedGuess): Promise<void
  * What was guessed at is gone, and with it what the guesses closed; part of the transaction that sets another password.
  * Not for whoever shows less for that than a login takes: guesses at the factor behind a password are among these.
  */
-export function forgetGuesses(
+export async function forgetGuesses(
   tx: Transaction,
   { account_id, user_id }: { readonly account_id: string; readonly user_id: string },
 ): Promise<void> {
-  return updateForgotten(tx.db, account_id, user_id);
+  // In the order of whoever changes it.
+  for (const person of [`change ${user_id}`, user_id]) await updateForgotten(tx.db, account_id, person);
 }

@@ -49,14 +49,17 @@ function sendsTo({ sms_countries, country: own }: Account["settings"], country: 
   return country !== null && (sms_countries.length > 0 ? sms_countries : [own]).includes(country);
 }
 
+/** Whether an account's SMS go to a country's numbers at all; null for what is of none. */
+export const sendsSmsTo = ({ settings }: Account, country: string | null): boolean => sendsTo(settings, country);
+
 /**
  * For whoever sets a number that codes are to go to: that none would ever go there follows from the account's settings alone, so
  * they are told.
  *
  * @throws 400 invalid_request.
  */
-export function checkSmsCountry({ settings }: Account, country: string | null, path: string, said = "is"): void {
-  if (sendsTo(settings, country)) return;
+export function checkSmsCountry(account: Account, country: string | null, path: string, said = "is"): void {
+  if (sendsSmsTo(account, country)) return;
   throw refuseField(path, "country", `${said} of a country that this account sends no SMS to`);
 }
 

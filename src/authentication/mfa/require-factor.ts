@@ -5,6 +5,7 @@ import { type Refusal, refuse } from "../../errors.ts";
 import type { MasterKeys } from "../../secrets/master-keys.ts";
 import { reveal, type Secret } from "../../secrets/secret.ts";
 import { sealTicket } from "../../secrets/ticket.ts";
+import { forgiveFirst } from "../guesses/guess.ts";
 import type { AuthenticatedSubject } from "../subject.ts";
 import { asksForFactor, factorsOf, isShown } from "./factors.ts";
 import { firstFactor, LONGEST_PERSON, loginTicket, MFA_LIFETIME, type PendingLogin } from "./mfa.ts";
@@ -28,6 +29,17 @@ export interface FirstFactor {
 export async function requireFactor(directory: Directory, login: FirstFactor): Promise<void> {
   const pending = await pendingAfter(directory, login);
   if (pending) throw mfaRequired(directory.master_keys, login.account.account_id, pending);
+}
+
+/** Of a caller that asks nobody for a second factor a right code is the success that it is of others with both. */
+export async function passWithOne(
+  { storage }: Directory,
+  account_id: string,
+  { user_id, second_factor, amr }: AuthenticatedSubject,
+): Promise<void> {
+  const first = firstFactor(amr);
+  if (!second_factor || (first !== "sms" && first !== "email")) return;
+  await storage.write((tx) => forgiveFirst(tx, { account_id, budget: "numeric_guess", subject: user_id }));
 }
 
 /** The login that has to go on with a second factor; undefined where none is asked for. @throws 403 access_denied. */

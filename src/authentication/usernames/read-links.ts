@@ -1,7 +1,7 @@
 import type { Account } from "../../directory/accounts/account.ts";
 import { readEmail, readPhone } from "../../directory/users/identifier.ts";
 import { refuseField } from "../../errors.ts";
-import { checkSmsCountry } from "../messages/sms-limits.ts";
+import { checkSmsCountry, sendsSmsTo } from "../messages/sms-limits.ts";
 import type { Channels } from "../mfa/change-factors.ts";
 import type { Link, UsernameMfa } from "./username.ts";
 
@@ -72,9 +72,15 @@ export function channelsFor(mfa: UsernameMfa | null, { phone_number, email }: Re
   return { ...(wanted.includes("sms") ? { sms: phone_number } : {}), ...(wanted.includes("email") ? { email } : {}) };
 }
 
-/** As `channelsFor`, for whoever sets them. @throws 400 invalid_request also where no SMS would ever go to that number. */
+/**
+ * As `channelsFor`, for whoever sets them. Where they name none, a number to which no SMS would ever go is left out beside
+ * an address. @throws 400 invalid_request also where such a number is named, or all there is.
+ */
 export function channelsSet(mfa: UsernameMfa | null, read: ReadLinks, account: Account): Channels {
   const channels = channelsFor(mfa, read);
-  if (channels.sms !== undefined) checkSmsCountry(account, read.country ?? null, "links", "lead to a number");
+  const country = read.country ?? null;
+  if (channels.sms === undefined || sendsSmsTo(account, country)) return channels;
+  if (mfa?.oob_channels === undefined && channels.email !== undefined) return { email: channels.email };
+  checkSmsCountry(account, country, "links", "lead to a number");
   return channels;
 }

@@ -67,7 +67,9 @@ export async function selectUsernamesOf(
 /** The same, for whoever changes them by what they say: nobody else does meanwhile. Of more, from before, those changed last. */
 export async function holdUsernamesOf(db: Database, account_id: string, user_id: string): Promise<readonly Username[]> {
   const ids = namesOf(db, account_id, user_id).clearSelect().select("id");
-  const last = ids.orderBy("updated_at", "desc").orderBy("id", "desc").limit(MOST_NAMES);
+  // The one by which codes go is among them, however long ago it was changed.
+  const leads = sql`case when mfa is null then 1 else 0 end`;
+  const last = ids.orderBy(leads).orderBy("updated_at", "desc").orderBy("id", "desc").limit(MOST_NAMES);
   const names = namesOf(db, account_id, user_id).where("id", "in", last);
   return (await names.orderBy("id").forUpdate().execute()).map(decode);
 }

@@ -15,8 +15,10 @@ interface Right {
 }
 
 const key = randomBytes(32);
-/** Comparisons under way: whoever shows the same text from the same place waits for the same answer. */
+/** Comparisons under way: whoever shows the same text, from wherever, waits for the same answer. */
 const under_way = new Map<string, Promise<StoredSecret | undefined>>();
+/** … and from the same place is counted once. */
+const counting = new Map<string, Promise<StoredSecret | undefined>>();
 const remembered = new Map<string, Right>();
 const MEMORY = 10_000;
 
@@ -51,16 +53,24 @@ export async function guessWeak(
   const { secrets, spellings, ip } = guess;
   if (secrets.length === 0) return undefined;
   const texts = secrets.flatMap((one) => spellings.map((shown) => `${one.id} ${base64url(macOf(one, shown))}`));
-  const name = [ip, ...texts].join(" ");
-  const comparing = under_way.get(name) ?? compare(directory, client, guess);
-  under_way.set(name, comparing);
-  return comparing.finally(() => under_way.delete(name));
+  const name = texts.join(" ");
+  const { account_id } = client;
+  const compare = () => together(under_way, name, () => firstRight(account_id, secrets, spellings));
+  return together(counting, `${ip} ${name}`, () => count(directory, client, ip, compare));
 }
 
-async function compare(
+function together<T>(all: Map<string, Promise<T>>, name: string, begin: () => Promise<T>): Promise<T> {
+  const going = all.get(name) ?? begin().finally(() => all.delete(name));
+  all.set(name, going);
+  return going;
+}
+
+/** Counts what is compared, unless it is right: not at all where the guesses of that place are used up. */
+async function count(
   { storage, master_keys }: Pick<Directory, "storage" | "master_keys">,
   { account_id, id }: Client,
-  { secrets, spellings, ip }: WeakGuess,
+  ip: string,
+  compare: () => Promise<StoredSecret | undefined>,
 ): Promise<StoredSecret | undefined> {
   const charges = sourceCharges(master_keys, account_id, ip, ["secret_guess", "secret_guess_site"]).map((charge) => ({
     ...charge,
@@ -70,17 +80,29 @@ async function compare(
   if ((await takeBudgets(storage, charges, now)).some(({ allowed }) => !allowed)) return undefined;
   let counts = false;
   try {
-    for (const one of secrets)
-      for (const shown of spellings) {
-        if (!(await slowVerify(account_id, Buffer.from(one.digest).toString("utf8"), shown))) continue;
-        if (remembered.size >= MEMORY) remembered.clear();
-        remembered.set(one.id, { digest: one.digest, mac: macOf(one, shown) });
-        return one;
-      }
-    counts = true;
-    return undefined;
+    const right = await compare();
+    counts = right === undefined;
+    return right;
   } finally {
     // A right one was no guess, nor was what could not be compared because too many others are.
     if (!counts) await giveBack(storage, charges, now);
   }
+}
+
+/** @throws 503 temporarily_unavailable when too many wait for a slow hash. */
+async function firstRight(
+  account_id: string,
+  secrets: readonly StoredSecret[],
+  spellings: readonly Secret[],
+): Promise<StoredSecret | undefined> {
+  for (const one of secrets)
+    for (const shown of spellings) {
+      // Somebody else may have found out meanwhile.
+      const known = isRemembered(one, shown);
+      if (!known && !(await slowVerify(account_id, Buffer.from(one.digest).toString("utf8"), shown))) continue;
+      if (remembered.size >= MEMORY) remembered.clear();
+      remembered.set(one.id, { digest: one.digest, mac: macOf(one, shown) });
+      return one;
+    }
+  return undefined;
 }

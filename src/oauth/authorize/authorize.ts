@@ -9,7 +9,7 @@
  *
  * RFC 6749 §4.1–4.2, OpenID Connect Core §2, RFC 7636 §4.3, RFC 9207, RFC 9700 §2.1.
  */
-import { requireFactor } from "../../authentication/mfa/require-factor.ts";
+import { passWithOne, requireFactor } from "../../authentication/mfa/require-factor.ts";
 import type { AuthenticatedSubject } from "../../authentication/subject.ts";
 import { redeemCode } from "../../authentication/verification/redeem.ts";
 import { matchRedirectUri } from "../../directory/clients/callback.ts";
@@ -108,7 +108,10 @@ async function redeem(
     facts,
     now,
   });
-  if (bearer.scope.includes(NO_MFA)) return subject;
+  if (bearer.scope.includes(NO_MFA)) {
+    await passWithOne(oauth.directory, account.account_id, subject);
+    return subject;
+  }
   const continuation = () => continuationOf(request);
   await requireFactor(oauth.directory, { account, client, grant_id: grant.id, subject, continuation, now });
   return subject;

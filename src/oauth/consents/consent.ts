@@ -8,6 +8,7 @@ import { recordDeed } from "../../audit/audit.ts";
 import { authorizationsSince, pagesOfAuthorizations } from "../../authentication/sessions/sessions.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
+import { DEVICE_CODE } from "../../directory/clients/settings.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
 import type { Bearer } from "../../http/contract.ts";
 import { inPages } from "../../storage/pages.ts";
@@ -55,7 +56,8 @@ export async function actsAsStranger(
 ): Promise<boolean> {
   const client = await lookUpClient(directory, account_id, client_uuid);
   if (client?.origin !== "account") return true;
-  if (!isForeign(client)) return false;
+  // Of a device everybody is asked: it may be anybody's.
+  if (!isForeign(client) && !client.settings.grant_types.includes(DEVICE_CODE)) return false;
   const agreed = await lookUpAgreed(directory, { account_id, user_id, client_id: client.id, audience });
   return agreed?.includes(FOR_THEMSELVES) === true;
 }
