@@ -4,6 +4,7 @@
  */
 
 import { lookup } from "node:dns/promises";
+import { isIP } from "node:net";
 import ipaddr from "ipaddr.js";
 import { adviceOn } from "./advice.ts";
 import { recordDeed } from "./audit/audit.ts";
@@ -362,6 +363,7 @@ function explainInLines(error: unknown): void {
 
 /** Of `localhost` the address that everybody finds it by, where it has that. */
 async function addressOf(host: string): Promise<string> {
+  if (isIP(host) !== 0) return host;
   const found = host === "localhost" ? await lookup(host, { family: 4 }).catch(() => undefined) : undefined;
   return (found ?? (await lookup(host))).address;
 }
