@@ -174,6 +174,31 @@ describeOnBothEngines("closings", (engine) => {
     expect(await close(), "begins anew").toBe(1);
   });
 
+  it("of login codes begin anew with a right one where its client asks nobody for a second factor", async () => {
+    const settings = { numeric_guess_limit: 3 };
+    const scope = ["admin:accounts", "write:accounts:/auth/users/no-mfa"];
+    const own = await createTenant(latchkey, { settings, scope, client: { code_format: "numeric" } });
+    const { phone_number } = await addPerson(latchkey, own.account_id, {
+      factors: ["sms", "email"],
+      hash: QUICK_HASH,
+    });
+    const enter = (verification_code: string) => {
+      const named = { ident_type: "phone_number", ident: phone_number, audience: own.audience };
+      return token(own, { grant_type: "authorization_code", verification_code, ...named });
+    };
+    const hours: number[] = [];
+    for (let window = 0; window < 3; window++) {
+      const shown = await enter(await receiveCode(own, { connection: "sms", phone_number }));
+      expect(shown.status, shown.text).toBe(200);
+      for (const wrong of wrongGuesses("", 3)) expect((await enter(wrong)).status).toBe(400);
+      const refused = await enter("000000");
+      const seconds = Number(refused.headers.get("retry-after"));
+      await letPass(latchkey, "budgets", own.account_id, seconds + 1);
+      hours.push(Math.ceil(seconds / 3_600));
+    }
+    expect(hours).toEqual([1, 1, 1]);
+  });
+
   const CHOSEN = "a new battery";
   const guesses = async (own: Tenant, username: string, bearer = own.token, audience = own.audience) => {
     const guess = () => token(own, { grant_type: "password", username, password: "wrong password", audience }, bearer);
