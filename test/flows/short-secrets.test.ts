@@ -1,5 +1,8 @@
 /** Short secrets of clients that came by an import: who has the right one is let in, whoever guesses beside them. */
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { budgets } from "../../src/limits/budgets.ts";
+import { takeBudget } from "../../src/limits/limits.ts";
+import { sourceSubject } from "../../src/limits/source.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
@@ -69,9 +72,14 @@ describeOnBothEngines("a client's short secret", (engine) => {
   });
 
   it("is let in by a process that starts while strangers guess, who learn nothing there", async () => {
-    const { client_id } = await addClient(latchkey, tenant.account_id, {}, `guessed-${engine}`, SECRET);
+    const { id, client_id } = await addClient(latchkey, tenant.account_id, {}, `guessed-${engine}`, SECRET);
     expect(await ask(client_id, SECRET)).toBe(200);
-    for (let n = 0; n < MANY; n++) expect(await ask(client_id, `guess ${n}`, STRANGER), `guess ${n}`).toBe(401);
+    const { storage, directory } = latchkey.server.core;
+    const { account_id } = tenant;
+    const subject = `${id} ${sourceSubject(directory.master_keys, account_id, STRANGER)}`;
+    const cost = budgets.secret_guess.limit - 5;
+    await takeBudget(storage, { account_id, budget: "secret_guess", subject, cost }, storage.now());
+    for (let n = 0; n < 6; n++) expect(await ask(client_id, `guess ${n}`, STRANGER), `guess ${n}`).toBe(401);
     expect(await ask(client_id, SECRET)).toBe(200);
     await atAnother(async (url) => {
       expect(await ask(client_id, SECRET, STRANGER, url), "a guess too many").toBe(401);
