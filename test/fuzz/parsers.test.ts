@@ -26,7 +26,7 @@ import { addClient, createTenant, type Latchkey, startLatchkey, type Tenant } fr
 import { type Guided, guided } from "./guided.ts";
 
 /** Inputs of each parser. */
-const RUNS = Math.max(400, Number(process.env.FUZZ_REQUESTS ?? 0) / 200);
+const RUNS = Math.max(250, Number(process.env.FUZZ_REQUESTS ?? 0) / 200);
 const SEED = Number(process.env.FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 31));
 /** Milliseconds; no input may keep a parser busy. */
 const LONGEST = 250;

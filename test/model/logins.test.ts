@@ -18,7 +18,7 @@ import { type Command, PEOPLE, plan, type Turn } from "./commands.ts";
 import { forgetful } from "./forgetful.ts";
 import { Shop } from "./shop.ts";
 
-const STEPS = Number(process.env.MODEL_STEPS ?? 1_000);
+const STEPS = Number(process.env.MODEL_STEPS ?? 600);
 const LONG = 20_000;
 const SEEDS = new URL("./seeds.json", import.meta.url);
 const kept: readonly number[] = JSON.parse(readFileSync(SEEDS, "utf8"));

@@ -36,7 +36,7 @@ export async function showMe(directory: Directory, user: AccountUser, bearer: Be
 }
 
 /** Characters of scopes that the other accounts share: what one of them gives takes nothing of what another does. */
-const SHARED = 2_000_000;
+const SHARED = 200_000;
 
 /** One after the other, so that everybody else has turns in between; and for one address once at a time. */
 function showOthers(directory: Directory, account_id: string, canonical: string) {
