@@ -16,7 +16,7 @@ import { createTenantBeside } from "../support/tenants.ts";
 import { type Credentials, type Grown, grow, type Known, type Operation } from "./grow.ts";
 import { randomOf } from "./random.ts";
 
-const REQUESTS = Math.ceil(Number(process.env.FUZZ_REQUESTS ?? 12_000) / 2);
+const REQUESTS = Math.ceil(Number(process.env.FUZZ_REQUESTS ?? 16_000) / 2);
 const SEED = Number(process.env.FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 31));
 const LONG = 20_000;
 /** Milliseconds in which everything has to be answered: a hash alone may wait ten seconds before it is refused. */
