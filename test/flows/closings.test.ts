@@ -133,23 +133,18 @@ describeOnBothEngines("closings", (engine) => {
     expect(await closeMail(), "begins anew").toBe(1);
   });
 
-  it("of login codes get longer until the second factor behind them is shown, whoever has one of the channels", async () => {
-    const settings = { numeric_guess_limit: 3 };
-    const own = await createTenant(latchkey, { settings, client: { code_format: "numeric" } });
+  /** Somebody of two factors, who shows a code from their phone, and whose codes there are guessed at until they close. */
+  async function personByCodes(own: Tenant) {
     const { phone_number, email } = await addPerson(latchkey, own.account_id, {
       factors: ["sms", "email"],
       hash: QUICK_HASH,
     });
-    const { audience } = own;
     const enter = (verification_code: string) => {
-      const named = { ident_type: "phone_number", ident: phone_number, audience };
+      const named = { ident_type: "phone_number", ident: phone_number, audience: own.audience };
       return token(own, { grant_type: "authorization_code", verification_code, ...named });
     };
-    const showPhone = async () => {
-      const shown = await enter(await receiveCode(own, { connection: "sms", phone_number }));
-      expect(shown.body.error?.code, shown.text).toBe("mfa_required");
-      return shown.body.mfa_token as string;
-    };
+    const showCode = async () => enter(await receiveCode(own, { connection: "sms", phone_number }));
+    /** @returns for how many hours. */
     const close = async () => {
       for (const wrong of wrongGuesses("", 3)) expect((await enter(wrong)).status).toBe(400);
       const refused = await enter("000000");
@@ -157,6 +152,18 @@ describeOnBothEngines("closings", (engine) => {
       const seconds = Number(refused.headers.get("retry-after"));
       await letPass(latchkey, "budgets", own.account_id, seconds + 1);
       return Math.ceil(seconds / 3_600);
+    };
+    return { email, showCode, close };
+  }
+
+  it("of login codes get longer until the second factor behind them is shown, whoever has one of the channels", async () => {
+    const settings = { numeric_guess_limit: 3 };
+    const own = await createTenant(latchkey, { settings, client: { code_format: "numeric" } });
+    const { email, showCode, close } = await personByCodes(own);
+    const showPhone = async () => {
+      const shown = await showCode();
+      expect(shown.body.error?.code, shown.text).toBe("mfa_required");
+      return shown.body.mfa_token as string;
     };
     const hours: number[] = [];
     for (let window = 0; window < 3; window++) {
@@ -178,23 +185,12 @@ describeOnBothEngines("closings", (engine) => {
     const settings = { numeric_guess_limit: 3 };
     const scope = ["admin:accounts", "write:accounts:/auth/users/no-mfa"];
     const own = await createTenant(latchkey, { settings, scope, client: { code_format: "numeric" } });
-    const { phone_number } = await addPerson(latchkey, own.account_id, {
-      factors: ["sms", "email"],
-      hash: QUICK_HASH,
-    });
-    const enter = (verification_code: string) => {
-      const named = { ident_type: "phone_number", ident: phone_number, audience: own.audience };
-      return token(own, { grant_type: "authorization_code", verification_code, ...named });
-    };
+    const { showCode, close } = await personByCodes(own);
     const hours: number[] = [];
     for (let window = 0; window < 3; window++) {
-      const shown = await enter(await receiveCode(own, { connection: "sms", phone_number }));
+      const shown = await showCode();
       expect(shown.status, shown.text).toBe(200);
-      for (const wrong of wrongGuesses("", 3)) expect((await enter(wrong)).status).toBe(400);
-      const refused = await enter("000000");
-      const seconds = Number(refused.headers.get("retry-after"));
-      await letPass(latchkey, "budgets", own.account_id, seconds + 1);
-      hours.push(Math.ceil(seconds / 3_600));
+      hours.push(await close());
     }
     expect(hours).toEqual([1, 1, 1]);
   });

@@ -229,24 +229,27 @@ describe("a row that somebody holds for long", () => {
 });
 
 describe("a database whose transactions are isolated from each other", () => {
-  it.each(["repeatable read", "serializable"])("more than ours need (%s) isolates ours as any other", async (level) => {
-    const { database_url, drop } = await createTestDatabase("postgres");
-    await isolate(database_url, level);
-    const storage = await openPostgres({ url: database_url, strict: false });
-    await storage.write(async ({ db }) => {
-      await sql`create table test_rows (id text primary key, n bigint not null)`.execute(db);
-      await sql`insert into test_rows values ('a', 0)`.execute(db);
-    });
-    const look = sql<{ n: number }>`select n from test_rows`;
-    const count = sql`update test_rows set n = n + 1`;
-    const seen = await storage.write(async ({ db }) => {
-      await look.execute(db);
-      await storage.write((other) => count.execute(other.db));
-      await count.execute(db);
-      return (await look.execute(db)).rows;
-    });
-    expect(seen).toEqual([{ n: 2 }]);
-    await storage.close();
-    await drop();
-  });
+  it.each(["repeatable read", "serializable"])(
+    "by their default (%s) does not isolate ours more than they need",
+    async (level) => {
+      const { database_url, drop } = await createTestDatabase("postgres");
+      await isolate(database_url, level);
+      const storage = await openPostgres({ url: database_url, strict: false });
+      await storage.write(async ({ db }) => {
+        await sql`create table test_rows (id text primary key, n bigint not null)`.execute(db);
+        await sql`insert into test_rows values ('a', 0)`.execute(db);
+      });
+      const look = sql<{ n: number }>`select n from test_rows`;
+      const count = sql`update test_rows set n = n + 1`;
+      const seen = await storage.write(async ({ db }) => {
+        await look.execute(db);
+        await storage.write((other) => count.execute(other.db));
+        await count.execute(db);
+        return (await look.execute(db)).rows;
+      });
+      expect(seen).toEqual([{ n: 2 }]);
+      await storage.close();
+      await drop();
+    },
+  );
 });
