@@ -14,7 +14,7 @@ type Options = { readonly customOptions?: object; readonly onCreate?: typeof mea
 type Compile = (route: { readonly httpPart?: string; readonly schema?: unknown }) => Compiled;
 
 /** Fastify's compilers, as far as this file needs to know them. */
-type Compiler = (externals: unknown, options: Options) => Compile;
+type Compiler = (externals: unknown, options?: Options) => Compile;
 
 export interface LateCompilers {
   /** For Fastify's `compilersFactory`. */
@@ -31,12 +31,12 @@ export function lateCompilers(): LateCompilers {
   const late =
     (compiler: Compiler): Compiler =>
     (externals, options) => {
-      const compile = compiler(externals, options);
+      const shared = sharedBy(compiler, externals, options);
       return (route) => {
         let made: Compiled | undefined;
         const make = () => {
           waiting.delete(make);
-          made = compile(route);
+          made = shared(route);
           return made;
         };
         waiting.add(make);
@@ -70,13 +70,40 @@ export function lateCompilers(): LateCompilers {
   };
 }
 
+const everywhere = new Map<Compiler, Map<string, Compiled>>();
+
+/** Routes have most of their schemas in common, a refusal above all, and servers of one process all: one is made of each. */
+function sharedBy(compiler: Compiler, externals: unknown, options?: Options): Compile {
+  const made = entry(everywhere, compiler, () => new Map<string, Compiled>());
+  let compile: Compile | undefined;
+  return (route) => {
+    const asked = [externals, options?.customOptions, route.httpPart, route.schema];
+    return entry(made, JSON.stringify(asked, unlessForPeople), () => {
+      compile ??= compiler(externals, options);
+      return compile(route);
+    });
+  };
+}
+
+function entry<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  const known = map.get(key);
+  if (known !== undefined) return known;
+  const made = make();
+  map.set(key, made);
+  return made;
+}
+
+/** A member that is called `description` has a schema there, and no text. */
+const unlessForPeople = (keyword: string, value: unknown) =>
+  keyword === "description" && typeof value === "string" ? undefined : value;
+
 const ajv = AjvCompiler() as unknown as Compiler;
 const buildValidator: Compiler = (externals, options) => ajv(externals, { ...options, onCreate: measureTexts });
 
 /** Path, query and headers are text, so that their numbers are read from it; a JSON body says what it means. */
 const judgeByPart: Compiler = (externals, options) => {
   const coercing = buildValidator(externals, options);
-  const ofBodies = judgeBodies(externals, { customOptions: { ...options.customOptions, coerceTypes: false } });
+  const ofBodies = judgeBodies(externals, { customOptions: { ...options?.customOptions, coerceTypes: false } });
   return (route) => (route.httpPart === "body" ? ofBodies : coercing)(route);
 };
 
@@ -85,7 +112,7 @@ const judgeByPart: Compiler = (externals, options) => {
  * would be work out of all proportion.
  */
 const judgeBodies: Compiler = (externals, options) => {
-  const toFirst = buildValidator(externals, { customOptions: { ...options.customOptions, allErrors: false } });
+  const toFirst = buildValidator(externals, { customOptions: { ...options?.customOptions, allErrors: false } });
   let toLast: Compile | undefined;
   return (route) => {
     const findFirst = toFirst(route);

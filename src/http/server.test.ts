@@ -19,6 +19,24 @@ function openTestHttp() {
   return { app, lines, observed };
 }
 
+it("reads numbers out of a query and none out of a body, by one schema, and writes by what a route declares", async () => {
+  const { app } = openTestHttp();
+  const limit = { type: "object", properties: { limit: { type: "integer" } } };
+  const saying = (description: string, member: string) => ({
+    200: { type: "object", description, properties: { [member]: { type: "integer" } } },
+  });
+  const both = { limit: 1, length: 2 };
+  app.get("/query", { schema: { querystring: limit, response: saying("one", "limit") } }, async () => both);
+  app.post("/body", { schema: { body: limit, response: saying("one", "length") } }, async () => both);
+  app.get("/other", { schema: { querystring: limit, response: saying("other", "limit") } }, async () => both);
+  for (const url of ["/query?limit=7", "/other?limit=7"]) expect((await app.inject(url)).body).toBe('{"limit":1}');
+  for (const url of ["/query?limit=x", "/other?limit=x"]) expect((await app.inject(url)).statusCode).toBe(400);
+  const post = (body: object) => app.inject({ method: "POST", url: "/body", body });
+  expect((await post({ limit: 7 })).body).toBe('{"length":2}');
+  const { statusCode, body } = await post({ limit: "7" });
+  expect([statusCode, JSON.parse(body).error.errors[0].path]).toEqual([400, "limit"]);
+});
+
 it("refuses JSON that is nested without end, whatever is in it", async () => {
   const { app } = openTestHttp();
   const post = (depth: number, inner: string) =>
