@@ -23,9 +23,10 @@ const alias = [
   { find: /^typebox\/(\w+)$/, replacement: packed("typebox/$1") },
 ];
 
+// Files of one worker share what it has loaded and warmed up, and nothing else: each starts servers of its own.
 const project = (name: string, ...include: string[]) => ({
   resolve: { alias },
-  test: { name, include, testTimeout: 180_000, hookTimeout: 180_000 },
+  test: { name, include, isolate: false, testTimeout: 180_000, hookTimeout: 180_000 },
 });
 /** Of tests that come to the rooms from outside. */
 const outside = (name: string, ...include: string[]) => {
