@@ -3,8 +3,6 @@
  * installs the hooks and starts the workers. Nothing else in the house does any of this.
  */
 
-import { lookup } from "node:dns/promises";
-import { isIP } from "node:net";
 import ipaddr from "ipaddr.js";
 import { adviceOn } from "./advice.ts";
 import { recordDeed } from "./audit/audit.ts";
@@ -18,7 +16,8 @@ import { sweeps as authenticationSweeps } from "./authentication/sweeps.ts";
 import { usernameRoutes } from "./authentication/usernames/routes.ts";
 import { passwordlessRoutes } from "./authentication/verification/routes.ts";
 import { checkSettings } from "./check-settings.ts";
-import { type Config, ConfigError, listenFault, readConfig } from "./config.ts";
+import { addressOf, listenFault } from "./config/listen.ts";
+import { type Config, ConfigError, readConfig } from "./config.ts";
 import { type Core, openCore } from "./core.ts";
 import type { RenderCode } from "./delivery/kinds.ts";
 import { sandboxRoutes } from "./delivery/routes.ts";
@@ -85,7 +84,7 @@ import { serveMetrics } from "./telemetry/metrics-server.ts";
 import { openTracing, type Tracing } from "./telemetry/tracing.ts";
 import { keySweep, type NoteRotated } from "./tokens/keys/rotate-key.ts";
 import { tuneEngine } from "./tune-engine.ts";
-import { serveWithWorkers } from "./workers.ts";
+import { environment, serveWithWorkers } from "./workers.ts";
 
 export interface RunningServer {
   readonly app: App;
@@ -316,7 +315,7 @@ async function readinessOf({ storage, directory }: Core, counts: Parts["counts"]
 export async function serve(options: ServerOptions = {}, explain: (error: unknown) => void = explainInLines) {
   tuneEngine();
   try {
-    const config = readConfig(process.env, { check: checkSettings });
+    const config = readConfig(await environment(), { check: checkSettings });
     if (config.workers > 1) {
       const onWait: OnWait = (migration) => waitOf(openLogger(config.log_level))(migration);
       await serveWithWorkers(config, (own, as) => run(own, { ...options, ...as }), onWait);
@@ -359,11 +358,4 @@ async function run(config: Config, options: ServerOptions): Promise<void> {
 function explainInLines(error: unknown): void {
   process.stderr.write(`${adviceOn(error)}\n`);
   process.exitCode = error instanceof ConfigError ? 2 : 1;
-}
-
-/** Of `localhost` the address that everybody finds it by, where it has that. */
-async function addressOf(host: string): Promise<string> {
-  if (isIP(host) !== 0) return host;
-  const found = host === "localhost" ? await lookup(host, { family: 4 }).catch(() => undefined) : undefined;
-  return (found ?? (await lookup(host))).address;
 }

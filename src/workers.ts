@@ -1,5 +1,6 @@
 import cluster from "node:cluster";
-import type { Config } from "./config.ts";
+import { on } from "node:events";
+import type { Config, Environment } from "./config.ts";
 import { migrate, type OnWait } from "./storage/migrate.ts";
 import { openClusterMetrics } from "./telemetry/metrics.ts";
 import { serveMetrics } from "./telemetry/metrics-server.ts";
@@ -7,6 +8,22 @@ import { serveMetrics } from "./telemetry/metrics-server.ts";
 /** Milliseconds before one that died is replaced; twice as long each time until one serves again. */
 const FIRST_PAUSE = 1_000;
 const LONGEST_PAUSE = 30_000;
+
+const ASKING = "master_keys";
+
+/**
+ * What settings are read from. A worker asks its parent for the master keys: what a process was started with can be
+ * read beside it, and neither what hashes passwords nor a report of a crash has any use for them.
+ */
+export async function environment(): Promise<Environment> {
+  if (!cluster.isWorker) return process.env;
+  const heard = on(process, "message");
+  process.send?.(ASKING);
+  delete process.env.MASTER_KEY;
+  for await (const [{ master_keys }] of heard)
+    if (master_keys !== undefined) return { ...process.env, MASTER_KEY: master_keys, MASTER_KEY_FILE: undefined };
+  throw new Error("the parent has gone");
+}
 
 /**
  * WORKERS processes that share the port, with the master keys that their parent read. It only keeps them running: one that
@@ -18,14 +35,13 @@ export async function serveWithWorkers(
   run: (config: Config, options: { readonly follower: boolean }) => Promise<void>,
   onWait: OnWait,
 ): Promise<void> {
-  if (cluster.isWorker) {
-    // They came by it, and neither what hashes passwords nor a report of a crash has any use for them.
-    delete process.env.MASTER_KEY;
-    return run(config, { follower: cluster.worker?.id !== 1 });
-  }
+  if (cluster.isWorker) return run(config, { follower: cluster.worker?.id !== 1 });
   // Their file may change meanwhile, and one that read it then would refuse what the others issue.
-  const keys = config.master_keys.map((key) => Buffer.from(key).toString("base64")).join(",");
-  const fork = () => cluster.fork({ MASTER_KEY: keys, MASTER_KEY_FILE: "" });
+  const master_keys = config.master_keys.map((key) => Buffer.from(key).toString("base64")).join(",");
+  const fork = () => {
+    const worker = cluster.fork();
+    worker.on("message", (asked) => void (asked === ASKING && worker.send({ master_keys })));
+  };
   let stopping = false;
   let worst = 0;
   const stop = () => {

@@ -1,5 +1,6 @@
+import { once } from "node:events";
 import { createServer } from "node:http";
-import { listenFault } from "../config.ts";
+import { addressOf, listenFault } from "../config/listen.ts";
 import type { Metrics } from "./metrics.ts";
 
 /** Serves the figures at /metrics of a port of their own. */
@@ -15,9 +16,9 @@ export async function serveMetrics(
       () => response.writeHead(500).end(),
     );
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", (error) => reject(listenFault("METRICS_PORT", host, port, error)));
-    server.listen(port, host, resolve);
+  const listening = addressOf(host).then((address) => once(server.listen(port, address), "listening"));
+  await listening.catch((error) => {
+    throw listenFault("METRICS_PORT", host, port, error);
   });
   return () =>
     new Promise((resolve) => {

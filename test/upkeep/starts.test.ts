@@ -116,6 +116,7 @@ describe("a start", () => {
     await createTenantBeside(database_url, server.url, PUBLIC_URL);
     const listening = () => [...server.output().matchAll(/"pid":(\d+).*"listening"/g)].map(([, pid]) => Number(pid));
     const [victim = 0] = await until("both workers", () => (listening().length === 2 ? listening() : undefined));
+    for (const pid of listening()) expect(readFileSync(`/proc/${pid}/environ`, "utf8")).not.toContain(MASTER_KEY);
     writeFileSync(MASTER_KEY_FILE, Buffer.alloc(32, 99).toString("base64"));
     process.kill(victim, "SIGKILL");
     await until("a third worker", () => listening().length === 3 || undefined);
