@@ -38,7 +38,7 @@ import { isWithin, openEgress, parseRange } from "./egress/egress.ts";
 import { serveDocs, version } from "./http/docs.ts";
 import { type App, openHttp } from "./http/server.ts";
 import { type Readiness, systemRoutes } from "./http/system-routes.ts";
-import { budgetSweep, rememberedBudgetSweep } from "./limits/limits.ts";
+import { budgetSweep, rememberedBudgetSweep, unclosedBudgetSweep } from "./limits/limits.ts";
 import { loadModules } from "./load-modules.ts";
 import { accountUserSelfRoutes } from "./oauth/account-user/routes.ts";
 import { authorizeRoutes } from "./oauth/authorize/routes.ts";
@@ -198,7 +198,7 @@ export function sweepsOf({ directory, tokens }: Core) {
     };
     return recordDeed(tx, { ...about, actor: { id: null, context: {} } });
   };
-  const budgets = [budgetSweep, rememberedBudgetSweep];
+  const budgets = [budgetSweep, rememberedBudgetSweep, unclosedBudgetSweep];
   const own = [
     ...budgets,
     outboxSweep,

@@ -3,7 +3,7 @@ import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../
 import { masterKeys } from "../secrets/master-keys.ts";
 import { openStorage } from "../storage/open.ts";
 import type { Storage } from "../storage/storage.ts";
-import type { Charge } from "./budgets.ts";
+import type { BudgetName, Charge } from "./budgets.ts";
 import {
   budgetSweep,
   chargeAll,
@@ -13,6 +13,7 @@ import {
   spendBudget,
   takeBudget,
   takeBudgets,
+  unclosedBudgetSweep,
 } from "./limits.ts";
 import { siteSubject, sourceSubject } from "./source.ts";
 
@@ -182,6 +183,27 @@ describeOnBothEngines("limits", (engine) => {
     const left = await storage.read.selectFrom("budgets").select("subject").where("subject", "like", "%-%").execute();
     const those = left.map(({ subject }) => subject).filter((subject) => /^(old|kept)-/.test(subject));
     expect(those.sort()).toEqual(["kept-failures", "kept-level"]);
+  });
+
+  it("sweeps wrong passwords that closed nothing after a week, and neither a closing nor wrong codes", async () => {
+    const of = async (subject: string, budget: BudgetName, days: number, remembered: { level?: number } = {}) => {
+      await takeBudget(storage, send(subject, { budget }), storage.now() - days * 86_400_000);
+      await storage.write(async ({ db }) => {
+        const row = db.updateTable("budgets").set({ failures: 9, ...remembered });
+        await row.where("subject", "=", subject).execute();
+      });
+    };
+    for (const subject of ["week-a", "week-b", "week-c"]) await of(subject, "factor_guess", 8);
+    await of("week-young", "factor_guess", 6);
+    await of("week-closed", "factor_guess", 8, { level: 1 });
+    await of("week-codes", "numeric_guess", 8);
+    for (const swept of [2, 1, 0]) expect(await unclosedBudgetSweep.sweep(storage, 2)).toBe(swept);
+    const left = await storage.read
+      .selectFrom("budgets")
+      .select("subject")
+      .where("subject", "like", "week-%")
+      .execute();
+    expect(left.map(({ subject }) => subject).sort()).toEqual(["week-closed", "week-codes", "week-young"]);
   });
 });
 

@@ -14,6 +14,7 @@ import {
   costOf,
   deleteEndedBudgets,
   deleteRememberedBudgets,
+  deleteUnclosedBudgets,
   keyOf,
   selectBudget,
   takeStatement,
@@ -120,4 +121,10 @@ export const budgetSweep = {
 export const rememberedBudgetSweep = {
   name: "remembered budgets",
   sweep: (storage: Storage, batch: number) => deleteRememberedBudgets(storage, storage.now(), batch),
+};
+
+/** For the janitor: wrong passwords and second factors that closed nothing, of people and of names that strangers made up. */
+export const unclosedBudgetSweep = {
+  name: "unclosed budgets",
+  sweep: (storage: Storage, batch: number) => deleteUnclosedBudgets(storage, storage.now(), batch),
 };

@@ -107,6 +107,8 @@ export async function selectBudget(
 const DAY = 86_400_000;
 /** Levels and failures outlive their window, so that a patient guesser starts no new life every day. */
 const MEMORY = 90 * DAY;
+/** To begin anew by waiting so long is worth less than to go on: ten a day, where a window is at its longest. */
+const MEMORY_OF_UNCLOSED = 7 * DAY;
 
 const ended = (storage: Storage, which: RawBuilder<unknown>, batch: number) =>
   deleteEnded(storage, { table: "budgets", key: ["budget", "subject"], by: "window_ends_at", which }, batch);
@@ -118,3 +120,9 @@ export const deleteEndedBudgets = (storage: Storage, now: number, batch: number)
 /** @returns how many there were, at most `batch`. */
 export const deleteRememberedBudgets = (storage: Storage, now: number, batch: number) =>
   ended(storage, sql`window_ends_at < ${instant(now - MEMORY)} and (failures > 0 or level > 0)`, batch);
+
+/** Of wrong passwords and second factors that closed nothing. @returns how many there were, at most `batch`. */
+export function deleteUnclosedBudgets(storage: Storage, now: number, batch: number) {
+  const [budget, before] = ["factor_guess", instant(now - MEMORY_OF_UNCLOSED)];
+  return ended(storage, sql`budget = ${budget} and window_ends_at < ${before} and failures > 0 and level = 0`, batch);
+}

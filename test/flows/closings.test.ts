@@ -1,6 +1,6 @@
 /** Guesses at passwords and second factors: what closes a way in, for how long, and what opens it again. */
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { budgetSweep } from "../../src/limits/limits.ts";
+import { sweepsOf } from "../../src/start-server.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
@@ -46,6 +46,11 @@ describeOnBothEngines("closings", (engine) => {
     await letPass(latchkey, "budgets", own.account_id, seconds + 1);
     return Math.ceil(seconds / 3_600);
   };
+  /** As the janitor would by now. */
+  const sweep = async () => {
+    const { core } = latchkey.server;
+    for (const one of sweepsOf(core).filter(({ name }) => name.endsWith("budgets"))) await one.sweep(core.storage, 100);
+  };
 
   it("of a second factor get longer until it is shown, however often the password before it is", async () => {
     const own = await createTenant(latchkey, { settings: { factor_guess_limit: 3 } });
@@ -79,7 +84,7 @@ describeOnBothEngines("closings", (engine) => {
       for (const late of [48, 48, 0]) {
         expect(await show("wrong password")).toBe(400);
         await wait(late);
-        await budgetSweep.sweep(latchkey.server.core.storage, 100);
+        await sweep();
       }
       expect(await closedFor(own, email)).toBe(hours);
     }
@@ -92,6 +97,37 @@ describeOnBothEngines("closings", (engine) => {
       expect(await show(PASSWORD), "what was before a success does not").toBe(200);
       await wait(48);
     }
+  });
+
+  it("are forgotten a week after wrong ones that made none, and whether anybody is called so", async () => {
+    const own = await createTenant(latchkey, { settings: { factor_guess_limit: 3 } });
+    const { email } = await addPerson(latchkey, own.account_id, { hash: QUICK_HASH });
+    const closed = await addPerson(latchkey, own.account_id, { hash: QUICK_HASH });
+    const names = [email, "nobody@example.com", "nobody"];
+    const guess = async (username: string, count: number) => {
+      for (let n = 0; n < count; n++)
+        expect((await token(own, { ...about(own, username), password: "wrong password" })).status).toBe(400);
+    };
+    const rows = async () => {
+      const budgets = latchkey.server.core.storage.read.selectFrom("budgets").select("subject");
+      return (await budgets.where("account_id", "=", own.account_id).where("failures", ">", 0).execute()).length;
+    };
+    await guess(closed.email, 3);
+    for (const name of names) await guess(name, 2);
+    for (const [days, left] of [
+      [6, 4],
+      [2, 1],
+    ] as const) {
+      await letPass(latchkey, "budgets", own.account_id, days * 24 * 3_600);
+      await sweep();
+      expect(await rows(), `after ${days} more days`).toBe(left);
+    }
+    for (const name of names) {
+      await guess(name, 3);
+      expect(await closedFor(own, name)).toBe(1);
+    }
+    await guess(closed.email, 3);
+    expect(await closedFor(own, closed.email), "what closed is remembered").toBe(2);
   });
 
   it("of a recovery get longer until both of its channels are shown, however often whoever has one shows that", async () => {

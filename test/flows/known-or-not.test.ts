@@ -4,7 +4,16 @@ import { sendCode } from "../../src/authentication/verification/send.ts";
 import { findAccount } from "../../src/directory/accounts/find-account.ts";
 import { findClient } from "../../src/directory/clients/find-client.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
-import { addUser, askForCode, authorize, createTenant, type Latchkey, startLatchkey } from "../support/latchkey.ts";
+import {
+  addUser,
+  askForCode,
+  authorize,
+  call,
+  createTenant,
+  type Latchkey,
+  startLatchkey,
+} from "../support/latchkey.ts";
+import { PASSWORD } from "../support/people.ts";
 import { countRows, difference } from "../support/rows.ts";
 
 describeOnBothEngines("known or not", (engine) => {
@@ -51,6 +60,27 @@ describeOnBothEngines("known or not", (engine) => {
       counts[phone_number] = [of("budgets"), of("verification_codes"), of("login_sessions")];
     }
     expect(new Set(Object.values(counts).map(String)).size, JSON.stringify(counts)).toBe(1);
+  });
+
+  it("asks the same of the database for a wrong password and a recovery, whoever is named", async () => {
+    const tenant = await createTenant(latchkey);
+    const { audience } = tenant;
+    const post = (path: string, json: object) =>
+      call(`${tenant.base}/auth/${path}`, { method: "POST", token: tenant.token, json });
+    const made = await post("users", { username: "grace", password: PASSWORD });
+    expect(made.status, made.text).toBe(200);
+    const asks = async (username: string) => {
+      asked.length = 0;
+      const about = { username, audience };
+      expect((await post("token", { grant_type: "password", password: "wrong password", ...about })).status).toBe(400);
+      expect((await post("mfa/recovery", { challenge_type: "oob", oob_channel: "sms", ...about })).status).toBe(200);
+      return ["usernames", "users", "passwords", "factors", "budgets"].map(
+        (table) => `${table} ${asked.filter((text) => text.includes(`"${table}"`)).length}`,
+      );
+    };
+    await asks("warm");
+    expect(await asks("nobody")).toEqual(await asks("grace"));
+    expect(await asks("nobody@example.com")).toEqual(await asks(tenant.user.email));
   });
 
   it("writes the same rows for known and unknown people when a wrong guess closes their numeric codes", async () => {

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { pagesOfAuthorizations } from "../../src/authentication/sessions/sessions.ts";
 import { sweeps as authenticationSweeps } from "../../src/authentication/sweeps.ts";
 import { sqlitePath } from "../../src/config.ts";
-import { budgetSweep, rememberedBudgetSweep } from "../../src/limits/limits.ts";
+import { budgetSweep, rememberedBudgetSweep, unclosedBudgetSweep } from "../../src/limits/limits.ts";
 import { familiesSince, pagesOfFamilies } from "../../src/oauth/refresh/find-family.ts";
 import { sweeps as oauthSweeps } from "../../src/oauth/sweeps.ts";
 import { countOutbox, outboxSweep } from "../../src/outbox/counts.ts";
@@ -268,6 +268,7 @@ describe("what runs on SQLite for a request", () => {
       expect(swept).toEqual(tables);
       await budgetSweep.sweep(storage, 10);
       await rememberedBudgetSweep.sweep(storage, 10);
+      await unclosedBudgetSweep.sweep(storage, 10);
       await countOutbox(storage);
       const keys_under_way = [{ account_id: "P", id: "1" }].concat({ account_id: "P", id: "2" });
       await storage.write((tx) => updateClaimRenewed(tx.db, "me", keys_under_way, instant(0)));
@@ -282,6 +283,7 @@ describe("what runs on SQLite for a request", () => {
     expect(rare.toSorted()).toEqual([
       "budgets_ended (window_ends_at<?)",
       "budgets_remembered (window_ends_at<?)",
+      "budgets_unclosed (budget=? AND window_ends_at<?)",
       "outbox_expiry (expires_at<?)",
       "outbox_failed (state=? AND finished_at>?)",
       "outbox_queues (state=?)",

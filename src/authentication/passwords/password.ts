@@ -52,17 +52,17 @@ async function matches(account_id: string, hash: string | undefined, text: Secre
 }
 
 /**
- * Which of these kinds it is of this user, or undefined. One comparison is made, whoever it is: six digits are held against the
- * PIN where there is one and it may be used, anything else against the password.
+ * Which of these kinds it is of this person, or undefined. One look and one comparison are made, whoever it is, somebody who is
+ * not known too: six digits are held against the PIN where there is one and it may be used, anything else against the password.
  */
 export async function checkPassword(
   { read }: Storage,
   account_id: string,
-  user_id: string | undefined,
+  user_id: string,
   kinds: readonly PasswordKind[],
   text: Secret,
 ): Promise<PasswordRow | undefined> {
-  const stored = user_id === undefined ? [] : await selectPassword(read, account_id, user_id);
+  const stored = await selectPassword(read, account_id, user_id);
   const usable = stored.filter(({ kind }) => kinds.includes(kind));
   const pin = /^\d{6}$/.test(reveal(text)) ? usable.find(({ kind }) => kind === "pin") : undefined;
   const row = pin ?? usable.find(({ kind }) => kind === "password");

@@ -54,7 +54,7 @@ async function compare(directory: Directory, login: PasswordLogin, guesser: Gues
   const follows =
     user !== undefined && login.asks_for_factor && asksForFactor(account, user.second_factor === 1, "pwd", user.type);
   const kinds = follows && login.pin ? (["password", "pin"] as const) : (["password"] as const);
-  const comparing = checkPassword(storage, account_id, user?.id, kinds, login.password);
+  const comparing = checkPassword(storage, account_id, person, kinds, login.password);
   const shown = await comparing.catch(orGiveBack(directory, guesser));
   const wrong = () => refuse("invalid_grant", { message: "The user name or the password is wrong." });
   if (!user || !shown) {

@@ -22,7 +22,8 @@ export async function findNamedPerson(
   const { storage, master_keys } = directory;
   const { user_type } = settings;
   const named = await selectUsername(storage.read, account_id, username);
-  const owner = named && (await lookUpUser(directory, account_id, named.user_id));
+  // Where there is none, nobody is looked for: a stopwatch tells no name by it.
+  const owner = await lookUpUser(directory, account_id, named?.user_id ?? "x:");
   const named_id = owner?.type === user_type ? owner.id : undefined;
   const identifier = namedBy(username);
   if (identifier.type !== "email") return named_id ?? unknownPerson(master_keys, account_id, user_type, identifier);

@@ -80,7 +80,7 @@ export interface ProvenClient extends Client {
 /** Who shows a secret, such as a request. */
 export interface Sender {
   readonly account_id: string;
-  /** Asked for only where they guess. */
+  /** Asked for only where they show a short secret, or guess at one. */
   readonly ip: string;
 }
 
@@ -154,10 +154,10 @@ async function matchSecret(
     return found.length > 0 ? found : undefined;
   };
   let held = (await secrets.get(key, load)) ?? [];
-  let known = findKnown(held, spellings, now);
+  let known = findKnown(held, sender, spellings, now);
   if (!known && !fresh) {
     held = (await secrets.reload(key, load)) ?? (await secrets.get(key, load)) ?? [];
-    known = findKnown(held, spellings, now);
+    known = findKnown(held, sender, spellings, now);
   }
   if (known) return known;
   const weak = held.filter((one) => one.algorithm === "argon2id" && isGood(one, now));
@@ -167,13 +167,14 @@ async function matchSecret(
 /** One of which it is known without a slow hash that it is what was shown. */
 function findKnown(
   secrets: readonly StoredSecret[],
+  sender: Sender,
   spellings: readonly Secret[],
   now: Instant,
 ): StoredSecret | undefined {
   for (const shown of spellings) {
     const digest = sha256(reveal(shown));
     const isShown = (one: StoredSecret) =>
-      one.algorithm === "argon2id" ? isRemembered(one, shown) : sameBytes(one.digest, digest);
+      one.algorithm === "argon2id" ? isRemembered(one, shown, sender.ip) : sameBytes(one.digest, digest);
     const known = secrets.find((one) => isGood(one, now) && isShown(one));
     if (known) return known;
   }

@@ -20,14 +20,21 @@ const under_way = new Map<string, Promise<StoredSecret | undefined>>();
 /** … and from the same place is counted once. */
 const counting = new Map<string, Promise<StoredSecret | undefined>>();
 const remembered = new Map<string, Right>();
+/** Where it was shown. */
+const places = new Set<string>();
 const MEMORY = 10_000;
 
-/** Whether this process has seen that text to be right: to find that out is no guess, and takes no slow hash. */
-export function isRemembered(one: StoredSecret, shown: Secret): boolean {
+/** Whether this process has seen that text to be right, and from there: to find that out is no guess, and takes no slow hash. */
+export const isRemembered = (one: StoredSecret, shown: Secret, ip: string): boolean =>
+  places.has(placeOf(one, ip)) && isRight(one, shown);
+
+/** Who shows it elsewhere may guess, so that is for those alone who have counted it. */
+function isRight(one: StoredSecret, shown: Secret): boolean {
   const known = remembered.get(one.id);
   return known !== undefined && sameBytes(known.digest, one.digest) && sameBytes(known.mac, macOf(one, shown));
 }
 
+const placeOf = ({ id }: StoredSecret, ip: string) => `${id} ${ip}`;
 const macOf = (one: StoredSecret, shown: Secret) => hmac(key, one.id, reveal(shown));
 
 export interface WeakGuess {
@@ -40,10 +47,10 @@ export interface WeakGuess {
 }
 
 /**
- * Whether a text that this process has not seen to be right is one of these secrets. It is counted before it is
- * compared, against where it comes from: when the guesses of one place are used up nothing more is compared for it, and
- * whoever has the right one elsewhere is let in. A right one gives its guess back, and is hashed once a process,
- * however many show it.
+ * Whether a text that this process has not seen to be right where it comes from is one of these secrets. It is counted
+ * before it is compared, against that place: when its guesses are used up nothing more is compared for it, and whoever has
+ * the right one elsewhere is let in. A right one gives its guess back, and is hashed once a process, however many show it.
+ * Nothing counts all places together: the right one comes from a new place too, and strangers would keep it out.
  */
 export async function guessWeak(
   directory: Pick<Directory, "storage" | "master_keys">,
@@ -82,11 +89,17 @@ async function count(
   try {
     const right = await compare();
     counts = right === undefined;
+    if (right) notePlace(placeOf(right, ip));
     return right;
   } finally {
     // A right one was no guess, nor was what could not be compared because too many others are.
     if (!counts) await giveBack(storage, charges, now);
   }
+}
+
+function notePlace(place: string): void {
+  if (places.size >= MEMORY) places.clear();
+  places.add(place);
 }
 
 /** @throws 503 temporarily_unavailable when too many wait for a slow hash. */
@@ -98,7 +111,7 @@ async function firstRight(
   for (const one of secrets)
     for (const shown of spellings) {
       // Somebody else may have found out meanwhile.
-      const known = isRemembered(one, shown);
+      const known = isRight(one, shown);
       if (!known && !(await slowVerify(account_id, Buffer.from(one.digest).toString("utf8"), shown))) continue;
       if (remembered.size >= MEMORY) remembered.clear();
       remembered.set(one.id, { digest: one.digest, mac: macOf(one, shown) });
