@@ -61,7 +61,8 @@ export const budgets = {
     counts:
       "wrong passwords of one person, and second factors after a right one; apart from these second factors after a code or a provider, first channels of a recovery, and what is shown to change a password",
   },
-  factor_source: { limit: 20, window: MINUTE, counts: "guesses at passwords from one source" },
+  factor_source: { limit: 20, window: MINUTE, counts: "guesses at passwords and second factors from one source" },
+  factor_site: { limit: 400, window: MINUTE, counts: "those from one IPv6 site (/48), all of its networks together" },
   upstream_source: {
     limit: 20,
     window: MINUTE,
@@ -87,6 +88,7 @@ export const budgets = {
   },
   device_guess: { limit: 10, window: 10 * MINUTE, counts: "wrong device codes from one browser" },
   device_source: { limit: 50, window: HOUR, counts: "wrong device codes from one source" },
+  device_site: { limit: 1_000, window: HOUR, counts: "those from one IPv6 site (/48), all of its networks together" },
   exists_client: {
     limit: 60,
     window: MINUTE,
