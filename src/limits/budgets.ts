@@ -74,7 +74,18 @@ export const budgets = {
     counts:
       "attempts at a provider's login on our pages that have not come right yet, from one browser in which somebody has logged in, or one address",
   },
-  factor_send: { limit: 5, window: 15 * MINUTE, counts: "binding codes sent for one person" },
+  factor_send: {
+    limit: 5,
+    window: 15 * MINUTE,
+    counts:
+      "binding codes sent for one person, from one source, from one browser that knows them, or from where nothing is known; codes for their new addresses, and for sign-ups, apart",
+  },
+  factor_send_all: {
+    limit: 30,
+    window: HOUR,
+    counts:
+      "binding codes sent for one person, without those from browsers that know them: more than one source may have",
+  },
   request_source: {
     limit: 600,
     window: MINUTE,
