@@ -1,4 +1,4 @@
-/** Binding codes: whoever holds one of a person's two factors has as many sent as they may, and keeps nobody from theirs. */
+/** Binding codes: whoever holds one of a person's two factors has so many sent, and keeps nobody else from theirs. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
 import { call, createTenant, inbox, type Reply, type Tenant } from "../support/latchkey.ts";

@@ -212,8 +212,8 @@ function leftFor({ user, field }: Contact, to: string): { readonly from: string;
 }
 
 /**
- * An address or number beside which the other one is a second factor is left by whoever has shown both: or a mailbox would
- * be two factors, once its reader has put their own number beside it.
+ * An address or number beside which the other one is a second factor is left by whoever has shown both: or a mailbox
+ * would be two factors, once its reader has put their own number beside it.
  *
  * @throws 403 insufficient_scope.
  */

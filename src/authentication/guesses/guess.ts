@@ -36,7 +36,8 @@ type Counting = Pick<Directory, "storage" | "master_keys">;
 /**
  * Within `inLine`, which holds until the guess is compared and, where it was right, given back.
  *
- * @throws 429 too_many_attempts when the guesses of the person, the source or its site are used up. `now` in milliseconds.
+ * @throws 429 too_many_attempts when the guesses of the person, the source or its site are used up. `now` in
+ *   milliseconds.
  */
 export async function takeGuess(directory: Counting, guesser: Guesser, now: number): Promise<void> {
   const { storage } = directory;
@@ -70,8 +71,8 @@ const fromSource = ({ master_keys }: Counting, { account_id, source }: Guesser) 
   source === null ? [] : sourceCharges(master_keys, account_id, source, ["factor_source", "factor_site"]);
 
 /**
- * The person's row comes before these wherever both are written, and these by their keys, as where they are counted: two who
- * met would wait for each other.
+ * The person's row comes before these wherever both are written, and these by their keys, as where they are counted:
+ * two who met would wait for each other.
  */
 async function giveBackOfSource(tx: Transaction, directory: Counting, guesser: Guesser): Promise<void> {
   for (const counted of fromSource(directory, guesser).toReversed()) await updateUncounted(tx.db, counted);

@@ -49,7 +49,7 @@ export function asksForFactor(
   return second_factor || (first === "pwd" && settings.mfa_login && type !== "account_user");
 }
 
-/** Whether behind a password the address and the number of this person's record are second factors, one beside the other. */
+/** Whether behind a password the address and the number of this record are second factors, one beside the other. */
 export const recordServes = (account: Account, user: User): boolean =>
   user.second_factor === 0 && asksForFactor(account, false, "pwd", user.type) && verifiedChannels(user).size > 1;
 

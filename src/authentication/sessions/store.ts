@@ -291,7 +291,7 @@ export async function keepOwnLogin(db: Database, browser_digest: Uint8Array, ses
     .execute();
 }
 
-/** Whether this person, or one with this address or number, logged in here in this browser, and not elsewhere; also long ago. */
+/** Whether this person, or one of this address or number, logged in here in this browser, and not elsewhere; ever. */
 export async function selectKnown(
   db: Database,
   account_id: string,

@@ -17,8 +17,8 @@ export interface Entry {
 }
 
 /**
- * A person typed what a device shows. Ten wrong ones close the page for that browser, and fifty an hour for its address, or
- * a thousand for its IPv6 site (RFC 8628 §5.1).
+ * A person typed what a device shows. Ten wrong ones close the page for that browser, fifty an hour for its address,
+ * and a thousand for its IPv6 site (RFC 8628 §5.1).
  *
  * @returns undefined for a code that nobody waits with. @throws 429 too_many_attempts.
  */
