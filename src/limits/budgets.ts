@@ -61,7 +61,8 @@ export const budgets = {
     counts:
       "wrong passwords of one person, and second factors after a right one; apart from these second factors after a code or a provider, first channels of a recovery, and what is shown to change a password",
   },
-  factor_source: { limit: 20, window: MINUTE, counts: "guesses at passwords from one source" },
+  factor_source: { limit: 20, window: MINUTE, counts: "guesses at passwords and second factors from one source" },
+  factor_site: { limit: 400, window: MINUTE, counts: "those from one IPv6 site (/48), all of its networks together" },
   upstream_source: {
     limit: 20,
     window: MINUTE,
@@ -73,7 +74,18 @@ export const budgets = {
     counts:
       "attempts at a provider's login on our pages that have not come right yet, from one browser in which somebody has logged in, or one address",
   },
-  factor_send: { limit: 5, window: 15 * MINUTE, counts: "binding codes sent for one person" },
+  factor_send: {
+    limit: 5,
+    window: 15 * MINUTE,
+    counts:
+      "binding codes sent for one person, from one source, from one browser that knows them, or from where nothing is known; codes for their new addresses, and for sign-ups, apart",
+  },
+  factor_send_all: {
+    limit: 30,
+    window: HOUR,
+    counts:
+      "binding codes sent for one person, without those from browsers that know them: more than one source may have",
+  },
   request_source: {
     limit: 600,
     window: MINUTE,
@@ -87,6 +99,7 @@ export const budgets = {
   },
   device_guess: { limit: 10, window: 10 * MINUTE, counts: "wrong device codes from one browser" },
   device_source: { limit: 50, window: HOUR, counts: "wrong device codes from one source" },
+  device_site: { limit: 1_000, window: HOUR, counts: "those from one IPv6 site (/48), all of its networks together" },
   exists_client: {
     limit: 60,
     window: MINUTE,

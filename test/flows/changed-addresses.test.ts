@@ -18,7 +18,7 @@ import {
   type Tenant,
   type TestClient,
 } from "../support/latchkey.ts";
-import { PASSWORD, personToken, token } from "../support/people.ts";
+import { addPerson, PASSWORD, personToken, QUICK_HASH, token } from "../support/people.ts";
 import { answered, pkce, standardClient, VERIFIER } from "../support/standard-client.ts";
 import { openSurfer } from "../support/surfer.ts";
 import { openUpstream } from "../support/upstream.ts";
@@ -211,6 +211,54 @@ describeOnBothEngines("an address or number that changes", (engine) => {
       expect(await inbox(tenant, other), "which is not theirs").toHaveLength(before + 1);
     },
   );
+
+  it("that is a second factor beside another one is left by whoever has shown both", async () => {
+    const scope = ["admin:accounts", "admin:customers", "user:customers"];
+    const tenant = await createTenant(latchkey, { scope, settings: { mfa_login: true } });
+    const { id, email, phone_number } = await addPerson(latchkey, tenant.account_id, { hash: QUICK_HASH });
+    const by_code = () => personToken({ ...tenant, user: { ...tenant.user, id } });
+    const by_both = async () => {
+      const first = { grant_type: "password", username: email, password: PASSWORD, audience: tenant.issuer };
+      const { mfa_token } = (await token(tenant, first)).body;
+      const json = { challenge_type: "oob", mfa_token };
+      const asked = await call(`${tenant.base}/auth/mfa/challenge`, { method: "POST", token: tenant.token, json });
+      const { oob_code } = asked.body;
+      const binding_code = (await inbox(tenant, phone_number))[0]?.verification_code;
+      return (await token(tenant, { grant_type: "mfa_oob", mfa_token, oob_code, binding_code })).body.access_token;
+    };
+    const at = async (operation: string, field: string, token: string, json: object) => {
+      const path = `/customers/users/${id}/communication/${operation}-verification-code/${field}`;
+      const { status, body } = await call(`${tenant.base}${path}`, { method: "POST", token, json });
+      return [status, body?.error?.code];
+    };
+    const right = async (to: string) => ({ code: (await inbox(tenant, to))[0]?.verification_code });
+    const [done, refused] = [
+      [204, undefined],
+      [403, "insufficient_scope"],
+    ];
+    const both = await by_both();
+    for (const [field, own, value] of [
+      ["phone_number", phone_number, "+4740222123"],
+      ["email", email, `left-${email}`],
+    ] as const) {
+      const one = await by_code();
+      expect(await at("send", field, one, { value }), field).toEqual(refused);
+      expect(await inbox(tenant, value)).toEqual([]);
+      expect(await at("send", field, one, {}), "which is no change").toEqual(done);
+      expect(await at("confirm", field, one, await right(own))).toEqual(done);
+      expect(await at("send", field, both, { value })).toEqual(done);
+      const shown = await right(value);
+      for (let n = 0; n < 11; n++) expect(await at("confirm", field, one, shown)).toEqual(refused);
+      expect(await at("confirm", field, both, shown), "the code was no guess").toEqual(done);
+    }
+    const { storage } = latchkey.server.core;
+    await storage.write(({ db }) =>
+      db.updateTable("users").set({ phone_verified_at: null }).where("id", "=", id).execute(),
+    );
+    const next = `alone-${email}`;
+    expect(await at("send", "email", await by_code(), { value: next }), "all that there is").toEqual(done);
+    expect(await at("confirm", "email", await by_code(), await right(next))).toEqual(done);
+  });
 
   it("takes along the second factor of a user name that went there, and no other", async () => {
     const tenant = await createTenant(latchkey);

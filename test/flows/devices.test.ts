@@ -1,6 +1,8 @@
 /** Devices that wait too long or ask too often, and whose codes somebody guesses at from one address. */
 import { sql } from "kysely";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { chargeAll } from "../../src/limits/limits.ts";
+import { siteSubject } from "../../src/limits/source.ts";
 import { deviceSweep } from "../../src/oauth/device/device-code.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
@@ -151,6 +153,22 @@ describeOnBothEngines("a device", (engine) => {
     }
     for (const code of ["BBBB-BBBB", user_code]) expect((await type(from("203.0.113.5"), code)).status).toBe(429);
     expect((await type(from("203.0.113.6"), user_code)).html).toContain('value="identify"');
+  });
+
+  it("is guessed at a thousand times an hour from one IPv6 site, from whichever of its networks", async () => {
+    const { user_code } = await begin();
+    const from = (address: string) => openSurfer(latchkey, { "x-forwarded-for": address });
+    const { storage, directory } = latchkey.server.core;
+    const { account_id } = tenant;
+    const subject = siteSubject(directory.master_keys, account_id, "2001:db8:7::") ?? "";
+    await storage.write((tx) =>
+      chargeAll(tx, [{ account_id, budget: "device_site", subject, cost: 999 }], storage.now()),
+    );
+    for (const network of [1, 2])
+      expect((await type(from(`2001:db8:7:${network}::5`), user_code)).html).toContain('value="identify"');
+    expect((await type(from("2001:db8:7:3::5"), "BBBB-BBBB")).status).toBe(200);
+    for (const code of ["BBBB-BBBB", user_code]) expect((await type(from("2001:db8:7:4::5"), code)).status).toBe(429);
+    expect((await type(from("2001:db8:8::5"), user_code)).html).toContain('value="identify"');
   });
 
   it("is entered by others at an address where one browser has guessed too often", async () => {

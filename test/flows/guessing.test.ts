@@ -5,6 +5,8 @@ import { changeSettings } from "../../src/directory/accounts/change-settings.ts"
 import { findAccount } from "../../src/directory/accounts/find-account.ts";
 import { findClient } from "../../src/directory/clients/find-client.ts";
 import { listGrants } from "../../src/directory/grants/find-grant.ts";
+import { chargeAll } from "../../src/limits/limits.ts";
+import { siteSubject } from "../../src/limits/source.ts";
 import { secret } from "../../src/secrets/secret.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
@@ -25,7 +27,7 @@ import {
   startLatchkey,
   type Tenant,
 } from "../support/latchkey.ts";
-import { addPerson, PASSWORD } from "../support/people.ts";
+import { addPerson, PASSWORD, QUICK_HASH } from "../support/people.ts";
 import { wrongGuesses } from "../support/verification.ts";
 
 const statuses = (replies: readonly Reply[]) => {
@@ -292,6 +294,31 @@ describeOnBothEngines("guessing", (engine) => {
     expect([there.status, there.body.error?.code]).toEqual([429, "too_many_attempts"]);
     expect((await logIn(people[0] ?? "", "wrong password", "203.0.113.6")).status).toBe(400);
     expect((await logIn(person.email, PASSWORD, "203.0.113.6")).status).toBe(200);
+  });
+
+  it("at passwords from one IPv6 site ends after four hundred, from whichever of its networks, and right ones are none", async () => {
+    const { account_id, audience, base, token } = await createTenant(latchkey);
+    const { email } = await addPerson(latchkey, account_id, { hash: QUICK_HASH });
+    const logIn = async (username: string, password: string, ip: string) => {
+      const json = { grant_type: "password", username, password, audience };
+      const ask = () => call(`${base}/auth/token`, { method: "POST", token, headers: { "end-user-ip": ip }, json });
+      let reply = await ask();
+      // What a slow machine had no time to compare is no guess yet.
+      while (reply.status === 503) reply = await ask();
+      return [reply.status, reply.body.error?.code];
+    };
+    const { storage, directory } = latchkey.server.core;
+    const subject = siteSubject(directory.master_keys, account_id, "2001:db8:7::") ?? "";
+    // Of a window that a slow machine does not outlast.
+    const later = storage.now() + 3_600_000;
+    await storage.write((tx) => chargeAll(tx, [{ account_id, budget: "factor_site", subject, cost: 399 }], later));
+    for (const network of [1, 2])
+      expect(await logIn(email, PASSWORD, `2001:db8:7:${network}::5`)).toEqual([200, undefined]);
+    expect(await logIn("somebody", "wrong password", "2001:db8:7:3::5")).toEqual([400, "invalid_grant"]);
+    for (const network of [4, 5])
+      expect(await logIn(email, PASSWORD, `2001:db8:7:${network}::5`)).toEqual([429, "too_many_attempts"]);
+    for (const elsewhere of ["2001:db8:8::5", "203.0.113.5"])
+      expect(await logIn(email, PASSWORD, elsewhere)).toEqual([200, undefined]);
   });
 
   it("of a short client secret, brought along, a hundred wrong ones an hour are compared, and who is at work goes on", async () => {

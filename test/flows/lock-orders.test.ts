@@ -102,7 +102,7 @@ describe.runIf(engines.includes("postgres"))("locks are taken in one order", () 
     const { id } = await addUser(latchkey, account_id);
     const user = await findUser(directory, account_id, id);
     const caller = { own: false, source: null, client_uuid: tenant.client.id };
-    const wanted = { account, user, field: "phone_number", locale: undefined, caller } as const;
+    const wanted = { account, user, field: "phone_number", moves_factors: true, locale: undefined, caller } as const;
     const send = (value: string) => sendContactCode(directory, { ...wanted, value }, actor);
     await send("+46701234567");
     const both = await overlap(

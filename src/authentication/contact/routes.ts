@@ -56,7 +56,7 @@ export function contactRoutes(app: App, { directory, nudge, endLogins, actsAsStr
       operationId: "aid_customers_cid_verify_post",
       summary: "Verify a customer's address or number",
       description:
-        "Sends a code there, or confirms it. A new value takes the old one's place once it is confirmed, and the old one is told; the person's other logins end, and all of them where somebody else changes it. With a mailbox goes a password that was set by mail. Of a first address or number the other one is told. With user:customers alone, a person does this for themselves, once they have logged in here, not by another provider alone, and at no client that they were asked about or that the account did not make.",
+        "Sends a code there, or confirms it. A new value takes the old one's place once it is confirmed, and the old one is told; the person's other logins end, and all of them where somebody else changes it. With a mailbox goes a password that was set by mail. Of a first address or number the other one is told. With user:customers alone, a person does this for themselves, once they have logged in here, not by another provider alone, and at no client that they were asked about or that the account did not make. Where the account's mfa_login makes the other of two their second factor, they show that first.",
       tags: ["users"],
       params: ContactParams,
       headers: EndUserHeaders,
@@ -81,7 +81,8 @@ export function contactRoutes(app: App, { directory, nudge, endLogins, actsAsStr
       const own = !writes.some((scope) => bearer.scope.includes(scope));
       if (own && !bearer.amr?.length) throw byProviderAlone();
       if (own && (await actsAsStranger(bearer))) throw byStranger();
-      const contact = { account: await findAccount(directory, account_id), user, field };
+      const moves_factors = !own || bearer.amr?.includes("mfa") === true;
+      const contact = { account: await findAccount(directory, account_id), user, field, moves_factors };
       if (operation === "send-verification-code") {
         const { client_uuid } = bearer;
         const client = await lookUpClient(directory, account_id, client_uuid);
@@ -93,7 +94,6 @@ export function contactRoutes(app: App, { directory, nudge, endLogins, actsAsStr
         if (body?.code === undefined) throw refuseField("code", "required", "is required to confirm");
         const proof = {
           presented: secret(body.code),
-          moves_factors: !own || bearer.amr?.includes("mfa") === true,
           login: own ? loginAtHand(bearer) : undefined,
           endLogins,
         };

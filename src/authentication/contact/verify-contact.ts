@@ -20,6 +20,7 @@ import { enqueueMessage, noCode } from "../messages/enqueue-message.ts";
 import { type Recipient, recipientOf } from "../messages/recipient.ts";
 import { enteredFrom, reached } from "../messages/sms-limits.ts";
 import { moveChannel } from "../mfa/change-factors.ts";
+import { recordServes } from "../mfa/factors.ts";
 import { leavePasswordsOfMail } from "../passwords/password.ts";
 import { moveLinks } from "../usernames/move-links.ts";
 import { leaveAddress } from "../verification/leave-address.ts";
@@ -32,6 +33,8 @@ export interface Contact {
   readonly account: Account;
   readonly user: User;
   readonly field: VerifiedField;
+  /** Second factors that went to what is left go along: not for somebody who acts for themselves and has shown none. */
+  readonly moves_factors: boolean;
 }
 
 export interface ContactRequest extends Contact {
@@ -57,19 +60,17 @@ const strategyOf = (field: VerifiedField) => (field === "email" ? ("email" as co
 /**
  * Sends a code to an address or number of the user, or to a new one: the one on its way once more while half its life is left.
  *
- * @throws 400 invalid_request when there is none; 429 too_many_requests.
+ * @throws 400 invalid_request when there is none; 403 insufficient_scope, as `checkLeaves`; 429 too_many_requests.
  */
-export async function sendContactCode(
-  directory: Directory,
-  { account, user, field, value, locale, caller }: ContactRequest,
-  actor: Actor,
-): Promise<void> {
+export async function sendContactCode(directory: Directory, contact: ContactRequest, actor: Actor): Promise<void> {
+  const { account, user, field, value, locale, caller } = contact;
   const { storage, master_keys } = directory;
   const { account_id, settings } = account;
   const given = value ?? user[field];
   if (given === null) throw refuseField("value", "required", `is required: the user has no ${field}`);
   const identifier = await readIdentifier(field, given, settings.country, "value");
   const target = identifier.value;
+  checkLeaves(contact, leftFor(contact, target));
   const now = storage.now();
   const begun = {
     ...{ account_id, challenge_id: randomBytes(16), key_version: master_keys.current, length: CONTACT_CODE_LENGTH },
@@ -136,8 +137,6 @@ async function chargeContact(
 
 export interface ContactProof {
   readonly presented: Secret;
-  /** Second factors that went to what is left go along: not for somebody who acts for themselves and has shown none. */
-  readonly moves_factors: boolean;
   /** Of somebody who acts for themselves: it goes on where what came by the address or number that is left ends. */
   readonly login: LoginAtHand | undefined;
   readonly endLogins: EndLogins;
@@ -147,7 +146,7 @@ export interface ContactProof {
  * The code came back: the address or number is the user's own, and may log in. Where another one was, what came by it ends.
  *
  * @throws 400 invalid_verification_code; 400 invalid_request when somebody else has the address by now; 401
- *   invalid_token for a login that has ended; 429.
+ *   invalid_token for a login that has ended; 403 insufficient_scope, as `checkLeaves`; 429.
  */
 export async function confirmContact(
   directory: Directory,
@@ -165,11 +164,11 @@ async function compareCode(
   directory: Directory,
   contact: Contact,
   guesser: Guesser,
-  { presented, moves_factors, login, endLogins }: ContactProof,
+  { presented, login, endLogins }: ContactProof,
   actor: Actor,
 ): Promise<void> {
   const { storage, master_keys } = directory;
-  const { account, user, field } = contact;
+  const { account, user, field, moves_factors } = contact;
   const { account_id } = account;
   const now = storage.now();
   await takeGuess(directory, guesser, now);
@@ -183,6 +182,7 @@ async function compareCode(
   const told = hearer && (await recipientOf(strategyOf(hearer), user[hearer], account, "known"));
   const person = { account_id, user_id: user.id };
   const confirming = storage.write(async (tx) => {
+    checkLeaves(contact, left);
     if (!(await deleteChallenge(tx.db, challenge))) throw refuse("invalid_verification_code");
     if (left && moves_factors) await moveLinks(tx, account, user.id, field, left);
     if (!(await verifyContact(tx, user, field, challenge.value, instant(now)))) {
@@ -209,6 +209,17 @@ function leftFor({ user, field }: Contact, to: string): { readonly from: string;
   if (verified_at === null) return undefined;
   const from = canonicalEmail(user[field] ?? "") ?? user[field];
   return from === null || from === to ? undefined : { from, to };
+}
+
+/**
+ * An address or number beside which the other one is a second factor is left by whoever has shown both: or a mailbox
+ * would be two factors, once its reader has put their own number beside it.
+ *
+ * @throws 403 insufficient_scope.
+ */
+function checkLeaves({ account, user, moves_factors }: Contact, left: ReturnType<typeof leftFor>): void {
+  if (left && !moves_factors && recordServes(account, user))
+    throw refuse("insufficient_scope", { message: "Log in with your second factor first." });
 }
 
 /** Who hears of a first address or number that logs the person in: the one of the other kind, where it did so far. */

@@ -9,8 +9,8 @@
  */
 import type { Directory } from "../../directory/directory.ts";
 import { refuse } from "../../errors.ts";
-import { takeBudget } from "../../limits/limits.ts";
-import { sourceSubject } from "../../limits/source.ts";
+import { longestWait, takeNarrowing } from "../../limits/limits.ts";
+import { sourceCharges } from "../../limits/source.ts";
 import type { Transaction } from "../../storage/storage.ts";
 import { windowEnds } from "../verification/guess-window.ts";
 import {
@@ -36,16 +36,14 @@ type Counting = Pick<Directory, "storage" | "master_keys">;
 /**
  * Within `inLine`, which holds until the guess is compared and, where it was right, given back.
  *
- * @throws 429 too_many_attempts when the person's guesses, or the source's, are used up. `now` in milliseconds.
+ * @throws 429 too_many_attempts when the guesses of the person, the source or its site are used up. `now` in
+ *   milliseconds.
  */
 export async function takeGuess(directory: Counting, guesser: Guesser, now: number): Promise<void> {
-  const { storage, master_keys } = directory;
-  const { account_id, person, source, limit } = guesser;
-  if (source !== null) {
-    const subject = sourceSubject(master_keys, account_id, source);
-    const taken = await takeBudget(storage, { account_id, budget: "factor_source", subject }, now);
-    if (!taken.allowed) throw refuse("too_many_attempts", { retry_after: taken.retry_after });
-  }
+  const { storage } = directory;
+  const { account_id, person, limit } = guesser;
+  const retry_after = longestWait(await takeNarrowing(storage, fromSource(directory, guesser), now));
+  if (retry_after !== undefined) throw refuse("too_many_attempts", { retry_after });
   const { count, window_ends_at } = await storage.write(async (tx) => {
     const counted = await upsertGuess(tx.db, { account_id, person, limit, now, ends: windowEnds(now) });
     if (counted.count > limit) await giveBack(tx, directory, guesser);
@@ -69,15 +67,15 @@ export async function giveBack(tx: Transaction, directory: Counting, guesser: Gu
   await giveBackOfSource(tx, directory, guesser);
 }
 
-/** The person's row comes before the source's, wherever both are written: two who met would wait for each other. */
-async function giveBackOfSource(
-  tx: Transaction,
-  { master_keys }: Counting,
-  { account_id, source }: Guesser,
-): Promise<void> {
-  if (source === null) return;
-  const subject = sourceSubject(master_keys, account_id, source);
-  await updateUncounted(tx.db, { account_id, budget: "factor_source", subject });
+const fromSource = ({ master_keys }: Counting, { account_id, source }: Guesser) =>
+  source === null ? [] : sourceCharges(master_keys, account_id, source, ["factor_source", "factor_site"]);
+
+/**
+ * The person's row comes before these wherever both are written, and these by their keys, as where they are counted:
+ * two who met would wait for each other.
+ */
+async function giveBackOfSource(tx: Transaction, directory: Counting, guesser: Guesser): Promise<void> {
+  for (const counted of fromSource(directory, guesser).toReversed()) await updateUncounted(tx.db, counted);
 }
 
 /** What was counted was nothing that its budget is about. */

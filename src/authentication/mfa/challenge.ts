@@ -5,7 +5,9 @@ import { actorFrom } from "../../directory/actor.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { lookUpUser } from "../../directory/users/find-user.ts";
 import { refuse, refuseField } from "../../errors.ts";
-import { chargeAll } from "../../limits/limits.ts";
+import type { Charge } from "../../limits/budgets.ts";
+import { chargeAll, longestWait, takeBudgets } from "../../limits/limits.ts";
+import { sourceSubject } from "../../limits/source.ts";
 import { base64url } from "../../secrets/digest.ts";
 import type { MasterKeys } from "../../secrets/master-keys.ts";
 import type { Secret } from "../../secrets/secret.ts";
@@ -34,6 +36,10 @@ export interface ChallengeRequest {
   /** Undefined where nobody says: one that is left, the account's own channel first. */
   readonly channel: OobChannel | undefined;
   readonly sender: CodeMessage["sender"];
+  /** Where the end user is; null when nothing is known. */
+  readonly source: string | null;
+  /** Who has sends of their own, that nobody else can spend: a browser that knows the person. */
+  readonly own?: string | undefined;
   /** BCP 47; what the request asks for. Where it asks for none, the person's own counts, then the account's. */
   readonly locale: string | undefined;
   readonly actor: string;
@@ -55,10 +61,11 @@ export async function challengeFactor(
   const { account, pending, now } = request;
   const { storage, master_keys } = directory;
   const { account_id } = account;
+  const { user_id } = pending.subject;
   if (pending.recovery && request.channel === pending.first)
     throw refuseField("oob_channel", "used", "must be another one than that of the first code");
   const unproved = pending.first === "nothing";
-  const user = await lookUpUser(directory, account_id, pending.subject.user_id);
+  const user = await lookUpUser(directory, account_id, user_id);
   if (!user && !unproved) throw spent();
   const channels = await channelsOf(directory, account, pending);
   const channel = request.channel ?? nextChannel(account, pending, channels);
@@ -67,19 +74,15 @@ export async function challengeFactor(
   const standing = unproved ? "known" : "own";
   const recipient = await recipientOf(channel, target, account, standing);
   const challenge = newChallenge(master_keys, account_id, pending, { channel, target });
-  if (unproved) await chargeAsker(directory, account, pending, now);
-  const retry_after = await storage.write(async (tx) => {
+  await (unproved ? chargeAsker : chargeSender)(directory, request);
+  await storage.write(async (tx) => {
     // Whoever only knows a name spends nothing of what its owner may have sent, nor is told what that is.
-    const budget = unproved ? "recovery_send" : "factor_send";
-    const [taken] = await chargeAll(tx, [{ account_id, budget, subject: pending.subject.user_id }], now);
-    const beyond = taken !== undefined && !taken.allowed;
-    if (beyond && !unproved) return taken.retry_after;
+    const silent: Charge = { account_id, budget: "recovery_send", subject: user_id };
+    const beyond = unproved && longestWait(await chargeAll(tx, [silent], now)) !== undefined;
     const reach = await (beyond ? withheld : reached)(tx, account, recipient, now);
     const locale = request.locale ?? user?.locale ?? account.settings.locale;
     await send(tx, { ...request, channel }, challenge, reach, locale);
-    return undefined;
   });
-  if (retry_after !== undefined) throw refuse("too_many_requests", { retry_after });
   nudge();
   return sealTicket(master_keys, oobTicket(account_id), challenge, { part: target, longest: LONGEST_TARGET });
 }
@@ -87,12 +90,28 @@ export async function challengeFactor(
 /** @throws 429 too_many_requests by what whoever began the recovery sent. */
 async function chargeAsker(
   directory: Directory,
-  account: Account,
-  { asker, client_id }: PendingLogin,
-  now: number,
+  { account, pending: { asker, client_id }, now }: ChallengeRequest,
 ): Promise<void> {
   const refused = asker && (await takeCommon(directory, account, { ...asker, client_id }, now, "recovery "));
   if (refused) throw refuse("too_many_requests", { retry_after: refused.retry_after });
+}
+
+/**
+ * Whoever holds one of two factors can begin as many logins as they like: what they have sent from where they are takes
+ * nothing of what others have sent elsewhere, and a browser that knows the person waits for nobody.
+ *
+ * @throws 429 too_many_requests.
+ */
+async function chargeSender(
+  { storage, master_keys }: Directory,
+  { account: { account_id }, pending, source, own, now }: ChallengeRequest,
+): Promise<void> {
+  const { user_id } = pending.subject;
+  const from = own ?? (source === null ? "nowhere" : sourceSubject(master_keys, account_id, source));
+  const there: Charge = { account_id, budget: "factor_send", subject: `${user_id} ${from}` };
+  const in_all: Charge = { account_id, budget: "factor_send_all", subject: user_id };
+  const retry_after = longestWait(await takeBudgets(storage, own === undefined ? [there, in_all] : [there], now));
+  if (retry_after !== undefined) throw refuse("too_many_requests", { retry_after });
 }
 
 /** What reaches nobody, since they have got enough, asks the database for as much as what does. */

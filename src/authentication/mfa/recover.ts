@@ -17,8 +17,6 @@ export interface RecoveryRequest extends Omit<ChallengeRequest, "pending"> {
   readonly person: string;
   /** What they are named by. */
   readonly named: Identifier;
-  /** Where the end user is; null when nothing is known. */
-  readonly source: string | null;
   readonly continuation: object;
 }
 

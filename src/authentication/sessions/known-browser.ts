@@ -16,8 +16,16 @@ export async function knowsPerson(
   const canonical = identifier.includes("@")
     ? canonicalEmail(identifier)
     : (await canonicalPhoneNumber(identifier, settings.country))?.number;
-  return selectKnown(storage.read, account_id, browser, canonical ?? "");
+  return selectKnown(storage.read, account_id, browser, { identifier: canonical ?? "" });
 }
+
+/** … of a person who has been named already. */
+export const knowsUser = (
+  { storage }: Directory,
+  account_id: string,
+  browser: Uint8Array,
+  user_id: string,
+): Promise<boolean> => selectKnown(storage.read, account_id, browser, { user_id });
 
 /** Whether anybody has logged in in this browser, as long as its sessions are remembered. */
 export const hasLoggedIn = (

@@ -291,12 +291,12 @@ export async function keepOwnLogin(db: Database, browser_digest: Uint8Array, ses
     .execute();
 }
 
-/** Whether somebody with this address or number logged in here in this browser, and not elsewhere; also long ago. */
+/** Whether this person, or one of this address or number, logged in here in this browser, and not elsewhere; ever. */
 export async function selectKnown(
   db: Database,
   account_id: string,
   browser_digest: Uint8Array,
-  identifier: string,
+  who: { readonly user_id: string } | { readonly identifier: string },
 ): Promise<boolean> {
   const rows = await db
     .selectFrom("sessions as s")
@@ -307,7 +307,11 @@ export async function selectKnown(
     .where("s.account_id", "=", account_id)
     .where("s.browser_digest", "=", Buffer.from(browser_digest))
     .where("s.provider", "is", null)
-    .where((eb) => eb.or([eb("u.email_canonical", "=", identifier), eb("u.phone_number", "=", identifier)]))
+    .where((eb) =>
+      "user_id" in who
+        ? eb("u.id", "=", who.user_id)
+        : eb.or([eb("u.email_canonical", "=", who.identifier), eb("u.phone_number", "=", who.identifier)]),
+    )
     .limit(1)
     .execute();
   return rows.length > 0;

@@ -1,7 +1,7 @@
 import { refuse } from "../../errors.ts";
-import type { Charge, Taken } from "../../limits/budgets.ts";
-import { chargeAll, takeBudget } from "../../limits/limits.ts";
-import { sourceSubject } from "../../limits/source.ts";
+import type { Charge } from "../../limits/budgets.ts";
+import { chargeAll, longestWait, takeNarrowing } from "../../limits/limits.ts";
+import { sourceCharges } from "../../limits/source.ts";
 import { base64url } from "../../secrets/digest.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Oauth } from "../oauth.ts";
@@ -17,8 +17,8 @@ export interface Entry {
 }
 
 /**
- * A person typed what a device shows. Ten wrong ones close the page for that browser, and fifty an hour for its address
- * (RFC 8628 §5.1).
+ * A person typed what a device shows. Ten wrong ones close the page for that browser, fifty an hour for its address,
+ * and a thousand for its IPv6 site (RFC 8628 §5.1).
  *
  * @returns undefined for a code that nobody waits with. @throws 429 too_many_attempts.
  */
@@ -26,17 +26,16 @@ export async function enterUserCode({ directory }: Oauth, entry: Entry): Promise
   const { storage, master_keys } = directory;
   const { account_id, browser } = entry;
   const by_browser: Charge = { account_id, budget: "device_guess", subject: base64url(browser) };
-  const subject = sourceSubject(master_keys, account_id, entry.source);
-  const by_source: Charge = { account_id, budget: "device_source", subject };
+  const by_source = sourceCharges(master_keys, account_id, entry.source, ["device_source", "device_site"]);
   const now = storage.now();
   // First, and alone: a browser is whatever the request says, and each would leave a row.
-  const taken = await takeBudget(storage, by_source, now);
-  if (!taken.allowed) throw tooMany(taken);
+  const beyond = longestWait(await takeNarrowing(storage, by_source, now));
+  if (beyond !== undefined) throw tooMany(beyond);
   const user_code = readUserCode(entry.user_code);
   const digests = user_code === undefined ? [] : userCodeDigests(master_keys, account_id, user_code);
-  const { found, refused } = await storage.write(async (tx) => {
+  const { found, wait } = await storage.write(async (tx) => {
     // Before anything is compared, so that of any number at once no more than the limit are.
-    const refused = (await chargeAll(tx, [by_browser], now)).find(({ allowed }) => !allowed);
+    const wait = longestWait(await chargeAll(tx, [by_browser], now));
     const giveBack = (...charges: readonly Charge[]) =>
       chargeAll(
         tx,
@@ -44,14 +43,14 @@ export async function enterUserCode({ directory }: Oauth, entry: Entry): Promise
         now,
       );
     // What was not compared was no guess of the address, which others share.
-    if (refused) await giveBack(by_source);
-    if (refused || digests.length === 0) return { refused };
+    if (wait !== undefined) await giveBack(...by_source);
+    if (wait !== undefined || digests.length === 0) return { wait };
     const found = await selectByUserCode(tx.db, account_id, digests, instant(now));
-    if (found) await giveBack(by_browser, by_source);
+    if (found) await giveBack(by_browser, ...by_source);
     return { found };
   });
-  if (refused) throw tooMany(refused);
+  if (wait !== undefined) throw tooMany(wait);
   return found;
 }
 
-const tooMany = ({ retry_after }: Taken) => refuse("too_many_attempts", { retry_after });
+const tooMany = (retry_after: number) => refuse("too_many_attempts", { retry_after });

@@ -3,6 +3,7 @@ import { requestedLanguage } from "../../authentication/messages/requested-langu
 import { challengeFactor } from "../../authentication/mfa/challenge.ts";
 import { openLogin } from "../../authentication/mfa/open-login.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
+import { sourceOf } from "../../directory/clients/end-user-source.ts";
 import { findClient } from "../../directory/clients/find-client.ts";
 import { checkActsFor } from "../../directory/scopes.ts";
 import { bearer_refusals, EndUserHeaders, OidParams, refusals } from "../../http/contract.ts";
@@ -29,6 +30,7 @@ export function mfaRoutes(app: App, oauth: Oauth): void {
       description: "Finish with it where the login began: at auth/token with grant_type=mfa_oob, or at auth/authorize.",
       tags,
       params: OidParams,
+      headers: EndUserHeaders,
       body: ChallengeBody,
       response: {
         200: ChallengeReply,
@@ -46,6 +48,7 @@ export function mfaRoutes(app: App, oauth: Oauth): void {
         account,
         pending,
         sender: senderOf(account, client),
+        source: sourceOf(bearer, client, request.headers["end-user-ip"], request.ip),
         locale: requestedLanguage(request.headers["accept-language"]),
         actor: bearer.subject,
         facts: factsOf(request),

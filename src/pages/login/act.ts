@@ -3,7 +3,7 @@ import { challengeFactor } from "../../authentication/mfa/challenge.ts";
 import { finishFactor } from "../../authentication/mfa/finish.ts";
 import type { OobChannel } from "../../authentication/mfa/mfa.ts";
 import { openLogin } from "../../authentication/mfa/open-login.ts";
-import { knowsPerson } from "../../authentication/sessions/known-browser.ts";
+import { knowsPerson, knowsUser } from "../../authentication/sessions/known-browser.ts";
 import { hasLiveCode, isRecent } from "../../authentication/verification/deliver-code.ts";
 import { redeemCode } from "../../authentication/verification/redeem.ts";
 import { sendCode } from "../../authentication/verification/send.ts";
@@ -180,7 +180,7 @@ async function enterCode(oauth: Oauth, acting: Acting, code: Secret): Promise<Se
 
 /** The app needs no message: what was sent before is waited for no more. */
 async function challenge(oauth: Oauth, acting: Acting, named: string | undefined): Promise<void> {
-  const { opened, resumed, locale, facts } = acting;
+  const { opened, resumed, source, locale, facts } = acting;
   const { account, client } = resumed;
   const { mfa_token = "" } = opened.request.progress;
   const now = oauth.directory.storage.now();
@@ -188,7 +188,9 @@ async function challenge(oauth: Oauth, acting: Acting, named: string | undefined
   if (named === "app") return saveProgress(oauth, opened.request, { mfa_token, another: true });
   const channel: OobChannel = named === "email" ? "email" : "sms";
   const sender = senderOf(account, ledTo(acting), pageHost(oauth.directory.public_url, audienceOf(opened)));
-  const about = { account, pending, channel, sender, locale, actor: client.id, facts, now };
+  const known = await knowsUser(oauth.directory, account.account_id, opened.browser, pending.subject.user_id);
+  const from = { source, own: known ? base64url(opened.browser) : undefined };
+  const about = { account, pending, channel, sender, ...from, locale, actor: client.id, facts, now };
   const oob_code = reveal(await challengeFactor(oauth, about));
   await saveProgress(oauth, opened.request, { mfa_token, oob_code, oob_channel: channel, another: true });
 }

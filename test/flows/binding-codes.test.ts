@@ -1,0 +1,80 @@
+/** Binding codes: whoever holds one of a person's two factors has so many sent, and keeps nobody else from theirs. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeOnBothEngines } from "../support/engines.ts";
+import { call, createTenant, inbox, type Reply, type Tenant } from "../support/latchkey.ts";
+import { addPerson, PASSWORD, QUICK_HASH, token } from "../support/people.ts";
+import { answered, openScene, type Scene } from "../support/standard-client.ts";
+import { openSurfer, type Surfer } from "../support/surfer.ts";
+
+const code = (reply: Reply) => [reply.status, reply.body?.error?.code];
+
+describeOnBothEngines("binding codes", (engine) => {
+  let scene: Scene;
+  beforeAll(async () => {
+    scene = await openScene(engine);
+  });
+  afterAll(() => scene.close());
+
+  const addGuarded = ({ account_id }: Tenant) =>
+    addPerson(scene.latchkey, account_id, { factors: ["sms"], hash: QUICK_HASH });
+  /** A login of its own, at which so many are asked for. */
+  const ask = async (own: Tenant, username: string, times: number, ip?: string) => {
+    const first = { grant_type: "password", username, password: PASSWORD, audience: own.audience };
+    const json = { challenge_type: "oob", mfa_token: (await token(own, first)).body.mfa_token };
+    const headers = ip ? { "end-user-ip": ip } : {};
+    const answers: unknown[] = [];
+    for (let n = 0; n < times; n++)
+      answers.push(
+        code(await call(`${own.base}/auth/mfa/challenge`, { method: "POST", token: own.token, headers, json })),
+      );
+    return answers;
+  };
+  const sent = [200, undefined];
+  const refused = [429, "too_many_requests"];
+
+  it("are asked for by whoever stole the password five times from where they are, and by the owner elsewhere", async () => {
+    const own = await createTenant(scene.latchkey);
+    const { email, phone_number } = await addGuarded(own);
+    expect(await ask(own, email, 5, "203.0.113.5")).toEqual(Array(5).fill(sent));
+    expect(await ask(own, email, 20, "203.0.113.5")).toEqual(Array(20).fill(refused));
+    expect(await ask(own, email, 6, "203.0.113.6")).toEqual([...Array(5).fill(sent), refused]);
+    expect(await ask(own, email, 6), "from where nothing is known").toEqual([...Array(5).fill(sent), refused]);
+    expect(await inbox(own, phone_number)).toHaveLength(15);
+  });
+
+  it("come to the browser that knows the person, however many from elsewhere have used up", async () => {
+    const { latchkey, tenant } = scene;
+    const { account_id } = tenant;
+    const { email, phone_number } = await addGuarded(tenant);
+    const newest = async (to: string) => (await inbox(tenant, to))[0]?.verification_code ?? "";
+    /** Up to the page that waits for the binding code. */
+    const challenge = async (surfer: Surfer) => {
+      const page = await surfer.visit(scene.address(undefined, { prompt: "login" }));
+      const waiting = await surfer.act(page, "identify", { identifier: email });
+      const halfway = await surfer.act(waiting, "code", { code: await newest(email) });
+      return surfer.act(halfway, "challenge", { channel: "sms" });
+    };
+    const finish = async (surfer: Surfer) => {
+      const asked = await challenge(surfer);
+      return answered(await surfer.act(asked, "factor", { code: await newest(phone_number) })).get("code");
+    };
+    const person = openSurfer(latchkey);
+    expect(await finish(person)).toBeTruthy();
+    const { storage } = latchkey.server.core;
+    await storage.write(({ db }) =>
+      db
+        .updateTable("budgets")
+        .set({ count: 30 })
+        .where("account_id", "=", account_id)
+        .where("budget", "=", "factor_send_all")
+        .execute(),
+    );
+    const before = (await inbox(tenant, phone_number)).length;
+    expect((await challenge(openSurfer(latchkey, { "x-forwarded-for": "203.0.113.5" }))).html).toContain(
+      "Too many requests.",
+    );
+    expect(await ask(tenant, email, 1, "203.0.113.7")).toEqual([refused]);
+    expect(await inbox(tenant, phone_number)).toHaveLength(before);
+    expect(await finish(person)).toBeTruthy();
+  });
+});
