@@ -98,10 +98,19 @@ export const forgiveFirst = (tx: Transaction, first: CountedGuess): Promise<void
  * What was guessed at is gone, and with it what the guesses closed; part of the transaction that sets another password.
  * Not for whoever shows less for that than a login takes: guesses at the factor behind a password are among these.
  */
-export async function forgetGuesses(
-  tx: Transaction,
-  { account_id, user_id }: { readonly account_id: string; readonly user_id: string },
-): Promise<void> {
+export async function forgetGuesses(tx: Transaction, { account_id, user_id }: Guessed): Promise<void> {
   // In the order of whoever changes it.
   for (const person of [`change ${user_id}`, user_id]) await updateForgotten(tx.db, account_id, person);
+}
+
+/**
+ * Likewise for somebody else who sets or takes away second factors. Wrong ones after a password stay: they count with
+ * guesses at that.
+ */
+export const forgetFactorGuesses = (tx: Transaction, { account_id, user_id }: Guessed): Promise<void> =>
+  updateForgotten(tx.db, account_id, `factor ${user_id}`);
+
+interface Guessed {
+  readonly account_id: string;
+  readonly user_id: string;
 }
