@@ -31,6 +31,9 @@ export interface Guesser {
   readonly limit: number;
 }
 
+/** Somebody at a source, whoever they say they are. */
+type Guessing = Pick<Guesser, "account_id" | "source">;
+
 type Counting = Pick<Directory, "storage" | "master_keys">;
 
 /**
@@ -39,13 +42,9 @@ type Counting = Pick<Directory, "storage" | "master_keys">;
  * @throws 429 too_many_attempts when the person's guesses, or the source's, are used up. `now` in milliseconds.
  */
 export async function takeGuess(directory: Counting, guesser: Guesser, now: number): Promise<void> {
-  const { storage, master_keys } = directory;
-  const { account_id, person, source, limit } = guesser;
-  if (source !== null) {
-    const subject = sourceSubject(master_keys, account_id, source);
-    const taken = await takeBudget(storage, { account_id, budget: "factor_source", subject }, now);
-    if (!taken.allowed) throw refuse("too_many_attempts", { retry_after: taken.retry_after });
-  }
+  const { storage } = directory;
+  const { account_id, person, limit } = guesser;
+  await takeOfSource(directory, guesser, now);
   const { count, window_ends_at } = await storage.write(async (tx) => {
     const counted = await upsertGuess(tx.db, { account_id, person, limit, now, ends: windowEnds(now) });
     if (counted.count > limit) await giveBack(tx, directory, guesser);
@@ -53,6 +52,23 @@ export async function takeGuess(directory: Counting, guesser: Guesser, now: numb
   });
   if (count <= limit) return;
   throw refuse("too_many_attempts", { retry_after: Math.max(1, (Date.parse(window_ends_at) - now) / 1000) });
+}
+
+/**
+ * Of the source alone: for what is as dear to compare, and too long to be guessed, so that nobody is kept from it. What
+ * was no guess is given back likewise.
+ *
+ * @throws 429 too_many_attempts when the source's guesses are used up. `now` in milliseconds.
+ */
+export async function takeOfSource(
+  { storage, master_keys }: Counting,
+  { account_id, source }: Guessing,
+  now: number,
+): Promise<void> {
+  if (source === null) return;
+  const subject = sourceSubject(master_keys, account_id, source);
+  const taken = await takeBudget(storage, { account_id, budget: "factor_source", subject }, now);
+  if (!taken.allowed) throw refuse("too_many_attempts", { retry_after: taken.retry_after });
 }
 
 /** What was not compared, because too many others are, or was right after all, was no guess of this person or source. */
@@ -70,10 +86,10 @@ export async function giveBack(tx: Transaction, directory: Counting, guesser: Gu
 }
 
 /** The person's row comes before the source's, wherever both are written: two who met would wait for each other. */
-async function giveBackOfSource(
+export async function giveBackOfSource(
   tx: Transaction,
   { master_keys }: Counting,
-  { account_id, source }: Guesser,
+  { account_id, source }: Guessing,
 ): Promise<void> {
   if (source === null) return;
   const subject = sourceSubject(master_keys, account_id, source);
