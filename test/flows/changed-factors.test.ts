@@ -101,6 +101,23 @@ describeOnBothEngines("a factor of an account user", (engine) => {
     ]);
   });
 
+  it("that is lost takes along what wrong ones closed: the next one is compared at once", async () => {
+    const own = await createTenant(latchkey, { settings: { factor_guess_limit: 2 } });
+    const me = await logInAccountUser(latchkey, own);
+    expect((await addTotp(me.token)).status).toBe(201);
+    const show = async (otp: string) => {
+      const { mfa_token } = (await logInByMail(own, me.client, me.email)).body;
+      return (await token(own, { grant_type: "mfa_oob", mfa_token, otp })).status;
+    };
+    for (const status of [400, 400, 429]) expect(await show("000000")).toBe(status);
+    const lost = `${own.base}/management/users/${me.id}/mfa/totp`;
+    expect((await call(lost, { method: "DELETE", token: own.token })).status).toBe(204);
+    const bearer = (await logInByMail(own, me.client, me.email)).body.access_token;
+    const { secret } = (await mine("POST", "/mfa/totp", bearer)).body;
+    expect((await mine("PUT", "/mfa/totp", bearer, { otp: oneTimePassword(secret) })).status).toBe(201);
+    expect(await show(oneTimePassword(secret, 1))).toBe(200);
+  });
+
   it("is no matter of a PUT of the user, which takes whatever it shows", async () => {
     const me = await logInAccountUser(latchkey, tenant, { scope: ["admin:accounts"] });
     expect((await addTotp(me.token)).status).toBe(201);

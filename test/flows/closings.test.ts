@@ -9,6 +9,7 @@ import {
   createTenant,
   inbox,
   type Latchkey,
+  type Reply,
   receiveCode,
   startLatchkey,
   type Tenant,
@@ -27,14 +28,15 @@ describeOnBothEngines("closings", (engine) => {
 
   const about = ({ audience }: Tenant, username: string) => ({ grant_type: "password", username, audience });
   /** The right password, and a binding code under way: what to guess with, and what is right. */
-  const showPassword = async (own: Tenant, user: { readonly email: string; readonly phone_number: string }) => {
-    const first = await token(own, { ...about(own, user.email), password: PASSWORD });
+  const showPassword = async (own: Tenant, user: { readonly email: string; readonly phone_number: string }) =>
+    guesser(own, await token(own, { ...about(own, user.email), password: PASSWORD }), user.phone_number);
+  const guesser = async (own: Tenant, first: Reply, phone_number: string) => {
     expect(first.body.error?.code, first.text).toBe("mfa_required");
     const { mfa_token } = first.body;
     const json = { challenge_type: "oob", mfa_token };
     const { oob_code } = (await call(`${own.base}/auth/mfa/challenge`, { method: "POST", token: own.token, json }))
       .body;
-    const right = (await inbox(own, user.phone_number))[0]?.verification_code ?? "";
+    const right = (await inbox(own, phone_number))[0]?.verification_code ?? "";
     const guess = (binding_code: string) => token(own, { grant_type: "mfa_oob", mfa_token, oob_code, binding_code });
     return { right, guess };
   };
@@ -271,6 +273,32 @@ describeOnBothEngines("closings", (engine) => {
     const changed = await set("PUT", "/grace", { password: CHOSEN });
     expect(changed.status, changed.text).toBe(200);
     expect((await token(own, { ...about(own, "grace"), password: CHOSEN })).status).toBe(200);
+  });
+
+  it("of a second factor behind a code end where a user name sets where binding codes go", async () => {
+    const own = await createTenant(latchkey, { settings: { factor_guess_limit: 2 } });
+    const { id, email, phone_number } = await addPerson(latchkey, own.account_id, {
+      factors: ["sms"],
+      hash: QUICK_HASH,
+    });
+    const showCode = async () => {
+      const verification_code = await receiveCode(own, { email });
+      const named = { ident_type: "email", ident: email, audience: own.audience };
+      const first = await token(own, { grant_type: "authorization_code", verification_code, ...named });
+      return guesser(own, first, phone_number);
+    };
+    const { right, guess } = await showCode();
+    for (const wrong of wrongGuesses(right, 2)) expect((await guess(wrong)).status).toBe(400);
+    expect((await guess(right)).status).toBe(429);
+    const links = [
+      { rel: "customers_user", href: `https://shop.example/users/${id}` },
+      { rel: "phone_number", href: `tel:${phone_number}` },
+    ];
+    const json = { username: "barbara", password: CHOSEN, links, mfa: { challenge_type: "oob" } };
+    const made = await call(`${own.base}/auth/users`, { method: "POST", token: own.token, json });
+    expect(made.status, made.text).toBe(200);
+    const again = await showCode();
+    expect((await again.guess(again.right)).status).toBe(200);
   });
 
   it("that a stranger makes keep nobody who is logged in from changing their password, which ends them", async () => {

@@ -104,11 +104,13 @@ describeOnBothEngines("external account users", (engine) => {
     const user = { email: "ada@corp.example", authentication_type: "external", scope: ["admin:accounts"] };
     const made = await call(`${own.base}/management/users`, { method: "POST", token: own.token, json: user });
     expect(made.status, made.text).toBe(200);
-    const logIn = async (aud: string) => {
+    const sign = (aud: string) => {
       const claims = new SignJWT({ iss: jwks.issuer, aud, sub: "1", email: user.email });
       const signed = claims.setProtectedHeader({ alg: "ES256" }).setIssuedAt().setExpirationTime("1 minute");
-      return token(own, { grant_type: "account_user" }, await signed.sign(privateKey));
+      return signed.sign(privateKey);
     };
+    const logIn = async (aud: string) => token(own, { grant_type: "account_user" }, await sign(aud));
+    const findMe = async (aud: string) => call(`${latchkey.url}/v1/account/user`, { token: await sign(aud) });
     const look = (bearer: string) => call(`${own.base}/auth/clients`, { token: bearer });
     const [another, refused] = ["canteen-app", [401, "invalid_token"]];
     expect(code(await logIn(another))).toEqual(refused);
@@ -118,6 +120,8 @@ describeOnBothEngines("external account users", (engine) => {
     expect(code(await set(named, writer))).toEqual([403, "insufficient_scope"]);
     expect((await set({ ...named, api_audiences: [] })).status).toBe(200);
     for (const aud of [own.account_id, own.issuer, another]) expect((await logIn(aud)).status, aud).toBe(200);
+    for (const aud of [own.account_id, own.issuer]) expect((await findMe(aud)).status, aud).toBe(200);
+    expect(code(await findMe(another)), "where no path says whose name that is").toEqual(refused);
     const { access_token } = (await logIn(another)).body;
     expect((await look(access_token)).status).toBe(200);
     expect((await set({ jwks })).status).toBe(200);

@@ -99,20 +99,26 @@ describeOnBothEngines("a new account", (engine) => {
     const strict = await createTenant(latchkey, { account_id: newOwnerId(), settings });
     const begin = async (email: string, address: string) =>
       (await send(strict, "POST", "/signup", { json: { email }, headers: { "end-user-ip": address } })).status;
+    const useUp = (budget: string, count: number) =>
+      latchkey.server.core.storage.write(({ db }) =>
+        db
+          .updateTable("budgets")
+          .set({ count })
+          .where("account_id", "=", strict.account_id)
+          .where("budget", "=", budget)
+          .execute(),
+      );
     expect(await begin("first@example.com", "203.0.113.60")).toBe(200);
-    await latchkey.server.core.storage.write(({ db }) =>
-      db
-        .updateTable("budgets")
-        .set({ count: 50 })
-        .where("account_id", "=", strict.account_id)
-        .where("budget", "=", "send_source")
-        .execute(),
-    );
+    await useUp("send_source", 50);
     for (let n = 0; n < 10; n++) expect(await begin(`made-up-${n}@example.com`, "203.0.113.60")).toBe(429);
     for (let n = 0; n < 6; n++)
       expect(await begin("named@example.com", "203.0.113.60"), "nor of the address").toBe(429);
     expect(await begin("named@example.com", "203.0.113.61")).toBe(200);
     expect(await begin("other@example.com", "203.0.113.61")).toBe(200);
+    expect(await begin("sixth@example.com", "2001:db8:7:1::1")).toBe(200);
+    await useUp("send_site", 1_000);
+    for (let n = 0; n < 10; n++) expect(await begin(`made-up-${n}@example.com`, `2001:db8:7:${n}::1`)).toBe(429);
+    expect(await begin("last@example.com", "2001:db8:8:1::1"), "of another IPv6 site").toBe(200);
   });
 
   it("is named again to whoever repeats its code within the hour, who is let in by it once at most", async () => {

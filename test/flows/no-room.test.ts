@@ -135,15 +135,24 @@ describeOnBothEngines("no room to hash", (engine) => {
     }
   });
 
-  it("costs nobody's address a guess whose password was not compared", async () => {
+  it("costs nobody's address a guess whose password was not compared, nor a code whose password was not hashed", async () => {
     const { email, id } = await addPerson(latchkey, tenant.account_id);
-    const json = { grant_type: "password", username: email, password: PASSWORD, audience: tenant.audience };
-    const headers = { "end-user-ip": "203.0.113.40" };
-    const attempt = () => call(`${tenant.base}/auth/token`, { method: "POST", token: tenant.token, json, headers });
+    const { audience } = tenant;
+    const from = (path: string, json: object, host: string) =>
+      call(`${tenant.base}${path}`, { method: "POST", token: tenant.token, json, headers: { "end-user-ip": host } });
+    const login = { grant_type: "password", username: email, password: PASSWORD, audience };
+    const attempt = () => from("/auth/token", login, "203.0.113.40");
+    const customer = { audience, type: "customer", email };
+    await post("/customers/change_password", customer);
+    const verification_code = (await inbox(tenant, email))[0]?.verification_code;
+    const chosen = { ...customer, verification_code, password: PASSWORD };
+    const reset = () => from("/customers/change_password", chosen, "203.0.113.41");
     await withoutRoom(tenant.account_id, async () => {
-      for (let n = 0; n < 21; n++) expect((await attempt()).status, `attempt ${n}`).toBe(503);
+      for (let n = 0; n < 21; n++)
+        expect([(await attempt()).status, (await reset()).status], `attempt ${n}`).toEqual([503, 503]);
     });
     expect(await guessesAt(id)).toBe(0);
     expect((await attempt()).status).toBe(200);
+    expect((await reset()).status).toBe(204);
   });
 });

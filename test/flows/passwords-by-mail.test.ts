@@ -178,6 +178,38 @@ describeOnBothEngines("a password set by mail", (engine) => {
     expect(code(await logIn(own, person.email))).toEqual([403, "mfa_required"]);
   });
 
+  it("is hashed for nobody whose source shows wrong codes without end, and right ones count nothing", async () => {
+    const own = await createTenant(latchkey);
+    const { storage } = latchkey.server.core;
+    const { email } = own.user;
+    const about = { email, audience: own.audience, type: "customer" };
+    const show = (address: string, verification_code: string, named = email) =>
+      call(`${own.base}/customers/change_password`, {
+        ...{ method: "POST", token: own.token, headers: { "end-user-ip": address } },
+        json: { ...about, email: named, verification_code, password: CHOSEN },
+      });
+    const counted = () => {
+      const budgets = storage.read.selectFrom("budgets").where("account_id", "=", own.account_id).select("count");
+      return budgets.where("budget", "=", "factor_source").where("count", ">", 0).execute();
+    };
+    const [theirs, wrong] = ["203.0.113.70", "AAAAA-AAAAB"];
+    expect((await send(own, "/customers/change_password", about)).status).toBe(204);
+    expect((await show(theirs, await newest(own, email))).status).toBe(204);
+    expect(await counted()).toEqual([]);
+    expect(code(await show(theirs, wrong))).toEqual([400, "invalid_verification_code"]);
+    expect(await counted()).toHaveLength(1);
+    await storage.write(({ db }) =>
+      db
+        .updateTable("budgets")
+        .set({ count: 20, window_ends_at: new Date(storage.now() + 60_000).toISOString() })
+        .where("account_id", "=", own.account_id)
+        .where("budget", "=", "factor_source")
+        .execute(),
+    );
+    expect(code(await show(theirs, wrong, "made-up@example.com"))).toEqual([429, "too_many_attempts"]);
+    expect(code(await show("203.0.113.71", wrong))).toEqual([400, "invalid_verification_code"]);
+  });
+
   it("is asked for in a mail without a link, which would lead to a page that logs in", async () => {
     const own = await createTenant(latchkey, { client: { login_uri: new URL("/login", CALLBACK).href } });
     const { email } = own.user;

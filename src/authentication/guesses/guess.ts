@@ -31,6 +31,9 @@ export interface Guesser {
   readonly limit: number;
 }
 
+/** Somebody at a source, whoever they say they are. */
+type Guessing = Pick<Guesser, "account_id" | "source">;
+
 type Counting = Pick<Directory, "storage" | "master_keys">;
 
 /**
@@ -42,8 +45,7 @@ type Counting = Pick<Directory, "storage" | "master_keys">;
 export async function takeGuess(directory: Counting, guesser: Guesser, now: number): Promise<void> {
   const { storage } = directory;
   const { account_id, person, limit } = guesser;
-  const retry_after = longestWait(await takeNarrowing(storage, fromSource(directory, guesser), now));
-  if (retry_after !== undefined) throw refuse("too_many_attempts", { retry_after });
+  await takeOfSource(directory, guesser, now);
   const { count, window_ends_at } = await storage.write(async (tx) => {
     const counted = await upsertGuess(tx.db, { account_id, person, limit, now, ends: windowEnds(now) });
     if (counted.count > limit) await giveBack(tx, directory, guesser);
@@ -51,6 +53,17 @@ export async function takeGuess(directory: Counting, guesser: Guesser, now: numb
   });
   if (count <= limit) return;
   throw refuse("too_many_attempts", { retry_after: Math.max(1, (Date.parse(window_ends_at) - now) / 1000) });
+}
+
+/**
+ * Of the source alone: for what is as dear to compare, and too long to be guessed, so that nobody is kept from it. What
+ * was no guess is given back likewise.
+ *
+ * @throws 429 too_many_attempts when the source's guesses are used up. `now` in milliseconds.
+ */
+export async function takeOfSource(directory: Counting, guessing: Guessing, now: number): Promise<void> {
+  const retry_after = longestWait(await takeNarrowing(directory.storage, fromSource(directory, guessing), now));
+  if (retry_after !== undefined) throw refuse("too_many_attempts", { retry_after });
 }
 
 /** What was not compared, because too many others are, or was right after all, was no guess of this person or source. */
@@ -67,15 +80,15 @@ export async function giveBack(tx: Transaction, directory: Counting, guesser: Gu
   await giveBackOfSource(tx, directory, guesser);
 }
 
-const fromSource = ({ master_keys }: Counting, { account_id, source }: Guesser) =>
+const fromSource = ({ master_keys }: Counting, { account_id, source }: Guessing) =>
   source === null ? [] : sourceCharges(master_keys, account_id, source, ["factor_source", "factor_site"]);
 
 /**
  * The person's row comes before these wherever both are written, and these by their keys, as where they are counted:
  * two who met would wait for each other.
  */
-async function giveBackOfSource(tx: Transaction, directory: Counting, guesser: Guesser): Promise<void> {
-  for (const counted of fromSource(directory, guesser).toReversed()) await updateUncounted(tx.db, counted);
+export async function giveBackOfSource(tx: Transaction, directory: Counting, guessing: Guessing): Promise<void> {
+  for (const counted of fromSource(directory, guessing).toReversed()) await updateUncounted(tx.db, counted);
 }
 
 /** What was counted was nothing that its budget is about. */
@@ -96,10 +109,19 @@ export const forgiveFirst = (tx: Transaction, first: CountedGuess): Promise<void
  * What was guessed at is gone, and with it what the guesses closed; part of the transaction that sets another password.
  * Not for whoever shows less for that than a login takes: guesses at the factor behind a password are among these.
  */
-export async function forgetGuesses(
-  tx: Transaction,
-  { account_id, user_id }: { readonly account_id: string; readonly user_id: string },
-): Promise<void> {
+export async function forgetGuesses(tx: Transaction, { account_id, user_id }: Guessed): Promise<void> {
   // In the order of whoever changes it.
   for (const person of [`change ${user_id}`, user_id]) await updateForgotten(tx.db, account_id, person);
+}
+
+/**
+ * Likewise for somebody else who sets or takes away second factors. Wrong ones after a password stay: they count with
+ * guesses at that.
+ */
+export const forgetFactorGuesses = (tx: Transaction, { account_id, user_id }: Guessed): Promise<void> =>
+  updateForgotten(tx.db, account_id, `factor ${user_id}`);
+
+interface Guessed {
+  readonly account_id: string;
+  readonly user_id: string;
 }

@@ -6,6 +6,7 @@ import { noteSecondFactor } from "../../directory/users/note-second-factor.ts";
 import { refuse, refuseField } from "../../errors.ts";
 import { reveal, type Secret, secret } from "../../secrets/secret.ts";
 import { type Instant, instant, type Transaction } from "../../storage/storage.ts";
+import { forgetFactorGuesses } from "../guesses/guess.ts";
 import type { FactorKind, OobChannel } from "./mfa.ts";
 import { openSeed, sealSeed } from "./seed.ts";
 import { deleteFactors, selectFactors, updateStep, updateTarget, upsertFactor } from "./store.ts";
@@ -24,7 +25,10 @@ export interface Channels {
   readonly email?: string | undefined;
 }
 
-/** Sets where binding codes go and switches those channels on; a channel that is not named is switched off. */
+/**
+ * Sets where binding codes go and switches those channels on; a channel that is not named is switched off. For somebody
+ * else than their person: what wrong ones closed is open again.
+ */
 export async function setChannels(tx: Transaction, { account_id, user_id }: Owner, channels: Channels, now: number) {
   const at = instant(now);
   await holdPerson(tx, account_id, user_id);
@@ -34,6 +38,7 @@ export async function setChannels(tx: Transaction, { account_id, user_id }: Owne
     else await upsertFactor(tx.db, { ...factor({ account_id, user_id }, kind, at), target, enabled_at: at });
   }
   await noteFactors(tx, { account_id, user_id });
+  await forgetFactorGuesses(tx, { account_id, user_id });
 }
 
 /** Binding codes that went to an address or number which their person has left go to the other one; for whoever holds them. */
@@ -160,6 +165,7 @@ export async function takeFactorAway(
     const rows = await selectFactors(tx.db, owner.account_id, owner.user_id);
     if (!rows.some((row) => row.kind === kind && row.enabled_at !== null)) return;
     await disable(tx, owner, kind, instant(storage.now()), actor);
+    await forgetFactorGuesses(tx, owner);
     await endLogins(tx);
   });
 }

@@ -238,7 +238,7 @@ export async function removeUsername(
 /** Where binding codes go by the last of these names that says so. @throws 400 invalid_request as `channelsFor`. */
 async function channelsOfNames(names: readonly Username[], account: Account): Promise<Channels> {
   const last = names.findLast(({ mfa }) => mfa !== null);
-  return last ? channelsFor(last.mfa, await readLinks(last.links, account)) : {};
+  return last ? channelsFor(last.mfa, await readLinks(last.links, account), account) : {};
 }
 
 function record(tx: Transaction, { account_id, user_id }: Username, action: string, now: string, actor: Actor) {

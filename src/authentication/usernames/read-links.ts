@@ -62,25 +62,24 @@ export function linkTo(rel: keyof typeof SCHEMES, to: string): Link {
   return { rel, href: `${SCHEMES[rel]}:${encodeURI(to).replace(/[/?#&;=]/g, encodeURIComponent)}` };
 }
 
-/** The channels that a name's second factor uses. @throws 400 invalid_request when a link for one is missing. */
-export function channelsFor(mfa: UsernameMfa | null, { phone_number, email }: ReadLinks): Channels {
+/**
+ * The channels that a name's second factor uses. Where it names none, a number to which no SMS would ever go is left out
+ * beside an address. @throws 400 invalid_request when a link for one is missing.
+ */
+export function channelsFor(mfa: UsernameMfa | null, read: ReadLinks, account: Account): Channels {
   if (!mfa) return {};
-  const wanted = mfa.oob_channels ?? [...(phone_number ? ["sms" as const] : []), ...(email ? ["email" as const] : [])];
+  const { phone_number, country = null, email } = read;
+  const by_sms = phone_number !== undefined && (email === undefined || sendsSmsTo(account, country));
+  const wanted = mfa.oob_channels ?? [...(by_sms ? ["sms" as const] : []), ...(email ? ["email" as const] : [])];
   if (wanted.includes("sms") && !phone_number) throw refuseField("links", "required", "need a phone_number for sms");
   if (wanted.includes("email") && !email) throw refuseField("links", "required", "need an email for email");
   if (wanted.length === 0) throw refuseField("links", "required", "need a phone_number or email where mfa is set");
   return { ...(wanted.includes("sms") ? { sms: phone_number } : {}), ...(wanted.includes("email") ? { email } : {}) };
 }
 
-/**
- * As `channelsFor`, for whoever sets them. Where they name none, a number to which no SMS would ever go is left out beside
- * an address. @throws 400 invalid_request also where such a number is named, or all there is.
- */
+/** As `channelsFor`, for whoever sets them. @throws 400 invalid_request also where such a number is named, or all there is. */
 export function channelsSet(mfa: UsernameMfa | null, read: ReadLinks, account: Account): Channels {
-  const channels = channelsFor(mfa, read);
-  const country = read.country ?? null;
-  if (channels.sms === undefined || sendsSmsTo(account, country)) return channels;
-  if (mfa?.oob_channels === undefined && channels.email !== undefined) return { email: channels.email };
-  checkSmsCountry(account, country, "links", "lead to a number");
+  const channels = channelsFor(mfa, read, account);
+  if (channels.sms !== undefined) checkSmsCountry(account, read.country ?? null, "links", "lead to a number");
   return channels;
 }

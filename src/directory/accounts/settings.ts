@@ -94,7 +94,9 @@ export const AccountSettings = Type.Object({
           uri: text("Its JWKS, by https."),
           issuer: text("`iss` of its ID tokens."),
           audience: Type.Optional(
-            text("What it calls this account in `aud` of its ID tokens, where that is neither the id nor a URL of it."),
+            text(
+              "What it calls this account in `aud` of its ID tokens, where that is neither the id nor a URL of it. Such a token is taken at auth/token, and not at account/user, whose path names no account.",
+            ),
           ),
         },
         { additionalProperties: false },

@@ -52,7 +52,8 @@ export function accountUserSelfRoutes(app: App, directory: Directory): void {
     schema: {
       operationId: "account_user_get",
       summary: "The authenticated account user",
-      description: "Takes the account user's own token, or an ID token of the account's own provider.",
+      description:
+        "Takes the account user's own token, or an ID token of the account's own provider that names the account in `aud` by its id or a URL of it. One that names it by `jwks.audience` is exchanged at auth/token first.",
       tags,
       response: { 200: Me, ...found },
     },

@@ -1,6 +1,6 @@
 import type { RequestFacts } from "../../audit/audit.ts";
 import { recordDeed } from "../../audit/audit.ts";
-import { forgetGuesses } from "../../authentication/guesses/guess.ts";
+import { forgetGuesses, giveBackOfSource, takeOfSource } from "../../authentication/guesses/guess.ts";
 import { asksForFactor, factorsOf } from "../../authentication/mfa/factors.ts";
 import {
   checkNewPassword,
@@ -59,12 +59,13 @@ export async function offerReset(oauth: Oauth, customer: NamedCustomer, reset: R
  * is none), which is no second factor beside it, in place of the PIN as well. Their logins end, and so does what wrong
  * guesses at the one before closed, where no second factor is asked for behind it.
  *
- * @throws what redeeming a code does; 400 invalid_request for a password that is too short, 503 where it cannot be hashed
- * now, both before the code is spent; 403 access_denied where that mailbox is the person's only second factor.
+ * @throws what redeeming a code does; 400 invalid_request for a password that is too short, 429 too_many_attempts where
+ * its source showed too many wrong codes, 503 where it cannot be hashed now, all before the code is spent; 403 access_denied
+ * where that mailbox is the person's only second factor.
  */
 export async function resetPassword(
   oauth: Oauth,
-  { account, client, grant, now }: NamedCustomer,
+  { account, client, grant, source, now }: NamedCustomer,
   { bearer, email, audience, facts }: Reset,
   verification_code: Secret,
   password: Secret,
@@ -72,8 +73,16 @@ export async function resetPassword(
   const { directory } = oauth;
   const { account_id } = account;
   checkNewPassword(password, "password", "password");
-  // There may be no room to hash it: then the code is still good.
-  const hashed = { kind: "password", hash: await hashPassword(account_id, password), set_over: "email" } as const;
+  // Hashing costs as much for a code that was made up as for one that is right.
+  const from = { account_id, source };
+  await takeOfSource(directory, from, now);
+  const giveBack = () => directory.storage.write((tx) => giveBackOfSource(tx, directory, from));
+  // There may be no room for it: then the code is still good.
+  const hash = await hashPassword(account_id, password).catch(async (error: unknown) => {
+    await giveBack();
+    throw error;
+  });
+  const hashed = { kind: "password", hash, set_over: "email" } as const;
   const about = {
     account,
     client: forResets(client),
@@ -86,6 +95,7 @@ export async function resetPassword(
   };
   const actor = bearer.subject;
   const { user_id, second_factor } = await redeemCode(oauth, { ...about, ident: email, actor, facts, now });
+  await giveBack();
   const shown = { user_id, password_set_over: hashed.set_over };
   if (second_factor && (await factorsOf(directory, account, shown, "pwd")).length === 0) {
     throw refuse("access_denied", {

@@ -9,7 +9,7 @@ import { readEmail } from "../../directory/users/identifier.ts";
 import { refuse } from "../../errors.ts";
 import type { Charge } from "../../limits/budgets.ts";
 import { spendBudget } from "../../limits/limits.ts";
-import { sourceSubject } from "../../limits/source.ts";
+import { sourceCharges } from "../../limits/source.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
 import { instant } from "../../storage/storage.ts";
 import type { Oauth } from "../oauth.ts";
@@ -92,9 +92,7 @@ async function chargeSignup(
 ): Promise<void> {
   const address = identifierDigest(master_keys, account_id, "account_user", { type: "email", value: email });
   const from: readonly Charge[] =
-    source === null
-      ? []
-      : [{ account_id, budget: "send_source", subject: sourceSubject(master_keys, account_id, source) }];
+    source === null ? [] : sourceCharges(master_keys, account_id, source, ["send_source", "send_site"]);
   const charges: readonly Charge[] = [
     ...from,
     { account_id, budget: "factor_send", subject: `signup ${address}` },
