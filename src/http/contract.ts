@@ -33,6 +33,8 @@ export interface Bearer {
   /** Seconds since the epoch; of a person's token. */
   readonly auth_time?: number | undefined;
   readonly amr?: readonly string[] | undefined;
+  /** Of a login by a device that the person let in (RFC 8628), which may be anybody's. */
+  readonly by_device?: true | undefined;
   /** Thumbprint of the key that it is bound to (RFC 9449 §6.1). */
   readonly jkt?: string | undefined;
   /** An ID token of the account's own provider, not a token of ours. */

@@ -50,6 +50,8 @@ export interface Authorization {
   /** When that was, where it was not just now; milliseconds since the epoch. */
   readonly began_at?: number | undefined;
   readonly subject: ClientSubject | UserSubject;
+  /** A person let a device in (RFC 8628), which may be anybody's. */
+  readonly by_device?: true | undefined;
   /** The client's registered client_id. */
   readonly client_id: string;
   readonly client_uuid: string;

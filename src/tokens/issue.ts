@@ -30,6 +30,7 @@ export async function issueAccessToken(
   const {
     issuing,
     subject,
+    by_device,
     sid,
     client_id,
     client_uuid,
@@ -63,6 +64,7 @@ export async function issueAccessToken(
     auth_time: person?.auth_time,
     amr: person?.amr,
     acr: person?.acr,
+    by_device,
     holds: holds?.length ? holds : undefined,
     act: authorization.act,
     sector: person && sector,

@@ -31,6 +31,8 @@ export interface AccessToken {
   readonly amr?: readonly string[] | undefined;
   /** Class of the login (OpenID Connect Core §2). */
   readonly acr?: string | undefined;
+  /** Of a login by a device that somebody let in (RFC 8628), which may be anybody's. */
+  readonly by_device?: true | undefined;
   readonly holds?: readonly string[] | undefined;
   /** Whose client acts here: revocations of that account count too. */
   readonly partner_account?: string | undefined;
@@ -121,6 +123,7 @@ function readClaims(account_id: string, issuer: string, kid: string, { claims }:
     auth_time,
     amr,
     acr,
+    by_device,
     holds,
     act,
     cnf,
@@ -152,6 +155,7 @@ function readClaims(account_id: string, issuer: string, kid: string, { claims }:
     ...(typeof jti === "string" ? { jti } : {}),
     ...(Array.isArray(amr) ? { amr: amr.map(String) } : {}),
     ...(typeof acr === "string" ? { acr } : {}),
+    ...(by_device === true ? { by_device } : {}),
     ...actorOf(act),
     ...keyOf(cnf),
     ...(typeof sector === "string" ? { sector } : {}),

@@ -22,6 +22,7 @@ import {
   tokenOf,
 } from "../support/latchkey.ts";
 import { addAccountUser, addPerson, logInByMail, PASSWORD, setFactors, token } from "../support/people.ts";
+import { openSurfer } from "../support/surfer.ts";
 
 const claims = (jwt: string) => JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString());
 const code = (reply: Reply) => [reply.status, reply.body?.error?.code];
@@ -199,6 +200,63 @@ describeOnBothEngines("a login between its factors", (engine) => {
     const binding_code = await newest(phone_number, own);
     return () => token(own, { grant_type: "mfa_oob", mfa_token, oob_code, binding_code });
   };
+
+  it.each(["auth/token", "auth/authorize", "the hosted login", "a recovery"] as const)(
+    "ends at %s with whatever ends the person's logins: what came before by an address that they have left is no factor",
+    async (at) => {
+      const own = await createTenant(latchkey, { settings: { mfa_recovery_channel: "email" } });
+      const { client_id } = await addClient(latchkey, own.account_id, { first_party: true });
+      type Person = Awaited<ReturnType<typeof addPerson>>;
+      const codeOf = ({ id }: Person) => mintCode(own, { user_id: id });
+      const named = { audience: own.audience, grant_type: "authorization_code", ident_type: "user_id" };
+      /** A login that has shown who reads the mailbox, and lacks nothing but the code by SMS; `finish` shows it. */
+      const ways = {
+        "auth/token": async (user: Person) => {
+          const half = await token(own, { ...named, ident: user.id, verification_code: await codeOf(user) });
+          const finish = await finishBySms(own, half.body, user.phone_number);
+          return async () => (await finish()).status === 200;
+        },
+        "auth/authorize": async (user: Person) => {
+          const { mfa_token } = (await authorize(own, { verification_code: await codeOf(user) })).body;
+          const challenge = { challenge_type: "oob", mfa_token };
+          const { oob_code } = (await send("POST", "/auth/mfa/challenge", challenge, own)).body;
+          const binding_code = await newest(user.phone_number, own);
+          return async () => (await authorize(own, { mfa_token, oob_code, binding_code })).status === 302;
+        },
+        "the hosted login": async (user: Person) => {
+          const surfer = openSurfer(latchkey);
+          const about = { client_id, redirect_uri: CALLBACK, response_type: "code", scope: "openid" };
+          const page = await surfer.visit(`${own.issuer}/oauth/authorize?${new URLSearchParams(about)}`);
+          const waiting = await surfer.act(page, "identify", { identifier: user.email });
+          const half = await surfer.act(waiting, "code", { code: await newest(user.email, own) });
+          const asked = await surfer.act(half, "challenge", { channel: "sms" });
+          const code = await newest(user.phone_number, own);
+          return async () => (await surfer.act(asked, "factor", { code })).url.startsWith(CALLBACK);
+        },
+        "a recovery": async (user: Person) => {
+          const about = { audience: own.audience, type: "customer", ident_type: "email", ident: user.email };
+          const { mfa_token, oob_code } = (await send("POST", "/customers/mfa_login_recovery", about, own)).body;
+          const binding_code = await newest(user.email, own);
+          const half = await token(own, { grant_type: "mfa_oob", mfa_token, oob_code, binding_code });
+          const finish = await finishBySms(own, half.body, user.phone_number);
+          return async () => (await finish()).status === 200;
+        },
+      };
+      const begin = async () => {
+        const user = await addPerson(latchkey, own.account_id, { factors: ["sms"] });
+        return { user, finish: await ways[at](user) };
+      };
+      const [stays, leaves] = [await begin(), await begin()];
+      const contact = `/customers/users/${leaves.user.id}/communication`;
+      const value = `new-${leaves.user.email}`;
+      expect((await send("POST", `${contact}/send-verification-code/email`, { value }, own)).status).toBe(204);
+      const moved = { code: await newest(value, own) };
+      expect((await send("POST", `${contact}/confirm-verification-code/email`, moved, own)).status).toBe(204);
+      expect([await stays.finish(), await leaves.finish()]).toEqual([true, false]);
+      const user = { ...leaves.user, email: value };
+      expect(await (await ways[at](user))(), "begun anew").toBe(true);
+    },
+  );
 
   it("gets of what the account gives registered clients what is for its audience, as without a second factor", async () => {
     const [first, audience] = ["https://a.example", "https://b.example"];

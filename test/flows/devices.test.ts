@@ -7,6 +7,8 @@ import { deviceSweep } from "../../src/oauth/device/device-code.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
+  addGrant,
+  addUser,
   basic,
   call,
   createTenant,
@@ -16,7 +18,8 @@ import {
   type Tenant,
   type TestClient,
 } from "../support/latchkey.ts";
-import { type StandardClient, standardClient } from "../support/standard-client.ts";
+import { token } from "../support/people.ts";
+import { answered, type StandardClient, standardClient } from "../support/standard-client.ts";
 import { openSurfer, type Surfer } from "../support/surfer.ts";
 import { letPass } from "../support/time.ts";
 
@@ -139,6 +142,65 @@ describeOnBothEngines("a device", (engine) => {
     expect([await poll(device_code), await told()]).toEqual(["invalid_grant", 200]);
     await letPass(latchkey, "redeemed_authorization_codes", tenant.account_id, 5);
     expect([await poll(device_code), await told()]).toEqual(["invalid_grant", 401]);
+  });
+
+  it("that an account user was talked into allowing changes no password or factor of theirs, also once refreshed", async () => {
+    const client = await addClient(latchkey, tenant.account_id, {
+      user_type: "account_user",
+      first_party: true,
+      require_pkce: false,
+      grant_types: [DEVICE, "authorization_code", "refresh_token"],
+    });
+    const lasting = ["openid", "create:accounts:auth:refresh_token"];
+    await addGrant(latchkey, tenant.account_id, client, tenant.issuer, lasting, "any");
+    const { email } = await addUser(latchkey, tenant.account_id, { type: "account_user" });
+    const headers = { authorization: basic(client) };
+    const form = { scope: "openid offline_access", resource: tenant.issuer };
+    const asking = { method: "POST", headers, form };
+    const { device_code, user_code } = (await call(`${tenant.base}/oauth/device_authorization`, asking)).body;
+    const surfer = openSurfer(latchkey);
+    const waiting = await surfer.act(await type(surfer, user_code), "identify", { identifier: email });
+    const asked = await surfer.act(waiting, "code", { code: (await inbox(tenant, email))[0]?.verification_code ?? "" });
+    await surfer.act(asked, "allow");
+    const first = await standard.token({ grant_type: DEVICE, device_code }, client);
+    expect(first.status, first.text).toBe(200);
+    const { refresh_token } = first.body;
+    const refresh = () => standard.token({ grant_type: "refresh_token", refresh_token }, client);
+    const [second, again] = [await refresh(), await refresh()];
+    const mine = (method: string, path: string, bearer: string, json?: object) =>
+      call(`${latchkey.url}/v1/account/user${path}`, { method, token: bearer, ...(json ? { json } : {}) });
+    const change = async (bearer: string) =>
+      Promise.all([
+        mine("PUT", "/mfa/totp", bearer, { enabled: false }),
+        mine("PUT", "/mfa/sms", bearer, { enabled: true, phone_number: "+4740000999" }),
+        mine("POST", "/mfa/totp", bearer),
+        mine("POST", "/password", bearer, { proposed_password: "a new battery" }),
+      ]);
+    for (const [which, { body }] of [first, second, again].entries()) {
+      const replies = await change(body.access_token);
+      const refused = [403, "insufficient_scope"];
+      expect(
+        replies.map(({ status, body }) => [status, body?.error?.code]),
+        `${which}`,
+      ).toEqual(replies.map(() => refused));
+      expect((await mine("GET", "", body.access_token)).status, "they may be known by it").toBe(200);
+    }
+    // Refreshed where devices' clients show who they are, and nowhere else.
+    const elsewhere = await token(
+      tenant,
+      { grant_type: "refresh_token", refresh_token: again.body.refresh_token },
+      again.body.access_token,
+    );
+    expect([elsewhere.status, elsewhere.body.error.code], elsewhere.text).toEqual([403, "unauthorized_client"]);
+    expect(elsewhere.text).toContain("began at oauth/token");
+    // The same person at the same client, in a browser of their own.
+    const there = standard.address(client, { scope: "openid", resource: tenant.issuer });
+    const code = answered(await surfer.visit(there)).get("code") ?? "";
+    const own_login = await standard.redeem(code, client);
+    const changed = await mine("POST", "/password", own_login.body.access_token, {
+      proposed_password: "a new battery",
+    });
+    expect(changed.status, changed.text).toBe(201);
   });
 
   it("is guessed at fifty times an hour from one address, with however many browsers; right codes count for nothing", async () => {

@@ -4,6 +4,7 @@ import type { Account } from "../../directory/accounts/account.ts";
 import { actorFrom } from "../../directory/actor.ts";
 import { areAlive } from "../../directory/check-alive.ts";
 import type { Directory } from "../../directory/directory.ts";
+import { holdLogin } from "../../directory/users/logins-ended.ts";
 import { type Refusal, refuse, refuseField } from "../../errors.ts";
 import { chargeAll } from "../../limits/limits.ts";
 import { reveal, type Secret, secret } from "../../secrets/secret.ts";
@@ -18,7 +19,7 @@ import type { AuthenticatedSubject } from "../subject.ts";
 import { useStatement } from "../used-tokens.ts";
 import { bindingChallenge } from "./challenge.ts";
 import { channelsOf } from "./factors.ts";
-import { MFA_LIFETIME, type OobChallenge, oobTicket, type PendingLogin } from "./mfa.ts";
+import { MFA_LIFETIME, type OobChallenge, oobTicket, type PendingLogin, shownAt } from "./mfa.ts";
 import { spent } from "./open-login.ts";
 import { mfaRequired } from "./require-factor.ts";
 import { openSeed } from "./seed.ts";
@@ -48,8 +49,8 @@ type Proof =
 
 /**
  * Ends a login with its second factor, once. The guess is counted before anything is compared; the step of a one-time
- * password and the login are spent in one transaction, and only while client, grant and user live and the password that
- * was shown stands.
+ * password and the login are spent in one transaction, and only while client, grant and user live, the person's logins
+ * have not ended since the first factor and the password that was shown stands.
  *
  * @throws 400 invalid_request for a factor that is not whole, or was the first one; 400 invalid_grant for a wrong, late
  *   or used one; 403 mfa_required after the first channel of a recovery; 429 too_many_attempts.
@@ -76,6 +77,8 @@ async function compareFactor(
   const { user_id, amr, password_set_at } = pending.subject;
   const password = password_set_at && { kind: shownKind(amr), updated_at: password_set_at };
   const done = await storage.write(async (tx) => {
+    // The person before the password, in the order of whoever changes either.
+    if (!(await holdLogin(tx, { account_id, user_id }, instant(shownAt(pending))))) return false;
     if (password && !(await passwordStands(tx, { account_id, user_id }, password))) return false;
     if (!(await spend(tx, request, proof))) return false;
     await forgive(tx, directory, guesser, pending);

@@ -38,7 +38,7 @@ export interface PendingLogin {
   readonly asker?: Asker;
   /** The caller's own: what to go on with. */
   readonly continuation: unknown;
-  /** Milliseconds since the epoch. */
+  /** `MFA_LIFETIME` after it showed what it has shown so far; milliseconds since the epoch. */
   readonly expires_at: number;
 }
 
@@ -56,6 +56,8 @@ export interface OobChallenge {
 
 /** An mfa_token and every oob_code under it are good so long; milliseconds. */
 export const MFA_LIFETIME = 600_000;
+/** When a login showed what it has shown so far, or began without that; milliseconds since the epoch. */
+export const shownAt = ({ expires_at }: Pick<PendingLogin, "expires_at">): number => expires_at - MFA_LIFETIME;
 /** Digits of a binding code. */
 export const BINDING_LENGTH = 6;
 

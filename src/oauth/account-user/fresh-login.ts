@@ -26,7 +26,8 @@ export async function findMe(directory: Directory, bearer: Bearer): Promise<Acco
 }
 
 /**
- * As `findMe`, and they have just logged in, with their second factor where they have one.
+ * As `findMe`, and they have just logged in, with their second factor where they have one: they, and not a device that
+ * they let in, whose login is as fresh and may be anybody's.
  *
  * @throws 403 insufficient_scope.
  */
@@ -37,6 +38,8 @@ export async function findMeFresh(directory: Directory, bearer: Bearer): Promise
       message: "Passwords and factors of an external user are kept by their provider.",
     });
   }
+  if (bearer.by_device)
+    throw refuse("insufficient_scope", { message: "A device that was let in changes no password or factor." });
   const age = Math.floor(directory.storage.now() / 1000) - (bearer.auth_time ?? 0);
   if (age > FRESH)
     throw refuse("insufficient_scope", { message: "Log in again first: this takes a login of the last 5 minutes." });

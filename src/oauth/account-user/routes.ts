@@ -30,7 +30,7 @@ const done = Type.Null({ description: "Done." });
 const NOTHING = undefined as never;
 const found = refusals("account", ...bearer_refusals);
 const FRESH =
-  "Takes the person's own token of a login in the last 5 minutes, with their second factor where they have one.";
+  "Takes the person's own token of a login in the last 5 minutes, with their second factor where they have one; not of a device that they let in.";
 const ENDS = "To switch it on ends the person's other logins.";
 
 /** Paths without an account: the token says whose it is. */

@@ -257,10 +257,10 @@ export async function lookUpToken(
 
 function bearerOf(token: AccessToken): Bearer {
   const { account_id, subject_type, subject, pairwise_subject, client_id, client_uuid } = token;
-  const { audience, sid, began_at, grant_id, auth_time, amr, jkt } = token;
+  const { audience, sid, began_at, grant_id, auth_time, amr, by_device, jkt } = token;
   const who = { account_id, subject_type, subject, pairwise_subject, client_id, client_uuid };
   const rests = { audience, grant_id, hangs_on: subjectsOf(token) };
-  return { ...who, ...rests, scope: heldNow(token.scope), sid, began_at, auth_time, amr, jkt };
+  return { ...who, ...rests, scope: heldNow(token.scope), sid, began_at, auth_time, amr, by_device, jkt };
 }
 
 /** RFC 6750 §3: without any credentials the challenge names no error. */

@@ -52,11 +52,11 @@ const FOR_THEMSELVES = "user:customers";
  */
 export async function actsAsStranger(
   directory: Directory,
-  { account_id, client_uuid, subject: user_id, audience = "" }: Bearer,
+  { account_id, client_uuid, subject: user_id, audience = "", by_device }: Bearer,
 ): Promise<boolean> {
   const client = await lookUpClient(directory, account_id, client_uuid);
-  if (client?.origin !== "account") return true;
-  // Of a device everybody is asked: it may be anybody's.
+  // Of a device everybody is asked: it may be anybody's. In a version before its logins did not say so.
+  if (client?.origin !== "account" || by_device) return true;
   if (!isForeign(client) && !client.settings.grant_types.includes(DEVICE_CODE)) return false;
   const agreed = await lookUpAgreed(directory, { account_id, user_id, client_id: client.id, audience });
   return agreed?.includes(FOR_THEMSELVES) === true;

@@ -9,13 +9,13 @@ import type { Secret } from "../../secrets/secret.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import type { Authorization } from "../../tokens/authorization.ts";
 import { beginStatement, type NewFamily } from "./begin-statement.ts";
-import { boundTo, digestOf, type LoginSurface, refreshToken } from "./family.ts";
+import { boundTo, digestOf, type Family, refreshToken } from "./family.ts";
 
 /** What a login came of; `session_id` and `surface` as in Family. */
 type Begun = Authorization &
   Pick<AuthenticatedSubject, "password_set_at" | "provider"> & {
     readonly session_id?: string;
-    readonly surface: LoginSurface;
+    readonly surface: NonNullable<Family["surface"]>;
   };
 
 /**

@@ -44,8 +44,11 @@ export interface Family {
    * no ID token came of it, and where a version before began it.
    */
   readonly session_id: string | null;
-  /** Where the login began; null where a version before did not note it. */
-  readonly surface: LoginSurface | null;
+  /**
+   * Where the login began: `device` at oauth/token too, by a device that somebody let in. Null where a version before
+   * did not note it.
+   */
+  readonly surface: LoginSurface | "device" | null;
   /** Issuer of the other server that vouched for the person; null also where a version before did not note it. */
   readonly provider: string | null;
   /** When the login began: before the family did, where it came out of a code. */
@@ -70,6 +73,7 @@ export type Login = Pick<
   | "amr"
   | "userinfo_claims"
   | "session_id"
+  | "surface"
   | "created_at"
   | "provider"
 >;

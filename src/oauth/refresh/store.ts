@@ -28,7 +28,7 @@ const decode = (row: StoredFamily): Family =>
 
 /** Columns of a login that goes on. */
 export const LOGIN =
-  "id, client_id, user_id, grant_id, audience, scope, auth_time, amr, userinfo_claims, session_id, created_at, provider";
+  "id, client_id, user_id, grant_id, audience, scope, auth_time, amr, userinfo_claims, session_id, surface, created_at, provider";
 
 export const decodeLogin = (row: Row): Login => ({
   id: String(row.id),
@@ -41,6 +41,7 @@ export const decodeLogin = (row: Row): Login => ({
   amr: listOf(row.amr),
   userinfo_claims: listOf(row.userinfo_claims),
   session_id: row.session_id as string | null,
+  surface: row.surface as Login["surface"],
   created_at: row.created_at as Instant,
   provider: row.provider as string | null,
 });

@@ -97,6 +97,7 @@ export async function exchangeSubject(
     sid: subject.sid,
     began_at: subject.began_at,
     subject: subjectFor(subject, now),
+    by_device: subject.by_device,
     client_id: client.client_id,
     client_uuid: client.id,
     grant_id: grant.id,

@@ -62,7 +62,7 @@ export async function redeemAuthorizationCode(
   { directory, tokens }: Pick<Oauth, "directory" | "tokens">,
   request: CodeRequest,
 ): Promise<CodeTokens> {
-  const { client, code, audience, dpop_jkt } = request;
+  const { client, code, audience, dpop_jkt, polled: by_device } = request;
   const { account_id } = client;
   const content = readAuthorizationCode(directory.master_keys, account_id, code);
   const now = directory.storage.now();
@@ -75,10 +75,17 @@ export async function redeemAuthorizationCode(
   await checkProvider(directory, account, client, { audience: content.authorization.audience, provider });
   await noteUsed(directory, client);
   const scope = await stillGiven(directory, account, content, held);
-  const authorization = { ...content.authorization, scope, issuing: issuingOf(directory, account), dpop_jkt };
+  const authorization = {
+    ...content.authorization,
+    scope,
+    issuing: issuingOf(directory, account),
+    by_device,
+    dpop_jkt,
+  };
   const issued = await issueAccessToken(tokens, authorization, now);
   const { openid, session_id = authorization.sid, nonce, acr, claims } = content;
-  const begun = { ...authorization, ...(openid ? { session_id } : {}), provider, surface: "oauth" as const };
+  const surface = by_device ? ("device" as const) : ("oauth" as const);
+  const begun = { ...authorization, ...(openid ? { session_id } : {}), provider, surface };
   const lasting = lasts(client, scope)
     ? { refresh_token: await beginFamily(directory, account, client, begun, client.id, now) }
     : {};

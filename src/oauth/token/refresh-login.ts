@@ -103,7 +103,7 @@ async function checkAsked(
   if (asks_little && (dpop_jkt !== undefined || !may.others)) return;
   const login = await lookUpFamilyOf(directory, account.account_id, token);
   if (!login || holderOf(login) !== client.id) return;
-  if (surface !== "oauth" && (await beganAt(directory, account, client, login)) === "oauth")
+  if (surface !== "oauth" && (await beganAt(directory, account, client, login)) !== "account")
     throw refuse("unauthorized_client", {
       message: "The login began at oauth/token: refresh it there, where the client shows who it is.",
     });
@@ -172,7 +172,8 @@ async function authorizationNow(
   const about = { account, client, grant: { id: grant.id, scope: given }, audience, subject };
   const current = await authorizePerson(directory, about);
   const still = new Set([...identity_scopes, ...current.scope]);
-  return { ...current, scope: asked.filter((one) => still.has(one)), userinfo_claims, dpop_jkt };
+  const by_device = login.surface === "device" || undefined;
+  return { ...current, scope: asked.filter((one) => still.has(one)), by_device, userinfo_claims, dpop_jkt };
 }
 
 /** What the login may still have: of its grant's row, of the account's public grants, or nothing but userinfo. */
