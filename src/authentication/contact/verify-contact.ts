@@ -189,9 +189,10 @@ async function compareCode(
       throw refuseField("code", "taken", "confirms an address that belongs to another user");
     }
     if (login) await holdByLogin(tx, person, login);
+    // Passwords before what was guessed at them, in the order of whoever shows one.
+    if (left && field === "email") await leavePasswordsOfMail(tx, account_id, user.id);
     await forgiveIn(tx, directory, guesser);
     if (field === "phone_number") await chargeAll(tx, [enteredFrom(account_id, challenge.value)], now);
-    if (left && field === "email") await leavePasswordsOfMail(tx, account_id, user.id);
     if (left && moves_factors) await moveChannel(tx, person, strategyOf(field), left, now);
     if (left) await leaveAddress(tx, person, now);
     if (told) await tell(tx, contact, told, now);
