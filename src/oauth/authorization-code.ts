@@ -6,6 +6,7 @@
  * In: an authorization and what it is bound to. Out: the code; later, once, the authorization again.
  */
 import { randomUUID } from "node:crypto";
+import { deflateRawSync, inflateRawSync } from "node:zlib";
 import { refuse } from "../errors.ts";
 import type { MasterKeys } from "../secrets/master-keys.ts";
 import type { Secret } from "../secrets/secret.ts";
@@ -36,8 +37,20 @@ export interface AuthorizationCode {
 
 const LIFETIME = 60_000;
 
-const kindOf = (account_id: string) =>
-  ({ account_id, purpose: "authorization-code", kind: "authorization_code/v1" }) as const;
+const kindOf = (account_id: string, version: "v1" | "v2") =>
+  ({ account_id, purpose: "authorization-code", kind: `authorization_code/${version}` }) as const;
+
+/** Characters of scopes from which on they are packed, so that the address of a callback is one that any server takes. */
+const MANY = 2_000;
+
+/**
+ * Scopes alone are packed: beside what a stranger chose, what only the person knows could be told by how long it gets. Of
+ * another kind, so that a version which knows none takes it for no code.
+ */
+interface Packed extends Omit<AuthorizationCode, "authorization"> {
+  readonly authorization: Omit<AuthorizationCode["authorization"], "scope">;
+  readonly packed_scope: string;
+}
 
 type Content = Omit<AuthorizationCode, "id" | "expires_at">;
 
@@ -49,8 +62,25 @@ export const newAuthorizationCode = (content: Content, now: number, lifetime: nu
   expires_at: now + lifetime,
 });
 
-export const sealAuthorizationCode = (keys: MasterKeys, account_id: string, code: AuthorizationCode): Secret =>
-  sealTicket(keys, kindOf(account_id), code);
+export function sealAuthorizationCode(keys: MasterKeys, account_id: string, code: AuthorizationCode): Secret {
+  const { scope, ...authorization } = code.authorization;
+  const text = scope.join(" ");
+  if (text.length < MANY) return sealTicket(keys, kindOf(account_id, "v1"), code);
+  const packed: Packed = {
+    ...code,
+    authorization,
+    packed_scope: deflateRawSync(text, { level: 1 }).toString("base64url"),
+  };
+  return sealTicket(keys, kindOf(account_id, "v2"), packed);
+}
+
+function openPacked(keys: MasterKeys, account_id: string, code: Secret): AuthorizationCode | undefined {
+  const packed = openTicket<Packed>(keys, kindOf(account_id, "v2"), code);
+  if (!packed) return undefined;
+  const { packed_scope, authorization, ...content } = packed;
+  const scope = inflateRawSync(Buffer.from(packed_scope, "base64url")).toString().split(" ");
+  return { ...content, authorization: { ...authorization, scope } };
+}
 
 /** `now` in milliseconds. */
 export const mintAuthorizationCode = (keys: MasterKeys, account_id: string, content: Content, now: number): Secret =>
@@ -58,7 +88,8 @@ export const mintAuthorizationCode = (keys: MasterKeys, account_id: string, cont
 
 /** @throws 400 invalid_grant when it is not one of this account's; says nothing about whether it was redeemed. */
 export function readAuthorizationCode(keys: MasterKeys, account_id: string, code: Secret): AuthorizationCode {
-  const content = openTicket<AuthorizationCode>(keys, kindOf(account_id), code);
+  const unpacked = openTicket<AuthorizationCode>(keys, kindOf(account_id, "v1"), code);
+  const content = unpacked ?? openPacked(keys, account_id, code);
   if (!content) throw refuse("invalid_grant", { message: "The authorization code is not valid." });
   return content;
 }

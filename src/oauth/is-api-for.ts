@@ -1,9 +1,16 @@
-import type { Account } from "../directory/accounts/account.ts";
+import { findAccount } from "../directory/accounts/find-account.ts";
 import type { Client } from "../directory/clients/client.ts";
+import type { Directory } from "../directory/directory.ts";
 import { canonicalAudience } from "../directory/grants/audience.ts";
+import { lookUpAt } from "../directory/judge.ts";
 
 /** Whether a client is the API that tokens with this audience are for, by any name of it. */
-export function isApiFor({ settings }: Client, account: Account, public_url: string, audience: string): boolean {
-  const canonical = (name: string) => canonicalAudience(account, public_url, name);
-  return settings.resource_for.map(canonical).includes(canonical(audience));
+export async function isApiFor(directory: Directory, client: Client, audience: string): Promise<boolean> {
+  const found = await lookUpAt(directory, client, async ({ account_id, settings }) => {
+    const account = await findAccount(directory, account_id);
+    const canonical = (name: string) => canonicalAudience(account, directory.public_url, name);
+    const wanted = canonical(audience);
+    return settings.resource_for.find((name) => canonical(name) === wanted);
+  });
+  return found !== undefined;
 }

@@ -1,10 +1,12 @@
 import { type Account, issuerOf } from "../directory/accounts/account.ts";
+import { findAccount } from "../directory/accounts/find-account.ts";
 import type { Client } from "../directory/clients/client.ts";
 import type { Directory } from "../directory/directory.ts";
 import { isAccountApi } from "../directory/grants/audience.ts";
-import { findGrant, grantsOf } from "../directory/grants/find-grant.ts";
+import { lookUpGrant } from "../directory/grants/find-grant.ts";
 import type { Grant } from "../directory/grants/grant.ts";
-import { refuse, unlessRefused } from "../errors.ts";
+import { grantsOf } from "../directory/grants/grants-of.ts";
+import { refuse } from "../errors.ts";
 import { namedAudience } from "./named-audience.ts";
 import { givenBy, identity_scopes, userinfoAudience } from "./scopes.ts";
 
@@ -43,17 +45,17 @@ const MOST_SCOPES = 200;
 /**
  * What the token will be for: the API that the request or the client's setting names, else userinfo alone. There a login
  * leaves out what it asks for that nobody here knows (OpenID Connect Core §3.1.2.1). Nobody is promised a login that
- * lasts by a client that gets no refresh tokens (§11).
+ * lasts by a client that gets no refresh tokens (§11). By what is known here, so it is for `judgeClient` to run.
  *
  * @throws 400 invalid_scope, invalid_target.
  */
 export async function targetOf(
   directory: Directory,
-  account: Account,
   client: Client,
   named: { readonly resource?: string | undefined; readonly audience?: string | undefined },
   asked: readonly string[],
 ): Promise<Target> {
+  const account = await findAccount(directory, client.account_id);
   const all = [...new Set([...asked, ...askedByGrant(client)])];
   const may_last = client.settings.grant_types.includes("refresh_token");
   const about = all.filter((scope) => identity_scopes.includes(scope) && (may_last || scope !== "offline_access"));
@@ -65,8 +67,7 @@ export async function targetOf(
       throw refuse("invalid_scope", { message: "These scopes need an API: name it as resource." });
     return { audience: null, grant_id: "", scope: about };
   }
-  const none = unlessRefused("unauthorized_client");
-  const grant = await findGrant(directory, account, client, wanted, "authorization_code").catch(none);
+  const grant = await lookUpGrant(directory, account, client, wanted, "authorization_code");
   if (!grant) throw refuse("invalid_target");
   const at_account_api = isAccountApi(account, directory.public_url, wanted);
   if (!others.every(givenBy(grant.scope, at_account_api))) throw refuse("invalid_scope");

@@ -26,6 +26,19 @@ describe("what is kept of reads", () => {
       expect(await heldOf(cache, (settings) => [{ settings }])).toEqual(newest(15));
   });
 
+  it("is the very same value where a reload finds no other", async () => {
+    const cache = openCache<{ readonly scope: readonly string[] }>();
+    const load = (...scope: string[]) => cache.reload("key", async () => ({ scope }));
+    expect(cache.peek("key")).toBeUndefined();
+    const first = await cache.get("key", async () => ({ scope: ["a"] }));
+    expect([await load("a"), cache.peek("key")].every((one) => one === first)).toBe(true);
+    cache.forget("key");
+    const second = await cache.get("key", async () => ({ scope: ["a"] }));
+    expect(second).not.toBe(first);
+    expect(await load("b")).toEqual({ scope: ["b"] });
+    expect(cache.peek("key")).toEqual({ scope: ["b"] });
+  });
+
   it("has room again for what is forgotten or loaded anew, and is one value at least", async () => {
     const cache = openCache<string>({ sizeOf: ({ length }) => length, ttl: -1 });
     const fill = (key: string, size: number) => cache.get(key, async () => "x".repeat(size));

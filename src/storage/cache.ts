@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { openBoundedMap } from "./bounded-map.ts";
 
 /**
@@ -11,9 +12,11 @@ export interface Cache<V> {
   /**
    * For a caller who does not find in the value of `get` what another process may have made since: loads it again, at
    * most about once a second a key however many ask. Meanwhile `get` gives what is known. Nothing where `get` has just
-   * found nothing.
+   * found nothing; the very same value where it has not changed.
    */
   reload(key: string, load: () => Promise<V | undefined>): Promise<V | undefined>;
+  /** What is known, however old. */
+  peek(key: string): V | undefined;
   forget(key: string): void;
   clear(): void;
 }
@@ -49,7 +52,9 @@ export function openCache<V>(options: CacheOptions<V> = {}): Cache<V> {
     const pending = load();
     loads.set(key, pending);
     try {
-      const value = await pending;
+      const loaded = await pending;
+      const known = again ? entries.get(key)?.value : undefined;
+      const value = isDeepStrictEqual(loaded, known) ? known : loaded;
       // A key forgotten while it loaded may have loaded the old row.
       if (loads.get(key) === pending) {
         entries.delete(key);
@@ -74,6 +79,7 @@ export function openCache<V>(options: CacheOptions<V> = {}): Cache<V> {
       if (!entry || (entry.again && monotonic() - entry.loaded_at < RELOAD)) return entry?.value;
       return fill(key, load, true);
     },
+    peek: (key) => entries.get(key)?.value,
     forget(key) {
       entries.delete(key);
       loads.delete(key);

@@ -10,7 +10,7 @@ import { changeClient } from "../../src/directory/clients/change-client.ts";
 import { findClient } from "../../src/directory/clients/find-client.ts";
 import type { ClientSettings } from "../../src/directory/clients/settings.ts";
 import { cacheKey } from "../../src/directory/directory.ts";
-import { grantsOf } from "../../src/directory/grants/find-grant.ts";
+import { grantsOf } from "../../src/directory/grants/grants-of.ts";
 import { describeOnBothEngines, engines } from "../support/engines.ts";
 import {
   actor,

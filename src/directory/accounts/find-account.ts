@@ -15,6 +15,11 @@ export function lookUpAccount(directory: Directory, account_id: string): Promise
   return directory.accounts.get(account_id, () => readAccount(directory, account_id));
 }
 
+/** For who misses something in it as it is known here. */
+export function reloadAccount(directory: Directory, account_id: string): Promise<Account | undefined> {
+  return directory.accounts.reload(account_id, () => readAccount(directory, account_id));
+}
+
 /** As committed. */
 export function readAccount({ storage }: Directory, account_id: string): Promise<Account | undefined> {
   return selectAccount(storage.read, account_id);

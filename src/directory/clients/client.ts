@@ -40,8 +40,7 @@ export const needsPkce = (settings: ClientSettings, openid: boolean): boolean =>
   isPublic(settings) || (settings.require_pkce ?? !openid);
 
 /** That the account has not taken this grant type away from it. @throws 403 unauthorized_client. */
-export function checkMayUse({ settings }: Client, grant_type: ClientSettings["grant_types"][number]): void {
-  if (!settings.grant_types.includes(grant_type)) {
-    throw refuse("unauthorized_client", { message: `The client may not use ${grant_type}.` });
-  }
+export function checkMayUse<C extends Client>(client: C, grant_type: ClientSettings["grant_types"][number]): C {
+  if (client.settings.grant_types.includes(grant_type)) return client;
+  throw refuse("unauthorized_client", { message: `The client may not use ${grant_type}.` });
 }

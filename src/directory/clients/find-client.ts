@@ -1,5 +1,4 @@
-import { noSuch, Refusal, refuse } from "../../errors.ts";
-import { isBadJwt } from "../../secrets/bad-jwt.ts";
+import { noSuch, refuse } from "../../errors.ts";
 import { cacheKey, type Directory } from "../directory.ts";
 import type { Client } from "./client.ts";
 import { pagesOfClients, selectClient, selectDeleted, selectStaffClient } from "./store.ts";
@@ -19,35 +18,6 @@ export function lookUpClient(directory: Directory, account_id: string, name: str
 /** The same, as committed. */
 export function readClient({ storage }: Directory, account_id: string, name: string): Promise<Client | undefined> {
   return selectClient(storage.read, account_id, name);
-}
-
-/**
- * What `judge` makes of a client that is known here. Where that is a refusal, another process may have changed the
- * client a moment ago: then what it makes of that. Anybody may ask for what a client may not, so that is looked for
- * about once a second. `judge` runs twice then.
- */
-export async function judgeClient<C extends Client, T>(
-  directory: Directory,
-  client: C,
-  judge: (client: C) => T | Promise<T>,
-): Promise<T> {
-  try {
-    return await judge(client);
-  } catch (refusal) {
-    if (refusal instanceof Refusal ? refusal.code === "temporarily_unavailable" : !isBadJwt(refusal)) throw refusal;
-    const current = await reloadClient(directory, client);
-    if (!current || current.updated_at === client.updated_at) throw refusal;
-    return judge({ ...client, ...current });
-  }
-}
-
-/**
- * The client as it is known here; where that may not use this grant type, as another process may have changed it a moment
- * ago. What it may is for the caller to check.
- */
-export async function clientToUse<C extends Client>(directory: Directory, client: C, grant_type: string): Promise<C> {
-  if (client.settings.grant_types.some((one) => one === grant_type)) return client;
-  return { ...client, ...(await reloadClient(directory, client)) };
 }
 
 /** For who misses something at a client that is known here. Undefined where it is gone, or forgotten already. */

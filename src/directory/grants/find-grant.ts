@@ -1,11 +1,13 @@
 import { noSuch, refuse } from "../../errors.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
 import type { Account } from "../accounts/account.ts";
-import { findAccount, lookUpAccount, type readAccount } from "../accounts/find-account.ts";
+import { lookUpAccount, type readAccount } from "../accounts/find-account.ts";
 import type { Client } from "../clients/client.ts";
-import { cacheKey, type Directory } from "../directory.ts";
+import type { Directory } from "../directory.ts";
+import { lookUpAt } from "../judge.ts";
 import { canonicalAudience, type Named } from "./audience.ts";
 import type { Grant, GrantType } from "./grant.ts";
+import { grantsOf, openTo, withPublic } from "./grants-of.ts";
 import { type GrantFilter, pagesOfGrants, selectGrant, selectGrants, selectScopesSince } from "./store.ts";
 
 /**
@@ -41,16 +43,13 @@ export async function lookUpGrant(
   return pickGrant(directory, client, (grants) => matchGrant(directory, account, grants, audience, type));
 }
 
-/**
- * Where none fits of those that are known, one may have been granted a moment ago by another process. Anybody may ask for
- * what a client does not hold, so that is looked for about once a second.
- */
-export async function pickGrant(
+/** One of the client's grants, also of those that another process granted a moment ago. */
+export function pickGrant(
   directory: Directory,
   client: Client,
   pick: (grants: readonly Grant[]) => Grant | undefined,
 ): Promise<Grant | undefined> {
-  return pick(await grantsOf(directory, client)) ?? pick(await grantsOf(directory, client, "reload"));
+  return lookUpAt(directory, client, async (current) => pick(await grantsOf(directory, current)));
 }
 
 /** What a login came by. */
@@ -124,36 +123,10 @@ export function matchSame(account: Named, public_url: string, grants: readonly G
   return findFor(account, public_url, grants, audience, (grant) => grant.type === type && !grant.oidc);
 }
 
-/** All live grants of a client, none too, at most 5 s old; a second where they are loaded again. */
-export async function grantsOf(
-  directory: Directory,
-  client: Client,
-  how: "get" | "reload" = "get",
-): Promise<readonly Grant[]> {
-  const { account_id, id } = client;
-  const load = () => selectGrants(directory.storage.read, account_id, { client_id: id });
-  return withPublic(directory, client, (await directory.grants[how](cacheKey(account_id, id), load)) ?? []);
-}
-
-/** What the account lets every client that registered itself ask people for. */
-const openTo = ({ settings }: Account) =>
-  Object.entries(settings.public_client_grants).map(([audience, scope]) => ({
-    ...{ audience, scope },
-    type: "authorization_code" as const,
-  }));
-
-/** … as grants without a row, so without an id. */
-async function publicGrants(directory: Directory, client: Client): Promise<readonly Grant[]> {
-  const { account_id, id: client_id, created_at, updated_at } = client;
-  const nobody = { created_at, created_by: null, updated_at, deleted_at: null, deleted_by: null };
-  return openTo(await findAccount(directory, account_id)).map((grant) => ({
-    ...{ account_id, id: "", client_id, oidc: null },
-    ...grant,
-    ...nobody,
-  }));
-}
-
-/** … at one audience, at most 5 s old, or as committed; undefined where it lets them nothing there. */
+/**
+ * What the account lets every client that registered itself ask people for at one audience, at most 5 s old, or as
+ * committed; undefined where it lets them nothing there.
+ */
 export async function lookUpPublicGrant(
   directory: Directory,
   account_id: string,
@@ -170,10 +143,6 @@ export async function lookUpPublicGrant(
  */
 export async function listHeld(directory: Directory, client: Client): Promise<readonly Grant[]> {
   return withPublic(directory, client, await listGrants(directory, client.account_id, { client_id: client.id }));
-}
-
-async function withPublic(directory: Directory, client: Client, own: readonly Grant[]): Promise<readonly Grant[]> {
-  return client.origin === "account" ? own : [...own, ...(await publicGrants(directory, client))];
 }
 
 /** As committed. @throws 404 not_found. */

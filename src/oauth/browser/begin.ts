@@ -105,7 +105,7 @@ export async function beginRequest(oauth: Oauth, account_id: string, sent: SentR
   }
   const { parameters } = pushed;
   const account = await findAccount(oauth.directory, account_id);
-  await checkStanding(oauth, { account, client }, pushed);
+  await checkStanding(oauth, { client }, pushed);
   return newRequest(oauth, { account, client, parameters }, "browser", null);
 }
 

@@ -1,5 +1,5 @@
 import { matchRedirectUri } from "../../directory/clients/callback.ts";
-import { judgeClient } from "../../directory/clients/find-client.ts";
+import { judgeClient } from "../../directory/judge.ts";
 import { refuse } from "../../errors.ts";
 import type { Oauth } from "../oauth.ts";
 import { targetOf } from "../target.ts";
@@ -25,15 +25,17 @@ export async function checkCallback(
  */
 export async function checkStanding(
   { directory }: Oauth,
-  { account, client }: Pick<Resumed, "account" | "client">,
+  { client }: Pick<Resumed, "client">,
   { parameters }: Pick<AuthorizationRequest, "parameters">,
 ): Promise<void> {
   const { audience, scope, grant_id, own_page } = parameters;
   if (own_page) return;
   await checkCallback({ directory }, { client }, { parameters });
   if (audience === null) return;
-  await redirecting(parameters, async () => {
-    const target = await targetOf(directory, account, client, { audience }, scope);
-    if (target.grant_id !== grant_id) throw refuse("invalid_target");
-  });
+  await redirecting(parameters, () =>
+    judgeClient(directory, client, async (current) => {
+      const target = await targetOf(directory, current, { audience }, scope);
+      if (target.grant_id !== grant_id) throw refuse("invalid_target");
+    }),
+  );
 }

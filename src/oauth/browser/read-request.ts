@@ -2,7 +2,7 @@ import type { Account } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { matchRedirectUri } from "../../directory/clients/callback.ts";
 import { type Client, checkMayUse, needsPkce } from "../../directory/clients/client.ts";
-import { judgeClient } from "../../directory/clients/find-client.ts";
+import { judgeClient } from "../../directory/judge.ts";
 import { type Fault, refuse } from "../../errors.ts";
 import { refuseParameters } from "../../http/parameters.ts";
 import { acr_values } from "../authorization-for.ts";
@@ -103,7 +103,7 @@ async function understand(
   checkMayUse(client, "authorization_code");
   const asked = [...new Set(spaceSeparated(raw.scope))];
   checkChallenge(client, raw, asked.includes("openid"));
-  const target = await targetOf(oauth.directory, account, client, raw, asked);
+  const target = await targetOf(oauth.directory, client, raw, asked);
   const prompt = promptsOf(raw.prompt);
   const asked_claims = readClaims(raw.claims);
   const hinted = await subjectHinted(oauth, account, raw.id_token_hint, prompt);

@@ -3,14 +3,15 @@ import { findSessions } from "../../authentication/sessions/sessions.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import type { Client } from "../../directory/clients/client.ts";
-import { grantsOf } from "../../directory/grants/find-grant.ts";
+import { grantsOf } from "../../directory/grants/grants-of.ts";
 import { namesProvider } from "../../directory/grants/provided.ts";
+import { lookUpAt } from "../../directory/judge.ts";
 import { lookUpUser } from "../../directory/users/find-user.ts";
 import { acr_values } from "../authorization-for.ts";
 import type { Oauth } from "../oauth.ts";
 import { findHoldersClient } from "../registration/find-current-client.ts";
 import type { AuthorizationRequest } from "./authorization-request.ts";
-import { needsConsent } from "./needs-consent.ts";
+import { asksConsent, needsConsent } from "./needs-consent.ts";
 import { RedirectedRefusal } from "./redirected-refusal.ts";
 import { providersOf } from "./upstream.ts";
 
@@ -40,9 +41,17 @@ export async function nextStep(
 ): Promise<Resumed> {
   const { directory } = oauth;
   const account = await findAccount(directory, request.account_id);
+  const resume = async (client: Client): Promise<Resumed> => {
+    const sessions = await usableSessions(oauth, { account, client }, request, browser);
+    return { account, client, sessions, next: await decide(directory, { account, client }, request, sessions) };
+  };
   const client = await findHoldersClient(oauth, request.account_id, request.client_id);
-  const sessions = await usableSessions(oauth, { account, client }, request, browser);
-  return { account, client, sessions, next: await decide(directory, { account, client }, request, sessions) };
+  const resumed = await resume(client);
+  if (resumed.next.step !== "consent" || !request.parameters.prompt.includes("none")) return resumed;
+  const own = await lookUpAt(directory, client, (current) =>
+    asksConsent(current, request.parameters) ? undefined : current,
+  );
+  return own ? resume(own) : resumed;
 }
 
 /**

@@ -2,8 +2,8 @@ import { discover, exchangeCode, type Provider } from "../../authentication/fede
 import { linkIdentity } from "../../authentication/federation/link-identity.ts";
 import { recordRefusal } from "../../authentication/federation/record-refused.ts";
 import type { AuthenticatedSubject } from "../../authentication/subject.ts";
-import { grantsOf } from "../../directory/grants/find-grant.ts";
 import type { GrantOidc } from "../../directory/grants/grant.ts";
+import { grantsOf } from "../../directory/grants/grants-of.ts";
 import { openOidcSecret } from "../../directory/grants/oidc-secret.ts";
 import { type Provided, providedFor } from "../../directory/grants/provided.ts";
 import { providerCallback, providerDigest } from "../../directory/grants/provider-callback.ts";

@@ -6,9 +6,9 @@
  */
 import { checkOrigin } from "../../directory/clients/allowed-origins.ts";
 import { isPublic } from "../../directory/clients/client.ts";
-import { judgeClient } from "../../directory/clients/find-client.ts";
 import { authenticateClient, type ProvenClient, type Sender } from "../../directory/clients/secret.ts";
 import type { Directory } from "../../directory/directory.ts";
+import { judgeClient } from "../../directory/judge.ts";
 import { blame } from "../../egress/documents.ts";
 import { refuse } from "../../errors.ts";
 import { decode } from "../../http/strict-form.ts";

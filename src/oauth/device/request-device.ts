@@ -1,9 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { issuerOf } from "../../directory/accounts/account.ts";
-import { findAccount } from "../../directory/accounts/find-account.ts";
 import type { Client } from "../../directory/clients/client.ts";
-import { clientToUse } from "../../directory/clients/find-client.ts";
 import { DEVICE_CODE } from "../../directory/clients/settings.ts";
+import { judgeClient } from "../../directory/judge.ts";
 import { refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
@@ -42,15 +41,14 @@ export interface DeviceAsks {
  *
  * @throws 400 unauthorized_client, invalid_scope, invalid_target.
  */
-export async function requestDevice({ directory }: Oauth, known: Client, asks: DeviceAsks): Promise<DeviceCodes> {
-  const { account_id } = known;
-  const client = await clientToUse(directory, known, DEVICE_CODE);
-  if (!client.settings.grant_types.includes(DEVICE_CODE)) {
-    throw refuse("unauthorized_client", { message: "The client may not use device codes." });
-  }
-  const account = await findAccount(directory, account_id);
+export async function requestDevice({ directory }: Oauth, client: Client, asks: DeviceAsks): Promise<DeviceCodes> {
+  const { account_id } = client;
   const asked = [...new Set(spaceSeparated(asks.scope))];
-  const target = await targetOf(directory, account, client, asks, asked);
+  const target = await judgeClient(directory, client, (current) => {
+    if (!current.settings.grant_types.includes(DEVICE_CODE))
+      throw refuse("unauthorized_client", { message: "The client may not use device codes." });
+    return targetOf(directory, current, asks, asked);
+  });
   const { storage, master_keys, public_url } = directory;
   const id = randomUUID();
   const verification_uri = `${issuerOf(public_url, account_id)}/device`;

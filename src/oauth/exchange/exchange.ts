@@ -9,7 +9,7 @@ import { isOwner, issuerOf, ownerOf } from "../../directory/accounts/account.ts"
 import { findAccount, lookUpAccount } from "../../directory/accounts/find-account.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
-import { grantsOf } from "../../directory/grants/find-grant.ts";
+import { grantsOf } from "../../directory/grants/grants-of.ts";
 import { refuse, refuseField } from "../../errors.ts";
 import type { Bearer } from "../../http/contract.ts";
 import type { Secret } from "../../secrets/secret.ts";

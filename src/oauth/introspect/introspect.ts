@@ -34,7 +34,7 @@ export async function introspect(oauth: Oauth, client: Client, presented: string
   const account = await findAccount(directory, client.account_id);
   const token = await lookUpToken(oauth, client.account_id, presented);
   if (!token) return aboutLogin(oauth, account, client, presented);
-  const told = token.client_uuid === client.id || isApiFor(client, account, directory.public_url, token.audience);
+  const told = token.client_uuid === client.id || (await isApiFor(directory, client, token.audience));
   return told ? aboutToken(token) : inactive;
 }
 

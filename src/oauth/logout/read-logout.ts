@@ -5,8 +5,8 @@
  * In: the parameters of RP-Initiated Logout. Out: whom they mean, and where the browser may go on to.
  */
 import type { Client } from "../../directory/clients/client.ts";
-import { reloadClient } from "../../directory/clients/find-client.ts";
 import type { Directory } from "../../directory/directory.ts";
+import { lookUpAt } from "../../directory/judge.ts";
 import { refuse } from "../../errors.ts";
 import { type Secret, secret } from "../../secrets/secret.ts";
 import { openTicket, sealTicket, type TicketKind } from "../../secrets/ticket.ts";
@@ -93,12 +93,9 @@ export async function readLogout(
   };
 }
 
-/** Another process may have registered it a moment ago. */
 async function isRegistered(directory: Directory, client: Client, address: string): Promise<boolean> {
-  const has = ({ settings }: Client) => settings.post_logout_redirect_uris.includes(address);
-  if (has(client)) return true;
-  const current = await reloadClient(directory, client);
-  return current !== undefined && has(current);
+  const find = ({ settings }: Client) => settings.post_logout_redirect_uris.find((uri) => uri === address);
+  return (await lookUpAt(directory, client, find)) !== undefined;
 }
 
 /** Whose document is wrong, or cannot be had, is as good as unknown: people can log out all the same. */

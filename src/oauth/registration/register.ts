@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { findAccount } from "../../directory/accounts/find-account.ts";
 import { checkSettings, checkSettingsLength } from "../../directory/clients/check-settings.ts";
 import { type CreatedClient, createClient } from "../../directory/clients/create-client.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
+import { judgeAccount } from "../../directory/judge.ts";
 import { refuse } from "../../errors.ts";
 import { spendNarrowing } from "../../limits/limits.ts";
 import { sourceCharges } from "../../limits/source.ts";
@@ -38,11 +38,11 @@ export async function registerClient(
 ): Promise<Registered> {
   const { directory } = oauth;
   const { storage } = directory;
-  const account = await findAccount(directory, account_id);
-  if (!allowed && !account.settings.open_registration) {
+  await judgeAccount(directory, account_id, ({ settings: { open_registration } }) => {
+    if (allowed || open_registration) return;
     const headers = { "www-authenticate": 'Bearer realm="latchkey"' };
     throw refuse("invalid_token", { message: "Clients register here with an initial access token.", headers });
-  }
+  });
   const settings = allowed ? settingsOf(metadata, "client_secret_basic") : settingsOfStranger(withoutSecret(metadata));
   // Before it is counted: what is refused for itself uses up nothing that others share.
   await inRegistrationTerms(async () => {

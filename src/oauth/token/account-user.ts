@@ -8,6 +8,7 @@ import { findClient } from "../../directory/clients/find-client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { isAccountApi } from "../../directory/grants/audience.ts";
 import { lookUpGrantOf } from "../../directory/grants/find-grant.ts";
+import { judgeClient } from "../../directory/judge.ts";
 import { type AccountUser, holdingOfProvider, holdingsOf } from "../../directory/users/account-user.ts";
 import { lookUpAccountUser } from "../../directory/users/find-account-user.ts";
 import { noteSeen } from "../../directory/users/note-seen.ts";
@@ -67,11 +68,14 @@ async function exchangeOwn(
 ): Promise<PersonTokens> {
   const { directory } = oauth;
   const { account, bearer, now } = caller;
-  const client = await findClient(directory, account.account_id, bearer.client_uuid);
-  checkBound(client);
-  checkUnbound(bearer);
-  const grant = await lookUpGrantOf(directory, account, client, { grant_id: bearer.grant_id ?? "", audience });
-  if (!client.settings.first_party || !grant) throw refuse("insufficient_scope");
+  const known = await findClient(directory, account.account_id, bearer.client_uuid);
+  const { client, grant } = await judgeClient(directory, known, async (client) => {
+    checkBound(client);
+    checkUnbound(bearer);
+    const grant = await lookUpGrantOf(directory, account, client, { grant_id: bearer.grant_id ?? "", audience });
+    if (!client.settings.first_party || !grant) throw refuse("insufficient_scope");
+    return { client, grant };
+  });
   await recordExchange(directory, caller, { user_id: user.id, client_id: client.id, grant_id: grant.id }, bearer.sid);
   const subject: AuthenticatedSubject = {
     user_id: user.id,

@@ -7,7 +7,7 @@
 import type { FastifyRequest } from "fastify";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { checkOrigin } from "../../directory/clients/allowed-origins.ts";
-import { clientToUse, judgeClient } from "../../directory/clients/find-client.ts";
+import { judgeClient } from "../../directory/judge.ts";
 import { refuse } from "../../errors.ts";
 import { malformed } from "../../http/error-reply.ts";
 import { factsOf } from "../../http/facts.ts";
@@ -97,8 +97,7 @@ async function clientCredentials(oauth: Oauth, request: FastifyRequest, { audien
   const { directory } = oauth;
   // A wrong secret is not what is wrong where there is no such account.
   await findAccount(directory, account_id);
-  const known = await authenticateBasic(directory, request);
-  const client = await clientToUse(directory, known, "client_credentials");
+  const client = await authenticateBasic(directory, request);
   await judgeClient(directory, client, (current) => checkOrigin(directory, current, origin));
   return issueClientCredentials(oauth, { client, audience, ungranted: "unauthorized_client" }, facts);
 }

@@ -7,6 +7,7 @@ import type { ProvenClient } from "../../directory/clients/secret.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { listGrants, lookUpGrant } from "../../directory/grants/find-grant.ts";
 import type { Grant } from "../../directory/grants/grant.ts";
+import { judgeClient } from "../../directory/judge.ts";
 import { refuse } from "../../errors.ts";
 import { type IssuedAccessToken, issueAccessToken } from "../../tokens/issue.ts";
 import { issuingOf } from "../authorization-for.ts";
@@ -34,26 +35,12 @@ export interface ClientCredentialsRequest {
  */
 export async function issueClientCredentials(
   { directory, tokens }: Pick<Oauth, "directory" | "tokens">,
-  {
-    client,
-    audience = client.settings.default_audience ?? undefined,
-    ungranted,
-    scope,
-    dpop_jkt,
-  }: ClientCredentialsRequest,
+  request: ClientCredentialsRequest,
   facts: RequestFacts,
 ): Promise<IssuedAccessToken> {
-  const { account_id, settings } = client;
-  if (!settings.grant_types.includes("client_credentials") || isPublic(settings)) {
-    throw refuse("unauthorized_client", { message: "The client may not use client_credentials." });
-  }
-  checkBound(client, dpop_jkt);
-  if (audience === undefined)
-    throw refuse("invalid_target", { message: "audience is required: an API that a grant names." });
-  const account = await findAccount(directory, account_id);
-  const grant = await lookUpGrant(directory, account, client, audience, "client_credentials");
-  if (!grant) throw noGrant(ungranted);
-  narrowScope(grant.scope, scope);
+  const { ungranted, scope, dpop_jkt } = request;
+  const permitted = await judgeClient(directory, request.client, (client) => permit(directory, { ...request, client }));
+  const { client, account, audience, grant } = permitted;
   const now = directory.storage.now();
   const sid = randomUUID();
   const context = { audience, sid, grant_type: "client_credentials", ...facts };
@@ -70,10 +57,29 @@ export async function issueClientCredentials(
     grant_id: grant.id,
     audience,
     scope: narrowScope(held, scope),
-    id_token_alg: settings.id_token_signed_response_alg,
+    id_token_alg: client.settings.id_token_signed_response_alg,
     dpop_jkt,
   };
   return issueAccessToken(tokens, authorization, now);
+}
+
+async function permit(
+  directory: Directory,
+  { client, audience: named, ungranted, scope, dpop_jkt }: ClientCredentialsRequest,
+) {
+  const { account_id, settings } = client;
+  if (!settings.grant_types.includes("client_credentials") || isPublic(settings)) {
+    throw refuse("unauthorized_client", { message: "The client may not use client_credentials." });
+  }
+  checkBound(client, dpop_jkt);
+  const audience = named ?? settings.default_audience ?? undefined;
+  if (audience === undefined)
+    throw refuse("invalid_target", { message: "audience is required: an API that a grant names." });
+  const account = await findAccount(directory, account_id);
+  const grant = await lookUpGrant(directory, account, client, audience, "client_credentials");
+  if (!grant) throw noGrant(ungranted);
+  narrowScope(grant.scope, scope);
+  return { client, account, audience, grant };
 }
 
 /** Client, secret or grant died while the token was asked for: whether it was another than the grant. */

@@ -9,7 +9,8 @@ import { sectorOf } from "../../directory/clients/sector.ts";
 import { EXCHANGE } from "../../directory/clients/settings.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { isAccountApi } from "../../directory/grants/audience.ts";
-import { listGrants, matchGrant } from "../../directory/grants/find-grant.ts";
+import { lookUpGrant } from "../../directory/grants/find-grant.ts";
+import { judgeClient } from "../../directory/judge.ts";
 import { Refusal, refuse } from "../../errors.ts";
 import { reveal, type Secret } from "../../secrets/secret.ts";
 import type { Authorization } from "../../tokens/authorization.ts";
@@ -57,31 +58,10 @@ export async function exchangeSubject(
   facts: RequestFacts,
 ): Promise<ExchangedToken> {
   const { directory, tokens } = oauth;
-  const { client, audience = client.settings.default_audience ?? undefined } = exchange;
+  const permitted = await judgeClient(directory, exchange.client, (client) => permit(oauth, { ...exchange, client }));
+  const { client, account, subject, audience, grant, agreed } = permitted;
   const { account_id, settings } = client;
-  if (!settings.grant_types.includes(EXCHANGE))
-    throw refuse("unauthorized_client", { message: "The client may not exchange tokens." });
-  checkForm(exchange);
-  const account = await findAccount(directory, account_id);
   const now = directory.storage.now();
-  const subject = await readSubject(oauth, account_id, exchange.subject_token);
-  const grants = await listGrants(directory, account_id, { client_id: client.id });
-  const own = subject.client_uuid === client.id;
-  const named = own || subject.audience === client.client_id;
-  if (!named && !isApiFor(client, account, directory.public_url, subject.audience))
-    throw refuse("invalid_request", { message: "subject_token was meant for another client." });
-  // Another API that was handed the token cannot show its key; it shows who it is instead.
-  const holder = own || isPublic(settings);
-  if (holder && subject.jkt !== undefined && subject.jkt !== exchange.dpop_jkt)
-    throw refuse("invalid_request", { message: "subject_token is bound to a key: send a DPoP proof of it." });
-  if (audience === undefined) throw refuse("invalid_target", { message: "audience or resource is required." });
-  const grant = matchGrant(directory, account, grants, audience, "client_credentials");
-  if (!grant) throw refuse("invalid_target");
-  // A person never inherits a client's power.
-  if (isAccountApi(account, directory.public_url, audience))
-    throw refuse("invalid_target", { message: "The account API is no target of an exchange." });
-  const agreed = await withinConsent(directory, client, subject, audience);
-  scopeFor(agreed, grant.scope, exchange.scope);
   const exchanged = randomUUID();
   const context = { ...facts, audience, sid: subject.sid, exchange: exchanged };
   const issue = { client, grant_id: grant.id, user_id: subject.subject_type === "user" ? subject.subject : "", now };
@@ -115,6 +95,34 @@ export async function exchangeSubject(
     lifetime: Math.max(1, subject.expires_at - Math.floor(now / 1000)),
   };
   return { ...(await issueAccessToken(tokens, authorization, now)), issued_token_type: ACCESS_TOKEN };
+}
+
+async function permit(oauth: Oauth, exchange: SubjectExchange) {
+  const { directory } = oauth;
+  const { client, audience = client.settings.default_audience ?? undefined } = exchange;
+  const { account_id, settings } = client;
+  if (!settings.grant_types.includes(EXCHANGE))
+    throw refuse("unauthorized_client", { message: "The client may not exchange tokens." });
+  checkForm(exchange);
+  const account = await findAccount(directory, account_id);
+  const subject = await readSubject(oauth, account_id, exchange.subject_token);
+  const own = subject.client_uuid === client.id;
+  const named = own || subject.audience === client.client_id;
+  if (!named && !(await isApiFor(directory, client, subject.audience)))
+    throw refuse("invalid_request", { message: "subject_token was meant for another client." });
+  // Another API that was handed the token cannot show its key; it shows who it is instead.
+  const holder = own || isPublic(settings);
+  if (holder && subject.jkt !== undefined && subject.jkt !== exchange.dpop_jkt)
+    throw refuse("invalid_request", { message: "subject_token is bound to a key: send a DPoP proof of it." });
+  if (audience === undefined) throw refuse("invalid_target", { message: "audience or resource is required." });
+  const grant = await lookUpGrant(directory, account, client, audience, "client_credentials");
+  if (!grant) throw refuse("invalid_target");
+  // A person never inherits a client's power.
+  if (isAccountApi(account, directory.public_url, audience))
+    throw refuse("invalid_target", { message: "The account API is no target of an exchange." });
+  const agreed = await withinConsent(directory, client, subject, audience);
+  scopeFor(agreed, grant.scope, exchange.scope);
+  return { client, account, subject, audience, grant, agreed };
 }
 
 /** RFC 8693 §2.1: what of its parameters is taken. */

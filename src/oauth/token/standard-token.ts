@@ -1,8 +1,8 @@
 import type { RequestFacts } from "../../audit/audit.ts";
 import { checkMayUse } from "../../directory/clients/client.ts";
-import { clientToUse } from "../../directory/clients/find-client.ts";
 import type { ProvenClient } from "../../directory/clients/secret.ts";
-import { DEVICE_CODE, EXCHANGE } from "../../directory/clients/settings.ts";
+import { type ClientSettings, DEVICE_CODE, EXCHANGE } from "../../directory/clients/settings.ts";
+import { judgeClient } from "../../directory/judge.ts";
 import { refuse, refuseField } from "../../errors.ts";
 import { type Secret, secret } from "../../secrets/secret.ts";
 import type { IssuedAccessToken } from "../../tokens/issue.ts";
@@ -31,22 +31,27 @@ export async function standardToken(
 ): Promise<StandardTokens> {
   const { grant_type, redirect_uri, code_verifier, scope } = body;
   const audience = namedAudience(body);
-  const client = await clientToUse(oauth.directory, known, grant_type);
+  const mayUse = (type: ClientSettings["grant_types"][number]) =>
+    judgeClient(oauth.directory, known, (client) => checkMayUse(client, type));
   switch (grant_type) {
     case "authorization_code": {
       const code = required(body.code, "code");
-      checkMayUse(client, "authorization_code");
+      const client = await mayUse("authorization_code");
       return redeemAuthorizationCode(oauth, { client, code, redirect_uri, code_verifier, audience, dpop_jkt, facts });
     }
     case "refresh_token": {
-      checkMayUse(client, "refresh_token");
+      const client = await mayUse("refresh_token");
       const wanted = { surface: "oauth", scope, audience, dpop_jkt, id_token: true } as const;
       return refreshLogin(oauth, client, required(body.refresh_token, "refresh_token"), facts, wanted);
     }
     case "client_credentials":
-      return issueClientCredentials(oauth, { client, audience, ungranted: "invalid_target", scope, dpop_jkt }, facts);
+      return issueClientCredentials(
+        oauth,
+        { client: known, audience, ungranted: "invalid_target", scope, dpop_jkt },
+        facts,
+      );
     case DEVICE_CODE: {
-      checkMayUse(client, DEVICE_CODE);
+      const client = await mayUse(DEVICE_CODE);
       const code = await pollDevice(oauth, client, required(body.device_code, "device_code"));
       return redeemAuthorizationCode(oauth, { client, code, audience, dpop_jkt, facts, polled: true });
     }
@@ -54,7 +59,7 @@ export async function standardToken(
       const { subject_token_type, requested_token_type } = body;
       const subject_token = required(body.subject_token, "subject_token");
       const names_actor = body.actor_token !== undefined || body.actor_token_type !== undefined;
-      const about = { client, subject_token, subject_token_type, requested_token_type, names_actor };
+      const about = { client: known, subject_token, subject_token_type, requested_token_type, names_actor };
       return exchangeSubject(oauth, { ...about, audience, scope, dpop_jkt }, facts);
     }
     default:
