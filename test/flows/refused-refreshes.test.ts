@@ -1,0 +1,87 @@
+/** A refresh that is refused for what is set by now spends nothing. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeOnBothEngines } from "../support/engines.ts";
+import {
+  addClient,
+  addGrant,
+  call,
+  createTenant,
+  type Latchkey,
+  mintCode,
+  type Reply,
+  startLatchkey,
+  type Tenant,
+  type TestClient,
+  tokenOf,
+} from "../support/latchkey.ts";
+import { token } from "../support/people.ts";
+
+const code = (reply: Reply) => [reply.status, reply.body?.error?.code ?? reply.body?.error];
+
+const LASTING = "create:accounts:auth:refresh_token";
+const SCOPE = ["user:customers", "write:accounts:/auth/users"];
+const FORMER = "https://former.example";
+
+describeOnBothEngines("a refresh that is refused by now", (engine) => {
+  let latchkey: Latchkey;
+  let tenant: Tenant;
+  beforeAll(async () => {
+    latchkey = await startLatchkey(engine);
+    tenant = await createTenant(latchkey);
+  });
+  afterAll(() => latchkey.close());
+
+  const patch = async (path: string, json: object) => {
+    const changed = await call(`${tenant.base}/auth/${path}`, { method: "PATCH", token: tenant.token, json });
+    expect(changed.status, changed.text).toBe(200);
+  };
+  async function openClient(grant_types: readonly ("authorization_code" | "refresh_token" | "client_credentials")[]) {
+    const settings = { first_party: true, require_pkce: false, grant_types: [...grant_types] };
+    const client = await addClient(latchkey, tenant.account_id, settings);
+    await addGrant(latchkey, tenant.account_id, client, tenant.issuer, [...SCOPE, LASTING]);
+    return client;
+  }
+  const bearerOf = (client: TestClient) => tokenOf(latchkey, tenant.account_id, client);
+  /** At the account API. */
+  async function logIn(client: TestClient, { audience = tenant.issuer } = {}) {
+    const verification_code = await mintCode(tenant, { client_id: client.client_id, audience });
+    const about = { grant_type: "authorization_code", ident_type: "user_id", ident: tenant.user.id, audience };
+    const { body, text } = await token(tenant, { ...about, verification_code }, await bearerOf(client));
+    expect(body.refresh_token, text).toBeTruthy();
+    return body.refresh_token as string;
+  }
+  const refresh = async (client: TestClient, refresh_token: string) =>
+    token(tenant, { grant_type: "refresh_token", refresh_token }, await bearerOf(client));
+
+  it.each([
+    [
+      "the client logs in another type of user",
+      ({ id }: TestClient, back: boolean) => patch(`clients/${id}`, { user_type: back ? "customer" : "company" }),
+    ],
+    [
+      "the audience is no name of the grant's API",
+      (_: TestClient, back: boolean) => patch("settings", { api_audiences: back ? [FORMER] : [] }),
+    ],
+  ])("leaves the token as it was: %s", async (_why, set) => {
+    await patch("settings", { api_audiences: [FORMER] });
+    const client = await openClient(["authorization_code", "refresh_token", "client_credentials"]);
+    const before = await logIn(client, { audience: FORMER });
+    const refresh_token = (await refresh(client, before)).body.refresh_token;
+    await set(client, false);
+    for (const _time of [1, 2, 3]) expect(code(await refresh(client, refresh_token))).toEqual([400, "invalid_grant"]);
+    await set(client, true);
+    const next = await refresh(client, refresh_token);
+    expect(next.status, next.text).toBe(200);
+  });
+
+  it("does not bring back the token before it, whose second use is theft", async () => {
+    const client = await openClient(["authorization_code", "refresh_token", "client_credentials"]);
+    const before = await logIn(client);
+    const refresh_token = (await refresh(client, before)).body.refresh_token;
+    await patch(`clients/${client.id}`, { user_type: "company" });
+    expect(code(await refresh(client, refresh_token))).toEqual([400, "invalid_grant"]);
+    await patch(`clients/${client.id}`, { user_type: "customer" });
+    expect(code(await refresh(client, before))).toEqual([400, "invalid_grant"]);
+    expect(code(await refresh(client, refresh_token)), "the login has ended").toEqual([400, "invalid_grant"]);
+  });
+});
