@@ -5,8 +5,9 @@ import { isAccountApi } from "../../directory/grants/audience.ts";
 import { grantsOf, lookUpGrantOf, matchGrant } from "../../directory/grants/find-grant.ts";
 import type { Grant } from "../../directory/grants/grant.ts";
 import { actsForAny, heldNow } from "../../directory/scopes.ts";
+import { lookUpUser } from "../../directory/users/find-user.ts";
 import type { User } from "../../directory/users/user.ts";
-import { refuse } from "../../errors.ts";
+import { Refusal, refuse } from "../../errors.ts";
 import { checkProvider } from "../provider-stands.ts";
 import { type Family, type Login, type LoginSurface, surfaceOf } from "../refresh/family.ts";
 import { REFRESH_SCOPE, userinfoAudience } from "../scopes.ts";
@@ -61,6 +62,28 @@ export async function checkGoesOn(
     throw refuse("invalid_grant", { message: "The client logs in another type of user by now." });
   await checkProvider(directory, account, client, login);
   return grant;
+}
+
+/** Whether the newest token of a login that lives would be taken, from its `holder`, at one surface or the other. */
+export async function goesOn(
+  directory: Directory,
+  account: Account,
+  { holder, issuing }: { readonly holder: Client; readonly issuing: Client },
+  family: Family,
+): Promise<boolean> {
+  const may = await mayRefresh(directory, account, holder);
+  if (!(family.holder_id === null ? may.own : may.others)) return false;
+  const there_alone = (await beganAt(directory, account, holder, family)) === "oauth";
+  if (there_alone && !holder.settings.grant_types.includes("refresh_token")) return false;
+  const person = await lookUpUser(directory, account.account_id, family.user_id);
+  if (!person) return false;
+  try {
+    await checkGoesOn(directory, account, issuing, family, person);
+    return true;
+  } catch (refusal) {
+    if (refusal instanceof Refusal && refusal.code === "invalid_grant") return false;
+    throw refusal;
+  }
 }
 
 /** What the login may still have: of its grant's row, of the account's public grants, or nothing but userinfo. */
