@@ -49,21 +49,27 @@ export async function takeBudgets(
 
 /**
  * Takes several one after the other, the wider ones first: one that refuses leaves no row of those after it, of which
- * anybody may make up as many as they like, and takes nothing of those before it.
+ * anybody may make up as many as they like, and takes nothing of those before it, which others share.
  *
  * @returns those that were asked, in order; the last of them may have refused.
  */
-export async function takeNarrowing(
-  storage: Storage,
+export const takeNarrowing = (storage: Storage, charges: readonly Charge[], now: number): Promise<readonly Taken[]> =>
+  narrowing(charges, (charge) => takeBudget(storage, charge, now));
+
+/** As `takeNarrowing`, inside a write transaction; as of `chargeAll` the counts commit with it. */
+export const chargeNarrowing = (tx: Transaction, charges: readonly Charge[], now: number): Promise<readonly Taken[]> =>
+  narrowing(charges, async (charge) => (await chargeAll(tx, [charge], now))[0] ?? uncounted(charge));
+
+async function narrowing(
   charges: readonly Charge[],
-  now: number,
+  take: (charge: Charge) => Promise<Taken>,
 ): Promise<readonly Taken[]> {
   const all: Taken[] = [];
   for (const charge of charges) {
-    const taken = await takeBudget(storage, charge, now);
+    const taken = await take(charge);
     all.push(taken);
     if (taken.allowed) continue;
-    await giveBack(storage, charges.slice(0, all.length - 1), now);
+    for (const before of charges.slice(0, all.length - 1)) await take(refundOf(before));
     break;
   }
   return all;
@@ -77,7 +83,9 @@ export async function spendNarrowing(storage: Storage, charges: readonly Charge[
 
 /** For what turned out to be nothing that counts. */
 export const giveBack = (storage: Storage, charges: readonly Charge[], now: number) =>
-  Promise.all(charges.map((charge) => takeBudget(storage, { ...charge, cost: -costOf(charge) }, now)));
+  Promise.all(charges.map((charge) => takeBudget(storage, refundOf(charge), now)));
+
+const refundOf = (charge: Charge): Charge => ({ ...charge, cost: -costOf(charge) });
 
 /** @returns seconds until all of these allow it; undefined where they do. */
 export function longestWait(taken: readonly Taken[]): number | undefined {

@@ -17,7 +17,7 @@ interface Vouched {
  * Whether what another server said of a person still counts at the client whose login it is, as a browser's session does:
  * as long as a grant names that server for what the login is for. As committed.
  */
-export async function providerStands(
+async function providerStands(
   directory: Directory,
   account: Account,
   client: Client,

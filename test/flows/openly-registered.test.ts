@@ -14,6 +14,7 @@ import { openReceiver, type Receiver } from "../support/receiver.ts";
 import { pkce } from "../support/standard-client.ts";
 import { openSurfer } from "../support/surfer.ts";
 import { letPass } from "../support/time.ts";
+import { countSubjects } from "../support/used-up.ts";
 
 const BACK = "https://agent.example/back";
 const OTHER = "https://agent.example/other";
@@ -88,6 +89,7 @@ describeOnBothEngines("clients that register without a token", (engine) => {
       code: "too_many_requests",
     });
     for (const other of [from(2, 1), "192.0.2.1"]) await chargeNewClient(directory, account_id, other);
+    expect(await countSubjects(storage, { account_id }, "client_source"), "none of whom the site refuses").toBe(3);
   });
 
   it("leave what the account has set as it is, whatever they or their documents say next", async () => {

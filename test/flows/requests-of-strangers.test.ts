@@ -14,7 +14,7 @@ import {
 } from "../support/latchkey.ts";
 import { answered, type StandardClient, standardClient } from "../support/standard-client.ts";
 import { openSurfer } from "../support/surfer.ts";
-import { useUpSite, useUpSource } from "../support/used-up.ts";
+import { countSubjects, useUpSite, useUpSource } from "../support/used-up.ts";
 
 describeOnBothEngines("requests of strangers", (engine) => {
   let latchkey: Latchkey;
@@ -87,6 +87,8 @@ describeOnBothEngines("requests of strangers", (engine) => {
     expect([await ask("2001:db8:1:1::1"), await ask("2001:db8:1:1::2")]).toEqual([429, 429]);
     expect([await ask("2001:db8:1:2::1"), await ask("2001:db8:1:3::1")]).toEqual([303, 303]);
     expect([await ask("2001:db8:1:4::1"), await ask("2001:db8:2::1")]).toEqual([429, 303]);
+    const { storage } = latchkey.server.core;
+    expect(await countSubjects(storage, tenant, "request_source"), "none of whom the site refuses").toBe(4);
   });
 
   it("use up nothing of browsers behind the same address in which somebody has logged in", async () => {

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { budgets } from "../../src/limits/budgets.ts";
 import { takeBudget } from "../../src/limits/limits.ts";
-import { sourceSubject } from "../../src/limits/source.ts";
+import { siteSubject, sourceSubject } from "../../src/limits/source.ts";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
   addClient,
@@ -14,6 +14,7 @@ import {
   type Tenant,
 } from "../support/latchkey.ts";
 import { startProcess } from "../support/process.ts";
+import { countSubjects } from "../support/used-up.ts";
 
 const SECRET = "Summer-2019!";
 /** As RFC 6749 §2.3.1 has it, and libraries write it. */
@@ -105,6 +106,20 @@ describeOnBothEngines("a client's short secret", (engine) => {
       await useUp(id, client_id, shared);
       expect(await ask(client_id, SECRET, shared), "beside a stranger at the same place").toBe(200);
     }
+  });
+
+  it("is guessed at by no more networks than their IPv6 site may, which leave nothing then", async () => {
+    const { id, client_id } = await addClient(latchkey, tenant.account_id, {}, `site-${engine}`, SECRET);
+    const { storage, directory } = latchkey.server.core;
+    const { account_id } = tenant;
+    const network = (n: number) => `2001:db8:5:${n}::1`;
+    const subject = `${id} ${siteSubject(directory.master_keys, account_id, network(1))}`;
+    const cost = budgets.secret_guess_site.limit - 1;
+    await takeBudget(storage, { account_id, budget: "secret_guess_site", subject, cost }, storage.now());
+    const before = await countSubjects(storage, tenant, "secret_guess");
+    for (const n of [1, 2, 3]) expect(await ask(client_id, `guess ${n}`, network(n)), `guess ${n}`).toBe(401);
+    expect(await ask(client_id, SECRET, network(4)), "a guess too many").toBe(401);
+    expect(await countSubjects(storage, tenant, "secret_guess")).toBe(before + 1);
   });
 
   it("and no other is read anew because of strangers who show wrong ones", async () => {

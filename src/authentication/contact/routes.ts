@@ -56,7 +56,7 @@ export function contactRoutes(app: App, { directory, nudge, endLogins, actsAsStr
       operationId: "aid_customers_cid_verify_post",
       summary: "Verify a customer's address or number",
       description:
-        "Sends a code there, or confirms it. A new value takes the old one's place once it is confirmed, and the old one is told; the person's other logins end, and all of them where somebody else changes it. With a mailbox goes a password that was set by mail. Of a first address or number the other one is told. With user:customers alone, a person does this for themselves, once they have logged in here, not by another provider alone, and at no client that they were asked about or that the account did not make. Where the account's mfa_login makes the other of two their second factor, they show that first.",
+        "Sends a code there, or confirms it. A new value takes the old one's place once it is confirmed, and the old one is told; the person's other logins end, and all of them where somebody else changes it. With a mailbox goes a password that was set by mail. Of a first address or number the other one is told. With user:customers alone, a person does this for themselves, once they have logged in here, not by another provider alone, at a client that the account made. A client that they were asked about, since it is not `first_party`, or at which they allowed a device, gets 403. Where the account's mfa_login makes the other of two their second factor, they show that first.",
       tags: ["users"],
       params: ContactParams,
       headers: EndUserHeaders,
@@ -111,4 +111,7 @@ const byProviderAlone = () =>
 
 /** Who may see more of a person in their name is not trusted with what proves them. */
 const byStranger = () =>
-  refuse("insufficient_scope", { message: "This takes a token of a client of the account's own." });
+  refuse("insufficient_scope", {
+    message:
+      "The person was asked about this client, or about a device at it. This takes a client that the account made, with first_party set, and no device.",
+  });

@@ -88,7 +88,7 @@ const fromSource = ({ master_keys }: Counting, { account_id, source }: Guessing)
  * two who met would wait for each other.
  */
 export async function giveBackOfSource(tx: Transaction, directory: Counting, guessing: Guessing): Promise<void> {
-  for (const counted of fromSource(directory, guessing).toReversed()) await updateUncounted(tx.db, counted);
+  for (const counted of fromSource(directory, guessing)) await updateUncounted(tx.db, counted);
 }
 
 /** What was counted was nothing that its budget is about. */

@@ -1,4 +1,4 @@
-import { chargeAll, longestWait } from "../../limits/limits.ts";
+import { chargeNarrowing, longestWait } from "../../limits/limits.ts";
 import { sourceCharges } from "../../limits/source.ts";
 import type { MasterKeys } from "../../secrets/master-keys.ts";
 import type { Transaction } from "../../storage/storage.ts";
@@ -14,8 +14,6 @@ export async function leavesTrace(
   ip: string,
   now: number,
 ): Promise<boolean> {
-  for (const step of sourceCharges(keys, account_id, ip, ["page_source", "page_site"])) {
-    if (longestWait(await chargeAll(tx, [step], now)) !== undefined) return false;
-  }
-  return true;
+  const charges = sourceCharges(keys, account_id, ip, ["page_source", "page_site"]);
+  return longestWait(await chargeNarrowing(tx, charges, now)) === undefined;
 }

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../../test/support/engines.ts";
+import { countSubjects } from "../../../test/support/used-up.ts";
 import { insertCode, insertLogin, type Login, test_keys, wrongGuesses } from "../../../test/support/verification.ts";
 import { accountOf, clientOf, openRoom, type Room, refusalOf } from "../../../test/support/verification-room.ts";
 import { listEvents } from "../../audit/list-events.ts";
@@ -350,7 +351,9 @@ describeOnBothEngines("redeemCode", (engine) => {
     };
     await take("page_source", sourceSubject(test_keys, who.account_id, ip), 49);
     await take("page_site", siteSubject(test_keys, who.account_id, ip), 998);
-    for (const from of [ip, ip, near, near]) expect(await enter(from)).toBe("invalid_verification_code");
+    const beside = "2001:db8:7:3::1";
+    for (const from of [ip, ip, near, near, beside]) expect(await enter(from)).toBe("invalid_verification_code");
+    expect(await countSubjects(storage, who, "page_source"), "none of whom the site refuses").toBe(2);
     expect((await events(who.client_id)).map(({ context }) => context.ip).toSorted()).toEqual([ip, near]);
   });
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines, openTestStorage, type TestStorage } from "../../../test/support/engines.ts";
 import { senderOn } from "../../../test/support/sender.ts";
+import { countSubjects } from "../../../test/support/used-up.ts";
 import { test_keys } from "../../../test/support/verification.ts";
 import { openRoom, type Room } from "../../../test/support/verification-room.ts";
 import { takeBudget } from "../../limits/limits.ts";
@@ -87,6 +88,7 @@ describeOnBothEngines("how much may be sent", (engine) => {
     expect(await waits(60, who, from(0)), "what one network may not send takes nothing of the site's").toContain(900);
     expect(await waitOf(who, from(1))).toBe(0);
     for (let n = 2; n <= 4; n++) expect(await waitOf(who, from(n))).toBe(3_600);
+    expect(await countSubjects(storage, who, "send_source"), "networks that the site refuses leave nothing").toBe(2);
     expect(await waitOf(who, { ...from(9), source: "2001:db8:b::1" }), "from another site").toBe(0);
     expect(await waitOf(who, { ...from(9), own: "browser" }), "in a browser that knows its person").toBe(0);
   });

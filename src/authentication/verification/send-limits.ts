@@ -2,7 +2,7 @@ import type { Account } from "../../directory/accounts/account.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { type BudgetName, type Charge, limitOf, type Taken } from "../../limits/budgets.ts";
 import { longestWait, takeBudget, takeBudgets, takeNarrowing } from "../../limits/limits.ts";
-import { siteSubject, sourceSubject } from "../../limits/source.ts";
+import { sourceCharges, sourceSubject } from "../../limits/source.ts";
 import type { Login } from "./login.ts";
 import type { SendRequest } from "./send.ts";
 
@@ -56,7 +56,7 @@ export interface CommonSend {
 }
 
 /**
- * Takes what no caller has of its own: first what its source may send at all, then what that shares with its neighbours, then
+ * Takes what no caller has of its own: first what its source shares with its neighbours, then what it may send at all, then
  * what it may send to this identifier, and last what is everybody's. `apart` stands before the subjects of sends that take
  * nothing of logins. `now` in milliseconds.
  */
@@ -77,10 +77,12 @@ export async function takeCommon(
   );
 
   function fromSource(address: string): readonly Charge[] {
+    const shared = sourceCharges(master_keys, account_id, address, ["send_source", "send_site"]);
     const from = sourceSubject(master_keys, account_id, address);
-    const site = siteSubject(master_keys, account_id, address);
-    const wide = site === undefined ? [] : [charge("send_site", site)];
-    return [charge("send_source", from), ...wide, charge("send_identifier_source", `${identifier} ${from}`)];
+    return [
+      ...shared.map((one) => ({ ...one, subject: `${apart}${one.subject}` })),
+      charge("send_identifier_source", `${identifier} ${from}`),
+    ];
   }
 }
 

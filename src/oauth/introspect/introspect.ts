@@ -15,9 +15,9 @@ import type { AccessToken } from "../../tokens/verify.ts";
 import { lookUpToken } from "../bearer/bearer.ts";
 import { isApiFor } from "../is-api-for.ts";
 import type { Oauth } from "../oauth.ts";
-import { providerStands } from "../provider-stands.ts";
 import { holderOf } from "../refresh/family.ts";
 import { lookUpLiveFamily } from "../refresh/find-family.ts";
+import { goesOn } from "../token/login-goes-on.ts";
 
 type Answer = Record<string, unknown>;
 
@@ -60,7 +60,7 @@ function aboutToken(token: AccessToken): Answer {
   };
 }
 
-/** A refresh token is worth a login, to its holder; whose login it is may be another client. */
+/** A refresh token is worth a login, to its holder while it would be taken; whose login it is may be another client. */
 async function aboutLogin(
   { directory, tokens }: Oauth,
   account: Account,
@@ -71,7 +71,7 @@ async function aboutLogin(
   const family = await lookUpLiveFamily(directory, account_id, secret(presented));
   if (!family || holderOf(family) !== client.id) return inactive;
   const issuing = family.client_id === client.id ? client : await findClient(directory, account_id, family.client_id);
-  if (!(await providerStands(directory, account, issuing, family))) return inactive;
+  if (!(await goesOn(directory, account, { holder: client, issuing }, family))) return inactive;
   const exp = Math.floor(Math.min(Date.parse(family.expires_at), Date.parse(family.idle_expires_at)) / 1000);
   const sub = await subjectIn(tokens, account_id, sectorOf(issuing), family.user_id);
   return { active: true, scope: family.scope.join(" "), sub, client_id: issuing.client_id, exp };

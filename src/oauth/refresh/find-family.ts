@@ -15,7 +15,7 @@ export async function lookUpFamilyOf(
   return read && selectFamily(directory.storage.read, account_id, read.family_id);
 }
 
-/** The family of a refresh token that would be taken now. */
+/** The family of a refresh token that is its newest, while all whom it concerns live. */
 export async function lookUpLiveFamily(
   directory: Directory,
   account_id: string,

@@ -12,10 +12,12 @@ import { instant } from "../../storage/storage.ts";
 import { boundTo, digestOf, holderOf, type ReadToken, readRefreshToken, refreshToken } from "./family.ts";
 import { revokeFamily } from "./revoke-family.ts";
 import { type Continued, type Rotation, rotateStatement } from "./rotate-statement.ts";
-import { selectFamily, updateGrace } from "./store.ts";
+import { type Spent, selectFamily, updateGrace, updateUnspent } from "./store.ts";
 
 export interface Rotated extends Continued {
   readonly refresh_token: Secret;
+  /** Undefined where the answer was lost, and is given once more. */
+  readonly spent?: Spent;
 }
 
 /** A refresh token and who shows it. */
@@ -68,8 +70,16 @@ export async function rotateRefreshToken(
     idle_expires_at: instant(now + settings.refresh_idle_lifetime * 1000),
   };
   const continued = await storage.hot(rotateStatement, rotation);
-  return continued ? { ...continued, refresh_token } : answerAgain(directory, account_id, shown, read, now);
+  const spent = { account_id, id, generation, digest };
+  return continued ? { ...continued, refresh_token, spent } : answerAgain(directory, account_id, shown, read, now);
 }
+
+/**
+ * For whoever was refused after all, and got no successor: the token is the login's newest again, unless somebody else was
+ * answered meanwhile. What came before it is used as ever.
+ */
+export const unspend = ({ storage }: Directory, spent: Spent): Promise<void> =>
+  storage.write((tx) => updateUnspent(tx.db, spent));
 
 /** The lost answer once more, or what a used, foreign or dead token deserves. */
 async function answerAgain(

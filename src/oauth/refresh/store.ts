@@ -101,6 +101,23 @@ export async function updateGrace(db: Database, grace: Grace): Promise<Family | 
   return rows[0] && decode(rows[0]);
 }
 
+/** A token that was the newest of its family until it was used; its digest in hexadecimal. */
+export interface Spent extends Pick<Family, "account_id" | "id" | "generation"> {
+  readonly digest: string;
+}
+
+/** No answer by its successor was given. Without the time of a rotation the token before it is answered no more. */
+export async function updateUnspent(db: Database, { account_id, id, generation, digest }: Spent): Promise<void> {
+  await db
+    .updateTable("refresh_families")
+    .set({ generation, digest: Buffer.from(digest, "hex"), rotated_at: null })
+    .where("account_id", "=", account_id)
+    .where("id", "=", id)
+    .where("generation", "=", generation + 1)
+    .where("grace_used", "=", 0)
+    .execute();
+}
+
 /** Milliseconds for which an ended family keeps another from beginning under its name: no code and no device waits longer. */
 const REMEMBERED = 86_400_000;
 

@@ -1,14 +1,10 @@
 import type { RequestFacts } from "../../audit/audit.ts";
-import { type Account, issuerOf } from "../../directory/accounts/account.ts";
+import type { Account } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { findClient, lookUpClient } from "../../directory/clients/find-client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { isAccountApi } from "../../directory/grants/audience.ts";
-import { lookUpGrantOf, matchGrant } from "../../directory/grants/find-grant.ts";
-import type { Grant } from "../../directory/grants/grant.ts";
-import { grantsOf } from "../../directory/grants/grants-of.ts";
-import { actsForAny, heldNow } from "../../directory/scopes.ts";
 import { noteSeenAt } from "../../directory/users/note-seen.ts";
 import { refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
@@ -19,15 +15,15 @@ import { authorizePerson } from "../authorization-for.ts";
 import { checkBound } from "../dpop/check-bound.ts";
 import type { PersonTokens } from "../issue-for-person.ts";
 import type { Oauth } from "../oauth.ts";
-import { checkProvider } from "../provider-stands.ts";
-import { type Family, holderOf, type Login, type LoginSurface, surfaceOf } from "../refresh/family.ts";
+import { holderOf, type LoginSurface } from "../refresh/family.ts";
 import { lookUpFamilyOf } from "../refresh/find-family.ts";
-import { rotateRefreshToken } from "../refresh/rotate.ts";
+import { rotateRefreshToken, unspend } from "../refresh/rotate.ts";
 import type { Continued } from "../refresh/rotate-statement.ts";
 import { noteUsed } from "../registration/note-used.ts";
-import { givenBy, identity_scopes, narrowScope, REFRESH_SCOPE, userinfoAudience } from "../scopes.ts";
+import { givenBy, identity_scopes, narrowScope, REFRESH_SCOPE } from "../scopes.ts";
 import { toldByScope } from "../userinfo/claims-about.ts";
 import { checkTarget } from "./check-target.ts";
+import { beganAt, checkGoesOn, type MayRefresh, mayRefresh } from "./login-goes-on.ts";
 import { issueLoginIdToken } from "./login-id-token.ts";
 
 export interface Wanted {
@@ -73,11 +69,13 @@ export async function refreshLogin(
   const shown = { client, token, others: may.others, dpop_jkt: dpop_jkt ?? null, facts };
   const rotated = await rotateRefreshToken(directory, account, shown, now);
   await noteUsed(directory, client);
-  const { login, refresh_token } = rotated;
-  const issuing =
-    login.client_id === client.id ? client : await findClient(directory, client.account_id, login.client_id);
-  checkBound(issuing, dpop_jkt);
-  const authorization = await authorizationNow(directory, account, issuing, rotated, wanted);
+  const { login, refresh_token, spent } = rotated;
+  const { issuing, authorization } = await continueLogin(directory, account, client, rotated, wanted).catch(
+    async (refusal) => {
+      if (spent) await unspend(directory, spent);
+      throw refusal;
+    },
+  );
   noteSeenAt(directory, issuing, login.user_id);
   const issued = { ...(await issueAccessToken(tokens, authorization, now)), refresh_token };
   if (!wanted.id_token || issuing.id !== client.id || !authorization.scope.includes("openid")) return issued;
@@ -121,34 +119,24 @@ async function checkAsked(
   if (issuing) checkBound(issuing, dpop_jkt);
 }
 
-/** Where a login began, also one of which a version before did not note it. */
-const beganAt = async (directory: Directory, account: Account, client: Client, login: Family) =>
-  login.surface ?? surfaceOf(login, (await grantOf(directory, account, client, login))?.scope ?? []);
-
-interface MayRefresh {
-  /** Logins that are its own, by its settings or by its grant for the account API. */
-  readonly own: boolean;
-  /** Those that it got for other clients, as long as it would get them. */
-  readonly others: boolean;
-}
-
-/** By what tokens of its own give it at the account API, whichever name of that they ask for. */
-async function mayRefresh(directory: Directory, account: Account, client: Client): Promise<MayRefresh> {
-  const grants = await grantsOf(directory, client);
-  const named = grants.filter(({ audience }) => isAccountApi(account, directory.public_url, audience));
-  const scope = heldNow(
-    named.flatMap(
-      ({ audience }) => matchGrant(directory, account, grants, audience, "client_credentials")?.scope ?? [],
-    ),
-  );
-  const lasting = scope.includes(REFRESH_SCOPE);
-  const own = lasting || client.settings.grant_types.includes("refresh_token");
-  return { own, others: lasting && actsForAny({ scope }) };
+async function continueLogin(
+  directory: Directory,
+  account: Account,
+  client: Client,
+  continued: Continued,
+  wanted: Wanted,
+) {
+  const { client_id } = continued.login;
+  const issuing = client_id === client.id ? client : await findClient(directory, client.account_id, client_id);
+  checkBound(issuing, wanted.dpop_jkt);
+  return { issuing, authorization: await authorizationNow(directory, account, issuing, continued, wanted) };
 }
 
 /**
- * What the login is by now, of what was asked for. What the grant has lost since is left out, named or not: the token
- * is spent, and a refusal would be the end of the login.
+ * What the login is by now, of what was asked for. What the grant has lost since is left out, named or not: a client that
+ * asks for it each time would lose the rest, too.
+ *
+ * @throws 400 invalid_grant.
  */
 async function authorizationNow(
   directory: Directory,
@@ -157,11 +145,7 @@ async function authorizationNow(
   { login, person }: Continued,
   { scope: requested, dpop_jkt }: Wanted,
 ): Promise<Authorization> {
-  const grant = await grantOf(directory, account, client, login);
-  if (!grant) throw refuse("invalid_grant", { message: "The client's grant for this audience no longer exists." });
-  if (person.type !== client.settings.user_type)
-    throw refuse("invalid_grant", { message: "The client logs in another type of user by now." });
-  await checkProvider(directory, account, client, login);
+  const grant = await checkGoesOn(directory, account, client, login, person);
   const { id: authorization_id, audience, auth_time: authenticated_at, amr, userinfo_claims } = login;
   const asked = narrowScope(login.scope, requested);
   const second_factor = person.second_factor === 1;
@@ -175,16 +159,4 @@ async function authorizationNow(
   const still = new Set([...identity_scopes, ...current.scope]);
   const by_device = login.surface === "device" || undefined;
   return { ...current, scope: asked.filter((one) => still.has(one)), by_device, userinfo_claims, dpop_jkt };
-}
-
-/** What the login may still have: of its grant's row, of the account's public grants, or nothing but userinfo. */
-async function grantOf(
-  directory: Directory,
-  account: Account,
-  client: Client,
-  login: Login,
-): Promise<Pick<Grant, "id" | "scope"> | undefined> {
-  const for_userinfo = login.audience === userinfoAudience(issuerOf(directory.public_url, account.account_id));
-  if (login.grant_id === "" && for_userinfo) return { id: "", scope: [] };
-  return lookUpGrantOf(directory, account, client, login);
 }
