@@ -1,3 +1,4 @@
+import { rowOf } from "./by-key.ts";
 import { inputOf } from "./set-form.ts";
 import type { Bindable, HotStatement } from "./storage.ts";
 
@@ -48,10 +49,15 @@ export function insertOnce<R extends Named & Readonly<Record<keyof R, Bindable>>
   // By key, as everybody locks them who takes several.
   const held = holding
     ? `held as materialized (
-        select i.* from input i join ${holding.table} h on h.account_id = i.account_id and h.id = i.${holding.by}
-        where ${holding.such("h", (column) => `i.${column}`)}
-        order by h.account_id, h.id
-        for share of h
+        select i.* from (select * from input order by account_id, ${holding.by}) i
+          cross join lateral (
+            select ${rowOf(
+              `${holding.table} h`,
+              { account_id: "i.account_id", id: `i.${holding.by}` },
+              holding.such("h", (column) => `i.${column}`),
+            )}
+            for share of h
+          ) held
       ),`
     : "";
   return {

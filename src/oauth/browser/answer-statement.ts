@@ -1,4 +1,5 @@
 import { sessionLives } from "../../authentication/sessions/session-lives.ts";
+import { rewrite, rowOf } from "../../storage/by-key.ts";
 import { hotSource } from "../../storage/hot-sources.ts";
 import { inputOf } from "../../storage/set-form.ts";
 import type { HotStatement, Instant, Row } from "../../storage/storage.ts";
@@ -103,33 +104,51 @@ export const answerStatement: HotStatement<Answering, Answered> = {
     // Each lock by key, as everybody takes them who takes several; of two sessions that answer one request one is given it.
     text: `with ${inputOf(columns.map((column) => [column, "text"]))},
       locked as materialized (
-        select i.n, r.account_id, r.id from input i
-          join authorization_requests r on r.account_id = i.account_id and r.id = i.request_id
-        where r.used_at is null and r.expires_at > i.now
-        order by r.account_id, r.id
-        for update of r
+        select i.n, i.account_id, i.request_id, held.request
+        from (select * from input order by account_id, request_id) i
+          cross join lateral (
+            select r as request ${rowOf(
+              "authorization_requests r",
+              { account_id: "i.account_id", id: "i.request_id" },
+              "r.used_at is null and r.expires_at > i.now",
+            )}
+            for update of r
+          ) held
       ),
       kept as (
-        select distinct on (account_id, id) n from locked order by account_id, id, n
+        select distinct on (account_id, request_id) n, request from locked order by account_id, request_id, n
       ),
       open as materialized (
-        select i.* from input i where i.request_id is null or exists (select from kept k where k.n = i.n)
+        select i.*, k.request from input i left join kept k on k.n = i.n where i.request_id is null or k.n is not null
       ),
       live as materialized (
-        select o.*, s.user_id, s.expires_at from open o
-          join sessions s on s.account_id = o.account_id and s.id = o.session_id
-        where s.ended_at is null and s.idle_expires_at > o.now and ${sessionLives("s")}
-        order by s.account_id, s.id
-        for update of s
+        select o.*, held.session, held.user_id, held.expires_at
+        from (select * from open order by account_id, session_id) o
+          cross join lateral (
+            select s as session, s.user_id, s.expires_at ${rowOf(
+              "sessions s",
+              { account_id: "o.account_id", id: "o.session_id" },
+              `s.ended_at is null and s.idle_expires_at > o.now and ${sessionLives("s")}`,
+            )}
+            for update of s
+          ) held
       ),
       agreed as materialized (
-        select l.n from live l
-          join consents c on c.account_id = l.account_id and c.user_id = l.user_id and c.client_id = l.client_id
-            and c.audience = l.consent_audience
-            and case when c.host = l.consent_host then c.scope::jsonb @> l.consent_scope::jsonb
-              else l.consent_host = '' end
-        order by c.account_id, c.user_id, c.client_id, c.audience
-        for share of c
+        select l.n from (select * from live order by account_id, user_id, client_id, consent_audience) l
+          cross join lateral (
+            select ${rowOf(
+              "consents c",
+              {
+                account_id: "l.account_id",
+                user_id: "l.user_id",
+                client_id: "l.client_id",
+                audience: "l.consent_audience",
+              },
+              `case when c.host = l.consent_host then c.scope::jsonb @> l.consent_scope::jsonb
+                else l.consent_host = '' end`,
+            )}
+            for share of c
+          ) held
       ),
       standing as materialized (
         select l.* from live l where l.consent_audience is null or exists (select from agreed a where a.n = l.n)
@@ -138,12 +157,10 @@ export const answerStatement: HotStatement<Answering, Answered> = {
         select s.* from standing s where s.sid is null or not exists (${full("s.account_id", "s.session_id")})
       ),
       used as (
-        update authorization_requests r set used_at = g.now
-        from given g where r.account_id = g.account_id and r.id = g.request_id
+        ${rewrite("authorization_requests", "(g.request)", "given g where g.request_id is not null", { used_at: "g.now" })}
       ),
       touched as (
-        update sessions s set idle_expires_at = g.idle_expires_at
-        from given g where s.account_id = g.account_id and s.id = g.session_id
+        ${rewrite("sessions", "(g.session)", "given g", { idle_expires_at: "g.idle_expires_at" })}
       ),
       noted as (
         insert into session_authorizations (${authorization_columns})

@@ -1,5 +1,6 @@
 import { allLive, clientLives } from "../../directory/lives.ts";
 import { stillStands } from "../../directory/users/logins-ended.ts";
+import { rowIs } from "../../storage/by-key.ts";
 
 /**
  * SQL: client, holder, grant and user of a family live, and it did not end with others of theirs; `f` is how a body
@@ -8,5 +9,8 @@ import { stillStands } from "../../directory/users/logins-ended.ts";
 export const familyLives = (f: string): string =>
   `${allLive((column) => `${f}.${column}`)}
     and (${f}.holder_id is null or ${clientLives(`${f}.account_id`, `${f}.holder_id`)})
-    and exists (select 1 from users u where u.account_id = ${f}.account_id and u.id = ${f}.user_id
-      and ${stillStands("u", `${f}.created_at`, (sid) => `${sid} = ${f}.id`)})`;
+    and ${rowIs(
+      "users u",
+      { account_id: `${f}.account_id`, id: `${f}.user_id` },
+      stillStands("u", `${f}.created_at`, (sid) => `${sid} = ${f}.id`),
+    )}`;

@@ -1,5 +1,6 @@
 import { secretLives } from "../../directory/clients/secret-lives.ts";
 import type { User } from "../../directory/users/user.ts";
+import { rewrite, rowOf } from "../../storage/by-key.ts";
 import { hotSource } from "../../storage/hot-sources.ts";
 import { inputOf } from "../../storage/set-form.ts";
 import type { HotStatement, Instant, Row } from "../../storage/storage.ts";
@@ -69,14 +70,22 @@ const mayRotate = (f: string, input: (column: Column) => string, bytes: (text: s
     and (${f}.dpop_jkt is null or ${f}.dpop_jkt = ${input("dpop_jkt")}) and ${familyLives(f)}
     and ${secretLives(input("account_id"), input("client_id"), input("secret_id"), input("now"))}`;
 
-const set = (f: string, input: (column: Column) => string, bytes: (text: string) => string, rotated_at: string) =>
-  `generation = ${input("generation")} + 1, digest = ${bytes(input("next_digest"))},
-    key_version = ${input("next_key_version")}, rotated_at = ${rotated_at}, grace_used = 0,
-    idle_expires_at = ${input("idle_expires_at")}, dpop_jkt = coalesce(${f}.dpop_jkt, ${input("bind_jkt")})`;
+const next = (f: string, input: (column: Column) => string, bytes: (text: string) => string, rotated_at: string) => ({
+  generation: `${input("generation")} + 1`,
+  digest: bytes(input("next_digest")),
+  key_version: input("next_key_version"),
+  rotated_at,
+  grace_used: "0",
+  idle_expires_at: input("idle_expires_at"),
+  dpop_jkt: `coalesce(${f}.dpop_jkt, ${input("bind_jkt")})`,
+});
 
 const place = (column: Column) => `?${columns.findIndex(([name]) => name === column) + 1}`;
 const unhex = (text: string) => `unhex(${text})`;
-const SQLITE_ROTATE = `update refresh_families as f set ${set("f", place, unhex, place("now"))}
+const SQLITE_NEXT = Object.entries(next("f", place, unhex, place("now"))).map(
+  ([column, value]) => `${column} = ${value}`,
+);
+const SQLITE_ROTATE = `update refresh_families as f set ${SQLITE_NEXT.join(", ")}
   where f.account_id = ${place("account_id")} and f.id = ${place("id")} and ${mayRotate("f", place, unhex)}
   returning ${LOGIN}`;
 const SQLITE_PERSON = `select ${PERSON} from live_users where account_id = ?1 and id = ?2`;
@@ -102,25 +111,25 @@ export const rotateStatement: HotStatement<Rotation, Continued | null> = {
   },
   postgres: {
     text: `with ${inputOf(columns)},
-      -- By key, as everybody locks them who takes several. One after the other, so that no plan begins with all families.
+      -- By key, as everybody locks them who takes several.
       locked as materialized (
-        select i.* from (select * from input order by account_id, id) i
+        select i.*, held.family from (select * from input order by account_id, id) i
           cross join lateral (
-            select from refresh_families f
-            where f.account_id = i.account_id and f.id = i.id and ${mayRotate("f", field, decoded)}
+            select f as family
+            ${rowOf("refresh_families f", { account_id: "i.account_id", id: "i.id" }, mayRotate("f", field, decoded))}
             for update of f
-          ) as family
+          ) as held
       ),
       rotated as (
-        update refresh_families f set ${set("f", field, decoded, POSTGRES_AT)}
-        from locked i
-        where f.account_id = i.account_id and f.id = i.id
-        returning i.n, ${of("f", LOGIN)}
+        ${rewrite("refresh_families", "(i.family)", "locked i", next("(i.family)", field, decoded, POSTGRES_AT))}
+        returning account_id, ${LOGIN}
       )
       select ${of("r", LOGIN)}, ${of("u", PERSON)}
       from input i
-        left join rotated r on r.n = i.n
-        left join live_users u on u.account_id = i.account_id and u.id = r.user_id
+        left join rotated r on r.account_id = i.account_id and r.id = i.id
+        left join lateral (
+          select ${of("u", PERSON)} ${rowOf("live_users u", { account_id: "r.account_id", id: "r.user_id" })}
+        ) u on true
       order by i.n`,
     parameters: (inputs) => columns.map(([column]) => inputs.map((input) => input[column])),
     answers: (rows) => rows.map((row) => (row.id === null ? null : continued(row, row))),

@@ -64,8 +64,9 @@ export async function selectLiveFamily(
   now: Instant,
 ): Promise<Family | undefined> {
   const { rows } = await sql<StoredFamily>`select ${ALL} from refresh_families
-    where account_id = ${account_id} and id = ${id} and revoked_at is null and idle_expires_at > ${now}
-      and expires_at > ${now} and ${sql.raw(ALIVE)}`.execute(db);
+    where account_id = ${account_id} and id between ${id} and ${id}
+      and (revoked_at is null and idle_expires_at > ${now} and expires_at > ${now} and ${sql.raw(ALIVE)}) is true
+    order by id`.execute(db);
   return rows[0] && decode(rows[0]);
 }
 
@@ -87,16 +88,20 @@ export interface Grace {
 const SHOWN = "(select secret_id from shown)";
 const SHOWN_AT = "(select now from shown)";
 
-/** The token before this one is answered once more, while its successor is unused. */
+/** The token before this one is answered once more, while its successor is unused. Found and changed as in `storage/by-key.ts`. */
 export async function updateGrace(db: Database, grace: Grace): Promise<Family | undefined> {
   const { account_id, id, client_id, secret_id, dpop_jkt, generation, now, since } = grace;
+  const may = sql`(${sql.raw(HOLDER)} = ${client_id} and refresh_families.generation = ${generation + 1}
+      and refresh_families.grace_used = 0 and refresh_families.rotated_at >= ${since}
+      and refresh_families.revoked_at is null and refresh_families.idle_expires_at > ${now}
+      and refresh_families.expires_at > ${now}
+      and (refresh_families.dpop_jkt is null or refresh_families.dpop_jkt = ${dpop_jkt}) and ${sql.raw(ALIVE)}
+      and ${sql.raw(secretLives("refresh_families.account_id", HOLDER, SHOWN, SHOWN_AT))}) is true`;
   const { rows } =
     await sql<StoredFamily>`with shown (secret_id, now) as (select cast(${secret_id} as text), cast(${now} as text))
-    update refresh_families set grace_used = 1
-    where account_id = ${account_id} and id = ${id} and ${sql.raw(HOLDER)} = ${client_id} and generation = ${generation + 1}
-      and grace_used = 0 and rotated_at >= ${since} and revoked_at is null and idle_expires_at > ${now}
-      and expires_at > ${now} and (dpop_jkt is null or dpop_jkt = ${dpop_jkt}) and ${sql.raw(ALIVE)}
-      and ${sql.raw(secretLives("refresh_families.account_id", HOLDER, SHOWN, SHOWN_AT))}
+    insert into refresh_families (${ALL})
+    select ${ALL} from refresh_families where account_id = ${account_id} and id between ${id} and ${id} and ${may} order by id
+    on conflict (account_id, id) do update set grace_used = 1 where ${may}
     returning ${ALL}`.execute(db);
   return rows[0] && decode(rows[0]);
 }

@@ -2,6 +2,7 @@ import { type AuditEvent, type AuditRow, audit_columns, auditEvent } from "../..
 import type { ProvenClient } from "../../directory/clients/secret.ts";
 import { secretLives } from "../../directory/clients/secret-lives.ts";
 import { clientLives, userLives } from "../../directory/lives.ts";
+import { rowOf } from "../../storage/by-key.ts";
 import { hotSource } from "../../storage/hot-sources.ts";
 import { inputOf } from "../../storage/set-form.ts";
 import { type HotStatement, instant, type Storage } from "../../storage/storage.ts";
@@ -42,11 +43,14 @@ const columns = [
 type Column = (typeof columns)[number];
 
 const lives = (input: (column: Column) => string) =>
-  `select g.scope from live_grants g
-  where g.account_id = ${input("account_id")} and g.id = ${input("grant_id")} and g.client_id = ${input("client_id")}
+  `select g.scope ${rowOf(
+    "live_grants g",
+    { account_id: input("account_id"), id: input("grant_id") },
+    `g.client_id = ${input("client_id")}
     and ${clientLives(input("account_id"), input("client_id"))}
     and ${secretLives(input("account_id"), input("client_id"), input("secret_id"), input("now"))}
-    and (${input("user_id")} = '' or ${userLives(input("account_id"), input("user_id"))})`;
+    and (${input("user_id")} = '' or ${userLives(input("account_id"), input("user_id"))})`,
+  )}`;
 
 const SQLITE_LIVES = lives((column) => `?${columns.indexOf(column) + 1}`);
 

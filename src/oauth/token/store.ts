@@ -2,6 +2,7 @@ import type { UserType } from "../../directory/clients/client.ts";
 import { secretLives } from "../../directory/clients/secret-lives.ts";
 import { allLive } from "../../directory/lives.ts";
 import { loginStands } from "../../directory/users/logins-ended.ts";
+import { rowIs, rowOf } from "../../storage/by-key.ts";
 import { hotSource } from "../../storage/hot-sources.ts";
 import { inputOf } from "../../storage/set-form.ts";
 import type { Database, HotStatement, Instant } from "../../storage/storage.ts";
@@ -46,12 +47,15 @@ const columns = [...concerned, "code_id", "expires_at"] as const;
 const lives = (named: (column: (typeof concerned)[number]) => string): string =>
   `${allLive(named)}
     and ${secretLives(named("account_id"), named("client_id"), named("secret_id"), named("now"))}
-    and exists (select 1 from users u where u.account_id = ${named("account_id")} and u.id = ${named("user_id")}
-      and u.type = ${named("user_type")} and ${loginStands("u", named("began_at"))})
+    and ${rowIs(
+      "users u",
+      { account_id: named("account_id"), id: named("user_id") },
+      `u.type = ${named("user_type")} and ${loginStands("u", named("began_at"))}`,
+    )}
     and not ${familyEnded(named("account_id"), named("sid"))}`;
 
 const holds = (named: (column: (typeof concerned)[number]) => string): string =>
-  `(select g.scope from live_grants g where g.account_id = ${named("account_id")} and g.id = ${named("grant_id")})`;
+  `(select g.scope ${rowOf("live_grants g", { account_id: named("account_id"), id: named("grant_id") })})`;
 
 const place = (column: (typeof concerned)[number]) => `?${concerned.indexOf(column) + 1}`;
 const field = (column: (typeof concerned)[number]) => `i.${column}`;
