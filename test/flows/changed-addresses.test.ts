@@ -92,8 +92,11 @@ describeOnBothEngines("an address or number that changes", (engine) => {
     };
     const value = `mallory-${user.email}`;
     const of_others = [await by(registered, null), await by(third, third)];
-    for (const token of of_others)
-      expect(code(await change(tenant, user.id, "send", { value }, token))).toEqual([403, "insufficient_scope"]);
+    for (const token of of_others) {
+      const refused = await change(tenant, user.id, "send", { value }, token);
+      expect(code(refused)).toEqual([403, "insufficient_scope"]);
+      expect(refused.text).toContain("first_party");
+    }
     expect(await inbox(tenant, value)).toEqual([]);
     const own = await personToken(tenant);
     expect((await change(tenant, user.id, "send", { value }, own)).status, "nobody was asked").toBe(204);
