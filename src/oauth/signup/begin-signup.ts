@@ -8,7 +8,7 @@ import type { Actor, Directory } from "../../directory/directory.ts";
 import { readEmail } from "../../directory/users/identifier.ts";
 import { refuse } from "../../errors.ts";
 import type { Charge } from "../../limits/budgets.ts";
-import { spendBudget } from "../../limits/limits.ts";
+import { spendBudget, spendNarrowing } from "../../limits/limits.ts";
 import { sourceCharges } from "../../limits/source.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
 import { instant } from "../../storage/storage.ts";
@@ -94,11 +94,11 @@ async function chargeSignup(
   const from: readonly Charge[] =
     source === null ? [] : sourceCharges(master_keys, account_id, source, ["send_source", "send_site"]);
   const charges: readonly Charge[] = [
-    ...from,
     { account_id, budget: "factor_send", subject: `signup ${address}` },
     // Beside its logins: applicants are strangers, who could use those up.
     { account_id, budget: "send_client", subject: `signup ${client_uuid}`, limit: settings.client_sends_per_minute },
   ];
+  await spendNarrowing(storage, from, now);
   for (const charge of charges) await spendBudget(storage, charge, now);
 }
 
