@@ -9,6 +9,7 @@ import { lookUpUser } from "../../directory/users/find-user.ts";
 import { type Refusal, refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
+import type { Proof } from "../dpop/dpop.ts";
 import { boundTo, digestOf, holderOf, type ReadToken, readRefreshToken, refreshToken } from "./family.ts";
 import { revokeFamily } from "./revoke-family.ts";
 import { type Continued, type Rotation, rotateStatement } from "./rotate-statement.ts";
@@ -24,8 +25,8 @@ export interface Shown {
   readonly token: Secret;
   /** It may use tokens of other clients' logins. */
   readonly others: boolean;
-  /** Thumbprint of the DPoP key that the request proves. */
-  readonly dpop_jkt: string | null;
+  /** Of a DPoP key, where the request shows one. */
+  readonly proof?: Proof | undefined;
   readonly facts: RequestFacts;
 }
 
@@ -45,10 +46,11 @@ export async function rotateRefreshToken(
   shown: Shown,
   now: number,
 ): Promise<Rotated> {
-  const { client, token, others, dpop_jkt } = shown;
+  const { client, token, others, proof } = shown;
   const { storage, master_keys } = directory;
   const read = readRefreshToken(master_keys, account_id, token);
   if (!read) throw invalid();
+  await proof?.spend();
   const { family_id: id, generation, digest } = read;
   const next = { account_id, id, generation: generation + 1, key_version: master_keys.current };
   const refresh_token = refreshToken(master_keys, next);
@@ -58,8 +60,8 @@ export async function rotateRefreshToken(
     client_id: client.id,
     secret_id: client.secret_id ?? "",
     of_others: others ? "1" : "",
-    dpop_jkt,
-    bind_jkt: boundTo(client, dpop_jkt),
+    dpop_jkt: proof?.jkt ?? null,
+    bind_jkt: boundTo(client, proof?.jkt),
     generation,
     digest,
     next_digest: digestOf(refresh_token),
@@ -75,7 +77,7 @@ export async function rotateRefreshToken(
 async function answerAgain(
   directory: Directory,
   account_id: string,
-  { client, others, dpop_jkt, facts }: Shown,
+  { client, others, proof, facts }: Shown,
   { family_id: id, generation }: ReadToken,
   now: number,
 ): Promise<Rotated> {
@@ -84,7 +86,7 @@ async function answerAgain(
     throw refuse("unauthorized_client", {
       message: "The client's grant for the account API no longer lets it refresh logins of other clients.",
     });
-  const who = { client_id: client.id, secret_id: client.secret_id ?? "", dpop_jkt };
+  const who = { client_id: client.id, secret_id: client.secret_id ?? "", dpop_jkt: proof?.jkt ?? null };
   const grace = { account_id, id, ...who, generation, now: instant(now), since: instant(now - GRACE) };
   const family = await storage.write((tx) => updateGrace(tx.db, grace));
   const person = family && (await lookUpUser(directory, account_id, family.user_id));

@@ -11,6 +11,7 @@ import { refuse } from "../../errors.ts";
 import { type IssuedAccessToken, issueAccessToken } from "../../tokens/issue.ts";
 import { issuingOf } from "../authorization-for.ts";
 import { checkBound } from "../dpop/check-bound.ts";
+import type { Proof } from "../dpop/dpop.ts";
 import type { Oauth } from "../oauth.ts";
 import { noteUsed } from "../registration/note-used.ts";
 import { narrowScope } from "../scopes.ts";
@@ -23,7 +24,8 @@ export interface ClientCredentialsRequest {
   readonly ungranted: "invalid_target" | "unauthorized_client";
   /** Space-separated; absent: everything the grant holds. */
   readonly scope?: string | undefined;
-  readonly dpop_jkt?: string | undefined;
+  /** Of the key that the token is to be bound to. */
+  readonly proof?: Proof | undefined;
 }
 
 /**
@@ -39,7 +41,7 @@ export async function issueClientCredentials(
     audience = client.settings.default_audience ?? undefined,
     ungranted,
     scope,
-    dpop_jkt,
+    proof,
   }: ClientCredentialsRequest,
   facts: RequestFacts,
 ): Promise<IssuedAccessToken> {
@@ -47,13 +49,14 @@ export async function issueClientCredentials(
   if (!settings.grant_types.includes("client_credentials") || isPublic(settings)) {
     throw refuse("unauthorized_client", { message: "The client may not use client_credentials." });
   }
-  checkBound(client, dpop_jkt);
+  checkBound(client, proof?.jkt);
   if (audience === undefined)
     throw refuse("invalid_target", { message: "audience is required: an API that a grant names." });
   const account = await findAccount(directory, account_id);
   const grant = await lookUpGrant(directory, account, client, audience, "client_credentials");
   if (!grant) throw noGrant(ungranted);
   narrowScope(grant.scope, scope);
+  await proof?.spend();
   const now = directory.storage.now();
   const sid = randomUUID();
   const context = { audience, sid, grant_type: "client_credentials", ...facts };
@@ -71,7 +74,7 @@ export async function issueClientCredentials(
     audience,
     scope: narrowScope(held, scope),
     id_token_alg: settings.id_token_signed_response_alg,
-    dpop_jkt,
+    dpop_jkt: proof?.jkt,
   };
   return issueAccessToken(tokens, authorization, now);
 }

@@ -18,6 +18,7 @@ import { type AccessToken, clientsOf, exchangeSubjectOf, restsOn } from "../../t
 import { acrOf, issuingOf } from "../authorization-for.ts";
 import { findAlive } from "../bearer/bearer.ts";
 import { isForeign, lookUpAgreed } from "../consents/consent.ts";
+import type { Proof } from "../dpop/dpop.ts";
 import { isApiFor } from "../is-api-for.ts";
 import type { Oauth } from "../oauth.ts";
 import { noteUsed } from "../registration/note-used.ts";
@@ -36,7 +37,8 @@ export interface SubjectExchange {
   /** The API that the token is to be for; undefined: the client's default. */
   readonly audience: string | undefined;
   readonly scope: string | undefined;
-  readonly dpop_jkt: string | undefined;
+  /** Of the key that the token is to be bound to. */
+  readonly proof: Proof | undefined;
 }
 
 export interface ExchangedToken extends IssuedAccessToken {
@@ -57,7 +59,7 @@ export async function exchangeSubject(
   facts: RequestFacts,
 ): Promise<ExchangedToken> {
   const { directory, tokens } = oauth;
-  const { client, audience = client.settings.default_audience ?? undefined } = exchange;
+  const { client, proof, audience = client.settings.default_audience ?? undefined } = exchange;
   const { account_id, settings } = client;
   if (!settings.grant_types.includes(EXCHANGE))
     throw refuse("unauthorized_client", { message: "The client may not exchange tokens." });
@@ -72,7 +74,7 @@ export async function exchangeSubject(
     throw refuse("invalid_request", { message: "subject_token was meant for another client." });
   // Another API that was handed the token cannot show its key; it shows who it is instead.
   const holder = own || isPublic(settings);
-  if (holder && subject.jkt !== undefined && subject.jkt !== exchange.dpop_jkt)
+  if (holder && subject.jkt !== undefined && subject.jkt !== proof?.jkt)
     throw refuse("invalid_request", { message: "subject_token is bound to a key: send a DPoP proof of it." });
   if (audience === undefined) throw refuse("invalid_target", { message: "audience or resource is required." });
   const grant = matchGrant(directory, account, grants, audience, "client_credentials");
@@ -82,6 +84,7 @@ export async function exchangeSubject(
     throw refuse("invalid_target", { message: "The account API is no target of an exchange." });
   const agreed = await withinConsent(directory, client, subject, audience);
   scopeFor(agreed, grant.scope, exchange.scope);
+  await proof?.spend();
   const exchanged = randomUUID();
   const context = { ...facts, audience, sid: subject.sid, exchange: exchanged };
   const issue = { client, grant_id: grant.id, user_id: subject.subject_type === "user" ? subject.subject : "", now };
@@ -110,7 +113,7 @@ export async function exchangeSubject(
       ...(subject.act ? { act: subject.act } : {}),
     },
     sector: sectorOf(client),
-    dpop_jkt: exchange.dpop_jkt,
+    dpop_jkt: proof?.jkt,
     lifetime: Math.max(1, subject.expires_at - Math.floor(now / 1000)),
   };
   return { ...(await issueAccessToken(tokens, authorization, now)), issued_token_type: ACCESS_TOKEN };
