@@ -13,6 +13,7 @@ import { until } from "../support/smtp.ts";
 const ADDED_BACK = `
   drop table person_endings;
   alter table users drop column logins_ended_but;
+  drop index sessions_unended;
   drop index roles_named;
   drop index session_endings_person;
   drop index outbox_inboxes;
