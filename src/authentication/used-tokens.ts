@@ -30,8 +30,8 @@ export async function wasUsed(db: Database, account_id: string, id: string): Pro
 }
 
 /**
- * Until when a used token of ours is known, by when it is over, in milliseconds: a clock that jumps ahead for a day and is set
- * back makes none good again. What clients sign is good for minutes, and anybody makes as much of it as they like.
+ * Until when a used token of ours is known, by when it is over, in milliseconds: a clock that jumps ahead for a day and
+ * is set back makes none good again. What clients sign is good for minutes, and anybody makes as much as they like.
  */
 export const knownUntil = (over: number): Instant => instant(over + 86_400_000);
 

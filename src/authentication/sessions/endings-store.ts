@@ -45,8 +45,8 @@ export async function selectPersonEnding(db: Database, whose: Whose | undefined)
 }
 
 /**
- * Held where one is under way, which does not end before this is committed, or has ended. A build from before keeps there how
- * far it is: it begins anew, since logins have ended that it passed over.
+ * Held where one is under way, which does not end before this is committed, or has ended. A build from before keeps
+ * there how far it is: it begins anew, since logins have ended that it passed over.
  */
 export async function upsertPersonEnding(db: Database, { account_id, user_id }: Person): Promise<void> {
   const [session_id, family] = ["", ""];

@@ -5,8 +5,8 @@
  * In: sessions that their transaction ends. Out: their authorizations revoked, their clients told (OpenID Connect Back-Channel
  * Logout) and an event for each session, the first page in that transaction, and each further one in its own. How far it
  * is lies in `session_endings`, from where the janitor goes on when a process ended half-way. Of a person's sessions and
- * refresh tokens that end together the older ones are marked like that too, while `person_endings` names the person: their row
- * ends them at once, but a build from before does not ask it. What is marked is not looked at again.
+ * refresh tokens that end together the older ones are marked like that too, while `person_endings` names the person:
+ * their row ends them at once, but a build from before does not ask it. What is marked is not looked at again.
  */
 import { recordDeed } from "../../audit/audit.ts";
 import type { Directory } from "../../directory/directory.ts";

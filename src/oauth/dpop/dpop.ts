@@ -2,8 +2,9 @@
  * Tokens bound to a key that the client keeps (DPoP, RFC 9449): whoever steals such a token cannot use it. Each request carries a
  * proof, signed for that very request; a proof works once, within a minute, and holds a nonce of ours.
  *
- * In: a request and its proof. Out: the thumbprint of the key (RFC 7638), to bind a token to or to compare with, and what spends
- * the proof once the rest of the request is right. Nothing is kept but which proofs were used; nonces are derived from the time.
+ * In: a request and its proof. Out: the thumbprint of the key (RFC 7638), to bind a token to or to compare with, and
+ * what spends the proof once the rest of the request is right. Nothing is kept but which proofs were used; nonces are
+ * derived from the time.
  */
 
 import type { FastifyRequest } from "fastify";
@@ -47,8 +48,8 @@ export interface Proof {
   /** The thumbprint of its key. */
   readonly jkt: string;
   /**
-   * Says that it was used: behind every check that needs no writing, so that whoever can get nothing leaves nothing, and before
-   * whatever else the request spends. @throws 400 invalid_dpop_proof when it was used before.
+   * Says that it was used: behind every check that needs no writing, so that whoever can get nothing leaves nothing,
+   * and before whatever else the request spends. @throws 400 invalid_dpop_proof when it was used before.
    */
   spend(): Promise<void>;
 }

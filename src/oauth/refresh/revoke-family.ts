@@ -22,7 +22,7 @@ export const endFamilies = (
 /** Families that end together. */
 const PAGE = 100;
 
-/** For the revocations: ends a page of a person's families that do not stand by their row. @returns whether those were all. */
+/** For the revocations: ends some families that do not stand by their person's row. @returns whether it was all. */
 export async function endOlderFamilies(
   tx: Transaction,
   { account_id, user_id }: Pick<Family, "account_id" | "user_id">,

@@ -9,7 +9,6 @@ import { lookUpUser } from "../../directory/users/find-user.ts";
 import { type Refusal, refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
-import type { Proof } from "../dpop/dpop.ts";
 import { boundTo, digestOf, holderOf, type ReadToken, readRefreshToken, refreshToken } from "./family.ts";
 import { revokeFamily } from "./revoke-family.ts";
 import { type Continued, type Rotation, rotateStatement } from "./rotate-statement.ts";
@@ -26,7 +25,7 @@ export interface Shown {
   /** It may use tokens of other clients' logins. */
   readonly others: boolean;
   /** Of a DPoP key, where the request shows one. */
-  readonly proof?: Proof | undefined;
+  readonly proof?: { readonly jkt: string; spend(): Promise<void> } | undefined;
   readonly facts: RequestFacts;
 }
 

@@ -146,7 +146,7 @@ interface OthersOf extends Pick<Family, "account_id" | "user_id"> {
   readonly except: string;
 }
 
-/** @returns the ids of families of a person that were not ended; in the order of the index of these alone, or the newest first. */
+/** @returns the ids of a person's families that were not ended; in the order of their index, or the newest first. */
 export async function selectUnrevoked(
   db: Database,
   { account_id, user_id, except }: OthersOf,
