@@ -1,12 +1,13 @@
 import { expirySweep } from "../storage/delete-expired.ts";
 import { hotSource } from "../storage/hot-sources.ts";
 import { insertOnce } from "../storage/insert-once.ts";
-import type { Database, Instant } from "../storage/storage.ts";
+import { type Database, type Instant, instant } from "../storage/storage.ts";
 
 export interface UsedToken {
   readonly account_id: string;
   /** Its jti, behind what kind of token it is; of an mfa_token the uuid of the login that it holds. */
   readonly id: string;
+  /** It stays known until a few minutes later. */
   readonly expires_at: Instant;
 }
 
@@ -28,5 +29,11 @@ export async function wasUsed(db: Database, account_id: string, id: string): Pro
   return row !== undefined;
 }
 
-/** A used token stays known for a day: a clock that jumps ahead and is set back makes none good again. */
-export const usedSweep = expirySweep("used tokens", { table: "used_tokens", key: ["id"] }, 86_400_000);
+/**
+ * Until when a used token of ours is known, by when it is over, in milliseconds: a clock that jumps ahead for a day and
+ * is set back makes none good again. What clients sign is good for minutes, and anybody makes as much as they like.
+ */
+export const knownUntil = (over: number): Instant => instant(over + 86_400_000);
+
+/** Of several processes one may be minutes behind. */
+export const usedSweep = expirySweep("used tokens", { table: "used_tokens", key: ["id"] }, 300_000);

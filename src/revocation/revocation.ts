@@ -20,13 +20,6 @@ interface Person {
   readonly user_id: string;
 }
 
-export interface PageEnded {
-  /** What was looked at last, after which the next page begins. */
-  readonly last: string;
-  /** Nothing comes after it. */
-  readonly all: boolean;
-}
-
 export interface Revocations {
   /** Part of the transaction that deletes or revokes; this process knows once that is on disk. */
   record(tx: Transaction, account_id: string, subjects: readonly string[]): Promise<void>;
@@ -41,10 +34,11 @@ export interface Revocations {
     now: number,
   ): Promise<void>;
   /**
-   * Marks a page of what a person's logins can be refreshed by, from after `after` (empty at first), as far as the
-   * person's row says that they have ended.
+   * Marks a page of what a person's logins can be refreshed by, as far as the person's row says that they have ended.
+   *
+   * @returns whether those were all.
    */
-  endOlder(tx: Transaction, whose: Person, after: string): Promise<PageEnded>;
+  endOlder(tx: Transaction, whose: Person): Promise<boolean>;
   /**
    * @throws 401 invalid_token when one of them, or the login, is dead; 503 when this process has not read revocations for
    *   10 s.
@@ -83,9 +77,7 @@ export interface RevocationOptions {
     | ((tx: Transaction, account_id: string, sids: readonly string[], now: Instant) => Promise<void>)
     | undefined;
   /** … and a page of those whose logins their person's row has ended. */
-  readonly loginsEnd?:
-    | ((tx: Transaction, whose: Person, after: string, now: Instant) => Promise<PageEnded>)
-    | undefined;
+  readonly loginsEnd?: ((tx: Transaction, whose: Person, now: Instant) => Promise<boolean>) | undefined;
   readonly poll?: number;
   readonly monotonic?: () => number;
   /** Hears why it cannot be read, once until it was read again. */
@@ -151,8 +143,7 @@ export async function openRevocations(storage: Storage, options: RevocationOptio
     record: (tx, account_id, subjects) => write(tx, { account_id, subjects, authorizationsEnd }, storage.now(), note),
     endLogins: (tx, account_id, { user_id, except }, now) =>
       write(tx, { account_id, subjects: [endedLogins(user_id, except)] }, now, note),
-    endOlder: async (tx, whose, after) =>
-      (await loginsEnd?.(tx, whose, after, instant(storage.now()))) ?? { last: after, all: true },
+    endOlder: async (tx, whose) => (await loginsEnd?.(tx, whose, instant(storage.now()))) ?? true,
     checkAlive(account_id, subjects, login) {
       if (!isFresh()) throw refuse("temporarily_unavailable", { detail: "revocations are stale", retry_after: 1 });
       if (login && ended.size > 0 && ended.has(account_id, login))

@@ -1,6 +1,7 @@
 /** Of ever so many logins of one person all end at once, by the person's row: the newest are marked then, the others after that. */
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, expect, it, vi } from "vitest";
+import { finishEndings } from "../../src/authentication/sessions/endings.ts";
 import { type GoesOn, holdByLogin } from "../../src/directory/users/logins-ended.ts";
 import { endLoginsOf } from "../../src/oauth/refresh/end-logins.ts";
 import { uuidv7 } from "../../src/secrets/uuid.ts";
@@ -148,6 +149,68 @@ describeOnBothEngines("very many logins of one person", (engine) => {
     await expect(byIt).rejects.toMatchObject({ code: "invalid_token" });
     expect([await status(next.body.refresh_token), await silently(surfer)]).toEqual([400, "login_required"]);
     expect(await userinfo(next.body.access_token)).toBe(401);
+  }, 120_000);
+
+  it("are walked through once, however often they end meanwhile, and not at all where all are marked", async () => {
+    const { kept } = await logIn(openSurfer(latchkey));
+    await passed();
+    const { revocations, storage } = core().directory;
+    const whole = revocations.endOlder.bind(revocations);
+    let pages = 0;
+    vi.spyOn(revocations, "endOlder").mockImplementation((...page) => {
+      pages++;
+      return whole(...page);
+    });
+    await endLogins(kept);
+    // Of these each ends what the one before passed over, too, while that is under way.
+    for (let times = 0; times < 6; times++) await endLogins();
+    const left = () =>
+      storage.read.selectFrom("person_endings").select("user_id").where("user_id", "=", user.id).execute();
+    await expect.poll(left, { timeout: 30_000 }).toEqual([]);
+    await expect.poll(async () => (await unended()).length, { timeout: 30_000 }).toBe(0);
+    expect(await marked()).toBe(MANY + 1);
+    expect(pages).toBeLessThanOrEqual(8);
+    pages = 0;
+    await endLogins();
+    expect(await left(), "nothing is left of them").toEqual([]);
+    expect(pages).toBe(0);
+  }, 120_000);
+
+  it("are ended to the last where more end while a walk is at its last look, or after it broke off", async () => {
+    const { directory } = core();
+    await logIn(openSurfer(latchkey));
+    await passed();
+    const { revocations, storage } = directory;
+    const whole = revocations.endOlder.bind(revocations);
+    let broken = true;
+    vi.spyOn(revocations, "endOlder").mockImplementation(async (tx, ...page) => {
+      if (broken) throw new Error("the process ends here");
+      return whole(tx, ...page);
+    });
+    await endLogins();
+    await expect(finishEndings(directory, whose())).rejects.toThrow("the process ends here");
+    expect(await marked()).toBe(NAMED);
+    const again = Array.from({ length: 5 }, () => finishEndings(directory, whose()));
+    expect(new Set(again).size, "all but the first wait for the same").toBe(2);
+    expect((await Promise.allSettled(again)).map(({ status }) => status)).toEqual(Array(5).fill("rejected"));
+    broken = false;
+    await finishEndings(directory, whose());
+    expect([await marked(), (await unended()).length]).toEqual([MANY + 1, 0]);
+    // Each comes when the one before may have looked for the last time.
+    const insert = (session_id: string) =>
+      storage.write(({ db }) =>
+        db
+          .insertInto("session_endings")
+          .values({ ...whose(), session_id, client_id: "", sid: "" })
+          .execute(),
+      );
+    const walks = Array.from({ length: 20 }, async (_, index) => {
+      await insert(`gone-${index}`);
+      await finishEndings(directory, whose());
+      const left = storage.read.selectFrom("session_endings").select("sid").where("session_id", "=", `gone-${index}`);
+      return left.execute();
+    });
+    expect(await Promise.all(walks)).toEqual(Array(20).fill([]));
   }, 120_000);
 
   it("leave the one that a process of before lets go on", async () => {

@@ -19,7 +19,7 @@ import { parseStrict } from "../../src/http/strict-form.ts";
 import { readClaims } from "../../src/oauth/browser/read-claims.ts";
 import { matchAssertion } from "../../src/oauth/client-authentication/client-assertion.ts";
 import { authenticateBasic } from "../../src/oauth/client-authentication/client-authentication.ts";
-import { checkProof } from "../../src/oauth/dpop/dpop.ts";
+import { readProof } from "../../src/oauth/dpop/dpop.ts";
 import { reveal, secret } from "../../src/secrets/secret.ts";
 import { parseJws } from "../../src/tokens/jws.ts";
 import { addClient, createTenant, type Latchkey, startLatchkey, type Tenant } from "../support/latchkey.ts";
@@ -254,7 +254,7 @@ describe("fuzzed credentials", { timeout: 60_000 + RUNS * 60 }, () => {
       const presented = { authorization: undefined, proof: text, method: "POST", path: "/x" };
       expect(
         await refusing(["invalid_dpop_proof", "use_dpop_nonce"], () =>
-          checkProof(directory(), tenant.account_id, presented),
+          readProof(directory(), tenant.account_id, presented),
         ),
       ).toBeUndefined();
     });

@@ -14,6 +14,7 @@ const ADDED_BACK = `
   drop index budgets_unclosed;
   drop table person_endings;
   alter table users drop column logins_ended_but;
+  drop index sessions_unended;
   drop index roles_named;
   drop index session_endings_person;
   drop index outbox_inboxes;

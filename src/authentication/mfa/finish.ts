@@ -16,7 +16,7 @@ import { inLine } from "../guesses/in-line.ts";
 import { enteredFrom } from "../messages/sms-limits.ts";
 import { passwordStands, shownKind } from "../passwords/password.ts";
 import type { AuthenticatedSubject } from "../subject.ts";
-import { useStatement } from "../used-tokens.ts";
+import { knownUntil, useStatement } from "../used-tokens.ts";
 import { bindingChallenge } from "./challenge.ts";
 import { channelsOf } from "./factors.ts";
 import { MFA_LIFETIME, type OobChallenge, oobTicket, type PendingLogin, shownAt } from "./mfa.ts";
@@ -161,7 +161,9 @@ async function spend(
   const { client_id, grant_id, subject } = pending;
   const { user_id } = subject;
   if (!(await areAlive(tx.db, { account_id, client_id, grant_id, user_id }))) return false;
-  const [first] = await tx.hot(useStatement, [{ account_id, id: pending.id, expires_at: instant(pending.expires_at) }]);
+  const [first] = await tx.hot(useStatement, [
+    { account_id, id: pending.id, expires_at: knownUntil(pending.expires_at) },
+  ]);
   if (!first) return false;
   // Raised so that the login itself stays as it was: the next step of the app may still end it.
   if (proof.kind === "totp" && !(await updateStep(tx.db, account_id, user_id, proof.step))) throw used();

@@ -1,7 +1,7 @@
-import { type Selectable, sql } from "kysely";
+import { sql } from "kysely";
 import { inPages } from "../../storage/pages.ts";
 import type { Database } from "../../storage/storage.ts";
-import { columns, type PersonEndings, type SessionEndings } from "../../storage/tables.ts";
+import { columns, type SessionEndings } from "../../storage/tables.ts";
 
 /** An ended session, and which of its authorizations was ended last, by client and `sid`. */
 export type Ending = Readonly<SessionEndings>;
@@ -28,15 +28,13 @@ export async function isLeft(db: Database, whose: Whose): Promise<boolean> {
   return rows.some(([row]) => row !== undefined);
 }
 
-/** Somebody whose logins ended together, and which of their sessions and refresh tokens was looked at last. */
-export type PersonEnding = Readonly<Selectable<PersonEndings>>;
-
-export type Person = Pick<PersonEnding, "account_id" | "user_id">;
+/** Somebody whose logins ended together. */
+export type Person = Pick<Ending, "account_id" | "user_id">;
 
 /** As `selectEndings`, one. */
-export async function selectPersonEnding(db: Database, whose: Whose | undefined): Promise<PersonEnding | undefined> {
+export async function selectPersonEnding(db: Database, whose: Whose | undefined): Promise<Person | undefined> {
   const [row] = await ofWhom(db, whose, "person_endings")
-    .select(columns.person_endings)
+    .select(["account_id", "user_id"])
     .orderBy("account_id")
     .orderBy("user_id")
     .limit(1)
@@ -46,25 +44,21 @@ export async function selectPersonEnding(db: Database, whose: Whose | undefined)
   return row;
 }
 
-/** Begins anew where one is under way: logins have ended since that it passed over. */
-export async function upsertPersonEnding(db: Database, ending: PersonEnding): Promise<void> {
-  const { session_id, family } = ending;
+/**
+ * Held where one is under way, which does not end before this is committed, or has ended. A build from before keeps
+ * there how far it is: it begins anew, since logins have ended that it passed over.
+ */
+export async function upsertPersonEnding(db: Database, { account_id, user_id }: Person): Promise<void> {
+  const [session_id, family] = ["", ""];
   await db
     .insertInto("person_endings")
-    .values(ending)
+    .values({ account_id, user_id, session_id, family })
     .onConflict((conflict) => conflict.columns(["account_id", "user_id"]).doUpdateSet({ session_id, family }))
     .execute();
 }
 
 export async function deletePersonEnding(db: Database, { account_id, user_id }: Person): Promise<void> {
   await db.deleteFrom("person_endings").where("account_id", "=", account_id).where("user_id", "=", user_id).execute();
-}
-
-/** Whether a person has had more sessions than so many that are remembered. */
-export async function hasMore(db: Database, { account_id, user_id }: Person, count: number): Promise<boolean> {
-  const { rows } = await sql`select 1 from sessions where account_id = ${account_id} and user_id = ${user_id}
-    limit 1 offset ${sql.lit(count)}`.execute(db);
-  return rows.length > 0;
 }
 
 /** Of an account, or of one person of it. */

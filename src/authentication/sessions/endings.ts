@@ -5,14 +5,13 @@
  * In: sessions that their transaction ends. Out: their authorizations revoked, their clients told (OpenID Connect Back-Channel
  * Logout) and an event for each session, the first page in that transaction, and each further one in its own. How far it
  * is lies in `session_endings`, from where the janitor goes on when a process ended half-way. Of a person's sessions and
- * refresh tokens that end together the older ones are marked like that too, from `person_endings`: their person's row
- * ends them at once, but a build from before does not ask it.
+ * refresh tokens that end together the older ones are marked like that too, while `person_endings` names the person:
+ * their row ends them at once, but a build from before does not ask it. What is marked is not looked at again.
  */
 import { recordDeed } from "../../audit/audit.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { hostOf } from "../../egress/documents.ts";
 import { enqueue } from "../../outbox/outbox.ts";
-import type { PageEnded } from "../../revocation/revocation.ts";
 import type { Sweep } from "../../storage/janitor.ts";
 import { instant, type Storage, type Transaction } from "../../storage/storage.ts";
 import {
@@ -22,7 +21,6 @@ import {
   insertEndings,
   isLeft,
   type Person,
-  type PersonEnding,
   selectEndings,
   selectLed,
   selectListening,
@@ -73,18 +71,42 @@ export async function beginEndings(
 
 /** Leaves those sessions and refresh tokens of a person for `finishEndings` that do not stand by their row. */
 export const leaveOlder = (tx: Transaction, { account_id, user_id }: Person): Promise<void> =>
-  upsertPersonEnding(tx.db, { account_id, user_id, session_id: "", family: "" });
+  upsertPersonEnding(tx.db, { account_id, user_id });
 
 /** Milliseconds between two looks at what somebody else is ending. */
 const LOOK = 20;
 /** Milliseconds for which anybody waits for that: a process that stands still may hold it for long. */
 const PATIENCE = 5_000;
 
+interface Walk {
+  /** Never rejects. */
+  readonly over: Promise<void>;
+  /** Of whoever came while it was under way: it may have been at its last look. */
+  next?: Promise<void>;
+}
+
+/** Those under way in this process, by whose: more at once would only stand in each other's way. */
+const walks = new WeakMap<Storage, Map<string, Walk>>();
+
 /**
  * Ends what is left of an account's or person's sessions that have ended, and waits a while for what others are ending; the
- * janitor goes on with what is left then.
+ * janitor goes on with what is left then. What is left when it is called is done when it returns, by whichever walk.
  */
-export async function finishEndings(directory: Directory, whose: Whose): Promise<void> {
+export function finishEndings(directory: Directory, whose: Whose): Promise<void> {
+  const under_way = walks.get(directory.storage) ?? new Map<string, Walk>();
+  walks.set(directory.storage, under_way);
+  const key = `${whose.account_id} ${whose.user_id ?? ""}`;
+  const before = under_way.get(key);
+  if (before) {
+    before.next ??= before.over.then(() => finishEndings(directory, whose));
+    return before.next;
+  }
+  const walk = walkThrough(directory, whose).finally(() => under_way.delete(key));
+  under_way.set(key, { over: walk.catch(() => {}) });
+  return walk;
+}
+
+async function walkThrough(directory: Directory, whose: Whose): Promise<void> {
   let until = performance.now() + PATIENCE;
   while (performance.now() < until) {
     while ((await nextPage(directory, whose)) > 0) {
@@ -125,26 +147,24 @@ async function endOlder(
   { storage, revocations }: Pick<Directory, "storage" | "revocations">,
   whose?: Whose,
 ): Promise<number> {
-  const ending = await selectPersonEnding(tx.db, whose);
-  if (!ending) return 0;
-  const sessions = await endOlderSessions(tx, storage, ending);
-  const families = await revocations.endOlder(tx, ending, ending.family);
-  const far = { ...ending, session_id: sessions.last, family: families.last };
-  await (sessions.all && families.all ? deletePersonEnding(tx.db, ending) : upsertPersonEnding(tx.db, far));
+  const person = await selectPersonEnding(tx.db, whose);
+  if (!person) return 0;
+  const sessions = await endOlderSessions(tx, storage, person);
+  const families = await revocations.endOlder(tx, person);
+  if (sessions && families) await deletePersonEnding(tx.db, person);
   return 1;
 }
 
-/** What they led to is ended after it. */
-async function endOlderSessions(tx: Transaction, storage: Storage, ending: PersonEnding): Promise<PageEnded> {
-  const { account_id, user_id } = ending;
-  const looked = await selectWhichEnd(tx.db, ending, ending.session_id, PAGE);
-  const ids = looked.filter(({ ends }) => ends).map(({ id }) => id);
+/** What they led to is ended after it. @returns whether those were all. */
+async function endOlderSessions(tx: Transaction, storage: Storage, person: Person): Promise<boolean> {
+  const { account_id, user_id } = person;
+  const ids = await selectWhichEnd(tx.db, person, PAGE);
   const ended = ids.length > 0 ? await updateEnded(tx.db, account_id, ids, instant(storage.now())) : [];
   await insertEndings(
     tx.db,
     ended.map((id) => newEnding(account_id, id, user_id)),
   );
-  return { last: looked.at(-1)?.id ?? ending.session_id, all: looked.length < PAGE };
+  return ids.length < PAGE;
 }
 
 async function takePage(tx: Transaction, endings: readonly Ending[], milliseconds: number): Promise<Page> {

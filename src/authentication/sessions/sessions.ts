@@ -10,7 +10,6 @@ import { inPages, nextTurn } from "../../storage/pages.ts";
 import { type Database, type Instant, instant, type Transaction } from "../../storage/storage.ts";
 import type { AuthenticatedSubject } from "../subject.ts";
 import { beginEndings, finishEndings, leaveOlder, newEnding } from "./endings.ts";
-import { hasMore } from "./endings-store.ts";
 import { moveSessions, settleSessions } from "./move-to-cookie.ts";
 import type { NewSession, Session } from "./session.ts";
 import {
@@ -19,10 +18,10 @@ import {
   type PersonsSessions,
   selectAuthorizationsSince,
   selectLedTo,
-  selectNewestOf,
   selectSessions,
   selectSessionsOf,
   selectUnended,
+  selectUnendedOf,
   updateEnded,
   updateShown,
 } from "./store.ts";
@@ -142,14 +141,18 @@ export async function endSessionsOf(
   { account_id, user_id, except, more_families }: PersonsSessions & { readonly more_families: boolean },
   now: number,
 ): Promise<readonly string[]> {
-  const newest = await selectNewestOf(tx.db, { account_id, user_id, except }, NEWEST);
+  const whose = { account_id, user_id, except };
+  const some = await selectUnendedOf(tx.db, whose, "id", NEWEST + 1);
+  const more = some.length > NEWEST;
+  // Before any of them is held, as by whoever ends the older ones.
+  if (more || more_families) await leaveOlder(tx, { account_id, user_id });
+  const newest = more ? await selectUnendedOf(tx.db, whose, "created_at desc", NEWEST) : some;
   const ended = newest.length > 0 ? await updateEnded(tx.db, account_id, newest, instant(now)) : [];
   const endings = ended.map((id) => newEnding(account_id, id, user_id));
   const { led, left } = await beginEndings(tx, endings, now);
-  const older = more_families || (await hasMore(tx.db, { account_id, user_id }, NEWEST));
-  if (older) await leaveOlder(tx, { account_id, user_id });
   // Where it fails, or the process ends first, the janitor goes on.
-  if (left || older) tx.onDisk(() => void finishEndings(directory, { account_id, user_id }).catch(() => {}));
+  if (left || more || more_families)
+    tx.onDisk(() => void finishEndings(directory, { account_id, user_id }).catch(() => {}));
   return led;
 }
 

@@ -97,41 +97,33 @@ export interface PersonsSessions {
   readonly except: string;
 }
 
-/** @returns of those that began last the ids of which were not ended. */
-export async function selectNewestOf(
+/** @returns the ids of those that were not ended; in the order of the index of these alone, or the newest first. */
+export async function selectUnendedOf(
   db: Database,
   { account_id, user_id, except }: PersonsSessions,
+  order: "id" | "created_at desc",
   limit: number,
 ): Promise<readonly string[]> {
   const { rows } = await sql<{ id: string }>`select s.id from sessions s
-    where s.account_id = ${account_id} and s.id in (
-        select id from sessions where account_id = ${account_id} and user_id = ${user_id}
-        order by created_at desc limit ${sql.lit(limit)}
-      )
-      and s.ended_at is null and not exists (select 1 from session_authorizations a
-        where a.account_id = s.account_id and a.session_id = s.id and a.sid = ${except})`.execute(db);
+    where s.account_id = ${account_id} and s.user_id = ${user_id} and s.ended_at is null
+      and not exists (select 1 from session_authorizations a
+        where a.account_id = s.account_id and a.session_id = s.id and a.sid = ${except})
+    order by s.${sql.raw(order)} limit ${sql.lit(limit)}`.execute(db);
   return rows.map(({ id }) => id);
 }
 
-interface Looked {
-  readonly id: string;
-  /** It was not ended, and does not stand: its person's logins have ended. */
-  readonly ends: boolean;
-}
-
-/** Sessions of a person that come after one. */
+/** @returns the ids of sessions of a person that were not ended, and do not stand: their logins have ended. */
 export async function selectWhichEnd(
   db: Database,
   { account_id, user_id }: Omit<PersonsSessions, "except">,
-  after: string,
   limit: number,
-): Promise<readonly Looked[]> {
-  const { rows } = await sql<{ id: string; ends: number }>`select s.id,
-      case when s.ended_at is null and not ${sql.raw(sessionStands("s", "u"))} then 1 else 0 end as ends
+): Promise<readonly string[]> {
+  const { rows } = await sql<{ id: string }>`select s.id
     from sessions s join users u on u.account_id = s.account_id and u.id = s.user_id
-    where s.account_id = ${account_id} and s.user_id = ${user_id} and s.id > ${after}
+    where s.account_id = ${account_id} and s.user_id = ${user_id} and s.ended_at is null
+      and not ${sql.raw(sessionStands("s", "u"))}
     order by s.id limit ${sql.lit(limit)}`.execute(db);
-  return rows.map(({ id, ends }) => ({ id, ends: Number(ends) === 1 }));
+  return rows.map(({ id }) => id);
 }
 
 /**

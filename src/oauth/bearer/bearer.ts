@@ -20,7 +20,7 @@ import type { Bearer, RouteContract } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { asymmetric_algs } from "../../secrets/public-key.ts";
 import { type AccessToken, subjectsOf, verifyAccessToken } from "../../tokens/verify.ts";
-import { checkProof, type Presented, presentedBy } from "../dpop/dpop.ts";
+import { type Presented, presentedBy, readProof } from "../dpop/dpop.ts";
 import type { Oauth } from "../oauth.ts";
 import { countedScope } from "../scopes.ts";
 import { externalBearer } from "./external-bearer.ts";
@@ -227,8 +227,9 @@ async function checkHolder(
   const by_proof = comesByProof(presented.authorization);
   if (jkt === undefined && !by_proof) return;
   if (jkt === undefined || !by_proof) throw refuse("invalid_token", { detail: "bound to a key, or not" });
-  if ((await checkProof(directory, account_id, presented, token)) !== jkt)
-    throw refuse("invalid_token", { detail: "bound to another key" });
+  const proof = await readProof(directory, account_id, presented, token);
+  if (proof.jkt !== jkt) throw refuse("invalid_token", { detail: "bound to another key" });
+  await proof.spend();
 }
 
 /** Where a page calls, it is one that the token's client lists. @throws 403 unauthorized_client. */

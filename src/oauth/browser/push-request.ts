@@ -1,5 +1,5 @@
 import { refuse } from "../../errors.ts";
-import { keyOf, type Proof } from "../dpop/dpop.ts";
+import type { Proof } from "../dpop/dpop.ts";
 import type { Oauth } from "../oauth.ts";
 import type { AuthorizationRequest } from "./authorization-request.ts";
 import { storeRequest } from "./begin.ts";
@@ -26,12 +26,12 @@ export async function pushRequest(oauth: Oauth, pushed: Pushed): Promise<Authori
   const { account_id, body, proof, source } = pushed;
   if (body.request_uri !== undefined) throw refuse("invalid_request", { message: "request_uri is not pushed." });
   try {
-    const proven = await keyOf(oauth.directory, account_id, proof, false);
     const { parameters, ...read } = await readRequest(oauth, account_id, { raw: body, source });
     // Beside what was understood, and not among what was sent, of which a signed request leaves nothing.
-    const { dpop_jkt = proven } = parameters;
-    if (proven !== undefined && dpop_jkt !== proven)
+    const { dpop_jkt = proof?.jkt } = parameters;
+    if (proof !== undefined && dpop_jkt !== proof.jkt)
       throw refuse("invalid_dpop_proof", { message: "dpop_jkt names another key than the proof." });
+    await proof?.spend();
     return await storeRequest(oauth, { ...read, parameters: { ...parameters, dpop_jkt } }, "pushed");
   } catch (error) {
     throw error instanceof RedirectedRefusal ? directly(error) : error;

@@ -2,19 +2,21 @@
  * Tokens bound to a key that the client keeps (DPoP, RFC 9449): whoever steals such a token cannot use it. Each request carries a
  * proof, signed for that very request; a proof works once, within a minute, and holds a nonce of ours.
  *
- * In: a request and its proof. Out: the thumbprint of the key (RFC 7638), to bind a token to or to compare with. Nothing is kept
- * but which proofs were used; nonces are derived from the time.
+ * In: a request and its proof. Out: the thumbprint of the key (RFC 7638), to bind a token to or to compare with, and
+ * what spends the proof once the rest of the request is right. Nothing is kept but which proofs were used; nonces are
+ * derived from the time.
  */
 
 import type { FastifyRequest } from "fastify";
 import { useStatement } from "../../authentication/used-tokens.ts";
+import type { Client } from "../../directory/clients/client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { refuse } from "../../errors.ts";
 import { isBadJwt } from "../../secrets/bad-jwt.ts";
 import { base64url, hmac, sameBytes, sha256Text } from "../../secrets/digest.ts";
 import type { MasterKeys } from "../../secrets/master-keys.ts";
 import { asymmetric_algs, isUsable } from "../../secrets/public-key.ts";
-import { instant } from "../../storage/storage.ts";
+import { instant, type Storage } from "../../storage/storage.ts";
 
 /** What a request shows of itself and of who sends it. */
 export interface Presented {
@@ -41,29 +43,23 @@ const MEMORY = 300_000;
 /** A nonce is handed out so long, and taken once more as long; milliseconds. */
 const NONCE_WINDOW = 120_000;
 
-/** What a proof that is right shows, before it is spent. */
+/** A proof that is right, but for whether it was used before. */
 export interface Proof {
   /** The thumbprint of its key. */
   readonly jkt: string;
-  readonly jti: string;
+  /**
+   * Says that it was used: behind every check that needs no writing, so that whoever can get nothing leaves nothing,
+   * and before whatever else the request spends. @throws 400 invalid_dpop_proof when it was used before.
+   */
+  spend(): Promise<void>;
 }
 
 /**
- * Checks a proof and spends it (RFC 9449 §4.3). With `access_token` it must be for that token (`ath`).
+ * Checks a proof (RFC 9449 §4.3). With `access_token` it must be for that token (`ath`).
  *
- * @returns the thumbprint of its key. @throws 400 invalid_dpop_proof, use_dpop_nonce.
+ * @throws 400 invalid_dpop_proof, use_dpop_nonce.
  */
-export async function checkProof(
-  directory: Directory,
-  account_id: string,
-  presented: Presented,
-  access_token?: string,
-): Promise<string> {
-  return useProof(directory, account_id, await readProof(directory, account_id, presented, access_token));
-}
-
-/** Checks everything of a proof but whether it was used before. @throws as checkProof. */
-async function readProof(
+export async function readProof(
   { storage, master_keys, public_url }: Directory,
   account_id: string,
   { proof = "", method, path }: Presented,
@@ -87,25 +83,24 @@ async function readProof(
       throw refuse("use_dpop_nonce", { headers: nonceHeader(master_keys, account_id, now) });
     }
     if (typeof jti !== "string") throw invalid("jti is no text");
-    return { jkt: await calculateJwkThumbprint(jwk), jti };
+    const jkt = await calculateJwkThumbprint(jwk);
+    return { jkt, spend: () => spend(storage, account_id, `dpop ${jkt} ${sha256Text(jti)}`) };
   } catch (error) {
     if (isBadJwt(error)) throw invalid("it is no proof", error);
     throw error;
   }
 }
 
-async function useProof({ storage }: Directory, account_id: string, { jkt, jti }: Proof): Promise<string> {
+async function spend(storage: Storage, account_id: string, id: string): Promise<void> {
   const expires_at = instant(storage.now() + MEMORY);
-  const used = { account_id, id: `dpop ${jkt} ${sha256Text(jti)}`, expires_at };
-  if (!(await storage.hot(useStatement, used))) throw invalid("it was used before");
-  return jkt;
+  if (!(await storage.hot(useStatement, { account_id, id, expires_at }))) throw invalid("it was used before");
 }
 
 /**
  * The proof that came to an endpoint of clients, if one did. Asked for before the client is authenticated: a client that is
  * told to use a nonce makes a new proof and sends the rest again (RFC 9449 §8), so nothing of that may be spent by then.
  *
- * @throws as checkProof.
+ * @throws as readProof.
  */
 export async function shownProof(
   directory: Directory,
@@ -115,16 +110,10 @@ export async function shownProof(
   return presented.proof === undefined ? undefined : readProof(directory, account_id, presented);
 }
 
-/** Spends the proof: the key that tokens are to be bound to, if the request showed one. @throws 400 invalid_dpop_proof. */
-export async function keyOf(
-  directory: Directory,
-  account_id: string,
-  proof: Proof | undefined,
-  required: boolean,
-): Promise<string | undefined> {
-  if (proof !== undefined) return useProof(directory, account_id, proof);
-  if (required) throw refuse("invalid_dpop_proof", { message: "This client's tokens are bound to a key: send DPoP." });
-  return undefined;
+/** @throws 400 invalid_dpop_proof when the client takes bound tokens alone, and no proof came. */
+export function checkShown({ settings }: Client, proof: Proof | undefined): void {
+  if (settings.dpop_bound_access_tokens && proof === undefined)
+    throw refuse("invalid_dpop_proof", { message: "This client's tokens are bound to a key: send DPoP." });
 }
 
 /** The nonce of now, for whoever sends the next proof. */

@@ -2,7 +2,7 @@ import { endSessionsOf } from "../../authentication/sessions/sessions.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { type GoesOn, noteLoginsEnded } from "../../directory/users/logins-ended.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
-import { hasMoreFamilies, selectNewestFamilies } from "./store.ts";
+import { selectUnrevoked } from "./store.ts";
 
 interface PersonsLogins {
   readonly account_id: string;
@@ -32,9 +32,11 @@ export async function endLoginsOf(
   const now = storage.now();
   const except = kept?.sid ?? "";
   await noteLoginsEnded(tx, { account_id, user_id, kept }, instant(now));
-  const more_families = await hasMoreFamilies(tx.db, { account_id, user_id }, NAMED);
-  const led = await endSessionsOf(tx, directory, { account_id, user_id, except, more_families }, now);
-  const lasting = await selectNewestFamilies(tx.db, { account_id, user_id, except }, NAMED);
+  const whose = { account_id, user_id, except };
+  const some = await selectUnrevoked(tx.db, whose, "client_id", NAMED + 1);
+  const more_families = some.length > NAMED;
+  const led = await endSessionsOf(tx, directory, { ...whose, more_families }, now);
+  const lasting = more_families ? await selectUnrevoked(tx.db, whose, "created_at desc", NAMED) : some;
   await revocations.record(tx, account_id, [...led, ...lasting.map((sid) => `sid:${sid}`)]);
   await revocations.endLogins(tx, account_id, { user_id, except }, now);
 }

@@ -1,6 +1,5 @@
 import type { Directory } from "../../directory/directory.ts";
 import { type Revoked, revoke } from "../../directory/revoke.ts";
-import type { PageEnded } from "../../revocation/revocation.ts";
 import type { Instant, Transaction } from "../../storage/storage.ts";
 import type { Family } from "./family.ts";
 import { selectWhichEnd, upsertRevoked } from "./store.ts";
@@ -20,20 +19,16 @@ export const endFamilies = (
   now: Instant,
 ): Promise<void> => upsertRevoked(tx.db, account_id, sids, now);
 
-/** Families that are looked at together. */
+/** Families that end together. */
 const PAGE = 100;
 
-/** For the revocations: a page of a person's families, of which those end that do not stand by the person's row. */
+/** For the revocations: ends some families that do not stand by their person's row. @returns whether it was all. */
 export async function endOlderFamilies(
   tx: Transaction,
   { account_id, user_id }: Pick<Family, "account_id" | "user_id">,
-  after: string,
   now: Instant,
-): Promise<PageEnded> {
-  const [created_at = "", id = ""] = after.split(" ");
-  const looked = await selectWhichEnd(tx.db, { account_id, user_id }, { created_at, id }, PAGE);
-  const ended = looked.filter(({ ends }) => ends).map((one) => one.id);
-  if (ended.length > 0) await upsertRevoked(tx.db, account_id, ended.toSorted(), now);
-  const last = looked.at(-1);
-  return { last: last ? `${last.created_at} ${last.id}` : after, all: looked.length < PAGE };
+): Promise<boolean> {
+  const ids = await selectWhichEnd(tx.db, { account_id, user_id }, PAGE);
+  if (ids.length > 0) await upsertRevoked(tx.db, account_id, ids.toSorted(), now);
+  return ids.length < PAGE;
 }

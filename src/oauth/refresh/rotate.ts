@@ -26,8 +26,8 @@ export interface Shown {
   readonly token: Secret;
   /** It may use tokens of other clients' logins. */
   readonly others: boolean;
-  /** Thumbprint of the DPoP key that the request proves. */
-  readonly dpop_jkt: string | null;
+  /** Of a DPoP key, where the request shows one. */
+  readonly proof?: { readonly jkt: string; spend(): Promise<void> } | undefined;
   readonly facts: RequestFacts;
 }
 
@@ -47,10 +47,11 @@ export async function rotateRefreshToken(
   shown: Shown,
   now: number,
 ): Promise<Rotated> {
-  const { client, token, others, dpop_jkt } = shown;
+  const { client, token, others, proof } = shown;
   const { storage, master_keys } = directory;
   const read = readRefreshToken(master_keys, account_id, token);
   if (!read) throw invalid();
+  await proof?.spend();
   const { family_id: id, generation, digest } = read;
   const next = { account_id, id, generation: generation + 1, key_version: master_keys.current };
   const refresh_token = refreshToken(master_keys, next);
@@ -60,8 +61,8 @@ export async function rotateRefreshToken(
     client_id: client.id,
     secret_id: client.secret_id ?? "",
     of_others: others ? "1" : "",
-    dpop_jkt,
-    bind_jkt: boundTo(client, dpop_jkt),
+    dpop_jkt: proof?.jkt ?? null,
+    bind_jkt: boundTo(client, proof?.jkt),
     generation,
     digest,
     next_digest: digestOf(refresh_token),
@@ -85,7 +86,7 @@ export const unspend = ({ storage }: Directory, spent: Spent): Promise<void> =>
 async function answerAgain(
   directory: Directory,
   account_id: string,
-  { client, others, dpop_jkt, facts }: Shown,
+  { client, others, proof, facts }: Shown,
   { family_id: id, generation }: ReadToken,
   now: number,
 ): Promise<Rotated> {
@@ -94,7 +95,7 @@ async function answerAgain(
     throw refuse("unauthorized_client", {
       message: "The client's grant for the account API no longer lets it refresh logins of other clients.",
     });
-  const who = { client_id: client.id, secret_id: client.secret_id ?? "", dpop_jkt };
+  const who = { client_id: client.id, secret_id: client.secret_id ?? "", dpop_jkt: proof?.jkt ?? null };
   const grace = { account_id, id, ...who, generation, now: instant(now), since: instant(now - GRACE) };
   const family = await storage.write((tx) => updateGrace(tx.db, grace));
   const person = family && (await lookUpUser(directory, account_id, family.user_id));

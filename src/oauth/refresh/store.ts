@@ -169,46 +169,29 @@ interface OthersOf extends Pick<Family, "account_id" | "user_id"> {
   readonly except: string;
 }
 
-/** @returns of those families of a person that began last the ids of which were not ended. */
-export async function selectNewestFamilies(
+/** @returns the ids of a person's families that were not ended; in the order of their index, or the newest first. */
+export async function selectUnrevoked(
   db: Database,
   { account_id, user_id, except }: OthersOf,
+  order: "client_id" | "created_at desc",
   limit: number,
 ): Promise<readonly string[]> {
-  const { rows } = await sql<{ id: string }>`select id from (
-      select id, revoked_at from refresh_families where account_id = ${account_id} and user_id = ${user_id}
-      order by created_at desc limit ${sql.lit(limit)}
-    ) as newest where revoked_at is null and id <> ${except}`.execute(db);
+  const { rows } = await sql<{ id: string }>`select id from refresh_families
+    where account_id = ${account_id} and user_id = ${user_id} and revoked_at is null and id <> ${except}
+    order by ${sql.raw(order)} limit ${sql.lit(limit)}`.execute(db);
   return rows.map(({ id }) => id);
 }
 
-type Person = Pick<Family, "account_id" | "user_id">;
-
-/** Whether a person has had more of them than so many that are remembered. */
-export async function hasMoreFamilies(db: Database, { account_id, user_id }: Person, count: number): Promise<boolean> {
-  const { rows } = await sql`select 1 from refresh_families where account_id = ${account_id} and user_id = ${user_id}
-    limit 1 offset ${sql.lit(count)}`.execute(db);
-  return rows.length > 0;
-}
-
-interface Looked extends Pick<Family, "id" | "created_at"> {
-  /** It was not revoked, and does not stand: its person's logins have ended. */
-  readonly ends: boolean;
-}
-
-/** Families of a person that come after one, in the order in which they began. */
+/** @returns the ids of families of a person that were not ended, and do not stand: their logins have ended. */
 export async function selectWhichEnd(
   db: Database,
-  { account_id, user_id }: Person,
-  { created_at, id }: { readonly created_at: string; readonly id: string },
+  { account_id, user_id }: Omit<OthersOf, "except">,
   limit: number,
-): Promise<readonly Looked[]> {
+): Promise<readonly string[]> {
   const stands = stillStands("u", "f.created_at", (sid) => `${sid} = f.id`);
-  const { rows } = await sql<Pick<Family, "id" | "created_at"> & { readonly ends: number }>`select f.id, f.created_at,
-      case when f.revoked_at is null and not ${sql.raw(stands)} then 1 else 0 end as ends
+  const { rows } = await sql<{ id: string }>`select f.id
     from refresh_families f join users u on u.account_id = f.account_id and u.id = f.user_id
-    where f.account_id = ${account_id} and f.user_id = ${user_id} and f.created_at >= ${created_at}
-      and (f.created_at > ${created_at} or f.id > ${id})
-    order by f.created_at, f.id limit ${sql.lit(limit)}`.execute(db);
-  return rows.map((row) => ({ ...row, ends: Number(row.ends) === 1 }));
+    where f.account_id = ${account_id} and f.user_id = ${user_id} and f.revoked_at is null and not ${sql.raw(stands)}
+    order by f.client_id limit ${sql.lit(limit)}`.execute(db);
+  return rows.map(({ id }) => id);
 }

@@ -12,6 +12,7 @@ import { refuse } from "../../errors.ts";
 import { type IssuedAccessToken, issueAccessToken } from "../../tokens/issue.ts";
 import { issuingOf } from "../authorization-for.ts";
 import { checkBound } from "../dpop/check-bound.ts";
+import type { Proof } from "../dpop/dpop.ts";
 import type { Oauth } from "../oauth.ts";
 import { noteUsed } from "../registration/note-used.ts";
 import { narrowScope } from "../scopes.ts";
@@ -24,7 +25,8 @@ export interface ClientCredentialsRequest {
   readonly ungranted: "invalid_target" | "unauthorized_client";
   /** Space-separated; absent: everything the grant holds. */
   readonly scope?: string | undefined;
-  readonly dpop_jkt?: string | undefined;
+  /** Of the key that the token is to be bound to. */
+  readonly proof?: Proof | undefined;
 }
 
 /**
@@ -38,9 +40,10 @@ export async function issueClientCredentials(
   request: ClientCredentialsRequest,
   facts: RequestFacts,
 ): Promise<IssuedAccessToken> {
-  const { ungranted, scope, dpop_jkt } = request;
+  const { ungranted, scope, proof } = request;
   const permitted = await judgeClient(directory, request.client, (client) => permit(directory, { ...request, client }));
   const { client, account, audience, grant } = permitted;
+  await proof?.spend();
   const now = directory.storage.now();
   const sid = randomUUID();
   const context = { audience, sid, grant_type: "client_credentials", ...facts };
@@ -58,20 +61,20 @@ export async function issueClientCredentials(
     audience,
     scope: narrowScope(held, scope),
     id_token_alg: client.settings.id_token_signed_response_alg,
-    dpop_jkt,
+    dpop_jkt: proof?.jkt,
   };
   return issueAccessToken(tokens, authorization, now);
 }
 
 async function permit(
   directory: Directory,
-  { client, audience: named, ungranted, scope, dpop_jkt }: ClientCredentialsRequest,
+  { client, audience: named, ungranted, scope, proof }: ClientCredentialsRequest,
 ) {
   const { account_id, settings } = client;
   if (!settings.grant_types.includes("client_credentials") || isPublic(settings)) {
     throw refuse("unauthorized_client", { message: "The client may not use client_credentials." });
   }
-  checkBound(client, dpop_jkt);
+  checkBound(client, proof?.jkt);
   const audience = named ?? settings.default_audience ?? undefined;
   if (audience === undefined)
     throw refuse("invalid_target", { message: "audience is required: an API that a grant names." });

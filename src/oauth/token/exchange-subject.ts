@@ -19,6 +19,7 @@ import { type AccessToken, clientsOf, exchangeSubjectOf, restsOn } from "../../t
 import { acrOf, issuingOf } from "../authorization-for.ts";
 import { findAlive } from "../bearer/bearer.ts";
 import { isForeign, lookUpAgreed } from "../consents/consent.ts";
+import type { Proof } from "../dpop/dpop.ts";
 import { isApiFor } from "../is-api-for.ts";
 import type { Oauth } from "../oauth.ts";
 import { noteUsed } from "../registration/note-used.ts";
@@ -37,7 +38,8 @@ export interface SubjectExchange {
   /** The API that the token is to be for; undefined: the client's default. */
   readonly audience: string | undefined;
   readonly scope: string | undefined;
-  readonly dpop_jkt: string | undefined;
+  /** Of the key that the token is to be bound to. */
+  readonly proof: Proof | undefined;
 }
 
 export interface ExchangedToken extends IssuedAccessToken {
@@ -61,6 +63,7 @@ export async function exchangeSubject(
   const permitted = await judgeClient(directory, exchange.client, (client) => permit(oauth, { ...exchange, client }));
   const { client, account, subject, audience, grant, agreed } = permitted;
   const { account_id, settings } = client;
+  await exchange.proof?.spend();
   const now = directory.storage.now();
   const exchanged = randomUUID();
   const context = { ...facts, audience, sid: subject.sid, exchange: exchanged };
@@ -91,7 +94,7 @@ export async function exchangeSubject(
       ...(subject.act ? { act: subject.act } : {}),
     },
     sector: sectorOf(client),
-    dpop_jkt: exchange.dpop_jkt,
+    dpop_jkt: exchange.proof?.jkt,
     lifetime: Math.max(1, subject.expires_at - Math.floor(now / 1000)),
   };
   return { ...(await issueAccessToken(tokens, authorization, now)), issued_token_type: ACCESS_TOKEN };
@@ -112,7 +115,7 @@ async function permit(oauth: Oauth, exchange: SubjectExchange) {
     throw refuse("invalid_request", { message: "subject_token was meant for another client." });
   // Another API that was handed the token cannot show its key; it shows who it is instead.
   const holder = own || isPublic(settings);
-  if (holder && subject.jkt !== undefined && subject.jkt !== exchange.dpop_jkt)
+  if (holder && subject.jkt !== undefined && subject.jkt !== exchange.proof?.jkt)
     throw refuse("invalid_request", { message: "subject_token is bound to a key: send a DPoP proof of it." });
   if (audience === undefined) throw refuse("invalid_target", { message: "audience or resource is required." });
   const grant = await lookUpGrant(directory, account, client, audience, "client_credentials");

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { type RequestFacts, recordDeed } from "../../audit/audit.ts";
-import { useStatement } from "../../authentication/used-tokens.ts";
+import { knownUntil, useStatement } from "../../authentication/used-tokens.ts";
 import { type Account, issuerOf, ownerOf } from "../../directory/accounts/account.ts";
 import { lookUpAccount } from "../../directory/accounts/find-account.ts";
 import { actorFrom } from "../../directory/actor.ts";
@@ -103,7 +103,7 @@ async function spend(
   const at = instant(now);
   const deed = { action: "auth.partner_token", now: at, actor: actorFrom(client_id, facts), facts: { sid } };
   await storage.write(async (tx) => {
-    const used = { account_id, id: exchange.jti, expires_at: instant(exchange.expires_at * 1000) };
+    const used = { account_id, id: exchange.jti, expires_at: knownUntil(exchange.expires_at * 1000) };
     const [first] = await tx.hot(useStatement, [used]);
     if (!first) throw invalid();
     await recordDeed(tx, { ...deed, account_id, entity: partner.account_id });

@@ -40,7 +40,7 @@ export const beganAt = async (
   account: Account,
   client: Client,
   login: Family,
-): Promise<LoginSurface> =>
+): Promise<LoginSurface | "device"> =>
   login.surface ?? surfaceOf(login, (await grantOf(directory, account, client, login))?.scope ?? []);
 
 type Given = Pick<Grant, "id" | "scope">;
@@ -74,7 +74,7 @@ export async function goesOn(
 ): Promise<boolean> {
   const may = await mayRefresh(directory, account, holder);
   if (!(family.holder_id === null ? may.own : may.others)) return false;
-  const there_alone = (await beganAt(directory, account, holder, family)) === "oauth";
+  const there_alone = (await beganAt(directory, account, holder, family)) !== "account";
   if (there_alone && !holder.settings.grant_types.includes("refresh_token")) return false;
   const person = await lookUpUser(directory, account.account_id, family.user_id);
   if (!person) return false;

@@ -18,6 +18,7 @@ import { instant } from "../../storage/storage.ts";
 import { type IssuedAccessToken, issueAccessToken } from "../../tokens/issue.ts";
 import { type AuthorizationCode, readAuthorizationCode } from "../authorization-code.ts";
 import { issuingOf } from "../authorization-for.ts";
+import type { Proof } from "../dpop/dpop.ts";
 import type { Oauth } from "../oauth.ts";
 import { checkProvider } from "../provider-stands.ts";
 import { beginFamily } from "../refresh/begin-family.ts";
@@ -34,8 +35,8 @@ export interface CodeRequest {
   readonly code_verifier?: string | undefined;
   /** The API that the token is to be for; undefined: the one that was authorized. */
   readonly audience?: string | undefined;
-  /** The key that the tokens are to be bound to. */
-  readonly dpop_jkt?: string | undefined;
+  /** Of the key that the tokens are to be bound to. */
+  readonly proof?: Proof | undefined;
   /** By a device, which asks again where the answer was lost (RFC 8628 §3.5). */
   readonly polled?: true;
   readonly facts: RequestFacts;
@@ -62,7 +63,7 @@ export async function redeemAuthorizationCode(
   { directory, tokens }: Pick<Oauth, "directory" | "tokens">,
   request: CodeRequest,
 ): Promise<CodeTokens> {
-  const { client, code, audience, dpop_jkt, polled: by_device } = request;
+  const { client, code, audience, proof, polled: by_device } = request;
   const { account_id } = client;
   const content = readAuthorizationCode(directory.master_keys, account_id, code);
   const now = directory.storage.now();
@@ -70,6 +71,7 @@ export async function redeemAuthorizationCode(
   const account = await findAccount(directory, account_id);
   checkTarget(directory, account, content.authorization.audience, audience);
   checkUnrevoked(directory.revocations, account_id, content.authorization);
+  await proof?.spend();
   const held = await spend(directory, content, request, now);
   const { provider } = content;
   await checkProvider(directory, account, client, { audience: content.authorization.audience, provider });
@@ -80,7 +82,7 @@ export async function redeemAuthorizationCode(
     scope,
     issuing: issuingOf(directory, account),
     by_device,
-    dpop_jkt,
+    dpop_jkt: proof?.jkt,
   };
   const issued = await issueAccessToken(tokens, authorization, now);
   const { openid, session_id = authorization.sid, nonce, acr, claims } = content;
@@ -102,11 +104,11 @@ async function checkPresented(
   request: CodeRequest,
   now: number,
 ): Promise<void> {
-  const { client, redirect_uri, code_verifier, dpop_jkt } = request;
+  const { client, redirect_uri, code_verifier, proof } = request;
   const { client_uuid, dpop_jkt: promised } = content.authorization;
   if (client_uuid !== client.id) return endStolen(directory, content, request);
   checkBinding(content, redirect_uri, code_verifier);
-  if (promised !== undefined && promised !== dpop_jkt) throw invalidGrant("The code is bound to another DPoP key.");
+  if (promised !== undefined && promised !== proof?.jkt) throw invalidGrant("The code is bound to another DPoP key.");
   if (content.expires_at > now) return;
   if (await selectRedeemed(directory.storage.read, client.account_id, content.id))
     return endStolen(directory, content, request);

@@ -13,6 +13,7 @@ import type { Authorization } from "../../tokens/authorization.ts";
 import { issueAccessToken } from "../../tokens/issue.ts";
 import { authorizePerson } from "../authorization-for.ts";
 import { checkBound } from "../dpop/check-bound.ts";
+import type { Proof } from "../dpop/dpop.ts";
 import type { PersonTokens } from "../issue-for-person.ts";
 import type { Oauth } from "../oauth.ts";
 import { holderOf, type LoginSurface } from "../refresh/family.ts";
@@ -35,8 +36,8 @@ export interface Wanted {
   readonly audience?: string | undefined;
   /** Whose token it has to be, where a person asks with their own; anybody's of the client else. */
   readonly user_id?: string | undefined;
-  /** The key that the request shows. */
-  readonly dpop_jkt?: string | undefined;
+  /** Of the key that the tokens are to be bound to. */
+  readonly proof?: Proof | undefined;
   /** An ID token is wanted too. */
   readonly id_token?: boolean;
 }
@@ -60,13 +61,13 @@ export async function refreshLogin(
   facts: RequestFacts,
   wanted: Wanted = {},
 ): Promise<RefreshedTokens> {
-  const { dpop_jkt } = wanted;
-  checkBound(client, dpop_jkt);
+  const { proof } = wanted;
+  checkBound(client, proof?.jkt);
   const account = await findAccount(directory, client.account_id);
   const may = await mayRefresh(directory, account, client);
   await checkAsked(directory, account, client, token, { ...wanted, may });
   const now = directory.storage.now();
-  const shown = { client, token, others: may.others, dpop_jkt: dpop_jkt ?? null, facts };
+  const shown = { client, token, others: may.others, proof, facts };
   const rotated = await rotateRefreshToken(directory, account, shown, now);
   await noteUsed(directory, client);
   const { login, refresh_token, spent } = rotated;
@@ -96,10 +97,10 @@ async function checkAsked(
   account: Account,
   client: Client,
   token: Secret,
-  { surface = "account", scope, audience, user_id, dpop_jkt, may }: Wanted & { readonly may: MayRefresh },
+  { surface = "account", scope, audience, user_id, proof, may }: Wanted & { readonly may: MayRefresh },
 ): Promise<void> {
   const asks_little = surface === "oauth" && scope === undefined && audience === undefined;
-  if (asks_little && (dpop_jkt !== undefined || !may.others)) return;
+  if (asks_little && (proof !== undefined || !may.others)) return;
   const login = await lookUpFamilyOf(directory, account.account_id, token);
   if (!login || holderOf(login) !== client.id) return;
   if (surface !== "oauth" && (await beganAt(directory, account, client, login)) !== "account")
@@ -116,7 +117,7 @@ async function checkAsked(
   checkTarget(directory, account, login.audience, audience);
   if (login.client_id === client.id) return;
   const issuing = await lookUpClient(directory, account.account_id, login.client_id);
-  if (issuing) checkBound(issuing, dpop_jkt);
+  if (issuing) checkBound(issuing, proof?.jkt);
 }
 
 async function continueLogin(
@@ -128,7 +129,7 @@ async function continueLogin(
 ) {
   const { client_id } = continued.login;
   const issuing = client_id === client.id ? client : await findClient(directory, client.account_id, client_id);
-  checkBound(issuing, wanted.dpop_jkt);
+  checkBound(issuing, wanted.proof?.jkt);
   return { issuing, authorization: await authorizationNow(directory, account, issuing, continued, wanted) };
 }
 
@@ -143,7 +144,7 @@ async function authorizationNow(
   account: Account,
   client: Client,
   { login, person }: Continued,
-  { scope: requested, dpop_jkt }: Wanted,
+  { scope: requested, proof }: Wanted,
 ): Promise<Authorization> {
   const grant = await checkGoesOn(directory, account, client, login, person);
   const { id: authorization_id, audience, auth_time: authenticated_at, amr, userinfo_claims } = login;
@@ -158,5 +159,6 @@ async function authorizationNow(
   const current = await authorizePerson(directory, about);
   const still = new Set([...identity_scopes, ...current.scope]);
   const by_device = login.surface === "device" || undefined;
-  return { ...current, scope: asked.filter((one) => still.has(one)), by_device, userinfo_claims, dpop_jkt };
+  const scope = asked.filter((one) => still.has(one));
+  return { ...current, scope, by_device, userinfo_claims, dpop_jkt: proof?.jkt };
 }

@@ -7,6 +7,7 @@ import { refuse, refuseField } from "../../errors.ts";
 import { type Secret, secret } from "../../secrets/secret.ts";
 import type { IssuedAccessToken } from "../../tokens/issue.ts";
 import { pollDevice } from "../device/poll-device.ts";
+import type { Proof } from "../dpop/dpop.ts";
 import { namedAudience } from "../named-audience.ts";
 import type { Oauth } from "../oauth.ts";
 import { issueClientCredentials } from "./client-credentials.ts";
@@ -27,7 +28,7 @@ export async function standardToken(
   known: ProvenClient,
   body: OAuthTokenRequest,
   facts: RequestFacts,
-  dpop_jkt?: string,
+  proof?: Proof,
 ): Promise<StandardTokens> {
   const { grant_type, redirect_uri, code_verifier, scope } = body;
   const audience = namedAudience(body);
@@ -37,30 +38,30 @@ export async function standardToken(
     case "authorization_code": {
       const code = required(body.code, "code");
       const client = await mayUse("authorization_code");
-      return redeemAuthorizationCode(oauth, { client, code, redirect_uri, code_verifier, audience, dpop_jkt, facts });
+      return redeemAuthorizationCode(oauth, { client, code, redirect_uri, code_verifier, audience, proof, facts });
     }
     case "refresh_token": {
       const client = await mayUse("refresh_token");
-      const wanted = { surface: "oauth", scope, audience, dpop_jkt, id_token: true } as const;
+      const wanted = { surface: "oauth", scope, audience, proof, id_token: true } as const;
       return refreshLogin(oauth, client, required(body.refresh_token, "refresh_token"), facts, wanted);
     }
     case "client_credentials":
       return issueClientCredentials(
         oauth,
-        { client: known, audience, ungranted: "invalid_target", scope, dpop_jkt },
+        { client: known, audience, ungranted: "invalid_target", scope, proof },
         facts,
       );
     case DEVICE_CODE: {
       const client = await mayUse(DEVICE_CODE);
       const code = await pollDevice(oauth, client, required(body.device_code, "device_code"));
-      return redeemAuthorizationCode(oauth, { client, code, audience, dpop_jkt, facts, polled: true });
+      return redeemAuthorizationCode(oauth, { client, code, audience, proof, facts, polled: true });
     }
     case EXCHANGE: {
       const { subject_token_type, requested_token_type } = body;
       const subject_token = required(body.subject_token, "subject_token");
       const names_actor = body.actor_token !== undefined || body.actor_token_type !== undefined;
       const about = { client: known, subject_token, subject_token_type, requested_token_type, names_actor };
-      return exchangeSubject(oauth, { ...about, audience, scope, dpop_jkt }, facts);
+      return exchangeSubject(oauth, { ...about, audience, scope, proof }, facts);
     }
     default:
       throw refuse("unsupported_grant_type");
