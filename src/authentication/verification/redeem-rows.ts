@@ -1,6 +1,6 @@
 import { clientLives, grantLives } from "../../directory/lives.ts";
 import { rowOf } from "../../storage/by-key.ts";
-import { inputOf } from "../../storage/set-form.ts";
+import { inputOf, ONE } from "../../storage/set-form.ts";
 import type { Bindable, Row } from "../../storage/storage.ts";
 import type { FoundCode, FoundUser, RedeemAnswer, RedeemInput } from "./redeem-statement.ts";
 
@@ -35,6 +35,7 @@ export const INPUT_POSTGRES = `
 ${inputOf(INPUT)},
 digest as materialized (
   select * from unnest($${after + 1}::bigint[], $${after + 2}::bytea[]) as digest (n, digest)
+  where ${ONE}
 )`;
 
 const CODE_COLUMNS =
