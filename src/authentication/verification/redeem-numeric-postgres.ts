@@ -1,25 +1,14 @@
 import { audit_columns } from "../../audit/audit.ts";
 import { userLives } from "../../directory/lives.ts";
-import { rewrite, rowOf } from "../../storage/by-key.ts";
 import { FAILURES_LIMIT, NOT_BEGUN } from "./guess-window.ts";
-import {
-  codeColumns,
-  codesNamed,
-  FITS,
-  INPUT_POSTGRES,
-  LIVES_POSTGRES,
-  lockedPostgres,
-  USER_COLUMNS,
-  userOf,
-} from "./redeem-rows.ts";
+import { codeColumns, FITS, INPUT_POSTGRES, LIVES_POSTGRES, USER_COLUMNS } from "./redeem-rows.ts";
 
 /** May this row log somebody in: its user lives, or it signs one up where the client allows that. */
 const MAY_LOG_IN = `case when l.user_id is null then l.signup = 1 and i.signup = 1
   else ${userLives("l.account_id", "l.user_id")} end`;
 
-/** No second factor is asked of this row's user, or of whom it signs up. */
-const IS_ALL = `(select u.second_factor ${rowOf("live_users u", { account_id: "l.account_id", id: "l.user_id" })})
-  is distinct from 1`;
+/** No second factor is asked of this row's user, or of whom it signs up. Not by an exists, whose plan may read all users. */
+const IS_ALL = `(select u.second_factor from live_users u where u.account_id = l.account_id and u.id = l.user_id) is distinct from 1`;
 
 /** The row that a presented code is judged by, its user, and whether this statement holds it. */
 const FATE = `
@@ -31,7 +20,7 @@ left join lateral (
   limit 1
 ) f on true
 left join locked l on l.account_id = f.account_id and l.id = f.id
-left join ${userOf("f.account_id", "f.user_id")} on true
+left join live_users u on u.account_id = f.account_id and u.id = f.user_id
 order by i.n`;
 
 const ANSWER_COLUMNS = `i.client_lives, i.grant_lives, s.id is not null as won, f.fits, l.id is not null as locked,
@@ -48,7 +37,8 @@ asked as materialized (
 found as materialized (
   select i.n, (${FITS}) as fits, c.*
   from asked i join digest d using (n)
-    cross join lateral (select c.* ${codesNamed("typed_digest", "c.expires_at > i.remembered")}) c
+    join verification_codes c on c.account_id = i.account_id and c.typed_digest = d.digest
+  where c.expires_at > i.remembered
 ),
 -- The logins that an input is about: those of its person, by either name.
 named as materialized (
@@ -59,7 +49,13 @@ named as materialized (
 login as materialized (
   select distinct account_id, client_id, audience, person from named
 ),
-${lockedPostgres("login")},
+-- All live codes of these logins as they are now, held until the commit.
+locked as materialized (
+  select c.* from login g join verification_codes c using (account_id, client_id, audience, person)
+  where c.spent_at is null and c.expires_at > (select min(now) from input)
+  order by c.account_id, c.id
+  for update of c
+),
 judged as materialized (
   select i.*, r.id as right_id, r.is_all, e.until as exhausted_until,
     case when e.until is null and not exists (
@@ -134,20 +130,16 @@ guessed as materialized (
   group by d.account_id, d.client_id, d.audience, d.person
 ),
 spent as (
-  ${rewrite(
-    "verification_codes",
-    "l",
-    `locked l
-      left join winner w using (account_id, client_id, audience, person)
-      left join guessed g using (account_id, client_id, audience, person)
-    where w.n is not null or (g.guesses is not null and l.format = 'numeric')`,
-    {
-      spent_at: "case when w.n is null then l.spent_at else w.now end",
-      redeemed_by: "case when w.id = l.id then w.attempt else l.redeemed_by end",
-      guesses: "l.guesses + case when l.format = 'numeric' then coalesce(g.guesses, 0) else 0 end",
-    },
-  )}
-  returning account_id, id, user_id, redeemed_by
+  update verification_codes c set
+    spent_at = case when w.n is null then c.spent_at else w.now end,
+    redeemed_by = case when w.id = c.id then w.attempt else c.redeemed_by end,
+    guesses = c.guesses + case when l.format = 'numeric' then coalesce(g.guesses, 0) else 0 end
+  from locked l
+    left join winner w using (account_id, client_id, audience, person)
+    left join guessed g using (account_id, client_id, audience, person)
+  where c.account_id = l.account_id and c.id = l.id and c.spent_at is null
+    and (w.n is not null or (g.guesses is not null and l.format = 'numeric'))
+  returning c.account_id, c.id, c.user_id, c.redeemed_by
 ),
 audited as (
   insert into audit_events (${audit_columns})

@@ -1,5 +1,4 @@
 import { clientLives, grantLives } from "../../directory/lives.ts";
-import { rowOf } from "../../storage/by-key.ts";
 import { inputOf, ONE } from "../../storage/set-form.ts";
 import type { Bindable, Row } from "../../storage/storage.ts";
 import type { FoundCode, FoundUser, RedeemAnswer, RedeemInput } from "./redeem-statement.ts";
@@ -57,43 +56,6 @@ export const livesColumns = (account_id: string, client_id: string, grant_id: st
   ${grantLives(account_id, client_id, grant_id, "and type <> 'client_credentials'")} as grant_lives`;
 
 export const LIVES_POSTGRES = livesColumns("i.account_id", "i.client_id", "i.grant_id");
-
-/** SQL for PostgreSQL, behind a select: the codes that a presented one names. */
-export const codesNamed = (digest: "typed_digest" | "link_digest", such: string): string =>
-  rowOf("verification_codes c", { account_id: "i.account_id", [digest]: "d.digest" }, such);
-
-/**
- * CTEs: all live codes of logins as they are now, held until the commit; each with its login's own columns. They are looked for by
- * their person first, and then locked by key, as everybody does who takes several.
- *
- * @param logins a table of `account_id, client_id, audience, person`. @param own more of its columns.
- */
-export const lockedPostgres = (logins: string, own: readonly string[] = []): string => `
-theirs as materialized (
-  select g.*, k.id from ${logins} g cross join lateral (
-    select c.id from verification_codes c
-    where c.account_id = g.account_id and c.person between g.person and g.person
-      and c.expires_at > (select min(now) from input)
-      and (c.client_id = g.client_id and c.audience = g.audience and c.spent_at is null) is true
-    order by c.person, c.expires_at
-  ) k
-),
-locked as materialized (
-  select c.*${own.map((column) => `, k.${column}`).join("")} from (select * from theirs order by account_id, id) k
-    cross join lateral (
-      select c.* ${rowOf(
-        "verification_codes c",
-        { account_id: "k.account_id", id: "k.id" },
-        `c.client_id = k.client_id and c.audience = k.audience and c.person = k.person and c.spent_at is null
-          and c.expires_at > (select min(now) from input)`,
-      )}
-      for update of c
-    ) c
-)`;
-
-/** SQL for PostgreSQL: the live user of a code, `u` in a join. */
-export const userOf = (account_id: string, user_id: string): string =>
-  `lateral (select u.* ${rowOf("live_users u", { account_id, id: user_id })}) u`;
 
 /** What `foundUser` reads. */
 export const USER_COLUMNS = `u.id as live_user_id, u.email as user_email, u.email_verified_at, u.phone_number as user_phone_number,
