@@ -32,17 +32,11 @@ export const rowIs = (table: string, key: Key, such = "true"): string =>
  * SQL for PostgreSQL: changes rows that this statement has found and holds, `row` of `from`. An update would join its table as the
  * planner likes; written once more, each row meets itself by its key.
  */
-export function rewrite(
-  table: keyof typeof columns,
-  row: string,
-  from: string,
-  values: Key,
-  key = "account_id, id",
-): string {
+export function rewrite(table: keyof typeof columns, row: string, from: string, values: Key): string {
   const names = columns[table];
   return `insert into ${table} (${names.join(", ")})
     select ${names.map((name) => values[name] ?? `${row}.${name}`).join(", ")} from ${from}
-    on conflict (${key}) do update set ${Object.keys(values)
+    on conflict (account_id, id) do update set ${Object.keys(values)
       .map((name) => `${name} = excluded.${name}`)
       .join(", ")}`;
 }
