@@ -23,15 +23,17 @@ const alias = [
   { find: /^typebox\/(\w+)$/, replacement: packed("typebox/$1") },
 ];
 
-// Files of one worker share what it has loaded and warmed up, and nothing else: each starts servers of its own.
 const project = (name: string, ...include: string[]) => ({
   resolve: { alias },
-  test: { name, include, isolate: false, testTimeout: 180_000, hookTimeout: 180_000 },
+  test: { name, include, testTimeout: 180_000, hookTimeout: 180_000 },
 });
-/** Of tests that come to the rooms from outside. */
+/**
+ * Of tests that come to the rooms from outside. Files of one worker share what it has loaded and warmed up, and nothing else:
+ * each starts servers of its own. Rooms' own tests look at what a module keeps.
+ */
 const outside = (name: string, ...include: string[]) => {
   const { resolve, test } = project(name, ...include);
-  return { resolve, plugins: [rooms], test: { ...test, server: { deps: { external: [in_dist] } } } };
+  return { resolve, plugins: [rooms], test: { ...test, isolate: false, server: { deps: { external: [in_dist] } } } };
 };
 
 /** `npx vitest run --project rooms` runs one of them. None extends this one: it would be set up once for each. */

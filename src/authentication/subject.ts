@@ -23,6 +23,8 @@ export interface AuthenticatedSubject {
   readonly authorization_id: string;
   /** When that began, where it was not just now; milliseconds since the epoch. */
   readonly began_at?: number | undefined;
+  /** Somebody's device was let in, and may be anybody's. */
+  readonly by_device?: true | undefined;
   /** Since when the password is theirs that they showed. */
   readonly password_set_at?: Instant | undefined;
   /** The code that they showed went there as well as by SMS: neither is a second factor beside it. */

@@ -13,6 +13,7 @@ import {
   spendBudget,
   takeBudget,
   takeBudgets,
+  takeNarrowing,
   unclosedBudgetSweep,
 } from "./limits.ts";
 import { siteSubject, sourceSubject } from "./source.ts";
@@ -122,6 +123,20 @@ describeOnBothEngines("limits", (engine) => {
     ]);
     const left = await Promise.all(charges.map((charge) => peekBudget(storage.read, charge, NOW)));
     expect(left.map(({ count }) => count)).toEqual([2, 2, 1, 6]);
+  });
+
+  it("takes of what others share no more than somebody may who asks for very many at once", async () => {
+    const now = storage.now();
+    for (const [name, take] of Object.entries({ takeBudgets, takeNarrowing })) {
+      const own = send(`${name} own`, { limit: 5 });
+      const shared = send(`${name} shared`, { limit: 30 });
+      const charges = name === "takeNarrowing" ? [shared, own] : [own, shared];
+      const all = await Promise.all(Array.from({ length: 90 }, () => take(storage, charges, now)));
+      expect(all.filter((taken) => longestWait(taken) === undefined)).toHaveLength(5);
+      // With one beyond the limit, which says that it was reached.
+      const { count, allowed } = await takeBudget(storage, shared, now);
+      expect([name, count <= 7, allowed]).toEqual([name, true, true]);
+    }
   });
 
   it("gives nothing back where all allow it, nor where the first refuses and nothing else was asked", async () => {

@@ -42,7 +42,7 @@ export async function takeBudgets(
 ): Promise<readonly Taken[]> {
   const all = await Promise.all(charges.map((charge) => takeBudget(storage, charge, now)));
   const refused = all.findIndex(({ allowed }) => !allowed);
-  const unused = charges.filter((_, place) => refused >= 0 && place > refused && all[place]?.allowed);
+  const unused = charges.filter((charge, place) => refused >= 0 && place > refused && isUnused(charge, all[place]));
   await giveBack(storage, unused, now);
   return all;
 }
@@ -69,7 +69,8 @@ async function narrowing(
     const taken = await take(charge);
     all.push(taken);
     if (taken.allowed) continue;
-    for (const before of charges.slice(0, all.length - 1)) await take(refundOf(before));
+    const shared = charges.slice(0, Math.min(all.length, charges.length - 1));
+    for (const [place, one] of shared.entries()) if (isUnused(one, all[place])) await take(refundOf(one));
     break;
   }
   return all;
@@ -84,6 +85,10 @@ export async function spendNarrowing(storage: Storage, charges: readonly Charge[
 /** For what turned out to be nothing that counts. */
 export const giveBack = (storage: Storage, charges: readonly Charge[], now: number) =>
   Promise.all(charges.map((charge) => takeBudget(storage, refundOf(charge), now)));
+
+/** Of what others share: also what was beyond it, or one who asks very often at once uses it up. The first beyond says that it was. */
+const isUnused = (charge: Charge, taken: Taken | undefined): boolean =>
+  taken !== undefined && (taken.allowed || taken.count > limitOf(charge) + 1);
 
 const refundOf = (charge: Charge): Charge => ({ ...charge, cost: -costOf(charge) });
 

@@ -41,7 +41,7 @@ const kindOf = (account_id: string, version: "v1" | "v2") =>
   ({ account_id, purpose: "authorization-code", kind: `authorization_code/${version}` }) as const;
 
 /** Characters of scopes from which on they are packed, so that the address of a callback is one that any server takes. */
-const MANY = 2_000;
+const MANY = 5_000;
 
 /**
  * Scopes alone are packed: beside what a stranger chose, what only the person knows could be told by how long it gets. Of

@@ -62,6 +62,7 @@ export async function authorizePerson(
     client_id: client.client_id,
     client_uuid: client.id,
     grant_id: grant.id,
+    by_device: subject.by_device,
     holds: by_setting ? [...holds, publicGrantAt(audience)] : holds,
     audience,
     scope: personScope(grant.scope, at_account_api, scope),

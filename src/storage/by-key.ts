@@ -30,7 +30,8 @@ export const rowIs = (table: string, key: Key, such = "true"): string =>
 
 /**
  * SQL for PostgreSQL: changes rows that this statement has found and holds, `row` of `from`. An update would join its table as the
- * planner likes; written once more, each row meets itself by its key.
+ * planner likes; written once more, each row meets itself by its key. It names the columns that this version knows: one that a
+ * migration adds beside it may be null, or has a default.
  */
 export function rewrite(table: keyof typeof columns, row: string, from: string, values: Key): string {
   const names = columns[table];

@@ -176,7 +176,9 @@ describeOnBothEngines("a device", (engine) => {
         mine("POST", "/mfa/totp", bearer),
         mine("POST", "/password", bearer, { proposed_password: "a new battery" }),
       ]);
-    for (const [which, { body }] of [first, second, again].entries()) {
+    const exchanged = await token(tenant, { grant_type: "account_user" }, first.body.access_token);
+    expect(exchanged.status, exchanged.text).toBe(200);
+    for (const [which, { body }] of [first, second, again, exchanged].entries()) {
       const replies = await change(body.access_token);
       const refused = [403, "insufficient_scope"];
       expect(

@@ -220,7 +220,9 @@ function leftFor({ user, field }: Contact, to: string): { readonly from: string;
  */
 function checkLeaves({ account, user, moves_factors }: Contact, left: ReturnType<typeof leftFor>): void {
   if (left && !moves_factors && recordServes(account, user))
-    throw refuse("insufficient_scope", { message: "Log in with your second factor first." });
+    throw refuse("insufficient_scope", {
+      message: "Log in with your second factor first, or have it changed with write:customers.",
+    });
 }
 
 /** Who hears of a first address or number that logs the person in: the one of the other kind, where it did so far. */

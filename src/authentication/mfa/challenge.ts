@@ -6,7 +6,7 @@ import type { Directory } from "../../directory/directory.ts";
 import { lookUpUser } from "../../directory/users/find-user.ts";
 import { refuse, refuseField } from "../../errors.ts";
 import type { Charge } from "../../limits/budgets.ts";
-import { chargeAll, longestWait, takeBudgets } from "../../limits/limits.ts";
+import { chargeAll, longestWait, spendBudget } from "../../limits/limits.ts";
 import { sourceSubject } from "../../limits/source.ts";
 import { base64url } from "../../secrets/digest.ts";
 import type { MasterKeys } from "../../secrets/master-keys.ts";
@@ -110,8 +110,7 @@ async function chargeSender(
   const from = own ?? (source === null ? "nowhere" : sourceSubject(master_keys, account_id, source));
   const there: Charge = { account_id, budget: "factor_send", subject: `${user_id} ${from}` };
   const in_all: Charge = { account_id, budget: "factor_send_all", subject: user_id };
-  const retry_after = longestWait(await takeBudgets(storage, own === undefined ? [there, in_all] : [there], now));
-  if (retry_after !== undefined) throw refuse("too_many_requests", { retry_after });
+  for (const charge of own === undefined ? [there, in_all] : [there]) await spendBudget(storage, charge, now);
 }
 
 /** What reaches nobody, since they have got enough, asks the database for as much as what does. */

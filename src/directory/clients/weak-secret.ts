@@ -98,7 +98,10 @@ async function count(
 }
 
 function notePlace(place: string): void {
-  if (places.size >= MEMORY) places.clear();
+  for (const oldest of places) {
+    if (places.size < MEMORY) break;
+    places.delete(oldest);
+  }
   places.add(place);
 }
 

@@ -76,7 +76,8 @@ export async function resetPassword(
   // Hashing costs as much for a code that was made up as for one that is right.
   const from = { account_id, source };
   await takeOfSource(directory, from, now);
-  const giveBack = () => directory.storage.write((tx) => giveBackOfSource(tx, directory, from));
+  // Where it cannot be given back it counts, and the code still sets the password.
+  const giveBack = () => directory.storage.write((tx) => giveBackOfSource(tx, directory, from)).catch(() => {});
   // There may be no room for it: then the code is still good.
   const hash = await hashPassword(account_id, password).catch(async (error: unknown) => {
     await giveBack();

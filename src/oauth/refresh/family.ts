@@ -105,6 +105,7 @@ export const boundTo = ({ settings }: Client, dpop_jkt: string | null = null): s
 export interface ReadToken {
   readonly family_id: string;
   readonly generation: number;
+  readonly key_version: string;
   readonly digest: string;
 }
 
@@ -128,9 +129,10 @@ export function readRefreshToken(keys: MasterKeys, account_id: string, token: Se
   if (bytes.length !== FAMILY + GENERATION + MAC || base64url(bytes) !== text) return undefined;
   const name = bytes.subarray(0, FAMILY + GENERATION);
   const mac = bytes.subarray(FAMILY + GENERATION);
-  if (!keys.versions.some((version) => sameBytes(macOf(keys, version, account_id, name), mac))) return undefined;
+  const key_version = keys.versions.find((version) => sameBytes(macOf(keys, version, account_id, name), mac));
+  if (key_version === undefined) return undefined;
   const family_id = uuidOf(bytes.subarray(0, FAMILY).toString("hex"));
-  return { family_id, generation: bytes.readUInt32BE(FAMILY), digest: digestOf(token) };
+  return { family_id, generation: bytes.readUInt32BE(FAMILY), key_version, digest: digestOf(token) };
 }
 
 /** In hexadecimal. */

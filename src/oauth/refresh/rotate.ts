@@ -52,7 +52,7 @@ export async function rotateRefreshToken(
   const read = readRefreshToken(master_keys, account_id, token);
   if (!read) throw invalid();
   await proof?.spend();
-  const { family_id: id, generation, digest } = read;
+  const { family_id: id, generation, key_version, digest } = read;
   const next = { account_id, id, generation: generation + 1, key_version: master_keys.current };
   const refresh_token = refreshToken(master_keys, next);
   const rotation: Rotation = {
@@ -71,7 +71,7 @@ export async function rotateRefreshToken(
     idle_expires_at: instant(now + settings.refresh_idle_lifetime * 1000),
   };
   const continued = await storage.hot(rotateStatement, rotation);
-  const spent = { account_id, id, generation, digest };
+  const spent = { account_id, id, generation, key_version, digest };
   return continued ? { ...continued, refresh_token, spent } : answerAgain(directory, account_id, shown, read, now);
 }
 

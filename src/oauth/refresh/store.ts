@@ -1,6 +1,7 @@
 import { sql } from "kysely";
 import { secretLives } from "../../directory/clients/secret-lives.ts";
 import { stillStands } from "../../directory/users/logins-ended.ts";
+import { FOR_UPDATE } from "../../storage/row-locks.ts";
 import { type Database, epoch, type Instant, instant, type Row } from "../../storage/storage.ts";
 import { columns, type RefreshFamilies } from "../../storage/tables.ts";
 import type { Family, Login } from "./family.ts";
@@ -101,21 +102,23 @@ export async function updateGrace(db: Database, grace: Grace): Promise<Family | 
     await sql<StoredFamily>`with shown (secret_id, now) as (select cast(${secret_id} as text), cast(${now} as text))
     insert into refresh_families (${ALL})
     select ${ALL} from refresh_families where account_id = ${account_id} and id between ${id} and ${id} and ${may} order by id
+    ${FOR_UPDATE}
     on conflict (account_id, id) do update set grace_used = 1 where ${may}
     returning ${ALL}`.execute(db);
   return rows[0] && decode(rows[0]);
 }
 
 /** A token that was the newest of its family until it was used; its digest in hexadecimal. */
-export interface Spent extends Pick<Family, "account_id" | "id" | "generation"> {
+export interface Spent extends Pick<Family, "account_id" | "id" | "generation" | "key_version"> {
   readonly digest: string;
 }
 
 /** No answer by its successor was given. Without the time of a rotation the token before it is answered no more. */
-export async function updateUnspent(db: Database, { account_id, id, generation, digest }: Spent): Promise<void> {
+export async function updateUnspent(db: Database, spent: Spent): Promise<void> {
+  const { account_id, id, generation, key_version, digest } = spent;
   await db
     .updateTable("refresh_families")
-    .set({ generation, digest: Buffer.from(digest, "hex"), rotated_at: null })
+    .set({ generation, key_version, digest: Buffer.from(digest, "hex"), rotated_at: null })
     .where("account_id", "=", account_id)
     .where("id", "=", id)
     .where("generation", "=", generation + 1)

@@ -84,6 +84,7 @@ async function exchangeOwn(
     second_factor: user.second_factor === 1,
     authorization_id: bearer.sid,
     began_at: bearer.began_at,
+    by_device: bearer.by_device,
   };
   const within = { id: grant.id, scope: bearer.scope.filter(givenBy(grant.scope, true)) };
   return issueForPerson(oauth, { account, client, grant: within, audience, subject }, now);

@@ -5,6 +5,7 @@ import type { Client } from "../../directory/clients/client.ts";
 import { findClient, lookUpClient } from "../../directory/clients/find-client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { isAccountApi } from "../../directory/grants/audience.ts";
+import { judgeClient } from "../../directory/judge.ts";
 import { noteSeenAt } from "../../directory/users/note-seen.ts";
 import { refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
@@ -64,8 +65,11 @@ export async function refreshLogin(
   const { proof } = wanted;
   checkBound(client, proof?.jkt);
   const account = await findAccount(directory, client.account_id);
-  const may = await mayRefresh(directory, account, client);
-  await checkAsked(directory, account, client, token, { ...wanted, may });
+  const may = await judgeClient(directory, client, async (client) => {
+    const may = await mayRefresh(directory, account, client);
+    await checkAsked(directory, account, client, token, { ...wanted, may });
+    return may;
+  });
   const now = directory.storage.now();
   const shown = { client, token, others: may.others, proof, facts };
   const rotated = await rotateRefreshToken(directory, account, shown, now);
@@ -153,12 +157,11 @@ async function authorizationNow(
   const about_person = { user_id: person.id, ...toldByScope(person, asked), second_factor };
   // As the login did: then its person's logins end together with it, whenever it was refreshed.
   const began_at = epoch(login.created_at);
-  const subject = { ...about_person, authenticated_at, amr, authorization_id, began_at };
+  const by_device = login.surface === "device" ? (true as const) : undefined;
+  const subject = { ...about_person, authenticated_at, amr, authorization_id, began_at, by_device };
   const given = login.scope.filter(givenBy(grant.scope, isAccountApi(account, directory.public_url, audience)));
   const about = { account, client, grant: { id: grant.id, scope: given }, audience, subject };
   const current = await authorizePerson(directory, about);
   const still = new Set([...identity_scopes, ...current.scope]);
-  const by_device = login.surface === "device" || undefined;
-  const scope = asked.filter((one) => still.has(one));
-  return { ...current, scope, by_device, userinfo_claims, dpop_jkt: proof?.jkt };
+  return { ...current, scope: asked.filter((one) => still.has(one)), userinfo_claims, dpop_jkt: proof?.jkt };
 }
