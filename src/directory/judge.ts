@@ -22,8 +22,7 @@ const isRefusal = (error: unknown): boolean =>
 /**
  * What `judge` makes of what is known here. Where that is a refusal, another process may have changed it a moment ago:
  * then what it makes of that. Anybody may ask for what is refused, so that is looked for about once a second, and costs
- * nothing where nothing is refused. `judge` runs twice then, so it spends
- * nothing.
+ * nothing where nothing is refused. `judge` runs twice then, so it spends nothing.
  */
 async function judgeKnown<T>(known: readonly Known[], judge: () => T | Promise<T>): Promise<T> {
   const before = known.map((one) => one.version());

@@ -65,11 +65,7 @@ export async function refreshLogin(
   const { proof } = wanted;
   checkBound(client, proof?.jkt);
   const account = await findAccount(directory, client.account_id);
-  const may = await judgeClient(directory, client, async (client) => {
-    const may = await mayRefresh(directory, account, client);
-    await checkAsked(directory, account, client, token, { ...wanted, may });
-    return may;
-  });
+  const may = await judgeClient(directory, client, (current) => checkAsked(directory, account, current, token, wanted));
   const now = directory.storage.now();
   const shown = { client, token, others: may.others, proof, facts };
   const rotated = await rotateRefreshToken(directory, account, shown, now);
@@ -92,7 +88,7 @@ export async function refreshLogin(
 /**
  * Before the token is spent, or answered once more: whoever asked for too much asks again with the same one.
  *
- * @throws 400 invalid_grant, invalid_scope, invalid_target; 403 unauthorized_client at the account API, for a login that
+ * @returns what the client may refresh. @throws 400 invalid_grant, invalid_scope, invalid_target; 403 unauthorized_client at the account API, for a login that
  *   began at oauth/token: its client authenticates at each refresh (RFC 6749 §6), and may do so as its settings say; for a
  *   client that may refresh nothing by now; without a key, for one of another client that takes bound tokens alone by now.
  */
@@ -101,12 +97,13 @@ async function checkAsked(
   account: Account,
   client: Client,
   token: Secret,
-  { surface = "account", scope, audience, user_id, proof, may }: Wanted & { readonly may: MayRefresh },
-): Promise<void> {
+  { surface = "account", scope, audience, user_id, proof }: Wanted,
+): Promise<MayRefresh> {
+  const may = await mayRefresh(directory, account, client);
   const asks_little = surface === "oauth" && scope === undefined && audience === undefined;
-  if (asks_little && (proof !== undefined || !may.others)) return;
+  if (asks_little && (proof !== undefined || !may.others)) return may;
   const login = await lookUpFamilyOf(directory, account.account_id, token);
-  if (!login || holderOf(login) !== client.id) return;
+  if (!login || holderOf(login) !== client.id) return may;
   if (surface !== "oauth" && (await beganAt(directory, account, client, login)) !== "account")
     throw refuse("unauthorized_client", {
       message: "The login began at oauth/token: refresh it there, where the client shows who it is.",
@@ -119,9 +116,10 @@ async function checkAsked(
     throw refuse("invalid_grant", { message: "The refresh token is another person's." });
   narrowScope(login.scope, scope);
   checkTarget(directory, account, login.audience, audience);
-  if (login.client_id === client.id) return;
+  if (login.client_id === client.id) return may;
   const issuing = await lookUpClient(directory, account.account_id, login.client_id);
   if (issuing) checkBound(issuing, proof?.jkt);
+  return may;
 }
 
 async function continueLogin(
