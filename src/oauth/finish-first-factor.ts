@@ -33,25 +33,46 @@ export function readContinuation({ continuation }: PendingLogin): TokenContinuat
   throw refuse("invalid_grant", { message: "This login began at auth/authorize, and ends there." });
 }
 
+/** Who finishes a login. */
+type Finishing = Pick<Caller, "account" | "bearer" | "now">;
+
 /** A first factor was right: the second one, where it is asked for, else tokens. @throws 403 mfa_required, access_denied. */
-export async function finishFirstFactor(oauth: Oauth, caller: Caller, proof: FirstProof): Promise<PersonTokens> {
-  const { account, bearer, now } = caller;
-  const { client, grant, audience, subject, lasting } = proof;
-  if (bearer.scope.includes(NO_MFA)) {
-    await passWithOne(oauth.directory, account.account_id, subject);
-  } else {
-    const continuation = () => tokenContinuation(proof);
-    await requireFactor(oauth.directory, { account, client, grant_id: grant.id, subject, continuation, now });
-  }
+export async function finishFirstFactor(oauth: Oauth, caller: Finishing, proof: FirstProof): Promise<PersonTokens> {
+  await askSecondFactor(oauth.directory, caller, proof, () => tokenContinuation(proof));
+  return finishLogin(oauth, caller, proof);
+}
+
+/**
+ * The second factor, where it is asked for and the bearer does not log people in without.
+ *
+ * @param continuation what the login goes on with after it.
+ * @throws 403 mfa_required, access_denied.
+ */
+export async function askSecondFactor(
+  directory: Directory,
+  { account, bearer, now }: Finishing,
+  { client, grant, subject }: Pick<FirstProof, "client" | "grant" | "subject">,
+  continuation: () => object,
+): Promise<void> {
+  if (bearer.scope.includes(NO_MFA)) return passWithOne(directory, account.account_id, subject);
+  return requireFactor(directory, { account, client, grant_id: grant.id, subject, continuation, now });
+}
+
+/** Tokens of a login that has shown all that is asked of it. @throws 400 invalid_grant where it was ended meanwhile. */
+export async function finishLogin(
+  oauth: Oauth,
+  { account, bearer, now }: Finishing,
+  { lasting, ...login }: FirstProof,
+): Promise<PersonTokens> {
   const holder_id = lasting ? await holderFor(oauth.directory, bearer) : undefined;
-  return issueForPerson(oauth, { account, client, grant, audience, subject, holder_id }, now);
+  return issueForPerson(oauth, { ...login, account, holder_id }, now);
 }
 
 /**
  * The client to which the refresh token of a login is bound: the bearer's, whoever's login it is, where it may have any. A
  * partner's is none of this account and could not use it.
  */
-export async function holderFor(directory: Directory, bearer: Bearer): Promise<string | undefined> {
+async function holderFor(directory: Directory, bearer: Bearer): Promise<string | undefined> {
   if (!bearer.scope.includes(REFRESH_SCOPE)) return undefined;
   return (await lookUpClient(directory, bearer.account_id, bearer.client_uuid))?.id;
 }

@@ -9,7 +9,6 @@
  *
  * RFC 6749 §4.1–4.2, OpenID Connect Core §2, RFC 7636 §4.3, RFC 9207, RFC 9700 §2.1.
  */
-import { passWithOne, requireFactor } from "../../authentication/mfa/require-factor.ts";
 import type { AuthenticatedSubject } from "../../authentication/subject.ts";
 import { redeemCode } from "../../authentication/verification/redeem.ts";
 import { matchRedirectUri } from "../../directory/clients/callback.ts";
@@ -25,9 +24,9 @@ import { type Secret, secret } from "../../secrets/secret.ts";
 import { authorizePerson } from "../authorization-for.ts";
 import type { Caller } from "../caller.ts";
 import { presentedFactor } from "../factor-schema.ts";
+import { askSecondFactor } from "../finish-first-factor.ts";
 import { finishSecondFactor } from "../finish-second-factor.ts";
 import type { Oauth } from "../oauth.ts";
-import { NO_MFA } from "../scopes.ts";
 import { begunBy, continuationOf, resume } from "./after-mfa.ts";
 import { checkResponseType } from "./check-response-type.ts";
 import { issueResult } from "./issue-result.ts";
@@ -49,7 +48,7 @@ export interface PermittedRequest extends IdentifiedRequest {
 /**
  * @throws 400 invalid_request, redirect_uri_required, redirect_uri_mismatch, unsupported_response_type; 400 invalid_grant for an
  *   mfa_token that is over or belongs to another request; 403 insufficient_scope, unauthorized_client; what `redeemCode` and
- *   `requireFactor` throw, or `finishFactor` in their place.
+ *   `askSecondFactor` throw, or `finishFactor` in their place.
  */
 export async function authorize(oauth: Oauth, caller: Caller, request: AuthorizeRequest): Promise<Secret> {
   const { directory } = oauth;
@@ -91,9 +90,10 @@ async function permit(
 
 async function redeem(
   oauth: Oauth,
-  { account, bearer, facts, now }: Caller,
+  caller: Caller,
   { request, client, grant }: PermittedRequest,
 ): Promise<AuthenticatedSubject> {
+  const { account, bearer, facts, now } = caller;
   const { audience, verification_code, connection, login_session_id, ident_type, ident } = request;
   const subject = await redeemCode(oauth, {
     account,
@@ -109,11 +109,6 @@ async function redeem(
     facts,
     now,
   });
-  if (bearer.scope.includes(NO_MFA)) {
-    await passWithOne(oauth.directory, account.account_id, subject);
-    return subject;
-  }
-  const continuation = () => continuationOf(request);
-  await requireFactor(oauth.directory, { account, client, grant_id: grant.id, subject, continuation, now });
+  await askSecondFactor(oauth.directory, caller, { client, grant, subject }, () => continuationOf(request));
   return subject;
 }

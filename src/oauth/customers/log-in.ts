@@ -13,13 +13,12 @@ import { type CustomerRequest, nameCustomer, proveCustomer } from "./customer.ts
 
 /** Tokens for a password, or the second factor where one is asked for. @throws 400 invalid_grant; 403 mfa_required; 429. */
 export async function logInCustomer(oauth: Oauth, request: CustomerRequest, password: Secret): Promise<PersonTokens> {
-  const { bearer, audience, facts } = request;
+  const { bearer, audience } = request;
   const named = await nameCustomer(oauth, request);
   const asks_for_factor = !bearer.scope.includes(NO_MFA);
   const subject = await proveCustomer(oauth, named, request, password, asks_for_factor);
-  const { account, client, grant, source, now } = named;
-  const caller = { account, bearer, facts, source: () => source, now };
-  return finishFirstFactor(oauth, caller, { client, grant, audience, subject, lasting: true });
+  const { account, client, grant, now } = named;
+  return finishFirstFactor(oauth, { account, bearer, now }, { client, grant, audience, subject, lasting: true });
 }
 
 export interface BegunLogin {

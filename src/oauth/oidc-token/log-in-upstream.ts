@@ -21,7 +21,6 @@ import { PATIENCE } from "../../egress/documents.ts";
 import { refuse } from "../../errors.ts";
 import type { Bearer } from "../../http/contract.ts";
 import { optionalSecret, secret } from "../../secrets/secret.ts";
-import type { Caller } from "../caller.ts";
 import { checkBound } from "../dpop/check-bound.ts";
 import { finishFirstFactor } from "../finish-first-factor.ts";
 import type { PersonTokens } from "../issue-for-person.ts";
@@ -73,7 +72,7 @@ export async function logInUpstream(
   const person = await exchangeCode(documents, upstream, AbortSignal.timeout(PATIENCE)).catch(refused);
   const login = { ...person, account, client, grant_id: grant.id, trusted_domains, actor: bearer.subject, facts, now };
   const subject = await linkIdentity(directory, login).catch(refused);
-  const caller: Caller = { account, bearer, facts, source: () => null, now };
-  const tokens = await finishFirstFactor(oauth, caller, { client, grant, audience, subject, lasting: false });
+  const proof = { client, grant, audience, subject, lasting: false };
+  const tokens = await finishFirstFactor(oauth, { account, bearer, now }, proof);
   return { tokens, authority, claims: person.claims };
 }

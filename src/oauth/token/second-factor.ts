@@ -7,9 +7,9 @@ import { refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import type { Caller } from "../caller.ts";
 import { checkBound } from "../dpop/check-bound.ts";
-import { holderFor, readContinuation } from "../finish-first-factor.ts";
+import { finishLogin, readContinuation } from "../finish-first-factor.ts";
 import { finishSecondFactor } from "../finish-second-factor.ts";
-import { issueForPerson, type PersonTokens } from "../issue-for-person.ts";
+import type { PersonTokens } from "../issue-for-person.ts";
 import type { Oauth } from "../oauth.ts";
 
 /**
@@ -35,6 +35,5 @@ export async function finishWithFactor(
   const grant = await lookUpGrantOf(directory, account, client, { grant_id: pending.grant_id, audience });
   if (!grant)
     throw refuse("unauthorized_client", { message: "The client's grant for this audience no longer exists." });
-  const holder_id = lasting ? await holderFor(directory, bearer) : undefined;
-  return issueForPerson(oauth, { account, client, grant, audience, subject, holder_id }, now);
+  return finishLogin(oauth, caller, { client, grant, audience, subject, lasting });
 }
