@@ -25,12 +25,6 @@ export async function takeBudget(storage: Storage, charge: Charge, now: number):
   return taken(charge, await storage.hot(takeStatement, { charge, now }), now);
 }
 
-/** As `takeBudget`, where nothing else decides. @throws 429 too_many_requests. */
-export async function spendBudget(storage: Storage, charge: Charge, now: number): Promise<void> {
-  const { allowed, retry_after } = await takeBudget(storage, charge, now);
-  if (!allowed) throw refuse("too_many_requests", { retry_after });
-}
-
 /**
  * Takes several at once, each on disk before the answer; answers in the order given. First the narrower ones: what one
  * of them refuses takes nothing of those after it, which others share.
@@ -76,11 +70,23 @@ async function narrowing(
   return all;
 }
 
-/** As `takeNarrowing`, where nothing else decides. @throws 429 too_many_requests. */
-export async function spendNarrowing(storage: Storage, charges: readonly Charge[], now: number): Promise<void> {
+/** What somebody has done too often. */
+type Spent = "too_many_requests" | "too_many_attempts";
+
+/** As `takeNarrowing`, where nothing else decides. @throws 429 `spent`. */
+export async function spendNarrowing(
+  storage: Storage,
+  charges: readonly Charge[],
+  now: number,
+  spent: Spent = "too_many_requests",
+): Promise<void> {
   const retry_after = longestWait(await takeNarrowing(storage, charges, now));
-  if (retry_after !== undefined) throw refuse("too_many_requests", { retry_after });
+  if (retry_after !== undefined) throw refuse(spent, { retry_after });
 }
+
+/** As `takeBudget`, where nothing else decides. @throws 429 `spent`. */
+export const spendBudget = (storage: Storage, charge: Charge, now: number, spent?: Spent): Promise<void> =>
+  spendNarrowing(storage, [charge], now, spent);
 
 /** For what turned out to be nothing that counts. */
 export const giveBack = (storage: Storage, charges: readonly Charge[], now: number) =>

@@ -9,7 +9,7 @@
  */
 import type { Directory } from "../../directory/directory.ts";
 import { refuse } from "../../errors.ts";
-import { longestWait, takeNarrowing } from "../../limits/limits.ts";
+import { spendNarrowing } from "../../limits/limits.ts";
 import { sourceCharges } from "../../limits/source.ts";
 import type { Transaction } from "../../storage/storage.ts";
 import { windowEnds } from "../verification/guess-window.ts";
@@ -61,10 +61,8 @@ export async function takeGuess(directory: Counting, guesser: Guesser, now: numb
  *
  * @throws 429 too_many_attempts when the source's guesses are used up. `now` in milliseconds.
  */
-export async function takeOfSource(directory: Counting, guessing: Guessing, now: number): Promise<void> {
-  const retry_after = longestWait(await takeNarrowing(directory.storage, fromSource(directory, guessing), now));
-  if (retry_after !== undefined) throw refuse("too_many_attempts", { retry_after });
-}
+export const takeOfSource = (directory: Counting, guessing: Guessing, now: number): Promise<void> =>
+  spendNarrowing(directory.storage, fromSource(directory, guessing), now, "too_many_attempts");
 
 /** What was not compared, because too many others are, or was right after all, was no guess of this person or source. */
 export function orGiveBack(directory: Counting, guesser: Guesser) {

@@ -1,6 +1,6 @@
 import { refuse } from "../../errors.ts";
 import type { Charge } from "../../limits/budgets.ts";
-import { chargeAll, longestWait, takeNarrowing } from "../../limits/limits.ts";
+import { chargeAll, longestWait, spendNarrowing } from "../../limits/limits.ts";
 import { sourceCharges } from "../../limits/source.ts";
 import { base64url } from "../../secrets/digest.ts";
 import { instant } from "../../storage/storage.ts";
@@ -29,8 +29,7 @@ export async function enterUserCode({ directory }: Oauth, entry: Entry): Promise
   const by_source = sourceCharges(master_keys, account_id, entry.source, ["device_source", "device_site"]);
   const now = storage.now();
   // First, and alone: a browser is whatever the request says, and each would leave a row.
-  const beyond = longestWait(await takeNarrowing(storage, by_source, now));
-  if (beyond !== undefined) throw tooMany(beyond);
+  await spendNarrowing(storage, by_source, now, "too_many_attempts");
   const user_code = readUserCode(entry.user_code);
   const digests = user_code === undefined ? [] : userCodeDigests(master_keys, account_id, user_code);
   const { found, wait } = await storage.write(async (tx) => {
@@ -49,8 +48,6 @@ export async function enterUserCode({ directory }: Oauth, entry: Entry): Promise
     if (found) await giveBack(by_browser, ...by_source);
     return { found };
   });
-  if (wait !== undefined) throw tooMany(wait);
+  if (wait !== undefined) throw refuse("too_many_attempts", { retry_after: wait });
   return found;
 }
-
-const tooMany = (retry_after: number) => refuse("too_many_attempts", { retry_after });

@@ -8,7 +8,7 @@ import { createGrantIn } from "../../directory/grants/change-grants.ts";
 import type { Agreement } from "../../directory/users/account-user.ts";
 import { createUserIn } from "../../directory/users/create-user.ts";
 import { refuse } from "../../errors.ts";
-import { takeBudget } from "../../limits/limits.ts";
+import { spendBudget } from "../../limits/limits.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
@@ -122,8 +122,8 @@ async function findSignup(
   const digests = master_keys.versions.map((version) => codeDigest(master_keys, version, binding, "typable", code));
   const signup = kind === "typable" ? await selectSignup(storage.read, account_id, digests) : undefined;
   if (signup) return signup;
-  const taken = await takeBudget(storage, { account_id, budget: "signup_guess", subject: actor.id }, storage.now());
-  if (!taken.allowed) throw refuse("too_many_attempts", { retry_after: taken.retry_after });
+  const guess = { account_id, budget: "signup_guess", subject: actor.id } as const;
+  await spendBudget(storage, guess, storage.now(), "too_many_attempts");
   throw refuse("invalid_verification_code");
 }
 
