@@ -162,11 +162,15 @@ export type BudgetName = keyof typeof budgets;
 /** Wrong guesses that make one numeric code worthless; counted on the code itself. */
 export const GUESSES_PER_CODE = 5;
 
-/** One step of one budget. */
-export interface Charge {
+/** Whose window it is, and of what. */
+export interface BudgetKey {
   readonly account_id: string;
   readonly budget: BudgetName;
   readonly subject: string;
+}
+
+/** One step of one budget. */
+export interface Charge extends BudgetKey {
   /** Default 1. */
   readonly cost?: number;
   /** A setting's value in place of the table's. */

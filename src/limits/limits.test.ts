@@ -7,6 +7,8 @@ import type { BudgetName, Charge } from "./budgets.ts";
 import {
   budgetSweep,
   chargeAll,
+  giveBack,
+  giveBackIn,
   longestWait,
   peekBudget,
   rememberedBudgetSweep,
@@ -15,6 +17,7 @@ import {
   takeBudgets,
   takeNarrowing,
   unclosedBudgetSweep,
+  uncount,
 } from "./limits.ts";
 import { siteSubject, sourceSubject } from "./source.ts";
 
@@ -147,6 +150,22 @@ describeOnBothEngines("limits", (engine) => {
     expect((await peekBudget(storage.read, two, NOW)).count).toBe(1);
     await takeBudgets(storage, [one, two], NOW);
     expect((await peekBudget(storage.read, two, NOW)).count).toBe(1);
+  });
+
+  it("gives back what was taken, in a transaction too, and by itself never more than there is", async () => {
+    const [one, two] = [send("back-1"), send("back-2", { cost: 3 })];
+    const countsOf = async () => {
+      const peeked = await Promise.all([one, two].map((charge) => peekBudget(storage.read, charge, NOW)));
+      return peeked.map(({ count }) => count);
+    };
+    for (const charge of [one, one, two, two]) await takeBudget(storage, charge, NOW);
+    await storage.write((tx) => giveBackIn(tx, [two, one], NOW));
+    expect(await countsOf()).toEqual([1, 3]);
+    await giveBack(storage, [two], NOW);
+    for (let step = 0; step < 3; step++) await uncount(storage, one);
+    expect(await countsOf()).toEqual([0, 0]);
+    await uncount(storage, send("back-3"));
+    expect(await takeBudget(storage, send("back-3"), NOW)).toMatchObject({ allowed: true, count: 1 });
   });
 
   it("spends what there is, and says how long to wait for more", async () => {

@@ -8,7 +8,7 @@
  */
 import { refuse } from "../errors.ts";
 import type { Storage, Transaction } from "../storage/storage.ts";
-import { type Charge, limitOf, type Taken } from "./budgets.ts";
+import { type BudgetKey, type Charge, limitOf, type Taken } from "./budgets.ts";
 import {
   type Counted,
   costOf,
@@ -18,6 +18,7 @@ import {
   keyOf,
   selectBudget,
   takeStatement,
+  updateUncounted,
 } from "./store.ts";
 
 /** `now` in milliseconds since the epoch, here and below. */
@@ -91,6 +92,16 @@ export const spendBudget = (storage: Storage, charge: Charge, now: number, spent
 /** For what turned out to be nothing that counts. */
 export const giveBack = (storage: Storage, charges: readonly Charge[], now: number) =>
   Promise.all(charges.map((charge) => takeBudget(storage, refundOf(charge), now)));
+
+/** As `giveBack`, inside a write transaction, in the order of `chargeAll`. */
+export const giveBackIn = (tx: Transaction, charges: readonly Charge[], now: number) =>
+  chargeAll(tx, charges.map(refundOf), now);
+
+/** As `giveBack` of one step, whenever it was taken: never leaves less than nothing, and begins no window. */
+export const uncount = (storage: Storage, key: BudgetKey): Promise<void> => storage.write((tx) => uncountIn(tx, key));
+
+/** As `uncount`, part of a write transaction. */
+export const uncountIn = ({ db }: Transaction, key: BudgetKey): Promise<void> => updateUncounted(db, key);
 
 /** Of what others share: also what was beyond it, or one who asks very often at once uses it up. The first beyond says that it was. */
 const isUnused = (charge: Charge, taken: Taken | undefined): boolean =>

@@ -2,7 +2,7 @@ import { type RawBuilder, sql } from "kysely";
 import { deleteEnded } from "../storage/delete-expired.ts";
 import { hotSource } from "../storage/hot-sources.ts";
 import { type Database, type HotStatement, type Instant, instant, type Row, type Storage } from "../storage/storage.ts";
-import { budgets, type Charge } from "./budgets.ts";
+import { type BudgetKey, budgets, type Charge } from "./budgets.ts";
 
 export interface TakeInput {
   readonly charge: Charge;
@@ -14,7 +14,7 @@ export interface Counted {
   readonly window_ends_at: Instant;
 }
 
-export function keyOf({ account_id, budget, subject }: Charge): string {
+export function keyOf({ account_id, budget, subject }: BudgetKey): string {
   return `${account_id} ${budget} ${subject}`;
 }
 
@@ -62,7 +62,7 @@ export const takeStatement: HotStatement<TakeInput, Counted> = {
       [instant(Math.max(...inputs.map(({ now }) => now)))],
     ],
     answers: (rows, inputs) => {
-      const byKey = new Map(rows.map((row) => [keyOf(row as unknown as Charge), row]));
+      const byKey = new Map(rows.map((row) => [keyOf(row as unknown as BudgetKey), row]));
       return inputs.map(({ charge }) => countedOf(byKey.get(keyOf(charge))));
     },
   },
@@ -88,9 +88,14 @@ function countedOf(row: Row | undefined): Counted {
   return { count: Number(row.count), window_ends_at: String(row.window_ends_at) };
 }
 
+export async function updateUncounted(db: Database, { account_id, budget, subject }: BudgetKey): Promise<void> {
+  await sql`update budgets set count = count - 1
+    where account_id = ${account_id} and budget = ${budget} and subject = ${subject} and count > 0`.execute(db);
+}
+
 export async function selectBudget(
   db: Database,
-  { account_id, budget, subject }: Charge,
+  { account_id, budget, subject }: BudgetKey,
   now: number,
 ): Promise<Counted> {
   const row = await db

@@ -1,10 +1,9 @@
 import type { Directory } from "../../directory/directory.ts";
 import { refuse } from "../../errors.ts";
 import type { Charge } from "../../limits/budgets.ts";
-import { peekBudget, takeBudget } from "../../limits/limits.ts";
+import { peekBudget, takeBudget, uncount } from "../../limits/limits.ts";
 import { sourceSubject } from "../../limits/source.ts";
 import { base64url } from "../../secrets/digest.ts";
-import { uncount } from "../guesses/guess.ts";
 import { hasLoggedIn } from "../sessions/known-browser.ts";
 
 export interface From {
@@ -39,12 +38,12 @@ export async function attempt<T>(
   if (!before.allowed) throw refuse("too_many_requests", { retry_after: before.retry_after });
   const { allowed, retry_after } = await takeBudget(storage, under_way, now);
   // None that is refused is under way.
-  if (!allowed) await uncount(directory, under_way);
+  if (!allowed) await uncount(storage, under_way);
   if (!allowed) throw refuse("too_many_requests", { retry_after });
   const result = await work().catch(async (error: unknown) => {
     await takeBudget(storage, failed, now);
     throw error;
   });
-  await uncount(directory, under_way);
+  await uncount(storage, under_way);
   return result;
 }

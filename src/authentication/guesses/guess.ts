@@ -9,18 +9,12 @@
  */
 import type { Directory } from "../../directory/directory.ts";
 import { refuse } from "../../errors.ts";
-import { spendNarrowing } from "../../limits/limits.ts";
+import type { BudgetKey } from "../../limits/budgets.ts";
+import { spendNarrowing, uncountIn } from "../../limits/limits.ts";
 import { sourceCharges } from "../../limits/source.ts";
 import type { Transaction } from "../../storage/storage.ts";
 import { windowEnds } from "../verification/guess-window.ts";
-import {
-  type CountedGuess,
-  updateForgiven,
-  updateForgotten,
-  updateUncounted,
-  updateUnguessed,
-  upsertGuess,
-} from "./store.ts";
+import { updateForgiven, updateForgotten, updateUnguessed, upsertGuess } from "./store.ts";
 
 export interface Guesser {
   readonly account_id: string;
@@ -48,7 +42,7 @@ export async function takeGuess(directory: Counting, guesser: Guesser, now: numb
   await takeOfSource(directory, guesser, now);
   const { count, window_ends_at } = await storage.write(async (tx) => {
     const counted = await upsertGuess(tx.db, { account_id, person, limit, now, ends: windowEnds(now) });
-    if (counted.count > limit) await giveBack(tx, directory, guesser);
+    if (counted.count > limit) await giveBackGuess(tx, directory, guesser);
     return counted;
   });
   if (count <= limit) return;
@@ -67,13 +61,13 @@ export const takeOfSource = (directory: Counting, guessing: Guessing, now: numbe
 /** What was not compared, because too many others are, or was right after all, was no guess of this person or source. */
 export function orGiveBack(directory: Counting, guesser: Guesser) {
   return async (error: unknown): Promise<never> => {
-    await directory.storage.write((tx) => giveBack(tx, directory, guesser));
+    await directory.storage.write((tx) => giveBackGuess(tx, directory, guesser));
     throw error;
   };
 }
 
 /** It was no guess; part of the transaction of what it led to. */
-export async function giveBack(tx: Transaction, directory: Counting, guesser: Guesser): Promise<void> {
+export async function giveBackGuess(tx: Transaction, directory: Counting, guesser: Guesser): Promise<void> {
   await updateUnguessed(tx.db, guesser);
   await giveBackOfSource(tx, directory, guesser);
 }
@@ -86,12 +80,8 @@ const fromSource = ({ master_keys }: Counting, { account_id, source }: Guessing)
  * two who met would wait for each other.
  */
 export async function giveBackOfSource(tx: Transaction, directory: Counting, guessing: Guessing): Promise<void> {
-  for (const counted of fromSource(directory, guessing)) await updateUncounted(tx.db, counted);
+  for (const charge of fromSource(directory, guessing)) await uncountIn(tx, charge);
 }
-
-/** What was counted was nothing that its budget is about. */
-export const uncount = ({ storage }: Pick<Directory, "storage">, counted: CountedGuess): Promise<void> =>
-  storage.write((tx) => updateUncounted(tx.db, counted));
 
 /** The guess was right, and nothing follows that could be guessed at; part of the transaction of what it led to. */
 export async function forgiveIn(tx: Transaction, directory: Counting, guesser: Guesser): Promise<void> {
@@ -101,7 +91,7 @@ export async function forgiveIn(tx: Transaction, directory: Counting, guesser: G
 }
 
 /** So is what was shown on the way to it, and given back then; before that, in the order of whoever shows it again. */
-export const forgiveFirst = (tx: Transaction, first: CountedGuess): Promise<void> => updateForgiven(tx.db, first, 0);
+export const forgiveFirst = (tx: Transaction, first: BudgetKey): Promise<void> => updateForgiven(tx.db, first, 0);
 
 /**
  * What was guessed at is gone, and with it what the guesses closed; part of the transaction that sets another password.

@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import type { BudgetName } from "../../limits/budgets.ts";
+import type { BudgetKey } from "../../limits/budgets.ts";
 import { type Database, type Instant, instant } from "../../storage/storage.ts";
 
 export interface GuessStep {
@@ -14,12 +14,6 @@ export interface GuessStep {
 export interface GuessCount {
   readonly count: number;
   readonly window_ends_at: Instant;
-}
-
-export interface CountedGuess {
-  readonly account_id: string;
-  readonly budget: BudgetName;
-  readonly subject: string;
 }
 
 const BUDGET = "factor_guess";
@@ -72,7 +66,7 @@ export async function updateUnguessed(
 /** A guess that was right, `own`, is given back where it is counted still. */
 export async function updateForgiven(
   db: Database,
-  { account_id, budget, subject }: CountedGuess,
+  { account_id, budget, subject }: BudgetKey,
   own: 0 | 1,
 ): Promise<void> {
   await sql`update budgets set count = case when count > 0 then count - ${own} else 0 end, level = 0, failures = 0
@@ -82,9 +76,4 @@ export async function updateForgiven(
 export async function updateForgotten(db: Database, account_id: string, person: string): Promise<void> {
   await sql`update budgets set count = 0, level = 0, failures = 0
     where account_id = ${account_id} and budget = ${BUDGET} and subject = ${person}`.execute(db);
-}
-
-export async function updateUncounted(db: Database, { account_id, budget, subject }: CountedGuess): Promise<void> {
-  await sql`update budgets set count = count - 1
-    where account_id = ${account_id} and budget = ${budget} and subject = ${subject} and count > 0`.execute(db);
 }

@@ -2,7 +2,7 @@ import type { Deed } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import { refuseField } from "../../errors.ts";
 import type { Charge } from "../../limits/budgets.ts";
-import { chargeAll, peekBudget } from "../../limits/limits.ts";
+import { chargeAll, giveBackIn, peekBudget } from "../../limits/limits.ts";
 import type { Transaction } from "../../storage/storage.ts";
 import type { Recipient, Standing } from "./recipient.ts";
 
@@ -95,7 +95,7 @@ export async function withhold(
   const [taken] = await chargeAll(tx, [{ ...daily, cost }], now);
   if (why === undefined && !taken?.allowed) {
     // It costs nothing, and nobody can enter it: the day and the range count what goes out.
-    await chargeAll(tx, [{ ...daily, cost: -1 }], now);
+    await giveBackIn(tx, [daily], now);
     return "daily budget used up";
   }
   if (holds_code) await chargeAll(tx, [{ ...to_range, cost }], now);

@@ -11,7 +11,7 @@ import { reveal, type Secret, secret } from "../../secrets/secret.ts";
 import { openTicket } from "../../secrets/ticket.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import { isCode } from "../codes/code.ts";
-import { forgiveFirst, forgiveIn, type Guesser, giveBack, orGiveBack, takeGuess } from "../guesses/guess.ts";
+import { forgiveFirst, forgiveIn, type Guesser, giveBackGuess, orGiveBack, takeGuess } from "../guesses/guess.ts";
 import { inLine } from "../guesses/in-line.ts";
 import { enteredFrom } from "../messages/sms-limits.ts";
 import { passwordStands, shownKind } from "../passwords/password.ts";
@@ -113,7 +113,7 @@ async function forgive(
   { first, recovery, subject: { user_id } }: PendingLogin,
 ): Promise<void> {
   const { account_id } = guesser;
-  if (first === "nothing") return giveBack(tx, directory, guesser);
+  if (first === "nothing") return giveBackGuess(tx, directory, guesser);
   if (recovery) await forgiveFirst(tx, { account_id, budget: "factor_guess", subject: recoverer(user_id) });
   else if (first === "sms" || first === "email")
     await forgiveFirst(tx, { account_id, budget: "numeric_guess", subject: user_id });

@@ -8,7 +8,7 @@ import { lookUpUser } from "../../directory/users/find-user.ts";
 import { refuse } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant } from "../../storage/storage.ts";
-import { forgiveIn, type Guesser, giveBack, orGiveBack, takeGuess } from "../guesses/guess.ts";
+import { forgiveIn, type Guesser, giveBackGuess, orGiveBack, takeGuess } from "../guesses/guess.ts";
 import { inLine } from "../guesses/in-line.ts";
 import { asksForFactor } from "../mfa/factors.ts";
 import { type AuthenticatedSubject, subjectOf } from "../subject.ts";
@@ -66,7 +66,7 @@ async function compare(directory: Directory, login: PasswordLogin, guesser: Gues
   const letting_in = storage.write(async (tx) => {
     await checkAlive(tx.db, { account_id, client_id, grant_id, user_id: user.id });
     if (!(await passwordStands(tx, { account_id, user_id: user.id }, shown))) throw wrong();
-    await (follows ? giveBack : forgiveIn)(tx, directory, guesser);
+    await (follows ? giveBackGuess : forgiveIn)(tx, directory, guesser);
     const about = { client_id, bearer: actor, sid: authorization_id, factor: kind };
     const deed = { account_id, action: "auth.token", entity: user.id, now: instant(now), facts: about };
     await recordDeed(tx, { ...deed, actor: actorFrom(user.id, facts) });

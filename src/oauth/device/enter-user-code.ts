@@ -1,6 +1,6 @@
 import { refuse } from "../../errors.ts";
 import type { Charge } from "../../limits/budgets.ts";
-import { chargeAll, longestWait, spendNarrowing } from "../../limits/limits.ts";
+import { chargeAll, giveBackIn, longestWait, spendNarrowing } from "../../limits/limits.ts";
 import { sourceCharges } from "../../limits/source.ts";
 import { base64url } from "../../secrets/digest.ts";
 import { instant } from "../../storage/storage.ts";
@@ -35,17 +35,11 @@ export async function enterUserCode({ directory }: Oauth, entry: Entry): Promise
   const { found, wait } = await storage.write(async (tx) => {
     // Before anything is compared, so that of any number at once no more than the limit are.
     const wait = longestWait(await chargeAll(tx, [by_browser], now));
-    const giveBack = (...charges: readonly Charge[]) =>
-      chargeAll(
-        tx,
-        charges.map((charge) => ({ ...charge, cost: -1 })),
-        now,
-      );
     // What was not compared was no guess of the address, which others share.
-    if (wait !== undefined) await giveBack(...by_source);
+    if (wait !== undefined) await giveBackIn(tx, by_source, now);
     if (wait !== undefined || digests.length === 0) return { wait };
     const found = await selectByUserCode(tx.db, account_id, digests, instant(now));
-    if (found) await giveBack(by_browser, ...by_source);
+    if (found) await giveBackIn(tx, [by_browser, ...by_source], now);
     return { found };
   });
   if (wait !== undefined) throw refuse("too_many_attempts", { retry_after: wait });
