@@ -29,7 +29,7 @@ import { beganAt, checkGoesOn, type MayRefresh, mayRefresh } from "./login-goes-
 import { issueLoginIdToken } from "./login-id-token.ts";
 
 export interface Wanted {
-  /** Where it is asked; absent: at the account API, where clients show no more than an access token of theirs. */
+  /** Where it is asked; absent: at the account API, whose clients show an access token alone, and get no ID token. */
   readonly surface?: LoginSurface;
   /** Space-separated; absent: all that the login had. */
   readonly scope?: string | undefined;
@@ -39,8 +39,6 @@ export interface Wanted {
   readonly user_id?: string | undefined;
   /** Of the key that the tokens are to be bound to. */
   readonly proof?: Proof | undefined;
-  /** An ID token is wanted too. */
-  readonly id_token?: boolean;
 }
 
 export interface RefreshedTokens extends PersonTokens {
@@ -49,8 +47,8 @@ export interface RefreshedTokens extends PersonTokens {
 
 /**
  * A new access token and the next refresh token of a login, for the client that holds it; what the token says of its
- * client is whose login it is. Scopes are what the login had, the grant still gives and the person
- * still holds. An ID token comes with `openid` alone, to the client whose login it is: signing it is the dearest part.
+ * client is whose login it is. Scopes are what the login had, the grant still gives and the person still holds. An ID
+ * token comes at oauth/token, with `openid` alone, to the client whose login it is: signing it is the dearest part.
  *
  * @throws 400 invalid_grant; 400 invalid_scope for more than the login had; 400 invalid_target for another API; 403
  *   unauthorized_client.
@@ -79,31 +77,32 @@ export async function refreshLogin(
   );
   noteSeenAt(directory, issuing, login.user_id);
   const issued = { ...(await issueAccessToken(tokens, authorization, now)), refresh_token };
-  if (!wanted.id_token || issuing.id !== client.id || !authorization.scope.includes("openid")) return issued;
+  if (wanted.surface !== "oauth" || issuing.id !== client.id || !authorization.scope.includes("openid")) return issued;
   // OpenID Connect Core §12.2: of the same login and session, without its nonce.
   const said = { session_id: login.session_id };
   return { ...issued, id_token: await issueLoginIdToken(tokens, client, authorization, said, now) };
 }
 
 /**
- * Before the token is spent, or answered once more: whoever asked for too much asks again with the same one.
+ * What is refused before the token is spent, or answered once more: whoever asked for too much asks again with it.
  *
- * @returns what the client may refresh. @throws 400 invalid_grant, invalid_scope, invalid_target; 403 unauthorized_client at the account API, for a login that
- *   began at oauth/token: its client authenticates at each refresh (RFC 6749 §6), and may do so as its settings say; for a
- *   client that may refresh nothing by now; without a key, for one of another client that takes bound tokens alone by now.
+ * @returns what the client may refresh.
+ * @throws 400 invalid_grant, invalid_scope, invalid_target; 403 unauthorized_client.
  */
 async function checkAsked(
   directory: Directory,
   account: Account,
   client: Client,
   token: Secret,
-  { surface = "account", scope, audience, user_id, proof }: Wanted,
+  wanted: Wanted,
 ): Promise<MayRefresh> {
+  const { surface, scope, audience, user_id, proof } = wanted;
   const may = await mayRefresh(directory, account, client);
-  const asks_little = surface === "oauth" && scope === undefined && audience === undefined;
-  if (asks_little && (proof !== undefined || !may.others)) return may;
+  if (asksLittle(wanted, may)) return may;
   const login = await lookUpFamilyOf(directory, account.account_id, token);
+  // The rotation says what is wrong with it.
   if (!login || holderOf(login) !== client.id) return may;
+  // Its client authenticates at each refresh (RFC 6749 §6), and may do so as its settings say.
   if (surface !== "oauth" && (await beganAt(directory, account, client, login)) !== "account")
     throw refuse("unauthorized_client", {
       message: "The login began at oauth/token: refresh it there, where the client shows who it is.",
@@ -117,10 +116,15 @@ async function checkAsked(
   narrowScope(login.scope, scope);
   checkTarget(directory, account, login.audience, audience);
   if (login.client_id === client.id) return may;
+  // The client whose login it is may take bound tokens alone by now.
   const issuing = await lookUpClient(directory, account.account_id, login.client_id);
   if (issuing) checkBound(issuing, proof?.jkt);
   return may;
 }
+
+/** Nothing that could be refused: most of what oauth/token is asked for, which looks at the login once only. */
+const asksLittle = ({ surface, scope, audience, proof }: Wanted, { others }: MayRefresh): boolean =>
+  surface === "oauth" && scope === undefined && audience === undefined && (proof !== undefined || !others);
 
 async function continueLogin(
   directory: Directory,

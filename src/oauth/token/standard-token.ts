@@ -42,7 +42,7 @@ export async function standardToken(
     }
     case "refresh_token": {
       const client = await mayUse("refresh_token");
-      const wanted = { surface: "oauth", scope, audience, proof, id_token: true } as const;
+      const wanted = { surface: "oauth", scope, audience, proof } as const;
       return refreshLogin(oauth, client, required(body.refresh_token, "refresh_token"), facts, wanted);
     }
     case "client_credentials":
