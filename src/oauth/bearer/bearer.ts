@@ -15,7 +15,7 @@ import { isAccountApi } from "../../directory/grants/audience.ts";
 import { judgeClient } from "../../directory/judge.ts";
 import { heldNow } from "../../directory/scopes.ts";
 import { holdingOfProvider } from "../../directory/users/account-user.ts";
-import { errorDescription, type Refusal, refuse } from "../../errors.ts";
+import { errorDescription, type Refusal, refuse, unlessRefused } from "../../errors.ts";
 import type { Bearer, RouteContract } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { asymmetric_algs } from "../../secrets/public-key.ts";
@@ -244,18 +244,11 @@ async function checkPage(
 }
 
 /** As findAlive; undefined when it is none. */
-export async function lookUpToken(
+export const lookUpToken = (
   deps: Pick<Oauth, "directory" | "tokens">,
   account_id: string,
   token: string,
-): Promise<AccessToken | undefined> {
-  try {
-    return await findAlive(deps, account_id, token);
-  } catch (error) {
-    if ((error as Refusal).code === "invalid_token") return undefined;
-    throw error;
-  }
-}
+): Promise<AccessToken | undefined> => findAlive(deps, account_id, token).catch(unlessRefused("invalid_token"));
 
 function bearerOf(token: AccessToken): Bearer {
   const { account_id, subject_type, subject, pairwise_subject, client_id, client_uuid } = token;

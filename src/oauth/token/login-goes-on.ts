@@ -8,7 +8,7 @@ import { grantsOf } from "../../directory/grants/grants-of.ts";
 import { actsForAny, heldNow } from "../../directory/scopes.ts";
 import { lookUpUser } from "../../directory/users/find-user.ts";
 import type { User } from "../../directory/users/user.ts";
-import { Refusal, refuse } from "../../errors.ts";
+import { refuse, unlessRefused } from "../../errors.ts";
 import { checkProvider } from "../provider-stands.ts";
 import { type Family, type Login, type LoginSurface, surfaceOf } from "../refresh/family.ts";
 import { REFRESH_SCOPE, userinfoAudience } from "../scopes.ts";
@@ -78,13 +78,8 @@ export async function goesOn(
   if (there_alone && !holder.settings.grant_types.includes("refresh_token")) return false;
   const person = await lookUpUser(directory, account.account_id, family.user_id);
   if (!person) return false;
-  try {
-    await checkGoesOn(directory, account, issuing, family, person);
-    return true;
-  } catch (refusal) {
-    if (refusal instanceof Refusal && refusal.code === "invalid_grant") return false;
-    throw refusal;
-  }
+  const given = await checkGoesOn(directory, account, issuing, family, person).catch(unlessRefused("invalid_grant"));
+  return given !== undefined;
 }
 
 /** What the login may still have: of its grant's row, of the account's public grants, or nothing but userinfo. */
