@@ -14,7 +14,7 @@ import { isCode } from "../codes/code.ts";
 import { forgiveFirst, forgiveIn, type Guesser, giveBackGuess, orGiveBack, takeGuess } from "../guesses/guess.ts";
 import { inLine } from "../guesses/in-line.ts";
 import { enteredFrom } from "../messages/sms-limits.ts";
-import { passwordStands, shownKind } from "../passwords/password.ts";
+import { passwordStands, shownPassword } from "../passwords/password.ts";
 import type { AuthenticatedSubject } from "../subject.ts";
 import { knownUntil, useStatement } from "../used-tokens.ts";
 import { bindingChallenge } from "./challenge.ts";
@@ -75,7 +75,7 @@ async function compareFactor(
   const proof = await matchFactor(directory, request);
   if (!proof) throw await refuseFactor(directory, request);
   const { user_id, amr, password_set_at } = pending.subject;
-  const password = password_set_at && { kind: shownKind(amr), updated_at: password_set_at };
+  const password = shownPassword(amr, password_set_at);
   const done = await storage.write(async (tx) => {
     // The person before the password, in the order of whoever changes either.
     if (!(await holdLogin(tx, { account_id, user_id }, instant(shownAt(pending))))) return false;

@@ -88,8 +88,9 @@ export async function passwordStands(
   return rows.some(({ kind, updated_at }) => kind === shown.kind && updated_at === shown.updated_at);
 }
 
-/** Which of them a login showed, read off its amr (RFC 8176); a PIN may be as old as the password beside it. */
-export const shownKind = (amr: readonly string[]): PasswordKind => (amr.includes("pin") ? "pin" : "password");
+/** What a login showed, by its amr (RFC 8176), since a PIN may be as old as the password; undefined for neither. */
+export const shownPassword = (amr: readonly string[], set_at: Instant | undefined): ShownPassword | undefined =>
+  set_at ? { kind: amr.includes("pin") ? "pin" : "password", updated_at: set_at } : undefined;
 
 /** @throws 400 invalid_request. */
 export function checkNewPassword(text: Secret, kind: PasswordKind, path: string): void {

@@ -1,4 +1,4 @@
-import { passwordStands, type ShownPassword, shownKind } from "../../authentication/passwords/password.ts";
+import { passwordStands, type ShownPassword, shownPassword } from "../../authentication/passwords/password.ts";
 import type { AuthenticatedSubject } from "../../authentication/subject.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Client } from "../../directory/clients/client.ts";
@@ -56,7 +56,7 @@ export async function beginFamily(
     idle_expires_at: instant(now + settings.refresh_idle_lifetime * 1000),
     expires_at: instant(now + settings.refresh_lifetime * 1000),
   };
-  const password = password_set_at && { kind: shownKind(subject.amr), updated_at: password_set_at };
+  const password = shownPassword(subject.amr, password_set_at);
   const begun = password
     ? await storage.write((tx) => beginUnderPassword(tx, family, password))
     : await storage.hot(beginStatement, family);
