@@ -122,7 +122,7 @@ export async function refuseGuess(
     } else if (is_blamed) {
       await blameClient(tx, request);
     }
-    await recordRefused(tx, request, guess, reason);
+    await noteRefused(tx, request, guess, reason);
     return undefined;
   });
   if (wait !== undefined) return refuse("too_many_attempts", { retry_after: wait });
@@ -137,7 +137,7 @@ async function blameClient(tx: Transaction, { account, client, now }: Refused): 
   await chargeAll(tx, [{ ...ofClient, budget: "typable_pressure" }], now);
 }
 
-async function recordRefused(
+async function noteRefused(
   tx: Transaction,
   { account, client, actor, facts, now }: Refused,
   { kind, person }: Guess,

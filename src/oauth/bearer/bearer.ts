@@ -163,7 +163,7 @@ export async function findAlive(
   directory.revocations.checkAlive(account_id, subjectsOf(verified), verified);
   if (mayHaveLost(directory, account_id, verified)) await checkStillGiven(directory, account_id, verified);
   if (verified.partner_account !== undefined) await checkPartner(directory, verified, verified.partner_account);
-  if (verified.holds) await checkProvider(directory, verified, verified.holds);
+  if (verified.holds) await checkOwnProvider(directory, verified, verified.holds);
   return verified;
 }
 
@@ -176,7 +176,7 @@ async function asCounted(directory: Directory, token: AccessToken): Promise<Acce
 }
 
 /** What came of an ID token of the account's own provider ends when that is taken away, or another takes its place. */
-async function checkProvider(
+async function checkOwnProvider(
   directory: Directory,
   { account_id }: AccessToken,
   holds: readonly string[],
