@@ -16,20 +16,19 @@ import { spaceSeparated } from "../../oauth/space-separated.ts";
 import { reveal, type Secret } from "../../secrets/secret.ts";
 import { type Html, html } from "../html.ts";
 import { nameOf } from "../name-of.ts";
-import { PageParams, page_route, readerOf, sendPage } from "../page.ts";
+import { field, PageParams, page_route, readerOf, sendPage } from "../page.ts";
 import { isOwnForm } from "../same-site.ts";
 import type { Texts } from "../texts/texts.ts";
 
-const text = (maxLength = 2_048) => Type.Optional(Type.String({ maxLength }));
 const Parameters = Type.Object({
-  id_token_hint: text(8_192),
-  posted_hint: text(8_192),
-  client_id: text(),
-  post_logout_redirect_uri: text(),
-  state: text(),
-  logout_hint: text(),
-  ui_locales: text(),
-  confirm: text(10),
+  id_token_hint: field(8_192),
+  posted_hint: field(8_192),
+  client_id: field(),
+  post_logout_redirect_uri: field(),
+  state: field(),
+  logout_hint: field(),
+  ui_locales: field(),
+  confirm: field(10),
 });
 type Given = Static<typeof Parameters>;
 

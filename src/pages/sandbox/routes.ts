@@ -13,7 +13,7 @@ import { requestOwnPage } from "../../oauth/browser/own-page.ts";
 import { chargeRequest } from "../../oauth/charge-request.ts";
 import type { Oauth } from "../../oauth/oauth.ts";
 import { type Html, html } from "../html.ts";
-import { type Page, PageParams, page_route, readerOf, sendPage } from "../page.ts";
+import { field, type Page, PageParams, page_route, readerOf, sendPage } from "../page.ts";
 import { refuseForeignForm } from "../same-site.ts";
 import type { Texts } from "../texts/texts.ts";
 
@@ -30,7 +30,7 @@ export interface InboxMessage {
 /** Newest first; `to` null means every recipient. */
 export type ReadInbox = (account_id: string, to: string | null) => Promise<readonly InboxMessage[]>;
 
-const Query = Type.Object({ to: Type.Optional(Type.String({ maxLength: 320 })) });
+const Query = Type.Object({ to: field(320) });
 const scopes = ["admin:accounts", "read:accounts:/sandbox"];
 
 /** The sandbox inbox of a test account, for account users who may read it. */
