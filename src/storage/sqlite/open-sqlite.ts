@@ -1,6 +1,6 @@
 import { existsSync, realpathSync } from "node:fs";
 import { dirname } from "node:path";
-import { makeFolder } from "../../config.ts";
+import { makeFolder } from "../../config/make-folder.ts";
 import type { EngineStorage } from "../storage.ts";
 import { openCheckpointer } from "./checkpointer.ts";
 import { openSqliteFile, type SqliteFile } from "./connection.ts";
