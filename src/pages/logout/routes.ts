@@ -1,3 +1,10 @@
+/**
+ * OpenID Connect RP-Initiated Logout, for the browser: at once where an ID token shows whom it is about, else after a
+ * question.
+ *
+ * In: its parameters, which `oauth/logout` understands, and the sessions of the browser. Out: sessions that ended, and
+ * the browser on its way to the client where it may go there, else a page that says so.
+ */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { type Static, Type } from "typebox";
 import type { Session } from "../../authentication/sessions/session.ts";
@@ -41,7 +48,6 @@ interface Visit {
   readonly confirmed: boolean;
 }
 
-/** OpenID Connect RP-Initiated Logout: at once where an ID token shows whom it is about, else after a question. */
 export function logoutRoutes(app: App, oauth: Oauth): void {
   const { directory } = oauth;
   const endpointOf = (account_id: string) => `${issuerOf(directory.public_url, account_id)}/oauth/logout`;

@@ -1,3 +1,9 @@
+/**
+ * The sandbox inbox of a test account: what it would have sent, on a page.
+ *
+ * In: the browser's sessions, and perhaps a recipient. Out: messages, newest first, where one of the sessions is an
+ * account user's who may read them; else a way to log in, which comes back here.
+ */
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import type { Session } from "../../authentication/sessions/session.ts";
@@ -33,7 +39,6 @@ export type ReadInbox = (account_id: string, to: string | null) => Promise<reado
 const Query = Type.Object({ to: field(320) });
 const scopes = ["admin:accounts", "read:accounts:/sandbox"];
 
-/** The sandbox inbox of a test account, for account users who may read it. */
 export function sandboxPageRoutes(app: App, oauth: Oauth, readInbox: ReadInbox): void {
   const { directory } = oauth;
   const addressOf = (account_id: string) => `${issuerOf(directory.public_url, account_id)}/sandbox`;
