@@ -4,9 +4,8 @@
  * derives them; their rows are written in bulk, past the server.
  */
 import { execFileSync } from "node:child_process";
-import { randomBytes } from "node:crypto";
 import { sql } from "kysely";
-import { codeDigest, firstCode } from "../dist/authentication/codes/code.js";
+import { codeDigest, newChallenge } from "../dist/authentication/codes/code.js";
 import { newBrowser } from "../dist/authentication/sessions/session.js";
 import { beginSession } from "../dist/authentication/sessions/sessions.js";
 import { unknownPerson } from "../dist/authentication/verification/person.js";
@@ -145,17 +144,15 @@ function codeRow({ master_keys }, { account_id, id: client_id }, { format, lengt
   const user = userRow(account_id, now);
   const { email } = user;
   const person = known ? user.id : unknownPerson(master_keys, account_id, "customer", { type: "email", value: email });
-  const begun = { account_id, challenge_id: randomBytes(16), key_version: master_keys.current, format, length };
-  const { counter, code } = firstCode(master_keys, { ...begun, counter: 0 });
+  const { challenge, code } = newChallenge(master_keys, { account_id, format, length });
   const binding = { account_id, client_id, audience: AUDIENCE, person };
   const row = {
-    ...begun,
+    ...challenge,
     id: uuidv7(now),
     client_id,
     audience: AUDIENCE,
     person,
     user_id: known ? user.id : null,
-    counter,
     typed_digest: Buffer.from(codeDigest(master_keys, master_keys.current, binding, format, code)),
     guess_limit: 5,
     created_at: user.created_at,

@@ -1,6 +1,6 @@
+import { parseRange } from "./config/ranges.ts";
 import type { Config } from "./config.ts";
 import { smsUrlFault } from "./delivery/sms.ts";
-import { parseRange } from "./egress/egress.ts";
 import { reveal } from "./secrets/secret.ts";
 
 /** For `readConfig`. @returns the faults of settings that only their rooms can read. */

@@ -2,9 +2,8 @@
  * The settings of the process, read once from its environment. What is wrong or unknown stops the start with one line each,
  * all at once, naming variable and remedy. Values are never repeated in a fault: some hold secrets.
  */
-import { randomBytes } from "node:crypto";
-import { chmodSync, existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { resolve } from "node:path";
+import { readMasterKeys } from "./config/master-key.ts";
 import { misspelled } from "./config/misspelled.ts";
 import { type Secret, secret } from "./secrets/secret.ts";
 
@@ -115,7 +114,8 @@ export class ConfigError extends Error {
   }
 }
 
-type Fault = (variable: string, sentence: string) => void;
+/** What is wrong with a variable, in a sentence that goes on from its name. */
+export type Fault = (variable: string, sentence: string) => void;
 
 export function isSqlite(database_url: string): boolean {
   return database_url.startsWith("sqlite:");
@@ -157,13 +157,9 @@ export function readConfig(env: Environment, { generate = true, check = () => []
   const workers = integer(value("WORKERS"), "WORKERS", 1, 256, fault);
   if (workers > 1 && sqlite) fault("WORKERS", "must be 1 with SQLite. Use PostgreSQL for several processes.");
   const public_url = readPublicUrl(given("PUBLIC_URL"), port, fault);
-  const keys = readMasterKeys(
-    given("MASTER_KEY"),
-    given("MASTER_KEY_FILE"),
-    readable ? database_url : null,
-    generate,
-    fault,
-  );
+  const [inline, file] = [given("MASTER_KEY"), given("MASTER_KEY_FILE")];
+  const database = sqlite ? sqlitePath(database_url) : null;
+  const keys = readMasterKeys({ inline, file, database: readable ? database : undefined, generate }, fault);
   const smtp_url = given("SMTP_URL");
   const sms_url = given("SMS_URL");
   const mail_from = value("MAIL_FROM");
@@ -276,106 +272,4 @@ function checkMail(smtp_url: string | undefined, mail_from: string, fault: Fault
   }
   if (!SENDER.test(mail_from))
     fault("MAIL_FROM", "must be one address beside SMTP_URL, for example Example <login@example.com>.");
-}
-
-interface MasterKeySettings {
-  readonly master_keys: readonly Uint8Array[];
-  readonly master_key_file: string | null;
-}
-
-function readMasterKeys(
-  inline: string | undefined,
-  file: string | undefined,
-  database_url: string | null,
-  generate: boolean,
-  fault: Fault,
-): MasterKeySettings {
-  if (inline !== undefined && file !== undefined) fault("MASTER_KEY_FILE", "must not be set beside MASTER_KEY.");
-  const of = (name: string) => (sentence: string) => fault(name, sentence);
-  if (inline !== undefined) return { master_keys: parseKeys(inline, of("MASTER_KEY")), master_key_file: null };
-  if (file !== undefined) return { master_keys: readKeyFile(file, of("MASTER_KEY_FILE")), master_key_file: file };
-  if (database_url === null) return { master_keys: [], master_key_file: null };
-  if (!isSqlite(database_url)) {
-    fault(
-      "MASTER_KEY",
-      "is required with PostgreSQL: 32 random bytes in base64, for example from `openssl rand -base64 32`.",
-    );
-    return { master_keys: [], master_key_file: null };
-  }
-  const database = sqlitePath(database_url);
-  const path = join(dirname(database), "master.key");
-  // In this order: another process that starts now writes the key first.
-  const used = existsSync(database);
-  if (!existsSync(path)) {
-    if (used) {
-      fault(
-        "MASTER_KEY",
-        `is needed: ${database} is there already, and what it was sealed with is not. Set MASTER_KEY or MASTER_KEY_FILE as before, or put master.key back beside it.`,
-      );
-      return { master_keys: [], master_key_file: null };
-    }
-    if (!generate) return { master_keys: [], master_key_file: null };
-    try {
-      generateKey(path);
-    } catch (error) {
-      const { code = "unknown error" } = error as NodeJS.ErrnoException;
-      const remedy = "Make the folder writable for this user, or name another in DATABASE_URL.";
-      fault("MASTER_KEY", `is not set, and none can be written to ${dirname(path)}: ${code}. ${remedy}`);
-      return { master_keys: [], master_key_file: null };
-    }
-  }
-  const unusable = (sentence: string) => fault("MASTER_KEY", `is not set, and ${path} ${sentence}`);
-  return { master_keys: readKeyFile(path, unusable), master_key_file: path };
-}
-
-/** With those above it. Where there can be none, as below /proc, `recursive` of Node.js 20 never returns. */
-export function makeFolder(path: string): void {
-  if (existsSync(path)) return;
-  makeFolder(dirname(path));
-  try {
-    mkdirSync(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-  }
-}
-
-/** It has its name once it is whole, or never: two processes that start at once end up with the same key. */
-function generateKey(path: string): void {
-  makeFolder(dirname(path));
-  const draft = `${path}.${randomBytes(8).toString("hex")}`;
-  try {
-    writeFileSync(draft, `${randomBytes(32).toString("base64")}\n`, { mode: 0o600, flag: "wx", flush: true });
-    chmodSync(draft, 0o600);
-    linkSync(draft, path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-  } finally {
-    rmSync(draft, { force: true });
-  }
-}
-
-type Say = (sentence: string) => void;
-
-function readKeyFile(path: string, say: Say): readonly Uint8Array[] {
-  try {
-    return parseKeys(readFileSync(path, "utf8").trim(), say);
-  } catch (error) {
-    const { code = "unknown error" } = error as NodeJS.ErrnoException;
-    say(`cannot be read: ${code}. Check the path and its permissions.`);
-    return [];
-  }
-}
-
-/** In either alphabet of base64. Node.js would stop at the first `=`, and drop whatever stands behind it. */
-const KEY = /^[A-Za-z0-9+/_-]{43}=?$/;
-
-function parseKeys(text: string, say: Say): readonly Uint8Array[] {
-  // Files of an environment, as some programs read them, keep their quotes.
-  const entries = text.split(/[,\s"']+/).filter(Boolean);
-  if (entries.length === 0 || !entries.every((entry) => KEY.test(entry))) {
-    say(
-      "must hold 32 bytes in base64 for each version, one a line or separated by commas, for example from `openssl rand -base64 32`.",
-    );
-  }
-  return entries.map((entry) => Buffer.from(entry, "base64"));
 }

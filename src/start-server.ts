@@ -3,7 +3,6 @@
  * installs the hooks and starts the workers. Nothing else in the house does any of this.
  */
 
-import ipaddr from "ipaddr.js";
 import { adviceOn } from "./advice.ts";
 import { recordDeed } from "./audit/audit.ts";
 import { contactRoutes } from "./authentication/contact/routes.ts";
@@ -34,8 +33,9 @@ import { canonicalRecipient } from "./directory/users/canonical-recipient.ts";
 import type { EndLogins } from "./directory/users/remove-user.ts";
 import { userRoutes } from "./directory/users/routes.ts";
 import { type Documents, openDocuments } from "./egress/documents.ts";
-import { isWithin, openEgress, parseRange } from "./egress/egress.ts";
+import { openEgress } from "./egress/egress.ts";
 import { serveDocs, version } from "./http/docs.ts";
+import { trustOf } from "./http/forwarded.ts";
 import { type App, openHttp } from "./http/server.ts";
 import { type Readiness, systemRoutes } from "./http/system-routes.ts";
 import { budgetSweep, rememberedBudgetSweep, unclosedBudgetSweep } from "./limits/limits.ts";
@@ -285,12 +285,6 @@ async function mount(
   app.finishRoutes();
   await app.ready();
   return app;
-}
-
-function trustOf(proxies: readonly string[]): false | ((address: string) => boolean) {
-  if (proxies.length === 0) return false;
-  const ranges = proxies.map(parseRange);
-  return (text) => ipaddr.isValid(text) && isWithin(ranges, ipaddr.process(text));
 }
 
 async function readinessOf({ storage, directory }: Core, counts: Parts["counts"]): Promise<Readiness> {

@@ -33,7 +33,7 @@ export interface Directory {
   /** By `account uuid`: all live grants of a client. */
   readonly grants: Cache<readonly Grant[]>;
   readonly connections: Cache<readonly Connection[]>;
-  /** Of an account, what looks at all of its people; in lines of their own searches, and what people and clients are given. */
+  /** Lines in which work waits for its turn; the functions below say which an account has. */
   readonly inTurn: InTurn;
 }
 
@@ -64,6 +64,14 @@ export function openDirectory(options: DirectoryOptions): Directory {
  */
 export const searchInTurn = <T>({ inTurn }: Directory, account_id: string, search: () => Promise<T>): Promise<T> =>
   inTurn(`search ${account_id}`, search);
+
+/**
+ * One look at what all of an account's people hold at a time: each takes turns from everybody.
+ *
+ * @throws 503 temporarily_unavailable when too many wait.
+ */
+export const lookInTurn = <T>({ inTurn }: Directory, account_id: string, look: () => Promise<T>): Promise<T> =>
+  inTurn(`look ${account_id}`, look);
 
 /**
  * What somebody is given, while no role changes: by both it would be more than they may hold. One person, named by `who`,

@@ -1,7 +1,7 @@
 import type { Bearer } from "../http/contract.ts";
 import type { Account } from "./accounts/account.ts";
 import type { ClientSettings } from "./clients/settings.ts";
-import type { Directory } from "./directory.ts";
+import { type Directory, lookInTurn } from "./directory.ts";
 import { isAnAccountApi } from "./grants/audience.ts";
 import { checkHoldsAll, coverageOf } from "./scopes.ts";
 import type { Holders } from "./users/account-user.ts";
@@ -64,10 +64,9 @@ export async function checkMayStandFor(
 }
 
 /**
- * Outside of a transaction, since there may be any number of them: what they get meanwhile they could as well get after
- * it. One look at an account at a time, since each takes turns from everybody.
+ * Outside of a transaction, since they may be any number: what they get meanwhile they could as well get after it.
  *
- * @throws 403 insufficient_scope unless the bearer holds all that these account users hold.
+ * @throws 403 insufficient_scope unless the bearer holds all that these account users hold; 503, as `lookInTurn`.
  */
 export function checkHoldsTheirs(
   directory: Directory,
@@ -75,7 +74,7 @@ export function checkHoldsTheirs(
   bearer: Bearer,
   holders: Holders,
 ): Promise<void> {
-  return directory.inTurn(account_id, async () => {
+  return lookInTurn(directory, account_id, async () => {
     const isHeld = coverageOf(bearer.scope);
     for await (const held of pagesHeld(directory, account_id, holders)) checkMayAssign(bearer, held, isHeld);
   });

@@ -3,7 +3,7 @@ import { type AddressInfo, createServer as createSocketServer } from "node:net";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { egressFetch, isUnanswered, openEgress, parseRange } from "./egress.ts";
+import { egressFetch, isUnanswered, openEgress } from "./egress.ts";
 
 describe("requests that others name the address of", () => {
   let server: Server;
@@ -144,16 +144,5 @@ describe("requests that others name the address of", () => {
     const ends = asked.map((one) => expect(one).rejects.toThrow("in time"));
     const collecting = setInterval(collect, 100);
     await Promise.all(ends).finally(() => clearInterval(collecting));
-  });
-});
-
-describe("a range of addresses", () => {
-  it.each(["10", "10.0", "10/8", "167772160", "0xa.0.0.0/8", "012.0.0.1", "10.0.0.0/", "10.0.0.0/99", "/8", "home"])(
-    "is not written %s, which could be read as another",
-    (entry) => expect(() => parseRange(entry)).toThrow(`${entry} is no address range (CIDR)`),
-  );
-
-  it.each(["10.0.0.0/8", "10.1.2.3", "::1", "fd00::/8", "::ffff:10.0.0.1"])("is written %s", (entry) => {
-    expect(parseRange(entry)).toHaveLength(2);
   });
 });

@@ -11,12 +11,8 @@ import { request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 import { isIP, type LookupFunction } from "node:net";
 import ipaddr from "ipaddr.js";
+import { isWithin, parseRange, type Range } from "../config/ranges.ts";
 import { findAddresses, type Resolved } from "./names.ts";
-
-type Address = ipaddr.IPv4 | ipaddr.IPv6;
-
-/** The address that a range begins at, and how many of its bits count. */
-type Range = readonly [Address, number];
 
 export interface Egress {
   readonly allowed: readonly Range[];
@@ -26,22 +22,6 @@ export interface Egress {
 export function openEgress(allow: readonly string[]): Egress {
   return { allowed: allow.map((entry) => parseRange(entry)) };
 }
-
-/** @throws an Error naming the entry. */
-export function parseRange(entry: string): Range {
-  try {
-    // ipaddr.js takes 10 for 0.0.0.10.
-    if (!isIP(entry.replace(/\/.*$/, ""))) throw new Error("no address");
-    if (entry.includes("/")) return ipaddr.parseCIDR(entry);
-    const address = ipaddr.process(entry);
-    return [address, address.kind() === "ipv4" ? 32 : 128];
-  } catch {
-    throw new Error(`${entry} is no address range (CIDR)`);
-  }
-}
-
-export const isWithin = (ranges: readonly Range[], address: Address): boolean =>
-  ranges.some(([base, bits]) => base.kind() === address.kind() && address.match([base, bits] as never));
 
 export interface EgressRequest {
   readonly url: string;

@@ -1,16 +1,25 @@
 import type { IncomingMessage } from "node:http";
+import ipaddr from "ipaddr.js";
+import { isWithin, parseRange } from "../config/ranges.ts";
 
 /**
  * Spells `Forwarded` (RFC 7239) as `X-Forwarded-For`, which the framework reads, so that a proxy may send either; without
  * the ports that some proxies write beside the addresses. A proxy that writes one of them passes on what the client
  * wrote into the other, so where a request has both, they count as far as they say the same, from the nearest hop on.
- * Whether any of it counts is decided by TRUSTED_PROXIES, later.
+ * Whether any of it counts is decided by `trustOf`, later.
  */
 export function readForwarded({ headers }: IncomingMessage): void {
   const given = hopsOf(headers["x-forwarded-for"], withoutPort);
   const spelt = hopsOf(headers.forwarded, addressOf);
   const hops = given && spelt ? commonEnd(given, spelt) : (given ?? spelt);
   if (hops) headers["x-forwarded-for"] = hops.join(", ");
+}
+
+/** What the framework asks of each hop: whether it is one of TRUSTED_PROXIES. @throws as `parseRange`. */
+export function trustOf(proxies: readonly string[]): false | ((address: string) => boolean) {
+  if (proxies.length === 0) return false;
+  const ranges = proxies.map(parseRange);
+  return (text) => ipaddr.isValid(text) && isWithin(ranges, ipaddr.process(text));
 }
 
 /** No chain of proxies is longer; of more than that the nearest count, since whoever is further away may write any number. */

@@ -34,6 +34,9 @@ export const page_route = { surface: "oauth", public: true, page: true, cors: fa
 
 export const PageParams = Type.Object({ oid: Type.String({ maxLength: 9 }) });
 
+/** A parameter or field of a form that may be missing; without `maxLength` as long as an address may be. */
+export const field = (maxLength = 2_048) => Type.Optional(Type.String({ maxLength }));
+
 /** Whose page it is, and in which language it is read. @throws 404 not_found. */
 export async function readerOf(
   directory: Directory,

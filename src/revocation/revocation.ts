@@ -10,6 +10,7 @@
 import { refuse } from "../errors.ts";
 import { LONGEST_LIFETIME } from "../secrets/longest-token.ts";
 import { expirySweep } from "../storage/delete-expired.ts";
+import { slices } from "../storage/pages.ts";
 import { type Instant, instant, type Storage, type Transaction } from "../storage/storage.ts";
 import { DeadSubjects } from "./dead-subjects.ts";
 import { EndedLogins, endedLogins, type Login } from "./ended-logins.ts";
@@ -173,9 +174,9 @@ async function write(
 ): Promise<void> {
   const [revoked_at, expires_at] = [instant(now), instant(now + TOKENS_LIVE)];
   const ordered = [...new Set(subjects)].sort();
-  for (const some of slices(ordered)) await insertRevocations(tx.db, account_id, some, revoked_at, expires_at);
+  for (const some of slices(ordered, SLICE)) await insertRevocations(tx.db, account_id, some, revoked_at, expires_at);
   const sids = ordered.filter((subject) => subject.startsWith("sid:")).map((subject) => subject.slice(4));
-  for (const some of slices(sids)) await authorizationsEnd?.(tx, account_id, some, revoked_at);
+  for (const some of slices(sids, SLICE)) await authorizationsEnd?.(tx, account_id, some, revoked_at);
   tx.onDisk(() => {
     for (const subject of subjects) note({ account_id, subject, expires_at });
   });
@@ -200,9 +201,5 @@ function repeat(read: () => Promise<void>, every: number, failed: (error: unknow
 
 /** As many as one statement takes, however much each of them ends. */
 const SLICE = 500;
-
-function* slices(all: readonly string[]): Generator<readonly string[]> {
-  for (let from = 0; from < all.length; from += SLICE) yield all.slice(from, from + SLICE);
-}
 
 export const revocationSweep = expirySweep("revocations", { table: "revocations", key: ["subject"] });

@@ -1,5 +1,5 @@
 import { type RawBuilder, sql } from "kysely";
-import { inPages } from "./pages.ts";
+import { inPages, slices } from "./pages.ts";
 import type { Database } from "./storage.ts";
 import type { Tables } from "./tables.ts";
 
@@ -93,9 +93,8 @@ const BOUND = 500;
 
 /** Conditions that together name every row that goes, each for a statement of its own. */
 function* conditionsOf({ by = ["id"] }: Erasure, values: readonly string[]): Generator<RawBuilder<boolean>> {
-  for (let from = 0; from < values.length; from += BOUND) {
-    const some = sql.join(values.slice(from, from + BOUND));
-    const each = by.map((column) => sql`${sql.ref(column)} in (${some})`);
+  for (const some of slices(values, BOUND)) {
+    const each = by.map((column) => sql`${sql.ref(column)} in (${sql.join(some)})`);
     yield sql<boolean>`(${sql.join(each, sql` or `)})`;
   }
 }

@@ -1,5 +1,5 @@
 import { rowOf } from "./by-key.ts";
-import { inputOf } from "./set-form.ts";
+import { setForm } from "./set-form.ts";
 import type { Bindable, HotStatement } from "./storage.ts";
 
 interface Named {
@@ -38,7 +38,11 @@ export function insertOnce<R extends Named & Readonly<Record<keyof R, Bindable>>
   const types = Object.entries(columns) as [keyof R & string, "text" | "bigint" | "bytea"][];
   const names = types.map(([column]) => column);
   const into = `insert into ${table} (${names.join(", ")})`;
-  const place = (column: keyof R & string) => `?${names.indexOf(column) + 1}`;
+  const form = setForm(
+    names,
+    names.filter((column) => columns[column] === "bigint"),
+  );
+  const { place, field } = form;
   const places = types.map(([column, type]) => (type === "bytea" ? `unhex(${place(column)})` : place(column)));
   const fields = types.map(([column, type]) => (type === "bytea" ? `decode(${column}, 'hex')` : column));
   const values = holding
@@ -53,8 +57,8 @@ export function insertOnce<R extends Named & Readonly<Record<keyof R, Bindable>>
           cross join lateral (
             select ${rowOf(
               `${holding.table} h`,
-              { account_id: "i.account_id", id: `i.${holding.by}` },
-              holding.such("h", (column) => `i.${column}`),
+              { account_id: "i.account_id", id: field(holding.by) },
+              holding.such("h", field),
             )}
             for share of h
           ) held
@@ -65,9 +69,9 @@ export function insertOnce<R extends Named & Readonly<Record<keyof R, Bindable>>
     source,
     mode: { kind: "spending" },
     key: ({ account_id, id }) => `${account_id} ${id}`,
-    sqlite: (db, row) => db.run(sqlite, ...names.map((column) => row[column])) === 1,
+    sqlite: (db, row) => db.run(sqlite, ...form.values(row)) === 1,
     postgres: {
-      text: `with ${inputOf(types.map(([column, type]) => [column, type === "bytea" ? "text" : type]))},
+      text: `with ${form.input},
       ${held}
       written as (
         ${into} select ${fields.join(", ")} from ${holding ? "held" : "input"} order by account_id, id
@@ -77,7 +81,7 @@ export function insertOnce<R extends Named & Readonly<Record<keyof R, Bindable>>
       select w.id is not null as written
       from input i left join written w on w.account_id = i.account_id and w.id = i.id
       order by i.n`,
-      parameters: (rows) => names.map((column) => rows.map((row) => row[column])),
+      parameters: form.parameters,
       answers: (rows) => rows.map(({ written }) => written === true),
     },
   };

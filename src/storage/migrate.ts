@@ -7,7 +7,8 @@ import { closeSync, existsSync, openSync, readdirSync, readFileSync } from "node
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import pg from "pg";
-import { isSqlite, makeFolder, sqlitePath } from "../config.ts";
+import { makeFolder } from "../config/make-folder.ts";
+import { isSqlite, sqlitePath } from "../config.ts";
 import type { SqliteFile } from "./sqlite/connection.ts";
 
 const FOLDER = fileURLToPath(new URL("./migrations/", import.meta.url));

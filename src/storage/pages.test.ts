@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { inPages } from "./pages.ts";
+import { inPages, slices } from "./pages.ts";
 
 it("whoever reads by pages lets the event loop turn before each further one", async () => {
   let turns = 0;
@@ -14,4 +14,9 @@ it("whoever reads by pages lets the event loop turn before each further one", as
   over = true;
   expect(seen).toHaveLength(4);
   expect(seen).toEqual([...new Set(seen)]);
+});
+
+it("a list comes in parts, in its order", () => {
+  expect([...slices([1, 2, 3, 4, 5], 2)]).toEqual([[1, 2], [3, 4], [5]]);
+  expect([...slices([], 2)]).toEqual([]);
 });

@@ -1,6 +1,11 @@
 /** The event loop turns: SQLite answers without that, and so do streams that nobody slows down. */
 export const nextTurn = (): Promise<void> => new Promise((turn) => setImmediate(turn));
 
+/** A list in parts of `size`, in its order; the last may be shorter. Of an empty list nothing. */
+export function* slices<T>(all: readonly T[], size: number): Generator<readonly T[]> {
+  for (let from = 0; from < all.length; from += size) yield all.slice(from, from + size);
+}
+
 /**
  * Rows by pages: of any number of them no more than a page lies in memory, and the event loop turns in between.
  *

@@ -1,5 +1,18 @@
-/** A column of what hot statements are asked: its name, and its type on PostgreSQL. */
-export type Column<N extends string = string> = readonly [name: N, type: "text" | "bigint"];
+import type { Bindable } from "./storage.ts";
+
+/** What a hot statement is asked, by its columns: how its two bodies name them, and what they are given. */
+export interface SetForm<N extends string> {
+  /** SQL for PostgreSQL: all inputs of a batch as the table `input`, numbered by `n`, out of one array a column. */
+  readonly input: string;
+  /** A column in PostgreSQL's body, where the table is called `i`. */
+  field(column: N): string;
+  /** A column in SQLite's body. */
+  place(column: N): string;
+  /** What SQLite's body is given of one input, column by column. */
+  values(input: Readonly<Record<N, Bindable>>): readonly Bindable[];
+  /** What PostgreSQL's is given: an array a column. */
+  parameters(inputs: readonly Readonly<Record<N, Bindable>>[]): readonly (readonly Bindable[])[];
+}
 
 /**
  * SQL for PostgreSQL, of what comes out of arrays by its number `n`: has it believed that there is one, as there mostly is. Else
@@ -7,10 +20,18 @@ export type Column<N extends string = string> = readonly [name: N, type: "text" 
  */
 export const ONE = "n between 1 and 1000000";
 
-/** SQL for PostgreSQL: all inputs of a batch as the table `input`, numbered by `n`, out of one array a column. */
-export const inputOf = (columns: readonly Column[]): string =>
-  `input as materialized (
-    select * from unnest(${columns.map(([, type], index) => `$${index + 1}::${type}[]`).join(", ")})
-      with ordinality as input (${columns.map(([name]) => name).join(", ")}, n)
+/** Columns are texts on PostgreSQL, save those that are named as `integers`. */
+export function setForm<N extends string>(columns: readonly N[], integers: readonly NoInfer<N>[] = []): SetForm<N> {
+  const arrays = columns.map((name, index) => `$${index + 1}::${integers.includes(name) ? "bigint" : "text"}[]`);
+  return {
+    input: `input as materialized (
+    select * from unnest(${arrays.join(", ")})
+      with ordinality as input (${columns.join(", ")}, n)
     where ${ONE}
-  )`;
+  )`,
+    field: (column) => `i.${column}`,
+    place: (column) => `?${columns.indexOf(column) + 1}`,
+    values: (input) => columns.map((column) => input[column]),
+    parameters: (inputs) => columns.map((column) => inputs.map((input) => input[column])),
+  };
+}

@@ -284,10 +284,14 @@ describeOnBothEngines("openid-client", (engine) => {
     const tokens = await client.authorizationCodeGrant(config, await log(), checks, undefined, { DPoP: mine.DPoP });
     expect(tokens.token_type).toBe("dpop");
     expect((await client.fetchUserInfo(config, tokens.access_token, user.id, { DPoP: mine.DPoP })).sub).toBe(user.id);
+    const refused = (scheme: string) => ({
+      status: 401,
+      cause: [{ scheme, parameters: { error: "invalid_token" } }],
+    });
     await expect(
       client.fetchUserInfo(config, tokens.access_token, user.id, { DPoP: theirs.DPoP }),
-    ).rejects.toBeDefined();
-    await expect(client.fetchUserInfo(config, tokens.access_token, user.id)).rejects.toBeDefined();
+    ).rejects.toMatchObject(refused("dpop"));
+    await expect(client.fetchUserInfo(config, tokens.access_token, user.id)).rejects.toMatchObject(refused("bearer"));
     const refresh = tokens.refresh_token ?? "";
     await expect(client.refreshTokenGrant(config, refresh, {}, { DPoP: theirs.DPoP })).rejects.toMatchObject({
       error: "invalid_grant",

@@ -1,7 +1,6 @@
 /** Rows that a redemption needs, written straight into the tables: a client with a grant, a user, and codes of any kind. */
-import { randomBytes } from "node:crypto";
 import { auditEvent } from "../../src/audit/audit.ts";
-import { type CodeFormat, codeDigest, firstCode } from "../../src/authentication/codes/code.ts";
+import { type CodeFormat, codeDigest, newChallenge } from "../../src/authentication/codes/code.ts";
 import { windowEnds } from "../../src/authentication/verification/guess-window.ts";
 import { type RedeemInput, redeemStatement } from "../../src/authentication/verification/redeem-statement.ts";
 import { hex } from "../../src/secrets/digest.ts";
@@ -95,14 +94,8 @@ export async function insertCode(
     lifetime: 600_000,
     ...fields,
   };
-  const challenge = {
-    account_id: login.account_id,
-    challenge_id: randomBytes(16),
-    key_version: test_keys.current,
-    format: all.format,
-    length: all.length,
-  };
-  const { counter, code } = firstCode(test_keys, { ...challenge, counter: 0 });
+  const { format, length } = all;
+  const { challenge, code } = newChallenge(test_keys, { account_id: login.account_id, format, length });
   const id = uuidv7(all.created_at);
   const binding = { account_id: login.account_id, client_id, audience: login.audience, person: all.person };
   const digest = codeDigest(test_keys, test_keys.current, binding, all.format, code);
@@ -117,7 +110,6 @@ export async function insertCode(
         person: all.person,
         user_id: all.user_id,
         connections: all.connections,
-        counter,
         typed_digest: all.format === "link" ? null : digest,
         link_digest: all.format === "link" ? digest : null,
         signup: all.signup,

@@ -8,6 +8,7 @@
  *
  * In: a row's `Challenge`, or what somebody typed. Out: the code as a `Secret`, or its classification and lookup digests.
  */
+import { randomBytes } from "node:crypto";
 import { base64url, hmac, hmacHex, sameBytes } from "../../secrets/digest.ts";
 import type { MasterKeys } from "../../secrets/master-keys.ts";
 import { optionalSecret, reveal, type Secret, secret } from "../../secrets/secret.ts";
@@ -49,6 +50,16 @@ export function deriveCode(
   const key = keys.derive(key_version, account_id, "code");
   const bytes = hmac(key, VERSION, account_id, challenge_id, rendering, String(counter));
   return optionalSecret(formatBytes(bytes, rendering, length));
+}
+
+/** One of its own for each code: under the current key, with the first counter that gives a code; and that code. */
+export function newChallenge(
+  keys: MasterKeys,
+  like: Pick<Challenge, "account_id" | "format" | "length">,
+): { readonly challenge: Challenge; readonly code: Secret } {
+  const begun = { ...like, challenge_id: randomBytes(16), key_version: keys.current, counter: 0 };
+  const { counter, code } = firstCode(keys, begun);
+  return { challenge: { ...begun, counter }, code };
 }
 
 /** The first counter from `challenge.counter` on that gives a code, with that code. */

@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { recordDeed } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
@@ -13,7 +13,7 @@ import { chargeAll, longestWait, takeBudgets } from "../../limits/limits.ts";
 import { sourceSubject } from "../../limits/source.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
-import { firstCode, isCode } from "../codes/code.ts";
+import { isCode, newChallenge } from "../codes/code.ts";
 import { forgiveIn, type Guesser, orGiveBack, takeGuess } from "../guesses/guess.ts";
 import { inLine } from "../guesses/in-line.ts";
 import { enqueueMessage, noCode } from "../messages/enqueue-message.ts";
@@ -72,15 +72,10 @@ export async function sendContactCode(directory: Directory, contact: ContactRequ
   const target = identifier.value;
   checkLeaves(contact, leftFor(contact, target));
   const now = storage.now();
-  const begun = {
-    ...{ account_id, challenge_id: randomBytes(16), key_version: master_keys.current, length: CONTACT_CODE_LENGTH },
-    format: "numeric" as const,
-    counter: 0,
-  };
-  const { counter } = firstCode(master_keys, begun);
   const times = { created_at: instant(now), expires_at: instant(now + CONTACT_LIFETIME) };
-  const { format, ...parts } = begun;
-  const another: ContactChallenge = { ...parts, counter, user_id: user.id, field, value: target, ...times };
+  const like = { account_id, format: "numeric", length: CONTACT_CODE_LENGTH } as const;
+  const { format, ...parts } = newChallenge(master_keys, like).challenge;
+  const another: ContactChallenge = { ...parts, user_id: user.id, field, value: target, ...times };
   const standing = field === "phone_number" && target === user.phone_number && user.phone_verified_at ? "known" : "new";
   const recipient = await recipientOf(strategyOf(field), target, account, standing);
   await chargeContact(directory, { account, user }, identifier, caller, now);

@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { type RequestFacts, recordDeed } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import { actorFrom } from "../../directory/actor.ts";
@@ -9,12 +9,11 @@ import type { Charge } from "../../limits/budgets.ts";
 import { chargeAll, longestWait, spendBudget } from "../../limits/limits.ts";
 import { sourceSubject } from "../../limits/source.ts";
 import { base64url } from "../../secrets/digest.ts";
-import type { MasterKeys } from "../../secrets/master-keys.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { sealTicket } from "../../secrets/ticket.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
 import type { Authentication } from "../authentication.ts";
-import { type Challenge, firstCode } from "../codes/code.ts";
+import { type Challenge, newChallenge } from "../codes/code.ts";
 import { type CodeMessage, enqueueMessage } from "../messages/enqueue-message.ts";
 import { type Recipient, recipientOf } from "../messages/recipient.ts";
 import { type Reach, reached } from "../messages/sms-limits.ts";
@@ -73,7 +72,9 @@ export async function challengeFactor(
   if (target === null && !unproved) throw refuse("not_found", { message: `There is no second factor by ${channel}.` });
   const standing = unproved ? "known" : "own";
   const recipient = await recipientOf(channel, target, account, standing);
-  const challenge = newChallenge(master_keys, account_id, pending, { channel, target });
+  const { challenge_id, key_version, counter } = newChallenge(master_keys, bindingCode(account_id)).challenge;
+  const parts = { challenge_id: base64url(challenge_id), key_version, counter };
+  const challenge: OobChallenge = { login_id: pending.id, channel, target, ...parts };
   await (unproved ? chargeAsker : chargeSender)(directory, request);
   await storage.write(async (tx) => {
     // Whoever only knows a name spends nothing of what its owner may have sent, nor is told what that is.
@@ -127,23 +128,13 @@ function nextChannel(account: Account, { first }: PendingLogin, channels: Readon
   throw refuse("not_found", { message: "There is no second factor by sms or email that differs from the first." });
 }
 
-function newChallenge(
-  keys: MasterKeys,
-  account_id: string,
-  { id }: PendingLogin,
-  to: Pick<OobChallenge, "channel" | "target">,
-): OobChallenge {
-  const challenge_id = base64url(randomBytes(16));
-  const begun = { login_id: id, ...to, challenge_id, key_version: keys.current, counter: 0 };
-  const { counter } = firstCode(keys, bindingChallenge(account_id, begun));
-  return { ...begun, counter };
-}
+/** What every binding code is like. */
+const bindingCode = (account_id: string) => ({ account_id, format: "numeric", length: BINDING_LENGTH }) as const;
 
 /** What the binding code is derived from. */
 export function bindingChallenge(account_id: string, challenge: OobChallenge): Challenge {
   const { challenge_id, key_version, counter } = challenge;
-  const bytes = Buffer.from(challenge_id, "base64url");
-  return { account_id, challenge_id: bytes, key_version, counter, format: "numeric", length: BINDING_LENGTH };
+  return { ...bindingCode(account_id), challenge_id: Buffer.from(challenge_id, "base64url"), key_version, counter };
 }
 
 async function send(

@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import { inPages } from "../../storage/pages.ts";
+import { inPages, slices } from "../../storage/pages.ts";
 import type { Database } from "../../storage/storage.ts";
 import { columns, type SessionEndings } from "../../storage/tables.ts";
 
@@ -80,11 +80,7 @@ function ofWhom(
 const SLICE = 500;
 
 export async function insertEndings(db: Database, endings: readonly Ending[]): Promise<void> {
-  for (let from = 0; from < endings.length; from += SLICE)
-    await db
-      .insertInto("session_endings")
-      .values(endings.slice(from, from + SLICE))
-      .execute();
+  for (const some of slices(endings, SLICE)) await db.insertInto("session_endings").values(some).execute();
 }
 
 /** Of one account. */

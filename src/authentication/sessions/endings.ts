@@ -13,6 +13,7 @@ import type { Directory } from "../../directory/directory.ts";
 import { hostOf } from "../../egress/documents.ts";
 import { enqueue } from "../../outbox/outbox.ts";
 import type { Sweep } from "../../storage/janitor.ts";
+import { nextTurn } from "../../storage/pages.ts";
 import { instant, type Storage, type Transaction } from "../../storage/storage.ts";
 import {
   deleteEndings,
@@ -110,7 +111,7 @@ async function walkThrough(directory: Directory, whose: Whose): Promise<void> {
   let until = performance.now() + PATIENCE;
   while (performance.now() < until) {
     while ((await nextPage(directory, whose)) > 0) {
-      await new Promise((turn) => setImmediate(turn));
+      await nextTurn();
       until = performance.now() + PATIENCE;
     }
     if (!(await isLeft(directory.storage.read, whose))) return;

@@ -37,7 +37,9 @@ export interface CodeNaming extends Omit<Naming, "client"> {
  * @returns undefined when nothing names a client.
  * @throws 400 invalid_request, as naming a person does.
  */
-export async function lookUpCodeClient(directory: Directory, naming: CodeNaming): Promise<string | undefined> {
+export async function lookUpCodeClient(directory: Directory, asked: CodeNaming): Promise<string | undefined> {
+  // By which name an audience is asked for does not matter: codes are bound to one.
+  const naming = { ...asked, audience: canonicalAudience(asked.account, directory.public_url, asked.audience) };
   const presented = normaliseCode(naming.verification_code);
   return (
     (await ofDigest(directory, naming, presented)) ??
@@ -47,13 +49,12 @@ export async function lookUpCodeClient(directory: Directory, naming: CodeNaming)
 }
 
 async function ofDigest(
-  { storage, master_keys, public_url }: Directory,
-  { account, audience }: CodeNaming,
+  { storage, master_keys }: Directory,
+  { account: { account_id }, audience }: CodeNaming,
   { kind, code }: PresentedCode,
 ): Promise<string | undefined> {
   if (kind !== "typable" && kind !== "link") return undefined;
-  const { account_id } = account;
-  const binding = { account_id, client_id: "", audience: canonicalAudience(account, public_url, audience), person: "" };
+  const binding = { account_id, client_id: "", audience, person: "" };
   const digests = master_keys.versions.map((version) => codeDigest(master_keys, version, binding, kind, code));
   const column = kind === "link" ? "link_digest" : "typed_digest";
   return selectClientOfDigest(storage.read, account_id, column, digests);
@@ -116,17 +117,16 @@ const wasAlive = ({ is_redeemed, format, spent_at }: WaitingCode) =>
 
 /** What has not expired of an identifier's codes, by every name that codes know its person by, where the caller may act for the client. */
 async function codesOf(
-  { storage, master_keys, public_url }: Directory,
-  { account, audience, own, mayActFor, isRedeemedFor, now }: CodeNaming,
+  { storage, master_keys }: Directory,
+  { account: { account_id }, audience, own, mayActFor, isRedeemedFor, now }: CodeNaming,
   type: UserType,
   identifier: Identifier,
   first: PresentedCode["kind"],
 ): Promise<readonly WaitingCode[]> {
-  const { account_id } = account;
   const found = await findPerson(storage.read, master_keys, account_id, type, identifier);
   const persons = [found.id];
   if (identifier.type !== "user_id") persons.push(formerPerson(master_keys, account_id, type, identifier, found));
-  const about = { account_id, audience: canonicalAudience(account, public_url, audience), persons };
+  const about = { account_id, audience, persons };
   const codes = await selectCodesOfPerson(storage.read, { ...about, first, own: own?.id }, instant(now));
   const theirs = codes.filter(({ client_id }) => mayActFor(client_id));
   const redeemed = new Map<string, boolean>();
@@ -137,11 +137,10 @@ async function codesOf(
 }
 
 /** Whether a code is these digits, and would be redeemed. */
-function isOf({ master_keys, public_url }: Directory, { account, audience: named }: CodeNaming, digits: Secret) {
-  const audience = canonicalAudience(account, public_url, named);
+function isOf({ master_keys }: Directory, { account: { account_id }, audience }: CodeNaming, digits: Secret) {
   return ({ client_id, person, typed_digest, is_redeemed }: WaitingCode): boolean => {
     if (!is_redeemed) return false;
-    const binding = { account_id: account.account_id, client_id, audience, person };
+    const binding = { account_id, client_id, audience, person };
     const digests = master_keys.versions.map((version) => codeDigest(master_keys, version, binding, "numeric", digits));
     return typed_digest !== null && digests.some((digest) => sameBytes(digest, typed_digest));
   };

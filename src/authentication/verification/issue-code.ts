@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import type { Directory } from "../../directory/directory.ts";
@@ -11,9 +10,9 @@ import {
   type CodeFormat,
   codeDigest,
   deriveCode,
-  firstCode,
   LINK_LENGTH,
   LONG_TYPABLE_LENGTH,
+  newChallenge,
   TYPABLE_LENGTH,
 } from "../codes/code.ts";
 import { type CodeRow, insertCode } from "./store.ts";
@@ -51,21 +50,19 @@ export async function issueCode(db: Database, { master_keys }: Directory, input:
   const { account, client, audience, person, format, now } = input;
   const { account_id, settings } = account;
   const length = await lengthOf(db, input);
-  const begun = { account_id, challenge_id: randomBytes(16), key_version: master_keys.current, format, length };
-  const { counter, code } = firstCode(master_keys, { ...begun, counter: 0 });
+  const { challenge, code } = newChallenge(master_keys, { account_id, format, length });
   const binding = { account_id, client_id: client.id, audience, person };
   const digest = (kind: CodeFormat, text: Secret) =>
     Buffer.from(codeDigest(master_keys, master_keys.current, binding, kind, text));
-  const link = format === "link" ? code : linkOf(input, () => deriveCode(master_keys, { ...begun, counter }, "link"));
+  const link = format === "link" ? code : linkOf(input, () => deriveCode(master_keys, challenge, "link"));
   const row: CodeRow = {
-    ...begun,
+    ...challenge,
     id: uuidv7(now),
     client_id: client.id,
     audience,
     person,
     user_id: input.user_id,
     connections: input.connection,
-    counter,
     typed_digest: format === "link" ? null : digest(format, code),
     link_digest: link ? digest("link", link) : null,
     signup: input.signup ? 1 : 0,

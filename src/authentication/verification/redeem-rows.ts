@@ -1,37 +1,20 @@
 import { clientLives, grantLives } from "../../directory/lives.ts";
-import { inputOf, ONE } from "../../storage/set-form.ts";
+import { ONE, setForm } from "../../storage/set-form.ts";
 import type { Bindable, Row } from "../../storage/storage.ts";
 import type { FoundCode, FoundUser, RedeemAnswer, RedeemInput } from "./redeem-statement.ts";
 
 /** What a redemption sends; the digests follow, since an input has several. */
-const INPUT = Object.entries({
-  kind: "text",
-  account_id: "text",
-  client_id: "text",
-  audience: "text",
-  grant_id: "text",
-  person: "text",
-  former: "text",
-  length: "bigint",
-  connection: "text",
-  attempt: "text",
-  signup: "bigint",
-  now: "text",
-  remembered: "text",
-  guess_limit: "bigint",
-  window_ends: "text",
-  event_id: "text",
-  action: "text",
-  outcome: "text",
-  actor: "text",
-  context: "text",
-} as const);
-
-const after = INPUT.length;
+const columns = [
+  ...(["kind", "account_id", "client_id", "audience", "grant_id", "person", "former", "length"] as const),
+  ...(["connection", "attempt", "signup", "now", "remembered", "guess_limit", "window_ends"] as const),
+  ...(["event_id", "action", "outcome", "actor", "context"] as const),
+] as const;
+const form = setForm(columns, ["length", "signup", "guess_limit"]);
+const after = columns.length;
 
 /** CTEs that every redemption begins with. */
 export const INPUT_POSTGRES = `
-${inputOf(INPUT)},
+${form.input},
 digest as materialized (
   select * from unnest($${after + 1}::bigint[], $${after + 2}::bytea[]) as digest (n, digest)
   where ${ONE}
@@ -62,31 +45,15 @@ export const USER_COLUMNS = `u.id as live_user_id, u.email as user_email, u.emai
   u.phone_verified_at, u.name as user_name, u.second_factor`;
 
 export function parametersOf(inputs: readonly RedeemInput[]): readonly (readonly Bindable[])[] {
-  const rows = inputs.map((input) => [
-    input.kind,
-    input.account_id,
-    input.client_id,
-    input.audience,
-    input.grant_id,
-    input.person,
-    input.former,
-    input.length,
-    input.connection,
-    input.attempt,
-    input.signup ? 1 : 0,
-    input.now,
-    input.remembered,
-    input.guess_limit,
-    input.window_ends.join(" "),
-    input.event.id,
-    input.event.action,
-    input.event.outcome,
-    input.event.actor,
-    input.event.context,
-  ]);
-  const columns = INPUT.map((_, column) => rows.map((row) => row[column] ?? null));
+  const rows = inputs.map(({ event, ...input }) => ({
+    ...event,
+    ...input,
+    event_id: event.id,
+    signup: input.signup ? 1 : 0,
+    window_ends: input.window_ends.join(" "),
+  }));
   const digests = inputs.flatMap((input, index) => input.digests.map((digest) => ({ n: index + 1, digest })));
-  return [...columns, digests.map(({ n }) => n), digests.map(({ digest }) => `\\x${digest}`)];
+  return [...form.parameters(rows), digests.map(({ n }) => n), digests.map(({ digest }) => `\\x${digest}`)];
 }
 
 /** The first row of each input decides; rows are ordered by their input's place. */

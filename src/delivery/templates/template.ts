@@ -1,3 +1,9 @@
+/**
+ * What messages say, a file a language; `languages.ts` finds the one for a person.
+ *
+ * In: a client's name, a code, and for how many minutes it works. Out: plain text, of which `render.ts` makes a mail,
+ * escaped, or an SMS.
+ */
 import type { MessagePurpose } from "../delivery.ts";
 
 export interface Words {
@@ -8,7 +14,7 @@ export interface Words {
   readonly sms?: (client: string, code: string) => string;
 }
 
-/** What one language has to say. Every function gets plain text and returns plain text; escaping is the renderer's. */
+/** What one language has to say; every function gets plain text, too. */
 export interface Template {
   /** BCP 47 */
   readonly language: string;

@@ -235,18 +235,17 @@ export async function updateSecretsEnd(
   not_after: Instant,
   now: Instant,
 ): Promise<void> {
-  const ofClient = { account_id, client_id };
   await db
     .updateTable("client_secrets")
     .set({ not_after })
-    .where("account_id", "=", ofClient.account_id)
-    .where("client_id", "=", ofClient.client_id)
+    .where("account_id", "=", account_id)
+    .where("client_id", "=", client_id)
     .where((eb) => eb.or([eb("not_after", "is", null), eb("not_after", ">", not_after)]))
     .execute();
   await db
     .deleteFrom("client_secrets")
-    .where("account_id", "=", ofClient.account_id)
-    .where("client_id", "=", ofClient.client_id)
+    .where("account_id", "=", account_id)
+    .where("client_id", "=", client_id)
     .where("not_after", "<=", now)
     .execute();
 }

@@ -7,7 +7,7 @@
  */
 import { accessSync, constants, existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { makeFolder } from "../../config.ts";
+import { makeFolder } from "../../config/make-folder.ts";
 import { unlessRefused } from "../../errors.ts";
 import { reveal, type Secret, secret } from "../../secrets/secret.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";

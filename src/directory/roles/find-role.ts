@@ -1,5 +1,5 @@
 import { noSuch } from "../../errors.ts";
-import { inPages, nextTurn } from "../../storage/pages.ts";
+import { inPages, nextTurn, slices } from "../../storage/pages.ts";
 import type { Database } from "../../storage/storage.ts";
 import { type Directory, searchInTurn } from "../directory.ts";
 import type { Role } from "./role.ts";
@@ -53,8 +53,7 @@ export async function* pagesOfRoles(
     const ids = await searchInTurn(directory, account_id, () =>
       searchRoles(read, account_id, { ...filter, text: search }),
     );
-    for (let from = 0; from < ids.length; from += PAGE)
-      yield await selectListed(read, account_id, filter, ids.slice(from, from + PAGE));
+    for (const some of slices(ids, PAGE)) yield await selectListed(read, account_id, filter, some);
     return;
   }
   let left = filter.limit;
@@ -72,10 +71,9 @@ export async function findLengthsOf(
   account_id: string,
   ids: readonly string[],
 ): Promise<readonly number[]> {
-  const distinct = [...new Set(ids)];
   const lengths: number[] = [];
-  for (let from = 0; from < distinct.length; from += PAGE) {
-    lengths.push(...(await selectLengths(storage.read, account_id, distinct.slice(from, from + PAGE))));
+  for (const some of slices([...new Set(ids)], PAGE)) {
+    lengths.push(...(await selectLengths(storage.read, account_id, some)));
     await nextTurn();
   }
   return lengths;

@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import { inPages, nextTurn } from "../../storage/pages.ts";
+import { inPages, nextTurn, slices } from "../../storage/pages.ts";
 import { searchIds } from "../../storage/search.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
 import { type AccountUser, type AccountUserProfile, EXTERNAL, type Holders } from "./account-user.ts";
@@ -153,10 +153,9 @@ export async function* pagesOfScopes(
     const ids = holders.map(({ id }) => id);
     const held = (await selectRoleIds(db, account_id, ids)).map(({ role_id }) => role_id);
     const further = [...new Set(held)].filter((id) => !known.has(id));
-    for (let from = 0; from < further.length; from += PAGE) {
-      const slice = further.slice(from, from + PAGE);
-      for (const id of slice) known.add(id);
-      yield await selectRoleScopes(db, account_id, slice);
+    for (const some of slices(further, PAGE)) {
+      for (const id of some) known.add(id);
+      yield await selectRoleScopes(db, account_id, some);
       await nextTurn();
     }
   }

@@ -1,6 +1,7 @@
 import { refuseField } from "../../errors.ts";
 import { sha256Text } from "../../secrets/digest.ts";
 import { openBoundedMap } from "../../storage/bounded-map.ts";
+import { nextTurn, slices } from "../../storage/pages.ts";
 import type { Directory } from "../directory.ts";
 import { findRolesOf } from "../roles/find-role.ts";
 import type { Role } from "../roles/role.ts";
@@ -33,16 +34,14 @@ export async function checkHolders(directory: Directory, role: Role, scope: read
 const USERS = 50;
 const ROLES = 5;
 
-const turn = () => new Promise((resolve) => setImmediate(resolve));
-
 async function checkEach(directory: Directory, role: Role, scope: readonly string[]): Promise<void> {
   const { account_id } = role;
   if (await holdFew(directory, account_id, scope)) return;
   const { read } = directory.storage;
   const judged = openBoundedMap<true>();
   for await (const page of pagesOfHolders(read, account_id, role.id)) {
-    for (let from = 0; from < page.length; from += USERS) {
-      const ids = page.slice(from, from + USERS).map(({ user_id }) => user_id);
+    for (const some of slices(page, USERS)) {
+      const ids = some.map(({ user_id }) => user_id);
       const held = new Map<string, string[]>(ids.map((id) => [id, []]));
       for (const { user_id, role_id } of await selectRoleIds(read, account_id, ids)) held.get(user_id)?.push(role_id);
       for (const user of await selectOwnScopes(read, account_id, ids)) {
@@ -53,7 +52,7 @@ async function checkEach(directory: Directory, role: Role, scope: readonly strin
         await checkHolder(directory, { ...user, role_ids }, role, scope);
         judged.set(holdings, true, 0);
       }
-      await turn();
+      await nextTurn();
     }
   }
 }
@@ -68,13 +67,12 @@ interface Holder {
 async function checkHolder(directory: Directory, holder: Holder, role: Role, scope: readonly string[]): Promise<void> {
   const own = JSON.parse(holder.scope) as string[];
   const [before, after] = [new Set(own), new Set(own)];
-  for (let from = 0; from < holder.role_ids.length; from += ROLES) {
-    const some = holder.role_ids.slice(from, from + ROLES);
+  for (const some of slices(holder.role_ids, ROLES)) {
     for (const one of await findRolesOf(directory, role.account_id, some)) {
       for (const given of one.scope) before.add(given);
       for (const given of one.id === role.id ? scope : one.scope) after.add(given);
     }
-    await turn();
+    await nextTurn();
   }
   const message = `would give the user ${holder.id} ${after.size} different scopes; ${MOST_SCOPES} is the limit`;
   if (after.size > MOST_SCOPES && after.size > before.size) throw refuseField("scope", "too_many", message);

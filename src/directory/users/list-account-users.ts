@@ -1,5 +1,5 @@
 import { openBoundedMap } from "../../storage/bounded-map.ts";
-import { inPages } from "../../storage/pages.ts";
+import { inPages, slices } from "../../storage/pages.ts";
 import { type Directory, searchInTurn } from "../directory.ts";
 import { findLiveOf, findRolesOf } from "../roles/find-role.ts";
 import { roleView } from "../roles/view.ts";
@@ -40,8 +40,7 @@ export async function* pagesOfAccountUsers(
     const ids = await searchInTurn(directory, account_id, () =>
       searchAccountUsers(read, account_id, { text: search, limit, starting_after }),
     );
-    for (let from = 0; from < ids.length; from += USERS)
-      yield await selectAccountUsersById(read, account_id, ids.slice(from, from + USERS));
+    for (const some of slices(ids, USERS)) yield await selectAccountUsersById(read, account_id, some);
     return;
   }
   let left = limit;
@@ -82,8 +81,7 @@ function openLiveRoles(directory: Directory, account_id: string) {
 export function openRoleTexts(directory: Directory, account_id: string) {
   const kept = openBoundedMap<string>(KNOWN, KEPT);
   return async function* (ids: readonly string[]): AsyncGenerator<string> {
-    for (let from = 0; from < ids.length; from += ROLES) {
-      const some = ids.slice(from, from + ROLES);
+    for (const some of slices(ids, ROLES)) {
       const texts = new Map(some.map((id) => [id, kept.get(id)]));
       const unknown = some.filter((id) => texts.get(id) === undefined);
       for (const role of await findRolesOf(directory, account_id, unknown)) {

@@ -1,5 +1,5 @@
 import { hotSource } from "../../storage/hot-sources.ts";
-import { inputOf } from "../../storage/set-form.ts";
+import { setForm } from "../../storage/set-form.ts";
 import { type HotStatement, type Instant, instant } from "../../storage/storage.ts";
 import type { Client } from "../clients/client.ts";
 import type { Directory } from "../directory.ts";
@@ -12,7 +12,7 @@ interface Seen {
   readonly now: Instant;
 }
 
-const columns = ["account_id", "id", "since", "now"] as const;
+const form = setForm(["account_id", "id", "since", "now"]);
 
 /** Passes over a person whose row anybody holds, and over one who was deleted. */
 export const seenStatement: HotStatement<Seen, null> = {
@@ -24,19 +24,19 @@ export const seenStatement: HotStatement<Seen, null> = {
     db.run(
       `update users set last_seen_at = ?4 where account_id = ?1 and id = ?2 and deleted_at is null
         and (last_seen_at is null or last_seen_at < ?3)`,
-      ...columns.map((column) => seen[column]),
+      ...form.values(seen),
     );
     return null;
   },
   postgres: {
-    text: `with ${inputOf(columns.map((column) => [column, "text"]))},
+    text: `with ${form.input},
       passed as materialized (
         select u.account_id, u.id, i.now from input i join users u on u.account_id = i.account_id and u.id = i.id
         where u.deleted_at is null and (u.last_seen_at is null or u.last_seen_at < i.since)
         for no key update of u skip locked
       )
       update users u set last_seen_at = p.now from passed p where u.account_id = p.account_id and u.id = p.id`,
-    parameters: (inputs) => columns.map((column) => inputs.map((input) => input[column])),
+    parameters: form.parameters,
     answers: (_rows, inputs) => inputs.map(() => null),
   },
 };

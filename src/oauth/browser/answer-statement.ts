@@ -1,7 +1,7 @@
 import { sessionLives } from "../../authentication/sessions/session-lives.ts";
 import { rewrite, rowOf } from "../../storage/by-key.ts";
 import { hotSource } from "../../storage/hot-sources.ts";
-import { inputOf } from "../../storage/set-form.ts";
+import { setForm } from "../../storage/set-form.ts";
 import type { HotStatement, Instant, Row } from "../../storage/storage.ts";
 
 export interface Answering {
@@ -24,7 +24,7 @@ export interface Answering {
 /** `given`, or what stands against it; then nothing was written. */
 export type Answered = "given" | "given_before" | "session_ended" | "consent_withdrawn" | "session_full";
 
-const columns = [
+const form = setForm([
   "account_id",
   "session_id",
   "now",
@@ -35,7 +35,7 @@ const columns = [
   "consent_audience",
   "consent_host",
   "consent_scope",
-] as const;
+]);
 
 const OPEN = `select 1 from authorization_requests
   where account_id = ?1 and id = ?2 and used_at is null and expires_at > ?3`;
@@ -102,7 +102,7 @@ export const answerStatement: HotStatement<Answering, Answered> = {
   },
   postgres: {
     // Each lock by key, as everybody takes them who takes several; of two sessions that answer one request one is given it.
-    text: `with ${inputOf(columns.map((column) => [column, "text"]))},
+    text: `with ${form.input},
       locked as materialized (
         select i.n, i.account_id, i.request_id, held.request
         from (select * from input order by account_id, request_id) i
@@ -170,7 +170,7 @@ export const answerStatement: HotStatement<Answering, Answered> = {
       from input i left join open o on o.n = i.n left join live l on l.n = i.n
         left join standing s on s.n = i.n left join given g on g.n = i.n
       order by i.n`,
-    parameters: (inputs) => columns.map((column) => inputs.map((input) => input[column])),
+    parameters: form.parameters,
     answers: (rows) =>
       rows.map(({ open, live, standing, given }) => {
         if (given) return "given";

@@ -2,7 +2,7 @@ import { secretLives } from "../../directory/clients/secret-lives.ts";
 import type { User } from "../../directory/users/user.ts";
 import { rewrite, rowOf } from "../../storage/by-key.ts";
 import { hotSource } from "../../storage/hot-sources.ts";
-import { inputOf } from "../../storage/set-form.ts";
+import { setForm } from "../../storage/set-form.ts";
 import type { HotStatement, Instant, Row } from "../../storage/storage.ts";
 import type { Login } from "./family.ts";
 import { familyLives } from "./family-lives.ts";
@@ -43,26 +43,17 @@ export interface Continued {
 
 const PERSON = "type, email, email_verified_at, name, phone_number, second_factor";
 
-const columns = [
-  ["account_id", "text"],
-  ["id", "text"],
-  ["client_id", "text"],
-  ["secret_id", "text"],
-  ["of_others", "text"],
-  ["dpop_jkt", "text"],
-  ["bind_jkt", "text"],
-  ["generation", "bigint"],
-  ["digest", "text"],
-  ["next_digest", "text"],
-  ["next_key_version", "text"],
-  ["now", "text"],
-  ["idle_expires_at", "text"],
-] as const;
-
-type Column = (typeof columns)[number][0];
+const form = setForm(
+  [
+    ...(["account_id", "id", "client_id", "secret_id", "of_others", "dpop_jkt", "bind_jkt"] as const),
+    ...(["generation", "digest", "next_digest", "next_key_version", "now", "idle_expires_at"] as const),
+  ],
+  ["generation"],
+);
+type Named = typeof form.field;
 
 /** The token is the login's newest, and everybody concerned lives; `input` says how a body names what it was asked. */
-const mayRotate = (f: string, input: (column: Column) => string, bytes: (text: string) => string) =>
+const mayRotate = (f: string, input: Named, bytes: (text: string) => string) =>
   `${holder(f)} = ${input("client_id")} and (${f}.holder_id is null or ${input("of_others")} = '1')
     and ${f}.generation = ${input("generation")}
     and ${f}.digest = ${bytes(input("digest"))} and ${f}.revoked_at is null
@@ -70,7 +61,7 @@ const mayRotate = (f: string, input: (column: Column) => string, bytes: (text: s
     and (${f}.dpop_jkt is null or ${f}.dpop_jkt = ${input("dpop_jkt")}) and ${familyLives(f)}
     and ${secretLives(input("account_id"), input("client_id"), input("secret_id"), input("now"))}`;
 
-const next = (f: string, input: (column: Column) => string, bytes: (text: string) => string, rotated_at: string) => ({
+const next = (f: string, input: Named, bytes: (text: string) => string, rotated_at: string) => ({
   generation: `${input("generation")} + 1`,
   digest: bytes(input("next_digest")),
   key_version: input("next_key_version"),
@@ -80,7 +71,7 @@ const next = (f: string, input: (column: Column) => string, bytes: (text: string
   dpop_jkt: `coalesce(${f}.dpop_jkt, ${input("bind_jkt")})`,
 });
 
-const place = (column: Column) => `?${columns.findIndex(([name]) => name === column) + 1}`;
+const { place, field } = form;
 const unhex = (text: string) => `unhex(${text})`;
 const SQLITE_NEXT = Object.entries(next("f", place, unhex, place("now"))).map(
   ([column, value]) => `${column} = ${value}`,
@@ -91,7 +82,6 @@ const SQLITE_ROTATE = `update refresh_families as f set ${SQLITE_NEXT.join(", ")
 const SQLITE_PERSON = `select ${PERSON} from live_users where account_id = ?1 and id = ?2`;
 
 const of = (table: string, names: string) => names.replaceAll(/\b(\w+)/g, `${table}.$1`);
-const field = (column: Column) => `i.${column}`;
 const decoded = (text: string) => `decode(${text}, 'hex')`;
 /**
  * When it is carried out: a database that stood still does so long after whoever asked was told to ask again, and from
@@ -106,11 +96,11 @@ export const rotateStatement: HotStatement<Rotation, Continued | null> = {
   mode: { kind: "spending" },
   key: ({ account_id, id }) => `${account_id} ${id}`,
   sqlite(db, input) {
-    const row = db.one(SQLITE_ROTATE, ...columns.map(([column]) => input[column]));
+    const row = db.one(SQLITE_ROTATE, ...form.values(input));
     return row ? continued(row, db.one(SQLITE_PERSON, input.account_id, String(row.user_id)) ?? {}) : null;
   },
   postgres: {
-    text: `with ${inputOf(columns)},
+    text: `with ${form.input},
       -- By key, as everybody locks them who takes several.
       locked as materialized (
         select i.*, held.family from (select * from input order by account_id, id) i
@@ -131,7 +121,7 @@ export const rotateStatement: HotStatement<Rotation, Continued | null> = {
           select ${of("u", PERSON)} ${rowOf("live_users u", { account_id: "r.account_id", id: "r.user_id" })}
         ) u on true
       order by i.n`,
-    parameters: (inputs) => columns.map(([column]) => inputs.map((input) => input[column])),
+    parameters: form.parameters,
     answers: (rows) => rows.map((row) => (row.id === null ? null : continued(row, row))),
   },
 };

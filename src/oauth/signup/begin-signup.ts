@@ -1,6 +1,5 @@
-import { randomBytes } from "node:crypto";
 import { recordDeed } from "../../audit/audit.ts";
-import { codeDigest, firstCode, TYPABLE_LENGTH } from "../../authentication/codes/code.ts";
+import { codeDigest, newChallenge, TYPABLE_LENGTH } from "../../authentication/codes/code.ts";
 import { enqueueMessage } from "../../authentication/messages/enqueue-message.ts";
 import { identifierDigest } from "../../authentication/verification/person.ts";
 import { type Account, isOwner } from "../../directory/accounts/account.ts";
@@ -41,17 +40,15 @@ export async function beginSignup(
   const { account_id, settings, name } = owner;
   const email = readEmail(applicant.email);
   const now = storage.now();
-  const begun = { account_id, challenge_id: randomBytes(16), key_version: master_keys.current, length: TYPABLE_LENGTH };
-  const { counter, code } = firstCode(master_keys, { ...begun, format: "typable", counter: 0 });
+  const { challenge, code } = newChallenge(master_keys, { account_id, format: "typable", length: TYPABLE_LENGTH });
   const binding = { account_id, client_id: "", audience: "", person: "" };
-  const { length, ...parts } = begun;
+  const { format, length, ...parts } = challenge;
   const row: Signup = {
     ...parts,
     id: uuidv7(now),
     email,
     applicant,
     digest: codeDigest(master_keys, master_keys.current, binding, "typable", code),
-    counter,
     created_at: instant(now),
     expires_at: instant(now + SIGNUP_LIFETIME),
     verified_at: null,
@@ -72,7 +69,7 @@ export async function beginSignup(
       to: email,
       locale: locale ?? settings.locale,
     } as const;
-    await enqueueMessage(tx, { ...message, ...about, code: { ...row, format: "typable", length }, now });
+    await enqueueMessage(tx, { ...message, ...about, code: { ...row, format, length }, now });
     await recordDeed(tx, { account_id, action: "signup.begun", entity: row.id, now: row.created_at, actor });
   });
   nudge();

@@ -4,7 +4,7 @@ import { secretLives } from "../../directory/clients/secret-lives.ts";
 import { clientLives, userLives } from "../../directory/lives.ts";
 import { rowOf } from "../../storage/by-key.ts";
 import { hotSource } from "../../storage/hot-sources.ts";
-import { inputOf } from "../../storage/set-form.ts";
+import { setForm } from "../../storage/set-form.ts";
 import { type HotStatement, instant, type Storage } from "../../storage/storage.ts";
 
 export interface IssueInput {
@@ -26,7 +26,7 @@ export interface IssueAnswer {
   readonly scope: string;
 }
 
-const columns = [
+const form = setForm([
   "account_id",
   "client_id",
   "secret_id",
@@ -38,11 +38,9 @@ const columns = [
   "entity",
   "actor",
   "context",
-] as const;
+]);
 
-type Column = (typeof columns)[number];
-
-const lives = (input: (column: Column) => string) =>
+const lives = (input: typeof form.field) =>
   `select g.scope ${rowOf(
     "live_grants g",
     { account_id: input("account_id"), id: input("grant_id") },
@@ -52,7 +50,7 @@ const lives = (input: (column: Column) => string) =>
     and (${input("user_id")} = '' or ${userLives(input("account_id"), input("user_id"))})`,
   )}`;
 
-const SQLITE_LIVES = lives((column) => `?${columns.indexOf(column) + 1}`);
+const SQLITE_LIVES = lives(form.place);
 
 /** Says in the audit trail that a client got a token, if everybody concerned lives: as committed, whatever a cache holds. */
 export const issueStatement: HotStatement<IssueInput, IssueAnswer> = {
@@ -77,9 +75,9 @@ export const issueStatement: HotStatement<IssueInput, IssueAnswer> = {
     return { alive: true, scope: String(found.scope) };
   },
   postgres: {
-    text: `with ${inputOf(columns.map((column) => [column, "text"]))},
+    text: `with ${form.input},
       alive as materialized (
-        select i.*, (${lives((column) => `i.${column}`)}) as scope from input i
+        select i.*, (${lives(form.field)}) as scope from input i
       ),
       audited as (
         insert into audit_events (${audit_columns})
@@ -87,10 +85,10 @@ export const issueStatement: HotStatement<IssueInput, IssueAnswer> = {
         from alive where scope is not null
       )
       select scope from alive order by n`,
-    parameters: (inputs) => {
-      const rows = inputs.map(({ event, ...ids }) => ({ ...event, ...ids, now: event.created_at, event_id: event.id }));
-      return columns.map((column) => rows.map((row) => row[column]));
-    },
+    parameters: (inputs) =>
+      form.parameters(
+        inputs.map(({ event, ...ids }) => ({ ...event, ...ids, now: event.created_at, event_id: event.id })),
+      ),
     answers: (rows) => rows.map(({ scope }) => ({ alive: scope !== null, scope: String(scope ?? "[]") })),
   },
 };

@@ -1,3 +1,9 @@
+/**
+ * `oauth/token` (RFC 6749 §3.2), once its client is known: which grant_type goes where, and what the body has to hold
+ * for it. Each way is a file of its own, shared with `auth/token` where both have it.
+ *
+ * In: a client that has shown who it is, and the body. Out: tokens, or a refusal.
+ */
 import type { RequestFacts } from "../../audit/audit.ts";
 import { checkMayUse } from "../../directory/clients/client.ts";
 import type { ProvenClient } from "../../directory/clients/secret.ts";
@@ -22,7 +28,7 @@ export interface StandardTokens extends IssuedAccessToken {
   readonly issued_token_type?: string;
 }
 
-/** `oauth/token`, once the client is known (RFC 6749 §3.2). @throws as each grant does; 400 unsupported_grant_type. */
+/** @throws as each way does; 400 unsupported_grant_type, invalid_request. */
 export async function standardToken(
   oauth: Oauth,
   known: ProvenClient,

@@ -4,7 +4,7 @@ import { allLive } from "../../directory/lives.ts";
 import { loginStands } from "../../directory/users/logins-ended.ts";
 import { rowIs, rowOf } from "../../storage/by-key.ts";
 import { hotSource } from "../../storage/hot-sources.ts";
-import { inputOf } from "../../storage/set-form.ts";
+import { setForm } from "../../storage/set-form.ts";
 import type { Database, HotStatement, Instant } from "../../storage/storage.ts";
 import { familyEnded } from "../refresh/family-ended.ts";
 
@@ -42,7 +42,7 @@ const concerned = [
   ...(["began_at", "now"] as const),
 ] as const;
 
-const columns = [...concerned, "code_id", "expires_at"] as const;
+const form = setForm([...concerned, "code_id", "expires_at"]);
 
 const lives = (named: (column: (typeof concerned)[number]) => string): string =>
   `${allLive(named)}
@@ -57,9 +57,7 @@ const lives = (named: (column: (typeof concerned)[number]) => string): string =>
 const holds = (named: (column: (typeof concerned)[number]) => string): string =>
   `(select g.scope ${rowOf("live_grants g", { account_id: named("account_id"), id: named("grant_id") })})`;
 
-const place = (column: (typeof concerned)[number]) => `?${concerned.indexOf(column) + 1}`;
-const field = (column: (typeof concerned)[number]) => `i.${column}`;
-const SQLITE_LIVES = `select ${holds(place)} as scope where ${lives(place)}`;
+const SQLITE_LIVES = `select ${holds(form.place)} as scope where ${lives(form.place)}`;
 
 /** When a code was redeemed that is remembered. */
 export async function selectRedeemed(db: Database, account_id: string, code_id: string): Promise<Instant | undefined> {
@@ -97,9 +95,9 @@ export const redeemStatement: HotStatement<RedeemInput, RedeemAnswer> = {
     return { alive: true, redeemed: inserted === 1, scope: alive.scope as string | null };
   },
   postgres: {
-    text: `with ${inputOf(columns.map((column) => [column, "text"]))},
+    text: `with ${form.input},
       judged as materialized (
-        select i.*, ${lives(field)} as alive, ${holds(field)} as scope
+        select i.*, ${lives(form.field)} as alive, ${holds(form.field)} as scope
         from input i
       ),
       redeemed as (
@@ -111,7 +109,7 @@ export const redeemStatement: HotStatement<RedeemInput, RedeemAnswer> = {
       select j.alive, j.scope, r.id is not null as redeemed
       from judged j left join redeemed r on r.account_id = j.account_id and r.id = j.code_id
       order by j.n`,
-    parameters: (inputs) => columns.map((column) => inputs.map((input) => input[column])),
+    parameters: form.parameters,
     answers: (rows) =>
       rows.map(({ alive, redeemed, scope }) => ({
         alive: alive === true,

@@ -1,3 +1,9 @@
+/**
+ * The page of what the people who are logged in in this browser agreed to, and where they take it back.
+ *
+ * In: the browser's sessions; of which of them a form takes back what. Out: what each agreed to, at clients where their
+ * session counts; what a client got by an agreement that is taken back ends with it (`oauth/consents`).
+ */
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import type { Session } from "../../authentication/sessions/session.ts";
@@ -24,7 +30,6 @@ const Form = Type.Object({ client: Type.String({ maxLength: 64 }), session: Type
 /** Characters of scopes that a page tells in full: the newest of each person, one after the other. */
 const TOLD = 100_000;
 
-/** What the people logged in in this browser agreed to, and how they take it back. */
 export function consentPageRoutes(app: App, { directory }: Oauth): void {
   const sessionsOf = (request: FastifyRequest) =>
     findSessions(directory, request.account_id, browserOf(request, directory));

@@ -1,3 +1,10 @@
+/**
+ * The page on which a person types what a device shows (RFC 8628 §3.3). Nothing happens without their own click, even
+ * where the code came with the address.
+ *
+ * In: a user code; after the login, what came of it. Out: the device's authorization request, which goes on in this
+ * browser as a hosted login; the page once more, for a code that nobody waits with.
+ */
 import { Type } from "typebox";
 import { newBrowser } from "../../authentication/sessions/session.ts";
 import type { App } from "../../http/server.ts";
@@ -8,15 +15,13 @@ import { chargeRequest } from "../../oauth/charge-request.ts";
 import { enterUserCode } from "../../oauth/device/enter-user-code.ts";
 import type { Oauth } from "../../oauth/oauth.ts";
 import { html } from "../html.ts";
-import { type Page, PageParams, page_route, readerOf, sendPage } from "../page.ts";
+import { field, type Page, PageParams, page_route, readerOf, sendPage } from "../page.ts";
 import { refuseForeignForm } from "../same-site.ts";
 import type { Texts } from "../texts/texts.ts";
 
-const text = (maxLength: number) => Type.Optional(Type.String({ maxLength }));
-const Query = Type.Object({ user_code: text(32), done: text(8), error: text(64) });
-const Form = Type.Object({ user_code: text(32) });
+const Query = Type.Object({ user_code: field(32), done: field(8), error: field(64) });
+const Form = Type.Object({ user_code: field(32) });
 
-/** Where a person types what a device shows (RFC 8628 §3.3). Nothing happens without their own click. */
 export function devicePageRoutes(app: App, oauth: Oauth): void {
   const { directory } = oauth;
   const { public_url } = directory;

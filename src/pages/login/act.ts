@@ -1,3 +1,12 @@
+/**
+ * The hosted login (`/login`), a page a step: `oauth/browser/resume.ts` decides which, a page shows it, and what a
+ * person does there moves their request on. Whoever logs in at another OpenID provider goes there and comes back by
+ * `upstream-routes.ts`.
+ *
+ * In: a request that is open in this browser, how far it is, and the form of a page. Out: progress that is kept with
+ * the request, and the browser's new cookie where somebody has logged in; the redirect that follows shows the next
+ * page, or answers.
+ */
 import { senderOf } from "../../authentication/messages/enqueue-message.ts";
 import { challengeFactor } from "../../authentication/mfa/challenge.ts";
 import { finishFactor } from "../../authentication/mfa/finish.ts";
@@ -44,7 +53,7 @@ export interface Acting {
 }
 
 /**
- * What a person does on a page moves their request on.
+ * What the action of a form says is done; of one that no page has, nothing.
  *
  * @returns the browser's new cookie, where somebody has logged in. @throws RedirectedRefusal when they want to leave;
  *   what is refused, for the page to say.

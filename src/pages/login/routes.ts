@@ -24,7 +24,7 @@ import { hostOfProvider, providersOf } from "../../oauth/browser/upstream.ts";
 import type { Oauth } from "../../oauth/oauth.ts";
 import { secret } from "../../secrets/secret.ts";
 import { formPage } from "../form-page.ts";
-import { PageParams, page_route, sendPage } from "../page.ts";
+import { field, PageParams, page_route, sendPage } from "../page.ts";
 import { refuseForeignForm } from "../same-site.ts";
 import { textsFor } from "../texts/languages.ts";
 import type { Texts } from "../texts/texts.ts";
@@ -41,14 +41,13 @@ import {
   type View,
 } from "./views.ts";
 
-const text = (maxLength: number) => Type.Optional(Type.String({ maxLength }));
-const LoginQuery = Type.Object({ request: text(64) });
+const LoginQuery = Type.Object({ request: field(64) });
 const LoginForm = Type.Object({
   action: Type.String({ maxLength: 20 }),
-  identifier: text(LONGEST_IDENTIFIER),
-  code: text(64),
-  channel: text(10),
-  session: text(64),
+  identifier: field(LONGEST_IDENTIFIER),
+  code: field(64),
+  channel: field(10),
+  session: field(64),
 });
 
 export function loginRoutes(app: App, oauth: Oauth): void {

@@ -16,11 +16,9 @@ import { finishUpstream, requestOfState, upstreamAddress } from "../../oauth/bro
 import type { Oauth } from "../../oauth/oauth.ts";
 import { reveal } from "../../secrets/secret.ts";
 import { formPage } from "../form-page.ts";
-import { PageParams, page_route } from "../page.ts";
+import { field, PageParams, page_route } from "../page.ts";
 import { afterFirstFactor } from "./after-first-factor.ts";
 import { keepProblem } from "./keep-problem.ts";
-
-const text = (maxLength: number) => Type.Optional(Type.String({ maxLength }));
 
 /** RFC 6749 §4.1.2.1, OpenID Connect Core §3.1.2.6 */
 const spoken: readonly (string | undefined)[] = [
@@ -61,7 +59,7 @@ export function upstreamRoutes(app: App, oauth: Oauth): void {
     method: "GET",
     url: "/v1/accounts/:oid/login/upstream",
     config: page_route,
-    schema: { hide: true, params: PageParams, querystring: Type.Object({ request: text(64), with: text(64) }) },
+    schema: { hide: true, params: PageParams, querystring: Type.Object({ request: field(64), with: field(64) }) },
     handler: async (request, reply) => {
       const { request: id, with: grant_id = "" } = request.query;
       const opened = await open(request, id);
@@ -85,7 +83,7 @@ export function upstreamRoutes(app: App, oauth: Oauth): void {
     schema: {
       hide: true,
       params: Type.Object({ ...PageParams.properties, provider: Type.String({ maxLength: 64 }) }),
-      querystring: Type.Object({ state: text(512), code: text(4_096), error: text(256), iss: text(2_048) }),
+      querystring: Type.Object({ state: field(512), code: field(4_096), error: field(256), iss: field() }),
     },
     handler: async (request, reply) => {
       const { account_id, query } = request;

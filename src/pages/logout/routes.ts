@@ -1,3 +1,10 @@
+/**
+ * OpenID Connect RP-Initiated Logout, for the browser: at once where an ID token shows whom it is about, else after a
+ * question.
+ *
+ * In: its parameters, which `oauth/logout` understands, and the sessions of the browser. Out: sessions that ended, and
+ * the browser on its way to the client where it may go there, else a page that says so.
+ */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { type Static, Type } from "typebox";
 import type { Session } from "../../authentication/sessions/session.ts";
@@ -16,20 +23,19 @@ import { spaceSeparated } from "../../oauth/space-separated.ts";
 import { reveal, type Secret } from "../../secrets/secret.ts";
 import { type Html, html } from "../html.ts";
 import { nameOf } from "../name-of.ts";
-import { PageParams, page_route, readerOf, sendPage } from "../page.ts";
+import { field, PageParams, page_route, readerOf, sendPage } from "../page.ts";
 import { isOwnForm } from "../same-site.ts";
 import type { Texts } from "../texts/texts.ts";
 
-const text = (maxLength = 2_048) => Type.Optional(Type.String({ maxLength }));
 const Parameters = Type.Object({
-  id_token_hint: text(8_192),
-  posted_hint: text(8_192),
-  client_id: text(),
-  post_logout_redirect_uri: text(),
-  state: text(),
-  logout_hint: text(),
-  ui_locales: text(),
-  confirm: text(10),
+  id_token_hint: field(8_192),
+  posted_hint: field(8_192),
+  client_id: field(),
+  post_logout_redirect_uri: field(),
+  state: field(),
+  logout_hint: field(),
+  ui_locales: field(),
+  confirm: field(10),
 });
 type Given = Static<typeof Parameters>;
 
@@ -42,7 +48,6 @@ interface Visit {
   readonly confirmed: boolean;
 }
 
-/** OpenID Connect RP-Initiated Logout: at once where an ID token shows whom it is about, else after a question. */
 export function logoutRoutes(app: App, oauth: Oauth): void {
   const { directory } = oauth;
   const endpointOf = (account_id: string) => `${issuerOf(directory.public_url, account_id)}/oauth/logout`;

@@ -1,3 +1,9 @@
+/**
+ * The sandbox inbox of a test account: what it would have sent, on a page.
+ *
+ * In: the browser's sessions, and perhaps a recipient. Out: messages, newest first, where one of the sessions is an
+ * account user's who may read them; else a way to log in, which comes back here.
+ */
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import type { Session } from "../../authentication/sessions/session.ts";
@@ -13,7 +19,7 @@ import { requestOwnPage } from "../../oauth/browser/own-page.ts";
 import { chargeRequest } from "../../oauth/charge-request.ts";
 import type { Oauth } from "../../oauth/oauth.ts";
 import { type Html, html } from "../html.ts";
-import { type Page, PageParams, page_route, readerOf, sendPage } from "../page.ts";
+import { field, type Page, PageParams, page_route, readerOf, sendPage } from "../page.ts";
 import { refuseForeignForm } from "../same-site.ts";
 import type { Texts } from "../texts/texts.ts";
 
@@ -30,10 +36,9 @@ export interface InboxMessage {
 /** Newest first; `to` null means every recipient. */
 export type ReadInbox = (account_id: string, to: string | null) => Promise<readonly InboxMessage[]>;
 
-const Query = Type.Object({ to: Type.Optional(Type.String({ maxLength: 320 })) });
+const Query = Type.Object({ to: field(320) });
 const scopes = ["admin:accounts", "read:accounts:/sandbox"];
 
-/** The sandbox inbox of a test account, for account users who may read it. */
 export function sandboxPageRoutes(app: App, oauth: Oauth, readInbox: ReadInbox): void {
   const { directory } = oauth;
   const addressOf = (account_id: string) => `${issuerOf(directory.public_url, account_id)}/sandbox`;

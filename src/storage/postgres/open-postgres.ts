@@ -1,3 +1,11 @@
+/**
+ * PostgreSQL, version 14 or newer, behind the verbs of `storage.ts`, shared by any number of identical processes: a
+ * pool of connections, hot statements that travel in batches (`batcher.ts`), the database's clock (`clock.ts`), and
+ * names for statements that come often (`statement-names.ts`).
+ *
+ * In: a URL. Out: an `EngineStorage`. What loses against a concurrent transaction is tried again; what the database
+ * does not answer within seconds is refused.
+ */
 import { Kysely, PostgresDialect } from "kysely";
 import pg from "pg";
 import { refuse } from "../../errors.ts";
@@ -42,7 +50,7 @@ const types = {
       : pg.types.getTypeParser(oid, format as "text")) as typeof pg.types.getTypeParser,
 };
 
-/** PostgreSQL, version 14 or newer, shared by any number of identical processes. */
+/** @throws what stands against reading its clock, which comes first. */
 export async function openPostgres(options: PostgresOptions): Promise<EngineStorage> {
   const pool = openPool(options);
   const clock = await openClock(pool).catch(async (error: unknown) => {

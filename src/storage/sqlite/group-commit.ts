@@ -1,3 +1,4 @@
+import { nextTurn, slices } from "../pages.ts";
 import type { EngineTransaction, HotStatement } from "../storage.ts";
 import { BATCH_LEAST, openTurns, type Turns } from "../turns.ts";
 import { begin, leaveWaiting } from "./begin.ts";
@@ -103,10 +104,10 @@ export function openGroupCommit({ file, flush, strict, patience, thread }: Group
     const end = queue.findIndex(({ call }) => call === undefined);
     const members = queue.splice(0, Math.min(GROUP_LIMIT, end < 0 ? queue.length : end));
     const size = Math.max(BATCH_LEAST, Math.ceil(members.length / BATCHES));
-    for (let from = 0; from < members.length; from += size) {
+    for (const some of slices(members, size)) {
       await to.room();
       turns.left();
-      keep(carryOut(to, members.slice(from, from + size), turns).then(repeatHere));
+      keep(carryOut(to, some, turns).then(repeatHere));
     }
   }
 
@@ -300,10 +301,4 @@ function abandon(file: SqliteFile): void {
   } catch {
     // The error that brought us here had already ended the transaction.
   }
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
 }

@@ -1,6 +1,13 @@
+/**
+ * SQLite behind the verbs of `storage.ts`, all in WAL mode: one writer, whose transactions share a commit and its flush
+ * (`group-commit.ts`), and one reader that cannot write. A server's hot statements run on a thread of their own
+ * (`thread.ts`), and another thread keeps the log short (`checkpointer.ts`).
+ *
+ * In: a path. Out: an `EngineStorage`. A server owns its file until it stops; commands work beside it.
+ */
 import { existsSync, realpathSync } from "node:fs";
 import { dirname } from "node:path";
-import { makeFolder } from "../../config.ts";
+import { makeFolder } from "../../config/make-folder.ts";
 import type { EngineStorage } from "../storage.ts";
 import { openCheckpointer } from "./checkpointer.ts";
 import { openSqliteFile, type SqliteFile } from "./connection.ts";
@@ -24,12 +31,7 @@ const PATIENCE = 5_000;
 /** … a command beside a busy server, which would rather wait than fail; it keeps nobody else waiting. */
 const OF_COMMANDS = 30_000;
 
-/**
- * The embedded engine: one writer with group commit, a thread for hot statements, one that keeps the log short, one
- * reader that cannot write, all in WAL mode.
- *
- * @throws when the file is owned by another running server.
- */
+/** Makes the file where there is none. @throws when it is owned by another running server. */
 export function openSqlite({ path: named, exclusive, strict, onQuery }: SqliteOptions): EngineStorage {
   makeFolder(dirname(named));
   // SQLite keeps its log beside the file itself, whatever link led there.

@@ -3,6 +3,7 @@
  * own and holds a transaction only while it carries out one batch; see `thread.ts` for the other side.
  */
 import { parentPort, workerData } from "node:worker_threads";
+import { nextTurn } from "../pages.ts";
 import type { HotStatement } from "../storage.ts";
 import { begin, leaveWaiting } from "./begin.ts";
 import { sqliteCode } from "./errors.ts";
@@ -37,9 +38,7 @@ for (const source of sources) void read(source).catch(() => {});
 let turn: Promise<unknown> = Promise.resolve();
 parentPort?.on("message", (message: string) => {
   const came = performance.now();
-  turn = turn
-    .then(() => (message === "close" ? close() : carryOut(JSON.parse(message) as Batch, came)))
-    .then(() => new Promise((resolve) => setImmediate(resolve)));
+  turn = turn.then(() => (message === "close" ? close() : carryOut(JSON.parse(message) as Batch, came))).then(nextTurn);
 });
 
 async function carryOut({ id, calls, patience, announced = [] }: Batch, came: number): Promise<void> {
