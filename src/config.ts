@@ -3,7 +3,7 @@
  * all at once, naming variable and remedy. Values are never repeated in a fault: some hold secrets.
  */
 import { randomBytes } from "node:crypto";
-import { chmodSync, existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, linkSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { misspelled } from "./config/misspelled.ts";
 import { type Secret, secret } from "./secrets/secret.ts";
@@ -225,11 +225,14 @@ function checkDatabase(database_url: string, fault: Fault): boolean {
     return false;
   };
   if (NO_FILE.test(database_url)) return of("must be sqlite: and the path of a file, as in sqlite:./data/latchkey.db.");
-  if (isSqlite(database_url)) return true;
+  if (isSqlite(database_url))
+    return isFolder(sqlitePath(database_url)) ? of("names a folder. Name a file in it.") : true;
   if (!/^postgres(ql)?:\/\//.test(database_url)) return of("must begin with sqlite: or postgres://.");
   if (URL.canParse(database_url.replace("@/", "@localhost/"))) return true;
   return of("must be postgres://user:password@host:5432/database, with special characters percent-encoded.");
 }
+
+const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 
 /** Whether routes may stand below the path: a router compares what is decoded, and knows `*` and `%` as more than signs. */
 function isRoutable(path: string): boolean {
