@@ -35,10 +35,17 @@ function install() {
   console.error("Installing dependencies (once) …");
   const npm = process.env.npm_execpath;
   const [command, ...first] = npm && /\.c?js$/.test(npm) ? [process.execPath, npm] : ["npm"];
-  execFileSync(command, [...first, "ci", "--include=dev", "--no-audit", "--no-fund", "--loglevel=error"], {
-    cwd: root,
-    stdio: ["ignore", 2, 2],
-  });
+  try {
+    execFileSync(command, [...first, "ci", "--include=dev", "--no-audit", "--no-fund", "--loglevel=error"], {
+      cwd: root,
+      stdio: ["ignore", 2, 2],
+    });
+  } catch {
+    console.error(
+      "Dependencies were not installed: npm says above why. Behind a proxy, set HTTPS_PROXY. Then repeat this.",
+    );
+    process.exit(1);
+  }
   mkdirSync(at("node_modules"), { recursive: true });
   writeFileSync(stamp, digest);
 }

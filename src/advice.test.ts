@@ -26,6 +26,8 @@ describe("advice", () => {
       /^DATABASE_URL names a server that ends the connection: check host and port, and its log\.$/,
     ],
     [new Error("Connection terminated unexpectedly"), /^DATABASE_URL names a server that ends the connection: check/],
+    [new Error("Query read timeout"), /^DATABASE_URL names a server that did not finish in time: look there for load/],
+    [coded("57014"), /^DATABASE_URL names a server that did not finish in time.*pg_blocking_pids.*\(57014\)/],
     [new Error("timeout expired"), /^DATABASE_URL names a server that does not answer: check/],
     [new Error("The server does not support SSL connections"), /^DATABASE_URL asks for encryption.*: leave sslmode/],
     [new Error("There was an error establishing an SSL connection"), /^DATABASE_URL asks for encryption/],

@@ -24,6 +24,8 @@ const SQLITE: Readonly<Record<string, string>> = {
 };
 
 const SILENT = "names a server that does not answer: check host, port and firewall";
+const SLOW =
+  "names a server that did not finish in time: look there for load, and for who holds a lock (pg_blocking_pids)";
 const ENDED = "names a server that ends the connection: check host and port, and its log";
 
 /** By error code of the connection or of PostgreSQL. */
@@ -44,11 +46,14 @@ const POSTGRES: Readonly<Record<string, string>> = {
   "25006": "names a standby, or a server that may only be read: name the primary",
   "22P05": "names a database that does not hold all characters: create it with encoding 'UTF8'",
   "53300": "names a server that has no connection left: raise its max_connections, or run fewer processes",
+  "55P03": SLOW,
+  "57014": SLOW,
   "57P03": "names a server that is only starting: try again",
 };
 
 /** What pg says without a code. */
 const POSTGRES_SAYS: readonly (readonly [RegExp, string])[] = [
+  [/^Query read timeout/, SLOW],
   [/^timeout e|timeout$/, SILENT],
   [/^Connection terminated/, ENDED],
   [

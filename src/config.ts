@@ -2,6 +2,7 @@
  * The settings of the process, read once from its environment. What is wrong or unknown stops the start with one line each,
  * all at once, naming variable and remedy. Values are never repeated in a fault: some hold secrets.
  */
+import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { readMasterKeys } from "./config/master-key.ts";
 import { misspelled } from "./config/misspelled.ts";
@@ -221,11 +222,14 @@ function checkDatabase(database_url: string, fault: Fault): boolean {
     return false;
   };
   if (NO_FILE.test(database_url)) return of("must be sqlite: and the path of a file, as in sqlite:./data/latchkey.db.");
-  if (isSqlite(database_url)) return true;
+  if (isSqlite(database_url))
+    return isFolder(sqlitePath(database_url)) ? of("names a folder. Name a file in it.") : true;
   if (!/^postgres(ql)?:\/\//.test(database_url)) return of("must begin with sqlite: or postgres://.");
   if (URL.canParse(database_url.replace("@/", "@localhost/"))) return true;
   return of("must be postgres://user:password@host:5432/database, with special characters percent-encoded.");
 }
+
+const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 
 /** Whether routes may stand below the path: a router compares what is decoded, and knows `*` and `%` as more than signs. */
 function isRoutable(path: string): boolean {

@@ -76,7 +76,7 @@ import { sandboxPageRoutes } from "./pages/sandbox/routes.ts";
 import { languages } from "./pages/texts/languages.ts";
 import { revocationSweep } from "./revocation/revocation.ts";
 import { startJanitor } from "./storage/janitor.ts";
-import type { OnWait } from "./storage/migrate.ts";
+import { type OnWait, surveyMigrations } from "./storage/migrate.ts";
 import { instant } from "./storage/storage.ts";
 import { type Logger, openLogger } from "./telemetry/log.ts";
 import { type Metrics, openMetrics } from "./telemetry/metrics.ts";
@@ -159,6 +159,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       throw listenFault("PORT", host, port, error);
     });
     log.info({ public_url: config.public_url, engine: storage.engine }, "listening");
+    if (!options.follower) void tellNewer(config, log);
     if (!options.json) offer?.print();
     return { app, core, stop: () => stopAll(stops, core) };
   } catch (error) {
@@ -182,6 +183,12 @@ const waitOf =
   (log: Logger): OnWait =>
   (migration) =>
     log.warn({ migration }, "waits for a table that somebody is using");
+
+/** Whoever starts an older version by mistake reads it here. */
+async function tellNewer({ database_url }: Config, log: Logger): Promise<void> {
+  const { newer } = await surveyMigrations(database_url).catch(() => ({ newer: [] }));
+  if (newer.length > 0) log.warn({ migrations: newer }, "a newer version has migrated the database");
+}
 
 /** What the janitor does. */
 export function sweepsOf({ directory, tokens }: Core) {

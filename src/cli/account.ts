@@ -1,4 +1,5 @@
 import { Command, Option } from "commander";
+import { readAccountId } from "../directory/accounts/account.ts";
 import { createAccount } from "../directory/accounts/create-account.ts";
 import { NewAccount } from "../directory/accounts/settings.ts";
 import type { SigningAlg } from "../secrets/signing-alg.ts";
@@ -33,24 +34,28 @@ export function accountCommand(): Command {
     .option("--country <code>", "ISO 3166-1 alpha-2; completes phone numbers, and SMS go there", "NO")
     .option("--locale <tag>", "language of messages", "en")
     .option("--json", "print JSON")
-    .action((account_id: string, options: Options) =>
-      withCore(
+    .action((account_id: string, options: Options) => {
+      const { signingAlg: signing_alg, country, locale, name = account_id } = options;
+      const settings = { signing_alg, country, locale };
+      const check = async () => {
+        readAccountId(account_id);
+        await checkSchema(NewAccount, { account_id, name, settings });
+      };
+      return withCore(
         options,
-        async ({ directory, tokens, storage }) => {
-          const { signingAlg: signing_alg, country, locale, name = account_id } = options;
-          const settings = { signing_alg, country, locale };
-          await checkSchema(NewAccount, { account_id, name, settings });
+        async ({ directory, tokens, storage }, { is_new }) => {
           const account = await createAccount(directory, { account_id, name, settings }, actor);
           await readyKeys(tokens, account.account_id, signing_alg, storage.now());
           const issuer = `${directory.public_url}/v1/accounts/${account.account_id}`;
-          print({ account_id: account.account_id, name, issuer }, options, [
+          const news = is_new ? { new_installation: true } : {};
+          print({ account_id: account.account_id, name, issuer, ...news }, options, [
             `Account ${account.account_id} (${name})`,
             `  issuer    ${issuer}`,
             `  next      latchkey client create ${account.account_id} --callback https://…`,
           ]);
         },
-        { flags, founds: true },
-      ),
-    );
+        { flags, founds: true, before: check },
+      );
+    });
   return new Command("account").description("Create accounts.").addCommand(create);
 }

@@ -39,7 +39,11 @@ export function clientCommand(): Command {
     .option("--name <name>", "what people see; messages name it")
     .option("--callback <url>", "where redirects may go; may be repeated", collect)
     .addOption(
-      new Option("--response-type <types...>", "what it may ask for").choices(["authenticate", "token", "code"]),
+      new Option("--response-type <types...>", "what it may ask for; after the arguments").choices([
+        "authenticate",
+        "token",
+        "code",
+      ]),
     )
     .addOption(new Option("--code-format <format>", "format of codes").choices(["typable", "numeric"]))
     .option("--public", "a public client, without a secret")

@@ -8,7 +8,7 @@ import { type Config, isLoopbackUrl, isSqlite, readConfig, sqlitePath } from "..
 import { encryptionFor, faultCode } from "../delivery/smtp.ts";
 import { masterKeys } from "../secrets/master-keys.ts";
 import { reveal } from "../secrets/secret.ts";
-import { migrationNames, pendingMigrations } from "../storage/migrate.ts";
+import { migrationNames, type Survey, surveyMigrations } from "../storage/migrate.ts";
 import { openStorage } from "../storage/open.ts";
 import type { Storage } from "../storage/storage.ts";
 import { askCollector } from "../telemetry/tracing.ts";
@@ -92,7 +92,8 @@ async function databaseFindings({ database_url, master_keys }: Config): Promise<
     return [{ check: "database", state: "warning", message }];
   }
   try {
-    const pending = await pendingMigrations(database_url);
+    const survey = await surveyMigrations(database_url);
+    const { pending } = survey;
     const storage = await openStorage({ database_url });
     const offset = Math.abs(storage.now() - Date.now());
     let transactions: Finding[];
@@ -104,14 +105,6 @@ async function databaseFindings({ database_url, master_keys }: Config): Promise<
     } finally {
       await storage.close();
     }
-    const migrations: Finding =
-      pending.length === 0
-        ? { check: "schema", state: "ok", message: "up to date." }
-        : {
-            check: "schema",
-            state: "warning",
-            message: `${pending.length} migration(s) to apply; the next start or \`latchkey migrate\` does.`,
-          };
     const clock: Finding =
       offset < 2_000
         ? { check: "clock", state: "ok", message: `differs from the database's clock by ${offset} ms.` }
@@ -120,10 +113,26 @@ async function databaseFindings({ database_url, master_keys }: Config): Promise<
             state: "warning",
             message: `differs from the database's clock, which counts, by ${offset} ms. Check time synchronisation.`,
           };
-    return [{ check: "database", state: "ok", message: `${engine} answers.` }, migrations, ...transactions, clock];
+    return [
+      { check: "database", state: "ok", message: `${engine} answers.` },
+      schemaFinding(survey),
+      ...transactions,
+      clock,
+    ];
   } catch (error) {
     return [{ check: "database", state: "failed", message: adviceOn(error) }];
   }
+}
+
+function schemaFinding({ pending, newer }: Survey): Finding {
+  const check = "schema";
+  if (newer.length > 0) {
+    const message = `a newer version made it: ${newer.join(", ")} is not known here. Going back one version is safe, further takes the backup of before.`;
+    return { check, state: "warning", message };
+  }
+  if (pending.length === 0) return { check, state: "ok", message: "up to date." };
+  const message = `${pending.length} migration(s) to apply; the next start or \`latchkey migrate\` does.`;
+  return { check, state: "warning", message };
 }
 
 /** Of what role and database set for them, one counts that no connection of ours sets for itself. */

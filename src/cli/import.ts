@@ -21,13 +21,16 @@ export function importCommand(): Command {
     .argument("<file>", "JSON; - for standard input")
     .option("--dry-run", "say whether the file can be imported, and write nothing")
     .option("--json", "print JSON")
-    .action((file: string, options: Options) =>
-      withCore(
+    .action((file: string, options: Options) => {
+      let document: Record<string, unknown> = {};
+      const read = async () => {
+        document = objectOf(await readDocument(readIn(file)));
+      };
+      return withCore(
         options,
         async (core, { is_new }) => {
           const news = is_new ? { new_installation: true } : {};
-          if (is_new && !options.json) say(NOT_INSTALLED, options);
-          const document = objectOf(await readDocument(readIn(file)));
+          if (is_new && options.dryRun && !options.json) say(NOT_INSTALLED, options);
           if (document.format !== undefined) {
             const portable = await checkSchema(PortableAccount, document);
             await (options.dryRun ? tryAccount : writeAccount)(core, portable);
@@ -48,15 +51,15 @@ export function importCommand(): Command {
             return;
           }
           const result = await carryOut(core, plan, progressOf(options));
-          print({ ...result, imported: true }, options, [
+          print({ ...result, imported: true, ...news }, options, [
             `Account ${result.account_id}`,
             ...countLines(result.created, "created"),
             `  ${result.kept} were here already and stay as they are`,
           ]);
         },
-        { flags: { "the file": "<file>" }, founds: true, dry: options.dryRun },
-      ),
-    );
+        { flags: { "the file": "<file>" }, founds: true, dry: options.dryRun, before: read },
+      );
+    });
 }
 
 async function* readIn(file: string): AsyncGenerator<Buffer> {

@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { resolve } from "node:path";
 import { adviceOn } from "../advice.ts";
 import { type Config, ConfigError, type Environment, isSqlite, readConfig, sqlitePath } from "../config.ts";
 import { type Core, openCore } from "../core.ts";
@@ -87,6 +88,8 @@ export interface Terms {
   readonly flags?: Flags;
   /** A new installation may begin with this command. */
   readonly founds?: boolean;
+  /** What is looked at before anything is opened or made. @throws what can be refused without a database. */
+  readonly before?: () => Promise<unknown>;
   /** The command writes nothing. Where nothing is installed yet, it works over a database that is thrown away. */
   readonly dry?: boolean | undefined;
 }
@@ -100,15 +103,18 @@ export interface Standing {
 export async function withCore(
   output: Output,
   work: (core: Core, standing: Standing) => Promise<void>,
-  { flags = {}, founds = false, dry = false }: Terms = {},
+  { flags = {}, founds = false, dry = false, before }: Terms = {},
 ): Promise<void> {
   let trial: Trial | undefined;
   try {
+    await before?.();
     if (dry) trial = await openTrial(process.env);
+    const is_new = trial?.is_new ?? (founds && (await isNothingThere(readConfig(process.env, { generate: false }))));
     const config = trial?.config ?? (founds ? readConfig(process.env) : await readStanding(process.env));
+    if (is_new && !trial && !output.json) process.stderr.write(`A new installation begins in ${placeOf(config)}.\n`);
     const core = await openCore(config, { exclusive: false, onWait: tellWait(output) });
     try {
-      await work(core, { is_new: trial?.is_new ?? false });
+      await work(core, { is_new });
     } finally {
       await core.close();
     }
@@ -119,12 +125,18 @@ export async function withCore(
   }
 }
 
+const isNothingThere = async ({ database_url }: Config): Promise<boolean> =>
+  (await pendingMigrations(database_url)).length === migrationNames().length;
+
+/** Where an installation lies, as its operator knows it: an address may hold a password. */
+const placeOf = ({ database_url }: Config): string =>
+  isSqlite(database_url) ? resolve(sqlitePath(database_url)) : "the database that DATABASE_URL names";
+
 /** The settings of an installation that is there: a command that only adds to one makes none by mistake. */
 async function readStanding(env: Environment): Promise<Config> {
   const config = readConfig(env, { generate: false });
   const { database_url } = config;
-  const pending = await pendingMigrations(database_url);
-  if (pending.length < migrationNames().length) return config;
+  if (!(await isNothingThere(config))) return config;
   const gone = isSqlite(database_url) && !existsSync(sqlitePath(database_url));
   const named = gone ? `${sqlitePath(database_url)}, which is not there` : "a database in which nothing is installed";
   const begin = "A new installation begins with latchkey serve, migrate, account create or import.";

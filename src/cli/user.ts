@@ -57,7 +57,7 @@ export function userCommand(): Command {
     .addOption(
       new Option("--type <type>", "kind of user").choices(["customer", "company", "account_user"]).default("customer"),
     )
-    .option("--scope <scopes...>", "what an account user may do, separated by spaces")
+    .option("--scope <scopes...>", "what an account user may do, separated by spaces; after the arguments")
     .option("--json", "print JSON")
     .action((name: string, options: Options) =>
       withCore(

@@ -31,13 +31,27 @@ export async function migrate(database_url: string, onWait: OnWait = () => {}): 
   return isSqlite(database_url) ? migrateSqlite(sqlitePath(database_url)) : migratePostgres(database_url, onWait);
 }
 
-/** The migrations that this program knows and the database lacks; changes nothing. */
-export async function pendingMigrations(database_url: string): Promise<string[]> {
+export interface Survey {
+  /** What this program knows and the database lacks. */
+  readonly pending: string[];
+  /** What the database has of a newer version, and this program does not know. */
+  readonly newer: string[];
+}
+
+/** How the database's schema stands to this program's; changes nothing. */
+export async function surveyMigrations(database_url: string): Promise<Survey> {
   const applied = isSqlite(database_url)
     ? await appliedSqlite(sqlitePath(database_url))
     : await appliedPostgres(database_url);
-  return migrationNames().filter((name) => !applied.has(name));
+  const known = migrationNames();
+  return {
+    pending: known.filter((name) => !applied.has(name)),
+    newer: [...applied].filter((name) => !known.includes(name)),
+  };
 }
+
+export const pendingMigrations = async (database_url: string): Promise<string[]> =>
+  (await surveyMigrations(database_url)).pending;
 
 /** Those that this program knows, in order. */
 export const migrationNames = (): string[] => migrations().map(({ name }) => name);

@@ -263,6 +263,34 @@ describeOnBothEngines("an address or number that changes", (engine) => {
     expect(await at("confirm", "email", await by_code(), await right(next))).toEqual(done);
   });
 
+  it("is left by nobody who has a second factor and did not show it, where logins skip it", async () => {
+    const scope = ["admin:accounts", "admin:customers", "user:customers", "write:accounts:/auth/users/no-mfa"];
+    const tenant = await createTenant(latchkey, { scope });
+    const { id, email, phone_number } = await addPerson(latchkey, tenant.account_id, {
+      ...{ hash: QUICK_HASH, factors: ["email"] },
+    });
+    const login = { grant_type: "password", username: email, password: PASSWORD, audience: tenant.issuer };
+    const { access_token } = (await token(tenant, login)).body;
+    expect(claimsOf(access_token).amr).toEqual(["pwd"]);
+    const at = async (operation: string, field: string, token: string, json: object) => {
+      const path = `/customers/users/${id}/communication/${operation}-verification-code/${field}`;
+      return code(await call(`${tenant.base}${path}`, { method: "POST", token, json }));
+    };
+    for (const [field, value] of [
+      ["phone_number", "+4740222456"],
+      ["email", `mallory-${email}`],
+    ] as const) {
+      expect(await at("send", field, access_token, { value }), field).toEqual([403, "insufficient_scope"]);
+      expect(await inbox(tenant, value)).toEqual([]);
+      expect(await at("send", field, tenant.token, { value })).toEqual([204, undefined]);
+      const right = { code: (await inbox(tenant, value))[0]?.verification_code };
+      expect(await at("confirm", field, access_token, right)).toEqual([403, "insufficient_scope"]);
+    }
+    expect(await at("send", "phone_number", access_token, {}), "which is no change").toEqual([204, undefined]);
+    const own = { code: (await inbox(tenant, phone_number))[0]?.verification_code };
+    expect(await at("confirm", "phone_number", access_token, own)).toEqual([204, undefined]);
+  });
+
   it("takes along the second factor of a user name that went there, and no other", async () => {
     const tenant = await createTenant(latchkey);
     const send = async (method: string, path: string, json?: object) => {

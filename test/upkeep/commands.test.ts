@@ -1,5 +1,5 @@
 /** What the API refuses, the command line refuses too, in the words that were typed; and it writes nothing. */
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { sql } from "kysely";
@@ -237,13 +237,52 @@ describe("commands that fail", () => {
     }
   });
 
+  it("say that a new installation begins and where, and begin none where they are refused", async () => {
+    const place = join(folder, "beginning");
+    const env = { DATABASE_URL: `sqlite:${place}/latchkey.db` };
+    const nothing = join(folder, "not-there.json");
+    for (const [said, ...command] of [
+      ["<account_id> is P or T", "account", "create", "X1"],
+      [`${nothing} is not there`, "import", nothing],
+    ] as const) {
+      const { code, stderr } = await cli(env, ...command);
+      expect([code, stderr.slice(0, said.length)]).toEqual([1, said]);
+      expect(existsSync(place), command.join(" ")).toBe(false);
+    }
+    const first = await cli(env, "account", "create", "P11200001");
+    expect([first.code, first.stderr]).toEqual([0, `A new installation begins in ${place}/latchkey.db.\n`]);
+    expect((await cli(env, "account", "create", "P11200002")).stderr).toBe("");
+    const json = { DATABASE_URL: `sqlite:${folder}/json.db`, MASTER_KEY };
+    const founded = await cli(json, "account", "create", "P11200001", "--json");
+    expect([founded.stderr, JSON.parse(founded.stdout).new_installation]).toEqual(["", true]);
+    const next = JSON.parse((await cli(json, "account", "create", "P11200002", "--json")).stdout);
+    expect(next).not.toHaveProperty("new_installation");
+  });
+
+  it("say how scopes are added to a grant that is there", async () => {
+    const env = { DATABASE_URL: `sqlite:${folder}/added.db`, MASTER_KEY };
+    await cli(env, "account", "create", "P11200001");
+    await cli(env, "client", "create", "P11200001", "--client-id", "web");
+    const grant = (...flags: string[]) => cli(env, "grant", "create", "P11200001", "web", "--scope", "a:b", ...flags);
+    expect((await grant()).code).toBe(0);
+    const again = await grant();
+    expect([again.code, again.stderr]).toEqual([
+      1,
+      expect.stringMatching(/add the scopes to that one, with --add\.$/m),
+    ]);
+    expect((await grant("--add")).code).toBe(0);
+  });
+
   it("say what cannot be read", async () => {
     const env = { DATABASE_URL: `sqlite:${folder}/read.db`, MASTER_KEY };
     const { code, stderr } = await cli(env, "import", folder);
     expect([code, stderr]).toEqual([1, `${folder} is a folder: name a file.\n`]);
     writeFileSync(join(folder, "half.json"), "{");
     const half = await cli(env, "import", join(folder, "half.json"));
-    expect([half.code, half.stderr]).toEqual([1, "<file> is not valid JSON.\n"]);
+    expect([half.code, half.stderr]).toEqual([1, "<file> is not valid JSON: it ends before its JSON does.\n"]);
+    writeFileSync(join(folder, "comma.json"), '{\n  "account": {},\n}');
+    const comma = await cli(env, "import", join(folder, "comma.json"));
+    expect([comma.code, comma.stderr]).toEqual([1, "<file> is not valid JSON: see line 3, column 1.\n"]);
   });
 
   it("name the account that is not there, and what to check", async () => {

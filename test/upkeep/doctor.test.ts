@@ -91,6 +91,25 @@ describe("doctor", () => {
     rmSync(folder, { recursive: true });
   });
 
+  it("finds a folder where a file is named, and a schema of a newer version", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "latchkey-doctor-"));
+    const named = await cli({ DATABASE_URL: `sqlite:${folder}`, MASTER_KEY: KEY }, "doctor");
+    expect([named.code, named.stderr]).toEqual([2, "DATABASE_URL names a folder. Name a file in it.\n"]);
+    const DATABASE_URL = `sqlite:${folder}/a.db`;
+    expect((await cli({ DATABASE_URL, MASTER_KEY: KEY }, "account", "create", "T11200001")).code).toBe(0);
+    expect((await findingOn("schema", { DATABASE_URL }))?.state).toBe("ok");
+    const storage = await openStorage({ database_url: DATABASE_URL });
+    await storage.write(({ db }) =>
+      sql`insert into migrations (name, applied_at) values ('9999_later', '2026-01-01T00:00:00.000Z')`.execute(db),
+    );
+    await storage.close();
+    expect(await findingOn("schema", { DATABASE_URL })).toEqual({
+      ...{ check: "schema", state: "warning" },
+      message: expect.stringMatching(/^a newer version made it: 9999_later is not known here\. Going back one/),
+    });
+    rmSync(folder, { recursive: true });
+  });
+
   it("finds a PostgreSQL server that may only be read", async () => {
     const { database_url, drop } = await createTestDatabase("postgres");
     const name = new URL(database_url).pathname.slice(1);

@@ -20,7 +20,7 @@ import { enqueueMessage, noCode } from "../messages/enqueue-message.ts";
 import { type Recipient, recipientOf } from "../messages/recipient.ts";
 import { enteredFrom, reached } from "../messages/sms-limits.ts";
 import { moveChannel } from "../mfa/change-factors.ts";
-import { recordServes } from "../mfa/factors.ts";
+import { hasTwo } from "../mfa/factors.ts";
 import { leavePasswordsOfMail } from "../passwords/password.ts";
 import { moveLinks } from "../usernames/move-links.ts";
 import { leaveAddress } from "../verification/leave-address.ts";
@@ -208,13 +208,13 @@ function leftFor({ user, field }: Contact, to: string): { readonly from: string;
 }
 
 /**
- * An address or number beside which the other one is a second factor is left by whoever has shown both: or a mailbox
- * would be two factors, once its reader has put their own number beside it.
+ * Whoever has two factors leaves an address or number once they have shown both: or a mailbox would be two factors, since
+ * its reader puts their own number beside it, also at a client whose logins skip the second.
  *
  * @throws 403 insufficient_scope.
  */
 function checkLeaves({ account, user, moves_factors }: Contact, left: ReturnType<typeof leftFor>): void {
-  if (left && !moves_factors && recordServes(account, user))
+  if (left && !moves_factors && hasTwo(account, user))
     throw refuse("insufficient_scope", {
       message: "Log in with your second factor first, or have it changed with write:customers.",
     });

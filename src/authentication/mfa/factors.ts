@@ -49,9 +49,12 @@ export function asksForFactor(
   return second_factor || (first === "pwd" && settings.mfa_login && type !== "account_user");
 }
 
-/** Whether behind a password the address and the number of this record are second factors, one beside the other. */
-export const recordServes = (account: Account, user: User): boolean =>
-  user.second_factor === 0 && asksForFactor(account, false, "pwd", user.type) && verifiedChannels(user).size > 1;
+/**
+ * Whether there are two factors to this person behind a password: such as they set up, or else the address and the number
+ * of their record, one beside the other.
+ */
+export const hasTwo = (account: Account, user: User): boolean =>
+  user.second_factor === 1 || (asksForFactor(account, false, "pwd", user.type) && verifiedChannels(user).size > 1);
 
 /** Whether a factor is what was shown first, or went where that went: then it is no second one. */
 export function isShown(

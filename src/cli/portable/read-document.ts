@@ -88,7 +88,18 @@ function textOf(bytes: Buffer): string {
 function parse(text: string, where = "", reviver?: (name: string, value: unknown) => unknown): unknown {
   try {
     return JSON.parse(text, reviver);
-  } catch {
-    throw refuseField("the file", "json", `${where} is not valid JSON`.trim());
+  } catch (error) {
+    const place = where === "" ? placeOf(text, String(error)) : "";
+    throw refuseField("the file", "json", `${where} is not valid JSON${place}`.trim());
   }
+}
+
+/** Line and column, as far as the parser says where it stopped; nothing of what stands there, which may be a secret. */
+function placeOf(text: string, said: string): string {
+  const [, found] = said.match(/at position (\d+)/) ?? [];
+  const position = /end of JSON/.test(said) ? text.length : Number(found);
+  if (position >= text.trimEnd().length) return ": it ends before its JSON does";
+  if (found === undefined) return "";
+  const before = text.slice(0, position).split("\n");
+  return `: see line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1}`;
 }
