@@ -289,7 +289,10 @@ describeOnBothEngines("guessing", (engine) => {
     const { "400 invalid_grant": wrong = 0, "503 temporarily_unavailable": late = 0, ...rest } = await guess(people);
     expect([wrong + late, rest]).toEqual([20, { "429 too_many_attempts": 1 }]);
     // What a slow machine had no time to compare is no guess yet.
-    for (let left = late; left > 0; ) left -= (await guess(people.slice(0, left)))["400 invalid_grant"] ?? 0;
+    for (let left = late; left > 0; ) {
+      const again = await guess(people.slice(0, left));
+      left -= (again["400 invalid_grant"] ?? 0) + (again["429 too_many_attempts"] ?? 0);
+    }
     const there = await logIn(person.email, PASSWORD, "203.0.113.5");
     expect([there.status, there.body.error?.code]).toEqual([429, "too_many_attempts"]);
     expect((await logIn(people[0] ?? "", "wrong password", "203.0.113.6")).status).toBe(400);
