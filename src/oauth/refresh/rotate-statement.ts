@@ -22,6 +22,8 @@ export interface Rotation {
   readonly bind_jkt: string | null;
   /** Of the token that is shown. */
   readonly generation: number;
+  /** To the next: 1, or 0 where the same one goes on. */
+  readonly generations: number;
   /** In hexadecimal, as is the next. */
   readonly digest: string;
   readonly next_digest: string;
@@ -52,6 +54,7 @@ const columns = [
   ["dpop_jkt", "text"],
   ["bind_jkt", "text"],
   ["generation", "bigint"],
+  ["generations", "bigint"],
   ["digest", "text"],
   ["next_digest", "text"],
   ["next_key_version", "text"],
@@ -71,11 +74,12 @@ const mayRotate = (f: string, input: (column: Column) => string, bytes: (text: s
     and ${secretLives(input("account_id"), input("client_id"), input("secret_id"), input("now"))}`;
 
 const next = (f: string, input: (column: Column) => string, bytes: (text: string) => string, rotated_at: string) => ({
-  generation: `${input("generation")} + 1`,
+  generation: `${input("generation")} + ${input("generations")}`,
   digest: bytes(input("next_digest")),
   key_version: input("next_key_version"),
   rotated_at,
-  grace_used: "0",
+  // Whoever shows the same one again has had its answer.
+  grace_used: `1 - ${input("generations")}`,
   idle_expires_at: input("idle_expires_at"),
   dpop_jkt: `coalesce(${f}.dpop_jkt, ${input("bind_jkt")})`,
 });
@@ -99,7 +103,7 @@ const decoded = (text: string) => `decode(${text}, 'hex')`;
  */
 const POSTGRES_AT = `greatest(i.now, to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))`;
 
-/** Spends a refresh token: of any number of parallel uses exactly one goes on. */
+/** Spends a refresh token: of any number of parallel uses exactly one goes on; all, where the same one is the next. */
 export const rotateStatement: HotStatement<Rotation, Continued | null> = {
   name: "rotate_refresh_token",
   source: hotSource(import.meta.url),
