@@ -1,4 +1,4 @@
-/** Clients of the API as it was before keep the one refresh token of a login: `rotate_refresh_tokens` is false for them. */
+/** Clients of before keep the one refresh token of a login, where their `rotate_refresh_tokens` is false. */
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { carryOut } from "../../src/cli/import/carry-out.ts";
