@@ -8,7 +8,10 @@ export const AccessTokenReply = Type.Object({
   token_type: Type.Literal("Bearer"),
   expires_in: Type.Integer({ description: "Seconds." }),
   refresh_token: Type.Optional(
-    Type.String({ description: "Where the bearer holds create:accounts:auth:refresh_token. Keep it on a server." }),
+    Type.String({
+      description:
+        "Where the bearer holds create:accounts:auth:refresh_token. Keep it on a server. That of a refresh takes the place of the one before.",
+    }),
   ),
 });
 

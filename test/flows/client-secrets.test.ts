@@ -44,6 +44,38 @@ describeOnBothEngines("a client's secrets", (engine) => {
     expect(await tokenStatus({ ...client, client_secret: second.body.client_secret })).toBe(200);
   });
 
+  it("are taken from the body of auth/token too, where no header shows one", async () => {
+    for (const token_endpoint_auth_method of ["client_secret_basic", "client_secret_post"] as const) {
+      const client = await addClient(latchkey, tenant.account_id, { token_endpoint_auth_method });
+      await addGrant(latchkey, tenant.account_id, client, tenant.issuer, ["read:accounts"]);
+      const { client_id, client_secret } = client;
+      const about = { grant_type: "client_credentials", audience: tenant.issuer };
+      const ask = async (options: object) => {
+        const { status, body } = await call(`${tenant.base}/auth/token`, { method: "POST", ...options });
+        return body.error ? [status, body.error.code] : [status, body.token_type];
+      };
+      const good = [200, "Bearer"];
+      const refused = [401, "invalid_client"];
+      const shown = { ...about, client_id, client_secret };
+      expect(await ask({ json: shown })).toEqual(good);
+      expect(await ask({ form: shown })).toEqual(good);
+      expect(await ask({ json: { ...shown, client_id: client.id } }), "by its uuid").toEqual(good);
+      expect(await ask({ json: { ...shown, client_secret: "another" } })).toEqual(refused);
+      expect(await ask({ json: { ...about, client_id } })).toEqual(refused);
+      expect(await ask({ json: { ...about, client_secret } })).toEqual(refused);
+      const headers = { authorization: basic(client) };
+      expect(await ask({ headers, json: { ...about, client_id: "x", client_secret: "x" } }), "beside Basic").toEqual(
+        good,
+      );
+      expect(await ask({ headers: { authorization: basic({ ...client, client_secret: "x" }) }, json: shown })).toEqual(
+        refused,
+      );
+    }
+    const open = await addClient(latchkey, tenant.account_id, { token_endpoint_auth_method: "none" });
+    const json = { grant_type: "client_credentials", audience: tenant.issuer, client_id: open.client_id };
+    expect((await call(`${tenant.base}/auth/token`, { method: "POST", json })).status, "a public client").toBe(401);
+  });
+
   it("that are short and right let everybody in who shows one before this process knows it", async () => {
     const client = await addClient(latchkey, tenant.account_id, {}, `short-${engine}`, "s3cr3t-of-shop");
     await addGrant(latchkey, tenant.account_id, client, tenant.issuer, ["read:accounts"]);

@@ -44,6 +44,18 @@ describeOnBothEngines("a token of many scopes", (engine) => {
     expect((await call(`${tenant.base}/oauth/device_authorization`, asking)).status).toBe(200);
   });
 
+  it("is over like any that nobody knows, where another server made it", async () => {
+    const { tenant, own } = scene;
+    const token = `eyJ${"x".repeat(3_000)}`;
+    const revoke = (path: string, options: object) =>
+      call(`${tenant.base}/${path}/revoke`, { method: "POST", ...options });
+    for (const revoked of [
+      await revoke("auth", { token: tenant.token, json: { token } }),
+      await revoke("oauth", { headers: { authorization: basic(own) }, form: { token } }),
+    ])
+      expect([revoked.status, revoked.body], revoked.text).toEqual([200, {}]);
+  });
+
   it("is a bearer like every other", async () => {
     const { latchkey, tenant, own } = scene;
     const scope = Array.from({ length: 200 }, (_, n) => `read:accounts:/${"x".repeat(60)}/${n}`);

@@ -45,6 +45,7 @@ const judged_together: readonly (readonly (keyof ClientSettings)[])[] = [
   ["callbacks", "login_uri"],
   ["callbacks", "subject_type", "sector_identifier_uri"],
   ["jwks", "jwks_uri"],
+  ["rotate_refresh_tokens", "token_endpoint_auth_method"],
 ];
 
 /** Of what is held, that by which a change is judged: what was taken before a rule is in the way of no other change. */

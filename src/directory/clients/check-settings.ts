@@ -2,6 +2,7 @@ import { type Fault, refuseField } from "../../errors.ts";
 import { malformed } from "../../http/error-reply.ts";
 import { originFaults } from "./allowed-origins.ts";
 import { callbackFaults, isFetchable, loginUriFault } from "./callback.ts";
+import { isPublic } from "./client.ts";
 import { sectorAddressFaults, sectorFaults } from "./sector.ts";
 import type { ClientSettings } from "./settings.ts";
 import { encode } from "./store.ts";
@@ -44,6 +45,13 @@ function keyFaults({ jwks }: Partial<ClientSettings>): Fault[] {
   return [{ path, code: "too_many", message: `may hold ${MOST_KEYS} keys` }];
 }
 
+/** One that becomes public later rotates them, whatever this says. */
+function rotationFaults(settings: Partial<ClientSettings>, together: Partial<ClientSettings>): Fault[] {
+  if (settings.rotate_refresh_tokens !== false || !isPublic(together)) return [];
+  const message = "must be true for a public client (RFC 9700 §2.2.2)";
+  return [{ path: "rotate_refresh_tokens", code: "public", message }];
+}
+
 /** Characters of all that is set: whoever looks a client up holds all of it, and strangers may. */
 const LONGEST = 100_000;
 
@@ -76,6 +84,7 @@ export function checkSettings(settings: Partial<ClientSettings>, beside: Partial
     ...addressFaults(settings),
     ...keyFaults(settings),
     ...keyPlaceFaults(together),
+    ...rotationFaults(settings, together),
     ...loginUriFault(together.login_uri ?? null, together.callbacks ?? []),
     ...sectorAddressFaults(settings),
     ...sectorFaults(together),

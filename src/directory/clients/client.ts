@@ -39,6 +39,13 @@ export const isPublic = ({ token_endpoint_auth_method }: Pick<Partial<ClientSett
 export const needsPkce = (settings: ClientSettings, openid: boolean): boolean =>
   isPublic(settings) || (settings.require_pkce ?? !openid);
 
+/**
+ * Whether each refresh answers another token: at public clients always, since nobody else could tell that one was stolen
+ * (RFC 9700 §2.2.2).
+ */
+export const rotatesTokens = (settings: ClientSettings): boolean =>
+  isPublic(settings) || settings.rotate_refresh_tokens;
+
 /** That the account has not taken this grant type away from it. @throws 403 unauthorized_client. */
 export function checkMayUse<C extends Client>(client: C, grant_type: ClientSettings["grant_types"][number]): C {
   if (client.settings.grant_types.includes(grant_type)) return client;

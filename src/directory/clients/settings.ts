@@ -77,6 +77,11 @@ export const ClientSettings = Type.Object({
     default: false,
     description: "Refresh tokens also where offline_access was not asked for.",
   }),
+  rotate_refresh_tokens: Type.Boolean({
+    default: true,
+    description:
+      "Each refresh answers another refresh token, which takes the place of the one that was shown. `false` answers the same one, where the client itself shows who it is; not for a public client.",
+  }),
   post_logout_redirect_uris: Type.Array(text("An exact address."), {
     maxItems: 50,
     uniqueItems: true,

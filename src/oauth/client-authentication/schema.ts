@@ -9,9 +9,12 @@ export const ClientCredentials = {
   client_assertion_type: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
 };
 
+/** One of another server, from which a client has moved here, is over like any that nobody knows. */
+export const PresentedToken = Type.String({ minLength: 1, maxLength: LONGEST_TOKEN });
+
 /** A token and the client's own credentials (RFC 7009 §2.1, RFC 7662 §2.1). */
 export const ClientForm = Type.Object({
-  token: Type.String({ minLength: 1, maxLength: LONGEST_TOKEN }),
+  token: PresentedToken,
   token_type_hint: Type.Optional(Type.String({ maxLength: 100 })),
   ...ClientCredentials,
 });

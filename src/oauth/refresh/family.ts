@@ -1,7 +1,8 @@
 /**
- * Refresh tokens: one family for each login, whose token is another one after each use. A token is
- * `base64url(family ‖ generation ‖ HMAC)`: a forged one costs no query. The successor is derived, so that an answer that was lost
- * can be given once more; any other second use is theft and ends the family with its access tokens (RFC 9700 §4.14.2).
+ * Refresh tokens: one family for each login, whose token is another one after each use, save where its client is set to
+ * keep it. A token is `base64url(family ‖ generation ‖ HMAC)`: a forged one costs no query. The successor is derived, so
+ * that an answer that was lost can be given once more; any other second use is theft and ends the family with its access
+ * tokens (RFC 9700 §4.14.2).
  *
  * In: an authorization that may last; later, each of its tokens once. Out: the authorization again, as grant and person are by
  * then. A family ends when it lies idle, when its time is over, and with its client, grant or user.

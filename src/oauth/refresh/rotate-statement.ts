@@ -22,6 +22,8 @@ export interface Rotation {
   readonly bind_jkt: string | null;
   /** Of the token that is shown. */
   readonly generation: number;
+  /** To the next: 1, or 0 where the same one goes on. */
+  readonly generations: number;
   /** In hexadecimal, as is the next. */
   readonly digest: string;
   readonly next_digest: string;
@@ -46,9 +48,9 @@ const PERSON = "type, email, email_verified_at, name, phone_number, second_facto
 const form = setForm(
   [
     ...(["account_id", "id", "client_id", "secret_id", "of_others", "dpop_jkt", "bind_jkt"] as const),
-    ...(["generation", "digest", "next_digest", "next_key_version", "now", "idle_expires_at"] as const),
+    ...(["generation", "generations", "digest", "next_digest", "next_key_version", "now", "idle_expires_at"] as const),
   ],
-  ["generation"],
+  ["generation", "generations"],
 );
 type Named = typeof form.field;
 
@@ -62,11 +64,12 @@ const mayRotate = (f: string, input: Named, bytes: (text: string) => string) =>
     and ${secretLives(input("account_id"), input("client_id"), input("secret_id"), input("now"))}`;
 
 const next = (f: string, input: Named, bytes: (text: string) => string, rotated_at: string) => ({
-  generation: `${input("generation")} + 1`,
+  generation: `${input("generation")} + ${input("generations")}`,
   digest: bytes(input("next_digest")),
   key_version: input("next_key_version"),
   rotated_at,
-  grace_used: "0",
+  // Whoever shows the same one again has had its answer.
+  grace_used: `1 - ${input("generations")}`,
   idle_expires_at: input("idle_expires_at"),
   dpop_jkt: `coalesce(${f}.dpop_jkt, ${input("bind_jkt")})`,
 });
@@ -89,7 +92,7 @@ const decoded = (text: string) => `decode(${text}, 'hex')`;
  */
 const POSTGRES_AT = `greatest(i.now, to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))`;
 
-/** Spends a refresh token: of any number of parallel uses exactly one goes on. */
+/** Spends a refresh token: of any number of parallel uses exactly one goes on; all, where the same one is the next. */
 export const rotateStatement: HotStatement<Rotation, Continued | null> = {
   name: "rotate_refresh_token",
   source: hotSource(import.meta.url),

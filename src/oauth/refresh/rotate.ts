@@ -16,7 +16,7 @@ import { type Spent, selectFamily, updateGrace, updateUnspent } from "./store.ts
 
 export interface Rotated extends Continued {
   readonly refresh_token: Secret;
-  /** Undefined where the answer was lost, and is given once more. */
+  /** Undefined where nothing was: the answer was lost, and is given once more, or the same token goes on. */
   readonly spent?: Spent;
 }
 
@@ -26,6 +26,8 @@ export interface Shown {
   readonly token: Secret;
   /** It may use tokens of other clients' logins. */
   readonly others: boolean;
+  /** The next token is another one. */
+  readonly rotates: boolean;
   /** Of a DPoP key, where the request shows one. */
   readonly proof?: { readonly jkt: string; spend(): Promise<void> } | undefined;
   readonly facts: RequestFacts;
@@ -35,8 +37,9 @@ export interface Shown {
 const GRACE = 10_000;
 
 /**
- * Spends a refresh token and derives its successor, in one statement that also checks that client, grant and user live. A
- * second use, or use by another client than its holder, ends the family. `now` in milliseconds.
+ * Spends a refresh token and derives its successor, or lets the same one go on, in one statement that also checks that
+ * client, grant and user live. A second use of one that was spent, or use by another client than its holder, ends the
+ * family. `now` in milliseconds.
  *
  * @throws 400 invalid_grant; 401 invalid_client when its secret ended meanwhile, 403 unauthorized_client for another
  *   client's login where it may use none: the token is as good as it was.
@@ -47,13 +50,15 @@ export async function rotateRefreshToken(
   shown: Shown,
   now: number,
 ): Promise<Rotated> {
-  const { client, token, others, proof } = shown;
+  const { client, token, others, rotates, proof } = shown;
   const { storage, master_keys } = directory;
   const read = readRefreshToken(master_keys, account_id, token);
   if (!read) throw invalid();
   await proof?.spend();
   const { family_id: id, generation, key_version, digest } = read;
-  const next = { account_id, id, generation: generation + 1, key_version: master_keys.current };
+  const generations = rotates ? 1 : 0;
+  const next_key_version = rotates ? master_keys.current : key_version;
+  const next = { account_id, id, generation: generation + generations, key_version: next_key_version };
   const refresh_token = refreshToken(master_keys, next);
   const rotation: Rotation = {
     account_id,
@@ -64,15 +69,17 @@ export async function rotateRefreshToken(
     dpop_jkt: proof?.jkt ?? null,
     bind_jkt: boundTo(client, proof?.jkt),
     generation,
+    generations,
     digest,
     next_digest: digestOf(refresh_token),
-    next_key_version: next.key_version,
+    next_key_version,
     now: instant(now),
     idle_expires_at: instant(now + settings.refresh_idle_lifetime * 1000),
   };
   const continued = await storage.hot(rotateStatement, rotation);
+  if (!continued) return answerAgain(directory, account_id, shown, read, now);
   const spent = { account_id, id, generation, key_version, digest };
-  return continued ? { ...continued, refresh_token, spent } : answerAgain(directory, account_id, shown, read, now);
+  return { ...continued, refresh_token, ...(rotates ? { spent } : {}) };
 }
 
 /**

@@ -4,7 +4,7 @@ import { bearer_refusals, OidParams, refusals } from "../../http/contract.ts";
 import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
 import { authenticate } from "../client-authentication/client-authentication.ts";
-import { ClientForm } from "../client-authentication/schema.ts";
+import { ClientForm, PresentedToken } from "../client-authentication/schema.ts";
 import type { Oauth } from "../oauth.ts";
 import { REFRESH_SCOPE } from "../scopes.ts";
 import { revokeFor, revokeOwn } from "./revoke-token.ts";
@@ -20,7 +20,7 @@ export function revokeRoutes(app: App, oauth: Oauth): void {
       description: "Ends the login with every token of it. An unknown token is no error (RFC 7009 §2.2).",
       tags: ["authenticate"],
       params: OidParams,
-      body: Type.Object({ token: Type.String({ minLength: 1 }) }),
+      body: Type.Object({ token: PresentedToken }),
       response: { 200: Type.Object({}), ...refusals("account", ...bearer_refusals) },
     },
     handler: async (request) => {

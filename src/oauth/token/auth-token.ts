@@ -6,15 +6,13 @@
  */
 import type { FastifyRequest } from "fastify";
 import { findAccount } from "../../directory/accounts/find-account.ts";
-import { checkOrigin } from "../../directory/clients/allowed-origins.ts";
-import { judgeClient } from "../../directory/judge.ts";
 import { refuse } from "../../errors.ts";
 import { malformed } from "../../http/error-reply.ts";
 import { factsOf } from "../../http/facts.ts";
 import { secret } from "../../secrets/secret.ts";
 import { checkBearer, findBearer } from "../bearer/bearer.ts";
 import { type Caller, callerOf } from "../caller.ts";
-import { authenticateBasic } from "../client-authentication/client-authentication.ts";
+import { authenticate } from "../client-authentication/client-authentication.ts";
 import { checkUnbound } from "../dpop/check-bound.ts";
 import { presentedBy } from "../dpop/dpop.ts";
 import { presentedFactor } from "../factor-schema.ts";
@@ -41,7 +39,7 @@ const login_scopes = ["admin:accounts", "write:accounts", "write:accounts:/auth/
 export async function getToken(oauth: Oauth, request: FastifyRequest, body: AuthTokenRequest): Promise<PersonTokens> {
   switch (body.grant_type) {
     case "client_credentials":
-      return clientCredentials(oauth, request, required(body, "audience"));
+      return clientCredentials(oauth, request, { ...body, ...required(body, "audience") });
     case "authorization_code": {
       const caller = await loginClient(oauth, request);
       const given = required(body, "verification_code", "audience", ...(body.login_session_id ? [] : identity));
@@ -88,17 +86,21 @@ function identOf({ ident_type, ident, login_session_id }: AuthTokenRequest) {
   return { ident_type, ident, login_session_id };
 }
 
-/** Basic, or a partner's exchange token as Bearer. */
-async function clientCredentials(oauth: Oauth, request: FastifyRequest, { audience }: { readonly audience: string }) {
-  const { authorization = "", origin } = request.headers;
+/** Basic, or a secret in the body where no header says who calls; or a partner's exchange token as Bearer. */
+async function clientCredentials(
+  oauth: Oauth,
+  request: FastifyRequest,
+  { audience, client_id, client_secret }: AuthTokenRequest & { readonly audience: string },
+) {
+  const { authorization = "" } = request.headers;
   const { account_id } = request;
   const facts = factsOf(request);
   if (/^Bearer /i.test(authorization)) return redeemExchangeToken(oauth, account_id, authorization, audience, facts);
   const { directory } = oauth;
   // A wrong secret is not what is wrong where there is no such account.
   await findAccount(directory, account_id);
-  const client = await authenticateBasic(directory, request);
-  await judgeClient(directory, client, (current) => checkOrigin(directory, current, origin));
+  const in_body = authorization === "" && client_secret !== undefined;
+  const client = await authenticate(oauth, request, in_body ? { client_id, client_secret } : {});
   return issueClientCredentials(oauth, { client, audience, ungranted: "unauthorized_client" }, facts);
 }
 

@@ -1,7 +1,7 @@
 import type { RequestFacts } from "../../audit/audit.ts";
 import type { Account } from "../../directory/accounts/account.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
-import type { Client } from "../../directory/clients/client.ts";
+import { type Client, rotatesTokens } from "../../directory/clients/client.ts";
 import { findClient, lookUpClient } from "../../directory/clients/find-client.ts";
 import type { Directory } from "../../directory/directory.ts";
 import { isAccountApi } from "../../directory/grants/audience.ts";
@@ -46,9 +46,10 @@ export interface RefreshedTokens extends PersonTokens {
 }
 
 /**
- * A new access token and the next refresh token of a login, for the client that holds it; what the token says of its
- * client is whose login it is. Scopes are what the login had, the grant still gives and the person still holds. An ID
- * token comes at oauth/token, with `openid` alone, to the client whose login it is: signing it is the dearest part.
+ * A new access token and the next refresh token of a login, which may be the same one, for the client that holds it;
+ * what the token says of its client is whose login it is. Scopes are what the login had, the grant still gives and the
+ * person still holds. An ID token comes at oauth/token, with `openid` alone, to the client whose login it is: signing it is
+ * the dearest part.
  *
  * @throws 400 invalid_grant; 400 invalid_scope for more than the login had; 400 invalid_target for another API; 403
  *   unauthorized_client.
@@ -65,7 +66,9 @@ export async function refreshLogin(
   const account = await findAccount(directory, client.account_id);
   const may = await judgeClient(directory, client, (current) => checkAsked(directory, account, current, token, wanted));
   const now = directory.storage.now();
-  const shown = { client, token, others: may.others, proof, facts };
+  // A person's token shows nothing of the client: whoever stole both would renew them for ever, and nobody could tell.
+  const rotates = wanted.user_id !== undefined || rotatesTokens(client.settings);
+  const shown = { client, token, others: may.others, rotates, proof, facts };
   const rotated = await rotateRefreshToken(directory, account, shown, now);
   await noteUsed(directory, client);
   const { login, refresh_token, spent } = rotated;
