@@ -35,6 +35,7 @@ import type { EndLogins } from "./directory/users/remove-user.ts";
 import { userRoutes } from "./directory/users/routes.ts";
 import { type Documents, openDocuments } from "./egress/documents.ts";
 import { isWithin, openEgress, parseRange } from "./egress/egress.ts";
+import type { Bearer } from "./http/contract.ts";
 import { serveDocs, version } from "./http/docs.ts";
 import { type App, openHttp } from "./http/server.ts";
 import { type Readiness, systemRoutes } from "./http/system-routes.ts";
@@ -260,13 +261,15 @@ async function mount(
   clientRoutes(app, directory);
   grantRoutes(app, directory);
   roleRoutes(app, directory);
+  const strangers = { actsAsStranger: (bearer: Bearer) => actsAsStranger(directory, bearer) };
   userRoutes(app, {
     directory,
     endLogins,
+    ...strangers,
     preparePasswords,
     chargeQuestion: (bearer) => chargeQuestion(storage, bearer),
   });
-  contactRoutes(app, { directory, nudge, endLogins, actsAsStranger: (bearer) => actsAsStranger(directory, bearer) });
+  contactRoutes(app, { directory, nudge, endLogins, ...strangers });
   usernameRoutes(app, { directory, endLogins });
   customerRoutes(app, oauth);
   accountUserSelfRoutes(app, directory);
