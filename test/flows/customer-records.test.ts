@@ -89,6 +89,26 @@ describeOnBothEngines("a customer's record", (engine) => {
     expect(await rowsOf(made.id)).toEqual(before);
   });
 
+  it("goes by the account's own name for them, with any signs in it but spaces around", async () => {
+    const tenant = await createTenant(latchkey);
+    const send = sender(tenant, tenant.token);
+    for (const customer_id of ["Kund 17", "17/3", "a?b#c%d", "é", "x".repeat(128)]) {
+      const email = `${Buffer.from(customer_id).toString("hex").slice(0, 30)}@example.com`;
+      const made = await send("POST", "/users", { email, customer_id });
+      expect(made.status, made.text).toBe(200);
+      const path = `/users/${encodeURIComponent(customer_id)}`;
+      expect((await send("GET", path)).body).toMatchObject({ id: made.body.id, customer_id });
+      expect((await send("PUT", path, { locale: "nb" })).body).toMatchObject({ id: made.body.id, locale: "nb" });
+      const named = { username: email, password: PASSWORD };
+      const links = [{ rel: "customers_user", href: `https://shop.example/users/${encodeURIComponent(customer_id)}/` }];
+      const name = { method: "POST", token: tenant.token, json: { ...named, links } };
+      expect((await call(`${tenant.base}/auth/users`, name)).status).toBe(200);
+      expect((await send("DELETE", path)).body).toMatchObject({ id: made.body.id, customer_id });
+    }
+    for (const customer_id of ["", " a", "a ", " ", "\n", "a\nb", "x".repeat(129)])
+      expect(code(await send("POST", "/users", { customer_id })), customer_id).toEqual([400, "invalid_request"]);
+  });
+
   it("takes another password or PIN, which ends their logins and what wrong guesses closed", async () => {
     const settings = { factor_guess_limit: 1 };
     const tenant = await createTenant(latchkey, { scope: PERSONAL, settings });

@@ -13,7 +13,10 @@ const phone_number = Type.String({
   maxLength: 32,
   description: "Completed to E.164 with the account's country.",
 });
-const customer_id = Type.String({ pattern: "^[^/?#\\s]{1,128}$", description: "Your own name for the user." });
+const customer_id = Type.String({
+  pattern: "^\\S(.{0,126}\\S)?$",
+  description: "Your own name for the user, without spaces around it; percent-encoded where it stands in a path.",
+});
 /** In characters. */
 export const LONGEST_NAME = 200;
 const name = Type.String({ maxLength: LONGEST_NAME });
