@@ -34,6 +34,7 @@ import type { EndLogins } from "./directory/users/remove-user.ts";
 import { userRoutes } from "./directory/users/routes.ts";
 import { type Documents, openDocuments } from "./egress/documents.ts";
 import { openEgress } from "./egress/egress.ts";
+import type { Bearer } from "./http/contract.ts";
 import { serveDocs, version } from "./http/docs.ts";
 import { trustOf } from "./http/forwarded.ts";
 import { type App, openHttp } from "./http/server.ts";
@@ -267,13 +268,15 @@ async function mount(
   clientRoutes(app, directory);
   grantRoutes(app, directory);
   roleRoutes(app, directory);
+  const strangers = { actsAsStranger: (bearer: Bearer) => actsAsStranger(directory, bearer) };
   userRoutes(app, {
     directory,
     endLogins,
+    ...strangers,
     preparePasswords,
     chargeQuestion: (bearer) => chargeQuestion(storage, bearer),
   });
-  contactRoutes(app, { directory, nudge, endLogins, actsAsStranger: (bearer) => actsAsStranger(directory, bearer) });
+  contactRoutes(app, { directory, nudge, endLogins, ...strangers });
   usernameRoutes(app, { directory, endLogins });
   customerRoutes(app, oauth);
   accountUserSelfRoutes(app, directory);

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { often } from "../../test/support/often.ts";
 import type { Bearer } from "../http/contract.ts";
@@ -58,6 +59,57 @@ describe("scopes", () => {
     expect(coverageOf(["accounts:admin"])("write:accounts:/auth/users")).toBe(true);
     const held = ["openid", "read:accounts"];
     expect(heldNow(held)).toBe(held);
+  });
+
+  it("may name their resource first, and mean the same wherever somebody hands them on", () => {
+    const forms = ["admin", "write", "read"].flatMap((verb) =>
+      ["checkout", "receipts"].map((resource) => [`${verb}:${resource}`, `${resource}:${verb}`] as const),
+    );
+    const names = [...forms.flat(), "create:checkout", "write:checkout:/refunds", "openid", "admin:accounts"];
+    const nowOf = (name: string) => forms.find(([, turned]) => turned === name)?.[0] ?? name;
+    for (const one of names) {
+      const covered = names.filter(coverageOf([one]));
+      const expected = names.filter((wanted) => covers(nowOf(one), nowOf(wanted)));
+      expect(covered, one).toEqual(expected);
+      expect(heldNow([one]), "what an operation asks for is no such name").toEqual([one]);
+    }
+  });
+
+  it("are read in one way only where both could be, and never as what an operation here asks for", () => {
+    const document = readFileSync(new URL("../../openapi.json", import.meta.url), "utf8");
+    const asked = [...new Set(document.match(/(?<=`)(?:admin|write|read|create|public|user):[^`\s]+(?=`)/g))];
+    expect(asked).toEqual(expect.arrayContaining(["admin:customers", "create:account", "create:applicant"]));
+    const verbs = ["admin", "write", "read", "create", "user", "public"];
+    const resources = asked.map((scope) => scope.split(":")[1] ?? "");
+    for (const word of [...verbs, ...resources, "a:b", "checkout:/x", "", "Checkout", "check out"]) {
+      for (const verb of ["admin", "write", "read"]) {
+        const name = `${word}:${verb}`;
+        if (heldNow([name]).length > 1) continue;
+        for (const wanted of [...asked, `${verb}:${word}`]) {
+          expect(coverageOf([name])(wanted), `${name} ${wanted}`).toBe(covers(name, wanted));
+          expect(coverageOf([wanted])(name), `${wanted} ${name}`).toBe(covers(wanted, name));
+        }
+      }
+    }
+    expect(coverageOf(["admin:admin"])("checkout:admin"), "no verb is a resource's").toBe(false);
+  });
+
+  it("are words of its own at another API, which nobody reads in another way", () => {
+    const handsOn = (held: string, scope: string, at_account_api: boolean) => {
+      const bearer = { scope: ["write:accounts", held] } as unknown as Bearer;
+      try {
+        checkHoldsAll(bearer, [{ scope, at_account_api }]);
+        return true;
+      } catch {
+        return false;
+      }
+    };
+    expect(handsOn("admin:checkout", "checkout:admin", true)).toBe(true);
+    expect(handsOn("admin:checkout", "checkout:admin", false)).toBe(false);
+    expect(handsOn("checkout:admin", "admin:checkout", false), "the bearer's is of ours").toBe(true);
+    expect(handsOn("admin:checkouts", "checkout:admin", true)).toBe(false);
+    for (const name of ["checkout:admin", "admin:checkout"]) expect(handsOn(name, name, false), name).toBe(true);
+    expect(handsOn("admin:accounts", "checkout:admin", false)).toBe(true);
   });
 
   it("are not looked at once for each that somebody holds", () => {

@@ -15,11 +15,23 @@ const FORMER = new Map([
   ["customer_customers:read", "read:customers"],
 ]);
 
-const nowOf = (scope: string) => FORMER.get(scope) ?? scope;
+/** What no other service's resource is called: verbs, and what operations here ask for, whose former names are above. */
+const OURS = new Set(
+  "admin write read create user public account accounts applicant customers customer_customers".split(" "),
+);
+
+/** `checkout:admin`, the former name of another service's `admin:checkout`; undefined where it is none. */
+function turned(scope: string): string | undefined {
+  const [, resource = "", verb] = /^([a-z_]+):(admin|write|read)$/.exec(scope) ?? [];
+  return verb && !OURS.has(resource) ? `${verb}:${resource}` : undefined;
+}
+
+const nowOf = (scope: string) => FORMER.get(scope) ?? turned(scope) ?? scope;
 
 /** What somebody holds at the account API as its operations name it; what came by a former name stays beside that. */
 export function heldNow(scope: readonly string[]): readonly string[] {
-  return scope.some((one) => FORMER.has(one)) ? [...new Set([...scope, ...scope.map(nowOf)])] : scope;
+  const now = scope.flatMap((one) => FORMER.get(one) ?? []);
+  return now.length > 0 ? [...new Set([...scope, ...now])] : scope;
 }
 
 /** Harmless in anybody's hands: they speak about the person who logs in, or are public. */
@@ -87,8 +99,12 @@ export function checkHoldsAll(
   scopes: readonly { readonly scope: string; readonly at_account_api: boolean }[],
   isHeld = coverageOf(bearer.scope),
 ): void {
+  // Another API's words are its own: turned about they would be others.
+  const isTheirs = (scope: string) => turned(scope) !== undefined && !bearer.scope.includes(scope);
   const missing = scopes
-    .filter(({ scope }) => !isPersonal(scope) && !isHeld(scope))
+    .filter(
+      ({ scope, at_account_api }) => !isPersonal(scope) && !(isHeld(scope) && (at_account_api || !isTheirs(scope))),
+    )
     .filter(({ at_account_api }) => at_account_api || !bearer.scope.includes("admin:accounts"))
     .map(({ scope }) => scope);
   if (missing.length === 0) return;

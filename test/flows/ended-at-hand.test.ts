@@ -61,6 +61,18 @@ describeOnBothEngines("a login that has ended", (engine) => {
     }
   });
 
+  it.each(ends)("changes no name: %s", async (how) => {
+    const { base, user, ...tenant } = await createTenant(latchkey, { scope: ["admin:accounts", "user:customers"] });
+    const token = await personToken({ base, user, ...tenant });
+    const at = (method: string, json?: object) =>
+      call(`${base}/customers/users/${user.id}`, { method, token, ...(json ? { json } : {}) });
+    const { name } = (await at("GET")).body;
+    expect(said(await unheard(how, token, () => at("PUT", { name: "Mallory" })))).toEqual(refused);
+    const { read } = latchkey.server.core.storage;
+    const row = await read.selectFrom("users").select("name").where("id", "=", user.id).executeTakeFirstOrThrow();
+    expect(row.name).toBe(name);
+  });
+
   it.each(ends)("changes neither password nor second factor: %s", async (how) => {
     const tenant = await createTenant(latchkey);
     const { storage } = latchkey.server.core;

@@ -90,6 +90,38 @@ describeOnBothEngines("a former name of a scope", (engine) => {
     expect((await send("GET", "/auth/clients", token)).status).toBe(401);
   });
 
+  it("of another service's resource is handed on by who holds that of now, and by nobody else", async () => {
+    const merchant = async (...held: string[]) => {
+      const { token } = await holding("admin:accounts", ...held);
+      const made = await send("POST", "/auth/clients", token, {});
+      expect(made.status, made.text).toBe(200);
+      return (...scope: string[]) => {
+        const audience = `https://api.dintero.com/v1/accounts/${tenant.account_id}`;
+        const grant = { client_id: made.body.id, audience, scope, type: "client_credentials" };
+        return send("POST", "/auth/client-grants", token, grant);
+      };
+    };
+    const words = ["admin:admin", "checkout:write", "read:checkout", "admin:checkouts", "admin:checkout:/settings"];
+    for (const held of [[], words, ["user:checkout", "admin:customers"]]) {
+      const give = await merchant(...held);
+      for (const scope of ["checkout:admin", "admin:checkout"])
+        expect(code(await give(scope)), `${scope} ${held}`).toEqual(refused);
+    }
+    const none = await merchant("customers:admin", "account:admin", "applicant:admin");
+    for (const scope of ["admin:customers", "read:customers", "create:account", "create:applicant"])
+      expect(code(await none(scope)), scope).toEqual(refused);
+    const give = await merchant("admin:checkout");
+    expect(code(await give("checkout:admin", "receipts:read"))).toEqual(refused);
+    const given = await give("checkout:admin", "checkout:read");
+    expect(given.status, given.text).toBe(200);
+    expect(given.body.scope).toEqual(["checkout:admin", "checkout:read"]);
+    expect((await (await merchant("checkout:admin"))("read:checkout")).status).toBe(200);
+    // What it opens here is what it opened before: nothing.
+    const customers = await holding("customers:admin", "checkout:admin", "account:admin");
+    expect(code(await send("POST", "/customers/users", customers.token, { email: "a@example.com" }))).toEqual(refused);
+    expect(code(await send("POST", "/signup", customers.token, { email: "a@example.com" }))).toEqual(refused);
+  });
+
   it("of an account user counts as far as the client's grant gives it", async () => {
     const me = await logInAccountUser(latchkey, tenant, { scope: ["accounts:read"] });
     expect((await send("GET", "/auth/clients", me.token)).status).toBe(200);

@@ -150,6 +150,11 @@ describeOnBothEngines("pairwise subjects", (engine) => {
     const user = `${tenant.base}/customers/users/${sub}`;
     const consents = async (by: string) => (await call(`${user}/consents`, { token: by })).status;
     expect([await consents(token), await consents(another), await consents(tenant.token)]).toEqual([200, 403, 404]);
+    const seen = await call(user, { token });
+    expect(seen.body, seen.text).toMatchObject({ id: sub, customer_id: sub });
+    const renamed = await call(user, { method: "PUT", token, json: { ...seen.body, name: "Ada" } });
+    expect(renamed.body, renamed.text).toMatchObject({ id: sub, customer_id: sub, name: "Ada" });
+    expect((await call(user, { token: another })).status).toBe(403);
     const path = `${user}/communication/send-verification-code/email`;
     const asked = { method: "POST", token, json: { value: `${sub}@example.com` } };
     expect((await call(path, asked)).status).toBe(204);

@@ -185,6 +185,12 @@ export const ATTEMPTS: readonly Attempt[] = [
     options: (ids) => ({ query: { email: ids.email } }),
   },
   { operation: "aid_customers_cid_get", method: "GET", path: (ids) => `/customers/users/${ids.user}` },
+  {
+    operation: "aid_customers_cid_put",
+    method: "PUT",
+    path: (ids) => `/customers/users/${ids.user}`,
+    options: () => json({ name: "mine now" }),
+  },
   { operation: "aid_customers_cid_delete", method: "DELETE", path: (ids) => `/customers/users/${ids.user}` },
   {
     operation: "aid_customers_cid_verify_post",

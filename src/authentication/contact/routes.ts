@@ -3,11 +3,11 @@ import { findAccount } from "../../directory/accounts/find-account.ts";
 import { actorOf } from "../../directory/actor.ts";
 import { sourceOf } from "../../directory/clients/end-user-source.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
-import { findUserFor } from "../../directory/users/find-user.ts";
+import { type ActsAsStranger, findCustomerFor } from "../../directory/users/find-customer-for.ts";
 import { loginAtHand } from "../../directory/users/logins-ended.ts";
 import type { EndLogins } from "../../directory/users/remove-user.ts";
-import { noSuch, refuse, refuseField } from "../../errors.ts";
-import { type Bearer, bearer_refusals, EndUserHeaders, Oid, refusals } from "../../http/contract.ts";
+import { refuse, refuseField } from "../../errors.ts";
+import { bearer_refusals, EndUserHeaders, Oid, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { secret } from "../../secrets/secret.ts";
 import type { Authentication } from "../authentication.ts";
@@ -38,8 +38,7 @@ const ContactBody = Type.Union([
 ]);
 
 interface ContactDeps extends Authentication {
-  /** Whether a person let the token's client act for them as they let a stranger. */
-  readonly actsAsStranger: (bearer: Bearer) => Promise<boolean>;
+  readonly actsAsStranger: ActsAsStranger;
   readonly endLogins: EndLogins;
 }
 
@@ -76,11 +75,8 @@ export function contactRoutes(app: App, { directory, nudge, endLogins, actsAsStr
     handler: async (request, reply) => {
       const { account_id, bearer, body, params } = request;
       const { customer_id, operation, field } = params;
-      const user = await findUserFor(directory, bearer, customer_id, writes);
-      if (user.type === "account_user") throw noSuch("user");
-      const own = !writes.some((scope) => bearer.scope.includes(scope));
+      const { user, own } = await findCustomerFor({ directory, actsAsStranger }, bearer, customer_id, writes);
       if (own && !bearer.amr?.length) throw byProviderAlone();
-      if (own && (await actsAsStranger(bearer))) throw byStranger();
       const moves_factors = !own || bearer.amr?.includes("mfa") === true;
       const contact = { account: await findAccount(directory, account_id), user, field, moves_factors };
       if (operation === "send-verification-code") {
@@ -108,10 +104,3 @@ export function contactRoutes(app: App, { directory, nudge, endLogins, actsAsStr
 /** What another provider says counts at the clients that ask it; an address logs in at all of them. */
 const byProviderAlone = () =>
   refuse("insufficient_scope", { message: "Log in here first: by a code, a password or a factor of your own." });
-
-/** Who may see more of a person in their name is not trusted with what proves them. */
-const byStranger = () =>
-  refuse("insufficient_scope", {
-    message:
-      "The person was asked about this client, or about a device at it. This takes a client that the account made, with first_party set, and no device.",
-  });

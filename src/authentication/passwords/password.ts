@@ -8,6 +8,7 @@ import { refuseField } from "../../errors.ts";
 import { reveal, type Secret, secret } from "../../secrets/secret.ts";
 import { slowHash, slowVerify } from "../../secrets/slow-hash.ts";
 import { type Instant, instant, type Storage, type Transaction } from "../../storage/storage.ts";
+import { forgetGuesses } from "../guesses/guess.ts";
 import {
   deletePasswords,
   deletePasswordsSetOver,
@@ -142,7 +143,11 @@ export async function setSince({ read }: Storage, account_id: string, user_id: s
   return (await selectPassword(read, account_id, user_id)).find(({ kind }) => kind === "password")?.updated_at;
 }
 
-/** Hashes what is given now; the answer stores it for whoever it turns out to be. @throws 400 invalid_request. */
+/**
+ * Hashes what is given now; the answer stores it for whoever it turns out to be, and forgets guesses at what they had.
+ *
+ * @throws 400 invalid_request.
+ */
 export async function preparePasswords(
   account_id: string,
   given: { readonly password?: string; readonly pin?: string },
@@ -156,5 +161,6 @@ export async function preparePasswords(
   }
   return async (tx: Transaction, owner: { account_id: string; user_id: string }, now: number) => {
     for (const one of hashed) await storePassword(tx, owner.account_id, owner.user_id, one, now);
+    await forgetGuesses(tx, owner);
   };
 }

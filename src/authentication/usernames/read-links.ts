@@ -36,7 +36,7 @@ export async function readLinks(links: readonly Link[], { settings }: Account): 
 }
 
 function customerOf(href: string, path: string): string {
-  const [, id] = /\/users\/([^/?#]+)$/.exec(href) ?? [];
+  const [, id] = /\/users\/([^/?#]+)\/?$/.exec(href) ?? [];
   if (id === undefined) throw refuseField(path, "format", "must end in /users/ and the customer's id");
   return decoded(id, path);
 }

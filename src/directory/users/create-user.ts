@@ -9,6 +9,7 @@ import { findRolesOf } from "../roles/find-role.ts";
 import type { Agreement } from "./account-user.ts";
 import { replaceUserRoles } from "./account-user-store.ts";
 import { checkHeld } from "./check-held.ts";
+import { type NameParts, namesOf } from "./customer-names.ts";
 import { findUser } from "./find-user.ts";
 import { readEmail, readPhone } from "./identifier.ts";
 import { insertUser, selectIsId, selectUserByCustomerId } from "./store.ts";
@@ -20,6 +21,10 @@ export interface NewUser {
   readonly email?: string | undefined;
   readonly phone_number?: string | undefined;
   readonly name?: string | undefined;
+  /** Of a customer. */
+  readonly first_name?: string | undefined;
+  /** Of a customer. */
+  readonly last_name?: string | undefined;
   /** BCP 47 */
   readonly locale?: string | undefined;
   /** Address and number count as verified, because the caller may administer users. */
@@ -74,6 +79,7 @@ export async function createUserIn(
   if (customer_id !== null && (await selectIsId(tx.db, account_id, customer_id))) return undefined;
   const email_canonical = input.email === undefined ? null : readEmail(input.email);
   const created_at = instant(now);
+  const { name = null, parts } = namesOf(input);
   const verified_at = input.verified ? created_at : null;
   const row = {
     account_id,
@@ -85,20 +91,20 @@ export async function createUserIn(
     email_verified_at: email_canonical === null ? null : verified_at,
     phone_number,
     phone_verified_at: phone_number === null ? null : verified_at,
-    name: input.name ?? null,
+    name,
     locale: input.locale ?? null,
     created_at,
     created_by: actor.id,
   };
-  if (!(await insertUser(tx.db, row, profileOf(input, row.id), input.scope))) return undefined;
+  if (!(await insertUser(tx.db, row, profileOf(input, row.id, parts), input.scope))) return undefined;
   if (input.role_ids) await replaceUserRoles(tx.db, account_id, row.id, input.role_ids);
   await input.within?.(tx, { account_id, user_id: row.id }, now);
   await recordDeed(tx, { account_id, action: "user.created", entity: row.id, now: created_at, actor });
   return row.id;
 }
 
-function profileOf({ type, authentication_type, agreement }: NewUser, id: string): object {
-  return type === "account_user" ? { authentication_type, agreement, scope_version: id } : {};
+function profileOf({ type, authentication_type, agreement }: NewUser, id: string, parts: NameParts = {}): object {
+  return type === "account_user" ? { authentication_type, agreement, scope_version: id } : parts;
 }
 
 async function takenField(directory: Directory, account_id: string, customer_id: string | undefined): Promise<Error> {

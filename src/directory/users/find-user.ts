@@ -5,10 +5,12 @@ import type { Account } from "../accounts/account.ts";
 import type { UserType } from "../clients/client.ts";
 import type { Directory } from "../directory.ts";
 import { checkActsForUser } from "../scopes.ts";
+import type { NameParts } from "./customer-names.ts";
 import { readEmail, readPhone } from "./identifier.ts";
 import {
   selectAnyUser,
   selectIsId,
+  selectProfile,
   selectUser,
   selectUserByCustomerId,
   selectUserByEmail,
@@ -48,6 +50,14 @@ async function lookUpNamed({ storage }: Directory, account_id: string, name: str
 function found(user: User | undefined): User {
   if (!user) throw noSuch("user");
   return user;
+}
+
+/** The parts of a customer's name, as far as they came as such; also of one who was just deleted. */
+export async function lookUpNameParts(
+  { storage }: Directory,
+  { account_id, id }: Pick<User, "account_id" | "id">,
+): Promise<NameParts> {
+  return JSON.parse((await selectProfile(storage.read, account_id, id)) ?? "{}") as NameParts;
 }
 
 /** Whether it is the uuid of a user, living or deleted: nobody else is called so. */

@@ -6,21 +6,24 @@ import { findAccount } from "../accounts/find-account.ts";
 import { actorOf } from "../actor.ts";
 import type { Directory } from "../directory.ts";
 import { withoutNulls } from "../entity.ts";
+import { changeCustomer } from "./change-customer.ts";
 import { createUser, type NewUser } from "./create-user.ts";
-import { findUser, userExists } from "./find-user.ts";
+import { type ActsAsStranger, findCustomerFor } from "./find-customer-for.ts";
+import { findUser, lookUpNameParts, userExists } from "./find-user.ts";
+import { loginAtHand } from "./logins-ended.ts";
 import { type EndLogins, removeUser } from "./remove-user.ts";
-import { LONGEST_NAME, NewUserBody, UserExistsQuery, UserParams, UserView } from "./schema.ts";
+import { NewUserBody, UserBody, UserExistsQuery, UserParams, UserView } from "./schema.ts";
 import type { User } from "./user.ts";
 
 const subject_types = ["client", "user"] as const;
 const tags = ["users"];
-const reads = { surface: "account", scopes: ["admin:customers", "read:customers"], subject_types } as const;
 const missing = refusals("account", ...bearer_refusals, "not_found");
 
 export interface UserDeps {
   readonly directory: Directory;
   readonly endLogins: EndLogins;
-  /** Hashes passwords, which another wing keeps; what it answers stores them. */
+  readonly actsAsStranger: ActsAsStranger;
+  /** Hashes passwords, which another wing keeps; what it answers stores them, and forgets guesses at those of before. */
   preparePasswords(
     account_id: string,
     given: { readonly password?: string; readonly pin?: string },
@@ -32,9 +35,12 @@ export interface UserDeps {
 /** What they enter counts as verified. */
 const VERIFIERS = ["admin:customers", "write:customers"];
 const READERS = ["admin:customers", "read:customers"];
+const AT_OWN_CLIENTS =
+  "as their client knows them. A client that they were asked about, since it is not `first_party`, or at which they allowed a device, gets 403.";
 const PASSWORD_SCOPES = ["write:accounts:/auth/users", "write:accounts", "admin:accounts"];
 
-export function userRoutes(app: App, { directory, endLogins, preparePasswords, chargeQuestion }: UserDeps): void {
+export function userRoutes(app: App, deps: UserDeps): void {
+  const { directory, endLogins, preparePasswords, chargeQuestion } = deps;
   app.route({
     method: "POST",
     url: "/v1/accounts/:oid/customers/users",
@@ -54,22 +60,14 @@ export function userRoutes(app: App, { directory, endLogins, preparePasswords, c
       response: { 200: UserView, ...refusals("account", ...bearer_refusals) },
     },
     handler: async (request) => {
-      const { type = "customer", first_name, last_name, password, pin, ...fields } = request.body;
-      const secrets = { ...(password === undefined ? {} : { password }), ...(pin === undefined ? {} : { pin }) };
-      const guarded = Object.keys(secrets).length > 0;
-      if (guarded && !PASSWORD_SCOPES.some((scope) => request.bearer.scope.includes(scope))) {
-        throw refuse("insufficient_scope", {
-          message: "Setting a password or PIN needs write:accounts:/auth/users too.",
-          scopes: PASSWORD_SCOPES,
-        });
-      }
+      const { type = "customer", password, pin, ...fields } = request.body;
+      const secrets = secretsOf({ password, pin });
+      if (secrets) checkMaySetSecrets(request.bearer);
       if (fields.email === undefined && fields.phone_number === undefined && fields.customer_id === undefined) {
         throw refuseField("email", "required", "or phone_number or customer_id is required");
       }
-      const name =
-        fields.name ?? ([first_name, last_name].filter(Boolean).join(" ").slice(0, LONGEST_NAME) || undefined);
       const verified = request.bearer.scope.some((scope) => VERIFIERS.includes(scope));
-      if (guarded && !verified && (fields.email !== undefined || fields.phone_number !== undefined)) {
+      if (secrets && !verified && (fields.email !== undefined || fields.phone_number !== undefined)) {
         throw refuse("insufficient_scope", {
           message:
             "With create:customers:/users alone, address and number are not verified, so nobody could log in by them with a password or PIN.",
@@ -77,23 +75,54 @@ export function userRoutes(app: App, { directory, endLogins, preparePasswords, c
         });
       }
       const account = await findAccount(directory, request.account_id);
-      const within = guarded ? await preparePasswords(request.account_id, secrets) : undefined;
-      return view(await createUser(directory, account, { ...fields, type, name, verified, within }, actorOf(request)));
+      const within = secrets ? await preparePasswords(request.account_id, secrets) : undefined;
+      return view(await createUser(directory, account, { ...fields, type, verified, within }, actorOf(request)));
     },
   });
 
   app.route({
     method: "GET",
     url: "/v1/accounts/:oid/customers/users/:customer_id",
-    config: reads,
+    config: { surface: "account", scopes: [...READERS, "user:customers"], subject_types },
     schema: {
       operationId: "aid_customers_cid_get",
       summary: "Get a user",
+      description: `With user:customers alone, a person reads their own record, ${AT_OWN_CLIENTS}`,
       tags,
       params: UserParams,
       response: { 200: UserView, ...missing },
     },
-    handler: async (request) => view(await findCustomer(directory, request.account_id, request.params.customer_id)),
+    handler: async ({ bearer, params }) => {
+      const { user, own } = await findCustomerFor(deps, bearer, params.customer_id, READERS);
+      return view(user, own ? bearer : undefined);
+    },
+  });
+
+  app.route({
+    method: "PUT",
+    url: "/v1/accounts/:oid/customers/users/:customer_id",
+    config: { surface: "account", scopes: [...VERIFIERS, "user:customers"], subject_types },
+    schema: {
+      operationId: "aid_customers_cid_put",
+      summary: "Change a user",
+      description: `Sets what is named and leaves the rest. Another password or PIN ends the person's logins, and what wrong guesses at the one before closed. With user:customers alone, a person changes their own name and locale, ${AT_OWN_CLIENTS}`,
+      tags,
+      params: UserParams,
+      body: UserBody,
+      response: { 200: UserView, ...missing },
+    },
+    handler: async (request) => {
+      const { account_id, bearer, params } = request;
+      const { user, own } = await findCustomerFor(deps, bearer, params.customer_id, VERIFIERS);
+      const { password, pin, type, customer_id, email, phone_number, ...named } = request.body;
+      const reader = own ? bearer : undefined;
+      checkStays(await view(user, reader), { type, customer_id, email, phone_number });
+      const given = secretsOf({ password, pin });
+      if (given) checkMaySetSecrets(bearer);
+      const secrets = given && (await preparePasswords(account_id, given));
+      const change = { ...named, secrets, login: own ? loginAtHand(bearer) : undefined };
+      return view(await changeCustomer(directory, user, change, actorOf(request), endLogins), reader);
+    },
   });
 
   app.route({
@@ -147,6 +176,50 @@ export function userRoutes(app: App, { directory, endLogins, preparePasswords, c
       return reply.send(null);
     },
   });
+
+  /** A person who reads their own record is shown as their client knows them, and who else administers it is not told. */
+  async function view(user: User, reader?: Bearer) {
+    const { created_by, deleted_by, id, customer_id, type, email, phone_number, name, locale } = user;
+    const { created_at, updated_at, deleted_at } = user;
+    const { first_name, last_name } = await lookUpNameParts(directory, user);
+    const as = reader?.pairwise_subject;
+    return withoutNulls({
+      id: as ?? id,
+      ...{ created_at, updated_at, deleted_at },
+      ...(reader ? {} : { created_by, deleted_by }),
+      ...{ customer_id: as ?? customer_id ?? id, type, email, phone_number, name, locale },
+      ...(first_name === undefined ? {} : { first_name }),
+      ...(last_name === undefined ? {} : { last_name }),
+    });
+  }
+}
+
+type Secrets = { readonly password?: string; readonly pin?: string };
+
+/** Undefined where there is neither. */
+function secretsOf({ password, pin }: { readonly [K in keyof Secrets]: string | undefined }): Secrets | undefined {
+  if (password === undefined && pin === undefined) return undefined;
+  return { ...(password === undefined ? {} : { password }), ...(pin === undefined ? {} : { pin }) };
+}
+
+/** @throws 403 insufficient_scope. */
+function checkMaySetSecrets(bearer: Bearer): void {
+  if (PASSWORD_SCOPES.some((scope) => bearer.scope.includes(scope))) return;
+  throw refuse("insufficient_scope", {
+    message: "Setting a password or PIN needs write:accounts:/auth/users too.",
+    scopes: PASSWORD_SCOPES,
+  });
+}
+
+/** How somebody is known may come along as it is shown. @throws 400 invalid_request where it is another. */
+function checkStays(
+  shown: { readonly [field: string]: unknown },
+  given: { readonly [field: string]: string | undefined },
+): void {
+  for (const [field, value] of Object.entries(given)) {
+    if (value === undefined || value === shown[field]) continue;
+    throw refuseField(field, "fixed", "does not change here");
+  }
 }
 
 /** Account users are not customers: they are not found here. */
@@ -154,15 +227,4 @@ async function findCustomer(directory: Directory, account_id: string, name: stri
   const user = await findUser(directory, account_id, name);
   if (user.type === "account_user") throw noSuch("user");
   return user;
-}
-
-function view(entity: User) {
-  const {
-    account_id: _account,
-    email_verified_at: _email,
-    phone_verified_at: _phone,
-    second_factor: _factor,
-    ...user
-  } = entity;
-  return withoutNulls({ ...user, customer_id: user.customer_id ?? user.id });
 }

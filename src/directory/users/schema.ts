@@ -13,7 +13,10 @@ const phone_number = Type.String({
   maxLength: 32,
   description: "Completed to E.164 with the account's country.",
 });
-const customer_id = Type.String({ pattern: "^[^/?#\\s]{1,128}$", description: "Your own name for the user." });
+const customer_id = Type.String({
+  pattern: "^\\S(.{0,126}\\S)?$",
+  description: "Your own name for the user, without spaces around it; percent-encoded where it stands in a path.",
+});
 /** In characters. */
 export const LONGEST_NAME = 200;
 const name = Type.String({ maxLength: LONGEST_NAME });
@@ -22,15 +25,14 @@ const locale = Type.String({
   description: "BCP 47; language of messages to the user.",
 });
 
-export const NewUserBody = Type.Object({
+const names = { name: Type.Optional(name), first_name: Type.Optional(name), last_name: Type.Optional(name) };
+const identifiers = {
   type: Type.Optional(type),
   customer_id: Type.Optional(customer_id),
   email: Type.Optional(email),
   phone_number: Type.Optional(phone_number),
-  name: Type.Optional(name),
-  first_name: Type.Optional(name),
-  last_name: Type.Optional(name),
-  locale: Type.Optional(locale),
+};
+const secrets = {
   password: Type.Optional(
     Type.String({ minLength: 8, maxLength: 255, description: "Needs write:accounts:/auth/users too." }),
   ),
@@ -40,8 +42,25 @@ export const NewUserBody = Type.Object({
       description: "Six digits, good before a second factor only. Needs write:accounts:/auth/users too.",
     }),
   ),
-});
+};
+
+export const NewUserBody = Type.Object({ ...identifiers, ...names, locale: Type.Optional(locale), ...secrets });
 export type NewUserBody = Static<typeof NewUserBody>;
+
+/** How a user is known is named by whoever sends back a whole record, and does not change here. */
+export const UserBody = Type.Object({
+  ...names,
+  locale: Type.Optional(locale),
+  ...secrets,
+  type: Type.Optional(Type.String({ description: "As it is." })),
+  customer_id: Type.Optional(Type.String({ description: "As it is." })),
+  email: Type.Optional(
+    Type.String({ description: "As it is; customers/users/{customer_id}/communication changes it." }),
+  ),
+  phone_number: Type.Optional(
+    Type.String({ description: "As it is; customers/users/{customer_id}/communication changes it." }),
+  ),
+});
 
 export const UserView = Type.Object({
   ...entity_properties,
@@ -49,7 +68,7 @@ export const UserView = Type.Object({
   type: Type.String(),
   email: Type.Optional(email),
   phone_number: Type.Optional(phone_number),
-  name: Type.Optional(name),
+  ...names,
   locale: Type.Optional(locale),
 });
 

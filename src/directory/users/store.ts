@@ -64,6 +64,12 @@ export async function selectUserByCustomerId(
   return (await found.executeTakeFirst()) as User | undefined;
 }
 
+/** What a user has beside that, as text, living or just deleted. */
+export async function selectProfile(db: Database, account_id: string, id: string): Promise<string | undefined> {
+  const found = db.selectFrom("users").select("profile").where("account_id", "=", account_id).where("id", "=", id);
+  return (await found.executeTakeFirst())?.profile;
+}
+
 /** Whether a uuid, of a live or deleted user, is what somebody is to be called. */
 export async function selectIsId(db: Database, account_id: string, name: string): Promise<boolean> {
   const found = db.selectFrom("users").select("id").where("account_id", "=", account_id).where("id", "=", name);
@@ -234,6 +240,25 @@ export async function holdUser(db: Database, account_id: string, id: string): Pr
     .returning("profile")
     .execute();
   return row?.profile;
+}
+
+/** @returns what they are then; undefined when they are gone. */
+export async function updateCustomer(
+  db: Database,
+  account_id: string,
+  id: string,
+  change: { readonly name?: string | null; readonly profile?: string; readonly locale?: string },
+  now: Instant,
+): Promise<User | undefined> {
+  const rows = await db
+    .updateTable("users")
+    .set({ ...change, updated_at: now })
+    .where("account_id", "=", account_id)
+    .where("id", "=", id)
+    .where("deleted_at", "is", null)
+    .returning(columns)
+    .execute();
+  return rows[0] as User | undefined;
 }
 
 export async function updateSecondFactor(db: Database, account_id: string, id: string, on: boolean): Promise<void> {
