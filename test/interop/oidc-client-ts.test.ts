@@ -47,6 +47,9 @@ describe.skipIf(!executablePath)("oidc-client-ts in Chromium", () => {
   let latchkey: Latchkey;
   let tenant: Tenant;
   let client: TestClient;
+  /** Shows a secret, as no page should; without one nothing is given silently at a loopback address. */
+  let known: TestClient;
+  let use: (one: TestClient) => void;
   let mailbox: Mailbox;
   let shop: Server;
   let origin: string;
@@ -63,14 +66,20 @@ describe.skipIf(!executablePath)("oidc-client-ts in Chromium", () => {
     origin = `http://localhost:${(shop.address() as AddressInfo).port}`;
     latchkey = await startLatchkey("sqlite", { env: { SMTP_URL: mailbox.url, MAIL_FROM: "login@shop.example" } });
     tenant = await createTenant(latchkey, { account_id: newAccountId("P") });
-    client = await addClient(latchkey, tenant.account_id, {
-      first_party: true,
-      token_endpoint_auth_method: "none",
-      grant_types: ["authorization_code", "refresh_token"],
-      callbacks: [`${origin}/callback`, `${origin}/silent`],
-      post_logout_redirect_uris: [`${origin}/bye`],
-    });
-    settings = { authority: tenant.issuer, client_id: client.client_id, scope: "openid email" };
+    const clientBy = (token_endpoint_auth_method: "none" | "client_secret_post") =>
+      addClient(latchkey, tenant.account_id, {
+        first_party: true,
+        token_endpoint_auth_method,
+        grant_types: ["authorization_code", "refresh_token"],
+        callbacks: [`${origin}/callback`, `${origin}/silent`],
+        post_logout_redirect_uris: [`${origin}/bye`],
+      });
+    client = await clientBy("none");
+    known = await clientBy("client_secret_post");
+    use = ({ client_id, client_secret }) => {
+      const secret = client_secret === "" ? {} : { client_secret };
+      settings = { authority: tenant.issuer, client_id, scope: "openid email", ...secret };
+    };
     browser = await openChromium();
   });
   afterAll(async () => {
@@ -103,6 +112,7 @@ describe.skipIf(!executablePath)("oidc-client-ts in Chromium", () => {
     );
 
   it("logs in with the code of the mail, renews silently in a frame, and logs out", async () => {
+    use(known);
     const page = await (await browser.newContext()).newPage();
     const { email } = await addUser(latchkey, tenant.account_id);
     await logIn(page, email, "openid email");
@@ -120,7 +130,18 @@ describe.skipIf(!executablePath)("oidc-client-ts in Chromium", () => {
     await page.context().close();
   });
 
+  it("is told that its person has to look where it would renew silently without a secret", async () => {
+    use(client);
+    const page = await (await browser.newContext()).newPage();
+    const { email } = await addUser(latchkey, tenant.account_id);
+    await logIn(page, email, "openid email");
+    const refused = await page.evaluate<string>("manager.signinSilent().then(() => 'renewed', (error) => error.error)");
+    expect(refused).toBe("interaction_required");
+    await page.context().close();
+  });
+
   it("renews with a refresh token where it asked for one", async () => {
+    use(client);
     const page = await (await browser.newContext()).newPage();
     const { email } = await addUser(latchkey, tenant.account_id);
     await logIn(page, email, "openid email offline_access");

@@ -59,7 +59,8 @@ export const ClientSettings = Type.Object({
   }),
   first_party: Type.Boolean({
     default: false,
-    description: "Belongs to the account itself: people are not asked for consent.",
+    description:
+      "Belongs to the account itself: people are not asked for consent. An app without an https callback still gets no code out of a session before they press a button.",
   }),
   custom_claims: Type.Array(text("Name of a claim, without its prefix ext_.", 64), {
     maxItems: 50,

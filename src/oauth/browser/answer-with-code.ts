@@ -15,7 +15,7 @@ import { claimsAbout, toldByScope } from "../userinfo/claims-about.ts";
 import { type Answer, codeAnswer } from "./answer.ts";
 import { type Answered, type Answering, answerStatement } from "./answer-statement.ts";
 import type { AuthorizationParameters, AuthorizationRequest } from "./authorization-request.ts";
-import { forgetSpent } from "./forget-spent.ts";
+import { makeRoom } from "./make-room.ts";
 import { agreementTo, asksConsent } from "./needs-consent.ts";
 import { type RedirectError, RedirectedRefusal, waitsNoMore } from "./redirected-refusal.ts";
 import { noteValues } from "./repeated-values.ts";
@@ -79,12 +79,13 @@ const refusals: Record<Exclude<Answered, "given">, readonly [ErrorCode | Redirec
 
 /** @throws RedirectedRefusal when there is no answer to give. */
 async function spend(
-  { directory: { storage } }: Oauth,
+  { directory }: Oauth,
   { account, client }: Resumed,
   { account_id, id, kept, parameters }: AuthorizationRequest,
   session: Session,
   sid: string,
 ): Promise<void> {
+  const { storage } = directory;
   const now = storage.now();
   const { own_page } = parameters;
   const asking = { account, client, user_id: session.user_id, parameters };
@@ -102,7 +103,7 @@ async function spend(
     consent_scope: agreement ? JSON.stringify(agreement.scope) : null,
   };
   let answered = await storage.hot(answerStatement, answering);
-  if (answered === "session_full" && (await forgetSpent(storage, answering, now)))
+  if (answered === "session_full" && (await makeRoom(directory, answering, now)))
     answered = await storage.hot(answerStatement, answering);
   if (answered !== "given") throw new RedirectedRefusal(parameters, ...refusals[answered]);
 }

@@ -20,6 +20,16 @@ export const asksConsent = (client: Client, { device, own_page }: AuthorizationP
   !own_page && (device !== undefined || isForeign(client));
 
 /**
+ * Whether the answer goes to whoever on the person's device takes its address: nobody is known by a private-use scheme or a
+ * loopback port, and anybody shows a public client's name. Nothing is given silently there (RFC 8252 §8.6), however well the
+ * account knows that client.
+ */
+export const isAnybodys = (
+  { settings }: Pick<Client, "settings">,
+  { own_page, device, redirect_uri }: Pick<AuthorizationParameters, "own_page" | "device" | "redirect_uri">,
+): boolean => !own_page && device === undefined && isPublic(settings) && !redirect_uri.startsWith("https:");
+
+/**
  * Whether this person has to be asked, where people are: until they agreed to all of these scopes, at this host where
  * the client registered itself (RFC 7591 §5).
  */
@@ -27,8 +37,7 @@ export async function needsConsent(directory: Directory, asking: Asking): Promis
   const { client, parameters } = asking;
   if (!asksConsent(client, parameters)) return false;
   if (parameters.device !== undefined || parameters.prompt.includes("consent")) return true;
-  // Nothing is given silently where anybody on the device may pose as the client (RFC 8252 §8.6).
-  if (isPublic(client.settings) && !parameters.redirect_uri.startsWith("https:")) return true;
+  if (isAnybodys(client, parameters)) return true;
   return !(await hasAgreed(directory, agreementTo(asking)));
 }
 

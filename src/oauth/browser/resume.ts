@@ -11,7 +11,7 @@ import { acr_values } from "../authorization-for.ts";
 import type { Oauth } from "../oauth.ts";
 import { findHoldersClient } from "../registration/find-current-client.ts";
 import type { AuthorizationRequest } from "./authorization-request.ts";
-import { asksConsent, needsConsent } from "./needs-consent.ts";
+import { asksConsent, isAnybodys, needsConsent } from "./needs-consent.ts";
 import { RedirectedRefusal } from "./redirected-refusal.ts";
 import { providersOf } from "./upstream.ts";
 
@@ -20,6 +20,7 @@ export type Next =
   | { readonly step: "choose"; readonly sessions: readonly Session[] }
   | { readonly step: "login" }
   | { readonly step: "consent"; readonly session: Session }
+  | { readonly step: "confirm"; readonly session: Session }
   | { readonly step: "done"; readonly session: Session };
 
 export interface Resumed {
@@ -47,9 +48,11 @@ export async function nextStep(
   };
   const client = await findHoldersClient(oauth, request.account_id, request.client_id);
   const resumed = await resume(client);
-  if (resumed.next.step !== "consent" || !request.parameters.prompt.includes("none")) return resumed;
+  const { parameters } = request;
+  const { step } = resumed.next;
+  if (!parameters.prompt.includes("none") || (step !== "consent" && step !== "confirm")) return resumed;
   const own = await lookUpAt(directory, client, (current) =>
-    asksConsent(current, request.parameters) ? undefined : current,
+    asksConsent(current, parameters) || isAnybodys(current, parameters) ? undefined : current,
   );
   return own ? resume(own) : resumed;
 }
@@ -113,6 +116,7 @@ async function decide(
   if (one_factor && !fresh && (await mayReachTwo(directory, session, parameters))) return { step: "login" };
   const asking = { account, client, user_id: session.user_id, parameters };
   if (!consented && (await needsConsent(directory, asking))) return { step: "consent", session };
+  if (!chosen && isAnybodys(client, parameters)) return { step: "confirm", session };
   return { step: "done", session };
 }
 
@@ -133,6 +137,7 @@ const silently = {
   choose: "account_selection_required",
   login: "login_required",
   consent: "consent_required",
+  confirm: "interaction_required",
 } as const;
 
 /** prompt=none: nothing may be asked (OpenID Connect Core §3.1.2.6). @throws RedirectedRefusal when something has to be. */

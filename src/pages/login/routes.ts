@@ -33,6 +33,7 @@ import { keepProblem } from "./keep-problem.ts";
 import {
   chooseView,
   codeView,
+  confirmView,
   consentView,
   factorView,
   identifyView,
@@ -141,6 +142,8 @@ async function viewOf(
   switch (next.step) {
     case "choose":
       return chooseView(context, await Promise.all(next.sessions.map(personOf)));
+    case "confirm":
+      return confirmView(context, await personOf(next.session));
     case "consent":
       return consentView(context, await personOf(next.session));
     default: {

@@ -4,7 +4,7 @@ import { callbackHost } from "../../directory/clients/home.ts";
 import type { User } from "../../directory/users/user.ts";
 import { oneLine } from "../../http/one-line.ts";
 import { type AuthorizationRequest, askedScope } from "../../oauth/browser/authorization-request.ts";
-import { shownHome } from "../../oauth/browser/needs-consent.ts";
+import { isAnybodys, shownHome } from "../../oauth/browser/needs-consent.ts";
 import { hostOfProvider } from "../../oauth/browser/upstream.ts";
 import { instant } from "../../storage/storage.ts";
 import { breakable, type Html, html } from "../html.ts";
@@ -199,8 +199,17 @@ function labelOf({ texts }: Context, { session: { provider }, user }: KnownPerso
   );
 }
 
+/** Where nobody knows which app is answered: that one is, for whoever did not begin this themselves. */
+function appNotice({ texts, client, request: { parameters } }: Context): Html | false {
+  const app = texts.app(callbackHost(parameters.redirect_uri));
+  return isAnybodys(client, parameters) && html`<p>${texts.consent_at(app)} ${texts.begun_yourself}</p>`;
+}
+
+const who = (context: Context, person: KnownPerson) =>
+  html`<div class="who"><span>${labelOf(context, person)}</span>${form(context, "another", html`<button class="link">${context.texts.not_you}</button>`)}</div>`;
+
 export function chooseView(context: Context, people: readonly KnownPerson[]): View {
-  const { texts } = context;
+  const { texts, client, request } = context;
   const labels = people.map((person) => labelOf(context, person));
   /** Those who are called alike are told apart by the time of their login. */
   const since = (label: string, { auth_time }: Session) => {
@@ -209,8 +218,8 @@ export function chooseView(context: Context, people: readonly KnownPerson[]): Vi
     return html`, ${texts.logged_in} <time datetime="${at}">${at.slice(0, 19).replace("T", " ")} UTC</time>`;
   };
   return {
-    title: texts.choose,
-    body: html`${people.map((person) => {
+    title: isAnybodys(client, request.parameters) ? texts.login(nameOf(client)) : texts.choose,
+    body: html`${appNotice(context)}${people.map((person) => {
       const label = labelOf(context, person);
       return form(
         context,
@@ -219,6 +228,19 @@ export function chooseView(context: Context, people: readonly KnownPerson[]): Vi
       );
     })}
 ${form(context, "another", html`<button class="link">${texts.another}</button>`)}`,
+  };
+}
+
+/** To whom nothing is given without their own press, though they are logged in. */
+export function confirmView(context: Context, person: KnownPerson): View {
+  const { texts, client } = context;
+  const session = html`<input type="hidden" name="session" value="${person.session.id}">`;
+  return {
+    title: texts.login(nameOf(client)),
+    body: html`${appNotice(context)}
+${who(context, person)}
+${form(context, "choose", html`${session}<button class="main">${texts.go_on}</button>`)}
+${cancel(context)}`,
   };
 }
 
@@ -231,7 +253,7 @@ export function consentView(context: Context, person: KnownPerson): View {
   return {
     title: texts.consent(nameOf(client)),
     body: html`${request.progress.problem === "login_changed" && problemOf(context)}${client.origin !== "account" && html`<p class="quiet">${texts.unchecked} ${from}</p>`}${request.parameters.device !== undefined && html`<p class="problem">${texts.device.warning}</p>`}${scopeList(texts, { audience, scope })}
-<div class="who"><span>${labelOf(context, person)}</span>${form(context, "another", html`<button class="link">${texts.not_you}</button>`)}</div>
+${who(context, person)}
 ${request.parameters.device === undefined && html`<p class="quiet">${texts.consent_at(placeOf(texts, callbackHost(redirect_uri)))}</p>`}
 ${form(context, "allow", html`<input type="hidden" name="session" value="${person.session.id}"><button class="main">${texts.allow}</button>`)}
 ${form(context, "deny", html`<button class="other">${texts.deny}</button>`)}

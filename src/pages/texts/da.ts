@@ -44,6 +44,7 @@ export const da: Texts = {
   unknown_home: "Ingen ved, hvor den kommer fra.",
   app: (scheme) => `en app på din enhed (${scheme})`,
   consent_at: (place) => `Du går videre til ${place}.`,
+  begun_yourself: "Fortsæt kun, hvis du selv lige er begyndt på det her.",
   allow: "Tillad",
   deny: "Tillad ikke",
   scopes: {

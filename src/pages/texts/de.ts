@@ -45,6 +45,7 @@ export const de: Texts = {
   unknown_home: "Niemand weiß, woher sie kommt.",
   app: (scheme) => `einer App auf Ihrem Gerät (${scheme})`,
   consent_at: (place) => `Sie werden zu ${place} weitergeleitet.`,
+  begun_yourself: "Machen Sie nur weiter, wenn Sie gerade selbst damit begonnen haben.",
   allow: "Erlauben",
   deny: "Nicht erlauben",
   scopes: {

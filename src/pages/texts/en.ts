@@ -44,6 +44,7 @@ export const en: Texts = {
   unknown_home: "Nobody knows where it comes from.",
   app: (scheme) => `an app on your device (${scheme})`,
   consent_at: (place) => `You will be sent to ${place}.`,
+  begun_yourself: "Continue only if you have just begun this yourself.",
   allow: "Allow",
   deny: "Do not allow",
   scopes: {

@@ -44,6 +44,7 @@ export const nb: Texts = {
   unknown_home: "Ingen vet hvor den kommer fra.",
   app: (scheme) => `en app på enheten din (${scheme})`,
   consent_at: (place) => `Du går videre til ${place}.`,
+  begun_yourself: "Fortsett bare hvis du selv nettopp begynte på dette.",
   allow: "Tillat",
   deny: "Ikke tillat",
   scopes: {

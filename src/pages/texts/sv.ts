@@ -44,6 +44,7 @@ export const sv: Texts = {
   unknown_home: "Ingen vet var den kommer ifrån.",
   app: (scheme) => `en app på din enhet (${scheme})`,
   consent_at: (place) => `Du går vidare till ${place}.`,
+  begun_yourself: "Fortsätt bara om du själv just började det här.",
   allow: "Tillåt",
   deny: "Tillåt inte",
   scopes: {

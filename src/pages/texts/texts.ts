@@ -55,6 +55,8 @@ export interface Texts {
   readonly consent_at: (place: string) => string;
   /** A place within those sentences: an app has a private-use scheme, and no host. */
   readonly app: (scheme: string) => string;
+  /** After where an app is named that anybody's may be. */
+  readonly begun_yourself: string;
   readonly allow: string;
   readonly deny: string;
   readonly scopes: Readonly<Record<"openid" | "profile" | "email" | "phone" | "offline_access", string>>;
