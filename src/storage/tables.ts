@@ -87,6 +87,7 @@ export interface Clients {
   deleted_by: string | null;
   origin: Generated<string>;
   set_by_account: string | null;
+  untried_since: string | null;
 }
 
 export interface Connections {
@@ -502,7 +503,7 @@ export const columns = {
   budgets: ["account_id", "budget", "subject", "count", "window_ends_at", "level", "failures"],
   client_registrations: ["account_id", "client_id", "token_digest", "fresh_until", "used_at", "expires_at"],
   client_secrets: ["account_id", "id", "client_id", "algorithm", "digest", "created_at", "not_after", "last_used_at"],
-  clients: ["account_id", "id", "client_id", "name", "description", "settings", "created_at", "created_by", "updated_at", "deleted_at", "deleted_by", "origin", "set_by_account"],
+  clients: ["account_id", "id", "client_id", "name", "description", "settings", "created_at", "created_by", "updated_at", "deleted_at", "deleted_by", "origin", "set_by_account", "untried_since"],
   connections: ["account_id", "name", "strategy", "settings", "created_at", "updated_at", "deleted_at"],
   consents: ["account_id", "user_id", "client_id", "audience", "scope", "granted_at", "host"],
   contact_challenges: ["account_id", "user_id", "field", "value", "challenge_id", "key_version", "counter", "length", "created_at", "expires_at"],

@@ -14,6 +14,7 @@ const instants = {
   redeemed_authorization_codes: ["redeemed_at", "expires_at"],
   device_codes: ["created_at", "polled_at", "expires_at"],
   client_registrations: ["fresh_until", "used_at", "expires_at"],
+  clients: ["untried_since"],
 } as const;
 
 /** `seconds` pass for what one account has in a table; `columns` where only some of its instants are meant. */

@@ -11,6 +11,8 @@ import { until } from "../support/smtp.ts";
 
 /** Takes back a table and columns, which no database gets twice. */
 const ADDED_BACK = `
+  drop index clients_untried;
+  alter table clients drop column untried_since;
   drop index budgets_unclosed;
   drop table person_endings;
   alter table users drop column logins_ended_but;

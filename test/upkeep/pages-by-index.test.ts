@@ -3,6 +3,7 @@ import { sql } from "kysely";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { finishEndings } from "../../src/authentication/sessions/endings.ts";
 import { sqlitePath } from "../../src/config.ts";
+import { doesAnyGiveWay, holdLongestUntried } from "../../src/directory/clients/untried.ts";
 import type { Directory } from "../../src/directory/directory.ts";
 import { pagesOfRoles } from "../../src/directory/roles/find-role.ts";
 import { listInbox } from "../../src/outbox/inbox.ts";
@@ -46,6 +47,10 @@ describeOnBothEngines("a page of few", (engine) => {
         expires_at: "2027",
       },
     }));
+    const strangers = indexes.map((n) => ({
+      ...{ account_id, id: `c-${n}`, client_id: `c-${n}`, origin: "metadata", settings: "{}", ...times },
+      deleted_at: n % 2 ? times.created_at : null,
+    }));
     for (let from = 0; from < MANY; from += 500)
       await test.storage.write(async ({ db }) => {
         await db
@@ -55,6 +60,10 @@ describeOnBothEngines("a page of few", (engine) => {
         await db
           .insertInto("session_endings")
           .values(endings.slice(from, from + 500))
+          .execute();
+        await db
+          .insertInto("clients")
+          .values(strangers.slice(from, from + 500) as never)
           .execute();
         await db
           .insertInto("outbox")
@@ -99,5 +108,14 @@ describeOnBothEngines("a page of few", (engine) => {
   it("of messages to any inbox", async () => {
     await listInbox(test.storage, account_id, null, 5);
     expect(await planOf(/from "outbox"/)).toContain("outbox_inboxes");
+  });
+
+  it("of strangers' clients that nobody has tried, in the order in which they wait", async () => {
+    const of = { account_id, origin: "metadata" } as const;
+    expect(await doesAnyGiveWay(test.storage, of)).toBe(false);
+    await test.storage.write((tx) => holdLongestUntried(tx, of, test.storage.now()));
+    const plan = await planOf(/from "clients" .*order by "untried_since"/);
+    expect(plan).toContain("clients_untried");
+    expect(plan).not.toMatch(/\bsort\b|temp b-tree/i);
   });
 });

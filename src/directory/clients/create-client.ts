@@ -20,6 +20,8 @@ export interface NewClient {
   readonly settings: Partial<ClientSettings>;
   /** Default: the account makes it. */
   readonly origin?: Client["origin"];
+  /** A stranger's: it gives way to others until somebody agrees to something at it. */
+  readonly untried?: boolean;
   /** One that it has already, from elsewhere; else one is made for whoever authenticates by a secret. */
   readonly client_secret?: Secret | undefined;
   /** What else begins with the client (its uuid), in the same transaction. */
@@ -71,7 +73,9 @@ export async function createClientIn(tx: Transaction, input: NamedClient, actor:
   const { account_id, id, client_id = id, settings, secret } = input;
   const { name = null, description = null, origin = "account" } = input;
   const created_at = instant(now);
-  const row = { account_id, id, client_id, name, description, settings, origin, created_at, created_by: actor.id };
+  const untried_since = input.untried ? created_at : null;
+  const made = { created_at, created_by: actor.id };
+  const row = { account_id, id, client_id, name, description, settings, origin, untried_since, ...made };
   const client = await insertClient(tx.db, row);
   if (!client) throw takenClientId();
   if (secret) await insertSecret(tx.db, secret);

@@ -86,6 +86,53 @@ export async function selectStaffClient(db: Database, account_id: string): Promi
   return row && decode(row);
 }
 
+/** The longest waiting that gives way, see `doesAnyGiveWay`, of those that waited at `before` already. */
+const untried = (db: Database, { account_id, origin }: Pick<Client, "account_id" | "origin">, before: Instant) =>
+  db
+    .selectFrom("clients")
+    .select("id")
+    .where("account_id", "=", account_id)
+    .where("origin", "=", origin)
+    .where("untried_since", "<", before)
+    .where("deleted_at", "is", null)
+    .where("set_by_account", "is", null)
+    .where(({ exists, not, selectFrom }) =>
+      not(
+        exists(
+          selectFrom("grants")
+            .select("grants.id")
+            .whereRef("grants.account_id", "=", "clients.account_id")
+            .whereRef("grants.client_id", "=", "clients.id"),
+        ),
+      ),
+    )
+    .orderBy("untried_since")
+    .limit(1);
+
+export async function selectUntried(...asked: Parameters<typeof untried>): Promise<string | undefined> {
+  return (await untried(...asked).executeTakeFirst())?.id;
+}
+
+/** Until this transaction ends; one that another holds is in use. */
+export async function holdUntried(...asked: Parameters<typeof untried>): Promise<string | undefined> {
+  return (
+    await untried(...asked)
+      .forUpdate()
+      .skipLocked()
+      .executeTakeFirst()
+  )?.id;
+}
+
+export async function updateTried(db: Database, account_id: string, id: string): Promise<void> {
+  await db
+    .updateTable("clients")
+    .set({ untried_since: null })
+    .where("account_id", "=", account_id)
+    .where("id", "=", id)
+    .where("untried_since", "is not", null)
+    .execute();
+}
+
 export interface NewClient {
   readonly account_id: string;
   readonly id: string;
@@ -94,6 +141,7 @@ export interface NewClient {
   readonly description: string | null;
   readonly settings: Partial<ClientSettings>;
   readonly origin: Client["origin"];
+  readonly untried_since: Instant | null;
   readonly created_at: Instant;
   readonly created_by: string;
 }

@@ -9,6 +9,7 @@ import { authorizationsSince, pagesOfAuthorizations } from "../../authentication
 import type { Client } from "../../directory/clients/client.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
 import { DEVICE_CODE } from "../../directory/clients/settings.ts";
+import { noteTried } from "../../directory/clients/untried.ts";
 import type { Actor, Directory } from "../../directory/directory.ts";
 import type { Bearer } from "../../http/contract.ts";
 import { inPages } from "../../storage/pages.ts";
@@ -73,7 +74,9 @@ export async function hasAgreed({ storage }: Directory, { scope, host, ...key }:
 /** The person agreed; remembered with what they agreed to before at the same host, and at this client, as far as it fits. */
 export async function recordConsent({ storage }: Directory, agreement: Agreement): Promise<void> {
   const granted_at = instant(storage.now());
-  await storage.write(async ({ db }) => {
+  await storage.write(async (tx) => {
+    await noteTried(tx, agreement.account_id, agreement.client_id);
+    const { db } = tx;
     await addConsent(db, { ...agreement, granted_at });
     await forgetOldest(db, agreement);
   });

@@ -6,10 +6,7 @@ import { blame } from "../../egress/documents.ts";
 import { refuse } from "../../errors.ts";
 import { type Asking, isDocumentAddress, isFresh, isMisdescribed, readAnew } from "./client-document.ts";
 import { chargeNewClient } from "./register.ts";
-import { countDocuments } from "./store.ts";
-
-/** An account keeps no more clients that documents describe. */
-const LIMIT = 10_000;
+import { findRoom } from "./room.ts";
 
 /**
  * A client by client_id or uuid. One that a document describes (OAuth Client ID Metadata Document) is what its document
@@ -46,8 +43,8 @@ export async function findHoldersClient(oauth: Asking, account_id: string, name:
 
 /**
  * As `lookUpCurrentClient`; who is not known and has the address of a document for a client_id is from now on a client
- * of the account, which it is until nobody uses it for a month; one that was deleted stays unknown. It holds no secret,
- * and nothing else at its address is fetched.
+ * of the account, which it is until nobody uses it for a month, or it gives way to another; one that was deleted stays
+ * unknown. It holds no secret, and nothing else at its address is fetched.
  *
  * @throws 400 invalid_client_metadata, invalid_redirect_uri, client_unreachable; 429.
  */
@@ -62,6 +59,5 @@ export async function lookUpAnyClient(
   const { directory } = oauth;
   if (await isDeleted(directory, account_id, client_id)) return undefined;
   await chargeNewClient(directory, account_id, source);
-  if ((await countDocuments(directory.storage.read, account_id)) >= LIMIT) throw refuse("too_many_requests");
-  return readAnew(oauth, account_id, client_id);
+  return readAnew(oauth, account_id, client_id, await findRoom(directory, account_id, "metadata"));
 }

@@ -14,15 +14,13 @@ import { checkSector } from "./check-sector.ts";
 import { type ClientMetadata, settingsOf, settingsOfStranger, withoutSecret } from "./client-metadata.ts";
 import { KEPT, tokenDigest } from "./registration.ts";
 import { inRegistrationTerms } from "./registration-terms.ts";
-import { countOpenlyRegistered, upsertRegistration } from "./store.ts";
+import { findRoom } from "./room.ts";
+import { upsertRegistration } from "./store.ts";
 
 export interface Registered extends CreatedClient {
   /** For RFC 7592. */
   readonly registration_access_token: Secret;
 }
-
-/** An account takes no more without a token. */
-const LIMIT = 1_000;
 
 /**
  * A client registers itself (RFC 7591 §3). Without a token only where the account lets it, without a secret, and only
@@ -51,13 +49,16 @@ export async function registerClient(
   });
   if (!allowed) await chargeNewClient(directory, account_id, source);
   await checkSector(oauth.documents, settings);
-  if (!allowed && (await countOpenlyRegistered(storage.read, account_id)) >= LIMIT) throw refuse("too_many_requests");
+  const makeRoom = allowed ? undefined : await findRoom(directory, account_id, "dynamic");
   const registration_access_token = secret(base64url(randomBytes(32)));
   const now = storage.now();
   const times = { fresh_until: null, used_at: instant(now), expires_at: instant(now + KEPT) };
   const row = { account_id, token_digest: tokenDigest(registration_access_token), ...times };
-  const within = (tx: Transaction, client_id: string) => upsertRegistration(tx.db, { ...row, client_id });
-  const input = { name: metadata.client_name, settings, origin: "dynamic" as const, within };
+  const within = async (tx: Transaction, client_id: string) => {
+    await makeRoom?.(tx);
+    await upsertRegistration(tx.db, { ...row, client_id });
+  };
+  const input = { name: metadata.client_name, settings, origin: "dynamic" as const, untried: !allowed, within };
   const created = await inRegistrationTerms(() => createClient(directory, account_id, input, actor));
   return { ...created, registration_access_token };
 }

@@ -1,0 +1,41 @@
+import { purgeClient } from "../../directory/clients/change-client.ts";
+import { forgetClient } from "../../directory/clients/find-client.ts";
+import { doesAnyGiveWay, holdLongestUntried } from "../../directory/clients/untried.ts";
+import type { Directory } from "../../directory/directory.ts";
+import { refuse } from "../../errors.ts";
+import type { Transaction } from "../../storage/storage.ts";
+import { countDocuments, countOpenlyRegistered, deleteRegistration } from "./store.ts";
+
+/** So many clients of strangers an account keeps: that a document describes, and that registered without a token. */
+const kinds = {
+  metadata: { most: 10_000, count: countDocuments },
+  dynamic: { most: 1_000, count: countOpenlyRegistered },
+} as const;
+
+/** Part of the transaction that makes the client. @throws 429 too_many_requests. */
+export type MakeRoom = (tx: Transaction) => Promise<void>;
+
+/**
+ * Room for one more client of a stranger's. Where there is none, the oldest at which nobody ever agreed to anything
+ * gives way: it holds nothing that cannot be had again, so strangers keep nobody out.
+ *
+ * @throws 429 too_many_requests where none gives way.
+ */
+export async function findRoom(
+  directory: Directory,
+  account_id: string,
+  origin: keyof typeof kinds,
+): Promise<MakeRoom> {
+  const { storage } = directory;
+  const { most, count } = kinds[origin];
+  if ((await count(storage.read, account_id)) < most) return async () => {};
+  const of = { account_id, origin };
+  if (!(await doesAnyGiveWay(storage, of))) throw refuse("too_many_requests");
+  return async (tx) => {
+    const id = await holdLongestUntried(tx, of, storage.now());
+    if (id === undefined) throw refuse("too_many_requests");
+    await deleteRegistration(tx.db, { account_id, client_id: id });
+    const client_id = await purgeClient(tx, account_id, id);
+    if (client_id !== undefined) tx.onDisk(() => forgetClient(directory, { account_id, id, client_id }));
+  };
+}
