@@ -21,6 +21,7 @@ import type { Client } from "../../directory/clients/client.ts";
 import { findConnection } from "../../directory/connections/connection.ts";
 import { hostedLogin, pageHost } from "../../directory/grants/audience.ts";
 import type { RequestFacts } from "../../http/facts.ts";
+import { checkClass } from "../../oauth/browser/answer-with-code.ts";
 import type { Progress } from "../../oauth/browser/authorization-request.ts";
 import { logBrowserIn } from "../../oauth/browser/log-browser-in.ts";
 import { agreementTo } from "../../oauth/browser/needs-consent.ts";
@@ -74,8 +75,9 @@ export async function act(oauth: Oauth, acting: Acting, { action, ...given }: Ac
     case "choose":
       return void (await choose(oauth, acting, given.session));
     case "another":
-    case "restart":
       return void (await saveProgress(oauth, request, { another: true }));
+    case "restart":
+      return void (await restart(oauth, acting));
     case "allow":
       return void (await allow(oauth, acting, given.session));
     case "deny":
@@ -166,6 +168,12 @@ async function resend(oauth: Oauth, acting: Acting): Promise<void> {
   await identify(oauth, acting, identifier, { again: true, ...(goes_on ? { login_session_id } : {}) });
 }
 
+/** What they typed stands in the field again: a letter may be wrong in it. */
+async function restart(oauth: Oauth, { opened: { request } }: Acting): Promise<void> {
+  const { identifier } = request.progress;
+  await saveProgress(oauth, request, { another: true, ...(identifier === undefined ? {} : { identifier }) });
+}
+
 async function enterCode(oauth: Oauth, acting: Acting, code: Secret): Promise<Secret | undefined> {
   const { opened, resumed, facts } = acting;
   const { account, client } = resumed;
@@ -232,6 +240,7 @@ async function allow(oauth: Oauth, { opened, resumed }: Acting, shown: string | 
   if (next.step !== "consent") return;
   const { user_id, id: session_id } = next.session;
   if (session_id !== shown) return noteProgress(oauth, request, { ...progress, problem: "login_changed" });
+  checkClass(request.parameters, next.session);
   const agreement = agreementTo({ account, client, user_id, parameters: request.parameters });
   await recordConsent(oauth.directory, agreement);
   const { fresh } = progress;

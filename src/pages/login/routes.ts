@@ -4,15 +4,13 @@ import { requestedLanguage } from "../../authentication/messages/requested-langu
 import { channelsOf, factorsOf } from "../../authentication/mfa/factors.ts";
 import type { PendingLogin } from "../../authentication/mfa/mfa.ts";
 import { openLogin } from "../../authentication/mfa/open-login.ts";
-import type { Session } from "../../authentication/sessions/session.ts";
 import { issuerOf } from "../../directory/accounts/account.ts";
-import { lookUpUser } from "../../directory/users/find-user.ts";
 import { unlessRefused } from "../../errors.ts";
 import { acceptedLanguages } from "../../http/accepted-languages.ts";
 import { factsOf } from "../../http/facts.ts";
 import type { App } from "../../http/server.ts";
 import { errorAnswer, sendAnswer } from "../../oauth/browser/answer.ts";
-import { answerWithCode } from "../../oauth/browser/answer-with-code.ts";
+import { answerWithCode, checkClass } from "../../oauth/browser/answer-with-code.ts";
 import { loginPageOf } from "../../oauth/browser/begin.ts";
 import { checkCallback, checkStanding } from "../../oauth/browser/check-standing.ts";
 import { browserOf, setCookie } from "../../oauth/browser/cookie.ts";
@@ -25,6 +23,7 @@ import type { Oauth } from "../../oauth/oauth.ts";
 import { secret } from "../../secrets/secret.ts";
 import { formPage } from "../form-page.ts";
 import { field, PageParams, page_route, sendPage } from "../page.ts";
+import { personOf } from "../person-labels.ts";
 import { refuseForeignForm } from "../same-site.ts";
 import { textsFor } from "../texts/languages.ts";
 import type { Texts } from "../texts/texts.ts";
@@ -37,7 +36,6 @@ import {
   consentView,
   factorView,
   identifyView,
-  type KnownPerson,
   LONGEST_IDENTIFIER,
   type View,
 } from "./views.ts";
@@ -84,6 +82,8 @@ export function loginRoutes(app: App, oauth: Oauth): void {
           return sendAnswer(reply, await answerWithCode(oauth, resumed, opened.request, next.session), postAnswer);
         checkSilent(opened.request, next);
         checkHinted(opened.request, resumed);
+        // Nobody is asked what a client may see that will not let them in.
+        if ("session" in next) checkClass(opened.request.parameters, next.session);
         const texts = textsOf(request, opened, resumed);
         const view = await viewOf(oauth, texts, opened, resumed);
         return sendPage(reply, { account: resumed.account, texts, leads_away: true, ...view });
@@ -134,18 +134,16 @@ async function viewOf(
 ): Promise<View> {
   const { directory } = oauth;
   const { account_id } = account;
-  const context = { texts, request, client };
-  const personOf = async (session: Session): Promise<KnownPerson> => ({
-    session,
-    user: await lookUpUser(directory, account_id, session.user_id),
-  });
+  const { retry_at } = request.progress;
+  const wait = retry_at === undefined ? undefined : (Date.parse(retry_at) - directory.storage.now()) / 1000;
+  const context = { texts, request, client, wait };
   switch (next.step) {
     case "choose":
-      return chooseView(context, await Promise.all(next.sessions.map(personOf)));
+      return chooseView(context, await Promise.all(next.sessions.map((one) => personOf(directory, one))));
     case "confirm":
-      return confirmView(context, await personOf(next.session));
+      return confirmView(context, await personOf(directory, next.session));
     case "consent":
-      return consentView(context, await personOf(next.session));
+      return consentView(context, await personOf(directory, next.session));
     default: {
       const { mfa_token, login_session_id } = request.progress;
       const pending = mfa_token === undefined ? undefined : await pendingIn(oauth, account_id, mfa_token);

@@ -1,15 +1,12 @@
-import type { Session } from "../../authentication/sessions/session.ts";
 import type { Client } from "../../directory/clients/client.ts";
 import { callbackHost } from "../../directory/clients/home.ts";
-import type { User } from "../../directory/users/user.ts";
-import { oneLine } from "../../http/one-line.ts";
 import { type AuthorizationRequest, askedScope } from "../../oauth/browser/authorization-request.ts";
 import { isAnybodys, shownHome } from "../../oauth/browser/needs-consent.ts";
-import { hostOfProvider } from "../../oauth/browser/upstream.ts";
-import { instant } from "../../storage/storage.ts";
 import { breakable, type Html, html } from "../html.ts";
 import { nameOf } from "../name-of.ts";
+import { type KnownPerson, labelOf, labelsOf } from "../person-labels.ts";
 import { placeOf } from "../place-of.ts";
+import { sayProblem } from "../say-problem.ts";
 import { scopeList } from "../scope-list.ts";
 import type { Problem, Texts } from "../texts/texts.ts";
 
@@ -25,17 +22,21 @@ interface Context {
   readonly texts: Texts;
   readonly request: AuthorizationRequest;
   readonly client: Client;
+  /** Seconds until what went wrong is over. */
+  readonly wait?: number | undefined;
 }
 
 /** What went wrong, in the words of the page; `meaning` is what a code means there. */
 function problemOf(
-  { texts, request }: Context,
+  { texts, request, wait }: Context,
   meaning: Readonly<Record<string, Problem>> = {},
   problem = request.progress.problem,
+  more: string | false = false,
 ): Html | undefined {
   if (problem === undefined) return undefined;
-  const said = texts.problems[meaning[problem] ?? (problem as Problem)] ?? texts.problems.failed;
-  return html`<p class="problem" role="alert" id="problem">${said}</p>`;
+  const meant = meaning[problem] ?? (problem as Problem);
+  const said = sayProblem(texts, meant in texts.problems ? meant : "failed", wait);
+  return html`<p class="problem" role="alert" id="problem">${said}${more && ` ${more}`}</p>`;
 }
 
 /** A message too many is no fault of the code. */
@@ -58,11 +59,11 @@ ${content}
 const cancel = (context: Context) =>
   form(context, "cancel", html`<button class="other">${context.texts.cancel}</button>`);
 
-/** What the field for an address or number is called, and what is said of a wrong one. */
+/** What the field for an address or number is called, what is said of a wrong one, and what leads back to it. */
 const identifiers = {
-  either: { label: "identifier", wrong: "invalid_identifier", keyboard: "email" },
-  email: { label: "identifier_email", wrong: "invalid_email", keyboard: "email" },
-  sms: { label: "identifier_phone", wrong: "invalid_phone", keyboard: "tel" },
+  either: { label: "identifier", wrong: "invalid_identifier", another: "another_identifier", keyboard: "email" },
+  email: { label: "identifier_email", wrong: "invalid_email", another: "another_email", keyboard: "email" },
+  sms: { label: "identifier_phone", wrong: "invalid_phone", another: "another_phone", keyboard: "tel" },
 } as const;
 
 /** What is said where the client sends no codes: none is offered in place of another login. */
@@ -130,13 +131,14 @@ function identifierForm(context: Context, { label, keyboard }: (typeof identifie
 export function codeView(context: Context): View {
   const { texts, request, client } = context;
   const { identifier = "", connection, again, problem } = request.progress;
+  const { another } = identifierOf(client) ?? identifiers.either;
   const notice = again && problem === undefined;
   // Mail goes to everybody who may sign up; an SMS not to every country, nor to a number that several people have.
   const said = client.settings.signup && connection === "email" ? texts.code_coming : texts.code_sent;
   return {
     title: texts.enter_code,
     body: html`<p>${said(identifier)}</p>
-${notice && html`<p role="status" id="notice">${texts.resent}</p>`}${problemOf(context)}
+${notice && html`<p role="status" id="notice">${texts.resent}</p>`}${problemOf(context, {}, problem, problem === "too_many_requests" && texts.code_still_good)}
 ${form(
   context,
   "code",
@@ -145,7 +147,7 @@ ${form(
 <button class="main">${texts.go_on}</button>`,
 )}
 ${form(context, "resend", html`<button class="other">${texts.resend}</button>`)}
-${form(context, "restart", html`<button class="link">${texts.not_you}</button>`)}`,
+${form(context, "restart", html`<button class="link">${texts[another]}</button>`)}`,
   };
 }
 
@@ -187,18 +189,6 @@ ${form(context, "restart", html`<button class="link">${texts.not_you}</button>`)
   };
 }
 
-export interface KnownPerson {
-  readonly session: Session;
-  readonly user: User | undefined;
-}
-
-function labelOf({ texts }: Context, { session: { provider }, user }: KnownPerson): string {
-  const named = user?.email ?? user?.phone_number ?? (oneLine(user?.name ?? "") || undefined);
-  return (
-    named ?? (provider === null ? texts.somebody : texts.somebody_at(hostOfProvider({ oidc: { authority: provider } })))
-  );
-}
-
 /** Where nobody knows which app is answered: that one is, for whoever did not begin this themselves. */
 function appNotice({ texts, client, request: { parameters } }: Context): Html | false {
   const app = texts.app(callbackHost(parameters.redirect_uri));
@@ -210,23 +200,16 @@ const who = (context: Context, person: KnownPerson) =>
 
 export function chooseView(context: Context, people: readonly KnownPerson[]): View {
   const { texts, client, request } = context;
-  const labels = people.map((person) => labelOf(context, person));
-  /** Those who are called alike are told apart by the time of their login. */
-  const since = (label: string, { auth_time }: Session) => {
-    if (labels.filter((one) => one === label).length === 1) return undefined;
-    const at = instant(auth_time);
-    return html`, ${texts.logged_in} <time datetime="${at}">${at.slice(0, 19).replace("T", " ")} UTC</time>`;
-  };
+  const labels = labelsOf(context, people);
   return {
     title: isAnybodys(client, request.parameters) ? texts.login(nameOf(client)) : texts.choose,
-    body: html`${appNotice(context)}${people.map((person) => {
-      const label = labelOf(context, person);
-      return form(
+    body: html`${appNotice(context)}${people.map(({ session }, index) =>
+      form(
         context,
         "choose",
-        html`<input type="hidden" name="session" value="${person.session.id}"><button class="other">${label}${since(label, person.session)}</button>`,
-      );
-    })}
+        html`<input type="hidden" name="session" value="${session.id}"><button class="other">${labels[index]}</button>`,
+      ),
+    )}
 ${form(context, "another", html`<button class="link">${texts.another}</button>`)}`,
   };
 }

@@ -20,6 +20,9 @@ export const da: Texts = {
   resend: "Send den igen",
   resent: "Du har bedt om den igen. Der kan gå et minut, før beskeden når frem.",
   not_you: "Ikke dig?",
+  another_identifier: "Brug en anden adresse eller et andet nummer",
+  another_email: "Brug en anden adresse",
+  another_phone: "Brug et andet nummer",
   second_factor: "Et trin mere",
   second_factor_intro: "Bekræft med et trin mere, at det er dig.",
   by_sms: "Kode på sms",
@@ -80,6 +83,13 @@ export const da: Texts = {
     empty: "Der er ingen besked.",
     no_client: "Ingen klient i denne konto logger kontobrugere ind. Opret en:",
   },
+  home: {
+    intro:
+      "Denne server logger folk ind i andre applikationer. Vil du logge ind, så gå til applikationen: den sender dig hertil, når der er brug for det.",
+    builders: "Til dig, der driver serveren eller bygger en applikation:",
+    docs: "Beskrivelse af grænsefladen",
+    ready: "Serverens tilstand",
+  },
   signed_out: "Du er logget ud",
   signed_out_intro: "Du kan lukke denne side.",
   sign_out: "Log ud?",
@@ -87,10 +97,13 @@ export const da: Texts = {
   sign_out_intro: (client) => `${client} beder om at logge dig ud af denne browser.`,
   stay: "Forbliv logget ind",
   stayed: "Du er stadig logget ind",
+  try_again: (time) => (time === undefined ? "Vent lidt, og prøv igen." : `Prøv igen om ${time}.`),
+  code_still_good: "Kom der en kode tidligere, kan du stadig indtaste den.",
   error: "Det lykkedes ikke",
   refused: {
+    no_such_address: "Der er ikke noget på denne adresse. Tjek, at den er fuldstændig.",
     not_found:
-      "Her er ikke noget, eller ikke længere. Var du ved at logge ind, er det login udløbet eller begyndt i en anden browser: gå tilbage til applikationen, og begynd forfra.",
+      "Her er ikke noget, eller ikke længere. Var du ved at logge ind, er det login udløbet eller begyndt i en anden browser, eller din browser gemmer ingen cookies: tillad dem, gå tilbage til applikationen, og begynd forfra.",
     access_denied: "Det er ikke tilladt her. Gå tilbage til, hvor du kom fra, og begynd forfra.",
     other:
       "Applikationen bad om noget, der ikke er muligt her. Gå tilbage til den. Sker det igen, så fortæl dem, der driver den, hvad der står nedenfor.",
@@ -107,8 +120,8 @@ export const da: Texts = {
     verification_code_expired: "Koden er udløbet. Bed om en ny.",
     too_many_attempts:
       "For mange forkerte koder. Brug den længere kode, hvis vi lige har sendt en, eller bed om en ny.",
-    too_many_wrong_codes: "For mange forkerte koder. Vent lidt.",
-    too_many_requests: "For mange forespørgsler. Vent lidt, og prøv igen.",
+    too_many_wrong_codes: "For mange forkerte koder.",
+    too_many_requests: "For mange forespørgsler.",
     invalid_grant: "Koden er forkert eller er brugt. Prøv igen.",
     access_denied: "Du kan ikke logge ind her.",
     login_changed: "Det er et andet login i denne browser nu. Se, hvem der er logget ind, før du tillader dette.",

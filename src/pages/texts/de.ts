@@ -20,6 +20,9 @@ export const de: Texts = {
   resend: "Noch einmal senden",
   resent: "Sie haben ihn noch einmal angefordert. Es kann eine Minute dauern, bis die Nachricht ankommt.",
   not_you: "Nicht Sie?",
+  another_identifier: "Andere Adresse oder Nummer verwenden",
+  another_email: "Andere Adresse verwenden",
+  another_phone: "Andere Nummer verwenden",
   second_factor: "Noch ein Schritt",
   second_factor_intro: "Bestätigen Sie mit einem zweiten Schritt, dass Sie es sind.",
   by_sms: "Code per SMS",
@@ -82,6 +85,13 @@ export const de: Texts = {
     empty: "Es gibt keine Nachricht.",
     no_client: "Kein Client dieses Kontos meldet Kontobenutzer an. Legen Sie einen an:",
   },
+  home: {
+    intro:
+      "Dieser Server meldet Menschen bei anderen Anwendungen an. Wenn Sie sich anmelden wollen, gehen Sie zur Anwendung: Sie schickt Sie hierher, wenn es nötig ist.",
+    builders: "Wenn Sie diesen Server betreiben oder eine Anwendung bauen:",
+    docs: "Beschreibung der Schnittstelle",
+    ready: "Zustand des Servers",
+  },
   signed_out: "Sie sind abgemeldet",
   signed_out_intro: "Sie können diese Seite schließen.",
   sign_out: "Abmelden?",
@@ -89,10 +99,16 @@ export const de: Texts = {
   sign_out_intro: (client) => `${client} bittet darum, Sie in diesem Browser abzumelden.`,
   stay: "Angemeldet bleiben",
   stayed: "Sie sind weiterhin angemeldet",
+  try_again: (time) =>
+    time === undefined
+      ? "Warten Sie eine Weile, und versuchen Sie es noch einmal."
+      : `Versuchen Sie es in ${time} noch einmal.`,
+  code_still_good: "Ist vorher ein Code gekommen, können Sie ihn noch eingeben.",
   error: "Das hat nicht geklappt",
   refused: {
+    no_such_address: "Unter dieser Adresse ist nichts. Prüfen Sie, ob sie vollständig ist.",
     not_found:
-      "Hier ist nichts, oder nichts mehr. Wenn Sie sich gerade anmelden wollten, ist die Anmeldung abgelaufen oder wurde in einem anderen Browser begonnen: Gehen Sie zurück zur Anwendung und beginnen Sie von vorn.",
+      "Hier ist nichts, oder nichts mehr. Wenn Sie sich gerade anmelden wollten, ist die Anmeldung abgelaufen oder wurde in einem anderen Browser begonnen, oder Ihr Browser speichert keine Cookies: Erlauben Sie sie, gehen Sie zurück zur Anwendung und beginnen Sie von vorn.",
     access_denied: "Das ist hier nicht erlaubt. Gehen Sie dorthin zurück, woher Sie kamen, und beginnen Sie von vorn.",
     other:
       "Die Anwendung hat um etwas gebeten, das hier nicht möglich ist. Gehen Sie zurück zu ihr. Geschieht es wieder, sagen Sie ihrem Betreiber, was unten steht.",
@@ -109,8 +125,8 @@ export const de: Texts = {
     verification_code_expired: "Der Code ist abgelaufen. Lassen Sie sich einen neuen senden.",
     too_many_attempts:
       "Zu viele falsche Codes. Nehmen Sie den längeren, falls wir Ihnen gerade einen gesendet haben, oder lassen Sie sich einen neuen senden.",
-    too_many_wrong_codes: "Zu viele falsche Codes. Warten Sie eine Weile.",
-    too_many_requests: "Zu viele Anfragen. Warten Sie etwas und versuchen Sie es noch einmal.",
+    too_many_wrong_codes: "Zu viele falsche Codes.",
+    too_many_requests: "Zu viele Anfragen.",
     invalid_grant: "Der Code ist falsch oder wurde schon benutzt. Versuchen Sie es noch einmal.",
     access_denied: "Sie können sich hier nicht anmelden.",
     login_changed:

@@ -20,6 +20,9 @@ export const nb: Texts = {
   resend: "Send den på nytt",
   resent: "Du har bedt om den på nytt. Det kan ta et minutt før meldingen kommer frem.",
   not_you: "Ikke deg?",
+  another_identifier: "Bruk en annen adresse eller et annet nummer",
+  another_email: "Bruk en annen adresse",
+  another_phone: "Bruk et annet nummer",
   second_factor: "Ett steg til",
   second_factor_intro: "Bekreft at det er deg med ett steg til.",
   by_sms: "Kode på SMS",
@@ -81,6 +84,13 @@ export const nb: Texts = {
     empty: "Det er ingen melding.",
     no_client: "Ingen klient i denne kontoen logger inn kontobrukere. Opprett en:",
   },
+  home: {
+    intro:
+      "Denne serveren logger folk inn i andre applikasjoner. Vil du logge inn, så gå til applikasjonen: den sender deg hit når det trengs.",
+    builders: "For deg som driver serveren eller bygger en applikasjon:",
+    docs: "Beskrivelse av grensesnittet",
+    ready: "Serverens tilstand",
+  },
   signed_out: "Du er logget ut",
   signed_out_intro: "Du kan lukke denne siden.",
   sign_out: "Logge ut?",
@@ -88,10 +98,13 @@ export const nb: Texts = {
   sign_out_intro: (client) => `${client} ber om å logge deg ut av denne nettleseren.`,
   stay: "Forbli innlogget",
   stayed: "Du er fortsatt logget inn",
+  try_again: (time) => (time === undefined ? "Vent en stund, og prøv igjen." : `Prøv igjen om ${time}.`),
+  code_still_good: "Kom det en kode tidligere, kan du fortsatt skrive den inn.",
   error: "Dette gikk ikke",
   refused: {
+    no_such_address: "Det er ingenting på denne adressen. Sjekk at den er fullstendig.",
     not_found:
-      "Her er det ingenting, eller ikke lenger. Holdt du på å logge inn, er innloggingen utløpt eller begynt i en annen nettleser: gå tilbake til applikasjonen og begynn på nytt.",
+      "Her er det ingenting, eller ikke lenger. Holdt du på å logge inn, er innloggingen utløpt eller begynt i en annen nettleser, eller nettleseren din tar ikke vare på informasjonskapsler: tillat dem, gå tilbake til applikasjonen og begynn på nytt.",
     access_denied: "Dette er ikke tillatt her. Gå tilbake dit du kom fra, og begynn på nytt.",
     other:
       "Applikasjonen ba om noe som ikke er mulig her. Gå tilbake til den. Skjer det igjen, så fortell dem som driver den, hva som står under.",
@@ -108,8 +121,8 @@ export const nb: Texts = {
     verification_code_expired: "Koden er utløpt. Be om en ny.",
     too_many_attempts:
       "For mange feil koder. Bruk den lengre koden hvis vi nettopp har sendt deg en, eller be om en ny.",
-    too_many_wrong_codes: "For mange feil koder. Vent en stund.",
-    too_many_requests: "For mange forespørsler. Vent litt, og prøv igjen.",
+    too_many_wrong_codes: "For mange feil koder.",
+    too_many_requests: "For mange forespørsler.",
     invalid_grant: "Koden er feil eller brukt før. Prøv igjen.",
     access_denied: "Du kan ikke logge inn her.",
     login_changed:

@@ -20,6 +20,9 @@ export const sv: Texts = {
   resend: "Skicka den igen",
   resent: "Du har bett om den igen. Det kan ta en minut innan meddelandet kommer fram.",
   not_you: "Inte du?",
+  another_identifier: "Använd en annan adress eller ett annat nummer",
+  another_email: "Använd en annan adress",
+  another_phone: "Använd ett annat nummer",
   second_factor: "Ett steg till",
   second_factor_intro: "Bekräfta att det är du med ett steg till.",
   by_sms: "Kod via SMS",
@@ -81,6 +84,13 @@ export const sv: Texts = {
     empty: "Det finns inget meddelande.",
     no_client: "Ingen klient i det här kontot loggar in kontoanvändare. Skapa en:",
   },
+  home: {
+    intro:
+      "Den här servern loggar in människor i andra applikationer. Vill du logga in, gå till applikationen: den skickar dig hit när det behövs.",
+    builders: "För dig som driver servern eller bygger en applikation:",
+    docs: "Beskrivning av gränssnittet",
+    ready: "Serverns tillstånd",
+  },
   signed_out: "Du är utloggad",
   signed_out_intro: "Du kan stänga den här sidan.",
   sign_out: "Logga ut?",
@@ -88,10 +98,13 @@ export const sv: Texts = {
   sign_out_intro: (client) => `${client} ber att få logga ut dig från den här webbläsaren.`,
   stay: "Förbli inloggad",
   stayed: "Du är fortfarande inloggad",
+  try_again: (time) => (time === undefined ? "Vänta en stund och försök igen." : `Försök igen om ${time}.`),
+  code_still_good: "Om en kod kom tidigare kan du fortfarande ange den.",
   error: "Det gick inte",
   refused: {
+    no_such_address: "Det finns inget på den här adressen. Kontrollera att den är fullständig.",
     not_found:
-      "Här finns inget, eller inte längre. Om du höll på att logga in har inloggningen gått ut eller påbörjats i en annan webbläsare: gå tillbaka till applikationen och börja om.",
+      "Här finns inget, eller inte längre. Om du höll på att logga in har inloggningen gått ut eller påbörjats i en annan webbläsare, eller så sparar din webbläsare inga kakor: tillåt dem, gå tillbaka till applikationen och börja om.",
     access_denied: "Det är inte tillåtet här. Gå tillbaka dit du kom ifrån och börja om.",
     other:
       "Applikationen bad om något som inte går här. Gå tillbaka till den. Händer det igen, berätta för dem som driver den vad som står nedan.",
@@ -108,8 +121,8 @@ export const sv: Texts = {
     verification_code_expired: "Koden har gått ut. Be om en ny.",
     too_many_attempts:
       "För många felaktiga koder. Använd den längre koden om vi just har skickat en, eller be om en ny.",
-    too_many_wrong_codes: "För många felaktiga koder. Vänta en stund.",
-    too_many_requests: "För många förfrågningar. Vänta lite och försök igen.",
+    too_many_wrong_codes: "För många felaktiga koder.",
+    too_many_requests: "För många förfrågningar.",
     invalid_grant: "Koden är fel eller har använts. Försök igen.",
     access_denied: "Du kan inte logga in här.",
     login_changed:

@@ -23,6 +23,10 @@ export interface Texts {
   /** Whether or not a message went out. */
   readonly resent: string;
   readonly not_you: string;
+  /** Back to the field, where what was typed stands to be mended; where the client sends codes to one of the two alone. */
+  readonly another_identifier: string;
+  readonly another_email: string;
+  readonly another_phone: string;
   readonly second_factor: string;
   readonly second_factor_intro: string;
   /** What the field is for. */
@@ -88,6 +92,8 @@ export interface Texts {
     /** Before a command that creates one. */
     readonly no_client: string;
   };
+  /** The page at the server's own address; `builders` stands before two links. */
+  readonly home: Readonly<Record<"intro" | "builders" | "docs" | "ready", string>>;
   readonly signed_out: string;
   readonly signed_out_intro: string;
   readonly sign_out: string;
@@ -96,9 +102,13 @@ export interface Texts {
   /** On the button that says no. */
   readonly stay: string;
   readonly stayed: string;
+  /** After too much of something; the time, where it is known, is in words of the same language. */
+  readonly try_again: (time: string | undefined) => string;
+  /** … of asking for codes. */
+  readonly code_still_good: string;
   readonly error: string;
-  /** Of whole pages, by code; `other` stands above the sentence for developers. */
-  readonly refused: Readonly<Record<"not_found" | "access_denied" | "other", string>>;
+  /** Of whole pages, by code; `no_such_address` where no route is, `other` above the sentence for developers. */
+  readonly refused: Readonly<Record<"no_such_address" | "not_found" | "access_denied" | "other", string>>;
   readonly reference: string;
   readonly terms: string;
   readonly privacy: string;
