@@ -18,7 +18,7 @@ import { readForwarded } from "../../src/http/forwarded.ts";
 import { parseStrict } from "../../src/http/strict-form.ts";
 import { readClaims } from "../../src/oauth/browser/read-claims.ts";
 import { matchAssertion } from "../../src/oauth/client-authentication/client-assertion.ts";
-import { authenticateBasic } from "../../src/oauth/client-authentication/client-authentication.ts";
+import { authenticate } from "../../src/oauth/client-authentication/client-authentication.ts";
 import { readProof } from "../../src/oauth/dpop/dpop.ts";
 import { reveal, secret } from "../../src/secrets/secret.ts";
 import { parseJws } from "../../src/tokens/jws.ts";
@@ -235,7 +235,11 @@ describe("fuzzed credentials", { timeout: 60_000 + RUNS * 60 }, () => {
     const basic = basicOf(pair);
     return fuzz([basic, basicOf("\0:x"), "Basic Og==", "Bearer x"], async (header) => {
       const found = await refusing(["invalid_client", "invalid_request"], () =>
-        authenticateBasic(directory(), { account_id: tenant.account_id, ip: "", headers: { authorization: header } }),
+        authenticate(
+          { directory: directory(), documents: undefined as never },
+          { account_id: tenant.account_id, ip: "", headers: { authorization: header } },
+          {},
+        ),
       );
       if (found) expect(Buffer.from(header.slice(5), "base64").toString("utf8")).toContain(tenant.client.client_secret);
     });
