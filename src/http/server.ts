@@ -22,6 +22,7 @@ import { readForwarded } from "./forwarded.ts";
 import { gatherAnswers } from "./gather-answers.ts";
 import { answerHeads } from "./heads.ts";
 import { noSuchAddress } from "./no-such-address.ts";
+import { readOtherSpellings } from "./other-spellings.ts";
 import { checkParameters, leaveOutEmpty, readForm } from "./parameters.ts";
 import { refuseEarly } from "./refuse-early.ts";
 import { countUnread } from "./unread.ts";
@@ -113,6 +114,7 @@ export function openHttp({ logger, trustProxy, metrics, secure, tracing, gather 
   if (tracing) traceRequests(app as App, tracing);
   checkContract(app);
   keepDeclared(app);
+  readOtherSpellings(app);
   compilers.compileOnListen(app);
   readBodies(app);
   answerPreflights(app);

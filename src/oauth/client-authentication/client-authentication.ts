@@ -112,14 +112,22 @@ function checkWay(client: ProvenClient, way: "client_secret_basic" | "client_sec
   throw refuse("invalid_client", { message: `This client authenticates by ${registered}.` });
 }
 
-/** RFC 7617, and RFC 6749 §2.3.1: no client_id of ours means another when form-decoded. @throws 401 invalid_client. */
-export async function authenticateBasic(directory: Directory, request: ClientRequest): Promise<ProvenClient> {
+/**
+ * RFC 7617, and RFC 6749 §2.3.1: no client_id of ours means another when form-decoded, nor where `spelled` writes it otherwise.
+ *
+ * @throws 401 invalid_client.
+ */
+export async function authenticateBasic(
+  directory: Directory,
+  request: ClientRequest,
+  spelled = (client_id: string) => client_id,
+): Promise<ProvenClient> {
   const [, encoded] = /^Basic +([A-Za-z0-9+/_-]+=*) *$/i.exec(request.headers.authorization ?? "") ?? [];
   const text = encoded === undefined ? "" : Buffer.from(encoded, "base64").toString("utf8");
   const split = text.indexOf(":");
   if (split < 1) throw refuse("invalid_client");
   const [name, sent] = [text.slice(0, split), text.slice(split + 1)];
-  const client_id = decode(name) ?? name;
+  const client_id = spelled(decode(name) ?? name);
   const decoded = decode(sent) ?? sent;
   const spellings = decoded === sent ? [sent] : [sent, decoded];
   return judgeClient(

@@ -12,6 +12,7 @@ import { refuse } from "../../errors.ts";
 import { malformed } from "../../http/error-reply.ts";
 import { factsOf } from "../../http/facts.ts";
 import { secret } from "../../secrets/secret.ts";
+import { smallUuid } from "../../secrets/uuid.ts";
 import { checkBearer, findBearer } from "../bearer/bearer.ts";
 import { type Caller, callerOf } from "../caller.ts";
 import { authenticateBasic } from "../client-authentication/client-authentication.ts";
@@ -44,7 +45,12 @@ export async function getToken(oauth: Oauth, request: FastifyRequest, body: Auth
       return clientCredentials(oauth, request, required(body, "audience"));
     case "authorization_code": {
       const caller = await loginClient(oauth, request);
-      const given = required(body, "verification_code", "audience", ...(body.login_session_id ? [] : identity));
+      const given = required(
+        body,
+        "verification_code",
+        "audience",
+        ...(body.login_session_id === undefined ? identity : []),
+      );
       const about = { ...identOf(body), connection: body.connection, audience: given.audience };
       return logInWithCode(oauth, caller, { ...about, verification_code: secret(given.verification_code) });
     }
@@ -84,7 +90,7 @@ const identity = ["ident_type", "ident"] as const;
 
 /** `ident_type=login_session_id` is another way to name the session. */
 function identOf({ ident_type, ident, login_session_id }: AuthTokenRequest) {
-  if (ident_type === "login_session_id") return { login_session_id: ident };
+  if (ident_type === "login_session_id") return { login_session_id: ident && smallUuid(ident) };
   return { ident_type, ident, login_session_id };
 }
 
@@ -97,7 +103,7 @@ async function clientCredentials(oauth: Oauth, request: FastifyRequest, { audien
   const { directory } = oauth;
   // A wrong secret is not what is wrong where there is no such account.
   await findAccount(directory, account_id);
-  const client = await authenticateBasic(directory, request);
+  const client = await authenticateBasic(directory, request, smallUuid);
   await judgeClient(directory, client, (current) => checkOrigin(directory, current, origin));
   return issueClientCredentials(oauth, { client, audience, ungranted: "unauthorized_client" }, facts);
 }
