@@ -1,7 +1,7 @@
 import { Type } from "typebox";
 import { expect, it } from "vitest";
 import { Uuid } from "./contract.ts";
-import { readerOf } from "./other-spellings.ts";
+import { otherAddress, readerOf } from "./other-spellings.ts";
 
 const ID = "0193E4A0-9D2B-7C31-8A4E-0C5D6E7F8091";
 const read = (schema: object, value: object) => {
@@ -60,4 +60,36 @@ it("takes an object at its word that says it takes nothing else, and one that de
   expect(readerOf(closed)).toBeUndefined();
   expect(readerOf(Type.Record(Type.String(), Type.String()))).toBeUndefined();
   expect(readerOf(Type.Null())).toBeUndefined();
+});
+
+it.each([
+  ["/v1/accounts/T1/auth/token/", "/v1/accounts/T1/auth/token"],
+  ["/v1//accounts/T1//auth//token?a=//b/", "/v1/accounts/T1/auth/token?a=//b/"],
+  ["//v1/account/user/", "/v1/account/user"],
+  ["/v1/accounts/T1/customers/users/?email=a", "/v1/accounts/T1/customers/users?email=a"],
+  ["/v1/accounts/T1/management/users/x%2F/", "/v1/accounts/T1/management/users/x%2F"],
+])("knows the address that %s means", (sent, meant) => {
+  expect(otherAddress(sent)).toBe(meant);
+  expect(otherAddress(meant)).toBe(meant);
+});
+
+it.each([
+  "/v1/accounts/T1/oauth/token/",
+  "/v1/accounts/T1//oauth/token",
+  "/v1//accounts/T1/.well-known/openid-configuration",
+  "/v1/accounts/T1/.well-known/openid-configuration/",
+  "/v1/accounts/T1/",
+  "/v1/accounts/T1/login/",
+  "/v1/accounts/T1/sandbox/",
+  "/v1/accounts/T1/authority/",
+  "/v1/accounts/T1/auth/users//change_username",
+  "/docs/",
+  "//",
+])("leaves %s as it is", (sent) => expect(otherAddress(sent)).toBe(sent));
+
+it("looks at an address of slashes alone no longer than at any other", () => {
+  const began = performance.now();
+  for (const odd of ["/".repeat(60_000), `/v1/accounts/${"a/".repeat(30_000)}`, `/v1${"/".repeat(60_000)}accounts`])
+    otherAddress(odd);
+  expect(performance.now() - began).toBeLessThan(500);
 });

@@ -125,6 +125,20 @@ function inTurn([first, ...others]: readonly Reader[]): Reader | undefined {
   return (value) => others.reduce((read, reader) => reader(read), first(value));
 }
 
+/** The part of an address of the account API that every client puts together itself. */
+const BASE = /^\/+v1\/+account(?:s\/+[^/]+\/+(?:auth|management|customers|signup))?(?:\/+|$)/;
+
+/** An address whose slashes are as they are declared: one ends a base, and often begins what follows, or ends the whole. */
+export function otherAddress(url: string): string {
+  const end = url.indexOf("?");
+  const path = end < 0 ? url : url.slice(0, end);
+  if (!path.endsWith("/") && !path.includes("//")) return url;
+  const [base] = BASE.exec(path) ?? [];
+  if (base === undefined) return url;
+  const whole = base.replaceAll(/\/+/g, "/") + path.slice(base.length);
+  return whole.replace(/\/$/, "") + url.slice(path.length);
+}
+
 /** The parameters of a query that are lists. */
 function listsIn({ properties = {} }: Schema): ReadonlySet<string> | undefined {
   const names = Object.keys(properties).filter((name) => properties[name]?.type === "array");

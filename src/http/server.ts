@@ -22,7 +22,7 @@ import { readForwarded } from "./forwarded.ts";
 import { gatherAnswers } from "./gather-answers.ts";
 import { answerHeads } from "./heads.ts";
 import { noSuchAddress } from "./no-such-address.ts";
-import { readOtherSpellings } from "./other-spellings.ts";
+import { otherAddress, readOtherSpellings } from "./other-spellings.ts";
 import { checkParameters, leaveOutEmpty, readForm } from "./parameters.ts";
 import { refuseEarly } from "./refuse-early.ts";
 import { countUnread } from "./unread.ts";
@@ -84,7 +84,7 @@ export function openHttp({ logger, trustProxy, metrics, secure, tracing, gather 
     exposeHeadRoutes: true,
     rewriteUrl(request) {
       if (trustProxy) readForwarded(request as IncomingMessage);
-      return request.url ?? "/";
+      return otherAddress(request.url ?? "/");
     },
     forceCloseConnections: "idle",
     return503OnClosing: false,

@@ -255,4 +255,26 @@ describeOnBothEngines("what other languages spell otherwise", (engine) => {
     const said = faults(await send("POST", "/management/users", { json }));
     expect(said, "JSON has booleans of its own").toEqual([400, ["agreement.personal_guarantee_accepted type"]]);
   });
+
+  it("answers at an address with a slash behind it or two in its base, and elsewhere at none", async () => {
+    const { account_id } = tenant;
+    const json = { grant_type: "client_credentials", audience: tenant.issuer };
+    const headers = { authorization: basic(tenant.client) };
+    for (const path of [`v1//accounts/${account_id}/auth/token`, `v1/accounts/${account_id}//auth/token/`])
+      await done(call(`${latchkey.url}/${path}`, { method: "POST", headers, json }));
+    await done(send("GET", "/auth/clients/?x=/"));
+    await done(
+      authorize(
+        { ...tenant, base: `${latchkey.url}//v1/accounts/${account_id}` },
+        { verification_code: await mintCode(tenant, { format: "link" }) },
+      ),
+    );
+    expect((await call(`${latchkey.url}/v1/account/user/`)).status).toBe(401);
+    const exact = [
+      `/v1/accounts/${account_id}/oauth/jwks.json/`,
+      `/v1/accounts/${account_id}/.well-known/openid-configuration/`,
+    ];
+    for (const path of [...exact, `/v1//accounts/${account_id}/oauth/jwks.json`])
+      expect((await call(`${latchkey.url}${path}`)).status, path).toBe(404);
+  });
 });
