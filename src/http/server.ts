@@ -11,7 +11,7 @@ import fastify, {
 import { randomForIds } from "../secrets/random.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { RequestSpan, Tracing } from "../telemetry/tracing.ts";
-import { readBodies, standIn } from "./body.ts";
+import { nameType, readBodies, standIn } from "./body.ts";
 import { checkContract } from "./check-contract.ts";
 import { lateCompilers } from "./compile-late.ts";
 import { answerPreflights, openToBrowsers } from "./cors.ts";
@@ -120,8 +120,6 @@ export function openHttp({ logger, trustProxy, metrics, secure, tracing, gather 
   answerPreflights(app);
   app.addHook("onRequest", (request, reply, done) => {
     begin(request, reply, secure);
-    // What is empty was not sent: proxies that take a header away may write it so.
-    if (request.headers.authorization === "") request.headers.authorization = undefined;
     done();
   });
   app.addHook("preValidation", (request, _reply, done) => {
@@ -139,6 +137,9 @@ export function openHttp({ logger, trustProxy, metrics, secure, tracing, gather 
 }
 
 function begin(request: FastifyRequest, reply: FastifyReply, secure: boolean): void {
+  // What is empty was not sent: proxies that take a header away may write it so.
+  if (request.headers.authorization === "") request.headers.authorization = undefined;
+  nameType(request);
   reply.header("request-id", request.id);
   reply.header("x-content-type-options", "nosniff");
   // RFC 6797 §6.1; of this host alone, since hosts below it may be somebody else's.

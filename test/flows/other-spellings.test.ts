@@ -1,4 +1,5 @@
 /** Clients of the account API in other languages: what they spell otherwise means what they mean by it. */
+import { connect } from "node:net";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnBothEngines } from "../support/engines.ts";
 import {
@@ -17,6 +18,7 @@ import {
   type Reply,
   startLatchkey,
   type Tenant,
+  tokenOf,
 } from "../support/latchkey.ts";
 import { addPerson, PASSWORD } from "../support/people.ts";
 
@@ -277,4 +279,26 @@ describeOnBothEngines("what other languages spell otherwise", (engine) => {
     for (const path of [...exact, `/v1//accounts/${account_id}/oauth/jwks.json`])
       expect((await call(`${latchkey.url}${path}`)).status, path).toBe(404);
   });
+
+  it.each(["", "none", "undefined", "json", "a/b/c;d"])(
+    "takes an empty body for none, under the type %j",
+    async (type) => {
+      const own = await addClient(latchkey, tenant.account_id);
+      await addGrant(latchkey, tenant.account_id, own, tenant.issuer, ["admin:accounts"]);
+      const authorization = `Bearer ${await tokenOf(latchkey, tenant.account_id, own)}`;
+      const { pathname } = new URL(`${tenant.base}/auth/clients/${own.id}/rotate-secret`);
+      const head = `POST ${pathname} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: ${authorization}\r\nContent-Type: ${type}\r\n`;
+      const ask = async (rest: string) => {
+        const socket = connect(Number(new URL(latchkey.url).port), "127.0.0.1");
+        socket.write(`${head}${rest}`);
+        let answer = "";
+        for await (const piece of socket) answer += piece;
+        return Number(answer.split(" ", 2)[1]);
+      };
+      expect(await ask("Content-Length: 2\r\n\r\n{}")).toBe(415);
+      expect(await ask("Content-Length: 0\r\n\r\n")).toBe(200);
+      expect(await ask("Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n")).toBe(200);
+      expect(await ask("\r\n")).toBe(200);
+    },
+  );
 });
