@@ -33,6 +33,17 @@ export function readBodies(app: FastifyInstance): void {
   });
 }
 
+const TYPE = /^\s*[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+\s*(?:;|$)/;
+
+/**
+ * What names no type is bytes of some type (RFC 9110 §8.3), which is no fault where there are none: Fastify would refuse it
+ * before a body is looked for.
+ */
+export function nameType({ headers }: FastifyRequest): void {
+  const type = headers["content-type"];
+  if (type !== undefined && !TYPE.test(type)) headers["content-type"] = "application/octet-stream";
+}
+
 /** No body is one in which everything is left out: whoever may not do that is told of each field. */
 export function standIn(request: FastifyRequest): void {
   const { type } = (request.routeOptions.schema?.body ?? {}) as { type?: string };

@@ -6,11 +6,12 @@
 
 import { AjvCompiler } from "@fastify/ajv-compiler";
 import { SerializerSelector } from "@fastify/fast-json-stringify-compiler";
+import type { Ajv } from "ajv";
 import type { FastifyInstance } from "fastify";
 import { measureTexts } from "./text-lengths.ts";
 
 type Compiled = ((value: unknown) => unknown) & { errors?: unknown };
-type Options = { readonly customOptions?: object; readonly onCreate?: typeof measureTexts };
+type Options = { readonly customOptions?: object; readonly onCreate?: (ajv: Ajv) => void };
 type Compile = (route: { readonly httpPart?: string; readonly schema?: unknown }) => Compiled;
 
 /** Fastify's compilers, as far as this file needs to know them. */
@@ -98,7 +99,15 @@ const unlessForPeople = (keyword: string, value: unknown) =>
   keyword === "description" && typeof value === "string" ? undefined : value;
 
 const ajv = AjvCompiler() as unknown as Compiler;
-const buildValidator: Compiler = (externals, options) => ajv(externals, { ...options, onCreate: measureTexts });
+const buildValidator: Compiler = (externals, options) =>
+  ajv(externals, {
+    ...options,
+    onCreate(made) {
+      measureTexts(made);
+      // They say how an id is read. One that nothing has is found nowhere, whatever it looks like.
+      for (const format of ["uuid", "uuid-or-name"]) made.addFormat(format, true);
+    },
+  });
 
 /** Path, query and headers are text, so that their numbers are read from it; a JSON body says what it means. */
 const judgeByPart: Compiler = (externals, options) => {

@@ -105,6 +105,9 @@ export const Oid = Type.String({
 
 export const OidParams = Type.Object({ oid: Oid });
 
+/** An id that this server gave. Like every `uuid`, it may come in capitals on the account API, and none is refused for its form. */
+export const Uuid = (description: string) => Type.String({ maxLength: 64, format: "uuid", description });
+
 export const EndUserHeaders = Type.Object({
   "end-user-ip": Type.Optional(
     Type.String({ maxLength: 64, description: "The end user's address, from a client that is called_from server." }),

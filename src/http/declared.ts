@@ -10,6 +10,7 @@ import type { FastifyInstance, preHandlerHookHandler, RouteOptions } from "fasti
 type Pruner = (value: object) => void;
 
 interface Schema {
+  readonly type?: string;
   readonly properties?: Readonly<Record<string, Schema>>;
   readonly patternProperties?: unknown;
   readonly additionalProperties?: unknown;
@@ -18,7 +19,7 @@ interface Schema {
 }
 
 /** What a schema declares by name; of alternatives, what any of them does. */
-export const namesIn = (schema: unknown): object => {
+export const namesIn = (schema: unknown): Readonly<Record<string, { readonly type?: string }>> => {
   const { anyOf, properties = {} } = (schema ?? {}) as Schema;
   return anyOf ? (oneOf(anyOf).properties ?? {}) : properties;
 };

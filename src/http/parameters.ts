@@ -20,6 +20,11 @@ export function readForm(text: string): Record<string, string> {
   return form.values;
 }
 
+/** All that a parameter of a query says that was read here, in the order in which it came. */
+export function valuesOf(query: object, name: string): readonly string[] {
+  return said.get(query)?.repeated?.get(name) ?? [(query as Record<string, string>)[name] ?? ""];
+}
+
 /** What is wrong with the parameters of a request whose route tells that itself. */
 const kept = new WeakMap<FastifyRequest, readonly Fault[]>();
 
@@ -39,8 +44,8 @@ export function refuseParameters(faults: readonly Fault[]): Refusal {
 
 /**
  * The address's length, faults of its encoding and of a form's, parameters that came as a form instead, and those that
- * came more than once, which none may that the route declares (RFC 6749 §3.1 and its erratum 5708). Runs after the
- * bearer was checked.
+ * came more than once, which none may that the route declares, save lists (RFC 6749 §3.1 and its erratum 5708). Runs after
+ * the bearer was checked.
  */
 export function checkParameters(request: FastifyRequest): Error | undefined {
   if ((request.raw.url ?? "").length > URL_LIMIT) return refuse("uri_too_long");
@@ -70,7 +75,8 @@ function faultsIn(values: unknown, schema: unknown, config: Partial<RouteContrac
   const read = said.get(values as object);
   if (!read) return [];
   const declared = namesIn(schema);
-  const repeated = [...(read.repeated ?? [])].filter(([name]) => Object.hasOwn(declared, name));
+  const once = (name: string) => Object.hasOwn(declared, name) && declared[name]?.type !== "array";
+  const repeated = [...(read.repeated ?? [])].filter(([name]) => once(name));
   const several = repeated.flatMap(([path, all]): readonly Fault[] => {
     // What came without a value was sent on the account API alone (see leaveOutEmpty).
     const sent = surface === "oauth" ? all.filter((value) => value !== "") : all;

@@ -18,6 +18,23 @@ export interface EarlyRefusals {
   readonly garbage: (error: Error & { code?: string }, socket: Socket) => void;
 }
 
+/** The answer whose turn it is; Node's own handler of garbage looks there too. */
+const pendingOf = (socket: Socket) => (socket as { readonly _httpMessage?: ServerResponse | null })._httpMessage;
+
+/** What is garbage is so again with every piece that comes. */
+const ending = new WeakSet<Socket>();
+
+function endAfterAnswers(socket: Socket): void {
+  if (ending.has(socket)) return;
+  ending.add(socket);
+  const next = () => {
+    const pending = pendingOf(socket);
+    if (pending?.req.complete) pending.once("close", next);
+    else socket.end();
+  };
+  next();
+}
+
 export function refuseEarly(log: FastifyBaseLogger): EarlyRefusals {
   function refuse(status: number, message: string) {
     const id = randomBytes(12).toString("base64url");
@@ -31,6 +48,8 @@ export function refuseEarly(log: FastifyBaseLogger): EarlyRefusals {
     },
     garbage({ code = "" }, socket) {
       if (code === "ECONNRESET" || !socket.writable) return void socket.destroy();
+      // Whoever sent whole requests before it is told what came of them, and takes nothing else for an answer to the last.
+      if (pendingOf(socket)?.req.complete) return endAfterAnswers(socket);
       const [status, reason, message] = garbage[code] ?? NOT_HTTP;
       const { body, id } = refuse(status, message);
       socket.end(

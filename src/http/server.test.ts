@@ -209,3 +209,32 @@ it("ends the connection that holds most, and not one that reads a list meanwhile
   expect(reader.destroyed).toBe(false);
   await close();
 });
+
+it("lets nothing take the place of an answer that is due, where what follows is no HTTP", async () => {
+  const { app } = openTestHttp();
+  app.delete("/slow", { schema: { hide: true } }, async (_, reply) => {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    return reply.code(204).send();
+  });
+  await app.listen({ port: 0, host: "127.0.0.1" });
+  const ask = async (...pieces: readonly string[]) => {
+    const socket = connect((app.server.address() as AddressInfo).port, "127.0.0.1");
+    let answer = "";
+    socket.on("data", (piece) => {
+      answer += piece;
+    });
+    const closed = new Promise((resolve) => socket.on("close", resolve));
+    for (const piece of pieces) {
+      socket.write(piece);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    await closed;
+    return [...answer.matchAll(/^HTTP\/1\.1 (\d+)/gm)].map(([, status]) => Number(status));
+  };
+  const request = "DELETE /slow HTTP/1.1\r\nHost: localhost\r\n";
+  expect(await ask(`${request}\r\n{}`)).toEqual([204]);
+  expect(await ask(`${request}\r\n`, ...Array(15).fill("{}"))).toEqual([204]);
+  expect(await ask(`${request}\r\n${request}\r\n{}`), "each that came whole").toEqual([204, 204]);
+  expect(await ask(`${request}Transfer-Encoding: chunked\r\n\r\nno length`), "one that did not").toEqual([400]);
+  await app.close();
+});

@@ -11,7 +11,7 @@ import fastify, {
 import { randomForIds } from "../secrets/random.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { RequestSpan, Tracing } from "../telemetry/tracing.ts";
-import { readBodies, standIn } from "./body.ts";
+import { nameType, readBodies, standIn } from "./body.ts";
 import { checkContract } from "./check-contract.ts";
 import { lateCompilers } from "./compile-late.ts";
 import { answerPreflights, openToBrowsers } from "./cors.ts";
@@ -22,6 +22,7 @@ import { readForwarded } from "./forwarded.ts";
 import { gatherAnswers } from "./gather-answers.ts";
 import { answerHeads } from "./heads.ts";
 import { noSuchAddress } from "./no-such-address.ts";
+import { otherAddress, readOtherSpellings } from "./other-spellings.ts";
 import { checkParameters, leaveOutEmpty, readForm } from "./parameters.ts";
 import { refuseEarly } from "./refuse-early.ts";
 import { countUnread } from "./unread.ts";
@@ -83,7 +84,7 @@ export function openHttp({ logger, trustProxy, metrics, secure, tracing, gather 
     exposeHeadRoutes: true,
     rewriteUrl(request) {
       if (trustProxy) readForwarded(request as IncomingMessage);
-      return request.url ?? "/";
+      return otherAddress(request.url ?? "/");
     },
     forceCloseConnections: "idle",
     return503OnClosing: false,
@@ -113,13 +114,12 @@ export function openHttp({ logger, trustProxy, metrics, secure, tracing, gather 
   if (tracing) traceRequests(app as App, tracing);
   checkContract(app);
   keepDeclared(app);
+  readOtherSpellings(app);
   compilers.compileOnListen(app);
   readBodies(app);
   answerPreflights(app);
   app.addHook("onRequest", (request, reply, done) => {
     begin(request, reply, secure);
-    // What is empty was not sent: proxies that take a header away may write it so.
-    if (request.headers.authorization === "") request.headers.authorization = undefined;
     done();
   });
   app.addHook("preValidation", (request, _reply, done) => {
@@ -137,6 +137,9 @@ export function openHttp({ logger, trustProxy, metrics, secure, tracing, gather 
 }
 
 function begin(request: FastifyRequest, reply: FastifyReply, secure: boolean): void {
+  // What is empty was not sent: proxies that take a header away may write it so.
+  if (request.headers.authorization === "") request.headers.authorization = undefined;
+  nameType(request);
   reply.header("request-id", request.id);
   reply.header("x-content-type-options", "nosniff");
   // RFC 6797 §6.1; of this host alone, since hosts below it may be somebody else's.

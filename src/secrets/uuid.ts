@@ -22,3 +22,10 @@ export function timeOf(uuid: string): number | undefined {
 export function uuidOf(hex: string): string {
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
 }
+
+const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
+
+export const isUuidInAnyCase = (text: string): boolean => text.length === 36 && UUID.test(text);
+
+/** A uuid as this server writes them: it may come in capitals (RFC 9562 §4). Any other text as it is. */
+export const smallUuid = (text: string): string => (isUuidInAnyCase(text) ? text.toLowerCase() : text);

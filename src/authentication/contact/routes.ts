@@ -27,8 +27,8 @@ const ContactBody = Type.Union([
   Type.Object({
     code: Type.Optional(Type.String({ minLength: 1, maxLength: 64, description: "The code, to confirm." })),
     value: Type.Optional(
+      // Empty, it is no address, and does not mean the record's own.
       Type.String({
-        minLength: 3,
         maxLength: 320,
         description: "A new address or number, to send; else the record's own.",
       }),

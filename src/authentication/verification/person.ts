@@ -3,6 +3,7 @@ import { lookUpUserByCustomerId } from "../../directory/users/find-user.ts";
 import type { Identifier } from "../../directory/users/identifier.ts";
 import { base64url, hmac } from "../../secrets/digest.ts";
 import type { MasterKeys } from "../../secrets/master-keys.ts";
+import { smallUuid } from "../../secrets/uuid.ts";
 import type { Database } from "../../storage/storage.ts";
 import { type KnownUser, selectUsersBy } from "./store.ts";
 
@@ -30,10 +31,12 @@ export async function findPerson(
 
 /** `user_id` may be the account's own name for a user, as where a code is minted for them. */
 async function findUsers(db: Database, account_id: string, user_type: UserType, identifier: Identifier) {
-  const found = await selectUsersBy(db, account_id, user_type, identifier);
-  if (identifier.type !== "user_id" || found.length > 0) return found;
-  const named = await lookUpUserByCustomerId(db, account_id, identifier.value);
-  return named ? selectUsersBy(db, account_id, user_type, { type: "user_id", value: named.id }) : [];
+  const { type, value } = identifier;
+  if (type !== "user_id") return selectUsersBy(db, account_id, user_type, identifier);
+  const found = await selectUsersBy(db, account_id, user_type, { type, value: smallUuid(value) });
+  if (found.length > 0) return found;
+  const named = await lookUpUserByCustomerId(db, account_id, value);
+  return named ? selectUsersBy(db, account_id, user_type, { type, value: named.id }) : [];
 }
 
 export function unknownPerson(

@@ -4,7 +4,12 @@ const audience = Type.String({
   minLength: 1,
   description: "The API that the person will be let in to; a grant names it.",
 });
-const client_id = Type.String({ minLength: 1, maxLength: 2_048, description: "client_id or uuid." });
+const client_id = Type.String({
+  minLength: 1,
+  maxLength: 2_048,
+  format: "uuid-or-name",
+  description: "client_id or uuid.",
+});
 
 export const PasswordlessBody = Type.Object({
   audience,
@@ -21,6 +26,7 @@ export const PasswordlessBody = Type.Object({
   login_session_id: Type.Optional(
     Type.String({
       pattern: "^[A-Za-z0-9._~-]{1,128}$",
+      format: "uuid-or-name",
       description:
         "Chosen by you, or of an earlier answer: then the same code is sent again, to the same person, whoever is named here.",
     }),

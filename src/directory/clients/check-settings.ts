@@ -1,5 +1,6 @@
 import { type Fault, refuseField } from "../../errors.ts";
 import { malformed } from "../../http/error-reply.ts";
+import { isUuidInAnyCase, smallUuid } from "../../secrets/uuid.ts";
 import { originFaults } from "./allowed-origins.ts";
 import { callbackFaults, isFetchable, loginUriFault } from "./callback.ts";
 import { isPublic } from "./client.ts";
@@ -7,17 +8,15 @@ import { sectorAddressFaults, sectorFaults } from "./sector.ts";
 import type { ClientSettings } from "./settings.ts";
 import { encode } from "./store.ts";
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
-
 /** Whether it is a uuid as this server writes them, in lower case. */
-export const isUuid = (text: string): boolean => UUID.test(text) && text === text.toLowerCase();
+export const isUuid = (text: string): boolean => isUuidInAnyCase(text) && text === smallUuid(text);
 
 /** A name that somebody chose. @throws 400 invalid_request. */
 export function checkClientId(client_id: string): void {
   if (!/^[A-Za-z0-9._~-]{1,64}$/.test(client_id)) {
     throw refuseField("client_id", "pattern", "takes 1 to 64 letters, digits and . _ ~ -");
   }
-  if (UUID.test(client_id)) throw refuseField("client_id", "pattern", "must not have the form of a uuid");
+  if (isUuidInAnyCase(client_id)) throw refuseField("client_id", "pattern", "must not have the form of a uuid");
 }
 
 /** Addresses that we ask: https; what may be asked at all, the one client for outgoing requests says. */

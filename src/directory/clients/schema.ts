@@ -1,5 +1,5 @@
 import { type Static, Type } from "typebox";
-import { Oid } from "../../http/contract.ts";
+import { Oid, Uuid } from "../../http/contract.ts";
 import { entity_properties } from "../entity.ts";
 import { withoutDefaults } from "../settings.ts";
 import { ClientSettings } from "./settings.ts";
@@ -71,7 +71,7 @@ export const ClientChangeBody = Type.Partial(Type.Object({ name, description, ..
 
 export const ClientParams = Type.Object({
   oid: Oid,
-  id: Type.String({ maxLength: 64, description: "uuid of the client." }),
+  id: Uuid("uuid of the client."),
 });
 
 export const RotateQuery = Type.Object({

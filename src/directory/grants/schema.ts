@@ -1,5 +1,5 @@
 import { Type } from "typebox";
-import { Oid } from "../../http/contract.ts";
+import { Oid, Uuid } from "../../http/contract.ts";
 import { entity_properties } from "../entity.ts";
 import { scopes } from "../scopes-schema.ts";
 
@@ -7,6 +7,7 @@ const scope = scopes;
 const client_id = Type.String({
   minLength: 1,
   maxLength: 2_048,
+  format: "uuid-or-name",
   description: "The client's uuid or client_id; answers name the uuid.",
 });
 const audience = Type.String({ minLength: 1, description: "The API that the grant is for." });
@@ -69,11 +70,11 @@ export const NewGrantBody = Type.Object({
 export const GrantChangeBody = Type.Object({ scope });
 
 export const GrantFilterQuery = Type.Object({
-  audience: Type.Optional(Type.String()),
-  client_id: Type.Optional(Type.String({ maxLength: 2_048 })),
+  audience: Type.Optional(audience),
+  client_id: Type.Optional(client_id),
 });
 
 export const GrantParams = Type.Object({
   oid: Oid,
-  id: Type.String({ maxLength: 64, description: "uuid of the grant." }),
+  id: Uuid("uuid of the grant."),
 });

@@ -1,5 +1,5 @@
 import { Type } from "typebox";
-import { Oid } from "../../http/contract.ts";
+import { Oid, Uuid } from "../../http/contract.ts";
 import { entity_properties } from "../entity.ts";
 import { scopes } from "../scopes-schema.ts";
 
@@ -23,15 +23,15 @@ export const RoleBody = Type.Object({ name: Type.Optional(name), description: Ty
 
 export const RoleParams = Type.Object({
   oid: Oid,
-  role_id: Type.String({ maxLength: 64, description: "uuid of the role." }),
+  role_id: Uuid("uuid of the role."),
 });
 
 export const RoleQuery = Type.Object({
   search: Type.Optional(
     Type.String({ maxLength: 200, description: "Found in id, name or description, whatever the case." }),
   ),
-  name: Type.Optional(Type.String({ maxLength: 200 })),
+  name: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
   include_deleted: Type.Boolean({ default: false }),
   limit: Type.Integer({ minimum: 1, maximum: 100, default: 10 }),
-  starting_after: Type.Optional(Type.String({ maxLength: 64, description: "id of the last role of the page before." })),
+  starting_after: Type.Optional(Uuid("id of the last role of the page before.")),
 });

@@ -65,7 +65,7 @@ export function accountUserRoutes(app: App, { directory, endLogins, configuratio
     }
   }
 
-  async function showOne(user: AccountUser, expand: string | undefined) {
+  async function showOne(user: AccountUser, expand: Static<typeof ExpandQuery>["expand"]) {
     const configuration = (await configurationOf(user.account_id, [user.id])).get(user.id);
     const shown = accountUserView(user, configuration);
     return expand === undefined ? shown : { ...shown, roles: user.roles.map(roleView) };

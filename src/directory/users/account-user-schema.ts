@@ -1,5 +1,5 @@
 import { type Static, Type } from "typebox";
-import { Oid } from "../../http/contract.ts";
+import { Oid, Uuid } from "../../http/contract.ts";
 import { entity_properties } from "../entity.ts";
 import { RoleView } from "../roles/schema.ts";
 import { scopes } from "../scopes-schema.ts";
@@ -41,7 +41,7 @@ const changeable = {
   name: Type.Optional(short),
   scope: Type.Optional(scopes),
   roles: Type.Optional(
-    Type.Array(Type.Object({ id: Type.String({ maxLength: 64 }) }), {
+    Type.Array(Type.Object({ id: Uuid("id of a role.") }), {
       maxItems: 100,
       description: "With `scope` they give 200 different scopes at most.",
     }),
@@ -62,9 +62,11 @@ export const NewAccountUserBody = Type.Object({
 
 export const AccountUserChangeBody = Type.Object(changeable);
 
-export const AccountUserParams = Type.Object({ oid: Oid, uid: Type.String({ maxLength: 255 }) });
+export const AccountUserParams = Type.Object({ oid: Oid, uid: Uuid("id of the user.") });
 
-const expand = Type.Optional(Type.Enum(["roles"], { description: "`roles` shows the roles that a user has." }));
+const expand = Type.Optional(
+  Type.Array(Type.Enum(["roles"]), { uniqueItems: true, description: "`roles` shows the roles that a user has." }),
+);
 
 export const ExpandQuery = Type.Object({ expand });
 
@@ -72,7 +74,7 @@ export const AccountUserQuery = Type.Object({
   expand,
   search: Type.Optional(Type.String({ maxLength: 200, description: "Found in e-mail or name, whatever the case." })),
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000, description: "All of them without it." })),
-  starting_after: Type.Optional(Type.String({ maxLength: 64, description: "id of the last user of the page before." })),
+  starting_after: Type.Optional(Uuid("id of the last user of the page before.")),
 });
 
 export const AuditEventList = Type.Array(

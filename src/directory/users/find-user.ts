@@ -1,5 +1,6 @@
 import { noSuch, refuseField } from "../../errors.ts";
 import type { Bearer } from "../../http/contract.ts";
+import { smallUuid } from "../../secrets/uuid.ts";
 import type { Database } from "../../storage/storage.ts";
 import type { Account } from "../accounts/account.ts";
 import type { UserType } from "../clients/client.ts";
@@ -43,8 +44,10 @@ export async function findUserFor(
   return found(is_customer ? user : undefined);
 }
 
+/** A uuid in either case; the account's own name, which may look like one, as it is. */
 async function lookUpNamed({ storage }: Directory, account_id: string, name: string): Promise<User | undefined> {
-  return (await selectUser(storage.read, account_id, name)) ?? selectUserByCustomerId(storage.read, account_id, name);
+  const { read } = storage;
+  return (await selectUser(read, account_id, smallUuid(name))) ?? selectUserByCustomerId(read, account_id, name);
 }
 
 function found(user: User | undefined): User {

@@ -1,4 +1,5 @@
 import { sql } from "kysely";
+import { smallUuid } from "../../secrets/uuid.ts";
 import { markDeleted } from "../../storage/mark-deleted.ts";
 import type { Database, Instant } from "../../storage/storage.ts";
 import type { UserType } from "../clients/client.ts";
@@ -70,9 +71,10 @@ export async function selectProfile(db: Database, account_id: string, id: string
   return (await found.executeTakeFirst())?.profile;
 }
 
-/** Whether a uuid, of a live or deleted user, is what somebody is to be called. */
+/** Whether a uuid, of a live or deleted user and in either case, is what somebody is to be called. */
 export async function selectIsId(db: Database, account_id: string, name: string): Promise<boolean> {
-  const found = db.selectFrom("users").select("id").where("account_id", "=", account_id).where("id", "=", name);
+  const users = db.selectFrom("users").select("id").where("account_id", "=", account_id);
+  const found = users.where("id", "=", smallUuid(name));
   return (await found.executeTakeFirst()) !== undefined;
 }
 

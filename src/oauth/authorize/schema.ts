@@ -12,7 +12,11 @@ export const AuthorizeParameters = Type.Object(
       description:
         "`authenticate` adds an ID token to the query of the callback, `token` an access token to its fragment, `code` an authorization code for `oauth/token` to its query.",
     }),
-    client_id: Type.String({ minLength: 1, description: "The client that the code was made for." }),
+    client_id: Type.String({
+      minLength: 1,
+      format: "uuid-or-name",
+      description: "The client that the code was made for.",
+    }),
     verification_code: Type.Optional(
       Type.String({
         minLength: 1,
@@ -32,7 +36,12 @@ export const AuthorizeParameters = Type.Object(
       Type.String({ minLength: 1, maxLength: 64, description: "The connection that the code was sent over." }),
     ),
     login_session_id: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 128, description: "The login session that a numeric code belongs to." }),
+      // Empty, it is one that nobody has: what a login is bound to is not left out for that.
+      Type.String({
+        maxLength: 128,
+        format: "uuid-or-name",
+        description: "The login session that a numeric code belongs to.",
+      }),
     ),
     ident_type: Type.Optional(
       Type.Enum(["email", "phone_number", "user_id"], {

@@ -13,6 +13,7 @@ import { blame } from "../../egress/documents.ts";
 import { refuse } from "../../errors.ts";
 import { decode } from "../../http/strict-form.ts";
 import { secret } from "../../secrets/secret.ts";
+import { smallUuid } from "../../secrets/uuid.ts";
 import type { Oauth } from "../oauth.ts";
 import { isMisdescribed } from "../registration/client-document.ts";
 import { lookUpCurrentClient } from "../registration/find-current-client.ts";
@@ -112,14 +113,18 @@ function checkWay(client: ProvenClient, way: "client_secret_basic" | "client_sec
   throw refuse("invalid_client", { message: `This client authenticates by ${registered}.` });
 }
 
-/** RFC 7617, and RFC 6749 §2.3.1: no client_id of ours means another when form-decoded. @throws 401 invalid_client. */
+/**
+ * RFC 7617, and RFC 6749 §2.3.1: no client_id of ours means another when form-decoded, nor a uuid in capitals.
+ *
+ * @throws 401 invalid_client.
+ */
 async function authenticateBasic(directory: Directory, request: ClientRequest): Promise<ProvenClient> {
   const [, encoded] = /^Basic +([A-Za-z0-9+/_-]+=*) *$/i.exec(request.headers.authorization ?? "") ?? [];
   const text = encoded === undefined ? "" : Buffer.from(encoded, "base64").toString("utf8");
   const split = text.indexOf(":");
   if (split < 1) throw refuse("invalid_client");
   const [name, sent] = [text.slice(0, split), text.slice(split + 1)];
-  const client_id = decode(name) ?? name;
+  const client_id = smallUuid(decode(name) ?? name);
   const decoded = decode(sent) ?? sent;
   const spellings = decoded === sent ? [sent] : [sent, decoded];
   return judgeClient(

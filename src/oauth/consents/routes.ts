@@ -2,7 +2,7 @@ import { type Static, Type } from "typebox";
 import { actorOf } from "../../directory/actor.ts";
 import { findUserFor } from "../../directory/users/find-user.ts";
 import { refuse } from "../../errors.ts";
-import { bearer_refusals, Oid, refusals } from "../../http/contract.ts";
+import { bearer_refusals, Oid, refusals, Uuid } from "../../http/contract.ts";
 import { sendList } from "../../http/send-list.ts";
 import type { App } from "../../http/server.ts";
 import type { Oauth } from "../oauth.ts";
@@ -65,7 +65,7 @@ export function consentRoutes(app: App, { directory }: Oauth): void {
       description:
         "The client's logins in their name end at once. With user:customers alone, a person does this for themselves.",
       tags,
-      params: Type.Object({ ...user, id: Type.String({ maxLength: 64, description: "uuid of the client." }) }),
+      params: Type.Object({ ...user, id: Uuid("uuid of the client.") }),
       response: { 204: Type.Null({ description: "Done." }), ...missing },
     },
     handler: async (request, reply) => {

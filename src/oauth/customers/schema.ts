@@ -35,7 +35,8 @@ export const ChangePasswordBody = Type.Object({
   audience,
   type,
   verification_code: Type.Optional(
-    Type.String({ minLength: 1, maxLength: 256, description: "The code that was mailed; then password is set." }),
+    // Empty, it is a wrong one, and does not ask for another.
+    Type.String({ maxLength: 256, description: "The code that was mailed; then password is set." }),
   ),
   password: Type.Optional(Type.String({ minLength: 8, maxLength: 255 })),
 });

@@ -30,9 +30,9 @@ export interface Presented {
   readonly path: string;
 }
 
-export function presentedBy({ headers, method, url }: FastifyRequest): Presented {
+export function presentedBy({ headers, method, originalUrl }: FastifyRequest): Presented {
   const { authorization, dpop, origin } = headers as { authorization?: string; dpop?: string; origin?: string };
-  return { authorization, proof: dpop, origin, method, path: url.split("?", 1)[0] ?? "" };
+  return { authorization, proof: dpop, origin, method, path: originalUrl.split("?", 1)[0] ?? "" };
 }
 
 const UNUSABLE = "its key is malformed, or RSA of more than 4,096 bits or with an exponent of more than 32";

@@ -4,11 +4,12 @@ import { AccessTokenReply } from "../token-reply.ts";
 export const OidcTokenBody = Type.Object({
   grant_type: Type.Enum(["authorization_code"]),
   code: Type.String({ minLength: 1, maxLength: 4_096, description: "The external server's code." }),
-  client_id: Type.String({ minLength: 1, maxLength: 2_048 }),
+  client_id: Type.String({ minLength: 1, maxLength: 2_048, format: "uuid-or-name" }),
   audience: Type.String({ minLength: 1, description: "Names a grant of the client that has oidc." }),
   redirect_uri: Type.Optional(Type.String({ minLength: 1, description: "Where the browser came back to." })),
   nonce: Type.Optional(
-    Type.String({ minLength: 1, description: "Sent with the login; then the ID token must hold it." }),
+    // Empty, no ID token holds it: what a login is bound to is not left out for that.
+    Type.String({ description: "Sent with the login; then the ID token must hold it." }),
   ),
   code_verifier: Type.Optional(Type.String({ minLength: 43, maxLength: 128 })),
 });

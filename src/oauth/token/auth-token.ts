@@ -10,6 +10,7 @@ import { refuse } from "../../errors.ts";
 import { malformed } from "../../http/error-reply.ts";
 import { factsOf } from "../../http/facts.ts";
 import { secret } from "../../secrets/secret.ts";
+import { smallUuid } from "../../secrets/uuid.ts";
 import { checkBearer, findBearer } from "../bearer/bearer.ts";
 import { type Caller, callerOf } from "../caller.ts";
 import { authenticate } from "../client-authentication/client-authentication.ts";
@@ -42,7 +43,12 @@ export async function getToken(oauth: Oauth, request: FastifyRequest, body: Auth
       return clientCredentials(oauth, request, { ...body, ...required(body, "audience") });
     case "authorization_code": {
       const caller = await loginClient(oauth, request);
-      const given = required(body, "verification_code", "audience", ...(body.login_session_id ? [] : identity));
+      const given = required(
+        body,
+        "verification_code",
+        "audience",
+        ...(body.login_session_id === undefined ? identity : []),
+      );
       const about = { ...identOf(body), connection: body.connection, audience: given.audience };
       return logInWithCode(oauth, caller, { ...about, verification_code: secret(given.verification_code) });
     }
@@ -82,7 +88,7 @@ const identity = ["ident_type", "ident"] as const;
 
 /** `ident_type=login_session_id` is another way to name the session. */
 function identOf({ ident_type, ident, login_session_id }: AuthTokenRequest) {
-  if (ident_type === "login_session_id") return { login_session_id: ident };
+  if (ident_type === "login_session_id") return { login_session_id: ident && smallUuid(ident) };
   return { ident_type, ident, login_session_id };
 }
 
@@ -100,7 +106,8 @@ async function clientCredentials(
   // A wrong secret is not what is wrong where there is no such account.
   await findAccount(directory, account_id);
   const in_body = authorization === "" && client_secret !== undefined;
-  const client = await authenticate(oauth, request, in_body ? { client_id, client_secret } : {});
+  const form = in_body ? { client_id: client_id && smallUuid(client_id), client_secret } : {};
+  const client = await authenticate(oauth, request, form);
   return issueClientCredentials(oauth, { client, audience, ungranted: "unauthorized_client" }, facts);
 }
 

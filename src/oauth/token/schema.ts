@@ -20,7 +20,14 @@ export const AuthTokenBody = Type.Object({
     Type.Enum(["email", "user_id", "phone_number", "login_session_id"], { description: "What `ident` is." }),
   ),
   ident: text("Whom the code was sent to.", 320),
-  login_session_id: text("The login session that the code belongs to, in place of ident.", 128),
+  login_session_id: Type.Optional(
+    // Empty, it is one that nobody has: what a login is bound to is not left out for that.
+    Type.String({
+      maxLength: 128,
+      format: "uuid-or-name",
+      description: "The login session that the code belongs to, in place of ident.",
+    }),
+  ),
   connection: text("The connection that the code was sent over.", 64),
   username: text("A user name, or the address of a user.", 320),
   password: text("Password of the user.", 255),
