@@ -185,6 +185,14 @@ export interface Taken {
   readonly retry_after: number;
 }
 
+/** What those that refuse say together. */
+export interface Refusal {
+  /** Seconds to wait. */
+  readonly retry_after: number;
+  /** None of them has refused another in its window before. */
+  readonly first: boolean;
+}
+
 export function limitOf(charge: Charge): number {
   return charge.limit ?? budgets[charge.budget].limit;
 }

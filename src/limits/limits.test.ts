@@ -12,10 +12,11 @@ import {
   longestWait,
   peekBudget,
   rememberedBudgetSweep,
+  type Steps,
   spendBudget,
   takeBudget,
   takeBudgets,
-  takeNarrowing,
+  takeBudgetsIn,
   unclosedBudgetSweep,
   uncount,
 } from "./limits.ts";
@@ -101,69 +102,76 @@ describeOnBothEngines("limits", (engine) => {
     ]);
   });
 
-  it("takes several, each by itself, and answers in the order asked", async () => {
-    const charges = [send("y", { cost: 3 }), send("x"), send("x"), send("y2", { cost: 9 })];
-    const taken = await takeBudgets(storage, charges, NOW);
-    expect(taken.map(({ count, allowed }) => [count, allowed])).toEqual([
-      [3, true],
-      [1, true],
-      [2, true],
-      [9, false],
-    ]);
+  const countsOf = async (charges: readonly Charge[], now = NOW) =>
+    (await Promise.all(charges.map((charge) => peekBudget(storage.read, charge, now)))).map(({ count }) => count);
+  const rowsOf = async (like: string) =>
+    (await storage.read.selectFrom("budgets").select("subject").where("subject", "like", like).execute()).length;
+
+  const ways = {
+    takeBudgets: (steps: Steps, now = NOW) => takeBudgets(storage, steps, now),
+    takeBudgetsIn: (steps: Steps, now = NOW) => storage.write((tx) => takeBudgetsIn(tx, steps, now)),
+  };
+  it.each(Object.entries(ways))("takes all of several or none, by %s, and says who is the first", async (by, take) => {
+    const [own, wide] = [send(`${by} own`, { limit: 2 }), send(`${by} wide`)];
+    const [here, there] = [send(`${by} here`), send(`${by} there`, { cost: 2 })];
+    const all = [own, wide, here, there];
+    expect(await take([own, wide, [here, there]])).toBeUndefined();
+    expect(await take([own, wide, [here, there]])).toBeUndefined();
+    expect(await countsOf(all)).toEqual([2, 2, 2, 4]);
+    expect(await take([own, wide, [here, there]], NOW + MINUTE)).toEqual({ retry_after: 14 * 60, first: true });
+    expect(await take([own, wide, [here, there]], NOW + MINUTE)).toEqual({ retry_after: 14 * 60, first: false });
+    expect(await countsOf(all), "with one that says it was").toEqual([3, 2, 2, 4]);
+    const next = send(`${by} next`);
+    expect(await take([next, wide, [here, there]])).toEqual({ retry_after: 900, first: true });
+    expect(await countsOf([next, ...all]), "what was there when it looked").toEqual([0, 3, 2, 2, 6]);
   });
 
-  it("gives back what others share of several, where a narrower one refuses", async () => {
-    const refused = send("narrow", { limit: 1 });
-    await takeBudget(storage, refused, NOW);
-    const charges = [send("before", { cost: 2 }), refused, send("wide", { cost: 3 }), send("full", { cost: 6 })];
-    await takeBudget(storage, send("wide"), NOW);
-    const taken = await takeBudgets(storage, charges, NOW);
-    expect(taken.map(({ allowed, count }) => [allowed, count])).toEqual([
-      [true, 2],
-      [false, 2],
-      [true, 4],
-      [false, 6],
-    ]);
-    const left = await Promise.all(charges.map((charge) => peekBudget(storage.read, charge, NOW)));
-    expect(left.map(({ count }) => count)).toEqual([2, 2, 1, 6]);
+  it.each(Object.entries(ways))("leaves no row of what is narrower than what is used up, by %s", async (by, take) => {
+    const full = send(`${by} full`);
+    await takeBudget(storage, { ...full, cost: 5 }, NOW);
+    for (let n = 1; n <= 3; n++)
+      expect(await take([send(`${by} row ${n}`), send(`${by} row between`), full])).toMatchObject({ first: n === 1 });
+    expect(await rowsOf(`${by} row%`)).toBe(0);
+    expect(await countsOf([full]), "nor counts more than the first").toEqual([6]);
+    expect(await take([send(`${by} row 1`), full], NOW + 15 * MINUTE)).toBeUndefined();
   });
 
-  it("takes of what others share no more than somebody may who asks for very many at once", async () => {
-    const now = storage.now();
-    for (const [name, take] of Object.entries({ takeBudgets, takeNarrowing })) {
-      const own = send(`${name} own`, { limit: 5 });
-      const shared = send(`${name} shared`, { limit: 30 });
-      const charges = name === "takeNarrowing" ? [shared, own] : [own, shared];
-      const all = await Promise.all(Array.from({ length: 90 }, () => take(storage, charges, now)));
-      expect(all.filter((taken) => longestWait(taken) === undefined)).toHaveLength(5);
-      // With one beyond the limit, which says that it was reached.
-      const { count, allowed } = await takeBudget(storage, shared, now);
-      expect([name, count <= 7, allowed]).toEqual([name, true, true]);
+  it("keeps a neighbour of one who asks for very many at once from nothing", async () => {
+    const site = send("site", { limit: 30 });
+    const flood = () =>
+      Array.from({ length: 90 }, () => takeBudgets(storage, [send("flood", { limit: 5 }), site], NOW));
+    let refused = 0;
+    const near = async (n: number) => {
+      if (await takeBudgets(storage, [send(`near ${n}`), site], NOW)) refused++;
+    };
+    for (let round = 0; round < 5; round++) {
+      const under_way = flood();
+      for (let n = 0; n < 4; n++) await near(4 * round + n);
+      const flooded = await Promise.all([...under_way, near(20 + round)]);
+      expect(flooded.filter((refusal) => refusal === undefined)).toHaveLength(round === 0 ? 6 : 1);
     }
+    expect([refused, ...(await countsOf([send("flood"), site]))]).toEqual([0, 6, 30]);
   });
 
-  it("gives nothing back where all allow it, nor where the first refuses and nothing else was asked", async () => {
-    const [one, two] = [send("all-1", { limit: 1 }), send("all-2")];
-    await takeBudgets(storage, [one, two], NOW);
-    await takeBudgets(storage, [one], NOW);
-    expect((await peekBudget(storage.read, one, NOW)).count).toBe(2);
-    expect((await peekBudget(storage.read, two, NOW)).count).toBe(1);
-    await takeBudgets(storage, [one, two], NOW);
-    expect((await peekBudget(storage.read, two, NOW)).count).toBe(1);
+  it("gives no more than there is to very many who ask at once, and then none of them anything to keep", async () => {
+    const wide = send("crowded", { limit: 30 });
+    const crowd = Array.from({ length: 90 }, (_, n) => takeBudgets(storage, [send(`crowd ${n}`), wide], NOW));
+    const refusals = (await Promise.all(crowd)).filter((refusal) => refusal !== undefined);
+    expect([refusals.length, refusals.filter(({ first }) => first).length]).toEqual([60, 1]);
+    expect(await countsOf([wide])).toEqual([31]);
+    const before = await rowsOf("crowd%");
+    for (let n = 100; n < 110; n++) await takeBudgets(storage, [send(`crowd ${n}`), wide], NOW);
+    expect(await rowsOf("crowd%")).toBe(before);
   });
 
   it("gives back what was taken, in a transaction too, and by itself never more than there is", async () => {
     const [one, two] = [send("back-1"), send("back-2", { cost: 3 })];
-    const countsOf = async () => {
-      const peeked = await Promise.all([one, two].map((charge) => peekBudget(storage.read, charge, NOW)));
-      return peeked.map(({ count }) => count);
-    };
     for (const charge of [one, one, two, two]) await takeBudget(storage, charge, NOW);
     await storage.write((tx) => giveBackIn(tx, [two, one], NOW));
-    expect(await countsOf()).toEqual([1, 3]);
+    expect(await countsOf([one, two])).toEqual([1, 3]);
     await giveBack(storage, [two], NOW);
     for (let step = 0; step < 3; step++) await uncount(storage, one);
-    expect(await countsOf()).toEqual([0, 0]);
+    expect(await countsOf([one, two])).toEqual([0, 0]);
     await uncount(storage, send("back-3"));
     expect(await takeBudget(storage, send("back-3"), NOW)).toMatchObject({ allowed: true, count: 1 });
   });

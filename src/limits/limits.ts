@@ -8,7 +8,7 @@
  */
 import { refuse } from "../errors.ts";
 import type { Storage, Transaction } from "../storage/storage.ts";
-import { type BudgetKey, type Charge, limitOf, type Taken } from "./budgets.ts";
+import { type BudgetKey, type Charge, limitOf, type Refusal, type Taken } from "./budgets.ts";
 import {
   type Counted,
   costOf,
@@ -16,7 +16,7 @@ import {
   deleteRememberedBudgets,
   deleteUnclosedBudgets,
   keyOf,
-  selectBudget,
+  selectBudgets,
   takeStatement,
   updateUncounted,
 } from "./store.ts";
@@ -26,68 +26,82 @@ export async function takeBudget(storage: Storage, charge: Charge, now: number):
   return taken(charge, await storage.hot(takeStatement, { charge, now }), now);
 }
 
+/** One after the other; those of a list at once. */
+export type Steps = readonly (Charge | readonly Charge[])[];
+
 /**
- * Takes several at once, each on disk before the answer; answers in the order given. First the narrower ones: what one
- * of them refuses takes nothing of those after it, which others share.
+ * Takes all of several or none, the narrowest first: what one refuses takes nothing of those after it, which others share,
+ * not even for a moment. Before that it looks: one that is used up leaves no row of the others, of which anybody may make
+ * up as many as they like, and is asked no more once it has refused somebody. What is refused gives back what it took.
  */
-export async function takeBudgets(
-  storage: Storage,
-  charges: readonly Charge[],
-  now: number,
-): Promise<readonly Taken[]> {
-  const all = await Promise.all(charges.map((charge) => takeBudget(storage, charge, now)));
-  const refused = all.findIndex(({ allowed }) => !allowed);
-  const unused = charges.filter((charge, place) => refused >= 0 && place > refused && isUnused(charge, all[place]));
-  await giveBack(storage, unused, now);
-  return all;
+export const takeBudgets = (storage: Storage, steps: Steps, now: number): Promise<Refusal | undefined> =>
+  takeSteps(steps, {
+    look: (charges) => peekBudgets(storage.read, charges, now),
+    take: (charges) => Promise.all(charges.map((charge) => takeBudget(storage, charge, now))),
+  });
+
+/** As `takeBudgets`, inside a write transaction; as of `chargeAll` the counts commit with it. */
+export const takeBudgetsIn = (tx: Transaction, steps: Steps, now: number): Promise<Refusal | undefined> =>
+  takeSteps(steps, {
+    look: (charges) => peekBudgets(tx.db, charges, now),
+    take: (charges) => chargeAll(tx, charges, now),
+  });
+
+type Ask = (charges: readonly Charge[]) => Promise<readonly Taken[]>;
+
+async function takeSteps(steps: Steps, { look, take }: Readonly<Record<"look" | "take", Ask>>) {
+  const charges = steps.flat();
+  // One alone has taken nothing of another where it refuses.
+  const several = charges.length > 1;
+  const seen = several ? await look(charges) : [];
+  const told = refusalOf(charges, seen, 0);
+  if (told && !told.first) return told;
+  const full = charges.filter((_, place) => seen[place]?.allowed === false);
+  const open = steps.map((step) => [step].flat().filter((charge) => !full.includes(charge)));
+  const asked: Charge[] = [];
+  const taken: Taken[] = [];
+  for (const step of [full, ...open]) {
+    if (step.length === 0) continue;
+    asked.push(...step);
+    taken.push(...(await take(step)));
+    const refusal = refusalOf(asked, taken, FIRST);
+    if (!refusal) continue;
+    const unused = asked.filter((charge, place) => taken[place]?.allowed || isBeyond(charge, taken[place], FIRST));
+    if (several && unused.length > 0) await take(unused.map(refundOf));
+    return refusal;
+  }
+  return undefined;
 }
 
-/**
- * Takes several one after the other, the wider ones first: one that refuses leaves no row of those after it, of which
- * anybody may make up as many as they like, and takes nothing of those before it, which others share.
- *
- * @returns those that were asked, in order; the last of them may have refused.
- */
-export const takeNarrowing = (storage: Storage, charges: readonly Charge[], now: number): Promise<readonly Taken[]> =>
-  narrowing(charges, (charge) => takeBudget(storage, charge, now));
+/** So far beyond its limit is what was refused first in a window: it stays counted, and says so to those that follow. */
+const FIRST = 1;
 
-/** As `takeNarrowing`, inside a write transaction; as of `chargeAll` the counts commit with it. */
-export const chargeNarrowing = (tx: Transaction, charges: readonly Charge[], now: number): Promise<readonly Taken[]> =>
-  narrowing(charges, async (charge) => (await chargeAll(tx, [charge], now))[0] ?? uncounted(charge));
+const isBeyond = (charge: Charge, taken: Taken | undefined, by: number): boolean =>
+  taken !== undefined && taken.count > limitOf(charge) + by;
 
-async function narrowing(
-  charges: readonly Charge[],
-  take: (charge: Charge) => Promise<Taken>,
-): Promise<readonly Taken[]> {
-  const all: Taken[] = [];
-  for (const charge of charges) {
-    const taken = await take(charge);
-    all.push(taken);
-    if (taken.allowed) continue;
-    const shared = charges.slice(0, Math.min(all.length, charges.length - 1));
-    for (const [place, one] of shared.entries()) if (isUnused(one, all[place])) await take(refundOf(one));
-    break;
-  }
-  return all;
+function refusalOf(charges: readonly Charge[], taken: readonly Taken[], by: number): Refusal | undefined {
+  const retry_after = longestWait(taken);
+  if (retry_after === undefined) return undefined;
+  return { retry_after, first: !charges.some((charge, place) => isBeyond(charge, taken[place], by)) };
 }
 
 /** What somebody has done too often. */
 type Spent = "too_many_requests" | "too_many_attempts";
 
-/** As `takeNarrowing`, where nothing else decides. @throws 429 `spent`. */
-export async function spendNarrowing(
+/** As `takeBudgets`, where nothing else decides. @throws 429 `spent`. */
+export async function spendBudgets(
   storage: Storage,
-  charges: readonly Charge[],
+  steps: Steps,
   now: number,
   spent: Spent = "too_many_requests",
 ): Promise<void> {
-  const retry_after = longestWait(await takeNarrowing(storage, charges, now));
-  if (retry_after !== undefined) throw refuse(spent, { retry_after });
+  const refusal = await takeBudgets(storage, steps, now);
+  if (refusal) throw refuse(spent, { retry_after: refusal.retry_after });
 }
 
 /** As `takeBudget`, where nothing else decides. @throws 429 `spent`. */
 export const spendBudget = (storage: Storage, charge: Charge, now: number, spent?: Spent): Promise<void> =>
-  spendNarrowing(storage, [charge], now, spent);
+  spendBudgets(storage, [charge], now, spent);
 
 /** For what turned out to be nothing that counts. */
 export const giveBack = (storage: Storage, charges: readonly Charge[], now: number) =>
@@ -102,10 +116,6 @@ export const uncount = (storage: Storage, key: BudgetKey): Promise<void> => stor
 
 /** As `uncount`, part of a write transaction. */
 export const uncountIn = ({ db }: Transaction, key: BudgetKey): Promise<void> => updateUncounted(db, key);
-
-/** Of what others share: also what was beyond it, or one who asks very often at once uses it up. The first beyond says that it was. */
-const isUnused = (charge: Charge, taken: Taken | undefined): boolean =>
-  taken !== undefined && (taken.allowed || taken.count > limitOf(charge) + 1);
 
 const refundOf = (charge: Charge): Charge => ({ ...charge, cost: -costOf(charge) });
 
@@ -127,9 +137,15 @@ export async function chargeAll(tx: Transaction, charges: readonly Charge[], now
 }
 
 /** What a budget says, without taking from it. `count` is what was taken so far. */
-export async function peekBudget(db: Storage["read"], charge: Charge, now: number): Promise<Taken> {
-  const counted = await selectBudget(db, charge, now);
-  return { ...taken(charge, counted, now), allowed: counted.count < limitOf(charge) };
+export const peekBudget = async (db: Storage["read"], charge: Charge, now: number): Promise<Taken> =>
+  (await peekBudgets(db, [charge], now))[0] ?? uncounted(charge);
+
+async function peekBudgets(db: Storage["read"], charges: readonly Charge[], now: number): Promise<readonly Taken[]> {
+  const counted = await selectBudgets(db, charges, now);
+  return charges.map((charge, place) => {
+    const peeked = taken(charge, counted[place] ?? uncounted(charge), now);
+    return { ...peeked, allowed: peeked.count < limitOf(charge) };
+  });
 }
 
 function taken(charge: Charge, { count, window_ends_at }: Counted, now: number): Taken {

@@ -4,8 +4,8 @@ import type { MasterKeys } from "../secrets/master-keys.ts";
 import type { BudgetName, Charge } from "./budgets.ts";
 
 /**
- * What a stranger at an address takes of: what all networks of its IPv6 site have, then what its own network has; the
- * order of `takeNarrowing`.
+ * What a stranger at an address takes of: what its own network has, then what all networks of its IPv6 site have; the
+ * order of `takeBudgets`.
  */
 export function sourceCharges(
   keys: MasterKeys,
@@ -15,7 +15,7 @@ export function sourceCharges(
 ): readonly Charge[] {
   const source = { account_id, budget: of_source, subject: sourceSubject(keys, account_id, address) };
   const site = siteSubject(keys, account_id, address);
-  return site === undefined ? [source] : [{ account_id, budget: of_site, subject: site }, source];
+  return site === undefined ? [source] : [source, { account_id, budget: of_site, subject: site }];
 }
 
 /** Many networks (/64) of one IPv6 site (/48), which one attacker may have; undefined for what is no IPv6 address. */

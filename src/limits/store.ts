@@ -93,20 +93,20 @@ export async function updateUncounted(db: Database, { account_id, budget, subjec
     where account_id = ${account_id} and budget = ${budget} and subject = ${subject} and count > 0`.execute(db);
 }
 
-export async function selectBudget(
+/** Answers in the order given; nothing was taken where no window runs. */
+export async function selectBudgets(
   db: Database,
-  { account_id, budget, subject }: BudgetKey,
+  keys: readonly BudgetKey[],
   now: number,
-): Promise<Counted> {
-  const row = await db
-    .selectFrom("budgets")
-    .select(["count", "window_ends_at"])
-    .where("account_id", "=", account_id)
-    .where("budget", "=", budget)
-    .where("subject", "=", subject)
-    .where("window_ends_at", ">", instant(now))
-    .executeTakeFirst();
-  return row ?? { count: 0, window_ends_at: instant(now) };
+): Promise<readonly Counted[]> {
+  const each = keys.map(
+    ({ account_id, budget, subject }) =>
+      sql`select ${sql.raw(COLUMNS)} from budgets
+        where account_id = ${account_id} and budget = ${budget} and subject = ${subject} and window_ends_at > ${instant(now)}`,
+  );
+  const { rows } = await sql<BudgetKey & Counted>`${sql.join(each, sql` union all `)}`.execute(db);
+  const byKey = new Map(rows.map((row) => [keyOf(row), countedOf({ ...row })]));
+  return keys.map((key) => byKey.get(keyOf(key)) ?? { count: 0, window_ends_at: instant(now) });
 }
 
 const DAY = 86_400_000;

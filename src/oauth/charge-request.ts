@@ -1,6 +1,6 @@
 import { hasLoggedIn } from "../authentication/sessions/known-browser.ts";
 import type { Charge } from "../limits/budgets.ts";
-import { spendNarrowing } from "../limits/limits.ts";
+import { spendBudgets } from "../limits/limits.ts";
 import { sourceCharges } from "../limits/source.ts";
 import { base64url } from "../secrets/digest.ts";
 import type { Oauth } from "./oauth.ts";
@@ -24,5 +24,5 @@ export async function chargeRequest(
   const charges: readonly Charge[] = known
     ? [{ account_id, budget: "request_source", subject: `browser ${base64url(browser)}` }]
     : sourceCharges(master_keys, account_id, address, ["request_source", "request_site"]);
-  await spendNarrowing(storage, charges, storage.now());
+  await spendBudgets(storage, charges, storage.now());
 }

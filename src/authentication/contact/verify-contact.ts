@@ -9,7 +9,7 @@ import type { User } from "../../directory/users/user.ts";
 import { type VerifiedField, verifyContact } from "../../directory/users/verify-contact.ts";
 import { refuse, refuseField } from "../../errors.ts";
 import type { BudgetName, Charge } from "../../limits/budgets.ts";
-import { chargeAll, longestWait, takeBudgets } from "../../limits/limits.ts";
+import { chargeAll, spendBudgets } from "../../limits/limits.ts";
 import { sourceSubject } from "../../limits/source.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { instant, type Transaction } from "../../storage/storage.ts";
@@ -116,18 +116,15 @@ async function chargeContact(
   now: number,
 ): Promise<void> {
   const charge = (budget: BudgetName, subject: string): Charge => ({ account_id, budget, subject });
-  const steps = [[charge("factor_send", contactGuesser(id))]];
   const target = identifierDigest(master_keys, account_id, type, identifier);
+  const steps = [charge("factor_send", contactGuesser(id))];
   if (own && source !== null) {
     const from = sourceSubject(master_keys, account_id, source);
-    steps.push([charge("send_identifier_source", `${target} ${from}`), charge("send_source", from)]);
+    steps.push(charge("send_identifier_source", `${target} ${from}`), charge("send_source", from));
   }
-  if (own) steps.push([charge("send_identifier", target)]);
-  steps.push([{ ...charge("send_client", client_uuid), limit: settings.client_sends_per_minute }]);
-  for (const step of steps) {
-    const retry_after = longestWait(await takeBudgets(storage, step, now));
-    if (retry_after !== undefined) throw refuse("too_many_requests", { retry_after });
-  }
+  const of_all: Charge[] = [{ ...charge("send_client", client_uuid), limit: settings.client_sends_per_minute }];
+  if (own) of_all.push(charge("send_identifier", target));
+  await spendBudgets(storage, [...steps, of_all], now);
 }
 
 export interface ContactProof {

@@ -10,7 +10,7 @@
 import type { Directory } from "../../directory/directory.ts";
 import { refuse } from "../../errors.ts";
 import type { BudgetKey } from "../../limits/budgets.ts";
-import { spendNarrowing, uncountIn } from "../../limits/limits.ts";
+import { spendBudgets, uncountIn } from "../../limits/limits.ts";
 import { sourceCharges } from "../../limits/source.ts";
 import type { Transaction } from "../../storage/storage.ts";
 import { windowEnds } from "../verification/guess-window.ts";
@@ -56,7 +56,7 @@ export async function takeGuess(directory: Counting, guesser: Guesser, now: numb
  * @throws 429 too_many_attempts when the source's guesses are used up. `now` in milliseconds.
  */
 export const takeOfSource = (directory: Counting, guessing: Guessing, now: number): Promise<void> =>
-  spendNarrowing(directory.storage, fromSource(directory, guessing), now, "too_many_attempts");
+  spendBudgets(directory.storage, fromSource(directory, guessing), now, "too_many_attempts");
 
 /** What was not compared, because too many others are, or was right after all, was no guess of this person or source. */
 export function orGiveBack(directory: Counting, guesser: Guesser) {
@@ -80,7 +80,7 @@ const fromSource = ({ master_keys }: Counting, { account_id, source }: Guessing)
  * two who met would wait for each other.
  */
 export async function giveBackOfSource(tx: Transaction, directory: Counting, guessing: Guessing): Promise<void> {
-  for (const charge of fromSource(directory, guessing)) await uncountIn(tx, charge);
+  for (const charge of fromSource(directory, guessing).toReversed()) await uncountIn(tx, charge);
 }
 
 /** The guess was right, and nothing follows that could be guessed at; part of the transaction of what it led to. */

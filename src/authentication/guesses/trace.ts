@@ -1,4 +1,4 @@
-import { chargeNarrowing, longestWait } from "../../limits/limits.ts";
+import { takeBudgetsIn } from "../../limits/limits.ts";
 import { sourceCharges } from "../../limits/source.ts";
 import type { MasterKeys } from "../../secrets/master-keys.ts";
 import type { Transaction } from "../../storage/storage.ts";
@@ -15,5 +15,5 @@ export async function leavesTrace(
   now: number,
 ): Promise<boolean> {
   const charges = sourceCharges(keys, account_id, ip, ["page_source", "page_site"]);
-  return longestWait(await chargeNarrowing(tx, charges, now)) === undefined;
+  return (await takeBudgetsIn(tx, charges, now)) === undefined;
 }

@@ -1,7 +1,7 @@
 import type { Account } from "../../directory/accounts/account.ts";
 import type { Directory } from "../../directory/directory.ts";
-import { type BudgetName, type Charge, limitOf, type Taken } from "../../limits/budgets.ts";
-import { longestWait, takeBudget, takeBudgets, takeNarrowing } from "../../limits/limits.ts";
+import type { BudgetName, Charge, Refusal } from "../../limits/budgets.ts";
+import { type Steps, takeBudget, takeBudgets } from "../../limits/limits.ts";
 import { sourceCharges, sourceSubject } from "../../limits/source.ts";
 import type { Login } from "./login.ts";
 import type { SendRequest } from "./send.ts";
@@ -10,14 +10,7 @@ export interface ChargedSend {
   /** It is one of those that the caller has of its own. */
   readonly own: boolean;
   /** Undefined when the send is allowed. */
-  readonly refused: SendRefusal | undefined;
-}
-
-export interface SendRefusal {
-  /** Seconds to wait. */
-  readonly retry_after: number;
-  /** No limit that refuses it has refused another in its window before. */
-  readonly first: boolean;
+  readonly refused: Refusal | undefined;
 }
 
 /**
@@ -39,10 +32,8 @@ export async function chargeSend(
   if (own !== null) {
     const charge: Charge = { account_id, budget: "send_own", subject: `${identifier} ${own}` };
     const mine = await takeBudget(storage, charge, now);
-    if (mine.allowed) {
-      const of_client = [ofClient(account, `own ${client_id}`)];
-      return { own: true, refused: refusalOf(of_client, await takeBudgets(storage, of_client, now)) };
-    }
+    if (mine.allowed)
+      return { own: true, refused: await takeBudgets(storage, [ofClient(account, `own ${client_id}`)], now) };
   }
   return { own: false, refused: await takeCommon(directory, account, { identifier, source, client_id }, now) };
 }
@@ -56,9 +47,9 @@ export interface CommonSend {
 }
 
 /**
- * Takes what no caller has of its own: first what its source shares with its neighbours, then what it may send at all, then
- * what it may send to this identifier, and last what is everybody's. `apart` stands before the subjects of sends that take
- * nothing of logins. `now` in milliseconds.
+ * Takes what no caller has of its own: first what its source may send to this identifier, then what that may send at all, and
+ * last what is its neighbours' and everybody's. `apart` stands before the subjects of sends that take nothing of logins.
+ * `now` in milliseconds.
  */
 export async function takeCommon(
   { storage, master_keys }: Directory,
@@ -66,23 +57,17 @@ export async function takeCommon(
   { identifier, source, client_id }: CommonSend,
   now: number,
   apart = "",
-): Promise<SendRefusal | undefined> {
+): Promise<Refusal | undefined> {
   const { account_id } = account;
   const charge = (budget: BudgetName, subject: string) => ({ account_id, budget, subject: `${apart}${subject}` });
-  const of_source = source === null ? [] : fromSource(source);
-  const common = [charge("send_identifier", identifier), ofClient(account, `${apart}${client_id}`)];
-  return (
-    refusalOf(of_source, await takeNarrowing(storage, of_source, now)) ??
-    refusalOf(common, await takeBudgets(storage, common, now))
-  );
+  const of_all = [charge("send_identifier", identifier), ofClient(account, `${apart}${client_id}`)];
+  return takeBudgets(storage, source === null ? [of_all] : within(source), now);
 
-  function fromSource(address: string): readonly Charge[] {
+  function within(address: string): Steps {
     const shared = sourceCharges(master_keys, account_id, address, ["send_source", "send_site"]);
+    const [of_source = [], ...of_site] = shared.map((one) => ({ ...one, subject: `${apart}${one.subject}` }));
     const from = sourceSubject(master_keys, account_id, address);
-    return [
-      ...shared.map((one) => ({ ...one, subject: `${apart}${one.subject}` })),
-      charge("send_identifier_source", `${identifier} ${from}`),
-    ];
+    return [charge("send_identifier_source", `${identifier} ${from}`), of_source, [...of_site, ...of_all]];
   }
 }
 
@@ -92,10 +77,3 @@ const ofClient = ({ account_id, settings }: Account, subject: string): Charge =>
   subject,
   limit: settings.client_sends_per_minute,
 });
-
-function refusalOf(step: readonly Charge[], taken: readonly Taken[]): SendRefusal | undefined {
-  const retry_after = longestWait(taken);
-  if (retry_after === undefined) return undefined;
-  const beyond = step.map((charge, place) => (taken[place]?.count ?? 0) - limitOf(charge));
-  return { retry_after, first: beyond.every((count) => count <= 1) };
-}

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { giveBack, takeNarrowing } from "../../limits/limits.ts";
+import { giveBack, takeBudgets } from "../../limits/limits.ts";
 import { sourceCharges } from "../../limits/source.ts";
 import { base64url, hmac, sameBytes } from "../../secrets/digest.ts";
 import { reveal, type Secret } from "../../secrets/secret.ts";
@@ -84,7 +84,7 @@ async function count(
     subject: `${id} ${charge.subject}`,
   }));
   const now = storage.now();
-  if ((await takeNarrowing(storage, charges, now)).some(({ allowed }) => !allowed)) return undefined;
+  if (await takeBudgets(storage, charges, now)) return undefined;
   let counts = false;
   try {
     const right = await compare();

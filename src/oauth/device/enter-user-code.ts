@@ -1,6 +1,6 @@
 import { refuse } from "../../errors.ts";
 import type { Charge } from "../../limits/budgets.ts";
-import { chargeAll, giveBackIn, longestWait, spendNarrowing } from "../../limits/limits.ts";
+import { chargeAll, giveBackIn, longestWait, spendBudgets } from "../../limits/limits.ts";
 import { sourceCharges } from "../../limits/source.ts";
 import { base64url } from "../../secrets/digest.ts";
 import { instant } from "../../storage/storage.ts";
@@ -29,7 +29,7 @@ export async function enterUserCode({ directory }: Oauth, entry: Entry): Promise
   const by_source = sourceCharges(master_keys, account_id, entry.source, ["device_source", "device_site"]);
   const now = storage.now();
   // First, and alone: a browser is whatever the request says, and each would leave a row.
-  await spendNarrowing(storage, by_source, now, "too_many_attempts");
+  await spendBudgets(storage, by_source, now, "too_many_attempts");
   const user_code = readUserCode(entry.user_code);
   const digests = user_code === undefined ? [] : userCodeDigests(master_keys, account_id, user_code);
   const { found, wait } = await storage.write(async (tx) => {

@@ -4,7 +4,7 @@ import { type CreatedClient, createClient } from "../../directory/clients/create
 import type { Actor, Directory } from "../../directory/directory.ts";
 import { judgeAccount } from "../../directory/judge.ts";
 import { refuse } from "../../errors.ts";
-import { spendNarrowing } from "../../limits/limits.ts";
+import { spendBudgets } from "../../limits/limits.ts";
 import { sourceCharges } from "../../limits/source.ts";
 import { base64url } from "../../secrets/digest.ts";
 import { type Secret, secret } from "../../secrets/secret.ts";
@@ -70,5 +70,5 @@ export async function chargeNewClient(
   source: string,
 ): Promise<void> {
   const charges = sourceCharges(master_keys, account_id, source, ["client_source", "client_site"]);
-  await spendNarrowing(storage, charges, storage.now());
+  await spendBudgets(storage, charges, storage.now());
 }

@@ -7,7 +7,7 @@ import type { Actor, Directory } from "../../directory/directory.ts";
 import { readEmail } from "../../directory/users/identifier.ts";
 import { refuse } from "../../errors.ts";
 import type { Charge } from "../../limits/budgets.ts";
-import { spendBudget, spendNarrowing } from "../../limits/limits.ts";
+import { spendBudgets } from "../../limits/limits.ts";
 import { sourceCharges } from "../../limits/source.ts";
 import { uuidv7 } from "../../secrets/uuid.ts";
 import { instant } from "../../storage/storage.ts";
@@ -95,8 +95,7 @@ async function chargeSignup(
     // Beside its logins: applicants are strangers, who could use those up.
     { account_id, budget: "send_client", subject: `signup ${client_uuid}`, limit: settings.client_sends_per_minute },
   ];
-  await spendNarrowing(storage, from, now);
-  for (const charge of charges) await spendBudget(storage, charge, now);
+  await spendBudgets(storage, [...from, ...charges], now);
 }
 
 /** Accounts are opened under owners alone: the numbers are theirs. @throws 403 access_denied. */
