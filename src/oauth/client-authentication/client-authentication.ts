@@ -113,7 +113,7 @@ function checkWay(client: ProvenClient, way: "client_secret_basic" | "client_sec
 }
 
 /** RFC 7617, and RFC 6749 §2.3.1: no client_id of ours means another when form-decoded. @throws 401 invalid_client. */
-async function authenticateBasic(directory: Directory, request: ClientRequest): Promise<ProvenClient> {
+export async function authenticateBasic(directory: Directory, request: ClientRequest): Promise<ProvenClient> {
   const [, encoded] = /^Basic +([A-Za-z0-9+/_-]+=*) *$/i.exec(request.headers.authorization ?? "") ?? [];
   const text = encoded === undefined ? "" : Buffer.from(encoded, "base64").toString("utf8");
   const split = text.indexOf(":");
