@@ -56,7 +56,10 @@ it("leaves out what says nothing, save where that is a value, or has to be there
 });
 
 it("takes an object at its word that says it takes nothing else, and one that declares nothing", () => {
-  const closed = Type.Object({ name: Type.Optional(Type.String({ minLength: 1 })) }, { additionalProperties: false });
+  const closed: object = Type.Object(
+    { name: Type.Optional(Type.String({ minLength: 1 })) },
+    { additionalProperties: false },
+  );
   expect(readerOf(closed)).toBeUndefined();
   expect(readerOf(Type.Record(Type.String(), Type.String()))).toBeUndefined();
   expect(readerOf(Type.Null())).toBeUndefined();
