@@ -160,3 +160,6 @@ export const bearer_refusals = [
   "insufficient_scope",
   "unauthorized_client",
 ] as const satisfies ErrorCode[];
+
+/** An answer without a body, by a status that may have one: a null would be written out. */
+export const NOTHING = undefined as never;

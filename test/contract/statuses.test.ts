@@ -257,7 +257,8 @@ describeOnBothEngines("the contract", (engine) => {
     const base = `${latchkey.url}/v1/accounts/T55500000`;
     saw("aid_auths_oauth_exchange_token_post", await call(`${base}/auth/exchange_token`, exchange));
     const applicant = "applicant@example.com";
-    await call(`${base}/signup`, { method: "POST", token: owner.token, json: { email: applicant } });
+    const begun = await call(`${base}/signup`, { ...exchange, json: { applicant: { email: applicant } } });
+    saw("accounts_oid_signup_post", begun);
     const [mail] = await inbox(owner, applicant);
     const query = { verification_code: mail?.verification_code ?? "" };
     const verified = await call(`${base}/signup/verify`, { method: "POST", token: owner.token, query });

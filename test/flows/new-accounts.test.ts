@@ -56,6 +56,41 @@ describeOnBothEngines("a new account", (engine) => {
       .where("account_id", "=", `T${body.account_id}`)
       .execute();
 
+  it("is applied for as the API's documents have it too, and answered as they do", async () => {
+    const email = "documented@example.com";
+    const agreement = { name: "terms", version: "2" };
+    const applicant = { email, first_name: "Ada", last_name: "Founder", phone_number: "+4740111222", agreement };
+    const company = { business_name: "Ada's Firm", organization_number: "998", address: { country: "NO" } };
+    const json = { applicant, company, billing: { period: "monthly" } };
+    const begun = await send(owner, "POST", "/signup", { json });
+    expect([begun.status, begun.text]).toEqual([202, ""]);
+    const verification_code = (await inbox(owner, email))[0]?.verification_code ?? "";
+    const done = await verify(owner, verification_code, { authorize });
+    expect(done.status, done.text).toBe(200);
+    const { account_id, access_token: token } = done.body;
+    const me = await call(`${latchkey.url}/v1/account/user`, { token });
+    expect(me.body.accounts[0]).toMatchObject({
+      ...{ account_id: `T${account_id}`, business_name: "Ada's Firm", organization_number: "998" },
+      user: { email, name: "Ada Founder", agreement },
+    });
+    const settings = await call(`${latchkey.url}/v1/accounts/T${account_id}/auth/settings`, { token });
+    expect(settings.body.applicant).toMatchObject(json);
+    for (const body of [
+      {},
+      { applicant: {} },
+      { applicant: { email: "x" } },
+      { applicant, company: { business_name: 1 } },
+    ])
+      expect(code(await send(owner, "POST", "/signup", { json: body })), JSON.stringify(body)).toEqual([
+        400,
+        "invalid_request",
+      ]);
+    const ours = await send(owner, "POST", "/signup", {
+      json: { email: "ours@example.com", company: "a word", applicant: "another" },
+    });
+    expect([ours.status, ours.body.email]).toEqual([200, "ours@example.com"]);
+  });
+
   it("is opened under no account but an owner, whose own setting it is", async () => {
     const merchant = await createTenant(latchkey, { account_id: `${owner.account_id.slice(0, 4)}00001` });
     const setting = await send(merchant, "PATCH", "/auth/settings", { json: { signup: true } });

@@ -197,11 +197,7 @@ export const ATTEMPTS: readonly Attempt[] = [
     method: "POST",
     path: (ids) => `/customers/users/${ids.user}/communication/send-verification-code/email`,
   },
-  {
-    operation: "customers_consents_get",
-    method: "GET",
-    path: (ids) => `/customers/users/${ids.user}/consents`,
-  },
+  { operation: "customers_consents_get", method: "GET", path: (ids) => `/customers/users/${ids.user}/consents` },
   {
     operation: "customers_consents_delete",
     method: "DELETE",

@@ -14,7 +14,7 @@ import type { Directory } from "../../directory/directory.ts";
 import { readPhone } from "../../directory/users/identifier.ts";
 import { loginAtHand } from "../../directory/users/logins-ended.ts";
 import { refuseField } from "../../errors.ts";
-import { bearer_refusals, refusals } from "../../http/contract.ts";
+import { bearer_refusals, NOTHING, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { optionalSecret, reveal, secret } from "../../secrets/secret.ts";
 import { endLoginsOf } from "../refresh/end-logins.ts";
@@ -26,8 +26,6 @@ import { showMe } from "./show-me.ts";
 const tags = ["account user"];
 const own = { surface: "account", scopes: ["openid"], subject_types: ["user"] } as const;
 const done = Type.Null({ description: "Done." });
-/** A null would be written out: 201 is no status without a body. */
-const NOTHING = undefined as never;
 const found = refusals("account", ...bearer_refusals);
 const FRESH =
   "Takes the person's own token of a login in the last 5 minutes, with their second factor where they have one; not of a device that they let in.";

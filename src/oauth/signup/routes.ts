@@ -1,10 +1,11 @@
 import { randomBytes } from "node:crypto";
+import { Type } from "typebox";
 import { requestedLanguage } from "../../authentication/messages/requested-language.ts";
 import { findAccount } from "../../directory/accounts/find-account.ts";
 import { actorOf } from "../../directory/actor.ts";
 import { sourceOf } from "../../directory/clients/end-user-source.ts";
 import { lookUpClient } from "../../directory/clients/find-client.ts";
-import { bearer_refusals, EndUserHeaders, OidParams, refusals } from "../../http/contract.ts";
+import { bearer_refusals, EndUserHeaders, NOTHING, OidParams, refusals } from "../../http/contract.ts";
 import type { App } from "../../http/server.ts";
 import { base64url } from "../../secrets/digest.ts";
 import { secret } from "../../secrets/secret.ts";
@@ -12,7 +13,15 @@ import type { Oauth } from "../oauth.ts";
 import { accessTokenReply, no_store } from "../token-reply.ts";
 import { beginSignup } from "./begin-signup.ts";
 import { finishSignup } from "./finish-signup.ts";
-import { AcceptedReply, SignupBody, SignupReply, VerifyQuery, VerifyReply } from "./schema.ts";
+import {
+  AcceptedReply,
+  type Application,
+  readDocumented,
+  SignupBody,
+  SignupReply,
+  VerifyQuery,
+  VerifyReply,
+} from "./schema.ts";
 
 const tags = ["sign-up"];
 
@@ -25,23 +34,28 @@ export function signupRoutes(app: App, oauth: Oauth): void {
     schema: {
       operationId: "accounts_oid_signup_post",
       summary: "Sign up for an account under this owner",
-      description: "Mails the applicant a code. The owner's setting signup must be on.",
+      description:
+        "Mails the applicant a code. The owner's setting signup must be on. A body with `applicant` is answered with 202, as the API's documents have it.",
       tags,
       params: OidParams,
       headers: EndUserHeaders,
       body: SignupBody,
       response: {
         200: SignupReply,
+        202: Type.Null({ description: "The same, where the body has an applicant apart." }),
         ...refusals("account", ...bearer_refusals, "access_denied", "too_many_requests"),
       },
     },
-    handler: async (request) => {
+    handler: async (request, reply) => {
       const owner = await findAccount(directory, request.account_id);
       const locale = requestedLanguage(request.headers["accept-language"]);
       const { client_uuid } = request.bearer;
       const client = await lookUpClient(directory, request.account_id, client_uuid);
       const source = client ? sourceOf(request.bearer, client, request.headers["end-user-ip"], request.ip) : null;
-      return beginSignup(oauth, owner, request.body, locale, { source, client_uuid }, actorOf(request));
+      const documented = readDocumented(request.body);
+      const application = documented ?? (request.body as Application);
+      const begun = await beginSignup(oauth, owner, application, locale, { source, client_uuid }, actorOf(request));
+      return documented ? reply.code(202).send(NOTHING) : begun;
     },
   });
 

@@ -1,9 +1,10 @@
-import { Type } from "typebox";
+import { type Static, Type } from "typebox";
 import { Agreement } from "../../directory/users/account-user-schema.ts";
+import { LONGEST_NAME } from "../../directory/users/schema.ts";
 
 const text = (description: string) => Type.Optional(Type.String({ minLength: 1, maxLength: 200, description }));
 
-export const SignupBody = Type.Object(
+const Application = Type.Object(
   {
     email: Type.String({ minLength: 3, maxLength: 320, description: "The applicant's address; a code goes there." }),
     name: text("The applicant's name."),
@@ -12,6 +13,42 @@ export const SignupBody = Type.Object(
   },
   { additionalProperties: true, description: "Further fields about the company are kept as given." },
 );
+
+/** As the API's documents have it. */
+const Documented = Type.Object(
+  {
+    applicant: Type.Object(
+      {
+        email: Application.properties.email,
+        first_name: text("The applicant's."),
+        last_name: text("The applicant's."),
+        agreement: Type.Optional(Agreement),
+      },
+      { additionalProperties: true },
+    ),
+    company: Type.Optional(
+      Type.Object(
+        { business_name: Application.properties.business_name, organization_number: text("The company's.") },
+        { additionalProperties: true },
+      ),
+    ),
+  },
+  { additionalProperties: true, description: "Or with the applicant apart from the company; kept as given too." },
+);
+
+export const SignupBody = Type.Union([Application, Documented]);
+export type Application = Static<typeof Application>;
+
+/** @returns undefined for a body that says it in our words. */
+export function readDocumented(body: Static<typeof SignupBody>): Application | undefined {
+  if ("email" in body) return undefined;
+  const { applicant, company } = body as Static<typeof Documented>;
+  const { email, first_name, last_name, agreement } = applicant;
+  const { business_name, organization_number } = company ?? {};
+  const name = [first_name, last_name].filter(Boolean).join(" ").slice(0, LONGEST_NAME) || undefined;
+  const said = Object.entries({ name, agreement, business_name, organization_number });
+  return { ...body, email, ...Object.fromEntries(said.filter(([, value]) => value !== undefined)) };
+}
 
 export const SignupReply = Type.Object({ id: Type.String(), email: Type.String() });
 
