@@ -14,7 +14,7 @@ import { migrate, pendingMigrations } from "../../src/storage/migrate.ts";
 import { createTestDatabase, describeOnBothEngines } from "../support/engines.ts";
 import { admin } from "../support/global-setup.ts";
 import { basic, call, MASTER_KEY, startLatchkey } from "../support/latchkey.ts";
-import { cli, spawnServer, startProcess } from "../support/process.ts";
+import { cli, SERVER, spawnServer, startProcess } from "../support/process.ts";
 import { until } from "../support/smtp.ts";
 import { createTenantBeside } from "../support/tenants.ts";
 
@@ -122,6 +122,20 @@ describe("a start", () => {
     await until("a third worker", () => listening().length === 3 || undefined);
     expect(await server.kill("SIGTERM"), server.output()).toBe(0);
     await drop();
+  });
+
+  it("under a process manager that forks it by cluster reads its own settings", async () => {
+    const main = join(folder, "manager.cjs");
+    writeFileSync(
+      main,
+      `const cluster = require("node:cluster");
+      cluster.setupPrimary({ exec: ${JSON.stringify(SERVER)} });
+      const server = cluster.fork();
+      process.on("SIGTERM", () => server.process.kill("SIGTERM"));
+      server.on("exit", (code) => process.exit(code ?? 1));`,
+    );
+    const server = await startProcess({ database_url: `sqlite:${folder}/managed.db`, main });
+    expect(await server.kill("SIGTERM"), server.output()).toBe(0);
   });
 
   it("listens once, at the first address of HOST", async () => {
