@@ -10,19 +10,29 @@ const FIRST_PAUSE = 1_000;
 const LONGEST_PAUSE = 30_000;
 
 const ASKING = "master_keys";
+/** Tells a worker from a process that another `cluster`, as of a process manager, has forked: that one asks nobody. */
+const WORKER = "LATCHKEY_WORKER";
+/** Milliseconds; parents answer at once. */
+const PATIENCE = 30_000;
 
 /**
  * What settings are read from. A worker asks its parent for the master keys: what a process was started with can be
  * read beside it, and neither what hashes passwords nor a report of a crash has any use for them.
  */
 export async function environment(): Promise<Environment> {
-  if (!cluster.isWorker) return process.env;
-  const heard = on(process, "message");
+  const asks = cluster.isWorker && process.env[WORKER] !== undefined;
+  delete process.env[WORKER];
+  if (!asks) return process.env;
+  const signal = AbortSignal.timeout(PATIENCE);
+  const heard = on(process, "message", { signal });
   process.send?.(ASKING);
-  delete process.env.MASTER_KEY;
-  for await (const [{ master_keys }] of heard)
-    if (master_keys !== undefined) return { ...process.env, MASTER_KEY: master_keys, MASTER_KEY_FILE: undefined };
-  throw new Error("the parent has gone");
+  try {
+    for await (const [{ master_keys }] of heard)
+      if (master_keys !== undefined) return { ...process.env, MASTER_KEY: master_keys, MASTER_KEY_FILE: undefined };
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+  throw new Error("the parent process gave no master keys");
 }
 
 /**
@@ -38,9 +48,14 @@ export async function serveWithWorkers(
   if (cluster.isWorker) return run(config, { follower: cluster.worker?.id !== 1 });
   // Their file may change meanwhile, and one that read it then would refuse what the others issue.
   const master_keys = config.master_keys.map((key) => Buffer.from(key).toString("base64")).join(",");
+  delete process.env.MASTER_KEY;
   const fork = () => {
-    const worker = cluster.fork();
-    worker.on("message", (asked) => void (asked === ASKING && worker.send({ master_keys })));
+    const worker = cluster.fork({ [WORKER]: "1" });
+    worker.on("message", (asked) => void (asked === ASKING && worker.send({ master_keys }, () => {})));
+    // It has ended before it read what it was sent, and is replaced for that; one that could not begin is a fault of ours.
+    worker.on("error", (error) => {
+      if (worker.process.pid === undefined) throw error;
+    });
   };
   let stopping = false;
   let worst = 0;

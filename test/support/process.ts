@@ -7,7 +7,7 @@ import type { Environment } from "../../src/config.ts";
 import { MASTER_KEY } from "./latchkey.ts";
 
 export const CLI = fileURLToPath(new URL("../../dist/cli/latchkey.js", import.meta.url));
-const SERVER = fileURLToPath(new URL("../../dist/server.js", import.meta.url));
+export const SERVER = fileURLToPath(new URL("../../dist/server.js", import.meta.url));
 
 export interface ServerProcess {
   readonly url: string;

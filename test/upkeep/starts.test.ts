@@ -14,9 +14,10 @@ import { migrate, pendingMigrations } from "../../src/storage/migrate.ts";
 import { createTestDatabase, describeOnBothEngines } from "../support/engines.ts";
 import { admin } from "../support/global-setup.ts";
 import { basic, call, MASTER_KEY, startLatchkey } from "../support/latchkey.ts";
-import { cli, spawnServer, startProcess } from "../support/process.ts";
+import { cli, SERVER, spawnServer, startProcess } from "../support/process.ts";
 import { until } from "../support/smtp.ts";
 import { createTenantBeside } from "../support/tenants.ts";
+import { pause } from "../support/wire.ts";
 
 const PUBLIC_URL = "http://localhost:9";
 
@@ -122,6 +123,45 @@ describe("a start", () => {
     await until("a third worker", () => listening().length === 3 || undefined);
     expect(await server.kill("SIGTERM"), server.output()).toBe(0);
     await drop();
+  });
+
+  it("of a worker that is killed while it starts ends nobody else", { timeout: 90_000 }, async () => {
+    const { database_url, drop } = await createTestDatabase("postgres");
+    const server = await startProcess({ database_url, env: { PUBLIC_URL, WORKERS: "2" } });
+    const listening = () => server.output().match(/"listening"/g)?.length;
+    await until("both workers", () => listening() === 2 || undefined);
+    const workers = () =>
+      readFileSync(`/proc/${server.pid}/task/${server.pid}/children`, "utf8").trim().split(" ").map(Number);
+    const before = workers();
+    for (const pid of before) expect(readFileSync(`/proc/${pid}/environ`, "utf8")).not.toContain(MASTER_KEY);
+    process.kill(before[1] ?? 0, "SIGKILL");
+    const started = await until("another", () => workers().find((pid) => !before.includes(pid)));
+    server.signal("SIGSTOP");
+    const spent = () => readFileSync(`/proc/${started}/stat`, "utf8").split(" ").slice(13, 15).map(Number);
+    await until("it to ask for the keys", async () => {
+      const before = spent();
+      await pause(1_500);
+      return (`${before}` === `${spent()}` && (before[0] ?? 0) > 10) || undefined;
+    });
+    process.kill(started, "SIGKILL");
+    server.signal("SIGCONT");
+    await until("one in its place", () => listening() === 3 || undefined);
+    expect(await server.kill("SIGTERM"), server.output()).toBe(0);
+    await drop();
+  });
+
+  it("under a process manager that forks it by cluster reads its own settings", async () => {
+    const main = join(folder, "manager.cjs");
+    writeFileSync(
+      main,
+      `const cluster = require("node:cluster");
+      cluster.setupPrimary({ exec: ${JSON.stringify(SERVER)} });
+      const server = cluster.fork();
+      process.on("SIGTERM", () => server.process.kill("SIGTERM"));
+      server.on("exit", (code) => process.exit(code ?? 1));`,
+    );
+    const server = await startProcess({ database_url: `sqlite:${folder}/managed.db`, main });
+    expect(await server.kill("SIGTERM"), server.output()).toBe(0);
   });
 
   it("listens once, at the first address of HOST", async () => {
