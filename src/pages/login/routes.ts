@@ -31,12 +31,14 @@ import type { Texts } from "../texts/texts.ts";
 import { act } from "./act.ts";
 import { keepProblem } from "./keep-problem.ts";
 import {
+  answeredView,
   chooseView,
   codeView,
   confirmView,
   consentView,
   factorView,
   identifyView,
+  isAnswered,
   type KnownPerson,
   LONGEST_IDENTIFIER,
   type View,
@@ -80,12 +82,18 @@ export function loginRoutes(app: App, oauth: Oauth): void {
         const resumed = await nextStep(oauth, opened.request, opened.browser);
         const { next } = resumed;
         if (opened.cookie) setCookie(reply, public_url, request.account_id, opened.cookie);
+        const texts = textsOf(request, opened, resumed);
+        if (isAnswered(opened.request))
+          return sendPage(reply, {
+            account: resumed.account,
+            texts,
+            ...answeredView({ texts, ...resumed, ...opened }),
+          });
         await checkStanding(oauth, resumed, opened.request);
         if (next.step === "done")
           return sendAnswer(reply, await answerWithCode(oauth, resumed, opened.request, next.session), postAnswer);
         checkSilent(opened.request, next);
         checkHinted(opened.request, resumed);
-        const texts = textsOf(request, opened, resumed);
         const view = await viewOf(oauth, texts, opened, resumed);
         return sendPage(reply, { account: resumed.account, texts, leads_away: true, ...view });
       } catch (error) {
