@@ -144,6 +144,44 @@ describeOnBothEngines("a device", (engine) => {
     expect([await poll(device_code), await told()]).toEqual(["invalid_grant", 401]);
   });
 
+  it("stays logged in when its person logs out where they let it in, until they take that back", async () => {
+    const client = await addClient(latchkey, tenant.account_id, {
+      first_party: true,
+      grant_types: [DEVICE, "refresh_token"],
+    });
+    const user = await addUser(latchkey, tenant.account_id);
+    const surfer = openSurfer(latchkey);
+    const letIn = async (scope: string) => {
+      const asking = { method: "POST", headers: { authorization: basic(client) }, form: { scope } };
+      const { device_code, user_code } = (await call(`${tenant.base}/oauth/device_authorization`, asking)).body;
+      const shown = await type(surfer, user_code);
+      if (!shown.html.includes('value="allow"')) {
+        const waiting = await surfer.act(shown, "identify", { identifier: user.email });
+        const code = (await inbox(tenant, user.email))[0]?.verification_code ?? "";
+        await surfer.act(await surfer.act(waiting, "code", { code }), "allow");
+      } else await surfer.act(shown, "allow");
+      return (await standard.token({ grant_type: DEVICE, device_code }, client)).body;
+    };
+    const lasting = await letIn("openid offline_access");
+    const passing = await letIn("openid");
+    const { url } = await surfer.visit(
+      `${tenant.issuer}/oauth/logout?${new URLSearchParams({ id_token_hint: lasting.id_token })}`,
+    );
+    expect(url).toContain("/logout");
+    const about = async (bearer: string) => (await call(`${tenant.base}/oauth/userinfo`, { token: bearer })).status;
+    expect([await about(lasting.access_token), await about(passing.access_token)]).toEqual([200, 401]);
+    let { refresh_token } = lasting;
+    const refresh = async () => {
+      const { status, body } = await standard.token({ grant_type: "refresh_token", refresh_token }, client);
+      refresh_token = body.refresh_token ?? refresh_token;
+      return status;
+    };
+    expect(await refresh()).toBe(200);
+    const consent = `${tenant.base}/customers/users/${user.id}/consents/${client.id}`;
+    expect((await call(consent, { method: "DELETE", token: tenant.token })).status).toBeLessThan(300);
+    expect([await refresh(), await about(lasting.access_token)]).toEqual([400, 401]);
+  });
+
   it("that an account user was talked into allowing changes no password or factor of theirs, also once refreshed", async () => {
     const client = await addClient(latchkey, tenant.account_id, {
       user_type: "account_user",

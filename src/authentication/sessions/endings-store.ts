@@ -98,7 +98,11 @@ export async function deleteEndings(db: Database, endings: readonly Ending[]): P
     .execute();
 }
 
-/** What a session led to and was not ended yet, client by client. */
+/**
+ * What a session led to and was not ended yet, client by client. A device that can refresh its login is another machine's than
+ * the browser in which it was let in, and outlives that one's logout (OpenID Connect Back-Channel Logout §2.7): in one
+ * statement with its families, since there may be thousands.
+ */
 export function selectLed(
   db: Database,
   { account_id, session_id, client_id, sid }: Ending,
@@ -110,6 +114,17 @@ export function selectLed(
     .where("account_id", "=", account_id)
     .where("session_id", "=", session_id)
     .where((eb) => eb(eb.refTuple("client_id", "sid"), ">", eb.tuple(client_id, sid)))
+    .where(({ exists, not, selectFrom }) =>
+      not(
+        exists(
+          selectFrom("refresh_families as f")
+            .select("f.id")
+            .whereRef("f.account_id", "=", "session_authorizations.account_id")
+            .whereRef("f.id", "=", "session_authorizations.sid")
+            .where("f.surface", "=", "device"),
+        ),
+      ),
+    )
     .orderBy("client_id")
     .orderBy("sid")
     .limit(limit)

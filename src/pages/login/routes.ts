@@ -30,12 +30,14 @@ import type { Texts } from "../texts/texts.ts";
 import { act } from "./act.ts";
 import { keepProblem } from "./keep-problem.ts";
 import {
+  answeredView,
   chooseView,
   codeView,
   confirmView,
   consentView,
   factorView,
   identifyView,
+  isAnswered,
   LONGEST_IDENTIFIER,
   type View,
 } from "./views.ts";
@@ -77,6 +79,13 @@ export function loginRoutes(app: App, oauth: Oauth): void {
         const resumed = await nextStep(oauth, opened.request, opened.browser);
         const { next } = resumed;
         if (opened.cookie) setCookie(reply, public_url, request.account_id, opened.cookie);
+        const texts = textsOf(request, opened, resumed);
+        if (isAnswered(opened.request))
+          return sendPage(reply, {
+            account: resumed.account,
+            texts,
+            ...answeredView({ texts, ...resumed, ...opened }),
+          });
         await checkStanding(oauth, resumed, opened.request);
         if (next.step === "done")
           return sendAnswer(reply, await answerWithCode(oauth, resumed, opened.request, next.session), postAnswer);
@@ -84,7 +93,6 @@ export function loginRoutes(app: App, oauth: Oauth): void {
         checkHinted(opened.request, resumed);
         // Nobody is asked what a client may see that will not let them in.
         if ("session" in next) checkClass(opened.request.parameters, next.session);
-        const texts = textsOf(request, opened, resumed);
         const view = await viewOf(oauth, texts, opened, resumed);
         return sendPage(reply, { account: resumed.account, texts, leads_away: true, ...view });
       } catch (error) {

@@ -214,6 +214,24 @@ ${form(context, "another", html`<button class="link">${texts.another}</button>`)
   };
 }
 
+/**
+ * A login that was answered, for whoever comes back to it, as by the button for that: its client has forgotten the request,
+ * and would be told of an error in a login that went well.
+ */
+export function answeredView({ texts, request: { parameters } }: Context): View {
+  const { protocol, origin, host } = new URL(parameters.redirect_uri);
+  const there = html`<a class="button" href="${origin}/" rel="noreferrer">${breakable(host)}</a>`;
+  return {
+    title: texts.answered,
+    body: html`<p>${texts.answered_intro}</p>
+${protocol === "https:" && there}`,
+  };
+}
+
+/** Whether it was answered, and nobody waits for an answer but its person: a device and a page of ours have words of their own. */
+export const isAnswered = ({ used_at, parameters }: AuthorizationRequest): boolean =>
+  used_at !== null && !parameters.own_page && parameters.device === undefined && !parameters.prompt.includes("none");
+
 /** To whom nothing is given without their own press, though they are logged in. */
 export function confirmView(context: Context, person: KnownPerson): View {
   const { texts, client } = context;

@@ -31,6 +31,9 @@ export const da: Texts = {
   send_by_sms: "Send en kode på sms",
   send_by_email: "Send en kode på e-mail",
   use_app: "Brug autentificeringsappen",
+  answered: "Dette login er færdigt",
+  answered_intro:
+    "Du kan lukke denne side eller gå tilbage til applikationen. Er du ikke logget ind dér, så begynd forfra dér.",
   choose: "Hvem er du?",
   another: "En anden",
   somebody: "En person uden navn",

@@ -31,6 +31,9 @@ export const de: Texts = {
   send_by_sms: "Code per SMS senden",
   send_by_email: "Code per E-Mail senden",
   use_app: "Authenticator-App verwenden",
+  answered: "Diese Anmeldung ist erledigt",
+  answered_intro:
+    "Sie können diese Seite schließen oder zur Anwendung zurückgehen. Sind Sie dort nicht angemeldet, beginnen Sie dort von vorn.",
   choose: "Wer sind Sie?",
   another: "Jemand anderes",
   somebody: "Eine Person ohne Namen",

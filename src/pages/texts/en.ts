@@ -31,6 +31,9 @@ export const en: Texts = {
   send_by_sms: "Send a code by SMS",
   send_by_email: "Send a code by e-mail",
   use_app: "Use the authenticator app",
+  answered: "This login is done",
+  answered_intro:
+    "You can close this page, or go back to the application. If you are not logged in there, begin again there.",
   choose: "Who are you?",
   another: "Somebody else",
   somebody: "Somebody without a name",

@@ -31,6 +31,9 @@ export const nb: Texts = {
   send_by_sms: "Send en kode på SMS",
   send_by_email: "Send en kode på e-post",
   use_app: "Bruk autentiseringsappen",
+  answered: "Denne innloggingen er ferdig",
+  answered_intro:
+    "Du kan lukke denne siden eller gå tilbake til applikasjonen. Er du ikke logget inn der, begynn på nytt der.",
   choose: "Hvem er du?",
   another: "En annen",
   somebody: "En person uten navn",

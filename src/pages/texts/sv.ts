@@ -31,6 +31,9 @@ export const sv: Texts = {
   send_by_sms: "Skicka en kod via SMS",
   send_by_email: "Skicka en kod via e-post",
   use_app: "Använd autentiseringsappen",
+  answered: "Den här inloggningen är klar",
+  answered_intro:
+    "Du kan stänga den här sidan eller gå tillbaka till applikationen. Är du inte inloggad där, börja om där.",
   choose: "Vem är du?",
   another: "Någon annan",
   somebody: "En person utan namn",

@@ -37,6 +37,9 @@ export interface Texts {
   readonly send_by_sms: string;
   readonly send_by_email: string;
   readonly use_app: string;
+  /** To whoever goes back to a login, which its application knows or does not. */
+  readonly answered: string;
+  readonly answered_intro: string;
   readonly choose: string;
   readonly another: string;
   /** Who has neither address, number nor name; and who came from another server. */
