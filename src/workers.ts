@@ -51,7 +51,11 @@ export async function serveWithWorkers(
   delete process.env.MASTER_KEY;
   const fork = () => {
     const worker = cluster.fork({ [WORKER]: "1" });
-    worker.on("message", (asked) => void (asked === ASKING && worker.send({ master_keys })));
+    worker.on("message", (asked) => void (asked === ASKING && worker.send({ master_keys }, () => {})));
+    // It has ended before it read what it was sent, and is replaced for that; one that could not begin is a fault of ours.
+    worker.on("error", (error) => {
+      if (worker.process.pid === undefined) throw error;
+    });
   };
   let stopping = false;
   let worst = 0;

@@ -17,6 +17,7 @@ import { basic, call, MASTER_KEY, startLatchkey } from "../support/latchkey.ts";
 import { cli, SERVER, spawnServer, startProcess } from "../support/process.ts";
 import { until } from "../support/smtp.ts";
 import { createTenantBeside } from "../support/tenants.ts";
+import { pause } from "../support/wire.ts";
 
 const PUBLIC_URL = "http://localhost:9";
 
@@ -120,6 +121,34 @@ describe("a start", () => {
     writeFileSync(MASTER_KEY_FILE, Buffer.alloc(32, 99).toString("base64"));
     process.kill(victim, "SIGKILL");
     await until("a third worker", () => listening().length === 3 || undefined);
+    expect(await server.kill("SIGTERM"), server.output()).toBe(0);
+    await drop();
+  });
+
+  it("of a worker that is killed while it starts ends nobody else", { timeout: 90_000 }, async () => {
+    const { database_url, drop } = await createTestDatabase("postgres");
+    const server = await startProcess({ database_url, env: { PUBLIC_URL, WORKERS: "2" } });
+    const listening = () => server.output().match(/"listening"/g)?.length;
+    await until("both workers", () => listening() === 2 || undefined);
+    const workers = () =>
+      readFileSync(`/proc/${server.pid}/task/${server.pid}/children`, "utf8").trim().split(" ").map(Number);
+    const before = workers();
+    for (const pid of before) expect(readFileSync(`/proc/${pid}/environ`, "utf8")).not.toContain(MASTER_KEY);
+    process.kill(before[1] ?? 0, "SIGKILL");
+    const started = await until("another", () => workers().find((pid) => !before.includes(pid)));
+    server.signal("SIGSTOP");
+    const stat = () => readFileSync(`/proc/${started}/stat`, "utf8").split(" ");
+    /** It sleeps, after so much time that it had of a processor. */
+    const idle = () => (stat()[2] === "S" ? Number(stat()[13]) : undefined);
+    await until("it to ask for the keys", async () => {
+      const before = idle();
+      await pause(3_000);
+      return (before !== undefined && before > 15 && before === idle()) || undefined;
+    });
+    process.kill(started, "SIGKILL");
+    await until("its end", () => stat()[2] === "Z" || undefined);
+    server.signal("SIGCONT");
+    await until("one in its place", () => listening() === 3 || undefined);
     expect(await server.kill("SIGTERM"), server.output()).toBe(0);
     await drop();
   });
