@@ -44,6 +44,23 @@ describe("an authorization code", () => {
     expect(readBefore(code), "to the version before it is none").toBeUndefined();
   });
 
+  it("fits also with as many as are not packed", () => {
+    const scope = Array.from({ length: 200 }, (_, n) => `${n}`.padStart(4, "0").padEnd(14, "-"));
+    scope[199] = "last:of:them!";
+    expect(scope.join(" ")).toHaveLength(2_998);
+    const code = mint([...scope]);
+    expect(readBefore(code), "packed it is none to the version before").toMatchObject(contentFor(scope));
+    const shown = new URLSearchParams({
+      code: reveal(code),
+      state: "s".repeat(64),
+      iss: "https://login.example/v1/accounts/T1",
+    });
+    expect(`GET /callback?${shown} HTTP/1.1\r\n`.length).toBeLessThan(8_192 - 2_000);
+    expect(
+      reveal(mint(["of:forty:characters:each".padEnd(40, "-"), ...Array(120).fill("-".repeat(40))])).length,
+    ).toBeLessThan(5_000);
+  });
+
   it.each([0, 1, 20])("of %i scopes is read by the version before, too", (count) => {
     const scope = Array.from({ length: count }, (_, n) => `orders:read:${n}`);
     const code = mint(scope);

@@ -40,8 +40,11 @@ const LIFETIME = 60_000;
 const kindOf = (account_id: string, version: "v1" | "v2") =>
   ({ account_id, purpose: "authorization-code", kind: `authorization_code/${version}` }) as const;
 
-/** Characters of scopes from which on they are packed, so that the address of a callback is one that any server takes. */
-const MANY = 5_000;
+/**
+ * Characters of scopes from which on they are packed, so that the address of a callback is one that any server takes: fewer
+ * make a code of at most 5,700, which leaves 2,400 for everything else.
+ */
+const MANY = 3_000;
 
 /**
  * Scopes alone are packed: beside what a stranger chose, what only the person knows could be told by how long it gets. Of
