@@ -78,7 +78,7 @@ export const budgets = {
     limit: 5,
     window: 15 * MINUTE,
     counts:
-      "binding codes sent for one person, from one source, from one browser that knows them, or from where nothing is known; codes for their new addresses, and for sign-ups, apart",
+      "binding codes sent for one person, from one source or IPv6 site (/48), from one browser that knows them, or from where nothing is known; codes for their new addresses, and for sign-ups, apart",
   },
   factor_send_all: {
     limit: 30,

@@ -5,6 +5,7 @@ import { call, createTenant, inbox, type Reply, type Tenant } from "../support/l
 import { addPerson, PASSWORD, QUICK_HASH, token } from "../support/people.ts";
 import { answered, openScene, type Scene } from "../support/standard-client.ts";
 import { openSurfer, type Surfer } from "../support/surfer.ts";
+import { countSubjects } from "../support/used-up.ts";
 
 const code = (reply: Reply) => [reply.status, reply.body?.error?.code];
 
@@ -40,6 +41,26 @@ describeOnBothEngines("binding codes", (engine) => {
     expect(await ask(own, email, 6, "203.0.113.6")).toEqual([...Array(5).fill(sent), refused]);
     expect(await ask(own, email, 6), "from where nothing is known").toEqual([...Array(5).fill(sent), refused]);
     expect(await inbox(own, phone_number)).toHaveLength(15);
+  });
+
+  it("are counted by IPv6 site, and leave nothing of whoever asks when all that there are have gone out", async () => {
+    const own = await createTenant(scene.latchkey);
+    const { email } = await addGuarded(own);
+    expect(await ask(own, email, 3, "2001:db8:1:1::1")).toEqual(Array(3).fill(sent));
+    expect(await ask(own, email, 3, "2001:db8:1:2::1")).toEqual([sent, sent, refused]);
+    expect(await ask(own, email, 1, "2001:db8:2:1::1"), "from another site").toEqual([sent]);
+    const { storage } = scene.latchkey.server.core;
+    await storage.write(({ db }) =>
+      db
+        .updateTable("budgets")
+        .set({ count: 30 })
+        .where("account_id", "=", own.account_id)
+        .where("budget", "=", "factor_send_all")
+        .execute(),
+    );
+    const before = await countSubjects(storage, own, "factor_send");
+    for (const site of [3, 4, 5]) expect(await ask(own, email, 1, `2001:db8:${site}:1::1`)).toEqual([refused]);
+    expect(await countSubjects(storage, own, "factor_send")).toBe(before);
   });
 
   it("come to the browser that knows the person, however many from elsewhere have used up", async () => {

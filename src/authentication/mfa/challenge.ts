@@ -6,8 +6,8 @@ import type { Directory } from "../../directory/directory.ts";
 import { lookUpUser } from "../../directory/users/find-user.ts";
 import { refuse, refuseField } from "../../errors.ts";
 import type { Charge } from "../../limits/budgets.ts";
-import { chargeAll, longestWait, spendBudget } from "../../limits/limits.ts";
-import { sourceSubject } from "../../limits/source.ts";
+import { chargeAll, longestWait, spendBudgets } from "../../limits/limits.ts";
+import { siteSubject, sourceSubject } from "../../limits/source.ts";
 import { base64url } from "../../secrets/digest.ts";
 import type { MasterKeys } from "../../secrets/master-keys.ts";
 import type { Secret } from "../../secrets/secret.ts";
@@ -97,8 +97,8 @@ async function chargeAsker(
 }
 
 /**
- * Whoever holds one of two factors can begin as many logins as they like: what they have sent from where they are takes
- * nothing of what others have sent elsewhere, and a browser that knows the person waits for nobody.
+ * Whoever holds one of two factors can begin as many logins as they like: what they have sent from where they are, of IPv6
+ * from a whole site, takes nothing of what others have sent elsewhere, and a browser that knows the person waits for nobody.
  *
  * @throws 429 too_many_requests.
  */
@@ -107,10 +107,12 @@ async function chargeSender(
   { account: { account_id }, pending, source, own, now }: ChallengeRequest,
 ): Promise<void> {
   const { user_id } = pending.subject;
-  const from = own ?? (source === null ? "nowhere" : sourceSubject(master_keys, account_id, source));
+  const placeOf = (address: string) =>
+    siteSubject(master_keys, account_id, address) ?? sourceSubject(master_keys, account_id, address);
+  const from = own ?? (source === null ? "nowhere" : placeOf(source));
   const there: Charge = { account_id, budget: "factor_send", subject: `${user_id} ${from}` };
   const in_all: Charge = { account_id, budget: "factor_send_all", subject: user_id };
-  for (const charge of own === undefined ? [there, in_all] : [there]) await spendBudget(storage, charge, now);
+  await spendBudgets(storage, own === undefined ? [there, in_all] : [there], now);
 }
 
 /** What reaches nobody, since they have got enough, asks the database for as much as what does. */
