@@ -30,7 +30,10 @@ export async function upsertGuess(
   await db
     .insertInto("budgets")
     .values({ account_id, budget: BUDGET, subject: person, count: 0, window_ends_at: at })
-    .onConflict((conflict) => conflict.doNothing())
+    // Changes nothing, but holds the row, which is old enough to be removed.
+    .onConflict((conflict) =>
+      conflict.columns(["account_id", "budget", "subject"]).doUpdateSet(({ ref }) => ({ count: ref("budgets.count") })),
+    )
     .execute();
   const over = sql`window_ends_at <= ${at}`;
   const anew = sql`${over} and count >= ${limit}`;
