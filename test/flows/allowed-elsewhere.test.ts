@@ -190,6 +190,18 @@ describeOnBothEngines("what another process has just allowed", (engine) => {
         return (await token(tenant, { grant_type: "account_user" }, login.token)).status;
       },
     ],
+    "the type of user that it logs in, to a login that goes on": [
+      200,
+      async () => {
+        const { client, redeem, codeFor } = await own({ grant_types: ["authorization_code", "refresh_token"] });
+        const { refresh_token } = (
+          await redeem(await codeFor(client, { ...asking, scope: `openid offline_access ${READ}` }))
+        ).body;
+        await setClient(client, { user_type: "company" })();
+        await elsewhere(client, setClient(client, { user_type: "customer" }));
+        return (await post("oauth/token", { grant_type: "refresh_token", refresh_token }, client)).status;
+      },
+    ],
     "that clients register themselves": [
       201,
       async () => {

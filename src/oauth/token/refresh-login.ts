@@ -69,12 +69,10 @@ export async function refreshLogin(
   const rotated = await rotateRefreshToken(directory, account, shown, now);
   await noteUsed(directory, client);
   const { login, refresh_token, spent } = rotated;
-  const { issuing, authorization } = await continueLogin(directory, account, client, rotated, wanted).catch(
-    async (refusal) => {
-      if (spent) await unspend(directory, spent);
-      throw refusal;
-    },
-  );
+  const { issuing, authorization } = await continueLogin(directory, client, rotated, wanted).catch(async (refusal) => {
+    if (spent) await unspend(directory, spent);
+    throw refusal;
+  });
   noteSeenAt(directory, issuing, login.user_id);
   const issued = { ...(await issueAccessToken(tokens, authorization, now)), refresh_token };
   if (wanted.surface !== "oauth" || issuing.id !== client.id || !authorization.scope.includes("openid")) return issued;
@@ -126,17 +124,21 @@ async function checkAsked(
 const asksLittle = ({ surface, scope, audience, proof }: Wanted, { others }: MayRefresh): boolean =>
   surface === "oauth" && scope === undefined && audience === undefined && (proof !== undefined || !others);
 
+/** The token is spent by now, so what another process has just put back must not be refused here. */
 async function continueLogin(
   directory: Directory,
-  account: Account,
   client: Client,
   continued: Continued,
   wanted: Wanted,
-) {
+): Promise<{ readonly issuing: Client; readonly authorization: Authorization }> {
+  const { account_id } = client;
   const { client_id } = continued.login;
-  const issuing = client_id === client.id ? client : await findClient(directory, client.account_id, client_id);
-  checkBound(issuing, wanted.proof?.jkt);
-  return { issuing, authorization: await authorizationNow(directory, account, issuing, continued, wanted) };
+  const found = client_id === client.id ? client : await findClient(directory, account_id, client_id);
+  return judgeClient(directory, found, async (issuing) => {
+    checkBound(issuing, wanted.proof?.jkt);
+    const account = await findAccount(directory, account_id);
+    return { issuing, authorization: await authorizationNow(directory, account, issuing, continued, wanted) };
+  });
 }
 
 /**
