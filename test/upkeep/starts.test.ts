@@ -137,13 +137,16 @@ describe("a start", () => {
     process.kill(before[1] ?? 0, "SIGKILL");
     const started = await until("another", () => workers().find((pid) => !before.includes(pid)));
     server.signal("SIGSTOP");
-    const spent = () => readFileSync(`/proc/${started}/stat`, "utf8").split(" ").slice(13, 15).map(Number);
+    const stat = () => readFileSync(`/proc/${started}/stat`, "utf8").split(" ");
+    /** It sleeps, after so much time that it had of a processor. */
+    const idle = () => (stat()[2] === "S" ? Number(stat()[13]) : undefined);
     await until("it to ask for the keys", async () => {
-      const before = spent();
-      await pause(1_500);
-      return (`${before}` === `${spent()}` && (before[0] ?? 0) > 10) || undefined;
+      const before = idle();
+      await pause(3_000);
+      return (before !== undefined && before > 15 && before === idle()) || undefined;
     });
     process.kill(started, "SIGKILL");
+    await until("its end", () => stat()[2] === "Z" || undefined);
     server.signal("SIGCONT");
     await until("one in its place", () => listening() === 3 || undefined);
     expect(await server.kill("SIGTERM"), server.output()).toBe(0);
