@@ -58,8 +58,7 @@ describeOnBothEngines("pages", (engine) => {
     const program = { accept: "text/html, application/json" };
     for (const headers of [{}, { accept: "application/json" }, program, { accept: "text/html", authorization: "x" }]) {
       const response = await ask("GET", headers);
-      expect(response.status).toBe(404);
-      expect(await response.json()).toMatchObject({ error: { code: "not_found" } });
+      expect([response.status, await response.json()]).toMatchObject([404, { error: { code: "not_found" } }]);
       expect(response.headers.get("access-control-allow-origin")).toBe("*");
     }
     expect((await ask("POST", { accept: "text/html" })).status).toBe(404);
