@@ -19,6 +19,9 @@ import {
   type TestClient,
 } from "../support/latchkey.ts";
 import { logInAccountUser } from "../support/people.ts";
+import { pkce } from "../support/standard-client.ts";
+
+const AN_APP = "com.example.app:/cb";
 
 /** What cannot be read: text that is wider than its field, and what runs over the card. */
 const HIDDEN = `[...document.querySelectorAll("input:not([type=hidden])")]
@@ -32,12 +35,15 @@ describe.skipIf(!executablePath)("in Chromium", () => {
   let latchkey: Latchkey;
   let tenant: Tenant;
   let client: TestClient;
+  let app: TestClient;
   let browser: Browser;
   beforeAll(async () => {
     latchkey = await startLatchkey("sqlite");
     tenant = await createTenant(latchkey);
     const grant_types = ["authorization_code" as const, "urn:ietf:params:oauth:grant-type:device_code" as const];
     client = await addClient(latchkey, tenant.account_id, { grant_types, signup: true });
+    const open = { first_party: true, token_endpoint_auth_method: "none" } as const;
+    app = await addClient(latchkey, tenant.account_id, { ...open, callbacks: [AN_APP] });
     const oidc = { client_id: "x", client_secret: "x", authority: "https://accounts.elsewhere.example" };
     const grant = { client_id: client.id, audience: "https://o.example", scope: [], type: "authorization_code", oidc };
     await call(`${tenant.base}/auth/client-grants`, { method: "POST", token: tenant.token, json: grant });
@@ -94,6 +100,12 @@ describe.skipIf(!executablePath)("in Chromium", () => {
     await page.route(`${CALLBACK}**`, (route) => route.fulfill({ body: "back" }));
     await page.click("button.main");
     await page.waitForURL(`${CALLBACK}**`);
+    await page.goBack();
+    await page.waitForSelector("a.button");
+    await reads(page, "answered");
+    await page.goto(address({ client_id: app.client_id, redirect_uri: AN_APP, ...pkce }));
+    await page.waitForSelector("[value=choose]", { state: "attached" });
+    await reads(page, "confirm");
     for (const path of ["login/consents", "oauth/logout", "nothing"]) {
       await page.goto(`${tenant.issuer}/${path}`);
       await reads(page, path.replace("/", "-"));

@@ -20,7 +20,6 @@ import {
 import { expectAccessible, expectFit } from "../support/looks.ts";
 import { logInAccountUser, setFactors } from "../support/people.ts";
 import { openReceiver, type Receiver } from "../support/receiver.ts";
-import { pkce } from "../support/standard-client.ts";
 
 /** Words that no line of a phone holds, and no hyphen divides. */
 const LONG_NAME = "Selvbetjeningsløsningsportalenforkommunen";
@@ -245,13 +244,6 @@ describe.skipIf(!executablePath)("the login pages in Chromium", () => {
     await page.keyboard.press("Enter");
     await page.waitForSelector("ul");
     await fits("consent");
-    const app = await addClient(latchkey, tenant.account_id, {
-      ...{ callbacks: ["com.example.app:/cb"], token_endpoint_auth_method: "none", first_party: true },
-    });
-    await rename(app, LONG_NAME);
-    await page.goto(address({ client_id: app.client_id, redirect_uri: "com.example.app:/cb", ...pkce }));
-    await page.waitForSelector("[value=choose]", { state: "attached" });
-    await fits("confirm");
     await page.goto(`${tenant.issuer}/oauth/authorize?client_id=${"nobody".repeat(10)}`);
     await fits("error");
     await page.goto(`${tenant.issuer}/oauth/logout`);
